@@ -1,0 +1,2 @@
+//! The Waxwing protocol core.
+#![no_std]

@@ -1,2 +1,27 @@
 //! The Waxwing protocol core.
 #![no_std]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+#[cfg(any(feature = "server", feature = "rustcrypto"))]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod crypto;

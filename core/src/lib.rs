@@ -25,3 +25,10 @@ extern crate alloc;
 extern crate std;
 
 pub mod crypto;
+pub mod id;
+pub mod limits;
+pub mod phone;
+#[cfg(feature = "server")]
+pub mod server;
+pub mod time;
+pub mod wire;

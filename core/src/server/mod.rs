@@ -1,0 +1,3 @@
+//! The server side: sans-IO, and with an allocator.
+
+pub mod storage;

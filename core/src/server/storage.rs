@@ -1,0 +1,227 @@
+//! What the server machine asks of storage (PROTOCOL.md, "Duplicates"; ARCHITECTURE.md, "Storage").
+//!
+//! The machine never calls storage. It gives out [`Batch`]es of writes and [`Question`]s, and is
+//! told later how they ended. The contract of whoever carries them out:
+//!
+//! - **Order.** Batches and questions take effect in the order in which they were given out.
+//! - **Atomic and durable.** A batch is done as a whole, surviving a power cut, or not at all.
+//!   Several batches may share one commit.
+//! - **No lies.** [`Outcome::Unavailable`] means that nothing of the batch has happened. Where
+//!   that cannot be said (a failed fsync), the process has to stop.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::crypto::Spki;
+use crate::id::{PacketId, UserId};
+use crate::phone::Phone;
+use crate::time::{Timestamp, UnixTime};
+use crate::wire::{Status, StatusQuery};
+
+/// A letter's place in the one order of accepted letters; grows for ever, never reused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(pub u64);
+
+/// A letter that waits for its recipient.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PendingLetter {
+    /// Its place.
+    pub queue_id: QueueId,
+    /// Its packet id.
+    pub id: PacketId,
+    /// From whom.
+    pub sender: UserId,
+    /// To whom.
+    pub recipient: UserId,
+    /// When the server accepted it; its life counts from here.
+    pub accepted_at: UnixTime,
+    /// The whole packet, byte for byte.
+    pub packet: Arc<[u8]>,
+}
+
+impl core::fmt::Debug for PendingLetter {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { queue_id, id, sender, recipient, accepted_at: _, packet } = self;
+        let bytes = packet.len();
+        write!(f, "letter {} {id} ({sender:?} to {recipient:?}, {bytes} bytes)", queue_id.0)
+    }
+}
+
+/// The last confirmed session key of a user, encrypted for storage: `IV ‖ CBC(wrap key; key)`.
+pub type WrappedKey = [u8; 64];
+
+/// A registered user, as loaded at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredUser {
+    /// The id.
+    pub id: UserId,
+    /// The phone.
+    pub phone: Phone,
+    /// The public key.
+    pub spki: Spki,
+    /// The key of the last confirmed session; `None` before the first.
+    pub session_key: Option<WrappedKey>,
+}
+
+/// What a server machine starts from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// All users, in any order.
+    pub users: Vec<StoredUser>,
+    /// The highest queue id ever given out.
+    pub last_queue_id: QueueId,
+    /// Ids without a user that must not be given to a new one yet.
+    pub resting_ids: Vec<UserId>,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// A new user. The machine has seen to it that id, phone and key are free.
+    CreateUser {
+        /// The id.
+        id: UserId,
+        /// The phone.
+        phone: Phone,
+        /// The public key.
+        spki: Spki,
+    },
+    /// A session was confirmed.
+    ConfirmSession {
+        /// Whose.
+        user: UserId,
+        /// Its key.
+        session_key: WrappedKey,
+        /// When.
+        last_seen: Timestamp,
+    },
+    /// A letter was accepted.
+    InsertLetter(Arc<PendingLetter>),
+    /// A recipient holds these letters. Those that are gone already do no harm.
+    DeleteLetters {
+        /// Whose they were.
+        recipient: UserId,
+        /// Which.
+        letters: Vec<QueueId>,
+    },
+}
+
+/// Names a batch or a question, so that its end can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Changes that happen together or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Comes back with the outcome.
+    pub ticket: Ticket,
+    /// The changes, in order.
+    pub writes: Vec<Write>,
+}
+
+/// How a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it has happened and survives a power cut.
+    Done,
+    /// None of it has happened (disk full, locked); later ones may succeed.
+    Unavailable,
+}
+
+/// Something to be looked up, or swept out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The oldest letters for `recipient` above `after`, in order: at most `max_letters`, and
+    /// no more than `max_bytes` of packets, but at least one if there is any.
+    Letters {
+        /// Whose mailbox.
+        recipient: UserId,
+        /// The last letter that is known already.
+        after: QueueId,
+        /// Letters at most.
+        max_letters: usize,
+        /// Bytes of packets at most.
+        max_bytes: usize,
+    },
+    /// How full is this mailbox?
+    Usage {
+        /// Whose mailbox.
+        recipient: UserId,
+    },
+    /// What became of these letters of `asker`'s?
+    Fates {
+        /// Who asks.
+        asker: UserId,
+        /// About which.
+        letters: Vec<StatusQuery>,
+    },
+    /// Remove up to `limit` of the oldest letters accepted before `accepted_before`, remember
+    /// their fate, forget fates older than `forget_before`, and say which letters went.
+    Expire {
+        /// Letters from before this moment go.
+        accepted_before: UnixTime,
+        /// Fates from before this moment are forgotten.
+        forget_before: UnixTime,
+        /// The moment to remember as the one of expiry.
+        now: UnixTime,
+        /// How many at most.
+        limit: usize,
+    },
+}
+
+/// A question with its ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Comes back with the answer.
+    pub ticket: Ticket,
+    /// The question.
+    pub question: Question,
+}
+
+/// What one sender has pending in one mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SenderUsage {
+    /// The sender.
+    pub sender: UserId,
+    /// Letters.
+    pub letters: u32,
+    /// Bytes of packets.
+    pub bytes: u64,
+}
+
+/// A letter that was swept out undelivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpiredLetter {
+    /// Its place.
+    pub queue_id: QueueId,
+    /// Its packet id.
+    pub id: PacketId,
+    /// From whom.
+    pub sender: UserId,
+    /// To whom.
+    pub recipient: UserId,
+    /// Bytes of the packet.
+    pub bytes: u64,
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Question::Letters`].
+    Letters {
+        /// Oldest first.
+        letters: Vec<PendingLetter>,
+        /// Whether the mailbox had none beyond these.
+        exhausted: bool,
+    },
+    /// To [`Question::Usage`]: every sender with something pending.
+    Usage(Vec<SenderUsage>),
+    /// To [`Question::Fates`], one for each, in order: [`Status::Stored`] while it is pending
+    /// and from the asker; [`Status::Unknown`] when it, or its remembered fate, is from somebody
+    /// else; [`Status::Expired`] when that is its remembered fate; else [`Status::Delivered`].
+    Fates(Vec<(PacketId, Status)>),
+    /// To [`Question::Expire`].
+    Expired(Vec<ExpiredLetter>),
+    /// Storage does not answer now.
+    Unavailable,
+}

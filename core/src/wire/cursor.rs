@@ -1,0 +1,172 @@
+//! Bounds-checked reading and writing: the only code that takes byte slices apart.
+
+use super::Malformed;
+use crate::id::{Nonce, PacketId, UserId};
+use crate::phone::Phone;
+
+/// The caller's buffer has no room for what is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the buffer is too small")]
+pub struct Full;
+
+/// Reads fields off the front of a slice.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the front of `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Whatever has not been read.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next `len` bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] when there are fewer; so for every method here.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Malformed> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// One byte.
+    pub fn u8(&mut self) -> Result<u8, Malformed> {
+        self.array::<1>().map(|[byte]| *byte)
+    }
+
+    /// Two bytes, little endian.
+    pub fn u16(&mut self) -> Result<u16, Malformed> {
+        self.array().map(|bytes| u16::from_le_bytes(*bytes))
+    }
+
+    /// Four bytes, little endian.
+    pub fn u32(&mut self) -> Result<u32, Malformed> {
+        self.array().map(|bytes| u32::from_le_bytes(*bytes))
+    }
+
+    /// A user who is somebody.
+    pub fn user(&mut self) -> Result<UserId, Malformed> {
+        UserId::new(self.u16()?).ok_or(Malformed)
+    }
+
+    /// A packet id.
+    pub fn packet_id(&mut self) -> Result<PacketId, Malformed> {
+        self.array().map(|bytes| PacketId(*bytes))
+    }
+
+    /// A nonce.
+    pub fn nonce(&mut self) -> Result<Nonce, Malformed> {
+        self.array().map(|bytes| Nonce(*bytes))
+    }
+
+    /// A phone number with its length before it, as raw text: whether it is well formed is for
+    /// the caller, because a badly formed one has an error code of its own.
+    pub fn phone_text(&mut self) -> Result<&'a [u8], Malformed> {
+        let len = self.u8()?;
+        self.take(usize::from(len))
+    }
+
+    /// A well-formed phone number with its length before it.
+    pub fn phone(&mut self) -> Result<Phone, Malformed> {
+        Phone::parse(self.phone_text()?)
+    }
+
+    /// Checks that nothing is left.
+    pub fn finish(self) -> Result<(), Malformed> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
+    }
+}
+
+/// Writes fields to the front of a slice.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    buffer: &'a mut [u8],
+    len: usize,
+}
+
+impl<'a> Writer<'a> {
+    /// Starts at the front of `buffer`.
+    #[must_use]
+    pub const fn new(buffer: &'a mut [u8]) -> Self {
+        Self { buffer, len: 0 }
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing has been written.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room, and then nothing is written; so for every method here.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        let end = self.len.checked_add(bytes.len()).ok_or(Full)?;
+        let room = self.buffer.get_mut(self.len..end).ok_or(Full)?;
+        for (to, from) in room.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        self.len = end;
+        Ok(())
+    }
+
+    /// Appends one byte.
+    pub fn u8(&mut self, value: u8) -> Result<(), Full> {
+        self.put(&[value])
+    }
+
+    /// Appends two bytes, little endian.
+    pub fn u16(&mut self, value: u16) -> Result<(), Full> {
+        self.put(&value.to_le_bytes())
+    }
+
+    /// Appends four bytes, little endian.
+    pub fn u32(&mut self, value: u32) -> Result<(), Full> {
+        self.put(&value.to_le_bytes())
+    }
+
+    /// Appends a phone number with its length before it.
+    pub fn phone(&mut self, phone: &Phone) -> Result<(), Full> {
+        self.u8(u8::try_from(phone.as_bytes().len()).map_err(|_| Full)?)?;
+        self.put(phone.as_bytes())
+    }
+
+    /// Sets a 16-bit count that was written at `offset` before it was known.
+    pub fn patch_u16(&mut self, offset: usize, value: u16) -> Result<(), Full> {
+        let end = offset.checked_add(2).ok_or(Full)?;
+        let place = self.buffer.get_mut(offset..end).ok_or(Full)?;
+        for (to, from) in place.iter_mut().zip(value.to_le_bytes()) {
+            *to = from;
+        }
+        Ok(())
+    }
+
+    /// What has been written.
+    #[must_use]
+    pub fn into_written(self) -> &'a mut [u8] {
+        self.buffer.get_mut(..self.len).unwrap_or_default()
+    }
+}

@@ -1,0 +1,96 @@
+//! Payloads of the key directory: 105, 204 (PROTOCOL.md, "Directory").
+
+use super::{Full, Malformed, Reader, Writer};
+use crate::crypto::{SPKI_LEN, Spki};
+use crate::id::UserId;
+use crate::phone::Phone;
+
+/// Inside 105's seal: `1 ‖ user_id u16` or `2 ‖ phone`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyQuestion {
+    /// Whose key has this id?
+    ById(UserId),
+    /// What is the key of this phone?
+    ByPhone(Phone),
+}
+
+impl KeyQuestion {
+    /// Reads the content.
+    ///
+    /// # Errors
+    /// [`Malformed`] for an unknown kind, id 0, a bad phone, or bytes too many or too few.
+    pub fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(content);
+        let question = match reader.u8()? {
+            1 => Self::ById(reader.user()?),
+            2 => Self::ByPhone(reader.phone()?),
+            _ => return Err(Malformed),
+        };
+        reader.finish()?;
+        Ok(question)
+    }
+
+    /// Writes the content.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room.
+    pub fn emit(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        match self {
+            Self::ById(user) => {
+                writer.u8(1)?;
+                writer.u16(user.get())
+            }
+            Self::ByPhone(phone) => {
+                writer.u8(2)?;
+                writer.phone(phone)
+            }
+        }
+    }
+
+    /// Whether `answer` is to this question.
+    #[must_use]
+    pub fn is_answered_by(&self, answer: &KeyAnswer) -> bool {
+        match self {
+            Self::ById(user) => *user == answer.user,
+            Self::ByPhone(phone) => *phone == answer.phone,
+        }
+    }
+}
+
+/// Inside 204's seal: `user_id u16 ‖ phone ‖ spki`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyAnswer {
+    /// The user's id.
+    pub user: UserId,
+    /// The user's phone.
+    pub phone: Phone,
+    /// The user's public key, as the server says.
+    pub spki: Spki,
+}
+
+impl KeyAnswer {
+    /// Bytes of the longest one.
+    pub const MAX_LEN: usize = 2 + 1 + Phone::MAX_LEN + SPKI_LEN;
+
+    /// Reads the content.
+    ///
+    /// # Errors
+    /// [`Malformed`] unless the fields are well formed and fill it exactly.
+    pub fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(content);
+        let (user, phone) = (reader.user()?, reader.phone()?);
+        let spki = Spki::parse(reader.array::<SPKI_LEN>()?).map_err(|_| Malformed)?;
+        reader.finish()?;
+        Ok(Self { user, phone, spki })
+    }
+
+    /// Writes the content.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room.
+    pub fn emit(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        writer.u16(self.user.get())?;
+        writer.phone(&self.phone)?;
+        writer.put(self.spki.as_bytes())
+    }
+}

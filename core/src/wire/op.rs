@@ -1,0 +1,91 @@
+//! Op codes (PROTOCOL.md, "Op codes").
+
+use core::fmt;
+
+/// What a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Op {
+    /// A client without an id asks for a one-time password.
+    RegistrationRequest = 100,
+    /// The client proves the password and shows its public key.
+    OtpProof = 101,
+    /// A letter from client to client.
+    Letter = 102,
+    /// A client asks for a public key.
+    KeyQuestion = 105,
+    /// A registered client asks for a session.
+    ReconnectRequest = 106,
+    /// The phone has an account.
+    RegistrationRejected = 150,
+    /// A one-time password is on its way.
+    OtpIssued = 200,
+    /// A session key for a newly registered client.
+    SessionIssued = 201,
+    /// What became of letters; from a client: confirmation, receipt, or question.
+    Acknowledgment = 203,
+    /// A public key.
+    KeyAnswer = 204,
+    /// A session key for a client that reconnects.
+    SessionRenewed = 206,
+    /// The connection ends.
+    Close = 222,
+    /// A refusal.
+    Refusal = 244,
+    /// Everything that was pending has gone out.
+    BacklogEnd = 255,
+}
+
+impl Op {
+    /// Every op, in the order of the codes.
+    pub const ALL: [Self; 14] = [
+        Self::RegistrationRequest,
+        Self::OtpProof,
+        Self::Letter,
+        Self::KeyQuestion,
+        Self::ReconnectRequest,
+        Self::RegistrationRejected,
+        Self::OtpIssued,
+        Self::SessionIssued,
+        Self::Acknowledgment,
+        Self::KeyAnswer,
+        Self::SessionRenewed,
+        Self::Close,
+        Self::Refusal,
+        Self::BacklogEnd,
+    ];
+
+    /// The op with this code.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| op.code() == code)
+    }
+
+    /// The code on the wire.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The OAEP label of blocks in packets of this op.
+    ///
+    /// Only ops that carry such a block have one; a letter's goes on with both fingerprints.
+    #[must_use]
+    pub const fn oaep_label(self) -> &'static [u8] {
+        match self {
+            Self::RegistrationRequest => b"waxwing/1:100",
+            Self::OtpProof => b"waxwing/1:101",
+            Self::Letter => b"waxwing/1:102",
+            Self::ReconnectRequest => b"waxwing/1:106",
+            Self::SessionIssued => b"waxwing/1:201",
+            Self::SessionRenewed => b"waxwing/1:206",
+            _ => b"",
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.code().fmt(f)
+    }
+}

@@ -25,9 +25,11 @@ extern crate alloc;
 extern crate std;
 
 pub mod crypto;
+pub mod envelope;
 pub mod id;
 pub mod limits;
 pub mod phone;
+pub mod refusal;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod time;

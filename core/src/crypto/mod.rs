@@ -8,12 +8,18 @@
 //! a secure element; the core never asks for the secret half. Every operation with one demands
 //! a random generator, so that a backend can blind it.
 
+mod sealed;
 mod secret;
 mod spki;
+mod verified;
 
 pub use rand_core::CryptoRng;
+pub use sealed::{BadSequence, OpenedTokens, SessionSeal, SharedTokens};
+#[cfg(feature = "server")]
+pub(crate) use sealed::{cbc_open, cbc_seal};
 pub use secret::{MessageKey, ReplyKey, SessionKey};
 pub use spki::{MODULUS_LEN, SPKI_LEN, Spki, WeakKey};
+pub use verified::{Unverified, Verified};
 
 /// Bytes of an RSA-2048 signature, ciphertext or modulus.
 pub const RSA_LEN: usize = 256;

@@ -84,7 +84,7 @@ pub enum Write {
         /// The phone.
         phone: Phone,
         /// The public key.
-        spki: Spki,
+        spki: Arc<Spki>,
     },
     /// A session was confirmed.
     ConfirmSession {

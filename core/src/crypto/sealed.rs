@@ -1,0 +1,231 @@
+//! Symmetric sealing: sessions, reply keys, shared tokens (PROTOCOL.md, "Cryptography").
+
+use super::{
+    BLOCK_LEN, CryptoRng, Iv, KEY_LEN, Provider, Rejected, ReplyKey, SessionKey, Verified,
+};
+use crate::limits::{MAX_SEALED, MAX_TOKENS};
+use crate::wire::{Full, Writer};
+
+/// Writes `IV ‖ CBC(key; content)` to the front of `out` and returns its length.
+pub(crate) fn cbc_seal<P: Provider>(
+    provider: &P,
+    key: &[u8; KEY_LEN],
+    rng: &mut dyn CryptoRng,
+    out: &mut [u8],
+    content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+) -> Result<usize, Full> {
+    let (iv, room) = out.split_first_chunk_mut::<BLOCK_LEN>().ok_or(Full)?;
+    rng.fill_bytes(iv);
+    let mut writer = Writer::new(room);
+    content(&mut writer)?;
+    let len = writer.len();
+    let sealed = provider.cbc_encrypt(key, iv, room, len).map_err(|_| Full)?;
+    Ok(sealed.saturating_add(BLOCK_LEN))
+}
+
+/// Undoes [`cbc_seal`] in place. Whoever calls it has authenticated the bytes.
+pub(crate) fn cbc_open<'a, P: Provider>(
+    provider: &P,
+    key: &[u8; KEY_LEN],
+    sealed: &'a mut [u8],
+) -> Result<&'a mut [u8], Rejected> {
+    let (iv, blocks) = sealed.split_first_chunk_mut::<BLOCK_LEN>().ok_or(Rejected)?;
+    let len = provider.cbc_decrypt(key, iv, blocks)?;
+    blocks.get_mut(..len).ok_or(Rejected)
+}
+
+impl ReplyKey {
+    /// Writes an answer to a client without a session: `IV ‖ CBC(reply_key; content)`.
+    ///
+    /// # Errors
+    /// [`Full`] when `out` has no room.
+    pub fn seal<P: Provider>(
+        &self,
+        provider: &P,
+        rng: &mut dyn CryptoRng,
+        out: &mut [u8],
+        content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+    ) -> Result<usize, Full> {
+        cbc_seal(provider, self.expose(), rng, out, content)
+    }
+
+    /// Opens such an answer.
+    ///
+    /// # Errors
+    /// [`Rejected`] when it is not under this key.
+    pub fn open<'a, P: Provider>(
+        &self,
+        provider: &P,
+        packet: Verified<&'a mut [u8]>,
+    ) -> Result<&'a [u8], Rejected> {
+        cbc_open(provider, self.expose(), packet.into_payload()).map(|content| &*content)
+    }
+}
+
+/// A seal did not open, or carried another sequence number than the next. It ends the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a sealed packet out of sequence")]
+pub struct BadSequence;
+
+/// One side of a session: its key, and how far each direction has counted
+/// (PROTOCOL.md, "Sequence numbers").
+#[derive(Clone, Debug)]
+pub struct SessionSeal {
+    key: SessionKey,
+    next_out: u32,
+    next_in: u32,
+}
+
+impl SessionSeal {
+    /// Bytes before the content of a sealed payload: IV and sequence number.
+    pub const OVERHEAD: usize = BLOCK_LEN + 4;
+
+    /// A session that has not carried anything.
+    #[must_use]
+    pub const fn new(key: SessionKey) -> Self {
+        Self { key, next_out: 0, next_in: 0 }
+    }
+
+    /// The key.
+    #[must_use]
+    pub const fn key(&self) -> &SessionKey {
+        &self.key
+    }
+
+    /// Whether a direction has used up its sequence numbers: the session must end first.
+    #[must_use]
+    pub const fn is_exhausted(&self) -> bool {
+        self.next_out == u32::MAX || self.next_in == u32::MAX
+    }
+
+    /// Writes `IV ‖ CBC(session_key; seq ‖ content)` to the front of `out` and counts it.
+    ///
+    /// # Errors
+    /// [`Full`] when `out` or 2 KiB have no room for it, or no sequence number is left.
+    pub fn seal<P: Provider>(
+        &mut self,
+        provider: &P,
+        rng: &mut dyn CryptoRng,
+        out: &mut [u8],
+        content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+    ) -> Result<usize, Full> {
+        let seq = self.next_out;
+        let next = seq.checked_add(1).ok_or(Full)?;
+        let room = out.len().min(MAX_SEALED);
+        let out = out.get_mut(..room).ok_or(Full)?;
+        let len = cbc_seal(provider, self.key.expose(), rng, out, |writer| {
+            writer.u32(seq)?;
+            content(writer)
+        })?;
+        self.next_out = next;
+        Ok(len)
+    }
+
+    /// Opens a sealed payload in place and consumes its sequence number.
+    ///
+    /// # Errors
+    /// [`BadSequence`] for every failure alike; the session has to end.
+    pub fn open<'a, P: Provider>(
+        &mut self,
+        provider: &P,
+        packet: Verified<&'a mut [u8]>,
+    ) -> Result<&'a [u8], BadSequence> {
+        let next = self.next_in.checked_add(1).ok_or(BadSequence)?;
+        let payload = packet.into_payload();
+        if payload.len() > MAX_SEALED {
+            return Err(BadSequence);
+        }
+        let content = cbc_open(provider, self.key.expose(), payload).map_err(|_| BadSequence)?;
+        let (seq, content) = content.split_first_chunk().ok_or(BadSequence)?;
+        if u32::from_le_bytes(*seq) != self.next_in {
+            return Err(BadSequence);
+        }
+        self.next_in = next;
+        Ok(content)
+    }
+}
+
+/// Writes the payload of a packet that many clients share: `IV ‖ token*`.
+#[derive(Debug)]
+pub struct SharedTokens<'a> {
+    iv: Iv,
+    writer: Writer<'a>,
+}
+
+impl<'a> SharedTokens<'a> {
+    /// Begins at the front of `out` with a fresh IV.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room for the IV.
+    pub fn new(rng: &mut dyn CryptoRng, out: &'a mut [u8]) -> Result<Self, Full> {
+        let mut iv = [0; BLOCK_LEN];
+        rng.fill_bytes(&mut iv);
+        let mut writer = Writer::new(out);
+        writer.put(&iv)?;
+        Ok(Self { iv, writer })
+    }
+
+    /// Appends one receiver's token.
+    ///
+    /// # Errors
+    /// [`Full`] above [`MAX_TOKENS`] tokens, or when the buffer has no room.
+    pub fn push<P: Provider>(
+        &mut self,
+        provider: &P,
+        key: &SessionKey,
+        mut block: [u8; BLOCK_LEN],
+    ) -> Result<(), Full> {
+        if self.writer.len() >= BLOCK_LEN.saturating_mul(MAX_TOKENS.saturating_add(1)) {
+            return Err(Full);
+        }
+        provider.encrypt_block(key.expose(), &self.iv, &mut block);
+        self.writer.put(&block)
+    }
+
+    /// Bytes of the payload so far.
+    #[must_use]
+    pub const fn payload_len(&self) -> usize {
+        self.writer.len()
+    }
+}
+
+/// The tokens of a shared packet, opened one after the other under one receiver's key. All but
+/// the receiver's own come out as noise.
+#[derive(Debug)]
+pub struct OpenedTokens<'a, 'p, P> {
+    provider: &'p P,
+    key: &'p SessionKey,
+    iv: Iv,
+    tokens: &'a [u8],
+}
+
+impl<'a, 'p, P: Provider> OpenedTokens<'a, 'p, P> {
+    /// Reads the payload of a verified shared packet.
+    ///
+    /// # Errors
+    /// [`Rejected`] unless it is an IV and 1 to [`MAX_TOKENS`] whole tokens.
+    pub fn new<B: AsRef<[u8]>>(
+        provider: &'p P,
+        key: &'p SessionKey,
+        packet: &'a Verified<B>,
+    ) -> Result<Self, Rejected> {
+        let (iv, tokens) = packet.payload().split_first_chunk().ok_or(Rejected)?;
+        let count = tokens.chunks_exact(BLOCK_LEN);
+        if !count.remainder().is_empty() || !(1..=MAX_TOKENS).contains(&count.len()) {
+            return Err(Rejected);
+        }
+        Ok(Self { provider, key, iv: *iv, tokens })
+    }
+}
+
+impl<P: Provider> Iterator for OpenedTokens<'_, '_, P> {
+    type Item = [u8; BLOCK_LEN];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (token, rest) = self.tokens.split_first_chunk()?;
+        self.tokens = rest;
+        let mut block = *token;
+        self.provider.decrypt_block(self.key.expose(), &self.iv, &mut block);
+        Some(block)
+    }
+}

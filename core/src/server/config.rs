@@ -1,0 +1,153 @@
+//! What an operator can set (PROTOCOL.md, "Limits and timers").
+
+use core::time::Duration;
+
+use super::limiter::Rate;
+use crate::limits::MAX_LETTER;
+
+/// The numbers of a server. [`Config::default`] gives those of PROTOCOL.md.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Largest payload of a letter, in bytes.
+    pub max_letter: usize,
+    /// How long a letter waits for its recipient.
+    pub letter_life: Duration,
+    /// How long the fate of an expired letter is remembered.
+    pub fate_life: Duration,
+    /// Whether the one-time password comes back in the 200, which proves no phone.
+    pub otp_in_band: bool,
+    /// How long a one-time password lives.
+    pub otp_life: Duration,
+    /// Guesses at one password.
+    pub otp_attempts: u8,
+    /// Deadlines of a connection.
+    pub deadlines: Deadlines,
+    /// What a mailbox holds.
+    pub mailbox: MailboxLimits,
+    /// How often things may happen.
+    pub rates: Rates,
+    /// Bytes of half-received packets in all connections together.
+    pub half_received_bytes: usize,
+    /// One-time passwords alive at once.
+    pub live_otps: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_letter: MAX_LETTER,
+            letter_life: DAY.saturating_mul(30),
+            fate_life: DAY.saturating_mul(30),
+            otp_in_band: false,
+            otp_life: Duration::from_secs(300),
+            otp_attempts: 3,
+            deadlines: Deadlines::default(),
+            mailbox: MailboxLimits::default(),
+            rates: Rates::default(),
+            half_received_bytes: 64 * 1_024 * 1_024,
+            live_otps: 10_000,
+        }
+    }
+}
+
+/// How long a peer may take.
+#[derive(Clone, Debug)]
+pub struct Deadlines {
+    /// From connecting, or from the last answer, to the next packet before a session.
+    pub first_packet: Duration,
+    /// From 201 or 206 to the confirmation.
+    pub confirmation: Duration,
+    /// From a packet's first byte to its last.
+    pub packet: Duration,
+    /// From handing a letter over to any acknowledgment.
+    pub progress: Duration,
+    /// From a client's 222 to the server's.
+    pub leaving: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            first_packet: Duration::from_secs(15),
+            confirmation: Duration::from_secs(60),
+            packet: Duration::from_secs(30),
+            progress: Duration::from_secs(120),
+            leaving: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What may be pending.
+#[derive(Clone, Debug)]
+pub struct MailboxLimits {
+    /// Letters for one recipient.
+    pub letters: u32,
+    /// Bytes of packets for one recipient.
+    pub bytes: u64,
+    /// Letters from one sender to one recipient.
+    pub pair_letters: u32,
+    /// Bytes of packets from one sender to one recipient.
+    pub pair_bytes: u64,
+}
+
+impl Default for MailboxLimits {
+    fn default() -> Self {
+        Self {
+            letters: 10_000,
+            bytes: 64 * 1_024 * 1_024,
+            pair_letters: 1_000,
+            pair_bytes: 4 * 1_024 * 1_024,
+        }
+    }
+}
+
+/// How often things may happen. Those per address prefix skip exempt peers.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    /// 100s per address prefix.
+    pub registrations: Rate,
+    /// 101s per address prefix.
+    pub proofs: Rate,
+    /// New codes per phone and address prefix.
+    pub otps_per_pair: Rate,
+    /// New codes per phone.
+    pub otps_per_phone: Rate,
+    /// Wrong guesses per address prefix.
+    pub guesses_per_prefix: Rate,
+    /// Wrong guesses on the whole server; beyond it new codes survive one guess only.
+    pub guesses: Rate,
+    /// 106s per user and address prefix.
+    pub reconnects: Rate,
+    /// 105s by phone per user.
+    pub questions: Rate,
+    /// Private-key operations for 100 and 101, on the whole server.
+    pub registration_work: Rate,
+    /// Private-key operations for 106, on the whole server.
+    pub reconnect_work: Rate,
+    /// Signed refusals per connection.
+    pub refusals: Rate,
+    /// Status queries per session.
+    pub status_queries: Rate,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            registrations: Rate::new(10, HOUR),
+            proofs: Rate::new(60, HOUR),
+            otps_per_pair: Rate::new(3, HOUR),
+            otps_per_phone: Rate::new(10, DAY),
+            guesses_per_prefix: Rate::new(15, DAY),
+            guesses: Rate::new(1_000, DAY),
+            reconnects: Rate::new(60, Duration::from_secs(60)),
+            questions: Rate::new(500, DAY),
+            registration_work: Rate::new(200, Duration::from_secs(1)),
+            reconnect_work: Rate::new(1_000, Duration::from_secs(1)),
+            refusals: Rate::new(20, Duration::from_secs(1)),
+            status_queries: Rate::new(1, Duration::from_secs(1)),
+        }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);

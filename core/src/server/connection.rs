@@ -1,0 +1,96 @@
+//! One TCP connection: what has arrived of the next packet, and how far the peer has come.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::config::Deadlines;
+use super::limiter::Allowance;
+use super::peer::Peer;
+use super::session::Session;
+use crate::crypto::SessionSeal;
+use crate::id::{Nonce, UserId};
+use crate::time::Instant;
+
+/// How far the peer has come.
+pub(super) enum State {
+    /// No session: 100, 101 and 106 are welcome.
+    Greeting,
+    /// 101 was right and its user is being stored; what follows waits.
+    Creating,
+    /// 201 or 206 went out; only the confirmation is welcome.
+    Offered(Box<Offer>),
+    /// The session is confirmed.
+    Active(Box<Session>),
+}
+
+/// A session that its client has not confirmed. Nothing is routed to it, and it displaces
+/// nobody: a recorded 101 or 106 played back gets exactly this far.
+pub(super) struct Offer {
+    pub(super) user: UserId,
+    pub(super) seal: SessionSeal,
+    pub(super) nonce: Nonce,
+    pub(super) issue: u64,
+}
+
+pub(super) struct Connection {
+    pub(super) peer: Peer,
+    pub(super) state: State,
+    /// Part of a packet, or packets that wait while the connection is paused.
+    pub(super) inbox: Vec<u8>,
+    /// When the packet in the inbox began.
+    pub(super) packet_since: Option<Instant>,
+    /// When the state was entered, or the last answer before a session went out.
+    pub(super) since: Instant,
+    /// Signed refusals.
+    pub(super) refusals: Allowance,
+    /// Whether the caller was told to stop reading.
+    pub(super) paused: bool,
+    /// The deadline that the timers know.
+    pub(super) armed: Option<Instant>,
+}
+
+impl Connection {
+    pub(super) fn new(peer: Peer, now: Instant) -> Self {
+        Self {
+            peer,
+            state: State::Greeting,
+            inbox: Vec::new(),
+            packet_since: None,
+            since: now,
+            refusals: Allowance::default(),
+            paused: false,
+            armed: None,
+        }
+    }
+
+    /// Whether packets have to wait: what came before them is not done.
+    pub(super) fn must_wait(&self) -> bool {
+        match &self.state {
+            State::Creating => true,
+            State::Active(session) => session.must_wait(),
+            State::Greeting | State::Offered(_) => false,
+        }
+    }
+
+    /// When patience ends.
+    pub(super) fn deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
+        let packet = match self.packet_since {
+            Some(since) if !self.must_wait() => Some(since.after(deadlines.packet)),
+            _ => None,
+        };
+        let state = match &self.state {
+            State::Greeting => Some(self.since.after(deadlines.first_packet)),
+            State::Creating => None,
+            State::Offered(_) => Some(self.since.after(deadlines.confirmation)),
+            State::Active(session) => session.deadline(deadlines),
+        };
+        [packet, state].into_iter().flatten().min()
+    }
+
+    pub(super) fn session_mut(&mut self) -> Option<&mut Session> {
+        match &mut self.state {
+            State::Active(session) => Some(session),
+            _ => None,
+        }
+    }
+}

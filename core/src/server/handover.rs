@@ -1,0 +1,157 @@
+//! Which letters a session has been given and has yet to acknowledge
+//! (PROTOCOL.md, "Flow control and window").
+
+use alloc::collections::VecDeque;
+
+use super::storage::{PendingLetter, Question, QueueId};
+use crate::id::{PacketId, UserId};
+use crate::limits::{MAX_PACKET, MAX_UNACKNOWLEDGED_BYTES};
+use crate::time::Instant;
+
+/// A letter handed over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HandedOver {
+    pub(super) id: PacketId,
+    pub(super) queue_id: QueueId,
+    pub(super) sender: UserId,
+    pub(super) bytes: usize,
+}
+
+/// How the cursor stands to the mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Letters lie in storage beyond the cursor.
+    Behind,
+    /// They have been asked for. `more` = others were committed since.
+    Fetching { more: bool },
+    /// There is nothing beyond the cursor: the next letter committed can go straight out.
+    CaughtUp,
+}
+
+/// One cursor for backlog and live letters, so that order holds and nothing is skipped or
+/// handed over twice.
+#[derive(Debug)]
+pub(super) struct Handover {
+    window: usize,
+    cursor: QueueId,
+    phase: Phase,
+    given: VecDeque<HandedOver>,
+    given_bytes: usize,
+    /// When the oldest unacknowledged letter went out, or the last acknowledgment came.
+    progress_at: Instant,
+    /// The last letter accepted when the session was confirmed, until 255 has been said.
+    backlog_until: Option<QueueId>,
+    backlog_count: u32,
+}
+
+impl Handover {
+    pub(super) const fn new(window: u8, backlog_until: QueueId, now: Instant) -> Self {
+        Self {
+            window: window as usize,
+            cursor: QueueId(0),
+            phase: Phase::Behind,
+            given: VecDeque::new(),
+            given_bytes: 0,
+            progress_at: now,
+            backlog_until: Some(backlog_until),
+            backlog_count: 0,
+        }
+    }
+
+    fn room(&self) -> (usize, usize) {
+        let letters = self.window.saturating_sub(self.given.len());
+        let bytes = MAX_UNACKNOWLEDGED_BYTES.saturating_sub(self.given_bytes);
+        // A fetch brings at least one letter, so there must be room for the largest.
+        if bytes < MAX_PACKET { (0, 0) } else { (letters, bytes) }
+    }
+
+    /// What to ask storage for, if it is time to.
+    pub(super) fn fetch(&mut self, recipient: UserId) -> Option<Question> {
+        let (max_letters, max_bytes) = self.room();
+        if self.phase != Phase::Behind || max_letters == 0 {
+            return None;
+        }
+        self.phase = Phase::Fetching { more: false };
+        Some(Question::Letters { recipient, after: self.cursor, max_letters, max_bytes })
+    }
+
+    /// The fetch has ended; `exhausted` = storage had no letter beyond those it gave.
+    pub(super) fn fetched(&mut self, exhausted: bool) {
+        self.phase = match self.phase {
+            Phase::Fetching { more: false } if exhausted => Phase::CaughtUp,
+            _ => Phase::Behind,
+        };
+    }
+
+    /// A letter was committed. Whether it can go straight out; if not, a fetch will find it.
+    pub(super) fn admits(&mut self, letter: &PendingLetter) -> bool {
+        if letter.queue_id <= self.cursor {
+            return false;
+        }
+        match self.phase {
+            Phase::CaughtUp if self.room().0 > 0 => true,
+            Phase::CaughtUp => {
+                self.phase = Phase::Behind;
+                false
+            }
+            Phase::Fetching { .. } => {
+                self.phase = Phase::Fetching { more: true };
+                false
+            }
+            Phase::Behind => false,
+        }
+    }
+
+    /// A letter goes out.
+    pub(super) fn give(&mut self, letter: &PendingLetter, now: Instant) {
+        if self.given.is_empty() {
+            self.progress_at = now;
+        }
+        self.cursor = letter.queue_id;
+        self.given.push_back(HandedOver {
+            id: letter.id,
+            queue_id: letter.queue_id,
+            sender: letter.sender,
+            bytes: letter.packet.len(),
+        });
+        self.given_bytes = self.given_bytes.saturating_add(letter.packet.len());
+        if self.backlog_until.is_some_and(|until| letter.queue_id <= until) {
+            self.backlog_count = self.backlog_count.saturating_add(1);
+        }
+    }
+
+    /// How many letters the backlog had, once, as soon as its last one has gone out.
+    pub(super) fn backlog_end(&mut self) -> Option<u32> {
+        let until = self.backlog_until?;
+        if self.phase == Phase::CaughtUp || self.cursor > until {
+            self.backlog_until = None;
+            return Some(self.backlog_count);
+        }
+        None
+    }
+
+    /// The client holds this letter.
+    pub(super) fn acknowledge(&mut self, id: PacketId, now: Instant) -> Option<HandedOver> {
+        let at = self.given.iter().position(|given| given.id == id)?;
+        self.progress_at = now;
+        self.take(at)
+    }
+
+    /// The letter has expired under the client's hands.
+    pub(super) fn forget(&mut self, queue_id: QueueId) {
+        if let Some(at) = self.given.iter().position(|given| given.queue_id == queue_id) {
+            self.take(at);
+        }
+    }
+
+    fn take(&mut self, at: usize) -> Option<HandedOver> {
+        let given = self.given.remove(at)?;
+        self.given_bytes = self.given_bytes.saturating_sub(given.bytes);
+        Some(given)
+    }
+
+    /// Since when the client has kept letters without acknowledging any.
+    pub(super) fn stalled_since(&self) -> Option<Instant> {
+        (!self.given.is_empty()).then_some(self.progress_at)
+    }
+}

@@ -1,0 +1,192 @@
+//! From bytes to packets to whoever handles them (PROTOCOL.md, "Order of checks": frame, then
+//! size, op and state; the rest is the handlers').
+
+use super::connection::State;
+use super::output::{ConnId, Output};
+use super::refuse::Refused;
+use super::{Env, Server};
+use crate::crypto::Provider;
+use crate::id::UserId;
+use crate::limits::{MAX_CONTROL_PACKET, MAX_UNAUTHENTICATED_PACKET};
+use crate::wire::{ErrorCode, Frame, Header, Op, Packet, deframe};
+
+/// Who is to handle a packet.
+enum Handler {
+    Registration,
+    Proof,
+    Reconnect,
+    Confirmation,
+    Letter(UserId),
+    Session(UserId, Op),
+}
+
+impl<P: Provider> Server<P> {
+    /// Bytes have arrived. They may end anywhere.
+    pub fn received(&mut self, env: &mut Env<'_>, conn: ConnId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if connection.inbox.is_empty() {
+            let taken = self.packets(env, conn, bytes);
+            self.keep(env, conn, bytes.get(taken..).unwrap_or_default());
+        } else {
+            connection.inbox.extend_from_slice(bytes);
+            self.half_received = self.half_received.saturating_add(bytes.len());
+            self.work_through_inbox(env, conn);
+        }
+        self.sort_mail(env);
+        self.resume(env, conn);
+        self.shed_half_received(env);
+    }
+
+    /// Goes on with packets that had to wait, now that what came before them is done.
+    pub(super) fn resume(&mut self, env: &mut Env<'_>, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let waits = connection.must_wait();
+        if connection.paused != waits {
+            connection.paused = waits;
+            self.outputs.push_back(Output::Reading { conn, on: !waits });
+            if !waits {
+                // A packet that waited has its time from now.
+                connection.packet_since = connection.packet_since.map(|_| env.now.instant);
+                self.work_through_inbox(env, conn);
+            }
+        }
+        self.arm(env, conn);
+    }
+
+    fn work_through_inbox(&mut self, env: &mut Env<'_>, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let mut inbox = core::mem::take(&mut connection.inbox);
+        self.half_received = self.half_received.saturating_sub(inbox.len());
+        let taken = self.packets(env, conn, &inbox);
+        inbox.drain(..taken.min(inbox.len()));
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            self.half_received = self.half_received.saturating_add(inbox.len());
+            if inbox.is_empty() {
+                connection.packet_since = None;
+            } else {
+                if taken > 0 || connection.packet_since.is_none() {
+                    connection.packet_since = Some(env.now.instant);
+                }
+                connection.inbox = inbox;
+            }
+        }
+    }
+
+    fn keep(&mut self, env: &Env<'_>, conn: ConnId, rest: &[u8]) {
+        if let Some(connection) = self.connections.get_mut(&conn)
+            && !rest.is_empty()
+        {
+            connection.inbox = rest.to_vec();
+            connection.packet_since = Some(env.now.instant);
+            self.half_received = self.half_received.saturating_add(rest.len());
+        }
+    }
+
+    /// Handles the packets at the front of a stream and says how many bytes they were.
+    fn packets(&mut self, env: &mut Env<'_>, conn: ConnId, stream: &[u8]) -> usize {
+        let mut rest = stream;
+        loop {
+            let Some(connection) = self.connections.get(&conn) else { return stream.len() };
+            if connection.must_wait() || self.stop_by.is_some() {
+                break;
+            }
+            let (header, complete) = match deframe(rest) {
+                Ok(Frame::Partial) => break,
+                Ok(Frame::Started(header)) => (header, false),
+                Ok(Frame::Complete(header)) => (header, true),
+                Err(_) => {
+                    self.refuse(env, conn, Refused::plain(ErrorCode::Malformed));
+                    return stream.len();
+                }
+            };
+            let handler = match self.handler(conn, &header) {
+                Ok(handler) => handler,
+                Err(code) => {
+                    self.refuse(env, conn, Refused::plain(code));
+                    return stream.len();
+                }
+            };
+            let Some((packet, tail)) = rest.split_at_checked(header.packet_len()) else { break };
+            if !complete {
+                break;
+            }
+            if let Err(refused) = self.packet(env, conn, &handler, packet) {
+                self.refuse(env, conn, refused);
+            }
+            self.sort_mail(env);
+            rest = tail;
+        }
+        stream.len().saturating_sub(rest.len())
+    }
+
+    /// Whether such a packet has a place here, told from its header alone.
+    fn handler(&self, conn: ConnId, header: &Header) -> Result<Handler, ErrorCode> {
+        let connection = self.connections.get(&conn).ok_or(ErrorCode::UnexpectedOp)?;
+        let op = Op::from_code(header.op_code).ok_or(ErrorCode::UnknownOp)?;
+        let handler = match (&connection.state, op) {
+            (State::Greeting, Op::RegistrationRequest) => Handler::Registration,
+            (State::Greeting, Op::OtpProof) => Handler::Proof,
+            (State::Greeting, Op::ReconnectRequest) => Handler::Reconnect,
+            (State::Offered(_), Op::Acknowledgment) => Handler::Confirmation,
+            (State::Active(session), Op::Letter) => Handler::Letter(session.user),
+            (State::Active(session), Op::KeyQuestion | Op::Acknowledgment | Op::Close) => {
+                Handler::Session(session.user, op)
+            }
+            _ => return Err(ErrorCode::UnexpectedOp),
+        };
+        let size = header.packet_len();
+        match handler {
+            Handler::Letter(user) | Handler::Session(user, _) if header.sender != Some(user) => {
+                Err(ErrorCode::Malformed)
+            }
+            Handler::Session(..) if header.recipient.is_some() => Err(ErrorCode::Malformed),
+            Handler::Session(..) if size > MAX_CONTROL_PACKET => Err(ErrorCode::BadSequence),
+            Handler::Letter(_) | Handler::Session(..) => Ok(handler),
+            _ if size > MAX_UNAUTHENTICATED_PACKET => Err(ErrorCode::Malformed),
+            _ => Ok(handler),
+        }
+    }
+
+    fn packet(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        handler: &Handler,
+        bytes: &[u8],
+    ) -> Result<(), Refused> {
+        let malformed = |_| Refused::plain(ErrorCode::Malformed);
+        if let Handler::Letter(user) = handler {
+            let packet = Packet::parse(bytes).map_err(malformed)?;
+            return self.letter(env, conn, *user, packet);
+        }
+        // What is sealed is opened where it lies, so it needs a place of its own.
+        let mut place = [0; MAX_CONTROL_PACKET];
+        for (to, from) in place.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        let place = place.get_mut(..bytes.len()).unwrap_or_default();
+        let packet = Packet::parse(place).map_err(malformed)?;
+        match handler {
+            Handler::Registration => self.registration_request(env, conn, packet),
+            Handler::Proof => self.otp_proof(env, conn, packet),
+            Handler::Reconnect => self.reconnect_request(env, conn, packet),
+            Handler::Confirmation => self.confirmation(env, conn, packet),
+            Handler::Session(user, op) => self.session_packet(env, conn, *user, *op, packet),
+            Handler::Letter(_) => Ok(()),
+        }
+    }
+
+    /// When half-received packets take too much memory, the one that has taken longest goes.
+    fn shed_half_received(&mut self, env: &mut Env<'_>) {
+        while self.half_received > self.config.half_received_bytes {
+            let slowest = self
+                .connections
+                .iter()
+                .filter_map(|(conn, connection)| Some((connection.packet_since?, *conn)))
+                .min();
+            let Some((_, conn)) = slowest else { break };
+            self.outputs.push_back(Output::Event(super::Event::TimedOut { conn }));
+            self.end_session(env, conn, None);
+        }
+    }
+}

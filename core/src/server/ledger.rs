@@ -1,0 +1,135 @@
+//! Writes on their way to storage, and questions to it.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use super::output::{ConnId, Output};
+use super::storage::{Ask, Batch, Question, QueueId, Ticket, Write};
+use crate::id::UserId;
+
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// A session that fetches letters.
+    Fetch(ConnId),
+    /// A mailbox that learns how full it is.
+    Mailbox(UserId),
+    /// A session that wants to know about letters that it sent.
+    Fates(ConnId),
+    /// The sweep of expired letters.
+    Sweep,
+}
+
+/// The writes of this turn, the batches under way, and the questions asked.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    last_queue_id: QueueId,
+    last_ticket: u64,
+    writes: Vec<Write>,
+    /// Writes that storage could not take and that must not be given up.
+    deferred: Vec<Write>,
+    /// Batches given out, each with its number.
+    under_way: VecDeque<(u64, Arc<Batch>)>,
+    batches: u64,
+    questions: Vec<Ask>,
+    askers: HashMap<Ticket, Asker>,
+}
+
+impl Ledger {
+    pub(super) fn new(last_queue_id: QueueId) -> Self {
+        Self { last_queue_id, ..Self::default() }
+    }
+
+    /// The next letter's place in the one order.
+    pub(super) fn next_queue_id(&mut self) -> QueueId {
+        self.last_queue_id = QueueId(self.last_queue_id.0.saturating_add(1));
+        self.last_queue_id
+    }
+
+    /// The place of the letter accepted last.
+    pub(super) const fn last_queue_id(&self) -> QueueId {
+        self.last_queue_id
+    }
+
+    pub(super) fn write(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    /// Notes an acknowledged letter, together with the others of this turn and mailbox.
+    pub(super) fn delete(&mut self, recipient: UserId, letter: QueueId) {
+        if let Some(Write::DeleteLetters { recipient: same, letters }) = self.writes.last_mut()
+            && *same == recipient
+        {
+            letters.push(letter);
+            return;
+        }
+        self.write(Write::DeleteLetters { recipient, letters: alloc::vec![letter] });
+    }
+
+    /// Keeps a write that storage refused, for [`Ledger::retry`].
+    pub(super) fn defer(&mut self, write: Write) {
+        self.deferred.push(write);
+    }
+
+    /// Puts deferred writes into the next batch.
+    pub(super) fn retry(&mut self) {
+        self.writes.append(&mut self.deferred);
+    }
+
+    pub(super) fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    pub(super) fn ask(&mut self, asker: Asker, question: Question) {
+        let ticket = self.next_ticket();
+        self.askers.insert(ticket, asker);
+        self.questions.push(Ask { ticket, question });
+    }
+
+    pub(super) fn asker(&mut self, ticket: Ticket) -> Option<Asker> {
+        self.askers.remove(&ticket)
+    }
+
+    /// Gives out this turn's batch, then its questions, so that they see it.
+    pub(super) fn flush(&mut self, outputs: &mut VecDeque<Output>) {
+        if !self.writes.is_empty() {
+            let ticket = self.next_ticket();
+            let batch = Arc::new(Batch { ticket, writes: core::mem::take(&mut self.writes) });
+            self.batches = self.batches.saturating_add(1);
+            self.under_way.push_back((self.batches, batch.clone()));
+            outputs.push_back(Output::Store(batch));
+        }
+        outputs.extend(self.questions.drain(..).map(Output::Ask));
+    }
+
+    /// Takes back the batch with this ticket. `None` when there is none, which would be the
+    /// caller's mistake.
+    pub(super) fn complete(&mut self, ticket: Ticket) -> Option<Arc<Batch>> {
+        let at = self.under_way.iter().position(|(_, batch)| batch.ticket == ticket)?;
+        self.under_way.remove(at).map(|(_, batch)| batch)
+    }
+
+    /// The number of the batch that holds, or will hold, the write made last.
+    pub(super) fn horizon(&self) -> u64 {
+        self.batches.saturating_add(u64::from(!self.writes.is_empty()))
+    }
+
+    /// Whether all batches up to `horizon` have ended.
+    pub(super) fn is_past(&self, horizon: u64) -> bool {
+        let oldest = self.under_way.front().map(|(number, _)| *number);
+        self.batches >= horizon && oldest.is_none_or(|oldest| oldest > horizon)
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.writes.is_empty() && self.under_way.is_empty()
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        self.last_ticket = self.last_ticket.saturating_add(1);
+        Ticket(self.last_ticket)
+    }
+}

@@ -1,0 +1,166 @@
+//! The way of a letter: from its sender's session to its recipient's mailbox, and the answer back
+//! (PROTOCOL.md, "Letters", "Duplicates").
+
+use alloc::sync::Arc;
+
+use super::mail::{Letter, Mail};
+use super::mailbox::Waiting;
+use super::output::ConnId;
+use super::recent::Recent;
+use super::refuse::Refused;
+use super::storage::{PendingLetter, Write};
+use super::{Env, Server};
+use crate::crypto::{Provider, Unverified};
+use crate::id::{PacketId, UserId};
+use crate::limits::FRESHNESS_S;
+use crate::wire::{ErrorCode, Op, Packet, Status};
+
+impl<P: Provider> Server<P> {
+    /// A 102 of a confirmed session.
+    pub(super) fn letter(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        sender: UserId,
+        packet: Packet<&[u8]>,
+    ) -> Result<(), Refused> {
+        if let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) {
+            session.unanswered = session.unanswered.saturating_add(1);
+        }
+        let packet = Unverified::new(&self.provider, packet);
+        let id = packet.id();
+        let refused = |code| Refused::naming(code, Op::Letter, id);
+        if usize::from(packet.header().payload_size) > self.config.max_letter {
+            return Err(refused(ErrorCode::TooLarge));
+        }
+        let bad_signature = refused(ErrorCode::BadSignature);
+        let key = self.directory.key(&self.provider, sender).ok_or(bad_signature)?;
+        let packet = packet.verify(key).map_err(|_| bad_signature)?;
+        let age = env.now.unix.minus(packet.header().timestamp.to_unix());
+        if !(-FRESHNESS_S..=FRESHNESS_S).contains(&age) {
+            return Err(refused(ErrorCode::StaleTimestamp));
+        }
+        let recent = self.recent.entry(sender).or_default();
+        match recent.note(id, env.now.instant) {
+            // The answer to the first copy will answer this one.
+            Some(Recent::Pending { .. }) => return Ok(()),
+            Some(Recent::Answered(status)) => {
+                self.request_answered(conn, 1);
+                self.notices.status(sender, id, status);
+                return Ok(());
+            }
+            None => {}
+        }
+        let recipient = packet.header().recipient;
+        let known = recipient.filter(|to| *to != sender && self.directory.get(*to).is_some());
+        let Some(recipient) = known else {
+            recent_forget(self, sender, id);
+            return Err(refused(ErrorCode::UnknownRecipient));
+        };
+        let packet = Arc::from(packet.as_bytes());
+        self.mail.push_back(Mail::Letter(Letter { id, sender, recipient, packet }));
+        Ok(())
+    }
+
+    /// Sorts the mail between homes until none is left.
+    pub(super) fn sort_mail(&mut self, env: &mut Env<'_>) {
+        while let Some(mail) = self.mail.pop_front() {
+            match mail {
+                Mail::Letter(letter) => {
+                    let recipient = letter.recipient;
+                    self.when_mailbox_is_known(recipient, Waiting::Letter(letter));
+                    self.serve_mailbox(env, recipient);
+                }
+                Mail::Answer { sender, id, fate } => self.letter_answered(env, sender, id, fate),
+                Mail::Delivered { sender, id } => {
+                    self.settle(sender, id, Status::Delivered);
+                }
+                Mail::Expired { sender, id } => self.settle(sender, id, Status::Expired),
+            }
+        }
+    }
+
+    /// A letter reaches a mailbox whose counters are known.
+    pub(super) fn accept(&mut self, env: &mut Env<'_>, letter: Letter) {
+        let Letter { id, sender, recipient, packet } = letter;
+        let absent = !self.sessions.contains_key(&recipient);
+        let admitted = match self.mailboxes.get_mut(&recipient) {
+            _ if absent && self.disk_is_low => Err(ErrorCode::StorageUnavailable),
+            Some(mailbox) => mailbox.admit(&self.config.mailbox, sender, packet.len()),
+            None => Err(ErrorCode::StorageUnavailable),
+        };
+        if let Err(code) = admitted {
+            self.mail.push_back(Mail::Answer { sender, id, fate: Err(code) });
+            return;
+        }
+        let queue_id = self.ledger.next_queue_id();
+        let accepted_at = env.now.unix;
+        let letter = PendingLetter { queue_id, id, sender, recipient, accepted_at, packet };
+        self.ledger.write(Write::InsertLetter(Arc::new(letter)));
+    }
+
+    /// A letter is stored: it is acknowledged to its sender and goes on to its recipient.
+    pub(super) fn letter_stored(&mut self, env: &mut Env<'_>, letter: &PendingLetter) {
+        let PendingLetter { id, sender, recipient, .. } = *letter;
+        if let Some(mailbox) = self.mailboxes.get_mut(&recipient) {
+            mailbox.committed();
+        }
+        self.mail.push_back(Mail::Answer { sender, id, fate: Ok(Status::Stored) });
+        if let Some(conn) = self.sessions.get(&recipient).copied() {
+            self.give_if_next(env, conn, letter);
+        }
+    }
+
+    /// A letter could not be stored: nothing was accepted.
+    pub(super) fn letter_lost(&mut self, letter: &PendingLetter) {
+        let PendingLetter { id, sender, recipient, .. } = *letter;
+        if let Some(mailbox) = self.mailboxes.get_mut(&recipient) {
+            mailbox.committed();
+            mailbox.removed(sender, letter.packet.len());
+        }
+        let fate = Err(ErrorCode::StorageUnavailable);
+        self.mail.push_back(Mail::Answer { sender, id, fate });
+    }
+
+    fn letter_answered(
+        &mut self,
+        env: &mut Env<'_>,
+        sender: UserId,
+        id: PacketId,
+        fate: Result<Status, ErrorCode>,
+    ) {
+        let recent = self.recent.get_mut(&sender);
+        let copies = match fate {
+            Ok(status) => recent.map_or(0, |recent| recent.answer(id, status)),
+            Err(_) => recent.map_or(0, |recent| recent.forget(id)),
+        };
+        let Some(conn) = self.sessions.get(&sender).copied() else { return };
+        match fate {
+            Ok(status) => {
+                self.request_answered(conn, copies);
+                self.notices.status(sender, id, status);
+            }
+            Err(code) => {
+                self.request_answered(conn, copies.saturating_sub(1));
+                self.refuse(env, conn, Refused::naming(code, Op::Letter, id));
+            }
+        }
+        self.resume(env, conn);
+    }
+
+    /// A later status of a letter that has been answered.
+    fn settle(&mut self, sender: UserId, id: PacketId, status: Status) {
+        if let Some(recent) = self.recent.get_mut(&sender) {
+            recent.answer(id, status);
+        }
+        if self.sessions.contains_key(&sender) {
+            self.notices.status(sender, id, status);
+        }
+    }
+}
+
+fn recent_forget<P: Provider>(server: &mut Server<P>, sender: UserId, id: PacketId) {
+    if let Some(recent) = server.recent.get_mut(&sender) {
+        recent.forget(id);
+    }
+}

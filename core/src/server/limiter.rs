@@ -1,0 +1,149 @@
+//! Rate limits that cost one number per key (the generic cell rate algorithm).
+
+use core::hash::Hash;
+use core::time::Duration;
+
+use hashbrown::HashMap;
+
+use crate::time::Instant;
+
+/// So many per period, all at once if need be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    burst: u32,
+    period: Duration,
+}
+
+impl Rate {
+    /// `burst` times in `period`; at least once.
+    #[must_use]
+    pub const fn new(burst: u32, period: Duration) -> Self {
+        Self { burst: if burst == 0 { 1 } else { burst }, period }
+    }
+
+    fn interval_us(self) -> u64 {
+        self.period_us().checked_div(u64::from(self.burst)).unwrap_or(0).max(1)
+    }
+
+    fn period_us(self) -> u64 {
+        u64::try_from(self.period.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// One thing's allowance.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowance {
+    /// When, in microseconds, all that was taken will have come back.
+    full_at: u64,
+}
+
+impl Allowance {
+    /// Takes one, or says how long until there is one.
+    pub(super) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+        self.check(rate, now)?;
+        let now = now.as_millis().saturating_mul(1_000);
+        self.full_at = self.full_at.max(now).saturating_add(rate.interval_us());
+        Ok(())
+    }
+
+    /// Whether there is one to take.
+    pub(super) fn check(self, rate: Rate, now: Instant) -> Result<(), Duration> {
+        let now = now.as_millis().saturating_mul(1_000);
+        let tolerance = rate.period_us().saturating_sub(rate.interval_us());
+        let ahead = self.full_at.saturating_sub(now);
+        match ahead.checked_sub(tolerance) {
+            None | Some(0) => Ok(()),
+            Some(wait) => Err(Duration::from_micros(wait)),
+        }
+    }
+
+    fn is_full(self, now: Instant) -> bool {
+        self.full_at <= now.as_millis().saturating_mul(1_000)
+    }
+}
+
+/// Allowances per key, in bounded memory.
+#[derive(Debug)]
+pub(super) struct Limiter<K> {
+    rate: Rate,
+    allowances: HashMap<K, Allowance>,
+}
+
+impl<K: Eq + Hash> Limiter<K> {
+    /// Keys remembered at once. Beyond it those with nothing taken are forgotten, and when all
+    /// have something taken, new keys wait: an attacker with that many prefixes is being slowed.
+    const CAPACITY: usize = 100_000;
+
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { rate, allowances: HashMap::new() }
+    }
+
+    /// Takes one for `key`, or says how long until there is one.
+    pub(super) fn take(&mut self, key: K, now: Instant) -> Result<(), Duration> {
+        if self.allowances.len() >= Self::CAPACITY && !self.allowances.contains_key(&key) {
+            self.sweep(now);
+            if self.allowances.len() >= Self::CAPACITY {
+                return Err(self.rate.period);
+            }
+        }
+        let rate = self.rate;
+        self.allowances.entry(key).or_default().take(rate, now)
+    }
+
+    /// Whether `key` has one to take.
+    pub(super) fn check(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        self.allowances.get(key).copied().unwrap_or_default().check(self.rate, now)
+    }
+
+    /// Forgets keys with nothing taken.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        self.allowances.retain(|_, allowance| !allowance.is_full(now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn no_window_holds_more_than_the_burst_and_one_interval() {
+        let rate = Rate::new(10, Duration::from_secs(100));
+        let mut allowance = Allowance::default();
+        let mut taken = std::vec::Vec::new();
+        for second in 0..1_000 {
+            while allowance.take(rate, at(second)).is_ok() {
+                taken.push(second);
+            }
+        }
+        for start in 0..900 {
+            let in_window = taken.iter().filter(|t| (start..start + 100).contains(*t)).count();
+            assert!(in_window <= 20, "{in_window} from {start}");
+        }
+        assert_eq!(taken.iter().filter(|t| **t == 0).count(), 10);
+        assert_eq!(taken.len(), 10 + 99);
+    }
+
+    #[test]
+    fn a_refusal_names_the_wait() {
+        let mut limiter = Limiter::new(Rate::new(2, Duration::from_secs(60)));
+        assert_eq!(limiter.take('a', at(0)), Ok(()));
+        assert_eq!(limiter.take('a', at(0)), Ok(()));
+        assert_eq!(limiter.take('a', at(0)), Err(Duration::from_secs(30)));
+        assert_eq!(limiter.take('b', at(0)), Ok(()));
+        assert_eq!(limiter.take('a', at(30)), Ok(()));
+    }
+
+    #[test]
+    fn sweeping_forgets_only_the_full() {
+        let mut limiter = Limiter::new(Rate::new(1, Duration::from_secs(60)));
+        limiter.take('a', at(0)).unwrap();
+        limiter.take('b', at(50)).unwrap();
+        limiter.sweep(at(60));
+        assert_eq!(limiter.allowances.len(), 1);
+        assert!(limiter.check(&'b', at(60)).is_err());
+    }
+}

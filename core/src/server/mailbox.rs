@@ -1,0 +1,236 @@
+//! Mailboxes: how full they are, and handing letters over (PROTOCOL.md, "Flow control and
+//! window"). The letters themselves lie in storage.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use super::config::MailboxLimits;
+use super::ledger::Asker;
+use super::mail::Letter;
+use super::output::{ConnId, Output};
+use super::storage::{PendingLetter, Question, SenderUsage};
+use super::{Env, Server};
+use crate::crypto::Provider;
+use crate::id::{PacketId, UserId};
+use crate::wire::ErrorCode;
+
+/// Something that needs the mailbox's counters.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A letter for it.
+    Letter(Letter),
+    /// A 105 by id from its owner.
+    Question { conn: ConnId, packet: PacketId, about: UserId },
+}
+
+/// What one sender, or all together, have in a mailbox.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    letters: u32,
+    bytes: u64,
+}
+
+impl Count {
+    fn add(&mut self, bytes: u64) {
+        self.letters = self.letters.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    fn remove(&mut self, bytes: u64) {
+        self.letters = self.letters.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn has_room(self, bytes: u64, letters_max: u32, bytes_max: u64) -> bool {
+        self.letters < letters_max && self.bytes.saturating_add(bytes) <= bytes_max
+    }
+}
+
+/// How full one mailbox is. It is learnt from storage on first use.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    known: bool,
+    total: Count,
+    senders: HashMap<UserId, Count>,
+    /// Letters accepted and not committed.
+    uncommitted: usize,
+    waiting: Vec<Waiting>,
+    /// Removals that happened after storage was asked.
+    removed_meanwhile: Vec<(UserId, u64)>,
+}
+
+impl Mailbox {
+    /// Counts a letter in, or says why not.
+    pub(super) fn admit(
+        &mut self,
+        limits: &MailboxLimits,
+        sender: UserId,
+        bytes: usize,
+    ) -> Result<(), ErrorCode> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let pair = self.senders.get(&sender).copied().unwrap_or_default();
+        let room = self.total.has_room(bytes, limits.letters, limits.bytes)
+            && pair.has_room(bytes, limits.pair_letters, limits.pair_bytes);
+        if !room {
+            return Err(ErrorCode::MailboxFull);
+        }
+        self.total.add(bytes);
+        self.senders.entry(sender).or_default().add(bytes);
+        self.uncommitted = self.uncommitted.saturating_add(1);
+        Ok(())
+    }
+
+    /// A letter's commit has ended.
+    pub(super) fn committed(&mut self) {
+        self.uncommitted = self.uncommitted.saturating_sub(1);
+    }
+
+    /// Counts a letter out.
+    pub(super) fn removed(&mut self, sender: UserId, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if !self.known {
+            self.removed_meanwhile.push((sender, bytes));
+            return;
+        }
+        self.total.remove(bytes);
+        if let Some(count) = self.senders.get_mut(&sender) {
+            count.remove(bytes);
+            if count.letters == 0 {
+                self.senders.remove(&sender);
+            }
+        }
+    }
+
+    fn learn(&mut self, usage: Vec<SenderUsage>) {
+        for SenderUsage { sender, letters, bytes } in usage {
+            self.total.letters = self.total.letters.saturating_add(letters);
+            self.total.bytes = self.total.bytes.saturating_add(bytes);
+            self.senders.insert(sender, Count { letters, bytes });
+        }
+        self.known = true;
+        for (sender, bytes) in core::mem::take(&mut self.removed_meanwhile) {
+            self.removed(sender, usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// Whether its counters can be forgotten until the next use.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.known && self.uncommitted == 0 && self.waiting.is_empty()
+    }
+}
+
+impl<P: Provider> Server<P> {
+    /// Sees to it that a mailbox's counters are, or will be, known.
+    pub(super) fn load_mailbox(&mut self, owner: UserId) -> &mut Mailbox {
+        let ledger = &mut self.ledger;
+        self.mailboxes.entry(owner).or_insert_with(|| {
+            ledger.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
+            Mailbox::default()
+        })
+    }
+
+    /// Leaves something with a mailbox for when its counters are known.
+    pub(super) fn when_mailbox_is_known(&mut self, owner: UserId, waiting: Waiting) {
+        self.load_mailbox(owner).waiting.push(waiting);
+    }
+
+    /// Serves what waits, if the counters are known.
+    pub(super) fn serve_mailbox(&mut self, env: &mut Env<'_>, owner: UserId) {
+        let Some(mailbox) = self.mailboxes.get_mut(&owner) else { return };
+        if !mailbox.known {
+            return;
+        }
+        for waiting in core::mem::take(&mut mailbox.waiting) {
+            match waiting {
+                Waiting::Letter(letter) => self.accept(env, letter),
+                Waiting::Question { conn, packet, about } => {
+                    let mailbox = self.mailboxes.get(&owner);
+                    let found = mailbox.filter(|known| known.senders.contains_key(&about));
+                    let found = found.map(|_| about);
+                    if let Err(refused) = self.answer_key_question(env, conn, packet, found) {
+                        self.refuse(env, conn, refused);
+                    }
+                    self.resume(env, conn);
+                }
+            }
+        }
+    }
+
+    /// Storage has said how full a mailbox is.
+    pub(super) fn mailbox_known(
+        &mut self,
+        env: &mut Env<'_>,
+        owner: UserId,
+        usage: Vec<SenderUsage>,
+    ) {
+        if let Some(mailbox) = self.mailboxes.get_mut(&owner) {
+            mailbox.learn(usage);
+            self.serve_mailbox(env, owner);
+        }
+    }
+
+    /// Storage could not say it: what waits is refused, and the next use asks again.
+    pub(super) fn mailbox_unknown(&mut self, env: &mut Env<'_>, owner: UserId) {
+        let Some(mailbox) = self.mailboxes.remove(&owner) else { return };
+        let code = ErrorCode::StorageUnavailable;
+        for waiting in mailbox.waiting {
+            match waiting {
+                Waiting::Letter(Letter { id, sender, .. }) => {
+                    let fate = Err(code);
+                    self.mail.push_back(super::mail::Mail::Answer { sender, id, fate });
+                }
+                Waiting::Question { conn, packet, .. } => {
+                    let op = crate::wire::Op::KeyQuestion;
+                    self.refuse(env, conn, super::refuse::Refused::naming(code, op, packet));
+                    self.resume(env, conn);
+                }
+            }
+        }
+    }
+
+    /// Hands over what the window has room for.
+    pub(super) fn hand_over(&mut self, env: &mut Env<'_>, conn: ConnId) {
+        let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
+            return;
+        };
+        if let Some(question) = session.handover.fetch(session.user) {
+            self.ledger.ask(Asker::Fetch(conn), question);
+        }
+        if let Some(count) = session.handover.backlog_end() {
+            self.notices.backlog_end(conn, count);
+        }
+        self.arm(env, conn);
+    }
+
+    /// Storage has brought letters for a session.
+    pub(super) fn letters_fetched(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        letters: Vec<PendingLetter>,
+        exhausted: bool,
+    ) {
+        let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
+            return;
+        };
+        for letter in letters {
+            session.handover.give(&letter, env.now.instant);
+            self.outputs.push_back(Output::Send { conn, packet: letter.packet });
+        }
+        session.handover.fetched(exhausted);
+        self.hand_over(env, conn);
+    }
+
+    /// A letter was committed for a session's user: it goes straight out when it is the next.
+    pub(super) fn give_if_next(&mut self, env: &mut Env<'_>, conn: ConnId, letter: &PendingLetter) {
+        let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
+            return;
+        };
+        if session.handover.admits(letter) {
+            session.handover.give(letter, env.now.instant);
+            self.outputs.push_back(Output::Send { conn, packet: letter.packet.clone() });
+        }
+        self.hand_over(env, conn);
+    }
+}

@@ -1,0 +1,210 @@
+//! One-time passwords alive (PROTOCOL.md, "Registration"). A code and its attempts belong to
+//! (phone, reply key): nobody else's request cancels, resets or spends them.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+use subtle::ConstantTimeEq;
+
+use super::output::OtpTicket;
+use super::peer::AddressPrefix;
+use crate::crypto::{CryptoRng, Digest, Provider, ReplyKey};
+use crate::phone::{Otp, Phone};
+use crate::time::Instant;
+
+/// Names an attempt to register without keeping its reply key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Attempt(Digest);
+
+impl Attempt {
+    pub(super) fn of<P: Provider>(provider: &P, reply_key: &ReplyKey) -> Self {
+        Self(provider.sha256(&[b"waxwing/1:attempt", reply_key.expose()]))
+    }
+}
+
+/// A salted hash of a code.
+#[derive(Debug)]
+struct CodeHash {
+    salt: [u8; 16],
+    hash: Digest,
+}
+
+impl CodeHash {
+    fn new<P: Provider>(provider: &P, rng: &mut dyn CryptoRng, code: &[u8; Otp::LEN]) -> Self {
+        let mut salt = [0; 16];
+        rng.fill_bytes(&mut salt);
+        Self { salt, hash: provider.sha256(&[&salt, code]) }
+    }
+
+    fn matches<P: Provider>(&self, provider: &P, code: &[u8; Otp::LEN]) -> bool {
+        provider.sha256(&[&self.salt, code]).0.ct_eq(&self.hash.0).into()
+    }
+}
+
+/// A code that is alive.
+#[derive(Debug)]
+struct LiveOtp {
+    attempt: Attempt,
+    prefix: AddressPrefix,
+    code: CodeHash,
+    guesses_left: u8,
+    expires: Instant,
+    ticket: OtpTicket,
+    /// The 200, for whoever asks again.
+    answer: Arc<[u8]>,
+    /// The right code has come and its user is being stored.
+    committing: bool,
+}
+
+/// A code to be put on the table.
+pub(super) struct NewOtp {
+    pub(super) attempt: Attempt,
+    pub(super) prefix: AddressPrefix,
+    pub(super) guesses: u8,
+    pub(super) expires: Instant,
+    pub(super) ticket: OtpTicket,
+    pub(super) answer: Arc<[u8]>,
+}
+
+/// How a guess ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guess {
+    /// Right; the code is held until [`OtpTable::consume`] or [`OtpTable::give_back`].
+    Right,
+    Wrong,
+    /// No guess is left.
+    Spent,
+    /// No such code, or no longer.
+    Gone,
+    /// The right code came before and is being acted on.
+    Busy,
+}
+
+/// All codes alive.
+#[derive(Debug)]
+pub(super) struct OtpTable {
+    phones: HashMap<Phone, Vec<LiveOtp>>,
+    alive: usize,
+    capacity: usize,
+}
+
+impl OtpTable {
+    /// Codes for one phone alive at once from one address prefix.
+    pub(super) const PER_PAIR: usize = 3;
+
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { phones: HashMap::new(), alive: 0, capacity }
+    }
+
+    /// Whether another code fits.
+    pub(super) fn has_room(&mut self, now: Instant) -> bool {
+        if self.alive >= self.capacity {
+            self.sweep(now);
+        }
+        self.alive < self.capacity
+    }
+
+    /// The 200 that this attempt has had already.
+    pub(super) fn answer(
+        &self,
+        phone: &Phone,
+        attempt: &Attempt,
+        now: Instant,
+    ) -> Option<Arc<[u8]>> {
+        let live = self.phones.get(phone)?.iter().find(|otp| otp.attempt == *attempt)?;
+        (live.expires > now).then(|| live.answer.clone())
+    }
+
+    /// Codes alive for this phone that were asked for from this prefix.
+    pub(super) fn alive_from(&self, phone: &Phone, prefix: AddressPrefix, now: Instant) -> usize {
+        let codes = self.phones.get(phone).map(Vec::as_slice).unwrap_or_default();
+        codes.iter().filter(|otp| otp.prefix == prefix && otp.expires > now).count()
+    }
+
+    /// Puts a code on the table.
+    pub(super) fn insert<P: Provider>(
+        &mut self,
+        provider: &P,
+        rng: &mut dyn CryptoRng,
+        phone: Phone,
+        otp: &Otp,
+        new: NewOtp,
+    ) {
+        let NewOtp { attempt, prefix, guesses, expires, ticket, answer } = new;
+        let code = CodeHash::new(provider, rng, otp.expose());
+        self.phones.entry(phone).or_default().push(LiveOtp {
+            attempt,
+            prefix,
+            code,
+            guesses_left: guesses,
+            expires,
+            ticket,
+            answer,
+            committing: false,
+        });
+        self.alive = self.alive.saturating_add(1);
+    }
+
+    /// Counts a guess, then compares.
+    pub(super) fn guess<P: Provider>(
+        &mut self,
+        provider: &P,
+        phone: &Phone,
+        attempt: &Attempt,
+        code: &[u8; Otp::LEN],
+        now: Instant,
+    ) -> Guess {
+        let Some(live) = self.find(phone, attempt) else { return Guess::Gone };
+        if live.committing {
+            return Guess::Busy;
+        }
+        if live.expires <= now {
+            return Guess::Gone;
+        }
+        let Some(left) = live.guesses_left.checked_sub(1) else { return Guess::Spent };
+        live.guesses_left = left;
+        if live.code.matches(provider, code) {
+            live.committing = true;
+            Guess::Right
+        } else {
+            Guess::Wrong
+        }
+    }
+
+    /// The user exists: every code for the phone is over.
+    pub(super) fn consume(&mut self, phone: &Phone) {
+        let gone = self.phones.remove(phone).map_or(0, |codes| codes.len());
+        self.alive = self.alive.saturating_sub(gone);
+    }
+
+    /// The right code could not be acted on: nothing is burnt.
+    pub(super) fn give_back(&mut self, phone: &Phone, attempt: &Attempt) {
+        if let Some(live) = self.find(phone, attempt) {
+            live.committing = false;
+            live.guesses_left = live.guesses_left.saturating_add(1);
+        }
+    }
+
+    /// The code did not reach its phone.
+    pub(super) fn forget(&mut self, ticket: OtpTicket) {
+        self.retain(|otp| otp.ticket != ticket || otp.committing);
+    }
+
+    /// Drops what has expired.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        self.retain(|otp| otp.expires > now || otp.committing);
+    }
+
+    fn retain(&mut self, keep: impl Fn(&LiveOtp) -> bool) {
+        self.phones.retain(|_, codes| {
+            codes.retain(&keep);
+            !codes.is_empty()
+        });
+        self.alive = self.phones.values().map(Vec::len).fold(0, usize::saturating_add);
+    }
+
+    fn find(&mut self, phone: &Phone, attempt: &Attempt) -> Option<&mut LiveOtp> {
+        self.phones.get_mut(phone)?.iter_mut().find(|otp| otp.attempt == *attempt)
+    }
+}

@@ -1,0 +1,111 @@
+//! What comes out of the server machine.
+
+use alloc::sync::Arc;
+
+use super::storage::{Ask, Batch};
+use crate::id::UserId;
+use crate::phone::{Otp, Phone};
+use crate::wire::{CloseReason, ErrorCode};
+
+/// A connection, as the caller names it. A name is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Something for the caller to do, in the order in which it comes out.
+#[derive(Debug)]
+#[must_use]
+pub enum Output {
+    /// Write these bytes to the connection, after all before them.
+    Send {
+        /// Where to.
+        conn: ConnId,
+        /// One whole packet; the same bytes may go to many.
+        packet: Arc<[u8]>,
+    },
+    /// Stop reading from the connection, or go on.
+    Reading {
+        /// Which.
+        conn: ConnId,
+        /// Whether to read.
+        on: bool,
+    },
+    /// Close the connection once what was sent has been written. The machine has forgotten it.
+    Close {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Make these changes durable and answer with [`super::Server::stored`].
+    Store(Arc<Batch>),
+    /// Look this up and answer with [`super::Server::answered`].
+    Ask(Ask),
+    /// Bring the code to the phone; when that fails, say so with
+    /// [`super::Server::otp_undeliverable`].
+    DeliverOtp {
+        /// Names the attempt.
+        ticket: OtpTicket,
+        /// Where to.
+        phone: Phone,
+        /// What.
+        otp: Otp,
+    },
+    /// Something worth a line in the log.
+    Event(Event),
+    /// After [`super::Server::stop`]: everything is stored and said.
+    Stopped,
+}
+
+/// Names a one-time password on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OtpTicket(pub u64);
+
+/// Something worth a line in the log. No phone, code, key or payload is ever in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A user came to be.
+    Registered {
+        /// Who.
+        user: UserId,
+    },
+    /// A session was confirmed.
+    SessionConfirmed {
+        /// Whose.
+        user: UserId,
+        /// Where.
+        conn: ConnId,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// Whose.
+        user: UserId,
+        /// Why, when the server or the client said so.
+        reason: Option<CloseReason>,
+    },
+    /// A packet was refused.
+    Refused {
+        /// Where.
+        conn: ConnId,
+        /// Why.
+        code: ErrorCode,
+    },
+    /// A connection was closed because it took too long.
+    TimedOut {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A 106 that was answered before came again; its connection was closed.
+    ReplayedReconnect {
+        /// Where.
+        conn: ConnId,
+    },
+    /// So many wrong codes have come today that new ones survive one guess only.
+    GuessingSuspected,
+    /// Letters were removed undelivered.
+    Expired {
+        /// How many.
+        letters: usize,
+    },
+    /// Storage did not answer; what needed it was refused, or will be tried again.
+    StorageUnavailable,
+    /// The server's own key or a buffer refused: a bug or broken hardware.
+    InternalError,
+}

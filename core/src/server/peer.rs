@@ -1,0 +1,33 @@
+//! Where a connection comes from, as far as limits care.
+
+use core::net::IpAddr;
+
+/// The network that limits per address count by: /24 of IPv4, /64 of IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AddressPrefix([u8; 8]);
+
+impl AddressPrefix {
+    /// The prefix of an address; an IPv4 address in IPv6 clothes counts as IPv4.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => {
+                let [a, b, c, _] = v4.octets();
+                Self([0, 0, 0, 0, 4, a, b, c])
+            }
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, e, f, g, h, ..] = v6.octets();
+                Self([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its network.
+    pub prefix: AddressPrefix,
+    /// Whether limits per address skip it.
+    pub exempt: bool,
+}

@@ -1,0 +1,79 @@
+//! Which letters a sender has handed in lately (PROTOCOL.md, "Duplicates").
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use crate::id::PacketId;
+use crate::time::Instant;
+use crate::wire::Status;
+
+/// What is known of a recent letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recent {
+    /// Its commit is under way; so many copies wait for one answer each.
+    Pending { copies: usize },
+    /// It was answered with this status.
+    Answered(Status),
+}
+
+/// The recent letters of one sender. A replay of anything older may be stored and forwarded
+/// again; the guarantee against that is the recipient's.
+#[derive(Debug, Default)]
+pub(super) struct RecentLetters {
+    letters: VecDeque<(PacketId, Instant, Recent)>,
+}
+
+impl RecentLetters {
+    const CAPACITY: usize = 256;
+    /// Twice the freshness window: a packet older than that is stale anyway.
+    const LIFE: Duration = Duration::from_secs(600);
+
+    /// Notes a letter that came in. `None` when it is new; else what is known of it, after
+    /// counting one more copy of a pending one.
+    pub(super) fn note(&mut self, id: PacketId, now: Instant) -> Option<Recent> {
+        if let Some(known) = self.find(id) {
+            if let Recent::Pending { copies } = known {
+                *copies = copies.saturating_add(1);
+            }
+            return Some(*known);
+        }
+        if self.letters.len() >= Self::CAPACITY {
+            self.letters.pop_front();
+        }
+        self.letters.push_back((id, now, Recent::Pending { copies: 1 }));
+        None
+    }
+
+    /// Sets the status of a letter and returns how many copies waited for it.
+    pub(super) fn answer(&mut self, id: PacketId, status: Status) -> usize {
+        match self.find(id) {
+            Some(known) => match core::mem::replace(known, Recent::Answered(status)) {
+                Recent::Pending { copies } => copies,
+                Recent::Answered(before) => {
+                    *known = Recent::Answered(before.max(status));
+                    0
+                }
+            },
+            None => 0,
+        }
+    }
+
+    /// Forgets a letter that was refused and returns how many copies waited.
+    pub(super) fn forget(&mut self, id: PacketId) -> usize {
+        let at = self.letters.iter().position(|(known, _, _)| *known == id);
+        match at.and_then(|at| self.letters.remove(at)) {
+            Some((_, _, Recent::Pending { copies })) => copies,
+            _ => 0,
+        }
+    }
+
+    /// Whether all of it is too old to matter.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.letters.back().is_none_or(|(_, at, _)| now.since(*at) > Self::LIFE)
+    }
+
+    fn find(&mut self, id: PacketId) -> Option<&mut Recent> {
+        // A retry is of a recent letter, and answers come in order: look from the back.
+        self.letters.iter_mut().rev().find(|(known, _, _)| *known == id).map(|(_, _, r)| r)
+    }
+}

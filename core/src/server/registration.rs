@@ -1,0 +1,275 @@
+//! From a phone number to a user (PROTOCOL.md, "Registration").
+
+use alloc::sync::Arc;
+
+use super::connection::State;
+use super::otp::{Attempt, Guess, NewOtp, OtpTable};
+use super::output::{ConnId, Event, OtpTicket, Output};
+use super::refuse::Refused;
+use super::storage::Write;
+use super::{Env, Server};
+use crate::crypto::{PrivateKey, Provider, RSA_LEN, Spki, Unverified};
+use crate::id::{Nonce, PacketId, UserId};
+use crate::phone::{Otp, Phone};
+use crate::time::Instant;
+use crate::wire::{
+    ErrorCode, Op, OtpGrant, OtpProof, Packet, RegistrationRejected, RegistrationRequest,
+};
+use zeroize::Zeroizing;
+
+/// A user whose creation is being stored.
+#[derive(Debug)]
+pub(super) struct Creation {
+    pub(super) conn: ConnId,
+    /// The 101.
+    packet: PacketId,
+    attempt: Attempt,
+    nonce: Nonce,
+}
+
+impl<P: Provider> Server<P> {
+    /// A 100.
+    pub(super) fn registration_request(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        packet: Packet<&mut [u8]>,
+    ) -> Result<(), Refused> {
+        let malformed = Refused::plain(ErrorCode::Malformed);
+        let unsigned = packet.signature().iter().all(|byte| *byte == 0);
+        let sealed: &[u8; RSA_LEN] = packet.payload().try_into().map_err(|_| malformed)?;
+        if packet.header().sender.is_some() || packet.header().recipient.is_some() || !unsigned {
+            return Err(malformed);
+        }
+        let now = env.now.instant;
+        let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
+        if !peer.exempt {
+            self.limits.registrations.take(peer.prefix, now).map_err(limited)?;
+        }
+        self.limits
+            .registration_work
+            .take(self.config.rates.registration_work, now)
+            .map_err(busy)?;
+
+        let mut block = Zeroizing::new([0; RegistrationRequest::MAX_LEN]);
+        let label = Op::RegistrationRequest.oaep_label();
+        let opened = self.identity.key.oaep_open(env.rng, label, sealed, block.as_mut_slice());
+        let len = opened.map_err(|_| malformed)?;
+        let block = block.get(..len).ok_or(malformed)?;
+        let id = PacketId::of(&self.provider.sha256(&[packet.signed_bytes()]));
+        let refused = |code| Refused::naming(code, Op::RegistrationRequest, id);
+        let request =
+            RegistrationRequest::parse(block).map_err(|_| refused(ErrorCode::Malformed))?;
+        let phone = Phone::parse(request.phone).map_err(|_| refused(ErrorCode::BadPhone))?;
+
+        if self.directory.by_phone(&phone).is_some() {
+            let rejected = RegistrationRejected { reason: RegistrationRejected::PHONE_EXISTS };
+            let answer = self.identity.issue(
+                &self.provider,
+                env,
+                Op::RegistrationRejected,
+                None,
+                |out, rng| {
+                    Ok(request.reply_key.seal(&self.provider, rng, out, |w| rejected.emit(w))?)
+                },
+            );
+            self.answer_greeting(env, conn, answer);
+            return Ok(());
+        }
+        let attempt = Attempt::of(&self.provider, &request.reply_key);
+        if let Some(answer) = self.otps.answer(&phone, &attempt, now) {
+            self.answer_greeting(env, conn, Ok(answer));
+            return Ok(());
+        }
+        let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
+        if !peer.exempt {
+            if self.otps.alive_from(&phone, peer.prefix, now) >= OtpTable::PER_PAIR {
+                return Err(limited(self.config.otp_life));
+            }
+            self.limits.otps_per_pair.take((phone, peer.prefix), now).map_err(limited)?;
+        }
+        self.limits.otps_per_phone.take(phone, now).map_err(limited)?;
+        if !self.otps.has_room(now) {
+            return Err(limited(self.config.otp_life));
+        }
+
+        let suspicious = self.limits.guesses.check(self.config.rates.guesses, now).is_err();
+        let guesses = if suspicious { 1 } else { self.config.otp_attempts };
+        let otp = Otp::generate(env.rng);
+        let seconds = u16::try_from(self.config.otp_life.as_secs()).unwrap_or(u16::MAX);
+        let grant = OtpGrant {
+            ttl_s: seconds,
+            attempts: guesses,
+            resend_s: seconds,
+            otp: self.config.otp_in_band.then(|| otp.clone()),
+        };
+        let answer = self.identity.issue(&self.provider, env, Op::OtpIssued, None, |out, rng| {
+            Ok(request.reply_key.seal(&self.provider, rng, out, |w| grant.emit(w))?)
+        });
+        let Ok(answer) = answer else {
+            self.answer_greeting(env, conn, answer);
+            return Ok(());
+        };
+        let ticket = self.next_otp_ticket();
+        let expires = now.after(self.config.otp_life);
+        let new = NewOtp {
+            attempt,
+            prefix: peer.prefix,
+            guesses,
+            expires,
+            ticket,
+            answer: answer.clone(),
+        };
+        self.otps.insert(&self.provider, env.rng, phone, &otp, new);
+        if !self.config.otp_in_band {
+            self.outputs.push_back(Output::DeliverOtp { ticket, phone, otp });
+        }
+        self.answer_greeting(env, conn, Ok(answer));
+        Ok(())
+    }
+
+    /// A 101.
+    pub(super) fn otp_proof(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        packet: Packet<&mut [u8]>,
+    ) -> Result<(), Refused> {
+        let malformed = Refused::plain(ErrorCode::Malformed);
+        let (_, spki) = OtpProof::split(packet.payload()).map_err(|_| malformed)?;
+        if packet.header().sender.is_some() || packet.header().recipient.is_some() {
+            return Err(malformed);
+        }
+        let now = env.now.instant;
+        let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
+        if !peer.exempt {
+            self.limits.proofs.take(peer.prefix, now).map_err(limited)?;
+        }
+        let weak = Refused::plain(ErrorCode::WeakKey);
+        let spki = Spki::parse(spki).map_err(|_| weak)?;
+        let key = self.provider.public_key(&spki).map_err(|_| weak)?;
+        let packet = Unverified::new(&self.provider, packet)
+            .verify(&key)
+            .map_err(|_| Refused::plain(ErrorCode::BadSignature))?;
+        self.limits
+            .registration_work
+            .take(self.config.rates.registration_work, now)
+            .map_err(busy)?;
+
+        let (sealed, _) = OtpProof::split(packet.payload()).map_err(|_| malformed)?;
+        let mut block = Zeroizing::new([0; OtpProof::MAX_LEN]);
+        let label = Op::OtpProof.oaep_label();
+        let opened = self.identity.key.oaep_open(env.rng, label, sealed, block.as_mut_slice());
+        let len = opened.map_err(|_| malformed)?;
+        let id = packet.id();
+        let refused = |code| Refused::naming(code, Op::OtpProof, id);
+        let malformed = refused(ErrorCode::Malformed);
+        let proof = OtpProof::parse(block.get(..len).ok_or(malformed)?).map_err(|_| malformed)?;
+        if proof.spki_digest != self.provider.sha256(&[spki.as_bytes()]) {
+            return Err(malformed);
+        }
+        let phone = Phone::parse(proof.phone).map_err(|_| refused(ErrorCode::BadPhone))?;
+
+        if let Some((user, known)) = self.directory.by_phone(&phone) {
+            if *known.spki != spki {
+                return Err(refused(ErrorCode::OtpExpired));
+            }
+            // The signature proves as much as in a 106, so a 201 lost on the way locks nobody out.
+            self.offer_session(env, conn, user, proof.nonce, Op::SessionIssued);
+            return Ok(());
+        }
+        let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
+        if !peer.exempt {
+            self.limits.guesses_per_prefix.check(&peer.prefix, now).map_err(limited)?;
+        }
+        let attempt = Attempt::of(&self.provider, &proof.reply_key);
+        match self.otps.guess(&self.provider, &phone, &attempt, &proof.otp, now) {
+            Guess::Right => {}
+            Guess::Wrong => {
+                self.wrong_guess(peer, now);
+                return Err(refused(ErrorCode::OtpWrong));
+            }
+            Guess::Spent => return Err(refused(ErrorCode::OtpAttemptsSpent)),
+            Guess::Gone => return Err(refused(ErrorCode::OtpExpired)),
+            Guess::Busy => {
+                let second = core::time::Duration::from_secs(1);
+                return Err(refused(ErrorCode::Busy).after(second));
+            }
+        }
+        let held = if spki.has_small_factor() || self.directory.has_key(&self.provider, &spki) {
+            Err(ErrorCode::WeakKey)
+        } else {
+            self.directory.hold(&self.provider, &spki).ok_or(ErrorCode::ServerFull)
+        };
+        let user = held.map_err(|code| {
+            self.otps.give_back(&phone, &attempt);
+            refused(code)
+        })?;
+        let nonce = proof.nonce;
+        self.creations.insert(user, Creation { conn, packet: id, attempt, nonce });
+        self.ledger.write(Write::CreateUser { id: user, phone, spki: Arc::new(spki) });
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.state = State::Creating;
+        }
+        Ok(())
+    }
+
+    fn wrong_guess(&mut self, peer: super::peer::Peer, now: Instant) {
+        if !peer.exempt {
+            // Whether there was one left was checked before the guess.
+            let _ = self.limits.guesses_per_prefix.take(peer.prefix, now);
+        }
+        let rate = self.config.rates.guesses;
+        let had_one = self.limits.guesses.take(rate, now).is_ok();
+        if had_one && self.limits.guesses.check(rate, now).is_err() {
+            self.outputs.push_back(Output::Event(Event::GuessingSuspected));
+        }
+    }
+
+    /// The new user is durable.
+    pub(super) fn user_created(
+        &mut self,
+        env: &mut Env<'_>,
+        id: UserId,
+        phone: Phone,
+        spki: &Arc<Spki>,
+    ) {
+        self.directory.created(&self.provider, id, phone, spki.clone());
+        self.otps.consume(&phone);
+        self.outputs.push_back(Output::Event(Event::Registered { user: id }));
+        let Some(creation) = self.creations.remove(&id) else { return };
+        if self.connections.contains_key(&creation.conn) {
+            let Creation { conn, nonce, .. } = creation;
+            self.offer_session(env, conn, id, nonce, Op::SessionIssued);
+            self.resume(env, conn);
+        }
+    }
+
+    /// The new user could not be stored: nothing is burnt.
+    pub(super) fn user_not_created(
+        &mut self,
+        env: &mut Env<'_>,
+        id: UserId,
+        phone: Phone,
+        spki: &Spki,
+    ) {
+        self.directory.release(&self.provider, id, spki);
+        let Some(creation) = self.creations.remove(&id) else { return };
+        self.otps.give_back(&phone, &creation.attempt);
+        let code = ErrorCode::StorageUnavailable;
+        self.refuse(env, creation.conn, Refused::naming(code, Op::OtpProof, creation.packet));
+    }
+
+    fn next_otp_ticket(&mut self) -> OtpTicket {
+        self.last_otp_ticket = self.last_otp_ticket.saturating_add(1);
+        OtpTicket(self.last_otp_ticket)
+    }
+}
+
+fn limited(wait: core::time::Duration) -> Refused {
+    Refused::plain(ErrorCode::RateLimited).after(wait)
+}
+
+fn busy(wait: core::time::Duration) -> Refused {
+    Refused::plain(ErrorCode::Busy).after(wait)
+}

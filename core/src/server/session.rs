@@ -1,0 +1,263 @@
+//! A confirmed session: what its client may send, and what becomes of it
+//! (PROTOCOL.md, "Letters", "Directory", "Acknowledgments", "Closing").
+
+use alloc::vec::Vec;
+
+use super::config::Deadlines;
+use super::handover::Handover;
+use super::ledger::Asker;
+use super::limiter::Allowance;
+use super::output::{ConnId, Event, Output};
+use super::refuse::Refused;
+use super::storage::{Question, Write};
+use super::{Env, Server};
+use crate::crypto::{Provider, SessionSeal, Unverified, Verified};
+use crate::id::{Nonce, PacketId, UserId};
+use crate::limits::{MAX_QUERIES, MAX_UNANSWERED};
+use crate::time::{Instant, Timestamp};
+use crate::wire::{
+    ClientReport, CloseReason, ErrorCode, HeldLetters, KeyAnswer, KeyQuestion, Op, Packet,
+    StatusQueries, Statuses,
+};
+
+pub(super) struct Session {
+    pub(super) user: UserId,
+    pub(super) seal: SessionSeal,
+    /// The nonce of the request that opened it: what a shared 255 names.
+    pub(super) nonce: Nonce,
+    /// Letters and questions without an answer.
+    pub(super) unanswered: usize,
+    pub(super) handover: Handover,
+    status_queries: Allowance,
+    /// The client has said that it leaves.
+    pub(super) leaving: Option<Leaving>,
+}
+
+/// A client's 222 that waits for all that was read before it.
+#[derive(Clone, Copy)]
+pub(super) struct Leaving {
+    pub(super) since: Instant,
+    /// The last batch that holds a write of this session.
+    pub(super) horizon: u64,
+}
+
+impl Session {
+    pub(super) fn new(user: UserId, seal: SessionSeal, nonce: Nonce, handover: Handover) -> Self {
+        Self {
+            user,
+            seal,
+            nonce,
+            unanswered: 0,
+            handover,
+            status_queries: Allowance::default(),
+            leaving: None,
+        }
+    }
+
+    pub(super) fn must_wait(&self) -> bool {
+        self.unanswered >= MAX_UNANSWERED || self.leaving.is_some()
+    }
+
+    pub(super) fn deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
+        let stalled = self.handover.stalled_since().map(|at| at.after(deadlines.progress));
+        let leaving = self.leaving.map(|leaving| leaving.since.after(deadlines.leaving));
+        [stalled, leaving].into_iter().flatten().min()
+    }
+}
+
+impl<P: Provider> Server<P> {
+    /// A packet of a confirmed session other than a letter.
+    pub(super) fn session_packet(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        user: UserId,
+        op: Op,
+        packet: Packet<&mut [u8]>,
+    ) -> Result<(), Refused> {
+        let packet = Unverified::new(&self.provider, packet);
+        let id = packet.id();
+        let bad_sequence = Refused::naming(ErrorCode::BadSequence, op, id);
+        let key = self.directory.key(&self.provider, user).ok_or(bad_sequence)?;
+        let packet: Verified<&mut [u8]> = packet.verify(key).map_err(|_| bad_sequence)?;
+        let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
+            return Ok(());
+        };
+        let content = session.seal.open(&self.provider, packet).map_err(|_| bad_sequence)?;
+        let malformed = |_| Refused::naming(ErrorCode::Malformed, op, id);
+        match op {
+            Op::KeyQuestion => {
+                session.unanswered = session.unanswered.saturating_add(1);
+                let question = KeyQuestion::parse(content).map_err(malformed)?;
+                self.key_question(env, conn, user, id, question)
+            }
+            Op::Acknowledgment => match ClientReport::parse(content).map_err(malformed)? {
+                ClientReport::Held(held) => {
+                    self.letters_held(env, conn, user, held);
+                    Ok(())
+                }
+                ClientReport::Queries(queries) => self.status_queries(env, conn, user, id, queries),
+                ClientReport::Confirmation { .. } => {
+                    Err(Refused::naming(ErrorCode::UnexpectedOp, op, id))
+                }
+            },
+            Op::Close => {
+                CloseReason::parse(content).map_err(malformed)?;
+                let horizon = self.ledger.horizon();
+                session.leaving = Some(Leaving { since: env.now.instant, horizon });
+                self.leaving.push(conn);
+                Ok(())
+            }
+            _ => Err(Refused::naming(ErrorCode::UnexpectedOp, op, id)),
+        }
+    }
+
+    fn key_question(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        asker: UserId,
+        packet: PacketId,
+        question: KeyQuestion,
+    ) -> Result<(), Refused> {
+        match question {
+            KeyQuestion::ByPhone(phone) => {
+                let rate = self.limits.questions.take(asker, env.now.instant);
+                rate.map_err(|wait| {
+                    Refused::naming(ErrorCode::RateLimited, Op::KeyQuestion, packet).after(wait)
+                })?;
+                let found = self.directory.by_phone(&phone).map(|(id, _)| id);
+                self.answer_key_question(env, conn, packet, found)
+            }
+            KeyQuestion::ById(id) if id == asker => {
+                self.answer_key_question(env, conn, packet, Some(id))
+            }
+            KeyQuestion::ById(id) => {
+                // Only about senders in one's own mailbox, and its counters may yet be loading.
+                self.when_mailbox_is_known(
+                    asker,
+                    super::mailbox::Waiting::Question { conn, packet, about: id },
+                );
+                self.serve_mailbox(env, asker);
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers a 105 about `found`, or says that there is nobody to know about.
+    pub(super) fn answer_key_question(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        packet: PacketId,
+        found: Option<UserId>,
+    ) -> Result<(), Refused> {
+        let unknown = Refused::naming(ErrorCode::UnknownUser, Op::KeyQuestion, packet);
+        let answer = found.and_then(|id| Some((id, self.directory.get(id)?)));
+        let (id, user) = answer.ok_or(unknown)?;
+        let answer = KeyAnswer { user: id, phone: user.phone, spki: (*user.spki).clone() };
+        self.request_answered(conn, 1);
+        self.send_sealed(env, conn, Op::KeyAnswer, |writer| answer.emit(writer));
+        Ok(())
+    }
+
+    fn letters_held(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        user: UserId,
+        held: HeldLetters<'_>,
+    ) {
+        let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
+            return;
+        };
+        for id in held {
+            let Some(letter) = session.handover.acknowledge(id, env.now.instant) else { continue };
+            self.ledger.delete(user, letter.queue_id);
+            if let Some(mailbox) = self.mailboxes.get_mut(&user) {
+                mailbox.removed(letter.sender, letter.bytes);
+            }
+            self.mail.push_back(super::mail::Mail::Delivered { sender: letter.sender, id });
+        }
+        self.hand_over(env, conn);
+    }
+
+    fn status_queries(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        asker: UserId,
+        packet: PacketId,
+        queries: StatusQueries<'_>,
+    ) -> Result<(), Refused> {
+        let rate = self.config.rates.status_queries;
+        let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
+            return Ok(());
+        };
+        session.status_queries.take(rate, env.now.instant).map_err(|wait| {
+            Refused::naming(ErrorCode::RateLimited, Op::Acknowledgment, packet).after(wait)
+        })?;
+        let letters: Vec<_> = queries.take(MAX_QUERIES).collect();
+        self.ledger.ask(Asker::Fates(conn), Question::Fates { asker, letters });
+        Ok(())
+    }
+
+    /// Storage has said what became of the letters that a session asked about.
+    pub(super) fn tell_fates(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        fates: &[(PacketId, crate::wire::Status)],
+    ) {
+        self.send_sealed(env, conn, Op::Acknowledgment, |writer| Statuses::emit(writer, fates));
+    }
+
+    /// So many requests of the session have their answer.
+    pub(super) fn request_answered(&mut self, conn: ConnId, count: usize) {
+        if let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) {
+            session.unanswered = session.unanswered.saturating_sub(count);
+        }
+    }
+
+    /// The client has proved that it holds the session key: from here on it is the user's one
+    /// session, and an older one ends.
+    pub(super) fn confirmed(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        offer: super::connection::Offer,
+        window: u8,
+    ) {
+        let super::connection::Offer { user, mut seal, nonce, issue } = offer;
+        let newest = self.directory.get(user).map_or(0, |known| known.confirmed_issue);
+        if newest > issue {
+            self.send_sealed_with(env, conn, user, &mut seal, Op::Close, |writer| {
+                CloseReason::TakenOver.emit(writer)
+            });
+            self.drop_connection(conn);
+            return;
+        }
+        if let Some(older) = self.sessions.insert(user, conn) {
+            self.end_session(env, older, Some(CloseReason::TakenOver));
+        }
+        if let Ok(wrapped) = self.identity.wrap(&self.provider, env.rng, seal.key()) {
+            self.ledger.write(Write::ConfirmSession {
+                user,
+                session_key: wrapped,
+                last_seen: Timestamp::from_unix(env.now.unix),
+            });
+            if let Some(known) = self.directory.get_mut(user) {
+                known.session_key = Some(wrapped);
+                known.confirmed_issue = issue;
+            }
+        }
+        let handover = Handover::new(window, self.ledger.last_queue_id(), env.now.instant);
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            let session = Session::new(user, seal, nonce, handover);
+            connection.state = super::connection::State::Active(alloc::boxed::Box::new(session));
+        }
+        self.outputs.push_back(Output::Event(Event::SessionConfirmed { user, conn }));
+        self.load_mailbox(user);
+        self.hand_over(env, conn);
+    }
+}

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 /// Settings of an [`EventLoop`](crate::EventLoop).
 ///
-/// Sizes and counts of zero are taken as one: a loop that may read nothing would never end.
+/// Sizes and counts of zero are taken as one: a loop that may read nothing would never end. The
+/// limits [`max_connections`](Self::max_connections), [`low_water`](Self::low_water) and
+/// [`max_unsent`](Self::max_unsent) mean zero when they say so.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Accepted connections alive at once; more are closed as soon as they are accepted.
@@ -103,7 +105,7 @@ impl Default for Keepalive {
 }
 
 impl Config {
-    /// The same settings with every zero raised to one.
+    /// The same settings with every zero raised to one. The kernel counts keepalive in seconds.
     pub(crate) fn at_least_one(mut self) -> Self {
         for count in [
             &mut self.accepts_per_turn,
@@ -114,6 +116,11 @@ impl Config {
             &mut self.events_per_turn,
         ] {
             *count = (*count).max(1);
+        }
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.idle = keepalive.idle.max(Duration::from_secs(1));
+            keepalive.interval = keepalive.interval.max(Duration::from_secs(1));
+            keepalive.retries = keepalive.retries.max(1);
         }
         self
     }

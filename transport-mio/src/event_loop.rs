@@ -68,8 +68,8 @@ impl EventLoop {
         self.try_listen(addr).map_err(|source| Error::Listen { addr, source })
     }
 
-    /// Watches SIGTERM and SIGINT for the whole process, which no longer die of them;
-    /// [`Handler::signal`] is told.
+    /// Watches SIGTERM and SIGINT; [`Handler::signal`] is told. From then on, even when this loop
+    /// is gone, they do not kill the process any more.
     ///
     /// # Errors
     ///
@@ -107,13 +107,14 @@ impl EventLoop {
             if heard.signal {
                 self.tell_signals(handler);
             }
+            // Before anything that sets a deadline: even the shortest gets one write.
+            self.io.expire(Instant::now());
             self.accept(handler);
             self.io.read_ready(&mut self.scratch, handler);
             if heard.wake {
                 self.waker.rearm();
                 handler.woken(&mut self.io);
             }
-            self.io.expire(Instant::now());
             self.io.tell(handler);
             let nap = handler.turn(&mut self.io);
             wake_at = nap.and_then(|nap| Instant::now().checked_add(nap));

@@ -15,8 +15,9 @@ use crate::slab::Token;
 /// the two the application may rely on the token. Nothing is called from within a call to
 /// [`Io`]: what such a call causes comes later in the same turn or in the next.
 ///
-/// A turn calls, in this order: `signal`, `accept` and `opened`, `received`, `woken`, `drained`
-/// and `closed`, `turn`. Then the queued output is written.
+/// A turn calls, in this order: `opened` for connections of our own, `signal`, `accept` and
+/// `opened`, `received`, `woken`, `drained` and `closed`, `turn`. Then the queued output is
+/// written.
 pub trait Handler {
     /// Whether to serve a new connection; `from_address` others from its IP address are being
     /// served. A refused one is closed at once and never heard of again.

@@ -88,7 +88,8 @@ impl Io {
         }
         let stream = socket::connect(addr, &self.config)
             .map_err(|source| Error::Connect { addr, source })?;
-        self.adopt(stream, addr, Phase::Connecting, false)
+        let peer = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        self.adopt(stream, peer, Phase::Connecting, false)
             .map_err(|source| Error::Connect { addr, source })
     }
 
@@ -155,16 +156,16 @@ impl Io {
     /// `patience`.
     ///
     /// After the FIN it waits up to [`Config::linger`], within `patience`, for the peer to close.
-    /// Output added later is refused.
+    /// Output added later is refused. An attempt that has not succeeded yet goes on if it has
+    /// output to deliver, but is no longer reported as opened.
     pub fn close_after_flush(&mut self, conn: Token, patience: Duration) {
         let Some(c) = self.conns.get_mut(conn) else { return };
         let until = soon(patience);
         match c.phase {
-            Phase::Connecting => return self.end(conn, CloseReason::Closed),
             Phase::Broken(why) => return self.end(conn, why),
             Phase::Flushing(at) | Phase::Lingering(at) if at <= until => return,
             Phase::Lingering(_) => self.enter(conn, Phase::Lingering(until)),
-            Phase::Open | Phase::PeerClosed(_) | Phase::Flushing(_) => {
+            Phase::Connecting | Phase::Open | Phase::PeerClosed(_) | Phase::Flushing(_) => {
                 self.enter(conn, Phase::Flushing(until));
             }
         }

@@ -83,7 +83,8 @@ impl Io {
         let c = self.conns.get(token)?;
         let failed = match c.stream.take_error() {
             Ok(None) => match c.stream.peer_addr() {
-                Ok(peer) => {
+                Ok(_) => {
+                    let peer = c.peer;
                     self.enter(token, Phase::Open);
                     self.queue_read(token);
                     self.queue_write(token);

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use common::{Heard, PATIENCE, Remote, connect, pattern, ping, read_all, tight};
-use waxwing_transport_mio::{CloseReason, Config, Error, EventLoop, Handler, Io, Token};
+use waxwing_transport_mio::{CloseReason, Config, Error, EventLoop, Handler, Io, Token, Waker};
 
 /// Sends back what comes, and no more than it can get rid of.
 #[derive(Default)]
@@ -167,6 +167,19 @@ fn shared_bytes_reach_everyone_in_order() {
 }
 
 #[test]
+fn output_beyond_the_portion_of_a_turn_follows() {
+    let server = Remote::start(Config { write_budget: 1000, ..Config::default() });
+    let (mut stream, token) = server.client();
+    let sent = pattern(50_000);
+    let copy = sent.clone();
+    server.ask(move |io| io.send_owned(token, copy));
+    let mut back = vec![0; sent.len()];
+    stream.read_exact(&mut back).unwrap();
+    assert!(back == sent);
+    server.stop();
+}
+
+#[test]
 fn a_pause_holds_bytes_back_and_loses_none() {
     let server = Remote::start(Config::default());
     let (mut stream, token) = server.client();
@@ -235,6 +248,38 @@ fn no_wake_up_is_overlooked() {
     let mut handler = Collector { numbers: taken, expected: 20_000, seen: 0 };
     event_loop.run(&mut handler).unwrap();
     assert_eq!(handler.seen, 20_000);
+}
+
+/// Wakes the loop from within its own wake-up.
+struct Again {
+    waker: Waker,
+    left: u32,
+    started: Instant,
+}
+
+impl Handler for Again {
+    fn opened(&mut self, _: &mut Io, _: Token, _: SocketAddr) {}
+    fn received(&mut self, _: &mut Io, _: Token, _: &[u8]) {}
+    fn closed(&mut self, _: &mut Io, _: Token, _: CloseReason) {}
+    fn woken(&mut self, io: &mut Io) {
+        self.left -= 1;
+        match self.left {
+            0 => io.stop(),
+            _ => self.waker.wake().unwrap(),
+        }
+    }
+    fn turn(&mut self, _: &mut Io) -> Option<Duration> {
+        assert!(self.started.elapsed() < PATIENCE, "a wake-up got lost");
+        Some(PATIENCE)
+    }
+}
+
+#[test]
+fn a_wake_up_during_a_wake_up_counts() {
+    let mut event_loop = EventLoop::new(Config::default()).unwrap();
+    let waker = event_loop.waker();
+    waker.wake().unwrap();
+    event_loop.run(&mut Again { waker, left: 3, started: Instant::now() }).unwrap();
 }
 
 /// Counts turns, asking for the next a little later.

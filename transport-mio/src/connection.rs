@@ -1,0 +1,127 @@
+//! One connection: its socket, its output, and how far its life has come.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+
+use crate::error::CloseReason;
+use crate::output::Output;
+
+/// An idle one is this struct, its slot, and nothing on the heap.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) output: Output,
+    pub(crate) phase: Phase,
+    /// Came from a listener, so it counts against the limits.
+    pub(crate) accepted: bool,
+
+    // The kernel reports a change once. These remember it until a call would block.
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+
+    /// The application wants no more input for now.
+    pub(crate) paused: bool,
+    /// The peer has sent its FIN and we have read up to it.
+    pub(crate) peer_done: bool,
+    /// The unsent output has been above the low-water mark and `drained` not been called since.
+    pub(crate) owes_drained: bool,
+
+    pub(crate) queued_to_read: bool,
+    pub(crate) queued_to_write: bool,
+}
+
+/// How far the life of a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Our own connection attempt; output collects.
+    Connecting,
+    /// Both directions work.
+    Open,
+    /// The peer has sent its FIN; queued output goes out until the deadline.
+    PeerClosed(Instant),
+    /// The application wants to close: output goes out until the deadline, input is discarded.
+    Flushing(Instant),
+    /// Our FIN is sent; input is discarded until the peer's FIN or the deadline.
+    Lingering(Instant),
+    /// Writing failed. What had arrived before is still delivered, then it closes.
+    Broken(CloseReason),
+}
+
+impl Phase {
+    pub(crate) const fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::PeerClosed(at) | Self::Flushing(at) | Self::Lingering(at) => Some(at),
+            Self::Connecting | Self::Open | Self::Broken(_) => None,
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, phase: Phase, accepted: bool) -> Self {
+        Self {
+            stream,
+            peer,
+            output: Output::default(),
+            phase,
+            accepted,
+            readable: false,
+            // A new socket has an empty send buffer; if not, the first write says so.
+            writable: phase == Phase::Open,
+            paused: false,
+            peer_done: false,
+            owes_drained: false,
+            queued_to_read: false,
+            queued_to_write: false,
+        }
+    }
+
+    /// Remembers what the kernel reported. An error counts as both: the next call fetches it.
+    pub(crate) fn note(&mut self, event: &Event) {
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// Whether the application may add output.
+    pub(crate) const fn takes_output(&self) -> bool {
+        matches!(self.phase, Phase::Connecting | Phase::Open | Phase::PeerClosed(_))
+    }
+
+    /// Whether what arrives goes to the application, rather than being discarded.
+    pub(crate) const fn delivers(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Broken(_))
+    }
+
+    /// Whether a read is due: there may be something, and it is wanted.
+    pub(crate) const fn wants_read(&self) -> bool {
+        match self.phase {
+            Phase::Connecting | Phase::PeerClosed(_) => false,
+            Phase::Open => self.readable && !self.paused,
+            Phase::Flushing(_) | Phase::Lingering(_) => self.readable && !self.peer_done,
+            // Even when nothing is readable: its turn is when it closes.
+            Phase::Broken(_) => true,
+        }
+    }
+
+    /// Whether a write, or the step that follows the last write, is due.
+    pub(crate) fn wants_write(&self) -> bool {
+        match self.phase {
+            Phase::Open => !self.output.is_empty(),
+            Phase::PeerClosed(_) | Phase::Flushing(_) => true,
+            Phase::Connecting | Phase::Lingering(_) | Phase::Broken(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 192, "{}", size_of::<Connection>());
+    }
+}

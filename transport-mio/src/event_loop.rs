@@ -1,0 +1,262 @@
+//! The loop itself.
+
+use std::io as std_io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll};
+
+use crate::config::Config;
+use crate::connection::Phase;
+use crate::error::Error;
+use crate::handler::Handler;
+use crate::io::{Intent, Io, Notice};
+use crate::listener::{Listener, Shortage};
+use crate::signal::{SIGNALS, SignalWatch};
+use crate::slab::{RESERVED, reserved};
+use crate::socket;
+use crate::wake::{WAKE, Waker};
+
+/// One thread's worth of listeners and connections.
+#[derive(Debug)]
+pub struct EventLoop {
+    io: Io,
+    events: Events,
+    /// The one read buffer. Bytes stay in it only during the call that delivers them.
+    scratch: Vec<u8>,
+    listeners: Vec<Listener>,
+    shortage: Shortage,
+    waker: Waker,
+    signals: Option<SignalWatch>,
+}
+
+/// What a batch of events asks for besides work on connections.
+#[derive(Debug, Default, Clone, Copy)]
+struct Heard {
+    wake: bool,
+    signal: bool,
+}
+
+impl EventLoop {
+    /// A loop without listeners or connections.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no event queue.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let config = config.at_least_one();
+        let poll = Poll::new().map_err(Error::Setup)?;
+        let waker = Waker::new(poll.registry()).map_err(Error::Setup)?;
+        Ok(Self {
+            events: Events::with_capacity(config.events_per_turn),
+            scratch: vec![0; config.read_buffer],
+            listeners: Vec::new(),
+            shortage: Shortage::default(),
+            waker,
+            signals: None,
+            io: Io::new(poll, config),
+        })
+    }
+
+    /// Listens on `addr`, also on several addresses one after the other. Returns the address
+    /// taken: with port 0 the system chooses one.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be taken.
+    pub fn listen(&mut self, addr: SocketAddr) -> Result<SocketAddr, Error> {
+        self.try_listen(addr).map_err(|source| Error::Listen { addr, source })
+    }
+
+    /// Watches SIGTERM and SIGINT; [`Handler::signal`] is told. From then on, even when this loop
+    /// is gone, they do not kill the process any more.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn watch_signals(&mut self) -> Result<(), Error> {
+        if self.signals.is_none() {
+            let watch = SignalWatch::new(self.io.poll.registry()).map_err(Error::Signals)?;
+            self.signals = Some(watch);
+        }
+        Ok(())
+    }
+
+    /// A handle with which other threads wake this loop.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// The connections, for what is to be done before [`run`](Self::run).
+    pub fn io(&mut self) -> &mut Io {
+        &mut self.io
+    }
+
+    /// Serves until [`Io::stop`] has been called and carried out.
+    ///
+    /// # Errors
+    ///
+    /// When waiting for events fails. Nothing that a peer or the network does is an error here.
+    pub fn run<H: Handler>(&mut self, handler: &mut H) -> Result<(), Error> {
+        // The first turn comes at once, so that the application can set its first timer.
+        let mut wake_at = Some(Instant::now());
+        let mut stopping = false;
+        loop {
+            self.wait(wake_at)?;
+            let heard = self.dispatch(handler);
+            if heard.signal {
+                self.tell_signals(handler);
+            }
+            // Before anything that sets a deadline: even the shortest gets one write.
+            self.io.expire(Instant::now());
+            self.accept(handler);
+            self.io.read_ready(&mut self.scratch, handler);
+            if heard.wake {
+                self.waker.rearm();
+                handler.woken(&mut self.io);
+            }
+            self.io.tell(handler);
+            let nap = handler.turn(&mut self.io);
+            wake_at = nap.and_then(|nap| Instant::now().checked_add(nap));
+            if self.io.intent >= Intent::StopListening {
+                self.stop_listening();
+            }
+            if self.io.intent == Intent::Stop && !stopping {
+                stopping = true;
+                self.io.close_all();
+            }
+            self.io.flush();
+            if stopping && self.io.conns.len() == 0 && self.io.notices.is_empty() {
+                self.io.intent = Intent::Serve;
+                return Ok(());
+            }
+        }
+    }
+
+    fn try_listen(&mut self, addr: SocketAddr) -> std_io::Result<SocketAddr> {
+        let number = FIRST_LISTENER + self.listeners.len();
+        if number >= RESERVED {
+            return Err(std_io::ErrorKind::QuotaExceeded.into());
+        }
+        let event = reserved(number);
+        let mut socket = socket::listen(addr, &self.io.config)?;
+        self.io.poll.registry().register(&mut socket, event, Interest::READABLE)?;
+        let taken = socket.local_addr()?;
+        self.listeners.push(Listener { socket, event, ready: false });
+        Ok(taken)
+    }
+
+    fn wait(&mut self, wake_at: Option<Instant>) -> Result<(), Error> {
+        let timeout = self.timeout(wake_at);
+        match self.io.poll.poll(&mut self.events, timeout) {
+            Err(e) if e.kind() == std_io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            result => result.map_err(Error::Wait),
+        }
+    }
+
+    /// How long there is nothing to do unless something happens.
+    fn timeout(&self, wake_at: Option<Instant>) -> Option<Duration> {
+        let retry_at = self.shortage.retry_at();
+        let connections_wait = retry_at.is_none() && self.listeners.iter().any(|l| l.ready);
+        if connections_wait || self.io.has_work() {
+            return Some(Duration::ZERO);
+        }
+        [wake_at, retry_at, self.io.deadlines.next()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Turns what the kernel reported into work that is due.
+    fn dispatch<H: Handler>(&mut self, handler: &mut H) -> Heard {
+        let mut heard = Heard::default();
+        for event in &self.events {
+            match event.token() {
+                WAKE => heard.wake = true,
+                SIGNALS => heard.signal = true,
+                token => {
+                    if let Some(listener) = self.listeners.iter_mut().find(|l| l.event == token) {
+                        listener.ready = true;
+                    } else {
+                        self.io.note(event, handler);
+                    }
+                }
+            }
+        }
+        heard
+    }
+
+    fn tell_signals<H: Handler>(&mut self, handler: &mut H) {
+        for signal in self.signals.iter_mut().flat_map(SignalWatch::pending) {
+            handler.signal(&mut self.io, signal);
+        }
+    }
+
+    fn accept<H: Handler>(&mut self, handler: &mut H) {
+        let freed = std::mem::take(&mut self.io.freed);
+        self.shortage.reconsider(Instant::now(), freed);
+        for listener in self.listeners.iter_mut().filter(|l| l.ready) {
+            if self.shortage.retry_at().is_some() {
+                return;
+            }
+            listener.accept(&mut self.shortage, &mut self.io, handler);
+        }
+    }
+
+    fn stop_listening(&mut self) {
+        for mut listener in self.listeners.drain(..) {
+            // Closing does it anyway; this only avoids leaving a stale event behind.
+            let _ = self.io.poll.registry().deregister(&mut listener.socket);
+        }
+        self.shortage = Shortage::default();
+    }
+}
+
+impl Io {
+    /// Whether something is due without any event.
+    fn has_work(&self) -> bool {
+        !(self.to_read.is_empty() && self.to_write.is_empty() && self.notices.is_empty())
+    }
+
+    fn note<H: Handler>(&mut self, event: &mio::event::Event, handler: &mut H) {
+        // Of a connection that is gone, or of nothing at all: the kernel may do that.
+        let Some(token) = self.conns.resolve(event.token()) else { return };
+        let Some(c) = self.conns.get_mut(token) else { return };
+        c.note(event);
+        if c.phase == Phase::Connecting {
+            if let Some(peer) = self.connect_progress(token) {
+                handler.opened(self, token, peer);
+            }
+            return;
+        }
+        if event.is_error() && c.paused && c.phase == Phase::Open {
+            self.failed_in_pause(token);
+        }
+        self.queue_read(token);
+        self.queue_write(token);
+    }
+
+    /// Tells the application what has happened to its connections.
+    fn tell<H: Handler>(&mut self, handler: &mut H) {
+        while let Some(notice) = self.notices.pop_front() {
+            match notice {
+                Notice::Closed(token, why) => handler.closed(self, token, why),
+                Notice::Drained(token) if self.is_open(token) => handler.drained(self, token),
+                Notice::Drained(_) => {}
+            }
+        }
+    }
+
+    fn close_all(&mut self) {
+        for token in self.conns.tokens() {
+            self.close_after_flush(token, self.config.shutdown_grace);
+        }
+    }
+}
+
+/// The wake-up and the signals come before.
+const FIRST_LISTENER: usize = 2;

@@ -1,0 +1,61 @@
+//! What the application does with the bytes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::error::CloseReason;
+use crate::io::Io;
+use crate::signal::Signal;
+use crate::slab::Token;
+
+/// The application behind an [`EventLoop`](crate::EventLoop).
+///
+/// Every connection that was [`opened`](Self::opened), and every one that
+/// [`Io::connect`] returned, gets exactly one [`closed`](Self::closed), whoever ended it; between
+/// the two the application may rely on the token. Nothing is called from within a call to
+/// [`Io`]: what such a call causes comes later in the same turn or in the next.
+///
+/// A turn calls, in this order: `opened` for connections of our own, `signal`, `accept` and
+/// `opened`, `received`, `woken`, `drained` and `closed`, `turn`. Then the queued output is
+/// written.
+pub trait Handler {
+    /// Whether to serve a new connection; `from_address` others from its IP address are being
+    /// served. A refused one is closed at once and never heard of again.
+    fn accept(&mut self, peer: SocketAddr, from_address: usize) -> bool {
+        let _ = (peer, from_address);
+        true
+    }
+
+    /// A connection works: one accepted, or one of our own that got through.
+    fn opened(&mut self, io: &mut Io, conn: Token, peer: SocketAddr);
+
+    /// The next bytes of a connection, cut anywhere.
+    fn received(&mut self, io: &mut Io, conn: Token, bytes: &[u8]);
+
+    /// A connection is gone and its token stale.
+    fn closed(&mut self, io: &mut Io, conn: Token, why: CloseReason);
+
+    /// The unsent output of a connection was above
+    /// [`Config::low_water`](crate::Config::low_water) and no longer is.
+    fn drained(&mut self, io: &mut Io, conn: Token) {
+        let _ = (io, conn);
+    }
+
+    /// Another thread called [`Waker::wake`](crate::Waker::wake).
+    fn woken(&mut self, io: &mut Io) {
+        let _ = io;
+    }
+
+    /// A signal came (see [`EventLoop::watch_signals`](crate::EventLoop::watch_signals)).
+    fn signal(&mut self, io: &mut Io, signal: Signal) {
+        let _ = signal;
+        io.stop();
+    }
+
+    /// A batch of events has been handled. Returns how long the loop may sleep when nothing
+    /// happens; `None` means for ever.
+    fn turn(&mut self, io: &mut Io) -> Option<Duration> {
+        let _ = io;
+        None
+    }
+}

@@ -1,0 +1,279 @@
+//! What the application can do to its connections.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Interest, Poll};
+use tracing::debug;
+
+use crate::addresses::Addresses;
+use crate::config::Config;
+use crate::connection::{Connection, Phase};
+use crate::deadlines::Deadlines;
+use crate::error::{CloseReason, Error};
+use crate::output::Output;
+use crate::slab::{Slab, Token};
+use crate::socket;
+
+/// The connections of a loop, as its [`Handler`](crate::Handler) sees them.
+///
+/// Nothing here blocks, and nothing is an error because a connection is gone: with a stale token
+/// every call does nothing.
+#[derive(Debug)]
+pub struct Io {
+    pub(crate) poll: Poll,
+    pub(crate) config: Config,
+    pub(crate) conns: Slab<Connection>,
+    pub(crate) addresses: Addresses,
+    pub(crate) deadlines: Deadlines,
+    /// Connections with a read due. What the kernel reports it reports once, so those whose turn
+    /// ended before they blocked wait here.
+    pub(crate) to_read: VecDeque<Token>,
+    /// Connections with a write due, or with the step that follows the last write.
+    pub(crate) to_write: VecDeque<Token>,
+    /// What the application has yet to be told.
+    pub(crate) notices: VecDeque<Notice>,
+    pub(crate) intent: Intent,
+    /// A descriptor became free since the last look.
+    pub(crate) freed: bool,
+}
+
+/// News for the application, told outside of its own calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Notice {
+    Drained(Token),
+    Closed(Token, CloseReason),
+}
+
+/// What the application wants of the loop as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Intent {
+    Serve,
+    /// No new connections from listeners.
+    StopListening,
+    /// Flush everything and return.
+    Stop,
+}
+
+impl Io {
+    pub(crate) fn new(poll: Poll, config: Config) -> Self {
+        Self {
+            poll,
+            config,
+            conns: Slab::new(),
+            addresses: Addresses::default(),
+            deadlines: Deadlines::default(),
+            to_read: VecDeque::new(),
+            to_write: VecDeque::new(),
+            notices: VecDeque::new(),
+            intent: Intent::Serve,
+            freed: false,
+        }
+    }
+
+    /// Starts a connection. Output may be queued at once;
+    /// [`opened`](crate::Handler::opened) or, with
+    /// [`CloseReason::ConnectFailed`], [`closed`](crate::Handler::closed) follows. The only limit
+    /// on the wait is the system's.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot even be tried: no route, no descriptor, or the loop is stopping.
+    pub fn connect(&mut self, addr: SocketAddr) -> Result<Token, Error> {
+        if self.intent == Intent::Stop {
+            return Err(Error::Stopping);
+        }
+        let stream = socket::connect(addr, &self.config)
+            .map_err(|source| Error::Connect { addr, source })?;
+        let peer = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        self.adopt(stream, peer, Phase::Connecting, false)
+            .map_err(|source| Error::Connect { addr, source })
+    }
+
+    /// Queues a copy of `bytes`; they are written when the turn ends. Returns whether the
+    /// connection took them.
+    pub fn send(&mut self, conn: Token, bytes: &[u8]) -> bool {
+        self.queue(conn, bytes.len(), |output| output.push_copy(bytes))
+    }
+
+    /// As [`send`](Self::send), without a copy.
+    pub fn send_owned(&mut self, conn: Token, bytes: Vec<u8>) -> bool {
+        self.queue(conn, bytes.len(), |output| output.push_owned(bytes))
+    }
+
+    /// As [`send`](Self::send), without a copy: the same bytes can go to many connections.
+    pub fn send_shared(&mut self, conn: Token, bytes: Arc<[u8]>) -> bool {
+        self.queue(conn, bytes.len(), |output| output.push_shared(bytes))
+    }
+
+    /// How many bytes are queued that the kernel has not taken.
+    pub fn unsent(&self, conn: Token) -> usize {
+        self.conns.get(conn).map_or(0, |c| c.output.unsent())
+    }
+
+    /// Whether the connection still exists.
+    pub fn is_open(&self, conn: Token) -> bool {
+        self.conns.get(conn).is_some()
+    }
+
+    /// The other end's address; an IPv4 address is never in its IPv6-mapped form.
+    pub fn peer(&self, conn: Token) -> Option<SocketAddr> {
+        self.conns.get(conn).map(|c| c.peer)
+    }
+
+    /// How many connections exist, attempts and closing ones included.
+    pub fn connections(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Delivers no more input of this connection until [`resume_reading`](Self::resume_reading).
+    ///
+    /// The peer is held back by TCP itself. Its FIN is not seen while reading is paused; if the
+    /// connection breaks meanwhile, what it had sent and nobody read is lost.
+    pub fn pause_reading(&mut self, conn: Token) {
+        if let Some(c) = self.conns.get_mut(conn) {
+            c.paused = true;
+        }
+    }
+
+    /// Delivers input again, beginning with what arrived during the pause.
+    pub fn resume_reading(&mut self, conn: Token) {
+        if let Some(c) = self.conns.get_mut(conn) {
+            c.paused = false;
+            self.queue_read(conn);
+        }
+    }
+
+    /// Closes now; what is unsent is lost.
+    pub fn close(&mut self, conn: Token) {
+        self.end(conn, CloseReason::Closed);
+    }
+
+    /// Delivers no more input, sends what is queued and a FIN, then closes; gives up after
+    /// `patience`.
+    ///
+    /// After the FIN it waits up to [`Config::linger`], within `patience`, for the peer to close.
+    /// Output added later is refused. An attempt that has not succeeded yet goes on if it has
+    /// output to deliver, but is no longer reported as opened.
+    pub fn close_after_flush(&mut self, conn: Token, patience: Duration) {
+        let Some(c) = self.conns.get_mut(conn) else { return };
+        let until = soon(patience);
+        match c.phase {
+            Phase::Broken(why) => return self.end(conn, why),
+            Phase::Flushing(at) | Phase::Lingering(at) if at <= until => return,
+            Phase::Lingering(_) => self.enter(conn, Phase::Lingering(until)),
+            Phase::Connecting | Phase::Open | Phase::PeerClosed(_) | Phase::Flushing(_) => {
+                self.enter(conn, Phase::Flushing(until));
+            }
+        }
+        self.queue_read(conn);
+        self.queue_write(conn);
+    }
+
+    /// Closes all listeners when the turn ends; connections live on.
+    pub fn stop_listening(&mut self) {
+        self.intent = self.intent.max(Intent::StopListening);
+    }
+
+    /// Orderly end: closes the listeners and, after flushing, every connection.
+    /// [`run`](crate::EventLoop::run) returns when all are closed, which takes
+    /// [`Config::shutdown_grace`] at most.
+    pub fn stop(&mut self) {
+        self.intent = Intent::Stop;
+    }
+
+    /// Takes a socket in.
+    pub(crate) fn adopt(
+        &mut self,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        phase: Phase,
+        accepted: bool,
+    ) -> std::io::Result<Token> {
+        let mut failed = std::io::ErrorKind::OutOfMemory.into();
+        let registry = self.poll.registry();
+        let token = self.conns.insert_with(|token| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            match registry.register(&mut stream, token.to_mio(), interest) {
+                Ok(()) => Some(Connection::new(stream, peer, phase, accepted)),
+                Err(error) => {
+                    failed = error;
+                    None
+                }
+            }
+        });
+        let token = token.ok_or(failed)?;
+        if accepted {
+            self.addresses.add(peer.ip());
+        }
+        Ok(token)
+    }
+
+    /// Ends a connection, once and for all.
+    pub(crate) fn end(&mut self, token: Token, why: CloseReason) {
+        let Some(mut conn) = self.conns.remove(token) else { return };
+        self.deadlines.change(token, conn.phase.deadline(), None);
+        if conn.accepted {
+            self.addresses.remove(conn.peer.ip());
+        }
+        if matches!(why, CloseReason::FlushTimeout | CloseReason::OutputOverflow) {
+            socket::abort_on_close(&conn.stream);
+        }
+        if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {
+            debug!(%error, "deregistering a closing connection");
+        }
+        self.freed = true;
+        self.notices.push_back(Notice::Closed(token, why));
+    }
+
+    /// Moves a connection on and keeps its deadline in step.
+    pub(crate) fn enter(&mut self, token: Token, phase: Phase) {
+        if let Some(c) = self.conns.get_mut(token) {
+            self.deadlines.change(token, c.phase.deadline(), phase.deadline());
+            c.phase = phase;
+        }
+    }
+
+    /// Gives the connection a turn to read, if it has use for one.
+    pub(crate) fn queue_read(&mut self, token: Token) {
+        if let Some(c) = self.conns.get_mut(token)
+            && c.wants_read()
+            && !c.queued_to_read
+        {
+            c.queued_to_read = true;
+            self.to_read.push_back(token);
+        }
+    }
+
+    /// Gives the connection a turn to write, if it has use for one.
+    pub(crate) fn queue_write(&mut self, token: Token) {
+        if let Some(c) = self.conns.get_mut(token)
+            && c.wants_write()
+            && !c.queued_to_write
+        {
+            c.queued_to_write = true;
+            self.to_write.push_back(token);
+        }
+    }
+
+    fn queue(&mut self, token: Token, len: usize, push: impl FnOnce(&mut Output)) -> bool {
+        let Some(c) = self.conns.get_mut(token).filter(|c| c.takes_output()) else { return false };
+        if c.output.unsent().saturating_add(len) > self.config.max_unsent {
+            self.end(token, CloseReason::OutputOverflow);
+            return false;
+        }
+        push(&mut c.output);
+        c.owes_drained |= c.output.unsent() > self.config.low_water;
+        self.queue_write(token);
+        true
+    }
+}
+
+/// The time `wait` from now; one beyond the clock's range is cut to a day.
+pub(crate) fn soon(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(86_400))
+}

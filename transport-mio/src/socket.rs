@@ -1,0 +1,107 @@
+//! Socket options, all in one place.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tracing::debug;
+
+use crate::config::{Config, Keepalive};
+
+/// A listening socket whose address can be taken again right after a restart.
+pub(crate) fn listen(addr: SocketAddr, config: &Config) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    // Buffer sizes take part in the handshake, so accepted sockets inherit them from here.
+    set_buffers(SockRef::from(&socket), config)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(config.backlog)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// A connection attempt under way.
+pub(crate) fn connect(addr: SocketAddr, config: &Config) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr)?;
+    set_buffers(SockRef::from(&stream), config)?;
+    tune(&stream, config);
+    Ok(stream)
+}
+
+/// Sets what the configuration asks for. A failure is no reason to refuse the connection: some
+/// systems report a peer that is gone already in this way, and reading will tell.
+pub(crate) fn tune(stream: &TcpStream, config: &Config) {
+    let socket = SockRef::from(stream);
+    let result = socket
+        .set_tcp_nodelay(config.nodelay)
+        .and_then(|()| config.keepalive.map_or(Ok(()), |k| set_keepalive(&socket, k)))
+        .and_then(|()| config.user_timeout.map_or(Ok(()), |t| set_user_timeout(&socket, t)));
+    if let Err(error) = result {
+        debug!(%error, "socket options not set");
+    }
+}
+
+/// Makes the coming close a reset: the kernel keeps no output for a peer that does not take it.
+pub(crate) fn abort_on_close(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
+        debug!(%error, "connection closes in the ordinary way");
+    }
+}
+
+fn set_buffers(socket: SockRef<'_>, config: &Config) -> io::Result<()> {
+    if let Some(size) = config.send_buffer {
+        socket.set_send_buffer_size(size)?;
+    }
+    if let Some(size) = config.receive_buffer {
+        socket.set_recv_buffer_size(size)?;
+    }
+    Ok(())
+}
+
+fn set_keepalive(socket: &SockRef<'_>, keepalive: Keepalive) -> io::Result<()> {
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(keepalive.idle)
+            .with_interval(keepalive.interval)
+            .with_retries(keepalive.retries),
+    )
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_user_timeout(socket: &SockRef<'_>, timeout: Duration) -> io::Result<()> {
+    socket.set_tcp_user_timeout(Some(timeout))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_user_timeout(_: &SockRef<'_>, _: Duration) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_set_on_both_ends() {
+        let config = Config::default();
+        let listener = listen(([127, 0, 0, 1], 0).into(), &config).unwrap();
+        let ours = connect(listener.local_addr().unwrap(), &config).unwrap();
+        let accepted = loop {
+            match listener.accept() {
+                Ok((stream, _)) => break stream,
+                Err(e) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+            }
+        };
+        tune(&accepted, &config);
+        for stream in [&ours, &accepted] {
+            let socket = SockRef::from(stream);
+            assert!(socket.tcp_nodelay().unwrap());
+            assert!(socket.keepalive().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+            #[cfg(target_os = "linux")]
+            assert_eq!(socket.tcp_user_timeout().unwrap(), config.user_timeout);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The writing half, and the steps that follow the last byte.
+
+use std::io;
+use std::net::Shutdown;
+use std::time::Instant;
+
+use crate::connection::Phase;
+use crate::error::CloseReason;
+use crate::io::{Io, Notice, soon};
+use crate::output::Progress;
+use crate::slab::Token;
+
+impl Io {
+    /// Gives every connection with output one portion of the network.
+    pub(crate) fn flush(&mut self) {
+        for _ in 0..self.to_write.len() {
+            let Some(token) = self.to_write.pop_front() else { return };
+            if let Some(c) = self.conns.get_mut(token) {
+                c.queued_to_write = false;
+                self.write_portion(token);
+            }
+        }
+    }
+
+    /// Ends the patience with those whose time is up.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while let Some(token) = self.deadlines.take_due(now) {
+            match self.conns.get(token).map(|c| c.phase) {
+                Some(Phase::Flushing(_)) => self.end(token, CloseReason::FlushTimeout),
+                Some(Phase::Lingering(_)) => self.end(token, CloseReason::Flushed),
+                Some(Phase::PeerClosed(_)) => self.end(token, CloseReason::PeerClosed),
+                Some(Phase::Connecting | Phase::Open | Phase::Broken(_)) | None => {}
+            }
+        }
+    }
+
+    fn write_portion(&mut self, token: Token) {
+        let Some(c) = self.conns.get_mut(token) else { return };
+        if !c.wants_write() {
+            return;
+        }
+        if c.writable {
+            match c.output.write_to(&mut c.stream, self.config.write_budget) {
+                Ok(Progress::Empty) => {}
+                Ok(Progress::Blocked) => c.writable = false,
+                Ok(Progress::Spent) => self.queue_write(token),
+                Err(e) => return self.write_failed(token, &e),
+            }
+        }
+        self.after_write(token);
+    }
+
+    fn after_write(&mut self, token: Token) {
+        let Some(c) = self.conns.get_mut(token) else { return };
+        if c.owes_drained && c.output.unsent() <= self.config.low_water {
+            c.owes_drained = false;
+            if c.takes_output() {
+                self.notices.push_back(Notice::Drained(token));
+            }
+        }
+        if !c.output.is_empty() {
+            return;
+        }
+        match c.phase {
+            Phase::PeerClosed(_) => self.end(token, CloseReason::PeerClosed),
+            Phase::Flushing(until) => {
+                // Fails only when the connection is gone; then there is nobody to wait for.
+                let gone = c.stream.shutdown(Shutdown::Write).is_err();
+                if gone || c.peer_done {
+                    return self.end(token, CloseReason::Flushed);
+                }
+                let until = until.min(soon(self.config.linger));
+                self.enter(token, Phase::Lingering(until));
+            }
+            Phase::Connecting | Phase::Open | Phase::Lingering(_) | Phase::Broken(_) => {}
+        }
+    }
+
+    /// The peer takes nothing more. What it had sent before is delivered first, unless reading is
+    /// paused: nobody can say when that would end.
+    fn write_failed(&mut self, token: Token, error: &io::Error) {
+        let Some(c) = self.conns.get_mut(token) else { return };
+        match c.phase {
+            Phase::Open if !c.paused => {
+                c.output.clear();
+                // The read that finds the end must happen, event or not.
+                c.readable = true;
+                self.enter(token, Phase::Broken(CloseReason::of(error)));
+                self.queue_read(token);
+            }
+            Phase::PeerClosed(_) => self.end(token, CloseReason::PeerClosed),
+            _ => self.end(token, CloseReason::of(error)),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A loop in a thread of its own, driven step by step from the test.
+#![allow(dead_code, unreachable_pub, reason = "no test binary uses everything")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use waxwing_transport_mio::{
+    CloseReason, Config, Error, EventLoop, Handler, Io, Signal, Token, Waker,
+};
+
+/// Longer than anything here takes; a test that waits this long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the loop told its handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    Opened(Token, SocketAddr),
+    Received(Token, Vec<u8>),
+    Closed(Token, CloseReason),
+    Drained(Token),
+    Signal(Signal),
+}
+
+type Order = Box<dyn FnOnce(&mut Io) + Send>;
+
+/// Reports everything and does what it is told, nothing else.
+struct Puppet {
+    heard: Sender<Heard>,
+    orders: Receiver<Order>,
+    admit: fn(SocketAddr, usize) -> bool,
+}
+
+impl Puppet {
+    fn tell(&self, heard: Heard) {
+        // A test that has seen enough no longer listens.
+        let _ = self.heard.send(heard);
+    }
+}
+
+impl Handler for Puppet {
+    fn accept(&mut self, peer: SocketAddr, from_address: usize) -> bool {
+        (self.admit)(peer, from_address)
+    }
+    fn opened(&mut self, _: &mut Io, conn: Token, peer: SocketAddr) {
+        self.tell(Heard::Opened(conn, peer));
+    }
+    fn received(&mut self, _: &mut Io, conn: Token, bytes: &[u8]) {
+        self.tell(Heard::Received(conn, bytes.to_vec()));
+    }
+    fn closed(&mut self, io: &mut Io, conn: Token, why: CloseReason) {
+        assert!(!io.is_open(conn), "closed, but its token lives");
+        self.tell(Heard::Closed(conn, why));
+    }
+    fn drained(&mut self, _: &mut Io, conn: Token) {
+        self.tell(Heard::Drained(conn));
+    }
+    fn signal(&mut self, _: &mut Io, signal: Signal) {
+        self.tell(Heard::Signal(signal));
+    }
+    fn turn(&mut self, io: &mut Io) -> Option<Duration> {
+        // One order per turn: the answer to the next proves that this turn is over.
+        let order = self.orders.try_recv().ok()?;
+        order(io);
+        Some(Duration::ZERO)
+    }
+}
+
+/// The far end of a puppet's strings.
+pub struct Remote {
+    pub addr: SocketAddr,
+    pub waker: Waker,
+    heard: Receiver<Heard>,
+    orders: Sender<Order>,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl Remote {
+    pub fn start(config: Config) -> Self {
+        Self::start_with(config, |_, _| true, |_| {})
+    }
+
+    pub fn start_with(
+        config: Config,
+        admit: fn(SocketAddr, usize) -> bool,
+        prepare: impl FnOnce(&mut EventLoop),
+    ) -> Self {
+        let (tell, heard) = channel();
+        let (orders, obey) = channel();
+        let mut event_loop = EventLoop::new(config).unwrap();
+        let addr = event_loop.listen(([127, 0, 0, 1], 0).into()).unwrap();
+        prepare(&mut event_loop);
+        let waker = event_loop.waker();
+        let thread = std::thread::spawn(move || {
+            event_loop.run(&mut Puppet { heard: tell, orders: obey, admit })
+        });
+        Self { addr, waker, heard, orders, thread: Some(thread) }
+    }
+
+    /// A client and the loop's token for it.
+    pub fn client(&self) -> (TcpStream, Token) {
+        let stream = connect(self.addr);
+        match self.next() {
+            Heard::Opened(token, peer) => {
+                assert_eq!(peer, stream.local_addr().unwrap());
+                (stream, token)
+            }
+            other => panic!("expected a connection, heard {other:?}"),
+        }
+    }
+
+    /// Has the loop's thread do something, and waits for the result.
+    pub fn ask<T: Send + 'static>(&self, order: impl FnOnce(&mut Io) -> T + Send + 'static) -> T {
+        let (answer, result) = channel();
+        let order = move |io: &mut Io| answer.send(order(io)).unwrap();
+        self.orders.send(Box::new(order)).unwrap();
+        self.waker.wake().unwrap();
+        result.recv_timeout(PATIENCE).expect("the loop answers")
+    }
+
+    pub fn next(&self) -> Heard {
+        self.heard.recv_timeout(PATIENCE).expect("the loop says something")
+    }
+
+    /// The next `n` bytes of a connection, however they are cut.
+    pub fn next_bytes(&self, conn: Token, n: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while all.len() < n {
+            match self.next() {
+                Heard::Received(from, bytes) if from == conn => all.extend_from_slice(&bytes),
+                other => panic!("expected bytes, heard {other:?}"),
+            }
+        }
+        assert_eq!(all.len(), n, "more bytes than expected");
+        all
+    }
+
+    /// Lets the loop finish the turn it is in, writes included, and begin another.
+    pub fn settle(&self) {
+        self.ask(|_| ());
+        self.ask(|_| ());
+    }
+
+    /// Asserts that nothing has been said, and that nothing is about to be.
+    pub fn silent(&self) {
+        self.settle();
+        match self.heard.recv_timeout(Duration::ZERO) {
+            Err(RecvTimeoutError::Timeout) => {}
+            other => panic!("expected silence, heard {other:?}"),
+        }
+    }
+
+    /// Asks until the answer is yes.
+    pub fn until(&self, what: impl Fn(&mut Io) -> bool + Send + Copy + 'static) {
+        let start = Instant::now();
+        while !self.ask(what) {
+            assert!(start.elapsed() < PATIENCE, "never came true");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Stops the loop and waits for it.
+    pub fn stop(mut self) {
+        self.ask(Io::stop);
+        self.join();
+    }
+
+    /// Waits for the loop to end by itself.
+    pub fn join(&mut self) {
+        let thread = self.thread.take().expect("joined once");
+        thread.join().expect("the loop does not panic").expect("the loop ends well");
+    }
+}
+
+/// A blocking client that never hangs a test.
+pub fn connect(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&addr, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Reads until the other end closes.
+pub fn read_all(mut stream: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Sends and expects the same back.
+pub fn ping(stream: &mut TcpStream, bytes: &[u8]) {
+    stream.write_all(bytes).unwrap();
+    let mut back = vec![0; bytes.len()];
+    stream.read_exact(&mut back).unwrap();
+    assert_eq!(back, bytes);
+}
+
+/// Makes the coming close of `stream` a reset.
+pub fn reset(stream: TcpStream) {
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// Bytes in which a lost, doubled or moved piece shows.
+pub fn pattern(len: usize) -> Vec<u8> {
+    (0u32..).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).take(len).collect()
+}
+
+/// Settings with small kernel buffers, so that little output already blocks.
+pub fn tight() -> Config {
+    Config {
+        send_buffer: Some(8 * 1024),
+        receive_buffer: Some(8 * 1024),
+        low_water: 8 * 1024,
+        ..Config::default()
+    }
+}

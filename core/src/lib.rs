@@ -25,3 +25,5 @@ extern crate alloc;
 extern crate std;
 
 pub mod crypto;
+#[cfg(feature = "testing")]
+pub mod testing;

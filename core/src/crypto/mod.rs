@@ -8,10 +8,14 @@
 //! a secure element; the core never asks for the secret half. Every operation with one demands
 //! a random generator, so that a backend can blind it.
 
+#[cfg(feature = "rustcrypto")]
+mod rustcrypto;
 mod secret;
 mod spki;
 
 pub use rand_core::CryptoRng;
+#[cfg(feature = "rustcrypto")]
+pub use rustcrypto::{RustCrypto, RustCryptoHasher, RustCryptoKey, RustCryptoPublicKey};
 pub use secret::{MessageKey, ReplyKey, SessionKey};
 pub use spki::{MODULUS_LEN, SPKI_LEN, Spki, WeakKey};
 

@@ -32,5 +32,7 @@ pub mod phone;
 pub mod refusal;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod wire;

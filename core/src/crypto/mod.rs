@@ -8,12 +8,18 @@
 //! a secure element; the core never asks for the secret half. Every operation with one demands
 //! a random generator, so that a backend can blind it.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+#[cfg(feature = "rustcrypto")]
+mod rustcrypto;
 mod sealed;
 mod secret;
 mod spki;
 mod verified;
 
 pub use rand_core::CryptoRng;
+#[cfg(feature = "rustcrypto")]
+pub use rustcrypto::{RustCrypto, RustCryptoHasher, RustCryptoKey, RustCryptoPublicKey};
 pub use sealed::{BadSequence, OpenedTokens, SessionSeal, SharedTokens};
 #[cfg(feature = "server")]
 pub(crate) use sealed::{cbc_open, cbc_seal};

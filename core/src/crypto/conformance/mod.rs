@@ -1,0 +1,138 @@
+//! A known-answer suite that every backend must pass (feature `testing`).
+//!
+//! The facts in it come from elsewhere: NIST's documents for SHA-256 and AES, and for RSA a
+//! generator in Python (`core/vectors/generate.py`) that builds every encoding by hand from
+//! RFC 8017 and lets OpenSSL confirm the outcome. Among the RSA cases are the attacks that
+//! history knows; they mirror groups of Wycheproof's `rsa_signature_2048_sha256_test` and
+//! `rsa_oaep_2048_sha256_mgf1sha256_test` with this protocol's one key size, exponent and hash.
+//!
+//! The suite allocates nothing and never panics, so a device can run it against its own
+//! hardware: it tells the outcome of each case to a closure and counts.
+//!
+//! ```
+//! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//! use waxwing_core::crypto::{RustCrypto, RustCryptoKey, conformance};
+//!
+//! let mut rng = ChaCha20Rng::from_seed([7; 32]);
+//! let summary = conformance::run(
+//!     &RustCrypto,
+//!     RustCryptoKey::from_pkcs8_der,
+//!     &mut rng,
+//!     &mut |case, outcome| assert_eq!(outcome, Ok(()), "{case}"),
+//! );
+//! assert!(summary.passed());
+//! ```
+
+mod cbc;
+mod hash;
+mod keys;
+mod oaep;
+mod oaep_vectors;
+mod signature;
+mod signature_vectors;
+
+use super::{CryptoRng, Provider, Rejected};
+
+/// How a backend got a case wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It refused what is valid.
+    #[error("refused what is valid")]
+    Refused,
+    /// It accepted what is not valid.
+    #[error("accepted what is not valid")]
+    Accepted,
+    /// It did the work and the result is not the known one.
+    #[error("gave another answer than the known one")]
+    WrongAnswer,
+}
+
+impl From<Rejected> for Failure {
+    fn from(_: Rejected) -> Self {
+        Self::Refused
+    }
+}
+
+/// The outcome of a whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Cases tried.
+    pub cases: usize,
+    /// Cases that failed.
+    pub failures: usize,
+}
+
+impl Summary {
+    /// Whether there were cases and all of them went well.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.cases > 0 && self.failures == 0
+    }
+}
+
+/// Runs every case against `provider` and reports each outcome by name.
+///
+/// `load` makes a private key of PKCS#8 DER; it is part of what is tested. A secure element that
+/// cannot import keys has no use for this suite.
+pub fn run<P: Provider>(
+    provider: &P,
+    load: impl Fn(&[u8]) -> Result<P::PrivateKey, Rejected>,
+    rng: &mut dyn CryptoRng,
+    report: &mut dyn FnMut(&'static str, Result<(), Failure>),
+) -> Summary {
+    let mut suite = Suite { report, summary: Summary::default() };
+    hash::run(provider, &mut suite);
+    cbc::run(provider, &mut suite);
+    keys::run(provider, &load, rng, &mut suite);
+    signature::run(provider, &load, rng, &mut suite);
+    oaep::run(provider, &load, rng, &mut suite);
+    suite.summary
+}
+
+struct Suite<'a> {
+    report: &'a mut dyn FnMut(&'static str, Result<(), Failure>),
+    summary: Summary,
+}
+
+impl Suite<'_> {
+    fn case(&mut self, name: &'static str, outcome: Result<(), Failure>) {
+        self.summary.cases = self.summary.cases.saturating_add(1);
+        if outcome.is_err() {
+            self.summary.failures = self.summary.failures.saturating_add(1);
+        }
+        (self.report)(name, outcome);
+    }
+}
+
+/// The outcome of a case in which the backend has to refuse.
+fn refused<T>(result: Result<T, Rejected>) -> Result<(), Failure> {
+    match result {
+        Err(Rejected) => Ok(()),
+        Ok(_) => Err(Failure::Accepted),
+    }
+}
+
+/// The outcome of a case in which the answer is known.
+fn same<T: PartialEq + ?Sized>(answer: &T, known: &T) -> Result<(), Failure> {
+    if answer == known { Ok(()) } else { Err(Failure::WrongAnswer) }
+}
+
+/// Hexadecimal to bytes, for constants: a wrong digit or length does not compile.
+const fn hex<const N: usize>(text: &str) -> [u8; N] {
+    assert!(text.len() >> 1 == N && text.len() & 1 == 0);
+    let mut bytes = [0; N];
+    let mut rest = text.as_bytes();
+    let mut room = bytes.as_mut_slice();
+    while let [high, low, tail @ ..] = rest {
+        let Some((first, others)) = room.split_first_mut() else { break };
+        *first = digit(*high) << 4 | digit(*low);
+        (rest, room) = (tail, others);
+    }
+    bytes
+}
+
+const fn digit(byte: u8) -> u8 {
+    assert!(byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+    let above_nine = byte.wrapping_sub(b'a').wrapping_add(10);
+    if byte.is_ascii_digit() { byte.wrapping_sub(b'0') } else { above_nine }
+}

@@ -1,0 +1,521 @@
+//! OAEP blocks for the suite's key, good and bad.
+//!
+//! Written by `core/vectors/generate.py`; do not edit.
+
+use super::hex;
+use super::oaep::{Refused, Sealed};
+
+/// Blocks that open.
+pub(super) static OPENS: [Sealed; 11] = [
+    Sealed {
+        name: "opens: no label, nothing",
+        label: &[],
+        message: &[],
+        block: hex(
+            "6284c9eff40e9547821b42d585a2f62963d5685dd94892bc62c87f8a9a50e93ae6463d3ac9807c5f\
+             05001a959aac5c8afe732ee2ed0144310871b99ae2447418cd6e849650ddaa50c04bd2c34cd1578d\
+             7d6e45e4499cab549e63d894247e5ccd41373625d95ade5ce69a014772b3b5e8e56e0b55fdac1e0f\
+             6f106155ed5ed954ca60d278caee3c893775becc5dce447f9241085f4b16daeb5da91dda10279b1f\
+             2608a9d35fb52a0c5f3ba0e6fa48da3ed003651cb69d0897b1cae9f1b93017c540b47a8d9794dbd2\
+             0c3a3bfebe30d75fb1542fea77c7eb32082797dee4ca309c3f606fa1c5384fd56eb5d02f0b170f10\
+             8d74b3dc66533ff64b544b03f405f953",
+        ),
+    },
+    Sealed {
+        name: "opens: label of 100, one byte",
+        label: &hex::<13>("77617877696e672f313a313030"),
+        message: &hex::<1>("2a"),
+        block: hex(
+            "3e3055bc85741d10bd437aca8bdb5f682e5f3119ce54a9480eb98c5b5a39ee4e9836979100b6477e\
+             4ca02eebb2d6e435392f070998bae6841b4063da9b8646e4dd1a99f687e062f715e1923b0456836a\
+             262a88ece67528e0aef6cba1f2e6efa26f38658f0a62279aecb6d90aa8eb295f0a64345a7e439781\
+             6587749be65b09dab11b4bd0c8fb32d1a497ec80d539e3d1184cb255537dbfc79ea01f4c5cf1ebd6\
+             d07a1ff8091838fb31d94753a7422310b0fd27c34f47e0e1d9c0b8fd6ce71cfcb03a534aaa65cb1f\
+             fdce042601dee8d337ee96b588a8f5315a0a1919868a5e0927df76d3a1853c5348e5bc787c0bdca6\
+             a1e7edb8fda9b52b5910816a00598f72",
+        ),
+    },
+    Sealed {
+        name: "opens: label of 100, key and phone",
+        label: &hex::<13>("77617877696e672f313a313030"),
+        message: &hex::<45>(
+            "26c9827f849f7b6290da686f7cf849735204870238c3c374ab6f96037643599b0c2b313535353132\
+             3334353637",
+        ),
+        block: hex(
+            "8515b79891dad9935729db6654714000594a175e9e460254427343af0ea1e63156fe59bcc487fd5f\
+             93dd8e0db07e4d360b403cf7765a02a5a5b71fe001ee0ff855b1feb5f688ced1d05a1f4c57d93ce6\
+             a425aebc490b6a298ed30cda2cc4ad0bacc13f76fd2357876c957cb1cc617117655c54b60dc0732e\
+             5bf05bc5923e10001e550be390e1859aca275d9422e3e65aea85a65fe773321eec6076b6c2e74ee2\
+             259055546c251ad10e444cf1f55278253614fec16794a1a0dafb7bd4d72983c9976176c74c882497\
+             23b58b087752812dd96a714e8b64f4a82d37c05a6c4f08518ab2cc90bd61bfc156de2df8d428572c\
+             034bb033dd871fec957c9c31a99c0f9c",
+        ),
+    },
+    Sealed {
+        name: "opens: binary label of 102, key",
+        label: &hex::<77>(
+            "77617877696e672f313a313032358fcc2830a6bfe2aecb37deec4684997d6cb4a4f465e4e71c13ee\
+             1da2258cea78372fbe7960e25a629ec6f0c08496b6e02c0a016e5c1643c412da28f5336200",
+        ),
+        message: &hex::<32>("e32f78fb8693e5bf48c62516da594669c86e6fcf826c9ef9d517793511bf5615"),
+        block: hex(
+            "67b35cf7ccf2b7455320b0ddca4c9785c3c385a5bdb6680e4c089bf2969cae17194e3694804c7917\
+             24016fedc44ea9a25b718cbaa00d3fe5cc9f418239ed4f3031fc926a3f118d29801be7196f7026c5\
+             c4b6edda3f508958b92b42da240427e16744b8ee523abe35d2165fd4db476f75a375efdcf802e740\
+             e42b562b7021fc85a76dad6b4755038e595d709b8d329e9301085a8368b09c72de6d002d6e95b656\
+             23eecfb1b0057e37e0e5bd4973bf7938e4f1538dac00a230fcc6729c198be793055a4ec72001975a\
+             68b6cb7767a8c1432a2135d34e8e0c0d20d40988d1033ad6ff5f77f6b38a72210c35cf0bbc55dac9\
+             fcba1ccbcb698565590b5c86093e423e",
+        ),
+    },
+    Sealed {
+        name: "opens: label of zeros",
+        label: &hex::<77>(
+            "00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000",
+        ),
+        message: &hex::<5>("6c6162656c"),
+        block: hex(
+            "72847a195641322697db99af53a211f896e2c1fa80848b8b96c52a0b1bf5178ecd1cfa2a99f3ccfe\
+             322047bbc040f3a027552283b062de5b2fb041e1618330a81534f8a528e0866b6bbbbd9e4f9fb6cd\
+             f6eed8a1c3be4e3c0157c79a2a94fe504133b766901a8d791f6991d6c3d010cc524263d80b483052\
+             ad74b5dd3a9bfa946769ee64c56e6f3627ace3fb0935e2514cb6ef6bf08dbac7d864ff8269858de3\
+             acbe1f77a557401cc7308bd7ad4e0782f07136f4ceae14ac27fe49a62b77dd97958d96baecfc6bc0\
+             23fed72035aa5d0c12327863677bf0857fda3e4f1bf849caac4c06a093d7aaf712cf64c582bc71cc\
+             38c6b2796e04dcfdb6c5e634c5c88743",
+        ),
+    },
+    Sealed {
+        name: "opens: message of zeros",
+        label: &hex::<13>("77617877696e672f313a313030"),
+        message: &hex::<32>("0000000000000000000000000000000000000000000000000000000000000000"),
+        block: hex(
+            "8c33fad0d2ca0db6ec378dd0363e7e88f2bf0343584d69b67106119fd377ddc43f4171704c9d3674\
+             c2757362e87482dfacf42b849e1ea00fb369715e088d7e751ae2c01291fbaf5b7edbc76e88b6f36d\
+             3be32f2725aac1ebc2f32c9c1c2e64a7c2be210194379eb8341e7aa18384b741e778c90d576623ff\
+             62be57678142f0ad807bcdd6b2c8b56d2568381aa279c56dd1130834a19f88db5b1f8c8ba62e1e47\
+             0c0a5064dc420f3552e0c1ef39836b9868aa72888d94f5fe9cd2f07d637234d00406cf74b3b685a0\
+             d3ee6bdff3cf935d357c10267cd7628f488a4c93874634a4839dec8de2661cf6a0b5d33af4599b17\
+             350c5b957f5d0d6b3cd4d52173d2b362",
+        ),
+    },
+    Sealed {
+        name: "opens: message that begins with 01",
+        label: &hex::<13>("77617877696e672f313a313030"),
+        message: &hex::<32>("0101000100000000000000000000000000000000000000000000000000000000"),
+        block: hex(
+            "666749afa406f735dfa2993179788ac389bdf461ed4bbe38f8be28064ff193590687d7b8f4d0ac99\
+             56e2e18e7be6a981909977e810d7efc4d346cae7804393e343f09c45acd14afed3aa16868bdbf370\
+             1f6ec08d1823e2483fae3a09ab5d345ce33491b4799d8c9096372a0bb84ad1c6825ff77f4db5a7e4\
+             2dc8a040f53cad6ee88c3e761be5f9160b93f02b5295e647231ddabd933cbf37cb8dbe56e34c3a69\
+             cc606ff838348b7e75e2ce697beda2563e3ec3ccf7e90a015cb88edba03e83cc117cf16d3becbc75\
+             0ee1d3e1fc4e21258233c44ec972110773bb09e167ed1839cf1ff969b878b3a99014677da67abc5c\
+             6198e23a35c75a5c7f6438655130bab2",
+        ),
+    },
+    Sealed {
+        name: "opens: longest message",
+        label: &hex::<77>(
+            "77617877696e672f313a313032358fcc2830a6bfe2aecb37deec4684997d6cb4a4f465e4e71c13ee\
+             1da2258cea78372fbe7960e25a629ec6f0c08496b6e02c0a016e5c1643c412da28f5336200",
+        ),
+        message: &hex::<190>(
+            "36eddacb6eaceae4dad92e7e007d449777f00be1d45d6e1178486a687e729790063a9c453875bc5e\
+             c0f74f192f30c659dfaa4cb47fa18963022382016428e8623752f5b6905ec17c67e725cb0a3a5f09\
+             e30e768179a5a6797cf92c0a53184a9e763903060fa26afc4504bdead2ed4ad6e0b76ffeb99141ee\
+             69454c640a4ede8cb403d82b0aed23fafc6534e876c5d4fc034005057b852db205796dc845e7a6c0\
+             c30e9c60a4299fe9c0de3c0ea130d2e709d8aeb138dc3c58ac33f7066195",
+        ),
+        block: hex(
+            "3b2e9a772f113bacc4b6e420288885f8ff73c14c51a38e032477c06380028a7a330babfcb08bf910\
+             957d622a2961f9462ade7b962b639aad143177bffb77f978d372d52cb15af29da9118dbd2f979442\
+             26286c80a3da4ba7b5a7d7bb894e4bfb0ab9d15977e6093bca2cea3df205d564052b3295720f536d\
+             c64a3d238faf1b1a2af2705d20f621cf4a1130eb2028ed1fad10066d68094a2e929a614224a65c02\
+             2ee03b9d89d8d2356d114878860c1c95ab24ba8d1c18b4cd6f45103e16cf032d8d018644acef004d\
+             91e9977a8837dee52014b9d739501f382c126195d2e456e71c2cd533f96c51d800e96765633a1991\
+             52815d2ee30285d25eb089ead18c9d62",
+        ),
+    },
+    Sealed {
+        name: "opens: longest message of zeros",
+        label: &hex::<13>("77617877696e672f313a313030"),
+        message: &hex::<190>(
+            "00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             000000000000000000000000000000000000000000000000000000000000",
+        ),
+        block: hex(
+            "47d396e681ad050248706e8d79dcd65369744ce28f9ec8d3f6146ac5f4f67017c5d915206ad86389\
+             7b0306006a3c32362f4be74dd9d31bc7f67730e6dc61d0e60e9680d6d6e8450521532ecfcc8662e8\
+             9af4e1e5f50a415465076adbb05c8b0febb2d1c0ff60cbb05684d201120e67e9b2a9a6d3d57698b5\
+             725de35da217d7437c452f13efa3a6bf7360897306b6bb24a5133c048150d241544900437a28d173\
+             1fd03920138acb245b3dd084d3b67a22790ad832723cb6d8c582861498eaff74162339f5d02b870b\
+             e766b940eb790ba95d18f6d23595d6c1c69cd6c8e6c44f1572a399e4c71804df2425688652084e9d\
+             b15190ee734d08cc764f96de368fa5b1",
+        ),
+    },
+    Sealed {
+        name: "opens: seed of zeros",
+        label: &hex::<13>("77617877696e672f313a313030"),
+        message: &hex::<4>("7a65726f"),
+        block: hex(
+            "83142f1e083a3ed88c1f6543b2c20b666573ff6362f7ab1e53c9f429c43d202c46365b12da84b76c\
+             35f0e4d5716902a865b2e8b6059415932c912600696c446b0cbbd9349d5b9899529fa6e4df317da5\
+             be71f8ed53f8b153da3957732427aced9a8c5912ef60baeb13af723c10672f3dffe337b28efa752d\
+             702654042652c74b634113f1bc5525a7c2b201070e6d865a8b4b530b3f3bde8963bec11dbf2528ce\
+             d9ae4bfc09b6e208322f1b6f43fa946bd52e959eda3e8a5b3bff26625ba8f2c165d7a49b3108b8b8\
+             5220ff368a47337d6e3914ebec12d4ec49775469c8c0587b0af59626b0e5b8948746cf704017be17\
+             33b5649dbcd18844747dd47645ba2a06",
+        ),
+    },
+    Sealed {
+        name: "opens: ciphertext begins with 00",
+        label: &hex::<13>("77617877696e672f313a313030"),
+        message: &hex::<5>("73686f7274"),
+        block: hex(
+            "009b5d1b943708c03e1ec3db0346d7b152304597d6ee33989354f7875573c3a4bfcb65276b366081\
+             28f76b6f3a65fb2503ef4f9c804d718f02364c7f7dd2d93a4d6e462773ecdbfbb02dc934e586418c\
+             31323e85a014b7f1d2303313bfeeff093224582931dad08372f6ff85dc128e70f59eed8d75a54a6f\
+             6fe1811bd7c688d01a549d513646d5eb16880f3448642b50eab6e835047f5e95a72b45478feae150\
+             975b4cb1a87b10658821b1d998246795c732d4dea93d740b542a7e83fc6d67ac97b2a932a1add609\
+             d3b6d233a368a30ba9064d386196d66e2557ade981506835044ee735513adeb6679204bd1f41a489\
+             bb891f154b303f03469d2c968f847817",
+        ),
+    },
+];
+
+/// The label under which [`TAMPERED`] opens and nothing of [`REFUSED`] does.
+pub(super) static LABEL: &[u8] = b"waxwing/1:100";
+
+/// A good block, to be damaged by the suite, and what is in it.
+pub(super) static TAMPERED: Sealed = Sealed {
+    name: "opens: undamaged",
+    label: LABEL,
+    message: &hex::<32>("4cb92a0e1786543d1ced7cf7a376bd787a6dfe42f1ed6218b3c1d1d38e25fa31"),
+    block: hex("7695571ad5f3388dc05545431c7f4ceed0693ed3a8420ccb483b2cdcf461d2a6b4b3c289007c2945\
+         580c76119829bcd4700f729ebee068711caccaff64f07d86995c636432b18d03c4ed238a97975046\
+         a641a1956f09bec8fa76559152e9017f9b3d2a1abacd69c23b55daa0588de7af86150fa672f9aed8\
+         7873250dc8a02820f28ff60099452561f4f237d8225db054041c0742ab79aa9413e6afabf0539373\
+         b03aa6d259b63d24b4e66b434b4a4841e7102b51d073027ef7098a914c84be6b0516da61a06cfe4d\
+         cf6924f352b928119d995be0d641e622637eda8339f3485ddc8664693cbf405c6ba5d19601439809\
+         a0eef198e8bb06770189c656748b5a9e"),
+};
+
+/// Blocks with one flaw each.
+pub(super) static REFUSED: [Refused; 26] = [
+    Refused {
+        name: "sealed: c = n",
+        block: hex(
+            "92268a9862f0397eb6602dcb31dde7821e85a6b613833247aca796eea143f0f480b01af688559642\
+             78e85b1d78851a8a491bdf8edb4ac42224cf27b397bd0aaf4e551c02f295e46c99ded1d43b47e355\
+             ef3bafbcfc6711f320637772e7fa342ef7faf24c00889b988413952d12c69922cf188d36148a5a07\
+             4a0d8d96195d0d4852485bd6b554144edb7acdd1a973c9740ad9f9b230d2b301356ec0343027a6c4\
+             5ddbdd492dd224f5fafd19cfbdc5ce8541013764617a537309c3be65db9c6aefb2378949ae502469\
+             9abe38f35e905a2f95b9dd69ebe50258920166c98893ba125700319dce4eba8cbe7f0d2027e24bfe\
+             b041577fc68459f0dadd681a6dd9353d",
+        ),
+    },
+    Refused {
+        name: "sealed: c = n + 1",
+        block: hex(
+            "92268a9862f0397eb6602dcb31dde7821e85a6b613833247aca796eea143f0f480b01af688559642\
+             78e85b1d78851a8a491bdf8edb4ac42224cf27b397bd0aaf4e551c02f295e46c99ded1d43b47e355\
+             ef3bafbcfc6711f320637772e7fa342ef7faf24c00889b988413952d12c69922cf188d36148a5a07\
+             4a0d8d96195d0d4852485bd6b554144edb7acdd1a973c9740ad9f9b230d2b301356ec0343027a6c4\
+             5ddbdd492dd224f5fafd19cfbdc5ce8541013764617a537309c3be65db9c6aefb2378949ae502469\
+             9abe38f35e905a2f95b9dd69ebe50258920166c98893ba125700319dce4eba8cbe7f0d2027e24bfe\
+             b041577fc68459f0dadd681a6dd9353e",
+        ),
+    },
+    Refused {
+        name: "sealed: c + n",
+        block: hex(
+            "c319e7b8177c5a7f15bf521dee4bd0804205b3ab89a130345a6e11a8e9fea76f83f8123b9d9f52e8\
+             aa10f2a757e4ecdfefef075968080afd99fcced9b3fdb55af0d07229d5d36cdb18002896fdb28d3d\
+             7f929b5a43b1d4d4d2908fd2712ef92fc4b3526d34e7cad6daee219b618c49114f53340035fb0ee6\
+             2469150e8e46588fb31ebfa9e60b159cc027601f14134154793514aaaf140d012b485fc9e2ba854d\
+             1b461cf82cb64774730e5e5a06a69354e5371ac011ad9aa43bee33c0f355329f773d0a9673959522\
+             fbc2546cb0112b8835f4f5f8b09720e8269382adb4173ffd34abcd0c7168f527bbc009427f26e5d7\
+             715bad0ae441e7ee4e65f3622d15b492",
+        ),
+    },
+    Refused {
+        name: "sealed: c = 2^2048 - 1",
+        block: hex(
+            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
+             ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
+             ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
+             ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
+             ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
+             ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
+             ffffffffffffffffffffffffffffffff",
+        ),
+    },
+    Refused {
+        name: "sealed: c = 0",
+        block: hex(
+            "00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000",
+        ),
+    },
+    Refused {
+        name: "sealed: c = 1",
+        block: hex(
+            "00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000001",
+        ),
+    },
+    Refused {
+        name: "sealed: c = n - 1",
+        block: hex(
+            "92268a9862f0397eb6602dcb31dde7821e85a6b613833247aca796eea143f0f480b01af688559642\
+             78e85b1d78851a8a491bdf8edb4ac42224cf27b397bd0aaf4e551c02f295e46c99ded1d43b47e355\
+             ef3bafbcfc6711f320637772e7fa342ef7faf24c00889b988413952d12c69922cf188d36148a5a07\
+             4a0d8d96195d0d4852485bd6b554144edb7acdd1a973c9740ad9f9b230d2b301356ec0343027a6c4\
+             5ddbdd492dd224f5fafd19cfbdc5ce8541013764617a537309c3be65db9c6aefb2378949ae502469\
+             9abe38f35e905a2f95b9dd69ebe50258920166c98893ba125700319dce4eba8cbe7f0d2027e24bfe\
+             b041577fc68459f0dadd681a6dd9353c",
+        ),
+    },
+    Refused {
+        name: "sealed: leading byte 01",
+        block: hex(
+            "2e85da0d69f92258eec237a0d8525f1ceff85caa105dc600d706c258e9476dcd456fc3d23dcdc8de\
+             f8b18cef11e3c4fa34f1474dfcf4e63122cf634c291dec56e01eb7823ab498e1548d1a23ef91bf1c\
+             ee5508c317ab83cd6fee49edb5827260cb32a49bc3509231947ef2fa065f1b548ffd2468cab79b2c\
+             4c6e4f3828ef2d411e1e00e8b3e53c31e09b1ba43a13b6ff8302c9728888c4b77adc2175da553a3d\
+             fb9b1b4bc7e3b168043d3477a3e9c8e8974ce2b159ffea9cc516a21610df3103eb17be1561858e40\
+             1b9b5e9244c5a75b8a585cf23e5e0b9c2ca92aa4579c1c082ca5b1ad6625054f5ec48229fb76b648\
+             408cde47cd23a073f5b445a3b91ee274",
+        ),
+    },
+    Refused {
+        name: "sealed: leading byte 80",
+        block: hex(
+            "7122d386520ae601f748f366fde7d24ec61dea81780da2a32b47fcf201593ac6dfd3754b5dd7c069\
+             d27f43b7b32aa47520f91ff70460564ed1461fd776d345a57d3f51c7177dd0485340c06de1377204\
+             c35bb655d42de34dd603a19a376a58f94aca19d049335fb22bed6425ab979676a1affda9dc7b9d75\
+             520c5af90096ebd06f750d1dd864ec4d9426f25ebb604cdd14f28973e5dd62ccd99bd7aa64367049\
+             a941d237d5f1aed8dea1cef7b402a955cdcb5b588ec3ec37e5feb1cba137687d077ab6d822867c51\
+             b382bc09fbdc5a98398b8456c4c249b9fe74bf7db118b8fa9d5a83942b04876d4683303d8b128585\
+             e2ff7c2139a91f89033931baa5b2d1a0",
+        ),
+    },
+    Refused {
+        name: "sealed: first bit of lHash",
+        block: hex(
+            "2ea099d321895c9dca66d17f48dd463d570a2da036543a6b35daa035db58a490acdecce4127a28f2\
+             1b87d8f29f1845242fab116112d3b1bd66d8ccc56aeed1c2bd54140598532b09a2e2a143947c3ab0\
+             21646fa4af9207c825fea549fadfe5bbbe9479e5a30b5dd46d6664771e08f81dfa7b249ca585de48\
+             83eb334be08f242bd5a3387912d256d01379ca962936a3d47dd385083e5c6f7ed3673c45175bca3f\
+             e257cfd094a9acd2d4c3f75b0e58b4c3d1a43cc9ab8e52e2c95f8ba1e535c5fc9a9230b1540756ff\
+             c0e15a7eb78d98f9eef826698ba1cbcbbbb72130ae6efe037468911d000b43e79c9c9aa27ed30482\
+             8b055a76ce27e98ffc23a3edfd1e8a8d",
+        ),
+    },
+    Refused {
+        name: "sealed: last bit of lHash",
+        block: hex(
+            "484b6dfbd593f653096e972deba652b299eb45e2203461e849eecc371ed6b61195d2896ea111b5d1\
+             bc17d0c11db6cd0ae98b24411bfe6a646188faa5091f592ad9459a8d2dae1c50bb13ebd1b80d4bb2\
+             aee957c6225aa6a27d716cd47d7d4a81f663ed80d78fa54b06234c8c658133336fa00bddc307d48e\
+             d45b36bc15400e3a37efe5b5c75ef57288aef3eddb16922d396f2178f9c006475c7ee08c1df2772a\
+             f7cbc7bba1b72f2e2f70629da15803e1eb88363646b3a37d13489cf50069d9f0b995219c09be3774\
+             b482ed66975c4ba1792f601d8ee90e77b34979f74f4523437a857df73018141f8df5c0437d52ef26\
+             492af967c7f837ef195b09ad5f06df15",
+        ),
+    },
+    Refused {
+        name: "sealed: lHash of zeros",
+        block: hex(
+            "34d4190b7a1c9ff5f0da69f2498be9eb2c7d926858bd109e85ac68f3ad079e3b4202484d646d06bc\
+             816d51085e221bc444e2978efd190e504e438795dac6ada96e392d64591e428d1a4b81c41adef550\
+             06767a25379d8fdda8b0f6be72b7200b7f8333c3ec24dbd68310ff7488257f55592588eb4ae5b92b\
+             9584fd36294ba82371cdd187dc7aaa9d724c1b28d8a56b3c2f40d8d6c3f323a10d08818698d284a5\
+             70bdafa49e560511741f14b48af865b24fdca8efd6c11f8ecd8f86d45be4de6b2adc1d9b82d843c9\
+             8bbd692898ae8bf379f99b838400bd29e9cb1044fae09c4ece10a79891aebe8057fe8084693c67b3\
+             585673f626ce0318b71ca77a3115ca8f",
+        ),
+    },
+    Refused {
+        name: "sealed: label missing",
+        block: hex(
+            "76aab4eda028436b5983c865cb2e50cdc1064f071c3435c4762e55bafb354cf3dfb348f270e178ec\
+             fa58b7c935f9660d01c4f6de677d97533492e3cae17687aca7ca2353a1f46700bf5c83f29c789239\
+             b17a8e2a5f5e74748cef759742b966adea5f47fcf961c339cfcc95fcd5db0fb4acd6881e23329fce\
+             f392af1fae91cc446e401aefd5582364e132f7b39c3101c03c1ad10660c27965d41163c2b1b71912\
+             7fb710ce2a5771a8c61227a303a7b2894c56ca98bac7418bc8a8b8932c42f7dcbf2563208d2f440c\
+             09e6399035d6846738c2300a7db328e090625c1bc0899ecb769e8cd412b484373dc86806f2999719\
+             3edb76f3b262de1aebd964486befa233",
+        ),
+    },
+    Refused {
+        name: "sealed: label of another op",
+        block: hex(
+            "17a8256ef7c54b7002501c18dac937591b23db597c0f4f6d1ab4d9d4ae1b1df5ba9376f667634b1e\
+             5907b8b50738545893a6202d5af2e1ec7b3744b4c2420eb812413624115ede0a1b1137d656ea12df\
+             9db014a71d594d2ba8bcf0f90013dd1a3f8180894a507cfdd3ffac4f106d90369fc356effd34089e\
+             1b80551e0c1cc2fc472c71c72dfcbbac5ff3aa30181bbfed908008146e4431cb58dac4d834c5a106\
+             07b1a1eaa0ce5f3c42b6c7f0843ef98f56d6c774dffc751d2d20571945498599621ba890c7a2d3b2\
+             32fef28a6e74ef0eaefbd4d92c8df97e079f14e8df9168d1bbd9a0ce6372bbb43a9cdd93856d8f73\
+             34bf57e4c9893d67cc4383a522d7b54c",
+        ),
+    },
+    Refused {
+        name: "sealed: label with a zero behind",
+        block: hex(
+            "8377643e1191d800eff785a97da2f3694c212e2db762bb8c7a216946b8f336708b0a3e18413dd8b2\
+             790316eeca0129b01de5e82324fd8dfa2a2ee381194f74d247850fbeb41e7d10e206d844adfba52d\
+             1f3ed20d982d7eefd6a334539fe2eedca0ad99a904cfdbcedf43adbecaa31c45c7a24dbcc1cb667a\
+             8e64a16e3e2ee8835e7d7195d6728e568266b6b53e53a6e032a0e6660e2fb3f92e12d4a5a0f09fc3\
+             6b6038ecb0923659e26b67f21022769db4bf71ff38a3608dba6dfad5586a82088e636f817e5ca800\
+             e3efabdaa6c9762f8770c321f61979864e6dc90655c4c6209ac2180f45f8e763dbc2477bf5c5d487\
+             32b4f4df719784af04e7097d2e944650",
+        ),
+    },
+    Refused {
+        name: "sealed: no separator",
+        block: hex(
+            "16fb7bbec216c9db17d39d0ad24fd64253887ddab2288338ea02a5e47113533034978c28d31509e7\
+             b73260fb74239f9edbf346217138b20cdba5d64def5975e8d614769894263490ecf49becd7737128\
+             7d7cc3e18ed083df71d205c5acd0b65b9ebcd6f46b9e803dce1516888535324b6a3572eb558f29f2\
+             9bbc29e17f6178fa75943dd91414c5c016f9637e416206cb73d26befd6f5bcd6fe25e9b77bca35df\
+             47be8ae5913bcde9b0e80aee60ce400279190323f8d0f628c72d2bae76b8cf818d4ba0827105a23a\
+             28c782b105541023de291a4a14c144077b65531c5c98605457b07d8e05c30ff479514ae2e3c503a1\
+             2693314deeb74f636ab0b4458f0053e8",
+        ),
+    },
+    Refused {
+        name: "sealed: separator 02",
+        block: hex(
+            "0b1777b1de8616ab21a8cf5990c1fc2cddb30e4895c7cb97371b6f85c5327b456b916b1ee8960bf2\
+             07aa044ceea40ab3d19b67f7859c703d4c334ab23142e32316fe54cb479579978758cbf6d9a71665\
+             c567fdba80bbcde1630754d3839f89c4559d2c7463f30bc4a7c56839deb06ab6ec6fa8e2a37f329f\
+             76c3ca9bad4641524bb1b76750162b197373b95fce01fa9759d97858f0b8ffbc83a879a590783525\
+             e197e02c89cf51835c504e217c4e1a1c68c250fada2172aea49b9dd03f6c5a08e6d314e2e9f27cb5\
+             678a82e1f9eb8e1d7a108157132c0997a8c7fbb44336100e12a48218f0a85a2738ace7b1d855830b\
+             6e1aeb1017a49499ec86c7b31e27184b",
+        ),
+    },
+    Refused {
+        name: "sealed: separator 00",
+        block: hex(
+            "88aad764ef36fe5bc9dcb4d7ce3f1a705214e29c8573d4b781d74c70f956d43b65ed79c76c9c8888\
+             1a8ae485dc7a6101efd8cd41bd4dff0f025d92852952343a670b73d619a6cd6f7d7190b3203c87c0\
+             1007a6a6e977ebf0d67615d150249ce940ba633ab3ee8b40bec022dd6f74796ac416de61f701c8bd\
+             ea1c79f0d23e8e755bb8a86c20d3cbe25773b9485354a9bb85e4498117e1a984b6ba64d323023956\
+             5bd85b60e90f9a6ec557cc63ca2065f9f9e3b933b429ba20ef8f2216b1dc261c4c6a478e9c1cd2f8\
+             a2d93b7c211fd003142f49e6ca8c950c6174b350574f018b1c3d264ec4e64e36f39782f1ad46af08\
+             19770877ff2e3df8207628c79d4a757e",
+        ),
+    },
+    Refused {
+        name: "sealed: padding byte ff",
+        block: hex(
+            "7e59c4362a9290b7b1b61162b6943a37caecbfd4e6e6f1ebefd4b38a52ffe3b33419f38c14165ca1\
+             48a4146012259954be0c0a3a9507c640d9b9a75f5edcc279af3a550a7271c1fe6c3ff5c392a7b8a9\
+             98ccb40d47ad4815b9b25ad090ffa2f8c305386bb62d82bcf2e3f68cb52016c84b12629f07bac939\
+             337cf1b4c3210747c046060d8bdd62773c6548b5a4811e768d6452c4e9bdcdb7be95b44b22ccf6e7\
+             8fe2a42b1877cc7574ef107b513ac684311bc643883f7ed7ebcbea46f82ffdb1fcf7a088fcbb1f09\
+             3663b6d27af781d6f83eaab27adc7db1643b21330ccb812732c8ecfc80c7186bbc489c7f8fa09220\
+             63e3b79972c4a171100a7e451cceabb2",
+        ),
+    },
+    Refused {
+        name: "sealed: first padding byte 80",
+        block: hex(
+            "45a1bbff77733165104fc045bf9b3704d997befbf3131f4d04a714b949cfdcc53d4a0fed7e0ec583\
+             9ac7956e61e86a88dcb71d04628d3f0d5a62d1c4b556528608b1539d5abb9deea9bb4a43ecc74452\
+             f7df4f90b69dcd1438fc9aafcebbd4effdb07ed02950ccd3e0a9b434e1100681e650b99e79a09e6b\
+             d578c782f8668aa54fc825140300e666a941ecb9667aa227ff2f6d3d40852af519014d52e6183850\
+             d07a4ccbec0df6063cb04a707902a3e931f8908349d7005eac048634c00c828f408b00bf21ecb56e\
+             9c3d393a51656c7cb11d477dde94cf49a11eabbb1ec224bea0dbd8fab3e7e040a9faf280c2c095b1\
+             7d8c45f7bf83166db5e8414b550ddce9",
+        ),
+    },
+    Refused {
+        name: "sealed: data block of ff",
+        block: hex(
+            "03cf2818d5c554f630fd3f000f6a802604f7bdbc1137a7b53de8cfa92c0de2ac68d2f511470555d3\
+             147c876f5640aa5f17e636791ce079bcae36d168a9b26af904e09183c92d74ddf2eb477990f261bd\
+             ae041c92be08e9ddd726b526d779cbc8fa22f6e755f2f2d92a93392f6eb76ccf63fc3b3ac2cb5c5b\
+             f724be9ec1528803ba62bc646cb21b0cdf65856ebcb5b30a0add6d8fa441e9c79482308892f332df\
+             105e579df08e122f491389acdf0e9e9555e9f2df6812934fe4cb92f3402cb7ad60c4fa121e359ce5\
+             78499fc2c33c8696f3f8c2ba6d407d2b097593025b5ab4d5b1bd1699a0ff5d29c64b2d71af09c2b9\
+             7ffece00ed61302acf9c26f5dbb5c77f",
+        ),
+    },
+    Refused {
+        name: "sealed: seed not masked",
+        block: hex(
+            "195ba886a0e8a9be744a432eb4f25fa5b0701a4b2d2a137a0d31a2dfa2d8c01b089d83c1dc57ae14\
+             9643b2d8481754534d94a6dae52de6ccde25b37f03f1fc5e4b1c590c2133d36394aaf983302b0fab\
+             4d926ab42a12904d59b4e375458a3fe6e9cf5c41c4aef28afde6d7873709d22d1725ae1cf9c52af1\
+             f3f0fc59b7348da338b1fe9e57eb3595c88c963442ff9f2acab42613ac7c9a1db209c67a4f193957\
+             bb0ba8f2273cff9cb47be90e48574f5b8b998e8525bf056abc0e16b9e5298a11455f6fb0769894e9\
+             4dffb0658482103e584efae363ad7b26dc96cbb3bfaaa121e2dbdb24ac9b364b5a6cb4d9201e8628\
+             156849aacc473e3797860d2fcc327a4a",
+        ),
+    },
+    Refused {
+        name: "sealed: MGF1 with SHA-1",
+        block: hex(
+            "085dc622b622c19be1efc6d33b6855668f526039debc2c1c9a2abf2127577f8ef161618fd3028aa4\
+             c879dfd981481f7b06b261ff5965a2ce96df7292ef3b9a6638c65df6c05856b17d05fe6223f03e53\
+             21ed732fcea53f82a8d1a24e54a8859e0b8cf4925654f3bd17055b1ca6730a1877210387d4fef543\
+             406e40f1352f59d5224cbb0b8e80687882177d5d551e1db024db4010c27e3d1f58b273da9b881699\
+             06ba2a7d2d5df6c66d30f76c65289646651d83cbe7a9f666606a93e81e7b7c2089e2f4f74f7a1a08\
+             2728e229cf6ada333f27ba728ae8aace0c1f6eaf5e2c6fd51cb8acebb4a3f4d849de6875fa27a3c3\
+             59bb0da4d527aa562afb3196caed41d4",
+        ),
+    },
+    Refused {
+        name: "sealed: RSAES-PKCS1-v1_5",
+        block: hex(
+            "66a64973ed49f2c22e1e2e3c437032d5e009ba144b3b88db116484be15de46b727784fd78cc41974\
+             96a45ecb350f29836557848b3aa90037df35483b1bd52f58c84f0e90988b1651e3fa8faa284ccb04\
+             777ced992bbdef537690287eb2a01917b5aadc5ebbed22b8f9f7550575075e4ade0d3933a3cdec90\
+             5e6f78ac22b153f6f01e676d7a4dc9a7706fa678d25708cf247023627d69dc2aa8aeb157d5bc62e9\
+             ed9da53f45537cf4b7b96445d326d7f575bf31ab315db7540bb25bab3b3a297fcb30bb2533a263a1\
+             fb681dd8a61700f59b3724383c597b950aa10967dff31d2a467ca6462475b872f73d5eebfee7008b\
+             153bed7f6d5d08405a3a90c4dfb3783b",
+        ),
+    },
+    Refused {
+        name: "sealed: raw RSA",
+        block: hex(
+            "3f7e581270f8c46993a627015d026745809401fc0c6fd6a2f8642276199fce8e43e498de2d2a6d62\
+             e047fd4b2482a0f30d5c5ebd0093661f5d843b61b303551a5d62b9dcf1ca26b647cfa9580d585b73\
+             c924655c43d458d4a2c84cf26d20c57bb0a80cf18250b364683ca2f51f22a5795128bee9b8f2a783\
+             063c5a45e3c13116502b84b73dcd98666210c02fbe59695de767918341e5fb1410769d37fd5a4cb2\
+             d5055d4b36e9edad14a3b2a2cb78255bbdaab9bb0bba9c49c8c35ed698a714c1ab8f20dd92194124\
+             6d93edb82a08b8f585fef420189bd7bc138b54a2f594c49a9d76da32505b08fc34a2b5e16b69a041\
+             382bf65dda3541720c080ed9912b1286",
+        ),
+    },
+    Refused {
+        name: "sealed: a signature",
+        block: hex(
+            "7b402680765661b6b59b72fbe9f874ac5693497d21497801d5b15c1c03976940c713eb74f2021364\
+             684c15500e478caae77f9fd31f7a559dc7115de7bc0e3848032bebdb8efb3c048c06d11bd144cc9a\
+             88c5cac25fd1cb26467e8ded8c917be206058a0ac5f3e406423a9d5d2e3129aa4e7dbae0c1316fe0\
+             e00b31939c001f70e05fb22435733cb0232073cee565d5c289ea729442b9b8328a05ce3b1aabd344\
+             f328b209d98c3bd7ab9028d1c2760e846cf0d195efdef4f80f4be2e1549cd49c454f51295db9e477\
+             811668cf27d7622c5c1ff4fe228d0ce3d3e35e5c851d105bfd6308ef90dc6aefbcc9b8a5ce456e09\
+             2c61afe6b9db590bf652804f40c4da36",
+        ),
+    },
+];

@@ -1,0 +1,103 @@
+//! RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2).
+
+use super::keys::GOOD;
+use super::signature_vectors::{FORGED, FORGED_DIGEST, KNOWN};
+use super::{Failure, Suite, refused, same};
+use crate::crypto::{CryptoRng, Digest, PrivateKey, Provider, PublicKey, Rejected, Signature};
+
+/// A digest and the one signature over it.
+pub(super) struct Known {
+    pub(super) name: &'static str,
+    pub(super) digest: [u8; 32],
+    pub(super) signature: Signature,
+}
+
+/// Something that is no signature over [`FORGED_DIGEST`].
+pub(super) struct Forgery {
+    pub(super) name: &'static str,
+    pub(super) signature: Signature,
+}
+
+pub(super) fn run<P: Provider>(
+    provider: &P,
+    load: &impl Fn(&[u8]) -> Result<P::PrivateKey, Rejected>,
+    rng: &mut dyn CryptoRng,
+    suite: &mut Suite<'_>,
+) {
+    let loaded = load(GOOD).and_then(|key| Ok((provider.public_key(key.spki())?, key)));
+    let Ok((public, key)) = loaded else {
+        return suite.case("signature: the suite's key", Err(Failure::Refused));
+    };
+    for known in &KNOWN {
+        suite.case(known.name, signs_and_verifies(&public, &key, known, rng));
+    }
+    for forged in &FORGED {
+        suite.case(forged.name, refused(public.verify(&Digest(FORGED_DIGEST), &forged.signature)));
+    }
+    suite.case("forged: every byte changed in turn", changed_signature(&public));
+    suite.case("forged: every byte of the digest changed", changed_digest(&public));
+    suite.case("forged: of another digest", swapped(&public));
+    suite.case("forged: under another key", other_key(provider, load, rng));
+}
+
+fn signs_and_verifies(
+    public: &impl PublicKey,
+    key: &impl PrivateKey,
+    known: &Known,
+    rng: &mut dyn CryptoRng,
+) -> Result<(), Failure> {
+    let digest = Digest(known.digest);
+    public.verify(&digest, &known.signature)?;
+    same(&key.sign(rng, &digest)?, &known.signature)?;
+    // Blinding must not show in the result.
+    same(&key.sign(rng, &digest)?, &known.signature)
+}
+
+fn changed_signature(public: &impl PublicKey) -> Result<(), Failure> {
+    for known in KNOWN.iter().take(1) {
+        for at in 0..known.signature.len() {
+            let mut signature = known.signature;
+            if let Some(byte) = signature.get_mut(at) {
+                *byte ^= 1;
+            }
+            refused(public.verify(&Digest(known.digest), &signature))?;
+        }
+    }
+    Ok(())
+}
+
+fn changed_digest(public: &impl PublicKey) -> Result<(), Failure> {
+    for known in &KNOWN {
+        for at in 0..known.digest.len() {
+            let mut digest = known.digest;
+            if let Some(byte) = digest.get_mut(at) {
+                *byte ^= 0x80;
+            }
+            refused(public.verify(&Digest(digest), &known.signature))?;
+        }
+    }
+    Ok(())
+}
+
+fn swapped(public: &impl PublicKey) -> Result<(), Failure> {
+    for (one, other) in KNOWN.iter().zip(KNOWN.iter().skip(1)) {
+        refused(public.verify(&Digest(one.digest), &other.signature))?;
+        refused(public.verify(&Digest(other.digest), &one.signature))?;
+    }
+    Ok(())
+}
+
+fn other_key<P: Provider>(
+    provider: &P,
+    load: &impl Fn(&[u8]) -> Result<P::PrivateKey, Rejected>,
+    rng: &mut dyn CryptoRng,
+) -> Result<(), Failure> {
+    let other = load(crate::testing::keys::pkcs8_der(0))?;
+    let public = provider.public_key(other.spki())?;
+    for known in &KNOWN {
+        let digest = Digest(known.digest);
+        refused(public.verify(&digest, &known.signature))?;
+        public.verify(&digest, &other.sign(rng, &digest)?)?;
+    }
+    Ok(())
+}

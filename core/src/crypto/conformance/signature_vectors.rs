@@ -1,0 +1,491 @@
+//! Signatures under the suite's key, good and forged.
+//!
+//! Written by `core/vectors/generate.py`; do not edit.
+
+use super::hex;
+use super::signature::{Forgery, Known};
+
+/// Valid signatures; the scheme is deterministic, so signing must give the same.
+pub(super) static KNOWN: [Known; 4] = [
+    Known {
+        name: "known: empty message",
+        digest: hex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        signature: hex(
+            "05985ca1f33339d877cb68ba6c4c8f9ca12e26fdf2f835f034a614b9b7ce661217b15a67d9cae461\
+             d84cb246945a33eea5e374b9bfc1ba4ed01499c1ad579d83fe6cffb8959be38505442fbf4730e0d1\
+             67f7c5ab55ef5178447760fb8866fd7177690cc9f87b49fc7cd68b09f917af23b0f203a1442fe677\
+             5a9bcd12d03e8ee4fcb8a2ece97ac0669d671d8a24544a6417f046b9a34cb9154aa7a502ae0a6e8c\
+             67400e942272d6d3541b06e63c9f879de91f3e65667e3457653cd99e98be3d1df098e0cf283f728d\
+             27f29f7d8fc56279ac9b42638870ce99857a69cc3986d125801e3a2392fc0164e9a482e63bf1d2d2\
+             dca2bbe3c46adb51b96db5cc7efe987e",
+        ),
+    },
+    Known {
+        name: "known: packet",
+        digest: hex("23babc642583244f82bcf521fe2ac5f5531c5f27a768605bf1f9a4a3ad4004a2"),
+        signature: hex(
+            "5b66f8f8067c5b724f67a8d740bd34a0d29a3c7c35d042218b6764f1354742fffab1330d652e6c13\
+             122b38465ae9b5a2c807a2a84724051eed0d3aae7c2d0b8ff995cb864f5007f242ab7d007403565e\
+             a7fc5af62cde26e191cc83965c0aa170719eedb5c90d40886d41d596b04838b1b85d5198f330966d\
+             d91488dd769503ec5383ea857d7ccc27caead878f9d444b49b826adcec052886787d063ccbf1a8e5\
+             11df15dbd2f1b4f8564d7533c4d7788875a6cf37572bf19f2f333b04d282c7672bbb1331677ed702\
+             0cce584dab2f1a8244101ea00bf86960da2e61ec692ed8263f7d7b25b1664dc591bf7aab6a592130\
+             b9397c7fb032afbad919faf7b221a547",
+        ),
+    },
+    Known {
+        name: "known: signature that begins with 00",
+        digest: hex("e1d861f95b7fb67d2f8d5fc54b562cf2a3c09c44ebfcf3fa1230a13562a9ef1a"),
+        signature: hex(
+            "008e1bf867c729c72bfe867bcf2e367411e172ab37b0b5d5157d703228159adf45f19d38df2a54c5\
+             e67d4c811154831d256245db655c6770e47d288968f80b7718af4e61a10e54fa5215f6815029792f\
+             c4b5ffcece54054887c1afd9c541ee23c4a7d18ce5236192d6dd650063a6a807a3ae46379655e1f4\
+             9f3826eca2257fc10fcfa16a5be056561a5f2402ae541c6803dd5083439a9efd7845807c305387f0\
+             c11aa89d064583f8162af826585add09bb41d2a2e5af6c52ea8bb5d6a1d33965d4e5a215a78c15b0\
+             d352fc5008ffb40cfb27187273b178a1474f80b63fb5f348ff3e18201baebbf7d2391617174ba5a3\
+             0c631f66af681af6988a18ba05edc791",
+        ),
+    },
+    Known {
+        name: "known: signature below 2^2048 - n",
+        digest: hex("51906d351ca6ebe447f9c5548b6fd152265d9243b6672f23b4ceded8752a347a"),
+        signature: hex(
+            "0a2f068eb993d188bf23ff6a16e64f1f82010b462709efed13e4b54fcb562de2f764c19ae7ac7b1c\
+             bf5baf0b9dab8a9c3e825de4fbb159982ac63c53d863b97e4a88f5289a5e2c2053b01d0c0bd218cb\
+             743b5be10b17852bb3b326075f90090595b222cb48fa231dbbe7ce99148eb5964b21e434338fd006\
+             7944ad4d67ec553083ae71d0ed89fb1fef34babe5e30c81e2c52d0acbc1c0e00c7295f34b95b990f\
+             b4497a34256969fccfabf4349aae78868001956cfb8eb6543641865530506b54ef11940e7f171eb3\
+             89da79b6cd229690392e828d0c477bcc461f266e03bc84383801bb2585723e633f7215fecd009969\
+             49b6d3792d32ef1866faf421631edfeb",
+        ),
+    },
+];
+
+/// SHA-256 of the message that every forgery claims to sign.
+pub(super) static FORGED_DIGEST: [u8; 32] =
+    hex("51906d351ca6ebe447f9c5548b6fd152265d9243b6672f23b4ceded8752a347a");
+
+/// None of these is valid. The notes of Wycheproof that a case mirrors are named in the
+/// generator.
+pub(super) static FORGED: [Forgery; 35] = [
+    Forgery {
+        name: "forged: s = 0",
+        signature: hex(
+            "00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000",
+        ),
+    },
+    Forgery {
+        name: "forged: s = 1",
+        signature: hex(
+            "00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000001",
+        ),
+    },
+    Forgery {
+        name: "forged: s = n - 1",
+        signature: hex(
+            "92268a9862f0397eb6602dcb31dde7821e85a6b613833247aca796eea143f0f480b01af688559642\
+             78e85b1d78851a8a491bdf8edb4ac42224cf27b397bd0aaf4e551c02f295e46c99ded1d43b47e355\
+             ef3bafbcfc6711f320637772e7fa342ef7faf24c00889b988413952d12c69922cf188d36148a5a07\
+             4a0d8d96195d0d4852485bd6b554144edb7acdd1a973c9740ad9f9b230d2b301356ec0343027a6c4\
+             5ddbdd492dd224f5fafd19cfbdc5ce8541013764617a537309c3be65db9c6aefb2378949ae502469\
+             9abe38f35e905a2f95b9dd69ebe50258920166c98893ba125700319dce4eba8cbe7f0d2027e24bfe\
+             b041577fc68459f0dadd681a6dd9353c",
+        ),
+    },
+    Forgery {
+        name: "forged: s = n",
+        signature: hex(
+            "92268a9862f0397eb6602dcb31dde7821e85a6b613833247aca796eea143f0f480b01af688559642\
+             78e85b1d78851a8a491bdf8edb4ac42224cf27b397bd0aaf4e551c02f295e46c99ded1d43b47e355\
+             ef3bafbcfc6711f320637772e7fa342ef7faf24c00889b988413952d12c69922cf188d36148a5a07\
+             4a0d8d96195d0d4852485bd6b554144edb7acdd1a973c9740ad9f9b230d2b301356ec0343027a6c4\
+             5ddbdd492dd224f5fafd19cfbdc5ce8541013764617a537309c3be65db9c6aefb2378949ae502469\
+             9abe38f35e905a2f95b9dd69ebe50258920166c98893ba125700319dce4eba8cbe7f0d2027e24bfe\
+             b041577fc68459f0dadd681a6dd9353d",
+        ),
+    },
+    Forgery {
+        name: "forged: s = n + 1",
+        signature: hex(
+            "92268a9862f0397eb6602dcb31dde7821e85a6b613833247aca796eea143f0f480b01af688559642\
+             78e85b1d78851a8a491bdf8edb4ac42224cf27b397bd0aaf4e551c02f295e46c99ded1d43b47e355\
+             ef3bafbcfc6711f320637772e7fa342ef7faf24c00889b988413952d12c69922cf188d36148a5a07\
+             4a0d8d96195d0d4852485bd6b554144edb7acdd1a973c9740ad9f9b230d2b301356ec0343027a6c4\
+             5ddbdd492dd224f5fafd19cfbdc5ce8541013764617a537309c3be65db9c6aefb2378949ae502469\
+             9abe38f35e905a2f95b9dd69ebe50258920166c98893ba125700319dce4eba8cbe7f0d2027e24bfe\
+             b041577fc68459f0dadd681a6dd9353e",
+        ),
+    },
+    Forgery {
+        name: "forged: s + n",
+        signature: hex(
+            "9c5591271c840b0775842d3548c436a1a086b1fc3a8d2234c08c4c3e6c9a1ed77814dc917002115f\
+             38440a291630a526879e3d73d6fc1dba4f9564077020c42d98de112b8cf4108ced8eeee04719fc21\
+             63770b9e077e971ed4169d7a478a3d348dad15174982beb63ffb63c627554eb91a3a716a481a2a0d\
+             c3523ae381496278d5f6cda7a2de0f6ecaaf889007a49192372cca5eeceec101fc981f68e9833fd4\
+             1225577d533b8ef2caa90e045874470bc102ccd15d0909c7400544bb0becd644a1491d582d67431d\
+             2498b2aa2bb2f0bfcee85ff6f82c7e24d8208d378c503e4a8f01ecc353c0f8effdf1231ef4e2e567\
+             f9f82af8f3b7490941d85c3bd0f81528",
+        ),
+    },
+    Forgery {
+        name: "forged: n - s",
+        signature: hex(
+            "87f78409a95c67f5f73c2e611af798629c849b6fec79425a98c2e19ed5edc311894b595ba0a91b25\
+             b98cac11dad98fee0a9981a9df996a89fa08eb5fbf59513103cc26da5837b84c462eb4c82f75ca8a\
+             7b0053dbf14f8cc76cb0516b886a2b296248cf80b78e787ac82bc693fe37e38c83f6a901e0fa8a00\
+             d0c8e048b170b817ce99ea05c7ca192eec4613134b430155de87290574b6a5006e4560ff76cc0db4\
+             a99263150868baf92b51259b231755fec0ffa1f765eb9d1ed3823810ab4bff9ac325f53b2f3905b6\
+             10e3bf3c916dc39f5c8b5adcdf9d868c4be2405b84d735da1efe767848dc7c297f0cf7215ae1b295\
+             668a840699516ad873e273f90aba5552",
+        ),
+    },
+    Forgery {
+        name: "forged: RSASSA-PSS",
+        signature: hex(
+            "154d9d9b6dda72ec3e243232d85fce8ef869b02d2c5e8adb4a74455155e10453e1c6942e7b056914\
+             1105cc52418f2978f85cec5e66c22e78ebe94bbfcbc7b431c71c8d225d3bd7682a7a89e3b61a2f54\
+             b795b00aa1ce38f524aa9cbc7f648f51855155e7b9240520e105ee54975138226feff7aae271593e\
+             3d70258b26378f5103405b462e392f401784417545c3ebc06772cc2a98a5f63779a84921cf2f6302\
+             a27edc5ee65453314763c5bcc3a676890cacd373db8a124988b691606d97c73c7164ef4364632709\
+             66015bca2553c89c3d8c3660a1fdcd1910faf3e15af10dbb1e5c851047b0d6db4d733cbe1727cdb2\
+             2c5e7d1d8c278423dd57f12977e10164",
+        ),
+    },
+    Forgery {
+        name: "forged: SHA-1",
+        signature: hex(
+            "66b13aaf2a535742c9d6e66a2911e9b29c552457e26b8e89f51459ded33df48a7f1cd4912f4ea7cd\
+             fd595ae43a384afa853c0e6494474493211ee40d301ab3b5fc165428e3c8251e1e1022b80f68a1a5\
+             770cb38e2d7684996a6f045fe9a708d0b366dffef9d728e4028e2caa829ac8662d5ec82122792777\
+             2db76c011199c25c86ee0d7374fc2e27328e29ed114eaa28bac2c45321a0ee1cd52648f91aaadfc0\
+             ac67c173dc72ca7ead7be142b6e9fbbbf39617a8b9f67964a9de82c36a5ba104ff8603afc551afbd\
+             c4b8a1dd67364cd9c25832cb393d6630b61fb01f3123e4e2b9a8c234ebc9c330d8d35abf07af30f8\
+             b89a98efa31b61dc4375551ba1d1098e",
+        ),
+    },
+    Forgery {
+        name: "forged: SHA-512",
+        signature: hex(
+            "52af6c305316040fd6552daba29f12e4b2f31dbd24c8a9e0989f2c14c0ba116921cd22ea29e52ba2\
+             c1acc67137a05c976e4372080a08ab7a78681ade88741728caa1ea653d6fe819f14333e763d3ba8a\
+             a031e413d468300493796e7698e27515a0613736bab8ef92331239f0aa24c8db657a823054034ccb\
+             3b6a0455e9a21107ba3b6cd430a0ba52cbc87141700b9821151128e4d251bbe2c22aaac4fae546a8\
+             420071adbdc42931bec2e00bf559e14435ac2d679d5998a833d78a598027a75d37d5873b9ef4b840\
+             9d589008685997a9f4b15704cb14d6d3c71979d9b309c4cf14c2daee5730805f7b1bd70b7556c608\
+             57bcb47380a0e7d870f3945bba1ca5c7",
+        ),
+    },
+    Forgery {
+        name: "forged: OID of SHA-384",
+        signature: hex(
+            "89b492b6ca0f8e0296de7acdab2a8ca1f5c15ce9a2a095dab4acf1e5a8985aeef135e64139ecf3c9\
+             8bc0e62be16a8944dfafd87dfdac491b64194d3cef0393c2562bd9686e48014c52566abe871db5cf\
+             49be457587e112a7a5a3a12a471f34716213c6cfdb630b839ccb9b9447efa623b5b31256ae7da1ff\
+             6d31c926325b82f8bcf1b69f14ba07464cb83fbf83d532e6622c3694f86a14925467378939236120\
+             e7db3ddf4e1ff703f6760b47169a6add6e0c0ef9c3f9a3e3c3b272012e0efe6e00b780a92c5ae320\
+             670226a5145ba97c8d9b74521bf8b2871c9e1834e68262c26b36c6ef3160e9be75a65a505b092434\
+             d10c37defd8f53c8a2007b5095739e83",
+        ),
+    },
+    Forgery {
+        name: "forged: no DigestInfo",
+        signature: hex(
+            "5a71f67d8cd11c18120587754a0de73c1f939a63227a47ada131748ce81d22bf3dfd5fb536df8519\
+             f92f120f3b2faa5dcea961eaebf66dc55e313ee3e21cbf9360f8066aa53b52562569e9b2ea2526d8\
+             323288b1044dbd9b8e59d517cfc5b876c688712927fedc20f546be317d1f650a5114ff93fa21191c\
+             03e81063ff0ab219937e25ede2dcb13622d148acd9f3f3e3d535def5500da46deda32cbfbd6ccfb5\
+             20c6cee09dea1a21d6a9b6d22d42f4059fd2e98aad46b691aeb6ece2c44fadf9166d28ba5e9851e8\
+             9585df561b291ce1886eda2f6648d9653abe20cdc76c87bf436a949834886b00fb2b510339a71184\
+             a6d58658630ea36eaa3ad70d7659afd9",
+        ),
+    },
+    Forgery {
+        name: "forged: message in place of its hash",
+        signature: hex(
+            "60f404741092e4c4495e83c5d5b633eaa5b38664cd545696ae09e26534d650e0aa42c0c8a640512e\
+             eb106aa93ebd386f033064381419e62f911541c3aafacbd9d9dac47758d7db754c2e0d92e4e89ca8\
+             33f3eda99707e2b55e251e32f8bd222db0e825a637622d565d8f438d8390aeb6103c177dfae99932\
+             884817b4e549a3aeeb4d3131d875f77b474969d80e65b8aa6c4532e2c76d6fc0c93f956ef6cb8a9b\
+             495f0e9ce93a8508b0dd3fdde9f31c4a193fc4820ee718efd8646f78ed94063b339e86892917651c\
+             7e31909d99dd4585ece7486e0bd686d8a617ba60b540cbf1a5fc8e40e05f942a7b3b81f557dcd53e\
+             3e946e2a08aded51f3a979811b6447b9",
+        ),
+    },
+    Forgery {
+        name: "forged: leading byte 01",
+        signature: hex(
+            "7c74e16b6fd301aa2a0bca72ad9e7db046483ecc7cb598a5c3fcb7cd711b4ac401a6ee13def77ff5\
+             ebf0ef8f45a7c77debc9d2b06ce9b513752671720552f497436b5ea241fc700a418afe2cc6055fcd\
+             cc745363d6012b17e2b53542f9d6a3daa18c57b7773ee97defd74849d619ef0f7dd0ca6bfe2741e0\
+             35d1338be638d60d7ab07969cd534491ddf3c8f622fcf188f5e3eb2560d03c37f4c69e84ac1134d0\
+             b09f8d5066e1d002bae5cada020c360b545c0bc7f78a1ebb1c76873ba8bc936cae575c41d10f0e75\
+             3e5c0a86e557372dc00c0ba0cb9ebc4e10aec66220b5e056d5e3203d71434f3749ee8a426f208cdd\
+             b44785494566850e025296fd51229bd8",
+        ),
+    },
+    Forgery {
+        name: "forged: block type 00",
+        signature: hex(
+            "7ecda1079bf1b9bc9797ac0918670db0885f7a95e6f1bf902e85d54bfeb4504df2933b36446bfc99\
+             43e57c6d1a43d0978703a20883dbfd62203bd154dca77539f6e9f16449f7445a09d24ec75ab69939\
+             94b163dc68a5bea1cc46edeccd231c6857167c40a4c6a36baa2cd1d772c4e510aecbb1ac921bdb38\
+             e2752451b2c6ae3a2bcb741a4179a58dfa6ea7f22fd12b65339c7cefc1d25a47acaf45ebf9ce2d2a\
+             b0de50dc323bd42d7bf75d27b8c9218928735a47af15c35cd375a193fbf625582ac7be0e255eb74c\
+             df84dbd7626c86bb19bce6454ca59cabdff5d777ee0d551d66e78342d076f39a28192b4755067a33\
+             283c977c6c806b1ff2e4366be21b956f",
+        ),
+    },
+    Forgery {
+        name: "forged: block type 02",
+        signature: hex(
+            "5d6f456cf55cdba744426b148a41e7d735b794054fb57cd9fd807deb38bf58ec25f4405cf19cb44f\
+             612707c31b89e824d93604edb5e8a5d6b6943cf70d915bdef3e272f0ce59d78b3f75a1a15d195302\
+             f53efeb72382226164b5085a2858c75b88908369c5805b7576468fff5bf26652ad2785a27bd1b9ec\
+             064e6cc210fd3a0047831e2c4670eb2fd9d02a8d0756d14e3c142b4bb1fef7ea00e1ef35f8a70a18\
+             db94dff653b508a3713ad5494f3f87485c315a6c98a90b6cf51c6dbd2b3329a9c83a84b39def5452\
+             cbc5c69990aee24940fde0fc41ecf5dee62033156669b8eab9e2f95f0ca45a0f2f18e6f34d2d26ac\
+             ab3f67ed81b8f862a978a928aee6bf75",
+        ),
+    },
+    Forgery {
+        name: "forged: padding of 00",
+        signature: hex(
+            "78f6739383b65314d0a172a3f64cb2570667108e12f7f51400b332accc4049d1dbe1ae31c8eb9d86\
+             831ea1172ab2c8de4f9cb30705034428f547dd3c623660cb751ecbb36e0b65b05029b358b36c6c0b\
+             e56b7ecf664b59d5aca7195e1a999e2c4c06ee3380a4a0c5af86fe03e080cd6414ea479f337917f6\
+             99662c5aa7c9efec2a7072fcd3b8ee1f05c72b26a5699e2cfd1a19a4eee6805f2228e7b142a0f757\
+             dac1217d6ad30ab1df815f425d40416da456de4ef9b9a1c512033c055919a23b8a65e3ea0e4a8f87\
+             7333970aef7d236ce2a06b8997177aa44584267b80423f4c061a80bb3c71a39ac4c470fa9772e9ad\
+             9ffd47b02996ea76c49afa61ec77d8be",
+        ),
+    },
+    Forgery {
+        name: "forged: padding of fe",
+        signature: hex(
+            "107eb8cee58f7e0bcf9d30f0bc5d3188b3038c4e51087cfb04ca5eecbcbaf5df08611d507d488589\
+             f46bf443f5db958d0040a6e0c348aa8a9bed5080d445de392a59dce5ca2be18728595951751ef1a7\
+             dea80822cda7140d15d9b0056a07c2c1892eacacbbd5d9802fef6094c2404f11b17ce0e030992ee6\
+             ac35e15ca546baeb4d9c23d5cec21844b8e344d12fe9576585f9a6896ba82eba3549573da5f558a8\
+             2f7341576968881025b611dca4e95ecc9763bd22092f21267fe1cafd9de71b8e37bc6fb0e63514eb\
+             68e94e1ebcbe0e5aff71aa0766c06c4530d5e2cffe35d9eb0a01a26d931341b29de7ebc0c1deb914\
+             d341bc595b50663a112c8367fb2ce4a2",
+        ),
+    },
+    Forgery {
+        name: "forged: first padding byte changed",
+        signature: hex(
+            "2c82a81fb9b999b423cf2b4aef40126708b6c560decfca6e33fef60eda0e4008014f987aba3685e5\
+             bc9e684e38f8360c06b3ecebdbb2cfde4c671ac30c6d07000cd70103fd61df66d9b08ef9fe61eabb\
+             5326d817661c8f67cae68f35381541e4ea5beef9142386ce361b252b7ac4756e7db41cd11fef9969\
+             aa497a2b7b4194418c1d55bbe81e2b827ae7004b3f0c62a7fd0bc64b1911f3bf00e7ccc0a689ee6c\
+             d02772db7aec4f9198cd6e5030f3a9f255aa7f867e861ac1f8ffc8ca4b2627555fc03076022c7c80\
+             04469ad591e1bdf7c6da9a40479bb60fc246b5ab03f40d85c9184816d58881716380aa3d4777dac5\
+             0289cc4fe885aa5e802bccffd18e60fc",
+        ),
+    },
+    Forgery {
+        name: "forged: last padding byte changed",
+        signature: hex(
+            "28340ff5dda0edacbb2a8671473c51d0c9ad4a7b9be5a90b25712953085d4f645dad29374650f740\
+             5e425621860708c1ab1f23c9f777be37504ff498b82a7ca7ad287770cfe0ea4e588c7c4c055fcd44\
+             9cedc41cbd7af590f4d8e0252074978c103636cf5d7e5325aa6f301473d43aeaed25e90d0005fdef\
+             8d7549fc514a2297c43faa939f5529d4fd9bc144ff0018741e1c36b88e6371af90ce2e0109706b5a\
+             a39506f2af177b7f1d49615d13b432ae6c284c099379224d0fcf3df23cb08cc4a08d6b0a715fce40\
+             db78a781bf6cd55ce375ee6cab0613b23e0438a0b60e0a9d4bc3723f47e84976178880eb52ecbe57\
+             4bbeffcd97a0e80137b30cb0a3744964",
+        ),
+    },
+    Forgery {
+        name: "forged: separator missing",
+        signature: hex(
+            "8fe7dcda3365700293d0c12ed70ab3636a5372bc618e947ec31addfba1555e3467324d8637682788\
+             e0e45b752e626ff93ae9325af1d7c9fbc2e5b53c08df17e29870d3e446e882083cb92ec73d3e7d30\
+             285cdccce2420b31de873be6f674f502af1bd8994386a2e1cf19db9113658bfc27b2ae3a81c0861f\
+             0f487794141e2a0249b48adecfb96a43cec23f94f1989d043aa79b089bc91a5d1b83a217cb540a56\
+             1ee0a4f66e898a4e72e15879ff2e9ef54d79b61f1d712759800d097362b963700369587dc0d60fb8\
+             41df4eed6e147abf8786c0bb7f21f37b0a6e7f9c714d1878ae14e8b38b61d13a9b7218c71db8da60\
+             e9f39c50c698d708c43398219b884c58",
+        ),
+    },
+    Forgery {
+        name: "forged: no padding, garbage behind",
+        signature: hex(
+            "41ad334bed85803a9e1e527476dbd299d8c2a40f47dd88bb9baffdf60f0e9f16f150f12dc7dd9502\
+             1a2fc5e383a0d5f9cb0042833ef8ba896fa7c3b981c77726920fc7e40e31d1ba95bee3c5f71b1f07\
+             b7ccc8fa2f8cbc3ea65979962fcd2fda7d66d966e2c64622413b9176a2fe091be1f0859dc21d6e10\
+             c94bc3ee6edb329093140ee78f6a51d8f88916371a791e1236c4312e90801be05849c96f4a0794a5\
+             2d467509c115361e35ba4ad25a4f1e85a111807e55777d811ffe9ae0facfa92c144c8aa903f3d581\
+             39d6307a6a9af3e59ab5f6e8784f5189621084922f96f1033e75237932d836ff204366322d666adc\
+             67d204d562676cde57b8aaf58fe5ffd0",
+        ),
+    },
+    Forgery {
+        name: "forged: short padding, garbage behind",
+        signature: hex(
+            "692a041fe23f84cb2c1f67939dbe2b93fbebc5e1e57d5b77d4ceb70f00fd4e586b5fcaf5d7884082\
+             700f36cd3d49b7dd20abbcc8e199e2a2ddf3c91e033bf9458c14c2509e90a364e4a60030c8cd9ce5\
+             fc790f4b3ab9b040a2321b91a058eb3fd6b5221cdea372c6b1c25f73ef6e44c420f3515db69c5af3\
+             9806945bdd4aebe612470e2c3cac5971e3c8fec18d067a0d756195f3b45e52f9632bd724332e7503\
+             fbca7b9b1ee70f2f4e6696dc26579963524338f1f3942a5dc535a84f530da21de60727b71336696d\
+             65a77c7698f8ce174beb17da7172fdd7b448b4ee16ddd642fb0b9013e58e2c17dac5fe45d06e739e\
+             c0b0a9b467b8a0ccca982e712140bdf7",
+        ),
+    },
+    Forgery {
+        name: "forged: one garbage byte behind",
+        signature: hex(
+            "782678b5ab81466a998167753a081a2db5b48c20f747edf3fd418a8335fb7f997e3daca2589eb98b\
+             7f17d618d5513143ee88344548b66a81175f511072981a5d6e209083d7b2e9fb2f3f4164d2ab6555\
+             a2fccb1eae5ca9ef07301ed55d3e71fdfb1b349e0ea2a36c3aa66380fde77bd8b12c6a69ed359303\
+             e1022ce4784c98102ef36fa56678087866960bd422eceb7c6f398d56e42c54f67743adc344c71aa5\
+             8ea3b588122cadc327e7601a319f3a32ac90e176ce17f01fbf4d66ba554c72c9b00d6905d5245d95\
+             f888a0ace08201bf727a8487e154e902f62b920a5c2ad909b7a961b7348ec8ff7944f9f7bd2eefb5\
+             efb5f0d894e6fa5d0c327ef3eae162b5",
+        ),
+    },
+    Forgery {
+        name: "forged: garbage in the sequence",
+        signature: hex(
+            "6a3dec3da45bb3a73a28555d37a8fc8186c976457fec1df1df13ba6e852f67a8c73448c587e40ba2\
+             5db4ba70df1128525661bd01991d814175f606c3cf06662c49b527286be7f4b38e46c3bb576a21dd\
+             ddba903c9d744967a8f646f4fb08404df1342e35ce475d3fb578836b5bd06cc864fa04c014830dc8\
+             bc74f8750292af685394c6c8a8a86534463c2f9708bb4e928620d566d45964eec82729903a7197b9\
+             e2cdeebaa891fd9400412722bd6ad2653de942ee55c6419cc24a6986cf4bf850cd85541cd9ffe95c\
+             281ed9c856a9176330f5ae7abea46b2e3d826bd5343efb32ef045ae493cc4e5028f251e9255ff6fc\
+             cf325acc0650bd5bffd4aaf7d9141c1d",
+        ),
+    },
+    Forgery {
+        name: "forged: garbage in the parameters",
+        signature: hex(
+            "28d3eb403b99070409058329350235c2b85f6966d51e3e2c524284d33e75c0fdfef3a2d737a76633\
+             f98b5afa0597b7e3f817546ccd01e3b00aab119c1f9597779d91e3241b5945faaea98f74dd5b3069\
+             a47d57ea2fe8fba921f31023fddb741019002986211cd33b953d9faf813292af2957741cbc6e2101\
+             7bbae945d734ff89376912b4c78d14ee438c437a74ceb7f488f0169815944a773dddbf96b6e3ea65\
+             711221d0d496cf8f924bf06d58ec009d124b9ee26ab1edf57683ba601a5645290cc130f6c6ac8363\
+             e9dba9e2aff5199c94de8a22abbf046665a1096b7219abae7e081b76677dfac561dff6ea16531824\
+             143fcada0f4f0d4375bf9c9f1182bd3e",
+        ),
+    },
+    Forgery {
+        name: "forged: garbage in the algorithm",
+        signature: hex(
+            "763ef675b4166a5b3a25a88c03e09425650329820517a3057ec295cf0e973678e8e27f8267e104d4\
+             74673fa60727ebc8e80d513dd62203b14067403351598a85405b26bd58c09ffb462a22b2e6274460\
+             3ed4e22a8657ff8e46e1d625cdc7267c5b8f78da2bac21698e6f681119dbd87b0ca228a8275cc146\
+             d69d04aa7f7782f3bf9213caebca49917e066fe9b5cce4b9c508bd3ec1d4f0e967495eae26919b9c\
+             3159ea35ef6158dea847f1c22e0a8769fedd145ad2684748eca2340b9deaa80b89b1fc181396d90d\
+             e1f170bf08c433260085f938ade1bf150fba43f0e8a2c814ed6687e6e90a063616d7f165ead8ed4f\
+             a4a501b4b33019cb191466d55c3758aa",
+        ),
+    },
+    Forgery {
+        name: "forged: parameters missing",
+        signature: hex(
+            "51734660b5864a066acdc89ba04c6d4539f3ebe0d565e9b7e2466b59ec502a8ea9c3b3654cc6dc6f\
+             7080d4da10ee7cfc8dd2064eb2cf09dc78bc21e9fde599ff380a0861b23ee3b98e85254572b5bdcf\
+             aab27f2622309b7064f84dd487d99bd9cc7c6b8f4557596a2a6390b2103a9011a1f3ce83eac50766\
+             913c9888d5bba90d9892fbdd80de21d0195627775e551dd5a85c1d1fefc1e187675222f44c48b26e\
+             e219e860ebb5976fbd822b6d19a9621fd2608572d30dca9a0b8c831368811b92176efeef691ee188\
+             ccd3d8d4a065ae9c9f146a643b185f4a4d049ac40f318e856cf2d1bc738160b9b8609d928d011d0f\
+             295c89153cb4276037c73243f8cba2c4",
+        ),
+    },
+    Forgery {
+        name: "forged: long form of a length",
+        signature: hex(
+            "03422c3bbba3d07cecb6f36d20b7fbff94ccdb97b23038b70efc84ba7d81ba82c4b3f78a2502e976\
+             6d19935e7c1668b87da8ccac905ae8b876b8f786431cc0b93ce59cd10c722ec1d4cc448fd7f9b8e2\
+             331667f3d10fa1cac44c74954bddcc837ff76e1adf07c5a35eefefd578a21d9cbddf8f54a06fb57d\
+             210b1740a02f541a5d1685ec3ba10eef3ddb7f42297a25a3e627f38654eccc3430346748e3b144f3\
+             294edc5e4cdceb4d0398976ca28bf659d72f591c841f75f2a205735cb10ad00d0c78b296c902590b\
+             ae47ecef5e696d15e98cfcec0268aededccf3818c5f7b65961684998b5a0b82e81e2ed28e98bcbb3\
+             44ecfcdc31e1a063a29516929b9a8e1b",
+        ),
+    },
+    Forgery {
+        name: "forged: indefinite length",
+        signature: hex(
+            "59a389c632b9bc3859831bed4dba03426a06bb5448dfc8228fc4f9f665e00fe91624ced58487ff75\
+             2ceda412e4a1eea9dd0e6de15c2410b5159ac09411cadad47cac481c8fba881a1bbbc99a04c644f1\
+             b866813e35813fabe3bfe4c4f0d95fa660879e1f0b02ea43b187cf53dca0c4791de37d1294129a92\
+             08995f5917c2b2d60dd7f45fe5bc23afa9b190ef78afcb47810bce9a7311fe256b38784d194d59ef\
+             5832b5d2b4c4e8590422f37fb015ef7fee1b506b152fa22450f7df88739ac4ef9c06e2a5fa9ebe28\
+             a11f53f4d3e3f1e25fa4c3a98ddda43a26e99b670dde6ce2e9c7c7f6ecbe67d130d1eb6174d8b399\
+             605199387a3bc036ed08c01199d4edac",
+        ),
+    },
+    Forgery {
+        name: "forged: wrong tag of the hash",
+        signature: hex(
+            "02f784d2114b41e648e920809e1da637d5649a15358149054b2de7e293f82f43c5635e71549c80d7\
+             9b673214207f4437dcc094acf78fadd046a871f445767b1ce287243392576a68b35dbe2c9f6dab61\
+             a790c2435b46285348efcefeefe4ba5d287c9d3a3fc0cd8efa471a2037e4526576baf937f1a2f6e7\
+             8a3e30cd3180c87bf39c4217fc3c5f0bb25f9e867e7721a34fdf69fc65a75389f8c3109c235b0bde\
+             24497aed4e8bc39a13a0cbeac05173b3afaf9069d96a2f5613b9c89a932eb78de54b78066f70b2b2\
+             fa7ffdb1d6be5a25b165dab9e86707b6f859f906cd46d89cf4d4a567aa2788cb8fad10e9a59f1097\
+             b7dcc446d98bbe5f3693baaae6c84f6a",
+        ),
+    },
+    Forgery {
+        name: "forged: wrong length of the sequence",
+        signature: hex(
+            "8e7aca8b2ef4825e7b026cc10c164558d726edef381be34f6370c64567ae6fb61a91c28acd740691\
+             ae357c71dfe808f7e3acf1aed392f49fb6f0522555b2ca381ef700c618482b074ea668e2c2f00060\
+             a8d7ec4142e75ba1a9821bbb0730a8c1e4888a65a5edcf7d3bdb22c823f1c5466df5bb9ee91e5f9c\
+             b9567a509607e5b057ad4b9d60b2207755bdc46efd755f92b91a2a6512d5254fa3ca0dbeee805e14\
+             2a4814706faa64e7a2aec7f04673bd2c3d0c3918d223f50b264b0454fe6d6a655e2b512ed5997bc0\
+             408ff61e1d55201c06cfa33700d21fc9bc0d30846112e5005993d19bcf847243b7c90da6f3a14e62\
+             1f2e76726638585d8bfa6a7887777a95",
+        ),
+    },
+    Forgery {
+        name: "forged: hash too short",
+        signature: hex(
+            "1cb75f59823723c4b8ccf6c99f37e6684bf33810d2a57f532f35e7400fe9432a84bfd60ba661e70a\
+             2c8f7cd39bdab8c38776a7d94d76fcccd2b189e3f000cbc4cfde7d0c872b34ccdec1cd9de88c9cf2\
+             837365f4df98a0ddc2cb47c2f28193148977c4b699246adb66117679d0828350abf98335e4570386\
+             46c30c42d83dac2c86d13adbad5d02266dd64ace942a5f0767723fa92baf4034048e95aef8682914\
+             4d7c5ae894deef4500b85a0cdd4374c5dea503604aeb6e8888b128f3ad52ef18a9f8ba091473339e\
+             804b1f8fec23f1148b72c06413e106f6a2fe111dea1239c0c0c5652fe0505b073c6557f8df3a1521\
+             945ea013dbb3a34b3ab516fae5d7e245",
+        ),
+    },
+    Forgery {
+        name: "forged: hash empty",
+        signature: hex(
+            "2c7b0a3fc26e323b114f7a68662044fb9084904a0231abe6882a8bbc5ef416c6021f7b2b848e0e59\
+             c2da2300be125b5ad6a0243e22fed7ac786cac4d47d6326a313a55ca36c8afb71a772a95141b3637\
+             106c491cdd2051dcd6712d6b3032d7ecabfff9c86908e2b621faddb601745abeea4fd7cec04c1446\
+             8990c4ce6d6e3c29ba42ac3b40b6ed1c941b55e46ad5dda1025e0de622c56fd837ac0142608d72b9\
+             123cf9a5500f6d1caa8e3281c2623145cee5e5deebcea036e85c2d84be3ea7921ebc47895ae97618\
+             79c205e31df0cc5b6a2da91381cae972dd6e82db0ee329f9fb1a6bd1f8052356dbafb794bd6a73fa\
+             747372e54f3530591bfe7606533af168",
+        ),
+    },
+    Forgery {
+        name: "forged: last bit of the hash",
+        signature: hex(
+            "4326048c44ae6d9cb9c486008c2c0a69b599329e459395a490ea027575cd356e89780b37136e836b\
+             2e4b4af8abea0a109b1965424ea51579473519c974f0655e10b3bb7a74ec794db78b191da99f37ad\
+             a1d1708a2c1d55dd6bcacb809bcf5a16f90ce16fdfae062c4546282281abd4b35c10ab90d562b599\
+             0b382dc42059e4e6d8ff1ef9262744e469e6f1c003254003088acc405a6315088485be50c93301b5\
+             b43ce611356dc882318054dc8bfdb40af880532c386ea30feac40dfa70a71fa04d255bb2c1dd2d31\
+             677e2a31ba84104d6cf021e54b4465954803feb7eed571a3ea785fb590725ad6a389410d0b96f684\
+             a9086cbf7889829a3e632fbc08f16bea",
+        ),
+    },
+];

@@ -1,0 +1,121 @@
+//! The portable backend: `rsa`, `aes`, `cbc` and `sha2` of the RustCrypto project.
+//!
+//! It runs wherever there is an allocator (the `rsa` crate computes on the heap) and is what a
+//! device uses. Without its default features `rsa` blinds only when told to, so nothing here
+//! calls its unblinded functions.
+
+mod key;
+
+use aes::Aes256;
+use alloc::boxed::Box;
+use cbc::cipher::block_padding::Pkcs7;
+use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use rsa::{BoxedUint, Oaep, Pkcs1v15Sign, RsaPublicKey};
+use sha2::{Digest as _, Sha256};
+
+use super::{BLOCK_LEN, CryptoRng, Digest, Hasher, Iv, KEY_LEN, Provider, PublicKey};
+use super::{RSA_LEN, Rejected, Signature, Spki};
+
+pub use key::RustCryptoKey;
+
+/// The backend itself; it holds nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RustCrypto;
+
+impl Provider for RustCrypto {
+    type Hasher = RustCryptoHasher;
+    type PublicKey = RustCryptoPublicKey;
+    type PrivateKey = RustCryptoKey;
+
+    fn hasher(&self) -> RustCryptoHasher {
+        RustCryptoHasher(Sha256::new())
+    }
+
+    fn public_key(&self, spki: &Spki) -> Result<RustCryptoPublicKey, Rejected> {
+        let modulus = BoxedUint::from_be_slice(spki.modulus(), RSA_BITS).map_err(|_| Rejected)?;
+        let key = RsaPublicKey::new(modulus, EXPONENT.into()).map_err(|_| Rejected)?;
+        Ok(RustCryptoPublicKey(key))
+    }
+
+    fn cbc_encrypt(
+        &self,
+        key: &[u8; KEY_LEN],
+        iv: &Iv,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<usize, Rejected> {
+        let cipher = cbc::Encryptor::<Aes256>::new(key.into(), iv.into());
+        let ciphertext = cipher.encrypt_padded::<Pkcs7>(buffer, len).map_err(|_| Rejected)?;
+        Ok(ciphertext.len())
+    }
+
+    fn cbc_decrypt(
+        &self,
+        key: &[u8; KEY_LEN],
+        iv: &Iv,
+        buffer: &mut [u8],
+    ) -> Result<usize, Rejected> {
+        let cipher = cbc::Decryptor::<Aes256>::new(key.into(), iv.into());
+        let message = cipher.decrypt_padded::<Pkcs7>(buffer).map_err(|_| Rejected)?;
+        Ok(message.len())
+    }
+
+    fn encrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; BLOCK_LEN]) {
+        cbc::Encryptor::<Aes256>::new(key.into(), iv.into()).encrypt_block(block.into());
+    }
+
+    fn decrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; BLOCK_LEN]) {
+        cbc::Decryptor::<Aes256>::new(key.into(), iv.into()).decrypt_block(block.into());
+    }
+}
+
+/// SHA-256 of the `sha2` crate; wipes its state when dropped.
+#[derive(Clone)]
+pub struct RustCryptoHasher(Sha256);
+
+impl Hasher for RustCryptoHasher {
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+/// A public key with its Montgomery parameters.
+#[derive(Clone, Debug)]
+pub struct RustCryptoPublicKey(RsaPublicKey);
+
+impl PublicKey for RustCryptoPublicKey {
+    fn verify(&self, digest: &Digest, signature: &Signature) -> Result<(), Rejected> {
+        self.0.verify(pkcs1v15(), &digest.0, signature).map_err(|_| Rejected)
+    }
+
+    fn oaep_seal(
+        &self,
+        rng: &mut dyn CryptoRng,
+        label: &[u8],
+        message: &[u8],
+    ) -> Result<[u8; RSA_LEN], Rejected> {
+        let sealed = self.0.encrypt(rng, oaep(label), message).map_err(|_| Rejected)?;
+        sealed.try_into().map_err(|_| Rejected)
+    }
+}
+
+fn pkcs1v15() -> Pkcs1v15Sign {
+    Pkcs1v15Sign { hash_len: Some(32), prefix: Box::new(DIGEST_INFO) }
+}
+
+fn oaep(label: &[u8]) -> Oaep<Sha256> {
+    Oaep::new_with_label(label)
+}
+
+const RSA_BITS: u32 = 2048;
+const EXPONENT: u64 = 65_537;
+
+/// DigestInfo of SHA-256 up to the digest (RFC 8017, section 9.2, note 1).
+const DIGEST_INFO: [u8; 19] = [
+    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+    0x00, 0x04, 0x20,
+];

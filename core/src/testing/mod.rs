@@ -1,0 +1,3 @@
+//! What tests need and nothing else should use (feature `testing`).
+
+pub mod keys;

@@ -50,7 +50,7 @@ impl RecentLetters {
             Some(known) => match core::mem::replace(known, Recent::Answered(status)) {
                 Recent::Pending { copies } => copies,
                 Recent::Answered(before) => {
-                    *known = Recent::Answered(before.max(status));
+                    *known = Recent::Answered(status.after(before));
                     0
                 }
             },

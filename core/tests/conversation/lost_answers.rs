@@ -3,7 +3,8 @@
 use waxwing_core::id::Uid;
 use waxwing_core::wire::{Status, StatusQuery};
 
-use crate::post_office::{Person, PostOffice};
+use crate::person::Person;
+use crate::post_office::PostOffice;
 
 #[test]
 fn a_201_that_was_lost_comes_again_even_a_day_later() {

@@ -3,7 +3,8 @@
 use waxwing_core::client::Ended;
 use waxwing_core::wire::{CloseReason, ErrorCode};
 
-use crate::post_office::{Person, PostOffice};
+use crate::person::Person;
+use crate::post_office::PostOffice;
 
 #[test]
 fn a_phone_becomes_a_user_with_an_empty_mailbox() {

@@ -6,33 +6,21 @@ use std::collections::BTreeMap;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use waxwing_core::client::{
-    Addressee, Buffers, Client, DriveError, Ended, Env as ClientEnv, Event, Keys, LetterName,
-    Options, drive,
+    Addressee, Buffers, Client, DriveError, Ended, Env as ClientEnv, Keys, Options, drive,
 };
-use waxwing_core::crypto::{PrivateKey, Provider, ReplyKey, RustCrypto, RustCryptoKey, SessionKey};
-use waxwing_core::envelope::{self, Content, Fingerprint};
-use waxwing_core::id::{PacketId, Uid, UserId};
+use waxwing_core::crypto::{PrivateKey, Provider, RustCrypto, RustCryptoKey};
+use waxwing_core::envelope::{Content, Fingerprint};
+use waxwing_core::id::{PacketId, Uid};
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
 use waxwing_core::phone::{Otp, Phone};
-use waxwing_core::server::storage::{
-    Answer, Ask, Outcome, PendingLetter, Question, QueueId, SenderUsage, Snapshot, StoredUser,
-    Write,
-};
+use waxwing_core::server::storage::{Ask, Outcome, Snapshot};
 use waxwing_core::server::{AddressPrefix, Config, ConnId, Env, Identity, Output, Peer, Server};
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, Now, UnixTime};
-use waxwing_core::wire::{KeyAnswer, KeyQuestion, Status};
+use waxwing_core::wire::KeyQuestion;
 
-pub(crate) type Backend = RustCrypto;
-type PublicKey = <RustCrypto as Provider>::PublicKey;
-
-/// What survives the server's death.
-#[derive(Default)]
-pub(crate) struct Disk {
-    users: BTreeMap<UserId, StoredUser>,
-    letters: BTreeMap<QueueId, PendingLetter>,
-    last: QueueId,
-}
+use crate::disk::Disk;
+use crate::person::Person;
 
 /// Everything but the clients.
 pub(crate) struct PostOffice {
@@ -170,135 +158,6 @@ fn server(config: &Config, snapshot: Snapshot) -> Server<RustCrypto> {
     let key = RustCryptoKey::from_pkcs8_der(der).unwrap();
     let identity = Identity::new(&RustCrypto, key, der);
     Server::new(RustCrypto, identity, config.clone(), snapshot)
-}
-
-impl Disk {
-    pub(crate) fn pending(&self) -> usize {
-        self.letters.len()
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            users: self.users.values().cloned().collect(),
-            last_queue_id: self.last,
-            resting_ids: Vec::new(),
-        }
-    }
-
-    fn apply(&mut self, write: &Write) {
-        match write {
-            Write::CreateUser { id, phone, spki } => {
-                let spki = (**spki).clone();
-                let user = StoredUser { id: *id, phone: *phone, spki, session_key: None };
-                assert!(self.users.insert(*id, user).is_none());
-            }
-            Write::ConfirmSession { user, session_key, .. } => {
-                self.users.get_mut(user).unwrap().session_key = Some(*session_key);
-            }
-            Write::InsertLetter(letter) => {
-                assert!(letter.queue_id > self.last);
-                self.last = letter.queue_id;
-                self.letters.insert(letter.queue_id, (**letter).clone());
-            }
-            Write::DeleteLetters { recipient, letters } => {
-                for id in letters {
-                    let gone = self.letters.remove(id);
-                    assert!(gone.is_none_or(|letter| letter.recipient == *recipient));
-                }
-            }
-        }
-    }
-
-    fn answer(&self, question: &Question) -> Answer {
-        let of = |recipient| self.letters.values().filter(move |l| l.recipient == recipient);
-        match question {
-            Question::Letters { recipient, after, max_letters, max_bytes } => {
-                let mut rest: Vec<_> =
-                    of(*recipient).filter(|letter| letter.queue_id > *after).cloned().collect();
-                let mut bytes = 0;
-                let fit = rest.iter().take(*max_letters).take_while(|letter| {
-                    bytes += letter.packet.len();
-                    bytes <= *max_bytes
-                });
-                let count = fit.count().max(1).min(rest.len());
-                let exhausted = count == rest.len();
-                rest.truncate(count);
-                Answer::Letters { letters: rest, exhausted }
-            }
-            Question::Usage { recipient } => {
-                let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
-                for letter in of(*recipient) {
-                    let empty = SenderUsage { sender: letter.sender, letters: 0, bytes: 0 };
-                    let entry = usage.entry(letter.sender).or_insert(empty);
-                    entry.letters += 1;
-                    entry.bytes += letter.packet.len() as u64;
-                }
-                Answer::Usage(usage.into_values().collect())
-            }
-            Question::Fates { asker, letters } => {
-                let fate = |query: &waxwing_core::wire::StatusQuery| {
-                    let found = of(query.recipient).find(|letter| letter.id == query.letter);
-                    match found {
-                        Some(letter) if letter.sender == *asker => Status::Stored,
-                        Some(_) => Status::Unknown,
-                        None => Status::Delivered,
-                    }
-                };
-                Answer::Fates(letters.iter().map(|query| (query.letter, fate(query))).collect())
-            }
-            Question::Expire { .. } => Answer::Expired(Vec::new()),
-        }
-    }
-}
-
-/// A person with a terminal: keys, pins, letters, and what the screen would show.
-pub(crate) struct Person {
-    pub(crate) phone: Phone,
-    key: RustCryptoKey,
-    server_key: PublicKey,
-    pub(crate) reply_key: ReplyKey,
-    pub(crate) user: Option<UserId>,
-    pub(crate) last_key: Option<SessionKey>,
-    pub(crate) contacts: BTreeMap<UserId, KeyAnswer>,
-    pub(crate) inbox: Vec<(Phone, String)>,
-    pub(crate) seen: Vec<(Phone, Uid)>,
-    pub(crate) statuses: BTreeMap<PacketId, Status>,
-    pub(crate) sent: Vec<PacketId>,
-    pub(crate) backlogs: Vec<u32>,
-    pub(crate) duplicates: usize,
-    pub(crate) window: u8,
-    /// Acknowledge nothing, as if the person's disk were asleep.
-    pub(crate) asleep: bool,
-    unknown: Vec<(UserId, Vec<u8>)>,
-}
-
-impl Person {
-    pub(crate) fn new(number: usize) -> Self {
-        let phone = format!("+491510000{number:04}");
-        let server = RustCryptoKey::from_pkcs8_der(keys::pkcs8_der(0)).unwrap();
-        Self {
-            phone: Phone::parse(phone.as_bytes()).unwrap(),
-            key: RustCryptoKey::from_pkcs8_der(keys::pkcs8_der(number)).unwrap(),
-            server_key: RustCrypto.public_key(server.spki()).unwrap(),
-            reply_key: ReplyKey::from_bytes(&[number as u8; 32]),
-            user: None,
-            last_key: None,
-            contacts: BTreeMap::new(),
-            inbox: Vec::new(),
-            seen: Vec::new(),
-            statuses: BTreeMap::new(),
-            sent: Vec::new(),
-            backlogs: Vec::new(),
-            duplicates: 0,
-            window: 128,
-            asleep: false,
-            unknown: Vec::new(),
-        }
-    }
-
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&RustCrypto, &self.phone, self.key.spki())
-    }
 }
 
 type Machine = Client<'static, RustCrypto, Vec<u8>>;
@@ -521,113 +380,6 @@ impl PostOffice {
     /// Throws away what the server has said and the client has not read.
     pub(crate) fn lose_answers(&mut self, call: &Call) {
         self.lines.get_mut(&call.conn).unwrap().to_client.clear();
-    }
-}
-
-/// What an event makes a person do.
-pub(crate) enum Todo {
-    Nothing,
-    Keep(Option<Otp>),
-    GiveUp,
-    Open,
-    Acknowledge(PacketId, usize),
-    OpenWaiting(UserId),
-}
-
-impl Person {
-    fn learn(&mut self, event: Event<'_>) -> Todo {
-        match event {
-            Event::OtpIssued(grant) => return Todo::Keep(grant.otp),
-            Event::PhoneTaken => return Todo::GiveUp,
-            Event::SessionIssued { user } => self.user = Some(user),
-            Event::Letter(_) => return Todo::Open,
-            Event::TooLarge(letter) => {
-                return Todo::Acknowledge(letter.id(), letter.header.packet_len());
-            }
-            Event::Status { letter, status } => {
-                let name = |id: &&PacketId| match letter {
-                    LetterName::Whole(whole) => **id == whole,
-                    LetterName::Prefix(prefix) => id.prefix() == prefix,
-                };
-                if let Some(id) = self.sent.iter().find(name) {
-                    let known = self.statuses.get(id).copied().unwrap_or(Status::Unknown);
-                    self.statuses.insert(*id, status.after(known));
-                }
-            }
-            Event::Key(answer) => {
-                let user = answer.user;
-                self.contacts.insert(user, answer);
-                return Todo::OpenWaiting(user);
-            }
-            Event::BacklogEnd(count) => self.backlogs.push(count),
-            Event::WrongKey(_) | Event::Refused(_) => {}
-        }
-        Todo::Nothing
-    }
-
-    fn act(&mut self, env: &mut ClientEnv<'_>, call: &mut Call, todo: Todo) {
-        match todo {
-            Todo::Nothing => {}
-            Todo::Keep(otp) => call.otp = otp,
-            Todo::GiveUp => call.phone_taken = true,
-            Todo::Acknowledge(id, len) => call.client.acknowledge(env, id, len),
-            Todo::Open => {
-                let letter = call.client.letter().unwrap();
-                let (sender, bytes) =
-                    (letter.header().sender.unwrap(), letter.packet().as_bytes().to_vec());
-                call.client.release_letter();
-                if self.contacts.contains_key(&sender) {
-                    self.open(env, call, sender, bytes);
-                } else {
-                    self.unknown.push((sender, bytes));
-                    if !call.client.is_asking_for_key() {
-                        call.client.ask_for_key(env, KeyQuestion::ById(sender)).unwrap();
-                    }
-                }
-            }
-            Todo::OpenWaiting(user) => {
-                for (sender, bytes) in std::mem::take(&mut self.unknown) {
-                    assert_eq!(sender, user, "one unknown sender at a time in these tests");
-                    self.open(env, call, sender, bytes);
-                }
-            }
-        }
-    }
-
-    fn open(
-        &mut self,
-        env: &mut ClientEnv<'_>,
-        call: &mut Call,
-        sender: UserId,
-        mut bytes: Vec<u8>,
-    ) {
-        let contact = &self.contacts[&sender];
-        let from = Fingerprint::of(&RustCrypto, &contact.phone, &contact.spki);
-        let key = RustCrypto.public_key(&contact.spki).unwrap();
-        let len = bytes.len();
-        let packet = waxwing_core::wire::Packet::parse(bytes.as_mut_slice()).unwrap();
-        let letter = waxwing_core::crypto::Unverified::new(&RustCrypto, packet);
-        let id = letter.id();
-        if let Ok(letter) = letter.verify(&key) {
-            let me = self.fingerprint();
-            let opened = envelope::open(&RustCrypto, env.rng, &from, &me, &self.key, letter);
-            match opened {
-                Ok(opened) if self.seen.contains(&(contact.phone, opened.uid)) => {
-                    self.duplicates += 1;
-                }
-                Ok(opened) => {
-                    self.seen.push((contact.phone, opened.uid));
-                    let Content::Text(text) = opened.content else { panic!("only texts here") };
-                    self.inbox.push((contact.phone, text.to_owned()));
-                }
-                Err(error) => self.inbox.push((contact.phone, format!("unreadable: {error}"))),
-            }
-        } else {
-            self.inbox.push((contact.phone, "forged".to_owned()));
-        }
-        if !self.asleep {
-            call.client.acknowledge(env, id, len);
-        }
     }
 }
 

@@ -5,4 +5,5 @@
 
 pub mod config;
 pub mod exit;
+pub mod otp;
 pub mod store;

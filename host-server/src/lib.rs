@@ -3,7 +3,10 @@
 //! `waxwing-core` decides and `waxwing-transport-mio` moves bytes; this crate gives them a disk,
 //! a clock, a configuration and an operator.
 
+pub mod clock;
 pub mod config;
+pub mod data_dir;
 pub mod exit;
+pub mod logging;
 pub mod otp;
 pub mod store;

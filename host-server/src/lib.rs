@@ -3,6 +3,9 @@
 //! `waxwing-core` decides and `waxwing-transport-mio` moves bytes; this crate gives them a disk,
 //! a clock, a configuration and an operator.
 
+pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;

@@ -23,8 +23,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let directory = DataDir::existing(&config.server.data)?;
-    let options =
-        SqliteOptions { busy_timeout: config.storage.busy_timeout, ..SqliteOptions::default() };
+    let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
     let open = || SqliteStorage::open_existing(&directory.database(), &options);
     match command {
         UsersCommand::List => list(&open()?.list_users()?, out),

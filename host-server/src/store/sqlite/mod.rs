@@ -26,13 +26,11 @@ use fault::Fault;
 pub struct SqliteOptions {
     /// How long a write waits for another process that has locked the file.
     pub busy_timeout: Duration,
-    /// Refuse to grow beyond this many pages of 4 KiB; for tests of a full disk.
-    pub max_pages: Option<u32>,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_millis(250), max_pages: None }
+        Self { busy_timeout: Duration::from_millis(250) }
     }
 }
 
@@ -50,7 +48,7 @@ impl SqliteStorage {
     /// # Errors
     /// Refuses a damaged file, one with a newer schema, and one that is no Waxwing database.
     pub fn open(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
-        Self::open_existing_or(path, options, open::Absent::Create)
+        Self::open_or(path, options, open::Absent::Create)
     }
 
     /// Opens the database at `path` as it is.
@@ -58,10 +56,10 @@ impl SqliteStorage {
     /// # Errors
     /// As [`SqliteStorage::open`], and when there is none or it has an older schema.
     pub fn open_existing(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
-        Self::open_existing_or(path, options, open::Absent::Refuse)
+        Self::open_or(path, options, open::Absent::Refuse)
     }
 
-    /// Sets the number of pages that the file may grow to; for tests of a full disk.
+    /// Sets the number of pages of 4 KiB that the file may grow to; for tests of a full disk.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -71,17 +69,25 @@ impl SqliteStorage {
             .map_err(|error| open::failure(&self.path, &error))
     }
 
-    fn open_existing_or(
+    /// Bytes in the file that deleted letters have left. They are not given back to the system,
+    /// but used again.
+    #[must_use]
+    pub fn reusable_bytes(&self) -> Option<u64> {
+        let pragma = |name| {
+            let value: i64 =
+                self.connection.pragma_query_value(None, name, |row| row.get(0)).ok()?;
+            u64::try_from(value).ok()
+        };
+        Some(pragma("freelist_count")?.saturating_mul(pragma("page_size")?))
+    }
+
+    fn open_or(
         path: &Path,
         options: &SqliteOptions,
         absent: open::Absent,
     ) -> Result<Self, StorageError> {
         let connection = open::open(path, options, absent)?;
-        let mut storage = Self { connection, path: path.to_owned() };
-        if let Some(pages) = options.max_pages {
-            storage.set_max_pages(pages)?;
-        }
-        Ok(storage)
+        Ok(Self { connection, path: path.to_owned() })
     }
 
     /// Runs `work` in a transaction: all of it is durable when this returns, or nothing of it
@@ -157,14 +163,8 @@ impl Storage for SqliteStorage {
     fn free_disk(&self) -> Option<u64> {
         let directory = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let system = rustix::fs::statvfs(directory.unwrap_or(Path::new("."))).ok()?;
-        // Pages that deleted letters have left are not given back to the system, but used again.
-        let pragma = |name| {
-            let value: i64 =
-                self.connection.pragma_query_value(None, name, |row| row.get(0)).ok()?;
-            u64::try_from(value).ok()
-        };
-        let reusable = pragma("freelist_count")?.saturating_mul(pragma("page_size")?);
-        Some(system.f_bavail.saturating_mul(system.f_frsize).saturating_add(reusable))
+        let free = system.f_bavail.saturating_mul(system.f_frsize);
+        Some(free.saturating_add(self.reusable_bytes()?))
     }
 
     fn tidy(&mut self) -> Result<(), ApplyError> {

@@ -126,8 +126,8 @@ fn a_batch_that_cannot_be_done_leaves_nothing<P: Place>() {
     let place = P::new();
     let mut storage = populated(&place);
     apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 1, 2, 10)]).unwrap();
-    let taken_id = Write::CreateUser { id: user(3), phone: phone(9), spki: spki(9) };
-    let taken_phone = Write::CreateUser { id: user(9), phone: phone(3), spki: spki(9) };
+    let taken_id = Write::CreateUser { id: user(3), phone: phone(9), spki: spki(9).into() };
+    let taken_phone = Write::CreateUser { id: user(9), phone: phone(3), spki: spki(9).into() };
     let no_user = Write::ConfirmSession {
         user: user(9),
         session_key: [0; 64],
@@ -323,7 +323,7 @@ fn removing_a_user_tells_senders_and_keeps_their_own_letters<P: Place>() {
     assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Expired]);
     assert_eq!(fates(&mut *storage, 2, &[(3, 2)]), [Status::Stored]);
     // The phone is free at once, under a new id.
-    let again = Write::CreateUser { id: user(5), phone: phone(2), spki: spki(2) };
+    let again = Write::CreateUser { id: user(5), phone: phone(2), spki: spki(2).into() };
     apply(&mut *storage, [again]).unwrap();
 }
 
@@ -355,7 +355,7 @@ fn an_id_rests_for_its_time_and_while_anything_refers_to_it<P: Place>() {
     assert_eq!(resting(&mut *storage, 60 * DAY + 1), [] as [u16; 0]);
     assert_eq!(resting(&mut *storage, 0), [2, 3, 4]);
 
-    let again = Write::CreateUser { id: user(2), phone: phone(2), spki: spki(2) };
+    let again = Write::CreateUser { id: user(2), phone: phone(2), spki: spki(2).into() };
     apply(&mut *storage, [again]).unwrap();
     assert_eq!(resting(&mut *storage, 0), [3, 4]);
 }

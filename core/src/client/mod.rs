@@ -165,7 +165,11 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
     /// Where bytes from the server go. Empty while a packet waits for [`Client::poll`], or a
     /// letter for [`Client::release_letter`] with another behind it.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
-        if self.ended.is_some() {
+        let untold = match &self.state {
+            State::Active(active) | State::Leaving { active, .. } => active.sealed.is_some(),
+            _ => false,
+        };
+        if self.ended.is_some() || untold {
             return &mut [];
         }
         self.intake.buffer()

@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The Waxwing terminal client as a library.
+//!
+//! [`home`] keeps everything that must outlive the process. [`courier`] talks to the server.
+//! [`commands`] are what a person types, [`show`] is how they answer, and [`exit`] is how they
+//! fail. Keys come from [`keys`], by the crypto backend that [`backend`] has chosen.
+
+pub mod args;
+pub mod backend;
+pub mod clock;
+pub mod commands;
+pub mod courier;
+pub mod exit;
+pub mod home;
+pub mod keys;
+pub mod reopen;
+pub mod show;

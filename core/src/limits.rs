@@ -27,8 +27,9 @@ pub const MAX_LETTER: usize = 60 * 1_024;
 pub const ENVELOPE_OVERHEAD: usize = 2 + RSA_LEN + BLOCK_LEN;
 /// Smallest envelope: one uid, one kind, no body, padded.
 pub const MIN_ENVELOPE: usize = ENVELOPE_OVERHEAD + 2 * BLOCK_LEN;
-/// Longest body that fits a letter of [`MAX_LETTER`]: uid, kind and one byte of padding less.
-pub const MAX_BODY: usize = MAX_LETTER - ENVELOPE_OVERHEAD - 16 - 1 - 1;
+/// Longest body that fits a letter of [`MAX_LETTER`]: whole blocks, less uid, kind and one byte
+/// of padding.
+pub const MAX_BODY: usize = (MAX_LETTER - ENVELOPE_OVERHEAD) / BLOCK_LEN * BLOCK_LEN - 16 - 1 - 1;
 
 /// Tokens in one shared packet.
 pub const MAX_TOKENS: usize = 32;
@@ -52,6 +53,7 @@ pub const FRESHNESS_S: i64 = 300;
 /// Seconds within which an answer may set a client's clock.
 pub const CLOCK_ANSWER_S: u64 = 15;
 
+const _: () = assert!(MAX_BODY == 61_134);
 const _: () = assert!(HEADER_LEN + SIGNATURE_LEN == OVERHEAD);
 const _: () = assert!(3 + 16 * MAX_HELD <= MAX_SEALED_MESSAGE);
 const _: () = assert!(3 + 18 * MAX_QUERIES <= MAX_SEALED_MESSAGE);

@@ -1,0 +1,189 @@
+//! What a person types. Nothing that holds a letter's text has a `Debug`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use waxwing_core::phone::{Otp, Phone};
+
+/// End-to-end encrypted letters from the terminal.
+#[derive(Parser)]
+#[command(name = "waxwing", version, about, after_help = EXIT_CODES)]
+pub struct Args {
+    /// Directory with key, contacts and letters [default: $XDG_DATA_HOME/waxwing]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Say on standard error what goes on; no letter, code or key is ever shown there
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Register a phone with a server; may be run again, with the code or after a failure
+    Register(Register),
+    /// Show phone, id, fingerprint and server of this home
+    Whoami,
+    /// List everybody whose key is pinned
+    Contacts,
+    /// Send a letter
+    Send(Send),
+    /// Print the letters that nobody has printed yet
+    Receive(Receive),
+    /// Talk with somebody
+    Chat {
+        /// With whom
+        #[arg(value_parser = phone)]
+        phone: Phone,
+    },
+    /// Show the safety number to compare with somebody, over the phone or in person
+    Verify {
+        /// With whom
+        #[arg(value_parser = phone)]
+        phone: Phone,
+        /// Accept a changed key
+        #[arg(long)]
+        accept: bool,
+    },
+    /// Show the letters to and from somebody, and what became of them
+    History {
+        /// With whom
+        #[arg(value_parser = phone)]
+        phone: Phone,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `waxwing register`.
+#[derive(Debug, clap::Args)]
+pub struct Register {
+    /// The server
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9295", value_parser = address)]
+    pub server: String,
+    /// The server's public key, from its operator: server.pub.pem
+    #[arg(long, value_name = "FILE")]
+    pub server_key: PathBuf,
+    /// Your phone number: + and 7 to 15 digits
+    #[arg(value_parser = phone)]
+    pub phone: Phone,
+    /// The code that was sent to you
+    #[arg(long, value_name = "CODE", value_parser = otp)]
+    pub otp: Option<Otp>,
+}
+
+/// `waxwing send`.
+#[derive(clap::Args)]
+pub struct Send {
+    /// To whom
+    #[arg(value_parser = phone)]
+    pub phone: Phone,
+    /// The text; - reads standard input
+    #[arg(allow_hyphen_values = true)]
+    pub text: String,
+    /// How far the letter has to come before the command ends
+    #[arg(long, value_enum, default_value_t = WaitFor::Stored)]
+    pub wait: WaitFor,
+    /// Seconds to wait for that; the letter stays queued after
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+/// How far a letter has to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// The server has it and will not lose it.
+    Stored,
+    /// The recipient's client has it.
+    Delivered,
+}
+
+/// `waxwing receive`.
+#[derive(Debug, clap::Args)]
+pub struct Receive {
+    /// Go on until interrupted, or until --timeout passes without a letter
+    #[arg(long)]
+    pub follow: bool,
+    /// Seconds to wait for a letter if there is none [default: 0, with --follow for ever]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 ok, 1 failure, 2 usage, 3 network or server refused, 4 untrusted or changed key, \
+5 rate-limited, 6 code wrong or expired, 7 timed out, 74 storage, 78 bad configuration.";
+
+fn phone(text: &str) -> Result<Phone, String> {
+    Phone::parse(text.as_bytes()).map_err(|_| {
+        "a phone number is + and 7 to 15 digits, the first not 0, such as +4915112345678".into()
+    })
+}
+
+fn otp(text: &str) -> Result<Otp, String> {
+    Otp::parse(text.as_bytes()).map_err(|_| "a code is six digits".into())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| "a number of whole seconds".into())
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let wrong = || "an address is HOST:PORT, such as 127.0.0.1:9295 or [::1]:9295".to_owned();
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || host.contains(':') != bracketed || port.parse::<u16>().is_err() {
+        return Err(wrong());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(words: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from([&["waxwing"], words].concat())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn register_takes_server_key_and_phone() {
+        let words = ["register", "--server", "[::1]:1", "--server-key", "s.pem", "+4915112345678"];
+        let Command::Register(register) = parse(&words).unwrap().command else { panic!() };
+        assert_eq!(register.server, "[::1]:1");
+        assert!(register.otp.is_none());
+        assert!(parse(&["register", "+4915112345678"]).is_err());
+        for bad in ["localhost", ":1", "::1:1", "[::1]", "host:65536"] {
+            let words = ["register", "--server", bad, "--server-key", "s", "+4915112345678"];
+            assert!(parse(&words).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn send_waits_for_stored_and_takes_any_text() {
+        let words = ["send", "+4915112345678", "-", "--timeout", "3", "--home", "/h"];
+        let args = parse(&words).unwrap();
+        assert_eq!(args.home, Some("/h".into()));
+        let Command::Send(send) = args.command else { panic!() };
+        assert_eq!((send.text.as_str(), send.wait), ("-", WaitFor::Stored));
+        assert_eq!(send.timeout, Some(Duration::from_secs(3)));
+        let Command::Send(send) = parse(&["send", "+4915112345678", "-:)"]).unwrap().command else {
+            panic!()
+        };
+        assert_eq!(send.text, "-:)");
+        assert!(parse(&["send", "12345", "hi"]).is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! The one place that reads this machine's civil clock, and the one that writes times for
+//! people and programs.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use waxwing_core::time::UnixTime;
+
+/// Now, as this machine believes.
+#[must_use]
+pub fn now() -> UnixTime {
+    UnixTime::from_seconds(Timestamp::now().as_second())
+}
+
+/// A moment as RFC 3339 in UTC.
+#[must_use]
+pub fn rfc3339(time: UnixTime) -> String {
+    timestamp(time).to_string()
+}
+
+/// A moment for a person, to the minute.
+#[must_use]
+pub fn in_zone(time: UnixTime, zone: &TimeZone) -> String {
+    timestamp(time).to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Timestamps on the wire reach from year 0 to 9999, within what `jiff` knows.
+fn timestamp(time: UnixTime) -> Timestamp {
+    Timestamp::from_second(time.as_seconds()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_in_utc() {
+        assert_eq!(rfc3339(UnixTime::from_seconds(1_795_350_896)), "2026-11-22T12:34:56Z");
+        assert_eq!(rfc3339(UnixTime::from_seconds(0)), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn people_get_their_own_zone() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        assert_eq!(in_zone(UnixTime::from_seconds(1_795_350_896), &zone), "2026-11-22 14:34");
+    }
+}

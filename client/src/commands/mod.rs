@@ -1,0 +1,70 @@
+//! What a person can tell the client to do; one file per command.
+
+mod chat;
+mod contacts;
+mod history;
+mod receive;
+mod register;
+mod send;
+mod verify;
+mod whoami;
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
+use crate::args::{Args, Command};
+use crate::exit::Failure;
+use crate::home::{Home, Identity};
+
+/// What a command reads and writes.
+pub struct Console<'a> {
+    /// Where answers come from.
+    pub input: &'a mut dyn BufRead,
+    /// Where output goes.
+    pub output: &'a mut dyn Write,
+    /// Where remarks go that are not output.
+    pub remarks: &'a mut dyn Write,
+    /// Whether a person is there to be asked.
+    pub interactive: bool,
+    /// The zone of times that people read.
+    pub zone: TimeZone,
+}
+
+/// Does what was typed.
+///
+/// # Errors
+/// [`Failure`], which knows the exit code.
+pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
+    let dir = match &args.home {
+        Some(dir) => dir.clone(),
+        None => Home::default_dir()?,
+    };
+    match &args.command {
+        Command::Register(register) => register::run(&dir, register, console),
+        Command::Whoami => whoami::run(&dir, console),
+        Command::Contacts => contacts::run(&dir, console),
+        Command::Send(send) => send::run(&dir, send, console),
+        Command::Receive(receive) => receive::run(&dir, receive, console),
+        Command::Chat { phone } => chat::run(&dir, phone, console),
+        Command::Verify { phone, accept } => verify::run(&dir, phone, *accept, console),
+        Command::History { phone, json } => history::run(&dir, phone, *json, console),
+    }
+}
+
+/// Opens a home that has an account.
+fn open(dir: &Path) -> Result<(Home, Identity), Failure> {
+    let home = Home::open(dir)?;
+    let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
+    Ok((home, identity))
+}
+
+/// A fingerprint, or part of one, in groups that people can read.
+fn grouped_hex(bytes: &[u8]) -> String {
+    let groups: Vec<String> = bytes
+        .chunks(4)
+        .map(|group| group.iter().map(|byte| format!("{byte:02x}")).collect())
+        .collect();
+    groups.join(" ")
+}

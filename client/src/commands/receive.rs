@@ -1,0 +1,106 @@
+//! `waxwing receive`: prints letters that nobody has printed.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::{Console, open};
+use crate::args::Receive;
+use crate::courier::{Account, Desk, Reached};
+use crate::exit::Failure;
+use crate::home::Home;
+use crate::show;
+
+/// Letters read from the home at a time.
+const PAGE: usize = 256;
+/// How long a backlog may take to come.
+const BACKLOG: Duration = Duration::from_mins(5);
+
+pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> Result<(), Failure> {
+    let (home, identity) = open(dir)?;
+    let account = Account::new(identity)?;
+    if account.user_id().is_none() {
+        return Err(Failure::not_registered());
+    }
+    let mut desk = Desk::new(&home, &account)?;
+    let done = if receive.follow {
+        follow(&home, &mut desk, receive, console)
+    } else {
+        once(&home, &mut desk, receive, console)
+    };
+    let left = desk.leave();
+    done?;
+    left
+}
+
+/// Everything that is there, or the first that comes.
+fn once(
+    home: &Home,
+    desk: &mut Desk<'_>,
+    receive: &Receive,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let backlog = Instant::now() + BACKLOG;
+    let came = desk.wait_until(Some(backlog), false, |desk| Ok(desk.has_backlog()))?;
+    let mut printed = print(home, receive, console)?;
+    if printed > 0 || came == Reached::Interrupted {
+        return Ok(());
+    }
+    let deadline = Instant::now() + receive.timeout.unwrap_or(Duration::ZERO);
+    let is_patient = receive.timeout.is_some();
+    let came = desk
+        .wait_until(Some(deadline), is_patient, |_| Ok(!home.letters().unprinted(1)?.is_empty()))?;
+    printed += print(home, receive, console)?;
+    if printed > 0 || came == Reached::Interrupted {
+        return Ok(());
+    }
+    match desk.problem() {
+        Some(problem) => Err(Failure::Refused(problem.to_string())),
+        None => Err(Failure::TimedOut("no letter".into())),
+    }
+}
+
+/// Until the person interrupts, or nothing has come for so long.
+fn follow(
+    home: &Home,
+    desk: &mut Desk<'_>,
+    receive: &Receive,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let mut ever = 0;
+    loop {
+        let printed = print(home, receive, console)?;
+        ever += printed;
+        let deadline = receive.timeout.map(|timeout| Instant::now() + timeout);
+        let came =
+            desk.wait_until(deadline, true, |_| Ok(!home.letters().unprinted(1)?.is_empty()))?;
+        match came {
+            Reached::Interrupted => return Ok(()),
+            Reached::TimedOut if ever == 0 => return Err(Failure::TimedOut("no letter".into())),
+            Reached::TimedOut => return Ok(()),
+            Reached::Yes | Reached::Offline => {}
+        }
+    }
+}
+
+/// Prints what is unprinted, and notes that it was.
+fn print(home: &Home, receive: &Receive, console: &mut Console<'_>) -> Result<usize, Failure> {
+    let mut printed = 0;
+    loop {
+        let letters = home.letters().unprinted(PAGE)?;
+        if letters.is_empty() {
+            return Ok(printed);
+        }
+        for letter in &letters {
+            let line = if receive.json {
+                show::letter_json(letter)
+            } else {
+                show::letter_text(letter, &console.zone)
+            };
+            writeln!(console.output, "{line}")?;
+        }
+        console.output.flush()?;
+        let ids: Vec<_> = letters.iter().map(|letter| letter.id).collect();
+        home.letters().mark_printed(&ids)?;
+        printed += letters.len();
+    }
+}

@@ -1,0 +1,114 @@
+//! `waxwing send`: a letter into the outbox, and waiting for what becomes of it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use waxwing_core::id::Uid;
+
+use super::{Console, open};
+use crate::args::{Send, WaitFor};
+use crate::backend::rng;
+use crate::clock;
+use crate::courier::{Account, Desk, Reached};
+use crate::exit::Failure;
+use crate::home::{Home, OutboxId, OutboxStatus, State, Writing};
+
+/// How long to wait unless the person says.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<(), Failure> {
+    let (home, identity) = open(dir)?;
+    if identity.user_id().is_none() {
+        return Err(Failure::not_registered());
+    }
+    if identity.phone == send.phone {
+        return Err(Failure::Usage("a letter to oneself has nowhere to go".into()));
+    }
+    let text = match send.text.as_str() {
+        "-" => read_text(console)?,
+        text => text.to_owned(),
+    };
+    let writing = Writing::text(text).map_err(|error| Failure::Usage(error.to_string()))?;
+    let uid = Uid::generate(&mut rng());
+    let letter = home.outbox().queue(&uid, &send.phone, &writing, clock::now())?;
+
+    let account = Account::new(identity)?;
+    let mut desk = Desk::new(&home, &account)?;
+    let goal = match send.wait {
+        WaitFor::Stored => State::Stored,
+        WaitFor::Delivered => State::Delivered,
+    };
+    let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
+    let reached = desk.wait_until(Some(deadline), false, |_| {
+        let status = status(&home, letter)?;
+        let held_back =
+            home.contacts().by_phone(&send.phone)?.is_some_and(|contact| contact.changed.is_some());
+        let postponed =
+            status.state == State::Waiting && status.refusal_code.is_some_and(|c| c != 0);
+        Ok(status.state == State::Refused || status.state >= goal || held_back || postponed)
+    });
+    let problem = desk.problem().map(ToString::to_string);
+    let left = desk.leave();
+    let reached = reached?;
+    left?;
+    report(&home, letter, &uid, send, reached, problem, console)
+}
+
+fn read_text(console: &mut Console<'_>) -> Result<String, Failure> {
+    let mut text = String::new();
+    console
+        .input
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::Usage(format!("standard input: {error}")))?;
+    Ok(text)
+}
+
+fn status(home: &Home, letter: OutboxId) -> Result<OutboxStatus, Failure> {
+    let status = home.outbox().status_of(letter)?;
+    status.ok_or_else(|| Failure::General("the letter is gone from the outbox".into()))
+}
+
+fn report(
+    home: &Home,
+    letter: OutboxId,
+    uid: &Uid,
+    send: &Send,
+    reached: Reached,
+    problem: Option<String>,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let status = status(home, letter)?;
+    match status.state {
+        State::Delivered | State::Stored | State::NoLongerKept => {
+            writeln!(console.output, "{} {uid}", status.state.name())?;
+            if send.wait == WaitFor::Delivered && status.state != State::Delivered {
+                return Err(Failure::TimedOut(
+                    "the letter is stored, and not delivered yet".into(),
+                ));
+            }
+            Ok(())
+        }
+        State::Refused | State::Expired => {
+            writeln!(console.output, "{} {uid}", status.state.name())?;
+            Err(Failure::refused(status.refusal_code.unwrap_or_default(), 0))
+        }
+        State::Waiting | State::Sent => {
+            writeln!(console.output, "queued {uid}")?;
+            writeln!(
+                console.remarks,
+                "the letter is kept and goes out with the next connection; do not send it again"
+            )?;
+            let contact = home.contacts().by_phone(&send.phone)?;
+            if contact.is_some_and(|contact| contact.changed.is_some()) {
+                return Err(Failure::key_changed(&send.phone));
+            }
+            if let Some(code) = status.refusal_code.filter(|code| *code != 0) {
+                return Err(Failure::refused(code, 0));
+            }
+            Err(Failure::Refused(problem.unwrap_or_else(|| match reached {
+                Reached::Interrupted => "interrupted".into(),
+                _ => "the server has not answered yet".into(),
+            })))
+        }
+    }
+}

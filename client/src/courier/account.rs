@@ -1,0 +1,47 @@
+//! A home's account with its keys parsed, for as long as a command runs.
+
+use waxwing_core::crypto::Provider;
+use waxwing_core::envelope::Fingerprint;
+use waxwing_core::id::UserId;
+
+use crate::backend::{Backend, BackendKey, BackendPublicKey, load_key, provider};
+use crate::exit::Failure;
+use crate::home::Identity;
+
+/// Who we are, and whom we trust to be the server.
+pub struct Account {
+    identity: Identity,
+    pub(super) provider: Backend,
+    pub(super) key: BackendKey,
+    pub(super) server_key: BackendPublicKey,
+    pub(super) fingerprint: Fingerprint,
+}
+
+impl Account {
+    /// Parses the keys of an identity.
+    ///
+    /// # Errors
+    /// [`Failure`] when they do not read.
+    pub fn new(identity: Identity) -> Result<Self, Failure> {
+        let broken = |what: &str| Failure::General(format!("this home's {what} does not read"));
+        let provider = provider();
+        let key = load_key(&identity.private_key).map_err(|_| broken("private key"))?;
+        let server_key = provider
+            .public_key(&identity.server_key)
+            .map_err(|_| broken("copy of the server's key"))?;
+        let fingerprint = Fingerprint::of(&provider, &identity.phone, &identity.public_key);
+        Ok(Self { identity, provider, key, server_key, fingerprint })
+    }
+
+    /// The account as stored.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The id, once registered.
+    #[must_use]
+    pub const fn user_id(&self) -> Option<UserId> {
+        self.identity.user_id()
+    }
+}

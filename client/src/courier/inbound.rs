@@ -1,0 +1,178 @@
+//! Letters that come in: verified, opened, stored, and only then acknowledged
+//! (PROTOCOL.md, "Letters", "Pinning").
+
+use waxwing_core::client::OversizedLetter;
+use waxwing_core::crypto::{Provider, Unverified};
+use waxwing_core::envelope::{self, Fingerprint};
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::{KeyQuestion, Packet, Status};
+
+use super::Courier;
+use crate::backend::rng;
+use crate::clock;
+use crate::exit::Failure;
+use crate::home::{Applied, Contact, Fate, HandedOver, PacketName};
+
+/// A letter as it came, copied out of the connection's memory.
+pub(super) struct Arrived {
+    id: PacketId,
+    sender: Option<UserId>,
+    sent_at: UnixTime,
+    /// The packet; empty when it was too large to be kept.
+    packet: Vec<u8>,
+    len: usize,
+}
+
+impl Arrived {
+    pub(super) fn new(letter: &Unverified<&mut [u8]>) -> Self {
+        let packet = letter.packet().as_bytes().to_vec();
+        Self {
+            id: letter.id(),
+            sender: letter.header().sender,
+            sent_at: letter.header().timestamp.to_unix(),
+            len: packet.len(),
+            packet,
+        }
+    }
+
+    pub(super) fn too_large(letter: &OversizedLetter) -> Self {
+        Self {
+            id: letter.id(),
+            sender: letter.header.sender,
+            sent_at: letter.header.timestamp.to_unix(),
+            packet: Vec::new(),
+            len: letter.header.packet_len(),
+        }
+    }
+}
+
+impl Courier<'_> {
+    /// Takes in letters. Those of unknown senders wait until the server has said who that is.
+    pub(super) fn letters_arrived(&mut self, letters: Vec<Arrived>) -> Result<(), Failure> {
+        let mut ready = Vec::new();
+        for letter in letters {
+            // The machine gives out no letter without a sender.
+            let Some(sender) = letter.sender else { continue };
+            if let Some(waiting) = self.unopened.get_mut(&sender) {
+                waiting.push(letter);
+            } else if self.home.contacts().by_user_id(sender)?.is_none() {
+                self.questions.ask(KeyQuestion::ById(sender));
+                self.unopened.insert(sender, vec![letter]);
+            } else {
+                ready.push(letter);
+            }
+        }
+        self.store(ready)
+    }
+
+    /// The server has said who `sender` is, or that it does not say.
+    pub(super) fn sender_known(&mut self, sender: UserId) -> Result<(), Failure> {
+        let letters = self.unopened.remove(&sender).unwrap_or_default();
+        self.store(letters)
+    }
+
+    /// Opens, stores in one commit, acknowledges.
+    fn store(&mut self, mut letters: Vec<Arrived>) -> Result<(), Failure> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let now = clock::now();
+        let mut work: Vec<Vec<u8>> = letters.iter().map(|letter| letter.packet.clone()).collect();
+        let mut handed_over = Vec::new();
+        let mut doubted = Vec::new();
+        for (letter, work) in letters.iter_mut().zip(&mut work) {
+            let Some(sender) = letter.sender else { continue };
+            let fate = match self.home.contacts().by_user_id(sender)? {
+                Some(contact) => match self.open(&contact, work, &letter.packet) {
+                    // It may be right under the key that nobody has accepted yet.
+                    Fate::Unreadable { error: NOT_SIGNED, .. } if contact.changed.is_some() => {
+                        Fate::Held { from: contact.phone, packet: &letter.packet }
+                    }
+                    fate => {
+                        if matches!(fate, Fate::Unreadable { error: NOT_SIGNED, .. }) {
+                            doubted.push(contact.phone);
+                        }
+                        fate
+                    }
+                },
+                None => Fate::Unreadable {
+                    from: None,
+                    error: "the server does not say who sent it",
+                    packet: &letter.packet,
+                },
+            };
+            handed_over.push(HandedOver {
+                packet_id: letter.id,
+                sender,
+                sent_at: letter.sent_at,
+                received_at: now,
+                fate,
+            });
+        }
+        let recorded = self.home.letters().record_all(&handed_over)?;
+        tracing::debug!(letters = recorded.len(), "stored");
+        for phone in doubted {
+            // Once, so that a server that starts to lie is noticed.
+            if self.session.asked.insert(phone) {
+                self.questions.ask(KeyQuestion::ByPhone(phone));
+            }
+        }
+        if let Some(link) = &mut self.link {
+            link.request(|client, env| {
+                for letter in &letters {
+                    client.acknowledge(env, letter.id, letter.len);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn open<'l>(&self, contact: &Contact, work: &'l mut [u8], raw: &'l [u8]) -> Fate<'l> {
+        let from = contact.phone;
+        let unreadable = |error| Fate::Unreadable { from: Some(from), error, packet: raw };
+        let account = self.account;
+        let provider = &account.provider;
+        if raw.is_empty() {
+            return unreadable("the letter is larger than any letter may be");
+        }
+        let (Ok(packet), Ok(key)) = (Packet::parse(work), provider.public_key(&contact.spki))
+        else {
+            return unreadable("the packet is damaged");
+        };
+        let Ok(verified) = Unverified::new(provider, packet).verify(&key) else {
+            return unreadable(NOT_SIGNED);
+        };
+        let theirs = Fingerprint::of(provider, &contact.phone, &contact.spki);
+        let own = &account.fingerprint;
+        match envelope::open(provider, &mut rng(), &theirs, own, &account.key, verified) {
+            Ok(letter) => Fate::Opened { from, uid: letter.uid, content: letter.content },
+            Err(envelope::Unreadable::UnknownVersion(_)) => {
+                unreadable("the envelope is of a later version")
+            }
+            Err(envelope::Unreadable::UnknownSuite(_)) => {
+                unreadable("the envelope is of a cipher suite that is not known here")
+            }
+            Err(envelope::Unreadable::DoesNotOpen) => unreadable("the letter does not open"),
+        }
+    }
+
+    /// Takes in statuses of letters, ours and, in shared acknowledgments, other people's.
+    pub(super) fn statuses_arrived(
+        &mut self,
+        statuses: &[(PacketName, Status)],
+    ) -> Result<(), Failure> {
+        if statuses.is_empty() {
+            return Ok(());
+        }
+        for applied in self.home.outbox().apply(statuses, clock::now())? {
+            if let Applied::Risen(id, _) | Applied::Unchanged(id) = applied {
+                self.in_flight.remove(&id);
+                self.signed_again.remove(&id);
+            }
+        }
+        Ok(())
+    }
+}
+
+const NOT_SIGNED: &str = "it is not signed with the key that is pinned for its sender";

@@ -1,0 +1,124 @@
+//! Questions about keys, one at a time, and what the answers do to the pins
+//! (PROTOCOL.md, "Directory", "Pinning").
+
+use std::collections::VecDeque;
+
+use waxwing_core::client::{RefusalNotice, RequestError};
+use waxwing_core::phone::Phone;
+use waxwing_core::wire::{ErrorCode, KeyAnswer, KeyQuestion};
+
+use super::Courier;
+use crate::backend::rng;
+use crate::clock;
+use crate::exit::Failure;
+use crate::home::{Conflict, Judgement};
+use crate::reopen::reopen_held;
+
+/// Questions to be asked, and the one that is open.
+#[derive(Default)]
+pub(super) struct Questions {
+    waiting: VecDeque<KeyQuestion>,
+    open: Option<KeyQuestion>,
+}
+
+impl Questions {
+    pub(super) fn ask(&mut self, question: KeyQuestion) {
+        if self.open != Some(question) && !self.waiting.contains(&question) {
+            self.waiting.push_back(question);
+        }
+    }
+
+    /// Whether a question about this phone waits for its answer.
+    pub(super) fn is_about(&self, phone: &Phone) -> bool {
+        let question = KeyQuestion::ByPhone(*phone);
+        self.open == Some(question) || self.waiting.contains(&question)
+    }
+}
+
+impl Courier<'_> {
+    /// Asks about a phone's key, unless that was done on this connection.
+    pub(super) fn want_key(&mut self, phone: &Phone) {
+        if self.session.asked.insert(*phone) {
+            self.questions.ask(KeyQuestion::ByPhone(*phone));
+        }
+    }
+
+    /// Whether the question about a phone was asked on this connection and has its answer.
+    pub(super) fn has_answer(&self, phone: &Phone) -> bool {
+        self.session.asked.contains(phone) && !self.questions.is_about(phone)
+    }
+
+    pub(super) fn ask_next_question(&mut self) -> Result<(), Failure> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        if self.questions.open.is_some() {
+            return Ok(());
+        }
+        let Some(question) = self.questions.waiting.front().copied() else { return Ok(()) };
+        match link.request(|client, env| client.ask_for_key(env, question)) {
+            Ok(()) => {
+                self.questions.open = self.questions.waiting.pop_front();
+                Ok(())
+            }
+            // There is no room for it now; the next turn asks.
+            Err(RequestError::Busy | RequestError::WrongState) => Ok(()),
+            Err(error) => Err(Failure::General(format!("a key cannot be asked for: {error}"))),
+        }
+    }
+
+    pub(super) fn key_answered(&mut self, answer: &KeyAnswer) -> Result<(), Failure> {
+        let question = self.questions.open.take();
+        let judged = self.home.contacts().judge(answer, clock::now())?;
+        match judged {
+            Judgement::Changed => {
+                tracing::warn!(
+                    phone = ?answer.phone,
+                    "the server gives out another key than the pinned one; letters are held back"
+                );
+            }
+            Judgement::Refused(Conflict::IdOf(holder)) if question.is_some() => {
+                // There is an honest cause: the id was given out again. Ask who has it now.
+                self.home.contacts().release_id(&holder)?;
+                self.want_key(&holder);
+                if let Judgement::Refused(conflict) =
+                    self.home.contacts().judge(answer, clock::now())?
+                {
+                    return Err(Failure::Untrusted(conflict.to_string()));
+                }
+            }
+            Judgement::Refused(conflict) => return Err(Failure::Untrusted(conflict.to_string())),
+            Judgement::Reverted => {
+                if let Some(contact) = self.home.contacts().by_phone(&answer.phone)? {
+                    let account = self.account;
+                    let (identity, key) = (account.identity(), &account.key);
+                    reopen_held(self.home, identity, key, &contact, &mut rng(), clock::now())?;
+                }
+            }
+            Judgement::Pinned | Judgement::Unchanged | Judgement::NewId | Judgement::Own => {}
+        }
+        if let Some(KeyQuestion::ById(sender)) = question {
+            self.sender_known(sender)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a refusal was of the open question, and what follows from it.
+    pub(super) fn question_refused(&mut self, refusal: &RefusalNotice) -> Result<bool, Failure> {
+        let Some(link) = &self.link else { return Ok(false) };
+        // The machine has closed the question when the refusal named it.
+        let was_about_it = self.questions.open.is_some() && !link.client.is_asking_for_key();
+        let Some(question) = self.questions.open.filter(|_| was_about_it) else {
+            return Ok(false);
+        };
+        self.questions.open = None;
+        match question {
+            KeyQuestion::ById(sender) => self.sender_known(sender)?,
+            KeyQuestion::ByPhone(phone) => {
+                let known = self.home.contacts().by_phone(&phone)?.is_some();
+                if refusal.code == Some(ErrorCode::UnknownUser) || !known {
+                    self.cannot_send_to(&phone, refusal)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,167 @@
+//! One connection: the client machine on a stream.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use waxwing_core::client::{
+    Buffers, Client, DriveError, Ended, Env, Event, Keys, Options, RequestError, drive,
+};
+use waxwing_core::crypto::SessionKey;
+use waxwing_core::id::UserId;
+use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
+use waxwing_core::time::{self, Now};
+use waxwing_core::wire::CloseReason;
+
+use super::stream::{Stream, Waiter};
+use super::{Account, Learnt};
+use crate::backend::{Backend, rng};
+use crate::clock;
+use crate::exit::Failure;
+
+/// Letters in flight either way fit these.
+const TRANSMIT: usize = 4 * MAX_PACKET;
+
+/// How often a waiting holder looks for what other processes have put into the home.
+const LOOK: Duration = Duration::from_millis(50);
+
+pub(super) struct Link<'a> {
+    pub(super) client: Client<'a, Backend, Box<[u8]>>,
+    stream: Stream,
+    started: Instant,
+}
+
+impl<'a> Link<'a> {
+    pub(super) fn open(
+        account: &'a Account,
+        waiter: &Waiter,
+        clock_offset_s: i64,
+    ) -> Result<Self, Failure> {
+        let stream = Stream::connect(&account.identity().server, waiter)?;
+        let keys =
+            Keys { provider: &account.provider, own: &account.key, server: &account.server_key };
+        let buffer = |len: usize| vec![0; len].into_boxed_slice();
+        let buffers = Buffers {
+            letters: buffer(MAX_PACKET),
+            control: buffer(MAX_CONTROL_PACKET),
+            transmit: buffer(TRANSMIT),
+        };
+        let options = Options { clock_offset_s, ..Options::default() };
+        let client = Client::new(keys, buffers, options).map_err(|error| broken(&error))?;
+        Ok(Self { client, stream, started: Instant::now() })
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now { instant: time::Instant::from_millis(millis), unix: clock::now() }
+    }
+
+    /// Makes a request of the machine.
+    pub(super) fn request<T>(
+        &mut self,
+        act: impl FnOnce(&mut Client<'a, Backend, Box<[u8]>>, &mut Env<'_>) -> T,
+    ) -> T {
+        let mut rng = rng();
+        let mut env = Env { now: self.now(), rng: &mut rng };
+        act(&mut self.client, &mut env)
+    }
+
+    pub(super) fn reconnect(
+        &mut self,
+        user: UserId,
+        last_key: Option<&SessionKey>,
+    ) -> Result<(), Failure> {
+        self.request(|client, env| client.reconnect(env, user, last_key))
+            .map_err(|error| broken(&error))
+    }
+
+    pub(super) fn leave(&mut self) -> Result<(), RequestError> {
+        self.request(|client, env| client.leave(env))
+    }
+
+    /// Moves bytes, and says whether any moved.
+    pub(super) fn drive(&mut self) -> Result<bool, Failure> {
+        match drive(&mut self.client, &mut self.stream) {
+            Ok(moved) => Ok(moved.read + moved.written > 0),
+            Err(DriveError::EndOfStream) => {
+                Err(Failure::Refused("the server closed the connection".into()))
+            }
+            Err(DriveError::Stream(error)) => {
+                Err(Failure::Refused(format!("the connection broke: {error}")))
+            }
+        }
+    }
+
+    /// Takes out everything that was learnt, and how the connection ended if it has.
+    pub(super) fn drain(&mut self, learnt: &mut VecDeque<Learnt>) -> Option<Ended> {
+        self.drain_events(|event| learnt.extend(Learnt::from(event)))
+    }
+
+    /// As [`Link::drain`], event by event. Letters are copied by whoever wants them.
+    pub(super) fn drain_events(&mut self, mut take: impl FnMut(Event<'_>)) -> Option<Ended> {
+        let mut rng = rng();
+        let mut env = Env { now: self.now(), rng: &mut rng };
+        self.client.timeout(&mut env);
+        loop {
+            let is_letter = match self.client.poll(&mut env) {
+                Ok(None) => return None,
+                Err(ended) => return Some(ended),
+                Ok(Some(event)) => {
+                    let is_letter = matches!(event, Event::Letter(_));
+                    take(event);
+                    is_letter
+                }
+            };
+            if is_letter {
+                self.client.release_letter();
+            }
+        }
+    }
+
+    pub(super) fn proven_session_key(&self) -> Option<&SessionKey> {
+        self.client.proven_session_key()
+    }
+
+    pub(super) const fn clock_offset_s(&self) -> i64 {
+        self.client.clock_offset_s()
+    }
+
+    /// How long there is nothing to do unless something comes in.
+    pub(super) fn patience(&self) -> Duration {
+        let now = self.now().instant;
+        self.client.poll_timeout().map_or(LOOK, |at| at.since(now)).min(LOOK)
+    }
+
+    pub(super) const fn stream_mut(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+}
+
+fn broken(error: &RequestError) -> Failure {
+    Failure::General(format!("the request could not be made: {error}"))
+}
+
+/// What the end of a connection means to a person.
+#[must_use]
+pub fn failure(ended: &Ended) -> Failure {
+    match ended {
+        Ended::Closed(CloseReason::TakenOver) => Failure::Refused(
+            "another session of this account took over; is it open on another machine?".into(),
+        ),
+        Ended::Closed(CloseReason::ServerStopping) => {
+            Failure::Refused("the server is stopping; try again in a moment".into())
+        }
+        Ended::Refused(refusal) => {
+            let code = refusal.code.map_or(0, waxwing_core::wire::ErrorCode::code);
+            Failure::refused(code, refusal.retry_after_s)
+        }
+        Ended::BadBytes => Failure::Untrusted(
+            "the server's answers are not signed with the key that this home trusts; is the \
+             address right, or was the server's key replaced?"
+                .into(),
+        ),
+        Ended::TimedOut => Failure::Refused("the server does not answer".into()),
+        Ended::Misbehaved | Ended::BadSeal | Ended::Closed(_) | Ended::Build(_) => {
+            Failure::Refused(ended.to_string())
+        }
+    }
+}

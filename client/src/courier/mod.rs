@@ -1,0 +1,314 @@
+//! The part that talks to the server.
+//!
+//! One process per home holds the session. Its [`Courier`] sends what lies in the outbox, stores
+//! what comes in before acknowledging it, and pins keys; everything it learns lands in the home,
+//! and that is where commands look. A process that does not hold the session does the same
+//! through the home alone: [`Desk`] hides the difference.
+//!
+//! ```text
+//! command ──▶ home (outbox, letters, contacts) ◀──▶ Courier ──▶ Link ──▶ server
+//! ```
+
+mod account;
+mod backoff;
+mod desk;
+mod inbound;
+mod keys;
+mod link;
+mod outbound;
+mod register;
+mod stream;
+
+pub use account::Account;
+pub use desk::{Desk, Reached};
+pub use link::failure;
+pub use register::{Asked, Registrar};
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use waxwing_core::client::{Ended, Event, LetterName, RefusalNotice};
+use waxwing_core::id::UserId;
+use waxwing_core::phone::Phone;
+use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion};
+
+use crate::exit::Failure;
+use crate::home::{Home, OutboxId, PacketName};
+use backoff::Backoff;
+use inbound::Arrived;
+use keys::Questions;
+use link::Link;
+use stream::Waiter;
+
+/// How many connections in a row may be refused before the account counts as unknown. A single
+/// refusal is shared by everybody and can be replayed, so it proves nothing.
+const REFUSALS_BEFORE_GIVING_UP: u32 = 3;
+
+/// Holds the session of a home.
+pub struct Courier<'a> {
+    home: &'a Home,
+    account: &'a Account,
+    link: Option<Link<'a>>,
+    backoff: Backoff,
+    clock_offset_s: i64,
+    refusals: u32,
+    /// Why the last connection ended, until the next one stands.
+    problem: Option<Failure>,
+    session: Progress,
+    questions: Questions,
+    /// Letters of senders whose key is being asked for.
+    unopened: HashMap<UserId, Vec<Arrived>>,
+    /// Letters sent and not answered.
+    in_flight: HashSet<OutboxId>,
+    /// How often a letter was signed again because of its timestamp.
+    signed_again: HashMap<OutboxId, u8>,
+}
+
+/// What this connection has done so far.
+#[derive(Default)]
+struct Progress {
+    is_open: bool,
+    backlog_has_come: bool,
+    key_is_stored: bool,
+    unanswered_were_sent: bool,
+    /// Where the questions about stored letters stand; `None` when all were asked.
+    ask_after: Option<Option<OutboxId>>,
+    /// Phones that were asked about on this connection.
+    asked: HashSet<Phone>,
+}
+
+impl<'a> Courier<'a> {
+    fn new(home: &'a Home, account: &'a Account) -> Self {
+        Self {
+            home,
+            account,
+            link: None,
+            backoff: Backoff::default(),
+            clock_offset_s: 0,
+            refusals: 0,
+            problem: None,
+            session: Progress::default(),
+            questions: Questions::default(),
+            unopened: HashMap::new(),
+            in_flight: HashSet::new(),
+            signed_again: HashMap::new(),
+        }
+    }
+
+    /// Whether everything that was pending has come and been stored.
+    fn has_backlog(&self) -> bool {
+        self.session.backlog_has_come && self.unopened.is_empty()
+    }
+
+    /// Why there is no connection, if there is none.
+    fn problem(&self) -> Option<&Failure> {
+        self.problem.as_ref()
+    }
+
+    /// Does what there is to do, and waits at most `patience` for more.
+    fn turn(&mut self, waiter: &mut Waiter, patience: Duration) -> Result<(), Failure> {
+        if self.link.is_none() && self.backoff.is_over() {
+            self.connect(waiter)?;
+        }
+        let Some(link) = &mut self.link else {
+            waiter.wait(None, patience.min(self.backoff.remaining()))?;
+            return Ok(());
+        };
+        let moved = link.drive();
+        let mut events = VecDeque::new();
+        let ended = link.drain(&mut events);
+        self.clock_offset_s = link.clock_offset_s();
+        self.learn(events)?;
+        self.act()?;
+        let Some(link) = &mut self.link else { return Ok(()) };
+        match (ended, moved) {
+            (Some(ended), _) => self.hang_up(ended),
+            (None, Err(failure)) => {
+                self.lose(failure);
+                Ok(())
+            }
+            (None, Ok(true)) => Ok(()),
+            (None, Ok(false)) => {
+                let patience = link.patience().min(patience);
+                waiter.wait(Some(link.stream_mut()), patience)
+            }
+        }
+    }
+
+    fn connect(&mut self, waiter: &Waiter) -> Result<(), Failure> {
+        self.session = Progress { ask_after: Some(None), ..Progress::default() };
+        self.questions = Questions::default();
+        self.unopened.clear();
+        self.in_flight.clear();
+        let user = self.account.user_id().ok_or_else(Failure::not_registered)?;
+        match Link::open(self.account, waiter, self.clock_offset_s) {
+            Ok(mut link) => {
+                // After a refusal the long form, which needs nothing to be remembered.
+                let last = self.home.identity()?.and_then(|identity| identity.session_key);
+                let last = last.filter(|_| self.refusals == 0);
+                link.reconnect(user, last.as_ref())?;
+                self.link = Some(link);
+            }
+            Err(failure) => self.lose(failure),
+        }
+        Ok(())
+    }
+
+    /// Takes in everything that was learnt, in order, with one commit for letters and one for
+    /// statuses.
+    fn learn(&mut self, events: VecDeque<Learnt>) -> Result<(), Failure> {
+        let mut letters = Vec::new();
+        let mut statuses = Vec::new();
+        for learnt in events {
+            match learnt {
+                Learnt::Letter(letter) => letters.push(letter),
+                Learnt::Status(name, status) => statuses.push((name, status)),
+                Learnt::SessionIssued(user) => {
+                    if Some(user) != self.account.user_id() {
+                        return Err(Failure::Untrusted("the server gives out another id".into()));
+                    }
+                    self.session.is_open = true;
+                }
+                Learnt::Key(answer) => self.key_answered(&answer)?,
+                Learnt::WrongKey => {
+                    return Err(Failure::Untrusted(
+                        "the server answered a question about one key with another's".into(),
+                    ));
+                }
+                Learnt::BacklogEnd => {
+                    self.session.backlog_has_come = true;
+                    self.refusals = 0;
+                    self.problem = None;
+                    self.backoff = Backoff::default();
+                }
+                Learnt::Refused(refusal) => self.refused(&refusal)?,
+            }
+        }
+        self.letters_arrived(letters)?;
+        self.statuses_arrived(&statuses)
+    }
+
+    /// What the state of the home gives reason to.
+    fn act(&mut self) -> Result<(), Failure> {
+        if !self.session.is_open {
+            return Ok(());
+        }
+        self.keep_session_key()?;
+        self.ask_next_question()?;
+        self.send_outbox()?;
+        self.ask_what_became()
+    }
+
+    fn keep_session_key(&mut self) -> Result<(), Failure> {
+        let Some(link) = &self.link else { return Ok(()) };
+        if !self.session.key_is_stored
+            && let Some(key) = link.proven_session_key()
+        {
+            self.home.set_session_key(Some(key))?;
+            self.session.key_is_stored = true;
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, refusal: &RefusalNotice) -> Result<(), Failure> {
+        if self.question_refused(refusal)? {
+            return Ok(());
+        }
+        self.letter_refused(refusal)
+    }
+
+    /// The machine has ended the connection.
+    fn hang_up(&mut self, ended: Ended) -> Result<(), Failure> {
+        let failure = failure(&ended);
+        match ended {
+            Ended::Closed(CloseReason::TakenOver) => return Err(failure),
+            Ended::Refused(RefusalNotice {
+                code: Some(ErrorCode::BadSignature | ErrorCode::SessionUnknown),
+                ..
+            }) if !self.session.is_open => {
+                self.refusals += 1;
+                if self.refusals >= REFUSALS_BEFORE_GIVING_UP {
+                    return Err(failure);
+                }
+            }
+            Ended::Refused(RefusalNotice { retry_after_s, .. }) => {
+                self.backoff.at_least(Duration::from_secs(retry_after_s.into()));
+            }
+            _ => {}
+        }
+        self.lose(failure);
+        Ok(())
+    }
+
+    fn lose(&mut self, failure: Failure) {
+        tracing::debug!(%failure, "no connection");
+        self.link = None;
+        self.session = Progress::default();
+        self.backoff.fail();
+        self.problem = Some(failure);
+    }
+
+    /// Says goodbye and waits for the answer.
+    fn leave(&mut self, waiter: &mut Waiter) -> Result<(), Failure> {
+        let Some(mut link) = self.link.take() else { return Ok(()) };
+        if link.leave().is_err() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + Duration::from_secs(6);
+        let mut events = VecDeque::new();
+        while Instant::now() < deadline {
+            let moved = link.drive();
+            let ended = link.drain(&mut events);
+            if ended.is_some() || moved.is_err() {
+                break;
+            }
+            if !moved.unwrap_or(false) {
+                let patience = link.patience().min(Duration::from_millis(200));
+                waiter.wait(Some(link.stream_mut()), patience)?;
+            }
+        }
+        // What came in meanwhile is handed over again unless it was acknowledged, so only the
+        // statuses are worth keeping.
+        let statuses: Vec<_> = events
+            .into_iter()
+            .filter_map(|learnt| match learnt {
+                Learnt::Status(name, status) => Some((name, status)),
+                _ => None,
+            })
+            .collect();
+        self.statuses_arrived(&statuses)
+    }
+}
+
+/// What an event comes to, without the connection's memory.
+#[expect(clippy::large_enum_variant, reason = "keys come one at a time")]
+enum Learnt {
+    SessionIssued(UserId),
+    Letter(Arrived),
+    Status(PacketName, waxwing_core::wire::Status),
+    Key(waxwing_core::wire::KeyAnswer),
+    WrongKey,
+    BacklogEnd,
+    Refused(RefusalNotice),
+}
+
+impl Learnt {
+    fn from(event: Event<'_>) -> Option<Self> {
+        Some(match event {
+            Event::SessionIssued { user } => Self::SessionIssued(user),
+            Event::Letter(letter) => Self::Letter(Arrived::new(&letter)),
+            Event::TooLarge(letter) => Self::Letter(Arrived::too_large(&letter)),
+            Event::Status { letter: LetterName::Whole(id), status } => {
+                Self::Status(PacketName::Full(id), status)
+            }
+            Event::Status { letter: LetterName::Prefix(prefix), status } => {
+                Self::Status(PacketName::Prefix(prefix), status)
+            }
+            Event::Key(answer) => Self::Key(answer),
+            Event::WrongKey(KeyQuestion::ById(_) | KeyQuestion::ByPhone(_)) => Self::WrongKey,
+            Event::BacklogEnd(_) => Self::BacklogEnd,
+            Event::Refused(refusal) => Self::Refused(refusal),
+            Event::OtpIssued(_) | Event::PhoneTaken => return None,
+        })
+    }
+}

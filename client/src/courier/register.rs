@@ -1,0 +1,130 @@
+//! Registering: 100 and 101, resumable at every step (PROTOCOL.md, "Registration").
+
+use waxwing_core::client::{Ended, Event};
+use waxwing_core::id::UserId;
+use waxwing_core::phone::Otp;
+use waxwing_core::wire::OtpGrant;
+
+use super::Account;
+use super::link::{self, Link};
+use super::stream::Waiter;
+use crate::exit::Failure;
+
+/// What asking for a code came to.
+#[derive(Debug)]
+pub enum Asked {
+    /// It is on its way, or in here.
+    Issued(OtpGrant),
+    /// The phone has an account.
+    PhoneTaken,
+}
+
+/// Talks to the server before there is an account.
+pub struct Registrar<'a> {
+    account: &'a Account,
+    waiter: Waiter,
+}
+
+impl<'a> Registrar<'a> {
+    /// Gets ready.
+    ///
+    /// # Errors
+    /// [`Failure`] when the system refuses.
+    pub fn new(account: &'a Account) -> Result<Self, Failure> {
+        Ok(Self { account, waiter: Waiter::new()? })
+    }
+
+    /// Sends 100.
+    ///
+    /// # Errors
+    /// [`Failure`] when the server cannot be reached or refuses.
+    pub fn ask_for_code(&mut self) -> Result<Asked, Failure> {
+        let account = self.account;
+        let mut link = Link::open(account, &self.waiter, 0)?;
+        let identity = account.identity();
+        link.request(|client, env| client.request_otp(env, &identity.phone, &identity.reply_key))
+            .map_err(|error| Failure::General(error.to_string()))?;
+        self.run(&mut link, |event| match event {
+            Event::OtpIssued(grant) => Some(Asked::Issued(grant)),
+            Event::PhoneTaken => Some(Asked::PhoneTaken),
+            _ => None,
+        })
+        .map_err(|ended| link::failure(&ended))
+    }
+
+    /// Sends 101. `issued` is told the new id before the server is told that it arrived.
+    ///
+    /// # Errors
+    /// `Err` with [`Ended`] when the connection ended without an account, else [`Failure`].
+    pub fn prove(
+        &mut self,
+        code: &Otp,
+        mut issued: impl FnMut(UserId) -> Result<(), Failure>,
+    ) -> Result<Result<waxwing_core::crypto::SessionKey, Ended>, Failure> {
+        let account = self.account;
+        let mut link = Link::open(account, &self.waiter, 0)?;
+        let identity = account.identity();
+        link.request(|client, env| {
+            client.prove_otp(env, &identity.phone, &identity.reply_key, code)
+        })
+        .map_err(|error| Failure::General(error.to_string()))?;
+        let mut failure = None;
+        let done = self.run(&mut link, |event| match event {
+            Event::SessionIssued { user } => {
+                failure = issued(user).err();
+                None
+            }
+            Event::BacklogEnd(_) => Some(()),
+            _ => None,
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        match done {
+            Err(ended) => Ok(Err(ended)),
+            Ok(()) => {
+                let key = link.proven_session_key().cloned();
+                let key = key.ok_or_else(|| Failure::Refused("no session was opened".into()))?;
+                if link.leave().is_ok() {
+                    // The goodbye is a courtesy.
+                    let _ = self.run(&mut link, |_| None::<()>);
+                }
+                Ok(Ok(key))
+            }
+        }
+    }
+
+    fn run<T>(
+        &mut self,
+        link: &mut Link<'a>,
+        mut take: impl FnMut(Event<'_>) -> Option<T>,
+    ) -> Result<T, Ended> {
+        loop {
+            let moved = link.drive();
+            let mut taken = None;
+            let ended = link.drain_events(|event| {
+                if let Some(value) = take(event) {
+                    taken.get_or_insert(value);
+                }
+            });
+            if let Some(value) = taken {
+                return Ok(value);
+            }
+            if let Some(ended) = ended {
+                return Err(ended);
+            }
+            match moved {
+                Err(_) => return Err(Ended::TimedOut),
+                Ok(true) => {}
+                Ok(false) => {
+                    let patience = link.patience();
+                    if self.waiter.wait(Some(link.stream_mut()), patience).is_err()
+                        || self.waiter.is_interrupted()
+                    {
+                        return Err(Ended::TimedOut);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A non-blocking TCP stream as the driver wants it, and waiting for it, for other threads, and
+//! for signals.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream as Blocking, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Registry, Token};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::exit::Failure;
+
+const STREAM: Token = Token(0);
+const SIGNALS: Token = Token(1);
+const OTHER: Token = Token(2);
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Bytes read ahead of the machine.
+const READ_AHEAD: usize = 64 * 1_024;
+
+/// Waits for whatever comes first.
+pub(super) struct Waiter {
+    poll: Poll,
+    events: Events,
+    signals: Signals,
+    waker: Arc<mio::Waker>,
+    interrupted: bool,
+}
+
+impl Waiter {
+    /// Begins to watch for SIGINT and SIGTERM.
+    pub(super) fn new() -> Result<Self, Failure> {
+        let build = || -> io::Result<Self> {
+            let poll = Poll::new()?;
+            // SIGINT and SIGTERM.
+            let mut signals = Signals::new([2, 15])?;
+            poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+            let waker = Arc::new(mio::Waker::new(poll.registry(), OTHER)?);
+            Ok(Self { poll, events: Events::with_capacity(16), signals, waker, interrupted: false })
+        };
+        build().map_err(|error| Failure::General(format!("cannot wait for events: {error}")))
+    }
+
+    /// For another thread that has something to say.
+    pub(super) fn waker(&self) -> Arc<mio::Waker> {
+        self.waker.clone()
+    }
+
+    /// Whether the person wants to stop.
+    pub(super) const fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// Waits for an event, and notes on `stream` what it can do.
+    pub(super) fn wait(
+        &mut self,
+        stream: Option<&mut Stream>,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        match self.poll.poll(&mut self.events, Some(patience)) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                return Err(Failure::General(format!("cannot wait for events: {error}")));
+            }
+            _ => {}
+        }
+        let (mut readable, mut writable) = (false, false);
+        for event in &self.events {
+            match event.token() {
+                STREAM => {
+                    readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+                    writable |= event.is_writable() || event.is_error();
+                }
+                SIGNALS => self.interrupted |= self.signals.pending().count() > 0,
+                _ => {}
+            }
+        }
+        if let Some(stream) = stream {
+            stream.readable |= readable;
+            stream.writable |= writable;
+        }
+        Ok(())
+    }
+}
+
+/// A connection to the server.
+pub(super) struct Stream {
+    socket: TcpStream,
+    readable: bool,
+    writable: bool,
+    ended: bool,
+    ahead: Vec<u8>,
+    taken: usize,
+}
+
+impl Stream {
+    /// Connects to the first of the server's addresses that answers.
+    pub(super) fn connect(server: &str, waiter: &Waiter) -> Result<Self, Failure> {
+        let failed = |error| Failure::Refused(format!("cannot reach {server}: {error}"));
+        let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
+        for address in server.to_socket_addrs().map_err(failed)? {
+            let connected = Blocking::connect_timeout(&address, CONNECT)
+                .and_then(|socket| Self::from_std(socket, waiter));
+            match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(failed(last))
+    }
+
+    fn from_std(socket: Blocking, waiter: &Waiter) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        let mut socket = TcpStream::from_std(socket);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        waiter.registry().register(&mut socket, STREAM, interest)?;
+        Ok(Self {
+            socket,
+            readable: true,
+            writable: true,
+            ended: false,
+            ahead: Vec::new(),
+            taken: 0,
+        })
+    }
+
+    /// Reads ahead until there is nothing more, or enough.
+    fn read_ahead(&mut self) -> io::Result<()> {
+        if self.taken == self.ahead.len() {
+            self.ahead.clear();
+            self.taken = 0;
+        }
+        while self.readable && !self.ended && self.ahead.len() < READ_AHEAD {
+            let before = self.ahead.len();
+            self.ahead.resize(READ_AHEAD, 0);
+            let read = self.socket.read(&mut self.ahead[before..]);
+            self.ahead.truncate(before + read.as_ref().copied().unwrap_or(0));
+            match read {
+                Ok(0) => self.ended = true,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // The other side notices either way.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
+/// What the socket says, as `embedded_io` wants to hear it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct StreamError(#[from] io::Error);
+
+impl embedded_io::Error for StreamError {
+    fn kind(&self) -> embedded_io::ErrorKind {
+        embedded_io::ErrorKind::Other
+    }
+}
+
+impl embedded_io::ErrorType for Stream {
+    type Error = StreamError;
+}
+
+impl embedded_io::ReadReady for Stream {
+    fn read_ready(&mut self) -> Result<bool, StreamError> {
+        if self.taken == self.ahead.len() {
+            self.read_ahead()?;
+        }
+        Ok(self.taken < self.ahead.len() || self.ended)
+    }
+}
+
+impl embedded_io::Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, StreamError> {
+        let rest = &self.ahead[self.taken..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.taken += count;
+        Ok(count)
+    }
+}
+
+impl embedded_io::WriteReady for Stream {
+    fn write_ready(&mut self) -> Result<bool, StreamError> {
+        Ok(self.writable)
+    }
+}
+
+impl embedded_io::Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, StreamError> {
+        match self.socket.write(bytes) {
+            Ok(count) => Ok(count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.writable = false;
+                Ok(0)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), StreamError> {
+        Ok(())
+    }
+}

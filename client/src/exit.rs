@@ -1,0 +1,205 @@
+//! How a command fails: an exit code for programs, and for people a sentence that says what to
+//! do.
+
+use std::io;
+use std::process::ExitCode;
+
+use waxwing_core::phone::Phone;
+use waxwing_core::wire::ErrorCode;
+
+use crate::home::HomeError;
+use crate::keys::KeyFileError;
+
+/// Why a command ends without having done what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Anything that has no code of its own: 1.
+    #[error("{0}")]
+    General(String),
+    /// The command makes no sense as typed: 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The network does not work, or the server refuses: 3.
+    #[error("{0}")]
+    Refused(String),
+    /// A key is not the one that is trusted: 4.
+    #[error("{0}")]
+    Untrusted(String),
+    /// Too much of this: 5.
+    #[error("the server asks for a pause; try again in {retry_after_s} s")]
+    RateLimited {
+        /// Seconds to wait.
+        retry_after_s: u16,
+    },
+    /// The one-time password is wrong or gone: 6.
+    #[error("{0}")]
+    Otp(String),
+    /// Nothing came in time: 7.
+    #[error("{0}")]
+    TimedOut(String),
+    /// The home does not work: 74.
+    #[error(transparent)]
+    Storage(HomeError),
+    /// What the command needs to begin with is not right: 78.
+    #[error("{0}")]
+    Config(String),
+    /// The output cannot be written: 1.
+    #[error("cannot write: {0}")]
+    Output(io::Error),
+}
+
+impl Failure {
+    /// The exit code.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::General(_) | Self::Output(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Untrusted(_) => 4,
+            Self::RateLimited { .. } => 5,
+            Self::Otp(_) => 6,
+            Self::TimedOut(_) => 7,
+            Self::Storage(_) => 74,
+            Self::Config(_) => 78,
+        }
+    }
+
+    /// Whether there is nobody to tell: the reader of the output has gone away.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Nobody has registered in this home.
+    #[must_use]
+    pub fn not_registered() -> Self {
+        Self::General(
+            "nobody is registered here; run `waxwing register --server ADDR --server-key FILE \
+             PHONE`, or name another home with --home"
+                .into(),
+        )
+    }
+
+    /// No key is pinned for this phone.
+    #[must_use]
+    pub fn no_contact(phone: &Phone) -> Self {
+        let phone = phone.as_str();
+        Self::General(format!(
+            "no key of {phone} is known yet; send a letter first: `waxwing send {phone} TEXT`"
+        ))
+    }
+
+    /// Letters to this phone are held back.
+    #[must_use]
+    pub fn key_changed(phone: &Phone) -> Self {
+        let phone = phone.as_str();
+        Self::Untrusted(format!(
+            "the key of {phone} has changed, and letters are held back; compare safety numbers \
+             (`waxwing verify {phone}`), then `waxwing verify {phone} --accept`"
+        ))
+    }
+
+    /// The server refuses, for a reason that the client does not get around by itself.
+    #[must_use]
+    pub fn refused(code: u16, retry_after_s: u16) -> Self {
+        let Some(known) = ErrorCode::from_code(code) else {
+            return Self::Refused(format!("the server refuses, with the unknown code {code}"));
+        };
+        let sentence = match known {
+            ErrorCode::RateLimited => return Self::RateLimited { retry_after_s },
+            ErrorCode::OtpWrong => return Self::Otp("the code is wrong; try again".into()),
+            ErrorCode::OtpExpired | ErrorCode::OtpAttemptsSpent => {
+                return Self::Otp(
+                    "the code is not good any more; run `waxwing register` again for a new one"
+                        .into(),
+                );
+            }
+            ErrorCode::UnknownRecipient | ErrorCode::UnknownUser => {
+                "the server knows nobody with this phone"
+            }
+            ErrorCode::MailboxFull => "the recipient's mailbox is full; try again later",
+            ErrorCode::StorageUnavailable => "the server cannot store anything now; try later",
+            ErrorCode::Busy => "the server is busy with this already; try again",
+            ErrorCode::ServerFull => "the server takes no more accounts",
+            ErrorCode::TooLarge => "the letter is larger than the server allows",
+            ErrorCode::BadPhone => "the server does not take this phone number",
+            ErrorCode::WeakKey => "the server does not take this home's key",
+            ErrorCode::StaleTimestamp => {
+                "the server says that this machine's clock is wrong; set it"
+            }
+            ErrorCode::BadSignature | ErrorCode::SessionUnknown => {
+                "account unknown or key refused; nothing was deleted"
+            }
+            ErrorCode::Malformed
+            | ErrorCode::UnknownOp
+            | ErrorCode::UnexpectedOp
+            | ErrorCode::BadSequence => {
+                return Self::Refused(format!(
+                    "the server does not understand this client ({known}); are both of the same \
+                     version?"
+                ));
+            }
+        };
+        Self::Refused(format!("{sentence} ({known})"))
+    }
+}
+
+impl From<&Failure> for ExitCode {
+    fn from(failure: &Failure) -> Self {
+        Self::from(failure.code())
+    }
+}
+
+impl From<HomeError> for Failure {
+    fn from(error: HomeError) -> Self {
+        match error {
+            HomeError::Missing { .. } => Self::not_registered(),
+            HomeError::NoDefault => Self::Config(error.to_string()),
+            HomeError::Occupied { .. } => Self::General(error.to_string()),
+            error => Self::Storage(error),
+        }
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        Self::Config(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_server_has_an_exit_code_and_a_sentence() {
+        for code in ErrorCode::ALL {
+            let failure = Failure::refused(code.code(), 7);
+            let expected = match code {
+                ErrorCode::RateLimited => 5,
+                ErrorCode::OtpWrong | ErrorCode::OtpExpired | ErrorCode::OtpAttemptsSpent => 6,
+                _ => 3,
+            };
+            assert_eq!(failure.code(), expected, "{code}");
+            assert!(failure.to_string().len() > 20, "{code}");
+        }
+        assert_eq!(Failure::refused(9999, 0).code(), 3);
+        assert!(Failure::refused(11, 7).to_string().contains("7 s"));
+    }
+
+    #[test]
+    fn homes_fail_as_storage_unless_there_is_none() {
+        let missing = HomeError::Missing { dir: "/x".into() };
+        assert_eq!(Failure::from(missing).code(), 1);
+        let wide = HomeError::TooWide { dir: "/x".into(), mode: 0o755 };
+        assert_eq!(Failure::from(wide).code(), 74);
+        assert_eq!(Failure::from(HomeError::NoDefault).code(), 78);
+    }
+}

@@ -1,0 +1,326 @@
+//! Pinned keys: who somebody is, as first seen, and what the server says since
+//! (PROTOCOL.md, "Pinning").
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use waxwing_core::crypto::Spki;
+use waxwing_core::id::UserId;
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::KeyAnswer;
+
+use super::{Home, HomeError, columns};
+
+/// Seconds after which the server is asked again for a contact's key.
+const ASK_AFTER_S: i64 = 24 * 60 * 60;
+
+/// Somebody whose key is pinned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// The phone.
+    pub phone: Phone,
+    /// The id at the server; `None` when it was given to somebody else.
+    pub user_id: Option<UserId>,
+    /// The pinned key.
+    pub spki: Spki,
+    /// When it was pinned.
+    pub first_seen: UnixTime,
+    /// Whether a person has compared safety numbers for this key.
+    pub verified: bool,
+    /// When the server last answered for this phone.
+    pub asked_at: Option<UnixTime>,
+    /// Another key that the server gives out for this phone, until a person accepts it.
+    pub changed: Option<ChangedKey>,
+}
+
+/// A key that differs from the pinned one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedKey {
+    /// The id that came with it.
+    pub user_id: UserId,
+    /// The key.
+    pub spki: Spki,
+    /// When the server first gave it out.
+    pub since: UnixTime,
+}
+
+impl Contact {
+    /// The id to send to; `None` while the key is in question or the id is gone.
+    #[must_use]
+    pub fn sendable(&self) -> Option<UserId> {
+        self.user_id.filter(|_| self.changed.is_none())
+    }
+
+    /// Whether the server should be asked before a letter goes out: once a day, so that one
+    /// which starts to lie is noticed, and whenever the id is not known.
+    #[must_use]
+    pub fn is_question_due(&self, now: UnixTime) -> bool {
+        // A clock that went back must not put the question off for years.
+        let asked_today = self.asked_at.is_some_and(|at| (0..ASK_AFTER_S).contains(&now.minus(at)));
+        self.user_id.is_none() || !asked_today
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let changed = match columns::optional_spki(row, 6)? {
+            None => None,
+            Some(spki) => Some(ChangedKey {
+                spki,
+                user_id: columns::user_id(row, 7)?,
+                since: columns::time(row, 8)?,
+            }),
+        };
+        Ok(Self {
+            phone: columns::phone(row, 0)?,
+            user_id: columns::optional_user_id(row, 1)?,
+            spki: columns::spki(row, 2)?,
+            first_seen: columns::time(row, 3)?,
+            verified: row.get(4)?,
+            asked_at: columns::optional_time(row, 5)?,
+            changed,
+        })
+    }
+}
+
+/// What an answer about a key comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Judgement {
+    /// The first word about this phone: pinned.
+    Pinned,
+    /// What was pinned.
+    Unchanged,
+    /// What was pinned, under another id, which was taken over.
+    NewId,
+    /// Another key than the pinned one. Letters to and from this contact are held back until a
+    /// person accepts it.
+    Changed,
+    /// What was pinned, after the server had given out another key for a while. Nothing is
+    /// held back any more.
+    Reverted,
+    /// About this home itself, and right.
+    Own,
+    /// It contradicts what is pinned; nothing was changed.
+    Refused(Conflict),
+}
+
+/// Why an answer about a key was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// The key is somebody else's.
+    #[error("the server gives out the key of {} for another phone", .0.as_str())]
+    KeyOf(Phone),
+    /// The id is somebody else's. There is an honest cause: an id that was given out again.
+    #[error("the server gives out the id of {} for another phone", .0.as_str())]
+    IdOf(Phone),
+    /// It is about this home's own phone, and the key or id is another.
+    #[error("the server gives out a false key or id for this very account")]
+    Own,
+}
+
+/// What became of accepting a changed key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Acceptance {
+    /// It is the pinned key now, not verified.
+    Accepted,
+    /// No key, or another one by now, waits for being accepted.
+    NotPending,
+    /// By now it contradicts another pin.
+    Refused(Conflict),
+}
+
+/// The pinned keys of a home.
+#[derive(Clone, Copy, Debug)]
+pub struct Contacts<'a> {
+    home: &'a Home,
+}
+
+impl<'a> Contacts<'a> {
+    pub(super) const fn of(home: &'a Home) -> Self {
+        Self { home }
+    }
+
+    /// Everybody, by phone.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn all(&self) -> Result<Vec<Contact>, HomeError> {
+        let sql = format!("{SELECT} ORDER BY phone");
+        let mut select = self.home.connection.prepare_cached(&sql)?;
+        let rows = select.query_map([], Contact::read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Whoever has this phone.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn by_phone(&self, phone: &Phone) -> Result<Option<Contact>, HomeError> {
+        by_phone(&self.home.connection, phone)
+    }
+
+    /// Whoever a letter from this id is from, by the pinned id or the one that came with a
+    /// changed key. In the second case [`Contact::changed`] has that id, and the letter is to
+    /// be held back.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn by_user_id(&self, user: UserId) -> Result<Option<Contact>, HomeError> {
+        let sql = format!(
+            "{SELECT} WHERE user_id = ?1 OR changed_user_id = ?1 \
+             ORDER BY user_id IS ?1 DESC LIMIT 1"
+        );
+        let mut select = self.home.connection.prepare_cached(&sql)?;
+        Ok(select.query_one([user.get()], Contact::read).optional()?)
+    }
+
+    /// Takes in what the server says about a key. The answer must be to a question that was
+    /// asked; this judges only whether it may be believed.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing was changed then.
+    pub fn judge(&self, answer: &KeyAnswer, now: UnixTime) -> Result<Judgement, HomeError> {
+        self.home.write(|change| {
+            if let Some(own) = self.home.identity()? {
+                let (phone, key, user) = (
+                    own.phone == answer.phone,
+                    own.public_key == answer.spki,
+                    own.user_id() == Some(answer.user),
+                );
+                match (phone, key, user) {
+                    (true, true, true) => return Ok(Judgement::Own),
+                    (true, _, _) => return Ok(Judgement::Refused(Conflict::Own)),
+                    (false, true, _) => {
+                        return Ok(Judgement::Refused(Conflict::KeyOf(own.phone)));
+                    }
+                    (false, false, true) => {
+                        return Ok(Judgement::Refused(Conflict::IdOf(own.phone)));
+                    }
+                    (false, false, false) => {}
+                }
+            }
+            if let Some(conflict) = conflict(change, &answer.phone, answer.user, &answer.spki)? {
+                return Ok(Judgement::Refused(conflict));
+            }
+            let known = by_phone(change, &answer.phone)?;
+            let (phone, user, spki) =
+                (answer.phone.as_str(), answer.user.get(), answer.spki.as_bytes());
+            let at = now.as_seconds();
+            Ok(match known {
+                None => {
+                    change.execute(
+                        "INSERT INTO contacts (phone, user_id, spki, first_seen, asked_at) \
+                         VALUES (?1, ?2, ?3, ?4, ?4)",
+                        params![phone, user, spki, at],
+                    )?;
+                    Judgement::Pinned
+                }
+                Some(contact) if contact.spki == answer.spki => {
+                    change.execute(
+                        "UPDATE contacts SET user_id = ?2, asked_at = ?3, changed_spki = NULL, \
+                         changed_user_id = NULL, changed_at = NULL WHERE phone = ?1",
+                        params![phone, user, at],
+                    )?;
+                    match contact {
+                        Contact { changed: Some(_), .. } => Judgement::Reverted,
+                        Contact { user_id, .. } if user_id != Some(answer.user) => Judgement::NewId,
+                        _ => Judgement::Unchanged,
+                    }
+                }
+                Some(contact) => {
+                    let same = contact.changed.filter(|changed| changed.spki == answer.spki);
+                    let since = same.map_or(now, |changed| changed.since);
+                    change.execute(
+                        "UPDATE contacts SET changed_spki = ?2, changed_user_id = ?3, \
+                         changed_at = ?4, asked_at = ?5 WHERE phone = ?1",
+                        params![phone, spki, user, since.as_seconds(), at],
+                    )?;
+                    Judgement::Changed
+                }
+            })
+        })
+    }
+
+    /// Pins the changed key that the person has seen, in place of the old one. Letters held
+    /// back under it are then to be opened.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing was changed then.
+    pub fn accept(
+        &self,
+        phone: &Phone,
+        seen: &Spki,
+        now: UnixTime,
+    ) -> Result<Acceptance, HomeError> {
+        self.home.write(|change| {
+            let changed = by_phone(change, phone)?.and_then(|contact| contact.changed);
+            let Some(changed) = changed.filter(|changed| changed.spki == *seen) else {
+                return Ok(Acceptance::NotPending);
+            };
+            if let Some(conflict) = conflict(change, phone, changed.user_id, &changed.spki)? {
+                return Ok(Acceptance::Refused(conflict));
+            }
+            change.execute(
+                "UPDATE contacts SET spki = changed_spki, user_id = changed_user_id, \
+                 first_seen = ?2, verified = 0, changed_spki = NULL, changed_user_id = NULL, \
+                 changed_at = NULL WHERE phone = ?1",
+                params![phone.as_str(), now.as_seconds()],
+            )?;
+            Ok(Acceptance::Accepted)
+        })
+    }
+
+    /// Notes that a person has compared the safety number for this key; `false` when it is not
+    /// the pinned one any more.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn mark_verified(&self, phone: &Phone, compared: &Spki) -> Result<bool, HomeError> {
+        let sql = "UPDATE contacts SET verified = 1 WHERE phone = ? AND spki = ?";
+        let marked = self
+            .home
+            .connection
+            .prepare_cached(sql)?
+            .execute(params![phone.as_str(), compared.as_bytes()])?;
+        Ok(marked == 1)
+    }
+
+    /// Takes the id from a pin, whose key stays: the server has said that the id is not this
+    /// phone's any more.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn release_id(&self, phone: &Phone) -> Result<(), HomeError> {
+        let sql = "UPDATE contacts SET user_id = NULL WHERE phone = ?";
+        self.home.connection.prepare_cached(sql)?.execute([phone.as_str()])?;
+        Ok(())
+    }
+}
+
+const SELECT: &str = "SELECT phone, user_id, spki, first_seen, verified, asked_at, changed_spki, \
+                      changed_user_id, changed_at FROM contacts";
+
+fn by_phone(connection: &Connection, phone: &Phone) -> Result<Option<Contact>, HomeError> {
+    let sql = format!("{SELECT} WHERE phone = ?");
+    let mut select = connection.prepare_cached(&sql)?;
+    Ok(select.query_one([phone.as_str()], Contact::read).optional()?)
+}
+
+/// Whether key or id is pinned for another phone than `phone`.
+fn conflict(
+    connection: &Connection,
+    phone: &Phone,
+    user: UserId,
+    spki: &Spki,
+) -> Result<Option<Conflict>, HomeError> {
+    let mut of_key =
+        connection.prepare_cached("SELECT phone FROM contacts WHERE spki = ? AND phone <> ?")?;
+    let of_key =
+        of_key.query_one(params![spki.as_bytes(), phone.as_str()], |row| columns::phone(row, 0));
+    if let Some(other) = of_key.optional()? {
+        return Ok(Some(Conflict::KeyOf(other)));
+    }
+    let mut of_id =
+        connection.prepare_cached("SELECT phone FROM contacts WHERE user_id = ? AND phone <> ?")?;
+    let of_id = of_id.query_one(params![user.get(), phone.as_str()], |row| columns::phone(row, 0));
+    Ok(of_id.optional()?.map(Conflict::IdOf))
+}

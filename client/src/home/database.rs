@@ -1,0 +1,195 @@
+//! Opening the database of a home, or refusing it.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite_migration::{M, Migrations};
+
+use super::HomeError;
+use super::directory::io;
+
+const FILE: &str = "waxwing.db";
+const DRAFT: &str = "waxwing.db.new";
+/// Held while the database is made or brought up to date; several programs may start at once.
+const SCHEMA_LOCK: &str = "schema.lock";
+
+/// `WXWH`, in the header of every file of ours.
+const APPLICATION_ID: i32 = 0x5758_5748;
+const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/0001-initial.sql"))];
+pub(super) const OWNER_ONLY: u32 = 0o600;
+/// Another program of the same home commits within milliseconds; this is for a machine that
+/// was asleep.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// What to do when there is no database.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    Create,
+    Refuse,
+}
+
+pub(super) fn open(dir: &Path, absent: Absent) -> Result<Connection, HomeError> {
+    let file = dir.join(FILE);
+    if !exists(&file)? {
+        if absent == Absent::Refuse {
+            return Err(HomeError::Missing { dir: dir.to_owned() });
+        }
+        let _held = lock_schema(dir)?;
+        if !exists(&file)? {
+            create(dir, &file)?;
+        }
+    }
+    keep_to_owner(&file).map_err(|source| io(&file, source))?;
+
+    let mut connection = connect(&file)?;
+    let found = version(&file, &connection)?;
+    // Only now is it known to be ours, and may be changed.
+    configure(&connection).map_err(|error| refused(&file, error))?;
+    if found < known_version() {
+        let _held = lock_schema(dir)?;
+        if version(&file, &connection)? < known_version() {
+            migrate(&file, &mut connection)?;
+        }
+    }
+    Ok(connection)
+}
+
+fn exists(file: &Path) -> Result<bool, HomeError> {
+    match fs::metadata(file) {
+        // Creation never leaves one, and SQLite would take it for a new database.
+        Ok(metadata) if metadata.len() == 0 => {
+            Err(HomeError::Damaged { file: file.to_owned(), what: "the file is empty".into() })
+        }
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(io(file, source)),
+    }
+}
+
+fn lock_schema(dir: &Path) -> Result<File, HomeError> {
+    let path = dir.join(SCHEMA_LOCK);
+    let locked = || -> io::Result<File> {
+        let file = lock_file(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    locked().map_err(|source| io(&path, source))
+}
+
+/// A file that exists to be locked.
+pub(super) fn lock_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path)
+}
+
+/// Makes the file under another name and renames it when it is complete, so that a half-made
+/// one is never taken for a home.
+fn create(dir: &Path, file: &Path) -> Result<(), HomeError> {
+    let draft = dir.join(DRAFT);
+    let failed = |source| io(&draft, source);
+    for suffix in ["", "-wal", "-shm"] {
+        match fs::remove_file(beside(&draft, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(OWNER_ONLY)
+        .open(&draft)
+        .map_err(failed)?;
+
+    let mut connection = connect(&draft)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    configure(&connection)?;
+    migrate(&draft, &mut connection)?;
+    connection.close().map_err(|(_, error)| error)?;
+
+    let named = || -> io::Result<()> {
+        File::open(&draft)?.sync_all()?;
+        fs::rename(&draft, file)?;
+        File::open(dir)?.sync_all()
+    };
+    named().map_err(|source| io(file, source))
+}
+
+fn connect(file: &Path) -> Result<Connection, HomeError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(file, flags).map_err(|error| refused(file, error))?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_CANTOPEN),
+            Some(format!("the file system does not support WAL (journal mode {mode})")),
+        ));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Old session keys are overwritten with zeros.
+    connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
+}
+
+fn version(file: &Path, connection: &Connection) -> Result<i64, HomeError> {
+    let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, found) = (
+        read("application_id").map_err(|error| refused(file, error))?,
+        read("user_version").map_err(|error| refused(file, error))?,
+    );
+    if application != i64::from(APPLICATION_ID) {
+        return Err(HomeError::Foreign { file: file.to_owned() });
+    }
+    let known = known_version();
+    if found > known {
+        return Err(HomeError::NewerSchema { file: file.to_owned(), found, known });
+    }
+    Ok(found)
+}
+
+fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+fn migrate(file: &Path, connection: &mut Connection) -> Result<(), HomeError> {
+    Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|error| match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => refused(file, err),
+        other => HomeError::Damaged { file: file.to_owned(), what: other.to_string() },
+    })
+}
+
+/// `-wal` and `-shm` get the mode of the database when SQLite makes them.
+fn keep_to_owner(file: &Path) -> io::Result<()> {
+    if fs::metadata(file)?.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(file, Permissions::from_mode(OWNER_ONLY))?;
+    }
+    Ok(())
+}
+
+fn refused(file: &Path, error: rusqlite::Error) -> HomeError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => HomeError::Foreign { file: file.to_owned() },
+        Some(ErrorCode::DatabaseCorrupt) => {
+            HomeError::Damaged { file: file.to_owned(), what: error.to_string() }
+        }
+        _ => HomeError::Database(error),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

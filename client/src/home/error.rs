@@ -1,0 +1,90 @@
+//! How a home fails, said so that the person knows what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The home cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// Neither `XDG_DATA_HOME` nor `HOME` says where it would be.
+    #[error("no place for the home: set HOME, or name a directory with --home")]
+    NoDefault,
+    /// Nobody has registered here.
+    #[error("there is nothing in {}; `waxwing register` begins a home", .dir.display())]
+    Missing {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Others could read the private key.
+    #[error(
+        "{dir} is open to others (mode {mode:03o}) and holds a private key; \
+         run `chmod 700 {dir}`",
+        dir = .dir.display()
+    )]
+    TooWide {
+        /// The directory.
+        dir: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Somebody else could change it.
+    #[error(
+        "{dir} belongs to another user (uid {owner}); run waxwing as that user, or name \
+         another directory with --home",
+        dir = .dir.display()
+    )]
+    ForeignOwner {
+        /// The directory.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// It was written by a later version of this program.
+    #[error(
+        "{file} has schema {found}, newer than {known}, the newest that this version knows; \
+         use the version that wrote it, or a later one",
+        file = .file.display()
+    )]
+    NewerSchema {
+        /// The database.
+        file: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this program knows.
+        known: i64,
+    },
+    /// It belongs to another program.
+    #[error("{} is not a Waxwing home's database; name another directory with --home", .file.display())]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+    },
+    /// It is not what was written.
+    #[error("{file} is damaged ({what}); restore the home from a backup", file = .file.display())]
+    Damaged {
+        /// The database.
+        file: PathBuf,
+        /// The damage.
+        what: String,
+    },
+    /// A file cannot be reached.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The home has an account, or may have one, and would lose its key.
+    #[error("this home belongs to {phone}; name another directory with --home for another account")]
+    Occupied {
+        /// Whose it is.
+        phone: String,
+    },
+    /// A row that the caller names is not there.
+    #[error("the home has no such {0}")]
+    NoSuchRow(&'static str),
+    /// The database refused.
+    #[error("the home's database failed: {0}")]
+    Database(#[from] rusqlite::Error),
+}

@@ -1,0 +1,289 @@
+//! Letters received, each exactly once.
+//!
+//! The server may hand a letter over again, and a sender may seal it again. So (sender, uid)
+//! is stored in the same transaction as the letter, and a letter that was opened stays for ever.
+//! One that could not be opened has no uid that anybody vouches for; it is known by its packet
+//! id.
+
+mod record;
+
+use std::fmt;
+
+use rusqlite::types::Type;
+use rusqlite::{Row, params};
+use waxwing_core::envelope::Content;
+use waxwing_core::id::{PacketId, Uid, UserId};
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+
+use super::{Home, HomeError, columns};
+use record::{is_known, record, replace};
+
+/// A row of received letters; rows in their order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LetterId(pub(super) i64);
+
+#[cfg(test)]
+impl LetterId {
+    pub(crate) const fn for_tests(row: i64) -> Self {
+        Self(row)
+    }
+}
+
+/// A letter that the server has handed over, and what was made of it.
+#[derive(Clone, Copy, Debug)]
+pub struct HandedOver<'a> {
+    /// The packet it came in.
+    pub packet_id: PacketId,
+    /// From which id.
+    pub sender: UserId,
+    /// The timestamp in its header.
+    pub sent_at: UnixTime,
+    /// Now.
+    pub received_at: UnixTime,
+    /// What was made of it.
+    pub fate: Fate<'a>,
+}
+
+/// What was made of a letter.
+#[derive(Clone, Copy, Debug)]
+pub enum Fate<'a> {
+    /// It opened under the sender's pinned key.
+    Opened {
+        /// Whose pinned key that is.
+        from: Phone,
+        /// The letter's name.
+        uid: Uid,
+        /// What it says.
+        content: Content<'a>,
+    },
+    /// It did not open, or nobody could say whose it is.
+    Unreadable {
+        /// Who has the sender's id, if anybody is known to.
+        from: Option<Phone>,
+        /// Why, for the person.
+        error: &'a str,
+        /// The whole packet.
+        packet: &'a [u8],
+    },
+    /// The sender's key has changed and nobody has accepted the new one.
+    Held {
+        /// Whose key has changed.
+        from: Phone,
+        /// The whole packet, to be opened once the key is accepted.
+        packet: &'a [u8],
+    },
+}
+
+/// What became of recording a letter. Either way it may be acknowledged now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Recorded {
+    /// It is new, and stored.
+    Stored(LetterId),
+    /// It was here before.
+    Duplicate,
+}
+
+/// A letter as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Its row.
+    pub id: LetterId,
+    /// From which id.
+    pub sender: UserId,
+    /// Who that was; `None` when nobody could say.
+    pub from: Option<Phone>,
+    /// Its name, if it was opened.
+    pub uid: Option<Uid>,
+    /// What it says.
+    pub body: LetterBody,
+    /// The timestamp in its header.
+    pub sent_at: UnixTime,
+    /// When it arrived.
+    pub received_at: UnixTime,
+}
+
+/// What a stored letter says. `Debug` shows no text.
+#[derive(Clone, PartialEq, Eq)]
+pub enum LetterBody {
+    /// Text.
+    Text(String),
+    /// The named letter of ours was read.
+    ReadReceipt(Uid),
+    /// It was opened, and is of a kind that this version does not know.
+    Unknown {
+        /// What is known, for the person.
+        error: String,
+    },
+    /// It could not be opened; the packet is kept.
+    Unreadable {
+        /// Why, for the person.
+        error: String,
+    },
+    /// It waits until the sender's changed key is accepted; the packet is kept.
+    Held,
+}
+
+impl fmt::Debug for LetterBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => Content::Text(text).fmt(f),
+            Self::ReadReceipt(uid) => Content::ReadReceipt(*uid).fmt(f),
+            Self::Unknown { error } => write!(f, "Unknown({error})"),
+            Self::Unreadable { error } => write!(f, "Unreadable({error})"),
+            Self::Held => f.write_str("Held"),
+        }
+    }
+}
+
+/// A letter that waits until its sender's key is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldLetter {
+    /// Its row.
+    pub id: LetterId,
+    /// The whole packet.
+    pub packet: Vec<u8>,
+}
+
+/// The letters that a home has received.
+#[derive(Clone, Copy, Debug)]
+pub struct Letters<'a> {
+    home: &'a Home,
+}
+
+impl<'a> Letters<'a> {
+    pub(super) const fn of(home: &'a Home) -> Self {
+        Self { home }
+    }
+
+    /// Stores a letter, or recognises it; when this returns it may be acknowledged.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing was changed, and the letter must not be acknowledged.
+    pub fn record(&self, letter: &HandedOver<'_>) -> Result<Recorded, HomeError> {
+        self.home.write(|change| record(change, letter))
+    }
+
+    /// Stores many letters at the price of one.
+    ///
+    /// # Errors
+    /// As [`Letters::record`], for all of them.
+    pub fn record_all(&self, letters: &[HandedOver<'_>]) -> Result<Vec<Recorded>, HomeError> {
+        self.home.write(|change| letters.iter().map(|letter| record(change, letter)).collect())
+    }
+
+    /// Up to `limit` letters that nobody has printed, oldest first. Receipts are not for
+    /// printing: they show at the letter that they are about.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn unprinted(&self, limit: usize) -> Result<Vec<Letter>, HomeError> {
+        self.select("WHERE printed = 0 ORDER BY id LIMIT ?", [limit_of(limit)])
+    }
+
+    /// As [`Letters::unprinted`], of one sender. Those held back are not among them.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn unprinted_from(&self, from: &Phone, limit: usize) -> Result<Vec<Letter>, HomeError> {
+        self.select(
+            "WHERE printed = 0 AND sender = ? AND kind <> 'held' ORDER BY id LIMIT ?",
+            params![from.as_str(), limit_of(limit)],
+        )
+    }
+
+    /// Notes that a person, or a program, has got these letters.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn mark_printed(&self, letters: &[LetterId]) -> Result<(), HomeError> {
+        self.home.write(|change| {
+            let mut mark = change.prepare_cached("UPDATE letters SET printed = 1 WHERE id = ?")?;
+            for letter in letters {
+                mark.execute([letter.0])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The letters of `from` that wait until the changed key is accepted, oldest first.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn held_from(&self, from: &Phone) -> Result<Vec<HeldLetter>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT id, packet FROM letters WHERE kind = 'held' AND sender = ? ORDER BY id",
+        )?;
+        let rows = select.query_map([from.as_str()], |row| {
+            Ok(HeldLetter { id: LetterId(row.get(0)?), packet: row.get(1)? })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Stores what became of a letter that was held back, as unprinted. A letter that turns out
+    /// to be here already leaves its row.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing was changed then.
+    pub fn release(
+        &self,
+        letter: LetterId,
+        fate: &Fate<'_>,
+        now: UnixTime,
+    ) -> Result<Recorded, HomeError> {
+        self.home.write(|change| {
+            if let Fate::Opened { from, uid, .. } = fate
+                && is_known(change, from, uid)?
+            {
+                change.execute("DELETE FROM letters WHERE id = ?", [letter.0])?;
+                return Ok(Recorded::Duplicate);
+            }
+            replace(change, letter, fate, now)?;
+            Ok(Recorded::Stored(letter))
+        })
+    }
+
+    fn select(
+        &self,
+        clauses: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Vec<Letter>, HomeError> {
+        let sql = format!("SELECT {COLUMNS} FROM letters {clauses}");
+        let mut select = self.home.connection.prepare_cached(&sql)?;
+        let rows = select.query_map(values, read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+const COLUMNS: &str = "id, sender_id, sender, uid, kind, body, error, sent_at, received_at";
+
+/// Every letter to and from `with` that a history shows, oldest first.
+pub(super) fn of_sender(home: &Home, with: &Phone) -> Result<Vec<Letter>, HomeError> {
+    home.letters()
+        .select("WHERE sender = ? AND kind NOT IN ('held', 'receipt') ORDER BY id", [with.as_str()])
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Letter> {
+    let body = match row.get::<_, String>(4)?.as_str() {
+        "text" => LetterBody::Text(columns::text(row, 5)?),
+        "receipt" => LetterBody::ReadReceipt(columns::uid(row, 5)?),
+        "unknown" => LetterBody::Unknown { error: row.get(6)? },
+        "unreadable" => LetterBody::Unreadable { error: row.get(6)? },
+        "held" => LetterBody::Held,
+        _ => return Err(columns::bad(4, Type::Text)),
+    };
+    Ok(Letter {
+        id: LetterId(row.get(0)?),
+        sender: columns::user_id(row, 1)?,
+        from: columns::optional_phone(row, 2)?,
+        uid: columns::optional_uid(row, 3)?,
+        body,
+        sent_at: columns::time(row, 7)?,
+        received_at: columns::time(row, 8)?,
+    })
+}
+
+fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,169 @@
+//! A letter's way into its row, inside the transaction that also looks for its duplicate.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+use waxwing_core::envelope::Content;
+use waxwing_core::id::Uid;
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+
+use super::{Fate, HandedOver, LetterId, Recorded};
+use crate::home::{HomeError, next_place, outbox};
+
+pub(super) fn record(
+    change: &Transaction<'_>,
+    letter: &HandedOver<'_>,
+) -> Result<Recorded, HomeError> {
+    let mut here =
+        change.prepare_cached("SELECT id, uid IS NULL FROM letters WHERE packet_id = ?")?;
+    let here = here
+        .query_one([letter.packet_id.0], |row| Ok((LetterId(row.get(0)?), row.get::<_, bool>(1)?)));
+    let opened = match letter.fate {
+        Fate::Opened { from, uid, .. } if is_known(change, &from, &uid)? => {
+            return Ok(Recorded::Duplicate);
+        }
+        Fate::Opened { .. } => true,
+        Fate::Unreadable { .. } | Fate::Held { .. } => false,
+    };
+    match here.optional()? {
+        // It was kept raw, its acknowledgment got lost, and by now it opens.
+        Some((id, true)) if opened => {
+            replace(change, id, &letter.fate, letter.received_at)?;
+            Ok(Recorded::Stored(id))
+        }
+        Some(_) => Ok(Recorded::Duplicate),
+        None => insert(change, letter).map(Recorded::Stored),
+    }
+}
+
+pub(super) fn is_known(
+    change: &Transaction<'_>,
+    from: &Phone,
+    uid: &Uid,
+) -> Result<bool, HomeError> {
+    let mut select = change.prepare_cached("SELECT 1 FROM letters WHERE sender = ? AND uid = ?")?;
+    Ok(select.exists(params![from.as_str(), uid.0])?)
+}
+
+fn insert(change: &Transaction<'_>, letter: &HandedOver<'_>) -> Result<LetterId, HomeError> {
+    let id = next_place(change)?;
+    let columns = Columns::of(&letter.fate);
+    change
+        .prepare_cached(
+            "INSERT INTO letters (id, packet_id, sender_id, sender, uid, kind, body, error, \
+             packet, sent_at, received_at, printed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            id,
+            letter.packet_id.0,
+            letter.sender.get(),
+            columns.sender,
+            columns.uid,
+            columns.kind,
+            columns.body,
+            columns.error,
+            columns.packet,
+            letter.sent_at.as_seconds(),
+            letter.received_at.as_seconds(),
+            columns.printed,
+        ])?;
+    note_receipt(change, &letter.fate, letter.received_at)?;
+    Ok(LetterId(id))
+}
+
+pub(super) fn replace(
+    change: &Transaction<'_>,
+    letter: LetterId,
+    fate: &Fate<'_>,
+    now: UnixTime,
+) -> Result<(), HomeError> {
+    let columns = Columns::of(fate);
+    let replaced = change
+        .prepare_cached(
+            "UPDATE letters SET sender = ?2, uid = ?3, kind = ?4, body = ?5, error = ?6, \
+             packet = ?7, printed = ?8 WHERE id = ?1",
+        )?
+        .execute(params![
+            letter.0,
+            columns.sender,
+            columns.uid,
+            columns.kind,
+            columns.body,
+            columns.error,
+            columns.packet,
+            columns.printed,
+        ])?;
+    if replaced == 0 {
+        return Err(HomeError::NoSuchRow("letter"));
+    }
+    note_receipt(change, fate, now)
+}
+
+/// A receipt is also a fact about a letter that went out.
+fn note_receipt(change: &Transaction<'_>, fate: &Fate<'_>, at: UnixTime) -> Result<(), HomeError> {
+    match fate {
+        Fate::Opened { from, content: Content::ReadReceipt(read), .. } => {
+            outbox::note_read(change, from, read, at)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A fate as it stands in a row.
+struct Columns<'a> {
+    sender: Option<&'a str>,
+    uid: Option<&'a [u8]>,
+    kind: &'static str,
+    body: Option<&'a [u8]>,
+    error: Option<String>,
+    packet: Option<&'a [u8]>,
+    printed: bool,
+}
+
+impl<'a> Columns<'a> {
+    fn of(fate: &'a Fate<'_>) -> Self {
+        let blank = Self {
+            sender: None,
+            uid: None,
+            kind: "text",
+            body: None,
+            error: None,
+            packet: None,
+            printed: false,
+        };
+        match fate {
+            Fate::Opened { from, uid, content } => {
+                let opened = Self { sender: Some(from.as_str()), uid: Some(&uid.0), ..blank };
+                match content {
+                    Content::Text(text) => Self { body: Some(text.as_bytes()), ..opened },
+                    Content::ReadReceipt(read) => {
+                        Self { kind: "receipt", body: Some(&read.0), printed: true, ..opened }
+                    }
+                    Content::Unknown { kind, body } => Self {
+                        kind: "unknown",
+                        body: Some(body),
+                        error: Some(unknown(*kind)),
+                        ..opened
+                    },
+                }
+            }
+            Fate::Unreadable { from, error, packet } => Self {
+                sender: from.as_ref().map(Phone::as_str),
+                kind: "unreadable",
+                error: Some((*error).to_owned()),
+                packet: Some(packet),
+                ..blank
+            },
+            Fate::Held { from, packet } => {
+                Self { sender: Some(from.as_str()), kind: "held", packet: Some(packet), ..blank }
+            }
+        }
+    }
+}
+
+fn unknown(kind: u8) -> String {
+    match kind {
+        1 => "its text is not UTF-8".to_owned(),
+        2 => "its read receipt names no letter".to_owned(),
+        kind => format!("letters of kind {kind} are not known here"),
+    }
+}

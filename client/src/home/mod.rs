@@ -1,0 +1,156 @@
+//! A home: everything of one account that must outlive the process.
+//!
+//! It is a directory that only its owner can read, with an SQLite database in it. Several
+//! processes may have it open at once. One of them holds the session ([`SessionLock`]) and
+//! talks to the server; the others leave letters in the outbox for it and watch for what
+//! changes ([`Watch`]).
+//!
+//! Every function that changes something returns when the change is on the disk. What has to
+//! be durable before a packet goes out is therefore simply stored first.
+
+mod columns;
+mod contacts;
+mod database;
+mod directory;
+mod error;
+mod history;
+mod identity;
+mod letters;
+mod lock;
+mod outbox;
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use contacts::{Acceptance, ChangedKey, Conflict, Contact, Contacts, Judgement};
+pub use error::HomeError;
+pub use history::{Entry, Event};
+pub use identity::{Identity, NewIdentity, Registration, Standing};
+pub use letters::{Fate, HandedOver, HeldLetter, Letter, LetterBody, LetterId, Letters, Recorded};
+pub use lock::SessionLock;
+pub use outbox::{
+    Applied, OpenLetter, Outbox, OutboxId, OutboxStatus, PacketName, SentPacket, State,
+    StoredLetter, TooLong, Writing,
+};
+
+use database::Absent;
+
+/// The durable state of one account, open.
+#[derive(Debug)]
+pub struct Home {
+    dir: PathBuf,
+    connection: Connection,
+}
+
+impl Home {
+    /// Where a home is unless the person names a place: `$XDG_DATA_HOME/waxwing`, else
+    /// `~/.local/share/waxwing`.
+    ///
+    /// # Errors
+    /// [`HomeError::NoDefault`] when the environment says neither.
+    pub fn default_dir() -> Result<PathBuf, HomeError> {
+        let variable = |name| env::var_os(name).map(PathBuf::from);
+        directory::default_from(variable("XDG_DATA_HOME"), variable("HOME"))
+    }
+
+    /// Opens the home in `dir`.
+    ///
+    /// # Errors
+    /// [`HomeError::Missing`] when there is none; the others when it cannot be trusted or read.
+    pub fn open(dir: &Path) -> Result<Self, HomeError> {
+        directory::check(dir)?;
+        Self::with_database(dir, Absent::Refuse)
+    }
+
+    /// Opens the home in `dir`, making an empty one if there is none.
+    ///
+    /// # Errors
+    /// As [`Home::open`], and when it cannot be made.
+    pub fn create(dir: &Path) -> Result<Self, HomeError> {
+        directory::ensure(dir)?;
+        Self::with_database(dir, Absent::Create)
+    }
+
+    fn with_database(dir: &Path, absent: Absent) -> Result<Self, HomeError> {
+        Ok(Self { dir: dir.to_owned(), connection: database::open(dir, absent)? })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The pinned keys.
+    #[must_use]
+    pub const fn contacts(&self) -> Contacts<'_> {
+        Contacts::of(self)
+    }
+
+    /// The letters received.
+    #[must_use]
+    pub const fn letters(&self) -> Letters<'_> {
+        Letters::of(self)
+    }
+
+    /// The letters written.
+    #[must_use]
+    pub const fn outbox(&self) -> Outbox<'_> {
+        Outbox::of(self)
+    }
+
+    /// Begins to watch for changes by others.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn watch(&self) -> Result<Watch<'_>, HomeError> {
+        Ok(Watch { home: self, seen: self.data_version()? })
+    }
+
+    fn data_version(&self) -> Result<i64, HomeError> {
+        Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    /// Runs `change` in one transaction that has the write lock from its start: one that first
+    /// read and then wrote could be refused when another process wrote in between.
+    fn write<T>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, HomeError>,
+    ) -> Result<T, HomeError> {
+        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let value = change(&begun)?;
+        begun.commit()?;
+        Ok(value)
+    }
+}
+
+/// Tells when another connection to the same home has changed something.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    home: &'a Home,
+    seen: i64,
+}
+
+impl Watch<'_> {
+    /// Whether anything was changed since the last call, or since the beginning, by anything
+    /// but this very [`Home`]. Costs microseconds: no file is read but a shared page.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn changed(&mut self) -> Result<bool, HomeError> {
+        let now = self.home.data_version()?;
+        Ok(std::mem::replace(&mut self.seen, now) != now)
+    }
+}
+
+/// The next place in the order in which this home learns of letters, in and out alike.
+fn next_place(within: &Transaction<'_>) -> Result<i64, HomeError> {
+    let mut last = within.prepare_cached(
+        "SELECT max((SELECT coalesce(max(id), 0) FROM letters), \
+                    (SELECT coalesce(max(id), 0) FROM outbox))",
+    )?;
+    let last: i64 = last.query_one([], |row| row.get(0))?;
+    Ok(last.saturating_add(1))
+}

@@ -1,0 +1,343 @@
+//! Letters to send, and what became of them.
+//!
+//! Any process writes a letter here; the one that holds the session sends it. Before the first
+//! byte of a packet goes out its id is stored, so that a status for it is recognised whatever
+//! happens in between, and its bytes, so that it can go out again byte for byte. The uid stays
+//! the same however often a letter is sent.
+
+mod state;
+mod status;
+
+use std::fmt;
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use waxwing_core::envelope::Content;
+use waxwing_core::id::{PacketId, Uid, UserId};
+use waxwing_core::limits::MAX_BODY;
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+
+use super::{Home, HomeError, columns, next_place};
+
+pub use state::State;
+pub(super) use status::note_read;
+pub use status::{Applied, OutboxStatus, PacketName, StoredLetter};
+
+/// A row of the outbox; rows in the order in which they were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutboxId(pub(super) i64);
+
+/// What a letter is to say. `Debug` shows no text.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Writing {
+    /// Text.
+    Text(String),
+    /// The named letter, which the recipient had sent, was read.
+    ReadReceipt(Uid),
+}
+
+/// A text does not fit a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the text has {len} bytes, more than the {MAX_BODY} that fit a letter; send it in parts")]
+pub struct TooLong {
+    /// Bytes of it.
+    pub len: usize,
+}
+
+impl Writing {
+    /// A text.
+    ///
+    /// # Errors
+    /// [`TooLong`] above [`MAX_BODY`] bytes.
+    pub fn text(text: impl Into<String>) -> Result<Self, TooLong> {
+        let text = text.into();
+        if text.len() > MAX_BODY { Err(TooLong { len: text.len() }) } else { Ok(Self::Text(text)) }
+    }
+
+    /// As the envelope wants it.
+    #[must_use]
+    pub fn content(&self) -> Content<'_> {
+        match self {
+            Self::Text(text) => Content::Text(text),
+            Self::ReadReceipt(uid) => Content::ReadReceipt(*uid),
+        }
+    }
+
+    fn read(row: &Row<'_>, kind: usize, body: usize) -> rusqlite::Result<Self> {
+        match row.get::<_, String>(kind)?.as_str() {
+            "text" => columns::text(row, body).map(Self::Text),
+            "receipt" => columns::uid(row, body).map(Self::ReadReceipt),
+            _ => Err(columns::bad(kind, rusqlite::types::Type::Text)),
+        }
+    }
+}
+
+impl fmt::Debug for Writing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.content().fmt(f)
+    }
+}
+
+/// A letter that is to be sent, or sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenLetter {
+    /// Its row.
+    pub id: OutboxId,
+    /// Its name.
+    pub uid: Uid,
+    /// To whom.
+    pub recipient: Phone,
+    /// What it says.
+    pub writing: Writing,
+    /// The newest packet it was sent as, if any.
+    pub packet: Option<SentPacket>,
+}
+
+/// A packet that is on its way, or may be.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SentPacket {
+    /// Every byte of it.
+    pub bytes: Vec<u8>,
+    /// The timestamp in its header: byte for byte it can go out again while that is fresh.
+    pub signed_at: UnixTime,
+}
+
+impl fmt::Debug for SentPacket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SentPacket({} bytes, {:?})", self.bytes.len(), self.signed_at)
+    }
+}
+
+/// The letters that a home has written.
+#[derive(Clone, Copy, Debug)]
+pub struct Outbox<'a> {
+    home: &'a Home,
+}
+
+impl<'a> Outbox<'a> {
+    pub(super) const fn of(home: &'a Home) -> Self {
+        Self { home }
+    }
+
+    /// Stores a letter to be sent.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing was stored then.
+    pub fn queue(
+        &self,
+        uid: &Uid,
+        recipient: &Phone,
+        writing: &Writing,
+        now: UnixTime,
+    ) -> Result<OutboxId, HomeError> {
+        let (kind, body): (_, &[u8]) = match writing {
+            Writing::Text(text) => ("text", text.as_bytes()),
+            Writing::ReadReceipt(read) => ("receipt", &read.0),
+        };
+        self.home.write(|change| {
+            let id = next_place(change)?;
+            change
+                .prepare_cached(
+                    "INSERT INTO outbox (id, uid, recipient, kind, body, created_at) \
+                     VALUES (?, ?, ?, ?, ?, ?)",
+                )?
+                .execute(params![id, uid.0, recipient.as_str(), kind, body, now.as_seconds()])?;
+            Ok(OutboxId(id))
+        })
+    }
+
+    /// Up to `limit` letters that can go out now, oldest first. Not among them: letters to
+    /// somebody whose key has changed, and letters behind one to the same recipient that has to
+    /// wait, so that they arrive in their order.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn waiting(&self, now: UnixTime, limit: usize) -> Result<Vec<OpenLetter>, HomeError> {
+        self.open_letters(
+            "WHERE state = 0 AND not_before <= ?1 \
+             AND NOT EXISTS (SELECT 1 FROM contacts \
+                 WHERE phone = recipient AND changed_spki IS NOT NULL) \
+             AND NOT EXISTS (SELECT 1 FROM outbox earlier \
+                 WHERE earlier.state = 0 AND earlier.recipient = outbox.recipient \
+                 AND earlier.id < outbox.id AND earlier.not_before > ?1) \
+             ORDER BY id LIMIT ?2",
+            params![now.as_seconds(), i64::try_from(limit).unwrap_or(i64::MAX)],
+        )
+    }
+
+    /// When the first letter that was put off can be tried again; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn next_attempt(&self, now: UnixTime) -> Result<Option<UnixTime>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT min(not_before) FROM outbox WHERE state = 0 AND not_before > ?",
+        )?;
+        Ok(select.query_one([now.as_seconds()], |row| columns::optional_time(row, 0))?)
+    }
+
+    /// Every letter that was sent in an earlier session without an answer, oldest first. Each
+    /// goes out again, by the same packet while that is fresh.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn unanswered(&self) -> Result<Vec<OpenLetter>, HomeError> {
+        self.open_letters("WHERE state = 1 ORDER BY id", [])
+    }
+
+    /// Stores the packet that a letter is about to be sent as; before the first byte goes out.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`], and the packet must not go out.
+    pub fn begin_sending(
+        &self,
+        letter: OutboxId,
+        packet: &PacketId,
+        recipient: UserId,
+        bytes: &[u8],
+        signed_at: UnixTime,
+    ) -> Result<(), HomeError> {
+        self.home.write(|change| {
+            let begun = change
+                .prepare_cached(
+                    "UPDATE outbox SET state = ?2, packet = ?3, signed_at = ?4, \
+                     refusal_code = NULL, refusal_text = NULL, not_before = 0 \
+                     WHERE id = ?1 AND state <= ?2",
+                )?
+                .execute(params![letter.0, State::Sent.rank(), bytes, signed_at.as_seconds()])?;
+            if begun == 0 {
+                return Err(HomeError::NoSuchRow("letter to send"));
+            }
+            change
+                .prepare_cached(
+                    "INSERT INTO outbox_packets (packet_id, letter, recipient_id) \
+                     VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![packet.0, letter.0, recipient.get()])?;
+            Ok(())
+        })
+    }
+
+    /// Puts a letter back that the server has refused for now: it waits until `until` and then
+    /// goes out again. One that has risen above [`State::Sent`] meanwhile stays as it is.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn postpone(
+        &self,
+        letter: OutboxId,
+        until: UnixTime,
+        code: u16,
+        text: &str,
+    ) -> Result<(), HomeError> {
+        self.home
+            .connection
+            .prepare_cached(
+                "UPDATE outbox SET state = ?2, not_before = ?3, refusal_code = ?4, \
+                 refusal_text = ?5 WHERE id = ?1 AND state <= ?6",
+            )?
+            .execute(params![
+                letter.0,
+                State::Waiting.rank(),
+                until.as_seconds(),
+                code,
+                text,
+                State::Sent.rank(),
+            ])?;
+        Ok(())
+    }
+
+    /// How many letters have had no answer yet.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn open_count(&self) -> Result<u32, HomeError> {
+        let mut select = self
+            .home
+            .connection
+            .prepare_cached("SELECT count(*) FROM outbox WHERE state IN (0, 1)")?;
+        Ok(select.query_one([], |row| row.get(0))?)
+    }
+
+    fn open_letters(
+        &self,
+        clauses: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Vec<OpenLetter>, HomeError> {
+        let sql = format!(
+            "SELECT id, uid, recipient, kind, body, packet, signed_at FROM outbox {clauses}"
+        );
+        let mut select = self.home.connection.prepare_cached(&sql)?;
+        let rows = select.query_map(values, |row| {
+            let bytes: Option<Vec<u8>> = row.get(5)?;
+            let packet = match (bytes, columns::optional_time(row, 6)?) {
+                (Some(bytes), Some(signed_at)) => Some(SentPacket { bytes, signed_at }),
+                _ => None,
+            };
+            Ok(OpenLetter {
+                id: OutboxId(row.get(0)?),
+                uid: columns::uid(row, 1)?,
+                recipient: columns::phone(row, 2)?,
+                writing: Writing::read(row, 3, 4)?,
+                packet,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+/// A letter written, as a history shows it.
+pub(super) struct Written {
+    pub(super) id: OutboxId,
+    pub(super) uid: Uid,
+    pub(super) writing: Writing,
+    pub(super) created_at: UnixTime,
+    pub(super) status: OutboxStatus,
+}
+
+/// Every text to `recipient`, oldest first.
+pub(super) fn of_recipient(home: &Home, recipient: &Phone) -> Result<Vec<Written>, HomeError> {
+    let sql = format!(
+        "SELECT {}, id, uid, kind, body, created_at FROM outbox \
+         WHERE recipient = ? AND kind = 'text' ORDER BY id",
+        OutboxStatus::COLUMNS
+    );
+    let mut select = home.connection.prepare_cached(&sql)?;
+    let rows = select.query_map([recipient.as_str()], |row| {
+        Ok(Written {
+            status: OutboxStatus::read(row)?,
+            id: OutboxId(row.get(5)?),
+            uid: columns::uid(row, 6)?,
+            writing: Writing::read(row, 7, 8)?,
+            created_at: columns::time(row, 9)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The letter that was sent as a packet whose id lies between the two, bounds included.
+fn letter_between(
+    connection: &Connection,
+    low: &PacketId,
+    high: &PacketId,
+) -> Result<Option<(OutboxId, PacketId)>, HomeError> {
+    let mut select = connection.prepare_cached(
+        "SELECT letter, packet_id FROM outbox_packets WHERE packet_id BETWEEN ? AND ? LIMIT 1",
+    )?;
+    let found = select.query_one(params![low.0, high.0], |row| {
+        Ok((OutboxId(row.get(0)?), columns::packet_id(row, 1)?))
+    });
+    Ok(found.optional()?)
+}
+
+/// Raises the state of a letter; `false` when it is there or above already. What is only
+/// needed to send it again goes.
+fn raise(change: &Transaction<'_>, letter: OutboxId, state: State) -> Result<bool, HomeError> {
+    let raised = change
+        .prepare_cached(
+            "UPDATE outbox SET state = ?2, packet = NULL, signed_at = NULL, \
+             refusal_code = NULL, refusal_text = NULL WHERE id = ?1 AND state < ?2",
+        )?
+        .execute(params![letter.0, state.rank()])?;
+    Ok(raised == 1)
+}

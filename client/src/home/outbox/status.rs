@@ -1,0 +1,229 @@
+//! What the server and the recipient say about letters (PROTOCOL.md, "Acknowledgments").
+
+use rusqlite::types::Type;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use waxwing_core::id::{PacketId, PacketIdPrefix, Uid};
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::{Status, StatusQuery};
+
+use super::{Outbox, OutboxId, State, letter_between, raise};
+use crate::home::{HomeError, columns};
+
+/// A server remembers expired letters for 30 days. What it does not remember it calls
+/// delivered; after so long a silence that proves nothing.
+const REMEMBERED_S: i64 = 30 * 24 * 60 * 60;
+
+/// How a status names its packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketName {
+    /// By its whole id.
+    Full(PacketId),
+    /// By the first 15 bytes: all that a shared acknowledgment has room for.
+    Prefix(PacketIdPrefix),
+}
+
+impl PacketName {
+    fn bounds(&self) -> (PacketId, PacketId) {
+        match self {
+            Self::Full(id) => (*id, *id),
+            Self::Prefix(prefix) => {
+                let ended = |last| {
+                    let mut id = [last; PacketId::LEN];
+                    id[..PacketIdPrefix::LEN].copy_from_slice(&prefix.0);
+                    PacketId(id)
+                };
+                (ended(0x00), ended(0xff))
+            }
+        }
+    }
+}
+
+/// What a status came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Applied {
+    /// It names no packet of ours.
+    NotOurs,
+    /// It says nothing that was not known.
+    Unchanged(OutboxId),
+    /// The letter has come further.
+    Risen(OutboxId, State),
+}
+
+/// What is known of a letter, for whoever waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxStatus {
+    /// How far it has come.
+    pub state: State,
+    /// The code of the last refusal, if the last answer was one.
+    pub refusal_code: Option<u16>,
+    /// What the server said with it; for display only.
+    pub refusal_text: Option<String>,
+    /// A letter that waits is not tried before this.
+    pub not_before: UnixTime,
+    /// When the recipient says to have read it.
+    pub read_at: Option<UnixTime>,
+}
+
+impl OutboxStatus {
+    pub(super) const COLUMNS: &str = "state, refusal_code, refusal_text, not_before, read_at";
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let state = State::from_rank(row.get(0)?).ok_or_else(|| columns::bad(0, Type::Integer))?;
+        Ok(Self {
+            state,
+            refusal_code: row.get(1)?,
+            refusal_text: row.get(2)?,
+            not_before: columns::time(row, 3)?,
+            read_at: columns::optional_time(row, 4)?,
+        })
+    }
+}
+
+/// A letter that the server has stored, and the question that finds out what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredLetter {
+    /// Its row.
+    pub id: OutboxId,
+    /// It names the packet that the server said it had stored: about any other the server would
+    /// say that it is not there any more.
+    pub query: StatusQuery,
+}
+
+impl Outbox<'_> {
+    /// Takes in statuses from the server, all of them in one transaction; the answers are in
+    /// their order.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing was changed then.
+    pub fn apply(
+        &self,
+        statuses: &[(PacketName, Status)],
+        now: UnixTime,
+    ) -> Result<Vec<Applied>, HomeError> {
+        self.home.write(|change| {
+            statuses.iter().map(|(name, status)| apply(change, name, *status, now)).collect()
+        })
+    }
+
+    /// Takes in that the server has refused a letter for good. The state does not change if it
+    /// is above that already.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn refuse(&self, letter: OutboxId, code: u16, text: &str) -> Result<Applied, HomeError> {
+        self.home.write(|change| {
+            if !raise(change, letter, State::Refused)? {
+                return Ok(Applied::Unchanged(letter));
+            }
+            change
+                .prepare_cached(
+                    "UPDATE outbox SET refusal_code = ?2, refusal_text = ?3 WHERE id = ?1",
+                )?
+                .execute(params![letter.0, code, text])?;
+            Ok(Applied::Risen(letter, State::Refused))
+        })
+    }
+
+    /// The letter that was sent as this packet.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn sent_as(&self, packet: &PacketId) -> Result<Option<OutboxId>, HomeError> {
+        let found = letter_between(&self.home.connection, packet, packet)?;
+        Ok(found.map(|(letter, _)| letter))
+    }
+
+    /// What is known of a letter; `None` when there is no such row.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn status_of(&self, letter: OutboxId) -> Result<Option<OutboxStatus>, HomeError> {
+        let sql = format!("SELECT {} FROM outbox WHERE id = ?", OutboxStatus::COLUMNS);
+        let mut select = self.home.connection.prepare_cached(&sql)?;
+        Ok(select.query_one([letter.0], OutboxStatus::read).optional()?)
+    }
+
+    /// Up to `limit` letters that are stored at the server as far as is known, oldest first,
+    /// beginning after the row `after`.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn stored(
+        &self,
+        after: Option<OutboxId>,
+        limit: usize,
+    ) -> Result<Vec<StoredLetter>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT outbox.id, recipient_id, packet_id FROM outbox \
+             JOIN outbox_packets ON packet_id = stored_as \
+             WHERE state = 3 AND outbox.id > ? ORDER BY outbox.id LIMIT ?",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = select.query_map(params![after.map_or(0, |id| id.0), limit], |row| {
+            let query = StatusQuery {
+                recipient: columns::user_id(row, 1)?,
+                letter: columns::packet_id(row, 2)?,
+            };
+            Ok(StoredLetter { id: OutboxId(row.get(0)?), query })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn apply(
+    change: &Transaction<'_>,
+    name: &PacketName,
+    status: Status,
+    now: UnixTime,
+) -> Result<Applied, HomeError> {
+    let (low, high) = name.bounds();
+    let Some((letter, packet)) = letter_between(change, &low, &high)? else {
+        return Ok(Applied::NotOurs);
+    };
+    let mut heard = change.prepare_cached("SELECT state, heard_at FROM outbox WHERE id = ?")?;
+    let (was, heard_at): (u8, Option<i64>) =
+        heard.query_one([letter.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let state = match status {
+        // Nobody but the sender is told, so it is not the answer to anything of ours.
+        Status::Unknown => return Ok(Applied::Unchanged(letter)),
+        Status::Stored => State::Stored,
+        Status::Expired => State::Expired,
+        Status::Delivered => {
+            let forgotten = was == State::Stored.rank()
+                && heard_at.is_some_and(|at| now.as_seconds().saturating_sub(at) > REMEMBERED_S);
+            if forgotten { State::NoLongerKept } else { State::Delivered }
+        }
+    };
+    change
+        .prepare_cached(
+            "UPDATE outbox SET heard_at = ?2, stored_as = CASE WHEN ?3 \
+             THEN coalesce(stored_as, ?4) ELSE stored_as END WHERE id = ?1",
+        )?
+        .execute(params![letter.0, now.as_seconds(), state == State::Stored, packet.0])?;
+    Ok(match raise(change, letter, state)? {
+        true => Applied::Risen(letter, state),
+        false => Applied::Unchanged(letter),
+    })
+}
+
+/// Takes in that `reader` has read a letter of ours, which therefore has also been delivered.
+pub(in crate::home) fn note_read(
+    change: &Transaction<'_>,
+    reader: &Phone,
+    letter: &Uid,
+    at: UnixTime,
+) -> Result<(), HomeError> {
+    let mut find = change.prepare_cached(
+        "UPDATE outbox SET read_at = coalesce(read_at, ?3) WHERE uid = ?1 AND recipient = ?2 \
+         RETURNING id",
+    )?;
+    let found = find.query_one(params![letter.0, reader.as_str(), at.as_seconds()], |row| {
+        Ok(OutboxId(row.get(0)?))
+    });
+    if let Some(letter) = found.optional()? {
+        raise(change, letter, State::Delivered)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Letters for people and for programs.
+//!
+//! A letter is a stranger's bytes. For a person, nothing in it may move the cursor, turn the
+//! direction of writing around or pass for a line of ours; for a program it stays as it is.
+
+mod escape;
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::clock;
+use crate::home::{Entry, Event, Letter, LetterBody, OutboxStatus, Writing};
+
+pub use escape::for_terminal;
+
+/// Why a letter under a changed key says nothing.
+const HELD: &str = "held back: the sender's key has changed; `waxwing verify PHONE` says more";
+
+/// A received letter as a line of JSON.
+#[must_use]
+pub fn letter_json(letter: &Letter) -> String {
+    let (kind, text, error) = parts(&letter.body);
+    line(&LetterLine {
+        // Under a changed key nobody has said yet that it is from this contact.
+        from: letter.from.as_ref().filter(|_| letter.body != LetterBody::Held).map(|p| p.as_str()),
+        uid: letter.uid.map(|uid| uid.to_string()),
+        kind,
+        text,
+        error,
+        sent_at: clock::rfc3339(letter.sent_at),
+        received_at: clock::rfc3339(letter.received_at),
+    })
+}
+
+/// A received letter for a person.
+#[must_use]
+pub fn letter_text(letter: &Letter, zone: &TimeZone) -> String {
+    let from = match (&letter.body, &letter.from) {
+        (LetterBody::Held, _) | (_, None) => format!("(id {})", letter.sender),
+        (_, Some(phone)) => phone.as_str().to_owned(),
+    };
+    format!("{} {from}: {}", clock::in_zone(letter.sent_at, zone), body_text(&letter.body))
+}
+
+/// An entry of a conversation as a line of JSON.
+#[must_use]
+pub fn entry_json(entry: &Entry, with: &str) -> String {
+    let uid = entry.uid.map(|uid| uid.to_string());
+    match &entry.event {
+        Event::Received { body, sent_at, received_at } => {
+            let (kind, text, error) = parts(body);
+            line(&EntryLine {
+                direction: "in",
+                from: Some(with),
+                uid,
+                kind,
+                text,
+                error,
+                sent_at: Some(clock::rfc3339(*sent_at)),
+                received_at: Some(clock::rfc3339(*received_at)),
+                status: "received",
+                ..EntryLine::default()
+            })
+        }
+        Event::Written { writing, created_at, status } => line(&EntryLine {
+            direction: "out",
+            to: Some(with),
+            uid,
+            kind: "text",
+            text: Some(written_text(writing)),
+            created_at: Some(clock::rfc3339(*created_at)),
+            read_at: status.read_at.map(clock::rfc3339),
+            refusal: status.refusal_code,
+            status: status.state.name(),
+            ..EntryLine::default()
+        }),
+    }
+}
+
+/// An entry of a conversation for a person.
+#[must_use]
+pub fn entry_text(entry: &Entry, with: &str, zone: &TimeZone) -> String {
+    match &entry.event {
+        Event::Received { body, sent_at, .. } => {
+            format!("{} {with}: {}", clock::in_zone(*sent_at, zone), body_text(body))
+        }
+        Event::Written { writing, created_at, status } => format!(
+            "{} me: {} [{}]",
+            clock::in_zone(*created_at, zone),
+            for_terminal(written_text(writing)),
+            status_text(status)
+        ),
+    }
+}
+
+/// What became of a letter, for a person.
+#[must_use]
+pub fn status_text(status: &OutboxStatus) -> String {
+    let mut words = status.state.name().to_owned();
+    if status.read_at.is_some() {
+        words.push_str(", read");
+    }
+    if let Some(text) = status.refusal_text.as_deref().filter(|text| !text.is_empty()) {
+        words.push_str(": ");
+        words.push_str(&for_terminal(text));
+    }
+    words
+}
+
+/// A history has texts only.
+fn written_text(writing: &Writing) -> &str {
+    match writing {
+        Writing::Text(text) => text,
+        Writing::ReadReceipt(_) => "",
+    }
+}
+
+fn parts(body: &LetterBody) -> (&'static str, Option<&str>, Option<&str>) {
+    match body {
+        LetterBody::Text(text) => ("text", Some(text), None),
+        LetterBody::ReadReceipt(_) => ("receipt", None, None),
+        LetterBody::Unknown { error } => ("unknown", None, Some(error)),
+        LetterBody::Unreadable { error } => ("unreadable", None, Some(error)),
+        LetterBody::Held => ("unreadable", None, Some(HELD)),
+    }
+}
+
+fn body_text(body: &LetterBody) -> String {
+    match parts(body) {
+        (_, Some(text), _) => for_terminal(text),
+        (kind, None, Some(error)) => format!("({kind} letter: {})", for_terminal(error)),
+        (_, None, None) => "(has read a letter)".to_owned(),
+    }
+}
+
+#[derive(Serialize)]
+struct LetterLine<'a> {
+    from: Option<&'a str>,
+    uid: Option<String>,
+    kind: &'static str,
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    sent_at: String,
+    received_at: String,
+}
+
+#[derive(Default, Serialize)]
+struct EntryLine<'a> {
+    direction: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    uid: Option<String>,
+    kind: &'static str,
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_at: Option<String>,
+    status: &'static str,
+    /// The code of the server's last refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<u16>,
+}
+
+fn line(value: &impl Serialize) -> String {
+    // Strings and numbers only: there is nothing in it that could fail.
+    escape::for_json(&serde_json::to_string(value).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use super::*;
+use serde_json::{Value, json};
+use waxwing_core::id::{Uid, UserId};
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+
+use crate::home::State;
+
+fn letter(body: LetterBody) -> Letter {
+    let opened = matches!(body, LetterBody::Text(_));
+    Letter {
+        id: crate::home::LetterId::for_tests(1),
+        sender: UserId::new(7).unwrap(),
+        from: Some(Phone::parse(b"+4915112345678").unwrap()),
+        uid: opened.then_some(Uid([0xab; 16])),
+        body,
+        sent_at: UnixTime::from_seconds(1_795_350_896),
+        received_at: UnixTime::from_seconds(1_795_350_900),
+    }
+}
+
+fn parsed(line: &str) -> Value {
+    assert!(!line.contains('\n'));
+    serde_json::from_str(line).unwrap()
+}
+
+#[test]
+fn a_text_has_the_fields_that_programs_rely_on() {
+    assert_eq!(
+        parsed(&letter_json(&letter(LetterBody::Text("a\nb\x1b".into())))),
+        json!({
+            "from": "+4915112345678",
+            "uid": "abababababababababababababababab",
+            "kind": "text",
+            "text": "a\nb\u{1b}",
+            "sent_at": "2026-11-22T12:34:56Z",
+            "received_at": "2026-11-22T12:35:00Z",
+        })
+    );
+}
+
+#[test]
+fn an_unreadable_letter_is_a_line_too() {
+    let letter = letter(LetterBody::Unreadable { error: "the letter does not open".into() });
+    let line = parsed(&letter_json(&letter));
+    assert_eq!(line["kind"], "unreadable");
+    assert_eq!(line["error"], "the letter does not open");
+    assert_eq!((&line["uid"], &line["text"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        letter_text(&letter, &TimeZone::UTC),
+        "2026-11-22 12:34 +4915112345678: (unreadable letter: the letter does not open)"
+    );
+}
+
+#[test]
+fn a_letter_held_back_is_nobodys() {
+    let letter = letter(LetterBody::Held);
+    let line = parsed(&letter_json(&letter));
+    assert_eq!((&line["from"], &line["kind"]), (&Value::Null, &json!("unreadable")));
+    assert!(line["error"].as_str().unwrap().contains("verify"));
+    assert!(!letter_text(&letter, &TimeZone::UTC).contains("+49"));
+}
+
+#[test]
+fn a_history_shows_what_became_of_a_letter() {
+    let mut status = OutboxStatus {
+        state: State::Delivered,
+        refusal_code: None,
+        refusal_text: None,
+        not_before: UnixTime::from_seconds(0),
+        read_at: None,
+    };
+    let written = |status: &OutboxStatus| Entry {
+        uid: Some(Uid([1; 16])),
+        event: Event::Written {
+            writing: Writing::text("hi").unwrap(),
+            created_at: UnixTime::from_seconds(1_795_350_896),
+            status: status.clone(),
+        },
+    };
+    let line = parsed(&entry_json(&written(&status), "+4915112345678"));
+    assert_eq!(
+        line,
+        json!({
+            "direction": "out",
+            "to": "+4915112345678",
+            "uid": "01010101010101010101010101010101",
+            "kind": "text",
+            "text": "hi",
+            "created_at": "2026-11-22T12:34:56Z",
+            "status": "delivered",
+        })
+    );
+    status.state = State::Refused;
+    status.refusal_code = Some(15);
+    status.refusal_text = Some("too \x1blarge".into());
+    assert_eq!(
+        entry_text(&written(&status), "+4915112345678", &TimeZone::UTC),
+        "2026-11-22 12:34 me: hi [refused: too <1b>large]"
+    );
+    assert_eq!(parsed(&entry_json(&written(&status), "x"))["refusal"], 15);
+}

@@ -1,0 +1,300 @@
+//! The commands that need no connection, as a person or a program meets them.
+
+use clap::Parser;
+use jiff::tz::TimeZone;
+use tempfile::TempDir;
+use waxwing::args::Args;
+use waxwing::backend::{BackendKey, load_key, provider, rng};
+use waxwing::commands::{Console, run};
+use waxwing::exit::Failure;
+use waxwing::home::{Fate, HandedOver, Home, Judgement, NewIdentity, Registration, Writing};
+use waxwing_core::crypto::{PrivateKey, Provider, ReplyKey, Spki};
+use waxwing_core::envelope::{self, Content, Fingerprint, SafetyNumber};
+use waxwing_core::id::{PacketId, Uid, UserId};
+use waxwing_core::phone::Phone;
+use waxwing_core::testing::keys::pkcs8_der;
+use waxwing_core::time::{Timestamp, UnixTime};
+use waxwing_core::wire::{Draft, KeyAnswer, Op};
+
+const OWN: &str = "+4915112345600";
+const OTHER: &str = "+4915112345602";
+
+struct Ran {
+    output: String,
+    remarks: String,
+    failure: Option<Failure>,
+}
+
+struct TestHome {
+    root: TempDir,
+    home: Home,
+}
+
+impl TestHome {
+    /// A registered home: key 0, server key 1, id 100.
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let home = Home::create(&root.path().join("home")).unwrap();
+        home.store_identity(&NewIdentity {
+            phone: phone(OWN),
+            server: "127.0.0.1:9295",
+            server_key: &spki(1),
+            private_key: pkcs8_der(0),
+            public_key: &spki(0),
+            reply_key: &ReplyKey::from_bytes(&[3; 32]),
+        })
+        .unwrap();
+        home.set_registration(Registration::Done(user(100))).unwrap();
+        Self { root, home }
+    }
+
+    fn judge(&self, id: u16, key: usize) -> Judgement {
+        let answer = KeyAnswer { user: user(id), phone: phone(OTHER), spki: spki(key) };
+        self.home.contacts().judge(&answer, at(0)).unwrap()
+    }
+
+    fn run(&self, words: &[&str], input: &str, interactive: bool) -> Ran {
+        let dir = self.root.path().join("home");
+        let words = [&["waxwing", "--home", dir.to_str().unwrap()], words].concat();
+        let (mut output, mut remarks) = (Vec::new(), Vec::new());
+        let mut console = Console {
+            input: &mut input.as_bytes(),
+            output: &mut output,
+            remarks: &mut remarks,
+            interactive,
+            zone: TimeZone::UTC,
+        };
+        let failure = run(&Args::parse_from(words), &mut console).err();
+        Ran {
+            output: String::from_utf8(output).unwrap(),
+            remarks: String::from_utf8(remarks).unwrap(),
+            failure,
+        }
+    }
+
+    fn run_by_program(&self, words: &[&str]) -> Ran {
+        self.run(words, "", false)
+    }
+}
+
+fn phone(text: &str) -> Phone {
+    Phone::parse(text.as_bytes()).unwrap()
+}
+
+fn key(at: usize) -> BackendKey {
+    load_key(pkcs8_der(at)).unwrap()
+}
+
+fn spki(at: usize) -> Spki {
+    key(at).spki().clone()
+}
+
+fn user(id: u16) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+fn at(seconds: i64) -> UnixTime {
+    UnixTime::from_seconds(1_795_350_896 + seconds)
+}
+
+fn number(other_key: usize) -> String {
+    let own = Fingerprint::of(&provider(), &phone(OWN), &spki(0));
+    let other = Fingerprint::of(&provider(), &phone(OTHER), &spki(other_key));
+    SafetyNumber::of(&provider(), &other, &own).to_string()
+}
+
+/// A letter from the other, sealed for this home and signed with key `key_at`.
+fn letter(key_at: usize, uid: u8, text: &str) -> (PacketId, Vec<u8>) {
+    let own = Fingerprint::of(&provider(), &phone(OWN), &spki(0));
+    let other = Fingerprint::of(&provider(), &phone(OTHER), &spki(key_at));
+    let own_key = provider().public_key(&spki(0)).unwrap();
+    let mut buffer = [0; 2000];
+    let stamp = Timestamp::from_unix(at(0));
+    let mut draft = Draft::new(&mut buffer, Op::Letter, Some(user(9)), Some(user(100)), stamp);
+    let len = envelope::seal(
+        &provider(),
+        &mut rng(),
+        &other,
+        &own,
+        &own_key,
+        &Uid([uid; 16]),
+        &Content::Text(text),
+        draft.payload_mut(),
+    )
+    .unwrap();
+    let (id, bytes) = draft.sign(&provider(), &key(key_at), &mut rng(), len).unwrap();
+    (id, bytes.to_vec())
+}
+
+fn hold(test: &TestHome, (id, bytes): &(PacketId, Vec<u8>)) {
+    let held = HandedOver {
+        packet_id: *id,
+        sender: user(9),
+        sent_at: at(0),
+        received_at: at(0),
+        fate: Fate::Held { from: phone(OTHER), packet: bytes },
+    };
+    let _ = test.home.letters().record(&held).unwrap();
+}
+
+#[test]
+fn commands_without_an_account_say_how_to_get_one() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("none");
+    for words in [&["whoami"][..], &["contacts"], &["history", OTHER], &["verify", OTHER]] {
+        let words = [&["waxwing", "--home", dir.to_str().unwrap()], words].concat();
+        let mut console = Console {
+            input: &mut std::io::empty(),
+            output: &mut std::io::sink(),
+            remarks: &mut std::io::sink(),
+            interactive: false,
+            zone: TimeZone::UTC,
+        };
+        let failure = run(&Args::parse_from(words), &mut console).unwrap_err();
+        assert_eq!(failure.code(), 1);
+        assert!(failure.to_string().contains("waxwing register"), "{failure}");
+        assert!(!dir.exists());
+    }
+}
+
+#[test]
+fn whoami_tells_phone_id_fingerprint_and_server() {
+    let ran = TestHome::new().run_by_program(&["whoami"]);
+    assert!(ran.failure.is_none());
+    let own = Fingerprint::of(&provider(), &phone(OWN), &spki(0));
+    let plain: String = ran.output.split_whitespace().collect();
+    assert!(plain.contains(&format!("fingerprint{own:?}")), "{}", ran.output);
+    for part in [OWN, "id           100", "127.0.0.1:9295"] {
+        assert!(ran.output.contains(part), "{}", ran.output);
+    }
+}
+
+#[test]
+fn whoami_tells_how_far_a_registration_is() {
+    let root = tempfile::tempdir().unwrap();
+    let home = Home::create(&root.path().join("home")).unwrap();
+    home.store_identity(&NewIdentity {
+        phone: phone(OWN),
+        server: "127.0.0.1:9295",
+        server_key: &spki(1),
+        private_key: pkcs8_der(0),
+        public_key: &spki(0),
+        reply_key: &ReplyKey::from_bytes(&[3; 32]),
+    })
+    .unwrap();
+    let test = TestHome { root, home };
+    for stage in [
+        Registration::Begun,
+        Registration::CodeIssued { expires_at: at(300) },
+        Registration::Proving,
+    ] {
+        test.home.set_registration(stage).unwrap();
+        let ran = test.run_by_program(&["whoami"]);
+        assert!(ran.failure.is_none());
+        assert!(ran.output.contains("waxwing register"), "{}", ran.output);
+    }
+}
+
+#[test]
+fn contacts_shows_whom_to_trust() {
+    let test = TestHome::new();
+    assert_eq!(test.run_by_program(&["contacts"]).output, "");
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    let output = test.run_by_program(&["contacts"]).output;
+    assert!(output.contains(OTHER) && output.contains("id 7"), "{output}");
+    assert!(output.contains("not verified"), "{output}");
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    let output = test.run_by_program(&["contacts"]).output;
+    assert!(output.contains("key changed"), "{output}");
+}
+
+#[test]
+fn verify_shows_the_number_and_asks_a_person() {
+    let test = TestHome::new();
+    let ran = test.run_by_program(&["verify", OTHER]);
+    assert_eq!(ran.failure.unwrap().code(), 1);
+
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    let verified = || test.home.contacts().by_phone(&phone(OTHER)).unwrap().unwrap().verified;
+    let ran = test.run(&["verify", OTHER], "y\n", false);
+    assert_eq!(ran.output, format!("{}\n", number(2)));
+    assert!(ran.failure.is_none() && !verified());
+    test.run(&["verify", OTHER], "\n", true);
+    test.run(&["verify", OTHER], "", true);
+    assert!(!verified());
+    let ran = test.run(&["verify", OTHER], "y\n", true);
+    assert!(ran.remarks.contains("[y/N]") && verified());
+    let ran = test.run(&["verify", OTHER], "", true);
+    assert!(!ran.remarks.contains("[y/N]") && ran.failure.is_none());
+}
+
+#[test]
+fn a_changed_key_exits_4_until_it_is_accepted() {
+    let test = TestHome::new();
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    assert!(test.home.contacts().mark_verified(&phone(OTHER), &spki(2)).unwrap());
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    let ran = test.run_by_program(&["verify", OTHER]);
+    assert_eq!(ran.output, format!("{}\n", number(4)));
+    let failure = ran.failure.unwrap();
+    assert_eq!(failure.code(), 4);
+    assert!(failure.to_string().contains("--accept"));
+
+    let ran = test.run_by_program(&["verify", OTHER, "--accept"]);
+    assert!(ran.failure.is_none());
+    assert_eq!(ran.output, format!("{}\n", number(4)));
+    let contact = test.home.contacts().by_phone(&phone(OTHER)).unwrap().unwrap();
+    assert_eq!((contact.sendable(), contact.verified), (Some(user(9)), false));
+    let ran = test.run_by_program(&["verify", OTHER, "--accept"]);
+    assert!(ran.failure.is_none() && ran.remarks.contains("nothing to accept"));
+}
+
+#[test]
+fn accepting_a_key_opens_what_was_held_back() {
+    let test = TestHome::new();
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    let mut flipped = letter(4, 3, "flipped");
+    flipped.1[300] ^= 1;
+    flipped.0 = PacketId([5; 16]);
+    for packet in [letter(4, 1, "one"), letter(4, 1, "one"), letter(4, 2, "two"), flipped] {
+        hold(&test, &packet);
+    }
+    let history = || test.run_by_program(&["history", OTHER, "--json"]).output;
+    assert_eq!(history(), "");
+    assert!(test.run_by_program(&["verify", OTHER, "--accept"]).failure.is_none());
+    let history = history();
+    let lines: Vec<serde_json::Value> =
+        history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let shown: Vec<_> = lines.iter().map(|line| (&line["kind"], &line["text"])).collect();
+    assert_eq!(
+        serde_json::to_value(shown).unwrap(),
+        serde_json::json!([["text", "one"], ["text", "two"], ["unreadable", null],])
+    );
+    assert_eq!(test.home.letters().unprinted(9).unwrap().len(), 3);
+}
+
+#[test]
+fn an_acceptance_that_died_half_way_is_finished_by_the_next_verify() {
+    let test = TestHome::new();
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    hold(&test, &letter(4, 1, "one"));
+    let _ = test.home.contacts().accept(&phone(OTHER), &spki(4), at(1)).unwrap();
+    assert!(test.run_by_program(&["verify", OTHER]).failure.is_none());
+    assert_eq!(test.run_by_program(&["history", OTHER]).output.lines().count(), 1);
+}
+
+#[test]
+fn history_is_text_for_people_and_json_for_programs() {
+    let test = TestHome::new();
+    let writing = Writing::text("one\n\x1btwo").unwrap();
+    test.home.outbox().queue(&Uid([1; 16]), &phone(OTHER), &writing, at(0)).unwrap();
+    let ran = test.run_by_program(&["history", OTHER]);
+    assert_eq!(ran.output, "2026-11-22 12:34 me: one\n    <1b>two [queued]\n");
+    let ran = test.run_by_program(&["history", OTHER, "--json"]);
+    let line: serde_json::Value = serde_json::from_str(ran.output.trim_end()).unwrap();
+    assert_eq!((&line["direction"], &line["status"]), (&"out".into(), &"queued".into()));
+    assert_eq!(line["text"], "one\n\u{1b}two");
+    assert_eq!(ran.output.lines().count(), 1);
+}

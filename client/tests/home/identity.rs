@@ -1,0 +1,132 @@
+use waxwing::home::{HomeError, NewIdentity, Registration, Standing};
+use waxwing_core::crypto::{ReplyKey, SessionKey};
+use waxwing_core::testing::keys::pkcs8_der;
+
+use crate::{TestHome, at, phone, register, spki, store_identity, user};
+
+#[test]
+fn an_identity_survives_reopening() {
+    let test = TestHome::new();
+    assert!(test.open().identity().unwrap().is_none());
+    store_identity(&test.open());
+    let found = test.open().identity().unwrap().unwrap();
+    assert_eq!(found.phone, phone(0));
+    assert_eq!(found.server, "127.0.0.1:9295");
+    assert_eq!((&found.server_key, &found.public_key), (&spki(1), &spki(0)));
+    assert_eq!(found.private_key.as_slice(), pkcs8_der(0));
+    assert_eq!(found.reply_key, ReplyKey::from_bytes(&[3; 32]));
+    assert_eq!(found.registration, Registration::Begun);
+    assert_eq!(found.session_key, None);
+}
+
+#[test]
+fn a_registration_moves_on_and_never_back_from_done() {
+    let test = TestHome::new();
+    let home = test.open();
+    store_identity(&home);
+    for stage in [
+        Registration::CodeIssued { expires_at: at(300) },
+        Registration::Proving,
+        Registration::Begun,
+        Registration::Proving,
+        Registration::Done(user(7)),
+        Registration::Done(user(7)),
+    ] {
+        home.set_registration(stage).unwrap();
+        assert_eq!(test.open().identity().unwrap().unwrap().registration, stage);
+    }
+    for stage in [Registration::Begun, Registration::Done(user(8))] {
+        assert!(home.set_registration(stage).is_err());
+    }
+    assert!(home.renew_attempt(&ReplyKey::from_bytes(&[4; 32])).is_err());
+    assert_eq!(home.identity().unwrap().unwrap().user_id(), Some(user(7)));
+}
+
+#[test]
+fn a_spent_code_is_followed_by_another_attempt_with_the_same_key() {
+    let test = TestHome::new();
+    let home = test.open();
+    store_identity(&home);
+    home.set_registration(Registration::CodeIssued { expires_at: at(300) }).unwrap();
+    home.renew_attempt(&ReplyKey::from_bytes(&[4; 32])).unwrap();
+    let found = home.identity().unwrap().unwrap();
+    assert_eq!(found.reply_key, ReplyKey::from_bytes(&[4; 32]));
+    assert_eq!(found.registration, Registration::Begun);
+    assert_eq!(found.private_key.as_slice(), pkcs8_der(0));
+}
+
+#[test]
+fn a_key_with_which_an_account_may_exist_is_never_replaced() {
+    let test = TestHome::new();
+    let home = test.open();
+    let (server_key, public_key) = (spki(2), spki(3));
+    let reply_key = ReplyKey::from_bytes(&[9; 32]);
+    let other = |phone| NewIdentity {
+        phone,
+        server: "elsewhere:1",
+        server_key: &server_key,
+        private_key: pkcs8_der(3),
+        public_key: &public_key,
+        reply_key: &reply_key,
+    };
+    let standing = |phone_at, key_at| home.standing(&phone(phone_at), &spki(key_at)).unwrap();
+    assert!(matches!(standing(0, 1), Standing::Vacant));
+    store_identity(&home);
+    assert!(matches!(standing(0, 1), Standing::Resumable(_)));
+    // A mistyped phone costs nothing as long as no code was sent back.
+    assert!(matches!(standing(5, 1), Standing::Vacant));
+    home.store_identity(&other(phone(5))).unwrap();
+    store_identity(&home);
+
+    home.set_registration(Registration::Proving).unwrap();
+    assert!(matches!(standing(0, 1), Standing::Resumable(_)));
+    assert!(matches!(standing(5, 1), Standing::Occupied(_)));
+    assert!(matches!(standing(0, 2), Standing::Occupied(_)));
+    assert!(matches!(home.store_identity(&other(phone(5))), Err(HomeError::Occupied { .. })));
+
+    home.set_registration(Registration::Done(user(7))).unwrap();
+    assert!(matches!(standing(0, 1), Standing::Registered(_)));
+    assert!(matches!(standing(0, 2), Standing::Occupied(_)));
+    assert!(home.store_identity(&other(phone(0))).is_err());
+    assert_eq!(home.identity().unwrap().unwrap().private_key.as_slice(), pkcs8_der(0));
+}
+
+#[test]
+fn a_session_key_is_kept_and_forgotten() {
+    let test = TestHome::new();
+    let home = test.open();
+    let key = SessionKey::from_bytes(&[7; 32]);
+    assert!(matches!(home.set_session_key(Some(&key)), Err(HomeError::NoSuchRow(_))));
+    register(&home);
+    home.set_session_key(Some(&key)).unwrap();
+    assert_eq!(test.open().identity().unwrap().unwrap().session_key, Some(key));
+    home.set_session_key(None).unwrap();
+    assert_eq!(test.open().identity().unwrap().unwrap().session_key, None);
+}
+
+#[test]
+fn a_server_can_move_and_keeps_its_key() {
+    let test = TestHome::new();
+    let home = test.open();
+    register(&home);
+    home.set_server("example.org:9295").unwrap();
+    let found = home.identity().unwrap().unwrap();
+    assert_eq!((found.server.as_str(), found.server_key), ("example.org:9295", spki(1)));
+}
+
+#[test]
+fn debug_output_has_no_secrets() {
+    let test = TestHome::new();
+    let home = test.open();
+    register(&home);
+    home.set_session_key(Some(&SessionKey::from_bytes(&[0x77; 32]))).unwrap();
+    let shown = format!("{:?}", home.identity().unwrap().unwrap());
+    assert_eq!(
+        shown,
+        format!(
+            "Identity {{ phone: +49…00, server: \"127.0.0.1:9295\", public_key: {:?}, \
+             registration: Done(user 100), .. }}",
+            spki(0)
+        )
+    );
+}

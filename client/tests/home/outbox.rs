@@ -1,0 +1,250 @@
+use waxwing::home::{Applied, Home, OutboxId, PacketName, State, Writing};
+use waxwing_core::id::PacketId;
+use waxwing_core::limits::MAX_BODY;
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::{KeyAnswer, Status};
+
+use crate::{TestHome, at, packet_id, phone, spki, uid, user};
+
+fn queue(home: &Home, byte: u8, to: u8) -> OutboxId {
+    let writing = Writing::text(format!("letter {byte}")).unwrap();
+    home.outbox().queue(&uid(byte), &phone(to), &writing, at(0)).unwrap()
+}
+
+fn send(home: &Home, letter: OutboxId, packet: u8) {
+    let bytes = [packet; 400];
+    home.outbox().begin_sending(letter, &packet_id(packet), user(7), &bytes, at(1)).unwrap();
+}
+
+fn told_at(home: &Home, packet: u8, status: Status, now: UnixTime) -> Applied {
+    let name = PacketName::Full(packet_id(packet));
+    home.outbox().apply(&[(name, status)], now).unwrap()[0]
+}
+
+fn told(home: &Home, packet: u8, status: Status) -> Applied {
+    told_at(home, packet, status, at(2))
+}
+
+fn state(home: &Home, letter: OutboxId) -> State {
+    home.outbox().status_of(letter).unwrap().unwrap().state
+}
+
+fn waiting(home: &Home, now: UnixTime) -> Vec<u8> {
+    home.outbox().waiting(now, 128).unwrap().iter().map(|letter| letter.uid.0[0]).collect()
+}
+
+#[test]
+fn a_letter_goes_from_waiting_to_delivered() {
+    let test = TestHome::new();
+    let letter = queue(&test.open(), 1, 2);
+    let found = test.open().outbox().waiting(at(0), 9).unwrap().remove(0);
+    assert_eq!((found.id, found.uid, found.recipient), (letter, uid(1), phone(2)));
+    assert_eq!((found.writing, found.packet), (Writing::text("letter 1").unwrap(), None));
+
+    send(&test.open(), letter, 10);
+    assert!(waiting(&test.open(), at(0)).is_empty());
+    let found = test.open().outbox().unanswered().unwrap().remove(0);
+    let packet = found.packet.unwrap();
+    assert_eq!((packet.bytes, packet.signed_at), (vec![10; 400], at(1)));
+
+    let home = test.open();
+    assert_eq!(told(&home, 10, Status::Stored), Applied::Risen(letter, State::Stored));
+    assert!(home.outbox().unanswered().unwrap().is_empty());
+    assert_eq!(told(&home, 10, Status::Delivered), Applied::Risen(letter, State::Delivered));
+    assert_eq!(state(&test.open(), letter), State::Delivered);
+}
+
+#[test]
+fn a_status_never_goes_down_and_delivered_is_final() {
+    use Status::{Delivered, Expired, Stored, Unknown};
+    let cases: [(&[Status], State); 8] = [
+        (&[Unknown], State::Sent),
+        (&[Stored, Stored, Unknown], State::Stored),
+        (&[Delivered, Stored], State::Delivered),
+        (&[Delivered, Expired], State::Delivered),
+        (&[Stored, Expired, Stored], State::Expired),
+        (&[Stored, Expired, Delivered], State::Delivered),
+        (&[Delivered, Unknown], State::Delivered),
+        (&[Expired, Unknown], State::Expired),
+    ];
+    for (statuses, expected) in cases {
+        let test = TestHome::new();
+        let home = test.open();
+        let letter = queue(&home, 1, 2);
+        send(&home, letter, 10);
+        for status in statuses {
+            let before = state(&home, letter);
+            let applied = told(&home, 10, *status);
+            let after = state(&home, letter);
+            assert!(after >= before, "{statuses:?}");
+            assert_eq!(applied == Applied::Unchanged(letter), after == before, "{statuses:?}");
+        }
+        assert_eq!(state(&home, letter), expected, "{statuses:?}");
+    }
+}
+
+#[test]
+fn a_refusal_counts_until_a_better_word_comes() {
+    let test = TestHome::new();
+    let home = test.open();
+    let letter = queue(&home, 1, 2);
+    send(&home, letter, 10);
+    assert_eq!(
+        home.outbox().refuse(letter, 15, "too large").unwrap(),
+        Applied::Risen(letter, State::Refused)
+    );
+    let status = home.outbox().status_of(letter).unwrap().unwrap();
+    assert_eq!(
+        (status.refusal_code, status.refusal_text.as_deref()),
+        (Some(15), Some("too large"))
+    );
+    // It is not tried again by itself.
+    assert!(waiting(&home, at(9999)).is_empty());
+    assert!(home.outbox().unanswered().unwrap().is_empty());
+    let sent = home.outbox().begin_sending(letter, &packet_id(11), user(7), b"x", at(2));
+    assert!(sent.is_err());
+
+    assert_eq!(told(&home, 10, Status::Delivered), Applied::Risen(letter, State::Delivered));
+    let status = home.outbox().status_of(letter).unwrap().unwrap();
+    assert_eq!((status.state, status.refusal_code), (State::Delivered, None));
+    assert_eq!(home.outbox().refuse(letter, 15, "").unwrap(), Applied::Unchanged(letter));
+    assert_eq!(state(&home, letter), State::Delivered);
+}
+
+#[test]
+fn any_packet_that_a_letter_has_had_counts_by_id_or_prefix() {
+    let test = TestHome::new();
+    let home = test.open();
+    let (first, second) = (queue(&home, 1, 2), queue(&home, 2, 2));
+    send(&home, first, 10);
+    send(&home, first, 11);
+    send(&home, second, 12);
+    let mut ended = [12; 16];
+    ended[15] = 0xff;
+    let prefix = PacketName::Prefix(PacketId(ended).prefix());
+    let statuses = [
+        (PacketName::Full(packet_id(10)), Status::Delivered),
+        (prefix, Status::Stored),
+        (PacketName::Full(PacketId(ended)), Status::Delivered),
+        (PacketName::Prefix(packet_id(13).prefix()), Status::Delivered),
+    ];
+    assert_eq!(
+        home.outbox().apply(&statuses, at(2)).unwrap(),
+        [
+            Applied::Risen(first, State::Delivered),
+            Applied::Risen(second, State::Stored),
+            Applied::NotOurs,
+            Applied::NotOurs,
+        ]
+    );
+    assert_eq!(home.outbox().sent_as(&packet_id(11)).unwrap(), Some(first));
+    assert_eq!(home.outbox().sent_as(&packet_id(13)).unwrap(), None);
+}
+
+#[test]
+fn sending_the_same_packet_again_is_not_another_packet() {
+    let test = TestHome::new();
+    let home = test.open();
+    let letter = queue(&home, 1, 2);
+    send(&home, letter, 10);
+    send(&home, letter, 10);
+    assert_eq!(told(&home, 10, Status::Stored), Applied::Risen(letter, State::Stored));
+}
+
+#[test]
+fn the_server_is_asked_about_the_packet_that_it_stored() {
+    let test = TestHome::new();
+    let home = test.open();
+    let letters: Vec<OutboxId> = (1..=4).map(|byte| queue(&home, byte, 2)).collect();
+    for (letter, packet) in letters.iter().zip([10, 20, 30, 40]) {
+        send(&home, *letter, packet);
+        send(&home, *letter, packet + 1);
+    }
+    let _ = told(&home, 11, Status::Stored);
+    let _ = told(&home, 20, Status::Stored);
+    let _ = told(&home, 30, Status::Delivered);
+    let found = test.open().outbox().stored(None, 9).unwrap();
+    let asked: Vec<_> = found.iter().map(|stored| (stored.id, stored.query.letter)).collect();
+    assert_eq!(asked, [(letters[0], packet_id(11)), (letters[1], packet_id(20))]);
+    assert_eq!(found[0].query.recipient, user(7));
+    let page = home.outbox().stored(Some(letters[0]), 9).unwrap();
+    assert_eq!(page.len(), 1);
+    assert_eq!(home.outbox().stored(None, 1).unwrap().len(), 1);
+}
+
+#[test]
+fn a_word_after_a_month_of_silence_proves_nothing() {
+    let month = 30 * 24 * 60 * 60;
+    let test = TestHome::new();
+    let home = test.open();
+    let (first, second) = (queue(&home, 1, 2), queue(&home, 2, 2));
+    send(&home, first, 10);
+    send(&home, second, 20);
+    let _ = told(&home, 10, Status::Stored);
+    let _ = told(&home, 20, Status::Stored);
+    // About the second the server was asked in between.
+    let _ = told_at(&home, 20, Status::Stored, at(month));
+    let _ = told_at(&home, 10, Status::Delivered, at(month + 3));
+    let _ = told_at(&home, 20, Status::Delivered, at(month + 3));
+    assert_eq!(state(&home, first), State::NoLongerKept);
+    assert_eq!(state(&home, second), State::Delivered);
+}
+
+#[test]
+fn a_letter_put_off_holds_back_those_behind_it() {
+    let test = TestHome::new();
+    let home = test.open();
+    let first = queue(&home, 1, 2);
+    queue(&home, 2, 3);
+    queue(&home, 3, 2);
+    assert_eq!(waiting(&home, at(0)), [1, 2, 3]);
+    send(&home, first, 10);
+    home.outbox().postpone(first, at(60), 12, "mailbox full").unwrap();
+    assert_eq!(waiting(&home, at(59)), [2]);
+    assert_eq!(home.outbox().next_attempt(at(59)).unwrap(), Some(at(60)));
+    assert_eq!(waiting(&home, at(60)), [1, 2, 3]);
+    assert_eq!(home.outbox().next_attempt(at(60)).unwrap(), None);
+    let status = home.outbox().status_of(first).unwrap().unwrap();
+    assert_eq!((status.state, status.refusal_code), (State::Waiting, Some(12)));
+    assert_eq!(status.not_before, at(60));
+    // The packet is still there, and a word about it still counts.
+    assert!(home.outbox().waiting(at(60), 1).unwrap()[0].packet.is_some());
+    assert_eq!(told(&home, 10, Status::Stored), Applied::Risen(first, State::Stored));
+    home.outbox().postpone(first, at(99), 12, "late").unwrap();
+    assert_eq!(state(&home, first), State::Stored);
+}
+
+#[test]
+fn nothing_goes_to_somebody_whose_key_has_changed() {
+    let test = TestHome::new();
+    let home = test.open();
+    queue(&home, 1, 2);
+    queue(&home, 2, 3);
+    for key in [2, 4] {
+        let answer = KeyAnswer { user: user(7), phone: phone(2), spki: spki(key) };
+        let _ = home.contacts().judge(&answer, at(0)).unwrap();
+    }
+    assert_eq!(waiting(&home, at(0)), [2]);
+    let _ = home.contacts().accept(&phone(2), &spki(4), at(1)).unwrap();
+    assert_eq!(waiting(&home, at(0)), [1, 2]);
+}
+
+#[test]
+fn letters_have_a_longest_text() {
+    assert!(Writing::text("x".repeat(MAX_BODY)).is_ok());
+    let error = Writing::text("x".repeat(MAX_BODY + 1)).unwrap_err();
+    assert!(error.to_string().contains(&MAX_BODY.to_string()), "{error}");
+}
+
+#[test]
+fn open_letters_are_counted() {
+    let test = TestHome::new();
+    let home = test.open();
+    let first = queue(&home, 1, 2);
+    queue(&home, 2, 2);
+    assert_eq!(home.outbox().open_count().unwrap(), 2);
+    send(&home, first, 10);
+    assert_eq!(home.outbox().open_count().unwrap(), 2);
+    let _ = told(&home, 10, Status::Stored);
+    assert_eq!(home.outbox().open_count().unwrap(), 1);
+}

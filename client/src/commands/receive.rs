@@ -12,6 +12,8 @@ use crate::show;
 
 /// Letters read from the home at a time.
 const PAGE: usize = 256;
+/// How long news of sent letters may take to come.
+const SETTLING: Duration = Duration::from_secs(3);
 /// How long a backlog may take to come.
 const BACKLOG: Duration = Duration::from_mins(5);
 
@@ -40,7 +42,12 @@ fn once(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let backlog = Instant::now() + BACKLOG;
-    let came = desk.wait_until(Some(backlog), false, |desk| Ok(desk.has_backlog()))?;
+    let mut came = desk.wait_until(Some(backlog), false, |desk| Ok(desk.has_backlog()))?;
+    if came == Reached::Yes {
+        // What lies in the outbox goes along, and news of what was sent comes in.
+        let settling = Instant::now() + SETTLING;
+        came = desk.wait_until(Some(settling), false, Desk::is_settled)?;
+    }
     let mut printed = print(home, receive, console)?;
     if printed > 0 || came == Reached::Interrupted {
         return Ok(());

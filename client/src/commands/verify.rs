@@ -2,6 +2,7 @@
 //! right.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use waxwing_core::crypto::Spki;
 use waxwing_core::envelope::{Fingerprint, SafetyNumber};
@@ -10,9 +11,13 @@ use waxwing_core::phone::Phone;
 use super::{Console, open};
 use crate::backend::{load_key, provider, rng};
 use crate::clock;
+use crate::courier::{Account, Desk, Reached};
 use crate::exit::Failure;
 use crate::home::{Acceptance, Contact, Home, Identity};
 use crate::reopen::reopen_held;
+
+/// How long the server may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(
     dir: &Path,
@@ -21,6 +26,7 @@ pub(super) fn run(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let (home, identity) = open(dir)?;
+    ask_server(&home, phone, console)?;
     let contact = pinned(&home, phone)?;
     match (&contact.changed, accept) {
         (Some(changed), true) => {
@@ -47,6 +53,30 @@ pub(super) fn run(
             ask_whether_equal(&home, &contact, console)
         }
     }
+}
+
+/// Asks the server for the key, so that one that has begun to lie is noticed now. Without a
+/// connection, what is pinned has to do.
+fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(), Failure> {
+    let Some(identity) = home.identity()?.filter(|identity| identity.user_id().is_some()) else {
+        return Ok(());
+    };
+    let account = Account::new(identity)?;
+    let mut desk = Desk::new(home, &account)?;
+    let deadline = Instant::now() + PATIENCE;
+    let reached = desk.wait_until(Some(deadline), false, |desk| Ok(desk.has_backlog()));
+    if matches!(reached, Ok(Reached::Yes)) {
+        desk.want_key(phone);
+    }
+    let reached = reached
+        .and_then(|_| desk.wait_until(Some(deadline), false, |desk| Ok(desk.has_answer(phone))));
+    let problem = desk.problem().map(ToString::to_string);
+    desk.leave()?;
+    if reached? != Reached::Yes {
+        let why = problem.unwrap_or_else(|| "no answer".into());
+        writeln!(console.remarks, "the server was not asked ({why}); this is what is pinned")?;
+    }
+    Ok(())
 }
 
 fn pinned(home: &Home, phone: &Phone) -> Result<Contact, Failure> {

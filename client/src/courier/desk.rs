@@ -69,6 +69,14 @@ impl<'a> Desk<'a> {
         self.courier.as_ref().is_none_or(|(courier, _)| courier.has_backlog())
     }
 
+    /// Whether nothing is left to be said or heard for now.
+    ///
+    /// # Errors
+    /// [`Failure`] when the home does not read.
+    pub fn is_settled(&self) -> Result<bool, Failure> {
+        self.courier.as_ref().map_or(Ok(true), |(courier, _)| courier.is_settled())
+    }
+
     /// Why there is no connection, if there is none.
     #[must_use]
     pub fn problem(&self) -> Option<&Failure> {

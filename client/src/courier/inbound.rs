@@ -165,6 +165,10 @@ impl Courier<'_> {
         if statuses.is_empty() {
             return Ok(());
         }
+        let answered = |(name, _): &(PacketName, Status)| matches!(name, PacketName::Full(id) if Some(*id) == self.session.answer_due);
+        if statuses.iter().any(answered) {
+            self.session.answer_due = None;
+        }
         for applied in self.home.outbox().apply(statuses, clock::now())? {
             if let Applied::Risen(id, _) | Applied::Unchanged(id) = applied {
                 self.in_flight.remove(&id);

@@ -28,6 +28,10 @@ impl Questions {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_none() && self.waiting.is_empty()
+    }
+
     /// Whether a question about this phone waits for its answer.
     pub(super) fn is_about(&self, phone: &Phone) -> bool {
         let question = KeyQuestion::ByPhone(*phone);

@@ -28,10 +28,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use waxwing_core::client::{Ended, Event, LetterName, RefusalNotice};
-use waxwing_core::id::UserId;
+use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::phone::Phone;
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion};
 
+use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Home, OutboxId, PacketName};
 use backoff::Backoff;
@@ -73,6 +74,8 @@ struct Progress {
     unanswered_were_sent: bool,
     /// Where the questions about stored letters stand; `None` when all were asked.
     ask_after: Option<Option<OutboxId>>,
+    /// The last letter of an open question about stored letters.
+    answer_due: Option<PacketId>,
     /// Phones that were asked about on this connection.
     asked: HashSet<Phone>,
 }
@@ -98,6 +101,17 @@ impl<'a> Courier<'a> {
     /// Whether everything that was pending has come and been stored.
     fn has_backlog(&self) -> bool {
         self.session.backlog_has_come && self.unopened.is_empty()
+    }
+
+    /// Whether nothing is left to be said or heard: the backlog is here, what could be sent is
+    /// answered, and so is what was asked.
+    fn is_settled(&self) -> Result<bool, Failure> {
+        let is_quiet = self.has_backlog()
+            && self.in_flight.is_empty()
+            && self.questions.is_empty()
+            && self.session.ask_after.is_none()
+            && self.session.answer_due.is_none();
+        Ok(is_quiet && self.home.outbox().waiting(clock::now(), 1)?.is_empty())
     }
 
     /// Why there is no connection, if there is none.

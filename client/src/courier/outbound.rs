@@ -202,8 +202,10 @@ impl Courier<'_> {
         };
         let queries: Vec<StatusQuery> =
             stored.into_iter().map(|StoredLetter { query, .. }| query).collect();
+        let last_letter = queries.last().map(|query| query.letter);
         if link.request(|client, env| client.ask_for_statuses(env, &queries)).is_ok() {
             self.session.ask_after = Some(Some(last));
+            self.session.answer_due = last_letter;
         }
         Ok(())
     }

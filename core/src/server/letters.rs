@@ -73,9 +73,9 @@ impl<P: Provider> Server<P> {
                 }
                 Mail::Answer { sender, id, fate } => self.letter_answered(env, sender, id, fate),
                 Mail::Delivered { sender, id } => {
-                    self.settle(sender, id, Status::Delivered);
+                    self.settle(env, sender, id, Status::Delivered);
                 }
-                Mail::Expired { sender, id } => self.settle(sender, id, Status::Expired),
+                Mail::Expired { sender, id } => self.settle(env, sender, id, Status::Expired),
             }
         }
     }
@@ -130,11 +130,18 @@ impl<P: Provider> Server<P> {
         fate: Result<Status, ErrorCode>,
     ) {
         let recent = self.recent.get_mut(&sender);
-        let copies = match fate {
-            Ok(status) => recent.map_or(0, |recent| recent.answer(id, status)),
-            Err(_) => recent.map_or(0, |recent| recent.forget(id)),
-        };
+        let copies = recent.and_then(|recent| match fate {
+            Ok(status) => recent.answer(id, status),
+            Err(_) => recent.forget(id),
+        });
         let Some(conn) = self.sessions.get(&sender).copied() else { return };
+        let copies = match copies {
+            // Its recipient was quicker and has answered it.
+            Some(0) => return,
+            Some(copies) => copies,
+            // One at least waits, however long ago it came.
+            None => 1,
+        };
         match fate {
             Ok(status) => {
                 self.request_answered(conn, copies);
@@ -148,14 +155,14 @@ impl<P: Provider> Server<P> {
         self.resume(env, conn);
     }
 
-    /// A later status of a letter that has been answered.
-    fn settle(&mut self, sender: UserId, id: PacketId, status: Status) {
-        if let Some(recent) = self.recent.get_mut(&sender) {
-            recent.answer(id, status);
-        }
-        if self.sessions.contains_key(&sender) {
-            self.notices.status(sender, id, status);
-        }
+    /// A later status of a letter, which as a rule has been answered.
+    fn settle(&mut self, env: &mut Env<'_>, sender: UserId, id: PacketId, status: Status) {
+        let recent = self.recent.get_mut(&sender);
+        let copies = recent.and_then(|recent| recent.answer(id, status)).unwrap_or(0);
+        let Some(conn) = self.sessions.get(&sender).copied() else { return };
+        self.request_answered(conn, copies);
+        self.notices.status(sender, id, status);
+        self.resume(env, conn);
     }
 }
 

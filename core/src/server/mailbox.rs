@@ -215,6 +215,10 @@ impl<P: Provider> Server<P> {
             return;
         };
         for letter in letters {
+            if self.ledger.defers_deleting(letter.queue_id) {
+                session.handover.pass(letter.queue_id);
+                continue;
+            }
             session.handover.give(&letter, env.now.instant);
             self.outputs.push_back(Output::Send { conn, packet: letter.packet });
         }

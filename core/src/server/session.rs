@@ -198,7 +198,7 @@ impl<P: Provider> Server<P> {
             Refused::naming(ErrorCode::RateLimited, Op::Acknowledgment, packet).after(wait)
         })?;
         let letters: Vec<_> = queries.take(MAX_QUERIES).collect();
-        self.ledger.ask(Asker::Fates(conn), Question::Fates { asker, letters });
+        self.ledger.ask(Asker::Fates(conn, packet), Question::Fates { asker, letters });
         Ok(())
     }
 

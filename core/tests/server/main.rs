@@ -1,0 +1,10 @@
+//! The server machine in a world of virtual time, storage and peers.
+
+mod backend;
+mod disk;
+mod packets;
+mod person;
+mod world;
+
+mod registration;
+mod sessions;

@@ -73,9 +73,9 @@ impl<P: Provider> Server<P> {
                 }
                 Mail::Answer { sender, id, fate } => self.letter_answered(env, sender, id, fate),
                 Mail::Delivered { sender, id } => {
-                    self.settle(env, sender, id, Status::Delivered);
+                    self.settle(sender, id, Status::Delivered);
                 }
-                Mail::Expired { sender, id } => self.settle(env, sender, id, Status::Expired),
+                Mail::Expired { sender, id } => self.settle(sender, id, Status::Expired),
             }
         }
     }
@@ -152,17 +152,17 @@ impl<P: Provider> Server<P> {
                 self.refuse(env, conn, Refused::naming(code, Op::Letter, id));
             }
         }
-        self.resume(env, conn);
+        self.ready.push(conn);
     }
 
     /// A later status of a letter, which as a rule has been answered.
-    fn settle(&mut self, env: &mut Env<'_>, sender: UserId, id: PacketId, status: Status) {
+    fn settle(&mut self, sender: UserId, id: PacketId, status: Status) {
         let recent = self.recent.get_mut(&sender);
         let copies = recent.and_then(|recent| recent.answer(id, status)).unwrap_or(0);
         let Some(conn) = self.sessions.get(&sender).copied() else { return };
         self.request_answered(conn, copies);
         self.notices.status(sender, id, status);
-        self.resume(env, conn);
+        self.ready.push(conn);
     }
 }
 

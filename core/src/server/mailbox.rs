@@ -151,7 +151,7 @@ impl<P: Provider> Server<P> {
                     if let Err(refused) = self.answer_key_question(env, conn, packet, found) {
                         self.refuse(env, conn, refused);
                     }
-                    self.resume(env, conn);
+                    self.ready.push(conn);
                 }
             }
         }
@@ -183,7 +183,7 @@ impl<P: Provider> Server<P> {
                 Waiting::Question { conn, packet, .. } => {
                     let op = crate::wire::Op::KeyQuestion;
                     self.refuse(env, conn, super::refuse::Refused::naming(code, op, packet));
-                    self.resume(env, conn);
+                    self.ready.push(conn);
                 }
             }
         }

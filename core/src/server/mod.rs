@@ -96,6 +96,8 @@ pub struct Server<P: Provider> {
     ledger: Ledger,
     mail: VecDeque<Mail>,
     notices: Notices,
+    /// Connections that got an answer, whose waiting packets may go on when the turn ends.
+    ready: Vec<ConnId>,
     /// Connections whose client leaves, to be looked at whenever a turn ends.
     leaving: Vec<ConnId>,
     timers: Timers,
@@ -138,6 +140,7 @@ impl<P: Provider> Server<P> {
             ledger,
             mail: VecDeque::new(),
             notices: Notices::default(),
+            ready: Vec::new(),
             leaving: Vec::new(),
             timers: Timers::default(),
             half_received: 0,
@@ -292,6 +295,9 @@ impl<P: Provider> Server<P> {
     /// Ends the turn: what it gave reason to say is said, what it gave reason to store is given
     /// out.
     pub fn end_turn(&mut self, env: &mut Env<'_>) {
+        while let Some(conn) = self.ready.pop() {
+            self.resume(env, conn);
+        }
         self.flush_notices(env);
         for conn in core::mem::take(&mut self.leaving) {
             if !self.farewell(env, conn, false) {

@@ -36,6 +36,8 @@ pub(crate) struct Disk {
     answers: VecDeque<(Ticket, Answer)>,
     /// Nothing is carried out until the test says so.
     pub(crate) held: bool,
+    /// What was carried out is not told until the test says so.
+    pub(crate) mute: bool,
     pub(crate) refuses_writes: bool,
     pub(crate) refuses_questions: bool,
     /// Batches carried out.
@@ -85,11 +87,11 @@ impl Disk {
     }
 
     pub(crate) fn has_jobs(&self) -> bool {
-        !self.jobs.is_empty()
+        !self.held && !self.jobs.is_empty()
     }
 
     pub(crate) fn has_news(&self) -> bool {
-        !self.outcomes.is_empty() || !self.answers.is_empty()
+        !self.mute && !(self.outcomes.is_empty() && self.answers.is_empty())
     }
 
     pub(crate) fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {

@@ -6,5 +6,8 @@ mod packets;
 mod person;
 mod world;
 
+mod acknowledgments;
+mod letters;
 mod registration;
+mod seeds;
 mod sessions;

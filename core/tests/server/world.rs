@@ -180,11 +180,13 @@ impl<P: Backend> Sim<P> {
 
     /// Lets storage do its work, and the machine react, until nothing is left to do.
     pub(crate) fn settle(&mut self) {
-        while !self.disk.held && self.disk.has_jobs() || self.disk.has_news() {
-            while !self.disk.held && self.disk.has_jobs() {
+        while self.disk.has_jobs() || self.disk.has_news() {
+            while self.disk.has_jobs() {
                 self.disk.work();
             }
-            self.tell_news();
+            if self.disk.has_news() {
+                self.tell_news();
+            }
         }
     }
 
@@ -198,9 +200,9 @@ impl<P: Backend> Sim<P> {
         });
     }
 
-    /// Storage goes on after it was held.
+    /// Storage goes on after it was held or mute.
     pub(crate) fn release(&mut self) {
-        self.disk.held = false;
+        (self.disk.held, self.disk.mute) = (false, false);
         self.settle();
     }
 

@@ -31,7 +31,9 @@ impl Backend for Paper {
     fn key(at: usize) -> PaperKey {
         static SPKIS: OnceLock<Vec<Spki>> = OnceLock::new();
         let load = |at| RustCrypto::key(at).spki().clone();
-        PaperKey(SPKIS.get_or_init(|| (0..keys::COUNT).map(load).collect())[at].clone())
+        PaperKey(
+            SPKIS.get_or_init(|| (0..keys::COUNT).map(load).collect())[at % keys::COUNT].clone(),
+        )
     }
 }
 

@@ -7,7 +7,11 @@ mod person;
 mod world;
 
 mod acknowledgments;
+mod framing;
 mod letters;
+mod limits;
+mod refusals;
 mod registration;
 mod seeds;
 mod sessions;
+mod storage_faults;

@@ -36,7 +36,9 @@ struct Wire {
 pub(crate) struct Sim<P: Backend> {
     pub(crate) server: Server<P>,
     pub(crate) disk: Disk,
+    /// What the clients draw from; the server has its own.
     pub(crate) rng: ChaCha20Rng,
+    server_rng: ChaCha20Rng,
     pub(crate) now: Now,
     pub(crate) events: Vec<Event>,
     pub(crate) codes: Vec<(OtpTicket, Phone, Otp)>,
@@ -58,6 +60,7 @@ impl<P: Backend> Sim<P> {
             server: start(&config, &disk, false),
             disk,
             rng: ChaCha20Rng::seed_from_u64(seed),
+            server_rng: ChaCha20Rng::seed_from_u64(!seed),
             now: Now { instant: Instant::from_millis(0), unix: UnixTime::from_seconds(START) },
             events: Vec::new(),
             codes: Vec::new(),
@@ -146,7 +149,7 @@ impl<P: Backend> Sim<P> {
 
     /// One turn of the machine.
     pub(crate) fn turn(&mut self, input: impl FnOnce(&mut Server<P>, &mut Env<'_>)) {
-        let mut env = Env { now: self.now, rng: &mut self.rng };
+        let mut env = Env { now: self.now, rng: &mut self.server_rng };
         input(&mut self.server, &mut env);
         self.server.end_turn(&mut env);
         while let Some(output) = self.server.poll_output() {

@@ -44,7 +44,7 @@ fn nothing_is_acknowledged_before_it_is_durable() {
 
 #[test]
 fn anothers_acknowledgment_does_nothing() {
-    let (mut world, [mut ann, mut ben, mut cat]) = three();
+    let (mut world, [mut ann, ben, mut cat]) = three();
     let letter = ann.send(&mut world, ben.id(), b"for ben");
     ann.hear(&mut world);
     cat.acknowledge(&mut world, &[id_of(&letter)]);

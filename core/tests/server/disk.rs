@@ -91,7 +91,7 @@ impl Disk {
     }
 
     pub(crate) fn has_news(&self) -> bool {
-        !self.mute && !(self.outcomes.is_empty() && self.answers.is_empty())
+        !self.mute && (!self.outcomes.is_empty() || !self.answers.is_empty())
     }
 
     pub(crate) fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {

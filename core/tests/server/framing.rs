@@ -280,3 +280,24 @@ fn real_cryptography_arrives_in_pieces_too() {
     }
     assert_eq!(ben.hear_letters(&mut world), [letter]);
 }
+
+#[test]
+fn the_civil_clock_may_jump_and_no_deadline_follows_it() {
+    for jump in [-86_400, 10 * 365 * 86_400] {
+        let (mut world, [mut ann, mut ben]) = two();
+        ann.come_to_nothing(&mut world);
+        ben.come_to_nothing(&mut world);
+        let waiting = world.connect();
+        let before = ann.letter(&mut world, ben.id(), b"signed before");
+        world.now.unix = world.now.unix.shifted(jump);
+        world.wait_s(14);
+        assert!(!world.is_closed(waiting));
+        world.send(ann.conn, &before);
+        assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::StaleTimestamp]);
+        let after = ann.send(&mut world, ben.id(), b"signed after");
+        assert_eq!(ben.hear_letters(&mut world), [after]);
+        world.wait_s(1);
+        assert!(world.is_closed(waiting));
+        assert!(!ann.is_closed(&world));
+    }
+}

@@ -446,8 +446,8 @@ fn a_letter_expires_and_its_sender_learns_it() {
 
 #[test]
 fn a_letter_that_expires_under_the_clients_hands_gives_its_place_back() {
-    let mut config = Config::default();
-    config.letter_life = std::time::Duration::from_secs(100);
+    let life = std::time::Duration::from_secs(100);
+    let mut config = Config { letter_life: life, ..Config::default() };
     config.deadlines.progress = std::time::Duration::from_secs(1_000);
     config.mailbox.pair_letters = 1;
     let (mut world, [mut ann, mut ben, _]) = World::populated(config);

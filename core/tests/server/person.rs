@@ -2,8 +2,8 @@
 //! everything, opens what is sealed or shared, and can be told to send anything at all.
 
 use waxwing_core::crypto::{
-    OpenedTokens, PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, SessionSeal, Spki,
-    Unverified, Verified,
+    OpenedTokens, PrivateKey, PublicKey, ReplyKey, SessionKey, SessionSeal, Spki, Unverified,
+    Verified,
 };
 use waxwing_core::id::{Nonce, PacketId, PacketIdPrefix, UserId};
 use waxwing_core::phone::{Otp, Phone};
@@ -33,7 +33,7 @@ pub(crate) enum Said {
     /// 203: one entry, sealed or shared.
     Fate(PacketId, Status),
     /// 204.
-    Key(KeyAnswer),
+    Key(Box<KeyAnswer>),
     /// 255.
     BacklogEnd(u32),
     /// 222.
@@ -391,7 +391,7 @@ impl<P: Backend> Person<P> {
                         .unwrap()
                         .map(|(id, status)| Said::Fate(id, status))
                         .collect(),
-                    Op::KeyAnswer => vec![Said::Key(KeyAnswer::parse(content).unwrap())],
+                    Op::KeyAnswer => vec![Said::Key(Box::new(KeyAnswer::parse(content).unwrap()))],
                     Op::BacklogEnd => {
                         vec![Said::BacklogEnd(BacklogSize::parse(content).unwrap().0)]
                     }

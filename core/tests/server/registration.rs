@@ -1,6 +1,6 @@
 //! From a phone number to a user.
 
-use waxwing_core::crypto::{Provider, ReplyKey, RustCrypto, Spki};
+use waxwing_core::crypto::{ReplyKey, RustCrypto, Spki};
 use waxwing_core::id::UserId;
 use waxwing_core::server::{Config, Event};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, Op};

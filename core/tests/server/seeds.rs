@@ -20,6 +20,7 @@ use crate::world::Sim;
 
 const PEOPLE: usize = 3;
 const STEPS: usize = 250;
+const PAIR_LETTERS: u32 = 12;
 
 /// What a person's device holds.
 #[derive(Default)]
@@ -51,7 +52,9 @@ struct Run {
 
 impl Run {
     fn new(seed: u64) -> Self {
-        let (world, people) = Sim::populated_and_seeded(Config::default(), seed);
+        let mut config = Config::default();
+        config.mailbox.pair_letters = PAIR_LETTERS;
+        let (world, people) = Sim::populated_and_seeded(config, seed);
         Self {
             dice: ChaCha20Rng::seed_from_u64(seed ^ 0x5eed),
             world,
@@ -83,7 +86,8 @@ impl Run {
             }
             96..97 => self.crash(),
             97..98 => self.take_over(who),
-            _ => self.world.disk.refuses_writes = storage_fails && self.roll(2) == 0,
+            98..99 => self.world.disk.refuses_writes = storage_fails && self.roll(2) == 0,
+            _ => self.world.disk.refuses_questions = storage_fails && self.roll(2) == 0,
         }
         (0..PEOPLE).for_each(|who| self.listen(who));
     }
@@ -196,7 +200,7 @@ impl Run {
                     *best = status.max(*best);
                 }
                 Said::Refused(no) => {
-                    let excused = [ErrorCode::StorageUnavailable, ErrorCode::StaleTimestamp];
+                    let excused = [ErrorCode::StorageUnavailable, ErrorCode::MailboxFull];
                     assert!(excused.contains(&no.code), "{no:?}");
                     let id = no.packet.unwrap();
                     // A refusal is not the last word on a letter that was stored.
@@ -237,6 +241,7 @@ impl Run {
     /// All trouble ends, everybody comes and reads everything.
     fn finish(&mut self) {
         self.world.disk.refuses_writes = false;
+        self.world.disk.refuses_questions = false;
         self.world.release();
         self.world.wait_s(2);
         for _ in 0..2 {
@@ -262,6 +267,28 @@ impl Run {
         for (id, status) in &self.statuses {
             let held = &self.devices[self.to[id]].acknowledged;
             assert!(held.contains(id), "{id} was {status:?} and is lost");
+        }
+        self.count();
+    }
+
+    /// Every mailbox knows that it is empty: so many letters fit, and not one more.
+    fn count(&mut self) {
+        for who in 0..PEOPLE {
+            for to in (0..PEOPLE).filter(|to| *to != who) {
+                let recipient = self.people[to].id();
+                for n in 0..=PAIR_LETTERS {
+                    let letter =
+                        self.people[who].letter(&mut self.world, recipient, &n.to_le_bytes());
+                    self.world.send(self.people[who].conn, &letter);
+                }
+                let said = self.people[who].hear(&mut self.world);
+                let is_answer = |said: &&Said| !matches!(said, Said::Letter(_));
+                let answers: Vec<_> = said.iter().filter(is_answer).collect();
+                let full = answers.last().and_then(|said| said.code());
+                assert_eq!(full, Some(ErrorCode::MailboxFull), "{who} to {to}");
+                let stored = |said: &&&Said| matches!(said, Said::Fate(_, Status::Stored));
+                assert_eq!(answers.iter().filter(stored).count(), PAIR_LETTERS as usize);
+            }
         }
     }
 }

@@ -40,11 +40,12 @@ fn a_user_reconnects_and_is_told_that_nothing_is_pending() {
 #[test]
 fn only_the_confirmation_may_follow_an_offer() {
     let (mut world, [mut ann, ben]) = two();
-    let mut others: Vec<Vec<u8>> = Vec::new();
-    others.push(ann.long(&mut world));
-    others.push(ann.proof(&mut world, b"123456"));
-    others.push(ann.request(&mut world));
-    others.push(ann.letter(&mut world, ben.id(), b"early"));
+    let others = [
+        ann.long(&mut world),
+        ann.proof(&mut world, b"123456"),
+        ann.request(&mut world),
+        ann.letter(&mut world, ben.id(), b"early"),
+    ];
     for other in others {
         ann.knock(&mut world);
         world.send(ann.conn, &other);

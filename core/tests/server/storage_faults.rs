@@ -214,8 +214,8 @@ fn a_question_about_letters_that_storage_cannot_answer_is_refused() {
 
 #[test]
 fn a_sweep_that_storage_cannot_do_is_done_later() {
-    let mut config = Config::default();
-    config.letter_life = std::time::Duration::from_secs(100);
+    let life = std::time::Duration::from_secs(100);
+    let config = Config { letter_life: life, ..Config::default() };
     let (mut world, [mut ann, ben]) = World::populated(config);
     ann.come_to_nothing(&mut world);
     let letter = ann.send(&mut world, ben.id(), b"short-lived");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use waxwing_core::crypto::{RustCrypto, Spki};
+use waxwing_core::crypto::RustCrypto;
 use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::storage::StoredUser;
@@ -99,10 +99,6 @@ impl<P: Backend> Sim<P> {
 
     pub(crate) fn public_key(&self) -> P::PublicKey {
         P::default().public_key(self.server.public_key()).unwrap()
-    }
-
-    pub(crate) fn server_spki(&self) -> Spki {
-        self.server.public_key().clone()
     }
 
     /// A connection from an address that limits skip.
@@ -235,11 +231,6 @@ impl<P: Backend> Sim<P> {
         self.disk.crash();
         self.wires.values_mut().for_each(|wire| wire.closed = true);
         self.server = start(&self.config, &self.disk, self.other_wrap_key);
-    }
-
-    pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
-        change(&mut self.config);
-        self.crash();
     }
 
     pub(crate) fn is_closed(&self, conn: ConnId) -> bool {

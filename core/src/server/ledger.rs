@@ -28,6 +28,8 @@ pub(super) enum Asker {
 pub(super) struct Ledger {
     last_queue_id: QueueId,
     last_ticket: u64,
+    /// The number of the turn.
+    turn: u64,
     writes: Vec<Write>,
     /// Writes that storage could not take and that must not be given up.
     deferred: Vec<Write>,
@@ -52,6 +54,11 @@ impl Ledger {
     /// The place of the letter accepted last.
     pub(super) const fn last_queue_id(&self) -> QueueId {
         self.last_queue_id
+    }
+
+    /// The number of the turn.
+    pub(super) const fn turn(&self) -> u64 {
+        self.turn
     }
 
     pub(super) fn write(&mut self, write: Write) {
@@ -110,6 +117,7 @@ impl Ledger {
             outputs.push_back(Output::Store(batch));
         }
         outputs.extend(self.questions.drain(..).map(Output::Ask));
+        self.turn = self.turn.saturating_add(1);
     }
 
     /// Takes back the batch with this ticket. `None` when there is none, which would be the

@@ -116,7 +116,7 @@ impl<P: Provider> Server<P> {
         let PendingLetter { id, sender, recipient, .. } = *letter;
         if let Some(mailbox) = self.mailboxes.get_mut(&recipient) {
             mailbox.committed();
-            mailbox.removed(sender, letter.packet.len());
+            mailbox.removed(self.ledger.turn(), sender, letter.packet.len());
         }
         let fate = Err(ErrorCode::StorageUnavailable);
         self.mail.push_back(Mail::Answer { sender, id, fate });

@@ -179,6 +179,10 @@ impl<P: Provider> Server<P> {
 
     /// A connection has ended.
     pub fn disconnected(&mut self, conn: ConnId) {
+        if let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) {
+            let user = session.user;
+            self.outputs.push_back(Output::Event(Event::SessionEnded { user, reason: None }));
+        }
         self.forget_connection(conn);
     }
 
@@ -512,7 +516,7 @@ impl<P: Provider> Server<P> {
         self.outputs.push_back(Output::Event(Event::Expired { letters: letters.len() }));
         for letter in letters {
             if let Some(mailbox) = self.mailboxes.get_mut(&letter.recipient) {
-                mailbox.removed(letter.sender, usize::try_from(letter.bytes).unwrap_or(usize::MAX));
+                mailbox.expired(letter.sender, letter.bytes);
             }
             let session = self.sessions.get(&letter.recipient).copied();
             if let Some(conn) = session

@@ -175,7 +175,7 @@ impl<P: Provider> Server<P> {
             let Some(letter) = session.handover.acknowledge(id, env.now.instant) else { continue };
             self.ledger.delete(user, letter.queue_id);
             if let Some(mailbox) = self.mailboxes.get_mut(&user) {
-                mailbox.removed(letter.sender, letter.bytes);
+                mailbox.removed(self.ledger.turn(), letter.sender, letter.bytes);
             }
             self.mail.push_back(super::mail::Mail::Delivered { sender: letter.sender, id });
         }

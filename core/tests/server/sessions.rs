@@ -35,6 +35,10 @@ fn a_user_reconnects_and_is_told_that_nothing_is_pending() {
     assert_eq!(world.server.session_count(), 1);
     let confirmed = Event::SessionConfirmed { user: ann.id(), conn: ann.conn };
     assert!(world.events.contains(&confirmed));
+    world.hang_up(ann.conn);
+    assert_eq!(world.server.session_count(), 0);
+    let ended = Event::SessionEnded { user: ann.id(), reason: None };
+    assert_eq!(world.events.last(), Some(&ended));
 }
 
 #[test]

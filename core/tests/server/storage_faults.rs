@@ -180,6 +180,34 @@ fn a_mailbox_that_cannot_be_counted_refuses_what_needs_its_count() {
 }
 
 #[test]
+fn a_mailbox_counted_in_the_turn_of_an_acknowledgment_counts_right() {
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    let first = ann.send(&mut world, ben.id(), b"1");
+    let second = ann.send(&mut world, ben.id(), b"2");
+    // Storage brings the letters and cannot count them.
+    world.crash();
+    ann.come_to_nothing(&mut world);
+    ben.knock(&mut world);
+    world.disk.held = true;
+    ben.confirm(&mut world, 8);
+    world.disk.work();
+    world.disk.refuses_questions = true;
+    world.disk.work();
+    world.disk.refuses_questions = false;
+    world.release();
+    // The next letter has them counted, and one is acknowledged in the same turn.
+    let third = ann.letter(&mut world, ben.id(), b"3");
+    let held = ben.held(&mut world, &[id_of(&first)]);
+    world.send_all(&[(ann.conn, third.clone()), (ben.conn, held)]);
+    ben.acknowledge(&mut world, &[id_of(&second)]);
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&third)]);
+    ben.hear(&mut world);
+    ben.ask(&mut world, KeyQuestion::ById(ann.id()));
+    assert!(matches!(ben.hear(&mut world)[..], [Said::Key(_)]), "one letter is left");
+}
+
+#[test]
 fn a_backlog_that_cannot_be_fetched_comes_when_storage_is_back() {
     let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);

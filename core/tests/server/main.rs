@@ -9,6 +9,7 @@ mod world;
 
 mod acknowledgments;
 mod framing;
+mod hostile;
 mod letters;
 mod limits;
 mod refusals;

@@ -1,4 +1,68 @@
-//! The Waxwing protocol core.
+//! The Waxwing protocol, without I/O: wire format, crypto traits, envelope, and the state machines
+//! of both sides. PROTOCOL.md is the specification; the docs here say which part of it they are.
+//!
+//! ```text
+//!   bytes ──▶ wire ──▶ crypto (verify, then decrypt) ──▶ client | server ──▶ outputs
+//!             packets  Verified, SessionSeal, envelope   states, limits      bytes, storage
+//!                                                                            operations, events
+//! ```
+//!
+//! - [`wire`]: what packets look like. [`crypto`]: what backends must do, and the one way from a
+//!   packet's bytes to what is sealed in them. [`envelope`]: what the server cannot open.
+//! - [`client`]: one connection of a client; no allocator. `server`: all of a server; with one.
+//! - Time and randomness are arguments. Memory is the caller's; every size is in [`limits`].
+//!
+//! # The drive contract
+//!
+//! **After every call that changes a machine, drain what it gives out before the next one.**
+//!
+//! 1. Hand over what happened: bytes, time, the end of something that was asked for.
+//! 2. Drain: [`client::Client::poll`] until `None`; `Server::end_turn`, then `poll_output` until
+//!    `None`.
+//! 3. Move the bytes that came out, as far as the stream takes them.
+//! 4. Wait until the stream is ready or the machine's `poll_timeout` is due; then from 1 again.
+//!
+//! A client's whole loop, over any stream that speaks `embedded_io`:
+//!
+//! ```
+//! use core::fmt::Debug;
+//! use embedded_io::{Read, ReadReady, Write, WriteReady};
+//! use waxwing_core::client::{Client, DriveError, Ended, Env, Event, drive};
+//! use waxwing_core::crypto::{CryptoRng, Provider};
+//! use waxwing_core::time::Now;
+//!
+//! fn run<P: Provider, S: Read + ReadReady + Write + WriteReady<Error: Debug>>(
+//!     client: &mut Client<'_, P, &mut [u8]>,
+//!     stream: &mut S,
+//!     mut clock: impl FnMut() -> Now,
+//!     rng: &mut dyn CryptoRng,
+//!     mut wait_until_ready: impl FnMut(),
+//! ) -> Ended {
+//!     loop {
+//!         let moved = drive(client, stream);
+//!         let mut env = Env { now: clock(), rng };
+//!         client.timeout(&mut env);
+//!         loop {
+//!             match client.poll(&mut env) {
+//!                 Ok(Some(Event::Letter(letter))) => {
+//!                     let (id, len) = (letter.id(), letter.packet().as_bytes().len());
+//!                     // Verify, open, and store it; only then:
+//!                     client.release_letter();
+//!                     client.acknowledge(&mut env, id, len);
+//!                 }
+//!                 Ok(Some(_other_event)) => {}
+//!                 Ok(None) => break,
+//!                 Err(ended) => return ended,
+//!             }
+//!         }
+//!         match moved {
+//!             Ok(moved) if moved.read + moved.written == 0 => wait_until_ready(),
+//!             Ok(_) => {}
+//!             Err(DriveError::EndOfStream | DriveError::Stream(_)) => return Ended::TimedOut,
+//!         }
+//!     }
+//! }
+//! ```
 #![no_std]
 #![deny(
     clippy::unwrap_used,
@@ -24,6 +88,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod client;
 pub mod crypto;
 pub mod envelope;
 pub mod id;

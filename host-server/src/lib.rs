@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The Waxwing server: a binary, and the parts it is made of.
+//!
+//! `waxwing-core` decides and `waxwing-transport-mio` moves bytes; this crate gives them a disk,
+//! a clock, a configuration and an operator.
+
+pub mod admin;
+pub mod app;
+pub mod backend;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod data_dir;
+pub mod exit;
+pub mod key;
+pub mod logging;
+pub mod otp;
+pub mod store;

@@ -10,6 +10,18 @@ pub struct Token {
 }
 
 impl Token {
+    /// The token as one number, for whoever names connections by numbers.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        ((self.generation as u64) << 32) | self.slot as u64
+    }
+
+    /// Undoes [`Token::to_bits`]. A number that never was a token is a stale one.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { slot: bits as u32, generation: (bits >> 32) as u32 }
+    }
+
     /// The form the kernel carries. Where `usize` has 32 bits, half of each part is cut off;
     /// [`Slab::resolve`] knows.
     pub(crate) fn to_mio(self) -> mio::Token {

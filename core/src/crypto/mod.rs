@@ -20,9 +20,10 @@ mod verified;
 pub use rand_core::CryptoRng;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::{RustCrypto, RustCryptoHasher, RustCryptoKey, RustCryptoPublicKey};
-pub use sealed::{BadSequence, OpenedTokens, SessionSeal, SharedTokens};
 #[cfg(feature = "server")]
-pub(crate) use sealed::{cbc_open, cbc_seal};
+pub(crate) use sealed::cbc_open;
+pub(crate) use sealed::cbc_seal;
+pub use sealed::{BadSequence, OpenedTokens, SessionSeal, SharedTokens};
 pub use secret::{MessageKey, ReplyKey, SessionKey};
 pub use spki::{MODULUS_LEN, SPKI_LEN, Spki, WeakKey};
 pub use verified::{Unverified, Verified};

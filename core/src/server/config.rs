@@ -12,12 +12,16 @@ pub struct Config {
     pub max_letter: usize,
     /// How long a letter waits for its recipient.
     pub letter_life: Duration,
+    /// How often expired things are swept out.
+    pub sweep_interval: Duration,
     /// How long the fate of an expired letter is remembered.
     pub fate_life: Duration,
     /// Whether the one-time password comes back in the 200, which proves no phone.
     pub otp_in_band: bool,
     /// How long a one-time password lives.
     pub otp_life: Duration,
+    /// How long clients are told to wait before they ask for another.
+    pub otp_resend: Duration,
     /// Guesses at one password.
     pub otp_attempts: u8,
     /// Deadlines of a connection.
@@ -37,9 +41,11 @@ impl Default for Config {
         Self {
             max_letter: MAX_LETTER,
             letter_life: DAY.saturating_mul(30),
+            sweep_interval: Duration::from_secs(60),
             fate_life: DAY.saturating_mul(30),
             otp_in_band: false,
             otp_life: Duration::from_secs(300),
+            otp_resend: Duration::from_secs(30),
             otp_attempts: 3,
             deadlines: Deadlines::default(),
             mailbox: MailboxLimits::default(),

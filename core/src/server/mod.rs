@@ -112,8 +112,6 @@ pub struct Server<P: Provider> {
 }
 
 impl<P: Provider> Server<P> {
-    /// How often expired things are swept out.
-    const SWEEP: Duration = Duration::from_secs(60);
     /// After how long a write that storage could not take is tried again.
     const RETRY: Duration = Duration::from_secs(1);
     /// Letters swept out in one go.
@@ -291,7 +289,7 @@ impl<P: Provider> Server<P> {
             }
         }
         if self.sweep_at <= now {
-            self.sweep_at = now.after(Self::SWEEP);
+            self.sweep_at = now.after(self.config.sweep_interval);
             self.sweep(env);
         }
     }

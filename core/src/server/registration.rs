@@ -1,6 +1,7 @@
 //! From a phone number to a user (PROTOCOL.md, "Registration").
 
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use super::connection::State;
 use super::otp::{Attempt, Guess, NewOtp, OtpTable};
@@ -96,11 +97,11 @@ impl<P: Provider> Server<P> {
         let suspicious = self.limits.guesses.check(self.config.rates.guesses, now).is_err();
         let guesses = if suspicious { 1 } else { self.config.otp_attempts };
         let otp = Otp::generate(env.rng);
-        let seconds = u16::try_from(self.config.otp_life.as_secs()).unwrap_or(u16::MAX);
+        let seconds = |span: Duration| u16::try_from(span.as_secs()).unwrap_or(u16::MAX);
         let grant = OtpGrant {
-            ttl_s: seconds,
+            ttl_s: seconds(self.config.otp_life),
             attempts: guesses,
-            resend_s: seconds,
+            resend_s: seconds(self.config.otp_resend),
             otp: self.config.otp_in_band.then(|| otp.clone()),
         };
         let answer = self.identity.issue(&self.provider, env, Op::OtpIssued, None, |out, rng| {
@@ -192,7 +193,7 @@ impl<P: Provider> Server<P> {
             Guess::Spent => return Err(refused(ErrorCode::OtpAttemptsSpent)),
             Guess::Gone => return Err(refused(ErrorCode::OtpExpired)),
             Guess::Busy => {
-                let second = core::time::Duration::from_secs(1);
+                let second = Duration::from_secs(1);
                 return Err(refused(ErrorCode::Busy).after(second));
             }
         }
@@ -266,10 +267,10 @@ impl<P: Provider> Server<P> {
     }
 }
 
-fn limited(wait: core::time::Duration) -> Refused {
+fn limited(wait: Duration) -> Refused {
     Refused::plain(ErrorCode::RateLimited).after(wait)
 }
 
-fn busy(wait: core::time::Duration) -> Refused {
+fn busy(wait: Duration) -> Refused {
     Refused::plain(ErrorCode::Busy).after(wait)
 }

@@ -6,7 +6,7 @@ use crate::id::{PacketId, PacketIdPrefix, UserId};
 use crate::limits::MAX_WINDOW;
 
 /// What has become of a letter. A client never lets a status go down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Status {
     /// The server knows no such letter of the asker's.
@@ -38,6 +38,18 @@ impl Status {
     #[must_use]
     pub const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// The status to believe after hearing `self` and knowing `known`: it never goes down, and
+    /// delivered is final. The order is unknown, stored, expired, delivered.
+    #[must_use]
+    pub const fn after(self, known: Self) -> Self {
+        match (known, self) {
+            (Self::Delivered, _) | (_, Self::Delivered) => Self::Delivered,
+            (Self::Expired, _) | (_, Self::Expired) => Self::Expired,
+            (Self::Stored, _) | (_, Self::Stored) => Self::Stored,
+            (Self::Unknown, Self::Unknown) => Self::Unknown,
+        }
     }
 }
 

@@ -197,7 +197,7 @@ impl Run {
                     let known = status == Status::Delivered;
                     assert!(!known || to.acknowledged.contains(&id), "nobody holds {id}");
                     let best = self.statuses.entry(id).or_insert(status);
-                    *best = status.max(*best);
+                    *best = status.after(*best);
                 }
                 Said::Refused(no) => {
                     let excused = [ErrorCode::StorageUnavailable, ErrorCode::MailboxFull];

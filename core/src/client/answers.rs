@@ -1,0 +1,333 @@
+//! What the server says, and what it means in each state (PROTOCOL.md, "State diagrams").
+
+use super::event::{Ended, Event, LetterName, RefusalNotice};
+use super::intake::Arrived;
+use super::state::{Active, Form, OpenedStatuses, State};
+use super::{Client, Env};
+use crate::crypto::{
+    BLOCK_LEN, OpenedTokens, PrivateKey, Provider, RSA_LEN, SessionSeal, Unverified, Verified,
+};
+use crate::id::PacketId;
+use crate::limits::MAX_SEALED;
+use crate::time::Timestamp;
+use crate::wire::{
+    BacklogSize, BacklogToken, ClientReport, CloseReason, ErrorCode, Header, KeyAnswer, Op,
+    OtpGrant, Reader, Refusal, SessionGrant, Status, StatusToken, Statuses,
+};
+use zeroize::Zeroizing;
+
+/// What a packet leads to.
+#[expect(clippy::large_enum_variant, reason = "there is no allocator to box it with")]
+enum Step {
+    Nothing,
+    Tell(Event<'static>),
+    End(Ended),
+    /// The short form of 106 was refused: the long one follows on the same connection.
+    LongForm,
+}
+
+impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
+    /// The next thing that was learnt. `None` when more bytes, or time, are needed.
+    ///
+    /// # Errors
+    /// [`Ended`] once the connection has ended, always the same reason.
+    pub fn poll(&mut self, env: &mut Env<'_>) -> Result<Option<Event<'_>>, Ended> {
+        // What had no room goes out as soon as there is some.
+        if self.held_since.is_some_and(|at| at.after(Self::HOLD_ACKNOWLEDGMENTS) <= env.now.instant)
+        {
+            self.flush_acknowledgments(env);
+        }
+        loop {
+            if let Some(ended) = self.ended {
+                return Err(ended);
+            }
+            if let Some(status) = self.next_status() {
+                return Ok(Some(status));
+            }
+            let step = match self.intake.take() {
+                None => return Ok(None),
+                Some(Arrived::Letter) => {
+                    let header = self.intake.letter().map(|packet| *packet.header());
+                    match header {
+                        Some(header) if self.is_for_us(&header) => {
+                            return Ok(self.letter().map(Event::Letter));
+                        }
+                        _ => Step::End(Ended::Misbehaved),
+                    }
+                }
+                Some(Arrived::Oversized(letter)) => {
+                    // The buffer that it passed through is free again.
+                    self.release_letter();
+                    if self.is_for_us(&letter.header) {
+                        return Ok(Some(Event::TooLarge(letter)));
+                    }
+                    Step::End(Ended::Misbehaved)
+                }
+                Some(Arrived::Control) => self.server_packet(env),
+            };
+            match step {
+                Step::Nothing => {}
+                Step::Tell(event) => return Ok(Some(event)),
+                Step::End(ended) => self.end(ended),
+                Step::LongForm => {
+                    if self.send_reconnect(env, None).is_err() {
+                        self.end(Ended::Misbehaved);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a letter with this header can have been routed here by an honest server.
+    fn is_for_us(&self, header: &Header) -> bool {
+        matches!(self.state, State::Active(_) | State::Leaving { .. })
+            && header.recipient == self.user
+            && header.sender.is_some()
+            && header.sender != self.user
+    }
+
+    /// A packet that the server itself must have made.
+    fn server_packet(&mut self, env: &mut Env<'_>) -> Step {
+        let Self { keys, intake, state, user, .. } = self;
+        let Ok(packet) = intake.control() else { return Step::End(Ended::BadBytes) };
+        let packet = Unverified::new(keys.provider, packet);
+        let Ok(packet) = packet.verify(keys.server) else { return Step::End(Ended::BadBytes) };
+        let header = *packet.header();
+        let awaits_id = matches!(state, State::AwaitingSession { answer: Op::SessionIssued, .. });
+        let addressed_to_us = match header.recipient {
+            None => true,
+            Some(to) => Some(to) == *user || (awaits_id && header.op_code == 201),
+        };
+        if header.sender.is_some() || !addressed_to_us {
+            return Step::End(Ended::Misbehaved);
+        }
+        let Some(op) = Op::from_code(header.op_code) else {
+            return Step::End(Ended::Misbehaved);
+        };
+        match state {
+            State::Idle => Step::End(Ended::Misbehaved),
+            State::AwaitingOtp { reply_key, request, .. } => match op {
+                Op::OtpIssued | Op::RegistrationRejected if header.recipient.is_none() => {
+                    let Ok(content) = reply_key.open(keys.provider, packet) else {
+                        return Step::End(Ended::Misbehaved);
+                    };
+                    let event = if op == Op::OtpIssued {
+                        OtpGrant::parse(content).map(Event::OtpIssued)
+                    } else {
+                        Ok(Event::PhoneTaken)
+                    };
+                    // The proof may follow on this very connection.
+                    *state = State::Idle;
+                    event.map_or(Step::End(Ended::Misbehaved), Step::Tell)
+                }
+                Op::Refusal => clear_refusal(&packet, *request, false),
+                _ => Step::End(Ended::Misbehaved),
+            },
+            State::AwaitingSession { answer, request, form, .. } => match op {
+                op if op == *answer => self.session_issued(env, op, header),
+                Op::Refusal => clear_refusal(&packet, *request, *form == Form::Short),
+                _ => Step::End(Ended::Misbehaved),
+            },
+            State::Active(active) | State::Leaving { active, .. } => {
+                if header.recipient.is_none() {
+                    return shared_packet(keys.provider, active, op, &packet);
+                }
+                let Ok(content) = active.seal.open(keys.provider, packet) else {
+                    return Step::End(Ended::BadSeal);
+                };
+                active.proven = true;
+                match op {
+                    Op::Acknowledgment => {
+                        if Statuses::parse(content).is_err() {
+                            return Step::End(Ended::Misbehaved);
+                        }
+                        let at = SessionSeal::OVERHEAD.saturating_add(2);
+                        let end = SessionSeal::OVERHEAD.saturating_add(content.len());
+                        active.sealed = Some(OpenedStatuses { at, end });
+                        Step::Nothing
+                    }
+                    Op::KeyAnswer => key_answer(active, content),
+                    Op::BacklogEnd => match BacklogSize::parse(content) {
+                        Ok(BacklogSize(count)) => Step::Tell(Event::BacklogEnd(count)),
+                        Err(_) => Step::End(Ended::Misbehaved),
+                    },
+                    Op::Close => match CloseReason::parse(content) {
+                        Ok(reason) => Step::End(Ended::Closed(reason)),
+                        Err(_) => Step::End(Ended::Misbehaved),
+                    },
+                    Op::Refusal => match Refusal::parse(content) {
+                        Ok(refusal) => {
+                            let notice = notice(&refusal);
+                            self.sealed_refusal(env, notice, header.timestamp)
+                        }
+                        Err(_) => Step::End(Ended::Misbehaved),
+                    },
+                    _ => Step::End(Ended::Misbehaved),
+                }
+            }
+        }
+    }
+
+    /// 201 or 206: takes the key, sets the clock, confirms.
+    fn session_issued(&mut self, env: &mut Env<'_>, op: Op, header: Header) -> Step {
+        let State::AwaitingSession { nonce, since, .. } = self.state else {
+            return Step::Nothing;
+        };
+        let misbehaved = Step::End(Ended::Misbehaved);
+        let Some(user) = header.recipient else { return misbehaved };
+        let mut block = Zeroizing::new([0; SessionGrant::LEN]);
+        // The packet lies verified in the control buffer.
+        let sealed: Option<[u8; RSA_LEN]> =
+            self.intake.control().ok().and_then(|packet| packet.payload().try_into().ok());
+        let Some(sealed) = sealed else { return misbehaved };
+        let label = op.oaep_label();
+        if self.keys.own.oaep_open(env.rng, label, &sealed, block.as_mut_slice())
+            != Ok(SessionGrant::LEN)
+        {
+            return misbehaved;
+        }
+        let Ok(grant) = SessionGrant::parse(block.as_slice()) else { return misbehaved };
+        if grant.nonce != nonce {
+            return misbehaved;
+        }
+        self.set_clock(env, since, header.timestamp);
+        self.user = Some(user);
+        self.state = State::Active(Active::new(grant.session_key, nonce, env.now.instant));
+        let window = self.options.window;
+        let confirmed = self.send_sealed(env, Op::Acknowledgment, |writer| {
+            ClientReport::emit_confirmation(writer, window)
+        });
+        match confirmed {
+            Ok(_) => Step::Tell(Event::SessionIssued { user }),
+            Err(error) => Step::End(error.into()),
+        }
+    }
+
+    fn sealed_refusal(
+        &mut self,
+        env: &Env<'_>,
+        refusal: RefusalNotice,
+        said_at: Timestamp,
+    ) -> Step {
+        let sent = self.recent.iter().find(|(id, _)| Some(*id) == refusal.packet);
+        if let Some((_, sent_at)) = sent.copied()
+            && refusal.code == Some(ErrorCode::StaleTimestamp)
+        {
+            self.set_clock(env, sent_at, said_at);
+        }
+        if let State::Active(active) | State::Leaving { active, .. } = &mut self.state
+            && active.question.as_ref().is_some_and(|(id, _)| Some(*id) == refusal.packet)
+        {
+            active.question = None;
+        }
+        // A code of a later version says nothing of its weight; the server closes if it is fatal.
+        if refusal.code.is_some_and(|code| code.rule().ends_session) {
+            Step::End(Ended::Refused(refusal))
+        } else {
+            Step::Tell(Event::Refused(refusal))
+        }
+    }
+
+    /// The next status of a 203 that lies opened.
+    fn next_status(&mut self) -> Option<Event<'static>> {
+        let (State::Active(active) | State::Leaving { active, .. }) = &mut self.state else {
+            return None;
+        };
+        if let Some(token) = active.shared.pop_front() {
+            let letter = LetterName::Prefix(token.letter);
+            return Some(Event::Status { letter, status: token.status });
+        }
+        let opened = active.sealed.as_mut()?;
+        let packet = self.intake.control().ok()?;
+        let entry = packet.payload().get(opened.at..opened.end).unwrap_or_default();
+        let mut reader = Reader::new(entry);
+        let entry = reader.packet_id().and_then(|id| Ok((id, Status::from_code(reader.u8()?)?)));
+        let Ok((id, status)) = entry else {
+            active.sealed = None;
+            return None;
+        };
+        opened.at = opened.end.saturating_sub(reader.rest().len());
+        Some(Event::Status { letter: LetterName::Whole(id), status })
+    }
+}
+
+fn key_answer(active: &mut Active, content: &[u8]) -> Step {
+    let Ok(answer) = KeyAnswer::parse(content) else { return Step::End(Ended::Misbehaved) };
+    match active.question.take() {
+        Some((_, question)) if question.is_answered_by(&answer) => Step::Tell(Event::Key(answer)),
+        Some((_, question)) => Step::Tell(Event::WrongKey(question)),
+        None => Step::End(Ended::Misbehaved),
+    }
+}
+
+/// A packet to everyone: tokens of which some may be ours, or a refusal in clear.
+fn shared_packet<P: Provider>(
+    provider: &P,
+    active: &mut Active,
+    op: Op,
+    packet: &Verified<&mut [u8]>,
+) -> Step {
+    if op == Op::Refusal {
+        // In a session refusals are sealed, so this one is somebody's replay, unless the server
+        // never knew the session.
+        if active.proven {
+            return Step::Nothing;
+        }
+        return match Refusal::parse(packet.payload()) {
+            Ok(refusal) => Step::End(Ended::Refused(notice(&refusal))),
+            Err(_) => Step::End(Ended::Misbehaved),
+        };
+    }
+    if packet.payload().len() > MAX_SEALED {
+        return Step::End(Ended::Misbehaved);
+    }
+    let Ok(tokens) = OpenedTokens::new(provider, active.seal.key(), packet) else {
+        return Step::End(Ended::Misbehaved);
+    };
+    match op {
+        Op::Acknowledgment => {
+            for token in tokens.filter_map(|block: [u8; BLOCK_LEN]| StatusToken::parse(&block)) {
+                // As many places as a packet has tokens, and all were told before this one.
+                let _ = active.shared.push_back(token);
+            }
+            Step::Nothing
+        }
+        Op::BacklogEnd => {
+            let nonce = active.nonce;
+            let mut sizes = tokens.filter_map(|block| BacklogToken::parse(&block, &nonce));
+            match sizes.next() {
+                Some(BacklogSize(count)) => {
+                    active.proven = true;
+                    Step::Tell(Event::BacklogEnd(count))
+                }
+                None => Step::Nothing,
+            }
+        }
+        _ => Step::End(Ended::Misbehaved),
+    }
+}
+
+/// A 244 before a session. One that names a packet concerns only whoever sent that packet.
+fn clear_refusal(packet: &Verified<&mut [u8]>, request: PacketId, can_use_long_form: bool) -> Step {
+    let Ok(refusal) = Refusal::parse(packet.payload()) else {
+        return Step::End(Ended::Misbehaved);
+    };
+    let refusal = notice(&refusal);
+    match refusal {
+        RefusalNotice { packet: Some(id), .. } if id != request => Step::Nothing,
+        RefusalNotice { code: Some(ErrorCode::SessionUnknown), packet: Some(_), .. }
+            if can_use_long_form =>
+        {
+            Step::LongForm
+        }
+        refusal => Step::End(Ended::Refused(refusal)),
+    }
+}
+
+fn notice(refusal: &Refusal<'_>) -> RefusalNotice {
+    RefusalNotice {
+        code: ErrorCode::from_code(refusal.code),
+        retry_after_s: refusal.retry_after_s,
+        packet: refusal.packet,
+    }
+}

@@ -1,0 +1,320 @@
+//! The client machine: sans-IO, without an allocator (PROTOCOL.md, "State diagrams").
+//!
+//! A [`Client`] is one connection. It is poll-style: it never blocks, and what it reads and what
+//! it writes never wait for each other. Every buffer is the caller's.
+//!
+//! 1. Say what you want: [`Client::request_otp`], [`Client::prove_otp`] or
+//!    [`Client::reconnect`]; later [`Client::compose`], [`Client::ask_for_key`], ….
+//! 2. Move bytes: into [`Client::receive_buffer`] and [`Client::received`], out of
+//!    [`Client::transmit`] and [`Client::transmitted`]. [`drive`] does both over any
+//!    `embedded_io` stream.
+//! 3. **After every step drain [`Client::poll`] until it gives `None`**, and call
+//!    [`Client::timeout`] when [`Client::poll_timeout`] is due.
+//!
+//! What has to outlive the connection (key, id, pins, letters, uids) is the caller's to keep,
+//! and durably before it is acknowledged or sent.
+
+mod answers;
+mod driver;
+mod event;
+mod intake;
+mod outbound;
+mod requests;
+mod state;
+
+pub use driver::{DriveError, Moved, drive};
+pub use event::{Ended, Event, LetterName, RefusalNotice};
+pub use intake::OversizedLetter;
+pub use requests::{Addressee, RequestError};
+
+use core::time::Duration;
+
+use heapless::{Deque, Vec};
+
+use crate::crypto::{CryptoRng, Provider, SessionKey, Unverified};
+use crate::id::{PacketId, UserId};
+use crate::limits::{MAX_CONTROL_PACKET, SIGNATURE_LEN};
+use crate::time::{Instant, Now, Timestamp, UnixTime};
+use crate::wire::{BuildError, Malformed};
+use intake::Intake;
+use outbound::Outbound;
+use state::State;
+
+/// What every call brings along: the time, and a random generator.
+pub struct Env<'r> {
+    /// The clocks; the civil one may be wrong.
+    pub now: Now,
+    /// For keys, nonces, IVs and blinding.
+    pub rng: &'r mut dyn CryptoRng,
+}
+
+/// The keys of a connection.
+pub struct Keys<'k, P: Provider> {
+    /// The backend.
+    pub provider: &'k P,
+    /// The client's own key.
+    pub own: &'k P::PrivateKey,
+    /// The server's key, pinned.
+    pub server: &'k P::PublicKey,
+}
+
+impl<P: Provider> Clone for Keys<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Provider> Copy for Keys<'_, P> {}
+
+/// The memory of a connection.
+#[derive(Debug)]
+pub struct Buffers<B> {
+    /// Letters that come in. A larger one is reported and cannot be kept; at least 256 bytes.
+    pub letters: B,
+    /// Everything else that comes in: at least [`MAX_CONTROL_PACKET`] bytes.
+    pub control: B,
+    /// What goes out: room for the largest letter to be sent and [`MAX_CONTROL_PACKET`] bytes.
+    pub transmit: B,
+}
+
+/// How a client behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Letters taken without having acknowledged the first, 1 to 128.
+    pub window: u8,
+    /// How often to say that one is there, where no TCP does.
+    pub keepalive: Option<Duration>,
+    /// Seconds by which the civil clock is known to be wrong, from an earlier connection.
+    pub clock_offset_s: i64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { window: 128, keepalive: None, clock_offset_s: 0 }
+    }
+}
+
+/// Acknowledgments that are collected before they go out together.
+const HELD: usize = 64;
+/// Letters of which the time of sending is known, for setting the clock by a refusal.
+const RECENT: usize = 8;
+
+/// The client's side of one connection. See the [module](self) for how it is driven.
+pub struct Client<'k, P: Provider, B> {
+    keys: Keys<'k, P>,
+    options: Options,
+    user: Option<UserId>,
+    state: State,
+    ended: Option<Ended>,
+    intake: Intake<P, B>,
+    outbound: Outbound<B>,
+    /// Letters whose fate is durable and has not been told yet.
+    held: Vec<PacketId, HELD>,
+    held_bytes: usize,
+    held_since: Option<Instant>,
+    recent: Deque<(PacketId, Instant), RECENT>,
+    clock_offset_s: i64,
+}
+
+impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
+    /// How long the server may take to answer before there is a session.
+    pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+    /// How long acknowledgments are collected.
+    pub const HOLD_ACKNOWLEDGMENTS: Duration = Duration::from_secs(1);
+    /// How long the server may take to answer a 222.
+    pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(6);
+
+    /// A connection on which nothing has been said.
+    ///
+    /// # Errors
+    /// [`RequestError::BufferTooSmall`] for buffers below what [`Buffers`] asks.
+    pub fn new(
+        keys: Keys<'k, P>,
+        buffers: Buffers<B>,
+        options: Options,
+    ) -> Result<Self, RequestError> {
+        let Buffers { letters, control, transmit } = buffers;
+        let large_enough = letters.as_ref().len() >= SIGNATURE_LEN
+            && control.as_ref().len() >= MAX_CONTROL_PACKET
+            && transmit.as_ref().len() >= MAX_CONTROL_PACKET;
+        if !large_enough {
+            return Err(RequestError::BufferTooSmall);
+        }
+        Ok(Self {
+            keys,
+            options,
+            user: None,
+            state: State::Idle,
+            ended: None,
+            intake: Intake::new(letters, control),
+            outbound: Outbound::new(transmit),
+            held: Vec::new(),
+            held_bytes: 0,
+            held_since: None,
+            recent: Deque::new(),
+            clock_offset_s: options.clock_offset_s,
+        })
+    }
+
+    /// Gives the memory back, for the next connection.
+    pub fn into_buffers(self) -> Buffers<B> {
+        let (letters, control) = self.intake.into_buffers();
+        Buffers { letters, control, transmit: self.outbound.into_buffer() }
+    }
+
+    /// Where bytes from the server go. Empty while a packet waits for [`Client::poll`], or a
+    /// letter for [`Client::release_letter`] with another behind it.
+    pub fn receive_buffer(&mut self) -> &mut [u8] {
+        if self.ended.is_some() {
+            return &mut [];
+        }
+        self.intake.buffer()
+    }
+
+    /// So many bytes were written to the front of [`Client::receive_buffer`].
+    pub fn received(&mut self, count: usize) {
+        let advanced = self.intake.advance(self.keys.provider, count);
+        self.note_bad_bytes(advanced);
+    }
+
+    /// Bytes for the server.
+    #[must_use]
+    pub fn transmit(&self) -> &[u8] {
+        self.outbound.pending()
+    }
+
+    /// So many bytes from the front of [`Client::transmit`] have gone out.
+    pub fn transmitted(&mut self, count: usize) {
+        self.outbound.advance(count);
+    }
+
+    /// The letter in the letter buffer, its signature unchecked.
+    pub fn letter(&mut self) -> Option<Unverified<&mut [u8]>> {
+        let provider = self.keys.provider;
+        self.intake.letter().map(|packet| Unverified::new(provider, packet))
+    }
+
+    /// The letter in the letter buffer is dealt with, or copied.
+    pub fn release_letter(&mut self) {
+        let released = self.intake.release_letter(self.keys.provider);
+        self.note_bad_bytes(released);
+    }
+
+    /// The client's id, once it is known.
+    #[must_use]
+    pub const fn user(&self) -> Option<UserId> {
+        self.user
+    }
+
+    /// Whether requests can be made.
+    #[must_use]
+    pub const fn is_in_session(&self) -> bool {
+        matches!(self.state, State::Active(_)) && self.ended.is_none()
+    }
+
+    /// The session's key, as soon as the server has answered under it: from then on it serves
+    /// the short form of [`Client::reconnect`].
+    #[must_use]
+    pub const fn proven_session_key(&self) -> Option<&SessionKey> {
+        match &self.state {
+            State::Active(active) | State::Leaving { active, .. } if active.proven => {
+                Some(active.seal.key())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a question about a key is open.
+    #[must_use]
+    pub const fn is_asking_for_key(&self) -> bool {
+        matches!(&self.state, State::Active(active) if active.question.is_some())
+    }
+
+    /// Seconds by which the server's clock is ahead of the caller's, as far as is known.
+    #[must_use]
+    pub const fn clock_offset_s(&self) -> i64 {
+        self.clock_offset_s
+    }
+
+    /// Why the connection ended, if it has.
+    #[must_use]
+    pub const fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
+    /// The next moment at which [`Client::timeout`] has something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let state = match &self.state {
+            State::Idle => None,
+            State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. } => {
+                Some(since.after(Self::ANSWER_TIMEOUT))
+            }
+            State::Active(active) => {
+                self.options.keepalive.map(|span| active.last_sent.after(span))
+            }
+            State::Leaving { since, .. } => Some(since.after(Self::LEAVE_TIMEOUT)),
+        };
+        let held = self.held_since.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
+        [state, held].into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub fn timeout(&mut self, env: &mut Env<'_>) {
+        let now = env.now.instant;
+        if self.held_since.is_some_and(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS) <= now) {
+            self.flush_acknowledgments(env);
+        }
+        match &self.state {
+            State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. }
+                if since.after(Self::ANSWER_TIMEOUT) <= now =>
+            {
+                self.end(Ended::TimedOut);
+            }
+            State::Leaving { since, .. } if since.after(Self::LEAVE_TIMEOUT) <= now => {
+                self.end(Ended::TimedOut);
+            }
+            State::Active(active) => {
+                let due = self.options.keepalive.map(|span| active.last_sent.after(span));
+                if due.is_some_and(|at| at <= now) {
+                    self.send_held(env, &[]);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The first reason stays.
+    fn end(&mut self, why: Ended) {
+        self.ended.get_or_insert(why);
+    }
+
+    fn note_bad_bytes(&mut self, result: Result<(), Malformed>) {
+        if result.is_err() {
+            self.end(Ended::BadBytes);
+        }
+    }
+
+    fn civil_time(&self, env: &Env<'_>) -> UnixTime {
+        env.now.unix.shifted(self.clock_offset_s)
+    }
+
+    fn timestamp(&self, env: &Env<'_>) -> Timestamp {
+        Timestamp::from_unix(self.civil_time(env))
+    }
+
+    /// The server's signed timestamp answers a question of `asked_at`: it sets the clock, if it
+    /// came in time.
+    fn set_clock(&mut self, env: &Env<'_>, asked_at: Instant, server: Timestamp) {
+        let limit = Duration::from_secs(crate::limits::CLOCK_ANSWER_S);
+        if env.now.instant.since(asked_at) <= limit {
+            self.clock_offset_s = server.to_unix().minus(env.now.unix);
+        }
+    }
+}
+
+impl From<BuildError> for Ended {
+    fn from(error: BuildError) -> Self {
+        Self::Build(error)
+    }
+}

@@ -1,0 +1,80 @@
+//! What is to go out: a queue of whole packets in the caller's buffer.
+
+use crate::wire::Full;
+
+/// Packets back to back. The last may be held: written, and not yet free to go.
+pub(super) struct Outbound<B> {
+    buffer: B,
+    /// What has gone out of the front already.
+    start: usize,
+    /// The end of what may go.
+    free: usize,
+    /// The end of what is written.
+    end: usize,
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
+    pub(super) const fn new(buffer: B) -> Self {
+        Self { buffer, start: 0, free: 0, end: 0 }
+    }
+
+    /// What may go out.
+    pub(super) fn pending(&self) -> &[u8] {
+        self.buffer.as_ref().get(self.start..self.free).unwrap_or_default()
+    }
+
+    /// So many bytes have gone out.
+    pub(super) fn advance(&mut self, count: usize) {
+        self.start = self.start.saturating_add(count).min(self.free);
+        if self.start == self.end {
+            (self.start, self.free, self.end) = (0, 0, 0);
+        }
+    }
+
+    /// The room behind what is written; a packet written there is held until
+    /// [`Outbound::release`].
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.buffer.as_mut().copy_within(self.start..self.end, 0);
+            self.free = self.free.saturating_sub(self.start);
+            self.end = self.end.saturating_sub(self.start);
+            self.start = 0;
+        }
+        self.buffer.as_mut().get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// So many bytes were written to the front of [`Outbound::room`].
+    pub(super) fn hold(&mut self, count: usize) {
+        self.end = self.end.saturating_add(count).min(self.buffer.as_ref().len());
+    }
+
+    /// What is held.
+    pub(super) fn held(&self) -> &[u8] {
+        self.buffer.as_ref().get(self.free..self.end).unwrap_or_default()
+    }
+
+    /// What is held may go.
+    pub(super) fn release(&mut self) {
+        self.free = self.end;
+    }
+
+    /// What is held is thrown away.
+    pub(super) fn discard(&mut self) {
+        self.end = self.free;
+    }
+
+    /// Appends a packet as it is.
+    pub(super) fn push(&mut self, packet: &[u8]) -> Result<(), Full> {
+        let place = self.room().get_mut(..packet.len()).ok_or(Full)?;
+        for (to, from) in place.iter_mut().zip(packet) {
+            *to = *from;
+        }
+        self.hold(packet.len());
+        self.release();
+        Ok(())
+    }
+
+    pub(super) fn into_buffer(self) -> B {
+        self.buffer
+    }
+}

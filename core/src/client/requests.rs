@@ -1,0 +1,430 @@
+//! What a client can ask for (PROTOCOL.md, "Registration" to "Closing", the client's packets).
+
+use super::state::{Active, Form, State};
+use super::{Client, Ended, Env};
+use crate::crypto::{CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, cbc_seal};
+use crate::envelope::{self, Content, Fingerprint};
+use crate::id::{Nonce, PacketId, Uid, UserId};
+use crate::limits::MAX_CONTROL_PACKET;
+use crate::phone::{Otp, Phone};
+use crate::wire::{
+    BuildError, ClientReport, CloseReason, Draft, Full, KeyQuestion, Op, OtpProof,
+    RegistrationRequest, StatusQuery, Writer,
+};
+use zeroize::Zeroizing;
+
+/// A request that was not made. Nothing has gone out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The connection is not in a state for it, or has ended.
+    #[error("the connection is not in a state for this request")]
+    WrongState,
+    /// Something must be answered, or sent, first.
+    #[error("an earlier request comes first")]
+    Busy,
+    /// A buffer is smaller than [`super::Buffers`] asks, or than this packet.
+    #[error("a buffer is too small")]
+    BufferTooSmall,
+    /// The own key refused: a broken key or broken hardware.
+    #[error("the own key refused to work")]
+    KeyRefused,
+}
+
+impl From<BuildError> for RequestError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Full(_) => Self::BufferTooSmall,
+            BuildError::Rejected(_) => Self::KeyRefused,
+        }
+    }
+}
+
+/// To whom a letter goes.
+pub struct Addressee<'a, P: Provider> {
+    /// Their id.
+    pub user: UserId,
+    /// Their fingerprint, from the pinned key.
+    pub fingerprint: &'a Fingerprint,
+    /// Their pinned key.
+    pub key: &'a P::PublicKey,
+}
+
+impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
+    /// Sends 100: asks for a one-time password. `reply_key` names the attempt; store it first.
+    ///
+    /// # Errors
+    /// [`RequestError::WrongState`] unless nothing has been said on this connection.
+    pub fn request_otp(
+        &mut self,
+        env: &mut Env<'_>,
+        phone: &Phone,
+        reply_key: &ReplyKey,
+    ) -> Result<(), RequestError> {
+        self.require_idle()?;
+        let keys = self.keys;
+        let request = self.send(env, Op::RegistrationRequest, Signing::None, |out, rng| {
+            let mut block = Zeroizing::new([0; RegistrationRequest::MAX_LEN]);
+            let mut writer = Writer::new(block.as_mut_slice());
+            RegistrationRequest::emit(&mut writer, reply_key, phone)?;
+            let block = writer.into_written();
+            let label = Op::RegistrationRequest.oaep_label();
+            let sealed = keys.server.oaep_seal(rng, label, block)?;
+            write_all(out, &[&sealed])
+        })?;
+        let reply_key = reply_key.clone();
+        self.state = State::AwaitingOtp { reply_key, request, since: env.now.instant };
+        Ok(())
+    }
+
+    /// Sends 101: proves the one-time password and shows the own key. It may be another
+    /// connection than that of the 100, and it can be repeated until its 201 has come: for an
+    /// account with this very key the server no longer looks at the code.
+    ///
+    /// # Errors
+    /// [`RequestError::WrongState`] unless nothing is under way on this connection.
+    pub fn prove_otp(
+        &mut self,
+        env: &mut Env<'_>,
+        phone: &Phone,
+        reply_key: &ReplyKey,
+        otp: &Otp,
+    ) -> Result<(), RequestError> {
+        self.require_idle()?;
+        let keys = self.keys;
+        let nonce = Nonce::generate(env.rng);
+        let request = self.send(env, Op::OtpProof, Signing::Own, |out, rng| {
+            let spki = keys.own.spki().as_bytes();
+            let digest = keys.provider.sha256(&[spki]);
+            let mut block = Zeroizing::new([0; OtpProof::MAX_LEN]);
+            let mut writer = Writer::new(block.as_mut_slice());
+            OtpProof::emit(&mut writer, reply_key, otp, &nonce, &digest, phone)?;
+            let block = writer.into_written();
+            let sealed = keys.server.oaep_seal(rng, Op::OtpProof.oaep_label(), block)?;
+            write_all(out, &[&sealed, spki])
+        })?;
+        self.await_session(env, Op::SessionIssued, nonce, Form::Long, request);
+        Ok(())
+    }
+
+    /// Sends 106: asks for a session. With the last session's key, if the server has answered
+    /// under it, the request costs the server less; should the server have forgotten it, the
+    /// client goes on to the long form by itself.
+    ///
+    /// # Errors
+    /// [`RequestError::WrongState`] unless nothing has been said on this connection.
+    pub fn reconnect(
+        &mut self,
+        env: &mut Env<'_>,
+        user: UserId,
+        last_key: Option<&SessionKey>,
+    ) -> Result<(), RequestError> {
+        self.require_idle()?;
+        self.user = Some(user);
+        self.send_reconnect(env, last_key)
+    }
+
+    pub(super) fn send_reconnect(
+        &mut self,
+        env: &mut Env<'_>,
+        last_key: Option<&SessionKey>,
+    ) -> Result<(), RequestError> {
+        let keys = self.keys;
+        let nonce = Nonce::generate(env.rng);
+        let request =
+            self.send(env, Op::ReconnectRequest, Signing::Own, |out, rng| match last_key {
+                Some(key) => {
+                    let content = |writer: &mut Writer<'_>| writer.put(&nonce.0);
+                    Ok(cbc_seal(keys.provider, key.expose(), rng, out, content)?)
+                }
+                None => {
+                    let label = Op::ReconnectRequest.oaep_label();
+                    let sealed = keys.server.oaep_seal(rng, label, &nonce.0)?;
+                    write_all(out, &[&sealed])
+                }
+            })?;
+        let form = if last_key.is_some() { Form::Short } else { Form::Long };
+        self.await_session(env, Op::SessionRenewed, nonce, form, request);
+        Ok(())
+    }
+
+    fn await_session(
+        &mut self,
+        env: &Env<'_>,
+        answer: Op,
+        nonce: Nonce,
+        form: Form,
+        request: PacketId,
+    ) {
+        let since = env.now.instant;
+        self.state = State::AwaitingSession { answer, nonce, form, request, since };
+    }
+
+    /// Writes a letter into the transmit buffer, seals and signs it, and holds it there: store
+    /// its id, and its bytes ([`Client::composed`]) if they are to be sent again, then let it go
+    /// with [`Client::release_composed`].
+    ///
+    /// # Errors
+    /// [`RequestError::Busy`] while another letter is held or the buffer is full of packets that
+    /// go out; [`RequestError::BufferTooSmall`] when the letter never fits.
+    pub fn compose(
+        &mut self,
+        env: &mut Env<'_>,
+        from: &Fingerprint,
+        to: &Addressee<'_, P>,
+        uid: &Uid,
+        content: &Content<'_>,
+    ) -> Result<PacketId, RequestError> {
+        self.require_session()?;
+        if !self.outbound.held().is_empty() {
+            return Err(RequestError::Busy);
+        }
+        let (keys, timestamp) = (self.keys, self.timestamp(env));
+        let queued = !self.outbound.pending().is_empty();
+        let room = self.outbound.room();
+        let mut draft = Draft::new(room, Op::Letter, self.user, Some(to.user), timestamp);
+        let payload = draft.payload_mut();
+        let sealed = envelope::seal(
+            keys.provider,
+            env.rng,
+            from,
+            to.fingerprint,
+            to.key,
+            uid,
+            content,
+            payload,
+        );
+        let full = |error| match RequestError::from(error) {
+            RequestError::BufferTooSmall if queued => RequestError::Busy,
+            other => other,
+        };
+        let len = sealed.map_err(full)?;
+        let (id, packet) = draft.sign(keys.provider, keys.own, env.rng, len).map_err(full)?;
+        let len = packet.len();
+        self.outbound.hold(len);
+        self.note_letter(env, id);
+        Ok(id)
+    }
+
+    /// The letter that is held.
+    #[must_use]
+    pub fn composed(&self) -> &[u8] {
+        self.outbound.held()
+    }
+
+    /// Lets the held letter go.
+    pub fn release_composed(&mut self) {
+        self.outbound.release();
+    }
+
+    /// Throws the held letter away.
+    pub fn discard_composed(&mut self) {
+        self.outbound.discard();
+    }
+
+    /// Sends a letter's packet again, byte for byte, while its timestamp is fresh.
+    ///
+    /// # Errors
+    /// [`RequestError::Busy`] when the transmit buffer has no room now.
+    pub fn resend(
+        &mut self,
+        env: &Env<'_>,
+        id: PacketId,
+        packet: &[u8],
+    ) -> Result<(), RequestError> {
+        self.require_session()?;
+        if !self.outbound.held().is_empty() {
+            return Err(RequestError::Busy);
+        }
+        self.outbound.push(packet).map_err(|Full| RequestError::Busy)?;
+        self.note_letter(env, id);
+        Ok(())
+    }
+
+    fn note_letter(&mut self, env: &Env<'_>, id: PacketId) {
+        if self.recent.is_full() {
+            self.recent.pop_front();
+        }
+        // There is room now.
+        let _ = self.recent.push_back((id, env.now.instant));
+    }
+
+    /// Says that a letter's fate is durable: it was new, a duplicate, unreadable, too large, or
+    /// held back. Acknowledgments are collected for half a window, 64 KiB, or a second.
+    pub fn acknowledge(&mut self, env: &mut Env<'_>, letter: PacketId, packet_len: usize) {
+        if self.held.is_full() {
+            self.flush_acknowledgments(env);
+        }
+        // There is room now.
+        let _ = self.held.push(letter);
+        self.held_bytes = self.held_bytes.saturating_add(packet_len);
+        self.held_since.get_or_insert(env.now.instant);
+        let half_window = usize::from(self.options.window).div_ceil(2);
+        if self.held.len() >= half_window || self.held_bytes >= 64 * 1_024 {
+            self.flush_acknowledgments(env);
+        }
+    }
+
+    /// Sends the acknowledgments that were collected.
+    pub fn flush_acknowledgments(&mut self, env: &mut Env<'_>) {
+        if self.held.is_empty() || !self.is_in_session() || !self.outbound.held().is_empty() {
+            return;
+        }
+        let held = core::mem::take(&mut self.held);
+        if self.outbound.room().len() < MAX_CONTROL_PACKET && !self.outbound.pending().is_empty() {
+            // They go with the next chance, after what is queued has gone.
+            self.held = held;
+            return;
+        }
+        (self.held_bytes, self.held_since) = (0, None);
+        self.send_held(env, &held);
+    }
+
+    pub(super) fn send_held(&mut self, env: &mut Env<'_>, held: &[PacketId]) {
+        let content = |writer: &mut Writer<'_>| ClientReport::emit_held(writer, held);
+        if let Err(error) = self.send_sealed(env, Op::Acknowledgment, content) {
+            self.end(Ended::Build(error));
+        }
+    }
+
+    /// Sends 105.
+    ///
+    /// # Errors
+    /// [`RequestError::Busy`] while an earlier question is open.
+    pub fn ask_for_key(
+        &mut self,
+        env: &mut Env<'_>,
+        question: KeyQuestion,
+    ) -> Result<(), RequestError> {
+        self.require_session()?;
+        if self.is_asking_for_key() {
+            return Err(RequestError::Busy);
+        }
+        self.require_room()?;
+        let id = self.send_sealed(env, Op::KeyQuestion, |writer| question.emit(writer))?;
+        if let State::Active(active) = &mut self.state {
+            active.question = Some((id, question));
+        }
+        Ok(())
+    }
+
+    /// Asks what became of letters that are known as stored; at most once a second, and at most
+    /// [`crate::limits::MAX_QUERIES`] at a time.
+    ///
+    /// # Errors
+    /// [`RequestError::Busy`] within a second of the last question.
+    pub fn ask_for_statuses(
+        &mut self,
+        env: &mut Env<'_>,
+        queries: &[StatusQuery],
+    ) -> Result<(), RequestError> {
+        self.require_session()?;
+        self.require_room()?;
+        let now = env.now.instant;
+        let State::Active(active) = &mut self.state else { return Err(RequestError::WrongState) };
+        if active.last_query.is_some_and(|at| now.since(at).as_millis() < 1_100) {
+            return Err(RequestError::Busy);
+        }
+        active.last_query = Some(now);
+        self.send_sealed(env, Op::Acknowledgment, |writer| {
+            ClientReport::emit_queries(writer, queries)
+        })?;
+        Ok(())
+    }
+
+    /// Acknowledges what is to be acknowledged and sends 222. The server's own ends the
+    /// connection with [`Ended::Closed`].
+    ///
+    /// # Errors
+    /// [`RequestError::WrongState`] without a session.
+    pub fn leave(&mut self, env: &mut Env<'_>) -> Result<(), RequestError> {
+        self.require_session()?;
+        self.outbound.discard();
+        self.flush_acknowledgments(env);
+        self.send_sealed(env, Op::Close, |writer| CloseReason::Leaving.emit(writer))?;
+        if let State::Active(active) = core::mem::replace(&mut self.state, State::Idle) {
+            self.state = State::Leaving { active, since: env.now.instant };
+        }
+        Ok(())
+    }
+
+    fn require_idle(&self) -> Result<(), RequestError> {
+        match self.state {
+            State::Idle if self.ended.is_none() => Ok(()),
+            _ => Err(RequestError::WrongState),
+        }
+    }
+
+    fn require_session(&self) -> Result<(), RequestError> {
+        if self.is_in_session() { Ok(()) } else { Err(RequestError::WrongState) }
+    }
+
+    fn require_room(&mut self) -> Result<(), RequestError> {
+        let enough =
+            self.outbound.held().is_empty() && self.outbound.room().len() >= MAX_CONTROL_PACKET;
+        if enough { Ok(()) } else { Err(RequestError::Busy) }
+    }
+
+    /// Builds, signs and queues one packet.
+    fn send(
+        &mut self,
+        env: &mut Env<'_>,
+        op: Op,
+        signing: Signing,
+        payload: impl FnOnce(&mut [u8], &mut dyn CryptoRng) -> Result<usize, BuildError>,
+    ) -> Result<PacketId, BuildError> {
+        let (keys, timestamp) = (self.keys, self.timestamp(env));
+        let sender = self.user;
+        let mut draft = Draft::new(self.outbound.room(), op, sender, None, timestamp);
+        let len = payload(draft.payload_mut(), env.rng)?;
+        let (id, packet) = match signing {
+            Signing::Own => draft.sign(keys.provider, keys.own, env.rng, len)?,
+            Signing::None => draft.leave_unsigned(keys.provider, len)?,
+        };
+        let len = packet.len();
+        self.outbound.hold(len);
+        self.outbound.release();
+        Ok(id)
+    }
+
+    pub(super) fn send_sealed(
+        &mut self,
+        env: &mut Env<'_>,
+        op: Op,
+        content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+    ) -> Result<PacketId, BuildError> {
+        // The seal is taken out for the time of the call, because both it and the buffer change.
+        let Some(mut active) = self.take_active() else { return Err(Full.into()) };
+        let provider = self.keys.provider;
+        let sent = self.send(env, op, Signing::Own, |out, rng| {
+            Ok(active.seal.seal(provider, rng, out, content)?)
+        });
+        active.last_sent = env.now.instant;
+        self.state = State::Active(active);
+        sent
+    }
+
+    fn take_active(&mut self) -> Option<Active> {
+        match core::mem::replace(&mut self.state, State::Idle) {
+            State::Active(active) => Some(active),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Signing {
+    Own,
+    /// 100 comes from a client whose key nobody knows yet.
+    None,
+}
+
+fn write_all(out: &mut [u8], parts: &[&[u8]]) -> Result<usize, BuildError> {
+    let mut writer = Writer::new(out);
+    for part in parts {
+        writer.put(part)?;
+    }
+    Ok(writer.len())
+}

@@ -1,0 +1,125 @@
+//! Answers that never arrive wedge nothing and double nothing.
+
+use waxwing_core::id::Uid;
+use waxwing_core::wire::{Status, StatusQuery};
+
+use crate::person::Person;
+use crate::post_office::PostOffice;
+
+#[test]
+fn a_201_that_was_lost_comes_again_even_a_day_later() {
+    let mut office = PostOffice::new();
+    let mut ann = Person::new(1);
+    let mut call = office.call(&ann);
+    let (phone, reply_key) = (ann.phone, ann.reply_key.clone());
+    office.env_call(|env| call.client.request_otp(env, &phone, &reply_key)).unwrap();
+    office.run(&mut [(&mut ann, &mut call)]);
+    let otp = call.otp.clone().unwrap();
+    office.env_call(|env| call.client.prove_otp(env, &phone, &reply_key, &otp)).unwrap();
+    office.flush(&mut call);
+    office.carry(usize::MAX);
+    office.hang_up(call);
+    assert_eq!(ann.user, None);
+
+    office.pass(86_400_000);
+    let mut call = office.call(&ann);
+    office.env_call(|env| call.client.prove_otp(env, &phone, &reply_key, &otp)).unwrap();
+    office.run(&mut [(&mut ann, &mut call)]);
+    assert!(ann.user.is_some(), "{:?}", call.ended);
+}
+
+#[test]
+fn a_letter_whose_203_was_lost_is_sent_again_and_read_once() {
+    let mut office = PostOffice::new();
+    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
+    let mut ann_call = office.register(&mut ann);
+    let mut ben_call = office.register(&mut ben);
+    let to = ben.phone;
+    office.learn_key(&mut ann, &mut ann_call, &to);
+    let uid = Uid::generate(&mut office.rng);
+    let first = office.send_as(&mut ann, &mut ann_call, &to, "once", &uid);
+    office.flush(&mut ann_call);
+    office.carry(usize::MAX);
+    office.lose_answers(&ann_call);
+    office.hang_up(ann_call);
+
+    let mut ann_call = office.reconnect(&mut ann);
+    let second = office.send_as(&mut ann, &mut ann_call, &to, "once", &uid);
+    assert_ne!(first, second);
+    office.run(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
+    office.tick(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
+    assert_eq!(ben.inbox.len(), 1);
+    assert_eq!(ben.duplicates, 1);
+    assert_eq!(ann.statuses[&second], Status::Delivered);
+}
+
+#[test]
+fn a_letter_resent_byte_for_byte_is_acknowledged_again_and_stored_once() {
+    let mut office = PostOffice::new();
+    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
+    let mut call = office.register(&mut ann);
+    let ben_call = office.register(&mut ben);
+    office.hang_up(ben_call);
+    let to = ben.phone;
+    office.learn_key(&mut ann, &mut call, &to);
+    let uid = Uid::generate(&mut office.rng);
+    let contact = ann.contacts.values().next().unwrap().clone();
+    assert_eq!(contact.phone, to);
+    let id = office.send_as(&mut ann, &mut call, &to, "once", &uid);
+    let bytes = call.client.transmit().to_vec();
+    office.run(&mut [(&mut ann, &mut call)]);
+    ann.statuses.clear();
+    office.env_call(|env| call.client.resend(env, id, &bytes)).unwrap();
+    office.run(&mut [(&mut ann, &mut call)]);
+    assert_eq!(ann.statuses[&id], Status::Stored);
+    assert_eq!(office.disk.pending(), 1);
+}
+
+#[test]
+fn a_recipient_that_crashes_before_acknowledging_reads_once() {
+    let mut office = PostOffice::new();
+    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
+    let mut ann_call = office.register(&mut ann);
+    let mut ben_call = office.register(&mut ben);
+    let to = ben.phone;
+    office.learn_key(&mut ann, &mut ann_call, &to);
+    ben.asleep = true;
+    let id = office.send(&mut ann, &mut ann_call, &to, "once");
+    office.run(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
+    assert_eq!(ben.inbox.len(), 1);
+    office.hang_up(ben_call);
+
+    ben.asleep = false;
+    let mut ben_call = office.reconnect(&mut ben);
+    office.tick(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
+    assert_eq!((ben.inbox.len(), ben.duplicates), (1, 1));
+    assert_eq!(ann.statuses[&id], Status::Delivered);
+}
+
+#[test]
+fn statuses_that_were_missed_can_be_asked_for() {
+    let mut office = PostOffice::new();
+    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
+    let mut ann_call = office.register(&mut ann);
+    let ben_call = office.register(&mut ben);
+    office.hang_up(ben_call);
+    let to = ben.phone;
+    office.learn_key(&mut ann, &mut ann_call, &to);
+    let read = office.send(&mut ann, &mut ann_call, &to, "read while the sender is away");
+    office.run(&mut [(&mut ann, &mut ann_call)]);
+    office.hang_up(ann_call);
+    let mut ben_call = office.reconnect(&mut ben);
+    office.tick(&mut [(&mut ben, &mut ben_call)]);
+    office.hang_up(ben_call);
+
+    let mut ann_call = office.reconnect(&mut ann);
+    let waiting = office.send(&mut ann, &mut ann_call, &to, "not read yet");
+    office.run(&mut [(&mut ann, &mut ann_call)]);
+    assert_eq!(ann.statuses[&read], Status::Stored);
+    let queries =
+        [read, waiting].map(|letter| StatusQuery { recipient: ben.user.unwrap(), letter });
+    office.env_call(|env| ann_call.client.ask_for_statuses(env, &queries)).unwrap();
+    office.run(&mut [(&mut ann, &mut ann_call)]);
+    assert_eq!(ann.statuses[&read], Status::Delivered);
+    assert_eq!(ann.statuses[&waiting], Status::Stored);
+}

@@ -1,0 +1,3 @@
+//! What an operator does besides running the server.
+
+pub mod users;

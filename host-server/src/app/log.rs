@@ -1,0 +1,26 @@
+//! What the machine's events look like in the log.
+
+use waxwing_core::server::Event;
+
+pub(super) fn event(event: Event) {
+    match event {
+        Event::Registered { user } => tracing::info!(user = user.get(), "registered"),
+        Event::SessionConfirmed { user, conn } => {
+            tracing::debug!(user = user.get(), conn = conn.0, "session confirmed");
+        }
+        Event::SessionEnded { user, reason } => {
+            tracing::debug!(user = user.get(), ?reason, "session ended");
+        }
+        Event::Refused { conn, code } => tracing::debug!(conn = conn.0, %code, "refused"),
+        Event::TimedOut { conn } => tracing::debug!(conn = conn.0, "took too long"),
+        Event::ReplayedReconnect { conn } => {
+            tracing::warn!(conn = conn.0, "a reconnect request was replayed");
+        }
+        Event::GuessingSuspected => {
+            tracing::warn!("many wrong one-time passwords today; new ones survive one guess only");
+        }
+        Event::Expired { letters } => tracing::info!(letters, "letters expired undelivered"),
+        Event::StorageUnavailable => tracing::warn!("storage does not answer; will try again"),
+        Event::InternalError => tracing::error!("a packet could not be made: please report this"),
+    }
+}

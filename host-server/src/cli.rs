@@ -1,0 +1,213 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, Override};
+use crate::exit::{Exit, Failure};
+use crate::store::UserName;
+
+/// The Waxwing server: keeps sealed letters until their recipients take them.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "waxwing-server", version)]
+pub struct Cli {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Args)]
+struct CommonArgs {
+    /// Directory of key and database [default: waxwing-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How much to log
+    #[arg(long, global = true, value_parser = ["error", "warn", "info", "debug", "trace"])]
+    log_level: Option<String>,
+    /// What the log looks like
+    #[arg(long, global = true, value_parser = ["text", "json"])]
+    log_format: Option<String>,
+}
+
+/// What `run` understands, which is also understood without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct RunArgs {
+    /// Address and port to listen on [default: 127.0.0.1:9295]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Allow in-band one-time passwords on an address that others can reach
+    #[arg(long)]
+    pub allow_unverified: bool,
+    /// Read the whole database and look for damage before serving
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Serve (the default)
+    Run(RunArgs),
+    /// Look at users, or remove one
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// The server's own key
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Configuration files
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// What to do with users.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum UsersCommand {
+    /// List them all
+    List,
+    /// Show one
+    Show {
+        /// Id, or phone with its +
+        user: UserName,
+    },
+    /// Remove one; the server must not be running
+    Remove {
+        /// Id, or phone with its +
+        user: UserName,
+    },
+}
+
+/// What to do with the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum KeyCommand {
+    /// Print what clients compare before they pin the key
+    Fingerprint,
+}
+
+/// What to do with configuration files.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Print a file with every key, its meaning and its default
+    Example,
+    /// Say whether a file can be used
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+impl Cli {
+    /// The command, with what was given before its name.
+    ///
+    /// # Errors
+    /// When flags of `run` were given to another command.
+    pub fn command(&self) -> Result<Command, Failure> {
+        match &self.command {
+            None => Ok(Command::Run(self.run.clone())),
+            Some(Command::Run(run)) => Ok(Command::Run(RunArgs {
+                listen: run.listen.or(self.run.listen),
+                allow_unverified: run.allow_unverified || self.run.allow_unverified,
+                check: run.check || self.run.check,
+            })),
+            Some(other) if self.run == RunArgs::default() => Ok(other.clone()),
+            Some(_) => Err(Failure::new(
+                Exit::Usage,
+                "--listen, --allow-unverified and --check belong to the command run",
+            )),
+        }
+    }
+
+    /// The configuration for `command`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_config(&self, command: &Command) -> Result<Config, ConfigError> {
+        let CommonArgs { data, config, log_level, log_format } = &self.common;
+        let given = |flag, key, value: &Option<String>| {
+            value.clone().map(|value| Override { flag, key, value })
+        };
+        let mut flags = vec![
+            given("--data", "server.data", data),
+            given("--log-level", "log.level", log_level),
+            given("--log-format", "log.format", log_format),
+        ];
+        if let Command::Run(run) = command {
+            let listen = run.listen.map(|address| address.to_string());
+            let allowed = run.allow_unverified.then(|| true.to_string());
+            flags.push(given("--listen", "server.listen", &listen));
+            flags.push(given("--allow-unverified", "otp.allow_unverified", &allowed));
+        }
+        let flags: Vec<_> = flags.into_iter().flatten().collect();
+        Config::load(config.as_deref(), std::env::vars_os(), &flags)
+    }
+}
+
+/// Says whether `file` alone can be used, whatever the environment holds.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_config(file: &Path) -> Result<(), ConfigError> {
+    Config::load(Some(file), [], &[])?.refuse_unverified()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Cli {
+        Cli::try_parse_from(line.split_whitespace()).unwrap()
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Cli as CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_default_and_takes_its_flags_on_either_side() {
+        let expected = RunArgs {
+            listen: Some("127.0.0.1:1".parse().unwrap()),
+            allow_unverified: true,
+            check: true,
+        };
+        for line in [
+            "waxwing-server --listen 127.0.0.1:1 --allow-unverified --check",
+            "waxwing-server run --listen 127.0.0.1:1 --allow-unverified --check",
+            "waxwing-server --check --listen 127.0.0.1:1 run --allow-unverified",
+        ] {
+            assert_eq!(parse(line).command(), Ok(Command::Run(expected.clone())), "{line}");
+        }
+        let failure = parse("waxwing-server --check users list").command().unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn flags_become_configuration() {
+        let cli = parse("waxwing-server --log-level debug run --data /x --listen [::1]:7");
+        let config = cli.load_config(&cli.command().unwrap()).unwrap();
+        assert_eq!(config.server.data, Path::new("/x"));
+        assert_eq!(config.server.listen, "[::1]:7".parse().unwrap());
+        assert_eq!(config.log.level, crate::config::LogLevel::Debug);
+        let cli = parse("waxwing-server --listen 0.0.0.0:7 --allow-unverified");
+        assert!(cli.load_config(&cli.command().unwrap()).unwrap().otp.allow_unverified);
+    }
+
+    #[test]
+    fn users_are_named_by_id_or_phone() {
+        for (text, well_formed) in
+            [("7", true), ("+4915112345678", true), ("0", false), ("65536", false), ("+0", false)]
+        {
+            let line = ["waxwing-server", "users", "show", text];
+            assert_eq!(Cli::try_parse_from(line).is_ok(), well_formed, "{text}");
+        }
+    }
+}

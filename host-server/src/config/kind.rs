@@ -1,0 +1,212 @@
+//! Kinds of values: how each is read from TOML, or from the text of a flag or an environment
+//! variable, and how it is written.
+
+use std::path::PathBuf;
+
+use toml::Value;
+
+use super::{DeliveryKind, LogFormat, LogLevel};
+
+/// `"250ms"`, `"1s"`, `"5m"`, `"1h"`, `"30d"`.
+pub(super) mod duration {
+    use std::time::Duration;
+
+    use toml::Value;
+
+    const UNITS: [(&str, u64); 5] =
+        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+    pub(in super::super) fn read(value: &Value) -> Result<Duration, String> {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let (number, unit) = super::split_unit(&text);
+        let unit = UNITS.iter().find(|(name, _)| *name == unit);
+        let millis = unit.zip(number.parse().ok()).and_then(|((_, unit), n)| unit.checked_mul(n));
+        millis.map(Duration::from_millis).ok_or_else(|| {
+            format!(
+                "{text:?} is no duration: write a number and a unit, as in \
+                 \"250ms\", \"1s\", \"5m\", \"1h\" or \"30d\""
+            )
+        })
+    }
+
+    pub(in super::super) fn show(value: &Duration) -> String {
+        let millis = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
+        super::with_unit(millis, &UNITS)
+    }
+}
+
+/// `"64MiB"`, or a number of bytes.
+pub(super) mod size {
+    use toml::Value;
+
+    const UNITS: [(&str, u64); 4] =
+        [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
+    pub(in super::super) fn read<T: TryFrom<u64>>(value: &Value) -> Result<T, String> {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let (number, unit) = super::split_unit(&text);
+        let unit = if unit.is_empty() { "B" } else { unit };
+        let unit = UNITS.iter().find(|(name, _)| *name == unit);
+        let bytes = unit.zip(number.parse().ok()).and_then(|((_, unit), n)| unit.checked_mul(n));
+        bytes.and_then(|bytes| T::try_from(bytes).ok()).ok_or_else(|| {
+            format!("{text:?} is no size: write bytes, or as in \"60KiB\", \"64MiB\" or \"1GiB\"")
+        })
+    }
+
+    pub(in super::super) fn show<T: TryInto<u64> + Copy>(value: &T) -> String {
+        super::with_unit((*value).try_into().unwrap_or(u64::MAX), &UNITS)
+    }
+}
+
+/// A number of things.
+pub(super) mod count {
+    use std::fmt::Display;
+
+    use toml::Value;
+
+    pub(in super::super) fn read<T: TryFrom<i64>>(value: &Value) -> Result<T, String> {
+        let number = match value {
+            Value::Integer(number) => Some(*number),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("{value} is no number that fits here"))
+    }
+
+    pub(in super::super) fn show<T: Display>(value: &T) -> String {
+        value.to_string()
+    }
+}
+
+/// `true` or `false`.
+pub(super) mod flag {
+    use toml::Value;
+
+    pub(in super::super) fn read(value: &Value) -> Result<bool, String> {
+        match value {
+            Value::Boolean(flag) => Some(*flag),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| format!("{value} is neither true nor false"))
+    }
+
+    pub(in super::super) fn show(value: &bool) -> String {
+        value.to_string()
+    }
+}
+
+/// Text that something can be parsed from.
+pub(super) mod text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use toml::Value;
+
+    pub(in super::super) fn read<T: FromStr<Err: Display>>(value: &Value) -> Result<T, String> {
+        let text = value.as_str().ok_or_else(|| format!("{value} is no text in quotes"))?;
+        text.parse().map_err(|error| format!("{text:?}: {error}"))
+    }
+
+    pub(in super::super) fn show<T: Display>(value: &T) -> String {
+        Value::String(value.to_string()).to_string()
+    }
+}
+
+/// Several texts: an array in the file, separated by commas elsewhere.
+pub(super) mod list {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use toml::Value;
+
+    pub(in super::super) fn read<T: FromStr<Err: Display>>(
+        value: &Value,
+    ) -> Result<Vec<T>, String> {
+        match value {
+            Value::Array(values) => values.iter().map(super::text::read).collect(),
+            Value::String(text) => text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(|item| item.parse().map_err(|error: T::Err| error.to_string()))
+                .collect(),
+            _ => Err(format!("{value} is no list")),
+        }
+    }
+
+    pub(in super::super) fn show<T: Display>(values: &[T]) -> String {
+        Value::Array(values.iter().map(|value| Value::String(value.to_string())).collect())
+            .to_string()
+    }
+}
+
+/// The path of a file or directory.
+pub(super) mod path {
+    use super::{PathBuf, Value};
+
+    pub(in super::super) fn read(value: &Value) -> Result<PathBuf, String> {
+        value.as_str().map(PathBuf::from).ok_or_else(|| format!("{value} is no path in quotes"))
+    }
+
+    pub(in super::super) fn show(value: &std::path::Path) -> String {
+        Value::String(value.display().to_string()).to_string()
+    }
+}
+
+/// One of a few names.
+pub(super) mod choice {
+    use super::{Choice, Value};
+
+    pub(in super::super) fn read<T: Choice>(value: &Value) -> Result<T, String> {
+        let found = value.as_str().and_then(|text| T::ALL.iter().find(|(name, _)| *name == text));
+        found.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<_> = T::ALL.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            format!("{value} is none of {}", names.join(", "))
+        })
+    }
+
+    pub(in super::super) fn show<T: Choice>(value: &T) -> String {
+        let name = T::ALL.iter().find(|(_, choice)| choice == value).map_or("", |(name, _)| name);
+        format!("\"{name}\"")
+    }
+}
+
+/// A type whose values have names.
+pub(super) trait Choice: Copy + PartialEq + 'static {
+    const ALL: &'static [(&'static str, Self)];
+}
+
+impl Choice for DeliveryKind {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("in-band", Self::InBand), ("console", Self::Console), ("exec", Self::Exec)];
+}
+
+impl Choice for LogLevel {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+impl Choice for LogFormat {
+    const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let (number, unit) =
+        text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    (number, unit.trim_start())
+}
+
+/// With the largest unit that leaves no rest.
+fn with_unit(value: u64, units: &[(&str, u64)]) -> String {
+    let fits = |(_, unit): &&(&str, u64)| value.is_multiple_of(*unit) && (value > 0 || *unit == 1);
+    let (name, unit) = units.iter().rev().find(fits).unwrap_or(&units[0]);
+    format!("\"{}{name}\"", value / unit)
+}

@@ -1,0 +1,83 @@
+//! Configuration: flags over environment over file over defaults.
+//!
+//! Every key exists once, as a field in `sections` and a line in the table of `keys`, from
+//! which the reader, the example file and the hints about misspelt keys are made.
+
+mod check;
+mod keys;
+mod kind;
+mod nearest;
+mod range;
+mod sections;
+mod source;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+pub use range::AddressRange;
+pub use sections::{
+    Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig, Limits, LogConfig, LogFormat,
+    LogLevel, OtpConfig, ServerConfig, StorageConfig,
+};
+
+/// A configuration that cannot be used. Says where and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// A key given on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// How the flag is called, for error messages.
+    pub flag: &'static str,
+    /// The key that it sets.
+    pub key: &'static str,
+    /// The value.
+    pub value: String,
+}
+
+impl Config {
+    /// Puts the layers together and checks the whole.
+    ///
+    /// # Errors
+    /// When a layer cannot be read, names an unknown key or a value of the wrong kind, or when
+    /// the whole makes no sense.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: &[Override],
+    ) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        if let Some(path) = file {
+            source::file(path, &mut config)?;
+        }
+        source::environment(environment, &mut config)?;
+        source::flags(flags, &mut config)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// A file that sets every key to its default and explains it.
+    #[must_use]
+    pub fn example() -> String {
+        let defaults = Self::default();
+        let mut text = String::from(
+            "# Configuration of waxwing-server. Everything here is the default: keep what you\n\
+             # change and delete the rest. A flag or an environment variable such as\n\
+             # WAXWING_LOG__LEVEL goes before this file.\n",
+        );
+        let mut section = "";
+        for key in keys::KEYS {
+            let (of, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
+            if of != section {
+                text.push_str(&format!("\n[{of}]\n"));
+                section = of;
+            }
+            text.push_str(&format!("# {}\n{name} = {}\n", key.about, (key.show)(&defaults)));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! A range of addresses: `192.0.2.0/24`, `2001:db8::/32`, or one address.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// All addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    first: IpAddr,
+    bits: u8,
+}
+
+impl AddressRange {
+    /// The addresses that share their first `bits` bits with `address`.
+    #[must_use]
+    pub const fn new(address: IpAddr, bits: u8) -> Self {
+        Self { first: address, bits }
+    }
+
+    /// Whether `address` is one of them. An IPv4 address in IPv6 clothes is an IPv4 address.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let (one, width) = bits(self.first);
+        let (other, other_width) = bits(address.to_canonical());
+        let differ = (one ^ other).checked_shr(u32::from(width.saturating_sub(self.bits)));
+        width == other_width && differ.unwrap_or(0) == 0
+    }
+}
+
+/// An address as a number, and how many bits it has.
+fn bits(address: IpAddr) -> (u128, u8) {
+    match address {
+        IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no address and no range such as \"192.0.2.0/24\"");
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let (_, width) = bits(address);
+        let length: u8 = length.map_or(Ok(width), str::parse).map_err(|_| wrong())?;
+        if length > width {
+            return Err(wrong());
+        }
+        let range = Self::new(address, length);
+        Ok(range)
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, bits: length } = self;
+        if *length == bits(*first).1 { first.fmt(f) } else { write!(f, "{first}/{length}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_contain_what_begins_like_them() {
+        for (range, inside, outside) in [
+            ("127.0.0.0/8", "127.200.0.1", "128.0.0.1"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.6"),
+            ("0.0.0.0/0", "203.0.113.9", "2001:db8::1"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::1"),
+            ("::1", "::1", "::2"),
+            ("::/0", "2001:db8::1", "203.0.113.9"),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", "::ffff:11.1.2.3"),
+        ] {
+            let parsed: AddressRange = range.parse().unwrap();
+            assert!(parsed.contains(inside.parse().unwrap()), "{range} and {inside}");
+            assert!(!parsed.contains(outside.parse().unwrap()), "{range} and {outside}");
+            assert_eq!(parsed.to_string(), range);
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in ["", "localhost", "10.0.0.0/33", "10.0.0/8", "::1/129", "10.0.0.0/-1", "/8"] {
+            assert!(text.parse::<AddressRange>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The layers, each applied over the ones below it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::keys::{self, KEYS};
+use super::nearest::nearest;
+use super::{Config, ConfigError, Override};
+
+const PREFIX: &str = "WAXWING_";
+
+pub(super) fn file(path: &Path, config: &mut Config) -> Result<(), ConfigError> {
+    let place = path.display().to_string();
+    let text =
+        fs::read_to_string(path).map_err(|error| ConfigError(format!("{place}: {error}")))?;
+    let table: Table = text.parse().map_err(|error: toml::de::Error| {
+        ConfigError(format!("{place}: {}", error.to_string().trim_end()))
+    })?;
+    section(&place, "", &table, config)
+}
+
+fn section(place: &str, name: &str, table: &Table, config: &mut Config) -> Result<(), ConfigError> {
+    for (key, value) in table {
+        let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+        match value {
+            // What is in a misspelt section tells best what was meant.
+            Value::Table(inner) if is_section(&name) || !inner.is_empty() => {
+                section(place, &name, inner, config)?;
+            }
+            Value::Table(_) => {
+                let meant = nearest(&name, sections()).unwrap_or_default();
+                return Err(ConfigError(format!(
+                    "{place}: there is no section [{name}]; did you mean [{meant}]?"
+                )));
+            }
+            _ if is_section(&name) => {
+                return Err(ConfigError(format!("{place}: `{name}` is a section, not a key")));
+            }
+            _ => set(place, &name, value, config)?,
+        }
+    }
+    Ok(())
+}
+
+fn sections() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter_map(|key| key.name.rsplit_once('.')).map(|(section, _)| section)
+}
+
+fn is_section(name: &str) -> bool {
+    sections().any(|section| section == name)
+}
+
+pub(super) fn environment(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    config: &mut Config,
+) -> Result<(), ConfigError> {
+    let mut ours: Vec<_> = variables
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            // Names without `__` are other things' names.
+            let key = name.strip_prefix(PREFIX).filter(|key| key.contains("__"))?;
+            Some((key.replace("__", ".").to_ascii_lowercase(), name, value))
+        })
+        .collect();
+    ours.sort();
+    for (key, name, value) in ours {
+        let place = format!("environment variable {name}");
+        let text = value.into_string().map_err(|_| ConfigError(format!("{place} is no UTF-8")))?;
+        set(&place, &key, &Value::String(text), config)?;
+    }
+    Ok(())
+}
+
+pub(super) fn flags(overrides: &[Override], config: &mut Config) -> Result<(), ConfigError> {
+    for Override { flag, key, value } in overrides {
+        set(flag, key, &Value::String(value.clone()), config)?;
+    }
+    Ok(())
+}
+
+fn set(place: &str, name: &str, value: &Value, config: &mut Config) -> Result<(), ConfigError> {
+    let Some(key) = keys::find(name) else {
+        let meant = nearest(name, KEYS.iter().map(|key| key.name)).unwrap_or_default();
+        return Err(ConfigError(format!(
+            "{place}: there is no key `{name}`; did you mean `{meant}`?"
+        )));
+    };
+    (key.read)(config, value).map_err(|why| ConfigError(format!("{place}: {name}: {why}")))
+}

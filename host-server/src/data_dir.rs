@@ -1,0 +1,171 @@
+//! The directory of key and database, and the lock that keeps a second server out of it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::ops::Deref;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::exit::{Exit, Failure};
+
+/// A data directory that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataDir {
+    path: PathBuf,
+}
+
+impl DataDir {
+    /// The directory at `path`, made for its owner alone if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is no directory.
+    pub fn create(path: &Path) -> Result<Self, Failure> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        let made = match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                builder.create(path).and_then(|()| sync_parent(path))
+            }
+            _ => Ok(()),
+        };
+        made.map_err(|error| failure(path, &error))?;
+        Self::existing(path)
+    }
+
+    /// The directory at `path`, which has to exist.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn existing(path: &Path) -> Result<Self, Failure> {
+        let metadata = fs::metadata(path).map_err(|error| failure(path, &error))?;
+        if !metadata.is_dir() {
+            return Err(failure(path, &io::ErrorKind::NotADirectory.into()));
+        }
+        // Somebody else made it so, perhaps on purpose, and it may hold more than our files,
+        // which are closed to others themselves.
+        if metadata.permissions().mode() & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "others can look into the data directory");
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.path.join("waxwing.db")
+    }
+
+    /// The server's private key.
+    #[must_use]
+    pub fn private_key(&self) -> PathBuf {
+        self.path.join("server.key.pem")
+    }
+
+    /// The server's public key, for clients to pin.
+    #[must_use]
+    pub fn public_key(&self) -> PathBuf {
+        self.path.join("server.pub.pem")
+    }
+
+    /// Locks the directory for this process until the value is dropped.
+    ///
+    /// # Errors
+    /// When another process has locked it, or locking does not work there.
+    pub fn lock(self) -> Result<LockedDataDir, Failure> {
+        let path = self.path.join("lock");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| failure(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(LockedDataDir { directory: self, _lock: file }),
+            Err(TryLockError::WouldBlock) => Err(Failure::new(
+                Exit::Failure,
+                format!("a waxwing-server is running on {}", self.path.display()),
+            )),
+            Err(TryLockError::Error(error)) => Err(failure(&path, &error)),
+        }
+    }
+}
+
+/// A data directory that belongs to this process alone.
+#[derive(Debug)]
+pub struct LockedDataDir {
+    directory: DataDir,
+    _lock: File,
+}
+
+impl Deref for LockedDataDir {
+    type Target = DataDir;
+
+    fn deref(&self) -> &DataDir {
+        &self.directory
+    }
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn failure(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Storage, format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_directory_is_for_its_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b");
+        let data = DataDir::create(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(DataDir::create(&path).unwrap(), data);
+        let lock = data.lock().unwrap();
+        let mode = fs::metadata(path.join("lock")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(lock.database(), path.join("waxwing.db"));
+    }
+
+    #[test]
+    fn the_mode_of_an_old_one_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        DataDir::create(directory.path()).unwrap();
+        let mode = fs::metadata(directory.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o755);
+    }
+
+    #[test]
+    fn only_one_can_lock_it_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDir::create(directory.path()).unwrap();
+        let lock = data.clone().lock().unwrap();
+        let failure = data.clone().lock().unwrap_err();
+        assert!(failure.to_string().starts_with("a waxwing-server is running on "), "{failure}");
+        assert_eq!(failure.exit(), Exit::Failure);
+        drop(lock);
+        data.lock().unwrap();
+    }
+
+    #[test]
+    fn what_is_no_directory_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(DataDir::create(&file).unwrap_err().exit(), Exit::Storage);
+        assert!(DataDir::create(&file.join("below")).is_err());
+        assert!(DataDir::existing(&directory.path().join("absent")).is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! The server's key on disk: the private half for the server alone, the public half for clients
+//! to pin.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use pem_rfc7468::LineEnding;
+use waxwing_core::crypto::{PrivateKey, Provider, SPKI_LEN, Spki};
+use waxwing_core::server::Identity;
+use zeroize::Zeroizing;
+
+use crate::backend::{Backend, Key, generate_key};
+use crate::data_dir::DataDir;
+use crate::exit::{Exit, Failure};
+
+const PRIVATE_LABEL: &str = "PRIVATE KEY";
+const PUBLIC_LABEL: &str = "PUBLIC KEY";
+
+/// The key in `directory`; on the first start a new one.
+///
+/// # Errors
+/// When it cannot be read, others can read it, or it is not an RSA-2048 key in PKCS#8.
+pub fn load_or_create(directory: &DataDir) -> Result<Identity<Backend>, Failure> {
+    let path = directory.private_key();
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory)?,
+        Err(error) => return Err(failure(&path, error)),
+        Ok(_) => {}
+    }
+    let (key, der) = load(&path)?;
+    // The public half can always be made again, and should never contradict the private one.
+    let public = public_pem(key.spki());
+    if fs::read_to_string(directory.public_key()).ok().as_ref() != Some(&public) {
+        replace(&directory.public_key(), public.as_bytes(), 0o644)?;
+    }
+    Ok(Identity::new(&Backend::default(), key, &der))
+}
+
+/// The SHA-256 of the public key in `directory`, in hexadecimal.
+///
+/// # Errors
+/// When there is no key, or it cannot be used.
+pub fn fingerprint(directory: &DataDir) -> Result<String, Failure> {
+    let (key, _) = load(&directory.private_key())?;
+    let digest = Backend::default().sha256(&[key.spki().as_bytes()]);
+    Ok(format!("{digest:?}"))
+}
+
+fn load(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
+    let metadata = fs::symlink_metadata(path).map_err(|error| failure(path, error))?;
+    let owner = rustix::process::geteuid().as_raw();
+    if !metadata.is_file() || metadata.uid() != owner {
+        return Err(failure(path, "the server's key has to be a plain file of the server's user"));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        let path = path.display();
+        let how = format!("others can read the server's private key; run: chmod 600 {path}");
+        return Err(Failure::new(Exit::Key, how));
+    }
+    let pem = Zeroizing::new(fs::read(path).map_err(|error| failure(path, error))?);
+    let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|error| failure(path, error))?;
+    let der = Zeroizing::new(der);
+    if label != PRIVATE_LABEL {
+        return Err(failure(path, "not a PKCS#8 private key"));
+    }
+    let key = Key::from_pkcs8_der(&der)
+        .map_err(|_| failure(path, "not an RSA-2048 private key with e = 65537"))?;
+    Ok((key, der))
+}
+
+fn create(directory: &DataDir) -> Result<(), Failure> {
+    let path = directory.private_key();
+    let failed = |_| failure(&path, "the key could not be made");
+    let key = generate_key().map_err(failed)?;
+    let der = key.to_pkcs8_der().map_err(failed)?;
+    let pem = pem_rfc7468::encode_string(PRIVATE_LABEL, LineEnding::LF, &der)
+        .map_err(|error| failure(&path, error))?;
+    replace(&path, Zeroizing::new(pem).as_bytes(), 0o600)?;
+    tracing::info!(path = %path.display(), "made the server's key");
+    Ok(())
+}
+
+fn public_pem(spki: &Spki) -> String {
+    let der: &[u8; SPKI_LEN] = spki.as_bytes();
+    pem_rfc7468::encode_string(PUBLIC_LABEL, LineEnding::LF, der).unwrap_or_default()
+}
+
+/// Writes a file so that it is there whole, durably, or not at all.
+fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
+    let temporary = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    };
+    write().map_err(|error| failure(path, error))
+}
+
+fn failure(path: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Key, format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn directory() -> (tempfile::TempDir, DataDir) {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = DataDir::create(&temporary.path().join("data")).unwrap();
+        (temporary, directory)
+    }
+
+    fn refused(directory: &DataDir) -> Failure {
+        load_or_create(directory).err().expect("a refusal")
+    }
+
+    #[test]
+    fn the_key_is_made_once_and_closed_to_others() {
+        let (_temporary, directory) = directory();
+        let first = load_or_create(&directory).unwrap().spki().clone();
+        let again = load_or_create(&directory).unwrap().spki().clone();
+        assert_eq!(first, again);
+        let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(directory.private_key()), 0o600);
+        assert_eq!(mode(directory.public_key()), 0o644);
+        let public = fs::read(directory.public_key()).unwrap();
+        let (label, der) = pem_rfc7468::decode_vec(&public).unwrap();
+        assert_eq!((label, &der[..]), (PUBLIC_LABEL, &first.as_bytes()[..]));
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let (_temporary, directory) = directory();
+        load_or_create(&directory).unwrap();
+        for mode in [0o640, 0o604, 0o660] {
+            fs::set_permissions(directory.private_key(), PermissionsExt::from_mode(mode)).unwrap();
+            assert_eq!(refused(&directory).exit(), Exit::Key);
+        }
+    }
+
+    #[test]
+    fn a_link_and_a_directory_are_no_keys() {
+        let (temporary, directory) = directory();
+        let elsewhere = temporary.path().join("elsewhere.pem");
+        load_or_create(&directory).unwrap();
+        fs::rename(directory.private_key(), &elsewhere).unwrap();
+        symlink(&elsewhere, directory.private_key()).unwrap();
+        assert_eq!(refused(&directory).exit(), Exit::Key);
+        fs::remove_file(directory.private_key()).unwrap();
+        fs::create_dir(directory.private_key()).unwrap();
+        assert_eq!(refused(&directory).exit(), Exit::Key);
+    }
+
+    #[test]
+    fn rubbish_is_refused_and_left_alone() {
+        let (_temporary, directory) = directory();
+        for rubbish in
+            ["", "rubbish", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+        {
+            replace(&directory.private_key(), rubbish.as_bytes(), 0o600).unwrap();
+            assert_eq!(refused(&directory).exit(), Exit::Key);
+            assert_eq!(fs::read_to_string(directory.private_key()).unwrap(), rubbish);
+        }
+    }
+
+    #[test]
+    fn a_lost_public_half_is_made_again() {
+        let (_temporary, directory) = directory();
+        load_or_create(&directory).unwrap();
+        let public = fs::read(directory.public_key()).unwrap();
+        fs::remove_file(directory.public_key()).unwrap();
+        load_or_create(&directory).unwrap();
+        assert_eq!(fs::read(directory.public_key()).unwrap(), public);
+    }
+}

@@ -1,0 +1,343 @@
+//! Storage that forgets everything with the process; for tests.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::server::storage::{
+    Answer, Batch, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot,
+    StoredUser, Write,
+};
+use waxwing_core::time::{Timestamp, UnixTime};
+use waxwing_core::wire::{Status, StatusQuery};
+
+use super::{
+    ApplyError, RemovedUser, Storage, StorageError, UserAdmin, UserName, UserSummary, letter,
+};
+
+/// Storage in memory. Clones share what they hold, so that a test can drop one with its server
+/// and start the next server on another.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStorage {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    out_of_order: bool,
+    free_disk: Option<u64>,
+    users: BTreeMap<UserId, User>,
+    letters: BTreeMap<QueueId, Arc<PendingLetter>>,
+    undelivered: HashMap<(UserId, PacketId), Undelivered>,
+    resting: BTreeMap<UserId, UnixTime>,
+    last_queue_id: QueueId,
+}
+
+#[derive(Debug)]
+struct User {
+    stored: StoredUser,
+    last_seen: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Undelivered {
+    sender: UserId,
+    removed_at: UnixTime,
+}
+
+impl MemoryStorage {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on nothing goes through, or everything again.
+    pub fn set_out_of_order(&self, out_of_order: bool) {
+        self.state().out_of_order = out_of_order;
+    }
+
+    /// What [`Storage::free_disk`] is to say.
+    pub fn set_free_disk(&self, bytes: Option<u64>) {
+        self.state().free_disk = bytes;
+    }
+
+    /// Letters that wait, for everyone.
+    #[must_use]
+    pub fn pending_letters(&self) -> usize {
+        self.state().letters.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn in_order(&self) -> Result<(), ApplyError> {
+        if self.out_of_order {
+            return Err(ApplyError::Unavailable("out of order".into()));
+        }
+        Ok(())
+    }
+
+    /// Whether every write can be done, so that doing them cannot stop half way.
+    fn admit(&self, batches: &[Arc<Batch>]) -> Result<(), &'static str> {
+        let (mut ids, mut phones) = (HashSet::new(), HashSet::new());
+        let (mut added, mut deleted) = (BTreeSet::new(), BTreeSet::new());
+        for write in batches.iter().flat_map(|batch| &batch.writes) {
+            match write {
+                Write::CreateUser { id, phone, .. } => {
+                    let taken = self.users.contains_key(id)
+                        || self.users.values().any(|user| user.stored.phone == *phone);
+                    if taken || !ids.insert(*id) || !phones.insert(*phone) {
+                        return Err("id or phone is taken");
+                    }
+                }
+                Write::ConfirmSession { user, .. } => {
+                    if !self.users.contains_key(user) && !ids.contains(user) {
+                        return Err("no such user");
+                    }
+                }
+                Write::InsertLetter(letter) => {
+                    let (id, recipient) = (letter.queue_id, letter.recipient);
+                    if !self.users.contains_key(&recipient) && !ids.contains(&recipient) {
+                        return Err("no such recipient");
+                    }
+                    let present = self.letters.contains_key(&id) && !deleted.contains(&id);
+                    if present || !added.insert(id) || letter::columns(letter).is_none() {
+                        return Err("not a new letter");
+                    }
+                }
+                Write::DeleteLetters { recipient, letters } => {
+                    for id in letters {
+                        if self.letters.get(id).is_some_and(|l| l.recipient == *recipient) {
+                            deleted.insert(*id);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, write: &Write) {
+        match write {
+            Write::CreateUser { id, phone, spki } => {
+                let stored = StoredUser {
+                    id: *id,
+                    phone: *phone,
+                    spki: (**spki).clone(),
+                    session_key: None,
+                };
+                self.resting.remove(id);
+                self.users.insert(*id, User { stored, last_seen: None });
+            }
+            Write::ConfirmSession { user, session_key, last_seen } => {
+                if let Some(user) = self.users.get_mut(user) {
+                    user.stored.session_key = Some(*session_key);
+                    user.last_seen = Some(*last_seen);
+                }
+            }
+            Write::InsertLetter(letter) => {
+                self.last_queue_id = self.last_queue_id.max(letter.queue_id);
+                self.letters.insert(letter.queue_id, letter.clone());
+            }
+            Write::DeleteLetters { recipient, letters } => {
+                for id in letters {
+                    if self.letters.get(id).is_some_and(|l| l.recipient == *recipient) {
+                        self.letters.remove(id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn mailbox(&self, recipient: UserId) -> impl Iterator<Item = &Arc<PendingLetter>> {
+        self.letters.values().filter(move |letter| letter.recipient == recipient)
+    }
+
+    fn letters_after(
+        &self,
+        recipient: UserId,
+        after: QueueId,
+        max_letters: usize,
+        max_bytes: usize,
+    ) -> Answer {
+        let mut letters: Vec<PendingLetter> = Vec::new();
+        let mut bytes = 0;
+        for letter in self.mailbox(recipient).filter(|letter| letter.queue_id > after) {
+            bytes += letter.packet.len();
+            let full = letters.len() >= max_letters || bytes > max_bytes;
+            if full && !letters.is_empty() {
+                return Answer::Letters { letters, exhausted: false };
+            }
+            letters.push(PendingLetter::clone(letter));
+        }
+        Answer::Letters { letters, exhausted: true }
+    }
+
+    fn usage(&self, recipient: UserId) -> Vec<SenderUsage> {
+        let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
+        for letter in self.mailbox(recipient) {
+            let sender = letter.sender;
+            let entry = usage.entry(sender).or_insert(SenderUsage { sender, letters: 0, bytes: 0 });
+            entry.letters += 1;
+            entry.bytes += letter.packet.len() as u64;
+        }
+        usage.into_values().collect()
+    }
+
+    fn fate(&self, asker: UserId, query: StatusQuery) -> (PacketId, Status) {
+        let StatusQuery { recipient, letter } = query;
+        let mut copies = self.mailbox(recipient).filter(|l| l.id == letter).peekable();
+        let status = if copies.peek().is_some() {
+            if copies.any(|l| l.sender == asker) { Status::Stored } else { Status::Unknown }
+        } else {
+            match self.undelivered.get(&(recipient, letter)) {
+                Some(fate) if fate.sender == asker => Status::Expired,
+                Some(_) => Status::Unknown,
+                None => Status::Delivered,
+            }
+        };
+        (letter, status)
+    }
+
+    fn remove_undelivered(&mut self, ids: &[QueueId], now: UnixTime) -> Vec<ExpiredLetter> {
+        let letters: Vec<_> = ids.iter().filter_map(|id| self.letters.remove(id)).collect();
+        for letter in &letters {
+            let fate = Undelivered { sender: letter.sender, removed_at: now };
+            self.undelivered.insert((letter.recipient, letter.id), fate);
+        }
+        let expired = |letter: &Arc<PendingLetter>| ExpiredLetter {
+            queue_id: letter.queue_id,
+            id: letter.id,
+            sender: letter.sender,
+            recipient: letter.recipient,
+            bytes: letter.packet.len() as u64,
+        };
+        letters.iter().map(expired).collect()
+    }
+
+    fn expire(&mut self, before: UnixTime, now: UnixTime, limit: usize) -> Vec<ExpiredLetter> {
+        let mut old: Vec<_> = self
+            .letters
+            .values()
+            .filter(|letter| letter.accepted_at < before)
+            .map(|letter| (letter.accepted_at, letter.queue_id))
+            .collect();
+        old.sort_unstable();
+        let ids: Vec<_> = old.into_iter().take(limit).map(|(_, id)| id).collect();
+        self.remove_undelivered(&ids, now)
+    }
+
+    fn refers_to(&self, id: UserId) -> bool {
+        self.letters.values().any(|letter| letter.sender == id)
+            || self.undelivered.iter().any(|((to, _), fate)| *to == id || fate.sender == id)
+    }
+
+    fn summary(&self, user: &User) -> UserSummary {
+        let id = user.stored.id;
+        UserSummary {
+            id,
+            phone: user.stored.phone,
+            spki: user.stored.spki.clone(),
+            last_seen: user.last_seen,
+            pending_letters: self.mailbox(id).count() as u64,
+            pending_bytes: self.mailbox(id).map(|letter| letter.packet.len() as u64).sum(),
+        }
+    }
+
+    fn named(&self, name: &UserName) -> Option<&User> {
+        match name {
+            UserName::Id(id) => self.users.get(id),
+            UserName::Phone(phone) => self.users.values().find(|u| u.stored.phone == *phone),
+        }
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn load(&mut self, rested_before: UnixTime) -> Result<Snapshot, StorageError> {
+        let state = self.state();
+        let resting = |(id, removed_at): (&UserId, &UnixTime)| {
+            (*removed_at >= rested_before || state.refers_to(*id)).then_some(*id)
+        };
+        Ok(Snapshot {
+            users: state.users.values().map(|user| user.stored.clone()).collect(),
+            last_queue_id: state.last_queue_id,
+            resting_ids: state.resting.iter().filter_map(resting).collect(),
+        })
+    }
+
+    fn apply(&mut self, batches: &[Arc<Batch>]) -> Result<(), ApplyError> {
+        let mut state = self.state();
+        state.in_order()?;
+        state.admit(batches).map_err(|why| ApplyError::Refused(why.into()))?;
+        for write in batches.iter().flat_map(|batch| &batch.writes) {
+            state.write(write);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError> {
+        let mut state = self.state();
+        state.in_order()?;
+        Ok(match question {
+            Question::Letters { recipient, after, max_letters, max_bytes } => {
+                state.letters_after(*recipient, *after, *max_letters, *max_bytes)
+            }
+            Question::Usage { recipient } => Answer::Usage(state.usage(*recipient)),
+            Question::Fates { asker, letters } => {
+                Answer::Fates(letters.iter().map(|query| state.fate(*asker, *query)).collect())
+            }
+            Question::Expire { accepted_before, forget_before, now, limit } => {
+                state.undelivered.retain(|_, fate| fate.removed_at >= *forget_before);
+                Answer::Expired(state.expire(*accepted_before, *now, *limit))
+            }
+        })
+    }
+
+    fn check(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn free_disk(&self) -> Option<u64> {
+        self.state().free_disk
+    }
+
+    fn tidy(&mut self) -> Result<(), ApplyError> {
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+impl UserAdmin for MemoryStorage {
+    fn list_users(&mut self) -> Result<Vec<UserSummary>, StorageError> {
+        let state = self.state();
+        Ok(state.users.values().map(|user| state.summary(user)).collect())
+    }
+
+    fn find_user(&mut self, name: &UserName) -> Result<Option<UserSummary>, StorageError> {
+        let state = self.state();
+        Ok(state.named(name).map(|user| state.summary(user)))
+    }
+
+    fn remove_user(
+        &mut self,
+        name: &UserName,
+        now: UnixTime,
+    ) -> Result<Option<RemovedUser>, ApplyError> {
+        let mut state = self.state();
+        state.in_order()?;
+        let Some(user) = state.named(name) else { return Ok(None) };
+        let (id, phone) = (user.stored.id, user.stored.phone);
+        let letters: Vec<_> = state.mailbox(id).map(|letter| letter.queue_id).collect();
+        let undelivered = state.remove_undelivered(&letters, now).len() as u64;
+        state.users.remove(&id);
+        state.resting.insert(id, now);
+        Ok(Some(RemovedUser { id, phone, undelivered }))
+    }
+}

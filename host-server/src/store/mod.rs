@@ -1,0 +1,70 @@
+//! What the server keeps, behind one trait (ARCHITECTURE.md, "Storage").
+//!
+//! [`SqliteStorage`] is the one that survives a power cut; [`MemoryStorage`] serves tests. Both
+//! pass `tests/storage_contract.rs`. [`StorageThread`] carries out for a server machine what it
+//! asks, off the event loop.
+
+mod admin;
+mod error;
+mod letter;
+mod memory;
+mod sqlite;
+mod thread;
+
+use std::sync::Arc;
+
+use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
+use waxwing_core::time::UnixTime;
+
+pub use admin::{RemovedUser, UserAdmin, UserName, UserSummary};
+pub use error::{ApplyError, StorageError};
+pub use memory::MemoryStorage;
+pub use sqlite::{SqliteOptions, SqliteStorage};
+pub use thread::{Done, Job, StorageThread, ThreadOptions};
+
+/// Where users and pending letters live.
+///
+/// The contract is the one of [`waxwing_core::server::storage`]: calls take effect in order, and
+/// what [`Storage::apply`] has confirmed survives a power cut.
+pub trait Storage: Send {
+    /// What a server machine starts from. Ids of users removed before `rested_before` are free
+    /// again unless a letter or a fate still refers to them.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not make sense.
+    fn load(&mut self, rested_before: UnixTime) -> Result<Snapshot, StorageError>;
+
+    /// Carries out all batches in one commit, in order: either all of them or nothing.
+    ///
+    /// # Errors
+    /// Says what that means for these batches and for later ones; see [`ApplyError`].
+    fn apply(&mut self, batches: &[Arc<Batch>]) -> Result<(), ApplyError>;
+
+    /// Answers a question; never with [`Answer::Unavailable`], which is what the caller makes
+    /// of an error that is not fatal.
+    ///
+    /// # Errors
+    /// As [`Storage::apply`].
+    fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError>;
+
+    /// Reads everything and looks for damage. Slow.
+    ///
+    /// # Errors
+    /// Names the damage.
+    fn check(&mut self) -> Result<(), StorageError>;
+
+    /// Bytes that new letters may still take up, where that can be said.
+    fn free_disk(&self) -> Option<u64>;
+
+    /// Work that can wait for a quiet moment.
+    ///
+    /// # Errors
+    /// As [`Storage::apply`]; nothing that was confirmed is lost by it.
+    fn tidy(&mut self) -> Result<(), ApplyError>;
+
+    /// Puts everything in order and lets go.
+    ///
+    /// # Errors
+    /// When that fails. What was confirmed is safe all the same.
+    fn close(self: Box<Self>) -> Result<(), StorageError>;
+}

@@ -1,0 +1,173 @@
+//! Changes, each inside a transaction that the caller holds.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::limits::OVERHEAD;
+use waxwing_core::server::storage::{Batch, ExpiredLetter, PendingLetter, QueueId, Write};
+use waxwing_core::time::UnixTime;
+
+use super::fault::Fault;
+use super::reads;
+use crate::store::letter;
+
+pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(), Fault> {
+    let mut last = 0;
+    for write in batches.iter().flat_map(|batch| &batch.writes) {
+        match write {
+            Write::CreateUser { id, phone, spki } => {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO users (phone_number, user_id, rsa_public_key) VALUES (?, ?, ?)",
+                    )?
+                    .execute(params![phone.as_str(), id.get(), spki.as_bytes()])?;
+                connection
+                    .prepare_cached("DELETE FROM resting_ids WHERE user_id = ?")?
+                    .execute([id.get()])?;
+            }
+            Write::ConfirmSession { user, session_key, last_seen } => {
+                let changed = connection
+                    .prepare_cached(
+                        "UPDATE users SET aes_key = ?, last_seen = ? WHERE user_id = ?",
+                    )?
+                    .execute(params![session_key, last_seen.as_str(), user.get()])?;
+                if changed != 1 {
+                    return Err(Fault::Refused(format!("there is no {user:?}")));
+                }
+            }
+            Write::InsertLetter(letter) => {
+                insert_letter(connection, letter)?;
+                last = last.max(key(letter.queue_id)?);
+            }
+            Write::DeleteLetters { recipient, letters } => {
+                let mut delete = connection.prepare_cached(
+                    "DELETE FROM pending_messages WHERE queue_id = ? AND recipient_id = ?",
+                )?;
+                for queue_id in letters {
+                    delete.execute(params![key(*queue_id)?, recipient.get()])?;
+                }
+            }
+        }
+    }
+    if last > 0 {
+        connection
+            .prepare_cached("UPDATE queue_mark SET last_queue_id = max(last_queue_id, ?)")?
+            .execute([last])?;
+    }
+    Ok(())
+}
+
+fn insert_letter(connection: &Connection, letter: &PendingLetter) -> Result<(), Fault> {
+    let columns = letter::columns(letter)
+        .ok_or_else(|| Fault::Refused(format!("{letter:?} is not the packet that it says")))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO pending_messages (queue_id, message_id, sender_id, recipient_id, \
+             timestamp, accepted_at, signature, encrypted_payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            key(letter.queue_id)?,
+            letter.id.0,
+            letter.sender.get(),
+            letter.recipient.get(),
+            columns.timestamp.as_str(),
+            letter.accepted_at.as_seconds(),
+            columns.signature,
+            columns.payload,
+        ])?;
+    Ok(())
+}
+
+/// Forgets fates from before `before`.
+pub(super) fn forget(connection: &Connection, before: UnixTime) -> Result<(), Fault> {
+    connection
+        .prepare_cached("DELETE FROM undelivered_messages WHERE removed_at < ?")?
+        .execute([before.as_seconds()])?;
+    Ok(())
+}
+
+/// Removes up to `limit` of the oldest letters from before `before`.
+pub(super) fn expire(
+    connection: &Connection,
+    before: UnixTime,
+    now: UnixTime,
+    limit: usize,
+) -> Result<Vec<ExpiredLetter>, Fault> {
+    let letters = select_letters(
+        connection,
+        "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
+         FROM pending_messages WHERE accepted_at < ? ORDER BY accepted_at, queue_id LIMIT ?",
+        (before.as_seconds(), i64::try_from(limit).unwrap_or(i64::MAX)),
+    )?;
+    remove_undelivered(connection, &letters, now)?;
+    Ok(letters)
+}
+
+/// Removes every letter for `recipient`.
+pub(super) fn empty_mailbox(
+    connection: &Connection,
+    recipient: UserId,
+    now: UnixTime,
+) -> Result<usize, Fault> {
+    let letters = select_letters(
+        connection,
+        "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
+         FROM pending_messages WHERE recipient_id = ?",
+        [recipient.get()],
+    )?;
+    remove_undelivered(connection, &letters, now)?;
+    Ok(letters.len())
+}
+
+fn select_letters(
+    connection: &Connection,
+    sql: &str,
+    which: impl rusqlite::Params,
+) -> Result<Vec<ExpiredLetter>, Fault> {
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(which)?;
+    let mut letters = Vec::new();
+    while let Some(row) = rows.next()? {
+        letters.push(ExpiredLetter {
+            queue_id: reads::queue_id(row, 0)?,
+            id: PacketId(row.get(1)?),
+            sender: reads::user_id(row, 2)?,
+            recipient: reads::user_id(row, 3)?,
+            bytes: row.get::<_, u32>(4)?.into(),
+        });
+    }
+    for letter in &mut letters {
+        letter.bytes += OVERHEAD as u64;
+    }
+    Ok(letters)
+}
+
+fn remove_undelivered(
+    connection: &Connection,
+    letters: &[ExpiredLetter],
+    now: UnixTime,
+) -> Result<(), Fault> {
+    let mut remember = connection.prepare_cached(
+        "INSERT OR REPLACE INTO undelivered_messages \
+         (recipient_id, message_id, sender_id, removed_at) VALUES (?, ?, ?, ?)",
+    )?;
+    let mut delete =
+        connection.prepare_cached("DELETE FROM pending_messages WHERE queue_id = ?")?;
+    for letter in letters {
+        remember.execute(params![
+            letter.recipient.get(),
+            letter.id.0,
+            letter.sender.get(),
+            now.as_seconds(),
+        ])?;
+        delete.execute([key(letter.queue_id)?])?;
+    }
+    Ok(())
+}
+
+/// SQLite's integers are signed.
+fn key(queue_id: QueueId) -> Result<i64, Fault> {
+    i64::try_from(queue_id.0)
+        .map_err(|_| Fault::Refused(format!("queue id {} is beyond the last", queue_id.0)))
+}

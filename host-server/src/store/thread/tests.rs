@@ -1,0 +1,244 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use waxwing_core::crypto::Spki;
+use waxwing_core::id::UserId;
+use waxwing_core::phone::Phone;
+use waxwing_core::server::storage::{Question, Snapshot, Write};
+use waxwing_core::time::UnixTime;
+
+use super::*;
+use crate::store::MemoryStorage;
+
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Storage that waits for permission before each commit, counts them, and fails when told to.
+struct Gated {
+    inner: MemoryStorage,
+    under_way: Sender<()>,
+    gate: Receiver<Result<(), ApplyError>>,
+    commits: Arc<Mutex<Vec<usize>>>,
+    tidied: Arc<AtomicUsize>,
+}
+
+impl Storage for Gated {
+    fn load(&mut self, rested_before: UnixTime) -> Result<Snapshot, StorageError> {
+        self.inner.load(rested_before)
+    }
+
+    fn apply(&mut self, batches: &[Arc<Batch>]) -> Result<(), ApplyError> {
+        let _ = self.under_way.send(());
+        self.gate.recv().unwrap_or(Ok(()))?;
+        self.inner.apply(batches)?;
+        self.commits.lock().unwrap().push(batches.len());
+        Ok(())
+    }
+
+    fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError> {
+        self.inner.answer(question)
+    }
+
+    fn check(&mut self) -> Result<(), StorageError> {
+        Err(StorageError::Damaged { path: "test.db".into(), what: "page 7".into() })
+    }
+
+    fn free_disk(&self) -> Option<u64> {
+        self.inner.free_disk()
+    }
+
+    fn tidy(&mut self) -> Result<(), ApplyError> {
+        self.tidied.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+struct Bench {
+    thread: StorageThread,
+    done: Receiver<Done>,
+    under_way: Receiver<()>,
+    gate: Sender<Result<(), ApplyError>>,
+    memory: MemoryStorage,
+    commits: Arc<Mutex<Vec<usize>>>,
+    tidied: Arc<AtomicUsize>,
+    wakes: Arc<AtomicUsize>,
+}
+
+impl Bench {
+    fn new(options: ThreadOptions) -> Self {
+        let memory = MemoryStorage::new();
+        let (gate, permissions) = channel();
+        let (report, done) = channel();
+        let (entered, under_way) = channel();
+        let commits = Arc::new(Mutex::new(Vec::new()));
+        let tidied = Arc::new(AtomicUsize::new(0));
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let storage = Gated {
+            inner: memory.clone(),
+            under_way: entered,
+            gate: permissions,
+            commits: commits.clone(),
+            tidied: tidied.clone(),
+        };
+        let counter = wakes.clone();
+        let wake = move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        };
+        let thread = StorageThread::spawn(Box::new(storage), options, report, wake).unwrap();
+        Self { thread, done, under_way, gate, memory, commits, tidied, wakes }
+    }
+
+    fn next(&self) -> Done {
+        self.done.recv_timeout(WAIT).expect("nothing was done")
+    }
+
+    fn create(&self, ticket: u64, id: u16) {
+        self.thread.send(Job::Batch(create(ticket, id)));
+    }
+}
+
+fn create(ticket: u64, id: u16) -> Arc<Batch> {
+    let mut modulus = [0xff; 256];
+    modulus[2..4].copy_from_slice(&id.to_be_bytes());
+    let write = Write::CreateUser {
+        id: UserId::new(id).unwrap(),
+        phone: Phone::parse(format!("+4915100{id:05}").as_bytes()).unwrap(),
+        spki: Spki::from_modulus(&modulus).unwrap().into(),
+    };
+    Arc::new(Batch { ticket: Ticket(ticket), writes: vec![write] })
+}
+
+fn usage(ticket: u64) -> Job {
+    let question = Question::Usage { recipient: UserId::new(1).unwrap() };
+    Job::Ask(Ask { ticket: Ticket(ticket), question })
+}
+
+fn batch(ticket: u64, outcome: Outcome) -> Done {
+    Done::Batch(Ticket(ticket), outcome)
+}
+
+#[test]
+fn what_queues_up_behind_a_commit_goes_out_in_one() {
+    let bench = Bench::new(ThreadOptions::default());
+    bench.create(1, 1);
+    bench.under_way.recv_timeout(WAIT).unwrap();
+    for n in 2..=20 {
+        bench.create(n, n as u16);
+    }
+    bench.gate.send(Ok(())).unwrap();
+    drop(bench.gate);
+    for n in 1..=20 {
+        assert_eq!(bench.done.recv_timeout(WAIT), Ok(batch(n, Outcome::Done)));
+    }
+    bench.thread.shut_down().unwrap();
+    let commits = bench.commits.lock().unwrap().clone();
+    assert_eq!(commits, [1, 19]);
+    assert_eq!(bench.wakes.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn batches_and_questions_keep_their_order() {
+    let bench = Bench::new(ThreadOptions::default());
+    bench.create(1, 1);
+    bench.thread.send(usage(2));
+    bench.create(3, 3);
+    bench.create(4, 4);
+    bench.thread.send(usage(5));
+    drop(bench.gate);
+    for expected in [
+        batch(1, Outcome::Done),
+        Done::Answer(Ticket(2), Answer::Usage(vec![])),
+        batch(3, Outcome::Done),
+        batch(4, Outcome::Done),
+        Done::Answer(Ticket(5), Answer::Usage(vec![])),
+    ] {
+        assert_eq!(bench.done.recv_timeout(WAIT), Ok(expected));
+    }
+    bench.thread.shut_down().unwrap();
+}
+
+#[test]
+fn one_bad_batch_does_not_take_down_the_others() {
+    let bench = Bench::new(ThreadOptions::default());
+    bench.create(1, 1);
+    bench.under_way.recv_timeout(WAIT).unwrap();
+    bench.create(2, 2);
+    bench.create(3, 1);
+    bench.create(4, 4);
+    drop(bench.gate);
+    for (ticket, outcome) in
+        [(1, Outcome::Done), (2, Outcome::Done), (3, Outcome::Unavailable), (4, Outcome::Done)]
+    {
+        assert_eq!(bench.done.recv_timeout(WAIT), Ok(batch(ticket, outcome)));
+    }
+    bench.thread.shut_down().unwrap();
+}
+
+#[test]
+fn a_locked_database_is_tried_once_for_the_whole_group_and_recovers() {
+    let bench = Bench::new(ThreadOptions::default());
+    bench.create(1, 1);
+    bench.under_way.recv_timeout(WAIT).unwrap();
+    for n in 2..=9 {
+        bench.create(n, n as u16);
+    }
+    bench.gate.send(Ok(())).unwrap();
+    bench.gate.send(Err(ApplyError::Unavailable("locked".into()))).unwrap();
+    assert_eq!(bench.next(), batch(1, Outcome::Done));
+    for n in 2..=9 {
+        assert_eq!(bench.next(), batch(n, Outcome::Unavailable));
+    }
+    bench.create(10, 10);
+    bench.gate.send(Ok(())).unwrap();
+    assert_eq!(bench.next(), batch(10, Outcome::Done));
+    bench.memory.set_out_of_order(true);
+    bench.thread.send(usage(11));
+    assert_eq!(bench.next(), Done::Answer(Ticket(11), Answer::Unavailable));
+}
+
+#[test]
+fn a_fatal_failure_is_told_once_and_ends_the_thread() {
+    let bench = Bench::new(ThreadOptions::default());
+    bench.gate.send(Err(ApplyError::Corrupt("page 3".into()))).unwrap();
+    bench.create(1, 1);
+    let Done::Fatal(reason) = bench.next() else { panic!("not fatal") };
+    assert_eq!(reason, "storage is damaged: page 3; a full check says: test.db is damaged: page 7");
+    assert!(bench.done.recv_timeout(WAIT).is_err(), "something came after it");
+    bench.create(2, 2);
+    bench.thread.shut_down().unwrap();
+}
+
+#[test]
+fn shutting_down_finishes_what_is_queued() {
+    let bench = Bench::new(ThreadOptions::default());
+    for n in 1..=50 {
+        bench.create(n, n as u16);
+    }
+    drop(bench.gate);
+    bench.thread.shut_down().unwrap();
+    let done: Vec<_> = bench.done.iter().collect();
+    assert_eq!(done, (1..=50).map(|n| batch(n, Outcome::Done)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_quiet_thread_tidies_up_once_and_tells_how_free_space_changes() {
+    let options = ThreadOptions {
+        idle: Duration::from_millis(5),
+        disk_interval: Duration::ZERO,
+        ..ThreadOptions::default()
+    };
+    let bench = Bench::new(options);
+    bench.memory.set_free_disk(Some(500));
+    assert_eq!(bench.next(), Done::FreeDisk(500));
+    bench.gate.send(Ok(())).unwrap();
+    bench.create(1, 1);
+    assert_eq!(bench.next(), batch(1, Outcome::Done));
+    bench.memory.set_free_disk(Some(400));
+    assert_eq!(bench.next(), Done::FreeDisk(400));
+    std::thread::sleep(Duration::from_millis(60));
+    assert_eq!(bench.tidied.load(Ordering::SeqCst), 1);
+    assert!(bench.done.try_recv().is_err(), "nothing has changed");
+}

@@ -1,0 +1,98 @@
+//! The binary, from outside.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::*;
+use waxwing_server::data_dir::DataDir;
+use waxwing_server::store::{SqliteOptions, SqliteStorage};
+
+fn server(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_waxwing-server")).args(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// With users 1 and 2, and a letter from each to the other.
+fn data_directory(path: &Path) {
+    let data = DataDir::create(path).unwrap();
+    let mut storage = SqliteStorage::open(&data.database(), &SqliteOptions::default()).unwrap();
+    apply(&mut storage, [create(1), create(2), insert(1, 1, 2, 18), insert(2, 2, 1, 18)]).unwrap();
+}
+
+#[test]
+fn the_example_passes_the_check() {
+    let example = server(&["config", "example"]);
+    assert!(example.status.success());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("waxwing.toml");
+    fs::write(&file, &example.stdout).unwrap();
+    let checked = server(&["config", "check", file.to_str().unwrap()]);
+    assert!(checked.status.success(), "{}", stderr(&checked));
+
+    fs::write(&file, "[log]\nlevle = \"info\"").unwrap();
+    let checked = server(&["config", "check", file.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(78));
+    assert!(stderr(&checked).contains("did you mean `log.level`?"), "{}", stderr(&checked));
+}
+
+#[test]
+fn mistakes_have_their_exit_codes() {
+    for (args, code) in [
+        (&["--no-such-flag"][..], 2),
+        (&["users", "show", "nobody"], 2),
+        (&["--check", "users", "list"], 2),
+        (&["--listen", "0.0.0.0:0"], 78),
+        (&["--config", "/no/such.toml"], 78),
+        (&["--data", "/no/such/directory", "users", "list"], 74),
+    ] {
+        let output = server(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
+        assert!(!output.stderr.is_empty());
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn users_are_listed_shown_and_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    data_directory(&path);
+    let users = |args: &[&str]| {
+        let mut all = vec!["--data", path.to_str().unwrap(), "users"];
+        all.extend(args);
+        server(&all)
+    };
+
+    let listed = stdout(&users(&["list"]));
+    let lines: Vec<_> = listed.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(lines[1], ["1", "+491510000001", "never", "1", "300"]);
+    assert_eq!(lines.len(), 3);
+    for name in ["2", "+491510000002"] {
+        assert!(stdout(&users(&["show", name])).contains("phone      +491510000002\n"));
+    }
+
+    let lock = DataDir::existing(&path).unwrap().lock().unwrap();
+    let refused = users(&["remove", "2"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("a waxwing-server is running"), "{}", stderr(&refused));
+    drop(lock);
+
+    let removed = users(&["remove", "2"]);
+    assert_eq!(stdout(&removed), "removed user 2 (+491510000002), 1 letters undelivered\n");
+    assert_eq!(stdout(&users(&["list"])).lines().count(), 2);
+    for command in ["show", "remove"] {
+        let absent = users(&[command, "2"]);
+        assert_eq!(absent.status.code(), Some(1));
+        assert!(stderr(&absent).contains("there is no user 2"), "{}", stderr(&absent));
+    }
+}

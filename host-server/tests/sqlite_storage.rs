@@ -1,0 +1,238 @@
+//! What only a database file can get wrong: damage, versions, locks, a full disk, remains.
+
+mod support;
+
+use std::fs::{self, OpenOptions};
+use std::io::{Seek, SeekFrom, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use support::*;
+use waxwing_server::store::{
+    ApplyError, SqliteOptions, SqliteStorage, Storage, StorageError, UserAdmin,
+};
+
+struct File {
+    _directory: tempfile::TempDir,
+    path: PathBuf,
+}
+
+const OPTIONS: SqliteOptions = SqliteOptions { busy_timeout: Duration::from_millis(20) };
+
+impl File {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("waxwing.db");
+        Self { _directory: directory, path }
+    }
+
+    /// With users 1 and 2.
+    fn with_users() -> Self {
+        let file = Self::new();
+        apply(&mut file.open(), [create(1), create(2)]).unwrap();
+        file
+    }
+
+    fn open(&self) -> SqliteStorage {
+        SqliteStorage::open(&self.path, &OPTIONS).unwrap()
+    }
+
+    fn refusal(&self) -> StorageError {
+        SqliteStorage::open(&self.path, &OPTIONS).expect_err("this should be refused")
+    }
+
+    fn raw(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(&self.path).unwrap()
+    }
+
+    fn overwrite(&self, offset: u64, bytes: &[u8]) {
+        let mut file = OpenOptions::new().write(true).open(&self.path).unwrap();
+        file.seek(SeekFrom::Start(offset)).unwrap();
+        file.write_all(bytes).unwrap();
+    }
+
+    /// Whether `needle` is anywhere in the database or its log.
+    fn holds(&self, needle: &[u8]) -> bool {
+        ["waxwing.db", "waxwing.db-wal"].iter().any(|name| {
+            let bytes = fs::read(self.path.with_file_name(name)).unwrap_or_default();
+            bytes.windows(needle.len()).any(|window| window == needle)
+        })
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_by_name() {
+    let file = File::with_users();
+    file.raw().pragma_update(None, "user_version", 7).unwrap();
+    let refusal = file.refusal();
+    assert!(matches!(refusal, StorageError::NewerSchema { found: 7, known: 1, .. }));
+    assert!(refusal.to_string().contains("has schema 7, newer than 1"), "{refusal}");
+}
+
+#[test]
+fn an_older_schema_is_not_touched_unless_asked() {
+    let file = File::new();
+    let raw = file.raw();
+    raw.pragma_update(None, "application_id", 0x5758_5747).unwrap();
+    drop(raw);
+    let refusal = SqliteStorage::open_existing(&file.path, &OPTIONS).unwrap_err();
+    assert!(matches!(refusal, StorageError::OlderSchema { found: 0, .. }), "{refusal}");
+    apply(&mut file.open(), [create(1)]).unwrap();
+    assert_eq!(
+        SqliteStorage::open_existing(&file.path, &OPTIONS).unwrap().list_users().unwrap().len(),
+        1
+    );
+}
+
+#[test]
+fn other_peoples_files_are_refused() {
+    let file = File::new();
+    file.raw().execute_batch("CREATE TABLE recipes (title TEXT)").unwrap();
+    assert!(matches!(file.refusal(), StorageError::Foreign { .. }));
+
+    let file = File::new();
+    fs::write(&file.path, "not a database, but long enough to have had a header ".repeat(20))
+        .unwrap();
+    assert!(matches!(file.refusal(), StorageError::Damaged { .. }));
+}
+
+#[test]
+fn a_missing_database_is_made_only_when_that_was_asked_for() {
+    let file = File::new();
+    let refusal = SqliteStorage::open_existing(&file.path, &OPTIONS).unwrap_err();
+    assert!(matches!(refusal, StorageError::Missing { .. }), "{refusal}");
+    assert!(!file.path.exists());
+    // Remains of a creation that was cut short are in nobody's way.
+    fs::write(file.path.with_file_name("waxwing.db.new"), "half").unwrap();
+    file.open();
+    let names: Vec<_> = fs::read_dir(file.path.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(names.iter().all(|name| !name.contains(".new")), "{names:?}");
+}
+
+#[test]
+fn a_damaged_header_and_a_cut_off_file_are_refused() {
+    let file = File::with_users();
+    file.overwrite(0, b"SQLite format 4\0");
+    assert!(matches!(file.refusal(), StorageError::Damaged { .. }));
+
+    let file = File::with_users();
+    OpenOptions::new().write(true).open(&file.path).unwrap().set_len(0).unwrap();
+    let refusal = file.refusal();
+    assert!(refusal.to_string().ends_with("is damaged: the file is empty"), "{refusal}");
+
+    let file = File::with_users();
+    OpenOptions::new().write(true).open(&file.path).unwrap().set_len(8_192).unwrap();
+    assert!(matches!(file.refusal(), StorageError::Damaged { .. }));
+}
+
+#[test]
+fn damage_inside_is_fatal_when_met_and_found_by_the_full_check() {
+    let file = File::with_users();
+    let mut storage = file.open();
+    apply(&mut storage, (1..=200).map(|n| insert(n, 1, 2, 3_000))).unwrap();
+    Box::new(storage).close().unwrap();
+    let pages = fs::metadata(&file.path).unwrap().len() / 4_096;
+    for page in pages / 2..pages {
+        file.overwrite(page * 4_096, &[0xa5; 64]);
+    }
+    let mut storage = file.open();
+    let damage = storage.check().unwrap_err();
+    assert!(matches!(damage, StorageError::Damaged { .. }), "{damage}");
+    let result = apply(&mut storage, [delete(2, 1..=200)]);
+    assert!(matches!(result, Err(ApplyError::Corrupt(_))), "{result:?}");
+}
+
+#[test]
+fn a_full_disk_refuses_and_recovers_without_reopening() {
+    let file = File::with_users();
+    let mut storage = file.open();
+    apply(&mut storage, [insert(1, 1, 2, 60_000)]).unwrap();
+    let pages: u32 = file.raw().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    storage.set_max_pages(pages + 2).unwrap();
+    let result = apply(&mut storage, [insert(2, 1, 2, 500), insert(3, 1, 2, 60_000)]);
+    assert!(matches!(result, Err(ApplyError::Refused(_))), "{result:?}");
+    assert_eq!(mailbox(&mut storage, 2), [1]);
+    // Deleting needs no new page, and what it frees is used again.
+    apply(&mut storage, [delete(2, [1])]).unwrap();
+    apply(&mut storage, [insert(4, 1, 2, 50_000)]).unwrap();
+    storage.set_max_pages(100_000).unwrap();
+    apply(&mut storage, [insert(5, 1, 2, 60_000)]).unwrap();
+    assert_eq!(mailbox(&mut storage, 2), [4, 5]);
+}
+
+#[test]
+fn a_lock_held_by_another_process_passes() {
+    let file = File::with_users();
+    let mut storage = file.open();
+    apply(&mut storage, [insert(1, 1, 2, 10)]).unwrap();
+    let other = file.raw();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let result = apply(&mut storage, [insert(2, 1, 2, 10)]);
+    assert!(matches!(result, Err(ApplyError::Unavailable(_))), "{result:?}");
+    assert_eq!(mailbox(&mut storage, 2), [1], "readers are not locked out");
+    other.execute_batch("ROLLBACK").unwrap();
+    apply(&mut storage, [insert(2, 1, 2, 10)]).unwrap();
+    assert_eq!(mailbox(&mut storage, 2), [1, 2]);
+}
+
+#[test]
+fn nothing_remains_of_deleted_letters() {
+    let file = File::with_users();
+    let mut storage = file.open();
+    apply(&mut storage, [insert(1, 1, 2, 9_000), insert(2, 1, 2, 9_000)]).unwrap();
+    let deleted = letter(1, 1, 2, 9_000);
+    let kept = letter(2, 1, 2, 9_000);
+    assert!(file.holds(&deleted.packet[100..200]));
+    apply(&mut storage, [delete(2, [1])]).unwrap();
+    storage.tidy().unwrap();
+    for part in deleted.packet[26..].windows(16).step_by(101) {
+        assert!(!file.holds(part));
+    }
+    assert!(file.holds(&kept.packet[100..200]));
+}
+
+#[test]
+fn room_left_by_deleted_letters_counts_as_free() {
+    let file = File::with_users();
+    let mut storage = file.open();
+    apply(&mut storage, (1..=40).map(|n| insert(n, 1, 2, 60_000))).unwrap();
+    let before = storage.reusable_bytes().unwrap();
+    apply(&mut storage, [delete(2, 1..=40)]).unwrap();
+    let after = storage.reusable_bytes().unwrap();
+    assert!(after - before > 40 * 60_000, "{before}, {after}");
+    assert!(storage.free_disk().unwrap() >= after);
+}
+
+#[test]
+fn only_the_owner_can_read_the_files() {
+    let file = File::with_users();
+    let storage = file.open();
+    let mode = |name: &str| {
+        let path = file.path.with_file_name(name);
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    for name in ["waxwing.db", "waxwing.db-wal", "waxwing.db-shm"] {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+    drop(storage);
+    fs::set_permissions(&file.path, fs::Permissions::from_mode(0o644)).unwrap();
+    file.open();
+    assert_eq!(mode("waxwing.db"), 0o600);
+}
+
+#[test]
+fn what_was_committed_is_there_after_a_process_that_never_closed() {
+    let file = File::with_users();
+    let mut storage = file.open();
+    apply(&mut storage, [insert(1, 1, 2, 10)]).unwrap();
+    // Copies taken under a running process are what a crash would leave.
+    let crashed = File::new();
+    for name in ["waxwing.db", "waxwing.db-wal"] {
+        fs::copy(file.path.with_file_name(name), crashed.path.with_file_name(name)).unwrap();
+    }
+    assert_eq!(mailbox(&mut crashed.open(), 2), [1]);
+}

@@ -1,0 +1,402 @@
+//! What every storage has to do, run against each of them.
+
+mod support;
+
+use std::sync::Arc;
+
+use support::*;
+use waxwing_core::id::UserId;
+use waxwing_core::server::storage::{
+    Answer, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, StoredUser, Write,
+};
+use waxwing_core::time::{Timestamp, UnixTime};
+use waxwing_core::wire::Status;
+use waxwing_server::store::{
+    ApplyError, MemoryStorage, SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName,
+};
+
+const DAY: i64 = 86_400;
+
+trait TestStorage: Storage + UserAdmin {}
+impl<T: Storage + UserAdmin> TestStorage for T {}
+
+/// Somewhere to keep storage, so that it can be opened again.
+trait Place {
+    fn new() -> Self;
+    fn open(&self) -> Box<dyn TestStorage>;
+}
+
+impl Place for MemoryStorage {
+    fn new() -> Self {
+        Self::new()
+    }
+
+    fn open(&self) -> Box<dyn TestStorage> {
+        Box::new(self.clone())
+    }
+}
+
+impl Place for tempfile::TempDir {
+    fn new() -> Self {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn open(&self) -> Box<dyn TestStorage> {
+        let path = self.path().join("test.db");
+        Box::new(SqliteStorage::open(&path, &SqliteOptions::default()).unwrap())
+    }
+}
+
+/// With users 1 to 4.
+fn populated(place: &impl Place) -> Box<dyn TestStorage> {
+    let mut storage = place.open();
+    apply(&mut *storage, (1..=4).map(create)).unwrap();
+    storage
+}
+
+fn refused(result: Result<(), ApplyError>) {
+    assert!(matches!(result, Err(ApplyError::Refused(_))), "{result:?}");
+}
+
+fn users_survive_reopening<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    let last_seen = Timestamp::from_unix(START);
+    let session_key = [0xee; 64];
+    apply(&mut *storage, [Write::ConfirmSession { user: user(2), session_key, last_seen }])
+        .unwrap();
+    drop(storage);
+
+    let mut storage = place.open();
+    let mut snapshot = storage.load(START).unwrap();
+    snapshot.users.sort_by_key(|user| user.id);
+    let expected = |id| StoredUser {
+        id: user(id),
+        phone: phone(id),
+        spki: spki(id),
+        session_key: (id == 2).then_some(session_key),
+    };
+    assert_eq!(snapshot.users, (1..=4).map(expected).collect::<Vec<_>>());
+    assert_eq!(snapshot.resting_ids, []);
+    let summary = storage.find_user(&UserName::Id(user(2))).unwrap().unwrap();
+    assert_eq!(summary.last_seen, Some(last_seen));
+    assert_eq!(storage.find_user(&UserName::Id(user(1))).unwrap().unwrap().last_seen, None);
+}
+
+fn letters_come_back_byte_for_byte_and_in_order<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    let sizes = [0, 1, 305, 4_096, 60 * 1_024, 65_535];
+    let letters: Vec<PendingLetter> =
+        (1..).zip(sizes).map(|(n, size)| letter(n * 10, 1, 2, size)).collect();
+    // Given out of order, and next to somebody else's.
+    for letter in letters.iter().rev() {
+        apply(&mut *storage, [Write::InsertLetter(Arc::new(letter.clone()))]).unwrap();
+    }
+    apply(&mut *storage, [insert(25, 1, 3, 9)]).unwrap();
+    drop(storage);
+    assert_eq!(page(&mut *place.open(), 2, 0, 100, usize::MAX), (letters, true));
+}
+
+fn pages_end_at_letters_bytes_and_the_end<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(&mut *storage, (1..=10).map(|n| insert(n, 1, 2, 718))).unwrap();
+    let mut page = |after, max_letters, max_bytes| {
+        let (letters, exhausted) = page(&mut *storage, 2, after, max_letters, max_bytes);
+        (letters.iter().map(|letter| letter.queue_id.0).collect::<Vec<_>>(), exhausted)
+    };
+    assert_eq!(page(0, 3, usize::MAX), (vec![1, 2, 3], false));
+    assert_eq!(page(3, 6, usize::MAX), (vec![4, 5, 6, 7, 8, 9], false));
+    assert_eq!(page(3, 7, usize::MAX), (vec![4, 5, 6, 7, 8, 9, 10], true));
+    assert_eq!(page(8, 100, usize::MAX), (vec![9, 10], true));
+    assert_eq!(page(10, 100, usize::MAX), (vec![], true));
+    assert_eq!(page(u64::MAX, 100, usize::MAX), (vec![], true));
+    // Each packet is 1000 bytes.
+    assert_eq!(page(0, 100, 3_000), (vec![1, 2, 3], false));
+    assert_eq!(page(0, 100, 2_999), (vec![1, 2], false));
+    assert_eq!(page(8, 100, 2_000), (vec![9, 10], true));
+    // Never nothing while there is something.
+    assert_eq!(page(0, 100, 0), (vec![1], false));
+    assert_eq!(page(9, 100, 0), (vec![10], true));
+    assert_eq!(page(0, 0, usize::MAX), (vec![1], false));
+}
+
+fn a_batch_that_cannot_be_done_leaves_nothing<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 1, 2, 10)]).unwrap();
+    let taken_id = Write::CreateUser { id: user(3), phone: phone(9), spki: spki(9).into() };
+    let taken_phone = Write::CreateUser { id: user(9), phone: phone(3), spki: spki(9).into() };
+    let no_user = Write::ConfirmSession {
+        user: user(9),
+        session_key: [0; 64],
+        last_seen: Timestamp::from_unix(START),
+    };
+    let lying =
+        Write::InsertLetter(Arc::new(PendingLetter { sender: user(4), ..letter(6, 1, 2, 10) }));
+    for bad in [taken_id, taken_phone, no_user, lying, insert(1, 1, 2, 10), insert(7, 1, 9, 10)] {
+        let good = || [create(8), insert(5, 1, 2, 10), delete(2, [2])];
+        refused(apply(&mut *storage, good().into_iter().chain([bad.clone()])));
+        // Nor does it matter whether they come in one batch or in one group.
+        refused(storage.apply(&[batch(good()), batch([bad])]));
+    }
+    assert_eq!(mailbox(&mut *storage, 2), [1, 2]);
+    let snapshot = storage.load(START).unwrap();
+    assert_eq!(snapshot.users.len(), 4);
+    assert_eq!(snapshot.last_queue_id, QueueId(2));
+    apply(&mut *storage, [create(8), insert(5, 1, 8, 10)]).unwrap();
+    assert_eq!(mailbox(&mut *storage, 8), [5]);
+}
+
+fn batches_of_a_group_see_each_other<P: Place>() {
+    let place = P::new();
+    let mut storage = place.open();
+    let group = [
+        batch([create(1)]),
+        batch([create(2), insert(1, 1, 2, 10)]),
+        batch([]),
+        batch([insert(2, 1, 2, 10), delete(2, [1])]),
+    ];
+    storage.apply(&group).unwrap();
+    assert_eq!(mailbox(&mut *storage, 2), [2]);
+}
+
+fn only_the_recipients_own_letters_are_deleted<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 1, 3, 10), insert(3, 1, 2, 10)]).unwrap();
+    apply(&mut *storage, [delete(2, [2, 3, 3, 77, u64::MAX >> 1])]).unwrap();
+    apply(&mut *storage, [delete(2, [3])]).unwrap();
+    assert_eq!(mailbox(&mut *storage, 2), [1]);
+    assert_eq!(mailbox(&mut *storage, 3), [2]);
+}
+
+fn one_packet_may_wait_twice<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    let twice = PendingLetter { id: packet_id(1), ..letter(2, 1, 2, 10) };
+    apply(&mut *storage, [insert(1, 1, 2, 10), Write::InsertLetter(Arc::new(twice))]).unwrap();
+    assert_eq!(mailbox(&mut *storage, 2), [1, 2]);
+    expire(&mut *storage, START.shifted(9), START, 10);
+    assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Expired]);
+}
+
+fn usage_counts_letters_and_bytes_by_sender<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(
+        &mut *storage,
+        [insert(1, 1, 2, 0), insert(2, 3, 2, 18), insert(3, 1, 2, 100), insert(4, 1, 3, 5)],
+    )
+    .unwrap();
+    let mut usage = |recipient| match storage
+        .answer(&Question::Usage { recipient: user(recipient) })
+        .unwrap()
+    {
+        Answer::Usage(mut usage) => {
+            usage.sort_by_key(|of| of.sender);
+            usage
+        }
+        other => panic!("{other:?}"),
+    };
+    let of = |sender, letters, bytes| SenderUsage { sender: user(sender), letters, bytes };
+    assert_eq!(usage(2), [of(1, 2, 664), of(3, 1, 300)]);
+    assert_eq!(usage(3), [of(1, 1, 287)]);
+    assert_eq!(usage(4), []);
+}
+
+fn fates(storage: &mut dyn TestStorage, asker: u16, letters: &[(u16, u64)]) -> Vec<Status> {
+    let letters: Vec<_> = letters.iter().map(|(to, letter)| query(*to, *letter)).collect();
+    let question = Question::Fates { asker: user(asker), letters: letters.clone() };
+    let Answer::Fates(fates) = storage.answer(&question).unwrap() else { panic!("no fates") };
+    assert!(fates.iter().map(|(id, _)| *id).eq(letters.iter().map(|query| query.letter)));
+    fates.into_iter().map(|(_, status)| status).collect()
+}
+
+fn expire(
+    storage: &mut dyn TestStorage,
+    accepted_before: UnixTime,
+    now: UnixTime,
+    limit: usize,
+) -> Vec<ExpiredLetter> {
+    let forget_before = now.shifted(-30 * DAY);
+    let question = Question::Expire { accepted_before, forget_before, now, limit };
+    let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!("no expiry") };
+    letters
+}
+
+fn senders_learn_what_became_of_their_letters<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 1, 2, 10), insert(3, 1, 2, 10)]).unwrap();
+    expire(&mut *storage, START.shifted(2), START.shifted(50), 10);
+    apply(&mut *storage, [delete(2, [2])]).unwrap();
+    let asked = [(2, 1), (2, 2), (2, 3), (3, 3), (2, 99)];
+    assert_eq!(
+        fates(&mut *storage, 1, &asked),
+        [Status::Expired, Status::Delivered, Status::Stored, Status::Delivered, Status::Delivered]
+    );
+    // Somebody else's pending or expired letters are none of the asker's business.
+    assert_eq!(
+        fates(&mut *storage, 3, &asked),
+        [Status::Unknown, Status::Delivered, Status::Unknown, Status::Delivered, Status::Delivered]
+    );
+    assert_eq!(fates(&mut *storage, 1, &[]), []);
+}
+
+fn the_oldest_expire_first_and_fates_are_forgotten<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(&mut *storage, (1..=6).map(|n| insert(n, 1, if n == 3 { 4 } else { 2 }, 18))).unwrap();
+    let ids = |letters: Vec<ExpiredLetter>| {
+        letters.into_iter().map(|letter| letter.queue_id.0).collect::<Vec<_>>()
+    };
+    // Letter n was accepted n seconds after START.
+    let now = START.shifted(100);
+    let gone = expire(&mut *storage, START.shifted(5), now, 3);
+    assert_eq!(
+        gone[2],
+        ExpiredLetter {
+            queue_id: QueueId(3),
+            id: packet_id(3),
+            sender: user(1),
+            recipient: user(4),
+            bytes: 300
+        }
+    );
+    assert_eq!(ids(gone), [1, 2, 3]);
+    assert_eq!(ids(expire(&mut *storage, START.shifted(5), now, 3)), [4]);
+    assert_eq!(ids(expire(&mut *storage, START.shifted(5), now, 3)), [] as [u64; 0]);
+    assert_eq!(mailbox(&mut *storage, 2), [5, 6]);
+
+    drop(storage);
+    let mut storage = place.open();
+    assert_eq!(fates(&mut *storage, 1, &[(2, 1), (4, 3)]), [Status::Expired; 2]);
+    expire(&mut *storage, START, now.shifted(30 * DAY), 3);
+    assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Expired]);
+    expire(&mut *storage, START, now.shifted(30 * DAY + 1), 3);
+    assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Delivered]);
+}
+
+fn a_letter_accepted_while_the_clock_was_wrong_keeps_no_other_from_expiring<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    let ahead = PendingLetter { accepted_at: START.shifted(900 * DAY), ..letter(1, 1, 2, 10) };
+    let ahead = Write::InsertLetter(Arc::new(ahead));
+    apply(&mut *storage, [ahead, insert(2, 1, 2, 10)]).unwrap();
+    expire(&mut *storage, START.shifted(DAY), START.shifted(DAY), 10);
+    assert_eq!(mailbox(&mut *storage, 2), [1]);
+}
+
+fn queue_ids_never_go_back<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    assert_eq!(storage.load(START).unwrap().last_queue_id, QueueId(0));
+    apply(&mut *storage, [insert(7, 1, 2, 10), insert(5, 1, 2, 10)]).unwrap();
+    apply(&mut *storage, [insert(6, 1, 2, 10)]).unwrap();
+    assert_eq!(storage.load(START).unwrap().last_queue_id, QueueId(7));
+    apply(&mut *storage, [delete(2, 5..=7)]).unwrap();
+    drop(storage);
+    let mut storage = place.open();
+    assert_eq!(storage.load(START).unwrap().last_queue_id, QueueId(7));
+    apply(&mut *storage, [insert(8, 1, 2, 10)]).unwrap();
+    expire(&mut *storage, START.shifted(DAY), START, 10);
+    drop(storage);
+    assert_eq!(place.open().load(START).unwrap().last_queue_id, QueueId(8));
+}
+
+fn removing_a_user_tells_senders_and_keeps_their_own_letters<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 2, 3, 10), insert(3, 3, 2, 18)]).unwrap();
+    let summary = storage.find_user(&UserName::Phone(phone(2))).unwrap().unwrap();
+    assert_eq!((summary.id, summary.pending_letters, summary.pending_bytes), (user(2), 2, 592));
+
+    let removed = storage.remove_user(&UserName::Phone(phone(2)), START).unwrap().unwrap();
+    assert_eq!((removed.id, removed.phone, removed.undelivered), (user(2), phone(2), 2));
+    assert_eq!(storage.remove_user(&UserName::Id(user(2)), START), Ok(None));
+    assert!(storage.find_user(&UserName::Id(user(2))).unwrap().is_none());
+    let left: Vec<_> = storage.list_users().unwrap().iter().map(|user| user.id.get()).collect();
+    assert_eq!(left, [1, 3, 4]);
+    assert_eq!(mailbox(&mut *storage, 3), [2]);
+    assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Expired]);
+    assert_eq!(fates(&mut *storage, 2, &[(3, 2)]), [Status::Stored]);
+    // The phone is free at once, under a new id.
+    let again = Write::CreateUser { id: user(5), phone: phone(2), spki: spki(2).into() };
+    apply(&mut *storage, [again]).unwrap();
+}
+
+fn an_id_rests_for_its_time_and_while_anything_refers_to_it<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    // 2 is named by nothing, 3 has sent a letter, and one to 4 was not delivered.
+    apply(&mut *storage, [insert(1, 3, 1, 10), insert(2, 1, 4, 10)]).unwrap();
+    for id in 2..=4 {
+        storage.remove_user(&UserName::Id(user(id)), START).unwrap().unwrap();
+    }
+    drop(storage);
+    let mut storage = place.open();
+    let resting = |storage: &mut dyn TestStorage, after: i64| -> Vec<u16> {
+        let rested_before = START.shifted(after - 60 * DAY);
+        let mut ids = storage.load(rested_before).unwrap().resting_ids;
+        ids.sort();
+        ids.into_iter().map(UserId::get).collect()
+    };
+    assert_eq!(resting(&mut *storage, 0), [2, 3, 4]);
+    assert_eq!(resting(&mut *storage, 60 * DAY), [2, 3, 4]);
+    assert_eq!(resting(&mut *storage, 60 * DAY + 1), [3, 4]);
+    // The letter from 3 turns into a fate, and both fates are forgotten in time.
+    expire(&mut *storage, START.shifted(DAY), START.shifted(DAY), 10);
+    assert_eq!(resting(&mut *storage, 60 * DAY + 1), [3, 4]);
+    expire(&mut *storage, START, START.shifted(30 * DAY + 1), 10);
+    assert_eq!(resting(&mut *storage, 60 * DAY + 1), [3]);
+    expire(&mut *storage, START, START.shifted(31 * DAY + 1), 10);
+    assert_eq!(resting(&mut *storage, 60 * DAY + 1), [] as [u16; 0]);
+    assert_eq!(resting(&mut *storage, 0), [2, 3, 4]);
+
+    let again = Write::CreateUser { id: user(2), phone: phone(2), spki: spki(2).into() };
+    apply(&mut *storage, [again]).unwrap();
+    assert_eq!(resting(&mut *storage, 0), [3, 4]);
+}
+
+fn storage_in_order_passes_its_check_and_closes<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(&mut *storage, (1..=50).map(|n| insert(n, 1, 2, 5_000))).unwrap();
+    apply(&mut *storage, [delete(2, 10..=20)]).unwrap();
+    storage.check().unwrap();
+    storage.tidy().unwrap();
+    let storage: Box<dyn Storage> = storage;
+    storage.close().unwrap();
+    assert_eq!(mailbox(&mut *place.open(), 2).len(), 39);
+}
+
+macro_rules! contract {
+    ($($test:ident)*) => {
+        mod memory {
+            $(#[test] fn $test() { super::$test::<super::MemoryStorage>(); })*
+        }
+        mod sqlite {
+            $(#[test] fn $test() { super::$test::<tempfile::TempDir>(); })*
+        }
+    };
+}
+
+contract! {
+    users_survive_reopening
+    letters_come_back_byte_for_byte_and_in_order
+    pages_end_at_letters_bytes_and_the_end
+    a_batch_that_cannot_be_done_leaves_nothing
+    batches_of_a_group_see_each_other
+    only_the_recipients_own_letters_are_deleted
+    one_packet_may_wait_twice
+    usage_counts_letters_and_bytes_by_sender
+    senders_learn_what_became_of_their_letters
+    the_oldest_expire_first_and_fates_are_forgotten
+    a_letter_accepted_while_the_clock_was_wrong_keeps_no_other_from_expiring
+    queue_ids_never_go_back
+    removing_a_user_tells_senders_and_keeps_their_own_letters
+    an_id_rests_for_its_time_and_while_anything_refers_to_it
+    storage_in_order_passes_its_check_and_closes
+}

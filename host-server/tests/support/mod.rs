@@ -1,0 +1,116 @@
+//! Users and letters for tests of storage.
+#![allow(dead_code, reason = "each test uses what it needs")]
+
+use std::sync::Arc;
+
+use waxwing_core::crypto::Spki;
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::phone::Phone;
+use waxwing_core::server::storage::{
+    Answer, Batch, PendingLetter, Question, QueueId, Ticket, Write,
+};
+use waxwing_core::time::{Timestamp, UnixTime};
+use waxwing_core::wire::{Header, Op, StatusQuery, Writer};
+use waxwing_server::store::{ApplyError, Storage};
+
+pub(crate) const START: UnixTime = UnixTime::from_seconds(1_795_350_896);
+
+pub(crate) fn user(id: u16) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+pub(crate) fn phone(id: u16) -> Phone {
+    Phone::parse(format!("+4915100{id:05}").as_bytes()).unwrap()
+}
+
+pub(crate) fn spki(id: u16) -> Spki {
+    let mut modulus = [0xff; 256];
+    modulus[2..4].copy_from_slice(&id.to_be_bytes());
+    Spki::from_modulus(&modulus).unwrap()
+}
+
+pub(crate) fn create(id: u16) -> Write {
+    Write::CreateUser { id: user(id), phone: phone(id), spki: spki(id).into() }
+}
+
+/// A letter whose payload and signature are noise of its own.
+pub(crate) fn letter(queue_id: u64, from: u16, to: u16, payload_len: usize) -> PendingLetter {
+    let header = Header {
+        sender: Some(user(from)),
+        recipient: Some(user(to)),
+        timestamp: Timestamp::from_unix(START.shifted(queue_id as i64)),
+        op_code: Op::Letter as u8,
+        payload_size: payload_len as u16,
+    };
+    let mut packet = vec![0; header.packet_len()];
+    header.emit(&mut Writer::new(&mut packet)).unwrap();
+    let mut noise = queue_id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for byte in packet.iter_mut().skip(26) {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        *byte = (noise >> 56) as u8;
+    }
+    PendingLetter {
+        queue_id: QueueId(queue_id),
+        id: packet_id(queue_id),
+        sender: user(from),
+        recipient: user(to),
+        accepted_at: START.shifted(queue_id as i64),
+        packet: packet.into(),
+    }
+}
+
+pub(crate) fn packet_id(n: u64) -> PacketId {
+    let mut id = [0xc3; 16];
+    id[..8].copy_from_slice(&n.to_be_bytes());
+    PacketId(id)
+}
+
+pub(crate) fn insert(queue_id: u64, from: u16, to: u16, payload_len: usize) -> Write {
+    Write::InsertLetter(Arc::new(letter(queue_id, from, to, payload_len)))
+}
+
+pub(crate) fn delete(recipient: u16, letters: impl IntoIterator<Item = u64>) -> Write {
+    let letters = letters.into_iter().map(QueueId).collect();
+    Write::DeleteLetters { recipient: user(recipient), letters }
+}
+
+pub(crate) fn batch(writes: impl IntoIterator<Item = Write>) -> Arc<Batch> {
+    Arc::new(Batch { ticket: Ticket(0), writes: writes.into_iter().collect() })
+}
+
+pub(crate) fn apply(
+    storage: &mut (impl Storage + ?Sized),
+    writes: impl IntoIterator<Item = Write>,
+) -> Result<(), ApplyError> {
+    storage.apply(&[batch(writes)])
+}
+
+/// Letters and whether there are no more.
+pub(crate) fn page(
+    storage: &mut (impl Storage + ?Sized),
+    recipient: u16,
+    after: u64,
+    max_letters: usize,
+    max_bytes: usize,
+) -> (Vec<PendingLetter>, bool) {
+    let question = Question::Letters {
+        recipient: user(recipient),
+        after: QueueId(after),
+        max_letters,
+        max_bytes,
+    };
+    match storage.answer(&question).unwrap() {
+        Answer::Letters { letters, exhausted } => (letters, exhausted),
+        other => panic!("letters were asked for, not {other:?}"),
+    }
+}
+
+pub(crate) fn mailbox(storage: &mut (impl Storage + ?Sized), recipient: u16) -> Vec<u64> {
+    let (letters, exhausted) = page(storage, recipient, 0, usize::MAX, usize::MAX);
+    assert!(exhausted);
+    letters.iter().map(|letter| letter.queue_id.0).collect()
+}
+
+pub(crate) fn query(recipient: u16, letter: u64) -> StatusQuery {
+    StatusQuery { recipient: user(recipient), letter: packet_id(letter) }
+}

@@ -190,6 +190,15 @@ fn the_largest_question_has_a_whole_answer() {
 }
 
 #[test]
+fn no_question_that_fits_its_seal_is_answered_in_part() {
+    let (mut world, [mut ann, ben, _]) = three();
+    let all: Vec<_> = (0..112).map(|n| (ben.id(), PacketId([n; 16]))).collect();
+    let query = ann.queries(&mut world, &all);
+    world.send(ann.conn, &query);
+    assert_eq!(ann.hear(&mut world).len(), 112);
+}
+
+#[test]
 fn leaving_is_answered() {
     let (mut world, [mut ann, _, _]) = three();
     ann.leave(&mut world);

@@ -156,7 +156,7 @@ impl<P: Backend> Person<P> {
         self.packet(world, Op::ReconnectRequest.code(), &payload)
     }
 
-    fn oaep(&self, world: &mut Sim<P>, op: Op, block: &[u8]) -> [u8; 256] {
+    pub(crate) fn oaep(&self, world: &mut Sim<P>, op: Op, block: &[u8]) -> [u8; 256] {
         let key = world.public_key();
         key.oaep_seal(&mut world.rng, op.oaep_label(), block).unwrap()
     }

@@ -431,6 +431,23 @@ fn every_failure_to_open_is_the_same_malformed() {
 }
 
 #[test]
+fn a_block_that_opens_and_has_other_fields_is_malformed_by_name() {
+    let mut world = world();
+    let mut ann = Person::<RustCrypto>::new(0);
+    for block in [&[][..], &[1; 32], &[5; 49]] {
+        let block = ann.oaep(&mut world, Op::RegistrationRequest, block);
+        let bytes = packets::unsigned(0, 0, world.now.unix, 100, &block);
+        let request = packets::zero_signed(bytes);
+        ann.conn = world.connect();
+        world.send(ann.conn, &request);
+        let packet = Some(packets::id_of(&request));
+        let no = No { code: ErrorCode::Malformed, op: 100, retry_after_s: 0, packet };
+        assert_eq!(ann.hear(&mut world), [Said::Refused(no)]);
+        assert!(ann.is_closed(&world));
+    }
+}
+
+#[test]
 fn an_undeliverable_code_can_be_asked_for_again() {
     let mut world = world();
     let (mut ann, first) = asked(&mut world, 0);

@@ -309,7 +309,8 @@ fn whoever_has_128_requests_open_is_not_read_until_some_are_answered() {
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
     world.disk.held = true;
-    let letters: Vec<_> = (0..200_u8).map(|n| ann.letter(&mut world, ben.id(), &[n])).collect();
+    let letters: Vec<_> =
+        (0..400_u16).map(|n| ann.letter(&mut world, ben.id(), &n.to_le_bytes())).collect();
     for letter in &letters[..127] {
         world.send(ann.conn, letter);
     }
@@ -322,7 +323,7 @@ fn whoever_has_128_requests_open_is_not_read_until_some_are_answered() {
     assert!(world.is_read(ann.conn));
     let said = ann.hear(&mut world);
     assert_eq!(said, letters.iter().map(|letter| stored(letter)).collect::<Vec<_>>());
-    assert_eq!(world.disk.pending(ben.id()).len(), 200);
+    assert_eq!(world.disk.pending(ben.id()).len(), 400);
 }
 
 #[test]

@@ -79,6 +79,18 @@ fn a_duplicate_is_answered_with_the_present_status_and_stored_once() {
 }
 
 #[test]
+fn one_answer_closes_every_copy_that_waited_for_it() {
+    let (mut world, [mut ann, ben, _]) = three();
+    world.disk.held = true;
+    let letter = ann.letter(&mut world, ben.id(), b"thrice");
+    world.send(ann.conn, &[&letter[..], &letter, &letter].concat());
+    world.release();
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    ann.leave(&mut world);
+    assert_eq!(ann.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
+}
+
+#[test]
 fn a_duplicate_in_a_new_session_is_recognised() {
     let (mut world, [mut ann, mut ben, _]) = three();
     let letter = ann.send(&mut world, ben.id(), b"once");

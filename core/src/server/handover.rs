@@ -120,10 +120,15 @@ impl Handover {
         }
     }
 
+    /// A letter is not handed over: its recipient held it in an earlier session.
+    pub(super) const fn pass(&mut self, letter: QueueId) {
+        self.cursor = letter;
+    }
+
     /// How many letters the backlog had, once, as soon as its last one has gone out.
     pub(super) fn backlog_end(&mut self) -> Option<u32> {
         let until = self.backlog_until?;
-        if self.phase == Phase::CaughtUp || self.cursor > until {
+        if self.phase == Phase::CaughtUp || self.cursor >= until {
             self.backlog_until = None;
             return Some(self.backlog_count);
         }

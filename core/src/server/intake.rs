@@ -37,11 +37,13 @@ impl<P: Provider> Server<P> {
         self.shed_half_received(env);
     }
 
-    /// Goes on with packets that had to wait, now that what came before them is done.
+    /// Goes on with packets that had to wait, if what came before them is done.
     pub(super) fn resume(&mut self, env: &mut Env<'_>, conn: ConnId) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
-        let waits = connection.must_wait();
-        if connection.paused != waits {
+        while let Some(connection) = self.connections.get_mut(&conn) {
+            let waits = connection.must_wait();
+            if connection.paused == waits {
+                break;
+            }
             connection.paused = waits;
             self.outputs.push_back(Output::Reading { conn, on: !waits });
             if !waits {

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use super::output::{ConnId, Output};
 use super::storage::{Ask, Batch, Question, QueueId, Ticket, Write};
-use crate::id::UserId;
+use crate::id::{PacketId, UserId};
 
 /// Who waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub(super) enum Asker {
     Fetch(ConnId),
     /// A mailbox that learns how full it is.
     Mailbox(UserId),
-    /// A session that wants to know about letters that it sent.
-    Fates(ConnId),
+    /// A session that wants to know about letters that it sent, in this packet.
+    Fates(ConnId, PacketId),
     /// The sweep of expired letters.
     Sweep,
 }
@@ -28,6 +28,8 @@ pub(super) enum Asker {
 pub(super) struct Ledger {
     last_queue_id: QueueId,
     last_ticket: u64,
+    /// The number of the turn.
+    turn: u64,
     writes: Vec<Write>,
     /// Writes that storage could not take and that must not be given up.
     deferred: Vec<Write>,
@@ -54,6 +56,11 @@ impl Ledger {
         self.last_queue_id
     }
 
+    /// The number of the turn.
+    pub(super) const fn turn(&self) -> u64 {
+        self.turn
+    }
+
     pub(super) fn write(&mut self, write: Write) {
         self.writes.push(write);
     }
@@ -74,9 +81,16 @@ impl Ledger {
         self.deferred.push(write);
     }
 
-    /// Puts deferred writes into the next batch.
-    pub(super) fn retry(&mut self) {
-        self.writes.append(&mut self.deferred);
+    /// Puts deferred writes into the next batch, but for those that are out of date.
+    pub(super) fn retry(&mut self, is_current: impl Fn(&Write) -> bool) {
+        self.writes.extend(self.deferred.drain(..).filter(is_current));
+    }
+
+    /// Whether storage is yet to take the deletion of this letter.
+    pub(super) fn defers_deleting(&self, letter: QueueId) -> bool {
+        self.deferred.iter().any(
+            |write| matches!(write, Write::DeleteLetters { letters, .. } if letters.contains(&letter)),
+        )
     }
 
     pub(super) fn has_deferred(&self) -> bool {
@@ -103,6 +117,7 @@ impl Ledger {
             outputs.push_back(Output::Store(batch));
         }
         outputs.extend(self.questions.drain(..).map(Output::Ask));
+        self.turn = self.turn.saturating_add(1);
     }
 
     /// Takes back the batch with this ticket. `None` when there is none, which would be the
@@ -117,15 +132,20 @@ impl Ledger {
         self.batches.saturating_add(u64::from(!self.writes.is_empty()))
     }
 
-    /// Whether all batches up to `horizon` have ended.
+    /// Whether all batches up to `horizon` have ended, and nothing of them waits for a retry.
     pub(super) fn is_past(&self, horizon: u64) -> bool {
         let oldest = self.under_way.front().map(|(number, _)| *number);
-        self.batches >= horizon && oldest.is_none_or(|oldest| oldest > horizon)
+        self.batches >= horizon
+            && oldest.is_none_or(|oldest| oldest > horizon)
+            && self.deferred.is_empty()
     }
 
-    /// Whether nothing is under way.
+    /// Whether nothing is under way, to be tried again, or asked.
     pub(super) fn is_idle(&self) -> bool {
-        self.writes.is_empty() && self.under_way.is_empty()
+        self.writes.is_empty()
+            && self.under_way.is_empty()
+            && self.deferred.is_empty()
+            && self.askers.is_empty()
     }
 
     fn next_ticket(&mut self) -> Ticket {

@@ -116,7 +116,7 @@ impl<P: Provider> Server<P> {
         let PendingLetter { id, sender, recipient, .. } = *letter;
         if let Some(mailbox) = self.mailboxes.get_mut(&recipient) {
             mailbox.committed();
-            mailbox.removed(sender, letter.packet.len());
+            mailbox.removed(self.ledger.turn(), sender, letter.packet.len());
         }
         let fate = Err(ErrorCode::StorageUnavailable);
         self.mail.push_back(Mail::Answer { sender, id, fate });
@@ -130,11 +130,18 @@ impl<P: Provider> Server<P> {
         fate: Result<Status, ErrorCode>,
     ) {
         let recent = self.recent.get_mut(&sender);
-        let copies = match fate {
-            Ok(status) => recent.map_or(0, |recent| recent.answer(id, status)),
-            Err(_) => recent.map_or(0, |recent| recent.forget(id)),
-        };
+        let copies = recent.and_then(|recent| match fate {
+            Ok(status) => recent.answer(id, status),
+            Err(_) => recent.forget(id),
+        });
         let Some(conn) = self.sessions.get(&sender).copied() else { return };
+        let copies = match copies {
+            // Its recipient was quicker and has answered it.
+            Some(0) => return,
+            Some(copies) => copies,
+            // One at least waits, however long ago it came.
+            None => 1,
+        };
         match fate {
             Ok(status) => {
                 self.request_answered(conn, copies);
@@ -145,17 +152,17 @@ impl<P: Provider> Server<P> {
                 self.refuse(env, conn, Refused::naming(code, Op::Letter, id));
             }
         }
-        self.resume(env, conn);
+        self.ready.push(conn);
     }
 
-    /// A later status of a letter that has been answered.
+    /// A later status of a letter, which as a rule has been answered.
     fn settle(&mut self, sender: UserId, id: PacketId, status: Status) {
-        if let Some(recent) = self.recent.get_mut(&sender) {
-            recent.answer(id, status);
-        }
-        if self.sessions.contains_key(&sender) {
-            self.notices.status(sender, id, status);
-        }
+        let recent = self.recent.get_mut(&sender);
+        let copies = recent.and_then(|recent| recent.answer(id, status)).unwrap_or(0);
+        let Some(conn) = self.sessions.get(&sender).copied() else { return };
+        self.request_answered(conn, copies);
+        self.notices.status(sender, id, status);
+        self.ready.push(conn);
     }
 }
 

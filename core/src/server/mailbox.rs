@@ -56,6 +56,8 @@ pub(super) struct Mailbox {
     /// Letters accepted and not committed.
     uncommitted: usize,
     waiting: Vec<Waiting>,
+    /// The turn at whose end storage is asked: it counts what that turn leaves.
+    asked_in: u64,
     /// Removals that happened after storage was asked.
     removed_meanwhile: Vec<(UserId, u64)>,
 }
@@ -86,13 +88,25 @@ impl Mailbox {
         self.uncommitted = self.uncommitted.saturating_sub(1);
     }
 
-    /// Counts a letter out.
-    pub(super) fn removed(&mut self, sender: UserId, bytes: usize) {
+    /// Counts a letter out that is removed in this turn.
+    pub(super) fn removed(&mut self, turn: u64, sender: UserId, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if !self.known {
+        if self.known {
+            self.count_out(sender, bytes);
+        } else if turn > self.asked_in {
             self.removed_meanwhile.push((sender, bytes));
-            return;
         }
+    }
+
+    /// Counts a letter out that storage has swept out. Answers come in order, so if the counters
+    /// are not known yet, they will come without it.
+    pub(super) fn expired(&mut self, sender: UserId, bytes: u64) {
+        if self.known {
+            self.count_out(sender, bytes);
+        }
+    }
+
+    fn count_out(&mut self, sender: UserId, bytes: u64) {
         self.total.remove(bytes);
         if let Some(count) = self.senders.get_mut(&sender) {
             count.remove(bytes);
@@ -110,7 +124,7 @@ impl Mailbox {
         }
         self.known = true;
         for (sender, bytes) in core::mem::take(&mut self.removed_meanwhile) {
-            self.removed(sender, usize::try_from(bytes).unwrap_or(usize::MAX));
+            self.count_out(sender, bytes);
         }
     }
 
@@ -126,7 +140,7 @@ impl<P: Provider> Server<P> {
         let ledger = &mut self.ledger;
         self.mailboxes.entry(owner).or_insert_with(|| {
             ledger.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
-            Mailbox::default()
+            Mailbox { asked_in: ledger.turn(), ..Mailbox::default() }
         })
     }
 
@@ -151,7 +165,7 @@ impl<P: Provider> Server<P> {
                     if let Err(refused) = self.answer_key_question(env, conn, packet, found) {
                         self.refuse(env, conn, refused);
                     }
-                    self.resume(env, conn);
+                    self.ready.push(conn);
                 }
             }
         }
@@ -183,7 +197,7 @@ impl<P: Provider> Server<P> {
                 Waiting::Question { conn, packet, .. } => {
                     let op = crate::wire::Op::KeyQuestion;
                     self.refuse(env, conn, super::refuse::Refused::naming(code, op, packet));
-                    self.resume(env, conn);
+                    self.ready.push(conn);
                 }
             }
         }
@@ -215,6 +229,10 @@ impl<P: Provider> Server<P> {
             return;
         };
         for letter in letters {
+            if self.ledger.defers_deleting(letter.queue_id) {
+                session.handover.pass(letter.queue_id);
+                continue;
+            }
             session.handover.give(&letter, env.now.instant);
             self.outputs.push_back(Output::Send { conn, packet: letter.packet });
         }

@@ -53,7 +53,7 @@ use crate::crypto::{CryptoRng, Provider, SessionSeal, Spki};
 use crate::id::UserId;
 use crate::limits::MAX_STATUSES;
 use crate::time::{Instant, Now};
-use crate::wire::{BuildError, CloseReason, Full, Op, Writer};
+use crate::wire::{BuildError, CloseReason, ErrorCode, Full, Op, Writer};
 use connection::{Connection, State};
 use directory::Directory;
 use ledger::{Asker, Ledger};
@@ -64,7 +64,7 @@ use notices::Notices;
 use otp::OtpTable;
 use recent::RecentLetters;
 use reconnect::AnsweredReconnects;
-use refuse::SharedRefusals;
+use refuse::{Refused, SharedRefusals};
 use registration::Creation;
 use storage::{Answer, Outcome, Question, Snapshot, Ticket, Write};
 use timers::Timers;
@@ -96,7 +96,9 @@ pub struct Server<P: Provider> {
     ledger: Ledger,
     mail: VecDeque<Mail>,
     notices: Notices,
-    /// Connections whose client leaves, to be looked at when the turn ends.
+    /// Connections that got an answer, whose waiting packets may go on when the turn ends.
+    ready: Vec<ConnId>,
+    /// Connections whose client leaves, to be looked at whenever a turn ends.
     leaving: Vec<ConnId>,
     timers: Timers,
     /// Bytes in all inboxes.
@@ -136,6 +138,7 @@ impl<P: Provider> Server<P> {
             ledger,
             mail: VecDeque::new(),
             notices: Notices::default(),
+            ready: Vec::new(),
             leaving: Vec::new(),
             timers: Timers::default(),
             half_received: 0,
@@ -174,6 +177,10 @@ impl<P: Provider> Server<P> {
 
     /// A connection has ended.
     pub fn disconnected(&mut self, conn: ConnId) {
+        if let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) {
+            let user = session.user;
+            self.outputs.push_back(Output::Event(Event::SessionEnded { user, reason: None }));
+        }
         self.forget_connection(conn);
     }
 
@@ -200,10 +207,6 @@ impl<P: Provider> Server<P> {
                 }
             }
         }
-        let leaving = self.connections.iter().filter_map(|(conn, connection)| {
-            matches!(&connection.state, State::Active(s) if s.leaving.is_some()).then_some(*conn)
-        });
-        self.leaving.extend(leaving);
         self.sort_mail(env);
     }
 
@@ -216,7 +219,7 @@ impl<P: Provider> Server<P> {
             }
             (Asker::Mailbox(owner), Answer::Usage(usage)) => self.mailbox_known(env, owner, usage),
             (Asker::Mailbox(owner), _) => self.mailbox_unknown(env, owner),
-            (Asker::Fates(conn), Answer::Fates(fates)) => {
+            (Asker::Fates(conn, _), Answer::Fates(fates)) => {
                 for fates in fates.chunks(MAX_STATUSES) {
                     self.tell_fates(env, conn, fates);
                 }
@@ -230,7 +233,11 @@ impl<P: Provider> Server<P> {
                 }
                 self.retry_at = Some(env.now.instant.after(Self::RETRY));
             }
-            (Asker::Fates(_) | Asker::Sweep, _) => {}
+            (Asker::Fates(conn, packet), _) => {
+                let code = ErrorCode::StorageUnavailable;
+                self.refuse(env, conn, Refused::naming(code, Op::Acknowledgment, packet));
+            }
+            (Asker::Sweep, _) => {}
         }
         self.sort_mail(env);
     }
@@ -268,7 +275,14 @@ impl<P: Provider> Server<P> {
         }
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            self.ledger.retry();
+            let directory = &self.directory;
+            self.ledger.retry(|write| match write {
+                // A later session of the user's may have been stored meanwhile.
+                Write::ConfirmSession { user, session_key, .. } => {
+                    directory.get(*user).is_some_and(|u| u.session_key == Some(*session_key))
+                }
+                _ => true,
+            });
             let sessions: Vec<_> = self.sessions.values().copied().collect();
             for conn in sessions {
                 self.hand_over(env, conn);
@@ -283,9 +297,14 @@ impl<P: Provider> Server<P> {
     /// Ends the turn: what it gave reason to say is said, what it gave reason to store is given
     /// out.
     pub fn end_turn(&mut self, env: &mut Env<'_>) {
+        while let Some(conn) = self.ready.pop() {
+            self.resume(env, conn);
+        }
         self.flush_notices(env);
         for conn in core::mem::take(&mut self.leaving) {
-            self.farewell(env, conn, false);
+            if !self.farewell(env, conn, false) {
+                self.leaving.push(conn);
+            }
         }
         self.ledger.flush(&mut self.outputs);
         if let Some(by) = self.stop_by
@@ -330,15 +349,18 @@ impl<P: Provider> Server<P> {
     }
 
     /// Answers a client's 222 once everything read before it is stored and acknowledged, or
-    /// patience has ended.
-    fn farewell(&mut self, env: &mut Env<'_>, conn: ConnId, now: bool) {
-        let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
-            return;
+    /// patience has ended. Whether the connection is gone.
+    fn farewell(&mut self, env: &mut Env<'_>, conn: ConnId, now: bool) -> bool {
+        let session = self.connections.get_mut(&conn).and_then(|c| c.session_mut());
+        let Some((leaving, unanswered)) = session.and_then(|s| Some((s.leaving?, s.unanswered)))
+        else {
+            return true;
         };
-        let Some(leaving) = session.leaving else { return };
-        if now || (session.unanswered == 0 && self.ledger.is_past(leaving.horizon)) {
+        let done = now || (unanswered == 0 && self.ledger.is_past(leaving.horizon));
+        if done {
             self.end_session(env, conn, Some(CloseReason::Leaving));
         }
+        done
     }
 
     /// Ends a connection, telling its client why if it has a session.
@@ -492,7 +514,7 @@ impl<P: Provider> Server<P> {
         self.outputs.push_back(Output::Event(Event::Expired { letters: letters.len() }));
         for letter in letters {
             if let Some(mailbox) = self.mailboxes.get_mut(&letter.recipient) {
-                mailbox.removed(letter.sender, usize::try_from(letter.bytes).unwrap_or(usize::MAX));
+                mailbox.expired(letter.sender, letter.bytes);
             }
             let session = self.sessions.get(&letter.recipient).copied();
             if let Some(conn) = session

@@ -77,7 +77,7 @@ pub(super) enum Guess {
     Spent,
     /// No such code, or no longer.
     Gone,
-    /// The right code came before and is being acted on.
+    /// A right code for the phone came before and is being acted on.
     Busy,
 }
 
@@ -155,8 +155,11 @@ impl OtpTable {
         code: &[u8; Otp::LEN],
         now: Instant,
     ) -> Guess {
+        // Two attempts can hold the right codes for one phone; only one becomes its user.
+        let committing =
+            self.phones.get(phone).is_some_and(|codes| codes.iter().any(|otp| otp.committing));
         let Some(live) = self.find(phone, attempt) else { return Guess::Gone };
-        if live.committing {
+        if committing {
             return Guess::Busy;
         }
         if live.expires <= now {

@@ -44,26 +44,26 @@ impl RecentLetters {
         None
     }
 
-    /// Sets the status of a letter and returns how many copies waited for it.
-    pub(super) fn answer(&mut self, id: PacketId, status: Status) -> usize {
-        match self.find(id) {
-            Some(known) => match core::mem::replace(known, Recent::Answered(status)) {
-                Recent::Pending { copies } => copies,
-                Recent::Answered(before) => {
-                    *known = Recent::Answered(status.after(before));
-                    0
-                }
-            },
-            None => 0,
+    /// Sets the status of a letter and returns how many copies waited for it; `None` when the
+    /// letter is not remembered.
+    pub(super) fn answer(&mut self, id: PacketId, status: Status) -> Option<usize> {
+        let known = self.find(id)?;
+        match core::mem::replace(known, Recent::Answered(status)) {
+            Recent::Pending { copies } => Some(copies),
+            Recent::Answered(before) => {
+                *known = Recent::Answered(status.after(before));
+                Some(0)
+            }
         }
     }
 
-    /// Forgets a letter that was refused and returns how many copies waited.
-    pub(super) fn forget(&mut self, id: PacketId) -> usize {
-        let at = self.letters.iter().position(|(known, _, _)| *known == id);
-        match at.and_then(|at| self.letters.remove(at)) {
-            Some((_, _, Recent::Pending { copies })) => copies,
-            _ => 0,
+    /// Forgets a letter that was refused and returns how many copies waited; `None` when the
+    /// letter is not remembered.
+    pub(super) fn forget(&mut self, id: PacketId) -> Option<usize> {
+        let at = self.letters.iter().position(|(known, _, _)| *known == id)?;
+        match self.letters.remove(at)? {
+            (_, _, Recent::Pending { copies }) => Some(copies),
+            (_, _, Recent::Answered(_)) => Some(0),
         }
     }
 

@@ -31,18 +31,18 @@ pub(super) struct AnsweredReconnects {
 impl AnsweredReconnects {
     const CAPACITY: usize = 16_384;
 
-    /// Notes an id; `false` when it was there already.
-    fn note(&mut self, id: PacketId) -> bool {
-        if !self.ids.insert(id) {
-            return false;
-        }
+    fn contains(&self, id: PacketId) -> bool {
+        self.ids.contains(&id)
+    }
+
+    fn note(&mut self, id: PacketId) {
+        self.ids.insert(id);
         self.order.push_back(id);
         if self.order.len() > Self::CAPACITY
             && let Some(oldest) = self.order.pop_front()
         {
             self.ids.remove(&oldest);
         }
-        true
     }
 }
 
@@ -72,13 +72,14 @@ impl<P: Provider> Server<P> {
         let packet =
             Unverified::new(&self.provider, packet).verify(key).map_err(|_| bad_signature)?;
         let id = packet.id();
-        if !self.answered_reconnects.note(id) {
+        if self.answered_reconnects.contains(id) {
             self.outputs.push_back(Output::Event(Event::ReplayedReconnect { conn }));
             self.drop_connection(conn);
             return Ok(());
         }
         let busy = |wait| Refused::plain(ErrorCode::Busy).after(wait);
         self.limits.reconnect_work.take(self.config.rates.reconnect_work, now).map_err(busy)?;
+        self.answered_reconnects.note(id);
 
         let nonce = match ReconnectForm::parse(packet.payload()).map_err(|_| malformed)? {
             ReconnectForm::Long(block) => self.open_long(env, block).map_err(|_| malformed)?,

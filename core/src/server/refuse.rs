@@ -100,6 +100,8 @@ impl<P: Provider> Server<P> {
         }
         if refused.code != ErrorCode::SessionUnknown {
             self.drop_connection(conn);
+        } else if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.since = env.now.instant;
         }
     }
 

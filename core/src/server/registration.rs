@@ -242,7 +242,7 @@ impl<P: Provider> Server<P> {
         if self.connections.contains_key(&creation.conn) {
             let Creation { conn, nonce, .. } = creation;
             self.offer_session(env, conn, id, nonce, Op::SessionIssued);
-            self.resume(env, conn);
+            self.ready.push(conn);
         }
     }
 

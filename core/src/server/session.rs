@@ -13,7 +13,7 @@ use super::storage::{Question, Write};
 use super::{Env, Server};
 use crate::crypto::{Provider, SessionSeal, Unverified, Verified};
 use crate::id::{Nonce, PacketId, UserId};
-use crate::limits::{MAX_QUERIES, MAX_UNANSWERED};
+use crate::limits::MAX_UNANSWERED;
 use crate::time::{Instant, Timestamp};
 use crate::wire::{
     ClientReport, CloseReason, ErrorCode, HeldLetters, KeyAnswer, KeyQuestion, Op, Packet,
@@ -175,7 +175,7 @@ impl<P: Provider> Server<P> {
             let Some(letter) = session.handover.acknowledge(id, env.now.instant) else { continue };
             self.ledger.delete(user, letter.queue_id);
             if let Some(mailbox) = self.mailboxes.get_mut(&user) {
-                mailbox.removed(letter.sender, letter.bytes);
+                mailbox.removed(self.ledger.turn(), letter.sender, letter.bytes);
             }
             self.mail.push_back(super::mail::Mail::Delivered { sender: letter.sender, id });
         }
@@ -197,8 +197,8 @@ impl<P: Provider> Server<P> {
         session.status_queries.take(rate, env.now.instant).map_err(|wait| {
             Refused::naming(ErrorCode::RateLimited, Op::Acknowledgment, packet).after(wait)
         })?;
-        let letters: Vec<_> = queries.take(MAX_QUERIES).collect();
-        self.ledger.ask(Asker::Fates(conn), Question::Fates { asker, letters });
+        let letters: Vec<_> = queries.collect();
+        self.ledger.ask(Asker::Fates(conn, packet), Question::Fates { asker, letters });
         Ok(())
     }
 

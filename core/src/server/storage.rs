@@ -4,6 +4,8 @@
 //! told later how they ended. The contract of whoever carries them out:
 //!
 //! - **Order.** Batches and questions take effect in the order in which they were given out.
+//!   How batches ended is told in that order too, and so is what questions found; the two may
+//!   overtake each other.
 //! - **Atomic and durable.** A batch is done as a whole, surviving a power cut, or not at all.
 //!   Several batches may share one commit.
 //! - **No lies.** [`Outcome::Unavailable`] means that nothing of the batch has happened. Where

@@ -1,0 +1,368 @@
+//! What is said about letters, to whom and when.
+
+use waxwing_core::crypto::RustCrypto;
+use waxwing_core::id::PacketId;
+use waxwing_core::server::{Config, ConnId};
+use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Status};
+
+use crate::backend::Paper;
+use crate::packets::id_of;
+use crate::person::{Person, Said};
+use crate::world::{Sim, World};
+
+fn three() -> (World, [Person<RustCrypto>; 3]) {
+    let (mut world, mut people) = World::populated(Config::default());
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    (world, people)
+}
+
+fn stored(letter: &[u8]) -> Said {
+    Said::Fate(id_of(letter), Status::Stored)
+}
+
+fn delivered(letter: &[u8]) -> Said {
+    Said::Fate(id_of(letter), Status::Delivered)
+}
+
+#[test]
+fn nothing_is_acknowledged_before_it_is_durable() {
+    let (mut world, [mut ann, mut ben, _]) = three();
+    world.disk.held = true;
+    let letter = ann.send(&mut world, ben.id(), b"on its way");
+    assert_eq!(ann.hear(&mut world), []);
+    world.crash();
+    world.disk.held = false;
+    assert!(world.disk.pending(ben.id()).is_empty());
+
+    ann.come_to_nothing(&mut world);
+    world.send(ann.conn, &letter);
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    world.crash();
+    ben.come(&mut world, 8);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
+}
+
+#[test]
+fn anothers_acknowledgment_does_nothing() {
+    let (mut world, [mut ann, ben, mut cat]) = three();
+    let letter = ann.send(&mut world, ben.id(), b"for ben");
+    ann.hear(&mut world);
+    cat.acknowledge(&mut world, &[id_of(&letter)]);
+    ann.acknowledge(&mut world, &[id_of(&letter), PacketId([7; 16])]);
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&letter)]);
+    assert_eq!(ann.hear(&mut world), []);
+    assert_eq!(cat.hear(&mut world), []);
+}
+
+#[test]
+fn a_duplicate_is_answered_with_the_present_status_and_stored_once() {
+    let (mut world, [mut ann, mut ben, _]) = three();
+    let letter = ann.letter(&mut world, ben.id(), b"once");
+    world.disk.held = true;
+    for _ in 0..3 {
+        world.send(ann.conn, &letter);
+    }
+    assert_eq!(ann.hear(&mut world), []);
+    world.release();
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    world.send(ann.conn, &letter);
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(world.disk.pending(ben.id()).len(), 1);
+    assert_eq!(ben.hear_letters(&mut world), [letter.clone()]);
+
+    ben.acknowledge(&mut world, &[id_of(&letter)]);
+    assert_eq!(ann.hear(&mut world), [delivered(&letter)]);
+    world.send(ann.conn, &letter);
+    assert_eq!(ann.hear(&mut world), [delivered(&letter)]);
+    assert!(world.disk.pending(ben.id()).is_empty());
+    assert_eq!(ben.hear(&mut world), []);
+}
+
+#[test]
+fn one_answer_closes_every_copy_that_waited_for_it() {
+    let (mut world, [mut ann, ben, _]) = three();
+    world.disk.held = true;
+    let letter = ann.letter(&mut world, ben.id(), b"thrice");
+    world.send(ann.conn, &[&letter[..], &letter, &letter].concat());
+    world.release();
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    ann.leave(&mut world);
+    assert_eq!(ann.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
+}
+
+#[test]
+fn a_duplicate_in_a_new_session_is_recognised() {
+    let (mut world, [mut ann, mut ben, _]) = three();
+    let letter = ann.send(&mut world, ben.id(), b"once");
+    world.hang_up(ann.conn);
+    world.bytes(ann.conn);
+    ann.come_to_nothing(&mut world);
+    world.send(ann.conn, &letter);
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ben.hear_letters(&mut world), [letter]);
+}
+
+#[test]
+fn one_who_sends_many_in_a_turn_is_told_in_one_packet() {
+    let (mut world, [mut ann, ben, _]) = three();
+    let letters: Vec<_> = (0..9).map(|n| ann.letter(&mut world, ben.id(), &[n])).collect();
+    world.send(ann.conn, &letters.concat());
+    let bytes = world.packets(ann.conn);
+    assert_eq!(bytes.len(), 1);
+    assert_ne!(bytes[0][2..4], [0, 0], "to her alone");
+}
+
+#[test]
+fn many_who_send_one_each_are_told_in_one_packet() {
+    let (mut world, mut people) = World::populated::<6>(Config::default());
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    let [to, senders @ ..] = &mut people;
+    let letters: Vec<(ConnId, Vec<u8>)> = senders
+        .iter_mut()
+        .map(|sender| (sender.conn, sender.letter(&mut world, to.id(), b"one")))
+        .collect();
+    world.send_all(&letters);
+    let said: Vec<_> = letters.iter().map(|(conn, _)| world.packets(*conn)).collect();
+    assert!(said.iter().all(|packets| packets.len() == 1 && packets == &said[0]));
+
+    let acknowledged: Vec<_> = letters.iter().map(|(_, letter)| id_of(letter)).collect();
+    to.acknowledge(&mut world, &acknowledged);
+    for (sender, (_, letter)) in senders.iter_mut().zip(&letters) {
+        assert_eq!(sender.hear(&mut world), [delivered(letter)]);
+    }
+}
+
+#[test]
+fn many_who_confirm_in_a_turn_share_their_255() {
+    let (mut world, mut people) = World::populated::<5>(Config::default());
+    let confirmations: Vec<_> = people
+        .iter_mut()
+        .map(|person| {
+            person.knock(&mut world);
+            (person.conn, person.confirmation(&mut world, 8))
+        })
+        .collect();
+    world.send_all(&confirmations);
+    for person in &mut people {
+        assert_eq!(person.hear(&mut world), [Said::BacklogEnd(0)]);
+    }
+}
+
+#[test]
+fn whoever_asks_is_told_what_became_of_letters_and_only_the_sender() {
+    let (mut world, [mut ann, mut ben, mut cat]) = three();
+    let pending = ann.send(&mut world, cat.id(), b"pending");
+    let gone = ann.send(&mut world, ben.id(), b"gone");
+    ben.acknowledge(&mut world, &[id_of(&gone)]);
+    ann.hear(&mut world);
+    world.crash();
+    for person in [&mut ann, &mut ben] {
+        person.come_to_nothing(&mut world);
+    }
+    let both = [(cat.id(), id_of(&pending)), (ben.id(), id_of(&gone))];
+    let query = ann.queries(&mut world, &both);
+    world.send(ann.conn, &query);
+    assert_eq!(ann.hear(&mut world), [stored(&pending), delivered(&gone)]);
+    let query = ben.queries(&mut world, &both[..1]);
+    world.send(ben.conn, &query);
+    assert_eq!(ben.hear(&mut world), [Said::Fate(id_of(&pending), Status::Unknown)]);
+    cat.come(&mut world, 8);
+}
+
+#[test]
+fn a_question_in_the_turn_of_its_letter_sees_the_letter() {
+    let (mut world, [mut ann, ben, _]) = three();
+    let letter = ann.letter(&mut world, ben.id(), b"already?");
+    let query = ann.queries(&mut world, &[(ben.id(), id_of(&letter))]);
+    world.send(ann.conn, &[letter.clone(), query].concat());
+    assert_eq!(ann.hear(&mut world), [stored(&letter), stored(&letter)]);
+}
+
+#[test]
+fn questions_about_letters_come_once_a_second() {
+    let (mut world, [mut ann, ben, _]) = three();
+    for (wait, limited) in [(0, false), (0, true), (1, false), (0, true)] {
+        world.wait_s(wait);
+        let query = ann.queries(&mut world, &[(ben.id(), PacketId([1; 16]))]);
+        world.send(ann.conn, &query);
+        let said = ann.hear_one(&mut world);
+        assert_eq!(said.code() == Some(ErrorCode::RateLimited), limited, "{said:?}");
+    }
+    assert!(!ann.is_closed(&world));
+}
+
+#[test]
+fn the_largest_question_has_a_whole_answer() {
+    let (mut world, [mut ann, ben, _]) = three();
+    let all: Vec<_> = (0..110).map(|n| (ben.id(), PacketId([n; 16]))).collect();
+    let query = ann.queries(&mut world, &all);
+    world.send(ann.conn, &query);
+    let expected = all.iter().map(|(_, id)| Said::Fate(*id, Status::Delivered));
+    assert_eq!(ann.hear(&mut world), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn no_question_that_fits_its_seal_is_answered_in_part() {
+    let (mut world, [mut ann, ben, _]) = three();
+    let all: Vec<_> = (0..112).map(|n| (ben.id(), PacketId([n; 16]))).collect();
+    let query = ann.queries(&mut world, &all);
+    world.send(ann.conn, &query);
+    assert_eq!(ann.hear(&mut world).len(), 112);
+}
+
+#[test]
+fn leaving_is_answered() {
+    let (mut world, [mut ann, _, _]) = three();
+    ann.leave(&mut world);
+    assert_eq!(ann.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
+    assert!(ann.is_closed(&world));
+}
+
+#[test]
+fn leaving_is_answered_after_what_was_read_before_is_stored_and_said() {
+    let (mut world, [mut ann, ben, mut cat]) = three();
+    let to_ann = cat.send(&mut world, ann.id(), b"to ann");
+    cat.hear(&mut world);
+    assert_eq!(ann.hear_letters(&mut world), [to_ann.clone()]);
+    world.disk.held = true;
+    let letter = ann.letter(&mut world, ben.id(), b"the last word");
+    let held = ann.held(&mut world, &[id_of(&to_ann)]);
+    let close = ann.sealed(&mut world, Op::Close, &[1]);
+    world.send(ann.conn, &[letter.clone(), held, close].concat());
+    assert_eq!(ann.hear(&mut world), []);
+    assert!(!world.is_read(ann.conn));
+    world.release();
+    assert_eq!(ann.hear(&mut world), [stored(&letter), Said::Closed(CloseReason::Leaving)]);
+    assert!(ann.is_closed(&world));
+    assert!(world.disk.pending(ann.id()).is_empty());
+}
+
+#[test]
+fn leaving_waits_for_a_question_that_storage_has_to_answer() {
+    let (mut world, [mut ann, ben, _]) = World::populated(Config::default());
+    ann.knock(&mut world);
+    world.disk.held = true;
+    ann.confirm(&mut world, 8);
+    world.disk.work();
+    world.tell_news();
+    let question = ann.question(&mut world, KeyQuestion::ById(ben.id()));
+    let close = ann.sealed(&mut world, Op::Close, &[1]);
+    world.send(ann.conn, &[question, close].concat());
+    assert!(!ann.is_closed(&world));
+    world.release();
+    let said = ann.hear(&mut world);
+    let codes: Vec<_> = said.iter().filter_map(Said::code).collect();
+    assert_eq!(codes, [ErrorCode::UnknownUser]);
+    assert_eq!(said.last(), Some(&Said::Closed(CloseReason::Leaving)));
+}
+
+#[test]
+fn leaving_is_answered_after_5_s_at_the_latest() {
+    let (mut world, [mut ann, ben, _]) = three();
+    world.disk.held = true;
+    ann.send(&mut world, ben.id(), b"stuck");
+    ann.leave(&mut world);
+    world.wait(std::time::Duration::from_millis(4_999));
+    assert!(!ann.is_closed(&world));
+    world.wait(std::time::Duration::from_millis(1));
+    assert_eq!(ann.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
+    world.release();
+    assert_eq!(world.disk.pending(ben.id()).len(), 1);
+}
+
+#[test]
+fn a_server_that_stops_says_so_after_what_it_has_read_is_stored() {
+    let (mut world, [mut ann, mut ben, _]) = three();
+    world.disk.held = true;
+    let letter = ann.send(&mut world, ben.id(), b"just in time");
+    world.turn(|server, env| server.stop(env));
+    let late = ann.letter(&mut world, ben.id(), b"too late");
+    world.send(ann.conn, &late);
+    assert!(!world.stopped);
+    world.release();
+    let stopping = Said::Closed(CloseReason::ServerStopping);
+    assert_eq!(ann.hear(&mut world), [stored(&letter), stopping]);
+    assert_eq!(ben.hear(&mut world).last(), Some(&Said::Closed(CloseReason::ServerStopping)));
+    assert!(world.stopped);
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&letter)]);
+    assert_eq!(world.server.connection_count(), 0);
+}
+
+#[test]
+fn a_server_stops_after_5_s_whatever_storage_does() {
+    let (mut world, [mut ann, ben, _]) = three();
+    world.disk.held = true;
+    ann.send(&mut world, ben.id(), b"stuck");
+    world.turn(|server, env| server.stop(env));
+    let late = world.connect();
+    assert!(world.is_closed(late));
+    world.wait_s(4);
+    assert!(!world.stopped);
+    world.wait_s(1);
+    assert!(world.stopped);
+    assert_eq!(ann.hear(&mut world), [Said::Closed(CloseReason::ServerStopping)]);
+}
+
+#[test]
+fn a_server_that_stops_does_not_forget_letters_that_wait_for_their_mailbox() {
+    let (mut world, [mut ann, ben, _]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    world.disk.held = true;
+    let letter = ann.send(&mut world, ben.id(), b"to a mailbox not yet counted");
+    world.turn(|server, env| server.stop(env));
+    assert!(!world.stopped);
+    world.release();
+    assert_eq!(ann.hear(&mut world), [stored(&letter), Said::Closed(CloseReason::ServerStopping)]);
+}
+
+#[test]
+fn whoever_has_128_requests_open_is_not_read_until_some_are_answered() {
+    let (mut world, [mut ann, mut ben, _]) = Sim::<Paper>::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    ben.come_to_nothing(&mut world);
+    world.disk.held = true;
+    let letters: Vec<_> =
+        (0..400_u16).map(|n| ann.letter(&mut world, ben.id(), &n.to_le_bytes())).collect();
+    for letter in &letters[..127] {
+        world.send(ann.conn, letter);
+    }
+    assert!(world.is_read(ann.conn));
+    world.send(ann.conn, &letters[127..].concat());
+    assert!(!world.is_read(ann.conn));
+    // Acknowledging is not a request, and others are read.
+    assert!(world.is_read(ben.conn));
+    // One answer after the other.
+    for _ in 0..500 {
+        world.disk.work();
+        world.tell_news();
+    }
+    assert!(world.is_read(ann.conn));
+    let said = ann.hear(&mut world);
+    assert_eq!(said, letters.iter().map(|letter| stored(letter)).collect::<Vec<_>>());
+    assert_eq!(world.disk.pending(ben.id()).len(), 400);
+}
+
+#[test]
+fn letters_acknowledged_before_their_commit_is_told_leave_no_request_open() {
+    let (mut world, [mut ann, mut ben, _]) = Sim::<Paper>::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    ben.come_to_nothing(&mut world);
+    for n in 0..200_u8 {
+        ben.knock(&mut world);
+        // The letter is stored, and a session that begins then fetches it: what the fetch found
+        // overtakes how the commit ended.
+        world.disk.mute = true;
+        let letter = ann.send(&mut world, ben.id(), &[n]);
+        ben.confirm(&mut world, 8);
+        let answers: Vec<_> = std::iter::from_fn(|| world.disk.next_answer()).collect();
+        world.turn(|server, env| {
+            answers.into_iter().for_each(|(ticket, answer)| server.answered(env, ticket, answer));
+        });
+        assert!(ben.hear(&mut world).contains(&Said::Letter(letter.clone())));
+        ben.acknowledge(&mut world, &[id_of(&letter)]);
+        assert_eq!(ann.hear(&mut world), [delivered(&letter)]);
+        world.release();
+        assert_eq!(ann.hear(&mut world), []);
+        assert!(world.is_read(ann.conn), "requests stay open after {n}");
+    }
+}

@@ -1,0 +1,132 @@
+//! The crypto that a world runs on: the real one, or one of paper for tests of many seeds.
+
+use std::sync::OnceLock;
+
+use waxwing_core::crypto::{
+    CryptoRng, Digest, Iv, KEY_LEN, PrivateKey, Provider, PublicKey, RSA_LEN, Rejected, RustCrypto,
+    RustCryptoHasher, RustCryptoKey, Signature, Spki,
+};
+use waxwing_core::testing::keys;
+
+pub(crate) trait Backend: Provider + Copy + Default {
+    /// The fixed key number `at`.
+    fn key(at: usize) -> Self::PrivateKey;
+}
+
+impl Backend for RustCrypto {
+    fn key(at: usize) -> RustCryptoKey {
+        RustCryptoKey::from_pkcs8_der(keys::pkcs8_der(at)).unwrap()
+    }
+}
+
+/// Behaves like RSA towards whoever does not cheat, at the price of a hash.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Paper;
+
+/// A key of paper is the public half of a real one.
+#[derive(Clone)]
+pub(crate) struct PaperKey(pub(crate) Spki);
+
+impl Backend for Paper {
+    fn key(at: usize) -> PaperKey {
+        static SPKIS: OnceLock<Vec<Spki>> = OnceLock::new();
+        let load = |at| RustCrypto::key(at).spki().clone();
+        PaperKey(
+            SPKIS.get_or_init(|| (0..keys::COUNT).map(load).collect())[at % keys::COUNT].clone(),
+        )
+    }
+}
+
+fn stretched(parts: &[&[u8]]) -> [u8; RSA_LEN] {
+    let mut stretched = [0; RSA_LEN];
+    let digest = RustCrypto.sha256(parts).0;
+    stretched.iter_mut().zip(digest.iter().cycle()).for_each(|(to, from)| *to = *from);
+    stretched
+}
+
+impl PublicKey for PaperKey {
+    fn verify(&self, digest: &Digest, signature: &Signature) -> Result<(), Rejected> {
+        let expected = stretched(&[b"signed", self.0.as_bytes(), &digest.0]);
+        if *signature == expected { Ok(()) } else { Err(Rejected) }
+    }
+
+    fn oaep_seal(
+        &self,
+        _: &mut dyn CryptoRng,
+        label: &[u8],
+        message: &[u8],
+    ) -> Result<[u8; RSA_LEN], Rejected> {
+        let mut sealed = [0; RSA_LEN];
+        sealed[..32].copy_from_slice(&RustCrypto.sha256(&[self.0.as_bytes(), label]).0);
+        sealed[32] = message.len() as u8;
+        sealed[33..33 + message.len()].copy_from_slice(message);
+        Ok(sealed)
+    }
+}
+
+impl PrivateKey for PaperKey {
+    fn spki(&self) -> &Spki {
+        &self.0
+    }
+
+    fn sign(&self, _: &mut dyn CryptoRng, digest: &Digest) -> Result<Signature, Rejected> {
+        Ok(stretched(&[b"signed", self.0.as_bytes(), &digest.0]))
+    }
+
+    fn oaep_open(
+        &self,
+        _: &mut dyn CryptoRng,
+        label: &[u8],
+        sealed: &[u8; RSA_LEN],
+        message: &mut [u8],
+    ) -> Result<usize, Rejected> {
+        let len = usize::from(sealed[32]);
+        let opened = sealed.get(33..33 + len).ok_or(Rejected)?;
+        if sealed[..32] != RustCrypto.sha256(&[self.0.as_bytes(), label]).0 {
+            return Err(Rejected);
+        }
+        message.get_mut(..len).ok_or(Rejected)?.copy_from_slice(opened);
+        Ok(len)
+    }
+}
+
+impl Provider for Paper {
+    type Hasher = RustCryptoHasher;
+    type PublicKey = PaperKey;
+    type PrivateKey = PaperKey;
+
+    fn hasher(&self) -> RustCryptoHasher {
+        RustCrypto.hasher()
+    }
+
+    fn public_key(&self, spki: &Spki) -> Result<PaperKey, Rejected> {
+        Ok(PaperKey(spki.clone()))
+    }
+
+    fn cbc_encrypt(
+        &self,
+        key: &[u8; KEY_LEN],
+        iv: &Iv,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<usize, Rejected> {
+        RustCrypto.cbc_encrypt(key, iv, buffer, len)
+    }
+
+    fn cbc_decrypt(
+        &self,
+        key: &[u8; KEY_LEN],
+        iv: &Iv,
+        buffer: &mut [u8],
+    ) -> Result<usize, Rejected> {
+        RustCrypto.cbc_decrypt(key, iv, buffer)
+    }
+
+    fn encrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; 16]) {
+        RustCrypto.encrypt_block(key, iv, block);
+    }
+
+    fn decrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; 16]) {
+        RustCrypto.decrypt_block(key, iv, block);
+    }
+}

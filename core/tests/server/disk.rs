@@ -1,0 +1,229 @@
+//! Storage in memory, which holds the machine to the contract and keeps to it itself.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::server::storage::{
+    Answer, Ask, Batch, ExpiredLetter, Outcome, PendingLetter, Question, QueueId, SenderUsage,
+    Snapshot, StoredUser, Ticket, Write,
+};
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::{Status, StatusQuery};
+
+#[derive(Debug)]
+enum Job {
+    Store(Arc<Batch>),
+    Ask(Ask),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fate {
+    id: PacketId,
+    sender: UserId,
+    at: UnixTime,
+}
+
+#[derive(Default)]
+pub(crate) struct Disk {
+    users: BTreeMap<UserId, StoredUser>,
+    letters: BTreeMap<QueueId, PendingLetter>,
+    fates: Vec<Fate>,
+    last_queue_id: QueueId,
+    pub(crate) resting_ids: Vec<UserId>,
+    jobs: VecDeque<Job>,
+    outcomes: VecDeque<(Ticket, Outcome)>,
+    answers: VecDeque<(Ticket, Answer)>,
+    /// Nothing is carried out until the test says so.
+    pub(crate) held: bool,
+    /// What was carried out is not told until the test says so.
+    pub(crate) mute: bool,
+    pub(crate) refuses_writes: bool,
+    pub(crate) refuses_questions: bool,
+    /// Batches carried out.
+    pub(crate) commits: usize,
+}
+
+impl Disk {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            users: self.users.values().cloned().collect(),
+            last_queue_id: self.last_queue_id,
+            resting_ids: self.resting_ids.clone(),
+        }
+    }
+
+    pub(crate) fn plant(&mut self, user: StoredUser) {
+        self.users.insert(user.id, user);
+    }
+
+    pub(crate) fn users(&self) -> impl Iterator<Item = &StoredUser> {
+        self.users.values()
+    }
+
+    /// What lies in a mailbox, oldest first.
+    pub(crate) fn pending(&self, recipient: UserId) -> Vec<PacketId> {
+        self.letters.values().filter(|l| l.recipient == recipient).map(|l| l.id).collect()
+    }
+
+    pub(crate) fn remembers(&self, id: PacketId) -> bool {
+        self.fates.iter().any(|fate| fate.id == id)
+    }
+
+    /// Power is cut: what was not carried out never will be.
+    pub(crate) fn crash(&mut self) {
+        self.jobs.clear();
+        self.outcomes.clear();
+        self.answers.clear();
+    }
+
+    pub(crate) fn store(&mut self, batch: Arc<Batch>) {
+        assert!(!batch.writes.is_empty(), "an empty batch");
+        self.jobs.push_back(Job::Store(batch));
+    }
+
+    pub(crate) fn ask(&mut self, ask: Ask) {
+        self.jobs.push_back(Job::Ask(ask));
+    }
+
+    pub(crate) fn has_jobs(&self) -> bool {
+        !self.held && !self.jobs.is_empty()
+    }
+
+    pub(crate) fn has_news(&self) -> bool {
+        !self.mute && (!self.outcomes.is_empty() || !self.answers.is_empty())
+    }
+
+    pub(crate) fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {
+        self.outcomes.pop_front()
+    }
+
+    pub(crate) fn next_answer(&mut self) -> Option<(Ticket, Answer)> {
+        self.answers.pop_front()
+    }
+
+    /// Carries out the next batch or question.
+    pub(crate) fn work(&mut self) {
+        match self.jobs.pop_front() {
+            None => {}
+            Some(Job::Store(batch)) if self.refuses_writes => {
+                self.outcomes.push_back((batch.ticket, Outcome::Unavailable));
+            }
+            Some(Job::Store(batch)) => {
+                batch.writes.iter().for_each(|write| self.write(write));
+                self.commits += 1;
+                self.outcomes.push_back((batch.ticket, Outcome::Done));
+            }
+            Some(Job::Ask(ask)) if self.refuses_questions => {
+                self.answers.push_back((ask.ticket, Answer::Unavailable));
+            }
+            Some(Job::Ask(ask)) => {
+                let answer = self.answer(ask.question);
+                self.answers.push_back((ask.ticket, answer));
+            }
+        }
+    }
+
+    fn write(&mut self, write: &Write) {
+        match write {
+            Write::CreateUser { id, phone, spki } => {
+                assert!(!self.resting_ids.contains(id), "{id} rests");
+                let user = StoredUser {
+                    id: *id,
+                    phone: *phone,
+                    spki: (**spki).clone(),
+                    session_key: None,
+                };
+                let taken = |other: &StoredUser| {
+                    other.id == user.id || other.phone == user.phone || other.spki == user.spki
+                };
+                assert!(!self.users.values().any(taken), "id, phone or key is taken");
+                self.users.insert(*id, user);
+            }
+            Write::ConfirmSession { user, session_key, .. } => {
+                self.users.get_mut(user).unwrap().session_key = Some(*session_key);
+            }
+            Write::InsertLetter(letter) => {
+                assert!(letter.queue_id > self.last_queue_id, "queue ids grow");
+                assert!(self.users.contains_key(&letter.recipient));
+                self.last_queue_id = letter.queue_id;
+                self.letters.insert(letter.queue_id, (**letter).clone());
+            }
+            Write::DeleteLetters { recipient, letters } => {
+                for queue_id in letters {
+                    if self.letters.get(queue_id).is_some_and(|l| l.recipient == *recipient) {
+                        self.letters.remove(queue_id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, question: Question) -> Answer {
+        match question {
+            Question::Letters { recipient, after, max_letters, max_bytes } => {
+                assert!(max_letters > 0);
+                let mut beyond = self
+                    .letters
+                    .values()
+                    .filter(|l| l.recipient == recipient && l.queue_id > after);
+                let (mut letters, mut bytes) = (Vec::new(), 0);
+                let exhausted = loop {
+                    let Some(letter) = beyond.next() else { break true };
+                    bytes += letter.packet.len();
+                    let fits = letters.is_empty() || bytes <= max_bytes;
+                    if !fits || letters.len() == max_letters {
+                        break false;
+                    }
+                    letters.push(letter.clone());
+                };
+                Answer::Letters { letters, exhausted }
+            }
+            Question::Usage { recipient } => {
+                let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
+                for letter in self.letters.values().filter(|l| l.recipient == recipient) {
+                    let sender = letter.sender;
+                    let of =
+                        usage.entry(sender).or_insert(SenderUsage { sender, letters: 0, bytes: 0 });
+                    of.letters += 1;
+                    of.bytes += letter.packet.len() as u64;
+                }
+                Answer::Usage(usage.into_values().collect())
+            }
+            Question::Fates { asker, letters } => {
+                let fate = |query: StatusQuery| (query.letter, self.fate(asker, query));
+                Answer::Fates(letters.into_iter().map(fate).collect())
+            }
+            Question::Expire { accepted_before, forget_before, now, limit } => {
+                self.fates.retain(|fate| fate.at >= forget_before);
+                let old = self.letters.values().filter(|l| l.accepted_at < accepted_before);
+                let old: Vec<_> = old.take(limit).cloned().collect();
+                for letter in &old {
+                    self.letters.remove(&letter.queue_id);
+                    self.fates.push(Fate { id: letter.id, sender: letter.sender, at: now });
+                }
+                let expired = |l: PendingLetter| ExpiredLetter {
+                    queue_id: l.queue_id,
+                    id: l.id,
+                    sender: l.sender,
+                    recipient: l.recipient,
+                    bytes: l.packet.len() as u64,
+                };
+                Answer::Expired(old.into_iter().map(expired).collect())
+            }
+        }
+    }
+
+    fn fate(&self, asker: UserId, query: StatusQuery) -> Status {
+        let own = |sender, status| if sender == asker { status } else { Status::Unknown };
+        let of_recipient =
+            |l: &&PendingLetter| l.recipient == query.recipient && l.id == query.letter;
+        if let Some(letter) = self.letters.values().find(of_recipient) {
+            return own(letter.sender, Status::Stored);
+        }
+        match self.fates.iter().find(|fate| fate.id == query.letter) {
+            Some(fate) => own(fate.sender, Status::Expired),
+            None => Status::Delivered,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! How often things may happen, from where, and who is exempt.
+
+use std::time::Duration;
+
+use waxwing_core::crypto::ReplyKey;
+use waxwing_core::server::{Config, Event, Rate};
+use waxwing_core::wire::{ErrorCode, KeyQuestion};
+
+use crate::backend::Paper;
+use crate::person::{Person, Said};
+use crate::world::Sim;
+
+type PaperWorld = Sim<Paper>;
+
+const HOUR: u64 = 3_600;
+
+/// Asks for a code from an address, as a new attempt, and gives the refusal.
+fn ask(world: &mut PaperWorld, at: usize, attempt: u8, address: &str) -> Option<ErrorCode> {
+    ask_and_wait(world, at, attempt, address).map(|(code, _)| code)
+}
+
+fn ask_and_wait(
+    world: &mut PaperWorld,
+    at: usize,
+    attempt: u8,
+    address: &str,
+) -> Option<(ErrorCode, u16)> {
+    let mut person = Person::new(at);
+    person.reply_key = ReplyKey::from_bytes(&[attempt; 32]);
+    person.conn = world.connect_from(address);
+    let request = person.request(world);
+    world.send(person.conn, &request);
+    match person.hear_one(world) {
+        Said::CodeIssued { .. } => None,
+        Said::Refused(no) => Some((no.code, no.retry_after_s)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sends a 101 with a wrong code from an address.
+fn guess(world: &mut PaperWorld, at: usize, attempt: u8, address: &str) -> Option<ErrorCode> {
+    let mut person = Person::new(at);
+    person.reply_key = ReplyKey::from_bytes(&[attempt; 32]);
+    let right = person.code(world);
+    let wrong: Vec<_> = right.iter().map(|digit| b'0' + (digit - b'0' + 1) % 10).collect();
+    let proof = person.proof(world, &wrong);
+    person.conn = world.connect_from(address);
+    world.send(person.conn, &proof);
+    person.hear_one(world).code()
+}
+
+/// Limits of codes and guesses alone: 100s and 101s are not limited.
+fn many() -> Config {
+    let mut config = Config::default();
+    config.rates.registrations = Rate::new(100_000, Duration::from_secs(1));
+    config.rates.proofs = Rate::new(100_000, Duration::from_secs(1));
+    config.rates.registration_work = Rate::new(1_000_000, Duration::from_secs(1));
+    config
+}
+
+const LIMITED: Option<ErrorCode> = Some(ErrorCode::RateLimited);
+
+#[test]
+fn an_address_prefix_registers_ten_times_an_hour() {
+    let mut world = PaperWorld::new(Config::default());
+    for at in 0..10 {
+        assert_eq!(ask(&mut world, at, 1, "198.51.100.7"), None);
+    }
+    assert_eq!(ask(&mut world, 10, 1, "198.51.100.8"), LIMITED, "the same /24");
+    assert_eq!(ask(&mut world, 10, 1, "198.51.101.7"), None, "another");
+    assert_eq!(ask(&mut world, 11, 1, "2001:db8::1"), None);
+    let (code, wait) = ask_and_wait(&mut world, 12, 1, "198.51.100.9").unwrap();
+    assert_eq!(code, ErrorCode::RateLimited);
+    assert!((360..=900).contains(&wait), "{wait}");
+    world.wait_s(360);
+    assert_eq!(ask(&mut world, 10, 1, "198.51.100.9"), None);
+}
+
+#[test]
+fn an_ipv6_prefix_is_a_64() {
+    let mut config = Config::default();
+    config.rates.registrations = Rate::new(1, Duration::from_secs(HOUR));
+    let mut world = PaperWorld::new(config);
+    assert_eq!(ask(&mut world, 0, 1, "2001:db8:0:1::1"), None);
+    assert_eq!(ask(&mut world, 1, 1, "2001:db8:0:1:ffff::9"), LIMITED);
+    assert_eq!(ask(&mut world, 1, 1, "2001:db8:0:2::1"), None);
+    assert_eq!(ask(&mut world, 2, 1, "::ffff:203.0.113.1"), None);
+    assert_eq!(ask(&mut world, 3, 1, "203.0.113.9"), LIMITED, "the same in other clothes");
+}
+
+#[test]
+fn exempt_peers_skip_limits_per_address() {
+    let mut world = PaperWorld::new(Config::default());
+    for at in 0..40 {
+        let mut person = Person::new(at);
+        person.conn = world.connect();
+        let request = person.request(&mut world);
+        world.send(person.conn, &request);
+        assert!(matches!(person.hear_one(&mut world), Said::CodeIssued { .. }));
+    }
+}
+
+#[test]
+fn three_codes_live_per_phone_and_prefix() {
+    let mut config = many();
+    config.rates.otps_per_pair = Rate::new(1_000, Duration::from_secs(HOUR));
+    config.rates.otps_per_phone = Rate::new(1_000, Duration::from_secs(HOUR));
+    let mut world = PaperWorld::new(config);
+    for attempt in 0..3 {
+        assert_eq!(ask(&mut world, 0, attempt, "198.51.100.7"), None);
+    }
+    assert_eq!(ask(&mut world, 0, 3, "198.51.100.7"), LIMITED);
+    assert_eq!(ask(&mut world, 0, 2, "198.51.100.7"), None, "the same attempt again");
+    assert_eq!(ask(&mut world, 0, 4, "203.0.113.1"), None, "the owner elsewhere");
+    assert_eq!(ask(&mut world, 1, 5, "198.51.100.7"), None, "another phone");
+    world.wait_s(300);
+    assert_eq!(ask(&mut world, 0, 6, "198.51.100.7"), None);
+}
+
+#[test]
+fn three_codes_an_hour_per_phone_and_prefix() {
+    let mut world = PaperWorld::new(many());
+    for attempt in 0..3 {
+        assert_eq!(ask(&mut world, 0, attempt, "198.51.100.7"), None);
+        world.wait_s(301);
+    }
+    assert_eq!(ask(&mut world, 0, 3, "198.51.100.7"), LIMITED);
+    assert_eq!(ask(&mut world, 0, 4, "203.0.113.1"), None);
+    world.wait_s(HOUR);
+    assert_eq!(ask(&mut world, 0, 5, "198.51.100.7"), None);
+}
+
+#[test]
+fn ten_codes_a_day_per_phone_wherever_they_are_asked_for() {
+    let mut world = PaperWorld::new(many());
+    for attempt in 0..10 {
+        assert_eq!(ask(&mut world, 0, attempt, &format!("198.51.{attempt}.7")), None);
+    }
+    assert_eq!(ask(&mut world, 0, 10, "203.0.113.1"), LIMITED);
+    assert_eq!(ask(&mut world, 1, 11, "203.0.113.1"), None);
+    assert_eq!(world.codes.len(), 11);
+}
+
+#[test]
+fn so_many_codes_live_on_the_server() {
+    let mut world = PaperWorld::new(Config { live_otps: 3, ..many() });
+    for at in 0..3 {
+        assert_eq!(ask(&mut world, at, 1, "198.51.100.7"), None);
+    }
+    assert_eq!(ask(&mut world, 3, 1, "203.0.113.1"), LIMITED);
+    world.wait_s(300);
+    assert_eq!(ask(&mut world, 3, 1, "203.0.113.1"), None);
+}
+
+#[test]
+fn fifteen_wrong_guesses_a_day_per_prefix() {
+    let mut world = PaperWorld::new(many());
+    for at in 0..5 {
+        assert_eq!(ask(&mut world, at, 1, "198.51.100.7"), None);
+        for _ in 0..3 {
+            let said = guess(&mut world, at, 1, "198.51.100.7");
+            assert_eq!(said, Some(ErrorCode::OtpWrong));
+        }
+    }
+    assert_eq!(ask(&mut world, 5, 1, "198.51.100.7"), None);
+    assert_eq!(guess(&mut world, 5, 1, "198.51.100.7"), LIMITED);
+    // It counted no attempt, and elsewhere it goes on.
+    for _ in 0..3 {
+        assert_eq!(guess(&mut world, 5, 1, "203.0.113.1"), Some(ErrorCode::OtpWrong));
+    }
+}
+
+#[test]
+fn after_too_many_wrong_guesses_on_the_server_new_codes_survive_one() {
+    let mut config = many();
+    config.rates.guesses = Rate::new(4, Duration::from_secs(86_400));
+    let mut world = PaperWorld::new(config);
+    assert_eq!(ask(&mut world, 8, 1, "198.51.100.7"), None, "an old code");
+    for at in 0..2 {
+        ask(&mut world, at, 1, "198.51.100.7");
+        for _ in 0..2 {
+            guess(&mut world, at, 1, "198.51.100.7");
+        }
+    }
+    let told = world.events.iter().filter(|event| **event == Event::GuessingSuspected).count();
+    assert_eq!(told, 1);
+
+    let mut person = Person::<Paper>::new(9);
+    person.conn = world.connect();
+    let request = person.request(&mut world);
+    world.send(person.conn, &request);
+    assert!(matches!(person.hear_one(&mut world), Said::CodeIssued { attempts: 1, .. }));
+    assert_eq!(ask(&mut world, 3, 1, "198.51.100.7"), None);
+    assert_eq!(guess(&mut world, 3, 1, "203.0.113.1"), Some(ErrorCode::OtpWrong));
+    assert_eq!(guess(&mut world, 3, 1, "203.0.113.1"), Some(ErrorCode::OtpAttemptsSpent));
+    for expected in [ErrorCode::OtpWrong, ErrorCode::OtpWrong, ErrorCode::OtpWrong] {
+        assert_eq!(guess(&mut world, 8, 1, "203.0.113.1"), Some(expected));
+    }
+    let told = world.events.iter().filter(|event| **event == Event::GuessingSuspected).count();
+    assert_eq!(told, 1, "the operator is told once");
+}
+
+#[test]
+fn a_106_is_limited_per_user_and_prefix_so_that_a_replay_locks_nobody_out() {
+    let (mut world, [mut ann]) = PaperWorld::populated(Config::default());
+    let recorded = ann.long(&mut world);
+    for _ in 0..60 {
+        let conn = world.connect_from("203.0.113.66");
+        world.send(conn, &recorded);
+    }
+    ann.conn = world.connect_from("203.0.113.66");
+    let fresh = ann.long(&mut world);
+    world.send(ann.conn, &fresh);
+    assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::RateLimited]);
+    ann.conn = world.connect_from("198.51.100.7");
+    world.send(ann.conn, &fresh);
+    assert!(matches!(ann.hear_one(&mut world), Said::SessionOffered(_)));
+}
+
+#[test]
+fn private_key_operations_have_budgets_of_their_own() {
+    let mut config = many();
+    config.rates.registration_work = Rate::new(2, Duration::from_secs(10));
+    config.rates.reconnect_work = Rate::new(1, Duration::from_secs(10));
+    let (mut world, [mut ann, mut ben]) = PaperWorld::populated(config);
+    for at in 10..12 {
+        assert_eq!(ask(&mut world, at, 1, "198.51.100.7"), None);
+    }
+    assert_eq!(ask(&mut world, 12, 1, "198.51.100.7"), Some(ErrorCode::Busy));
+    ann.come_to_nothing(&mut world);
+
+    // Whoever was told to wait may send the same bytes again.
+    let request = ben.long(&mut world);
+    ben.conn = world.connect();
+    world.send(ben.conn, &request);
+    assert_eq!(ben.hear_refusals(&mut world), [ErrorCode::Busy]);
+    world.wait_s(10);
+    ben.conn = world.connect();
+    world.send(ben.conn, &request);
+    assert!(matches!(ben.hear_one(&mut world), Said::SessionOffered(_)));
+}
+
+#[test]
+fn five_hundred_phones_a_day_can_be_asked_about() {
+    let mut config = Config::default();
+    config.rates.questions = Rate::new(3, Duration::from_secs(86_400));
+    let (mut world, [mut ann, ben]) = PaperWorld::populated(config);
+    ann.come_to_nothing(&mut world);
+    let question = KeyQuestion::ByPhone(ben.phone);
+    for _ in 0..3 {
+        ann.ask(&mut world, question);
+        assert!(matches!(ann.hear_one(&mut world), Said::Key(_)));
+    }
+    ann.ask(&mut world, question);
+    let Said::Refused(no) = ann.hear_one(&mut world) else { panic!() };
+    assert_eq!((no.code, no.op, no.retry_after_s), (ErrorCode::RateLimited, 105, 28_800));
+    ann.ask(&mut world, KeyQuestion::ById(ann.id()));
+    assert!(matches!(ann.hear_one(&mut world), Said::Key(_)), "about oneself always");
+    // The limit is the user's, not the session's.
+    ann.come_to_nothing(&mut world);
+    ann.ask(&mut world, question);
+    assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::RateLimited]);
+    world.wait_s(28_800);
+    ann.ask(&mut world, question);
+    assert!(matches!(ann.hear_one(&mut world), Said::Key(_)));
+}

@@ -1,0 +1,270 @@
+//! Storage that does not answer: nothing is lost, nothing is promised, and it heals by itself.
+
+use waxwing_core::crypto::RustCrypto;
+use waxwing_core::server::{Config, Event};
+use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Status};
+
+use crate::packets::id_of;
+use crate::person::{Person, Said};
+use crate::world::World;
+
+fn three() -> (World, [Person<RustCrypto>; 3]) {
+    let (mut world, mut people) = World::populated(Config::default());
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    (world, people)
+}
+
+fn stored(letter: &[u8]) -> Said {
+    Said::Fate(id_of(letter), Status::Stored)
+}
+
+#[test]
+fn a_letter_that_cannot_be_stored_is_refused_and_welcome_again() {
+    let (mut world, [mut ann, mut ben, _]) = three();
+    world.disk.refuses_writes = true;
+    let letter = ann.letter(&mut world, ben.id(), b"patience");
+    for _ in 0..3 {
+        world.send(ann.conn, &letter);
+        assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::StorageUnavailable]);
+        assert_eq!(ben.hear(&mut world), []);
+    }
+    assert!(world.events.contains(&Event::StorageUnavailable));
+    world.disk.refuses_writes = false;
+    world.send(ann.conn, &letter);
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ben.hear_letters(&mut world), [letter]);
+}
+
+#[test]
+fn what_could_not_be_stored_takes_no_room_in_the_mailbox() {
+    let mut config = Config::default();
+    config.mailbox.pair_letters = 1;
+    let (mut world, [mut ann, ben]) = World::populated(config);
+    ann.come_to_nothing(&mut world);
+    world.disk.refuses_writes = true;
+    for n in 0..3 {
+        ann.send(&mut world, ben.id(), &[n]);
+        assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::StorageUnavailable]);
+    }
+    world.disk.refuses_writes = false;
+    let letter = ann.send(&mut world, ben.id(), b"fits");
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+}
+
+#[test]
+fn copies_of_a_letter_that_fails_are_all_answered_by_one_refusal() {
+    let (mut world, [mut ann, ben, _]) = three();
+    world.disk.held = true;
+    let letter = ann.letter(&mut world, ben.id(), b"thrice");
+    for _ in 0..3 {
+        world.send(ann.conn, &letter);
+    }
+    world.disk.refuses_writes = true;
+    world.release();
+    assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::StorageUnavailable]);
+    ann.leave(&mut world);
+    assert_eq!(ann.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
+}
+
+#[test]
+fn an_acknowledgment_is_kept_and_tried_again() {
+    let (mut world, [mut ann, mut ben, _]) = three();
+    let letter = ann.send(&mut world, ben.id(), b"held");
+    world.disk.refuses_writes = true;
+    ben.acknowledge(&mut world, &[id_of(&letter)]);
+    assert_eq!(
+        ann.hear(&mut world),
+        [stored(&letter), Said::Fate(id_of(&letter), Status::Delivered)]
+    );
+    world.wait_s(30);
+    assert_eq!(world.disk.pending(ben.id()).len(), 1);
+    world.disk.refuses_writes = false;
+    world.wait_s(1);
+    assert!(world.disk.pending(ben.id()).is_empty());
+}
+
+#[test]
+fn what_waits_to_be_deleted_is_not_handed_over_again_and_counted_out_once() {
+    let mut config = Config::default();
+    config.mailbox.pair_letters = 2;
+    let (mut world, [mut ann, mut ben]) = World::populated(config);
+    ann.come_to_nothing(&mut world);
+    ben.come_to_nothing(&mut world);
+    let first = ann.send(&mut world, ben.id(), b"1");
+    let second = ann.send(&mut world, ben.id(), b"2");
+    world.disk.refuses_writes = true;
+    ben.acknowledge(&mut world, &[id_of(&first)]);
+    ben.come(&mut world, 8);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(second.clone()), Said::BacklogEnd(1)]);
+    ben.acknowledge(&mut world, &[id_of(&first)]);
+    world.disk.refuses_writes = false;
+    world.wait_s(2);
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&second)]);
+    ben.ask(&mut world, KeyQuestion::ById(ann.id()));
+    assert!(matches!(ben.hear(&mut world)[..], [Said::Key(_)]), "one letter is left");
+    let third = ann.send(&mut world, ben.id(), b"3");
+    ann.hear(&mut world);
+    let fourth = ann.send(&mut world, ben.id(), b"4");
+    assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::MailboxFull]);
+    assert_ne!(third, fourth);
+}
+
+#[test]
+fn leaving_waits_until_what_was_acknowledged_is_deleted() {
+    let (mut world, [mut ann, mut ben, _]) = three();
+    let letter = ann.send(&mut world, ben.id(), b"held");
+    ben.hear(&mut world);
+    world.disk.refuses_writes = true;
+    ben.acknowledge(&mut world, &[id_of(&letter)]);
+    ben.leave(&mut world);
+    assert!(!ben.is_closed(&world));
+    world.disk.refuses_writes = false;
+    world.wait_s(1);
+    assert_eq!(ben.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
+    assert!(world.disk.pending(ben.id()).is_empty());
+}
+
+#[test]
+fn a_confirmation_that_cannot_be_stored_opens_the_session_all_the_same() {
+    let (mut world, [mut ann, _]) = World::populated(Config::default());
+    world.disk.refuses_writes = true;
+    ann.come_to_nothing(&mut world);
+    let key = |world: &World| world.disk.users().next().unwrap().session_key;
+    assert_eq!(key(&world), None);
+    world.disk.refuses_writes = false;
+    world.wait_s(1);
+    assert!(key(&world).is_some());
+    world.crash();
+    let short = ann.short(&mut world);
+    ann.conn = world.connect();
+    world.send(ann.conn, &short);
+    assert_eq!(ann.hear(&mut world), [Said::SessionOffered(Op::SessionRenewed)]);
+}
+
+#[test]
+fn an_older_session_key_never_overwrites_a_newer_one() {
+    let (mut world, [mut ann, _]) = World::populated(Config::default());
+    world.disk.refuses_writes = true;
+    ann.come_to_nothing(&mut world);
+    world.disk.refuses_writes = false;
+    ann.come_to_nothing(&mut world);
+    world.wait_s(5);
+    world.crash();
+    let short = ann.short(&mut world);
+    ann.conn = world.connect();
+    world.send(ann.conn, &short);
+    assert_eq!(ann.hear(&mut world), [Said::SessionOffered(Op::SessionRenewed)]);
+}
+
+#[test]
+fn a_mailbox_that_cannot_be_counted_refuses_what_needs_its_count() {
+    let (mut world, [mut ann, mut ben, cat]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    world.disk.refuses_questions = true;
+    let letter = ann.letter(&mut world, cat.id(), b"to an unknown mailbox");
+    for _ in 0..2 {
+        world.send(ann.conn, &letter);
+        assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::StorageUnavailable]);
+    }
+    ben.come(&mut world, 8);
+    ben.ask(&mut world, KeyQuestion::ById(ann.id()));
+    let said = ben.hear(&mut world);
+    assert_eq!(said.last().unwrap().code(), Some(ErrorCode::StorageUnavailable));
+
+    world.disk.refuses_questions = false;
+    world.send(ann.conn, &letter);
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    ben.ask(&mut world, KeyQuestion::ById(ann.id()));
+    let said = ben.hear(&mut world);
+    assert_eq!(said.last().unwrap().code(), Some(ErrorCode::UnknownUser));
+}
+
+#[test]
+fn a_mailbox_counted_in_the_turn_of_an_acknowledgment_counts_right() {
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    let first = ann.send(&mut world, ben.id(), b"1");
+    let second = ann.send(&mut world, ben.id(), b"2");
+    // Storage brings the letters and cannot count them.
+    world.crash();
+    ann.come_to_nothing(&mut world);
+    ben.knock(&mut world);
+    world.disk.held = true;
+    ben.confirm(&mut world, 8);
+    world.disk.work();
+    world.disk.refuses_questions = true;
+    world.disk.work();
+    world.disk.refuses_questions = false;
+    world.release();
+    // The next letter has them counted, and one is acknowledged in the same turn.
+    let third = ann.letter(&mut world, ben.id(), b"3");
+    let held = ben.held(&mut world, &[id_of(&first)]);
+    world.send_all(&[(ann.conn, third.clone()), (ben.conn, held)]);
+    ben.acknowledge(&mut world, &[id_of(&second)]);
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&third)]);
+    ben.hear(&mut world);
+    ben.ask(&mut world, KeyQuestion::ById(ann.id()));
+    assert!(matches!(ben.hear(&mut world)[..], [Said::Key(_)]), "one letter is left");
+}
+
+#[test]
+fn a_backlog_that_cannot_be_fetched_comes_when_storage_is_back() {
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    let letter = ann.send(&mut world, ben.id(), b"later");
+    world.disk.refuses_questions = true;
+    ben.come(&mut world, 8);
+    world.wait_s(30);
+    assert_eq!(ben.hear(&mut world), []);
+    world.disk.refuses_questions = false;
+    world.wait_s(1);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
+}
+
+#[test]
+fn a_question_about_letters_that_storage_cannot_answer_is_refused() {
+    let (mut world, [mut ann, ben, _]) = three();
+    let letter = ann.send(&mut world, ben.id(), b"?");
+    ann.hear(&mut world);
+    let about = [(ben.id(), id_of(&letter))];
+    world.disk.refuses_questions = true;
+    let query = ann.queries(&mut world, &about);
+    world.send(ann.conn, &query);
+    let Said::Refused(no) = ann.hear_one(&mut world) else { panic!() };
+    assert_eq!((no.code, no.op), (ErrorCode::StorageUnavailable, 203));
+    assert_eq!(no.packet, Some(id_of(&query)));
+    world.disk.refuses_questions = false;
+    world.wait_s(1);
+    let query = ann.queries(&mut world, &about);
+    world.send(ann.conn, &query);
+    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+}
+
+#[test]
+fn a_sweep_that_storage_cannot_do_is_done_later() {
+    let life = std::time::Duration::from_secs(100);
+    let config = Config { letter_life: life, ..Config::default() };
+    let (mut world, [mut ann, ben]) = World::populated(config);
+    ann.come_to_nothing(&mut world);
+    let letter = ann.send(&mut world, ben.id(), b"short-lived");
+    ann.hear(&mut world);
+    world.disk.refuses_questions = true;
+    world.wait_s(200);
+    assert_eq!(ann.hear(&mut world), []);
+    world.disk.refuses_questions = false;
+    world.wait_s(60);
+    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&letter), Status::Expired)]);
+}
+
+#[test]
+fn one_turn_is_one_commit() {
+    let (mut world, [mut ann, mut ben, mut cat]) = three();
+    let before = world.disk.commits;
+    let letters = [
+        (ann.conn, ann.letter(&mut world, cat.id(), b"1")),
+        (ben.conn, ben.letter(&mut world, cat.id(), b"2")),
+        (cat.conn, cat.letter(&mut world, ann.id(), b"3")),
+    ];
+    world.send_all(&letters);
+    assert_eq!(world.disk.commits, before + 1);
+}

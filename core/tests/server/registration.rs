@@ -255,6 +255,8 @@ fn two_right_codes_for_one_phone_at_once_make_one_user() {
 #[test]
 fn a_failed_commit_burns_nothing() {
     let mut world = world();
+    world.disk.resting_ids = (2..=u16::MAX).filter_map(UserId::new).collect();
+    world.crash();
     let (mut ann, code) = asked(&mut world, 0);
     world.disk.refuses_writes = true;
     for _ in 0..5 {
@@ -264,6 +266,7 @@ fn a_failed_commit_burns_nothing() {
     }
     world.disk.refuses_writes = false;
     assert_eq!(prove(&mut world, &mut ann, &code), OFFERED);
+    assert_eq!(ann.id, UserId::new(1), "the only id that is free");
 }
 
 #[test]

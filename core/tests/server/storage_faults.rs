@@ -180,7 +180,13 @@ fn a_mailbox_that_cannot_be_counted_refuses_what_needs_its_count() {
 }
 
 #[test]
-fn a_mailbox_counted_in_the_turn_of_an_acknowledgment_counts_right() {
+fn a_mailbox_that_is_counted_while_letters_go_counts_right() {
+    for in_one_turn in [true, false] {
+        counted_while_letters_go(in_one_turn);
+    }
+}
+
+fn counted_while_letters_go(in_one_turn: bool) {
     let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     let first = ann.send(&mut world, ben.id(), b"1");
@@ -196,15 +202,25 @@ fn a_mailbox_counted_in_the_turn_of_an_acknowledgment_counts_right() {
     world.disk.work();
     world.disk.refuses_questions = false;
     world.release();
-    // The next letter has them counted, and one is acknowledged in the same turn.
+    // The next letter has them counted, and one is acknowledged meanwhile.
+    world.disk.held = true;
     let third = ann.letter(&mut world, ben.id(), b"3");
     let held = ben.held(&mut world, &[id_of(&first)]);
-    world.send_all(&[(ann.conn, third.clone()), (ben.conn, held)]);
+    if in_one_turn {
+        world.send_all(&[(ann.conn, third.clone()), (ben.conn, held)]);
+    } else {
+        world.send(ann.conn, &third);
+        world.send(ben.conn, &held);
+    }
+    world.release();
     ben.acknowledge(&mut world, &[id_of(&second)]);
     assert_eq!(world.disk.pending(ben.id()), [id_of(&third)]);
     ben.hear(&mut world);
     ben.ask(&mut world, KeyQuestion::ById(ann.id()));
     assert!(matches!(ben.hear(&mut world)[..], [Said::Key(_)]), "one letter is left");
+    ben.acknowledge(&mut world, &[id_of(&third)]);
+    ben.ask(&mut world, KeyQuestion::ById(ann.id()));
+    assert_eq!(ben.hear_refusals(&mut world), [ErrorCode::UnknownUser], "none is left");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-steps=(fmt clippy docs tests features no_std deny)
+steps=(fmt clippy docs tests backends features no_std deny)
 
 step_fmt() { # seconds
     cargo fmt --all --check
@@ -23,6 +23,17 @@ step_docs() { # 1 minute
 
 step_tests() { # 8 minutes from clean
     cargo test --workspace
+}
+
+# The two crypto backends talk to each other: real binaries, crossed both ways.
+step_backends() { # 4 minutes from clean
+    local target=target/rustcrypto
+    cargo build -p waxwing-server -p waxwing --no-default-features \
+        --features waxwing-server/rustcrypto,waxwing/rustcrypto --target-dir "$target"
+    WAXWING_TEST_CLIENT=$PWD/$target/debug/waxwing \
+        cargo test -p waxwing --test end_to_end two_people
+    WAXWING_TEST_SERVER=$PWD/$target/debug/waxwing-server \
+        cargo test -p waxwing --test end_to_end two_people
 }
 
 step_features() { # 1 minute

@@ -15,6 +15,7 @@
 mod config;
 mod connection;
 mod directory;
+mod endings;
 mod handover;
 mod intake;
 mod issuer;
@@ -34,10 +35,10 @@ mod refuse;
 mod registration;
 mod session;
 pub mod storage;
+mod sweep;
 mod timers;
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -49,12 +50,12 @@ pub use limiter::Rate;
 pub use output::{ConnId, Event, OtpTicket, Output};
 pub use peer::{AddressPrefix, Peer};
 
-use crate::crypto::{CryptoRng, Provider, SessionSeal, Spki};
+use crate::crypto::{CryptoRng, Provider, Spki};
 use crate::id::UserId;
 use crate::limits::MAX_STATUSES;
 use crate::time::{Instant, Now};
-use crate::wire::{BuildError, CloseReason, ErrorCode, Full, Op, Writer};
-use connection::{Connection, State};
+use crate::wire::{CloseReason, ErrorCode, Op};
+use connection::Connection;
 use directory::Directory;
 use ledger::{Asker, Ledger};
 use limits::Limits;
@@ -66,7 +67,7 @@ use recent::RecentLetters;
 use reconnect::AnsweredReconnects;
 use refuse::{Refused, SharedRefusals};
 use registration::Creation;
-use storage::{Answer, Outcome, Question, Snapshot, Ticket, Write};
+use storage::{Answer, Outcome, Snapshot, Ticket, Write};
 use timers::Timers;
 
 /// What every input brings along: the time, and a random generator.
@@ -114,8 +115,6 @@ pub struct Server<P: Provider> {
 impl<P: Provider> Server<P> {
     /// After how long a write that storage could not take is tried again.
     const RETRY: Duration = Duration::from_secs(1);
-    /// Letters swept out in one go.
-    const SWEEP_LETTERS: usize = 1_000;
 
     /// A server that starts from what is stored.
     pub fn new(provider: P, identity: Identity<P>, config: Config, snapshot: Snapshot) -> Self {
@@ -173,15 +172,6 @@ impl<P: Provider> Server<P> {
             self.drop_connection(conn);
         }
         self.arm(env, conn);
-    }
-
-    /// A connection has ended.
-    pub fn disconnected(&mut self, conn: ConnId) {
-        if let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) {
-            let user = session.user;
-            self.outputs.push_back(Output::Event(Event::SessionEnded { user, reason: None }));
-        }
-        self.forget_connection(conn);
     }
 
     /// A batch has ended.
@@ -324,76 +314,6 @@ impl<P: Provider> Server<P> {
         self.outputs.pop_front()
     }
 
-    /// Begins an orderly stop: nothing more is read, what was read is stored and acknowledged,
-    /// clients are told, and [`Output::Stopped`] comes out, within 5 s.
-    pub fn stop(&mut self, env: &mut Env<'_>) {
-        self.stop_by = Some(env.now.instant.after(self.config.deadlines.leaving));
-    }
-
-    fn out_of_patience(&mut self, env: &mut Env<'_>, conn: ConnId) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
-        if let Some(session) = connection.session_mut() {
-            if session.leaving.is_some() {
-                self.farewell(env, conn, true);
-                return;
-            }
-            let progress = self.config.deadlines.progress;
-            let stalled = session.handover.stalled_since();
-            if stalled.is_some_and(|at| at.after(progress) <= env.now.instant) {
-                self.end_session(env, conn, Some(CloseReason::NoProgress));
-                return;
-            }
-        }
-        self.outputs.push_back(Output::Event(Event::TimedOut { conn }));
-        self.end_session(env, conn, None);
-    }
-
-    /// Answers a client's 222 once everything read before it is stored and acknowledged, or
-    /// patience has ended. Whether the connection is gone.
-    fn farewell(&mut self, env: &mut Env<'_>, conn: ConnId, now: bool) -> bool {
-        let session = self.connections.get_mut(&conn).and_then(|c| c.session_mut());
-        let Some((leaving, unanswered)) = session.and_then(|s| Some((s.leaving?, s.unanswered)))
-        else {
-            return true;
-        };
-        let done = now || (unanswered == 0 && self.ledger.is_past(leaving.horizon));
-        if done {
-            self.end_session(env, conn, Some(CloseReason::Leaving));
-        }
-        done
-    }
-
-    /// Ends a connection, telling its client why if it has a session.
-    fn end_session(&mut self, env: &mut Env<'_>, conn: ConnId, reason: Option<CloseReason>) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
-        if let Some(session) = connection.session_mut() {
-            let user = session.user;
-            if let Some(reason) = reason {
-                self.send_sealed(env, conn, Op::Close, |writer| reason.emit(writer));
-            }
-            self.outputs.push_back(Output::Event(Event::SessionEnded { user, reason }));
-        }
-        self.drop_connection(conn);
-    }
-
-    fn drop_connection(&mut self, conn: ConnId) {
-        if self.forget_connection(conn) {
-            self.outputs.push_back(Output::Close { conn });
-        }
-    }
-
-    fn forget_connection(&mut self, conn: ConnId) -> bool {
-        let Some(connection) = self.connections.remove(&conn) else { return false };
-        self.timers.rearm(conn, connection.armed, None);
-        self.half_received = self.half_received.saturating_sub(connection.inbox.len());
-        if let State::Active(session) = connection.state
-            && self.sessions.get(&session.user) == Some(&conn)
-        {
-            self.sessions.remove(&session.user);
-        }
-        true
-    }
-
     /// Sets a connection's deadline anew.
     fn arm(&mut self, env: &Env<'_>, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
@@ -407,125 +327,5 @@ impl<P: Provider> Server<P> {
         }
         self.timers.rearm(conn, connection.armed, deadline);
         connection.armed = deadline;
-    }
-
-    /// Sends an answer to a client without a session.
-    fn answer_greeting(
-        &mut self,
-        env: &Env<'_>,
-        conn: ConnId,
-        packet: Result<Arc<[u8]>, BuildError>,
-    ) {
-        match packet {
-            Ok(packet) => {
-                self.outputs.push_back(Output::Send { conn, packet });
-                if let Some(connection) = self.connections.get_mut(&conn) {
-                    connection.since = env.now.instant;
-                }
-                self.arm(env, conn);
-            }
-            Err(error) => {
-                self.internal_error(error);
-                self.drop_connection(conn);
-            }
-        }
-    }
-
-    /// Sends a sealed packet in a session.
-    fn send_sealed(
-        &mut self,
-        env: &mut Env<'_>,
-        conn: ConnId,
-        op: Op,
-        content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
-    ) {
-        let Self { identity, provider, connections, .. } = self;
-        let Some(session) = connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
-            return;
-        };
-        let packet = identity.issue(provider, env, op, Some(session.user), |out, rng| {
-            Ok(session.seal.seal(provider, rng, out, content)?)
-        });
-        match packet {
-            Ok(packet) => self.outputs.push_back(Output::Send { conn, packet }),
-            Err(error) => {
-                self.internal_error(error);
-                self.drop_connection(conn);
-            }
-        }
-    }
-
-    /// Sends a sealed packet under a session that is not, or not any more, a connection's.
-    fn send_sealed_with(
-        &mut self,
-        env: &mut Env<'_>,
-        conn: ConnId,
-        user: UserId,
-        seal: &mut SessionSeal,
-        op: Op,
-        content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
-    ) {
-        let Self { identity, provider, .. } = self;
-        let packet = identity.issue(provider, env, op, Some(user), |out, rng| {
-            Ok(seal.seal(provider, rng, out, content)?)
-        });
-        match packet {
-            Ok(packet) => self.outputs.push_back(Output::Send { conn, packet }),
-            Err(error) => self.internal_error(error),
-        }
-    }
-
-    fn internal_error(&mut self, _error: BuildError) {
-        self.outputs.push_back(Output::Event(Event::InternalError));
-    }
-
-    fn sweep(&mut self, env: &mut Env<'_>) {
-        let now = env.now.instant;
-        self.otps.sweep(now);
-        self.limits.sweep(now);
-        self.recent.retain(|_, recent| !recent.is_over(now));
-        if !self.ledger.has_deferred() {
-            let sessions = &self.sessions;
-            self.mailboxes
-                .retain(|owner, mailbox| sessions.contains_key(owner) || !mailbox.is_at_rest());
-        }
-        let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
-        self.ledger.ask(
-            Asker::Sweep,
-            Question::Expire {
-                accepted_before: env
-                    .now
-                    .unix
-                    .shifted(seconds(self.config.letter_life).saturating_neg()),
-                forget_before: env
-                    .now
-                    .unix
-                    .shifted(seconds(self.config.fate_life).saturating_neg()),
-                now: env.now.unix,
-                limit: Self::SWEEP_LETTERS,
-            },
-        );
-    }
-
-    fn letters_expired(&mut self, env: &mut Env<'_>, letters: &[storage::ExpiredLetter]) {
-        if letters.is_empty() {
-            return;
-        }
-        self.outputs.push_back(Output::Event(Event::Expired { letters: letters.len() }));
-        for letter in letters {
-            if let Some(mailbox) = self.mailboxes.get_mut(&letter.recipient) {
-                mailbox.expired(letter.sender, letter.bytes);
-            }
-            let session = self.sessions.get(&letter.recipient).copied();
-            if let Some(conn) = session
-                && let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut())
-            {
-                session.handover.forget(letter.queue_id);
-            }
-            self.mail.push_back(Mail::Expired { sender: letter.sender, id: letter.id });
-        }
-        if letters.len() >= Self::SWEEP_LETTERS {
-            self.sweep_at = env.now.instant;
-        }
     }
 }

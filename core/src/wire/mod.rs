@@ -1,7 +1,7 @@
 //! Bytes on the wire (PROTOCOL.md, "Packet" and the sections per packet family).
 //!
 //! [`Packet`] is a checked view of one packet, [`Draft`] writes one into a caller's buffer, and
-//! [`deframe`] finds where a packet ends in a stream. The other modules hold one family of
+//! [`deframe()`] finds where a packet ends in a stream. The other modules hold one family of
 //! payloads each: plain values with `parse` and `emit`, over the bytes *inside* whatever seals
 //! them. Only [`Reader`] and [`Writer`] take byte slices apart.
 

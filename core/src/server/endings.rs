@@ -1,0 +1,93 @@
+//! How connections, sessions and the server itself end (PROTOCOL.md, "Closing").
+
+use super::connection::State;
+use super::output::{ConnId, Event, Output};
+use super::{Env, Server};
+use crate::crypto::Provider;
+use crate::wire::{CloseReason, Op};
+
+impl<P: Provider> Server<P> {
+    /// A connection has ended.
+    pub fn disconnected(&mut self, conn: ConnId) {
+        if let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) {
+            let user = session.user;
+            self.outputs.push_back(Output::Event(Event::SessionEnded { user, reason: None }));
+        }
+        self.forget_connection(conn);
+    }
+
+    /// Begins an orderly stop: nothing more is read, what was read is stored and acknowledged,
+    /// clients are told, and [`Output::Stopped`] comes out, within 5 s.
+    pub fn stop(&mut self, env: &mut Env<'_>) {
+        self.stop_by = Some(env.now.instant.after(self.config.deadlines.leaving));
+    }
+
+    pub(super) fn out_of_patience(&mut self, env: &mut Env<'_>, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if let Some(session) = connection.session_mut() {
+            if session.leaving.is_some() {
+                self.farewell(env, conn, true);
+                return;
+            }
+            let progress = self.config.deadlines.progress;
+            let stalled = session.handover.stalled_since();
+            if stalled.is_some_and(|at| at.after(progress) <= env.now.instant) {
+                self.end_session(env, conn, Some(CloseReason::NoProgress));
+                return;
+            }
+        }
+        self.outputs.push_back(Output::Event(Event::TimedOut { conn }));
+        self.end_session(env, conn, None);
+    }
+
+    /// Answers a client's 222 once everything read before it is stored and acknowledged, or
+    /// patience has ended. Whether the connection is gone.
+    pub(super) fn farewell(&mut self, env: &mut Env<'_>, conn: ConnId, now: bool) -> bool {
+        let session = self.connections.get_mut(&conn).and_then(|c| c.session_mut());
+        let Some((leaving, unanswered)) = session.and_then(|s| Some((s.leaving?, s.unanswered)))
+        else {
+            return true;
+        };
+        let done = now || (unanswered == 0 && self.ledger.is_past(leaving.horizon));
+        if done {
+            self.end_session(env, conn, Some(CloseReason::Leaving));
+        }
+        done
+    }
+
+    /// Ends a connection, telling its client why if it has a session.
+    pub(super) fn end_session(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        reason: Option<CloseReason>,
+    ) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if let Some(session) = connection.session_mut() {
+            let user = session.user;
+            if let Some(reason) = reason {
+                self.send_sealed(env, conn, Op::Close, |writer| reason.emit(writer));
+            }
+            self.outputs.push_back(Output::Event(Event::SessionEnded { user, reason }));
+        }
+        self.drop_connection(conn);
+    }
+
+    pub(super) fn drop_connection(&mut self, conn: ConnId) {
+        if self.forget_connection(conn) {
+            self.outputs.push_back(Output::Close { conn });
+        }
+    }
+
+    fn forget_connection(&mut self, conn: ConnId) -> bool {
+        let Some(connection) = self.connections.remove(&conn) else { return false };
+        self.timers.rearm(conn, connection.armed, None);
+        self.half_received = self.half_received.saturating_sub(connection.inbox.len());
+        if let State::Active(session) = connection.state
+            && self.sessions.get(&session.user) == Some(&conn)
+        {
+            self.sessions.remove(&session.user);
+        }
+        true
+    }
+}

@@ -1,0 +1,65 @@
+//! Throwing out what has had its time (PROTOCOL.md, "Limits and timers").
+
+use core::time::Duration;
+
+use super::ledger::Asker;
+use super::mail::Mail;
+use super::output::{Event, Output};
+use super::storage::{ExpiredLetter, Question};
+use super::{Env, Server};
+use crate::crypto::Provider;
+
+/// Letters swept out in one go.
+const LETTERS: usize = 1_000;
+
+impl<P: Provider> Server<P> {
+    pub(super) fn sweep(&mut self, env: &mut Env<'_>) {
+        let now = env.now.instant;
+        self.otps.sweep(now);
+        self.limits.sweep(now);
+        self.recent.retain(|_, recent| !recent.is_over(now));
+        if !self.ledger.has_deferred() {
+            let sessions = &self.sessions;
+            self.mailboxes
+                .retain(|owner, mailbox| sessions.contains_key(owner) || !mailbox.is_at_rest());
+        }
+        let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        self.ledger.ask(
+            Asker::Sweep,
+            Question::Expire {
+                accepted_before: env
+                    .now
+                    .unix
+                    .shifted(seconds(self.config.letter_life).saturating_neg()),
+                forget_before: env
+                    .now
+                    .unix
+                    .shifted(seconds(self.config.fate_life).saturating_neg()),
+                now: env.now.unix,
+                limit: LETTERS,
+            },
+        );
+    }
+
+    pub(super) fn letters_expired(&mut self, env: &mut Env<'_>, letters: &[ExpiredLetter]) {
+        if letters.is_empty() {
+            return;
+        }
+        self.outputs.push_back(Output::Event(Event::Expired { letters: letters.len() }));
+        for letter in letters {
+            if let Some(mailbox) = self.mailboxes.get_mut(&letter.recipient) {
+                mailbox.expired(letter.sender, letter.bytes);
+            }
+            let session = self.sessions.get(&letter.recipient).copied();
+            if let Some(conn) = session
+                && let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut())
+            {
+                session.handover.forget(letter.queue_id);
+            }
+            self.mail.push_back(Mail::Expired { sender: letter.sender, id: letter.id });
+        }
+        if letters.len() >= LETTERS {
+            self.sweep_at = env.now.instant;
+        }
+    }
+}

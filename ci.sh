@@ -38,7 +38,7 @@ step_backends() { # 4 minutes from clean
 
 step_features() { # 1 minute
     # Each feature of the core alone, as a user of the crate would pick it.
-    for features in "" server rustcrypto testing; do
+    for features in "" server aes-cbc rustcrypto testing; do
         cargo check -p waxwing-core --no-default-features --features "$features"
     done
 }

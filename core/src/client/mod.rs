@@ -33,7 +33,7 @@ use heapless::{Deque, Vec};
 
 use crate::crypto::{CryptoRng, Provider, SessionKey, Unverified};
 use crate::id::{PacketId, UserId};
-use crate::limits::{MAX_CONTROL_PACKET, SIGNATURE_LEN};
+use crate::limits::{MAX_CONTROL_PACKET, MAX_WINDOW, SIGNATURE_LEN};
 use crate::time::{Instant, Now, Timestamp, UnixTime};
 use crate::wire::{BuildError, Malformed};
 use intake::Intake;
@@ -94,8 +94,9 @@ impl Default for Options {
     }
 }
 
-/// Acknowledgments that are collected before they go out together.
-const HELD: usize = 64;
+/// Acknowledgments that can be collected: as many as letters can be handed over, so that none is
+/// ever lost for want of room.
+const HELD: usize = MAX_WINDOW as usize;
 /// Letters of which the time of sending is known, for setting the clock by a refusal.
 const RECENT: usize = 8;
 

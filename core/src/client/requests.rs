@@ -1,11 +1,13 @@
 //! What a client can ask for (PROTOCOL.md, "Registration" to "Closing", the client's packets).
 
+use heapless::Vec;
+
 use super::state::{Active, Form, State};
 use super::{Client, Ended, Env};
 use crate::crypto::{CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, cbc_seal};
 use crate::envelope::{self, Content, Fingerprint};
 use crate::id::{Nonce, PacketId, Uid, UserId};
-use crate::limits::MAX_CONTROL_PACKET;
+use crate::limits::{MAX_CONTROL_PACKET, MAX_HELD};
 use crate::phone::{Otp, Phone};
 use crate::wire::{
     BuildError, ClientReport, CloseReason, Draft, Full, KeyQuestion, Op, OtpProof,
@@ -251,10 +253,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
     /// Says that a letter's fate is durable: it was new, a duplicate, unreadable, too large, or
     /// held back. Acknowledgments are collected for half a window, 64 KiB, or a second.
     pub fn acknowledge(&mut self, env: &mut Env<'_>, letter: PacketId, packet_len: usize) {
-        if self.held.is_full() {
-            self.flush_acknowledgments(env);
-        }
-        // There is room now.
+        // There is room: an honest server hands over no more than the window without hearing.
         let _ = self.held.push(letter);
         self.held_bytes = self.held_bytes.saturating_add(packet_len);
         self.held_since.get_or_insert(env.now.instant);
@@ -269,14 +268,17 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
         if self.held.is_empty() || !self.is_in_session() || !self.outbound.held().is_empty() {
             return;
         }
-        let held = core::mem::take(&mut self.held);
-        if self.outbound.room().len() < MAX_CONTROL_PACKET && !self.outbound.pending().is_empty() {
-            // They go with the next chance, after what is queued has gone.
-            self.held = held;
-            return;
+        while !self.held.is_empty() {
+            let room = self.outbound.room().len();
+            if room < MAX_CONTROL_PACKET && !self.outbound.pending().is_empty() {
+                // They go with the next chance, after what is queued has gone.
+                return;
+            }
+            let batch: Vec<PacketId, MAX_HELD> = self.held.iter().take(MAX_HELD).copied().collect();
+            self.held.drain(..batch.len());
+            self.send_held(env, &batch);
         }
         (self.held_bytes, self.held_since) = (0, None);
-        self.send_held(env, &held);
     }
 
     pub(super) fn send_held(&mut self, env: &mut Env<'_>, held: &[PacketId]) {

@@ -92,10 +92,11 @@ fn a_server_that_stops_says_so_and_its_clients_come_back() {
 fn a_sender_can_wait_until_a_letter_is_delivered() {
     let town = Town::new();
     let (anna, bert) = town.anna_and_bert();
-    let wait = ["--wait", "delivered", "--timeout"];
-    let words = |text, timeout| [&["send", &bert.phone, text][..], &wait, &[timeout]].concat();
-    anna.run(&words("away", "0")).exits(3).says("queued");
+    let wait = |text, timeout| {
+        anna.run(&["send", &bert.phone, text, "--wait", "delivered", "--timeout", timeout])
+    };
+    wait("nobody is there", "2").exits(7).says("stored");
     let following = bert.start(&["receive", "--follow"]);
-    following.wait_for_out(|out| out.contains("away") || !out.is_empty());
-    anna.run(&words("here", "60")).exits(0).says("delivered");
+    following.wait_for_out(|out| out.contains("nobody is there"));
+    wait("somebody is there", "60").exits(0).says("delivered");
 }

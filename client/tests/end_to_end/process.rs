@@ -88,7 +88,6 @@ impl Process {
         Self { input: child.stdin.take(), child, out, err, readers }
     }
 
-
     pub(crate) fn out(&self) -> String {
         self.out.text()
     }

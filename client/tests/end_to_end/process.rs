@@ -88,6 +88,10 @@ impl Process {
         Self { input: child.stdin.take(), child, out, err, readers }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn out(&self) -> String {
         self.out.text()
     }

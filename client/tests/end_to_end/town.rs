@@ -59,6 +59,10 @@ impl Town {
         self.data().join("server.pub.pem")
     }
 
+    pub(crate) fn server(&self) -> &Process {
+        self.server.as_ref().unwrap()
+    }
+
     /// Everything that servers have written on standard error.
     pub(crate) fn log(&self) -> String {
         let now = self.server.as_ref().map(Process::err).unwrap_or_default();

@@ -29,6 +29,7 @@ enum Outcome {
     EndsRefused,
     EndsClosed,
     Misbehaved,
+    BadSeal,
 }
 
 /// The listing of PROTOCOL.md, "State diagrams": what the server may send in each state.
@@ -52,6 +53,10 @@ fn listed(stage: Stage, op: Option<Op>, form: Form) -> Outcome {
         (Active | Leaving | Unproven, Some(Op::Acknowledgment), _) => Outcome::Status,
         (Active | Leaving | Unproven, Some(Op::BacklogEnd), _) => Outcome::BacklogEnd,
         (Active | Leaving | Unproven, Some(Op::Close), ToUs) => Outcome::EndsClosed,
+        // They are not sealed, and in a session everything to us is.
+        (Active | Leaving | Unproven, Some(Op::SessionIssued | Op::SessionRenewed), ToUs) => {
+            Outcome::BadSeal
+        }
         _ => Outcome::Misbehaved,
     }
 }
@@ -120,6 +125,7 @@ fn outcome(line: &mut Line, packet: &[u8]) -> Outcome {
                 Ended::Refused(_) => Outcome::EndsRefused,
                 Ended::Closed(CloseReason::Leaving) => Outcome::EndsClosed,
                 Ended::Misbehaved => Outcome::Misbehaved,
+                Ended::BadSeal => Outcome::BadSeal,
                 other => panic!("{other:?}"),
             }
         }

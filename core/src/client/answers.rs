@@ -220,11 +220,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
             Some(code) => code.rule().ends_session,
             None => refusal.packet.is_none(),
         };
-        if ends {
-            Step::End(Ended::Refused(refusal))
-        } else {
-            Step::Tell(Event::Refused(refusal))
-        }
+        if ends { Step::End(Ended::Refused(refusal)) } else { Step::Tell(Event::Refused(refusal)) }
     }
 
     /// The next status of a 203 that lies opened.

@@ -273,7 +273,8 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
         let now = env.now.instant;
         self.flush_overdue(env);
         match &self.state {
-            State::AwaitingOtp { since: Some(since), .. } | State::AwaitingSession { since, .. }
+            State::AwaitingOtp { since: Some(since), .. }
+            | State::AwaitingSession { since, .. }
                 if since.after(Self::ANSWER_TIMEOUT) <= now =>
             {
                 self.end(Ended::TimedOut);

@@ -124,10 +124,7 @@ fn a_held_letter_waits_for_its_release_and_blocks_no_reading() {
     assert!(line.client.transmit().is_empty());
     assert_eq!(compose(&mut line, "another"), Err(RequestError::Busy));
     let question = KeyQuestion::ById(user(FRIEND));
-    assert_eq!(
-        line.ask(|client, env| client.ask_for_key(env, question)),
-        Err(RequestError::Busy)
-    );
+    assert_eq!(line.ask(|client, env| client.ask_for_key(env, question)), Err(RequestError::Busy));
     line.prove();
     line.client.release_composed();
     assert_eq!(line.sent()[0].id, id);

@@ -10,6 +10,8 @@ use crate::line::{Heard, Line, Stage, buffers};
 use crate::server::{FRIEND, US};
 
 const STREAMS: u64 = 10_000;
+/// A session costs a few private-key operations each time.
+const IN_A_SESSION: u64 = 200;
 
 fn below(rng: &mut ChaCha20Rng, bound: usize) -> usize {
     rng.next_u32() as usize % bound
@@ -56,7 +58,8 @@ fn assert_nothing_is_made_up(heard: &[Heard], said: &[Heard], seed: u64) {
 
 fn survives(stage: Stage, streams: std::ops::Range<u64>) {
     let fresh = || {
-        let mut line = Line::with(Buffers { letters: vec![0; 600], ..buffers() }, Options::default());
+        let mut line =
+            Line::with(Buffers { letters: vec![0; 600], ..buffers() }, Options::default());
         line.go_to(stage);
         line
     };
@@ -77,7 +80,6 @@ fn survives(stage: Stage, streams: std::ops::Range<u64>) {
         line.server.otp_issued()
     };
     let said = line.hear(&pristine);
-    let mut ends = 0;
     let mut line = fresh();
     for seed in streams {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
@@ -87,7 +89,7 @@ fn survives(stage: Stage, streams: std::ops::Range<u64>) {
         assert_nothing_is_made_up(&heard, &said, seed);
         // Where the stream only stopped short, the next bytes are no packet.
         if line.ended().is_none() {
-            line.hear(&vec![0xff; 200_000]);
+            line.hear(&[0xff; 70_000]);
         }
         let why = line.ended();
         assert!(
@@ -97,19 +99,16 @@ fn survives(stage: Stage, streams: std::ops::Range<u64>) {
             ),
             "seed {seed}: {why:?}"
         );
-        assert_ne!(why, None);
-        ends += 1;
         line = fresh();
     }
-    assert!(ends > 0);
 }
 
 #[test]
 fn broken_streams_end_and_never_panic_in_a_session() {
-    survives(Stage::Active, 0..STREAMS / 20);
+    survives(Stage::Active, 0..IN_A_SESSION);
 }
 
 #[test]
 fn broken_streams_end_and_never_panic_while_a_code_is_awaited() {
-    survives(Stage::AwaitingOtp, 0..STREAMS);
+    survives(Stage::AwaitingOtp, IN_A_SESSION..STREAMS);
 }

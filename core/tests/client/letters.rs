@@ -89,8 +89,7 @@ fn a_held_letter_stalls_the_next_one_and_nothing_before_it() {
         let next = line.server.letter(FRIEND, US, &vec![0; next_size]);
         stream.extend(&next);
         stream.extend(line.server.sealed(Op::BacklogEnd, &[3, 0, 0, 0]));
-        let expected =
-            [Heard::Letter(id_of(&first)), Heard::BacklogEnd(1), Heard::BacklogEnd(2)];
+        let expected = [Heard::Letter(id_of(&first)), Heard::BacklogEnd(1), Heard::BacklogEnd(2)];
         assert_eq!(line.hear(&stream), expected);
         assert!(line.client.receive_buffer().is_empty());
         assert!(line.unread() > 0);

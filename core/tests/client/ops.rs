@@ -86,9 +86,7 @@ fn well_made(server: &mut Server, op_code: u8, form: Form) -> Vec<u8> {
         (Some(Op::Refusal), Form::ToNobody) => {
             server.packet(to(NOBODY, op_code), &refusal(11, None))
         }
-        (Some(Op::Refusal), Form::ToUs) => {
-            server.sealed(Op::Refusal, &refusal(12, Some(LETTER)))
-        }
+        (Some(Op::Refusal), Form::ToUs) => server.sealed(Op::Refusal, &refusal(12, Some(LETTER))),
         (Some(Op::BacklogEnd), Form::ToNobody) => {
             let nonce = server.nonce;
             server.shared_backlog_end(&nonce, 3)
@@ -135,7 +133,12 @@ fn outcome(line: &mut Line, packet: &[u8]) -> Outcome {
 
 fn every_op_has_its_outcome(stage: Stage) {
     for op_code in 0..=255 {
-        for form in [Form::ToUs, Form::ToNobody] {
+        let forms = match Op::from_code(op_code) {
+            Some(_) => &[Form::ToUs, Form::ToNobody][..],
+            None if op_code % 2 == 0 => &[Form::ToUs],
+            None => &[Form::ToNobody],
+        };
+        for form in forms.iter().copied() {
             let mut line = Line::at(stage);
             let packet = well_made(&mut line.server, op_code, form);
             let expected = listed(stage, Op::from_code(op_code), form);
@@ -224,7 +227,7 @@ fn a_200_or_150_under_another_reply_key_is_dropped() {
             let mut line = Line::at(stage);
             let own = line.server.reply_key.clone();
             // Among so many keys, some make padding of noise.
-            for key in 0..600_u16 {
+            for key in 0..300_u16 {
                 let mut bytes = [0x11; 32];
                 bytes[..2].copy_from_slice(&key.to_le_bytes());
                 line.server.reply_key = waxwing_core::crypto::ReplyKey::from_bytes(&bytes);

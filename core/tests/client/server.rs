@@ -1,20 +1,23 @@
 //! A server that makes any packet by hand, with the true key.
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
+
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use waxwing_core::crypto::{
-    BLOCK_LEN, CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, RustCrypto, RustCryptoKey,
-    RustCryptoPublicKey, SessionKey, SessionSeal, SharedTokens, Unverified,
+    BLOCK_LEN, CryptoRng, Digest, PrivateKey, Provider, PublicKey, ReplyKey, RustCrypto,
+    RustCryptoKey, RustCryptoPublicKey, SessionKey, SessionSeal, SharedTokens, Unverified,
 };
 use waxwing_core::id::{Nonce, PacketId, UserId};
 use waxwing_core::limits::{HEADER_LEN, SIGNATURE_LEN};
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{
-    BacklogSize, BacklogToken, ErrorCode, Header, Op, OtpProof, Packet, Refusal, SessionGrant, Status, StatusToken,
-    Statuses, Writer,
+    BacklogSize, BacklogToken, ErrorCode, Header, Op, OtpProof, Packet, Refusal, SessionGrant,
+    Status, StatusToken, Statuses, Writer,
 };
 
-use crate::keys::{CLIENT, SERVER, SERVER_PUBLIC};
+use crate::keys::{self, CLIENT, SERVER, SERVER_PUBLIC};
 
 /// The id of the client under test.
 pub(crate) const US: u16 = 7;
@@ -67,13 +70,13 @@ impl Server {
 
     /// A packet that the server has signed.
     pub(crate) fn packet(&mut self, from: From, payload: &[u8]) -> Vec<u8> {
-        signed(&SERVER, &mut self.rng, self.clock, from, payload)
+        signed(&SERVER, self.clock, from, payload)
     }
 
     /// A letter that somebody has signed.
     pub(crate) fn letter(&mut self, sender: u16, recipient: u16, payload: &[u8]) -> Vec<u8> {
         let from = From { sender, recipient, op_code: 102 };
-        signed(&crate::keys::FRIEND, &mut self.rng, self.clock, from, payload)
+        signed(&keys::FRIEND, self.clock, from, payload)
     }
 
     /// The next sealed packet to the client.
@@ -107,8 +110,7 @@ impl Server {
 
     /// 201 or 206 with the nonce of the last request.
     pub(crate) fn grant(&mut self, op: Op) -> Vec<u8> {
-        let grant =
-            SessionGrant { session_key: self.seal.key().clone(), nonce: self.nonce };
+        let grant = SessionGrant { session_key: self.seal.key().clone(), nonce: self.nonce };
         let block = written(|writer| grant.emit(writer).unwrap());
         self.grant_of(op, op.oaep_label(), &block)
     }
@@ -142,10 +144,7 @@ impl Server {
         self.shared(Op::BacklogEnd, &[(key, block)])
     }
 
-    pub(crate) fn sealed_statuses(
-        &mut self,
-        statuses: &[(PacketId, Status)],
-    ) -> Vec<u8> {
+    pub(crate) fn sealed_statuses(&mut self, statuses: &[(PacketId, Status)]) -> Vec<u8> {
         let content = written(|writer| Statuses::emit(writer, statuses).unwrap());
         self.sealed(Op::Acknowledgment, &content)
     }
@@ -176,16 +175,16 @@ impl Server {
             let op = Op::from_code(header.op_code).unwrap();
             if op == Op::RegistrationRequest {
                 assert_eq!(packet.packet().signature(), &[0; SIGNATURE_LEN]);
-                content = opened(&mut self.rng, op, &content);
+                content = opened(op, &content);
             } else {
                 let packet = packet.verify(&client).expect("signed by the client");
                 match op {
                     Op::OtpProof => {
-                        content = opened(&mut self.rng, op, &content[..256]);
+                        content = opened(op, &content[..256]);
                         self.nonce = OtpProof::parse(&content).unwrap().nonce;
                     }
                     Op::ReconnectRequest if content.len() == 256 => {
-                        content = opened(&mut self.rng, op, &content);
+                        content = opened(op, &content);
                         self.nonce = Nonce(content[..].try_into().unwrap());
                     }
                     Op::ReconnectRequest => {
@@ -203,20 +202,28 @@ impl Server {
     }
 }
 
-fn opened(rng: &mut dyn CryptoRng, op: Op, sealed: &[u8]) -> Vec<u8> {
-    let mut block = [0; 190];
-    let sealed = sealed.try_into().unwrap();
-    let len = SERVER.oaep_open(rng, op.oaep_label(), sealed, &mut block).unwrap();
-    block[..len].to_vec()
+fn opened(op: Op, sealed: &[u8]) -> Vec<u8> {
+    let question = RustCrypto.sha256(&[op.oaep_label(), sealed]);
+    remembered(question, |rng| {
+        let mut block = [0; 190];
+        let sealed = sealed.try_into().unwrap();
+        let len = SERVER.oaep_open(rng, op.oaep_label(), sealed, &mut block).unwrap();
+        block[..len].to_vec()
+    })
 }
 
-pub(crate) fn signed(
-    key: &RustCryptoKey,
-    rng: &mut dyn CryptoRng,
-    at: UnixTime,
-    from: From,
-    payload: &[u8],
-) -> Vec<u8> {
+/// The result of a private-key operation. Most tests begin alike, so most of them are done once.
+fn remembered(question: Digest, work: impl FnOnce(&mut dyn CryptoRng) -> Vec<u8>) -> Vec<u8> {
+    static DONE: LazyLock<Mutex<HashMap<Digest, Vec<u8>>>> = LazyLock::new(Mutex::default);
+    if let Some(done) = DONE.lock().unwrap().get(&question) {
+        return done.clone();
+    }
+    let done = work(&mut ChaCha20Rng::seed_from_u64(3));
+    DONE.lock().unwrap().insert(question, done.clone());
+    done
+}
+
+pub(crate) fn signed(key: &RustCryptoKey, at: UnixTime, from: From, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(from.sender.to_le_bytes());
     bytes.extend(from.recipient.to_le_bytes());
@@ -224,8 +231,9 @@ pub(crate) fn signed(
     bytes.push(from.op_code);
     bytes.extend(u16::try_from(payload.len()).unwrap().to_le_bytes());
     bytes.extend(payload);
-    let signature = key.sign(rng, &RustCrypto.sha256(&[&bytes])).unwrap();
-    bytes.extend(signature);
+    let digest = RustCrypto.sha256(&[&bytes]);
+    let question = RustCrypto.sha256(&[key.spki().as_bytes(), &digest.0]);
+    bytes.extend(remembered(question, |rng| key.sign(rng, &digest).unwrap().to_vec()));
     bytes
 }
 

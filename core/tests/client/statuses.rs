@@ -27,8 +27,7 @@ fn sealed(line: &mut Line, letters: std::ops::Range<usize>, heard: &mut Vec<Hear
 fn shared(line: &mut Line, letters: std::ops::Range<usize>, heard: &mut Vec<Heard>) -> Vec<u8> {
     let token = |n| StatusToken { letter: letter(n).prefix(), status: ALL[n % 4] };
     let tokens: Vec<_> = letters.map(token).collect();
-    let told =
-        |token: &StatusToken| Heard::Status(LetterName::Prefix(token.letter), token.status);
+    let told = |token: &StatusToken| Heard::Status(LetterName::Prefix(token.letter), token.status);
     heard.extend(tokens.iter().map(told));
     line.server.shared_statuses(&tokens)
 }
@@ -96,9 +95,8 @@ fn statuses_untold_survive_leaving() {
 fn noise_names_nothing_of_ours() {
     let mut line = Line::at(Stage::Active);
     let token = StatusToken { letter: letter(1).prefix(), status: Status::Delivered };
-    let mut tokens: Vec<_> = (0..31)
-        .map(|n| (SessionKey::from_bytes(&[n; 32]), token.to_block()))
-        .collect();
+    let mut tokens: Vec<_> =
+        (0..31).map(|n| (SessionKey::from_bytes(&[n; 32]), token.to_block())).collect();
     tokens.insert(17, (line.server.seal.key().clone(), token.to_block()));
     let packet = line.server.shared(Op::Acknowledgment, &tokens);
     let heard = line.hear(&packet);
@@ -192,6 +190,8 @@ fn a_sealed_255_has_four_bytes() {
         line.assert_ended(Ended::Misbehaved);
     }
     let nonce = Nonce([1; 16]);
-    assert_eq!(BacklogToken::parse(&BacklogToken::block(&nonce, BacklogSize(5)), &nonce),
-        Some(BacklogSize(5)));
+    assert_eq!(
+        BacklogToken::parse(&BacklogToken::block(&nonce, BacklogSize(5)), &nonce),
+        Some(BacklogSize(5))
+    );
 }

@@ -12,7 +12,7 @@ use crate::limits::MAX_SEALED;
 use crate::time::Timestamp;
 use crate::wire::{
     BacklogSize, BacklogToken, ClientReport, CloseReason, ErrorCode, Header, KeyAnswer, Op,
-    OtpGrant, Reader, Refusal, SessionGrant, Status, StatusToken, Statuses,
+    OtpGrant, Reader, Refusal, RegistrationRejected, SessionGrant, Status, StatusToken, Statuses,
 };
 use zeroize::Zeroizing;
 
@@ -33,10 +33,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
     /// [`Ended`] once the connection has ended, always the same reason.
     pub fn poll(&mut self, env: &mut Env<'_>) -> Result<Option<Event<'_>>, Ended> {
         // What had no room goes out as soon as there is some.
-        if self.held_since.is_some_and(|at| at.after(Self::HOLD_ACKNOWLEDGMENTS) <= env.now.instant)
-        {
-            self.flush_acknowledgments(env);
-        }
+        self.flush_overdue(env);
         loop {
             if let Some(ended) = self.ended {
                 return Err(ended);
@@ -106,26 +103,24 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
         };
         match state {
             State::Idle => Step::End(Ended::Misbehaved),
-            State::AwaitingOtp { reply_key, request, .. } => match op {
-                Op::OtpIssued | Op::RegistrationRejected if header.recipient.is_none() => {
-                    let Ok(content) = reply_key.open(keys.provider, packet) else {
-                        return Step::End(Ended::Misbehaved);
+            State::AwaitingOtp { reply_key, request, since } => match op {
+                Op::OtpIssued | Op::RegistrationRejected => {
+                    // What does not open answers somebody else's request.
+                    let content = reply_key.open(keys.provider, packet).ok();
+                    let Some(event) = content.and_then(|content| otp_answer(op, content)) else {
+                        return Step::Nothing;
                     };
-                    let event = if op == Op::OtpIssued {
-                        OtpGrant::parse(content).map(Event::OtpIssued)
-                    } else {
-                        Ok(Event::PhoneTaken)
-                    };
-                    // The proof may follow on this very connection.
-                    *state = State::Idle;
-                    event.map_or(Step::End(Ended::Misbehaved), Step::Tell)
+                    *since = None;
+                    Step::Tell(event)
                 }
                 Op::Refusal => clear_refusal(&packet, *request, false),
                 _ => Step::End(Ended::Misbehaved),
             },
             State::AwaitingSession { answer, request, form, .. } => match op {
                 op if op == *answer => self.session_issued(env, op, header),
-                Op::Refusal => clear_refusal(&packet, *request, *form == Form::Short),
+                Op::Refusal if header.recipient.is_none() => {
+                    clear_refusal(&packet, *request, *form == Form::Short)
+                }
                 _ => Step::End(Ended::Misbehaved),
             },
             State::Active(active) | State::Leaving { active, .. } => {
@@ -220,12 +215,12 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
         {
             active.question = None;
         }
-        // A code of a later version says nothing of its weight; the server closes if it is fatal.
-        if refusal.code.is_some_and(|code| code.rule().ends_session) {
-            Step::End(Ended::Refused(refusal))
-        } else {
-            Step::Tell(Event::Refused(refusal))
-        }
+        // A code of a later version is about the packet that it names, or else the connection.
+        let ends = match refusal.code {
+            Some(code) => code.rule().ends_session,
+            None => refusal.packet.is_none(),
+        };
+        if ends { Step::End(Ended::Refused(refusal)) } else { Step::Tell(Event::Refused(refusal)) }
     }
 
     /// The next status of a 203 that lies opened.
@@ -251,6 +246,15 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
     }
 }
 
+/// What a 200 or 150 says; `None` when it is neither.
+fn otp_answer(op: Op, content: &[u8]) -> Option<Event<'static>> {
+    if op == Op::OtpIssued {
+        return OtpGrant::parse(content).ok().map(Event::OtpIssued);
+    }
+    let rejected = RegistrationRejected::parse(content).ok()?;
+    (rejected.reason == RegistrationRejected::PHONE_EXISTS).then_some(Event::PhoneTaken)
+}
+
 fn key_answer(active: &mut Active, content: &[u8]) -> Step {
     let Ok(answer) = KeyAnswer::parse(content) else { return Step::End(Ended::Misbehaved) };
     match active.question.take() {
@@ -274,6 +278,8 @@ fn shared_packet<P: Provider>(
             return Step::Nothing;
         }
         return match Refusal::parse(packet.payload()) {
+            // The refusal of a confirmation names no packet.
+            Ok(Refusal { packet: Some(_), .. }) => Step::Nothing,
             Ok(refusal) => Step::End(Ended::Refused(notice(&refusal))),
             Err(_) => Step::End(Ended::Misbehaved),
         };

@@ -176,7 +176,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Intake<P, B> {
         if buffer.len() >= header.packet_len() {
             Writer::new(buffer).put(&self.header).map_err(|_| Malformed)?;
             self.progress = Progress::Body { slot, header, filled: HEADER_LEN };
-        } else if is_letter && buffer.len() >= SIGNATURE_LEN {
+        } else if is_letter {
             let mut hasher = provider.hasher();
             hasher.update(&self.header);
             let left = usize::from(header.payload_size);

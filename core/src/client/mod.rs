@@ -33,12 +33,12 @@ use heapless::{Deque, Vec};
 
 use crate::crypto::{CryptoRng, Provider, SessionKey, Unverified};
 use crate::id::{PacketId, UserId};
-use crate::limits::{MAX_CONTROL_PACKET, MAX_WINDOW, SIGNATURE_LEN};
+use crate::limits::{MAX_CONTROL_PACKET, MAX_WINDOW, OVERHEAD};
 use crate::time::{Instant, Now, Timestamp, UnixTime};
 use crate::wire::{BuildError, Malformed};
 use intake::Intake;
 use outbound::Outbound;
-use state::State;
+use state::{Active, State};
 
 /// What every call brings along: the time, and a random generator.
 pub struct Env<'r> {
@@ -69,7 +69,8 @@ impl<P: Provider> Copy for Keys<'_, P> {}
 /// The memory of a connection.
 #[derive(Debug)]
 pub struct Buffers<B> {
-    /// Letters that come in. A larger one is reported and cannot be kept; at least 256 bytes.
+    /// Letters that come in. A larger one is reported and cannot be kept; at least
+    /// [`OVERHEAD`] bytes.
     pub letters: B,
     /// Everything else that comes in: at least [`MAX_CONTROL_PACKET`] bytes.
     pub control: B,
@@ -94,8 +95,7 @@ impl Default for Options {
     }
 }
 
-/// Acknowledgments that can be collected: as many as letters can be handed over, so that none is
-/// ever lost for want of room.
+/// Acknowledgments that can wait: a whole window, should the stream take none of them.
 const HELD: usize = MAX_WINDOW as usize;
 /// Letters of which the time of sending is known, for setting the clock by a refusal.
 const RECENT: usize = 8;
@@ -135,7 +135,7 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
         options: Options,
     ) -> Result<Self, RequestError> {
         let Buffers { letters, control, transmit } = buffers;
-        let large_enough = letters.as_ref().len() >= SIGNATURE_LEN
+        let large_enough = letters.as_ref().len() >= OVERHEAD
             && control.as_ref().len() >= MAX_CONTROL_PACKET
             && transmit.as_ref().len() >= MAX_CONTROL_PACKET;
         if !large_enough {
@@ -251,27 +251,30 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let state = match &self.state {
-            State::Idle => None,
-            State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. } => {
-                Some(since.after(Self::ANSWER_TIMEOUT))
-            }
-            State::Active(active) => {
-                self.options.keepalive.map(|span| active.last_sent.after(span))
-            }
+            State::Idle | State::AwaitingOtp { since: None, .. } => None,
+            State::AwaitingOtp { since: Some(since), .. }
+            | State::AwaitingSession { since, .. } => Some(since.after(Self::ANSWER_TIMEOUT)),
+            State::Active(active) => self.sign_of_life(active),
             State::Leaving { since, .. } => Some(since.after(Self::LEAVE_TIMEOUT)),
         };
-        let held = self.held_since.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
+        let held = self.held_since.filter(|_| self.takes_control());
+        let held = held.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
         [state, held].into_iter().flatten().min()
+    }
+
+    /// When to say that one is there. While packets wait to go out there is no need to.
+    fn sign_of_life(&self, active: &Active) -> Option<Instant> {
+        let span = self.options.keepalive.filter(|_| self.takes_control());
+        span.map(|span| active.last_sent.after(span))
     }
 
     /// Time has passed.
     pub fn timeout(&mut self, env: &mut Env<'_>) {
         let now = env.now.instant;
-        if self.held_since.is_some_and(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS) <= now) {
-            self.flush_acknowledgments(env);
-        }
+        self.flush_overdue(env);
         match &self.state {
-            State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. }
+            State::AwaitingOtp { since: Some(since), .. }
+            | State::AwaitingSession { since, .. }
                 if since.after(Self::ANSWER_TIMEOUT) <= now =>
             {
                 self.end(Ended::TimedOut);
@@ -279,11 +282,8 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
             State::Leaving { since, .. } if since.after(Self::LEAVE_TIMEOUT) <= now => {
                 self.end(Ended::TimedOut);
             }
-            State::Active(active) => {
-                let due = self.options.keepalive.map(|span| active.last_sent.after(span));
-                if due.is_some_and(|at| at <= now) {
-                    self.send_held(env, &[]);
-                }
+            State::Active(active) if self.sign_of_life(active).is_some_and(|at| at <= now) => {
+                self.send_held(env, &[]);
             }
             _ => {}
         }

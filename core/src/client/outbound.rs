@@ -43,6 +43,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
         self.buffer.as_mut().get_mut(self.end..).unwrap_or_default()
     }
 
+    /// Bytes of [`Outbound::room`].
+    pub(super) fn spare(&self) -> usize {
+        self.buffer.as_ref().len().saturating_sub(self.end.saturating_sub(self.start))
+    }
+
     /// So many bytes were written to the front of [`Outbound::room`].
     pub(super) fn hold(&mut self, count: usize) {
         self.end = self.end.saturating_add(count).min(self.buffer.as_ref().len());

@@ -1,7 +1,5 @@
 //! What a client can ask for (PROTOCOL.md, "Registration" to "Closing", the client's packets).
 
-use heapless::Vec;
-
 use super::state::{Active, Form, State};
 use super::{Client, Ended, Env};
 use crate::crypto::{CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, cbc_seal};
@@ -13,6 +11,7 @@ use crate::wire::{
     BuildError, ClientReport, CloseReason, Draft, Full, KeyQuestion, Op, OtpProof,
     RegistrationRequest, StatusQuery, Writer,
 };
+use heapless::Vec;
 use zeroize::Zeroizing;
 
 /// A request that was not made. Nothing has gone out.
@@ -74,7 +73,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
             write_all(out, &[&sealed])
         })?;
         let reply_key = reply_key.clone();
-        self.state = State::AwaitingOtp { reply_key, request, since: env.now.instant };
+        self.state = State::AwaitingOtp { reply_key, request, since: Some(env.now.instant) };
         Ok(())
     }
 
@@ -195,10 +194,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
             content,
             payload,
         );
-        let full = |error| match RequestError::from(error) {
-            RequestError::BufferTooSmall if queued => RequestError::Busy,
-            other => other,
-        };
+        let full = |error| not_now(error, queued);
         let len = sealed.map_err(full)?;
         let (id, packet) = draft.sign(keys.provider, keys.own, env.rng, len).map_err(full)?;
         let len = packet.len();
@@ -237,7 +233,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
         if !self.outbound.held().is_empty() {
             return Err(RequestError::Busy);
         }
-        self.outbound.push(packet).map_err(|Full| RequestError::Busy)?;
+        let queued = !self.outbound.pending().is_empty();
+        self.outbound.push(packet).map_err(|full| not_now(full.into(), queued))?;
         self.note_letter(env, id);
         Ok(())
     }
@@ -253,7 +250,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
     /// Says that a letter's fate is durable: it was new, a duplicate, unreadable, too large, or
     /// held back. Acknowledgments are collected for half a window, 64 KiB, or a second.
     pub fn acknowledge(&mut self, env: &mut Env<'_>, letter: PacketId, packet_len: usize) {
-        // There is room: an honest server hands over no more than the window without hearing.
+        // There is room for a window. Above it the server has broken its word, and can hand the
+        // letter over again.
         let _ = self.held.push(letter);
         self.held_bytes = self.held_bytes.saturating_add(packet_len);
         self.held_since.get_or_insert(env.now.instant);
@@ -265,20 +263,29 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
 
     /// Sends the acknowledgments that were collected.
     pub fn flush_acknowledgments(&mut self, env: &mut Env<'_>) {
-        if self.held.is_empty() || !self.is_in_session() || !self.outbound.held().is_empty() {
-            return;
+        // What has no room goes with the next chance, after what is queued has gone.
+        while !self.held.is_empty() && self.takes_control() {
+            let count = self.held.len().min(MAX_HELD);
+            let held: Vec<PacketId, MAX_HELD> = self.held.drain(..count).collect();
+            self.send_held(env, &held);
         }
-        while !self.held.is_empty() {
-            let room = self.outbound.room().len();
-            if room < MAX_CONTROL_PACKET && !self.outbound.pending().is_empty() {
-                // They go with the next chance, after what is queued has gone.
-                return;
-            }
-            let batch: Vec<PacketId, MAX_HELD> = self.held.iter().take(MAX_HELD).copied().collect();
-            self.held.drain(..batch.len());
-            self.send_held(env, &batch);
+        if self.held.is_empty() {
+            (self.held_bytes, self.held_since) = (0, None);
         }
-        (self.held_bytes, self.held_since) = (0, None);
+    }
+
+    pub(super) fn flush_overdue(&mut self, env: &mut Env<'_>) {
+        let due = self.held_since.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
+        if due.is_some_and(|at| at <= env.now.instant) {
+            self.flush_acknowledgments(env);
+        }
+    }
+
+    /// Whether a packet that is not a letter can be written now.
+    pub(super) fn takes_control(&self) -> bool {
+        self.is_in_session()
+            && self.outbound.held().is_empty()
+            && self.outbound.spare() >= MAX_CONTROL_PACKET
     }
 
     pub(super) fn send_held(&mut self, env: &mut Env<'_>, held: &[PacketId]) {
@@ -337,12 +344,18 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
     /// connection with [`Ended::Closed`].
     ///
     /// # Errors
-    /// [`RequestError::WrongState`] without a session.
+    /// [`RequestError::WrongState`] without a session; [`RequestError::Busy`] when the transmit
+    /// buffer has no room now.
     pub fn leave(&mut self, env: &mut Env<'_>) -> Result<(), RequestError> {
         self.require_session()?;
         self.outbound.discard();
         self.flush_acknowledgments(env);
-        self.send_sealed(env, Op::Close, |writer| CloseReason::Leaving.emit(writer))?;
+        if !self.held.is_empty() {
+            return Err(RequestError::Busy);
+        }
+        let queued = !self.outbound.pending().is_empty();
+        self.send_sealed(env, Op::Close, |writer| CloseReason::Leaving.emit(writer))
+            .map_err(|error| not_now(error, queued))?;
         if let State::Active(active) = core::mem::replace(&mut self.state, State::Idle) {
             self.state = State::Leaving { active, since: env.now.instant };
         }
@@ -351,7 +364,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
 
     fn require_idle(&self) -> Result<(), RequestError> {
         match self.state {
-            State::Idle if self.ended.is_none() => Ok(()),
+            State::Idle | State::AwaitingOtp { since: None, .. } if self.ended.is_none() => Ok(()),
             _ => Err(RequestError::WrongState),
         }
     }
@@ -360,10 +373,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
         if self.is_in_session() { Ok(()) } else { Err(RequestError::WrongState) }
     }
 
-    fn require_room(&mut self) -> Result<(), RequestError> {
-        let enough =
-            self.outbound.held().is_empty() && self.outbound.room().len() >= MAX_CONTROL_PACKET;
-        if enough { Ok(()) } else { Err(RequestError::Busy) }
+    fn require_room(&self) -> Result<(), RequestError> {
+        if self.takes_control() { Ok(()) } else { Err(RequestError::Busy) }
     }
 
     /// Builds, signs and queues one packet.
@@ -413,6 +424,14 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
                 None
             }
         }
+    }
+}
+
+/// A buffer with packets in it may have room later.
+fn not_now(error: BuildError, queued: bool) -> RequestError {
+    match RequestError::from(error) {
+        RequestError::BufferTooSmall if queued => RequestError::Busy,
+        other => other,
     }
 }
 

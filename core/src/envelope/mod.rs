@@ -166,15 +166,18 @@ pub fn open<'a, P: Provider>(
     letter: Verified<&'a mut [u8]>,
 ) -> Result<OpenedLetter<'a>, Unreadable> {
     let payload = letter.into_payload();
+    // Another version or suite may be shorter than this one's head.
+    match *payload {
+        [VERSION, SUITE, ..] => {}
+        [VERSION, suite, ..] => return Err(Unreadable::UnknownSuite(suite)),
+        [] | [VERSION] => return Err(Unreadable::DoesNotOpen),
+        [version, ..] => return Err(Unreadable::UnknownVersion(version)),
+    }
     let (head, blocks) =
         payload.split_first_chunk_mut::<ENVELOPE_OVERHEAD>().ok_or(Unreadable::DoesNotOpen)?;
-    let mut head = Reader::new(head);
     let does_not_open = |_| Unreadable::DoesNotOpen;
-    match (head.u8().map_err(does_not_open)?, head.u8().map_err(does_not_open)?) {
-        (VERSION, SUITE) => {}
-        (VERSION, suite) => return Err(Unreadable::UnknownSuite(suite)),
-        (version, _) => return Err(Unreadable::UnknownVersion(version)),
-    }
+    let mut head = Reader::new(head);
+    head.take(2).map_err(does_not_open)?;
     let wrapped = head.array::<RSA_LEN>().map_err(does_not_open)?;
     let iv = head.array::<BLOCK_LEN>().map_err(does_not_open)?;
 

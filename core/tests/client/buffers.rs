@@ -1,0 +1,187 @@
+//! Memory: what is too small, what is full, what comes back.
+
+use waxwing_core::client::{Buffers, Client, Options, RequestError};
+use waxwing_core::limits::{MAX_CONTROL_PACKET, OVERHEAD};
+use waxwing_core::wire::{ErrorCode, KeyQuestion, StatusQuery};
+
+use crate::clocks::{compose, send};
+use crate::line::{Line, Stage, keys};
+use crate::server::{FRIEND, id_of, user};
+
+fn sized(letters: usize, control: usize, transmit: usize) -> Buffers<Vec<u8>> {
+    Buffers { letters: vec![1; letters], control: vec![2; control], transmit: vec![3; transmit] }
+}
+
+#[test]
+fn buffers_too_small_are_refused_at_once() {
+    const LEAST: (usize, usize, usize) = (OVERHEAD, MAX_CONTROL_PACKET, MAX_CONTROL_PACKET);
+    let new = |(letters, control, transmit)| {
+        Client::new(keys(), sized(letters, control, transmit), Options::default()).map(|_| ())
+    };
+    let (letters, control, transmit) = LEAST;
+    assert_eq!(new(LEAST), Ok(()));
+    for short in [
+        (letters - 1, control, transmit),
+        (letters, control - 1, transmit),
+        (letters, control, transmit - 1),
+        (0, 0, 0),
+    ] {
+        assert_eq!(new(short), Err(RequestError::BufferTooSmall), "{short:?}");
+    }
+}
+
+#[test]
+fn the_memory_comes_back() {
+    let sizes = (1_000, 3_000, 5_000);
+    let mut line = Line::with(sized(sizes.0, sizes.1, sizes.2), Options::default());
+    line.go_to(Stage::Active);
+    let Buffers { letters, control, transmit } = line.client.into_buffers();
+    assert_eq!((letters.len(), control.len(), transmit.len()), sizes);
+    // And serves again.
+    let again = Buffers { letters, control, transmit };
+    Line::with(again, Options::default()).go_to(Stage::Active);
+}
+
+#[test]
+fn the_smallest_buffers_serve_a_whole_connection() {
+    let smallest = || sized(OVERHEAD, MAX_CONTROL_PACKET, MAX_CONTROL_PACKET);
+    for stage in Stage::ALL {
+        Line::with(smallest(), Options::default()).go_to(stage);
+    }
+}
+
+/// A session whose transmit buffer has no room for a control packet.
+fn full() -> Line {
+    let mut line = Line::with(sized(1_000, 3_000, 6_000), Options::default());
+    line.go_to(Stage::Active);
+    while line.ask(|client, env| client.ask_for_statuses(env, &[query()])).is_ok() {
+        line.pass(2_000);
+    }
+    assert!(line.client.transmit().len() > 6_000 - MAX_CONTROL_PACKET);
+    line
+}
+
+fn query() -> StatusQuery {
+    StatusQuery { recipient: user(FRIEND), letter: waxwing_core::id::PacketId([1; 16]) }
+}
+
+#[test]
+fn a_full_transmit_buffer_is_busy_and_works_later() {
+    let question = KeyQuestion::ById(user(FRIEND));
+    let long = "x".repeat(3_000);
+    let mut line = full();
+    for _ in 0..2 {
+        assert_eq!(
+            line.ask(|client, env| client.ask_for_key(env, question)),
+            Err(RequestError::Busy)
+        );
+        assert_eq!(compose(&mut line, &long), Err(RequestError::Busy));
+        let packet = vec![0; 3_000];
+        let id = query().letter;
+        let resent = line.ask(|client, env| client.resend(env, id, &packet));
+        assert_eq!(resent, Err(RequestError::Busy));
+    }
+    assert_eq!(line.ended(), None);
+    line.sent();
+    line.ask(|client, env| client.ask_for_key(env, question)).unwrap();
+    assert_eq!(line.sent().len(), 1);
+    send(&mut line, &long);
+}
+
+#[test]
+fn what_never_fits_is_told_apart_from_what_does_not_fit_now() {
+    let mut line = Line::with(sized(1_000, 3_000, 6_000), Options::default());
+    line.go_to(Stage::Active);
+    assert_eq!(compose(&mut line, &"x".repeat(6_000)), Err(RequestError::BufferTooSmall));
+    let id = query().letter;
+    let resent = line.ask(|client, env| client.resend(env, id, &[0; 6_001]));
+    assert_eq!(resent, Err(RequestError::BufferTooSmall));
+    send(&mut line, "short");
+}
+
+#[test]
+fn bytes_that_have_gone_out_make_room_piece_by_piece() {
+    let mut line = full();
+    let bytes = line.client.transmit().to_vec();
+    let mut gone = Vec::new();
+    for piece in [1, 313, 314, 1_000] {
+        gone.extend(&line.client.transmit()[..piece]);
+        line.client.transmitted(piece);
+        // Asking makes the machine move what is left to the front.
+        let _ = line.ask(|client, env| client.ask_for_statuses(env, &[query()]));
+        line.pass(2_000);
+    }
+    gone.extend(line.client.transmit());
+    assert!(gone.starts_with(&bytes));
+    assert!(line.server.understand(&gone).len() > 1);
+}
+
+#[test]
+fn a_held_letter_waits_for_its_release_and_blocks_no_reading() {
+    let mut line = Line::at(Stage::Active);
+    let id = compose(&mut line, "hello").unwrap();
+    assert_eq!(id_of(line.client.composed()), id);
+    assert!(line.client.transmit().is_empty());
+    assert_eq!(compose(&mut line, "another"), Err(RequestError::Busy));
+    let question = KeyQuestion::ById(user(FRIEND));
+    assert_eq!(line.ask(|client, env| client.ask_for_key(env, question)), Err(RequestError::Busy));
+    line.prove();
+    line.client.release_composed();
+    assert_eq!(line.sent()[0].id, id);
+    assert!(line.client.composed().is_empty());
+
+    let discarded = compose(&mut line, "never").unwrap();
+    line.client.discard_composed();
+    let (sent, _) = send(&mut line, "hello");
+    assert_ne!(sent, discarded);
+}
+
+#[test]
+fn a_letter_sent_again_is_the_same_packet() {
+    let mut line = Line::at(Stage::Active);
+    compose(&mut line, "once").unwrap();
+    let bytes = line.client.composed().to_vec();
+    line.client.release_composed();
+    line.sent();
+    let id = id_of(&bytes);
+    line.ask(|client, env| client.resend(env, id, &bytes)).unwrap();
+    assert_eq!(line.sent()[0].bytes, bytes);
+    // It sets the clock as a new one does.
+    line.server.clock = line.server.clock.shifted(900);
+    let stale = line.server.sealed_refusal(ErrorCode::StaleTimestamp, Some(id));
+    line.hear(&stale);
+    assert_eq!(line.client.clock_offset_s(), 900);
+}
+
+#[test]
+fn requests_out_of_place_are_refused_and_say_nothing() {
+    for stage in Stage::ALL {
+        let mut line = Line::at(stage);
+        let wrong = Err(RequestError::WrongState);
+        let question = KeyQuestion::ById(user(FRIEND));
+        if !matches!(stage, Stage::Unproven | Stage::Active) {
+            assert_eq!(line.ask(|client, env| client.ask_for_key(env, question)), wrong);
+            assert_eq!(line.ask(|client, env| client.ask_for_statuses(env, &[query()])), wrong);
+            assert_eq!(line.ask(|client, env| client.leave(env)), wrong);
+            assert_eq!(compose(&mut line, "x").map(|_| ()), wrong);
+        }
+        if !matches!(stage, Stage::Fresh | Stage::HasCode) {
+            let reconnect = line.ask(|client, env| client.reconnect(env, user(FRIEND), None));
+            assert_eq!(reconnect, wrong, "{stage:?}");
+        }
+        assert!(line.client.transmit().is_empty());
+        assert_eq!(line.ended(), None);
+    }
+}
+
+#[test]
+fn statuses_are_asked_for_once_a_second() {
+    let mut line = Line::at(Stage::Active);
+    let ask = |line: &mut Line| line.ask(|client, env| client.ask_for_statuses(env, &[query()]));
+    ask(&mut line).unwrap();
+    line.pass(1_000);
+    assert_eq!(ask(&mut line), Err(RequestError::Busy));
+    line.pass(100);
+    ask(&mut line).unwrap();
+    assert_eq!(line.sent().len(), 2);
+}

@@ -1,0 +1,17 @@
+//! The client machine against a server that does as a script says, right or wrong.
+
+mod acknowledgments;
+mod buffers;
+mod clocks;
+mod fragments;
+mod garbage;
+mod keys;
+mod letters;
+mod line;
+mod ops;
+mod questions;
+mod refusals;
+mod seals;
+mod server;
+mod signatures;
+mod statuses;

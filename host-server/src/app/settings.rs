@@ -65,6 +65,9 @@ pub(super) fn transport(config: &Config) -> transport::Config {
         retries: 4,
     };
     transport::Config {
+        // What a turn has to say goes out at its end: a short turn keeps a burst of handshakes
+        // from delaying everybody else.
+        events_per_turn: 64,
         keepalive: Some(keepalive),
         user_timeout: Some(config.server.user_timeout),
         max_unsent: MAX_UNACKNOWLEDGED_BYTES + config.limits.unsent_per_connection,

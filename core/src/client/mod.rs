@@ -282,10 +282,8 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
             State::Leaving { since, .. } if since.after(Self::LEAVE_TIMEOUT) <= now => {
                 self.end(Ended::TimedOut);
             }
-            State::Active(active) => {
-                if self.sign_of_life(active).is_some_and(|at| at <= now) {
-                    self.send_held(env, &[]);
-                }
+            State::Active(active) if self.sign_of_life(active).is_some_and(|at| at <= now) => {
+                self.send_held(env, &[]);
             }
             _ => {}
         }

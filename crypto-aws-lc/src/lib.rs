@@ -8,12 +8,13 @@
 //! each message, which takes three times as long as the whole work on a short one, and has no
 //! CBC without padding. The `aes` crate uses the same processor instructions and no heap.
 
-mod cbc;
 mod private_key;
 mod public_key;
 
 use aws_lc_rs::digest::{self, Context, SHA256};
-use waxwing_core::crypto::{BLOCK_LEN, Digest, Hasher, Iv, KEY_LEN, Provider, Rejected, Spki};
+use waxwing_core::crypto::{
+    BLOCK_LEN, Digest, Hasher, Iv, KEY_LEN, Provider, Rejected, Spki, aes_cbc,
+};
 
 pub use private_key::AwsLcKey;
 pub use public_key::AwsLcPublicKey;
@@ -42,7 +43,7 @@ impl Provider for AwsLc {
         buffer: &mut [u8],
         len: usize,
     ) -> Result<usize, Rejected> {
-        cbc::encrypt(key, iv, buffer, len)
+        aes_cbc::encrypt(key, iv, buffer, len)
     }
 
     fn cbc_decrypt(
@@ -51,15 +52,15 @@ impl Provider for AwsLc {
         iv: &Iv,
         buffer: &mut [u8],
     ) -> Result<usize, Rejected> {
-        cbc::decrypt(key, iv, buffer)
+        aes_cbc::decrypt(key, iv, buffer)
     }
 
     fn encrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; BLOCK_LEN]) {
-        cbc::encrypt_block(key, iv, block);
+        aes_cbc::encrypt_block(key, iv, block);
     }
 
     fn decrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; BLOCK_LEN]) {
-        cbc::decrypt_block(key, iv, block);
+        aes_cbc::decrypt_block(key, iv, block);
     }
 
     fn sha256(&self, parts: &[&[u8]]) -> Digest {

@@ -103,7 +103,8 @@ fn report(
                 return Err(Failure::key_changed(&send.phone));
             }
             if let Some(code) = status.refusal_code.filter(|code| *code != 0) {
-                return Err(Failure::refused(code, 0));
+                let pause = status.not_before.minus(clock::now()).max(0);
+                return Err(Failure::refused(code, u16::try_from(pause).unwrap_or(u16::MAX)));
             }
             Err(Failure::Refused(problem.unwrap_or_else(|| match reached {
                 Reached::Interrupted => "interrupted".into(),

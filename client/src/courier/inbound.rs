@@ -118,10 +118,15 @@ impl Courier<'_> {
                 self.questions.ask(KeyQuestion::ByPhone(phone));
             }
         }
+        let is_live = self.session.backlog_has_come;
         if let Some(link) = &mut self.link {
             link.request(|client, env| {
                 for letter in &letters {
                     client.acknowledge(env, letter.id, letter.len);
+                }
+                // A person waits for the ticks; only a backlog is worth collecting for.
+                if is_live {
+                    client.flush_acknowledgments(env);
                 }
             });
         }

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use waxwing_core::client::{Ended, Event, LetterName, RefusalNotice};
 use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::limits::FRESHNESS_S;
 use waxwing_core::phone::Phone;
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion};
 
@@ -182,6 +183,7 @@ impl<'a> Courier<'a> {
                         return Err(Failure::Untrusted("the server gives out another id".into()));
                     }
                     self.session.is_open = true;
+                    self.warn_of_clock();
                 }
                 Learnt::Key(answer) => self.key_answered(&answer)?,
                 Learnt::WrongKey => {
@@ -200,6 +202,13 @@ impl<'a> Courier<'a> {
         }
         self.letters_arrived(letters)?;
         self.statuses_arrived(&statuses)
+    }
+
+    fn warn_of_clock(&self) {
+        let offset_s = self.clock_offset_s;
+        if offset_s.abs() > FRESHNESS_S {
+            tracing::warn!(offset_s, "this machine's clock is wrong; the server's is used");
+        }
     }
 
     /// What the state of the home gives reason to.
@@ -245,6 +254,14 @@ impl<'a> Courier<'a> {
                     return Err(failure);
                 }
             }
+            Ended::Refused(RefusalNotice {
+                code: Some(ErrorCode::Busy), retry_after_s, ..
+            }) => {
+                // The server has too much to do just now: no reason to tell anybody.
+                self.end_connection();
+                self.backoff.at_least(Duration::from_secs(retry_after_s.max(1).into()));
+                return Ok(());
+            }
             Ended::Refused(RefusalNotice { retry_after_s, .. }) => {
                 self.backoff.at_least(Duration::from_secs(retry_after_s.into()));
             }
@@ -254,10 +271,14 @@ impl<'a> Courier<'a> {
         Ok(())
     }
 
-    fn lose(&mut self, failure: Failure) {
-        tracing::debug!(%failure, "no connection");
+    fn end_connection(&mut self) {
         self.link = None;
         self.session = Progress::default();
+    }
+
+    fn lose(&mut self, failure: Failure) {
+        tracing::debug!(%failure, "no connection");
+        self.end_connection();
         self.backoff.fail();
         self.problem = Some(failure);
     }

@@ -127,11 +127,12 @@ impl Courier<'_> {
         let name = refusal.code.map_or("unknown code", ErrorCode::name);
         let now = clock::now();
         match refusal.code.map(|code| code.rule().reaction) {
+            // It goes on at once, and whoever waits for the letter still waits.
             Some(Reaction::SignAgain) if self.may_sign_again(letter) => {
-                self.home.outbox().postpone(letter, now, code, name)?;
+                self.home.outbox().postpone(letter, now, 0, "")?;
             }
             Some(Reaction::AskForKey) if self.ask_for_recipient(letter)? => {
-                self.home.outbox().postpone(letter, now, code, name)?;
+                self.home.outbox().postpone(letter, now, 0, "")?;
             }
             Some(Reaction::RetryLater | Reaction::BackOff) => {
                 let pause = i64::from(refusal.retry_after_s).max(RETRY_S);

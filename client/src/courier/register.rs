@@ -1,14 +1,20 @@
 //! Registering: 100 and 101, resumable at every step (PROTOCOL.md, "Registration").
 
-use waxwing_core::client::{Ended, Event};
+use std::time::Duration;
+
+use waxwing_core::client::{Ended, Event, RefusalNotice};
+use waxwing_core::crypto::SessionKey;
 use waxwing_core::id::UserId;
 use waxwing_core::phone::Otp;
-use waxwing_core::wire::OtpGrant;
+use waxwing_core::wire::{ErrorCode, OtpGrant};
 
 use super::Account;
 use super::link::{self, Link};
 use super::stream::Waiter;
 use crate::exit::Failure;
+
+/// How often a busy server is asked again.
+const BUSY_RETRIES: u32 = 8;
 
 /// What asking for a code came to.
 #[derive(Debug)]
@@ -34,25 +40,48 @@ impl<'a> Registrar<'a> {
         Ok(Self { account, waiter: Waiter::new()? })
     }
 
-    /// Sends 100.
+    /// Sends 100; again while the server is busy.
     ///
     /// # Errors
     /// [`Failure`] when the server cannot be reached or refuses.
     pub fn ask_for_code(&mut self) -> Result<Asked, Failure> {
+        self.while_busy(Self::ask_once)?.map_err(|ended| link::failure(&ended))
+    }
+
+    fn while_busy<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> Result<Result<T, Ended>, Failure>,
+    ) -> Result<Result<T, Ended>, Failure> {
+        for _ in 0..BUSY_RETRIES {
+            match attempt(self)? {
+                Err(Ended::Refused(RefusalNotice {
+                    code: Some(ErrorCode::Busy),
+                    retry_after_s,
+                    ..
+                })) => {
+                    let pause = Duration::from_secs(retry_after_s.clamp(1, 5).into());
+                    self.waiter.wait(None, pause)?;
+                }
+                done => return Ok(done),
+            }
+        }
+        attempt(self)
+    }
+
+    fn ask_once(&mut self) -> Result<Result<Asked, Ended>, Failure> {
         let account = self.account;
         let mut link = Link::open(account, &self.waiter, 0)?;
         let identity = account.identity();
         link.request(|client, env| client.request_otp(env, &identity.phone, &identity.reply_key))
             .map_err(|error| Failure::General(error.to_string()))?;
-        self.run(&mut link, |event| match event {
+        Ok(self.run(&mut link, |event| match event {
             Event::OtpIssued(grant) => Some(Asked::Issued(grant)),
             Event::PhoneTaken => Some(Asked::PhoneTaken),
             _ => None,
-        })
-        .map_err(|ended| link::failure(&ended))
+        }))
     }
 
-    /// Sends 101. `issued` is told the new id before the server is told that it arrived.
+    /// Sends 101; again while the server is busy. `issued` is told the new id before the server is told that it arrived.
     ///
     /// # Errors
     /// `Err` with [`Ended`] when the connection ended without an account, else [`Failure`].
@@ -60,7 +89,15 @@ impl<'a> Registrar<'a> {
         &mut self,
         code: &Otp,
         mut issued: impl FnMut(UserId) -> Result<(), Failure>,
-    ) -> Result<Result<waxwing_core::crypto::SessionKey, Ended>, Failure> {
+    ) -> Result<Result<SessionKey, Ended>, Failure> {
+        self.while_busy(|registrar| registrar.prove_once(code, &mut issued))
+    }
+
+    fn prove_once(
+        &mut self,
+        code: &Otp,
+        issued: &mut dyn FnMut(UserId) -> Result<(), Failure>,
+    ) -> Result<Result<SessionKey, Ended>, Failure> {
         let account = self.account;
         let mut link = Link::open(account, &self.waiter, 0)?;
         let identity = account.identity();

@@ -8,6 +8,8 @@
 //! a secure element; the core never asks for the secret half. Every operation with one demands
 //! a random generator, so that a backend can blind it.
 
+#[cfg(feature = "aes-cbc")]
+pub mod aes_cbc;
 #[cfg(feature = "testing")]
 pub mod conformance;
 #[cfg(feature = "rustcrypto")]

@@ -6,15 +6,13 @@
 
 mod key;
 
-use aes::Aes256;
 use alloc::boxed::Box;
-use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+
 use rsa::{BoxedUint, Oaep, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest as _, Sha256};
 
 use super::{BLOCK_LEN, CryptoRng, Digest, Hasher, Iv, KEY_LEN, Provider, PublicKey};
-use super::{RSA_LEN, Rejected, Signature, Spki};
+use super::{RSA_LEN, Rejected, Signature, Spki, aes_cbc};
 
 pub use key::RustCryptoKey;
 
@@ -44,9 +42,7 @@ impl Provider for RustCrypto {
         buffer: &mut [u8],
         len: usize,
     ) -> Result<usize, Rejected> {
-        let cipher = cbc::Encryptor::<Aes256>::new(key.into(), iv.into());
-        let ciphertext = cipher.encrypt_padded::<Pkcs7>(buffer, len).map_err(|_| Rejected)?;
-        Ok(ciphertext.len())
+        aes_cbc::encrypt(key, iv, buffer, len)
     }
 
     fn cbc_decrypt(
@@ -55,17 +51,15 @@ impl Provider for RustCrypto {
         iv: &Iv,
         buffer: &mut [u8],
     ) -> Result<usize, Rejected> {
-        let cipher = cbc::Decryptor::<Aes256>::new(key.into(), iv.into());
-        let message = cipher.decrypt_padded::<Pkcs7>(buffer).map_err(|_| Rejected)?;
-        Ok(message.len())
+        aes_cbc::decrypt(key, iv, buffer)
     }
 
     fn encrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; BLOCK_LEN]) {
-        cbc::Encryptor::<Aes256>::new(key.into(), iv.into()).encrypt_block(block.into());
+        aes_cbc::encrypt_block(key, iv, block);
     }
 
     fn decrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; BLOCK_LEN]) {
-        cbc::Decryptor::<Aes256>::new(key.into(), iv.into()).decrypt_block(block.into());
+        aes_cbc::decrypt_block(key, iv, block);
     }
 }
 

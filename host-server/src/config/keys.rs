@@ -70,7 +70,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(limits.letters_per_pair, count, "Letters pending from one sender for one recipient."),
     key!(limits.bytes_per_pair, size, "Bytes pending from one sender for one recipient."),
     key!(limits.half_received, size, "Half-received packets of all connections; above it the slowest is closed."),
-    key!(limits.unsent_per_connection, size, "Output that one connection may leave untaken; the rest waits in storage."),
+    key!(limits.unsent_per_connection, size, "Answers that one connection may leave untaken, besides the letters of its window; above it the connection is closed."),
     key!(limits.connections_per_address, count, "Connections from one address."),
     key!(limits.registrations_per_prefix_per_hour, count, "Registrations from one address prefix (/24, or /64 for IPv6)."),
     key!(limits.proofs_per_prefix_per_hour, count, "Proofs of a one-time password from one address prefix."),

@@ -1,0 +1,65 @@
+//! One process of a home holds its session, and the others work through it.
+
+use rustix::process::Signal;
+
+use crate::town::Town;
+
+#[test]
+fn a_command_beside_the_holder_of_the_session_works_through_it() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "one").exits(0);
+    let mut holder = bert.start(&["receive", "--follow"]);
+    holder.wait_for_out(|out| out.contains(": one"));
+
+    bert.send(&anna, "through the holder").exits(0).says("stored");
+    anna.receives(&["through the holder"]);
+    anna.send(&bert, "two").exits(0);
+    holder.wait_for_out(|out| out.contains(": two"));
+    // Had the other command opened a session of its own, this one would be over.
+    assert!(holder.is_running());
+    assert!(!town.log().contains("TakenOver"));
+    holder.signal(Signal::INT);
+    holder.finish().exits(0);
+}
+
+#[test]
+fn a_command_takes_the_session_over_when_its_holder_ends() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "one").exits(0);
+    let first = bert.start(&["receive", "--follow"]);
+    first.wait_for_out(|out| out.contains(": one"));
+    let mut second = bert.start(&["chat", &anna.phone]);
+    second.write("hello\n");
+    second.wait_for_out(|out| out.contains("✓ hello"));
+    first.kill();
+    second.write("still here\n");
+    second.wait_for_out(|out| out.contains("✓ still here"));
+    second.finish_without_input().exits(0);
+    anna.receives(&["hello", "still here"]);
+}
+
+#[test]
+fn letters_that_another_command_fetched_are_printed_by_the_next_receive() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    for text in ["one", "two"] {
+        anna.send(&bert, text).exits(0);
+    }
+    // Stays until everything that was pending is stored.
+    bert.run(&["verify", &anna.phone]).exits(0);
+    town.kill();
+    bert.receives(&["one", "two"]);
+    bert.run(&["receive"]).exits(3);
+}
+
+#[test]
+fn a_home_cannot_register_twice_at_once() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let holder = bert.start(&["receive", "--follow"]);
+    anna.send(&bert, "one").exits(0);
+    holder.wait_for_out(|out| out.contains(": one"));
+    bert.register().exits(1).says("another waxwing is at work");
+}

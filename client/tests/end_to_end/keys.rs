@@ -1,0 +1,92 @@
+//! A server that hands out another key than before.
+
+use rusqlite::params;
+use waxwing::backend::load_key;
+use waxwing_core::crypto::PrivateKey;
+use waxwing_core::testing::keys::pkcs8_der;
+
+use crate::town::{Person, Town, lines};
+
+/// The server lies about somebody's key from now on. Returns the true one.
+fn replace_key(town: &mut Town, of: &Person, by: &[u8]) -> Vec<u8> {
+    town.stop();
+    let database = town.database();
+    let key = "SELECT rsa_public_key FROM users WHERE phone_number = ?";
+    let before = database.query_one(key, [&of.phone], |row| row.get(0)).unwrap();
+    let replace = "UPDATE users SET rsa_public_key = ? WHERE phone_number = ?";
+    assert_eq!(database.execute(replace, params![by, of.phone]).unwrap(), 1);
+    drop(database);
+    town.start();
+    before
+}
+
+fn number(person: &Person, of: &Person, code: i32) -> String {
+    let ran = person.run(&["verify", &of.phone]).exits(code);
+    assert_eq!(ran.out.split_whitespace().count(), 12, "{ran:?}");
+    ran.out
+}
+
+#[test]
+fn a_server_that_hands_out_another_key_is_noticed_and_the_numbers_differ() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "hello").exits(0);
+    bert.receives(&["hello"]);
+    bert.send(&anna, "before").exits(0);
+    assert_eq!(number(&anna, &bert, 0), number(&bert, &anna, 0));
+
+    let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
+    let true_key = replace_key(&mut town, &bert, &false_key);
+    let annas = number(&anna, &bert, 4);
+    // Bert cannot ask any more: the server believes that he is somebody else.
+    let berts = number(&bert, &anna, 0);
+    assert_ne!(annas, berts);
+    anna.run(&["contacts"]).exits(0).says("key changed");
+    // What he wrote before is his: the pinned key says so.
+    anna.receives(&["before"]);
+    let ran = anna.send(&bert, "held back").exits(4).says("has changed");
+    assert!(ran.out.starts_with("queued "), "{ran:?}");
+    anna.receives_nothing();
+    assert_eq!(anna.statuses(&bert), ["delivered", "queued"]);
+    bert.run(&["receive"]).exits(3).says("account unknown or key refused");
+
+    // The server tells the truth again: there is nothing to be accepted any more.
+    replace_key(&mut town, &bert, &true_key);
+    assert_eq!(number(&anna, &bert, 0), berts);
+    anna.send(&bert, "after").exits(0);
+    bert.receives(&["held back", "after"]);
+}
+
+#[test]
+fn an_accepted_key_is_used_and_letters_under_the_old_one_are_not_shown_as_that_contacts() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "hello").exits(0);
+    bert.receives(&["hello"]);
+    let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
+    let true_key = replace_key(&mut town, &bert, &false_key);
+    let changed = number(&anna, &bert, 4);
+    anna.send(&bert, "held back").exits(4);
+    let accepted = anna.run(&["verify", &bert.phone, "--accept"]).exits(0);
+    assert_eq!(accepted.out, changed);
+    anna.send(&bert, "for the new key").exits(0);
+
+    replace_key(&mut town, &bert, &true_key);
+    bert.send(&anna, "it is me").exits(0);
+    let received = lines(&anna.run(&["receive", "--json"]).exits(0).out);
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0]["kind"], "unreadable");
+    assert!(received[0]["text"].is_null(), "{received:?}");
+    // What was sealed for the other key, Bert cannot open; it is a line all the same.
+    let received = lines(&bert.run(&["receive", "--json"]).exits(0).out);
+    let kinds: Vec<_> = received.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["unreadable"; 2]);
+
+    // Under the key that Anna has doubted since, letters are held back until she accepts it.
+    bert.send(&anna, "really").exits(0);
+    let held = lines(&anna.run(&["receive", "--json"]).exits(0).out);
+    assert_eq!((&held[0]["kind"], &held[0]["from"]), (&"unreadable".into(), &held[0]["text"]));
+    assert_eq!(number(&anna, &bert, 4), number(&bert, &anna, 0));
+    anna.run(&["verify", &bert.phone, "--accept"]).exits(0);
+    anna.receives(&["really"]);
+}

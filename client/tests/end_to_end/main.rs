@@ -1,0 +1,20 @@
+//! The real binaries, as people and operators meet them: a server and clients as processes,
+//! talking over TCP.
+//!
+//! `WAXWING_TEST_SERVER` and `WAXWING_TEST_CLIENT` name other binaries to be tested, such as
+//! ones that were built with the other crypto backend.
+
+mod binaries;
+mod chat;
+mod codes;
+mod conversation;
+mod crowd;
+mod homes;
+mod keys;
+mod lost;
+mod operator;
+mod process;
+mod proxy;
+mod registration;
+mod secrets;
+mod town;

@@ -1,0 +1,124 @@
+//! A network between client and server that remembers every byte and breaks where it is told
+//! to.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+const HEADER: usize = 26;
+const SIGNATURE: usize = 256;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    ToServer,
+    ToClient,
+}
+
+/// Where the next connection breaks: before the packet with this op goes this way, after so
+/// many of its kind went through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pub(crate) way: Way,
+    pub(crate) op: u8,
+    pub(crate) after: usize,
+}
+
+#[derive(Default)]
+struct Line {
+    cut: Option<Cut>,
+    captured: Vec<u8>,
+    ops: Vec<(Way, u8)>,
+}
+
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    line: Arc<Mutex<Line>>,
+}
+
+impl Proxy {
+    /// It ends with the test's process.
+    pub(crate) fn before(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let line = Arc::new(Mutex::new(Line::default()));
+        let shared = line.clone();
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { continue };
+                // Dropping it is how a network without a server behaves.
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                carry(Way::ToServer, &client, &server, &shared);
+                carry(Way::ToClient, &server, &client, &shared);
+            }
+        });
+        Self { address, line }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Breaks one connection.
+    pub(crate) fn cut(&self, way: Way, op: u8) {
+        self.cut_after(way, op, 0);
+    }
+
+    pub(crate) fn cut_after(&self, way: Way, op: u8, after: usize) {
+        self.line.lock().unwrap().cut = Some(Cut { way, op, after });
+    }
+
+    /// Whether the last cut has been made.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.line.lock().unwrap().cut.is_none()
+    }
+
+    /// Every byte that went through, both ways.
+    pub(crate) fn captured(&self) -> Vec<u8> {
+        self.line.lock().unwrap().captured.clone()
+    }
+
+    /// The op of every packet that went through.
+    pub(crate) fn ops(&self) -> Vec<(Way, u8)> {
+        self.line.lock().unwrap().ops.clone()
+    }
+}
+
+fn carry(way: Way, from: &TcpStream, to: &TcpStream, line: &Arc<Mutex<Line>>) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    let line = line.clone();
+    thread::spawn(move || {
+        while let Some(packet) = read_packet(&mut from) {
+            if !line.lock().unwrap().lets_through(way, &packet) || to.write_all(&packet).is_err() {
+                break;
+            }
+        }
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
+
+impl Line {
+    fn lets_through(&mut self, way: Way, packet: &[u8]) -> bool {
+        let op = packet[23];
+        if let Some(cut) = self.cut.as_mut().filter(|cut| (cut.way, cut.op) == (way, op)) {
+            if cut.after == 0 {
+                self.cut = None;
+                return false;
+            }
+            cut.after -= 1;
+        }
+        self.captured.extend_from_slice(packet);
+        self.ops.push((way, op));
+        true
+    }
+}
+
+fn read_packet(from: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut packet = vec![0; HEADER];
+    from.read_exact(&mut packet).ok()?;
+    let payload = usize::from(u16::from_le_bytes([packet[24], packet[25]]));
+    packet.resize(HEADER + payload + SIGNATURE, 0);
+    from.read_exact(&mut packet[HEADER..]).ok()?;
+    Some(packet)
+}

@@ -1,0 +1,152 @@
+//! Getting an account, and everything that keeps one from it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::process::eventually;
+use crate::proxy::{Proxy, Way};
+use crate::town::{Person, Town};
+
+const PHONE: &str = "+4915112345601";
+
+/// A town whose one-time passwords go to a program, which notes them in a file.
+pub(crate) fn town_with_post(more: &[(&str, &str)]) -> (Town, Post) {
+    let root = tempfile::tempdir().unwrap();
+    let (script, noted) = (root.path().join("post.sh"), root.path().join("codes"));
+    fs::write(&script, format!("cat >> '{}'\n", noted.display())).unwrap();
+    let script = script.to_str().unwrap().to_owned();
+    let post = [
+        ("otp.delivery", "exec"),
+        ("otp.exec.program", "/bin/sh"),
+        ("otp.exec.args", script.as_str()),
+    ];
+    (Town::in_directory(root, &[&post, more].concat()), Post { noted })
+}
+
+pub(crate) struct Post {
+    noted: PathBuf,
+}
+
+impl Post {
+    /// The latest of `count` codes that were sent to `phone`.
+    pub(crate) fn code(&self, phone: &str, count: usize) -> String {
+        eventually("a code in the post", || {
+            let noted = fs::read_to_string(&self.noted).unwrap_or_default();
+            let whole: Vec<_> = noted.split_inclusive('\n').collect();
+            let pairs = whole.as_chunks::<2>().0.iter();
+            let mut codes = pairs.filter(|pair| pair[0].trim() == phone).map(|pair| pair[1]);
+            let code = codes.nth(count - 1)?;
+            code.ends_with('\n').then(|| code.trim().to_owned())
+        })
+    }
+}
+
+/// Has a code sent to somebody who types nothing in.
+fn ask_for_code(person: &Person, post: &Post, count: usize) -> String {
+    person.register().exits(6).says("code sent to the phone");
+    post.code(&person.phone, count)
+}
+
+fn another(code: &str) -> String {
+    let last = if code.ends_with('0') { "1" } else { "0" };
+    format!("{}{last}", &code[..5])
+}
+
+#[test]
+fn a_code_can_be_typed_in_or_given_to_a_later_command() {
+    let (town, post) = town_with_post(&[]);
+    let anna = town.newcomer("anna", PHONE);
+    let mut registering = anna.start_registering(&[]);
+    registering.wait_for_err("code sent to the phone");
+    registering.write(&format!("{}\n", post.code(PHONE, 1)));
+    registering.finish_without_input().exits(0).says("registered +4915112345601 as 1");
+
+    let bert = town.newcomer("bert", "+4915112345602");
+    let code = ask_for_code(&bert, &post, 1);
+    bert.run(&["whoami"]).exits(0).says("with the code");
+    bert.register_with(&["--otp", &code]).exits(0).says("as 2");
+    bert.send(&anna, "hello").exits(0);
+    anna.receives(&["hello"]);
+    // Once more does no harm.
+    bert.register().exits(0).says("as 2");
+}
+
+#[test]
+fn a_phone_that_has_an_account_is_refused_to_another_key() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let thief = town.newcomer("thief", &anna.phone);
+    thief.register().exits(3).says("has an account already, with another key");
+    thief.run(&["receive"]).exits(1).says("nobody is registered here");
+    bert.send(&anna, "still hers").exits(0);
+    anna.receives(&["still hers"]);
+}
+
+#[test]
+fn three_wrong_codes_spend_a_code_and_a_new_one_can_be_had() {
+    let (town, post) = town_with_post(&[]);
+    let anna = town.newcomer("anna", PHONE);
+    let code = ask_for_code(&anna, &post, 1);
+    let wrong = another(&code);
+    for _ in 0..3 {
+        anna.register_with(&["--otp", &wrong]).exits(6).says("the code is wrong");
+    }
+    anna.register_with(&["--otp", &code]).exits(6).says("not good any more");
+
+    let code = ask_for_code(&anna, &post, 2);
+    anna.register_with(&["--otp", &code]).exits(0);
+}
+
+#[test]
+fn an_expired_code_is_refused() {
+    let (town, post) = town_with_post(&[("otp.ttl", "1s")]);
+    let anna = town.newcomer("anna", PHONE);
+    let code = ask_for_code(&anna, &post, 1);
+    let expired = Instant::now() + Duration::from_millis(1_100);
+    eventually("the code expires", || (Instant::now() > expired).then_some(()));
+    anna.register_with(&["--otp", &code]).exits(6).says("not good any more");
+    anna.run(&["whoami"]).exits(0).says("none yet");
+}
+
+#[test]
+fn an_account_whose_201_was_lost_is_found_by_registering_again() {
+    let mut town = Town::new();
+    let proxy = Proxy::before(town.address());
+    let mut anna = town.newcomer("anna", PHONE);
+    anna.server = proxy.address();
+    proxy.cut(Way::ToClient, 201);
+    anna.register().exits(3);
+    assert!(proxy.has_cut());
+    anna.run(&["whoami"]).exits(0).says("not known yet");
+    town.kill();
+    town.start();
+    anna.register().exits(0).says("as 1");
+    anna.receives_nothing();
+}
+
+#[test]
+fn registering_goes_on_after_any_of_its_packets_was_lost() {
+    let town = Town::new();
+    let proxy = Proxy::before(town.address());
+    let steps = [(Way::ToServer, 100), (Way::ToClient, 200), (Way::ToServer, 101)];
+    let steps = steps.into_iter().chain([(Way::ToServer, 203), (Way::ToClient, 255)]);
+    for (number, (way, op)) in steps.enumerate() {
+        let mut person = town.newcomer(&format!("home{number}"), &format!("{PHONE}{number}"));
+        person.server = proxy.address();
+        proxy.cut(way, op);
+        let cut = person.register();
+        assert!(proxy.has_cut(), "{op}");
+        assert!(cut.code == Some(3), "{op}: {cut:?}");
+        person.register().exits(0);
+        person.receives_nothing();
+    }
+}
+
+#[test]
+fn a_home_with_an_account_takes_no_other_phone() {
+    let town = Town::new();
+    let (anna, _) = town.anna_and_bert();
+    let other = Person { phone: "+4915112345609".into(), home: anna.home.clone(), ..anna };
+    other.register().exits(1).says("this home belongs to +4915112345601");
+}

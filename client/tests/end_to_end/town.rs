@@ -1,0 +1,239 @@
+//! A server in a directory of its own, and the people who use it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rusqlite::Connection;
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::binaries;
+use crate::process::{Process, Ran};
+
+pub(crate) struct Town {
+    root: TempDir,
+    settings: Vec<(String, String)>,
+    address: SocketAddr,
+    server: Option<Process>,
+    /// What servers that have ended wrote.
+    past_log: String,
+}
+
+impl Town {
+    pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With settings such as `("otp.ttl", "1s")`.
+    pub(crate) fn with(settings: &[(&str, &str)]) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        Self::in_directory(root, settings)
+    }
+
+    pub(crate) fn in_directory(root: TempDir, settings: &[(&str, &str)]) -> Self {
+        let variable = |key: &str| format!("WAXWING_{}", key.replace('.', "__").to_uppercase());
+        let settings = settings.iter().map(|(key, value)| (variable(key), (*value).to_owned()));
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut town = Self {
+            root,
+            settings: settings.collect(),
+            address,
+            server: None,
+            past_log: String::new(),
+        };
+        town.start();
+        town
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.root.path().join("server")
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn public_key(&self) -> PathBuf {
+        self.data().join("server.pub.pem")
+    }
+
+    pub(crate) fn server(&self) -> &Process {
+        self.server.as_ref().unwrap()
+    }
+
+    /// Everything that servers have written on standard error.
+    pub(crate) fn log(&self) -> String {
+        let now = self.server.as_ref().map(Process::err).unwrap_or_default();
+        format!("{}{now}", self.past_log)
+    }
+
+    fn server_command(&self) -> Command {
+        let mut command = Command::new(binaries::server());
+        command.arg("--data").arg(self.data());
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs the server's binary on the same data.
+    #[track_caller]
+    pub(crate) fn administer(&self, args: &[&str]) -> Ran {
+        Process::start(self.server_command().args(args)).finish_without_input()
+    }
+
+    /// Starts the server, on the port that it had before.
+    pub(crate) fn start(&mut self) {
+        assert!(self.server.is_none());
+        let mut command = self.server_command();
+        let server = Process::start(command.arg("--listen").arg(self.address.to_string()));
+        let out = server.wait_for_out(|out| out.ends_with('\n'));
+        let (greeting, address) = out.trim_end().rsplit_once(' ').unwrap();
+        assert_eq!(greeting, "listening on");
+        self.address = address.parse().unwrap();
+        self.server = Some(server);
+    }
+
+    /// Stops the server as an operator does.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        let server = self.server.take().unwrap();
+        server.signal(Signal::TERM);
+        let ran = server.finish().exits(0);
+        self.past_log.push_str(&ran.err);
+    }
+
+    /// Takes the server down with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        let ran = self.server.take().unwrap().kill();
+        assert_eq!(ran.code, None);
+        self.past_log.push_str(&ran.err);
+    }
+
+    /// The server's database. Not for writing while the server runs.
+    pub(crate) fn database(&self) -> Connection {
+        Connection::open(self.data().join("waxwing.db")).unwrap()
+    }
+
+    /// Somebody with a home and no account.
+    pub(crate) fn newcomer(&self, name: &str, phone: &str) -> Person {
+        let home = self.root.path().join(name);
+        let key = self.public_key();
+        Person { home, phone: phone.into(), server: self.address, server_key: key }
+    }
+
+    /// Somebody with an account.
+    #[track_caller]
+    pub(crate) fn person(&self, name: &str, phone: &str) -> Person {
+        let person = self.newcomer(name, phone);
+        person.register().exits(0);
+        person
+    }
+
+    #[track_caller]
+    pub(crate) fn anna_and_bert(&self) -> (Person, Person) {
+        (self.person("anna", "+4915112345601"), self.person("bert", "+4915112345602"))
+    }
+}
+
+pub(crate) struct Person {
+    pub(crate) home: PathBuf,
+    pub(crate) phone: String,
+    pub(crate) server: SocketAddr,
+    pub(crate) server_key: PathBuf,
+}
+
+impl Person {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binaries::client());
+        command.arg("--home").arg(&self.home).args(args);
+        command
+    }
+
+    pub(crate) fn start(&self, args: &[&str]) -> Process {
+        Process::start(&mut self.command(args))
+    }
+
+    /// Runs a command that reads nothing.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.start(args).finish_without_input()
+    }
+
+    pub(crate) fn start_registering(&self, more: &[&str]) -> Process {
+        let mut command = self.command(&["register", "--server", &self.server.to_string()]);
+        Process::start(
+            command.arg("--server-key").arg(&self.server_key).arg(&self.phone).args(more),
+        )
+    }
+
+    #[track_caller]
+    pub(crate) fn register(&self) -> Ran {
+        self.register_with(&[])
+    }
+
+    #[track_caller]
+    pub(crate) fn register_with(&self, more: &[&str]) -> Ran {
+        self.start_registering(more).finish_without_input()
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&self, to: &Self, text: &str) -> Ran {
+        self.run(&["send", &to.phone, text])
+    }
+
+    /// The texts that `receive` prints; `None` where there is none.
+    #[track_caller]
+    pub(crate) fn receive(&self) -> Vec<Option<String>> {
+        texts(&self.run(&["receive", "--json"]).exits(0).out)
+    }
+
+    #[track_caller]
+    pub(crate) fn receives(&self, expected: &[&str]) {
+        let received = self.receive();
+        let received: Vec<_> = received.iter().map(Option::as_deref).collect();
+        let expected: Vec<_> = expected.iter().copied().map(Some).collect();
+        assert_eq!(received, expected);
+    }
+
+    #[track_caller]
+    pub(crate) fn receives_nothing(&self) {
+        self.run(&["receive"]).exits(7);
+    }
+
+    /// The conversation with somebody, one JSON object each.
+    #[track_caller]
+    pub(crate) fn history(&self, with: &Self) -> Vec<Value> {
+        lines(&self.run(&["history", &with.phone, "--json"]).exits(0).out)
+    }
+
+    /// The status of each letter to somebody.
+    #[track_caller]
+    pub(crate) fn statuses(&self, to: &Self) -> Vec<String> {
+        let history = self.history(to);
+        let sent = history.iter().filter(|line| line["direction"] == "out");
+        sent.map(|line| line["status"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// This home's database.
+    pub(crate) fn database(&self) -> Connection {
+        Connection::open(self.home.join("waxwing.db")).unwrap()
+    }
+}
+
+/// Every line as JSON.
+#[track_caller]
+pub(crate) fn lines(out: &str) -> Vec<Value> {
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The text of every letter that `receive --json` has printed.
+#[track_caller]
+pub(crate) fn texts(out: &str) -> Vec<Option<String>> {
+    lines(out).iter().map(|line| line["text"].as_str().map(str::to_owned)).collect()
+}
+
+/// A line for each of `range`, to be typed.
+pub(crate) fn numbered(range: std::ops::RangeInclusive<u32>) -> Vec<String> {
+    range.map(|number| format!("letter {number}")).collect()
+}

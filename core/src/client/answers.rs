@@ -103,14 +103,14 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
         };
         match state {
             State::Idle => Step::End(Ended::Misbehaved),
-            State::AwaitingOtp { reply_key, request, since } => match op {
+            State::AwaitingOtp { reply_key, request, .. } => match op {
                 Op::OtpIssued | Op::RegistrationRejected => {
-                    // What does not open answers somebody else's request.
                     let content = reply_key.open(keys.provider, packet).ok();
                     let Some(event) = content.and_then(|content| otp_answer(op, content)) else {
-                        return Step::Nothing;
+                        return Step::End(Ended::Misbehaved);
                     };
-                    *since = None;
+                    // The proof may follow on this very connection.
+                    *state = State::Idle;
                     Step::Tell(event)
                 }
                 Op::Refusal => clear_refusal(&packet, *request, false),

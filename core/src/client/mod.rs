@@ -251,9 +251,10 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let state = match &self.state {
-            State::Idle | State::AwaitingOtp { since: None, .. } => None,
-            State::AwaitingOtp { since: Some(since), .. }
-            | State::AwaitingSession { since, .. } => Some(since.after(Self::ANSWER_TIMEOUT)),
+            State::Idle => None,
+            State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. } => {
+                Some(since.after(Self::ANSWER_TIMEOUT))
+            }
             State::Active(active) => self.sign_of_life(active),
             State::Leaving { since, .. } => Some(since.after(Self::LEAVE_TIMEOUT)),
         };
@@ -273,8 +274,7 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
         let now = env.now.instant;
         self.flush_overdue(env);
         match &self.state {
-            State::AwaitingOtp { since: Some(since), .. }
-            | State::AwaitingSession { since, .. }
+            State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. }
                 if since.after(Self::ANSWER_TIMEOUT) <= now =>
             {
                 self.end(Ended::TimedOut);

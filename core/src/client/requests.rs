@@ -73,7 +73,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
             write_all(out, &[&sealed])
         })?;
         let reply_key = reply_key.clone();
-        self.state = State::AwaitingOtp { reply_key, request, since: Some(env.now.instant) };
+        self.state = State::AwaitingOtp { reply_key, request, since: env.now.instant };
         Ok(())
     }
 
@@ -364,7 +364,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
 
     fn require_idle(&self) -> Result<(), RequestError> {
         match self.state {
-            State::Idle | State::AwaitingOtp { since: None, .. } if self.ended.is_none() => Ok(()),
+            State::Idle if self.ended.is_none() => Ok(()),
             _ => Err(RequestError::WrongState),
         }
     }

@@ -12,9 +12,8 @@ use crate::wire::{KeyQuestion, Op, StatusToken};
 pub(super) enum State {
     /// Nothing has been said.
     Idle,
-    /// 100 has gone out; `since` is gone once it was answered. The proof may follow on this very
-    /// connection.
-    AwaitingOtp { reply_key: ReplyKey, request: PacketId, since: Option<Instant> },
+    /// 100 has gone out.
+    AwaitingOtp { reply_key: ReplyKey, request: PacketId, since: Instant },
     /// 101 or 106 has gone out; `answer` is 201 or 206.
     AwaitingSession { answer: Op, nonce: Nonce, form: Form, request: PacketId, since: Instant },
     /// The confirmation has gone out.

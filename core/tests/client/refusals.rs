@@ -8,9 +8,8 @@ use crate::line::{Heard, Line, Stage};
 use crate::server::{NOBODY, Sent, US, refusal, to, user};
 
 const FOREIGN: Option<PacketId> = Some(PacketId([0x66; 16]));
-const BEFORE_A_SESSION: [Stage; 5] = [
+const BEFORE_A_SESSION: [Stage; 4] = [
     Stage::AwaitingOtp,
-    Stage::HasCode,
     Stage::AwaitingIssued,
     Stage::AwaitingRenewed,
     Stage::AwaitingRenewedShort,

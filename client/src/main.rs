@@ -12,7 +12,11 @@ use waxwing::commands::{self, Console};
 fn main() -> ExitCode {
     let args = Args::parse();
     let level = if args.verbose { Level::DEBUG } else { Level::WARN };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
 
     let stdout = io::stdout();
     let mut console = Console {

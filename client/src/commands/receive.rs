@@ -60,10 +60,7 @@ fn once(
     if printed > 0 || came == Reached::Interrupted {
         return Ok(());
     }
-    match desk.problem() {
-        Some(problem) => Err(Failure::Refused(problem.to_string())),
-        None => Err(Failure::TimedOut("no letter".into())),
-    }
+    Err(desk.take_problem().unwrap_or_else(|| Failure::TimedOut("no letter".into())))
 }
 
 /// Until the person interrupts, or nothing has come for so long.

@@ -47,7 +47,7 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
             status.state == State::Waiting && status.refusal_code.is_some_and(|c| c != 0);
         Ok(status.state == State::Refused || status.state >= goal || held_back || postponed)
     });
-    let problem = desk.problem().map(ToString::to_string);
+    let problem = desk.take_problem();
     let left = desk.leave();
     let reached = reached?;
     left?;
@@ -74,7 +74,7 @@ fn report(
     uid: &Uid,
     send: &Send,
     reached: Reached,
-    problem: Option<String>,
+    problem: Option<Failure>,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let status = status(home, letter)?;
@@ -106,10 +106,12 @@ fn report(
                 let pause = status.not_before.minus(clock::now()).max(0);
                 return Err(Failure::refused(code, u16::try_from(pause).unwrap_or(u16::MAX)));
             }
-            Err(Failure::Refused(problem.unwrap_or_else(|| match reached {
-                Reached::Interrupted => "interrupted".into(),
-                _ => "the server has not answered yet".into(),
-            })))
+            Err(problem.unwrap_or_else(|| {
+                Failure::Refused(match reached {
+                    Reached::Interrupted => "interrupted".into(),
+                    _ => "the server has not answered yet".into(),
+                })
+            }))
         }
     }
 }

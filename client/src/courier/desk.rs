@@ -83,6 +83,11 @@ impl<'a> Desk<'a> {
         self.courier.as_ref().and_then(|(courier, _)| courier.problem())
     }
 
+    /// The same, for whoever ends because of it.
+    pub fn take_problem(&mut self) -> Option<Failure> {
+        self.courier.as_mut().and_then(|(courier, _)| courier.take_problem())
+    }
+
     /// Asks the server about a phone's key, once.
     pub fn want_key(&mut self, phone: &Phone) {
         if let Some((courier, _)) = &mut self.courier {

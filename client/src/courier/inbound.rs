@@ -85,16 +85,15 @@ impl Courier<'_> {
             let Some(sender) = letter.sender else { continue };
             let fate = match self.home.contacts().by_user_id(sender)? {
                 Some(contact) => match self.open(&contact, work, &letter.packet) {
-                    // It may be right under the key that nobody has accepted yet.
-                    Fate::Unreadable { error: NOT_SIGNED, .. } if contact.changed.is_some() => {
+                    // It may be right under a key that nobody has accepted, or that the server
+                    // has yet to tell of.
+                    Fate::Unreadable { error: NOT_SIGNED, .. }
+                        if contact.changed.is_some() || !self.has_answer(&contact.phone) =>
+                    {
+                        doubted.push(contact.phone);
                         Fate::Held { from: contact.phone, packet: &letter.packet }
                     }
-                    fate => {
-                        if matches!(fate, Fate::Unreadable { error: NOT_SIGNED, .. }) {
-                            doubted.push(contact.phone);
-                        }
-                        fate
-                    }
+                    fate => fate,
                 },
                 None => Fate::Unreadable {
                     from: None,

@@ -90,14 +90,15 @@ impl Courier<'_> {
                 }
             }
             Judgement::Refused(conflict) => return Err(Failure::Untrusted(conflict.to_string())),
-            Judgement::Reverted => {
+            // The pinned key stands: what was held back in doubt is read, or is unreadable.
+            Judgement::Reverted | Judgement::Unchanged | Judgement::NewId => {
                 if let Some(contact) = self.home.contacts().by_phone(&answer.phone)? {
                     let account = self.account;
                     let (identity, key) = (account.identity(), &account.key);
                     reopen_held(self.home, identity, key, &contact, &mut rng(), clock::now())?;
                 }
             }
-            Judgement::Pinned | Judgement::Unchanged | Judgement::NewId | Judgement::Own => {}
+            Judgement::Pinned | Judgement::Own => {}
         }
         if let Some(KeyQuestion::ById(sender)) = question {
             self.sender_known(sender)?;

@@ -120,6 +120,11 @@ impl<'a> Courier<'a> {
         self.problem.as_ref()
     }
 
+    /// The same, for whoever ends because of it.
+    fn take_problem(&mut self) -> Option<Failure> {
+        self.problem.take()
+    }
+
     /// Does what there is to do, and waits at most `patience` for more.
     fn turn(&mut self, waiter: &mut Waiter, patience: Duration) -> Result<(), Failure> {
         if self.link.is_none() && self.backoff.is_over() {

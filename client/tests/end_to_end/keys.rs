@@ -82,11 +82,12 @@ fn an_accepted_key_is_used_and_letters_under_the_old_one_are_not_shown_as_that_c
     let kinds: Vec<_> = received.iter().map(|line| line["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["unreadable"; 2]);
 
-    // Under the key that Anna has doubted since, letters are held back until she accepts it.
+    // Under the key that Anna has doubted since the first such letter, letters are held back until
+    // she accepts it; then all of them are hers to read.
     bert.send(&anna, "really").exits(0);
     let held = lines(&anna.run(&["receive", "--json"]).exits(0).out);
     assert_eq!((&held[0]["kind"], &held[0]["from"]), (&"unreadable".into(), &held[0]["text"]));
     assert_eq!(number(&anna, &bert, 4), number(&bert, &anna, 0));
     anna.run(&["verify", &bert.phone, "--accept"]).exits(0);
-    anna.receives(&["really"]);
+    anna.receives(&["it is me", "really"]);
 }

@@ -4,6 +4,7 @@ mod log;
 mod office;
 mod settings;
 
+use std::error::Error as _;
 use std::io::{self, Write};
 use std::sync::mpsc;
 
@@ -39,7 +40,10 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     let snapshot = storage.load(clock::unix_now().shifted(id_rest.saturating_neg()))?;
     tracing::info!(users = snapshot.users.len(), "data loaded");
 
-    let network = |error| Failure::new(Exit::Network, format!("{error}"));
+    let network = |error: waxwing_transport_mio::Error| {
+        let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        Failure::new(Exit::Network, format!("{error}{why}"))
+    };
     let mut events = EventLoop::new(settings::transport(config)).map_err(network)?;
     events.watch_signals().map_err(network)?;
     let address = events.listen(config.server.listen).map_err(network)?;

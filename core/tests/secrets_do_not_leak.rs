@@ -67,7 +67,6 @@ fn a_hasher_has_nothing_to_print() {
     }
     impl<T> Fallback for Probe<T> {}
     struct Probe<T>(core::marker::PhantomData<T>);
-    #[allow(dead_code)]
     impl<T: core::fmt::Debug> Probe<T> {
         const PRINTS: bool = true;
     }

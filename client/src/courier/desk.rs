@@ -56,12 +56,6 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Whether this process holds the session.
-    #[must_use]
-    pub const fn holds_session(&self) -> bool {
-        self.courier.is_some()
-    }
-
     /// Whether everything that was pending at the server has come. A process without the
     /// session cannot know; what the holder stores shows up in the home.
     #[must_use]

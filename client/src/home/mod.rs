@@ -2,8 +2,8 @@
 //!
 //! It is a directory that only its owner can read, with an SQLite database in it. Several
 //! processes may have it open at once. One of them holds the session ([`SessionLock`]) and
-//! talks to the server; the others leave letters in the outbox for it and watch for what
-//! changes ([`Watch`]).
+//! talks to the server; the others leave letters in the outbox for it and look at what becomes
+//! of them.
 //!
 //! Every function that changes something returns when the change is on the disk. What has to
 //! be durable before a packet goes out is therefore simply stored first.
@@ -101,18 +101,6 @@ impl Home {
         Outbox::of(self)
     }
 
-    /// Begins to watch for changes by others.
-    ///
-    /// # Errors
-    /// [`HomeError::Database`].
-    pub fn watch(&self) -> Result<Watch<'_>, HomeError> {
-        Ok(Watch { home: self, seen: self.data_version()? })
-    }
-
-    fn data_version(&self) -> Result<i64, HomeError> {
-        Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
-    }
-
     /// Runs `change` in one transaction that has the write lock from its start: one that first
     /// read and then wrote could be refused when another process wrote in between.
     fn write<T>(
@@ -123,25 +111,6 @@ impl Home {
         let value = change(&begun)?;
         begun.commit()?;
         Ok(value)
-    }
-}
-
-/// Tells when another connection to the same home has changed something.
-#[derive(Debug)]
-pub struct Watch<'a> {
-    home: &'a Home,
-    seen: i64,
-}
-
-impl Watch<'_> {
-    /// Whether anything was changed since the last call, or since the beginning, by anything
-    /// but this very [`Home`]. Costs microseconds: no file is read but a shared page.
-    ///
-    /// # Errors
-    /// [`HomeError::Database`].
-    pub fn changed(&mut self) -> Result<bool, HomeError> {
-        let now = self.home.data_version()?;
-        Ok(std::mem::replace(&mut self.seen, now) != now)
     }
 }
 

@@ -201,9 +201,7 @@ fn a_letter_put_off_holds_back_those_behind_it() {
     send(&home, first, 10);
     home.outbox().postpone(first, at(60), 12, "mailbox full").unwrap();
     assert_eq!(waiting(&home, at(59)), [2]);
-    assert_eq!(home.outbox().next_attempt(at(59)).unwrap(), Some(at(60)));
     assert_eq!(waiting(&home, at(60)), [1, 2, 3]);
-    assert_eq!(home.outbox().next_attempt(at(60)).unwrap(), None);
     let status = home.outbox().status_of(first).unwrap().unwrap();
     assert_eq!((status.state, status.refusal_code), (State::Waiting, Some(12)));
     assert_eq!(status.not_before, at(60));
@@ -234,17 +232,4 @@ fn letters_have_a_longest_text() {
     assert!(Writing::text("x".repeat(MAX_BODY)).is_ok());
     let error = Writing::text("x".repeat(MAX_BODY + 1)).unwrap_err();
     assert!(error.to_string().contains(&MAX_BODY.to_string()), "{error}");
-}
-
-#[test]
-fn open_letters_are_counted() {
-    let test = TestHome::new();
-    let home = test.open();
-    let first = queue(&home, 1, 2);
-    queue(&home, 2, 2);
-    assert_eq!(home.outbox().open_count().unwrap(), 2);
-    send(&home, first, 10);
-    assert_eq!(home.outbox().open_count().unwrap(), 2);
-    let _ = told(&home, 10, Status::Stored);
-    assert_eq!(home.outbox().open_count().unwrap(), 1);
 }

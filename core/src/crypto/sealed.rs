@@ -92,12 +92,6 @@ impl SessionSeal {
         &self.key
     }
 
-    /// Whether a direction has used up its sequence numbers: the session must end first.
-    #[must_use]
-    pub const fn is_exhausted(&self) -> bool {
-        self.next_out == u32::MAX || self.next_in == u32::MAX
-    }
-
     /// Writes `IV ‖ CBC(session_key; seq ‖ content)` to the front of `out` and counts it.
     ///
     /// # Errors

@@ -63,8 +63,7 @@ impl<P: Provider> Server<P> {
         let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
         let now = env.now.instant;
         if !peer.exempt {
-            let limited = |wait| Refused::plain(ErrorCode::RateLimited).after(wait);
-            self.limits.reconnects.take((user, peer.prefix), now).map_err(limited)?;
+            self.limits.reconnects.take((user, peer.prefix), now).map_err(Refused::limited)?;
         }
         // Whether an id exists is not to be told from whether a signature holds.
         let bad_signature = Refused::plain(ErrorCode::BadSignature);
@@ -77,8 +76,10 @@ impl<P: Provider> Server<P> {
             self.drop_connection(conn);
             return Ok(());
         }
-        let busy = |wait| Refused::plain(ErrorCode::Busy).after(wait);
-        self.limits.reconnect_work.take(self.config.rates.reconnect_work, now).map_err(busy)?;
+        self.limits
+            .reconnect_work
+            .take(self.config.rates.reconnect_work, now)
+            .map_err(Refused::busy)?;
         self.answered_reconnects.note(id);
 
         let nonce = match ReconnectForm::parse(packet.payload()).map_err(|_| malformed)? {

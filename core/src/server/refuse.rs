@@ -34,6 +34,16 @@ impl Refused {
         Self { code, retry_after: Duration::ZERO, packet: Some((op, id)) }
     }
 
+    /// Too much of this, told before the packet has cost anything.
+    pub(super) const fn limited(wait: Duration) -> Self {
+        Self::plain(ErrorCode::RateLimited).after(wait)
+    }
+
+    /// Too much of everybody's private-key work, told likewise.
+    pub(super) const fn busy(wait: Duration) -> Self {
+        Self::plain(ErrorCode::Busy).after(wait)
+    }
+
     /// Says when trying again is sensible.
     pub(super) const fn after(self, retry_after: Duration) -> Self {
         Self { retry_after, ..self }

@@ -45,12 +45,12 @@ impl<P: Provider> Server<P> {
         let now = env.now.instant;
         let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
         if !peer.exempt {
-            self.limits.registrations.take(peer.prefix, now).map_err(limited)?;
+            self.limits.registrations.take(peer.prefix, now).map_err(Refused::limited)?;
         }
         self.limits
             .registration_work
             .take(self.config.rates.registration_work, now)
-            .map_err(busy)?;
+            .map_err(Refused::busy)?;
 
         let mut block = Zeroizing::new([0; RegistrationRequest::MAX_LEN]);
         let label = Op::RegistrationRequest.oaep_label();
@@ -144,7 +144,7 @@ impl<P: Provider> Server<P> {
         let now = env.now.instant;
         let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
         if !peer.exempt {
-            self.limits.proofs.take(peer.prefix, now).map_err(limited)?;
+            self.limits.proofs.take(peer.prefix, now).map_err(Refused::limited)?;
         }
         let weak = Refused::plain(ErrorCode::WeakKey);
         let spki = Spki::parse(spki).map_err(|_| weak)?;
@@ -155,7 +155,7 @@ impl<P: Provider> Server<P> {
         self.limits
             .registration_work
             .take(self.config.rates.registration_work, now)
-            .map_err(busy)?;
+            .map_err(Refused::busy)?;
 
         let (sealed, _) = OtpProof::split(packet.payload()).map_err(|_| malformed)?;
         let mut block = Zeroizing::new([0; OtpProof::MAX_LEN]);
@@ -265,12 +265,4 @@ impl<P: Provider> Server<P> {
         self.last_otp_ticket = self.last_otp_ticket.saturating_add(1);
         OtpTicket(self.last_otp_ticket)
     }
-}
-
-fn limited(wait: Duration) -> Refused {
-    Refused::plain(ErrorCode::RateLimited).after(wait)
-}
-
-fn busy(wait: Duration) -> Refused {
-    Refused::plain(ErrorCode::Busy).after(wait)
 }

@@ -165,17 +165,6 @@ impl<'a> Outbox<'a> {
         )
     }
 
-    /// When the first letter that was put off can be tried again; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`HomeError::Database`].
-    pub fn next_attempt(&self, now: UnixTime) -> Result<Option<UnixTime>, HomeError> {
-        let mut select = self.home.connection.prepare_cached(
-            "SELECT min(not_before) FROM outbox WHERE state = 0 AND not_before > ?",
-        )?;
-        Ok(select.query_one([now.as_seconds()], |row| columns::optional_time(row, 0))?)
-    }
-
     /// Every letter that was sent in an earlier session without an answer, oldest first. Each
     /// goes out again, by the same packet while that is fresh.
     ///
@@ -245,18 +234,6 @@ impl<'a> Outbox<'a> {
                 State::Sent.rank(),
             ])?;
         Ok(())
-    }
-
-    /// How many letters have had no answer yet.
-    ///
-    /// # Errors
-    /// [`HomeError::Database`].
-    pub fn open_count(&self) -> Result<u32, HomeError> {
-        let mut select = self
-            .home
-            .connection
-            .prepare_cached("SELECT count(*) FROM outbox WHERE state IN (0, 1)")?;
-        Ok(select.query_one([], |row| row.get(0))?)
     }
 
     fn open_letters(

@@ -35,6 +35,30 @@ fn passes_the_known_answer_suite() {
 }
 
 #[test]
+fn a_key_that_cannot_be_imported_is_tried_out_through_its_handle() {
+    let try_out = |flaw: Flaw| {
+        let provider = Broken(flaw);
+        let key = provider.load(keys::pkcs8_der(2)).unwrap();
+        let mut text = String::new();
+        let mut lines = conformance::lines(&mut text);
+        let summary = conformance::run_with_handle(&provider, &key, &mut rng(), &mut lines);
+        drop(lines);
+        (summary, text)
+    };
+    let (summary, text) = try_out(Flaw::None);
+    assert!(summary.passed(), "{text}");
+    assert_eq!(text.lines().count(), summary.cases);
+    assert!(text.lines().all(|line| line.starts_with("ok: ")), "{text}");
+
+    for flaw in [Flaw::IgnoresLabels, Flaw::CutsMessages] {
+        let (summary, text) = try_out(flaw);
+        assert_eq!(summary.to_string(), format!("{} cases, 1 failures", summary.cases));
+        assert!(text.contains("FAILED: handle: opens nothing else: accepted what is not valid\n"));
+    }
+    assert!(!try_out(Flaw::ReducesSignatures).0.passed());
+}
+
+#[test]
 fn the_suite_finds_what_is_broken() {
     for (flaw, expected) in [
         (Flaw::ReducesSignatures, &["forged: s + n"][..]),

@@ -2,34 +2,41 @@
 //!
 //! The facts in it come from elsewhere: NIST's documents for SHA-256 and AES, and for RSA a
 //! generator in Python (`core/vectors/generate.py`) that builds every encoding by hand from
-//! RFC 8017 and lets OpenSSL confirm the outcome. Among the RSA cases are the attacks that
+//! RFC 8017 and lets OpenSSL confirm the outcome; the protocol's own are in PROTOCOL.md, "Test
+//! values". Among the RSA cases are the attacks that
 //! history knows; they mirror groups of Wycheproof's `rsa_signature_2048_sha256_test` and
 //! `rsa_oaep_2048_sha256_mgf1sha256_test` with this protocol's one key size, exponent and hash.
 //!
 //! The suite allocates nothing and never panics, so a device can run it against its own
-//! hardware: it tells the outcome of each case to a closure and counts.
+//! hardware: it tells the outcome of each case to a closure and counts. [`lines`] is a closure
+//! that writes them, to whatever the target has for text.
 //!
 //! ```
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 //! use waxwing_core::crypto::{RustCrypto, RustCryptoKey, conformance};
 //!
 //! let mut rng = ChaCha20Rng::from_seed([7; 32]);
+//! let mut text = String::new();
 //! let summary = conformance::run(
 //!     &RustCrypto,
 //!     RustCryptoKey::from_pkcs8_der,
 //!     &mut rng,
-//!     &mut |case, outcome| assert_eq!(outcome, Ok(()), "{case}"),
+//!     &mut conformance::lines(&mut text),
 //! );
-//! assert!(summary.passed());
+//! assert!(summary.passed(), "{text}{summary}");
 //! ```
 
 mod cbc;
+mod handle;
 mod hash;
 mod keys;
 mod oaep;
 mod oaep_vectors;
+mod protocol;
 mod signature;
 mod signature_vectors;
+
+use core::fmt;
 
 use super::{CryptoRng, Provider, Rejected};
 
@@ -53,7 +60,7 @@ impl From<Rejected> for Failure {
     }
 }
 
-/// The outcome of a whole run.
+/// The outcome of a whole run; prints as `183 cases, 0 failures`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Cases tried.
@@ -70,10 +77,27 @@ impl Summary {
     }
 }
 
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cases, {} failures", self.cases, self.failures)
+    }
+}
+
+/// Writes a line for each outcome, `ok: NAME` or `FAILED: NAME: HOW`. A line that `out` does not
+/// take is lost; the summary counts its case all the same.
+pub fn lines<W: fmt::Write>(out: &mut W) -> impl FnMut(&'static str, Result<(), Failure>) {
+    move |name, outcome| {
+        let _ = match outcome {
+            Ok(()) => writeln!(out, "ok: {name}"),
+            Err(failure) => writeln!(out, "FAILED: {name}: {failure}"),
+        };
+    }
+}
+
 /// Runs every case against `provider` and reports each outcome by name.
 ///
-/// `load` makes a private key of PKCS#8 DER; it is part of what is tested. A secure element that
-/// cannot import keys has no use for this suite.
+/// `load` makes a private key of PKCS#8 DER; it is part of what is tested. Where private keys
+/// cannot be imported, as in many secure elements, there is [`run_with_handle`].
 pub fn run<P: Provider>(
     provider: &P,
     load: impl Fn(&[u8]) -> Result<P::PrivateKey, Rejected>,
@@ -86,6 +110,27 @@ pub fn run<P: Provider>(
     keys::run(provider, &load, rng, &mut suite);
     signature::run(provider, &load, rng, &mut suite);
     oaep::run(provider, &load, rng, &mut suite);
+    match load(keys::GOOD) {
+        Ok(key) => protocol::run(provider, &key, rng, &mut suite),
+        Err(Rejected) => suite.case("protocol: the suite's key", Err(Failure::Refused)),
+    }
+    suite.summary
+}
+
+/// Runs every case that needs no particular private key, and tries out the one behind `key`: for
+/// keys that never leave their hardware.
+pub fn run_with_handle<P: Provider>(
+    provider: &P,
+    key: &P::PrivateKey,
+    rng: &mut dyn CryptoRng,
+    report: &mut dyn FnMut(&'static str, Result<(), Failure>),
+) -> Summary {
+    let mut suite = Suite { report, summary: Summary::default() };
+    hash::run(provider, &mut suite);
+    cbc::run(provider, &mut suite);
+    signature::run_public(provider, &mut suite);
+    handle::run(provider, key, rng, &mut suite);
+    protocol::run(provider, key, rng, &mut suite);
     suite.summary
 }
 

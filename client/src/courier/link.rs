@@ -136,7 +136,7 @@ impl<'a> Link<'a> {
     }
 }
 
-fn broken(error: &RequestError) -> Failure {
+fn broken(error: &dyn std::fmt::Display) -> Failure {
     Failure::General(format!("the request could not be made: {error}"))
 }
 

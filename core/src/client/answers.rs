@@ -2,11 +2,9 @@
 
 use super::event::{Ended, Event, LetterName, RefusalNotice};
 use super::intake::Arrived;
-use super::state::{Active, Form, OpenedStatuses, State};
+use super::state::{Active, Form, Layout, OpenedStatuses, State};
 use super::{Client, Env};
-use crate::crypto::{
-    BLOCK_LEN, OpenedTokens, PrivateKey, Provider, RSA_LEN, SessionSeal, Unverified, Verified,
-};
+use crate::crypto::{BLOCK_LEN, PrivateKey, Provider, RSA_LEN, SessionSeal, Unverified, Verified};
 use crate::id::PacketId;
 use crate::limits::MAX_SEALED;
 use crate::time::Timestamp;
@@ -26,12 +24,13 @@ enum Step {
     LongForm,
 }
 
-impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
+impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, P, B, WINDOW> {
     /// The next thing that was learnt. `None` when more bytes, or time, are needed.
     ///
     /// # Errors
     /// [`Ended`] once the connection has ended, always the same reason.
     pub fn poll(&mut self, env: &mut Env<'_>) -> Result<Option<Event<'_>>, Ended> {
+        self.note_heard(env.now.instant);
         // What had no room goes out as soon as there is some.
         self.flush_overdue(env);
         loop {
@@ -125,7 +124,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
             },
             State::Active(active) | State::Leaving { active, .. } => {
                 if header.recipient.is_none() {
-                    return shared_packet(keys.provider, active, op, &packet);
+                    return shared_packet(keys.provider, active, op, packet);
                 }
                 let Ok(content) = active.seal.open(keys.provider, packet) else {
                     return Step::End(Ended::BadSeal);
@@ -138,7 +137,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
                         }
                         let at = SessionSeal::OVERHEAD.saturating_add(2);
                         let end = SessionSeal::OVERHEAD.saturating_add(content.len());
-                        active.sealed = Some(OpenedStatuses { at, end });
+                        active.opened = Some(OpenedStatuses { layout: Layout::Sealed, at, end });
                         Step::Nothing
                     }
                     Op::KeyAnswer => key_answer(active, content),
@@ -211,7 +210,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
             self.set_clock(env, sent_at, said_at);
         }
         if let State::Active(active) | State::Leaving { active, .. } = &mut self.state
-            && active.question.as_ref().is_some_and(|(id, _)| Some(*id) == refusal.packet)
+            && active.question.as_ref().is_some_and(|open| Some(open.packet) == refusal.packet)
         {
             active.question = None;
         }
@@ -228,21 +227,33 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
         let (State::Active(active) | State::Leaving { active, .. }) = &mut self.state else {
             return None;
         };
-        if let Some(token) = active.shared.pop_front() {
-            let letter = LetterName::Prefix(token.letter);
-            return Some(Event::Status { letter, status: token.status });
-        }
-        let opened = active.sealed.as_mut()?;
+        let opened = active.opened.as_mut()?;
         let packet = self.intake.control().ok()?;
-        let entry = packet.payload().get(opened.at..opened.end).unwrap_or_default();
-        let mut reader = Reader::new(entry);
-        let entry = reader.packet_id().and_then(|id| Ok((id, Status::from_code(reader.u8()?)?)));
-        let Ok((id, status)) = entry else {
-            active.sealed = None;
-            return None;
+        let mut reader = Reader::new(packet.payload().get(opened.at..opened.end)?);
+        let status = match opened.layout {
+            Layout::Sealed => next_sealed(&mut reader),
+            Layout::Shared => next_shared(&mut reader),
         };
         opened.at = opened.end.saturating_sub(reader.rest().len());
-        Some(Event::Status { letter: LetterName::Whole(id), status })
+        if status.is_none() {
+            active.opened = None;
+        }
+        status
+    }
+}
+
+fn next_sealed(reader: &mut Reader<'_>) -> Option<Event<'static>> {
+    let letter = LetterName::Whole(reader.packet_id().ok()?);
+    let status = Status::from_code(reader.u8().ok()?).ok()?;
+    Some(Event::Status { letter, status })
+}
+
+/// Skips what is noise to this client.
+fn next_shared(reader: &mut Reader<'_>) -> Option<Event<'static>> {
+    loop {
+        if let Some(StatusToken { letter, status }) = StatusToken::parse(reader.array().ok()?) {
+            return Some(Event::Status { letter: LetterName::Prefix(letter), status });
+        }
     }
 }
 
@@ -258,8 +269,8 @@ fn otp_answer(op: Op, content: &[u8]) -> Option<Event<'static>> {
 fn key_answer(active: &mut Active, content: &[u8]) -> Step {
     let Ok(answer) = KeyAnswer::parse(content) else { return Step::End(Ended::Misbehaved) };
     match active.question.take() {
-        Some((_, question)) if question.is_answered_by(&answer) => Step::Tell(Event::Key(answer)),
-        Some((_, question)) => Step::Tell(Event::WrongKey(question)),
+        Some(open) if open.about.is_answered_by(&answer) => Step::Tell(Event::Key(answer)),
+        Some(open) => Step::Tell(Event::WrongKey(open.about)),
         None => Step::End(Ended::Misbehaved),
     }
 }
@@ -269,7 +280,7 @@ fn shared_packet<P: Provider>(
     provider: &P,
     active: &mut Active,
     op: Op,
-    packet: &Verified<&mut [u8]>,
+    packet: Verified<&mut [u8]>,
 ) -> Step {
     if op == Op::Refusal {
         // In a session refusals are sealed, so this one is somebody's replay, unless the server
@@ -287,21 +298,18 @@ fn shared_packet<P: Provider>(
     if packet.payload().len() > MAX_SEALED {
         return Step::End(Ended::Misbehaved);
     }
-    let Ok(tokens) = OpenedTokens::new(provider, active.seal.key(), packet) else {
+    let Ok(tokens) = active.seal.key().open_tokens(provider, packet) else {
         return Step::End(Ended::Misbehaved);
     };
     match op {
         Op::Acknowledgment => {
-            for token in tokens.filter_map(|block: [u8; BLOCK_LEN]| StatusToken::parse(&block)) {
-                // As many places as a packet has tokens, and all were told before this one.
-                let _ = active.shared.push_back(token);
-            }
+            let (at, end) = (BLOCK_LEN, BLOCK_LEN.saturating_add(tokens.as_flattened().len()));
+            active.opened = Some(OpenedStatuses { layout: Layout::Shared, at, end });
             Step::Nothing
         }
         Op::BacklogEnd => {
             let nonce = active.nonce;
-            let mut sizes = tokens.filter_map(|block| BacklogToken::parse(&block, &nonce));
-            match sizes.next() {
+            match tokens.iter().find_map(|block| BacklogToken::parse(block, &nonce)) {
                 Some(BacklogSize(count)) => {
                     active.proven = true;
                     Step::Tell(Event::BacklogEnd(count))

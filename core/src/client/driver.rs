@@ -31,8 +31,8 @@ pub enum DriveError<E: core::fmt::Debug> {
 ///
 /// # Errors
 /// [`DriveError`] when the stream is over.
-pub fn drive<P, B, S>(
-    client: &mut Client<'_, P, B>,
+pub fn drive<P, B, S, const WINDOW: usize>(
+    client: &mut Client<'_, P, B, WINDOW>,
     stream: &mut S,
 ) -> Result<Moved, DriveError<S::Error>>
 where

@@ -78,10 +78,35 @@ pub struct Buffers<B> {
     pub transmit: B,
 }
 
+impl<'b> Buffers<&'b mut [u8]> {
+    /// Buffers over arrays. One that is too small does not compile:
+    ///
+    /// ```
+    /// # use waxwing_core::client::Buffers;
+    /// let _ = Buffers::from_arrays(&mut [0; 8_192], &mut [0; 2_330], &mut [0; 4_096]);
+    /// ```
+    /// ```compile_fail
+    /// # use waxwing_core::client::Buffers;
+    /// let _ = Buffers::from_arrays(&mut [0; 8_192], &mut [0; 2_329], &mut [0; 4_096]);
+    /// ```
+    pub const fn from_arrays<const LETTERS: usize, const CONTROL: usize, const TRANSMIT: usize>(
+        letters: &'b mut [u8; LETTERS],
+        control: &'b mut [u8; CONTROL],
+        transmit: &'b mut [u8; TRANSMIT],
+    ) -> Self {
+        const {
+            assert!(LETTERS >= OVERHEAD, "the letter buffer holds no letter");
+            assert!(CONTROL >= MAX_CONTROL_PACKET, "the control buffer is too small");
+            assert!(TRANSMIT >= MAX_CONTROL_PACKET, "the transmit buffer is too small");
+        }
+        Self { letters, control, transmit }
+    }
+}
+
 /// How a client behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Letters taken without having acknowledged the first, 1 to 128.
+    /// Letters taken without having acknowledged the first: 1 to the machine's `WINDOW`.
     pub window: u8,
     /// How often to say that one is there, where no TCP does.
     pub keepalive: Option<Duration>,
@@ -95,13 +120,33 @@ impl Default for Options {
     }
 }
 
-/// Acknowledgments that can wait: a whole window, should the stream take none of them.
-const HELD: usize = MAX_WINDOW as usize;
 /// Letters of which the time of sending is known, for setting the clock by a refusal.
 const RECENT: usize = 8;
 
+/// A connection that cannot be set up like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// A buffer is smaller than [`Buffers`] asks.
+    #[error("a buffer is too small")]
+    BufferTooSmall,
+    /// [`Options::window`] is 0, or larger than the machine has memory for.
+    #[error("the window is 0, or larger than the client has memory for")]
+    BadWindow,
+}
+
 /// The client's side of one connection. See the [module](self) for how it is driven.
-pub struct Client<'k, P: Provider, B> {
+///
+/// `WINDOW` is the largest window that it has memory for, 1 to [`MAX_WINDOW`]: 16 bytes for each
+/// acknowledgment that waits, should the stream take none of them. Another number does not compile:
+///
+/// ```compile_fail
+/// # use waxwing_core::{client::{Buffers, Client, Keys, Options}, crypto::Provider};
+/// fn none<P: Provider>(keys: Keys<'_, P>, buffers: Buffers<&mut [u8]>) {
+///     let _ = Client::<P, _, 0>::new(keys, buffers, Options::default());
+/// }
+/// # let _: fn(_, _) = none::<waxwing_core::crypto::RustCrypto>;
+/// ```
+pub struct Client<'k, P: Provider, B, const WINDOW: usize = { MAX_WINDOW as usize }> {
     keys: Keys<'k, P>,
     options: Options,
     user: Option<UserId>,
@@ -110,15 +155,22 @@ pub struct Client<'k, P: Provider, B> {
     intake: Intake<P, B>,
     outbound: Outbound<B>,
     /// Letters whose fate is durable and has not been told yet.
-    held: Vec<PacketId, HELD>,
+    held: Vec<PacketId, WINDOW>,
     held_bytes: usize,
     held_since: Option<Instant>,
     recent: Deque<(PacketId, Instant), RECENT>,
     clock_offset_s: i64,
+    /// Whether bytes have come since the time was last told.
+    heard: bool,
 }
 
-impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
-    /// How long the server may take to answer before there is a session.
+impl<'k, P, B, const WINDOW: usize> Client<'k, P, B, WINDOW>
+where
+    P: Provider,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+{
+    /// How long the server may be silent while an answer is due: to any request before there is
+    /// a session, and to a question about a key.
     pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
     /// How long acknowledgments are collected.
     pub const HOLD_ACKNOWLEDGMENTS: Duration = Duration::from_secs(1);
@@ -128,18 +180,23 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
     /// A connection on which nothing has been said.
     ///
     /// # Errors
-    /// [`RequestError::BufferTooSmall`] for buffers below what [`Buffers`] asks.
+    /// [`SetupError::BufferTooSmall`] for buffers below what [`Buffers`] asks;
+    /// [`SetupError::BadWindow`] for a window of 0 or above `WINDOW`.
     pub fn new(
         keys: Keys<'k, P>,
         buffers: Buffers<B>,
         options: Options,
-    ) -> Result<Self, RequestError> {
+    ) -> Result<Self, SetupError> {
+        const { assert!(1 <= WINDOW && WINDOW <= MAX_WINDOW as usize) };
+        if !(1..=WINDOW).contains(&usize::from(options.window)) {
+            return Err(SetupError::BadWindow);
+        }
         let Buffers { letters, control, transmit } = buffers;
         let large_enough = letters.as_ref().len() >= OVERHEAD
             && control.as_ref().len() >= MAX_CONTROL_PACKET
             && transmit.as_ref().len() >= MAX_CONTROL_PACKET;
         if !large_enough {
-            return Err(RequestError::BufferTooSmall);
+            return Err(SetupError::BufferTooSmall);
         }
         Ok(Self {
             keys,
@@ -154,6 +211,7 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
             held_since: None,
             recent: Deque::new(),
             clock_offset_s: options.clock_offset_s,
+            heard: false,
         })
     }
 
@@ -167,7 +225,7 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
     /// letter for [`Client::release_letter`] with another behind it.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         let untold = match &self.state {
-            State::Active(active) | State::Leaving { active, .. } => active.sealed.is_some(),
+            State::Active(active) | State::Leaving { active, .. } => active.opened.is_some(),
             _ => false,
         };
         if self.ended.is_some() || untold {
@@ -178,6 +236,7 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
 
     /// So many bytes were written to the front of [`Client::receive_buffer`].
     pub fn received(&mut self, count: usize) {
+        self.heard |= count > 0;
         let advanced = self.intake.advance(self.keys.provider, count);
         self.note_bad_bytes(advanced);
     }
@@ -255,7 +314,9 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
             State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. } => {
                 Some(since.after(Self::ANSWER_TIMEOUT))
             }
-            State::Active(active) => self.sign_of_life(active),
+            State::Active(active) => {
+                [self.sign_of_life(active), Self::silence(active)].into_iter().flatten().min()
+            }
             State::Leaving { since, .. } => Some(since.after(Self::LEAVE_TIMEOUT)),
         };
         let held = self.held_since.filter(|_| self.takes_control());
@@ -269,9 +330,16 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
         span.map(|span| active.last_sent.after(span))
     }
 
+    /// When an open question has met with silence for too long: the server is gone, and not
+    /// every stream tells.
+    fn silence(active: &Active) -> Option<Instant> {
+        active.question.as_ref().map(|question| question.heard.after(Self::ANSWER_TIMEOUT))
+    }
+
     /// Time has passed.
     pub fn timeout(&mut self, env: &mut Env<'_>) {
         let now = env.now.instant;
+        self.note_heard(now);
         self.flush_overdue(env);
         match &self.state {
             State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. }
@@ -282,11 +350,24 @@ impl<'k, P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'k, P, B> {
             State::Leaving { since, .. } if since.after(Self::LEAVE_TIMEOUT) <= now => {
                 self.end(Ended::TimedOut);
             }
+            State::Active(active) if Self::silence(active).is_some_and(|at| at <= now) => {
+                self.end(Ended::TimedOut);
+            }
             State::Active(active) if self.sign_of_life(active).is_some_and(|at| at <= now) => {
                 self.send_held(env, &[]);
             }
             _ => {}
         }
+    }
+
+    /// Bytes that came are a sign of life of the server's.
+    fn note_heard(&mut self, now: Instant) {
+        if let State::Active(Active { question: Some(question), .. }) = &mut self.state
+            && self.heard
+        {
+            question.heard = now;
+        }
+        self.heard = false;
     }
 
     /// The first reason stays.

@@ -1,6 +1,6 @@
 //! What a client can ask for (PROTOCOL.md, "Registration" to "Closing", the client's packets).
 
-use super::state::{Active, Form, State};
+use super::state::{Active, Form, Question, State};
 use super::{Client, Ended, Env};
 use crate::crypto::{CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, cbc_seal};
 use crate::envelope::{self, Content, Fingerprint};
@@ -23,8 +23,8 @@ pub enum RequestError {
     /// Something must be answered, or sent, first.
     #[error("an earlier request comes first")]
     Busy,
-    /// A buffer is smaller than [`super::Buffers`] asks, or than this packet.
-    #[error("a buffer is too small")]
+    /// The transmit buffer is smaller than this packet.
+    #[error("the transmit buffer is too small")]
     BufferTooSmall,
     /// The own key refused: a broken key or broken hardware.
     #[error("the own key refused to work")]
@@ -50,7 +50,7 @@ pub struct Addressee<'a, P: Provider> {
     pub key: &'a P::PublicKey,
 }
 
-impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
+impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, P, B, WINDOW> {
     /// Sends 100: asks for a one-time password. `reply_key` names the attempt; store it first.
     ///
     /// # Errors
@@ -309,9 +309,10 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Client<'_, P, B> {
             return Err(RequestError::Busy);
         }
         self.require_room()?;
-        let id = self.send_sealed(env, Op::KeyQuestion, |writer| question.emit(writer))?;
+        let packet = self.send_sealed(env, Op::KeyQuestion, |writer| question.emit(writer))?;
         if let State::Active(active) = &mut self.state {
-            active.question = Some((id, question));
+            let heard = env.now.instant;
+            active.question = Some(Question { packet, about: question, heard });
         }
         Ok(())
     }

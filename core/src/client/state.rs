@@ -1,12 +1,9 @@
 //! How far a connection has come.
 
-use heapless::Deque;
-
 use crate::crypto::{ReplyKey, SessionKey, SessionSeal};
 use crate::id::{Nonce, PacketId};
-use crate::limits::MAX_TOKENS;
 use crate::time::Instant;
-use crate::wire::{KeyQuestion, Op, StatusToken};
+use crate::wire::{KeyQuestion, Op};
 
 /// The client's states (PROTOCOL.md, "State diagrams").
 pub(super) enum State {
@@ -36,20 +33,36 @@ pub(super) struct Active {
     /// Whether the server has answered under the session's key.
     pub(super) proven: bool,
     /// The open 105.
-    pub(super) question: Option<(PacketId, KeyQuestion)>,
+    pub(super) question: Option<Question>,
     pub(super) last_query: Option<Instant>,
     pub(super) last_sent: Instant,
-    /// Statuses of a shared 203 that have yet to be told.
-    pub(super) shared: Deque<StatusToken, MAX_TOKENS>,
-    /// A sealed 203 that lies opened in the control buffer and has yet to be told.
-    pub(super) sealed: Option<OpenedStatuses>,
+    /// A 203 that lies opened in the control buffer and has yet to be told.
+    pub(super) opened: Option<OpenedStatuses>,
+}
+
+/// A 105 without an answer.
+pub(super) struct Question {
+    pub(super) packet: PacketId,
+    pub(super) about: KeyQuestion,
+    /// When anything was last heard since it was asked.
+    pub(super) heard: Instant,
 }
 
 /// Where the rest of an opened list of statuses lies in the control buffer's payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OpenedStatuses {
+    pub(super) layout: Layout,
     pub(super) at: usize,
     pub(super) end: usize,
+}
+
+/// How the statuses of a 203 are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// A whole id and a status each: [`crate::wire::Statuses`].
+    Sealed,
+    /// A block each, most of them noise: [`crate::wire::StatusToken`].
+    Shared,
 }
 
 impl Active {
@@ -61,8 +74,7 @@ impl Active {
             question: None,
             last_query: None,
             last_sent: now,
-            shared: Deque::new(),
-            sealed: None,
+            opened: None,
         }
     }
 }

@@ -25,7 +25,7 @@ pub use rustcrypto::{RustCrypto, RustCryptoHasher, RustCryptoKey, RustCryptoPubl
 #[cfg(feature = "server")]
 pub(crate) use sealed::cbc_open;
 pub(crate) use sealed::cbc_seal;
-pub use sealed::{BadSequence, OpenedTokens, SessionSeal, SharedTokens};
+pub use sealed::{BadSequence, SessionSeal, SharedTokens};
 pub use secret::{MessageKey, ReplyKey, SessionKey};
 pub use spki::{MODULUS_LEN, SPKI_LEN, Spki, WeakKey};
 pub use verified::{Unverified, Verified};

@@ -183,43 +183,25 @@ impl<'a> SharedTokens<'a> {
     }
 }
 
-/// The tokens of a shared packet, opened one after the other under one receiver's key. All but
-/// the receiver's own come out as noise.
-#[derive(Debug)]
-pub struct OpenedTokens<'a, 'p, P> {
-    provider: &'p P,
-    key: &'p SessionKey,
-    iv: Iv,
-    tokens: &'a [u8],
-}
-
-impl<'a, 'p, P: Provider> OpenedTokens<'a, 'p, P> {
-    /// Reads the payload of a verified shared packet.
+impl SessionKey {
+    /// Opens the tokens of a verified shared packet where they lie. All but those of this key's
+    /// holder come out as noise.
     ///
     /// # Errors
-    /// [`Rejected`] unless it is an IV and 1 to [`MAX_TOKENS`] whole tokens.
-    pub fn new<B: AsRef<[u8]>>(
-        provider: &'p P,
-        key: &'p SessionKey,
-        packet: &'a Verified<B>,
-    ) -> Result<Self, Rejected> {
-        let (iv, tokens) = packet.payload().split_first_chunk().ok_or(Rejected)?;
-        let count = tokens.chunks_exact(BLOCK_LEN);
-        if !count.remainder().is_empty() || !(1..=MAX_TOKENS).contains(&count.len()) {
+    /// [`Rejected`] unless the payload is an IV and 1 to [`MAX_TOKENS`] whole tokens.
+    pub fn open_tokens<'a, P: Provider>(
+        &self,
+        provider: &P,
+        packet: Verified<&'a mut [u8]>,
+    ) -> Result<&'a [[u8; BLOCK_LEN]], Rejected> {
+        let (iv, tokens) = packet.into_payload().split_first_chunk_mut().ok_or(Rejected)?;
+        let (tokens, rest) = tokens.as_chunks_mut();
+        if !rest.is_empty() || !(1..=MAX_TOKENS).contains(&tokens.len()) {
             return Err(Rejected);
         }
-        Ok(Self { provider, key, iv: *iv, tokens })
-    }
-}
-
-impl<P: Provider> Iterator for OpenedTokens<'_, '_, P> {
-    type Item = [u8; BLOCK_LEN];
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (token, rest) = self.tokens.split_first_chunk()?;
-        self.tokens = rest;
-        let mut block = *token;
-        self.provider.decrypt_block(self.key.expose(), &self.iv, &mut block);
-        Some(block)
+        for token in tokens.iter_mut() {
+            provider.decrypt_block(self.expose(), iv, token);
+        }
+        Ok(tokens)
     }
 }

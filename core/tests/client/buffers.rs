@@ -1,11 +1,11 @@
 //! Memory: what is too small, what is full, what comes back.
 
-use waxwing_core::client::{Buffers, Client, Options, RequestError};
+use waxwing_core::client::{Buffers, Client, Options, RequestError, SetupError};
 use waxwing_core::limits::{MAX_CONTROL_PACKET, OVERHEAD};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, StatusQuery};
 
 use crate::clocks::{compose, send};
-use crate::line::{Line, Stage, keys};
+use crate::line::{Line, Machine, Stage, keys};
 use crate::server::{FRIEND, id_of, user};
 
 fn sized(letters: usize, control: usize, transmit: usize) -> Buffers<Vec<u8>> {
@@ -16,7 +16,7 @@ fn sized(letters: usize, control: usize, transmit: usize) -> Buffers<Vec<u8>> {
 fn buffers_too_small_are_refused_at_once() {
     const LEAST: (usize, usize, usize) = (OVERHEAD, MAX_CONTROL_PACKET, MAX_CONTROL_PACKET);
     let new = |(letters, control, transmit)| {
-        Client::new(keys(), sized(letters, control, transmit), Options::default()).map(|_| ())
+        Machine::new(keys(), sized(letters, control, transmit), Options::default()).map(|_| ())
     };
     let (letters, control, transmit) = LEAST;
     assert_eq!(new(LEAST), Ok(()));
@@ -26,7 +26,22 @@ fn buffers_too_small_are_refused_at_once() {
         (letters, control, transmit - 1),
         (0, 0, 0),
     ] {
-        assert_eq!(new(short), Err(RequestError::BufferTooSmall), "{short:?}");
+        assert_eq!(new(short), Err(SetupError::BufferTooSmall), "{short:?}");
+    }
+}
+
+#[test]
+fn a_window_is_at_least_one_and_at_most_what_there_is_memory_for() {
+    fn with<const WINDOW: usize>(window: u8) -> Result<(), SetupError> {
+        let buffers = sized(OVERHEAD, MAX_CONTROL_PACKET, MAX_CONTROL_PACKET);
+        let options = Options { window, ..Options::default() };
+        Client::<_, _, WINDOW>::new(keys(), buffers, options).map(|_| ())
+    }
+    assert_eq!(with::<1>(1), Ok(()));
+    assert_eq!(with::<5>(5), Ok(()));
+    assert_eq!(with::<128>(128), Ok(()));
+    for outside in [with::<1>(0), with::<1>(2), with::<5>(6), with::<128>(129), with::<128>(0)] {
+        assert_eq!(outside, Err(SetupError::BadWindow));
     }
 }
 

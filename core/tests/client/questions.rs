@@ -108,3 +108,42 @@ fn an_answer_that_is_no_key_ends() {
         line.assert_ended(Ended::Misbehaved);
     }
 }
+
+/// When the connection ends, if nothing happens.
+fn deadline(line: &Line) -> u64 {
+    let at = line.client.poll_timeout().unwrap();
+    u64::try_from(at.since(line.now.instant).as_millis()).unwrap()
+}
+
+fn time_out(line: &mut Line) {
+    line.ask(|client, env| client.timeout(env));
+}
+
+#[test]
+fn silence_after_a_question_ends_the_connection() {
+    let mut line = asking(both()[0]);
+    assert_eq!(deadline(&line), 15_000);
+    line.pass(14_999);
+    time_out(&mut line);
+    assert_eq!(line.ended(), None);
+    line.pass(1);
+    time_out(&mut line);
+    line.assert_ended(Ended::TimedOut);
+}
+
+#[test]
+fn any_byte_from_the_server_is_a_sign_of_life() {
+    let mut line = asking(both()[0]);
+    let answer = packet(&mut line, &answer());
+    for byte in &answer[..20] {
+        line.pass(14_000);
+        assert_eq!(line.hear(&[*byte]), []);
+        assert_eq!(deadline(&line), 15_000);
+    }
+    assert_eq!(line.hear(&answer[20..]), [Heard::Key(Box::new(self::answer()))]);
+    // Nothing is due any more.
+    assert_eq!(line.client.poll_timeout(), None);
+    line.pass(1_000_000);
+    time_out(&mut line);
+    assert_eq!(line.ended(), None);
+}

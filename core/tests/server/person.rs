@@ -2,8 +2,7 @@
 //! everything, opens what is sealed or shared, and can be told to send anything at all.
 
 use waxwing_core::crypto::{
-    OpenedTokens, PrivateKey, PublicKey, ReplyKey, SessionKey, SessionSeal, Spki, Unverified,
-    Verified,
+    PrivateKey, PublicKey, ReplyKey, SessionKey, SessionSeal, Spki, Unverified, Verified,
 };
 use waxwing_core::id::{Nonce, PacketId, PacketIdPrefix, UserId};
 use waxwing_core::phone::{Otp, Phone};
@@ -372,12 +371,12 @@ impl<P: Backend> Person<P> {
                 self.id = Some(id);
                 vec![self.session_offered(world, op, &packet)]
             }
-            (Op::Acknowledgment, None) => self.shared_fates(&packet),
+            (Op::Acknowledgment, None) => self.shared_fates(packet),
             (Op::BacklogEnd, None) => {
                 let key = self.seal.as_ref().unwrap().key();
                 let provider = P::default();
-                let tokens = OpenedTokens::new(&provider, key, &packet).unwrap();
-                let mine = tokens.filter_map(|token| BacklogToken::parse(&token, &self.nonce));
+                let tokens = key.open_tokens(&provider, packet).unwrap().iter();
+                let mine = tokens.filter_map(|token| BacklogToken::parse(token, &self.nonce));
                 let mine: Vec<_> = mine.map(|size| Said::BacklogEnd(size.0)).collect();
                 assert_eq!(mine.len(), 1, "a shared 255 went to one whom it does not name");
                 mine
@@ -419,13 +418,13 @@ impl<P: Backend> Person<P> {
         Said::SessionOffered(op)
     }
 
-    fn shared_fates(&self, packet: &Verified<&mut [u8]>) -> Vec<Said> {
+    fn shared_fates(&self, packet: Verified<&mut [u8]>) -> Vec<Said> {
         let key = self.seal.as_ref().unwrap().key();
         let provider = P::default();
-        let tokens = OpenedTokens::new(&provider, key, packet).unwrap();
+        let tokens = key.open_tokens(&provider, packet).unwrap().iter();
         let sent = |prefix: PacketIdPrefix| self.sent.iter().find(|id| id.prefix() == prefix);
         let mine: Vec<_> = tokens
-            .filter_map(|token| StatusToken::parse(&token))
+            .filter_map(StatusToken::parse)
             .filter_map(|token| Some(Said::Fate(*sent(token.letter)?, token.status)))
             .collect();
         assert!(!mine.is_empty(), "a shared 203 went to one whom it does not name");

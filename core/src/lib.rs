@@ -88,6 +88,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+/// Compiles the code of the guide.
+#[cfg(all(doctest, feature = "rustcrypto", feature = "testing"))]
+#[doc = include_str!("../../docs/PORTING.md")]
+mod porting {}
+
 pub mod client;
 pub mod crypto;
 pub mod envelope;

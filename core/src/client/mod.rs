@@ -20,12 +20,14 @@ mod event;
 mod intake;
 mod outbound;
 mod requests;
+mod seen;
 mod state;
 
 pub use driver::{DriveError, Moved, drive};
 pub use event::{Ended, Event, LetterName, RefusalNotice};
 pub use intake::OversizedLetter;
 pub use requests::{Addressee, RequestError};
+pub use seen::{Novelty, SeenLetters};
 
 use core::time::Duration;
 

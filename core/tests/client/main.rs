@@ -12,6 +12,7 @@ mod ops;
 mod questions;
 mod refusals;
 mod seals;
+mod seen;
 mod server;
 mod signatures;
 mod statuses;

@@ -42,25 +42,62 @@ step_features() { # 1 minute
     done
 }
 
-# Wire, envelope and client machine must build where there is neither std nor an allocator: the
-# target has no std, and rustc refuses to finish a program that has `alloc` anywhere in it and
-# names no allocator.
-step_no_std() { # 2 minutes
-    local target=thumbv7em-none-eabi
-    local build=(cargo build)
-    if ! rustup target add "$target"; then
-        echo "no_std: rustup cannot fetch $target; using Debian's rustc-web and rust-web-src"
-        install_debian rustc-web cargo-web rust-web-src gcc-arm-none-eabi
-        build=(env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo build -Zbuild-std=core,alloc)
-    fi
-    build+=(--manifest-path core/no-alloc/Cargo.toml --release --target "$target" --target-dir target/no_std)
-    "${build[@]}"
-    # The check itself must be able to fail: the server machine needs an allocator.
-    if "${build[@]}" --features server 2>target/no_std/server.log; then
-        echo "no_std: the check does not notice an allocator"
+# Wire, envelope and client machine for processors without an operating system. The program in
+# core/no-alloc uses all of them and links only if there is neither std, nor an allocator (rustc
+# refuses a program with `alloc` in it that names none), nor a panic that can be reached.
+step_no_std() { # 4 minutes
+    local opt device
+    bare_metal thumbv7em-none-eabi
+    for opt in s 3; do
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=$opt "${bare_metal[@]}" --manifest-path core/no-alloc/Cargo.toml \
+            --release --target-dir "target/no_std/$opt"
+        device=target/no_std/$opt/thumbv7em-none-eabi/release/device
+        nm "$device" | grep -q ' T start$'
+        if nm "$device" | grep 'core[0-9]*fmt'; then
+            echo "no_std: formatting can be reached"
+            return 1
+        fi
+        size "$device" | awk -v opt="$opt" 'NR == 2 {
+            printf "no_std: opt-level %s: %d bytes of flash, %d of static RAM\n", opt, $1 + $2, $2 + $3
+            if (opt == "s" && ($1 + $2 > 24 * 1024 || $2 + $3 > 2 * 1024)) {
+                print "no_std: more than 24 KiB of flash or 2 KiB of static RAM"
+                exit 1
+            }
+        }'
+    done
+    # The checks themselves must be able to fail.
+    must_not_build server "no global memory allocator"
+    must_not_build panic a_panic_is_reachable
+    for target in thumbv6m-none-eabi riscv32imc-unknown-none-elf; do
+        bare_metal "$target"
+        "${bare_metal[@]}" -p waxwing-core --target-dir target/no_std
+    done
+}
+
+must_not_build() { # FEATURE MESSAGE
+    local log=target/no_std/$1.log
+    if "${bare_metal[@]}" --manifest-path core/no-alloc/Cargo.toml --release \
+        --target-dir target/no_std/s --features "$1" 2>"$log"; then
+        echo "no_std: the check does not notice: $1"
         return 1
     fi
-    grep -q "no global memory allocator" target/no_std/server.log
+    grep -q "$2" "$log"
+}
+
+# Sets `bare_metal` to the command that builds for a target: with rustup's target where it can be
+# had, else with Debian's compiler and sources.
+bare_metal() { # TARGET
+    if rustup target add "$1"; then
+        bare_metal=(cargo build --target "$1")
+        return
+    fi
+    echo "rustup cannot fetch $1; using Debian's rustc-web and rust-web-src"
+    install_debian rustc-web cargo-web rust-web-src gcc-arm-none-eabi
+    bare_metal=(
+        env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+        CARGO_TARGET_THUMBV7EM_NONE_EABI_LINKER=arm-none-eabi-ld
+        /usr/bin/cargo build -Zbuild-std=core,alloc --target "$1"
+    )
 }
 
 install_debian() {

@@ -25,7 +25,8 @@ impl Instant {
     /// The moment `span` later; the end of time at the latest.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+        let millis = span.as_secs().saturating_mul(1_000);
+        Self(self.0.saturating_add(millis).saturating_add(span.subsec_millis().into()))
     }
 
     /// How long ago `earlier` was; zero when it is still to come.
@@ -109,16 +110,12 @@ impl Timestamp {
     /// The timestamp of a moment; years before 0 and after 9999 become the nearest that fits.
     #[must_use]
     pub fn from_unix(time: UnixTime) -> Self {
-        let seconds = time.0.clamp(FIRST_SECOND, LAST_SECOND);
-        let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let (days, of_day) = days_and_seconds(time.0.clamp(FIRST_SECOND, LAST_SECOND));
         let (year, month, day) = civil_from_days(days);
-        let (hour, minute, second) = (
-            of_day.div_euclid(3_600),
-            of_day.rem_euclid(3_600).div_euclid(60),
-            of_day.rem_euclid(60),
-        );
-        let digit = |value: i64, unit: i64| {
-            b'0'.saturating_add(u8::try_from(value.div_euclid(unit).rem_euclid(10)).unwrap_or(0))
+        let (hour, minute, second) = (of_day / 3_600, of_day % 3_600 / 60, of_day % 60);
+        let digit = |value: u32, unit: u32| {
+            let digit = value.checked_div(unit).unwrap_or(0) % 10;
+            b'0'.saturating_add(u8::try_from(digit).unwrap_or(0))
         };
         Self([
             digit(year, 1_000),
@@ -147,14 +144,15 @@ impl Timestamp {
     #[must_use]
     pub fn to_unix(self) -> UnixTime {
         let [y0, y1, y2, y3, _, o0, o1, _, d0, d1, _, h0, h1, _, m0, m1, _, s0, s1] = self.0;
-        let pair = |tens, ones| i64::from(two_digits(tens, ones).unwrap_or(0));
+        let pair = |tens, ones| u32::from(value_of(tens, ones));
         let year = pair(y0, y1).saturating_mul(100).saturating_add(pair(y2, y3));
-        let days = days_from_civil(year, pair(o0, o1), pair(d0, d1));
+        let days = i64::from(days_from_civil(year, pair(o0, o1), pair(d0, d1)));
         let of_day = pair(h0, h1)
             .saturating_mul(3_600)
             .saturating_add(pair(m0, m1).saturating_mul(60))
             .saturating_add(pair(s0, s1));
-        UnixTime(days.saturating_mul(86_400).saturating_add(of_day))
+        let days = days.saturating_sub(UNIX_EPOCH);
+        UnixTime(days.saturating_mul(86_400).saturating_add(of_day.into()))
     }
 
     /// The bytes on the wire.
@@ -188,12 +186,15 @@ const FIRST_SECOND: i64 = -62_167_219_200;
 const LAST_SECOND: i64 = 253_402_300_799;
 
 fn two_digits(tens: u8, ones: u8) -> Result<u16, Malformed> {
-    if tens.is_ascii_digit() && ones.is_ascii_digit() {
-        let value = |digit: u8| u16::from(digit & 0x0f);
-        Ok(value(tens).saturating_mul(10).saturating_add(value(ones)))
-    } else {
-        Err(Malformed)
-    }
+    let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+    if digits { Ok(value_of(tens, ones)) } else { Err(Malformed) }
+}
+
+/// What two digits say.
+#[expect(clippy::arithmetic_side_effects, reason = "at most 165")]
+fn value_of(tens: u8, ones: u8) -> u16 {
+    let value = |digit: u8| u16::from(digit & 0x0f);
+    value(tens) * 10 + value(ones)
 }
 
 fn days_in_month(year: u16, month: u16) -> u16 {
@@ -207,27 +208,52 @@ fn days_in_month(year: u16, month: u16) -> u16 {
     }
 }
 
-// Days since 1970-01-01 in the proleptic Gregorian calendar, by counting years from March so
-// that the leap day comes last. The inputs are bounded (years 0 to 9999), so nothing overflows.
-#[expect(clippy::arithmetic_side_effects, reason = "years 0 to 9999 cannot overflow an i64")]
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+// Days of the proleptic Gregorian calendar, counted from the March of a year far enough back that
+// nothing is negative, and years from March, so that the leap day comes last. All in 32 bits: what
+// divides wider numbers would be most of this code on a small processor. Where something only
+// seems to be able to become negative, it saturates: then the compiler sees it too.
+
+/// Years before year 0 at which the count of days begins: one whole era.
+const ERA_YEARS: u32 = 400;
+const ERA_DAYS: u32 = 146_097;
+/// 1970-01-01 in this count.
+const UNIX_EPOCH: i64 = 719_468 + ERA_DAYS as i64;
+
+/// The day and the second of it, of a moment that a timestamp can name.
+#[expect(clippy::arithmetic_side_effects, reason = "years 0 to 9999 are below 2^39 seconds")]
+fn days_and_seconds(time: i64) -> (u32, u32) {
+    // 86,400 seconds are 675 times 128.
+    let seconds = time + UNIX_EPOCH * 86_400;
+    let units = u32::try_from(seconds >> 7).unwrap_or(0);
+    let rest = u32::try_from(seconds & 0x7f).unwrap_or(0);
+    (units / 675, units % 675 * 128 + rest)
 }
 
-#[expect(clippy::arithmetic_side_effects, reason = "years 0 to 9999 cannot overflow an i64")]
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
+/// Days of an era before its year `year`.
+#[expect(clippy::arithmetic_side_effects, reason = "years 0 to 9999 cannot overflow")]
+fn days_before(year: u32) -> u32 {
+    (365 * year + year / 4).saturating_sub(year / 100)
+}
+
+#[expect(clippy::arithmetic_side_effects, reason = "years 0 to 9999 cannot overflow")]
+fn days_from_civil(year: u32, month: u32, day: u32) -> u32 {
+    let year = year + ERA_YEARS - u32::from(month <= 2);
+    let (era, of_era) = (year / ERA_YEARS, year % ERA_YEARS);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.saturating_sub(1);
+    era * ERA_DAYS + days_before(of_era) + of_year
+}
+
+#[expect(clippy::arithmetic_side_effects, reason = "years 0 to 9999 cannot overflow")]
+fn civil_from_days(days: u32) -> (u32, u32, u32) {
+    let (era, of_era) = (days / ERA_DAYS, days % ERA_DAYS);
+    let leap_days = of_era / 1_460 + of_era / 146_096;
+    let year = (of_era + of_era / 36_524).saturating_sub(leap_days) / 365;
+    let of_year = of_era.saturating_sub(days_before(year));
     let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let day = of_year.saturating_sub((153 * from_march + 2) / 5) + 1;
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (era * 400 + year + i64::from(month <= 2), month, day)
+    let year = era * ERA_YEARS + year + u32::from(month <= 2);
+    (year.saturating_sub(ERA_YEARS), month, day)
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         self.user = Some(user);
         self.state = State::Active(Active::new(grant.session_key, nonce, env.now.instant));
         let window = self.options.window;
-        let confirmed = self.send_sealed(env, Op::Acknowledgment, |writer| {
+        let confirmed = self.send_sealed(env, Op::Acknowledgment, &mut |writer| {
             ClientReport::emit_confirmation(writer, window)
         });
         match confirmed {

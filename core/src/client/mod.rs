@@ -20,6 +20,7 @@ mod event;
 mod intake;
 mod outbound;
 mod requests;
+mod ring;
 mod seen;
 mod state;
 
@@ -31,7 +32,7 @@ pub use seen::{Novelty, SeenLetters};
 
 use core::time::Duration;
 
-use heapless::{Deque, Vec};
+use heapless::Vec;
 
 use crate::crypto::{CryptoRng, Provider, SessionKey, Unverified};
 use crate::id::{PacketId, UserId};
@@ -40,6 +41,7 @@ use crate::time::{Instant, Now, Timestamp, UnixTime};
 use crate::wire::{BuildError, Malformed};
 use intake::Intake;
 use outbound::Outbound;
+use ring::Ring;
 use state::{Active, State};
 
 /// What every call brings along: the time, and a random generator.
@@ -160,7 +162,7 @@ pub struct Client<'k, P: Provider, B, const WINDOW: usize = { MAX_WINDOW as usiz
     held: Vec<PacketId, WINDOW>,
     held_bytes: usize,
     held_since: Option<Instant>,
-    recent: Deque<(PacketId, Instant), RECENT>,
+    recent: Ring<(PacketId, Instant), RECENT>,
     clock_offset_s: i64,
     /// Whether bytes have come since the time was last told.
     heard: bool,
@@ -211,7 +213,7 @@ where
             held: Vec::new(),
             held_bytes: 0,
             held_since: None,
-            recent: Deque::new(),
+            recent: Ring::new(),
             clock_offset_s: options.clock_offset_s,
             heard: false,
         })
@@ -316,14 +318,11 @@ where
             State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. } => {
                 Some(since.after(Self::ANSWER_TIMEOUT))
             }
-            State::Active(active) => {
-                [self.sign_of_life(active), Self::silence(active)].into_iter().flatten().min()
-            }
+            State::Active(active) => earliest(self.sign_of_life(active), Self::silence(active)),
             State::Leaving { since, .. } => Some(since.after(Self::LEAVE_TIMEOUT)),
         };
         let held = self.held_since.filter(|_| self.takes_control());
-        let held = held.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
-        [state, held].into_iter().flatten().min()
+        earliest(state, held.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS)))
     }
 
     /// When to say that one is there. While packets wait to go out there is no need to.
@@ -395,9 +394,16 @@ where
     /// came in time.
     fn set_clock(&mut self, env: &Env<'_>, asked_at: Instant, server: Timestamp) {
         let limit = Duration::from_secs(crate::limits::CLOCK_ANSWER_S);
-        if env.now.instant.since(asked_at) <= limit {
+        if env.now.instant <= asked_at.after(limit) {
             self.clock_offset_s = server.to_unix().minus(env.now.unix);
         }
+    }
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -32,25 +32,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
     }
 
     /// The room behind what is written; a packet written there is held until
-    /// [`Outbound::release`].
+    /// [`Outbound::release`]. All of the buffer is room again when all that was written has gone.
     pub(super) fn room(&mut self) -> &mut [u8] {
-        if self.start > 0 {
-            self.buffer.as_mut().copy_within(self.start..self.end, 0);
-            self.free = self.free.saturating_sub(self.start);
-            self.end = self.end.saturating_sub(self.start);
-            self.start = 0;
-        }
         self.buffer.as_mut().get_mut(self.end..).unwrap_or_default()
     }
 
     /// Bytes of [`Outbound::room`].
     pub(super) fn spare(&self) -> usize {
-        self.buffer.as_ref().len().saturating_sub(self.end.saturating_sub(self.start))
+        self.buffer.as_ref().len().saturating_sub(self.end)
     }
 
     /// So many bytes were written to the front of [`Outbound::room`].
     pub(super) fn hold(&mut self, count: usize) {
         self.end = self.end.saturating_add(count).min(self.buffer.as_ref().len());
+    }
+
+    /// Whether a packet is held.
+    pub(super) const fn is_holding(&self) -> bool {
+        self.free < self.end
     }
 
     /// What is held.

@@ -11,7 +11,7 @@ use crate::wire::{
     BuildError, ClientReport, CloseReason, Draft, Full, KeyQuestion, Op, OtpProof,
     RegistrationRequest, StatusQuery, Writer,
 };
-use heapless::Vec;
+use core::time::Duration;
 use zeroize::Zeroizing;
 
 /// A request that was not made. Nothing has gone out.
@@ -40,6 +40,9 @@ impl From<BuildError> for RequestError {
     }
 }
 
+/// Between two status queries; a little above the second that the server asks for.
+const QUERY_PAUSE: Duration = Duration::from_millis(1_100);
+
 /// To whom a letter goes.
 pub struct Addressee<'a, P: Provider> {
     /// Their id.
@@ -63,7 +66,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     ) -> Result<(), RequestError> {
         self.require_idle()?;
         let keys = self.keys;
-        let request = self.send(env, Op::RegistrationRequest, Signing::None, |out, rng| {
+        let request = self.send(env, Op::RegistrationRequest, Signing::None, &mut |out, rng| {
             let mut block = Zeroizing::new([0; RegistrationRequest::MAX_LEN]);
             let mut writer = Writer::new(block.as_mut_slice());
             RegistrationRequest::emit(&mut writer, reply_key, phone)?;
@@ -93,7 +96,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         self.require_idle()?;
         let keys = self.keys;
         let nonce = Nonce::generate(env.rng);
-        let request = self.send(env, Op::OtpProof, Signing::Own, |out, rng| {
+        let request = self.send(env, Op::OtpProof, Signing::Own, &mut |out, rng| {
             let spki = keys.own.spki().as_bytes();
             let digest = keys.provider.sha256(&[spki]);
             let mut block = Zeroizing::new([0; OtpProof::MAX_LEN]);
@@ -132,7 +135,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         let keys = self.keys;
         let nonce = Nonce::generate(env.rng);
         let request =
-            self.send(env, Op::ReconnectRequest, Signing::Own, |out, rng| match last_key {
+            self.send(env, Op::ReconnectRequest, Signing::Own, &mut |out, rng| match last_key {
                 Some(key) => {
                     let content = |writer: &mut Writer<'_>| writer.put(&nonce.0);
                     Ok(cbc_seal(keys.provider, key.expose(), rng, out, content)?)
@@ -176,7 +179,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         content: &Content<'_>,
     ) -> Result<PacketId, RequestError> {
         self.require_session()?;
-        if !self.outbound.held().is_empty() {
+        if self.outbound.is_holding() {
             return Err(RequestError::Busy);
         }
         let (keys, timestamp) = (self.keys, self.timestamp(env));
@@ -230,7 +233,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         packet: &[u8],
     ) -> Result<(), RequestError> {
         self.require_session()?;
-        if !self.outbound.held().is_empty() {
+        if self.outbound.is_holding() {
             return Err(RequestError::Busy);
         }
         let queued = !self.outbound.pending().is_empty();
@@ -240,11 +243,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     }
 
     fn note_letter(&mut self, env: &Env<'_>, id: PacketId) {
-        if self.recent.is_full() {
-            self.recent.pop_front();
-        }
-        // There is room now.
-        let _ = self.recent.push_back((id, env.now.instant));
+        let _forgotten = self.recent.push((id, env.now.instant));
     }
 
     /// Says that a letter's fate is durable: it was new, a duplicate, unreadable, too large, or
@@ -264,10 +263,16 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// Sends the acknowledgments that were collected.
     pub fn flush_acknowledgments(&mut self, env: &mut Env<'_>) {
         // What has no room goes with the next chance, after what is queued has gone.
-        while !self.held.is_empty() && self.takes_control() {
-            let count = self.held.len().min(MAX_HELD);
-            let held: Vec<PacketId, MAX_HELD> = self.held.drain(..count).collect();
-            self.send_held(env, &held);
+        let held = core::mem::take(&mut self.held);
+        for ids in held.chunks(MAX_HELD) {
+            if self.takes_control() {
+                self.send_held(env, ids);
+            } else {
+                // They were there before, so there is room for them.
+                for id in ids {
+                    let _ = self.held.push(*id);
+                }
+            }
         }
         if self.held.is_empty() {
             (self.held_bytes, self.held_since) = (0, None);
@@ -284,12 +289,12 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// Whether a packet that is not a letter can be written now.
     pub(super) fn takes_control(&self) -> bool {
         self.is_in_session()
-            && self.outbound.held().is_empty()
+            && !self.outbound.is_holding()
             && self.outbound.spare() >= MAX_CONTROL_PACKET
     }
 
     pub(super) fn send_held(&mut self, env: &mut Env<'_>, held: &[PacketId]) {
-        let content = |writer: &mut Writer<'_>| ClientReport::emit_held(writer, held);
+        let content = &mut |writer: &mut Writer<'_>| ClientReport::emit_held(writer, held);
         if let Err(error) = self.send_sealed(env, Op::Acknowledgment, content) {
             self.end(Ended::Build(error));
         }
@@ -309,7 +314,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
             return Err(RequestError::Busy);
         }
         self.require_room()?;
-        let packet = self.send_sealed(env, Op::KeyQuestion, |writer| question.emit(writer))?;
+        let packet = self.send_sealed(env, Op::KeyQuestion, &mut |writer| question.emit(writer))?;
         if let State::Active(active) = &mut self.state {
             let heard = env.now.instant;
             active.question = Some(Question { packet, about: question, heard });
@@ -331,11 +336,11 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         self.require_room()?;
         let now = env.now.instant;
         let State::Active(active) = &mut self.state else { return Err(RequestError::WrongState) };
-        if active.last_query.is_some_and(|at| now.since(at).as_millis() < 1_100) {
+        if active.last_query.is_some_and(|at| now < at.after(QUERY_PAUSE)) {
             return Err(RequestError::Busy);
         }
         active.last_query = Some(now);
-        self.send_sealed(env, Op::Acknowledgment, |writer| {
+        self.send_sealed(env, Op::Acknowledgment, &mut |writer| {
             ClientReport::emit_queries(writer, queries)
         })?;
         Ok(())
@@ -355,7 +360,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
             return Err(RequestError::Busy);
         }
         let queued = !self.outbound.pending().is_empty();
-        self.send_sealed(env, Op::Close, |writer| CloseReason::Leaving.emit(writer))
+        self.send_sealed(env, Op::Close, &mut |writer| CloseReason::Leaving.emit(writer))
             .map_err(|error| not_now(error, queued))?;
         if let State::Active(active) = core::mem::replace(&mut self.state, State::Idle) {
             self.state = State::Leaving { active, since: env.now.instant };
@@ -384,7 +389,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         env: &mut Env<'_>,
         op: Op,
         signing: Signing,
-        payload: impl FnOnce(&mut [u8], &mut dyn CryptoRng) -> Result<usize, BuildError>,
+        payload: &mut WritePayload<'_>,
     ) -> Result<PacketId, BuildError> {
         let (keys, timestamp) = (self.keys, self.timestamp(env));
         let sender = self.user;
@@ -404,13 +409,13 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         &mut self,
         env: &mut Env<'_>,
         op: Op,
-        content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+        content: &mut dyn FnMut(&mut Writer<'_>) -> Result<(), Full>,
     ) -> Result<PacketId, BuildError> {
         // The seal is taken out for the time of the call, because both it and the buffer change.
         let Some(mut active) = self.take_active() else { return Err(Full.into()) };
         let provider = self.keys.provider;
-        let sent = self.send(env, op, Signing::Own, |out, rng| {
-            Ok(active.seal.seal(provider, rng, out, content)?)
+        let sent = self.send(env, op, Signing::Own, &mut |out, rng| {
+            Ok(active.seal.seal(provider, rng, out, &mut *content)?)
         });
         active.last_sent = env.now.instant;
         self.state = State::Active(active);
@@ -435,6 +440,10 @@ fn not_now(error: BuildError, queued: bool) -> RequestError {
         other => other,
     }
 }
+
+/// Writes a payload and says how long it is. A trait object, so that [`Client::send`] is compiled
+/// once and not for every op: on a device that is kilobytes.
+type WritePayload<'a> = dyn FnMut(&mut [u8], &mut dyn CryptoRng) -> Result<usize, BuildError> + 'a;
 
 #[derive(Clone, Copy)]
 enum Signing {

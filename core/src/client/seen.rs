@@ -1,7 +1,8 @@
 //! A small device's memory against letters that come twice (PROTOCOL.md, "Duplicates").
 
-use heapless::{Deque, Vec};
+use heapless::Vec;
 
+use super::ring::Ring;
 use crate::id::Uid;
 use crate::phone::Phone;
 use crate::time::Timestamp;
@@ -16,8 +17,7 @@ use crate::wire::{Full, Malformed, Reader, Writer};
 /// write it before acting on a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenLetters<const LETTERS: usize, const SENDERS: usize> {
-    /// The oldest first.
-    letters: Deque<Letter, LETTERS>,
+    letters: Ring<Letter, LETTERS>,
     floors: Vec<Floor, SENDERS>,
     /// The floor of everybody, raised by senders for whom there was no room.
     common_floor: Option<Timestamp>,
@@ -69,7 +69,7 @@ impl<const LETTERS: usize, const SENDERS: usize> SeenLetters<LETTERS, SENDERS> {
             assert!(0 < LETTERS && LETTERS <= u8::MAX as usize, "1 to 255 letters");
             assert!(SENDERS <= u8::MAX as usize, "up to 255 senders");
         }
-        Self { letters: Deque::new(), floors: Vec::new(), common_floor: None }
+        Self { letters: Ring::new(), floors: Vec::new(), common_floor: None }
     }
 
     /// Judges a letter that was verified and opened, and notes it down when it is new. `sent` is
@@ -86,13 +86,9 @@ impl<const LETTERS: usize, const SENDERS: usize> SeenLetters<LETTERS, SENDERS> {
     }
 
     fn note(&mut self, letter: Letter) {
-        if self.letters.is_full()
-            && let Some(Letter { sender, sent, .. }) = self.letters.pop_front()
-        {
+        if let Some(Letter { sender, sent, .. }) = self.letters.push(letter) {
             self.raise(Floor { sender, time: sent });
         }
-        // There is room now.
-        let _ = self.letters.push_back(letter);
     }
 
     fn floor(&self, sender: &Phone) -> Option<Timestamp> {
@@ -128,17 +124,17 @@ impl<const LETTERS: usize, const SENDERS: usize> SeenLetters<LETTERS, SENDERS> {
         writer.u8(count(self.letters.len()))?;
         writer.u8(count(self.floors.len()))?;
         writer.u8(u8::from(self.common_floor.is_some()))?;
-        for Letter { sender, uid, sent } in &self.letters {
+        for Letter { sender, uid, sent } in self.letters.iter() {
             writer.phone(sender)?;
             writer.put(&uid.0)?;
-            writer.put(sent.as_str().as_bytes())?;
+            writer.put(sent.as_bytes())?;
         }
         for Floor { sender, time } in &self.floors {
             writer.phone(sender)?;
-            writer.put(time.as_str().as_bytes())?;
+            writer.put(time.as_bytes())?;
         }
         if let Some(floor) = self.common_floor {
-            writer.put(floor.as_str().as_bytes())?;
+            writer.put(floor.as_bytes())?;
         }
         Ok(())
     }

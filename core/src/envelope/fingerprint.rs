@@ -46,8 +46,9 @@ impl SafetyNumber {
         let mut groups = [0; Self::GROUPS];
         let chunks = first.0.chunks_exact(5).chain(second.0.chunks_exact(5));
         for (group, bytes) in groups.iter_mut().zip(chunks) {
-            let value = bytes.iter().fold(0_u64, |acc, byte| (acc << 8) | u64::from(*byte));
-            *group = u32::try_from(value.checked_rem(100_000).unwrap_or(0)).unwrap_or(0);
+            // The remainder of the number that the five bytes are, taken byte by byte.
+            let add = |value: u32, byte: &u8| ((value << 8) | u32::from(*byte)) % 100_000;
+            *group = bytes.iter().fold(0, add);
         }
         Self(groups)
     }

@@ -197,9 +197,10 @@ pub fn open<'a, P: Provider>(
 
 fn label(sender: &Fingerprint, recipient: &Fingerprint) -> [u8; LABEL_LEN] {
     let mut label = [0; LABEL_LEN];
-    let parts = Op::Letter.oaep_label().iter().chain(&sender.0).chain(&recipient.0);
-    for (to, from) in label.iter_mut().zip(parts) {
-        *to = *from;
+    let mut writer = Writer::new(&mut label);
+    for part in [Op::Letter.oaep_label(), &sender.0, &recipient.0] {
+        // It is as long as its parts.
+        let _ = writer.put(part);
     }
     label
 }

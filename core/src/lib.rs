@@ -44,11 +44,9 @@
 //!         client.timeout(&mut env);
 //!         loop {
 //!             match client.poll(&mut env) {
-//!                 Ok(Some(Event::Letter(letter))) => {
-//!                     let (id, len) = (letter.id(), letter.packet().as_bytes().len());
+//!                 Ok(Some(Event::Letter(_letter))) => {
 //!                     // Verify, open, and store it; only then:
-//!                     client.release_letter();
-//!                     client.acknowledge(&mut env, id, len);
+//!                     client.acknowledge_letter(&mut env);
 //!                 }
 //!                 Ok(Some(_other_event)) => {}
 //!                 Ok(None) => break,

@@ -12,6 +12,7 @@ mod crowd;
 mod homes;
 mod keys;
 mod lost;
+mod microcontroller;
 mod operator;
 mod process;
 mod proxy;

@@ -1,7 +1,7 @@
 //! A network between client and server that remembers every byte and breaks where it is told
 //! to.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -18,10 +18,19 @@ pub(crate) enum Way {
 /// Where the next connection breaks: before the packet with this op goes this way, after so
 /// many of its kind went through.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cut {
-    pub(crate) way: Way,
-    pub(crate) op: u8,
-    pub(crate) after: usize,
+struct Cut {
+    way: Way,
+    op: u8,
+    after: usize,
+    how: How,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    /// Both ends see it.
+    Closed,
+    /// So many bytes of the packet go through, and nothing after them; nobody is told.
+    Silent { bytes: usize },
 }
 
 #[derive(Default)]
@@ -65,7 +74,12 @@ impl Proxy {
     }
 
     pub(crate) fn cut_after(&self, way: Way, op: u8, after: usize) {
-        self.line.lock().unwrap().cut = Some(Cut { way, op, after });
+        self.line.lock().unwrap().cut = Some(Cut { way, op, after, how: How::Closed });
+    }
+
+    /// Lets one connection fall silent in the middle of a packet.
+    pub(crate) fn silence_inside(&self, way: Way, op: u8, bytes: usize) {
+        self.line.lock().unwrap().cut = Some(Cut { way, op, after: 0, how: How::Silent { bytes } });
     }
 
     /// Whether the last cut has been made.
@@ -89,8 +103,15 @@ fn carry(way: Way, from: &TcpStream, to: &TcpStream, line: &Arc<Mutex<Line>>) {
     let line = line.clone();
     thread::spawn(move || {
         while let Some(packet) = read_packet(&mut from) {
-            if !line.lock().unwrap().lets_through(way, &packet) || to.write_all(&packet).is_err() {
-                break;
+            let broken = line.lock().unwrap().breaks_before(way, &packet);
+            match broken {
+                None if to.write_all(&packet).is_ok() => {}
+                Some(How::Silent { bytes }) => {
+                    let _ = to.write_all(&packet[..bytes]);
+                    let _ = io::copy(&mut from, &mut io::sink());
+                    break;
+                }
+                None | Some(How::Closed) => break,
             }
         }
         let _ = from.shutdown(Shutdown::Both);
@@ -99,18 +120,17 @@ fn carry(way: Way, from: &TcpStream, to: &TcpStream, line: &Arc<Mutex<Line>>) {
 }
 
 impl Line {
-    fn lets_through(&mut self, way: Way, packet: &[u8]) -> bool {
+    fn breaks_before(&mut self, way: Way, packet: &[u8]) -> Option<How> {
         let op = packet[23];
         if let Some(cut) = self.cut.as_mut().filter(|cut| (cut.way, cut.op) == (way, op)) {
             if cut.after == 0 {
-                self.cut = None;
-                return false;
+                return self.cut.take().map(|cut| cut.how);
             }
             cut.after -= 1;
         }
         self.captured.extend_from_slice(packet);
         self.ops.push((way, op));
-        true
+        None
     }
 }
 

@@ -70,11 +70,7 @@ fn start() {
             Ok(None) => board_sleep(client.poll_timeout()),
             Err(_ended) => return,
         }
-        if let Some(letter) = client.letter() {
-            let (id, len) = (letter.id(), letter.packet().as_bytes().len());
-            client.release_letter();
-            client.acknowledge(&mut env, id, len);
-        }
+        client.acknowledge_letter(&mut env);
     }
 }
 

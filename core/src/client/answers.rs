@@ -22,6 +22,8 @@ enum Step {
     End(Ended),
     /// The short form of 106 was refused: the long one follows on the same connection.
     LongForm,
+    /// A 201 or 206 lies verified in the control buffer.
+    Issued(Op, Header),
 }
 
 impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, P, B, WINDOW> {
@@ -46,7 +48,11 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
                     let header = self.intake.letter().map(|packet| *packet.header());
                     match header {
                         Some(header) if self.is_for_us(&header) => {
-                            return Ok(self.letter().map(Event::Letter));
+                            let packet = self.intake.letter();
+                            let letter =
+                                packet.map(|packet| Unverified::new(self.keys.provider, packet));
+                            self.letter_id = letter.as_ref().map(Unverified::id);
+                            return Ok(letter.map(Event::Letter));
                         }
                         _ => Step::End(Ended::Misbehaved),
                     }
@@ -70,6 +76,10 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
                         self.end(Ended::Misbehaved);
                     }
                 }
+                Step::Issued(op, header) => match self.session_issued(env, op, header) {
+                    Ok(event) => return Ok(Some(event)),
+                    Err(ended) => self.end(ended),
+                },
             }
         }
     }
@@ -82,7 +92,9 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
             && header.sender != self.user
     }
 
-    /// A packet that the server itself must have made.
+    /// A packet that the server itself must have made. It makes no private operation: they have
+    /// the deepest stack, and should not have this frame, the largest, above them.
+    #[inline(never)]
     fn server_packet(&mut self, env: &mut Env<'_>) -> Step {
         let Self { keys, intake, state, user, .. } = self;
         let Ok(packet) = intake.control() else { return Step::End(Ended::BadBytes) };
@@ -116,7 +128,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
                 _ => Step::End(Ended::Misbehaved),
             },
             State::AwaitingSession { answer, request, form, .. } => match op {
-                op if op == *answer => self.session_issued(env, op, header),
+                op if op == *answer => Step::Issued(op, header),
                 Op::Refusal if header.recipient.is_none() => {
                     clear_refusal(&packet, *request, *form == Form::Short)
                 }
@@ -163,11 +175,15 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     }
 
     /// 201 or 206: takes the key, sets the clock, confirms.
-    fn session_issued(&mut self, env: &mut Env<'_>, op: Op, header: Header) -> Step {
-        let State::AwaitingSession { nonce, since, .. } = self.state else {
-            return Step::Nothing;
-        };
-        let misbehaved = Step::End(Ended::Misbehaved);
+    #[inline(never)]
+    fn session_issued(
+        &mut self,
+        env: &mut Env<'_>,
+        op: Op,
+        header: Header,
+    ) -> Result<Event<'static>, Ended> {
+        let misbehaved = Err(Ended::Misbehaved);
+        let State::AwaitingSession { nonce, since, .. } = self.state else { return misbehaved };
         let Some(user) = header.recipient else { return misbehaved };
         let mut block = Zeroizing::new([0; SessionGrant::LEN]);
         // The packet lies verified in the control buffer.
@@ -188,13 +204,10 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         self.user = Some(user);
         self.state = State::Active(Active::new(grant.session_key, nonce, env.now.instant));
         let window = self.options.window;
-        let confirmed = self.send_sealed(env, Op::Acknowledgment, &mut |writer| {
+        self.send_sealed(env, Op::Acknowledgment, &mut |writer| {
             ClientReport::emit_confirmation(writer, window)
-        });
-        match confirmed {
-            Ok(_) => Step::Tell(Event::SessionIssued { user }),
-            Err(error) => Step::End(error.into()),
-        }
+        })?;
+        Ok(Event::SessionIssued { user })
     }
 
     fn sealed_refusal(

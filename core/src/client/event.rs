@@ -20,7 +20,8 @@ pub enum Event<'a> {
         user: UserId,
     },
     /// A letter lies in the letter buffer, its signature unchecked, until
-    /// [`super::Client::release_letter`]; [`super::Client::letter`] shows it again.
+    /// [`super::Client::acknowledge_letter`], or [`super::Client::release_letter`] where it is
+    /// copied; [`super::Client::letter`] shows it again.
     Letter(Unverified<&'a mut [u8]>),
     /// A letter was too large for the letter buffer and is gone. It has to be acknowledged
     /// all the same.

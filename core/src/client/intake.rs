@@ -206,6 +206,11 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Intake<P, B> {
         Packet::parse(bytes).ok()
     }
 
+    /// Bytes of the letter in its buffer.
+    pub(super) const fn letter_len(&self) -> usize {
+        self.letter_len
+    }
+
     /// Frees the letter's buffer.
     pub(super) fn release_letter(&mut self, provider: &P) -> Result<(), Malformed> {
         self.letter_len = 0;

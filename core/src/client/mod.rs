@@ -157,6 +157,8 @@ pub struct Client<'k, P: Provider, B, const WINDOW: usize = { MAX_WINDOW as usiz
     state: State,
     ended: Option<Ended>,
     intake: Intake<P, B>,
+    /// The id with which the letter in the letter buffer came: opening it changes its bytes.
+    letter_id: Option<PacketId>,
     outbound: Outbound<B>,
     /// Letters whose fate is durable and has not been told yet.
     held: Vec<PacketId, WINDOW>,
@@ -209,6 +211,7 @@ where
             state: State::Idle,
             ended: None,
             intake: Intake::new(letters, control),
+            letter_id: None,
             outbound: Outbound::new(transmit),
             held: Vec::new(),
             held_bytes: 0,
@@ -256,14 +259,17 @@ where
         self.outbound.advance(count);
     }
 
-    /// The letter in the letter buffer, its signature unchecked.
+    /// The letter in the letter buffer, its signature unchecked. Once it was opened in place, what
+    /// is shown here is no longer that letter; [`Client::acknowledge_letter`] still knows it.
     pub fn letter(&mut self) -> Option<Unverified<&mut [u8]>> {
         let provider = self.keys.provider;
         self.intake.letter().map(|packet| Unverified::new(provider, packet))
     }
 
-    /// The letter in the letter buffer is dealt with, or copied.
+    /// The letter in the letter buffer is copied: the next one can come, and this one is
+    /// acknowledged later, by [`Client::acknowledge`].
     pub fn release_letter(&mut self) {
+        self.letter_id = None;
         let released = self.intake.release_letter(self.keys.provider);
         self.note_bad_bytes(released);
     }

@@ -260,6 +260,15 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         }
     }
 
+    /// The fate of the letter in the letter buffer is durable: frees the buffer, and acknowledges
+    /// the letter as [`Client::acknowledge`] does. Without a letter there, nothing happens.
+    pub fn acknowledge_letter(&mut self, env: &mut Env<'_>) {
+        let Some(letter) = self.letter_id else { return };
+        let packet_len = self.intake.letter_len();
+        self.release_letter();
+        self.acknowledge(env, letter, packet_len);
+    }
+
     /// Sends the acknowledgments that were collected.
     pub fn flush_acknowledgments(&mut self, env: &mut Env<'_>) {
         // What has no room goes with the next chance, after what is queued has gone.

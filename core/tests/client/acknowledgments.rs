@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use waxwing_core::client::{Buffers, Options};
-use waxwing_core::id::PacketId;
+use waxwing_core::crypto::{PrivateKey, Provider, RustCrypto};
+use waxwing_core::envelope::{self, Content, Fingerprint};
+use waxwing_core::id::{PacketId, Uid};
 use waxwing_core::limits::MAX_CONTROL_PACKET;
 use waxwing_core::wire::{ClientReport, Op};
 
 use crate::clocks::compose;
-use crate::line::{Heard, Line, Stage, buffers};
-use crate::server::{Sent, US, user};
+use crate::keys::{self, CLIENT, FRIEND_PUBLIC};
+use crate::line::{Heard, Line, Stage, buffers, phone};
+use crate::server::{FRIEND, Sent, US, id_of, user};
 
 fn id(n: usize) -> PacketId {
     let mut id = [0x1d; 16];
@@ -215,4 +218,30 @@ fn a_sign_of_life_that_finds_no_room_ends_nothing() {
         assert_eq!(line.ended(), None);
     }
     assert!(!line.sent().is_empty());
+}
+
+#[test]
+fn a_letter_that_was_opened_in_its_buffer_is_acknowledged_as_it_came() {
+    let mut line = with_window(1);
+    line.holds_letters = true;
+    let us = Fingerprint::of(&RustCrypto, &phone(), CLIENT.spki());
+    let friend = Fingerprint::of(&RustCrypto, &phone(), keys::FRIEND.spki());
+    let (uid, text) = (Uid([7; 16]), Content::Text("opened in place"));
+    let mut payload = [0; 400];
+    let len = line.ask(|_, env| {
+        let key = RustCrypto.public_key(CLIENT.spki()).unwrap();
+        envelope::seal(&RustCrypto, env.rng, &friend, &us, &key, &uid, &text, &mut payload).unwrap()
+    });
+    let letter = line.server.letter(FRIEND, US, &payload[..len]);
+    assert_eq!(line.hear(&letter), [Heard::Letter(id_of(&letter))]);
+    line.ask(|client, env| {
+        let verified = client.letter().unwrap().verify(&*FRIEND_PUBLIC).unwrap();
+        let opened = envelope::open(&RustCrypto, env.rng, &friend, &us, &*CLIENT, verified);
+        assert_eq!(opened.unwrap().content, text);
+        assert_ne!(client.letter().unwrap().id(), id_of(&letter));
+        client.acknowledge_letter(env);
+        assert!(client.letter().is_none());
+        client.acknowledge_letter(env);
+    });
+    assert_eq!(all_held(&mut line), [id_of(&letter)]);
 }

@@ -1,0 +1,211 @@
+//! The firmware in QEMU, a board without an operating system, against the real server and client.
+//!
+//! `firmware/run` builds the two images and runs this. `WAXWING_FIRMWARE` names the one that has
+//! to be given its key, `WAXWING_FIRMWARE_KEYGEN` the one that makes it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::process::Process;
+use crate::proxy::{Proxy, Way};
+use crate::town::{Person, Town};
+
+const PHONE: &str = "+4915112345603";
+
+/// What stays of a board without power: its flash, which is a directory of files.
+struct Board {
+    flash: PathBuf,
+    /// The other end of its serial line.
+    line: SocketAddr,
+    peer: String,
+    /// Everything that it ever wrote on its console.
+    console: String,
+}
+
+impl Board {
+    fn new(town: &Town, line: &Proxy, peer: &Person) -> Self {
+        let flash = town.data().with_file_name("flash");
+        fs::create_dir(&flash).unwrap();
+        let pem = fs::read(town.public_key()).unwrap();
+        let (_, der) = pem_rfc7468::decode_vec(&pem).unwrap();
+        fs::write(flash.join("server.der"), der).unwrap();
+        let console = String::new();
+        Self { flash, line: line.address(), peer: peer.phone.clone(), console }
+    }
+
+    fn start(&self, image: &str, plan: &str) -> Process {
+        step(&format!("power on: {plan}"));
+        let image = std::env::var_os(image).unwrap_or_else(|| panic!("{image} is not set"));
+        let plan = format!("own={PHONE} peer={} {plan}", self.peer);
+        let words: String = plan.split(' ').map(|word| format!(",arg={word}")).collect();
+        let (host, port) = (self.line.ip(), self.line.port());
+        Process::start(
+            Command::new("qemu-system-arm")
+                .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none"])
+                .args(["-chardev", &format!("socket,id=line,host={host},port={port},reconnect=1")])
+                .args(["-serial", "chardev:line", "-semihosting-config"])
+                .arg(format!("enable=on,target=native,arg=chat{words}"))
+                .arg("-kernel")
+                .arg(image)
+                .current_dir(&self.flash),
+        )
+    }
+
+    /// Switches it on, with the key that it has.
+    fn power_on(&self, plan: &str) -> Process {
+        self.start("WAXWING_FIRMWARE", plan)
+    }
+
+    fn power_off(&mut self, on: Process) {
+        self.keep(&on.kill().err);
+        step("power off");
+    }
+
+    /// It ends by itself, with success, and tells how much memory it used.
+    #[track_caller]
+    fn leaves(&mut self, on: Process) -> Used {
+        let ran = on.finish().exits(0);
+        self.keep(&ran.err);
+        let bytes = |what: &str| {
+            let line =
+                ran.err.lines().find_map(|line| line.strip_prefix(what)?.strip_suffix(" bytes"));
+            line.unwrap_or_else(|| panic!("no {what:?} in {ran:?}")).parse().unwrap()
+        };
+        Used { stack: bytes("stack: at most "), heap: bytes("heap: at most ") }
+    }
+
+    fn keep(&mut self, console: &str) {
+        for line in console.lines() {
+            println!("    {line}");
+        }
+        self.console.push_str(console);
+    }
+
+    /// How often it wrote a line, over its whole life.
+    fn said(&self, what: &str) -> usize {
+        self.console.lines().filter(|line| *line == what).count()
+    }
+}
+
+struct Used {
+    stack: usize,
+    heap: usize,
+}
+
+/// What a board with a key needs at most of each.
+const MEMORY: usize = 16 * 1_024;
+
+impl Used {
+    #[track_caller]
+    fn fits(&self) {
+        assert!(self.stack <= MEMORY, "{} bytes of stack", self.stack);
+        assert!(self.heap <= MEMORY, "{} bytes of heap", self.heap);
+    }
+}
+
+fn step(what: &str) {
+    println!("- {what}");
+}
+
+#[test]
+#[ignore = "needs QEMU and images of the firmware: firmware/run"]
+fn a_board_registers_and_chats_and_comes_back_whatever_happens_to_it() {
+    let mut town = Town::new();
+    let line = Proxy::before(town.address());
+    let bert = town.person("bert", "+4915112345602");
+    let device = town.newcomer("nobody", PHONE);
+    let mut board = Board::new(&town, &line, &bert);
+
+    registers_with_a_key_of_its_own(&mut board, &town);
+    reads_what_came_while_it_was_off(&mut board, &bert, &device);
+    talks(&mut board, &bert, &device);
+    loses_power_while_letters_arrive(&mut board, &line, &bert, &device);
+    loses_the_server(&mut board, &mut town, &bert, &device);
+    for letter in ["good morning", "live", "after it", "one", "two", "the server is back"] {
+        assert_eq!(board.said(&format!("letter: {letter}")), 1, "{letter}: {}", board.console);
+    }
+}
+
+fn registers_with_a_key_of_its_own(board: &mut Board, town: &Town) {
+    let on = board.start("WAXWING_FIRMWARE_KEYGEN", "letters=0");
+    on.wait_for_err("making a key\n");
+    // Making a key takes more stack.
+    let used = board.leaves(on);
+    assert!(used.heap <= MEMORY, "{} bytes of heap", used.heap);
+    assert_eq!((board.said("making a key"), board.said("registered")), (1, 1));
+    // Its own clock begins in 1970.
+    let year = jiff::Zoned::now().year().to_string();
+    let clock = board.console.lines().find(|line| line.contains("the clock says ")).unwrap();
+    assert!(clock.contains(&year), "{clock}");
+    town.administer(&["users", "list"]).exits(0).says(PHONE);
+}
+
+fn reads_what_came_while_it_was_off(board: &mut Board, bert: &Person, device: &Person) {
+    step("a letter is sent to it");
+    bert.send(device, "good morning").exits(0);
+    assert_eq!(bert.statuses(device), ["stored"]);
+    let on = board.power_on("letters=1");
+    board.leaves(on).fits();
+    assert_eq!(board.said("a letter of somebody unknown waits"), 1);
+    assert_eq!(board.said("key of +49…02 pinned"), 1);
+    bert.receives_nothing();
+    assert_eq!(bert.statuses(device), ["delivered"]);
+}
+
+fn talks(board: &mut Board, bert: &Person, device: &Person) {
+    let on = board.power_on("letters=3 send=hello from the board");
+    on.wait_for_err("own letter: sent\n");
+    on.wait_for_err("own letter: stored\n");
+    step("its letter is received");
+    bert.receives(&["hello from the board"]);
+    on.wait_for_err("own letter: delivered\n");
+    step("a letter, one that is too large for it, and another are sent to it");
+    bert.send(device, "live").exits(0);
+    on.wait_for_err("letter: live\n");
+    bert.send(device, &"x".repeat(9_000)).exits(0);
+    bert.send(device, "after it").exits(0);
+    board.leaves(on).fits();
+    assert!(board.console.contains("bytes is too large to keep\nletter: after it\n"));
+    bert.receives_nothing();
+    assert_eq!(bert.statuses(device), ["delivered"; 4]);
+}
+
+fn loses_power_while_letters_arrive(
+    board: &mut Board,
+    line: &Proxy,
+    bert: &Person,
+    device: &Person,
+) {
+    step("two letters are sent to it, and the line stops in the middle of the first");
+    bert.send(device, "one").exits(0);
+    bert.send(device, "two").exits(0);
+    line.silence_inside(Way::ToClient, 102, 100);
+    let on = board.power_on("letters=2");
+    on.wait_for_err("in a session");
+    crate::process::eventually("half a letter", || line.has_cut().then_some(()));
+    board.power_off(on);
+    step("this time it stops after it has shown the first, before it acknowledges");
+    let on = board.power_on("letters=2 freeze=1");
+    on.wait_for_err("frozen before the acknowledgment\n");
+    board.power_off(on);
+    assert_eq!((board.said("letter: one"), board.said("letter: two")), (1, 0));
+    let on = board.power_on("letters=2");
+    board.leaves(on).fits();
+    assert_eq!(board.said("a letter came again"), 1);
+    bert.receives_nothing();
+    assert_eq!(bert.statuses(device), ["delivered"; 6]);
+}
+
+fn loses_the_server(board: &mut Board, town: &mut Town, bert: &Person, device: &Person) {
+    let on = board.power_on("letters=1 probe_ms=2000");
+    on.wait_for_err("in a session");
+    step("the server is killed; nothing on the line says so");
+    town.kill();
+    on.wait_for_err("lost: the server does not answer\n");
+    step("the server is started again, and a letter is sent");
+    town.start();
+    bert.send(device, "the server is back").exits(0);
+    board.leaves(on).fits();
+}

@@ -1,0 +1,55 @@
+//! The heap, for the `rsa` crate alone, and how much of it was ever in use.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use embedded_alloc::LlffHeap;
+
+#[global_allocator]
+static HEAP: Counting =
+    Counting { heap: LlffHeap::empty(), used: AtomicUsize::new(0), peak: AtomicUsize::new(0) };
+
+struct Counting {
+    heap: LlffHeap,
+    used: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+// SAFETY: it hands everything on to an allocator, and counts.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let used = self.used.load(Relaxed) + layout.size();
+        self.used.store(used, Relaxed);
+        self.peak.store(self.peak.load(Relaxed).max(used), Relaxed);
+        // SAFETY: the caller's promise is the one that is asked for.
+        unsafe { self.heap.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        self.used.store(self.used.load(Relaxed) - layout.size(), Relaxed);
+        // SAFETY: the caller's promise is the one that is asked for.
+        unsafe { self.heap.dealloc(pointer, layout) }
+    }
+}
+
+/// Gives the heap its memory. Once, before anything allocates.
+pub fn start(memory: &'static mut [MaybeUninit<u8>]) {
+    // SAFETY: the memory is the heap's alone, for ever.
+    unsafe { HEAP.heap.init(memory.as_mut_ptr() as usize, memory.len()) }
+}
+
+/// Bytes in use now.
+pub fn used() -> usize {
+    HEAP.used.load(Relaxed)
+}
+
+/// The most bytes in use since the last [`restart_peak`].
+pub fn peak() -> usize {
+    HEAP.peak.load(Relaxed)
+}
+
+/// Begins a new peak.
+pub fn restart_peak() {
+    HEAP.peak.store(used(), Relaxed);
+}

@@ -1,0 +1,53 @@
+//! What the device is to do, from its command line: `KEY=VALUE` words, and `send=` last, because
+//! the rest of the line is its text.
+
+use core::time::Duration;
+
+use waxwing_core::phone::Phone;
+
+/// A plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// `own=`: its phone number.
+    pub own: Phone,
+    /// `peer=`: the phone number of the one that it talks with.
+    pub peer: Phone,
+    /// `letters=`: leave after so many; without it, stay.
+    pub letters: Option<u32>,
+    /// `probe_ms=`: ask for a sign of life after so long a silence.
+    pub probe: Duration,
+    /// `retry_ms=`: the first pause between two connections. It has to be longer than the other
+    /// end of the line takes to connect anew, or what is said first is lost.
+    pub retry: Duration,
+    /// `freeze=1`: stop after a letter was stored as seen and before it is acknowledged.
+    pub freeze: bool,
+    /// `send=`: a text for the peer.
+    pub send: Option<&'a str>,
+}
+
+impl<'a> Plan<'a> {
+    /// Reads the command line; `None` when a phone number is missing or something is not known.
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let (words, send) = match line.split_once("send=") {
+            Some((words, text)) => (words, Some(text.trim())),
+            None => (line, None),
+        };
+        let (mut own, mut peer, mut letters, mut freeze) = (None, None, None, false);
+        let (mut probe, mut retry) = (60_000, 4_000);
+        // The first word is the name of the program.
+        for word in words.split_ascii_whitespace().skip(1) {
+            let (key, value) = word.split_once('=')?;
+            match key {
+                "own" => own = Phone::parse(value.as_bytes()).ok(),
+                "peer" => peer = Phone::parse(value.as_bytes()).ok(),
+                "letters" => letters = Some(value.parse().ok()?),
+                "probe_ms" => probe = value.parse().ok()?,
+                "retry_ms" => retry = value.parse().ok()?,
+                "freeze" => freeze = value == "1",
+                _ => return None,
+            }
+        }
+        let (probe, retry) = (Duration::from_millis(probe), Duration::from_millis(retry));
+        Some(Self { own: own?, peer: peer?, letters, probe, retry, freeze, send })
+    }
+}

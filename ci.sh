@@ -106,6 +106,7 @@ step_deny() { # 4 minutes the first time, for building cargo-deny
         cargo install cargo-deny --locked --debug --quiet
     fi
     cargo deny check bans licenses sources
+    cargo deny --manifest-path firmware/Cargo.toml --config deny.toml check bans licenses sources
     if ! cargo deny check advisories; then
         if cargo deny fetch db >/dev/null 2>&1; then
             return 1

@@ -5,10 +5,10 @@ use waxwing_core::id::PacketId;
 use waxwing_core::server::{Config, ConnId};
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Status};
 
-use crate::backend::Paper;
-use crate::packets::id_of;
-use crate::person::{Person, Said};
-use crate::world::{Sim, World};
+use waxwing_testkit::backend::Paper;
+use waxwing_testkit::packets::id_of;
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::{Sim, World};
 
 fn three() -> (World, [Person<RustCrypto>; 3]) {
     let (mut world, mut people) = World::populated(Config::default());

@@ -8,10 +8,10 @@ use waxwing_core::id::PacketId;
 use waxwing_core::server::{Config, ConnId};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, Op};
 
-use crate::backend::Paper;
-use crate::packets::{self, NOBODY, id_of};
-use crate::person::{Person, Said};
-use crate::world::{Sim, World};
+use waxwing_testkit::backend::Paper;
+use waxwing_testkit::packets::{self, NOBODY, id_of};
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::{Sim, World};
 
 type PaperWorld = Sim<Paper>;
 

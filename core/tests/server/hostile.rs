@@ -4,10 +4,10 @@ use rand_chacha::rand_core::Rng;
 use waxwing_core::server::Config;
 use waxwing_core::wire::KeyQuestion;
 
-use crate::backend::Paper;
-use crate::packets;
-use crate::person::{Person, Said};
-use crate::world::Sim;
+use waxwing_testkit::backend::Paper;
+use waxwing_testkit::packets;
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::Sim;
 
 const CANARY: &[u8] = b"sign this for me";
 const ROUNDS: usize = 1_500;

@@ -6,10 +6,10 @@ use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::server::Config;
 use waxwing_core::wire::{CloseReason, Draft, ErrorCode, KeyQuestion, Op, Packet, Status};
 
-use crate::backend::Paper;
-use crate::packets::{self, id_of};
-use crate::person::{No, Person, Said};
-use crate::world::{Sim, World};
+use waxwing_testkit::backend::Paper;
+use waxwing_testkit::packets::{self, id_of};
+use waxwing_testkit::person::{No, Person, Said};
+use waxwing_testkit::world::{Sim, World};
 
 fn three() -> (World, [Person<RustCrypto>; 3]) {
     World::populated(Config::default())

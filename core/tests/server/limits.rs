@@ -6,9 +6,9 @@ use waxwing_core::crypto::ReplyKey;
 use waxwing_core::server::{Config, Event, Rate};
 use waxwing_core::wire::{ErrorCode, KeyQuestion};
 
-use crate::backend::Paper;
-use crate::person::{Person, Said};
-use crate::world::Sim;
+use waxwing_testkit::backend::Paper;
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::Sim;
 
 type PaperWorld = Sim<Paper>;
 

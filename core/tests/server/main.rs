@@ -1,12 +1,6 @@
 //! The server machine in a world of virtual time, storage and peers.
 #![expect(clippy::cloned_ref_to_slice_refs, reason = "what is heard is compared with a list")]
 
-mod backend;
-mod disk;
-mod packets;
-mod person;
-mod world;
-
 mod acknowledgments;
 mod framing;
 mod hostile;

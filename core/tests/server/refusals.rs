@@ -4,10 +4,10 @@ use waxwing_core::crypto::RustCrypto;
 use waxwing_core::server::Config;
 use waxwing_core::wire::{ErrorCode, KeyQuestion};
 
-use crate::backend::Paper;
-use crate::packets::{self, NOBODY};
-use crate::person::{Person, Said};
-use crate::world::{Sim, World};
+use waxwing_testkit::backend::Paper;
+use waxwing_testkit::packets::{self, NOBODY};
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::{Sim, World};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

@@ -5,10 +5,10 @@ use waxwing_core::id::UserId;
 use waxwing_core::server::{Config, Event};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, Op};
 
-use crate::backend::{Backend, Paper, PaperKey};
-use crate::packets;
-use crate::person::{No, Person, Said};
-use crate::world::{SERVER_KEY, Sim, World};
+use waxwing_testkit::backend::{Backend, Paper, PaperKey};
+use waxwing_testkit::packets;
+use waxwing_testkit::person::{No, Person, Said};
+use waxwing_testkit::world::{SERVER_KEY, Sim, World};
 
 fn world() -> World {
     World::new(Config::default())

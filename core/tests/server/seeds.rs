@@ -13,10 +13,10 @@ use waxwing_core::id::PacketId;
 use waxwing_core::server::Config;
 use waxwing_core::wire::{ErrorCode, Status};
 
-use crate::backend::Paper;
-use crate::packets::id_of;
-use crate::person::{Person, Said};
-use crate::world::Sim;
+use waxwing_testkit::backend::Paper;
+use waxwing_testkit::packets::id_of;
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::Sim;
 
 const PEOPLE: usize = 3;
 const STEPS: usize = 250;

@@ -4,9 +4,9 @@ use waxwing_core::crypto::{RustCrypto, SessionKey};
 use waxwing_core::server::{Config, Event};
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op};
 
-use crate::packets::{self, NOBODY};
-use crate::person::{No, Person, Said};
-use crate::world::World;
+use waxwing_testkit::packets::{self, NOBODY};
+use waxwing_testkit::person::{No, Person, Said};
+use waxwing_testkit::world::World;
 
 const OFFERED: Said = Said::SessionOffered(Op::SessionRenewed);
 const TAKEN_OVER: Said = Said::Closed(CloseReason::TakenOver);

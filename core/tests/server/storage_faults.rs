@@ -4,9 +4,9 @@ use waxwing_core::crypto::RustCrypto;
 use waxwing_core::server::{Config, Event};
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Status};
 
-use crate::packets::id_of;
-use crate::person::{Person, Said};
-use crate::world::World;
+use waxwing_testkit::packets::id_of;
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::World;
 
 fn three() -> (World, [Person<RustCrypto>; 3]) {
     let (mut world, mut people) = World::populated(Config::default());

@@ -1,39 +1,23 @@
-//! The crypto that a world runs on: the real one, or one of paper for tests of many seeds.
-
-use std::sync::OnceLock;
+//! Crypto at the price of a hash.
 
 use waxwing_core::crypto::{
     CryptoRng, Digest, Iv, KEY_LEN, PrivateKey, Provider, PublicKey, RSA_LEN, Rejected, RustCrypto,
-    RustCryptoHasher, RustCryptoKey, Signature, Spki,
+    RustCryptoHasher, Signature, Spki,
 };
-use waxwing_core::testing::keys;
 
-pub(crate) trait Backend: Provider + Copy + Default {
-    /// The fixed key number `at`.
-    fn key(at: usize) -> Self::PrivateKey;
-}
-
-impl Backend for RustCrypto {
-    fn key(at: usize) -> RustCryptoKey {
-        RustCryptoKey::from_pkcs8_der(keys::pkcs8_der(at)).unwrap()
-    }
-}
+use super::{Backend, spki};
 
 /// Behaves like RSA towards whoever does not cheat, at the price of a hash.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Paper;
+pub struct Paper;
 
 /// A key of paper is the public half of a real one.
 #[derive(Clone)]
-pub(crate) struct PaperKey(pub(crate) Spki);
+pub struct PaperKey(pub Spki);
 
 impl Backend for Paper {
     fn key(at: usize) -> PaperKey {
-        static SPKIS: OnceLock<Vec<Spki>> = OnceLock::new();
-        let load = |at| RustCrypto::key(at).spki().clone();
-        PaperKey(
-            SPKIS.get_or_init(|| (0..keys::COUNT).map(load).collect())[at % keys::COUNT].clone(),
-        )
+        PaperKey(spki(at))
     }
 }
 

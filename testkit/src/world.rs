@@ -21,10 +21,10 @@ use crate::disk::Disk;
 use crate::person::Person;
 
 /// A world with real cryptography.
-pub(crate) type World = Sim<RustCrypto>;
+pub type World = Sim<RustCrypto>;
 
 /// The fixed key that is the server's.
-pub(crate) const SERVER_KEY: usize = 7;
+pub const SERVER_KEY: usize = 7;
 const START: i64 = 1_795_350_896;
 
 struct Wire {
@@ -33,29 +33,29 @@ struct Wire {
     reading: bool,
 }
 
-pub(crate) struct Sim<P: Backend> {
-    pub(crate) server: Server<P>,
-    pub(crate) disk: Disk,
+pub struct Sim<P: Backend> {
+    pub server: Server<P>,
+    pub disk: Disk,
     /// What the clients draw from; the server has its own.
-    pub(crate) rng: ChaCha20Rng,
+    pub rng: ChaCha20Rng,
     server_rng: ChaCha20Rng,
-    pub(crate) now: Now,
-    pub(crate) events: Vec<Event>,
-    pub(crate) codes: Vec<(OtpTicket, Phone, Otp)>,
-    pub(crate) stopped: bool,
+    pub now: Now,
+    pub events: Vec<Event>,
+    pub codes: Vec<(OtpTicket, Phone, Otp)>,
+    pub stopped: bool,
     /// Whether the DER that wraps session keys has changed.
-    pub(crate) other_wrap_key: bool,
+    pub other_wrap_key: bool,
     config: Config,
     wires: BTreeMap<ConnId, Wire>,
     last_conn: u64,
 }
 
 impl<P: Backend> Sim<P> {
-    pub(crate) fn new(config: Config) -> Self {
+    pub fn new(config: Config) -> Self {
         Self::seeded(config, Disk::default(), 7)
     }
 
-    pub(crate) fn seeded(config: Config, disk: Disk, seed: u64) -> Self {
+    pub fn seeded(config: Config, disk: Disk, seed: u64) -> Self {
         Self {
             server: start(&config, &disk, false),
             disk,
@@ -73,11 +73,11 @@ impl<P: Backend> Sim<P> {
     }
 
     /// A world with users 1 to `N`, none of whom is connected.
-    pub(crate) fn populated<const N: usize>(config: Config) -> (Self, [Person<P>; N]) {
+    pub fn populated<const N: usize>(config: Config) -> (Self, [Person<P>; N]) {
         Self::populated_and_seeded(config, 7)
     }
 
-    pub(crate) fn populated_and_seeded<const N: usize>(
+    pub fn populated_and_seeded<const N: usize>(
         config: Config,
         seed: u64,
     ) -> (Self, [Person<P>; N]) {
@@ -97,17 +97,17 @@ impl<P: Backend> Sim<P> {
         (Self::seeded(config, disk, seed), people)
     }
 
-    pub(crate) fn public_key(&self) -> P::PublicKey {
+    pub fn public_key(&self) -> P::PublicKey {
         P::default().public_key(self.server.public_key()).unwrap()
     }
 
     /// A connection from an address that limits skip.
-    pub(crate) fn connect(&mut self) -> ConnId {
+    pub fn connect(&mut self) -> ConnId {
         self.connect_as(Peer { prefix: AddressPrefix::of([127, 0, 0, 1].into()), exempt: true })
     }
 
     /// A connection from an address that limits count.
-    pub(crate) fn connect_from(&mut self, address: &str) -> ConnId {
+    pub fn connect_from(&mut self, address: &str) -> ConnId {
         let address: IpAddr = address.parse().unwrap();
         self.connect_as(Peer { prefix: AddressPrefix::of(address), exempt: false })
     }
@@ -121,7 +121,7 @@ impl<P: Backend> Sim<P> {
     }
 
     /// The client's end goes away.
-    pub(crate) fn hang_up(&mut self, conn: ConnId) {
+    pub fn hang_up(&mut self, conn: ConnId) {
         if !self.is_closed(conn) {
             self.turn(|server, _| server.disconnected(conn));
             self.wires.get_mut(&conn).unwrap().closed = true;
@@ -129,12 +129,12 @@ impl<P: Backend> Sim<P> {
     }
 
     /// Bytes arrive in a turn of their own, and storage catches up.
-    pub(crate) fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+    pub fn send(&mut self, conn: ConnId, bytes: &[u8]) {
         self.send_all(&[(conn, bytes.to_vec())]);
     }
 
     /// Bytes arrive on several connections in one turn, and storage catches up.
-    pub(crate) fn send_all(&mut self, inputs: &[(ConnId, Vec<u8>)]) {
+    pub fn send_all(&mut self, inputs: &[(ConnId, Vec<u8>)]) {
         self.turn(|server, env| {
             for (conn, bytes) in inputs {
                 server.received(env, *conn, bytes);
@@ -144,7 +144,7 @@ impl<P: Backend> Sim<P> {
     }
 
     /// One turn of the machine.
-    pub(crate) fn turn(&mut self, input: impl FnOnce(&mut Server<P>, &mut Env<'_>)) {
+    pub fn turn(&mut self, input: impl FnOnce(&mut Server<P>, &mut Env<'_>)) {
         let mut env = Env { now: self.now, rng: &mut self.server_rng };
         input(&mut self.server, &mut env);
         self.server.end_turn(&mut env);
@@ -178,7 +178,7 @@ impl<P: Backend> Sim<P> {
     }
 
     /// Lets storage do its work, and the machine react, until nothing is left to do.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         while self.disk.has_jobs() || self.disk.has_news() {
             while self.disk.has_jobs() {
                 self.disk.work();
@@ -190,7 +190,7 @@ impl<P: Backend> Sim<P> {
     }
 
     /// Tells all that storage has ready, in one turn.
-    pub(crate) fn tell_news(&mut self) {
+    pub fn tell_news(&mut self) {
         let outcomes: Vec<_> = std::iter::from_fn(|| self.disk.next_outcome()).collect();
         let answers: Vec<_> = std::iter::from_fn(|| self.disk.next_answer()).collect();
         self.turn(|server, env| {
@@ -200,13 +200,13 @@ impl<P: Backend> Sim<P> {
     }
 
     /// Storage goes on after it was held or mute.
-    pub(crate) fn release(&mut self) {
+    pub fn release(&mut self) {
         (self.disk.held, self.disk.mute) = (false, false);
         self.settle();
     }
 
     /// Time passes, and the machine is woken whenever it asked to be.
-    pub(crate) fn wait(&mut self, span: Duration) {
+    pub fn wait(&mut self, span: Duration) {
         let until = self.now.instant.after(span);
         while let Some(at) = self.server.poll_timeout().filter(|at| *at <= until) {
             self.set_clock(at.max(self.now.instant));
@@ -216,7 +216,7 @@ impl<P: Backend> Sim<P> {
         self.set_clock(until);
     }
 
-    pub(crate) fn wait_s(&mut self, seconds: u64) {
+    pub fn wait_s(&mut self, seconds: u64) {
         self.wait(Duration::from_secs(seconds));
     }
 
@@ -227,27 +227,27 @@ impl<P: Backend> Sim<P> {
     }
 
     /// The server dies, and another starts from what is durable.
-    pub(crate) fn crash(&mut self) {
+    pub fn crash(&mut self) {
         self.disk.crash();
         self.wires.values_mut().for_each(|wire| wire.closed = true);
         self.server = start(&self.config, &self.disk, self.other_wrap_key);
     }
 
-    pub(crate) fn is_closed(&self, conn: ConnId) -> bool {
+    pub fn is_closed(&self, conn: ConnId) -> bool {
         self.wires[&conn].closed
     }
 
-    pub(crate) fn is_read(&self, conn: ConnId) -> bool {
+    pub fn is_read(&self, conn: ConnId) -> bool {
         self.wires[&conn].reading
     }
 
     /// Everything that has come on a connection since the last look.
-    pub(crate) fn bytes(&mut self, conn: ConnId) -> Vec<u8> {
+    pub fn bytes(&mut self, conn: ConnId) -> Vec<u8> {
         std::mem::take(&mut self.wires.get_mut(&conn).unwrap().bytes)
     }
 
     /// The same, packet by packet.
-    pub(crate) fn packets(&mut self, conn: ConnId) -> Vec<Vec<u8>> {
+    pub fn packets(&mut self, conn: ConnId) -> Vec<Vec<u8>> {
         let bytes = self.bytes(conn);
         let (mut rest, mut packets) = (&bytes[..], Vec::new());
         while !rest.is_empty() {

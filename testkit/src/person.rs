@@ -20,7 +20,7 @@ use crate::world::Sim;
 
 /// What the server has said.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub enum Said {
     /// 200.
     CodeIssued { attempts: u8, ttl_s: u16, code: Option<Vec<u8>> },
     /// 150.
@@ -43,16 +43,16 @@ pub(crate) enum Said {
 
 /// What a refusal says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct No {
-    pub(crate) code: ErrorCode,
-    pub(crate) op: u8,
-    pub(crate) retry_after_s: u16,
-    pub(crate) packet: Option<PacketId>,
+pub struct No {
+    pub code: ErrorCode,
+    pub op: u8,
+    pub retry_after_s: u16,
+    pub packet: Option<PacketId>,
 }
 
 impl Said {
     /// The code of a refusal.
-    pub(crate) fn code(&self) -> Option<ErrorCode> {
+    pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Refused(no) => Some(no.code),
             _ => None,
@@ -60,24 +60,24 @@ impl Said {
     }
 }
 
-pub(crate) struct Person<P: Backend> {
-    pub(crate) key: P::PrivateKey,
-    pub(crate) phone: Phone,
-    pub(crate) id: Option<UserId>,
-    pub(crate) reply_key: ReplyKey,
-    pub(crate) conn: ConnId,
-    pub(crate) nonce: Nonce,
-    pub(crate) seal: Option<SessionSeal>,
+pub struct Person<P: Backend> {
+    pub key: P::PrivateKey,
+    pub phone: Phone,
+    pub id: Option<UserId>,
+    pub reply_key: ReplyKey,
+    pub conn: ConnId,
+    pub nonce: Nonce,
+    pub seal: Option<SessionSeal>,
     /// Letters sent: what shared acknowledgments are looked up in.
-    pub(crate) sent: Vec<PacketId>,
+    pub sent: Vec<PacketId>,
 }
 
 impl<P: Backend> Person<P> {
-    pub(crate) fn new(at: usize) -> Self {
+    pub fn new(at: usize) -> Self {
         Self::with_key(at, P::key(at))
     }
 
-    pub(crate) fn with_key(at: usize, key: P::PrivateKey) -> Self {
+    pub fn with_key(at: usize, key: P::PrivateKey) -> Self {
         Self {
             key,
             phone: Phone::parse(format!("+4915112345{at:02}").as_bytes()).unwrap(),
@@ -90,22 +90,22 @@ impl<P: Backend> Person<P> {
         }
     }
 
-    pub(crate) fn id(&self) -> UserId {
+    pub fn id(&self) -> UserId {
         self.id.unwrap()
     }
 
-    pub(crate) fn spki(&self) -> Spki {
+    pub fn spki(&self) -> Spki {
         self.key.spki().clone()
     }
 
     // Packets.
 
     /// A 100 for this person's phone.
-    pub(crate) fn request(&self, world: &mut Sim<P>) -> Vec<u8> {
+    pub fn request(&self, world: &mut Sim<P>) -> Vec<u8> {
         self.request_for(world, self.phone.as_bytes())
     }
 
-    pub(crate) fn request_for(&self, world: &mut Sim<P>, phone: &[u8]) -> Vec<u8> {
+    pub fn request_for(&self, world: &mut Sim<P>, phone: &[u8]) -> Vec<u8> {
         let mut block = [0; RegistrationRequest::MAX_LEN];
         let mut writer = Writer::new(&mut block);
         writer.put(self.reply_key.expose()).unwrap();
@@ -117,7 +117,7 @@ impl<P: Backend> Person<P> {
     }
 
     /// A 101 with this code.
-    pub(crate) fn proof(&mut self, world: &mut Sim<P>, code: &[u8]) -> Vec<u8> {
+    pub fn proof(&mut self, world: &mut Sim<P>, code: &[u8]) -> Vec<u8> {
         self.nonce = Nonce::generate(&mut world.rng);
         let spki = self.spki();
         let digest = P::default().sha256(&[spki.as_bytes()]);
@@ -132,19 +132,19 @@ impl<P: Backend> Person<P> {
     }
 
     /// The long form of 106.
-    pub(crate) fn long(&mut self, world: &mut Sim<P>) -> Vec<u8> {
+    pub fn long(&mut self, world: &mut Sim<P>) -> Vec<u8> {
         self.nonce = Nonce::generate(&mut world.rng);
         let block = self.oaep(world, Op::ReconnectRequest, &self.nonce.0);
         self.packet(world, Op::ReconnectRequest.code(), &block)
     }
 
     /// The short form of 106, under the key of the last session.
-    pub(crate) fn short(&mut self, world: &mut Sim<P>) -> Vec<u8> {
+    pub fn short(&mut self, world: &mut Sim<P>) -> Vec<u8> {
         let key = self.seal.as_ref().unwrap().key().clone();
         self.short_under(world, &key)
     }
 
-    pub(crate) fn short_under(&mut self, world: &mut Sim<P>, key: &SessionKey) -> Vec<u8> {
+    pub fn short_under(&mut self, world: &mut Sim<P>, key: &SessionKey) -> Vec<u8> {
         self.nonce = Nonce::generate(&mut world.rng);
         let mut payload = [0; 48];
         payload[..16].copy_from_slice(&Nonce::generate(&mut world.rng).0);
@@ -155,17 +155,17 @@ impl<P: Backend> Person<P> {
         self.packet(world, Op::ReconnectRequest.code(), &payload)
     }
 
-    pub(crate) fn oaep(&self, world: &mut Sim<P>, op: Op, block: &[u8]) -> [u8; 256] {
+    pub fn oaep(&self, world: &mut Sim<P>, op: Op, block: &[u8]) -> [u8; 256] {
         let key = world.public_key();
         key.oaep_seal(&mut world.rng, op.oaep_label(), block).unwrap()
     }
 
     /// A signed packet to the server.
-    pub(crate) fn packet(&self, world: &mut Sim<P>, op_code: u8, payload: &[u8]) -> Vec<u8> {
+    pub fn packet(&self, world: &mut Sim<P>, op_code: u8, payload: &[u8]) -> Vec<u8> {
         self.packet_as(world, UserId::wire(self.id), NOBODY, op_code, payload)
     }
 
-    pub(crate) fn packet_as(
+    pub fn packet_as(
         &self,
         world: &mut Sim<P>,
         sender: u16,
@@ -178,12 +178,12 @@ impl<P: Backend> Person<P> {
     }
 
     /// A sealed packet to the server.
-    pub(crate) fn sealed(&mut self, world: &mut Sim<P>, op: Op, content: &[u8]) -> Vec<u8> {
+    pub fn sealed(&mut self, world: &mut Sim<P>, op: Op, content: &[u8]) -> Vec<u8> {
         let payload = self.seal_up(world, content);
         self.packet(world, op.code(), &payload)
     }
 
-    pub(crate) fn seal_up(&mut self, world: &mut Sim<P>, content: &[u8]) -> Vec<u8> {
+    pub fn seal_up(&mut self, world: &mut Sim<P>, content: &[u8]) -> Vec<u8> {
         let mut payload = [0; 2_048];
         let seal = self.seal.as_mut().unwrap();
         let len = seal
@@ -192,32 +192,32 @@ impl<P: Backend> Person<P> {
         payload[..len].to_vec()
     }
 
-    pub(crate) fn confirmation(&mut self, world: &mut Sim<P>, window: u8) -> Vec<u8> {
+    pub fn confirmation(&mut self, world: &mut Sim<P>, window: u8) -> Vec<u8> {
         self.sealed(world, Op::Acknowledgment, &[0, window])
     }
 
-    pub(crate) fn held(&mut self, world: &mut Sim<P>, ids: &[PacketId]) -> Vec<u8> {
+    pub fn held(&mut self, world: &mut Sim<P>, ids: &[PacketId]) -> Vec<u8> {
         let content = written(|writer| ClientReport::emit_held(writer, ids).unwrap());
         self.sealed(world, Op::Acknowledgment, &content)
     }
 
-    pub(crate) fn queries(&mut self, world: &mut Sim<P>, of: &[(UserId, PacketId)]) -> Vec<u8> {
+    pub fn queries(&mut self, world: &mut Sim<P>, of: &[(UserId, PacketId)]) -> Vec<u8> {
         let of: Vec<_> = of.iter().map(|(recipient, letter)| query(*recipient, *letter)).collect();
         let content = written(|writer| ClientReport::emit_queries(writer, &of).unwrap());
         self.sealed(world, Op::Acknowledgment, &content)
     }
 
-    pub(crate) fn question(&mut self, world: &mut Sim<P>, question: KeyQuestion) -> Vec<u8> {
+    pub fn question(&mut self, world: &mut Sim<P>, question: KeyQuestion) -> Vec<u8> {
         let content = written(|writer| question.emit(writer).unwrap());
         self.sealed(world, Op::KeyQuestion, &content)
     }
 
     /// A letter, remembered as sent.
-    pub(crate) fn letter(&mut self, world: &mut Sim<P>, to: UserId, payload: &[u8]) -> Vec<u8> {
+    pub fn letter(&mut self, world: &mut Sim<P>, to: UserId, payload: &[u8]) -> Vec<u8> {
         self.letter_at(world, world.now.unix, to, payload)
     }
 
-    pub(crate) fn letter_at(
+    pub fn letter_at(
         &mut self,
         world: &mut Sim<P>,
         at: UnixTime,
@@ -233,7 +233,7 @@ impl<P: Backend> Person<P> {
     // Steps.
 
     /// Registers and confirms with the code that comes in band or to the phone.
-    pub(crate) fn register(&mut self, world: &mut Sim<P>) {
+    pub fn register(&mut self, world: &mut Sim<P>) {
         self.conn = world.connect();
         let request = self.request(world);
         world.send(self.conn, &request);
@@ -248,79 +248,79 @@ impl<P: Backend> Person<P> {
     }
 
     /// The last code that was delivered to this phone.
-    pub(crate) fn code(&self, world: &Sim<P>) -> Vec<u8> {
+    pub fn code(&self, world: &Sim<P>) -> Vec<u8> {
         let mine = world.codes.iter().rev().find(|(_, phone, _)| *phone == self.phone);
         mine.expect("a code was delivered").2.expose().to_vec()
     }
 
     /// Connects and sends a long 106, up to the 206.
-    pub(crate) fn knock(&mut self, world: &mut Sim<P>) {
+    pub fn knock(&mut self, world: &mut Sim<P>) {
         self.conn = world.connect();
         let long = self.long(world);
         world.send(self.conn, &long);
         assert_eq!(self.hear(world), [Said::SessionOffered(Op::SessionRenewed)]);
     }
 
-    pub(crate) fn confirm(&mut self, world: &mut Sim<P>, window: u8) {
+    pub fn confirm(&mut self, world: &mut Sim<P>, window: u8) {
         let confirmation = self.confirmation(world, window);
         world.send(self.conn, &confirmation);
     }
 
     /// Connects and confirms.
-    pub(crate) fn come(&mut self, world: &mut Sim<P>, window: u8) {
+    pub fn come(&mut self, world: &mut Sim<P>, window: u8) {
         self.knock(world);
         self.confirm(world, window);
     }
 
     /// Connects to what is known to be an empty mailbox.
-    pub(crate) fn come_to_nothing(&mut self, world: &mut Sim<P>) {
+    pub fn come_to_nothing(&mut self, world: &mut Sim<P>) {
         self.come(world, 128);
         assert_eq!(self.hear(world), [Said::BacklogEnd(0)]);
     }
 
-    pub(crate) fn send(&mut self, world: &mut Sim<P>, to: UserId, payload: &[u8]) -> Vec<u8> {
+    pub fn send(&mut self, world: &mut Sim<P>, to: UserId, payload: &[u8]) -> Vec<u8> {
         let letter = self.letter(world, to, payload);
         world.send(self.conn, &letter);
         letter
     }
 
-    pub(crate) fn acknowledge(&mut self, world: &mut Sim<P>, ids: &[PacketId]) {
+    pub fn acknowledge(&mut self, world: &mut Sim<P>, ids: &[PacketId]) {
         let held = self.held(world, ids);
         world.send(self.conn, &held);
     }
 
-    pub(crate) fn ask(&mut self, world: &mut Sim<P>, question: KeyQuestion) {
+    pub fn ask(&mut self, world: &mut Sim<P>, question: KeyQuestion) {
         let question = self.question(world, question);
         world.send(self.conn, &question);
     }
 
-    pub(crate) fn leave(&mut self, world: &mut Sim<P>) {
+    pub fn leave(&mut self, world: &mut Sim<P>) {
         let close = self.sealed(world, Op::Close, &[1]);
         world.send(self.conn, &close);
     }
 
-    pub(crate) fn is_closed(&self, world: &Sim<P>) -> bool {
+    pub fn is_closed(&self, world: &Sim<P>) -> bool {
         world.is_closed(self.conn)
     }
 
     // Listening.
 
     /// Everything that has come since the last look.
-    pub(crate) fn hear(&mut self, world: &mut Sim<P>) -> Vec<Said> {
+    pub fn hear(&mut self, world: &mut Sim<P>) -> Vec<Said> {
         let key = world.public_key();
         let packets = world.packets(self.conn);
         packets.into_iter().flat_map(|packet| self.understand(world, &key, packet)).collect()
     }
 
     /// The one thing that has come.
-    pub(crate) fn hear_one(&mut self, world: &mut Sim<P>) -> Said {
+    pub fn hear_one(&mut self, world: &mut Sim<P>) -> Said {
         let mut said = self.hear(world);
         assert_eq!(said.len(), 1, "{said:?}");
         said.remove(0)
     }
 
     /// The codes of the refusals that have come, and nothing else has.
-    pub(crate) fn hear_refusals(&mut self, world: &mut Sim<P>) -> Vec<ErrorCode> {
+    pub fn hear_refusals(&mut self, world: &mut Sim<P>) -> Vec<ErrorCode> {
         let said = self.hear(world);
         let codes: Vec<_> = said.iter().filter_map(Said::code).collect();
         assert_eq!(codes.len(), said.len(), "{said:?}");
@@ -328,7 +328,7 @@ impl<P: Backend> Person<P> {
     }
 
     /// The letters that have come, and nothing else has.
-    pub(crate) fn hear_letters(&mut self, world: &mut Sim<P>) -> Vec<Vec<u8>> {
+    pub fn hear_letters(&mut self, world: &mut Sim<P>) -> Vec<Vec<u8>> {
         let only_letters = |said| match said {
             Said::Letter(letter) => letter,
             other => panic!("{other:?}"),

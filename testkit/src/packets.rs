@@ -6,22 +6,16 @@ use waxwing_core::id::PacketId;
 use waxwing_core::limits::SIGNATURE_LEN;
 use waxwing_core::time::{Timestamp, UnixTime};
 
-pub(crate) const NOBODY: u16 = 0;
+pub const NOBODY: u16 = 0;
 
 /// Header and payload.
-pub(crate) fn unsigned(
-    sender: u16,
-    recipient: u16,
-    at: UnixTime,
-    op_code: u8,
-    payload: &[u8],
-) -> Vec<u8> {
+pub fn unsigned(sender: u16, recipient: u16, at: UnixTime, op_code: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = header(sender, recipient, at, op_code, payload.len() as u16);
     bytes.extend(payload);
     bytes
 }
 
-pub(crate) fn header(
+pub fn header(
     sender: u16,
     recipient: u16,
     at: UnixTime,
@@ -38,24 +32,24 @@ pub(crate) fn header(
 }
 
 /// Appends the signature.
-pub(crate) fn sign(mut bytes: Vec<u8>, key: &impl PrivateKey, rng: &mut dyn CryptoRng) -> Vec<u8> {
+pub fn sign(mut bytes: Vec<u8>, key: &impl PrivateKey, rng: &mut dyn CryptoRng) -> Vec<u8> {
     let signature = key.sign(rng, &RustCrypto.sha256(&[&bytes])).unwrap();
     bytes.extend(signature);
     bytes
 }
 
 /// Appends a signature field of zeros.
-pub(crate) fn zero_signed(mut bytes: Vec<u8>) -> Vec<u8> {
+pub fn zero_signed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.extend([0; SIGNATURE_LEN]);
     bytes
 }
 
-pub(crate) fn id_of(packet: &[u8]) -> PacketId {
+pub fn id_of(packet: &[u8]) -> PacketId {
     PacketId::of(&RustCrypto.sha256(&[&packet[..packet.len() - SIGNATURE_LEN]]))
 }
 
 /// The packet with one bit flipped.
-pub(crate) fn flipped(packet: &[u8], byte: usize) -> Vec<u8> {
+pub fn flipped(packet: &[u8], byte: usize) -> Vec<u8> {
     let mut bytes = packet.to_vec();
     bytes[byte] ^= 1;
     bytes

@@ -25,27 +25,27 @@ struct Fate {
 }
 
 #[derive(Default)]
-pub(crate) struct Disk {
+pub struct Disk {
     users: BTreeMap<UserId, StoredUser>,
     letters: BTreeMap<QueueId, PendingLetter>,
     fates: Vec<Fate>,
     last_queue_id: QueueId,
-    pub(crate) resting_ids: Vec<UserId>,
+    pub resting_ids: Vec<UserId>,
     jobs: VecDeque<Job>,
     outcomes: VecDeque<(Ticket, Outcome)>,
     answers: VecDeque<(Ticket, Answer)>,
     /// Nothing is carried out until the test says so.
-    pub(crate) held: bool,
+    pub held: bool,
     /// What was carried out is not told until the test says so.
-    pub(crate) mute: bool,
-    pub(crate) refuses_writes: bool,
-    pub(crate) refuses_questions: bool,
+    pub mute: bool,
+    pub refuses_writes: bool,
+    pub refuses_questions: bool,
     /// Batches carried out.
-    pub(crate) commits: usize,
+    pub commits: usize,
 }
 
 impl Disk {
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             users: self.users.values().cloned().collect(),
             last_queue_id: self.last_queue_id,
@@ -53,57 +53,57 @@ impl Disk {
         }
     }
 
-    pub(crate) fn plant(&mut self, user: StoredUser) {
+    pub fn plant(&mut self, user: StoredUser) {
         self.users.insert(user.id, user);
     }
 
-    pub(crate) fn users(&self) -> impl Iterator<Item = &StoredUser> {
+    pub fn users(&self) -> impl Iterator<Item = &StoredUser> {
         self.users.values()
     }
 
     /// What lies in a mailbox, oldest first.
-    pub(crate) fn pending(&self, recipient: UserId) -> Vec<PacketId> {
+    pub fn pending(&self, recipient: UserId) -> Vec<PacketId> {
         self.letters.values().filter(|l| l.recipient == recipient).map(|l| l.id).collect()
     }
 
-    pub(crate) fn remembers(&self, id: PacketId) -> bool {
+    pub fn remembers(&self, id: PacketId) -> bool {
         self.fates.iter().any(|fate| fate.id == id)
     }
 
     /// Power is cut: what was not carried out never will be.
-    pub(crate) fn crash(&mut self) {
+    pub fn crash(&mut self) {
         self.jobs.clear();
         self.outcomes.clear();
         self.answers.clear();
     }
 
-    pub(crate) fn store(&mut self, batch: Arc<Batch>) {
+    pub fn store(&mut self, batch: Arc<Batch>) {
         assert!(!batch.writes.is_empty(), "an empty batch");
         self.jobs.push_back(Job::Store(batch));
     }
 
-    pub(crate) fn ask(&mut self, ask: Ask) {
+    pub fn ask(&mut self, ask: Ask) {
         self.jobs.push_back(Job::Ask(ask));
     }
 
-    pub(crate) fn has_jobs(&self) -> bool {
+    pub fn has_jobs(&self) -> bool {
         !self.held && !self.jobs.is_empty()
     }
 
-    pub(crate) fn has_news(&self) -> bool {
+    pub fn has_news(&self) -> bool {
         !self.mute && (!self.outcomes.is_empty() || !self.answers.is_empty())
     }
 
-    pub(crate) fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {
+    pub fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {
         self.outcomes.pop_front()
     }
 
-    pub(crate) fn next_answer(&mut self) -> Option<(Ticket, Answer)> {
+    pub fn next_answer(&mut self) -> Option<(Ticket, Answer)> {
         self.answers.pop_front()
     }
 
     /// Carries out the next batch or question.
-    pub(crate) fn work(&mut self) {
+    pub fn work(&mut self) {
         match self.jobs.pop_front() {
             None => {}
             Some(Job::Store(batch)) if self.refuses_writes => {

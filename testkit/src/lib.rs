@@ -1,0 +1,9 @@
+//! A world for the server machine: its clients, storage, clock and connections, all under a test's
+//! hand. For tests and fuzz targets; it panics where a test should fail.
+#![expect(missing_docs, reason = "what is for tests alone is named well enough")]
+
+pub mod backend;
+pub mod disk;
+pub mod packets;
+pub mod person;
+pub mod world;

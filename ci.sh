@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . firmware/bare-metal.sh
 
-steps=(fmt clippy docs tests backends features no_std firmware deny)
+steps=(fmt clippy docs tests simulation backends features no_std firmware deny)
 
 step_fmt() { # seconds
     cargo fmt --all --check
@@ -23,6 +23,12 @@ step_docs() { # 1 minute
 
 step_tests() { # 8 minutes from clean
     cargo test --workspace
+}
+
+# People, networks, disks and servers of ten thousand seeds. `SIM_SEEDS=5000000 ./ci.sh simulation`
+# runs more of them.
+step_simulation() { # 3 minutes, most of them for the build
+    SIM_SEEDS=${SIM_SEEDS:-10000} cargo test --release -p waxwing-core --test server seeds::
 }
 
 # The two crypto backends talk to each other: real binaries, crossed both ways.

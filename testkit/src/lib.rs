@@ -6,4 +6,5 @@ pub mod backend;
 pub mod disk;
 pub mod packets;
 pub mod person;
+pub mod simulation;
 pub mod world;

@@ -81,11 +81,20 @@ impl<P: Backend> Sim<P> {
         config: Config,
         seed: u64,
     ) -> (Self, [Person<P>; N]) {
-        assert!(N <= SERVER_KEY);
+        let (world, people) = Self::populate(config, seed, N);
+        (world, people.try_into().ok().expect("as many as were asked for"))
+    }
+
+    /// A world with so many users, none of whom is connected.
+    ///
+    /// # Panics
+    /// With real cryptography, for more users than there are fixed keys.
+    pub fn populate(config: Config, seed: u64, count: usize) -> (Self, Vec<Person<P>>) {
         let mut disk = Disk::default();
-        let people = std::array::from_fn(|at| {
+        let people = (0..).filter(|at| *at != SERVER_KEY).take(count).zip(1..);
+        let people = people.map(|(at, id)| {
             let mut person = Person::new(at);
-            person.id = UserId::new(at as u16 + 1);
+            person.id = UserId::new(id);
             disk.plant(StoredUser {
                 id: person.id(),
                 phone: person.phone,
@@ -94,6 +103,7 @@ impl<P: Backend> Sim<P> {
             });
             person
         });
+        let people = people.collect();
         (Self::seeded(config, disk, seed), people)
     }
 

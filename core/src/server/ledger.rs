@@ -93,6 +93,13 @@ impl Ledger {
         )
     }
 
+    /// Whether storage is yet to take the deletion of any letter of this recipient.
+    pub(super) fn defers_deleting_from(&self, owner: UserId) -> bool {
+        self.deferred.iter().any(
+            |write| matches!(write, Write::DeleteLetters { recipient, .. } if *recipient == owner),
+        )
+    }
+
     pub(super) fn has_deferred(&self) -> bool {
         !self.deferred.is_empty()
     }

@@ -105,6 +105,7 @@ impl<P: Provider> Server<P> {
         if let Some(mailbox) = self.mailboxes.get_mut(&recipient) {
             mailbox.committed();
         }
+        self.recount_mailbox(recipient);
         self.mail.push_back(Mail::Answer { sender, id, fate: Ok(Status::Stored) });
         if let Some(conn) = self.sessions.get(&recipient).copied() {
             self.give_if_next(env, conn, letter);
@@ -118,6 +119,7 @@ impl<P: Provider> Server<P> {
             mailbox.committed();
             mailbox.removed(self.ledger.turn(), sender, letter.packet.len());
         }
+        self.recount_mailbox(recipient);
         let fate = Err(ErrorCode::StorageUnavailable);
         self.mail.push_back(Mail::Answer { sender, id, fate });
     }

@@ -60,6 +60,8 @@ pub(super) struct Mailbox {
     asked_in: u64,
     /// Removals that happened after storage was asked.
     removed_meanwhile: Vec<(UserId, u64)>,
+    /// Storage may have counted letters whose deletion it had refused.
+    overcounts: bool,
 }
 
 impl Mailbox {
@@ -128,6 +130,11 @@ impl Mailbox {
         }
     }
 
+    /// Storage has refused to delete letters from it.
+    pub(super) const fn deletion_refused(&mut self) {
+        self.overcounts = true;
+    }
+
     /// Whether its counters can be forgotten until the next use.
     pub(super) fn is_at_rest(&self) -> bool {
         self.known && self.uncommitted == 0 && self.waiting.is_empty()
@@ -140,8 +147,20 @@ impl<P: Provider> Server<P> {
         let ledger = &mut self.ledger;
         self.mailboxes.entry(owner).or_insert_with(|| {
             ledger.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
-            Mailbox { asked_in: ledger.turn(), ..Mailbox::default() }
+            let overcounts = ledger.defers_deleting_from(owner);
+            Mailbox { asked_in: ledger.turn(), overcounts, ..Mailbox::default() }
         })
+    }
+
+    /// Forgets counters that are too high, as soon as they would be right when they are learnt
+    /// again.
+    pub(super) fn recount_mailbox(&mut self, owner: UserId) {
+        let overcounts = |mailbox: &Mailbox| mailbox.overcounts && mailbox.is_at_rest();
+        if self.mailboxes.get(&owner).is_some_and(overcounts)
+            && !self.ledger.defers_deleting_from(owner)
+        {
+            self.mailboxes.remove(&owner);
+        }
     }
 
     /// Leaves something with a mailbox for when its counters are known.

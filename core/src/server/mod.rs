@@ -191,8 +191,17 @@ impl<P: Provider> Server<P> {
                 }
                 (Write::InsertLetter(letter), Outcome::Done) => self.letter_stored(env, letter),
                 (Write::InsertLetter(letter), Outcome::Unavailable) => self.letter_lost(letter),
-                (Write::ConfirmSession { .. } | Write::DeleteLetters { .. }, Outcome::Done) => {}
-                (Write::ConfirmSession { .. } | Write::DeleteLetters { .. }, _) => {
+                (Write::DeleteLetters { recipient, .. }, Outcome::Done) => {
+                    self.recount_mailbox(*recipient);
+                }
+                (Write::DeleteLetters { recipient, .. }, Outcome::Unavailable) => {
+                    if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
+                        mailbox.deletion_refused();
+                    }
+                    self.ledger.defer(write.clone());
+                }
+                (Write::ConfirmSession { .. }, Outcome::Done) => {}
+                (Write::ConfirmSession { .. }, Outcome::Unavailable) => {
                     self.ledger.defer(write.clone());
                 }
             }

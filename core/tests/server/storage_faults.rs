@@ -238,6 +238,33 @@ fn a_backlog_that_cannot_be_fetched_comes_when_storage_is_back() {
 }
 
 #[test]
+fn letters_whose_deletion_was_refused_take_no_room_once_they_are_gone() {
+    let mut config = Config::default();
+    config.mailbox.pair_letters = 1;
+    let (mut world, [mut ann, mut ben]) = World::populated(config);
+    ann.come_to_nothing(&mut world);
+    let letter = ann.send(&mut world, ben.id(), b"first");
+    world.crash();
+    ann.come_to_nothing(&mut world);
+    // How full the mailbox is cannot be learnt now, and later it is learnt from a storage that
+    // still has the letter.
+    world.disk.refuses_questions = true;
+    ben.come(&mut world, 8);
+    world.disk.refuses_questions = false;
+    world.wait_s(1);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(letter.clone()), Said::BacklogEnd(1)]);
+    world.disk.refuses_writes = true;
+    ben.acknowledge(&mut world, &[id_of(&letter)]);
+    ann.hear(&mut world);
+    ann.send(&mut world, ben.id(), b"second");
+    assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::MailboxFull]);
+    world.disk.refuses_writes = false;
+    world.wait_s(2);
+    let third = ann.send(&mut world, ben.id(), b"third");
+    assert_eq!(ann.hear(&mut world), [stored(&third)]);
+}
+
+#[test]
 fn a_question_about_letters_that_storage_cannot_answer_is_refused() {
     let (mut world, [mut ann, ben, _]) = three();
     let letter = ann.send(&mut world, ben.id(), b"?");

@@ -241,7 +241,7 @@ impl<'d> Run<'d> {
             if self.options.trace {
                 match &said {
                     Said::Letter(letter) => {
-                        eprintln!("        {who} hears letter {}", id_of(letter))
+                        eprintln!("        {who} hears letter {}", id_of(letter));
                     }
                     other => eprintln!("        {who} hears {other:?}"),
                 }

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod exit;
+pub mod failpoint;
 pub mod key;
 pub mod logging;
 pub mod otp;

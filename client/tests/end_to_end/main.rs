@@ -8,6 +8,7 @@ mod binaries;
 mod chat;
 mod codes;
 mod conversation;
+mod crashes;
 mod crowd;
 mod homes;
 mod keys;

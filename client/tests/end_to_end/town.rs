@@ -84,8 +84,14 @@ impl Town {
 
     /// Starts the server, on the port that it had before.
     pub(crate) fn start(&mut self) {
+        self.start_with(None);
+    }
+
+    /// The same, with a variable in its environment.
+    pub(crate) fn start_with(&mut self, variable: Option<(&str, &str)>) {
         assert!(self.server.is_none());
         let mut command = self.server_command();
+        command.envs(variable);
         let server = Process::start(command.arg("--listen").arg(self.address.to_string()));
         let out = server.wait_for_out(|out| out.ends_with('\n'));
         let (greeting, address) = out.trim_end().rsplit_once(' ').unwrap();
@@ -106,8 +112,13 @@ impl Town {
     /// Takes the server down with SIGKILL.
     pub(crate) fn kill(&mut self) {
         let ran = self.server.take().unwrap().kill();
-        assert_eq!(ran.code, None);
+        assert_eq!(ran.code, None, "{ran:?}");
         self.past_log.push_str(&ran.err);
+    }
+
+    /// Whether the server lives.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.server.as_mut().unwrap().is_running()
     }
 
     /// The server's database. Not for writing while the server runs.

@@ -13,6 +13,7 @@ use super::log;
 use crate::backend::{self, Backend};
 use crate::clock;
 use crate::config::{AddressRange, Config};
+use crate::failpoint::Failpoint;
 use crate::otp::{DeliveryError, DeliveryTicket, OtpDelivery};
 use crate::store::{Done, Job, StorageThread};
 
@@ -115,6 +116,7 @@ impl Office {
     fn carry_out(&mut self, io: &mut Io, output: Output) {
         match output {
             Output::Send { conn, packet } => {
+                Failpoint::pass_packet(&packet);
                 // A connection that is gone takes nothing; its `closed` is on its way.
                 io.send_shared(token(conn), packet);
             }

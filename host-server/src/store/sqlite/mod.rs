@@ -19,6 +19,7 @@ use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
 use waxwing_core::time::UnixTime;
 
 use super::{ApplyError, Storage, StorageError};
+use crate::failpoint::Failpoint;
 use fault::Fault;
 
 /// How to open a database.
@@ -99,8 +100,10 @@ impl SqliteStorage {
         let connection = &self.connection;
         run(connection, "BEGIN IMMEDIATE").map_err(ApplyError::from)?;
         let ended = work(connection).map_err(ApplyError::from).and_then(|value| {
+            Failpoint::BeforeCommit.pass();
             run(connection, "COMMIT").map(|()| value).map_err(Fault::into_commit_error)
         });
+        Failpoint::AfterCommit.pass();
         // SQLite may have rolled back by itself; if not, it has to be done, and to succeed.
         if ended.is_err() && !connection.is_autocommit() {
             let undone = run(connection, "ROLLBACK");

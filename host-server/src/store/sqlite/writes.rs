@@ -10,6 +10,7 @@ use waxwing_core::time::UnixTime;
 
 use super::fault::Fault;
 use super::reads;
+use crate::failpoint::Failpoint;
 use crate::store::letter;
 
 pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(), Fault> {
@@ -45,6 +46,7 @@ pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(
                     "DELETE FROM pending_messages WHERE queue_id = ? AND recipient_id = ?",
                 )?;
                 for queue_id in letters {
+                    Failpoint::BeforeDeleting.pass();
                     delete.execute(params![key(*queue_id)?, recipient.get()])?;
                 }
             }

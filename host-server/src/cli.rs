@@ -50,6 +50,9 @@ pub struct RunArgs {
     /// Read the whole database and look for damage before serving
     #[arg(long)]
     pub check: bool,
+    /// Do the same, move a damaged database aside, and begin with an empty one
+    #[arg(long)]
+    pub recover: bool,
 }
 
 /// What to do.
@@ -116,11 +119,12 @@ impl Cli {
                 listen: run.listen.or(self.run.listen),
                 allow_unverified: run.allow_unverified || self.run.allow_unverified,
                 check: run.check || self.run.check,
+                recover: run.recover || self.run.recover,
             })),
             Some(other) if self.run == RunArgs::default() => Ok(other.clone()),
             Some(_) => Err(Failure::new(
                 Exit::Usage,
-                "--listen, --allow-unverified and --check belong to the command run",
+                "--listen, --allow-unverified, --check and --recover belong to the command run",
             )),
         }
     }
@@ -178,11 +182,12 @@ mod tests {
             listen: Some("127.0.0.1:1".parse().unwrap()),
             allow_unverified: true,
             check: true,
+            recover: true,
         };
         for line in [
-            "waxwing-server --listen 127.0.0.1:1 --allow-unverified --check",
-            "waxwing-server run --listen 127.0.0.1:1 --allow-unverified --check",
-            "waxwing-server --check --listen 127.0.0.1:1 run --allow-unverified",
+            "waxwing-server --listen 127.0.0.1:1 --allow-unverified --check --recover",
+            "waxwing-server run --recover --listen 127.0.0.1:1 --allow-unverified --check",
+            "waxwing-server --check --recover --listen 127.0.0.1:1 run --allow-unverified",
         ] {
             assert_eq!(parse(line).command(), Ok(Command::Run(expected.clone())), "{line}");
         }

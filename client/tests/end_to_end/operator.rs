@@ -103,7 +103,30 @@ fn a_damaged_database_is_refused_and_left_as_it_was() {
     fs::write(&file, &bytes).unwrap();
     let refused = town.administer(&["--listen", "127.0.0.1:0"]).exits(74);
     assert!(refused.out.is_empty() && refused.err.contains("waxwing.db"), "{refused:?}");
+    refused.says("--recover");
     assert_eq!(fs::read(&file).unwrap(), bytes);
+}
+
+#[test]
+fn a_damaged_database_is_moved_aside_when_asked_for_and_a_sound_one_is_not() {
+    let mut town = Town::new();
+    let anna = town.person("anna", "+4915112345601");
+    town.stop();
+    town.start_with_flag("--recover");
+    anna.receives_nothing();
+    town.stop();
+
+    let file = town.data().join("waxwing.db");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[100..400].fill(0xa5);
+    fs::write(&file, &bytes).unwrap();
+    town.start_with_flag("--recover");
+    assert!(town.log().contains("waxwing.db.damaged-1"), "{}", town.log());
+    assert_eq!(fs::read(town.data().join("waxwing.db.damaged-1")).unwrap(), bytes);
+    town.administer(&["users", "show", "+4915112345601"]).exits(1);
+    town.person("bert", "+4915112345602");
+    town.stop();
+    town.start();
 }
 
 #[test]

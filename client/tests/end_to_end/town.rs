@@ -89,9 +89,20 @@ impl Town {
 
     /// The same, with a variable in its environment.
     pub(crate) fn start_with(&mut self, variable: Option<(&str, &str)>) {
-        assert!(self.server.is_none());
         let mut command = self.server_command();
         command.envs(variable);
+        self.start_as(command);
+    }
+
+    /// The same, with a flag.
+    pub(crate) fn start_with_flag(&mut self, flag: &str) {
+        let mut command = self.server_command();
+        command.arg(flag);
+        self.start_as(command);
+    }
+
+    fn start_as(&mut self, mut command: Command) {
+        assert!(self.server.is_none());
         let server = Process::start(command.arg("--listen").arg(self.address.to_string()));
         let out = server.wait_for_out(|out| out.ends_with('\n'));
         let (greeting, address) = out.trim_end().rsplit_once(' ').unwrap();

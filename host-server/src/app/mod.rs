@@ -2,6 +2,7 @@
 
 mod log;
 mod office;
+mod recovery;
 mod settings;
 
 use std::error::Error as _;
@@ -20,7 +21,9 @@ use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::key;
 use crate::otp;
-use crate::store::{SqliteOptions, SqliteStorage, Storage, StorageThread, ThreadOptions};
+use crate::store::{
+    SqliteOptions, SqliteStorage, Storage, StorageError, StorageThread, ThreadOptions,
+};
 use office::Office;
 
 /// Serves until a signal says stop.
@@ -32,9 +35,13 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     let directory = DataDir::create(&config.server.data)?.lock()?;
     let identity = key::load_or_create(&directory)?;
     let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
-    let mut storage = SqliteStorage::open(&directory.database(), &options)?;
+    let mut storage = if args.recover {
+        recovery::open_or_set_aside(&directory, &options)?
+    } else {
+        SqliteStorage::open(&directory.database(), &options).map_err(say_what_helps)?
+    };
     if args.check {
-        storage.check()?;
+        storage.check().map_err(say_what_helps)?;
     }
     let id_rest = i64::try_from(config.storage.id_rest.as_secs()).unwrap_or(i64::MAX);
     let snapshot = storage.load(clock::unix_now().shifted(id_rest.saturating_neg()))?;
@@ -90,6 +97,17 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     closed?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Names the way out of damage: a backup, or a new beginning.
+fn say_what_helps(error: StorageError) -> Failure {
+    match error {
+        StorageError::Damaged { .. } => Failure::new(
+            Exit::Storage,
+            format!("{error}; restore a backup, or start with --recover to move it aside"),
+        ),
+        other => other.into(),
+    }
 }
 
 /// Carries out a command on the server's key.

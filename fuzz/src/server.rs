@@ -61,10 +61,11 @@ fn check(mut said: &[u8]) {
 /// People, honest and hostile, on a bad network, do whatever the bytes say: nothing is lost,
 /// misdelivered or repeated. It is the simulation, with the fuzzer in the place of chance.
 pub fn server_ops(data: &[u8]) {
-    let Some(([people, hostile, trouble], decisions)) = data.split_first_chunk() else { return };
+    let Some(([people, hostile, shards, trouble], decisions)) = data.split_first_chunk() else { return };
     let options = Options {
         people: 2 + usize::from(people % 4),
         hostile: usize::from(hostile % 3),
+        shards: 1 + u16::from(shards % 4),
         steps: 400,
         bad_network: trouble & 1 != 0,
         bad_storage: trouble & 2 != 0,

@@ -1,7 +1,8 @@
 //! The command `waxwing-server`.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::panic;
+use std::process::{self, ExitCode};
 
 use clap::Parser;
 use waxwing_server::cli::{Cli, Command, ConfigCommand, check_config};
@@ -10,6 +11,7 @@ use waxwing_server::exit::{Exit, Failure};
 use waxwing_server::{admin, app, clock, logging};
 
 fn main() -> ExitCode {
+    stop_when_a_thread_panics();
     match carry_out(&Cli::parse()) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
@@ -18,6 +20,16 @@ fn main() -> ExitCode {
             failure.exit().into()
         }
     }
+}
+
+/// A server that lacks one of its threads would go on and lose what it is given. A new start
+/// recovers.
+fn stop_when_a_thread_panics() {
+    let say = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        say(info);
+        process::abort();
+    }));
 }
 
 fn carry_out(cli: &Cli) -> Result<(), Failure> {

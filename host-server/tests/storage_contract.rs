@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use support::*;
 use waxwing_core::id::UserId;
+use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
     Answer, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, StoredUser, Write,
 };
@@ -220,8 +221,18 @@ fn expire(
     now: UnixTime,
     limit: usize,
 ) -> Vec<ExpiredLetter> {
+    expire_in(storage, Shard::ONLY, accepted_before, now, limit)
+}
+
+fn expire_in(
+    storage: &mut dyn TestStorage,
+    shard: Shard,
+    accepted_before: UnixTime,
+    now: UnixTime,
+    limit: usize,
+) -> Vec<ExpiredLetter> {
     let forget_before = now.shifted(-30 * DAY);
-    let question = Question::Expire { accepted_before, forget_before, now, limit };
+    let question = Question::Expire { shard, accepted_before, forget_before, now, limit };
     let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!("no expiry") };
     letters
 }
@@ -277,6 +288,20 @@ fn the_oldest_expire_first_and_fates_are_forgotten<P: Place>() {
     assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Expired]);
     expire(&mut *storage, START, now.shifted(30 * DAY + 1), 3);
     assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Delivered]);
+}
+
+fn a_shard_expires_the_letters_of_its_own_users<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(&mut *storage, (1..=8).map(|n| insert(n, 1, 1 + (n % 4) as u16, 18))).unwrap();
+    let mut gone = Vec::new();
+    for shard in Shard::all(3) {
+        let letters = expire_in(&mut *storage, shard, START.shifted(DAY), START, 10);
+        assert!(letters.iter().all(|letter| shard.is_home_of(letter.recipient)));
+        gone.extend(letters.into_iter().map(|letter| letter.queue_id.0));
+    }
+    gone.sort_unstable();
+    assert_eq!(gone, [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 fn a_letter_accepted_while_the_clock_was_wrong_keeps_no_other_from_expiring<P: Place>() {
@@ -394,6 +419,7 @@ contract! {
     usage_counts_letters_and_bytes_by_sender
     senders_learn_what_became_of_their_letters
     the_oldest_expire_first_and_fates_are_forgotten
+    a_shard_expires_the_letters_of_its_own_users
     a_letter_accepted_while_the_clock_was_wrong_keeps_no_other_from_expiring
     queue_ids_never_go_back
     removing_a_user_tells_senders_and_keeps_their_own_letters

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::server::ShardId;
 use waxwing_core::server::storage::{
     Answer, Ask, Batch, ExpiredLetter, Outcome, PendingLetter, Question, QueueId, SenderUsage,
     Snapshot, StoredUser, Ticket, Write,
@@ -30,10 +31,12 @@ pub struct Disk {
     letters: BTreeMap<QueueId, PendingLetter>,
     fates: Vec<Fate>,
     last_queue_id: QueueId,
+    /// The last one in each mailbox.
+    last_of: BTreeMap<UserId, QueueId>,
     pub resting_ids: Vec<UserId>,
-    jobs: VecDeque<Job>,
-    outcomes: VecDeque<(Ticket, Outcome)>,
-    answers: VecDeque<(Ticket, Answer)>,
+    jobs: VecDeque<(ShardId, Job)>,
+    outcomes: VecDeque<(ShardId, Ticket, Outcome)>,
+    answers: VecDeque<(ShardId, Ticket, Answer)>,
     /// Nothing is carried out until the test says so.
     pub held: bool,
     /// What was carried out is not told until the test says so.
@@ -77,13 +80,13 @@ impl Disk {
         self.answers.clear();
     }
 
-    pub fn store(&mut self, batch: Arc<Batch>) {
+    pub fn store(&mut self, shard: ShardId, batch: Arc<Batch>) {
         assert!(!batch.writes.is_empty(), "an empty batch");
-        self.jobs.push_back(Job::Store(batch));
+        self.jobs.push_back((shard, Job::Store(batch)));
     }
 
-    pub fn ask(&mut self, ask: Ask) {
-        self.jobs.push_back(Job::Ask(ask));
+    pub fn ask(&mut self, shard: ShardId, ask: Ask) {
+        self.jobs.push_back((shard, Job::Ask(ask)));
     }
 
     pub fn has_jobs(&self) -> bool {
@@ -94,32 +97,32 @@ impl Disk {
         !self.mute && (!self.outcomes.is_empty() || !self.answers.is_empty())
     }
 
-    pub fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {
+    pub fn next_outcome(&mut self) -> Option<(ShardId, Ticket, Outcome)> {
         self.outcomes.pop_front()
     }
 
-    pub fn next_answer(&mut self) -> Option<(Ticket, Answer)> {
+    pub fn next_answer(&mut self) -> Option<(ShardId, Ticket, Answer)> {
         self.answers.pop_front()
     }
 
     /// Carries out the next batch or question.
     pub fn work(&mut self) {
-        match self.jobs.pop_front() {
-            None => {}
-            Some(Job::Store(batch)) if self.refuses_writes => {
-                self.outcomes.push_back((batch.ticket, Outcome::Unavailable));
+        let Some((shard, job)) = self.jobs.pop_front() else { return };
+        match job {
+            Job::Store(batch) if self.refuses_writes => {
+                self.outcomes.push_back((shard, batch.ticket, Outcome::Unavailable));
             }
-            Some(Job::Store(batch)) => {
+            Job::Store(batch) => {
                 batch.writes.iter().for_each(|write| self.write(write));
                 self.commits += 1;
-                self.outcomes.push_back((batch.ticket, Outcome::Done));
+                self.outcomes.push_back((shard, batch.ticket, Outcome::Done));
             }
-            Some(Job::Ask(ask)) if self.refuses_questions => {
-                self.answers.push_back((ask.ticket, Answer::Unavailable));
+            Job::Ask(ask) if self.refuses_questions => {
+                self.answers.push_back((shard, ask.ticket, Answer::Unavailable));
             }
-            Some(Job::Ask(ask)) => {
+            Job::Ask(ask) => {
                 let answer = self.answer(ask.question);
-                self.answers.push_back((ask.ticket, answer));
+                self.answers.push_back((shard, ask.ticket, answer));
             }
         }
     }
@@ -144,9 +147,11 @@ impl Disk {
                 self.users.get_mut(user).unwrap().session_key = Some(*session_key);
             }
             Write::InsertLetter(letter) => {
-                assert!(letter.queue_id > self.last_queue_id, "queue ids grow");
+                let taken = self.letters.contains_key(&letter.queue_id);
+                let last = self.last_of.insert(letter.recipient, letter.queue_id);
+                assert!(!taken && last < Some(letter.queue_id), "queue ids grow in a mailbox");
                 assert!(self.users.contains_key(&letter.recipient));
-                self.last_queue_id = letter.queue_id;
+                self.last_queue_id = self.last_queue_id.max(letter.queue_id);
                 self.letters.insert(letter.queue_id, (**letter).clone());
             }
             Write::DeleteLetters { recipient, letters } => {
@@ -194,9 +199,12 @@ impl Disk {
                 let fate = |query: StatusQuery| (query.letter, self.fate(asker, query));
                 Answer::Fates(letters.into_iter().map(fate).collect())
             }
-            Question::Expire { accepted_before, forget_before, now, limit } => {
+            Question::Expire { shard, accepted_before, forget_before, now, limit } => {
                 self.fates.retain(|fate| fate.at >= forget_before);
-                let old = self.letters.values().filter(|l| l.accepted_at < accepted_before);
+                let is_old = |l: &&PendingLetter| {
+                    shard.is_home_of(l.recipient) && l.accepted_at < accepted_before
+                };
+                let old = self.letters.values().filter(is_old);
                 let old: Vec<_> = old.take(limit).cloned().collect();
                 for letter in &old {
                     self.letters.remove(&letter.queue_id);

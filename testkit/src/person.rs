@@ -258,6 +258,7 @@ impl<P: Backend> Person<P> {
         self.conn = world.connect();
         let long = self.long(world);
         world.send(self.conn, &long);
+        world.bring(self.conn);
         assert_eq!(self.hear(world), [Said::SessionOffered(Op::SessionRenewed)]);
     }
 

@@ -1,6 +1,6 @@
 //! A server, its storage, its clocks and its connections, all under the test's hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::storage::StoredUser;
 use waxwing_core::server::{
-    AddressPrefix, Config, ConnId, Env, Event, Identity, OtpTicket, Output, Peer, Server,
+    AddressPrefix, Baggage, Config, ConnId, Env, Event, Identity, Mail, OtpTicket, Output, Peer,
+    Server, Shard, ShardId,
 };
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, Now, UnixTime};
@@ -31,18 +32,33 @@ struct Wire {
     bytes: Vec<u8>,
     closed: bool,
     reading: bool,
+    /// Who serves it; `None` while it is on its way from one machine to another.
+    shard: Option<ShardId>,
+    /// What its client has sent meanwhile.
+    early: Vec<u8>,
+}
+
+/// What one machine sends another.
+enum Parcel {
+    Mail(Mail),
+    Connection(ConnId, Baggage),
 }
 
 pub struct Sim<P: Backend> {
-    pub server: Server<P>,
+    /// The machines that are the server, the desk first.
+    servers: Vec<Server<P>>,
     pub disk: Disk,
+    /// Parcels stay on their way until the test says so.
+    pub post_is_held: bool,
+    post: BTreeMap<(ShardId, ShardId), VecDeque<Parcel>>,
     /// What the clients draw from; the server has its own.
     pub rng: ChaCha20Rng,
     server_rng: ChaCha20Rng,
     pub now: Now,
     pub events: Vec<Event>,
     pub codes: Vec<(OtpTicket, Phone, Otp)>,
-    pub stopped: bool,
+    /// Machines that have stopped.
+    stopped: usize,
     /// Whether the DER that wraps session keys has changed.
     pub other_wrap_key: bool,
     config: Config,
@@ -56,15 +72,22 @@ impl<P: Backend> Sim<P> {
     }
 
     pub fn seeded(config: Config, disk: Disk, seed: u64) -> Self {
+        Self::sharded(config, disk, seed, shards())
+    }
+
+    /// A world whose server is so many machines.
+    pub fn sharded(config: Config, disk: Disk, seed: u64, shards: u16) -> Self {
         Self {
-            server: start(&config, &disk, false),
+            servers: start(&config, &disk, false, shards),
             disk,
+            post_is_held: false,
+            post: BTreeMap::new(),
             rng: ChaCha20Rng::seed_from_u64(seed),
             server_rng: ChaCha20Rng::seed_from_u64(!seed),
             now: Now { instant: Instant::from_millis(0), unix: UnixTime::from_seconds(START) },
             events: Vec::new(),
             codes: Vec::new(),
-            stopped: false,
+            stopped: 0,
             other_wrap_key: false,
             config,
             wires: BTreeMap::new(),
@@ -90,6 +113,19 @@ impl<P: Backend> Sim<P> {
     /// # Panics
     /// With real cryptography, for more users than there are fixed keys.
     pub fn populate(config: Config, seed: u64, count: usize) -> (Self, Vec<Person<P>>) {
+        Self::populate_shards(config, seed, count, shards())
+    }
+
+    /// The same, with a server of so many machines.
+    ///
+    /// # Panics
+    /// As [`Sim::populate`].
+    pub fn populate_shards(
+        config: Config,
+        seed: u64,
+        count: usize,
+        shards: u16,
+    ) -> (Self, Vec<Person<P>>) {
         let mut disk = Disk::default();
         let people = (0..).filter(|at| *at != SERVER_KEY).take(count).zip(1..);
         let people = people.map(|(at, id)| {
@@ -104,11 +140,31 @@ impl<P: Backend> Sim<P> {
             person
         });
         let people = people.collect();
-        (Self::seeded(config, disk, seed), people)
+        (Self::sharded(config, disk, seed, shards), people)
     }
 
     pub fn public_key(&self) -> P::PublicKey {
-        P::default().public_key(self.server.public_key()).unwrap()
+        P::default().public_key(self.servers[0].public_key()).unwrap()
+    }
+
+    /// Connections that the server has.
+    pub fn connection_count(&self) -> usize {
+        self.servers.iter().map(Server::connection_count).sum()
+    }
+
+    /// Sessions that are confirmed.
+    pub fn session_count(&self) -> usize {
+        self.servers.iter().map(Server::session_count).sum()
+    }
+
+    /// The next moment at which one of the machines wants to be woken.
+    fn next_timeout(&self) -> Option<(Instant, ShardId)> {
+        let ids = Shard::all(self.shards()).map(Shard::id);
+        ids.zip(&self.servers).filter_map(|(id, server)| Some((server.poll_timeout()?, id))).min()
+    }
+
+    fn shards(&self) -> u16 {
+        self.servers.len() as u16
     }
 
     /// A connection from an address that limits skip.
@@ -125,17 +181,22 @@ impl<P: Backend> Sim<P> {
     fn connect_as(&mut self, peer: Peer) -> ConnId {
         self.last_conn += 1;
         let conn = ConnId(self.last_conn);
-        self.wires.insert(conn, Wire { bytes: Vec::new(), closed: false, reading: true });
-        self.turn(|server, env| server.connected(env, conn, peer));
+        let (shard, closed, reading) = (Some(ShardId::DESK), false, true);
+        let wire = Wire { bytes: Vec::new(), closed, reading, shard, early: Vec::new() };
+        self.wires.insert(conn, wire);
+        self.turn(ShardId::DESK, |server, env| server.connected(env, conn, peer));
         conn
     }
 
     /// The client's end goes away.
     pub fn hang_up(&mut self, conn: ConnId) {
-        if !self.is_closed(conn) {
-            self.turn(|server, _| server.disconnected(conn));
-            self.wires.get_mut(&conn).unwrap().closed = true;
+        if self.is_closed(conn) {
+            return;
         }
+        if let Some(shard) = self.wires[&conn].shard {
+            self.turn(shard, |server, _| server.disconnected(conn));
+        }
+        self.wires.get_mut(&conn).unwrap().closed = true;
     }
 
     /// Bytes arrive in a turn of their own, and storage catches up.
@@ -145,25 +206,56 @@ impl<P: Backend> Sim<P> {
 
     /// Bytes arrive on several connections in one turn, and storage catches up.
     pub fn send_all(&mut self, inputs: &[(ConnId, Vec<u8>)]) {
-        self.turn(|server, env| {
-            for (conn, bytes) in inputs {
-                server.received(env, *conn, bytes);
-            }
-        });
+        self.deliver(inputs);
         self.settle();
     }
 
-    /// One turn of the machine.
-    pub fn turn(&mut self, input: impl FnOnce(&mut Server<P>, &mut Env<'_>)) {
-        let mut env = Env { now: self.now, rng: &mut self.server_rng };
-        input(&mut self.server, &mut env);
-        self.server.end_turn(&mut env);
-        while let Some(output) = self.server.poll_output() {
-            self.carry_out(output);
+    /// Bytes arrive, each machine's in one turn.
+    fn deliver(&mut self, inputs: &[(ConnId, Vec<u8>)]) {
+        for (conn, bytes) in inputs {
+            let wire = self.wires.get_mut(conn).unwrap();
+            if wire.shard.is_none() {
+                wire.early.extend_from_slice(bytes);
+            }
+        }
+        for shard in Shard::all(self.shards()).map(Shard::id) {
+            let here = |(conn, _): &&(ConnId, Vec<u8>)| self.wires[conn].shard == Some(shard);
+            let here: Vec<_> = inputs.iter().filter(here).collect();
+            if here.is_empty() {
+                continue;
+            }
+            self.turn(shard, |server, env| {
+                for (conn, bytes) in here {
+                    server.received(env, *conn, bytes);
+                }
+            });
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
+    /// A turn of every machine.
+    pub fn turn_all(&mut self, input: impl Fn(&mut Server<P>, &mut Env<'_>)) {
+        for shard in Shard::all(self.shards()) {
+            self.turn(shard.id(), &input);
+        }
+    }
+
+    /// One turn of a machine.
+    pub fn turn(&mut self, shard: ShardId, input: impl FnOnce(&mut Server<P>, &mut Env<'_>)) {
+        let at = usize::from(shard.0);
+        let mut env = Env { now: self.now, rng: &mut self.server_rng };
+        input(&mut self.servers[at], &mut env);
+        self.servers[at].end_turn(&mut env);
+        while let Some(output) = self.servers[at].poll_output() {
+            self.carry_out(shard, output);
+        }
+    }
+
+    fn carry_out(&mut self, shard: ShardId, output: Output) {
+        if let Output::Send { conn, .. } | Output::Reading { conn, .. } | Output::Close { conn } =
+            &output
+        {
+            assert_eq!(self.wires[conn].shard, Some(shard), "another machine's connection");
+        }
         match output {
             Output::Send { conn, packet } => self.open_wire(conn).bytes.extend_from_slice(&packet),
             Output::Reading { conn, on } => {
@@ -172,12 +264,21 @@ impl<P: Backend> Sim<P> {
                 wire.reading = on;
             }
             Output::Close { conn } => self.open_wire(conn).closed = true,
-            Output::Store(batch) => self.disk.store(batch),
-            Output::Ask(ask) => self.disk.ask(ask),
+            Output::Mail { to, mail } => {
+                self.post.entry((shard, to)).or_default().push_back(Parcel::Mail(mail));
+            }
+            Output::Move { conn, to, baggage } => {
+                let wire = self.open_wire(conn);
+                (wire.shard, wire.reading) = (None, true);
+                let parcel = Parcel::Connection(conn, baggage);
+                self.post.entry((shard, to)).or_default().push_back(parcel);
+            }
+            Output::Store(batch) => self.disk.store(shard, batch),
+            Output::Ask(ask) => self.disk.ask(shard, ask),
             Output::DeliverOtp { ticket, phone, otp } => self.codes.push((ticket, phone, otp)),
             Output::Event(Event::InternalError) => panic!("internal error"),
             Output::Event(event) => self.events.push(event),
-            Output::Stopped => self.stopped = true,
+            Output::Stopped => self.stopped += 1,
         }
     }
 
@@ -189,7 +290,10 @@ impl<P: Backend> Sim<P> {
 
     /// Lets storage do its work, and the machine react, until nothing is left to do.
     pub fn settle(&mut self) {
-        while self.disk.has_jobs() || self.disk.has_news() {
+        while self.disk.has_jobs() || self.disk.has_news() || self.has_post() {
+            if self.has_post() {
+                self.carry_post();
+            }
             while self.disk.has_jobs() {
                 self.disk.work();
             }
@@ -199,28 +303,108 @@ impl<P: Backend> Sim<P> {
         }
     }
 
+    fn has_post(&self) -> bool {
+        !self.post_is_held && !self.post.is_empty()
+    }
+
+    /// A connection that is on its way to another machine arrives, with all that goes before it.
+    pub fn bring(&mut self, conn: ConnId) {
+        while self.wires[&conn].shard.is_none() {
+            let goes = |parcel: &Parcel| matches!(parcel, Parcel::Connection(on, _) if *on == conn);
+            let route = self.post.values().position(|parcels| parcels.iter().any(goes)).unwrap();
+            self.deliver_parcels(route, 1);
+        }
+    }
+
+    /// Pairs of machines between which parcels are on their way.
+    pub fn routes(&self) -> usize {
+        self.post.len()
+    }
+
+    /// Every parcel arrives, those of a route in one turn.
+    pub fn carry_post(&mut self) {
+        while !self.post.is_empty() {
+            self.deliver_parcels(0, usize::MAX);
+        }
+    }
+
+    /// The oldest parcels on one of the routes arrive, so many at most.
+    pub fn deliver_parcels(&mut self, route: usize, count: usize) {
+        let Some((&(from, to), parcels)) = self.post.iter_mut().nth(route) else { return };
+        let arrived: Vec<_> = parcels.drain(..count.min(parcels.len())).collect();
+        if parcels.is_empty() {
+            self.post.remove(&(from, to));
+        }
+        let mut early = Vec::new();
+        for parcel in &arrived {
+            if let Parcel::Connection(conn, _) = parcel {
+                let wire = self.wires.get_mut(conn).unwrap();
+                wire.shard = Some(to);
+                early.push((*conn, std::mem::take(&mut wire.early)));
+            }
+        }
+        let is_gone = |conn: &ConnId| self.wires[conn].closed;
+        let gone: Vec<_> = early.iter().map(|(conn, _)| *conn).filter(is_gone).collect();
+        self.turn(to, |server, env| {
+            for parcel in arrived {
+                match parcel {
+                    Parcel::Mail(mail) => server.mail(env, mail),
+                    Parcel::Connection(conn, _) if gone.contains(&conn) => {}
+                    Parcel::Connection(conn, baggage) => server.moved_in(env, conn, baggage),
+                }
+            }
+        });
+        early.retain(|(conn, bytes)| !bytes.is_empty() && !self.is_closed(*conn));
+        self.deliver(&early);
+    }
+
     /// Tells all that storage has ready, in one turn.
     pub fn tell_news(&mut self) {
         let outcomes: Vec<_> = std::iter::from_fn(|| self.disk.next_outcome()).collect();
         let answers: Vec<_> = std::iter::from_fn(|| self.disk.next_answer()).collect();
-        self.turn(|server, env| {
-            outcomes.into_iter().for_each(|(ticket, outcome)| server.stored(env, ticket, outcome));
-            answers.into_iter().for_each(|(ticket, answer)| server.answered(env, ticket, answer));
-        });
+        for shard in Shard::all(self.shards()).map(Shard::id) {
+            let outcomes: Vec<_> = outcomes.iter().filter(|(to, ..)| *to == shard).collect();
+            let answers: Vec<_> = answers.iter().filter(|(to, ..)| *to == shard).collect();
+            if outcomes.is_empty() && answers.is_empty() {
+                continue;
+            }
+            self.turn(shard, |server, env| {
+                for (_, ticket, outcome) in outcomes {
+                    server.stored(env, *ticket, *outcome);
+                }
+                for (_, ticket, answer) in answers {
+                    server.answered(env, *ticket, answer.clone());
+                }
+            });
+        }
+    }
+
+    /// Tells the outcome of one batch.
+    pub fn tell_outcome(&mut self) {
+        if let Some((shard, ticket, outcome)) = self.disk.next_outcome() {
+            self.turn(shard, |server, env| server.stored(env, ticket, outcome));
+        }
+    }
+
+    /// Tells the answer to one question.
+    pub fn tell_answer(&mut self) {
+        if let Some((shard, ticket, answer)) = self.disk.next_answer() {
+            self.turn(shard, |server, env| server.answered(env, ticket, answer));
+        }
     }
 
     /// Storage goes on after it was held or mute.
     pub fn release(&mut self) {
-        (self.disk.held, self.disk.mute) = (false, false);
+        (self.disk.held, self.disk.mute, self.post_is_held) = (false, false, false);
         self.settle();
     }
 
     /// Time passes, and the machine is woken whenever it asked to be.
     pub fn wait(&mut self, span: Duration) {
         let until = self.now.instant.after(span);
-        while let Some(at) = self.server.poll_timeout().filter(|at| *at <= until) {
+        while let Some((at, shard)) = self.next_timeout().filter(|(at, _)| *at <= until) {
             self.set_clock(at.max(self.now.instant));
-            self.turn(Server::timeout);
+            self.turn(shard, Server::timeout);
             self.settle();
         }
         self.set_clock(until);
@@ -238,13 +422,25 @@ impl<P: Backend> Sim<P> {
 
     /// The server dies, and another starts from what is durable.
     pub fn crash(&mut self) {
+        self.crash_into(self.shards());
+    }
+
+    /// The same, and the other is so many machines.
+    pub fn crash_into(&mut self, shards: u16) {
         self.disk.crash();
         self.wires.values_mut().for_each(|wire| wire.closed = true);
-        self.server = start(&self.config, &self.disk, self.other_wrap_key);
+        self.post.clear();
+        self.servers = start(&self.config, &self.disk, self.other_wrap_key, shards);
+        self.stopped = 0;
     }
 
     pub fn is_closed(&self, conn: ConnId) -> bool {
         self.wires[&conn].closed
+    }
+
+    /// Whether all machines have said that they are done.
+    pub fn stopped(&self) -> bool {
+        self.stopped == self.servers.len()
     }
 
     pub fn is_read(&self, conn: ConnId) -> bool {
@@ -270,8 +466,22 @@ impl<P: Backend> Sim<P> {
     }
 }
 
-fn start<P: Backend>(config: &Config, disk: &Disk, other_wrap_key: bool) -> Server<P> {
+fn start<P: Backend>(
+    config: &Config,
+    disk: &Disk,
+    other_wrap_key: bool,
+    shards: u16,
+) -> Vec<Server<P>> {
     let der = if other_wrap_key { &[1, 2, 3][..] } else { keys::pkcs8_der(SERVER_KEY) };
-    let identity = Identity::new(&P::default(), P::key(SERVER_KEY), der);
-    Server::new(P::default(), identity, config.clone(), disk.snapshot())
+    let snapshot = disk.snapshot();
+    let machine = |shard| {
+        let identity = Identity::new(&P::default(), P::key(SERVER_KEY), der);
+        Server::shard(P::default(), identity, config.clone(), &snapshot, shard)
+    };
+    Shard::all(shards).map(machine).collect()
+}
+
+/// Of how many machines the server is, where a test does not say so: `SIM_SHARDS`, or one.
+fn shards() -> u16 {
+    std::env::var("SIM_SHARDS").map_or(1, |shards| shards.parse().expect("a number"))
 }

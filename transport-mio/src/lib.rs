@@ -25,6 +25,9 @@
 //! - **An idle connection costs a few hundred bytes**: it has no buffer of its own in either
 //!   direction.
 //!
+//! Several loops in threads of their own share a server's connections: one accepts, and passes on
+//! what others are to serve ([`Io::detach`], [`Io::attach`], [`Io::release`]).
+//!
 //! What it does not do: TLS, names, timers for the application, IPC, Windows.
 //!
 //! # Back-pressure
@@ -101,6 +104,7 @@ mod handler;
 mod io;
 mod listener;
 mod output;
+mod passage;
 mod reading;
 mod signal;
 mod slab;
@@ -113,6 +117,7 @@ pub use error::{CloseReason, Error};
 pub use event_loop::EventLoop;
 pub use handler::Handler;
 pub use io::Io;
+pub use passage::Detached;
 pub use signal::Signal;
 pub use slab::Token;
 pub use wake::Waker;

@@ -2,7 +2,8 @@
 //! talking over TCP.
 //!
 //! `WAXWING_TEST_SERVER` and `WAXWING_TEST_CLIENT` name other binaries to be tested, such as
-//! ones that were built with the other crypto backend.
+//! ones that were built with the other crypto backend. `WAXWING_TEST_LOOPS` says how many event
+//! loops the servers have.
 
 mod binaries;
 mod chat;

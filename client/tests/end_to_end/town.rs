@@ -72,6 +72,8 @@ impl Town {
     fn server_command(&self) -> Command {
         let mut command = Command::new(binaries::server());
         command.arg("--data").arg(self.data());
+        let loops = std::env::var_os("WAXWING_TEST_LOOPS");
+        command.envs(loops.map(|loops| ("WAXWING_SERVER__LOOPS", loops)));
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -7,6 +7,7 @@ use super::config::Deadlines;
 use super::limiter::Allowance;
 use super::peer::Peer;
 use super::session::Session;
+use super::shard::Moving;
 use crate::crypto::SessionSeal;
 use crate::id::{Nonce, UserId};
 use crate::time::Instant;
@@ -17,6 +18,8 @@ pub(super) enum State {
     Greeting,
     /// 101 was right and its user is being stored; what follows waits.
     Creating,
+    /// Another shard handles what comes next.
+    Moving(Moving),
     /// 201 or 206 went out; only the confirmation is welcome.
     Offered(Box<Offer>),
     /// The session is confirmed.
@@ -66,7 +69,7 @@ impl Connection {
     /// Whether packets have to wait: what came before them is not done.
     pub(super) fn must_wait(&self) -> bool {
         match &self.state {
-            State::Creating => true,
+            State::Creating | State::Moving(_) => true,
             State::Active(session) => session.must_wait(),
             State::Greeting | State::Offered(_) => false,
         }
@@ -80,7 +83,7 @@ impl Connection {
         };
         let state = match &self.state {
             State::Greeting => Some(self.since.after(deadlines.first_packet)),
-            State::Creating => None,
+            State::Creating | State::Moving(_) => None,
             State::Offered(_) => Some(self.since.after(deadlines.confirmation)),
             State::Active(session) => session.deadline(deadlines),
         };

@@ -1,14 +1,16 @@
-//! Who is registered: phones, ids, keys.
+//! Who is at home here, and their keys.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
+use super::shard::Shard;
 use super::storage::{Snapshot, StoredUser, WrappedKey};
-use crate::crypto::{Digest, Provider, Spki};
+use crate::crypto::{Provider, Spki};
 use crate::id::UserId;
 use crate::phone::Phone;
+use crate::wire::KeyAnswer;
 
 /// One user, as the server knows them.
 #[derive(Clone, Debug)]
@@ -29,41 +31,19 @@ impl User {
     }
 }
 
-/// All users, and which ids, phones and keys are taken. It changes only when storage has said
-/// that the change is durable.
+/// The users whose home this is. It changes only when storage has said that the change is durable.
 pub(super) struct Directory<P: Provider> {
     users: HashMap<UserId, User>,
-    phones: HashMap<Phone, UserId>,
-    /// Digests of the users' keys, and of the server's.
-    keys: HashSet<Digest>,
-    /// Ids that nobody has and nobody may get: resting, or promised to a user being created.
-    held_ids: HashSet<UserId>,
-    last_id: u16,
     parsed: KeyCache<P>,
 }
 
 impl<P: Provider> Directory<P> {
-    pub(super) fn new(provider: &P, server_key: &Spki, snapshot: Snapshot) -> Self {
-        let mut directory = Self {
-            users: HashMap::new(),
-            phones: HashMap::new(),
-            keys: HashSet::new(),
-            held_ids: snapshot.resting_ids.into_iter().collect(),
-            last_id: 0,
-            parsed: KeyCache::default(),
+    pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
+        let at_home = snapshot.users.iter().filter(|user| shard.is_home_of(user.id));
+        let user = |StoredUser { id, phone, spki, session_key }: &StoredUser| {
+            (*id, User::new(*phone, Arc::new(spki.clone()), *session_key))
         };
-        directory.keys.insert(key_digest(provider, server_key));
-        for StoredUser { id, phone, spki, session_key } in snapshot.users {
-            directory.last_id = directory.last_id.max(id.get());
-            directory.insert(provider, id, User::new(phone, Arc::new(spki), session_key));
-        }
-        directory
-    }
-
-    fn insert(&mut self, provider: &P, id: UserId, user: User) {
-        self.keys.insert(key_digest(provider, &user.spki));
-        self.phones.insert(user.phone, id);
-        self.users.insert(id, user);
+        Self { users: at_home.map(user).collect(), parsed: KeyCache::default() }
     }
 
     pub(super) fn get(&self, id: UserId) -> Option<&User> {
@@ -74,49 +54,22 @@ impl<P: Provider> Directory<P> {
         self.users.get_mut(&id)
     }
 
-    pub(super) fn by_phone(&self, phone: &Phone) -> Option<(UserId, &User)> {
-        let id = *self.phones.get(phone)?;
-        Some((id, self.users.get(&id)?))
-    }
-
-    /// Whether a user or the server has this key.
-    pub(super) fn has_key(&self, provider: &P, spki: &Spki) -> bool {
-        self.keys.contains(&key_digest(provider, spki))
-    }
-
     /// The user's key, parsed.
     pub(super) fn key(&mut self, provider: &P, id: UserId) -> Option<&P::PublicKey> {
         let spki = &self.users.get(&id)?.spki;
         self.parsed.get(id, || provider.public_key(spki).ok())
     }
 
-    /// Holds a free id and a key for a user whose creation is being stored. `None` when no id
-    /// is left.
-    pub(super) fn hold(&mut self, provider: &P, spki: &Spki) -> Option<UserId> {
-        let free = |id: &UserId| !self.users.contains_key(id) && !self.held_ids.contains(id);
-        let above = self.last_id.saturating_add(1)..=u16::MAX;
-        let id = above.chain(1..=self.last_id).filter_map(UserId::new).find(free)?;
-        self.held_ids.insert(id);
-        self.keys.insert(key_digest(provider, spki));
-        self.last_id = id.get();
-        Some(id)
+    /// What a 204 says of a user.
+    pub(super) fn answer(&self, id: UserId) -> Option<KeyAnswer> {
+        let user = self.users.get(&id)?;
+        Some(KeyAnswer { user: id, phone: user.phone, spki: (*user.spki).clone() })
     }
 
-    /// Gives back what [`Directory::hold`] held.
-    pub(super) fn release(&mut self, provider: &P, id: UserId, spki: &Spki) {
-        self.held_ids.remove(&id);
-        self.keys.remove(&key_digest(provider, spki));
+    /// A new user is at home here.
+    pub(super) fn welcome(&mut self, id: UserId, phone: Phone, spki: Arc<Spki>) {
+        self.users.insert(id, User::new(phone, spki, None));
     }
-
-    /// The creation is durable.
-    pub(super) fn created(&mut self, provider: &P, id: UserId, phone: Phone, spki: Arc<Spki>) {
-        self.held_ids.remove(&id);
-        self.insert(provider, id, User::new(phone, spki, None));
-    }
-}
-
-fn key_digest<P: Provider>(provider: &P, spki: &Spki) -> Digest {
-    provider.sha256(&[spki.as_bytes()])
 }
 
 /// Parsed public keys, the least recently parsed thrown out first. Parsing again is cheap; a

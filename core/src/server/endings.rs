@@ -1,10 +1,22 @@
 //! How connections, sessions and the server itself end (PROTOCOL.md, "Closing").
 
-use super::connection::State;
+use alloc::vec::Vec;
+
+use super::connection::{Connection, State};
 use super::output::{ConnId, Event, Output};
 use super::{Env, Server};
 use crate::crypto::Provider;
+use crate::time::Instant;
 use crate::wire::{CloseReason, Op};
+
+/// How far an orderly stop has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stopping {
+    /// What was read is being stored and acknowledged, until then at most.
+    Until(Instant),
+    /// Everybody has been told.
+    Done,
+}
 
 impl<P: Provider> Server<P> {
     /// A connection has ended.
@@ -19,7 +31,30 @@ impl<P: Provider> Server<P> {
     /// Begins an orderly stop: nothing more is read, what was read is stored and acknowledged,
     /// clients are told, and [`Output::Stopped`] comes out, within 5 s.
     pub fn stop(&mut self, env: &mut Env<'_>) {
-        self.stop_by = Some(env.now.instant.after(self.config.deadlines.leaving));
+        self.stopping = Some(Stopping::Until(env.now.instant.after(self.config.deadlines.leaving)));
+    }
+
+    /// Whether nothing new is read and nobody is served any more.
+    pub(super) const fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    /// Tells everybody and says so, once what was read is stored and acknowledged or patience has
+    /// ended. Mail from other shards is still dealt with.
+    pub(super) fn stop_if_done(&mut self, env: &mut Env<'_>) {
+        let Some(Stopping::Until(by)) = self.stopping else { return };
+        let is_open = |connection: &mut Connection| {
+            connection.session_mut().is_some_and(|session| session.unanswered > 0)
+        };
+        let done = self.ledger.is_idle() && !self.connections.values_mut().any(is_open);
+        if done || by <= env.now.instant {
+            self.stopping = Some(Stopping::Done);
+            let all: Vec<_> = self.connections.keys().copied().collect();
+            for conn in all {
+                self.end_session(env, conn, Some(CloseReason::ServerStopping));
+            }
+            self.outputs.push_back(Output::Stopped);
+        }
     }
 
     pub(super) fn out_of_patience(&mut self, env: &mut Env<'_>, conn: ConnId) {
@@ -79,7 +114,7 @@ impl<P: Provider> Server<P> {
         }
     }
 
-    fn forget_connection(&mut self, conn: ConnId) -> bool {
+    pub(super) fn forget_connection(&mut self, conn: ConnId) -> bool {
         let Some(connection) = self.connections.remove(&conn) else { return false };
         self.timers.rearm(conn, connection.armed, None);
         self.half_received = self.half_received.saturating_sub(connection.inbox.len());

@@ -89,7 +89,7 @@ impl<P: Provider> Server<P> {
         let mut rest = stream;
         loop {
             let Some(connection) = self.connections.get(&conn) else { return stream.len() };
-            if connection.must_wait() || self.stop_by.is_some() {
+            if connection.must_wait() || self.is_stopping() {
                 break;
             }
             let (header, complete) = match deframe(rest) {
@@ -108,6 +108,13 @@ impl<P: Provider> Server<P> {
                     return stream.len();
                 }
             };
+            if matches!(handler, Handler::Registration | Handler::Proof | Handler::Reconnect) {
+                let to = self.shard_for(&header);
+                if to != self.shard.id() {
+                    self.send_off(conn, to, None);
+                    break;
+                }
+            }
             let Some((packet, tail)) = rest.split_at_checked(header.packet_len()) else { break };
             if !complete {
                 break;

@@ -15,9 +15,17 @@ use crate::wire::{BuildError, Draft, Full, Op, Writer};
 use zeroize::Zeroizing;
 
 /// The server's private key, and the key that wraps session keys in storage.
+///
+/// Clones share the key: it is in memory once.
 pub struct Identity<P: Provider> {
-    pub(super) key: P::PrivateKey,
-    wrap_key: Zeroizing<[u8; KEY_LEN]>,
+    pub(super) key: Arc<P::PrivateKey>,
+    wrap_key: Arc<Zeroizing<[u8; KEY_LEN]>>,
+}
+
+impl<P: Provider> Clone for Identity<P> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), wrap_key: self.wrap_key.clone() }
+    }
 }
 
 impl<P: Provider> Identity<P> {
@@ -25,7 +33,7 @@ impl<P: Provider> Identity<P> {
     /// key (PROTOCOL.md, "What an implementation must persist").
     pub fn new(provider: &P, key: P::PrivateKey, pkcs8_der: &[u8]) -> Self {
         let wrap_key = Zeroizing::new(provider.sha256(&[b"waxwing/1:wrap", pkcs8_der]).0);
-        Self { key, wrap_key }
+        Self { key: Arc::new(key), wrap_key: Arc::new(wrap_key) }
     }
 
     /// The public half.
@@ -63,7 +71,7 @@ impl<P: Provider> Identity<P> {
         let timestamp = Timestamp::from_unix(env.now.unix);
         let mut draft = Draft::new(&mut buffer, op, None, recipient, timestamp);
         let len = payload(draft.payload_mut(), env.rng)?;
-        let (_, packet) = draft.sign(provider, &self.key, env.rng, len)?;
+        let (_, packet) = draft.sign(provider, &*self.key, env.rng, len)?;
         Ok(Arc::from(&*packet))
     }
 }

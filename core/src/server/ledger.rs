@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use super::output::{ConnId, Output};
+use super::shard::Shard;
 use super::storage::{Ask, Batch, Question, QueueId, Ticket, Write};
 use crate::id::{PacketId, UserId};
 
@@ -26,6 +27,7 @@ pub(super) enum Asker {
 /// The writes of this turn, the batches under way, and the questions asked.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    shard: Shard,
     last_queue_id: QueueId,
     last_ticket: u64,
     /// The number of the turn.
@@ -41,13 +43,17 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(last_queue_id: QueueId) -> Self {
-        Self { last_queue_id, ..Self::default() }
+    pub(super) fn new(shard: Shard, last_queue_id: QueueId) -> Self {
+        Self { shard, last_queue_id, ..Self::default() }
     }
 
-    /// The next letter's place in the one order.
+    /// The next letter's place. Shards take turns, so that none gives out the place of another.
     pub(super) fn next_queue_id(&mut self) -> QueueId {
-        self.last_queue_id = QueueId(self.last_queue_id.0.saturating_add(1));
+        let (index, count) = (u64::from(self.shard.id().0), u64::from(self.shard.count()));
+        let next = self.last_queue_id.0.saturating_add(1);
+        let past = next.checked_rem(count).unwrap_or(0);
+        let wait = if index < past { index.saturating_add(count) } else { index };
+        self.last_queue_id = QueueId(next.saturating_add(wait.saturating_sub(past)));
         self.last_queue_id
     }
 

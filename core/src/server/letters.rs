@@ -3,11 +3,12 @@
 
 use alloc::sync::Arc;
 
-use super::mail::{Letter, Mail};
+use super::mail::{Letter, Message};
 use super::mailbox::Waiting;
 use super::output::ConnId;
 use super::recent::Recent;
 use super::refuse::Refused;
+use super::shard::ShardId;
 use super::storage::{PendingLetter, Write};
 use super::{Env, Server};
 use crate::crypto::{Provider, Unverified};
@@ -52,32 +53,51 @@ impl<P: Provider> Server<P> {
             None => {}
         }
         let recipient = packet.header().recipient;
-        let known = recipient.filter(|to| *to != sender && self.directory.get(*to).is_some());
-        let Some(recipient) = known else {
+        let Some(recipient) = recipient.filter(|to| *to != sender) else {
             recent_forget(self, sender, id);
             return Err(refused(ErrorCode::UnknownRecipient));
         };
         let packet = Arc::from(packet.as_bytes());
-        self.mail.push_back(Mail::Letter(Letter { id, sender, recipient, packet }));
+        self.post_home(recipient, Message::Letter(Letter { id, sender, recipient, packet }));
         Ok(())
     }
 
     /// Sorts the mail between homes until none is left.
     pub(super) fn sort_mail(&mut self, env: &mut Env<'_>) {
-        while let Some(mail) = self.mail.pop_front() {
-            match mail {
-                Mail::Letter(letter) => {
-                    let recipient = letter.recipient;
-                    self.when_mailbox_is_known(recipient, Waiting::Letter(letter));
-                    self.serve_mailbox(env, recipient);
-                }
-                Mail::Answer { sender, id, fate } => self.letter_answered(env, sender, id, fate),
-                Mail::Delivered { sender, id } => {
+        while let Some(message) = self.mail.pop_front() {
+            match message {
+                Message::Letter(letter) => self.letter_arrived(env, letter),
+                Message::Answer { sender, id, fate } => self.letter_answered(env, sender, id, fate),
+                Message::Delivered { sender, id } => {
                     self.settle(sender, id, Status::Delivered);
                 }
-                Mail::Expired { sender, id } => self.settle(sender, id, Status::Expired),
+                Message::Expired { sender, id } => self.settle(sender, id, Status::Expired),
+                Message::WhoHas { phone, inquiry } => self.phone_inquiry(&phone, inquiry),
+                Message::WhoIs { about, inquiry } => self.user_inquiry(about, inquiry),
+                Message::Known { inquiry, answer } => {
+                    self.inquiry_answered(env, inquiry, answer.as_deref());
+                }
+                Message::Welcome { user, phone, spki } => {
+                    self.directory.welcome(user, phone, spki.clone());
+                    self.post(ShardId::DESK, Message::Settled { user, phone, spki });
+                }
+                Message::Settled { user, phone, spki } => {
+                    self.user_settled(env, user, phone, &spki);
+                }
             }
         }
+    }
+
+    /// A letter reaches its recipient's home.
+    fn letter_arrived(&mut self, env: &mut Env<'_>, letter: Letter) {
+        let Letter { id, sender, recipient, .. } = letter;
+        if self.directory.get(recipient).is_none() {
+            let fate = Err(ErrorCode::UnknownRecipient);
+            self.post_home(sender, Message::Answer { sender, id, fate });
+            return;
+        }
+        self.when_mailbox_is_known(recipient, Waiting::Letter(letter));
+        self.serve_mailbox(env, recipient);
     }
 
     /// A letter reaches a mailbox whose counters are known.
@@ -90,7 +110,7 @@ impl<P: Provider> Server<P> {
             None => Err(ErrorCode::StorageUnavailable),
         };
         if let Err(code) = admitted {
-            self.mail.push_back(Mail::Answer { sender, id, fate: Err(code) });
+            self.post_home(sender, Message::Answer { sender, id, fate: Err(code) });
             return;
         }
         let queue_id = self.ledger.next_queue_id();
@@ -106,7 +126,7 @@ impl<P: Provider> Server<P> {
             mailbox.committed();
         }
         self.recount_mailbox(recipient);
-        self.mail.push_back(Mail::Answer { sender, id, fate: Ok(Status::Stored) });
+        self.post_home(sender, Message::Answer { sender, id, fate: Ok(Status::Stored) });
         if let Some(conn) = self.sessions.get(&recipient).copied() {
             self.give_if_next(env, conn, letter);
         }
@@ -121,7 +141,7 @@ impl<P: Provider> Server<P> {
         }
         self.recount_mailbox(recipient);
         let fate = Err(ErrorCode::StorageUnavailable);
-        self.mail.push_back(Mail::Answer { sender, id, fate });
+        self.post_home(sender, Message::Answer { sender, id, fate });
     }
 
     fn letter_answered(

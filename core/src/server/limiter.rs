@@ -21,6 +21,14 @@ impl Rate {
         Self { burst: if burst == 0 { 1 } else { burst }, period }
     }
 
+    /// One of `count` equal shares of it; at least one.
+    pub(super) const fn share(self, count: u16) -> Self {
+        match self.burst.checked_div(count as u32) {
+            Some(burst) => Self::new(burst, self.period),
+            None => self,
+        }
+    }
+
     fn interval_us(self) -> u64 {
         self.period_us().checked_div(u64::from(self.burst)).unwrap_or(0).max(1)
     }

@@ -1,11 +1,15 @@
-//! What one home tells another. A user's session, mailbox and recent letters live at the user's
-//! home shard; a letter from one user to another crosses between two homes as a message and its
-//! fate comes back as one. With a single shard they meet in the same queue.
+//! What one home tells another (ARCHITECTURE.md, "Shards"). A letter from one user to another
+//! crosses between two homes as a message and its fate comes back as one, whether the homes are of
+//! one machine or of two.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use super::output::ConnId;
+use crate::crypto::Spki;
 use crate::id::{PacketId, UserId};
-use crate::wire::{ErrorCode, Status};
+use crate::phone::Phone;
+use crate::wire::{ErrorCode, KeyAnswer, Status};
 
 /// A letter that its sender's home has accepted for carriage.
 #[derive(Clone, Debug)]
@@ -16,9 +20,20 @@ pub(super) struct Letter {
     pub(super) packet: Arc<[u8]>,
 }
 
-/// A message between homes.
+/// A 105 that waits for its answer, at its asker's home.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inquiry {
+    pub(super) asker: UserId,
+    pub(super) conn: ConnId,
+    pub(super) packet: PacketId,
+}
+
+/// A message between homes, which its carrier does not look into.
 #[derive(Clone, Debug)]
-pub(super) enum Mail {
+pub struct Mail(pub(super) Message);
+
+#[derive(Clone, Debug)]
+pub(super) enum Message {
     /// To the recipient's home: a letter.
     Letter(Letter),
     /// To the sender's home: what became of a letter that waits for its first answer.
@@ -27,4 +42,14 @@ pub(super) enum Mail {
     Delivered { sender: UserId, id: PacketId },
     /// To the sender's home: the letter has expired.
     Expired { sender: UserId, id: PacketId },
+    /// To the desk: whose phone is it?
+    WhoHas { phone: Phone, inquiry: Inquiry },
+    /// To the home of `about`: what is known of them?
+    WhoIs { about: UserId, inquiry: Inquiry },
+    /// To the asker's home: what is known.
+    Known { inquiry: Inquiry, answer: Option<Box<KeyAnswer>> },
+    /// From the desk to a new user's home: they exist.
+    Welcome { user: UserId, phone: Phone, spki: Arc<Spki> },
+    /// To the desk: a new user's home expects them, so others may hear of them.
+    Settled { user: UserId, phone: Phone, spki: Arc<Spki> },
 }

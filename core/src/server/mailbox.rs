@@ -7,12 +7,12 @@ use hashbrown::HashMap;
 
 use super::config::MailboxLimits;
 use super::ledger::Asker;
-use super::mail::Letter;
+use super::mail::{Inquiry, Letter, Message};
 use super::output::{ConnId, Output};
 use super::storage::{PendingLetter, Question, SenderUsage};
 use super::{Env, Server};
 use crate::crypto::Provider;
-use crate::id::{PacketId, UserId};
+use crate::id::UserId;
 use crate::wire::ErrorCode;
 
 /// Something that needs the mailbox's counters.
@@ -21,7 +21,7 @@ pub(super) enum Waiting {
     /// A letter for it.
     Letter(Letter),
     /// A 105 by id from its owner.
-    Question { conn: ConnId, packet: PacketId, about: UserId },
+    Question { inquiry: Inquiry, about: UserId },
 }
 
 /// What one sender, or all together, have in a mailbox.
@@ -177,14 +177,13 @@ impl<P: Provider> Server<P> {
         for waiting in core::mem::take(&mut mailbox.waiting) {
             match waiting {
                 Waiting::Letter(letter) => self.accept(env, letter),
-                Waiting::Question { conn, packet, about } => {
+                Waiting::Question { inquiry, about } => {
                     let mailbox = self.mailboxes.get(&owner);
-                    let found = mailbox.filter(|known| known.senders.contains_key(&about));
-                    let found = found.map(|_| about);
-                    if let Err(refused) = self.answer_key_question(env, conn, packet, found) {
-                        self.refuse(env, conn, refused);
+                    if mailbox.is_some_and(|known| known.senders.contains_key(&about)) {
+                        self.post_home(about, Message::WhoIs { about, inquiry });
+                    } else {
+                        self.inquiry_answered(env, inquiry, None);
                     }
-                    self.ready.push(conn);
                 }
             }
         }
@@ -211,9 +210,9 @@ impl<P: Provider> Server<P> {
             match waiting {
                 Waiting::Letter(Letter { id, sender, .. }) => {
                     let fate = Err(code);
-                    self.mail.push_back(super::mail::Mail::Answer { sender, id, fate });
+                    self.post_home(sender, Message::Answer { sender, id, fate });
                 }
-                Waiting::Question { conn, packet, .. } => {
+                Waiting::Question { inquiry: Inquiry { conn, packet, .. }, .. } => {
                     let op = crate::wire::Op::KeyQuestion;
                     self.refuse(env, conn, super::refuse::Refused::naming(code, op, packet));
                     self.ready.push(conn);

@@ -29,11 +29,13 @@ mod notices;
 mod otp;
 mod output;
 mod peer;
+mod phonebook;
 mod recent;
 mod reconnect;
 mod refuse;
 mod registration;
 mod session;
+mod shard;
 pub mod storage;
 mod sweep;
 mod timers;
@@ -47,22 +49,25 @@ use hashbrown::HashMap;
 pub use config::{Config, Deadlines, MailboxLimits, Rates};
 pub use issuer::Identity;
 pub use limiter::Rate;
+pub use mail::Mail;
 pub use output::{ConnId, Event, OtpTicket, Output};
 pub use peer::{AddressPrefix, Peer};
+pub use shard::{Baggage, Shard, ShardId};
 
 use crate::crypto::{CryptoRng, Provider, Spki};
 use crate::id::UserId;
-use crate::limits::MAX_STATUSES;
 use crate::time::{Instant, Now};
-use crate::wire::{CloseReason, ErrorCode, Op};
+use crate::wire::{ErrorCode, Op};
 use connection::Connection;
 use directory::Directory;
+use endings::Stopping;
 use ledger::{Asker, Ledger};
 use limits::Limits;
-use mail::Mail;
+use mail::Message;
 use mailbox::Mailbox;
 use notices::Notices;
 use otp::OtpTable;
+use phonebook::Phonebook;
 use recent::RecentLetters;
 use reconnect::AnsweredReconnects;
 use refuse::{Refused, SharedRefusals};
@@ -83,7 +88,9 @@ pub struct Server<P: Provider> {
     provider: P,
     identity: Identity<P>,
     config: Config,
+    shard: Shard,
     directory: Directory<P>,
+    phonebook: Phonebook,
     connections: HashMap<ConnId, Connection>,
     /// The confirmed session of each user who has one.
     sessions: HashMap<UserId, ConnId>,
@@ -95,10 +102,12 @@ pub struct Server<P: Provider> {
     shared_refusals: SharedRefusals,
     limits: Limits,
     ledger: Ledger,
-    mail: VecDeque<Mail>,
+    mail: VecDeque<Message>,
     notices: Notices,
     /// Connections that got an answer, whose waiting packets may go on when the turn ends.
     ready: Vec<ConnId>,
+    /// Connections that another shard is to serve.
+    departing: Vec<ConnId>,
     /// Connections whose client leaves, to be looked at whenever a turn ends.
     leaving: Vec<ConnId>,
     timers: Timers,
@@ -107,7 +116,7 @@ pub struct Server<P: Provider> {
     last_otp_ticket: u64,
     sweep_at: Instant,
     retry_at: Option<Instant>,
-    stop_by: Option<Instant>,
+    stopping: Option<Stopping>,
     disk_is_low: bool,
     outputs: VecDeque<Output>,
 }
@@ -117,10 +126,29 @@ impl<P: Provider> Server<P> {
     const RETRY: Duration = Duration::from_secs(1);
 
     /// A server that starts from what is stored.
-    pub fn new(provider: P, identity: Identity<P>, config: Config, snapshot: Snapshot) -> Self {
-        let ledger = Ledger::new(snapshot.last_queue_id);
-        let directory = Directory::new(&provider, identity.spki(), snapshot);
+    pub fn new(provider: P, identity: Identity<P>, config: Config, snapshot: &Snapshot) -> Self {
+        Self::shard(provider, identity, config, snapshot, Shard::ONLY)
+    }
+
+    /// One of several machines that are a server together.
+    pub fn shard(
+        provider: P,
+        identity: Identity<P>,
+        mut config: Config,
+        snapshot: &Snapshot,
+        shard: Shard,
+    ) -> Self {
+        let ledger = Ledger::new(shard, snapshot.last_queue_id);
+        let directory = Directory::new(shard, snapshot);
+        let phonebook = match shard.id() {
+            ShardId::DESK => Phonebook::new(&provider, identity.spki(), snapshot),
+            _ => Phonebook::empty(),
+        };
+        config.half_received_bytes = shard.share_of(config.half_received_bytes);
+        config.rates.reconnect_work = config.rates.reconnect_work.share(shard.count());
         Self {
+            shard,
+            phonebook,
             limits: Limits::new(&config.rates),
             otps: OtpTable::new(config.live_otps),
             provider,
@@ -138,13 +166,14 @@ impl<P: Provider> Server<P> {
             mail: VecDeque::new(),
             notices: Notices::default(),
             ready: Vec::new(),
+            departing: Vec::new(),
             leaving: Vec::new(),
             timers: Timers::default(),
             half_received: 0,
             last_otp_ticket: 0,
             sweep_at: Instant::default(),
             retry_at: None,
-            stop_by: None,
+            stopping: None,
             disk_is_low: false,
             outputs: VecDeque::new(),
         }
@@ -168,7 +197,7 @@ impl<P: Provider> Server<P> {
     /// A connection was accepted.
     pub fn connected(&mut self, env: &mut Env<'_>, conn: ConnId, peer: Peer) {
         self.connections.insert(conn, Connection::new(peer, env.now.instant));
-        if self.stop_by.is_some() {
+        if self.is_stopping() {
             self.drop_connection(conn);
         }
         self.arm(env, conn);
@@ -184,7 +213,8 @@ impl<P: Provider> Server<P> {
         for write in &batch.writes {
             match (write, outcome) {
                 (Write::CreateUser { id, phone, spki }, Outcome::Done) => {
-                    self.user_created(env, *id, *phone, spki);
+                    let (user, phone, spki) = (*id, *phone, spki.clone());
+                    self.post_home(user, Message::Welcome { user, phone, spki });
                 }
                 (Write::CreateUser { id, phone, spki }, Outcome::Unavailable) => {
                     self.user_not_created(env, *id, *phone, spki);
@@ -219,9 +249,7 @@ impl<P: Provider> Server<P> {
             (Asker::Mailbox(owner), Answer::Usage(usage)) => self.mailbox_known(env, owner, usage),
             (Asker::Mailbox(owner), _) => self.mailbox_unknown(env, owner),
             (Asker::Fates(conn, _), Answer::Fates(fates)) => {
-                for fates in fates.chunks(MAX_STATUSES) {
-                    self.tell_fates(env, conn, fates);
-                }
+                self.tell_fates(env, conn, fates);
             }
             (Asker::Sweep, Answer::Expired(letters)) => self.letters_expired(env, &letters),
             (Asker::Fetch(conn), _) => {
@@ -254,7 +282,11 @@ impl<P: Provider> Server<P> {
     /// The next moment at which [`Server::timeout`] has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [Some(self.sweep_at), self.retry_at, self.stop_by, self.timers.next()]
+        let stop_by = match self.stopping {
+            Some(Stopping::Until(by)) => Some(by),
+            _ => None,
+        };
+        [Some(self.sweep_at), self.retry_at, stop_by, self.timers.next()]
             .into_iter()
             .flatten()
             .min()
@@ -299,6 +331,7 @@ impl<P: Provider> Server<P> {
         while let Some(conn) = self.ready.pop() {
             self.resume(env, conn);
         }
+        self.depart();
         self.flush_notices(env);
         for conn in core::mem::take(&mut self.leaving) {
             if !self.farewell(env, conn, false) {
@@ -306,16 +339,7 @@ impl<P: Provider> Server<P> {
             }
         }
         self.ledger.flush(&mut self.outputs);
-        if let Some(by) = self.stop_by
-            && (self.ledger.is_idle() || by <= env.now.instant)
-        {
-            self.stop_by = None;
-            let all: Vec<_> = self.connections.keys().copied().collect();
-            for conn in all {
-                self.end_session(env, conn, Some(CloseReason::ServerStopping));
-            }
-            self.outputs.push_back(Output::Stopped);
-        }
+        self.stop_if_done(env);
     }
 
     /// The next thing to do.

@@ -2,6 +2,8 @@
 
 use alloc::sync::Arc;
 
+use super::mail::Mail;
+use super::shard::{Baggage, ShardId};
 use super::storage::{Ask, Batch};
 use crate::id::UserId;
 use crate::phone::{Otp, Phone};
@@ -33,6 +35,24 @@ pub enum Output {
     Close {
         /// Which.
         conn: ConnId,
+    },
+    /// Give this to another shard's [`super::Server::mail`]. What is given out for a shard,
+    /// connections included, has to arrive there in this order.
+    Mail {
+        /// Which shard.
+        to: ShardId,
+        /// What.
+        mail: Mail,
+    },
+    /// Take the connection, with whatever of it is unread or unsent, to another shard's
+    /// [`super::Server::moved_in`], and read from it there. This machine has forgotten it.
+    Move {
+        /// Which connection.
+        conn: ConnId,
+        /// Which shard.
+        to: ShardId,
+        /// Goes with it.
+        baggage: Baggage,
     },
     /// Make these changes durable and answer with [`super::Server::stored`].
     Store(Arc<Batch>),

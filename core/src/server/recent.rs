@@ -67,6 +67,11 @@ impl RecentLetters {
         }
     }
 
+    /// Whether the letter waits for its first answer.
+    pub(super) fn is_pending(&mut self, id: PacketId) -> bool {
+        matches!(self.find(id), Some(Recent::Pending { .. }))
+    }
+
     /// Whether all of it is too old to matter.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.letters.back().is_none_or(|(_, at, _)| now.since(*at) > Self::LIFE)

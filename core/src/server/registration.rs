@@ -63,7 +63,7 @@ impl<P: Provider> Server<P> {
             RegistrationRequest::parse(block).map_err(|_| refused(ErrorCode::Malformed))?;
         let phone = Phone::parse(request.phone).map_err(|_| refused(ErrorCode::BadPhone))?;
 
-        if self.directory.by_phone(&phone).is_some() {
+        if self.phonebook.get(&phone).is_some() {
             let rejected = RegistrationRejected { reason: RegistrationRejected::PHONE_EXISTS };
             let answer = self.identity.issue(
                 &self.provider,
@@ -171,12 +171,12 @@ impl<P: Provider> Server<P> {
         }
         let phone = Phone::parse(proof.phone).map_err(|_| refused(ErrorCode::BadPhone))?;
 
-        if let Some((user, known)) = self.directory.by_phone(&phone) {
-            if *known.spki != spki {
+        if let Some(known) = self.phonebook.get(&phone) {
+            if !known.has_key(&self.provider, &spki) {
                 return Err(refused(ErrorCode::OtpExpired));
             }
             // The signature proves as much as in a 106, so a 201 lost on the way locks nobody out.
-            self.offer_session(env, conn, user, proof.nonce, Op::SessionIssued);
+            self.admit(env, conn, known.user, proof.nonce);
             return Ok(());
         }
         let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
@@ -197,10 +197,10 @@ impl<P: Provider> Server<P> {
                 return Err(refused(ErrorCode::Busy).after(second));
             }
         }
-        let held = if spki.has_small_factor() || self.directory.has_key(&self.provider, &spki) {
+        let held = if spki.has_small_factor() || self.phonebook.has_key(&self.provider, &spki) {
             Err(ErrorCode::WeakKey)
         } else {
-            self.directory.hold(&self.provider, &spki).ok_or(ErrorCode::ServerFull)
+            self.phonebook.hold(&self.provider, &spki).ok_or(ErrorCode::ServerFull)
         };
         let user = held.map_err(|code| {
             self.otps.give_back(&phone, &attempt);
@@ -227,23 +227,20 @@ impl<P: Provider> Server<P> {
         }
     }
 
-    /// The new user is durable.
-    pub(super) fn user_created(
+    /// The new user's home expects them: others may hear of them, and they get their session.
+    pub(super) fn user_settled(
         &mut self,
         env: &mut Env<'_>,
-        id: UserId,
+        user: UserId,
         phone: Phone,
-        spki: &Arc<Spki>,
+        spki: &Spki,
     ) {
-        self.directory.created(&self.provider, id, phone, spki.clone());
+        self.phonebook.enter(&self.provider, user, phone, spki);
         self.otps.consume(&phone);
-        self.outputs.push_back(Output::Event(Event::Registered { user: id }));
-        let Some(creation) = self.creations.remove(&id) else { return };
-        if self.connections.contains_key(&creation.conn) {
-            let Creation { conn, nonce, .. } = creation;
-            self.offer_session(env, conn, id, nonce, Op::SessionIssued);
-            self.ready.push(conn);
-        }
+        self.outputs.push_back(Output::Event(Event::Registered { user }));
+        let Some(Creation { conn, nonce, .. }) = self.creations.remove(&user) else { return };
+        self.admit(env, conn, user, nonce);
+        self.ready.push(conn);
     }
 
     /// The new user could not be stored: nothing is burnt.
@@ -254,7 +251,7 @@ impl<P: Provider> Server<P> {
         phone: Phone,
         spki: &Spki,
     ) {
-        self.directory.release(&self.provider, id, spki);
+        self.phonebook.release(&self.provider, id, spki);
         let Some(creation) = self.creations.remove(&id) else { return };
         self.otps.give_back(&phone, &creation.attempt);
         let code = ErrorCode::StorageUnavailable;

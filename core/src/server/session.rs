@@ -1,22 +1,27 @@
 //! A confirmed session: what its client may send, and what becomes of it
 //! (PROTOCOL.md, "Letters", "Directory", "Acknowledgments", "Closing").
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::config::Deadlines;
-use super::handover::Handover;
+use super::handover::{HandedOver, Handover};
 use super::ledger::Asker;
 use super::limiter::Allowance;
+use super::mail::{Inquiry, Message};
+use super::mailbox::Waiting;
 use super::output::{ConnId, Event, Output};
 use super::refuse::Refused;
+use super::shard::ShardId;
 use super::storage::{Question, Write};
 use super::{Env, Server};
 use crate::crypto::{Provider, SessionSeal, Unverified, Verified};
 use crate::id::{Nonce, PacketId, UserId};
-use crate::limits::MAX_UNANSWERED;
+use crate::limits::{MAX_STATUSES, MAX_UNANSWERED};
+use crate::phone::Phone;
 use crate::time::{Instant, Timestamp};
 use crate::wire::{
-    ClientReport, CloseReason, ErrorCode, HeldLetters, KeyAnswer, KeyQuestion, Op, Packet,
+    ClientReport, CloseReason, ErrorCode, HeldLetters, KeyAnswer, KeyQuestion, Op, Packet, Status,
     StatusQueries, Statuses,
 };
 
@@ -120,45 +125,55 @@ impl<P: Provider> Server<P> {
         packet: PacketId,
         question: KeyQuestion,
     ) -> Result<(), Refused> {
+        let inquiry = Inquiry { asker, conn, packet };
         match question {
             KeyQuestion::ByPhone(phone) => {
                 let rate = self.limits.questions.take(asker, env.now.instant);
                 rate.map_err(|wait| {
                     Refused::naming(ErrorCode::RateLimited, Op::KeyQuestion, packet).after(wait)
                 })?;
-                let found = self.directory.by_phone(&phone).map(|(id, _)| id);
-                self.answer_key_question(env, conn, packet, found)
+                self.post(ShardId::DESK, Message::WhoHas { phone, inquiry });
             }
-            KeyQuestion::ById(id) if id == asker => {
-                self.answer_key_question(env, conn, packet, Some(id))
-            }
-            KeyQuestion::ById(id) => {
+            KeyQuestion::ById(id) if id == asker => self.user_inquiry(id, inquiry),
+            KeyQuestion::ById(about) => {
                 // Only about senders in one's own mailbox, and its counters may yet be loading.
-                self.when_mailbox_is_known(
-                    asker,
-                    super::mailbox::Waiting::Question { conn, packet, about: id },
-                );
+                self.when_mailbox_is_known(asker, Waiting::Question { inquiry, about });
                 self.serve_mailbox(env, asker);
-                Ok(())
             }
+        }
+        Ok(())
+    }
+
+    /// At the desk: whose phone is it?
+    pub(super) fn phone_inquiry(&mut self, phone: &Phone, inquiry: Inquiry) {
+        match self.phonebook.get(phone).map(|entry| entry.user) {
+            Some(about) => self.post_home(about, Message::WhoIs { about, inquiry }),
+            None => self.post_home(inquiry.asker, Message::Known { inquiry, answer: None }),
         }
     }
 
-    /// Answers a 105 about `found`, or says that there is nobody to know about.
-    pub(super) fn answer_key_question(
+    /// At the home of `about`: what is known of them?
+    pub(super) fn user_inquiry(&mut self, about: UserId, inquiry: Inquiry) {
+        let answer = self.directory.answer(about).map(Box::new);
+        self.post_home(inquiry.asker, Message::Known { inquiry, answer });
+    }
+
+    /// Answers a 105, or says that there is nobody to know about.
+    pub(super) fn inquiry_answered(
         &mut self,
         env: &mut Env<'_>,
-        conn: ConnId,
-        packet: PacketId,
-        found: Option<UserId>,
-    ) -> Result<(), Refused> {
-        let unknown = Refused::naming(ErrorCode::UnknownUser, Op::KeyQuestion, packet);
-        let answer = found.and_then(|id| Some((id, self.directory.get(id)?)));
-        let (id, user) = answer.ok_or(unknown)?;
-        let answer = KeyAnswer { user: id, phone: user.phone, spki: (*user.spki).clone() };
-        self.request_answered(conn, 1);
-        self.send_sealed(env, conn, Op::KeyAnswer, |writer| answer.emit(writer));
-        Ok(())
+        inquiry: Inquiry,
+        answer: Option<&KeyAnswer>,
+    ) {
+        let Inquiry { conn, packet, .. } = inquiry;
+        if let Some(answer) = answer {
+            self.request_answered(conn, 1);
+            self.send_sealed(env, conn, Op::KeyAnswer, |writer| answer.emit(writer));
+        } else {
+            let unknown = Refused::naming(ErrorCode::UnknownUser, Op::KeyQuestion, packet);
+            self.refuse(env, conn, unknown);
+        }
+        self.ready.push(conn);
     }
 
     fn letters_held(
@@ -171,13 +186,15 @@ impl<P: Provider> Server<P> {
         let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
             return;
         };
-        for id in held {
-            let Some(letter) = session.handover.acknowledge(id, env.now.instant) else { continue };
+        let now = env.now.instant;
+        let held: Vec<_> = held.filter_map(|id| session.handover.acknowledge(id, now)).collect();
+        for letter in held {
             self.ledger.delete(user, letter.queue_id);
             if let Some(mailbox) = self.mailboxes.get_mut(&user) {
                 mailbox.removed(self.ledger.turn(), letter.sender, letter.bytes);
             }
-            self.mail.push_back(super::mail::Mail::Delivered { sender: letter.sender, id });
+            let HandedOver { sender, id, .. } = letter;
+            self.post_home(sender, Message::Delivered { sender, id });
         }
         self.hand_over(env, conn);
     }
@@ -207,9 +224,21 @@ impl<P: Provider> Server<P> {
         &mut self,
         env: &mut Env<'_>,
         conn: ConnId,
-        fates: &[(PacketId, crate::wire::Status)],
+        mut fates: Vec<(PacketId, Status)>,
     ) {
-        self.send_sealed(env, conn, Op::Acknowledgment, |writer| Statuses::emit(writer, fates));
+        let session = self.connections.get_mut(&conn).and_then(|c| c.session_mut());
+        let Some(asker) = session.map(|session| session.user) else { return };
+        if let Some(recent) = self.recent.get_mut(&asker) {
+            // A letter that storage does not know may be on its way there.
+            for (id, status) in &mut fates {
+                if *status == Status::Delivered && recent.is_pending(*id) {
+                    *status = Status::Unknown;
+                }
+            }
+        }
+        for fates in fates.chunks(MAX_STATUSES) {
+            self.send_sealed(env, conn, Op::Acknowledgment, |writer| Statuses::emit(writer, fates));
+        }
     }
 
     /// So many requests of the session have their answer.
@@ -254,7 +283,7 @@ impl<P: Provider> Server<P> {
         let handover = Handover::new(window, self.ledger.last_queue_id(), env.now.instant);
         if let Some(connection) = self.connections.get_mut(&conn) {
             let session = Session::new(user, seal, nonce, handover);
-            connection.state = super::connection::State::Active(alloc::boxed::Box::new(session));
+            connection.state = super::connection::State::Active(Box::new(session));
         }
         self.outputs.push_back(Output::Event(Event::SessionConfirmed { user, conn }));
         self.load_mailbox(user);

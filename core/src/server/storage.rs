@@ -14,13 +14,14 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::shard::Shard;
 use crate::crypto::Spki;
 use crate::id::{PacketId, UserId};
 use crate::phone::Phone;
 use crate::time::{Timestamp, UnixTime};
 use crate::wire::{Status, StatusQuery};
 
-/// A letter's place in the one order of accepted letters; grows for ever, never reused.
+/// A letter's place in the order of its mailbox; grows for ever, and is nobody else's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(pub u64);
 
@@ -157,9 +158,11 @@ pub enum Question {
         /// About which.
         letters: Vec<StatusQuery>,
     },
-    /// Remove up to `limit` of the oldest letters accepted before `accepted_before`, remember
+    /// For the users of a shard: remove up to `limit` of the oldest letters accepted before `accepted_before`, remember
     /// their fate, forget fates older than `forget_before`, and say which letters went.
     Expire {
+        /// Whose users' letters.
+        shard: Shard,
         /// Letters from before this moment go.
         accepted_before: UnixTime,
         /// Fates from before this moment are forgotten.

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::ledger::Asker;
-use super::mail::Mail;
+use super::mail::Message;
 use super::output::{Event, Output};
 use super::storage::{ExpiredLetter, Question};
 use super::{Env, Server};
@@ -27,6 +27,7 @@ impl<P: Provider> Server<P> {
         self.ledger.ask(
             Asker::Sweep,
             Question::Expire {
+                shard: self.shard,
                 accepted_before: env
                     .now
                     .unix
@@ -56,7 +57,8 @@ impl<P: Provider> Server<P> {
             {
                 session.handover.forget(letter.queue_id);
             }
-            self.mail.push_back(Mail::Expired { sender: letter.sender, id: letter.id });
+            let (sender, id) = (letter.sender, letter.id);
+            self.post_home(sender, Message::Expired { sender, id });
         }
         if letters.len() >= LETTERS {
             self.sweep_at = env.now.instant;

@@ -131,6 +131,7 @@ impl PostOffice {
                     self.with_server(|s, env| s.stored(env, batch.ticket, Outcome::Done));
                     again = true;
                 }
+                Output::Mail { .. } | Output::Move { .. } => panic!("there is one machine"),
                 Output::Ask(Ask { ticket, question }) => {
                     let answer = self.disk.answer(&question);
                     self.with_server(|s, env| s.answered(env, ticket, answer));
@@ -157,7 +158,7 @@ fn server(config: &Config, snapshot: Snapshot) -> Server<RustCrypto> {
     let der = keys::pkcs8_der(0);
     let key = RustCryptoKey::from_pkcs8_der(der).unwrap();
     let identity = Identity::new(&RustCrypto, key, der);
-    Server::new(RustCrypto, identity, config.clone(), snapshot)
+    Server::new(RustCrypto, identity, config.clone(), &snapshot)
 }
 
 type Machine = Client<'static, RustCrypto, Vec<u8>>;

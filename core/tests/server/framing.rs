@@ -9,6 +9,7 @@ use waxwing_core::server::{Config, ConnId};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, Op};
 
 use waxwing_testkit::backend::Paper;
+use waxwing_testkit::disk::Disk;
 use waxwing_testkit::packets::{self, NOBODY, id_of};
 use waxwing_testkit::person::{Person, Said};
 use waxwing_testkit::world::{Sim, World};
@@ -113,7 +114,7 @@ fn a_stream_cut_anywhere_is_waited_for_and_never_harms() {
             world.send(conn, &packet[..len]);
             assert!(world.bytes(conn).is_empty() && !world.is_closed(conn), "{len}");
             world.hang_up(conn);
-            assert_eq!(world.server.connection_count(), 0);
+            assert_eq!(world.connection_count(), 0);
         }
     }
 }
@@ -244,7 +245,7 @@ fn while_a_connection_waits_for_storage_its_packets_have_time() {
 #[test]
 fn when_half_received_packets_take_too_much_the_slowest_goes() {
     let config = Config { half_received_bytes: 1_000, ..Config::default() };
-    let mut world = PaperWorld::new(config);
+    let mut world = PaperWorld::sharded(config, Disk::default(), 7, 1);
     let header = packets::header(NOBODY, NOBODY, world.now.unix, 100, 256);
     let half = [&header[..], &[0; 274]].concat();
     let conns: Vec<_> = (0..4)

@@ -370,12 +370,12 @@ fn below_the_disk_floor_only_the_present_get_letters() {
     let (mut world, [mut ann, mut ben, cat]) = three();
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
-    world.turn(|server, _| server.set_disk_is_low(true));
+    world.turn_all(|server, _| server.set_disk_is_low(true));
     let absent = ann.send(&mut world, cat.id(), b"absent");
     assert_eq!(ann.hear(&mut world), [refused(ErrorCode::StorageUnavailable, &absent)]);
     let present = ann.send(&mut world, ben.id(), b"present");
     assert_eq!(ann.hear(&mut world), [stored(&present)]);
-    world.turn(|server, _| server.set_disk_is_low(false));
+    world.turn_all(|server, _| server.set_disk_is_low(false));
     world.send(ann.conn, &absent);
     assert_eq!(ann.hear(&mut world), [stored(&absent)]);
 }

@@ -222,7 +222,8 @@ fn private_key_operations_have_budgets_of_their_own() {
     let mut config = many();
     config.rates.registration_work = Rate::new(2, Duration::from_secs(10));
     config.rates.reconnect_work = Rate::new(1, Duration::from_secs(10));
-    let (mut world, [mut ann, mut ben]) = PaperWorld::populated(config);
+    let (mut world, people) = PaperWorld::populate_shards(config, 7, 2, 1);
+    let [mut ann, mut ben] = people.try_into().ok().unwrap();
     for at in 10..12 {
         assert_eq!(ask(&mut world, at, 1, "198.51.100.7"), None);
     }

@@ -10,4 +10,5 @@ mod refusals;
 mod registration;
 mod seeds;
 mod sessions;
+mod shards;
 mod storage_faults;

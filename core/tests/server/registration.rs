@@ -455,7 +455,7 @@ fn an_undeliverable_code_can_be_asked_for_again() {
     let mut world = world();
     let (mut ann, first) = asked(&mut world, 0);
     let ticket = world.codes[0].0;
-    world.turn(|server, _| server.otp_undeliverable(ticket));
+    world.turn_all(|server, _| server.otp_undeliverable(ticket));
     let said = prove(&mut world, &mut ann, &first);
     assert_eq!(said.code(), Some(ErrorCode::OtpExpired));
     let second = ask(&mut world, &mut ann);

@@ -32,11 +32,11 @@ fn knock_with(world: &mut World, person: &mut Person<RustCrypto>, request: &[u8]
 fn a_user_reconnects_and_is_told_that_nothing_is_pending() {
     let (mut world, [mut ann, _]) = two();
     ann.come_to_nothing(&mut world);
-    assert_eq!(world.server.session_count(), 1);
+    assert_eq!(world.session_count(), 1);
     let confirmed = Event::SessionConfirmed { user: ann.id(), conn: ann.conn };
     assert!(world.events.contains(&confirmed));
     world.hang_up(ann.conn);
-    assert_eq!(world.server.session_count(), 0);
+    assert_eq!(world.session_count(), 0);
     let ended = Event::SessionEnded { user: ann.id(), reason: None };
     assert_eq!(world.events.last(), Some(&ended));
 }
@@ -77,7 +77,7 @@ fn only_the_confirmation_may_follow_an_offer() {
         assert_eq!(ann.hear_refusals(&mut world), [code], "{kind:?}");
         assert!(ann.is_closed(&world));
     }
-    assert_eq!(world.server.session_count(), 0);
+    assert_eq!(world.session_count(), 0);
     assert!(world.disk.users().all(|user| user.session_key.is_none()));
 }
 
@@ -147,7 +147,7 @@ fn a_newer_session_takes_over_and_the_older_counts_for_nothing() {
     ann.acknowledge(&mut world, &[packets::id_of(&letter)]);
     assert_eq!(world.disk.pending(ann.id()).len(), 1);
     assert_eq!(newer.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
-    assert_eq!(world.server.session_count(), 2);
+    assert_eq!(world.session_count(), 2);
 }
 
 #[test]

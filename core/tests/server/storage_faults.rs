@@ -301,7 +301,9 @@ fn a_sweep_that_storage_cannot_do_is_done_later() {
 
 #[test]
 fn one_turn_is_one_commit() {
-    let (mut world, [mut ann, mut ben, mut cat]) = three();
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 3, 1);
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    let [mut ann, mut ben, mut cat] = people.try_into().ok().unwrap();
     let before = world.disk.commits;
     let letters = [
         (ann.conn, ann.letter(&mut world, cat.id(), b"1")),

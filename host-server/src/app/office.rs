@@ -1,50 +1,70 @@
-//! Joins the event loop and the server machine: bytes and completions in, bytes and jobs out.
+//! Joins one event loop and one server machine: bytes, completions and post in, bytes, jobs and
+//! post out.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
-use waxwing_core::server::{AddressPrefix, ConnId, Env, OtpTicket, Output, Peer, Server};
+use waxwing_core::server::{AddressPrefix, ConnId, Env, OtpTicket, Output, Peer, Server, ShardId};
 use waxwing_core::time::{self, Now};
 use waxwing_transport_mio::{CloseReason, Handler, Io, Signal, Token};
 
 use super::log;
+use super::post::{Parcel, PostRoom};
 use crate::backend::{self, Backend};
 use crate::clock;
 use crate::config::{AddressRange, Config};
 use crate::failpoint::Failpoint;
 use crate::otp::{DeliveryError, DeliveryTicket, OtpDelivery};
-use crate::store::{Done, Job, StorageThread};
+use crate::store::{Done, Job, StorageClient};
 
 /// How a delivery ended.
-type DeliveryReport = (DeliveryTicket, Result<(), DeliveryError>);
+pub(super) type DeliveryReport = (DeliveryTicket, Result<(), DeliveryError>);
+
+/// The way of codes to their phones, and news from there; the desk's alone.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    pub(super) way: Option<Box<dyn OtpDelivery>>,
+    pub(super) reports: Option<Receiver<DeliveryReport>>,
+}
 
 pub(super) struct Office {
     server: Server<Backend>,
     rng: ChaCha20Rng,
     started: Instant,
-    storage: StorageThread,
+    storage: StorageClient,
     completions: Receiver<Done>,
-    delivery: Option<Box<dyn OtpDelivery>>,
-    reports: Receiver<DeliveryReport>,
+    post: PostRoom,
+    /// Connections that came from the desk, and the addresses that count them there.
+    adopted: HashMap<Token, IpAddr>,
+    deliveries: Deliveries,
     exempt: Vec<AddressRange>,
     connections_per_address: usize,
     min_free_disk: u64,
     flush_patience: Duration,
     stopping: bool,
+    /// Offices whose machines have stopped.
+    stopped: usize,
     /// Why storage has given up, once it has.
     fatal: Option<String>,
+}
+
+impl Deliveries {
+    fn news(&self) -> Option<DeliveryReport> {
+        self.reports.as_ref()?.try_recv().ok()
+    }
 }
 
 impl Office {
     pub(super) fn new(
         server: Server<Backend>,
         config: &Config,
-        storage: StorageThread,
+        storage: StorageClient,
         completions: Receiver<Done>,
-        delivery: Option<Box<dyn OtpDelivery>>,
-        reports: Receiver<DeliveryReport>,
+        post: PostRoom,
+        deliveries: Deliveries,
     ) -> Self {
         Self {
             server,
@@ -52,20 +72,29 @@ impl Office {
             started: Instant::now(),
             storage,
             completions,
-            delivery,
-            reports,
+            post,
+            adopted: HashMap::new(),
+            deliveries,
             exempt: config.limits.exempt.clone(),
             connections_per_address: config.limits.connections_per_address as usize,
             min_free_disk: config.storage.min_free_disk,
             flush_patience: config.deadlines.leave,
             stopping: false,
+            stopped: 0,
             fatal: None,
         }
     }
 
-    /// Gives back the storage thread, and why it has failed if it has.
-    pub(super) fn into_parts(self) -> (StorageThread, Option<String>) {
-        (self.storage, self.fatal)
+    /// Its loop has failed: the others must not go on without it.
+    pub(super) fn give_up(&mut self) {
+        self.post.send_to_all(|| Parcel::Stop);
+        self.post.send_to_all(|| Parcel::Stop);
+        self.post.dispatch();
+    }
+
+    /// Why storage has failed, if it has.
+    pub(super) fn into_fatal(self) -> Option<String> {
+        self.fatal
     }
 
     fn now(&self) -> Now {
@@ -105,10 +134,51 @@ impl Office {
                 }
             }
         }
-        while let Ok((ticket, result)) = self.reports.try_recv() {
+        while let Some((ticket, result)) = self.deliveries.news() {
             if let Err(error) = result {
                 tracing::warn!(%error, "a one-time password did not go out");
                 self.server.otp_undeliverable(OtpTicket(ticket.0));
+            }
+        }
+    }
+
+    fn take_post(&mut self, io: &mut Io) {
+        while let Some(parcels) = self.post.receive() {
+            for parcel in parcels {
+                self.unpack(io, parcel);
+            }
+        }
+    }
+
+    fn unpack(&mut self, io: &mut Io, parcel: Parcel) {
+        match parcel {
+            Parcel::Mail(mail) => self.tell(|server, env| server.mail(env, mail)),
+            Parcel::Connection(detached, baggage) => {
+                let address = detached.peer().ip();
+                match io.attach(*detached) {
+                    Ok(conn) => {
+                        self.adopted.insert(conn, address);
+                        self.tell(|server, env| server.moved_in(env, conn_id(conn), baggage));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection cannot be served here");
+                        self.post.send(ShardId::DESK, Parcel::Ended(address));
+                    }
+                }
+            }
+            Parcel::Ended(address) => io.release(address),
+            Parcel::Stop if self.stopping => io.stop(),
+            Parcel::Stop => {
+                self.stopping = true;
+                io.stop_listening();
+                self.tell(|server, env| server.stop(env));
+            }
+            Parcel::Stopped => {
+                self.stopped += 1;
+                // Until then other machines may have mail for this one.
+                if self.stopped == self.post.offices() {
+                    io.stop();
+                }
             }
         }
     }
@@ -123,15 +193,23 @@ impl Office {
             Output::Reading { conn, on: true } => io.resume_reading(token(conn)),
             Output::Reading { conn, on: false } => io.pause_reading(token(conn)),
             Output::Close { conn } => io.close_after_flush(token(conn), self.flush_patience),
+            Output::Mail { to, mail } => self.post.send(to, Parcel::Mail(mail)),
+            Output::Move { conn, to, baggage } => {
+                // If it is ending, its `closed` is on its way, and the baggage has no use.
+                if let Some(detached) = io.detach(token(conn)) {
+                    self.adopted.remove(&token(conn));
+                    self.post.send(to, Parcel::Connection(Box::new(detached), baggage));
+                }
+            }
             Output::Store(batch) => self.storage.send(Job::Batch(batch)),
             Output::Ask(ask) => self.storage.send(Job::Ask(ask)),
             Output::DeliverOtp { ticket, phone, otp } => {
-                if let Some(delivery) = &self.delivery {
+                if let Some(delivery) = &self.deliveries.way {
                     delivery.deliver(DeliveryTicket(ticket.0), &phone, &otp);
                 }
             }
             Output::Event(event) => log::event(event),
-            Output::Stopped => io.stop(),
+            Output::Stopped => self.post.send_to_all(|| Parcel::Stopped),
         }
     }
 }
@@ -155,23 +233,26 @@ impl Handler for Office {
 
     fn closed(&mut self, _io: &mut Io, conn: Token, why: CloseReason) {
         tracing::trace!(conn = conn.to_bits(), ?why, "disconnected");
+        if let Some(address) = self.adopted.remove(&conn) {
+            self.post.send(ShardId::DESK, Parcel::Ended(address));
+        }
         self.server.disconnected(conn_id(conn));
     }
 
     fn signal(&mut self, io: &mut Io, signal: Signal) {
         if self.stopping {
             tracing::warn!(?signal, "stopping at once");
-            io.stop();
-            return;
+        } else {
+            tracing::info!(?signal, "stopping");
         }
-        tracing::info!(?signal, "stopping");
-        self.stopping = true;
-        io.stop_listening();
-        self.tell(|server, env| server.stop(env));
+        self.post.send_to_all(|| Parcel::Stop);
+        self.post.dispatch();
+        self.take_post(io);
     }
 
     fn turn(&mut self, io: &mut Io) -> Option<Duration> {
         self.take_completions(io);
+        self.take_post(io);
         let now = self.now();
         if self.server.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.tell(|server, env| server.timeout(env));
@@ -180,6 +261,7 @@ impl Handler for Office {
         while let Some(output) = self.server.poll_output() {
             self.carry_out(io, output);
         }
+        self.post.dispatch();
         let now = self.now();
         self.server.poll_timeout().map(|at| at.since(now.instant))
     }

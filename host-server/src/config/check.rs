@@ -46,6 +46,7 @@ impl Config {
                 "letters.max_size has to be 65535 at most: the wire has no room for more",
             ),
             (server.data.as_os_str().is_empty(), "server.data is empty"),
+            (!(1..=256).contains(&server.loops), "server.loops has to be from 1 to 256"),
         ];
         match rules.iter().find(|(broken, _)| *broken) {
             Some((_, why)) => Err(ConfigError((*why).into())),

@@ -40,6 +40,7 @@ macro_rules! key {
 pub(super) const KEYS: &[Key] = &[
     key!(server.listen, text, "Address and port to listen on."),
     key!(server.data, path, "Directory of key and database."),
+    key!(server.loops, count, "Event loops, each in a thread of its own and with users of its own: at most one per processor makes sense."),
     key!(server.keepalive, duration, "Silence after which TCP asks whether the peer is there."),
     key!(server.user_timeout, duration, "How long sent bytes may stay unacknowledged by the peer's TCP."),
 

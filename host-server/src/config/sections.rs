@@ -32,6 +32,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Directory of key and database.
     pub data: PathBuf,
+    /// Event loops, each with users of its own.
+    pub loops: u16,
     /// Silence after which TCP asks whether the peer is there.
     pub keepalive: Duration,
     /// How long sent bytes may stay unacknowledged by the peer's TCP.
@@ -209,6 +211,7 @@ impl Default for ServerConfig {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 9_295).into(),
             data: "waxwing-data".into(),
+            loops: 1,
             keepalive: Duration::from_mins(1),
             user_timeout: Duration::from_mins(1),
         }

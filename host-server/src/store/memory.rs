@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
     Answer, Batch, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot,
     StoredUser, Write,
@@ -219,11 +220,17 @@ impl State {
         letters.iter().map(expired).collect()
     }
 
-    fn expire(&mut self, before: UnixTime, now: UnixTime, limit: usize) -> Vec<ExpiredLetter> {
+    fn expire(
+        &mut self,
+        shard: Shard,
+        before: UnixTime,
+        now: UnixTime,
+        limit: usize,
+    ) -> Vec<ExpiredLetter> {
         let mut old: Vec<_> = self
             .letters
             .values()
-            .filter(|letter| letter.accepted_at < before)
+            .filter(|letter| shard.is_home_of(letter.recipient) && letter.accepted_at < before)
             .map(|letter| (letter.accepted_at, letter.queue_id))
             .collect();
         old.sort_unstable();
@@ -290,9 +297,9 @@ impl Storage for MemoryStorage {
             Question::Fates { asker, letters } => {
                 Answer::Fates(letters.iter().map(|query| state.fate(*asker, *query)).collect())
             }
-            Question::Expire { accepted_before, forget_before, now, limit } => {
+            Question::Expire { shard, accepted_before, forget_before, now, limit } => {
                 state.undelivered.retain(|_, fate| fate.removed_at >= *forget_before);
-                Answer::Expired(state.expire(*accepted_before, *now, *limit))
+                Answer::Expired(state.expire(*shard, *accepted_before, *now, *limit))
             }
         })
     }

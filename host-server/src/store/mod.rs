@@ -20,7 +20,7 @@ pub use admin::{RemovedUser, UserAdmin, UserName, UserSummary};
 pub use error::{ApplyError, StorageError};
 pub use memory::MemoryStorage;
 pub use sqlite::{SqliteOptions, SqliteStorage};
-pub use thread::{Done, Job, StorageThread, ThreadOptions};
+pub use thread::{Done, Job, Outlet, StorageClient, StorageThread, ThreadOptions};
 
 /// Where users and pending letters live.
 ///

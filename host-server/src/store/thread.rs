@@ -3,9 +3,10 @@
 //! Batches that queue up behind the commit under way go out together in the next one, so the
 //! number of fsyncs depends on the speed of the disk, not on the number of batches. Nothing
 //! overtakes: a question is answered after every batch given out before it and before every
-//! later one.
+//! later one. Several machines can share the thread, each by a [`StorageClient`] of its own.
 
 use std::io;
+use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -58,46 +59,62 @@ impl Default for ThreadOptions {
     }
 }
 
+/// Where a machine hears of what is done.
+pub struct Outlet {
+    /// Takes what is done.
+    pub done: Sender<Done>,
+    /// Is called afterwards, once per commit or run of answers.
+    pub wake: Box<dyn Fn() + Send>,
+}
+
+/// A machine's way to the thread.
+#[derive(Debug)]
+pub struct StorageClient {
+    machine: usize,
+    jobs: Sender<(usize, Job)>,
+}
+
+impl StorageClient {
+    /// Queues a job. After [`Done::Fatal`] it goes nowhere. The queue has no bound of its own:
+    /// the machine limits what it has under way.
+    pub fn send(&self, job: Job) {
+        // The receiver is gone only after a fatal failure, which has been told.
+        let _ = self.jobs.send((self.machine, job));
+    }
+}
+
 /// A handle on the thread.
 #[derive(Debug)]
 pub struct StorageThread {
-    jobs: Sender<Job>,
     thread: JoinHandle<Result<(), StorageError>>,
 }
 
 impl StorageThread {
-    /// Starts the thread. What is done goes to `done`, and `wake` is called afterwards, once
-    /// per commit or run of answers.
+    /// Starts the thread, with a client for each outlet. It runs as long as one of them lives.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn spawn(
         storage: Box<dyn Storage>,
         options: ThreadOptions,
-        done: Sender<Done>,
-        wake: impl Fn() + Send + 'static,
-    ) -> io::Result<Self> {
+        outlets: Vec<Outlet>,
+    ) -> io::Result<(Self, Vec<StorageClient>)> {
         let (jobs, queue) = channel();
+        let clients =
+            (0..outlets.len()).map(|machine| StorageClient { machine, jobs: jobs.clone() });
+        let clients = clients.collect();
         let worker =
-            Worker { storage, options, done, wake, in_trouble: false, untidy: false, disk: None };
+            Worker { storage, options, outlets, in_trouble: false, untidy: false, disk: None };
         let thread =
             Builder::new().name("waxwing-storage".into()).spawn(move || worker.run(&queue))?;
-        Ok(Self { jobs, thread })
+        Ok((Self { thread }, clients))
     }
 
-    /// Queues a job. After [`Done::Fatal`] it goes nowhere. The queue has no bound of its own:
-    /// the machine limits what it has under way.
-    pub fn send(&self, job: Job) {
-        // The receiver is gone only after a fatal failure, which has been told.
-        let _ = self.jobs.send(job);
-    }
-
-    /// Waits until everything queued is done and storage is closed.
+    /// Waits, once all clients are dropped, until everything queued is done and storage is closed.
     ///
     /// # Errors
     /// When storage could not be closed in good order.
     pub fn shut_down(self) -> Result<(), StorageError> {
-        drop(self.jobs);
         match self.thread.join() {
             Ok(closed) => closed,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -105,11 +122,10 @@ impl StorageThread {
     }
 }
 
-struct Worker<W> {
+struct Worker {
     storage: Box<dyn Storage>,
     options: ThreadOptions,
-    done: Sender<Done>,
-    wake: W,
+    outlets: Vec<Outlet>,
     /// Whether the last commit was refused, so that the log has one line per change and not
     /// one per batch.
     in_trouble: bool,
@@ -117,11 +133,17 @@ struct Worker<W> {
     disk: Option<(Instant, u64)>,
 }
 
+/// Batches of one commit, and whose they are.
+struct Group {
+    machines: Vec<usize>,
+    batches: Vec<Arc<Batch>>,
+}
+
 /// Storage has failed, and everyone has been told.
 struct Failed;
 
-impl<W: Fn()> Worker<W> {
-    fn run(mut self, queue: &Receiver<Job>) -> Result<(), StorageError> {
+impl Worker {
+    fn run(mut self, queue: &Receiver<(usize, Job)>) -> Result<(), StorageError> {
         self.measure_disk();
         loop {
             let served = match queue.recv_timeout(self.options.idle) {
@@ -137,74 +159,79 @@ impl<W: Fn()> Worker<W> {
     }
 
     /// Does `first` and everything that is queued behind it by now.
-    fn serve(&mut self, first: Job, queue: &Receiver<Job>) -> Result<(), Failed> {
+    fn serve(&mut self, first: (usize, Job), queue: &Receiver<(usize, Job)>) -> Result<(), Failed> {
         let mut jobs = std::iter::once(first).chain(queue.try_iter()).peekable();
-        while let Some(job) = jobs.next() {
+        while let Some((machine, job)) = jobs.next() {
             match job {
                 Job::Batch(batch) => {
-                    let mut group = vec![batch];
-                    while group.len() < self.options.max_group
-                        && let Some(Job::Batch(batch)) =
-                            jobs.next_if(|job| matches!(job, Job::Batch(_)))
+                    let mut group = Group { machines: vec![machine], batches: vec![batch] };
+                    while group.batches.len() < self.options.max_group
+                        && let Some((machine, Job::Batch(batch))) =
+                            jobs.next_if(|(_, job)| matches!(job, Job::Batch(_)))
                     {
-                        group.push(batch);
+                        group.machines.push(machine);
+                        group.batches.push(batch);
                     }
                     self.commit(&group)?;
+                    self.wake(group.machines);
                 }
                 Job::Ask(ask) => {
-                    self.answer(&ask)?;
-                    while let Some(Job::Ask(ask)) = jobs.next_if(|job| matches!(job, Job::Ask(_))) {
-                        self.answer(&ask)?;
+                    let mut machines = vec![machine];
+                    self.answer(machine, &ask)?;
+                    while let Some((machine, Job::Ask(ask))) =
+                        jobs.next_if(|(_, job)| matches!(job, Job::Ask(_)))
+                    {
+                        self.answer(machine, &ask)?;
+                        machines.push(machine);
                     }
+                    self.wake(machines);
                 }
             }
-            (self.wake)();
             self.measure_disk();
         }
         Ok(())
     }
 
-    fn commit(&mut self, group: &[Arc<Batch>]) -> Result<(), Failed> {
+    fn commit(&mut self, group: &Group) -> Result<(), Failed> {
         self.untidy = true;
-        match self.storage.apply(group) {
+        match self.storage.apply(&group.batches) {
             Ok(()) => {
                 self.note(None);
-                self.tell_outcome(group, Outcome::Done);
+                self.tell_outcome(group, 0.., Outcome::Done);
                 Ok(())
             }
             // One that cannot be done must not take down the others.
-            Err(ApplyError::Refused(_)) if group.len() > 1 => self.commit_one_by_one(group),
+            Err(ApplyError::Refused(_)) if group.batches.len() > 1 => self.commit_one_by_one(group),
             Err(error) => {
                 let outcome = self.outcome(error)?;
-                self.tell_outcome(group, outcome);
+                self.tell_outcome(group, 0.., outcome);
                 Ok(())
             }
         }
     }
 
-    fn commit_one_by_one(&mut self, group: &[Arc<Batch>]) -> Result<(), Failed> {
-        for (at, batch) in group.iter().enumerate() {
-            let alone = std::slice::from_ref(batch);
-            match self.storage.apply(alone) {
+    fn commit_one_by_one(&mut self, group: &Group) -> Result<(), Failed> {
+        for (at, batch) in group.batches.iter().enumerate() {
+            match self.storage.apply(std::slice::from_ref(batch)) {
                 Ok(()) => {
                     self.note(None);
-                    self.tell_outcome(alone, Outcome::Done);
+                    self.tell_outcome(group, at..=at, Outcome::Done);
                 }
                 Err(error) => {
                     let hopeless = matches!(error, ApplyError::Unavailable(_));
                     let outcome = self.outcome(error)?;
                     if hopeless {
-                        self.tell_outcome(group.get(at..).unwrap_or_default(), outcome);
+                        self.tell_outcome(group, at.., outcome);
                         return Ok(());
                     }
-                    self.tell_outcome(alone, outcome);
+                    self.tell_outcome(group, at..=at, outcome);
                 }
             }
         }
         Ok(())
     }
 
-    fn answer(&mut self, ask: &Ask) -> Result<(), Failed> {
+    fn answer(&mut self, machine: usize, ask: &Ask) -> Result<(), Failed> {
         let answer = match self.storage.answer(&ask.question) {
             Ok(answer) => answer,
             Err(error) => {
@@ -212,7 +239,7 @@ impl<W: Fn()> Worker<W> {
                 Answer::Unavailable
             }
         };
-        self.tell(Done::Answer(ask.ticket, answer));
+        self.tell(machine, Done::Answer(ask.ticket, answer));
         Ok(())
     }
 
@@ -238,8 +265,7 @@ impl<W: Fn()> Worker<W> {
             reason = format!("{reason}; a full check says: {damage}");
         }
         tracing::error!(reason, "storage has failed");
-        self.tell(Done::Fatal(reason));
-        (self.wake)();
+        self.tell_all(&Done::Fatal(reason));
         Err(Failed)
     }
 
@@ -260,21 +286,38 @@ impl<W: Fn()> Worker<W> {
         if let Some(free) = self.storage.free_disk() {
             let known = self.disk.replace((Instant::now(), free));
             if known.is_none_or(|(_, before)| before != free) {
-                self.tell(Done::FreeDisk(free));
-                (self.wake)();
+                self.tell_all(&Done::FreeDisk(free));
             }
         }
     }
 
-    fn tell_outcome(&self, batches: &[Arc<Batch>], outcome: Outcome) {
-        for batch in batches {
-            self.tell(Done::Batch(batch.ticket, outcome));
+    fn tell_outcome(&self, group: &Group, which: impl RangeBounds<usize>, outcome: Outcome) {
+        let told = group.machines.iter().zip(&group.batches).enumerate();
+        for (_, (machine, batch)) in told.filter(|(at, _)| which.contains(at)) {
+            self.tell(*machine, Done::Batch(batch.ticket, outcome));
         }
     }
 
-    fn tell(&self, done: Done) {
-        // Whoever shuts down may have stopped listening.
-        let _ = self.done.send(done);
+    fn tell_all(&self, done: &Done) {
+        for machine in 0..self.outlets.len() {
+            self.tell(machine, done.clone());
+        }
+        self.wake((0..self.outlets.len()).collect());
+    }
+
+    fn tell(&self, machine: usize, done: Done) {
+        if let Some(outlet) = self.outlets.get(machine) {
+            // Whoever shuts down may have stopped listening.
+            let _ = outlet.done.send(done);
+        }
+    }
+
+    fn wake(&self, mut machines: Vec<usize>) {
+        machines.sort_unstable();
+        machines.dedup();
+        for outlet in machines.into_iter().filter_map(|machine| self.outlets.get(machine)) {
+            (outlet.wake)();
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Options {
     pub people: usize,
     /// People with accounts who keep to no rule.
     pub hostile: usize,
+    /// Machines that are the server together, with delays between them.
+    pub shards: u16,
     /// Steps, at most: it ends when there are no more decisions.
     pub steps: usize,
     /// The network delays, cuts, and lets bits fall over.
@@ -48,7 +50,8 @@ impl Options {
         };
         let [bad_network, bad_storage] = [dice.roll(4) != 0, dice.roll(2) == 0];
         let hostile = dice.roll(3);
-        Self { people, hostile, steps, bad_network, bad_storage, seed, trace: false }
+        let shards = 1 + dice.roll(4) as u16;
+        Self { people, hostile, shards, steps, bad_network, bad_storage, seed, trace: false }
     }
 }
 

@@ -34,9 +34,11 @@ impl<'d> Run<'d> {
         let mut config = Config::default();
         config.mailbox.pair_letters = PAIR_LETTERS;
         let count = options.people + options.hostile;
-        let (mut world, mut people) = Sim::populate(config, options.seed, count);
+        let (mut world, mut people) =
+            Sim::populate_shards(config, options.seed, count, options.shards);
         let hostile = people.split_off(options.people).into_iter().map(Hostile::new).collect();
         (world.disk.held, world.disk.mute) = (true, true);
+        world.post_is_held = true;
         let devices = people.iter().map(|_| Device::default()).collect();
         let (network, ledger) = (Network::default(), Ledger::default());
         Self { dice, options, world, people, devices, hostile, network, ledger }
@@ -64,8 +66,9 @@ impl<'d> Run<'d> {
             26..42 => self.acknowledge(who),
             42..49 => self.come(who),
             49..51 => self.hang_up(who),
-            51..64 => self.travel(),
-            64..76 => self.work(),
+            51..59 => self.travel(),
+            59..66 => self.carry_post(),
+            66..76 => self.work(),
             76..83 => self.tell_outcome(),
             83..90 => self.tell_answer(),
             90..93 => self.wait(),
@@ -166,6 +169,17 @@ impl<'d> Run<'d> {
         "- bytes arrive"
     }
 
+    fn carry_post(&mut self) -> &'static str {
+        for _ in 0..8 {
+            let routes = self.world.routes();
+            if routes > 0 {
+                let route = self.roll(routes);
+                self.world.deliver_parcels(route, 1);
+            }
+        }
+        "- mail arrives"
+    }
+
     fn flip(&mut self) -> &'static str {
         if self.options.bad_network
             && let Some(conn) = self.network.flip(self.dice)
@@ -194,16 +208,12 @@ impl<'d> Run<'d> {
     }
 
     fn tell_outcome(&mut self) -> &'static str {
-        if let Some((ticket, outcome)) = self.world.disk.next_outcome() {
-            self.world.turn(|server, env| server.stored(env, ticket, outcome));
-        }
+        self.world.tell_outcome();
         "- storage tells an outcome"
     }
 
     fn tell_answer(&mut self) -> &'static str {
-        if let Some((ticket, answer)) = self.world.disk.next_answer() {
-            self.world.turn(|server, env| server.answered(env, ticket, answer));
-        }
+        self.world.tell_answer();
         "- storage answers"
     }
 

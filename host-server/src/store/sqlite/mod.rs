@@ -145,10 +145,10 @@ impl Storage for SqliteStorage {
             Question::Fates { asker, letters } => reads::fates(&self.connection, *asker, letters)
                 .map(Answer::Fates)
                 .map_err(ApplyError::from),
-            Question::Expire { accepted_before, forget_before, now, limit } => self
+            Question::Expire { shard, accepted_before, forget_before, now, limit } => self
                 .transaction(|connection| {
                     writes::forget(connection, *forget_before)?;
-                    writes::expire(connection, *accepted_before, *now, *limit)
+                    writes::expire(connection, *shard, *accepted_before, *now, *limit)
                 })
                 .map(Answer::Expired),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
+use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{Batch, ExpiredLetter, PendingLetter, QueueId, Write};
 use waxwing_core::time::UnixTime;
 
@@ -89,9 +90,10 @@ pub(super) fn forget(connection: &Connection, before: UnixTime) -> Result<(), Fa
     Ok(())
 }
 
-/// Removes up to `limit` of the oldest letters from before `before`.
+/// Removes up to `limit` of the oldest letters from before `before` for users of `shard`.
 pub(super) fn expire(
     connection: &Connection,
+    shard: Shard,
     before: UnixTime,
     now: UnixTime,
     limit: usize,
@@ -99,8 +101,14 @@ pub(super) fn expire(
     let letters = select_letters(
         connection,
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
-         FROM pending_messages WHERE accepted_at < ? ORDER BY accepted_at, queue_id LIMIT ?",
-        (before.as_seconds(), i64::try_from(limit).unwrap_or(i64::MAX)),
+         FROM pending_messages WHERE accepted_at < ? AND recipient_id % ? = ? \
+         ORDER BY accepted_at, queue_id LIMIT ?",
+        (
+            before.as_seconds(),
+            shard.count(),
+            shard.id().0,
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        ),
     )?;
     remove_undelivered(connection, &letters, now)?;
     Ok(letters)

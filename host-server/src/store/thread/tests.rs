@@ -58,6 +58,7 @@ impl Storage for Gated {
 
 struct Bench {
     thread: StorageThread,
+    client: StorageClient,
     done: Receiver<Done>,
     under_way: Receiver<()>,
     gate: Sender<Result<(), ApplyError>>,
@@ -87,8 +88,11 @@ impl Bench {
         let wake = move || {
             counter.fetch_add(1, Ordering::SeqCst);
         };
-        let thread = StorageThread::spawn(Box::new(storage), options, report, wake).unwrap();
-        Self { thread, done, under_way, gate, memory, commits, tidied, wakes }
+        let outlets = vec![Outlet { done: report, wake: Box::new(wake) }];
+        let (thread, mut clients) =
+            StorageThread::spawn(Box::new(storage), options, outlets).unwrap();
+        let client = clients.remove(0);
+        Self { thread, client, done, under_way, gate, memory, commits, tidied, wakes }
     }
 
     fn next(&self) -> Done {
@@ -96,7 +100,7 @@ impl Bench {
     }
 
     fn create(&self, ticket: u64, id: u16) {
-        self.thread.send(Job::Batch(create(ticket, id)));
+        self.client.send(Job::Batch(create(ticket, id)));
     }
 }
 
@@ -133,6 +137,7 @@ fn what_queues_up_behind_a_commit_goes_out_in_one() {
     for n in 1..=20 {
         assert_eq!(bench.done.recv_timeout(WAIT), Ok(batch(n, Outcome::Done)));
     }
+    drop(bench.client);
     bench.thread.shut_down().unwrap();
     let commits = bench.commits.lock().unwrap().clone();
     assert_eq!(commits, [1, 19]);
@@ -143,10 +148,10 @@ fn what_queues_up_behind_a_commit_goes_out_in_one() {
 fn batches_and_questions_keep_their_order() {
     let bench = Bench::new(ThreadOptions::default());
     bench.create(1, 1);
-    bench.thread.send(usage(2));
+    bench.client.send(usage(2));
     bench.create(3, 3);
     bench.create(4, 4);
-    bench.thread.send(usage(5));
+    bench.client.send(usage(5));
     drop(bench.gate);
     for expected in [
         batch(1, Outcome::Done),
@@ -157,6 +162,7 @@ fn batches_and_questions_keep_their_order() {
     ] {
         assert_eq!(bench.done.recv_timeout(WAIT), Ok(expected));
     }
+    drop(bench.client);
     bench.thread.shut_down().unwrap();
 }
 
@@ -174,6 +180,7 @@ fn one_bad_batch_does_not_take_down_the_others() {
     {
         assert_eq!(bench.done.recv_timeout(WAIT), Ok(batch(ticket, outcome)));
     }
+    drop(bench.client);
     bench.thread.shut_down().unwrap();
 }
 
@@ -195,7 +202,7 @@ fn a_locked_database_is_tried_once_for_the_whole_group_and_recovers() {
     bench.gate.send(Ok(())).unwrap();
     assert_eq!(bench.next(), batch(10, Outcome::Done));
     bench.memory.set_out_of_order(true);
-    bench.thread.send(usage(11));
+    bench.client.send(usage(11));
     assert_eq!(bench.next(), Done::Answer(Ticket(11), Answer::Unavailable));
 }
 
@@ -208,6 +215,7 @@ fn a_fatal_failure_is_told_once_and_ends_the_thread() {
     assert_eq!(reason, "storage is damaged: page 3; a full check says: test.db is damaged: page 7");
     assert!(bench.done.recv_timeout(WAIT).is_err(), "something came after it");
     bench.create(2, 2);
+    drop(bench.client);
     bench.thread.shut_down().unwrap();
 }
 
@@ -218,6 +226,7 @@ fn shutting_down_finishes_what_is_queued() {
         bench.create(n, n as u16);
     }
     drop(bench.gate);
+    drop(bench.client);
     bench.thread.shut_down().unwrap();
     let done: Vec<_> = bench.done.iter().collect();
     assert_eq!(done, (1..=50).map(|n| batch(n, Outcome::Done)).collect::<Vec<_>>());
@@ -241,4 +250,24 @@ fn a_quiet_thread_tidies_up_once_and_tells_how_free_space_changes() {
     std::thread::sleep(Duration::from_millis(60));
     assert_eq!(bench.tidied.load(Ordering::SeqCst), 1);
     assert!(bench.done.try_recv().is_err(), "nothing has changed");
+}
+
+#[test]
+fn machines_share_a_thread_and_hear_of_their_own_jobs() {
+    let (first, firsts) = channel();
+    let (second, seconds) = channel();
+    let wake = || Box::new(|| ());
+    let outlets = vec![Outlet { done: first, wake: wake() }, Outlet { done: second, wake: wake() }];
+    let storage = Box::new(MemoryStorage::new());
+    let (thread, clients) =
+        StorageThread::spawn(storage, ThreadOptions::default(), outlets).unwrap();
+    clients[0].send(Job::Batch(create(7, 1)));
+    clients[1].send(Job::Batch(create(7, 2)));
+    clients[1].send(usage(8));
+    drop(clients);
+    thread.shut_down().unwrap();
+    let own = |done: &Done| !matches!(done, Done::FreeDisk(_));
+    assert_eq!(firsts.iter().filter(own).collect::<Vec<_>>(), [batch(7, Outcome::Done)]);
+    let answer = Done::Answer(Ticket(8), Answer::Usage(vec![]));
+    assert_eq!(seconds.iter().filter(own).collect::<Vec<_>>(), [batch(7, Outcome::Done), answer]);
 }

@@ -1,0 +1,108 @@
+//! Which phones, keys and ids are taken: what the desk has to know of all users, wherever they are
+//! at home.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::storage::Snapshot;
+use crate::crypto::{Digest, Provider, Spki};
+use crate::id::UserId;
+use crate::phone::Phone;
+
+/// Who has a phone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) user: UserId,
+    key: Digest,
+}
+
+/// All phones, keys and ids that are taken. It changes only when storage has said that the change
+/// is durable, but for what is held for a user being created.
+#[derive(Debug)]
+pub(super) struct Phonebook {
+    phones: HashMap<Phone, Entry>,
+    /// Digests of the users' keys, and of the server's.
+    keys: HashSet<Digest>,
+    /// Ids that somebody has, that rest, or that are held.
+    taken: Vec<bool>,
+    last_id: u16,
+}
+
+impl Phonebook {
+    /// Nobody's: that of a shard which is not the desk.
+    pub(super) fn empty() -> Self {
+        Self { phones: HashMap::new(), keys: HashSet::new(), taken: Vec::new(), last_id: 0 }
+    }
+
+    pub(super) fn new<P: Provider>(provider: &P, server_key: &Spki, snapshot: &Snapshot) -> Self {
+        let mut book = Self { taken: vec![false; 1 << 16], ..Self::empty() };
+        book.keys.insert(digest(provider, server_key));
+        for user in &snapshot.users {
+            let key = digest(provider, &user.spki);
+            book.keys.insert(key);
+            book.phones.insert(user.phone, Entry { user: user.id, key });
+            book.last_id = book.last_id.max(user.id.get());
+        }
+        for id in snapshot.users.iter().map(|user| user.id).chain(snapshot.resting_ids.clone()) {
+            book.mark(id, true);
+        }
+        book
+    }
+
+    fn mark(&mut self, id: UserId, taken: bool) {
+        if let Some(mark) = self.taken.get_mut(usize::from(id.get())) {
+            *mark = taken;
+        }
+    }
+
+    pub(super) fn get(&self, phone: &Phone) -> Option<Entry> {
+        self.phones.get(phone).copied()
+    }
+
+    /// Whether a user or the server has this key.
+    pub(super) fn has_key<P: Provider>(&self, provider: &P, spki: &Spki) -> bool {
+        self.keys.contains(&digest(provider, spki))
+    }
+
+    /// Holds a free id and a key for a user whose creation is being stored. `None` when no id is
+    /// left.
+    pub(super) fn hold<P: Provider>(&mut self, provider: &P, spki: &Spki) -> Option<UserId> {
+        let free = |id: &UserId| self.taken.get(usize::from(id.get())) == Some(&false);
+        let above = self.last_id.saturating_add(1)..=u16::MAX;
+        let id = above.chain(1..=self.last_id).filter_map(UserId::new).find(free)?;
+        self.mark(id, true);
+        self.keys.insert(digest(provider, spki));
+        self.last_id = id.get();
+        Some(id)
+    }
+
+    /// Gives back what [`Phonebook::hold`] held.
+    pub(super) fn release<P: Provider>(&mut self, provider: &P, id: UserId, spki: &Spki) {
+        self.mark(id, false);
+        self.keys.remove(&digest(provider, spki));
+    }
+
+    /// A held id has its user.
+    pub(super) fn enter<P: Provider>(
+        &mut self,
+        provider: &P,
+        user: UserId,
+        phone: Phone,
+        spki: &Spki,
+    ) {
+        self.phones.insert(phone, Entry { user, key: digest(provider, spki) });
+    }
+}
+
+impl Entry {
+    /// Whether this is the key of whoever has the phone.
+    pub(super) fn has_key<P: Provider>(&self, provider: &P, spki: &Spki) -> bool {
+        self.key == digest(provider, spki)
+    }
+}
+
+fn digest<P: Provider>(provider: &P, spki: &Spki) -> Digest {
+    provider.sha256(&[spki.as_bytes()])
+}

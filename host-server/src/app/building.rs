@@ -1,0 +1,131 @@
+//! All offices of a server, each on a loop of its own, and the storage thread that serves them.
+
+use std::error::Error as _;
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::thread::Builder;
+
+use waxwing_core::server::storage::Snapshot;
+use waxwing_core::server::{Identity, Server, Shard};
+use waxwing_transport_mio::{EventLoop, Waker};
+
+use super::office::{Deliveries, Office};
+use super::post::{PostRoom, Route};
+use super::settings;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::otp;
+use crate::store::{Outlet, SqliteStorage, StorageThread, ThreadOptions};
+
+type LoopError = waxwing_transport_mio::Error;
+
+pub(super) struct Building {
+    storage: StorageThread,
+    /// The desk's is the first.
+    offices: Vec<(EventLoop, Office)>,
+}
+
+impl Building {
+    /// Furnishes an office for each loop; the desk's is the first.
+    pub(super) fn new(
+        config: &Config,
+        identity: &Identity<Backend>,
+        storage: SqliteStorage,
+        snapshot: &Snapshot,
+        loops: Vec<EventLoop>,
+    ) -> Result<Self, Failure> {
+        let (mut outlets, mut completions) = (Vec::new(), Vec::new());
+        let (mut routes, mut letterboxes) = (Vec::new(), Vec::new());
+        for events in &loops {
+            let (done, hear) = mpsc::channel();
+            outlets.push(Outlet { done, wake: Box::new(waking(events.waker())) });
+            completions.push(hear);
+            let (letterbox, post) = mpsc::channel();
+            routes.push(Route { letterbox, waker: events.waker() });
+            letterboxes.push(post);
+        }
+        let options = ThreadOptions { idle: config.storage.tidy_after, ..ThreadOptions::default() };
+        let (storage, clients) =
+            StorageThread::spawn(Box::new(storage), options, outlets).map_err(system)?;
+        let shards = Shard::all(u16::try_from(loops.len()).unwrap_or(u16::MAX));
+        let ends = clients.into_iter().zip(completions).zip(letterboxes);
+        let mut offices = Vec::new();
+        for ((shard, events), ((client, completions), letterbox)) in shards.zip(loops).zip(ends) {
+            let (identity, machine) = (identity.clone(), settings::machine(config));
+            let server = Server::shard(Backend::default(), identity, machine, snapshot, shard);
+            let post = PostRoom::new(routes.clone(), letterbox);
+            let deliveries = if offices.is_empty() {
+                deliveries(config, events.waker())?
+            } else {
+                Deliveries::default()
+            };
+            let office = Office::new(server, config, client, completions, post, deliveries);
+            offices.push((events, office));
+        }
+        Ok(Self { storage, offices })
+    }
+
+    /// Serves until all loops have ended, the desk's on this thread.
+    pub(super) fn serve(self) -> Result<(), Failure> {
+        let mut offices = self.offices.into_iter();
+        let desk = offices.next();
+        let mut threads = Vec::new();
+        for (number, (events, office)) in (1..).zip(offices) {
+            let thread = Builder::new().name(format!("waxwing-loop-{number}"));
+            threads.push(thread.spawn(move || serve(events, office)).map_err(system)?);
+        }
+        let mut ends: Vec<_> =
+            desk.map(|(events, office)| serve(events, office)).into_iter().collect();
+        for thread in threads {
+            ends.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        let closed = self.storage.shut_down();
+        for (served, fatal) in ends {
+            if let Some(why) = fatal {
+                return Err(Failure::new(Exit::Storage, format!("storage failed: {why}")));
+            }
+            served.map_err(network)?;
+        }
+        Ok(closed?)
+    }
+}
+
+/// Runs one loop to its end; why storage has failed, if it has.
+fn serve(mut events: EventLoop, mut office: Office) -> (Result<(), LoopError>, Option<String>) {
+    let served = events.run(&mut office);
+    if served.is_err() {
+        office.give_up();
+    }
+    (served, office.into_fatal())
+}
+
+/// The configured way of codes to phones, with reports to the desk.
+fn deliveries(config: &Config, waker: Waker) -> Result<Deliveries, Failure> {
+    let (report, reports) = mpsc::channel();
+    let wake = waking(waker);
+    let told = move |ticket, result| {
+        // Both ends live as long as the server.
+        let _ = report.send((ticket, result));
+        wake();
+    };
+    let way = otp::delivery(&config.otp, Arc::new(told)).map_err(system)?;
+    Ok(Deliveries { way, reports: Some(reports) })
+}
+
+fn waking(waker: Waker) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        if let Err(error) = waker.wake() {
+            tracing::error!(%error, "an event loop cannot be woken");
+        }
+    }
+}
+
+pub(super) fn network(error: LoopError) -> Failure {
+    let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Failure::new(Exit::Network, format!("{error}{why}"))
+}
+
+pub(super) fn system(error: io::Error) -> Failure {
+    Failure::new(Exit::Failure, error)
+}

@@ -118,10 +118,12 @@ impl<P: Provider> Server<P> {
         let Some(connection) = self.connections.remove(&conn) else { return false };
         self.timers.rearm(conn, connection.armed, None);
         self.half_received = self.half_received.saturating_sub(connection.inbox.len());
-        if let State::Active(session) = connection.state
-            && self.sessions.get(&session.user) == Some(&conn)
-        {
-            self.sessions.remove(&session.user);
+        if let State::Active(session) = connection.state {
+            // The next session finds in storage what this one did not acknowledge.
+            self.ledger.release_all_of(session.user);
+            if self.sessions.get(&session.user) == Some(&conn) {
+                self.sessions.remove(&session.user);
+            }
         }
         true
     }

@@ -2,6 +2,7 @@
 //! (PROTOCOL.md, "Flow control and window").
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use super::storage::{PendingLetter, Question, QueueId};
 use crate::id::{PacketId, UserId};
@@ -15,6 +16,9 @@ pub(super) struct HandedOver {
     pub(super) queue_id: QueueId,
     pub(super) sender: UserId,
     pub(super) bytes: usize,
+    at: Instant,
+    /// Storage did not take it: there is nothing to be deleted or counted out.
+    pub(super) is_lost: bool,
 }
 
 /// How the cursor stands to the mailbox.
@@ -42,9 +46,14 @@ pub(super) struct Handover {
     /// The last letter accepted when the session was confirmed, until 255 has been said.
     backlog_until: Option<QueueId>,
     backlog_count: u32,
+    /// The client acknowledges letters about as fast as they come.
+    prompt: bool,
 }
 
 impl Handover {
+    /// Who acknowledges a letter within this time is prompt.
+    const PROMPT: Duration = Duration::from_millis(1);
+
     pub(super) const fn new(window: u8, backlog_until: QueueId, now: Instant) -> Self {
         Self {
             window: window as usize,
@@ -55,6 +64,7 @@ impl Handover {
             progress_at: now,
             backlog_until: Some(backlog_until),
             backlog_count: 0,
+            prompt: true,
         }
     }
 
@@ -83,23 +93,24 @@ impl Handover {
         };
     }
 
-    /// A letter was committed. Whether it can go straight out; if not, a fetch will find it.
+    /// A letter was accepted. Whether it can go straight out; if not, a fetch will find it.
     pub(super) fn admits(&mut self, letter: &PendingLetter) -> bool {
         if letter.queue_id <= self.cursor {
             return false;
         }
-        match self.phase {
-            Phase::CaughtUp if self.room().0 > 0 => true,
-            Phase::CaughtUp => {
-                self.phase = Phase::Behind;
-                false
-            }
-            Phase::Fetching { .. } => {
-                self.phase = Phase::Fetching { more: true };
-                false
-            }
-            Phase::Behind => false,
+        if self.phase == Phase::CaughtUp && self.room().0 > 0 {
+            return true;
         }
+        self.fall_behind();
+        false
+    }
+
+    /// A letter was accepted that a fetch is to bring.
+    pub(super) const fn fall_behind(&mut self) {
+        self.phase = match self.phase {
+            Phase::CaughtUp | Phase::Behind => Phase::Behind,
+            Phase::Fetching { .. } => Phase::Fetching { more: true },
+        };
     }
 
     /// A letter goes out.
@@ -113,6 +124,8 @@ impl Handover {
             queue_id: letter.queue_id,
             sender: letter.sender,
             bytes: letter.packet.len(),
+            at: now,
+            is_lost: false,
         });
         self.given_bytes = self.given_bytes.saturating_add(letter.packet.len());
         if self.backlog_until.is_some_and(|until| letter.queue_id <= until) {
@@ -139,7 +152,27 @@ impl Handover {
     pub(super) fn acknowledge(&mut self, id: PacketId, now: Instant) -> Option<HandedOver> {
         let at = self.given.iter().position(|given| given.id == id)?;
         self.progress_at = now;
-        self.take(at)
+        let given = self.take(at)?;
+        self.prompt |= now.since(given.at) <= Self::PROMPT;
+        Some(given)
+    }
+
+    /// Whether the client acknowledges letters so soon that storage can wait.
+    pub(super) const fn is_prompt(&self) -> bool {
+        self.prompt
+    }
+
+    /// It did not.
+    pub(super) const fn dawdles(&mut self) {
+        self.prompt = false;
+    }
+
+    /// Storage did not take a letter.
+    pub(super) fn lost(&mut self, queue_id: QueueId) {
+        let given = self.given.iter_mut().find(|given| given.queue_id == queue_id);
+        if let Some(given) = given {
+            given.is_lost = true;
+        }
     }
 
     /// The letter has expired under the client's hands.

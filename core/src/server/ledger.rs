@@ -3,13 +3,15 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use hashbrown::HashMap;
 
 use super::output::{ConnId, Output};
 use super::shard::Shard;
-use super::storage::{Ask, Batch, Question, QueueId, Ticket, Write};
+use super::storage::{Ask, Batch, PendingLetter, Question, QueueId, Ticket, Write};
 use crate::id::{PacketId, UserId};
+use crate::time::Instant;
 
 /// Who waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,9 @@ pub(super) struct Ledger {
     /// The number of the turn.
     turn: u64,
     writes: Vec<Write>,
+    /// Letters that went out to their recipients and are not given to storage yet, in the order of
+    /// their places, with the moment at which they will be.
+    held: VecDeque<(Instant, Arc<PendingLetter>)>,
     /// Writes that storage could not take and that must not be given up.
     deferred: Vec<Write>,
     /// Batches given out, each with its number.
@@ -43,6 +48,9 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// How long a letter that its recipient has been given may stay out of storage.
+    const HOLD: Duration = Duration::from_millis(2);
+
     pub(super) fn new(shard: Shard, last_queue_id: QueueId) -> Self {
         Self { shard, last_queue_id, ..Self::default() }
     }
@@ -69,6 +77,43 @@ impl Ledger {
 
     pub(super) fn write(&mut self, write: Write) {
         self.writes.push(write);
+    }
+
+    /// Holds a letter back from storage: its recipient may acknowledge it in time, and then it is
+    /// never written.
+    pub(super) fn hold(&mut self, letter: Arc<PendingLetter>, now: Instant) {
+        self.held.push_back((now.after(Self::HOLD), letter));
+    }
+
+    /// Takes back a letter that was held, if it still is.
+    pub(super) fn take_held(&mut self, letter: QueueId) -> bool {
+        let at = self.held.binary_search_by_key(&letter, |(_, held)| held.queue_id);
+        at.is_ok_and(|at| self.held.remove(at).is_some())
+    }
+
+    /// When the next letter has been held for long enough.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.held.front().map(|(until, _)| *until)
+    }
+
+    /// A letter that has been held for long enough is to be stored; whose it is.
+    pub(super) fn release_due(&mut self, now: Instant) -> Option<UserId> {
+        let (_, letter) = self.held.pop_front_if(|(until, _)| *until <= now)?;
+        let recipient = letter.recipient;
+        self.write(Write::InsertLetter(letter));
+        Some(recipient)
+    }
+
+    /// All letters held for a recipient are to be stored: whoever had them is gone.
+    pub(super) fn release_all_of(&mut self, recipient: UserId) {
+        let (writes, held) = (&mut self.writes, &mut self.held);
+        held.retain(|(_, letter)| {
+            let stays = letter.recipient != recipient;
+            if !stays {
+                writes.push(Write::InsertLetter(letter.clone()));
+            }
+            stays
+        });
     }
 
     /// Notes an acknowledged letter, together with the others of this turn and mailbox.
@@ -156,6 +201,7 @@ impl Ledger {
     /// Whether nothing is under way, to be tried again, or asked.
     pub(super) fn is_idle(&self) -> bool {
         self.writes.is_empty()
+            && self.held.is_empty()
             && self.under_way.is_empty()
             && self.deferred.is_empty()
             && self.askers.is_empty()

@@ -116,20 +116,23 @@ impl<P: Provider> Server<P> {
         let queue_id = self.ledger.next_queue_id();
         let accepted_at = env.now.unix;
         let letter = PendingLetter { queue_id, id, sender, recipient, accepted_at, packet };
-        self.ledger.write(Write::InsertLetter(Arc::new(letter)));
+        let letter = Arc::new(letter);
+        let conn = self.sessions.get(&recipient).copied();
+        if conn.is_some_and(|conn| self.give_if_next(env, conn, &letter)) {
+            self.ledger.hold(letter, env.now.instant);
+        } else {
+            self.ledger.write(Write::InsertLetter(letter));
+        }
     }
 
-    /// A letter is stored: it is acknowledged to its sender and goes on to its recipient.
-    pub(super) fn letter_stored(&mut self, env: &mut Env<'_>, letter: &PendingLetter) {
+    /// A letter is stored: it is acknowledged to its sender.
+    pub(super) fn letter_stored(&mut self, letter: &PendingLetter) {
         let PendingLetter { id, sender, recipient, .. } = *letter;
         if let Some(mailbox) = self.mailboxes.get_mut(&recipient) {
             mailbox.committed();
         }
         self.recount_mailbox(recipient);
         self.post_home(sender, Message::Answer { sender, id, fate: Ok(Status::Stored) });
-        if let Some(conn) = self.sessions.get(&recipient).copied() {
-            self.give_if_next(env, conn, letter);
-        }
     }
 
     /// A letter could not be stored: nothing was accepted.
@@ -140,6 +143,9 @@ impl<P: Provider> Server<P> {
             mailbox.removed(self.ledger.turn(), sender, letter.packet.len());
         }
         self.recount_mailbox(recipient);
+        if let Some(session) = self.session_of(recipient) {
+            session.handover.lost(letter.queue_id);
+        }
         let fate = Err(ErrorCode::StorageUnavailable);
         self.post_home(sender, Message::Answer { sender, id, fate });
     }

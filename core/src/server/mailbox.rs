@@ -9,6 +9,7 @@ use super::config::MailboxLimits;
 use super::ledger::Asker;
 use super::mail::{Inquiry, Letter, Message};
 use super::output::{ConnId, Output};
+use super::session::Session;
 use super::storage::{PendingLetter, Question, SenderUsage};
 use super::{Env, Server};
 use crate::crypto::Provider;
@@ -258,15 +259,45 @@ impl<P: Provider> Server<P> {
         self.hand_over(env, conn);
     }
 
-    /// A letter was committed for a session's user: it goes straight out when it is the next.
-    pub(super) fn give_if_next(&mut self, env: &mut Env<'_>, conn: ConnId, letter: &PendingLetter) {
+    /// A letter was accepted for a session's user: it goes straight out when it is the next.
+    /// Whether storage can wait, because the client acknowledges at once.
+    pub(super) fn give_if_next(
+        &mut self,
+        env: &mut Env<'_>,
+        conn: ConnId,
+        letter: &PendingLetter,
+    ) -> bool {
         let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
-            return;
+            return false;
         };
-        if session.handover.admits(letter) {
+        // As long as storage is in trouble nothing goes out that it has not taken.
+        let goes_out = if self.retry_at.is_some() {
+            session.handover.fall_behind();
+            false
+        } else {
+            session.handover.admits(letter)
+        };
+        let is_prompt = session.handover.is_prompt();
+        if goes_out {
             session.handover.give(letter, env.now.instant);
             self.outputs.push_back(Output::Send { conn, packet: letter.packet.clone() });
         }
         self.hand_over(env, conn);
+        goes_out && is_prompt
+    }
+
+    /// Letters that were held for long enough go to storage; their recipients are not prompt.
+    pub(super) fn store_held(&mut self, env: &Env<'_>) {
+        while let Some(recipient) = self.ledger.release_due(env.now.instant) {
+            if let Some(session) = self.session_of(recipient) {
+                session.handover.dawdles();
+            }
+        }
+    }
+
+    /// The confirmed session of a user who is here.
+    pub(super) fn session_of(&mut self, user: UserId) -> Option<&mut Session> {
+        let conn = self.sessions.get(&user)?;
+        self.connections.get_mut(conn)?.session_mut()
     }
 }

@@ -219,7 +219,7 @@ impl<P: Provider> Server<P> {
                 (Write::CreateUser { id, phone, spki }, Outcome::Unavailable) => {
                     self.user_not_created(env, *id, *phone, spki);
                 }
-                (Write::InsertLetter(letter), Outcome::Done) => self.letter_stored(env, letter),
+                (Write::InsertLetter(letter), Outcome::Done) => self.letter_stored(letter),
                 (Write::InsertLetter(letter), Outcome::Unavailable) => self.letter_lost(letter),
                 (Write::DeleteLetters { recipient, .. }, Outcome::Done) => {
                     self.recount_mailbox(*recipient);
@@ -286,7 +286,9 @@ impl<P: Provider> Server<P> {
             Some(Stopping::Until(by)) => Some(by),
             _ => None,
         };
-        [Some(self.sweep_at), self.retry_at, stop_by, self.timers.next()]
+        let held = self.ledger.held_until();
+        let said = self.notices.waits_until();
+        [Some(self.sweep_at), self.retry_at, stop_by, held, said, self.timers.next()]
             .into_iter()
             .flatten()
             .min()
@@ -331,6 +333,7 @@ impl<P: Provider> Server<P> {
         while let Some(conn) = self.ready.pop() {
             self.resume(env, conn);
         }
+        self.store_held(env);
         self.depart();
         self.flush_notices(env);
         for conn in core::mem::take(&mut self.leaving) {

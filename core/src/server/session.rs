@@ -189,13 +189,22 @@ impl<P: Provider> Server<P> {
         let now = env.now.instant;
         let held: Vec<_> = held.filter_map(|id| session.handover.acknowledge(id, now)).collect();
         for letter in held {
-            self.ledger.delete(user, letter.queue_id);
-            if let Some(mailbox) = self.mailboxes.get_mut(&user) {
-                mailbox.removed(self.ledger.turn(), letter.sender, letter.bytes);
+            let HandedOver { sender, id, queue_id, bytes, is_lost, .. } = letter;
+            if !is_lost {
+                let was_held = self.ledger.take_held(queue_id);
+                if !was_held {
+                    self.ledger.delete(user, queue_id);
+                }
+                if let Some(mailbox) = self.mailboxes.get_mut(&user) {
+                    if was_held {
+                        mailbox.committed();
+                    }
+                    mailbox.removed(self.ledger.turn(), sender, bytes);
+                }
             }
-            let HandedOver { sender, id, .. } = letter;
             self.post_home(sender, Message::Delivered { sender, id });
         }
+        self.recount_mailbox(user);
         self.hand_over(env, conn);
     }
 

@@ -340,6 +340,7 @@ fn whoever_has_128_requests_open_is_not_read_until_some_are_answered() {
         world.tell_news();
         world.carry_post();
     }
+    world.settle();
     assert!(world.is_read(ann.conn));
     let said = ann.hear(&mut world);
     assert_eq!(said, letters.iter().map(|letter| stored(letter)).collect::<Vec<_>>());

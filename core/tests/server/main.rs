@@ -6,6 +6,7 @@ mod framing;
 mod hostile;
 mod letters;
 mod limits;
+mod ops;
 mod refusals;
 mod registration;
 mod seeds;

@@ -377,6 +377,11 @@ impl PostOffice {
         let _ = drive(&mut call.client, &mut Wire(line, usize::MAX));
     }
 
+    /// Bytes that the client has not written follow those that it has.
+    pub(crate) fn inject(&mut self, call: &Call, bytes: &[u8]) {
+        self.lines.get_mut(&call.conn).unwrap().to_server.extend_from_slice(bytes);
+    }
+
     /// Throws away what the server has said and the client has not read.
     pub(crate) fn lose_answers(&mut self, call: &Call) {
         self.lines.get_mut(&call.conn).unwrap().to_client.clear();

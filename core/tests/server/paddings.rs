@@ -74,7 +74,7 @@ fn every_short_106_that_does_not_open_is_an_unknown_session() {
     let (mut world, mut ann) = world();
     ann.come_to_nothing(&mut world);
     let short = ann.short(&mut world);
-    // The last block is padding alone; the one before it holds the nonce and decides on it too.
+    // The last block is padding alone.
     for payload in changed_last_blocks(&short[HEADER..HEADER + 48]) {
         ann.conn = world.connect();
         let packet = ann.packet_as(&mut world, ann.id().get(), NOBODY, 106, &payload);

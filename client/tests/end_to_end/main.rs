@@ -5,13 +5,16 @@
 //! ones that were built with the other crypto backend.
 
 mod binaries;
+mod canaries;
 mod chat;
 mod codes;
 mod conversation;
 mod crashes;
 mod crowd;
+mod dumps;
 mod homes;
 mod keys;
+mod lies;
 mod lost;
 mod microcontroller;
 mod operator;

@@ -111,8 +111,6 @@ fn failure(path: &Path, error: impl std::fmt::Display) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
     use super::*;
 
     fn directory() -> (tempfile::TempDir, DataDir) {
@@ -137,29 +135,6 @@ mod tests {
         let public = fs::read(directory.public_key()).unwrap();
         let (label, der) = pem_rfc7468::decode_vec(&public).unwrap();
         assert_eq!((label, &der[..]), (PUBLIC_LABEL, &first.as_bytes()[..]));
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_is_refused() {
-        let (_temporary, directory) = directory();
-        load_or_create(&directory).unwrap();
-        for mode in [0o640, 0o604, 0o660] {
-            fs::set_permissions(directory.private_key(), PermissionsExt::from_mode(mode)).unwrap();
-            assert_eq!(refused(&directory).exit(), Exit::Key);
-        }
-    }
-
-    #[test]
-    fn a_link_and_a_directory_are_no_keys() {
-        let (temporary, directory) = directory();
-        let elsewhere = temporary.path().join("elsewhere.pem");
-        load_or_create(&directory).unwrap();
-        fs::rename(directory.private_key(), &elsewhere).unwrap();
-        symlink(&elsewhere, directory.private_key()).unwrap();
-        assert_eq!(refused(&directory).exit(), Exit::Key);
-        fs::remove_file(directory.private_key()).unwrap();
-        fs::create_dir(directory.private_key()).unwrap();
-        assert_eq!(refused(&directory).exit(), Exit::Key);
     }
 
     #[test]

@@ -90,3 +90,23 @@ fn all_networks_together_have_sixty_guesses_at_a_phone_in_its_first_day() {
     let guesses = guesses_in_a_day(40, 1);
     assert!((30..=60).contains(&guesses), "{guesses}");
 }
+
+#[test]
+fn a_150_and_a_200_differ_in_their_op_alone_for_whoever_cannot_open_them() {
+    for otp_in_band in [false, true] {
+        let config = Config { otp_in_band, ..Config::default() };
+        let (mut world, [ann]) = Sim::<Paper>::populated(config);
+        let mut heads = [ann.phone, Person::<Paper>::new(1).phone].map(|phone| {
+            let asker = Person { phone, ..Person::<Paper>::new(2) };
+            let conn = world.connect();
+            let request = asker.request(&mut world);
+            world.send(conn, &request);
+            let answer = world.bytes(conn);
+            assert_eq!(answer.len(), 26 + 32 + 256);
+            answer[..26].to_vec()
+        });
+        assert_eq!(heads.each_ref().map(|head| head[23]), [150, 200]);
+        heads.iter_mut().for_each(|head| head[23] = 0);
+        assert_eq!(heads[0], heads[1]);
+    }
+}

@@ -1,15 +1,15 @@
 //! Keys, codes and letters do not print themselves; keys and codes are wiped when dropped.
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use waxwing_core::client::Event;
+use waxwing_core::client::{Client, Event};
 use waxwing_core::crypto::{
-    Digest, KEY_LEN, MessageKey, PrivateKey, ReplyKey, RustCryptoHasher, RustCryptoKey, SessionKey,
-    SessionSeal,
+    Digest, KEY_LEN, MessageKey, PrivateKey, ReplyKey, RustCrypto, RustCryptoHasher, RustCryptoKey,
+    SessionKey, SessionSeal,
 };
 use waxwing_core::envelope::{Content, OpenedLetter};
 use waxwing_core::id::{Nonce, Uid, UserId};
 use waxwing_core::phone::{Otp, Phone};
-use waxwing_core::server::{Event as ServerEvent, OtpTicket, Output};
+use waxwing_core::server::{Event as ServerEvent, Identity, OtpTicket, Output, Server};
 use waxwing_core::testing::keys;
 use waxwing_core::wire::{
     KeyAnswer, KeyQuestion, OtpGrant, OtpProof, Reader, RegistrationRequest, SessionGrant, Writer,
@@ -135,8 +135,8 @@ fn a_private_key_prints_its_public_half_only() {
 }
 
 #[test]
-fn a_hasher_has_nothing_to_print() {
-    // It may have taken in a private key. That it has no Debug at all is the point.
+fn what_has_taken_in_keys_has_nothing_to_print() {
+    // That they have no Debug at all is the point.
     trait Fallback {
         const PRINTS: bool = false;
     }
@@ -146,5 +146,8 @@ fn a_hasher_has_nothing_to_print() {
         const PRINTS: bool = true;
     }
     const { assert!(!Probe::<RustCryptoHasher>::PRINTS) }
+    const { assert!(!Probe::<Identity<RustCrypto>>::PRINTS) }
+    const { assert!(!Probe::<Server<RustCrypto>>::PRINTS) }
+    const { assert!(!Probe::<Client<'_, RustCrypto, Vec<u8>>>::PRINTS) }
     const { assert!(Probe::<u8>::PRINTS) }
 }

@@ -14,6 +14,72 @@ fn two() -> (Sim<Paper>, [Person<Paper>; 2]) {
     Sim::populated(Config::default())
 }
 
+/// What can happen between two who hold the same right code and have keys of their own.
+#[derive(Debug)]
+enum Step {
+    First,
+    Second,
+    Commit,
+    Tell,
+}
+
+/// All orders in which nothing is told before it is committed.
+fn orders() -> impl Iterator<Item = Vec<Step>> {
+    (0..=2).flat_map(|first| (0..=3).map(move |second| (first, second))).map(|(first, second)| {
+        let mut order = vec![Step::Commit, Step::Tell];
+        order.insert(first, Step::First);
+        order.insert(second, Step::Second);
+        order
+    })
+}
+
+#[test]
+fn of_two_keys_that_race_for_one_code_one_becomes_the_user_in_every_order() {
+    for order in orders() {
+        let mut world = Sim::<Paper>::new(Config::default());
+        let mut ann = Person::new(0);
+        ann.conn = world.connect();
+        let request = ann.request(&mut world);
+        world.send(ann.conn, &request);
+        ann.hear(&mut world);
+        let code = ann.code(&world);
+        // Mallory knows the code and the attempt, and has a key of her own.
+        let mut mallory = Person::<Paper>::new(1);
+        (mallory.phone, mallory.reply_key) = (ann.phone, ann.reply_key.clone());
+        mallory.conn = world.connect();
+        let proofs = [ann.proof(&mut world, &code), mallory.proof(&mut world, &code)];
+
+        (world.disk.held, world.disk.mute) = (true, true);
+        for step in &order {
+            match step {
+                Step::First => world.send(ann.conn, &proofs[0]),
+                Step::Second => world.send(mallory.conn, &proofs[1]),
+                Step::Commit => {
+                    world.disk.held = false;
+                    while world.disk.has_jobs() {
+                        world.disk.work();
+                    }
+                    world.disk.held = true;
+                }
+                Step::Tell => {
+                    world.disk.mute = false;
+                    if world.disk.has_news() {
+                        world.tell_news();
+                    }
+                    world.disk.mute = true;
+                }
+            }
+        }
+        world.release();
+        let said = [ann.hear_one(&mut world), mallory.hear_one(&mut world)];
+        let offered = said.iter().filter(|said| matches!(said, Said::SessionOffered(_))).count();
+        assert_eq!(offered, 1, "{order:?}: {said:?}");
+        let loser = said.iter().find_map(Said::code).unwrap();
+        assert!(matches!(loser, ErrorCode::Busy | ErrorCode::OtpExpired), "{order:?}: {loser}");
+        assert_eq!(world.disk.users().count(), 1, "{order:?}");
+    }
+}
+
 #[test]
 fn registering_a_phone_that_has_an_account_changes_neither_key_nor_id_nor_mailbox() {
     let (mut world, [mut ann, mut ben]) = two();

@@ -17,6 +17,8 @@ enum State {
     New,
     /// Connected, and a 200 has come.
     NewWithCode,
+    /// Connected, and a 150 has come.
+    NewAfter150,
     /// Connected, and the short 106 was refused.
     NewAfterShort,
     /// The user of a 101 is being stored.
@@ -32,11 +34,13 @@ enum State {
 
 impl State {
     const fn is_new(self) -> bool {
-        matches!(self, New | NewWithCode | NewAfterShort)
+        matches!(self, New | NewWithCode | NewAfter150 | NewAfterShort)
     }
 }
 
-use State::{Closing, Issued201, Issued206, New, NewAfterShort, NewWithCode, Session, Storing};
+use State::{
+    Closing, Issued201, Issued206, New, NewAfter150, NewAfterShort, NewWithCode, Session, Storing,
+};
 
 /// What a client can say, as well made as the state allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +96,7 @@ struct Scene {
 impl Scene {
     fn at(state: State) -> Self {
         let (mut world, [mut ann, mut ben]) = Sim::<Paper>::populated(Config::default());
-        let has_account = matches!(state, New | NewAfterShort | Issued206 | Session | Closing);
-        if !has_account {
+        if matches!(state, NewWithCode | Storing | Issued201) {
             ann = Person::new(2);
         }
         let mut newcomer = Person::<Paper>::new(2);
@@ -115,7 +118,7 @@ impl Scene {
         let state = *state;
         match state {
             New => ann.conn = world.connect(),
-            NewWithCode => {
+            NewWithCode | NewAfter150 => {
                 ann.conn = world.connect();
                 let request = ann.request(world);
                 world.send(ann.conn, &request);
@@ -239,11 +242,11 @@ fn expected(state: State, packet: Packet) -> Outcome {
 /// The table of the document, row by row.
 fn expected_of_request(state: State, request: Request) -> Outcome {
     match (state, request) {
-        (New | NewWithCode | NewAfterShort, Request::Code) => Outcome::Says("200"),
-        (New | NewWithCode | NewAfterShort, Request::Proof) => Outcome::Says("201"),
-        (New | NewAfterShort, Request::Reconnect) => Outcome::Says("206"),
+        (state, Request::Code) if state.is_new() => Outcome::Says("200"),
+        (state, Request::Proof) if state.is_new() => Outcome::Says("201"),
         // Another has the id that it claims.
         (NewWithCode, Request::Reconnect) => Outcome::Refuses(ErrorCode::BadSignature),
+        (state, Request::Reconnect) if state.is_new() => Outcome::Says("206"),
         (Issued201 | Issued206, Request::Confirmation) => Outcome::Says("255"),
         (Storing, request) if request.is_acknowledgment() => {
             Outcome::Refuses(ErrorCode::BadSequence)
@@ -327,6 +330,7 @@ macro_rules! every_packet {
 every_packet! {
     on_a_new_connection_only_100_101_and_106_are_taken: New,
     after_a_200_they_still_are: NewWithCode,
+    after_a_150_they_still_are: NewAfter150,
     after_a_short_106_was_refused_they_still_are: NewAfterShort,
     while_a_user_is_stored_everything_waits_and_then_only_the_confirmation_is_taken: Storing,
     after_a_201_only_the_confirmation_is_taken: Issued201,

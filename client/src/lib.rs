@@ -8,6 +8,7 @@ pub mod args;
 pub mod backend;
 pub mod clock;
 pub mod commands;
+pub mod core_dumps;
 pub mod courier;
 pub mod exit;
 pub mod home;

@@ -8,8 +8,10 @@ use jiff::tz::TimeZone;
 use tracing::Level;
 use waxwing::args::Args;
 use waxwing::commands::{self, Console};
+use waxwing::core_dumps;
 
 fn main() -> ExitCode {
+    core_dumps::forbid();
     let args = Args::parse();
     let level = if args.verbose { Level::DEBUG } else { Level::WARN };
     tracing_subscriber::fmt()

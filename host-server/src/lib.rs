@@ -9,6 +9,7 @@ pub mod backend;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod core_dumps;
 pub mod data_dir;
 pub mod exit;
 pub mod failpoint;

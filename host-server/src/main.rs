@@ -8,10 +8,11 @@ use clap::Parser;
 use waxwing_server::cli::{Cli, Command, ConfigCommand, check_config};
 use waxwing_server::config::Config;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::{admin, app, clock, logging};
+use waxwing_server::{admin, app, clock, core_dumps, logging};
 
 fn main() -> ExitCode {
     stop_when_a_thread_panics();
+    core_dumps::forbid();
     match carry_out(&Cli::parse()) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {

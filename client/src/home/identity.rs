@@ -260,7 +260,7 @@ impl Home {
 
 fn update(
     change: &Transaction<'_>,
-    sql: &str,
+    sql: &'static str,
     values: impl rusqlite::Params,
 ) -> Result<(), HomeError> {
     match change.execute(sql, values)? {

@@ -8,7 +8,7 @@ use waxwing_core::testing::keys::pkcs8_der;
 use crate::town::{Person, Town, lines};
 
 /// The server lies about somebody's key from now on. Returns the true one.
-fn replace_key(town: &mut Town, of: &Person, by: &[u8]) -> Vec<u8> {
+pub(crate) fn replace_key(town: &mut Town, of: &Person, by: &[u8]) -> Vec<u8> {
     town.stop();
     let database = town.database();
     let key = "SELECT rsa_public_key FROM users WHERE phone_number = ?";
@@ -20,7 +20,7 @@ fn replace_key(town: &mut Town, of: &Person, by: &[u8]) -> Vec<u8> {
     before
 }
 
-fn number(person: &Person, of: &Person, code: i32) -> String {
+pub(crate) fn number(person: &Person, of: &Person, code: i32) -> String {
     let ran = person.run(&["verify", &of.phone]).exits(code);
     assert_eq!(ran.out.split_whitespace().count(), 12, "{ran:?}");
     ran.out

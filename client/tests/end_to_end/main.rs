@@ -6,13 +6,16 @@
 //! loops the servers have.
 
 mod binaries;
+mod canaries;
 mod chat;
 mod codes;
 mod conversation;
 mod crashes;
 mod crowd;
+mod dumps;
 mod homes;
 mod keys;
+mod lies;
 mod lost;
 mod microcontroller;
 mod operator;

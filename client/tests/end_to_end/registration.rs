@@ -48,7 +48,7 @@ fn ask_for_code(person: &Person, post: &Post, count: usize) -> String {
     post.code(&person.phone, count)
 }
 
-fn another(code: &str) -> String {
+pub(crate) fn another(code: &str) -> String {
     let last = if code.ends_with('0') { "1" } else { "0" };
     format!("{}{last}", &code[..5])
 }

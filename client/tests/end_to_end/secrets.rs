@@ -1,115 +1,23 @@
-//! What must not be found: in the server's files, in its log, on the wire.
+//! What must not be found: in the server's files, in its log, on the wire, in what clients print.
 
-use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::process::Command;
 
-use serde_json::Value;
+use tempfile::TempDir;
+use waxwing::backend::load_key;
+use waxwing_core::crypto::PrivateKey;
+use waxwing_core::testing::keys::pkcs8_der;
 
+use crate::canaries::{
+    Secret, assert_absent, find, log_without_times, pem_body, secrets_of, server_files,
+};
+use crate::keys::replace_key;
+use crate::process::{Process, Ran};
 use crate::proxy::Proxy;
-use crate::registration::town_with_post;
+use crate::registration::{another, town_with_post};
 use crate::town::{Person, Town};
 
 const CANARY: &str = "the canary sings at dawn";
-
-/// Bytes that must stay where they are, under a name for the failure.
-struct Secret {
-    name: String,
-    bytes: Vec<u8>,
-}
-
-impl Secret {
-    fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { name: name.into(), bytes: bytes.into() }
-    }
-
-    /// Pieces of the secret part of a private key in PKCS#8, behind its modulus.
-    fn of_private_key(whose: &str, der: &[u8]) -> Vec<Self> {
-        let pieces = der[320..].chunks_exact(24);
-        pieces.map(|piece| Self::new(format!("private key of {whose}"), piece)).collect()
-    }
-
-    /// The ways in which a careless program writes bytes.
-    fn spellings(&self) -> [Vec<u8>; 4] {
-        let hex: String = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let list = format!("{:?}", self.bytes);
-        [
-            self.bytes.clone(),
-            hex.to_uppercase().into(),
-            hex.into(),
-            list.trim_matches(['[', ']']).into(),
-        ]
-    }
-}
-
-/// The first of `secrets` that is spelt out in `place`. One pass for all of them.
-fn find<'s>(secrets: &'s [Secret], place: &[u8]) -> Option<&'s Secret> {
-    let mut by_beginning: HashMap<[u8; 6], Vec<(Vec<u8>, &Secret)>> = HashMap::new();
-    for secret in secrets {
-        for spelling in secret.spellings() {
-            let beginning = *spelling.first_chunk().unwrap();
-            by_beginning.entry(beginning).or_default().push((spelling, secret));
-        }
-    }
-    place.windows(6).enumerate().find_map(|(at, beginning)| {
-        let candidates = by_beginning.get(beginning)?;
-        let spelt = |(spelling, _): &&(Vec<u8>, _)| place[at..].starts_with(spelling);
-        candidates.iter().find(spelt).map(|(_, secret)| *secret)
-    })
-}
-
-#[track_caller]
-fn assert_absent(secrets: &[Secret], place: &str, content: &[u8]) {
-    assert!(!content.is_empty(), "{place}");
-    let found = find(secrets, content).map(|secret| &secret.name);
-    assert_eq!(found, None, "in {place}");
-}
-
-/// What a home keeps for itself.
-fn secrets_of(person: &Person) -> Vec<Secret> {
-    let database = person.database();
-    let keys = "SELECT private_key, reply_key, session_key FROM identity";
-    let (private, reply, session): (Vec<u8>, Vec<u8>, Vec<u8>) =
-        database.query_one(keys, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-    let mut secrets = Secret::of_private_key(&person.phone, &private);
-    secrets.push(Secret::new("reply key", reply));
-    secrets.push(Secret::new("session key", session));
-    secrets
-}
-
-/// Every file of the server but its private key.
-fn server_files(town: &Town) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(town.data()).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if name != "server.key.pem" {
-            files.push((name, fs::read(path).unwrap()));
-        }
-    }
-    files.retain(|(_, content)| !content.is_empty());
-    files
-}
-
-/// The log without its times, whose digits could be anything.
-fn log_without_times(town: &Town) -> Vec<u8> {
-    let mut kept = String::new();
-    for line in town.log().lines() {
-        let mut line: Value = serde_json::from_str(line).unwrap();
-        line.as_object_mut().unwrap().remove("timestamp").unwrap();
-        kept.push_str(&line.to_string());
-        kept.push('\n');
-    }
-    kept.into()
-}
-
-fn pem_body(path: &Path) -> Vec<Secret> {
-    let pem = fs::read_to_string(path).unwrap();
-    let (_, der) = pem_rfc7468::decode_vec(pem.as_bytes()).unwrap();
-    let lines = pem.lines().skip(7).filter(|line| line.len() == 64);
-    let lines = lines.map(|line| Secret::new("server's private key in PEM", line));
-    Secret::of_private_key("the server", &der).into_iter().chain(lines).collect()
-}
 
 fn check(town: &mut Town, proxy: &Proxy, people: &[&Person], codes: Vec<Secret>) {
     let [anna, bert] = people else { panic!() };
@@ -191,4 +99,90 @@ fn with_codes_in_band_nothing_secret_is_stored_logged_or_sent() {
     };
     let (anna, bert) = (person("anna", "+4915112345601"), person("bert", "+4915112345602"));
     check(&mut town, &proxy, &[&anna, &bert], Vec::new());
+}
+
+/// Clients that log all they can, and everything that they have printed.
+struct Loud {
+    temporary: TempDir,
+    told: String,
+}
+
+impl Loud {
+    fn run(&mut self, person: &Person, args: &[&str]) -> Ran {
+        let mut command: Command = person.command(&["--verbose"]);
+        command.args(args).env("TMPDIR", self.temporary.path());
+        let ran = Process::start(&mut command).finish_without_input();
+        // What was received belongs on standard output, and nowhere else.
+        let is_shown = matches!(args[0], "receive" | "history");
+        self.told.push_str(if is_shown { "" } else { &ran.out });
+        self.told.push_str(&ran.err);
+        ran
+    }
+
+    fn register(&mut self, person: &Person, more: &[&str]) -> Ran {
+        let (server, key) = (person.server.to_string(), person.server_key.to_str().unwrap());
+        let args = ["register", "--server", &server, "--server-key", key, &person.phone];
+        self.run(person, &[&args, more].concat())
+    }
+}
+
+#[test]
+fn nothing_secret_is_told_while_everything_goes_wrong() {
+    let limits = [("limits.lookups_per_user_per_day", "2"), ("limits.exempt", "")];
+    let (mut town, post) = town_with_post(&[&LOUD[..], &limits].concat());
+    let mut loud = Loud { temporary: tempfile::tempdir().unwrap(), told: String::new() };
+    let server_tmp = tempfile::tempdir().unwrap();
+    let tmp = Some(("TMPDIR", server_tmp.path().to_str().unwrap()));
+    town.stop();
+    town.start_with(tmp);
+    let mut secrets = pem_body(&town.data().join("server.key.pem"));
+    secrets.push(Secret::new("text", CANARY));
+
+    // Wrong codes before the right one; then somebody else wants the phone.
+    let (anna, bert) =
+        (town.newcomer("anna", "+4915112345601"), town.newcomer("bert", "+4915112345602"));
+    for person in [&anna, &bert] {
+        loud.register(person, &[]).exits(6);
+        let code = post.code(&person.phone, 1);
+        loud.register(person, &["--otp", &another(&code)]).exits(6);
+        loud.register(person, &["--otp", &code]).exits(0);
+        secrets.push(Secret::new("code", code));
+    }
+    loud.register(&town.newcomer("mallory", &anna.phone), &[]).exits(3);
+
+    // A letter across a crash; refusals; a limit.
+    loud.run(&anna, &["send", &bert.phone, CANARY]).exits(0);
+    secrets.extend([&anna, &bert].into_iter().flat_map(secrets_of));
+    town.kill();
+    loud.run(&bert, &["receive"]).exits(3);
+    town.start_with(tmp);
+    loud.run(&bert, &["receive"]).exits(0).says(CANARY);
+    loud.run(&anna, &["send", "+4915112345609", CANARY]).exits(3);
+    loud.run(&anna, &["send", "+4915112345608", CANARY]).exits(3);
+    loud.run(&anna, &["send", "+4915112345607", CANARY]).exits(5);
+
+    // A server that lies, and a user whom it does not know any more.
+    let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
+    secrets.extend([&anna, &bert].into_iter().flat_map(secrets_of));
+    replace_key(&mut town, &anna, &false_key);
+    loud.run(&bert, &["verify", &anna.phone]).exits(4);
+    loud.run(&bert, &["send", &anna.phone, CANARY]).exits(4);
+    loud.run(&anna, &["receive"]).exits(3);
+    secrets.extend([&anna, &bert].into_iter().flat_map(secrets_of));
+    town.stop();
+
+    for (name, content) in server_files(&town) {
+        assert_absent(&secrets, &name, &content);
+    }
+    let phones = [&anna, &bert].map(|person| Secret::new("phone", &person.phone[1..]));
+    let log = log_without_times(&town);
+    assert_absent(&secrets, "the server's log", &log);
+    assert_absent(&phones, "the server's log", &log);
+    for word in ["OtpWrong", "BadSignature", "RateLimited"] {
+        assert!(town.log().contains(word), "{word} did not happen");
+    }
+    assert_absent(&secrets, "what clients print", loud.told.as_bytes());
+    for directory in [&loud.temporary, &server_tmp] {
+        assert_eq!(fs::read_dir(directory).unwrap().count(), 0, "temporary files");
+    }
 }

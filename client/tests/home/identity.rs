@@ -1,6 +1,7 @@
-use waxwing::home::{HomeError, NewIdentity, Registration, Standing};
+use waxwing::home::{HomeError, Identity, NewIdentity, Registration, Standing};
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::testing::keys::pkcs8_der;
+use zeroize::ZeroizeOnDrop;
 
 use crate::{TestHome, at, phone, register, spki, store_identity, user};
 
@@ -129,4 +130,12 @@ fn debug_output_has_no_secrets() {
             spki(0)
         )
     );
+}
+
+/// The secrets of an identity are in types that are wiped: this compiles only then.
+fn _secrets_are_wiped(identity: &Identity) {
+    const fn wiped<T: ZeroizeOnDrop>(_: &T) {}
+    wiped(&identity.private_key);
+    wiped(&identity.reply_key);
+    wiped(identity.session_key.as_ref().unwrap());
 }

@@ -1,5 +1,5 @@
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rusqlite::Connection;
 use waxwing::home::{Home, HomeError};
@@ -26,7 +26,7 @@ fn a_new_home_is_closed_to_others() {
 fn a_home_open_to_others_is_refused_and_says_what_to_do() {
     let test = TestHome::new();
     drop(test.open());
-    for wide in [0o750, 0o701, 0o777] {
+    for wide in (0o700..=0o777).filter(|mode| mode & 0o077 != 0) {
         fs::set_permissions(test.dir(), Permissions::from_mode(wide)).unwrap();
         let error = Home::open(&test.dir()).unwrap_err();
         assert!(matches!(error, HomeError::TooWide { mode, .. } if mode == wide));
@@ -48,6 +48,20 @@ fn a_directory_of_somebody_else_is_refused() {
             Err(HomeError::ForeignOwner { owner: 12_345, .. })
         ));
     }
+}
+
+#[test]
+fn a_link_is_judged_by_where_it_leads() {
+    let test = TestHome::new();
+    drop(test.open());
+    let link = test.root.path().join("link");
+    symlink(test.dir(), &link).unwrap();
+    drop(Home::open(&link).unwrap());
+    fs::set_permissions(test.dir(), Permissions::from_mode(0o755)).unwrap();
+    assert!(matches!(Home::open(&link), Err(HomeError::TooWide { .. })));
+    fs::remove_file(&link).unwrap();
+    symlink(test.root.path().join("nowhere"), &link).unwrap();
+    assert!(matches!(Home::open(&link), Err(HomeError::Missing { .. })));
 }
 
 #[test]

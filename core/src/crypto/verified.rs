@@ -48,7 +48,20 @@ impl<B: AsRef<[u8]>> Unverified<B> {
 }
 
 /// A packet whose signature holds. Only [`Unverified::verify`] makes one, and everything that
-/// decrypts wants one.
+/// decrypts wants one:
+///
+/// ```
+/// # use waxwing_core::crypto::{Provider, SessionSeal, Unverified};
+/// # fn f<P: Provider>(p: &P, key: &P::PublicKey, seal: &mut SessionSeal, packet: Unverified<&mut [u8]>) {
+/// let _ = packet.verify(key).map(|verified| seal.open(p, verified).is_ok());
+/// # }
+/// ```
+/// ```compile_fail
+/// # use waxwing_core::crypto::{Provider, SessionSeal, Unverified};
+/// # fn f<P: Provider>(p: &P, key: &P::PublicKey, seal: &mut SessionSeal, packet: Unverified<&mut [u8]>) {
+/// let _ = seal.open(p, packet).is_ok();
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Verified<B> {

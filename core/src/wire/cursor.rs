@@ -1,4 +1,7 @@
-//! Bounds-checked reading and writing: the only code that takes byte slices apart.
+//! Bounds-checked reading and writing: the only code that takes byte slices apart. The bytes may be
+//! those of a key, so neither side prints any.
+
+use core::fmt;
 
 use super::Malformed;
 use crate::id::{Nonce, PacketId, UserId};
@@ -10,7 +13,7 @@ use crate::phone::Phone;
 pub struct Full;
 
 /// Reads fields off the front of a slice.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -93,8 +96,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+impl fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reader({} bytes left)", self.rest.len())
+    }
+}
+
 /// Writes fields to the front of a slice.
-#[derive(Debug)]
 pub struct Writer<'a> {
     buffer: &'a mut [u8],
     len: usize,
@@ -168,5 +176,11 @@ impl<'a> Writer<'a> {
     #[must_use]
     pub fn into_written(self) -> &'a mut [u8] {
         self.buffer.get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Writer({} of {} bytes)", self.len, self.buffer.len())
     }
 }

@@ -1,12 +1,14 @@
 //! Payloads of registration: 100, 150, 200, 101 (PROTOCOL.md, "Registration").
 
+use core::fmt;
+
 use super::{Full, Malformed, Reader, Writer};
 use crate::crypto::{Digest, RSA_LEN, ReplyKey, SPKI_LEN};
 use crate::id::Nonce;
 use crate::phone::{Otp, Phone};
+use zeroize::Zeroizing;
 
 /// Inside 100's OAEP block: `reply_key[32] ‖ phone`.
-#[derive(Debug)]
 pub struct RegistrationRequest<'a> {
     /// The key for the server's answer, and the name of this attempt.
     pub reply_key: ReplyKey,
@@ -37,6 +39,13 @@ impl<'a> RegistrationRequest<'a> {
     pub fn emit(writer: &mut Writer<'_>, reply_key: &ReplyKey, phone: &Phone) -> Result<(), Full> {
         writer.put(reply_key.expose())?;
         writer.phone(phone)
+    }
+}
+
+impl fmt::Debug for RegistrationRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reply_key, phone: _ } = self;
+        f.debug_struct("RegistrationRequest").field("reply_key", reply_key).finish_non_exhaustive()
     }
 }
 
@@ -120,12 +129,11 @@ impl OtpGrant {
 }
 
 /// Inside 101's OAEP block: `reply_key[32] ‖ otp[6] ‖ nonce[16] ‖ SHA-256(spki)[32] ‖ phone`.
-#[derive(Debug)]
 pub struct OtpProof<'a> {
     /// The attempt that the code belongs to.
     pub reply_key: ReplyKey,
     /// The code as sent; anything but the right six digits is simply wrong.
-    pub otp: [u8; Otp::LEN],
+    pub otp: Zeroizing<[u8; Otp::LEN]>,
     /// Comes back in the 201.
     pub nonce: Nonce,
     /// Ties the block to the key beside it.
@@ -159,7 +167,7 @@ impl<'a> OtpProof<'a> {
         let mut reader = Reader::new(block);
         let proof = Self {
             reply_key: ReplyKey::from_bytes(reader.array()?),
-            otp: *reader.array()?,
+            otp: Zeroizing::new(*reader.array()?),
             nonce: reader.nonce()?,
             spki_digest: Digest(*reader.array()?),
             phone: reader.phone_text()?,
@@ -185,5 +193,16 @@ impl<'a> OtpProof<'a> {
         writer.put(&nonce.0)?;
         writer.put(&spki_digest.0)?;
         writer.phone(phone)
+    }
+}
+
+impl fmt::Debug for OtpProof<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reply_key, otp: _, nonce, spki_digest, phone: _ } = self;
+        f.debug_struct("OtpProof")
+            .field("reply_key", reply_key)
+            .field("nonce", nonce)
+            .field("spki_digest", spki_digest)
+            .finish_non_exhaustive()
     }
 }

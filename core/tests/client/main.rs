@@ -10,6 +10,7 @@ mod letters;
 mod line;
 mod ops;
 mod questions;
+mod reflections;
 mod refusals;
 mod seals;
 mod seen;

@@ -6,3 +6,4 @@ mod lost_answers;
 mod opening;
 mod person;
 mod post_office;
+mod replays;

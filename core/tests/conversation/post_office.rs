@@ -41,6 +41,8 @@ struct Line {
     closed: bool,
 }
 
+/// Letters and statuses are held for about this long.
+const BLINK: std::time::Duration = std::time::Duration::from_millis(4);
 const EPOCH: i64 = 1_795_350_896;
 
 impl PostOffice {
@@ -76,6 +78,16 @@ impl PostOffice {
         self.clock_ms += millis;
         self.with_server(|server, env| server.timeout(env));
         self.settle();
+    }
+
+    /// Lets the server do what it wants to do in the next moment, if that is so.
+    fn blink(&mut self) -> bool {
+        let now = self.now().instant;
+        let soon = self.server.poll_timeout().filter(|at| at.since(now) <= BLINK);
+        if let Some(at) = soon {
+            self.pass(at.since(now).as_millis() as u64);
+        }
+        soon.is_some()
     }
 
     fn connect(&mut self) -> ConnId {
@@ -258,7 +270,7 @@ impl PostOffice {
                 moved |= self.step(person, call, piece);
             }
             moved |= self.carry(piece);
-            if !moved {
+            if !moved && !self.blink() {
                 return;
             }
         }
@@ -376,6 +388,11 @@ impl PostOffice {
     pub(crate) fn flush(&mut self, call: &mut Call) {
         let line = self.lines.get_mut(&call.conn).unwrap();
         let _ = drive(&mut call.client, &mut Wire(line, usize::MAX));
+    }
+
+    /// Bytes that the client has not written follow those that it has.
+    pub(crate) fn inject(&mut self, call: &Call, bytes: &[u8]) {
+        self.lines.get_mut(&call.conn).unwrap().to_server.extend_from_slice(bytes);
     }
 
     /// Throws away what the server has said and the client has not read.

@@ -2,14 +2,20 @@
 #![expect(clippy::cloned_ref_to_slice_refs, reason = "what is heard is compared with a list")]
 
 mod acknowledgments;
+mod clocks;
+mod codes;
 mod forwarding;
 mod framing;
+mod full;
 mod hostile;
 mod letters;
 mod limits;
+mod ops;
+mod paddings;
 mod refusals;
 mod registration;
 mod seeds;
 mod sessions;
 mod shards;
 mod storage_faults;
+mod takeovers;

@@ -1,86 +1,12 @@
-//! Every op in every state: what is refused with which code, and whether that is the end.
+//! What is refused with which code, and whether that is the end.
 
-use waxwing_core::crypto::RustCrypto;
 use waxwing_core::server::Config;
 use waxwing_core::wire::{ErrorCode, KeyQuestion};
 
 use waxwing_testkit::backend::Paper;
-use waxwing_testkit::packets::{self, NOBODY};
+use waxwing_testkit::packets;
 use waxwing_testkit::person::{Person, Said};
 use waxwing_testkit::world::{Sim, World};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Greeting,
-    Offered,
-    Active,
-}
-
-/// An empty packet of some op, signed, under the right id for the state.
-fn bare(world: &mut World, person: &Person<RustCrypto>, state: State, op_code: u8) -> Vec<u8> {
-    let sender = if state == State::Greeting && op_code != 106 { NOBODY } else { 1 };
-    let recipient = if op_code == 102 { 2 } else { NOBODY };
-    let bytes = packets::unsigned(sender, recipient, world.now.unix, op_code, &[]);
-    // Most are refused before anybody looks at the signature.
-    match op_code {
-        102..=222 => packets::sign(bytes, &person.key, &mut world.rng),
-        _ => packets::zero_signed(bytes),
-    }
-}
-
-fn expected(state: State, op_code: u8) -> Option<ErrorCode> {
-    const OPS: [u8; 14] = [100, 101, 102, 105, 106, 150, 200, 201, 203, 204, 206, 222, 244, 255];
-    match (state, op_code) {
-        (_, op_code) if !OPS.contains(&op_code) => Some(ErrorCode::UnknownOp),
-        // An empty payload has no form that these could have.
-        (State::Greeting, 100 | 101 | 106) => Some(ErrorCode::Malformed),
-        (State::Offered, 203) => Some(ErrorCode::BadSequence),
-        (State::Active, 105 | 203 | 222) => Some(ErrorCode::BadSequence),
-        // An empty letter is a letter.
-        (State::Active, 102) => None,
-        _ => Some(ErrorCode::UnexpectedOp),
-    }
-}
-
-fn every_op_in(state: State) {
-    let (mut world, [mut ann, _]) = World::populated(Config::default());
-    let mut ready = false;
-    for op_code in 0..=255 {
-        if !ready {
-            match state {
-                State::Greeting => ann.conn = world.connect(),
-                State::Offered => ann.knock(&mut world),
-                State::Active => {
-                    ann.come(&mut world, 8);
-                    ann.hear(&mut world);
-                }
-            }
-        }
-        let packet = bare(&mut world, &ann, state, op_code);
-        ann.sent.push(packets::id_of(&packet));
-        world.send(ann.conn, &packet);
-        let expected = expected(state, op_code);
-        let said = ann.hear_one(&mut world);
-        assert_eq!(said.code(), expected, "op {op_code}");
-        assert_eq!(ann.is_closed(&world), expected.is_some(), "op {op_code}");
-        ready = expected.is_none();
-    }
-}
-
-#[test]
-fn every_op_before_a_session() {
-    every_op_in(State::Greeting);
-}
-
-#[test]
-fn every_op_before_the_confirmation() {
-    every_op_in(State::Offered);
-}
-
-#[test]
-fn every_op_in_a_session() {
-    every_op_in(State::Active);
-}
 
 #[test]
 fn while_a_user_is_stored_packets_wait() {

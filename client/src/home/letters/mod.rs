@@ -246,7 +246,7 @@ impl<'a> Letters<'a> {
 
     fn select(
         &self,
-        clauses: &str,
+        clauses: &'static str,
         values: impl rusqlite::Params,
     ) -> Result<Vec<Letter>, HomeError> {
         let sql = format!("SELECT {COLUMNS} FROM letters {clauses}");

@@ -238,7 +238,7 @@ impl<'a> Outbox<'a> {
 
     fn open_letters(
         &self,
-        clauses: &str,
+        clauses: &'static str,
         values: impl rusqlite::Params,
     ) -> Result<Vec<OpenLetter>, HomeError> {
         let sql = format!(

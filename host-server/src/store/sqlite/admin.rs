@@ -15,7 +15,7 @@ const SELECT: &str = "SELECT user_id, phone_number, rsa_public_key, last_seen, \
      FROM users";
 
 impl SqliteStorage {
-    fn users(&self, which: &str, params: impl Params) -> Result<Vec<UserSummary>, Fault> {
+    fn users(&self, which: &'static str, params: impl Params) -> Result<Vec<UserSummary>, Fault> {
         let mut select = self.connection.prepare(&format!("{SELECT} {which}"))?;
         let mut rows = select.query(params)?;
         let mut users = Vec::new();

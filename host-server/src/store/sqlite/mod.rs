@@ -115,7 +115,7 @@ impl SqliteStorage {
     }
 }
 
-fn run(connection: &Connection, sql: &str) -> Result<(), Fault> {
+fn run(connection: &Connection, sql: &'static str) -> Result<(), Fault> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
 }

@@ -132,7 +132,7 @@ pub(super) fn empty_mailbox(
 
 fn select_letters(
     connection: &Connection,
-    sql: &str,
+    sql: &'static str,
     which: impl rusqlite::Params,
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let mut select = connection.prepare_cached(sql)?;

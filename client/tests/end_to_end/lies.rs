@@ -1,0 +1,89 @@
+//! A server that tells one person another key than everybody else.
+
+use std::fs;
+
+use waxwing::backend::load_key;
+use waxwing::home::Home;
+use waxwing_core::crypto::PrivateKey;
+use waxwing_core::testing::keys::pkcs8_der;
+
+use crate::keys::{number, replace_key};
+use crate::town::{Person, Town};
+
+/// Another face of the same server: its key, its users, and a false key for `about`.
+fn two_faced(town: &mut Town, about: &Person) -> Town {
+    town.stop();
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("server");
+    fs::create_dir(&data).unwrap();
+    for file in ["server.key.pem", "waxwing.db"] {
+        fs::copy(town.data().join(file), data.join(file)).unwrap();
+    }
+    town.start();
+    let mut liar = Town::in_directory(root, &[]);
+    let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
+    replace_key(&mut liar, about, &false_key);
+    liar
+}
+
+fn lead(person: &Person, to: &Town) {
+    let home = Home::open(&person.home).unwrap();
+    home.set_server(&to.address().to_string()).unwrap();
+}
+
+#[test]
+fn a_lie_at_first_contact_shows_in_the_numbers_and_when_it_ends() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let cleo = town.person("cleo", "+4915112345603");
+    let liar = two_faced(&mut town, &bert);
+
+    lead(&anna, &liar);
+    anna.send(&bert, "for whoever has this key").exits(0);
+    cleo.send(&bert, "hello").exits(0);
+    // Nothing is wrong that a program could see: the two have to compare.
+    bert.send(&anna, "from the true one").exits(0);
+    assert_ne!(number(&anna, &bert, 0), number(&bert, &anna, 0));
+    assert_eq!(number(&cleo, &bert, 0), number(&bert, &cleo, 0));
+
+    // A lie has to be told for ever.
+    lead(&anna, &town);
+    let truth = number(&anna, &bert, 4);
+    assert_eq!(truth, number(&bert, &anna, 0));
+    anna.send(&bert, "held back").exits(4);
+    anna.run(&["verify", &bert.phone, "--accept"]).exits(0);
+    anna.receives(&["from the true one"]);
+    bert.receives(&["hello", "held back"]);
+}
+
+#[test]
+fn a_lie_that_comes_later_and_to_one_person_alone_holds_that_ones_letters_back() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let cleo = town.person("cleo", "+4915112345603");
+    for person in [&anna, &cleo] {
+        person.send(&bert, "hello").exits(0);
+    }
+    bert.receives(&["hello", "hello"]);
+    let annas = number(&anna, &bert, 0);
+    let cleos = number(&cleo, &bert, 0);
+    let liar = two_faced(&mut town, &bert);
+
+    lead(&anna, &liar);
+    assert_ne!(number(&anna, &bert, 4), annas);
+    anna.run(&["contacts"]).exits(0).says("key changed");
+    anna.send(&bert, "held back").exits(4);
+    assert_eq!(
+        liar.database().query_one("SELECT count(*) FROM pending_messages", [], count),
+        Ok(0)
+    );
+    assert_eq!(number(&cleo, &bert, 0), cleos);
+
+    lead(&anna, &town);
+    assert_eq!(number(&anna, &bert, 0), annas);
+    bert.receives(&["held back"]);
+}
+
+fn count(row: &rusqlite::Row<'_>) -> rusqlite::Result<i64> {
+    row.get(0)
+}

@@ -50,17 +50,26 @@ class Content:
             raise Unsupported(f"letter of kind {self.kind}")
 
 
+def emit_content(content: Content) -> bytes:
+    return content.uid + bytes([content.kind]) + content.body
+
+
+def parse_content(plaintext: bytes) -> Content:
+    if len(plaintext) < UID_LEN + 1:
+        raise CannotOpen
+    return Content(plaintext[:UID_LEN], plaintext[UID_LEN], plaintext[UID_LEN + 1 :])
+
+
 def _label(sender: Person, recipient: Person) -> bytes:
     return crypto.label(Op.LETTER) + sender.fingerprint + recipient.fingerprint
 
 
 def seal(sender: Person, recipient: Person, content: Content) -> bytes:
     message_key = crypto.random_bytes(32)
-    plaintext = content.uid + bytes([content.kind]) + content.body
     return (
         bytes([VERSION, SUITE])
         + recipient.key.wrap(_label(sender, recipient), message_key)
-        + crypto.encrypt(message_key, plaintext)
+        + crypto.encrypt(message_key, emit_content(content))
     )
 
 
@@ -73,10 +82,7 @@ def open_envelope(sender: Person, recipient: Person, key: PrivateKey, envelope: 
     if len(envelope) < _HEAD_LEN + 16 + 32:
         raise CannotOpen
     message_key = key.unwrap(_label(sender, recipient), envelope[2:_HEAD_LEN], 32)
-    plaintext = crypto.decrypt(message_key, envelope[_HEAD_LEN:])
-    if len(plaintext) < UID_LEN + 1:
-        raise CannotOpen
-    return Content(plaintext[:UID_LEN], plaintext[UID_LEN], plaintext[UID_LEN + 1 :])
+    return parse_content(crypto.decrypt(message_key, envelope[_HEAD_LEN:]))
 
 
 def safety_number(one: bytes, other: bytes) -> str:

@@ -95,11 +95,11 @@ class Session:
             self._asked.add(question)
             self._open.add(question)
             self.conn.ask_key(question)
-        if self._to_ask and self.confirmed and time.monotonic() >= self._ask_at:
+        if self._to_ask and self.confirmed and self.conn.clock.monotonic() >= self._ask_at:
             self._asked_now = self._to_ask[:STATUS_ENTRIES_MAX]
             del self._to_ask[:STATUS_ENTRIES_MAX]
             self.conn.ask_statuses(self._asked_now)
-            self._ask_at = time.monotonic() + STATUS_QUESTION_SECONDS
+            self._ask_at = self.conn.clock.monotonic() + STATUS_QUESTION_SECONDS
 
     def ask(self, phone: str):
         self._want(KeyQuestion(phone=phone))
@@ -111,7 +111,7 @@ class Session:
     # Letters out.
 
     def _send_outbox(self):
-        now = time.monotonic()
+        now = self.conn.clock.monotonic()
         for uid, phone, content in self.home.outbox():
             if self.conn.room() <= QUESTIONS_RESERVE:
                 return
@@ -155,7 +155,7 @@ class Session:
             self._letter_refused(uid, refusal)
         elif refusal.code in LATER and self._asked_now:
             self._to_ask = self._asked_now + self._to_ask
-            self._ask_at = time.monotonic() + max(STATUS_QUESTION_SECONDS, refusal.retry_after_s)
+            self._ask_at = self.conn.clock.monotonic() + max(STATUS_QUESTION_SECONDS, refusal.retry_after_s)
             self._asked_now = []
 
     def _letter_refused(self, uid: bytes, refusal: Refusal):
@@ -177,7 +177,7 @@ class Session:
 
     def _try_later(self, uid: bytes, retry_after_s: int):
         wait = self._backoff.setdefault(uid, Backoff()).failed(retry_after_s)
-        self._not_before[uid] = time.monotonic() + wait
+        self._not_before[uid] = self.conn.clock.monotonic() + wait
         self._sent.discard(uid)
 
     # Keys.

@@ -7,7 +7,7 @@ from waxwing_py.bodies import Code, KeyQuestion, Reason, Status
 from waxwing_py.connection import ProtocolError, State
 from waxwing_py.packet import SERVER, Op
 
-from .peer import NOW, OTHER_PHONE, PHONE, Peer, key
+from peer import NOW, OTHER_PHONE, PHONE, Peer, key
 
 REPLY_KEY = bytes(range(32, 64))
 

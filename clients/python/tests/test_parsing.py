@@ -7,7 +7,7 @@ from waxwing_py import bodies, crypto, envelope, packet
 from waxwing_py.crypto import CannotOpen, PublicKey, WeakKey
 from waxwing_py.packet import Header, Malformed, Op
 
-from .peer import key
+from peer import key
 
 
 class Timestamps(unittest.TestCase):

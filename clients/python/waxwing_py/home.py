@@ -132,6 +132,8 @@ class Home:
 
     def close(self):
         self._db.close()
+        if self._lock_file:
+            self._lock_file.close()
 
     @contextmanager
     def transaction(self):

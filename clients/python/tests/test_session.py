@@ -5,11 +5,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from waxwing_py import bodies, connection, envelope, packet
+from waxwing_py import bodies, envelope, packet
 from waxwing_py.bodies import Code, KeyQuestion, Reason, Status
-from waxwing_py.connection import ProtocolError
 from waxwing_py.envelope import Content, Person
-from waxwing_py.home import BAD_SIGNATURE, HELD, LETTER, UNKNOWN_SENDER, Home
+from waxwing_py.home import BAD_SIGNATURE, LETTER, UNKNOWN_SENDER, Home
 from waxwing_py.packet import Op, Packet
 from waxwing_py.session import Session
 
@@ -256,9 +255,7 @@ class Pins(WithHome):
         self.assertEqual((gone.user_id, gone.key.spki), (None, key("other").public.spki))
 
     def test_a_letter_under_an_id_that_moved_on_finds_its_new_owner(self):
-        payload = envelope.seal(
-            Person(THIRD_PHONE, key("third").public), self.home.me, text(1)
-        )
+        payload = envelope.seal(Person(THIRD_PHONE, key("third").public), self.home.me, text(1))
         letter = self.raw_letter(payload, "third")
         self.assertEqual(self.say(letter), [KeyQuestion(phone=OTHER_PHONE)])
         refusal = self.peer.refusal(Code.UNKNOWN_USER, self.question_id, 105)

@@ -1,10 +1,12 @@
 """The test values of PROTOCOL.md, both ways."""
 
+import re
 import unittest
+from pathlib import Path
 
 from waxwing_py import bodies, crypto, envelope, packet
 from waxwing_py.bodies import KeyAnswer, KeyQuestion, Refusal, Status
-from waxwing_py.crypto import PublicKey, sha256
+from waxwing_py.crypto import sha256
 from waxwing_py.envelope import Content
 from waxwing_py.packet import Op
 
@@ -56,7 +58,9 @@ class Registration(unittest.TestCase):
     def test_100(self):
         block = bytes.fromhex(REPLY_KEY.hex() + "092b3135353530303031")
         self.assertEqual(bodies.Registration(REPLY_KEY, PHONES[0]).emit(), block)
-        self.assertEqual(bodies.Registration.parse(block), bodies.Registration(REPLY_KEY, PHONES[0]))
+        self.assertEqual(
+            bodies.Registration.parse(block), bodies.Registration(REPLY_KEY, PHONES[0])
+        )
 
     def test_101(self):
         proof = bodies.Proof(REPLY_KEY, "123456", NONCE, sha256(SPKIS[0]), PHONES[0])
@@ -208,6 +212,80 @@ class PersonToPerson(unittest.TestCase):
             self.assertEqual(ciphertext.hex(), value)
             self.assertEqual(envelope.parse_content(envelope.emit_content(content)), content)
             content.check()
+
+
+class HashedAndSigned(unittest.TestCase):
+    def test_the_encoding_under_a_signature(self):
+        digest = "240fe138ac1e6c5054260fd4d83fc40c8d0dbdf3f6430be48c680f1225ac5dd1"
+        signed = TheHeader.RAW + bytes(306)
+        self.assertEqual(sha256(signed).hex(), digest)
+        head = "0001" + "ff" * 202 + "003031300d060960864801650304020105000420"
+        self.assertEqual(crypto._ENCODING_HEAD.hex(), head)
+
+    def test_labels(self):
+        for op, text, digest in (
+            (Op.REGISTRATION, "77617877696e672f313a313030",
+             "752f20eb7e0708db4aedeedadceda4f07a09797796e5963a77c56f1ce4b77343"),
+            (Op.PROOF, "77617877696e672f313a313031",
+             "54a1a1af1281ee5fc7c5ffdeab9ff5a5db7a871032ee4b1e5573dd5daad3aae9"),
+            (Op.RECONNECT, "77617877696e672f313a313036",
+             "1e8e289b17cd439e937fdcfebb130259bf436036778e56ad540ca681d5e9706e"),
+            (Op.NEW_USER, "77617877696e672f313a323031",
+             "70bc399e65c06c2dcfba31c66162793bd344d52567b3303f5904208299b4a603"),
+            (Op.SESSION_KEY, "77617877696e672f313a323036",
+             "fe2451952d95dd1084f4386ab8169f640c97e21d68ec67eca2b84367c263dbf4"),
+        ):  # fmt: skip
+            self.assertEqual(crypto.label(op).hex(), text)
+            self.assertEqual(sha256(crypto.label(op)).hex(), digest)
+
+    def test_the_label_of_a_letter(self):
+        one, other = (envelope.Person(*pair) for pair in zip(PHONES, map(FakeKey, SPKIS)))
+        label = envelope._label(one, other)
+        self.assertEqual(len(label), 77)
+        digest = "487111e7e88391e240c462fb8ca5fda27fe63a9a5d19a38163c8dc0a5355e3d2"
+        self.assertEqual(sha256(label).hex(), digest)
+
+    def test_the_hash_of_a_key(self):
+        digest = "06909da55c941258c3e0a15db0fbc702582e0185710027b8c2f7101f04eb157d"
+        self.assertEqual(sha256(SPKIS[0]).hex(), digest)
+
+    def test_a_clear_refusal(self):
+        body = "14006a000001240fe138ac1e6c5054260fd4d83fc40c53657373696f6e556e6b6e6f776e"
+        refusal = Refusal(bodies.Code.SESSION_UNKNOWN, Op.RECONNECT, 0, PACKET_ID, "SessionUnknown")
+        self.assertEqual(refusal.emit().hex(), body)
+
+    def test_contents_in_clear(self):
+        entries = [(PACKET_ID, Status.DELIVERED), (OTHER_PACKET_ID, Status.STORED)]
+        answer = KeyAnswer(300, PHONES[1], FakeKey(SPKIS[1])).emit()
+        self.assertEqual(len(answer), 307)
+        for content, value in (
+            (KeyQuestion(user_id=300).emit(), "012c01"),
+            (KeyQuestion(phone=PHONES[0]).emit(), "02092b3135353530303031"),
+            (bodies.emit_confirmation(128), "0080"),
+            (bodies.emit_held([PACKET_ID]), "010100240fe138ac1e6c5054260fd4d83fc40c"),
+            (bodies.emit_status_question([(300, PACKET_ID)]),
+             "0201002c01240fe138ac1e6c5054260fd4d83fc40c"),
+            (bodies.emit_statuses(entries), "0200240fe138ac1e6c5054260fd4d83fc40c02"
+             "b0b1b2b3b4b5b6b7b8b9babbbcbdbebf01"),
+            (answer[:13], "2c010a2b343435353530303032"),
+        ):  # fmt: skip
+            self.assertEqual(content.hex(), value)
+
+
+class TheDocument(unittest.TestCase):
+    """The hexadecimal values of this file stand in the document, so that they cannot drift apart."""
+
+    def test_has_the_values_that_are_tried_here(self):
+        root = Path(__file__).resolve().parents[3]
+        section = (root / "PROTOCOL.md").read_text().split("## 28. Test values")[1]
+        section = re.sub(r"\s", "", section)
+        here = Path(__file__).read_text()
+        here = re.sub(r'"\s+"', "", here)  # literals that go on in the next line
+        values = re.findall(r'"([0-9a-f]{24,})"', here)
+        self.assertGreater(len(values), 40)
+        built_from_parts = {TheHeader.RAW.hex(), HEAD.hex()}
+        for value in set(values) - built_from_parts:
+            self.assertIn(value, section)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,8 @@ class KeyQuestion:
         form = reader.number(1)
         if form == 1:
             question = cls(user_id=reader.number(2))
+            if question.user_id == 0:
+                raise Malformed("user id")
         elif form == 2:
             question = cls(phone=read_phone(reader))
         else:
@@ -285,6 +287,16 @@ def parse_statuses(data: bytes) -> list[tuple[bytes, Status]]:
     return entries
 
 
+# 255: end of backlog
+
+
+def parse_end_of_backlog(data: bytes) -> int:
+    reader = Reader(data)
+    count = reader.number(4)
+    reader.end()
+    return count
+
+
 # 222: closing
 
 
@@ -363,9 +375,7 @@ class Refusal:
         text = reader.rest()
         if len(text) > REFUSAL_TEXT_MAX:
             raise Malformed("text")
-        return cls(code, op, retry_after_s, packet_id, printable(text))
-
-
-def printable(text: bytes) -> str:
-    """A peer's text for the screen, without control characters."""
-    return "".join(c for c in text.decode(errors="replace") if c.isprintable())
+        try:
+            return cls(code, op, retry_after_s, packet_id, text.decode())
+        except UnicodeDecodeError:
+            raise Malformed("text") from None

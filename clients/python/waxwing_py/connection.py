@@ -233,9 +233,7 @@ class Connection:
 
     def _say(self, op: Op, payload: bytes, sender: int | None = None, sign=None) -> Packet:
         sender = self.user_id if sender is None else sender
-        made = packet.make(
-            sender, SERVER, self.clock.stamp(), op, payload, sign or self._key.sign
-        )
+        made = packet.make(sender, SERVER, self.clock.stamp(), op, payload, sign or self._key.sign)
         self.out += made.raw
         self._asked_at = self.clock.monotonic()
         return made
@@ -364,9 +362,7 @@ class Connection:
         if op == Op.ACK:
             self._take_statuses(bodies.parse_statuses(content))
         elif op == Op.END_OF_BACKLOG:
-            if len(content) != 4:
-                raise Malformed("end of backlog")
-            self._end_backlog(int.from_bytes(content, "little"))
+            self._end_backlog(bodies.parse_end_of_backlog(content))
         elif op == Op.KEY_ANSWER:
             self._take_key(KeyAnswer.parse(content))
         else:

@@ -12,9 +12,7 @@ from Crypto.Util.Padding import pad, unpad
 
 BLOCK = 16
 SPKI_LEN = 294
-_SPKI_HEAD = bytes.fromhex(
-    "30820122300d06092a864886f70d01010105000382010f003082010a0282010100"
-)
+_SPKI_HEAD = bytes.fromhex("30820122300d06092a864886f70d01010105000382010f003082010a0282010100")
 _SPKI_TAIL = bytes.fromhex("0203010001")
 _EXPONENT = 65537
 # EMSA-PKCS1-v1_5 with SHA-256 and NULL parameters: all of the encoding before the digest.

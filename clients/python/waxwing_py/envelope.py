@@ -92,5 +92,5 @@ def safety_number(one: bytes, other: bytes) -> str:
     for part in (b"waxwing/1:safety:1", b"waxwing/1:safety:2"):
         digest = sha256(part + low + high)
         for at in range(0, 30, 5):
-            groups.append(f"{int.from_bytes(digest[at:at + 5], 'big') % 100_000:05}")
+            groups.append(f"{int.from_bytes(digest[at : at + 5], 'big') % 100_000:05}")
     return " ".join(groups)

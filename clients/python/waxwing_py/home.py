@@ -211,9 +211,7 @@ class Home:
             if owner or spki == self.get("server_key"):
                 other = owner[0] if owner else "the server"
                 raise PinConflict("the key belongs to somebody else", other, by_id=False)
-            if (spki == self.key.public.spki) != (
-                answer.phone == self.get("phone")
-            ):
+            if (spki == self.key.public.spki) != (answer.phone == self.get("phone")):
                 raise PinConflict("the key is our own, or stands in its place", "us", by_id=False)
             holder = self.contact_by_id(answer.user_id)
             if holder and holder.phone != answer.phone:
@@ -406,9 +404,9 @@ class Home:
         return [dict(zip(names, row)) for row in rows]
 
     def held_count(self) -> int:
-        return self._db.execute(
-            "SELECT count(*) FROM received WHERE fate = ?", (HELD,)
-        ).fetchone()[0]
+        return self._db.execute("SELECT count(*) FROM received WHERE fate = ?", (HELD,)).fetchone()[
+            0
+        ]
 
     def mark_shown(self, number: int):
         with self.transaction():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from . import connection, crypto
 from .bodies import Code
-from .courier import CodeRefused, Failure, Line, RateLimited, Untrusted, refused
+from .courier import CodeRefused, Failure, Line, Untrusted, refused
 from .crypto import PrivateKey, PublicKey
 from .home import Home
 

@@ -155,7 +155,9 @@ class Session:
             self._letter_refused(uid, refusal)
         elif refusal.code in LATER and self._asked_now:
             self._to_ask = self._asked_now + self._to_ask
-            self._ask_at = self.conn.clock.monotonic() + max(STATUS_QUESTION_SECONDS, refusal.retry_after_s)
+            self._ask_at = self.conn.clock.monotonic() + max(
+                STATUS_QUESTION_SECONDS, refusal.retry_after_s
+            )
             self._asked_now = []
 
     def _letter_refused(self, uid: bytes, refusal: Refusal):

@@ -57,7 +57,7 @@ def open_home(args) -> Home:
     return home
 
 
-def register(args, _stop):
+def register(args):
     try:
         server_key = PublicKey.from_pem(Path(args.server_key).read_text())
     except (OSError, UnicodeDecodeError, WeakKey) as error:
@@ -82,7 +82,8 @@ def _ask_code() -> str:
     return code
 
 
-def send(args, stop):
+def send(args):
+    stop = Stop()
     home = open_home(args)
     if args.phone == home.get("phone"):
         raise Failure("that is your own phone")
@@ -136,11 +137,12 @@ def _hold_session(home: Home, done, deadline: float, stop):
     Courier(home, tell).run(done, deadline, stop)
 
 
-def receive(args, stop):
+def receive(args):
+    stop = Stop()
     home = open_home(args)
     started = time.monotonic()
     patience = args.timeout if args.timeout is not None else (FOREVER if args.follow else 0)
-    printed = 0
+    printed = _print_letters(home, args.json)
     heard = started
 
     def done(session=None) -> bool:
@@ -165,7 +167,10 @@ def _print_letters(home: Home, as_json: bool) -> int:
     """Prints what nobody has printed yet, and gives the number of letters."""
     count = 0
     for row in home.unshown():
-        line = _json_line(row) if as_json else _text_line(row)
+        if _is_receipt(row) and not home.was_sent_to(row["phone"], row["body"]):
+            line = None
+        else:
+            line = _json_line(row) if as_json else _text_line(row)
         if line:
             print(line, flush=True)
             count += 1
@@ -184,9 +189,9 @@ def _text_line(row: dict) -> str | None:
     sender = row["phone"] or f"user {row['sender_id']}"
     if row["fate"] != LETTER:
         return f"{when} {sender}: [{row['fate']}]"
-    # Terminal escapes are not text.
+    # Terminal escapes are not text, and a line end must not begin what looks like another letter.
     text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in row["body"].decode())
-    return f"{when} {sender}: {text}"
+    return f"{when} {sender}: {text}".replace("\n", "\n    ")
 
 
 def _json_line(row: dict) -> str:
@@ -204,8 +209,11 @@ def _json_line(row: dict) -> str:
     return json.dumps(known)
 
 
-def verify(args, stop):
+def verify(args):
+    stop = Stop()
     home = open_home(args)
+    if args.phone == home.get("phone"):
+        raise Failure("that is your own phone")
     deadline = time.monotonic() + CONNECT_SECONDS
     if not home.take_session():
         raise Failure("another process has the session of this home")
@@ -299,13 +307,13 @@ def parse_args(arguments):
 def main(arguments=None) -> int:
     args = parse_args(arguments)
     try:
-        args.run(args, Stop())
+        args.run(args)
     except Failure as error:
         tell(str(error))
         return error.exit_code
     except (StorageError, sqlite3.Error) as error:
         tell(f"storage: {error}")
         return STORAGE
-    except BrokenPipeError:
+    except (BrokenPipeError, KeyboardInterrupt, EOFError):
         return 1
     return 0

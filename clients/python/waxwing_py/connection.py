@@ -205,8 +205,6 @@ class Connection:
 
     def ask_key(self, question: KeyQuestion):
         sent = self._seal(Op.KEY_QUESTION, question.emit())
-        if not self._questions:
-            self._asked_at = self.clock.monotonic()
         self._questions[sent.id] = question
 
     def acknowledge(self, packet_ids: list[bytes]):

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from .bodies import KeyAnswer, Status
@@ -193,8 +193,8 @@ class Home:
         if row is None:
             return None
         phone, user_id, spki, verified, offered, checked_at = row
-        offered = PublicKey(offered) if offered else None
-        return Contact(phone, user_id, PublicKey(spki), bool(verified), offered, checked_at)
+        offered = _public_key(offered) if offered else None
+        return Contact(phone, user_id, _public_key(spki), bool(verified), offered, checked_at)
 
     def pin(self, answer: KeyAnswer) -> Contact:
         """Takes an answer of the directory into the pins, or refuses it and changes nothing.
@@ -304,6 +304,10 @@ class Home:
             row = self._db.execute("SELECT signed_again FROM sent WHERE uid = ?", (uid,))
             return row.fetchone()[0]
 
+    def was_sent_to(self, phone: str, uid: bytes) -> bool:
+        row = self._db.execute("SELECT 1 FROM sent WHERE phone = ? AND uid = ?", (phone, uid))
+        return row.fetchone() is not None
+
     def uid_of(self, packet_id: bytes) -> bytes | None:
         row = self._db.execute(
             "SELECT uid FROM packets WHERE packet_id = ?", (packet_id,)
@@ -314,7 +318,8 @@ class Home:
         """Packet ids of letters whose status can still change."""
         rows = self._db.execute(
             "SELECT packet_id FROM packets JOIN sent USING (uid)"
-            " WHERE status IS NULL OR status IN (0, 1)"
+            " WHERE status IS NULL OR status != ?",
+            (Status.DELIVERED,),
         )
         return [row[0] for row in rows]
 
@@ -411,6 +416,11 @@ class Home:
     def mark_shown(self, number: int):
         with self.transaction():
             self._db.execute("UPDATE received SET shown = 1 WHERE number = ?", (number,))
+
+
+@lru_cache(maxsize=256)
+def _public_key(spki: bytes) -> PublicKey:
+    return PublicKey(spki)
 
 
 def _now() -> int:

@@ -47,9 +47,14 @@ class CommandLine(unittest.TestCase):
                 return end.code
 
     def test_what_makes_no_sense_is_2(self):
-        for arguments in ((), ("send",), ("send", "5550001", "hi"), ("receive", "--timeout", "-1"),
-                          ("receive", "--timeout", "nan"),
-                          ("register", "--server-key", "x", "--otp", "12345", "+15550001")):
+        for arguments in (
+            (),
+            ("send",),
+            ("send", "5550001", "hi"),
+            ("receive", "--timeout", "-1"),
+            ("receive", "--timeout", "nan"),
+            ("register", "--server-key", "x", "--otp", "12345", "+15550001"),
+        ):
             self.assertEqual(self.run_main(*arguments), 2, arguments)  # fmt: skip
 
     def test_a_home_that_is_not_there_is_74(self):

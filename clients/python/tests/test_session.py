@@ -58,7 +58,10 @@ class WithHome(unittest.TestCase):
         if sent.header.op == Op.KEY_QUESTION:
             self.question_id = sent.id
             return KeyQuestion.parse(content)
-        return bodies.ClientAck.parse(content)
+        said = bodies.ClientAck.parse(content)
+        if said.asked:
+            self.status_question_id = sent.id
+        return said
 
     def say(self, *packets: Packet):
         return self.turn(self.peer.say(*packets))
@@ -382,7 +385,8 @@ class LettersOut(WithHome):
         self.say(self.peer.sealed(Op.ACK, bodies.emit_statuses([(letter.id, Status.STORED)])))
         self.start()
         asked = self.out
-        self.assertEqual(self.say(self.peer.refusal(Code.RATE_LIMITED, bytes(16), 203, 1)), [])
+        refusal = self.peer.refusal(Code.RATE_LIMITED, self.status_question_id, 203, 1)
+        self.assertEqual(self.say(refusal), [])
         self.peer.clock.sleep(2)
         self.assertEqual(self.turn(), asked)
 

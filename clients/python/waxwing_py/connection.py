@@ -211,8 +211,9 @@ class Connection:
         for at in range(0, len(packet_ids), bodies.ACK_IDS_MAX):
             self._seal(Op.ACK, bodies.emit_held(packet_ids[at : at + bodies.ACK_IDS_MAX]))
 
-    def ask_statuses(self, entries: list[tuple[int, bytes]]):
-        self._seal(Op.ACK, bodies.emit_status_question(entries))
+    def ask_statuses(self, entries: list[tuple[int, bytes]]) -> bytes:
+        """Gives the packet id of the question."""
+        return self._seal(Op.ACK, bodies.emit_status_question(entries)).id
 
     def leave(self):
         self._seal(Op.CLOSING, bytes([Reason.LEAVING]))

@@ -53,7 +53,7 @@ class Session:
         self._not_before: dict[bytes, float] = {}
         self._backoff: dict[bytes, Backoff] = {}
         self._to_ask = home.stored_packets()
-        self._asked_now: list = []
+        self._status_questions: dict[bytes, list[tuple[int, bytes]]] = {}
         self._ask_at = 0.0
         conn.watch(home.open_packets())
 
@@ -96,9 +96,9 @@ class Session:
             self._open.add(question)
             self.conn.ask_key(question)
         if self._to_ask and self.confirmed and self.conn.clock.monotonic() >= self._ask_at:
-            self._asked_now = self._to_ask[:STATUS_ENTRIES_MAX]
+            entries = self._to_ask[:STATUS_ENTRIES_MAX]
             del self._to_ask[:STATUS_ENTRIES_MAX]
-            self.conn.ask_statuses(self._asked_now)
+            self._status_questions[self.conn.ask_statuses(entries)] = entries
             self._ask_at = self.conn.clock.monotonic() + STATUS_QUESTION_SECONDS
 
     def ask(self, phone: str):
@@ -153,12 +153,11 @@ class Session:
             self._question_refused(event.question, refusal)
         elif uid:
             self._letter_refused(uid, refusal)
-        elif refusal.code in LATER and self._asked_now:
-            self._to_ask = self._asked_now + self._to_ask
+        elif entries := self._status_questions.pop(refusal.packet_id, None):
+            self._to_ask = entries + self._to_ask
             self._ask_at = self.conn.clock.monotonic() + max(
                 STATUS_QUESTION_SECONDS, refusal.retry_after_s
             )
-            self._asked_now = []
 
     def _letter_refused(self, uid: bytes, refusal: Refusal):
         if refusal.code == Code.STALE_TIMESTAMP:

@@ -153,11 +153,10 @@ class Session:
             self._question_refused(event.question, refusal)
         elif uid:
             self._letter_refused(uid, refusal)
-        elif entries := self._status_questions.pop(refusal.packet_id, None):
-            self._to_ask = entries + self._to_ask
-            self._ask_at = self.conn.clock.monotonic() + max(
-                STATUS_QUESTION_SECONDS, refusal.retry_after_s
-            )
+        elif refusal.code in LATER and refusal.packet_id in self._status_questions:
+            self._to_ask = self._status_questions.pop(refusal.packet_id) + self._to_ask
+            wait = max(STATUS_QUESTION_SECONDS, refusal.retry_after_s)
+            self._ask_at = self.conn.clock.monotonic() + wait
 
     def _letter_refused(self, uid: bytes, refusal: Refusal):
         if refusal.code == Code.STALE_TIMESTAMP:

@@ -319,6 +319,18 @@ class LettersOut(WithHome):
         self.say(self.peer.shared(Op.ACK, token))
         self.assertEqual(self.status()[0], Status.DELIVERED)
 
+    def test_only_the_packet_that_was_stored_is_asked_after(self):
+        self.know_other()
+        self.send()
+        self.peer = Peer(ME)
+        self.peer.clock.sleep(301)
+        self.peer.time += 301
+        self.turn(self.peer.establish(), start=True)
+        (again,) = self.out
+        self.say(self.peer.sealed(Op.ACK, bodies.emit_statuses([(again.id, Status.STORED)])))
+        self.start()
+        self.assertEqual(self.out, [bodies.ClientAck(asked=[(OTHER, again.id)])])
+
     def test_a_stale_letter_is_signed_again_three_times_at_most(self):
         self.know_other()
         letter = self.send()

@@ -85,7 +85,7 @@ class Session:
         self._durable = []
 
     def fill(self):
-        """Whatever may go out now: key questions first, then letters, then a status question."""
+        """Whatever may go out now: letters, key questions, and a status question."""
         if self.conn.state not in (State.CONFIRMING, State.ONLINE):
             return
         self._send_outbox()

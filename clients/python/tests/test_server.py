@@ -2,10 +2,11 @@
 
 import json
 import re
+import signal
 import sqlite3
 import unittest
 
-from waxwing_py import connection, envelope
+from waxwing_py import connection, crypto, envelope
 from waxwing_py.courier import Line
 from waxwing_py.connection import Clock, EndOfBacklog
 from waxwing_py.home import Home
@@ -163,6 +164,51 @@ class BothWays(unittest.TestCase):
         self.assertEqual(line.answer(), connection.Closing(3))
         newer.conn.leave()
         self.assertEqual(newer.answer(), connection.Closing(1))
+
+
+class ManyLetters(unittest.TestCase):
+    """More than a window, and more than may be unanswered."""
+
+    COUNT = 300
+
+    @classmethod
+    def setUpClass(cls):
+        cls.town = Town()
+        cls.addClassCleanup(cls.town.demolish)
+        cls.ann = cls.town.person("ann", ANN, PYTHON)
+        cls.ben = cls.town.person("ben", BEN, RUST)
+        cls.cy = cls.town.person("cy", "+335550003", PYTHON)
+
+    def send_many(self, to):
+        home = Home(str(self.ann.home))
+        for number in range(self.COUNT):
+            uid = crypto.random_bytes(16)
+            home.enqueue(to.phone, envelope.Content(uid, envelope.TEXT, b"%d" % number))
+        home.close()
+        self.ann.send(to, "last").check()
+
+    def expected(self):
+        return [str(number) for number in range(self.COUNT)] + ["last"]
+
+    def test_come_to_the_other_client_in_their_order(self):
+        self.send_many(self.ben)
+        self.assertEqual([each["text"] for each in self.ben.receive()], self.expected())
+
+    def received(self) -> int:
+        return rows(self.cy, "SELECT count(*) FROM received")[0][0]
+
+    def test_come_once_to_a_client_that_is_killed_again_and_again(self):
+        self.send_many(self.cy)
+        kills = 0
+        while (before := self.received()) <= self.COUNT:
+            following = self.cy.follow()
+            wait_until(lambda before=before: self.received() > before)
+            following.stop(signal.SIGKILL)
+            kills += 1
+        self.assertGreater(kills, 0)
+        self.cy.receive("--timeout", "1")
+        texts = rows(self.cy, "SELECT body FROM received ORDER BY number")
+        self.assertEqual([text.decode() for (text,) in texts], self.expected())
 
 
 class AServerThatChanges(unittest.TestCase):

@@ -1,0 +1,317 @@
+"""Two people on two implementations, and the real server between them."""
+
+import json
+import re
+import signal
+import sqlite3
+import unittest
+
+from waxwing_py import connection, crypto, envelope
+from waxwing_py.courier import Line
+from waxwing_py.connection import Clock, EndOfBacklog
+from waxwing_py.home import Home
+
+from town import PYTHON, RUST, Town, require_binaries, wait_until
+
+
+def setUpModule():
+    require_binaries()
+
+
+ANN, BEN = "+15550001111", "+445550002222"
+
+
+def has_session(person) -> bool:
+    """Whether a process holds the session of this home."""
+    home = Home(str(person.home))
+    try:
+        return not home.take_session()
+    finally:
+        home.close()
+
+
+def rows(person, query: str) -> list:
+    with sqlite3.connect(person.home / "waxwing-py.db") as db:
+        return db.execute(query).fetchall()
+
+
+class BothWays(unittest.TestCase):
+    """Ann on this client, Ben on the other one."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.town = Town()
+        cls.addClassCleanup(cls.town.demolish)
+        cls.ann = cls.town.person("ann", ANN, PYTHON)
+        cls.ben = cls.town.person("ben", BEN, RUST)
+
+    def pairs(self):
+        return ((self.ann, self.ben), (self.ben, self.ann))
+
+    def test_letters_wait_for_whoever_is_away(self):
+        for sender, recipient in self.pairs():
+            texts = ["Grüße", "", "line\nline", "x" * 20_000]
+            for text in texts:
+                self.assertTrue(sender.send(recipient, text).check().startswith("stored "))
+            letters = recipient.receive()
+            self.assertEqual([letter["text"] for letter in letters], texts)
+            self.assertEqual({letter["from"] for letter in letters}, {sender.phone})
+            self.assertEqual(recipient.receive(), [])
+
+    def test_letters_come_at_once_to_whoever_is_there(self):
+        for sender, recipient in self.pairs():
+            following = recipient.follow()
+            try:
+                for text in ("one", "two"):
+                    sent = sender.send(recipient, text, "--wait", "delivered", "--timeout", "30")
+                    uid = sent.check().removeprefix("delivered ")
+                    letter = json.loads(following.line())
+                    self.assertEqual((letter["text"], letter["uid"]), (text, uid))
+            finally:
+                following.stop()
+
+    def test_the_sender_learns_later_that_a_letter_was_delivered(self):
+        self.ann.send(self.ben, "later").check()
+        self.assertEqual(rows(self.ann, "SELECT status FROM sent ORDER BY number DESC")[0], (1,))
+        self.ben.receive()
+        self.ann.receive("--timeout", "1")
+        self.assertEqual(rows(self.ann, "SELECT status FROM sent ORDER BY number DESC")[0], (2,))
+
+    def test_both_see_the_same_safety_number(self):
+        number = self.ann.verify(self.ben).check()
+        self.assertRegex(number, r"^\d{5}( \d{5}){11}$")
+        self.assertEqual(self.ben.verify(self.ann).check(), number)
+
+    def test_nobody_has_a_letter_for_a_phone_without_an_account(self):
+        result = self.ann.run("send", "+15559999999", "hello")
+        self.assertEqual(result.code, 3)
+        self.assertTrue(result.out.startswith("refused "))
+        self.assertEqual(self.ann.run("verify", "+15559999999").code, 3)
+
+    def test_a_letter_of_this_process_goes_out_through_another_one(self):
+        following = self.ann.follow()
+        try:
+            wait_until(lambda: has_session(self.ann))
+            self.ann.send(self.ben, "through the other", "--wait", "stored").check()
+            self.assertIn("through the other", [each["text"] for each in self.ben.receive()])
+        finally:
+            self.assertEqual(following.stop(), 0)
+
+    def open(self) -> Line:
+        home = Home(str(self.ann.home))
+        self.addCleanup(home.close)
+        line = Line(home, Clock())
+        self.addCleanup(line.__exit__)
+        return line
+
+    def reach_end_of_backlog(self, line):
+        while not isinstance(line.answer(), EndOfBacklog):
+            pass
+
+    def test_reconnects_in_both_forms(self):
+        line = self.open()
+        line.conn.reconnect(None)
+        self.reach_end_of_backlog(line)
+        # The server may store the key of a session later than it answers.
+        line.conn.leave()
+        self.assertEqual(line.answer().reason, 1)
+        for key, forms in ((line.conn._session_key, 0), (bytes(32), 1)):
+            refused = self.town.log.count("SessionUnknown")
+            again = self.open()
+            again.conn.reconnect(key)
+            self.reach_end_of_backlog(again)
+            again.conn.leave()
+            again.answer()
+            self.assertEqual(self.town.log.count("SessionUnknown") - refused, forms)
+
+    def letter(self, conn, uid: bytes):
+        home = Home(str(self.ann.home))
+        self.addCleanup(home.close)
+        if not home.contact(BEN):
+            self.ann.verify(self.ben).check()
+        ben = home.contact(BEN)
+        content = envelope.Content(uid, envelope.TEXT, b"once")
+        return conn.make_letter(ben.user_id, envelope.seal(home.me, ben.person, content))
+
+    def status_of(self, line, packet):
+        while True:
+            event = line.answer()
+            if isinstance(event, connection.Statuses):
+                statuses = [status for packet_id, status in event.entries if packet_id == packet.id]
+                if statuses:
+                    return statuses[0]
+
+    def test_a_letter_that_is_sent_twice_is_shown_once(self):
+        line = self.open()
+        line.conn.reconnect(None)
+        self.reach_end_of_backlog(line)
+        first = self.letter(line.conn, bytes(16))
+        signed_again = self.letter(line.conn, bytes(16))
+        for packet in (first, first, signed_again):
+            line.conn.send_letter(packet.raw)
+            self.assertEqual(self.status_of(line, packet), 1)
+        line.conn.leave()
+        line.answer()
+        self.assertEqual([each["text"] for each in self.ben.receive()], ["once"])
+
+    def test_a_newer_session_takes_over(self):
+        line = self.open()
+        line.conn.reconnect(None)
+        self.reach_end_of_backlog(line)
+        newer = self.open()
+        newer.conn.reconnect(None)
+        self.reach_end_of_backlog(newer)
+        self.assertEqual(line.answer(), connection.Closing(3))
+        newer.conn.leave()
+        self.assertEqual(newer.answer(), connection.Closing(1))
+
+
+class ManyLetters(unittest.TestCase):
+    """More than a window, and more than may be unanswered."""
+
+    COUNT = 300
+
+    @classmethod
+    def setUpClass(cls):
+        cls.town = Town()
+        cls.addClassCleanup(cls.town.demolish)
+        cls.ann = cls.town.person("ann", ANN, PYTHON)
+        cls.ben = cls.town.person("ben", BEN, RUST)
+        cls.cy = cls.town.person("cy", "+335550003", PYTHON)
+
+    def send_many(self, to):
+        home = Home(str(self.ann.home))
+        for number in range(self.COUNT):
+            uid = crypto.random_bytes(16)
+            home.enqueue(to.phone, envelope.Content(uid, envelope.TEXT, b"%d" % number))
+        home.close()
+        self.ann.send(to, "last").check()
+
+    def expected(self):
+        return [str(number) for number in range(self.COUNT)] + ["last"]
+
+    def test_come_to_the_other_client_in_their_order(self):
+        self.send_many(self.ben)
+        self.assertEqual([each["text"] for each in self.ben.receive()], self.expected())
+
+    def received(self) -> int:
+        return rows(self.cy, "SELECT count(*) FROM received")[0][0]
+
+    def test_come_once_to_a_client_that_is_killed_again_and_again(self):
+        self.send_many(self.cy)
+        kills = 0
+        while (before := self.received()) <= self.COUNT:
+            following = self.cy.follow()
+            wait_until(lambda before=before: self.received() > before)
+            following.stop(signal.SIGKILL)
+            kills += 1
+        self.assertGreater(kills, 0)
+        self.cy.receive("--timeout", "1")
+        texts = rows(self.cy, "SELECT body FROM received ORDER BY number")
+        self.assertEqual([text.decode() for (text,) in texts], self.expected())
+
+
+class AServerThatChanges(unittest.TestCase):
+    CONFIG = ""
+
+    def setUp(self):
+        self.town = Town(self.CONFIG)
+        self.addCleanup(self.town.demolish)
+
+    def test_letters_wait_while_the_server_is_away(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        ben = self.town.person("ben", BEN, RUST)
+        ben.send(ann, "before").check()
+        self.town.stop()
+        result = ann.send(ben, "meanwhile", "--timeout", "0")
+        self.assertEqual((result.code, result.out[:6]), (3, "queued"))
+        self.assertEqual(ann.run("receive").code, 3)
+        self.town.start()
+        self.assertEqual([each["text"] for each in ann.receive()], ["before"])
+        self.assertEqual([each["text"] for each in ben.receive()], ["meanwhile"])
+
+    def test_a_session_comes_back_when_the_server_does(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        ben = self.town.person("ben", BEN, RUST)
+        following = ann.follow()
+        try:
+            wait_until(lambda: "session confirmed" in self.town.log)
+            self.town.stop()
+            self.town.start()
+            ben.send(ann, "still there").check()
+            self.assertEqual(json.loads(following.line())["text"], "still there")
+        finally:
+            self.assertEqual(following.stop(), 0)
+
+    def test_a_changed_key_holds_back_until_it_is_accepted(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        ben = self.town.person("ben", BEN, RUST)
+        ann.send(ben, "one").check()
+        ben.receive()
+        self.town.stop()
+        self.town.remove_user(BEN)
+        self.town.start()
+        ben = self.town.person("ben-again", BEN, RUST)
+        ben.send(ann, "it is me").check()
+        self.assertEqual(ann.verify(ben).code, 4)
+        result = ann.send(ben, "two")
+        self.assertEqual((result.code, result.out[:6]), (4, "queued"))
+        self.assertEqual(ann.receive(), [])
+        self.assertEqual(ann.verify(ben, "--accept").check(), ben.verify(ann).check())
+        self.assertEqual([each["text"] for each in ann.receive()], ["it is me"])
+        self.assertEqual([each["text"] for each in ben.receive()], ["two"])
+
+    def test_an_account_that_was_removed_is_believed_after_three_refusals(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        self.town.stop()
+        self.town.remove_user(ANN)
+        self.town.start()
+        result = ann.run("receive")
+        self.assertEqual(result.code, 3)
+        self.assertIn("account unknown or key refused", result.err)
+        self.assertEqual(self.town.log.count("code=BadSignature"), 3)
+
+    def test_another_server_is_not_trusted(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        other = Town()
+        self.addCleanup(other.demolish)
+        self.assertEqual(ann.run("receive", "--server", other.address).code, 4)
+        ann.town = other
+        self.assertEqual(ann.register().code, 4)
+
+
+class CodesByAnotherWay(unittest.TestCase):
+    def setUp(self):
+        self.town = Town('[otp]\ndelivery = "console"\n')
+        self.addCleanup(self.town.demolish)
+        self.ann = self.town.person("ann", ANN, PYTHON, register=False)
+
+    def code(self) -> str:
+        found = []
+        wait_until(lambda: found.extend(re.findall(r"\b\d{6}\b(?!Z)", self.codes())) or found)
+        return found[-1]
+
+    def codes(self) -> str:
+        """The lines of the log that are no entries of it."""
+        return "\n".join(line for line in self.town.log.splitlines() if " INFO " not in line)
+
+    def test_a_code_is_typed_in(self):
+        self.assertEqual(self.ann.register().code, 6)
+        code = self.code()
+        wrong = "000000" if code != "000000" else "111111"
+        self.assertEqual(self.ann.register("--otp", wrong).code, 6)
+        self.assertEqual(self.ann.register("--otp", code).check(), f"registered {ANN} as 1")
+        self.assertEqual(self.ann.register().check(), f"registered {ANN} as 1")
+
+    def test_an_account_whose_answer_got_lost_is_found_again(self):
+        self.ann.register()
+        self.ann.register("--otp", self.code()).check()
+        # As if the process had died before the 201 came.
+        home = Home(str(self.ann.home))
+        home.put(user_id=None, reply_key=bytes(32), proved=1)
+        home.close()
+        self.assertEqual(self.ann.register().check(), f"registered {ANN} as 1")
+
+
+if __name__ == "__main__":
+    unittest.main()

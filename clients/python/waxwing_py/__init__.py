@@ -1,0 +1,1 @@
+"""An independent client for the Waxwing protocol, written from PROTOCOL.md alone."""

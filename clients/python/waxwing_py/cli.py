@@ -1,0 +1,319 @@
+"""The command line."""
+
+import argparse
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+from . import bodies, courier, crypto, envelope, registration
+from .bodies import KeyAnswer, Status
+from .courier import Courier, Failure, NetworkFailure, Untrusted
+from .crypto import PublicKey, WeakKey
+from .envelope import Content
+from .home import LETTER, Home, StorageError
+
+USAGE, TIMED_OUT, STORAGE, CONFIG = 2, 7, 74, 78
+CONNECT_SECONDS = 15
+FOREVER = float("inf")
+
+
+class TimedOut(Failure):
+    exit_code = TIMED_OUT
+
+
+class BadFile(Failure):
+    exit_code = CONFIG
+
+
+def tell(text: str):
+    print(f"waxwing-py: {text}", file=sys.stderr, flush=True)
+
+
+class Stop:
+    """Set by SIGINT and SIGTERM, so that a session is left properly."""
+
+    def __init__(self):
+        self._set = False
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def _handle(self, *_):
+        self._set = True
+
+    def __call__(self) -> bool:
+        return self._set
+
+
+def open_home(args) -> Home:
+    home = Home(args.home)
+    if not home.get("user_id"):
+        raise Failure("nobody is registered in this home; register first")
+    if args.server:
+        home.put(server=args.server)
+    return home
+
+
+def register(args):
+    try:
+        server_key = PublicKey.from_pem(Path(args.server_key).read_text())
+    except (OSError, UnicodeDecodeError, WeakKey) as error:
+        raise BadFile(f"{args.server_key}: {error}") from error
+    home = Home(args.home, create=True)
+    if home.get("user_id") and home.get("phone") == args.phone:
+        if home.get("server_key") != server_key.spki:
+            raise Untrusted("this home trusts another server key")
+        tell(f"{args.phone} is registered here already")
+    else:
+        server = args.server or "127.0.0.1:9295"
+        registration.prepare(home, args.phone, server, server_key)
+        registration.register(home, args.otp, _ask_code, tell)
+    print(f"registered {args.phone} as {home.get('user_id')}")
+
+
+def _ask_code() -> str:
+    if not sys.stdin.isatty():
+        raise courier.CodeRefused("a code is on its way; run this again with --otp CODE")
+    while not bodies.is_code(code := input("code: ").strip()):
+        pass
+    return code
+
+
+def send(args):
+    stop = Stop()
+    home = open_home(args)
+    if args.phone == home.get("phone"):
+        raise Failure("that is your own phone")
+    text = sys.stdin.read() if args.text == "-" else args.text
+    content = Content(crypto.random_bytes(envelope.UID_LEN), envelope.TEXT, text.encode())
+    if len(content.body) > envelope.BODY_MAX:
+        raise Failure("the text is too long")
+    home.enqueue(args.phone, content)
+    wanted = {Status.DELIVERED} if args.wait == "delivered" else {Status.STORED, Status.DELIVERED}
+    deadline = time.monotonic() + args.timeout
+
+    def settled(session=None) -> bool:
+        status, refused = home.status(content.uid)
+        final = refused or status in wanted or status == Status.EXPIRED
+        return bool(final) or _held_back(home, args.phone)
+
+    try:
+        _hold_session(home, settled, deadline, stop)
+    except NetworkFailure:
+        print(f"queued {content.uid.hex()}")
+        raise
+    status, reason = home.status(content.uid)
+    if reason:
+        print(f"refused {content.uid.hex()}")
+        # Whoever is not known or takes no more is the server's word; a key is our own judgement.
+        unknown = reason in bodies.Code.__members__
+        raise (NetworkFailure if unknown else Untrusted)(f"the letter was refused: {reason}")
+    if status in wanted:
+        print(f"{status.name.lower()} {content.uid.hex()}")
+        return
+    if status == Status.EXPIRED:
+        raise Failure("the letter expired undelivered")
+    print(f"queued {content.uid.hex()}")
+    if _held_back(home, args.phone):
+        raise Untrusted(f"the key of {args.phone} has changed; see verify")
+    raise TimedOut("not in time; the letter goes out with the next connection")
+
+
+def _held_back(home: Home, phone: str) -> bool:
+    contact = home.contact(phone)
+    return contact is not None and contact.offered is not None
+
+
+def _hold_session(home: Home, done, deadline: float, stop):
+    """Holds the session until `done`. While another process of this home has it, that one does the
+    work, and its results are seen in the home."""
+    while not home.take_session():
+        if done() or stop() or time.monotonic() >= deadline:
+            return
+        time.sleep(courier.POLL_SECONDS)
+    Courier(home, tell).run(done, deadline, stop)
+
+
+def receive(args):
+    stop = Stop()
+    home = open_home(args)
+    started = time.monotonic()
+    patience = args.timeout if args.timeout is not None else (FOREVER if args.follow else 0)
+    printed = _print_letters(home, args.json)
+    heard = started
+
+    def done(session=None) -> bool:
+        nonlocal printed, heard
+        if count := _print_letters(home, args.json):
+            printed, heard = printed + count, time.monotonic()
+        waited = time.monotonic() - heard >= patience
+        if args.follow:
+            return waited
+        complete = session is None or (session.conn.backlog_ended and session.idle)
+        return complete and (printed > 0 or waited)
+
+    deadline = FOREVER if args.follow else started + max(CONNECT_SECONDS, patience)
+    _hold_session(home, done, deadline, stop)
+    if held := home.held_count():
+        tell(f"{held} letters under a changed key are held back; see verify")
+    if not printed and not stop():
+        raise TimedOut("no letter")
+
+
+def _print_letters(home: Home, as_json: bool) -> int:
+    """Prints what nobody has printed yet, and gives the number of letters."""
+    count = 0
+    for row in home.unshown():
+        if _is_receipt(row) and not home.was_sent_to(row["phone"], row["body"]):
+            line = None
+        else:
+            line = _json_line(row) if as_json else _text_line(row)
+        if line:
+            print(line, flush=True)
+            count += 1
+        home.mark_shown(row["number"])
+    return count
+
+
+def _is_receipt(row: dict) -> bool:
+    return row["kind"] == envelope.READ_RECEIPT and row["fate"] == LETTER
+
+
+def _text_line(row: dict) -> str | None:
+    if _is_receipt(row):
+        return None
+    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(row["sent_at"]))
+    sender = row["phone"] or f"user {row['sender_id']}"
+    if row["fate"] != LETTER:
+        return f"{when} {sender}: [{row['fate']}]"
+    # Terminal escapes are not text, and a line end must not begin what looks like another letter.
+    text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in row["body"].decode())
+    return f"{when} {sender}: {text}".replace("\n", "\n    ")
+
+
+def _json_line(row: dict) -> str:
+    def stamp(seconds):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+    known = {"from": row["phone"], "uid": row["uid"] and row["uid"].hex()}
+    if row["fate"] != LETTER:
+        known |= {"kind": "unreadable", "sender_id": row["sender_id"], "reason": row["fate"]}
+    elif _is_receipt(row):
+        known |= {"kind": "read", "of": row["body"].hex()}
+    else:
+        known |= {"kind": "text", "text": row["body"].decode()}
+    known |= {"sent_at": stamp(row["sent_at"]), "received_at": stamp(row["received_at"])}
+    return json.dumps(known)
+
+
+def verify(args):
+    stop = Stop()
+    home = open_home(args)
+    if args.phone == home.get("phone"):
+        raise Failure("that is your own phone")
+    deadline = time.monotonic() + CONNECT_SECONDS
+    if not home.take_session():
+        raise Failure("another process has the session of this home")
+    carrier = Courier(home, tell)
+    asked = None
+
+    def answered(session) -> bool:
+        nonlocal asked
+        if session is not asked:
+            asked = session
+            session.ask(args.phone)
+        return args.phone in session.answers and session.idle
+
+    carrier.run(answered, deadline, stop)
+    answer = carrier.session.answers.get(args.phone)
+    if isinstance(answer, bodies.Refusal):
+        raise courier.refused(answer)
+    if answer is None:
+        raise NetworkFailure("no answer from the server")
+    if not isinstance(answer, KeyAnswer):
+        raise Untrusted(f"{args.phone}: {answer}")
+    contact = home.contact(args.phone)
+    if contact.offered and not args.accept:
+        raise Untrusted(
+            f"the key of {args.phone} has changed; compare the new number with them:"
+            f" {_number(home, args.phone, contact.offered)}; accept it with --accept"
+        )
+    if contact.offered:
+        home.accept(args.phone)
+        contact = home.contact(args.phone)
+    print(_number(home, args.phone, contact.key))
+    if args.match:
+        home.mark_verified(args.phone)
+
+
+def _number(home: Home, phone: str, key: PublicKey) -> str:
+    other = envelope.Person(phone, key)
+    return envelope.safety_number(home.me.fingerprint, other.fingerprint)
+
+
+def parse_args(arguments):
+    def phone(text):
+        if not bodies.is_phone(text):
+            raise argparse.ArgumentTypeError("a phone is + and 7 to 15 digits, the first not 0")
+        return text
+
+    def code(text):
+        if not bodies.is_code(text):
+            raise argparse.ArgumentTypeError("a code has six digits")
+        return text
+
+    def seconds(text):
+        value = float(text)
+        if not value >= 0:
+            raise ValueError
+        return value
+
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    parser = argparse.ArgumentParser(prog="waxwing-py", description="A Waxwing client")
+    parser.add_argument("--home", default=f"{data}/waxwing-py", metavar="DIR",
+                        help="directory with key, contacts and letters")  # fmt: skip
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(run, text):
+        sub = commands.add_parser(run.__name__, help=text)
+        sub.set_defaults(run=run)
+        sub.add_argument("--home", default=argparse.SUPPRESS, metavar="DIR")
+        sub.add_argument("--server", metavar="HOST:PORT", help="where the server is")
+        return sub
+
+    sub = command(register, "register a phone; may be run again")
+    sub.add_argument("--server-key", required=True, metavar="FILE", help="server.pub.pem")
+    sub.add_argument("--otp", type=code, metavar="CODE", help="the code that was sent to you")
+    sub.add_argument("phone", type=phone)
+    sub = command(send, "send a letter")
+    sub.add_argument("--wait", choices=("stored", "delivered"), default="stored")
+    sub.add_argument("--timeout", type=seconds, default=30, metavar="S")
+    sub.add_argument("phone", type=phone)
+    sub.add_argument("text", help="the text; - reads standard input")
+    sub = command(receive, "print the letters that nobody has printed yet")
+    sub.add_argument("--follow", action="store_true", help="go on, printing letters as they come")
+    sub.add_argument("--json", action="store_true", help="one JSON object a line")
+    sub.add_argument("--timeout", type=seconds, metavar="S", help="seconds to wait for a letter")
+    sub = command(verify, "show the safety number to compare with somebody")
+    sub.add_argument("--accept", action="store_true", help="accept a changed key")
+    sub.add_argument("--match", action="store_true", help="the numbers match: mark as verified")
+    sub.add_argument("phone", type=phone)
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None) -> int:
+    args = parse_args(arguments)
+    try:
+        args.run(args)
+    except Failure as error:
+        tell(str(error))
+        return error.exit_code
+    except (StorageError, sqlite3.Error) as error:
+        tell(f"storage: {error}")
+        return STORAGE
+    except (BrokenPipeError, KeyboardInterrupt, EOFError):
+        return 1
+    return 0

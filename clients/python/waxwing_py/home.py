@@ -1,0 +1,427 @@
+"""What outlives the process: identity, pins, letters in and out. PROTOCOL.md, "What an
+implementation must persist" and "Pinning".
+
+Each method is a transaction of its own, durable when it returns, unless it is called inside `with
+home.transaction()`.
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from .bodies import KeyAnswer, Status
+from .crypto import PrivateKey, PublicKey
+from .envelope import Content, Person
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS contacts (
+    phone TEXT PRIMARY KEY,
+    user_id INTEGER UNIQUE,
+    spki BLOB NOT NULL UNIQUE,
+    verified INTEGER NOT NULL DEFAULT 0,
+    offered BLOB,                -- another key than the pinned one; holds sending back
+    checked_at INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS sent (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid BLOB NOT NULL UNIQUE,
+    phone TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    status INTEGER,              -- NULL: no word of the server yet
+    refused TEXT,                -- why it will not be tried again
+    envelope BLOB,
+    spki BLOB,                   -- the key that the envelope is sealed for
+    signed_again INTEGER NOT NULL DEFAULT 0,
+    heard_at INTEGER             -- when the server last spoke of it
+);
+CREATE TABLE IF NOT EXISTS packets (
+    packet_id BLOB PRIMARY KEY,
+    uid BLOB NOT NULL REFERENCES sent(uid),
+    recipient INTEGER NOT NULL,
+    raw BLOB NOT NULL,
+    stored INTEGER NOT NULL DEFAULT 0   -- the server has said status 1 about this packet
+);
+CREATE INDEX IF NOT EXISTS packets_of ON packets (uid);
+CREATE TABLE IF NOT EXISTS received (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    phone TEXT,
+    uid BLOB,
+    packet_id BLOB NOT NULL,
+    sender_id INTEGER NOT NULL,
+    sent_at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    kind INTEGER,
+    body BLOB,
+    spki BLOB,                   -- the key under which it was signed
+    fate TEXT NOT NULL,          -- 'letter', 'held' until a key is accepted, or why it is not shown
+    raw BLOB,
+    shown INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (phone, uid)
+);
+CREATE INDEX IF NOT EXISTS unopened ON received (packet_id) WHERE uid IS NULL;
+"""
+
+FATE_MEMORY_SECONDS = 30 * 86_400
+LETTER = "letter"
+HELD = "held"
+UNKNOWN_SENDER = "unknown sender"
+BAD_SIGNATURE = "bad signature"
+
+
+class StorageError(Exception):
+    pass
+
+
+class PinConflict(Exception):
+    """An answer that would tear a pin from somebody. Names the phone that has the id or the key."""
+
+    def __init__(self, text: str, other: str, by_id: bool):
+        super().__init__(text)
+        self.other = other
+        self.by_id = by_id
+
+
+@dataclass(frozen=True)
+class Contact:
+    phone: str
+    user_id: int | None
+    key: PublicKey
+    verified: bool
+    offered: PublicKey | None
+    checked_at: int
+
+    @property
+    def person(self) -> Person:
+        return Person(self.phone, self.key)
+
+
+class Home:
+    def __init__(self, directory: str, create: bool = False):
+        self.directory = Path(directory)
+        os.umask(0o077)
+        path = self.directory / "waxwing-py.db"
+        try:
+            if create:
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            elif not path.exists():
+                raise StorageError(f"{directory} is no home; register first")
+            self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
+            path.chmod(0o600)
+            self._db.executescript(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+            )
+            self._db.executescript(SCHEMA)
+            self._sync_directory()
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(str(error)) from error
+        self._lock_file = None
+
+    def _sync_directory(self):
+        handle = os.open(self.directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def close(self):
+        self._db.close()
+        if self._lock_file:
+            self._lock_file.close()
+
+    @contextmanager
+    def transaction(self):
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def take_session(self) -> bool:
+        """Whether this process may have the session of this home. It keeps it until it ends."""
+        if self._lock_file is None:
+            self._lock_file = open(self.directory / "session.lock", "w")
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            return False
+
+    # Identity: "server", "server_key", "key", "phone", "user_id", "reply_key", "session_key".
+
+    def get(self, name: str):
+        row = self._db.execute("SELECT value FROM identity WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def put(self, **values):
+        with self.transaction():
+            for name, value in values.items():
+                if value is None:
+                    self._db.execute("DELETE FROM identity WHERE name = ?", (name,))
+                else:
+                    self._db.execute("REPLACE INTO identity VALUES (?, ?)", (name, value))
+
+    @cached_property
+    def key(self) -> PrivateKey:
+        return PrivateKey(self.get("key"))
+
+    @property
+    def me(self) -> Person:
+        return Person(self.get("phone"), self.key.public)
+
+    # Contacts.
+
+    def contact(self, phone: str) -> Contact | None:
+        return self._contact("phone", phone)
+
+    def contact_by_id(self, user_id: int) -> Contact | None:
+        return self._contact("user_id", user_id)
+
+    def _contact(self, column: str, value) -> Contact | None:
+        row = self._db.execute(f"SELECT * FROM contacts WHERE {column} = ?", (value,)).fetchone()
+        if row is None:
+            return None
+        phone, user_id, spki, verified, offered, checked_at = row
+        offered = _public_key(offered) if offered else None
+        return Contact(phone, user_id, _public_key(spki), bool(verified), offered, checked_at)
+
+    def pin(self, answer: KeyAnswer) -> Contact:
+        """Takes an answer of the directory into the pins, or refuses it and changes nothing.
+
+        The first key of a phone is pinned. The same key under a new id moves the id. Another key is
+        kept beside the pinned one, until a person accepts it.
+        """
+        spki = answer.key.spki
+        with self.transaction():
+            owner = self._db.execute(
+                "SELECT phone FROM contacts WHERE (spki = ? OR offered = ?) AND phone != ?",
+                (spki, spki, answer.phone),
+            ).fetchone()
+            if owner or spki == self.get("server_key"):
+                other = owner[0] if owner else "the server"
+                raise PinConflict("the key belongs to somebody else", other, by_id=False)
+            if (spki == self.key.public.spki) != (answer.phone == self.get("phone")):
+                raise PinConflict("the key is our own, or stands in its place", "us", by_id=False)
+            holder = self.contact_by_id(answer.user_id)
+            if holder and holder.phone != answer.phone:
+                raise PinConflict("the id belongs to somebody else", holder.phone, by_id=True)
+            pinned = self.contact(answer.phone)
+            if pinned is None:
+                self._db.execute(
+                    "INSERT INTO contacts (phone, user_id, spki, checked_at) VALUES (?, ?, ?, ?)",
+                    (answer.phone, answer.user_id, spki, _now()),
+                )
+            else:
+                offered = spki if spki != pinned.key.spki else None
+                self._db.execute(
+                    "UPDATE contacts SET user_id = ?, offered = ?, checked_at = ? WHERE phone = ?",
+                    (answer.user_id, offered, _now(), answer.phone),
+                )
+            return self.contact(answer.phone)
+
+    def unpin_id(self, phone: str):
+        """The phone has this id no longer. Its key stays."""
+        with self.transaction():
+            self._db.execute("UPDATE contacts SET user_id = NULL WHERE phone = ?", (phone,))
+
+    def mark_verified(self, phone: str):
+        with self.transaction():
+            self._db.execute("UPDATE contacts SET verified = 1 WHERE phone = ?", (phone,))
+
+    def accept(self, phone: str):
+        """A person accepts the other key. Letters under it are shown from now on."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE contacts SET spki = offered, offered = NULL, verified = 0"
+                " WHERE phone = ? AND offered IS NOT NULL",
+                (phone,),
+            )
+            self._db.execute(
+                "UPDATE received SET fate = ?1 WHERE phone = ?2 AND fate = ?3"
+                " AND spki = (SELECT spki FROM contacts WHERE phone = ?2)",
+                (LETTER, phone, HELD),
+            )
+
+    # Letters to others.
+
+    def enqueue(self, phone: str, content: Content):
+        with self.transaction():
+            self._db.execute(
+                "INSERT INTO sent (uid, phone, kind, body) VALUES (?, ?, ?, ?)",
+                (content.uid, phone, content.kind, content.body),
+            )
+
+    def outbox(self) -> list[tuple[bytes, str, Content]]:
+        """Letters that wait for a first status: uid, phone and content, oldest first."""
+        rows = self._db.execute(
+            "SELECT uid, phone, kind, body FROM sent"
+            " WHERE (status IS NULL OR status = 0) AND refused IS NULL ORDER BY number"
+        )
+        return [(uid, phone, Content(uid, kind, body)) for uid, phone, kind, body in rows]
+
+    def sealed(self, uid: bytes, spki: bytes) -> bytes | None:
+        """The envelope of a letter, if there is one for this key."""
+        row = self._db.execute(
+            "SELECT envelope FROM sent WHERE uid = ? AND spki = ?", (uid, spki)
+        ).fetchone()
+        return row[0] if row else None
+
+    def last_packet(self, uid: bytes) -> bytes | None:
+        row = self._db.execute(
+            "SELECT raw FROM packets WHERE uid = ? ORDER BY rowid DESC LIMIT 1", (uid,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def add_packet(self, uid: bytes, packet, envelope: bytes, spki: bytes):
+        """Before the first byte goes out. A packet takes the place of an earlier one as the one to
+        send; the ids of all of them stay."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE sent SET envelope = ?, spki = ? WHERE uid = ?", (envelope, spki, uid)
+            )
+            self._db.execute(
+                "INSERT OR IGNORE INTO packets (packet_id, uid, recipient, raw)"
+                " VALUES (?, ?, ?, ?)",
+                (packet.id, uid, packet.header.recipient, packet.raw),
+            )
+
+    def count_signed_again(self, uid: bytes) -> int:
+        with self.transaction():
+            self._db.execute(
+                "UPDATE sent SET signed_again = signed_again + 1 WHERE uid = ?", (uid,)
+            )
+            row = self._db.execute("SELECT signed_again FROM sent WHERE uid = ?", (uid,))
+            return row.fetchone()[0]
+
+    def was_sent_to(self, phone: str, uid: bytes) -> bool:
+        row = self._db.execute("SELECT 1 FROM sent WHERE phone = ? AND uid = ?", (phone, uid))
+        return row.fetchone() is not None
+
+    def uid_of(self, packet_id: bytes) -> bytes | None:
+        row = self._db.execute(
+            "SELECT uid FROM packets WHERE packet_id = ?", (packet_id,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def open_packets(self) -> list[bytes]:
+        """Packet ids of letters whose status can still change."""
+        rows = self._db.execute(
+            "SELECT packet_id FROM packets JOIN sent USING (uid)"
+            " WHERE status IS NULL OR status != ?",
+            (Status.DELIVERED,),
+        )
+        return [row[0] for row in rows]
+
+    def stored_packets(self) -> list[tuple[int, bytes]]:
+        """Recipient and packet id of the letters to ask after. Of a packet that it never stored the
+        server says "delivered", and of one that it has not named for long the answer proves nothing.
+        """
+        return self._db.execute(
+            "SELECT recipient, packet_id FROM packets JOIN sent USING (uid)"
+            " WHERE status = 1 AND stored = 1 AND heard_at > ? ORDER BY number",
+            (_now() - FATE_MEMORY_SECONDS,),
+        ).fetchall()
+
+    def status(self, uid: bytes) -> tuple[Status | None, str | None]:
+        """Status, and why it was refused."""
+        row = self._db.execute("SELECT status, refused FROM sent WHERE uid = ?", (uid,))
+        status, refused = row.fetchone()
+        return (None if status is None else Status(status)), refused
+
+    def set_status(self, packet_id: bytes, status: Status):
+        """A status only rises, whichever packet of the letter it is about."""
+        uid = self.uid_of(packet_id)
+        if uid is None:
+            return
+        with self.transaction():
+            old, _ = self.status(uid)
+            if old is None or status.rank > old.rank:
+                self._db.execute(
+                    "UPDATE sent SET status = ?, refused = NULL WHERE uid = ?", (status, uid)
+                )
+            self._db.execute("UPDATE sent SET heard_at = ? WHERE uid = ?", (_now(), uid))
+            if status == Status.STORED:
+                self._db.execute("UPDATE packets SET stored = 1 WHERE packet_id = ?", (packet_id,))
+
+    def refuse(self, uid: bytes, reason: str):
+        with self.transaction():
+            self._db.execute(
+                "UPDATE sent SET refused = ? WHERE uid = ? AND (status IS NULL OR status = 0)",
+                (reason, uid),
+            )
+
+    # Letters to us.
+
+    def keep_letter(self, sender: Person, packet, content: Content, fate: str):
+        """Keeps a letter that opened, unless its pair of sender and uid is there already."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO received (phone, uid, packet_id, sender_id, sent_at,"
+                " received_at, kind, body, spki, fate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (sender.phone, content.uid, packet.id, packet.header.sender, packet.time, _now(),
+                 content.kind, content.body, sender.key.spki, fate),
+            )  # fmt: skip
+
+    def keep_unopened(self, packet, fate: str):
+        """Keeps a letter that does not open, raw, once."""
+        with self.transaction():
+            known = self._db.execute(
+                "SELECT 1 FROM received WHERE packet_id = ? AND uid IS NULL", (packet.id,)
+            ).fetchone()
+            if known is None:
+                self._db.execute(
+                    "INSERT INTO received (packet_id, sender_id, sent_at, received_at, fate, raw)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (packet.id, packet.header.sender, packet.time, _now(), fate, packet.raw),
+                )
+
+    def unopened(self, sender_id: int) -> list[tuple[int, bytes]]:
+        """Letters that another key may still open."""
+        return self._db.execute(
+            "SELECT number, raw FROM received WHERE sender_id = ? AND uid IS NULL"
+            " AND fate IN (?, ?) ORDER BY number",
+            (sender_id, UNKNOWN_SENDER, BAD_SIGNATURE),
+        ).fetchall()
+
+    def forget_unopened(self, number: int):
+        self._db.execute("DELETE FROM received WHERE number = ? AND uid IS NULL", (number,))
+
+    def unshown(self) -> list[dict]:
+        """Letters that no command has shown yet, oldest first. What is held back is not among them."""
+        rows = self._db.execute(
+            "SELECT number, phone, uid, sender_id, sent_at, received_at, kind, body, fate"
+            " FROM received WHERE shown = 0 AND fate != ? ORDER BY number",
+            (HELD,),
+        )
+        names = ("number", "phone", "uid", "sender_id", "sent_at", "received_at", "kind", "body",
+                 "fate")  # fmt: skip
+        return [dict(zip(names, row)) for row in rows]
+
+    def held_count(self) -> int:
+        return self._db.execute("SELECT count(*) FROM received WHERE fate = ?", (HELD,)).fetchone()[
+            0
+        ]
+
+    def mark_shown(self, number: int):
+        with self.transaction():
+            self._db.execute("UPDATE received SET shown = 1 WHERE number = ?", (number,))
+
+
+@lru_cache(maxsize=256)
+def _public_key(spki: bytes) -> PublicKey:
+    return PublicKey(spki)
+
+
+def _now() -> int:
+    return int(time.time())

@@ -1,0 +1,97 @@
+"""Getting an account. PROTOCOL.md, "Registration"."""
+
+from collections.abc import Callable
+
+from . import connection, crypto
+from .bodies import Code
+from .courier import CodeRefused, Failure, Line, Untrusted, refused
+from .crypto import PrivateKey, PublicKey
+from .home import Home
+
+# Any six digits: for an account that exists with this key, the signature decides.
+ANY_CODE = "000000"
+
+
+class OtherAccount(Failure):
+    exit_code = 3
+
+
+def prepare(home: Home, phone: str, server: str, server_key: PublicKey):
+    """Key, server and attempt, durable before the first byte goes out."""
+    pinned = home.get("server_key")
+    if pinned and pinned != server_key.spki:
+        raise Untrusted("this home trusts another server key")
+    if home.get("phone") not in (None, phone):
+        if home.get("user_id"):
+            raise Failure(f"this home belongs to {home.get('phone')}")
+        home.put(reply_key=None, proved=None)
+    home.put(server=server, server_key=server_key.spki, phone=phone)
+    if not home.get("key"):
+        home.put(key=PrivateKey.generate().der)
+    if not home.get("reply_key"):
+        home.put(reply_key=crypto.random_bytes(32))
+
+
+def register(home: Home, code: str | None, ask_code: Callable[[], str], tell: Callable) -> int:
+    """Goes on from wherever an earlier attempt stopped. Gives the user's id.
+
+    `code` is what the person has already; else a code is asked for, and `ask_code` gets it.
+    """
+    clock = connection.Clock()
+    if home.get("proved"):
+        # A 201 may have got lost: then the account is there, and this key opens it.
+        try:
+            return _prove(home, clock, code or ANY_CODE)
+        except CodeRefused:
+            if code:
+                raise
+    if not code:
+        code = _request_code(home, clock, ask_code, tell)
+    return _prove(home, clock, code)
+
+
+def _request_code(home: Home, clock, ask_code, tell) -> str:
+    with Line(home, clock) as line:
+        line.conn.request_code(home.get("phone"), home.get("reply_key"))
+        event = line.answer()
+    if isinstance(event, connection.PhoneExists):
+        raise OtherAccount(f"{home.get('phone')} has an account already, with another key")
+    if isinstance(event, connection.AttemptFailed):
+        raise refused(event.refusal)
+    if event.code:
+        tell("the server sent the code in band; the phone is not verified")
+        return event.code
+    return ask_code()
+
+
+def _prove(home: Home, clock, code: str) -> int:
+    # On a connection of its own: a person may have taken long to type.
+    with Line(home, clock) as line:
+        home.put(proved=1)
+        line.conn.prove(home.get("phone"), home.get("reply_key"), code)
+        event = line.answer()
+        if isinstance(event, connection.AttemptFailed):
+            refusal = event.refusal
+            if refusal.code in (Code.OTP_EXPIRED, Code.OTP_ATTEMPTS_SPENT):
+                # The next attempt starts anew, under another reply key.
+                home.put(reply_key=crypto.random_bytes(32), proved=None)
+            elif refusal.code == Code.OTP_WRONG:
+                home.put(proved=None)
+            elif refusal.code == Code.WEAK_KEY:
+                home.put(key=None, reply_key=None, proved=None)
+            raise refused(refusal)
+        home.put(user_id=event.user_id, reply_key=None, proved=None)
+        line.conn.confirm()
+        _finish(line)
+        return event.user_id
+
+
+def _finish(line: Line):
+    """The id is stored, so a failure from here on costs another connection and nothing else."""
+    try:
+        while not isinstance(line.answer(), connection.EndOfBacklog):
+            pass
+        line.conn.leave()
+        line.answer()
+    except Failure:
+        pass

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . firmware/bare-metal.sh
 
-steps=(fmt clippy docs tests simulation backends features no_std firmware deny)
+steps=(fmt clippy docs tests simulation shards crashes backends python wireshark features no_std firmware fuzz deny)
 
 step_fmt() { # seconds
     cargo fmt --all --check
@@ -23,6 +23,30 @@ step_docs() { # 1 minute
 
 step_tests() { # 8 minutes from clean
     cargo test --workspace
+}
+
+# Several machines in the place of one: those of the core's tests that do not ask for one alone, and
+# the real binaries.
+step_shards() { # 2 minutes
+    SIM_SHARDS=3 cargo test -p waxwing-core --test server
+    WAXWING_TEST_LOOPS=2 cargo test -p waxwing --test end_to_end
+}
+
+# SIGKILL at random and at named places while people write, and power cuts.
+# `WAXWING_CRASHES=1000 ./ci.sh crashes` goes on for longer.
+step_crashes() { # 3 minutes
+    WAXWING_CRASHES=${WAXWING_CRASHES:-50} WAXWING_TEST_LOOPS=2 \
+        cargo test -p waxwing --test end_to_end crashes:: -- --nocapture
+}
+
+# A client in another language, written from PROTOCOL.md, against the real server and client.
+step_python() { # 3 minutes
+    cargo build -p waxwing-server -p waxwing
+    clients/python/test
+}
+
+step_wireshark() { # seconds; 1 minute where tshark has to be installed
+    wireshark/test
 }
 
 # People, networks, disks and servers of ten thousand seeds. `SIM_SEEDS=5000000 ./ci.sh simulation`
@@ -106,6 +130,37 @@ step_firmware() { # 4 minutes, 8 without rustup's target
     firmware/footprint >target/firmware/FOOTPRINT.md
 }
 
+# Each target from its seeds, and the seeds on the stable compiler. `FUZZ_SECONDS=900 ./ci.sh fuzz`
+# fuzzes for longer.
+step_fuzz() { # 8 minutes: 5 for the build, 2 for fuzzing with two at a time
+    (cd fuzz && cargo +"$(stable)" test --target-dir ../target)
+    if ! rustup run nightly rustc --version; then
+        echo "fuzz: fuzzing SKIPPED: there is no nightly toolchain, and the fuzzer needs its sanitizers"
+        return
+    fi
+    if ! cargo fuzz --version >/dev/null 2>&1; then
+        echo "fuzz: installing cargo-fuzz"
+        cargo install cargo-fuzz --locked --debug --quiet
+    fi
+    cargo +nightly fuzz build
+    cargo +nightly fuzz list | xargs -P 2 -I '{}' ./ci.sh fuzz_one '{}'
+}
+
+step_fuzz_one() { # TARGET
+    local log=target/fuzz-$1.log
+    if ! cargo +nightly fuzz run "$1" -- -dict="fuzz/dictionaries/$1.dict" -timeout=20 \
+        -max_total_time="${FUZZ_SECONDS:-20}" -print_final_stats=1 >"$log" 2>&1; then
+        tail -n 60 "$log"
+        return 1
+    fi
+    grep -E '^#[0-9]+.*DONE' "$log" | sed "s/^/fuzz: $1: /"
+}
+
+# The toolchain of rust-toolchain.toml, for folders that name another.
+stable() {
+    sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml
+}
+
 step_deny() { # 4 minutes the first time, for building cargo-deny
     if ! cargo deny --version >/dev/null 2>&1; then
         echo "deny: installing cargo-deny"
@@ -121,6 +176,10 @@ step_deny() { # 4 minutes the first time, for building cargo-deny
     fi
 }
 
+if [ "${1:-}" = fuzz_one ]; then
+    step_fuzz_one "$2"
+    exit
+fi
 for step in "${@:-${steps[@]}}"; do
     started=$SECONDS
     echo "== $step"

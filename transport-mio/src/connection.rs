@@ -22,6 +22,8 @@ pub(crate) struct Connection {
     // The kernel reports a change once. These remember it until a call would block.
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// The peer's FIN or an error was reported: reading goes on until it shows.
+    pub(crate) end_reported: bool,
 
     /// The application wants no more input for now.
     pub(crate) paused: bool,
@@ -69,6 +71,7 @@ impl Connection {
             phase,
             accepted,
             readable: false,
+            end_reported: false,
             // A new socket has an empty send buffer; if not, the first write says so.
             writable: phase == Phase::Open,
             paused: false,
@@ -81,6 +84,7 @@ impl Connection {
 
     /// Remembers what the kernel reported. An error counts as both: the next call fetches it.
     pub(crate) fn note(&mut self, event: &Event) {
+        self.end_reported |= event.is_read_closed() || event.is_error();
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }

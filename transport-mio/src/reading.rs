@@ -40,6 +40,11 @@ impl Io {
                 Ok(0) => return self.read_to_the_end(token),
                 Ok(n) => {
                     left -= n.min(left);
+                    // A read that does not fill its room has taken all there was; what comes later
+                    // is reported. But an end that was reported together with it has to be read.
+                    if n < room && !c.end_reported {
+                        c.readable = false;
+                    }
                     if c.delivers() {
                         handler.received(self, token, scratch.get(..n).unwrap_or_default());
                     }

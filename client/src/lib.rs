@@ -11,6 +11,7 @@ pub mod commands;
 pub mod courier;
 pub mod exit;
 pub mod home;
+pub mod keylog;
 pub mod keys;
 pub mod reopen;
 pub mod show;

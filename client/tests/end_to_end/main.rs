@@ -11,6 +11,7 @@ mod conversation;
 mod crashes;
 mod crowd;
 mod homes;
+mod keylog;
 mod keys;
 mod lost;
 mod microcontroller;

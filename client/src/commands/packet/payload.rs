@@ -166,10 +166,10 @@ fn opened(key: &[u8; KEY_LEN], iv: &Iv, blocks: &[u8]) -> Option<Vec<u8>> {
 
 fn closed(tree: &mut Tree<'_>, knowledge: &Knowledge) -> io::Result<()> {
     let keys = &knowledge.keys;
-    match keys.sessions.is_empty() && keys.replies.is_empty() {
-        true => Ok(()),
-        false => tree.note("not opened: no key of the log fits"),
+    if keys.sessions.is_empty() && keys.replies.is_empty() {
+        return Ok(());
     }
+    tree.note("not opened: no key of the log fits")
 }
 
 fn reply(

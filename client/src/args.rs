@@ -58,6 +58,61 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look into packets, make some, check their signatures; for whoever writes an implementation
+    #[command(subcommand)]
+    Packet(Packet),
+}
+
+/// `waxwing packet`. Packets come on standard input: in hexadecimal, in base64 or as they are, and
+/// as many as there are, one behind the other.
+#[derive(Debug, Subcommand)]
+pub enum Packet {
+    /// Take packets apart: offset, bytes, meaning, and after a ! what is wrong
+    ///
+    /// Exits with 1 when something is wrong, and with 78 when a file cannot be used.
+    Explain(Explain),
+    /// Make a packet from a description in TOML
+    ///
+    /// docs/packet.toml in the sources says all that can stand in one:
+    ///
+    ///   op = 106
+    ///   sender_id = 7
+    ///   content = [{ hex = "404142434445464748494a4b4c4d4e4f" }]
+    ///   protection.oaep = { key = "server.pub.pem", label = "waxwing/1:106" }
+    ///   sign_with = "ann.key.pem"
+    #[command(verbatim_doc_comment)]
+    Build(Build),
+    /// Check signatures under a public key
+    ///
+    /// Exits with 4 when one does not hold, with 1 when there is no whole packet, and with 78 when
+    /// the key cannot be used.
+    Verify {
+        /// The public key, PEM
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+}
+
+/// `waxwing packet explain`.
+#[derive(Debug, clap::Args)]
+pub struct Explain {
+    /// Check the server's signatures under this public key, PEM
+    #[arg(long, value_name = "FILE")]
+    pub server_key: Option<PathBuf>,
+    /// Open sealed packets with the keys of this log; see WAXWING_KEYLOG in SECURITY.md
+    #[arg(long, value_name = "FILE")]
+    pub keylog: Option<PathBuf>,
+}
+
+/// `waxwing packet build`.
+#[derive(Debug, clap::Args)]
+pub struct Build {
+    /// The description; - reads standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write the bytes as they are, instead of hexadecimal
+    #[arg(long)]
+    pub raw: bool,
 }
 
 /// `waxwing register`.

@@ -12,6 +12,7 @@ pub mod core_dumps;
 pub mod courier;
 pub mod exit;
 pub mod home;
+pub mod keylog;
 pub mod keys;
 pub mod reopen;
 pub mod show;

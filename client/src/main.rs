@@ -9,6 +9,8 @@ use tracing::Level;
 use waxwing::args::Args;
 use waxwing::commands::{self, Console};
 use waxwing::core_dumps;
+use waxwing::exit::Failure;
+use waxwing::keylog::{KeyLog, VARIABLE};
 
 fn main() -> ExitCode {
     core_dumps::forbid();
@@ -20,6 +22,10 @@ fn main() -> ExitCode {
         .with_ansi(io::stderr().is_terminal())
         .init();
 
+    if let Err(failure) = warn_of_key_log() {
+        eprintln!("waxwing: {failure}");
+        return ExitCode::from(&failure);
+    }
     let stdout = io::stdout();
     let mut console = Console {
         // Not locked for good: `chat` reads from a thread of its own.
@@ -39,4 +45,15 @@ fn main() -> ExitCode {
             ExitCode::from(&failure)
         }
     }
+}
+
+/// Says loudly that keys are written down, if they are, before anything is done.
+fn warn_of_key_log() -> Result<(), Failure> {
+    if KeyLog::from_environment()?.is_some() {
+        eprintln!(
+            "waxwing: WARNING: {VARIABLE} is set, and the keys of all sessions are written to its \
+             file. Whoever reads it reads what this client and the server say to each other."
+        );
+    }
+    Ok(())
 }

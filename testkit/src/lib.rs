@@ -7,4 +7,5 @@ pub mod disk;
 pub mod packets;
 pub mod person;
 pub mod simulation;
+pub mod vectors;
 pub mod world;

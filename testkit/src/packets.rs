@@ -54,3 +54,8 @@ pub fn flipped(packet: &[u8], byte: usize) -> Vec<u8> {
     bytes[byte] ^= 1;
     bytes
 }
+
+/// The SHA-256 of some bytes.
+pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
+    RustCrypto.sha256(&[bytes]).0
+}

@@ -3,6 +3,7 @@
 mod chat;
 mod contacts;
 mod history;
+mod packet;
 mod receive;
 mod register;
 mod send;
@@ -37,19 +38,20 @@ pub struct Console<'a> {
 /// # Errors
 /// [`Failure`], which knows the exit code.
 pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
-    let dir = match &args.home {
-        Some(dir) => dir.clone(),
-        None => Home::default_dir()?,
+    let dir = || match &args.home {
+        Some(dir) => Ok(dir.clone()),
+        None => Home::default_dir(),
     };
     match &args.command {
-        Command::Register(register) => register::run(&dir, register, console),
-        Command::Whoami => whoami::run(&dir, console),
-        Command::Contacts => contacts::run(&dir, console),
-        Command::Send(send) => send::run(&dir, send, console),
-        Command::Receive(receive) => receive::run(&dir, receive, console),
-        Command::Chat { phone } => chat::run(&dir, phone, console),
-        Command::Verify { phone, accept } => verify::run(&dir, phone, *accept, console),
-        Command::History { phone, json } => history::run(&dir, phone, *json, console),
+        Command::Register(register) => register::run(&dir()?, register, console),
+        Command::Whoami => whoami::run(&dir()?, console),
+        Command::Contacts => contacts::run(&dir()?, console),
+        Command::Send(send) => send::run(&dir()?, send, console),
+        Command::Receive(receive) => receive::run(&dir()?, receive, console),
+        Command::Chat { phone } => chat::run(&dir()?, phone, console),
+        Command::Verify { phone, accept } => verify::run(&dir()?, phone, *accept, console),
+        Command::History { phone, json } => history::run(&dir()?, phone, *json, console),
+        Command::Packet(packet) => packet::run(packet, console),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use waxwing_core::client::{
     Buffers, Client, DriveError, Ended, Env, Event, Keys, Options, RequestError, drive,
 };
-use waxwing_core::crypto::SessionKey;
+use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::id::UserId;
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
 use waxwing_core::time::{self, Now};
@@ -17,6 +17,7 @@ use super::{Account, Learnt};
 use crate::backend::{Backend, rng};
 use crate::clock;
 use crate::exit::Failure;
+use crate::keylog::KeyLog;
 
 /// Letters in flight either way fit these.
 const TRANSMIT: usize = 4 * MAX_PACKET;
@@ -28,6 +29,7 @@ pub(super) struct Link<'a> {
     pub(super) client: Client<'a, Backend, Box<[u8]>>,
     stream: Stream,
     started: Instant,
+    key_log: Option<KeyLog>,
 }
 
 impl<'a> Link<'a> {
@@ -36,6 +38,7 @@ impl<'a> Link<'a> {
         waiter: &Waiter,
         clock_offset_s: i64,
     ) -> Result<Self, Failure> {
+        let key_log = KeyLog::from_environment()?;
         let stream = Stream::connect(&account.identity().server, waiter)?;
         let keys =
             Keys { provider: &account.provider, own: &account.key, server: &account.server_key };
@@ -47,7 +50,7 @@ impl<'a> Link<'a> {
         };
         let options = Options { clock_offset_s, ..Options::default() };
         let client = Client::new(keys, buffers, options).map_err(|error| broken(&error))?;
-        Ok(Self { client, stream, started: Instant::now() })
+        Ok(Self { client, stream, started: Instant::now(), key_log })
     }
 
     pub(super) fn now(&self) -> Now {
@@ -102,18 +105,38 @@ impl<'a> Link<'a> {
         let mut env = Env { now: self.now(), rng: &mut rng };
         self.client.timeout(&mut env);
         loop {
-            let is_letter = match self.client.poll(&mut env) {
+            let kind = match self.client.poll(&mut env) {
                 Ok(None) => return None,
                 Err(ended) => return Some(ended),
                 Ok(Some(event)) => {
-                    let is_letter = matches!(event, Event::Letter(_));
+                    let kind = Kind::of(&event);
                     take(event);
-                    is_letter
+                    kind
                 }
             };
-            if is_letter {
-                self.client.release_letter();
+            match kind {
+                Kind::Letter => self.client.release_letter(),
+                Kind::Session(user) => self.log_session(user),
+                Kind::Other => {}
             }
+        }
+    }
+
+    /// A log that takes no more keys is no reason to break off a conversation.
+    fn log_session(&mut self, user: UserId) {
+        let Some(log) = &mut self.key_log else { return };
+        let Some((nonce, key)) = self.client.session() else { return };
+        if let Err(failure) = log.session(user, nonce, key) {
+            tracing::warn!(%failure, "a session key is not in the key log");
+        }
+    }
+
+    /// The same for the key that names an attempt to register.
+    pub(super) fn log_reply_key(&mut self, key: &ReplyKey) {
+        if let Some(log) = &mut self.key_log
+            && let Err(failure) = log.reply(key)
+        {
+            tracing::warn!(%failure, "a reply key is not in the key log");
         }
     }
 
@@ -133,6 +156,23 @@ impl<'a> Link<'a> {
 
     pub(super) const fn stream_mut(&mut self) -> &mut Stream {
         &mut self.stream
+    }
+}
+
+/// What has to be done after an event was taken.
+enum Kind {
+    Letter,
+    Session(UserId),
+    Other,
+}
+
+impl Kind {
+    const fn of(event: &Event<'_>) -> Self {
+        match event {
+            Event::Letter(_) => Self::Letter,
+            Event::SessionIssued { user } => Self::Session(*user),
+            _ => Self::Other,
+        }
     }
 }
 

@@ -72,6 +72,7 @@ impl<'a> Registrar<'a> {
         let account = self.account;
         let mut link = Link::open(account, &self.waiter, 0)?;
         let identity = account.identity();
+        link.log_reply_key(&identity.reply_key);
         link.request(|client, env| client.request_otp(env, &identity.phone, &identity.reply_key))
             .map_err(|error| Failure::General(error.to_string()))?;
         Ok(self.run(&mut link, |event| match event {

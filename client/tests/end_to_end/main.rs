@@ -14,6 +14,7 @@ mod crashes;
 mod crowd;
 mod dumps;
 mod homes;
+mod keylog;
 mod keys;
 mod lies;
 mod lost;

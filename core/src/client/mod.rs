@@ -35,7 +35,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use crate::crypto::{CryptoRng, Provider, SessionKey, Unverified};
-use crate::id::{PacketId, UserId};
+use crate::id::{Nonce, PacketId, UserId};
 use crate::limits::{MAX_CONTROL_PACKET, MAX_WINDOW, OVERHEAD};
 use crate::time::{Instant, Now, Timestamp, UnixTime};
 use crate::wire::{BuildError, Malformed};
@@ -293,6 +293,18 @@ where
         match &self.state {
             State::Active(active) | State::Leaving { active, .. } if active.proven => {
                 Some(active.seal.key())
+            }
+            _ => None,
+        }
+    }
+
+    /// The session that the server has offered, proven or not: the nonce that asked for it and its
+    /// key. For a log that somebody wants to read recorded traffic with, and for nothing else.
+    #[must_use]
+    pub const fn session(&self) -> Option<(&Nonce, &SessionKey)> {
+        match &self.state {
+            State::Active(active) | State::Leaving { active, .. } => {
+                Some((&active.nonce, active.seal.key()))
             }
             _ => None,
         }

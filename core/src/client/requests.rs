@@ -331,7 +331,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         Ok(())
     }
 
-    /// Asks what became of letters that are known as stored; at most once a second, and at most
+    /// Asks what became of letters that are known as stored; at most once a second, 1 to
     /// [`crate::limits::MAX_QUERIES`] at a time.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use super::storage::{Question, Write};
 use super::{Env, Server};
 use crate::crypto::{Provider, SessionSeal, Unverified, Verified};
 use crate::id::{Nonce, PacketId, UserId};
-use crate::limits::{MAX_STATUSES, MAX_UNANSWERED};
+use crate::limits::MAX_UNANSWERED;
 use crate::phone::Phone;
 use crate::time::{Instant, Timestamp};
 use crate::wire::{
@@ -245,9 +245,7 @@ impl<P: Provider> Server<P> {
                 }
             }
         }
-        for fates in fates.chunks(MAX_STATUSES) {
-            self.send_sealed(env, conn, Op::Acknowledgment, |writer| Statuses::emit(writer, fates));
-        }
+        self.send_sealed(env, conn, Op::Acknowledgment, |writer| Statuses::emit(writer, &fates));
     }
 
     /// So many requests of the session have their answer.

@@ -1,9 +1,11 @@
 //! Payloads of 203, in its four shapes (PROTOCOL.md, "Acknowledgments").
 
+use core::ops::RangeInclusive;
+
 use super::{Full, Malformed, Reader, Writer};
 use crate::crypto::BLOCK_LEN;
 use crate::id::{PacketId, PacketIdPrefix, UserId};
-use crate::limits::MAX_WINDOW;
+use crate::limits::{MAX_HELD, MAX_QUERIES, MAX_STATUSES, MAX_WINDOW};
 
 /// What has become of a letter. A client never lets a status go down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,19 +62,19 @@ pub struct Statuses<'a> {
 }
 
 impl<'a> Statuses<'a> {
+    const ENTRY_LEN: usize = PacketId::LEN + 1;
+
     /// Reads the content, every entry of it.
     ///
     /// # Errors
-    /// [`Malformed`] unless the count fits the bytes and every status is one.
+    /// [`Malformed`] unless the count is 1 to 119 and fits the bytes, and every status is one.
     pub fn parse(content: &'a [u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(content);
-        let count = reader.u16()?;
-        let entries = reader.clone();
-        for _ in 0..count {
+        let entries = counted(Reader::new(content), Self::ENTRY_LEN, 1..=MAX_STATUSES)?;
+        let mut reader = entries.clone();
+        while !reader.rest().is_empty() {
             reader.packet_id()?;
             Status::from_code(reader.u8()?)?;
         }
-        reader.finish()?;
         Ok(Self { entries })
     }
 
@@ -148,7 +150,7 @@ impl<'a> ClientReport<'a> {
     ///
     /// # Errors
     /// [`Malformed`] for an unknown kind, a window of 0 or above 128, or a count that does not
-    /// fit the bytes.
+    /// fit the bytes or is not one that the kind can have.
     pub fn parse(content: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(content);
         match reader.u8()? {
@@ -161,9 +163,9 @@ impl<'a> ClientReport<'a> {
                     Err(Malformed)
                 }
             }
-            1 => Ok(Self::Held(HeldLetters { ids: counted(reader, PacketId::LEN)? })),
+            1 => Ok(Self::Held(HeldLetters { ids: counted(reader, PacketId::LEN, 0..=MAX_HELD)? })),
             2 => {
-                let mut entries = counted(reader, StatusQuery::LEN)?;
+                let mut entries = counted(reader, StatusQuery::LEN, 1..=MAX_QUERIES)?;
                 let queries = StatusQueries { entries: entries.clone() };
                 while !entries.rest().is_empty() {
                     StatusQuery::parse(&mut entries)?;
@@ -206,10 +208,16 @@ impl<'a> ClientReport<'a> {
     }
 }
 
-fn counted(mut reader: Reader<'_>, entry_len: usize) -> Result<Reader<'_>, Malformed> {
+/// The entries behind their count, which has to be one of `counts`.
+fn counted(
+    mut reader: Reader<'_>,
+    entry_len: usize,
+    counts: RangeInclusive<usize>,
+) -> Result<Reader<'_>, Malformed> {
     let count = usize::from(reader.u16()?);
     let expected = count.checked_mul(entry_len).ok_or(Malformed)?;
-    if reader.rest().len() == expected { Ok(reader) } else { Err(Malformed) }
+    let fits = counts.contains(&count) && reader.rest().len() == expected;
+    if fits { Ok(reader) } else { Err(Malformed) }
 }
 
 /// The letters that a client says it holds.

@@ -205,12 +205,24 @@ fn the_largest_question_has_a_whole_answer() {
 }
 
 #[test]
-fn no_question_that_fits_its_seal_is_answered_in_part() {
-    let (mut world, [mut ann, ben, _]) = three();
-    let all: Vec<_> = (0..112).map(|n| (ben.id(), PacketId([n; 16]))).collect();
-    let query = ann.queries(&mut world, &all);
-    world.send(ann.conn, &query);
-    assert_eq!(ann.hear(&mut world).len(), 112);
+fn a_question_about_no_letter_or_more_than_110_is_malformed() {
+    for count in [0, 111] {
+        let (mut world, [mut ann, ben, _]) = three();
+        let all: Vec<_> = (0..count).map(|n| (ben.id(), PacketId([n; 16]))).collect();
+        let query = ann.queries(&mut world, &all);
+        world.send(ann.conn, &query);
+        assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::Malformed], "{count}");
+    }
+}
+
+#[test]
+fn more_than_112_ids_in_an_acknowledgment_are_malformed() {
+    for (count, refused) in [(112, &[][..]), (113, &[ErrorCode::Malformed])] {
+        let (mut world, [mut ann, ..]) = three();
+        let ids: Vec<_> = (0..count).map(|n| PacketId([n; 16])).collect();
+        ann.acknowledge(&mut world, &ids);
+        assert_eq!(ann.hear_refusals(&mut world), refused, "{count}");
+    }
 }
 
 #[test]

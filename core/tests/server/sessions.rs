@@ -65,7 +65,8 @@ fn only_the_confirmation_may_follow_an_offer() {
     }
     for (kind, code) in [
         (&[1, 0, 0][..], ErrorCode::UnexpectedOp),
-        (&[2, 0, 0], ErrorCode::UnexpectedOp),
+        (&[2, 1, 0, 2, 0, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7], ErrorCode::UnexpectedOp),
+        (&[2, 0, 0], ErrorCode::Malformed),
         (&[0, 0], ErrorCode::Malformed),
         (&[0, 129], ErrorCode::Malformed),
         (&[0, 1, 1], ErrorCode::Malformed),

@@ -130,7 +130,7 @@ fn a_106_played_back_at_any_time_and_after_a_restart_takes_nothing_from_its_user
         let stranger = world.connect();
         world.send(stranger, &recorded);
         assert!(world.is_closed(stranger));
-        assert_eq!(world.bytes(stranger), []);
+        assert!(world.bytes(stranger).is_empty());
         still_receives(&mut world, &mut ann, &mut ben);
         let held = world.disk.pending(ann.id());
         ann.acknowledge(&mut world, &held);

@@ -22,6 +22,13 @@ impl Backend for RustCrypto {
     }
 }
 
+#[cfg(feature = "aws-lc")]
+impl Backend for waxwing_aws_lc::AwsLc {
+    fn key(at: usize) -> waxwing_aws_lc::AwsLcKey {
+        waxwing_aws_lc::AwsLcKey::from_pkcs8_der(keys::pkcs8_der(at)).unwrap()
+    }
+}
+
 /// The public half of a real key.
 fn spki(at: usize) -> Spki {
     static SPKIS: std::sync::OnceLock<Vec<Spki>> = std::sync::OnceLock::new();

@@ -1,0 +1,39 @@
+//! `waxwing packet`: packets for whoever writes an implementation, or wonders what went over a wire.
+//! Nothing here needs a home or a connection.
+
+mod build;
+mod content;
+mod explain;
+mod input;
+mod payload;
+mod tree;
+mod verify;
+
+use std::fs;
+use std::path::Path;
+
+use super::Console;
+use crate::args::Packet;
+use crate::exit::Failure;
+
+pub(super) fn run(packet: &Packet, console: &mut Console<'_>) -> Result<(), Failure> {
+    match packet {
+        Packet::Explain(explain) => explain::run(explain, console),
+        Packet::Build(build) => build::run(build, console),
+        Packet::Verify { key } => verify::run(key, console),
+    }
+}
+
+/// The bytes that standard input stands for.
+fn read_input(console: &mut Console<'_>) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = console.input.read_to_end(&mut bytes);
+    read.map_err(|error| Failure::General(format!("standard input: {error}")))?;
+    Ok(input::decoded(bytes))
+}
+
+/// A file that the command line names.
+fn read_file(path: &Path) -> Result<String, Failure> {
+    let cannot = |error| Failure::Config(format!("cannot read {}: {error}", path.display()));
+    fs::read_to_string(path).map_err(cannot)
+}

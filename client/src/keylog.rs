@@ -1,0 +1,199 @@
+//! A log of session keys, for looking into recorded traffic. Clients only, and only when a person
+//! asks for it: whoever reads the log reads the sealed packets of its sessions.
+//!
+//! ```text
+//! SESSION <user id> <nonce, hex> <session key, hex>
+//! REPLY <reply key, hex>
+//! ```
+//!
+//! `waxwing packet explain` and the dissector for Wireshark read it. Letters stay closed: their keys
+//! are never written.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use waxwing_core::crypto::{ReplyKey, SessionKey};
+use waxwing_core::id::{Nonce, UserId};
+
+use crate::exit::Failure;
+
+/// The variable that names the log.
+pub const VARIABLE: &str = "WAXWING_KEYLOG";
+
+/// Where keys go.
+pub struct KeyLog {
+    file: File,
+}
+
+impl KeyLog {
+    /// The log that the environment asks for.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] when there is one and it cannot be written.
+    pub fn from_environment() -> Result<Option<Self>, Failure> {
+        let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty());
+        named.map(|name| Self::open(Path::new(&name))).transpose()
+    }
+
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let open = || -> io::Result<File> {
+            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+            // It may have been there before.
+            if file.metadata()?.permissions().mode() & 0o077 != 0 {
+                return Err(io::Error::other("others may read it; its mode must be 0600"));
+            }
+            Ok(file)
+        };
+        let failed = |error| Failure::Config(format!("{VARIABLE}={}: {error}", path.display()));
+        Ok(Self { file: open().map_err(failed)? })
+    }
+
+    /// Notes the key of a session that the server has offered.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] when it cannot be written.
+    pub fn session(
+        &mut self,
+        user: UserId,
+        nonce: &Nonce,
+        key: &SessionKey,
+    ) -> Result<(), Failure> {
+        self.line(&format!("SESSION {user} {} {}\n", hex(&nonce.0), hex(key.expose())))
+    }
+
+    /// Notes the key that opens the answer to a 100.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] when it cannot be written.
+    pub fn reply(&mut self, key: &ReplyKey) -> Result<(), Failure> {
+        self.line(&format!("REPLY {}\n", hex(key.expose())))
+    }
+
+    /// In one write, so that processes which share the log do not mix their lines.
+    fn line(&mut self, line: &str) -> Result<(), Failure> {
+        let written = self.file.write_all(line.as_bytes());
+        written.map_err(|error| Failure::Config(format!("{VARIABLE}: {error}")))
+    }
+}
+
+/// The keys of a log.
+#[derive(Default)]
+pub struct LoggedKeys {
+    /// Those of sessions, oldest first.
+    pub sessions: Vec<LoggedSession>,
+    /// Those of answers to 100.
+    pub replies: Vec<ReplyKey>,
+}
+
+/// The key of a session, and what it belongs to.
+pub struct LoggedSession {
+    /// Whose it was.
+    pub user: UserId,
+    /// The nonce of its 101 or 106.
+    pub nonce: Nonce,
+    /// The key.
+    pub key: SessionKey,
+}
+
+impl LoggedKeys {
+    /// Reads a log. Empty lines, and those that begin with `#`, mean nothing.
+    ///
+    /// # Errors
+    /// The number of the first line that is none.
+    pub fn parse(text: &str) -> Result<Self, usize> {
+        let mut keys = Self::default();
+        for (at, line) in text.lines().enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            keys.take(line).ok_or(at + 1)?;
+        }
+        Ok(keys)
+    }
+
+    fn take(&mut self, line: &str) -> Option<()> {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words[..] {
+            ["SESSION", user, nonce, key] => self.sessions.push(LoggedSession {
+                user: UserId::new(user.parse().ok()?)?,
+                nonce: Nonce(unhex(nonce)?.try_into().ok()?),
+                key: SessionKey::from_bytes(&unhex(key)?.try_into().ok()?),
+            }),
+            ["REPLY", key] => {
+                self.replies.push(ReplyKey::from_bytes(&unhex(key)?.try_into().ok()?));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The bytes that some hexadecimal stands for; `None` when it is none.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
+    Some(digits.chunks(2).map(|pair| (pair[0] << 4) | pair[1]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let user = UserId::new(7).unwrap();
+        for byte in [1, 2] {
+            let mut log = KeyLog::open(&path).unwrap();
+            log.session(user, &Nonce([byte; 16]), &SessionKey::from_bytes(&[byte; 32])).unwrap();
+            log.reply(&ReplyKey::from_bytes(&[byte; 32])).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let one = format!("SESSION 7 {0} {0}{0}\nREPLY {0}{0}\n", "01".repeat(16));
+        assert_eq!(text, format!("{one}{}", one.replace("01", "02")));
+        let keys = LoggedKeys::parse(&format!("# a note\n\n{text}")).unwrap();
+        assert_eq!((keys.sessions.len(), keys.replies.len()), (2, 2));
+        assert_eq!(keys.sessions[1].key, SessionKey::from_bytes(&[2; 32]));
+    }
+
+    #[test]
+    fn nobody_else_may_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        drop(KeyLog::open(&path).unwrap());
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        let Err(Failure::Config(said)) = KeyLog::open(&path) else {
+            panic!("a wide log was taken")
+        };
+        assert!(said.contains("0600"), "{said}");
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        let nonce = "01".repeat(16);
+        for line in ["SESSION", "REPLY 01", &format!("SESSION 0 {nonce} {nonce}{nonce}"), "KEY 1"] {
+            assert_eq!(LoggedKeys::parse(&format!("# one\n{line}\n")).err(), Some(2), "{line}");
+        }
+        assert_eq!(unhex("0g"), None);
+        assert_eq!(unhex("+1"), None);
+        assert_eq!(unhex("012"), None);
+    }
+}

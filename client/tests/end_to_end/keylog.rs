@@ -1,0 +1,81 @@
+//! The log of session keys that a person can ask a client for.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::binaries;
+use crate::process::{Process, Ran};
+use crate::proxy::Proxy;
+use crate::town::{Person, Town};
+
+const VARIABLE: &str = "WAXWING_KEYLOG";
+
+fn logged(person: &Person, log: &Path, args: &[&str]) -> Ran {
+    Process::start(person.command(args).env(VARIABLE, log)).finish_without_input()
+}
+
+fn register(person: &Person, log: &Path) -> Ran {
+    let (server, key) = (person.server.to_string(), person.server_key.to_str().unwrap());
+    logged(person, log, &["register", "--server", &server, "--server-key", key, &person.phone])
+}
+
+#[test]
+fn a_key_log_opens_what_went_over_the_wire() {
+    let town = Town::new();
+    let log = town.data().with_file_name("keys.log");
+    let proxy = Proxy::before(town.address());
+    let bert = town.person("bert", "+4915112345602");
+    let anna = Person { server: proxy.address(), ..town.newcomer("anna", "+4915112345601") };
+    register(&anna, &log).exits(0).says("WARNING");
+    logged(&anna, &log, &["send", &bert.phone, "hello"]).exits(0).says("WARNING");
+    assert_eq!(log.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    let mut explain = Command::new(binaries::client());
+    explain.args(["packet", "explain", "--keylog"]).arg(&log);
+    explain.arg("--server-key").arg(&anna.server_key);
+    let mut explain = Process::start(&mut explain);
+    let captured = proxy.captured().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
+    explain.write(&captured);
+    explain.end_input();
+    let ran = explain.finish().exits(0);
+    for opened in [
+        "6 digits",
+        "0, confirmation",
+        "letters were pending",
+        &format!("phone           {}", bert.phone),
+        "1, leaving",
+    ] {
+        assert!(ran.out.contains(opened), "{opened} is not in\n{}", ran.out);
+    }
+    assert!(!ran.out.contains("not opened"), "{}", ran.out);
+    assert!(!ran.out.contains("hello"));
+}
+
+#[test]
+fn nobody_writes_keys_unasked_and_a_server_never_does() {
+    let mut town = Town::new();
+    let log = town.data().with_file_name("keys.log");
+    town.stop();
+    town.start_with(Some((VARIABLE, log.to_str().unwrap())));
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "hello").exits(0);
+    bert.receives(&["hello"]);
+    assert!(!log.exists());
+}
+
+#[test]
+fn a_key_log_that_cannot_be_kept_secret_is_refused_before_anything_is_done() {
+    let town = Town::new();
+    let log = town.data().with_file_name("keys.log");
+    std::fs::write(&log, "").unwrap();
+    std::fs::set_permissions(&log, PermissionsExt::from_mode(0o644)).unwrap();
+    let anna = town.newcomer("anna", "+4915112345601");
+    register(&anna, &log).exits(78).says("0600");
+    assert!(!anna.home.exists());
+    assert_eq!(std::fs::read(&log).unwrap(), b"");
+}

@@ -66,27 +66,33 @@ impl Call {
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The n-th call of any kind fails, and no other.
+    /// The n-th call fails, and no other.
     Once(u64),
     /// The n-th call and all after it fail.
     From(u64),
-    /// From the n-th call of any kind on, nothing can be written for want of room.
+    /// From the n-th write on, there is no room.
     Full(u64),
-    /// From the n-th call of any kind on, somebody else holds the locks.
+    /// From the n-th lock on, somebody else holds it.
     Busy(u64),
 }
 
 impl Fault {
-    /// What the call with this number says, if it fails.
+    /// Whether its number counts this call.
+    pub(crate) const fn counts(self, call: Call) -> bool {
+        match self {
+            Self::Once(_) | Self::From(_) => true,
+            Self::Full(_) => matches!(call, Call::Write),
+            Self::Busy(_) => matches!(call, Call::Lock | Call::MapLock),
+        }
+    }
+
+    /// What a call says that is the n-th of those that count, if it fails.
     pub(crate) fn verdict(self, call: Call, number: u64) -> Option<i32> {
         let (is_hit, code) = match self {
             Self::Once(at) => (number == at, call.io_error()),
             Self::From(at) => (number >= at, call.io_error()),
-            Self::Full(at) => (number >= at && call == Call::Write, ffi::SQLITE_FULL),
-            Self::Busy(at) => {
-                let is_lock = matches!(call, Call::Lock | Call::MapLock);
-                (number >= at && is_lock, ffi::SQLITE_BUSY)
-            }
+            Self::Full(at) => (number >= at, ffi::SQLITE_FULL),
+            Self::Busy(at) => (number >= at, ffi::SQLITE_BUSY),
         };
         is_hit.then_some(code)
     }

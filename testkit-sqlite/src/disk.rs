@@ -22,15 +22,24 @@ pub(crate) type Shared = Arc<Mutex<State>>;
 pub(crate) struct State {
     calls: u64,
     fault: Option<Fault>,
+    /// Calls that the fault counts.
+    counted: u64,
+    is_idle: bool,
     injected: BTreeMap<Call, u64>,
+    pub(crate) retried_syncs: Vec<Box<Path>>,
     pub(crate) remains: Remains,
 }
 
 impl State {
     /// Counts a call, and says how it fails if it does.
     pub(crate) fn verdict(&mut self, call: Call) -> Option<i32> {
+        if self.is_idle {
+            return None;
+        }
         self.calls += 1;
-        let code = self.fault?.verdict(call, self.calls)?;
+        let fault = self.fault.filter(|fault| fault.counts(call))?;
+        self.counted += 1;
+        let code = fault.verdict(call, self.counted)?;
         *self.injected.entry(call).or_default() += 1;
         Some(code)
     }
@@ -64,14 +73,30 @@ impl FaultyDisk {
         Ok(Self { state })
     }
 
-    /// What goes wrong; calls count from the beginning of the disk.
+    /// What goes wrong; calls count from now.
     pub fn fail(&self, fault: Fault) {
-        locked(&self.state).fault = Some(fault);
+        let mut state = locked(&self.state);
+        (state.fault, state.counted) = (Some(fault), 0);
     }
 
     /// Nothing goes wrong any more.
     pub fn heal(&self) {
         locked(&self.state).fault = None;
+    }
+
+    /// Does something without counting calls, and without faults.
+    pub fn aside<T>(&self, act: impl FnOnce() -> T) -> T {
+        let set_idle = |is_idle| locked(&self.state).is_idle = is_idle;
+        set_idle(true);
+        let done = act();
+        set_idle(false);
+        done
+    }
+
+    /// Files that were synced although that had failed since they were opened.
+    #[must_use]
+    pub fn retried_syncs(&self) -> Vec<Box<Path>> {
+        locked(&self.state).retried_syncs.clone()
     }
 
     /// Calls so far.

@@ -59,15 +59,13 @@ impl Change {
 }
 
 impl Remains {
-    /// A file is opened; `existing` is what it holds if it is not new.
-    pub(crate) fn opened(&mut self, path: &Path, existing: Option<Vec<u8>>) {
-        match existing {
-            // Whatever was done to it before it was seen here counts as durable.
-            Some(content) => {
-                let durable = || File { durable: Some(content), pending: Vec::new() };
-                self.0.entry(path.into()).or_insert_with(durable);
-            }
-            None => self.change(path, Change::Create),
+    /// A file is opened. What a file holds when it is first seen counts as durable.
+    pub(crate) fn opened(&mut self, path: &Path, is_new: bool, content: impl FnOnce() -> Vec<u8>) {
+        if is_new {
+            self.change(path, Change::Create);
+        } else if !self.0.contains_key(path) {
+            let file = File { durable: Some(content()), pending: Vec::new() };
+            self.0.insert(path.into(), file);
         }
     }
 
@@ -85,6 +83,14 @@ impl Remains {
             let File { durable, pending } = file;
             pending.drain(..).for_each(|change| change.apply(durable));
         }
+    }
+
+    /// What could not be synced is forgotten, as some file systems do. Says what the file holds.
+    pub(crate) fn forgotten(&mut self, path: &Path) -> Option<&[u8]> {
+        let File { durable, pending } = self.0.get_mut(path)?;
+        // Its name is there as long as it is open.
+        pending.retain(|change| matches!(change, Change::Create));
+        Some(durable.as_deref().unwrap_or_default())
     }
 
     pub(crate) fn deleted(&mut self, path: &Path, is_durable: bool) {

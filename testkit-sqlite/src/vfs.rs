@@ -5,11 +5,12 @@
 //! shared memory of a log's index is that one's, too; pages are not mapped (`iVersion` is 2).
 #![allow(unsafe_code, reason = "SQLite's VFS is an interface in C")]
 
+use std::cell::Cell;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::{fs, ptr, slice};
+use std::{ptr, slice};
 
 use rusqlite::ffi;
 
@@ -44,6 +45,7 @@ pub(crate) fn register() {
             shim.xOpen = Some(open);
             shim.xDelete = Some(delete);
             shim.xAccess = Some(access);
+            shim.xSleep = Some(sleep);
             let code = ffi::sqlite3_vfs_register(Box::leak(Box::new(shim)), 1);
             assert_eq!(code, ffi::SQLITE_OK);
             Beneath(beneath)
@@ -60,7 +62,13 @@ fn beneath() -> *mut ffi::sqlite3_vfs {
 struct File {
     base: ffi::sqlite3_file,
     /// The disk and the path, unless the file is nobody's concern.
-    held: Option<Box<(Shared, Box<Path>)>>,
+    held: Option<Box<Held>>,
+}
+
+struct Held {
+    disk: Shared,
+    path: Box<Path>,
+    sync_has_failed: Cell<bool>,
 }
 
 impl File {
@@ -80,8 +88,7 @@ impl File {
 
     /// How this call fails, if it does.
     fn verdict(&self, call: Call) -> Option<c_int> {
-        let (disk, _) = &**self.held.as_ref()?;
-        disk::locked(disk).verdict(call)
+        disk::locked(&self.held.as_ref()?.disk).verdict(call)
     }
 }
 
@@ -116,6 +123,7 @@ passed_on!(shm_unmap, xShmUnmap, None, delete: c_int);
 passed_on!(read, xRead, Some(Call::Read), buffer: *mut c_void, len: c_int, at: i64);
 passed_on!(write_beneath, xWrite, None, buffer: *const c_void, len: c_int, at: i64);
 passed_on!(truncate_beneath, xTruncate, None, len: i64);
+passed_on!(sync_beneath, xSync, None, flags: c_int);
 passed_on!(close_beneath, xClose, None);
 passed_on!(shm_lock_beneath, xShmLock, None, offset: c_int, count: c_int, flags: c_int);
 
@@ -159,7 +167,7 @@ unsafe extern "C" fn write(
         let code = write_beneath(file, buffer, done, at);
         if let Some(held) = &File::of(file).held {
             let bytes = slice::from_raw_parts(buffer.cast(), done as usize);
-            disk::locked(&held.0).remains.written(&held.1, at as usize, bytes);
+            disk::locked(&held.disk).remains.written(&held.path, at as usize, bytes);
         }
         verdict.unwrap_or(code)
     }
@@ -172,26 +180,35 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, len: i64) -> c_int {
             return code;
         }
         if let Some(held) = &File::of(file).held {
-            disk::locked(&held.0).remains.truncated(&held.1, len as usize);
+            disk::locked(&held.disk).remains.truncated(&held.path, len as usize);
         }
         truncate_beneath(file, len)
     }
 }
 
-/// Durable is what the disk's own book says; the real disk is spared.
+/// Durable is what the disk's own book says; the real disk is spared. What cannot be synced is
+/// lost from memory, too: some file systems forget it, and none promises not to.
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
-    // SAFETY: as in `passed_on`.
+    // SAFETY: as in `passed_on`; what the file is to hold stays where it is during the call.
     unsafe {
         let Some(held) = &File::of(file).held else {
-            let beneath = File::beneath(file);
-            return (*(*beneath).pMethods).xSync.unwrap_unchecked()(beneath, flags);
+            return sync_beneath(file, flags);
         };
-        let mut disk = disk::locked(&held.0);
-        if let Some(code) = disk.verdict(Call::Sync) {
-            return code;
+        let mut disk = disk::locked(&held.disk);
+        let verdict = disk.verdict(Call::Sync);
+        if held.sync_has_failed.get() {
+            disk.retried_syncs.push(held.path.clone());
         }
-        disk.remains.synced(&held.1);
-        ffi::SQLITE_OK
+        let Some(code) = verdict else {
+            disk.remains.synced(&held.path);
+            return ffi::SQLITE_OK;
+        };
+        held.sync_has_failed.set(true);
+        if let Some(durable) = disk.remains.forgotten(&held.path) {
+            write_beneath(file, durable.as_ptr().cast(), durable.len() as c_int, 0);
+            truncate_beneath(file, durable.len() as i64);
+        }
+        code
     }
 }
 
@@ -247,14 +264,16 @@ unsafe extern "C" fn open(
     // null tell it that there is nothing to be closed.
     unsafe {
         (*file).pMethods = ptr::null();
-        let held = path(name)
-            .and_then(|path| Some(Box::new((disk::holding(path)?, Box::<Path>::from(path)))));
-        let mut existing = None;
+        let held = path(name).and_then(|path| {
+            let (disk, path) = (disk::holding(path)?, path.into());
+            Some(Box::new(Held { disk, path, sync_has_failed: Cell::new(false) }))
+        });
+        let mut is_new = false;
         if let Some(held) = &held {
-            if let Some(code) = disk::locked(&held.0).verdict(Call::Open) {
+            if let Some(code) = disk::locked(&held.disk).verdict(Call::Open) {
                 return code;
             }
-            existing = fs::read(&held.1).ok();
+            is_new = !held.path.exists();
         }
         let below = File::beneath(file);
         let open = (*beneath()).xOpen.unwrap_unchecked();
@@ -265,12 +284,32 @@ unsafe extern "C" fn open(
             }
             return code;
         }
-        if let Some(held) = &held {
-            disk::locked(&held.0).remains.opened(&held.1, existing);
-        }
         let base = ffi::sqlite3_file { pMethods: &raw const METHODS };
         file.cast::<File>().write(File { base, held });
+        if let Some(held) = &File::of(file).held {
+            let content = || content(file);
+            disk::locked(&held.disk).remains.opened(&held.path, is_new, content);
+        }
         code
+    }
+}
+
+/// Everything in a file. It is read through SQLite's own VFS, because the locks of a process end
+/// when it closes any descriptor of a file.
+///
+/// # Safety
+/// `file` is one of [`open`]'s.
+unsafe fn content(file: *mut ffi::sqlite3_file) -> Vec<u8> {
+    // SAFETY: as in `passed_on`; there is room for what is read.
+    unsafe {
+        let beneath = File::beneath(file);
+        let methods = (*beneath).pMethods;
+        let mut len = 0;
+        (*methods).xFileSize.unwrap_unchecked()(beneath, &raw mut len);
+        let mut content = vec![0; len as usize];
+        let into = content.as_mut_ptr().cast();
+        (*methods).xRead.unwrap_unchecked()(beneath, into, len as c_int, 0);
+        content
     }
 }
 
@@ -313,4 +352,9 @@ unsafe extern "C" fn access(
         }
         (*beneath()).xAccess.unwrap_unchecked()(beneath(), name, flags, result)
     }
+}
+
+/// Nobody waits for locks: those of these disks do not change meanwhile.
+unsafe extern "C" fn sleep(_: *mut ffi::sqlite3_vfs, microseconds: c_int) -> c_int {
+    microseconds
 }

@@ -12,6 +12,7 @@ use crate::vfs;
 /// The disk under a directory. Ends when it is dropped; files that are open then stay under it.
 #[derive(Debug)]
 pub struct FaultyDisk {
+    directory: PathBuf,
     state: Shared,
 }
 
@@ -69,8 +70,8 @@ impl FaultyDisk {
         // SQLite names files without symbolic links.
         let directory = directory.canonicalize()?;
         let state = Shared::default();
-        locked(&DISKS).push((directory, state.clone()));
-        Ok(Self { state })
+        locked(&DISKS).push((directory.clone(), state.clone()));
+        Ok(Self { directory, state })
     }
 
     /// What goes wrong; calls count from now.
@@ -117,7 +118,7 @@ impl FaultyDisk {
     /// # Errors
     /// When the other directory does not take it.
     pub fn lose_power(&self, into: &Path, roll: &mut dyn FnMut(usize) -> usize) -> io::Result<()> {
-        locked(&self.state).remains.write(into, roll)
+        locked(&self.state).remains.write(&self.directory, into, roll)
     }
 }
 

@@ -104,30 +104,50 @@ impl Remains {
         self.0.entry(path.into()).or_default().pending.push(change);
     }
 
+    /// Writes into another directory what is left.
     pub(crate) fn write(
         &self,
+        from: &Path,
         into: &Path,
         roll: &mut dyn FnMut(usize) -> usize,
     ) -> io::Result<()> {
-        for (path, file) in &self.0 {
-            let mut content = file.durable.clone();
-            // All of it, nothing of it, or some of it and of that some sectors.
-            let luck = roll(4);
-            for change in &file.pending {
-                match luck {
-                    0 => {}
-                    1 => change.apply(&mut content),
-                    _ => match roll(3) {
-                        0 => {}
-                        1 => change.apply(&mut content),
-                        _ => change.torn(roll).iter().for_each(|part| part.apply(&mut content)),
-                    },
-                }
+        for entry in fs::read_dir(from)? {
+            let path = entry?.path();
+            // The index of a log is no more than memory.
+            let is_index = path.to_string_lossy().ends_with("-shm");
+            if !is_index && !self.0.contains_key(&*path) {
+                fs::copy(&path, into.join(name(&path)))?;
             }
-            if let Some(content) = content {
-                fs::write(into.join(path.file_name().unwrap_or(OsStr::new("?"))), content)?;
+        }
+        for (path, file) in &self.0 {
+            if let Some(content) = file.left(roll) {
+                fs::write(into.join(name(path)), content)?;
             }
         }
         Ok(())
     }
+}
+
+impl File {
+    fn left(&self, roll: &mut dyn FnMut(usize) -> usize) -> Option<Vec<u8>> {
+        let mut content = self.durable.clone();
+        // All of it, nothing of it, or some of it and of that some sectors.
+        let luck = roll(4);
+        for change in &self.pending {
+            match luck {
+                0 => {}
+                1 => change.apply(&mut content),
+                _ => match roll(3) {
+                    0 => {}
+                    1 => change.apply(&mut content),
+                    _ => change.torn(roll).iter().for_each(|part| part.apply(&mut content)),
+                },
+            }
+        }
+        content
+    }
+}
+
+fn name(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use waxwing_core::id::PacketId;
-use waxwing_core::server::Config;
+use waxwing_core::server::{Config, Rate};
 use waxwing_core::wire::{ErrorCode, Status};
 use waxwing_server::store::StorageError;
 use waxwing_testkit::backend::Paper;
@@ -56,7 +56,8 @@ pub(crate) struct Town {
 
 impl Town {
     pub(crate) fn new(directory: &Path, disk: Rc<FaultyDisk>, people: usize, seed: u64) -> Self {
-        let config = Config { letter_life: LETTER_LIFE, ..Config::default() };
+        let mut config = Config { letter_life: LETTER_LIFE, ..Config::default() };
+        config.rates.status_queries = Rate::new(1_000, Duration::from_secs(1));
         let resident = |at| Resident {
             person: Person::new(at),
             is_user: false,
@@ -146,10 +147,6 @@ impl Town {
     }
 
     // The people.
-
-    pub(crate) fn people(&self) -> usize {
-        self.residents.len()
-    }
 
     /// Connects, registering first if need be, and sends again what has no answer.
     pub(crate) fn come(&mut self, who: usize) {

@@ -46,11 +46,11 @@ impl Drop for Seed {
 fn live(seed: u64, cuts: u64) -> (u64, usize) {
     let _seed = Seed(seed);
     let mut dice = Seeded::new(seed);
-    let mut directory = tempfile::tempdir().unwrap();
-    let mut disk = Rc::new(FaultyDisk::under(directory.path()).unwrap());
-    let mut town = Town::new(directory.path(), disk.clone(), PEOPLE, seed);
+    let places: Vec<_> = (0..=cuts).map(|_| tempfile::tempdir().unwrap()).collect();
+    let mut disk = Rc::new(FaultyDisk::under(places[0].path()).unwrap());
+    let mut town = Town::new(places[0].path(), disk.clone(), PEOPLE, seed);
     let mut amid = 0;
-    for _ in 0..cuts {
+    for next in &places[1..] {
         disk.fail(Fault::From(1 + dice.roll(CALLS) as u64));
         for _ in 0..100 {
             step(&mut town, &mut dice);
@@ -59,11 +59,9 @@ fn live(seed: u64, cuts: u64) -> (u64, usize) {
                 break;
             }
         }
-        let next = tempfile::tempdir().unwrap();
         disk.lose_power(next.path(), &mut |sides| dice.roll(sides)).unwrap();
         disk = Rc::new(FaultyDisk::under(next.path()).unwrap());
         town.move_to(next.path(), disk.clone());
-        directory = next;
     }
     town.finish();
     (amid, town.promises())

@@ -10,6 +10,7 @@ mod codes;
 mod conversation;
 mod crashes;
 mod crowd;
+mod disk;
 mod homes;
 mod keys;
 mod lost;

@@ -1,14 +1,10 @@
 //! Bits fall over in a database, wherever they may. What is handed out is what was stored, for whom
 //! it was stored; or the database is refused.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::*;
 use tempfile::TempDir;
 use waxwing_core::id::UserId;
 use waxwing_core::limits::SIGNATURE_LEN;
@@ -18,6 +14,8 @@ use waxwing_core::time::UnixTime;
 use waxwing_server::store::{SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName};
 use waxwing_testkit::simulation::{Dice, Seeded};
 use waxwing_testkit_sqlite::FaultyDisk;
+
+use crate::support::*;
 
 const USERS: u16 = 12;
 const PAGE: usize = 4_096;

@@ -11,6 +11,8 @@ use crate::town::{LETTER_LIFE, Town};
 
 /// Some hours with everything in them that a server does with its storage.
 fn day(town: &mut Town) {
+    town.come(0);
+    (1..3).for_each(|who| town.move_in(who));
     (0..3).for_each(|who| town.come(who));
     town.write(0, 1, 300);
     town.write(0, 1, 9_000);

@@ -7,5 +7,8 @@ mod archive;
 mod books;
 mod damaged_pages;
 mod failing_calls;
+mod groups;
 mod power_cuts;
+#[path = "../support/mod.rs"]
+mod support;
 mod town;

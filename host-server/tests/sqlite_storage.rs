@@ -30,7 +30,9 @@ impl File {
     /// With users 1 and 2.
     fn with_users() -> Self {
         let file = Self::new();
-        apply(&mut file.open(), [create(1), create(2)]).unwrap();
+        let mut storage = file.open();
+        apply(&mut storage, [create(1), create(2)]).unwrap();
+        Box::new(storage).close().unwrap();
         file
     }
 
@@ -177,6 +179,24 @@ fn a_lock_held_by_another_process_passes() {
     other.execute_batch("ROLLBACK").unwrap();
     apply(&mut storage, [insert(2, 1, 2, 10)]).unwrap();
     assert_eq!(mailbox(&mut storage, 2), [1, 2]);
+}
+
+#[test]
+fn the_log_is_brought_into_the_database_when_it_is_long_and_goes_with_a_clean_end() {
+    let file = File::with_users();
+    let mut storage = file.open();
+    let log = file.path.with_file_name("waxwing.db-wal");
+    storage.set_max_log_pages(40);
+    for n in 1..=50 {
+        apply(&mut storage, [insert(n, 1, 2, 9_000)]).unwrap();
+    }
+    assert!(fs::metadata(&log).unwrap().len() < 60 * 4_200);
+    assert!(fs::metadata(&file.path).unwrap().len() > 40 * 9_000);
+    drop(storage);
+    assert!(log.exists(), "a process that fails leaves it as it is");
+    Box::new(file.open()).close().unwrap();
+    assert!(!log.exists());
+    assert_eq!(mailbox(&mut file.open(), 2).len(), 50);
 }
 
 #[test]

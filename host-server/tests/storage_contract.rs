@@ -5,13 +5,13 @@ mod support;
 use std::sync::Arc;
 
 use support::*;
-use waxwing_core::id::UserId;
+use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
     Answer, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, StoredUser, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
-use waxwing_core::wire::Status;
+use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::store::{
     ApplyError, MemoryStorage, SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName,
 };
@@ -176,11 +176,12 @@ fn only_the_recipients_own_letters_are_deleted<P: Place>() {
 fn one_packet_may_wait_twice<P: Place>() {
     let place = P::new();
     let mut storage = populated(&place);
-    let twice = PendingLetter { id: packet_id(1), ..letter(2, 1, 2, 10) };
+    let twice = PendingLetter { queue_id: QueueId(2), ..letter(1, 1, 2, 10) };
     apply(&mut *storage, [insert(1, 1, 2, 10), Write::InsertLetter(Arc::new(twice))]).unwrap();
     assert_eq!(mailbox(&mut *storage, 2), [1, 2]);
     expire(&mut *storage, START.shifted(9), START, 10);
-    assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Expired]);
+    let id = letter(1, 1, 2, 10).id;
+    assert_eq!(fates(&mut *storage, 1, &[(2, id)]), [Status::Expired]);
 }
 
 fn usage_counts_letters_and_bytes_by_sender<P: Place>() {
@@ -207,8 +208,9 @@ fn usage_counts_letters_and_bytes_by_sender<P: Place>() {
     assert_eq!(usage(4), []);
 }
 
-fn fates(storage: &mut dyn TestStorage, asker: u16, letters: &[(u16, u64)]) -> Vec<Status> {
-    let letters: Vec<_> = letters.iter().map(|(to, letter)| query(*to, *letter)).collect();
+fn fates(storage: &mut dyn TestStorage, asker: u16, letters: &[(u16, PacketId)]) -> Vec<Status> {
+    let query = |(to, id): &(u16, PacketId)| StatusQuery { recipient: user(*to), letter: *id };
+    let letters: Vec<_> = letters.iter().map(query).collect();
     let question = Question::Fates { asker: user(asker), letters: letters.clone() };
     let Answer::Fates(fates) = storage.answer(&question).unwrap() else { panic!("no fates") };
     assert!(fates.iter().map(|(id, _)| *id).eq(letters.iter().map(|query| query.letter)));
@@ -243,7 +245,8 @@ fn senders_learn_what_became_of_their_letters<P: Place>() {
     apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 1, 2, 10), insert(3, 1, 2, 10)]).unwrap();
     expire(&mut *storage, START.shifted(2), START.shifted(50), 10);
     apply(&mut *storage, [delete(2, [2])]).unwrap();
-    let asked = [(2, 1), (2, 2), (2, 3), (3, 3), (2, 99)];
+    let id = |n| letter(n, 1, 2, 10).id;
+    let asked = [(2, id(1)), (2, id(2)), (2, id(3)), (3, id(3)), (2, id(99))];
     assert_eq!(
         fates(&mut *storage, 1, &asked),
         [Status::Expired, Status::Delivered, Status::Stored, Status::Delivered, Status::Delivered]
@@ -259,7 +262,9 @@ fn senders_learn_what_became_of_their_letters<P: Place>() {
 fn the_oldest_expire_first_and_fates_are_forgotten<P: Place>() {
     let place = P::new();
     let mut storage = populated(&place);
-    apply(&mut *storage, (1..=6).map(|n| insert(n, 1, if n == 3 { 4 } else { 2 }, 18))).unwrap();
+    let to = |n| if n == 3 { 4 } else { 2 };
+    let id = |n| letter(n, 1, to(n), 18).id;
+    apply(&mut *storage, (1..=6).map(|n| insert(n, 1, to(n), 18))).unwrap();
     let ids = |letters: Vec<ExpiredLetter>| {
         letters.into_iter().map(|letter| letter.queue_id.0).collect::<Vec<_>>()
     };
@@ -270,7 +275,7 @@ fn the_oldest_expire_first_and_fates_are_forgotten<P: Place>() {
         gone[2],
         ExpiredLetter {
             queue_id: QueueId(3),
-            id: packet_id(3),
+            id: id(3),
             sender: user(1),
             recipient: user(4),
             bytes: 300
@@ -283,11 +288,11 @@ fn the_oldest_expire_first_and_fates_are_forgotten<P: Place>() {
 
     drop(storage);
     let mut storage = place.open();
-    assert_eq!(fates(&mut *storage, 1, &[(2, 1), (4, 3)]), [Status::Expired; 2]);
+    assert_eq!(fates(&mut *storage, 1, &[(2, id(1)), (4, id(3))]), [Status::Expired; 2]);
     expire(&mut *storage, START, now.shifted(30 * DAY), 3);
-    assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Expired]);
+    assert_eq!(fates(&mut *storage, 1, &[(2, id(1))]), [Status::Expired]);
     expire(&mut *storage, START, now.shifted(30 * DAY + 1), 3);
-    assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Delivered]);
+    assert_eq!(fates(&mut *storage, 1, &[(2, id(1))]), [Status::Delivered]);
 }
 
 fn a_shard_expires_the_letters_of_its_own_users<P: Place>() {
@@ -345,8 +350,9 @@ fn removing_a_user_tells_senders_and_keeps_their_own_letters<P: Place>() {
     let left: Vec<_> = storage.list_users().unwrap().iter().map(|user| user.id.get()).collect();
     assert_eq!(left, [1, 3, 4]);
     assert_eq!(mailbox(&mut *storage, 3), [2]);
-    assert_eq!(fates(&mut *storage, 1, &[(2, 1)]), [Status::Expired]);
-    assert_eq!(fates(&mut *storage, 2, &[(3, 2)]), [Status::Stored]);
+    let [theirs, own] = [letter(1, 1, 2, 10).id, letter(2, 2, 3, 10).id];
+    assert_eq!(fates(&mut *storage, 1, &[(2, theirs)]), [Status::Expired]);
+    assert_eq!(fates(&mut *storage, 2, &[(3, own)]), [Status::Stored]);
     // The phone is free at once, under a new id.
     let again = Write::CreateUser { id: user(5), phone: phone(2), spki: spki(2).into() };
     apply(&mut *storage, [again]).unwrap();

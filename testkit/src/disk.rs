@@ -25,8 +25,19 @@ struct Fate {
     at: UnixTime,
 }
 
+/// Storage that stands behind a disk and does the work in its place.
+pub trait Backing {
+    /// How a batch ended; `None` when the process has to stop.
+    fn apply(&mut self, batch: &Arc<Batch>) -> Option<Outcome>;
+    /// The answer to a question; `None` when the process has to stop.
+    fn answer(&mut self, question: &Question) -> Option<Answer>;
+}
+
 #[derive(Default)]
 pub struct Disk {
+    backing: Option<Box<dyn Backing>>,
+    /// The backing has failed, and nothing is carried out any more.
+    pub failed: bool,
     users: BTreeMap<UserId, StoredUser>,
     letters: BTreeMap<QueueId, PendingLetter>,
     fates: Vec<Fate>,
@@ -46,6 +57,17 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// A disk whose work something else does; it has loaded `snapshot`.
+    pub fn over(backing: Box<dyn Backing>, snapshot: Snapshot) -> Self {
+        Self {
+            backing: Some(backing),
+            users: snapshot.users.into_iter().map(|user| (user.id, user)).collect(),
+            last_queue_id: snapshot.last_queue_id,
+            resting_ids: snapshot.resting_ids,
+            ..Self::default()
+        }
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             users: self.users.values().cloned().collect(),
@@ -88,7 +110,7 @@ impl Disk {
     }
 
     pub fn has_jobs(&self) -> bool {
-        !self.held && !self.jobs.is_empty()
+        !self.held && !self.failed && !self.jobs.is_empty()
     }
 
     pub fn has_news(&self) -> bool {
@@ -106,6 +128,18 @@ impl Disk {
     /// Carries out the next batch or question.
     pub fn work(&mut self) {
         let Some((shard, job)) = self.jobs.pop_front() else { return };
+        if let Some(backing) = &mut self.backing {
+            let ended = match job {
+                Job::Store(batch) => backing
+                    .apply(&batch)
+                    .map(|outcome| self.outcomes.push_back((shard, batch.ticket, outcome))),
+                Job::Ask(ask) => backing
+                    .answer(&ask.question)
+                    .map(|answer| self.answers.push_back((shard, ask.ticket, answer))),
+            };
+            self.failed |= ended.is_none();
+            return;
+        }
         match job {
             Job::Store(batch) if self.refuses_writes => {
                 self.outcomes.push_back((shard, batch.ticket, Outcome::Unavailable));

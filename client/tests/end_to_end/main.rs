@@ -12,6 +12,7 @@ mod codes;
 mod conversation;
 mod crashes;
 mod crowd;
+mod disk;
 mod dumps;
 mod homes;
 mod keylog;

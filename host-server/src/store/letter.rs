@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use waxwing_core::crypto::Signature;
-use waxwing_core::id::UserId;
-use waxwing_core::limits::HEADER_LEN;
+use waxwing_core::crypto::{Provider, Signature};
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::limits::{HEADER_LEN, SIGNATURE_LEN};
 use waxwing_core::server::storage::PendingLetter;
 use waxwing_core::time::Timestamp;
 use waxwing_core::wire::{Header, Op, Packet, Writer};
+
+use crate::backend::Backend;
 
 /// What has to be kept of a packet besides its ids to build it again.
 pub(super) struct Columns<'a> {
@@ -31,8 +33,11 @@ pub(super) fn columns(letter: &PendingLetter) -> Option<Columns<'_>> {
     Some(Columns { timestamp: header.timestamp, payload: signed.get(HEADER_LEN..)?, signature })
 }
 
-/// Puts a packet together from columns; `None` when they are none of a letter's.
+/// Puts a packet together from columns; `None` when they are none of a letter's, or not those of the
+/// letter with this id. Nothing else would notice a bit that fell over on the disk, until the
+/// recipient gets a letter that was never written, or is another's.
 pub(super) fn rebuild(
+    id: PacketId,
     sender: UserId,
     recipient: UserId,
     timestamp: Timestamp,
@@ -52,5 +57,7 @@ pub(super) fn rebuild(
     packet.extend_from_slice(&head);
     packet.extend_from_slice(payload);
     packet.extend_from_slice(signature);
-    (packet.len() == header.packet_len()).then(|| packet.into())
+    let (signed, _) = packet.split_last_chunk::<SIGNATURE_LEN>()?;
+    let is_it = PacketId::of(&Backend::default().sha256(&[signed])) == id;
+    (is_it && packet.len() == header.packet_len()).then(|| packet.into())
 }

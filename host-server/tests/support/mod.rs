@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use waxwing_core::crypto::Spki;
+use waxwing_core::crypto::{Provider, Spki};
 use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::limits::SIGNATURE_LEN;
 use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{
     Answer, Batch, PendingLetter, Question, QueueId, Ticket, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
-use waxwing_core::wire::{Header, Op, StatusQuery, Writer};
+use waxwing_core::wire::{Header, Op, Writer};
+use waxwing_server::backend::Backend;
 use waxwing_server::store::{ApplyError, Storage};
 
 pub(crate) const START: UnixTime = UnixTime::from_seconds(1_795_350_896);
@@ -49,20 +51,15 @@ pub(crate) fn letter(queue_id: u64, from: u16, to: u16, payload_len: usize) -> P
         noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         *byte = (noise >> 56) as u8;
     }
+    let (signed, _) = packet.split_last_chunk::<SIGNATURE_LEN>().unwrap();
     PendingLetter {
         queue_id: QueueId(queue_id),
-        id: packet_id(queue_id),
+        id: PacketId::of(&Backend::default().sha256(&[signed])),
         sender: user(from),
         recipient: user(to),
         accepted_at: START.shifted(queue_id as i64),
         packet: packet.into(),
     }
-}
-
-pub(crate) fn packet_id(n: u64) -> PacketId {
-    let mut id = [0xc3; 16];
-    id[..8].copy_from_slice(&n.to_be_bytes());
-    PacketId(id)
 }
 
 pub(crate) fn insert(queue_id: u64, from: u16, to: u16, payload_len: usize) -> Write {
@@ -109,8 +106,4 @@ pub(crate) fn mailbox(storage: &mut (impl Storage + ?Sized), recipient: u16) -> 
     let (letters, exhausted) = page(storage, recipient, 0, usize::MAX, usize::MAX);
     assert!(exhausted);
     letters.iter().map(|letter| letter.queue_id.0).collect()
-}
-
-pub(crate) fn query(recipient: u16, letter: u64) -> StatusQuery {
-    StatusQuery { recipient: user(recipient), letter: packet_id(letter) }
 }

@@ -23,13 +23,15 @@ impl From<rusqlite::Error> for Fault {
 
 impl Fault {
     /// The meaning when `COMMIT` itself has failed. A log whose last write failed may turn out
-    /// to be complete after a crash, so no I/O error is harmless here. A full disk is: the
-    /// system has said that the bytes were not taken.
+    /// to be complete after a crash, and one that was written may not have got into its index: so
+    /// hardly any error is harmless here. A full disk is: the system has said that the bytes were
+    /// not taken.
     pub(super) fn into_commit_error(self) -> ApplyError {
         match self {
-            Self::Sqlite(error) if primary_code(&error) == Some(ffi::SQLITE_IOERR) => {
-                ApplyError::Fatal(error.to_string())
-            }
+            Self::Sqlite(error) => match primary_code(&error) {
+                Some(ffi::SQLITE_IOERR | ffi::SQLITE_NOMEM) => ApplyError::Fatal(error.to_string()),
+                _ => Self::Sqlite(error).into(),
+            },
             other => other.into(),
         }
     }
@@ -120,7 +122,9 @@ mod tests {
 
     #[test]
     fn a_commit_that_failed_to_write_is_fatal_but_a_full_disk_is_not() {
-        assert_eq!(fault(ffi::SQLITE_IOERR_WRITE).into_commit_error().outcome(), None);
+        for code in [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMMAP, ffi::SQLITE_NOMEM] {
+            assert_eq!(fault(code).into_commit_error().outcome(), None);
+        }
         assert_eq!(
             fault(ffi::SQLITE_FULL).into_commit_error().outcome(),
             Some(Outcome::Unavailable)

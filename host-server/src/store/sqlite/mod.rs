@@ -6,6 +6,7 @@
 
 mod admin;
 mod fault;
+mod log;
 mod open;
 mod reads;
 mod writes;
@@ -40,6 +41,7 @@ impl Default for SqliteOptions {
 pub struct SqliteStorage {
     connection: Connection,
     path: PathBuf,
+    max_log_pages: u32,
 }
 
 impl SqliteStorage {
@@ -70,6 +72,12 @@ impl SqliteStorage {
             .map_err(|error| open::failure(&self.path, &error))
     }
 
+    /// Sets the number of pages after which the log is brought into the database; for tests with
+    /// few letters.
+    pub const fn set_max_log_pages(&mut self, pages: u32) {
+        self.max_log_pages = pages;
+    }
+
     /// Bytes in the file that deleted letters have left. They are not given back to the system,
     /// but used again.
     #[must_use]
@@ -88,7 +96,7 @@ impl SqliteStorage {
         absent: open::Absent,
     ) -> Result<Self, StorageError> {
         let connection = open::open(path, options, absent)?;
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self { connection, path: path.to_owned(), max_log_pages: log::MAX_PAGES })
     }
 
     /// Runs `work` in a transaction: all of it is durable when this returns, or nothing of it
@@ -111,7 +119,9 @@ impl SqliteStorage {
                 return Err(ApplyError::Fatal("a failed transaction cannot be undone".into()));
             }
         }
-        ended
+        let value = ended?;
+        log::shorten(connection, self.max_log_pages)?;
+        Ok(value)
     }
 }
 
@@ -171,15 +181,15 @@ impl Storage for SqliteStorage {
     }
 
     fn tidy(&mut self) -> Result<(), ApplyError> {
-        // Truncating removes from the log, too, what was deleted from the database.
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|error| Fault::from(error).into())
+        log::empty(&self.connection).map_err(ApplyError::from)
     }
 
     fn close(mut self: Box<Self>) -> Result<(), StorageError> {
         let tidied = self.tidy();
-        let Self { connection, path } = *self;
+        let Self { connection, path, .. } = *self;
+        if tidied.is_ok() {
+            log::hand_back(&connection).map_err(|error| open::failure(&path, &error))?;
+        }
         connection.close().map_err(|(_, error)| open::failure(&path, &error))?;
         tidied.map_err(|error| StorageError::Unreachable { path, what: error.to_string() })
     }

@@ -10,6 +10,7 @@ use rusqlite_migration::{M, Migrations};
 
 use super::SqliteOptions;
 use super::fault::{Fault, primary_code};
+use super::log;
 use crate::store::StorageError;
 
 /// `WXWG`, in the header of every file of ours.
@@ -68,7 +69,9 @@ pub(super) fn open(
         }
         migrate(path, &mut connection)?;
     }
-    configure(&connection).map_err(|error| failure(path, &error))?;
+    configure(&connection)
+        .and_then(|()| log::take_over(&connection))
+        .map_err(|error| failure(path, &error))?;
     Ok(connection)
 }
 
@@ -93,11 +96,13 @@ fn create(path: &Path) -> Result<(), StorageError> {
     made().map_err(unreachable)?;
 
     let mut connection = connect(&draft).map_err(|error| failure(path, &error))?;
-    let prepared = connection
+    connection
         .pragma_update(None, "application_id", APPLICATION_ID)
-        .and_then(|()| configure(&connection));
-    prepared.map_err(|error| failure(path, &error))?;
+        .map_err(|error| failure(path, &error))?;
     migrate(path, &mut connection)?;
+    // Last, so that nothing is in the log: SQLite keeps it to itself when the log cannot be
+    // brought into the file that is closed, and the log is not renamed.
+    configure(&connection).map_err(|error| failure(path, &error))?;
     connection.close().map_err(|(_, error)| failure(path, &error))?;
 
     let named = || -> io::Result<()> {
@@ -117,8 +122,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let mode = switch_to_wal(connection)?;
     if mode != "wal" {
         let what = format!("the file system does not support WAL (journal mode {mode})");
         return Err(rusqlite::Error::SqliteFailure(
@@ -132,6 +136,14 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Deleted letters are overwritten with zeros.
     connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
+}
+
+/// The mode that the file is in afterwards. The change is committed when the statement ends, which
+/// is after its row.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
+    let mut pragma = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let modes: rusqlite::Result<Vec<String>> = pragma.query_map([], |row| row.get(0))?.collect();
+    Ok(modes?.pop().unwrap_or_default())
 }
 
 fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StorageError> {

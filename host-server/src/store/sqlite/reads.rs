@@ -18,6 +18,13 @@ pub(super) fn snapshot(
     connection: &Connection,
     rested_before: UnixTime,
 ) -> Result<Snapshot, Fault> {
+    // They are few and all are read. A phone or an id that has changed would bring letters to
+    // somebody else; the indices know both, too.
+    let check: String =
+        connection.query_row("PRAGMA integrity_check(users)", [], |row| row.get(0))?;
+    if check != "ok" {
+        return Err(Fault::Damaged(check));
+    }
     let mut select =
         connection.prepare("SELECT user_id, phone_number, rsa_public_key, aes_key FROM users")?;
     let mut rows = select.query([])?;
@@ -94,14 +101,15 @@ fn pending_letter(
     payload: &[u8],
 ) -> Result<PendingLetter, Fault> {
     let queue_id = queue_id(row, 0)?;
+    let id = PacketId(row.get(1)?);
     let sender = user_id(row, 2)?;
     let signature = row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?;
     let packet = timestamp(row, 3)?
-        .and_then(|timestamp| letter::rebuild(sender, recipient, timestamp, payload, signature))
+        .and_then(|timestamp| letter::rebuild(id, sender, recipient, timestamp, payload, signature))
         .ok_or_else(|| Fault::Damaged(format!("letter {} cannot be rebuilt", queue_id.0)))?;
     Ok(PendingLetter {
         queue_id,
-        id: PacketId(row.get(1)?),
+        id,
         sender,
         recipient,
         accepted_at: UnixTime::from_seconds(row.get(4)?),

@@ -1,0 +1,138 @@
+//! A disk that is full, and a database that somebody else has locked: letters are refused for the
+//! time being, sessions stay, and it heals by itself.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rusqlite::Connection;
+
+use crate::process::{Process, eventually};
+use crate::proxy::{Proxy, Way};
+use crate::town::{Person, Town, texts};
+
+/// A small file system over a directory, until it is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` without the right to mount one.
+    fn over(directory: &Path, size: &str) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "waxwing-test"]);
+        let mounted = mount.arg(directory).stderr(Stdio::null()).status();
+        mounted.is_ok_and(|status| status.success()).then(|| Self(directory.to_owned()))
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) {
+        let mut ballast = File::create(self.ballast()).unwrap();
+        while ballast.write_all(&[0; 512]).is_ok() {}
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.0.join("ballast")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // The server still runs when a test has failed; it keeps what it has open.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// Somebody who listens all the time, through a network that is watched.
+struct Listener {
+    proxy: Proxy,
+    person: Person,
+    process: Process,
+}
+
+impl Listener {
+    fn in_town(town: &Town) -> Self {
+        let proxy = Proxy::before(town.address());
+        let mut person = town.newcomer("bert", "+4915112345602");
+        person.server = proxy.address();
+        person.register().exits(0);
+        let process = person.start(&["receive", "--follow", "--json"]);
+        Self { proxy, person, process }
+    }
+
+    #[track_caller]
+    fn hears(&self, text: &str) {
+        let heard = |out: &str| out.ends_with('\n') && texts(out).contains(&Some(text.into()));
+        self.process.wait_for_out(heard);
+    }
+
+    /// Sessions opened since the account was made.
+    fn sessions(&self) -> usize {
+        self.proxy.ops().iter().filter(|op| **op == (Way::ToServer, 106)).count()
+    }
+}
+
+/// Anna, whose letter is refused, Carl, and Bert, who listens.
+fn people(town: &Town) -> (Person, Person, Listener) {
+    let (anna, carl) =
+        (town.person("anna", "+4915112345601"), town.person("carl", "+4915112345603"));
+    let bert = Listener::in_town(town);
+    anna.send(&bert.person, "before").exits(0);
+    bert.hears("before");
+    (anna, carl, bert)
+}
+
+/// The trouble is over: letters go through as before, in the session of before, and what has been
+/// acknowledged meanwhile is deleted. Anna's letter has its time.
+fn all_is_well_again(town: &mut Town, (anna, carl, bert): &(Person, Person, Listener)) {
+    carl.send(&bert.person, "after").exits(0);
+    bert.hears("after");
+    assert_eq!(bert.sessions(), 1, "the session was lost");
+    assert!(town.is_running());
+    eventually("nothing waits", || {
+        let count = "SELECT count(*) FROM pending_messages";
+        let waiting = town.database().query_row(count, [], |row| row.get::<_, u32>(0)).unwrap();
+        (waiting == 0).then_some(())
+    });
+    assert_eq!(anna.statuses(&bert.person).last().unwrap(), "queued");
+}
+
+#[test]
+fn a_full_disk_refuses_letters_and_takes_them_again_when_there_is_room() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("server");
+    fs::create_dir(&data).unwrap();
+    let Some(disk) = SmallDisk::over(&data, "2m") else {
+        // Not through the macro, whose output is kept from view.
+        let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
+        return;
+    };
+    let mut town = Town::in_directory(root, &[("storage.min_free_disk", "0B")]);
+    let people = people(&town);
+    let (anna, _, bert) = &people;
+
+    disk.fill();
+    // A few may fit into what the log has already.
+    let mut sent = (0..50).map(|_| anna.send(&bert.person, &"?".repeat(20_000)));
+    let refused = sent.find(|ran| ran.code != Some(0)).expect("the disk is full");
+    refused.exits(3).says("cannot store anything now");
+    disk.make_room();
+    all_is_well_again(&mut town, &people);
+    drop(disk);
+}
+
+#[test]
+fn a_database_that_another_process_has_locked_refuses_letters_until_it_is_free() {
+    let mut town = Town::with(&[("storage.busy_timeout", "20ms")]);
+    let people = people(&town);
+    let (anna, _, bert) = &people;
+
+    let other = Connection::open(town.data().join("waxwing.db")).unwrap();
+    eventually("the lock", || other.execute_batch("BEGIN EXCLUSIVE").ok());
+    anna.send(&bert.person, "meanwhile").exits(3).says("cannot store anything now");
+    other.execute_batch("ROLLBACK").unwrap();
+    all_is_well_again(&mut town, &people);
+}

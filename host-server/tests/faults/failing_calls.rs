@@ -1,0 +1,140 @@
+//! Each call of SQLite's to the system fails, one after the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use waxwing_testkit_sqlite::{Call, Fault, FaultyDisk};
+
+use crate::town::{LETTER_LIFE, Town};
+
+/// Some hours with everything in them that a server does with its storage.
+fn day(town: &mut Town) {
+    town.come(0);
+    (1..3).for_each(|who| town.move_in(who));
+    (0..3).for_each(|who| town.come(who));
+    town.write(0, 1, 300);
+    town.write(0, 1, 9_000);
+    town.acknowledge(1, 1);
+    town.leave(2);
+    town.write(1, 2, 5_000);
+    town.write(0, 2, 20);
+    town.tidy();
+    town.come(2);
+    town.acknowledge(2, 8);
+    town.ask(0, 2);
+    town.stop();
+    (0..3).for_each(|who| town.come(who));
+    town.acknowledge(1, 8);
+    town.write(2, 0, 700);
+    town.fall();
+    town.come(0);
+    town.acknowledge(0, 8);
+    town.write(0, 1, 30);
+    town.wait(LETTER_LIFE + Duration::from_secs(61));
+    town.stop();
+}
+
+struct Ran {
+    calls: u64,
+    injected: BTreeMap<Call, u64>,
+    refusals: usize,
+    complaints: usize,
+    failures: usize,
+}
+
+/// Says with which fault a run has failed.
+struct Trial(Option<Fault>);
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("with the fault {:?}", self.0);
+        }
+    }
+}
+
+fn run(fault: Option<Fault>) -> Ran {
+    let _trial = Trial(fault);
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Rc::new(FaultyDisk::under(directory.path()).unwrap());
+    fault.into_iter().for_each(|fault| disk.fail(fault));
+    let mut town = Town::new(directory.path(), disk.clone(), 3, 1);
+    day(&mut town);
+    let Town { refusals, complaints, failures, .. } = town;
+    let (calls, injected) = (disk.calls(), disk.injected());
+    // What fails before the database has its name is thrown away and made anew.
+    let in_use = |path: &Box<Path>| !path.to_string_lossy().contains(".new");
+    assert!(!disk.retried_syncs().iter().any(in_use), "a sync was tried again");
+    disk.heal();
+    town.finish();
+    Ran { calls, injected, refusals, complaints, failures }
+}
+
+#[test]
+fn a_day_without_a_fault_goes_well() {
+    let ran = run(None);
+    assert_eq!((ran.refusals, ran.complaints, ran.failures), (0, 0, 0));
+    println!("{} calls", ran.calls);
+}
+
+/// What the runs of a sweep have seen.
+#[derive(Debug, Default)]
+struct Seen {
+    runs: u64,
+    injected: BTreeMap<Call, u64>,
+    refusals: usize,
+    complaints: usize,
+    failures: usize,
+}
+
+/// Runs with the fault at every call, until one is not reached.
+fn at_every_call(fault: impl Fn(u64) -> Fault) -> Seen {
+    let mut seen = Seen::default();
+    loop {
+        let number = seen.runs + 1;
+        let ran = run(Some(fault(number)));
+        if ran.injected.is_empty() {
+            println!("{seen:?}");
+            return seen;
+        }
+        let sync_failed = ran.injected.contains_key(&Call::Sync);
+        assert!(!sync_failed || ran.complaints + ran.failures > 0, "a sync failed: {number}");
+        for (call, count) in ran.injected {
+            *seen.injected.entry(call).or_insert(0) += count;
+        }
+        seen.runs = number;
+        seen.refusals += ran.refusals;
+        seen.complaints += ran.complaints;
+        seen.failures += ran.failures;
+    }
+}
+
+#[test]
+fn every_call_can_fail_once() {
+    let seen = at_every_call(Fault::Once);
+    assert!(seen.injected.into_keys().eq(Call::ALL));
+    assert!(seen.refusals > 0 && seen.complaints > 0 && seen.failures > 0);
+}
+
+#[test]
+fn every_call_can_be_the_first_of_those_that_fail() {
+    let seen = at_every_call(Fault::From);
+    assert!(seen.injected.into_keys().eq(Call::ALL));
+    assert!(seen.refusals > 0 && seen.complaints > 0 && seen.failures > 0);
+}
+
+#[test]
+fn a_disk_that_is_full_from_any_write_on_stops_no_server() {
+    let seen = at_every_call(Fault::Full);
+    assert!(seen.injected.into_keys().eq([Call::Write]));
+    assert!(seen.refusals > 0 && seen.failures == 0);
+}
+
+#[test]
+fn locks_that_somebody_else_holds_stop_no_server() {
+    let seen = at_every_call(Fault::Busy);
+    assert!(seen.injected.into_keys().eq([Call::Lock, Call::MapLock]));
+    assert!(seen.refusals > 0 && seen.failures == 0);
+}

@@ -15,6 +15,7 @@ mod keys;
 mod lost;
 mod microcontroller;
 mod operator;
+mod post;
 mod process;
 mod proxy;
 mod registration;

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::post::town_with_post;
 use crate::proxy::Proxy;
-use crate::registration::town_with_post;
 use crate::town::{Person, Town};
 
 const CANARY: &str = "the canary sings at dawn";

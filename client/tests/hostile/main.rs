@@ -5,6 +5,7 @@
 //! What is printed (`--nocapture`) are figures; nothing fails because the machine is slow.
 
 mod codes;
+mod corpus;
 mod descriptors;
 mod floods;
 mod half_sent;

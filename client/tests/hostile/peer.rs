@@ -1,24 +1,22 @@
 //! Somebody who makes every packet by hand, and checks everything that the server says.
 
-use std::collections::{HashSet, VecDeque};
+mod listening;
+
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 use waxwing::backend::{BackendKey, load_key, provider, rng};
 use waxwing::clock;
-use waxwing_core::crypto::{
-    PrivateKey, Provider, PublicKey, ReplyKey, SessionSeal, Unverified, Verified,
-};
+use waxwing_core::crypto::{PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, SessionSeal};
 use waxwing_core::id::{Nonce, PacketId, UserId};
 use waxwing_core::limits::MAX_SEALED;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::testing::keys;
 use waxwing_core::wire::{
-    BacklogSize, BacklogToken, ClientReport, CloseReason, ErrorCode, KeyAnswer, KeyQuestion, Op,
-    OtpGrant, OtpProof, Packet, Refusal, RegistrationRejected, SessionGrant, Status, StatusToken,
-    Statuses, Writer,
+    ClientReport, CloseReason, KeyQuestion, Op, OtpProof, StatusQuery, Writer,
 };
 use waxwing_testkit::packets::{self, NOBODY};
-use waxwing_testkit::person::{No, Said};
+use waxwing_testkit::person::Said;
 
 use crate::line::{Door, Line};
 
@@ -29,8 +27,11 @@ pub(crate) struct Peer {
     pub(crate) phone: Phone,
     pub(crate) id: Option<UserId>,
     pub(crate) reply_key: ReplyKey,
-    nonce: Nonce,
+    /// Those of requests that have no answer yet, after that of the session.
+    nonces: Vec<Nonce>,
     seal: Option<SessionSeal>,
+    /// The key of the last session that was confirmed.
+    last_key: Option<SessionKey>,
     /// Letters sent: what shared acknowledgments are looked up in.
     sent: Vec<PacketId>,
     line: Option<Line>,
@@ -52,8 +53,9 @@ impl Peer {
             phone: Phone::parse(format!("+4915300{at:04}").as_bytes()).unwrap(),
             id: None,
             reply_key: ReplyKey::generate(&mut rng()),
-            nonce: Nonce([0; Nonce::LEN]),
+            nonces: Vec::new(),
             seal: None,
+            last_key: None,
             sent: Vec::new(),
             line: None,
             heard: VecDeque::new(),
@@ -79,9 +81,10 @@ impl Peer {
     pub(crate) fn id(&self) -> UserId {
         self.id.unwrap()
     }
+}
 
-    // Packets.
-
+/// Packets, good ones for what they are given.
+impl Peer {
     pub(crate) fn request(&self) -> Vec<u8> {
         self.request_for(self.phone.as_bytes())
     }
@@ -102,12 +105,11 @@ impl Peer {
     }
 
     pub(crate) fn proof(&mut self, code: &str) -> Vec<u8> {
-        self.nonce = Nonce::generate(&mut rng());
+        let nonce = self.draw_nonce();
         let (otp, spki) = (Otp::parse(code.as_bytes()).unwrap(), self.key.spki());
         let digest = provider().sha256(&[spki.as_bytes()]);
         let content = written(|writer| {
-            OtpProof::emit(writer, &self.reply_key, &otp, &self.nonce, &digest, &self.phone)
-                .unwrap();
+            OtpProof::emit(writer, &self.reply_key, &otp, &nonce, &digest, &self.phone).unwrap();
         });
         let payload = [&self.oaep(Op::OtpProof, &content)[..], spki.as_bytes()].concat();
         self.packet_as(NOBODY, NOBODY, 101, &payload)
@@ -115,20 +117,31 @@ impl Peer {
 
     /// The long form of 106.
     pub(crate) fn long(&mut self) -> Vec<u8> {
-        self.nonce = Nonce::generate(&mut rng());
-        let block = self.oaep(Op::ReconnectRequest, &self.nonce.0);
+        let nonce = self.draw_nonce();
+        let block = self.oaep(Op::ReconnectRequest, &nonce.0);
         self.packet(106, &block)
     }
 
     /// The short form of 106, under the key of the last session.
     pub(crate) fn short(&mut self) -> Vec<u8> {
-        self.nonce = Nonce::generate(&mut rng());
+        let nonce = self.draw_nonce();
         let iv = Nonce::generate(&mut rng()).0;
         let mut blocks = [0; 32];
-        blocks[..16].copy_from_slice(&self.nonce.0);
-        let key = self.seal.as_ref().unwrap().key();
+        blocks[..16].copy_from_slice(&nonce.0);
+        let key = self.last_key.as_ref().unwrap();
         assert_eq!(provider().cbc_encrypt(key.expose(), &iv, &mut blocks, 16), Ok(32));
         self.packet(106, &[&iv[..], &blocks].concat())
+    }
+
+    fn draw_nonce(&mut self) -> Nonce {
+        let nonce = Nonce::generate(&mut rng());
+        self.nonces.push(nonce);
+        nonce
+    }
+
+    pub(crate) fn queries(&mut self, of: &[StatusQuery]) -> Vec<u8> {
+        let content = written(|writer| ClientReport::emit_queries(writer, of).unwrap());
+        self.sealed(203, &content)
     }
 
     fn oaep(&self, op: Op, content: &[u8]) -> [u8; 256] {
@@ -184,9 +197,10 @@ impl Peer {
         self.sent.push(packets::id_of(&letter));
         letter
     }
+}
 
-    // Steps.
-
+/// What one does.
+impl Peer {
     pub(crate) fn connect(&mut self) {
         self.heard.clear();
         self.line = Some(Line::open(self.door.address, self.from));
@@ -281,127 +295,6 @@ impl Peer {
         let Some(Said::Key(answer)) = said else { panic!("{said:?}") };
         assert_eq!((answer.user, answer.phone), (self.id(), self.phone));
     }
-
-    // Listening.
-
-    /// The next thing that the server says; `None` when it has closed.
-    #[track_caller]
-    pub(crate) fn hear(&mut self) -> Option<Said> {
-        while self.heard.is_empty() {
-            let packet = self.line().packet()?;
-            self.understand(packet);
-        }
-        self.heard.pop_front()
-    }
-
-    /// The refusal that comes next.
-    #[track_caller]
-    pub(crate) fn hear_no(&mut self) -> No {
-        match self.hear() {
-            Some(Said::Refused(no)) => no,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn hear_letter(&mut self) -> Vec<u8> {
-        match self.hear() {
-            Some(Said::Letter(letter)) => letter,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Waits until all these letters have this status; lower ones may come before.
-    #[track_caller]
-    pub(crate) fn hear_fates(&mut self, letters: &[Vec<u8>], status: Status) {
-        let mut open: HashSet<_> = letters.iter().map(|letter| packets::id_of(letter).0).collect();
-        while !open.is_empty() {
-            match self.hear() {
-                Some(Said::Fate(of, found)) if found == status => open.remove(&of.0),
-                Some(Said::Fate(..)) => false,
-                other => panic!("{other:?}"),
-            };
-        }
-    }
-
-    fn understand(&mut self, mut bytes: Vec<u8>) {
-        let header = *Packet::parse(&bytes[..]).unwrap().header();
-        let op = Op::from_code(header.op_code).unwrap();
-        if header.recipient.is_some() && op != Op::SessionIssued {
-            assert_eq!(header.recipient, self.id, "another's packet");
-        }
-        if op == Op::Letter {
-            self.heard.push_back(Said::Letter(bytes));
-            return;
-        }
-        assert_eq!(header.sender, None);
-        let packet = Packet::parse(&mut bytes[..]).unwrap();
-        let packet = Unverified::new(&provider(), packet).verify(&self.door.key).expect("signed");
-        match (op, header.recipient) {
-            (Op::OtpIssued, None) => {
-                let content = self.reply_key.open(&provider(), packet).unwrap();
-                let OtpGrant { ttl_s, attempts, otp, .. } = OtpGrant::parse(content).unwrap();
-                let code = otp.map(|otp| otp.expose().to_vec());
-                self.heard.push_back(Said::CodeIssued { attempts, ttl_s, code });
-            }
-            (Op::RegistrationRejected, None) => {
-                let content = self.reply_key.open(&provider(), packet).unwrap();
-                RegistrationRejected::parse(content).unwrap();
-                self.heard.push_back(Said::PhoneTaken);
-            }
-            (Op::SessionIssued | Op::SessionRenewed, Some(id)) => {
-                let mut block = [0; SessionGrant::LEN];
-                let sealed = packet.payload().try_into().unwrap();
-                let label = op.oaep_label();
-                let len = self.key.oaep_open(&mut rng(), label, sealed, &mut block).unwrap();
-                let grant = SessionGrant::parse(&block[..len]).unwrap();
-                assert_eq!(grant.nonce, self.nonce);
-                self.id = Some(id);
-                self.seal = Some(SessionSeal::new(grant.session_key));
-                self.heard.push_back(Said::SessionOffered(op));
-            }
-            (Op::Refusal, None) => self.heard.push_back(refusal(packet.payload())),
-            (Op::Acknowledgment | Op::BacklogEnd, None) => self.open_tokens(op, packet),
-            (_, Some(_)) => {
-                let seal = self.seal.as_mut().unwrap();
-                let content = seal.open(&provider(), packet).expect("in sequence");
-                self.heard.extend(opened(op, content));
-            }
-            _ => panic!("an open {op}"),
-        }
-    }
-
-    /// What is somebody else's comes out as noise.
-    fn open_tokens(&mut self, op: Op, packet: Verified<&mut [u8]>) {
-        let key = self.seal.as_ref().unwrap().key();
-        for token in key.open_tokens(&provider(), packet).unwrap() {
-            if op == Op::BacklogEnd {
-                let size = BacklogToken::parse(token, &self.nonce);
-                self.heard.extend(size.map(|size| Said::BacklogEnd(size.0)));
-            } else if let Some(StatusToken { letter, status }) = StatusToken::parse(token) {
-                let mine = self.sent.iter().rev().find(|id| id.prefix() == letter);
-                self.heard.extend(mine.map(|id| Said::Fate(*id, status)));
-            }
-        }
-    }
-}
-
-fn opened(op: Op, content: &[u8]) -> Vec<Said> {
-    match op {
-        Op::Acknowledgment => {
-            Statuses::parse(content).unwrap().map(|(id, status)| Said::Fate(id, status)).collect()
-        }
-        Op::KeyAnswer => vec![Said::Key(Box::new(KeyAnswer::parse(content).unwrap()))],
-        Op::BacklogEnd => vec![Said::BacklogEnd(BacklogSize::parse(content).unwrap().0)],
-        Op::Close => vec![Said::Closed(CloseReason::parse(content).unwrap())],
-        Op::Refusal => vec![refusal(content)],
-        _ => panic!("a sealed {op}"),
-    }
-}
-
-fn refusal(body: &[u8]) -> Said {
-    let Refusal { code, op, retry_after_s, packet, .. } = Refusal::parse(body).unwrap();
-    Said::Refused(No { code: ErrorCode::from_code(code).unwrap(), op, retry_after_s, packet })
 }
 
 fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {

@@ -67,6 +67,15 @@ struct Answers {
     refusals: HashSet<Vec<u8>>,
 }
 
+/// Ends a flood when it is dropped, by a failure too.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// Sends one packet over and over.
 fn flood(door: &Door, from: u8, bytes: &[u8], is_over: &AtomicBool) -> Answers {
     let mut answers = Answers::default();
@@ -113,8 +122,9 @@ fn floods_of_requests_cost_a_bounded_share_and_sessions_go_on() {
             let (bytes, is_over) = (packets[usize::from(number) - 1], &is_over);
             scope.spawn(move || flood(door, number, bytes, is_over))
         });
+        let end = End(&is_over);
         println!("in the flood: {}", pair.next(LETTERS));
-        is_over.store(true, Relaxed);
+        drop(end);
         floods.map(|flood| flood.join().unwrap())
     });
     let seconds = began.elapsed().as_secs_f64();
@@ -172,10 +182,28 @@ fn a_hundred_quiet_clients_are_served_while_one_is_hot() {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let hot = scope.spawn(|| run_hot(hot, target, &is_over));
+        let end = End(&is_over);
         println!("beside a hot client: {}", round(&mut quiet));
-        is_over.store(true, Relaxed);
+        drop(end);
         println!("which sent {} packets", hot.join().unwrap());
     });
+}
+
+#[test]
+fn one_who_asks_much_at_once_does_not_have_all_answers_before_others_have_one() {
+    const QUESTIONS: usize = 800;
+    const ANSWER: usize = 336 + 282;
+    let _alone = alone();
+    let town = Town::new();
+    let door = Door::of(&town);
+    let (mut hot, mut quiet) = (Peer::resident(door, 0), Peer::resident(door, 1));
+    let about_oneself = KeyQuestion::ById(hot.id());
+    let questions: Vec<_> = (0..QUESTIONS).flat_map(|_| hot.question(about_oneself)).collect();
+    hot.send(&questions);
+    quiet.is_served();
+    let answers = hot.line().discard() / ANSWER;
+    println!("the hot client had {answers} answers before the quiet one had its own");
+    assert!(answers < QUESTIONS / 2);
 }
 
 /// Each writes a letter to the next, and hears that it was delivered.

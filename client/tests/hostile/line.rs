@@ -90,6 +90,16 @@ impl Line {
         Some(packet)
     }
 
+    /// Bytes that have come so far, and that nobody will read.
+    pub(crate) fn discard(&mut self) -> usize {
+        self.stream.set_nonblocking(true).unwrap();
+        let mut all = Vec::new();
+        let end = self.stream.read_to_end(&mut all).map_err(|error| error.kind());
+        assert_eq!(end, Err(ErrorKind::WouldBlock), "it has ended");
+        self.stream.set_nonblocking(false).unwrap();
+        all.len()
+    }
+
     #[track_caller]
     fn fill(&mut self, mut buffer: &mut [u8]) -> bool {
         let whole = buffer.len();

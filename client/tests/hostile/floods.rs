@@ -211,7 +211,7 @@ fn round(people: &mut [Peer]) -> Delays {
     let count = people.len();
     let delays = (0..count).map(|at| {
         let [writer, reader] = people.get_disjoint_mut([at, (at + 1) % count]).unwrap();
-        exchange(writer, reader, at)
+        exchange(writer, reader)
     });
     Delays(delays.collect())
 }

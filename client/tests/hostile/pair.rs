@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use waxwing::backend::rng;
+use waxwing_core::id::Uid;
 use waxwing_core::wire::Status;
 
 use crate::line::Door;
@@ -42,7 +44,7 @@ impl Pair {
                 let waited = ends.recv_timeout(PAUSE);
                 // One more when it is over: then the server still serves.
                 ending = waited != Err(RecvTimeoutError::Timeout);
-                let _ = arrives.send(exchange(&mut anna, &mut bert, number));
+                let _ = arrives.send(exchange(&mut anna, &mut bert));
                 number += 1;
                 if habit == Habit::ComesAndGoes && number % STAY == 0 {
                     bert.leave();
@@ -70,9 +72,10 @@ impl Pair {
 }
 
 /// A letter, until its writer knows that it was delivered.
-pub(crate) fn exchange(anna: &mut Peer, bert: &mut Peer, number: usize) -> Duration {
+pub(crate) fn exchange(anna: &mut Peer, bert: &mut Peer) -> Duration {
     let began = Instant::now();
-    let letter = anna.write(bert.id(), format!("honest letter {number}").as_bytes());
+    // Twice the same in one second would be one letter.
+    let letter = anna.write(bert.id(), &Uid::generate(&mut rng()).0);
     assert_eq!(bert.hear_letter(), letter);
     bert.acknowledge(&letter);
     anna.hear_fates(&[letter], Status::Delivered);

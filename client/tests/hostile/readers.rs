@@ -32,7 +32,7 @@ fn letters_for_a_reader_that_never_reads_wait_in_storage() {
         letters.extend(some);
         sizes.push(town.server().resident());
     }
-    println!("server: {sizes:?} KiB while {} MiB of letters wait", LETTERS * SIZE >> 20);
+    println!("server: {sizes:?} KiB while {} KiB of letters wait", LETTERS * SIZE / 1_024);
     town.server().wait_for_err("NoProgress");
     let unread = reader.hang_up();
 

@@ -22,7 +22,8 @@ pub struct Config {
     /// Size of the one read buffer of the loop, so also of the largest slice handed to
     /// [`Handler::received`](crate::Handler::received).
     pub read_buffer: usize,
-    /// Bytes read from one connection per turn before the others get theirs.
+    /// Bytes read from one connection per turn before the others get theirs. They are work as
+    /// well: where a packet of some 300 bytes costs a signature, it is 50 of those.
     pub read_budget: usize,
     /// Reads made on one connection per turn: a peer that dribbles has a limit too.
     pub reads_per_turn: usize,
@@ -80,7 +81,7 @@ impl Default for Config {
             accepts_per_turn: 64,
             accept_retry: Duration::from_millis(100),
             read_buffer: 64 * KIB,
-            read_budget: 128 * KIB,
+            read_budget: 16 * KIB,
             reads_per_turn: 8,
             write_budget: 256 * KIB,
             events_per_turn: 1024,

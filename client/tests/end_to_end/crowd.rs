@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
@@ -257,13 +256,6 @@ fn is_quiet(members: &[Member<'_>]) -> bool {
     members.iter().all(|member| member.is_ready && member.unanswered.is_empty())
 }
 
-/// Resident memory in KiB.
-fn resident(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[test]
 fn two_hundred_clients_at_once_write_to_one_another_while_others_register() {
     let town = Town::new();
@@ -303,7 +295,7 @@ fn two_hundred_clients_at_once_write_to_one_another_while_others_register() {
         crowd.write(everybody, distance);
         crowd.run_until("letters of everybody", has_received(everybody));
         crowd.check(everybody, distance);
-        sizes.push(resident(town.server().id()));
+        sizes.push(town.server().resident());
     }
     let growth = sizes[3].saturating_sub(sizes[0]);
     assert!(growth <= FLAT, "memory grows: {sizes:?} KiB");

@@ -1,46 +1,13 @@
 //! Getting an account, and everything that keeps one from it.
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::post::{Post, town_with_post};
 use crate::process::eventually;
 use crate::proxy::{Proxy, Way};
 use crate::town::{Person, Town};
 
 const PHONE: &str = "+4915112345601";
-
-/// A town whose one-time passwords go to a program, which notes them in a file.
-pub(crate) fn town_with_post(more: &[(&str, &str)]) -> (Town, Post) {
-    let root = tempfile::tempdir().unwrap();
-    let (script, noted) = (root.path().join("post.sh"), root.path().join("codes"));
-    fs::write(&script, format!("cat >> '{}'\n", noted.display())).unwrap();
-    let script = script.to_str().unwrap().to_owned();
-    let post = [
-        ("otp.delivery", "exec"),
-        ("otp.exec.program", "/bin/sh"),
-        ("otp.exec.args", script.as_str()),
-    ];
-    (Town::in_directory(root, &[&post, more].concat()), Post { noted })
-}
-
-pub(crate) struct Post {
-    noted: PathBuf,
-}
-
-impl Post {
-    /// The latest of `count` codes that were sent to `phone`.
-    pub(crate) fn code(&self, phone: &str, count: usize) -> String {
-        eventually("a code in the post", || {
-            let noted = fs::read_to_string(&self.noted).unwrap_or_default();
-            let whole: Vec<_> = noted.split_inclusive('\n').collect();
-            let pairs = whole.as_chunks::<2>().0.iter();
-            let mut codes = pairs.filter(|pair| pair[0].trim() == phone).map(|pair| pair[1]);
-            let code = codes.nth(count - 1)?;
-            code.ends_with('\n').then(|| code.trim().to_owned())
-        })
-    }
-}
 
 /// Has a code sent to somebody who types nothing in.
 fn ask_for_code(person: &Person, post: &Post, count: usize) -> String {

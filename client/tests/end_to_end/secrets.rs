@@ -12,9 +12,10 @@ use crate::canaries::{
     Secret, assert_absent, find, log_without_times, pem_body, secrets_of, server_files,
 };
 use crate::keys::replace_key;
+use crate::post::town_with_post;
 use crate::process::{Process, Ran};
 use crate::proxy::Proxy;
-use crate::registration::{another, town_with_post};
+use crate::registration::another;
 use crate::town::{Person, Town};
 
 const CANARY: &str = "the canary sings at dawn";

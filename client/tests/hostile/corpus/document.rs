@@ -74,6 +74,7 @@ const ROWS: [Row; 8] = {
         row(New, 100, (Zero, Zero), &[256..=256], MALFORMED, MALFORMED),
         row(New, 101, (Zero, Zero), &[550..=550], MALFORMED, "244 BadSignature"),
         row(New, 106, (Any, Zero), &[48..=48, 256..=256], MALFORMED, "244 BadSignature"),
+        // Section 23 has the size of any sealed packet under 19, but 1 KiB is for every packet.
         row(Issued, 203, (Own, Zero), &[0..=MOST_BEFORE_SESSION], MALFORMED, "244 BadSequence"),
         row(
             Session,

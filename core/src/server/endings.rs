@@ -115,6 +115,7 @@ impl<P: Provider> Server<P> {
     }
 
     pub(super) fn forget_connection(&mut self, conn: ConnId) -> bool {
+        self.set_packet_since(conn, None);
         let Some(connection) = self.connections.remove(&conn) else { return false };
         self.timers.rearm(conn, connection.armed, None);
         self.half_received = self.half_received.saturating_sub(connection.inbox.len());

@@ -5,17 +5,18 @@ use super::connection::State;
 use super::output::{ConnId, Output};
 use super::refuse::Refused;
 use super::{Env, Server};
-use crate::crypto::Provider;
+use crate::crypto::{Provider, RSA_LEN};
 use crate::id::UserId;
 use crate::limits::{MAX_CONTROL_PACKET, MAX_UNAUTHENTICATED_PACKET};
-use crate::wire::{ErrorCode, Frame, Header, Op, Packet, deframe};
+use crate::time::Instant;
+use crate::wire::{ErrorCode, Frame, Header, Op, OtpProof, Packet, ReconnectForm, deframe};
 
 /// Who is to handle a packet.
 enum Handler {
     Registration,
     Proof,
     Reconnect,
-    Confirmation,
+    Confirmation(UserId),
     Letter(UserId),
     Session(UserId, Op),
 }
@@ -48,7 +49,8 @@ impl<P: Provider> Server<P> {
             self.outputs.push_back(Output::Reading { conn, on: !waits });
             if !waits {
                 // A packet that waited has its time from now.
-                connection.packet_since = connection.packet_since.map(|_| env.now.instant);
+                let since = connection.packet_since.map(|_| env.now.instant);
+                self.set_packet_since(conn, since);
                 self.work_through_inbox(env, conn);
             }
         }
@@ -63,14 +65,12 @@ impl<P: Provider> Server<P> {
         inbox.drain(..taken.min(inbox.len()));
         if let Some(connection) = self.connections.get_mut(&conn) {
             self.half_received = self.half_received.saturating_add(inbox.len());
-            if inbox.is_empty() {
-                connection.packet_since = None;
-            } else {
-                if taken > 0 || connection.packet_since.is_none() {
-                    connection.packet_since = Some(env.now.instant);
-                }
-                connection.inbox = inbox;
-            }
+            let since = connection.packet_since.filter(|_| taken == 0);
+            let since = (!inbox.is_empty()).then(|| since.unwrap_or(env.now.instant));
+            // What has been dealt with must not be kept: only what is there is counted.
+            inbox.shrink_to_fit();
+            connection.inbox = inbox;
+            self.set_packet_since(conn, since);
         }
     }
 
@@ -79,8 +79,8 @@ impl<P: Provider> Server<P> {
             && !rest.is_empty()
         {
             connection.inbox = rest.to_vec();
-            connection.packet_since = Some(env.now.instant);
             self.half_received = self.half_received.saturating_add(rest.len());
+            self.set_packet_since(conn, Some(env.now.instant));
         }
     }
 
@@ -136,22 +136,34 @@ impl<P: Provider> Server<P> {
             (State::Greeting, Op::RegistrationRequest) => Handler::Registration,
             (State::Greeting, Op::OtpProof) => Handler::Proof,
             (State::Greeting, Op::ReconnectRequest) => Handler::Reconnect,
-            (State::Offered(_), Op::Acknowledgment) => Handler::Confirmation,
+            (State::Offered(offer), Op::Acknowledgment) => Handler::Confirmation(offer.user),
             (State::Active(session), Op::Letter) => Handler::Letter(session.user),
             (State::Active(session), Op::KeyQuestion | Op::Acknowledgment | Op::Close) => {
                 Handler::Session(session.user, op)
             }
             _ => return Err(ErrorCode::UnexpectedOp),
         };
-        let size = header.packet_len();
-        match handler {
-            Handler::Letter(user) | Handler::Session(user, _) if header.sender != Some(user) => {
-                Err(ErrorCode::Malformed)
+        let payload = usize::from(header.payload_size);
+        let (from, to) = (header.sender, header.recipient);
+        let is_sound = match handler {
+            Handler::Registration => (from, to) == (None, None) && payload == RSA_LEN,
+            Handler::Proof => (from, to) == (None, None) && payload == OtpProof::PAYLOAD_LEN,
+            Handler::Reconnect => {
+                let is_known = [RSA_LEN, ReconnectForm::SHORT_LEN].contains(&payload);
+                from.is_some() && to.is_none() && is_known
             }
-            Handler::Session(..) if header.recipient.is_some() => Err(ErrorCode::Malformed),
-            Handler::Session(..) if size > MAX_CONTROL_PACKET => Err(ErrorCode::BadSequence),
-            Handler::Letter(_) | Handler::Session(..) => Ok(handler),
-            _ if size > MAX_UNAUTHENTICATED_PACKET => Err(ErrorCode::Malformed),
+            Handler::Confirmation(user) => {
+                let is_small = header.packet_len() <= MAX_UNAUTHENTICATED_PACKET;
+                from == Some(user) && to.is_none() && is_small
+            }
+            Handler::Letter(user) => from == Some(user),
+            Handler::Session(user, _) => from == Some(user) && to.is_none(),
+        };
+        match handler {
+            _ if !is_sound => Err(ErrorCode::Malformed),
+            Handler::Session(..) if header.packet_len() > MAX_CONTROL_PACKET => {
+                Err(ErrorCode::BadSequence)
+            }
             _ => Ok(handler),
         }
     }
@@ -179,21 +191,25 @@ impl<P: Provider> Server<P> {
             Handler::Registration => self.registration_request(env, conn, packet),
             Handler::Proof => self.otp_proof(env, conn, packet),
             Handler::Reconnect => self.reconnect_request(env, conn, packet),
-            Handler::Confirmation => self.confirmation(env, conn, packet),
+            Handler::Confirmation(_) => self.confirmation(env, conn, packet),
             Handler::Session(user, op) => self.session_packet(env, conn, *user, *op, packet),
             Handler::Letter(_) => Ok(()),
         }
     }
 
+    /// Notes since when part of a packet waits for the rest.
+    pub(super) fn set_packet_since(&mut self, conn: ConnId, since: Option<Instant>) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if let Some(before) = core::mem::replace(&mut connection.packet_since, since) {
+            self.half_sent.remove(&(before, conn));
+        }
+        self.half_sent.extend(since.map(|since| (since, conn)));
+    }
+
     /// When half-received packets take too much memory, the one that has taken longest goes.
     fn shed_half_received(&mut self, env: &mut Env<'_>) {
         while self.half_received > self.config.half_received_bytes {
-            let slowest = self
-                .connections
-                .iter()
-                .filter_map(|(conn, connection)| Some((connection.packet_since?, *conn)))
-                .min();
-            let Some((_, conn)) = slowest else { break };
+            let Some((_, conn)) = self.half_sent.first().copied() else { break };
             self.outputs.push_back(Output::Event(super::Event::TimedOut { conn }));
             self.end_session(env, conn, None);
         }

@@ -40,7 +40,7 @@ pub mod storage;
 mod sweep;
 mod timers;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -111,6 +111,8 @@ pub struct Server<P: Provider> {
     /// Connections whose client leaves, to be looked at whenever a turn ends.
     leaving: Vec<ConnId>,
     timers: Timers,
+    /// Connections of which part of a packet waits, and since when.
+    half_sent: BTreeSet<(Instant, ConnId)>,
     /// Bytes in all inboxes.
     half_received: usize,
     last_otp_ticket: u64,
@@ -169,6 +171,7 @@ impl<P: Provider> Server<P> {
             departing: Vec::new(),
             leaving: Vec::new(),
             timers: Timers::default(),
+            half_sent: BTreeSet::new(),
             half_received: 0,
             last_otp_ticket: 0,
             sweep_at: Instant::default(),

@@ -131,8 +131,16 @@ fn nonsense_is_malformed_at_the_header() {
 }
 
 #[test]
-fn a_packet_above_1_kib_before_a_session_is_refused_at_its_header() {
-    for (op_code, size, refused) in [(100, 742, false), (100, 743, true), (101, 65_535, true)] {
+fn a_size_that_is_not_its_ops_is_refused_at_the_header_before_a_session() {
+    let sizes = [
+        (100, 256, false),
+        (100, 255, true),
+        (100, 257, true),
+        (101, 550, false),
+        (101, 256, true),
+        (101, 65_535, true),
+    ];
+    for (op_code, size, refused) in sizes {
         let mut world = PaperWorld::new(Config::default());
         let mut ann = Person::new(0);
         ann.conn = world.connect();

@@ -293,3 +293,25 @@ pub(super) fn size_of(kind: Kind) -> u16 {
         Kind::Confirmation | Kind::QuestionById | Kind::Close => 32,
     }
 }
+
+/// Ids and sizes that the header alone shows to be wrong (section 15, step 2).
+pub(super) fn told_by_header() -> Vec<Case> {
+    let wrong = [
+        (State::New, Claim { sender: 1, recipient: 0, op: 100, size: 256 }),
+        (State::New, Claim { sender: 0, recipient: 0, op: 100, size: 255 }),
+        (State::New, Claim { sender: 0, recipient: 0, op: 101, size: 551 }),
+        (State::New, Claim { sender: OWN, recipient: 1, op: 106, size: 256 }),
+        (State::New, Claim { sender: OWN, recipient: 0, op: 106, size: 255 }),
+        (State::Issued, Claim { sender: OWN, recipient: 1, op: 203, size: 32 }),
+    ];
+    let case = |(state, claim)| {
+        let refusal = refusal_by_header(state, OWN, claim).unwrap();
+        let make = move |peer: &mut Peer| {
+            let mut packet = noise_of(peer, put_own(claim, UserId::wire(peer.id)), false);
+            packet.truncate(26);
+            packet
+        };
+        Case::refused(format!("only the header {claim:?}"), state, make, refusal)
+    };
+    wrong.map(case).into()
+}

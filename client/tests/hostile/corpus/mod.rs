@@ -83,6 +83,7 @@ fn all(model: &mut Peer) -> Vec<Case> {
         headers::without_payload(),
         headers::dates(),
         headers::off_by_one(),
+        headers::told_by_header(),
         bodies::flips(),
         bodies::signatures(),
         bodies::contents(),

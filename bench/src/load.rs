@@ -330,12 +330,12 @@ impl<'a> Work<'a> {
             if until == self.load.until {
                 self.shared.arrived.fetch_add(1, Relaxed);
                 if phase == MEASURING {
-                    latencies.push(took);
+                    latencies.extend(took);
                 }
             }
         };
         if is_sender {
-            pair.sender_turn(rng, |span| took(Until::Answered, span))
+            pair.sender_turn(rng, |span| took(Until::Answered, Some(span)))
         } else {
             pair.recipient_turn(rng, |span| took(Until::Received, span))
         }

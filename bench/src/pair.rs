@@ -79,7 +79,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// The sender's socket is ready. Answers since `begun` say how long they took.
+    /// The sender's socket is ready. Answers say how long they took.
     pub(crate) fn sender_turn(
         &mut self,
         rng: &mut ChaCha20Rng,
@@ -115,11 +115,12 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// The recipient's socket is ready.
+    /// The recipient's socket is ready. Letters say how long they took, if they were sent in this
+    /// run.
     pub(crate) fn recipient_turn(
         &mut self,
         rng: &mut ChaCha20Rng,
-        mut letter_took: impl FnMut(Duration),
+        mut letter_took: impl FnMut(Option<Duration>),
     ) -> Result<()> {
         let Self { recipient, names, sent_at, received, tally, .. } = self;
         let Some(recipient) = recipient else { return Ok(()) };
@@ -128,7 +129,7 @@ impl<'a> Pair<'a> {
             None => strange = Some(id),
             Some(&at) if std::mem::replace(&mut received[at], true) => tally.duplicated += 1,
             Some(&at) => {
-                letter_took(sent_at.get(at).map_or(Duration::ZERO, Instant::elapsed));
+                letter_took(sent_at.get(at).map(Instant::elapsed));
                 tally.received += 1;
             }
         })?;

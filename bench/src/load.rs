@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use mio::{Events, Poll, Token};
 use rand_chacha::ChaCha20Rng;
 use waxwing_aws_lc::AwsLcPublicKey;
@@ -20,8 +20,7 @@ use crate::process::Server;
 use crate::progress::Progress;
 use crate::recipient::Recipient;
 
-/// From starting the load to measuring it.
-const WARM_UP: Duration = Duration::from_millis(300);
+const LONGEST_WARM_UP: Duration = Duration::from_millis(300);
 /// How long everything may stand still before the rest is counted as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often threads look at the clock and at one another.
@@ -60,6 +59,11 @@ pub(crate) struct Measured {
     pub(crate) sent: Vec<usize>,
 }
 
+/// From starting a load to measuring it for `span`.
+pub(crate) fn warm_up(span: Duration) -> Duration {
+    LONGEST_WARM_UP.min(span / 4)
+}
+
 /// What the threads share.
 struct Shared {
     phase: AtomicU8,
@@ -90,7 +94,7 @@ impl Stage<'_> {
     ) -> Result<Measured> {
         self.run(load, &[], |shared, count| {
             shared.phase.store(WARMING_UP, Relaxed);
-            thread::sleep(WARM_UP);
+            thread::sleep(warm_up(span));
             let (begun, busy) = (Instant::now(), self.server.processor_time()?);
             let arrived = shared.arrived.load(Relaxed);
             shared.phase.store(MEASURING, Relaxed);
@@ -184,6 +188,7 @@ impl Stage<'_> {
                 all.2.extend(tallies.iter().map(|tally| tally.sent));
             }
             let (span, processor, letters) = measured?;
+            ensure!(letters > 0, "no letter came in the time that was measured");
             let (mut latencies, tally, sent) = all;
             latencies.sort_unstable();
             Ok(Measured { span, letters, processor, latencies, tally, sent })

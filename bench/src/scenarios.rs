@@ -12,7 +12,7 @@ use crate::findings::{Goal, Run, micros};
 use crate::floor::{Floor, Work};
 use crate::keys::KeyPair;
 use crate::letters::Stock;
-use crate::load::{Load, Measured, Stage};
+use crate::load::{Load, Measured, Stage, warm_up};
 use crate::pair::Until;
 use crate::people::{Person, people};
 use crate::process::{Server, ServerBinary};
@@ -267,9 +267,9 @@ impl Writing {
         let each = match (self.pairs, self.window) {
             (1, 1) => floor.of(Work::LETTER_ALONE) / 2.0,
             (_, 1) => 5.0 * floor.verify,
-            _ => 3.0 * floor.verify,
+            _ => 2.0 * floor.verify,
         };
-        ((micros(self.span) + 4e5) / each) as usize
+        (micros(self.span + warm_up(self.span)) / each) as usize
     }
 }
 

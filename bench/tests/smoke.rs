@@ -52,14 +52,14 @@ fn came_once(run: &Value) {
 
 #[test]
 fn every_letter_that_is_relayed_comes_once() {
-    let found = measure(&["relay", "--pairs", "2", "--window", "8", "--seconds", "0.2"]);
+    let found = measure(&["relay", "--pairs", "2", "--window", "8", "--seconds", "0.1"]);
     came_once(&found["runs"][0]);
     assert!(found["floor"]["verify"].as_f64().unwrap() > 0.0, "{found}");
 }
 
 #[test]
 fn every_letter_that_waited_comes_once() {
-    let found = measure(&["drain", "--pairs", "2", "--pending", "0", "--seconds", "0.2"]);
+    let found = measure(&["drain", "--pairs", "2", "--pending", "0", "--seconds", "0.1"]);
     assert_eq!(found["runs"].as_array().unwrap().len(), 2, "{found}");
     found["runs"].as_array().unwrap().iter().for_each(came_once);
 }

@@ -29,6 +29,7 @@ pub(crate) struct Letter {
 /// What every pair has to send: the people with the numbers 2n + 1 write to those with 2n + 2.
 pub(crate) struct Stock {
     pub(crate) pairs: Vec<Vec<Letter>>,
+    body: usize,
     signed: Instant,
 }
 
@@ -66,7 +67,14 @@ impl Stock {
                 letters.extend(more);
             }
         }
-        Ok(Self { pairs: stock, signed })
+        Ok(Self { pairs: stock, body, signed })
+    }
+
+    /// Whether it is for so many pairs, with `each` letters of `body` bytes at least.
+    pub(crate) fn serves(&self, pairs: usize, each: usize, body: usize) -> bool {
+        self.body == body
+            && self.pairs.len() == pairs
+            && self.pairs.iter().all(|letters| letters.len() >= each)
     }
 
     /// Whether all of it stays fresh for another `span`.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::crowd::{Crowd, Errand};
-use crate::findings::{Goal, Run, micros};
+use crate::findings::{Goal, Run};
 use crate::floor::{Floor, Work};
 use crate::keys::KeyPair;
 use crate::letters::Stock;
@@ -58,8 +58,8 @@ pub(crate) struct Bench {
     pub(crate) threads: usize,
     pub(crate) floor: Floor,
     pub(crate) keys: &'static [KeyPair],
-    /// What was signed last, for the next run that can use it.
-    pub(crate) stock: Option<(Writing, Rc<Stock>)>,
+    /// What was signed, for the next run that can use it.
+    pub(crate) stocks: Vec<Rc<Stock>>,
 }
 
 impl Bench {
@@ -84,7 +84,7 @@ impl Bench {
         meanwhile: &dyn Fn(&Server, Duration) -> Result<()>,
     ) -> Result<(Measured, (u64, u64))> {
         let people = people(2 * writing.pairs, self.keys);
-        let stock = self.stock(writing, &people)?;
+        let stock = self.stock(&people, writing.letters_each(&self.floor), writing.payload)?;
         let (mut town, server) = self.start(&people, 0, 0)?;
         let stage = self.stage(&people, &stock, &server, &mut town);
         let measured =
@@ -100,7 +100,7 @@ impl Bench {
         let people = people(2 * writing.pairs, self.keys);
         let users = if pending > 0 { ALL_USERS } else { 0 };
         let (mut town, server) = self.start(&people, users, pending)?;
-        let stock = self.stock(writing, &people)?;
+        let stock = self.stock(&people, writing.letters_each(&self.floor), writing.payload)?;
         let stage = self.stage(&people, &stock, &server, &mut town);
         let beside = match pending {
             0 => String::new(),
@@ -190,7 +190,10 @@ impl Bench {
     ) -> Result<(Vec<Run>, Goal)> {
         let pairs = people(2 * writing.pairs, self.keys);
         let everybody = people(2 * writing.pairs + clients, self.keys);
-        let stock = self.stock(writing, &pairs)?;
+        // A second more than the time, for the storm to end in.
+        let each = Writing { span: writing.span + Duration::from_secs(1), ..writing }
+            .letters_at(full / 2.0);
+        let stock = self.stock(&pairs, each, writing.payload)?;
         let (mut town, server) = self.start(&everybody, 0, 0)?;
         let stage = self.stage(&pairs, &stock, &server, &mut town);
         let load = Load { rate: Some(full / 2.0), window: 128, ..writing.load() };
@@ -198,7 +201,7 @@ impl Bench {
         let quiet = self.half_load("at half load").with_load(&quiet, server.memory()?);
         server.stop()?;
 
-        let stock = self.stock(writing, &pairs)?;
+        let stock = self.stock(&pairs, each, writing.payload)?;
         let (mut town, server) = self.start(&everybody, 0, 0)?;
         let storm = &everybody[2 * writing.pairs..];
         let key = town.server_key();
@@ -242,34 +245,35 @@ impl Bench {
         Stage { people, stock, server, server_key, threads }
     }
 
-    /// Enough letters for `writing`, if the server is as fast as is wanted; what was signed last
-    /// serves again where it can, because no two servers here know each other.
-    fn stock(&mut self, writing: Writing, people: &[Person]) -> Result<Rc<Stock>> {
-        let fits = |(last, stock): &&(Writing, Rc<Stock>)| {
-            (last.pairs, last.payload) == (writing.pairs, writing.payload)
-                && last.letters(&self.floor) >= writing.letters(&self.floor)
-                && stock.is_fresh_for(LONGEST_RUN)
-        };
-        if let Some((_, stock)) = self.stock.as_ref().filter(fits) {
+    /// So many letters for each pair of `people`. What was signed before serves again where it
+    /// can, because no two servers here know each other.
+    fn stock(&mut self, people: &[Person], each: usize, payload: usize) -> Result<Rc<Stock>> {
+        self.stocks.retain(|stock| stock.is_fresh_for(LONGEST_RUN));
+        let pairs = people.len() / 2;
+        if let Some(stock) = self.stocks.iter().find(|stock| stock.serves(pairs, each, payload)) {
             return Ok(Rc::clone(stock));
         }
-        self.stock = None;
-        let each = writing.letters(&self.floor).div_ceil(writing.pairs);
-        let stock = Rc::new(Stock::sign(people, each, writing.payload)?);
-        self.stock = Some((writing, Rc::clone(&stock)));
+        let stock = Rc::new(Stock::sign(people, each, payload)?);
+        self.stocks.push(Rc::clone(&stock));
         Ok(stock)
     }
 }
 
 impl Writing {
-    /// Letters that a fast server takes in the time, with what the warm-up takes.
-    fn letters(&self, floor: &Floor) -> usize {
-        let each = match (self.pairs, self.window) {
+    /// Letters of each pair that a fast server takes in the time, with what the warm-up takes.
+    fn letters_each(&self, floor: &Floor) -> usize {
+        let least = match (self.pairs, self.window) {
             (1, 1) => floor.of(Work::LETTER_ALONE) / 2.0,
             (_, 1) => 5.0 * floor.verify,
             _ => 2.0 * floor.verify,
         };
-        (micros(self.span + warm_up(self.span)) / each) as usize
+        self.letters_at(1e6 / least)
+    }
+
+    /// Letters of each pair when all write so many a second.
+    fn letters_at(&self, rate: f64) -> usize {
+        let span = self.span + warm_up(self.span);
+        (span.as_secs_f64() * rate) as usize / self.pairs + 1
     }
 }
 

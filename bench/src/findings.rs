@@ -249,3 +249,32 @@ fn markdown(rows: &[Vec<String>]) -> String {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_a_value_that_was_measured() {
+        let ascending: Vec<_> = (1..=1_000).map(Duration::from_micros).collect();
+        assert_eq!(quantile(&ascending, 0.5), Duration::from_micros(501));
+        assert_eq!(quantile(&ascending, 0.999), Duration::from_micros(1_000));
+        assert_eq!(quantile(&ascending[..1], 0.99), Duration::from_micros(1));
+    }
+
+    #[test]
+    fn a_run_with_a_goal_is_held_against_it() {
+        let floor = Floor { verify: 10.0, sign: 0.0, open: 0.0, seal: 0.0 };
+        let mut findings = Findings::new(BackendKind::AwsLc, floor);
+        let run = Run::new("relay".into(), &floor, Work::V, Some(2.0));
+        let processor = Duration::from_micros(2_100);
+        findings.add(run.with(Duration::from_secs(1), 100, processor, &[], (0, 0)));
+        let [goal] = &findings.goals[..] else { panic!("one goal") };
+        assert!((goal.reached - 2.1).abs() < 1e-9 && !goal.is_met(), "{goal:?}");
+        let table = findings.goal_table();
+        assert!(
+            table.contains("| relay: processor time | 2.00 V  | 2.10 V  | **no** |"),
+            "{table}"
+        );
+    }
+}

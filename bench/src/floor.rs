@@ -140,3 +140,16 @@ fn fastest(mut operation: impl FnMut() -> Result<(), Rejected>) -> Result<f64, R
 fn thread_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_written_and_added_up_by_operation() {
+        let floor = Floor { verify: 1.0, sign: 10.0, open: 100.0, seal: 1_000.0 };
+        assert_eq!(Work::V.to_string(), "V");
+        assert_eq!(Work::REGISTRATION.to_string(), "2V+2S+2O+E");
+        assert_eq!(floor.of(Work::REGISTRATION), 1_222.0);
+    }
+}

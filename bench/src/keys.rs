@@ -96,3 +96,30 @@ fn generate(count: usize) -> Result<Vec<Vec<u8>>> {
         made.collect::<Result<Vec<_>>>().map(|made| made.concat())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_the_file_grows_as_needed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bench/keys");
+        let spki = |pair: &KeyPair| pair.private.spki().clone();
+        let first: Vec<_> = pool(&path, 1).unwrap().iter().map(spki).collect();
+        let more: Vec<_> = pool(&path, 2).unwrap().iter().map(spki).collect();
+        assert_eq!((first.len(), more.len()), (1, 2));
+        assert_eq!(first[0], more[0]);
+        assert_ne!(more[0], more[1]);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys");
+        pool(&path, 1).unwrap();
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert!(pool(&path, 1).is_err());
+    }
+}

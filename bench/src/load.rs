@@ -1,37 +1,31 @@
-//! Pairs under load: many in one thread, several threads, one clock.
+//! Pairs under load: several threads, one clock.
 
-use std::iter;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail, ensure};
-use mio::{Events, Poll, Token};
-use rand_chacha::ChaCha20Rng;
+use anyhow::{Result, anyhow, ensure};
 use waxwing_aws_lc::AwsLcPublicKey;
-use waxwing_server::backend;
 
-use crate::letters::{Letter, Stock};
-use crate::line::Line;
-use crate::pair::{Pair, Tally, Until};
+use crate::letters::Stock;
+use crate::pair::{Tally, Until};
 use crate::people::Person;
 use crate::process::Server;
 use crate::progress::Progress;
-use crate::recipient::Recipient;
+use crate::worker::Worker;
 
 const LONGEST_WARM_UP: Duration = Duration::from_millis(300);
 /// How long everything may stand still before the rest is counted as lost.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long everybody may take to connect, with all that is signed meanwhile.
+const SET_UP_PATIENCE: Duration = Duration::from_mins(10);
 /// How often threads look at the clock and at one another.
-const LOOK: Duration = Duration::from_millis(5);
-/// How often letters are sent that go out at a rate.
-const TICK: Duration = Duration::from_millis(1);
+pub(crate) const LOOK: Duration = Duration::from_millis(5);
 
-const SETTING_UP: u8 = 0;
+pub(crate) const SETTING_UP: u8 = 0;
 const WARMING_UP: u8 = 1;
-const MEASURING: u8 = 2;
-const ENDING: u8 = 3;
+pub(crate) const MEASURING: u8 = 2;
+pub(crate) const ENDING: u8 = 3;
 
 /// Who is there, and what they do.
 #[derive(Clone, Copy, Debug)]
@@ -65,13 +59,15 @@ pub(crate) fn warm_up(span: Duration) -> Duration {
 }
 
 /// What the threads share.
-struct Shared {
-    phase: AtomicU8,
-    ready: AtomicUsize,
+pub(crate) struct Shared {
+    /// What is going on: one of the numbers above.
+    pub(crate) phase: AtomicU8,
+    /// Pairs that have their sessions.
+    pub(crate) ready: AtomicUsize,
     /// Letters that are there.
-    arrived: AtomicUsize,
+    pub(crate) arrived: AtomicUsize,
     /// Whether a sender has nothing left to send, or a thread has failed.
-    is_over: AtomicBool,
+    pub(crate) is_over: AtomicBool,
 }
 
 /// The people, the letters, and the server.
@@ -157,18 +153,22 @@ impl Stage<'_> {
                 .enumerate()
                 .map(|(at, pairs)| {
                     let backlog = backlog.get(at * share..).unwrap_or_default();
-                    let work = Work { stage: self, load, shared: &shared, backlog };
+                    let worker = Worker { stage: self, load, shared: &shared, backlog };
                     scope.spawn(move || {
-                        let done = work.run(pairs);
+                        let done = worker.run(pairs);
                         if done.is_err() {
-                            work.shared.is_over.store(true, Relaxed);
+                            worker.shared.is_over.store(true, Relaxed);
                         }
                         done
                     })
                 })
                 .collect();
             let progress = Progress::new("connecting pairs", pairs.len());
+            let begun = Instant::now();
             while shared.ready.load(Relaxed) < pairs.len() && !shared.is_over.load(Relaxed) {
+                if begun.elapsed() > SET_UP_PATIENCE {
+                    shared.is_over.store(true, Relaxed);
+                }
                 progress.set(shared.ready.load(Relaxed));
                 thread::sleep(LOOK);
             }
@@ -192,172 +192,6 @@ impl Stage<'_> {
             let (mut latencies, tally, sent) = all;
             latencies.sort_unstable();
             Ok(Measured { span, letters, processor, latencies, tally, sent })
-        })
-    }
-}
-
-/// One thread's part.
-#[derive(Clone, Copy)]
-struct Work<'a> {
-    stage: &'a Stage<'a>,
-    load: Load,
-    shared: &'a Shared,
-    backlog: &'a [usize],
-}
-
-type Charge<'a> = (&'a [Person], &'a Vec<Letter>);
-
-impl<'a> Work<'a> {
-    fn run(self, charges: &[Charge<'a>]) -> Result<(Vec<Duration>, Vec<Tally>)> {
-        let rng = &mut backend::random();
-        let mut poll = Poll::new()?;
-        let mut pairs = self.dial(charges, &poll, rng)?;
-        let mut ready = vec![false; pairs.len()];
-        let mut events = Events::with_capacity(1_024);
-        let mut latencies = Vec::new();
-        let mut begun: Option<Instant> = None;
-        let mut moved = (Instant::now(), 0);
-        loop {
-            let pause = if self.load.rate.is_some() { TICK } else { LOOK };
-            poll.poll(&mut events, Some(pause))?;
-            let phase = self.shared.phase.load(Relaxed);
-            for event in &events {
-                let Token(at) = event.token();
-                let pair = &mut pairs[at / 2];
-                self.turn(pair, at.is_multiple_of(2), phase, rng, &mut latencies)?;
-                if begun.is_some() && self.load.rate.is_none() && phase != ENDING {
-                    self.write(pair, usize::MAX)?;
-                }
-            }
-            match phase {
-                SETTING_UP if self.shared.is_over.load(Relaxed) => {
-                    bail!("another thread has failed");
-                }
-                SETTING_UP => self.set_up(&mut pairs, &mut ready, rng)?,
-                ENDING => {
-                    let arrived = pairs.iter().map(Pair::received).sum();
-                    if arrived != moved.1 {
-                        moved = (Instant::now(), arrived);
-                    }
-                    let is_settled = !self.backlog.is_empty() || pairs.iter().all(Pair::is_settled);
-                    if is_settled || moved.0.elapsed() > PATIENCE {
-                        let sent = self.backlog.iter().copied().chain(iter::repeat(0));
-                        let settle = |(pair, sent): (Pair<'_>, usize)| pair.settle(sent);
-                        return Ok((latencies, pairs.into_iter().zip(sent).map(settle).collect()));
-                    }
-                }
-                _ => {
-                    let is_first = begun.is_none();
-                    let begun = *begun.get_or_insert_with(Instant::now);
-                    if is_first || self.load.rate.is_some() {
-                        for (at, pair) in pairs.iter_mut().enumerate() {
-                            pair.flush()?;
-                            self.write(pair, self.due(begun, at))?;
-                        }
-                    }
-                    moved.0 = Instant::now();
-                }
-            }
-        }
-    }
-
-    /// Connects everybody who is to be there. The sender of pair n has the token 2n.
-    fn dial(
-        self,
-        charges: &[Charge<'a>],
-        poll: &Poll,
-        rng: &mut ChaCha20Rng,
-    ) -> Result<Vec<Pair<'a>>> {
-        let Stage { server, server_key, .. } = *self.stage;
-        let address: SocketAddr = server.address();
-        let connect = |(at, (people, letters)): (usize, &Charge<'a>)| {
-            let (from, to) = (&people[0], &people[1]);
-            let sender = if self.load.senders {
-                let mut line = Line::new(from, server_key, true)?;
-                line.reconnect(rng, from)?;
-                line.dial(address, poll.registry(), Token(2 * at))?;
-                Some(line)
-            } else {
-                None
-            };
-            let recipient = if self.load.recipients {
-                let place = (poll.registry(), Token(2 * at + 1));
-                let to_server = (address, server_key);
-                Some(Recipient::dial((from, to), self.load.window, to_server, place, rng)?)
-            } else {
-                None
-            };
-            Ok(Pair::new(letters, sender, recipient))
-        };
-        charges.iter().enumerate().map(connect).collect()
-    }
-
-    /// Confirms sessions as they are issued: at once, or, where letters wait, when all are ready.
-    fn set_up(
-        self,
-        pairs: &mut [Pair<'a>],
-        ready: &mut [bool],
-        rng: &mut ChaCha20Rng,
-    ) -> Result<()> {
-        for (at, (pair, ready)) in pairs.iter_mut().zip(ready).enumerate() {
-            if *ready {
-                continue;
-            }
-            if pair.is_issued() {
-                match self.backlog.get(at) {
-                    Some(letters) => {
-                        pair.confirm(*letters, rng)?;
-                        *ready = true;
-                    }
-                    None => {
-                        pair.confirm(usize::MAX, rng)?;
-                        pair.flush()?;
-                    }
-                }
-            }
-            *ready |= pair.is_ready();
-            if *ready {
-                self.shared.ready.fetch_add(1, Relaxed);
-            }
-        }
-        Ok(())
-    }
-
-    fn turn(
-        self,
-        pair: &mut Pair<'a>,
-        is_sender: bool,
-        phase: u8,
-        rng: &mut ChaCha20Rng,
-        latencies: &mut Vec<Duration>,
-    ) -> Result<()> {
-        let mut took = |until, took| {
-            if until == self.load.until {
-                self.shared.arrived.fetch_add(1, Relaxed);
-                if phase == MEASURING {
-                    latencies.extend(took);
-                }
-            }
-        };
-        if is_sender {
-            pair.sender_turn(rng, |span| took(Until::Answered, Some(span)))
-        } else {
-            pair.recipient_turn(rng, |span| took(Until::Received, span))
-        }
-    }
-
-    fn write(self, pair: &mut Pair<'a>, up_to: usize) -> Result<()> {
-        if !pair.write(usize::from(self.load.window), up_to)? {
-            self.shared.is_over.store(true, Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Letters that this thread's pair number `at` is to have sent by now. The pairs take turns.
-    fn due(self, begun: Instant, at: usize) -> usize {
-        let pairs = self.stage.stock.pairs.len() as f64;
-        self.load.rate.map_or(usize::MAX, |rate| {
-            (begun.elapsed().as_secs_f64() * rate / pairs + at as f64 / pairs) as usize
         })
     }
 }

@@ -20,6 +20,7 @@ mod recipient;
 mod report;
 mod scenarios;
 mod town;
+mod worker;
 
 use std::fs;
 

@@ -157,3 +157,25 @@ impl fmt::Display for Profile {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_go_into_the_drawer_of_whoever_wrote_them() {
+        for (library, function, drawer) in [
+            ("waxwing-server", "aws_lc_0_47_0_bn_sqrx8x_internal", Drawer::Rsa),
+            ("waxwing-server", "aws_lc_0_47_0_sha256_block_data_order_hw", Drawer::Hashing),
+            ("waxwing-server", "sqlite3VdbeExec", Drawer::Sqlite),
+            ("waxwing-server", "pcache1Fetch", Drawer::Sqlite),
+            ("waxwing-server", "<rusqlite::row::Rows>::next", Drawer::Sqlite),
+            ("waxwing-server", "<waxwing_core::server::Server<P>>::end_turn", Drawer::Waxwing),
+            ("[kernel.kallsyms]", "tcp_sendmsg_locked", Drawer::System),
+            ("libc.so.6", "__memmove_avx512_unaligned_erms", Drawer::Allocation),
+            ("libc.so.6", "__writev", Drawer::System),
+        ] {
+            assert_eq!(Drawer::of(library, function), drawer, "{function}");
+        }
+    }
+}

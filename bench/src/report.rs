@@ -47,6 +47,7 @@ pub(crate) fn make(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Re
     }
     let text = TEMPLATE
         .replace("{machine}", &machine())
+        .replace("{scale}", &scaled(scale))
         .replace("{floor}", &findings.floor.to_string())
         .replace("{goals}", findings.goal_table().trim_end())
         .replace("{runs}", findings.run_table().trim_end())
@@ -55,6 +56,16 @@ pub(crate) fn make(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Re
 }
 
 const TEMPLATE: &str = include_str!("report.md");
+
+/// Says so where the sizes are not those of the goals.
+fn scaled(scale: f64) -> String {
+    if scale == 1.0 {
+        return String::new();
+    }
+    format!(
+        "\nTimes and numbers were multiplied by {scale}, so these are no figures for the goals.\n"
+    )
+}
 
 fn machine() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {

@@ -14,7 +14,7 @@ const LONGEST: f64 = 2.0 * WHOLE;
 /// An SVG with a bar for each goal. A line stands where a goal is just met.
 pub(crate) fn draw(findings: &Findings) -> String {
     let goals = &findings.goals;
-    let (width, height) = (LABELS as f64 + LONGEST + 90.0, ROW * goals.len() + 40);
+    let (width, height) = (LABELS as f64 + LONGEST + 150.0, ROW * goals.len() + 40);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -42,7 +42,7 @@ fn bar(svg: &mut String, top: usize, goal: &Goal) {
         svg,
         "<text x=\"{}\" y=\"{text}\" text-anchor=\"end\">{name}</text>\n\
          <rect x=\"{LABELS}\" y=\"{top}\" width=\"{length:.0}\" height=\"18\" fill=\"{colour}\"/>\n\
-         <text x=\"{end:.0}\" y=\"{text}\">{reached:.2} {unit}</text>",
+         <text x=\"{end:.0}\" y=\"{text}\">{reached:.2} of {limit:.2} {unit}</text>",
         LABELS - 8
     );
 }

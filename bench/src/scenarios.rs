@@ -215,7 +215,7 @@ impl Bench {
 
         let p99 = |run: &Run| run.latency.map_or(f64::NAN, |[_, p99, _]| p99);
         let reached = p99(&busy) / p99(&quiet);
-        let goal = Goal::new("p99 at half load in a storm", 3.0, reached, "of the quiet one");
+        let goal = Goal::new("p99 at half load, in a storm beside none", 3.0, reached, "times");
         Ok((vec![quiet, busy], goal))
     }
 

@@ -1,0 +1,132 @@
+//! Many clients in one thread that come at once, or at a pace, and stay.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use mio::{Events, Poll, Token};
+use rand_chacha::ChaCha20Rng;
+use waxwing_aws_lc::AwsLcPublicKey;
+use waxwing_core::client::{Env, Event};
+use waxwing_core::crypto::ReplyKey;
+use waxwing_core::wire::OtpGrant;
+use waxwing_server::backend;
+
+use crate::line::{Line, now};
+use crate::people::Person;
+use crate::process::Server;
+use crate::progress::Progress;
+
+/// For a server that stops answering.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What they come for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// A session, in the short form of 106.
+    Reconnect,
+    /// An account.
+    Register,
+}
+
+/// The clients, each with a number from 0.
+pub(crate) struct Crowd<'a> {
+    people: &'a [Person],
+    server: &'a Server,
+    errand: Errand,
+    poll: Poll,
+    lines: Vec<Line>,
+    reply_keys: Vec<ReplyKey>,
+    came: Vec<Instant>,
+    rng: ChaCha20Rng,
+}
+
+impl<'a> Crowd<'a> {
+    /// Everybody's first packet is made now, and sent when they come.
+    pub(crate) fn new(
+        people: &'a [Person],
+        server: &'a Server,
+        server_key: &'static AwsLcPublicKey,
+        errand: Errand,
+    ) -> Result<Self> {
+        let mut rng = backend::random();
+        let progress = Progress::new("signing first packets", people.len());
+        let (mut lines, mut reply_keys) = (Vec::new(), Vec::new());
+        for person in people {
+            let mut line = Line::new(person, server_key, false)?;
+            let reply_key = ReplyKey::generate(&mut rng);
+            match errand {
+                Errand::Reconnect => line.reconnect(&mut rng, person)?,
+                Errand::Register => {
+                    let env = &mut Env { now: now(), rng: &mut rng };
+                    line.client.request_otp(env, &person.phone, &reply_key)?;
+                }
+            }
+            lines.push(line);
+            reply_keys.push(reply_key);
+            progress.step(1);
+        }
+        let came = Vec::with_capacity(people.len());
+        Ok(Self { people, server, errand, poll: Poll::new()?, lines, reply_keys, came, rng })
+    }
+
+    /// Those in `range`, who have to be the next, come: `pace` of them a second, or all at once.
+    /// Returns when all have a session and its 255; how long each took, in ascending order.
+    pub(crate) fn admit(
+        &mut self,
+        range: Range<usize>,
+        pace: Option<f64>,
+    ) -> Result<Vec<Duration>> {
+        let label = match self.errand {
+            Errand::Reconnect => "reconnecting",
+            Errand::Register => "registering",
+        };
+        let progress = Progress::new(label, range.len());
+        let begun = Instant::now();
+        let mut events = Events::with_capacity(1_024);
+        let mut took = Vec::with_capacity(range.len());
+        let mut moved = Instant::now();
+        while took.len() < range.len() {
+            let due = pace
+                .map_or(range.len(), |pace| (begun.elapsed().as_secs_f64() * pace) as usize + 1);
+            while self.came.len() < range.end.min(range.start + due) {
+                let at = self.came.len();
+                self.came.push(Instant::now());
+                self.lines[at].dial(self.server.address(), self.poll.registry(), Token(at))?;
+            }
+            self.poll.poll(&mut events, Some(LOOK))?;
+            for event in &events {
+                let Token(at) = event.token();
+                if self.turn(at)? {
+                    took.push(self.came[at].elapsed());
+                    moved = Instant::now();
+                }
+            }
+            progress.set(took.len());
+            if moved.elapsed() > PATIENCE {
+                bail!("{} of {} have come, and no more", took.len(), range.len());
+            }
+        }
+        took.sort_unstable();
+        Ok(took)
+    }
+
+    /// Whether this made the client's session complete.
+    fn turn(&mut self, at: usize) -> Result<bool> {
+        let Self { people, lines, reply_keys, rng, .. } = self;
+        let line = &mut lines[at];
+        let (mut is_complete, mut issued): (bool, Option<OtpGrant>) = (false, None);
+        line.turn(rng, |event| match event {
+            Event::BacklogEnd(_) => is_complete = true,
+            Event::OtpIssued(grant) => issued = Some(grant.clone()),
+            _ => {}
+        })?;
+        if let Some(otp) = issued.and_then(|grant| grant.otp) {
+            let env = &mut Env { now: now(), rng };
+            line.client.prove_otp(env, &people[at].phone, &reply_keys[at], &otp)?;
+            line.flush()?;
+        }
+        Ok(is_complete)
+    }
+}

@@ -1,0 +1,157 @@
+//! The server as a process of its own, and the system's account of what it takes.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+
+/// For a server that does not stop: nothing that it still has to do takes as long.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is raised for every run: limits against strangers, of which the bench plays many at once.
+pub(crate) const RAISED: &[(&str, &str)] = &[
+    ("deadlines.confirmation", "1h"),
+    ("deadlines.first_packet", "10m"),
+    ("deadlines.progress", "1h"),
+    ("limits.bytes_per_mailbox", "4GiB"),
+    ("limits.bytes_per_pair", "4GiB"),
+    ("limits.letters_per_mailbox", "1000000"),
+    ("limits.letters_per_pair", "1000000"),
+    ("limits.reconnect_operations_per_second", "1000000"),
+    ("limits.registration_operations_per_second", "1000000"),
+    ("log.level", "warn"),
+];
+
+/// What to start.
+pub(crate) struct ServerBinary {
+    pub(crate) path: PathBuf,
+    /// `server.loops`, for servers that have it.
+    pub(crate) loops: Option<u32>,
+}
+
+impl ServerBinary {
+    /// Whether it has the setting `server.loops`.
+    pub(crate) fn knows_loops(&self) -> bool {
+        let asked = Command::new(&self.path).args(["config", "example"]).output();
+        asked.is_ok_and(|asked| {
+            String::from_utf8_lossy(&asked.stdout)
+                .lines()
+                .any(|line| line.trim_start_matches(['#', ' ']).starts_with("loops"))
+        })
+    }
+}
+
+/// A server that runs. It ends with its owner.
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+    /// From starting the process to its word that it listens.
+    pub(crate) took: Duration,
+}
+
+impl Server {
+    pub(crate) fn start(
+        binary: &ServerBinary,
+        data: &Path,
+        settings: &[(&str, String)],
+    ) -> Result<Self> {
+        let mut command = Command::new(&binary.path);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("WAXWING_") {
+                command.env_remove(name);
+            }
+        }
+        command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+        let variable = |key: &str| format!("WAXWING_{}", key.replace('.', "__").to_uppercase());
+        command.envs(RAISED.iter().map(|(key, value)| (variable(key), value)));
+        command.envs(settings.iter().map(|(key, value)| (variable(key), value)));
+        if let Some(loops) = binary.loops {
+            command.env(variable("server.loops"), loops.to_string());
+        }
+        let started = Instant::now();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", binary.path.display()))?;
+        let mut greeting = String::new();
+        if let Some(out) = child.stdout.take() {
+            BufReader::new(out).read_line(&mut greeting)?;
+        }
+        let took = started.elapsed();
+        let address = greeting.trim_end().strip_prefix("listening on ").map(str::parse);
+        let Some(Ok(address)) = address else {
+            let _ = child.kill();
+            bail!("{} did not start: {greeting:?}", binary.path.display());
+        };
+        Ok(Self { child, address, took })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Processor time of all its threads so far.
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
+        let mut total = Duration::ZERO;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.id()))? {
+            let account = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let busy = account.split(' ').next().context("schedstat is empty")?;
+            total += Duration::from_nanos(busy.parse()?);
+        }
+        Ok(total)
+    }
+
+    /// KiB of memory now, and at most so far.
+    pub(crate) fn memory(&self) -> Result<(u64, u64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            number.context("the status of a process names its memory")?.parse().context("KiB")
+        };
+        Ok((value("VmRSS:")?, value("VmHWM:")?))
+    }
+
+    /// Stops it as an operator does, and waits.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let deadline = Instant::now() + STOP_PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                if status.success() {
+                    return Ok(());
+                }
+                bail!("the server ended with {status}");
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        bail!("the server does not stop")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Takes all the descriptors that the system grants, and says how many these are.
+pub(crate) fn raise_descriptors() -> Result<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current < maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    }
+    Ok(maximum.unwrap_or(u64::MAX))
+}

@@ -1,0 +1,303 @@
+//! What is measured.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::crowd::{Crowd, Errand};
+use crate::findings::{Goal, Run};
+use crate::floor::{Floor, Work};
+use crate::keys::KeyPair;
+use crate::letters::Stock;
+use crate::load::{Load, Measured, Stage, warm_up};
+use crate::pair::Until;
+use crate::people::{Person, people};
+use crate::process::{Server, ServerBinary};
+use crate::town::Town;
+
+/// Nothing that is signed waits longer than this for its run.
+const LONGEST_RUN: Duration = Duration::from_secs(90);
+/// For the server's threads to come to rest before its memory is read.
+const REST: Duration = Duration::from_millis(500);
+/// Recipients that come back have the window of a host.
+const DRAIN_WINDOW: u8 = 128;
+/// Users that a server can have.
+pub(crate) const ALL_USERS: u16 = u16::MAX;
+
+/// Pairs and what they write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writing {
+    pub(crate) pairs: usize,
+    pub(crate) window: u8,
+    pub(crate) payload: usize,
+    pub(crate) span: Duration,
+}
+
+impl Writing {
+    fn load(&self) -> Load {
+        let Self { window, .. } = *self;
+        Load { senders: true, recipients: true, window, rate: None, until: Until::Received }
+    }
+}
+
+/// What [`Bench::offline`] shows.
+pub(crate) struct Offline {
+    /// How long the server took to start.
+    pub(crate) start: Goal,
+    pub(crate) sending: Run,
+    pub(crate) draining: Run,
+}
+
+/// The server to be measured, and what everything needs.
+pub(crate) struct Bench {
+    pub(crate) binary: ServerBinary,
+    pub(crate) dir: PathBuf,
+    pub(crate) threads: usize,
+    pub(crate) floor: Floor,
+    pub(crate) keys: &'static [KeyPair],
+    /// What was signed, for the next run that can use it.
+    pub(crate) stocks: Vec<Rc<Stock>>,
+}
+
+impl Bench {
+    /// Letters online: sent, stored, handed over, acknowledged.
+    pub(crate) fn relay(&mut self, writing: Writing) -> Result<Run> {
+        let Writing { pairs, window, .. } = writing;
+        let (work, goal) = match (pairs, window) {
+            (1, 1) => (Work::LETTER_ALONE, 1.2),
+            (_, 1) => (Work::V, 5.0),
+            _ => (Work::V, 2.0),
+        };
+        let name = format!("relay, {}, window {window}", count(pairs, "pair"));
+        let run = Run::new(name, &self.floor, work, Some(goal));
+        let (measured, memory) = self.relay_with(writing, &|_, _| Ok(()))?;
+        Ok(run.with_load(&measured, memory))
+    }
+
+    /// The same, while something else happens.
+    pub(crate) fn relay_with(
+        &mut self,
+        writing: Writing,
+        meanwhile: &dyn Fn(&Server, Duration) -> Result<()>,
+    ) -> Result<(Measured, (u64, u64))> {
+        let people = people(2 * writing.pairs, self.keys);
+        let stock = self.stock(&people, writing.letters_each(&self.floor), writing.payload)?;
+        let (mut town, server) = self.start(&people, 0, 0)?;
+        let stage = self.stage(&people, &stock, &server, &mut town);
+        let measured =
+            stage.relay(writing.load(), writing.span, || meanwhile(&server, writing.span))?;
+        let memory = server.memory()?;
+        server.stop()?;
+        Ok((measured, memory))
+    }
+
+    /// Letters to people who are away, then those people come back. `pending` letters of others
+    /// lie there before.
+    pub(crate) fn offline(&mut self, writing: Writing, pending: u32) -> Result<Offline> {
+        let people = people(2 * writing.pairs, self.keys);
+        let users = if pending > 0 { ALL_USERS } else { 0 };
+        let (mut town, server) = self.start(&people, users, pending)?;
+        let stock = self.stock(&people, writing.letters_each(&self.floor), writing.payload)?;
+        let stage = self.stage(&people, &stock, &server, &mut town);
+        let beside = match pending {
+            0 => String::new(),
+            pending => format!(", {} pending", thousands(pending)),
+        };
+        let run = |what: String, goal| Run::new(what + &beside, &self.floor, Work::V, Some(goal));
+
+        let load = Load { recipients: false, until: Until::Answered, ..writing.load() };
+        let stored = stage.relay(load, writing.span, || Ok(()))?;
+        let sending = run(format!("stored offline, window {}", writing.window), 2.2)
+            .with_load(&stored, server.memory()?);
+        let drained = stage.drain(DRAIN_WINDOW, &stored.sent)?;
+        let draining =
+            run("drained after reconnect".into(), 1.5).with_load(&drained, server.memory()?);
+        let start = starting(&server, users, pending);
+        server.stop()?;
+        Ok(Offline { start, sending, draining })
+    }
+
+    /// `clients` with a session each, from nothing and all at once.
+    pub(crate) fn storm(&mut self, clients: usize) -> Result<Run> {
+        let name = format!("reconnect storm, {}", count(clients, "client"));
+        let run = Run::new(name, &self.floor, Work::RECONNECT, Some(1.2));
+        self.admission(run, clients, Errand::Reconnect)
+    }
+
+    /// `clients` who are new, all at once.
+    pub(crate) fn register(&mut self, clients: usize) -> Result<Run> {
+        // Two people with one key are not registered.
+        let clients = clients.min(self.keys.len());
+        let name = format!("registration, {}", count(clients, "client"));
+        let run = Run::new(name, &self.floor, Work::REGISTRATION, None);
+        self.admission(run, clients, Errand::Register)
+    }
+
+    fn admission(&mut self, run: Run, clients: usize, errand: Errand) -> Result<Run> {
+        let people = people(clients, self.keys);
+        let known = if errand == Errand::Reconnect { &people[..] } else { &[] };
+        let (town, server) = self.start(known, 0, 0)?;
+        let mut crowd = Crowd::new(&people, &server, town.server_key(), errand)?;
+        let (begun, busy) = (Instant::now(), server.processor_time()?);
+        let took = crowd.admit(0..clients, None)?;
+        let span = begun.elapsed();
+        let processor = server.processor_time()?.saturating_sub(busy);
+        let run = run.with(span, clients, processor, &took, server.memory()?);
+        drop(crowd);
+        server.stop()?;
+        Ok(run)
+    }
+
+    /// Bytes of memory that a session at rest takes. The first half of the sessions fills the
+    /// cache of parsed keys, if it is large enough; the second half is measured.
+    pub(crate) fn idle(&mut self, connections: usize) -> Result<Goal> {
+        let people = people(connections, self.keys);
+        let (town, server) = self.start(&people, 0, 0)?;
+        let mut crowd = Crowd::new(&people, &server, town.server_key(), Errand::Reconnect)?;
+        let half = connections / 2;
+        crowd.admit(0..half, None)?;
+        thread::sleep(REST);
+        let (before, _) = server.memory()?;
+        crowd.admit(half..connections, None)?;
+        thread::sleep(REST);
+        let (after, _) = server.memory()?;
+        drop(crowd);
+        server.stop()?;
+        let each = after.saturating_sub(before) as f64 / (connections - half) as f64;
+        let name = format!("idle, {}: memory for one", count(connections, "session"));
+        Ok(Goal::new(name, 1.0, each, "KiB"))
+    }
+
+    /// The time until a server with so much in its database listens.
+    pub(crate) fn startup(&mut self, users: u16, pending: u32) -> Result<Goal> {
+        let (_town, server) = self.start(&[], users, pending)?;
+        let goal = starting(&server, users, pending);
+        server.stop()?;
+        Ok(goal)
+    }
+
+    /// What established sessions at half of `writing`'s load notice of `clients` others who come
+    /// back, `pace` a second. `full` is the load that the server can take.
+    pub(crate) fn latency(
+        &mut self,
+        writing: Writing,
+        full: f64,
+        clients: usize,
+        pace: f64,
+    ) -> Result<(Vec<Run>, Goal)> {
+        let pairs = people(2 * writing.pairs, self.keys);
+        let everybody = people(2 * writing.pairs + clients, self.keys);
+        // A second more than the time, for the storm to end in.
+        let each = Writing { span: writing.span + Duration::from_secs(1), ..writing }
+            .letters_at(full / 2.0);
+        let stock = self.stock(&pairs, each, writing.payload)?;
+        let (mut town, server) = self.start(&everybody, 0, 0)?;
+        let stage = self.stage(&pairs, &stock, &server, &mut town);
+        let load = Load { rate: Some(full / 2.0), window: 128, ..writing.load() };
+        let quiet = stage.relay(load, writing.span, || Ok(()))?;
+        let quiet = self.half_load("at half load").with_load(&quiet, server.memory()?);
+        server.stop()?;
+
+        let stock = self.stock(&pairs, each, writing.payload)?;
+        let (mut town, server) = self.start(&everybody, 0, 0)?;
+        let storm = &everybody[2 * writing.pairs..];
+        let key = town.server_key();
+        let mut crowd = Crowd::new(storm, &server, key, Errand::Reconnect)?;
+        let stage = self.stage(&pairs, &stock, &server, &mut town);
+        let busy =
+            stage.relay(load, writing.span, || crowd.admit(0..clients, Some(pace)).map(drop))?;
+        let busy = self.half_load("at half load, in a storm").with_load(&busy, server.memory()?);
+        drop(crowd);
+        server.stop()?;
+
+        let p99 = |run: &Run| run.latency.map_or(f64::NAN, |[_, p99, _]| p99);
+        let reached = p99(&busy) / p99(&quiet);
+        let goal = Goal::new("p99 at half load, in a storm beside none", 3.0, reached, "times");
+        Ok((vec![quiet, busy], goal))
+    }
+
+    fn half_load(&self, name: &str) -> Run {
+        Run::new(format!("relay {name}"), &self.floor, Work::V, None)
+    }
+
+    /// A server with accounts for `people`, and more.
+    fn start(&self, people: &[Person], users: u16, pending: u32) -> Result<(Town, Server)> {
+        let mut town = Town::new(&self.dir)?;
+        town.register(people)?;
+        if users > 0 {
+            town.fill(users, pending)?;
+        }
+        let server = town.start(&self.binary, &[])?;
+        Ok((town, server))
+    }
+
+    fn stage<'a>(
+        &self,
+        people: &'a [Person],
+        stock: &'a Stock,
+        server: &'a Server,
+        town: &mut Town,
+    ) -> Stage<'a> {
+        let (server_key, threads) = (town.server_key(), self.threads);
+        Stage { people, stock, server, server_key, threads }
+    }
+
+    /// So many letters for each pair of `people`. What was signed before serves again where it
+    /// can, because no two servers here know each other.
+    fn stock(&mut self, people: &[Person], each: usize, payload: usize) -> Result<Rc<Stock>> {
+        self.stocks.retain(|stock| stock.is_fresh_for(LONGEST_RUN));
+        let pairs = people.len() / 2;
+        if let Some(stock) = self.stocks.iter().find(|stock| stock.serves(pairs, each, payload)) {
+            return Ok(Rc::clone(stock));
+        }
+        let stock = Rc::new(Stock::sign(people, each, payload)?);
+        self.stocks.push(Rc::clone(&stock));
+        Ok(stock)
+    }
+}
+
+impl Writing {
+    /// Letters of each pair that a fast server takes in the time, with what the warm-up takes.
+    fn letters_each(&self, floor: &Floor) -> usize {
+        let least = match (self.pairs, self.window) {
+            (1, 1) => floor.of(Work::LETTER_ALONE) / 2.0,
+            (_, 1) => 5.0 * floor.verify,
+            _ => 2.0 * floor.verify,
+        };
+        self.letters_at(1e6 / least)
+    }
+
+    /// Letters of each pair when all write so many a second.
+    fn letters_at(&self, rate: f64) -> usize {
+        let span = self.span + warm_up(self.span);
+        (span.as_secs_f64() * rate) as usize / self.pairs + 1
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// A number as people write it.
+fn thousands(number: u32) -> String {
+    match number {
+        ..1_000 => number.to_string(),
+        1_000.. => format!("{},{:03}", thousands(number / 1_000), number % 1_000),
+    }
+}
+
+fn starting(server: &Server, users: u16, pending: u32) -> Goal {
+    let (users, pending) = (thousands(users.into()), thousands(pending));
+    let name = format!("start with {users} users and {pending} letters");
+    Goal::new(name, 1.0, server.took.as_secs_f64(), "s")
+}
+
+/// The median latency of a run as a goal.
+pub(crate) fn median(run: &Run, limit: f64) -> Result<Goal> {
+    let [median, ..] = run.latency.context("the run has latencies")?;
+    Ok(Goal::new(format!("{}: median latency", run.name), limit, median / 1e3, "ms"))
+}

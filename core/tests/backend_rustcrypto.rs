@@ -108,6 +108,17 @@ fn a_new_key_is_sound_and_survives_storage() {
     let digest = RustCrypto.sha256(&[b"signed by one, verified for the other"]);
     let signature = again.sign(&mut rng, &digest).unwrap();
     RustCrypto.public_key(key.spki()).unwrap().verify(&digest, &signature).unwrap();
+    assert!(conformance::run_with_handle(&RustCrypto, &again, &mut rng, &mut |_, _| {}).passed());
+}
+
+#[test]
+fn the_seed_makes_the_key() {
+    let made = |seed| {
+        let key = RustCryptoKey::generate(&mut ChaCha20Rng::from_seed([seed; 32])).unwrap();
+        *key.spki().as_bytes()
+    };
+    assert_eq!(made(1), made(1));
+    assert_ne!(made(1), made(2));
 }
 
 #[test]

@@ -49,18 +49,17 @@ impl Memory {
     pub fn open(rng: &mut dyn CryptoRng) -> Self {
         let mut page = [0; ROOM];
         let (flash, is_written) = Flash::open(&mut page);
-        let mut memory = Self {
-            user: None,
-            reply_key: ReplyKey::generate(rng),
-            peer: None,
-            outgoing: None,
-            seen: Seen::new(),
-            flash,
-        };
+        let mut memory = Self::new(flash, rng);
         if is_written && memory.read(&page).is_err() {
             crate::host::say(&["the page is of another version: beginning anew"]);
+            memory = Self::new(memory.flash, rng);
         }
         memory
+    }
+
+    fn new(flash: Flash, rng: &mut dyn CryptoRng) -> Self {
+        let (reply_key, seen) = (ReplyKey::generate(rng), Seen::new());
+        Self { user: None, reply_key, peer: None, outgoing: None, seen, flash }
     }
 
     /// Writes it.

@@ -35,13 +35,13 @@ impl Board {
         Self { flash, line: line.address(), peer: peer.phone.clone(), console }
     }
 
-    fn start(&self, image: &str, plan: &str) -> Process {
+    fn start(&self, image: &str, plan: &str) -> On {
         step(&format!("power on: {plan}"));
         let image = std::env::var_os(image).unwrap_or_else(|| panic!("{image} is not set"));
         let plan = format!("own={PHONE} peer={} {plan}", self.peer);
         let words: String = plan.split(' ').map(|word| format!(",arg={word}")).collect();
         let (host, port) = (self.line.ip(), self.line.port());
-        Process::start(
+        let process = Process::start(
             Command::new("qemu-system-arm")
                 .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none"])
                 .args(["-chardev", &format!("socket,id=line,host={host},port={port},reconnect=1")])
@@ -50,24 +50,25 @@ impl Board {
                 .arg("-kernel")
                 .arg(image)
                 .current_dir(&self.flash),
-        )
+        );
+        On { process, transcript: Transcript::default() }
     }
 
     /// Switches it on, with the key that it has.
-    fn power_on(&self, plan: &str) -> Process {
+    fn power_on(&self, plan: &str) -> On {
         self.start("WAXWING_FIRMWARE", plan)
     }
 
-    fn power_off(&mut self, on: Process) {
-        self.keep(&on.kill().err);
+    fn power_off(&mut self, on: On) {
+        self.keep(on.transcript, &on.process.kill().err);
         step("power off");
     }
 
     /// It ends by itself, with success, and tells how much memory it used.
     #[track_caller]
-    fn leaves(&mut self, on: Process) -> Used {
-        let ran = on.finish().exits(0);
-        self.keep(&ran.err);
+    fn leaves(&mut self, on: On) -> Used {
+        let ran = on.process.finish().exits(0);
+        self.keep(on.transcript, &ran.err);
         let bytes = |what: &str| {
             let line =
                 ran.err.lines().find_map(|line| line.strip_prefix(what)?.strip_suffix(" bytes"));
@@ -76,10 +77,8 @@ impl Board {
         Used { stack: bytes("stack: at most "), heap: bytes("heap: at most ") }
     }
 
-    fn keep(&mut self, console: &str) {
-        for line in console.lines() {
-            println!("    {line}");
-        }
+    fn keep(&mut self, mut transcript: Transcript, console: &str) {
+        transcript.show(console);
         self.console.push_str(console);
     }
 
@@ -89,12 +88,43 @@ impl Board {
     }
 }
 
+/// A board with power.
+struct On {
+    process: Process,
+    transcript: Transcript,
+}
+
+impl On {
+    /// Waits for it to say something.
+    #[track_caller]
+    fn says(&mut self, what: &str) {
+        let console = self.process.wait_for_err(what);
+        self.transcript.show(&console);
+    }
+}
+
+/// Prints a console as it grows, so that it stands between the steps where it belongs.
+#[derive(Default)]
+struct Transcript {
+    shown: usize,
+}
+
+impl Transcript {
+    fn show(&mut self, console: &str) {
+        let end = console.rfind('\n').map_or(0, |at| at + 1);
+        for line in console[self.shown..end].lines() {
+            println!("    {line}");
+        }
+        self.shown = end;
+    }
+}
+
 struct Used {
     stack: usize,
     heap: usize,
 }
 
-/// What a board with a key needs at most of each.
+/// What a board needs at most of each.
 const MEMORY: usize = 16 * 1_024;
 
 impl Used {
@@ -123,17 +153,16 @@ fn a_board_registers_and_chats_and_comes_back_whatever_happens_to_it() {
     talks(&mut board, &bert, &device);
     loses_power_while_letters_arrive(&mut board, &line, &bert, &device);
     loses_the_server(&mut board, &mut town, &bert, &device);
+    keeps_its_letter_when_its_peer_has_gone(&mut board, &mut town, &bert);
     for letter in ["good morning", "live", "after it", "one", "two", "the server is back"] {
         assert_eq!(board.said(&format!("letter: {letter}")), 1, "{letter}: {}", board.console);
     }
 }
 
 fn registers_with_a_key_of_its_own(board: &mut Board, town: &Town) {
-    let on = board.start("WAXWING_FIRMWARE_KEYGEN", "letters=0");
-    on.wait_for_err("making a key\n");
-    // Making a key takes more stack.
-    let used = board.leaves(on);
-    assert!(used.heap <= MEMORY, "{} bytes of heap", used.heap);
+    let mut on = board.start("WAXWING_FIRMWARE_KEYGEN", "letters=0");
+    on.says("making a key\n");
+    board.leaves(on).fits();
     assert_eq!((board.said("making a key"), board.said("registered")), (1, 1));
     // Its own clock begins in 1970.
     let year = jiff::Zoned::now().year().to_string();
@@ -155,15 +184,15 @@ fn reads_what_came_while_it_was_off(board: &mut Board, bert: &Person, device: &P
 }
 
 fn talks(board: &mut Board, bert: &Person, device: &Person) {
-    let on = board.power_on("letters=3 send=hello from the board");
-    on.wait_for_err("own letter: sent\n");
-    on.wait_for_err("own letter: stored\n");
+    let mut on = board.power_on("letters=3 send=hello from the board");
+    on.says("own letter: sent\n");
+    on.says("own letter: stored\n");
     step("its letter is received");
     bert.receives(&["hello from the board"]);
-    on.wait_for_err("own letter: delivered\n");
+    on.says("own letter: delivered\n");
     step("a letter, one that is too large for it, and another are sent to it");
     bert.send(device, "live").exits(0);
-    on.wait_for_err("letter: live\n");
+    on.says("letter: live\n");
     bert.send(device, &"x".repeat(9_000)).exits(0);
     bert.send(device, "after it").exits(0);
     board.leaves(on).fits();
@@ -182,13 +211,13 @@ fn loses_power_while_letters_arrive(
     bert.send(device, "one").exits(0);
     bert.send(device, "two").exits(0);
     line.silence_inside(Way::ToClient, 102, 100);
-    let on = board.power_on("letters=2");
-    on.wait_for_err("in a session");
+    let mut on = board.power_on("letters=2");
+    on.says("in a session");
     crate::process::eventually("half a letter", || line.has_cut().then_some(()));
     board.power_off(on);
     step("this time it stops after it has shown the first, before it acknowledges");
-    let on = board.power_on("letters=2 freeze=1");
-    on.wait_for_err("frozen before the acknowledgment\n");
+    let mut on = board.power_on("letters=2 freeze=1");
+    on.says("frozen before the acknowledgment\n");
     board.power_off(on);
     assert_eq!((board.said("letter: one"), board.said("letter: two")), (1, 0));
     let on = board.power_on("letters=2");
@@ -199,13 +228,27 @@ fn loses_power_while_letters_arrive(
 }
 
 fn loses_the_server(board: &mut Board, town: &mut Town, bert: &Person, device: &Person) {
-    let on = board.power_on("letters=1 probe_ms=2000");
-    on.wait_for_err("in a session");
+    let mut on = board.power_on("letters=1 probe_ms=2000");
+    on.says("in a session");
     step("the server is killed; nothing on the line says so");
     town.kill();
-    on.wait_for_err("lost: the server does not answer\n");
+    on.says("lost: the server does not answer\n");
     step("the server is started again, and a letter is sent");
     town.start();
     bert.send(device, "the server is back").exits(0);
     board.leaves(on).fits();
+}
+
+fn keeps_its_letter_when_its_peer_has_gone(board: &mut Board, town: &mut Town, bert: &Person) {
+    step("the account of its peer is removed");
+    town.stop();
+    town.administer(&["users", "remove", &bert.phone]).exits(0);
+    town.start();
+    let mut on = board.power_on("retry_ms=60000 send=are you there");
+    on.says("refused: UnknownRecipient\n");
+    // It has asked whether the phone has a new account, and does not insist.
+    on.says("refused: UnknownUser\nlost: the server says later\n");
+    board.power_off(on);
+    assert_eq!(board.said("refused: UnknownRecipient"), 1);
+    assert_eq!(board.said("refused: UnknownUser"), 1);
 }

@@ -25,6 +25,9 @@ use waxwing_firmware::{clock, entropy, heap, stack};
 /// For the `rsa` crate: the device's key, and what computing with it takes.
 const HEAP: usize = 16 * 1_024;
 
+/// Between two connections, whatever the server asks for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
 /// The packet buffers.
 struct Packets {
     /// The largest letter that it can read has 8 KiB.
@@ -107,19 +110,22 @@ fn talk(
         let options = Options { window: 1, clock_offset_s, ..Options::default() };
         let client = connection(machine, keys, buffers, options);
         let session = Session::new(plan, keys, memory, rng, &mut settled);
-        match session.run(client, &mut uart) {
+        let not_before = match session.run(client, &mut uart) {
             Over::Done => return true,
             Over::Hopeless => return false,
-            Over::Lost => {}
-        }
-        if client.proven_session_key().is_some() {
-            pause = plan.retry;
-        }
+            Over::Later(not_before) => not_before.min(LONGEST_PAUSE),
+            Over::Lost => {
+                if client.proven_session_key().is_some() {
+                    pause = plan.retry;
+                }
+                Duration::ZERO
+            }
+        };
         clock_offset_s = client.clock_offset_s();
         let Some(client) = machine.take() else { return false };
         buffers = client.into_buffers();
-        wait(pause, rng);
-        pause = (pause * 2).min(Duration::from_secs(300));
+        wait(upper_half(pause, rng).max(not_before));
+        pause = (pause * 2).min(LONGEST_PAUSE);
         uart.clear();
     }
 }
@@ -136,11 +142,14 @@ fn connection<'m>(
     place.insert(client)
 }
 
-/// Waits for a time drawn from the upper half of `pause`.
-fn wait(pause: Duration, rng: &mut ChaCha20Rng) {
+/// A time drawn from the upper half of `pause`.
+fn upper_half(pause: Duration, rng: &mut ChaCha20Rng) -> Duration {
     let half = pause / 2;
-    let more = half * (rng.next_u32() % 1_024) / 1_024;
-    let until = clock::now().instant.after(half + more);
+    half + half * (rng.next_u32() % 1_024) / 1_024
+}
+
+fn wait(time: Duration) {
+    let until = clock::now().instant.after(time);
     while clock::now().instant < until {
         cortex_m::asm::wfi();
     }

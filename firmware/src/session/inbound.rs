@@ -78,6 +78,7 @@ impl Session<'_, '_> {
             return;
         }
         if answer.phone == self.plan.peer {
+            self.seeks_peer = false;
             match &self.memory.peer {
                 None => {
                     say(&["key of ", &short(&answer.phone), " pinned"]);

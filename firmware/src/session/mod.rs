@@ -1,6 +1,9 @@
 //! The life of one connection: what the device asks for, and what it does about what it hears.
 
+use core::time::Duration;
+
 use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
 use waxwing_core::client::{
     Client, DriveError, Ended, Env, Event, Keys, RefusalNotice, RequestError, drive,
 };
@@ -8,6 +11,7 @@ use waxwing_core::crypto::{PrivateKey, RustCrypto};
 use waxwing_core::envelope::Fingerprint;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::phone::Phone;
+use waxwing_core::refusal::Reaction;
 use waxwing_core::time::{Instant, Now, Timestamp};
 use waxwing_core::wire::{CloseReason, KeyAnswer, OtpGrant};
 
@@ -30,6 +34,8 @@ pub enum Over {
     Done,
     /// Another attempt is worth it.
     Lost,
+    /// Another attempt is worth it, but not before so long, and after pauses that grow.
+    Later(Duration),
     /// No attempt is.
     Hopeless,
 }
@@ -47,6 +53,10 @@ pub struct Session<'s, 'k> {
     waits_for_key: bool,
     /// The letter was signed and sent on this connection.
     has_sent: bool,
+    /// How often.
+    times_sent: u8,
+    /// The peer has another id by now, if any: the letter waits for it.
+    seeks_peer: bool,
     has_asked: bool,
     is_leaving: bool,
     backlog_has_come: bool,
@@ -73,6 +83,8 @@ impl<'s, 'k> Session<'s, 'k> {
             letters,
             waits_for_key: false,
             has_sent: false,
+            times_sent: 0,
+            seeks_peer: false,
             has_asked: false,
             is_leaving: false,
             backlog_has_come: false,
@@ -102,8 +114,10 @@ impl<'s, 'k> Session<'s, 'k> {
             loop {
                 match client.poll(&mut Env { now, rng: self.rng }) {
                     Ok(Some(event)) => {
-                        if let Some(todo) = self.hear(event) {
-                            self.act(client, now, todo);
+                        if let Some(todo) = self.hear(event)
+                            && let Some(over) = self.act(client, now, todo)
+                        {
+                            return over;
                         }
                     }
                     Ok(None) => break,
@@ -175,7 +189,7 @@ impl<'s, 'k> Session<'s, 'k> {
     }
 
     #[inline(never)]
-    fn act(&mut self, client: &mut Machine<'_>, now: Now, todo: Todo) {
+    fn act(&mut self, client: &mut Machine<'_>, now: Now, todo: Todo) -> Option<Over> {
         match todo {
             Todo::Prove(OtpGrant { otp: Some(otp), .. }) => {
                 say(&["proving the code"]);
@@ -203,21 +217,47 @@ impl<'s, 'k> Session<'s, 'k> {
             Todo::Acknowledge(id, len) => client.acknowledge(&mut self.env(now), id, len),
             Todo::Read => self.read(client, now, None),
             Todo::Pin(answer) => self.pin(client, now, answer),
-            Todo::Refused(refusal) => self.refused(client, now, refusal),
+            Todo::Refused(refusal) => return self.refused(client, now, refusal),
         }
+        None
     }
 
-    fn refused(&mut self, client: &mut Machine<'_>, now: Now, refusal: RefusalNotice) {
+    /// What was refused is done again at once only where the refusal itself says how to do it
+    /// better; whatever else is worth another attempt is left to the next connection.
+    fn refused(
+        &mut self,
+        client: &mut Machine<'_>,
+        now: Now,
+        refusal: RefusalNotice,
+    ) -> Option<Over> {
         say(&["refused: ", refusal.code.map_or("unknown code", |code| code.name())]);
-        if self.waits_for_key && !client.is_asking_for_key() {
-            // Nobody is known under this id any more.
-            self.settle(client, now);
-        }
-        let ours = self.memory.outgoing.as_ref().is_some_and(|letter| {
+        let is_our_letter = self.memory.outgoing.as_ref().is_some_and(|letter| {
             refusal.packet.is_some_and(|packet| letter.ids.contains(&packet))
         });
-        // The clock has been set by the refusal, if that was the reason.
-        self.has_sent &= !ours;
+        let reaction = refusal.code.map(|code| code.rule().reaction);
+        match reaction {
+            // The machine has set its clock by the refusal.
+            Some(Reaction::SignAgain) if is_our_letter && self.times_sent < SENDINGS => {
+                self.has_sent = false;
+            }
+            Some(Reaction::AskForKey) if is_our_letter && self.times_sent < SENDINGS => {
+                (self.has_sent, self.seeks_peer) = (false, true);
+            }
+            Some(Reaction::GiveUp) if is_our_letter => {
+                say(&["own letter: given up"]);
+                self.memory.outgoing = None;
+                self.save();
+            }
+            // Nobody is known under the sender's id any more.
+            Some(Reaction::GiveUp) if self.waits_for_key && !client.is_asking_for_key() => {
+                self.settle(client, now);
+            }
+            _ => {
+                say(&["lost: the server says later"]);
+                return Some(Over::Later(Duration::from_secs(refusal.retry_after_s.into())));
+            }
+        }
+        None
     }
 
     fn save(&mut self) {
@@ -227,7 +267,7 @@ impl<'s, 'k> Session<'s, 'k> {
         }
     }
 
-    fn ended(&self, ended: Ended) -> Over {
+    fn ended(&mut self, ended: Ended) -> Over {
         match ended {
             Ended::Closed(_) if self.is_leaving => {
                 say(&["left"]);
@@ -237,9 +277,17 @@ impl<'s, 'k> Session<'s, 'k> {
                 say(&["another session took over"]);
                 return Over::Hopeless;
             }
-            Ended::Closed(_) => say(&["lost: the server closed the session"]),
+            Ended::Closed(reason) => {
+                say(&["lost: the server closed the session"]);
+                if reason == CloseReason::ServerStopping {
+                    // Not everybody at once.
+                    let pause = 1_000 + self.rng.next_u32() % 29_000;
+                    return Over::Later(Duration::from_millis(pause.into()));
+                }
+            }
             Ended::Refused(refusal) => {
                 say(&["lost: refused: ", refusal.code.map_or("unknown code", |code| code.name())]);
+                return Over::Later(Duration::from_secs(refusal.retry_after_s.into()));
             }
             Ended::TimedOut => say(&["lost: the server does not answer"]),
             Ended::BadBytes | Ended::Misbehaved | Ended::BadSeal => {
@@ -253,6 +301,9 @@ impl<'s, 'k> Session<'s, 'k> {
         Over::Lost
     }
 }
+
+/// How often a letter is signed on one connection.
+const SENDINGS: u8 = 3;
 
 /// What an event leads to.
 #[expect(clippy::large_enum_variant, reason = "there is nothing to box it with")]

@@ -54,7 +54,7 @@ impl Session<'_, '_> {
             if let Some(sender) = self.unknown_sender(client) {
                 return client.ask_for_key(&mut self.env(now), KeyQuestion::ById(sender));
             }
-            if self.wants_to_send() && self.memory.peer.is_none() {
+            if self.wants_to_send() && (self.memory.peer.is_none() || self.seeks_peer) {
                 let question = KeyQuestion::ByPhone(self.plan.peer);
                 return client.ask_for_key(&mut self.env(now), question);
             }
@@ -65,7 +65,7 @@ impl Session<'_, '_> {
                 return client.ask_for_key(&mut self.env(now), KeyQuestion::ById(own));
             }
         }
-        if self.wants_to_send() && !self.has_sent {
+        if self.wants_to_send() && !self.has_sent && !self.seeks_peer {
             return self.send(client, now);
         }
         if !self.has_asked && self.is_stored() {
@@ -114,6 +114,7 @@ impl Session<'_, '_> {
         self.save();
         client.release_composed();
         self.has_sent = true;
+        self.times_sent += 1;
         // A status for it may come by itself; what is asked for is asked for once.
         self.has_asked = true;
         say(&["own letter: sent"]);

@@ -43,17 +43,33 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn turn(&mut self) {
+    fn now(&self) -> Now {
         let millis = self.started.elapsed().as_millis().try_into().unwrap();
-        let now = Now { instant: time::Instant::from_millis(millis), unix: clock::now() };
+        Now { instant: time::Instant::from_millis(millis), unix: clock::now() }
+    }
+
+    fn turn(&mut self) {
+        let now = self.now();
+        for citizen in self.people.iter_mut().filter(|citizen| citizen.line.is_none()) {
+            citizen.connect(now, self.server, self.key);
+        }
+        self.listen();
+    }
+
+    /// Takes in the last words of a server that is dead.
+    fn hear_out(&mut self) {
+        while self.people.iter().any(|citizen| citizen.line.is_some()) {
+            self.listen();
+        }
+    }
+
+    fn listen(&mut self) {
+        let now = self.now();
         let directory: Vec<_> =
             self.people.iter().map(|citizen| (citizen.identity, citizen.journal.user)).collect();
         for at in 0..PEOPLE {
             let citizen = &mut self.people[at];
-            match citizen.line {
-                None => citizen.connect(now, self.server, self.key),
-                Some(_) => citizen.turn(now, &directory),
-            }
+            citizen.turn(now, &directory);
             for (uid, to) in std::mem::take(&mut citizen.journal.delivered) {
                 let received = &self.people[to].journal.received;
                 assert!(received.contains(&uid), "{uid} was delivered to nobody");
@@ -136,7 +152,8 @@ fn waiting(town: &Town) -> BTreeSet<PacketId> {
 fn death(round: usize, dice: &mut impl Rng) -> Option<String> {
     let name = FAILPOINTS[round / 2 % FAILPOINTS.len()];
     let is_named = round.is_multiple_of(2) && cfg!(debug_assertions);
-    is_named.then(|| format!("{name}:{}", 1 + dice.next_u32() % 8))
+    // The first commits are those of sessions; letters come behind them.
+    is_named.then(|| format!("{name}:{}", 1 + dice.next_u32() % 40))
 }
 
 #[test]
@@ -172,9 +189,9 @@ fn what_was_acknowledged_survives_a_server_that_dies_again_and_again() {
             }
         }
         town.kill();
+        crowd.hear_out();
         crowd.audit(&waiting(&town));
         town.start();
-        crowd.people.iter_mut().for_each(|citizen| citizen.line = None);
         crowd.run_until("everything is answered", |people| people.iter().all(Citizen::is_quiet));
     }
     // Whatever still waits comes with the last connections, and then nothing waits any more.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use waxwing_core::server::storage::{Answer, Batch, Outcome, Question, Snapshot};
 use waxwing_core::time::UnixTime;
-use waxwing_server::store::{ApplyError, SqliteOptions, SqliteStorage, Storage, StorageError};
+use waxwing_server::store::{SqliteOptions, SqliteStorage, Storage, StorageError};
 use waxwing_testkit::disk::Backing;
 use waxwing_testkit_sqlite::FaultyDisk;
 
@@ -79,16 +79,12 @@ impl Archive {
     }
 }
 
-/// What the storage thread tells the machine of an error; `None` when the process stops.
-fn told(error: &ApplyError) -> Option<Outcome> {
-    error.outcome()
-}
-
+/// As the storage thread tells the machine.
 impl Backing for Archive {
     fn apply(&mut self, batch: &Arc<Batch>) -> Option<Outcome> {
         let Inner { storage, books, .. } = &mut *self.0.borrow_mut();
         let ended = storage.as_mut().unwrap().apply(std::slice::from_ref(batch));
-        let outcome = ended.map_or_else(|error| told(&error), |()| Some(Outcome::Done));
+        let outcome = ended.map_or_else(|error| error.outcome(), |()| Some(Outcome::Done));
         books.applied(batch, outcome);
         outcome
     }
@@ -97,7 +93,7 @@ impl Backing for Archive {
         let Inner { storage, books, .. } = &mut *self.0.borrow_mut();
         let answer = match storage.as_mut().unwrap().answer(question) {
             Ok(answer) => Some(answer),
-            Err(error) => told(&error).map(|_| Answer::Unavailable),
+            Err(error) => error.outcome().map(|_| Answer::Unavailable),
         };
         books.answered(question, answer.as_ref());
         answer

@@ -65,8 +65,9 @@ fn run(fault: Option<Fault>) -> Ran {
     let Town { refusals, complaints, failures, .. } = town;
     let (calls, injected) = (disk.calls(), disk.injected());
     // What fails before the database has its name is thrown away and made anew.
-    let in_use = |path: &Box<Path>| !path.to_string_lossy().contains(".new");
-    assert!(!disk.retried_syncs().iter().any(in_use), "a sync was tried again");
+    let mut retried = disk.retried_syncs().into_iter();
+    let is_draft = |path: Box<Path>| path.to_string_lossy().contains(".new");
+    assert!(retried.all(is_draft), "a sync was tried again");
     disk.heal();
     town.finish();
     Ran { calls, injected, refusals, complaints, failures }

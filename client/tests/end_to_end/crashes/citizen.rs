@@ -170,8 +170,8 @@ impl Line {
             match self.stream.write(self.client.transmit()) {
                 Ok(0) => break,
                 Ok(count) => self.client.transmitted(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => return false,
+                // What a dead server has said can still be read.
+                Err(_) => break,
             }
         }
         // One read a turn: what it brings is acted on before more is taken.

@@ -32,9 +32,10 @@ step_shards() { # 2 minutes
     WAXWING_TEST_LOOPS=2 cargo test -p waxwing --test end_to_end
 }
 
-# SIGKILL at random and at named places while people write, and power cuts.
+# Power cuts at any call, and SIGKILL at random and at named places while people write.
 # `WAXWING_CRASHES=1000 ./ci.sh crashes` goes on for longer.
-step_crashes() { # 3 minutes
+step_crashes() { # 4 minutes
+    WAXWING_POWER_CUTS=${WAXWING_POWER_CUTS:-1000} cargo test -p waxwing-server --test faults power
     WAXWING_CRASHES=${WAXWING_CRASHES:-50} WAXWING_TEST_LOOPS=2 \
         cargo test -p waxwing --test end_to_end crashes:: -- --nocapture
 }

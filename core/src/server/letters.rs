@@ -47,7 +47,7 @@ impl<P: Provider> Server<P> {
             Some(Recent::Pending { .. }) => return Ok(()),
             Some(Recent::Answered(status)) => {
                 self.request_answered(conn, 1);
-                self.notices.status(sender, id, status);
+                self.notices.status(env.now.instant, sender, id, status);
                 return Ok(());
             }
             None => {}
@@ -69,9 +69,9 @@ impl<P: Provider> Server<P> {
                 Message::Letter(letter) => self.letter_arrived(env, letter),
                 Message::Answer { sender, id, fate } => self.letter_answered(env, sender, id, fate),
                 Message::Delivered { sender, id } => {
-                    self.settle(sender, id, Status::Delivered);
+                    self.settle(env, sender, id, Status::Delivered);
                 }
-                Message::Expired { sender, id } => self.settle(sender, id, Status::Expired),
+                Message::Expired { sender, id } => self.settle(env, sender, id, Status::Expired),
                 Message::WhoHas { phone, inquiry } => self.phone_inquiry(&phone, inquiry),
                 Message::WhoIs { about, inquiry } => self.user_inquiry(about, inquiry),
                 Message::Known { inquiry, answer } => {
@@ -173,7 +173,7 @@ impl<P: Provider> Server<P> {
         match fate {
             Ok(status) => {
                 self.request_answered(conn, copies);
-                self.notices.status(sender, id, status);
+                self.notices.status(env.now.instant, sender, id, status);
             }
             Err(code) => {
                 self.request_answered(conn, copies.saturating_sub(1));
@@ -184,12 +184,12 @@ impl<P: Provider> Server<P> {
     }
 
     /// A later status of a letter, which as a rule has been answered.
-    fn settle(&mut self, sender: UserId, id: PacketId, status: Status) {
+    fn settle(&mut self, env: &Env<'_>, sender: UserId, id: PacketId, status: Status) {
         let recent = self.recent.get_mut(&sender);
         let copies = recent.and_then(|recent| recent.answer(id, status)).unwrap_or(0);
         let Some(conn) = self.sessions.get(&sender).copied() else { return };
         self.request_answered(conn, copies);
-        self.notices.status(sender, id, status);
+        self.notices.status(env.now.instant, sender, id, status);
         self.ready.push(conn);
     }
 }

@@ -231,7 +231,7 @@ impl<P: Provider> Server<P> {
             self.ledger.ask(Asker::Fetch(conn), question);
         }
         if let Some(count) = session.handover.backlog_end() {
-            self.notices.backlog_end(conn, count);
+            self.notices.backlog_end(env.now.instant, conn, count);
         }
         self.arm(env, conn);
     }

@@ -290,7 +290,7 @@ impl<P: Provider> Server<P> {
             _ => None,
         };
         let held = self.ledger.held_until();
-        let said = self.notices.waits_until();
+        let said = self.notices.wait_until();
         [Some(self.sweep_at), self.retry_at, stop_by, held, said, self.timers.next()]
             .into_iter()
             .flatten()

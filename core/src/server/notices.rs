@@ -1,7 +1,8 @@
-//! What is said to senders and arrivals once a turn, or once in 2 ms under load: 203 and 255, sealed for one or shared by
-//! many (PROTOCOL.md, "Acknowledgments", "End of backlog"). A signature costs as much as twenty
-//! verifications, so one is made for as many receivers as fit.
+//! What is said to senders and arrivals once a turn, or within 2 ms under load: 203 and 255, sealed
+//! for one or shared by many (PROTOCOL.md, "Acknowledgments", "End of backlog"). A signature costs
+//! as much as twenty verifications, so one is made for as many notices as fit.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -14,16 +15,11 @@ use crate::limits::{MAX_STATUSES, MAX_TOKENS};
 use crate::time::Instant;
 use crate::wire::{BacklogSize, BacklogToken, BuildError, Op, Status, StatusToken, Statuses};
 
-/// A sender with at least so many statuses in a turn gets a packet of its own.
-const OWN_PACKET: usize = 8;
-
 /// What is to be said when the turn ends or, under load, a little later.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    statuses: Vec<(UserId, PacketId, Status)>,
-    backlog_ends: Vec<(ConnId, u32)>,
-    /// Until when what there is may wait for company.
-    wait_until: Option<Instant>,
+    statuses: Waiting<(UserId, PacketId, Status)>,
+    backlog_ends: Waiting<(ConnId, u32)>,
     load: Load,
 }
 
@@ -31,27 +27,56 @@ impl Notices {
     /// How long a notice may wait.
     const WAIT: Duration = Duration::from_millis(2);
 
-    pub(super) fn status(&mut self, sender: UserId, id: PacketId, status: Status) {
-        self.statuses.push((sender, id, status));
+    pub(super) fn status(&mut self, now: Instant, sender: UserId, id: PacketId, status: Status) {
+        // What is delivered need not be said to be stored.
+        let same = |(to, of, _): &(UserId, PacketId, Status)| (*to, *of) == (sender, id);
+        if status == Status::Delivered
+            && let Some((_, known)) = self.statuses.0.iter_mut().rev().find(|(_, n)| same(n))
+        {
+            known.2 = status;
+            return;
+        }
+        self.statuses.push(now, (sender, id, status));
         self.load.unseen = self.load.unseen.saturating_add(1);
     }
 
-    pub(super) fn backlog_end(&mut self, conn: ConnId, count: u32) {
-        self.backlog_ends.push((conn, count));
+    pub(super) fn backlog_end(&mut self, now: Instant, conn: ConnId, count: u32) {
+        self.backlog_ends.push(now, (conn, count));
         self.load.unseen = self.load.unseen.saturating_add(1);
     }
 
     /// When what waits has waited for long enough.
-    pub(super) const fn waits_until(&self) -> Option<Instant> {
-        self.wait_until
+    pub(super) fn wait_until(&self) -> Option<Instant> {
+        [self.statuses.until(), self.backlog_ends.until()].into_iter().flatten().min()
+    }
+}
+
+/// Notices of a kind, and since when they wait.
+#[derive(Debug)]
+struct Waiting<T>(VecDeque<(Instant, T)>);
+
+impl<T> Default for Waiting<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> Waiting<T> {
+    fn push(&mut self, now: Instant, notice: T) {
+        self.0.push_back((now, notice));
     }
 
-    /// Whether what there is should wait for more that can share its signature.
-    fn waits(&mut self, now: Instant) -> bool {
-        let is_busy = self.load.is_busy(now);
-        let count = self.statuses.len().max(self.backlog_ends.len());
-        let until = *self.wait_until.get_or_insert_with(|| now.after(Self::WAIT));
-        is_busy && count < MAX_TOKENS && now < until
+    fn until(&self) -> Option<Instant> {
+        self.0.front().map(|(since, _)| since.after(Notices::WAIT))
+    }
+
+    /// Takes out what is to be said now: all of it, or, as long as the others may wait, what fills
+    /// shared packets.
+    fn take(&mut self, now: Instant, may_wait: bool) -> Vec<T> {
+        let is_due = self.until().is_some_and(|until| until <= now);
+        let filled = self.0.len().saturating_sub(self.0.len() % MAX_TOKENS);
+        let count = if may_wait && !is_due { filled } else { self.0.len() };
+        self.0.drain(..count).map(|(_, notice)| notice).collect()
     }
 }
 
@@ -92,15 +117,11 @@ impl<P: Provider> Server<P> {
     /// Says everything that there is reason to say. Under load it waits for more, up to 2 ms,
     /// unless somebody is leaving.
     pub(super) fn flush_notices(&mut self, env: &mut Env<'_>) {
-        let notices = &mut self.notices;
-        let nothing = notices.statuses.is_empty() && notices.backlog_ends.is_empty();
+        let now = env.now.instant;
         let is_end = !self.leaving.is_empty() || self.stopping.is_some();
-        if nothing || (notices.waits(env.now.instant) && !is_end) {
-            return;
-        }
-        notices.wait_until = None;
-        let mut statuses = core::mem::take(&mut notices.statuses);
-        let backlog_ends = core::mem::take(&mut notices.backlog_ends);
+        let may_wait = self.notices.load.is_busy(now) && !is_end;
+        let mut statuses = self.notices.statuses.take(now, may_wait);
+        let backlog_ends = self.notices.backlog_ends.take(now, may_wait);
         // The sort is stable: a letter's later status stays behind its earlier one.
         statuses.sort_by_key(|(sender, _, _)| *sender);
         let mut tokens = Vec::new();
@@ -109,7 +130,8 @@ impl<P: Provider> Server<P> {
                 continue;
             };
             let conn = *conn;
-            if group.len() >= OWN_PACKET {
+            // Whoever has as much as a shared packet holds, or is alone, costs a signature anyway.
+            if group.len() >= MAX_TOKENS || (group.len() > 1 && group.len() == statuses.len()) {
                 let entries: Vec<_> = group.iter().map(|(_, id, status)| (*id, *status)).collect();
                 for entries in entries.chunks(MAX_STATUSES) {
                     self.send_sealed(env, conn, Op::Acknowledgment, |writer| {

@@ -20,6 +20,7 @@ use crate::wire::{BacklogSize, BacklogToken, BuildError, Op, Status, StatusToken
 pub(super) struct Notices {
     statuses: Waiting<(UserId, PacketId, Status)>,
     backlog_ends: Waiting<(ConnId, u32)>,
+    last_sender: Option<UserId>,
     load: Load,
 }
 
@@ -37,12 +38,15 @@ impl Notices {
             return;
         }
         self.statuses.push(now, (sender, id, status));
-        self.load.unseen = self.load.unseen.saturating_add(1);
+        // What goes to the same person as the last one needs no company.
+        if self.last_sender.replace(sender) != Some(sender) {
+            self.load.count(now);
+        }
     }
 
     pub(super) fn backlog_end(&mut self, now: Instant, conn: ConnId, count: u32) {
         self.backlog_ends.push(now, (conn, count));
-        self.load.unseen = self.load.unseen.saturating_add(1);
+        self.load.count(now);
     }
 
     /// When what waits has waited for long enough.
@@ -80,30 +84,36 @@ impl<T> Waiting<T> {
     }
 }
 
-/// How many notices there were lately.
+/// How many notices, each to somebody else than the one before, there were lately.
 #[derive(Debug, Default)]
 struct Load {
-    /// Not counted into a span yet.
-    unseen: usize,
     since: Instant,
     counted: usize,
     before: usize,
 }
 
 impl Load {
-    /// So many in a span, each signed for alone, would be most of what a processor can do.
-    const BUSY: usize = 8;
+    /// So many in a span, each signed for alone, would take a good part of a processor.
+    const BUSY: usize = 3;
+
+    fn count(&mut self, now: Instant) {
+        self.go_on(now);
+        self.counted = self.counted.saturating_add(1);
+    }
 
     /// Whether this span or the one before was busy.
     fn is_busy(&mut self, now: Instant) -> bool {
+        self.go_on(now);
+        self.before.max(self.counted) >= Self::BUSY
+    }
+
+    fn go_on(&mut self, now: Instant) {
         let passed = now.since(self.since);
         if passed >= Notices::WAIT {
             let is_next = passed < Notices::WAIT.saturating_mul(2);
             self.before = if is_next { self.counted } else { 0 };
             (self.since, self.counted) = (now, 0);
         }
-        self.counted = self.counted.saturating_add(core::mem::take(&mut self.unseen));
-        self.before.max(self.counted) >= Self::BUSY
     }
 }
 

@@ -4,13 +4,13 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use waxwing_core::crypto::{Provider, Unverified};
 use waxwing_core::envelope::{self, Content, Fingerprint};
-use waxwing_core::id::UserId;
+use waxwing_core::id::{Uid, UserId};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Draft, Op, Packet};
 use waxwing_testkit::backend::{Backend, Glass};
 
-/// A payload either does not open, or holds a text that is one.
+/// A payload either does not open, or holds what its kind says.
 pub fn envelope_open(data: &[u8]) {
     let rng = &mut ChaCha20Rng::from_seed([1; 32]);
     let (ann, ben) = (Glass::key(0), Glass::key(1));
@@ -29,8 +29,11 @@ pub fn envelope_open(data: &[u8]) {
         match opened.content {
             Content::Text(text) => assert!(text.len() < data.len()),
             Content::ReadReceipt(_) => {}
+            // A kind that is known is here only with a body that is none of it.
             Content::Unknown { kind, body } => {
-                assert!(kind != 1 && body.len() < data.len());
+                assert!(kind != 1 || std::str::from_utf8(body).is_err());
+                assert!(kind != 2 || body.len() != Uid::LEN);
+                assert!(body.len() < data.len());
             }
         }
     }

@@ -15,6 +15,8 @@ use crate::person::{Person, Said};
 use crate::world::Sim;
 
 const PAIR_LETTERS: u32 = 12;
+/// Connections after which everybody has had all answers, at 20 refusals each.
+const ROUNDS: usize = 20;
 /// Of how many people the counts are checked in the end.
 const COUNTED: usize = 3;
 
@@ -313,9 +315,21 @@ impl<'d> Run<'d> {
             let is_sound = device.online && !device.troubled;
             assert!(!is_sound || self.world.disk.pending(id).is_empty());
         }
-        for who in (0..self.options.people).chain(0..self.options.people) {
-            self.take_over(who);
-            self.read_all(who);
+        // Whoever is refused too often in a second loses the connection, and comes back.
+        for round in 0.. {
+            let is_quiet = |device: &Device| {
+                device.online && device.backlog.is_none() && device.open.is_empty()
+            };
+            if round >= 2 && self.devices.iter().all(is_quiet) {
+                break;
+            }
+            assert!(round < ROUNDS, "somebody has no answers after {round} connections");
+            for who in 0..self.options.people {
+                self.take_over(who);
+                self.read_all(who);
+            }
+            self.world.wait_s(1);
+            (0..self.options.people).for_each(|who| self.listen(who));
         }
         (0..self.options.people).for_each(|who| self.listen(who));
         // An acknowledgment may have made room for a letter that was sent again.

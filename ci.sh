@@ -4,6 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 . firmware/bare-metal.sh
+# From a clean clone everything is built once, and nobody looks at it with a debugger.
+if [ "${CI:-}" = true ]; then
+    export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
+fi
 
 steps=(fmt clippy docs tests simulation shards crashes backends python wireshark features no_std firmware fuzz deny)
 
@@ -28,16 +32,17 @@ step_tests() { # 8 minutes from clean
 # Several machines in the place of one: those of the core's tests that do not ask for one alone, and
 # the real binaries.
 step_shards() { # 2 minutes
-    SIM_SHARDS=3 cargo test -p waxwing-core --test server
-    WAXWING_TEST_LOOPS=2 cargo test -p waxwing --test end_to_end
+    # Of the whole workspace, or cargo would choose other features and build everything again.
+    SIM_SHARDS=3 cargo test --workspace --test server
+    WAXWING_TEST_LOOPS=2 cargo test --workspace --test end_to_end
 }
 
 # Power cuts at any call, and SIGKILL at random and at named places while people write.
 # `WAXWING_CRASHES=1000 ./ci.sh crashes` goes on for longer.
 step_crashes() { # 4 minutes
-    WAXWING_POWER_CUTS=${WAXWING_POWER_CUTS:-1000} cargo test -p waxwing-server --test faults power
+    WAXWING_POWER_CUTS=${WAXWING_POWER_CUTS:-1000} cargo test --workspace --test faults power
     WAXWING_CRASHES=${WAXWING_CRASHES:-50} WAXWING_TEST_LOOPS=2 \
-        cargo test -p waxwing --test end_to_end crashes:: -- --nocapture
+        cargo test --workspace --test end_to_end crashes:: -- --nocapture
 }
 
 # A client in another language, written from PROTOCOL.md, against the real server and client.

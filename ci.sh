@@ -159,7 +159,7 @@ step_fuzz_one() { # TARGET
         tail -n 60 "$log"
         return 1
     fi
-    grep -E '^#[0-9]+.*DONE' "$log" | sed "s/^/fuzz: $1: /"
+    grep -E '^#[0-9]+.*DONE' "$log" | tail -n 1 | sed "s/^/fuzz: $1: /"
 }
 
 # The toolchain of rust-toolchain.toml, for folders that name another.

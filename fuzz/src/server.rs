@@ -61,7 +61,9 @@ fn check(mut said: &[u8]) {
 /// People, honest and hostile, on a bad network, do whatever the bytes say: nothing is lost,
 /// misdelivered or repeated. It is the simulation, with the fuzzer in the place of chance.
 pub fn server_ops(data: &[u8]) {
-    let Some(([people, hostile, shards, trouble], decisions)) = data.split_first_chunk() else { return };
+    let Some(([people, hostile, shards, trouble], decisions)) = data.split_first_chunk() else {
+        return;
+    };
     let options = Options {
         people: 2 + usize::from(people % 4),
         hostile: usize::from(hostile % 3),

@@ -37,12 +37,19 @@ pub(super) struct Ledger {
     pub(super) statuses: BTreeMap<PacketId, Status>,
     /// To whom every letter that anybody has signed goes.
     pub(super) to: BTreeMap<PacketId, usize>,
-    /// Letters whose first copy may have survived a crash that their answer did not: they are
-    /// sent again and may be stored twice.
+    /// Letters whose first copy may have survived a crash that their answer did not, or may have
+    /// gone out before it was refused: they are sent again and may come twice.
     pub(super) doubtful: BTreeSet<PacketId>,
 }
 
 impl Ledger {
+    /// Storage refuses what it is given: a letter that has gone out may be refused, sent again and
+    /// come once more.
+    pub(super) fn doubt_what_is_unanswered(&mut self) {
+        let unanswered = self.to.keys().filter(|id| !self.statuses.contains_key(*id));
+        self.doubtful.extend(unanswered);
+    }
+
     /// A letter comes to `who`: it was signed, for this one, and comes once in a session.
     pub(super) fn came(&self, device: &mut Device, who: usize, id: PacketId) {
         assert_eq!(self.to.get(&id), Some(&who), "{id} is nobody's letter to {who}");

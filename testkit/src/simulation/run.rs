@@ -205,6 +205,9 @@ impl<'d> Run<'d> {
     }
 
     fn work(&mut self) -> &'static str {
+        if self.world.disk.refuses_writes {
+            self.ledger.doubt_what_is_unanswered();
+        }
         self.world.disk.work();
         "- storage works"
     }

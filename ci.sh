@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check of this project. `./ci.sh` runs all of them; `./ci.sh NAME …` runs some.
-# Budget on two cores, from a clean clone: 25 minutes in all.
+# On two cores, from a clean clone, all of it should take 25 minutes, and takes more.
 set -euo pipefail
 cd "$(dirname "$0")"
 . firmware/bare-metal.sh

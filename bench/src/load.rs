@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use waxwing_aws_lc::AwsLcPublicKey;
+use waxwing_core::limits::MAX_WINDOW;
 
 use crate::letters::Stock;
 use crate::pair::{Tally, Until};
@@ -32,8 +33,10 @@ pub(crate) const ENDING: u8 = 3;
 pub(crate) struct Load {
     pub(crate) senders: bool,
     pub(crate) recipients: bool,
-    /// Letters of one sender without an answer, and of one recipient without acknowledgment.
+    /// Letters of one sender without an answer.
     pub(crate) window: u8,
+    /// Letters that a recipient acknowledges at once.
+    pub(crate) together: usize,
     /// Letters a second of all pairs together; without one, as fast as it goes.
     pub(crate) rate: Option<f64>,
     pub(crate) until: Until,
@@ -106,9 +109,17 @@ impl Stage<'_> {
     }
 
     /// Recipients come back and take what waits: of each pair the number of letters in `sent`.
-    pub(crate) fn drain(&self, window: u8, sent: &[usize]) -> Result<Measured> {
-        let load =
-            Load { senders: false, recipients: true, window, rate: None, until: Until::Received };
+    pub(crate) fn drain(&self, sent: &[usize]) -> Result<Measured> {
+        // Clients collect acknowledgments for as long as they take in a backlog.
+        let together = usize::from(MAX_WINDOW / 2);
+        let load = Load {
+            senders: false,
+            recipients: true,
+            window: 0,
+            together,
+            rate: None,
+            until: Until::Received,
+        };
         let expected = sent.iter().sum();
         self.run(load, sent, |shared, _| {
             let (begun, busy) = (Instant::now(), self.server.processor_time()?);

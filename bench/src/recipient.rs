@@ -16,7 +16,7 @@ use rand_chacha::ChaCha20Rng;
 use waxwing_aws_lc::{AwsLc, AwsLcPublicKey};
 use waxwing_core::crypto::{PrivateKey, PublicKey, SessionSeal, Unverified};
 use waxwing_core::id::{Nonce, PacketId};
-use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
+use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET, MAX_WINDOW};
 use waxwing_core::time::Timestamp;
 use waxwing_core::wire::{
     BacklogToken, BuildError, ClientReport, Draft, Frame, Op, Packet, SessionGrant, Writer, deframe,
@@ -40,7 +40,8 @@ pub(crate) struct Recipient<'a> {
     me: &'a Person,
     from: &'a Person,
     server: &'static AwsLcPublicKey,
-    window: u8,
+    /// Letters that one acknowledgment is for.
+    together: usize,
     stream: Stream,
     inbox: Vec<u8>,
     filled: usize,
@@ -58,7 +59,7 @@ impl<'a> Recipient<'a> {
     /// Connects and asks for a session.
     pub(crate) fn dial(
         (from, me): (&'a Person, &'a Person),
-        window: u8,
+        together: usize,
         (address, server): (SocketAddr, &'static AwsLcPublicKey),
         (registry, token): (&Registry, Token),
         rng: &mut ChaCha20Rng,
@@ -77,7 +78,7 @@ impl<'a> Recipient<'a> {
             me,
             from,
             server,
-            window,
+            together,
             stream: Stream::dial(address, registry, token)?,
             inbox: vec![0; MAX_PACKET + 64 * 1_024],
             filled: 0,
@@ -100,11 +101,6 @@ impl<'a> Recipient<'a> {
         self.is_open
     }
 
-    /// Letters that one acknowledgment is for: half a window, as clients have it.
-    fn letters_each(&self) -> usize {
-        usize::from(self.window).div_ceil(2)
-    }
-
     /// Confirms the session. `letters` are those that will come, in order; the acknowledgments
     /// for them are made now.
     pub(crate) fn confirm(&mut self, letters: &[Letter], rng: &mut ChaCha20Rng) -> Result<()> {
@@ -112,12 +108,12 @@ impl<'a> Recipient<'a> {
             bail!("there is no session to confirm");
         };
         let mut seal = seal;
-        let window = self.window;
         packet(&mut self.outbox, self.me, Op::Acknowledgment, rng, |out, rng| {
-            Ok(seal
-                .seal(&AwsLc, rng, out, |writer| ClientReport::emit_confirmation(writer, window))?)
+            Ok(seal.seal(&AwsLc, rng, out, |writer| {
+                ClientReport::emit_confirmation(writer, MAX_WINDOW)
+            })?)
         })?;
-        for letters in letters.chunks(self.letters_each()) {
+        for letters in letters.chunks(self.together) {
             let ids: Vec<PacketId> = letters.iter().map(|letter| letter.id).collect();
             let mut acknowledgment = Vec::new();
             packet(&mut acknowledgment, self.me, Op::Acknowledgment, rng, |out, rng| {

@@ -22,8 +22,8 @@ use crate::town::Town;
 const LONGEST_RUN: Duration = Duration::from_secs(90);
 /// For the server's threads to come to rest before its memory is read.
 const REST: Duration = Duration::from_millis(500);
-/// Recipients that come back have the window of a host.
-const DRAIN_WINDOW: u8 = 128;
+/// Of letters as they come a client acknowledges what it has at hand, which is little.
+const TOGETHER: usize = 4;
 /// Users that a server can have.
 pub(crate) const ALL_USERS: u16 = u16::MAX;
 
@@ -39,7 +39,14 @@ pub(crate) struct Writing {
 impl Writing {
     fn load(&self) -> Load {
         let Self { window, .. } = *self;
-        Load { senders: true, recipients: true, window, rate: None, until: Until::Received }
+        Load {
+            senders: true,
+            recipients: true,
+            window,
+            together: TOGETHER.min(window.into()),
+            rate: None,
+            until: Until::Received,
+        }
     }
 }
 
@@ -112,7 +119,7 @@ impl Bench {
         let stored = stage.relay(load, writing.span, || Ok(()))?;
         let sending = run(format!("stored offline, window {}", writing.window), 2.2)
             .with_load(&stored, server.memory()?);
-        let drained = stage.drain(DRAIN_WINDOW, &stored.sent)?;
+        let drained = stage.drain(&stored.sent)?;
         let draining =
             run("drained after reconnect".into(), 1.5).with_load(&drained, server.memory()?);
         let start = starting(&server, users, pending);
@@ -196,7 +203,7 @@ impl Bench {
         let stock = self.stock(&pairs, each, writing.payload)?;
         let (mut town, server) = self.start(&everybody, 0, 0)?;
         let stage = self.stage(&pairs, &stock, &server, &mut town);
-        let load = Load { rate: Some(full / 2.0), window: 128, ..writing.load() };
+        let load = Load { rate: Some(full / 2.0), window: 128, together: 1, ..writing.load() };
         let quiet = stage.relay(load, writing.span, || Ok(()))?;
         let quiet = self.half_load("at half load").with_load(&quiet, server.memory()?);
         server.stop()?;

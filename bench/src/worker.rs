@@ -1,10 +1,12 @@
 //! Many pairs in one thread.
 
+use std::collections::VecDeque;
 use std::iter;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use mio::event::Event;
 use mio::{Events, Poll, Token};
 use rand_chacha::ChaCha20Rng;
 use waxwing_server::backend;
@@ -29,6 +31,35 @@ pub(crate) struct Worker<'a> {
     pub(crate) backlog: &'a [usize],
 }
 
+/// Who has something to read. Recipients come first: they stand for machines of their own, which
+/// would not let a letter wait because somebody else has much to do.
+#[derive(Default)]
+struct Waiting {
+    recipients: VecDeque<usize>,
+    senders: VecDeque<usize>,
+}
+
+impl Waiting {
+    fn note(&mut self, events: &Events) {
+        for Token(at) in events.iter().map(Event::token) {
+            let queue = if at.is_multiple_of(2) { &mut self.senders } else { &mut self.recipients };
+            if !queue.contains(&(at / 2)) {
+                queue.push_back(at / 2);
+            }
+        }
+    }
+
+    /// A pair, and whether it is about its sender.
+    fn next(&mut self) -> Option<(usize, bool)> {
+        let recipient = self.recipients.pop_front().map(|at| (at, false));
+        recipient.or_else(|| self.senders.pop_front().map(|at| (at, true)))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.recipients.is_empty() && self.senders.is_empty()
+    }
+}
+
 /// A pair of people, and what the first has to say to the second.
 pub(crate) type Charge<'a> = (&'a [Person], &'a Vec<Letter>);
 
@@ -42,17 +73,25 @@ impl<'a> Worker<'a> {
         let mut events = Events::with_capacity(1_024);
         let mut latencies = Vec::new();
         let mut begun: Option<Instant> = None;
+        let mut waiting = Waiting::default();
         let mut moved = (Instant::now(), 0);
         loop {
-            let pause = if self.load.rate.is_some() { TICK } else { LOOK };
+            let pause = match self.load.rate {
+                _ if !waiting.is_empty() => Duration::ZERO,
+                Some(_) => TICK,
+                None => LOOK,
+            };
             poll.poll(&mut events, Some(pause))?;
             let phase = self.shared.phase.load(Relaxed);
-            for event in &events {
-                let Token(at) = event.token();
-                let pair = &mut pairs[at / 2];
-                self.turn(pair, at.is_multiple_of(2), phase, rng, &mut latencies)?;
-                if begun.is_some() && self.load.rate.is_none() && phase != ENDING {
-                    self.write(pair, usize::MAX)?;
+            waiting.note(&events);
+            while let Some((at, is_sender)) = waiting.next() {
+                let pair = &mut pairs[at];
+                self.turn(pair, is_sender, phase, rng, &mut latencies)?;
+                if is_sender {
+                    if begun.is_some() && self.load.rate.is_none() && phase != ENDING {
+                        self.write(pair, usize::MAX)?;
+                    }
+                    break;
                 }
             }
             match phase {
@@ -109,7 +148,7 @@ impl<'a> Worker<'a> {
             let recipient = if self.load.recipients {
                 let place = (poll.registry(), Token(2 * at + 1));
                 let to_server = (address, server_key);
-                Some(Recipient::dial((from, to), self.load.window, to_server, place, rng)?)
+                Some(Recipient::dial((from, to), self.load.together, to_server, place, rng)?)
             } else {
                 None
             };

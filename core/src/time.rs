@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::wire::Malformed;
 
-/// A moment on a monotonic clock, in milliseconds since a start that the caller chose.
+/// A moment on a monotonic clock, in microseconds since a start that the caller chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
@@ -13,26 +13,38 @@ impl Instant {
     /// The moment `millis` milliseconds after the clock's start.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+        Self(millis.saturating_mul(1_000))
     }
 
-    /// Milliseconds since the clock's start.
+    /// The moment `micros` microseconds after the clock's start.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the clock's start.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// Whole milliseconds since the clock's start.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0
+        self.0 / 1_000
     }
 
     /// The moment `span` later; the end of time at the latest.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
-        let millis = span.as_secs().saturating_mul(1_000);
-        Self(self.0.saturating_add(millis).saturating_add(span.subsec_millis().into()))
+        let micros = span.as_secs().saturating_mul(1_000_000);
+        Self(self.0.saturating_add(micros).saturating_add(span.subsec_micros().into()))
     }
 
     /// How long ago `earlier` was; zero when it is still to come.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
 

@@ -25,6 +25,10 @@ pub struct Config {
     /// Bytes read from one connection per turn before the others get theirs. They are work as
     /// well: where a packet of some 300 bytes costs a signature, it is 50 of those.
     pub read_budget: usize,
+    /// Bytes read per turn after which those whose last portion was a full one wait for the next
+    /// turn; one of them goes on in any case. Keeps turns short: what is read is also answered
+    /// only when the turn ends.
+    pub turn_budget: usize,
     /// Reads made on one connection per turn: a peer that dribbles has a limit too.
     pub reads_per_turn: usize,
     /// Bytes written to one connection per turn.
@@ -82,6 +86,7 @@ impl Default for Config {
             accept_retry: Duration::from_millis(100),
             read_buffer: 64 * KIB,
             read_budget: 16 * KIB,
+            turn_budget: 64 * KIB,
             reads_per_turn: 8,
             write_budget: 256 * KIB,
             events_per_turn: 1024,
@@ -112,6 +117,7 @@ impl Config {
             &mut self.accepts_per_turn,
             &mut self.read_buffer,
             &mut self.read_budget,
+            &mut self.turn_budget,
             &mut self.reads_per_turn,
             &mut self.write_budget,
             &mut self.events_per_turn,

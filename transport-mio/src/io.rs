@@ -15,6 +15,7 @@ use crate::connection::{Connection, Phase};
 use crate::deadlines::Deadlines;
 use crate::error::{CloseReason, Error};
 use crate::output::Output;
+use crate::reading::ToRead;
 use crate::slab::{Slab, Token};
 use crate::socket;
 
@@ -29,9 +30,7 @@ pub struct Io {
     pub(crate) conns: Slab<Connection>,
     pub(crate) addresses: Addresses,
     pub(crate) deadlines: Deadlines,
-    /// Connections with a read due. What the kernel reports it reports once, so those whose turn
-    /// ended before they blocked wait here.
-    pub(crate) to_read: VecDeque<Token>,
+    pub(crate) to_read: ToRead,
     /// Connections with a write due, or with the step that follows the last write.
     pub(crate) to_write: VecDeque<Token>,
     /// What the application has yet to be told.
@@ -66,7 +65,7 @@ impl Io {
             conns: Slab::new(),
             addresses: Addresses::default(),
             deadlines: Deadlines::default(),
-            to_read: VecDeque::new(),
+            to_read: ToRead::default(),
             to_write: VecDeque::new(),
             notices: VecDeque::new(),
             intent: Intent::Serve,
@@ -244,7 +243,7 @@ impl Io {
             && !c.queued_to_read
         {
             c.queued_to_read = true;
-            self.to_read.push_back(token);
+            self.to_read.push(token);
         }
     }
 

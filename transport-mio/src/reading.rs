@@ -1,5 +1,6 @@
 //! The reading half: take what has arrived, in fair portions.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 
@@ -9,37 +10,77 @@ use crate::handler::Handler;
 use crate::io::{Io, soon};
 use crate::slab::Token;
 
+/// Connections with a read due. What the kernel reports it reports once, so those whose portion
+/// ended before they blocked wait here. They wait apart: a short word, an acknowledgment perhaps,
+/// must not stand in line behind everybody who pours out letters.
+#[derive(Debug, Default)]
+pub(crate) struct ToRead {
+    /// Had nothing more to read until now.
+    fresh: VecDeque<Token>,
+    /// Had a full portion and may have more.
+    unfinished: VecDeque<Token>,
+}
+
+impl ToRead {
+    pub(crate) fn push(&mut self, token: Token) {
+        self.fresh.push_back(token);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.unfinished.is_empty()
+    }
+}
+
 impl Io {
-    /// Gives every connection with something to read one portion of it.
+    /// Lets connections read a portion each: all that are fresh, then unfinished ones until the
+    /// turn's budget is used up, at least one.
     pub(crate) fn read_ready<H: Handler>(&mut self, scratch: &mut [u8], handler: &mut H) {
-        // Those queued while this runs, the unfinished among them, wait for the next turn.
-        for _ in 0..self.to_read.len() {
-            let Some(token) = self.to_read.pop_front() else { return };
-            if let Some(c) = self.conns.get_mut(token) {
-                c.queued_to_read = false;
-                self.read_portion(token, scratch, handler);
+        // Those queued while this runs wait for the next turn.
+        let (fresh, unfinished) = (self.to_read.fresh.len(), self.to_read.unfinished.len());
+        let mut read = 0;
+        for _ in 0..fresh {
+            let Some(token) = self.to_read.fresh.pop_front() else { break };
+            read += self.read_portion(token, scratch, handler);
+        }
+        for nth in 0..unfinished {
+            if nth > 0 && read >= self.config.turn_budget {
+                break;
             }
+            let Some(token) = self.to_read.unfinished.pop_front() else { break };
+            read += self.read_portion(token, scratch, handler);
         }
     }
 
-    fn read_portion<H: Handler>(&mut self, token: Token, scratch: &mut [u8], handler: &mut H) {
-        let mut left = self.config.read_budget;
+    /// Reads a portion. Returns how many bytes it was.
+    fn read_portion<H: Handler>(
+        &mut self,
+        token: Token,
+        scratch: &mut [u8],
+        handler: &mut H,
+    ) -> usize {
+        let Some(c) = self.conns.get_mut(token) else { return 0 };
+        c.queued_to_read = false;
+        let mut read = 0;
         for _ in 0..self.config.reads_per_turn {
             // Looked up afresh each time: the handler may have paused or closed it.
-            let Some(c) = self.conns.get_mut(token) else { return };
+            let Some(c) = self.conns.get_mut(token) else { return read };
             if let Phase::Broken(why) = c.phase
                 && (c.paused || !c.readable)
             {
-                return self.end(token, why);
+                self.end(token, why);
+                return read;
             }
-            if !c.wants_read() || left == 0 {
+            let room = scratch.len().min(self.config.read_budget.saturating_sub(read));
+            if !c.wants_read() || room == 0 {
                 break;
             }
-            let room = scratch.len().min(left);
             match c.stream.read(scratch.get_mut(..room).unwrap_or_default()) {
-                Ok(0) => return self.read_to_the_end(token),
+                Ok(0) => {
+                    self.read_to_the_end(token);
+                    return read;
+                }
                 Ok(n) => {
-                    left -= n.min(left);
+                    read += n;
                     // A read that does not fill its room has taken all there was; what comes later
                     // is reported. But an end that was reported together with it has to be read.
                     if n < room && !c.end_reported {
@@ -51,10 +92,20 @@ impl Io {
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => c.readable = false,
-                Err(e) => return self.read_failed(token, &e),
+                Err(e) => {
+                    self.read_failed(token, &e);
+                    return read;
+                }
             }
         }
-        self.queue_read(token);
+        if let Some(c) = self.conns.get_mut(token)
+            && c.wants_read()
+            && !c.queued_to_read
+        {
+            c.queued_to_read = true;
+            self.to_read.unfinished.push_back(token);
+        }
+        read
     }
 
     fn read_to_the_end(&mut self, token: Token) {

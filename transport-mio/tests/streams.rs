@@ -146,6 +146,69 @@ fn a_busy_connection_does_not_starve_the_others() {
     assert!(largest.load(Ordering::Relaxed) <= 8192);
 }
 
+/// Counts, in each turn, the connections that read on after a full portion.
+struct Turns {
+    portion: usize,
+    read: Vec<(Token, usize)>,
+    unfinished: Vec<Token>,
+    most: Arc<AtomicUsize>,
+    open: usize,
+    bytes: Arc<AtomicUsize>,
+}
+
+impl Handler for Turns {
+    fn opened(&mut self, _: &mut Io, _: Token, _: SocketAddr) {
+        self.open += 1;
+    }
+    fn received(&mut self, _: &mut Io, conn: Token, bytes: &[u8]) {
+        self.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.read.push((conn, bytes.len()));
+    }
+    fn closed(&mut self, io: &mut Io, _: Token, _: CloseReason) {
+        self.open -= 1;
+        if self.open == 0 {
+            io.stop();
+        }
+    }
+    fn turn(&mut self, _: &mut Io) -> Option<Duration> {
+        let goes_on = |(conn, _): &&(Token, usize)| self.unfinished.contains(conn);
+        self.most.fetch_max(self.read.iter().filter(goes_on).count(), Ordering::Relaxed);
+        for (conn, bytes) in self.read.drain(..) {
+            self.unfinished.retain(|one| *one != conn);
+            if bytes == self.portion {
+                self.unfinished.push(conn);
+            }
+        }
+        None
+    }
+}
+
+#[test]
+fn those_who_have_much_to_say_take_turns_and_all_get_through() {
+    let (portion, each) = (4_096, 1 << 20);
+    let (most, bytes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let turns = Turns {
+        portion,
+        read: Vec::new(),
+        unfinished: Vec::new(),
+        most: most.clone(),
+        open: 0,
+        bytes: bytes.clone(),
+    };
+    let config =
+        Config { read_buffer: portion, read_budget: portion, turn_budget: 1, ..Config::default() };
+    let (addr, server) = spawn(config, turns);
+    let clients: Vec<_> = (0..4).map(|_| connect(addr)).collect();
+    let writing: Vec<_> = clients
+        .into_iter()
+        .map(|mut client| std::thread::spawn(move || client.write_all(&pattern(each)).unwrap()))
+        .collect();
+    writing.into_iter().for_each(|thread| thread.join().unwrap());
+    server.join().unwrap().unwrap();
+    assert_eq!(bytes.load(Ordering::Relaxed), 4 * each);
+    assert_eq!(most.load(Ordering::Relaxed), 1, "a turn with room for one had several");
+}
+
 #[test]
 fn shared_bytes_reach_everyone_in_order() {
     let server = Remote::start(Config::default());

@@ -46,13 +46,13 @@ pub(super) struct Handover {
     /// The last letter accepted when the session was confirmed, until 255 has been said.
     backlog_until: Option<QueueId>,
     backlog_count: u32,
-    /// The client acknowledges letters about as fast as they come.
-    prompt: bool,
+    /// The client took the letter that it acknowledged last as fast as [`Handover::PROMPT`] says.
+    keeps_up: bool,
 }
 
 impl Handover {
-    /// Who acknowledges a letter within this time is prompt.
-    const PROMPT: Duration = Duration::from_millis(1);
+    /// Whoever keeps up acknowledges a letter within this time.
+    const PROMPT: Duration = Duration::from_millis(10);
 
     pub(super) const fn new(window: u8, backlog_until: QueueId, now: Instant) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Handover {
             progress_at: now,
             backlog_until: Some(backlog_until),
             backlog_count: 0,
-            prompt: true,
+            keeps_up: true,
         }
     }
 
@@ -153,18 +153,13 @@ impl Handover {
         let at = self.given.iter().position(|given| given.id == id)?;
         self.progress_at = now;
         let given = self.take(at)?;
-        self.prompt |= now.since(given.at) <= Self::PROMPT;
+        self.keeps_up = now.since(given.at) <= Self::PROMPT;
         Some(given)
     }
 
-    /// Whether the client acknowledges letters so soon that storage can wait.
-    pub(super) const fn is_prompt(&self) -> bool {
-        self.prompt
-    }
-
-    /// It did not.
-    pub(super) const fn dawdles(&mut self) {
-        self.prompt = false;
+    /// Whether the client keeps up, so that storage can wait for a moment: it may never be needed.
+    pub(super) const fn keeps_up(&self) -> bool {
+        self.keeps_up
     }
 
     /// Storage did not take a letter.

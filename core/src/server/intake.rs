@@ -24,6 +24,7 @@ enum Handler {
 impl<P: Provider> Server<P> {
     /// Bytes have arrived. They may end anywhere.
     pub fn received(&mut self, env: &mut Env<'_>, conn: ConnId, bytes: &[u8]) {
+        self.turn_since.get_or_insert(env.now.instant);
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         if connection.inbox.is_empty() {
             let taken = self.packets(env, conn, bytes);

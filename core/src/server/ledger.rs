@@ -96,12 +96,11 @@ impl Ledger {
         self.held.front().map(|(until, _)| *until)
     }
 
-    /// A letter that has been held for long enough is to be stored; whose it is.
-    pub(super) fn release_due(&mut self, now: Instant) -> Option<UserId> {
-        let (_, letter) = self.held.pop_front_if(|(until, _)| *until <= now)?;
-        let recipient = letter.recipient;
-        self.write(Write::InsertLetter(letter));
-        Some(recipient)
+    /// Letters that have been held for long enough are to be stored.
+    pub(super) fn release_due(&mut self, now: Instant) {
+        while let Some((_, letter)) = self.held.pop_front_if(|(until, _)| *until <= now) {
+            self.write(Write::InsertLetter(letter));
+        }
     }
 
     /// All letters held for a recipient are to be stored: whoever had them is gone.

@@ -49,14 +49,14 @@ impl Allowance {
     /// Takes one, or says how long until there is one.
     pub(super) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
         self.check(rate, now)?;
-        let now = now.as_millis().saturating_mul(1_000);
+        let now = now.as_micros();
         self.full_at = self.full_at.max(now).saturating_add(rate.interval_us());
         Ok(())
     }
 
     /// Whether there is one to take.
     pub(super) fn check(self, rate: Rate, now: Instant) -> Result<(), Duration> {
-        let now = now.as_millis().saturating_mul(1_000);
+        let now = now.as_micros();
         let tolerance = rate.period_us().saturating_sub(rate.interval_us());
         let ahead = self.full_at.saturating_sub(now);
         match ahead.checked_sub(tolerance) {
@@ -66,7 +66,7 @@ impl Allowance {
     }
 
     fn is_full(self, now: Instant) -> bool {
-        self.full_at <= now.as_millis().saturating_mul(1_000)
+        self.full_at <= now.as_micros()
     }
 }
 

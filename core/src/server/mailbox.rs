@@ -260,7 +260,7 @@ impl<P: Provider> Server<P> {
     }
 
     /// A letter was accepted for a session's user: it goes straight out when it is the next.
-    /// Whether storage can wait, because the client acknowledges at once.
+    /// Whether storage can wait, because the client keeps up.
     pub(super) fn give_if_next(
         &mut self,
         env: &mut Env<'_>,
@@ -277,22 +277,13 @@ impl<P: Provider> Server<P> {
         } else {
             session.handover.admits(letter)
         };
-        let is_prompt = session.handover.is_prompt();
+        let keeps_up = session.handover.keeps_up();
         if goes_out {
             session.handover.give(letter, env.now.instant);
             self.outputs.push_back(Output::Send { conn, packet: letter.packet.clone() });
         }
         self.hand_over(env, conn);
-        goes_out && is_prompt
-    }
-
-    /// Letters that were held for long enough go to storage; their recipients are not prompt.
-    pub(super) fn store_held(&mut self, env: &Env<'_>) {
-        while let Some(recipient) = self.ledger.release_due(env.now.instant) {
-            if let Some(session) = self.session_of(recipient) {
-                session.handover.dawdles();
-            }
-        }
+        goes_out && keeps_up
     }
 
     /// The confirmed session of a user who is here.

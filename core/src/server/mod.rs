@@ -106,6 +106,8 @@ pub struct Server<P: Provider> {
     notices: Notices,
     /// Connections that got an answer, whose waiting packets may go on when the turn ends.
     ready: Vec<ConnId>,
+    /// When the first bytes of this turn were handled.
+    turn_since: Option<Instant>,
     /// Connections that another shard is to serve.
     departing: Vec<ConnId>,
     /// Connections whose client leaves, to be looked at whenever a turn ends.
@@ -168,6 +170,7 @@ impl<P: Provider> Server<P> {
             mail: VecDeque::new(),
             notices: Notices::default(),
             ready: Vec::new(),
+            turn_since: None,
             departing: Vec::new(),
             leaving: Vec::new(),
             timers: Timers::default(),
@@ -336,7 +339,9 @@ impl<P: Provider> Server<P> {
         while let Some(conn) = self.ready.pop() {
             self.resume(env, conn);
         }
-        self.store_held(env);
+        // A long turn must not count against acknowledgments that came while it lasted.
+        let since = self.turn_since.take().unwrap_or(env.now.instant);
+        self.ledger.release_due(since);
         self.depart();
         self.flush_notices(env);
         for conn in core::mem::take(&mut self.leaving) {

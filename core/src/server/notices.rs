@@ -140,8 +140,8 @@ impl<P: Provider> Server<P> {
                 continue;
             };
             let conn = *conn;
-            // Whoever has as much as a shared packet holds, or is alone, costs a signature anyway.
-            if group.len() >= MAX_TOKENS || (group.len() > 1 && group.len() == statuses.len()) {
+            // Whoever fills a packet of their own, or is alone, costs a signature anyway.
+            if group.len() >= MAX_STATUSES || (group.len() > 1 && group.len() == statuses.len()) {
                 let entries: Vec<_> = group.iter().map(|(_, id, status)| (*id, *status)).collect();
                 for entries in entries.chunks(MAX_STATUSES) {
                     self.send_sealed(env, conn, Op::Acknowledgment, |writer| {

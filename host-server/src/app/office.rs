@@ -98,8 +98,8 @@ impl Office {
     }
 
     fn now(&self) -> Now {
-        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Now { instant: time::Instant::from_millis(millis), unix: clock::unix_now() }
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Now { instant: time::Instant::from_micros(micros), unix: clock::unix_now() }
     }
 
     fn tell(&mut self, act: impl FnOnce(&mut Server<Backend>, &mut Env<'_>)) {

@@ -199,7 +199,11 @@ impl Cli {
                 findings.add(offline.sending);
                 findings.add(offline.draining);
             }
-            Command::Storm { clients } => findings.add(bench.storm(clients)?),
+            Command::Storm { clients } => {
+                let (run, goal) = bench.storm(clients)?;
+                findings.add(run);
+                findings.goals.push(goal);
+            }
             Command::Register { clients } => findings.add(bench.register(clients)?),
             Command::Idle { connections } => findings.goals.push(bench.idle(connections)?),
             Command::Startup { users, pending } => {

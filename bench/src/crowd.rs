@@ -1,9 +1,10 @@
 //! Many clients in one thread that come at once, or at a pace, and stay.
 
 use std::ops::Range;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use mio::{Events, Poll, Token};
 use rand_chacha::ChaCha20Rng;
 use waxwing_aws_lc::AwsLcPublicKey;
@@ -69,6 +70,24 @@ impl<'a> Crowd<'a> {
         }
         let came = Vec::with_capacity(people.len());
         Ok(Self { people, server, errand, poll: Poll::new()?, lines, reply_keys, came, rng })
+    }
+
+    /// Everybody comes at once, each crowd in a thread of its own. How long each client took, in
+    /// ascending order.
+    pub(crate) fn admit_all(crowds: &mut [Self]) -> Result<Vec<Duration>> {
+        let mut took = thread::scope(|scope| {
+            let threads: Vec<_> = crowds
+                .iter_mut()
+                .map(|crowd| scope.spawn(|| crowd.admit(0..crowd.lines.len(), None)))
+                .collect();
+            let joined = |thread: ScopedJoinHandle<'_, _>| {
+                thread.join().map_err(|_| anyhow!("a panic")).flatten()
+            };
+            threads.into_iter().map(joined).collect::<Result<Vec<_>>>()
+        })?
+        .concat();
+        took.sort_unstable();
+        Ok(took)
     }
 
     /// Those in `range`, who have to be the next, come: `pace` of them a second, or all at once.

@@ -57,6 +57,8 @@ impl Work {
     pub(crate) const LETTER_ALONE: Self = Self { verify: 2, sign: 1, open: 0, seal: 0 };
     /// The short 106 and the confirmation verified, the 206 sealed and signed.
     pub(crate) const RECONNECT: Self = Self { verify: 2, sign: 1, open: 0, seal: 1 };
+    /// At a client: 206 opened and verified, the confirmation signed, 255 verified.
+    pub(crate) const COMING_BACK: Self = Self { verify: 2, sign: 1, open: 1, seal: 0 };
     /// 100 and 101 opened, 101 and the confirmation verified, 200 and 201 signed, 201 sealed.
     pub(crate) const REGISTRATION: Self = Self { verify: 2, sign: 2, open: 2, seal: 1 };
 }

@@ -61,6 +61,15 @@ pub(crate) fn run(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Res
     findings.add(bench.relay(sizes.writing(50, 1))?);
     findings.add(bench.relay(sizes.writing(sizes.many_pairs, 1))?);
 
+    for payload in [64, 4_000, 60_000] {
+        // Everything is signed before: large letters for a shorter time.
+        let span = sizes.span.mul_f64((4_000.0 / payload as f64).min(1.0));
+        let writing = Writing { payload, span, ..sizes.writing(50, 64) };
+        let run = bench.relay(writing)?;
+        let name = format!("{}, {payload} bytes of text", run.name);
+        findings.runs.push(Run { name, goal: None, ..run });
+    }
+
     let few = bench.offline(sizes.writing(50, 64), sizes.few_letters)?;
     let many = bench.offline(sizes.writing(50, 64), sizes.many_letters)?;
     let growth = |what: &str, few: &Run, many: &Run| {
@@ -78,7 +87,9 @@ pub(crate) fn run(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Res
     findings.goals.push(many.start);
 
     findings.add(bench.register(sizes.newcomers)?);
-    findings.add(bench.storm(sizes.crowd)?);
+    let (run, goal) = bench.storm(sizes.crowd)?;
+    findings.add(run);
+    findings.goals.push(goal);
     findings.goals.push(bench.idle(sizes.crowd)?);
     // Long enough for the storm.
     let span = Duration::from_secs_f64(sizes.storm as f64 / sizes.pace);

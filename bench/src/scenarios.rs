@@ -127,11 +127,18 @@ impl Bench {
         Ok(Offline { start, sending, draining })
     }
 
-    /// `clients` with a session each, from nothing and all at once.
-    pub(crate) fn storm(&mut self, clients: usize) -> Result<Run> {
+    /// `clients` with a session each, from nothing and all at once; and how long that took beside
+    /// what the RSA of server and clients takes when it keeps every processor busy.
+    pub(crate) fn storm(&mut self, clients: usize) -> Result<(Run, Goal)> {
         let name = format!("reconnect storm, {}", count(clients, "client"));
         let run = Run::new(name, &self.floor, Work::RECONNECT, Some(1.2));
-        self.admission(run, clients, Errand::Reconnect)
+        let run = self.admission(run, clients, Errand::Reconnect)?;
+        let work = self.floor.of(Work::RECONNECT) + self.floor.of(Work::COMING_BACK);
+        let least = work / processors()? as f64;
+        let name = format!("{}: all are back", run.name);
+        let goal =
+            Goal::new(name, 1.3, 1e6 / run.per_second / least, "times the RSA of both sides");
+        Ok((run, goal))
     }
 
     /// `clients` who are new, all at once.
@@ -147,13 +154,16 @@ impl Bench {
         let people = people(clients, self.keys);
         let known = if errand == Errand::Reconnect { &people[..] } else { &[] };
         let (town, server) = self.start(known, 0, 0)?;
-        let mut crowd = Crowd::new(&people, &server, town.server_key(), errand)?;
+        let mut crowds = people
+            .chunks(clients.div_ceil(processors()?))
+            .map(|people| Crowd::new(people, &server, town.server_key(), errand))
+            .collect::<Result<Vec<_>>>()?;
         let (begun, busy) = (Instant::now(), server.processor_time()?);
-        let took = crowd.admit(0..clients, None)?;
+        let took = Crowd::admit_all(&mut crowds)?;
         let span = begun.elapsed();
         let processor = server.processor_time()?.saturating_sub(busy);
         let run = run.with(span, clients, processor, &took, server.memory()?);
-        drop(crowd);
+        drop(crowds);
         server.stop()?;
         Ok(run)
     }
@@ -282,6 +292,10 @@ impl Writing {
         let span = self.span + warm_up(self.span);
         (span.as_secs_f64() * rate) as usize / self.pairs + 1
     }
+}
+
+fn processors() -> Result<usize> {
+    Ok(thread::available_parallelism()?.get())
 }
 
 fn count(number: usize, what: &str) -> String {

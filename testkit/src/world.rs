@@ -28,7 +28,7 @@ pub type World = Sim<RustCrypto>;
 pub const SERVER_KEY: usize = 7;
 /// What machines do within this time a test need not wait for: letters are held back from storage,
 /// and then statuses for company.
-const BLINK: Duration = Duration::from_millis(4);
+const BLINK: Duration = Duration::from_millis(12);
 const START: i64 = 1_795_350_896;
 
 struct Wire {

@@ -10,7 +10,6 @@ use tracing::{debug, info, warn};
 use crate::connection::Phase;
 use crate::handler::Handler;
 use crate::io::Io;
-use crate::socket;
 
 /// A listening socket and what the kernel has told about it.
 #[derive(Debug)]
@@ -92,7 +91,6 @@ fn welcome<H: Handler>(stream: TcpStream, peer: SocketAddr, io: &mut Io, handler
         debug!(%peer, "refused by the application");
         return;
     }
-    socket::tune(&stream, &io.config);
     match io.adopt(stream, peer, Phase::Open, true) {
         Ok(token) => handler.opened(io, token, peer),
         Err(error) => debug!(%peer, %error, "refused: cannot be watched"),

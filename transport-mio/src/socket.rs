@@ -14,8 +14,10 @@ use crate::config::{Config, Keepalive};
 pub(crate) fn listen(addr: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    // Buffer sizes take part in the handshake, so accepted sockets inherit them from here.
+    // Accepted sockets inherit all options from here, which saves a system call for each. Buffer
+    // sizes take part in the handshake and could not be set later.
     set_buffers(SockRef::from(&socket), config)?;
+    tune(SockRef::from(&socket), config);
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(config.backlog)?;
@@ -26,14 +28,13 @@ pub(crate) fn listen(addr: SocketAddr, config: &Config) -> io::Result<TcpListene
 pub(crate) fn connect(addr: SocketAddr, config: &Config) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(addr)?;
     set_buffers(SockRef::from(&stream), config)?;
-    tune(&stream, config);
+    tune(SockRef::from(&stream), config);
     Ok(stream)
 }
 
-/// Sets what the configuration asks for. A failure is no reason to refuse the connection: some
+/// Sets what the configuration asks for. A failure is no reason to go without the connection: some
 /// systems report a peer that is gone already in this way, and reading will tell.
-pub(crate) fn tune(stream: &TcpStream, config: &Config) {
-    let socket = SockRef::from(stream);
+fn tune(socket: SockRef<'_>, config: &Config) {
     let result = socket
         .set_tcp_nodelay(config.nodelay)
         .and_then(|()| config.keepalive.map_or(Ok(()), |k| set_keepalive(&socket, k)))
@@ -94,7 +95,6 @@ mod tests {
                 Err(e) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
             }
         };
-        tune(&accepted, &config);
         for stream in [&ours, &accepted] {
             let socket = SockRef::from(stream);
             assert!(socket.tcp_nodelay().unwrap());

@@ -35,6 +35,10 @@ pub(super) struct Ledger {
     /// The number of the turn.
     turn: u64,
     writes: Vec<Write>,
+    /// Writes that neither anybody waits for nor any question is about: they go with the next
+    /// batch, or at this moment.
+    lingering: Vec<Write>,
+    linger_until: Option<Instant>,
     /// Letters that went out to their recipients and are not given to storage yet, in the order of
     /// their places, with the moment at which they will be.
     held: VecDeque<(Instant, Arc<PendingLetter>)>,
@@ -50,6 +54,9 @@ pub(super) struct Ledger {
 impl Ledger {
     /// How long a letter that its recipient has been given may stay out of storage.
     const HOLD: Duration = Duration::from_millis(2);
+
+    /// How long a write that nobody waits for may wait for others to share its commit.
+    const LINGER: Duration = Duration::from_millis(10);
 
     pub(super) fn new(shard: Shard, last_queue_id: QueueId) -> Self {
         Self { shard, last_queue_id, ..Self::default() }
@@ -79,6 +86,12 @@ impl Ledger {
         self.writes.push(write);
     }
 
+    /// Notes a write that neither anybody waits for nor any question is about.
+    pub(super) fn write_later(&mut self, write: Write, now: Instant) {
+        self.linger_until.get_or_insert(now.after(Self::LINGER));
+        self.lingering.push(write);
+    }
+
     /// Holds a letter back from storage: its recipient may acknowledge it in time, and then it is
     /// never written.
     pub(super) fn hold(&mut self, letter: Arc<PendingLetter>, now: Instant) {
@@ -91,9 +104,10 @@ impl Ledger {
         at.is_ok_and(|at| self.held.remove(at).is_some())
     }
 
-    /// When the next letter has been held for long enough.
-    pub(super) fn held_until(&self) -> Option<Instant> {
-        self.held.front().map(|(until, _)| *until)
+    /// When something has been kept from storage for long enough.
+    pub(super) fn wait_until(&self) -> Option<Instant> {
+        let held = self.held.front().map(|(until, _)| *until);
+        [held, self.linger_until].into_iter().flatten().min()
     }
 
     /// Letters that have been held for long enough are to be stored.
@@ -105,14 +119,10 @@ impl Ledger {
 
     /// All letters held for a recipient are to be stored: whoever had them is gone.
     pub(super) fn release_all_of(&mut self, recipient: UserId) {
-        let (writes, held) = (&mut self.writes, &mut self.held);
-        held.retain(|(_, letter)| {
-            let stays = letter.recipient != recipient;
-            if !stays {
-                writes.push(Write::InsertLetter(letter.clone()));
-            }
-            stays
-        });
+        let theirs = |(_, letter): &(Instant, Arc<PendingLetter>)| letter.recipient == recipient;
+        let (released, held): (VecDeque<_>, _) = self.held.drain(..).partition(theirs);
+        self.held = held;
+        released.into_iter().for_each(|(_, letter)| self.write(Write::InsertLetter(letter)));
     }
 
     /// Notes an acknowledged letter, together with the others of this turn and mailbox.
@@ -164,6 +174,19 @@ impl Ledger {
         self.askers.remove(&ticket)
     }
 
+    /// What lingers goes with this turn's batch, if there is one or it is time.
+    pub(super) fn gather(&mut self, now: Instant) {
+        if !self.writes.is_empty() || self.linger_until.is_some_and(|until| until <= now) {
+            self.gather_all();
+        }
+    }
+
+    /// What lingers goes with this turn's batch.
+    pub(super) fn gather_all(&mut self) {
+        self.writes.append(&mut self.lingering);
+        self.linger_until = None;
+    }
+
     /// Gives out this turn's batch, then its questions, so that they see it.
     pub(super) fn flush(&mut self, outputs: &mut VecDeque<Output>) {
         if !self.writes.is_empty() {
@@ -186,7 +209,8 @@ impl Ledger {
 
     /// The number of the batch that holds, or will hold, the write made last.
     pub(super) fn horizon(&self) -> u64 {
-        self.batches.saturating_add(u64::from(!self.writes.is_empty()))
+        let waits = !self.writes.is_empty() || !self.lingering.is_empty();
+        self.batches.saturating_add(u64::from(waits))
     }
 
     /// Whether all batches up to `horizon` have ended, and nothing of them waits for a retry.
@@ -200,6 +224,7 @@ impl Ledger {
     /// Whether nothing is under way, to be tried again, or asked.
     pub(super) fn is_idle(&self) -> bool {
         self.writes.is_empty()
+            && self.lingering.is_empty()
             && self.held.is_empty()
             && self.under_way.is_empty()
             && self.deferred.is_empty()

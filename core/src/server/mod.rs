@@ -292,9 +292,9 @@ impl<P: Provider> Server<P> {
             Some(Stopping::Until(by)) => Some(by),
             _ => None,
         };
-        let held = self.ledger.held_until();
+        let kept = self.ledger.wait_until();
         let said = self.notices.wait_until();
-        [Some(self.sweep_at), self.retry_at, stop_by, held, said, self.timers.next()]
+        [Some(self.sweep_at), self.retry_at, stop_by, kept, said, self.timers.next()]
             .into_iter()
             .flatten()
             .min()
@@ -348,6 +348,11 @@ impl<P: Provider> Server<P> {
             if !self.farewell(env, conn, false) {
                 self.leaving.push(conn);
             }
+        }
+        if self.leaving.is_empty() && !self.is_stopping() {
+            self.ledger.gather(env.now.instant);
+        } else {
+            self.ledger.gather_all();
         }
         self.ledger.flush(&mut self.outputs);
         self.stop_if_done(env);

@@ -1,4 +1,4 @@
-//! What is said to senders and arrivals once a turn, or within 2 ms under load: 203 and 255, sealed
+//! What is said to senders and arrivals once a turn, or a little later under load: 203 and 255, sealed
 //! for one or shared by many (PROTOCOL.md, "Acknowledgments", "End of backlog"). A signature costs
 //! as much as twenty verifications, so one is made for as many notices as fit.
 
@@ -16,7 +16,7 @@ use crate::time::Instant;
 use crate::wire::{BacklogSize, BacklogToken, BuildError, Op, Status, StatusToken, Statuses};
 
 /// What is to be said when the turn ends or, under load, a little later.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Notices {
     statuses: Waiting<(UserId, PacketId, Status)>,
     backlog_ends: Waiting<(ConnId, u32)>,
@@ -24,15 +24,29 @@ pub(super) struct Notices {
     load: Load,
 }
 
+impl Default for Notices {
+    fn default() -> Self {
+        Self {
+            statuses: Waiting::up_to(Self::STATUS_WAIT),
+            backlog_ends: Waiting::up_to(Self::BACKLOG_END_WAIT),
+            last_sender: None,
+            load: Load::default(),
+        }
+    }
+}
+
 impl Notices {
-    /// How long a notice may wait.
-    const WAIT: Duration = Duration::from_millis(2);
+    /// How long a status may wait: the next letter may depend on it.
+    const STATUS_WAIT: Duration = Duration::from_millis(2);
+    /// How long the end of a backlog may wait. Whoever arrives among many waits for much longer
+    /// for their turn, and nothing depends on it.
+    const BACKLOG_END_WAIT: Duration = Duration::from_millis(10);
 
     pub(super) fn status(&mut self, now: Instant, sender: UserId, id: PacketId, status: Status) {
         // What is delivered need not be said to be stored.
         let same = |(to, of, _): &(UserId, PacketId, Status)| (*to, *of) == (sender, id);
         if status == Status::Delivered
-            && let Some((_, known)) = self.statuses.0.iter_mut().rev().find(|(_, n)| same(n))
+            && let Some((_, known)) = self.statuses.queue.iter_mut().rev().find(|(_, n)| same(n))
         {
             known.2 = status;
             return;
@@ -55,32 +69,34 @@ impl Notices {
     }
 }
 
-/// Notices of a kind, and since when they wait.
+/// Notices of a kind, and until when each may wait.
 #[derive(Debug)]
-struct Waiting<T>(VecDeque<(Instant, T)>);
-
-impl<T> Default for Waiting<T> {
-    fn default() -> Self {
-        Self(VecDeque::new())
-    }
+struct Waiting<T> {
+    up_to: Duration,
+    queue: VecDeque<(Instant, T)>,
 }
 
 impl<T> Waiting<T> {
+    const fn up_to(up_to: Duration) -> Self {
+        Self { up_to, queue: VecDeque::new() }
+    }
+
     fn push(&mut self, now: Instant, notice: T) {
-        self.0.push_back((now, notice));
+        self.queue.push_back((now.after(self.up_to), notice));
     }
 
     fn until(&self) -> Option<Instant> {
-        self.0.front().map(|(since, _)| since.after(Notices::WAIT))
+        self.queue.front().map(|(until, _)| *until)
     }
 
     /// Takes out what is to be said now: all of it, or, as long as the others may wait, what fills
     /// shared packets.
     fn take(&mut self, now: Instant, may_wait: bool) -> Vec<T> {
         let is_due = self.until().is_some_and(|until| until <= now);
-        let filled = self.0.len().saturating_sub(self.0.len() % MAX_TOKENS);
-        let count = if may_wait && !is_due { filled } else { self.0.len() };
-        self.0.drain(..count).map(|(_, notice)| notice).collect()
+        let all = self.queue.len();
+        let filled = all.saturating_sub(all % MAX_TOKENS);
+        let count = if may_wait && !is_due { filled } else { all };
+        self.queue.drain(..count).map(|(_, notice)| notice).collect()
     }
 }
 
@@ -95,6 +111,7 @@ struct Load {
 impl Load {
     /// So many in a span, each signed for alone, would take a good part of a processor.
     const BUSY: usize = 3;
+    const SPAN: Duration = Duration::from_millis(2);
 
     fn count(&mut self, now: Instant) {
         self.go_on(now);
@@ -109,8 +126,8 @@ impl Load {
 
     fn go_on(&mut self, now: Instant) {
         let passed = now.since(self.since);
-        if passed >= Notices::WAIT {
-            let is_next = passed < Notices::WAIT.saturating_mul(2);
+        if passed >= Self::SPAN {
+            let is_next = passed < Self::SPAN.saturating_mul(2);
             self.before = if is_next { self.counted } else { 0 };
             (self.since, self.counted) = (now, 0);
         }
@@ -124,8 +141,8 @@ struct Token {
 }
 
 impl<P: Provider> Server<P> {
-    /// Says everything that there is reason to say. Under load it waits for more, up to 2 ms,
-    /// unless somebody is leaving.
+    /// Says everything that there is reason to say. Under load it waits for more, unless
+    /// somebody is leaving.
     pub(super) fn flush_notices(&mut self, env: &mut Env<'_>) {
         let now = env.now.instant;
         let is_end = !self.leaving.is_empty() || self.stopping.is_some();

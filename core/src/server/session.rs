@@ -277,11 +277,9 @@ impl<P: Provider> Server<P> {
             self.end_session(env, older, Some(CloseReason::TakenOver));
         }
         if let Ok(wrapped) = self.identity.wrap(&self.provider, env.rng, seal.key()) {
-            self.ledger.write(Write::ConfirmSession {
-                user,
-                session_key: wrapped,
-                last_seen: Timestamp::from_unix(env.now.unix),
-            });
+            let last_seen = Timestamp::from_unix(env.now.unix);
+            let write = Write::ConfirmSession { user, session_key: wrapped, last_seen };
+            self.ledger.write_later(write, env.now.instant);
             if let Some(known) = self.directory.get_mut(user) {
                 known.session_key = Some(wrapped);
                 known.confirmed_issue = issue;

@@ -42,7 +42,7 @@ struct Line {
 }
 
 /// Letters and statuses are held for about this long.
-const BLINK: std::time::Duration = std::time::Duration::from_millis(4);
+const BLINK: std::time::Duration = std::time::Duration::from_millis(12);
 const EPOCH: i64 = 1_795_350_896;
 
 impl PostOffice {

@@ -447,3 +447,22 @@ fn a_second_confirmation_is_unexpected() {
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::UnexpectedOp]);
     assert!(ann.is_closed(&world));
 }
+
+#[test]
+fn sessions_confirmed_within_a_moment_share_a_commit_and_it_comes_soon() {
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 3, 1);
+    people.iter_mut().for_each(|person| person.knock(&mut world));
+    let before = world.disk.commits;
+    for person in &mut people {
+        let confirmation = person.confirmation(&mut world, 8);
+        world.deliver(&[(person.conn, confirmation)]);
+    }
+    world.settle();
+    assert_eq!(world.disk.commits, before + 1);
+    // The keys are there: the short form works after a restart.
+    world.crash();
+    for person in &mut people {
+        let short = person.short(&mut world);
+        assert_eq!(knock_with(&mut world, person, &short), [OFFERED]);
+    }
+}

@@ -198,7 +198,6 @@ fn counted_while_letters_go(in_one_turn: bool) {
     ben.knock(&mut world);
     world.disk.held = true;
     ben.confirm(&mut world, 8);
-    world.disk.work();
     world.disk.refuses_questions = true;
     world.disk.work();
     world.disk.refuses_questions = false;

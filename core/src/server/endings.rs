@@ -1,5 +1,6 @@
 //! How connections, sessions and the server itself end (PROTOCOL.md, "Closing").
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::connection::{Connection, State};
@@ -43,7 +44,7 @@ impl<P: Provider> Server<P> {
     /// ended. Mail from other shards is still dealt with.
     pub(super) fn stop_if_done(&mut self, env: &mut Env<'_>) {
         let Some(Stopping::Until(by)) = self.stopping else { return };
-        let is_open = |connection: &mut Connection| {
+        let is_open = |connection: &mut Box<Connection>| {
             connection.session_mut().is_some_and(|session| session.unanswered > 0)
         };
         let done = self.ledger.is_idle() && !self.connections.values_mut().any(is_open);

@@ -96,8 +96,7 @@ impl<P: Provider> Server<P> {
             self.post_home(sender, Message::Answer { sender, id, fate });
             return;
         }
-        self.when_mailbox_is_known(recipient, Waiting::Letter(letter));
-        self.serve_mailbox(env, recipient);
+        self.when_mailbox_is_known(env, recipient, Waiting::Letter(letter));
     }
 
     /// A letter reaches a mailbox whose counters are known.

@@ -1,6 +1,7 @@
 //! Mailboxes: how full they are, and handing letters over (PROTOCOL.md, "Flow control and
 //! window"). The letters themselves lie in storage.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
@@ -49,23 +50,40 @@ impl Count {
 }
 
 /// How full one mailbox is. It is learnt from storage on first use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mailbox {
-    known: bool,
+    /// Something until the counters are known.
+    learning: Option<Box<Learning>>,
     total: Count,
     senders: HashMap<UserId, Count>,
     /// Letters accepted and not committed.
     uncommitted: usize,
-    waiting: Vec<Waiting>,
-    /// The turn at whose end storage is asked: it counts what that turn leaves.
-    asked_in: u64,
-    /// Removals that happened after storage was asked.
-    removed_meanwhile: Vec<(UserId, u64)>,
     /// Storage may have counted letters whose deletion it had refused.
     overcounts: bool,
 }
 
+/// What matters while storage counts.
+#[derive(Debug)]
+struct Learning {
+    /// The turn at whose end storage is asked: it counts what that turn leaves.
+    asked_in: u64,
+    /// Removals that happened after storage was asked.
+    removed: Vec<(UserId, u64)>,
+    waiting: Vec<Waiting>,
+}
+
 impl Mailbox {
+    fn new(asked_in: u64, overcounts: bool) -> Self {
+        let learning = Learning { asked_in, removed: Vec::new(), waiting: Vec::new() };
+        Self {
+            learning: Some(Box::new(learning)),
+            total: Count::default(),
+            senders: HashMap::new(),
+            uncommitted: 0,
+            overcounts,
+        }
+    }
+
     /// Counts a letter in, or says why not.
     pub(super) fn admit(
         &mut self,
@@ -94,17 +112,17 @@ impl Mailbox {
     /// Counts a letter out that is removed in this turn.
     pub(super) fn removed(&mut self, turn: u64, sender: UserId, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if self.known {
-            self.count_out(sender, bytes);
-        } else if turn > self.asked_in {
-            self.removed_meanwhile.push((sender, bytes));
+        match &mut self.learning {
+            None => self.count_out(sender, bytes),
+            Some(learning) if turn > learning.asked_in => learning.removed.push((sender, bytes)),
+            Some(_) => {}
         }
     }
 
     /// Counts a letter out that storage has swept out. Answers come in order, so if the counters
     /// are not known yet, they will come without it.
     pub(super) fn expired(&mut self, sender: UserId, bytes: u64) {
-        if self.known {
+        if self.learning.is_none() {
             self.count_out(sender, bytes);
         }
     }
@@ -119,16 +137,18 @@ impl Mailbox {
         }
     }
 
-    fn learn(&mut self, usage: Vec<SenderUsage>) {
+    /// Takes in what storage has counted, and gives out what waits for it.
+    fn learn(&mut self, usage: Vec<SenderUsage>) -> Vec<Waiting> {
         for SenderUsage { sender, letters, bytes } in usage {
             self.total.letters = self.total.letters.saturating_add(letters);
             self.total.bytes = self.total.bytes.saturating_add(bytes);
             self.senders.insert(sender, Count { letters, bytes });
         }
-        self.known = true;
-        for (sender, bytes) in core::mem::take(&mut self.removed_meanwhile) {
+        let Some(learning) = self.learning.take() else { return Vec::new() };
+        for (sender, bytes) in learning.removed {
             self.count_out(sender, bytes);
         }
+        learning.waiting
     }
 
     /// Storage has refused to delete letters from it.
@@ -138,7 +158,7 @@ impl Mailbox {
 
     /// Whether its counters can be forgotten until the next use.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.known && self.uncommitted == 0 && self.waiting.is_empty()
+        self.learning.is_none() && self.uncommitted == 0
     }
 }
 
@@ -149,42 +169,41 @@ impl<P: Provider> Server<P> {
         self.mailboxes.entry(owner).or_insert_with(|| {
             ledger.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
             let overcounts = ledger.defers_deleting_from(owner);
-            Mailbox { asked_in: ledger.turn(), overcounts, ..Mailbox::default() }
+            Box::new(Mailbox::new(ledger.turn(), overcounts))
         })
     }
 
     /// Forgets counters that are too high, as soon as they would be right when they are learnt
     /// again.
     pub(super) fn recount_mailbox(&mut self, owner: UserId) {
-        let overcounts = |mailbox: &Mailbox| mailbox.overcounts && mailbox.is_at_rest();
-        if self.mailboxes.get(&owner).is_some_and(overcounts)
-            && !self.ledger.defers_deleting_from(owner)
-        {
+        let Some(mailbox) = self.mailboxes.get(&owner) else { return };
+        if mailbox.overcounts && mailbox.is_at_rest() && !self.ledger.defers_deleting_from(owner) {
             self.mailboxes.remove(&owner);
         }
     }
 
-    /// Leaves something with a mailbox for when its counters are known.
-    pub(super) fn when_mailbox_is_known(&mut self, owner: UserId, waiting: Waiting) {
-        self.load_mailbox(owner).waiting.push(waiting);
+    /// Serves something that needs a mailbox's counters: now, or when they are known.
+    pub(super) fn when_mailbox_is_known(
+        &mut self,
+        env: &mut Env<'_>,
+        owner: UserId,
+        waiting: Waiting,
+    ) {
+        match &mut self.load_mailbox(owner).learning {
+            Some(learning) => learning.waiting.push(waiting),
+            None => self.serve(env, owner, waiting),
+        }
     }
 
-    /// Serves what waits, if the counters are known.
-    pub(super) fn serve_mailbox(&mut self, env: &mut Env<'_>, owner: UserId) {
-        let Some(mailbox) = self.mailboxes.get_mut(&owner) else { return };
-        if !mailbox.known {
-            return;
-        }
-        for waiting in core::mem::take(&mut mailbox.waiting) {
-            match waiting {
-                Waiting::Letter(letter) => self.accept(env, letter),
-                Waiting::Question { inquiry, about } => {
-                    let mailbox = self.mailboxes.get(&owner);
-                    if mailbox.is_some_and(|known| known.senders.contains_key(&about)) {
-                        self.post_home(about, Message::WhoIs { about, inquiry });
-                    } else {
-                        self.inquiry_answered(env, inquiry, None);
-                    }
+    fn serve(&mut self, env: &mut Env<'_>, owner: UserId, waiting: Waiting) {
+        match waiting {
+            Waiting::Letter(letter) => self.accept(env, letter),
+            Waiting::Question { inquiry, about } => {
+                let mailbox = self.mailboxes.get(&owner);
+                if mailbox.is_some_and(|known| known.senders.contains_key(&about)) {
+                    self.post_home(about, Message::WhoIs { about, inquiry });
+                } else {
+                    self.inquiry_answered(env, inquiry, None);
                 }
             }
         }
@@ -197,9 +216,9 @@ impl<P: Provider> Server<P> {
         owner: UserId,
         usage: Vec<SenderUsage>,
     ) {
-        if let Some(mailbox) = self.mailboxes.get_mut(&owner) {
-            mailbox.learn(usage);
-            self.serve_mailbox(env, owner);
+        let waiting = self.mailboxes.get_mut(&owner).map(|mailbox| mailbox.learn(usage));
+        for waiting in waiting.into_iter().flatten() {
+            self.serve(env, owner, waiting);
         }
     }
 
@@ -207,7 +226,7 @@ impl<P: Provider> Server<P> {
     pub(super) fn mailbox_unknown(&mut self, env: &mut Env<'_>, owner: UserId) {
         let Some(mailbox) = self.mailboxes.remove(&owner) else { return };
         let code = ErrorCode::StorageUnavailable;
-        for waiting in mailbox.waiting {
+        for waiting in mailbox.learning.into_iter().flat_map(|learning| learning.waiting) {
             match waiting {
                 Waiting::Letter(Letter { id, sender, .. }) => {
                     let fate = Err(code);

@@ -40,6 +40,7 @@ pub mod storage;
 mod sweep;
 mod timers;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -91,10 +92,11 @@ pub struct Server<P: Provider> {
     shard: Shard,
     directory: Directory<P>,
     phonebook: Phonebook,
-    connections: HashMap<ConnId, Connection>,
+    // Boxed, as mailboxes are: a table has empty places, and many users fill it.
+    connections: HashMap<ConnId, Box<Connection>>,
     /// The confirmed session of each user who has one.
     sessions: HashMap<UserId, ConnId>,
-    mailboxes: HashMap<UserId, Mailbox>,
+    mailboxes: HashMap<UserId, Box<Mailbox>>,
     recent: HashMap<UserId, RecentLetters>,
     otps: OtpTable,
     creations: HashMap<UserId, Creation>,
@@ -202,7 +204,7 @@ impl<P: Provider> Server<P> {
 
     /// A connection was accepted.
     pub fn connected(&mut self, env: &mut Env<'_>, conn: ConnId, peer: Peer) {
-        self.connections.insert(conn, Connection::new(peer, env.now.instant));
+        self.connections.insert(conn, Box::new(Connection::new(peer, env.now.instant)));
         if self.is_stopping() {
             self.drop_connection(conn);
         }

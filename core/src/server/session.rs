@@ -137,8 +137,7 @@ impl<P: Provider> Server<P> {
             KeyQuestion::ById(id) if id == asker => self.user_inquiry(id, inquiry),
             KeyQuestion::ById(about) => {
                 // Only about senders in one's own mailbox, and its counters may yet be loading.
-                self.when_mailbox_is_known(asker, Waiting::Question { inquiry, about });
-                self.serve_mailbox(env, asker);
+                self.when_mailbox_is_known(env, asker, Waiting::Question { inquiry, about });
             }
         }
         Ok(())

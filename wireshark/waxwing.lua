@@ -13,7 +13,7 @@ local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or ""
 local aes256 = dofile(here .. "aes256.lua")
 
 local HEADER, SIGNATURE, SPKI, BLOCK = 26, 256, 294, 16
-local MAX_SEALED, MAX_TOKENS = 2048, 32
+local MAX_SEALED, MAX_TOKENS = 2048, 127
 
 local OPS = {
     [100] = "registration request",

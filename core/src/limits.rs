@@ -31,8 +31,8 @@ pub const MIN_ENVELOPE: usize = ENVELOPE_OVERHEAD + 2 * BLOCK_LEN;
 /// of padding.
 pub const MAX_BODY: usize = (MAX_LETTER - ENVELOPE_OVERHEAD) / BLOCK_LEN * BLOCK_LEN - 16 - 1 - 1;
 
-/// Tokens in one shared packet.
-pub const MAX_TOKENS: usize = 32;
+/// Tokens in one shared packet: as many as fit beside the IV.
+pub const MAX_TOKENS: usize = MAX_SEALED / BLOCK_LEN - 1;
 /// Entries of one sealed 203 from the server: id and status each.
 pub const MAX_STATUSES: usize = (MAX_SEALED_MESSAGE - 2) / 17;
 /// Packet ids in one acknowledgment from a client.
@@ -57,5 +57,5 @@ const _: () = assert!(MAX_BODY == 61_134);
 const _: () = assert!(HEADER_LEN + SIGNATURE_LEN == OVERHEAD);
 const _: () = assert!(3 + 16 * MAX_HELD <= MAX_SEALED_MESSAGE);
 const _: () = assert!(3 + 18 * MAX_QUERIES <= MAX_SEALED_MESSAGE);
-const _: () = assert!(BLOCK_LEN + BLOCK_LEN * MAX_TOKENS <= MAX_SEALED);
+const _: () = assert!(MAX_TOKENS == 127);
 const _: () = assert!(MAX_CONTROL_PACKET <= 2_400);

@@ -16,7 +16,7 @@ SERVER = 0
 
 SEALED_MIN = 32
 SEALED_MAX = 2048
-SHARED_TOKENS_MAX = 32
+SHARED_TOKENS_MAX = 127
 
 _HEADER = struct.Struct("<HH19sBH")
 _TIMESTAMP = re.compile(rb"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)")

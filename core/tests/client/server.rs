@@ -123,7 +123,7 @@ impl Server {
 
     /// A packet of tokens, each under its key.
     pub(crate) fn shared(&mut self, op: Op, tokens: &[(SessionKey, [u8; BLOCK_LEN])]) -> Vec<u8> {
-        let mut out = [0; 1_024];
+        let mut out = [0; 2_048];
         let mut packet = SharedTokens::new(&mut self.rng, &mut out).unwrap();
         for (key, block) in tokens {
             packet.push(&RustCrypto, key, *block).unwrap();

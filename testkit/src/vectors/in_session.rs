@@ -41,7 +41,7 @@ pub(crate) fn acknowledgments() -> Vec<Json> {
         ),
         status_token("203 shared, one token", 1, 0),
         status_token("203 shared, the second of three", 3, 1),
-        status_token("203 shared, the last of 32", 32, 31),
+        status_token("203 shared, the last of 127", 127, 126),
         held("203 kind 1, nothing: a sign of life", 1, 0),
         held("203 kind 1, one letter", 2, 1),
         held("203 kind 1, as many as may be", 16_909_060, 112),
@@ -131,7 +131,7 @@ pub(crate) fn backlog() -> Vec<Json> {
         sealed("255, after many letters", 4, 10_000),
         sealed("255, the greatest number", 5, u32::MAX),
         shared("255 shared, one token", 1, 0, 0),
-        shared("255 shared, the first of 32", 32, 0, 3),
+        shared("255 shared, the first of 127", 127, 0, 3),
     ]
 }
 

@@ -269,7 +269,7 @@ impl Default for Limits {
             letters_per_pair: 1_000,
             bytes_per_pair: 4 * MIB as u64,
             half_received: 64 * MIB,
-            unsent_per_connection: 256 * KIB,
+            unsent_per_connection: 640 * KIB,
             connections_per_address: 256,
             registrations_per_prefix_per_hour: 10,
             proofs_per_prefix_per_hour: 60,

@@ -30,6 +30,13 @@ fn the_schema_names_every_file_and_every_kind() {
 }
 
 #[test]
+fn a_244_names_a_packet_that_stands_in_another_file() {
+    let short = cases("session.json").into_iter().find(|case| case["kind"] == "reconnect_short");
+    let id = short.unwrap()["packet_id"].take();
+    assert!(cases("refusals.json").iter().any(|case| case["fields"]["packet_id"] == id));
+}
+
+#[test]
 fn every_op_is_there_and_no_two_cases_of_a_file_have_one_name() {
     let ops = packets::FILES.into_iter().flat_map(cases);
     let ops: BTreeSet<_> = ops.map(|case| case["header"]["op_code"].as_u64().unwrap()).collect();

@@ -3,9 +3,10 @@
 
 use waxwing_core::wire::ErrorCode;
 
-use super::cast::{ANN, BEN, LETTER_ID, NONCE, SERVER, SESSION_KEY, counting, phone};
+use super::cast::{ANN, BEN, IV, LETTER_ID, NONCE, SERVER, SESSION_KEY, counting, phone};
 use super::json::{Json, hex, object};
-use super::packet::Case;
+use super::packet::{Case, cbc, signed};
+use crate::packets;
 
 fn from_ann(name: &'static str, kind: &'static str, op: u8, fields: Json) -> Case {
     Case { name, kind, op, from: ANN.id, to: 0, signer: Some(ANN), fields }
@@ -187,9 +188,19 @@ pub(crate) fn refusals() -> Vec<Json> {
             "244 in clear, about a short 106",
             refusal(20, 106, 0, Some(LETTER_ID), "SessionUnknown"),
         ),
+        clear(
+            "244 in clear, about the short 106 of session.json",
+            refusal(20, 106, 0, Some(short_reconnect()), "SessionUnknown"),
+        ),
         clear("244 in clear, the longest text", refusal(17, 100, 0, Some(LETTER_ID), &longest)),
     ]);
     cases
+}
+
+/// The id of Ann's 106 in the short form.
+fn short_reconnect() -> [u8; 16] {
+    let payload = cbc(&SESSION_KEY, &IV, &NONCE);
+    packets::id_of(&signed(ANN.id, 0, 106, &payload, &ANN)).0
 }
 
 /// The body of a 244, and what it says.

@@ -120,6 +120,20 @@ class Reconnecting(unittest.TestCase):
         self.assertIsInstance(event, connection.AttemptFailed)
         self.assertEqual(self.peer.sent(), [])
 
+    def test_whoever_leaves_before_the_proof_still_learns_that_the_attempt_failed(self):
+        for proven in (False, True):
+            peer = Peer()
+            peer.conn.reconnect(None)
+            peer.take_reconnect()
+            peer.issue()
+            peer.conn.leave()
+            if proven:
+                peer.say(peer.sealed(Op.END_OF_BACKLOG, bytes(4)))
+            events = peer.say(peer.clear_refusal(Code.UNEXPECTED_OP))
+            failed = [isinstance(event, connection.AttemptFailed) for event in events]
+            self.assertEqual(failed, [] if proven else [True])
+            self.assertEqual(peer.conn.state, State.LEAVING if proven else State.CLOSED)
+
     def test_a_206_with_another_nonce_closes(self):
         self.peer.conn.reconnect(None)
         self.peer.take_reconnect()
@@ -259,6 +273,7 @@ class InASession(unittest.TestCase):
     def test_a_clear_refusal_is_ignored(self):
         self.assertEqual(self.peer.say(self.peer.clear_refusal(Code.BAD_SIGNATURE)), [])
         self.assertEqual(self.peer.say(self.peer.clear_refusal(Code.BUSY, bytes(16))), [])
+        self.assertEqual(self.peer.say(self.peer.make(Op.REFUSAL, b"\xff" * 6, SERVER)), [])
         self.assertEqual(self.peer.conn.state, State.ONLINE)
 
     def test_a_stale_letter_sets_the_clock(self):

@@ -145,6 +145,7 @@ class Connection:
         self._events = deque()
         self._reply_key = self._nonce = self._request_id = self._last_key = None
         self._session_key = None
+        self._proven = False
         self._seq_out = self._seq_in = 0
         self._questions: dict[bytes, KeyQuestion] = {}
         self._in_flight: dict[bytes, float] = {}
@@ -323,12 +324,12 @@ class Connection:
             self.confirm()
 
     def _take_clear_refusal(self, came: Packet):
+        if self._proven:
+            return  # to an established session this is somebody's replay
         refusal = Refusal.parse(came.payload)
         if refusal.packet_id is None:
-            # To an established session this is somebody's replay.
-            if self.state not in (State.ONLINE, State.LEAVING):
-                self.state = State.CLOSED
-                self._events.append(AttemptFailed(refusal))
+            self.state = State.CLOSED
+            self._events.append(AttemptFailed(refusal))
         elif self.state in IN_SESSION or refusal.packet_id != self._request_id:
             return
         elif refusal.code == Code.SESSION_UNKNOWN and self._last_key:
@@ -368,6 +369,7 @@ class Connection:
             self._take_refusal(Refusal.parse(content), came.time)
 
     def _confirmed(self):
+        self._proven = True
         if self.state == State.CONFIRMING:
             self.state = State.ONLINE
             self._events.append(Confirmed(self._session_key))

@@ -71,6 +71,16 @@ fn a_clear_244_ends_a_session_only_before_its_proof() {
 }
 
 #[test]
+fn whoever_leaves_before_the_proof_still_learns_that_the_attempt_failed() {
+    let mut line = Line::at(Stage::Unproven);
+    line.ask(|client, env| client.leave(env)).unwrap();
+    let packet = line.server.clear_refusal(ErrorCode::UnexpectedOp, None);
+    line.sent();
+    assert_eq!(line.hear(&packet), []);
+    line.assert_ended(Ended::Refused(notice(ErrorCode::UnexpectedOp, None)));
+}
+
+#[test]
 fn a_clear_244_that_is_none_ends_where_one_would_count() {
     let long_text = [refusal(1, None), vec![b'x'; 127]].concat();
     for body in [&b""[..], b"\x01\0\0\0\0", b"\x01\0\0\0\0\x02", b"\x01\0\0\0\0\0\xff", &long_text]

@@ -211,7 +211,7 @@ impl Cli {
             }
             Command::Latency { writing, clients, pace } => {
                 let writing = writing.writing()?;
-                let full = bench.relay(writing)?;
+                let full = bench.relay(Writing { window: 1, ..writing })?;
                 let (runs, goal) = bench.latency(writing, full.per_second, clients, pace)?;
                 findings.runs.extend(runs);
                 findings.goals.push(goal);

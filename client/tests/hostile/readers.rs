@@ -10,7 +10,7 @@ use crate::town::Town;
 
 /// How far memory may move, in KiB: the window and the answers that one connection may leave
 /// unread, and as much again for whatever else goes on.
-const FLAT: u64 = 2 * (256 + 256);
+const FLAT: u64 = 2 * (256 + 640);
 
 #[test]
 fn letters_for_a_reader_that_never_reads_wait_in_storage() {

@@ -238,13 +238,16 @@ impl Io {
 
     /// Gives the connection a turn to read, if it has use for one.
     pub(crate) fn queue_read(&mut self, token: Token) {
-        if let Some(c) = self.conns.get_mut(token)
-            && c.wants_read()
-            && !c.queued_to_read
-        {
-            c.queued_to_read = true;
+        if self.begins_to_wait(token) {
             self.to_read.push(token);
         }
+    }
+
+    /// Whether the connection has use for a turn to read and does not wait for one yet. Then it is
+    /// to be queued.
+    pub(crate) fn begins_to_wait(&mut self, token: Token) -> bool {
+        let waiting = self.conns.get_mut(token).filter(|c| c.wants_read() && !c.queued_to_read);
+        waiting.is_some_and(|c| !std::mem::replace(&mut c.queued_to_read, true))
     }
 
     /// Gives the connection a turn to write, if it has use for one.

@@ -98,11 +98,7 @@ impl Io {
                 }
             }
         }
-        if let Some(c) = self.conns.get_mut(token)
-            && c.wants_read()
-            && !c.queued_to_read
-        {
-            c.queued_to_read = true;
+        if self.begins_to_wait(token) {
             self.to_read.unfinished.push_back(token);
         }
         read

@@ -22,8 +22,8 @@ mod binaries;
 #[path = "../end_to_end/post.rs"]
 mod post;
 #[path = "../end_to_end/process.rs"]
-#[allow(dead_code, reason = "each target has its own use for processes")]
+#[expect(dead_code, reason = "each target has its own use for processes")]
 mod process;
 #[path = "../end_to_end/town.rs"]
-#[allow(dead_code, reason = "each target has its own use for a town")]
+#[expect(dead_code, reason = "each target has its own use for a town")]
 mod town;

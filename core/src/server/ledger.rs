@@ -119,10 +119,14 @@ impl Ledger {
 
     /// All letters held for a recipient are to be stored: whoever had them is gone.
     pub(super) fn release_all_of(&mut self, recipient: UserId) {
-        let theirs = |(_, letter): &(Instant, Arc<PendingLetter>)| letter.recipient == recipient;
-        let (released, held): (VecDeque<_>, _) = self.held.drain(..).partition(theirs);
-        self.held = held;
-        released.into_iter().for_each(|(_, letter)| self.write(Write::InsertLetter(letter)));
+        let (writes, held) = (&mut self.writes, &mut self.held);
+        held.retain(|(_, letter)| {
+            let stays = letter.recipient != recipient;
+            if !stays {
+                writes.push(Write::InsertLetter(letter.clone()));
+            }
+            stays
+        });
     }
 
     /// Notes an acknowledged letter, together with the others of this turn and mailbox.
@@ -174,17 +178,14 @@ impl Ledger {
         self.askers.remove(&ticket)
     }
 
-    /// What lingers goes with this turn's batch, if there is one or it is time.
-    pub(super) fn gather(&mut self, now: Instant) {
-        if !self.writes.is_empty() || self.linger_until.is_some_and(|until| until <= now) {
-            self.gather_all();
+    /// What lingers goes with this turn's batch, if there is one, it is time, or somebody leaves
+    /// and waits for it.
+    pub(super) fn gather(&mut self, now: Instant, somebody_leaves: bool) {
+        let is_due = self.linger_until.is_some_and(|until| until <= now);
+        if is_due || somebody_leaves || !self.writes.is_empty() {
+            self.writes.append(&mut self.lingering);
+            self.linger_until = None;
         }
-    }
-
-    /// What lingers goes with this turn's batch.
-    pub(super) fn gather_all(&mut self) {
-        self.writes.append(&mut self.lingering);
-        self.linger_until = None;
     }
 
     /// Gives out this turn's batch, then its questions, so that they see it.

@@ -351,11 +351,8 @@ impl<P: Provider> Server<P> {
                 self.leaving.push(conn);
             }
         }
-        if self.leaving.is_empty() && !self.is_stopping() {
-            self.ledger.gather(env.now.instant);
-        } else {
-            self.ledger.gather_all();
-        }
+        let somebody_leaves = !self.leaving.is_empty() || self.is_stopping();
+        self.ledger.gather(env.now.instant, somebody_leaves);
         self.ledger.flush(&mut self.outputs);
         self.stop_if_done(env);
     }

@@ -1,5 +1,5 @@
 //! A loop in a thread of its own, driven step by step from the test.
-#![allow(dead_code, unreachable_pub, reason = "no test binary uses everything")]
+#![allow(dead_code, reason = "no test binary uses everything")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,11 +12,11 @@ use waxwing_transport_mio::{
 };
 
 /// Longer than anything here takes; a test that waits this long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the loop told its handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub(crate) enum Heard {
     Opened(Token, SocketAddr),
     Received(Token, Vec<u8>),
     Closed(Token, CloseReason),
@@ -69,20 +69,20 @@ impl Handler for Puppet {
 }
 
 /// The far end of a puppet's strings.
-pub struct Remote {
-    pub addr: SocketAddr,
-    pub waker: Waker,
+pub(crate) struct Remote {
+    pub(crate) addr: SocketAddr,
+    pub(crate) waker: Waker,
     heard: Receiver<Heard>,
     orders: Sender<Order>,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
 impl Remote {
-    pub fn start(config: Config) -> Self {
+    pub(crate) fn start(config: Config) -> Self {
         Self::start_with(config, |_, _| true, |_| {})
     }
 
-    pub fn start_with(
+    pub(crate) fn start_with(
         config: Config,
         admit: fn(SocketAddr, usize) -> bool,
         prepare: impl FnOnce(&mut EventLoop),
@@ -100,7 +100,7 @@ impl Remote {
     }
 
     /// A client and the loop's token for it.
-    pub fn client(&self) -> (TcpStream, Token) {
+    pub(crate) fn client(&self) -> (TcpStream, Token) {
         let stream = connect(self.addr);
         match self.next() {
             Heard::Opened(token, peer) => {
@@ -112,7 +112,10 @@ impl Remote {
     }
 
     /// Has the loop's thread do something, and waits for the result.
-    pub fn ask<T: Send + 'static>(&self, order: impl FnOnce(&mut Io) -> T + Send + 'static) -> T {
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        order: impl FnOnce(&mut Io) -> T + Send + 'static,
+    ) -> T {
         let (answer, result) = channel();
         let order = move |io: &mut Io| answer.send(order(io)).unwrap();
         self.orders.send(Box::new(order)).unwrap();
@@ -120,12 +123,12 @@ impl Remote {
         result.recv_timeout(PATIENCE).expect("the loop answers")
     }
 
-    pub fn next(&self) -> Heard {
+    pub(crate) fn next(&self) -> Heard {
         self.heard.recv_timeout(PATIENCE).expect("the loop says something")
     }
 
     /// The next `n` bytes of a connection, however they are cut.
-    pub fn next_bytes(&self, conn: Token, n: usize) -> Vec<u8> {
+    pub(crate) fn next_bytes(&self, conn: Token, n: usize) -> Vec<u8> {
         let mut all = Vec::new();
         while all.len() < n {
             match self.next() {
@@ -138,13 +141,13 @@ impl Remote {
     }
 
     /// Lets the loop finish the turn it is in, writes included, and begin another.
-    pub fn settle(&self) {
+    pub(crate) fn settle(&self) {
         self.ask(|_| ());
         self.ask(|_| ());
     }
 
     /// Asserts that nothing has been said, and that nothing is about to be.
-    pub fn silent(&self) {
+    pub(crate) fn silent(&self) {
         self.settle();
         match self.heard.recv_timeout(Duration::ZERO) {
             Err(RecvTimeoutError::Timeout) => {}
@@ -153,7 +156,7 @@ impl Remote {
     }
 
     /// Asks until the answer is yes.
-    pub fn until(&self, what: impl Fn(&mut Io) -> bool + Send + Copy + 'static) {
+    pub(crate) fn until(&self, what: impl Fn(&mut Io) -> bool + Send + Copy + 'static) {
         let start = Instant::now();
         while !self.ask(what) {
             assert!(start.elapsed() < PATIENCE, "never came true");
@@ -162,20 +165,20 @@ impl Remote {
     }
 
     /// Stops the loop and waits for it.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.ask(Io::stop);
         self.join();
     }
 
     /// Waits for the loop to end by itself.
-    pub fn join(&mut self) {
+    pub(crate) fn join(&mut self) {
         let thread = self.thread.take().expect("joined once");
         thread.join().expect("the loop does not panic").expect("the loop ends well");
     }
 }
 
 /// A blocking client that never hangs a test.
-pub fn connect(addr: SocketAddr) -> TcpStream {
+pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&addr, PATIENCE).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -184,14 +187,14 @@ pub fn connect(addr: SocketAddr) -> TcpStream {
 }
 
 /// Reads until the other end closes.
-pub fn read_all(mut stream: impl Read) -> Vec<u8> {
+pub(crate) fn read_all(mut stream: impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     bytes
 }
 
 /// Sends and expects the same back.
-pub fn ping(stream: &mut TcpStream, bytes: &[u8]) {
+pub(crate) fn ping(stream: &mut TcpStream, bytes: &[u8]) {
     stream.write_all(bytes).unwrap();
     let mut back = vec![0; bytes.len()];
     stream.read_exact(&mut back).unwrap();
@@ -199,17 +202,17 @@ pub fn ping(stream: &mut TcpStream, bytes: &[u8]) {
 }
 
 /// Makes the coming close of `stream` a reset.
-pub fn reset(stream: TcpStream) {
+pub(crate) fn reset(stream: TcpStream) {
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
 /// Bytes in which a lost, doubled or moved piece shows.
-pub fn pattern(len: usize) -> Vec<u8> {
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0u32..).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).take(len).collect()
 }
 
 /// Settings with small kernel buffers, so that little output already blocks.
-pub fn tight() -> Config {
+pub(crate) fn tight() -> Config {
     Config {
         send_buffer: Some(8 * 1024),
         receive_buffer: Some(8 * 1024),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::line::Door;
 use crate::pair::{Habit, Pair};
@@ -14,6 +14,18 @@ use crate::town::Town;
 
 fn descriptors(server: &Process) -> usize {
     fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count()
+}
+
+/// Once there are threads, a table that grows stops the loop for milliseconds.
+#[test]
+fn a_server_has_room_for_its_descriptors_from_the_start() {
+    const MOST: u64 = 65_536;
+    let town = Town::new();
+    let granted = getrlimit(Resource::Nofile).maximum.unwrap_or(MOST).min(MOST);
+    let status = fs::read_to_string(format!("/proc/{}/status", town.server().id())).unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
+    let size: u64 = size.trim().parse().unwrap();
+    assert!(size >= granted, "room for {size} of {granted} descriptors");
 }
 
 #[test]

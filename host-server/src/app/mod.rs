@@ -1,6 +1,7 @@
 //! From a configuration to a server that serves.
 
 mod building;
+mod descriptors;
 mod log;
 mod office;
 mod post;
@@ -9,7 +10,6 @@ mod settings;
 
 use std::io::{self, Write};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use waxwing_transport_mio::EventLoop;
 
 use crate::cli::{KeyCommand, RunArgs};
@@ -26,7 +26,7 @@ use building::{Building, network, system};
 /// # Errors
 /// When it cannot start, or storage fails.
 pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
-    raise_descriptor_limit();
+    descriptors::make_room();
     let directory = DataDir::create(&config.server.data)?.lock()?;
     let identity = key::load_or_create(&directory)?;
     let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
@@ -93,14 +93,4 @@ fn say_where(address: std::net::SocketAddr) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on {address}")?;
     out.flush()
-}
-
-/// Every connection is a descriptor: take all that the system grants.
-fn raise_descriptor_limit() {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current < maximum
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-    {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-    }
 }

@@ -1,0 +1,35 @@
+//! Room for connections in the process: each is a descriptor.
+
+use std::fs::File;
+use std::io;
+
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// As many as connections can be, and what else is open.
+const ENOUGH: u64 = 65_536 + 64;
+
+/// Takes all the descriptors that the system grants, and has the kernel make room for them.
+///
+/// Has to be called before there are threads. A kernel that enlarges the table of a process with
+/// several stops whoever wanted the descriptor for about ten milliseconds, and with an event loop
+/// everybody it serves.
+pub(super) fn make_room() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current < maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(ENOUGH).min(ENOUGH);
+    if let Err(error) = reach(limit.saturating_sub(1)) {
+        tracing::debug!(%error, "no room was made for open files");
+    }
+}
+
+/// Opens a descriptor with a number of at least this and closes it. The table keeps its size.
+fn reach(number: u64) -> io::Result<()> {
+    let number = i32::try_from(number).unwrap_or(i32::MAX);
+    fcntl_dupfd_cloexec(File::open("/dev/null")?, number)?;
+    Ok(())
+}

@@ -247,8 +247,15 @@ impl<P: Backend> Sim<P> {
         let at = usize::from(shard.0);
         let mut env = Env { now: self.now, rng: &mut self.server_rng };
         input(&mut self.servers[at], &mut env);
+        // As the real server does: what is ready does not wait for the end of the turn.
+        self.carry_out_all(shard);
+        let mut env = Env { now: self.now, rng: &mut self.server_rng };
         self.servers[at].end_turn(&mut env);
-        while let Some(output) = self.servers[at].poll_output() {
+        self.carry_out_all(shard);
+    }
+
+    fn carry_out_all(&mut self, shard: ShardId) {
+        while let Some(output) = self.servers[usize::from(shard.0)].poll_output() {
             self.carry_out(shard, output);
         }
     }

@@ -11,8 +11,9 @@ use crate::output::Progress;
 use crate::slab::Token;
 
 impl Io {
-    /// Gives every connection with output one portion of the network.
-    pub(crate) fn flush(&mut self) {
+    /// Gives every connection with output one portion of the network now. It happens in any case
+    /// when the turn ends; whoever has long computations to do first need not let others wait.
+    pub fn flush(&mut self) {
         for _ in 0..self.to_write.len() {
             let Some(token) = self.to_write.pop_front() else { return };
             if let Some(c) = self.conns.get_mut(token) {

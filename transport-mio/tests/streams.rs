@@ -66,6 +66,38 @@ fn spawn(
     (addr, std::thread::spawn(move || event_loop.run(&mut handler)))
 }
 
+/// Answers, and ends no turn with an answer before that has been read.
+struct Prompt(Receiver<()>);
+
+impl Handler for Prompt {
+    fn opened(&mut self, _: &mut Io, _: Token, _: SocketAddr) {}
+    fn received(&mut self, io: &mut Io, conn: Token, bytes: &[u8]) {
+        assert!(io.send(conn, bytes));
+        io.flush();
+        assert_eq!(io.unsent(conn), 0);
+        self.0.recv_timeout(PATIENCE).expect("the answer is there within the turn");
+    }
+    fn closed(&mut self, io: &mut Io, _: Token, _: CloseReason) {
+        io.stop();
+    }
+}
+
+#[test]
+fn what_is_flushed_goes_out_before_the_turn_ends() {
+    let (read, has_read) = channel();
+    let (addr, server) = spawn(Config::default(), Prompt(has_read));
+    let mut remote = connect(addr);
+    for round in 0..3 {
+        remote.write_all(&[round]).unwrap();
+        let mut answer = [0];
+        remote.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [round]);
+        read.send(()).unwrap();
+    }
+    drop(remote);
+    server.join().unwrap().unwrap();
+}
+
 #[test]
 fn single_bytes_come_back() {
     let (addr, server) = spawn(Config::default(), Echo { limit: 1024, ..Echo::default() });

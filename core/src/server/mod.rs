@@ -9,6 +9,9 @@
 //! 2. ends the turn with [`Server::end_turn`], which says and stores what the turn gave reason to;
 //! 3. **drains [`Server::poll_output`] until it is empty, before anything else happens.**
 //!
+//! It may drain before it ends the turn, too. Then letters are on their way to those who wait for
+//! them while the end of the turn makes its signatures.
+//!
 //! A turn may hold any number of inputs. The more it holds, the more is said with one signature
 //! and stored with one commit.
 

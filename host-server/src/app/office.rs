@@ -183,6 +183,13 @@ impl Office {
         }
     }
 
+    fn carry_out_all(&mut self, io: &mut Io) {
+        while let Some(output) = self.server.poll_output() {
+            self.carry_out(io, output);
+        }
+        self.post.dispatch();
+    }
+
     fn carry_out(&mut self, io: &mut Io, output: Output) {
         match output {
             Output::Send { conn, packet } => {
@@ -257,11 +264,11 @@ impl Handler for Office {
         if self.server.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.tell(|server, env| server.timeout(env));
         }
+        // What is ready goes first: the end of the turn takes its time for signatures.
+        self.carry_out_all(io);
+        io.flush();
         self.tell(|server, env| server.end_turn(env));
-        while let Some(output) = self.server.poll_output() {
-            self.carry_out(io, output);
-        }
-        self.post.dispatch();
+        self.carry_out_all(io);
         let now = self.now();
         self.server.poll_timeout().map(|at| at.since(now.instant))
     }

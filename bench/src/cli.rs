@@ -166,6 +166,7 @@ impl Cli {
             threads: self.threads.map_or((cores - 1).max(1), NonZeroUsize::get),
             floor,
             keys,
+            apart: false,
             stocks: Vec::new(),
         };
         Ok((bench, Findings::new(self.backend, floor)))

@@ -53,7 +53,8 @@ impl Stream {
         Ok(written)
     }
 
-    /// Reads once; `None` when there is nothing now.
+    /// Reads once; `None` when there is nothing now. What does not fill the room was all there is:
+    /// the socket says when there is more.
     pub(crate) fn read(&mut self, room: &mut [u8]) -> Result<Option<usize>> {
         loop {
             return match self.0.read(room) {
@@ -140,13 +141,17 @@ impl Line {
 
     fn read(&mut self, rng: &mut ChaCha20Rng, act: &mut impl FnMut(&Event<'_>)) -> Result<()> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        loop {
-            let Some(count) = stream.read(self.client.receive_buffer())? else { return Ok(()) };
+        let mut has_more = true;
+        while has_more {
+            let room = self.client.receive_buffer();
+            let Some(count) = stream.read(room)? else { return Ok(()) };
+            has_more = count == room.len();
             self.client.received(count);
             let env = &mut Env { now: now(), rng };
             while let Some(event) = self.client.poll(env)? {
                 act(&event);
             }
         }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 mod chart;
 mod cli;
+mod cores;
 mod crowd;
 mod findings;
 mod floor;

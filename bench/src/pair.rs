@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use rand_chacha::ChaCha20Rng;
-use waxwing_core::client::{Event, LetterName};
+use waxwing_core::client::{Env, Event, LetterName};
 use waxwing_core::id::{PacketId, PacketIdPrefix};
 use waxwing_core::wire::{ErrorCode, Status};
 
@@ -163,13 +163,18 @@ impl<'a> Pair<'a> {
 
     /// Writes letters until `window` of them are unanswered or `up_to` have been sent in all.
     /// Whether there are any left.
-    pub(crate) fn write(&mut self, window: usize, up_to: usize) -> Result<bool> {
+    pub(crate) fn write(
+        &mut self,
+        window: usize,
+        up_to: usize,
+        rng: &mut ChaCha20Rng,
+    ) -> Result<bool> {
         let Some(line) = &mut self.sender else { return Ok(true) };
-        let (rng, up_to) = (&mut waxwing_server::backend::random(), up_to.min(self.letters.len()));
+        let up_to = up_to.min(self.letters.len());
         let before = self.tally.sent;
         while self.unanswered < window && self.tally.sent < up_to {
             let letter = &self.letters[self.tally.sent];
-            let env = waxwing_core::client::Env { now: now(), rng };
+            let env = Env { now: now(), rng };
             if line.client.resend(&env, letter.id, &letter.packet).is_err() {
                 // The machine has no room now; what is in it goes out below.
                 break;

@@ -35,9 +35,16 @@ impl Person {
     }
 }
 
-/// So many people, who have `keys` in turn.
+/// Whoever writes comes before whoever reads. In this order half of the pairs have both of their
+/// homes in one of two loops, as people who meet by chance do, and each loop has as many senders.
+const ORDER: [u16; 8] = [0, 1, 3, 2, 4, 6, 5, 7];
+
+/// So many people, who have `keys` in turn; each two of them are a pair.
 pub(crate) fn people(count: usize, keys: &'static [KeyPair]) -> Vec<Person> {
-    (1..).take(count).map(|number| Person::new(number, keys)).collect()
+    let count = u16::try_from(count).expect("ids have 16 bits");
+    let last = count - count % 8;
+    let ordered = (0..last).step_by(8).flat_map(|first| ORDER.map(|nth| first + nth));
+    ordered.chain(last..count).map(|at| Person::new(at + 1, keys)).collect()
 }
 
 /// The phone of the user with this number.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::findings::{Findings, Goal, Run};
-use crate::scenarios::{Bench, Writing, median};
+use crate::scenarios::{Bench, Writing, count, median};
 
 const PAYLOAD: usize = 100;
 
@@ -108,13 +108,18 @@ fn loops(bench: &mut Bench, findings: &mut Findings, sizes: &Sizes) -> Result<()
         return Ok(());
     }
     let given = bench.binary.loops;
+    bench.apart = true;
     let mut with = |loops| -> Result<Run> {
         bench.binary.loops = Some(loops);
         let run = bench.relay(sizes.writing(50, 64))?;
-        Ok(Run { name: format!("{}, {loops} loops", run.name), goal: None, ..run })
+        Ok(Run {
+            name: format!("{}, {}, apart", run.name, count(loops as usize, "loop")),
+            goal: None,
+            ..run
+        })
     };
     let (one, two) = (with(1)?, with(2)?);
-    bench.binary.loops = given;
+    (bench.binary.loops, bench.apart) = (given, false);
     let reached = two.processor / one.processor;
     findings.goals.push(Goal::new("two loops beside one: processor time", 1.1, reached, "times"));
     findings.runs.extend([one, two]);

@@ -138,7 +138,11 @@ impl<'a> Recipient<'a> {
         rng: &mut ChaCha20Rng,
         mut take: impl FnMut(PacketId),
     ) -> Result<()> {
-        while let Some(count) = self.stream.read(&mut self.inbox[self.filled..])? {
+        let mut has_more = true;
+        while has_more {
+            let room = &mut self.inbox[self.filled..];
+            let Some(count) = self.stream.read(room)? else { break };
+            has_more = count == room.len();
             self.filled += count;
             let mut begin = 0;
             while let Frame::Complete(header) = deframe(&self.inbox[begin..self.filled])

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::cores::{Half, Side};
 use crate::crowd::{Crowd, Errand};
 use crate::findings::{Goal, Run};
 use crate::floor::{Floor, Work};
@@ -65,6 +66,8 @@ pub(crate) struct Bench {
     pub(crate) threads: usize,
     pub(crate) floor: Floor,
     pub(crate) keys: &'static [KeyPair],
+    /// Whether server and clients keep to cores of their own.
+    pub(crate) apart: bool,
     /// What was signed, for the next run that can use it.
     pub(crate) stocks: Vec<Rc<Stock>>,
 }
@@ -93,6 +96,7 @@ impl Bench {
         let people = people(2 * writing.pairs, self.keys);
         let stock = self.stock(&people, writing.letters_each(&self.floor), writing.payload)?;
         let (mut town, server) = self.start(&people, 0, 0)?;
+        let _cores = self.half(Side::Clients)?;
         let stage = self.stage(&people, &stock, &server, &mut town);
         let measured =
             stage.relay(writing.load(), writing.span, || meanwhile(&server, writing.span))?;
@@ -205,6 +209,7 @@ impl Bench {
         clients: usize,
         pace: f64,
     ) -> Result<(Vec<Run>, Goal)> {
+        self.apart = true;
         let pairs = people(2 * writing.pairs, self.keys);
         let everybody = people(2 * writing.pairs + clients, self.keys);
         // A second more than the time, for the storm to end in.
@@ -212,23 +217,28 @@ impl Bench {
             .letters_at(full / 2.0);
         let stock = self.stock(&pairs, each, writing.payload)?;
         let (mut town, server) = self.start(&everybody, 0, 0)?;
+        let cores = self.half(Side::Clients)?;
         let stage = self.stage(&pairs, &stock, &server, &mut town);
         let load = Load { rate: Some(full / 2.0), window: 128, together: 1, ..writing.load() };
         let quiet = stage.relay(load, writing.span, || Ok(()))?;
-        let quiet = self.half_load("at half load").with_load(&quiet, server.memory()?);
+        let quiet = self.half_load("at half load, apart").with_load(&quiet, server.memory()?);
         server.stop()?;
+        drop(cores);
 
         let stock = self.stock(&pairs, each, writing.payload)?;
         let (mut town, server) = self.start(&everybody, 0, 0)?;
+        let _cores = self.half(Side::Clients)?;
         let storm = &everybody[2 * writing.pairs..];
         let key = town.server_key();
         let mut crowd = Crowd::new(storm, &server, key, Errand::Reconnect)?;
         let stage = self.stage(&pairs, &stock, &server, &mut town);
         let busy =
             stage.relay(load, writing.span, || crowd.admit(0..clients, Some(pace)).map(drop))?;
-        let busy = self.half_load("at half load, in a storm").with_load(&busy, server.memory()?);
+        let busy =
+            self.half_load("at half load, apart, in a storm").with_load(&busy, server.memory()?);
         drop(crowd);
         server.stop()?;
+        self.apart = false;
 
         let p99 = |run: &Run| run.latency.map_or(f64::NAN, |[_, p99, _]| p99);
         let reached = p99(&busy) / p99(&quiet);
@@ -247,8 +257,14 @@ impl Bench {
         if users > 0 {
             town.fill(users, pending)?;
         }
+        let _cores = self.half(Side::Server)?;
         let server = town.start(&self.binary, &[])?;
         Ok((town, server))
+    }
+
+    /// Cores of its own for a side, for as long as what is returned lives, where that is wanted.
+    fn half(&self, side: Side) -> Result<Option<Half>> {
+        self.apart.then(|| Half::of(side)).transpose()
     }
 
     fn stage<'a>(
@@ -298,7 +314,7 @@ fn processors() -> Result<usize> {
     Ok(thread::available_parallelism()?.get())
 }
 
-fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
 }

@@ -18,7 +18,7 @@ use crate::pair::{Pair, Tally, Until};
 use crate::people::Person;
 use crate::recipient::Recipient;
 
-/// How often letters are sent that go out at a rate.
+/// How long to wait for events at most while letters go out at a rate.
 const TICK: Duration = Duration::from_millis(1);
 
 /// One thread's part.
@@ -73,6 +73,8 @@ impl<'a> Worker<'a> {
         let mut events = Events::with_capacity(1_024);
         let mut latencies = Vec::new();
         let mut begun: Option<Instant> = None;
+        // Letters that the rate has made due.
+        let mut due = 0;
         let mut waiting = Waiting::default();
         let mut moved = (Instant::now(), 0);
         loop {
@@ -89,7 +91,7 @@ impl<'a> Worker<'a> {
                 self.turn(pair, is_sender, phase, rng, &mut latencies)?;
                 if is_sender {
                     if begun.is_some() && self.load.rate.is_none() && phase != ENDING {
-                        self.write(pair, usize::MAX)?;
+                        self.write(pair, usize::MAX, rng)?;
                     }
                     break;
                 }
@@ -114,10 +116,24 @@ impl<'a> Worker<'a> {
                 _ => {
                     let is_first = begun.is_none();
                     let begun = *begun.get_or_insert_with(Instant::now);
-                    if is_first || self.load.rate.is_some() {
-                        for (at, pair) in pairs.iter_mut().enumerate() {
-                            pair.flush()?;
-                            self.write(pair, self.due(begun, at))?;
+                    match self.load.rate {
+                        None if is_first => {
+                            for pair in &mut pairs {
+                                pair.flush()?;
+                                self.write(pair, usize::MAX, rng)?;
+                            }
+                        }
+                        None => {}
+                        Some(rate) => {
+                            let rate =
+                                rate * pairs.len() as f64 / self.stage.stock.pairs.len() as f64;
+                            let all = (begun.elapsed().as_secs_f64() * rate) as usize;
+                            for letter in due..all {
+                                // The pairs take turns.
+                                let (each, at) = (letter / pairs.len(), letter % pairs.len());
+                                self.write(&mut pairs[at], each + 1, rng)?;
+                            }
+                            due = all;
                         }
                     }
                     moved.0 = Instant::now();
@@ -211,18 +227,10 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn write(self, pair: &mut Pair<'a>, up_to: usize) -> Result<()> {
-        if !pair.write(usize::from(self.load.window), up_to)? {
+    fn write(self, pair: &mut Pair<'a>, up_to: usize, rng: &mut ChaCha20Rng) -> Result<()> {
+        if !pair.write(usize::from(self.load.window), up_to, rng)? {
             self.shared.is_over.store(true, Relaxed);
         }
         Ok(())
-    }
-
-    /// Letters that this thread's pair number `at` is to have sent by now. The pairs take turns.
-    fn due(self, begun: Instant, at: usize) -> usize {
-        let pairs = self.stage.stock.pairs.len() as f64;
-        self.load.rate.map_or(usize::MAX, |rate| {
-            (begun.elapsed().as_secs_f64() * rate / pairs + at as f64 / pairs) as usize
-        })
     }
 }

@@ -75,14 +75,21 @@ impl Handover {
         if bytes < MAX_PACKET { (0, 0) } else { (letters, bytes) }
     }
 
-    /// What to ask storage for, if it is time to.
-    pub(super) fn fetch(&mut self, recipient: UserId) -> Option<Question> {
+    /// Whether there is room for letters, and some may lie beyond the cursor.
+    pub(super) fn wants_more(&self) -> bool {
+        self.phase == Phase::Behind && self.room().0 > 0
+    }
+
+    /// What to ask storage for those letters.
+    pub(super) fn fetch(&mut self, recipient: UserId) -> Question {
         let (max_letters, max_bytes) = self.room();
-        if self.phase != Phase::Behind || max_letters == 0 {
-            return None;
-        }
         self.phase = Phase::Fetching { more: false };
-        Some(Question::Letters { recipient, after: self.cursor, max_letters, max_bytes })
+        Question::Letters { recipient, after: self.cursor, max_letters, max_bytes }
+    }
+
+    /// The mailbox is empty.
+    pub(super) const fn nothing_lies_there(&mut self) {
+        self.phase = Phase::CaughtUp;
     }
 
     /// The fetch has ended; `exhausted` = storage had no letter beyond those it gave.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::output::{ConnId, Output};
 use super::shard::Shard;
@@ -162,6 +162,17 @@ impl Ledger {
         self.deferred.iter().any(
             |write| matches!(write, Write::DeleteLetters { recipient, .. } if *recipient == owner),
         )
+    }
+
+    /// Letters whose deletion has not been done, in `ended` included: they are counted out already.
+    pub(super) fn deleting(&self, ended: &[Write]) -> HashSet<QueueId> {
+        let under_way = self.under_way.iter().flat_map(|(_, batch)| &batch.writes);
+        let writes = under_way.chain(&self.writes).chain(&self.deferred).chain(ended);
+        let letters = writes.filter_map(|write| match write {
+            Write::DeleteLetters { letters, .. } => Some(letters),
+            _ => None,
+        });
+        letters.flatten().copied().collect()
     }
 
     pub(super) fn has_deferred(&self) -> bool {

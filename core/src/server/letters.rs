@@ -134,12 +134,15 @@ impl<P: Provider> Server<P> {
         self.post_home(sender, Message::Answer { sender, id, fate: Ok(Status::Stored) });
     }
 
-    /// A letter could not be stored: nothing was accepted.
-    pub(super) fn letter_lost(&mut self, letter: &PendingLetter) {
+    /// A letter could not be stored: nothing was accepted. Its recipient may hold it all the same;
+    /// then it is `counted_out`.
+    pub(super) fn letter_lost(&mut self, letter: &PendingLetter, counted_out: bool) {
         let PendingLetter { id, sender, recipient, .. } = *letter;
         if let Some(mailbox) = self.mailboxes.get_mut(&recipient) {
             mailbox.committed();
-            mailbox.removed(self.ledger.turn(), sender, letter.packet.len());
+            if !counted_out {
+                mailbox.removed(self.ledger.turn(), sender, letter.packet.len());
+            }
         }
         self.recount_mailbox(recipient);
         if let Some(session) = self.session_of(recipient) {

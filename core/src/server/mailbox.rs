@@ -156,6 +156,11 @@ impl Mailbox {
         self.overcounts = true;
     }
 
+    /// Whether no letter is in it or on its way there, if that is known.
+    pub(super) fn is_empty(&self) -> Option<bool> {
+        self.learning.is_none().then_some(self.total.letters == 0)
+    }
+
     /// Whether its counters can be forgotten until the next use.
     pub(super) fn is_at_rest(&self) -> bool {
         self.learning.is_none() && self.uncommitted == 0
@@ -217,14 +222,21 @@ impl<P: Provider> Server<P> {
         usage: Vec<SenderUsage>,
     ) {
         let waiting = self.mailboxes.get_mut(&owner).map(|mailbox| mailbox.learn(usage));
+        if let Some(conn) = self.sessions.get(&owner).copied() {
+            self.hand_over(env, conn);
+        }
         for waiting in waiting.into_iter().flatten() {
             self.serve(env, owner, waiting);
         }
     }
 
-    /// Storage could not say it: what waits is refused, and the next use asks again.
+    /// Storage could not say it: what waits is refused, and the next use asks again. The owner's
+    /// session, which waits for its letters, does so together with whatever storage could not take.
     pub(super) fn mailbox_unknown(&mut self, env: &mut Env<'_>, owner: UserId) {
         let Some(mailbox) = self.mailboxes.remove(&owner) else { return };
+        if self.sessions.contains_key(&owner) {
+            self.retry_at = Some(env.now.instant.after(Self::RETRY));
+        }
         let code = ErrorCode::StorageUnavailable;
         for waiting in mailbox.learning.into_iter().flat_map(|learning| learning.waiting) {
             match waiting {
@@ -246,13 +258,30 @@ impl<P: Provider> Server<P> {
         let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
             return;
         };
-        if let Some(question) = session.handover.fetch(session.user) {
-            self.ledger.ask(Asker::Fetch(conn), question);
+        if session.handover.wants_more() {
+            let user = session.user;
+            self.fetch_letters(conn, user);
         }
+        let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
+            return;
+        };
         if let Some(count) = session.handover.backlog_end() {
             self.notices.backlog_end(env.now.instant, conn, count);
         }
         self.arm(env, conn);
+    }
+
+    /// Asks for letters, unless there are none; if that is not known yet, once it is.
+    fn fetch_letters(&mut self, conn: ConnId, owner: UserId) {
+        let Some(is_empty) = self.load_mailbox(owner).is_empty() else { return };
+        let session = self.connections.get_mut(&conn).and_then(|c| c.session_mut());
+        let Some(session) = session else { return };
+        if is_empty {
+            session.handover.nothing_lies_there();
+        } else {
+            let question = session.handover.fetch(owner);
+            self.ledger.ask(Asker::Fetch(conn), question);
+        }
     }
 
     /// Storage has brought letters for a session.

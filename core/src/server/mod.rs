@@ -48,7 +48,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 pub use config::{Config, Deadlines, MailboxLimits, Rates};
 pub use issuer::Identity;
@@ -76,7 +76,7 @@ use recent::RecentLetters;
 use reconnect::AnsweredReconnects;
 use refuse::{Refused, SharedRefusals};
 use registration::Creation;
-use storage::{Answer, Outcome, Snapshot, Ticket, Write};
+use storage::{Answer, Outcome, QueueId, Snapshot, Ticket, Write};
 use timers::Timers;
 
 /// What every input brings along: the time, and a random generator.
@@ -124,6 +124,9 @@ pub struct Server<P: Provider> {
     half_received: usize,
     last_otp_ticket: u64,
     sweep_at: Instant,
+    /// While storage looks for letters that have expired: those acknowledged meanwhile, which are
+    /// counted out already.
+    sweeping: Option<HashSet<QueueId>>,
     retry_at: Option<Instant>,
     stopping: Option<Stopping>,
     disk_is_low: bool,
@@ -183,6 +186,7 @@ impl<P: Provider> Server<P> {
             half_received: 0,
             last_otp_ticket: 0,
             sweep_at: Instant::default(),
+            sweeping: None,
             retry_at: None,
             stopping: None,
             disk_is_low: false,
@@ -221,6 +225,10 @@ impl<P: Provider> Server<P> {
             self.outputs.push_back(Output::Event(Event::StorageUnavailable));
             self.retry_at = Some(env.now.instant.after(Self::RETRY));
         }
+        let deleting = match outcome {
+            Outcome::Done => HashSet::new(),
+            Outcome::Unavailable => self.ledger.deleting(&batch.writes),
+        };
         for write in &batch.writes {
             match (write, outcome) {
                 (Write::CreateUser { id, phone, spki }, Outcome::Done) => {
@@ -231,7 +239,9 @@ impl<P: Provider> Server<P> {
                     self.user_not_created(env, *id, *phone, spki);
                 }
                 (Write::InsertLetter(letter), Outcome::Done) => self.letter_stored(letter),
-                (Write::InsertLetter(letter), Outcome::Unavailable) => self.letter_lost(letter),
+                (Write::InsertLetter(letter), Outcome::Unavailable) => {
+                    self.letter_lost(letter, deleting.contains(&letter.queue_id));
+                }
                 (Write::DeleteLetters { recipient, .. }, Outcome::Done) => {
                     self.recount_mailbox(*recipient);
                 }
@@ -275,7 +285,7 @@ impl<P: Provider> Server<P> {
                 let code = ErrorCode::StorageUnavailable;
                 self.refuse(env, conn, Refused::naming(code, Op::Acknowledgment, packet));
             }
-            (Asker::Sweep, _) => {}
+            (Asker::Sweep, _) => self.sweeping = None,
         }
         self.sort_mail(env);
     }

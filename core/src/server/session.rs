@@ -190,6 +190,9 @@ impl<P: Provider> Server<P> {
         for letter in held {
             let HandedOver { sender, id, queue_id, bytes, is_lost, .. } = letter;
             if !is_lost {
+                if let Some(counted_out) = &mut self.sweeping {
+                    counted_out.insert(queue_id);
+                }
                 let was_held = self.ledger.take_held(queue_id);
                 if !was_held {
                     self.ledger.delete(user, queue_id);
@@ -290,7 +293,6 @@ impl<P: Provider> Server<P> {
             connection.state = super::connection::State::Active(Box::new(session));
         }
         self.outputs.push_back(Output::Event(Event::SessionConfirmed { user, conn }));
-        self.load_mailbox(user);
         self.hand_over(env, conn);
     }
 }

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use hashbrown::HashSet;
+
 use super::ledger::Asker;
 use super::mail::Message;
 use super::output::{Event, Output};
@@ -23,6 +25,10 @@ impl<P: Provider> Server<P> {
             self.mailboxes
                 .retain(|owner, mailbox| sessions.contains_key(owner) || !mailbox.is_at_rest());
         }
+        if self.sweeping.is_some() {
+            return;
+        }
+        self.sweeping = Some(HashSet::new());
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         self.ledger.ask(
             Asker::Sweep,
@@ -43,12 +49,15 @@ impl<P: Provider> Server<P> {
     }
 
     pub(super) fn letters_expired(&mut self, env: &mut Env<'_>, letters: &[ExpiredLetter]) {
+        let counted_out = self.sweeping.take().unwrap_or_default();
         if letters.is_empty() {
             return;
         }
         self.outputs.push_back(Output::Event(Event::Expired { letters: letters.len() }));
         for letter in letters {
-            if let Some(mailbox) = self.mailboxes.get_mut(&letter.recipient) {
+            if let Some(mailbox) = self.mailboxes.get_mut(&letter.recipient)
+                && !counted_out.contains(&letter.queue_id)
+            {
                 mailbox.expired(letter.sender, letter.bytes);
             }
             let session = self.sessions.get(&letter.recipient).copied();

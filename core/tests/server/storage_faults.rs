@@ -1,5 +1,7 @@
 //! Storage that does not answer: nothing is lost, nothing is promised, and it heals by itself.
 
+use std::time::Duration;
+
 use waxwing_core::crypto::RustCrypto;
 use waxwing_core::server::{Config, Event};
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Status};
@@ -187,21 +189,23 @@ fn a_mailbox_that_is_counted_while_letters_go_counts_right() {
     }
 }
 
+/// Of a mailbox with a letter that storage would not delete the counters are too high. Once it is
+/// gone they are forgotten, and learnt again when they are needed.
+fn have_counters_forgotten(world: &mut World, owner: &mut Person<RustCrypto>, letter: &[u8]) {
+    world.disk.refuses_writes = true;
+    owner.acknowledge(world, &[id_of(letter)]);
+    world.disk.refuses_writes = false;
+    world.wait_s(2);
+}
+
 fn counted_while_letters_go(in_one_turn: bool) {
     let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
+    let zeroth = ann.send(&mut world, ben.id(), b"0");
     let first = ann.send(&mut world, ben.id(), b"1");
     let second = ann.send(&mut world, ben.id(), b"2");
-    // Storage brings the letters and cannot count them.
-    world.crash();
-    ann.come_to_nothing(&mut world);
-    ben.knock(&mut world);
-    world.disk.held = true;
-    ben.confirm(&mut world, 8);
-    world.disk.refuses_questions = true;
-    world.disk.work();
-    world.disk.refuses_questions = false;
-    world.release();
+    ben.come(&mut world, 8);
+    have_counters_forgotten(&mut world, &mut ben, &zeroth);
     // The next letter has them counted, and one is acknowledged meanwhile.
     world.disk.held = true;
     let third = ann.letter(&mut world, ben.id(), b"3");
@@ -223,6 +227,51 @@ fn counted_while_letters_go(in_one_turn: bool) {
     assert_eq!(ben.hear_refusals(&mut world), [ErrorCode::UnknownUser], "none is left");
 }
 
+fn has_letters_of(
+    world: &mut World,
+    owner: &mut Person<RustCrypto>,
+    sender: &Person<RustCrypto>,
+) -> bool {
+    owner.hear(world);
+    owner.ask(world, KeyQuestion::ById(sender.id()));
+    matches!(owner.hear(world)[..], [Said::Key(_)])
+}
+
+#[test]
+fn a_letter_that_is_acknowledged_and_then_not_stored_is_counted_out_once() {
+    let (mut world, [mut ann, mut ben, _]) = three();
+    let kept = ann.send(&mut world, ben.id(), b"kept");
+    world.wait_s(1);
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&kept)]);
+    world.disk.held = true;
+    let lost = ann.send(&mut world, ben.id(), b"lost");
+    world.wait_s(1);
+    ben.acknowledge(&mut world, &[id_of(&lost)]);
+    world.disk.refuses_writes = true;
+    world.release();
+    assert!(has_letters_of(&mut world, &mut ben, &ann));
+}
+
+#[test]
+fn a_letter_that_is_acknowledged_while_it_expires_is_counted_out_once() {
+    let mut config = Config { letter_life: Duration::from_secs(100), ..Config::default() };
+    config.deadlines.progress = Duration::from_secs(1_000);
+    let (mut world, [mut ann, mut ben]) = World::populated(config);
+    ann.come_to_nothing(&mut world);
+    ben.come_to_nothing(&mut world);
+    let old = ann.send(&mut world, ben.id(), b"old");
+    world.wait_s(80);
+    let young = ann.send(&mut world, ben.id(), b"young");
+    world.wait_s(21);
+    // The sweep falls into this minute.
+    world.disk.held = true;
+    world.wait_s(61);
+    ben.acknowledge(&mut world, &[id_of(&old)]);
+    world.release();
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&young)]);
+    assert!(has_letters_of(&mut world, &mut ben, &ann));
+}
+
 #[test]
 fn a_backlog_that_cannot_be_fetched_comes_when_storage_is_back() {
     let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
@@ -239,28 +288,25 @@ fn a_backlog_that_cannot_be_fetched_comes_when_storage_is_back() {
 
 #[test]
 fn letters_whose_deletion_was_refused_take_no_room_once_they_are_gone() {
+    const LARGE: &[u8] = &[b'x'; 3_000];
     let mut config = Config::default();
-    config.mailbox.pair_letters = 1;
+    // One large letter and a small one.
+    config.mailbox.pair_bytes = 6_000;
     let (mut world, [mut ann, mut ben]) = World::populated(config);
     ann.come_to_nothing(&mut world);
-    let letter = ann.send(&mut world, ben.id(), b"first");
-    world.crash();
-    ann.come_to_nothing(&mut world);
-    // How full the mailbox is cannot be learnt now, and later it is learnt from a storage that
-    // still has the letter.
-    world.disk.refuses_questions = true;
+    let small = ann.send(&mut world, ben.id(), b"small");
+    let large = ann.send(&mut world, ben.id(), LARGE);
     ben.come(&mut world, 8);
-    world.disk.refuses_questions = false;
-    world.wait_s(1);
-    assert_eq!(ben.hear(&mut world), [Said::Letter(letter.clone()), Said::BacklogEnd(1)]);
+    have_counters_forgotten(&mut world, &mut ben, &small);
+    // Now they are learnt from a storage that still has the letter.
     world.disk.refuses_writes = true;
-    ben.acknowledge(&mut world, &[id_of(&letter)]);
+    ben.acknowledge(&mut world, &[id_of(&large)]);
     ann.hear(&mut world);
-    ann.send(&mut world, ben.id(), b"second");
+    ann.send(&mut world, ben.id(), LARGE);
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::MailboxFull]);
     world.disk.refuses_writes = false;
     world.wait_s(2);
-    let third = ann.send(&mut world, ben.id(), b"third");
+    let third = ann.send(&mut world, ben.id(), LARGE);
     assert_eq!(ann.hear(&mut world), [stored(&third)]);
 }
 
@@ -285,7 +331,7 @@ fn a_question_about_letters_that_storage_cannot_answer_is_refused() {
 
 #[test]
 fn a_sweep_that_storage_cannot_do_is_done_later() {
-    let life = std::time::Duration::from_secs(100);
+    let life = Duration::from_secs(100);
     let config = Config { letter_life: life, ..Config::default() };
     let (mut world, [mut ann, ben]) = World::populated(config);
     ann.come_to_nothing(&mut world);

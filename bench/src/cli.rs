@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
+use waxwing_server::descriptors;
 
 use crate::findings::Findings;
 use crate::floor::{BackendKind, Floor};
-use crate::process::{RAISED, ServerBinary, raise_descriptors};
+use crate::process::{RAISED, ServerBinary};
 use crate::scenarios::{Bench, Writing};
 use crate::{keys, profile, program};
 
@@ -155,7 +156,7 @@ impl Cli {
         let target = beside.parent().unwrap_or(beside);
         let dir = self.dir.clone().unwrap_or_else(|| target.join("bench"));
         let keys = keys::pool(&dir.join("keys"), self.people())?;
-        let descriptors = raise_descriptors()?;
+        let descriptors = descriptors::make_room();
         let raised: Vec<_> = RAISED.iter().map(|(key, to)| format!("{key} = {to}")).collect();
         eprintln!("raised: {descriptors} descriptors; {}", raised.join("; "));
         let floor = Floor::measure(self.backend, keys)?;

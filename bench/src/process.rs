@@ -1,6 +1,6 @@
 //! The server as a process of its own, and the system's account of what it takes.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// For a server that does not stop: nothing that it still has to do takes as long.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
-
-const MOST_DESCRIPTORS: u64 = 65_536;
 
 /// What is raised for every run: limits against strangers, of which the bench plays many at once.
 pub(crate) const RAISED: &[(&str, &str)] = &[
@@ -148,17 +145,4 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Takes all the descriptors that the system grants, and says how many these are. The kernel makes
-/// room for them now: once there are threads, that would stop them for milliseconds at a time.
-pub(crate) fn raise_descriptors() -> Result<u64> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current < maximum {
-        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-    }
-    let granted = maximum.unwrap_or(u64::MAX);
-    let last = i32::try_from(granted.min(MOST_DESCRIPTORS).saturating_sub(1))?;
-    fcntl_dupfd_cloexec(File::open("/dev/null")?, last)?;
-    Ok(granted)
 }

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod core_dumps;
 pub mod data_dir;
+pub mod descriptors;
 pub mod exit;
 pub mod failpoint;
 pub mod key;

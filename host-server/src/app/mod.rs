@@ -1,7 +1,6 @@
 //! From a configuration to a server that serves.
 
 mod building;
-mod descriptors;
 mod log;
 mod office;
 mod post;
@@ -16,6 +15,7 @@ use crate::cli::{KeyCommand, RunArgs};
 use crate::clock;
 use crate::config::{Config, DeliveryKind};
 use crate::data_dir::DataDir;
+use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::key;
 use crate::store::{SqliteOptions, SqliteStorage, Storage, StorageError};

@@ -5,26 +5,31 @@ use std::io;
 
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use waxwing_transport_mio::Config;
 
-/// As many as connections can be, and what else is open.
-const ENOUGH: u64 = 65_536 + 64;
+/// For the listener, the database and what else is open.
+const OTHERS: u64 = 64;
 
-/// Takes all the descriptors that the system grants, and has the kernel make room for them.
+/// Takes all the descriptors that the system grants, has the kernel make room for them, and says
+/// how many they are.
 ///
 /// Has to be called before there are threads. A kernel that enlarges the table of a process with
 /// several stops whoever wanted the descriptor for about ten milliseconds, and with an event loop
 /// everybody it serves.
-pub(super) fn make_room() {
+pub fn make_room() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current < maximum
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
     {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(ENOUGH).min(ENOUGH);
-    if let Err(error) = reach(limit.saturating_sub(1)) {
+    let granted = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let connections = u64::try_from(Config::default().max_connections).unwrap_or(u64::MAX);
+    let enough = connections.saturating_add(OTHERS);
+    if let Err(error) = reach(granted.min(enough).saturating_sub(1)) {
         tracing::debug!(%error, "no room was made for open files");
     }
+    granted
 }
 
 /// Opens a descriptor with a number of at least this and closes it. The table keeps its size.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use waxwing_core::crypto::RustCrypto;
+use waxwing_core::crypto::{CryptoRng, RustCrypto};
 use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::storage::StoredUser;
@@ -244,13 +244,23 @@ impl<P: Backend> Sim<P> {
 
     /// One turn of a machine.
     pub fn turn(&mut self, shard: ShardId, input: impl FnOnce(&mut Server<P>, &mut Env<'_>)) {
-        let at = usize::from(shard.0);
-        let mut env = Env { now: self.now, rng: &mut self.server_rng };
-        input(&mut self.servers[at], &mut env);
+        let mut rng = self.server_rng.clone();
+        self.turn_drawing(shard, &mut rng, input);
+        self.server_rng = rng;
+    }
+
+    /// One turn of a machine that draws from this generator.
+    pub fn turn_drawing(
+        &mut self,
+        shard: ShardId,
+        rng: &mut dyn CryptoRng,
+        input: impl FnOnce(&mut Server<P>, &mut Env<'_>),
+    ) {
+        let (at, now) = (usize::from(shard.0), self.now);
+        input(&mut self.servers[at], &mut Env { now, rng: &mut *rng });
         // As the real server does: what is ready does not wait for the end of the turn.
         self.carry_out_all(shard);
-        let mut env = Env { now: self.now, rng: &mut self.server_rng };
-        self.servers[at].end_turn(&mut env);
+        self.servers[at].end_turn(&mut Env { now, rng });
         self.carry_out_all(shard);
     }
 

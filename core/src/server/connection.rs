@@ -16,6 +16,10 @@ use crate::time::Instant;
 pub(super) enum State {
     /// No session: 100, 101 and 106 are welcome.
     Greeting,
+    /// One of them is there, and waits for those that came before it.
+    InLine,
+    /// It is next.
+    Called,
     /// 101 was right and its user is being stored; what follows waits.
     Creating,
     /// Another shard handles what comes next.
@@ -69,9 +73,9 @@ impl Connection {
     /// Whether packets have to wait: what came before them is not done.
     pub(super) fn must_wait(&self) -> bool {
         match &self.state {
-            State::Creating | State::Moving(_) => true,
+            State::InLine | State::Creating | State::Moving(_) => true,
             State::Active(session) => session.must_wait(),
-            State::Greeting | State::Offered(_) => false,
+            State::Greeting | State::Called | State::Offered(_) => false,
         }
     }
 
@@ -82,8 +86,8 @@ impl Connection {
             _ => None,
         };
         let state = match &self.state {
-            State::Greeting => Some(self.since.after(deadlines.first_packet)),
-            State::Creating | State::Moving(_) => None,
+            State::Greeting | State::Called => Some(self.since.after(deadlines.first_packet)),
+            State::InLine | State::Creating | State::Moving(_) => None,
             State::Offered(_) => Some(self.since.after(deadlines.confirmation)),
             State::Active(session) => session.deadline(deadlines),
         };

@@ -34,6 +34,7 @@ impl<P: Provider> Server<P> {
             self.half_received = self.half_received.saturating_add(bytes.len());
             self.work_through_inbox(env, conn);
         }
+        self.check_luggage(env, conn);
         self.sort_mail(env);
         self.resume(env, conn);
         self.shed_half_received(env);
@@ -115,10 +116,17 @@ impl<P: Provider> Server<P> {
                     self.send_off(conn, to, None);
                     break;
                 }
+                if complete && !self.take_call(conn) {
+                    self.stand_in_line(env, conn);
+                    break;
+                }
             }
             let Some((packet, tail)) = rest.split_at_checked(header.packet_len()) else { break };
             if !complete {
                 break;
+            }
+            if matches!(handler, Handler::Letter(_) | Handler::Session(..)) {
+                self.arrivals.count_session_packet();
             }
             if let Err(refused) = self.packet(env, conn, &handler, packet) {
                 self.refuse(env, conn, refused);
@@ -134,9 +142,9 @@ impl<P: Provider> Server<P> {
         let connection = self.connections.get(&conn).ok_or(ErrorCode::UnexpectedOp)?;
         let op = Op::from_code(header.op_code).ok_or(ErrorCode::UnknownOp)?;
         let handler = match (&connection.state, op) {
-            (State::Greeting, Op::RegistrationRequest) => Handler::Registration,
-            (State::Greeting, Op::OtpProof) => Handler::Proof,
-            (State::Greeting, Op::ReconnectRequest) => Handler::Reconnect,
+            (State::Greeting | State::Called, Op::RegistrationRequest) => Handler::Registration,
+            (State::Greeting | State::Called, Op::OtpProof) => Handler::Proof,
+            (State::Greeting | State::Called, Op::ReconnectRequest) => Handler::Reconnect,
             (State::Offered(offer), Op::Acknowledgment) => Handler::Confirmation(offer.user),
             (State::Active(session), Op::Letter) => Handler::Letter(session.user),
             (State::Active(session), Op::KeyQuestion | Op::Acknowledgment | Op::Close) => {
@@ -198,9 +206,10 @@ impl<P: Provider> Server<P> {
         }
     }
 
-    /// Notes since when part of a packet waits for the rest.
+    /// Notes since when part of a packet waits for the rest. What stands in line is whole.
     pub(super) fn set_packet_since(&mut self, conn: ConnId, since: Option<Instant>) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let since = since.filter(|_| !matches!(connection.state, State::InLine));
         if let Some(before) = core::mem::replace(&mut connection.packet_since, since) {
             self.half_sent.remove(&(before, conn));
         }

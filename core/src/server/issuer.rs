@@ -6,7 +6,8 @@ use super::output::{ConnId, Event, Output};
 use super::storage::WrappedKey;
 use super::{Env, Server};
 use crate::crypto::{
-    CryptoRng, KEY_LEN, PrivateKey, Provider, SessionKey, SessionSeal, Spki, cbc_open, cbc_seal,
+    CryptoRng, KEY_LEN, PrivateKey, Provider, RSA_LEN, Rejected, SessionKey, SessionSeal, Spki,
+    cbc_open, cbc_seal,
 };
 use crate::id::UserId;
 use crate::limits::MAX_CONTROL_PACKET;
@@ -18,13 +19,14 @@ use zeroize::Zeroizing;
 ///
 /// Clones share the key: it is in memory once.
 pub struct Identity<P: Provider> {
-    pub(super) key: Arc<P::PrivateKey>,
+    key: Arc<P::PrivateKey>,
     wrap_key: Arc<Zeroizing<[u8; KEY_LEN]>>,
+    operations: u64,
 }
 
 impl<P: Provider> Clone for Identity<P> {
     fn clone(&self) -> Self {
-        Self { key: self.key.clone(), wrap_key: self.wrap_key.clone() }
+        Self { key: self.key.clone(), wrap_key: self.wrap_key.clone(), operations: 0 }
     }
 }
 
@@ -33,7 +35,7 @@ impl<P: Provider> Identity<P> {
     /// key (PROTOCOL.md, "What an implementation must persist").
     pub fn new(provider: &P, key: P::PrivateKey, pkcs8_der: &[u8]) -> Self {
         let wrap_key = Zeroizing::new(provider.sha256(&[b"waxwing/1:wrap", pkcs8_der]).0);
-        Self { key: Arc::new(key), wrap_key: Arc::new(wrap_key) }
+        Self { key: Arc::new(key), wrap_key: Arc::new(wrap_key), operations: 0 }
     }
 
     /// The public half.
@@ -58,9 +60,26 @@ impl<P: Provider> Identity<P> {
         Some(SessionKey::from_bytes((&*key).try_into().ok()?))
     }
 
+    /// How often the private key was used.
+    pub(super) const fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Opens what was sealed to the server, into `out`, and says how long it is.
+    pub(super) fn open(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        op: Op,
+        block: &[u8; RSA_LEN],
+        out: &mut [u8],
+    ) -> Result<usize, Rejected> {
+        self.operations = self.operations.saturating_add(1);
+        self.key.oaep_open(rng, op.oaep_label(), block, out)
+    }
+
     /// Makes and signs a packet of the server's own; `payload` writes it and says its length.
     pub(super) fn issue(
-        &self,
+        &mut self,
         provider: &P,
         env: &mut Env<'_>,
         op: Op,
@@ -71,6 +90,7 @@ impl<P: Provider> Identity<P> {
         let timestamp = Timestamp::from_unix(env.now.unix);
         let mut draft = Draft::new(&mut buffer, op, None, recipient, timestamp);
         let len = payload(draft.payload_mut(), env.rng)?;
+        self.operations = self.operations.saturating_add(1);
         let (_, packet) = draft.sign(provider, &*self.key, env.rng, len)?;
         Ok(Arc::from(&*packet))
     }

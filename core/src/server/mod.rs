@@ -15,6 +15,7 @@
 //! A turn may hold any number of inputs. The more it holds, the more is said with one signature
 //! and stored with one commit.
 
+mod arrivals;
 mod config;
 mod connection;
 mod directory;
@@ -62,6 +63,7 @@ use crate::crypto::{CryptoRng, Provider, Spki};
 use crate::id::UserId;
 use crate::time::{Instant, Now};
 use crate::wire::{ErrorCode, Op};
+use arrivals::Arrivals;
 use connection::Connection;
 use directory::Directory;
 use endings::Stopping;
@@ -102,6 +104,7 @@ pub struct Server<P: Provider> {
     mailboxes: HashMap<UserId, Box<Mailbox>>,
     recent: HashMap<UserId, RecentLetters>,
     otps: OtpTable,
+    arrivals: Arrivals,
     creations: HashMap<UserId, Creation>,
     answered_reconnects: AnsweredReconnects,
     shared_refusals: SharedRefusals,
@@ -171,6 +174,7 @@ impl<P: Provider> Server<P> {
             sessions: HashMap::new(),
             mailboxes: HashMap::new(),
             recent: HashMap::new(),
+            arrivals: Arrivals::default(),
             creations: HashMap::new(),
             answered_reconnects: AnsweredReconnects::default(),
             shared_refusals: SharedRefusals::default(),
@@ -309,7 +313,8 @@ impl<P: Provider> Server<P> {
         };
         let kept = self.ledger.wait_until();
         let said = self.notices.wait_until();
-        [Some(self.sweep_at), self.retry_at, stop_by, kept, said, self.timers.next()]
+        let let_in = self.arrivals.wait_until();
+        [Some(self.sweep_at), self.retry_at, stop_by, kept, said, let_in, self.timers.next()]
             .into_iter()
             .flatten()
             .min()
@@ -349,8 +354,9 @@ impl<P: Provider> Server<P> {
     }
 
     /// Ends the turn: what it gave reason to say is said, what it gave reason to store is given
-    /// out.
+    /// out, and the first of those who wait for it are let in.
     pub fn end_turn(&mut self, env: &mut Env<'_>) {
+        self.let_in(env);
         while let Some(conn) = self.ready.pop() {
             self.resume(env, conn);
         }

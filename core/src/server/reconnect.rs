@@ -12,8 +12,7 @@ use super::output::{ConnId, Event, Output};
 use super::refuse::Refused;
 use super::{Env, Server};
 use crate::crypto::{
-    PrivateKey, Provider, PublicKey, RSA_LEN, Rejected, SessionKey, SessionSeal, Unverified,
-    Verified,
+    Provider, PublicKey, RSA_LEN, Rejected, SessionKey, SessionSeal, Unverified, Verified,
 };
 use crate::id::{Nonce, PacketId, UserId};
 use crate::wire::{
@@ -93,10 +92,9 @@ impl<P: Provider> Server<P> {
         Ok(())
     }
 
-    fn open_long(&self, env: &mut Env<'_>, block: &[u8; RSA_LEN]) -> Result<Nonce, Rejected> {
+    fn open_long(&mut self, env: &mut Env<'_>, block: &[u8; RSA_LEN]) -> Result<Nonce, Rejected> {
         let mut nonce = [0; Nonce::LEN];
-        let label = Op::ReconnectRequest.oaep_label();
-        let len = self.identity.key.oaep_open(env.rng, label, block, &mut nonce)?;
+        let len = self.identity.open(env.rng, Op::ReconnectRequest, block, &mut nonce)?;
         if len == Nonce::LEN { Ok(Nonce(nonce)) } else { Err(Rejected) }
     }
 

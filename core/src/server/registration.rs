@@ -9,7 +9,7 @@ use super::output::{ConnId, Event, OtpTicket, Output};
 use super::refuse::Refused;
 use super::storage::Write;
 use super::{Env, Server};
-use crate::crypto::{PrivateKey, Provider, RSA_LEN, Spki, Unverified};
+use crate::crypto::{Provider, RSA_LEN, Spki, Unverified};
 use crate::id::{Nonce, PacketId, UserId};
 use crate::phone::{Otp, Phone};
 use crate::time::Instant;
@@ -53,8 +53,8 @@ impl<P: Provider> Server<P> {
             .map_err(Refused::busy)?;
 
         let mut block = Zeroizing::new([0; RegistrationRequest::MAX_LEN]);
-        let label = Op::RegistrationRequest.oaep_label();
-        let opened = self.identity.key.oaep_open(env.rng, label, sealed, block.as_mut_slice());
+        let opened =
+            self.identity.open(env.rng, Op::RegistrationRequest, sealed, block.as_mut_slice());
         let len = opened.map_err(|_| malformed)?;
         let block = block.get(..len).ok_or(malformed)?;
         let id = PacketId::of(&self.provider.sha256(&[packet.signed_bytes()]));
@@ -159,8 +159,7 @@ impl<P: Provider> Server<P> {
 
         let (sealed, _) = OtpProof::split(packet.payload()).map_err(|_| malformed)?;
         let mut block = Zeroizing::new([0; OtpProof::MAX_LEN]);
-        let label = Op::OtpProof.oaep_label();
-        let opened = self.identity.key.oaep_open(env.rng, label, sealed, block.as_mut_slice());
+        let opened = self.identity.open(env.rng, Op::OtpProof, sealed, block.as_mut_slice());
         let len = opened.map_err(|_| malformed)?;
         let id = packet.id();
         let refused = |code| Refused::naming(code, Op::OtpProof, id);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use waxwing_core::server::storage::StoredUser;
-use waxwing_core::server::{Config, ConnId, Env, ShardId};
+use waxwing_core::server::{Config, ConnId, ShardId};
 use waxwing_core::time::Timestamp;
 use waxwing_core::wire::Op;
 
@@ -65,9 +65,8 @@ fn in_state<P: Backend>(state: &str) -> (Sim<P>, Person<P>) {
 
 /// Bytes arrive at a server that draws the values of the vectors.
 fn receive<P: Backend>(world: &mut Sim<P>, conn: ConnId, bytes: &[u8]) {
-    world.turn(ShardId::DESK, |server, env| {
-        let mut env = Env { now: env.now, rng: &mut Chosen::new() };
-        server.received(&mut env, conn, bytes);
+    world.turn_drawing(ShardId::DESK, &mut Chosen::new(), |server, env| {
+        server.received(env, conn, bytes);
     });
     world.settle();
 }

@@ -1,0 +1,293 @@
+//! A crowd that comes at once: whoever has a session does not wait until all of them are in.
+
+use std::time::Duration;
+
+use waxwing_core::id::Nonce;
+use waxwing_core::server::{Config, ConnId, Event, Server, ShardId};
+use waxwing_core::wire::{ErrorCode, Op};
+
+use waxwing_testkit::backend::Paper;
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::Sim;
+
+type World = Sim<Paper>;
+
+const OFFERED: Said = Said::SessionOffered(Op::SessionRenewed);
+
+/// One machine, two people with sessions, and so many without.
+fn two_and_a_crowd(count: usize) -> (World, [Person<Paper>; 2], Vec<Person<Paper>>) {
+    two_and_a_crowd_of(Config::default(), count)
+}
+
+fn two_and_a_crowd_of(
+    config: Config,
+    count: usize,
+) -> (World, [Person<Paper>; 2], Vec<Person<Paper>>) {
+    let (mut world, mut two) = World::populate_shards(config, 7, count + 2, 1);
+    let crowd = two.split_off(2);
+    two.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    (world, two.try_into().ok().unwrap(), crowd)
+}
+
+/// A 106 of each, on connections that are open.
+fn requests(world: &mut World, crowd: &mut [Person<Paper>]) -> Vec<(ConnId, Vec<u8>)> {
+    let request = |person: &mut Person<Paper>| {
+        person.conn = world.connect();
+        (person.conn, person.long(world))
+    };
+    crowd.iter_mut().map(request).collect()
+}
+
+/// So many letters from the first of them to the second.
+fn letters(
+    world: &mut World,
+    [ann, ben]: &mut [Person<Paper>; 2],
+    count: usize,
+) -> Vec<(ConnId, Vec<u8>)> {
+    let letter = |_| {
+        // Two letters that say the same within a second would be one.
+        let text = Nonce::generate(&mut world.rng).0;
+        (ann.conn, ann.letter(world, ben.id(), &text))
+    };
+    (0..count).map(letter).collect()
+}
+
+/// Who has been offered a session since the last look, by their places in the crowd.
+fn offered(world: &mut World, crowd: &mut [Person<Paper>]) -> Vec<usize> {
+    let mut places = Vec::new();
+    for (place, person) in crowd.iter_mut().enumerate() {
+        match person.hear(world)[..] {
+            [] => {}
+            [OFFERED] => places.push(place),
+            ref other => panic!("{other:?}"),
+        }
+    }
+    places
+}
+
+/// A turn in which nothing new has come.
+fn quiet_turn(world: &mut World) {
+    world.turn(ShardId::DESK, Server::timeout);
+}
+
+#[test]
+fn a_crowd_is_let_in_one_by_one_while_sessions_speak() {
+    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
+    let mut inputs = requests(&mut world, &mut crowd);
+    inputs.extend(letters(&mut world, &mut two, 1));
+    world.deliver(&inputs);
+    assert_eq!(two[1].hear_letters(&mut world).len(), 1, "the letter does not wait");
+    assert_eq!(offered(&mut world, &mut crowd), [0]);
+    for next in 1..10 {
+        let letter = letters(&mut world, &mut two, 1);
+        world.deliver(&letter);
+        assert_eq!(two[1].hear_letters(&mut world).len(), 1);
+        assert_eq!(offered(&mut world, &mut crowd), [next]);
+    }
+}
+
+#[test]
+fn a_crowd_is_let_in_as_it_came_without_anything_else_happening() {
+    let (mut world, _, mut crowd) = two_and_a_crowd(100);
+    let inputs = requests(&mut world, &mut crowd);
+    world.deliver(&inputs);
+    let mut places = offered(&mut world, &mut crowd);
+    assert!((2..=16).contains(&places.len()), "{} in a turn", places.len());
+    while places.len() < crowd.len() {
+        quiet_turn(&mut world);
+        let next = offered(&mut world, &mut crowd);
+        assert!((1..=16).contains(&next.len()), "{} in a turn", next.len());
+        places.extend(next);
+    }
+    assert!(places.is_sorted());
+}
+
+#[test]
+fn whoever_waits_in_line_has_the_machine_woken() {
+    for shards in [1, 3] {
+        let (mut world, mut crowd) = World::populate_shards(Config::default(), 7, 100, shards);
+        let inputs = requests(&mut world, &mut crowd);
+        world.send_all(&inputs);
+        assert_eq!(offered(&mut world, &mut crowd).len(), crowd.len(), "{shards} shards");
+    }
+}
+
+#[test]
+fn whoever_has_waited_for_ten_seconds_is_told_that_the_server_is_busy() {
+    let (mut world, mut two, mut crowd) = two_and_a_crowd(20);
+    let mut inputs = requests(&mut world, &mut crowd);
+    inputs.extend(letters(&mut world, &mut two, 1));
+    world.deliver(&inputs);
+    world.now.instant = world.now.instant.after(Duration::from_secs(10));
+    world.settle();
+    assert_eq!(crowd[0].hear(&mut world), [OFFERED]);
+    for person in &mut crowd[1..] {
+        assert_eq!(person.hear_refusals(&mut world), [ErrorCode::Busy]);
+        assert!(person.is_closed(&world));
+    }
+}
+
+#[test]
+fn behind_so_many_others_the_server_is_busy_at_once() {
+    let (mut world, _, mut crowd) = two_and_a_crowd(1);
+    let (_, request) = requests(&mut world, &mut crowd).remove(0);
+    let knock = |world: &mut World| (world.connect(), request.clone());
+    let inputs: Vec<_> = (0..16_384).map(|_| knock(&mut world)).collect();
+    let (late, request) = knock(&mut world);
+    world.turn(ShardId::DESK, |server, env| {
+        inputs.iter().for_each(|(conn, bytes)| server.received(env, *conn, bytes));
+        server.received(env, late, &request);
+    });
+    assert!(world.is_closed(late));
+    let refused = Event::Refused { conn: late, code: ErrorCode::Busy };
+    assert!(world.events.contains(&refused));
+    let (last, _) = inputs.last().unwrap();
+    assert!(!world.is_closed(*last));
+}
+
+#[test]
+fn nobody_leaves_more_than_another_packet_in_line() {
+    for (behind, is_refused) in [(1_024 - 532, false), (2 * 1_024, true)] {
+        let (mut world, mut two, mut crowd) = two_and_a_crowd(2);
+        let mut inputs = requests(&mut world, &mut crowd);
+        inputs.extend(letters(&mut world, &mut two, 1));
+        let (_, last) = &mut inputs[1];
+        // Of the same packet once more, and so on: what stands there is not looked at.
+        let more: Vec<_> = last.iter().copied().cycle().take(behind).collect();
+        last.extend(more);
+        world.deliver(&inputs);
+        let heard = crowd[1].hear(&mut world);
+        assert_eq!(world.is_closed(crowd[1].conn), is_refused, "{behind}: {heard:?}");
+    }
+}
+
+#[test]
+fn who_stands_in_line_is_not_the_first_to_go_when_memory_runs_out() {
+    let config = Config { half_received_bytes: 99 * 538 + 499, ..Config::default() };
+    let (mut world, mut two, mut crowd) = two_and_a_crowd_of(config, 100);
+    let slow = world.connect();
+    let mut inputs = requests(&mut world, &mut crowd);
+    inputs.extend(letters(&mut world, &mut two, 1));
+    world.deliver(&inputs);
+    let half = inputs[0].1[..500].to_vec();
+    let letter = letters(&mut world, &mut two, 1).remove(0);
+    world.deliver(&[(slow, half), letter]);
+    assert!(world.is_closed(slow));
+    assert!(crowd.iter().all(|person| !world.is_closed(person.conn)));
+    while offered(&mut world, &mut crowd).last() != Some(&99) {
+        quiet_turn(&mut world);
+    }
+}
+
+#[test]
+fn arrivals_cost_as_much_as_what_sessions_had_done() {
+    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
+    let mut inputs = requests(&mut world, &mut crowd);
+    inputs.extend(letters(&mut world, &mut two, 100));
+    world.deliver(&inputs);
+    // Two private-key operations and a verification each.
+    assert_eq!(offered(&mut world, &mut crowd).len(), 100_usize.div_ceil(33));
+    let letter = letters(&mut world, &mut two, 1);
+    world.deliver(&letter);
+    assert_eq!(offered(&mut world, &mut crowd).len(), 1, "each turn is counted anew");
+}
+
+#[test]
+fn sessions_that_are_silent_for_a_moment_may_speak_again() {
+    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
+    let mut inputs = requests(&mut world, &mut crowd);
+    inputs.extend(letters(&mut world, &mut two, 1));
+    world.deliver(&inputs);
+    assert_eq!(offered(&mut world, &mut crowd).len(), 1);
+    for (passed_ms, let_in) in [(0, 1), (19, 1), (1, 8), (0, 8)] {
+        world.now.instant = world.now.instant.after(Duration::from_millis(passed_ms));
+        quiet_turn(&mut world);
+        assert_eq!(offered(&mut world, &mut crowd).len(), let_in, "{passed_ms} ms later");
+    }
+}
+
+#[test]
+fn bad_signatures_hardly_hold_up_the_line() {
+    let (mut world, mut two, mut crowd) = two_and_a_crowd(10);
+    let mut inputs = requests(&mut world, &mut crowd);
+    let (_, good) = inputs.split_last_mut().unwrap();
+    for (_, request) in good {
+        *request.last_mut().unwrap() ^= 1;
+    }
+    // The first one's refusal is signed; all others share it.
+    world.deliver(&inputs[..1]);
+    assert_eq!(crowd[0].hear_refusals(&mut world), [ErrorCode::BadSignature]);
+    let mut inputs = inputs.split_off(1);
+    inputs.extend(letters(&mut world, &mut two, 1));
+    world.deliver(&inputs);
+    let (last, others) = crowd[1..].split_last_mut().unwrap();
+    for person in others {
+        assert_eq!(person.hear_refusals(&mut world), [ErrorCode::BadSignature]);
+    }
+    assert_eq!(last.hear(&mut world), [OFFERED]);
+}
+
+#[test]
+fn whoever_has_gone_does_not_hold_up_the_line() {
+    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
+    let mut inputs = requests(&mut world, &mut crowd);
+    inputs.extend(letters(&mut world, &mut two, 1));
+    world.deliver(&inputs);
+    let (last, others) = crowd.split_last_mut().unwrap();
+    world.turn(ShardId::DESK, |server, _| {
+        others.iter().for_each(|gone| server.disconnected(gone.conn));
+    });
+    assert_eq!(last.hear(&mut world), [OFFERED]);
+}
+
+#[test]
+fn nobody_is_read_or_loses_time_in_line() {
+    let mut config = Config::default();
+    config.deadlines.first_packet = Duration::from_secs(1);
+    config.deadlines.packet = Duration::from_secs(1);
+    let (mut world, mut two, mut crowd) = two_and_a_crowd_of(config, 100);
+    let mut inputs = requests(&mut world, &mut crowd);
+    inputs.extend(letters(&mut world, &mut two, 1));
+    world.deliver(&inputs);
+    let last = crowd.last().unwrap().conn;
+    assert!(!world.is_read(last));
+    world.now.instant = world.now.instant.after(Duration::from_secs(9));
+    quiet_turn(&mut world);
+    assert!(!world.events.contains(&Event::TimedOut { conn: last }));
+    assert!(!world.is_closed(last));
+    while offered(&mut world, &mut crowd).last() != Some(&99) {
+        quiet_turn(&mut world);
+    }
+    assert!(world.is_read(last));
+}
+
+#[test]
+fn a_second_request_stands_in_line_again() {
+    let (mut world, mut two, mut crowd) = two_and_a_crowd(2);
+    let mut inputs = requests(&mut world, &mut crowd);
+    // No session of theirs is known, so they are told to use the long form, which is there already.
+    let first = &mut crowd[0];
+    let key = two[0].seal.as_ref().unwrap().key().clone();
+    inputs[0].1 = [first.short_under(&mut world, &key), first.long(&mut world)].concat();
+    inputs.extend(letters(&mut world, &mut two, 1));
+    world.deliver(&inputs);
+    assert_eq!(crowd[0].hear_refusals(&mut world), [ErrorCode::SessionUnknown]);
+    for next in [1, 0] {
+        let letter = letters(&mut world, &mut two, 1);
+        world.deliver(&letter);
+        assert_eq!(offered(&mut world, &mut crowd), [next]);
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_line() {
+    let (mut world, _, mut crowd) = two_and_a_crowd(100);
+    let inputs = requests(&mut world, &mut crowd);
+    world.deliver(&inputs);
+    assert!(offered(&mut world, &mut crowd).len() < crowd.len());
+    world.turn(ShardId::DESK, Server::stop);
+    world.settle();
+    assert!(world.stopped());
+    assert!(offered(&mut world, &mut crowd).is_empty());
+    assert!(crowd.iter().all(|person| person.is_closed(&world)));
+}

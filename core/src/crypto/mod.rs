@@ -16,6 +16,7 @@ pub mod conformance;
 mod rustcrypto;
 mod sealed;
 mod secret;
+mod small_factors;
 mod spki;
 mod verified;
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::RSA_LEN;
+use super::{RSA_LEN, small_factors};
 
 /// Bytes of the modulus.
 pub const MODULUS_LEN: usize = RSA_LEN;
@@ -72,57 +72,12 @@ impl Spki {
         }
     }
 
-    /// Whether a prime below 2^16 divides the modulus. About a millisecond on a host, so it
+    /// Whether a prime below 2^16 divides the modulus. That takes as long as a signature, so it
     /// comes after everything that an unauthenticated sender can reach for free.
     #[must_use]
     pub fn has_small_factor(&self) -> bool {
-        // Two primes at a time: their product still fits a divisor.
-        PRIMES.chunks(2).any(|primes| {
-            let product = primes
-                .iter()
-                .fold(1, |product: u32, prime| product.saturating_mul(u32::from(*prime)));
-            let rest = self.modulus_mod(product);
-            primes.iter().any(|prime| rest.checked_rem(u32::from(*prime)) == Some(0))
-        })
+        small_factors::has_small_factor(self.modulus())
     }
-
-    fn modulus_mod(&self, divisor: u32) -> u32 {
-        let divisor = u64::from(divisor);
-        let mut rest: u64 = 0;
-        for chunk in self.modulus().chunks_exact(4) {
-            let limb = chunk.iter().fold(0_u64, |acc, byte| (acc << 8) | u64::from(*byte));
-            rest = ((rest << 32) | limb).checked_rem(divisor).unwrap_or(0);
-        }
-        u32::try_from(rest).unwrap_or(0)
-    }
-}
-
-/// The odd primes below 2^16.
-static PRIMES: [u16; 6_541] = odd_primes();
-
-#[expect(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "the compiler evaluates it, and a mistake would fail the build"
-)]
-const fn odd_primes() -> [u16; 6_541] {
-    let mut is_composite = [false; 65_536];
-    let mut primes = [0; 6_541];
-    let (mut number, mut found) = (3, 0);
-    while number < 65_536 {
-        if !is_composite[number] {
-            primes[found] = number as u16;
-            found += 1;
-            let mut multiple = number * number;
-            while multiple < 65_536 {
-                is_composite[multiple] = true;
-                multiple += number;
-            }
-        }
-        number += 2;
-    }
-    assert!(found == primes.len());
-    primes
 }
 
 impl fmt::Debug for Spki {
@@ -168,27 +123,5 @@ mod tests {
         let mut even = modulus();
         even[255] = 0x02;
         assert_eq!(Spki::from_modulus(&even), Err(WeakKey));
-    }
-
-    #[test]
-    fn finds_every_small_factor_that_is_planted() {
-        assert_eq!((PRIMES[0], PRIMES[6_540]), (3, 65_521));
-        // n = 2^2047 + c, with c chosen so that the prime divides n.
-        for prime in [3_u32, 251, 257, 65_521] {
-            let mut residue: u64 = 1;
-            for _ in 0..2047 {
-                residue = residue * 2 % u64::from(prime);
-            }
-            let mut c = u64::from(prime) - residue;
-            if c.is_multiple_of(2) {
-                c += u64::from(prime);
-            }
-            let mut n = [0_u8; MODULUS_LEN];
-            n[0] = 0x80;
-            n[MODULUS_LEN - 8..].copy_from_slice(&c.to_be_bytes());
-            let spki = Spki::from_modulus(&n).unwrap();
-            assert_eq!(spki.modulus_mod(prime), 0);
-            assert!(spki.has_small_factor());
-        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
-use super::{Console, open};
+use super::{Console, obstacle, open};
 use crate::backend::rng;
 use crate::clock;
 use crate::courier::{Account, Desk};
@@ -140,6 +140,9 @@ fn print_ticks(
 ) -> Result<(), Failure> {
     for (id, (line, known)) in letters.iter_mut() {
         let Some(status) = home.outbox().status_of(*id)? else { continue };
+        if let Some(distrust @ Failure::Untrusted(_)) = obstacle(home, *id)? {
+            return Err(distrust);
+        }
         if status.state == *known {
             continue;
         }

@@ -16,8 +16,9 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use crate::args::{Args, Command};
+use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Home, Identity};
+use crate::home::{Home, Identity, OutboxId, OutboxStatus};
 
 /// What a command reads and writes.
 pub struct Console<'a> {
@@ -52,6 +53,24 @@ pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Verify { phone, accept } => verify::run(&dir()?, phone, *accept, console),
         Command::History { phone, json } => history::run(&dir()?, phone, *json, console),
         Command::Packet(packet) => packet::run(packet, console),
+    }
+}
+
+/// What keeps a waiting letter, or those behind it, from being tried now.
+fn obstacle(home: &Home, letter: OutboxId) -> Result<Option<Failure>, Failure> {
+    let held_up_by = home.outbox().held_up_by(letter, clock::now())?;
+    Ok(held_up_by.as_ref().and_then(refusal))
+}
+
+/// Why a letter was refused, if it was.
+fn refusal(status: &OutboxStatus) -> Option<Failure> {
+    let why = status.refusal_text.as_deref().filter(|text| !text.is_empty());
+    match status.refusal_code {
+        Some(code) => {
+            let pause = status.not_before.minus(clock::now()).max(0);
+            Some(Failure::refused(code, u16::try_from(pause).unwrap_or(u16::MAX)))
+        }
+        None => why.map(|why| Failure::Untrusted(why.into())),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use waxwing_core::id::Uid;
 
-use super::{Console, open};
+use super::{Console, obstacle, open, refusal};
 use crate::args::{Send, WaitFor};
 use crate::backend::rng;
 use crate::clock;
@@ -43,8 +43,7 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
         let status = status(&home, letter)?;
         let held_back =
             home.contacts().by_phone(&send.phone)?.is_some_and(|contact| contact.changed.is_some());
-        let postponed =
-            status.state == State::Waiting && status.refusal_code.is_some_and(|c| c != 0);
+        let postponed = obstacle(&home, letter)?.is_some();
         Ok(status.state == State::Refused || status.state >= goal || held_back || postponed)
     });
     let problem = desk.take_problem();
@@ -90,7 +89,7 @@ fn report(
         }
         State::Refused | State::Expired => {
             writeln!(console.output, "{} {uid}", status.state.name())?;
-            Err(Failure::refused(status.refusal_code.unwrap_or_default(), 0))
+            Err(refusal(&status).unwrap_or_else(|| Failure::refused(0, 0)))
         }
         State::Waiting | State::Sent => {
             writeln!(console.output, "queued {uid}")?;
@@ -102,9 +101,8 @@ fn report(
             if contact.is_some_and(|contact| contact.changed.is_some()) {
                 return Err(Failure::key_changed(&send.phone));
             }
-            if let Some(code) = status.refusal_code.filter(|code| *code != 0) {
-                let pause = status.not_before.minus(clock::now()).max(0);
-                return Err(Failure::refused(code, u16::try_from(pause).unwrap_or(u16::MAX)));
+            if let Some(obstacle) = obstacle(home, letter)? {
+                return Err(obstacle);
             }
             Err(problem.unwrap_or_else(|| {
                 Failure::Refused(match reached {

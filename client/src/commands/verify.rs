@@ -71,7 +71,11 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(
     let reached = reached
         .and_then(|_| desk.wait_until(Some(deadline), false, |desk| Ok(desk.has_answer(phone))));
     let problem = desk.problem().map(ToString::to_string);
+    let refused = desk.refused_answer(phone).map(ToString::to_string);
     desk.leave()?;
+    if let Some(conflict) = refused {
+        return Err(Failure::Untrusted(conflict));
+    }
     if reached? != Reached::Yes {
         let why = problem.unwrap_or_else(|| "no answer".into());
         writeln!(console.remarks, "the server was not asked ({why}); this is what is pinned")?;

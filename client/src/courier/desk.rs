@@ -9,7 +9,7 @@ use waxwing_core::phone::Phone;
 use super::stream::Waiter;
 use super::{Account, Courier};
 use crate::exit::Failure;
-use crate::home::{Home, SessionLock};
+use crate::home::{Conflict, Home, SessionLock};
 
 /// How often a process without the session looks at the home.
 const LOOK: Duration = Duration::from_millis(50);
@@ -93,6 +93,12 @@ impl<'a> Desk<'a> {
     #[must_use]
     pub fn has_answer(&self, phone: &Phone) -> bool {
         self.courier.as_ref().is_none_or(|(courier, _)| courier.has_answer(phone))
+    }
+
+    /// Why the server's answer about a phone's key was refused, if it was.
+    #[must_use]
+    pub fn refused_answer(&self, phone: &Phone) -> Option<&Conflict> {
+        self.courier.as_ref().and_then(|(courier, _)| courier.refused_answer(phone))
     }
 
     /// For another thread that has something to say.

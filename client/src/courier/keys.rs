@@ -1,7 +1,8 @@
 //! Questions about keys, one at a time, and what the answers do to the pins
 //! (PROTOCOL.md, "Directory", "Pinning").
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use waxwing_core::client::{RefusalNotice, RequestError};
 use waxwing_core::phone::Phone;
@@ -14,11 +15,16 @@ use crate::exit::Failure;
 use crate::home::{Conflict, Judgement};
 use crate::reopen::reopen_held;
 
+/// How soon the server is asked again about a phone of which its answer was refused.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+
 /// Questions to be asked, and the one that is open.
 #[derive(Default)]
 pub(super) struct Questions {
     waiting: VecDeque<KeyQuestion>,
     open: Option<KeyQuestion>,
+    /// Phones of which the last answer was refused, when, and why.
+    refused: HashMap<Phone, (Instant, Conflict)>,
 }
 
 impl Questions {
@@ -71,6 +77,7 @@ impl Courier<'_> {
 
     pub(super) fn key_answered(&mut self, answer: &KeyAnswer) -> Result<(), Failure> {
         let question = self.questions.open.take();
+        self.questions.refused.remove(&answer.phone);
         let judged = self.home.contacts().judge(answer, clock::now())?;
         match judged {
             Judgement::Changed => {
@@ -86,10 +93,10 @@ impl Courier<'_> {
                 if let Judgement::Refused(conflict) =
                     self.home.contacts().judge(answer, clock::now())?
                 {
-                    return Err(Failure::Untrusted(conflict.to_string()));
+                    self.refuse_answer(answer, conflict);
                 }
             }
-            Judgement::Refused(conflict) => return Err(Failure::Untrusted(conflict.to_string())),
+            Judgement::Refused(conflict) => self.refuse_answer(answer, conflict),
             // The pinned key stands: what was held back in doubt is read, or is unreadable.
             Judgement::Reverted | Judgement::Unchanged | Judgement::NewId => {
                 if let Some(contact) = self.home.contacts().by_phone(&answer.phone)? {
@@ -104,6 +111,28 @@ impl Courier<'_> {
             self.sender_known(sender)?;
         }
         Ok(())
+    }
+
+    /// A key that contradicts what is pinned changes nothing, and the session goes on: a lie about
+    /// one person must not keep everybody else's letters.
+    fn refuse_answer(&mut self, answer: &KeyAnswer, conflict: Conflict) {
+        tracing::warn!(phone = ?answer.phone, ?conflict, "an answer about a key is refused");
+        self.questions.refused.insert(answer.phone, (Instant::now(), conflict));
+    }
+
+    /// Why the last answer about this phone's key was refused, if it was.
+    pub(super) fn refused_answer(&self, phone: &Phone) -> Option<&Conflict> {
+        self.questions.refused.get(phone).map(|(_, conflict)| conflict)
+    }
+
+    /// The server may be asked once more about a phone of which an answer was refused some time
+    /// ago.
+    pub(super) fn forget_refused_answer(&mut self, phone: &Phone) {
+        let refused = self.questions.refused.get(phone);
+        if refused.is_some_and(|(at, _)| at.elapsed() >= ASK_AGAIN) {
+            self.questions.refused.remove(phone);
+            self.session.asked.remove(phone);
+        }
     }
 
     /// Whether a refusal was of the open question, and what follows from it.

@@ -60,26 +60,34 @@ impl Courier<'_> {
             }
         }
         // Back to waiting; the uid stays.
-        self.home.outbox().postpone(letter.id, clock::now(), 0, "")?;
+        self.home.outbox().postpone(letter.id, clock::now(), None, "")?;
         Ok(())
     }
 
     /// Sends a waiting letter; `false` when there is no room for more.
     fn send(&mut self, letter: &OpenLetter) -> Result<bool, Failure> {
+        self.forget_refused_answer(&letter.recipient);
         let contact = self.home.contacts().by_phone(&letter.recipient)?;
         let due = contact.as_ref().is_none_or(|known| known.is_question_due(clock::now()));
         if due && !self.session.asked.contains(&letter.recipient) {
             self.want_key(&letter.recipient);
             return Ok(true);
         }
-        let Some(contact) = contact else { return Ok(true) };
-        let Some(user) = contact.sendable() else { return Ok(true) };
+        let sendable = contact.and_then(|known| known.sendable().map(|user| (known, user)));
+        let Some((contact, user)) = sendable else {
+            if let Some(conflict) = self.refused_answer(&letter.recipient) {
+                let (why, until) = (conflict.to_string(), clock::now().shifted(RETRY_S));
+                self.home.outbox().postpone(letter.id, until, None, &why)?;
+            }
+            return Ok(true);
+        };
         if self.questions.is_about(&letter.recipient) {
             return Ok(true);
         }
         let provider = &self.account.provider;
         let Ok(key) = provider.public_key(&contact.spki) else {
-            let _ = self.home.outbox().refuse(letter.id, 0, "the recipient's key is of no use")?;
+            let _ =
+                self.home.outbox().refuse(letter.id, None, "the recipient's key is of no use")?;
             return Ok(true);
         };
         let fingerprint = Fingerprint::of(provider, &contact.phone, &contact.spki);
@@ -107,7 +115,7 @@ impl Courier<'_> {
             Err(RequestError::BufferTooSmall) => {
                 let _ = self.home.outbox().refuse(
                     letter.id,
-                    ErrorCode::TooLarge.code(),
+                    Some(ErrorCode::TooLarge.code()),
                     "the letter is too large",
                 )?;
                 Ok(true)
@@ -129,17 +137,17 @@ impl Courier<'_> {
         match refusal.code.map(|code| code.rule().reaction) {
             // It goes on at once, and whoever waits for the letter still waits.
             Some(Reaction::SignAgain) if self.may_sign_again(letter) => {
-                self.home.outbox().postpone(letter, now, 0, "")?;
+                self.home.outbox().postpone(letter, now, None, "")?;
             }
             Some(Reaction::AskForKey) if self.ask_for_recipient(letter)? => {
-                self.home.outbox().postpone(letter, now, 0, "")?;
+                self.home.outbox().postpone(letter, now, None, "")?;
             }
             Some(Reaction::RetryLater | Reaction::BackOff) => {
                 let pause = i64::from(refusal.retry_after_s).max(RETRY_S);
-                self.home.outbox().postpone(letter, now.shifted(pause), code, name)?;
+                self.home.outbox().postpone(letter, now.shifted(pause), Some(code), name)?;
             }
             _ => {
-                let _ = self.home.outbox().refuse(letter, code, name)?;
+                let _ = self.home.outbox().refuse(letter, Some(code), name)?;
             }
         }
         Ok(())
@@ -178,11 +186,11 @@ impl Courier<'_> {
                 continue;
             }
             if give_up {
-                let _ = self.home.outbox().refuse(letter.id, code, name)?;
+                let _ = self.home.outbox().refuse(letter.id, Some(code), name)?;
             } else {
                 let pause = i64::from(refusal.retry_after_s).max(RETRY_S);
                 let until = clock::now().shifted(pause);
-                self.home.outbox().postpone(letter.id, until, code, name)?;
+                self.home.outbox().postpone(letter.id, until, Some(code), name)?;
             }
         }
         Ok(())

@@ -111,6 +111,9 @@ pub enum Conflict {
     /// The id is somebody else's. There is an honest cause: an id that was given out again.
     #[error("the server gives out the id of {} for another phone", .0.as_str())]
     IdOf(Phone),
+    /// The key is the server's own.
+    #[error("the server gives out its own key for a phone")]
+    Server,
     /// It is about this home's own phone, and the key or id is another.
     #[error("the server gives out a false key or id for this very account")]
     Own,
@@ -196,6 +199,9 @@ impl<'a> Contacts<'a> {
                         return Ok(Judgement::Refused(Conflict::IdOf(own.phone)));
                     }
                     (false, false, false) => {}
+                }
+                if own.server_key == answer.spki {
+                    return Ok(Judgement::Refused(Conflict::Server));
                 }
             }
             if let Some(conflict) = conflict(change, &answer.phone, answer.user, &answer.spki)? {

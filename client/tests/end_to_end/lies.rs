@@ -8,7 +8,7 @@ use waxwing_core::crypto::PrivateKey;
 use waxwing_core::testing::keys::pkcs8_der;
 
 use crate::keys::{number, replace_key};
-use crate::town::{Person, Town};
+use crate::town::{Person, Town, texts};
 
 /// Another face of the same server: its key, its users, and a false key for `about`.
 fn two_faced(town: &mut Town, about: &Person) -> Town {
@@ -82,6 +82,40 @@ fn a_lie_that_comes_later_and_to_one_person_alone_holds_that_ones_letters_back()
     lead(&anna, &town);
     assert_eq!(number(&anna, &bert, 0), annas);
     bert.receives(&["held back"]);
+}
+
+#[test]
+fn a_lie_about_one_person_keeps_nobody_elses_letters() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let cleo = town.person("cleo", "+4915112345603");
+    anna.send(&bert, "hello").exits(0);
+    bert.receives(&["hello"]);
+    cleo.send(&anna, "from Cleo").exits(0);
+    bert.send(&anna, "from Bert").exits(0);
+    let database = town.database();
+    let key = "SELECT rsa_public_key FROM users WHERE phone_number = ?";
+    let of_bert: Vec<u8> = database.query_one(key, [&bert.phone], |row| row.get(0)).unwrap();
+    drop(database);
+    let of_cleo = replace_key(&mut town, &cleo, &of_bert);
+
+    // Who wrote the first of the two is asked, and the answer is no good.
+    let received = anna.run(&["receive", "--json"]).exits(0).says("is refused");
+    assert_eq!(texts(&received.out), [Some("from Bert".into()), None]);
+    anna.run(&["verify", &cleo.phone]).exits(4).says("gives out the key of");
+    let sent = anna.send(&cleo, "for Cleo").exits(4).says("gives out the key of");
+    assert!(sent.out.starts_with("queued "), "{sent:?}");
+    let mut chat = anna.start(&["chat", &cleo.phone]);
+    chat.write("typed\n");
+    chat.finish().exits(4).says("gives out the key of");
+    anna.send(&bert, "still here").exits(0);
+    bert.receives(&["still here"]);
+
+    // Once the server tells the truth, the letter goes out at its next attempt.
+    replace_key(&mut town, &cleo, &of_cleo);
+    anna.database().execute("UPDATE outbox SET not_before = 0", []).unwrap();
+    anna.send(&cleo, "after").exits(0);
+    cleo.receives(&["for Cleo", "typed", "after"]);
 }
 
 fn count(row: &rusqlite::Row<'_>) -> rusqlite::Result<i64> {

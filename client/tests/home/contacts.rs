@@ -67,6 +67,7 @@ fn a_server_that_lies_about_this_account_is_noticed() {
     assert_eq!(judge(&home, &answer(0, 101, 0)), Judgement::Refused(Conflict::Own));
     assert_eq!(judge(&home, &answer(2, 7, 0)), Judgement::Refused(Conflict::KeyOf(phone(0))));
     assert_eq!(judge(&home, &answer(2, 100, 2)), Judgement::Refused(Conflict::IdOf(phone(0))));
+    assert_eq!(judge(&home, &answer(2, 7, 1)), Judgement::Refused(Conflict::Server));
     assert!(home.contacts().all().unwrap().is_empty());
 }
 

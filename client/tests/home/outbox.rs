@@ -90,7 +90,7 @@ fn a_refusal_counts_until_a_better_word_comes() {
     let letter = queue(&home, 1, 2);
     send(&home, letter, 10);
     assert_eq!(
-        home.outbox().refuse(letter, 15, "too large").unwrap(),
+        home.outbox().refuse(letter, Some(15), "too large").unwrap(),
         Applied::Risen(letter, State::Refused)
     );
     let status = home.outbox().status_of(letter).unwrap().unwrap();
@@ -107,7 +107,7 @@ fn a_refusal_counts_until_a_better_word_comes() {
     assert_eq!(told(&home, 10, Status::Delivered), Applied::Risen(letter, State::Delivered));
     let status = home.outbox().status_of(letter).unwrap().unwrap();
     assert_eq!((status.state, status.refusal_code), (State::Delivered, None));
-    assert_eq!(home.outbox().refuse(letter, 15, "").unwrap(), Applied::Unchanged(letter));
+    assert_eq!(home.outbox().refuse(letter, Some(15), "").unwrap(), Applied::Unchanged(letter));
     assert_eq!(state(&home, letter), State::Delivered);
 }
 
@@ -195,21 +195,26 @@ fn a_letter_put_off_holds_back_those_behind_it() {
     let test = TestHome::new();
     let home = test.open();
     let first = queue(&home, 1, 2);
-    queue(&home, 2, 3);
-    queue(&home, 3, 2);
+    let to_another = queue(&home, 2, 3);
+    let behind = queue(&home, 3, 2);
     assert_eq!(waiting(&home, at(0)), [1, 2, 3]);
     send(&home, first, 10);
-    home.outbox().postpone(first, at(60), 12, "mailbox full").unwrap();
+    home.outbox().postpone(first, at(60), Some(12), "mailbox full").unwrap();
     assert_eq!(waiting(&home, at(59)), [2]);
     assert_eq!(waiting(&home, at(60)), [1, 2, 3]);
     let status = home.outbox().status_of(first).unwrap().unwrap();
     assert_eq!((status.state, status.refusal_code), (State::Waiting, Some(12)));
     assert_eq!(status.not_before, at(60));
+    let held_up_by = |letter, now| home.outbox().held_up_by(letter, at(now)).unwrap();
+    assert_eq!(held_up_by(first, 59), Some(status.clone()));
+    assert_eq!(held_up_by(behind, 59), Some(status));
+    assert_eq!((held_up_by(to_another, 59), held_up_by(behind, 60)), (None, None));
     // The packet is still there, and a word about it still counts.
     assert!(home.outbox().waiting(at(60), 1).unwrap()[0].packet.is_some());
     assert_eq!(told(&home, 10, Status::Stored), Applied::Risen(first, State::Stored));
-    home.outbox().postpone(first, at(99), 12, "late").unwrap();
+    home.outbox().postpone(first, at(99), Some(12), "late").unwrap();
     assert_eq!(state(&home, first), State::Stored);
+    assert_eq!(held_up_by(first, 1), None);
 }
 
 #[test]

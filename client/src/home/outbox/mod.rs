@@ -207,8 +207,8 @@ impl<'a> Outbox<'a> {
         })
     }
 
-    /// Puts a letter back that the server has refused for now: it waits until `until` and then
-    /// goes out again. One that has risen above [`State::Sent`] meanwhile stays as it is.
+    /// Puts a letter back that the server has refused for now, or, without a code, that this client
+    /// cannot seal for now: it waits until `until` and then goes out again. One that has risen above [`State::Sent`] meanwhile stays as it is.
     ///
     /// # Errors
     /// [`HomeError::Database`].
@@ -216,7 +216,7 @@ impl<'a> Outbox<'a> {
         &self,
         letter: OutboxId,
         until: UnixTime,
-        code: u16,
+        code: Option<u16>,
         text: &str,
     ) -> Result<(), HomeError> {
         self.home

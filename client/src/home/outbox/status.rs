@@ -58,7 +58,8 @@ pub struct OutboxStatus {
     pub state: State,
     /// The code of the last refusal, if the last answer was one.
     pub refusal_code: Option<u16>,
-    /// What the server said with it; for display only.
+    /// What the server said with it; without a code, why this client cannot trust a key. For
+    /// display only.
     pub refusal_text: Option<String>,
     /// A letter that waits is not tried before this.
     pub not_before: UnixTime,
@@ -107,12 +108,17 @@ impl Outbox<'_> {
         })
     }
 
-    /// Takes in that the server has refused a letter for good. The state does not change if it
-    /// is above that already.
+    /// Takes in that the server has refused a letter for good; without a code, that this client
+    /// cannot seal it. The state does not change if it is above that already.
     ///
     /// # Errors
     /// [`HomeError::Database`].
-    pub fn refuse(&self, letter: OutboxId, code: u16, text: &str) -> Result<Applied, HomeError> {
+    pub fn refuse(
+        &self,
+        letter: OutboxId,
+        code: Option<u16>,
+        text: &str,
+    ) -> Result<Applied, HomeError> {
         self.home.write(|change| {
             if !raise(change, letter, State::Refused)? {
                 return Ok(Applied::Unchanged(letter));
@@ -143,6 +149,26 @@ impl Outbox<'_> {
         let sql = format!("SELECT {} FROM outbox WHERE id = ?", OutboxStatus::COLUMNS);
         let mut select = self.home.connection.prepare_cached(&sql)?;
         Ok(select.query_one([letter.0], OutboxStatus::read).optional()?)
+    }
+
+    /// What is known of the letter that a waiting one waits for: an earlier one to the same
+    /// recipient, or this one itself, that is not tried before a later time.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn held_up_by(
+        &self,
+        letter: OutboxId,
+        now: UnixTime,
+    ) -> Result<Option<OutboxStatus>, HomeError> {
+        let sql = format!(
+            "SELECT {} FROM outbox WHERE state = 0 AND not_before > ?2 AND id <= ?1 \
+             AND recipient = (SELECT recipient FROM outbox WHERE id = ?1 AND state = 0) \
+             ORDER BY id LIMIT 1",
+            OutboxStatus::COLUMNS
+        );
+        let mut select = self.home.connection.prepare_cached(&sql)?;
+        Ok(select.query_one(params![letter.0, now.as_seconds()], OutboxStatus::read).optional()?)
     }
 
     /// Up to `limit` letters that are stored at the server as far as is known, oldest first,

@@ -7,7 +7,7 @@ use super::{Client, Env};
 use crate::crypto::{BLOCK_LEN, PrivateKey, Provider, RSA_LEN, SessionSeal, Unverified, Verified};
 use crate::id::PacketId;
 use crate::limits::MAX_SEALED;
-use crate::time::Timestamp;
+use crate::time::{Instant, Timestamp};
 use crate::wire::{
     BacklogSize, BacklogToken, ClientReport, CloseReason, ErrorCode, Header, KeyAnswer, Op,
     OtpGrant, Reader, Refusal, RegistrationRejected, SessionGrant, Status, StatusToken, Statuses,
@@ -248,8 +248,14 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
             Layout::Shared => next_shared(&mut reader),
         };
         opened.at = opened.end.saturating_sub(reader.rest().len());
-        if status.is_none() {
-            active.opened = None;
+        match &status {
+            // What others may read in their tokens is noise here, and some of it looks like a
+            // status: what counts is one of a letter that was sent on this connection.
+            Some(Event::Status { letter, .. }) => {
+                let is_own = |(id, _): &(PacketId, Instant)| id.prefix() == letter.prefix();
+                active.proven = active.proven || self.recent.iter().any(is_own);
+            }
+            _ => active.opened = None,
         }
         status
     }

@@ -2,10 +2,11 @@
 
 use waxwing_core::client::Ended;
 use waxwing_core::crypto::{BLOCK_LEN, Provider, RustCrypto, SessionKey, SessionSeal};
-use waxwing_core::id::Nonce;
+use waxwing_core::id::{Nonce, PacketId};
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_SEALED};
-use waxwing_core::wire::Op;
+use waxwing_core::wire::{Op, Status, StatusToken};
 
+use crate::clocks::send;
 use crate::line::{Heard, Line, Stage, buffers};
 use crate::server::{NOBODY, US, to, user};
 
@@ -112,6 +113,36 @@ fn a_key_is_proven_by_the_first_sealed_packet_or_own_255_and_not_before() {
 
     let mut line = Line::at(Stage::Unproven);
     line.prove();
+    assert_eq!(line.client.proven_session_key(), Some(line.server.seal.key()));
+}
+
+#[test]
+fn a_key_is_proven_by_the_status_of_a_letter_of_this_connection_and_not_by_noise() {
+    let mut line = Line::at(Stage::Unproven);
+    let (letter, _) = send(&mut line, "hello");
+    // Of other people's tokens, a few in each packet look like the status of some letter.
+    let others = SessionKey::from_bytes(&[0x99; 32]);
+    let mut look_alikes = 0;
+    for number in 0..8 {
+        let token = StatusToken { letter: PacketId([number; 16]).prefix(), status: Status::Stored };
+        let mut block = token.to_block();
+        let tokens: Vec<_> = (0..127)
+            .map(|nth| {
+                block[0] = nth;
+                (others.clone(), block)
+            })
+            .collect();
+        let noise = line.server.shared(Op::Acknowledgment, &tokens);
+        look_alikes += line.hear(&noise).len();
+        assert_eq!(line.client.proven_session_key(), None);
+    }
+    assert!(look_alikes > 0);
+    let token = |letter: PacketId| StatusToken { letter: letter.prefix(), status: Status::Stored };
+    let foreign = line.server.shared_statuses(&[token(PacketId([7; 16]))]);
+    assert_eq!(line.hear(&foreign).len(), 1);
+    assert_eq!(line.client.proven_session_key(), None);
+    let own = line.server.shared_statuses(&[token(letter)]);
+    assert_eq!(line.hear(&own).len(), 1);
     assert_eq!(line.client.proven_session_key(), Some(line.server.seal.key()));
 }
 

@@ -29,7 +29,13 @@ pub(super) fn run(
         return Err(Failure::General("another waxwing is at work in this home".into()));
     };
     let identity = match home.standing(&register.phone, &server_key)? {
-        Standing::Registered(identity) => return already(&identity, console),
+        Standing::Registered(identity) => {
+            if identity.server != register.server {
+                home.set_server(&register.server)?;
+                writeln!(console.remarks, "from now on the server is at {}", register.server)?;
+            }
+            return already(&identity, console);
+        }
         Standing::Occupied(identity) => {
             return Err(Failure::General(format!(
                 "this home belongs to {}; name another with --home",

@@ -3,7 +3,6 @@
 use std::fs;
 
 use waxwing::backend::load_key;
-use waxwing::home::Home;
 use waxwing_core::crypto::PrivateKey;
 use waxwing_core::testing::keys::pkcs8_der;
 
@@ -26,19 +25,19 @@ fn two_faced(town: &mut Town, about: &Person) -> Town {
     liar
 }
 
-fn lead(person: &Person, to: &Town) {
-    let home = Home::open(&person.home).unwrap();
-    home.set_server(&to.address().to_string()).unwrap();
+fn lead(person: &mut Person, to: &Town) {
+    person.server = to.address();
+    person.register().exits(0).says("from now on the server is at");
 }
 
 #[test]
 fn a_lie_at_first_contact_shows_in_the_numbers_and_when_it_ends() {
     let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let (mut anna, bert) = town.anna_and_bert();
     let cleo = town.person("cleo", "+4915112345603");
     let liar = two_faced(&mut town, &bert);
 
-    lead(&anna, &liar);
+    lead(&mut anna, &liar);
     anna.send(&bert, "for whoever has this key").exits(0);
     cleo.send(&bert, "hello").exits(0);
     // Nothing is wrong that a program could see: the two have to compare.
@@ -47,7 +46,7 @@ fn a_lie_at_first_contact_shows_in_the_numbers_and_when_it_ends() {
     assert_eq!(number(&cleo, &bert, 0), number(&bert, &cleo, 0));
 
     // A lie has to be told for ever.
-    lead(&anna, &town);
+    lead(&mut anna, &town);
     let truth = number(&anna, &bert, 4);
     assert_eq!(truth, number(&bert, &anna, 0));
     anna.send(&bert, "held back").exits(4);
@@ -59,7 +58,7 @@ fn a_lie_at_first_contact_shows_in_the_numbers_and_when_it_ends() {
 #[test]
 fn a_lie_that_comes_later_and_to_one_person_alone_holds_that_ones_letters_back() {
     let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let (mut anna, bert) = town.anna_and_bert();
     let cleo = town.person("cleo", "+4915112345603");
     for person in [&anna, &cleo] {
         person.send(&bert, "hello").exits(0);
@@ -69,7 +68,7 @@ fn a_lie_that_comes_later_and_to_one_person_alone_holds_that_ones_letters_back()
     let cleos = number(&cleo, &bert, 0);
     let liar = two_faced(&mut town, &bert);
 
-    lead(&anna, &liar);
+    lead(&mut anna, &liar);
     assert_ne!(number(&anna, &bert, 4), annas);
     anna.run(&["contacts"]).exits(0).says("key changed");
     anna.send(&bert, "held back").exits(4);
@@ -79,7 +78,7 @@ fn a_lie_that_comes_later_and_to_one_person_alone_holds_that_ones_letters_back()
     );
     assert_eq!(number(&cleo, &bert, 0), cleos);
 
-    lead(&anna, &town);
+    lead(&mut anna, &town);
     assert_eq!(number(&anna, &bert, 0), annas);
     bert.receives(&["held back"]);
 }

@@ -9,11 +9,11 @@ use std::path::Path;
 use pem_rfc7468::LineEnding;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use waxwing_core::crypto::{PrivateKey, Provider, SPKI_LEN, Spki};
+use waxwing_core::crypto::{PrivateKey, Provider, PublicKey, Rejected, SPKI_LEN, Spki};
 use waxwing_core::server::Identity;
 use zeroize::Zeroizing;
 
-use crate::backend::{Backend, Key, generate_key};
+use crate::backend::{Backend, Key, generate_key, random};
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 
@@ -25,7 +25,8 @@ const LONGEST: usize = 8_192;
 /// The key in `directory`; on the first start a new one.
 ///
 /// # Errors
-/// When it cannot be read, others can read it, or it is not an RSA-2048 key in PKCS#8.
+/// When it cannot be read, others can read it, it is not an RSA-2048 key in PKCS#8, or it does not
+/// sign.
 pub fn load_or_create(directory: &DataDir) -> Result<Identity<Backend>, Failure> {
     let path = directory.private_key();
     match fs::symlink_metadata(&path) {
@@ -34,12 +35,23 @@ pub fn load_or_create(directory: &DataDir) -> Result<Identity<Backend>, Failure>
         Ok(_) => {}
     }
     let (key, der) = load(&path)?;
+    prove(&key).map_err(|_| failure(&path, "it cannot sign what its public half verifies"))?;
     // The public half can always be made again, and should never contradict the private one.
     let public = public_pem(key.spki());
     if fs::read_to_string(directory.public_key()).ok().as_ref() != Some(&public) {
         replace(&directory.public_key(), public.as_bytes(), 0o644)?;
     }
     Ok(Identity::new(&Backend::default(), key, &der))
+}
+
+/// Uses the key once. What cannot sign is noticed before anybody connects; and the backend, which
+/// gathers randomness of its own for 30 ms before it blinds for the first time, keeps nobody
+/// waiting for it.
+fn prove(key: &Key) -> Result<(), Rejected> {
+    let provider = Backend::default();
+    let digest = provider.sha256(&[key.spki().as_bytes()]);
+    let signature = key.sign(&mut random(), &digest)?;
+    provider.public_key(key.spki())?.verify(&digest, &signature)
 }
 
 /// The SHA-256 of the public key in `directory`, in hexadecimal.

@@ -2,18 +2,7 @@
 
 use waxwing_core::wire::Status;
 
-use crate::person::Person;
-use crate::post_office::{Call, PostOffice};
-
-fn two_people() -> (PostOffice, Person, Call, Person, Call) {
-    let mut office = PostOffice::new();
-    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
-    let mut ann_call = office.register(&mut ann);
-    let ben_call = office.register(&mut ben);
-    let ben_phone = ben.phone;
-    office.learn_key(&mut ann, &mut ann_call, &ben_phone);
-    (office, ann, ann_call, ben, ben_call)
-}
+use crate::post_office::two_people;
 
 #[test]
 fn a_letter_from_an_unknown_sender_waits_for_the_key_and_is_read_once() {

@@ -4,7 +4,7 @@ use waxwing_core::id::Uid;
 use waxwing_core::wire::{Status, StatusQuery};
 
 use crate::person::Person;
-use crate::post_office::PostOffice;
+use crate::post_office::{PostOffice, two_people};
 
 #[test]
 fn a_201_that_was_lost_comes_again_even_a_day_later() {
@@ -30,12 +30,8 @@ fn a_201_that_was_lost_comes_again_even_a_day_later() {
 
 #[test]
 fn a_letter_whose_203_was_lost_is_sent_again_and_read_once() {
-    let mut office = PostOffice::new();
-    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
-    let mut ann_call = office.register(&mut ann);
-    let mut ben_call = office.register(&mut ben);
+    let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
     let to = ben.phone;
-    office.learn_key(&mut ann, &mut ann_call, &to);
     let uid = Uid::generate(&mut office.rng);
     let first = office.send_as(&mut ann, &mut ann_call, &to, "once", &uid);
     office.flush(&mut ann_call);
@@ -55,13 +51,9 @@ fn a_letter_whose_203_was_lost_is_sent_again_and_read_once() {
 
 #[test]
 fn a_letter_resent_byte_for_byte_is_acknowledged_again_and_stored_once() {
-    let mut office = PostOffice::new();
-    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
-    let mut call = office.register(&mut ann);
-    let ben_call = office.register(&mut ben);
+    let (mut office, mut ann, mut call, ben, ben_call) = two_people();
     office.hang_up(ben_call);
     let to = ben.phone;
-    office.learn_key(&mut ann, &mut call, &to);
     let uid = Uid::generate(&mut office.rng);
     let contact = ann.contacts.values().next().unwrap().clone();
     assert_eq!(contact.phone, to);
@@ -77,12 +69,8 @@ fn a_letter_resent_byte_for_byte_is_acknowledged_again_and_stored_once() {
 
 #[test]
 fn a_recipient_that_crashes_before_acknowledging_reads_once() {
-    let mut office = PostOffice::new();
-    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
-    let mut ann_call = office.register(&mut ann);
-    let mut ben_call = office.register(&mut ben);
+    let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
     let to = ben.phone;
-    office.learn_key(&mut ann, &mut ann_call, &to);
     ben.asleep = true;
     let id = office.send(&mut ann, &mut ann_call, &to, "once");
     office.run(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
@@ -98,13 +86,9 @@ fn a_recipient_that_crashes_before_acknowledging_reads_once() {
 
 #[test]
 fn statuses_that_were_missed_can_be_asked_for() {
-    let mut office = PostOffice::new();
-    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
-    let mut ann_call = office.register(&mut ann);
-    let ben_call = office.register(&mut ben);
+    let (mut office, mut ann, mut ann_call, mut ben, ben_call) = two_people();
     office.hang_up(ben_call);
     let to = ben.phone;
-    office.learn_key(&mut ann, &mut ann_call, &to);
     let read = office.send(&mut ann, &mut ann_call, &to, "read while the sender is away");
     office.run(&mut [(&mut ann, &mut ann_call)]);
     office.hang_up(ann_call);

@@ -45,6 +45,16 @@ struct Line {
 const BLINK: std::time::Duration = std::time::Duration::from_millis(12);
 const EPOCH: i64 = 1_795_350_896;
 
+/// Two people with accounts, connected; the first knows the second's key.
+pub(crate) fn two_people() -> (PostOffice, Person, Call, Person, Call) {
+    let mut office = PostOffice::new();
+    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
+    let mut ann_call = office.register(&mut ann);
+    let ben_call = office.register(&mut ben);
+    office.learn_key(&mut ann, &mut ann_call, &ben.phone);
+    (office, ann, ann_call, ben, ben_call)
+}
+
 impl PostOffice {
     pub(crate) fn new() -> Self {
         let config = Config { otp_in_band: true, ..Config::default() };

@@ -4,7 +4,7 @@ use rand_chacha::rand_core::Rng;
 use waxwing_core::wire::Status;
 
 use crate::person::Person;
-use crate::post_office::PostOffice;
+use crate::post_office::{PostOffice, two_people};
 
 const LETTERS: usize = 24;
 
@@ -19,12 +19,8 @@ fn shuffled(office: &mut PostOffice, len: usize) -> Vec<usize> {
 
 #[test]
 fn letters_played_back_in_any_order_and_after_restarts_are_read_once() {
-    let mut office = PostOffice::new();
-    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
-    let mut ann_call = office.register(&mut ann);
-    let mut ben_call = office.register(&mut ben);
+    let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
     let to = ben.phone;
-    office.learn_key(&mut ann, &mut ann_call, &to);
 
     let mut recorded = Vec::new();
     for number in 0..LETTERS {
@@ -57,12 +53,8 @@ fn letters_played_back_in_any_order_and_after_restarts_are_read_once() {
 
 #[test]
 fn a_letter_played_back_in_anothers_session_ends_that_one_alone() {
-    let mut office = PostOffice::new();
-    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
-    let mut ann_call = office.register(&mut ann);
-    let mut ben_call = office.register(&mut ben);
+    let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
     let to = ben.phone;
-    office.learn_key(&mut ann, &mut ann_call, &to);
     office.send(&mut ann, &mut ann_call, &to, "for ben");
     let letter = ann_call.client.transmit().to_vec();
     office.run(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
@@ -84,12 +76,8 @@ fn a_letter_played_back_in_anothers_session_ends_that_one_alone() {
 
 #[test]
 fn every_third_answer_lost_doubles_no_letter() {
-    let mut office = PostOffice::new();
-    let (mut ann, mut ben) = (Person::new(1), Person::new(2));
-    let mut ann_call = office.register(&mut ann);
-    let mut ben_call = office.register(&mut ben);
+    let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
     let to = ben.phone;
-    office.learn_key(&mut ann, &mut ann_call, &to);
     for number in 0..LETTERS {
         let uid = waxwing_core::id::Uid::generate(&mut office.rng);
         let text = format!("letter {number}");

@@ -1,11 +1,8 @@
 //! Every packet family, byte for byte (PROTOCOL.md, "Test values"). The expected bytes were
 //! computed from the text of PROTOCOL.md by another program, not by this code.
 
-use std::convert::Infallible;
 use std::sync::OnceLock;
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
 use waxwing_core::client::{Buffers, Client, Env, Keys, Options};
 use waxwing_core::crypto::{
     CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, RustCrypto, RustCryptoKey,
@@ -22,6 +19,7 @@ use waxwing_core::wire::{
     KeyAnswer, KeyQuestion, Op, OtpGrant, Packet, Refusal, RegistrationRejected, SessionGrant,
     Status, StatusQuery, StatusToken, Statuses, Writer, deframe,
 };
+use waxwing_testkit::told::Told;
 
 const CRYPTO: RustCrypto = RustCrypto;
 const TIME: &[u8; 19] = b"2026-03-14 09:26:53";
@@ -29,35 +27,6 @@ const IV: &str = "202122232425262728292a2b2c2d2e2f";
 const ANN: &str = "+15550001";
 const BEN: &str = "+445550002";
 const LETTER: &str = "240fe138ac1e6c5054260fd4d83fc40c";
-
-/// Gives out what it was told to, then whatever comes.
-struct Scripted(Vec<u8>, ChaCha20Rng);
-
-impl TryRng for Scripted {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.1.next_u32())
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.1.next_u64())
-    }
-
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
-        let told = self.0.len().min(to.len());
-        to[..told].copy_from_slice(&self.0[..told]);
-        self.0.drain(..told);
-        self.1.fill_bytes(&mut to[told..]);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Scripted {}
-
-fn rng(told: &[u8]) -> Scripted {
-    Scripted(told.to_vec(), ChaCha20Rng::from_seed([7; 32]))
-}
 
 /// The value, which has to stand in PROTOCOL.md; blanks and line breaks do not matter.
 #[track_caller]
@@ -124,7 +93,7 @@ fn session(contents: &[Emit<'_>]) -> Vec<Vec<u8>> {
     let mut seal = SessionSeal::new(session_key());
     let sealed = contents.iter().map(|content| {
         let mut out = [0; MAX_SEALED];
-        let len = seal.seal(&CRYPTO, &mut rng(&unhex(IV)), &mut out, content).unwrap();
+        let len = seal.seal(&CRYPTO, &mut Told::new(&unhex(IV)), &mut out, content).unwrap();
         out[..len].strip_prefix(&unhex(IV)[..]).unwrap().to_vec()
     });
     sealed.collect()
@@ -162,7 +131,7 @@ fn request(
     let buffer = || vec![0; MAX_CONTROL_PACKET];
     let buffers = Buffers { letters: buffer(), control: buffer(), transmit: buffer() };
     let mut client = Client::new(keys, buffers, Options::default()).unwrap();
-    ask(&mut client, &mut rng(told));
+    ask(&mut client, &mut Told::new(told));
     let packet = Packet::parse(client.transmit()).unwrap();
     if packet.header().op_code == 100 {
         assert_eq!(packet.signature(), &[0; 256]);
@@ -174,7 +143,7 @@ fn request(
     }
     let (sealed, rest) = packet.payload().split_first_chunk().unwrap();
     let mut block = [0; 190];
-    let len = server.oaep_open(&mut rng(&[]), label, sealed, &mut block).unwrap();
+    let len = server.oaep_open(&mut Told::new(&[]), label, sealed, &mut block).unwrap();
     (*packet.header(), block[..len].to_vec(), rest.to_vec())
 }
 
@@ -239,7 +208,7 @@ fn what_a_server_answers_before_there_is_a_session() {
     ];
     for (content, expected) in answers {
         let mut out = [0; 32];
-        let len = reply_key().seal(&CRYPTO, &mut rng(&unhex(IV)), &mut out, content).unwrap();
+        let len = reply_key().seal(&CRYPTO, &mut Told::new(&unhex(IV)), &mut out, content).unwrap();
         assert_eq!(hex(&out[..len]), [IV, documented(expected)].concat());
     }
 
@@ -342,11 +311,11 @@ fn tokens_of_shared_packets() {
     let mut buffer = [0; OVERHEAD + 16 * 3];
     let timestamp = Timestamp::parse(TIME).unwrap();
     let mut draft = Draft::new(&mut buffer, Op::Acknowledgment, None, None, timestamp);
-    let mut shared = SharedTokens::new(&mut rng(&unhex(IV)), draft.payload_mut()).unwrap();
+    let mut shared = SharedTokens::new(&mut Told::new(&unhex(IV)), draft.payload_mut()).unwrap();
     shared.push(&CRYPTO, &session_key(), status).unwrap();
     shared.push(&CRYPTO, &session_key(), backlog).unwrap();
     let len = shared.payload_len();
-    let (_, packet) = draft.sign(&CRYPTO, &server, &mut rng(&[]), len).unwrap();
+    let (_, packet) = draft.sign(&CRYPTO, &server, &mut Told::new(&[]), len).unwrap();
     let payload = Packet::parse(&*packet).unwrap().payload().to_vec();
     assert_eq!(hex(&payload), [IV, documented(tokens[0]), documented(tokens[1])].concat());
 
@@ -404,12 +373,12 @@ fn an_envelope_has_the_bytes_that_the_document_says() {
     for (content, expected) in contents() {
         let mut out = [0; 400];
         let uid = Uid(counting(0x80));
-        let (told, to) = (&mut rng(&message_key), &public(&key));
+        let (told, to) = (&mut Told::new(&message_key), &public(&key));
         let len = envelope::seal(&CRYPTO, told, &ann, &ben, to, &uid, &content, &mut out).unwrap();
         assert_eq!(out[..2], [1, 1]);
         let mut opened = [0; 190];
         let wrapped = out[2..].first_chunk().unwrap();
-        assert_eq!(key.oaep_open(&mut rng(&[]), &label, wrapped, &mut opened), Ok(32));
+        assert_eq!(key.oaep_open(&mut Told::new(&[]), &label, wrapped, &mut opened), Ok(32));
         assert_eq!(opened[..32], message_key);
         // The IV was drawn by chance; under the expected one the blocks are the expected ones.
         let (head, sealed) = out[..len].split_at_mut(274);
@@ -426,17 +395,18 @@ fn an_envelope_made_by_hand_opens() {
     let ([(sender, ann), (key, ben)], label) = people();
     let message_key: [u8; 32] = counting(0xa0);
     for (content, blocks) in contents() {
-        let wrapped = public(&key).oaep_seal(&mut rng(&[]), &label, &message_key).unwrap();
+        let wrapped = public(&key).oaep_seal(&mut Told::new(&[]), &label, &message_key).unwrap();
         let payload = [&[1, 1][..], &wrapped, &unhex(IV), &unhex(blocks)].concat();
         let mut buffer = [0; 1_024];
         let timestamp = Timestamp::parse(TIME).unwrap();
         let (from, to) = (Some(user(7)), Some(user(300)));
         let mut draft = Draft::new(&mut buffer, Op::Letter, from, to, timestamp);
         draft.payload_mut()[..payload.len()].copy_from_slice(&payload);
-        let (_, packet) = draft.sign(&CRYPTO, &sender, &mut rng(&[]), payload.len()).unwrap();
+        let (_, packet) = draft.sign(&CRYPTO, &sender, &mut Told::new(&[]), payload.len()).unwrap();
         let packet = Unverified::new(&CRYPTO, Packet::parse(packet).unwrap());
         let verified = packet.verify(&public(&sender)).unwrap();
-        let opened = envelope::open(&CRYPTO, &mut rng(&[]), &ann, &ben, &key, verified).unwrap();
+        let opened =
+            envelope::open(&CRYPTO, &mut Told::new(&[]), &ann, &ben, &key, verified).unwrap();
         assert_eq!((opened.uid, opened.content), (Uid(counting(0x80)), content));
     }
 }

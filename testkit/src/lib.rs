@@ -7,5 +7,6 @@ pub mod disk;
 pub mod packets;
 pub mod person;
 pub mod simulation;
+pub mod told;
 pub mod vectors;
 pub mod world;

@@ -1,10 +1,6 @@
 //! Who and what the vectors are about: people, keys, and the values that would be random. The values
 //! are those of PROTOCOL.md, "Test values".
 
-use std::convert::Infallible;
-
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
 use waxwing_core::crypto::{
     Iv, PrivateKey, Provider, PublicKey, RSA_LEN, RustCrypto, RustCryptoKey, SPKI_LEN,
 };
@@ -13,6 +9,7 @@ use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::json::{Json, hex, object};
 use crate::backend::Backend;
+use crate::told::Told;
 use crate::world::SERVER_KEY;
 
 pub(crate) const TIME: &[u8; 19] = b"2026-03-14 09:26:53";
@@ -106,35 +103,3 @@ pub(crate) fn keys_file() -> Json {
         .with("about", "Who the vectors are about. Everybody has these keys: they protect nothing.")
         .with("keys", [SERVER, ANN, BEN, CAROL].iter().map(key).collect::<Vec<_>>())
 }
-
-/// A generator that gives out what it was told to, then whatever comes: the blinding of private
-/// keys, which leaves no trace.
-pub(crate) struct Told(Vec<u8>, ChaCha20Rng);
-
-impl Told {
-    pub(crate) fn new(first: &[u8]) -> Self {
-        Self(first.to_vec(), ChaCha20Rng::from_seed([7; 32]))
-    }
-}
-
-impl TryRng for Told {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.1.next_u32())
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.1.next_u64())
-    }
-
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
-        let told = self.0.len().min(to.len());
-        to[..told].copy_from_slice(&self.0[..told]);
-        self.0.drain(..told);
-        self.1.fill_bytes(&mut to[told..]);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Told {}

@@ -3,9 +3,10 @@
 
 use waxwing_core::crypto::{Iv, Provider, RustCrypto};
 
-use super::cast::{Actor, BEN, IV, MESSAGE_KEY, SEED, SESSION_KEY, Told, now};
+use super::cast::{Actor, BEN, IV, MESSAGE_KEY, SEED, SESSION_KEY, now};
 use super::json::{Json, hex, object};
 use crate::packets;
+use crate::told::Told;
 
 /// `iv ‖ CBC(key; message)`.
 pub(crate) fn cbc(key: &[u8; 32], iv: &Iv, message: &[u8]) -> Vec<u8> {

@@ -2,8 +2,9 @@
 
 use super::{greetings, values};
 use crate::packets;
+use crate::told::Told;
 use crate::vectors::cast::{
-    ANN, Actor, BEN, CAROL, IV, LETTER_ID, REPLY_KEY, SESSION_KEY, Told, now, phone,
+    ANN, Actor, BEN, CAROL, IV, LETTER_ID, REPLY_KEY, SESSION_KEY, now, phone,
 };
 use crate::vectors::json::{Json, hex, object};
 use crate::vectors::letters::content;

@@ -11,7 +11,7 @@ use waxwing_core::wire::{OtpProof, Packet, ReconnectForm};
 use super::{Chosen, Known, array, bytes, cases, fields, text};
 use crate::backend::Backend;
 use crate::packets;
-use crate::vectors::cast::Told;
+use crate::told::Told;
 use crate::vectors::json::{hex, unhex};
 
 /// The files with whole packets.

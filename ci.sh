@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . firmware/bare-metal.sh
 # From a clean clone everything is built once, and nobody looks at it with a debugger.
-if [ "${CI:-}" = true ]; then
+if [ "${CI:-}" = true ] || [ ! -d target ]; then
     export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 fi
 
@@ -138,8 +138,11 @@ step_firmware() { # 4 minutes, 8 without rustup's target
 
 # Each target from its seeds, and the seeds on the stable compiler. `FUZZ_SECONDS=900 ./ci.sh fuzz`
 # fuzzes for longer.
-step_fuzz() { # 8 minutes: 5 for the build, 2 for fuzzing with two at a time
-    (cd fuzz && cargo +"$(stable)" test --target-dir ../target)
+step_fuzz() { # 5 minutes: 3 for the build, 2 for fuzzing with two at a time
+    local stable
+    # That of the project, not of the folder, which names another.
+    stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+    (cd fuzz && cargo +"$stable" test --target-dir ../target)
     if ! rustup run nightly rustc --version; then
         echo "fuzz: fuzzing SKIPPED: there is no nightly toolchain, and the fuzzer needs its sanitizers"
         return
@@ -162,12 +165,7 @@ step_fuzz_one() { # TARGET
     grep -E '^#[0-9]+.*DONE' "$log" | tail -n 1 | sed "s/^/fuzz: $1: /"
 }
 
-# The toolchain of rust-toolchain.toml, for folders that name another.
-stable() {
-    sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml
-}
-
-step_deny() { # 4 minutes the first time, for building cargo-deny
+step_deny() { # seconds; 1 minute the first time, for building cargo-deny
     if ! cargo deny --version >/dev/null 2>&1; then
         echo "deny: installing cargo-deny"
         cargo install cargo-deny --locked --debug --quiet

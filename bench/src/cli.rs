@@ -110,7 +110,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         writing: WritingArgs,
     },
-    /// All of it, in about ten minutes
+    /// All of it, in about twelve minutes
     All,
     /// All of it, as BENCHMARKS.md and its chart
     Report {

@@ -201,8 +201,24 @@ impl Bench {
     }
 
     /// What established sessions at half of `writing`'s load notice of `clients` others who come
-    /// back, `pace` a second. `full` is the load that the server can take.
+    /// back, `pace` a second. `full` is the load that the server can take. A tail consists of few
+    /// letters, so this is done three times, and what counts is the middle.
     pub(crate) fn latency(
+        &mut self,
+        writing: Writing,
+        full: f64,
+        clients: usize,
+        pace: f64,
+    ) -> Result<(Vec<Run>, Goal)> {
+        let mut three = Vec::new();
+        for _ in 0..3 {
+            three.push(self.latency_once(writing, full, clients, pace)?);
+        }
+        three.sort_by(|(_, one), (_, other)| one.reached.total_cmp(&other.reached));
+        Ok(three.swap_remove(1))
+    }
+
+    fn latency_once(
         &mut self,
         writing: Writing,
         full: f64,
@@ -242,7 +258,12 @@ impl Bench {
 
         let p99 = |run: &Run| run.latency.map_or(f64::NAN, |[_, p99, _]| p99);
         let reached = p99(&busy) / p99(&quiet);
-        let goal = Goal::new("p99 at half load, in a storm beside none", 3.0, reached, "times");
+        let goal = Goal::new(
+            "p99 at half load, in a storm beside none, middle of three",
+            3.0,
+            reached,
+            "times",
+        );
         Ok((vec![quiet, busy], goal))
     }
 

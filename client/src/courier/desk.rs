@@ -98,7 +98,8 @@ impl<'a> Desk<'a> {
     /// Why the server's answer about a phone's key was refused, if it was.
     #[must_use]
     pub fn refused_answer(&self, phone: &Phone) -> Option<&Conflict> {
-        self.courier.as_ref().and_then(|(courier, _)| courier.refused_answer(phone))
+        let (courier, _) = self.courier.as_ref()?;
+        courier.refused_answer(phone).map(|(_, conflict)| conflict)
     }
 
     /// For another thread that has something to say.

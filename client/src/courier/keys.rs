@@ -2,29 +2,27 @@
 //! (PROTOCOL.md, "Directory", "Pinning").
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
 
 use waxwing_core::client::{RefusalNotice, RequestError};
 use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{ErrorCode, KeyAnswer, KeyQuestion};
 
 use super::Courier;
+use super::outbound::RETRY_S;
 use crate::backend::rng;
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Conflict, Judgement};
 use crate::reopen::reopen_held;
 
-/// How soon the server is asked again about a phone of which its answer was refused.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
-
 /// Questions to be asked, and the one that is open.
 #[derive(Default)]
 pub(super) struct Questions {
     waiting: VecDeque<KeyQuestion>,
     open: Option<KeyQuestion>,
-    /// Phones of which the last answer was refused, when, and why.
-    refused: HashMap<Phone, (Instant, Conflict)>,
+    /// Phones of which the last answer was refused, until when it stays at that, and why.
+    refused: HashMap<Phone, (UnixTime, Conflict)>,
 }
 
 impl Questions {
@@ -117,19 +115,20 @@ impl Courier<'_> {
     /// one person must not keep everybody else's letters.
     fn refuse_answer(&mut self, answer: &KeyAnswer, conflict: Conflict) {
         tracing::warn!(phone = ?answer.phone, ?conflict, "an answer about a key is refused");
-        self.questions.refused.insert(answer.phone, (Instant::now(), conflict));
+        let until = clock::now().shifted(RETRY_S.into());
+        self.questions.refused.insert(answer.phone, (until, conflict));
     }
 
-    /// Why the last answer about this phone's key was refused, if it was.
-    pub(super) fn refused_answer(&self, phone: &Phone) -> Option<&Conflict> {
-        self.questions.refused.get(phone).map(|(_, conflict)| conflict)
+    /// If the last answer about this phone's key was refused: until when it stays at that, and why.
+    pub(super) fn refused_answer(&self, phone: &Phone) -> Option<&(UnixTime, Conflict)> {
+        self.questions.refused.get(phone)
     }
 
     /// The server may be asked once more about a phone of which an answer was refused some time
     /// ago.
     pub(super) fn forget_refused_answer(&mut self, phone: &Phone) {
         let refused = self.questions.refused.get(phone);
-        if refused.is_some_and(|(at, _)| at.elapsed() >= ASK_AGAIN) {
+        if refused.is_some_and(|(until, _)| *until <= clock::now()) {
             self.questions.refused.remove(phone);
             self.session.asked.remove(phone);
         }

@@ -21,7 +21,7 @@ const SIGN_AGAIN: u8 = 3;
 /// Seconds before a letter stops being fresh, in which it is not sent as it was.
 const FRESHNESS_MARGIN_S: i64 = 60;
 /// Seconds until a letter that was refused for now is tried again.
-const RETRY_S: i64 = 30;
+pub(super) const RETRY_S: u16 = 30;
 
 impl Courier<'_> {
     /// Sends what lies in the outbox, as far as there is room.
@@ -75,9 +75,8 @@ impl Courier<'_> {
         }
         let sendable = contact.and_then(|known| known.sendable().map(|user| (known, user)));
         let Some((contact, user)) = sendable else {
-            if let Some(conflict) = self.refused_answer(&letter.recipient) {
-                let (why, until) = (conflict.to_string(), clock::now().shifted(RETRY_S));
-                self.home.outbox().postpone(letter.id, until, None, &why)?;
+            if let Some((until, conflict)) = self.refused_answer(&letter.recipient) {
+                self.home.outbox().postpone(letter.id, *until, None, &conflict.to_string())?;
             }
             return Ok(true);
         };
@@ -143,7 +142,7 @@ impl Courier<'_> {
                 self.home.outbox().postpone(letter, now, None, "")?;
             }
             Some(Reaction::RetryLater | Reaction::BackOff) => {
-                let pause = i64::from(refusal.retry_after_s).max(RETRY_S);
+                let pause = i64::from(refusal.retry_after_s.max(RETRY_S));
                 self.home.outbox().postpone(letter, now.shifted(pause), Some(code), name)?;
             }
             _ => {
@@ -188,7 +187,7 @@ impl Courier<'_> {
             if give_up {
                 let _ = self.home.outbox().refuse(letter.id, Some(code), name)?;
             } else {
-                let pause = i64::from(refusal.retry_after_s).max(RETRY_S);
+                let pause = i64::from(refusal.retry_after_s.max(RETRY_S));
                 let until = clock::now().shifted(pause);
                 self.home.outbox().postpone(letter.id, until, Some(code), name)?;
             }

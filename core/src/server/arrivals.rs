@@ -3,8 +3,8 @@
 //! A 100, 101 or 106 costs up to two private-key operations, each as much as sixteen letters. Were
 //! it answered as soon as it is there, a thousand people who come back at once would keep those
 //! who write to one another waiting until the last of them had a session. So they stand in line,
-//! and the end of a turn lets in the first of them: one at least, and then as many as cost no more
-//! than what sessions had done in the same turn.
+//! and the end of a turn lets in the first of them: one at least, and more as long as they cost
+//! less than what sessions had done in the same turn, or while no session speaks.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -18,7 +18,7 @@ use crate::limits::MAX_UNAUTHENTICATED_PACKET;
 use crate::time::Instant;
 use crate::wire::ErrorCode;
 
-/// Connections whose next 100, 101 or 106 is there as a whole, and what sessions had done for them.
+/// Connections whose next 100, 101 or 106 is there as a whole, and what sessions had done.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     /// In the order in which they came, and when that was.
@@ -83,6 +83,9 @@ impl<P: Provider> Server<P> {
 
     /// Nobody stores more in line than whoever behaves may have sent.
     pub(super) fn check_luggage(&mut self, env: &mut Env<'_>, conn: ConnId) {
+        if self.arrivals.line.is_empty() {
+            return;
+        }
         let Some(connection) = self.connections.get(&conn) else { return };
         if matches!(connection.state, State::InLine)
             && connection.inbox.len() > Arrivals::MAX_UNREAD

@@ -208,7 +208,8 @@ impl<'a> Outbox<'a> {
     }
 
     /// Puts a letter back that the server has refused for now, or, without a code, that this client
-    /// cannot seal for now: it waits until `until` and then goes out again. One that has risen above [`State::Sent`] meanwhile stays as it is.
+    /// cannot seal for now: it waits until `until` and then goes out again. One that has risen
+    /// above [`State::Sent`] meanwhile stays as it is.
     ///
     /// # Errors
     /// [`HomeError::Database`].

@@ -96,6 +96,9 @@ fn letters_come_back_byte_for_byte_and_in_order<P: Place>() {
     }
     apply(&mut *storage, [insert(25, 1, 3, 9)]).unwrap();
     drop(storage);
+    let mut with_letters = place.open().load(START).unwrap().with_letters;
+    with_letters.sort();
+    assert_eq!(with_letters, [user(2), user(3)]);
     assert_eq!(page(&mut *place.open(), 2, 0, 100, usize::MAX), (letters, true));
 }
 

@@ -43,6 +43,8 @@ pub struct Disk {
     fates: Vec<Fate>,
     last_queue_id: QueueId,
     pub resting_ids: Vec<UserId>,
+    /// Those for whom the backing had letters when it was opened.
+    with_letters: Vec<UserId>,
     jobs: VecDeque<(ShardId, Job)>,
     outcomes: VecDeque<(ShardId, Ticket, Outcome)>,
     answers: VecDeque<(ShardId, Ticket, Answer)>,
@@ -64,15 +66,18 @@ impl Disk {
             users: snapshot.users.into_iter().map(|user| (user.id, user)).collect(),
             last_queue_id: snapshot.last_queue_id,
             resting_ids: snapshot.resting_ids,
+            with_letters: snapshot.with_letters,
             ..Self::default()
         }
     }
 
     pub fn snapshot(&self) -> Snapshot {
+        let recipients = self.letters.values().map(|letter| letter.recipient);
         Snapshot {
             users: self.users.values().cloned().collect(),
             last_queue_id: self.last_queue_id,
             resting_ids: self.resting_ids.clone(),
+            with_letters: recipients.chain(self.with_letters.iter().copied()).collect(),
         }
     }
 

@@ -103,7 +103,7 @@ impl<P: Provider> Server<P> {
     pub(super) fn accept(&mut self, env: &mut Env<'_>, letter: Letter) {
         let Letter { id, sender, recipient, packet } = letter;
         let absent = !self.sessions.contains_key(&recipient);
-        let admitted = match self.mailboxes.get_mut(&recipient) {
+        let admitted = match self.mailboxes.get_mut(recipient) {
             _ if absent && self.disk_is_low => Err(ErrorCode::StorageUnavailable),
             Some(mailbox) => mailbox.admit(&self.config.mailbox, sender, packet.len()),
             None => Err(ErrorCode::StorageUnavailable),
@@ -127,7 +127,7 @@ impl<P: Provider> Server<P> {
     /// A letter is stored: it is acknowledged to its sender.
     pub(super) fn letter_stored(&mut self, letter: &PendingLetter) {
         let PendingLetter { id, sender, recipient, .. } = *letter;
-        if let Some(mailbox) = self.mailboxes.get_mut(&recipient) {
+        if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
             mailbox.committed();
         }
         self.recount_mailbox(recipient);
@@ -138,7 +138,7 @@ impl<P: Provider> Server<P> {
     /// then it is `counted_out`.
     pub(super) fn letter_lost(&mut self, letter: &PendingLetter, counted_out: bool) {
         let PendingLetter { id, sender, recipient, .. } = *letter;
-        if let Some(mailbox) = self.mailboxes.get_mut(&recipient) {
+        if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
             mailbox.committed();
             if !counted_out {
                 mailbox.removed(self.ledger.turn(), sender, letter.packet.len());

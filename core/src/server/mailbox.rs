@@ -11,7 +11,7 @@ use super::ledger::Asker;
 use super::mail::{Inquiry, Letter, Message};
 use super::output::{ConnId, Output};
 use super::session::Session;
-use super::storage::{PendingLetter, Question, SenderUsage};
+use super::storage::{PendingLetter, SenderUsage};
 use super::{Env, Server};
 use crate::crypto::Provider;
 use crate::id::UserId;
@@ -49,7 +49,7 @@ impl Count {
     }
 }
 
-/// How full one mailbox is. It is learnt from storage on first use.
+/// How full one mailbox is.
 #[derive(Debug)]
 pub(super) struct Mailbox {
     /// Something until the counters are known.
@@ -73,15 +73,20 @@ struct Learning {
 }
 
 impl Mailbox {
-    fn new(asked_in: u64, overcounts: bool) -> Self {
-        let learning = Learning { asked_in, removed: Vec::new(), waiting: Vec::new() };
+    pub(super) fn empty() -> Self {
         Self {
-            learning: Some(Box::new(learning)),
+            learning: None,
             total: Count::default(),
             senders: HashMap::new(),
             uncommitted: 0,
-            overcounts,
+            overcounts: false,
         }
+    }
+
+    /// One that storage is asked to count at the end of the turn `asked_in`.
+    pub(super) fn uncounted(asked_in: u64, overcounts: bool) -> Self {
+        let learning = Learning { asked_in, removed: Vec::new(), waiting: Vec::new() };
+        Self { learning: Some(Box::new(learning)), overcounts, ..Self::empty() }
     }
 
     /// Counts a letter in, or says why not.
@@ -168,22 +173,12 @@ impl Mailbox {
 }
 
 impl<P: Provider> Server<P> {
-    /// Sees to it that a mailbox's counters are, or will be, known.
-    pub(super) fn load_mailbox(&mut self, owner: UserId) -> &mut Mailbox {
-        let ledger = &mut self.ledger;
-        self.mailboxes.entry(owner).or_insert_with(|| {
-            ledger.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
-            let overcounts = ledger.defers_deleting_from(owner);
-            Box::new(Mailbox::new(ledger.turn(), overcounts))
-        })
-    }
-
     /// Forgets counters that are too high, as soon as they would be right when they are learnt
     /// again.
     pub(super) fn recount_mailbox(&mut self, owner: UserId) {
-        let Some(mailbox) = self.mailboxes.get(&owner) else { return };
+        let Some(mailbox) = self.mailboxes.get_mut(owner) else { return };
         if mailbox.overcounts && mailbox.is_at_rest() && !self.ledger.defers_deleting_from(owner) {
-            self.mailboxes.remove(&owner);
+            self.mailboxes.forget(owner);
         }
     }
 
@@ -194,7 +189,7 @@ impl<P: Provider> Server<P> {
         owner: UserId,
         waiting: Waiting,
     ) {
-        match &mut self.load_mailbox(owner).learning {
+        match &mut self.mailboxes.open(owner, &mut self.ledger).learning {
             Some(learning) => learning.waiting.push(waiting),
             None => self.serve(env, owner, waiting),
         }
@@ -204,7 +199,7 @@ impl<P: Provider> Server<P> {
         match waiting {
             Waiting::Letter(letter) => self.accept(env, letter),
             Waiting::Question { inquiry, about } => {
-                let mailbox = self.mailboxes.get(&owner);
+                let mailbox = self.mailboxes.get_mut(owner);
                 if mailbox.is_some_and(|known| known.senders.contains_key(&about)) {
                     self.post_home(about, Message::WhoIs { about, inquiry });
                 } else {
@@ -221,7 +216,7 @@ impl<P: Provider> Server<P> {
         owner: UserId,
         usage: Vec<SenderUsage>,
     ) {
-        let waiting = self.mailboxes.get_mut(&owner).map(|mailbox| mailbox.learn(usage));
+        let waiting = self.mailboxes.get_mut(owner).map(|mailbox| mailbox.learn(usage));
         if let Some(conn) = self.sessions.get(&owner).copied() {
             self.hand_over(env, conn);
         }
@@ -233,7 +228,7 @@ impl<P: Provider> Server<P> {
     /// Storage could not say it: what waits is refused, and the next use asks again. The owner's
     /// session, which waits for its letters, does so together with whatever storage could not take.
     pub(super) fn mailbox_unknown(&mut self, env: &mut Env<'_>, owner: UserId) {
-        let Some(mailbox) = self.mailboxes.remove(&owner) else { return };
+        let Some(mailbox) = self.mailboxes.forget(owner) else { return };
         if self.sessions.contains_key(&owner) {
             self.retry_at = Some(env.now.instant.after(Self::RETRY));
         }
@@ -273,7 +268,9 @@ impl<P: Provider> Server<P> {
 
     /// Asks for letters, unless there are none; if that is not known yet, once it is.
     fn fetch_letters(&mut self, conn: ConnId, owner: UserId) {
-        let Some(is_empty) = self.load_mailbox(owner).is_empty() else { return };
+        let Some(is_empty) = self.mailboxes.open(owner, &mut self.ledger).is_empty() else {
+            return;
+        };
         let session = self.connections.get_mut(&conn).and_then(|c| c.session_mut());
         let Some(session) = session else { return };
         if is_empty {

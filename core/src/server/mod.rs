@@ -29,6 +29,7 @@ mod limiter;
 mod limits;
 mod mail;
 mod mailbox;
+mod mailboxes;
 mod notices;
 mod otp;
 mod output;
@@ -70,7 +71,7 @@ use endings::Stopping;
 use ledger::{Asker, Ledger};
 use limits::Limits;
 use mail::Message;
-use mailbox::Mailbox;
+use mailboxes::Mailboxes;
 use notices::Notices;
 use otp::OtpTable;
 use phonebook::Phonebook;
@@ -97,11 +98,11 @@ pub struct Server<P: Provider> {
     shard: Shard,
     directory: Directory<P>,
     phonebook: Phonebook,
-    // Boxed, as mailboxes are: a table has empty places, and many users fill it.
+    // Boxed: a table has empty places, and many users fill it.
     connections: HashMap<ConnId, Box<Connection>>,
     /// The confirmed session of each user who has one.
     sessions: HashMap<UserId, ConnId>,
-    mailboxes: HashMap<UserId, Box<Mailbox>>,
+    mailboxes: Mailboxes,
     recent: HashMap<UserId, RecentLetters>,
     otps: OtpTable,
     arrivals: Arrivals,
@@ -172,7 +173,7 @@ impl<P: Provider> Server<P> {
             directory,
             connections: HashMap::new(),
             sessions: HashMap::new(),
-            mailboxes: HashMap::new(),
+            mailboxes: Mailboxes::new(shard, snapshot),
             recent: HashMap::new(),
             arrivals: Arrivals::default(),
             creations: HashMap::new(),
@@ -250,7 +251,7 @@ impl<P: Provider> Server<P> {
                     self.recount_mailbox(*recipient);
                 }
                 (Write::DeleteLetters { recipient, .. }, Outcome::Unavailable) => {
-                    if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
+                    if let Some(mailbox) = self.mailboxes.get_mut(*recipient) {
                         mailbox.deletion_refused();
                     }
                     self.ledger.defer(write.clone());

@@ -197,7 +197,7 @@ impl<P: Provider> Server<P> {
                 if !was_held {
                     self.ledger.delete(user, queue_id);
                 }
-                if let Some(mailbox) = self.mailboxes.get_mut(&user) {
+                if let Some(mailbox) = self.mailboxes.get_mut(user) {
                     if was_held {
                         mailbox.committed();
                     }

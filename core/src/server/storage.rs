@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub last_queue_id: QueueId,
     /// Ids without a user that must not be given to a new one yet.
     pub resting_ids: Vec<UserId>,
+    /// Users for whom letters wait, in any order.
+    pub with_letters: Vec<UserId>,
 }
 
 /// One change.

@@ -22,8 +22,7 @@ impl<P: Provider> Server<P> {
         self.recent.retain(|_, recent| !recent.is_over(now));
         if !self.ledger.has_deferred() {
             let sessions = &self.sessions;
-            self.mailboxes
-                .retain(|owner, mailbox| sessions.contains_key(owner) || !mailbox.is_at_rest());
+            self.mailboxes.forget_at_rest(|owner| sessions.contains_key(&owner));
         }
         if self.sweeping.is_some() {
             return;
@@ -55,7 +54,7 @@ impl<P: Provider> Server<P> {
         }
         self.outputs.push_back(Output::Event(Event::Expired { letters: letters.len() }));
         for letter in letters {
-            if let Some(mailbox) = self.mailboxes.get_mut(&letter.recipient)
+            if let Some(mailbox) = self.mailboxes.get_mut(letter.recipient)
                 && !counted_out.contains(&letter.queue_id)
             {
                 mailbox.expired(letter.sender, letter.bytes);

@@ -26,6 +26,7 @@ impl Disk {
             users: self.users.values().cloned().collect(),
             last_queue_id: self.last,
             resting_ids: Vec::new(),
+            with_letters: self.letters.values().map(|letter| letter.recipient).collect(),
         }
     }
 

@@ -254,15 +254,18 @@ fn leaving_is_answered_after_what_was_read_before_is_stored_and_said() {
 
 #[test]
 fn leaving_waits_for_a_question_that_storage_has_to_answer() {
-    let (mut world, [mut ann, ben, _]) = World::populated(Config::default());
+    let (mut world, [mut ann, mut ben, cat]) = World::populated(Config::default());
+    ben.come(&mut world, 8);
+    ben.send(&mut world, ann.id(), b"to be counted");
+    world.crash();
     ann.knock(&mut world);
-    world.disk.held = true;
+    world.disk.mute = true;
     ann.confirm(&mut world, 8);
-    world.disk.work();
-    world.tell_news();
-    let question = ann.question(&mut world, KeyQuestion::ById(ben.id()));
+    world.tell_outcome();
+    let question = ann.question(&mut world, KeyQuestion::ById(cat.id()));
     let close = ann.sealed(&mut world, Op::Close, &[1]);
     world.send(ann.conn, &[question, close].concat());
+    assert_eq!(ann.hear(&mut world), []);
     assert!(!ann.is_closed(&world));
     world.release();
     let said = ann.hear(&mut world);

@@ -11,6 +11,7 @@ mod full;
 mod hostile;
 mod letters;
 mod limits;
+mod mailboxes;
 mod ops;
 mod paddings;
 mod refusals;

@@ -269,10 +269,13 @@ impl Storage for MemoryStorage {
         let resting = |(id, removed_at): (&UserId, &UnixTime)| {
             (*removed_at >= rested_before || state.refers_to(*id)).then_some(*id)
         };
+        let recipients: BTreeSet<_> =
+            state.letters.values().map(|letter| letter.recipient).collect();
         Ok(Snapshot {
             users: state.users.values().map(|user| user.stored.clone()).collect(),
             last_queue_id: state.last_queue_id,
             resting_ids: state.resting.iter().filter_map(resting).collect(),
+            with_letters: Vec::from_iter(recipients),
         })
     }
 

@@ -45,7 +45,26 @@ pub(super) fn snapshot(
         [],
         |row| Ok(queue_id(row, 0)),
     )??;
-    Ok(Snapshot { users, last_queue_id: last, resting_ids: resting(connection, rested_before)? })
+    Ok(Snapshot {
+        users,
+        last_queue_id: last,
+        resting_ids: resting(connection, rested_before)?,
+        with_letters: with_letters(connection)?,
+    })
+}
+
+fn with_letters(connection: &Connection) -> Result<Vec<UserId>, Fault> {
+    // One step in the index for each user, however many letters there are.
+    let mut select = connection.prepare(
+        "SELECT user_id FROM users WHERE EXISTS \
+         (SELECT 1 FROM pending_messages WHERE recipient_id = user_id)",
+    )?;
+    let mut rows = select.query([])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(user_id(row, 0)?);
+    }
+    Ok(ids)
 }
 
 fn resting(connection: &Connection, rested_before: UnixTime) -> Result<Vec<UserId>, Fault> {

@@ -1,0 +1,65 @@
+//! The mailboxes of a home, and which of them storage has to count before they are used.
+
+use alloc::boxed::Box;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::ledger::{Asker, Ledger};
+use super::mailbox::Mailbox;
+use super::shard::Shard;
+use super::storage::{Question, Snapshot};
+use crate::id::UserId;
+
+/// How full the mailboxes are, as far as it matters now.
+#[derive(Debug)]
+pub(super) struct Mailboxes {
+    // Boxed: a table has empty places, and many users fill it.
+    open: HashMap<UserId, Box<Mailbox>>,
+    /// Those not open in which letters may lie. All others are empty.
+    uncounted: HashSet<UserId>,
+}
+
+impl Mailboxes {
+    pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
+        let with_letters = snapshot.with_letters.iter().copied();
+        let uncounted = with_letters.filter(|owner| shard.is_home_of(*owner)).collect();
+        Self { open: HashMap::new(), uncounted }
+    }
+
+    /// A mailbox that is in use.
+    pub(super) fn get_mut(&mut self, owner: UserId) -> Option<&mut Mailbox> {
+        self.open.get_mut(&owner).map(Box::as_mut)
+    }
+
+    /// A mailbox whose counters are, or will be, known.
+    pub(super) fn open(&mut self, owner: UserId, ledger: &mut Ledger) -> &mut Mailbox {
+        let Self { open, uncounted } = self;
+        open.entry(owner).or_insert_with(|| {
+            Box::new(if uncounted.remove(&owner) {
+                ledger.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
+                Mailbox::uncounted(ledger.turn(), ledger.defers_deleting_from(owner))
+            } else {
+                Mailbox::empty()
+            })
+        })
+    }
+
+    /// Forgets what is known: the next use asks.
+    pub(super) fn forget(&mut self, owner: UserId) -> Option<Box<Mailbox>> {
+        let mailbox = self.open.remove(&owner)?;
+        self.uncounted.insert(owner);
+        Some(mailbox)
+    }
+
+    /// Forgets those that nothing is under way for, unless their owners are here.
+    pub(super) fn forget_at_rest(&mut self, is_here: impl Fn(UserId) -> bool) {
+        let Self { open, uncounted } = self;
+        open.retain(|owner, mailbox| {
+            let stays = is_here(*owner) || !mailbox.is_at_rest();
+            if !stays && mailbox.is_empty() != Some(true) {
+                uncounted.insert(*owner);
+            }
+            stays
+        });
+    }
+}

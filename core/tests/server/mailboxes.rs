@@ -1,0 +1,77 @@
+//! When storage is asked how full a mailbox is, and when that is known without it.
+
+use waxwing_core::crypto::RustCrypto;
+use waxwing_core::server::Config;
+use waxwing_core::wire::{ErrorCode, Status};
+
+use waxwing_testkit::packets::id_of;
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::World;
+
+/// No mailbox takes more than two letters.
+fn three() -> (World, [Person<RustCrypto>; 3]) {
+    let mut config = Config::default();
+    config.mailbox.letters = 2;
+    World::populated(config)
+}
+
+/// The server has swept everything out that it does not need.
+fn let_it_sweep(world: &mut World) {
+    world.wait(Config::default().sweep_interval * 2);
+}
+
+/// Ann writes to an absent Ben.
+fn with_a_letter() -> (World, [Person<RustCrypto>; 3], Vec<u8>) {
+    let (mut world, [mut ann, ben, cat]) = three();
+    ann.come_to_nothing(&mut world);
+    let letter = ann.send(&mut world, ben.id(), b"while you were out");
+    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&letter), Status::Stored)]);
+    (world, [ann, ben, cat], letter)
+}
+
+#[test]
+fn a_mailbox_that_is_empty_at_the_start_is_not_asked_about() {
+    let (mut world, [mut ann, ben, _]) = three();
+    world.crash();
+    world.disk.refuses_questions = true;
+    ann.come_to_nothing(&mut world);
+    let letter = ann.send(&mut world, ben.id(), b"the first");
+    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&letter), Status::Stored)]);
+}
+
+#[test]
+fn what_lay_in_a_mailbox_before_the_start_is_counted_and_handed_over() {
+    let (mut world, [mut ann, mut ben, _], letter) = with_a_letter();
+    world.crash();
+    ann.come_to_nothing(&mut world);
+    let second = ann.send(&mut world, ben.id(), b"the second");
+    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&second), Status::Stored)]);
+    ann.send(&mut world, ben.id(), b"one too many");
+    assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::MailboxFull]);
+    ben.come(&mut world, 8);
+    let backlog = [Said::Letter(letter), Said::Letter(second), Said::BacklogEnd(2)];
+    assert_eq!(ben.hear(&mut world), backlog);
+}
+
+#[test]
+fn a_mailbox_forgotten_while_letters_lay_in_it_is_asked_about_again() {
+    let (mut world, [_, mut ben, _], letter) = with_a_letter();
+    let_it_sweep(&mut world);
+    ben.come(&mut world, 8);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
+}
+
+#[test]
+fn a_mailbox_forgotten_when_it_was_empty_is_not_asked_about_again() {
+    let (mut world, [_, mut ben, mut cat], letter) = with_a_letter();
+    ben.come(&mut world, 8);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(letter.clone()), Said::BacklogEnd(1)]);
+    ben.acknowledge(&mut world, &[id_of(&letter)]);
+    ben.leave(&mut world);
+    let_it_sweep(&mut world);
+    world.disk.refuses_questions = true;
+    ben.come_to_nothing(&mut world);
+    cat.come_to_nothing(&mut world);
+    let another = cat.send(&mut world, ben.id(), b"another");
+    assert_eq!(ben.hear_letters(&mut world), [another]);
+}

@@ -40,7 +40,7 @@ impl Notices {
     const STATUS_WAIT: Duration = Duration::from_millis(2);
     /// How long the end of a backlog may wait. Whoever arrives among many waits for much longer
     /// for their turn, and nothing depends on it.
-    const BACKLOG_END_WAIT: Duration = Duration::from_millis(10);
+    const BACKLOG_END_WAIT: Duration = Duration::from_millis(50);
 
     pub(super) fn status(&mut self, now: Instant, sender: UserId, id: PacketId, status: Status) {
         // What is delivered need not be said to be stored.

@@ -12,6 +12,7 @@ mod hostile;
 mod letters;
 mod limits;
 mod mailboxes;
+mod notices;
 mod ops;
 mod paddings;
 mod refusals;

@@ -1,0 +1,89 @@
+//! What many are told at once, and for how long it is held back for that.
+
+use std::time::Duration;
+
+use waxwing_core::crypto::RustCrypto;
+use waxwing_core::server::{Config, ConnId};
+use waxwing_core::wire::Status;
+
+use waxwing_testkit::packets::id_of;
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::World;
+
+fn three() -> (World, [Person<RustCrypto>; 3]) {
+    let (mut world, mut people) = World::populated(Config::default());
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    (world, people)
+}
+
+fn delivered(letter: &[u8]) -> Said {
+    Said::Fate(id_of(letter), Status::Delivered)
+}
+
+#[test]
+fn one_who_sends_many_in_a_turn_is_told_in_one_packet() {
+    let (mut world, [mut ann, ben, _]) = three();
+    let letters: Vec<_> = (0..9).map(|n| ann.letter(&mut world, ben.id(), &[n])).collect();
+    world.send(ann.conn, &letters.concat());
+    let bytes = world.packets(ann.conn);
+    assert_eq!(bytes.len(), 1);
+    assert_ne!(bytes[0][2..4], [0, 0], "to her alone");
+}
+
+#[test]
+fn many_who_send_one_each_are_told_in_one_packet() {
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 6, 1);
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    let [to, senders @ ..] = &mut people[..] else { unreachable!() };
+    let letters: Vec<(ConnId, Vec<u8>)> = senders
+        .iter_mut()
+        .map(|sender| (sender.conn, sender.letter(&mut world, to.id(), b"one")))
+        .collect();
+    world.send_all(&letters);
+    let said: Vec<_> = letters.iter().map(|(conn, _)| world.packets(*conn)).collect();
+    assert!(said.iter().all(|packets| packets.len() == 1 && packets == &said[0]));
+
+    let acknowledged: Vec<_> = letters.iter().map(|(_, letter)| id_of(letter)).collect();
+    to.acknowledge(&mut world, &acknowledged);
+    for (sender, (_, letter)) in senders.iter_mut().zip(&letters) {
+        assert_eq!(sender.hear(&mut world), [delivered(letter)]);
+    }
+}
+
+#[test]
+fn many_who_confirm_in_a_turn_share_their_255() {
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 5, 1);
+    let confirmations: Vec<_> = people
+        .iter_mut()
+        .map(|person| {
+            person.knock(&mut world);
+            (person.conn, person.confirmation(&mut world, 8))
+        })
+        .collect();
+    world.send_all(&confirmations);
+    let said: Vec<_> = confirmations.iter().map(|(conn, _)| world.packets(*conn)).collect();
+    assert!(said.iter().all(|packets| packets.len() == 1 && packets == &said[0]));
+}
+
+#[test]
+fn under_load_a_255_is_held_back_for_50_ms_and_no_longer() {
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 5, 1);
+    let [newcomer, absent, senders @ ..] = &mut people[..] else { unreachable!() };
+    newcomer.knock(&mut world);
+    senders.iter_mut().for_each(|sender| sender.come_to_nothing(&mut world));
+    for passed in 0..=55 {
+        let mut inputs: Vec<_> = senders
+            .iter_mut()
+            .map(|sender| (sender.conn, sender.letter(&mut world, absent.id(), b"work")))
+            .collect();
+        if passed == 5 {
+            inputs.push((newcomer.conn, newcomer.confirmation(&mut world, 8)));
+        }
+        world.deliver(&inputs);
+        world.disk.work();
+        world.tell_news();
+        let said: &[Said] = if passed == 55 { &[Said::BacklogEnd(0)] } else { &[] };
+        assert_eq!(newcomer.hear(&mut world), said, "after {passed} ms");
+        world.wait(Duration::from_millis(1));
+    }
+}

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use waxwing_server::descriptors;
 
+use crate::account::Yardstick;
 use crate::findings::Findings;
 use crate::floor::{BackendKind, Floor};
 use crate::process::{RAISED, ServerBinary};
@@ -159,13 +160,15 @@ impl Cli {
         let descriptors = descriptors::make_room();
         let raised: Vec<_> = RAISED.iter().map(|(key, to)| format!("{key} = {to}")).collect();
         eprintln!("raised: {descriptors} descriptors; {}", raised.join("; "));
-        let floor = Floor::measure(self.backend, keys)?;
+        let key = self.backend.key(keys)?;
+        let floor = Floor::measure(self.backend, key)?;
         let cores = thread::available_parallelism()?.get();
         let bench = Bench {
             binary: ServerBinary { path, loops: self.loops },
             dir,
             threads: self.threads.map_or((cores - 1).max(1), NonZeroUsize::get),
             floor,
+            yardstick: Yardstick::new(key, floor.sign),
             keys,
             apart: false,
             stocks: Vec::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::account::Spent;
 use crate::floor::{BackendKind, Floor, Work};
 use crate::load::Measured;
 use crate::pair::Tally;
@@ -21,7 +22,7 @@ pub(crate) struct Run {
     pub(crate) processor: f64,
     /// What RSA is in it.
     pub(crate) work: String,
-    /// What that RSA takes alone.
+    /// What that RSA takes alone, at the pace that the machine had meanwhile.
     pub(crate) floor: f64,
     /// What is wanted: so many times the floor at most.
     pub(crate) goal: Option<f64>,
@@ -49,16 +50,15 @@ impl Run {
 
     /// Takes over what a load has shown.
     pub(crate) fn with_load(self, measured: &Measured, memory: (u64, u64)) -> Self {
-        let Measured { span, letters, processor, latencies, tally, .. } = measured;
-        self.with(*span, *letters, *processor, latencies, memory).with_tally(tally)
+        let Measured { spent, letters, latencies, tally, .. } = measured;
+        self.with(spent, *letters, latencies, memory).with_tally(tally)
     }
 
     /// Takes over figures; `latencies` are in ascending order.
     pub(crate) fn with(
         self,
-        span: Duration,
+        spent: &Spent,
         count: usize,
-        processor: Duration,
         latencies: &[Duration],
         memory: (u64, u64),
     ) -> Self {
@@ -66,9 +66,10 @@ impl Run {
         let latency = (!latencies.is_empty())
             .then(|| [0.5, 0.99, 0.999].map(|part| micros(quantile(latencies, part))));
         Self {
-            per_second: count / span.as_secs_f64(),
+            per_second: count / spent.span.as_secs_f64(),
             latency,
-            processor: micros(processor) / count,
+            processor: micros(spent.processor) / count,
+            floor: self.floor * spent.slowness,
             memory,
             ..self
         }
@@ -263,12 +264,16 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_a_goal_is_held_against_it() {
+    fn a_run_with_a_goal_is_held_against_it_at_the_pace_of_the_machine() {
         let floor = Floor { verify: 10.0, sign: 0.0, open: 0.0, seal: 0.0 };
         let mut findings = Findings::new(BackendKind::AwsLc, floor);
         let run = Run::new("relay".into(), &floor, Work::V, Some(2.0));
-        let processor = Duration::from_micros(2_100);
-        findings.add(run.with(Duration::from_secs(1), 100, processor, &[], (0, 0)));
+        let spent = Spent {
+            span: Duration::from_secs(1),
+            processor: Duration::from_micros(3_150),
+            slowness: 1.5,
+        };
+        findings.add(run.with(&spent, 100, &[], (0, 0)));
         let [goal] = &findings.goals[..] else { panic!("one goal") };
         assert!((goal.reached - 2.1).abs() < 1e-9 && !goal.is_met(), "{goal:?}");
         let table = findings.goal_table();

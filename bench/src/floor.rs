@@ -15,8 +15,8 @@ use crate::keys::KeyPair;
 
 const LABEL: &[u8] = b"waxwing/1:106";
 const MESSAGE: [u8; 48] = [7; 48];
-/// Each operation is measured in rounds of this length; the fastest round counts, because
-/// whatever else runs on the machine only ever adds.
+/// The operations are measured in turn, in rounds of this length; the fastest round of each counts,
+/// because whatever else runs on the machine only ever adds.
 const ROUND: Duration = Duration::from_millis(20);
 const ROUNDS: usize = 8;
 
@@ -26,6 +26,23 @@ const ROUNDS: usize = 8;
 pub(crate) enum BackendKind {
     AwsLc,
     Rustcrypto,
+}
+
+/// A private key of a backend, for as long as the program runs.
+pub(crate) type Key = &'static (dyn PrivateKey + Sync);
+
+impl BackendKind {
+    /// The first of `keys`, in the hands of this backend.
+    pub(crate) fn key(self, keys: &'static [KeyPair]) -> Result<Key> {
+        let key = &keys.first().ok_or_else(|| anyhow!("a key is needed"))?.private;
+        Ok(match self {
+            Self::AwsLc => key,
+            Self::Rustcrypto => {
+                let key = key.to_pkcs8_der().and_then(|der| RustCryptoKey::from_pkcs8_der(&der));
+                Box::leak(Box::new(key.map_err(|_| anyhow!("a key is refused"))?))
+            }
+        })
+    }
 }
 
 /// Microseconds of processor time for one operation each.
@@ -79,15 +96,11 @@ impl fmt::Display for Work {
 }
 
 impl Floor {
-    /// Measures `backend` on the first of `keys`.
-    pub(crate) fn measure(backend: BackendKind, keys: &[KeyPair]) -> Result<Self> {
-        let key = &keys.first().ok_or_else(|| anyhow!("a key is needed"))?.private;
+    /// Measures `backend`, whose `key` is.
+    pub(crate) fn measure(backend: BackendKind, key: Key) -> Result<Self> {
         let measured = match backend {
-            BackendKind::AwsLc => measure::<AwsLc>(&AwsLc, key),
-            BackendKind::Rustcrypto => {
-                let key = key.to_pkcs8_der().and_then(|der| RustCryptoKey::from_pkcs8_der(&der));
-                key.and_then(|key| measure::<RustCrypto>(&RustCrypto, &key))
-            }
+            BackendKind::AwsLc => measure(&AwsLc, key),
+            BackendKind::Rustcrypto => measure(&RustCrypto, key),
         };
         measured.map_err(|_| anyhow!("the backend refuses its own work"))
     }
@@ -108,38 +121,36 @@ impl fmt::Display for Floor {
     }
 }
 
-fn measure<P: Provider>(provider: &P, key: &P::PrivateKey) -> Result<Floor, Rejected> {
+fn measure<P: Provider>(provider: &P, key: Key) -> Result<Floor, Rejected> {
     let rng: &mut ChaCha20Rng = &mut waxwing_server::backend::random();
     let public = provider.public_key(key.spki())?;
     let digest = provider.sha256(&[LABEL]);
     let signature = key.sign(rng, &digest)?;
     let sealed = public.oaep_seal(rng, LABEL, &MESSAGE)?;
     let mut opened = [0; 64];
-    Ok(Floor {
-        verify: fastest(|| public.verify(&digest, &signature))?,
-        sign: fastest(|| key.sign(rng, &digest).map(drop))?,
-        open: fastest(|| key.oaep_open(rng, LABEL, &sealed, &mut opened).map(drop))?,
-        seal: fastest(|| public.oaep_seal(rng, LABEL, &MESSAGE).map(drop))?,
-    })
+    let [mut verify, mut sign, mut open, mut seal] = [f64::INFINITY; 4];
+    for _ in 0..ROUNDS {
+        verify = verify.min(round(|| public.verify(&digest, &signature))?);
+        sign = sign.min(round(|| key.sign(rng, &digest).map(drop))?);
+        open = open.min(round(|| key.oaep_open(rng, LABEL, &sealed, &mut opened).map(drop))?);
+        seal = seal.min(round(|| public.oaep_seal(rng, LABEL, &MESSAGE).map(drop))?);
+    }
+    Ok(Floor { verify, sign, open, seal })
 }
 
-fn fastest(mut operation: impl FnMut() -> Result<(), Rejected>) -> Result<f64, Rejected> {
-    let mut fastest = f64::INFINITY;
-    for _ in 0..ROUNDS {
-        let (begun, busy) = (Instant::now(), thread_time());
-        let mut count = 0_u32;
-        while begun.elapsed() < ROUND {
-            operation()?;
-            count += 1;
-        }
-        let busy = thread_time().saturating_sub(busy);
-        fastest = fastest.min(busy.as_secs_f64() * 1e6 / f64::from(count));
+fn round(mut operation: impl FnMut() -> Result<(), Rejected>) -> Result<f64, Rejected> {
+    let (begun, busy) = (Instant::now(), thread_time());
+    let mut count = 0_u32;
+    while begun.elapsed() < ROUND {
+        operation()?;
+        count += 1;
     }
-    Ok(fastest)
+    let busy = thread_time().saturating_sub(busy);
+    Ok(busy.as_secs_f64() * 1e6 / f64::from(count))
 }
 
 /// Processor time of this thread.
-fn thread_time() -> Duration {
+pub(crate) fn thread_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow, ensure};
 use waxwing_aws_lc::AwsLcPublicKey;
 use waxwing_core::limits::MAX_WINDOW;
 
+use crate::account::{Account, Spent, Yardstick};
 use crate::letters::Stock;
 use crate::pair::{Tally, Until};
 use crate::people::Person;
@@ -45,10 +46,9 @@ pub(crate) struct Load {
 /// What a run has shown.
 #[derive(Debug)]
 pub(crate) struct Measured {
-    pub(crate) span: Duration,
-    /// Letters that were there within the span.
+    pub(crate) spent: Spent,
+    /// Letters that were there within its span.
     pub(crate) letters: usize,
-    pub(crate) processor: Duration,
     /// In ascending order.
     pub(crate) latencies: Vec<Duration>,
     pub(crate) tally: Tally,
@@ -80,6 +80,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) server: &'a Server,
     pub(crate) server_key: &'static AwsLcPublicKey,
     pub(crate) threads: usize,
+    pub(crate) yardstick: Option<Yardstick>,
 }
 
 impl Stage<'_> {
@@ -94,17 +95,17 @@ impl Stage<'_> {
         self.run(load, &[], |shared, count| {
             shared.phase.store(WARMING_UP, Relaxed);
             thread::sleep(warm_up(span));
-            let (begun, busy) = (Instant::now(), self.server.processor_time()?);
+            let account = Account::open(self.server, self.yardstick)?;
             let arrived = shared.arrived.load(Relaxed);
             shared.phase.store(MEASURING, Relaxed);
             meanwhile()?;
             let progress = Progress::new("relaying", count);
-            while begun.elapsed() < span && !shared.is_over.load(Relaxed) {
+            while account.begun().elapsed() < span && !shared.is_over.load(Relaxed) {
                 progress.set(shared.arrived.load(Relaxed));
                 thread::sleep(LOOK);
             }
             let arrived = shared.arrived.load(Relaxed) - arrived;
-            Ok((begun.elapsed(), self.server.processor_time()?.saturating_sub(busy), arrived))
+            Ok((account.close()?, arrived))
         })
     }
 
@@ -122,7 +123,7 @@ impl Stage<'_> {
         };
         let expected = sent.iter().sum();
         self.run(load, sent, |shared, _| {
-            let (begun, busy) = (Instant::now(), self.server.processor_time()?);
+            let account = Account::open(self.server, self.yardstick)?;
             shared.phase.store(MEASURING, Relaxed);
             let progress = Progress::new("draining", expected);
             let mut last = (Instant::now(), 0);
@@ -137,10 +138,10 @@ impl Stage<'_> {
                     break;
                 }
             }
-            let span = last.0.duration_since(begun);
+            let span = last.0.duration_since(account.begun());
             // The last acknowledgments are work for the server, too.
             thread::sleep(20 * LOOK);
-            Ok((span, self.server.processor_time()?.saturating_sub(busy), last.1))
+            Ok((Spent { span, ..account.close()? }, last.1))
         })
     }
 
@@ -148,7 +149,7 @@ impl Stage<'_> {
         &self,
         load: Load,
         backlog: &[usize],
-        conduct: impl FnOnce(&Shared, usize) -> Result<(Duration, Duration, usize)>,
+        conduct: impl FnOnce(&Shared, usize) -> Result<(Spent, usize)>,
     ) -> Result<Measured> {
         let shared = Shared {
             phase: AtomicU8::new(SETTING_UP),
@@ -198,11 +199,11 @@ impl Stage<'_> {
                 tallies.iter().for_each(|tally| all.1.add(tally));
                 all.2.extend(tallies.iter().map(|tally| tally.sent));
             }
-            let (span, processor, letters) = measured?;
+            let (spent, letters) = measured?;
             ensure!(letters > 0, "no letter came in the time that was measured");
             let (mut latencies, tally, sent) = all;
             latencies.sort_unstable();
-            Ok(Measured { span, letters, processor, latencies, tally, sent })
+            Ok(Measured { spent, letters, latencies, tally, sent })
         })
     }
 }

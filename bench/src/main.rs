@@ -1,6 +1,7 @@
 //! The command `waxwing-bench`: starts a real server, plays its clients, and says what the server
 //! costs beside what its RSA alone would cost.
 
+mod account;
 mod chart;
 mod cli;
 mod cores;

@@ -97,7 +97,8 @@ pub(crate) fn take(bench: &mut Bench, writing: Writing) -> Result<Profile> {
     })?;
     let name = format!("relay, {} pairs, window {}", writing.pairs, writing.window);
     let run = Run::new(name, &bench.floor, Work::V, None).with_load(&measured, memory);
-    let profile = read(&recording, run.name, micros(measured.processor) / measured.letters as f64);
+    let profile =
+        read(&recording, run.name, micros(measured.spent.processor) / measured.letters as f64);
     std::fs::remove_file(&recording)?;
     profile
 }

@@ -75,7 +75,7 @@ pub(crate) fn run(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Res
     let many = bench.offline(sizes.writing(50, 64), sizes.many_letters)?;
     let growth = |what: &str, few: &Run, many: &Run| {
         let name = format!("{what} a full database, beside an empty one");
-        Goal::new(name, 1.3, many.processor / few.processor, "times")
+        Goal::new(name, 1.3, many.ratio() / few.ratio(), "times")
     };
     let grown = [
         growth("sending to", &few.sending, &many.sending),
@@ -120,7 +120,7 @@ fn loops(bench: &mut Bench, findings: &mut Findings, sizes: &Sizes) -> Result<()
     };
     let (one, two) = (with(1)?, with(2)?);
     (bench.binary.loops, bench.apart) = (given, false);
-    let reached = two.processor / one.processor;
+    let reached = two.ratio() / one.ratio();
     findings.goals.push(Goal::new("two loops beside one: processor time", 1.1, reached, "times"));
     findings.runs.extend([one, two]);
     Ok(())

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::account::{Account, Yardstick};
 use crate::cores::{Half, Side};
 use crate::crowd::{Crowd, Errand};
 use crate::findings::{Goal, Run};
@@ -65,6 +66,7 @@ pub(crate) struct Bench {
     pub(crate) dir: PathBuf,
     pub(crate) threads: usize,
     pub(crate) floor: Floor,
+    pub(crate) yardstick: Yardstick,
     pub(crate) keys: &'static [KeyPair],
     /// Whether server and clients keep to cores of their own.
     pub(crate) apart: bool,
@@ -137,8 +139,9 @@ impl Bench {
         let name = format!("reconnect storm, {}", count(clients, "client"));
         let run = Run::new(name, &self.floor, Work::RECONNECT, Some(1.2));
         let run = self.admission(run, clients, Errand::Reconnect)?;
-        let work = self.floor.of(Work::RECONNECT) + self.floor.of(Work::COMING_BACK);
-        let least = work / processors()? as f64;
+        let [server, client] = [Work::RECONNECT, Work::COMING_BACK].map(|work| self.floor.of(work));
+        let both = run.floor * (server + client) / server;
+        let least = both / processors()? as f64;
         let name = format!("{}: all are back", run.name);
         let goal =
             Goal::new(name, 1.3, 1e6 / run.per_second / least, "times the RSA of both sides");
@@ -162,11 +165,9 @@ impl Bench {
             .chunks(clients.div_ceil(processors()?))
             .map(|people| Crowd::new(people, &server, town.server_key(), errand))
             .collect::<Result<Vec<_>>>()?;
-        let (begun, busy) = (Instant::now(), server.processor_time()?);
+        let account = Account::open(&server, Some(self.yardstick))?;
         let took = Crowd::admit_all(&mut crowds)?;
-        let span = begun.elapsed();
-        let processor = server.processor_time()?.saturating_sub(busy);
-        let run = run.with(span, clients, processor, &took, server.memory()?);
+        let run = run.with(&account.close()?, clients, &took, server.memory()?);
         drop(crowds);
         server.stop()?;
         Ok(run)
@@ -234,7 +235,8 @@ impl Bench {
         let stock = self.stock(&pairs, each, writing.payload)?;
         let (mut town, server) = self.start(&everybody, 0, 0)?;
         let cores = self.half(Side::Clients)?;
-        let stage = self.stage(&pairs, &stock, &server, &mut town);
+        // A tail is a few letters, which the yardstick would make wait.
+        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut town) };
         let load = Load { rate: Some(full / 2.0), window: 128, together: 1, ..writing.load() };
         let quiet = stage.relay(load, writing.span, || Ok(()))?;
         let quiet = self.half_load("at half load, apart").with_load(&quiet, server.memory()?);
@@ -247,7 +249,7 @@ impl Bench {
         let storm = &everybody[2 * writing.pairs..];
         let key = town.server_key();
         let mut crowd = Crowd::new(storm, &server, key, Errand::Reconnect)?;
-        let stage = self.stage(&pairs, &stock, &server, &mut town);
+        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut town) };
         let busy =
             stage.relay(load, writing.span, || crowd.admit(0..clients, Some(pace)).map(drop))?;
         let busy =
@@ -296,7 +298,8 @@ impl Bench {
         town: &mut Town,
     ) -> Stage<'a> {
         let (server_key, threads) = (town.server_key(), self.threads);
-        Stage { people, stock, server, server_key, threads }
+        let yardstick = Some(self.yardstick);
+        Stage { people, stock, server, server_key, threads, yardstick }
     }
 
     /// So many letters for each pair of `people`. What was signed before serves again where it

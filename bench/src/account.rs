@@ -1,0 +1,117 @@
+//! What the server takes while something is measured, and how fast the machine is meanwhile.
+//!
+//! A virtual machine has neighbours, and a processor slows down with its load: for seconds the same
+//! signature takes a third longer, and so does everything else. So a thread signs now and then
+//! while something is measured, and RSA is counted as it goes at that time.
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use waxwing_core::crypto::{Digest, Rejected};
+
+use crate::floor::{Key, thread_time};
+use crate::process::Server;
+
+/// Between two looks at the pace, each of which takes as long as a few signatures.
+const GAP: Duration = Duration::from_millis(400);
+/// Signatures that are timed, after as many that warm the processor up.
+const TIMED: u32 = 3;
+
+/// What tells the pace of the machine.
+#[derive(Clone, Copy)]
+pub(crate) struct Yardstick {
+    key: Key,
+    /// Microseconds of a signature while nothing else goes on.
+    alone: f64,
+}
+
+impl Yardstick {
+    pub(crate) fn new(key: Key, alone: f64) -> Self {
+        Self { key, alone }
+    }
+}
+
+/// What was spent between opening and closing an account.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    pub(crate) span: Duration,
+    /// The server's processor time.
+    pub(crate) processor: Duration,
+    /// How many times as long as alone a signature took.
+    pub(crate) slowness: f64,
+}
+
+/// An account of the server's time that is open.
+pub(crate) struct Account<'a> {
+    server: &'a Server,
+    begun: Instant,
+    busy: Duration,
+    watch: Option<Watch>,
+}
+
+impl<'a> Account<'a> {
+    /// Without a yardstick nobody disturbs what is measured.
+    pub(crate) fn open(server: &'a Server, yardstick: Option<Yardstick>) -> Result<Self> {
+        let watch = yardstick.map(Watch::begin);
+        Ok(Self { server, begun: Instant::now(), busy: server.processor_time()?, watch })
+    }
+
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    pub(crate) fn close(self) -> Result<Spent> {
+        let processor = self.server.processor_time()?.saturating_sub(self.busy);
+        let slowness = self.watch.map_or(Ok(1.0), Watch::end)?;
+        Ok(Spent { span: self.begun.elapsed(), processor, slowness })
+    }
+}
+
+/// A thread that signs now and then.
+struct Watch {
+    alone: f64,
+    over: Sender<()>,
+    thread: JoinHandle<Result<f64, Rejected>>,
+}
+
+impl Watch {
+    fn begin(Yardstick { key, alone }: Yardstick) -> Self {
+        let (over, is_over) = channel();
+        let thread = thread::spawn(move || {
+            let (mut looks, mut speeds) = (0.0, 0.0);
+            loop {
+                looks += 1.0;
+                speeds += 1.0 / signature(key)?;
+                if is_over.recv_timeout(GAP) != Err(RecvTimeoutError::Timeout) {
+                    // Whoever is slow for a part of the time does less in it.
+                    return Ok(looks / speeds);
+                }
+            }
+        });
+        Self { alone, over, thread }
+    }
+
+    fn end(self) -> Result<f64> {
+        drop(self.over);
+        let ended = self.thread.join().map_err(|_| anyhow!("a panic"))?;
+        let signature = ended.map_err(|_| anyhow!("the backend refuses its own work"))?;
+        Ok(signature / self.alone)
+    }
+}
+
+/// Microseconds of processor time that a signature takes now.
+fn signature(key: Key) -> Result<f64, Rejected> {
+    let rng = &mut waxwing_server::backend::random();
+    let digest = Digest([7; _]);
+    for _ in 0..TIMED {
+        key.sign(rng, &digest)?;
+    }
+    let begun = thread_time();
+    for _ in 0..TIMED {
+        key.sign(rng, &digest)?;
+    }
+    let took = thread_time().saturating_sub(begun);
+    Ok(took.as_secs_f64() * 1e6 / f64::from(TIMED))
+}

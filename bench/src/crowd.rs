@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, bail};
 use mio::{Events, Poll, Token};
 use rand_chacha::ChaCha20Rng;
+use rustix::process::nice;
 use waxwing_aws_lc::AwsLcPublicKey;
 use waxwing_core::client::{Env, Event};
 use waxwing_core::crypto::ReplyKey;
@@ -21,6 +22,8 @@ use crate::progress::Progress;
 /// For a server that stops answering.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(5);
+/// The niceness of a thread that goes last.
+const LAST: i32 = 19;
 
 /// What they come for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,19 @@ impl<'a> Crowd<'a> {
         .concat();
         took.sort_unstable();
         Ok(took)
+    }
+
+    /// Everybody comes, `pace` of them a second. They stand for machines of their own, so whoever
+    /// else shares their core does not wait for them.
+    pub(crate) fn admit_beside_others(&mut self, pace: f64) -> Result<()> {
+        let all = 0..self.lines.len();
+        thread::scope(|scope| {
+            let come = || {
+                nice(LAST)?;
+                self.admit(all, Some(pace))
+            };
+            scope.spawn(come).join().map_err(|_| anyhow!("a panic")).flatten().map(drop)
+        })
     }
 
     /// Those in `range`, who have to be the next, come: `pace` of them a second, or all at once.

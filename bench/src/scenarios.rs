@@ -250,8 +250,7 @@ impl Bench {
         let key = town.server_key();
         let mut crowd = Crowd::new(storm, &server, key, Errand::Reconnect)?;
         let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut town) };
-        let busy =
-            stage.relay(load, writing.span, || crowd.admit(0..clients, Some(pace)).map(drop))?;
+        let busy = stage.relay(load, writing.span, || crowd.admit_beside_others(pace))?;
         let busy =
             self.half_load("at half load, apart, in a storm").with_load(&busy, server.memory()?);
         drop(crowd);

@@ -1,9 +1,10 @@
 //! What the server takes while something is measured, and how fast the machine is meanwhile.
 //!
 //! A virtual machine has neighbours, and a processor slows down with its load: for seconds the same
-//! signature takes a third longer, and so does everything else. So a thread signs now and then
-//! while something is measured, and RSA is counted as it goes at that time.
+//! signature takes a third longer, and so does everything else. So a thread signs now and then on
+//! the server's cores while something is measured, and RSA is counted as it goes at that time.
 
+use std::slice;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -11,13 +12,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use waxwing_core::crypto::{Digest, Rejected};
 
+use crate::cores::{cores_of, stay_on};
 use crate::floor::{Key, thread_time};
 use crate::process::Server;
 
 /// Between two looks at the pace, each of which takes as long as a few signatures.
 const GAP: Duration = Duration::from_millis(400);
 /// Signatures that are timed, after as many that warm the processor up.
-const TIMED: u32 = 3;
+const TIMED: u32 = 2;
 
 /// What tells the pace of the machine.
 #[derive(Clone, Copy)]
@@ -54,7 +56,7 @@ pub(crate) struct Account<'a> {
 impl<'a> Account<'a> {
     /// Without a yardstick nobody disturbs what is measured.
     pub(crate) fn open(server: &'a Server, yardstick: Option<Yardstick>) -> Result<Self> {
-        let watch = yardstick.map(Watch::begin);
+        let watch = yardstick.map(|yardstick| Watch::begin(yardstick, server)).transpose()?;
         Ok(Self { server, begun: Instant::now(), busy: server.processor_time()?, watch })
     }
 
@@ -73,30 +75,33 @@ impl<'a> Account<'a> {
 struct Watch {
     alone: f64,
     over: Sender<()>,
-    thread: JoinHandle<Result<f64, Rejected>>,
+    thread: JoinHandle<Result<f64>>,
 }
 
 impl Watch {
-    fn begin(Yardstick { key, alone }: Yardstick) -> Self {
+    fn begin(Yardstick { key, alone }: Yardstick, server: &Server) -> Result<Self> {
+        let cores = cores_of(server.id())?;
         let (over, is_over) = channel();
         let thread = thread::spawn(move || {
             let (mut looks, mut speeds) = (0.0, 0.0);
-            loop {
+            for core in cores.iter().cycle() {
+                stay_on(slice::from_ref(core))?;
+                let took = signature(key).map_err(|_| anyhow!("the backend does not sign"))?;
                 looks += 1.0;
-                speeds += 1.0 / signature(key)?;
+                speeds += 1.0 / took;
                 if is_over.recv_timeout(GAP) != Err(RecvTimeoutError::Timeout) {
-                    // Whoever is slow for a part of the time does less in it.
-                    return Ok(looks / speeds);
+                    break;
                 }
             }
+            // Whoever is slow for a part of the time does less in it.
+            Ok(looks / speeds)
         });
-        Self { alone, over, thread }
+        Ok(Self { alone, over, thread })
     }
 
     fn end(self) -> Result<f64> {
         drop(self.over);
-        let ended = self.thread.join().map_err(|_| anyhow!("a panic"))?;
-        let signature = ended.map_err(|_| anyhow!("the backend refuses its own work"))?;
+        let signature = self.thread.join().map_err(|_| anyhow!("a panic"))??;
         Ok(signature / self.alone)
     }
 }

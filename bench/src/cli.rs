@@ -111,7 +111,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         writing: WritingArgs,
     },
-    /// All of it, in about twelve minutes
+    /// All of it, in about twenty minutes
     All,
     /// All of it, as BENCHMARKS.md and its chart
     Report {

@@ -1,6 +1,9 @@
 //! Cores for the server, and cores for its clients.
 
+use std::io;
+
 use anyhow::Result;
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// As long as this lives, what this thread starts has only one half of the cores.
@@ -23,14 +26,28 @@ impl Half {
     /// Where there is but one core, it is for both.
     pub(crate) fn of(side: Side) -> Result<Self> {
         let before = sched_getaffinity(None)?;
-        let all: Vec<_> = (0..CpuSet::MAX_CPU).filter(|core| before.is_set(*core)).collect();
+        let all = cores_in(&before);
         let (servers, clients) = all.split_at(all.len().div_ceil(2));
-        let cores = if side == Side::Server || clients.is_empty() { servers } else { clients };
-        let mut half = CpuSet::new();
-        cores.iter().for_each(|core| half.set(*core));
-        sched_setaffinity(None, &half)?;
+        stay_on(if side == Side::Server || clients.is_empty() { servers } else { clients })?;
         Ok(Self { before })
     }
+}
+
+/// The cores on which a process may run.
+pub(crate) fn cores_of(process: u32) -> Result<Vec<usize>> {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    Ok(cores_in(&sched_getaffinity(process)?))
+}
+
+/// From now on this thread, and what it starts, runs on these cores alone.
+pub(crate) fn stay_on(cores: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    cores.iter().for_each(|core| set.set(*core));
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+fn cores_in(set: &CpuSet) -> Vec<usize> {
+    (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect()
 }
 
 impl Drop for Half {

@@ -24,6 +24,8 @@ pub(crate) struct Run {
     pub(crate) work: String,
     /// What that RSA takes alone, at the pace that the machine had meanwhile.
     pub(crate) floor: f64,
+    /// How many times as long as on the idle machine that is.
+    pub(crate) slowness: f64,
     /// What is wanted: so many times the floor at most.
     pub(crate) goal: Option<f64>,
     /// KiB of the server's memory at the end, and at most.
@@ -41,6 +43,7 @@ impl Run {
             processor: 0.0,
             work: work.to_string(),
             floor: floor.of(work),
+            slowness: 1.0,
             goal,
             memory: (0, 0),
             lost: 0,
@@ -70,6 +73,7 @@ impl Run {
             latency,
             processor: micros(spent.processor) / count,
             floor: self.floor * spent.slowness,
+            slowness: spent.slowness,
             memory,
             ..self
         }
@@ -134,7 +138,7 @@ impl Findings {
     /// The runs, in Markdown; so for every table here.
     pub(crate) fn run_table(&self) -> String {
         let mut rows = vec![
-            "| | a second | p50 | p99 | p99.9 | CPU each | RSA alone | ratio | memory, peak | lost | double |"
+            "| | a second | p50 | p99 | p99.9 | CPU each | RSA alone | slower | ratio | memory, peak | lost | double |"
                 .split('|')
                 .map(|cell| cell.trim().to_owned())
                 .collect::<Vec<_>>(),
@@ -150,6 +154,7 @@ impl Findings {
                 latency(2),
                 span(run.processor),
                 format!("{} = {}", run.work, span(run.floor)),
+                format!("{:.2}", run.slowness),
                 format!("{:.2}", run.ratio()),
                 format!("{:.1}, {:.1} MiB", mib(run.memory.0), mib(run.memory.1)),
                 run.lost.to_string(),

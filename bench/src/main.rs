@@ -21,6 +21,7 @@ mod progress;
 mod recipient;
 mod report;
 mod scenarios;
+mod tail;
 mod town;
 mod worker;
 

@@ -39,7 +39,7 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    fn load(&self) -> Load {
+    pub(crate) fn load(&self) -> Load {
         let Self { window, .. } = *self;
         Load {
             senders: true,
@@ -75,8 +75,14 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Letters online: sent, stored, handed over, acknowledged.
+    /// Letters online: sent, stored, handed over, acknowledged; three times, and what counts is the
+    /// middle.
     pub(crate) fn relay(&mut self, writing: Writing) -> Result<Run> {
+        middle_of_three(|| self.relay_once(writing), Run::ratio)
+    }
+
+    /// The same once.
+    pub(crate) fn relay_once(&mut self, writing: Writing) -> Result<Run> {
         let Writing { pairs, window, .. } = writing;
         let (work, goal) = match (pairs, window) {
             (1, 1) => (Work::LETTER_ALONE, 1.2),
@@ -134,8 +140,13 @@ impl Bench {
     }
 
     /// `clients` with a session each, from nothing and all at once; and how long that took beside
-    /// what the RSA of server and clients takes when it keeps every processor busy.
+    /// what the RSA of server and clients takes when it keeps every processor busy. The middle of
+    /// three.
     pub(crate) fn storm(&mut self, clients: usize) -> Result<(Run, Goal)> {
+        middle_of_three(|| self.storm_once(clients), |(run, _)| run.ratio())
+    }
+
+    fn storm_once(&mut self, clients: usize) -> Result<(Run, Goal)> {
         let name = format!("reconnect storm, {}", count(clients, "client"));
         let run = Run::new(name, &self.floor, Work::RECONNECT, Some(1.2));
         let run = self.admission(run, clients, Errand::Reconnect)?;
@@ -201,79 +212,13 @@ impl Bench {
         Ok(goal)
     }
 
-    /// What established sessions at half of `writing`'s load notice of `clients` others who come
-    /// back, `pace` a second. `full` is the load that the server can take. A tail consists of few
-    /// letters, so this is done three times, and what counts is the middle.
-    pub(crate) fn latency(
-        &mut self,
-        writing: Writing,
-        full: f64,
-        clients: usize,
-        pace: f64,
-    ) -> Result<(Vec<Run>, Goal)> {
-        let mut three = Vec::new();
-        for _ in 0..3 {
-            three.push(self.latency_once(writing, full, clients, pace)?);
-        }
-        three.sort_by(|(_, one), (_, other)| one.reached.total_cmp(&other.reached));
-        Ok(three.swap_remove(1))
-    }
-
-    fn latency_once(
-        &mut self,
-        writing: Writing,
-        full: f64,
-        clients: usize,
-        pace: f64,
-    ) -> Result<(Vec<Run>, Goal)> {
-        self.apart = true;
-        let pairs = people(2 * writing.pairs, self.keys);
-        let everybody = people(2 * writing.pairs + clients, self.keys);
-        // A second more than the time, for the storm to end in.
-        let each = Writing { span: writing.span + Duration::from_secs(1), ..writing }
-            .letters_at(full / 2.0);
-        let stock = self.stock(&pairs, each, writing.payload)?;
-        let (mut town, server) = self.start(&everybody, 0, 0)?;
-        let cores = self.half(Side::Clients)?;
-        // A tail is a few letters, which the yardstick would make wait.
-        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut town) };
-        let load = Load { rate: Some(full / 2.0), window: 128, together: 1, ..writing.load() };
-        let quiet = stage.relay(load, writing.span, || Ok(()))?;
-        let quiet = self.half_load("at half load, apart").with_load(&quiet, server.memory()?);
-        server.stop()?;
-        drop(cores);
-
-        let stock = self.stock(&pairs, each, writing.payload)?;
-        let (mut town, server) = self.start(&everybody, 0, 0)?;
-        let _cores = self.half(Side::Clients)?;
-        let storm = &everybody[2 * writing.pairs..];
-        let key = town.server_key();
-        let mut crowd = Crowd::new(storm, &server, key, Errand::Reconnect)?;
-        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut town) };
-        let busy = stage.relay(load, writing.span, || crowd.admit_beside_others(pace))?;
-        let busy =
-            self.half_load("at half load, apart, in a storm").with_load(&busy, server.memory()?);
-        drop(crowd);
-        server.stop()?;
-        self.apart = false;
-
-        let p99 = |run: &Run| run.latency.map_or(f64::NAN, |[_, p99, _]| p99);
-        let reached = p99(&busy) / p99(&quiet);
-        let goal = Goal::new(
-            "p99 at half load, in a storm beside none, middle of three",
-            3.0,
-            reached,
-            "times",
-        );
-        Ok((vec![quiet, busy], goal))
-    }
-
-    fn half_load(&self, name: &str) -> Run {
-        Run::new(format!("relay {name}"), &self.floor, Work::V, None)
-    }
-
     /// A server with accounts for `people`, and more.
-    fn start(&self, people: &[Person], users: u16, pending: u32) -> Result<(Town, Server)> {
+    pub(crate) fn start(
+        &self,
+        people: &[Person],
+        users: u16,
+        pending: u32,
+    ) -> Result<(Town, Server)> {
         let mut town = Town::new(&self.dir)?;
         town.register(people)?;
         if users > 0 {
@@ -285,11 +230,11 @@ impl Bench {
     }
 
     /// Cores of its own for a side, for as long as what is returned lives, where that is wanted.
-    fn half(&self, side: Side) -> Result<Option<Half>> {
+    pub(crate) fn half(&self, side: Side) -> Result<Option<Half>> {
         self.apart.then(|| Half::of(side)).transpose()
     }
 
-    fn stage<'a>(
+    pub(crate) fn stage<'a>(
         &self,
         people: &'a [Person],
         stock: &'a Stock,
@@ -303,7 +248,12 @@ impl Bench {
 
     /// So many letters for each pair of `people`. What was signed before serves again where it
     /// can, because no two servers here know each other.
-    fn stock(&mut self, people: &[Person], each: usize, payload: usize) -> Result<Rc<Stock>> {
+    pub(crate) fn stock(
+        &mut self,
+        people: &[Person],
+        each: usize,
+        payload: usize,
+    ) -> Result<Rc<Stock>> {
         self.stocks.retain(|stock| stock.is_fresh_for(LONGEST_RUN));
         let pairs = people.len() / 2;
         if let Some(stock) = self.stocks.iter().find(|stock| stock.serves(pairs, each, payload)) {
@@ -327,10 +277,21 @@ impl Writing {
     }
 
     /// Letters of each pair when all write so many a second.
-    fn letters_at(&self, rate: f64) -> usize {
+    pub(crate) fn letters_at(&self, rate: f64) -> usize {
         let span = self.span + warm_up(self.span);
         (span.as_secs_f64() * rate) as usize / self.pairs + 1
     }
+}
+
+/// Does something three times, and takes the middle by a figure.
+pub(crate) fn middle_of_three<T>(
+    mut once: impl FnMut() -> Result<T>,
+    figure: impl Fn(&T) -> f64,
+) -> Result<T> {
+    let mut three = [once()?, once()?, once()?];
+    three.sort_by(|one, other| figure(one).total_cmp(&figure(other)));
+    let [_, middle, _] = three;
+    Ok(middle)
 }
 
 fn processors() -> Result<usize> {

@@ -1,0 +1,82 @@
+//! What people with a session notice of others who come back.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::cores::Side;
+use crate::crowd::{Crowd, Errand};
+use crate::findings::{Goal, Run};
+use crate::floor::Work;
+use crate::load::{Load, Stage};
+use crate::people::people;
+use crate::scenarios::{Bench, Writing, middle_of_three};
+
+impl Bench {
+    /// What established sessions at half of `writing`'s load notice of `clients` others who come
+    /// back, `pace` a second. `full` is the load that the server can take. A tail consists of few
+    /// letters, so this is done three times, and what counts is the middle.
+    pub(crate) fn latency(
+        &mut self,
+        writing: Writing,
+        full: f64,
+        clients: usize,
+        pace: f64,
+    ) -> Result<(Vec<Run>, Goal)> {
+        let once = || self.latency_once(writing, full, clients, pace);
+        middle_of_three(once, |(_, goal)| goal.reached)
+    }
+
+    fn latency_once(
+        &mut self,
+        writing: Writing,
+        full: f64,
+        clients: usize,
+        pace: f64,
+    ) -> Result<(Vec<Run>, Goal)> {
+        self.apart = true;
+        let pairs = people(2 * writing.pairs, self.keys);
+        let everybody = people(2 * writing.pairs + clients, self.keys);
+        // A second more than the time, for the storm to end in.
+        let each = Writing { span: writing.span + Duration::from_secs(1), ..writing }
+            .letters_at(full / 2.0);
+        let stock = self.stock(&pairs, each, writing.payload)?;
+        let (mut town, server) = self.start(&everybody, 0, 0)?;
+        let cores = self.half(Side::Clients)?;
+        // A tail is a few letters, which the yardstick would make wait.
+        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut town) };
+        let load = Load { rate: Some(full / 2.0), window: 128, together: 1, ..writing.load() };
+        let quiet = stage.relay(load, writing.span, || Ok(()))?;
+        let quiet = self.half_load("at half load, apart").with_load(&quiet, server.memory()?);
+        server.stop()?;
+        drop(cores);
+
+        let stock = self.stock(&pairs, each, writing.payload)?;
+        let (mut town, server) = self.start(&everybody, 0, 0)?;
+        let _cores = self.half(Side::Clients)?;
+        let storm = &everybody[2 * writing.pairs..];
+        let key = town.server_key();
+        let mut crowd = Crowd::new(storm, &server, key, Errand::Reconnect)?;
+        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut town) };
+        let busy = stage.relay(load, writing.span, || crowd.admit_beside_others(pace))?;
+        let busy =
+            self.half_load("at half load, apart, in a storm").with_load(&busy, server.memory()?);
+        drop(crowd);
+        server.stop()?;
+        self.apart = false;
+
+        let p99 = |run: &Run| run.latency.map_or(f64::NAN, |[_, p99, _]| p99);
+        let reached = p99(&busy) / p99(&quiet);
+        let goal = Goal::new(
+            "p99 at half load, in a storm beside none, middle of three",
+            3.0,
+            reached,
+            "times",
+        );
+        Ok((vec![quiet, busy], goal))
+    }
+
+    fn half_load(&self, name: &str) -> Run {
+        Run::new(format!("relay {name}"), &self.floor, Work::V, None)
+    }
+}

@@ -141,7 +141,8 @@ impl<P: Provider> Server<P> {
         if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
             mailbox.committed();
             if !counted_out {
-                mailbox.removed(self.ledger.turn(), sender, letter.packet.len());
+                let bytes = letter.packet.len();
+                mailbox.removed(self.ledger.turn(), letter.queue_id, sender, bytes);
             }
         }
         self.recount_mailbox(recipient);

@@ -11,7 +11,7 @@ use super::ledger::Asker;
 use super::mail::{Inquiry, Letter, Message};
 use super::output::{ConnId, Output};
 use super::session::Session;
-use super::storage::{PendingLetter, SenderUsage};
+use super::storage::{ExpiredLetter, PendingLetter, QueueId, SenderUsage};
 use super::{Env, Server};
 use crate::crypto::Provider;
 use crate::id::UserId;
@@ -68,7 +68,7 @@ struct Learning {
     /// The turn at whose end storage is asked: it counts what that turn leaves.
     asked_in: u64,
     /// Removals that happened after storage was asked.
-    removed: Vec<(UserId, u64)>,
+    removed: Vec<(QueueId, UserId, u64)>,
     waiting: Vec<Waiting>,
 }
 
@@ -115,20 +115,24 @@ impl Mailbox {
     }
 
     /// Counts a letter out that is removed in this turn.
-    pub(super) fn removed(&mut self, turn: u64, sender: UserId, bytes: usize) {
+    pub(super) fn removed(&mut self, turn: u64, letter: QueueId, sender: UserId, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         match &mut self.learning {
             None => self.count_out(sender, bytes),
-            Some(learning) if turn > learning.asked_in => learning.removed.push((sender, bytes)),
+            Some(learning) if turn > learning.asked_in => {
+                learning.removed.push((letter, sender, bytes));
+            }
             Some(_) => {}
         }
     }
 
-    /// Counts a letter out that storage has swept out. Answers come in order, so if the counters
-    /// are not known yet, they will come without it.
-    pub(super) fn expired(&mut self, sender: UserId, bytes: u64) {
-        if self.learning.is_none() {
-            self.count_out(sender, bytes);
+    /// Counts a letter out that storage has swept out, unless it is counted out already. Answers
+    /// come in order, so if the counters are not known yet, they will come without it.
+    pub(super) fn expired(&mut self, letter: &ExpiredLetter, is_counted_out: bool) {
+        match &mut self.learning {
+            Some(learning) => learning.removed.retain(|(id, ..)| *id != letter.queue_id),
+            None if is_counted_out => {}
+            None => self.count_out(letter.sender, letter.bytes),
         }
     }
 
@@ -150,7 +154,7 @@ impl Mailbox {
             self.senders.insert(sender, Count { letters, bytes });
         }
         let Some(learning) = self.learning.take() else { return Vec::new() };
-        for (sender, bytes) in learning.removed {
+        for (_, sender, bytes) in learning.removed {
             self.count_out(sender, bytes);
         }
         learning.waiting

@@ -15,7 +15,7 @@ use crate::id::UserId;
 pub(super) struct Mailboxes {
     // Boxed: a table has empty places, and many users fill it.
     open: HashMap<UserId, Box<Mailbox>>,
-    /// Those not open in which letters may lie. All others are empty.
+    /// Those not open in which letters may lie. All others have been empty since the start.
     uncounted: HashSet<UserId>,
 }
 
@@ -56,7 +56,7 @@ impl Mailboxes {
         let Self { open, uncounted } = self;
         open.retain(|owner, mailbox| {
             let stays = is_here(*owner) || !mailbox.is_at_rest();
-            if !stays && mailbox.is_empty() != Some(true) {
+            if !stays {
                 uncounted.insert(*owner);
             }
             stays

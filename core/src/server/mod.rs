@@ -128,8 +128,8 @@ pub struct Server<P: Provider> {
     half_received: usize,
     last_otp_ticket: u64,
     sweep_at: Instant,
-    /// While storage looks for letters that have expired: those acknowledged meanwhile, which are
-    /// counted out already.
+    /// While storage looks for letters that have expired: those acknowledged meanwhile, or before and
+    /// not deleted yet, which are counted out already.
     sweeping: Option<HashSet<QueueId>>,
     retry_at: Option<Instant>,
     stopping: Option<Stopping>,

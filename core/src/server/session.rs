@@ -201,7 +201,7 @@ impl<P: Provider> Server<P> {
                     if was_held {
                         mailbox.committed();
                     }
-                    mailbox.removed(self.ledger.turn(), sender, bytes);
+                    mailbox.removed(self.ledger.turn(), queue_id, sender, bytes);
                 }
             }
             self.post_home(sender, Message::Delivered { sender, id });

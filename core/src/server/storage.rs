@@ -75,7 +75,8 @@ pub struct Snapshot {
     pub last_queue_id: QueueId,
     /// Ids without a user that must not be given to a new one yet.
     pub resting_ids: Vec<UserId>,
-    /// Users for whom letters wait, in any order.
+    /// All users for whom letters wait, in any order. The mailboxes of all others are taken for
+    /// empty, and nobody but the machines puts anything into one while they run.
     pub with_letters: Vec<UserId>,
 }
 

@@ -2,8 +2,6 @@
 
 use core::time::Duration;
 
-use hashbrown::HashSet;
-
 use super::ledger::Asker;
 use super::mail::Message;
 use super::output::{Event, Output};
@@ -27,7 +25,8 @@ impl<P: Provider> Server<P> {
         if self.sweeping.is_some() {
             return;
         }
-        self.sweeping = Some(HashSet::new());
+        // Letters whose deletion fails will be found, too.
+        self.sweeping = Some(self.ledger.deleting(&[]));
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         self.ledger.ask(
             Asker::Sweep,
@@ -54,10 +53,8 @@ impl<P: Provider> Server<P> {
         }
         self.outputs.push_back(Output::Event(Event::Expired { letters: letters.len() }));
         for letter in letters {
-            if let Some(mailbox) = self.mailboxes.get_mut(letter.recipient)
-                && !counted_out.contains(&letter.queue_id)
-            {
-                mailbox.expired(letter.sender, letter.bytes);
+            if let Some(mailbox) = self.mailboxes.get_mut(letter.recipient) {
+                mailbox.expired(letter, counted_out.contains(&letter.queue_id));
             }
             let session = self.sessions.get(&letter.recipient).copied();
             if let Some(conn) = session

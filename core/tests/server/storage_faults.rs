@@ -257,38 +257,77 @@ fn a_letter_that_is_acknowledged_and_then_not_stored_is_counted_out_once() {
     assert!(has_letters_of(&mut world, &mut ben, &ann));
 }
 
-#[test]
-fn a_letter_that_is_acknowledged_while_it_expires_is_counted_out_once() {
+/// Ann's letters live for 100 s: one that has just expired, one that has not, and Ben holds both. The
+/// next sweep is 19 s away.
+fn old_and_young() -> (World, [Person<RustCrypto>; 2], [Vec<u8>; 3]) {
     let mut config = Config { letter_life: Duration::from_secs(100), ..Config::default() };
     config.deadlines.progress = Duration::from_secs(1_000);
     let (mut world, [mut ann, mut ben]) = World::populated(config);
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
-    let old = ann.send(&mut world, ben.id(), b"old");
+    let [zeroth, old] = ["0", "old"].map(|text| ann.send(&mut world, ben.id(), text.as_bytes()));
     world.wait_s(80);
     let young = ann.send(&mut world, ben.id(), b"young");
     world.wait_s(21);
-    // The sweep falls into this minute.
+    (world, [ann, ben], [zeroth, old, young])
+}
+
+#[test]
+fn a_letter_that_is_acknowledged_while_it_expires_is_counted_out_once() {
+    let (mut world, [ann, mut ben], [zeroth, old, young]) = old_and_young();
     world.disk.held = true;
-    world.wait_s(61);
-    ben.acknowledge(&mut world, &[id_of(&old)]);
+    world.wait_s(20);
+    ben.acknowledge(&mut world, &[id_of(&zeroth), id_of(&old)]);
     world.release();
     assert_eq!(world.disk.pending(ben.id()), [id_of(&young)]);
     assert!(has_letters_of(&mut world, &mut ben, &ann));
 }
 
 #[test]
+fn a_letter_that_expires_when_its_deletion_was_refused_is_counted_out_once() {
+    let (mut world, [ann, mut ben], [zeroth, old, young]) = old_and_young();
+    world.disk.held = true;
+    ben.acknowledge(&mut world, &[id_of(&zeroth), id_of(&old)]);
+    world.wait_s(20);
+    world.disk.refuses_writes = true;
+    world.disk.work();
+    world.disk.refuses_writes = false;
+    world.release();
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&young)]);
+    assert!(has_letters_of(&mut world, &mut ben, &ann));
+}
+
+#[test]
+fn a_letter_that_is_acknowledged_while_it_expires_and_others_are_counted_is_counted_out_once() {
+    let (mut world, [mut ann, mut ben], [zeroth, old, young]) = old_and_young();
+    have_counters_forgotten(&mut world, &mut ben, &zeroth);
+    world.disk.held = true;
+    world.wait_s(20);
+    let next = ann.send(&mut world, ben.id(), b"next");
+    ben.acknowledge(&mut world, &[id_of(&old)]);
+    world.release();
+    ben.acknowledge(&mut world, &[id_of(&next)]);
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&young)]);
+    assert!(has_letters_of(&mut world, &mut ben, &ann));
+}
+
+#[test]
 fn a_backlog_that_cannot_be_fetched_comes_when_storage_is_back() {
-    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
-    ann.come_to_nothing(&mut world);
-    let letter = ann.send(&mut world, ben.id(), b"later");
-    world.disk.refuses_questions = true;
-    ben.come(&mut world, 8);
-    world.wait_s(30);
-    assert_eq!(ben.hear(&mut world), []);
-    world.disk.refuses_questions = false;
-    world.wait_s(1);
-    assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
+    for is_counted in [true, false] {
+        let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
+        ann.come_to_nothing(&mut world);
+        let letter = ann.send(&mut world, ben.id(), b"later");
+        if !is_counted {
+            world.crash();
+        }
+        world.disk.refuses_questions = true;
+        ben.come(&mut world, 8);
+        world.wait_s(30);
+        assert_eq!(ben.hear(&mut world), []);
+        world.disk.refuses_questions = false;
+        world.wait_s(1);
+        assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
+    }
 }
 
 #[test]

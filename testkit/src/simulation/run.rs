@@ -1,5 +1,7 @@
 //! A run: one decision after the other, and what it leads to.
 
+use std::time::Duration;
+
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::Config;
 use waxwing_core::wire::{ErrorCode, Status};
@@ -15,6 +17,8 @@ use crate::person::{Person, Said};
 use crate::world::Sim;
 
 const PAIR_LETTERS: u32 = 12;
+/// So that there are some in the seconds that pass.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Connections after which everybody has had all answers, at 20 refusals each.
 const ROUNDS: usize = 20;
 /// Of how many people the counts are checked in the end.
@@ -35,6 +39,7 @@ impl<'d> Run<'d> {
     pub(super) fn new(dice: &'d mut dyn Dice, options: Options) -> Self {
         let mut config = Config::default();
         config.mailbox.pair_letters = PAIR_LETTERS;
+        config.sweep_interval = SWEEP_INTERVAL;
         let count = options.people + options.hostile;
         let (mut world, mut people) =
             Sim::populate_shards(config, options.seed, count, options.shards);
@@ -223,7 +228,7 @@ impl<'d> Run<'d> {
     }
 
     fn wait(&mut self) -> &'static str {
-        self.world.wait(std::time::Duration::from_millis(700));
+        self.world.wait(Duration::from_millis(700));
         "- time passes"
     }
 

@@ -118,6 +118,8 @@ pub struct Rates {
     pub otps_per_pair: Rate,
     /// New codes per phone.
     pub otps_per_phone: Rate,
+    /// New codes on the whole server: each may cost whoever runs it money.
+    pub otps: Rate,
     /// Wrong guesses per address prefix.
     pub guesses_per_prefix: Rate,
     /// Wrong guesses on the whole server; beyond it new codes survive one guess only.
@@ -143,6 +145,7 @@ impl Default for Rates {
             proofs: Rate::new(60, HOUR),
             otps_per_pair: Rate::new(3, HOUR),
             otps_per_phone: Rate::new(10, DAY),
+            otps: Rate::new(10_000, DAY),
             guesses_per_prefix: Rate::new(15, DAY),
             guesses: Rate::new(1_000, DAY),
             reconnects: Rate::new(60, Duration::from_secs(60)),

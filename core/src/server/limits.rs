@@ -1,7 +1,9 @@
 //! Every limit of frequency that is not a connection's own.
 
+use core::time::Duration;
+
 use super::config::Rates;
-use super::limiter::{Allowance, Limiter};
+use super::limiter::{Allowance, Limiter, Rate};
 use super::peer::AddressPrefix;
 use crate::id::UserId;
 use crate::phone::Phone;
@@ -13,6 +15,8 @@ pub(super) struct Limits {
     pub(super) proofs: Limiter<AddressPrefix>,
     pub(super) otps_per_pair: Limiter<(Phone, AddressPrefix)>,
     pub(super) otps_per_phone: Limiter<Phone>,
+    pub(super) otps: Allowance,
+    pub(super) codes_alarms: Allowance,
     pub(super) guesses_per_prefix: Limiter<AddressPrefix>,
     pub(super) guesses: Allowance,
     pub(super) reconnects: Limiter<(UserId, AddressPrefix)>,
@@ -22,12 +26,17 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// How often the operator hears that something is used up, while it trickles back.
+    pub(super) const ALARMS: Rate = Rate::new(1, Duration::from_secs(3_600));
+
     pub(super) fn new(rates: &Rates) -> Self {
         Self {
             registrations: Limiter::new(rates.registrations),
             proofs: Limiter::new(rates.proofs),
             otps_per_pair: Limiter::new(rates.otps_per_pair),
             otps_per_phone: Limiter::new(rates.otps_per_phone),
+            otps: Allowance::default(),
+            codes_alarms: Allowance::default(),
             guesses_per_prefix: Limiter::new(rates.guesses_per_prefix),
             guesses: Allowance::default(),
             reconnects: Limiter::new(rates.reconnects),

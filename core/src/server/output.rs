@@ -119,6 +119,8 @@ pub enum Event {
     },
     /// So many wrong codes have come today that new ones survive one guess only.
     GuessingSuspected,
+    /// The last code of the day has gone out: until some time has passed, nobody gets one.
+    CodesSpent,
     /// Letters were removed undelivered.
     Expired {
         /// How many.

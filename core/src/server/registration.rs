@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use super::connection::State;
+use super::limits::Limits;
 use super::otp::{Attempt, Guess, NewOtp, OtpTable};
 use super::output::{ConnId, Event, OtpTicket, Output};
 use super::refuse::Refused;
@@ -83,6 +84,12 @@ impl<P: Provider> Server<P> {
             return Ok(());
         }
         let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
+        // Whoever cannot have one for other people's sake keeps what they may have.
+        if !self.otps.has_room(now) {
+            return Err(limited(self.config.otp_life));
+        }
+        let rate = self.config.rates.otps;
+        self.limits.otps.check(rate, now).map_err(limited)?;
         if !peer.exempt {
             if self.otps.alive_from(&phone, peer.prefix, now) >= OtpTable::PER_PAIR {
                 return Err(limited(self.config.otp_life));
@@ -90,8 +97,11 @@ impl<P: Provider> Server<P> {
             self.limits.otps_per_pair.take((phone, peer.prefix), now).map_err(limited)?;
         }
         self.limits.otps_per_phone.take(phone, now).map_err(limited)?;
-        if !self.otps.has_room(now) {
-            return Err(limited(self.config.otp_life));
+        self.limits.otps.take(rate, now).map_err(limited)?;
+        if self.limits.otps.check(rate, now).is_err()
+            && self.limits.codes_alarms.take(Limits::ALARMS, now).is_ok()
+        {
+            self.outputs.push_back(Output::Event(Event::CodesSpent));
         }
 
         let suspicious = self.limits.guesses.check(self.config.rates.guesses, now).is_err();
@@ -179,6 +189,12 @@ impl<P: Provider> Server<P> {
             return Ok(());
         }
         let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
+        // Whoever cannot have one for other people's sake keeps what they may have.
+        if !self.otps.has_room(now) {
+            return Err(limited(self.config.otp_life));
+        }
+        let rate = self.config.rates.otps;
+        self.limits.otps.check(rate, now).map_err(limited)?;
         if !peer.exempt {
             self.limits.guesses_per_prefix.check(&peer.prefix, now).map_err(limited)?;
         }

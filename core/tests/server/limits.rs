@@ -142,6 +142,23 @@ fn ten_codes_a_day_per_phone_wherever_they_are_asked_for() {
 }
 
 #[test]
+fn codes_of_the_whole_server_have_a_budget_and_its_end_is_told() {
+    let mut config = many();
+    config.rates.otps = Rate::new(2, Duration::from_secs(2 * HOUR));
+    let mut world = PaperWorld::new(config);
+    assert_eq!(ask(&mut world, 0, 1, "198.51.100.7"), None);
+    assert!(!world.events.contains(&Event::CodesSpent));
+    assert_eq!(ask(&mut world, 1, 1, "203.0.113.1"), None);
+    assert!(world.events.contains(&Event::CodesSpent));
+    let refused = ask_and_wait(&mut world, 2, 1, "192.0.2.1");
+    assert_eq!(refused, Some((ErrorCode::RateLimited, 3_600)));
+    assert_eq!(world.codes.len(), 2);
+    assert_eq!(ask(&mut world, 1, 1, "203.0.113.1"), None, "the same attempt again");
+    world.wait_s(HOUR);
+    assert_eq!(ask(&mut world, 2, 1, "192.0.2.1"), None);
+}
+
+#[test]
 fn so_many_codes_live_on_the_server() {
     let mut world = PaperWorld::new(Config { live_otps: 3, ..many() });
     for at in 0..3 {

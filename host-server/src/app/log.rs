@@ -19,6 +19,11 @@ pub(super) fn event(event: Event) {
         Event::GuessingSuspected => {
             tracing::warn!("many wrong one-time passwords today; new ones survive one guess only");
         }
+        Event::CodesSpent => {
+            tracing::warn!(
+                "limits.codes_per_day is used up; registrations wait for what comes back of it"
+            );
+        }
         Event::Expired { letters } => tracing::info!(letters, "letters expired undelivered"),
         Event::StorageUnavailable => tracing::warn!("storage does not answer; will try again"),
         Event::InternalError => tracing::error!("a packet could not be made: please report this"),

@@ -43,6 +43,7 @@ pub(super) fn machine(config: &Config) -> server::Config {
             proofs: Rate::new(limits.proofs_per_prefix_per_hour, HOUR),
             otps_per_pair: Rate::new(limits.codes_per_phone_and_prefix_per_hour, HOUR),
             otps_per_phone: Rate::new(limits.codes_per_phone_per_day, DAY),
+            otps: Rate::new(limits.codes_per_day, DAY),
             guesses_per_prefix: Rate::new(limits.wrong_codes_per_prefix_per_day, DAY),
             guesses: Rate::new(limits.wrong_codes_per_day, DAY),
             reconnects: Rate::new(limits.reconnects_per_user_and_prefix_per_minute, MINUTE),

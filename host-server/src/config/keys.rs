@@ -77,6 +77,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(limits.proofs_per_prefix_per_hour, count, "Proofs of a one-time password from one address prefix."),
     key!(limits.codes_per_phone_and_prefix_per_hour, count, "One-time passwords for one phone from one prefix."),
     key!(limits.codes_per_phone_per_day, count, "One-time passwords for one phone."),
+    key!(limits.codes_per_day, count, "One-time passwords in all: what sending them may cost."),
     key!(limits.wrong_codes_per_prefix_per_day, count, "Wrong guesses from one prefix."),
     key!(limits.wrong_codes_per_day, count, "Wrong guesses in all, after which new codes get one attempt."),
     key!(limits.registration_operations_per_second, count, "Private-key operations for registrations."),

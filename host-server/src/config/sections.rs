@@ -134,6 +134,8 @@ pub struct Limits {
     pub codes_per_phone_and_prefix_per_hour: u32,
     /// One-time passwords for one phone.
     pub codes_per_phone_per_day: u32,
+    /// One-time passwords in all.
+    pub codes_per_day: u32,
     /// Wrong guesses at live one-time passwords from one address prefix.
     pub wrong_codes_per_prefix_per_day: u32,
     /// Wrong guesses after which every new code gets one attempt.
@@ -275,6 +277,7 @@ impl Default for Limits {
             proofs_per_prefix_per_hour: 60,
             codes_per_phone_and_prefix_per_hour: 3,
             codes_per_phone_per_day: 10,
+            codes_per_day: 10_000,
             wrong_codes_per_prefix_per_day: 15,
             wrong_codes_per_day: 1_000,
             registration_operations_per_second: 200,

@@ -10,14 +10,19 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use waxwing_core::crypto::{Digest, Rejected};
+use waxwing_core::crypto::Digest;
 
 use crate::cores::{cores_of, stay_on};
 use crate::floor::{Key, thread_time};
 use crate::process::Server;
 
-/// Between two looks at the pace, each of which takes as long as a few signatures.
-const GAP: Duration = Duration::from_millis(400);
+/// Between two looks at the pace, each of which takes as long as a few signatures: first so long, and
+/// twice as long each time, for what is soon over.
+const FIRST_GAP: Duration = Duration::from_millis(50);
+const LONGEST_GAP: Duration = Duration::from_millis(400);
+/// Looks at the idle machine, and signatures behind each to compare it with.
+const IDLE_LOOKS: usize = 21;
+const HOT: u32 = 16;
 /// Signatures that are timed, after as many that warm the processor up.
 const TIMED: u32 = 2;
 
@@ -30,8 +35,16 @@ pub(crate) struct Yardstick {
 }
 
 impl Yardstick {
-    pub(crate) fn new(key: Key, alone: f64) -> Self {
-        Self { key, alone }
+    /// Of a machine that has nothing else to do, where each signature of many takes `one`, in microseconds.
+    /// One of the few of a look takes a little longer, which is not the fault of what is measured.
+    pub(crate) fn on_idle_machine(key: Key, one: f64) -> Result<Self> {
+        let compare = |_| {
+            thread::sleep(FIRST_GAP);
+            Ok(look(key)? / signatures(key, HOT)?)
+        };
+        let mut longer = (0..IDLE_LOOKS).map(compare).collect::<Result<Vec<f64>>>()?;
+        longer.sort_by(f64::total_cmp);
+        Ok(Self { key, alone: one * longer[IDLE_LOOKS / 2] })
     }
 }
 
@@ -41,8 +54,8 @@ pub(crate) struct Spent {
     pub(crate) span: Duration,
     /// The server's processor time.
     pub(crate) processor: Duration,
-    /// How many times as long as alone a signature took.
-    pub(crate) slowness: f64,
+    /// How many times as long as on the idle machine a signature took, if anybody looked.
+    pub(crate) slowness: Option<f64>,
 }
 
 /// An account of the server's time that is open.
@@ -65,9 +78,10 @@ impl<'a> Account<'a> {
     }
 
     pub(crate) fn close(self) -> Result<Spent> {
+        let span = self.begun.elapsed();
         let processor = self.server.processor_time()?.saturating_sub(self.busy);
-        let slowness = self.watch.map_or(Ok(1.0), Watch::end)?;
-        Ok(Spent { span: self.begun.elapsed(), processor, slowness })
+        let slowness = self.watch.map(Watch::end).transpose()?;
+        Ok(Spent { span, processor, slowness })
     }
 }
 
@@ -83,15 +97,15 @@ impl Watch {
         let cores = cores_of(server.id())?;
         let (over, is_over) = channel();
         let thread = thread::spawn(move || {
-            let (mut looks, mut speeds) = (0.0, 0.0);
+            let (mut looks, mut speeds, mut gap) = (0.0, 0.0, FIRST_GAP);
             for core in cores.iter().cycle() {
                 stay_on(slice::from_ref(core))?;
-                let took = signature(key).map_err(|_| anyhow!("the backend does not sign"))?;
                 looks += 1.0;
-                speeds += 1.0 / took;
-                if is_over.recv_timeout(GAP) != Err(RecvTimeoutError::Timeout) {
+                speeds += 1.0 / look(key)?;
+                if is_over.recv_timeout(gap) != Err(RecvTimeoutError::Timeout) {
                     break;
                 }
+                gap = LONGEST_GAP.min(2 * gap);
             }
             // Whoever is slow for a part of the time does less in it.
             Ok(looks / speeds)
@@ -107,16 +121,19 @@ impl Watch {
 }
 
 /// Microseconds of processor time that a signature takes now.
-fn signature(key: Key) -> Result<f64, Rejected> {
+fn look(key: Key) -> Result<f64> {
+    signatures(key, TIMED)?;
+    signatures(key, TIMED)
+}
+
+/// Microseconds that each of `count` signatures takes.
+fn signatures(key: Key, count: u32) -> Result<f64> {
     let rng = &mut waxwing_server::backend::random();
-    let digest = Digest([7; _]);
-    for _ in 0..TIMED {
-        key.sign(rng, &digest)?;
-    }
     let begun = thread_time();
-    for _ in 0..TIMED {
-        key.sign(rng, &digest)?;
+    for _ in 0..count {
+        let signed = key.sign(rng, &Digest([7; _]));
+        signed.map_err(|_| anyhow!("the backend does not sign"))?;
     }
     let took = thread_time().saturating_sub(begun);
-    Ok(took.as_secs_f64() * 1e6 / f64::from(TIMED))
+    Ok(took.as_secs_f64() * 1e6 / f64::from(count))
 }

@@ -168,7 +168,7 @@ impl Cli {
             dir,
             threads: self.threads.map_or((cores - 1).max(1), NonZeroUsize::get),
             floor,
-            yardstick: Yardstick::new(key, floor.sign),
+            yardstick: Yardstick::on_idle_machine(key, floor.sign)?,
             keys,
             apart: false,
             stocks: Vec::new(),
@@ -215,9 +215,7 @@ impl Cli {
                 findings.goals.push(bench.startup(users, pending)?);
             }
             Command::Latency { writing, clients, pace } => {
-                let writing = writing.writing()?;
-                let full = bench.relay(Writing { window: 1, ..writing })?;
-                let (runs, goal) = bench.latency(writing, full.per_second, clients, pace)?;
+                let (runs, goal) = bench.latency(writing.writing()?, clients, pace)?;
                 findings.runs.extend(runs);
                 findings.goals.push(goal);
             }

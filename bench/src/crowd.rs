@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(5);
 /// The niceness of a thread that goes last.
 const LAST: i32 = 19;
+/// Whoever reaches so much of a pace has kept it.
+const KEPT: f64 = 0.9;
 
 /// What they come for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,16 +96,19 @@ impl<'a> Crowd<'a> {
     }
 
     /// Everybody comes, `pace` of them a second. They stand for machines of their own, so whoever
-    /// else shares their core does not wait for them.
-    pub(crate) fn admit_beside_others(&mut self, pace: f64) -> Result<()> {
-        let all = 0..self.lines.len();
+    /// else shares their core does not wait for them. Whether they kept the pace.
+    pub(crate) fn admit_beside_others(&mut self, pace: f64) -> Result<bool> {
+        let count = self.lines.len();
+        let begun = Instant::now();
         thread::scope(|scope| {
             let come = || {
                 nice(LAST)?;
-                self.admit(all, Some(pace))
+                self.admit(0..count, Some(pace))
             };
-            scope.spawn(come).join().map_err(|_| anyhow!("a panic")).flatten().map(drop)
-        })
+            scope.spawn(come).join().map_err(|_| anyhow!("a panic")).flatten()
+        })?;
+        let reached = count as f64 / begun.elapsed().as_secs_f64();
+        Ok(reached >= KEPT * pace)
     }
 
     /// Those in `range`, who have to be the next, come: `pace` of them a second, or all at once.

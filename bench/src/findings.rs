@@ -24,8 +24,8 @@ pub(crate) struct Run {
     pub(crate) work: String,
     /// What that RSA takes alone, at the pace that the machine had meanwhile.
     pub(crate) floor: f64,
-    /// How many times as long as on the idle machine that is.
-    pub(crate) slowness: f64,
+    /// How many times as long as on the idle machine that is, if anybody looked.
+    pub(crate) slowness: Option<f64>,
     /// What is wanted: so many times the floor at most.
     pub(crate) goal: Option<f64>,
     /// KiB of the server's memory at the end, and at most.
@@ -43,7 +43,7 @@ impl Run {
             processor: 0.0,
             work: work.to_string(),
             floor: floor.of(work),
-            slowness: 1.0,
+            slowness: None,
             goal,
             memory: (0, 0),
             lost: 0,
@@ -72,7 +72,7 @@ impl Run {
             per_second: count / spent.span.as_secs_f64(),
             latency,
             processor: micros(spent.processor) / count,
-            floor: self.floor * spent.slowness,
+            floor: self.floor * spent.slowness.unwrap_or(1.0),
             slowness: spent.slowness,
             memory,
             ..self
@@ -154,7 +154,7 @@ impl Findings {
                 latency(2),
                 span(run.processor),
                 format!("{} = {}", run.work, span(run.floor)),
-                format!("{:.2}", run.slowness),
+                run.slowness.map_or_else(|| "–".into(), |times| format!("{times:.2}")),
                 format!("{:.2}", run.ratio()),
                 format!("{:.1}, {:.1} MiB", mib(run.memory.0), mib(run.memory.1)),
                 run.lost.to_string(),
@@ -276,7 +276,7 @@ mod tests {
         let spent = Spent {
             span: Duration::from_secs(1),
             processor: Duration::from_micros(3_150),
-            slowness: 1.5,
+            slowness: Some(1.5),
         };
         findings.add(run.with(&spent, 100, &[], (0, 0)));
         let [goal] = &findings.goals[..] else { panic!("one goal") };

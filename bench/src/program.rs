@@ -56,10 +56,7 @@ pub(crate) fn run(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Res
     findings.add(alone);
     findings.add(bench.relay(sizes.writing(50, 64))?);
     loops(bench, findings, &sizes)?;
-    let one_by_one = bench.relay(sizes.writing(50, 1))?;
-    // Letters at a rate come one by one, too.
-    let capacity = one_by_one.per_second;
-    findings.add(one_by_one);
+    findings.add(bench.relay(sizes.writing(50, 1))?);
     findings.add(bench.relay(sizes.writing(sizes.many_pairs, 1))?);
 
     for payload in [64, 4_000, 60_000] {
@@ -95,7 +92,7 @@ pub(crate) fn run(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Res
     // Long enough for the storm.
     let span = Duration::from_secs_f64(sizes.storm as f64 / sizes.pace);
     let writing = Writing { span, ..sizes.writing(50, 64) };
-    let (runs, goal) = bench.latency(writing, capacity, sizes.storm, sizes.pace)?;
+    let (runs, goal) = bench.latency(writing, sizes.storm, sizes.pace)?;
     findings.runs.extend(runs);
     findings.goals.push(goal);
     Ok(())

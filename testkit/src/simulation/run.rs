@@ -18,7 +18,7 @@ use crate::world::Sim;
 
 const PAIR_LETTERS: u32 = 12;
 /// So that there are some in the seconds that pass.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3);
 /// Connections after which everybody has had all answers, at 20 refusals each.
 const ROUNDS: usize = 20;
 /// Of how many people the counts are checked in the end.

@@ -16,8 +16,8 @@ use crate::cores::{cores_of, stay_on};
 use crate::floor::{Key, thread_time};
 use crate::process::Server;
 
-/// Between two looks at the pace, each of which takes as long as a few signatures: first so long, and
-/// twice as long each time, for what is soon over.
+/// Between two looks at the pace, each of which takes as long as a few signatures: first so long,
+/// and twice as long each time, for what is soon over.
 const FIRST_GAP: Duration = Duration::from_millis(50);
 const LONGEST_GAP: Duration = Duration::from_millis(400);
 /// Looks at the idle machine, and signatures behind each to compare it with.
@@ -35,8 +35,9 @@ pub(crate) struct Yardstick {
 }
 
 impl Yardstick {
-    /// Of a machine that has nothing else to do, where each signature of many takes `one`, in microseconds.
-    /// One of the few of a look takes a little longer, which is not the fault of what is measured.
+    /// Of a machine that has nothing else to do, where each signature of many takes `one`, in
+    /// microseconds. One of the few of a look takes a little longer, which is not the fault of what
+    /// is measured.
     pub(crate) fn on_idle_machine(key: Key, one: f64) -> Result<Self> {
         let compare = |_| {
             thread::sleep(FIRST_GAP);

@@ -99,7 +99,7 @@ impl<P: Provider> Server<P> {
         self.limits.otps_per_phone.take(phone, now).map_err(limited)?;
         self.limits.otps.take(rate, now).map_err(limited)?;
         if self.limits.otps.check(rate, now).is_err()
-            && self.limits.codes_alarms.take(Limits::ALARMS, now).is_ok()
+            && self.limits.otp_alarms.take(Limits::ALARMS, now).is_ok()
         {
             self.outputs.push_back(Output::Event(Event::CodesSpent));
         }
@@ -189,12 +189,6 @@ impl<P: Provider> Server<P> {
             return Ok(());
         }
         let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
-        // Whoever cannot have one for other people's sake keeps what they may have.
-        if !self.otps.has_room(now) {
-            return Err(limited(self.config.otp_life));
-        }
-        let rate = self.config.rates.otps;
-        self.limits.otps.check(rate, now).map_err(limited)?;
         if !peer.exempt {
             self.limits.guesses_per_prefix.check(&peer.prefix, now).map_err(limited)?;
         }

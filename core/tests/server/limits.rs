@@ -154,6 +154,8 @@ fn codes_of_the_whole_server_have_a_budget_and_its_end_is_told() {
     assert_eq!(refused, Some((ErrorCode::RateLimited, 3_600)));
     assert_eq!(world.codes.len(), 2);
     assert_eq!(ask(&mut world, 1, 1, "203.0.113.1"), None, "the same attempt again");
+    let said = guess(&mut world, 1, 1, "203.0.113.1");
+    assert_eq!(said, Some(ErrorCode::OtpWrong), "what has gone out can be used");
     world.wait_s(HOUR);
     assert_eq!(ask(&mut world, 2, 1, "192.0.2.1"), None);
 }
@@ -165,6 +167,8 @@ fn so_many_codes_live_on_the_server() {
         assert_eq!(ask(&mut world, at, 1, "198.51.100.7"), None);
     }
     assert_eq!(ask(&mut world, 3, 1, "203.0.113.1"), LIMITED);
+    let said = guess(&mut world, 0, 1, "198.51.100.7");
+    assert_eq!(said, Some(ErrorCode::OtpWrong), "what has gone out can be used");
     world.wait_s(300);
     assert_eq!(ask(&mut world, 3, 1, "203.0.113.1"), None);
 }

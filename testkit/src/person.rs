@@ -51,6 +51,16 @@ pub struct No {
 }
 
 impl Said {
+    /// A letter is stored.
+    pub fn stored(letter: &[u8]) -> Self {
+        Self::Fate(packets::id_of(letter), Status::Stored)
+    }
+
+    /// A letter is delivered.
+    pub fn delivered(letter: &[u8]) -> Self {
+        Self::Fate(packets::id_of(letter), Status::Delivered)
+    }
+
     /// The code of a refusal.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {

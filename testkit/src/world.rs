@@ -103,6 +103,13 @@ impl<P: Backend> Sim<P> {
         Self::populated_and_seeded(config, 7)
     }
 
+    /// The same, and all of them have come back to nothing.
+    pub fn online<const N: usize>(config: Config) -> (Self, [Person<P>; N]) {
+        let (mut world, mut people) = Self::populated(config);
+        people.iter_mut().for_each(|person: &mut Person<P>| person.come_to_nothing(&mut world));
+        (world, people)
+    }
+
     pub fn populated_and_seeded<const N: usize>(
         config: Config,
         seed: u64,

@@ -1,32 +1,17 @@
 //! What is said about letters, to whom and when.
 
-use waxwing_core::crypto::RustCrypto;
 use waxwing_core::id::PacketId;
 use waxwing_core::server::Config;
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Status};
 
 use waxwing_testkit::backend::Paper;
 use waxwing_testkit::packets::id_of;
-use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::person::Said;
 use waxwing_testkit::world::{Sim, World};
-
-fn three() -> (World, [Person<RustCrypto>; 3]) {
-    let (mut world, mut people) = World::populated(Config::default());
-    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
-    (world, people)
-}
-
-fn stored(letter: &[u8]) -> Said {
-    Said::Fate(id_of(letter), Status::Stored)
-}
-
-fn delivered(letter: &[u8]) -> Said {
-    Said::Fate(id_of(letter), Status::Delivered)
-}
 
 #[test]
 fn nothing_is_acknowledged_before_it_is_durable() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     world.disk.held = true;
     let letter = ann.send(&mut world, ben.id(), b"on its way");
     assert_eq!(ann.hear(&mut world), []);
@@ -36,7 +21,7 @@ fn nothing_is_acknowledged_before_it_is_durable() {
 
     ann.come_to_nothing(&mut world);
     world.send(ann.conn, &letter);
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     world.crash();
     ben.come(&mut world, 8);
     assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
@@ -44,7 +29,7 @@ fn nothing_is_acknowledged_before_it_is_durable() {
 
 #[test]
 fn anothers_acknowledgment_does_nothing() {
-    let (mut world, [mut ann, ben, mut cat]) = three();
+    let (mut world, [mut ann, ben, mut cat]) = World::online(Config::default());
     let letter = ann.send(&mut world, ben.id(), b"for ben");
     ann.hear(&mut world);
     cat.acknowledge(&mut world, &[id_of(&letter)]);
@@ -56,7 +41,7 @@ fn anothers_acknowledgment_does_nothing() {
 
 #[test]
 fn a_duplicate_is_answered_with_the_present_status_and_stored_once() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     let letter = ann.letter(&mut world, ben.id(), b"once");
     world.disk.held = true;
     for _ in 0..3 {
@@ -64,47 +49,47 @@ fn a_duplicate_is_answered_with_the_present_status_and_stored_once() {
     }
     assert_eq!(ann.hear(&mut world), []);
     world.release();
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     world.send(ann.conn, &letter);
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     assert_eq!(world.disk.pending(ben.id()).len(), 1);
     assert_eq!(ben.hear_letters(&mut world), [letter.clone()]);
 
     ben.acknowledge(&mut world, &[id_of(&letter)]);
-    assert_eq!(ann.hear(&mut world), [delivered(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&letter)]);
     world.send(ann.conn, &letter);
-    assert_eq!(ann.hear(&mut world), [delivered(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&letter)]);
     assert!(world.disk.pending(ben.id()).is_empty());
     assert_eq!(ben.hear(&mut world), []);
 }
 
 #[test]
 fn one_answer_closes_every_copy_that_waited_for_it() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::online(Config::default());
     world.disk.held = true;
     let letter = ann.letter(&mut world, ben.id(), b"thrice");
     world.send(ann.conn, &[&letter[..], &letter, &letter].concat());
     world.release();
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     ann.leave(&mut world);
     assert_eq!(ann.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
 }
 
 #[test]
 fn a_duplicate_in_a_new_session_is_recognised() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     let letter = ann.send(&mut world, ben.id(), b"once");
     world.hang_up(ann.conn);
     world.bytes(ann.conn);
     ann.come_to_nothing(&mut world);
     world.send(ann.conn, &letter);
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     assert_eq!(ben.hear_letters(&mut world), [letter]);
 }
 
 #[test]
 fn whoever_asks_is_told_what_became_of_letters_and_only_the_sender() {
-    let (mut world, [mut ann, mut ben, mut cat]) = three();
+    let (mut world, [mut ann, mut ben, mut cat]) = World::online(Config::default());
     let pending = ann.send(&mut world, cat.id(), b"pending");
     let gone = ann.send(&mut world, ben.id(), b"gone");
     ben.acknowledge(&mut world, &[id_of(&gone)]);
@@ -116,7 +101,7 @@ fn whoever_asks_is_told_what_became_of_letters_and_only_the_sender() {
     let both = [(cat.id(), id_of(&pending)), (ben.id(), id_of(&gone))];
     let query = ann.queries(&mut world, &both);
     world.send(ann.conn, &query);
-    assert_eq!(ann.hear(&mut world), [stored(&pending), delivered(&gone)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&pending), Said::delivered(&gone)]);
     let query = ben.queries(&mut world, &both[..1]);
     world.send(ben.conn, &query);
     assert_eq!(ben.hear(&mut world), [Said::Fate(id_of(&pending), Status::Unknown)]);
@@ -125,19 +110,19 @@ fn whoever_asks_is_told_what_became_of_letters_and_only_the_sender() {
 
 #[test]
 fn a_question_in_the_turn_of_its_letter_does_not_take_it_for_delivered() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::online(Config::default());
     let letter = ann.letter(&mut world, ben.id(), b"already?");
     let query = ann.queries(&mut world, &[(ben.id(), id_of(&letter))]);
     world.send(ann.conn, &[letter.clone(), query].concat());
     let said = ann.hear(&mut world);
     let unknown = Said::Fate(id_of(&letter), Status::Unknown);
-    assert!(said[0] == stored(&letter) || said[0] == unknown, "{said:?}");
-    assert_eq!(said[1..], [stored(&letter)]);
+    assert!(said[0] == Said::stored(&letter) || said[0] == unknown, "{said:?}");
+    assert_eq!(said[1..], [Said::stored(&letter)]);
 }
 
 #[test]
 fn questions_about_letters_come_once_a_second() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::online(Config::default());
     for (wait, limited) in [(0, false), (0, true), (1, false), (0, true)] {
         world.wait_s(wait);
         let query = ann.queries(&mut world, &[(ben.id(), PacketId([1; 16]))]);
@@ -150,7 +135,7 @@ fn questions_about_letters_come_once_a_second() {
 
 #[test]
 fn the_largest_question_has_a_whole_answer() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::online(Config::default());
     let all: Vec<_> = (0..110).map(|n| (ben.id(), PacketId([n; 16]))).collect();
     let query = ann.queries(&mut world, &all);
     world.send(ann.conn, &query);
@@ -161,7 +146,7 @@ fn the_largest_question_has_a_whole_answer() {
 #[test]
 fn a_question_about_no_letter_or_more_than_110_is_malformed() {
     for count in [0, 111] {
-        let (mut world, [mut ann, ben, _]) = three();
+        let (mut world, [mut ann, ben, _]) = World::online(Config::default());
         let all: Vec<_> = (0..count).map(|n| (ben.id(), PacketId([n; 16]))).collect();
         let query = ann.queries(&mut world, &all);
         world.send(ann.conn, &query);
@@ -172,7 +157,7 @@ fn a_question_about_no_letter_or_more_than_110_is_malformed() {
 #[test]
 fn more_than_112_ids_in_an_acknowledgment_are_malformed() {
     for (count, refused) in [(112, &[][..]), (113, &[ErrorCode::Malformed])] {
-        let (mut world, [mut ann, ..]) = three();
+        let (mut world, [mut ann, _, _]) = World::online(Config::default());
         let ids: Vec<_> = (0..count).map(|n| PacketId([n; 16])).collect();
         ann.acknowledge(&mut world, &ids);
         assert_eq!(ann.hear_refusals(&mut world), refused, "{count}");
@@ -181,7 +166,7 @@ fn more_than_112_ids_in_an_acknowledgment_are_malformed() {
 
 #[test]
 fn leaving_is_answered() {
-    let (mut world, [mut ann, _, _]) = three();
+    let (mut world, [mut ann, _, _]) = World::online(Config::default());
     ann.leave(&mut world);
     assert_eq!(ann.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
     assert!(ann.is_closed(&world));
@@ -189,7 +174,7 @@ fn leaving_is_answered() {
 
 #[test]
 fn leaving_is_answered_after_what_was_read_before_is_stored_and_said() {
-    let (mut world, [mut ann, ben, mut cat]) = three();
+    let (mut world, [mut ann, ben, mut cat]) = World::online(Config::default());
     let to_ann = cat.send(&mut world, ann.id(), b"to ann");
     cat.hear(&mut world);
     assert_eq!(ann.hear_letters(&mut world), [to_ann.clone()]);
@@ -201,7 +186,7 @@ fn leaving_is_answered_after_what_was_read_before_is_stored_and_said() {
     assert_eq!(ann.hear(&mut world), []);
     assert!(!world.is_read(ann.conn));
     world.release();
-    assert_eq!(ann.hear(&mut world), [stored(&letter), Said::Closed(CloseReason::Leaving)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter), Said::Closed(CloseReason::Leaving)]);
     assert!(ann.is_closed(&world));
     assert!(world.disk.pending(ann.id()).is_empty());
 }
@@ -230,7 +215,7 @@ fn leaving_waits_for_a_question_that_storage_has_to_answer() {
 
 #[test]
 fn leaving_is_answered_after_5_s_at_the_latest() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::online(Config::default());
     world.disk.held = true;
     ann.send(&mut world, ben.id(), b"stuck");
     ann.leave(&mut world);
@@ -244,7 +229,7 @@ fn leaving_is_answered_after_5_s_at_the_latest() {
 
 #[test]
 fn a_server_that_stops_says_so_after_what_it_has_read_is_stored() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     world.disk.held = true;
     let letter = ann.send(&mut world, ben.id(), b"just in time");
     world.turn_all(|server, env| server.stop(env));
@@ -253,7 +238,7 @@ fn a_server_that_stops_says_so_after_what_it_has_read_is_stored() {
     assert!(!world.stopped());
     world.release();
     let stopping = Said::Closed(CloseReason::ServerStopping);
-    assert_eq!(ann.hear(&mut world), [stored(&letter), stopping]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter), stopping]);
     assert_eq!(ben.hear(&mut world).last(), Some(&Said::Closed(CloseReason::ServerStopping)));
     assert!(world.stopped());
     assert_eq!(world.disk.pending(ben.id()), [id_of(&letter)]);
@@ -262,7 +247,7 @@ fn a_server_that_stops_says_so_after_what_it_has_read_is_stored() {
 
 #[test]
 fn a_server_stops_after_5_s_whatever_storage_does() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::online(Config::default());
     world.disk.held = true;
     ann.send(&mut world, ben.id(), b"stuck");
     world.turn_all(|server, env| server.stop(env));
@@ -287,7 +272,10 @@ fn a_server_that_stops_does_not_forget_letters_that_wait_for_their_mailbox() {
     world.turn_all(|server, env| server.stop(env));
     assert!(!world.stopped());
     world.release();
-    assert_eq!(ann.hear(&mut world), [stored(&letter), Said::Closed(CloseReason::ServerStopping)]);
+    assert_eq!(
+        ann.hear(&mut world),
+        [Said::stored(&letter), Said::Closed(CloseReason::ServerStopping)]
+    );
 }
 
 #[test]
@@ -315,7 +303,7 @@ fn whoever_has_128_requests_open_is_not_read_until_some_are_answered() {
     world.settle();
     assert!(world.is_read(ann.conn));
     let said = ann.hear(&mut world);
-    assert_eq!(said, letters.iter().map(|letter| stored(letter)).collect::<Vec<_>>());
+    assert_eq!(said, letters.iter().map(|letter| Said::stored(letter)).collect::<Vec<_>>());
     assert_eq!(world.disk.pending(ben.id()).len(), 400);
 }
 
@@ -334,7 +322,7 @@ fn letters_acknowledged_before_their_commit_is_told_leave_no_request_open() {
         world.tell_answer();
         assert!(ben.hear(&mut world).contains(&Said::Letter(letter.clone())));
         ben.acknowledge(&mut world, &[id_of(&letter)]);
-        assert_eq!(ann.hear(&mut world), [delivered(&letter)]);
+        assert_eq!(ann.hear(&mut world), [Said::delivered(&letter)]);
         world.release();
         assert_eq!(ann.hear(&mut world), []);
         assert!(world.is_read(ann.conn), "requests stay open after {n}");

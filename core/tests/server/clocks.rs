@@ -32,7 +32,7 @@ fn a_letter_recorded_before_the_clock_was_set_back_is_a_duplicate() {
         world.send(ann.conn, &recorded);
         let said = ann.hear_one(&mut world);
         if is_fresh {
-            assert_eq!(said, Said::Fate(id_of(&recorded), Status::Delivered));
+            assert_eq!(said, Said::delivered(&recorded));
         } else {
             assert_eq!(said.code(), Some(ErrorCode::StaleTimestamp));
         }

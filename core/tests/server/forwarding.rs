@@ -1,7 +1,7 @@
 //! Letters go out before they are stored, and some never are.
 
 use waxwing_core::server::Config;
-use waxwing_core::wire::{ErrorCode, Status};
+use waxwing_core::wire::ErrorCode;
 
 use waxwing_testkit::backend::Paper;
 use waxwing_testkit::packets::id_of;
@@ -13,14 +13,6 @@ fn two(config: Config) -> (Sim<Paper>, [Person<Paper>; 2]) {
     let (mut world, mut people) = Sim::populate_shards(config, 7, 2, 1);
     people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
     (world, people.try_into().ok().unwrap())
-}
-
-fn delivered(letter: &[u8]) -> Said {
-    Said::Fate(id_of(letter), Status::Delivered)
-}
-
-fn stored(letter: &[u8]) -> Said {
-    Said::Fate(id_of(letter), Status::Stored)
 }
 
 /// A letter arrives at the server and goes on, and no time passes.
@@ -40,7 +32,7 @@ fn a_letter_acknowledged_at_once_is_never_written_and_told_once() {
         let letter = give(&mut world, &mut ann, &mut ben);
         assert_eq!(ann.hear(&mut world), []);
         ben.acknowledge(&mut world, &[id_of(&letter)]);
-        assert_eq!(ann.hear(&mut world), [delivered(&letter)]);
+        assert_eq!(ann.hear(&mut world), [Said::delivered(&letter)]);
     }
     world.wait_s(1);
     assert_eq!(world.disk.commits, before);
@@ -53,22 +45,25 @@ fn whoever_acknowledges_late_has_letters_stored_at_once_until_prompt_again() {
     let late = give(&mut world, &mut ann, &mut ben);
     assert!(!world.disk.has_jobs(), "it is held");
     world.settle();
-    assert_eq!(ann.hear(&mut world), [stored(&late)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&late)]);
     let unseen = give(&mut world, &mut ann, &mut ben);
     assert!(!world.disk.has_jobs(), "nothing is known against him yet");
     world.wait_s(1);
     ben.acknowledge(&mut world, &[id_of(&late), id_of(&unseen)]);
-    assert_eq!(ann.hear(&mut world), [stored(&unseen), delivered(&late), delivered(&unseen)]);
+    assert_eq!(
+        ann.hear(&mut world),
+        [Said::stored(&unseen), Said::delivered(&late), Said::delivered(&unseen)]
+    );
 
     let prompt = give(&mut world, &mut ann, &mut ben);
     assert!(world.disk.has_jobs(), "it is not held");
     ben.acknowledge(&mut world, &[id_of(&prompt)]);
-    assert_eq!(ann.hear(&mut world), [delivered(&prompt)]);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&prompt)]);
 
     let last = give(&mut world, &mut ann, &mut ben);
     assert!(!world.disk.has_jobs());
     ben.acknowledge(&mut world, &[id_of(&last)]);
-    assert_eq!(ann.hear(&mut world), [delivered(&last)]);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&last)]);
     assert_eq!(world.disk.pending(ben.id()), []);
 }
 
@@ -87,7 +82,7 @@ fn the_next_session_finds_what_was_held_when_the_last_one_ended() {
         // What came after the confirmation may come before the end of the backlog or behind it.
         heard.retain(|said| !matches!(said, Said::BacklogEnd(_)));
         assert_eq!(heard, [Said::Letter(held.clone()), Said::Letter(later.clone())]);
-        assert_eq!(ann.hear(&mut world), [stored(&held), stored(&later)]);
+        assert_eq!(ann.hear(&mut world), [Said::stored(&held), Said::stored(&later)]);
     }
 }
 
@@ -101,13 +96,13 @@ fn a_letter_that_was_handed_over_and_never_stored_is_delivered_and_takes_no_room
     world.settle();
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::StorageUnavailable]);
     ben.acknowledge(&mut world, &[id_of(&letter)]);
-    assert_eq!(ann.hear(&mut world), [delivered(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&letter)]);
     world.disk.refuses_writes = false;
     world.wait_s(2);
     world.hang_up(ben.conn);
     for n in 0..2_u8 {
         let fits = ann.send(&mut world, ben.id(), &[n]);
-        assert_eq!(ann.hear(&mut world), [stored(&fits)]);
+        assert_eq!(ann.hear(&mut world), [Said::stored(&fits)]);
     }
     ann.send(&mut world, ben.id(), b"one too many");
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::MailboxFull]);
@@ -121,6 +116,6 @@ fn a_letter_that_dies_with_the_server_was_not_promised() {
     ben.come_to_nothing(&mut world);
     ann.come_to_nothing(&mut world);
     world.send(ann.conn, &letter);
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     assert_eq!(ben.hear_letters(&mut world), [letter]);
 }

@@ -4,7 +4,7 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
 use waxwing_core::server::Config;
 use waxwing_core::server::storage::StoredUser;
-use waxwing_core::wire::{ErrorCode, Status};
+use waxwing_core::wire::ErrorCode;
 
 use waxwing_testkit::backend::{Backend, Paper, PaperKey};
 use waxwing_testkit::disk::Disk;
@@ -70,7 +70,7 @@ fn the_last_id_is_given_out_then_nobody_is_taken_and_everybody_else_goes_on() {
         assert_eq!(last.hear_letters(&mut world), [letter.clone()]);
         last.acknowledge(&mut world, &[id_of(&letter)]);
         let said = first.hear(&mut world);
-        assert_eq!(said.last(), Some(&Said::Fate(id_of(&letter), Status::Delivered)));
+        assert_eq!(said.last(), Some(&Said::delivered(&letter)));
         world.crash();
     }
 }

@@ -11,18 +11,6 @@ use waxwing_testkit::packets::{self, id_of};
 use waxwing_testkit::person::{No, Person, Said};
 use waxwing_testkit::world::{Sim, World};
 
-fn three() -> (World, [Person<RustCrypto>; 3]) {
-    World::populated(Config::default())
-}
-
-fn stored(letter: &[u8]) -> Said {
-    Said::Fate(id_of(letter), Status::Stored)
-}
-
-fn delivered(letter: &[u8]) -> Said {
-    Said::Fate(id_of(letter), Status::Delivered)
-}
-
 fn refused(code: ErrorCode, letter: &[u8]) -> Said {
     let packet = Some(id_of(letter));
     Said::Refused(No { code, op: 102, retry_after_s: 0, packet })
@@ -34,22 +22,22 @@ fn ids(letters: &[Vec<u8>]) -> Vec<PacketId> {
 
 #[test]
 fn a_letter_goes_online_byte_for_byte_and_its_fates_come_back() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
     let letter = ann.send(&mut world, ben.id(), b"opaque to the server");
     assert_eq!(ben.hear_letters(&mut world), [letter.clone()]);
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     assert_eq!(world.disk.pending(ben.id()), [id_of(&letter)]);
     ben.acknowledge(&mut world, &[id_of(&letter)]);
-    assert_eq!(ann.hear(&mut world), [delivered(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&letter)]);
     assert_eq!(ben.hear(&mut world), []);
     assert!(world.disk.pending(ben.id()).is_empty());
 }
 
 #[test]
 fn an_envelope_opens_at_the_other_end() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
     let (from, to) = (
@@ -78,11 +66,11 @@ fn an_envelope_opens_at_the_other_end() {
 
 #[test]
 fn a_hundred_letters_survive_a_crash_and_come_in_order_then_255() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     let letters: Vec<_> = (0..100_u8).map(|n| ann.send(&mut world, ben.id(), &[n; 40])).collect();
     let said = ann.hear(&mut world);
-    assert_eq!(said, letters.iter().map(|letter| stored(letter)).collect::<Vec<_>>());
+    assert_eq!(said, letters.iter().map(|letter| Said::stored(letter)).collect::<Vec<_>>());
     world.crash();
 
     ben.come(&mut world, 128);
@@ -94,7 +82,7 @@ fn a_hundred_letters_survive_a_crash_and_come_in_order_then_255() {
 #[test]
 fn a_window_is_never_exceeded_and_255_follows_the_last_of_the_backlog() {
     for window in [1, 3, 10] {
-        let (mut world, [mut ann, mut ben, _]) = three();
+        let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
         ann.come_to_nothing(&mut world);
         let letters: Vec<_> = (0..10_u8).map(|n| ann.send(&mut world, ben.id(), &[n])).collect();
         ben.come(&mut world, window);
@@ -123,7 +111,7 @@ fn a_window_is_never_exceeded_and_255_follows_the_last_of_the_backlog() {
 
 #[test]
 fn the_last_of_the_backlog_brings_255_although_live_letters_wait_behind_it() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     let first = ann.send(&mut world, ben.id(), b"backlog");
     ann.hear(&mut world);
@@ -164,7 +152,7 @@ fn no_more_than_256_kib_are_unacknowledged() {
 
 #[test]
 fn unread_letters_are_not_deleted_and_come_again() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     let letter = ann.send(&mut world, ben.id(), b"stored by ben, who then fell");
     for _ in 0..3 {
@@ -211,7 +199,7 @@ fn two_hundred_unreadable_letters_do_not_block_a_mailbox() {
 
 #[test]
 fn without_any_acknowledgment_for_120_s_the_session_ends_and_the_next_gets_them_again() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
     let first = ann.send(&mut world, ben.id(), b"1");
@@ -230,7 +218,7 @@ fn without_any_acknowledgment_for_120_s_the_session_ends_and_the_next_gets_them_
 
 #[test]
 fn an_idle_session_lasts() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
     let letter = ann.send(&mut world, ben.id(), b"1");
@@ -241,26 +229,26 @@ fn an_idle_session_lasts() {
 
 #[test]
 fn a_letter_too_large_is_refused_and_the_session_goes_on() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
     let large = ann.send(&mut world, ben.id(), &vec![1; 60 * 1_024 + 1]);
     assert_eq!(ann.hear(&mut world), [refused(ErrorCode::TooLarge, &large)]);
     let largest = ann.send(&mut world, ben.id(), &vec![1; 60 * 1_024]);
-    assert_eq!(ann.hear(&mut world), [stored(&largest)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&largest)]);
     assert_eq!(ben.hear_letters(&mut world), [largest]);
 }
 
 #[test]
 fn a_letter_must_be_fresh_both_ways() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     for (off, fresh) in [(-301, false), (-300, true), (0, true), (300, true), (301, false)] {
         let at = world.now.unix.shifted(off);
         let letter = ann.letter_at(&mut world, at, ben.id(), b"about time");
         world.send(ann.conn, &letter);
         let expected = match fresh {
-            true => stored(&letter),
+            true => Said::stored(&letter),
             false => refused(ErrorCode::StaleTimestamp, &letter),
         };
         assert_eq!(ann.hear(&mut world), [expected], "{off}");
@@ -271,7 +259,7 @@ fn a_letter_must_be_fresh_both_ways() {
 
 #[test]
 fn nobody_and_oneself_are_unknown_recipients() {
-    let (mut world, [mut ann, _, _]) = three();
+    let (mut world, [mut ann, _, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     for to in [500, 1] {
         let letter = ann.send(&mut world, UserId::new(to).unwrap(), b"?");
@@ -286,7 +274,7 @@ fn nobody_and_oneself_are_unknown_recipients() {
 
 #[test]
 fn anothers_letter_is_malformed_and_ends_the_session() {
-    let (mut world, [mut ann, mut ben, cat]) = three();
+    let (mut world, [mut ann, mut ben, cat]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
     let letter = ann.send(&mut world, ben.id(), b"to ben");
@@ -299,7 +287,7 @@ fn anothers_letter_is_malformed_and_ends_the_session() {
 
 #[test]
 fn a_flipped_bit_is_a_bad_signature_and_ends_the_session() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::populated(Config::default());
     let len = ann.letter(&mut world, ben.id(), b"payload").len();
     for byte in [2, 22, 26, 32, len - 256, len - 1] {
         ann.come_to_nothing(&mut world);
@@ -329,7 +317,7 @@ fn a_mailbox_has_room_for_so_many_of_one_sender_and_of_all() {
     assert!(matches!(ann.hear(&mut world)[..], [Said::Fate(_, Status::Stored)]));
 
     let bens = ben.send(&mut world, cat.id(), b"1");
-    assert_eq!(ben.hear(&mut world), [stored(&bens)]);
+    assert_eq!(ben.hear(&mut world), [Said::stored(&bens)]);
     let bens = ben.send(&mut world, cat.id(), b"2");
     assert_eq!(ben.hear(&mut world), [refused(ErrorCode::MailboxFull, &bens)]);
 
@@ -340,9 +328,9 @@ fn a_mailbox_has_room_for_so_many_of_one_sender_and_of_all() {
     assert_eq!(ann.hear(&mut world), [refused(ErrorCode::MailboxFull, &third)]);
     cat.come(&mut world, 8);
     cat.acknowledge(&mut world, &[id_of(&first)]);
-    assert_eq!(ann.hear(&mut world), [delivered(&first)]);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&first)]);
     world.send(ann.conn, &third);
-    assert_eq!(ann.hear(&mut world), [stored(&third)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&third)]);
 }
 
 #[test]
@@ -355,34 +343,34 @@ fn a_mailbox_has_room_for_so_many_bytes() {
     ben.come_to_nothing(&mut world);
     for n in 0..2 {
         let letter = ann.send(&mut world, cat.id(), &[n; 1_000]);
-        assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+        assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     }
     let over = ann.send(&mut world, cat.id(), b"");
     assert_eq!(ann.hear(&mut world), [refused(ErrorCode::MailboxFull, &over)]);
     let over = ben.send(&mut world, cat.id(), &[3; 1_001]);
     assert_eq!(ben.hear(&mut world), [refused(ErrorCode::MailboxFull, &over)]);
     let fits = ben.send(&mut world, cat.id(), &[3; 1_000]);
-    assert_eq!(ben.hear(&mut world), [stored(&fits)]);
+    assert_eq!(ben.hear(&mut world), [Said::stored(&fits)]);
 }
 
 #[test]
 fn below_the_disk_floor_only_the_present_get_letters() {
-    let (mut world, [mut ann, mut ben, cat]) = three();
+    let (mut world, [mut ann, mut ben, cat]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
     world.turn_all(|server, _| server.set_disk_is_low(true));
     let absent = ann.send(&mut world, cat.id(), b"absent");
     assert_eq!(ann.hear(&mut world), [refused(ErrorCode::StorageUnavailable, &absent)]);
     let present = ann.send(&mut world, ben.id(), b"present");
-    assert_eq!(ann.hear(&mut world), [stored(&present)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&present)]);
     world.turn_all(|server, _| server.set_disk_is_low(false));
     world.send(ann.conn, &absent);
-    assert_eq!(ann.hear(&mut world), [stored(&absent)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&absent)]);
 }
 
 #[test]
 fn keys_are_told_of_oneself_of_senders_in_the_queue_and_by_phone() {
-    let (mut world, [mut ann, mut ben, cat]) = three();
+    let (mut world, [mut ann, mut ben, cat]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     ben.come_to_nothing(&mut world);
     let (of_ann, unknown) = (KeyQuestion::ById(ann.id()), ErrorCode::UnknownUser);
@@ -413,7 +401,7 @@ fn keys_are_told_of_oneself_of_senders_in_the_queue_and_by_phone() {
 
 #[test]
 fn a_letter_and_the_question_about_its_sender_survive_a_restart() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     ann.send(&mut world, ben.id(), b"who am I?");
     world.crash();
@@ -457,7 +445,7 @@ fn a_letter_that_expires_under_the_clients_hands_gives_its_place_back() {
     world.wait_s(161);
     assert_eq!(ann.hear(&mut world).last(), Some(&Said::Fate(id_of(&old), Status::Expired)));
     let new = ann.send(&mut world, ben.id(), b"new");
-    assert_eq!(ann.hear(&mut world), [stored(&new)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&new)]);
     ben.acknowledge(&mut world, &[id_of(&old)]);
     let said = ben.hear(&mut world);
     assert_eq!(said[1..], [Said::Letter(old), Said::Letter(new)]);

@@ -2,9 +2,8 @@
 
 use waxwing_core::crypto::RustCrypto;
 use waxwing_core::server::Config;
-use waxwing_core::wire::{ErrorCode, Status};
+use waxwing_core::wire::ErrorCode;
 
-use waxwing_testkit::packets::id_of;
 use waxwing_testkit::person::{Person, Said};
 use waxwing_testkit::world::World;
 
@@ -20,7 +19,7 @@ fn with_a_letter() -> (World, [Person<RustCrypto>; 3], Vec<u8>) {
     let (mut world, [mut ann, ben, cat]) = three();
     ann.come_to_nothing(&mut world);
     let letter = ann.send(&mut world, ben.id(), b"while you were out");
-    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&letter), Status::Stored)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     (world, [ann, ben, cat], letter)
 }
 
@@ -31,7 +30,7 @@ fn a_mailbox_that_is_empty_at_the_start_is_not_asked_about() {
     world.disk.refuses_questions = true;
     ann.come_to_nothing(&mut world);
     let letter = ann.send(&mut world, ben.id(), b"the first");
-    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&letter), Status::Stored)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
 }
 
 #[test]
@@ -40,7 +39,7 @@ fn what_lay_in_a_mailbox_before_the_start_is_counted_and_handed_over() {
     world.crash();
     ann.come_to_nothing(&mut world);
     let second = ann.send(&mut world, ben.id(), b"the second");
-    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&second), Status::Stored)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&second)]);
     ann.send(&mut world, ben.id(), b"one too many");
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::MailboxFull]);
     ben.come(&mut world, 8);

@@ -1,7 +1,7 @@
 //! Several machines that are one server: connections and mail find their way.
 
 use waxwing_core::server::{Config, Event};
-use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Status};
+use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op};
 
 use waxwing_testkit::backend::Paper;
 use waxwing_testkit::packets::id_of;
@@ -106,7 +106,7 @@ fn nobody_hears_of_a_new_user_before_their_home_does() {
     ann.ask(&mut world, KeyQuestion::ByPhone(new.phone));
     assert!(matches!(ann.hear_one(&mut world), Said::Key(answer) if answer.user == new.id()));
     let letter = ann.send(&mut world, new.id(), b"welcome");
-    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&letter), Status::Stored)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_server_stops_after_letters_between_its_machines_are_stored_and_said() {
     assert!(!world.stopped());
     world.release();
     assert!(world.stopped());
-    let stored = Said::Fate(id_of(&letter), Status::Stored);
+    let stored = Said::stored(&letter);
     assert_eq!(ann.hear(&mut world), [stored, Said::Closed(CloseReason::ServerStopping)]);
     assert_eq!(world.disk.pending(ben.id()), [id_of(&letter)]);
 }

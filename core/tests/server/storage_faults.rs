@@ -10,19 +10,9 @@ use waxwing_testkit::packets::id_of;
 use waxwing_testkit::person::{Person, Said};
 use waxwing_testkit::world::World;
 
-fn three() -> (World, [Person<RustCrypto>; 3]) {
-    let (mut world, mut people) = World::populated(Config::default());
-    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
-    (world, people)
-}
-
-fn stored(letter: &[u8]) -> Said {
-    Said::Fate(id_of(letter), Status::Stored)
-}
-
 #[test]
 fn a_letter_that_cannot_be_stored_is_refused_and_welcome_again() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     world.disk.refuses_writes = true;
     let letter = ann.letter(&mut world, ben.id(), b"patience");
     for attempt in 0..3 {
@@ -34,7 +24,7 @@ fn a_letter_that_cannot_be_stored_is_refused_and_welcome_again() {
     assert!(world.events.contains(&Event::StorageUnavailable));
     world.disk.refuses_writes = false;
     world.send(ann.conn, &letter);
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     assert_eq!(ben.hear_letters(&mut world), [letter]);
 }
 
@@ -51,12 +41,12 @@ fn what_could_not_be_stored_takes_no_room_in_the_mailbox() {
     }
     world.disk.refuses_writes = false;
     let letter = ann.send(&mut world, ben.id(), b"fits");
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
 }
 
 #[test]
 fn copies_of_a_letter_that_fails_are_all_answered_by_one_refusal() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::online(Config::default());
     world.disk.held = true;
     let letter = ann.letter(&mut world, ben.id(), b"thrice");
     for _ in 0..3 {
@@ -71,14 +61,11 @@ fn copies_of_a_letter_that_fails_are_all_answered_by_one_refusal() {
 
 #[test]
 fn an_acknowledgment_is_kept_and_tried_again() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     let letter = ann.send(&mut world, ben.id(), b"held");
     world.disk.refuses_writes = true;
     ben.acknowledge(&mut world, &[id_of(&letter)]);
-    assert_eq!(
-        ann.hear(&mut world),
-        [stored(&letter), Said::Fate(id_of(&letter), Status::Delivered)]
-    );
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter), Said::delivered(&letter)]);
     world.wait_s(30);
     assert_eq!(world.disk.pending(ben.id()).len(), 1);
     world.disk.refuses_writes = false;
@@ -114,7 +101,7 @@ fn what_waits_to_be_deleted_is_not_handed_over_again_and_counted_out_once() {
 
 #[test]
 fn leaving_waits_until_what_was_acknowledged_is_deleted() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     let letter = ann.send(&mut world, ben.id(), b"held");
     ben.hear(&mut world);
     world.disk.refuses_writes = true;
@@ -181,7 +168,7 @@ fn a_mailbox_that_cannot_be_counted_refuses_what_needs_its_count() {
 
     world.disk.refuses_questions = false;
     world.send(ann.conn, &letter);
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
     ben.ask(&mut world, KeyQuestion::ById(cat.id()));
     let codes: Vec<_> = ben.hear(&mut world).iter().filter_map(Said::code).collect();
     assert_eq!(codes, [ErrorCode::UnknownUser]);
@@ -244,7 +231,7 @@ fn has_letters_of(
 
 #[test]
 fn a_letter_that_is_acknowledged_and_then_not_stored_is_counted_out_once() {
-    let (mut world, [mut ann, mut ben, _]) = three();
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     let kept = ann.send(&mut world, ben.id(), b"kept");
     world.wait_s(1);
     assert_eq!(world.disk.pending(ben.id()), [id_of(&kept)]);
@@ -351,12 +338,12 @@ fn letters_whose_deletion_was_refused_take_no_room_once_they_are_gone() {
     world.disk.refuses_writes = false;
     world.wait_s(2);
     let third = ann.send(&mut world, ben.id(), LARGE);
-    assert_eq!(ann.hear(&mut world), [stored(&third)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&third)]);
 }
 
 #[test]
 fn a_question_about_letters_that_storage_cannot_answer_is_refused() {
-    let (mut world, [mut ann, ben, _]) = three();
+    let (mut world, [mut ann, ben, _]) = World::online(Config::default());
     let letter = ann.send(&mut world, ben.id(), b"?");
     ann.hear(&mut world);
     let about = [(ben.id(), id_of(&letter))];
@@ -370,7 +357,7 @@ fn a_question_about_letters_that_storage_cannot_answer_is_refused() {
     world.wait_s(1);
     let query = ann.queries(&mut world, &about);
     world.send(ann.conn, &query);
-    assert_eq!(ann.hear(&mut world), [stored(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
 }
 
 #[test]

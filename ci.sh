@@ -25,13 +25,13 @@ step_docs() { # 1 minute
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 }
 
-step_tests() { # 8 minutes from clean
+step_tests() { # 6 minutes from clean
     cargo test --workspace
 }
 
 # Several machines in the place of one: those of the core's tests that do not ask for one alone, and
 # the real binaries.
-step_shards() { # 2 minutes
+step_shards() { # 1 minute
     # Of the whole workspace, or cargo would choose other features and build everything again.
     SIM_SHARDS=3 cargo test --workspace --test server
     WAXWING_TEST_LOOPS=2 cargo test --workspace --test end_to_end
@@ -39,14 +39,14 @@ step_shards() { # 2 minutes
 
 # Power cuts at any call, and SIGKILL at random and at named places while people write.
 # `WAXWING_CRASHES=1000 ./ci.sh crashes` goes on for longer.
-step_crashes() { # 4 minutes
+step_crashes() { # 2 minutes
     WAXWING_POWER_CUTS=${WAXWING_POWER_CUTS:-1000} cargo test --workspace --test faults power
     WAXWING_CRASHES=${WAXWING_CRASHES:-50} WAXWING_TEST_LOOPS=2 \
         cargo test --workspace --test end_to_end crashes:: -- --nocapture
 }
 
 # A client in another language, written from PROTOCOL.md, against the real server and client.
-step_python() { # 3 minutes
+step_python() { # 1 minute
     cargo build -p waxwing-server -p waxwing
     clients/python/test
 }
@@ -63,7 +63,7 @@ step_simulation() { # 1 minute, half of it for our own code; the dependencies ar
 }
 
 # The two crypto backends talk to each other: real binaries, crossed both ways.
-step_backends() { # 4 minutes
+step_backends() { # 1 minute
     local portable=$PWD/target/portable
     cargo build -p waxwing-server -p waxwing --no-default-features \
         --features waxwing-server/rustcrypto,waxwing/rustcrypto
@@ -83,7 +83,7 @@ step_features() { # 1 minute
 # Wire, envelope and client machine for processors without an operating system. The program in
 # core/no-alloc uses all of them and links only if there is neither std, nor an allocator (rustc
 # refuses a program with `alloc` in it that names none), nor a panic that can be reached.
-step_no_std() { # 4 minutes
+step_no_std() { # 1 minute
     local opt device
     bare_metal thumbv7em-none-eabi
     for opt in s 3; do
@@ -123,7 +123,7 @@ must_not_build() { # FEATURE MESSAGE
 }
 
 # A board in QEMU against the real server and client, and what it takes of memory.
-step_firmware() { # 4 minutes, 8 without rustup's target
+step_firmware() { # 3 minutes, 8 without rustup's target
     (
         cd firmware
         cargo fmt --check

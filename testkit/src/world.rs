@@ -106,7 +106,7 @@ impl<P: Backend> Sim<P> {
     /// The same, and all of them have come back to nothing.
     pub fn online<const N: usize>(config: Config) -> (Self, [Person<P>; N]) {
         let (mut world, mut people) = Self::populated(config);
-        people.iter_mut().for_each(|person: &mut Person<P>| person.come_to_nothing(&mut world));
+        people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
         (world, people)
     }
 

@@ -281,9 +281,7 @@ fn when_half_received_packets_take_too_much_the_slowest_goes() {
 
 #[test]
 fn real_cryptography_arrives_in_pieces_too() {
-    let (mut world, [mut ann, mut ben]) = World::populated(Config::default());
-    ann.come_to_nothing(&mut world);
-    ben.come_to_nothing(&mut world);
+    let (mut world, [mut ann, mut ben]) = World::online(Config::default());
     let letter = ann.letter(&mut world, ben.id(), &[9; 2_000]);
     for piece in letter.chunks(7) {
         world.send(ann.conn, piece);

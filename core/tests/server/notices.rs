@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use waxwing_core::server::{Config, ConnId};
-use waxwing_core::wire::Status;
 
 use waxwing_testkit::packets::id_of;
 use waxwing_testkit::person::Said;
@@ -11,9 +10,7 @@ use waxwing_testkit::world::World;
 
 #[test]
 fn one_who_sends_many_in_a_turn_is_told_in_one_packet() {
-    let (mut world, [mut ann, mut ben]) = World::populated(Config::default());
-    ann.come_to_nothing(&mut world);
-    ben.come_to_nothing(&mut world);
+    let (mut world, [mut ann, ben]) = World::online(Config::default());
     let letters: Vec<_> = (0..9).map(|n| ann.letter(&mut world, ben.id(), &[n])).collect();
     world.send(ann.conn, &letters.concat());
     let bytes = world.packets(ann.conn);
@@ -37,7 +34,7 @@ fn many_who_send_one_each_are_told_in_one_packet() {
     let acknowledged: Vec<_> = letters.iter().map(|(_, letter)| id_of(letter)).collect();
     to.acknowledge(&mut world, &acknowledged);
     for (sender, (_, letter)) in senders.iter_mut().zip(&letters) {
-        assert_eq!(sender.hear(&mut world), [Said::Fate(id_of(letter), Status::Delivered)]);
+        assert_eq!(sender.hear(&mut world), [Said::delivered(letter)]);
     }
 }
 

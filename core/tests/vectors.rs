@@ -33,3 +33,8 @@ fn the_server_refuses_what_is_bad_and_says_why() {
 fn the_client_closes_on_what_is_bad_and_says_nothing() {
     client::check::<RustCrypto>();
 }
+
+#[test]
+fn packets_one_after_the_other_come_to_what_is_written() {
+    client::check_sequences::<RustCrypto>();
+}

@@ -6,6 +6,7 @@ mod identity;
 mod letters;
 mod opening;
 mod outbox;
+mod sequences;
 mod sharing;
 
 use std::path::PathBuf;

@@ -257,7 +257,11 @@ class AServerThatChanges(unittest.TestCase):
         result = ann.send(ben, "two")
         self.assertEqual((result.code, result.out[:6]), (4, "queued"))
         self.assertEqual(ann.receive(), [])
-        self.assertEqual(ann.verify(ben, "--accept").check(), ben.verify(ann).check())
+        number = ben.verify(ann).check()
+        last = str((int(number[-1]) + 1) % 10)
+        self.assertEqual(ann.verify(ben, "--accept", number[:-1] + last).code, 4)
+        self.assertEqual(ann.receive(), [])
+        self.assertEqual(ann.verify(ben, "--accept", number).check(), number)
         self.assertEqual([each["text"] for each in ann.receive()], ["it is me"])
         self.assertEqual([each["text"] for each in ben.receive()], ["two"])
 

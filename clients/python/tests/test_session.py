@@ -184,7 +184,7 @@ class ChangedKeys(WithHome):
     def setUp(self):
         super().setUp()
         self.know_other()
-        self.home.mark_verified(OTHER_PHONE)
+        self.home.mark_verified(OTHER_PHONE, key("other").public)
 
     def test_letters_under_it_are_held_back_until_it_is_accepted(self):
         letter = self.letter(text(1), signed="third", sealed="third")
@@ -192,7 +192,7 @@ class ChangedKeys(WithHome):
         self.assertEqual(self.answer("third"), [self.held(letter)])
         self.assertEqual(self.fates(), [])
         self.assertEqual(self.home.held_count(), 1)
-        self.home.accept(OTHER_PHONE)
+        self.home.accept(OTHER_PHONE, key("third").public)
         self.assertEqual(self.fates(), [(OTHER_PHONE, LETTER, b"hello")])
         self.assertFalse(self.home.contact(OTHER_PHONE).verified)
 
@@ -200,7 +200,7 @@ class ChangedKeys(WithHome):
         self.say(self.letter(text(1), signed="third", sealed="third"))
         self.answer("third")
         self.know_other("fourth")
-        self.home.accept(OTHER_PHONE)
+        self.home.accept(OTHER_PHONE, key("fourth").public)
         self.assertEqual(self.fates(), [])
         self.assertEqual(self.home.held_count(), 1)
 
@@ -208,7 +208,7 @@ class ChangedKeys(WithHome):
         self.know_other("third")
         self.home.enqueue(OTHER_PHONE, text(1))
         self.assertEqual(self.turn(), [])
-        self.home.accept(OTHER_PHONE)
+        self.home.accept(OTHER_PHONE, key("third").public)
         (letter,) = self.turn()
         content = envelope.open_envelope(
             self.home.me, Person(OTHER_PHONE, key("third").public), key("third"), letter.payload

@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 import unittest
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from Crypto.PublicKey import RSA
 
 from waxwing_py import bodies, crypto, envelope, packet
 from waxwing_py.bodies import ClientAck, KeyAnswer, KeyQuestion, Refusal, Status
-from waxwing_py.connection import Connection, ProtocolError
+from waxwing_py.connection import Connection, NotTheServer, ProtocolError, State
 from waxwing_py.crypto import PrivateKey, PublicKey, WeakKey
 from waxwing_py.envelope import Content, Person
-from waxwing_py.home import Home
+from waxwing_py.home import Home, PinConflict
 from waxwing_py.packet import SIGNATURE_LEN, Header, Malformed, Packet
 from waxwing_py.session import Session
 
@@ -430,6 +431,157 @@ class Bad(unittest.TestCase):
                 else:
                     self.assertEqual(self.fate(conn, conn.poll()), case["error"])
                 self.assertEqual(bytes(conn.out), b"")
+
+
+class Sequences(unittest.TestCase):
+    """`sequences.json`: what comes of packets, statuses and answers, one after the other."""
+
+    def connection(self, state: str) -> Connection:
+        unregistered = state in ("asked", "proving")
+        conn = Connection(key("server").public, key("ann"), 0 if unregistered else 7, TestClock())
+        if state == "asked":
+            conn.request_code(person("ann").phone, bytes(range(0x60, 0x80)))
+            return conn
+        if state == "proving":
+            conn.prove(person("ann").phone, bytes(range(0x60, 0x80)), "123456")
+        elif state == "reconnecting_short":
+            short = next(c for c in cases("session") if c["kind"] == "reconnect_short")
+            conn.reconnect(unhex(short["protection"]["session_key"]))
+            conn._request_id = unhex(short["packet_id"])
+        else:
+            conn.reconnect(None)
+        conn._nonce = NONCE
+        if state in ("proving", "reconnecting", "reconnecting_short"):
+            return conn
+        renewed = next(c for c in cases("session") if c["kind"] == "session_renewed")
+        self.assertEqual(self.comes(conn, unhex(renewed["packet"])), "SessionKey")
+        if state in ("online", "leaving"):
+            ended = next(c for c in cases("backlog") if c["kind"] == "backlog_end")
+            self.assertEqual(self.comes(conn, unhex(ended["packet"])), "BacklogEnd")
+        if state == "watching":
+            conn.watch([bytes(range(0xB0, 0xC0))])
+        if state.startswith("leaving"):
+            conn.leave()
+        return conn
+
+    def comes(self, conn: Connection, raw: bytes) -> str:
+        """What comes of a packet, in the words of the file."""
+        before, unsent = conn.state, len(conn.out)
+        conn.feed(raw)
+        events = []
+        try:
+            while (event := conn.poll()) is not None:
+                events.append(type(event).__name__)
+                if events[-1] == "Registered":
+                    conn.confirm()
+        except NotTheServer:
+            return "BadBytes"
+        except ProtocolError:
+            return "Closes"
+        for name, word in EVENTS.items():
+            if name in events:
+                return word
+        if before == State.RECONNECT and conn.state == State.RECONNECT and len(conn.out) > unsent:
+            conn._nonce = NONCE
+            return "LongForm"
+        if before == State.RECONNECT and conn.state == State.CONFIRMING:
+            return "SessionKey"
+        return "Ignored"
+
+    def test_packets(self):
+        for case in of_kind("packets"):
+            conn = self.connection(case["state"])
+            for at, step in enumerate(case["steps"]):
+                with self.subTest(case["name"], step=at):
+                    # Other implementations need not tell these two apart.
+                    expected = step["comes"]
+                    expected = "Closes" if expected in ("BadSeal", "Misbehaved") else expected
+                    self.assertEqual(self.comes(conn, unhex(step["packet"])), expected)
+
+    def test_statuses(self):
+        for case in of_kind("statuses"):
+            with self.subTest(case["name"]), a_home() as home:
+                content = Content(bytes(16), envelope.TEXT, b"a letter")
+                home.enqueue(person("ben").phone, content)
+                raw = packet.make(7, 300, b"2026-03-14 09:26:53", 102, b"", packet.unsigned)
+                home.add_packet(content.uid, raw, b"", person("ben").key.spki)
+                for step in case["steps"]:
+                    if "refused" in step:
+                        home.refuse(content.uid, bodies.Code(step["refused"]).name)
+                    else:
+                        home.set_status(raw.id, Status(step["status"]))
+                    status, _ = home.status(content.uid)
+                    self.assertEqual(int(status or 0), step["known"], step)
+
+    def test_pins(self):
+        for case in of_kind("pins"):
+            with self.subTest(case["name"]), a_home() as home:
+                ben = person("ben").phone
+                for step in case["steps"]:
+                    before = home.contact(ben)
+                    if "accept" in step:
+                        comes = accept(home, ben, key(step["accept"]).public)
+                    else:
+                        comes = pin(home, before, step)
+                    self.assertEqual(comes, step["comes"], step)
+                    contact = home.contact(ben)
+                    self.assertEqual(contact.key.spki, key(step["pinned"]).public.spki, step)
+                    waiting = key(step["waiting"]).public.spki if "waiting" in step else None
+                    offered = contact.offered and contact.offered.spki
+                    self.assertEqual(offered, waiting, step)
+
+
+NONCE = bytes(range(0x40, 0x50))
+# What an event of a connection is called there; of several, the first of these.
+EVENTS = {
+    "CodeIssued": "Code",
+    "PhoneExists": "PhoneTaken",
+    "Registered": "SessionKey",
+    "Letter": "Letter",
+    "EndOfBacklog": "BacklogEnd",
+    "Statuses": "Status",
+    "Key": "Key",
+    "AttemptFailed": "Refused",
+    "Refused": "Refused",
+    "Closing": "Closed",
+}
+
+
+def of_kind(kind: str) -> list[dict]:
+    found = [case for case in cases("sequences") if case["kind"] == kind]
+    assert found, f"no case of kind {kind}"
+    return found
+
+
+@contextmanager
+def a_home():
+    """Ann's, in which nobody is pinned."""
+    with tempfile.TemporaryDirectory() as directory:
+        home = Home(directory, create=True)
+        try:
+            home.put(key=key("ann").der, phone=person("ann").phone, user_id=7,
+                     server_key=key("server").public.spki)  # fmt: skip
+            yield home
+        finally:
+            home.close()
+
+
+def pin(home: Home, before, step: dict) -> str:
+    try:
+        after = home.pin(KeyAnswer(step["user_id"], step["phone"], key(step["key"]).public))
+    except PinConflict:
+        return "Refused"
+    if before is None:
+        return "Pinned"
+    if after.offered:
+        return "Changed"
+    if before.offered:
+        return "Reverted"
+    return "NewId" if after.user_id != before.user_id else "Unchanged"
+
+
+def accept(home: Home, phone: str, compared: PublicKey) -> str:
+    return "Accepted" if home.accept(phone, compared) else "NotWaiting"
 
 
 if __name__ == "__main__":

@@ -236,17 +236,33 @@ def verify(args):
     if not isinstance(answer, KeyAnswer):
         raise Untrusted(f"{args.phone}: {answer}")
     contact = home.contact(args.phone)
-    if contact.offered and not args.accept:
+    waiting = contact.offered
+    number = _number(home, args.phone, waiting or contact.key)
+    if args.accept:
+        _must_be(number, args.accept, args.phone)
+        if waiting is None:
+            tell(f"the key of {args.phone} has not changed; there is nothing to accept")
+        elif not home.accept(args.phone, waiting):
+            raise Untrusted(f"the key of {args.phone} has changed once more; compare again")
+    elif waiting:
         raise Untrusted(
-            f"the key of {args.phone} has changed; compare the new number with them:"
-            f" {_number(home, args.phone, contact.offered)}; accept it with --accept"
+            f"the key of {args.phone} has changed; compare this number with them over another"
+            f" channel: {number}; if they see the same one, accept it with --accept '{number}'"
         )
-    if contact.offered:
-        home.accept(args.phone)
-        contact = home.contact(args.phone)
-    print(_number(home, args.phone, contact.key))
+    print(number)
     if args.match:
-        home.mark_verified(args.phone)
+        _must_be(number, args.match, args.phone)
+        if not home.mark_verified(args.phone, contact.key):
+            raise Untrusted(f"the key of {args.phone} has just changed; compare again")
+
+
+def _must_be(number: str, compared: str, phone: str):
+    """What a person has compared is what counts, whatever the server says meanwhile."""
+    if number.replace(" ", "") != compared:
+        raise Untrusted(
+            f"the number for {phone} is not the one that you name, and nothing was changed;"
+            f" compare this one with them over another channel: {number}"
+        )
 
 
 def _number(home: Home, phone: str, key: PublicKey) -> str:
@@ -264,6 +280,12 @@ def parse_args(arguments):
         if not bodies.is_code(text):
             raise argparse.ArgumentTypeError("a code has six digits")
         return text
+
+    def number(text):
+        digits = "".join(text.split())
+        if len(digits) != 60 or not (digits.isascii() and digits.isdigit()):
+            raise argparse.ArgumentTypeError("a safety number has sixty digits")
+        return digits
 
     def seconds(text):
         value = float(text)
@@ -298,8 +320,11 @@ def parse_args(arguments):
     sub.add_argument("--json", action="store_true", help="one JSON object a line")
     sub.add_argument("--timeout", type=seconds, metavar="S", help="seconds to wait for a letter")
     sub = command(verify, "show the safety number to compare with somebody")
-    sub.add_argument("--accept", action="store_true", help="accept a changed key")
-    sub.add_argument("--match", action="store_true", help="the numbers match: mark as verified")
+    decision = sub.add_mutually_exclusive_group()
+    decision.add_argument("--accept", type=number, metavar="NUMBER",
+                          help="accept the changed key that has this number")  # fmt: skip
+    decision.add_argument("--match", type=number, metavar="NUMBER",
+                          help="they see this number too: mark the key as verified")  # fmt: skip
     sub.add_argument("phone", type=phone)
     return parser.parse_args(arguments)
 

@@ -235,23 +235,32 @@ class Home:
         with self.transaction():
             self._db.execute("UPDATE contacts SET user_id = NULL WHERE phone = ?", (phone,))
 
-    def mark_verified(self, phone: str):
+    def mark_verified(self, phone: str, compared: PublicKey) -> bool:
+        """A person has compared the pinned key. False, and nothing changes, if it is another one."""
         with self.transaction():
-            self._db.execute("UPDATE contacts SET verified = 1 WHERE phone = ?", (phone,))
-
-    def accept(self, phone: str):
-        """A person accepts the other key. Letters under it are shown from now on."""
-        with self.transaction():
-            self._db.execute(
-                "UPDATE contacts SET spki = offered, offered = NULL, verified = 0"
-                " WHERE phone = ? AND offered IS NOT NULL",
-                (phone,),
+            marked = self._db.execute(
+                "UPDATE contacts SET verified = 1 WHERE phone = ? AND spki = ?",
+                (phone, compared.spki),
             )
+            return bool(marked.rowcount)
+
+    def accept(self, phone: str, compared: PublicKey) -> bool:
+        """A person accepts the other key, which is the one that they have compared. Letters under it
+        are shown from now on. False, and nothing changes, if it is not that one that waits."""
+        with self.transaction():
+            accepted = self._db.execute(
+                "UPDATE contacts SET spki = offered, offered = NULL, verified = 0"
+                " WHERE phone = ? AND offered = ?",
+                (phone, compared.spki),
+            )
+            if not accepted.rowcount:
+                return False
             self._db.execute(
                 "UPDATE received SET fate = ?1 WHERE phone = ?2 AND fate = ?3"
                 " AND spki = (SELECT spki FROM contacts WHERE phone = ?2)",
                 (LETTER, phone, HELD),
             )
+            return True
 
     # Letters to others.
 

@@ -154,7 +154,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
                     }
                     Op::KeyAnswer => key_answer(active, content),
                     Op::BacklogEnd => match BacklogSize::parse(content) {
-                        Ok(BacklogSize(count)) => Step::Tell(Event::BacklogEnd(count)),
+                        Ok(size) => backlog_end(active, size),
                         Err(_) => Step::End(Ended::Misbehaved),
                     },
                     Op::Close => match CloseReason::parse(content) {
@@ -329,15 +329,23 @@ fn shared_packet<P: Provider>(
         Op::BacklogEnd => {
             let nonce = active.nonce;
             match tokens.iter().find_map(|block| BacklogToken::parse(block, &nonce)) {
-                Some(BacklogSize(count)) => {
+                Some(size) => {
                     active.proven = true;
-                    Step::Tell(Event::BacklogEnd(count))
+                    backlog_end(active, size)
                 }
                 None => Step::Nothing,
             }
         }
         _ => Step::End(Ended::Misbehaved),
     }
+}
+
+/// The first 255 counts; a second one of our own is a shared packet played back.
+fn backlog_end(active: &mut Active, BacklogSize(count): BacklogSize) -> Step {
+    if core::mem::replace(&mut active.backlog_has_ended, true) {
+        return Step::Nothing;
+    }
+    Step::Tell(Event::BacklogEnd(count))
 }
 
 /// A 244 before a session. One that names a packet concerns only whoever sent that packet.

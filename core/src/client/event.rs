@@ -38,7 +38,7 @@ pub enum Event<'a> {
     Key(KeyAnswer),
     /// The server has answered a question about a key with another's, and cannot be trusted.
     WrongKey(KeyQuestion),
-    /// Everything that was pending has come: so many letters.
+    /// Everything that was pending has come: so many letters. It is said once.
     BacklogEnd(u32),
     /// A request was refused; the connection goes on.
     Refused(RefusalNotice),

@@ -32,6 +32,8 @@ pub(super) struct Active {
     pub(super) nonce: Nonce,
     /// Whether the server has answered under the session's key.
     pub(super) proven: bool,
+    /// Whether the 255 has come.
+    pub(super) backlog_has_ended: bool,
     /// The open 105.
     pub(super) question: Option<Question>,
     pub(super) last_query: Option<Instant>,
@@ -71,6 +73,7 @@ impl Active {
             seal: SessionSeal::new(key),
             nonce,
             proven: false,
+            backlog_has_ended: false,
             question: None,
             last_query: None,
             last_sent: now,

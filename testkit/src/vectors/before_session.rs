@@ -1,11 +1,14 @@
 //! Packets that come before there is a session: registration, reconnecting, the confirmation.
 
-use super::cast::{ANN, Actor, CAROL, NONCE, OTP, REPLY_KEY, SERVER, SESSION_KEY, phone};
+use super::cast::{ANN, Actor, CAROL, NONCE, OTP, REPLY_KEY, SERVER, SESSION_KEY, TIME, phone};
 use super::json::{Json, hex, object};
 use super::packet::Case;
 
+/// What a clock says that nobody has set.
+const EPOCH: &str = "1970-01-01 00:00:00";
+
 fn case(name: &'static str, kind: &'static str, op: u8) -> Case {
-    Case { name, kind, op, from: 0, to: 0, signer: Some(SERVER), fields: object() }
+    Case { name, kind, op, from: 0, to: 0, signer: Some(SERVER), at: TIME, fields: object() }
 }
 
 /// `registration.json`.
@@ -14,9 +17,10 @@ pub(crate) fn registration() -> Vec<Json> {
     let rejected = Case { fields: object().with("reason", 1_u8), ..rejected };
     let granted = case("201 for a new user", "session_issued", 201);
     vec![
-        request("100 for an ordinary phone", CAROL.phone),
-        request("100 for the shortest phone", "+1234567"),
-        request("100 for the longest phone", "+123456789012345"),
+        request("100 for an ordinary phone", CAROL.phone, TIME),
+        request("100 for the shortest phone", "+1234567", TIME),
+        request("100 for the longest phone", "+123456789012345", TIME),
+        request("100 of a device whose clock has not been set", CAROL.phone, EPOCH),
         rejected.reply(&REPLY_KEY, &[1]),
         issued("200, the code goes to the phone", None),
         issued("200, the code comes in band", Some(OTP)),
@@ -39,17 +43,22 @@ pub(crate) fn session() -> Vec<Json> {
     vec![
         with_nonce(from_ann("106, long form", "reconnect_long", 106)).oaep(&SERVER, &NONCE, &[]),
         with_nonce(from_ann("106, short form", "reconnect_short", 106)).last_session(&NONCE),
+        Case {
+            at: EPOCH,
+            ..with_nonce(from_ann("106 of a device that knows no time", "reconnect_long", 106))
+        }
+        .oaep(&SERVER, &NONCE, &[]),
         grant(Case { to: ANN.id, ..renewed }, &ANN),
         confirmation("203 kind 0, the window of a host", 128),
         confirmation("203 kind 0, the window of a small device", 1),
     ]
 }
 
-fn request(name: &'static str, number: &str) -> Json {
+fn request(name: &'static str, number: &str, at: &'static str) -> Json {
     let content = [&REPLY_KEY[..], &phone(number)].concat();
     let fields = object().with("reply_key", hex(REPLY_KEY)).with("phone", number);
     let case = case(name, "registration_request", 100);
-    Case { signer: None, fields, ..case }.oaep(&SERVER, &content, &[])
+    Case { signer: None, at, fields, ..case }.oaep(&SERVER, &content, &[])
 }
 
 fn issued(name: &'static str, otp: Option<&str>) -> Json {

@@ -12,7 +12,7 @@ use crate::backend::Backend;
 use crate::told::Told;
 use crate::world::SERVER_KEY;
 
-pub(crate) const TIME: &[u8; 19] = b"2026-03-14 09:26:53";
+pub(crate) const TIME: &str = "2026-03-14 09:26:53";
 pub(crate) const SESSION_KEY: [u8; 32] = counting(0x00);
 pub(crate) const IV: Iv = counting(0x20);
 pub(crate) const NONCE: [u8; 16] = counting(0x40);
@@ -35,7 +35,12 @@ pub(crate) const fn counting<const N: usize>(first: u8) -> [u8; N] {
 }
 
 pub(crate) fn now() -> UnixTime {
-    Timestamp::parse(TIME).unwrap().to_unix()
+    moment(TIME)
+}
+
+/// The moment that a header names so.
+pub(crate) fn moment(timestamp: &str) -> UnixTime {
+    Timestamp::parse(timestamp.as_bytes().try_into().unwrap()).unwrap().to_unix()
 }
 
 /// Somebody with a key.
@@ -51,8 +56,10 @@ pub(crate) struct Actor {
 pub(crate) const SERVER: Actor = Actor { name: "server", key: SERVER_KEY, phone: "", id: 0 };
 pub(crate) const ANN: Actor = Actor { name: "ann", key: 0, phone: "+15550001", id: 7 };
 pub(crate) const BEN: Actor = Actor { name: "ben", key: 1, phone: "+445550002", id: 300 };
-/// She has no account.
+/// Neither she nor Dave has an account.
 pub(crate) const CAROL: Actor = Actor { name: "carol", key: 2, phone: "+33612345678", id: 0 };
+
+pub(crate) const DAVE: Actor = Actor { name: "dave", key: 3, phone: "+819012345678", id: 0 };
 
 impl Actor {
     pub(crate) fn private(&self) -> RustCryptoKey {
@@ -101,5 +108,5 @@ pub(crate) fn keys_file() -> Json {
     };
     object()
         .with("about", "Who the vectors are about. Everybody has these keys: they protect nothing.")
-        .with("keys", [SERVER, ANN, BEN, CAROL].iter().map(key).collect::<Vec<_>>())
+        .with("keys", [SERVER, ANN, BEN, CAROL, DAVE].iter().map(key).collect::<Vec<_>>())
 }

@@ -3,17 +3,17 @@
 
 use waxwing_core::wire::ErrorCode;
 
-use super::cast::{ANN, BEN, IV, LETTER_ID, NONCE, SERVER, SESSION_KEY, counting, phone};
+use super::cast::{ANN, BEN, IV, LETTER_ID, NONCE, SERVER, SESSION_KEY, TIME, counting, phone};
 use super::json::{Json, hex, object};
 use super::packet::{Case, cbc, signed};
 use crate::packets;
 
 fn from_ann(name: &'static str, kind: &'static str, op: u8, fields: Json) -> Case {
-    Case { name, kind, op, from: ANN.id, to: 0, signer: Some(ANN), fields }
+    Case { name, kind, op, from: ANN.id, to: 0, signer: Some(ANN), at: TIME, fields }
 }
 
 fn to_ann(name: &'static str, kind: &'static str, op: u8, fields: Json) -> Case {
-    Case { name, kind, op, from: 0, to: ANN.id, signer: Some(SERVER), fields }
+    Case { name, kind, op, from: 0, to: ANN.id, signer: Some(SERVER), at: TIME, fields }
 }
 
 fn to_all(name: &'static str, kind: &'static str, op: u8, fields: Json) -> Case {
@@ -193,12 +193,17 @@ pub(crate) fn refusals() -> Vec<Json> {
             refusal(20, 106, 0, Some(short_reconnect()), "SessionUnknown"),
         ),
         clear("244 in clear, the longest text", refusal(17, 100, 0, Some(LETTER_ID), &longest)),
+        clear("244 in clear, a code of a later version", refusal(999, 0, 5, None, "?")),
+        clear(
+            "244 in clear about a packet, a code of a later version",
+            refusal(65_535, 101, 0, Some(LETTER_ID), "?"),
+        ),
     ]);
     cases
 }
 
 /// The id of Ann's 106 in the short form.
-fn short_reconnect() -> [u8; 16] {
+pub(crate) fn short_reconnect() -> [u8; 16] {
     let payload = cbc(&SESSION_KEY, &IV, &NONCE);
     packets::id_of(&signed(ANN.id, 0, 106, &payload, &ANN)).0
 }

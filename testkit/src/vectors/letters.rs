@@ -2,7 +2,7 @@
 
 use waxwing_core::crypto::{Provider, RustCrypto};
 
-use super::cast::{ANN, Actor, BEN, CAROL, LETTER_ID, SERVER, UID};
+use super::cast::{ANN, Actor, BEN, CAROL, LETTER_ID, SERVER, TIME, UID};
 use super::json::{Json, hex, object};
 use super::packet::{Case, envelope, envelope_protection};
 
@@ -33,12 +33,34 @@ fn fields(kind: u8) -> Json {
 
 /// `letters.json`.
 pub(crate) fn letters() -> Vec<Json> {
-    let letter = |(name, content, fields): (&'static str, Vec<u8>, Json)| {
+    let letter = |name, content: Vec<u8>, fields, at| {
         let (from, to, signer) = (ANN.id, BEN.id, Some(ANN));
-        Case { name, kind: "letter", op: 102, from, to, signer, fields }.envelope(&content)
+        Case { name, kind: "letter", op: 102, from, to, signer, at, fields }.envelope(&content)
     };
-    contents().into_iter().map(letter).collect()
+    let dated = |name, at: &'static str| {
+        letter(name, content(1, at.as_bytes()), fields(1).with("text", at), at)
+    };
+    let longest = "0123456789abcde\n".repeat(LONGEST_TEXT.div_ceil(16))[..LONGEST_TEXT].to_owned();
+    let mut cases: Vec<Json> = contents()
+        .into_iter()
+        .map(|(name, content, fields)| letter(name, content, fields, TIME))
+        .collect();
+    cases.extend([
+        letter(
+            "the longest text of a letter of 60 KiB",
+            content(1, longest.as_bytes()),
+            fields(1).with("text", longest),
+            TIME,
+        ),
+        dated("the last second of a leap day", "2028-02-29 23:59:59"),
+        dated("the first second that a header can name", "0000-01-01 00:00:00"),
+        dated("the last second that a header can name", "9999-12-31 23:59:59"),
+    ]);
+    cases
 }
+
+/// What fits a letter of 61,440 bytes (PROTOCOL.md, "Envelope").
+const LONGEST_TEXT: usize = 61_134;
 
 /// `envelope.json`.
 pub(crate) fn envelopes() -> Vec<Json> {

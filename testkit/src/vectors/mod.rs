@@ -11,6 +11,7 @@ mod json;
 mod letters;
 mod packet;
 pub mod replay;
+mod sequences;
 
 use json::{Json, object};
 
@@ -32,6 +33,7 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("bad_values.json", cases("What no parser may take", bad::values::cases())),
         ("bad_to_server.json", cases("What a server refuses", bad::to_server::cases())),
         ("bad_to_client.json", cases("What a client refuses", bad::to_client::cases())),
+        ("sequences.json", cases("What comes one after the other", sequences::cases())),
     ];
     let text = |json| serde_json::to_string_pretty(&json).unwrap() + "\n";
     files.into_iter().map(|(name, json)| (name, text(json))).collect()

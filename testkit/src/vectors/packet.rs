@@ -3,7 +3,7 @@
 
 use waxwing_core::crypto::{Iv, Provider, RustCrypto};
 
-use super::cast::{Actor, BEN, IV, MESSAGE_KEY, SEED, SESSION_KEY, now};
+use super::cast::{Actor, BEN, IV, MESSAGE_KEY, SEED, SESSION_KEY, moment, now};
 use super::json::{Json, hex, object};
 use crate::packets;
 use crate::told::Told;
@@ -46,7 +46,10 @@ pub(crate) fn envelope(sender: &Actor, recipient: &Actor, content: &[u8]) -> Vec
 
 /// A signed packet.
 pub(crate) fn signed(from: u16, to: u16, op: u8, payload: &[u8], signer: &Actor) -> Vec<u8> {
-    let bytes = packets::unsigned(from, to, now(), op, payload);
+    sign(packets::unsigned(from, to, now(), op, payload), signer)
+}
+
+fn sign(bytes: Vec<u8>, signer: &Actor) -> Vec<u8> {
     packets::sign(bytes, &signer.private(), &mut Told::new(&[]))
 }
 
@@ -63,6 +66,8 @@ pub(crate) struct Case {
     pub from: u16,
     pub to: u16,
     pub signer: Option<Actor>,
+    /// The timestamp of the header, 19 bytes.
+    pub at: &'static str,
     pub fields: Json,
 }
 
@@ -125,15 +130,16 @@ impl Case {
     }
 
     fn finish(self, protection: Json, content: &[u8], payload: Vec<u8>) -> Json {
-        let Self { name, kind, op, from, to, signer, fields } = self;
+        let Self { name, kind, op, from, to, signer, at, fields } = self;
+        let bytes = packets::unsigned(from, to, moment(at), op, &payload);
         let packet = match &signer {
-            Some(signer) => signed(from, to, op, &payload, signer),
-            None => unsigned(from, to, op, &payload),
+            Some(signer) => sign(bytes, signer),
+            None => packets::zero_signed(bytes),
         };
         let header = object()
             .with("sender_id", from)
             .with("recipient_id", to)
-            .with("timestamp", "2026-03-14 09:26:53")
+            .with("timestamp", at)
             .with("op_code", op)
             .with("payload_size", payload.len() as u64);
         object()

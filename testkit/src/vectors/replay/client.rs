@@ -1,7 +1,8 @@
-//! What a client refuses, refused by the client machine.
+//! What a client refuses, refused by the client machine; and what it makes of packets that come one
+//! after the other.
 
 use waxwing_core::client::{Buffers, Client, Ended, Env, Event, Keys, Options};
-use waxwing_core::crypto::{ReplyKey, Unverified};
+use waxwing_core::crypto::{ReplyKey, SessionKey, Unverified};
 use waxwing_core::envelope::{self, Content, Fingerprint, Unreadable};
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
 use waxwing_core::phone::Otp;
@@ -23,6 +24,26 @@ pub fn check<P: Backend>() {
         let outcome = receive(&mut client, &ann, &bytes(&case, "packet"));
         assert_eq!(outcome, text(&case, "error"), "{name}");
         assert_eq!(client.transmit().len(), unsent, "{name}: the client has answered");
+    }
+}
+
+/// Every packet of the cases of `sequences.json` comes to what is written beside it, up to the end of
+/// the connection.
+pub fn check_sequences<P: Backend>() {
+    let (ann, server) = (Known::named("ann"), Known::named("server"));
+    let (own, server) = (ann.private::<P>(), server.public::<P>());
+    let keys = Keys { provider: &P::default(), own: &own, server: &server };
+    let packets = cases("sequences.json").into_iter().filter(|case| case["kind"] == "packets");
+    for case in packets {
+        let mut client = in_state(keys, &ann, text(&case, "state"));
+        for (at, step) in case["steps"].as_array().unwrap().iter().enumerate() {
+            let unsent = client.transmit().len();
+            let mut comes = come(&mut client, &bytes(step, "packet"));
+            if comes == "Ignored" && client.transmit().len() > unsent {
+                comes = "LongForm";
+            }
+            assert_eq!(comes, text(step, "comes"), "{}, step {at}", text(&case, "name"));
+        }
     }
 }
 
@@ -48,13 +69,32 @@ fn in_state<'k, P: Backend>(keys: Keys<'k, P>, ann: &Known, state: &str) -> Mach
             client.prove_otp(&mut env, &phone, &reply_key, &otp).unwrap();
         }
         "reconnecting" => client.reconnect(&mut env, ann.id.unwrap(), None).unwrap(),
-        "session" | "asking" => {
+        "reconnecting_short" => {
+            let short = first("session.json", "reconnect_short");
+            let key = SessionKey::from_bytes(&array(&short["protection"], "session_key"));
+            let mut chosen = Chosen::with_iv(array(&short["protection"], "iv"));
+            let mut env = Env { now: now(), rng: &mut chosen };
+            client.reconnect(&mut env, ann.id.unwrap(), Some(&key)).unwrap();
+            assert_eq!(client.transmit(), bytes(&short, "packet"), "Ann's 106");
+        }
+        "session" | "asking" | "watching" | "online" | "leaving" | "leaving_early" => {
             client.reconnect(&mut env, ann.id.unwrap(), None).unwrap();
             let renewed = first("session.json", "session_renewed");
-            assert_eq!(receive(&mut client, ann, &bytes(&renewed, "packet")), "SessionIssued");
-            if state == "asking" {
-                let ben = Known::named("ben").phone.unwrap();
-                client.ask_for_key(&mut env, KeyQuestion::ByPhone(ben)).unwrap();
+            assert_eq!(come(&mut client, &bytes(&renewed, "packet")), "SessionKey");
+            let mut env = Env { now: now(), rng: &mut chosen };
+            match state {
+                "asking" => {
+                    let ben = Known::named("ben").phone.unwrap();
+                    client.ask_for_key(&mut env, KeyQuestion::ByPhone(ben)).unwrap();
+                }
+                "online" | "leaving" => {
+                    let backlog_end = first("backlog.json", "backlog_end");
+                    assert_eq!(come(&mut client, &bytes(&backlog_end, "packet")), "BacklogEnd");
+                }
+                _ => {}
+            }
+            if state.starts_with("leaving") {
+                client.leave(&mut Env { now: now(), rng: &mut chosen }).unwrap();
             }
         }
         _ => panic!("no such state: {state}"),
@@ -79,18 +119,64 @@ fn receive<P: Backend>(client: &mut Machine<'_, P>, ann: &Known, mut packet: &[u
         match client.poll(&mut env) {
             Ok(None) => {}
             Ok(Some(event)) => return learnt::<P>(event, ann),
-            Err(Ended::BadBytes) => return "BadBytes".into(),
-            Err(Ended::BadSeal) => return "BadSeal".into(),
-            Err(Ended::Misbehaved) => return "Misbehaved".into(),
-            Err(other) => return format!("{other:?}"),
+            Err(ended) => return end(ended).into(),
         }
     }
     "Ignored".into()
 }
 
+/// Hands over a packet and says, in the words of `sequences.json`, what comes of it.
+fn come<P: Backend>(client: &mut Machine<'_, P>, mut packet: &[u8]) -> &'static str {
+    let mut chosen = Chosen::new();
+    let mut env = Env { now: now(), rng: &mut chosen };
+    let mut comes = None;
+    while !packet.is_empty() {
+        let room = client.receive_buffer();
+        let taken = room.len().min(packet.len());
+        room[..taken].copy_from_slice(&packet[..taken]);
+        client.received(taken);
+        packet = &packet[taken..];
+        loop {
+            let (word, is_letter) = match client.poll(&mut env) {
+                Ok(None) => break,
+                Ok(Some(event)) => (word(&event), matches!(event, Event::Letter(_))),
+                Err(ended) => return end(ended),
+            };
+            comes.get_or_insert(word);
+            if is_letter {
+                client.release_letter();
+            }
+        }
+    }
+    comes.unwrap_or("Ignored")
+}
+
+fn word(event: &Event<'_>) -> &'static str {
+    match event {
+        Event::OtpIssued(_) => "Code",
+        Event::PhoneTaken => "PhoneTaken",
+        Event::SessionIssued { .. } => "SessionKey",
+        Event::Letter(_) | Event::TooLarge(_) => "Letter",
+        Event::Status { .. } => "Status",
+        Event::Key(_) => "Key",
+        Event::WrongKey(_) => "WrongKey",
+        Event::BacklogEnd(_) => "BacklogEnd",
+        Event::Refused(_) => "Refused",
+    }
+}
+
+fn end(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Closed(_) => "Closed",
+        Ended::Refused(_) => "Refused",
+        Ended::BadBytes => "BadBytes",
+        Ended::BadSeal => "BadSeal",
+        _ => "Misbehaved",
+    }
+}
+
 fn learnt<P: Backend>(event: Event<'_>, ann: &Known) -> String {
     match event {
-        Event::SessionIssued { .. } => "SessionIssued".into(),
         Event::WrongKey(_) => "WrongKey".into(),
         Event::Letter(letter) => read::<P>(letter, ann).into(),
         _ => "taken".into(),

@@ -13,7 +13,7 @@ use std::path::Path;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
 use serde_json::Value;
-use waxwing_core::crypto::Spki;
+use waxwing_core::crypto::{Iv, Spki};
 use waxwing_core::id::{Nonce, UserId};
 use waxwing_core::phone::Phone;
 
@@ -32,6 +32,15 @@ fn list(file: &str, member: &str) -> Vec<Value> {
     let Value::Array(list) = whole[member].take() else { panic!("{file} has no {member}") };
     assert!(!list.is_empty(), "{file} is empty");
     list
+}
+
+/// Somebody of `keys.json`: the number of the key, and the phone.
+///
+/// # Panics
+/// When nobody has that name.
+pub fn key_and_phone(name: &str) -> (usize, Option<Phone>) {
+    let Known { index, phone, .. } = Known::named(name);
+    (index, phone)
 }
 
 /// The first case of a kind.
@@ -85,6 +94,9 @@ impl Known {
 struct Chosen {
     session_key: [u8; 32],
     nonce: Nonce,
+    /// What it gives after the nonce, where something else is wanted.
+    iv: Option<Iv>,
+    nonce_is_drawn: bool,
     rest: ChaCha20Rng,
 }
 
@@ -94,8 +106,22 @@ impl Chosen {
         Self {
             session_key: array(&fields, "session_key"),
             nonce: Nonce(array(&fields, "nonce")),
+            iv: None,
+            nonce_is_drawn: false,
             rest: ChaCha20Rng::from_seed([7; 32]),
         }
+    }
+}
+
+impl Chosen {
+    /// One that gives the nonce once and this initialisation vector afterwards.
+    fn with_iv(iv: Iv) -> Self {
+        Self { iv: Some(iv), ..Self::new() }
+    }
+
+    fn sixteen_bytes(&mut self) -> [u8; 16] {
+        let nonce_was_drawn = std::mem::replace(&mut self.nonce_is_drawn, true);
+        self.iv.filter(|_| nonce_was_drawn).unwrap_or(self.nonce.0)
     }
 }
 
@@ -113,7 +139,7 @@ impl TryRng for Chosen {
     fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
         match to.len() {
             32 => to.copy_from_slice(&self.session_key),
-            16 => to.copy_from_slice(&self.nonce.0),
+            16 => to.copy_from_slice(&self.sixteen_bytes()),
             _ => self.rest.fill_bytes(to),
         }
         Ok(())

@@ -87,6 +87,45 @@ fn an_older_schema_is_not_touched_unless_asked() {
     );
 }
 
+/// One of the schema before the first.
+fn of_an_old_schema() -> File {
+    let file = File::new();
+    let raw = file.raw();
+    raw.pragma_update(None, "application_id", 0x5758_5747).unwrap();
+    raw.execute_batch("CREATE TABLE old (word TEXT); INSERT INTO old VALUES ('kept')").unwrap();
+    file
+}
+
+#[test]
+fn the_old_file_is_kept_when_its_schema_changes() {
+    let file = of_an_old_schema();
+    let copy = file.path.with_file_name("waxwing.db.before-schema-1");
+    fs::write(&copy, "of an attempt that failed").unwrap();
+    let storage = file.open();
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let old = rusqlite::Connection::open(&copy).unwrap();
+    let version: i64 = old.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 0);
+    let word: String = old.query_row("SELECT word FROM old", [], |row| row.get(0)).unwrap();
+    assert_eq!(word, "kept");
+    drop((old, storage));
+
+    fs::remove_file(&copy).unwrap();
+    file.open();
+    assert!(!copy.exists(), "there was nothing to change");
+}
+
+#[test]
+fn a_schema_does_not_change_when_there_is_no_room_for_the_copy() {
+    let file = of_an_old_schema();
+    // Nothing can be made under this name, as on a disk that is full.
+    fs::create_dir(file.path.with_file_name("waxwing.db.before-schema-1.new")).unwrap();
+    let before = fs::read(&file.path).unwrap();
+    let refusal = file.refusal();
+    assert!(refusal.to_string().contains("cannot be copied to"), "{refusal}");
+    assert_eq!(fs::read(&file.path).unwrap(), before);
+}
+
 #[test]
 fn other_peoples_files_are_refused() {
     let file = File::new();

@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use rusqlite_migration::{M, Migrations};
 
@@ -52,6 +53,7 @@ pub(super) fn open(dir: &Path, absent: Absent) -> Result<Connection, HomeError> 
     if found < known_version() {
         let _held = lock_schema(dir)?;
         if version(&file, &connection)? < known_version() {
+            keep_copy(dir, &file, &connection)?;
             migrate(&file, &mut connection)?;
         }
     }
@@ -89,19 +91,7 @@ pub(super) fn lock_file(path: &Path) -> io::Result<File> {
 /// one is never taken for a home.
 fn create(dir: &Path, file: &Path) -> Result<(), HomeError> {
     let draft = dir.join(DRAFT);
-    let failed = |source| io(&draft, source);
-    for suffix in ["", "-wal", "-shm"] {
-        match fs::remove_file(beside(&draft, suffix)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-    }
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(OWNER_ONLY)
-        .open(&draft)
-        .map_err(failed)?;
+    draft_file(&draft).map_err(|source| io(&draft, source))?;
 
     let mut connection = connect(&draft)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -109,12 +99,43 @@ fn create(dir: &Path, file: &Path) -> Result<(), HomeError> {
     migrate(&draft, &mut connection)?;
     connection.close().map_err(|(_, error)| error)?;
 
-    let named = || -> io::Result<()> {
-        File::open(&draft)?.sync_all()?;
-        fs::rename(&draft, file)?;
-        File::open(dir)?.sync_all()
-    };
-    named().map_err(|source| io(file, source))
+    put_in_place(dir, &draft, file).map_err(|source| io(file, source))
+}
+
+/// Keeps the database as it is before its schema changes, beside it: an older version of this
+/// program cannot read what a newer one makes of it. An earlier copy of that name is replaced.
+fn keep_copy(dir: &Path, file: &Path, connection: &Connection) -> Result<(), HomeError> {
+    let copy = beside(file, &format!(".before-schema-{}", known_version()));
+    let draft = beside(&copy, ".new");
+    let name = ValueRef::Text(draft.as_os_str().as_encoded_bytes());
+    let written = draft_file(&draft).map_err(|source| io(&draft, source)).and_then(|()| {
+        connection.execute("VACUUM INTO ?", [ToSqlOutput::Borrowed(name)])?;
+        put_in_place(dir, &draft, &copy).map_err(|source| io(&copy, source))
+    });
+    if written.is_err() {
+        // It takes up room that may be what was missing.
+        let _ = fs::remove_file(&draft);
+    }
+    written
+}
+
+/// An empty file for its owner alone, in place of what an attempt that was cut short has left.
+fn draft_file(draft: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        match fs::remove_file(beside(draft, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(draft)?;
+    Ok(())
+}
+
+/// Gives a complete draft its name, durably.
+fn put_in_place(dir: &Path, draft: &Path, file: &Path) -> io::Result<()> {
+    File::open(draft)?.sync_all()?;
+    fs::rename(draft, file)?;
+    File::open(dir)?.sync_all()
 }
 
 fn connect(file: &Path) -> Result<Connection, HomeError> {

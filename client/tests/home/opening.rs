@@ -115,3 +115,24 @@ fn a_half_made_home_is_made_anew() {
     store_identity(&test.open());
     assert!(test.open().identity().unwrap().is_some());
 }
+
+#[test]
+fn the_old_database_is_kept_when_its_schema_changes() {
+    let home = TestHome::new();
+    home.open();
+    let file = home.dir().join("waxwing.db");
+    fs::remove_file(&file).unwrap();
+    let raw = Connection::open(&file).unwrap();
+    raw.pragma_update(None, "application_id", 0x5758_5748).unwrap();
+    raw.execute_batch("CREATE TABLE old (word TEXT); INSERT INTO old VALUES ('kept')").unwrap();
+    drop(raw);
+    home.open();
+    let names = fs::read_dir(home.dir()).unwrap().map(|entry| entry.unwrap().path());
+    let copies: Vec<_> =
+        names.filter(|path| path.to_string_lossy().contains(".before-schema-")).collect();
+    let [copy] = &copies[..] else { panic!("{copies:?}") };
+    assert_eq!(mode(copy), 0o600);
+    let old = Connection::open(copy).unwrap();
+    let word: String = old.query_row("SELECT word FROM old", [], |row| row.get(0)).unwrap();
+    assert_eq!(word, "kept");
+}

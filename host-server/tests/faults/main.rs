@@ -9,6 +9,7 @@ mod damaged_pages;
 mod failing_calls;
 mod groups;
 mod power_cuts;
+mod schema_changes;
 #[path = "../support/mod.rs"]
 mod support;
 mod town;

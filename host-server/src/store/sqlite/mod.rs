@@ -5,6 +5,7 @@
 //! way or the other, when it returns.
 
 mod admin;
+mod copy;
 mod fault;
 mod log;
 mod open;

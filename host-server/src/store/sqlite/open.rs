@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use rusqlite_migration::{M, Migrations};
 
 use super::SqliteOptions;
+use super::copy;
 use super::fault::{Fault, primary_code};
 use super::log;
 use crate::store::StorageError;
@@ -53,7 +54,10 @@ pub(super) fn open(
     }
 
     let mut connection = connect(path).map_err(|error| failure(path, &error))?;
-    connection.busy_timeout(options.busy_timeout).map_err(|error| failure(path, &error))?;
+    // First: whatever is refused below is left as it is.
+    log::take_over(&connection)
+        .and_then(|()| connection.busy_timeout(options.busy_timeout))
+        .map_err(|error| failure(path, &error))?;
     let found: i32 = pragma(&connection, "application_id").map_err(|e| failure(path, &e))?;
     if found != APPLICATION_ID {
         return Err(StorageError::Foreign { path: path.to_owned() });
@@ -67,33 +71,22 @@ pub(super) fn open(
         if absent == Absent::Refuse {
             return Err(StorageError::OlderSchema { path: path.to_owned(), found });
         }
+        copy::before_migration(&connection, path, known)?;
         migrate(path, &mut connection)?;
     }
-    configure(&connection)
-        .and_then(|()| log::take_over(&connection))
-        .map_err(|error| failure(path, &error))?;
+    configure(&connection).map_err(|error| failure(path, &error))?;
     Ok(connection)
 }
 
 /// Makes the file under another name and renames it when it is complete, so that a half-made
 /// one is never taken for a database.
 fn create(path: &Path) -> Result<(), StorageError> {
-    let draft = beside(path, ".new");
-    let made = || -> io::Result<()> {
-        for stale in [draft.clone(), beside(&draft, "-wal"), beside(&draft, "-shm")] {
-            match fs::remove_file(stale) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&draft)?;
-        Ok(())
-    };
     let unreachable = |error: io::Error| StorageError::Unreachable {
         path: path.to_owned(),
         what: error.to_string(),
     };
-    made().map_err(unreachable)?;
+    let draft = beside(path, ".new");
+    draft_file(&draft).map_err(unreachable)?;
 
     let mut connection = connect(&draft).map_err(|error| failure(path, &error))?;
     connection
@@ -105,13 +98,27 @@ fn create(path: &Path) -> Result<(), StorageError> {
     configure(&connection).map_err(|error| failure(path, &error))?;
     connection.close().map_err(|(_, error)| failure(path, &error))?;
 
-    let named = || -> io::Result<()> {
-        File::open(&draft)?.sync_all()?;
-        fs::rename(&draft, path)?;
-        let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-    };
-    named().map_err(unreachable)
+    put_in_place(&draft, path).map_err(unreachable)
+}
+
+/// An empty file for its owner alone, in place of what an attempt that was cut short has left.
+pub(super) fn draft_file(draft: &Path) -> io::Result<()> {
+    for stale in [draft.to_owned(), beside(draft, "-wal"), beside(draft, "-shm")] {
+        match fs::remove_file(stale) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(draft)?;
+    Ok(())
+}
+
+/// Gives a complete draft its name, durably.
+pub(super) fn put_in_place(draft: &Path, path: &Path) -> io::Result<()> {
+    File::open(draft)?.sync_all()?;
+    fs::rename(draft, path)?;
+    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -173,7 +180,7 @@ fn keep_to_owner(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

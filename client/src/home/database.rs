@@ -20,7 +20,10 @@ const SCHEMA_LOCK: &str = "schema.lock";
 
 /// `WXWH`, in the header of every file of ours.
 const APPLICATION_ID: i32 = 0x5758_5748;
-const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/0001-initial.sql"))];
+const MIGRATIONS: &[M<'_>] = &[
+    M::up(include_str!("migrations/0001-initial.sql")),
+    M::up(include_str!("migrations/0002-trust.sql")),
+];
 pub(super) const OWNER_ONLY: u32 = 0o600;
 /// Another program of the same home commits within milliseconds; this is for a machine that
 /// was asleep.

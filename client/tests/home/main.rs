@@ -8,6 +8,7 @@ mod opening;
 mod outbox;
 mod sequences;
 mod sharing;
+mod upgrades;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,125 @@
+//! Homes that an earlier version has written.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rusqlite::Connection;
+use waxwing::home::{Home, HomeError, Registration, Writing};
+
+use crate::{TestHome, at, phone, pkcs8_der, spki, uid, user};
+
+/// The first schema, with an account and a letter in it.
+fn home_of_the_first_schema() -> TestHome {
+    let test = TestHome::new();
+    fs::create_dir(test.dir()).unwrap();
+    fs::set_permissions(test.dir(), Permissions::from_mode(0o700)).unwrap();
+    let database = Connection::open(test.dir().join("waxwing.db")).unwrap();
+    database.execute_batch(include_str!("../../src/home/migrations/0001-initial.sql")).unwrap();
+    database.execute_batch("PRAGMA application_id = 1465407304; PRAGMA user_version = 1").unwrap();
+    let (server_key, public_key) = (spki(1), spki(0));
+    database
+        .execute(
+            "INSERT INTO identity (only_row, phone, server, server_key, private_key, public_key, \
+             reply_key, stage, user_id) VALUES (1, ?, '127.0.0.1:9295', ?, ?, ?, ?, 3, 100)",
+            rusqlite::params![
+                phone(0).as_str(),
+                server_key.as_bytes(),
+                pkcs8_der(0),
+                public_key.as_bytes(),
+                [3_u8; 32]
+            ],
+        )
+        .unwrap();
+    database
+        .execute(
+            "INSERT INTO outbox (id, uid, recipient, kind, body, created_at) \
+             VALUES (1, ?, ?, 'text', ?, 0)",
+            rusqlite::params![[7_u8; 16], phone(2).as_str(), &b"old"[..]],
+        )
+        .unwrap();
+    test
+}
+
+fn copies(test: &TestHome) -> Vec<PathBuf> {
+    let names = fs::read_dir(test.dir()).unwrap().map(|entry| entry.unwrap().path());
+    names.filter(|path| path.to_string_lossy().contains(".before-schema-")).collect()
+}
+
+fn copy_of(test: &TestHome) -> PathBuf {
+    let [copy] = &copies(test)[..] else { panic!("{:?}", copies(test)) };
+    copy.clone()
+}
+
+fn schema(file: &Path) -> i64 {
+    let database = Connection::open(file).unwrap();
+    database.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+fn is_whole(home: &Home) {
+    let found = home.identity().unwrap().unwrap();
+    assert_eq!(found.registration, Registration::Done(user(100)));
+    let letters = home.outbox().waiting(at(0), 9).unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].uid, uid(7));
+    assert_eq!(letters[0].writing, Writing::text("old").unwrap());
+}
+
+#[test]
+fn an_older_home_is_copied_before_it_is_changed() {
+    let test = home_of_the_first_schema();
+    let home = Home::open(&test.dir()).unwrap();
+    is_whole(&home);
+    assert!(schema(&test.dir().join("waxwing.db")) > 1);
+
+    let copy = copy_of(&test);
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(schema(&copy), 1);
+    // It is a home of its own: put in the place of the other, it opens.
+    drop(home);
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(test.dir().join(format!("waxwing.db{suffix}")));
+    }
+    fs::rename(&copy, test.dir().join("waxwing.db")).unwrap();
+    is_whole(&Home::open(&test.dir()).unwrap());
+}
+
+#[test]
+fn many_processes_find_one_older_home_and_change_it_once() {
+    let test = home_of_the_first_schema();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| is_whole(&Home::open(&test.dir()).unwrap()));
+        }
+    });
+    // The copy was made before the change, not of what another process had changed.
+    assert_eq!(schema(&copy_of(&test)), 1);
+}
+
+#[test]
+fn what_is_half_copied_is_copied_anew_and_a_home_that_cannot_be_copied_is_not_changed() {
+    let test = home_of_the_first_schema();
+    drop(Home::open(&test.dir()).unwrap());
+    let copy = copy_of(&test);
+    let draft = PathBuf::from(format!("{}.new", copy.display()));
+
+    let test = home_of_the_first_schema();
+    let draft = test.dir().join(draft.file_name().unwrap());
+    fs::create_dir(&draft).unwrap();
+    let error = Home::open(&test.dir()).unwrap_err();
+    assert!(matches!(&error, HomeError::Io { path, .. } if *path == draft), "{error}");
+    assert_eq!(schema(&test.dir().join("waxwing.db")), 1);
+
+    fs::remove_dir(&draft).unwrap();
+    fs::write(&draft, "half").unwrap();
+    is_whole(&Home::open(&test.dir()).unwrap());
+    assert_eq!(schema(&copy_of(&test)), 1);
+}
+
+#[test]
+fn a_new_home_has_nothing_to_be_copied() {
+    let test = TestHome::new();
+    drop(test.open());
+    assert!(copies(&test).is_empty());
+}

@@ -32,7 +32,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// # Errors
     /// [`Ended`] once the connection has ended, always the same reason.
     pub fn poll(&mut self, env: &mut Env<'_>) -> Result<Option<Event<'_>>, Ended> {
-        self.note_heard(env.now.instant);
+        self.note_progress(env.now.instant);
         // What had no room goes out as soon as there is some.
         self.flush_overdue(env);
         loop {
@@ -52,6 +52,9 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
                             let letter =
                                 packet.map(|packet| Unverified::new(self.keys.provider, packet));
                             self.letter_id = letter.as_ref().map(Unverified::id);
+                            if let State::Active(active) = &mut self.state {
+                                active.backlog_goes_on(env.now.instant);
+                            }
                             return Ok(letter.map(Event::Letter));
                         }
                         _ => Step::End(Ended::Misbehaved),
@@ -142,6 +145,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
                     return Step::End(Ended::BadSeal);
                 };
                 active.proven = true;
+                active.backlog_goes_on(env.now.instant);
                 match op {
                     Op::Acknowledgment => {
                         if Statuses::parse(content).is_err() {
@@ -183,7 +187,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         header: Header,
     ) -> Result<Event<'static>, Ended> {
         let misbehaved = Err(Ended::Misbehaved);
-        let State::AwaitingSession { nonce, since, .. } = self.state else { return misbehaved };
+        let State::AwaitingSession { nonce, due, .. } = self.state else { return misbehaved };
         let Some(user) = header.recipient else { return misbehaved };
         let mut block = Zeroizing::new([0; SessionGrant::LEN]);
         // The packet lies verified in the control buffer.
@@ -200,7 +204,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         if grant.nonce != nonce {
             return misbehaved;
         }
-        self.set_clock(env, since, header.timestamp);
+        self.set_clock(env, due.since(), header.timestamp);
         self.user = Some(user);
         self.state = State::Active(Active::new(grant.session_key, nonce, env.now.instant));
         let window = self.options.window;
@@ -342,10 +346,10 @@ fn shared_packet<P: Provider>(
 
 /// The first 255 counts; a second one of our own is a shared packet played back.
 fn backlog_end(active: &mut Active, BacklogSize(count): BacklogSize) -> Step {
-    if core::mem::replace(&mut active.backlog_has_ended, true) {
-        return Step::Nothing;
+    match active.backlog_since.take() {
+        Some(_) => Step::Tell(Event::BacklogEnd(count)),
+        None => Step::Nothing,
     }
-    Step::Tell(Event::BacklogEnd(count))
 }
 
 /// A 244 before a session. One that names a packet concerns only whoever sent that packet.

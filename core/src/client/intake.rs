@@ -206,6 +206,25 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Intake<P, B> {
         Packet::parse(bytes).ok()
     }
 
+    /// Whether a packet has begun whose rest can be taken now.
+    pub(super) const fn awaits_rest(&self) -> bool {
+        match self.progress {
+            Progress::Header(filled) => filled > 0,
+            Progress::Body { .. } | Progress::Hashing { .. } => true,
+            Progress::HashedSignature { .. } => true,
+            Progress::Waiting(_) | Progress::Complete { .. } | Progress::Oversized(_) => false,
+        }
+    }
+
+    /// Whether the packet that comes in is a letter.
+    pub(super) fn brings_letter(&self) -> bool {
+        match &self.progress {
+            Progress::Body { slot, .. } => *slot == Slot::Letter,
+            Progress::Hashing { .. } | Progress::HashedSignature { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Bytes of the letter in its buffer.
     pub(super) const fn letter_len(&self) -> usize {
         self.letter_len

@@ -19,6 +19,7 @@ mod driver;
 mod event;
 mod intake;
 mod outbound;
+mod progress;
 mod requests;
 mod ring;
 mod seen;
@@ -38,9 +39,10 @@ use crate::crypto::{CryptoRng, Provider, SessionKey, Unverified};
 use crate::id::{Nonce, PacketId, UserId};
 use crate::limits::{MAX_CONTROL_PACKET, MAX_WINDOW, OVERHEAD};
 use crate::time::{Instant, Now, Timestamp, UnixTime};
-use crate::wire::{BuildError, Malformed};
+use crate::wire::{BuildError, KeyQuestion, Malformed};
 use intake::Intake;
 use outbound::Outbound;
+use progress::Progress;
 use ring::Ring;
 use state::{Active, State};
 
@@ -114,13 +116,18 @@ pub struct Options {
     pub window: u8,
     /// How often to say that one is there, where no TCP does.
     pub keepalive: Option<Duration>,
+    /// After how long a silence to ask the server whether it is there, which costs it a
+    /// signature: for links that do not tell when the other end is gone, and TCP may not either.
+    /// After [`Client::ANSWER_TIMEOUT`] already when a letter has gone out and nothing has come
+    /// since.
+    pub probe: Option<Duration>,
     /// Seconds by which the civil clock is known to be wrong, from an earlier connection.
     pub clock_offset_s: i64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { window: 128, keepalive: None, clock_offset_s: 0 }
+        Self { window: 128, keepalive: None, probe: None, clock_offset_s: 0 }
     }
 }
 
@@ -166,8 +173,7 @@ pub struct Client<'k, P: Provider, B, const WINDOW: usize = { MAX_WINDOW as usiz
     held_since: Option<Instant>,
     recent: Ring<(PacketId, Instant), RECENT>,
     clock_offset_s: i64,
-    /// Whether bytes have come since the time was last told.
-    heard: bool,
+    progress: Progress,
 }
 
 impl<'k, P, B, const WINDOW: usize> Client<'k, P, B, WINDOW>
@@ -176,11 +182,14 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
 {
     /// How long the server may be silent while an answer is due: to any request before there is
-    /// a session, and to a question about a key.
+    /// a session, and to a question about a key. It counts from when the request has gone out.
     pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+    /// How long a backlog may make no progress: no letter, no part of one that counts, and nothing
+    /// sealed.
+    pub const BACKLOG_TIMEOUT: Duration = Duration::from_secs(60);
     /// How long acknowledgments are collected.
     pub const HOLD_ACKNOWLEDGMENTS: Duration = Duration::from_secs(1);
-    /// How long the server may take to answer a 222.
+    /// How long the server may take to answer a 222, once that has gone out.
     pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(6);
 
     /// A connection on which nothing has been said.
@@ -218,7 +227,7 @@ where
             held_since: None,
             recent: Ring::new(),
             clock_offset_s: options.clock_offset_s,
-            heard: false,
+            progress: Progress::default(),
         })
     }
 
@@ -243,7 +252,7 @@ where
 
     /// So many bytes were written to the front of [`Client::receive_buffer`].
     pub fn received(&mut self, count: usize) {
-        self.heard |= count > 0;
+        self.progress.read(count);
         let advanced = self.intake.advance(self.keys.provider, count);
         self.note_bad_bytes(advanced);
     }
@@ -256,7 +265,7 @@ where
 
     /// So many bytes from the front of [`Client::transmit`] have gone out.
     pub fn transmitted(&mut self, count: usize) {
-        self.outbound.advance(count);
+        self.progress.written(self.outbound.advance(count));
     }
 
     /// The letter in the letter buffer, its signature unchecked. Once it was opened in place, what
@@ -331,16 +340,26 @@ where
     /// The next moment at which [`Client::timeout`] has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let state = match &self.state {
-            State::Idle => None,
-            State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. } => {
-                Some(since.after(Self::ANSWER_TIMEOUT))
-            }
-            State::Active(active) => earliest(self.sign_of_life(active), Self::silence(active)),
-            State::Leaving { since, .. } => Some(since.after(Self::LEAVE_TIMEOUT)),
+        let to_say = match &self.state {
+            State::Active(active) => earliest(self.sign_of_life(active), self.probe(active)),
+            _ => None,
         };
         let held = self.held_since.filter(|_| self.takes_control());
-        earliest(state, held.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS)))
+        let held = held.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
+        earliest(self.deadline(), earliest(to_say, held))
+    }
+
+    /// When the other end has taken too long.
+    fn deadline(&self) -> Option<Instant> {
+        let answer = match &self.state {
+            State::Idle => None,
+            State::AwaitingOtp { due, .. } | State::AwaitingSession { due, .. } => {
+                Some(due.since().after(Self::ANSWER_TIMEOUT))
+            }
+            State::Active(active) => Self::silence(active),
+            State::Leaving { due, .. } => Some(due.since().after(Self::LEAVE_TIMEOUT)),
+        };
+        earliest(answer, self.progress.deadline())
     }
 
     /// When to say that one is there. While packets wait to go out there is no need to.
@@ -349,44 +368,68 @@ where
         span.map(|span| active.last_sent.after(span))
     }
 
-    /// When an open question has met with silence for too long: the server is gone, and not
-    /// every stream tells.
+    /// When to ask whether the server is there. An open question asks that already.
+    fn probe(&self, active: &Active) -> Option<Instant> {
+        let may_ask = self.takes_control() && active.question.is_none();
+        let probe = self.options.probe.filter(|_| may_ask)?;
+        let probe = if active.awaits_word { probe.min(Self::ANSWER_TIMEOUT) } else { probe };
+        Some(active.heard.after(probe))
+    }
+
+    /// When an open question, or a backlog that has yet to end, has met with silence for too long:
+    /// the server is gone, and not every stream tells.
     fn silence(active: &Active) -> Option<Instant> {
-        active.question.as_ref().map(|question| question.heard.after(Self::ANSWER_TIMEOUT))
+        let question = active.question.as_ref().map(|question| question.due.since());
+        earliest(
+            question.map(|since| since.after(Self::ANSWER_TIMEOUT)),
+            active.backlog_since.map(|since| since.after(Self::BACKLOG_TIMEOUT)),
+        )
     }
 
     /// Time has passed.
     pub fn timeout(&mut self, env: &mut Env<'_>) {
         let now = env.now.instant;
-        self.note_heard(now);
+        self.note_progress(now);
         self.flush_overdue(env);
-        match &self.state {
-            State::AwaitingOtp { since, .. } | State::AwaitingSession { since, .. }
-                if since.after(Self::ANSWER_TIMEOUT) <= now =>
-            {
-                self.end(Ended::TimedOut);
-            }
-            State::Leaving { since, .. } if since.after(Self::LEAVE_TIMEOUT) <= now => {
-                self.end(Ended::TimedOut);
-            }
-            State::Active(active) if Self::silence(active).is_some_and(|at| at <= now) => {
-                self.end(Ended::TimedOut);
-            }
-            State::Active(active) if self.sign_of_life(active).is_some_and(|at| at <= now) => {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.deadline()) {
+            self.end(Ended::TimedOut);
+        } else if let State::Active(active) = &self.state {
+            if is_due(self.probe(active)) {
+                self.ask_whether_there(env);
+            } else if is_due(self.sign_of_life(active)) {
                 self.send_held(env, &[]);
             }
-            _ => {}
         }
     }
 
-    /// Bytes that came are a sign of life of the server's.
-    fn note_heard(&mut self, now: Instant) {
-        if let State::Active(Active { question: Some(question), .. }) = &mut self.state
-            && self.heard
-        {
-            question.heard = now;
+    /// The question that is always answered. What cannot be asked now is asked later.
+    fn ask_whether_there(&mut self, env: &mut Env<'_>) {
+        if let Some(own) = self.user {
+            let _ = self.ask_for_key(env, KeyQuestion::ById(own));
         }
-        self.heard = false;
+    }
+
+    /// Weighs what has moved since the time was last told.
+    fn note_progress(&mut self, now: Instant) {
+        let is_writing = !self.outbound.pending().is_empty();
+        let is_reading = self.intake.awaits_rest();
+        let is_full = self.intake.letter_len() > 0;
+        let brings_letter = self.intake.brings_letter();
+        let moved = self.progress.note(now, is_reading, is_writing);
+        match &mut self.state {
+            State::Idle => {}
+            State::AwaitingOtp { due, .. }
+            | State::AwaitingSession { due, .. }
+            | State::Leaving { due, .. } => due.note(&moved),
+            State::Active(active) => {
+                active.note(now, &moved);
+                // While the caller has yet to make room, the server may not be able to go on.
+                if is_full || (moved.comes_on && brings_letter) {
+                    active.backlog_goes_on(now);
+                }
+            }
+        }
     }
 
     /// The first reason stays.

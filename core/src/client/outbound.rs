@@ -23,12 +23,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
         self.buffer.as_ref().get(self.start..self.free).unwrap_or_default()
     }
 
-    /// So many bytes have gone out.
-    pub(super) fn advance(&mut self, count: usize) {
-        self.start = self.start.saturating_add(count).min(self.free);
+    /// So many bytes have gone out; gives back how many there were.
+    pub(super) fn advance(&mut self, count: usize) -> usize {
+        let count = count.min(self.free.saturating_sub(self.start));
+        self.start = self.start.saturating_add(count);
         if self.start == self.end {
             (self.start, self.free, self.end) = (0, 0, 0);
         }
+        count
     }
 
     /// The room behind what is written; a packet written there is held until

@@ -1,5 +1,6 @@
 //! What a client can ask for (PROTOCOL.md, "Registration" to "Closing", the client's packets).
 
+use super::progress::Due;
 use super::state::{Active, Form, Question, State};
 use super::{Client, Ended, Env};
 use crate::crypto::{CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, cbc_seal};
@@ -76,7 +77,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
             write_all(out, &[&sealed])
         })?;
         let reply_key = reply_key.clone();
-        self.state = State::AwaitingOtp { reply_key, request, since: env.now.instant };
+        let due = self.due(env);
+        self.state = State::AwaitingOtp { reply_key, request, due };
         Ok(())
     }
 
@@ -159,8 +161,13 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         form: Form,
         request: PacketId,
     ) {
-        let since = env.now.instant;
-        self.state = State::AwaitingSession { answer, nonce, form, request, since };
+        let due = self.due(env);
+        self.state = State::AwaitingSession { answer, nonce, form, request, due };
+    }
+
+    /// The answer to what was written last.
+    fn due(&self, env: &Env<'_>) -> Due {
+        Due::new(env.now.instant, self.outbound.pending().len())
     }
 
     /// Writes a letter into the transmit buffer, seals and signs it, and holds it there: store
@@ -244,6 +251,10 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
 
     fn note_letter(&mut self, env: &Env<'_>, id: PacketId) {
         let _forgotten = self.recent.push((id, env.now.instant));
+        if let State::Active(active) = &mut self.state {
+            active.awaits_word = true;
+            active.heard = active.heard.max(env.now.instant);
+        }
     }
 
     /// Says that a letter's fate is durable: it was new, a duplicate, unreadable, too large, or
@@ -324,9 +335,9 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         }
         self.require_room()?;
         let packet = self.send_sealed(env, Op::KeyQuestion, &mut |writer| question.emit(writer))?;
+        let due = self.due(env);
         if let State::Active(active) = &mut self.state {
-            let heard = env.now.instant;
-            active.question = Some(Question { packet, about: question, heard });
+            active.question = Some(Question { packet, about: question, due });
         }
         Ok(())
     }
@@ -371,8 +382,9 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         let queued = !self.outbound.pending().is_empty();
         self.send_sealed(env, Op::Close, &mut |writer| CloseReason::Leaving.emit(writer))
             .map_err(|error| not_now(error, queued))?;
+        let due = self.due(env);
         if let State::Active(active) = core::mem::replace(&mut self.state, State::Idle) {
-            self.state = State::Leaving { active, since: env.now.instant };
+            self.state = State::Leaving { active, due };
         }
         Ok(())
     }

@@ -191,7 +191,9 @@ impl Line {
     /// The server shows that it knows the session's key.
     pub(crate) fn prove(&mut self) {
         let end = self.server.sealed(Op::BacklogEnd, &[0; 4]);
-        assert_eq!(self.hear(&end), [Heard::BacklogEnd(0)]);
+        let heard = self.hear(&end);
+        // It is told once, and counts each time.
+        assert!(heard.is_empty() || heard == [Heard::BacklogEnd(0)], "{heard:?}");
     }
 
     pub(crate) fn ask<T>(&mut self, call: impl FnOnce(&mut Machine, &mut Env<'_>) -> T) -> T {
@@ -218,6 +220,7 @@ impl Line {
     pub(crate) fn sent(&mut self) -> Vec<Sent> {
         let bytes = self.client.transmit().to_vec();
         self.client.transmitted(bytes.len());
+        self.ask(|client, env| client.timeout(env));
         self.server.understand(&bytes)
     }
 

@@ -9,6 +9,7 @@ mod keys;
 mod letters;
 mod line;
 mod ops;
+mod progress;
 mod questions;
 mod reflections;
 mod refusals;

@@ -44,7 +44,7 @@ pub enum Failure {
     #[error("{0}")]
     Config(String),
     /// The output cannot be written: 1.
-    #[error("cannot write: {0}")]
+    #[error("the output cannot be written: {0}")]
     Output(io::Error),
 }
 

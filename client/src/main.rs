@@ -5,55 +5,80 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use jiff::tz::TimeZone;
-use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use waxwing::args::Args;
-use waxwing::commands::{self, Console};
+use waxwing::commands;
+use waxwing::console::{Console, Remarks};
 use waxwing::core_dumps;
 use waxwing::exit::Failure;
 use waxwing::keylog::{KeyLog, VARIABLE};
 
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
+
 fn main() -> ExitCode {
     core_dumps::forbid();
-    let args = Args::parse();
-    let level = if args.verbose { Level::DEBUG } else { Level::WARN };
+    let mut remarks = Remarks::new(io::stderr());
+    match Args::try_parse() {
+        Ok(args) => end(run(&args, remarks.clone()), &mut remarks),
+        Err(said) => match said.print() {
+            Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
+            // Help that was asked for is output; a remark about wrong usage is not.
+            Err(error) if !said.use_stderr() => end(Err(error.into()), &mut remarks),
+            Err(_) => ExitCode::from(&Failure::Usage(String::new())),
+        },
+    }
+}
+
+fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
+    // What a person has to know is a remark. The log is for whoever asks for it.
+    let level = if args.verbose { LevelFilter::DEBUG } else { LevelFilter::OFF };
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(|| Remarks::new(io::stderr()))
         .with_ansi(io::stderr().is_terminal())
         .init();
-
-    if let Err(failure) = warn_of_key_log() {
-        eprintln!("waxwing: {failure}");
-        return ExitCode::from(&failure);
-    }
+    warn_of_key_log(&mut remarks)?;
     let stdout = io::stdout();
     let mut console = Console {
         // Not locked for good: `chat` reads from a thread of its own.
         input: &mut BufReader::new(io::stdin()),
         output: &mut stdout.lock(),
-        remarks: &mut io::stderr(),
+        remarks,
         interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+        columns,
         zone: TimeZone::system(),
     };
-    let done = commands::run(&args, &mut console).and_then(|()| Ok(console.output.flush()?));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if !failure.is_silent() {
-                eprintln!("waxwing: {failure}");
-            }
-            ExitCode::from(&failure)
-        }
+    commands::run(args, &mut console)?;
+    Ok(console.output.flush()?)
+}
+
+fn end(done: Result<(), Failure>, remarks: &mut Remarks) -> ExitCode {
+    let Err(failure) = done else { return ExitCode::SUCCESS };
+    if !failure.is_silent() {
+        // A remark never fails.
+        let _ = writeln!(remarks, "waxwing: {failure}");
     }
+    ExitCode::from(&failure)
+}
+
+fn columns() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    Some(if columns == 0 { COLUMNS } else { columns })
 }
 
 /// Says loudly that keys are written down, if they are, before anything is done.
-fn warn_of_key_log() -> Result<(), Failure> {
+fn warn_of_key_log(remarks: &mut Remarks) -> Result<(), Failure> {
     if KeyLog::from_environment()?.is_some() {
-        eprintln!(
+        writeln!(
+            remarks,
             "waxwing: WARNING: {VARIABLE} is set, and the keys of all sessions are written to its \
              file. Whoever reads it reads what this client and the server say to each other."
-        );
+        )?;
     }
     Ok(())
 }

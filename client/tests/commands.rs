@@ -1,11 +1,16 @@
 //! The commands that need no connection, as a person or a program meets them.
 
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+
 use clap::Parser;
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use waxwing::args::Args;
 use waxwing::backend::{BackendKey, load_key, provider, rng};
 use waxwing::commands::{Console, run};
+use waxwing::console::Remarks;
 use waxwing::exit::Failure;
 use waxwing::home::{Fate, HandedOver, Home, Judgement, NewIdentity, Registration, Writing};
 use waxwing_core::crypto::{PrivateKey, Provider, ReplyKey, Spki};
@@ -23,6 +28,20 @@ struct Ran {
     output: String,
     remarks: String,
     failure: Option<Failure>,
+}
+
+/// Bytes that two can hold.
+#[derive(Clone, Default)]
+struct Shared(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 struct TestHome {
@@ -56,18 +75,19 @@ impl TestHome {
     fn run(&self, words: &[&str], input: &str, interactive: bool) -> Ran {
         let dir = self.root.path().join("home");
         let words = [&["waxwing", "--home", dir.to_str().unwrap()], words].concat();
-        let (mut output, mut remarks) = (Vec::new(), Vec::new());
+        let (mut output, remarks) = (Vec::new(), Shared::default());
         let mut console = Console {
             input: &mut input.as_bytes(),
             output: &mut output,
-            remarks: &mut remarks,
+            remarks: Remarks::new(remarks.clone()),
             interactive,
+            columns: || None,
             zone: TimeZone::UTC,
         };
         let failure = run(&Args::parse_from(words), &mut console).err();
         Ran {
             output: String::from_utf8(output).unwrap(),
-            remarks: String::from_utf8(remarks).unwrap(),
+            remarks: String::from_utf8(remarks.0.take()).unwrap(),
             failure,
         }
     }
@@ -144,10 +164,11 @@ fn commands_without_an_account_say_how_to_get_one() {
     for words in [&["whoami"][..], &["contacts"], &["history", OTHER], &["verify", OTHER]] {
         let words = [&["waxwing", "--home", dir.to_str().unwrap()], words].concat();
         let mut console = Console {
-            input: &mut std::io::empty(),
-            output: &mut std::io::sink(),
-            remarks: &mut std::io::sink(),
+            input: &mut io::empty(),
+            output: &mut io::sink(),
+            remarks: Remarks::new(io::sink()),
             interactive: false,
+            columns: || None,
             zone: TimeZone::UTC,
         };
         let failure = run(&Args::parse_from(words), &mut console).unwrap_err();

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use waxwing::args::Args;
 use waxwing::commands::{Console, run};
+use waxwing::console::Remarks;
 use waxwing::keylog::{hex, unhex};
 
 /// The values of PROTOCOL.md, "Test values".
@@ -64,8 +65,9 @@ impl Desk {
         let mut console = Console {
             input: &mut &input[..],
             output: &mut output,
-            remarks: &mut std::io::sink(),
+            remarks: Remarks::new(std::io::sink()),
             interactive: false,
+            columns: || None,
             zone: TimeZone::UTC,
         };
         let failure = run(&Args::parse_from(words), &mut console).err();

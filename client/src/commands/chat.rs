@@ -28,7 +28,7 @@ pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Resul
     if account.user_id().is_none() {
         return Err(Failure::not_registered());
     }
-    let mut desk = Desk::new(&home, &account)?;
+    let mut desk = Desk::new(&home, &account, &console.remarks)?;
     let lines = read_lines(&desk)?;
     writeln!(
         console.remarks,

@@ -10,29 +10,14 @@ mod send;
 mod verify;
 mod whoami;
 
-use std::io::{BufRead, Write};
 use std::path::Path;
 
-use jiff::tz::TimeZone;
+pub use crate::console::Console;
 
 use crate::args::{Args, Command};
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Home, Identity, OutboxId, OutboxStatus};
-
-/// What a command reads and writes.
-pub struct Console<'a> {
-    /// Where answers come from.
-    pub input: &'a mut dyn BufRead,
-    /// Where output goes.
-    pub output: &'a mut dyn Write,
-    /// Where remarks go that are not output.
-    pub remarks: &'a mut dyn Write,
-    /// Whether a person is there to be asked.
-    pub interactive: bool,
-    /// The zone of times that people read.
-    pub zone: TimeZone,
-}
 
 /// Does what was typed.
 ///

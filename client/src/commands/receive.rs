@@ -23,7 +23,7 @@ pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> R
     if account.user_id().is_none() {
         return Err(Failure::not_registered());
     }
-    let mut desk = Desk::new(&home, &account)?;
+    let mut desk = Desk::new(&home, &account, &console.remarks)?;
     let done = if receive.follow {
         follow(&home, &mut desk, receive, console)
     } else {

@@ -55,7 +55,7 @@ pub(super) fn run(
     };
     let before = identity.registration;
     let account = Account::new(identity)?;
-    let mut registrar = Registrar::new(&account)?;
+    let mut registrar = Registrar::new(&account, &console.remarks)?;
     let code = match &register.otp {
         Some(code) => code.clone(),
         None => match registrar.ask_for_code()? {

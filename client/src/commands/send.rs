@@ -33,7 +33,7 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
     let letter = home.outbox().queue(&uid, &send.phone, &writing, clock::now())?;
 
     let account = Account::new(identity)?;
-    let mut desk = Desk::new(&home, &account)?;
+    let mut desk = Desk::new(&home, &account, &console.remarks)?;
     let goal = match send.wait {
         WaitFor::Stored => State::Stored,
         WaitFor::Delivered => State::Delivered,

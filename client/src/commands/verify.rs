@@ -62,7 +62,7 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(
         return Ok(());
     };
     let account = Account::new(identity)?;
-    let mut desk = Desk::new(home, &account)?;
+    let mut desk = Desk::new(home, &account, &console.remarks)?;
     let deadline = Instant::now() + PATIENCE;
     let reached = desk.wait_until(Some(deadline), false, |desk| Ok(desk.has_backlog()));
     if matches!(reached, Ok(Reached::Yes)) {

@@ -8,6 +8,7 @@ use waxwing_core::phone::Phone;
 
 use super::stream::Waiter;
 use super::{Account, Courier};
+use crate::console::Remarks;
 use crate::exit::Failure;
 use crate::home::{Conflict, Home, SessionLock};
 
@@ -32,17 +33,19 @@ pub enum Reached {
 pub struct Desk<'a> {
     home: &'a Home,
     account: &'a Account,
+    remarks: Remarks,
     waiter: Waiter,
     courier: Option<(Courier<'a>, SessionLock)>,
 }
 
 impl<'a> Desk<'a> {
-    /// Sits down.
+    /// Sits down. What the person should know while a command waits goes to `remarks`.
     ///
     /// # Errors
     /// [`Failure`] when the system or the home refuse.
-    pub fn new(home: &'a Home, account: &'a Account) -> Result<Self, Failure> {
-        let mut desk = Self { home, account, waiter: Waiter::new()?, courier: None };
+    pub fn new(home: &'a Home, account: &'a Account, remarks: &Remarks) -> Result<Self, Failure> {
+        let (waiter, remarks) = (Waiter::new()?, remarks.clone());
+        let mut desk = Self { home, account, remarks, waiter, courier: None };
         desk.take_session()?;
         Ok(desk)
     }
@@ -51,7 +54,8 @@ impl<'a> Desk<'a> {
         if self.courier.is_none()
             && let Some(lock) = self.home.try_lock_session()?
         {
-            self.courier = Some((Courier::new(self.home, self.account), lock));
+            self.courier =
+                Some((Courier::new(self.home, self.account, self.remarks.clone()), lock));
         }
         Ok(())
     }

@@ -79,10 +79,7 @@ impl Courier<'_> {
         let judged = self.home.contacts().judge(answer, clock::now())?;
         match judged {
             Judgement::Changed => {
-                tracing::warn!(
-                    phone = ?answer.phone,
-                    "the server gives out another key than the pinned one; letters are held back"
-                );
+                writeln!(self.remarks, "{}", Failure::key_changed(&answer.phone))?;
             }
             Judgement::Refused(Conflict::IdOf(holder)) if question.is_some() => {
                 // There is an honest cause: the id was given out again. Ask who has it now.
@@ -114,7 +111,12 @@ impl Courier<'_> {
     /// A key that contradicts what is pinned changes nothing, and the session goes on: a lie about
     /// one person must not keep everybody else's letters.
     fn refuse_answer(&mut self, answer: &KeyAnswer, conflict: Conflict) {
-        tracing::warn!(phone = ?answer.phone, ?conflict, "an answer about a key is refused");
+        // A remark never fails.
+        let _ = writeln!(
+            self.remarks,
+            "what the server says about the key of {} is not believed: {conflict}",
+            answer.phone.as_str()
+        );
         let until = clock::now().shifted(RETRY_S.into());
         self.questions.refused.insert(answer.phone, (until, conflict));
     }

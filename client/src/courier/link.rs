@@ -16,6 +16,7 @@ use super::stream::{Stream, Waiter};
 use super::{Account, Learnt};
 use crate::backend::{Backend, rng};
 use crate::clock;
+use crate::console::Remarks;
 use crate::exit::Failure;
 use crate::keylog::KeyLog;
 
@@ -30,6 +31,7 @@ pub(super) struct Link<'a> {
     stream: Stream,
     started: Instant,
     key_log: Option<KeyLog>,
+    remarks: Remarks,
 }
 
 impl<'a> Link<'a> {
@@ -37,6 +39,7 @@ impl<'a> Link<'a> {
         account: &'a Account,
         waiter: &Waiter,
         clock_offset_s: i64,
+        remarks: Remarks,
     ) -> Result<Self, Failure> {
         let key_log = KeyLog::from_environment()?;
         let stream = Stream::connect(&account.identity().server, waiter)?;
@@ -50,7 +53,7 @@ impl<'a> Link<'a> {
         };
         let options = Options { clock_offset_s, ..Options::default() };
         let client = Client::new(keys, buffers, options).map_err(|error| broken(&error))?;
-        Ok(Self { client, stream, started: Instant::now(), key_log })
+        Ok(Self { client, stream, started: Instant::now(), key_log, remarks })
     }
 
     pub(super) fn now(&self) -> Now {
@@ -122,21 +125,26 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// A log that takes no more keys is no reason to break off a conversation.
     fn log_session(&mut self, user: UserId) {
         let Some(log) = &mut self.key_log else { return };
         let Some((nonce, key)) = self.client.session() else { return };
-        if let Err(failure) = log.session(user, nonce, key) {
-            tracing::warn!(%failure, "a session key is not in the key log");
-        }
+        let logged = log.session(user, nonce, key);
+        self.remark_on_key_log(logged);
     }
 
     /// The same for the key that names an attempt to register.
     pub(super) fn log_reply_key(&mut self, key: &ReplyKey) {
-        if let Some(log) = &mut self.key_log
-            && let Err(failure) = log.reply(key)
-        {
-            tracing::warn!(%failure, "a reply key is not in the key log");
+        if let Some(log) = &mut self.key_log {
+            let logged = log.reply(key);
+            self.remark_on_key_log(logged);
+        }
+    }
+
+    /// A log that takes no more keys is no reason to break off a conversation.
+    fn remark_on_key_log(&mut self, logged: Result<(), Failure>) {
+        if let Err(failure) = logged {
+            // A remark never fails.
+            let _ = writeln!(self.remarks, "a key is missing from the key log: {failure}");
         }
     }
 

@@ -34,6 +34,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion};
 
 use crate::clock;
+use crate::console::Remarks;
 use crate::exit::Failure;
 use crate::home::{Home, OutboxId, PacketName};
 use backoff::Backoff;
@@ -50,9 +51,11 @@ const REFUSALS_BEFORE_GIVING_UP: u32 = 3;
 pub struct Courier<'a> {
     home: &'a Home,
     account: &'a Account,
+    remarks: Remarks,
     link: Option<Link<'a>>,
     backoff: Backoff,
     clock_offset_s: i64,
+    told_of_clock: bool,
     refusals: u32,
     /// Why the last connection ended, until the next one stands.
     problem: Option<Failure>,
@@ -82,13 +85,15 @@ struct Progress {
 }
 
 impl<'a> Courier<'a> {
-    fn new(home: &'a Home, account: &'a Account) -> Self {
+    fn new(home: &'a Home, account: &'a Account, remarks: Remarks) -> Self {
         Self {
             home,
             account,
+            remarks,
             link: None,
             backoff: Backoff::default(),
             clock_offset_s: 0,
+            told_of_clock: false,
             refusals: 0,
             problem: None,
             session: Progress::default(),
@@ -161,7 +166,7 @@ impl<'a> Courier<'a> {
         self.unopened.clear();
         self.in_flight.clear();
         let user = self.account.user_id().ok_or_else(Failure::not_registered)?;
-        match Link::open(self.account, waiter, self.clock_offset_s) {
+        match Link::open(self.account, waiter, self.clock_offset_s, self.remarks.clone()) {
             Ok(mut link) => {
                 // After a refusal the long form, which needs nothing to be remembered.
                 let last = self.home.identity()?.and_then(|identity| identity.session_key);
@@ -188,7 +193,7 @@ impl<'a> Courier<'a> {
                         return Err(Failure::Untrusted("the server gives out another id".into()));
                     }
                     self.session.is_open = true;
-                    self.warn_of_clock();
+                    self.remark_on_clock()?;
                 }
                 Learnt::Key(answer) => self.key_answered(&answer)?,
                 Learnt::WrongKey => {
@@ -209,11 +214,21 @@ impl<'a> Courier<'a> {
         self.statuses_arrived(&statuses)
     }
 
-    fn warn_of_clock(&self) {
+    /// Once, and not at every connection.
+    fn remark_on_clock(&mut self) -> Result<(), Failure> {
         let offset_s = self.clock_offset_s;
-        if offset_s.abs() > FRESHNESS_S {
-            tracing::warn!(offset_s, "this machine's clock is wrong; the server's is used");
+        if offset_s.abs() <= FRESHNESS_S || self.told_of_clock {
+            return Ok(());
         }
+        self.told_of_clock = true;
+        let way = if offset_s > 0 { "behind" } else { "ahead of" };
+        let span = clock::span(offset_s.unsigned_abs());
+        writeln!(
+            self.remarks,
+            "this machine's clock is {span} {way} the server's; set it. Until then the server's \
+             time is used"
+        )?;
+        Ok(())
     }
 
     /// What the state of the home gives reason to.

@@ -11,6 +11,7 @@ use waxwing_core::wire::{ErrorCode, OtpGrant};
 use super::Account;
 use super::link::{self, Link};
 use super::stream::Waiter;
+use crate::console::Remarks;
 use crate::exit::Failure;
 
 /// How often a busy server is asked again.
@@ -28,6 +29,7 @@ pub enum Asked {
 /// Talks to the server before there is an account.
 pub struct Registrar<'a> {
     account: &'a Account,
+    remarks: Remarks,
     waiter: Waiter,
 }
 
@@ -36,8 +38,8 @@ impl<'a> Registrar<'a> {
     ///
     /// # Errors
     /// [`Failure`] when the system refuses.
-    pub fn new(account: &'a Account) -> Result<Self, Failure> {
-        Ok(Self { account, waiter: Waiter::new()? })
+    pub fn new(account: &'a Account, remarks: &Remarks) -> Result<Self, Failure> {
+        Ok(Self { account, remarks: remarks.clone(), waiter: Waiter::new()? })
     }
 
     /// Sends 100; again while the server is busy.
@@ -70,7 +72,7 @@ impl<'a> Registrar<'a> {
 
     fn ask_once(&mut self) -> Result<Result<Asked, Ended>, Failure> {
         let account = self.account;
-        let mut link = Link::open(account, &self.waiter, 0)?;
+        let mut link = Link::open(account, &self.waiter, 0, self.remarks.clone())?;
         let identity = account.identity();
         link.log_reply_key(&identity.reply_key);
         link.request(|client, env| client.request_otp(env, &identity.phone, &identity.reply_key))
@@ -100,7 +102,7 @@ impl<'a> Registrar<'a> {
         issued: &mut dyn FnMut(UserId) -> Result<(), Failure>,
     ) -> Result<Result<SessionKey, Ended>, Failure> {
         let account = self.account;
-        let mut link = Link::open(account, &self.waiter, 0)?;
+        let mut link = Link::open(account, &self.waiter, 0, self.remarks.clone())?;
         let identity = account.identity();
         link.request(|client, env| {
             client.prove_otp(env, &identity.phone, &identity.reply_key, code)

@@ -21,6 +21,7 @@ mod lies;
 mod lost;
 mod microcontroller;
 mod operator;
+mod output;
 mod post;
 mod process;
 mod proxy;

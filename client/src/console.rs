@@ -11,6 +11,8 @@ use std::rc::Rc;
 
 use jiff::tz::TimeZone;
 
+use crate::show::Page;
+
 /// What a command reads and writes.
 pub struct Console<'a> {
     /// Where answers come from.
@@ -25,6 +27,14 @@ pub struct Console<'a> {
     pub columns: fn() -> Option<usize>,
     /// The zone of times that people read.
     pub zone: TimeZone,
+}
+
+impl Console<'_> {
+    /// What output is written on.
+    #[must_use]
+    pub fn page(&self) -> Page<'_> {
+        Page { zone: &self.zone, columns: (self.columns)() }
+    }
 }
 
 /// Where remarks go. Writing one never fails, and every clone writes to the same place.

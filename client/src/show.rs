@@ -1,25 +1,30 @@
 //! Letters for people and for programs.
 //!
 //! A letter is a stranger's bytes. For a person, nothing in it may move the cursor, turn the
-//! direction of writing around or pass for a line of ours; for a program it stays as it is.
+//! direction of writing around, stay unseen or pass for a line of ours; for a program it stays as it
+//! is.
 
 mod escape;
+mod hidden;
+mod page;
 
-use jiff::tz::TimeZone;
+use std::borrow::Cow;
+
 use serde::Serialize;
+use waxwing_core::phone::Phone;
 
 use crate::clock;
 use crate::home::{Entry, Event, Letter, LetterBody, OutboxStatus, Writing};
 
-pub use escape::for_terminal;
+pub use escape::for_line;
+pub use page::Page;
 
-/// Why a letter under a changed key says nothing.
-const HELD: &str = "held back: the sender's key has changed; `waxwing verify PHONE` says more";
+use escape::for_terminal;
 
 /// A received letter as a line of JSON.
 #[must_use]
 pub fn letter_json(letter: &Letter) -> String {
-    let (kind, text, error) = parts(&letter.body);
+    let (kind, text, error) = parts(&letter.body, letter.from.as_ref());
     line(&LetterLine {
         // Under a changed key nobody has said yet that it is from this contact.
         from: letter.from.as_ref().filter(|_| letter.body != LetterBody::Held).map(|p| p.as_str()),
@@ -34,12 +39,13 @@ pub fn letter_json(letter: &Letter) -> String {
 
 /// A received letter for a person.
 #[must_use]
-pub fn letter_text(letter: &Letter, zone: &TimeZone) -> String {
+pub fn letter_text(letter: &Letter, page: &Page<'_>) -> String {
     let from = match (&letter.body, &letter.from) {
         (LetterBody::Held, _) | (_, None) => format!("(id {})", letter.sender),
         (_, Some(phone)) => phone.as_str().to_owned(),
     };
-    format!("{} {from}: {}", clock::in_zone(letter.sent_at, zone), body_text(&letter.body))
+    let sent_at = clock::in_zone(letter.sent_at, page.zone);
+    page.fit(&format!("{sent_at} {from}: {}", body_text(&letter.body, letter.from.as_ref())))
 }
 
 /// An entry of a conversation as a line of JSON.
@@ -48,7 +54,7 @@ pub fn entry_json(entry: &Entry, with: &str) -> String {
     let uid = entry.uid.map(|uid| uid.to_string());
     match &entry.event {
         Event::Received { body, sent_at, received_at } => {
-            let (kind, text, error) = parts(body);
+            let (kind, text, error) = parts(body, None);
             line(&EntryLine {
                 direction: "in",
                 from: Some(with),
@@ -79,18 +85,18 @@ pub fn entry_json(entry: &Entry, with: &str) -> String {
 
 /// An entry of a conversation for a person.
 #[must_use]
-pub fn entry_text(entry: &Entry, with: &str, zone: &TimeZone) -> String {
-    match &entry.event {
+pub fn entry_text(entry: &Entry, with: &str, page: &Page<'_>) -> String {
+    page.fit(&match &entry.event {
         Event::Received { body, sent_at, .. } => {
-            format!("{} {with}: {}", clock::in_zone(*sent_at, zone), body_text(body))
+            format!("{} {with}: {}", clock::in_zone(*sent_at, page.zone), body_text(body, None))
         }
         Event::Written { writing, created_at, status } => format!(
             "{} me: {} [{}]",
-            clock::in_zone(*created_at, zone),
+            clock::in_zone(*created_at, page.zone),
             for_terminal(written_text(writing)),
             status_text(status)
         ),
-    }
+    })
 }
 
 /// What became of a letter, for a person.
@@ -102,7 +108,7 @@ pub fn status_text(status: &OutboxStatus) -> String {
     }
     if let Some(text) = status.refusal_text.as_deref().filter(|text| !text.is_empty()) {
         words.push_str(": ");
-        words.push_str(&for_terminal(text));
+        words.push_str(&for_line(text));
     }
     words
 }
@@ -115,20 +121,30 @@ fn written_text(writing: &Writing) -> &str {
     }
 }
 
-fn parts(body: &LetterBody) -> (&'static str, Option<&str>, Option<&str>) {
+/// Kind, text, and why there is none. `from` is whose letter it may be.
+fn parts<'a>(
+    body: &'a LetterBody,
+    from: Option<&Phone>,
+) -> (&'static str, Option<&'a str>, Option<Cow<'a, str>>) {
     match body {
         LetterBody::Text(text) => ("text", Some(text), None),
         LetterBody::ReadReceipt(_) => ("receipt", None, None),
-        LetterBody::Unknown { error } => ("unknown", None, Some(error)),
-        LetterBody::Unreadable { error } => ("unreadable", None, Some(error)),
-        LetterBody::Held => ("unreadable", None, Some(HELD)),
+        LetterBody::Unknown { error } => ("unknown", None, Some(error.into())),
+        LetterBody::Unreadable { error } => ("unreadable", None, Some(error.into())),
+        LetterBody::Held => ("unreadable", None, Some(held(from).into())),
     }
 }
 
-fn body_text(body: &LetterBody) -> String {
-    match parts(body) {
+/// Why a letter under a changed key says nothing.
+fn held(from: Option<&Phone>) -> String {
+    let phone = from.map_or("PHONE", Phone::as_str);
+    format!("held back: its sender's key is in question; `waxwing verify {phone}` says more")
+}
+
+fn body_text(body: &LetterBody, from: Option<&Phone>) -> String {
+    match parts(body, from) {
         (_, Some(text), _) => for_terminal(text),
-        (kind, None, Some(error)) => format!("({kind} letter: {})", for_terminal(error)),
+        (kind, None, Some(error)) => format!("({kind} letter: {})", for_line(&error)),
         (_, None, None) => "(has read a letter)".to_owned(),
     }
 }
@@ -140,7 +156,7 @@ struct LetterLine<'a> {
     kind: &'static str,
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+    error: Option<Cow<'a, str>>,
     sent_at: String,
     received_at: String,
 }
@@ -156,7 +172,7 @@ struct EntryLine<'a> {
     kind: &'static str,
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+    error: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

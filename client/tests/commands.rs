@@ -312,7 +312,7 @@ fn history_is_text_for_people_and_json_for_programs() {
     let writing = Writing::text("one\n\x1btwo").unwrap();
     test.home.outbox().queue(&Uid([1; 16]), &phone(OTHER), &writing, at(0)).unwrap();
     let ran = test.run_by_program(&["history", OTHER]);
-    assert_eq!(ran.output, "2026-11-22 12:34 me: one\n    <1b>two [queued]\n");
+    assert_eq!(ran.output, "2026-11-22 12:34 me: one\n  | <1b>two [queued]\n");
     let ran = test.run_by_program(&["history", OTHER, "--json"]);
     let line: serde_json::Value = serde_json::from_str(ran.output.trim_end()).unwrap();
     assert_eq!((&line["direction"], &line["status"]), (&"out".into(), &"queued".into()));

@@ -113,7 +113,7 @@ fn talk(
 fn print_letters(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(), Failure> {
     let letters = home.letters().unprinted_from(phone, PAGE)?;
     for letter in &letters {
-        writeln!(console.output, "{}", show::letter_text(letter, &console.zone))?;
+        writeln!(console.output, "{}", show::letter_text(letter, &console.page()))?;
     }
     console.output.flush()?;
     let ids: Vec<_> = letters.iter().map(|letter| letter.id).collect();
@@ -125,7 +125,7 @@ fn print_letters(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Resul
 
 /// Enough of a line to know which it was.
 fn excerpt(line: &str) -> String {
-    let mut short: String = show::for_terminal(line).chars().take(40).collect();
+    let mut short: String = show::for_line(line).chars().take(40).collect();
     if line.chars().count() > 40 {
         short.push('…');
     }

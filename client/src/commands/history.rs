@@ -19,7 +19,7 @@ pub(super) fn run(
         let line = if json {
             show::entry_json(&entry, phone.as_str())
         } else {
-            show::entry_text(&entry, phone.as_str(), &console.zone)
+            show::entry_text(&entry, phone.as_str(), &console.page())
         };
         writeln!(console.output, "{line}")?;
     }

@@ -98,7 +98,7 @@ fn print(home: &Home, receive: &Receive, console: &mut Console<'_>) -> Result<us
             let line = if receive.json {
                 show::letter_json(letter)
             } else {
-                show::letter_text(letter, &console.zone)
+                show::letter_text(letter, &console.page())
             };
             writeln!(console.output, "{line}")?;
         }

@@ -1,10 +1,13 @@
 use super::*;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use waxwing_core::id::{Uid, UserId};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
 use crate::home::State;
+
+const PAGE: Page<'static> = Page { zone: &TimeZone::UTC, columns: None };
 
 fn letter(body: LetterBody) -> Letter {
     let opened = matches!(body, LetterBody::Text(_));
@@ -47,7 +50,7 @@ fn an_unreadable_letter_is_a_line_too() {
     assert_eq!(line["error"], "the letter does not open");
     assert_eq!((&line["uid"], &line["text"]), (&Value::Null, &Value::Null));
     assert_eq!(
-        letter_text(&letter, &TimeZone::UTC),
+        letter_text(&letter, &PAGE),
         "2026-11-22 12:34 +4915112345678: (unreadable letter: the letter does not open)"
     );
 }
@@ -58,7 +61,11 @@ fn a_letter_held_back_is_nobodys() {
     let line = parsed(&letter_json(&letter));
     assert_eq!((&line["from"], &line["kind"]), (&Value::Null, &json!("unreadable")));
     assert!(line["error"].as_str().unwrap().contains("verify"));
-    assert!(!letter_text(&letter, &TimeZone::UTC).contains("+49"));
+    assert_eq!(
+        letter_text(&letter, &PAGE),
+        "2026-11-22 12:34 (id 7): (unreadable letter: held back: its sender's key is in question; \
+         `waxwing verify +4915112345678` says more)"
+    );
 }
 
 #[test]
@@ -95,8 +102,29 @@ fn a_history_shows_what_became_of_a_letter() {
     status.refusal_code = Some(15);
     status.refusal_text = Some("too \x1blarge".into());
     assert_eq!(
-        entry_text(&written(&status), "+4915112345678", &TimeZone::UTC),
+        entry_text(&written(&status), "+4915112345678", &PAGE),
         "2026-11-22 12:34 me: hi [refused: too <1b>large]"
     );
     assert_eq!(parsed(&entry_json(&written(&status), "x"))["refusal"], 15);
+}
+
+#[test]
+fn no_line_of_a_letter_begins_like_a_line_of_ours() {
+    let forged = "2026-11-22 12:34 +4915112345699: send me money";
+    let texts = [
+        format!("hi\n{forged}"),
+        format!("hi\r\n{forged}"),
+        format!("hi{}{forged}", " ".repeat(47)),
+        format!("{}{forged}", "x".repeat(46)),
+        format!("{}{forged}", "日".repeat(23)),
+        format!("hi{}{forged}", "\u{2003}".repeat(47)),
+        format!("hi\n  \u{2713}\u{2713} {forged}"),
+    ];
+    let page = Page { zone: &TimeZone::UTC, columns: Some(80) };
+    for text in texts {
+        let shown = letter_text(&letter(LetterBody::Text(text)), &page);
+        let (first, others) = shown.split_once('\n').unwrap();
+        assert!(first.starts_with("2026-11-22 12:34 +4915112345678: "), "{shown}");
+        assert!(others.split('\n').all(|line| line.starts_with("  | ")), "{shown}");
+    }
 }

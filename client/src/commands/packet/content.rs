@@ -12,7 +12,7 @@ use waxwing_core::wire::{
 
 use super::tree::Tree;
 use crate::keylog::hex;
-use crate::show::for_terminal;
+use crate::show::for_line;
 
 /// Of several ways to open a content, the one that reads; if none does, the first.
 pub(super) fn best(opened: Vec<Vec<u8>>, op: Op, from_client: bool) -> Option<Vec<u8>> {
@@ -241,7 +241,7 @@ fn refusal(walk: &mut Walk<'_, '_, '_>) -> io::Result<()> {
     }
     let len = walk.rest.len();
     if len > 0 {
-        walk.take(len, "text", |bytes| for_terminal(&String::from_utf8_lossy(bytes)))?;
+        walk.take(len, "text", |bytes| for_line(&String::from_utf8_lossy(bytes)))?;
     }
     Ok(())
 }

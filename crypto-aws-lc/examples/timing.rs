@@ -1,10 +1,11 @@
-//! Whether the time that an OAEP block takes tells why it does not open, with either backend:
+//! Whether the time that an OAEP block takes tells why it does not open, and the time that a refused
+//! 106 takes whether somebody has its id, with either backend:
 //!
 //! ```sh
 //! cargo run -p waxwing-aws-lc --example timing [ROUNDS]
 //! ```
 //!
-//! Blocks of both kinds come in random order, and their times are compared as "dude, is my code
+//! What is compared comes in random order, and the times are compared as "dude, is my code
 //! constant time?" (Reparaz, Balasch, Verbauwhede, 2017) does: Welch's t, without the slowest tenth,
 //! which is the machine's. A |t| above 4.5 that comes again on a quiet machine is a finding. It is no
 //! test, since no machine that builds is quiet.
@@ -16,7 +17,11 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use waxwing_aws_lc::{AwsLc, AwsLcKey};
 use waxwing_core::crypto::{PrivateKey, Provider, PublicKey, RSA_LEN, RustCrypto, RustCryptoKey};
+use waxwing_core::id::UserId;
+use waxwing_core::server::{Config, ShardId};
 use waxwing_core::testing::keys;
+use waxwing_testkit::backend::Backend;
+use waxwing_testkit::world::Sim;
 
 const LABEL: &[u8] = b"waxwing/1:100";
 const BLOCKS: usize = 256;
@@ -66,9 +71,48 @@ fn measure<P: Provider>(name: &str, provider: &P, key: &P::PrivateKey, rounds: u
     println!("{name}: other label {one:.0} ns, no block {other:.0} ns, t = {t:.2}");
 }
 
+/// 106s that nobody signed, in the name of one of six users or of nobody.
+fn measure_ids<P: Backend>(name: &str, rounds: usize) {
+    let mut rng = ChaCha20Rng::from_seed([0x3e; 32]);
+    let (mut world, people) = Sim::<P>::populate_shards(Config::default(), 7, 6, 1);
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..2 * rounds {
+        let draw = rng.next_u32() as usize;
+        let (class, at) = (draw % 2, draw / 2 % people.len());
+        let id = [people[at].id(), UserId::new(1_000 + at as u16).unwrap()][class];
+        let mut request = people[at].packet_as(&mut world, id.get(), 0, 106, &[7; 256]);
+        let signature = request.last_chunk_mut::<RSA_LEN>().unwrap();
+        rng.fill_bytes(signature);
+        let conn = world.connect();
+        // The refusal is signed once a second, and shared.
+        let mut time = std::time::Duration::ZERO;
+        world.turn(ShardId::DESK, |server, env| {
+            server.received(env, conn, &request);
+            let begun = Instant::now();
+            server.end_turn(env);
+            time = begun.elapsed();
+        });
+        assert!(world.is_closed(conn));
+        times[class].push(time.as_nanos() as f64);
+    }
+    let medians = times.clone().map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    let [(one, variance_one), (other, variance_other)] = times.map(moments);
+    let t = (one - other) / (variance_one + variance_other).sqrt();
+    let [median_one, median_other] = medians;
+    println!(
+        "{name}: 106 of somebody {one:.0} ns (median {median_one:.0}), of nobody {other:.0} ns \
+         (median {median_other:.0}), t = {t:.2}"
+    );
+}
+
 fn main() {
     let rounds = std::env::args().nth(1).map_or(10_000, |rounds| rounds.parse().unwrap());
     let der = keys::pkcs8_der(0);
     measure("AWS-LC", &AwsLc, &AwsLcKey::from_pkcs8_der(der).unwrap(), rounds);
     measure("RustCrypto", &RustCrypto, &RustCryptoKey::from_pkcs8_der(der).unwrap(), rounds);
+    measure_ids::<AwsLc>("AWS-LC", rounds);
+    measure_ids::<RustCrypto>("RustCrypto", rounds);
 }

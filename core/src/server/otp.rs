@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 use super::output::OtpTicket;
 use super::peer::AddressPrefix;
 use crate::crypto::{CryptoRng, Digest, Provider, ReplyKey};
+use crate::id::PacketId;
 use crate::phone::{Otp, Phone};
 use crate::time::Instant;
 
@@ -49,6 +50,8 @@ struct LiveOtp {
     prefix: AddressPrefix,
     code: CodeHash,
     guesses_left: u8,
+    /// The 101s that had a wrong code; no more than there were guesses.
+    wrong: Vec<PacketId>,
     expires: Instant,
     ticket: OtpTicket,
     /// The 200, for whoever asks again.
@@ -73,6 +76,8 @@ pub(super) enum Guess {
     /// Right; the code is held until [`OtpTable::consume`] or [`OtpTable::give_back`].
     Right,
     Wrong,
+    /// Wrong, as it was when the same 101 came before, and not counted again.
+    WrongAgain,
     /// No guess is left.
     Spent,
     /// No such code, or no longer.
@@ -138,6 +143,7 @@ impl OtpTable {
             prefix,
             code,
             guesses_left: guesses,
+            wrong: Vec::new(),
             expires,
             ticket,
             answer,
@@ -146,13 +152,14 @@ impl OtpTable {
         self.alive = self.alive.saturating_add(1);
     }
 
-    /// Counts a guess, then compares.
+    /// Counts a guess, then compares. `proof` is the 101 that it comes in: somebody on the network
+    /// can play one back, but not make another.
     pub(super) fn guess<P: Provider>(
         &mut self,
         provider: &P,
         phone: &Phone,
         attempt: &Attempt,
-        code: &[u8; Otp::LEN],
+        (proof, code): (PacketId, &[u8; Otp::LEN]),
         now: Instant,
     ) -> Guess {
         // Two attempts can hold the right codes for one phone; only one becomes its user.
@@ -165,12 +172,16 @@ impl OtpTable {
         if live.expires <= now {
             return Guess::Gone;
         }
+        if live.wrong.contains(&proof) {
+            return Guess::WrongAgain;
+        }
         let Some(left) = live.guesses_left.checked_sub(1) else { return Guess::Spent };
         live.guesses_left = left;
         if live.code.matches(provider, code) {
             live.committing = true;
             Guess::Right
         } else {
+            live.wrong.push(proof);
             Guess::Wrong
         }
     }

@@ -12,7 +12,7 @@ use super::output::{ConnId, Event, Output};
 use super::refuse::Refused;
 use super::{Env, Server};
 use crate::crypto::{
-    Provider, PublicKey, RSA_LEN, Rejected, SessionKey, SessionSeal, Unverified, Verified,
+    Digest, Provider, PublicKey, RSA_LEN, Rejected, SessionKey, SessionSeal, Unverified, Verified,
 };
 use crate::id::{Nonce, PacketId, UserId};
 use crate::wire::{
@@ -61,19 +61,17 @@ impl<P: Provider> Server<P> {
         let user = packet.header().sender.ok_or(malformed)?;
         let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
         let now = env.now.instant;
-        if !peer.exempt {
-            self.limits.reconnects.take((user, peer.prefix), now).map_err(Refused::limited)?;
-        }
-        // Whether an id exists is not to be told from whether a signature holds.
         let bad_signature = Refused::plain(ErrorCode::BadSignature);
-        let key = self.directory.key(&self.provider, user).ok_or(bad_signature)?;
-        let packet =
-            Unverified::new(&self.provider, packet).verify(key).map_err(|_| bad_signature)?;
+        let packet = self.signed_by(user, packet).map_err(|Rejected| bad_signature)?;
         let id = packet.id();
         if self.answered_reconnects.contains(id) {
             self.outputs.push_back(Output::Event(Event::ReplayedReconnect { conn }));
             self.drop_connection(conn);
             return Ok(());
+        }
+        // What anybody can say in the user's name uses up nothing of the user's.
+        if !peer.exempt {
+            self.limits.reconnects.take((user, peer.prefix), now).map_err(Refused::limited)?;
         }
         self.limits
             .reconnect_work
@@ -90,6 +88,29 @@ impl<P: Provider> Server<P> {
         };
         self.offer_session(env, conn, user, nonce, Op::SessionRenewed);
         Ok(())
+    }
+
+    /// Checks that the user signed it. That there is no such user is not to be told from a bad
+    /// signature, by the time that it takes either: both ways a key is parsed, since a cache would
+    /// show, and a signature is compared that is below its modulus, since others are refused at sight.
+    fn signed_by<'a>(
+        &self,
+        user: UserId,
+        packet: Packet<&'a mut [u8]>,
+    ) -> Result<Verified<&'a mut [u8]>, Rejected> {
+        let known = self.directory.get(user);
+        let spki = known.map_or_else(|| self.identity.spki(), |known| &*known.spki);
+        let key = self.provider.public_key(spki)?;
+        let packet = Unverified::new(&self.provider, packet);
+        if packet.packet().signature() >= spki.modulus() {
+            let mut smaller = *packet.packet().signature();
+            // The modulus has this bit.
+            smaller[0] &= 0x7f;
+            key.verify(&Digest([0; 32]), &smaller)?;
+            return Err(Rejected);
+        }
+        let packet = packet.verify(&key)?;
+        if known.is_some() { Ok(packet) } else { Err(Rejected) }
     }
 
     fn open_long(&mut self, env: &mut Env<'_>, block: &[u8; RSA_LEN]) -> Result<Nonce, Rejected> {

@@ -193,12 +193,13 @@ impl<P: Provider> Server<P> {
             self.limits.guesses_per_prefix.check(&peer.prefix, now).map_err(limited)?;
         }
         let attempt = Attempt::of(&self.provider, &proof.reply_key);
-        match self.otps.guess(&self.provider, &phone, &attempt, &proof.otp, now) {
+        match self.otps.guess(&self.provider, &phone, &attempt, (id, &proof.otp), now) {
             Guess::Right => {}
             Guess::Wrong => {
                 self.wrong_guess(peer, now);
                 return Err(refused(ErrorCode::OtpWrong));
             }
+            Guess::WrongAgain => return Err(refused(ErrorCode::OtpWrong)),
             Guess::Spent => return Err(refused(ErrorCode::OtpAttemptsSpent)),
             Guess::Gone => return Err(refused(ErrorCode::OtpExpired)),
             Guess::Busy => {

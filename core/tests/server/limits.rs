@@ -7,6 +7,7 @@ use waxwing_core::server::{Config, Event, Rate};
 use waxwing_core::wire::{ErrorCode, KeyQuestion};
 
 use waxwing_testkit::backend::Paper;
+use waxwing_testkit::packets;
 use waxwing_testkit::person::{Person, Said};
 use waxwing_testkit::world::Sim;
 
@@ -192,6 +193,52 @@ fn fifteen_wrong_guesses_a_day_per_prefix() {
 }
 
 #[test]
+fn a_wrong_proof_played_back_counts_nowhere() {
+    let mut config = many();
+    config.rates.guesses_per_prefix = Rate::new(3, Duration::from_secs(86_400));
+    config.rates.guesses = Rate::new(3, Duration::from_secs(86_400));
+    let mut world = PaperWorld::new(config);
+    let mut ann = Person::new(0);
+    ann.reply_key = ReplyKey::from_bytes(&[1; 32]);
+    assert_eq!(ask(&mut world, 0, 1, "198.51.100.7"), None);
+    let code = ann.code(&world);
+    let wrong =
+        |digit: u8| [vec![(code[0] - b'0' + digit) % 10 + b'0'], code[1..].to_vec()].concat();
+    let say = |world: &mut PaperWorld, ann: &mut Person<Paper>, proof: &[u8], address| {
+        ann.conn = world.connect_from(address);
+        world.send(ann.conn, proof);
+        ann.hear_one(world).code()
+    };
+    // Two of three attempts, each played back again and again, before the next and after it.
+    let typed = [1, 2].map(|digit| ann.proof(&mut world, &wrong(digit)));
+    for proof in [&typed[0], &typed[0], &typed[1], &typed[0], &typed[1], &typed[1]] {
+        for address in ["198.51.100.7", "203.0.113.66"] {
+            let said = say(&mut world, &mut ann, proof, address);
+            assert_eq!(said, Some(ErrorCode::OtpWrong));
+        }
+    }
+    assert!(!world.events.contains(&Event::GuessingSuspected));
+    // The last attempt is still there, and so are those of the network and of the server.
+    let right = ann.proof(&mut world, &code);
+    assert_eq!(say(&mut world, &mut ann, &right, "198.51.100.7"), None);
+
+    // The last attempt played back says what it said, too; the same code in another 101 does not.
+    assert_eq!(ask(&mut world, 1, 1, "192.0.2.7"), None);
+    let mut ben = Person::new(1);
+    ben.reply_key = ReplyKey::from_bytes(&[1; 32]);
+    let mut last = Vec::new();
+    let wrong = if ben.code(&world) == b"000000" { b"000001" } else { b"000000" };
+    for _ in 0..3 {
+        last = ben.proof(&mut world, wrong);
+        assert_eq!(say(&mut world, &mut ben, &last, "192.0.2.7"), Some(ErrorCode::OtpWrong));
+    }
+    assert_eq!(say(&mut world, &mut ben, &last, "198.18.0.7"), Some(ErrorCode::OtpWrong));
+    let another = ben.proof(&mut world, wrong);
+    let said = say(&mut world, &mut ben, &another, "198.18.0.7");
+    assert_eq!(said, Some(ErrorCode::OtpAttemptsSpent));
+}
+
+#[test]
 fn after_too_many_wrong_guesses_on_the_server_new_codes_survive_one() {
     let mut config = many();
     config.rates.guesses = Rate::new(4, Duration::from_secs(86_400));
@@ -222,12 +269,26 @@ fn after_too_many_wrong_guesses_on_the_server_new_codes_survive_one() {
 }
 
 #[test]
-fn a_106_is_limited_per_user_and_prefix_so_that_a_replay_locks_nobody_out() {
-    let (mut world, [mut ann]) = PaperWorld::populated(Config::default());
+fn a_106_is_counted_per_user_and_prefix_once_its_signature_holds() {
+    let (mut world, [mut ann, ben]) = PaperWorld::populated(Config::default());
     let recorded = ann.long(&mut world);
-    for _ in 0..60 {
+    for _ in 0..100 {
         let conn = world.connect_from("203.0.113.66");
         world.send(conn, &recorded);
+        let forged = packets::flipped(&recorded, recorded.len() - 1);
+        let anothers = ben.packet_as(&mut world, ann.id().get(), 0, 106, &[7; 256]);
+        for packet in [forged, anothers] {
+            let conn = world.connect_from("203.0.113.67");
+            world.send(conn, &packet);
+            assert!(world.is_closed(conn));
+        }
+    }
+    // The recorded one was answered once; what nobody has signed uses up nothing.
+    for _ in 1..60 {
+        ann.conn = world.connect_from("203.0.113.68");
+        let fresh = ann.long(&mut world);
+        world.send(ann.conn, &fresh);
+        assert!(matches!(ann.hear_one(&mut world), Said::SessionOffered(_)));
     }
     ann.conn = world.connect_from("203.0.113.66");
     let fresh = ann.long(&mut world);

@@ -1,12 +1,13 @@
 //! From a registered user to a session, and who has it.
 
-use waxwing_core::crypto::{RustCrypto, SessionKey};
+use waxwing_core::crypto::{PrivateKey, RustCrypto, SessionKey};
 use waxwing_core::server::{Config, Event};
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op};
 
+use waxwing_testkit::backend::{Backend, Paper, Work};
 use waxwing_testkit::packets::{self, NOBODY};
 use waxwing_testkit::person::{No, Person, Said};
-use waxwing_testkit::world::World;
+use waxwing_testkit::world::{SERVER_KEY, Sim, World};
 
 const OFFERED: Said = Said::SessionOffered(Op::SessionRenewed);
 const TAKEN_OVER: Said = Said::Closed(CloseReason::TakenOver);
@@ -346,6 +347,32 @@ fn an_unknown_id_is_answered_like_a_bad_signature_in_bytes_that_all_share() {
     let later = world.connect();
     world.send(later, &bad);
     assert_ne!(world.bytes(later), answers[0], "signed anew after a second");
+}
+
+#[test]
+fn an_unknown_id_costs_the_same_work_as_a_bad_signature() {
+    let (mut world, [mut ann, ben]) = Sim::<Paper>::populated(Config::default());
+    // The keys of those who are here have been parsed, and that of the others has not.
+    ann.come_to_nothing(&mut world);
+    let server = *Paper::key(SERVER_KEY).spki().modulus();
+    let mut higher = server;
+    higher[255] = 0xff;
+    let signatures = [[7; 256], [0; 256], [0xff; 256], server, higher, *ben.spki().modulus()];
+    for signature in signatures {
+        let mut work = |id: u16, payload: &[u8]| {
+            let mut request = ben.packet_as(&mut world, id, 0, 106, payload);
+            *request.last_chunk_mut().unwrap() = signature;
+            let conn = world.connect();
+            Work::since_last_look();
+            world.send(conn, &request);
+            assert!(world.is_closed(conn));
+            Work::since_last_look()
+        };
+        for payload in [&[7; 256][..], &[7; 48]] {
+            let of = [ann.id().get(), ben.id().get(), 500, u16::MAX].map(|id| work(id, payload));
+            assert_eq!(of, [Work { keys: 1, signatures: 1 }; 4], "{:?}", &signature[..4]);
+        }
+    }
 }
 
 #[test]

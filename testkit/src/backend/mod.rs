@@ -8,7 +8,7 @@ use waxwing_core::crypto::{PrivateKey, Provider, RustCrypto, RustCryptoKey, Spki
 use waxwing_core::testing::keys;
 
 pub use glass::{Glass, GlassKey};
-pub use paper::{Paper, PaperKey};
+pub use paper::{Paper, PaperKey, Work};
 
 /// A provider with fixed keys.
 pub trait Backend: Provider + Copy + Default {

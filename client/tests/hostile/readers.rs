@@ -55,7 +55,7 @@ fn letters_for_a_reader_that_never_reads_wait_in_storage() {
 #[test]
 fn one_who_asks_and_never_reads_the_answers_loses_the_connection() {
     const MOST: usize = 30_000;
-    let town = Town::new();
+    let town = Town::with(&[("limits.answers_per_second", "100000")]);
     let door = Door::of(&town);
     let pair = Pair::begin(door, Habit::ComesAndGoes);
     let mut asker = Peer::resident(door, 0);

@@ -3,8 +3,9 @@
 //! A 100, 101 or 106 costs up to two private-key operations, each as much as sixteen letters. Were
 //! it answered as soon as it is there, a thousand people who come back at once would keep those
 //! who write to one another waiting until the last of them had a session. So they stand in line,
-//! and the end of a turn lets in the first of them: one at least, and more as long as they cost
-//! less than what sessions had done in the same turn, or while no session speaks.
+//! and the end of a turn lets in the first of them, as many as its share allows ([`super::share`]).
+//! Those whose answer waited for something else, such as storage, have stood in line already, and come
+//! first.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -12,31 +13,33 @@ use core::time::Duration;
 use super::connection::State;
 use super::output::ConnId;
 use super::refuse::Refused;
+use super::share::Share;
 use super::{Env, Server};
 use crate::crypto::Provider;
+use crate::id::{Nonce, UserId};
 use crate::limits::MAX_UNAUTHENTICATED_PACKET;
 use crate::time::Instant;
-use crate::wire::ErrorCode;
+use crate::wire::{ErrorCode, Op};
 
-/// Connections whose next 100, 101 or 106 is there as a whole, and what sessions had done.
+/// Connections whose next 100, 101 or 106 is there as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     /// In the order in which they came, and when that was.
     line: VecDeque<(Instant, ConnId)>,
-    /// Packets of sessions in this turn, each of which cost a verification.
-    session_packets: u64,
-    /// The last turn that had some.
-    sessions_spoke: Option<Instant>,
+    /// Those that are only to be told what has been decided.
+    decided: VecDeque<ConnId>,
+}
+
+/// What has been decided about a 101, and is to be signed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Decision {
+    /// The user is to have a session.
+    Session { user: UserId, nonce: Nonce },
+    /// It is refused.
+    Refusal(Refused),
 }
 
 impl Arrivals {
-    /// What a private-key operation costs, in verifications.
-    const PRIVATE_KEY_OPERATION: u64 = 16;
-    /// So many are done in a turn while no session speaks: more and smaller turns would cost more
-    /// system calls.
-    const WHILE_SESSIONS_REST: u64 = 16;
-    /// Sessions that have been silent for so long are not about to speak.
-    const REST: Duration = Duration::from_millis(20);
     /// The longest line.
     const CAPACITY: usize = 16_384;
     /// The longest wait. A client does not wait for much longer, and whoever has gone without a
@@ -47,26 +50,10 @@ impl Arrivals {
     /// Bytes of a connection in line: the packet, and one more that may follow.
     const MAX_UNREAD: usize = 2 * MAX_UNAUTHENTICATED_PACKET;
 
-    pub(super) fn count_session_packet(&mut self) {
-        self.session_packets = self.session_packets.saturating_add(1);
-    }
-
-    /// What this turn may spend on them, in verifications. The next turn is counted anew.
-    fn allowance(&mut self, now: Instant) -> u64 {
-        let spent = core::mem::take(&mut self.session_packets);
-        if spent > 0 {
-            self.sessions_spoke = Some(now);
-        }
-        if self.sessions_spoke.is_some_and(|at| now.since(at) < Self::REST) {
-            spent.max(Self::PRIVATE_KEY_OPERATION)
-        } else {
-            Self::PRIVATE_KEY_OPERATION.saturating_mul(Self::WHILE_SESSIONS_REST)
-        }
-    }
-
     /// When the next of them is to be let in.
     pub(super) fn wait_until(&self) -> Option<Instant> {
-        (!self.line.is_empty()).then(Instant::default)
+        let nobody_waits = self.line.is_empty() && self.decided.is_empty();
+        (!nobody_waits).then(Instant::default)
     }
 }
 
@@ -104,17 +91,27 @@ impl<P: Provider> Server<P> {
         is_called
     }
 
+    /// Tells a connection what has been decided, when it is its turn.
+    pub(super) fn tell_in_turn(&mut self, conn: ConnId, decision: Decision) {
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.state = State::Decided(decision);
+            self.arrivals.decided.push_back(conn);
+        }
+    }
+
     /// Lets in the first of the line, at the end of a turn.
-    pub(super) fn let_in(&mut self, env: &mut Env<'_>) {
-        let allowance = self.arrivals.allowance(env.now.instant);
+    pub(super) fn let_in(&mut self, env: &mut Env<'_>, share: u64) {
         let before = self.identity.operations();
         // Each costs a verification, or hardly more if its signature is bad.
         let mut verified: u64 = 0;
         loop {
             let operations = self.identity.operations().saturating_sub(before);
-            let spent = operations.saturating_mul(Arrivals::PRIVATE_KEY_OPERATION);
-            if spent.saturating_add(verified) >= allowance {
+            if Share::cost_of(operations).saturating_add(verified) >= share {
                 break;
+            }
+            if let Some(conn) = self.arrivals.decided.pop_front() {
+                self.tell_decision(env, conn);
+                continue;
             }
             let Some((since, conn)) = self.arrivals.line.pop_front() else { break };
             // Whoever is gone keeps nobody waiting.
@@ -127,5 +124,18 @@ impl<P: Provider> Server<P> {
             }
             verified = verified.saturating_add(1);
         }
+    }
+
+    fn tell_decision(&mut self, env: &mut Env<'_>, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let State::Decided(decision) = connection.state else { return };
+        connection.state = State::Greeting;
+        match decision {
+            Decision::Session { user, nonce } => {
+                self.offer_session(env, conn, user, nonce, Op::SessionIssued);
+            }
+            Decision::Refusal(refused) => self.refuse(env, conn, refused),
+        }
+        self.ready.push(conn);
     }
 }

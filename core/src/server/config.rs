@@ -132,6 +132,8 @@ pub struct Rates {
     pub registration_work: Rate,
     /// Private-key operations for 106, on the whole server.
     pub reconnect_work: Rate,
+    /// Answers and refusals that one session alone is told; the others wait.
+    pub answers: Rate,
     /// Signed refusals per connection.
     pub refusals: Rate,
     /// Status queries per session.
@@ -152,6 +154,7 @@ impl Default for Rates {
             questions: Rate::new(500, DAY),
             registration_work: Rate::new(200, Duration::from_secs(1)),
             reconnect_work: Rate::new(1_000, Duration::from_secs(1)),
+            answers: Rate::new(20, Duration::from_secs(1)),
             refusals: Rate::new(20, Duration::from_secs(1)),
             status_queries: Rate::new(1, Duration::from_secs(1)),
         }

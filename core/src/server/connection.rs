@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::arrivals::Decision;
 use super::config::Deadlines;
 use super::limiter::Allowance;
 use super::peer::Peer;
@@ -22,6 +23,8 @@ pub(super) enum State {
     Called,
     /// 101 was right and its user is being stored; what follows waits.
     Creating,
+    /// The answer is known, and waits for its turn.
+    Decided(Decision),
     /// Another shard handles what comes next.
     Moving(Moving),
     /// 201 or 206 went out; only the confirmation is welcome.
@@ -73,7 +76,7 @@ impl Connection {
     /// Whether packets have to wait: what came before them is not done.
     pub(super) fn must_wait(&self) -> bool {
         match &self.state {
-            State::InLine | State::Creating | State::Moving(_) => true,
+            State::InLine | State::Creating | State::Decided(_) | State::Moving(_) => true,
             State::Active(session) => session.must_wait(),
             State::Greeting | State::Called | State::Offered(_) => false,
         }
@@ -87,7 +90,7 @@ impl Connection {
         };
         let state = match &self.state {
             State::Greeting | State::Called => Some(self.since.after(deadlines.first_packet)),
-            State::InLine | State::Creating | State::Moving(_) => None,
+            State::InLine | State::Creating | State::Decided(_) | State::Moving(_) => None,
             State::Offered(_) => Some(self.since.after(deadlines.confirmation)),
             State::Active(session) => session.deadline(deadlines),
         };

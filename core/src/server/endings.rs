@@ -45,7 +45,7 @@ impl<P: Provider> Server<P> {
     pub(super) fn stop_if_done(&mut self, env: &mut Env<'_>) {
         let Some(Stopping::Until(by)) = self.stopping else { return };
         let is_open = |connection: &mut Box<Connection>| {
-            connection.session_mut().is_some_and(|session| session.unanswered > 0)
+            connection.session_mut().is_some_and(|session| session.is_open())
         };
         let done = self.ledger.is_idle() && !self.connections.values_mut().any(is_open);
         if done || by <= env.now.instant {
@@ -80,11 +80,10 @@ impl<P: Provider> Server<P> {
     /// patience has ended. Whether the connection is gone.
     pub(super) fn farewell(&mut self, env: &mut Env<'_>, conn: ConnId, now: bool) -> bool {
         let session = self.connections.get_mut(&conn).and_then(|c| c.session_mut());
-        let Some((leaving, unanswered)) = session.and_then(|s| Some((s.leaving?, s.unanswered)))
-        else {
+        let Some((leaving, is_open)) = session.and_then(|s| Some((s.leaving?, s.is_open()))) else {
             return true;
         };
-        let done = now || (unanswered == 0 && self.ledger.is_past(leaving.horizon));
+        let done = now || (!is_open && self.ledger.is_past(leaving.horizon));
         if done {
             self.end_session(env, conn, Some(CloseReason::Leaving));
         }

@@ -126,7 +126,7 @@ impl<P: Provider> Server<P> {
                 break;
             }
             if matches!(handler, Handler::Letter(_) | Handler::Session(..)) {
-                self.arrivals.count_session_packet();
+                self.share.count_session_packet();
             }
             if let Err(refused) = self.packet(env, conn, &handler, packet) {
                 self.refuse(env, conn, refused);

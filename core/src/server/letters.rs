@@ -75,14 +75,14 @@ impl<P: Provider> Server<P> {
                 Message::WhoHas { phone, inquiry } => self.phone_inquiry(&phone, inquiry),
                 Message::WhoIs { about, inquiry } => self.user_inquiry(about, inquiry),
                 Message::Known { inquiry, answer } => {
-                    self.inquiry_answered(env, inquiry, answer.as_deref());
+                    self.inquiry_answered(env, inquiry, answer);
                 }
                 Message::Welcome { user, phone, spki } => {
                     self.directory.welcome(user, phone, spki.clone());
                     self.post(ShardId::DESK, Message::Settled { user, phone, spki });
                 }
                 Message::Settled { user, phone, spki } => {
-                    self.user_settled(env, user, phone, &spki);
+                    self.user_settled(user, phone, &spki);
                 }
             }
         }

@@ -33,6 +33,11 @@ impl Rate {
         self.period_us().checked_div(u64::from(self.burst)).unwrap_or(0).max(1)
     }
 
+    /// How much may be taken ahead of time.
+    fn tolerance_us(self) -> u64 {
+        self.period_us().saturating_sub(self.interval_us())
+    }
+
     fn period_us(self) -> u64 {
         u64::try_from(self.period.as_micros()).unwrap_or(u64::MAX)
     }
@@ -56,13 +61,15 @@ impl Allowance {
 
     /// Whether there is one to take.
     pub(super) fn check(self, rate: Rate, now: Instant) -> Result<(), Duration> {
-        let now = now.as_micros();
-        let tolerance = rate.period_us().saturating_sub(rate.interval_us());
-        let ahead = self.full_at.saturating_sub(now);
-        match ahead.checked_sub(tolerance) {
-            None | Some(0) => Ok(()),
-            Some(wait) => Err(Duration::from_micros(wait)),
+        match self.ready_at(rate).since(now) {
+            Duration::ZERO => Ok(()),
+            wait => Err(wait),
         }
+    }
+
+    /// When there is one to take.
+    pub(super) fn ready_at(self, rate: Rate) -> Instant {
+        Instant::from_micros(self.full_at.saturating_sub(rate.tolerance_us()))
     }
 
     fn is_full(self, now: Instant) -> bool {

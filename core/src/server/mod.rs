@@ -15,6 +15,7 @@
 //! A turn may hold any number of inputs. The more it holds, the more is said with one signature
 //! and stored with one commit.
 
+mod answers;
 mod arrivals;
 mod config;
 mod connection;
@@ -41,6 +42,7 @@ mod refuse;
 mod registration;
 mod session;
 mod shard;
+mod share;
 pub mod storage;
 mod sweep;
 mod timers;
@@ -64,6 +66,7 @@ use crate::crypto::{CryptoRng, Provider, Spki};
 use crate::id::UserId;
 use crate::time::{Instant, Now};
 use crate::wire::{ErrorCode, Op};
+use answers::AnswerLine;
 use arrivals::Arrivals;
 use connection::Connection;
 use directory::Directory;
@@ -79,6 +82,7 @@ use recent::RecentLetters;
 use reconnect::AnsweredReconnects;
 use refuse::{Refused, SharedRefusals};
 use registration::Creation;
+use share::Share;
 use storage::{Answer, Outcome, QueueId, Snapshot, Ticket, Write};
 use timers::Timers;
 
@@ -105,7 +109,9 @@ pub struct Server<P: Provider> {
     mailboxes: Mailboxes,
     recent: HashMap<UserId, RecentLetters>,
     otps: OtpTable,
+    share: Share,
     arrivals: Arrivals,
+    answer_line: AnswerLine,
     creations: HashMap<UserId, Creation>,
     answered_reconnects: AnsweredReconnects,
     shared_refusals: SharedRefusals,
@@ -175,7 +181,9 @@ impl<P: Provider> Server<P> {
             sessions: HashMap::new(),
             mailboxes: Mailboxes::new(shard, snapshot),
             recent: HashMap::new(),
+            share: Share::default(),
             arrivals: Arrivals::default(),
+            answer_line: AnswerLine::default(),
             creations: HashMap::new(),
             answered_reconnects: AnsweredReconnects::default(),
             shared_refusals: SharedRefusals::default(),
@@ -241,7 +249,7 @@ impl<P: Provider> Server<P> {
                     self.post_home(user, Message::Welcome { user, phone, spki });
                 }
                 (Write::CreateUser { id, phone, spki }, Outcome::Unavailable) => {
-                    self.user_not_created(env, *id, *phone, spki);
+                    self.user_not_created(*id, *phone, spki);
                 }
                 (Write::InsertLetter(letter), Outcome::Done) => self.letter_stored(letter),
                 (Write::InsertLetter(letter), Outcome::Unavailable) => {
@@ -315,7 +323,8 @@ impl<P: Provider> Server<P> {
         let kept = self.ledger.wait_until();
         let said = self.notices.wait_until();
         let let_in = self.arrivals.wait_until();
-        [Some(self.sweep_at), self.retry_at, stop_by, kept, said, let_in, self.timers.next()]
+        let told = self.answer_line.wait_until();
+        [Some(self.sweep_at), self.retry_at, stop_by, kept, said, let_in, told, self.timers.next()]
             .into_iter()
             .flatten()
             .min()
@@ -355,9 +364,11 @@ impl<P: Provider> Server<P> {
     }
 
     /// Ends the turn: what it gave reason to say is said, what it gave reason to store is given
-    /// out, and the first of those who wait for it are let in.
+    /// out, and the first of those who wait for it are let in, or answered.
     pub fn end_turn(&mut self, env: &mut Env<'_>) {
-        self.let_in(env);
+        let share = self.share.of_this_turn(env.now.instant);
+        self.let_in(env, share);
+        self.answer_in_turn(env, share);
         while let Some(conn) = self.ready.pop() {
             self.resume(env, conn);
         }

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use hashbrown::HashMap;
 
+use super::answers::Answer;
 use super::connection::State;
 use super::output::{ConnId, Event, Output};
 use super::{Env, Server};
@@ -87,17 +88,9 @@ impl<P: Provider> Server<P> {
         let in_session = matches!(connection.state, State::Active(_));
         if in_session {
             let rate = self.config.rates.refusals;
-            if connection.refusals.take(rate, env.now.instant).is_err() {
-                self.end_session(env, conn, None);
-                return;
-            }
-            if let Some((Op::Letter | Op::KeyQuestion, _)) = refused.packet {
-                self.request_answered(conn, 1);
-            }
-            self.send_sealed(env, conn, Op::Refusal, |writer| body(&refused).emit(writer));
-            if refused.code.rule().ends_session {
-                self.end_session(env, conn, None);
-            }
+            let too_many = connection.refusals.take(rate, env.now.instant).is_err();
+            let answer = if too_many { Answer::End } else { Answer::Refusal(refused) };
+            self.answer_session(env, conn, answer);
             return;
         }
         let packet = match refused.packet {
@@ -112,6 +105,17 @@ impl<P: Provider> Server<P> {
             self.drop_connection(conn);
         } else if let Some(connection) = self.connections.get_mut(&conn) {
             connection.since = env.now.instant;
+        }
+    }
+
+    /// Refuses in a session, whose turn it is.
+    pub(super) fn tell_refusal(&mut self, env: &mut Env<'_>, conn: ConnId, refused: &Refused) {
+        if let Some((Op::Letter | Op::KeyQuestion, _)) = refused.packet {
+            self.request_answered(conn, 1);
+        }
+        self.send_sealed(env, conn, Op::Refusal, |writer| body(refused).emit(writer));
+        if refused.code.rule().ends_session {
+            self.end_session(env, conn, None);
         }
     }
 

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
+use super::arrivals::Decision;
 use super::connection::State;
 use super::limits::Limits;
 use super::otp::{Attempt, Guess, NewOtp, OtpTable};
@@ -185,7 +186,7 @@ impl<P: Provider> Server<P> {
                 return Err(refused(ErrorCode::OtpExpired));
             }
             // The signature proves as much as in a 106, so a 201 lost on the way locks nobody out.
-            self.admit(env, conn, known.user, proof.nonce);
+            self.admit(conn, known.user, proof.nonce);
             return Ok(());
         }
         let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
@@ -238,34 +239,22 @@ impl<P: Provider> Server<P> {
     }
 
     /// The new user's home expects them: others may hear of them, and they get their session.
-    pub(super) fn user_settled(
-        &mut self,
-        env: &mut Env<'_>,
-        user: UserId,
-        phone: Phone,
-        spki: &Spki,
-    ) {
+    pub(super) fn user_settled(&mut self, user: UserId, phone: Phone, spki: &Spki) {
         self.phonebook.enter(&self.provider, user, phone, spki);
         self.otps.consume(&phone);
         self.outputs.push_back(Output::Event(Event::Registered { user }));
         let Some(Creation { conn, nonce, .. }) = self.creations.remove(&user) else { return };
-        self.admit(env, conn, user, nonce);
-        self.ready.push(conn);
+        self.admit(conn, user, nonce);
     }
 
     /// The new user could not be stored: nothing is burnt.
-    pub(super) fn user_not_created(
-        &mut self,
-        env: &mut Env<'_>,
-        id: UserId,
-        phone: Phone,
-        spki: &Spki,
-    ) {
+    pub(super) fn user_not_created(&mut self, id: UserId, phone: Phone, spki: &Spki) {
         self.phonebook.release(&self.provider, id, spki);
         let Some(creation) = self.creations.remove(&id) else { return };
         self.otps.give_back(&phone, &creation.attempt);
         let code = ErrorCode::StorageUnavailable;
-        self.refuse(env, creation.conn, Refused::naming(code, Op::OtpProof, creation.packet));
+        let refused = Refused::naming(code, Op::OtpProof, creation.packet);
+        self.tell_in_turn(creation.conn, Decision::Refusal(refused));
     }
 
     fn next_otp_ticket(&mut self) -> OtpTicket {

@@ -4,6 +4,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::answers::{Answer, Answers};
 use super::config::Deadlines;
 use super::handover::{HandedOver, Handover};
 use super::ledger::Asker;
@@ -22,7 +23,7 @@ use crate::phone::Phone;
 use crate::time::{Instant, Timestamp};
 use crate::wire::{
     ClientReport, CloseReason, ErrorCode, HeldLetters, KeyAnswer, KeyQuestion, Op, Packet, Status,
-    StatusQueries, Statuses,
+    StatusQueries,
 };
 
 pub(super) struct Session {
@@ -34,6 +35,8 @@ pub(super) struct Session {
     pub(super) unanswered: usize,
     pub(super) handover: Handover,
     status_queries: Allowance,
+    /// What it is to be told.
+    pub(super) answers: Answers,
     /// The client has said that it leaves.
     pub(super) leaving: Option<Leaving>,
 }
@@ -55,12 +58,18 @@ impl Session {
             unanswered: 0,
             handover,
             status_queries: Allowance::default(),
+            answers: Answers::default(),
             leaving: None,
         }
     }
 
+    /// Whether it is still to be told something.
+    pub(super) fn is_open(&self) -> bool {
+        self.unanswered > 0 || !self.answers.is_empty()
+    }
+
     pub(super) fn must_wait(&self) -> bool {
-        self.unanswered >= MAX_UNANSWERED || self.leaving.is_some()
+        self.unanswered >= MAX_UNANSWERED || self.answers.are_enough() || self.leaving.is_some()
     }
 
     pub(super) fn deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
@@ -162,17 +171,15 @@ impl<P: Provider> Server<P> {
         &mut self,
         env: &mut Env<'_>,
         inquiry: Inquiry,
-        answer: Option<&KeyAnswer>,
+        answer: Option<Box<KeyAnswer>>,
     ) {
         let Inquiry { conn, packet, .. } = inquiry;
         if let Some(answer) = answer {
-            self.request_answered(conn, 1);
-            self.send_sealed(env, conn, Op::KeyAnswer, |writer| answer.emit(writer));
+            self.answer_session(env, conn, Answer::Key(answer));
         } else {
             let unknown = Refused::naming(ErrorCode::UnknownUser, Op::KeyQuestion, packet);
             self.refuse(env, conn, unknown);
         }
-        self.ready.push(conn);
     }
 
     fn letters_held(
@@ -247,7 +254,7 @@ impl<P: Provider> Server<P> {
                 }
             }
         }
-        self.send_sealed(env, conn, Op::Acknowledgment, |writer| Statuses::emit(writer, &fates));
+        self.answer_session(env, conn, Answer::Fates(fates));
     }
 
     /// So many requests of the session have their answer.

@@ -7,6 +7,7 @@
 
 use alloc::vec::Vec;
 
+use super::arrivals::Decision;
 use super::connection::State;
 use super::mail::{Mail, Message};
 use super::output::{ConnId, Output};
@@ -130,7 +131,7 @@ impl<P: Provider> Server<P> {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         connection.since = since;
         if let Some((user, nonce)) = session {
-            self.offer_session(env, conn, user, nonce, Op::SessionIssued);
+            self.tell_in_turn(conn, Decision::Session { user, nonce });
         }
         self.received(env, conn, &unread);
     }
@@ -153,11 +154,11 @@ impl<P: Provider> Server<P> {
     }
 
     /// Gives a user whose signature has proved them a session, at their home.
-    pub(super) fn admit(&mut self, env: &mut Env<'_>, conn: ConnId, user: UserId, nonce: Nonce) {
-        if !self.shard.is_home_of(user) {
+    pub(super) fn admit(&mut self, conn: ConnId, user: UserId, nonce: Nonce) {
+        if self.shard.is_home_of(user) {
+            self.tell_in_turn(conn, Decision::Session { user, nonce });
+        } else {
             self.send_off(conn, self.shard.home_of(user), Some((user, nonce)));
-        } else if self.connections.contains_key(&conn) {
-            self.offer_session(env, conn, user, nonce, Op::SessionIssued);
         }
     }
 

@@ -273,6 +273,86 @@ fn a_second_request_stands_in_line_again() {
     }
 }
 
+/// A 101 of each, with the right code, on connections that are open.
+fn proofs(world: &mut World, people: &mut [Person<Paper>]) -> Vec<(ConnId, Vec<u8>)> {
+    let proof = |person: &mut Person<Paper>| {
+        person.conn = world.connect();
+        let request = person.request(world);
+        world.send(person.conn, &request);
+        person.hear(world);
+        let code = person.code(world);
+        person.conn = world.connect();
+        (person.conn, person.proof(world, &code))
+    };
+    people.iter_mut().map(proof).collect()
+}
+
+/// So many turns, in each of which one of them is offered a session.
+fn one_by_one(world: &mut World, people: &mut [Person<Paper>], shard: ShardId) {
+    for turn in 0..people.len() {
+        let heard = people.iter_mut().map(|person| person.hear(world));
+        let heard: Vec<_> = heard.flatten().collect();
+        assert_eq!(heard, [Said::SessionOffered(Op::SessionIssued)], "turn {turn}");
+        world.turn(shard, Server::timeout);
+    }
+}
+
+#[test]
+fn new_users_whom_storage_has_taken_at_once_have_their_sessions_one_by_one() {
+    let (mut world, mut two, _) = two_and_a_crowd(0);
+    let mut newcomers: Vec<_> = (2..7).map(Person::new).collect();
+    let inputs = proofs(&mut world, &mut newcomers);
+    world.disk.held = true;
+    world.send_all(&inputs);
+    world.disk.held = false;
+    while world.disk.has_jobs() {
+        world.disk.work();
+    }
+    let letter = letters(&mut world, &mut two, 1);
+    world.deliver(&letter);
+    world.tell_news();
+    one_by_one(&mut world, &mut newcomers, ShardId::DESK);
+}
+
+#[test]
+fn new_users_whom_storage_has_refused_at_once_hear_it_one_by_one() {
+    let (mut world, mut two, _) = two_and_a_crowd(0);
+    let mut newcomers: Vec<_> = (2..7).map(Person::new).collect();
+    let inputs = proofs(&mut world, &mut newcomers);
+    (world.disk.mute, world.disk.refuses_writes) = (true, true);
+    world.send_all(&inputs);
+    world.disk.mute = false;
+    let letter = letters(&mut world, &mut two, 1);
+    world.deliver(&letter);
+    world.tell_news();
+    for turn in 0..newcomers.len() {
+        let heard = newcomers.iter_mut().flat_map(|person| person.hear_refusals(&mut world));
+        assert_eq!(heard.collect::<Vec<_>>(), [ErrorCode::StorageUnavailable], "turn {turn}");
+        quiet_turn(&mut world);
+    }
+}
+
+#[test]
+fn people_who_move_in_at_once_have_their_sessions_one_by_one() {
+    let (mut world, people) = World::populate_shards(Config::default(), 7, 24, 2);
+    let at_home = ShardId(1);
+    let mut people: Vec<_> = people.into_iter().filter(|one| one.id().get() % 2 == 1).collect();
+    let mut movers = people.split_off(2);
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    world.post_is_held = true;
+    let prove = |person: &mut Person<Paper>| {
+        person.conn = world.connect();
+        let proof = person.proof(&mut world, b"000000");
+        world.send(person.conn, &proof);
+    };
+    movers.iter_mut().for_each(prove);
+    let mut two: [Person<Paper>; 2] = people.try_into().ok().unwrap();
+    let letter = letters(&mut world, &mut two, 1);
+    world.deliver(&letter);
+    world.deliver_parcels(0, usize::MAX);
+    one_by_one(&mut world, &mut movers, at_home);
+}
+
 #[test]
 fn a_stop_does_not_wait_for_the_line() {
     let (mut world, _, mut crowd) = two_and_a_crowd(100);

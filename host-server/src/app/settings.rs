@@ -50,6 +50,7 @@ pub(super) fn machine(config: &Config) -> server::Config {
             questions: Rate::new(limits.lookups_per_user_per_day, DAY),
             registration_work: Rate::new(limits.registration_operations_per_second, SECOND),
             reconnect_work: Rate::new(limits.reconnect_operations_per_second, SECOND),
+            answers: Rate::new(limits.answers_per_second, SECOND),
             refusals: Rate::new(limits.refusals_per_second, SECOND),
             status_queries: Rate::new(1, limits.status_query_interval),
         },

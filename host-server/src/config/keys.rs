@@ -85,6 +85,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(limits.reconnects_per_user_and_prefix_per_minute, count, "Reconnects of one user from one prefix."),
     key!(limits.lookups_per_user_per_day, count, "Questions of one user for keys by phone."),
     key!(limits.status_query_interval, duration, "Between two questions of one client about its letters."),
+    key!(limits.answers_per_second, count, "Answers and refusals to one client; more of them wait."),
     key!(limits.refusals_per_second, count, "Refusals on one connection; one more closes it."),
     key!(limits.exempt, list, "Addresses and ranges that limits per address do not apply to."),
 

@@ -150,6 +150,8 @@ pub struct Limits {
     pub lookups_per_user_per_day: u32,
     /// Between two questions of one client about its letters.
     pub status_query_interval: Duration,
+    /// Signed answers and refusals to one client; more of them wait.
+    pub answers_per_second: u32,
     /// Signed refusals on one connection; one more closes it.
     pub refusals_per_second: u32,
     /// Addresses that limits per address do not apply to.
@@ -285,6 +287,7 @@ impl Default for Limits {
             reconnects_per_user_and_prefix_per_minute: 60,
             lookups_per_user_per_day: 500,
             status_query_interval: Duration::from_secs(1),
+            answers_per_second: 20,
             refusals_per_second: 20,
             exempt: vec![
                 AddressRange::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8),

@@ -352,5 +352,79 @@ class Hostile(unittest.TestCase):
                     peer.say(peer.sealed(op, content))
 
 
+class Bounds(unittest.TestCase):
+    """What the other end of a connection can make the client hold, and for how long."""
+
+    def setUp(self):
+        self.peer = Peer()
+        self.peer.establish()
+
+    def letter(self, number: int, size: int = 306) -> packet.Packet:
+        payload = number.to_bytes(4, "little") + bytes(size - 4)
+        stamp = packet.format_timestamp(NOW)
+        # Nobody has signed it: who sits in the middle can make as many as he likes.
+        return packet.make(9, 7, stamp, Op.LETTER, payload, packet.unsigned)
+
+    def test_no_more_letters_than_the_window(self):
+        letters = [self.letter(number) for number in range(connection.WINDOW + 1)]
+        events = self.peer.say(*letters[:-1])
+        self.assertEqual(len(events), connection.WINDOW)
+        self.peer.conn.acknowledge([letters[3].id])
+        self.assertEqual(len(self.peer.say(letters[-1])), 1)
+        with self.assertRaises(ProtocolError):
+            self.peer.say(self.letter(1_000))
+
+    def test_no_more_bytes_of_letters_than_may_be_handed_over(self):
+        large = [self.letter(number, 60_000) for number in range(5)]
+        self.assertEqual(len(self.peer.say(*large[:4])), 4)
+        with self.assertRaises(ProtocolError):
+            self.peer.say(large[4])
+
+    def test_the_same_letter_again_counts_again(self):
+        for _ in range(connection.WINDOW):
+            self.peer.say(self.letter(1))
+        with self.assertRaises(ProtocolError):
+            self.peer.say(self.letter(1))
+
+    def drip(self, raw: bytes, seconds: float):
+        """A byte now and then."""
+        for at in range(len(raw)):
+            self.peer.conn.feed(raw[at : at + 1])
+            self.assertIsNone(self.peer.conn.poll())
+            self.peer.clock.sleep(seconds)
+            self.peer.conn.tick()
+
+    def test_a_packet_that_has_begun_ends(self):
+        with self.assertRaises(ProtocolError):
+            self.drip(self.letter(1).raw[:-1], 5)
+
+    def test_a_large_letter_on_a_slow_line_gets_through(self):
+        raw = self.letter(1, 60_000).raw
+        for at in range(0, len(raw), 1_000):
+            self.peer.clock.sleep(1)
+            self.peer.conn.tick()
+            self.peer.conn.feed(raw[at : at + 1_000])
+        self.assertEqual(type(self.peer.conn.poll()), connection.Letter)
+
+    def test_an_answer_that_is_withheld_while_letters_come_ends_it(self):
+        self.peer.conn.ask_key(KeyQuestion(phone=OTHER_PHONE))
+        with self.assertRaises(ProtocolError):
+            for number in range(50):
+                self.peer.say(self.letter(number))
+                self.peer.clock.sleep(5)
+                self.peer.conn.tick()
+
+    def test_a_backlog_that_does_not_come_ends_it(self):
+        peer = Peer()
+        peer.conn.reconnect(None)
+        peer.take_reconnect()
+        peer.issue()
+        with self.assertRaises(ProtocolError):
+            for _ in range(30):
+                peer.clock.sleep(10)
+                peer.conn.feed(b"")
+                peer.conn.tick()
+
+
 if __name__ == "__main__":
     unittest.main()

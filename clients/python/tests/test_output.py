@@ -3,6 +3,9 @@
 import contextlib
 import io
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -38,6 +41,87 @@ class Letters(unittest.TestCase):
         self.assertEqual(json.loads(line)["text"], "é\n\u2028")
 
 
+    def test_nothing_invisible_or_reordering_gets_through(self):
+        for text, shown in (
+            ("a\u202eb", "a\ufffdb"),
+            ("a\U000e0041b", "a\ufffdb"),
+            ("a\u200bb", "a\ufffdb"),
+            ("a\u3164b\u2800c", "a\ufffdb\ufffdc"),
+            ("a\u2028b", "a\ufffdb"),
+            ("e\u0301", "e\u0301"),
+            ("e" + "\u0301" * 50, "e" + "\u0301" * 8),
+        ):
+            self.assertTrue(cli._text_line(row(text.encode())).endswith(f": {shown}"), ascii(text))
+
+    def test_what_a_terminal_would_wrap_is_wrapped_behind_an_indent(self):
+        parts = cli._wrapped("x" * 25, 10, 5)
+        self.assertEqual(parts, ["x" * 5, "x" * 10, "x" * 10])
+        self.assertEqual(cli._wrapped("\u4f60" * 6, 10, 0), ["\u4f60" * 5, "\u4f60"])
+
+    def test_a_year_beyond_every_clock_is_shown_as_it_stands(self):
+        late = row(b"late") | {"sent_at": 253_402_300_799}
+        self.assertTrue(cli._text_line(late).startswith("9999-12-31 23:59 "))
+
+
+class Programs(unittest.TestCase):
+    """The program itself, where its output goes nowhere or its input is none."""
+
+    def setUp(self):
+        from peer import OTHER_PHONE, PHONE, Peer, key
+
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+        home = Home(self.directory, create=True)
+        home.put(key=key("me").der, phone=PHONE, user_id=7, server="127.0.0.1:1",
+                 server_key=key("server").public.spki)  # fmt: skip
+        peer = Peer()
+        peer.establish()
+        home.enqueue(OTHER_PHONE, envelope.Content(bytes(16), envelope.TEXT, b"one of ours"))
+        sender = envelope.Person(OTHER_PHONE, key("other").public)
+        content = envelope.Content(bytes([1]) * 16, envelope.TEXT, "🕊 Grüße".encode())
+        letter = peer.conn.make_letter(9, b"")
+        home.keep_letter(sender, letter, content, "letter")
+        home.close()
+
+    def run_program(self, *arguments, **options) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "waxwing_py", arguments[0], "--home", self.directory]
+        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        return subprocess.run([*command, *arguments[1:]], timeout=60, **given | options)
+
+    def receive(self, **options) -> subprocess.CompletedProcess:
+        return self.run_program("receive", "--timeout", "0", **options)
+
+    def test_an_alphabet_that_lacks_a_character_ends_nothing(self):
+        environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "POSIX"}
+        first = self.receive(env=environment)
+        self.assertIn(b"\\U0001f54a Gr\\xfc\\xdfe", first.stdout)
+        self.assertNotIn(b"Traceback", first.stderr)
+        self.assertNotIn(b"U0001f54a", self.receive(env=environment).stdout)
+
+    def test_a_letter_that_cannot_be_printed_is_kept_for_the_next_time(self):
+        with open("/dev/full", "wb") as full:
+            failed = self.receive(stdout=full)
+        self.assertEqual(failed.returncode, 1)
+        self.assertIn(b"cannot write to standard output", failed.stderr)
+        self.assertNotIn(b"Traceback", failed.stderr)
+        self.assertIn("Grüße".encode(), self.receive().stdout)
+
+    def test_nobody_to_hear_the_remarks_ends_nothing(self):
+        with open("/dev/full", "wb") as full:
+            done = self.receive(stderr=full)
+        self.assertIn("Grüße".encode(), done.stdout)
+        self.assertEqual(done.returncode, 3)
+
+    def test_a_text_that_is_no_text_is_not_sent_in_part(self):
+        for body, said in ((b"good\n\xff bad", b"not UTF-8 at byte 6"), (b" \n", b"is empty"),
+                           (b"x" * 70_000, b"61134 bytes at most")):  # fmt: skip
+            done = self.run_program("send", "+445550002", "-", input=body, stdin=None)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(said, done.stderr)
+            self.assertIn(b"nothing was sent", done.stderr)
+
+
 class CommandLine(unittest.TestCase):
     def run_main(self, *arguments) -> int:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
@@ -53,6 +137,8 @@ class CommandLine(unittest.TestCase):
             ("send", "5550001", "hi"),
             ("receive", "--timeout", "-1"),
             ("receive", "--timeout", "nan"),
+            ("receive", "--timeout", "inf"),
+            ("receive", "--timeout", "18446744073709551615"),
             ("register", "--server-key", "x", "--otp", "12345", "+15550001"),
         ):
             self.assertEqual(self.run_main(*arguments), 2, arguments)  # fmt: skip

@@ -1,6 +1,7 @@
 """Two people on two implementations, and the real server between them."""
 
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -50,7 +51,7 @@ class BothWays(unittest.TestCase):
 
     def test_letters_wait_for_whoever_is_away(self):
         for sender, recipient in self.pairs():
-            texts = ["Grüße", "", "line\nline", "x" * 20_000]
+            texts = ["Grüße", "line\nline", "x" * 20_000]
             for text in texts:
                 self.assertTrue(sender.send(recipient, text).check().startswith("stored "))
             letters = recipient.receive()
@@ -272,7 +273,7 @@ class AServerThatChanges(unittest.TestCase):
         self.town.start()
         result = ann.run("receive")
         self.assertEqual(result.code, 3)
-        self.assertIn("account unknown or key refused", result.err)
+        self.assertIn("the server does not know this account", result.err)
         self.assertEqual(self.town.log.count("code=BadSignature"), 3)
 
     def test_another_server_is_not_trusted(self):
@@ -281,7 +282,76 @@ class AServerThatChanges(unittest.TestCase):
         self.addCleanup(other.demolish)
         self.assertEqual(ann.run("receive", "--server", other.address).code, 4)
         ann.town = other
-        self.assertEqual(ann.register().code, 4)
+        refused = ann.register()
+        self.assertEqual(refused.code, 4)
+        # Only the key that was shown is taken; then the account, which this server has not, is made.
+        wrong = ann.register("--accept-server-key", "0" * 64)
+        self.assertEqual(wrong.code, 4)
+        fingerprint = re.search(r"In the file: ([0-9a-f]{64})", refused.err)[1]
+        again = ann.register("--accept-server-key", fingerprint)
+        self.assertEqual(again.check(), f"registered {ANN} as 1")
+        self.assertIn("does not know this account", again.err)
+        ben = other.person("ben", BEN, RUST)
+        ann.send(ben, "from here on").check()
+        self.assertEqual([each["text"] for each in ben.receive()], ["from here on"])
+
+    def test_registering_again_asks_the_server(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        self.assertEqual(ann.register().check(), f"registered {ANN} as 1")
+        self.town.stop()
+        self.assertEqual(ann.register().code, 3)
+        self.town.start()
+
+    def test_an_account_that_the_server_has_lost_comes_back_under_the_same_key(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        ben = self.town.person("ben", BEN, RUST)
+        ann.send(ben, "before").check()
+        self.assertEqual([each["text"] for each in ben.receive()], ["before"])
+        number = ann.verify(ben).check()
+        self.town.stop()
+        self.town.remove_user(ANN)
+        self.town.start()
+        self.assertEqual(ann.register().check(), f"registered {ANN} as 3")
+        ann.send(ben, "after").check()
+        self.assertEqual([each["text"] for each in ben.receive()], ["after"])
+        self.assertEqual(ben.verify(ann).check(), number)
+
+    def test_a_follower_gives_up_a_server_with_another_key(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        other = Town()
+        self.addCleanup(other.demolish)
+        result = ann.run("receive", "--follow", "--server", other.address)
+        self.assertEqual(result.code, 4)
+        self.assertIn("not signed with the server's key", result.err)
+
+    def test_who_stands_still_with_the_session_is_named(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        following = ann.follow()
+        try:
+            wait_until(lambda: has_session(ann))
+            following.send(signal.SIGSTOP)
+            lock = ann.home / "session.lock"
+            old = lock.stat().st_mtime - 60
+            os.utime(lock, (old, old))
+            result = ann.run("receive", "--timeout", "5")
+            self.assertEqual(result.code, 3)
+            self.assertIn(f"process {following.pid} holds the session", result.err)
+        finally:
+            following.send(signal.SIGCONT)
+            self.assertEqual(following.stop(), 0)
+
+    def test_two_processes_print_each_letter_once(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        ben = self.town.person("ben", BEN, RUST)
+        followers = [ann.follow(), ann.follow()]
+        try:
+            texts = [f"letter {number}" for number in range(20)]
+            for text in texts:
+                ben.send(ann, text, "--wait", "delivered").check()
+            wait_until(lambda: sum(follower.waiting for follower in followers) >= len(texts))
+        finally:
+            printed = [json.loads(line)["text"] for f in followers for line in f.drain()]
+        self.assertEqual(sorted(printed), sorted(texts))
 
 
 class CodesByAnotherWay(unittest.TestCase):

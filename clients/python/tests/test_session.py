@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from waxwing_py import bodies, envelope, packet
+from waxwing_py import bodies, envelope, home, packet
 from waxwing_py.bodies import Code, KeyQuestion, Reason, Status
 from waxwing_py.envelope import Content, Person
 from waxwing_py.home import BAD_SIGNATURE, LETTER, UNKNOWN_SENDER, Home
@@ -180,6 +180,49 @@ class LettersIn(WithHome):
         self.assertEqual(self.out, [])
 
 
+class Quotas(WithHome):
+    def count(self, where: str) -> int:
+        return self.home._db.execute(f"SELECT count(*) FROM received WHERE {where}").fetchone()[0]
+
+    def stranger(self, number: int, size: int = 5):
+        sender = Person(OTHER_PHONE, key("other").public)
+        raw = packet.make(OTHER, ME, b"2026-03-14 09:26:53", Op.LETTER,
+                          number.to_bytes(4, "little"), packet.unsigned)  # fmt: skip
+        uid = number.to_bytes(16, "little")
+        with self.home.transaction():
+            self.home.keep_letter(
+                sender, raw, Content(uid, envelope.TEXT, b"x" * size), LETTER
+            )
+        return raw
+
+    def test_strangers_fill_so_much_and_no_more(self):
+        with self.home.transaction():
+            for number in range(home.STRANGERS_MAX + 5):
+                self.stranger(number)
+        self.assertEqual(self.count("uid IS NOT NULL"), home.STRANGERS_MAX)
+        self.assertEqual(self.home.take_discarded(), 5)
+        self.assertEqual(self.home.take_discarded(), 0)
+        # Whoever was written to is no stranger.
+        self.home.enqueue(OTHER_PHONE, text(1))
+        self.stranger(9_999)
+        self.assertEqual(self.count("uid IS NOT NULL"), home.STRANGERS_MAX + 1)
+
+    def test_strangers_fill_so_many_bytes_and_no_more(self):
+        for number in range(home.STRANGERS_BYTES_MAX // 60_000 + 3):
+            self.stranger(number, 60_000)
+        self.assertLessEqual(self.count("uid IS NOT NULL") * 60_000, home.STRANGERS_BYTES_MAX)
+
+    def test_of_what_nobody_can_open_the_oldest_goes(self):
+        with self.home.transaction():
+            for number in range(home.UNOPENED_MAX + 3):
+                raw = packet.make(OTHER, ME, b"2026-03-14 09:26:53", Op.LETTER,
+                                  number.to_bytes(4, "little"), packet.unsigned)  # fmt: skip
+                self.home.keep_unopened(raw, UNKNOWN_SENDER)
+        self.assertEqual(self.count("uid IS NULL"), home.UNOPENED_MAX)
+        self.assertEqual(self.count("uid IS NULL AND number <= 3"), 0)
+        self.assertEqual(self.home.take_discarded(), 3)
+
+
 class ChangedKeys(WithHome):
     def setUp(self):
         super().setUp()
@@ -290,6 +333,30 @@ class LettersOut(WithHome):
         self.say(self.peer.refusal(Code.UNKNOWN_USER, self.question_id, 105))
         self.assertEqual(self.status(), (None, "UNKNOWN_USER"))
         self.assertEqual(self.home.outbox(), [])
+
+    def test_letters_to_one_person_keep_their_order(self):
+        self.know_other()
+        self.home.enqueue(OTHER_PHONE, text(1, b"a"))
+        self.home.enqueue(OTHER_PHONE, text(2, b"b"))
+        (first,) = self.turn()
+        # The first is refused for a while, so the second waits behind it.
+        self.say(self.peer.refusal(Code.MAILBOX_FULL, first.id, 102, 60))
+        self.assertEqual(self.out, [])
+        self.peer.clock.sleep(400)
+        (again,) = self.turn()
+        self.assertEqual(self.home.uid_of(again.id), text(1).uid)
+        self.say(self.peer.sealed(Op.ACK, bodies.emit_statuses([(again.id, Status.STORED)])))
+        (second,) = self.out
+        self.assertEqual(self.home.uid_of(second.id), text(2).uid)
+
+    def test_a_letter_refused_for_good_keeps_nobody_waiting(self):
+        self.know_other()
+        self.home.enqueue(OTHER_PHONE, text(1, b"a"))
+        self.home.enqueue(OTHER_PHONE, text(2, b"b"))
+        (first,) = self.turn()
+        self.say(self.peer.refusal(Code.TOO_LARGE, first.id, 102))
+        (second,) = self.out
+        self.assertEqual(self.home.uid_of(second.id), text(2).uid)
 
     def test_a_status_only_rises_and_2_is_final(self):
         self.know_other()

@@ -46,6 +46,26 @@ class Process:
     def line(self) -> str:
         return self._lines.get(timeout=DEADLINE)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def waiting(self) -> int:
+        """Lines that were written and not taken yet."""
+        return self._lines.qsize()
+
+    def drain(self) -> list[str]:
+        """Ends it, and gives every line that was not taken yet."""
+        self.stop()
+        lines = []
+        while self._lines.qsize():
+            lines.append(self._lines.get())
+        return lines
+
+    def send(self, sign):
+        self._process.send_signal(sign)
+
     def stop(self, sign=signal.SIGTERM) -> int:
         if self._process.poll() is None:
             self._process.send_signal(sign)

@@ -1,12 +1,15 @@
 """The command line."""
 
 import argparse
+import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 from . import bodies, courier, crypto, envelope, registration
@@ -18,6 +21,7 @@ from .home import LETTER, Home, StorageError
 
 USAGE, TIMED_OUT, STORAGE, CONFIG = 2, 7, 74, 78
 CONNECT_SECONDS = 15
+YEAR_SECONDS = 31_536_000
 FOREVER = float("inf")
 
 
@@ -29,8 +33,28 @@ class BadFile(Failure):
     exit_code = CONFIG
 
 
+class OutputFailed(Failure):
+    """What was asked for cannot be written."""
+
+
+class Usage(Failure):
+    exit_code = USAGE
+
+
 def tell(text: str):
-    print(f"waxwing-py: {text}", file=sys.stderr, flush=True)
+    """For people. Where nobody can read it, nothing else ends because of that."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"waxwing-py: {text}", file=sys.stderr, flush=True)
+
+
+def say(text: str):
+    """What a command is for."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        raise OutputFailed(f"cannot write to standard output: {error}") from error
 
 
 class Stop:
@@ -51,7 +75,10 @@ class Stop:
 def open_home(args) -> Home:
     home = Home(args.home)
     if not home.get("user_id"):
-        raise Failure("nobody is registered in this home; register first")
+        raise Failure(
+            f"nobody is registered in {args.home}; run `waxwing-py register --server-key FILE PHONE`,"
+            " or name another home with --home"
+        )
     if args.server:
         home.put(server=args.server)
     return home
@@ -64,22 +91,41 @@ def register(args):
         raise BadFile(f"{args.server_key}: {error}") from error
     home = Home(args.home, create=True)
     if home.get("user_id") and home.get("phone") == args.phone:
-        if home.get("server_key") != server_key.spki:
-            raise Untrusted("this home trusts another server key")
-        tell(f"{args.phone} is registered here already")
+        server = args.server or home.get("server")
+        _trust_server(home, server_key, args.accept_server_key)
+        if registration.check(home, server, server_key, tell):
+            say(f"registered {args.phone} as {home.get('user_id')}")
+            return
+        home.begin_anew(crypto.random_bytes(32))
     else:
         server = args.server or "127.0.0.1:9295"
         registration.prepare(home, args.phone, server, server_key)
-        registration.register(home, args.otp, _ask_code, tell)
-    print(f"registered {args.phone} as {home.get('user_id')}")
+    registration.register(home, args.otp, _ask_code, tell)
+    say(f"registered {args.phone} as {home.get('user_id')}")
+
+
+def _trust_server(home: Home, offered: PublicKey, accepted: str | None):
+    """A home trusts one server's key. Another one is taken only if it is named."""
+    pinned = home.get("server_key")
+    fingerprint = crypto.sha256(offered.spki).hex()
+    if offered.spki == pinned or accepted == fingerprint:
+        return
+    raise Untrusted(
+        "the file holds another key than the one that this home trusts as its server's."
+        f" Trusted: {crypto.sha256(pinned).hex()}. In the file: {fingerprint}. If the operator has told"
+        " you that the server has this new key, run the same command with --accept-server-key and"
+        " that fingerprint"
+    )
 
 
 def _ask_code() -> str:
     if not sys.stdin.isatty():
         raise courier.CodeRefused("a code is on its way; run this again with --otp CODE")
-    while not bodies.is_code(code := input("code: ").strip()):
-        pass
-    return code
+    for _ in range(3):
+        tell("the server has sent a code to the phone; type its six digits, then Enter")
+        if bodies.is_code(code := input("code: ").strip()):
+            return code
+    raise courier.CodeRefused("that was no code; run `register` again with --otp CODE")
 
 
 def send(args):
@@ -87,10 +133,7 @@ def send(args):
     home = open_home(args)
     if args.phone == home.get("phone"):
         raise Failure("that is your own phone")
-    text = sys.stdin.read() if args.text == "-" else args.text
-    content = Content(crypto.random_bytes(envelope.UID_LEN), envelope.TEXT, text.encode())
-    if len(content.body) > envelope.BODY_MAX:
-        raise Failure("the text is too long")
+    content = Content(crypto.random_bytes(envelope.UID_LEN), envelope.TEXT, _body(args.text))
     home.enqueue(args.phone, content)
     wanted = {Status.DELIVERED} if args.wait == "delivered" else {Status.STORED, Status.DELIVERED}
     deadline = time.monotonic() + args.timeout
@@ -103,23 +146,42 @@ def send(args):
     try:
         _hold_session(home, settled, deadline, stop)
     except NetworkFailure:
-        print(f"queued {content.uid.hex()}")
+        say(f"queued {content.uid.hex()}")
         raise
     status, reason = home.status(content.uid)
     if reason:
-        print(f"refused {content.uid.hex()}")
+        say(f"refused {content.uid.hex()}")
         # Whoever is not known or takes no more is the server's word; a key is our own judgement.
         unknown = reason in bodies.Code.__members__
         raise (NetworkFailure if unknown else Untrusted)(f"the letter was refused: {reason}")
     if status in wanted:
-        print(f"{status.name.lower()} {content.uid.hex()}")
+        say(f"{status.name.lower()} {content.uid.hex()}")
         return
     if status == Status.EXPIRED:
         raise Failure("the letter expired undelivered")
-    print(f"queued {content.uid.hex()}")
+    say(f"queued {content.uid.hex()}")
     if _held_back(home, args.phone):
         raise Untrusted(f"the key of {args.phone} has changed; see verify")
     raise TimedOut("not in time; the letter goes out with the next connection")
+
+
+def _body(text: str) -> bytes:
+    """A text as it is sent. One that cannot be sent whole is not sent at all."""
+    if text == "-":
+        body = sys.stdin.buffer.read(envelope.BODY_MAX + 1)
+    else:
+        body = os.fsencode(text)
+    if len(body) > envelope.BODY_MAX:
+        raise Usage(f"a text has {envelope.BODY_MAX} bytes at most; nothing was sent")
+    if not body.strip():
+        raise Usage("the text is empty; nothing was sent")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Usage(
+            f"the text is not UTF-8 at byte {error.start + 1}; nothing was sent"
+        ) from error
+    return body
 
 
 def _held_back(home: Home, phone: str) -> bool:
@@ -131,7 +193,15 @@ def _hold_session(home: Home, done, deadline: float, stop):
     """Holds the session until `done`. While another process of this home has it, that one does the
     work, and its results are seen in the home."""
     while not home.take_session():
-        if done() or stop() or time.monotonic() >= deadline:
+        if done() or stop():
+            return
+        if stuck := home.stuck_holder():
+            number, silent = stuck
+            raise NetworkFailure(
+                f"process {number} holds the session of this home and has not moved for {silent} s;"
+                " end it, or wait until it goes on"
+            )
+        if time.monotonic() >= deadline:
             return
         time.sleep(courier.POLL_SECONDS)
     Courier(home, tell).run(done, deadline, stop)
@@ -144,9 +214,10 @@ def receive(args):
     patience = args.timeout if args.timeout is not None else (FOREVER if args.follow else 0)
     printed = _print_letters(home, args.json)
     heard = started
+    complete = False
 
     def done(session=None) -> bool:
-        nonlocal printed, heard
+        nonlocal printed, heard, complete
         if count := _print_letters(home, args.json):
             printed, heard = printed + count, time.monotonic()
         waited = time.monotonic() - heard >= patience
@@ -155,26 +226,38 @@ def receive(args):
         complete = session is None or (session.conn.backlog_ended and session.idle)
         return complete and (printed > 0 or waited)
 
-    deadline = FOREVER if args.follow else started + max(CONNECT_SECONDS, patience)
+    if args.follow:
+        deadline = FOREVER
+    else:
+        deadline = started + (CONNECT_SECONDS if args.timeout is None else patience)
     _hold_session(home, done, deadline, stop)
+    if discarded := home.take_discarded():
+        tell(
+            f"{discarded} letters were discarded: this home keeps only so many that nobody can read,"
+            " or that come from people to whom it has never written"
+        )
     if held := home.held_count():
         tell(f"{held} letters under a changed key are held back; see verify")
+    if not (complete or args.follow or stop()):
+        tell("there was no time for all letters that wait; run `receive` again for the others")
     if not printed and not stop():
-        raise TimedOut("no letter")
+        raise TimedOut("no letter came in time")
 
 
 def _print_letters(home: Home, as_json: bool) -> int:
-    """Prints what nobody has printed yet, and gives the number of letters."""
+    """Prints what nobody has printed yet, and gives the number of letters. A letter is marked once it
+    is written, and other processes of this home wait meanwhile, so each is printed by one of them."""
     count = 0
-    for row in home.unshown():
-        if _is_receipt(row) and not home.was_sent_to(row["phone"], row["body"]):
-            line = None
-        else:
-            line = _json_line(row) if as_json else _text_line(row)
-        if line:
-            print(line, flush=True)
-            count += 1
-        home.mark_shown(row["number"])
+    with home.showing():
+        for row in home.unshown():
+            if _is_receipt(row) and not home.was_sent_to(row["phone"], row["body"]):
+                line = None
+            else:
+                line = _json_line(row) if as_json else _text_line(row)
+            if line:
+                say(line)
+                count += 1
+            home.mark_shown(row["number"])
     return count
 
 
@@ -189,9 +272,46 @@ def _text_line(row: dict) -> str | None:
     sender = row["phone"] or f"user {row['sender_id']}"
     if row["fate"] != LETTER:
         return f"{when} {sender}: [{row['fate']}]"
-    # Terminal escapes are not text, and a line end must not begin what looks like another letter.
-    text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in row["body"].decode())
-    return f"{when} {sender}: {text}".replace("\n", "\n    ")
+    return f"{when} {sender}: {_shown(row['body'].decode())}"
+
+
+# Characters that count as letters or symbols and show as nothing at all.
+BLANK = set("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+MARKS_MAX = 8
+INDENT = "    "
+
+
+def _shown(text: str) -> str:
+    """A text that can imitate nothing but its own words: no terminal escapes, no invisible or
+    reordering characters, no line that begins where another letter's would."""
+    shown, marks = [], 0
+    for each in text:
+        category = unicodedata.category(each)
+        marks = marks + 1 if category[0] == "M" else 0
+        if each in "\n\t" or (each.isprintable() and each not in BLANK and marks <= MARKS_MAX):
+            shown.append(each)
+        elif marks <= MARKS_MAX:
+            shown.append("\ufffd")
+    lines = "".join(shown).split("\n")
+    if sys.stdout.isatty():
+        width = max(shutil.get_terminal_size().columns - len(INDENT), 10)
+        first = len("2000-01-01 00:00 +123456789012345: ")
+        lines = [part for at, line in enumerate(lines)
+                 for part in _wrapped(line, width, 0 if at else first)]  # fmt: skip
+    return ("\n" + INDENT).join(lines)
+
+
+def _wrapped(line: str, width: int, taken: int) -> list[str]:
+    """A line cut where the terminal would go on in the first column, the only one of a sender."""
+    parts, part = [], ""
+    for each in line:
+        cells = 8 if each == "\t" else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        if taken + cells > width and part:
+            parts.append(part)
+            part, taken = "", 0
+        part += each
+        taken += cells
+    return [*parts, part]
 
 
 def _json_line(row: dict) -> str:
@@ -249,7 +369,7 @@ def verify(args):
             f"the key of {args.phone} has changed; compare this number with them over another"
             f" channel: {number}; if they see the same one, accept it with --accept '{number}'"
         )
-    print(number)
+    say(number)
     if args.match:
         _must_be(number, args.match, args.phone)
         if not home.mark_verified(args.phone, contact.key):
@@ -289,8 +409,8 @@ def parse_args(arguments):
 
     def seconds(text):
         value = float(text)
-        if not value >= 0:
-            raise ValueError
+        if not 0 <= value <= YEAR_SECONDS:
+            raise argparse.ArgumentTypeError("a time is 0 to 31536000 seconds (a year)")
         return value
 
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
@@ -308,6 +428,8 @@ def parse_args(arguments):
 
     sub = command(register, "register a phone; may be run again")
     sub.add_argument("--server-key", required=True, metavar="FILE", help="server.pub.pem")
+    sub.add_argument("--accept-server-key", metavar="FINGERPRINT",
+                     help="trust the server's new key, which has this fingerprint")  # fmt: skip
     sub.add_argument("--otp", type=code, metavar="CODE", help="the code that was sent to you")
     sub.add_argument("phone", type=phone)
     sub = command(send, "send a letter")
@@ -330,6 +452,10 @@ def parse_args(arguments):
 
 
 def main(arguments=None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's alphabet lacks is shown as an escape, and ends nothing.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     args = parse_args(arguments)
     try:
         args.run(args)
@@ -337,8 +463,24 @@ def main(arguments=None) -> int:
         tell(str(error))
         return error.exit_code
     except (StorageError, sqlite3.Error) as error:
-        tell(f"storage: {error}")
+        tell(f"the home cannot be used: {error}")
         return STORAGE
-    except (BrokenPipeError, KeyboardInterrupt, EOFError):
+    except BrokenPipeError:
+        return 1
+    except EOFError:
+        tell("standard input has ended; nothing was done with what was asked for")
+        return 1
+    except KeyboardInterrupt:
+        tell("interrupted")
         return 1
     return 0
+
+
+def run():
+    code = main()
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        # Said already, if anybody could hear it; the interpreter would say it again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -15,8 +15,17 @@ from .crypto import CannotOpen, PrivateKey, PublicKey
 from .packet import SERVER, Deframer, Malformed, Op, Packet
 
 WINDOW = 64
+# What the server may hand over before the first of it is acknowledged, in bytes of whole packets.
+WINDOW_BYTES = 256 * 1024
 UNANSWERED_MAX = 128
 ANSWER_SECONDS = 15
+# A question about a key has its answer by then, whatever else comes meanwhile.
+QUESTION_SECONDS = 60
+# The backlog makes progress: a letter, or anything that the server has signed.
+BACKLOG_SECONDS = 120
+# A packet that has begun ends: this long, and one second more for so many bytes of it.
+PACKET_SECONDS = 30
+PACKET_BYTES_A_SECOND = 100
 SEQ_END = 0xFFFF_FFFF
 
 
@@ -148,6 +157,11 @@ class Connection:
         self._proven = False
         self._seq_out = self._seq_in = 0
         self._questions: dict[bytes, KeyQuestion] = {}
+        self._questions_since: dict[bytes, float] = {}
+        # Letters that were handed over and are not acknowledged: their ids and sizes.
+        self._handed_over: list[tuple[bytes, int]] = []
+        self._packet_since: float | None = None
+        self._progress_at = clock.monotonic()
         self._in_flight: dict[bytes, float] = {}
         self._own_letters: dict[bytes, bytes] = {}
         self._asked_at = self._heard_at = clock.monotonic()
@@ -207,8 +221,13 @@ class Connection:
     def ask_key(self, question: KeyQuestion):
         sent = self._seal(Op.KEY_QUESTION, question.emit())
         self._questions[sent.id] = question
+        self._questions_since[sent.id] = self.clock.monotonic()
 
     def acknowledge(self, packet_ids: list[bytes]):
+        for packet_id in packet_ids:
+            at = next((i for i, (held, _) in enumerate(self._handed_over) if held == packet_id), -1)
+            if at >= 0:
+                del self._handed_over[at]
         for at in range(0, len(packet_ids), bodies.ACK_IDS_MAX):
             self._seal(Op.ACK, bodies.emit_held(packet_ids[at : at + bodies.ACK_IDS_MAX]))
 
@@ -220,10 +239,31 @@ class Connection:
         self._seal(Op.CLOSING, bytes([Reason.LEAVING]))
         self.state = State.LEAVING
 
+    def _take_in(self, came: Packet):
+        """A letter that the server hands over. It never hands over more than the window, so who does
+        is not the server, or has lost count."""
+        held = sum(size for _, size in self._handed_over)
+        beyond = held + len(came.raw) > WINDOW_BYTES
+        if len(self._handed_over) >= WINDOW or (self._handed_over and beyond):
+            raise ProtocolError("more letters than the window has room for")
+        self._handed_over.append((came.id, len(came.raw)))
+        self._progress_at = self.clock.monotonic()
+        self._events.append(Letter(came))
+
     def tick(self):
-        """Whether the server is still there. Where an answer is due and nothing comes, it is asked
-        for our own key, which it always answers."""
-        silence = self.clock.monotonic() - max(self._heard_at, self._asked_at)
+        """Whether the server is still there, and gets on. Where an answer is due and nothing comes,
+        it is asked for our own key, which it always answers."""
+        now = self.clock.monotonic()
+        if self._packet_since is not None:
+            allowed = PACKET_SECONDS + self._deframer.pending / PACKET_BYTES_A_SECOND
+            if now - self._packet_since > allowed:
+                raise ProtocolError("a packet that has begun does not end")
+        if any(now - since > QUESTION_SECONDS for since in self._questions_since.values()):
+            raise ProtocolError("no answer to a question about a key")
+        waits = self.state in IN_SESSION and not self.backlog_ended
+        if waits and now - self._progress_at > BACKLOG_SECONDS:
+            raise ProtocolError("the letters that wait do not come")
+        silence = now - max(self._heard_at, self._asked_at)
         if silence < ANSWER_SECONDS:
             return
         if self._questions:
@@ -250,6 +290,8 @@ class Connection:
     def feed(self, data: bytes):
         self._heard_at = self.clock.monotonic()
         self._deframer.feed(data)
+        if self._packet_since is None:
+            self._packet_since = self._heard_at
 
     def poll(self):
         """The next event, or None if more bytes are needed for one."""
@@ -257,7 +299,10 @@ class Connection:
             while not self._events:
                 came = self._deframer.next() if self.state != State.CLOSED else None
                 if came is None:
+                    if not self._deframer.pending:
+                        self._packet_since = None
                     return None
+                self._packet_since = self._heard_at
                 self._take(came)
         except (Malformed, CannotOpen) as error:
             self.state = State.CLOSED
@@ -277,10 +322,11 @@ class Connection:
             raise ProtocolError("a packet for somebody else")
         if op == Op.LETTER:
             if self.state != State.LEAVING:
-                self._events.append(Letter(came))
+                self._take_in(came)
             return
         if not came.verify(self._server_key):
             raise NotTheServer("not signed with the server's key")
+        self._progress_at = self.clock.monotonic()
         if self.state not in IN_SESSION:
             self._take_before_session(op, came)
         elif op == Op.REFUSAL and shared:
@@ -391,6 +437,7 @@ class Connection:
         for asked_in, question in self._questions.items():
             if question.user_id == answer.user_id or question.phone == answer.phone:
                 del self._questions[asked_in]
+                self._questions_since.pop(asked_in, None)
                 self._events.append(Key(question, answer))
                 return
         raise ProtocolError("an answer to no question")
@@ -398,6 +445,7 @@ class Connection:
     def _take_refusal(self, refusal: Refusal, server_time: int):
         self._confirmed()
         question = self._questions.pop(refusal.packet_id, None)
+        self._questions_since.pop(refusal.packet_id, None)
         sent_at = self._in_flight.pop(refusal.packet_id, None)
         if refusal.code == Code.STALE_TIMESTAMP and sent_at is not None:
             if self.clock.monotonic() - sent_at <= ANSWER_SECONDS:

@@ -3,6 +3,7 @@
 import random
 import selectors
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -18,10 +19,15 @@ POLL_SECONDS = 0.2
 # The server may take 15 s, and the way back some more.
 ATTEMPT_SECONDS = 2 * ANSWER_SECONDS
 LEAVE_SECONDS = 10
-KEEPALIVE_SECONDS = 60
+LEAVE_AT_LEAST_SECONDS = 1
+# A connection without a sign of life is given up after a minute and a half.
+KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3),
+             ("TCP_USER_TIMEOUT", 60_000))  # fmt: skip
+ADDRESSES_MAX = 8
 RESTART_SECONDS = 30
-# Shared refusals can be played back, so one is not enough to believe that the account is gone.
-KEY_REFUSALS = 3
+# Shared refusals can be played back, and anybody on the network can break a connection, so one is
+# not enough to believe that the account is gone, or that the server has another key.
+REFUSALS = 3
 
 
 class Failure(Exception):
@@ -62,24 +68,68 @@ class Restarting(NetworkFailure):
     """The server stops, and will be back."""
 
 
+def resolve(host: str, port: int, until: float) -> list:
+    """The addresses of a name. Nobody can break off a look-up, so a thread makes it."""
+    found: list = []
+
+    def look_up():
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(max(until - time.monotonic(), 0))
+    if not found:
+        raise TimeoutError(f"no answer to the question for the address of {host}")
+    if isinstance(found[0], OSError):
+        raise found[0]
+    return found[:ADDRESSES_MAX]
+
+
+def connect(address: str, until: float) -> socket.socket:
+    """A connection to the first address that answers. The time is for all of them together."""
+    host, _, port = address.rpartition(":")
+    failure: Exception = TimeoutError("no time is left")
+    try:
+        addresses = resolve(host.strip("[]"), int(port), until)
+    except (OSError, ValueError, UnicodeError) as error:
+        addresses, failure = [], error
+    for at, (family, kind, protocol, _, target) in enumerate(addresses):
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.settimeout(left / (len(addresses) - at))
+            made.connect(target)
+            return made
+        except OSError as error:
+            made.close()
+            failure = error
+    raise NetworkFailure(
+        f"cannot reach the server at {address}: {failure}; is it running, and is this its address?"
+        " --server HOST:PORT names another one"
+    ) from failure
+
+
 class Line:
     """A connection on its socket."""
 
-    def __init__(self, home: Home, clock: Clock):
-        address = home.get("server")
-        host, _, port = address.rpartition(":")
-        try:
-            self._socket = socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS)
-        except (OSError, ValueError) as error:
-            raise NetworkFailure(f"cannot reach {address}: {error}") from error
+    def __init__(self, home: Home, clock: Clock, until: float | None = None,
+                 server: str | None = None, server_key: PublicKey | None = None):  # fmt: skip
+        limit = time.monotonic() + ANSWER_SECONDS
+        self._socket = connect(server or home.get("server"), min(limit, until or limit))
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_KEEPIDLE"):
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+        for name, value in KEEPALIVE:
+            if hasattr(socket, name):
+                self._socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
-        server_key = PublicKey(home.get("server_key"))
+        server_key = server_key or PublicKey(home.get("server_key"))
         self.conn = Connection(server_key, home.key, home.get("user_id") or 0, clock)
 
     def __enter__(self) -> "Line":
@@ -109,25 +159,28 @@ class Line:
             except OSError as error:
                 raise NetworkFailure(f"the connection broke: {error}") from error
 
-    def answer(self):
-        """The one event that answers a request before a session."""
+    def answer(self, enough: Callable[[], bool] = lambda: False):
+        """The next event, or None as soon as that is enough without one."""
         deadline = time.monotonic() + ATTEMPT_SECONDS
         while True:
             try:
                 event = self.conn.poll()
             except ProtocolError as error:
                 raise broken(error) from error
-            if event is not None:
+            if event is not None or enough():
                 return event
             if time.monotonic() > deadline:
-                raise NetworkFailure("no answer from the server")
+                raise NetworkFailure("the server does not answer")
             self.move(POLL_SECONDS)
 
 
 def broken(error: ProtocolError) -> Failure:
     if isinstance(error, connection.NotTheServer):
-        return Untrusted("the answer is not signed with the server's key that is trusted here")
-    return NetworkFailure(f"the server broke the rules: {error}")
+        return Untrusted(
+            "the answer is not signed with the server's key that this home trusts; is the address"
+            " right, or has the server a new key? `register` with its key file tells"
+        )
+    return NetworkFailure(f"the server broke the protocol: {error}")
 
 
 def refused(refusal: Refusal) -> Failure:
@@ -152,7 +205,10 @@ class Courier:
         self._tell = tell
         self._backoff = Backoff()
         self._key_refusals = 0
+        self._distrusted = 0
         self._warned = False
+        # Why there was no session last time, as long as there is none again.
+        self._lost: str | None = None
 
     def run(self, done: Callable[[Session], bool], deadline: float, stop: Callable[[], bool]):
         """Keeps a session until `done` says so of it; then leaves. Past the deadline it raises why
@@ -166,42 +222,51 @@ class Courier:
                 failure = error
             if self._key_refusals == key_refusals:
                 self._key_refusals = 0  # they have to come in a row
+            self._distrusted = self._distrusted + 1 if isinstance(failure, Untrusted) else 0
+            if self._distrusted >= REFUSALS:
+                raise failure
             wait = self._backoff.failed(getattr(failure, "retry_after_s", 0))
             if isinstance(failure, Restarting):
                 wait = random.uniform(1, RESTART_SECONDS)
             if time.monotonic() + wait >= deadline:
                 raise failure
-            self._tell(f"{failure}; again in {wait:.0f} s")
+            if self._lost is None:
+                self._tell(f"{failure}; trying again, the first time in {wait:.0f} s")
+            self._lost = str(failure)
             self._sleep(wait, stop)
         return False
 
-    @staticmethod
-    def _sleep(seconds: float, stop: Callable[[], bool]):
+    def _sleep(self, seconds: float, stop: Callable[[], bool]):
         until = time.monotonic() + seconds
         while not stop() and (left := until - time.monotonic()) > 0:
+            self.home.show_life()
             time.sleep(min(left, POLL_SECONDS))
 
     def _attempt(self, done, deadline: float, stop) -> bool:
-        with Line(self.home, self.clock) as line:
+        with Line(self.home, self.clock, deadline) as line:
             session = self.session = Session(self.home, line.conn)
             # After a refused key the long form, so that the refusal means the account.
             last_key = None if self._key_refusals else self.home.get("session_key")
             line.conn.reconnect(last_key)
             give_up = time.monotonic() + ATTEMPT_SECONDS
             while True:
+                self.home.show_life()
                 self._turn(line.conn, session)
                 if session.confirmed:
                     give_up = float("inf")
                     self._warn_of_clock()
+                    if self._lost is not None:
+                        self._lost = None
+                        self._tell("connected again")
                 if line.conn.backlog_ended:
                     self._backoff.reset()
                 finished = session.confirmed and done(session)
                 if finished or stop() or time.monotonic() >= deadline:
-                    self._leave(line, session)
+                    self._leave(line, session, deadline)
                     return finished
                 if time.monotonic() > give_up:
-                    raise NetworkFailure("no answer from the server")
-                line.move(POLL_SECONDS)
+                    raise NetworkFailure("the server does not answer")
+                line.move(min(POLL_SECONDS, max(deadline - time.monotonic(), 0)))
 
     def _turn(self, conn: Connection, session: Session):
         """Handles what came, in one transaction, and acknowledges it once that is durable."""
@@ -228,17 +293,22 @@ class Courier:
     def _attempt_failed(self, refusal: Refusal) -> Failure:
         if refusal.code == Code.BAD_SIGNATURE:
             self._key_refusals += 1
-            if self._key_refusals >= KEY_REFUSALS:
-                return KeyRefused("account unknown or key refused; nothing was deleted")
+            if self._key_refusals >= REFUSALS:
+                return KeyRefused(
+                    "the server does not know this account, or not with this key; nothing was"
+                    " deleted. Run `register` again to get the account back under the same key"
+                )
         return refused(refusal)
 
-    def _leave(self, line: Line, session: Session):
-        """Says that we go, and waits for the answer. Nothing depends on it."""
+    def _leave(self, line: Line, session: Session, deadline: float):
+        """Says that we go, and waits for the answer, but hardly beyond the deadline. Nothing depends
+        on it."""
         if line.conn.state not in (State.CONFIRMING, State.ONLINE):
             return
         try:
             line.conn.leave()
-            until = time.monotonic() + LEAVE_SECONDS
+            left = max(deadline - time.monotonic(), LEAVE_AT_LEAST_SECONDS)
+            until = time.monotonic() + min(LEAVE_SECONDS, left)
             while line.conn.state == State.LEAVING and time.monotonic() < until:
                 line.move(POLL_SECONDS)
                 self._turn(line.conn, session)

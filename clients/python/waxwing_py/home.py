@@ -75,6 +75,17 @@ UNKNOWN_SENDER = "unknown sender"
 BAD_SIGNATURE = "bad signature"
 
 
+# What nobody could open is kept up to this, and then the oldest goes.
+UNOPENED_MAX = 256
+UNOPENED_BYTES_MAX = 4 * 1024 * 1024
+# Letters of people to whom nobody here has ever written are kept up to this, and then no more.
+STRANGERS_MAX = 1_000
+STRANGERS_BYTES_MAX = 16 * 1024 * 1024
+# How often the holder of the session shows that it is alive, and after how long it seems not to be.
+LIFE_SECONDS = 2
+SILENT_SECONDS = 15
+
+
 class StorageError(Exception):
     pass
 
@@ -122,6 +133,7 @@ class Home:
         except (OSError, sqlite3.Error) as error:
             raise StorageError(str(error)) from error
         self._lock_file = None
+        self._shown_alive = 0.0
 
     def _sync_directory(self):
         handle = os.open(self.directory, os.O_RDONLY)
@@ -151,12 +163,39 @@ class Home:
     def take_session(self) -> bool:
         """Whether this process may have the session of this home. It keeps it until it ends."""
         if self._lock_file is None:
-            self._lock_file = open(self.directory / "session.lock", "w")
+            self._lock_file = open(self.directory / "session.lock", "a+")
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
         except BlockingIOError:
             return False
+        self._lock_file.truncate(0)
+        self._lock_file.write(str(os.getpid()))
+        self._lock_file.flush()
+        return True
+
+    def show_life(self):
+        """Tells other processes that this one, which holds the session, is not stuck."""
+        if self._lock_file and time.monotonic() - self._shown_alive >= LIFE_SECONDS:
+            self._shown_alive = time.monotonic()
+            os.utime(self._lock_file.fileno())
+
+    def stuck_holder(self) -> tuple[str, int] | None:
+        """The process that holds the session and has not shown any life for too long: its number, and
+        for how many seconds."""
+        path = self.directory / "session.lock"
+        try:
+            silent = int(time.time() - path.stat().st_mtime)
+            holder = path.read_text()
+        except OSError:
+            return None
+        return (holder or "of unknown number", silent) if silent > SILENT_SECONDS else None
+
+    @contextmanager
+    def showing(self):
+        """While a process shows letters and notes that it did, no other one of this home does."""
+        with open(self.directory / "show.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     # Identity: "server", "server_key", "key", "phone", "user_id", "reply_key", "session_key".
 
@@ -261,6 +300,13 @@ class Home:
                 (LETTER, phone, HELD),
             )
             return True
+
+    def begin_anew(self, reply_key: bytes):
+        """The server does not know this account any more. The key, the pins and the letters stay; what
+        the server had said of packets under the old id is not asked after under the new one."""
+        with self.transaction():
+            self.put(user_id=None, session_key=None, reply_key=reply_key, proved=None)
+            self._db.execute("UPDATE packets SET stored = 0")
 
     # Letters to others.
 
@@ -373,8 +419,12 @@ class Home:
     # Letters to us.
 
     def keep_letter(self, sender: Person, packet, content: Content, fate: str):
-        """Keeps a letter that opened, unless its pair of sender and uid is there already."""
+        """Keeps a letter that opened, unless its pair of sender and uid is there already; one of a
+        stranger only while there is room for strangers."""
         with self.transaction():
+            if not self._has_room_for(sender.phone, len(content.body)):
+                self._discard()
+                return
             self._db.execute(
                 "INSERT OR IGNORE INTO received (phone, uid, packet_id, sender_id, sent_at,"
                 " received_at, kind, body, spki, fate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -382,18 +432,54 @@ class Home:
                  content.kind, content.body, sender.key.spki, fate),
             )  # fmt: skip
 
+    def _has_room_for(self, phone: str, size: int) -> bool:
+        known = self._db.execute(
+            "SELECT 1 FROM sent WHERE phone = ?1"
+            " UNION ALL SELECT 1 FROM contacts WHERE phone = ?1 AND verified = 1 LIMIT 1",
+            (phone,),
+        ).fetchone()
+        if known:
+            return True
+        letters, taken = self._db.execute(
+            "SELECT count(*), coalesce(sum(length(body)), 0) FROM received WHERE uid IS NOT NULL"
+            " AND phone NOT IN (SELECT phone FROM sent)"
+            " AND phone NOT IN (SELECT phone FROM contacts WHERE verified = 1)"
+        ).fetchone()
+        return letters < STRANGERS_MAX and taken + size <= STRANGERS_BYTES_MAX
+
     def keep_unopened(self, packet, fate: str):
-        """Keeps a letter that does not open, raw, once."""
+        """Keeps a letter that does not open, raw, once. Beyond so many the oldest goes."""
         with self.transaction():
             known = self._db.execute(
                 "SELECT 1 FROM received WHERE packet_id = ? AND uid IS NULL", (packet.id,)
             ).fetchone()
-            if known is None:
-                self._db.execute(
-                    "INSERT INTO received (packet_id, sender_id, sent_at, received_at, fate, raw)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (packet.id, packet.header.sender, packet.time, _now(), fate, packet.raw),
-                )
+            if known:
+                return
+            self._db.execute(
+                "INSERT INTO received (packet_id, sender_id, sent_at, received_at, fate, raw)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (packet.id, packet.header.sender, packet.time, _now(), fate, packet.raw),
+            )
+            while True:
+                oldest, letters, taken = self._db.execute(
+                    "SELECT min(number), count(*), sum(length(raw)) FROM received"
+                    " WHERE uid IS NULL"
+                ).fetchone()
+                if letters <= UNOPENED_MAX and taken <= UNOPENED_BYTES_MAX:
+                    return
+                self.forget_unopened(oldest)
+                self._discard()
+
+    def _discard(self):
+        self.put(discarded=(self.get("discarded") or 0) + 1)
+
+    def take_discarded(self) -> int:
+        """How many letters there was no room for since this was last asked."""
+        with self.transaction():
+            count = self.get("discarded") or 0
+            if count:
+                self.put(discarded=None)
+            return count
 
     def unopened(self, sender_id: int) -> list[tuple[int, bytes]]:
         """Letters that another key may still open."""

@@ -174,6 +174,11 @@ class Deframer:
     def __init__(self):
         self._buffer = bytearray()
 
+    @property
+    def pending(self) -> int:
+        """Bytes of what has not been taken yet."""
+        return len(self._buffer)
+
     def feed(self, data: bytes):
         self._buffer += data
 

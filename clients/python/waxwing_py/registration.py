@@ -1,10 +1,14 @@
 """Getting an account. PROTOCOL.md, "Registration"."""
 
+import time
 from collections.abc import Callable
 
 from . import connection, crypto
-from .bodies import Code
-from .courier import CodeRefused, Failure, Line, Untrusted, refused
+from .bodies import Code, KeyQuestion
+from .courier import (
+    REFUSALS, CodeRefused, Failure, Line, Untrusted, refused,
+)  # fmt: skip
+from .connection import State
 from .crypto import PrivateKey, PublicKey
 from .home import Home
 
@@ -14,6 +18,44 @@ ANY_CODE = "000000"
 
 class OtherAccount(Failure):
     exit_code = 3
+
+
+def check(home: Home, server: str, server_key: PublicKey, tell: Callable) -> bool:
+    """Whether the server at this address has this key and knows this account. What it proves by that
+    is stored: its address, and its key."""
+    for attempt in range(REFUSALS):
+        if attempt:
+            time.sleep(attempt)
+        known = _knows_us(home, server, server_key)
+        # Whatever it answers is signed, so the key is the one at this address.
+        home.put(server=server, server_key=server_key.spki)
+        if known:
+            return True
+    tell("the server does not know this account any more; it is registered again, with the same key")
+    return False
+
+
+def _knows_us(home: Home, server: str, server_key: PublicKey) -> bool:
+    """One attempt at a session. A refusal of the key can be played back, so one is not enough."""
+    with Line(home, connection.Clock(), server=server, server_key=server_key) as line:
+        # In the long form: the key of the last session says nothing about the account.
+        line.conn.reconnect(None)
+        asked = False
+        while True:
+            event = line.answer(lambda: line.conn.state == State.CONFIRMING and not asked)
+            if event is None:
+                # Letters that wait prove nothing, and may keep the end of the backlog away. This
+                # question is always answered.
+                line.conn.ask_key(KeyQuestion(user_id=home.get("user_id")))
+                asked = True
+            elif isinstance(event, connection.AttemptFailed):
+                if event.refusal.code != Code.BAD_SIGNATURE:
+                    raise refused(event.refusal)
+                return False
+            elif isinstance(event, connection.Confirmed):
+                home.put(session_key=event.session_key)
+                line.conn.leave()
+                return True
 
 
 def prepare(home: Home, phone: str, server: str, server_key: PublicKey):
@@ -55,7 +97,11 @@ def _request_code(home: Home, clock, ask_code, tell) -> str:
         line.conn.request_code(home.get("phone"), home.get("reply_key"))
         event = line.answer()
     if isinstance(event, connection.PhoneExists):
-        raise OtherAccount(f"{home.get('phone')} has an account already, with another key")
+        raise OtherAccount(
+            f"{home.get('phone')} has an account already, with another key. If it is yours, use the"
+            " home that has its key; if that is lost, ask the operator to remove the account, and"
+            " register again: your contacts will see a changed key"
+        )
     if isinstance(event, connection.AttemptFailed):
         raise refused(event.refusal)
     if event.code:

@@ -111,10 +111,16 @@ class Session:
     # Letters out.
 
     def _send_outbox(self):
+        """To each person the oldest letter that waits, and the next one when the server has answered:
+        so letters to one person keep their order, also where one is refused for a while."""
         now = self.conn.clock.monotonic()
+        written_to = set()
         for uid, phone, content in self.home.outbox():
             if self.conn.room() <= QUESTIONS_RESERVE:
                 return
+            if phone in written_to:
+                continue
+            written_to.add(phone)
             if uid in self._sent or self._not_before.get(uid, 0) > now:
                 continue
             contact = self.home.contact(phone)
@@ -136,7 +142,9 @@ class Session:
         if sealed and raw and uid not in self._sign_again:
             last = Packet(raw)
             fresh = abs(last.time - self.conn.clock.now()) <= FRESH_SECONDS
-            if fresh and last.header.recipient == contact.user_id and last.payload == sealed:
+            ids = (self.conn.user_id, contact.user_id)
+            same = (last.header.sender, last.header.recipient) == ids
+            if fresh and same and last.payload == sealed:
                 return raw
         self._sign_again.discard(uid)
         sealed = sealed or envelope.seal(self.home.me, contact.person, content)

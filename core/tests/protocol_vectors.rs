@@ -20,6 +20,7 @@ use waxwing_core::wire::{
     Status, StatusQuery, StatusToken, Statuses, Writer, deframe,
 };
 use waxwing_testkit::told::Told;
+use waxwing_testkit::vectors::{counting, hex, unhex};
 
 const CRYPTO: RustCrypto = RustCrypto;
 const TIME: &[u8; 19] = b"2026-03-14 09:26:53";
@@ -36,22 +37,6 @@ fn documented(value: &str) -> &str {
     let document = SQUEEZED.get_or_init(|| squeeze(include_str!("../../PROTOCOL.md")));
     assert!(document.contains(&squeeze(value)), "not in PROTOCOL.md: {value}");
     value
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The bytes `first`, `first + 1`, ….
-fn counting<const N: usize>(first: u8) -> [u8; N] {
-    std::array::from_fn(|at| first + at as u8)
 }
 
 fn key(at: usize) -> RustCryptoKey {

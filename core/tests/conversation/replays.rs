@@ -73,27 +73,3 @@ fn a_letter_played_back_in_anothers_session_ends_that_one_alone() {
     assert_eq!((ann_call.ended, ben.inbox.len(), ben.duplicates), (None, 1, 0));
     assert!(eve.inbox.is_empty());
 }
-
-#[test]
-fn every_third_answer_lost_doubles_no_letter() {
-    let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
-    let to = ben.phone;
-    for number in 0..LETTERS {
-        let uid = waxwing_core::id::Uid::generate(&mut office.rng);
-        let text = format!("letter {number}");
-        let mut id = office.send_as(&mut ann, &mut ann_call, &to, &text, &uid);
-        if number % 3 == 0 {
-            // The answer goes lost with the connection, and the sender signs the letter anew.
-            office.flush(&mut ann_call);
-            office.carry(usize::MAX);
-            office.lose_answers(&ann_call);
-            office.hang_up(ann_call);
-            ann_call = office.reconnect(&mut ann);
-            id = office.send_as(&mut ann, &mut ann_call, &to, &text, &uid);
-        }
-        office.run(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
-        office.tick(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
-        assert_eq!(ann.statuses[&id], Status::Delivered, "{text}");
-    }
-    assert_eq!((ben.inbox.len(), ben.duplicates), (LETTERS, LETTERS / 3));
-}

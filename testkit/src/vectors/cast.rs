@@ -25,7 +25,7 @@ pub(crate) const SEED: [u8; 32] = counting(0xe0);
 pub(crate) const OTP: &str = "123456";
 
 /// The bytes `first`, `first + 1`, ….
-pub(crate) const fn counting<const N: usize>(first: u8) -> [u8; N] {
+pub const fn counting<const N: usize>(first: u8) -> [u8; N] {
     let (mut bytes, mut at) = ([0; N], 0);
     while at < N {
         bytes[at] = first.wrapping_add(at as u8);

@@ -35,12 +35,12 @@ pub(crate) fn object() -> Json {
 }
 
 /// Bytes, as the files have them.
-pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes of a file.
-pub(crate) fn unhex(text: &str) -> Vec<u8> {
+pub fn unhex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2), "half a byte at the end of {text}");
     let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
     (0..text.len()).step_by(2).map(byte).collect()

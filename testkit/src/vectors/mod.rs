@@ -13,6 +13,9 @@ mod packet;
 pub mod replay;
 mod sequences;
 
+pub use cast::counting;
+pub use json::{hex, unhex};
+
 use json::{Json, object};
 
 /// Every file: its name, and what is in it.

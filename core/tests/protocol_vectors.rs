@@ -169,7 +169,7 @@ fn what_a_client_sends_before_it_has_a_session() {
         client.reconnect(&mut Env { now: now(), rng }, user(7), None).unwrap();
     });
     assert_eq!((header.sender, header.recipient, header.op_code), (Some(user(7)), None, 106));
-    assert_eq!((header.payload_size, hex(&block)), (256, hex(&nonce().0)));
+    assert_eq!((header.payload_size, hex(&block)), (256, hex(nonce().0)));
     assert!(rest.is_empty());
 
     let told = [&nonce().0[..], &unhex(IV)].concat();
@@ -203,7 +203,7 @@ fn what_a_server_answers_before_there_is_a_session() {
     grant.emit(&mut Writer::new(&mut block)).unwrap();
     let expected = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\
                     404142434445464748494a4b4c4d4e4f";
-    assert_eq!(hex(&block), documented(expected));
+    assert_eq!(hex(block), documented(expected));
     assert_eq!(Op::SessionIssued.oaep_label(), b"waxwing/1:201");
     assert_eq!(Op::SessionRenewed.oaep_label(), b"waxwing/1:206");
 }
@@ -288,8 +288,8 @@ fn bodies_of_refusals() {
 fn tokens_of_shared_packets() {
     let status = StatusToken { letter: letter().prefix(), status: Status::Delivered }.to_block();
     let backlog = BacklogToken::block(&nonce(), BacklogSize(3));
-    assert_eq!(hex(&status), documented("240fe138ac1e6c5054260fd4d83fc402"));
-    assert_eq!(hex(&backlog), documented("404142434445464748494a4b03000000"));
+    assert_eq!(hex(status), documented("240fe138ac1e6c5054260fd4d83fc402"));
+    assert_eq!(hex(backlog), documented("404142434445464748494a4b03000000"));
     let tokens = ["36ce29e7505ae4ce1a625eb6db49d8cd", "56ba30f090b7e644ae4f5658fba1b51e"];
 
     let server = key(0);
@@ -325,7 +325,7 @@ fn fingerprints_and_a_safety_number() {
         "dcb93592ef1622b37332e54bb4178aa8fed3741eb6fffca3ee4f7775a415c9fb",
         "b440895ae4c889983a84cdfe19fe10e32849d2d858edb3327ee41bf174a0a857",
     ];
-    assert_eq!([hex(&ann.0), hex(&ben.0)], expected.map(documented));
+    assert_eq!([hex(ann.0), hex(ben.0)], expected.map(documented));
     assert_eq!(SafetyNumber::of(&CRYPTO, &ann, &ben).to_string(), documented(number));
     assert_eq!(SafetyNumber::of(&CRYPTO, &ben, &ann).to_string(), number);
 }

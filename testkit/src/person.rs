@@ -5,6 +5,7 @@ use waxwing_core::crypto::{
     PrivateKey, PublicKey, ReplyKey, SessionKey, SessionSeal, Spki, Unverified, Verified,
 };
 use waxwing_core::id::{Nonce, PacketId, PacketIdPrefix, UserId};
+use waxwing_core::limits::MAX_UNACKNOWLEDGED_BYTES;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::ConnId;
 use waxwing_core::time::UnixTime;
@@ -80,6 +81,10 @@ pub struct Person<P: Backend> {
     pub seal: Option<SessionSeal>,
     /// Letters sent: what shared acknowledgments are looked up in.
     pub sent: Vec<PacketId>,
+    /// The window that the last confirmation named, and the letters heard since that no
+    /// acknowledgment was made for.
+    pub window: u8,
+    pub given: Vec<(PacketId, usize)>,
 }
 
 impl<P: Backend> Person<P> {
@@ -97,6 +102,8 @@ impl<P: Backend> Person<P> {
             nonce: Nonce([0; 16]),
             seal: None,
             sent: Vec::new(),
+            window: 0,
+            given: Vec::new(),
         }
     }
 
@@ -203,10 +210,17 @@ impl<P: Backend> Person<P> {
     }
 
     pub fn confirmation(&mut self, world: &mut Sim<P>, window: u8) -> Vec<u8> {
+        self.window = window;
+        self.given.clear();
         self.sealed(world, Op::Acknowledgment, &[0, window])
     }
 
     pub fn held(&mut self, world: &mut Sim<P>, ids: &[PacketId]) -> Vec<u8> {
+        for id in ids {
+            if let Some(at) = self.given.iter().position(|(given, _)| given == id) {
+                self.given.remove(at);
+            }
+        }
         let content = written(|writer| ClientReport::emit_held(writer, ids).unwrap());
         self.sealed(world, Op::Acknowledgment, &content)
     }
@@ -357,6 +371,7 @@ impl<P: Backend> Person<P> {
         let op = Op::from_code(header.op_code).unwrap();
         if op == Op::Letter {
             assert_eq!(header.recipient, self.id, "another's letter");
+            self.count_in(&bytes);
             return vec![Said::Letter(bytes)];
         }
         assert_eq!(header.sender, None);
@@ -412,6 +427,14 @@ impl<P: Backend> Person<P> {
             }
             _ => panic!("an open {op}"),
         }
+    }
+
+    /// As every client does: no honest server hands over more than the window.
+    fn count_in(&mut self, letter: &[u8]) {
+        self.given.push((packets::id_of(letter), letter.len()));
+        let bytes: usize = self.given.iter().map(|(_, len)| len).sum();
+        assert!(self.given.len() <= usize::from(self.window), "more letters than the window");
+        assert!(bytes <= MAX_UNACKNOWLEDGED_BYTES, "more bytes than a window has");
     }
 
     fn session_offered(

@@ -208,6 +208,11 @@ pub fn failure(ended: &Ended) -> Failure {
                 .into(),
         ),
         Ended::TimedOut => Failure::Refused("the server does not answer".into()),
+        Ended::WindowExceeded => Failure::Refused(
+            "more letters came at once than any honest server sends; somebody on the way to the \
+             server sends them, or the server does. The connection was closed"
+                .into(),
+        ),
         Ended::Misbehaved | Ended::BadSeal | Ended::Closed(_) | Ended::Build(_) => {
             Failure::Refused(ended.to_string())
         }

@@ -90,6 +90,10 @@ pub enum Ended {
     /// A packet that has no place here, or is for somebody else.
     #[error("the server broke the protocol")]
     Misbehaved,
+    /// More letters than the window has room for. The server, or somebody on the way to it,
+    /// sends without being told that those before are held.
+    #[error("more letters came at once than this client takes")]
+    WindowExceeded,
     /// A seal did not open, or out of sequence.
     #[error("a sealed packet did not open")]
     BadSeal,

@@ -114,15 +114,22 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Intake<P, B> {
         .unwrap_or_default()
     }
 
-    /// So many bytes were written to the front of [`Intake::buffer`].
-    pub(super) fn advance(&mut self, provider: &P, count: usize) -> Result<(), Malformed> {
+    /// So many bytes were written to the front of [`Intake::buffer`]. The header of a letter, when
+    /// these were the last of it.
+    pub(super) fn advance(
+        &mut self,
+        provider: &P,
+        count: usize,
+    ) -> Result<Option<Header>, Malformed> {
         let count = count.min(self.buffer().len());
         match &mut self.progress {
             Progress::Header(filled) => {
                 *filled = filled.saturating_add(count);
                 if *filled == HEADER_LEN {
-                    self.progress = Progress::Waiting(Header::parse(&self.header)?);
+                    let header = Header::parse(&self.header)?;
+                    self.progress = Progress::Waiting(header);
                     self.place(provider)?;
+                    return Ok((header.op_code == Op::Letter.code()).then_some(header));
                 }
             }
             Progress::Body { slot, header, filled } => {
@@ -158,7 +165,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Intake<P, B> {
             }
             Progress::Waiting(_) | Progress::Complete { .. } | Progress::Oversized(_) => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Gives a packet whose header is known its buffer, if that is free.

@@ -24,6 +24,7 @@ mod requests;
 mod ring;
 mod seen;
 mod state;
+mod window;
 
 pub use driver::{DriveError, Moved, drive};
 pub use event::{Ended, Event, LetterName, RefusalNotice};
@@ -32,8 +33,6 @@ pub use requests::{Addressee, RequestError};
 pub use seen::{Novelty, SeenLetters};
 
 use core::time::Duration;
-
-use heapless::Vec;
 
 use crate::crypto::{CryptoRng, Provider, SessionKey, Unverified};
 use crate::id::{Nonce, PacketId, UserId};
@@ -45,6 +44,7 @@ use outbound::Outbound;
 use progress::Progress;
 use ring::Ring;
 use state::{Active, State};
+use window::Window;
 
 /// What every call brings along: the time, and a random generator.
 pub struct Env<'r> {
@@ -147,7 +147,7 @@ pub enum SetupError {
 
 /// The client's side of one connection. See the [module](self) for how it is driven.
 ///
-/// `WINDOW` is the largest window that it has memory for, 1 to [`MAX_WINDOW`]: 16 bytes for each
+/// `WINDOW` is the largest window that it has memory for, 1 to [`MAX_WINDOW`]: 20 bytes for each
 /// acknowledgment that waits, should the stream take none of them. Another number does not compile:
 ///
 /// ```compile_fail
@@ -167,10 +167,7 @@ pub struct Client<'k, P: Provider, B, const WINDOW: usize = { MAX_WINDOW as usiz
     /// The id with which the letter in the letter buffer came: opening it changes its bytes.
     letter_id: Option<PacketId>,
     outbound: Outbound<B>,
-    /// Letters whose fate is durable and has not been told yet.
-    held: Vec<PacketId, WINDOW>,
-    held_bytes: usize,
-    held_since: Option<Instant>,
+    window: Window<WINDOW>,
     recent: Ring<(PacketId, Instant), RECENT>,
     clock_offset_s: i64,
     progress: Progress,
@@ -187,6 +184,9 @@ where
     /// How long a backlog may make no progress: no letter, no part of one that counts, and nothing
     /// sealed.
     pub const BACKLOG_TIMEOUT: Duration = Duration::from_secs(60);
+    /// How long a question about a key stays open once it has gone out, whatever else comes. A full
+    /// window of 256 KiB takes nearly as long on the slowest line, and the answer may come behind it.
+    pub const OPEN_QUESTION: Duration = Duration::from_mins(6);
     /// How long acknowledgments are collected.
     pub const HOLD_ACKNOWLEDGMENTS: Duration = Duration::from_secs(1);
     /// How long the server may take to answer a 222, once that has gone out.
@@ -222,9 +222,7 @@ where
             intake: Intake::new(letters, control),
             letter_id: None,
             outbound: Outbound::new(transmit),
-            held: Vec::new(),
-            held_bytes: 0,
-            held_since: None,
+            window: Window::new(options.window),
             recent: Ring::new(),
             clock_offset_s: options.clock_offset_s,
             progress: Progress::default(),
@@ -253,8 +251,13 @@ where
     /// So many bytes were written to the front of [`Client::receive_buffer`].
     pub fn received(&mut self, count: usize) {
         self.progress.read(count);
-        let advanced = self.intake.advance(self.keys.provider, count);
-        self.note_bad_bytes(advanced);
+        match self.intake.advance(self.keys.provider, count) {
+            Ok(Some(letter)) if !self.window.admit(letter.packet_len()) => {
+                self.end(Ended::WindowExceeded);
+            }
+            Ok(_) => {}
+            Err(Malformed) => self.end(Ended::BadBytes),
+        }
     }
 
     /// Bytes for the server.
@@ -279,8 +282,9 @@ where
     /// acknowledged later, by [`Client::acknowledge`].
     pub fn release_letter(&mut self) {
         self.letter_id = None;
-        let released = self.intake.release_letter(self.keys.provider);
-        self.note_bad_bytes(released);
+        if self.intake.release_letter(self.keys.provider).is_err() {
+            self.end(Ended::BadBytes);
+        }
     }
 
     /// The client's id, once it is known.
@@ -344,7 +348,7 @@ where
             State::Active(active) => earliest(self.sign_of_life(active), self.probe(active)),
             _ => None,
         };
-        let held = self.held_since.filter(|_| self.takes_control());
+        let held = self.window.held_since().filter(|_| self.takes_control());
         let held = held.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
         earliest(self.deadline(), earliest(to_say, held))
     }
@@ -377,11 +381,15 @@ where
     }
 
     /// When an open question, or a backlog that has yet to end, has met with silence for too long:
-    /// the server is gone, and not every stream tells.
+    /// the server is gone, and not every stream tells. Or when all but the answer comes: somebody on
+    /// the way keeps it.
     fn silence(active: &Active) -> Option<Instant> {
-        let question = active.question.as_ref().map(|question| question.due.since());
+        let question = active.question.as_ref().map(|question| {
+            let silence = question.due.since().after(Self::ANSWER_TIMEOUT);
+            silence.min(question.asked.since().after(Self::OPEN_QUESTION))
+        });
         earliest(
-            question.map(|since| since.after(Self::ANSWER_TIMEOUT)),
+            question,
             active.backlog_since.map(|since| since.after(Self::BACKLOG_TIMEOUT)),
         )
     }
@@ -435,12 +443,6 @@ where
     /// The first reason stays.
     fn end(&mut self, why: Ended) {
         self.ended.get_or_insert(why);
-    }
-
-    fn note_bad_bytes(&mut self, result: Result<(), Malformed>) {
-        if result.is_err() {
-            self.end(Ended::BadBytes);
-        }
     }
 
     fn civil_time(&self, env: &Env<'_>) -> UnixTime {

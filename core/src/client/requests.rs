@@ -6,7 +6,7 @@ use super::{Client, Ended, Env};
 use crate::crypto::{CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, cbc_seal};
 use crate::envelope::{self, Content, Fingerprint};
 use crate::id::{Nonce, PacketId, Uid, UserId};
-use crate::limits::{MAX_CONTROL_PACKET, MAX_HELD};
+use crate::limits::MAX_CONTROL_PACKET;
 use crate::phone::{Otp, Phone};
 use crate::wire::{
     BuildError, ClientReport, CloseReason, Draft, Full, KeyQuestion, Op, OtpProof,
@@ -260,13 +260,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// Says that a letter's fate is durable: it was new, a duplicate, unreadable, too large, or
     /// held back. Acknowledgments are collected for half a window, 64 KiB, or a second.
     pub fn acknowledge(&mut self, env: &mut Env<'_>, letter: PacketId, packet_len: usize) {
-        // There is room for a window. Above it the server has broken its word, and can hand the
-        // letter over again.
-        let _ = self.held.push(letter);
-        self.held_bytes = self.held_bytes.saturating_add(packet_len);
-        self.held_since.get_or_insert(env.now.instant);
-        let half_window = usize::from(self.options.window).div_ceil(2);
-        if self.held.len() >= half_window || self.held_bytes >= 64 * 1_024 {
+        if self.window.hold(letter, packet_len, env.now.instant) {
             self.flush_acknowledgments(env);
         }
     }
@@ -283,24 +277,15 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// Sends the acknowledgments that were collected.
     pub fn flush_acknowledgments(&mut self, env: &mut Env<'_>) {
         // What has no room goes with the next chance, after what is queued has gone.
-        let held = core::mem::take(&mut self.held);
-        for ids in held.chunks(MAX_HELD) {
-            if self.takes_control() {
-                self.send_held(env, ids);
-            } else {
-                // They were there before, so there is room for them.
-                for id in ids {
-                    let _ = self.held.push(*id);
-                }
-            }
-        }
-        if self.held.is_empty() {
-            (self.held_bytes, self.held_since) = (0, None);
+        while !self.window.is_empty() && self.takes_control() {
+            let held = self.window.next();
+            self.send_held(env, &held);
+            self.window.told();
         }
     }
 
     pub(super) fn flush_overdue(&mut self, env: &mut Env<'_>) {
-        let due = self.held_since.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
+        let due = self.window.held_since().map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
         if due.is_some_and(|at| at <= env.now.instant) {
             self.flush_acknowledgments(env);
         }
@@ -337,7 +322,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         let packet = self.send_sealed(env, Op::KeyQuestion, &mut |writer| question.emit(writer))?;
         let due = self.due(env);
         if let State::Active(active) = &mut self.state {
-            active.question = Some(Question { packet, about: question, due });
+            active.question = Some(Question { packet, about: question, asked: due, due });
         }
         Ok(())
     }
@@ -376,7 +361,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         self.require_session()?;
         self.outbound.discard();
         self.flush_acknowledgments(env);
-        if !self.held.is_empty() {
+        if !self.window.is_empty() {
             return Err(RequestError::Busy);
         }
         let queued = !self.outbound.pending().is_empty();

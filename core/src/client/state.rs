@@ -51,6 +51,9 @@ pub(super) struct Active {
 pub(super) struct Question {
     pub(super) packet: PacketId,
     pub(super) about: KeyQuestion,
+    /// Since when its answer is waited for.
+    pub(super) asked: Due,
+    /// The same, or since when nothing has been heard at all.
     pub(super) due: Due,
 }
 
@@ -89,6 +92,7 @@ impl Active {
     /// Takes in what has moved.
     pub(super) fn note(&mut self, now: Instant, moved: &Moved) {
         if let Some(question) = &mut self.question {
+            question.asked.note(moved);
             question.due.note(moved);
             if moved.read {
                 question.due.heard(now);

@@ -17,8 +17,19 @@ pub(super) struct HandedOver {
     pub(super) sender: UserId,
     pub(super) bytes: usize,
     at: Instant,
+    pub(super) standing: Standing,
+}
+
+/// What storage says of a letter that was handed over. Until it is acknowledged it takes a place in
+/// the window in any case: the client knows nothing of this, and counts too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is there, or on its way.
+    Pending,
     /// Storage did not take it: there is nothing to be deleted or counted out.
-    pub(super) is_lost: bool,
+    Lost,
+    /// It has expired under the client's hands, and its sender knows.
+    Expired,
 }
 
 /// How the cursor stands to the mailbox.
@@ -132,7 +143,7 @@ impl Handover {
             sender: letter.sender,
             bytes: letter.packet.len(),
             at: now,
-            is_lost: false,
+            standing: Standing::Pending,
         });
         self.given_bytes = self.given_bytes.saturating_add(letter.packet.len());
         if self.backlog_until.is_some_and(|until| letter.queue_id <= until) {
@@ -169,18 +180,11 @@ impl Handover {
         self.keeps_up
     }
 
-    /// Storage did not take a letter.
-    pub(super) fn lost(&mut self, queue_id: QueueId) {
+    /// Storage did not take a letter, or has it no longer.
+    pub(super) fn note(&mut self, queue_id: QueueId, standing: Standing) {
         let given = self.given.iter_mut().find(|given| given.queue_id == queue_id);
         if let Some(given) = given {
-            given.is_lost = true;
-        }
-    }
-
-    /// The letter has expired under the client's hands.
-    pub(super) fn forget(&mut self, queue_id: QueueId) {
-        if let Some(at) = self.given.iter().position(|given| given.queue_id == queue_id) {
-            self.take(at);
+            given.standing = standing;
         }
     }
 

@@ -3,6 +3,7 @@
 
 use alloc::sync::Arc;
 
+use super::handover::Standing;
 use super::mail::{Letter, Message};
 use super::mailbox::Waiting;
 use super::output::ConnId;
@@ -147,7 +148,7 @@ impl<P: Provider> Server<P> {
         }
         self.recount_mailbox(recipient);
         if let Some(session) = self.session_of(recipient) {
-            session.handover.lost(letter.queue_id);
+            session.handover.note(letter.queue_id, Standing::Lost);
         }
         let fate = Err(ErrorCode::StorageUnavailable);
         self.post_home(sender, Message::Answer { sender, id, fate });

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::answers::{Answer, Answers};
 use super::config::Deadlines;
-use super::handover::{HandedOver, Handover};
+use super::handover::{HandedOver, Handover, Standing};
 use super::ledger::Asker;
 use super::limiter::Allowance;
 use super::mail::{Inquiry, Message};
@@ -195,8 +195,11 @@ impl<P: Provider> Server<P> {
         let now = env.now.instant;
         let held: Vec<_> = held.filter_map(|id| session.handover.acknowledge(id, now)).collect();
         for letter in held {
-            let HandedOver { sender, id, queue_id, bytes, is_lost, .. } = letter;
-            if !is_lost {
+            let HandedOver { sender, id, queue_id, bytes, standing, .. } = letter;
+            if standing == Standing::Expired {
+                continue;
+            }
+            if standing == Standing::Pending {
                 if let Some(counted_out) = &mut self.sweeping {
                     counted_out.insert(queue_id);
                 }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::handover::Standing;
 use super::ledger::Asker;
 use super::mail::Message;
 use super::output::{Event, Output};
@@ -60,7 +61,7 @@ impl<P: Provider> Server<P> {
             if let Some(conn) = session
                 && let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut())
             {
-                session.handover.forget(letter.queue_id);
+                session.handover.note(letter.queue_id, Standing::Expired);
             }
             let (sender, id) = (letter.sender, letter.id);
             self.post_home(sender, Message::Expired { sender, id });

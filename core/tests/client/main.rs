@@ -18,3 +18,4 @@ mod seen;
 mod server;
 mod signatures;
 mod statuses;
+mod window;

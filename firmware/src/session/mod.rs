@@ -293,6 +293,7 @@ impl<'s, 'k> Session<'s, 'k> {
             Ended::BadBytes | Ended::Misbehaved | Ended::BadSeal => {
                 say(&["lost: what came is not the server's, or not for us"]);
             }
+            Ended::WindowExceeded => say(&["lost: more letters came than were asked for"]),
             Ended::Build(_) => {
                 say(&["a packet could not be made"]);
                 return Over::Hopeless;

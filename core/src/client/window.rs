@@ -1,0 +1,93 @@
+//! The window that the confirmation names, and the acknowledgments that make room in it again
+//! (PROTOCOL.md, "Flow control and window").
+//!
+//! What is counted here is never more than what an honest server counts. It counts a letter when
+//! the letter goes out, and this side when its header has come: later. It counts a letter out when
+//! the acknowledgment has come, and this side when the acknowledgment is written: earlier. So a
+//! letter for which there is no room here was not sent by an honest server, however the two
+//! directions overlap.
+
+use heapless::Vec;
+
+use crate::id::PacketId;
+use crate::limits::{MAX_HELD, MAX_UNACKNOWLEDGED_BYTES};
+use crate::time::Instant;
+
+/// After so many bytes of letters acknowledgments go out.
+const BYTES: usize = 64 * 1_024;
+
+/// Letters that were handed over, until the server is told that they are held.
+pub(super) struct Window<const N: usize> {
+    size: usize,
+    /// Letters, and their bytes, that no acknowledgment was written for.
+    letters: usize,
+    bytes: usize,
+    /// Letters among them whose fate is durable.
+    held: Vec<PacketId, N>,
+    /// How many bytes each of those has.
+    lens: Vec<u32, N>,
+    held_since: Option<Instant>,
+}
+
+impl<const N: usize> Window<N> {
+    pub(super) const fn new(size: u8) -> Self {
+        Self {
+            size: size as usize,
+            letters: 0,
+            bytes: 0,
+            held: Vec::new(),
+            lens: Vec::new(),
+            held_since: None,
+        }
+    }
+
+    /// A letter of so many bytes begins to arrive. Whether there is room for it.
+    pub(super) const fn admit(&mut self, len: usize) -> bool {
+        self.letters = self.letters.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(len);
+        // The largest letter is smaller than the limit, so one always has room.
+        self.letters <= self.size && self.bytes <= MAX_UNACKNOWLEDGED_BYTES
+    }
+
+    /// The fate of a letter is durable. Whether it is time to say so.
+    pub(super) fn hold(&mut self, letter: PacketId, len: usize, now: Instant) -> bool {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        // There is room for every letter that was admitted.
+        if self.held.push(letter).is_ok() {
+            let _ = self.lens.push(len);
+        }
+        self.held_since.get_or_insert(now);
+        self.held.len() >= self.size.div_ceil(2) || sum(&self.lens) >= BYTES
+    }
+
+    /// The letters of the next acknowledgment.
+    pub(super) fn next(&self) -> Vec<PacketId, N> {
+        self.held.iter().take(MAX_HELD).copied().collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Since when the oldest of them waits.
+    pub(super) const fn held_since(&self) -> Option<Instant> {
+        self.held_since
+    }
+
+    /// The acknowledgment of [`Window::next`] is written.
+    pub(super) fn told(&mut self) {
+        let count = self.held.len().min(MAX_HELD);
+        self.letters = self.letters.saturating_sub(count);
+        let lens = self.lens.get(..count).unwrap_or_default();
+        self.bytes = self.bytes.saturating_sub(sum(lens));
+        self.held.drain(..count);
+        self.lens.drain(..count);
+        if self.held.is_empty() {
+            self.held_since = None;
+        }
+    }
+}
+
+fn sum(lens: &[u32]) -> usize {
+    lens.iter().fold(0, |sum: usize, len| sum.saturating_add(usize::try_from(*len).unwrap_or(0)))
+}

@@ -68,8 +68,8 @@ impl EventLoop {
         self.try_listen(addr).map_err(|source| Error::Listen { addr, source })
     }
 
-    /// Watches SIGTERM and SIGINT; [`Handler::signal`] is told. From then on, even when this loop
-    /// is gone, they do not kill the process any more.
+    /// Watches each [`Signal`](crate::Signal); [`Handler::signal`] is told. From then on, even when
+    /// this loop is gone, they do not kill the process any more.
     ///
     /// # Errors
     ///

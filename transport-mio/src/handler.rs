@@ -48,8 +48,9 @@ pub trait Handler {
 
     /// A signal came (see [`EventLoop::watch_signals`](crate::EventLoop::watch_signals)).
     fn signal(&mut self, io: &mut Io, signal: Signal) {
-        let _ = signal;
-        io.stop();
+        if signal.ends() {
+            io.stop();
+        }
     }
 
     /// A batch of events has been handled. Returns how long the loop may sleep when nothing

@@ -4,17 +4,46 @@ use std::ffi::c_int;
 use std::{fmt, io};
 
 use mio::{Interest, Registry};
+use rustix::process::Signal as Number;
 use signal_hook_mio::v1_0::Signals;
 
 use crate::slab::reserved;
 
-/// A request to end the process.
+/// What somebody asks of the process. Each would end it if nobody watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// SIGINT: someone pressed Ctrl-C.
     Interrupt,
     /// SIGTERM: the service manager wants us gone.
     Terminate,
+    /// SIGHUP: the terminal is gone, or a log was rotated, or somebody expects a reload.
+    Hangup,
+    /// SIGUSR1: means what the application says; log rotation sends it, too.
+    User1,
+    /// SIGUSR2: means what the application says.
+    User2,
+}
+
+impl Signal {
+    /// Those that are watched, with their numbers, which differ between systems.
+    const ALL: [(Number, Self); 5] = [
+        (Number::INT, Self::Interrupt),
+        (Number::TERM, Self::Terminate),
+        (Number::HUP, Self::Hangup),
+        (Number::USR1, Self::User1),
+        (Number::USR2, Self::User2),
+    ];
+
+    /// Whether it asks the process to end.
+    #[must_use]
+    pub const fn ends(self) -> bool {
+        matches!(self, Self::Interrupt | Self::Terminate)
+    }
+
+    fn of(number: c_int) -> Option<Self> {
+        let watched = Self::ALL.iter().find(|(watched, _)| watched.as_raw() == number);
+        watched.map(|(_, signal)| *signal)
+    }
 }
 
 /// Receives the signals of the process while it lives.
@@ -28,24 +57,16 @@ impl fmt::Debug for SignalWatch {
 
 impl SignalWatch {
     pub(crate) fn new(registry: &Registry) -> io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new(Signal::ALL.map(|(number, _)| number.as_raw()))?;
         registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(Self(signals))
     }
 
     /// What arrived since the last call, each signal once.
     pub(crate) fn pending(&mut self) -> impl Iterator<Item = Signal> {
-        self.0.pending().filter_map(|number| match number {
-            SIGINT => Some(Signal::Interrupt),
-            SIGTERM => Some(Signal::Terminate),
-            _ => None,
-        })
+        self.0.pending().filter_map(Signal::of)
     }
 }
 
 /// The event of a signal.
 pub(crate) const SIGNALS: mio::Token = reserved(1);
-
-// POSIX fixes these two numbers (they are the arguments of `kill -2` and `kill -15`).
-const SIGINT: c_int = 2;
-const SIGTERM: c_int = 15;

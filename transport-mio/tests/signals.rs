@@ -19,6 +19,9 @@ fn signals_are_events() {
     for (number, signal) in [
         (Number::TERM, Signal::Terminate),
         (Number::INT, Signal::Interrupt),
+        (Number::HUP, Signal::Hangup),
+        (Number::USR1, Signal::User1),
+        (Number::USR2, Signal::User2),
         (Number::TERM, Signal::Terminate),
     ] {
         kill_process(getpid(), number).unwrap();

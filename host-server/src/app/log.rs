@@ -1,6 +1,16 @@
 //! What the machine's events look like in the log.
 
 use waxwing_core::server::Event;
+use waxwing_transport_mio::Signal;
+
+/// A signal that others use to have a log reopened or a configuration read again.
+pub(super) fn ignored(signal: Signal) {
+    tracing::info!(
+        ?signal,
+        "ignored: the log goes to standard error, and the configuration is read at the start only; \
+         to change either, stop the server with SIGTERM and start it again"
+    );
+}
 
 pub(super) fn event(event: Event) {
     match event {

@@ -247,6 +247,10 @@ impl Handler for Office {
     }
 
     fn signal(&mut self, io: &mut Io, signal: Signal) {
+        if !signal.ends() {
+            log::ignored(signal);
+            return;
+        }
         if self.stopping {
             tracing::warn!(?signal, "stopping at once");
         } else {

@@ -18,15 +18,20 @@ const OTHERS: u64 = 64;
 /// everybody it serves.
 pub fn make_room() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current < maximum
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-    {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-    }
+    let raised = if current < maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    } else {
+        Ok(())
+    };
     let granted = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let connections = u64::try_from(Config::default().max_connections).unwrap_or(u64::MAX);
     let enough = connections.saturating_add(OTHERS);
-    if let Err(error) = reach(granted.min(enough).saturating_sub(1)) {
+    let reached = reach(granted.min(enough).saturating_sub(1));
+    // The first line of the log starts a thread.
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+    if let Err(error) = reached {
         tracing::debug!(%error, "no room was made for open files");
     }
     granted

@@ -1,6 +1,7 @@
 //! How the process ends.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
@@ -43,6 +44,21 @@ impl Failure {
     /// Ends with `exit`; `message` is for the operator.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self { exit, message: message.to_string() }
+    }
+
+    /// Standard output takes no more. A reader that has left wanted no more, and hears nothing.
+    #[must_use]
+    pub fn output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self { exit: Exit::Failure, message: String::new() };
+        }
+        Self::new(Exit::Failure, format!("standard output cannot be written to: {error}"))
+    }
+
+    /// Whether there is nobody to tell.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.message.is_empty()
     }
 
     /// The code.

@@ -17,4 +17,5 @@ pub mod failpoint;
 pub mod key;
 pub mod logging;
 pub mod otp;
+pub mod stderr;
 pub mod store;

@@ -1,11 +1,14 @@
 //! The log, on standard error. Standard output is for what programs read.
 
-use std::io::{self, IsTerminal};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
 
 use tracing::Level;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::exit::{Exit, Failure};
+use crate::stderr;
 
 /// Starts logging for the whole process.
 ///
@@ -20,7 +23,9 @@ pub fn start(config: &LogConfig) -> Result<(), Failure> {
         LogLevel::Trace => Level::TRACE,
     };
     let log = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        // What cannot be written cannot be complained about in the same place.
+        .log_internal_errors(false)
+        .with_writer(|| Queued)
         .with_ansi(io::stderr().is_terminal())
         .with_max_level(level);
     let started = match config.format {
@@ -28,4 +33,28 @@ pub fn start(config: &LogConfig) -> Result<(), Failure> {
         LogFormat::Json => log.json().try_init(),
     };
     started.map_err(|error| Failure::new(Exit::Failure, format!("logging: {error}")))
+}
+
+/// Says that a thread has panicked, and where.
+pub fn panicked(info: &PanicHookInfo<'_>) {
+    let mut text = format!("waxwing-server: {info}; please report this\n");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        text.push_str(&format!("{backtrace}\n"));
+    }
+    stderr::write(text.as_bytes());
+}
+
+/// A line at a time: so the log hands them over.
+struct Queued;
+
+impl Write for Queued {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        stderr::write(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

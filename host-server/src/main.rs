@@ -5,30 +5,48 @@ use std::panic;
 use std::process::{self, ExitCode};
 
 use clap::Parser;
+use clap::error::Error as Unparsed;
 use waxwing_server::cli::{Cli, Command, ConfigCommand, check_config};
 use waxwing_server::config::Config;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::{admin, app, clock, core_dumps, logging};
+use waxwing_server::{admin, app, clock, core_dumps, logging, stderr};
 
 fn main() -> ExitCode {
     stop_when_a_thread_panics();
     core_dumps::forbid();
-    match carry_out(&Cli::parse()) {
-        Ok(()) => Exit::Ok.into(),
-        Err(failure) => {
-            // Nobody is left to be told when this fails, too.
-            let _ = writeln!(io::stderr(), "waxwing-server: {failure}");
-            failure.exit().into()
-        }
+    let exit = match Cli::try_parse() {
+        Ok(cli) => end(carry_out(&cli)),
+        Err(unparsed) => explain(&unparsed),
+    };
+    stderr::flush();
+    exit
+}
+
+/// Says why, if there is something to say.
+fn end(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else { return Exit::Ok.into() };
+    if !failure.is_silent() {
+        stderr::write(format!("waxwing-server: {failure}\n").as_bytes());
     }
+    failure.exit().into()
+}
+
+/// Help, the version, or what is wrong with the command line.
+fn explain(unparsed: &Unparsed) -> ExitCode {
+    if unparsed.use_stderr() {
+        // Nobody is left to be told when this fails, too.
+        let _ = unparsed.print();
+        return Exit::Usage.into();
+    }
+    end(unparsed.print().map_err(Failure::output))
 }
 
 /// A server that lacks one of its threads would go on and lose what it is given. A new start
 /// recovers.
 fn stop_when_a_thread_panics() {
-    let say = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        say(info);
+    panic::set_hook(Box::new(|info| {
+        logging::panicked(info);
+        stderr::flush();
         process::abort();
     }));
 }
@@ -62,7 +80,5 @@ fn config(command: &ConfigCommand) -> Result<(), Failure> {
             format!("{} can be used\n", file.display())
         }
     };
-    io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Failure::new(Exit::Failure, format!("standard output: {error}")))
+    io::stdout().write_all(text.as_bytes()).map_err(Failure::output)
 }

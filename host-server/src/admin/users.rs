@@ -43,7 +43,7 @@ pub fn run(
                 "removed user {} ({phone}), {undelivered} letters undelivered",
                 removed.id
             )
-            .map_err(|error| unwritten(&error))
+            .map_err(Failure::output)
         }
     }
 }
@@ -67,7 +67,7 @@ fn list(users: &[UserSummary], out: &mut dyn Write) -> Result<(), Failure> {
         }
         Ok(())
     };
-    write().map_err(|error| unwritten(&error))
+    write().map_err(Failure::output)
 }
 
 fn show(user: &UserSummary, out: &mut dyn Write) -> Result<(), Failure> {
@@ -79,7 +79,7 @@ fn show(user: &UserSummary, out: &mut dyn Write) -> Result<(), Failure> {
         phone.as_str(),
         last_seen(user)
     )
-    .map_err(|error| unwritten(&error))
+    .map_err(Failure::output)
 }
 
 fn last_seen(user: &UserSummary) -> &str {
@@ -92,8 +92,4 @@ fn no_such(user: &UserName) -> Failure {
         UserName::Phone(phone) => phone.as_str().to_owned(),
     };
     Failure::new(Exit::Failure, format!("there is no user {name}"))
-}
-
-fn unwritten(error: &io::Error) -> Failure {
-    Failure::new(Exit::Failure, format!("standard output: {error}"))
 }

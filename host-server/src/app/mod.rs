@@ -19,7 +19,7 @@ use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::key;
 use crate::store::{SqliteOptions, SqliteStorage, Storage, StorageError};
-use building::{Building, network, system};
+use building::{Building, network};
 
 /// Serves until a signal says stop.
 ///
@@ -55,7 +55,9 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     if config.otp.delivery == DeliveryKind::InBand {
         tracing::warn!("one-time passwords go in band: nobody's phone number is verified");
     }
-    say_where(address).map_err(system)?;
+    if let Err(error) = say_where(address) {
+        tracing::warn!(%error, "standard output cannot be written to; serving all the same");
+    }
     tracing::info!(%address, "listening");
     building.serve()?;
     tracing::info!("stopped");
@@ -82,8 +84,7 @@ pub fn key(config: &Config, command: KeyCommand) -> Result<(), Failure> {
     match command {
         KeyCommand::Fingerprint => {
             let fingerprint = key::fingerprint(&directory)?;
-            writeln!(io::stdout(), "{fingerprint}")
-                .map_err(|error| Failure::new(Exit::Failure, format!("standard output: {error}")))
+            writeln!(io::stdout(), "{fingerprint}").map_err(Failure::output)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Override};
+use crate::config::{Config, ConfigError, Override, parse_address};
 use crate::exit::{Exit, Failure};
 use crate::store::UserName;
 
@@ -41,8 +41,8 @@ struct CommonArgs {
 /// What `run` understands, which is also understood without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct RunArgs {
-    /// Address and port to listen on [default: 127.0.0.1:9295]
-    #[arg(long, value_name = "ADDR")]
+    /// IP address and port to listen on, such as 0.0.0.0:9295 [default: 127.0.0.1:9295]
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub listen: Option<SocketAddr>,
     /// Allow in-band one-time passwords on an address that others can reach
     #[arg(long)]
@@ -100,7 +100,7 @@ pub enum KeyCommand {
 pub enum ConfigCommand {
     /// Print a file with every key, its meaning and its default
     Example,
-    /// Say whether a file can be used
+    /// Say whether a server can start with a file, in this environment
     Check {
         /// The file
         file: PathBuf,
@@ -134,32 +134,53 @@ impl Cli {
     /// # Errors
     /// As [`Config::load`].
     pub fn load_config(&self, command: &Command) -> Result<Config, ConfigError> {
-        let CommonArgs { data, config, log_level, log_format } = &self.common;
-        let given = |flag, key, value: &Option<String>| {
-            value.clone().map(|value| Override { flag, key, value })
-        };
-        let mut flags = vec![
-            given("--data", "server.data", data),
-            given("--log-level", "log.level", log_level),
-            given("--log-format", "log.format", log_format),
-        ];
+        let mut flags = self.common.overrides();
         if let Command::Run(run) = command {
-            let listen = run.listen.map(|address| address.to_string());
-            let allowed = run.allow_unverified.then(|| true.to_string());
-            flags.push(given("--listen", "server.listen", &listen));
-            flags.push(given("--allow-unverified", "otp.allow_unverified", &allowed));
+            flags.extend(run.overrides());
         }
-        let flags: Vec<_> = flags.into_iter().flatten().collect();
-        Config::load(config.as_deref(), std::env::vars_os(), &flags)
+        Config::load(self.common.config.as_deref(), std::env::vars_os(), &flags)
+    }
+
+    /// Says whether a server can start with `file`, here and now: with what the environment sets,
+    /// and with what the file names.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check_config(&self, file: &Path) -> Result<(), Failure> {
+        if self.common.config.is_some() {
+            let message = "config check looks at the file that follows it; leave --config out";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        let flags = self.common.overrides();
+        Ok(Config::load(Some(file), std::env::vars_os(), &flags)?.check_serving()?)
     }
 }
 
-/// Says whether `file` alone can be used, whatever the environment holds.
-///
-/// # Errors
-/// When it cannot.
-pub fn check_config(file: &Path) -> Result<(), ConfigError> {
-    Config::load(Some(file), [], &[])?.refuse_unverified()
+impl CommonArgs {
+    fn overrides(&self) -> Vec<Override> {
+        let Self { data, log_level, log_format, config: _ } = self;
+        [
+            given("--data", "server.data", data.clone()),
+            given("--log-level", "log.level", log_level.clone()),
+            given("--log-format", "log.format", log_format.clone()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+impl RunArgs {
+    fn overrides(&self) -> impl Iterator<Item = Override> {
+        let listen = self.listen.map(|address| address.to_string());
+        let allowed = self.allow_unverified.then(|| true.to_string());
+        let listen = given("--listen", "server.listen", listen);
+        listen.into_iter().chain(given("--allow-unverified", "otp.allow_unverified", allowed))
+    }
+}
+
+fn given(flag: &'static str, key: &'static str, value: Option<String>) -> Option<Override> {
+    value.map(|value| Override { flag, key, value })
 }
 
 #[cfg(test)]

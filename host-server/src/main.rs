@@ -6,7 +6,7 @@ use std::process::{self, ExitCode};
 
 use clap::Parser;
 use clap::error::Error as Unparsed;
-use waxwing_server::cli::{Cli, Command, ConfigCommand, check_config};
+use waxwing_server::cli::{Cli, Command, ConfigCommand};
 use waxwing_server::config::Config;
 use waxwing_server::exit::{Exit, Failure};
 use waxwing_server::{admin, app, clock, core_dumps, logging, stderr};
@@ -61,23 +61,23 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
     match &command {
         Command::Run(args) => {
             let config = load()?;
-            config.refuse_unverified()?;
+            config.check_serving()?;
             app::run(&config, args)
         }
         Command::Users(command) => {
             admin::users::run(&load()?, command, clock::unix_now(), &mut io::stdout().lock())
         }
         Command::Key(command) => app::key(&load()?, *command),
-        Command::Config(command) => config(command),
+        Command::Config(command) => config(cli, command),
     }
 }
 
-fn config(command: &ConfigCommand) -> Result<(), Failure> {
+fn config(cli: &Cli, command: &ConfigCommand) -> Result<(), Failure> {
     let text = match command {
         ConfigCommand::Example => Config::example(),
         ConfigCommand::Check { file } => {
-            check_config(file)?;
-            format!("{} can be used\n", file.display())
+            cli.check_config(file)?;
+            format!("a server can start with {} in this environment\n", file.display())
         }
     };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::output)

@@ -146,6 +146,8 @@ pub struct Server<P: Provider> {
 impl<P: Provider> Server<P> {
     /// After how long a write that storage could not take is tried again.
     const RETRY: Duration = Duration::from_secs(1);
+    /// A sweep that is always due would leave no turn for anything else.
+    const SHORTEST_SWEEP: Duration = Duration::from_millis(1);
 
     /// A server that starts from what is stored.
     pub fn new(provider: P, identity: Identity<P>, config: Config, snapshot: &Snapshot) -> Self {
@@ -358,7 +360,7 @@ impl<P: Provider> Server<P> {
             }
         }
         if self.sweep_at <= now {
-            self.sweep_at = now.after(self.config.sweep_interval);
+            self.sweep_at = now.after(self.config.sweep_interval.max(Self::SHORTEST_SWEEP));
             self.sweep(env);
         }
     }

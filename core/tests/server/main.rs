@@ -6,6 +6,7 @@ mod answers;
 mod arrivals;
 mod clocks;
 mod codes;
+mod extremes;
 mod forwarding;
 mod framing;
 mod full;

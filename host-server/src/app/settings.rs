@@ -72,7 +72,7 @@ pub(super) fn transport(config: &Config) -> transport::Config {
         events_per_turn: 64,
         keepalive: Some(keepalive),
         user_timeout: Some(config.server.user_timeout),
-        max_unsent: MAX_UNACKNOWLEDGED_BYTES + config.limits.unsent_per_connection,
+        max_unsent: MAX_UNACKNOWLEDGED_BYTES.saturating_add(config.limits.unsent_per_connection),
         shutdown_grace: config.deadlines.leave,
         ..defaults
     }

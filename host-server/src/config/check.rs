@@ -1,16 +1,35 @@
 //! What no single value shows.
 
-use std::time::Duration;
+use std::fs;
+use std::path::Path;
 
-use super::{Config, ConfigError, DeliveryKind};
+use super::{Config, ConfigError, DeliveryKind, program};
 
 impl Config {
-    /// Refuses to hand codes to everyone without somebody having said so. Only serving needs
-    /// this; an operator may look at users whatever the flags of the server are.
+    /// Whether a server can start with it: what only serving needs. An operator may look at users
+    /// whatever this says.
     ///
     /// # Errors
-    /// When it is in-band delivery on an address that others can reach, and not allowed.
-    pub fn refuse_unverified(&self) -> Result<(), ConfigError> {
+    /// When codes would go to everyone without somebody having said so, or what the configuration
+    /// names cannot be used.
+    pub fn check_serving(&self) -> Result<(), ConfigError> {
+        self.refuse_unverified()?;
+        let Self { server, otp, .. } = self;
+        if otp.delivery == DeliveryKind::Exec {
+            let path = &otp.exec.program;
+            program::check(path).map_err(|why| {
+                ConfigError(format!("otp.exec.program: {} {why}", path.display()))
+            })?;
+        }
+        if fs::metadata(&server.data).is_ok_and(|metadata| !metadata.is_dir()) {
+            let path = server.data.display();
+            return Err(ConfigError(format!("server.data: {path} is no directory")));
+        }
+        Ok(())
+    }
+
+    /// Refuses to hand codes to everyone without somebody having said so.
+    fn refuse_unverified(&self) -> Result<(), ConfigError> {
         let Self { server, otp, .. } = self;
         let private = server.listen.ip().to_canonical().is_loopback();
         if otp.delivery != DeliveryKind::InBand || otp.allow_unverified || private {
@@ -25,32 +44,32 @@ impl Config {
 
     /// Whether the values make sense together.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let seconds_u16 = Duration::from_secs(u16::MAX.into());
-        let Self { server, otp, letters, .. } = self;
-        let exec = &otp.exec;
+        let Self { server, otp, .. } = self;
         let rules = [
             (
-                otp.delivery == DeliveryKind::Exec && exec.program.as_os_str().is_empty(),
+                otp.delivery == DeliveryKind::Exec && otp.exec.program.as_os_str().is_empty(),
                 "otp.delivery = \"exec\" needs otp.exec.program",
             ),
             (
-                otp.ttl < Duration::from_secs(1) || otp.ttl > seconds_u16,
-                "otp.ttl has to be from 1s to 65535s",
+                has_nul(&server.data) || has_nul(&otp.exec.program),
+                "server.data and otp.exec.program must not contain the byte 0",
             ),
-            (otp.resend_after > seconds_u16, "otp.resend_after has to be 65535s at most"),
-            (otp.attempts == 0, "otp.attempts has to be 1 at least"),
-            (exec.workers == 0, "otp.exec.workers has to be 1 at least"),
-            (exec.queue == 0, "otp.exec.queue has to be 1 at least"),
             (
-                letters.max_size > usize::from(u16::MAX),
-                "letters.max_size has to be 65535 at most: the wire has no room for more",
+                otp.exec.args.iter().any(|arg| arg.contains('\0')),
+                "otp.exec.args must not contain the byte 0",
             ),
-            (server.data.as_os_str().is_empty(), "server.data is empty"),
-            (!(1..=256).contains(&server.loops), "server.loops has to be from 1 to 256"),
+            (
+                server.data.as_os_str().is_empty(),
+                "server.data is empty: name the directory of key and database",
+            ),
         ];
         match rules.iter().find(|(broken, _)| *broken) {
             Some((_, why)) => Err(ConfigError((*why).into())),
             None => Ok(()),
         }
     }
+}
+
+fn has_nul(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().contains(&0)
 }

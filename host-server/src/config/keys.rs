@@ -1,6 +1,7 @@
 //! The table of keys.
 
 use toml::Value;
+use waxwing_core::limits::MIN_ENVELOPE;
 
 use super::kind;
 use super::sections::Config;
@@ -11,10 +12,42 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// What it means.
     pub(super) about: &'static str,
+    /// From where to where, if it is a quantity.
+    pub(super) range: Option<Range>,
     /// Sets it.
     pub(super) read: fn(&mut Config, &Value) -> Result<(), String>,
     /// Its value, as TOML.
     pub(super) show: fn(&Config) -> String,
+}
+
+/// The values that a quantity may have, in its smallest unit.
+pub(super) struct Range {
+    pub(super) least: u64,
+    pub(super) most: u64,
+    amount: fn(&Config) -> u64,
+    /// How an amount is written.
+    pub(super) show: fn(u64) -> String,
+}
+
+impl Key {
+    /// Sets it from `value`, and looks whether it may be so much.
+    pub(super) fn set(&self, config: &mut Config, value: &Value) -> Result<(), String> {
+        let Self { name, range, read, show, .. } = self;
+        read(config, value).map_err(|why| format!("{name}: {why}"))?;
+        match range {
+            Some(range) if !(range.least..=range.most).contains(&(range.amount)(config)) => {
+                Err(format!("{name} has to be from {}, and not {}", range.words(), show(config)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Range {
+    /// `1 to 256`.
+    pub(super) fn words(&self) -> String {
+        format!("{} to {}", (self.show)(self.least), (self.show)(self.most))
+    }
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Key> {
@@ -22,10 +55,22 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
 }
 
 macro_rules! key {
+    ($section:ident $(. $field:ident)+, $kind:ident $least:tt..=$most:expr, $about:literal) => {
+        Key {
+            range: Some(Range {
+                least: $least,
+                most: $most,
+                amount: |config| kind::$kind::amount(&config.$section$(.$field)+),
+                show: kind::$kind::written,
+            }),
+            ..key!($section $(. $field)+, $kind, $about)
+        }
+    };
     ($section:ident $(. $field:ident)+, $kind:ident, $about:literal) => {
         Key {
             name: concat!(stringify!($section) $(, ".", stringify!($field))+),
             about: $about,
+            range: None,
             read: |config, value| {
                 config.$section$(.$field)+ = kind::$kind::read(value)?;
                 Ok(())
@@ -35,65 +80,88 @@ macro_rules! key {
     };
 }
 
+/// In milliseconds.
+const TENTH: u64 = 100;
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+/// What a date of nowadays can be put off by without leaving the calendar.
+const TEN_YEARS: u64 = 3_650 * DAY;
+/// The longest that the wire can say.
+const WIRE_SECONDS: u64 = 65_535 * SECOND;
+/// The longest before a keepalive that Linux takes is 32,767 s.
+const KEEPALIVE: u64 = 9 * HOUR;
+
+const KIB: u64 = 1 << 10;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+/// Room for the largest packet.
+const PACKET: u64 = 128 * KIB;
+const SMALLEST_LETTER: u64 = MIN_ENVELOPE as u64;
+
+/// What is as good as no limit of frequency.
+const MANY: u64 = 1_000_000;
+
 /// Every key, in the order of the example file.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
-    key!(server.listen, text, "Address and port to listen on."),
+    key!(server.listen, address, "Address and port to listen on: \"127.0.0.1:9295\", \"[::1]:9295\", or \"0.0.0.0:9295\" for every network."),
     key!(server.data, path, "Directory of key and database."),
-    key!(server.loops, count, "Event loops, each in a thread of its own and with users of its own: at most one per processor makes sense."),
-    key!(server.keepalive, duration, "Silence after which TCP asks whether the peer is there."),
-    key!(server.user_timeout, duration, "How long sent bytes may stay unacknowledged by the peer's TCP."),
+    key!(server.loops, count 1..=256, "Event loops, each in a thread of its own and with users of its own: at most one per processor makes sense."),
+    key!(server.keepalive, duration SECOND..=KEEPALIVE, "Silence after which TCP asks whether the peer is there."),
+    key!(server.user_timeout, duration SECOND..=DAY, "How long sent bytes may stay unacknowledged by the peer's TCP."),
 
     key!(otp.delivery, choice, "How one-time passwords are delivered: \"in-band\" (in the answer itself, which proves no phone), \"console\" (standard error), \"exec\" (a program)."),
     key!(otp.allow_unverified, flag, "Allow in-band delivery on an address that others can reach."),
-    key!(otp.ttl, duration, "How long a one-time password lives."),
-    key!(otp.attempts, count, "Guesses at one."),
-    key!(otp.resend_after, duration, "What clients are told to wait before they ask for another."),
+    key!(otp.ttl, duration SECOND..=WIRE_SECONDS, "How long a one-time password lives."),
+    key!(otp.attempts, count 1..=100, "Guesses at one."),
+    key!(otp.resend_after, duration SECOND..=WIRE_SECONDS, "What clients are told to wait before they ask for another."),
 
     key!(otp.exec.program, path, "The program for \"exec\". It reads the phone and the code, one line each, from standard input."),
     key!(otp.exec.args, list, "Its arguments."),
-    key!(otp.exec.timeout, duration, "How long one run may take before it is killed."),
-    key!(otp.exec.workers, count, "Runs at the same time."),
-    key!(otp.exec.queue, count, "Codes that may wait for a run."),
+    key!(otp.exec.timeout, duration TENTH..=(10 * MINUTE), "How long one run may take before it is killed."),
+    key!(otp.exec.workers, count 1..=64, "Runs at the same time."),
+    key!(otp.exec.queue, count 1..=10_000, "Codes that may wait for a run."),
 
-    key!(letters.life, duration, "How long a letter waits for its recipient."),
-    key!(letters.fate_memory, duration, "How long its sender can learn that it was not delivered."),
-    key!(letters.max_size, size, "Largest payload of a letter."),
+    key!(letters.life, duration SECOND..=TEN_YEARS, "How long a letter waits for its recipient."),
+    key!(letters.fate_memory, duration SECOND..=TEN_YEARS, "How long its sender can learn that it was not delivered."),
+    key!(letters.max_size, size SMALLEST_LETTER..=65_535, "Largest payload of a letter."),
 
-    key!(deadlines.first_packet, duration, "From connecting to the first whole packet."),
-    key!(deadlines.confirmation, duration, "From a session key to its confirmation."),
-    key!(deadlines.packet, duration, "From a packet's first byte to its last."),
-    key!(deadlines.progress, duration, "Letters handed over without any acknowledgment."),
-    key!(deadlines.leave, duration, "For committing what a leaving client has sent."),
+    key!(deadlines.first_packet, duration TENTH..=DAY, "From connecting to the first whole packet."),
+    key!(deadlines.confirmation, duration TENTH..=DAY, "From a session key to its confirmation."),
+    key!(deadlines.packet, duration TENTH..=DAY, "From a packet's first byte to its last."),
+    key!(deadlines.progress, duration TENTH..=DAY, "Letters handed over without any acknowledgment."),
+    key!(deadlines.leave, duration TENTH..=(10 * MINUTE), "For committing what a leaving client has sent."),
 
-    key!(limits.letters_per_mailbox, count, "Letters pending for one recipient."),
-    key!(limits.bytes_per_mailbox, size, "Bytes pending for one recipient."),
-    key!(limits.letters_per_pair, count, "Letters pending from one sender for one recipient."),
-    key!(limits.bytes_per_pair, size, "Bytes pending from one sender for one recipient."),
-    key!(limits.half_received, size, "Half-received packets of all connections; above it the slowest is closed."),
-    key!(limits.unsent_per_connection, size, "Answers that one connection may leave untaken, besides the letters of its window; above it the connection is closed."),
-    key!(limits.connections_per_address, count, "Connections from one address."),
-    key!(limits.registrations_per_prefix_per_hour, count, "Registrations from one address prefix (/24, or /64 for IPv6)."),
-    key!(limits.proofs_per_prefix_per_hour, count, "Proofs of a one-time password from one address prefix."),
-    key!(limits.codes_per_phone_and_prefix_per_hour, count, "One-time passwords for one phone from one prefix."),
-    key!(limits.codes_per_phone_per_day, count, "One-time passwords for one phone."),
-    key!(limits.codes_per_day, count, "One-time passwords in all: what sending them may cost."),
-    key!(limits.wrong_codes_per_prefix_per_day, count, "Wrong guesses from one prefix."),
-    key!(limits.wrong_codes_per_day, count, "Wrong guesses in all, after which new codes get one attempt."),
-    key!(limits.registration_operations_per_second, count, "Private-key operations for registrations."),
-    key!(limits.reconnect_operations_per_second, count, "Private-key operations for reconnects."),
-    key!(limits.reconnects_per_user_and_prefix_per_minute, count, "Reconnects of one user from one prefix."),
-    key!(limits.lookups_per_user_per_day, count, "Questions of one user for keys by phone."),
-    key!(limits.status_query_interval, duration, "Between two questions of one client about its letters."),
-    key!(limits.answers_per_second, count, "Answers and refusals to one client; more of them wait."),
-    key!(limits.refusals_per_second, count, "Refusals on one connection; one more closes it."),
+    key!(limits.letters_per_mailbox, count 1..=(10 * MANY), "Letters pending for one recipient."),
+    key!(limits.bytes_per_mailbox, size KIB..=TIB, "Bytes pending for one recipient."),
+    key!(limits.letters_per_pair, count 1..=(10 * MANY), "Letters pending from one sender for one recipient."),
+    key!(limits.bytes_per_pair, size KIB..=TIB, "Bytes pending from one sender for one recipient."),
+    key!(limits.half_received, size PACKET..=(64 * GIB), "Half-received packets of all connections; above it the slowest is closed."),
+    key!(limits.unsent_per_connection, size (16 * KIB)..=GIB, "Answers that one connection may leave untaken, besides the letters of its window; above it the connection is closed."),
+    key!(limits.connections_per_address, count 1..=MANY, "Connections from one address."),
+    key!(limits.registrations_per_prefix_per_hour, count 1..=MANY, "Registrations from one address prefix (/24, or /64 for IPv6)."),
+    key!(limits.proofs_per_prefix_per_hour, count 1..=MANY, "Proofs of a one-time password from one address prefix."),
+    key!(limits.codes_per_phone_and_prefix_per_hour, count 1..=MANY, "One-time passwords for one phone from one prefix."),
+    key!(limits.codes_per_phone_per_day, count 1..=MANY, "One-time passwords for one phone."),
+    key!(limits.codes_per_day, count 1..=MANY, "One-time passwords in all: what sending them may cost."),
+    key!(limits.wrong_codes_per_prefix_per_day, count 1..=MANY, "Wrong guesses from one prefix."),
+    key!(limits.wrong_codes_per_day, count 1..=MANY, "Wrong guesses in all, after which new codes get one attempt."),
+    key!(limits.registration_operations_per_second, count 1..=MANY, "Private-key operations for registrations."),
+    key!(limits.reconnect_operations_per_second, count 1..=MANY, "Private-key operations for reconnects."),
+    key!(limits.reconnects_per_user_and_prefix_per_minute, count 1..=MANY, "Reconnects of one user from one prefix."),
+    key!(limits.lookups_per_user_per_day, count 1..=MANY, "Questions of one user for keys by phone."),
+    key!(limits.status_query_interval, duration 1..=HOUR, "Between two questions of one client about its letters."),
+    key!(limits.answers_per_second, count 1..=MANY, "Answers and refusals to one client; more of them wait."),
+    key!(limits.refusals_per_second, count 1..=MANY, "Refusals on one connection; one more closes it."),
     key!(limits.exempt, list, "Addresses and ranges that limits per address do not apply to."),
 
-    key!(storage.min_free_disk, size, "Below this much free space nothing new is taken for absent recipients."),
-    key!(storage.id_rest, duration, "How long the id of a removed user is given to nobody."),
-    key!(storage.busy_timeout, duration, "How long a commit waits for another process that has locked the database."),
-    key!(storage.sweep_interval, duration, "Between two searches for expired letters."),
-    key!(storage.tidy_after, duration, "Silence after which the write-ahead log is folded into the database."),
+    key!(storage.min_free_disk, size 0..=(1_024 * TIB), "Below this much free space nothing new is taken for absent recipients."),
+    key!(storage.id_rest, duration 0..=TEN_YEARS, "How long the id of a removed user is given to nobody."),
+    key!(storage.busy_timeout, duration 1..=MINUTE, "How long a commit waits for another process that has locked the database."),
+    key!(storage.sweep_interval, duration TENTH..=DAY, "Between two searches for expired letters."),
+    key!(storage.tidy_after, duration TENTH..=DAY, "Silence after which the write-ahead log is folded into the database."),
 
     key!(log.level, choice, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"."),
     key!(log.format, choice, "\"text\" or \"json\"."),

@@ -30,7 +30,15 @@ pub(super) mod duration {
     }
 
     pub(in super::super) fn show(value: &Duration) -> String {
-        let millis = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
+        written(amount(value))
+    }
+
+    /// Milliseconds.
+    pub(in super::super) fn amount(value: &Duration) -> u64 {
+        u64::try_from(value.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(in super::super) fn written(millis: u64) -> String {
         super::with_unit(millis, &UNITS)
     }
 }
@@ -54,7 +62,16 @@ pub(super) mod size {
     }
 
     pub(in super::super) fn show<T: TryInto<u64> + Copy>(value: &T) -> String {
-        super::with_unit((*value).try_into().unwrap_or(u64::MAX), &UNITS)
+        written(amount(value))
+    }
+
+    /// Bytes.
+    pub(in super::super) fn amount<T: TryInto<u64> + Copy>(value: &T) -> u64 {
+        (*value).try_into().unwrap_or(u64::MAX)
+    }
+
+    pub(in super::super) fn written(bytes: u64) -> String {
+        super::with_unit(bytes, &UNITS)
     }
 }
 
@@ -77,6 +94,14 @@ pub(super) mod count {
 
     pub(in super::super) fn show<T: Display>(value: &T) -> String {
         value.to_string()
+    }
+
+    pub(in super::super) fn amount<T: TryInto<u64> + Copy>(value: &T) -> u64 {
+        (*value).try_into().unwrap_or(u64::MAX)
+    }
+
+    pub(in super::super) fn written(number: u64) -> String {
+        number.to_string()
     }
 }
 
@@ -112,6 +137,36 @@ pub(super) mod text {
 
     pub(in super::super) fn show<T: Display>(value: &T) -> String {
         Value::String(value.to_string()).to_string()
+    }
+}
+
+/// An IP address with a port.
+pub(super) mod address {
+    use std::net::SocketAddr;
+
+    use toml::Value;
+
+    pub(in super::super) fn read(value: &Value) -> Result<SocketAddr, String> {
+        let text = value.as_str().ok_or_else(|| format!("{value} is no text in quotes"))?;
+        parse(text)
+    }
+
+    pub(in super::super) fn show(value: &SocketAddr) -> String {
+        super::text::show(value)
+    }
+
+    /// What is written with an IP address and a port. Names are not looked up: what a name means
+    /// may change from one start to the next.
+    ///
+    /// # Errors
+    /// When it is something else; says how to write it.
+    pub fn parse(text: &str) -> Result<SocketAddr, String> {
+        text.parse().map_err(|_| {
+            format!(
+                "{text:?}: write an IP address and a port, as in 127.0.0.1:9295, [::1]:9295, or \
+                 0.0.0.0:9295 for every network; names such as localhost are not looked up"
+            )
+        })
     }
 }
 

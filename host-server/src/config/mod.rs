@@ -7,6 +7,7 @@ mod check;
 mod keys;
 mod kind;
 mod nearest;
+mod program;
 mod range;
 mod sections;
 mod source;
@@ -14,6 +15,7 @@ mod source;
 use std::ffi::OsString;
 use std::path::Path;
 
+pub use kind::address::parse as parse_address;
 pub use range::AddressRange;
 pub use sections::{
     Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig, Limits, LogConfig, LogFormat,
@@ -73,7 +75,9 @@ impl Config {
                 text.push_str(&format!("\n[{of}]\n"));
                 section = of;
             }
-            text.push_str(&format!("# {}\n{name} = {}\n", key.about, (key.show)(&defaults)));
+            let range = key.range.as_ref().map(|range| format!(" From {}.", range.words()));
+            let range = range.unwrap_or_default();
+            text.push_str(&format!("# {}{range}\n{name} = {}\n", key.about, (key.show)(&defaults)));
         }
         text
     }

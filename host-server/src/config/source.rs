@@ -1,9 +1,12 @@
 //! The layers, each applied over the ones below it.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use toml::{Table, Value};
 
 use super::keys::{self, KEYS};
@@ -11,15 +14,34 @@ use super::nearest::nearest;
 use super::{Config, ConfigError, Override};
 
 const PREFIX: &str = "WAXWING_";
+/// Bytes of a file.
+const LARGEST: u64 = 1 << 20;
 
 pub(super) fn file(path: &Path, config: &mut Config) -> Result<(), ConfigError> {
     let place = path.display().to_string();
-    let text =
-        fs::read_to_string(path).map_err(|error| ConfigError(format!("{place}: {error}")))?;
+    let text = read(path).map_err(|error| ConfigError(format!("{place}: {error}")))?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         ConfigError(format!("{place}: {}", error.to_string().trim_end()))
     })?;
     section(&place, "", &table, config)
+}
+
+/// The text of a plain file of a sensible size.
+fn read(path: &Path) -> io::Result<String> {
+    let file = OpenOptions::new()
+        .read(true)
+        // A pipe that nobody writes to must not be waited for.
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("is no plain file"));
+    }
+    let mut text = String::new();
+    file.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(io::Error::other("is larger than 1 MiB, which no configuration is"));
+    }
+    Ok(text)
 }
 
 fn section(place: &str, name: &str, table: &Table, config: &mut Config) -> Result<(), ConfigError> {
@@ -89,5 +111,5 @@ fn set(place: &str, name: &str, value: &Value, config: &mut Config) -> Result<()
             "{place}: there is no key `{name}`; did you mean `{meant}`?"
         )));
     };
-    (key.read)(config, value).map_err(|why| ConfigError(format!("{place}: {name}: {why}")))
+    key.set(config, value).map_err(|why| ConfigError(format!("{place}: {why}")))
 }

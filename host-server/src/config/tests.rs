@@ -40,6 +40,20 @@ fn the_example_has_every_key_once_and_every_section_in_one_piece() {
 }
 
 #[test]
+fn every_quantity_has_a_range_and_every_default_lies_in_it() {
+    for key in keys::KEYS {
+        let mut config = Config::default();
+        let shown: toml::Table = format!("x = {}", (key.show)(&config)).parse().unwrap();
+        let value = &shown["x"];
+        let is_quantity = value.is_integer()
+            || kind::duration::read(value).is_ok()
+            || kind::size::read::<u64>(value).is_ok();
+        assert_eq!(key.range.is_some(), is_quantity, "{}", key.name);
+        assert_eq!(key.set(&mut config, value), Ok(()), "{}", key.name);
+    }
+}
+
+#[test]
 fn a_file_sets_what_it_names() {
     let config = from_file(
         r#"
@@ -149,6 +163,8 @@ fn what_makes_no_sense_together_is_refused() {
         ("otp.delivery = \"exec\"", "needs otp.exec.program"),
         ("otp.ttl = \"2d\"", "otp.ttl has to be"),
         ("otp.attempts = 0", "otp.attempts"),
+        ("otp.exec.args = [\"a\\u0000b\"]", "otp.exec.args"),
+        ("server.data = \"a\\u0000b\"", "server.data"),
         ("letters.max_size = \"64KiB\"", "letters.max_size"),
     ] {
         assert!(refusal(text).contains(hint), "{text}");
@@ -165,7 +181,7 @@ fn in_band_codes_for_everyone_have_to_be_allowed() {
         ("server.listen = \"0.0.0.0:9295\"\notp.allow_unverified = true", false),
         ("server.listen = \"0.0.0.0:9295\"\notp.delivery = \"console\"", false),
     ] {
-        let verdict = from_file(text).unwrap().refuse_unverified();
+        let verdict = from_file(text).unwrap().check_serving();
         assert_eq!(verdict.is_err(), refused, "{text}");
     }
 }

@@ -1,0 +1,83 @@
+//! The program that codes are handed to: whether it can be run, and who can change it.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+use rustix::process::geteuid;
+
+/// Says why `program` cannot be given the codes of others.
+pub(super) fn check(program: &Path) -> Result<(), String> {
+    if !program.is_absolute() {
+        return Err("has to be a whole path, which begins with /".into());
+    }
+    let metadata = fs::metadata(program).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("is no plain file".into());
+    }
+    access(program, Access::EXEC_OK)
+        .map_err(|error| format!("cannot be run: {}; try chmod +x", io::Error::from(error)))?;
+    if is_open_to_others(&metadata, 0o022) {
+        return Err("can be changed by others, who would learn the codes: chmod go-w it, \
+                    and let it belong to root or to the user of the server"
+            .into());
+    }
+    // In a sticky directory only the owner of a file can put another in its place.
+    let parent =
+        program.parent().map(fs::metadata).transpose().map_err(|error| error.to_string())?;
+    if parent.is_some_and(|parent| parent.mode() & 0o1000 == 0 && is_open_to_others(&parent, 0o002))
+    {
+        return Err("lies in a directory that others can change, who would learn the codes".into());
+    }
+    Ok(())
+}
+
+fn is_open_to_others(metadata: &Metadata, writable: u32) -> bool {
+    let owner = metadata.uid();
+    metadata.mode() & writable != 0 || (owner != 0 && owner != geteuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_others_can_change_or_nobody_can_run_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("send");
+        fs::write(&program, "#!/bin/sh\n").unwrap();
+        for (mode, why) in [
+            (0o644, Some("cannot be run")),
+            (0o757, Some("can be changed by others")),
+            (0o775, Some("can be changed by others")),
+            (0o755, None),
+            (0o700, None),
+        ] {
+            fs::set_permissions(&program, Permissions::from_mode(mode)).unwrap();
+            let verdict = check(&program);
+            match why {
+                None => assert_eq!(verdict, Ok(()), "{mode:o}"),
+                Some(why) => assert!(verdict.unwrap_err().contains(why), "{mode:o}"),
+            }
+        }
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
+        assert!(check(&program).unwrap_err().contains("directory that others can change"));
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).unwrap();
+        assert_eq!(check(&program), Ok(()));
+    }
+
+    #[test]
+    fn what_is_no_program_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(check(&directory.path().join("absent")).unwrap_err().contains("No such file"));
+        assert!(check(directory.path()).unwrap_err().contains("no plain file"));
+        assert!(check(Path::new("/dev/null")).unwrap_err().contains("no plain file"));
+        assert!(check(Path::new("sh")).unwrap_err().contains("whole path"));
+        assert_eq!(check(Path::new("/bin/sh")), Ok(()));
+    }
+}

@@ -1,0 +1,245 @@
+//! Every setting, through the binary: what is out of range is refused when a file is checked, and
+//! when a server starts.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WAXWING_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A setting as the example file shows it.
+struct Setting {
+    name: String,
+    default: String,
+    /// As they are written there.
+    range: Option<(String, String)>,
+}
+
+impl Setting {
+    fn all() -> Vec<Self> {
+        let example = binary().args(["config", "example"]).output().unwrap().stdout;
+        let example = String::from_utf8(example).unwrap();
+        let (mut section, mut about, mut all) = (String::new(), String::new(), Vec::new());
+        for line in example.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']').into();
+            } else if let Some((name, default)) = line.split_once(" = ")
+                && !line.starts_with('#')
+            {
+                let range = about
+                    .rsplit_once(" From ")
+                    .and_then(|(_, range)| range.trim_end_matches('.').split_once(" to "));
+                all.push(Self {
+                    name: format!("{section}.{name}"),
+                    default: default.into(),
+                    range: range.map(|(least, most)| (least.into(), most.into())),
+                });
+            }
+            about = line.into();
+        }
+        assert!(all.len() > 40);
+        all
+    }
+
+    fn variable(&self) -> String {
+        format!("WAXWING_{}", self.name.replace('.', "__").to_uppercase())
+    }
+
+    /// Values next to the range, and those that no quantity has, as TOML.
+    fn wrong(&self) -> Vec<String> {
+        let of_another_kind = if self.default == "false" { "17" } else { "true" };
+        let mut wrong = vec![of_another_kind.to_owned()];
+        let Some((least, most)) = &self.range else { return wrong };
+        wrong.extend(
+            [beside(most, |number| number.checked_add(1)), Some("-1".into())].into_iter().flatten(),
+        );
+        wrong.push(with_number(most, "18446744073709551615"));
+        wrong.push(with_number(most, "99999999999999999999999"));
+        wrong.push(with_number(most, "-1"));
+        wrong.push(with_number(most, "1.5"));
+        wrong.extend(beside(least, |number| number.checked_sub(1)));
+        if number(least) > 0 {
+            wrong.push(with_number(least, "0"));
+        }
+        wrong
+    }
+}
+
+fn number(amount: &str) -> u64 {
+    amount.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap()
+}
+
+/// The amount with another number and the same unit.
+fn with_number(amount: &str, number: &str) -> String {
+    let unit: String = amount.chars().filter(|c| !c.is_ascii_digit()).collect();
+    match unit.strip_prefix('"') {
+        Some(unit) => format!("\"{number}{unit}"),
+        None => number.into(),
+    }
+}
+
+fn beside(amount: &str, step: impl Fn(u64) -> Option<u64>) -> Option<String> {
+    step(number(amount)).map(|number| with_number(amount, &number.to_string()))
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, text: &str) -> PathBuf {
+        let path = self.0.path().join("waxwing.toml");
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+fn check(file: &Path) -> Command {
+    let mut command = binary();
+    command.args(["config", "check"]).arg(file);
+    command
+}
+
+#[track_caller]
+fn refused(ran: &Output, because: &str) {
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(78), "{because}: {said}");
+    assert!(said.contains(because), "{because}: {said}");
+    assert!(ran.stdout.is_empty());
+}
+
+#[test]
+fn every_setting_refuses_what_is_out_of_its_range_or_of_another_kind() {
+    let folder = Folder::new();
+    for setting in Setting::all() {
+        let (_, leaf) = setting.name.rsplit_once('.').unwrap();
+        for value in setting.wrong() {
+            let file = folder.file(&format!("{} = {value}\n", setting.name));
+            refused(&check(&file).output().unwrap(), leaf);
+        }
+    }
+}
+
+#[test]
+fn what_the_environment_sets_is_checked_with_the_file_and_at_the_start() {
+    let folder = Folder::new();
+    let file = folder.file("");
+    for setting in Setting::all().iter().filter(|setting| setting.range.is_some()) {
+        for value in setting.wrong() {
+            let set = |command: &mut Command| {
+                command.env(setting.variable(), value.trim_matches('"')).output().unwrap()
+            };
+            if value != "true" {
+                refused(&set(&mut check(&file)), &setting.name);
+            }
+        }
+        let outside = setting.wrong().pop().unwrap();
+        let mut start = binary();
+        start.arg("--data").arg(folder.0.path().join("data"));
+        refused(
+            &start.env(setting.variable(), outside.trim_matches('"')).output().unwrap(),
+            &setting.name,
+        );
+    }
+    refused(&check(&file).env("WAXWING_OTP__TLL", "1s").output().unwrap(), "WAXWING_OTP__TLL");
+}
+
+#[test]
+fn a_server_serves_with_the_least_and_with_the_most_of_everything() {
+    for most in [false, true] {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = binary();
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data.path().join("data"));
+        for setting in Setting::all() {
+            if let Some(range) = &setting.range {
+                let value = if most { &range.1 } else { &range.0 };
+                command.env(setting.variable(), value.trim_matches('"'));
+            }
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut greeting = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        let ran = child.wait_with_output().unwrap();
+        assert!(greeting.starts_with("listening on "), "{}", String::from_utf8_lossy(&ran.stderr));
+        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+}
+
+#[test]
+fn what_is_no_file_of_a_sensible_size_is_refused_and_not_waited_for() {
+    let folder = Folder::new();
+    let pipe = folder.0.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let large = folder.0.path().join("large");
+    fs::File::create(&large).unwrap().set_len(1 << 30).unwrap();
+    for (path, why) in [
+        (Path::new("/dev/zero"), "no plain file"),
+        (&pipe, "no plain file"),
+        (folder.0.path(), "no plain file"),
+        (&large, "larger than 1 MiB"),
+        (Path::new("/no/such/file"), "No such file"),
+    ] {
+        refused(&check(path).output().unwrap(), why);
+        refused(&binary().arg("--config").arg(path).output().unwrap(), why);
+    }
+}
+
+#[test]
+fn a_program_or_a_directory_that_cannot_be_used_is_refused_before_the_start() {
+    let folder = Folder::new();
+    let program = folder.0.path().join("send");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    let named = |program: &Path| {
+        format!("otp.delivery = \"exec\"\notp.exec.program = \"{}\"\n", program.display())
+    };
+    for (text, why) in [
+        (named(&program), "otp.exec.program"),
+        (named(Path::new("/no/such/program")), "otp.exec.program"),
+        (format!("server.data = \"{}\"\n", program.display()), "server.data"),
+    ] {
+        let file = folder.file(&text);
+        refused(&check(&file).output().unwrap(), why);
+        refused(&binary().arg("--config").arg(&file).output().unwrap(), why);
+    }
+    let file = folder.file(&named(Path::new("/bin/sh")));
+    assert!(check(&file).output().unwrap().status.success());
+}
+
+#[test]
+fn an_address_without_a_number_is_refused_with_an_example() {
+    for listen in ["localhost:9295", "127.0.0.1", "9295", "::1:9295", "127.0.0.1:65536", ""] {
+        let ran = binary().args(["--listen", listen]).output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(2), "{listen}");
+        assert!(said.contains("as in 127.0.0.1:9295"), "{said}");
+        let folder = Folder::new();
+        let file = folder.file(&format!("server.listen = \"{listen}\"\n"));
+        refused(&check(&file).output().unwrap(), "as in 127.0.0.1:9295");
+    }
+}
+
+#[test]
+fn a_check_looks_at_one_file() {
+    let folder = Folder::new();
+    let file = folder.file("");
+    let ran = check(&file).arg("--config").arg(&file).output().unwrap();
+    assert_eq!(ran.status.code(), Some(2));
+    let data = check(&file).args(["--data", ""]).output().unwrap();
+    refused(&data, "server.data");
+}

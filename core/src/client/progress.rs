@@ -12,9 +12,9 @@ use crate::time::Instant;
 const SPAN: Duration = Duration::from_secs(30);
 const ENOUGH: usize = 1_024;
 
-/// Bytes a second that a line carries at least, for guessing when what has gone out has arrived:
-/// a socket takes bytes long before a modem has sent them.
-const SLOWEST: u64 = 768;
+/// Microseconds that a line takes for a byte at most (some 768 bytes a second), for guessing when
+/// what has gone out has arrived: a socket takes bytes long before a modem has sent them.
+const SLOWEST: u64 = 1_300;
 /// Bytes that are on no line for long.
 const AT_ONCE: u64 = 4_096;
 
@@ -84,10 +84,10 @@ impl Progress {
         let written = core::mem::take(&mut self.written);
         let comes_on = self.incoming.note(now, read, reading);
         self.outgoing.note(now, written, writing);
-        self.carried = self.carried.max(now).after(duration_of(written as u64));
+        let carried = later(self.carried.max(now), written as u64);
         // Each letter is answered, so never more than one has to be waited for.
-        self.carried = self.carried.min(now.after(duration_of(MAX_PACKET as u64)));
-        let early = micros_of(AT_ONCE);
+        self.carried = carried.min(later(now, MAX_PACKET as u64));
+        let early = SLOWEST.saturating_mul(AT_ONCE);
         let arrived = Instant::from_micros(self.carried.as_micros().saturating_sub(early));
         Moved { read: read > 0, comes_on, written, arrived: arrived.max(now) }
     }
@@ -98,12 +98,10 @@ impl Progress {
     }
 }
 
-const fn micros_of(bytes: u64) -> u64 {
-    bytes.saturating_mul(1_000_000) / SLOWEST
-}
-
-const fn duration_of(bytes: u64) -> Duration {
-    Duration::from_micros(micros_of(bytes))
+/// When the slowest line has carried so many bytes. Without a [`Duration`], whose division is long on
+/// a small processor.
+const fn later(from: Instant, bytes: u64) -> Instant {
+    Instant::from_micros(from.as_micros().saturating_add(bytes.saturating_mul(SLOWEST)))
 }
 
 /// An answer that is waited for from the moment at which its request has gone out.

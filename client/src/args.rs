@@ -33,8 +33,17 @@ pub enum Command {
     /// Send a letter
     Send(Send),
     /// Print the letters that nobody has printed yet
+    ///
+    /// Of several that run at once, one prints each letter. What an open chat has shown is not
+    /// printed; the other way round, an open chat shows also what this command prints. If it is
+    /// killed while it prints, some letters are printed once more, and none is left out.
     Receive(Receive),
     /// Talk with somebody
+    ///
+    /// Each line is a letter, and a blank one is none. Letters from the other show as they come. On a
+    /// terminal /help shows the commands. What a program writes into it is sent line by line as it
+    /// is; a line that is not UTF-8, has zero bytes or is too long for a letter is named and not sent,
+    /// and the exit code is then 2.
     Chat {
         /// With whom
         #[arg(value_parser = phone)]
@@ -138,7 +147,7 @@ pub struct Send {
     /// To whom
     #[arg(value_parser = phone)]
     pub phone: Phone,
-    /// The text; - reads standard input
+    /// The text; - reads standard input, up to its end
     #[arg(allow_hyphen_values = true)]
     pub text: String,
     /// How far the letter has to come before the command ends

@@ -81,6 +81,12 @@ impl Failure {
         )
     }
 
+    /// The person has named their own phone.
+    #[must_use]
+    pub fn to_oneself() -> Self {
+        Self::Usage("this is the phone of this home itself; letters go to somebody else".into())
+    }
+
     /// No key is pinned for this phone.
     #[must_use]
     pub fn no_contact(phone: &Phone) -> Self {
@@ -98,6 +104,18 @@ impl Failure {
             "the key of {phone} has changed, and letters are held back; compare safety numbers \
              (`waxwing verify {phone}`), then `waxwing verify {phone} --accept`"
         ))
+    }
+
+    /// Why the server has not taken a letter that is kept, in a few words.
+    #[must_use]
+    pub fn why_not_taken(code: u16) -> String {
+        match ErrorCode::from_code(code) {
+            Some(ErrorCode::MailboxFull) => "the recipient's mailbox is full".into(),
+            Some(ErrorCode::StorageUnavailable) => "the server cannot store anything now".into(),
+            Some(ErrorCode::RateLimited) => "the server takes no more letters at the moment".into(),
+            Some(ErrorCode::Busy) => "the server is busy".into(),
+            _ => Self::refused(code, 0).to_string(),
+        }
     }
 
     /// The server refuses, for a reason that the client does not get around by itself.

@@ -113,6 +113,12 @@ pub fn status_text(status: &OutboxStatus) -> String {
     words
 }
 
+/// Whether a text has nothing in it that anybody sees.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|character| character.is_whitespace() || hidden::is_hidden(character))
+}
+
 /// A history has texts only.
 fn written_text(writing: &Writing) -> &str {
     match writing {

@@ -73,11 +73,15 @@ impl TestHome {
     }
 
     fn run(&self, words: &[&str], input: &str, interactive: bool) -> Ran {
+        self.run_bytes(words, input.as_bytes(), interactive)
+    }
+
+    fn run_bytes(&self, words: &[&str], mut input: &[u8], interactive: bool) -> Ran {
         let dir = self.root.path().join("home");
         let words = [&["waxwing", "--home", dir.to_str().unwrap()], words].concat();
         let (mut output, remarks) = (Vec::new(), Shared::default());
         let mut console = Console {
-            input: &mut input.as_bytes(),
+            input: &mut input,
             output: &mut output,
             remarks: Remarks::new(remarks.clone()),
             interactive,
@@ -318,4 +322,30 @@ fn history_is_text_for_people_and_json_for_programs() {
     assert_eq!((&line["direction"], &line["status"]), (&"out".into(), &"queued".into()));
     assert_eq!(line["text"], "one\n\u{1b}two");
     assert_eq!(ran.output.lines().count(), 1);
+}
+
+#[test]
+fn what_is_no_letter_is_refused_before_anything_is_queued() {
+    let test = TestHome::new();
+    let blank = ["", " \n\t", "\u{200b}\u{feff}", "\u{2800}"];
+    for text in blank {
+        let failure = test.run_by_program(&["send", OTHER, text]).failure.unwrap();
+        assert_eq!(failure.code(), 2, "{text:?}");
+        let failure = test.run(&["send", OTHER, "-"], text, false).failure.unwrap();
+        assert_eq!(failure.code(), 2, "{text:?}");
+    }
+    for (input, why) in [
+        (&b"gr\xfc\xdfe"[..], "its byte 3 is not UTF-8"),
+        (b"h\0i\0", "zero bytes"),
+        (&[b'x'; 61_135], "longer than the 61134 bytes"),
+    ] {
+        let failure = test.run_bytes(&["send", OTHER, "-"], input, false).failure.unwrap();
+        assert_eq!(failure.code(), 2);
+        assert!(failure.to_string().contains(why), "{failure}");
+    }
+    for words in [&["send", OWN, "hi"][..], &["chat", OWN]] {
+        let failure = test.run_by_program(words).failure.unwrap();
+        assert_eq!(failure.code(), 2, "{failure}");
+    }
+    assert_eq!(test.run_by_program(&["history", OTHER]).output, "");
 }

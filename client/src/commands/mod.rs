@@ -7,6 +7,7 @@ mod packet;
 mod receive;
 mod register;
 mod send;
+mod typed;
 mod verify;
 mod whoami;
 

@@ -7,7 +7,7 @@ use super::{Console, open};
 use crate::args::Receive;
 use crate::courier::{Account, Desk, Reached};
 use crate::exit::Failure;
-use crate::home::Home;
+use crate::home::{Home, PrintingLock};
 use crate::show;
 
 /// Letters read from the home at a time.
@@ -16,6 +16,8 @@ const PAGE: usize = 256;
 const SETTLING: Duration = Duration::from_secs(3);
 /// How long a backlog may take to come.
 const BACKLOG: Duration = Duration::from_mins(5);
+/// How long another process may print.
+const TURN: Duration = Duration::from_secs(10);
 
 pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> Result<(), Failure> {
     let (home, identity) = open(dir)?;
@@ -48,19 +50,53 @@ fn once(
         let settling = Instant::now() + SETTLING;
         came = desk.wait_until(Some(settling), false, Desk::is_settled)?;
     }
-    let mut printed = print(home, receive, console)?;
+    let turn = turn_to_print(home, desk)?;
+    let mut printed = print(home, turn, receive, console)?;
     if printed > 0 || came == Reached::Interrupted {
         return Ok(());
     }
     let deadline = Instant::now() + receive.timeout.unwrap_or(Duration::ZERO);
-    let is_patient = receive.timeout.is_some();
-    let came = desk
-        .wait_until(Some(deadline), is_patient, |_| Ok(!home.letters().unprinted(1)?.is_empty()))?;
-    printed += print(home, receive, console)?;
+    let (came, turn) = letters(home, desk, Some(deadline), receive.timeout.is_some())?;
+    printed += print(home, turn, receive, console)?;
     if printed > 0 || came == Reached::Interrupted {
         return Ok(());
     }
     Err(desk.take_problem().unwrap_or_else(|| Failure::TimedOut("no letter".into())))
+}
+
+/// Waits until no other process prints; `None` when the person interrupts.
+fn turn_to_print(home: &Home, desk: &mut Desk<'_>) -> Result<Option<PrintingLock>, Failure> {
+    let mut turn = None;
+    let deadline = Instant::now() + TURN;
+    let reached = desk.wait_until(Some(deadline), true, |_| {
+        turn = home.try_lock_printing()?;
+        Ok(turn.is_some())
+    })?;
+    if reached == Reached::TimedOut {
+        return Err(Failure::General(
+            "another `waxwing receive` prints the letters of this home and does not get on, \
+             because nobody reads what it prints; read that, or end it"
+                .into(),
+        ));
+    }
+    Ok(turn)
+}
+
+/// Waits for letters, and for the right to print them.
+fn letters(
+    home: &Home,
+    desk: &mut Desk<'_>,
+    deadline: Option<Instant>,
+    is_persistent: bool,
+) -> Result<(Reached, Option<PrintingLock>), Failure> {
+    let mut turn = None;
+    let reached = desk.wait_until(deadline, is_persistent, |_| {
+        if !home.letters().unprinted(1)?.is_empty() {
+            turn = home.try_lock_printing()?;
+        }
+        Ok(turn.is_some())
+    })?;
+    Ok((reached, turn))
 }
 
 /// Until the person interrupts, or nothing has come for so long.
@@ -72,11 +108,9 @@ fn follow(
 ) -> Result<(), Failure> {
     let mut ever = 0;
     loop {
-        let printed = print(home, receive, console)?;
-        ever += printed;
         let deadline = receive.timeout.map(|timeout| Instant::now() + timeout);
-        let came =
-            desk.wait_until(deadline, true, |_| Ok(!home.letters().unprinted(1)?.is_empty()))?;
+        let (came, turn) = letters(home, desk, deadline, true)?;
+        ever += print(home, turn, receive, console)?;
         match came {
             Reached::Interrupted => return Ok(()),
             Reached::TimedOut if ever == 0 => return Err(Failure::TimedOut("no letter".into())),
@@ -86,9 +120,15 @@ fn follow(
     }
 }
 
-/// Prints what is unprinted, and notes that it was.
-fn print(home: &Home, receive: &Receive, console: &mut Console<'_>) -> Result<usize, Failure> {
+/// Prints what is unprinted, and notes that it was, if this process may.
+fn print(
+    home: &Home,
+    turn: Option<PrintingLock>,
+    receive: &Receive,
+    console: &mut Console<'_>,
+) -> Result<usize, Failure> {
     let mut printed = 0;
+    let Some(_turn) = turn else { return Ok(printed) };
     loop {
         let letters = home.letters().unprinted(PAGE)?;
         if letters.is_empty() {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use waxwing_core::id::Uid;
 
+use super::typed::whole_text;
 use super::{Console, obstacle, open, refusal};
 use crate::args::{Send, WaitFor};
 use crate::backend::rng;
@@ -12,6 +13,7 @@ use crate::clock;
 use crate::courier::{Account, Desk, Reached};
 use crate::exit::Failure;
 use crate::home::{Home, OutboxId, OutboxStatus, State, Writing};
+use crate::show;
 
 /// How long to wait unless the person says.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,12 +24,19 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
         return Err(Failure::not_registered());
     }
     if identity.phone == send.phone {
-        return Err(Failure::Usage("a letter to oneself has nowhere to go".into()));
+        return Err(Failure::to_oneself());
     }
     let text = match send.text.as_str() {
-        "-" => read_text(console)?,
+        "-" => whole_text(console)?,
         text => text.to_owned(),
     };
+    if show::is_blank(&text) {
+        return Err(Failure::Usage(
+            "there is nothing to read in this text, so it is not sent; `waxwing send PHONE -` sends \
+             standard input"
+                .into(),
+        ));
+    }
     let writing = Writing::text(text).map_err(|error| Failure::Usage(error.to_string()))?;
     let uid = Uid::generate(&mut rng());
     let letter = home.outbox().queue(&uid, &send.phone, &writing, clock::now())?;
@@ -51,15 +60,6 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
     let reached = reached?;
     left?;
     report(&home, letter, &uid, send, reached, problem, console)
-}
-
-fn read_text(console: &mut Console<'_>) -> Result<String, Failure> {
-    let mut text = String::new();
-    console
-        .input
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::Usage(format!("standard input: {error}")))?;
-    Ok(text)
 }
 
 fn status(home: &Home, letter: OutboxId) -> Result<OutboxStatus, Failure> {

@@ -18,6 +18,7 @@ mod identity;
 mod letters;
 mod lock;
 mod outbox;
+mod printing;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -28,12 +29,15 @@ pub use contacts::{Acceptance, ChangedKey, Conflict, Contact, Contacts, Judgemen
 pub use error::HomeError;
 pub use history::{Entry, Event};
 pub use identity::{Identity, NewIdentity, Registration, Standing};
-pub use letters::{Fate, HandedOver, HeldLetter, Letter, LetterBody, LetterId, Letters, Recorded};
+pub use letters::{
+    Fate, HandedOver, HeldLetter, Letter, LetterBody, LetterId, Letters, Reading, Recorded,
+};
 pub use lock::SessionLock;
 pub use outbox::{
     Applied, OpenLetter, Outbox, OutboxId, OutboxStatus, PacketName, SentPacket, State,
     StoredLetter, TooLong, Writing,
 };
+pub use printing::PrintingLock;
 
 use database::Absent;
 

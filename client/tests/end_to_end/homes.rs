@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::town::Town;
+use crate::town::{Town, numbered};
 
 #[test]
 fn a_command_beside_the_holder_of_the_session_works_through_it() {
@@ -52,6 +52,27 @@ fn letters_that_another_command_fetched_are_printed_by_the_next_receive() {
     town.kill();
     bert.receives(&["one", "two"]);
     bert.run(&["receive"]).exits(3);
+}
+
+#[test]
+fn of_several_that_receive_at_once_each_letter_is_printed_by_one() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let texts: Vec<_> = numbered(1..=60);
+    let mut chat = anna.start(&["chat", &bert.phone]);
+    chat.write(&texts.join("\n"));
+    chat.finish_without_input().exits(0);
+    // Stays until everything that was pending is stored.
+    bert.run(&["verify", &anna.phone]).exits(0);
+    town.kill();
+    let receivers = [(); 6].map(|()| bert.start(&["receive", "--json", "--timeout", "5"]));
+    let mut printed: Vec<String> = Vec::new();
+    for receiver in receivers {
+        let ran = receiver.finish_without_input();
+        printed.extend(crate::town::texts(&ran.out).into_iter().flatten());
+    }
+    printed.sort_by_key(|text| texts.iter().position(|sent| sent == text));
+    assert_eq!(printed, texts);
 }
 
 #[test]

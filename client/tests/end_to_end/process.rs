@@ -1,13 +1,16 @@
 //! A process under test, with everything it has written. It dies with its owner.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 /// For failure only: nothing here takes as long, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,7 +69,7 @@ impl Stream {
 
 pub(crate) struct Process {
     child: Child,
-    input: Option<ChildStdin>,
+    input: Option<Box<dyn Write>>,
     out: Stream,
     err: Stream,
     readers: Vec<JoinHandle<()>>,
@@ -74,11 +77,7 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("WAXWING_") && !is_set(command, &name) {
-                command.env_remove(name);
-            }
-        }
+        keep_to_given_settings(command);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (out, err) = (Stream::default(), Stream::default());
@@ -86,7 +85,29 @@ impl Process {
             out.collect(child.stdout.take().unwrap()),
             err.collect(child.stderr.take().unwrap()),
         ];
-        Self { input: child.stdin.take(), child, out, err, readers }
+        let input = child.stdin.take().map(|input| Box::new(input) as Box<dyn Write>);
+        Self { input, child, out, err, readers }
+    }
+
+    /// On a terminal with so many columns, which shows everything that is written as output. What
+    /// is typed shows, too.
+    pub(crate) fn start_on_terminal(command: &mut Command, columns: u16) -> Self {
+        keep_to_given_settings(command);
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&terminal, size).unwrap();
+        let name = ptsname(&terminal, Vec::new()).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let side = || Stdio::from(open(name.as_c_str(), flags, Mode::empty()).unwrap());
+        let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
+        // Else the terminal never ends for whoever reads it here.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let terminal = File::from(terminal);
+        let (out, err) = (Stream::default(), Stream::default());
+        let readers = vec![out.collect(terminal.try_clone().unwrap())];
+        Self { input: Some(Box::new(terminal)), child, out, err, readers }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -122,7 +143,11 @@ impl Process {
     }
 
     pub(crate) fn write(&mut self, text: &str) {
-        self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+        self.write_bytes(text.as_bytes());
+    }
+
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
     pub(crate) fn end_input(&mut self) {
@@ -171,6 +196,15 @@ impl Process {
             reader.join().unwrap();
         }
         Ran { code: status.code(), out: self.out(), err: self.err() }
+    }
+}
+
+/// The environment of the tests is not that of the programs under test.
+fn keep_to_given_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WAXWING_") && !is_set(command, &name) {
+            command.env_remove(name);
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-use waxwing::home::{Fate, HandedOver, Home, LetterBody, OutboxStatus, Recorded, State, Writing};
+use waxwing::home::{
+    Fate, HandedOver, Home, LetterBody, OutboxStatus, Reading, Recorded, State, Writing,
+};
 use waxwing_core::envelope::Content;
 
 use crate::{TestHome, at, packet_id, phone, uid, user};
@@ -27,6 +29,11 @@ fn record(home: &Home, packet: u8, fate: Fate<'_>) -> Recorded {
 
 fn unprinted(home: &Home) -> Vec<LetterBody> {
     home.letters().unprinted(255).unwrap().into_iter().map(|letter| letter.body).collect()
+}
+
+fn next(home: &Home, reading: &mut Reading) -> Vec<LetterBody> {
+    let letters = home.letters().next(reading, 99).unwrap();
+    letters.into_iter().map(|letter| letter.body).collect()
 }
 
 fn texts(all: &[&str]) -> Vec<LetterBody> {
@@ -112,7 +119,8 @@ fn letters_under_a_changed_key_wait_and_are_then_letters() {
         assert_eq!(record(&home, packet, held), Recorded::Duplicate);
     }
     assert_eq!(unprinted(&home), vec![LetterBody::Held; 3]);
-    assert!(home.letters().unprinted_from(&phone(2), 9).unwrap().is_empty());
+    let mut reading = home.letters().read_from(&phone(2)).unwrap();
+    assert!(next(&home, &mut reading).is_empty());
     assert!(home.history(&phone(2)).unwrap().is_empty());
     assert!(home.letters().held_from(&phone(3)).unwrap().is_empty());
 
@@ -167,10 +175,53 @@ fn the_letters_of_one_sender_can_be_asked_for() {
     let _ = record(&home, 1, text(1, "one"));
     let other = Fate::Opened { from: phone(3), uid: uid(1), content: Content::Text("other") };
     let _ = record(&home, 2, other);
-    let found = home.letters().unprinted_from(&phone(3), 9).unwrap();
+    let mut reading = home.letters().read_from(&phone(3)).unwrap();
+    let found = home.letters().next(&mut reading, 9).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].body, LetterBody::Text("other".into()));
     assert_eq!((found[0].sent_at, found[0].received_at), (at(2), at(1000)));
+}
+
+#[test]
+fn whoever_reads_one_person_sees_every_letter_once_whoever_prints_it() {
+    let test = TestHome::new();
+    let home = test.open();
+    let print = |home: &Home| {
+        let found = home.letters().unprinted(99).unwrap();
+        let ids: Vec<_> = found.iter().map(|letter| letter.id).collect();
+        home.letters().mark_printed(&ids).unwrap();
+    };
+    let held = Fate::Held { from: phone(2), packet: &[1; 300] };
+    let _ = record(&home, 1, text(1, "printed long ago"));
+    let Recorded::Stored(early) = record(&home, 2, held) else { panic!() };
+    print(&home);
+    let _ = record(&home, 3, text(3, "waits"));
+
+    let mut readings = [(); 2].map(|()| home.letters().read_from(&phone(2)).unwrap());
+    let all_see = |readings: &mut [_; 2], expected: &[&str]| {
+        for reading in &mut *readings {
+            assert_eq!(next(&home, reading), texts(expected));
+        }
+        print(&test.open());
+        for reading in readings {
+            assert!(next(&home, reading).is_empty());
+        }
+    };
+    all_see(&mut readings, &["waits"]);
+    let _ = record(&test.open(), 4, text(4, "came"));
+    // Somebody else is quicker.
+    print(&test.open());
+    all_see(&mut readings, &["came"]);
+
+    // A letter that was held back, and one that is held back meanwhile, keep their places.
+    let Recorded::Stored(late) = record(&home, 5, held) else { panic!() };
+    let _ = record(&home, 6, text(6, "after"));
+    all_see(&mut readings, &["after"]);
+    for (id, fate) in [(early, text(2, "early")), (late, text(5, "late"))] {
+        let _ = test.open().letters().release(id, &fate, at(2000)).unwrap();
+    }
+    print(&test.open());
+    all_see(&mut readings, &["early", "late"]);
 }
 
 #[test]

@@ -27,6 +27,18 @@ fn one_has_the_session_and_the_others_the_database() {
 }
 
 #[test]
+fn one_prints_at_a_time() {
+    let test = TestHome::new();
+    let (one, other) = (test.open(), test.open());
+    let turn = one.try_lock_printing().unwrap().unwrap();
+    assert!(other.try_lock_printing().unwrap().is_none());
+    // The session is another matter.
+    assert!(other.try_lock_session().unwrap().is_some());
+    drop(turn);
+    assert!(other.try_lock_printing().unwrap().is_some());
+}
+
+#[test]
 fn a_waiting_process_sees_what_the_holder_does() {
     let test = TestHome::new();
     let (holder, other) = (test.open(), test.open());

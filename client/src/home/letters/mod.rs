@@ -5,18 +5,20 @@
 //! One that could not be opened has no uid that anybody vouches for; it is known by its packet
 //! id.
 
+mod reading;
 mod record;
 
 use std::fmt;
 
+use rusqlite::Row;
 use rusqlite::types::Type;
-use rusqlite::{Row, params};
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
 use super::{Home, HomeError, columns};
+pub use reading::Reading;
 use record::{is_known, record, replace};
 
 /// A row of received letters; rows in their order of arrival.
@@ -180,17 +182,6 @@ impl<'a> Letters<'a> {
     /// [`HomeError::Database`].
     pub fn unprinted(&self, limit: usize) -> Result<Vec<Letter>, HomeError> {
         self.select("WHERE printed = 0 ORDER BY id LIMIT ?", [limit_of(limit)])
-    }
-
-    /// As [`Letters::unprinted`], of one sender. Those held back are not among them.
-    ///
-    /// # Errors
-    /// [`HomeError::Database`].
-    pub fn unprinted_from(&self, from: &Phone, limit: usize) -> Result<Vec<Letter>, HomeError> {
-        self.select(
-            "WHERE printed = 0 AND sender = ? AND kind <> 'held' ORDER BY id LIMIT ?",
-            params![from.as_str(), limit_of(limit)],
-        )
     }
 
     /// Notes that a person, or a program, has got these letters.

@@ -174,6 +174,18 @@ impl<'a> Outbox<'a> {
         self.open_letters("WHERE state = 1 ORDER BY id", [])
     }
 
+    /// How many texts to `recipient` the server has not answered for.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn unanswered_to(&self, recipient: &Phone) -> Result<u32, HomeError> {
+        let mut count = self.home.connection.prepare_cached(
+            "SELECT count(*) FROM outbox WHERE recipient = ? AND state <= ? AND kind = 'text'",
+        )?;
+        let rank = State::Sent.rank();
+        Ok(count.query_one(params![recipient.as_str(), rank], |row| row.get(0))?)
+    }
+
     /// Stores the packet that a letter is about to be sent as; before the first byte goes out.
     ///
     /// # Errors

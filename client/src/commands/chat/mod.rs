@@ -1,0 +1,217 @@
+//! `waxwing chat`: a conversation, line by line.
+
+mod input;
+mod sent;
+
+use std::path::Path;
+use std::sync::mpsc::TryRecvError;
+use std::time::{Duration, Instant};
+
+use waxwing_core::id::Uid;
+use waxwing_core::phone::Phone;
+
+use super::typed::Line;
+use super::{Console, open};
+use crate::backend::rng;
+use crate::clock;
+use crate::courier::{Account, Desk};
+use crate::exit::Failure;
+use crate::home::{Home, Reading, Writing};
+use crate::show;
+use input::{HELP, Input, Meaning};
+use sent::Sent;
+
+/// Letters read from the home at a time.
+const PAGE: usize = 64;
+/// How long the conversation sleeps at most.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a person who leaves waits for answers to what was typed.
+const LEAVING: Duration = Duration::from_secs(3);
+/// How long a program's letters may go without any of them being answered, once its input has ended.
+const STALLED: Duration = Duration::from_secs(10);
+
+pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Result<(), Failure> {
+    let (home, identity) = open(dir)?;
+    if identity.phone == *phone {
+        return Err(Failure::to_oneself());
+    }
+    let account = Account::new(identity)?;
+    if account.user_id().is_none() {
+        return Err(Failure::not_registered());
+    }
+    let mut desk = Desk::new(&home, &account, &console.remarks)?;
+    let input = input::listen(&desk)?;
+    writeln!(
+        console.remarks,
+        "chat with {}: one line is one letter; ✓ stored, ✓✓ delivered; end with Ctrl-D{}",
+        phone.as_str(),
+        if input.is_terminal { "; /help shows more" } else { "" }
+    )?;
+    let reading = home.letters().read_from(phone)?;
+    let mut chat = Chat { home: &home, phone, input, reading, sent: Sent::default(), unusable: 0 };
+    let done = chat.talk(&mut desk, console);
+    let left = desk.leave();
+    done?;
+    left
+}
+
+struct Chat<'a> {
+    home: &'a Home,
+    phone: &'a Phone,
+    input: Input,
+    reading: Reading,
+    sent: Sent,
+    /// Lines that were no letters.
+    unusable: u32,
+}
+
+impl Chat<'_> {
+    fn talk(&mut self, desk: &mut Desk<'_>, console: &mut Console<'_>) -> Result<(), Failure> {
+        let mut told = None;
+        let mut leaving: Option<Leaving> = None;
+        loop {
+            if leaving.is_none() && self.read(console)? {
+                leaving = Some(Leaving::new(self.sent.unanswered()));
+            }
+            self.print_letters(console)?;
+            self.sent.tell(self.home, console)?;
+            let contact = self.home.contacts().by_phone(self.phone)?;
+            if contact.is_some_and(|contact| contact.changed.is_some())
+                && self.sent.unanswered() > 0
+            {
+                return Err(Failure::key_changed(self.phone));
+            }
+            let problem = desk.problem().map(ToString::to_string);
+            if problem != told {
+                if let Some(problem) = &problem {
+                    writeln!(console.remarks, "({problem}; letters are kept)")?;
+                }
+                told = problem;
+            }
+            let may_leave = match &mut leaving {
+                None => false,
+                Some(leaving) => {
+                    let unanswered = self.sent.unanswered();
+                    told.is_some()
+                        || leaving.is_over(unanswered, self.input.is_terminal)
+                        || self.sent.are_put_off(self.home)?
+                }
+            };
+            if desk.is_interrupted() || may_leave {
+                return self.end(console);
+            }
+            desk.turn(LOOK)?;
+        }
+    }
+
+    /// Takes in what was typed; `true` when nothing more will be.
+    fn read(&mut self, console: &mut Console<'_>) -> Result<bool, Failure> {
+        loop {
+            let line = match self.input.lines.try_recv() {
+                Ok(line) => line,
+                Err(TryRecvError::Empty) => return Ok(false),
+                Err(TryRecvError::Disconnected) => return Ok(true),
+            };
+            match line {
+                Line::Text(line) => match self.input.meaning(line) {
+                    Meaning::Nothing => {}
+                    Meaning::Letter(text) => self.write(text)?,
+                    Meaning::Help => writeln!(console.remarks, "{HELP}")?,
+                    Meaning::Quit => return Ok(true),
+                    Meaning::Unknown(line) => writeln!(
+                        console.remarks,
+                        "not sent: there is no command {}; /help shows the commands, and /{} sends \
+                         this line",
+                        show::for_line(&line),
+                        show::for_line(&line)
+                    )?,
+                },
+                Line::Unusable { number, why } => {
+                    self.unusable += 1;
+                    writeln!(console.remarks, "line {number} is not sent: {why}")?;
+                }
+                Line::Broken(error) => {
+                    return Err(Failure::General(format!(
+                        "standard input cannot be read any further: {error}; what came before is \
+                         in the outbox"
+                    )));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, text: String) -> Result<(), Failure> {
+        let excerpt = text.clone();
+        let writing = Writing::text(text).map_err(|error| Failure::Usage(error.to_string()))?;
+        let uid = Uid::generate(&mut rng());
+        let id = self.home.outbox().queue(&uid, self.phone, &writing, clock::now())?;
+        self.sent.add(id, &excerpt);
+        Ok(())
+    }
+
+    /// Everything that the other says is shown, whoever else prints it meanwhile.
+    fn print_letters(&mut self, console: &mut Console<'_>) -> Result<(), Failure> {
+        let letters = self.home.letters().next(&mut self.reading, PAGE)?;
+        if letters.is_empty() {
+            return Ok(());
+        }
+        for letter in &letters {
+            writeln!(console.output, "{}", show::letter_text(letter, &console.page()))?;
+        }
+        console.output.flush()?;
+        let ids: Vec<_> = letters.iter().map(|letter| letter.id).collect();
+        Ok(self.home.letters().mark_printed(&ids)?)
+    }
+
+    /// Says what has not gone out.
+    fn end(&self, console: &mut Console<'_>) -> Result<(), Failure> {
+        let unsent = self.home.outbox().unanswered_to(self.phone)?;
+        let counted =
+            |count, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+        if unsent > 0 {
+            writeln!(
+                console.remarks,
+                "{} to {} {} not with the server yet; what is left stays in the outbox and goes out \
+                 next time that waxwing connects",
+                counted(unsent, "letter"),
+                self.phone.as_str(),
+                if unsent == 1 { "is" } else { "are" },
+            )?;
+        }
+        if self.unusable > 0 && !self.input.is_terminal {
+            return Err(Failure::Usage(format!(
+                "{} of the input {} not sent, for the reasons above; the others were taken",
+                counted(self.unusable, "line"),
+                if self.unusable == 1 { "was" } else { "were" },
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A chat whose input has ended.
+struct Leaving {
+    since: Instant,
+    moved: Instant,
+    unanswered: usize,
+}
+
+impl Leaving {
+    fn new(unanswered: usize) -> Self {
+        let now = Instant::now();
+        Self { since: now, moved: now, unanswered }
+    }
+
+    /// Whether waiting any longer makes no sense.
+    fn is_over(&mut self, unanswered: usize, is_terminal: bool) -> bool {
+        if unanswered < self.unanswered {
+            (self.unanswered, self.moved) = (unanswered, Instant::now());
+        }
+        let is_late = if is_terminal {
+            self.since.elapsed() > LEAVING
+        } else {
+            self.moved.elapsed() > STALLED
+        };
+        unanswered == 0 || is_late
+    }
+}

@@ -388,10 +388,7 @@ where
             let silence = question.due.since().after(Self::ANSWER_TIMEOUT);
             silence.min(question.asked.since().after(Self::OPEN_QUESTION))
         });
-        earliest(
-            question,
-            active.backlog_since.map(|since| since.after(Self::BACKLOG_TIMEOUT)),
-        )
+        earliest(question, active.backlog_since.map(|since| since.after(Self::BACKLOG_TIMEOUT)))
     }
 
     /// Time has passed.

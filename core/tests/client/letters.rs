@@ -1,9 +1,10 @@
 //! Letters that come in, held, released, and too large to be kept.
 
-use waxwing_core::client::{Buffers, Ended, Options};
+use waxwing_core::client::{Buffers, Ended, LetterName, Options};
 use waxwing_core::crypto::Rejected;
+use waxwing_core::id::PacketId;
 use waxwing_core::limits::OVERHEAD;
-use waxwing_core::wire::Op;
+use waxwing_core::wire::{Op, Status};
 
 use crate::keys::{FRIEND_PUBLIC, SERVER_PUBLIC};
 use crate::line::{Heard, Line, Stage, buffers};
@@ -84,12 +85,14 @@ fn a_held_letter_stalls_the_next_one_and_nothing_before_it() {
         line.holds_letters = true;
         let first = line.server.letter(FRIEND, US, b"first");
         let mut stream = first.clone();
-        stream.extend(line.server.sealed(Op::BacklogEnd, &[1, 0, 0, 0]));
-        stream.extend(line.server.sealed(Op::BacklogEnd, &[2, 0, 0, 0]));
+        stream.extend(line.server.sealed_statuses(&[(PacketId([1; 16]), Status::Stored)]));
+        stream.extend(line.server.sealed_statuses(&[(PacketId([2; 16]), Status::Stored)]));
         let next = line.server.letter(FRIEND, US, &vec![0; next_size]);
         stream.extend(&next);
-        stream.extend(line.server.sealed(Op::BacklogEnd, &[3, 0, 0, 0]));
-        let expected = [Heard::Letter(id_of(&first)), Heard::BacklogEnd(1), Heard::BacklogEnd(2)];
+        stream.extend(line.server.sealed_statuses(&[(PacketId([3; 16]), Status::Stored)]));
+        let stored =
+            |letter| Heard::Status(LetterName::Whole(PacketId([letter; 16])), Status::Stored);
+        let expected = [Heard::Letter(id_of(&first)), stored(1), stored(2)];
         assert_eq!(line.hear(&stream), expected);
         assert!(line.client.receive_buffer().is_empty());
         assert!(line.unread() > 0);
@@ -97,7 +100,7 @@ fn a_held_letter_stalls_the_next_one_and_nothing_before_it() {
 
         line.client.release_letter();
         let told = if next_size > 1_000 { Heard::TooLarge } else { Heard::Letter };
-        assert_eq!(line.hear(&[]), [told(id_of(&next)), Heard::BacklogEnd(3)]);
+        assert_eq!(line.hear(&[]), [told(id_of(&next)), stored(3)]);
         assert_eq!(line.unread(), 0);
     }
 }

@@ -51,7 +51,9 @@ fn listed(stage: Stage, op: Option<Op>, form: Form) -> Outcome {
         (Fresh | HasCode, _, _) => Outcome::Misbehaved,
         (_, Some(Op::Refusal), ToNobody) => Outcome::EndsRefused,
         (Active | Leaving | Unproven, Some(Op::Acknowledgment), _) => Outcome::Status,
-        (Active | Leaving | Unproven, Some(Op::BacklogEnd), _) => Outcome::BacklogEnd,
+        (Unproven, Some(Op::BacklogEnd), _) => Outcome::BacklogEnd,
+        // It has come before.
+        (Active | Leaving, Some(Op::BacklogEnd), _) => Outcome::Ignored,
         (Active | Leaving | Unproven, Some(Op::Close), ToUs) => Outcome::EndsClosed,
         // They are not sealed, and in a session everything to us is.
         (Active | Leaving | Unproven, Some(Op::SessionIssued | Op::SessionRenewed), ToUs) => {

@@ -89,7 +89,9 @@ impl Run<'_> {
         while let Ok(Some(event)) = self.client.poll(env) {
             match event {
                 Event::Letter(letter) => assert!(letter.packet().as_bytes().len() >= 282),
-                Event::TooLarge(letter) => self.client.acknowledge(env, letter.id(), 0),
+                Event::TooLarge(letter) => {
+                    self.client.acknowledge(env, letter.id(), letter.header.packet_len());
+                }
                 _ => {}
             }
         }

@@ -258,7 +258,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     }
 
     /// Says that a letter's fate is durable: it was new, a duplicate, unreadable, too large, or
-    /// held back. Acknowledgments are collected for half a window, 64 KiB, or a second.
+    /// held back. Acknowledgments are collected for half a window, 64 KiB, or a second. `packet_len`
+    /// is that of the whole packet: so much of the window is free again.
     pub fn acknowledge(&mut self, env: &mut Env<'_>, letter: PacketId, packet_len: usize) {
         if self.window.hold(letter, packet_len, env.now.instant) {
             self.flush_acknowledgments(env);

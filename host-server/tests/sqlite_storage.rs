@@ -18,6 +18,8 @@ struct File {
     path: PathBuf,
 }
 
+/// The schema of a database as it is made now.
+const SCHEMA: i64 = 2;
 const OPTIONS: SqliteOptions = SqliteOptions { busy_timeout: Duration::from_millis(20) };
 
 impl File {
@@ -66,10 +68,13 @@ impl File {
 #[test]
 fn a_newer_schema_is_refused_by_name() {
     let file = File::with_users();
-    file.raw().pragma_update(None, "user_version", 7).unwrap();
+    file.raw().pragma_update(None, "user_version", 77).unwrap();
     let refusal = file.refusal();
-    assert!(matches!(refusal, StorageError::NewerSchema { found: 7, known: 1, .. }));
-    assert!(refusal.to_string().contains("has schema 7, newer than 1"), "{refusal}");
+    assert!(matches!(refusal, StorageError::NewerSchema { found: 77, known: SCHEMA, .. }));
+    assert!(
+        refusal.to_string().contains(&format!("has schema 77, newer than {SCHEMA}")),
+        "{refusal}"
+    );
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn of_an_old_schema() -> File {
 #[test]
 fn the_old_file_is_kept_when_its_schema_changes() {
     let file = of_an_old_schema();
-    let copy = file.path.with_file_name("waxwing.db.before-schema-1");
+    let copy = file.path.with_file_name(format!("waxwing.db.before-schema-{SCHEMA}"));
     fs::write(&copy, "of an attempt that failed").unwrap();
     let storage = file.open();
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
@@ -119,7 +124,8 @@ fn the_old_file_is_kept_when_its_schema_changes() {
 fn a_schema_does_not_change_when_there_is_no_room_for_the_copy() {
     let file = of_an_old_schema();
     // Nothing can be made under this name, as on a disk that is full.
-    fs::create_dir(file.path.with_file_name("waxwing.db.before-schema-1.new")).unwrap();
+    fs::create_dir(file.path.with_file_name(format!("waxwing.db.before-schema-{SCHEMA}.new")))
+        .unwrap();
     let before = fs::read(&file.path).unwrap();
     let refusal = file.refusal();
     assert!(refusal.to_string().contains("cannot be copied to"), "{refusal}");

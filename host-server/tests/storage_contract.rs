@@ -8,7 +8,8 @@ use support::*;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
-    Answer, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, StoredUser, Write,
+    AllowanceKey, Answer, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage,
+    StoredAllowance, StoredUser, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
@@ -82,6 +83,27 @@ fn users_survive_reopening<P: Place>() {
     let summary = storage.find_user(&UserName::Id(user(2))).unwrap().unwrap();
     assert_eq!(summary.last_seen, Some(last_seen));
     assert_eq!(storage.find_user(&UserName::Id(user(1))).unwrap().unwrap().last_seen, None);
+}
+
+fn allowances_are_kept_replaced_and_forgotten<P: Place>() {
+    let place = P::new();
+    let mut storage = place.open();
+    let left = |key: u8, seconds: i64| StoredAllowance {
+        key: AllowanceKey([key; 16]),
+        full_at: START.shifted(seconds),
+    };
+    let keep = |of: &[(u8, i64)]| {
+        Write::KeepAllowances(of.iter().map(|(key, seconds)| left(*key, *seconds)).collect())
+    };
+    apply(&mut *storage, [keep(&[(1, 10), (2, 20), (3, -30)])]).unwrap();
+    // Back or forth: the machine knows.
+    apply(&mut *storage, [keep(&[(2, 15), (4, 40)]), keep(&[(4, 41), (1, 11)])]).unwrap();
+    let forgotten = [3, 4, 5].map(|key| AllowanceKey([key; 16]));
+    apply(&mut *storage, [Write::ForgetAllowances(forgotten.into()), keep(&[(4, 44)])]).unwrap();
+    drop(storage);
+    let mut allowances = place.open().load(START).unwrap().allowances;
+    allowances.sort_by_key(|allowance| allowance.key);
+    assert_eq!(allowances, [left(1, 11), left(2, 15), left(4, 44)]);
 }
 
 fn letters_come_back_byte_for_byte_and_in_order<P: Place>() {
@@ -419,6 +441,7 @@ macro_rules! contract {
 
 contract! {
     users_survive_reopening
+    allowances_are_kept_replaced_and_forgotten
     letters_come_back_byte_for_byte_and_in_order
     pages_end_at_letters_bytes_and_the_end
     a_batch_that_cannot_be_done_leaves_nothing

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::ShardId;
 use waxwing_core::server::storage::{
-    Answer, Ask, Batch, ExpiredLetter, Outcome, PendingLetter, Question, QueueId, SenderUsage,
-    Snapshot, StoredUser, Ticket, Write,
+    AllowanceKey, Answer, Ask, Batch, ExpiredLetter, Outcome, PendingLetter, Question, QueueId,
+    SenderUsage, Snapshot, StoredAllowance, StoredUser, Ticket, Write,
 };
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
@@ -45,6 +45,7 @@ pub struct Disk {
     pub resting_ids: Vec<UserId>,
     /// Those for whom the backing had letters when it was opened.
     with_letters: Vec<UserId>,
+    allowances: BTreeMap<AllowanceKey, UnixTime>,
     jobs: VecDeque<(ShardId, Job)>,
     outcomes: VecDeque<(ShardId, Ticket, Outcome)>,
     answers: VecDeque<(ShardId, Ticket, Answer)>,
@@ -67,6 +68,7 @@ impl Disk {
             last_queue_id: snapshot.last_queue_id,
             resting_ids: snapshot.resting_ids,
             with_letters: snapshot.with_letters,
+            allowances: snapshot.allowances.iter().map(|left| (left.key, left.full_at)).collect(),
             ..Self::default()
         }
     }
@@ -78,6 +80,7 @@ impl Disk {
             last_queue_id: self.last_queue_id,
             resting_ids: self.resting_ids.clone(),
             with_letters: recipients.chain(self.with_letters.iter().copied()).collect(),
+            allowances: self.allowances().collect(),
         }
     }
 
@@ -87,6 +90,13 @@ impl Disk {
 
     pub fn users(&self) -> impl Iterator<Item = &StoredUser> {
         self.users.values()
+    }
+
+    /// What is left of allowances.
+    pub fn allowances(&self) -> impl Iterator<Item = StoredAllowance> {
+        self.allowances
+            .iter()
+            .map(|(key, full_at)| StoredAllowance { key: *key, full_at: *full_at })
     }
 
     /// What lies in a mailbox, oldest first.
@@ -196,6 +206,14 @@ impl Disk {
                         self.letters.remove(queue_id);
                     }
                 }
+            }
+            Write::KeepAllowances(allowances) => {
+                assert!(!allowances.is_empty());
+                self.allowances.extend(allowances.iter().map(|left| (left.key, left.full_at)));
+            }
+            Write::ForgetAllowances(keys) => {
+                assert!(!keys.is_empty());
+                self.allowances.retain(|key, _| !keys.contains(key));
             }
         }
     }

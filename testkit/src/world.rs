@@ -80,14 +80,15 @@ impl<P: Backend> Sim<P> {
 
     /// A world whose server is so many machines.
     pub fn sharded(config: Config, disk: Disk, seed: u64, shards: u16) -> Self {
+        let now = Now { instant: Instant::from_millis(0), unix: UnixTime::from_seconds(START) };
         Self {
-            servers: start(&config, &disk, false, shards),
+            servers: start(&config, &disk, false, shards, now),
             disk,
             post_is_held: false,
             post: BTreeMap::new(),
             rng: ChaCha20Rng::seed_from_u64(seed),
             server_rng: ChaCha20Rng::seed_from_u64(!seed),
-            now: Now { instant: Instant::from_millis(0), unix: UnixTime::from_seconds(START) },
+            now,
             events: Vec::new(),
             codes: Vec::new(),
             stopped: 0,
@@ -468,7 +469,7 @@ impl<P: Backend> Sim<P> {
         self.disk.crash();
         self.wires.values_mut().for_each(|wire| wire.closed = true);
         self.post.clear();
-        self.servers = start(&self.config, &self.disk, self.other_wrap_key, shards);
+        self.servers = start(&self.config, &self.disk, self.other_wrap_key, shards, self.now);
         self.stopped = 0;
     }
 
@@ -509,12 +510,13 @@ fn start<P: Backend>(
     disk: &Disk,
     other_wrap_key: bool,
     shards: u16,
+    now: Now,
 ) -> Vec<Server<P>> {
     let der = if other_wrap_key { &[1, 2, 3][..] } else { keys::pkcs8_der(SERVER_KEY) };
     let snapshot = disk.snapshot();
     let machine = |shard| {
         let identity = Identity::new(&P::default(), P::key(SERVER_KEY), der);
-        Server::shard(P::default(), identity, config.clone(), &snapshot, shard)
+        Server::shard(P::default(), identity, config.clone(), &snapshot, shard, now)
     };
     Shard::all(shards).map(machine).collect()
 }

@@ -6,8 +6,8 @@ use super::output::{ConnId, Event, Output};
 use super::storage::WrappedKey;
 use super::{Env, Server};
 use crate::crypto::{
-    CryptoRng, KEY_LEN, PrivateKey, Provider, RSA_LEN, Rejected, SessionKey, SessionSeal, Spki,
-    cbc_open, cbc_seal,
+    CryptoRng, Digest, KEY_LEN, PrivateKey, Provider, RSA_LEN, Rejected, SessionKey, SessionSeal,
+    Spki, cbc_open, cbc_seal,
 };
 use crate::id::UserId;
 use crate::limits::MAX_CONTROL_PACKET;
@@ -15,27 +15,31 @@ use crate::time::Timestamp;
 use crate::wire::{BuildError, Draft, Full, Op, Writer};
 use zeroize::Zeroizing;
 
-/// The server's private key, and the key that wraps session keys in storage.
+/// The server's private key, and the keys that come from it: one wraps session keys in storage, one
+/// names there whose allowance it is that something was taken of.
 ///
 /// Clones share the key: it is in memory once.
 pub struct Identity<P: Provider> {
     key: Arc<P::PrivateKey>,
     wrap_key: Arc<Zeroizing<[u8; KEY_LEN]>>,
+    name_key: Arc<Zeroizing<[u8; KEY_LEN]>>,
     operations: u64,
 }
 
 impl<P: Provider> Clone for Identity<P> {
     fn clone(&self) -> Self {
-        Self { key: self.key.clone(), wrap_key: self.wrap_key.clone(), operations: 0 }
+        let (wrap_key, name_key) = (self.wrap_key.clone(), self.name_key.clone());
+        Self { key: self.key.clone(), wrap_key, name_key, operations: 0 }
     }
 }
 
 impl<P: Provider> Identity<P> {
-    /// Takes the private key as a handle and as PKCS#8 DER; from the latter comes the wrapping
-    /// key (PROTOCOL.md, "What an implementation must persist").
+    /// Takes the private key as a handle and as PKCS#8 DER; from the latter come the keys for what is
+    /// stored (PROTOCOL.md, "What an implementation must persist").
     pub fn new(provider: &P, key: P::PrivateKey, pkcs8_der: &[u8]) -> Self {
-        let wrap_key = Zeroizing::new(provider.sha256(&[b"waxwing/1:wrap", pkcs8_der]).0);
-        Self { key: Arc::new(key), wrap_key: Arc::new(wrap_key), operations: 0 }
+        let derived = |label| Arc::new(Zeroizing::new(provider.sha256(&[label, pkcs8_der]).0));
+        let (wrap_key, name_key) = (derived(b"waxwing/1:wrap"), derived(b"waxwing/1:name"));
+        Self { key: Arc::new(key), wrap_key, name_key, operations: 0 }
     }
 
     /// The public half.
@@ -58,6 +62,12 @@ impl<P: Provider> Identity<P> {
         let mut wrapped = Zeroizing::new(*wrapped);
         let key = cbc_open(provider, &self.wrap_key, wrapped.as_mut_slice()).ok()?;
         Some(SessionKey::from_bytes((&*key).try_into().ok()?))
+    }
+
+    /// A name that tells nothing to whoever has not the server's key.
+    pub(super) fn name(&self, provider: &P, parts: [&[u8]; 3]) -> Digest {
+        let [one, two, three] = parts;
+        provider.sha256(&[self.name_key.as_slice(), one, two, three])
     }
 
     /// How often the private key was used.

@@ -194,7 +194,9 @@ impl Ledger {
     pub(super) fn gather(&mut self, now: Instant, somebody_leaves: bool) {
         let is_due = self.linger_until.is_some_and(|until| until <= now);
         if is_due || somebody_leaves || !self.writes.is_empty() {
-            self.writes.append(&mut self.lingering);
+            // They came before those that no longer wait.
+            self.lingering.append(&mut self.writes);
+            core::mem::swap(&mut self.writes, &mut self.lingering);
             self.linger_until = None;
         }
     }

@@ -1,5 +1,6 @@
 //! Rate limits that cost one number per key (the generic cell rate algorithm).
 
+use alloc::vec::Vec;
 use core::hash::Hash;
 use core::time::Duration;
 
@@ -82,15 +83,43 @@ impl Allowance {
 pub(super) struct Limiter<K> {
     rate: Rate,
     allowances: HashMap<K, Allowance>,
+    /// Keys that were forgotten since somebody looked.
+    dropped: Vec<K>,
 }
 
-impl<K: Eq + Hash> Limiter<K> {
+impl<K: Copy + Eq + Hash> Limiter<K> {
     /// Keys remembered at once. Beyond it those with nothing taken are forgotten, and when all
     /// have something taken, new keys wait: an attacker with that many prefixes is being slowed.
     const CAPACITY: usize = 100_000;
 
     pub(super) fn new(rate: Rate) -> Self {
-        Self { rate, allowances: HashMap::new() }
+        Self { rate, allowances: HashMap::new(), dropped: Vec::new() }
+    }
+
+    /// Puts in what is left of an allowance that will be full after so long. Whether it is not full
+    /// already. No more is missing than can be.
+    pub(super) fn load(&mut self, key: K, ahead: Duration, now: Instant) -> bool {
+        if ahead.is_zero() {
+            return false;
+        }
+        let full_at = now.after(ahead.min(self.rate.period)).as_micros();
+        self.allowances.insert(key, Allowance { full_at });
+        true
+    }
+
+    /// When all that was taken will have come back. `None` when nothing is known to be taken.
+    pub(super) fn full_at(&self, key: &K) -> Option<Instant> {
+        self.allowances.get(key).map(|allowance| Instant::from_micros(allowance.full_at))
+    }
+
+    /// All of whom something is known to be taken.
+    pub(super) fn keys(&self) -> impl Iterator<Item = K> {
+        self.allowances.keys().copied()
+    }
+
+    /// Keys that were forgotten, for the caller to take out.
+    pub(super) const fn dropped(&mut self) -> &mut Vec<K> {
+        &mut self.dropped
     }
 
     /// Takes one for `key`, or says how long until there is one.
@@ -112,7 +141,8 @@ impl<K: Eq + Hash> Limiter<K> {
 
     /// Forgets keys with nothing taken.
     pub(super) fn sweep(&mut self, now: Instant) {
-        self.allowances.retain(|_, allowance| !allowance.is_full(now));
+        let gone = self.allowances.extract_if(|_, allowance| allowance.is_full(now));
+        self.dropped.extend(gone.map(|(key, _)| key));
     }
 }
 
@@ -128,7 +158,7 @@ mod tests {
     fn no_window_holds_more_than_the_burst_and_one_interval() {
         let rate = Rate::new(10, Duration::from_secs(100));
         let mut allowance = Allowance::default();
-        let mut taken = std::vec::Vec::new();
+        let mut taken = Vec::new();
         for second in 0..1_000 {
             while allowance.take(rate, at(second)).is_ok() {
                 taken.push(second);

@@ -1,26 +1,113 @@
 //! Every limit of frequency that is not a connection's own.
+//!
+//! Those that protect phones, and the search for them, are *kept*: they are in storage, too, so that a
+//! restart gives nobody anything back. There they go by the civil clock, which is all that a restart
+//! leaves. A clock that was set meanwhile costs a limit its period at most, or what was taken of it.
 
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::config::Rates;
+use super::issuer::Identity;
 use super::limiter::{Allowance, Limiter, Rate};
 use super::peer::AddressPrefix;
+use super::shard::{Shard, ShardId};
+use super::storage::{AllowanceKey, StoredAllowance};
+use crate::crypto::Provider;
 use crate::id::UserId;
 use crate::phone::Phone;
-use crate::time::Instant;
+use crate::time::{Instant, Now};
+
+/// Something of which an allowance is kept, and whose it is.
+#[derive(Clone, Copy)]
+pub(super) enum Kept {
+    /// 100s.
+    Requests(AddressPrefix),
+    /// 101s.
+    Proofs(AddressPrefix),
+    /// New codes.
+    CodesForPair(Phone, AddressPrefix),
+    /// New codes.
+    CodesForPhone(Phone),
+    /// New codes, on the whole server.
+    Codes,
+    /// Wrong codes.
+    WrongCodesFrom(AddressPrefix),
+    /// Wrong codes, on the whole server.
+    WrongCodes,
+    /// 105s by phone.
+    Lookups(UserId),
+}
+
+impl Kept {
+    const KINDS: usize = 8;
+
+    /// The number under which storage knows the kind: never another's, and below [`Self::KINDS`].
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Requests(_) => 0,
+            Self::Proofs(_) => 1,
+            Self::CodesForPair(..) => 2,
+            Self::CodesForPhone(_) => 3,
+            Self::Codes => 4,
+            Self::WrongCodesFrom(_) => 5,
+            Self::WrongCodes => 6,
+            Self::Lookups(_) => 7,
+        }
+    }
+
+    const LOOKUPS: u8 = 7;
+
+    /// Its name in storage: the kind, and a user's id or a hash of whatever else it is about.
+    pub(super) fn key<P: Provider>(&self, provider: &P, identity: &Identity<P>) -> AllowanceKey {
+        let kind = [self.kind()];
+        let hash = |one, two| identity.name(provider, [&kind, one, two]).0;
+        let hash = match self {
+            Self::Requests(prefix) | Self::Proofs(prefix) | Self::WrongCodesFrom(prefix) => {
+                hash(prefix.as_bytes(), &[])
+            }
+            Self::CodesForPair(phone, prefix) => hash(prefix.as_bytes(), phone.as_bytes()),
+            Self::CodesForPhone(phone) => hash(phone.as_bytes(), &[]),
+            Self::Codes | Self::WrongCodes => [0; 32],
+            Self::Lookups(user) => {
+                let [low, high] = user.get().to_le_bytes();
+                let mut id = [0; 32];
+                (id[0], id[1]) = (low, high);
+                id
+            }
+        };
+        let mut key = [0; 16];
+        for (to, from) in key.iter_mut().zip(kind.iter().chain(&hash)) {
+            *to = *from;
+        }
+        AllowanceKey(key)
+    }
+}
+
+/// Where an allowance is counted.
+fn is_counted_at(shard: Shard, AllowanceKey(key): &AllowanceKey) -> bool {
+    let [kind, low, high, ..] = *key;
+    match UserId::new(u16::from_le_bytes([low, high])) {
+        Some(user) if kind == Kept::LOOKUPS => shard.is_home_of(user),
+        _ => shard.id() == ShardId::DESK,
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Limits {
-    pub(super) registrations: Limiter<AddressPrefix>,
-    pub(super) proofs: Limiter<AddressPrefix>,
-    pub(super) otps_per_pair: Limiter<(Phone, AddressPrefix)>,
-    pub(super) otps_per_phone: Limiter<Phone>,
-    pub(super) otps: Allowance,
+    /// By kind.
+    kept: [Limiter<AllowanceKey>; Kept::KINDS],
+    /// Of these, storage does not know what is left.
+    changed: BTreeSet<AllowanceKey>,
+    /// Of these, it was told and has not taken it.
+    refused: BTreeSet<AllowanceKey>,
+    /// Of these nothing is taken any more, and storage does not know it.
+    forgotten: BTreeSet<AllowanceKey>,
+    /// The civil clock, in seconds above the other; what is stored goes by it.
+    civil_offset_s: Option<i64>,
     pub(super) otp_alarms: Allowance,
-    pub(super) guesses_per_prefix: Limiter<AddressPrefix>,
-    pub(super) guesses: Allowance,
     pub(super) reconnects: Limiter<(UserId, AddressPrefix)>,
-    pub(super) questions: Limiter<UserId>,
     pub(super) registration_work: Allowance,
     pub(super) reconnect_work: Allowance,
 }
@@ -28,32 +115,126 @@ pub(super) struct Limits {
 impl Limits {
     /// How often the operator hears that something is used up, while it trickles back.
     pub(super) const ALARMS: Rate = Rate::new(1, Duration::from_secs(3_600));
+    /// What storage is told at once that it can forget, or, when the clock was set, learn anew.
+    const AT_ONCE: usize = 1_000;
+    /// Clocks that run apart by so much in the time between two sweeps have been set.
+    const SET_S: u64 = 5;
 
-    pub(super) fn new(rates: &Rates) -> Self {
-        Self {
-            registrations: Limiter::new(rates.registrations),
-            proofs: Limiter::new(rates.proofs),
-            otps_per_pair: Limiter::new(rates.otps_per_pair),
-            otps_per_phone: Limiter::new(rates.otps_per_phone),
-            otps: Allowance::default(),
+    pub(super) fn new(rates: &Rates, shard: Shard, stored: &[StoredAllowance], now: Now) -> Self {
+        let kept = [
+            rates.registrations,
+            rates.proofs,
+            rates.otps_per_pair,
+            rates.otps_per_phone,
+            rates.otps,
+            rates.guesses_per_prefix,
+            rates.guesses,
+            rates.questions,
+        ];
+        let mut limits = Self {
+            kept: kept.map(Limiter::new),
+            changed: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            civil_offset_s: None,
             otp_alarms: Allowance::default(),
-            guesses_per_prefix: Limiter::new(rates.guesses_per_prefix),
-            guesses: Allowance::default(),
             reconnects: Limiter::new(rates.reconnects),
-            questions: Limiter::new(rates.questions),
             registration_work: Allowance::default(),
             reconnect_work: Allowance::default(),
+        };
+        for allowance in stored.iter().filter(|stored| is_counted_at(shard, &stored.key)) {
+            limits.load(allowance, now);
+        }
+        limits
+    }
+
+    fn load(&mut self, stored: &StoredAllowance, now: Now) {
+        let StoredAllowance { key, full_at } = stored;
+        let ahead = u64::try_from(full_at.minus(now.unix)).unwrap_or(0);
+        let Some(limiter) = self.limiter(*key) else { return };
+        if !limiter.load(*key, Duration::from_secs(ahead), now.instant) {
+            self.forgotten.insert(*key);
         }
     }
 
+    fn limiter(&mut self, key: AllowanceKey) -> Option<&mut Limiter<AllowanceKey>> {
+        let AllowanceKey([kind, ..]) = key;
+        self.kept.get_mut(usize::from(kind))
+    }
+
+    /// Takes one, or says how long until there is one.
+    pub(super) fn take(&mut self, key: AllowanceKey, now: Instant) -> Result<(), Duration> {
+        if let Some(limiter) = self.limiter(key) {
+            limiter.take(key, now)?;
+            self.changed.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Whether there is one to take.
+    pub(super) fn check(&mut self, key: AllowanceKey, now: Instant) -> Result<(), Duration> {
+        self.limiter(key).map_or(Ok(()), |limiter| limiter.check(&key, now))
+    }
+
+    /// What is left of all allowances of which storage does not know it.
+    pub(super) fn changes(&mut self, now: Now) -> Vec<StoredAllowance> {
+        let changed = core::mem::take(&mut self.changed);
+        let left = |key: AllowanceKey| {
+            let full_at = self.limiter(key)?.full_at(&key)?;
+            let ahead = full_at.since(now.instant).as_micros().div_ceil(1_000_000);
+            let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
+            Some(StoredAllowance { key, full_at: now.unix.shifted(ahead) })
+        };
+        changed.into_iter().filter_map(left).collect()
+    }
+
+    /// Allowances that storage can forget, some of them.
+    pub(super) fn forgettable(&mut self) -> Vec<AllowanceKey> {
+        let mut forgotten = core::mem::take(&mut self.forgotten);
+        // Something may have been taken of them again.
+        forgotten.retain(|key| self.limiter(*key).is_some_and(|l| l.full_at(key).is_none()));
+        let rest = forgotten.iter().nth(Self::AT_ONCE).copied();
+        self.forgotten = rest.map_or_else(BTreeSet::new, |rest| forgotten.split_off(&rest));
+        forgotten.into_iter().collect()
+    }
+
+    /// Storage has not taken what is left of these, or that they can be forgotten.
+    pub(super) fn not_kept(&mut self, keys: impl Iterator<Item = AllowanceKey>) {
+        self.refused.extend(keys);
+    }
+
+    /// Storage is to be told again what it did not take.
+    pub(super) fn retry(&mut self) {
+        for key in core::mem::take(&mut self.refused) {
+            let is_taken_of = self.limiter(key).is_some_and(|l| l.full_at(&key).is_some());
+            let again = if is_taken_of { &mut self.changed } else { &mut self.forgotten };
+            again.insert(key);
+        }
+    }
+
+    /// Whether storage has taken everything that it has said something of.
+    pub(super) fn are_kept(&self) -> bool {
+        self.refused.is_empty()
+    }
+
     /// Forgets whoever has nothing taken.
-    pub(super) fn sweep(&mut self, now: Instant) {
-        self.registrations.sweep(now);
-        self.proofs.sweep(now);
-        self.otps_per_pair.sweep(now);
-        self.otps_per_phone.sweep(now);
-        self.guesses_per_prefix.sweep(now);
-        self.reconnects.sweep(now);
-        self.questions.sweep(now);
+    pub(super) fn sweep(&mut self, now: Now) {
+        self.reconnects.sweep(now.instant);
+        self.reconnects.dropped().clear();
+        for limiter in &mut self.kept {
+            limiter.sweep(now.instant);
+            self.forgotten.extend(limiter.dropped().drain(..));
+        }
+        self.follow_the_clock(now);
+    }
+
+    /// What is stored goes by the civil clock. When that was set, all of it is stored anew.
+    fn follow_the_clock(&mut self, now: Now) {
+        let running = i64::try_from(now.instant.as_millis() / 1_000).unwrap_or(i64::MAX);
+        let offset = now.unix.as_seconds().saturating_sub(running);
+        let before = self.civil_offset_s.replace(offset);
+        if before.is_some_and(|before| before.abs_diff(offset) > Self::SET_S) {
+            self.changed.extend(self.kept.iter().flat_map(Limiter::keys));
+        }
     }
 }

@@ -17,6 +17,7 @@
 
 mod answers;
 mod arrivals;
+mod codes;
 mod config;
 mod connection;
 mod directory;
@@ -68,6 +69,7 @@ use crate::time::{Instant, Now};
 use crate::wire::{ErrorCode, Op};
 use answers::AnswerLine;
 use arrivals::Arrivals;
+use codes::OutgoingCodes;
 use connection::Connection;
 use directory::Directory;
 use endings::Stopping;
@@ -109,6 +111,7 @@ pub struct Server<P: Provider> {
     mailboxes: Mailboxes,
     recent: HashMap<UserId, RecentLetters>,
     otps: OtpTable,
+    outgoing_codes: OutgoingCodes,
     share: Share,
     arrivals: Arrivals,
     answer_line: AnswerLine,
@@ -150,8 +153,14 @@ impl<P: Provider> Server<P> {
     const SHORTEST_SWEEP: Duration = Duration::from_millis(1);
 
     /// A server that starts from what is stored.
-    pub fn new(provider: P, identity: Identity<P>, config: Config, snapshot: &Snapshot) -> Self {
-        Self::shard(provider, identity, config, snapshot, Shard::ONLY)
+    pub fn new(
+        provider: P,
+        identity: Identity<P>,
+        config: Config,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Self {
+        Self::shard(provider, identity, config, snapshot, Shard::ONLY, now)
     }
 
     /// One of several machines that are a server together.
@@ -161,6 +170,7 @@ impl<P: Provider> Server<P> {
         mut config: Config,
         snapshot: &Snapshot,
         shard: Shard,
+        now: Now,
     ) -> Self {
         let ledger = Ledger::new(shard, snapshot.last_queue_id);
         let directory = Directory::new(shard, snapshot);
@@ -173,8 +183,9 @@ impl<P: Provider> Server<P> {
         Self {
             shard,
             phonebook,
-            limits: Limits::new(&config.rates),
+            limits: Limits::new(&config.rates, shard, &snapshot.allowances, now),
             otps: OtpTable::new(config.live_otps),
+            outgoing_codes: OutgoingCodes::default(),
             provider,
             identity,
             config,
@@ -266,12 +277,24 @@ impl<P: Provider> Server<P> {
                     }
                     self.ledger.defer(write.clone());
                 }
-                (Write::ConfirmSession { .. }, Outcome::Done) => {}
+                (
+                    Write::ConfirmSession { .. }
+                    | Write::KeepAllowances(_)
+                    | Write::ForgetAllowances(_),
+                    Outcome::Done,
+                ) => {}
+                (Write::KeepAllowances(allowances), Outcome::Unavailable) => {
+                    self.limits.not_kept(allowances.iter().map(|allowance| allowance.key));
+                }
+                (Write::ForgetAllowances(keys), Outcome::Unavailable) => {
+                    self.limits.not_kept(keys.iter().copied());
+                }
                 (Write::ConfirmSession { .. }, Outcome::Unavailable) => {
                     self.ledger.defer(write.clone());
                 }
             }
         }
+        self.send_codes();
         self.sort_mail(env);
     }
 
@@ -346,6 +369,8 @@ impl<P: Provider> Server<P> {
         }
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
+            self.limits.retry();
+            self.outgoing_codes.count_again();
             let directory = &self.directory;
             self.ledger.retry(|write| match write {
                 // A later session of the user's may have been stored meanwhile.
@@ -378,6 +403,7 @@ impl<P: Provider> Server<P> {
         let since = self.turn_since.take().unwrap_or(env.now.instant);
         self.ledger.release_due(since);
         self.depart();
+        self.keep_limits(env.now);
         self.flush_notices(env);
         for conn in core::mem::take(&mut self.leaving) {
             if !self.farewell(env, conn, false) {

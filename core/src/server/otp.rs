@@ -127,6 +127,11 @@ impl OtpTable {
         codes.iter().filter(|otp| otp.prefix == prefix && otp.expires > now).count()
     }
 
+    /// Whether this code is on the table.
+    pub(super) fn is_alive(&self, phone: &Phone, ticket: OtpTicket) -> bool {
+        self.phones.get(phone).is_some_and(|codes| codes.iter().any(|otp| otp.ticket == ticket))
+    }
+
     /// Puts a code on the table.
     pub(super) fn insert<P: Provider>(
         &mut self,

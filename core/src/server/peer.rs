@@ -7,6 +7,10 @@ use core::net::IpAddr;
 pub struct AddressPrefix([u8; 8]);
 
 impl AddressPrefix {
+    pub(super) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The prefix of an address; an IPv4 address in IPv6 clothes counts as IPv4.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::arrivals::Decision;
 use super::connection::State;
-use super::limits::Limits;
+use super::limits::{Kept, Limits};
 use super::otp::{Attempt, Guess, NewOtp, OtpTable};
 use super::output::{ConnId, Event, OtpTicket, Output};
 use super::refuse::Refused;
@@ -47,7 +47,7 @@ impl<P: Provider> Server<P> {
         let now = env.now.instant;
         let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
         if !peer.exempt {
-            self.limits.registrations.take(peer.prefix, now).map_err(Refused::limited)?;
+            self.take(Kept::Requests(peer.prefix), now).map_err(Refused::limited)?;
         }
         self.limits
             .registration_work
@@ -89,23 +89,22 @@ impl<P: Provider> Server<P> {
         if !self.otps.has_room(now) {
             return Err(limited(self.config.otp_life));
         }
-        let rate = self.config.rates.otps;
-        self.limits.otps.check(rate, now).map_err(limited)?;
+        self.has_left(Kept::Codes, now).map_err(limited)?;
         if !peer.exempt {
             if self.otps.alive_from(&phone, peer.prefix, now) >= OtpTable::PER_PAIR {
                 return Err(limited(self.config.otp_life));
             }
-            self.limits.otps_per_pair.take((phone, peer.prefix), now).map_err(limited)?;
+            self.take(Kept::CodesForPair(phone, peer.prefix), now).map_err(limited)?;
         }
-        self.limits.otps_per_phone.take(phone, now).map_err(limited)?;
-        self.limits.otps.take(rate, now).map_err(limited)?;
-        if self.limits.otps.check(rate, now).is_err()
+        self.take(Kept::CodesForPhone(phone), now).map_err(limited)?;
+        self.take(Kept::Codes, now).map_err(limited)?;
+        if self.has_left(Kept::Codes, now).is_err()
             && self.limits.otp_alarms.take(Limits::ALARMS, now).is_ok()
         {
             self.outputs.push_back(Output::Event(Event::CodesSpent));
         }
 
-        let suspicious = self.limits.guesses.check(self.config.rates.guesses, now).is_err();
+        let suspicious = self.has_left(Kept::WrongCodes, now).is_err();
         let guesses = if suspicious { 1 } else { self.config.otp_attempts };
         let otp = Otp::generate(env.rng);
         let seconds = |span: Duration| u16::try_from(span.as_secs()).unwrap_or(u16::MAX);
@@ -134,7 +133,7 @@ impl<P: Provider> Server<P> {
         };
         self.otps.insert(&self.provider, env.rng, phone, &otp, new);
         if !self.config.otp_in_band {
-            self.outputs.push_back(Output::DeliverOtp { ticket, phone, otp });
+            self.outgoing_codes.push(ticket, phone, otp);
         }
         self.answer_greeting(env, conn, Ok(answer));
         Ok(())
@@ -155,7 +154,7 @@ impl<P: Provider> Server<P> {
         let now = env.now.instant;
         let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
         if !peer.exempt {
-            self.limits.proofs.take(peer.prefix, now).map_err(Refused::limited)?;
+            self.take(Kept::Proofs(peer.prefix), now).map_err(Refused::limited)?;
         }
         let weak = Refused::plain(ErrorCode::WeakKey);
         let spki = Spki::parse(spki).map_err(|_| weak)?;
@@ -191,7 +190,7 @@ impl<P: Provider> Server<P> {
         }
         let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
         if !peer.exempt {
-            self.limits.guesses_per_prefix.check(&peer.prefix, now).map_err(limited)?;
+            self.has_left(Kept::WrongCodesFrom(peer.prefix), now).map_err(limited)?;
         }
         let attempt = Attempt::of(&self.provider, &proof.reply_key);
         match self.otps.guess(&self.provider, &phone, &attempt, (id, &proof.otp), now) {
@@ -229,11 +228,10 @@ impl<P: Provider> Server<P> {
     fn wrong_guess(&mut self, peer: super::peer::Peer, now: Instant) {
         if !peer.exempt {
             // Whether there was one left was checked before the guess.
-            let _ = self.limits.guesses_per_prefix.take(peer.prefix, now);
+            let _ = self.take(Kept::WrongCodesFrom(peer.prefix), now);
         }
-        let rate = self.config.rates.guesses;
-        let had_one = self.limits.guesses.take(rate, now).is_ok();
-        if had_one && self.limits.guesses.check(rate, now).is_err() {
+        let had_one = self.take(Kept::WrongCodes, now).is_ok();
+        if had_one && self.has_left(Kept::WrongCodes, now).is_err() {
             self.outputs.push_back(Output::Event(Event::GuessingSuspected));
         }
     }
@@ -255,6 +253,15 @@ impl<P: Provider> Server<P> {
         let code = ErrorCode::StorageUnavailable;
         let refused = Refused::naming(code, Op::OtpProof, creation.packet);
         self.tell_in_turn(creation.conn, Decision::Refusal(refused));
+    }
+
+    /// Takes one of what is counted across restarts, or says how long until there is one.
+    pub(super) fn take(&mut self, of: Kept, now: Instant) -> Result<(), Duration> {
+        self.limits.take(of.key(&self.provider, &self.identity), now)
+    }
+
+    fn has_left(&mut self, of: Kept, now: Instant) -> Result<(), Duration> {
+        self.limits.check(of.key(&self.provider, &self.identity), now)
     }
 
     fn next_otp_ticket(&mut self) -> OtpTicket {

@@ -9,6 +9,7 @@ use super::config::Deadlines;
 use super::handover::{HandedOver, Handover, Standing};
 use super::ledger::Asker;
 use super::limiter::Allowance;
+use super::limits::Kept;
 use super::mail::{Inquiry, Message};
 use super::mailbox::Waiting;
 use super::output::{ConnId, Event, Output};
@@ -137,8 +138,7 @@ impl<P: Provider> Server<P> {
         let inquiry = Inquiry { asker, conn, packet };
         match question {
             KeyQuestion::ByPhone(phone) => {
-                let rate = self.limits.questions.take(asker, env.now.instant);
-                rate.map_err(|wait| {
+                self.take(Kept::Lookups(asker), env.now.instant).map_err(|wait| {
                     Refused::naming(ErrorCode::RateLimited, Op::KeyQuestion, packet).after(wait)
                 })?;
                 self.post(ShardId::DESK, Message::WhoHas { phone, inquiry });

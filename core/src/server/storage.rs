@@ -53,6 +53,20 @@ impl core::fmt::Debug for PendingLetter {
 /// The last confirmed session key of a user, encrypted for storage: `IV ‖ CBC(wrap key; key)`.
 pub type WrappedKey = [u8; 64];
 
+/// Names what is counted, and whose it is, without saying it: a phone or an address is hashed under
+/// a key that storage does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AllowanceKey(pub [u8; 16]);
+
+/// What is left of an allowance that a restart must not fill up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredAllowance {
+    /// Whose.
+    pub key: AllowanceKey,
+    /// When all that was taken will have come back.
+    pub full_at: UnixTime,
+}
+
 /// A registered user, as loaded at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredUser {
@@ -78,6 +92,8 @@ pub struct Snapshot {
     /// All users for whom letters wait, in any order. The mailboxes of all others are taken for
     /// empty, and nobody but the machines puts anything into one while they run.
     pub with_letters: Vec<UserId>,
+    /// All allowances, in any order.
+    pub allowances: Vec<StoredAllowance>,
 }
 
 /// One change.
@@ -110,6 +126,10 @@ pub enum Write {
         /// Which.
         letters: Vec<QueueId>,
     },
+    /// This is what is left of these allowances, whatever was known of them before.
+    KeepAllowances(Vec<StoredAllowance>),
+    /// Nothing is taken of these allowances any more. Those that are not known do no harm.
+    ForgetAllowances(Vec<AllowanceKey>),
 }
 
 /// Names a batch or a question, so that its end can be told.

@@ -6,7 +6,7 @@ use super::handover::Standing;
 use super::ledger::Asker;
 use super::mail::Message;
 use super::output::{Event, Output};
-use super::storage::{ExpiredLetter, Question};
+use super::storage::{ExpiredLetter, Question, Write};
 use super::{Env, Server};
 use crate::crypto::Provider;
 
@@ -17,7 +17,11 @@ impl<P: Provider> Server<P> {
     pub(super) fn sweep(&mut self, env: &mut Env<'_>) {
         let now = env.now.instant;
         self.otps.sweep(now);
-        self.limits.sweep(now);
+        self.limits.sweep(env.now);
+        let forgettable = self.limits.forgettable();
+        if !forgettable.is_empty() {
+            self.ledger.write_later(Write::ForgetAllowances(forgettable), now);
+        }
         self.recent.retain(|_, recent| !recent.is_over(now));
         if !self.ledger.has_deferred() {
             let sessions = &self.sessions;

@@ -27,6 +27,7 @@ impl Disk {
             last_queue_id: self.last,
             resting_ids: Vec::new(),
             with_letters: self.letters.values().map(|letter| letter.recipient).collect(),
+            allowances: Vec::new(),
         }
     }
 
@@ -51,6 +52,7 @@ impl Disk {
                     assert!(gone.is_none_or(|letter| letter.recipient == *recipient));
                 }
             }
+            Write::KeepAllowances(_) | Write::ForgetAllowances(_) => {}
         }
     }
 

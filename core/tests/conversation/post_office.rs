@@ -58,7 +58,7 @@ pub(crate) fn two_people() -> (PostOffice, Person, Call, Person, Call) {
 impl PostOffice {
     pub(crate) fn new() -> Self {
         let config = Config { otp_in_band: true, ..Config::default() };
-        let server = server(&config, Snapshot::default());
+        let server = server(&config, Snapshot::default(), clocks_at(0));
         Self {
             server,
             disk: Disk::default(),
@@ -71,10 +71,7 @@ impl PostOffice {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now {
-            instant: Instant::from_millis(self.clock_ms),
-            unix: UnixTime::from_seconds(EPOCH + (self.clock_ms / 1_000) as i64),
-        }
+        clocks_at(self.clock_ms)
     }
 
     fn with_server(&mut self, act: impl FnOnce(&mut Server<RustCrypto>, &mut Env<'_>)) {
@@ -171,16 +168,23 @@ impl PostOffice {
     /// The server dies and starts again from what was committed.
     pub(crate) fn crash(&mut self) {
         self.lines.values_mut().for_each(|line| line.closed = true);
-        self.server = server(&self.config, self.disk.snapshot());
+        self.server = server(&self.config, self.disk.snapshot(), self.now());
         self.lines.clear();
     }
 }
 
-fn server(config: &Config, snapshot: Snapshot) -> Server<RustCrypto> {
+fn clocks_at(clock_ms: u64) -> Now {
+    Now {
+        instant: Instant::from_millis(clock_ms),
+        unix: UnixTime::from_seconds(EPOCH + (clock_ms / 1_000) as i64),
+    }
+}
+
+fn server(config: &Config, snapshot: Snapshot, now: Now) -> Server<RustCrypto> {
     let der = keys::pkcs8_der(0);
     let key = RustCryptoKey::from_pkcs8_der(der).unwrap();
     let identity = Identity::new(&RustCrypto, key, der);
-    Server::new(RustCrypto, identity, config.clone(), &snapshot)
+    Server::new(RustCrypto, identity, config.clone(), &snapshot, now)
 }
 
 type Machine = Client<'static, RustCrypto, Vec<u8>>;

@@ -19,6 +19,7 @@ mod ops;
 mod paddings;
 mod refusals;
 mod registration;
+mod restarts;
 mod seeds;
 mod sessions;
 mod shards;

@@ -7,12 +7,14 @@ use std::thread::Builder;
 
 use waxwing_core::server::storage::Snapshot;
 use waxwing_core::server::{Identity, Server, Shard};
+use waxwing_core::time::{Instant, Now};
 use waxwing_transport_mio::{EventLoop, Waker};
 
 use super::office::{Deliveries, Office};
 use super::post::{PostRoom, Route};
 use super::settings;
 use crate::backend::Backend;
+use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::otp;
@@ -49,11 +51,13 @@ impl Building {
         let (storage, clients) =
             StorageThread::spawn(Box::new(storage), options, outlets).map_err(system)?;
         let shards = Shard::all(u16::try_from(loops.len()).unwrap_or(u16::MAX));
+        // The clocks of the machines begin with their offices.
+        let now = Now { instant: Instant::default(), unix: clock::unix_now() };
         let ends = clients.into_iter().zip(completions).zip(letterboxes);
         let mut offices = Vec::new();
         for ((shard, events), ((client, completions), letterbox)) in shards.zip(loops).zip(ends) {
             let (identity, machine) = (identity.clone(), settings::machine(config));
-            let server = Server::shard(Backend::default(), identity, machine, snapshot, shard);
+            let server = Server::shard(Backend::default(), identity, machine, snapshot, shard, now);
             let post = PostRoom::new(routes.clone(), letterbox);
             let deliveries = if offices.is_empty() {
                 deliveries(config, events.waker())?

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
-    Answer, Batch, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot,
-    StoredUser, Write,
+    AllowanceKey, Answer, Batch, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage,
+    Snapshot, StoredAllowance, StoredUser, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
@@ -31,6 +31,7 @@ struct State {
     letters: BTreeMap<QueueId, Arc<PendingLetter>>,
     undelivered: HashMap<(UserId, PacketId), Undelivered>,
     resting: BTreeMap<UserId, UnixTime>,
+    allowances: BTreeMap<AllowanceKey, UnixTime>,
     last_queue_id: QueueId,
 }
 
@@ -117,6 +118,7 @@ impl State {
                         }
                     }
                 }
+                Write::KeepAllowances(_) | Write::ForgetAllowances(_) => {}
             }
         }
         Ok(())
@@ -149,6 +151,14 @@ impl State {
                     if self.letters.get(id).is_some_and(|l| l.recipient == *recipient) {
                         self.letters.remove(id);
                     }
+                }
+            }
+            Write::KeepAllowances(allowances) => {
+                self.allowances.extend(allowances.iter().map(|left| (left.key, left.full_at)));
+            }
+            Write::ForgetAllowances(keys) => {
+                for key in keys {
+                    self.allowances.remove(key);
                 }
             }
         }
@@ -269,6 +279,10 @@ impl Storage for MemoryStorage {
         let resting = |(id, removed_at): (&UserId, &UnixTime)| {
             (*removed_at >= rested_before || state.refers_to(*id)).then_some(*id)
         };
+        let allowance = |(key, full_at): (&AllowanceKey, &UnixTime)| StoredAllowance {
+            key: *key,
+            full_at: *full_at,
+        };
         let recipients: BTreeSet<_> =
             state.letters.values().map(|letter| letter.recipient).collect();
         Ok(Snapshot {
@@ -276,6 +290,7 @@ impl Storage for MemoryStorage {
             last_queue_id: state.last_queue_id,
             resting_ids: state.resting.iter().filter_map(resting).collect(),
             with_letters: Vec::from_iter(recipients),
+            allowances: state.allowances.iter().map(allowance).collect(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::storage::{
-    Answer, Batch, Outcome, PendingLetter, Question, QueueId, StoredUser, Write,
+    AllowanceKey, Answer, Batch, Outcome, PendingLetter, Question, QueueId, StoredUser, Write,
 };
 use waxwing_core::time::UnixTime;
 use waxwing_server::store::{Storage, StorageError};
@@ -15,6 +15,7 @@ use waxwing_server::store::{Storage, StorageError};
 struct Content {
     users: BTreeMap<UserId, StoredUser>,
     letters: BTreeMap<QueueId, PendingLetter>,
+    allowances: BTreeMap<AllowanceKey, UnixTime>,
 }
 
 impl Content {
@@ -34,6 +35,10 @@ impl Content {
                 let theirs = |id: &QueueId| letters.contains(id);
                 self.letters.retain(|id, letter| letter.recipient != *recipient || !theirs(id));
             }
+            Write::KeepAllowances(allowances) => {
+                self.allowances.extend(allowances.iter().map(|left| (left.key, left.full_at)));
+            }
+            Write::ForgetAllowances(keys) => self.allowances.retain(|key, _| !keys.contains(key)),
         }
     }
 
@@ -43,10 +48,11 @@ impl Content {
     }
 
     fn read(storage: &mut dyn Storage) -> Result<Self, StorageError> {
-        let users = storage.load(UnixTime::from_seconds(0))?.users;
+        let snapshot = storage.load(UnixTime::from_seconds(0))?;
         let mut content = Self {
-            users: users.into_iter().map(|user| (user.id, user)).collect(),
-            ..Self::default()
+            users: snapshot.users.into_iter().map(|user| (user.id, user)).collect(),
+            letters: BTreeMap::new(),
+            allowances: snapshot.allowances.iter().map(|left| (left.key, left.full_at)).collect(),
         };
         for recipient in content.users.keys() {
             let question = Question::Letters {
@@ -115,6 +121,7 @@ impl Books {
         let letters: Vec<_> = found.letters.values().collect();
         assert_eq!(letters, known, "letters");
         assert_eq!(found.users, self.content.users, "users");
+        assert_eq!(found.allowances, self.content.allowances, "allowances");
     }
 
     /// Letters that wait.

@@ -113,6 +113,8 @@ impl Town {
     pub(crate) fn fall(&mut self) {
         self.archive.abandon();
         self.is_up = false;
+        // Codes end with their server.
+        self.world.codes.clear();
         self.residents.iter_mut().for_each(|resident| resident.is_online = false);
     }
 
@@ -201,7 +203,15 @@ impl Town {
         let request = person.request(&mut self.world);
         self.world.send(person.conn, &request);
         let code = match &person.hear(&mut self.world)[..] {
-            [Said::CodeIssued { .. }] => person.code(&self.world),
+            [Said::CodeIssued { .. }] => {
+                let to = |(_, phone, _): &&(_, _, _)| *phone == person.phone;
+                let Some((_, _, code)) = self.world.codes.iter().rev().find(to) else {
+                    // It waits for storage, or went with the server.
+                    self.refusals += usize::from(!self.world.disk.failed);
+                    return false;
+                };
+                code.expose().to_vec()
+            }
             // The 201 was lost with a server; its account is had again with any code.
             [Said::PhoneTaken] => b"000000".to_vec(),
             other => panic!("{other:?}"),

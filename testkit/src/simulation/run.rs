@@ -11,6 +11,7 @@ use super::dice::Dice;
 use super::hostile::Hostile;
 use super::ledger::{Device, Ledger};
 use super::network::Network;
+use super::strangers::Strangers;
 use crate::backend::Paper;
 use crate::packets::id_of;
 use crate::person::{Person, Said};
@@ -31,6 +32,7 @@ pub(super) struct Run<'d> {
     people: Vec<Person<Paper>>,
     devices: Vec<Device>,
     hostile: Vec<Hostile>,
+    strangers: Strangers,
     network: Network,
     ledger: Ledger,
 }
@@ -48,7 +50,8 @@ impl<'d> Run<'d> {
         world.post_is_held = true;
         let devices = people.iter().map(|_| Device::default()).collect();
         let (network, ledger) = (Network::default(), Ledger::default());
-        Self { dice, options, world, people, devices, hostile, network, ledger }
+        let strangers = Strangers::default();
+        Self { dice, options, world, people, devices, hostile, strangers, network, ledger }
     }
 
     pub(super) fn play(mut self) {
@@ -82,7 +85,8 @@ impl<'d> Run<'d> {
             93..94 => self.crash(),
             94..95 => self.take_over(who),
             95..96 => self.flip(),
-            96..98 => self.misbehave(),
+            96..97 => self.misbehave(),
+            97..98 => self.stranger(),
             98..99 => self.refuse_writes(),
             _ => self.refuse_questions(),
         };
@@ -207,6 +211,12 @@ impl<'d> Run<'d> {
             self.ledger.to.extend(letter);
         }
         "- somebody misbehaves"
+    }
+
+    fn stranger(&mut self) -> &'static str {
+        self.strangers.act(self.dice, &mut self.world);
+        self.strangers.check(&self.world);
+        "- a stranger asks for a code, or guesses"
     }
 
     fn work(&mut self) -> &'static str {
@@ -354,6 +364,7 @@ impl<'d> Run<'d> {
             assert!(device.open.is_empty(), "{} without an answer", device.open.len());
         }
         self.ledger.assert_nothing_lost(&self.devices);
+        self.strangers.check(&self.world);
         self.count();
     }
 

@@ -16,7 +16,10 @@ use crate::store::StorageError;
 
 /// `WXWG`, in the header of every file of ours.
 const APPLICATION_ID: i32 = 0x5758_5747;
-const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/0001-initial.sql"))];
+const MIGRATIONS: &[M<'_>] = &[
+    M::up(include_str!("migrations/0001-initial.sql")),
+    M::up(include_str!("migrations/0002-allowances.sql")),
+];
 const OWNER_ONLY: u32 = 0o600;
 
 /// What to do about a database that is absent, or behind.

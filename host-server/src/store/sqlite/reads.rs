@@ -6,7 +6,8 @@ use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
 use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{
-    Answer, PendingLetter, QueueId, SenderUsage, Snapshot, StoredUser,
+    AllowanceKey, Answer, PendingLetter, QueueId, SenderUsage, Snapshot, StoredAllowance,
+    StoredUser,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
@@ -50,7 +51,19 @@ pub(super) fn snapshot(
         last_queue_id: last,
         resting_ids: resting(connection, rested_before)?,
         with_letters: with_letters(connection)?,
+        allowances: allowances(connection)?,
     })
+}
+
+fn allowances(connection: &Connection) -> Result<Vec<StoredAllowance>, Fault> {
+    let mut select = connection.prepare("SELECT allowance_key, full_at FROM allowances")?;
+    let mut rows = select.query([])?;
+    let mut allowances = Vec::new();
+    while let Some(row) = rows.next()? {
+        let full_at = UnixTime::from_seconds(row.get(1)?);
+        allowances.push(StoredAllowance { key: AllowanceKey(row.get(0)?), full_at });
+    }
+    Ok(allowances)
 }
 
 fn with_letters(connection: &Connection) -> Result<Vec<UserId>, Fault> {

@@ -6,7 +6,9 @@ use rusqlite::{Connection, params};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
 use waxwing_core::server::Shard;
-use waxwing_core::server::storage::{Batch, ExpiredLetter, PendingLetter, QueueId, Write};
+use waxwing_core::server::storage::{
+    Batch, ExpiredLetter, PendingLetter, QueueId, StoredAllowance, Write,
+};
 use waxwing_core::time::UnixTime;
 
 use super::fault::Fault;
@@ -49,6 +51,21 @@ pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(
                 for queue_id in letters {
                     Failpoint::BeforeDeleting.pass();
                     delete.execute(params![key(*queue_id)?, recipient.get()])?;
+                }
+            }
+            Write::KeepAllowances(allowances) => {
+                let mut keep = connection.prepare_cached(
+                    "INSERT OR REPLACE INTO allowances (allowance_key, full_at) VALUES (?, ?)",
+                )?;
+                for StoredAllowance { key, full_at } in allowances {
+                    keep.execute(params![key.0, full_at.as_seconds()])?;
+                }
+            }
+            Write::ForgetAllowances(keys) => {
+                let mut forget =
+                    connection.prepare_cached("DELETE FROM allowances WHERE allowance_key = ?")?;
+                for key in keys {
+                    forget.execute(params![key.0])?;
                 }
             }
         }

@@ -147,7 +147,7 @@ pub enum SetupError {
 
 /// The client's side of one connection. See the [module](self) for how it is driven.
 ///
-/// `WINDOW` is the largest window that it has memory for, 1 to [`MAX_WINDOW`]: 20 bytes for each
+/// `WINDOW` is the largest window that it has memory for, 1 to [`MAX_WINDOW`]: 16 bytes for each
 /// acknowledgment that waits, should the stream take none of them. Another number does not compile:
 ///
 /// ```compile_fail

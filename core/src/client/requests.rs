@@ -6,7 +6,7 @@ use super::{Client, Ended, Env};
 use crate::crypto::{CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, cbc_seal};
 use crate::envelope::{self, Content, Fingerprint};
 use crate::id::{Nonce, PacketId, Uid, UserId};
-use crate::limits::MAX_CONTROL_PACKET;
+use crate::limits::{MAX_CONTROL_PACKET, MAX_HELD};
 use crate::phone::{Otp, Phone};
 use crate::wire::{
     BuildError, ClientReport, CloseReason, Draft, Full, KeyQuestion, Op, OtpProof,
@@ -278,10 +278,15 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// Sends the acknowledgments that were collected.
     pub fn flush_acknowledgments(&mut self, env: &mut Env<'_>) {
         // What has no room goes with the next chance, after what is queued has gone.
-        while !self.window.is_empty() && self.takes_control() {
-            let held = self.window.next();
-            self.send_held(env, &held);
-            self.window.told();
+        let Some(since) = self.window.held_since() else { return };
+        let held = self.window.take_held();
+        for ids in held.chunks(MAX_HELD) {
+            if self.takes_control() {
+                self.send_held(env, ids);
+                self.window.told(ids.len());
+            } else {
+                self.window.keep(ids, since);
+            }
         }
     }
 

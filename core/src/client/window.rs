@@ -10,7 +10,7 @@
 use heapless::Vec;
 
 use crate::id::PacketId;
-use crate::limits::{MAX_HELD, MAX_UNACKNOWLEDGED_BYTES};
+use crate::limits::MAX_UNACKNOWLEDGED_BYTES;
 use crate::time::Instant;
 
 /// After so many bytes of letters acknowledgments go out.
@@ -22,10 +22,9 @@ pub(super) struct Window<const N: usize> {
     /// Letters, and their bytes, that no acknowledgment was written for.
     letters: usize,
     bytes: usize,
-    /// Letters among them whose fate is durable.
+    /// Letters among them whose fate is durable, and their bytes.
     held: Vec<PacketId, N>,
-    /// How many bytes each of those has.
-    lens: Vec<u32, N>,
+    held_bytes: usize,
     held_since: Option<Instant>,
 }
 
@@ -36,7 +35,7 @@ impl<const N: usize> Window<N> {
             letters: 0,
             bytes: 0,
             held: Vec::new(),
-            lens: Vec::new(),
+            held_bytes: 0,
             held_since: None,
         }
     }
@@ -51,18 +50,37 @@ impl<const N: usize> Window<N> {
 
     /// The fate of a letter is durable. Whether it is time to say so.
     pub(super) fn hold(&mut self, letter: PacketId, len: usize, now: Instant) -> bool {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
         // There is room for every letter that was admitted.
         if self.held.push(letter).is_ok() {
-            let _ = self.lens.push(len);
+            self.held_bytes = self.held_bytes.saturating_add(len);
         }
         self.held_since.get_or_insert(now);
-        self.held.len() >= self.size.div_ceil(2) || sum(&self.lens) >= BYTES
+        self.held.len() >= self.size.div_ceil(2) || self.held_bytes >= BYTES
     }
 
-    /// The letters of the next acknowledgment.
-    pub(super) fn next(&self) -> Vec<PacketId, N> {
-        self.held.iter().take(MAX_HELD).copied().collect()
+    /// Takes out the letters to be acknowledged: each is [`told`](Self::told) or
+    /// [`kept`](Self::keep) now.
+    pub(super) fn take_held(&mut self) -> Vec<PacketId, N> {
+        core::mem::take(&mut self.held)
+    }
+
+    /// An acknowledgment of so many of them is written. The bytes of all go with the first one: to
+    /// count too few lets a liar send a little more, to count too many would accuse the honest.
+    pub(super) fn told(&mut self, count: usize) {
+        self.letters = self.letters.saturating_sub(count);
+        self.bytes = self.bytes.saturating_sub(core::mem::take(&mut self.held_bytes));
+        if self.held.is_empty() {
+            self.held_since = None;
+        }
+    }
+
+    /// There was no room for their acknowledgment: it follows. They were here before, so there is room
+    /// for them.
+    pub(super) fn keep(&mut self, letters: &[PacketId], since: Instant) {
+        for letter in letters {
+            let _ = self.held.push(*letter);
+        }
+        self.held_since.get_or_insert(since);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -73,21 +91,4 @@ impl<const N: usize> Window<N> {
     pub(super) const fn held_since(&self) -> Option<Instant> {
         self.held_since
     }
-
-    /// The acknowledgment of [`Window::next`] is written.
-    pub(super) fn told(&mut self) {
-        let count = self.held.len().min(MAX_HELD);
-        self.letters = self.letters.saturating_sub(count);
-        let lens = self.lens.get(..count).unwrap_or_default();
-        self.bytes = self.bytes.saturating_sub(sum(lens));
-        self.held.drain(..count);
-        self.lens.drain(..count);
-        if self.held.is_empty() {
-            self.held_since = None;
-        }
-    }
-}
-
-fn sum(lens: &[u32]) -> usize {
-    lens.iter().fold(0, |sum: usize, len| sum.saturating_add(usize::try_from(*len).unwrap_or(0)))
 }

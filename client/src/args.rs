@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
 use waxwing_core::phone::{Otp, Phone};
 
 /// End-to-end encrypted letters from the terminal.
@@ -67,6 +68,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Discard the letters of somebody from now on, without showing them
+    Block {
+        /// Whose
+        #[arg(value_parser = phone)]
+        phone: Phone,
+    },
+    /// Take the letters of somebody again who was blocked
+    Unblock {
+        /// Whose
+        #[arg(value_parser = phone)]
+        phone: Phone,
+    },
+    /// Delete letters from this home, and give their room on the disk back
+    Delete(Delete),
     /// Look into packets, make some, check their signatures; for whoever writes an implementation
     #[command(subcommand)]
     Packet(Packet),
@@ -181,6 +196,33 @@ pub struct Receive {
     pub json: bool,
 }
 
+/// `waxwing delete`.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["phone", "strangers", "unreadable"])))]
+pub struct Delete {
+    /// The letters from and to somebody; the key stays pinned
+    #[arg(value_parser = phone, requires = "how_many")]
+    pub phone: Option<Phone>,
+    /// All of them
+    #[arg(long, group = "how_many", conflicts_with_all = ["strangers", "unreadable"])]
+    pub all: bool,
+    /// Those from before a day, YYYY-MM-DD
+    #[arg(
+        long,
+        value_name = "DATE",
+        group = "how_many",
+        conflicts_with_all = ["strangers", "unreadable"],
+        value_parser = date
+    )]
+    pub before: Option<Date>,
+    /// The letters of everybody to whom you have never written, read or not
+    #[arg(long)]
+    pub strangers: bool,
+    /// The letters that could not be opened
+    #[arg(long)]
+    pub unreadable: bool,
+}
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 failure, 2 usage, 3 network or server refused, 4 untrusted or changed key, \
 5 rate-limited, 6 code wrong or expired, 7 timed out, 74 storage, 78 bad configuration.";
@@ -197,6 +239,12 @@ fn otp(text: &str) -> Result<Otp, String> {
 
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse().map(Duration::from_secs).map_err(|_| "a number of whole seconds".into())
+}
+
+fn date(text: &str) -> Result<Date, String> {
+    let wrong = || "a day is YYYY-MM-DD, such as 2026-01-31".to_owned();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    text.parse().ok().filter(|_| is_plain).ok_or_else(wrong)
 }
 
 fn address(text: &str) -> Result<String, String> {
@@ -233,6 +281,36 @@ mod tests {
         for bad in ["localhost", ":1", "::1:1", "[::1]", "host:65536"] {
             let words = ["register", "--server", bad, "--server-key", "s", "+4915112345678"];
             assert!(parse(&words).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn delete_says_which_letters() {
+        let which = |words: &[&str]| match parse(&[&["delete"], words].concat()) {
+            Ok(Args { command: Command::Delete(delete), .. }) => Some(delete),
+            _ => None,
+        };
+        let anna = "+4915112345678";
+        assert!(which(&[anna, "--all"]).unwrap().all);
+        let before = which(&[anna, "--before", "2026-02-28"]).unwrap().before;
+        assert_eq!(before, Some(Date::constant(2026, 2, 28)));
+        assert!(which(&["--strangers"]).unwrap().strangers);
+        assert!(which(&["--unreadable"]).unwrap().unreadable);
+        for wrong in [
+            &[][..],
+            &[anna],
+            &["--all"],
+            &["--before", "2026-02-28"],
+            &[anna, "--all", "--before", "2026-02-28"],
+            &[anna, "--strangers"],
+            &["--strangers", "--all"],
+            &["--strangers", "--unreadable"],
+            &[anna, "--before", "2026-02-29"],
+            &[anna, "--before", "yesterday"],
+            &[anna, "--before", "2026-02-28T00:00:00"],
+            &["4915112345678", "--all"],
+        ] {
+            assert!(which(wrong).is_none(), "{wrong:?}");
         }
     }
 

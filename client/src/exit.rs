@@ -96,6 +96,16 @@ impl Failure {
         ))
     }
 
+    /// Nothing that this phone answers would be shown.
+    #[must_use]
+    pub fn blocked(phone: &Phone) -> Self {
+        let phone = phone.as_str();
+        Self::General(format!(
+            "{phone} is blocked in this home, and an answer would be discarded; \
+             `waxwing unblock {phone}` ends that"
+        ))
+    }
+
     /// Letters to this phone are held back.
     #[must_use]
     pub fn key_changed(phone: &Phone) -> Self {

@@ -35,7 +35,7 @@ pub fn reopen_held(
                 let people = (&theirs, &own);
                 open(&contact.phone, people, sender_key, key, &mut packet, &raw, rng)
             }
-            None => unreadable(&contact.phone, "the sender's key is of no use", &raw),
+            None => unreadable(&contact.phone, "the sender's key is of no use", false, &raw),
         };
         if let Recorded::Stored(_) = home.letters().release(id, &fate, now)? {
             opened += 1;
@@ -54,17 +54,17 @@ fn open<'a>(
     rng: &mut dyn CryptoRng,
 ) -> Fate<'a> {
     let Ok(packet) = Packet::parse(packet) else {
-        return unreadable(from, "the packet that was kept is damaged", raw);
+        return unreadable(from, "the packet that was kept is damaged", false, raw);
     };
     let Ok(verified) = Unverified::new(&provider(), packet).verify(sender_key) else {
-        return unreadable(from, "it is not signed with the accepted key", raw);
+        return unreadable(from, "it is not signed with the accepted key", false, raw);
     };
     match envelope::open(&provider(), rng, theirs, own, key, verified) {
         Ok(letter) => Fate::Opened { from: *from, uid: letter.uid, content: letter.content },
-        Err(_) => unreadable(from, "the letter does not open", raw),
+        Err(_) => unreadable(from, "the letter does not open", true, raw),
     }
 }
 
-fn unreadable<'a>(from: &Phone, error: &'a str, packet: &'a [u8]) -> Fate<'a> {
-    Fate::Unreadable { from: Some(*from), error, packet }
+fn unreadable<'a>(from: &Phone, error: &'a str, is_signed: bool, packet: &'a [u8]) -> Fate<'a> {
+    Fate::Unreadable { from: Some(*from), error, is_signed, packet }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use waxwing_core::phone::Phone;
 
 use crate::clock;
-use crate::home::{Entry, Event, Letter, LetterBody, OutboxStatus, Writing};
+use crate::home::{Entry, Event, Letter, LetterBody, OutboxStatus, Quota, Writing};
 
 pub use escape::for_line;
 pub use page::Page;
@@ -46,6 +46,30 @@ pub fn letter_text(letter: &Letter, page: &Page<'_>) -> String {
     };
     let sent_at = clock::in_zone(letter.sent_at, page.zone);
     page.fit(&format!("{sent_at} {from}: {}", body_text(&letter.body, letter.from.as_ref())))
+}
+
+/// Letters for which a quota had no room, for a person.
+#[must_use]
+pub fn discarded_text(quota: Quota, letters: u32) -> String {
+    let (are, all) = (if letters == 1 { "letter was" } else { "letters were" }, quota.of_all());
+    let mib = all.bytes / (1_024 * 1_024);
+    let room = format!("{} of them or {mib} MiB may wait here to be read", all.letters);
+    match quota {
+        Quota::Stranger => format!(
+            "{letters} {are} discarded, from people to whom you have never written: {room}. Read \
+             them with `waxwing receive`, delete them with `waxwing delete --strangers`, or stop one \
+             of them with `waxwing block PHONE`"
+        ),
+        Quota::Held => format!(
+            "{letters} {are} discarded, from people whose changed key nobody has accepted: {room}. \
+             `waxwing contacts` says who they are; compare numbers with `waxwing verify PHONE`, or \
+             stop one of them with `waxwing block PHONE`"
+        ),
+        Quota::Unreadable => format!(
+            "{letters} {are} discarded that nobody is known to have signed: {room}. Somebody between \
+             you and the server may have sent them; `waxwing delete --unreadable` makes room"
+        ),
+    }
 }
 
 /// An entry of a conversation as a line of JSON.

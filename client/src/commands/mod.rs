@@ -1,7 +1,9 @@
 //! What a person can tell the client to do; one file per command.
 
+mod block;
 mod chat;
 mod contacts;
+mod delete;
 mod history;
 mod packet;
 mod receive;
@@ -14,11 +16,12 @@ mod whoami;
 use std::path::Path;
 
 pub use crate::console::Console;
+use waxwing_core::phone::Phone;
 
 use crate::args::{Args, Command};
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Home, Identity, OutboxId, OutboxStatus};
+use crate::home::{Home, Identity, OutboxId, OutboxStatus, Relation};
 
 /// Does what was typed.
 ///
@@ -38,6 +41,9 @@ pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Chat { phone } => chat::run(&dir()?, phone, console),
         Command::Verify { phone, accept } => verify::run(&dir()?, phone, *accept, console),
         Command::History { phone, json } => history::run(&dir()?, phone, *json, console),
+        Command::Block { phone } => block::block(&dir()?, phone, console),
+        Command::Unblock { phone } => block::unblock(&dir()?, phone, console),
+        Command::Delete(delete) => delete::run(&dir()?, delete, console),
         Command::Packet(packet) => packet::run(packet, console),
     }
 }
@@ -57,6 +63,14 @@ fn refusal(status: &OutboxStatus) -> Option<Failure> {
             Some(Failure::refused(code, u16::try_from(pause).unwrap_or(u16::MAX)))
         }
         None => why.map(|why| Failure::Untrusted(why.into())),
+    }
+}
+
+/// Refuses to write to somebody whose answers would be discarded.
+fn require_unblocked(home: &Home, phone: &Phone) -> Result<(), Failure> {
+    match home.relations().with(phone)? {
+        Relation::Blocked => Err(Failure::blocked(phone)),
+        Relation::Known | Relation::Stranger => Ok(()),
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> R
         once(&home, &mut desk, receive, console)
     };
     let left = desk.leave();
+    tell_of_discarded(&home, console)?;
     done?;
     left
 }
@@ -147,4 +148,12 @@ fn print(
         home.letters().mark_printed(&ids)?;
         printed += letters.len();
     }
+}
+
+/// Letters for which there was no room: how many, why, and what to do.
+fn tell_of_discarded(home: &Home, console: &mut Console<'_>) -> Result<(), Failure> {
+    for (quota, letters) in home.letters().take_discarded()? {
+        writeln!(console.remarks, "{}", show::discarded_text(quota, letters))?;
+    }
+    Ok(())
 }

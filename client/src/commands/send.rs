@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use waxwing_core::id::Uid;
 
 use super::typed::whole_text;
-use super::{Console, obstacle, open, refusal};
+use super::{Console, obstacle, open, refusal, require_unblocked};
 use crate::args::{Send, WaitFor};
 use crate::backend::rng;
 use crate::clock;
@@ -26,6 +26,7 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
     if identity.phone == send.phone {
         return Err(Failure::to_oneself());
     }
+    require_unblocked(&home, &send.phone)?;
     let text = match send.text.as_str() {
         "-" => whole_text(console)?,
         text => text.to_owned(),

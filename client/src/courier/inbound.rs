@@ -12,7 +12,7 @@ use super::Courier;
 use crate::backend::rng;
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Applied, Contact, Fate, HandedOver, PacketName};
+use crate::home::{Applied, Contact, Fate, HandedOver, PacketName, Recorded};
 
 /// A letter as it came, copied out of the connection's memory.
 pub(super) struct Arrived {
@@ -48,7 +48,9 @@ impl Arrived {
 }
 
 impl Courier<'_> {
-    /// Takes in letters. Those of unknown senders wait until the server has said who that is.
+    /// Takes in letters. Those of unknown senders wait until the server has said who that is, or the
+    /// machine ends the connection because it does not. They are not acknowledged meanwhile, so the
+    /// window bounds them: 128 letters, 256 KiB, and so many questions.
     pub(super) fn letters_arrived(&mut self, letters: Vec<Arrived>) -> Result<(), Failure> {
         let mut ready = Vec::new();
         for letter in letters {
@@ -98,6 +100,7 @@ impl Courier<'_> {
                 None => Fate::Unreadable {
                     from: None,
                     error: "the server does not say who sent it",
+                    is_signed: false,
                     packet: &letter.packet,
                 },
             };
@@ -110,7 +113,8 @@ impl Courier<'_> {
             });
         }
         let recorded = self.home.letters().record_all(&handed_over)?;
-        tracing::debug!(letters = recorded.len(), "stored");
+        let discarded = recorded.iter().filter(|one| **one == Recorded::Discarded).count();
+        tracing::debug!(letters = recorded.len(), discarded, "stored");
         for phone in doubted {
             // Once, so that a server that starts to lie is noticed.
             if self.session.asked.insert(phone) {
@@ -134,7 +138,9 @@ impl Courier<'_> {
 
     fn open<'l>(&self, contact: &Contact, work: &'l mut [u8], raw: &'l [u8]) -> Fate<'l> {
         let from = contact.phone;
-        let unreadable = |error| Fate::Unreadable { from: Some(from), error, packet: raw };
+        let unfit =
+            |is_signed, error| Fate::Unreadable { from: Some(from), error, is_signed, packet: raw };
+        let unreadable = |error| unfit(false, error);
         let account = self.account;
         let provider = &account.provider;
         if raw.is_empty() {
@@ -152,12 +158,12 @@ impl Courier<'_> {
         match envelope::open(provider, &mut rng(), &theirs, own, &account.key, verified) {
             Ok(letter) => Fate::Opened { from, uid: letter.uid, content: letter.content },
             Err(envelope::Unreadable::UnknownVersion(_)) => {
-                unreadable("the envelope is of a later version")
+                unfit(true, "the envelope is of a later version")
             }
             Err(envelope::Unreadable::UnknownSuite(_)) => {
-                unreadable("the envelope is of a cipher suite that is not known here")
+                unfit(true, "the envelope is of a cipher suite that is not known here")
             }
-            Err(envelope::Unreadable::DoesNotOpen) => unreadable("the letter does not open"),
+            Err(envelope::Unreadable::DoesNotOpen) => unfit(true, "the letter does not open"),
         }
     }
 

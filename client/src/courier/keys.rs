@@ -117,8 +117,12 @@ impl Courier<'_> {
             "what the server says about the key of {} is not believed: {conflict}",
             answer.phone.as_str()
         );
-        let until = clock::now().shifted(RETRY_S.into());
-        self.questions.refused.insert(answer.phone, (until, conflict));
+        // Answers about ids name phones that nobody here has asked about: a server could name any
+        // number of them.
+        if self.session.asked.contains(&answer.phone) {
+            let until = clock::now().shifted(RETRY_S.into());
+            self.questions.refused.insert(answer.phone, (until, conflict));
+        }
     }
 
     /// If the last answer about this phone's key was refused: until when it stays at that, and why.

@@ -61,7 +61,7 @@ pub struct Courier<'a> {
     problem: Option<Failure>,
     session: Progress,
     questions: Questions,
-    /// Letters of senders whose key is being asked for.
+    /// Letters of senders whose key is being asked for: no more than the window.
     unopened: HashMap<UserId, Vec<Arrived>>,
     /// Letters sent and not answered.
     in_flight: HashSet<OutboxId>,
@@ -140,6 +140,7 @@ impl<'a> Courier<'a> {
             return Ok(());
         };
         let moved = link.drive();
+        // One packet moved at most, so these are a letter, or what is in a sealed or shared packet.
         let mut events = VecDeque::new();
         let ended = link.drain(&mut events);
         self.clock_offset_s = link.clock_offset_s();
@@ -310,10 +311,20 @@ impl<'a> Courier<'a> {
             return Ok(());
         }
         let deadline = Instant::now() + Duration::from_secs(6);
-        let mut events = VecDeque::new();
         while Instant::now() < deadline {
             let moved = link.drive();
+            let mut events = VecDeque::new();
             let ended = link.drain(&mut events);
+            // Letters that come now are handed over again unless they were acknowledged, so only the
+            // statuses are worth keeping.
+            let statuses: Vec<_> = events
+                .into_iter()
+                .filter_map(|learnt| match learnt {
+                    Learnt::Status(name, status) => Some((name, status)),
+                    _ => None,
+                })
+                .collect();
+            self.statuses_arrived(&statuses)?;
             if ended.is_some() || moved.is_err() {
                 break;
             }
@@ -322,16 +333,7 @@ impl<'a> Courier<'a> {
                 waiter.wait(Some(link.stream_mut()), patience)?;
             }
         }
-        // What came in meanwhile is handed over again unless it was acknowledged, so only the
-        // statuses are worth keeping.
-        let statuses: Vec<_> = events
-            .into_iter()
-            .filter_map(|learnt| match learnt {
-                Learnt::Status(name, status) => Some((name, status)),
-                _ => None,
-            })
-            .collect();
-        self.statuses_arrived(&statuses)
+        Ok(())
     }
 }
 

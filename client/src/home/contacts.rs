@@ -8,6 +8,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::KeyAnswer;
 
+use super::relations::get_to_know;
 use super::{Home, HomeError, columns};
 
 /// Seconds after which the server is asked again for a contact's key.
@@ -271,6 +272,7 @@ impl<'a> Contacts<'a> {
                  changed_at = NULL WHERE phone = ?1",
                 params![phone.as_str(), now.as_seconds()],
             )?;
+            get_to_know(change, phone)?;
             Ok(Acceptance::Accepted)
         })
     }
@@ -282,12 +284,14 @@ impl<'a> Contacts<'a> {
     /// [`HomeError::Database`].
     pub fn mark_verified(&self, phone: &Phone, compared: &Spki) -> Result<bool, HomeError> {
         let sql = "UPDATE contacts SET verified = 1 WHERE phone = ? AND spki = ?";
-        let marked = self
-            .home
-            .connection
-            .prepare_cached(sql)?
-            .execute(params![phone.as_str(), compared.as_bytes()])?;
-        Ok(marked == 1)
+        self.home.write(|change| {
+            let values = params![phone.as_str(), compared.as_bytes()];
+            let is_marked = change.prepare_cached(sql)?.execute(values)? == 1;
+            if is_marked {
+                get_to_know(change, phone)?;
+            }
+            Ok(is_marked)
+        })
     }
 
     /// Takes the id from a pin, whose key stays: the server has said that the id is not this

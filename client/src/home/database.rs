@@ -1,5 +1,6 @@
 //! Opening the database of a home, or refusing it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -15,6 +16,8 @@ use super::directory::io;
 
 const FILE: &str = "waxwing.db";
 const DRAFT: &str = "waxwing.db.new";
+/// In the names of copies, before the number of the schema that came after them.
+const COPY: &str = ".before-schema-";
 /// Held while the database is made or brought up to date; several programs may start at once.
 const SCHEMA_LOCK: &str = "schema.lock";
 
@@ -23,11 +26,15 @@ const APPLICATION_ID: i32 = 0x5758_5748;
 const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001-initial.sql")),
     M::up(include_str!("migrations/0002-trust.sql")),
+    M::up(include_str!("migrations/0003-quotas.sql")),
 ];
 pub(super) const OWNER_ONLY: u32 = 0o600;
 /// Another program of the same home commits within milliseconds; this is for a machine that
 /// was asleep.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// Bytes that the log keeps of the disk when all of it is in the database.
+const LOG: i64 = 4 * 1_024 * 1_024;
 
 /// What to do when there is no database.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,7 +115,7 @@ fn create(dir: &Path, file: &Path) -> Result<(), HomeError> {
 /// Keeps the database as it is before its schema changes, beside it: an older version of this
 /// program cannot read what a newer one makes of it. An earlier copy of that name is replaced.
 fn keep_copy(dir: &Path, file: &Path, connection: &Connection) -> Result<(), HomeError> {
-    let copy = beside(file, &format!(".before-schema-{}", known_version()));
+    let copy = beside(file, &format!("{COPY}{}", known_version()));
     let draft = beside(&copy, ".new");
     let name = ValueRef::Text(draft.as_os_str().as_encoded_bytes());
     let written = draft_file(&draft).map_err(|source| io(&draft, source)).and_then(|()| {
@@ -120,6 +127,16 @@ fn keep_copy(dir: &Path, file: &Path, connection: &Connection) -> Result<(), Hom
         let _ = fs::remove_file(&draft);
     }
     written
+}
+
+/// The copies that were kept.
+pub(super) fn copies(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_copy = |path: &PathBuf| {
+        let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+        name.strip_prefix(FILE).is_some_and(|rest| rest.starts_with(COPY))
+    };
+    let paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
+    paths.filter(|path| path.as_ref().map_or(true, is_copy)).collect()
 }
 
 /// An empty file for its owner alone, in place of what an attempt that was cut short has left.
@@ -163,7 +180,9 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // Old session keys are overwritten with zeros.
+    // The log gets small again after a change that was large.
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG, |_| Ok(()))?;
+    // Old session keys, and letters that are deleted, are overwritten with zeros.
     connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
 }
 

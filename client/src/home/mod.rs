@@ -11,6 +11,7 @@
 mod columns;
 mod contacts;
 mod database;
+mod deletion;
 mod directory;
 mod error;
 mod history;
@@ -19,6 +20,7 @@ mod letters;
 mod lock;
 mod outbox;
 mod printing;
+mod relations;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -26,11 +28,13 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use contacts::{Acceptance, ChangedKey, Conflict, Contact, Contacts, Judgement};
+pub use deletion::{Deleted, Deletion};
 pub use error::HomeError;
 pub use history::{Entry, Event};
 pub use identity::{Identity, NewIdentity, Registration, Standing};
 pub use letters::{
-    Fate, HandedOver, HeldLetter, Letter, LetterBody, LetterId, Letters, Reading, Recorded,
+    Fate, HandedOver, HeldLetter, Letter, LetterBody, LetterId, Letters, Quota, Reading, Recorded,
+    Room,
 };
 pub use lock::SessionLock;
 pub use outbox::{
@@ -38,6 +42,7 @@ pub use outbox::{
     StoredLetter, TooLong, Writing,
 };
 pub use printing::PrintingLock;
+pub use relations::{Relation, Relations};
 
 use database::Absent;
 
@@ -93,6 +98,12 @@ impl Home {
         Contacts::of(self)
     }
 
+    /// How people stand to the owner.
+    #[must_use]
+    pub const fn relations(&self) -> Relations<'_> {
+        Relations::of(self)
+    }
+
     /// The letters received.
     #[must_use]
     pub const fn letters(&self) -> Letters<'_> {
@@ -120,10 +131,19 @@ impl Home {
 
 /// The next place in the order in which this home learns of letters, in and out alike.
 fn next_place(within: &Transaction<'_>) -> Result<i64, HomeError> {
-    let mut last = within.prepare_cached(
-        "SELECT max((SELECT coalesce(max(id), 0) FROM letters), \
-                    (SELECT coalesce(max(id), 0) FROM outbox))",
-    )?;
+    let mut last = within.prepare_cached(LAST_PLACE)?;
     let last: i64 = last.query_one([], |row| row.get(0))?;
     Ok(last.saturating_add(1))
 }
+
+/// Before rows are deleted: their places are not given out again.
+fn keep_places(change: &Transaction<'_>) -> Result<(), HomeError> {
+    let mut last = change.prepare_cached(LAST_PLACE)?;
+    let last: i64 = last.query_one([], |row| row.get(0))?;
+    change.prepare_cached("UPDATE last_place SET id = ?1 WHERE id < ?1")?.execute([last])?;
+    Ok(())
+}
+
+const LAST_PLACE: &str = "SELECT max((SELECT coalesce(max(id), 0) FROM letters), \
+                                     (SELECT coalesce(max(id), 0) FROM outbox), \
+                                     (SELECT id FROM last_place))";

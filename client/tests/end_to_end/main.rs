@@ -27,4 +27,5 @@ mod process;
 mod proxy;
 mod registration;
 mod secrets;
+mod strangers;
 mod town;

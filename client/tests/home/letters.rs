@@ -20,7 +20,7 @@ fn text(uid_byte: u8, text: &str) -> Fate<'_> {
 }
 
 fn unreadable(error: &str) -> Fate<'_> {
-    Fate::Unreadable { from: None, error, packet: b"raw" }
+    Fate::Unreadable { from: None, error, is_signed: false, packet: b"raw" }
 }
 
 fn record(home: &Home, packet: u8, fate: Fate<'_>) -> Recorded {

@@ -6,6 +6,7 @@ mod identity;
 mod letters;
 mod opening;
 mod outbox;
+mod quotas;
 mod sequences;
 mod sharing;
 mod upgrades;

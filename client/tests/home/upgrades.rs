@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use rusqlite::Connection;
-use waxwing::home::{Home, HomeError, Registration, Writing};
+use waxwing::home::{Deletion, Home, HomeError, Registration, Relation, Writing};
 
 use crate::{TestHome, at, phone, pkcs8_der, spki, uid, user};
 
@@ -122,4 +122,26 @@ fn a_new_home_has_nothing_to_be_copied() {
     let test = TestHome::new();
     drop(test.open());
     assert!(copies(&test).is_empty());
+}
+
+#[test]
+fn an_older_home_knows_whom_it_has_written_to_and_letters_of_others_count() {
+    let test = home_of_the_first_schema();
+    let database = Connection::open(test.dir().join("waxwing.db")).unwrap();
+    for (id, from) in [(2_u8, phone(2)), (3, phone(3))] {
+        database
+            .execute(
+                "INSERT INTO letters (id, packet_id, sender_id, sender, uid, kind, body, sent_at, \
+                 received_at) VALUES (?, ?, 7, ?, ?, 'text', x'61', 0, 0)",
+                rusqlite::params![id, [id; 16], from.as_str(), [id; 16]],
+            )
+            .unwrap();
+    }
+    drop(database);
+    let home = Home::open(&test.dir()).unwrap();
+    assert_eq!(home.older_copies(), [copy_of(&test)]);
+    assert_eq!(home.relations().with(&phone(2)).unwrap(), Relation::Known);
+    assert_eq!(home.relations().with(&phone(3)).unwrap(), Relation::Stranger);
+    assert_eq!(home.delete(&Deletion::Strangers).unwrap().received, 1);
+    assert_eq!(home.letters().unprinted(9).unwrap().len(), 1);
 }

@@ -9,6 +9,7 @@ mod corpus;
 mod descriptors;
 mod floods;
 mod half_sent;
+mod injected;
 mod line;
 mod mirror;
 mod pair;

@@ -11,7 +11,7 @@ use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
 use super::typed::Line;
-use super::{Console, open};
+use super::{Console, open, require_unblocked};
 use crate::backend::rng;
 use crate::clock;
 use crate::courier::{Account, Desk};
@@ -39,6 +39,7 @@ pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Resul
     if account.user_id().is_none() {
         return Err(Failure::not_registered());
     }
+    require_unblocked(&home, phone)?;
     let mut desk = Desk::new(&home, &account, &console.remarks)?;
     let input = input::listen(&desk)?;
     writeln!(

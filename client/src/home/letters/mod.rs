@@ -5,6 +5,7 @@
 //! One that could not be opened has no uid that anybody vouches for; it is known by its packet
 //! id.
 
+mod quota;
 mod reading;
 mod record;
 
@@ -17,9 +18,12 @@ use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::{Home, HomeError, columns};
+use super::{Home, HomeError, columns, keep_places};
 pub use reading::Reading;
 use record::{is_known, record, replace};
+
+pub(super) use quota::erase;
+pub use quota::{Quota, Room};
 
 /// A row of received letters; rows in their order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +69,8 @@ pub enum Fate<'a> {
         from: Option<Phone>,
         /// Why, for the person.
         error: &'a str,
+        /// Whether it is signed under the pinned key of its sender all the same.
+        is_signed: bool,
         /// The whole packet.
         packet: &'a [u8],
     },
@@ -85,6 +91,8 @@ pub enum Recorded {
     Stored(LetterId),
     /// It was here before.
     Duplicate,
+    /// There is no room for it, or its sender is blocked: nothing of it is kept.
+    Discarded,
 }
 
 /// A letter as stored.
@@ -227,11 +235,35 @@ impl<'a> Letters<'a> {
             if let Fate::Opened { from, uid, .. } = fate
                 && is_known(change, from, uid)?
             {
+                keep_places(change)?;
                 change.execute("DELETE FROM letters WHERE id = ?", [letter.0])?;
                 return Ok(Recorded::Duplicate);
             }
             replace(change, letter, fate, now)?;
             Ok(Recorded::Stored(letter))
+        })
+    }
+
+    /// How many letters were discarded because a quota was full, and were not told of before.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing counts as told then.
+    pub fn take_discarded(&self) -> Result<Vec<(Quota, u32)>, HomeError> {
+        let untold = "FROM discarded WHERE letters > told";
+        let is_any = format!("SELECT 1 {untold}");
+        if !self.home.connection.prepare_cached(&is_any)?.exists([])? {
+            return Ok(Vec::new());
+        }
+        self.home.write(|change| {
+            let mut select =
+                change.prepare_cached(&format!("SELECT quota, letters - told {untold}"))?;
+            let rows = select.query_map([], |row| {
+                let quota = Quota::from_name(&row.get::<_, String>(0)?);
+                Ok((quota.ok_or_else(|| columns::bad(0, Type::Text))?, row.get(1)?))
+            })?;
+            let counts = rows.collect::<rusqlite::Result<_>>()?;
+            change.execute("UPDATE discarded SET told = letters", [])?;
+            Ok(counts)
         })
     }
 

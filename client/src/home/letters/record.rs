@@ -6,7 +6,8 @@ use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::{Fate, HandedOver, LetterId, Recorded};
+use super::quota::{Place, discard, make_room, place};
+use super::{Fate, HandedOver, LetterId, Quota, Recorded};
 use crate::home::{HomeError, next_place, outbox};
 
 pub(super) fn record(
@@ -31,8 +32,25 @@ pub(super) fn record(
             Ok(Recorded::Stored(id))
         }
         Some(_) => Ok(Recorded::Duplicate),
-        None => insert(change, letter).map(Recorded::Stored),
+        None => match place(change, &letter.fate)? {
+            Place::Nowhere => Ok(Recorded::Discarded),
+            Place::Kept(quota) => keep(change, letter, quota),
+        },
     }
+}
+
+fn keep(
+    change: &Transaction<'_>,
+    letter: &HandedOver<'_>,
+    quota: Option<Quota>,
+) -> Result<Recorded, HomeError> {
+    if let Some(quota) = quota
+        && !make_room(change, quota, letter.fate.from(), letter.fate.bytes())?
+    {
+        discard(change, quota)?;
+        return Ok(Recorded::Discarded);
+    }
+    insert(change, letter, quota).map(Recorded::Stored)
 }
 
 pub(super) fn is_known(
@@ -40,17 +58,25 @@ pub(super) fn is_known(
     from: &Phone,
     uid: &Uid,
 ) -> Result<bool, HomeError> {
-    let mut select = change.prepare_cached("SELECT 1 FROM letters WHERE sender = ? AND uid = ?")?;
+    let mut select = change.prepare_cached(
+        "SELECT 1 FROM letters WHERE sender = ?1 AND uid = ?2 \
+         UNION ALL SELECT 1 FROM deleted_letters WHERE sender = ?1 AND uid = ?2",
+    )?;
     Ok(select.exists(params![from.as_str(), uid.0])?)
 }
 
-fn insert(change: &Transaction<'_>, letter: &HandedOver<'_>) -> Result<LetterId, HomeError> {
+fn insert(
+    change: &Transaction<'_>,
+    letter: &HandedOver<'_>,
+    quota: Option<Quota>,
+) -> Result<LetterId, HomeError> {
     let id = next_place(change)?;
     let columns = Columns::of(&letter.fate);
     change
         .prepare_cached(
             "INSERT INTO letters (id, packet_id, sender_id, sender, uid, kind, body, error, \
-             packet, sent_at, received_at, printed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             packet, sent_at, received_at, printed, quota) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             id,
@@ -65,6 +91,7 @@ fn insert(change: &Transaction<'_>, letter: &HandedOver<'_>) -> Result<LetterId,
             letter.sent_at.as_seconds(),
             letter.received_at.as_seconds(),
             columns.printed,
+            quota.map(Quota::name),
         ])?;
     note_receipt(change, &letter.fate, letter.received_at)?;
     Ok(LetterId(id))
@@ -77,10 +104,15 @@ pub(super) fn replace(
     now: UnixTime,
 ) -> Result<(), HomeError> {
     let columns = Columns::of(fate);
+    // It is here already, so it stays, whatever its quota says.
+    let quota = match place(change, fate)? {
+        Place::Kept(quota) => quota,
+        Place::Nowhere => None,
+    };
     let replaced = change
         .prepare_cached(
             "UPDATE letters SET sender = ?2, uid = ?3, kind = ?4, body = ?5, error = ?6, \
-             packet = ?7, printed = ?8 WHERE id = ?1",
+             packet = ?7, printed = ?8, quota = ?9 WHERE id = ?1",
         )?
         .execute(params![
             letter.0,
@@ -91,6 +123,7 @@ pub(super) fn replace(
             columns.error,
             columns.packet,
             columns.printed,
+            quota.map(Quota::name),
         ])?;
     if replaced == 0 {
         return Err(HomeError::NoSuchRow("letter"));
@@ -105,6 +138,21 @@ fn note_receipt(change: &Transaction<'_>, fate: &Fate<'_>, at: UnixTime) -> Resu
             outbox::note_read(change, from, read, at)
         }
         _ => Ok(()),
+    }
+}
+
+impl Fate<'_> {
+    pub(super) fn from(&self) -> Option<&Phone> {
+        match self {
+            Self::Opened { from, .. } | Self::Held { from, .. } => Some(from),
+            Self::Unreadable { from, .. } => from.as_ref(),
+        }
+    }
+
+    /// What of it is kept.
+    fn bytes(&self) -> usize {
+        let columns = Columns::of(self);
+        columns.body.map_or(0, <[u8]>::len).saturating_add(columns.packet.map_or(0, <[u8]>::len))
     }
 }
 
@@ -146,7 +194,7 @@ impl<'a> Columns<'a> {
                     },
                 }
             }
-            Fate::Unreadable { from, error, packet } => Self {
+            Fate::Unreadable { from, error, packet, .. } => Self {
                 sender: from.as_ref().map(Phone::as_str),
                 kind: "unreadable",
                 error: Some((*error).to_owned()),

@@ -17,7 +17,8 @@ use waxwing_core::limits::MAX_BODY;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::{Home, HomeError, columns, next_place};
+use super::relations::get_to_know;
+use super::{Home, HomeError, columns, keep_places, next_place};
 
 pub use state::State;
 pub(super) use status::note_read;
@@ -142,6 +143,7 @@ impl<'a> Outbox<'a> {
                      VALUES (?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params![id, uid.0, recipient.as_str(), kind, body, now.as_seconds()])?;
+            get_to_know(change, recipient)?;
             Ok(OutboxId(id))
         })
     }
@@ -303,6 +305,35 @@ pub(super) fn of_recipient(home: &Home, recipient: &Phone) -> Result<Vec<Written
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Deletes what was written to `recipient` before `before`, and is not on its way any more.
+pub(super) fn erase(
+    change: &Transaction<'_>,
+    recipient: &Phone,
+    before: UnixTime,
+) -> Result<usize, HomeError> {
+    let which = "recipient = ?1 AND created_at < ?2 AND state > ?3";
+    let values = params![recipient.as_str(), before.as_seconds(), State::Sent.rank()];
+    keep_places(change)?;
+    let packets =
+        format!("DELETE FROM outbox_packets WHERE letter IN (SELECT id FROM outbox WHERE {which})");
+    change.prepare_cached(&packets)?.execute(values)?;
+    Ok(change.prepare_cached(&format!("DELETE FROM outbox WHERE {which}"))?.execute(values)?)
+}
+
+/// How many letters to `recipient`, written before `before`, are on their way.
+pub(super) fn on_their_way(
+    change: &Transaction<'_>,
+    recipient: &Phone,
+    before: UnixTime,
+) -> Result<usize, HomeError> {
+    let mut count = change.prepare_cached(
+        "SELECT count(*) FROM outbox WHERE recipient = ?1 AND created_at < ?2 AND state <= ?3",
+    )?;
+    let values = params![recipient.as_str(), before.as_seconds(), State::Sent.rank()];
+    let count: i64 = count.query_one(values, |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 /// The letter that was sent as a packet whose id lies between the two, bounds included.

@@ -225,7 +225,8 @@ fn apply(
     change
         .prepare_cached(
             "UPDATE outbox SET heard_at = ?2, stored_as = CASE WHEN ?3 \
-             THEN coalesce(stored_as, ?4) ELSE stored_as END WHERE id = ?1",
+             THEN coalesce(stored_as, ?4) ELSE stored_as END \
+             WHERE id = ?1 AND (heard_at IS NOT ?2 OR (?3 AND stored_as IS NULL))",
         )?
         .execute(params![letter.0, now.as_seconds(), state == State::Stored, packet.0])?;
     Ok(match raise(change, letter, state)? {

@@ -1,0 +1,81 @@
+//! Deleting letters for good, and giving their room on the disk back.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, params};
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+
+use super::{Home, HomeError, database, letters, outbox};
+
+/// Which letters are to be deleted.
+#[derive(Clone, Copy, Debug)]
+pub enum Deletion {
+    /// Those from and to somebody that came, or were written, before this time.
+    With(Phone, UnixTime),
+    /// Those of everybody to whom nothing was ever written.
+    Strangers,
+    /// Those that could not be opened.
+    Unreadable,
+}
+
+/// What was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Letters that had come.
+    pub received: usize,
+    /// Letters that were written here.
+    pub written: usize,
+    /// Letters written here that are on their way, and stay.
+    pub on_their_way: usize,
+}
+
+impl Home {
+    /// Deletes letters. Those that had been opened are still recognised when they come again.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing was deleted then.
+    pub fn delete(&self, which: &Deletion) -> Result<Deleted, HomeError> {
+        self.write(|change| {
+            let received = |which, values| letters::erase(change, which, values);
+            Ok(match which {
+                Deletion::With(phone, before) => Deleted {
+                    received: letters::erase(
+                        change,
+                        "sender = ?1 AND received_at < ?2",
+                        params![phone.as_str(), before.as_seconds()],
+                    )?,
+                    written: outbox::erase(change, phone, *before)?,
+                    on_their_way: outbox::on_their_way(change, phone, *before)?,
+                },
+                Deletion::Strangers => {
+                    Deleted { received: received("quota = 'stranger'", [])?, ..Deleted::default() }
+                }
+                Deletion::Unreadable => {
+                    Deleted { received: received("kind = 'unreadable'", [])?, ..Deleted::default() }
+                }
+            })
+        })
+    }
+
+    /// Copies of the database from before its schema changed. They have what was deleted since.
+    #[must_use]
+    pub fn older_copies(&self) -> Vec<PathBuf> {
+        database::copies(&self.dir).unwrap_or_default()
+    }
+
+    /// Makes the files as small as what is in them. Whether it could be done now; if not, new letters
+    /// take the room that is free inside.
+    #[must_use]
+    pub fn give_back_room(&self) -> bool {
+        // Whoever else has the home open may be in the middle of something.
+        let shrunk = self.connection.execute_batch("VACUUM").is_ok();
+        shrunk && is_log_empty(&self.connection)
+    }
+}
+
+fn is_log_empty(connection: &Connection) -> bool {
+    let emptied =
+        connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    emptied == Ok(false)
+}

@@ -409,6 +409,11 @@ impl PostOffice {
         self.lines.get_mut(&call.conn).unwrap().to_server.extend_from_slice(bytes);
     }
 
+    /// Bytes that the server has not written follow those that it has.
+    pub(crate) fn inject_to_client(&mut self, call: &Call, bytes: &[u8]) {
+        self.lines.get_mut(&call.conn).unwrap().to_client.extend_from_slice(bytes);
+    }
+
     /// Throws away what the server has said and the client has not read.
     pub(crate) fn lose_answers(&mut self, call: &Call) {
         self.lines.get_mut(&call.conn).unwrap().to_client.clear();

@@ -52,6 +52,38 @@ fn letters_played_back_in_any_order_and_after_restarts_are_read_once() {
 }
 
 #[test]
+fn a_letter_cut_off_on_its_way_is_fresh_to_the_server_for_300_s_and_to_its_recipient_for_ever() {
+    let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
+    let to = ben.phone;
+    office.send(&mut ann, &mut ann_call, &to, "hello");
+    office.run(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
+    office.tick(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
+    office.send(&mut ann, &mut ann_call, &to, "cut off");
+    let letter = ann_call.client.transmit().to_vec();
+    office.hang_up(ann_call);
+    office.hang_up(ben_call);
+    office.clock_ms += 320_000;
+
+    // The server refuses it, even in its sender's session.
+    ann_call = office.reconnect(&mut ann);
+    ben_call = office.reconnect(&mut ben);
+    office.inject(&ann_call, &letter);
+    office.run(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
+    assert_eq!((office.disk.pending(), ben.inbox.len()), (0, 1));
+
+    // Whoever is on its recipient's line needs no server, and has it shown once.
+    office.hang_up(ben_call);
+    office.clock_ms += 10 * 365 * 86_400_000;
+    ben_call = office.reconnect(&mut ben);
+    for duplicates in 0..3 {
+        office.inject_to_client(&ben_call, &letter);
+        office.run(&mut [(&mut ben, &mut ben_call)]);
+        assert_eq!(ben.inbox.last(), Some(&(ann.phone, "cut off".to_owned())));
+        assert_eq!((ben.inbox.len(), ben.duplicates, ben_call.ended), (2, duplicates, None));
+    }
+}
+
+#[test]
 fn a_letter_played_back_in_anothers_session_ends_that_one_alone() {
     let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
     let to = ben.phone;

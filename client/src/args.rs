@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
+use waxwing_core::id::Uid;
 use waxwing_core::phone::{Otp, Phone};
+
+use crate::home::Which;
 
 /// End-to-end encrypted letters from the terminal.
 #[derive(Parser)]
@@ -39,6 +42,8 @@ pub enum Command {
     /// printed; the other way round, an open chat shows also what this command prints. If it is
     /// killed while it prints, some letters are printed once more, and none is left out.
     Receive(Receive),
+    /// Show the letters that the server has not answered for; try them now, or give one up
+    Outbox(Outbox),
     /// Talk with somebody
     ///
     /// Each line is a letter, and a blank one is none. Letters from the other show as they come. On a
@@ -168,7 +173,7 @@ pub struct Send {
     /// How far the letter has to come before the command ends
     #[arg(long, value_enum, default_value_t = WaitFor::Stored)]
     pub wait: WaitFor,
-    /// Seconds to wait for that; the letter stays queued after
+    /// Seconds that the command may take for that; the letter stays queued after [default: 30]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
 }
@@ -188,7 +193,8 @@ pub struct Receive {
     /// Go on until interrupted, or until --timeout passes without a letter
     #[arg(long)]
     pub follow: bool,
-    /// Seconds to wait for a letter if there is none [default: 0, with --follow for ever]
+    /// Seconds that the command may take, waiting for a letter if there is none; with --follow,
+    /// seconds without one [default: 0, take what is there; with --follow for ever]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
     /// One JSON object a line
@@ -223,6 +229,34 @@ pub struct Delete {
     pub unreadable: bool,
 }
 
+/// `waxwing outbox`. It works while another waxwing of this home is at work, too.
+#[derive(Debug, clap::Args)]
+pub struct Outbox {
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// What to do about them; without it they are shown
+    #[command(subcommand)]
+    pub action: Option<OutboxAction>,
+}
+
+/// What can be done about letters that wait.
+#[derive(Debug, Subcommand)]
+pub enum OutboxAction {
+    /// Try letters now that the server has refused for a while
+    Retry {
+        /// A letter's uid, with those that it waits for, or a phone number [default: all letters]
+        #[arg(value_parser = which)]
+        which: Option<Which>,
+    },
+    /// Give a letter up: it is not sent, or not again
+    Drop {
+        /// Its uid
+        #[arg(value_parser = uid)]
+        uid: Uid,
+    },
+}
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 failure, 2 usage, 3 network or server refused, 4 untrusted or changed key, \
 5 rate-limited, 6 code wrong or expired, 7 timed out, 74 storage, 78 bad configuration.";
@@ -237,8 +271,31 @@ fn otp(text: &str) -> Result<Otp, String> {
     Otp::parse(text.as_bytes()).map_err(|_| "a code is six digits".into())
 }
 
+/// A year; nobody waits longer, and clocks can be added up to it.
+const LONGEST_S: u64 = 31_536_000;
+
 fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_secs).map_err(|_| "a number of whole seconds".into())
+    match text.parse() {
+        Ok(seconds @ 0..=LONGEST_S) => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("whole seconds are needed, 0 to {LONGEST_S}, which is a year")),
+    }
+}
+
+fn uid(text: &str) -> Result<Uid, String> {
+    let wrong = || "a letter's uid is 32 hexadecimal digits; `waxwing outbox` shows it".to_owned();
+    let mut uid = [0; Uid::LEN];
+    if text.len() != 2 * Uid::LEN || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    for (at, byte) in uid.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(Uid(uid))
+}
+
+fn which(text: &str) -> Result<Which, String> {
+    let wrong = "name a letter by its uid, or somebody by phone number";
+    phone(text).map(Which::To).or_else(|_| uid(text).map(Which::Letter)).map_err(|_| wrong.into())
 }
 
 fn date(text: &str) -> Result<Date, String> {

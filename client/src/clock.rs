@@ -1,5 +1,7 @@
-//! The one place that reads this machine's civil clock, and the one that writes times for
-//! people and programs.
+//! The one place that reads this machine's clocks, and the one that writes times for people and
+//! programs.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -10,6 +12,19 @@ use waxwing_core::time::UnixTime;
 pub fn now() -> UnixTime {
     UnixTime::from_seconds(Timestamp::now().as_second())
 }
+
+/// Time since the machine was started, and while it slept too where the system counts that: a
+/// connection has been silent for as long as the lid was closed.
+#[must_use]
+pub fn since_start() -> Duration {
+    let time = rustix::time::clock_gettime(TICKING);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const TICKING: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const TICKING: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
 /// A moment as RFC 3339 in UTC.
 #[must_use]

@@ -14,7 +14,7 @@ use serde::Serialize;
 use waxwing_core::phone::Phone;
 
 use crate::clock;
-use crate::home::{Entry, Event, Letter, LetterBody, OutboxStatus, Quota, Writing};
+use crate::home::{Entry, Event, Letter, LetterBody, OutboxStatus, Queued, Quota, Writing};
 
 pub use escape::for_line;
 pub use page::Page;
@@ -101,7 +101,7 @@ pub fn entry_json(entry: &Entry, with: &str) -> String {
             created_at: Some(clock::rfc3339(*created_at)),
             read_at: status.read_at.map(clock::rfc3339),
             refusal: status.refusal_code,
-            status: status.state.name(),
+            status: status.name(),
             ..EntryLine::default()
         }),
     }
@@ -126,7 +126,7 @@ pub fn entry_text(entry: &Entry, with: &str, page: &Page<'_>) -> String {
 /// What became of a letter, for a person.
 #[must_use]
 pub fn status_text(status: &OutboxStatus) -> String {
-    let mut words = status.state.name().to_owned();
+    let mut words = status.name().to_owned();
     if status.read_at.is_some() {
         words.push_str(", read");
     }
@@ -141,6 +141,59 @@ pub fn status_text(status: &OutboxStatus) -> String {
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|character| character.is_whitespace() || hidden::is_hidden(character))
+}
+
+/// A letter that waits as a line of JSON, with what it waits for.
+#[must_use]
+pub fn queued_json(letter: &Queued, why: &str) -> String {
+    let (kind, bytes) = kind_and_len(&letter.writing);
+    line(&QueuedLine {
+        uid: letter.uid.to_string(),
+        to: letter.recipient.as_str(),
+        kind,
+        bytes,
+        created_at: clock::rfc3339(letter.created_at),
+        status: letter.status.name(),
+        refusal: letter.status.refusal_code,
+        not_before: (letter.status.not_before > clock::now())
+            .then(|| clock::rfc3339(letter.status.not_before)),
+        why,
+    })
+}
+
+/// A letter that waits for a person, with what it waits for.
+#[must_use]
+pub fn queued_text(letter: &Queued, why: &str, page: &Page<'_>) -> String {
+    let (kind, bytes) = kind_and_len(&letter.writing);
+    page.fit(&format!(
+        "{} {} to {}, {kind}, {bytes} bytes: {}",
+        clock::in_zone(letter.created_at, page.zone),
+        letter.uid,
+        letter.recipient.as_str(),
+        for_terminal(why),
+    ))
+}
+
+fn kind_and_len(writing: &Writing) -> (&'static str, usize) {
+    match writing {
+        Writing::Text(text) => ("text", text.len()),
+        Writing::ReadReceipt(_) => ("receipt", 0),
+    }
+}
+
+#[derive(Serialize)]
+struct QueuedLine<'a> {
+    uid: String,
+    to: &'a str,
+    kind: &'static str,
+    bytes: usize,
+    created_at: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<String>,
+    why: &'a str,
 }
 
 /// A history has texts only.

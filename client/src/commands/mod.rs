@@ -5,6 +5,7 @@ mod chat;
 mod contacts;
 mod delete;
 mod history;
+mod outbox;
 mod packet;
 mod receive;
 mod register;
@@ -38,6 +39,7 @@ pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Contacts => contacts::run(&dir()?, console),
         Command::Send(send) => send::run(&dir()?, send, console),
         Command::Receive(receive) => receive::run(&dir()?, receive, console),
+        Command::Outbox(outbox) => outbox::run(&dir()?, outbox, console),
         Command::Chat { phone } => chat::run(&dir()?, phone, console),
         Command::Verify { phone, accept } => verify::run(&dir()?, phone, *accept, console),
         Command::History { phone, json } => history::run(&dir()?, phone, *json, console),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Console, open};
 use crate::args::Receive;
+use crate::console::Remarks;
 use crate::courier::{Account, Desk, Reached};
 use crate::exit::Failure;
 use crate::home::{Home, PrintingLock};
@@ -14,8 +15,8 @@ use crate::show;
 const PAGE: usize = 256;
 /// How long news of sent letters may take to come.
 const SETTLING: Duration = Duration::from_secs(3);
-/// How long a backlog may take to come.
-const BACKLOG: Duration = Duration::from_mins(5);
+/// How long nothing of a backlog may come. As long as letters come, it goes on.
+const BACKLOG: Duration = Duration::from_mins(2);
 /// How long another process may print.
 const TURN: Duration = Duration::from_secs(10);
 
@@ -25,12 +26,14 @@ pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> R
     if account.user_id().is_none() {
         return Err(Failure::not_registered());
     }
-    let mut desk = Desk::new(&home, &account, &console.remarks)?;
-    let done = if receive.follow {
-        follow(&home, &mut desk, receive, console)
-    } else {
-        once(&home, &mut desk, receive, console)
-    };
+    let desk = Desk::new(&home, &account, &console.remarks)?;
+    if receive.follow {
+        return follow(&home, desk, receive, console);
+    }
+    // Without a time of its own the command takes what is there, as long as that comes.
+    let timeout = receive.timeout.filter(|timeout| !timeout.is_zero());
+    let mut desk = desk.until(timeout.map(|timeout| Instant::now() + timeout));
+    let done = once(&home, &mut desk, receive, console);
     let left = desk.leave();
     tell_of_discarded(&home, console)?;
     done?;
@@ -44,8 +47,7 @@ fn once(
     receive: &Receive,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let backlog = Instant::now() + BACKLOG;
-    let mut came = desk.wait_until(Some(backlog), false, |desk| Ok(desk.has_backlog()))?;
+    let mut came = wait_for_backlog(home, desk)?;
     if came == Reached::Yes {
         // What lies in the outbox goes along, and news of what was sent comes in.
         let settling = Instant::now() + SETTLING;
@@ -56,13 +58,26 @@ fn once(
     if printed > 0 || came == Reached::Interrupted {
         return Ok(());
     }
-    let deadline = Instant::now() + receive.timeout.unwrap_or(Duration::ZERO);
-    let (came, turn) = letters(home, desk, Some(deadline), receive.timeout.is_some())?;
-    printed += print(home, turn, receive, console)?;
-    if printed > 0 || came == Reached::Interrupted {
-        return Ok(());
+    if receive.timeout.is_some_and(|timeout| !timeout.is_zero()) {
+        let (came, turn) = letters(home, desk, None, |_| Ok(()))?;
+        printed += print(home, turn, receive, console)?;
+        if printed > 0 || came == Reached::Interrupted {
+            return Ok(());
+        }
     }
-    Err(desk.take_problem().unwrap_or_else(|| Failure::TimedOut("no letter".into())))
+    Err(desk.take_problem().unwrap_or_else(no_letter))
+}
+
+fn wait_for_backlog(home: &Home, desk: &mut Desk<'_>) -> Result<Reached, Failure> {
+    loop {
+        let before = home.letters().last()?;
+        let patience = Instant::now() + BACKLOG;
+        let came = desk.wait_until(Some(patience), false, |desk| Ok(desk.has_backlog()))?;
+        let is_stuck = Instant::now() < patience || home.letters().last()? == before;
+        if came != Reached::TimedOut || is_stuck {
+            return Ok(came);
+        }
+    }
 }
 
 /// Waits until no other process prints; `None` when the person interrupts.
@@ -74,24 +89,33 @@ fn turn_to_print(home: &Home, desk: &mut Desk<'_>) -> Result<Option<PrintingLock
         Ok(turn.is_some())
     })?;
     if reached == Reached::TimedOut {
-        return Err(Failure::General(
-            "another `waxwing receive` prints the letters of this home and does not get on, \
-             because nobody reads what it prints; read that, or end it"
-                .into(),
-        ));
+        // The one that prints may be the one that has the session, and be stopped.
+        return Err(desk.take_problem().unwrap_or_else(|| {
+            if Instant::now() < deadline {
+                let busy = "another `waxwing receive` prints the letters of this home just now";
+                return Failure::TimedOut(busy.into());
+            }
+            Failure::General(
+                "another `waxwing receive` prints the letters of this home and does not get on, \
+                 because nobody reads what it prints; read that, or end it"
+                    .into(),
+            )
+        }));
     }
     Ok(turn)
 }
 
-/// Waits for letters, and for the right to print them.
+/// Waits for letters, and for the right to print them, whatever becomes of the connection, of which
+/// `watch` may tell.
 fn letters(
     home: &Home,
     desk: &mut Desk<'_>,
     deadline: Option<Instant>,
-    is_persistent: bool,
+    mut watch: impl FnMut(&Desk<'_>) -> Result<(), Failure>,
 ) -> Result<(Reached, Option<PrintingLock>), Failure> {
     let mut turn = None;
-    let reached = desk.wait_until(deadline, is_persistent, |_| {
+    let reached = desk.wait_until(deadline, true, |desk| {
+        watch(desk)?;
         if !home.letters().unprinted(1)?.is_empty() {
             turn = home.try_lock_printing()?;
         }
@@ -103,22 +127,64 @@ fn letters(
 /// Until the person interrupts, or nothing has come for so long.
 fn follow(
     home: &Home,
+    mut desk: Desk<'_>,
+    receive: &Receive,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let done = follow_at(home, &mut desk, receive, console);
+    let now = receive.timeout.map(|_| Instant::now());
+    let left = desk.until(now).leave();
+    done?;
+    left
+}
+
+fn follow_at(
+    home: &Home,
     desk: &mut Desk<'_>,
     receive: &Receive,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let mut ever = 0;
+    let mut is_lost = false;
     loop {
         let deadline = receive.timeout.map(|timeout| Instant::now() + timeout);
-        let (came, turn) = letters(home, desk, deadline, true)?;
+        let (came, turn) = letters(home, desk, deadline, |desk| {
+            tell_of_connection(desk, &mut is_lost, &mut console.remarks)
+        })?;
         ever += print(home, turn, receive, console)?;
         match came {
             Reached::Interrupted => return Ok(()),
-            Reached::TimedOut if ever == 0 => return Err(Failure::TimedOut("no letter".into())),
+            Reached::TimedOut if ever == 0 => {
+                return Err(desk.take_problem().unwrap_or_else(no_letter));
+            }
             Reached::TimedOut => return Ok(()),
             Reached::Yes | Reached::Offline => {}
         }
     }
+}
+
+/// Says once that the connection is lost, and once that it is there again.
+fn tell_of_connection(
+    desk: &Desk<'_>,
+    is_lost: &mut bool,
+    remarks: &mut Remarks,
+) -> Result<(), Failure> {
+    match desk.problem() {
+        Some(problem) if !*is_lost => {
+            *is_lost = true;
+            writeln!(remarks, "no connection: {problem}; trying again until it is back")?;
+        }
+        None if *is_lost && desk.has_backlog() => {
+            *is_lost = false;
+            writeln!(remarks, "connected again")?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn no_letter() -> Failure {
+    Failure::TimedOut("no letter".into())
 }
 
 /// Prints what is unprinted, and notes that it was, if this process may.

@@ -43,13 +43,13 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
     let letter = home.outbox().queue(&uid, &send.phone, &writing, clock::now())?;
 
     let account = Account::new(identity)?;
-    let mut desk = Desk::new(&home, &account, &console.remarks)?;
+    let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
+    let mut desk = Desk::new(&home, &account, &console.remarks)?.until(Some(deadline));
     let goal = match send.wait {
         WaitFor::Stored => State::Stored,
         WaitFor::Delivered => State::Delivered,
     };
-    let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
-    let reached = desk.wait_until(Some(deadline), false, |_| {
+    let reached = desk.wait_until(None, false, |_| {
         let status = status(&home, letter)?;
         let held_back =
             home.contacts().by_phone(&send.phone)?.is_some_and(|contact| contact.changed.is_some());
@@ -89,7 +89,7 @@ fn report(
             Ok(())
         }
         State::Refused | State::Expired => {
-            writeln!(console.output, "{} {uid}", status.state.name())?;
+            writeln!(console.output, "{} {uid}", status.name())?;
             Err(refusal(&status).unwrap_or_else(|| Failure::refused(0, 0)))
         }
         State::Waiting | State::Sent => {

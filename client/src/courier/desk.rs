@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use waxwing_core::phone::Phone;
 
 use super::stream::Waiter;
+use super::watch::Watch;
 use super::{Account, Courier};
 use crate::console::Remarks;
 use crate::exit::Failure;
@@ -14,6 +15,10 @@ use crate::home::{Conflict, Home, SessionLock};
 
 /// How often a process without the session looks at the home.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long the goodbye to the server may take, and how long when time is up.
+const GOODBYE: Duration = Duration::from_secs(3);
+const SHORT_GOODBYE: Duration = Duration::from_millis(300);
 
 /// How waiting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,10 @@ pub struct Desk<'a> {
     remarks: Remarks,
     waiter: Waiter,
     courier: Option<(Courier<'a>, SessionLock)>,
+    /// What is known of the process that has the session, while this one has not.
+    watch: Watch,
+    /// When the command has to be over.
+    deadline: Option<Instant>,
 }
 
 impl<'a> Desk<'a> {
@@ -44,10 +53,18 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// [`Failure`] when the system or the home refuse.
     pub fn new(home: &'a Home, account: &'a Account, remarks: &Remarks) -> Result<Self, Failure> {
-        let (waiter, remarks) = (Waiter::new()?, remarks.clone());
-        let mut desk = Self { home, account, remarks, waiter, courier: None };
+        let (waiter, remarks, watch) = (Waiter::new()?, remarks.clone(), Watch::new(home));
+        let mut desk =
+            Self { home, account, remarks, waiter, courier: None, watch, deadline: None };
         desk.take_session()?;
         Ok(desk)
+    }
+
+    /// Sets the moment at which the whole command has to be over, whatever it waits for.
+    #[must_use]
+    pub const fn until(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
+        self
     }
 
     fn take_session(&mut self) -> Result<(), Failure> {
@@ -60,11 +77,13 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Whether everything that was pending at the server has come. A process without the
-    /// session cannot know; what the holder stores shows up in the home.
+    /// Whether everything that was pending at the server has come.
     #[must_use]
     pub fn has_backlog(&self) -> bool {
-        self.courier.as_ref().is_none_or(|(courier, _)| courier.has_backlog())
+        match &self.courier {
+            Some((courier, _)) => courier.has_backlog(),
+            None => self.watch.has_backlog(),
+        }
     }
 
     /// Whether nothing is left to be said or heard for now.
@@ -78,12 +97,18 @@ impl<'a> Desk<'a> {
     /// Why there is no connection, if there is none.
     #[must_use]
     pub fn problem(&self) -> Option<&Failure> {
-        self.courier.as_ref().and_then(|(courier, _)| courier.problem())
+        match &self.courier {
+            Some((courier, _)) => courier.problem(),
+            None => self.watch.problem(),
+        }
     }
 
     /// The same, for whoever ends because of it.
     pub fn take_problem(&mut self) -> Option<Failure> {
-        self.courier.as_mut().and_then(|(courier, _)| courier.take_problem())
+        match &mut self.courier {
+            Some((courier, _)) => courier.take_problem(),
+            None => self.watch.take_problem(),
+        }
     }
 
     /// Asks the server about a phone's key, once.
@@ -125,12 +150,19 @@ impl<'a> Desk<'a> {
     pub fn turn(&mut self, patience: Duration) -> Result<(), Failure> {
         self.take_session()?;
         match &mut self.courier {
-            Some((courier, _)) => courier.turn(&mut self.waiter, patience),
-            None => self.waiter.wait(None, patience.min(LOOK)),
+            Some((courier, lock)) => {
+                let done = courier.turn(&mut self.waiter, patience);
+                courier.show(lock);
+                done
+            }
+            None => {
+                self.watch.look(self.home);
+                self.waiter.wait(None, patience.min(LOOK))
+            }
         }
     }
 
-    /// Goes on until `reached` says so, `deadline` passes, or the person interrupts; and, with
+    /// Goes on until `reached` says so, `deadline` or that of the command passes, or the person interrupts; and, with
     /// `persistent` off, until there is no connection.
     ///
     /// # Errors
@@ -141,6 +173,10 @@ impl<'a> Desk<'a> {
         persistent: bool,
         mut reached: impl FnMut(&Self) -> Result<bool, Failure>,
     ) -> Result<Reached, Failure> {
+        let deadline = match (deadline, self.deadline) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
         loop {
             if reached(self)? {
                 return Ok(Reached::Yes);
@@ -165,7 +201,11 @@ impl<'a> Desk<'a> {
     /// [`Failure`] when the home refuses what came in last.
     pub fn leave(mut self) -> Result<(), Failure> {
         match &mut self.courier {
-            Some((courier, _)) => courier.leave(&mut self.waiter),
+            Some((courier, _)) => {
+                let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                let patience = left.map_or(GOODBYE, |left| left.clamp(SHORT_GOODBYE, GOODBYE));
+                courier.leave(&mut self.waiter, patience)
+            }
             None => Ok(()),
         }
     }

@@ -181,8 +181,7 @@ impl Courier<'_> {
         }
         for applied in self.home.outbox().apply(statuses, clock::now())? {
             if let Applied::Risen(id, _) | Applied::Unchanged(id) = applied {
-                self.in_flight.remove(&id);
-                self.signed_again.remove(&id);
+                self.traffic.answered(id);
             }
         }
         Ok(())

@@ -80,6 +80,7 @@ impl Courier<'_> {
         match judged {
             Judgement::Changed => {
                 writeln!(self.remarks, "{}", Failure::key_changed(&answer.phone))?;
+                self.home.outbox().seal_again(&answer.phone)?;
             }
             Judgement::Refused(Conflict::IdOf(holder)) if question.is_some() => {
                 // There is an honest cause: the id was given out again. Ask who has it now.

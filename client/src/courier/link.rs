@@ -1,7 +1,7 @@
 //! One connection: the client machine on a stream.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use waxwing_core::client::{
     Buffers, Client, DriveError, Ended, Env, Event, Keys, Options, RequestError, drive,
@@ -12,7 +12,7 @@ use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
 use waxwing_core::time::{self, Now};
 use waxwing_core::wire::CloseReason;
 
-use super::stream::{Stream, Waiter};
+use super::stream::Stream;
 use super::{Account, Learnt};
 use crate::backend::{Backend, rng};
 use crate::clock;
@@ -23,13 +23,18 @@ use crate::keylog::KeyLog;
 /// Letters in flight either way fit these.
 const TRANSMIT: usize = 4 * MAX_PACKET;
 
+/// Silence after which the server is asked whether it is there. With the time for the answer, a
+/// dead connection is noticed within two minutes even where TCP ends half way, at a proxy.
+const PROBE: Duration = Duration::from_secs(100);
+
 /// How often a waiting holder looks for what other processes have put into the home.
 const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) struct Link<'a> {
     pub(super) client: Client<'a, Backend, Box<[u8]>>,
     stream: Stream,
-    started: Instant,
+    /// By the clock that goes on while the machine sleeps.
+    started: Duration,
     key_log: Option<KeyLog>,
     remarks: Remarks,
 }
@@ -37,12 +42,11 @@ pub(super) struct Link<'a> {
 impl<'a> Link<'a> {
     pub(super) fn open(
         account: &'a Account,
-        waiter: &Waiter,
+        stream: Stream,
         clock_offset_s: i64,
         remarks: Remarks,
     ) -> Result<Self, Failure> {
         let key_log = KeyLog::from_environment()?;
-        let stream = Stream::connect(&account.identity().server, waiter)?;
         let keys =
             Keys { provider: &account.provider, own: &account.key, server: &account.server_key };
         let buffer = |len: usize| vec![0; len].into_boxed_slice();
@@ -51,13 +55,14 @@ impl<'a> Link<'a> {
             control: buffer(MAX_CONTROL_PACKET),
             transmit: buffer(TRANSMIT),
         };
-        let options = Options { clock_offset_s, ..Options::default() };
+        let options = Options { clock_offset_s, probe: Some(PROBE), ..Options::default() };
         let client = Client::new(keys, buffers, options).map_err(|error| broken(&error))?;
-        Ok(Self { client, stream, started: Instant::now(), key_log, remarks })
+        Ok(Self { client, stream, started: clock::since_start(), key_log, remarks })
     }
 
     pub(super) fn now(&self) -> Now {
-        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed = clock::since_start().saturating_sub(self.started);
+        let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         Now { instant: time::Instant::from_millis(millis), unix: clock::now() }
     }
 

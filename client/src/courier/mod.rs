@@ -12,12 +12,14 @@
 mod account;
 mod backoff;
 mod desk;
+mod dial;
 mod inbound;
 mod keys;
 mod link;
 mod outbound;
 mod register;
 mod stream;
+mod watch;
 
 pub use account::Account;
 pub use desk::{Desk, Reached};
@@ -36,12 +38,14 @@ use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion};
 use crate::clock;
 use crate::console::Remarks;
 use crate::exit::Failure;
-use crate::home::{Home, OutboxId, PacketName};
+use crate::home::{Home, OutboxId, PacketName, SessionLock};
 use backoff::Backoff;
+use dial::Dial;
 use inbound::Arrived;
 use keys::Questions;
 use link::Link;
-use stream::Waiter;
+use outbound::Traffic;
+use stream::{Stream, Waiter};
 
 /// How many connections in a row may be refused before the account counts as unknown. A single
 /// refusal is shared by everybody and can be replayed, so it proves nothing.
@@ -52,6 +56,8 @@ pub struct Courier<'a> {
     home: &'a Home,
     account: &'a Account,
     remarks: Remarks,
+    /// A connection that is being made.
+    dial: Option<Dial>,
     link: Option<Link<'a>>,
     backoff: Backoff,
     clock_offset_s: i64,
@@ -63,10 +69,7 @@ pub struct Courier<'a> {
     questions: Questions,
     /// Letters of senders whose key is being asked for: no more than the window.
     unopened: HashMap<UserId, Vec<Arrived>>,
-    /// Letters sent and not answered.
-    in_flight: HashSet<OutboxId>,
-    /// How often a letter was signed again because of its timestamp.
-    signed_again: HashMap<OutboxId, u8>,
+    traffic: Traffic,
 }
 
 /// What this connection has done so far.
@@ -75,7 +78,6 @@ struct Progress {
     is_open: bool,
     backlog_has_come: bool,
     key_is_stored: bool,
-    unanswered_were_sent: bool,
     /// Where the questions about stored letters stand; `None` when all were asked.
     ask_after: Option<Option<OutboxId>>,
     /// The last letter of an open question about stored letters.
@@ -90,6 +92,7 @@ impl<'a> Courier<'a> {
             home,
             account,
             remarks,
+            dial: None,
             link: None,
             backoff: Backoff::default(),
             clock_offset_s: 0,
@@ -99,8 +102,7 @@ impl<'a> Courier<'a> {
             session: Progress::default(),
             questions: Questions::default(),
             unopened: HashMap::new(),
-            in_flight: HashSet::new(),
-            signed_again: HashMap::new(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -113,11 +115,11 @@ impl<'a> Courier<'a> {
     /// answered, and so is what was asked.
     fn is_settled(&self) -> Result<bool, Failure> {
         let is_quiet = self.has_backlog()
-            && self.in_flight.is_empty()
+            && self.traffic.is_quiet()
             && self.questions.is_empty()
             && self.session.ask_after.is_none()
             && self.session.answer_due.is_none();
-        Ok(is_quiet && self.home.outbox().waiting(clock::now(), 1)?.is_empty())
+        Ok(is_quiet && self.home.outbox().heads(clock::now())?.is_empty())
     }
 
     /// Why there is no connection, if there is none.
@@ -130,14 +132,20 @@ impl<'a> Courier<'a> {
         self.problem.take()
     }
 
+    /// Why there is no connection, for whoever looks from outside; see [`SessionLock::show`].
+    fn show(&self, lock: &mut SessionLock) {
+        let problem = self.problem.as_ref().map(ToString::to_string);
+        lock.show(self.has_backlog(), problem.as_deref());
+    }
+
     /// Does what there is to do, and waits at most `patience` for more.
     fn turn(&mut self, waiter: &mut Waiter, patience: Duration) -> Result<(), Failure> {
-        if self.link.is_none() && self.backoff.is_over() {
+        if self.link.is_none() {
             self.connect(waiter)?;
         }
         let Some(link) = &mut self.link else {
-            waiter.wait(None, patience.min(self.backoff.remaining()))?;
-            return Ok(());
+            let due = if self.dial.is_some() { dial::LOOK } else { self.backoff.remaining() };
+            return waiter.wait(None, patience.min(due));
         };
         let moved = link.drive();
         // One packet moved at most, so these are a letter, or what is in a sealed or shared packet.
@@ -161,22 +169,35 @@ impl<'a> Courier<'a> {
         }
     }
 
+    /// Goes on with making a connection, if it is time for one.
     fn connect(&mut self, waiter: &Waiter) -> Result<(), Failure> {
+        if self.dial.is_none() && self.backoff.is_over() {
+            self.dial = Some(Dial::new(&self.account.identity().server, waiter)?);
+        }
+        let Some(dial) = &mut self.dial else { return Ok(()) };
+        match dial.poll(waiter) {
+            Ok(None) => return Ok(()),
+            Ok(Some(stream)) => self.begin(stream)?,
+            Err(failure) => self.lose(failure),
+        }
+        self.dial = None;
+        Ok(())
+    }
+
+    fn begin(&mut self, stream: Stream) -> Result<(), Failure> {
         self.session = Progress { ask_after: Some(None), ..Progress::default() };
         self.questions = Questions::default();
         self.unopened.clear();
-        self.in_flight.clear();
+        self.traffic.is_over();
+        let latest = i64::try_from(backoff::LONGEST.as_secs()).unwrap_or(i64::MAX);
+        self.home.outbox().limit_pauses(clock::now().shifted(latest))?;
         let user = self.account.user_id().ok_or_else(Failure::not_registered)?;
-        match Link::open(self.account, waiter, self.clock_offset_s, self.remarks.clone()) {
-            Ok(mut link) => {
-                // After a refusal the long form, which needs nothing to be remembered.
-                let last = self.home.identity()?.and_then(|identity| identity.session_key);
-                let last = last.filter(|_| self.refusals == 0);
-                link.reconnect(user, last.as_ref())?;
-                self.link = Some(link);
-            }
-            Err(failure) => self.lose(failure),
-        }
+        let mut link = Link::open(self.account, stream, self.clock_offset_s, self.remarks.clone())?;
+        // After a refusal the long form, which needs nothing to be remembered.
+        let last = self.home.identity()?.and_then(|identity| identity.session_key);
+        let last = last.filter(|_| self.refusals == 0);
+        link.reconnect(user, last.as_ref())?;
+        self.link = Some(link);
         Ok(())
     }
 
@@ -275,6 +296,12 @@ impl<'a> Courier<'a> {
                     return Err(failure);
                 }
             }
+            Ended::Closed(CloseReason::ServerStopping) => {
+                self.backoff.server_stopped();
+                self.end_connection();
+                self.problem = Some(failure);
+                return Ok(());
+            }
             Ended::Refused(RefusalNotice {
                 code: Some(ErrorCode::Busy), retry_after_s, ..
             }) => {
@@ -299,19 +326,23 @@ impl<'a> Courier<'a> {
 
     fn lose(&mut self, failure: Failure) {
         tracing::debug!(%failure, "no connection");
+        if self.session.backlog_has_come {
+            self.backoff.session_lost();
+        } else {
+            self.backoff.fail();
+        }
         self.end_connection();
-        self.backoff.fail();
         self.problem = Some(failure);
     }
 
-    /// Says goodbye and waits for the answer.
-    fn leave(&mut self, waiter: &mut Waiter) -> Result<(), Failure> {
+    /// Says goodbye and waits for the answer, for so long.
+    fn leave(&mut self, waiter: &mut Waiter, patience: Duration) -> Result<(), Failure> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
         if link.leave().is_err() {
             return Ok(());
         }
-        let deadline = Instant::now() + Duration::from_secs(6);
-        while Instant::now() < deadline {
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
             let moved = link.drive();
             let mut events = VecDeque::new();
             let ended = link.drain(&mut events);
@@ -329,8 +360,9 @@ impl<'a> Courier<'a> {
                 break;
             }
             if !moved.unwrap_or(false) {
-                let patience = link.patience().min(Duration::from_millis(200));
-                waiter.wait(Some(link.stream_mut()), patience)?;
+                let left = patience.saturating_sub(begun.elapsed());
+                let wait = link.patience().min(left);
+                waiter.wait(Some(link.stream_mut()), wait)?;
             }
         }
         Ok(())

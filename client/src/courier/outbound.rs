@@ -1,6 +1,8 @@
 //! Letters that go out (PROTOCOL.md, "Letters", "Duplicates", "Retry rules"). Whatever is sent is
 //! stored first: its uid when the person wrote it, its packet before the first byte.
 
+use std::collections::HashMap;
+
 use waxwing_core::client::{Addressee, RefusalNotice, RequestError};
 use waxwing_core::crypto::Provider;
 use waxwing_core::envelope::Fingerprint;
@@ -9,44 +11,103 @@ use waxwing_core::phone::Phone;
 use waxwing_core::refusal::Reaction;
 use waxwing_core::wire::{ErrorCode, StatusQuery};
 
-use super::Courier;
+use super::{Courier, backoff};
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{OpenLetter, OutboxId, StoredLetter};
+use crate::home::{Head, OpenLetter, OutboxId, State, StoredLetter};
 
 /// Letters without an answer at a time; the server allows twice as many requests.
 const IN_FLIGHT: usize = 64;
+/// A text above so many bytes is a large one: on a slow line it takes long, and others, which are
+/// short, go before it. One large letter at a time is on its way.
+const LARGE: u32 = 2_048;
 /// How often a letter is signed again because of its timestamp.
 const SIGN_AGAIN: u8 = 3;
 /// Seconds before a letter stops being fresh, in which it is not sent as it was.
 const FRESHNESS_MARGIN_S: i64 = 60;
-/// Seconds until a letter that was refused for now is tried again.
+/// Seconds until a question that was refused for now is asked again.
 pub(super) const RETRY_S: u16 = 30;
 
+/// Letters that are on their way, and those that were.
+#[derive(Default)]
+pub(super) struct Traffic {
+    /// Sent on this connection and not answered, one of a conversation at most.
+    in_flight: HashMap<OutboxId, Head>,
+    /// How often a letter was signed again because of its timestamp.
+    signed_again: HashMap<OutboxId, u8>,
+    /// How often a letter was put off.
+    put_off: HashMap<OutboxId, u32>,
+}
+
+impl Traffic {
+    /// Whether nothing waits for its answer.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// The connection is gone, and with it what it has not answered.
+    pub(super) fn is_over(&mut self) {
+        self.in_flight.clear();
+    }
+
+    /// A letter has its answer, and needs no other.
+    pub(super) fn answered(&mut self, letter: OutboxId) {
+        self.in_flight.remove(&letter);
+        self.signed_again.remove(&letter);
+        self.put_off.remove(&letter);
+    }
+
+    fn has_open(&self, recipient: &Phone) -> bool {
+        self.in_flight.values().any(|open| open.recipient == *recipient)
+    }
+
+    /// One place is kept for a large letter, so that short ones do not keep it out for ever.
+    fn has_room_for(&self, head: &Head) -> bool {
+        let large = self.in_flight.values().filter(|open| is_large(open)).count();
+        if is_large(head) { large == 0 } else { self.in_flight.len() - large < IN_FLIGHT - 1 }
+    }
+
+    fn may_sign_again(&mut self, letter: OutboxId) -> bool {
+        let times = self.signed_again.entry(letter).or_default();
+        *times += 1;
+        *times <= SIGN_AGAIN
+    }
+
+    /// Seconds until a letter that is refused once more may be tried again.
+    fn pause_of(&mut self, letter: OutboxId, retry_after_s: u16) -> i64 {
+        let times = self.put_off.entry(letter).or_default();
+        let pause = backoff::letter_pause(*times, retry_after_s);
+        *times = times.saturating_add(1);
+        pause
+    }
+}
+
+const fn is_large(head: &Head) -> bool {
+    head.len > LARGE
+}
+
 impl Courier<'_> {
-    /// Sends what lies in the outbox, as far as there is room.
+    /// Sends what lies in the outbox, as far as there is room: of each conversation its first
+    /// letter, and the next when that has its answer. So a letter that is refused for now is not
+    /// overtaken by those behind it.
     pub(super) fn send_outbox(&mut self) -> Result<(), Failure> {
-        if !self.session.unanswered_were_sent {
-            self.session.unanswered_were_sent = true;
-            for letter in self.home.outbox().unanswered()? {
-                self.send_again(&letter)?;
-            }
-        }
-        let room = IN_FLIGHT.saturating_sub(self.in_flight.len());
-        if room == 0 {
-            return Ok(());
-        }
-        for letter in self.home.outbox().waiting(clock::now(), room)? {
-            if !self.send(&letter)? {
+        let mut heads = self.home.outbox().heads(clock::now())?;
+        heads.retain(|head| !self.traffic.has_open(&head.recipient));
+        heads.sort_by_key(|head| (is_large(head), head.id));
+        for head in heads {
+            if self.traffic.has_room_for(&head)
+                && let Some(letter) = self.home.outbox().open_letter(head.id)?
+                && !self.send(&head, &letter)?
+            {
                 break;
             }
         }
         Ok(())
     }
 
-    /// A letter whose answer never came: byte for byte while fresh, else sealed and signed anew
-    /// under its old name.
-    fn send_again(&mut self, letter: &OpenLetter) -> Result<(), Failure> {
+    /// A letter whose answer never came goes out byte for byte while it is fresh; else it is
+    /// sealed and signed anew under its old name.
+    fn send_again(&mut self, head: &Head, letter: &OpenLetter) -> bool {
         let server_time = clock::now().shifted(self.clock_offset_s);
         if let Some(packet) = &letter.packet
             && server_time.minus(packet.signed_at).abs() < FRESHNESS_S - FRESHNESS_MARGIN_S
@@ -55,17 +116,18 @@ impl Courier<'_> {
         {
             let id = waxwing_core::crypto::Unverified::new(&self.account.provider, parsed).id();
             if link.request(|client, env| client.resend(env, id, &packet.bytes)).is_ok() {
-                self.in_flight.insert(letter.id);
-                return Ok(());
+                self.traffic.in_flight.insert(letter.id, *head);
+                return true;
             }
         }
-        // Back to waiting; the uid stays.
-        self.home.outbox().postpone(letter.id, clock::now(), None, "")?;
-        Ok(())
+        false
     }
 
     /// Sends a waiting letter; `false` when there is no room for more.
-    fn send(&mut self, letter: &OpenLetter) -> Result<bool, Failure> {
+    fn send(&mut self, head: &Head, letter: &OpenLetter) -> Result<bool, Failure> {
+        if self.send_again(head, letter) {
+            return Ok(true);
+        }
         self.forget_refused_answer(&letter.recipient);
         let contact = self.home.contacts().by_phone(&letter.recipient)?;
         let due = contact.as_ref().is_none_or(|known| known.is_question_due(clock::now()));
@@ -102,12 +164,13 @@ impl Courier<'_> {
                 let bytes = link.client.composed();
                 let stored =
                     self.home.outbox().begin_sending(letter.id, &id, user, bytes, signed_at);
-                if let Err(error) = stored {
+                // Another process may have given it up while it was sealed.
+                if !matches!(stored, Ok(true)) {
                     link.client.discard_composed();
-                    return Err(error.into());
+                    return Ok(stored.map(|_| true)?);
                 }
                 link.client.release_composed();
-                self.in_flight.insert(letter.id);
+                self.traffic.in_flight.insert(letter.id, *head);
                 Ok(true)
             }
             Err(RequestError::Busy | RequestError::WrongState) => Ok(false),
@@ -129,20 +192,20 @@ impl Courier<'_> {
     pub(super) fn letter_refused(&mut self, refusal: &RefusalNotice) -> Result<(), Failure> {
         let Some(packet) = refusal.packet else { return Ok(()) };
         let Some(letter) = self.home.outbox().sent_as(&packet)? else { return Ok(()) };
-        self.in_flight.remove(&letter);
+        self.traffic.in_flight.remove(&letter);
         let code = refusal.code.map_or(0, ErrorCode::code);
         let name = refusal.code.map_or("unknown code", ErrorCode::name);
         let now = clock::now();
         match refusal.code.map(|code| code.rule().reaction) {
             // It goes on at once, and whoever waits for the letter still waits.
-            Some(Reaction::SignAgain) if self.may_sign_again(letter) => {
+            Some(Reaction::SignAgain) if self.traffic.may_sign_again(letter) => {
                 self.home.outbox().postpone(letter, now, None, "")?;
             }
             Some(Reaction::AskForKey) if self.ask_for_recipient(letter)? => {
                 self.home.outbox().postpone(letter, now, None, "")?;
             }
             Some(Reaction::RetryLater | Reaction::BackOff) => {
-                let pause = i64::from(refusal.retry_after_s.max(RETRY_S));
+                let pause = self.traffic.pause_of(letter, refusal.retry_after_s);
                 self.home.outbox().postpone(letter, now.shifted(pause), Some(code), name)?;
             }
             _ => {
@@ -152,18 +215,9 @@ impl Courier<'_> {
         Ok(())
     }
 
-    fn may_sign_again(&mut self, letter: OutboxId) -> bool {
-        let times = self.signed_again.entry(letter).or_default();
-        *times += 1;
-        *times <= SIGN_AGAIN
-    }
-
     /// The recipient's id may have changed: asks once per connection.
     fn ask_for_recipient(&mut self, letter: OutboxId) -> Result<bool, Failure> {
-        let open = self.home.outbox().unanswered()?;
-        let Some(letter) = open.into_iter().find(|open| open.id == letter) else {
-            return Ok(false);
-        };
+        let Some(letter) = self.home.outbox().open_letter(letter)? else { return Ok(false) };
         if !self.session.asked.insert(letter.recipient) {
             return Ok(false);
         }
@@ -180,17 +234,19 @@ impl Courier<'_> {
         let code = refusal.code.map_or(0, ErrorCode::code);
         let name = refusal.code.map_or("unknown code", ErrorCode::name);
         let give_up = refusal.code == Some(ErrorCode::UnknownUser);
-        for letter in self.home.outbox().waiting(clock::now(), usize::MAX)? {
-            if letter.recipient != *phone {
+        for letter in self.home.outbox().queued()? {
+            if letter.recipient != *phone || letter.status.state != State::Waiting {
                 continue;
             }
             if give_up {
                 let _ = self.home.outbox().refuse(letter.id, Some(code), name)?;
-            } else {
-                let pause = i64::from(refusal.retry_after_s.max(RETRY_S));
-                let until = clock::now().shifted(pause);
-                self.home.outbox().postpone(letter.id, until, Some(code), name)?;
+                continue;
             }
+            let until =
+                clock::now().shifted(self.traffic.pause_of(letter.id, refusal.retry_after_s));
+            self.home.outbox().postpone(letter.id, until, Some(code), name)?;
+            // Those behind it wait for it.
+            break;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use waxwing_core::phone::Otp;
 use waxwing_core::wire::{ErrorCode, OtpGrant};
 
 use super::Account;
+use super::dial::Dial;
 use super::link::{self, Link};
 use super::stream::Waiter;
 use crate::console::Remarks;
@@ -72,8 +73,9 @@ impl<'a> Registrar<'a> {
 
     fn ask_once(&mut self) -> Result<Result<Asked, Ended>, Failure> {
         let account = self.account;
-        let mut link = Link::open(account, &self.waiter, 0, self.remarks.clone())?;
         let identity = account.identity();
+        let stream = Dial::connect(&identity.server, &mut self.waiter)?;
+        let mut link = Link::open(account, stream, 0, self.remarks.clone())?;
         link.log_reply_key(&identity.reply_key);
         link.request(|client, env| client.request_otp(env, &identity.phone, &identity.reply_key))
             .map_err(|error| Failure::General(error.to_string()))?;
@@ -102,8 +104,9 @@ impl<'a> Registrar<'a> {
         issued: &mut dyn FnMut(UserId) -> Result<(), Failure>,
     ) -> Result<Result<SessionKey, Ended>, Failure> {
         let account = self.account;
-        let mut link = Link::open(account, &self.waiter, 0, self.remarks.clone())?;
         let identity = account.identity();
+        let stream = Dial::connect(&identity.server, &mut self.waiter)?;
+        let mut link = Link::open(account, stream, 0, self.remarks.clone())?;
         link.request(|client, env| {
             client.prove_otp(env, &identity.phone, &identity.reply_key, code)
         })

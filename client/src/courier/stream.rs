@@ -2,22 +2,30 @@
 //! for signals.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, TcpStream as Blocking, ToSocketAddrs};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
 use signal_hook_mio::v1_0::Signals;
+use socket2::{SockRef, TcpKeepalive};
 
 use crate::exit::Failure;
 
-const STREAM: Token = Token(0);
+pub(super) const STREAM: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const OTHER: Token = Token(2);
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(5);
+/// Silence after which TCP asks whether the other end is there, how often it asks, and between.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEPALIVE_PROBES: u32 = 3;
+/// Unacknowledged bytes after which TCP gives up.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+/// Bytes that the system takes and has not sent yet. More would be hidden from whoever watches
+/// that they go out, and nothing could pass them.
+const UNSENT: u32 = 8 * 1_024;
 /// Bytes read ahead of the machine.
 const READ_AHEAD: usize = 64 * 1_024;
 
@@ -100,27 +108,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Connects to the first of the server's addresses that answers.
-    pub(super) fn connect(server: &str, waiter: &Waiter) -> Result<Self, Failure> {
-        let failed = |error| Failure::Refused(format!("cannot reach {server}: {error}"));
-        let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
-        for address in server.to_socket_addrs().map_err(failed)? {
-            let connected = Blocking::connect_timeout(&address, CONNECT)
-                .and_then(|socket| Self::from_std(socket, waiter));
-            match connected {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(failed(last))
-    }
-
-    fn from_std(socket: Blocking, waiter: &Waiter) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
+    /// Over a connection that stands, and is registered with a [`Waiter`] as [`STREAM`].
+    pub(super) fn over(socket: TcpStream) -> io::Result<Self> {
         socket.set_nodelay(true)?;
-        let mut socket = TcpStream::from_std(socket);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        waiter.registry().register(&mut socket, STREAM, interest)?;
+        watch(&SockRef::from(&socket))?;
         Ok(Self {
             socket,
             readable: true,
@@ -152,6 +143,22 @@ impl Stream {
         }
         Ok(())
     }
+}
+
+/// Has the system notice that the other end is gone, while nothing is on its way and while
+/// something is.
+fn watch(socket: &SockRef<'_>) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE_EVERY)
+        .with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    {
+        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+        socket.set_tcp_notsent_lowat(UNSENT)?;
+    }
+    Ok(())
 }
 
 impl Drop for Stream {

@@ -1,12 +1,25 @@
-//! Who holds the session: one process per home.
+//! Who holds the session: one process per home, and what the others know of it.
 
 use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use waxwing_core::time::UnixTime;
 
 use super::database::lock_file;
 use super::directory::io;
 use super::{Home, HomeError};
+use crate::clock;
 
 const FILE: &str = "session.lock";
+/// How often the holder shows that it moves: by the time of the file's last change, not by bytes.
+const BEAT: Duration = Duration::from_secs(3);
+/// What the holder writes about itself is always as long, so that nobody reads half of it.
+const NOTE_LEN: usize = 1_024;
+/// Bytes of a problem's text that are told.
+const PROBLEM_LEN: usize = 400;
 
 /// The right to connect as this home's user, until it is dropped or the process ends.
 ///
@@ -15,7 +28,33 @@ const FILE: &str = "session.lock";
 #[derive(Debug)]
 #[must_use = "dropping it gives the session to the next process that asks"]
 pub struct SessionLock {
-    _file: File,
+    file: File,
+    note: Note,
+    moved: Duration,
+}
+
+/// What the holder says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    pid: u32,
+    since: i64,
+    has_backlog: bool,
+    problem: Option<String>,
+}
+
+/// The process that holds the session, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its id.
+    pub pid: u32,
+    /// Since when it holds the session.
+    pub since: UnixTime,
+    /// Whether everything that was pending at the server has come.
+    pub has_backlog: bool,
+    /// Why it has no connection, if it says that it has none.
+    pub problem: Option<String>,
+    /// How long ago it last showed that it moves.
+    pub silent_for: Duration,
 }
 
 impl Home {
@@ -27,9 +66,62 @@ impl Home {
         let path = self.dir().join(FILE);
         let file = lock_file(&path).map_err(|source| io(&path, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(SessionLock { _file: file })),
+            Ok(()) => {
+                let (pid, since) = (std::process::id(), clock::now().as_seconds());
+                let note = Note { pid, since, has_backlog: false, problem: None };
+                let lock = SessionLock { file, note, moved: clock::since_start() };
+                lock.write();
+                Ok(Some(lock))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(io(&path, source)),
         }
     }
+
+    /// Who holds the session; `None` when it does not say, as earlier versions do not. It means
+    /// something only while the session cannot be taken.
+    #[must_use]
+    pub fn session_holder(&self) -> Option<Holder> {
+        let file = File::open(self.dir().join(FILE)).ok()?;
+        let mut bytes = [0; NOTE_LEN];
+        let len = file.read_at(&mut bytes, 0).ok()?;
+        let note: Note = serde_json::from_slice(bytes.get(..len)?).ok()?;
+        let changed = file.metadata().and_then(|metadata| metadata.modified()).ok()?;
+        // A clock that was set back says nothing.
+        let silent_for = SystemTime::now().duration_since(changed).unwrap_or_default();
+        let Note { pid, since, has_backlog, problem } = note;
+        let since = UnixTime::from_seconds(since);
+        Some(Holder { pid, since, has_backlog, problem, silent_for })
+    }
+}
+
+impl SessionLock {
+    /// Shows the others that this process moves, how far it has come, and why it has no
+    /// connection. To be called at every turn; it writes where something has changed, and else
+    /// every few seconds the time alone.
+    pub fn show(&mut self, has_backlog: bool, problem: Option<&str>) {
+        let problem = problem.map(shortened);
+        let is_news =
+            self.note.has_backlog != has_backlog || self.note.problem.as_deref() != problem;
+        if is_news {
+            (self.note.has_backlog, self.note.problem) = (has_backlog, problem.map(str::to_owned));
+            self.write();
+        } else if clock::since_start().saturating_sub(self.moved) >= BEAT {
+            // It is a courtesy to others; the session does not depend on it.
+            let _ = self.file.set_modified(SystemTime::now());
+        } else {
+            return;
+        }
+        self.moved = clock::since_start();
+    }
+
+    fn write(&self) {
+        let mut bytes = serde_json::to_vec(&self.note).unwrap_or_default();
+        bytes.resize(NOTE_LEN, b' ');
+        let _: io::Result<()> = self.file.write_all_at(&bytes, 0);
+    }
+}
+
+fn shortened(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(PROBLEM_LEN)).unwrap_or(text)
 }

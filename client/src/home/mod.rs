@@ -36,10 +36,10 @@ pub use letters::{
     Fate, HandedOver, HeldLetter, Letter, LetterBody, LetterId, Letters, Quota, Reading, Recorded,
     Room,
 };
-pub use lock::SessionLock;
+pub use lock::{Holder, SessionLock};
 pub use outbox::{
-    Applied, OpenLetter, Outbox, OutboxId, OutboxStatus, PacketName, SentPacket, State,
-    StoredLetter, TooLong, Writing,
+    Applied, GivenUp, Head, OpenLetter, Outbox, OutboxId, OutboxStatus, PacketName, Queued,
+    SentPacket, State, StoredLetter, TooLong, Which, Writing,
 };
 pub use printing::PrintingLock;
 pub use relations::{Relation, Relations};

@@ -29,3 +29,4 @@ mod registration;
 mod secrets;
 mod strangers;
 mod town;
+mod waiting;

@@ -32,7 +32,8 @@ fn both_directions_are_merged_in_the_order_of_this_home() {
     write(6, 2);
     home.outbox().queue(&uid(7), &phone(2), &Writing::ReadReceipt(uid(1)), at(6)).unwrap();
     receive(8, 2);
-    home.outbox().begin_sending(second, &packet_id(90), user(7), b"x", at(6)).unwrap();
+    let begun = home.outbox().begin_sending(second, &packet_id(90), user(7), b"x", at(6));
+    assert!(begun.unwrap());
     let told = [(PacketName::Full(packet_id(90)), Status::Delivered)];
     let _ = home.outbox().apply(&told, at(7)).unwrap();
 

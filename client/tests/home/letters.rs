@@ -235,7 +235,7 @@ fn debug_output_has_no_text() {
         "{:?}{:?}{:?}{:?}",
         handed(1, text(1, "a secret")),
         home.letters().unprinted(9).unwrap(),
-        home.outbox().waiting(at(0), 9).unwrap(),
+        home.outbox().queued().unwrap(),
         home.history(&phone(2)).unwrap(),
     );
     assert!(shown.contains("8 bytes") && !shown.contains("secret"), "{shown}");

@@ -1,4 +1,6 @@
-use waxwing::home::{Applied, Home, OutboxId, PacketName, State, Writing};
+use waxwing::home::{
+    Applied, GivenUp, Home, OpenLetter, OutboxId, PacketName, State, Which, Writing,
+};
 use waxwing_core::id::PacketId;
 use waxwing_core::limits::MAX_BODY;
 use waxwing_core::time::UnixTime;
@@ -13,7 +15,8 @@ fn queue(home: &Home, byte: u8, to: u8) -> OutboxId {
 
 fn send(home: &Home, letter: OutboxId, packet: u8) {
     let bytes = [packet; 400];
-    home.outbox().begin_sending(letter, &packet_id(packet), user(7), &bytes, at(1)).unwrap();
+    let begun = home.outbox().begin_sending(letter, &packet_id(packet), user(7), &bytes, at(1));
+    assert!(begun.unwrap());
 }
 
 fn told_at(home: &Home, packet: u8, status: Status, now: UnixTime) -> Applied {
@@ -29,27 +32,39 @@ fn state(home: &Home, letter: OutboxId) -> State {
     home.outbox().status_of(letter).unwrap().unwrap().state
 }
 
-fn waiting(home: &Home, now: UnixTime) -> Vec<u8> {
-    home.outbox().waiting(now, 128).unwrap().iter().map(|letter| letter.uid.0[0]).collect()
+/// What can go out, by the first bytes of the uids.
+fn heads(home: &Home, now: UnixTime) -> Vec<u8> {
+    let heads = home.outbox().heads(now).unwrap().into_iter();
+    heads.map(|head| open(home, head.id).uid.0[0]).collect()
+}
+
+fn open(home: &Home, letter: OutboxId) -> OpenLetter {
+    home.outbox().open_letter(letter).unwrap().unwrap()
+}
+
+/// All that has no answer.
+fn queued(home: &Home) -> Vec<u8> {
+    home.outbox().queued().unwrap().iter().map(|letter| letter.uid.0[0]).collect()
 }
 
 #[test]
 fn a_letter_goes_from_waiting_to_delivered() {
     let test = TestHome::new();
     let letter = queue(&test.open(), 1, 2);
-    let found = test.open().outbox().waiting(at(0), 9).unwrap().remove(0);
+    let found = open(&test.open(), letter);
     assert_eq!((found.id, found.uid, found.recipient), (letter, uid(1), phone(2)));
     assert_eq!((found.writing, found.packet), (Writing::text("letter 1").unwrap(), None));
 
     send(&test.open(), letter, 10);
-    assert!(waiting(&test.open(), at(0)).is_empty());
-    let found = test.open().outbox().unanswered().unwrap().remove(0);
-    let packet = found.packet.unwrap();
+    // It has no answer yet, and goes out again.
+    assert_eq!(heads(&test.open(), at(0)), [1]);
+    let packet = open(&test.open(), letter).packet.unwrap();
     assert_eq!((packet.bytes, packet.signed_at), (vec![10; 400], at(1)));
 
     let home = test.open();
     assert_eq!(told(&home, 10, Status::Stored), Applied::Risen(letter, State::Stored));
-    assert!(home.outbox().unanswered().unwrap().is_empty());
+    assert_eq!(home.outbox().open_letter(letter).unwrap(), None);
+    assert!(heads(&home, at(0)).is_empty());
     assert_eq!(told(&home, 10, Status::Delivered), Applied::Risen(letter, State::Delivered));
     assert_eq!(state(&test.open(), letter), State::Delivered);
 }
@@ -99,10 +114,11 @@ fn a_refusal_counts_until_a_better_word_comes() {
         (Some(15), Some("too large"))
     );
     // It is not tried again by itself.
-    assert!(waiting(&home, at(9999)).is_empty());
-    assert!(home.outbox().unanswered().unwrap().is_empty());
+    assert!(heads(&home, at(9999)).is_empty());
+    assert!(queued(&home).is_empty());
     let sent = home.outbox().begin_sending(letter, &packet_id(11), user(7), b"x", at(2));
-    assert!(sent.is_err());
+    assert!(!sent.unwrap());
+    assert_eq!(home.outbox().sent_as(&packet_id(11)).unwrap(), None);
 
     assert_eq!(told(&home, 10, Status::Delivered), Applied::Risen(letter, State::Delivered));
     let status = home.outbox().status_of(letter).unwrap().unwrap();
@@ -197,11 +213,12 @@ fn a_letter_put_off_holds_back_those_behind_it() {
     let first = queue(&home, 1, 2);
     let to_another = queue(&home, 2, 3);
     let behind = queue(&home, 3, 2);
-    assert_eq!(waiting(&home, at(0)), [1, 2, 3]);
+    assert_eq!((heads(&home, at(0)), queued(&home)), (vec![1, 2], vec![1, 2, 3]));
     send(&home, first, 10);
+    assert_eq!(heads(&home, at(0)), [1, 2]);
     home.outbox().postpone(first, at(60), Some(12), "mailbox full").unwrap();
-    assert_eq!(waiting(&home, at(59)), [2]);
-    assert_eq!(waiting(&home, at(60)), [1, 2, 3]);
+    assert_eq!(heads(&home, at(59)), [2]);
+    assert_eq!(heads(&home, at(60)), [1, 2]);
     let status = home.outbox().status_of(first).unwrap().unwrap();
     assert_eq!((status.state, status.refusal_code), (State::Waiting, Some(12)));
     assert_eq!(status.not_before, at(60));
@@ -209,12 +226,13 @@ fn a_letter_put_off_holds_back_those_behind_it() {
     assert_eq!(held_up_by(first, 59), Some(status.clone()));
     assert_eq!(held_up_by(behind, 59), Some(status));
     assert_eq!((held_up_by(to_another, 59), held_up_by(behind, 60)), (None, None));
-    // The packet is still there, and a word about it still counts.
-    assert!(home.outbox().waiting(at(60), 1).unwrap()[0].packet.is_some());
+    // It is sealed again, and a word about its packet still counts.
+    assert_eq!(open(&home, first).packet, None);
     assert_eq!(told(&home, 10, Status::Stored), Applied::Risen(first, State::Stored));
     home.outbox().postpone(first, at(99), Some(12), "late").unwrap();
     assert_eq!(state(&home, first), State::Stored);
     assert_eq!(held_up_by(first, 1), None);
+    assert_eq!(heads(&home, at(0)), [2, 3]);
 }
 
 #[test]
@@ -227,9 +245,9 @@ fn nothing_goes_to_somebody_whose_key_has_changed() {
         let answer = KeyAnswer { user: user(7), phone: phone(2), spki: spki(key) };
         let _ = home.contacts().judge(&answer, at(0)).unwrap();
     }
-    assert_eq!(waiting(&home, at(0)), [2]);
+    assert_eq!(heads(&home, at(0)), [2]);
     let _ = home.contacts().accept(&phone(2), &spki(4), at(1)).unwrap();
-    assert_eq!(waiting(&home, at(0)), [1, 2]);
+    assert_eq!(heads(&home, at(0)), [1, 2]);
 }
 
 #[test]
@@ -237,4 +255,101 @@ fn letters_have_a_longest_text() {
     assert!(Writing::text("x".repeat(MAX_BODY)).is_ok());
     let error = Writing::text("x".repeat(MAX_BODY + 1)).unwrap_err();
     assert!(error.to_string().contains(&MAX_BODY.to_string()), "{error}");
+}
+
+#[test]
+fn a_letter_that_was_sent_without_an_answer_keeps_its_place() {
+    let test = TestHome::new();
+    let home = test.open();
+    let first = queue(&home, 1, 2);
+    queue(&home, 2, 2);
+    send(&home, first, 10);
+    // The next session sends it again before the one behind it.
+    assert_eq!(heads(&test.open(), at(0)), [1]);
+    let _ = told(&home, 10, Status::Stored);
+    assert_eq!(heads(&home, at(0)), [2]);
+}
+
+#[test]
+fn a_letter_sent_under_a_key_that_has_changed_is_sealed_again() {
+    let test = TestHome::new();
+    let home = test.open();
+    let (letter, other) = (queue(&home, 1, 2), queue(&home, 2, 3));
+    send(&home, letter, 10);
+    send(&home, other, 11);
+    home.outbox().seal_again(&phone(2)).unwrap();
+    assert_eq!(open(&home, letter).packet, None);
+    assert!(open(&home, other).packet.is_some());
+    assert_eq!(told(&home, 10, Status::Stored), Applied::Risen(letter, State::Stored));
+}
+
+#[test]
+fn a_pause_that_an_earlier_version_believed_is_cut_short() {
+    let test = TestHome::new();
+    let home = test.open();
+    let letter = queue(&home, 1, 2);
+    send(&home, letter, 10);
+    home.outbox().postpone(letter, at(65_535), Some(12), "").unwrap();
+    home.outbox().limit_pauses(at(300)).unwrap();
+    assert_eq!(heads(&home, at(299)), [0; 0]);
+    assert_eq!(heads(&home, at(300)), [1]);
+    // A shorter one stays.
+    home.outbox().limit_pauses(at(900)).unwrap();
+    assert_eq!(heads(&home, at(300)), [1]);
+}
+
+#[test]
+fn letters_that_were_put_off_can_be_hurried_all_or_some() {
+    for (which, expected) in [
+        (Which::All, vec![1, 3]),
+        (Which::To(phone(2)), vec![1]),
+        (Which::Letter(uid(2)), vec![1]),
+        (Which::Letter(uid(3)), vec![3]),
+        (Which::Letter(uid(9)), vec![]),
+    ] {
+        let test = TestHome::new();
+        let home = test.open();
+        let letters = [queue(&home, 1, 2), queue(&home, 2, 2), queue(&home, 3, 3)];
+        for letter in letters {
+            home.outbox().postpone(letter, at(60), Some(12), "full").unwrap();
+        }
+        assert!(heads(&home, at(0)).is_empty());
+        home.outbox().hurry(which).unwrap();
+        assert_eq!(heads(&home, at(0)), expected, "{which:?}");
+    }
+}
+
+#[test]
+fn a_letter_given_up_goes_nowhere_and_says_whether_it_may_have_gone() {
+    let test = TestHome::new();
+    let home = test.open();
+    let give_up = |byte| home.outbox().give_up(&uid(byte)).unwrap();
+    let letters: Vec<_> = (1..=4).map(|byte| queue(&home, byte, byte)).collect();
+    send(&home, letters[1], 10);
+    send(&home, letters[2], 20);
+    home.outbox().postpone(letters[2], at(60), Some(12), "full").unwrap();
+    send(&home, letters[3], 30);
+    let _ = told(&home, 30, Status::Stored);
+
+    assert_eq!(give_up(1), GivenUp::NotSent);
+    assert_eq!(give_up(2), GivenUp::MayArrive);
+    assert_eq!(give_up(3), GivenUp::NotSent);
+    assert_eq!(give_up(4), GivenUp::Answered("stored"));
+    assert_eq!(give_up(9), GivenUp::Unknown);
+    assert_eq!(give_up(1), GivenUp::Answered("given up"));
+    assert!(queued(&home).is_empty());
+    let named = |letter| home.outbox().status_of(letter).unwrap().unwrap().name();
+    assert_eq!(
+        letters.iter().map(|letter| named(*letter)).collect::<Vec<_>>(),
+        ["given up", "given up", "given up", "stored"]
+    );
+
+    // Between sealing and sending: it does not go out.
+    let begun = home.outbox().begin_sending(letters[0], &packet_id(40), user(7), b"sealed", at(2));
+    assert!(!begun.unwrap());
+    // A late refusal brings nothing back; what did arrive is told.
+    home.outbox().postpone(letters[1], at(2), Some(12), "").unwrap();
+    assert!(queued(&home).is_empty());
+    assert_eq!(told(&home, 10, Status::Delivered), Applied::Risen(letters[1], State::Delivered));
+    assert_eq!(named(letters[1]), "delivered");
 }

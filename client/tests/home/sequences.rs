@@ -43,7 +43,7 @@ fn statuses_one_after_the_other_come_to_what_is_written() {
         let writing = Writing::text("a letter").unwrap();
         let letter = home.outbox().queue(&uid(1), &phone(2), &writing, at(0)).unwrap();
         let sent = home.outbox();
-        sent.begin_sending(letter, &packet_id(1), user(7), &[0; 400], at(1)).unwrap();
+        assert!(sent.begin_sending(letter, &packet_id(1), user(7), &[0; 400], at(1)).unwrap());
         for step in case["steps"].as_array().unwrap() {
             if step["status"].is_null() {
                 let code = step["refused"].as_u64().unwrap().try_into().unwrap();

@@ -1,8 +1,10 @@
 //! Several openings of one home. SQLite and file locks treat two openings in one process as
 //! they treat two processes; the last test has real ones.
 
+use std::fs;
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use waxwing::home::{Fate, HandedOver, Home, PacketName, Recorded, State, Writing};
 use waxwing_core::envelope::Content;
@@ -20,7 +22,7 @@ fn one_has_the_session_and_the_others_the_database() {
 
     let writing = Writing::text("hi").unwrap();
     let letter = other.outbox().queue(&uid(1), &phone(2), &writing, at(0)).unwrap();
-    assert_eq!(holder.outbox().waiting(at(0), 9).unwrap()[0].id, letter);
+    assert_eq!(holder.outbox().heads(at(0)).unwrap()[0].id, letter);
 
     drop(session);
     assert!(other.try_lock_session().unwrap().is_some());
@@ -44,10 +46,43 @@ fn a_waiting_process_sees_what_the_holder_does() {
     let (holder, other) = (test.open(), test.open());
     let writing = Writing::text("hi").unwrap();
     let letter = other.outbox().queue(&uid(1), &phone(2), &writing, at(0)).unwrap();
-    holder.outbox().begin_sending(letter, &packet_id(1), user(7), b"x", at(1)).unwrap();
+    let begun = holder.outbox().begin_sending(letter, &packet_id(1), user(7), b"x", at(1));
+    assert!(begun.unwrap());
     let told = [(PacketName::Full(packet_id(1)), Status::Stored)];
     let _ = holder.outbox().apply(&told, at(2)).unwrap();
     assert_eq!(other.outbox().status_of(letter).unwrap().unwrap().state, State::Stored);
+}
+
+#[test]
+fn the_others_see_who_has_the_session_and_whether_it_moves() {
+    let test = TestHome::new();
+    let (holder, other) = (test.open(), test.open());
+    assert_eq!(other.session_holder(), None);
+    let mut session = holder.try_lock_session().unwrap().unwrap();
+    let seen = other.session_holder().unwrap();
+    assert_eq!((seen.pid, seen.has_backlog, seen.problem), (std::process::id(), false, None));
+    assert!(seen.silent_for < Duration::from_secs(60), "{:?}", seen.silent_for);
+
+    session.show(false, Some("the server is away"));
+    let seen = other.session_holder().unwrap();
+    assert_eq!(seen.problem.as_deref(), Some("the server is away"));
+    session.show(true, Some(&"ä".repeat(2_000)));
+    let problem = other.session_holder().unwrap().problem.unwrap();
+    assert!(problem.len() > 300 && problem.chars().all(|c| c == 'ä'));
+    session.show(true, None);
+    let seen = other.session_holder().unwrap();
+    assert_eq!((seen.has_backlog, seen.problem), (true, None));
+
+    // It has not moved for a minute.
+    let file = test.dir().join("session.lock");
+    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    assert!(other.session_holder().unwrap().silent_for >= Duration::from_secs(60));
+    // An earlier version's holder says nothing, and neither does damage.
+    for bytes in [&b""[..], b"4711", b"{\"pid\":-1}"] {
+        fs::write(test.dir().join("session.lock"), bytes).unwrap();
+        assert_eq!(other.session_holder(), None);
+    }
 }
 
 #[test]
@@ -98,7 +133,7 @@ fn many_writers_lose_nothing_and_share_one_order() {
         }
     });
     let home = test.open();
-    assert_eq!(home.outbox().waiting(at(0), 999).unwrap().len(), 60);
+    assert_eq!(home.outbox().queued().unwrap().len(), 60);
     assert_eq!(home.letters().unprinted(999).unwrap().len(), 20);
     assert_eq!(home.history(&phone(2)).unwrap().len(), 80);
 }
@@ -125,6 +160,6 @@ fn the_session_ends_with_its_process() {
         .output()
         .unwrap();
     assert!(!child.status.success());
-    assert_eq!(home.outbox().waiting(at(0), 9).unwrap().len(), 1, "{child:?}");
+    assert_eq!(home.outbox().queued().unwrap().len(), 1, "{child:?}");
     assert!(home.try_lock_session().unwrap().is_some());
 }

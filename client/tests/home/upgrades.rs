@@ -8,7 +8,7 @@ use std::thread;
 use rusqlite::Connection;
 use waxwing::home::{Deletion, Home, HomeError, Registration, Relation, Writing};
 
-use crate::{TestHome, at, phone, pkcs8_der, spki, uid, user};
+use crate::{TestHome, phone, pkcs8_der, spki, uid, user};
 
 /// The first schema, with an account and a letter in it.
 fn home_of_the_first_schema() -> TestHome {
@@ -60,7 +60,7 @@ fn schema(file: &Path) -> i64 {
 fn is_whole(home: &Home) {
     let found = home.identity().unwrap().unwrap();
     assert_eq!(found.registration, Registration::Done(user(100)));
-    let letters = home.outbox().waiting(at(0), 9).unwrap();
+    let letters = home.outbox().queued().unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].uid, uid(7));
     assert_eq!(letters[0].writing, Writing::text("old").unwrap());

@@ -183,6 +183,16 @@ impl<'a> Letters<'a> {
         self.home.write(|change| letters.iter().map(|letter| record(change, letter)).collect())
     }
 
+    /// The letter that arrived last.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn last(&self) -> Result<Option<LetterId>, HomeError> {
+        let mut last = self.home.connection.prepare_cached("SELECT max(id) FROM letters")?;
+        let last: Option<i64> = last.query_one([], |row| row.get(0))?;
+        Ok(last.map(LetterId))
+    }
+
     /// Up to `limit` letters that nobody has printed, oldest first. Receipts are not for
     /// printing: they show at the letter that they are about.
     ///

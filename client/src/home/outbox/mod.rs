@@ -5,6 +5,7 @@
 //! happens in between, and its bytes, so that it can go out again byte for byte. The uid stays
 //! the same however often a letter is sent.
 
+mod queue;
 mod state;
 mod status;
 
@@ -20,6 +21,7 @@ use waxwing_core::time::UnixTime;
 use super::relations::get_to_know;
 use super::{Home, HomeError, columns, keep_places, next_place};
 
+pub use queue::{GivenUp, Queued, Which};
 pub use state::State;
 pub(super) use status::note_read;
 pub use status::{Applied, OutboxStatus, PacketName, StoredLetter};
@@ -90,8 +92,19 @@ pub struct OpenLetter {
     pub recipient: Phone,
     /// What it says.
     pub writing: Writing,
-    /// The newest packet it was sent as, if any.
+    /// The packet that it was sent as, if that had no answer.
     pub packet: Option<SentPacket>,
+}
+
+/// The letter of a conversation that is to be sent next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its row.
+    pub id: OutboxId,
+    /// To whom.
+    pub recipient: Phone,
+    /// Bytes of its text.
+    pub len: u32,
 }
 
 /// A packet that is on its way, or may be.
@@ -148,32 +161,58 @@ impl<'a> Outbox<'a> {
         })
     }
 
-    /// Up to `limit` letters that can go out now, oldest first. Not among them: letters to
-    /// somebody whose key has changed, and letters behind one to the same recipient that has to
-    /// wait, so that they arrive in their order.
+    /// The first letter of each conversation that has not been answered, if it can go out now:
+    /// oldest first. Those behind it wait until it has its answer, so that they arrive in their
+    /// order. Not among them: letters to somebody whose key has changed.
     ///
     /// # Errors
     /// [`HomeError::Database`].
-    pub fn waiting(&self, now: UnixTime, limit: usize) -> Result<Vec<OpenLetter>, HomeError> {
-        self.open_letters(
-            "WHERE state = 0 AND not_before <= ?1 \
-             AND NOT EXISTS (SELECT 1 FROM contacts \
+    pub fn heads(&self, now: UnixTime) -> Result<Vec<Head>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "WITH open (recipient, id) AS ( \
+                 SELECT recipient, min(id) FROM outbox WHERE state = 0 GROUP BY recipient \
+                 UNION ALL SELECT recipient, id FROM outbox WHERE state = 1), \
+             heads (id) AS (SELECT min(id) FROM open GROUP BY recipient) \
+             SELECT outbox.id, recipient, length(body) FROM heads JOIN outbox USING (id) \
+             WHERE not_before <= ? AND NOT EXISTS (SELECT 1 FROM contacts \
                  WHERE phone = recipient AND changed_spki IS NOT NULL) \
-             AND NOT EXISTS (SELECT 1 FROM outbox earlier \
-                 WHERE earlier.state = 0 AND earlier.recipient = outbox.recipient \
-                 AND earlier.id < outbox.id AND earlier.not_before > ?1) \
-             ORDER BY id LIMIT ?2",
-            params![now.as_seconds(), i64::try_from(limit).unwrap_or(i64::MAX)],
-        )
+             ORDER BY outbox.id",
+        )?;
+        let rows = select.query_map([now.as_seconds()], |row| {
+            Ok(Head {
+                id: OutboxId(row.get(0)?),
+                recipient: columns::phone(row, 1)?,
+                len: row.get(2)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Every letter that was sent in an earlier session without an answer, oldest first. Each
-    /// goes out again, by the same packet while that is fresh.
+    /// A letter that has not been answered; `None` when it has, or was given up.
     ///
     /// # Errors
     /// [`HomeError::Database`].
-    pub fn unanswered(&self) -> Result<Vec<OpenLetter>, HomeError> {
-        self.open_letters("WHERE state = 1 ORDER BY id", [])
+    pub fn open_letter(&self, letter: OutboxId) -> Result<Option<OpenLetter>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT id, uid, recipient, kind, body, \
+                 CASE WHEN state = 1 THEN packet END, signed_at \
+             FROM outbox WHERE id = ? AND state <= 1",
+        )?;
+        let found = select.query_one([letter.0], |row| {
+            let bytes: Option<Vec<u8>> = row.get(5)?;
+            let packet = match (bytes, columns::optional_time(row, 6)?) {
+                (Some(bytes), Some(signed_at)) => Some(SentPacket { bytes, signed_at }),
+                _ => None,
+            };
+            Ok(OpenLetter {
+                id: OutboxId(row.get(0)?),
+                uid: columns::uid(row, 1)?,
+                recipient: columns::phone(row, 2)?,
+                writing: Writing::read(row, 3, 4)?,
+                packet,
+            })
+        });
+        Ok(found.optional()?)
     }
 
     /// How many texts to `recipient` the server has not answered for.
@@ -189,6 +228,8 @@ impl<'a> Outbox<'a> {
     }
 
     /// Stores the packet that a letter is about to be sent as; before the first byte goes out.
+    /// `false` when the letter was given up, or answered, in the meantime, and the packet must not
+    /// go out.
     ///
     /// # Errors
     /// [`HomeError::Database`], and the packet must not go out.
@@ -199,7 +240,7 @@ impl<'a> Outbox<'a> {
         recipient: UserId,
         bytes: &[u8],
         signed_at: UnixTime,
-    ) -> Result<(), HomeError> {
+    ) -> Result<bool, HomeError> {
         self.home.write(|change| {
             let begun = change
                 .prepare_cached(
@@ -209,7 +250,7 @@ impl<'a> Outbox<'a> {
                 )?
                 .execute(params![letter.0, State::Sent.rank(), bytes, signed_at.as_seconds()])?;
             if begun == 0 {
-                return Err(HomeError::NoSuchRow("letter to send"));
+                return Ok(false);
             }
             change
                 .prepare_cached(
@@ -217,7 +258,7 @@ impl<'a> Outbox<'a> {
                      VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 )?
                 .execute(params![packet.0, letter.0, recipient.get()])?;
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -249,32 +290,6 @@ impl<'a> Outbox<'a> {
                 State::Sent.rank(),
             ])?;
         Ok(())
-    }
-
-    fn open_letters(
-        &self,
-        clauses: &'static str,
-        values: impl rusqlite::Params,
-    ) -> Result<Vec<OpenLetter>, HomeError> {
-        let sql = format!(
-            "SELECT id, uid, recipient, kind, body, packet, signed_at FROM outbox {clauses}"
-        );
-        let mut select = self.home.connection.prepare_cached(&sql)?;
-        let rows = select.query_map(values, |row| {
-            let bytes: Option<Vec<u8>> = row.get(5)?;
-            let packet = match (bytes, columns::optional_time(row, 6)?) {
-                (Some(bytes), Some(signed_at)) => Some(SentPacket { bytes, signed_at }),
-                _ => None,
-            };
-            Ok(OpenLetter {
-                id: OutboxId(row.get(0)?),
-                uid: columns::uid(row, 1)?,
-                recipient: columns::phone(row, 2)?,
-                writing: Writing::read(row, 3, 4)?,
-                packet,
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
 

@@ -54,6 +54,12 @@ impl State {
         }
     }
 
+    /// Whether it has gone out, and has no answer yet.
+    #[must_use]
+    pub fn is_sent(self) -> bool {
+        self == Self::Sent
+    }
+
     /// Whether the server has answered for it, and nothing more need be sent.
     #[must_use]
     pub fn is_answered(self) -> bool {

@@ -1,0 +1,73 @@
+//! What a process without the session knows of the one that has it.
+
+use std::time::Duration;
+
+use crate::clock;
+use crate::exit::Failure;
+use crate::home::{Holder, Home};
+
+/// A holder that has not moved for so long may be stopped, or hang.
+const SILENT: Duration = Duration::from_secs(10);
+/// For how long it is looked at before that is believed: a machine that was asleep, or whose clock
+/// was set, makes everybody seem silent for a moment.
+const DOUBT: Duration = Duration::from_secs(4);
+
+/// The holder, as it was at the last look.
+pub(super) struct Watch {
+    holder: Option<Holder>,
+    /// Since when it seems silent.
+    doubted: Option<Duration>,
+    problem: Option<Failure>,
+}
+
+impl Watch {
+    pub(super) fn new(home: &Home) -> Self {
+        let mut watch = Self { holder: None, doubted: None, problem: None };
+        watch.look(home);
+        watch
+    }
+
+    pub(super) fn look(&mut self, home: &Home) {
+        self.holder = home.session_holder();
+        let is_silent = self.holder.as_ref().is_some_and(|holder| holder.silent_for >= SILENT);
+        let now = clock::since_start();
+        self.doubted = is_silent.then(|| self.doubted.unwrap_or(now));
+        let is_believed = self.doubted.is_some_and(|since| now.saturating_sub(since) >= DOUBT);
+        self.problem = self.holder.as_ref().and_then(|holder| match &holder.problem {
+            _ if is_believed => Some(silence(holder)),
+            Some(problem) if !is_silent => Some(Failure::Refused(format!(
+                "process {}, which holds the session of this home, has no connection: {problem}",
+                holder.pid
+            ))),
+            _ => None,
+        });
+    }
+
+    /// Whether everything that was pending at the server has come. A holder of an earlier version
+    /// does not say; what it stores shows up in the home.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.doubted.is_none() && self.holder.as_ref().is_none_or(|holder| holder.has_backlog)
+    }
+
+    /// Why nothing can be expected of it.
+    pub(super) const fn problem(&self) -> Option<&Failure> {
+        self.problem.as_ref()
+    }
+
+    /// The same, for whoever ends and cannot look any longer.
+    pub(super) fn take_problem(&mut self) -> Option<Failure> {
+        let doubt = self.holder.as_ref().filter(|_| self.doubted.is_some());
+        self.problem.take().or_else(|| doubt.map(silence))
+    }
+}
+
+fn silence(holder: &Holder) -> Failure {
+    let Holder { pid, since, silent_for, .. } = holder;
+    Failure::Refused(format!(
+        "process {pid} has held the session of this home since {} and has not moved for {} s, so \
+         nothing is sent or received; let it go on (`kill -CONT {pid}`), or end it (`kill -KILL \
+         {pid}`), and try again",
+        clock::rfc3339(*since),
+        silent_for.as_secs(),
+    ))
+}

@@ -148,6 +148,33 @@ fn a_phone_is_sent_no_more_codes_than_its_limits_whoever_asks() {
 }
 
 #[test]
+fn a_server_that_ends_after_each_code_sends_a_phone_no_more_of_them() {
+    let (mut town, post) = town_with_post(&[("limits.exempt", "")]);
+    let mut flooder = Peer::new(Door::of(&town), 0);
+    for (network, number) in (1..=4).flat_map(|network| [(network, 1), (network, 2), (network, 3)])
+    {
+        flooder = flooder.at(network);
+        if network < 4 || number == 1 {
+            flooder.ask_anew();
+            post.code(flooder.phone.as_str(), usize::from(network - 1) * 3 + number);
+        }
+        if number == 2 {
+            town.kill()
+        } else {
+            town.stop()
+        }
+        town.start();
+    }
+    for network in 1..=5 {
+        flooder = flooder.at(network);
+        flooder.reply_key = ReplyKey::generate(&mut rng());
+        let said = flooder.call(&flooder.request());
+        assert_eq!(said.and_then(|said| said.code()), Some(ErrorCode::RateLimited));
+    }
+    assert_eq!(post.codes(flooder.phone.as_str()).len(), 10);
+}
+
+#[test]
 fn somebody_elsewhere_neither_cancels_a_live_code_nor_spends_its_attempts() {
     let (town, post) = town_with_post(&[("limits.exempt", "")]);
     let door = Door::of(&town);

@@ -42,6 +42,10 @@ impl OutgoingCodes {
 impl<P: Provider> Server<P> {
     /// Gives storage what is left of limits, with this turn's batch if a code waits for it.
     pub(super) fn keep_limits(&mut self, now: Now) {
+        let forgettable = self.limits.forgettable();
+        if !forgettable.is_empty() {
+            self.ledger.write_later(Write::ForgetAllowances(forgettable), now.instant);
+        }
         let changes = self.limits.changes(now);
         let waits = self.outgoing_codes.are_to_be_counted();
         if !changes.is_empty() {

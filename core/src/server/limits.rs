@@ -53,7 +53,7 @@ impl Kept {
             Self::Codes => 4,
             Self::WrongCodesFrom(_) => 5,
             Self::WrongCodes => 6,
-            Self::Lookups(_) => 7,
+            Self::Lookups(_) => Self::LOOKUPS,
         }
     }
 
@@ -100,6 +100,8 @@ pub(super) struct Limits {
     kept: [Limiter<AllowanceKey>; Kept::KINDS],
     /// Of these, storage does not know what is left.
     changed: BTreeSet<AllowanceKey>,
+    /// Of these, it knows it by a clock that has been set since.
+    misdated: BTreeSet<AllowanceKey>,
     /// Of these, it was told and has not taken it.
     refused: BTreeSet<AllowanceKey>,
     /// Of these nothing is taken any more, and storage does not know it.
@@ -115,7 +117,8 @@ pub(super) struct Limits {
 impl Limits {
     /// How often the operator hears that something is used up, while it trickles back.
     pub(super) const ALARMS: Rate = Rate::new(1, Duration::from_secs(3_600));
-    /// What storage is told at once that it can forget, or, when the clock was set, learn anew.
+    /// Of what storage can forget, and of what it has to learn anew when the clock was set, it is told
+    /// so many in a turn. A turn has a hundred times fewer that are new.
     const AT_ONCE: usize = 1_000;
     /// Clocks that run apart by so much in the time between two sweeps have been set.
     const SET_S: u64 = 5;
@@ -134,6 +137,7 @@ impl Limits {
         let mut limits = Self {
             kept: kept.map(Limiter::new),
             changed: BTreeSet::new(),
+            misdated: BTreeSet::new(),
             refused: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             civil_offset_s: None,
@@ -178,7 +182,8 @@ impl Limits {
 
     /// What is left of all allowances of which storage does not know it.
     pub(super) fn changes(&mut self, now: Now) -> Vec<StoredAllowance> {
-        let changed = core::mem::take(&mut self.changed);
+        let mut changed = core::mem::take(&mut self.changed);
+        changed.extend(Self::some_of(&mut self.misdated));
         let left = |key: AllowanceKey| {
             let full_at = self.limiter(key)?.full_at(&key)?;
             let ahead = full_at.since(now.instant).as_micros().div_ceil(1_000_000);
@@ -191,11 +196,19 @@ impl Limits {
     /// Allowances that storage can forget, some of them.
     pub(super) fn forgettable(&mut self) -> Vec<AllowanceKey> {
         let mut forgotten = core::mem::take(&mut self.forgotten);
+        let some = Self::some_of(&mut forgotten);
+        self.forgotten = forgotten;
         // Something may have been taken of them again.
-        forgotten.retain(|key| self.limiter(*key).is_some_and(|l| l.full_at(key).is_none()));
-        let rest = forgotten.iter().nth(Self::AT_ONCE).copied();
-        self.forgotten = rest.map_or_else(BTreeSet::new, |rest| forgotten.split_off(&rest));
-        forgotten.into_iter().collect()
+        let is_full = |key: &AllowanceKey| {
+            self.limiter(*key).is_some_and(|limiter| limiter.full_at(key).is_none())
+        };
+        some.into_iter().filter(is_full).collect()
+    }
+
+    fn some_of(keys: &mut BTreeSet<AllowanceKey>) -> BTreeSet<AllowanceKey> {
+        let rest = keys.iter().nth(Self::AT_ONCE).copied();
+        let rest = rest.map_or_else(BTreeSet::new, |rest| keys.split_off(&rest));
+        core::mem::replace(keys, rest)
     }
 
     /// Storage has not taken what is left of these, or that they can be forgotten.
@@ -234,7 +247,7 @@ impl Limits {
         let offset = now.unix.as_seconds().saturating_sub(running);
         let before = self.civil_offset_s.replace(offset);
         if before.is_some_and(|before| before.abs_diff(offset) > Self::SET_S) {
-            self.changed.extend(self.kept.iter().flat_map(Limiter::keys));
+            self.misdated.extend(self.kept.iter().flat_map(Limiter::keys));
         }
     }
 }

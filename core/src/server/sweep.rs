@@ -6,7 +6,7 @@ use super::handover::Standing;
 use super::ledger::Asker;
 use super::mail::Message;
 use super::output::{Event, Output};
-use super::storage::{ExpiredLetter, Question, Write};
+use super::storage::{ExpiredLetter, Question};
 use super::{Env, Server};
 use crate::crypto::Provider;
 
@@ -18,10 +18,6 @@ impl<P: Provider> Server<P> {
         let now = env.now.instant;
         self.otps.sweep(now);
         self.limits.sweep(env.now);
-        let forgettable = self.limits.forgettable();
-        if !forgettable.is_empty() {
-            self.ledger.write_later(Write::ForgetAllowances(forgettable), now);
-        }
         self.recent.retain(|_, recent| !recent.is_over(now));
         if !self.ledger.has_deferred() {
             let sessions = &self.sessions;

@@ -7,6 +7,7 @@ use waxwing_core::server::{Config, Rate};
 use waxwing_core::wire::{ErrorCode, KeyQuestion};
 
 use waxwing_testkit::backend::Paper;
+use waxwing_testkit::packets;
 use waxwing_testkit::person::{Person, Said};
 use waxwing_testkit::world::Sim;
 
@@ -220,6 +221,23 @@ fn a_limit_of_which_nothing_is_taken_any_more_takes_no_room() {
     assert_eq!(world.disk.allowances().count(), 9, "the phones' take longer");
     world.crash();
     world.wait_s(DAY);
+    assert_eq!(world.disk.allowances().count(), 0);
+}
+
+#[test]
+fn storage_forgets_faster_than_strangers_can_fill_it() {
+    const NETWORKS: usize = 2_500;
+    let mut config = Config::default();
+    config.rates.registrations = Rate::new(1, Duration::from_secs(10));
+    config.rates.registration_work = Rate::new(1_000_000, Duration::from_secs(1));
+    let mut world = World::new(config);
+    for network in 0..NETWORKS {
+        let conn = world.connect_from(&format!("198.{}.{}.7", network / 256, network % 256));
+        let request = packets::unsigned(0, 0, world.now.unix, 100, &[7; 256]);
+        world.send(conn, &packets::zero_signed(request));
+    }
+    assert_eq!(world.disk.allowances().count(), NETWORKS);
+    world.wait_s(180);
     assert_eq!(world.disk.allowances().count(), 0);
 }
 

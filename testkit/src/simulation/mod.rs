@@ -7,7 +7,7 @@
 //! - Within a session every letter is handed over at most once and in the order of the queue; never
 //!   more than the window is unacknowledged; 255 comes once, after the last letter that was pending
 //!   at the confirmation.
-//! - No crash gives anybody more codes, or more guesses at them.
+//! - No crash sends anybody a code more than the limits allow.
 //! - Whoever gives good bytes is not refused; the machine never reports an error of its own.
 
 mod dice;

@@ -56,14 +56,7 @@ pub enum Command {
         phone: Phone,
     },
     /// Show the safety number to compare with somebody, over the phone or in person
-    Verify {
-        /// With whom
-        #[arg(value_parser = phone)]
-        phone: Phone,
-        /// Accept a changed key
-        #[arg(long)]
-        accept: bool,
-    },
+    Verify(Verify),
     /// Show the letters to and from somebody, and what became of them
     History {
         /// With whom
@@ -257,9 +250,43 @@ pub enum OutboxAction {
     },
 }
 
+/// `waxwing verify`.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// With whom
+    #[arg(value_parser = phone)]
+    pub phone: Phone,
+    /// Accept the changed key that has this safety number: the sixty digits that you have compared
+    #[arg(long, value_name = "NUMBER")]
+    pub accept: Option<String>,
+    /// The rest of a number that was typed without quotation marks.
+    #[arg(hide = true, requires = "accept")]
+    rest: Vec<String>,
+}
+
+impl Verify {
+    /// The digits of the number that was compared, if one was named.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the person.
+    pub fn compared_number(&self) -> Result<Option<String>, String> {
+        let Some(first) = &self.accept else { return Ok(None) };
+        let number: String = [first].into_iter().chain(&self.rest).map(String::as_str).collect();
+        let digits: String = number.split_whitespace().collect();
+        if digits.len() != 60 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!(
+                "a safety number is sixty digits; `waxwing verify {}` shows it",
+                self.phone.as_str()
+            ));
+        }
+        Ok(Some(digits))
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 failure, 2 usage, 3 network or server refused, 4 untrusted or changed key, \
-5 rate-limited, 6 code wrong or expired, 7 timed out, 74 storage, 78 bad configuration.";
+5 rate-limited, 6 code wrong or expired, 7 timed out, 74 storage, 78 bad configuration, \
+130 interrupted.";
 
 fn phone(text: &str) -> Result<Phone, String> {
     Phone::parse(text.as_bytes()).map_err(|_| {

@@ -37,6 +37,9 @@ pub enum Failure {
     /// Nothing came in time: 7.
     #[error("{0}")]
     TimedOut(String),
+    /// The person has pressed Ctrl-C: 130, as shells have it.
+    #[error("interrupted")]
+    Interrupted,
     /// The home does not work: 74.
     #[error(transparent)]
     Storage(HomeError),
@@ -60,6 +63,7 @@ impl Failure {
             Self::RateLimited { .. } => 5,
             Self::Otp(_) => 6,
             Self::TimedOut(_) => 7,
+            Self::Interrupted => 130,
             Self::Storage(_) => 74,
             Self::Config(_) => 78,
         }
@@ -111,8 +115,8 @@ impl Failure {
     pub fn key_changed(phone: &Phone) -> Self {
         let phone = phone.as_str();
         Self::Untrusted(format!(
-            "the key of {phone} has changed, and letters are held back; compare safety numbers \
-             (`waxwing verify {phone}`), then `waxwing verify {phone} --accept`"
+            "the key of {phone} has changed, and letters are held back; run `waxwing verify \
+             {phone}` and compare the safety number over the phone or in person"
         ))
     }
 

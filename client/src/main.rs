@@ -1,16 +1,17 @@
 //! The terminal client: arguments in, output and an exit code out.
 
-use std::io::{self, BufReader, IsTerminal};
+use std::io::{self, BufReader, IsTerminal, Read};
 use std::process::ExitCode;
 
 use clap::Parser;
 use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
-use waxwing::args::Args;
+use waxwing::args::{Args, Command};
 use waxwing::commands;
 use waxwing::console::{Console, Remarks};
 use waxwing::core_dumps;
 use waxwing::exit::Failure;
+use waxwing::keyboard::Keyboard;
 use waxwing::keylog::{KeyLog, VARIABLE};
 
 /// Columns of a terminal that does not say how many it has.
@@ -40,9 +41,18 @@ fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
         .init();
     warn_of_key_log(&mut remarks)?;
     let stdout = io::stdout();
-    let mut console = Console {
+    let input: Box<dyn Read> = match &args.command {
+        // They ask questions, and wait for the answers.
+        Command::Register(_) | Command::Verify(_) => {
+            Box::new(Keyboard::new().map_err(|error| {
+                Failure::General(format!("standard input cannot be watched: {error}"))
+            })?)
+        }
         // Not locked for good: `chat` reads from a thread of its own.
-        input: &mut BufReader::new(io::stdin()),
+        _ => Box::new(io::stdin()),
+    };
+    let mut console = Console {
+        input: &mut BufReader::new(input),
         output: &mut stdout.lock(),
         remarks,
         interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),

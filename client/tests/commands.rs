@@ -12,7 +12,9 @@ use waxwing::backend::{BackendKey, load_key, provider, rng};
 use waxwing::commands::{Console, run};
 use waxwing::console::Remarks;
 use waxwing::exit::Failure;
-use waxwing::home::{Fate, HandedOver, Home, Judgement, NewIdentity, Registration, Writing};
+use waxwing::home::{
+    Contact, Fate, HandedOver, Home, Judgement, NewIdentity, Registration, Writing,
+};
 use waxwing_core::crypto::{PrivateKey, Provider, ReplyKey, Spki};
 use waxwing_core::envelope::{self, Content, Fingerprint, SafetyNumber};
 use waxwing_core::id::{PacketId, Uid, UserId};
@@ -150,13 +152,14 @@ fn letter(key_at: usize, uid: u8, text: &str) -> (PacketId, Vec<u8>) {
     (id, bytes.to_vec())
 }
 
-fn hold(test: &TestHome, (id, bytes): &(PacketId, Vec<u8>)) {
+/// Holds a letter back, as one that is signed with this key.
+fn hold(test: &TestHome, (id, bytes): &(PacketId, Vec<u8>), signed_with: Option<&Spki>) {
     let held = HandedOver {
         packet_id: *id,
         sender: user(9),
         sent_at: at(0),
         received_at: at(0),
-        fate: Fate::Held { from: phone(OTHER), packet: bytes },
+        fate: Fate::Held { from: phone(OTHER), packet: bytes, signed_with },
     };
     let _ = test.home.letters().record(&held).unwrap();
 }
@@ -263,15 +266,136 @@ fn a_changed_key_exits_4_until_it_is_accepted() {
     assert_eq!(ran.output, format!("{}\n", number(4)));
     let failure = ran.failure.unwrap();
     assert_eq!(failure.code(), 4);
-    assert!(failure.to_string().contains("--accept"));
+    let next = format!("waxwing verify {OTHER} --accept \"{}\"", number(4));
+    assert!(failure.to_string().contains(&next), "{failure}");
 
-    let ran = test.run_by_program(&["verify", OTHER, "--accept"]);
+    let ran = test.run_by_program(&["verify", OTHER, "--accept", &number(4)]);
     assert!(ran.failure.is_none());
     assert_eq!(ran.output, format!("{}\n", number(4)));
-    let contact = test.home.contacts().by_phone(&phone(OTHER)).unwrap().unwrap();
-    assert_eq!((contact.sendable(), contact.verified), (Some(user(9)), false));
-    let ran = test.run_by_program(&["verify", OTHER, "--accept"]);
-    assert!(ran.failure.is_none() && ran.remarks.contains("nothing to accept"));
+    assert_eq!((contact(&test).sendable(), contact(&test).verified), (Some(user(9)), false));
+    let ran = test.run_by_program(&["verify", OTHER, "--accept", &number(4)]);
+    assert!(ran.failure.is_none() && ran.remarks.contains("nothing changes"));
+}
+
+fn contact(test: &TestHome) -> Contact {
+    test.home.contacts().by_phone(&phone(OTHER)).unwrap().unwrap()
+}
+
+#[test]
+fn only_the_waiting_key_whose_number_is_named_is_accepted() {
+    let test = TestHome::new();
+    let accept = |number: &str| {
+        test.run_by_program(&["verify", OTHER, "--accept", number]).failure.map(|it| it.code())
+    };
+    // Nobody is pinned by accepting.
+    assert_eq!(accept(&number(4)), Some(1));
+    assert!(test.home.contacts().all().unwrap().is_empty());
+
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    assert!(test.home.contacts().mark_verified(&phone(OTHER), &spki(2)).unwrap());
+    assert_eq!(accept(&number(4)), Some(4));
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    // That of the pinned key, of a key that nobody has, and what is no number.
+    for (other, code) in [(number(2), 4), (number(5), 4), (number(4)[1..].to_owned(), 2)] {
+        assert_eq!(accept(&other), Some(code), "{other}");
+    }
+    // The server has given out a third key since the number was shown.
+    assert_eq!(test.judge(9, 5), Judgement::Changed);
+    assert_eq!(accept(&number(4)), Some(4));
+    let found = contact(&test);
+    assert_eq!((&found.spki, found.verified), (&spki(2), true));
+    assert_eq!(found.changed.unwrap().spki, spki(5));
+    let plain: String = number(5).split_whitespace().collect();
+    assert_eq!(accept(&plain), None);
+    assert_eq!(contact(&test).spki, spki(5));
+}
+
+#[test]
+fn a_number_may_be_typed_without_quotation_marks() {
+    let test = TestHome::new();
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    let number = number(4);
+    let groups = number.split(' ');
+    let words: Vec<&str> = ["verify", OTHER, "--accept"].into_iter().chain(groups).collect();
+    assert!(test.run_by_program(&words).failure.is_none());
+    assert_eq!(contact(&test).spki, spki(4));
+    assert!(Args::try_parse_from(["waxwing", "verify", OTHER, "--accept"]).is_err());
+    assert!(Args::try_parse_from(["waxwing", "verify", OTHER, "12345"]).is_err());
+}
+
+#[test]
+fn a_person_who_sees_the_number_of_a_changed_key_accepts_that_key() {
+    let test = TestHome::new();
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    for no in ["", "\n", "n\n", "maybe\n"] {
+        let ran = test.run(&["verify", OTHER], no, true);
+        assert_eq!(ran.output, format!("{}\n", number(4)));
+        assert!(ran.remarks.contains("[y/N]"), "{}", ran.remarks);
+        assert_eq!(ran.failure.unwrap().code(), 4);
+        assert_eq!(contact(&test).spki, spki(2));
+    }
+    let ran = test.run(&["verify", OTHER], "y\n", true);
+    assert!(ran.failure.is_none());
+    let found = contact(&test);
+    assert_eq!((found.sendable(), &found.spki), (Some(user(9)), &spki(4)));
+    // That is what comparing is.
+    assert!(found.verified);
+}
+
+/// What the other sees is read from a person while the server changes its mind.
+struct WhileAsked<'t>(&'t TestHome, usize);
+
+impl io::Read for WhileAsked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let _ = self.0.judge(9, self.1);
+        (&b"y\n"[..]).read(buffer)
+    }
+}
+
+#[test]
+fn a_key_that_comes_while_a_person_compares_is_not_the_one_that_is_accepted() {
+    let test = TestHome::new();
+    let ask = |third| {
+        let dir = test.root.path().join("home");
+        let mut console = Console {
+            input: &mut io::BufReader::new(WhileAsked(&test, third)),
+            output: &mut io::sink(),
+            remarks: Remarks::new(io::sink()),
+            interactive: true,
+            columns: || None,
+            zone: TimeZone::UTC,
+        };
+        let words = ["waxwing", "--home", dir.to_str().unwrap(), "verify", OTHER];
+        run(&Args::parse_from(words), &mut console).err().map(|failure| failure.code())
+    };
+    assert_eq!(test.judge(9, 2), Judgement::Pinned);
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    assert_eq!(ask(5), Some(4));
+    let found = contact(&test);
+    assert_eq!((&found.spki, found.verified), (&spki(2), false));
+    assert_eq!(found.changed.unwrap().spki, spki(5));
+
+    // Of a pinned key that was compared, the word counts, and for that key alone.
+    assert_eq!(test.judge(9, 2), Judgement::Reverted);
+    assert_eq!(ask(5), None);
+    let found = contact(&test);
+    assert_eq!((&found.spki, found.verified), (&spki(2), true));
+    assert_eq!(found.changed.unwrap().spki, spki(5));
+}
+
+fn shown(test: &TestHome) -> serde_json::Value {
+    let history = test.run_by_program(&["history", OTHER, "--json"]).output;
+    let lines: Vec<serde_json::Value> =
+        history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let shown: Vec<_> = lines.iter().map(|line| (&line["kind"], &line["text"])).collect();
+    serde_json::to_value(shown).unwrap()
+}
+
+fn accept(test: &TestHome, key: usize) {
+    let ran = test.run_by_program(&["verify", OTHER, "--accept", &number(key)]);
+    assert!(ran.failure.is_none());
 }
 
 #[test]
@@ -279,24 +403,34 @@ fn accepting_a_key_opens_what_was_held_back() {
     let test = TestHome::new();
     assert_eq!(test.judge(7, 2), Judgement::Pinned);
     assert_eq!(test.judge(9, 4), Judgement::Changed);
-    let mut flipped = letter(4, 3, "flipped");
-    flipped.1[300] ^= 1;
-    flipped.0 = PacketId([5; 16]);
-    for packet in [letter(4, 1, "one"), letter(4, 1, "one"), letter(4, 2, "two"), flipped] {
-        hold(&test, &packet);
+    for packet in [letter(4, 1, "one"), letter(4, 1, "one"), letter(4, 2, "two")] {
+        hold(&test, &packet, Some(&spki(4)));
     }
-    let history = || test.run_by_program(&["history", OTHER, "--json"]).output;
-    assert_eq!(history(), "");
-    assert!(test.run_by_program(&["verify", OTHER, "--accept"]).failure.is_none());
-    let history = history();
-    let lines: Vec<serde_json::Value> =
-        history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let shown: Vec<_> = lines.iter().map(|line| (&line["kind"], &line["text"])).collect();
+    assert_eq!(shown(&test), serde_json::json!([]));
+    accept(&test, 4);
+    assert_eq!(shown(&test), serde_json::json!([["text", "one"], ["text", "two"]]));
+    assert_eq!(test.home.letters().unprinted(9).unwrap().len(), 2);
+}
+
+#[test]
+fn a_letter_that_was_held_back_opens_under_the_key_that_signed_it_alone() {
+    let test = TestHome::new();
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    hold(&test, &letter(4, 1, "under the second"), Some(&spki(4)));
+    assert_eq!(test.judge(9, 5), Judgement::Changed);
+    hold(&test, &letter(5, 2, "under the third"), Some(&spki(5)));
+    // One of which it was not known yet, when it came, which key had signed it.
+    hold(&test, &letter(5, 3, "so is this"), None);
+    accept(&test, 5);
     assert_eq!(
-        serde_json::to_value(shown).unwrap(),
-        serde_json::json!([["text", "one"], ["text", "two"], ["unreadable", null],])
+        shown(&test),
+        serde_json::json!([["text", "under the third"], ["text", "so is this"]])
     );
-    assert_eq!(test.home.letters().unprinted(9).unwrap().len(), 3);
+    // The second key was the right one after all.
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    accept(&test, 4);
+    assert_eq!(shown(&test)[0], serde_json::json!(["text", "under the second"]));
 }
 
 #[test]
@@ -304,7 +438,7 @@ fn an_acceptance_that_died_half_way_is_finished_by_the_next_verify() {
     let test = TestHome::new();
     assert_eq!(test.judge(7, 2), Judgement::Pinned);
     assert_eq!(test.judge(9, 4), Judgement::Changed);
-    hold(&test, &letter(4, 1, "one"));
+    hold(&test, &letter(4, 1, "one"), Some(&spki(4)));
     let _ = test.home.contacts().accept(&phone(OTHER), &spki(4), at(1)).unwrap();
     assert!(test.run_by_program(&["verify", OTHER]).failure.is_none());
     assert_eq!(test.run_by_program(&["history", OTHER]).output.lines().count(), 1);

@@ -1,5 +1,6 @@
 //! What a person can tell the client to do; one file per command.
 
+mod ask;
 mod block;
 mod chat;
 mod contacts;
@@ -41,7 +42,7 @@ pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Receive(receive) => receive::run(&dir()?, receive, console),
         Command::Outbox(outbox) => outbox::run(&dir()?, outbox, console),
         Command::Chat { phone } => chat::run(&dir()?, phone, console),
-        Command::Verify { phone, accept } => verify::run(&dir()?, phone, *accept, console),
+        Command::Verify(verify) => verify::run(&dir()?, verify, console),
         Command::History { phone, json } => history::run(&dir()?, phone, *json, console),
         Command::Block { phone } => block::block(&dir()?, phone, console),
         Command::Unblock { phone } => block::unblock(&dir()?, phone, console),

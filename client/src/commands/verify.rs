@@ -1,5 +1,5 @@
 //! `waxwing verify`: the number that two people compare, and the word that a changed key is
-//! right.
+//! right. What is marked or accepted is always the key whose number was shown, or was named.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,48 +9,35 @@ use waxwing_core::envelope::{Fingerprint, SafetyNumber};
 use waxwing_core::phone::Phone;
 
 use super::{Console, open};
+use crate::args::Verify;
 use crate::backend::{load_key, provider, rng};
 use crate::clock;
 use crate::courier::{Account, Desk, Reached};
 use crate::exit::Failure;
 use crate::home::{Acceptance, Contact, Home, Identity};
-use crate::reopen::reopen_held;
+use crate::reopen::{Word, reopen_held};
 
 /// How long the server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) fn run(
-    dir: &Path,
-    phone: &Phone,
-    accept: bool,
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
+pub(super) fn run(dir: &Path, verify: &Verify, console: &mut Console<'_>) -> Result<(), Failure> {
+    let phone = &verify.phone;
+    let compared = verify.compared_number().map_err(Failure::Usage)?;
     let (home, identity) = open(dir)?;
+    if let Some(compared) = compared {
+        // The server is not asked first: what it would say now, nobody has compared.
+        let contact = pinned(&home, phone)?;
+        return accept_named(&home, &identity, &contact, &compared, console);
+    }
     ask_server(&home, phone, console)?;
     let contact = pinned(&home, phone)?;
-    match (&contact.changed, accept) {
-        (Some(changed), true) => {
-            accept_key(&home, phone, &changed.spki, console)?;
-            let contact = pinned(&home, phone)?;
+    match &contact.changed {
+        Some(changed) => ask_about_changed(&home, &identity, &contact, &changed.spki, console),
+        None => {
+            // An accepting process may have died half way.
             release_held(&home, &identity, &contact, console)?;
-            show_number(&identity, &contact, &contact.spki, console)
-        }
-        (Some(changed), false) => {
-            show_number(&identity, &contact, &changed.spki, console)?;
-            Err(Failure::Untrusted(format!(
-                "this number is for the changed key of {0}, which is not accepted yet; if both \
-                 of you see it, run `waxwing verify {0} --accept`",
-                phone.as_str()
-            )))
-        }
-        (None, accept) => {
-            if accept {
-                writeln!(console.remarks, "the key has not changed; there is nothing to accept")?;
-            }
-            // Nothing is in question any more, but an accepting process may have died half way.
-            release_held(&home, &identity, &contact, console)?;
-            show_number(&identity, &contact, &contact.spki, console)?;
-            ask_whether_equal(&home, &contact, console)
+            writeln!(console.output, "{}", number(&identity, phone, &contact.spki))?;
+            ask_about_pinned(&home, &contact, console)
         }
     }
 }
@@ -76,9 +63,13 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(
     if let Some(conflict) = refused {
         return Err(Failure::Untrusted(conflict));
     }
-    if reached? != Reached::Yes {
-        let why = problem.unwrap_or_else(|| "no answer".into());
-        writeln!(console.remarks, "the server was not asked ({why}); this is what is pinned")?;
+    match reached? {
+        Reached::Yes => {}
+        Reached::Interrupted => return Err(Failure::Interrupted),
+        Reached::TimedOut | Reached::Offline => {
+            let why = problem.unwrap_or_else(|| "no answer".into());
+            writeln!(console.remarks, "the server was not asked ({why}); this is what is pinned")?;
+        }
     }
     Ok(())
 }
@@ -87,24 +78,86 @@ fn pinned(home: &Home, phone: &Phone) -> Result<Contact, Failure> {
     home.contacts().by_phone(phone)?.ok_or_else(|| Failure::no_contact(phone))
 }
 
-fn accept_key(
+/// Accepts the waiting key that has the number which was compared, and no other.
+fn accept_named(
     home: &Home,
-    phone: &Phone,
-    seen: &Spki,
+    identity: &Identity,
+    contact: &Contact,
+    compared: &str,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    match home.contacts().accept(phone, seen, clock::now())? {
-        Acceptance::Accepted => {}
-        Acceptance::NotPending => {
+    let phone = &contact.phone;
+    let is_compared = |spki: &Spki| digits(&number(identity, phone, spki)) == compared;
+    match &contact.changed {
+        Some(changed) if is_compared(&changed.spki) => {
+            accept_key(home, phone, &changed.spki)?;
+            writeln!(console.remarks, "the key of {} is accepted", phone.as_str())?;
+        }
+        None if is_compared(&contact.spki) => {
+            writeln!(console.remarks, "that is the number of the accepted key; nothing changes")?;
+        }
+        Some(_) => {
             return Err(Failure::Untrusted(format!(
-                "the key of {0} has changed once more; run `waxwing verify {0}` and compare again",
+                "nothing is accepted: this is not the number of the key that {0} has now; run \
+                 `waxwing verify {0}` and compare again",
                 phone.as_str()
             )));
         }
-        Acceptance::Refused(conflict) => return Err(Failure::Untrusted(conflict.to_string())),
+        None => {
+            return Err(Failure::Untrusted(format!(
+                "nothing is accepted: no changed key of {0} waits, and this is not the number of \
+                 the accepted one; `waxwing verify {0}` shows that",
+                phone.as_str()
+            )));
+        }
     }
-    writeln!(console.remarks, "the key of {} is accepted, and not verified", phone.as_str())?;
+    let contact = pinned(home, phone)?;
+    release_held(home, identity, &contact, console)?;
+    writeln!(console.output, "{}", number(identity, phone, &contact.spki))?;
     Ok(())
+}
+
+/// Shows the number of a changed key, and accepts that very key when a person says that both see
+/// it. A program has to name it in another call.
+fn ask_about_changed(
+    home: &Home,
+    identity: &Identity,
+    contact: &Contact,
+    shown: &Spki,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let phone = &contact.phone;
+    let number = number(identity, phone, shown);
+    writeln!(
+        console.remarks,
+        "the key of {0} has changed: {0} has registered anew, or somebody is in between. This is \
+         the number with the changed key; compare it over the phone or in person",
+        phone.as_str()
+    )?;
+    writeln!(console.output, "{number}")?;
+    console.output.flush()?;
+    if !console.interactive || !says_equal(phone, console)? {
+        return Err(Failure::Untrusted(format!(
+            "the changed key of {0} is not accepted, and letters are held back; if {0} sees the \
+             same number, run `waxwing verify {0} --accept \"{number}\"`",
+            phone.as_str()
+        )));
+    }
+    accept_key(home, phone, shown)?;
+    mark_verified(home, phone, shown, console)?;
+    release_held(home, identity, &pinned(home, phone)?, console)
+}
+
+fn accept_key(home: &Home, phone: &Phone, compared: &Spki) -> Result<(), Failure> {
+    match home.contacts().accept(phone, compared, clock::now())? {
+        Acceptance::Accepted => Ok(()),
+        Acceptance::NotPending => Err(Failure::Untrusted(format!(
+            "nothing is accepted: the key of {0} has changed once more; run `waxwing verify {0}` \
+             and compare again",
+            phone.as_str()
+        ))),
+        Acceptance::Refused(conflict) => Err(Failure::Untrusted(conflict.to_string())),
+    }
 }
 
 fn release_held(
@@ -118,49 +171,59 @@ fn release_held(
     }
     let key = load_key(&identity.private_key)
         .map_err(|_| Failure::General("this home's private key does not read".into()))?;
-    let released = reopen_held(home, identity, &key, contact, &mut rng(), clock::now())?;
-    writeln!(console.remarks, "letters that were held back: {released}; `waxwing receive`")?;
+    let word = Word::OfThisHome;
+    let opened = reopen_held(home, identity, &key, contact, word, &mut rng(), clock::now())?;
+    if opened > 0 {
+        writeln!(
+            console.remarks,
+            "letters that were held back and can be read now: {opened}; run `waxwing receive`"
+        )?;
+    }
     Ok(())
 }
 
-fn show_number(
-    identity: &Identity,
-    contact: &Contact,
-    spki: &Spki,
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
+fn number(identity: &Identity, phone: &Phone, spki: &Spki) -> String {
     let own = Fingerprint::of(&provider(), &identity.phone, &identity.public_key);
-    let theirs = Fingerprint::of(&provider(), &contact.phone, spki);
-    let number = SafetyNumber::of(&provider(), &own, &theirs);
-    writeln!(console.output, "{number}")?;
-    Ok(())
+    let theirs = Fingerprint::of(&provider(), phone, spki);
+    SafetyNumber::of(&provider(), &own, &theirs).to_string()
+}
+
+fn digits(number: &str) -> String {
+    number.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// Only a person can have compared anything; a program is not asked.
-fn ask_whether_equal(
+fn ask_about_pinned(
     home: &Home,
     contact: &Contact,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
+    let phone = &contact.phone;
     if contact.verified {
-        writeln!(console.remarks, "compared before; {} is verified", contact.phone.as_str())?;
+        writeln!(console.remarks, "compared before; {} is verified", phone.as_str())?;
         return Ok(());
     }
-    if !console.interactive {
+    console.output.flush()?;
+    if !console.interactive || !says_equal(phone, console)? {
         return Ok(());
     }
-    let phone = contact.phone.as_str();
-    write!(console.remarks, "does {phone} see the same number? [y/N] ")?;
-    console.remarks.flush()?;
-    let mut answer = String::new();
-    console.input.read_line(&mut answer)?;
-    if !matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
+    mark_verified(home, phone, &contact.spki, console)
+}
+
+fn says_equal(phone: &Phone, console: &mut Console<'_>) -> Result<bool, Failure> {
+    let question = format!("does {} see the same number? [y/N] ", phone.as_str());
+    console.is_answered_by(&["y", "Y", "yes", "Yes", "YES"], &question)
+}
+
+fn mark_verified(
+    home: &Home,
+    phone: &Phone,
+    compared: &Spki,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    if !home.contacts().mark_verified(phone, compared)? {
+        return Err(Failure::key_changed(phone));
     }
-    if home.contacts().mark_verified(&contact.phone, &contact.spki)? {
-        writeln!(console.remarks, "{phone} is verified")?;
-        Ok(())
-    } else {
-        Err(Failure::key_changed(&contact.phone))
-    }
+    writeln!(console.remarks, "{} is verified", phone.as_str())?;
+    Ok(())
 }

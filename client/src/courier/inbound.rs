@@ -13,6 +13,7 @@ use crate::backend::rng;
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Applied, Contact, Fate, HandedOver, PacketName, Recorded};
+use crate::reopen::{NOT_SIGNED, is_signed_with};
 
 /// A letter as it came, copied out of the connection's memory.
 pub(super) struct Arrived {
@@ -75,7 +76,7 @@ impl Courier<'_> {
     }
 
     /// Opens, stores in one commit, acknowledges.
-    fn store(&mut self, mut letters: Vec<Arrived>) -> Result<(), Failure> {
+    fn store(&mut self, letters: Vec<Arrived>) -> Result<(), Failure> {
         if letters.is_empty() {
             return Ok(());
         }
@@ -83,17 +84,23 @@ impl Courier<'_> {
         let mut work: Vec<Vec<u8>> = letters.iter().map(|letter| letter.packet.clone()).collect();
         let mut handed_over = Vec::new();
         let mut doubted = Vec::new();
-        for (letter, work) in letters.iter_mut().zip(&mut work) {
+        let contacts: Vec<Option<Contact>> = letters
+            .iter()
+            .map(|letter| match letter.sender {
+                Some(sender) => self.home.contacts().by_user_id(sender),
+                None => Ok(None),
+            })
+            .collect::<Result<_, _>>()?;
+        for ((letter, contact), work) in letters.iter().zip(&contacts).zip(&mut work) {
             let Some(sender) = letter.sender else { continue };
-            let fate = match self.home.contacts().by_user_id(sender)? {
-                Some(contact) => match self.open(&contact, work, &letter.packet) {
-                    // It may be right under a key that nobody has accepted, or that the server
-                    // has yet to tell of.
-                    Fate::Unreadable { error: NOT_SIGNED, .. }
-                        if contact.changed.is_some() || !self.has_answer(&contact.phone) =>
-                    {
-                        doubted.push(contact.phone);
-                        Fate::Held { from: contact.phone, packet: &letter.packet }
+            let fate = match contact {
+                Some(contact) => match self.open(contact, work, &letter.packet) {
+                    Fate::Unreadable { error: NOT_SIGNED, .. } => {
+                        let fate = self.not_signed(contact, &letter.packet);
+                        if let Fate::Held { signed_with: None, .. } = fate {
+                            doubted.push(contact.phone);
+                        }
+                        fate
                     }
                     fate => fate,
                 },
@@ -117,9 +124,7 @@ impl Courier<'_> {
         tracing::debug!(letters = recorded.len(), discarded, "stored");
         for phone in doubted {
             // Once, so that a server that starts to lie is noticed.
-            if self.session.asked.insert(phone) {
-                self.questions.ask(KeyQuestion::ByPhone(phone));
-            }
+            self.want_key(&phone);
         }
         let is_live = self.session.backlog_has_come;
         if let Some(link) = &mut self.link {
@@ -132,6 +137,29 @@ impl Courier<'_> {
                     client.flush_acknowledgments(env);
                 }
             });
+        }
+        Ok(())
+    }
+
+    /// A letter that is not signed with the pinned key. Only the server can say that this key has
+    /// changed: a letter alone is no sign of it, since anybody can put an id on one.
+    fn not_signed<'l>(&self, contact: &'l Contact, packet: &'l [u8]) -> Fate<'l> {
+        let from = contact.phone;
+        let changed = contact.changed.as_ref().map(|changed| &changed.spki);
+        match changed.filter(|key| is_signed_with(packet, key)) {
+            Some(key) => Fate::Held { from, packet, signed_with: Some(key) },
+            None if self.questions.has_word_of(&from) => {
+                Fate::Unreadable { from: Some(from), error: NOT_SIGNED, is_signed: false, packet }
+            }
+            None => Fate::Held { from, packet, signed_with: None },
+        }
+    }
+
+    /// Asks about everybody of whom an earlier session has left a letter that is not signed with
+    /// the pinned key, and no answer.
+    pub(super) fn ask_about_doubted(&mut self) -> Result<(), Failure> {
+        for phone in self.home.letters().doubted_senders()? {
+            self.want_key(&phone);
         }
         Ok(())
     }
@@ -187,5 +215,3 @@ impl Courier<'_> {
         Ok(())
     }
 }
-
-const NOT_SIGNED: &str = "it is not signed with the key that is pinned for its sender";

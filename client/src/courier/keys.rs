@@ -1,7 +1,7 @@
 //! Questions about keys, one at a time, and what the answers do to the pins
 //! (PROTOCOL.md, "Directory", "Pinning").
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use waxwing_core::client::{RefusalNotice, RequestError};
 use waxwing_core::phone::Phone;
@@ -14,7 +14,7 @@ use crate::backend::rng;
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Conflict, Judgement};
-use crate::reopen::reopen_held;
+use crate::reopen::{Word, reopen_held};
 
 /// Questions to be asked, and the one that is open.
 #[derive(Default)]
@@ -23,6 +23,9 @@ pub(super) struct Questions {
     open: Option<KeyQuestion>,
     /// Phones of which the last answer was refused, until when it stays at that, and why.
     refused: HashMap<Phone, (UnixTime, Conflict)>,
+    /// Phones of which the server has said on this connection what their key is, or that it knows
+    /// none.
+    said: HashSet<Phone>,
 }
 
 impl Questions {
@@ -34,6 +37,11 @@ impl Questions {
 
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_none() && self.waiting.is_empty()
+    }
+
+    /// Whether the server has said on this connection what is true of this phone's key.
+    pub(super) fn has_word_of(&self, phone: &Phone) -> bool {
+        self.said.contains(phone)
     }
 
     /// Whether a question about this phone waits for its answer.
@@ -81,30 +89,37 @@ impl Courier<'_> {
             Judgement::Changed => {
                 writeln!(self.remarks, "{}", Failure::key_changed(&answer.phone))?;
                 self.home.outbox().seal_again(&answer.phone)?;
+                self.server_has_said(&answer.phone)?;
             }
             Judgement::Refused(Conflict::IdOf(holder)) if question.is_some() => {
                 // There is an honest cause: the id was given out again. Ask who has it now.
                 self.home.contacts().release_id(&holder)?;
                 self.want_key(&holder);
-                if let Judgement::Refused(conflict) =
-                    self.home.contacts().judge(answer, clock::now())?
-                {
-                    self.refuse_answer(answer, conflict);
+                match self.home.contacts().judge(answer, clock::now())? {
+                    Judgement::Refused(conflict) => self.refuse_answer(answer, conflict),
+                    _ => self.server_has_said(&answer.phone)?,
                 }
             }
             Judgement::Refused(conflict) => self.refuse_answer(answer, conflict),
-            // The pinned key stands: what was held back in doubt is read, or is unreadable.
-            Judgement::Reverted | Judgement::Unchanged | Judgement::NewId => {
-                if let Some(contact) = self.home.contacts().by_phone(&answer.phone)? {
-                    let account = self.account;
-                    let (identity, key) = (account.identity(), &account.key);
-                    reopen_held(self.home, identity, key, &contact, &mut rng(), clock::now())?;
-                }
+            Judgement::Pinned | Judgement::Reverted | Judgement::Unchanged | Judgement::NewId => {
+                self.server_has_said(&answer.phone)?;
             }
-            Judgement::Pinned | Judgement::Own => {}
+            Judgement::Own => {}
         }
         if let Some(KeyQuestion::ById(sender)) = question {
             self.sender_known(sender)?;
+        }
+        Ok(())
+    }
+
+    /// What the server says of a phone's key is known: a letter held back in doubt is read, is held
+    /// back for the changed key, or is nobody's.
+    fn server_has_said(&mut self, phone: &Phone) -> Result<(), Failure> {
+        self.questions.said.insert(*phone);
+        if let Some(contact) = self.home.contacts().by_phone(phone)? {
+            let (identity, key) = (self.account.identity(), &self.account.key);
+            let word = Word::OfTheServer;
+            reopen_held(self.home, identity, key, &contact, word, &mut rng(), clock::now())?;
         }
         Ok(())
     }
@@ -154,6 +169,9 @@ impl Courier<'_> {
             KeyQuestion::ById(sender) => self.sender_known(sender)?,
             KeyQuestion::ByPhone(phone) => {
                 let known = self.home.contacts().by_phone(&phone)?.is_some();
+                if refusal.code == Some(ErrorCode::UnknownUser) {
+                    self.server_has_said(&phone)?;
+                }
                 if refusal.code == Some(ErrorCode::UnknownUser) || !known {
                     self.cannot_send_to(&phone, refusal)?;
                 }

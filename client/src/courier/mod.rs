@@ -216,6 +216,7 @@ impl<'a> Courier<'a> {
                     }
                     self.session.is_open = true;
                     self.remark_on_clock()?;
+                    self.ask_about_doubted()?;
                 }
                 Learnt::Key(answer) => self.key_answered(&answer)?,
                 Learnt::WrongKey => {

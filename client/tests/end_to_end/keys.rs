@@ -5,6 +5,7 @@ use waxwing::backend::load_key;
 use waxwing_core::crypto::PrivateKey;
 use waxwing_core::testing::keys::pkcs8_der;
 
+use crate::process::Ran;
 use crate::town::{Person, Town, lines};
 
 /// The server lies about somebody's key from now on. Returns the true one.
@@ -24,6 +25,11 @@ pub(crate) fn number(person: &Person, of: &Person, code: i32) -> String {
     let ran = person.run(&["verify", &of.phone]).exits(code);
     assert_eq!(ran.out.split_whitespace().count(), 12, "{ran:?}");
     ran.out
+}
+
+/// Accepts the key whose number was shown.
+pub(crate) fn accept(person: &Person, of: &Person, number: &str) -> Ran {
+    person.run(&["verify", &of.phone, "--accept", number.trim()])
 }
 
 #[test]
@@ -67,7 +73,7 @@ fn an_accepted_key_is_used_and_letters_under_the_old_one_are_not_shown_as_that_c
     let true_key = replace_key(&mut town, &bert, &false_key);
     let changed = number(&anna, &bert, 4);
     anna.send(&bert, "held back").exits(4);
-    let accepted = anna.run(&["verify", &bert.phone, "--accept"]).exits(0);
+    let accepted = accept(&anna, &bert, &changed).exits(0);
     assert_eq!(accepted.out, changed);
     anna.send(&bert, "for the new key").exits(0);
 
@@ -87,7 +93,8 @@ fn an_accepted_key_is_used_and_letters_under_the_old_one_are_not_shown_as_that_c
     bert.send(&anna, "really").exits(0);
     let held = lines(&anna.run(&["receive", "--json"]).exits(0).out);
     assert_eq!((&held[0]["kind"], &held[0]["from"]), (&"unreadable".into(), &held[0]["text"]));
-    assert_eq!(number(&anna, &bert, 4), number(&bert, &anna, 0));
-    anna.run(&["verify", &bert.phone, "--accept"]).exits(0);
+    let shown = number(&anna, &bert, 4);
+    assert_eq!(shown, number(&bert, &anna, 0));
+    accept(&anna, &bert, &shown).exits(0);
     anna.receives(&["it is me", "really"]);
 }

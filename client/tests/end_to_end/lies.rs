@@ -6,7 +6,7 @@ use waxwing::backend::load_key;
 use waxwing_core::crypto::PrivateKey;
 use waxwing_core::testing::keys::pkcs8_der;
 
-use crate::keys::{number, replace_key};
+use crate::keys::{accept, number, replace_key};
 use crate::town::{Person, Town, texts};
 
 /// Another face of the same server: its key, its users, and a false key for `about`.
@@ -50,7 +50,7 @@ fn a_lie_at_first_contact_shows_in_the_numbers_and_when_it_ends() {
     let truth = number(&anna, &bert, 4);
     assert_eq!(truth, number(&bert, &anna, 0));
     anna.send(&bert, "held back").exits(4);
-    anna.run(&["verify", &bert.phone, "--accept"]).exits(0);
+    accept(&anna, &bert, &truth).exits(0);
     anna.receives(&["from the true one"]);
     bert.receives(&["hello", "held back"]);
 }
@@ -99,7 +99,7 @@ fn a_lie_about_one_person_keeps_nobody_elses_letters() {
     let of_cleo = replace_key(&mut town, &cleo, &of_bert);
 
     // Who wrote the first of the two is asked, and the answer is no good.
-    let received = anna.run(&["receive", "--json"]).exits(0).says("is refused");
+    let received = anna.run(&["receive", "--json"]).exits(0).says("is not believed");
     assert_eq!(texts(&received.out), [Some("from Bert".into()), None]);
     anna.run(&["verify", &cleo.phone]).exits(4).says("gives out the key of");
     let sent = anna.send(&cleo, "for Cleo").exits(4).says("gives out the key of");

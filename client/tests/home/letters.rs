@@ -3,7 +3,7 @@ use waxwing::home::{
 };
 use waxwing_core::envelope::Content;
 
-use crate::{TestHome, at, packet_id, phone, uid, user};
+use crate::{TestHome, at, packet_id, phone, spki, uid, user};
 
 fn handed(packet: u8, fate: Fate<'_>) -> HandedOver<'_> {
     HandedOver {
@@ -113,8 +113,9 @@ fn a_letter_that_opens_the_second_time_is_not_lost() {
 fn letters_under_a_changed_key_wait_and_are_then_letters() {
     let test = TestHome::new();
     let home = test.open();
+    let key = spki(4);
     for packet in 1..=3 {
-        let held = Fate::Held { from: phone(2), packet: &[packet; 300] };
+        let held = Fate::Held { from: phone(2), packet: &[packet; 300], signed_with: Some(&key) };
         assert!(matches!(record(&home, packet, held), Recorded::Stored(_)));
         assert_eq!(record(&home, packet, held), Recorded::Duplicate);
     }
@@ -141,6 +142,25 @@ fn letters_under_a_changed_key_wait_and_are_then_letters() {
     let mut expected = texts(&["one"]);
     expected.push(LetterBody::Unreadable { error: "no".into() });
     assert_eq!(unprinted(&home), expected);
+}
+
+#[test]
+fn of_a_letter_in_doubt_nothing_is_said() {
+    let test = TestHome::new();
+    let home = test.open();
+    let in_doubt = Fate::Held { from: phone(2), packet: &[1; 300], signed_with: None };
+    let Recorded::Stored(letter) = record(&home, 1, in_doubt) else { panic!() };
+    assert!(unprinted(&home).is_empty());
+    assert_eq!(test.open().letters().doubted_senders().unwrap(), [phone(2)]);
+    assert_eq!(home.letters().held_from(&phone(2)).unwrap()[0].signed_with, None);
+
+    // The server has said that there is another key.
+    let key = spki(4);
+    let held = Fate::Held { from: phone(2), packet: &[1; 300], signed_with: Some(&key) };
+    let _ = home.letters().release(letter, &held, at(1)).unwrap();
+    assert_eq!(unprinted(&home), [LetterBody::Held]);
+    assert!(home.letters().doubted_senders().unwrap().is_empty());
+    assert_eq!(home.letters().held_from(&phone(2)).unwrap()[0].signed_with, Some(key));
 }
 
 #[test]
@@ -191,7 +211,8 @@ fn whoever_reads_one_person_sees_every_letter_once_whoever_prints_it() {
         let ids: Vec<_> = found.iter().map(|letter| letter.id).collect();
         home.letters().mark_printed(&ids).unwrap();
     };
-    let held = Fate::Held { from: phone(2), packet: &[1; 300] };
+    let key = spki(4);
+    let held = Fate::Held { from: phone(2), packet: &[1; 300], signed_with: Some(&key) };
     let _ = record(&home, 1, text(1, "printed long ago"));
     let Recorded::Stored(early) = record(&home, 2, held) else { panic!() };
     print(&home);

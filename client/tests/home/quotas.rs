@@ -167,7 +167,7 @@ fn letters_under_a_changed_key_have_a_bound_and_lose_it_when_the_key_is_accepted
     let test = TestHome::new();
     let home = test.open();
     write_to(&home, phone(2));
-    let held = |_| Fate::Held { from: phone(2), packet: b"raw" };
+    let held = |_| Fate::Held { from: phone(2), packet: b"raw", signed_with: None };
     assert_eq!(kept(&home, 0..1_002, held), 1_000);
     assert_eq!(home.letters().take_discarded().unwrap(), [(Quota::Held, 2)]);
     for (n, letter) in home.letters().held_from(&phone(2)).unwrap().into_iter().enumerate() {
@@ -206,7 +206,7 @@ fn nothing_of_somebody_who_is_blocked_is_kept_or_counted() {
     assert!(home.letters().unprinted(9).unwrap().is_empty());
     let fates = |n| match n % 3 {
         0 => text(phone(2), n, "no"),
-        1 => Fate::Held { from: phone(2), packet: b"raw" },
+        1 => Fate::Held { from: phone(2), packet: b"raw", signed_with: None },
         _ => {
             Fate::Unreadable { from: Some(phone(2)), error: "", is_signed: n == 5, packet: b"raw" }
         }

@@ -13,6 +13,7 @@ use std::fmt;
 
 use rusqlite::Row;
 use rusqlite::types::Type;
+use waxwing_core::crypto::Spki;
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::phone::Phone;
@@ -74,12 +75,15 @@ pub enum Fate<'a> {
         /// The whole packet.
         packet: &'a [u8],
     },
-    /// The sender's key has changed and nobody has accepted the new one.
+    /// It is not signed with the sender's pinned key, and may be right all the same.
     Held {
-        /// Whose key has changed.
+        /// Whose letter it would be.
         from: Phone,
         /// The whole packet, to be opened once the key is accepted.
         packet: &'a [u8],
+        /// The changed key that it is signed with, which nobody has accepted; `None` until the
+        /// server has said whether the sender has another key at all.
+        signed_with: Option<&'a Spki>,
     },
 }
 
@@ -131,7 +135,8 @@ pub enum LetterBody {
         /// Why, for the person.
         error: String,
     },
-    /// It waits until the sender's changed key is accepted; the packet is kept.
+    /// It is signed with a changed key of the sender, and waits until that is accepted; the
+    /// packet is kept.
     Held,
 }
 
@@ -147,13 +152,16 @@ impl fmt::Debug for LetterBody {
     }
 }
 
-/// A letter that waits until its sender's key is accepted.
+/// A letter that waits until a key of its sender is accepted, or until it is known whether the
+/// sender has another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldLetter {
     /// Its row.
     pub id: LetterId,
     /// The whole packet.
     pub packet: Vec<u8>,
+    /// The changed key that it is signed with, if that is known.
+    pub signed_with: Option<Spki>,
 }
 
 /// The letters that a home has received.
@@ -194,12 +202,16 @@ impl<'a> Letters<'a> {
     }
 
     /// Up to `limit` letters that nobody has printed, oldest first. Receipts are not for
-    /// printing: they show at the letter that they are about.
+    /// printing: they show at the letter that they are about. Nor is a letter of which the server
+    /// has yet to say whether its sender's key has changed.
     ///
     /// # Errors
     /// [`HomeError::Database`].
     pub fn unprinted(&self, limit: usize) -> Result<Vec<Letter>, HomeError> {
-        self.select("WHERE printed = 0 ORDER BY id LIMIT ?", [limit_of(limit)])
+        self.select(
+            "WHERE printed = 0 AND (kind <> 'held' OR held_for IS NOT NULL) ORDER BY id LIMIT ?",
+            [limit_of(limit)],
+        )
     }
 
     /// Notes that a person, or a program, has got these letters.
@@ -216,22 +228,40 @@ impl<'a> Letters<'a> {
         })
     }
 
-    /// The letters of `from` that wait until the changed key is accepted, oldest first.
+    /// The letters of `from` that are held back, oldest first.
     ///
     /// # Errors
     /// [`HomeError::Database`].
     pub fn held_from(&self, from: &Phone) -> Result<Vec<HeldLetter>, HomeError> {
         let mut select = self.home.connection.prepare_cached(
-            "SELECT id, packet FROM letters WHERE kind = 'held' AND sender = ? ORDER BY id",
+            "SELECT id, packet, held_for FROM letters WHERE kind = 'held' AND sender = ? \
+             ORDER BY id",
         )?;
         let rows = select.query_map([from.as_str()], |row| {
-            Ok(HeldLetter { id: LetterId(row.get(0)?), packet: row.get(1)? })
+            Ok(HeldLetter {
+                id: LetterId(row.get(0)?),
+                packet: row.get(1)?,
+                signed_with: columns::optional_spki(row, 2)?,
+            })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Stores what became of a letter that was held back, as unprinted. A letter that turns out
-    /// to be here already leaves its row.
+    /// The phones of which the server has yet to say whether their key has changed, because a
+    /// letter is not signed with the pinned one.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn doubted_senders(&self) -> Result<Vec<Phone>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT DISTINCT sender FROM letters WHERE kind = 'held' AND held_for IS NULL",
+        )?;
+        let rows = select.query_map([], |row| columns::phone(row, 0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Stores what became of a letter that was held back, as unprinted; it may still be held back.
+    /// A letter that turns out to be here already leaves its row.
     ///
     /// # Errors
     /// [`HomeError::Database`]; nothing was changed then.

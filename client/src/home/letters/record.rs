@@ -75,8 +75,8 @@ fn insert(
     change
         .prepare_cached(
             "INSERT INTO letters (id, packet_id, sender_id, sender, uid, kind, body, error, \
-             packet, sent_at, received_at, printed, quota) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             packet, held_for, sent_at, received_at, printed, quota) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             id,
@@ -88,6 +88,7 @@ fn insert(
             columns.body,
             columns.error,
             columns.packet,
+            columns.held_for,
             letter.sent_at.as_seconds(),
             letter.received_at.as_seconds(),
             columns.printed,
@@ -112,7 +113,7 @@ pub(super) fn replace(
     let replaced = change
         .prepare_cached(
             "UPDATE letters SET sender = ?2, uid = ?3, kind = ?4, body = ?5, error = ?6, \
-             packet = ?7, printed = ?8, quota = ?9 WHERE id = ?1",
+             packet = ?7, held_for = ?8, printed = ?9, quota = ?10 WHERE id = ?1",
         )?
         .execute(params![
             letter.0,
@@ -122,6 +123,7 @@ pub(super) fn replace(
             columns.body,
             columns.error,
             columns.packet,
+            columns.held_for,
             columns.printed,
             quota.map(Quota::name),
         ])?;
@@ -164,6 +166,7 @@ struct Columns<'a> {
     body: Option<&'a [u8]>,
     error: Option<String>,
     packet: Option<&'a [u8]>,
+    held_for: Option<&'a [u8]>,
     printed: bool,
 }
 
@@ -176,6 +179,7 @@ impl<'a> Columns<'a> {
             body: None,
             error: None,
             packet: None,
+            held_for: None,
             printed: false,
         };
         match fate {
@@ -201,9 +205,13 @@ impl<'a> Columns<'a> {
                 packet: Some(packet),
                 ..blank
             },
-            Fate::Held { from, packet } => {
-                Self { sender: Some(from.as_str()), kind: "held", packet: Some(packet), ..blank }
-            }
+            Fate::Held { from, packet, signed_with } => Self {
+                sender: Some(from.as_str()),
+                kind: "held",
+                packet: Some(packet),
+                held_for: signed_with.map(|key| key.as_bytes().as_slice()),
+                ..blank
+            },
         }
     }
 }

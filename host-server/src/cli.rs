@@ -53,6 +53,16 @@ pub struct RunArgs {
     /// Do the same, move a damaged database aside, and begin with an empty one
     #[arg(long)]
     pub recover: bool,
+    /// Go on with a key that is not the database's: the one that is there, or else a new one. Every
+    /// client has to be given its public half by hand
+    #[arg(long)]
+    pub new_key: bool,
+    /// Begin with an empty database beside a key that is there: all users have to register again
+    #[arg(long)]
+    pub new_database: bool,
+    /// Go on with a database whose log is missing: letters and users that were stored last are lost
+    #[arg(long)]
+    pub without_log: bool,
 }
 
 /// What to do.
@@ -120,11 +130,15 @@ impl Cli {
                 allow_unverified: run.allow_unverified || self.run.allow_unverified,
                 check: run.check || self.run.check,
                 recover: run.recover || self.run.recover,
+                new_key: run.new_key || self.run.new_key,
+                new_database: run.new_database || self.run.new_database,
+                without_log: run.without_log || self.run.without_log,
             })),
             Some(other) if self.run == RunArgs::default() => Ok(other.clone()),
             Some(_) => Err(Failure::new(
                 Exit::Usage,
-                "--listen, --allow-unverified, --check and --recover belong to the command run",
+                "--listen, --allow-unverified, --check, --recover, --new-key, --new-database and \
+                 --without-log belong to the command run",
             )),
         }
     }
@@ -204,11 +218,17 @@ mod tests {
             allow_unverified: true,
             check: true,
             recover: true,
+            new_key: true,
+            new_database: true,
+            without_log: true,
         };
         for line in [
-            "waxwing-server --listen 127.0.0.1:1 --allow-unverified --check --recover",
-            "waxwing-server run --recover --listen 127.0.0.1:1 --allow-unverified --check",
-            "waxwing-server --check --recover --listen 127.0.0.1:1 run --allow-unverified",
+            "waxwing-server --listen 127.0.0.1:1 --allow-unverified --check --recover --new-key \
+             --new-database --without-log",
+            "waxwing-server run --recover --listen 127.0.0.1:1 --allow-unverified --check --new-key \
+             --new-database --without-log",
+            "waxwing-server --check --recover --listen 127.0.0.1:1 --new-key --without-log run \
+             --allow-unverified --new-database",
         ] {
             assert_eq!(parse(line).command(), Ok(Command::Run(expected.clone())), "{line}");
         }

@@ -6,6 +6,9 @@ use std::ops::Deref;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
+use crate::access;
 use crate::exit::{Exit, Failure};
 
 /// A data directory that exists.
@@ -18,7 +21,7 @@ impl DataDir {
     /// The directory at `path`, made for its owner alone if there is none.
     ///
     /// # Errors
-    /// When it cannot be made, or is no directory.
+    /// When it cannot be made, is no directory, or others can change it.
     pub fn create(path: &Path) -> Result<Self, Failure> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
@@ -28,18 +31,22 @@ impl DataDir {
             }
             _ => Ok(()),
         };
-        made.map_err(|error| failure(path, &error))?;
+        made.map_err(|error| failure(path, error))?;
         Self::existing(path)
     }
 
     /// The directory at `path`, which has to exist.
     ///
     /// # Errors
-    /// When it does not.
+    /// When it does not, or others can change it: whoever can put another key or database in the
+    /// place of the server's can be the server.
     pub fn existing(path: &Path) -> Result<Self, Failure> {
-        let metadata = fs::metadata(path).map_err(|error| failure(path, &error))?;
+        let metadata = fs::metadata(path).map_err(|error| failure(path, error))?;
         if !metadata.is_dir() {
-            return Err(failure(path, &io::ErrorKind::NotADirectory.into()));
+            return Err(failure(path, io::Error::from(io::ErrorKind::NotADirectory)));
+        }
+        if let Some(what) = access::others_can_change(path, &metadata) {
+            return Err(failure(path, what));
         }
         // Somebody else made it so, perhaps on purpose, and it may hold more than our files,
         // which are closed to others themselves.
@@ -79,20 +86,26 @@ impl DataDir {
     /// When another process has locked it, or locking does not work there.
     pub fn lock(self) -> Result<LockedDataDir, Failure> {
         let path = self.path.join("lock");
+        // Whoever can open it can hold the lock: what it is is looked at when it is open.
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
             .open(&path)
-            .map_err(|error| failure(&path, &error))?;
+            .map_err(|error| failure(&path, error))?;
+        let metadata = file.metadata().map_err(|error| failure(&path, error))?;
+        if let Some(what) = access::others_can_change(&path, &metadata) {
+            return Err(failure(&path, what));
+        }
         match file.try_lock() {
             Ok(()) => Ok(LockedDataDir { directory: self, _lock: file }),
             Err(TryLockError::WouldBlock) => Err(Failure::new(
                 Exit::Failure,
                 format!("a waxwing-server is running on {}", self.path.display()),
             )),
-            Err(TryLockError::Error(error)) => Err(failure(&path, &error)),
+            Err(TryLockError::Error(error)) => Err(failure(&path, error)),
         }
     }
 }
@@ -117,12 +130,14 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn failure(path: &Path, error: &io::Error) -> Failure {
+fn failure(path: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Storage, format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{chown, symlink};
+
     use super::*;
 
     #[test]
@@ -145,6 +160,37 @@ mod tests {
         DataDir::create(directory.path()).unwrap();
         let mode = fs::metadata(directory.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
+    }
+
+    #[test]
+    fn what_others_can_change_is_refused_with_the_command_that_helps() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data");
+        let data = DataDir::create(&path).unwrap();
+        for mode in 0..=0o777_u32 {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            match DataDir::existing(&path) {
+                Ok(_) => assert_eq!(mode & 0o022, 0, "{mode:o}"),
+                Err(refused) => {
+                    assert!(mode & 0o022 != 0, "{mode:o}");
+                    assert_eq!(refused.exit(), Exit::Storage);
+                    assert!(refused.to_string().contains("chmod go-w"), "{refused}");
+                }
+            }
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        drop(data.clone().lock().unwrap());
+        let lock = path.join("lock");
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(data.clone().lock().unwrap_err().exit(), Exit::Storage);
+        fs::remove_file(&lock).unwrap();
+        symlink(directory.path().join("elsewhere"), &lock).unwrap();
+        assert_eq!(data.lock().unwrap_err().exit(), Exit::Storage);
+        // Only root can give it away.
+        if chown(&path, Some(12_345), None).is_ok() {
+            let refused = DataDir::existing(&path).unwrap_err();
+            assert!(refused.to_string().contains("chown"), "{refused}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use pem_rfc7468::LineEnding;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use waxwing_core::crypto::{PrivateKey, Provider, PublicKey, Rejected, SPKI_LEN, Spki};
+use waxwing_core::crypto::{Digest, PrivateKey, Provider, PublicKey, Rejected, SPKI_LEN, Spki};
 use waxwing_core::server::Identity;
 use zeroize::Zeroizing;
 
@@ -22,26 +22,73 @@ const PUBLIC_LABEL: &str = "PUBLIC KEY";
 /// An RSA-2048 key in PEM has 1,704 bytes. Room for all of it keeps it in one place, to be wiped.
 const LONGEST: usize = 8_192;
 
-/// The key in `directory`; on the first start a new one.
+/// The key in `directory`, whose public half is published there; a new one if there is none.
+///
+/// # Errors
+/// As [`load`], and when one cannot be made.
+pub fn load_or_create(directory: &DataDir) -> Result<Identity<Backend>, Failure> {
+    if !is_there(directory)? {
+        create(directory)?;
+    }
+    let identity = load(directory)?;
+    publish(directory, identity.spki())?;
+    Ok(identity)
+}
+
+/// Whether there is anything where the key has to be.
+///
+/// # Errors
+/// When that cannot be said.
+pub fn is_there(directory: &DataDir) -> Result<bool, Failure> {
+    let path = directory.private_key();
+    match fs::symlink_metadata(&path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failure(&path, error)),
+    }
+}
+
+/// The key in `directory`.
 ///
 /// # Errors
 /// When it cannot be read, others can read it, it is not an RSA-2048 key in PKCS#8, or it does not
 /// sign.
-pub fn load_or_create(directory: &DataDir) -> Result<Identity<Backend>, Failure> {
+pub fn load(directory: &DataDir) -> Result<Identity<Backend>, Failure> {
     let path = directory.private_key();
-    match fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory)?,
-        Err(error) => return Err(failure(&path, error)),
-        Ok(_) => {}
-    }
-    let (key, der) = load(&path)?;
+    let (key, der) = read(&path)?;
     prove(&key).map_err(|_| failure(&path, "it cannot sign what its public half verifies"))?;
-    // The public half can always be made again, and should never contradict the private one.
-    let public = public_pem(key.spki());
+    Ok(Identity::new(&Backend::default(), key, &der))
+}
+
+/// Writes the public half for clients. It can always be made again, and should never contradict the
+/// private one.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn publish(directory: &DataDir, spki: &Spki) -> Result<(), Failure> {
+    let public = public_pem(spki);
     if fs::read_to_string(directory.public_key()).ok().as_ref() != Some(&public) {
         replace(&directory.public_key(), public.as_bytes(), 0o644)?;
     }
-    Ok(Identity::new(&Backend::default(), key, &der))
+    Ok(())
+}
+
+/// The fingerprint of the public half that lies in `directory`, whatever private key is beside it;
+/// `None` where there is none that can be read.
+#[must_use]
+pub fn published(directory: &DataDir) -> Option<Digest> {
+    let file = File::open(directory.public_key()).ok()?;
+    let mut pem = Vec::new();
+    file.take(LONGEST as u64).read_to_end(&mut pem).ok()?;
+    let (label, der) = pem_rfc7468::decode_vec(&pem).ok()?;
+    let spki = Spki::parse(&der).ok().filter(|_| label == PUBLIC_LABEL)?;
+    Some(digest(&spki))
+}
+
+/// What tells a key from every other.
+#[must_use]
+pub fn digest(spki: &Spki) -> Digest {
+    Backend::default().sha256(&[spki.as_bytes()])
 }
 
 /// Uses the key once. What cannot sign is noticed before anybody connects; and the backend, which
@@ -59,12 +106,11 @@ fn prove(key: &Key) -> Result<(), Rejected> {
 /// # Errors
 /// When there is no key, or it cannot be used.
 pub fn fingerprint(directory: &DataDir) -> Result<String, Failure> {
-    let (key, _) = load(&directory.private_key())?;
-    let digest = Backend::default().sha256(&[key.spki().as_bytes()]);
-    Ok(format!("{digest:?}"))
+    let (key, _) = read(&directory.private_key())?;
+    Ok(format!("{:?}", digest(key.spki())))
 }
 
-fn load(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
+fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
     let not_plain = "the server's key has to be a plain file of the server's user";
     // What is judged is what is read: a link is not followed, and a pipe not waited for.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
@@ -96,7 +142,11 @@ fn load(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
     Ok((key, der))
 }
 
-fn create(directory: &DataDir) -> Result<(), Failure> {
+/// Makes a new key.
+///
+/// # Errors
+/// When that fails, or it cannot be written.
+pub fn create(directory: &DataDir) -> Result<(), Failure> {
     let path = directory.private_key();
     let failed = |_| failure(&path, "the key could not be made");
     let key = generate_key().map_err(failed)?;

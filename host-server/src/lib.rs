@@ -3,6 +3,7 @@
 //! `waxwing-core` decides and `waxwing-transport-mio` moves bytes; this crate gives them a disk,
 //! a clock, a configuration and an operator.
 
+mod access;
 pub mod admin;
 pub mod app;
 pub mod backend;

@@ -1,5 +1,6 @@
 //! A disk that is full, and a database that somebody else has locked: letters are refused for the
-//! time being, sessions stay, and it heals by itself.
+//! time being, sessions stay, and it heals by itself. And files that are taken away from under the
+//! server.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -138,4 +139,45 @@ fn a_database_that_another_process_has_locked_refuses_letters_until_it_is_free()
     refused.exits(3).says("cannot store anything now");
     other.execute_batch("ROLLBACK").unwrap();
     all_is_well_again(&mut town, &people);
+}
+
+/// The server stops instead of saying that a letter is stored; when all is back in its place, nothing
+/// is missing.
+fn taken_away_and_back(file: &str) {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "before").exits(0).says("stored");
+    let file = town.data().join(file);
+    let elsewhere = file.with_extension("elsewhere");
+    fs::rename(&file, &elsewhere).unwrap();
+    let sent = anna.send(&bert, "meanwhile").exits(3);
+    assert!(!sent.out.contains("stored"), "{sent:?}");
+    town.ends(74).says("is not the file any more").says("start the server again");
+    fs::remove_file(&file).unwrap_or_default();
+    fs::rename(&elsewhere, &file).unwrap();
+    town.start();
+    anna.receives_nothing();
+    bert.receives(&["before", "meanwhile"]);
+    assert_eq!(anna.statuses(&bert).len(), 2);
+}
+
+#[test]
+fn a_database_moved_away_under_the_server_loses_nothing_that_was_stored() {
+    taken_away_and_back("waxwing.db");
+}
+
+#[test]
+fn a_log_moved_away_under_the_server_loses_nothing_that_was_stored() {
+    taken_away_and_back("waxwing.db-wal");
+}
+
+#[test]
+fn after_a_database_was_deleted_no_empty_server_begins() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "before").exits(0);
+    fs::remove_file(town.data().join("waxwing.db")).unwrap();
+    anna.send(&bert, "meanwhile").exits(3);
+    town.ends(74);
+    town.administer(&["--listen", "127.0.0.1:0"]).exits(74).says("no database");
 }

@@ -129,6 +129,14 @@ impl Town {
         self.past_log.push_str(&ran.err);
     }
 
+    /// Waits until the server has ended by itself.
+    #[track_caller]
+    pub(crate) fn ends(&mut self, code: i32) -> Ran {
+        let ran = self.server.take().unwrap().finish().exits(code);
+        self.past_log.push_str(&ran.err);
+        ran
+    }
+
     /// Whether the server lives.
     pub(crate) fn is_running(&mut self) -> bool {
         self.server.as_mut().unwrap().is_running()

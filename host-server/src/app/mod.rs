@@ -3,6 +3,7 @@
 mod building;
 mod log;
 mod office;
+mod origin;
 mod post;
 mod recovery;
 mod settings;
@@ -18,7 +19,7 @@ use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::key;
-use crate::store::{SqliteOptions, SqliteStorage, Storage, StorageError};
+use crate::store::{Storage, StorageError};
 use building::{Building, network};
 
 /// Serves until a signal says stop.
@@ -27,14 +28,13 @@ use building::{Building, network};
 /// When it cannot start, or storage fails.
 pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     descriptors::make_room();
-    let directory = DataDir::create(&config.server.data)?.lock()?;
-    let identity = key::load_or_create(&directory)?;
-    let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
-    let mut storage = if args.recover {
-        recovery::open_or_set_aside(&directory, &options)?
+    let directory = if config.server.allow_first_start {
+        DataDir::create(&config.server.data)?
     } else {
-        SqliteStorage::open(&directory.database(), &options).map_err(say_what_helps)?
+        DataDir::existing(&config.server.data)?
     };
+    let directory = directory.lock()?;
+    let (identity, mut storage) = origin::open(config, args, &directory)?;
     if args.check {
         storage.check().map_err(say_what_helps)?;
     }

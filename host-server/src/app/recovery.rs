@@ -51,7 +51,7 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     };
     // The log first: a database without its log is an older state, and must not be taken for
     // the whole.
-    for beside in ["-wal", "-shm", ""] {
+    for beside in ["-wal", "-shm", "-generation", ""] {
         match fs::rename(named(beside), named(&format!("{suffix}{beside}"))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             moved => moved?,

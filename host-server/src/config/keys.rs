@@ -108,6 +108,7 @@ const MANY: u64 = 1_000_000;
 pub(super) const KEYS: &[Key] = &[
     key!(server.listen, address, "Address and port to listen on: \"127.0.0.1:9295\", \"[::1]:9295\", or \"0.0.0.0:9295\" for every network."),
     key!(server.data, path, "Directory of key and database."),
+    key!(server.allow_first_start, flag, "Begin a new server where there is neither key nor database. Set it to false once the server has started, so that a disk that is not mounted is not taken for a first start."),
     key!(server.loops, count 1..=256, "Event loops, each in a thread of its own and with users of its own: at most one per processor makes sense."),
     key!(server.keepalive, duration SECOND..=KEEPALIVE, "Silence after which TCP asks whether the peer is there."),
     key!(server.user_timeout, duration SECOND..=DAY, "How long sent bytes may stay unacknowledged by the peer's TCP."),

@@ -32,6 +32,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Directory of key and database.
     pub data: PathBuf,
+    /// Whether a new server begins where there is neither.
+    pub allow_first_start: bool,
     /// Event loops, each with users of its own.
     pub loops: u16,
     /// Silence after which TCP asks whether the peer is there.
@@ -215,6 +217,7 @@ impl Default for ServerConfig {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 9_295).into(),
             data: "waxwing-data".into(),
+            allow_first_start: true,
             loops: 1,
             keepalive: Duration::from_mins(1),
             user_timeout: Duration::from_mins(1),

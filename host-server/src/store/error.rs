@@ -52,6 +52,46 @@ pub enum StorageError {
         /// The file.
         path: PathBuf,
     },
+    /// Its log is not there, and something was in it.
+    #[error(
+        "{path} was in use, and its log {path}-wal is missing: what was stored last is in there. \
+         Put back the log that belongs to it. If this is a copy made while a server was running, \
+         copy {path}-wal with it. If there is no log any more, start once with --without-log: letters \
+         and users of which nothing is in the database itself are lost",
+        path = .path.display()
+    )]
+    LogMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The log beside it does not continue it.
+    #[error(
+        "{log} belongs to another state of {path}, or to another database; together they would be \
+         a mixture of both, so nothing was changed. Put back the database and the log that were \
+         there at the same time. To use the database as it was when it was copied, move {log} away; \
+         if the server then says that a log is missing, start once with --without-log",
+        path = .path.display(),
+        log = .log.display()
+    )]
+    ForeignLog {
+        /// The database.
+        path: PathBuf,
+        /// The log.
+        log: PathBuf,
+    },
+    /// There is a log without a database.
+    #[error(
+        "there is no database {path}, but there is its log {log}. Put the database back; only if it \
+         is lost for good, move the log away",
+        path = .path.display(),
+        log = .log.display()
+    )]
+    OrphanedLog {
+        /// The database.
+        path: PathBuf,
+        /// The log.
+        log: PathBuf,
+    },
     /// It cannot be reached, or not now.
     #[error("{path}: {what}", path = .path.display())]
     Unreachable {

@@ -6,7 +6,8 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
-use super::open::{beside, draft_file, put_in_place};
+use super::generation;
+use super::open::{beside, connect, draft_file, put_in_place};
 use crate::store::StorageError;
 
 /// Keeps the database as it is before its schema changes, beside it: a new version of this program
@@ -41,5 +42,9 @@ fn write(connection: &Connection, path: &Path, copy: &Path) -> Result<(), Storag
 fn vacuum_into(connection: &Connection, draft: &Path) -> rusqlite::Result<()> {
     let name = ValueRef::Text(draft.as_os_str().as_encoded_bytes());
     connection.execute("VACUUM INTO ?", [ToSqlOutput::Borrowed(name)])?;
-    Ok(())
+    let copy = connect(draft)?;
+    if copy.table_exists(None, "log_generation_even")? {
+        generation::needs_no_log(&copy)?;
+    }
+    copy.close().map_err(|(_, error)| error)
 }

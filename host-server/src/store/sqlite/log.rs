@@ -27,34 +27,64 @@ pub(super) fn hand_back(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// After a commit: brings the log into the database when it has become long. A log that cannot be
-/// read or has no room to go to only grows until the next commit.
-pub(super) fn shorten(connection: &Connection, max_pages: u32) -> Result<(), ApplyError> {
-    let shortened = pages_to_move(connection).and_then(|pages| {
-        if pages < max_pages.into() {
-            return Ok(());
+/// After a commit: brings the log into the database when it has become long. Whether all of it may be
+/// there, so that the next commit begins a new log. A log that cannot be read or has no room to go to
+/// only grows until the next commit.
+pub(super) fn shorten(connection: &Connection, max_pages: u32) -> Result<bool, ApplyError> {
+    let shortened = checkpoint(connection, "PRAGMA wal_checkpoint(NOOP)").and_then(|log| {
+        if log.pages - log.moved < max_pages.into() {
+            return Ok(false);
         }
-        checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)").map(|_| ())
+        Ok(checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")?.is_in_database())
     });
     match shortened.map_err(|error| ApplyError::from(Fault::from(error))) {
         Err(error) if error.outcome().is_none() => Err(error),
-        _ => Ok(()),
+        Err(_) => Ok(true),
+        Ok(is_in_database) => Ok(is_in_database),
     }
 }
 
-/// Brings all of it into the database and truncates it, which also removes from it what was deleted
-/// from the database.
+/// Brings all of it into the database. Whether the next commit begins a new log.
+pub(super) fn end(connection: &Connection) -> Result<bool, Fault> {
+    let log = checkpoint(connection, "PRAGMA wal_checkpoint(RESTART)")?;
+    Ok(!log.is_busy && log.is_in_database())
+}
+
+/// Whether a commit that begins a new log cuts off what is left of the one before. Otherwise its
+/// room is used again.
+pub(super) fn cut_off(connection: &Connection, cuts_off: bool) -> rusqlite::Result<()> {
+    let limit = if cuts_off { 0 } else { -1 };
+    connection.pragma_update_and_check(None, "journal_size_limit", limit, |_| Ok(()))
+}
+
+/// Pages in it that are part of the database.
+pub(super) fn pages(connection: &Connection) -> rusqlite::Result<i64> {
+    Ok(checkpoint(connection, "PRAGMA wal_checkpoint(NOOP)")?.pages)
+}
+
+/// Brings all of it into the database and truncates it: the end of a log that no other follows.
 pub(super) fn empty(connection: &Connection) -> Result<(), Fault> {
     checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)")?;
     Ok(())
 }
 
-fn pages_to_move(connection: &Connection) -> rusqlite::Result<i64> {
-    let (logged, moved) = checkpoint(connection, "PRAGMA wal_checkpoint(NOOP)")?;
-    Ok(logged - moved)
+/// What SQLite says of the log.
+struct State {
+    /// A reader stands in the way.
+    is_busy: bool,
+    pages: i64,
+    /// How many of them are in the database.
+    moved: i64,
 }
 
-/// Pages in the log, and how many of them are in the database.
-fn checkpoint(connection: &Connection, sql: &str) -> rusqlite::Result<(i64, i64)> {
-    connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
+impl State {
+    const fn is_in_database(&self) -> bool {
+        self.moved == self.pages
+    }
+}
+
+fn checkpoint(connection: &Connection, sql: &str) -> rusqlite::Result<State> {
+    connection.prepare_cached(sql)?.query_row([], |row| {
+        Ok(State { is_busy: row.get(0)?, pages: row.get(1)?, moved: row.get(2)? })
+    })
 }

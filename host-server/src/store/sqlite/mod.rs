@@ -7,11 +7,16 @@
 mod admin;
 mod copy;
 mod fault;
+mod files;
+mod frames;
+mod generation;
 mod log;
 mod open;
+mod owner;
 mod reads;
 mod writes;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +28,8 @@ use waxwing_core::time::UnixTime;
 use super::{ApplyError, Storage, StorageError};
 use crate::failpoint::Failpoint;
 use fault::Fault;
+use files::OpenFiles;
+use generation::Note;
 
 /// How to open a database.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +49,9 @@ impl Default for SqliteOptions {
 pub struct SqliteStorage {
     connection: Connection,
     path: PathBuf,
+    files: OpenFiles,
+    /// The next commit begins a new log.
+    begins_log: Cell<bool>,
     max_log_pages: u32,
 }
 
@@ -50,9 +60,19 @@ impl SqliteStorage {
     /// date.
     ///
     /// # Errors
-    /// Refuses a damaged file, one with a newer schema, and one that is no Waxwing database.
+    /// Refuses a damaged file, one with a newer schema, one that is no Waxwing database, and one
+    /// whose log is missing or another's.
     pub fn open(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
-        Self::open_or(path, options, open::Absent::Create)
+        Self::open_for_use(path, options, open::Missing::Refuse)
+    }
+
+    /// As [`SqliteStorage::open`], but goes on with what the database alone holds when its log is
+    /// missing.
+    ///
+    /// # Errors
+    /// As [`SqliteStorage::open`].
+    pub fn open_without_log(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
+        Self::open_for_use(path, options, open::Missing::Accept)
     }
 
     /// Opens the database at `path` as it is.
@@ -60,7 +80,7 @@ impl SqliteStorage {
     /// # Errors
     /// As [`SqliteStorage::open`], and when there is none or it has an older schema.
     pub fn open_existing(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
-        Self::open_or(path, options, open::Absent::Refuse)
+        Self::open_or(path, options, open::Absent::Refuse, open::Missing::Refuse)
     }
 
     /// Sets the number of pages of 4 KiB that the file may grow to; for tests of a full disk.
@@ -91,18 +111,73 @@ impl SqliteStorage {
         Some(pragma("freelist_count")?.saturating_mul(pragma("page_size")?))
     }
 
+    fn open_for_use(
+        path: &Path,
+        options: &SqliteOptions,
+        log: open::Missing,
+    ) -> Result<Self, StorageError> {
+        let storage = Self::open_or(path, options, open::Absent::Create, log)?;
+        match storage.begin_use() {
+            // It may be full or locked now, and not when there is something to be stored.
+            Err(error) if error.outcome().is_some() => {
+                tracing::warn!(%error, "storage does not take it");
+            }
+            begun => begun.map_err(|error| open::unreachable(path, error))?,
+        }
+        Ok(storage)
+    }
+
     fn open_or(
         path: &Path,
         options: &SqliteOptions,
         absent: open::Absent,
+        log: open::Missing,
     ) -> Result<Self, StorageError> {
-        let connection = open::open(path, options, absent)?;
-        Ok(Self { connection, path: path.to_owned(), max_log_pages: log::MAX_PAGES })
+        let connection = open::open(path, options, absent, log)?;
+        let files = OpenFiles::of(path).map_err(|(file, error)| open::unreachable(&file, error))?;
+        let (path, begins_log) = (path.to_owned(), Cell::new(true));
+        Ok(Self { connection, path, files, begins_log, max_log_pages: log::MAX_PAGES })
+    }
+
+    /// Brings it into the database file that it is in use, so that a copy of this file alone is known
+    /// for what it is.
+    fn begin_use(&self) -> Result<(), ApplyError> {
+        self.transaction(|_| Ok(()))?;
+        if self.end_log()? {
+            self.transaction(|_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Brings all of the log into the database. Whether the next commit is sure to begin a new one;
+    /// it may in any case, even after an error.
+    fn end_log(&self) -> Result<bool, ApplyError> {
+        self.begins_log.set(true);
+        Ok(log::end(&self.connection)?)
     }
 
     /// Runs `work` in a transaction: all of it is durable when this returns, or nothing of it
     /// has happened, or the error is a fatal one.
     fn transaction<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, ApplyError> {
+        let (note, value) = self.commit(|connection| {
+            let begins = self.begins_log.get();
+            let note = begins.then(|| generation::begin(connection, true)).transpose()?;
+            Ok((note, work(connection)?))
+        })?;
+        if let Some(note) = note {
+            self.begins_log.set(false);
+            self.note(&note);
+        }
+        if log::shorten(&self.connection, self.max_log_pages)? {
+            self.begins_log.set(true);
+        }
+        Ok(value)
+    }
+
+    fn commit<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, ApplyError> {
@@ -121,8 +196,24 @@ impl SqliteStorage {
             }
         }
         let value = ended?;
-        log::shorten(connection, self.max_log_pages)?;
+        // Before anybody is told: what has been committed has to be found by the next start.
+        self.files.check()?;
         Ok(value)
+    }
+
+    /// Without this note a database without its log is refused, and nothing else depends on it.
+    fn note(&self, note: &Note) {
+        if let Err(error) = note.write(&self.path) {
+            tracing::warn!(%error, "the generation of the log could not be noted");
+        }
+    }
+
+    /// The last commit: no log is needed after it.
+    fn end_use(&self) -> Result<(), ApplyError> {
+        self.files.check()?;
+        let note = self.commit(|connection| generation::begin(connection, false))?;
+        self.note(&note);
+        Ok(log::empty(&self.connection)?)
     }
 }
 
@@ -182,16 +273,24 @@ impl Storage for SqliteStorage {
     }
 
     fn tidy(&mut self) -> Result<(), ApplyError> {
-        log::empty(&self.connection).map_err(ApplyError::from)
+        self.files.check()?;
+        if !self.end_log()? {
+            return Ok(());
+        }
+        // What was deleted from the database goes from the log with the rest of it.
+        log::cut_off(&self.connection, true).map_err(Fault::from)?;
+        let begun = self.transaction(|_| Ok(()));
+        log::cut_off(&self.connection, false).map_err(Fault::from)?;
+        begun
     }
 
-    fn close(mut self: Box<Self>) -> Result<(), StorageError> {
-        let tidied = self.tidy();
+    fn close(self: Box<Self>) -> Result<(), StorageError> {
+        let ended = self.end_use();
         let Self { connection, path, .. } = *self;
-        if tidied.is_ok() {
+        if ended.is_ok() {
             log::hand_back(&connection).map_err(|error| open::failure(&path, &error))?;
         }
         connection.close().map_err(|(_, error)| open::failure(&path, &error))?;
-        tidied.map_err(|error| StorageError::Unreachable { path, what: error.to_string() })
+        ended.map_err(|error| open::unreachable(&path, error))
     }
 }

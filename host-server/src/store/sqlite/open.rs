@@ -1,7 +1,9 @@
 //! Opening a database file, or refusing it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +13,8 @@ use rusqlite_migration::{M, Migrations};
 use super::SqliteOptions;
 use super::copy;
 use super::fault::{Fault, primary_code};
-use super::log;
+use super::{generation, log};
+use crate::access;
 use crate::store::StorageError;
 
 /// `WXWG`, in the header of every file of ours.
@@ -19,8 +22,11 @@ const APPLICATION_ID: i32 = 0x5758_5747;
 const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001-initial.sql")),
     M::up(include_str!("migrations/0002-allowances.sql")),
+    M::up(include_str!("migrations/0003-origin.sql")),
 ];
-const OWNER_ONLY: u32 = 0o600;
+/// The first schema with notes about the log.
+const WITH_GENERATIONS: i64 = 3;
+pub(super) const OWNER_ONLY: u32 = 0o600;
 
 /// What to do about a database that is absent, or behind.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,16 +35,21 @@ pub(super) enum Absent {
     Refuse,
 }
 
+/// What to do about a log that is missing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Accept,
+    Refuse,
+}
+
 pub(super) fn open(
     path: &Path,
     options: &SqliteOptions,
     absent: Absent,
+    missing: Missing,
 ) -> Result<Connection, StorageError> {
-    let unreachable = |error: &io::Error| StorageError::Unreachable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
-    match fs::metadata(path) {
+    refuse_strange_files(path)?;
+    match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.len() == 0 => {
             // Creation never leaves one, and SQLite would take it for a new database.
             return Err(StorageError::Damaged {
@@ -46,14 +57,19 @@ pub(super) fn open(
                 what: "the file is empty".into(),
             });
         }
-        Ok(_) => keep_to_owner(path).map_err(|error| unreachable(&error))?,
+        Ok(_) => keep_to_owner(path).map_err(|error| unreachable(path, error))?,
         Err(error) if error.kind() == ErrorKind::NotFound && absent == Absent::Create => {
+            // SQLite would replay it into the new database.
+            let log = beside(path, "-wal");
+            if log.symlink_metadata().is_ok_and(|metadata| metadata.len() > 0) {
+                return Err(StorageError::OrphanedLog { path: path.to_owned(), log });
+            }
             create(path)?;
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(StorageError::Missing { path: path.to_owned() });
         }
-        Err(error) => return Err(unreachable(&error)),
+        Err(error) => return Err(unreachable(path, error)),
     }
 
     let mut connection = connect(path).map_err(|error| failure(path, &error))?;
@@ -61,15 +77,13 @@ pub(super) fn open(
     log::take_over(&connection)
         .and_then(|()| connection.busy_timeout(options.busy_timeout))
         .map_err(|error| failure(path, &error))?;
-    let found: i32 = pragma(&connection, "application_id").map_err(|e| failure(path, &e))?;
-    if found != APPLICATION_ID {
-        return Err(StorageError::Foreign { path: path.to_owned() });
-    }
-    let found: i64 = pragma(&connection, "user_version").map_err(|e| failure(path, &e))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(StorageError::NewerSchema { path: path.to_owned(), found, known });
-    }
+    let found = match inspect(&connection, path, known, missing) {
+        Err(StorageError::Damaged { .. }) if generation::is_sound_without_log(path) => {
+            return Err(generation::foreign_log(path));
+        }
+        inspected => inspected?,
+    };
     if found < known {
         if absent == Absent::Refuse {
             return Err(StorageError::OlderSchema { path: path.to_owned(), found });
@@ -77,19 +91,45 @@ pub(super) fn open(
         copy::before_migration(&connection, path, known)?;
         migrate(path, &mut connection)?;
     }
-    configure(&connection).map_err(|error| failure(path, &error))?;
+    configure(&connection)
+        // The first to read makes the files of the log.
+        .and_then(|()| pragma::<i64>(&connection, "user_version"))
+        .map_err(|error| failure(path, &error))?;
     Ok(connection)
+}
+
+/// Its schema, if it is one of ours, and its log belongs to it.
+fn inspect(
+    connection: &Connection,
+    path: &Path,
+    known: i64,
+    missing: Missing,
+) -> Result<i64, StorageError> {
+    let found: i32 = pragma(connection, "application_id").map_err(|e| failure(path, &e))?;
+    if found != APPLICATION_ID {
+        return Err(StorageError::Foreign { path: path.to_owned() });
+    }
+    let found: i64 = pragma(connection, "user_version").map_err(|e| failure(path, &e))?;
+    if found > known {
+        return Err(StorageError::NewerSchema { path: path.to_owned(), found, known });
+    }
+    if found >= WITH_GENERATIONS {
+        match generation::check(connection, path) {
+            Err(StorageError::LogMissing { .. }) if missing == Missing::Accept => {
+                tracing::warn!(path = %path.display(), "going on without the log that is missing");
+            }
+            checked => checked?,
+        }
+    }
+    Ok(found)
 }
 
 /// Makes the file under another name and renames it when it is complete, so that a half-made
 /// one is never taken for a database.
 fn create(path: &Path) -> Result<(), StorageError> {
-    let unreachable = |error: io::Error| StorageError::Unreachable {
-        path: path.to_owned(),
-        what: error.to_string(),
-    };
     let draft = beside(path, ".new");
-    draft_file(&draft).map_err(unreachable)?;
+    draft_file(&draft).map_err(|error| unreachable(path, error))?;
+    generation::forget(path).map_err(|error| unreachable(path, error))?;
 
     let mut connection = connect(&draft).map_err(|error| failure(path, &error))?;
     connection
@@ -101,7 +141,7 @@ fn create(path: &Path) -> Result<(), StorageError> {
     configure(&connection).map_err(|error| failure(path, &error))?;
     connection.close().map_err(|(_, error)| failure(path, &error))?;
 
-    put_in_place(&draft, path).map_err(unreachable)
+    put_in_place(&draft, path).map_err(|error| unreachable(path, error))
 }
 
 /// An empty file for its owner alone, in place of what an attempt that was cut short has left.
@@ -124,11 +164,27 @@ pub(super) fn put_in_place(draft: &Path, path: &Path) -> io::Result<()> {
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
+}
+
+/// For a look at what the file holds by itself.
+pub(super) fn connect_without_log(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = b"file:".to_vec();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'%' | b'?' | b'#' => uri.extend(format!("%{byte:02x}").bytes()),
+            _ => uri.push(*byte),
+        }
+    }
+    uri.extend(b"?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(OsStr::from_bytes(&uri), flags)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -169,6 +225,30 @@ fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> r
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
+/// Refuses what somebody else can change, what is no file of its own, and a rollback journal: a
+/// database of ours never has one, and SQLite would play another's back into it.
+fn refuse_strange_files(path: &Path) -> Result<(), StorageError> {
+    for suffix in ["", "-wal", "-shm", "-journal", "-generation"] {
+        let file = beside(path, suffix);
+        let metadata = match fs::symlink_metadata(&file) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(unreachable(&file, error)),
+        };
+        let what = if suffix == "-journal" {
+            Some("it is no file of this server's; move it away".into())
+        } else if !metadata.is_file() {
+            Some("it has to be a plain file, and no link to one".into())
+        } else {
+            access::others_can_change(&file, &metadata)
+        };
+        if let Some(what) = what {
+            return Err(unreachable(&file, what));
+        }
+    }
+    Ok(())
+}
+
 /// `-wal` and `-shm` get the mode of the database when SQLite makes them.
 fn keep_to_owner(path: &Path) -> io::Result<()> {
     for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
@@ -187,6 +267,11 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// The error for the operator when a file cannot be reached.
+pub(super) fn unreachable(path: &Path, why: impl ToString) -> StorageError {
+    StorageError::Unreachable { path: path.to_owned(), what: why.to_string() }
 }
 
 /// The error for the operator when a file cannot be used.

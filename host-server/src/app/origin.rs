@@ -1,0 +1,162 @@
+//! Key and database at the start: whether they belong together, and whether what is missing was
+//! lost or has never been there.
+//!
+//! A first start makes the database, then the key, then tells the database which key it belongs to,
+//! then publishes the public half. Cut short anywhere, the next start goes on: a database that
+//! nobody was ever registered in, and that knows no key, is one whose key was not made yet. Anything
+//! else that is missing was lost, and nothing is made in its place unless the operator says so.
+
+use std::path::Path;
+
+use waxwing_core::crypto::Digest;
+use waxwing_core::server::Identity;
+
+use super::{recovery, say_what_helps};
+use crate::backend::Backend;
+use crate::cli::RunArgs;
+use crate::clock;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::key;
+use crate::store::{SqliteOptions, SqliteStorage};
+
+/// Key and database, which belong together.
+pub(super) fn open(
+    config: &Config,
+    args: &RunArgs,
+    directory: &DataDir,
+) -> Result<(Identity<Backend>, SqliteStorage), Failure> {
+    let published = key::published(directory);
+    expect_database(config, args, directory, published.is_some())?;
+    let mut storage = database(config, args, directory)?;
+    let of_database = storage.server_key()?;
+    if !key::is_there(directory)? {
+        let is_first_start = of_database.is_none() && published.is_none() && storage.is_unused()?;
+        if !is_first_start && !args.new_key {
+            return Err(key_is_missing(directory));
+        }
+        key::create(directory)?;
+    }
+    let identity = key::load(directory)?;
+    let own = key::digest(identity.spki());
+    // A database from before it knew its key: what clients were given speaks for it.
+    match of_database.or(published) {
+        Some(expected) if expected != own && !args.new_key => {
+            return Err(another_key(directory, own, expected));
+        }
+        Some(expected) if expected == own && args.new_key => {
+            let message = format!(
+                "{} belongs to this database already, so --new-key has nothing to do; to replace it, \
+                 move it away first",
+                directory.private_key().display()
+            );
+            return Err(Failure::new(Exit::Key, message));
+        }
+        _ => {}
+    }
+    if of_database != Some(own) {
+        storage.set_server_key(&own, clock::unix_now())?;
+        if let Some(before) = of_database {
+            tracing::warn!(?before, now = ?own, "the database has a new key from now on");
+        }
+    }
+    if let Some(before) = published.filter(|before| *before != own) {
+        tracing::warn!(?before, now = ?own, "the public key for clients is replaced");
+    }
+    key::publish(directory, identity.spki())?;
+    Ok((identity, storage))
+}
+
+/// Refuses to make a database in the place of one that was lost.
+fn expect_database(
+    config: &Config,
+    args: &RunArgs,
+    directory: &DataDir,
+    is_published: bool,
+) -> Result<(), Failure> {
+    let path = directory.database();
+    let is_there = path.symlink_metadata().is_ok();
+    if is_there && args.new_database {
+        let path = path.display();
+        return Err(Failure::new(
+            Exit::Storage,
+            format!("{path} is there, so --new-database has nothing to do; move it away first"),
+        ));
+    }
+    if is_there || args.new_database {
+        return Ok(());
+    }
+    if is_published || key::is_there(directory)? {
+        return Err(database_is_missing(&path));
+    }
+    if !config.server.allow_first_start {
+        return Err(Failure::new(
+            Exit::Storage,
+            format!(
+                "there is neither key nor database in {}, and server.allow_first_start is false: \
+                 is its disk mounted?",
+                directory.path().display()
+            ),
+        ));
+    }
+    tracing::warn!(
+        directory = %directory.path().display(),
+        "there is neither key nor database: this is the first start of a new server"
+    );
+    Ok(())
+}
+
+fn database(
+    config: &Config,
+    args: &RunArgs,
+    directory: &DataDir,
+) -> Result<SqliteStorage, Failure> {
+    let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
+    if args.recover {
+        return recovery::open_or_set_aside(directory, &options);
+    }
+    let open = match args.without_log {
+        true => SqliteStorage::open_without_log,
+        false => SqliteStorage::open,
+    };
+    open(&directory.database(), &options).map_err(say_what_helps)
+}
+
+fn database_is_missing(path: &Path) -> Failure {
+    let path = path.display();
+    Failure::new(
+        Exit::Storage,
+        format!(
+            "there is a key, but no database {path}: mount or restore what is missing. Only if it is \
+             lost for good, start once with --new-database; all users have to register again then"
+        ),
+    )
+}
+
+fn key_is_missing(directory: &DataDir) -> Failure {
+    let (key, database) = (directory.private_key(), directory.database());
+    let (key, database) = (key.display(), database.display());
+    Failure::new(
+        Exit::Key,
+        format!(
+            "there is no {key}, but {database} belongs to a key: restore it from its copy. Only if it \
+             is lost for good, start once with --new-key; every client has to be given the new public \
+             key by hand then, and refuses the server until it is"
+        ),
+    )
+}
+
+fn another_key(directory: &DataDir, own: Digest, expected: Digest) -> Failure {
+    let key = directory.private_key();
+    let key = key.display();
+    Failure::new(
+        Exit::Key,
+        format!(
+            "{key} is another key than before: its fingerprint is {own:?}, and this database and its \
+             clients expect {expected:?}. Restore the key from its copy, or the database that belongs \
+             to this key. To go on with this key, start once with --new-key; every client has to be \
+             given its public half by hand then"
+        ),
+    )
+}

@@ -1,0 +1,217 @@
+//! The start of the binary: which key and which database it takes, and what it refuses.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use waxwing_core::server::Identity;
+use waxwing_core::time::UnixTime;
+use waxwing_server::backend::Backend;
+use waxwing_server::data_dir::DataDir;
+use waxwing_server::key;
+use waxwing_server::store::{SqliteOptions, SqliteStorage, Storage};
+
+mod support;
+use support::{apply, create};
+
+/// A data directory.
+struct Place {
+    root: tempfile::TempDir,
+}
+
+/// How a start ended.
+#[derive(Debug)]
+struct Start {
+    /// Whether it served, until it was stopped.
+    has_served: bool,
+    code: Option<i32>,
+    log: String,
+}
+
+impl Start {
+    #[track_caller]
+    fn serves(self) -> Self {
+        assert!(self.has_served && self.code == Some(0), "{self:?}");
+        self
+    }
+
+    #[track_caller]
+    fn is_refused(self, code: i32, words: &[&str]) {
+        assert!(!self.has_served && self.code == Some(code), "{self:?}");
+        for word in words {
+            assert!(self.log.contains(word), "no {word:?} in {self:?}");
+        }
+    }
+}
+
+impl Place {
+    fn empty() -> Self {
+        Self { root: tempfile::tempdir().unwrap() }
+    }
+
+    /// Where a server has run, with a user.
+    fn used() -> Self {
+        let place = Self::empty();
+        place.start(&[]).serves();
+        apply(&mut place.open(), [create(1)]).unwrap();
+        place
+    }
+
+    fn data(&self) -> DataDir {
+        DataDir::create(&self.root.path().join("data")).unwrap()
+    }
+
+    fn open(&self) -> SqliteStorage {
+        SqliteStorage::open(&self.data().database(), &SqliteOptions::default()).unwrap()
+    }
+
+    /// Starts the server and stops it as soon as it serves.
+    fn start(&self, args: &[&str]) -> Start {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_waxwing-server"))
+            .args(["--listen", "127.0.0.1:0", "--data"])
+            .arg(self.root.path().join("data"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let has_served = line.starts_with("listening on");
+        if has_served {
+            kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        }
+        let mut log = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        Start { has_served, code: child.wait().unwrap().code(), log }
+    }
+
+    fn remove(&self, path: PathBuf) {
+        fs::remove_file(path).unwrap();
+    }
+
+    fn identity(&self) -> Identity<Backend> {
+        key::load(&self.data()).unwrap()
+    }
+
+    fn public(&self) -> Vec<u8> {
+        fs::read(self.data().public_key()).unwrap()
+    }
+}
+
+#[test]
+fn a_first_start_says_so_and_goes_on_wherever_it_was_cut_short() {
+    let steps: [&dyn Fn(&Place); 5] = [
+        &|place| drop(place.data()),
+        // A process that dies leaves the log as it is.
+        &|place| drop(place.open()),
+        &|place| key::create(&place.data()).unwrap(),
+        &|place| {
+            let own = key::digest(place.identity().spki());
+            place.open().set_server_key(&own, UnixTime::from_seconds(1)).unwrap();
+        },
+        &|place| key::publish(&place.data(), place.identity().spki()).unwrap(),
+    ];
+    for count in 0..=steps.len() {
+        let place = Place::empty();
+        steps[..count].iter().for_each(|step| step(&place));
+        let said = place.start(&[]).serves().log;
+        assert_eq!(said.contains("this is the first start"), count < 2, "{count} steps: {said}");
+        let public = place.public();
+        place.start(&[]).serves();
+        assert_eq!(place.public(), public);
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_is_not_made_again_unless_asked_for() {
+    let place = Place::used();
+    let before = place.public();
+    place.remove(place.data().private_key());
+    for _ in 0..2 {
+        place.start(&[]).is_refused(4, &["server.key.pem", "--new-key", "restore it"]);
+        assert!(!place.data().private_key().exists());
+        assert_eq!(place.public(), before);
+    }
+    let said = place.start(&["--new-key"]).serves().log;
+    assert!(said.contains("the public key for clients is replaced"), "{said}");
+    assert_ne!(place.public(), before);
+    place.start(&[]).serves();
+    place.start(&["--new-key"]).is_refused(4, &["has nothing to do"]);
+}
+
+#[test]
+fn a_key_that_is_missing_beside_a_database_from_before_it_knew_its_key_is_not_made_again() {
+    let place = Place::empty();
+    apply(&mut place.open(), [create(1)]).unwrap();
+    place.start(&[]).is_refused(4, &["server.key.pem"]);
+    // Nobody is in this one, but clients were given a key.
+    let place = Place::empty();
+    place.start(&[]).serves();
+    place.remove(place.data().private_key());
+    place.remove(place.data().database());
+    place.start(&["--new-database"]).is_refused(4, &["server.key.pem"]);
+}
+
+#[test]
+fn the_key_of_another_server_is_refused_and_nothing_is_overwritten() {
+    let (place, other) = (Place::used(), Place::used());
+    fs::copy(other.data().private_key(), place.data().private_key()).unwrap();
+    let before = place.public();
+    place.start(&[]).is_refused(4, &["another key", "--new-key"]);
+    assert_eq!(place.public(), before);
+    place.start(&["--new-key"]).serves();
+    assert_eq!(place.public(), other.public());
+    place.start(&[]).serves();
+    // The database of another server comes to the same.
+    let (place, other) = (Place::used(), Place::used());
+    fs::copy(other.data().database(), place.data().database()).unwrap();
+    fs::remove_file(place.data().path().join("waxwing.db-wal")).unwrap_or_default();
+    place.start(&["--without-log"]).is_refused(4, &["another key"]);
+}
+
+#[test]
+fn before_a_database_knows_its_key_the_published_half_speaks_for_it() {
+    let (place, other) = (Place::empty(), Place::used());
+    key::load_or_create(&place.data()).unwrap();
+    apply(&mut place.open(), [create(1)]).unwrap();
+    fs::copy(other.data().private_key(), place.data().private_key()).unwrap();
+    place.start(&[]).is_refused(4, &["another key"]);
+}
+
+#[test]
+fn a_database_that_is_missing_is_not_made_again_unless_asked_for() {
+    let place = Place::used();
+    let public = place.public();
+    Box::new(place.open()).close().unwrap();
+    place.remove(place.data().database());
+    place.start(&[]).is_refused(74, &["no database", "--new-database", "mount"]);
+    assert!(!place.data().database().exists());
+    // The public half alone tells that there was a server.
+    let key = fs::read(place.data().private_key()).unwrap();
+    place.remove(place.data().private_key());
+    place.start(&[]).is_refused(74, &["no database"]);
+    fs::write(place.data().private_key(), key).unwrap();
+    let chmod = Command::new("chmod").arg("600").arg(place.data().private_key()).status();
+    assert!(chmod.unwrap().success());
+
+    place.start(&["--new-database"]).serves();
+    assert_eq!(place.public(), public);
+    place.start(&[]).serves();
+    place.start(&["--new-database"]).is_refused(74, &["has nothing to do"]);
+}
+
+#[test]
+fn an_empty_directory_is_no_first_start_when_the_configuration_says_so() {
+    let place = Place::empty();
+    let config = place.root.path().join("waxwing.toml");
+    fs::write(&config, "[server]\nallow_first_start = false\n").unwrap();
+    let args = ["--config", config.to_str().unwrap()];
+    place.start(&args).is_refused(74, &["data"]);
+    place.data();
+    place.start(&args).is_refused(74, &["allow_first_start", "mounted"]);
+    place.start(&[]).serves();
+    place.start(&args).serves();
+}

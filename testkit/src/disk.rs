@@ -1,6 +1,6 @@
 //! Storage in memory, which holds the machine to the contract and keeps to it itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use waxwing_core::id::{PacketId, UserId};
@@ -42,6 +42,8 @@ pub struct Disk {
     letters: BTreeMap<QueueId, PendingLetter>,
     fates: Vec<Fate>,
     last_queue_id: QueueId,
+    /// Letters that cannot be handed out any more.
+    pub damaged: BTreeSet<PacketId>,
     pub resting_ids: Vec<UserId>,
     /// Those for whom the backing had letters when it was opened.
     with_letters: Vec<UserId>,
@@ -222,6 +224,7 @@ impl Disk {
         match question {
             Question::Letters { recipient, after, max_letters, max_bytes } => {
                 assert!(max_letters > 0);
+                let damaged = self.set_aside(recipient);
                 let mut beyond = self
                     .letters
                     .values()
@@ -236,7 +239,7 @@ impl Disk {
                     }
                     letters.push(letter.clone());
                 };
-                Answer::Letters { letters, exhausted }
+                Answer::Letters { letters, damaged, exhausted }
             }
             Question::Usage { recipient } => {
                 let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
@@ -264,16 +267,21 @@ impl Disk {
                     self.letters.remove(&letter.queue_id);
                     self.fates.push(Fate { id: letter.id, sender: letter.sender, at: now });
                 }
-                let expired = |l: PendingLetter| ExpiredLetter {
-                    queue_id: l.queue_id,
-                    id: l.id,
-                    sender: l.sender,
-                    recipient: l.recipient,
-                    bytes: l.packet.len() as u64,
-                };
-                Answer::Expired(old.into_iter().map(expired).collect())
+                Answer::Expired(old.iter().map(expired).collect())
             }
         }
+    }
+
+    /// Removes the damaged letters of a mailbox.
+    fn set_aside(&mut self, recipient: UserId) -> Vec<ExpiredLetter> {
+        let Self { letters, damaged, fates, .. } = self;
+        let is_damaged = |_: &QueueId, l: &mut PendingLetter| {
+            l.recipient == recipient && damaged.contains(&l.id)
+        };
+        let gone: Vec<_> = letters.extract_if(.., is_damaged).map(|(_, letter)| letter).collect();
+        let fate = |l: &PendingLetter| Fate { id: l.id, sender: l.sender, at: l.accepted_at };
+        fates.extend(gone.iter().map(fate));
+        gone.iter().map(expired).collect()
     }
 
     fn fate(&self, asker: UserId, query: StatusQuery) -> Status {
@@ -287,5 +295,15 @@ impl Disk {
             Some(fate) => own(fate.sender, Status::Expired),
             None => Status::Delivered,
         }
+    }
+}
+
+fn expired(letter: &PendingLetter) -> ExpiredLetter {
+    ExpiredLetter {
+        queue_id: letter.queue_id,
+        id: letter.id,
+        sender: letter.sender,
+        recipient: letter.recipient,
+        bytes: letter.packet.len() as u64,
     }
 }

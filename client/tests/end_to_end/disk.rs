@@ -172,6 +172,27 @@ fn a_log_moved_away_under_the_server_loses_nothing_that_was_stored() {
 }
 
 #[test]
+fn a_damaged_letter_costs_itself_alone_and_its_sender_is_told() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    for text in ["one", "two", "three"] {
+        anna.send(&bert, text).exits(0);
+    }
+    town.stop();
+    let damage = "UPDATE pending_messages SET encrypted_payload = \
+         zeroblob(length(encrypted_payload)) WHERE queue_id = 2";
+    assert_eq!(town.database().execute(damage, []).unwrap(), 1);
+    town.start();
+    bert.receives(&["one", "three"]);
+    anna.receives_nothing();
+    assert_eq!(anna.statuses(&bert), ["delivered", "expired", "delivered"]);
+    assert!(town.log().contains("a letter is damaged"), "{}", town.log());
+    assert!(!town.log().contains(&bert.phone[1..]), "{}", town.log());
+    anna.send(&bert, "four").exits(0);
+    bert.receives(&["four"]);
+}
+
+#[test]
 fn after_a_database_was_deleted_no_empty_server_begins() {
     let mut town = Town::new();
     let (anna, bert) = town.anna_and_bert();

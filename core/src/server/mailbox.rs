@@ -58,7 +58,7 @@ pub(super) struct Mailbox {
     senders: HashMap<UserId, Count>,
     /// Letters accepted and not committed.
     uncommitted: usize,
-    /// Storage may have counted letters whose deletion it had refused.
+    /// Letters may be counted that storage refused to delete when it counted, or that are gone.
     overcounts: bool,
 }
 
@@ -160,8 +160,8 @@ impl Mailbox {
         learning.waiting
     }
 
-    /// Storage has refused to delete letters from it.
-    pub(super) const fn deletion_refused(&mut self) {
+    /// Storage has refused to delete letters from it, or removed some by itself.
+    pub(super) const fn overcounts(&mut self) {
         self.overcounts = true;
     }
 

@@ -273,7 +273,7 @@ impl<P: Provider> Server<P> {
                 }
                 (Write::DeleteLetters { recipient, .. }, Outcome::Unavailable) => {
                     if let Some(mailbox) = self.mailboxes.get_mut(*recipient) {
-                        mailbox.deletion_refused();
+                        mailbox.overcounts();
                     }
                     self.ledger.defer(write.clone());
                 }
@@ -302,7 +302,8 @@ impl<P: Provider> Server<P> {
     pub fn answered(&mut self, env: &mut Env<'_>, ticket: Ticket, answer: Answer) {
         let Some(asker) = self.ledger.asker(ticket) else { return };
         match (asker, answer) {
-            (Asker::Fetch(conn), Answer::Letters { letters, exhausted }) => {
+            (Asker::Fetch(conn), Answer::Letters { letters, damaged, exhausted }) => {
+                self.letters_damaged(&damaged);
                 self.letters_fetched(env, conn, letters, exhausted);
             }
             (Asker::Mailbox(owner), Answer::Usage(usage)) => self.mailbox_known(env, owner, usage),

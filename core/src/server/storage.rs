@@ -217,7 +217,7 @@ pub struct SenderUsage {
     pub bytes: u64,
 }
 
-/// A letter that was swept out undelivered.
+/// A letter that was removed undelivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpiredLetter {
     /// Its place.
@@ -239,6 +239,9 @@ pub enum Answer {
     Letters {
         /// Oldest first.
         letters: Vec<PendingLetter>,
+        /// Letters of the mailbox that are not what was stored any more. They have been removed
+        /// undelivered, and that is their remembered fate.
+        damaged: Vec<ExpiredLetter>,
         /// Whether the mailbox had none beyond these.
         exhausted: bool,
     },

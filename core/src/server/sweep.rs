@@ -47,6 +47,19 @@ impl<P: Provider> Server<P> {
         );
     }
 
+    /// Storage has removed letters that were damaged. What it said before of their mailboxes is
+    /// learnt anew rather than corrected: the letters may be counted out already.
+    pub(super) fn letters_damaged(&mut self, letters: &[ExpiredLetter]) {
+        for letter in letters {
+            if let Some(mailbox) = self.mailboxes.get_mut(letter.recipient) {
+                mailbox.overcounts();
+            }
+            self.recount_mailbox(letter.recipient);
+            let (sender, id) = (letter.sender, letter.id);
+            self.post_home(sender, Message::Expired { sender, id });
+        }
+    }
+
     pub(super) fn letters_expired(&mut self, env: &mut Env<'_>, letters: &[ExpiredLetter]) {
         let counted_out = self.sweeping.take().unwrap_or_default();
         if letters.is_empty() {

@@ -70,7 +70,7 @@ impl Disk {
                 let count = fit.count().max(1).min(rest.len());
                 let exhausted = count == rest.len();
                 rest.truncate(count);
-                Answer::Letters { letters: rest, exhausted }
+                Answer::Letters { letters: rest, damaged: Vec::new(), exhausted }
             }
             Question::Usage { recipient } => {
                 let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();

@@ -29,6 +29,37 @@ fn a_letter_that_cannot_be_stored_is_refused_and_welcome_again() {
 }
 
 #[test]
+fn a_damaged_letter_costs_itself_alone_and_its_sender_is_told() {
+    let mut config = Config::default();
+    config.mailbox.pair_letters = 3;
+    let (mut world, [mut ann, mut ben]) = World::populated(config);
+    ann.come_to_nothing(&mut world);
+    let letters = [b"1", b"2", b"3"].map(|text| ann.send(&mut world, ben.id(), text));
+    assert_eq!(ann.hear(&mut world).len(), 3);
+    world.disk.damaged.insert(id_of(&letters[1]));
+    ben.come(&mut world, 128);
+    let [first, _, third] = letters.clone().map(Said::Letter);
+    assert_eq!(ben.hear(&mut world), [first, third, Said::BacklogEnd(2)]);
+    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&letters[1]), Status::Expired)]);
+    // There is room for one more, and for no more than that.
+    let more = [b"4", b"5"].map(|text| ann.send(&mut world, ben.id(), text));
+    let said = ann.hear(&mut world);
+    assert!(said.contains(&Said::stored(&more[0])), "{said:?}");
+    assert!(matches!(said[..], [_, Said::Refused(_)]), "{said:?}");
+    ben.leave(&mut world);
+    // One that is the last of its mailbox leaves an empty one.
+    let (mut world, [mut ann, mut ben]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    let letter = ann.send(&mut world, ben.id(), b"alone");
+    world.disk.damaged.insert(id_of(&letter));
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
+    ben.come_to_nothing(&mut world);
+    assert_eq!(ann.hear(&mut world), [Said::Fate(id_of(&letter), Status::Expired)]);
+    let next = ann.send(&mut world, ben.id(), b"next");
+    assert_eq!(ben.hear_letters(&mut world), [next]);
+}
+
+#[test]
 fn what_could_not_be_stored_takes_no_room_in_the_mailbox() {
     let mut config = Config::default();
     config.mailbox.pair_letters = 1;

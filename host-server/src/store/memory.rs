@@ -181,11 +181,11 @@ impl State {
             bytes += letter.packet.len();
             let full = letters.len() >= max_letters || bytes > max_bytes;
             if full && !letters.is_empty() {
-                return Answer::Letters { letters, exhausted: false };
+                return Answer::Letters { letters, damaged: Vec::new(), exhausted: false };
             }
             letters.push(PendingLetter::clone(letter));
         }
-        Answer::Letters { letters, exhausted: true }
+        Answer::Letters { letters, damaged: Vec::new(), exhausted: true }
     }
 
     fn usage(&self, recipient: UserId) -> Vec<SenderUsage> {

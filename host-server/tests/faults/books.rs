@@ -61,7 +61,8 @@ impl Content {
                 max_letters: usize::MAX,
                 max_bytes: usize::MAX,
             };
-            let Ok(Answer::Letters { letters, exhausted: true }) = storage.answer(&question) else {
+            let Ok(Answer::Letters { letters, exhausted: true, .. }) = storage.answer(&question)
+            else {
                 panic!("the mailbox of {recipient:?} cannot be read");
             };
             content.letters.extend(letters.into_iter().map(|letter| (letter.queue_id, letter)));

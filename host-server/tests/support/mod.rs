@@ -97,7 +97,7 @@ pub(crate) fn page(
         max_bytes,
     };
     match storage.answer(&question).unwrap() {
-        Answer::Letters { letters, exhausted } => (letters, exhausted),
+        Answer::Letters { letters, exhausted, .. } => (letters, exhausted),
         other => panic!("letters were asked for, not {other:?}"),
     }
 }

@@ -25,7 +25,7 @@ impl SqliteStorage {
             let payloads = reads::count(row, 5)?;
             users.push(UserSummary {
                 id,
-                phone: reads::phone(row, 1)?,
+                phone: reads::phone(row, 1, id)?,
                 spki: reads::spki(row, 2, id)?,
                 last_seen: reads::timestamp(row, 3)?,
                 pending_letters,

@@ -6,6 +6,7 @@
 
 mod admin;
 mod copy;
+mod damaged;
 mod fault;
 mod files;
 mod frames;
@@ -22,14 +23,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
+use waxwing_core::id::UserId;
+use waxwing_core::server::storage::{Answer, Batch, Question, QueueId, Snapshot};
 use waxwing_core::time::UnixTime;
 
 use super::{ApplyError, Storage, StorageError};
+use crate::clock;
 use crate::failpoint::Failpoint;
 use fault::Fault;
 use files::OpenFiles;
 use generation::Note;
+use reads::Page;
 
 /// How to open a database.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +143,28 @@ impl SqliteStorage {
         Ok(Self { connection, path, files, begins_log, max_log_pages: log::MAX_PAGES })
     }
 
+    /// Sound letters of a mailbox. Damaged ones on the way to them are set aside.
+    fn letters(
+        &self,
+        recipient: UserId,
+        after: QueueId,
+        max_letters: usize,
+        max_bytes: usize,
+    ) -> Result<Answer, ApplyError> {
+        let mut set_aside = Vec::new();
+        loop {
+            let page = reads::letters(&self.connection, recipient, after, max_letters, max_bytes)?;
+            let Page { letters, damaged, exhausted } = page;
+            if damaged.is_empty() {
+                return Ok(Answer::Letters { letters, damaged: set_aside, exhausted });
+            }
+            let now = clock::unix_now();
+            set_aside.extend(
+                self.transaction(|connection| damaged::set_aside(connection, &damaged, now))?,
+            );
+        }
+    }
+
     /// Brings it into the database file that it is in use, so that a copy of this file alone is known
     /// for what it is.
     fn begin_use(&self) -> Result<(), ApplyError> {
@@ -238,8 +264,7 @@ impl Storage for SqliteStorage {
     fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError> {
         match question {
             Question::Letters { recipient, after, max_letters, max_bytes } => {
-                reads::letters(&self.connection, *recipient, *after, *max_letters, *max_bytes)
-                    .map_err(ApplyError::from)
+                self.letters(*recipient, *after, *max_letters, *max_bytes)
             }
             Question::Usage { recipient } => reads::usage(&self.connection, *recipient)
                 .map(Answer::Usage)

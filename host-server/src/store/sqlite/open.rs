@@ -23,6 +23,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001-initial.sql")),
     M::up(include_str!("migrations/0002-allowances.sql")),
     M::up(include_str!("migrations/0003-origin.sql")),
+    M::up(include_str!("migrations/0004-damaged.sql")),
 ];
 /// The first schema with notes about the log.
 const WITH_GENERATIONS: i64 = 3;

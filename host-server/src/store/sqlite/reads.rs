@@ -6,12 +6,12 @@ use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
 use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{
-    AllowanceKey, Answer, PendingLetter, QueueId, SenderUsage, Snapshot, StoredAllowance,
-    StoredUser,
+    AllowanceKey, PendingLetter, QueueId, SenderUsage, Snapshot, StoredAllowance, StoredUser,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 
+use super::damaged;
 use super::fault::Fault;
 use crate::store::letter;
 
@@ -34,7 +34,7 @@ pub(super) fn snapshot(
         let id = user_id(row, 0)?;
         users.push(StoredUser {
             id,
-            phone: phone(row, 1)?,
+            phone: phone(row, 1, id)?,
             spki: spki(row, 2, id)?,
             session_key: row.get(3)?,
         });
@@ -97,13 +97,20 @@ fn resting(connection: &Connection, rested_before: UnixTime) -> Result<Vec<UserI
     Ok(ids)
 }
 
+/// Letters of a mailbox, and the places of those among them that are damaged.
+pub(super) struct Page {
+    pub(super) letters: Vec<PendingLetter>,
+    pub(super) damaged: Vec<QueueId>,
+    pub(super) exhausted: bool,
+}
+
 pub(super) fn letters(
     connection: &Connection,
     recipient: UserId,
     after: QueueId,
     max_letters: usize,
     max_bytes: usize,
-) -> Result<Answer, Fault> {
+) -> Result<Page, Fault> {
     let max_letters = max_letters.max(1);
     let mut select = connection.prepare_cached(
         "SELECT queue_id, message_id, sender_id, timestamp, accepted_at, signature, \
@@ -114,25 +121,25 @@ pub(super) fn letters(
     let limit = i64::try_from(max_letters).unwrap_or(i64::MAX).saturating_add(1);
     let after = i64::try_from(after.0).unwrap_or(i64::MAX);
     let mut rows = select.query(params![recipient.get(), after, limit])?;
-    let mut letters = Vec::new();
+    let (mut letters, mut damaged) = (Vec::new(), Vec::new());
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        let payload = row.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?;
-        bytes += payload.len() + OVERHEAD;
+        let Some(letter) = damaged::sound(pending_letter(row, recipient))? else {
+            damaged.push(queue_id(row, 0)?);
+            continue;
+        };
+        bytes += letter.packet.len();
         if letters.len() == max_letters || (bytes > max_bytes && !letters.is_empty()) {
-            return Ok(Answer::Letters { letters, exhausted: false });
+            return Ok(Page { letters, damaged, exhausted: false });
         }
-        letters.push(pending_letter(row, recipient, payload)?);
+        letters.push(letter);
     }
-    Ok(Answer::Letters { letters, exhausted: true })
+    Ok(Page { letters, damaged, exhausted: true })
 }
 
-fn pending_letter(
-    row: &Row<'_>,
-    recipient: UserId,
-    payload: &[u8],
-) -> Result<PendingLetter, Fault> {
+fn pending_letter(row: &Row<'_>, recipient: UserId) -> Result<PendingLetter, Fault> {
     let queue_id = queue_id(row, 0)?;
+    let payload = row.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?;
     let id = PacketId(row.get(1)?);
     let sender = user_id(row, 2)?;
     let signature = row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?;
@@ -228,9 +235,9 @@ pub(super) fn user_id(row: &Row<'_>, column: usize) -> Result<UserId, Fault> {
         .ok_or_else(|| Fault::Damaged(format!("{id} is no user id")))
 }
 
-pub(super) fn phone(row: &Row<'_>, column: usize) -> Result<Phone, Fault> {
+pub(super) fn phone(row: &Row<'_>, column: usize, id: UserId) -> Result<Phone, Fault> {
     let text = row.get_ref(column)?.as_bytes().map_err(rusqlite::Error::from)?;
-    Phone::parse(text).map_err(|_| Fault::Damaged("a user's phone is none".into()))
+    Phone::parse(text).map_err(|_| Fault::Damaged(format!("the phone of {id:?} is none")))
 }
 
 pub(super) fn spki(row: &Row<'_>, column: usize, id: UserId) -> Result<Spki, Fault> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
 use waxwing_core::server::Shard;
@@ -12,7 +12,7 @@ use waxwing_core::server::storage::{
 use waxwing_core::time::UnixTime;
 
 use super::fault::Fault;
-use super::reads;
+use super::{damaged, reads};
 use crate::failpoint::Failpoint;
 use crate::store::letter;
 
@@ -45,12 +45,13 @@ pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(
                 last = last.max(key(letter.queue_id)?);
             }
             Write::DeleteLetters { recipient, letters } => {
-                let mut delete = connection.prepare_cached(
-                    "DELETE FROM pending_messages WHERE queue_id = ? AND recipient_id = ?",
-                )?;
                 for queue_id in letters {
                     Failpoint::BeforeDeleting.pass();
-                    delete.execute(params![key(*queue_id)?, recipient.get()])?;
+                    damaged::delete(
+                        connection,
+                        "DELETE FROM pending_messages WHERE queue_id = ? AND recipient_id = ?",
+                        (key(*queue_id)?, recipient.get()),
+                    )?;
                 }
             }
             Write::KeepAllowances(allowances) => {
@@ -104,7 +105,7 @@ pub(super) fn forget(connection: &Connection, before: UnixTime) -> Result<(), Fa
     connection
         .prepare_cached("DELETE FROM undelivered_messages WHERE removed_at < ?")?
         .execute([before.as_seconds()])?;
-    Ok(())
+    damaged::forget(connection, before)
 }
 
 /// Removes up to `limit` of the oldest letters from before `before` for users of `shard`.
@@ -117,6 +118,7 @@ pub(super) fn expire(
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let letters = select_letters(
         connection,
+        now,
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
          FROM pending_messages WHERE accepted_at < ? AND recipient_id % ? = ? \
          ORDER BY accepted_at, queue_id LIMIT ?",
@@ -139,6 +141,7 @@ pub(super) fn empty_mailbox(
 ) -> Result<usize, Fault> {
     let letters = select_letters(
         connection,
+        now,
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
          FROM pending_messages WHERE recipient_id = ?",
         [recipient.get()],
@@ -147,27 +150,34 @@ pub(super) fn empty_mailbox(
     Ok(letters.len())
 }
 
+/// Letters that are about to be removed. Of those that are damaged no more is left after this.
 fn select_letters(
     connection: &Connection,
+    now: UnixTime,
     sql: &'static str,
     which: impl rusqlite::Params,
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query(which)?;
-    let mut letters = Vec::new();
+    let (mut letters, mut damaged) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        letters.push(ExpiredLetter {
-            queue_id: reads::queue_id(row, 0)?,
-            id: PacketId(row.get(1)?),
-            sender: reads::user_id(row, 2)?,
-            recipient: reads::user_id(row, 3)?,
-            bytes: row.get::<_, u32>(4)?.into(),
-        });
+        match damaged::sound(expired_letter(row))? {
+            Some(letter) => letters.push(letter),
+            None => damaged.push(reads::queue_id(row, 0)?),
+        }
     }
-    for letter in &mut letters {
-        letter.bytes += OVERHEAD as u64;
-    }
+    letters.extend(damaged::set_aside(connection, &damaged, now)?);
     Ok(letters)
+}
+
+fn expired_letter(row: &Row<'_>) -> Result<ExpiredLetter, Fault> {
+    Ok(ExpiredLetter {
+        queue_id: reads::queue_id(row, 0)?,
+        id: PacketId(row.get(1)?),
+        sender: reads::user_id(row, 2)?,
+        recipient: reads::user_id(row, 3)?,
+        bytes: u64::from(row.get::<_, u32>(4)?) + OVERHEAD as u64,
+    })
 }
 
 fn remove_undelivered(
@@ -175,26 +185,36 @@ fn remove_undelivered(
     letters: &[ExpiredLetter],
     now: UnixTime,
 ) -> Result<(), Fault> {
-    let mut remember = connection.prepare_cached(
-        "INSERT OR REPLACE INTO undelivered_messages \
-         (recipient_id, message_id, sender_id, removed_at) VALUES (?, ?, ?, ?)",
-    )?;
-    let mut delete =
-        connection.prepare_cached("DELETE FROM pending_messages WHERE queue_id = ?")?;
     for letter in letters {
-        remember.execute(params![
+        remember(connection, letter, now)?;
+        let delete = "DELETE FROM pending_messages WHERE queue_id = ?";
+        damaged::delete(connection, delete, [key(letter.queue_id)?])?;
+    }
+    Ok(())
+}
+
+/// Remembers that a letter was not delivered.
+pub(super) fn remember(
+    connection: &Connection,
+    letter: &ExpiredLetter,
+    now: UnixTime,
+) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO undelivered_messages \
+             (recipient_id, message_id, sender_id, removed_at) VALUES (?, ?, ?, ?)",
+        )?
+        .execute(params![
             letter.recipient.get(),
             letter.id.0,
             letter.sender.get(),
             now.as_seconds(),
         ])?;
-        delete.execute([key(letter.queue_id)?])?;
-    }
     Ok(())
 }
 
 /// SQLite's integers are signed.
-fn key(queue_id: QueueId) -> Result<i64, Fault> {
+pub(super) fn key(queue_id: QueueId) -> Result<i64, Fault> {
     i64::try_from(queue_id.0)
         .map_err(|_| Fault::Refused(format!("queue id {} is beyond the last", queue_id.0)))
 }

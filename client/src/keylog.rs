@@ -9,12 +9,14 @@
 //! `waxwing packet explain` and the dissector for Wireshark read it. Letters stay closed: their keys
 //! are never written.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::id::{Nonce, UserId};
 
@@ -34,21 +36,60 @@ impl KeyLog {
     /// # Errors
     /// [`Failure::Config`] when there is one and it cannot be written.
     pub fn from_environment() -> Result<Option<Self>, Failure> {
-        let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty());
-        named.map(|name| Self::open(Path::new(&name))).transpose()
+        named().map(|path| Self::open(&path)).transpose()
+    }
+
+    /// Refuses a log among the files of `home`, which are not for that. Before anything is made.
+    ///
+    /// # Errors
+    /// [`Failure::Config`].
+    pub fn keep_out_of(home: &Path) -> Result<(), Failure> {
+        let Some(path) = named() else { return Ok(()) };
+        // What does not exist yet contains nothing.
+        let (Ok(home), Some(parent)) = (home.canonicalize(), path.parent()) else { return Ok(()) };
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        if parent.canonicalize().is_ok_and(|parent| parent.starts_with(home)) {
+            return Err(refused(&path, "it is among the files of the home; name a file elsewhere"));
+        }
+        Ok(())
     }
 
     fn open(path: &Path) -> Result<Self, Failure> {
-        let open = || -> io::Result<File> {
-            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-            // It may have been there before.
-            if file.metadata()?.permissions().mode() & 0o077 != 0 {
-                return Err(io::Error::other("others may read it; its mode must be 0600"));
+        // Whatever is there, opening it neither waits nor follows a link.
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
+        let open = || -> io::Result<Result<File, &'static str>> {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .read(true)
+                .mode(0o600)
+                .custom_flags(flags.bits().cast_signed())
+                .open(path)?;
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Ok(Err("it is not a plain file"));
             }
-            Ok(file)
+            // It may have been there before.
+            if metadata.permissions().mode() & 0o077 != 0 {
+                return Ok(Err("others may read it; its mode must be 0600"));
+            }
+            if !is_key_log(&mut file)? {
+                return Ok(Err("it holds something else than keys; name a new file"));
+            }
+            Ok(Ok(file))
         };
-        let failed = |error| Failure::Config(format!("{VARIABLE}={}: {error}", path.display()));
-        Ok(Self { file: open().map_err(failed)? })
+        let file = match open() {
+            Ok(Ok(file)) => file,
+            Ok(Err(why)) => return Err(refused(path, why)),
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                return Err(refused(path, "it is a link; name the file that it leads to"));
+            }
+            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                return Err(refused(path, "it is not a plain file"));
+            }
+            Err(error) => return Err(refused(path, error)),
+        };
+        Ok(Self { file })
     }
 
     /// Notes the key of a session that the server has offered.
@@ -77,6 +118,24 @@ impl KeyLog {
         let written = self.file.write_all(line.as_bytes());
         written.map_err(|error| Failure::Config(format!("{VARIABLE}: {error}")))
     }
+}
+
+fn named() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from)
+}
+
+fn refused(path: &Path, why: impl fmt::Display) -> Failure {
+    Failure::Config(format!("{VARIABLE}={}: {why}", path.display()))
+}
+
+/// Whether a file is empty or begins as a log does.
+fn is_key_log(file: &mut File) -> io::Result<bool> {
+    // Longer than any line of a log.
+    let mut begin = Vec::new();
+    file.take(1_024).read_to_end(&mut begin)?;
+    let first = begin.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_line = |line: &str| LoggedKeys::parse(line).is_ok();
+    Ok(begin.is_empty() || std::str::from_utf8(first).is_ok_and(is_line))
 }
 
 /// The keys of a log.
@@ -153,6 +212,7 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{CWD, Mode, mkfifoat};
 
     #[test]
     fn what_is_written_reads_back() {
@@ -184,6 +244,31 @@ mod tests {
             panic!("a wide log was taken")
         };
         assert!(said.contains("0600"), "{said}");
+    }
+
+    #[test]
+    fn what_is_no_log_is_refused_at_once_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let refused = |path: &Path| match KeyLog::open(path) {
+            Err(Failure::Config(said)) => said,
+            _ => panic!("{} was taken", path.display()),
+        };
+        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        assert!(refused(&path).contains("plain file"));
+        assert!(refused(Path::new("/dev/null")).contains("plain file"));
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path().join("new"), &link).unwrap();
+        assert!(refused(&link).contains("link"));
+        let other = dir.path().join("waxwing.db");
+        for content in [&b"SQLite format 3\0..."[..], b"hello\nSESSION", &[0xff; 2_000]] {
+            std::fs::write(&other, content).unwrap();
+            std::fs::set_permissions(&other, PermissionsExt::from_mode(0o600)).unwrap();
+            assert!(refused(&other).contains("something else"));
+            assert_eq!(std::fs::read(&other).unwrap(), content);
+        }
+        std::fs::write(&other, "# mine\n").unwrap();
+        assert!(KeyLog::open(&other).is_ok());
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
         .with_writer(|| Remarks::new(io::stderr()))
         .with_ansi(io::stderr().is_terminal())
         .init();
-    warn_of_key_log(&mut remarks)?;
+    warn_of_key_log(args, &mut remarks)?;
     let stdout = io::stdout();
     let input: Box<dyn Read> = match &args.command {
         // They ask questions, and wait for the answers.
@@ -82,7 +82,10 @@ fn columns() -> Option<usize> {
 }
 
 /// Says loudly that keys are written down, if they are, before anything is done.
-fn warn_of_key_log(remarks: &mut Remarks) -> Result<(), Failure> {
+fn warn_of_key_log(args: &Args, remarks: &mut Remarks) -> Result<(), Failure> {
+    if let Ok(home) = commands::home_dir(args) {
+        KeyLog::keep_out_of(&home)?;
+    }
     if KeyLog::from_environment()?.is_some() {
         writeln!(
             remarks,

@@ -15,7 +15,7 @@ mod typed;
 mod verify;
 mod whoami;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use crate::console::Console;
 use waxwing_core::phone::Phone;
@@ -23,17 +23,22 @@ use waxwing_core::phone::Phone;
 use crate::args::{Args, Command};
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Home, Identity, OutboxId, OutboxStatus, Relation};
+use crate::home::{Home, HomeError, Identity, OutboxId, OutboxStatus, Relation};
+
+/// The directory of the home that a command works in.
+///
+/// # Errors
+/// [`HomeError::NoDefault`] when neither the person nor the environment names one.
+pub fn home_dir(args: &Args) -> Result<PathBuf, HomeError> {
+    args.home.clone().map_or_else(Home::default_dir, Ok)
+}
 
 /// Does what was typed.
 ///
 /// # Errors
 /// [`Failure`], which knows the exit code.
 pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
-    let dir = || match &args.home {
-        Some(dir) => Ok(dir.clone()),
-        None => Home::default_dir(),
-    };
+    let dir = || home_dir(args);
     match &args.command {
         Command::Register(register) => register::run(&dir()?, register, console),
         Command::Whoami => whoami::run(&dir()?, console),

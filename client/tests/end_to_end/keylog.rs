@@ -79,3 +79,19 @@ fn a_key_log_that_cannot_be_kept_secret_is_refused_before_anything_is_done() {
     assert!(!anna.home.exists());
     assert_eq!(std::fs::read(&log).unwrap(), b"");
 }
+
+#[test]
+fn a_key_log_that_is_no_file_of_its_own_is_refused_at_once() {
+    let town = Town::new();
+    let anna = town.person("anna", "+4915112345601");
+    let home = std::fs::read(anna.home.join("waxwing.db")).unwrap();
+    for name in ["waxwing.db", "session.lock", "new.log"] {
+        logged(&anna, &anna.home.join(name), &["whoami"]).exits(78).says("among the files");
+    }
+    assert_eq!(std::fs::read(anna.home.join("waxwing.db")).unwrap(), home);
+    assert!(!anna.home.join("new.log").exists());
+
+    let pipe = town.data().with_file_name("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    logged(&anna, &pipe, &["whoami"]).exits(78).says("not a plain file");
+}

@@ -29,13 +29,26 @@ const TICKING: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 /// A moment as RFC 3339 in UTC.
 #[must_use]
 pub fn rfc3339(time: UnixTime) -> String {
-    timestamp(time).to_string()
+    match Timestamp::from_second(time.as_seconds()) {
+        Ok(known) => known.to_string(),
+        Err(_) => format!("{}Z", in_utc(time).replace(' ', "T")),
+    }
 }
 
 /// A moment for a person, to the minute.
 #[must_use]
 pub fn in_zone(time: UnixTime, zone: &TimeZone) -> String {
-    timestamp(time).to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+    const TO_THE_MINUTE: usize = 16;
+    match Timestamp::from_second(time.as_seconds()) {
+        Ok(known) => known.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => in_utc(time)[..TO_THE_MINUTE].to_owned(),
+    }
+}
+
+/// As it stands in a packet. `jiff` ends a day before year 9999 does, so that every zone has a date
+/// for every moment.
+fn in_utc(time: UnixTime) -> String {
+    waxwing_core::time::Timestamp::from_unix(time).as_str().to_owned()
 }
 
 /// So many seconds, for a person, in the largest unit of which there are two.
@@ -49,11 +62,6 @@ pub fn span(seconds: u64) -> String {
     format!("{count} {unit}")
 }
 
-/// Timestamps on the wire reach from year 0 to 9999, within what `jiff` knows.
-fn timestamp(time: UnixTime) -> Timestamp {
-    Timestamp::from_second(time.as_seconds()).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +70,21 @@ mod tests {
     fn times_are_rfc_3339_in_utc() {
         assert_eq!(rfc3339(UnixTime::from_seconds(1_795_350_896)), "2026-11-22T12:34:56Z");
         assert_eq!(rfc3339(UnixTime::from_seconds(0)), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn every_date_that_a_packet_can_have_is_shown() {
+        let east = TimeZone::fixed(jiff::tz::offset(14));
+        for (seconds, minute, utc) in [
+            (253_402_300_799, "9999-12-31 23:59", "9999-12-31T23:59:59Z"),
+            (-62_167_219_200, "0000-01-01 00:00", "0000-01-01T00:00:00Z"),
+            (i64::MAX, "9999-12-31 23:59", "9999-12-31T23:59:59Z"),
+        ] {
+            let time = UnixTime::from_seconds(seconds);
+            assert_eq!(in_zone(time, &TimeZone::UTC), minute);
+            assert_eq!(rfc3339(time), utc);
+        }
+        assert_eq!(in_zone(UnixTime::from_seconds(253_402_300_799), &east), "9999-12-31 23:59");
     }
 
     #[test]

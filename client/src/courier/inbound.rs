@@ -10,7 +10,6 @@ use waxwing_core::wire::{KeyQuestion, Packet, Status};
 
 use super::Courier;
 use crate::backend::rng;
-use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Applied, Contact, Fate, HandedOver, PacketName, Recorded};
 use crate::reopen::{NOT_SIGNED, is_signed_with};
@@ -80,7 +79,7 @@ impl Courier<'_> {
         if letters.is_empty() {
             return Ok(());
         }
-        let now = clock::now();
+        let now = self.now();
         let mut work: Vec<Vec<u8>> = letters.iter().map(|letter| letter.packet.clone()).collect();
         let mut handed_over = Vec::new();
         let mut doubted = Vec::new();
@@ -207,7 +206,7 @@ impl Courier<'_> {
         if statuses.iter().any(answered) {
             self.session.answer_due = None;
         }
-        for applied in self.home.outbox().apply(statuses, clock::now())? {
+        for applied in self.home.outbox().apply(statuses, self.now())? {
             if let Applied::Risen(id, _) | Applied::Unchanged(id) = applied {
                 self.traffic.answered(id);
             }

@@ -84,7 +84,7 @@ impl Courier<'_> {
     pub(super) fn key_answered(&mut self, answer: &KeyAnswer) -> Result<(), Failure> {
         let question = self.questions.open.take();
         self.questions.refused.remove(&answer.phone);
-        let judged = self.home.contacts().judge(answer, clock::now())?;
+        let judged = self.home.contacts().judge(answer, self.now())?;
         match judged {
             Judgement::Changed => {
                 writeln!(self.remarks, "{}", Failure::key_changed(&answer.phone))?;
@@ -95,7 +95,7 @@ impl Courier<'_> {
                 // There is an honest cause: the id was given out again. Ask who has it now.
                 self.home.contacts().release_id(&holder)?;
                 self.want_key(&holder);
-                match self.home.contacts().judge(answer, clock::now())? {
+                match self.home.contacts().judge(answer, self.now())? {
                     Judgement::Refused(conflict) => self.refuse_answer(answer, conflict),
                     _ => self.server_has_said(&answer.phone)?,
                 }
@@ -119,7 +119,7 @@ impl Courier<'_> {
         if let Some(contact) = self.home.contacts().by_phone(phone)? {
             let (identity, key) = (self.account.identity(), &self.account.key);
             let word = Word::OfTheServer;
-            reopen_held(self.home, identity, key, &contact, word, &mut rng(), clock::now())?;
+            reopen_held(self.home, identity, key, &contact, word, &mut rng(), self.now())?;
         }
         Ok(())
     }

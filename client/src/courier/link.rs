@@ -203,10 +203,7 @@ pub fn failure(ended: &Ended) -> Failure {
         Ended::Closed(CloseReason::ServerStopping) => {
             Failure::Refused("the server is stopping; try again in a moment".into())
         }
-        Ended::Refused(refusal) => {
-            let code = refusal.code.map_or(0, waxwing_core::wire::ErrorCode::code);
-            Failure::refused(code, refusal.retry_after_s)
-        }
+        Ended::Refused(refusal) => Failure::refused(refusal.number, refusal.retry_after_s),
         Ended::BadBytes => Failure::Untrusted(
             "the server's answers are not signed with the key that this home trusts; is the \
              address right, or was the server's key replaced?"

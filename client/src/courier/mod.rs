@@ -33,6 +33,7 @@ use waxwing_core::client::{Ended, Event, LetterName, RefusalNotice};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::FRESHNESS_S;
 use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion};
 
 use crate::clock;
@@ -252,6 +253,12 @@ impl<'a> Courier<'a> {
              time is used"
         )?;
         Ok(())
+    }
+
+    /// Now, as the server has it, as far as is known: what is noted of letters and keys does not
+    /// depend on whether this machine's clock is right.
+    fn now(&self) -> UnixTime {
+        clock::now().shifted(self.clock_offset_s)
     }
 
     /// What the state of the home gives reason to.

@@ -130,7 +130,7 @@ impl Courier<'_> {
         }
         self.forget_refused_answer(&letter.recipient);
         let contact = self.home.contacts().by_phone(&letter.recipient)?;
-        let due = contact.as_ref().is_none_or(|known| known.is_question_due(clock::now()));
+        let due = contact.as_ref().is_none_or(|known| known.is_question_due(self.now()));
         if due && !self.session.asked.contains(&letter.recipient) {
             self.want_key(&letter.recipient);
             return Ok(true);
@@ -161,6 +161,9 @@ impl Courier<'_> {
         match composed {
             Ok(id) => {
                 let signed_at = clock::now().shifted(self.clock_offset_s);
+                if self.clock_offset_s.abs() > FRESHNESS_S {
+                    self.home.outbox().correct_date(letter.id, self.clock_offset_s)?;
+                }
                 let bytes = link.client.composed();
                 let stored =
                     self.home.outbox().begin_sending(letter.id, &id, user, bytes, signed_at);
@@ -193,7 +196,7 @@ impl Courier<'_> {
         let Some(packet) = refusal.packet else { return Ok(()) };
         let Some(letter) = self.home.outbox().sent_as(&packet)? else { return Ok(()) };
         self.traffic.in_flight.remove(&letter);
-        let code = refusal.code.map_or(0, ErrorCode::code);
+        let code = refusal.number;
         let name = refusal.code.map_or("unknown code", ErrorCode::name);
         let now = clock::now();
         match refusal.code.map(|code| code.rule().reaction) {
@@ -231,7 +234,7 @@ impl Courier<'_> {
         phone: &Phone,
         refusal: &RefusalNotice,
     ) -> Result<(), Failure> {
-        let code = refusal.code.map_or(0, ErrorCode::code);
+        let code = refusal.number;
         let name = refusal.code.map_or("unknown code", ErrorCode::name);
         let give_up = refusal.code == Some(ErrorCode::UnknownUser);
         for letter in self.home.outbox().queued()? {

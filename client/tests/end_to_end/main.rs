@@ -8,6 +8,7 @@
 mod binaries;
 mod canaries;
 mod chat;
+mod clocks;
 mod codes;
 mod conversation;
 mod crashes;

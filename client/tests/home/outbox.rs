@@ -1,5 +1,5 @@
 use waxwing::home::{
-    Applied, GivenUp, Home, OpenLetter, OutboxId, PacketName, State, Which, Writing,
+    Applied, Event, GivenUp, Home, OpenLetter, OutboxId, PacketName, State, Which, Writing,
 };
 use waxwing_core::id::PacketId;
 use waxwing_core::limits::MAX_BODY;
@@ -352,4 +352,18 @@ fn a_letter_given_up_goes_nowhere_and_says_whether_it_may_have_gone() {
     assert!(queued(&home).is_empty());
     assert_eq!(told(&home, 10, Status::Delivered), Applied::Risen(letters[1], State::Delivered));
     assert_eq!(named(letters[1]), "delivered");
+}
+
+#[test]
+fn the_date_of_a_letter_is_corrected_once_before_it_is_sent() {
+    let test = TestHome::new();
+    let home = test.open();
+    let writing = Writing::text("hi").unwrap();
+    let letter = home.outbox().queue(&uid(1), &phone(2), &writing, at(0)).unwrap();
+    home.outbox().correct_date(letter, 8_640_000).unwrap();
+    send(&home, letter, 1);
+    home.outbox().correct_date(letter, 8_640_000).unwrap();
+    let history = home.history(&phone(2)).unwrap();
+    let Event::Written { created_at, .. } = history[0].event else { panic!() };
+    assert_eq!(created_at, at(8_640_000));
 }

@@ -372,6 +372,7 @@ fn clear_refusal(packet: &Verified<&mut [u8]>, request: PacketId, can_use_long_f
 fn notice(refusal: &Refusal<'_>) -> RefusalNotice {
     RefusalNotice {
         code: ErrorCode::from_code(refusal.code),
+        number: refusal.code,
         retry_after_s: refusal.retry_after_s,
         packet: refusal.packet,
     }

@@ -69,6 +69,8 @@ impl LetterName {
 pub struct RefusalNotice {
     /// Why; `None` for a code of a later version.
     pub code: Option<ErrorCode>,
+    /// The code as sent.
+    pub number: u16,
     /// Seconds after which trying again is sensible.
     pub retry_after_s: u16,
     /// The refused packet, when it is named.

@@ -48,8 +48,10 @@ fn a_refusal_as_stale_sets_the_clock_within_fifteen_seconds() {
         let (id, first) = send(&mut line, "late");
         line.pass(after_ms);
         let refused = line.server.sealed_refusal(ErrorCode::StaleTimestamp, Some(id));
-        let code = Some(ErrorCode::StaleTimestamp);
-        let notice = RefusalNotice { code, retry_after_s: 5, packet: Some(id) };
+        let code = ErrorCode::StaleTimestamp;
+        let number = code.code();
+        let (code, packet) = (Some(code), Some(id));
+        let notice = RefusalNotice { code, number, retry_after_s: 5, packet };
         assert_eq!(line.hear(&refused), [Heard::Refused(notice)]);
         let (_, second) = send(&mut line, "again");
         if sets {

@@ -16,7 +16,7 @@ const BEFORE_A_SESSION: [Stage; 4] = [
 ];
 
 fn notice(code: ErrorCode, packet: Option<PacketId>) -> RefusalNotice {
-    RefusalNotice { code: Some(code), retry_after_s: 5, packet }
+    RefusalNotice { code: Some(code), number: code.code(), retry_after_s: 5, packet }
 }
 
 #[test]
@@ -165,18 +165,18 @@ fn sealed_refusals_end_the_session_as_the_table_says() {
 
 #[test]
 fn a_code_of_a_later_version_refuses_the_packet_that_it_names_or_the_connection() {
-    let unknown = |packet| RefusalNotice { code: None, retry_after_s: 5, packet };
+    let unknown = |number, packet| RefusalNotice { code: None, number, retry_after_s: 5, packet };
     let mut line = Line::at(Stage::Active);
     let packet = line.server.sealed(Op::Refusal, &refusal(999, FOREIGN));
-    assert_eq!(line.hear(&packet), [Heard::Refused(unknown(FOREIGN))]);
+    assert_eq!(line.hear(&packet), [Heard::Refused(unknown(999, FOREIGN))]);
     let packet = line.server.sealed(Op::Refusal, &refusal(6, None));
     assert_eq!(line.hear(&packet), []);
-    line.assert_ended(Ended::Refused(unknown(None)));
+    line.assert_ended(Ended::Refused(unknown(6, None)));
 
     let mut line = Line::at(Stage::AwaitingRenewed);
     let packet = line.server.packet(to(NOBODY, 244), &refusal(999, None));
     assert_eq!(line.hear(&packet), []);
-    line.assert_ended(Ended::Refused(unknown(None)));
+    line.assert_ended(Ended::Refused(unknown(999, None)));
 }
 
 #[test]

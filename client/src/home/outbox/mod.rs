@@ -215,6 +215,18 @@ impl<'a> Outbox<'a> {
         Ok(found.optional()?)
     }
 
+    /// Corrects when a letter was written that is about to be sent for the first time: the clock
+    /// that dated it is found to be `offset_s` behind the server's.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn correct_date(&self, letter: OutboxId, offset_s: i64) -> Result<(), HomeError> {
+        let sql = "UPDATE outbox SET created_at = created_at + ?2 WHERE id = ?1 \
+             AND NOT EXISTS (SELECT 1 FROM outbox_packets WHERE letter = ?1)";
+        self.home.connection.prepare_cached(sql)?.execute(params![letter.0, offset_s])?;
+        Ok(())
+    }
+
     /// How many texts to `recipient` the server has not answered for.
     ///
     /// # Errors

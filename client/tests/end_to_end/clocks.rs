@@ -1,0 +1,59 @@
+//! Machines whose clock is wrong.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::process::{Process, Ran};
+use crate::town::{Person, Town, lines};
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// Builds what sets the clock of a process, with the C compiler that the build needs anyway.
+fn wrong_clock(town: &Town) -> PathBuf {
+    let library = town.data().with_file_name("clocks.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/clocks.c");
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let mut compile = Command::new(compiler);
+    let built = compile.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+    assert!(built.unwrap().success());
+    library
+}
+
+fn run(person: &Person, clock: &PathBuf, wrong_by: i64, args: &[&str]) -> Ran {
+    let mut command = person.command(args);
+    command.env("LD_PRELOAD", clock).env("WRONG_BY", wrong_by.to_string());
+    Process::start(&mut command).finish_without_input()
+}
+
+fn seconds(time: &Value) -> i64 {
+    time.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second()
+}
+
+#[test]
+fn what_a_home_notes_of_letters_does_not_depend_on_its_clock() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let clock = wrong_clock(&town);
+    for (wrong_by, way) in [(-100 * DAY, "100 days behind"), (100 * DAY, "100 days ahead of")] {
+        let run = |args: &[&str]| run(&anna, &clock, wrong_by, args);
+        bert.send(&anna, "to anna").exits(0);
+        run(&["send", &bert.phone, "from anna"]).exits(0).says(way);
+        bert.receives(&["from anna"]);
+        let received = run(&["receive", "--json"]).exits(0).says(way);
+        let received = &lines(&received.out)[0];
+        let now = jiff::Timestamp::now().as_second();
+        let is_now = |time: &Value| assert!((seconds(time) - now).abs() < 600, "{time} {now}");
+        is_now(&received["sent_at"]);
+        is_now(&received["received_at"]);
+        // Also for a clock that is right again.
+        let history = anna.history(&bert);
+        let [.., written, came] = &history[..] else { panic!("{history:?}") };
+        let (written, came) =
+            if written["direction"] == "out" { (written, came) } else { (came, written) };
+        is_now(&written["created_at"]);
+        is_now(&came["received_at"]);
+        assert_eq!(written["status"], "delivered", "{history:?}");
+    }
+}

@@ -51,7 +51,11 @@ pub fn letter_text(letter: &Letter, page: &Page<'_>) -> String {
 /// Letters for which a quota had no room, for a person.
 #[must_use]
 pub fn discarded_text(quota: Quota, letters: u32) -> String {
-    let (are, all) = (if letters == 1 { "letter was" } else { "letters were" }, quota.of_all());
+    let (are, are_not) = match letters {
+        1 => ("letter was", "is not"),
+        _ => ("letters were", "are not"),
+    };
+    let all = quota.of_all();
     let mib = all.bytes / (1_024 * 1_024);
     let room = format!("{} of them or {mib} MiB may wait here to be read", all.letters);
     match quota {
@@ -61,9 +65,9 @@ pub fn discarded_text(quota: Quota, letters: u32) -> String {
              of them with `waxwing block PHONE`"
         ),
         Quota::Held => format!(
-            "{letters} {are} discarded, from people whose changed key nobody has accepted: {room}. \
-             `waxwing contacts` says who they are; compare numbers with `waxwing verify PHONE`, or \
-             stop one of them with `waxwing block PHONE`"
+            "{letters} {are} discarded that {are_not} signed with the keys that are known of their \
+             senders: {room}. `waxwing contacts` says whose key has changed; compare numbers with \
+             `waxwing verify PHONE`, or stop one of them with `waxwing block PHONE`"
         ),
         Quota::Unreadable => format!(
             "{letters} {are} discarded that nobody is known to have signed: {room}. Somebody between \

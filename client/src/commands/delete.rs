@@ -23,7 +23,8 @@ pub(super) fn run(dir: &Path, delete: &Delete, console: &mut Console<'_>) -> Res
     if on_their_way > 0 {
         writeln!(
             console.remarks,
-            "{} written here stay, since the server has not answered for them yet",
+            "{} written here stay, since the server has not answered for them yet; `waxwing outbox` \
+             shows them and can give them up",
             letters(on_their_way)
         )?;
     }

@@ -27,21 +27,32 @@ pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> R
         return Err(Failure::not_registered());
     }
     let desk = Desk::new(&home, &account, &console.remarks)?;
-    if receive.follow {
-        return follow(&home, desk, receive, console);
-    }
-    // Without a time of its own the command takes what is there, as long as that comes.
-    let timeout = receive.timeout.filter(|timeout| !timeout.is_zero());
-    let mut desk = desk.until(timeout.map(|timeout| Instant::now() + timeout));
-    let done = once(&home, &mut desk, receive, console);
-    let left = desk.leave();
+    let done = if receive.follow {
+        follow(&home, desk, receive, console)
+    } else {
+        once(&home, desk, receive, console)
+    };
     tell_of_discarded(&home, console)?;
-    done?;
-    left
+    done
 }
 
 /// Everything that is there, or the first that comes.
 fn once(
+    home: &Home,
+    desk: Desk<'_>,
+    receive: &Receive,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    // Without a time of its own the command takes what is there, as long as that comes.
+    let timeout = receive.timeout.filter(|timeout| !timeout.is_zero());
+    let mut desk = desk.until(timeout.map(|timeout| Instant::now() + timeout));
+    let done = once_at(home, &mut desk, receive, console);
+    let left = desk.leave();
+    done?;
+    left
+}
+
+fn once_at(
     home: &Home,
     desk: &mut Desk<'_>,
     receive: &Receive,

@@ -98,9 +98,12 @@ fn letters_for_which_there_was_no_room_are_told_of_once() {
     received
         .says("1 letter was discarded, from people to whom you have never written")
         .says("`waxwing delete --strangers`")
-        .says("37 letters were discarded, from people whose changed key nobody has accepted")
+        .says("37 letters were discarded that are not signed with the keys that are known")
         .says("2 letters were discarded that nobody is known to have signed")
         .says("`waxwing delete --unreadable`");
     let again = anna.run(&["receive"]).exits(7);
     assert!(!again.err.contains("discarded"), "{again:?}");
+    anna.database().execute("UPDATE discarded SET letters = letters + 1", []).unwrap();
+    let following = anna.run(&["receive", "--follow", "--timeout", "1"]).exits(7);
+    following.says("1 letter was discarded that nobody is known to have signed");
 }

@@ -170,6 +170,9 @@ fn letters_under_a_changed_key_have_a_bound_and_lose_it_when_the_key_is_accepted
     let held = |_| Fate::Held { from: phone(2), packet: b"raw", signed_with: None };
     assert_eq!(kept(&home, 0..1_002, held), 1_000);
     assert_eq!(home.letters().take_discarded().unwrap(), [(Quota::Held, 2)]);
+    // That they are there was printed, and not what they say.
+    print_all(&home);
+    assert_eq!(kept(&home, 1_002..1_003, held), 0);
     for (n, letter) in home.letters().held_from(&phone(2)).unwrap().into_iter().enumerate() {
         let _ = home.letters().release(letter.id, &text(phone(2), n, "hello"), at(0)).unwrap();
     }

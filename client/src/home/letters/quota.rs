@@ -1,8 +1,9 @@
 //! How much room there is for letters that nobody asked for.
 //!
 //! Letters of people who are known have no bound. Others fill a quota, and what was printed goes
-//! first: whoever prints what comes, as it comes, loses nothing however much it is. When a quota is
-//! full of letters that nobody has read, the next one is discarded. It is acknowledged all the same,
+//! first: whoever prints what comes, as it comes, loses nothing however much it is. Of a letter that
+//! is held back nothing was printed yet but that it is there. When a quota is full of letters that
+//! nobody has read, the next one is discarded. It is acknowledged all the same,
 //! since a letter that is not keeps those behind it at the server, and it is counted, so that the
 //! person can be told.
 
@@ -18,7 +19,8 @@ use crate::home::{HomeError, keep_places};
 pub enum Quota {
     /// Letters of people to whom nothing was ever written.
     Stranger,
-    /// Letters under a changed key that nobody has accepted.
+    /// Letters that are held back: under a changed key that nobody has accepted, or until the server
+    /// has said whether there is one.
     Held,
     /// Letters that nobody is known to have signed.
     Unreadable,
@@ -131,6 +133,9 @@ fn shrink(
          WHERE quota = ?1 AND (?2 IS NULL OR sender = ?2) AND printed = 1 ORDER BY id LIMIT 1",
     )?;
     while letters >= room.letters || taken > room.bytes.saturating_sub(bytes) {
+        if quota == Quota::Held {
+            return Ok(false);
+        }
         let printed = oldest.query_one(params![quota.name(), sender], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
         });

@@ -19,6 +19,7 @@ pub(crate) const RAISED: &[(&str, &str)] = &[
     ("deadlines.confirmation", "1h"),
     ("deadlines.first_packet", "10m"),
     ("deadlines.progress", "1h"),
+    ("limits.exempt", "127.0.0.0/8"),
     ("limits.bytes_per_mailbox", "4GiB"),
     ("limits.bytes_per_pair", "4GiB"),
     ("limits.letters_per_mailbox", "1000000"),
@@ -26,6 +27,7 @@ pub(crate) const RAISED: &[(&str, &str)] = &[
     ("limits.reconnect_operations_per_second", "1000000"),
     ("limits.registration_operations_per_second", "1000000"),
     ("log.level", "warn"),
+    ("otp.delivery", "in-band"),
 ];
 
 /// What to start.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Override, parse_address};
+use crate::config::{Config, ConfigError, DeliveryKind, Override, parse_address};
 use crate::exit::{Exit, Failure};
 use crate::store::UserName;
 
@@ -44,7 +44,7 @@ pub struct RunArgs {
     /// IP address and port to listen on, such as 0.0.0.0:9295 [default: 127.0.0.1:9295]
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub listen: Option<SocketAddr>,
-    /// Allow in-band one-time passwords on an address that others can reach
+    /// Tell everybody who asks their own one-time password, on any address: for trying out only
     #[arg(long)]
     pub allow_unverified: bool,
     /// Read the whole database and look for damage before serving
@@ -148,11 +148,15 @@ impl Cli {
     /// # Errors
     /// As [`Config::load`].
     pub fn load_config(&self, command: &Command) -> Result<Config, ConfigError> {
-        let mut flags = self.common.overrides();
+        let (mut base, mut flags) = (Config::default(), self.common.overrides());
         if let Command::Run(run) = command {
             flags.extend(run.overrides());
+            if run.allow_unverified {
+                // Whoever allows it wants it, unless another way is set.
+                base.otp.delivery = DeliveryKind::InBand;
+            }
         }
-        Config::load(self.common.config.as_deref(), std::env::vars_os(), &flags)
+        base.overlaid(self.common.config.as_deref(), std::env::vars_os(), &flags)
     }
 
     /// Says whether a server can start with `file`, here and now: with what the environment sets,
@@ -244,7 +248,23 @@ mod tests {
         assert_eq!(config.server.listen, "[::1]:7".parse().unwrap());
         assert_eq!(config.log.level, crate::config::LogLevel::Debug);
         let cli = parse("waxwing-server --listen 0.0.0.0:7 --allow-unverified");
-        assert!(cli.load_config(&cli.command().unwrap()).unwrap().otp.allow_unverified);
+        let otp = cli.load_config(&cli.command().unwrap()).unwrap().otp;
+        assert!(otp.allow_unverified && otp.delivery == DeliveryKind::InBand);
+    }
+
+    #[test]
+    fn codes_go_in_band_only_when_somebody_has_said_so() {
+        let delivery = |line: &str| {
+            let cli = parse(line);
+            cli.load_config(&cli.command().unwrap()).unwrap().otp.delivery
+        };
+        assert_eq!(delivery("waxwing-server"), DeliveryKind::Console);
+        assert_eq!(delivery("waxwing-server --allow-unverified"), DeliveryKind::InBand);
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("waxwing.toml");
+        std::fs::write(&file, "otp.delivery = \"console\"").unwrap();
+        let line = format!("waxwing-server --config {} --allow-unverified", file.display());
+        assert_eq!(delivery(&line), DeliveryKind::Console);
     }
 
     #[test]

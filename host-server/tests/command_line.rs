@@ -51,7 +51,7 @@ fn mistakes_have_their_exit_codes() {
         (&["--no-such-flag"][..], 2),
         (&["users", "show", "nobody"], 2),
         (&["--check", "users", "list"], 2),
-        (&["--listen", "0.0.0.0:0"], 78),
+        (&["--listen", "somewhere"], 2),
         (&["--config", "/no/such.toml"], 78),
         (&["--data", "/no/such/directory", "users", "list"], 74),
     ] {

@@ -142,3 +142,19 @@ fn in_band_codes_on_an_address_that_others_reach_need_to_be_allowed() {
     allowed.signal(rustix::process::Signal::TERM);
     allowed.finish().exits(0);
 }
+
+#[test]
+fn whoever_comes_from_the_loopback_is_limited_and_told_no_code() {
+    let town = Town::with_nothing_but(tempfile::tempdir().unwrap(), &[]);
+    let anna = town.newcomer("anna", "+4915112345601");
+    let mut registering = anna.start_registering(&[]);
+    let log = town.server().wait_for_err("OTP for +49…01: ");
+    let (_, code) = log.rsplit_once("OTP for +49…01: ").unwrap();
+    registering.write(&format!("{}\n", &code[..6]));
+    registering.finish().exits(0).says("registered");
+    for number in 2..=10 {
+        let other = town.newcomer(&format!("{number}"), &format!("+491511234560{number}"));
+        assert_ne!(other.register().code, Some(5));
+    }
+    town.newcomer("last", "+4915112345611").register().exits(5);
+}

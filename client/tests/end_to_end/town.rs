@@ -26,13 +26,20 @@ impl Town {
         Self::with(&[])
     }
 
-    /// With settings such as `("otp.ttl", "1s")`.
+    /// With settings such as `("otp.ttl", "1s")`. Unless they say otherwise, codes come in band and
+    /// nobody is limited by their address, which all have in common.
     pub(crate) fn with(settings: &[(&str, &str)]) -> Self {
         let root = tempfile::tempdir().unwrap();
         Self::in_directory(root, settings)
     }
 
     pub(crate) fn in_directory(root: TempDir, settings: &[(&str, &str)]) -> Self {
+        let open = [("otp.delivery", "in-band"), ("limits.exempt", "127.0.0.0/8, ::1")];
+        Self::with_nothing_but(root, &[&open, settings].concat())
+    }
+
+    /// With the defaults of the server for all other settings.
+    pub(crate) fn with_nothing_but(root: TempDir, settings: &[(&str, &str)]) -> Self {
         let variable = |key: &str| format!("WAXWING_{}", key.replace('.', "__").to_uppercase());
         let settings = settings.iter().map(|(key, value)| (variable(key), (*value).to_owned()));
         let address = "127.0.0.1:0".parse().unwrap();

@@ -52,8 +52,15 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     let building = Building::new(config, &identity, storage, &snapshot, loops)?;
     drop(snapshot);
 
-    if config.otp.delivery == DeliveryKind::InBand {
-        tracing::warn!("one-time passwords go in band: nobody's phone number is verified");
+    match config.otp.delivery {
+        DeliveryKind::InBand => tracing::warn!(
+            "one-time passwords go in band: whoever can reach this server, also through a proxy, \
+             can register any phone number"
+        ),
+        DeliveryKind::Console => tracing::info!(
+            "one-time passwords appear here, on standard error: tell each to whoever has the phone"
+        ),
+        DeliveryKind::Exec => {}
     }
     if let Err(error) = say_where(address) {
         tracing::warn!(%error, "standard output cannot be written to; serving all the same");

@@ -36,8 +36,8 @@ impl Config {
             return Ok(());
         }
         Err(ConfigError(format!(
-            "in-band one-time passwords prove no phone, and others can reach {}: set otp.delivery \
-             to \"console\" or \"exec\", or allow it with --allow-unverified",
+            "otp.delivery = \"in-band\" lets everybody who can reach {} register any phone: set \
+             it to \"console\" or \"exec\", or allow it with --allow-unverified",
             server.listen
         )))
     }

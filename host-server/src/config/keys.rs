@@ -113,7 +113,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(server.keepalive, duration SECOND..=KEEPALIVE, "Silence after which TCP asks whether the peer is there."),
     key!(server.user_timeout, duration SECOND..=DAY, "How long sent bytes may stay unacknowledged by the peer's TCP."),
 
-    key!(otp.delivery, choice, "How one-time passwords are delivered: \"in-band\" (in the answer itself, which proves no phone), \"console\" (standard error), \"exec\" (a program)."),
+    key!(otp.delivery, choice, "How one-time passwords are delivered: \"console\" (standard error), \"exec\" (a program), \"in-band\" (in the answer itself, which proves no phone)."),
     key!(otp.allow_unverified, flag, "Allow in-band delivery on an address that others can reach."),
     key!(otp.ttl, duration SECOND..=WIRE_SECONDS, "How long a one-time password lives."),
     key!(otp.attempts, count 1..=100, "Guesses at one."),
@@ -156,7 +156,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(limits.status_query_interval, duration 1..=HOUR, "Between two questions of one client about its letters."),
     key!(limits.answers_per_second, count 1..=MANY, "Answers and refusals to one client; more of them wait."),
     key!(limits.refusals_per_second, count 1..=MANY, "Refusals on one connection; one more closes it."),
-    key!(limits.exempt, list, "Addresses and ranges that limits per address do not apply to."),
+    key!(limits.exempt, list, "Addresses and ranges that limits per address do not apply to. Whoever comes through a proxy on this machine has the address of the loopback."),
 
     key!(storage.min_free_disk, size 0..=(1_024 * TIB), "Below this much free space nothing new is taken for absent recipients."),
     key!(storage.id_rest, duration 0..=TEN_YEARS, "How long the id of a removed user is given to nobody."),

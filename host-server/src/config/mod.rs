@@ -49,14 +49,26 @@ impl Config {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         flags: &[Override],
     ) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
+        Self::default().overlaid(file, environment, flags)
+    }
+
+    /// The same, over other values than the defaults.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn overlaid(
+        mut self,
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: &[Override],
+    ) -> Result<Self, ConfigError> {
         if let Some(path) = file {
-            source::file(path, &mut config)?;
+            source::file(path, &mut self)?;
         }
-        source::environment(environment, &mut config)?;
-        source::flags(flags, &mut config)?;
-        config.check()?;
-        Ok(config)
+        source::environment(environment, &mut self)?;
+        source::flags(flags, &mut self)?;
+        self.check()?;
+        Ok(self)
     }
 
     /// A file that sets every key to its default and explains it.

@@ -2,13 +2,17 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::OnceLock;
 
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use waxwing_transport_mio::Config;
 
 /// For the listener, the database and what else is open.
 const OTHERS: u64 = 64;
+
+/// The limit of the process before it was raised.
+static BEFORE: OnceLock<Rlimit> = OnceLock::new();
 
 /// Takes all the descriptors that the system grants, has the kernel make room for them, and says
 /// how many they are.
@@ -17,7 +21,10 @@ const OTHERS: u64 = 64;
 /// several stops whoever wanted the descriptor for about ten milliseconds, and with an event loop
 /// everybody it serves.
 pub fn make_room() -> u64 {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let before = getrlimit(Resource::Nofile);
+    let Rlimit { current, maximum } = before;
+    // The first call knows what the process was given.
+    let _ = BEFORE.set(before);
     let raised = if current < maximum {
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
     } else {
@@ -35,6 +42,16 @@ pub fn make_room() -> u64 {
         tracing::debug!(%error, "no room was made for open files");
     }
     granted
+}
+
+/// Gives a program that this process has started what this process was given. Some programs go through
+/// all descriptors that they may have.
+pub fn lower_again(program: Pid) {
+    #[cfg(target_os = "linux")]
+    if let Some(before) = BEFORE.get() {
+        // One that has ended needs it no more.
+        let _ = rustix::process::prlimit(Some(program), Resource::Nofile, *before);
+    }
 }
 
 /// Opens a descriptor with a number of at least this and closes it. The table keeps its size.

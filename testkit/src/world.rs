@@ -60,6 +60,9 @@ pub struct Sim<P: Backend> {
     pub now: Now,
     pub events: Vec<Event>,
     pub codes: Vec<(OtpTicket, Phone, Otp)>,
+    /// Whether nobody says that codes have gone out.
+    pub codes_are_held: bool,
+    codes_on_their_way: Vec<(ShardId, OtpTicket)>,
     /// Machines that have stopped.
     stopped: usize,
     /// Whether the DER that wraps session keys has changed.
@@ -91,6 +94,8 @@ impl<P: Backend> Sim<P> {
             now,
             events: Vec::new(),
             codes: Vec::new(),
+            codes_are_held: false,
+            codes_on_their_way: Vec::new(),
             stopped: 0,
             other_wrap_key: false,
             config,
@@ -303,7 +308,10 @@ impl<P: Backend> Sim<P> {
             }
             Output::Store(batch) => self.disk.store(shard, batch),
             Output::Ask(ask) => self.disk.ask(shard, ask),
-            Output::DeliverOtp { ticket, phone, otp } => self.codes.push((ticket, phone, otp)),
+            Output::DeliverOtp { ticket, phone, otp } => {
+                self.codes.push((ticket, phone, otp));
+                self.codes_on_their_way.push((shard, ticket));
+            }
             Output::Event(Event::InternalError) => panic!("internal error"),
             Output::Event(event) => self.events.push(event),
             Output::Stopped => self.stopped += 1,
@@ -329,7 +337,7 @@ impl<P: Backend> Sim<P> {
     }
 
     fn settle_now(&mut self) {
-        while self.disk.has_jobs() || self.disk.has_news() || self.has_post() {
+        while self.disk.has_jobs() || self.disk.has_news() || self.has_post() || self.has_codes() {
             if self.has_post() {
                 self.carry_post();
             }
@@ -339,6 +347,19 @@ impl<P: Backend> Sim<P> {
             if self.disk.has_news() {
                 self.tell_news();
             }
+            if self.has_codes() {
+                self.tell_of_codes();
+            }
+        }
+    }
+
+    fn has_codes(&self) -> bool {
+        !self.codes_are_held && !self.codes_on_their_way.is_empty()
+    }
+
+    fn tell_of_codes(&mut self) {
+        for (shard, ticket) in std::mem::take(&mut self.codes_on_their_way) {
+            self.turn(shard, |server, env| server.otp_delivered(env, ticket));
         }
     }
 
@@ -469,6 +490,7 @@ impl<P: Backend> Sim<P> {
         self.disk.crash();
         self.wires.values_mut().for_each(|wire| wire.closed = true);
         self.post.clear();
+        self.codes_on_their_way.clear();
         self.servers = start(&self.config, &self.disk, self.other_wrap_key, shards, self.now);
         self.stopped = 0;
     }

@@ -17,6 +17,8 @@ use crate::exit::Failure;
 
 /// How often a busy server is asked again.
 const BUSY_RETRIES: u32 = 8;
+/// A server that is busy for longer, in seconds, is for the person to ask again.
+const SHORT_WAIT_S: u16 = 5;
 
 /// What asking for a code came to.
 #[derive(Debug)]
@@ -48,7 +50,15 @@ impl<'a> Registrar<'a> {
     /// # Errors
     /// [`Failure`] when the server cannot be reached or refuses.
     pub fn ask_for_code(&mut self) -> Result<Asked, Failure> {
-        self.while_busy(Self::ask_once)?.map_err(|ended| link::failure(&ended))
+        self.while_busy(Self::ask_once)?.map_err(|ended| match ended {
+            Ended::Refused(RefusalNotice {
+                code: Some(ErrorCode::Busy), retry_after_s, ..
+            }) => Failure::Refused(format!(
+                "the server could not send a code; is the phone number right? If it is, try again \
+                 in {retry_after_s} s"
+            )),
+            ended => link::failure(&ended),
+        })
     }
 
     fn while_busy<T>(
@@ -59,10 +69,10 @@ impl<'a> Registrar<'a> {
             match attempt(self)? {
                 Err(Ended::Refused(RefusalNotice {
                     code: Some(ErrorCode::Busy),
-                    retry_after_s,
+                    retry_after_s: retry_after_s @ ..=SHORT_WAIT_S,
                     ..
                 })) => {
-                    let pause = Duration::from_secs(retry_after_s.clamp(1, 5).into());
+                    let pause = Duration::from_secs(retry_after_s.max(1).into());
                     self.waiter.wait(None, pause)?;
                 }
                 done => return Ok(done),

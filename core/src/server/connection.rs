@@ -7,6 +7,7 @@ use super::arrivals::Decision;
 use super::config::Deadlines;
 use super::limiter::Allowance;
 use super::peer::Peer;
+use super::sending::Sending;
 use super::session::Session;
 use super::shard::Moving;
 use crate::crypto::SessionSeal;
@@ -21,6 +22,8 @@ pub(super) enum State {
     InLine,
     /// It is next.
     Called,
+    /// The code that it asked for is on its way; the 200 and what follows wait.
+    Sending(Box<Sending>),
     /// 101 was right and its user is being stored; what follows waits.
     Creating,
     /// The answer is known, and waits for its turn.
@@ -76,7 +79,11 @@ impl Connection {
     /// Whether packets have to wait: what came before them is not done.
     pub(super) fn must_wait(&self) -> bool {
         match &self.state {
-            State::InLine | State::Creating | State::Decided(_) | State::Moving(_) => true,
+            State::InLine
+            | State::Sending(_)
+            | State::Creating
+            | State::Decided(_)
+            | State::Moving(_) => true,
             State::Active(session) => session.must_wait(),
             State::Greeting | State::Called | State::Offered(_) => false,
         }
@@ -91,6 +98,7 @@ impl Connection {
         let state = match &self.state {
             State::Greeting | State::Called => Some(self.since.after(deadlines.first_packet)),
             State::InLine | State::Creating | State::Decided(_) | State::Moving(_) => None,
+            State::Sending(_) => Some(self.since.after(Sending::PATIENCE)),
             State::Offered(_) => Some(self.since.after(deadlines.confirmation)),
             State::Active(session) => session.deadline(deadlines),
         };

@@ -60,6 +60,10 @@ impl<P: Provider> Server<P> {
 
     pub(super) fn out_of_patience(&mut self, env: &mut Env<'_>, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if matches!(connection.state, State::Sending(_)) {
+            self.grant(env, conn);
+            return;
+        }
         if let Some(session) = connection.session_mut() {
             if session.leaving.is_some() {
                 self.farewell(env, conn, true);
@@ -119,6 +123,9 @@ impl<P: Provider> Server<P> {
         let Some(connection) = self.connections.remove(&conn) else { return false };
         self.timers.rearm(conn, connection.armed, None);
         self.half_received = self.half_received.saturating_sub(connection.inbox.len());
+        if let State::Sending(sending) = &connection.state {
+            self.sending.remove(&sending.ticket);
+        }
         if let State::Active(session) = connection.state {
             // The next session finds in storage what this one did not acknowledge.
             self.ledger.release_all_of(session.user);

@@ -73,6 +73,11 @@ impl Allowance {
         Instant::from_micros(self.full_at.saturating_sub(rate.tolerance_us()))
     }
 
+    /// One that was taken was not used.
+    pub(super) fn give_back(&mut self, rate: Rate) {
+        self.full_at = self.full_at.saturating_sub(rate.interval_us());
+    }
+
     fn is_full(self, now: Instant) -> bool {
         self.full_at <= now.as_micros()
     }
@@ -137,6 +142,13 @@ impl<K: Copy + Eq + Hash> Limiter<K> {
     /// Whether `key` has one to take.
     pub(super) fn check(&self, key: &K, now: Instant) -> Result<(), Duration> {
         self.allowances.get(key).copied().unwrap_or_default().check(self.rate, now)
+    }
+
+    /// One that `key` took was not used.
+    pub(super) fn give_back(&mut self, key: &K) {
+        if let Some(allowance) = self.allowances.get_mut(key) {
+            allowance.give_back(self.rate);
+        }
     }
 
     /// Forgets keys with nothing taken.

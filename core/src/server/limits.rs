@@ -175,6 +175,14 @@ impl Limits {
         Ok(())
     }
 
+    /// One that was taken was not used.
+    pub(super) fn give_back(&mut self, key: AllowanceKey) {
+        if let Some(limiter) = self.limiter(key) {
+            limiter.give_back(&key);
+            self.changed.insert(key);
+        }
+    }
+
     /// Whether there is one to take.
     pub(super) fn check(&mut self, key: AllowanceKey, now: Instant) -> Result<(), Duration> {
         self.limiter(key).map_or(Ok(()), |limiter| limiter.check(&key, now))

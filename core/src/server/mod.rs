@@ -5,7 +5,8 @@
 //!
 //! 1. hands over what has happened: [`Server::connected`], [`Server::received`],
 //!    [`Server::disconnected`], [`Server::stored`], [`Server::answered`],
-//!    [`Server::otp_undeliverable`], and [`Server::timeout`] when [`Server::poll_timeout`] is due;
+//!    [`Server::otp_delivered`], [`Server::otp_undeliverable`] or [`Server::otp_lost`] for each
+//!    code, and [`Server::timeout`] when [`Server::poll_timeout`] is due;
 //! 2. ends the turn with [`Server::end_turn`], which says and stores what the turn gave reason to;
 //! 3. **drains [`Server::poll_output`] until it is empty, before anything else happens.**
 //!
@@ -41,6 +42,7 @@ mod recent;
 mod reconnect;
 mod refuse;
 mod registration;
+mod sending;
 mod session;
 mod shard;
 mod share;
@@ -112,6 +114,8 @@ pub struct Server<P: Provider> {
     recent: HashMap<UserId, RecentLetters>,
     otps: OtpTable,
     outgoing_codes: OutgoingCodes,
+    /// Who waits to hear whether a code has gone out.
+    sending: HashMap<OtpTicket, ConnId>,
     share: Share,
     arrivals: Arrivals,
     answer_line: AnswerLine,
@@ -186,6 +190,7 @@ impl<P: Provider> Server<P> {
             limits: Limits::new(&config.rates, shard, &snapshot.allowances, now),
             otps: OtpTable::new(config.live_otps),
             outgoing_codes: OutgoingCodes::default(),
+            sending: HashMap::new(),
             provider,
             identity,
             config,
@@ -327,11 +332,6 @@ impl<P: Provider> Server<P> {
             (Asker::Sweep, _) => self.sweeping = None,
         }
         self.sort_mail(env);
-    }
-
-    /// A code did not reach its phone: whoever asked can ask for another.
-    pub fn otp_undeliverable(&mut self, ticket: OtpTicket) {
-        self.otps.forget(ticket);
     }
 
     /// Whether free disk space is below the floor: letters for absent recipients are refused.

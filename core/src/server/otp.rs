@@ -205,9 +205,14 @@ impl OtpTable {
         }
     }
 
-    /// The code did not reach its phone.
-    pub(super) fn forget(&mut self, ticket: OtpTicket) {
-        self.retain(|otp| otp.ticket != ticket || otp.committing);
+    /// The code did not reach its phone. Says whose it was and from where it was asked for.
+    pub(super) fn forget(&mut self, ticket: OtpTicket) -> Option<(Phone, AddressPrefix)> {
+        let is_meant = |otp: &LiveOtp| otp.ticket == ticket && !otp.committing;
+        let whose = self.phones.iter().find_map(|(phone, codes)| {
+            codes.iter().find(|otp| is_meant(otp)).map(|otp| (*phone, otp.prefix))
+        });
+        self.retain(|otp| !is_meant(otp));
+        whose
     }
 
     /// Drops what has expired.

@@ -58,8 +58,8 @@ pub enum Output {
     Store(Arc<Batch>),
     /// Look this up and answer with [`super::Server::answered`].
     Ask(Ask),
-    /// Bring the code to the phone; when that fails, say so with
-    /// [`super::Server::otp_undeliverable`].
+    /// Bring the code to the phone, and say how that went with [`super::Server::otp_delivered`],
+    /// [`super::Server::otp_undeliverable`] or [`super::Server::otp_lost`].
     DeliverOtp {
         /// Names the attempt.
         ticket: OtpTicket,

@@ -9,6 +9,7 @@ use super::limits::{Kept, Limits};
 use super::otp::{Attempt, Guess, NewOtp, OtpTable};
 use super::output::{ConnId, Event, OtpTicket, Output};
 use super::refuse::Refused;
+use super::sending::Sending;
 use super::storage::Write;
 use super::{Env, Server};
 use crate::crypto::{Provider, RSA_LEN, Spki, Unverified};
@@ -132,10 +133,12 @@ impl<P: Provider> Server<P> {
             answer: answer.clone(),
         };
         self.otps.insert(&self.provider, env.rng, phone, &otp, new);
-        if !self.config.otp_in_band {
+        if self.config.otp_in_band {
+            self.answer_greeting(env, conn, Ok(answer));
+        } else {
+            self.hold_grant(env, conn, Sending { ticket, answer, request: id });
             self.outgoing_codes.push(ticket, phone, otp);
         }
-        self.answer_greeting(env, conn, Ok(answer));
         Ok(())
     }
 

@@ -455,12 +455,99 @@ fn an_undeliverable_code_can_be_asked_for_again() {
     let mut world = world();
     let (mut ann, first) = asked(&mut world, 0);
     let ticket = world.codes[0].0;
-    world.turn_all(|server, _| server.otp_undeliverable(ticket));
+    world.turn_all(|server, env| server.otp_undeliverable(env, ticket));
     let said = prove(&mut world, &mut ann, &first);
     assert_eq!(said.code(), Some(ErrorCode::OtpExpired));
     let second = ask(&mut world, &mut ann);
     assert_eq!(world.codes.len(), 2);
     assert_eq!(prove(&mut world, &mut ann, &second), OFFERED);
+}
+
+/// Somebody who asks for a code whose delivery nobody has spoken of.
+fn asks_and_waits(world: &mut World) -> Person<RustCrypto> {
+    world.codes_are_held = true;
+    let mut ann = Person::new(0);
+    ann.conn = world.connect_from("192.0.2.1");
+    let request = ann.request(world);
+    world.send(ann.conn, &request);
+    assert_eq!(ann.hear(world), []);
+    ann
+}
+
+#[test]
+fn whoever_asks_for_a_code_hears_when_it_has_gone_out() {
+    let mut world = world();
+    let mut ann = asks_and_waits(&mut world);
+    let ticket = world.codes[0].0;
+    world.turn_all(|server, env| server.otp_delivered(env, ticket));
+    assert!(matches!(ann.hear_one(&mut world), Said::CodeIssued { .. }));
+    // Once.
+    world.turn_all(|server, env| server.otp_delivered(env, ticket));
+    world.wait_s(4);
+    assert_eq!(ann.hear(&mut world), []);
+    assert!(!ann.is_closed(&world));
+}
+
+#[test]
+fn a_gateway_that_says_nothing_holds_the_200_up_for_three_seconds() {
+    let mut world = world();
+    let mut ann = asks_and_waits(&mut world);
+    world.wait(std::time::Duration::from_millis(2_900));
+    assert_eq!(ann.hear(&mut world), []);
+    world.wait(std::time::Duration::from_millis(100));
+    assert!(matches!(ann.hear_one(&mut world), Said::CodeIssued { .. }));
+    let code = ann.code(&world);
+    assert_eq!(prove(&mut world, &mut ann, &code), OFFERED);
+}
+
+#[test]
+fn whoever_asks_while_no_code_goes_out_is_told_and_loses_nothing() {
+    let mut world = world();
+    // More often than one phone may have codes in a day, or one network for it in an hour.
+    for attempt in 0..12 {
+        let mut ann = asks_and_waits(&mut world);
+        let ticket = world.codes[attempt].0;
+        world.turn_all(|server, env| server.otp_undeliverable(env, ticket));
+        let refused = ann.hear_one(&mut world);
+        let Said::Refused(No { code: ErrorCode::Busy, op: 100, retry_after_s: 30, .. }) = refused
+        else {
+            panic!("{attempt}: {refused:?}")
+        };
+        assert!(ann.is_closed(&world));
+        world.wait_s(360);
+    }
+    world.codes_are_held = false;
+    let (mut ann, code) = asked(&mut world, 0);
+    assert_eq!(prove(&mut world, &mut ann, &code), OFFERED);
+}
+
+#[test]
+fn a_code_that_may_have_gone_out_counts() {
+    let mut world = world();
+    for attempt in 0..4 {
+        world.codes_are_held = true;
+        let mut ann = Person::<RustCrypto>::new(0);
+        ann.conn = world.connect_from("192.0.2.1");
+        let request = ann.request(&mut world);
+        world.send(ann.conn, &request);
+        if let Some(ticket) = world.codes.get(attempt).map(|code| code.0) {
+            world.turn_all(|server, env| server.otp_lost(env, ticket));
+        }
+        let expected = if attempt < 3 { ErrorCode::Busy } else { ErrorCode::RateLimited };
+        assert_eq!(ann.hear_one(&mut world).code(), Some(expected), "{attempt}");
+    }
+}
+
+#[test]
+fn whoever_leaves_before_the_code_has_gone_out_takes_nothing_along() {
+    let mut world = world();
+    let ann = asks_and_waits(&mut world);
+    world.hang_up(ann.conn);
+    for ticket in [world.codes[0].0, world.codes[0].0] {
+        world.turn_all(|server, env| server.otp_delivered(env, ticket));
+        world.turn_all(|server, env| server.otp_undeliverable(env, ticket));
+    }
+    world.wait_s(4);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use waxwing_core::server::{Identity, Server, Shard};
 use waxwing_core::time::{Instant, Now};
 use waxwing_transport_mio::{EventLoop, Waker};
 
-use super::office::{Deliveries, Office};
+use super::deliveries::Deliveries;
+use super::office::Office;
 use super::post::{PostRoom, Route};
 use super::settings;
 use crate::backend::Backend;
@@ -114,7 +115,7 @@ fn deliveries(config: &Config, waker: Waker) -> Result<Deliveries, Failure> {
         wake();
     };
     let way = otp::delivery(&config.otp, Arc::new(told)).map_err(system)?;
-    Ok(Deliveries { way, reports: Some(reports) })
+    Ok(Deliveries::new(way, reports))
 }
 
 fn waking(waker: Waker) -> impl Fn() + Send + Sync + 'static {

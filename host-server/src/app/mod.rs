@@ -1,6 +1,7 @@
 //! From a configuration to a server that serves.
 
 mod building;
+mod deliveries;
 mod log;
 mod office;
 mod origin;

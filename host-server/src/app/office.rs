@@ -11,24 +11,15 @@ use waxwing_core::server::{AddressPrefix, ConnId, Env, OtpTicket, Output, Peer, 
 use waxwing_core::time::{self, Now};
 use waxwing_transport_mio::{CloseReason, Handler, Io, Signal, Token};
 
+use super::deliveries::Deliveries;
 use super::log;
 use super::post::{Parcel, PostRoom};
 use crate::backend::{self, Backend};
 use crate::clock;
 use crate::config::{AddressRange, Config};
 use crate::failpoint::Failpoint;
-use crate::otp::{DeliveryError, DeliveryTicket, OtpDelivery};
+use crate::otp::{DeliveryError, DeliveryTicket};
 use crate::store::{Done, Job, StorageClient};
-
-/// How a delivery ended.
-pub(super) type DeliveryReport = (DeliveryTicket, Result<(), DeliveryError>);
-
-/// The way of codes to their phones, and news from there; the desk's alone.
-#[derive(Default)]
-pub(super) struct Deliveries {
-    pub(super) way: Option<Box<dyn OtpDelivery>>,
-    pub(super) reports: Option<Receiver<DeliveryReport>>,
-}
 
 pub(super) struct Office {
     server: Server<Backend>,
@@ -49,12 +40,6 @@ pub(super) struct Office {
     stopped: usize,
     /// Why storage has given up, once it has.
     fatal: Option<String>,
-}
-
-impl Deliveries {
-    fn news(&self) -> Option<DeliveryReport> {
-        self.reports.as_ref()?.try_recv().ok()
-    }
 }
 
 impl Office {
@@ -135,10 +120,13 @@ impl Office {
             }
         }
         while let Some((ticket, result)) = self.deliveries.news() {
-            if let Err(error) = result {
-                tracing::warn!(%error, "a one-time password did not go out");
-                self.server.otp_undeliverable(OtpTicket(ticket.0));
-            }
+            let ticket = OtpTicket(ticket.0);
+            self.tell(|server, env| match result {
+                Ok(()) => server.otp_delivered(env, ticket),
+                // The program may have sent it before it was killed.
+                Err(DeliveryError::TimedOut) => server.otp_lost(env, ticket),
+                Err(_) => server.otp_undeliverable(env, ticket),
+            });
         }
     }
 
@@ -211,9 +199,7 @@ impl Office {
             Output::Store(batch) => self.storage.send(Job::Batch(batch)),
             Output::Ask(ask) => self.storage.send(Job::Ask(ask)),
             Output::DeliverOtp { ticket, phone, otp } => {
-                if let Some(delivery) = &self.deliveries.way {
-                    delivery.deliver(DeliveryTicket(ticket.0), &phone, &otp);
-                }
+                self.deliveries.deliver(DeliveryTicket(ticket.0), &phone, &otp);
             }
             Output::Event(event) => log::event(event),
             Output::Stopped => self.post.send_to_all(|| Parcel::Stopped),

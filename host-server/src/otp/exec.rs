@@ -4,24 +4,30 @@
 //! seen by others on the machine. Its output is thrown away, so that it cannot carry a code
 //! into the server's log.
 
+use std::env;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use waxwing_core::phone::{Otp, Phone};
 
 use super::{DeliveryError, DeliveryTicket, OtpDelivery, Report};
 use crate::config::ExecConfig;
+use crate::descriptors;
 
-/// Runs a program for each code, a few at a time, in threads of its own.
+/// Runs a program for each code, a few at a time, in threads of its own. When it is dropped, the
+/// programs that run are killed: a server that ends forgets its codes.
 pub struct ExecDelivery {
-    jobs: SyncSender<Job>,
+    jobs: Option<SyncSender<Job>>,
     report: Report,
+    ending: Arc<AtomicBool>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 struct Job {
@@ -31,33 +37,46 @@ struct Job {
 }
 
 impl ExecDelivery {
-    /// Starts the threads. They end after the value is dropped, when their queue is empty.
+    /// Starts the threads.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(config: &ExecConfig, report: &Report) -> io::Result<Self> {
         let (jobs, queue) = sync_channel(config.queue);
         let queue = Arc::new(Mutex::new(queue));
+        let ending = Arc::new(AtomicBool::new(false));
+        let mut workers = Vec::new();
         for _ in 0..config.workers {
             let (config, queue, report) = (config.clone(), queue.clone(), report.clone());
-            thread::Builder::new().name("waxwing-otp".into()).spawn(move || {
+            let ending = ending.clone();
+            let work = move || {
                 while let Some(job) = next(&queue) {
-                    report(job.ticket, run(&config, &job));
+                    report(job.ticket, run(&config, &job, &ending));
                 }
-            })?;
+            };
+            workers.push(thread::Builder::new().name("waxwing-otp".into()).spawn(work)?);
         }
-        Ok(Self { jobs, report: report.clone() })
+        Ok(Self { jobs: Some(jobs), report: report.clone(), ending, workers })
+    }
+}
+
+impl Drop for ExecDelivery {
+    fn drop(&mut self) {
+        self.ending.store(true, Relaxed);
+        self.jobs = None;
+        for worker in self.workers.drain(..) {
+            // One that has panicked has taken the process down.
+            let _ = worker.join();
+        }
     }
 }
 
 impl OtpDelivery for ExecDelivery {
     fn deliver(&self, ticket: DeliveryTicket, phone: &Phone, code: &Otp) {
         let job = Job { ticket, phone: *phone, code: code.clone() };
-        match self.jobs.try_send(job) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                (self.report)(ticket, Err(DeliveryError::Busy));
-            }
+        let Some(jobs) = &self.jobs else { return };
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = jobs.try_send(job) {
+            (self.report)(ticket, Err(DeliveryError::Busy));
         }
     }
 }
@@ -66,8 +85,18 @@ fn next(queue: &Mutex<Receiver<Job>>) -> Option<Job> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-fn run(config: &ExecConfig, job: &Job) -> Result<(), DeliveryError> {
-    let mut child = Command::new(&config.program)
+fn run(config: &ExecConfig, job: &Job, ending: &AtomicBool) -> Result<(), DeliveryError> {
+    if ending.load(Relaxed) {
+        return Err(DeliveryError::Ending);
+    }
+    let mut command = Command::new(&config.program);
+    for (name, _) in env::vars_os() {
+        // The settings of the server are none of its business.
+        if name.as_encoded_bytes().starts_with(b"WAXWING_") {
+            command.env_remove(name);
+        }
+    }
+    let mut child = command
         .args(&config.args)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -76,6 +105,7 @@ fn run(config: &ExecConfig, job: &Job) -> Result<(), DeliveryError> {
         .process_group(0)
         .spawn()
         .map_err(|error| DeliveryError::Unusable(error.to_string()))?;
+    descriptors::lower_again(Pid::from_child(&child));
     let deadline = Instant::now() + config.timeout;
     if let Some(mut input) = child.stdin.take() {
         // Both lines fit into a pipe, so this does not wait for the program. One that does not
@@ -83,34 +113,31 @@ fn run(config: &ExecConfig, job: &Job) -> Result<(), DeliveryError> {
         let lines = [job.phone.as_bytes(), b"\n", job.code.expose(), b"\n"];
         let _ = lines.iter().try_for_each(|part| input.write_all(part));
     }
-    wait(&mut child, deadline)
+    let ended = wait(&child, deadline, ending);
+    // Whatever it has started ends with it. The group cannot be another's yet: its number is free
+    // only when the program has been waited for.
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    let status = child.wait().map_err(|error| DeliveryError::Failed(error.to_string()))?;
+    ended?;
+    if status.success() { Ok(()) } else { Err(DeliveryError::Failed(status.to_string())) }
 }
 
-fn wait(child: &mut Child, deadline: Instant) -> Result<(), DeliveryError> {
+/// Until the program has ended, or must.
+fn wait(child: &Child, deadline: Instant, ending: &AtomicBool) -> Result<(), DeliveryError> {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     let mut pause = Duration::from_millis(2);
     loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => return Err(DeliveryError::Failed(status.to_string())),
-            Ok(None) if Instant::now() < deadline => {
+        match waitid(WaitId::Pid(Pid::from_child(child)), look) {
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) if ending.load(Relaxed) => return Err(DeliveryError::Ending),
+            Ok(None) if Instant::now() >= deadline => return Err(DeliveryError::TimedOut),
+            Ok(None) => {
                 thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(50));
             }
-            Ok(None) => {
-                kill(child);
-                return Err(DeliveryError::TimedOut);
-            }
-            Err(error) => {
-                kill(child);
-                return Err(DeliveryError::Failed(error.to_string()));
-            }
+            Err(error) => return Err(DeliveryError::Failed(error.to_string())),
         }
     }
-}
-
-fn kill(child: &mut Child) {
-    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-    let _ = child.wait();
 }
 
 #[cfg(test)]
@@ -210,5 +237,47 @@ mod tests {
         tickets.push(ticket.0);
         tickets.sort_unstable();
         assert_eq!(tickets, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_ends_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pid");
+        let script = "sleep 60 & echo $! > \"$0\"; exit 0";
+        let (delivery, reports) = start(&shell(script, &file));
+        deliver(&delivery, 1);
+        assert_eq!(reports.recv_timeout(WAIT), Ok((DeliveryTicket(1), Ok(()))));
+        gone(fs::read_to_string(file).unwrap().trim());
+    }
+
+    #[test]
+    fn a_program_that_runs_ends_with_the_server_and_what_waits_is_not_begun() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pids");
+        let (delivery, reports) = start(&shell("echo $$ >> \"$0\"; exec sleep 60", &file));
+        deliver(&delivery, 1);
+        deliver(&delivery, 2);
+        let started = Instant::now();
+        while fs::read_to_string(&file).unwrap_or_default().is_empty() {
+            assert!(started.elapsed() < WAIT);
+            thread::sleep(Duration::from_millis(5));
+        }
+        drop(delivery);
+        let ended = [1, 2].map(|ticket| (DeliveryTicket(ticket), Err(DeliveryError::Ending)));
+        assert_eq!(reports.iter().collect::<Vec<_>>(), ended);
+        let pids = fs::read_to_string(file).unwrap();
+        assert_eq!(pids.lines().count(), 1);
+        gone(pids.trim());
+    }
+
+    /// Whoever adopts a process that was killed buries it sooner or later.
+    #[track_caller]
+    fn gone(pid: &str) {
+        let started = Instant::now();
+        let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        while !(state().is_empty() || state().contains(") Z ")) {
+            assert!(started.elapsed() < WAIT, "{}", state());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }

@@ -33,6 +33,9 @@ pub enum DeliveryError {
     /// The program says that it has failed.
     #[error("failed: {0}")]
     Failed(String),
+    /// The server ends.
+    #[error("the server ends")]
+    Ending,
     /// The program took too long and was killed.
     #[error("took too long")]
     TimedOut,

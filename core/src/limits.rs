@@ -48,6 +48,8 @@ pub const MAX_WINDOW: u8 = 128;
 pub const MAX_UNACKNOWLEDGED_BYTES: usize = 256 * 1_024;
 /// Letters and key questions of one client without an answer.
 pub const MAX_UNANSWERED: usize = 128;
+/// Bytes of a packet that count as progress of a slow line.
+pub const PROGRESS_BYTES: usize = 4 * 1_024;
 /// Seconds that the timestamp of a letter may differ from the server's clock.
 pub const FRESHNESS_S: i64 = 300;
 /// Seconds within which an answer may set a client's clock.

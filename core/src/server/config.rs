@@ -63,9 +63,11 @@ pub struct Deadlines {
     pub first_packet: Duration,
     /// From 201 or 206 to the confirmation.
     pub confirmation: Duration,
-    /// From a packet's first byte to its last.
+    /// From a packet's first byte to its last; in a session for each
+    /// [`PROGRESS_BYTES`](crate::limits::PROGRESS_BYTES) of it.
     pub packet: Duration,
-    /// From handing a letter over to any acknowledgment.
+    /// From handing a letter over to any acknowledgment, and for each
+    /// [`PROGRESS_BYTES`](crate::limits::PROGRESS_BYTES) of it the time of a packet besides.
     pub progress: Duration,
     /// From a client's 222 to the server's.
     pub leaving: Duration,

@@ -12,6 +12,7 @@ use super::session::Session;
 use super::shard::Moving;
 use crate::crypto::SessionSeal;
 use crate::id::{Nonce, UserId};
+use crate::limits::PROGRESS_BYTES;
 use crate::time::Instant;
 
 /// How far the peer has come.
@@ -52,6 +53,8 @@ pub(super) struct Connection {
     pub(super) inbox: Vec<u8>,
     /// When the packet in the inbox began.
     pub(super) packet_since: Option<Instant>,
+    /// What was in the inbox, and when, as it began or last made progress.
+    pub(super) progress: Progress,
     /// When the state was entered, or the last answer before a session went out.
     pub(super) since: Instant,
     /// Signed refusals.
@@ -62,6 +65,13 @@ pub(super) struct Connection {
     pub(super) armed: Option<Instant>,
 }
 
+/// How far a packet has come on a line that may be slow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    at: Instant,
+    bytes: usize,
+}
+
 impl Connection {
     pub(super) fn new(peer: Peer, now: Instant) -> Self {
         Self {
@@ -69,6 +79,7 @@ impl Connection {
             state: State::Greeting,
             inbox: Vec::new(),
             packet_since: None,
+            progress: Progress::default(),
             since: now,
             refusals: Allowance::default(),
             paused: false,
@@ -89,12 +100,29 @@ impl Connection {
         }
     }
 
+    /// The packet in the inbox begins.
+    pub(super) fn packet_begins(&mut self, now: Instant) {
+        self.progress = Progress { at: now, bytes: self.inbox.len() };
+    }
+
+    /// More of the packet in the inbox has come. What its client acknowledges comes behind it.
+    pub(super) fn packet_grows(&mut self, now: Instant) {
+        if self.inbox.len() >= self.progress.bytes.saturating_add(PROGRESS_BYTES) {
+            self.packet_begins(now);
+            if let Some(session) = self.session_mut() {
+                session.handover.line_is_busy(now);
+            }
+        }
+    }
+
     /// When patience ends.
     pub(super) fn deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
         let packet = match self.packet_since {
-            Some(since) if !self.must_wait() => Some(since.after(deadlines.packet)),
-            _ => None,
+            Some(_) if self.must_wait() => None,
+            Some(_) if matches!(self.state, State::Active(_)) => Some(self.progress.at),
+            since => since,
         };
+        let packet = packet.map(|since| since.after(deadlines.packet));
         let state = match &self.state {
             State::Greeting | State::Called => Some(self.since.after(deadlines.first_packet)),
             State::InLine | State::Creating | State::Decided(_) | State::Moving(_) => None,

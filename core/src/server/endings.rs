@@ -69,9 +69,8 @@ impl<P: Provider> Server<P> {
                 self.farewell(env, conn, true);
                 return;
             }
-            let progress = self.config.deadlines.progress;
-            let stalled = session.handover.stalled_since();
-            if stalled.is_some_and(|at| at.after(progress) <= env.now.instant) {
+            let stalled = session.handover.deadline(&self.config.deadlines);
+            if stalled.is_some_and(|at| at <= env.now.instant) {
                 self.end_session(env, conn, Some(CloseReason::NoProgress));
                 return;
             }

@@ -4,9 +4,10 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use super::config::Deadlines;
 use super::storage::{PendingLetter, Question, QueueId};
 use crate::id::{PacketId, UserId};
-use crate::limits::{MAX_PACKET, MAX_UNACKNOWLEDGED_BYTES};
+use crate::limits::{MAX_PACKET, MAX_UNACKNOWLEDGED_BYTES, PROGRESS_BYTES};
 use crate::time::Instant;
 
 /// A letter handed over.
@@ -52,7 +53,8 @@ pub(super) struct Handover {
     phase: Phase,
     given: VecDeque<HandedOver>,
     given_bytes: usize,
-    /// When the oldest unacknowledged letter went out, or the last acknowledgment came.
+    /// When the oldest unacknowledged letter went out, the last acknowledgment came, or part of
+    /// something large that may be before it.
     progress_at: Instant,
     /// The last letter accepted when the session was confirmed, until 255 has been said.
     backlog_until: Option<QueueId>,
@@ -194,8 +196,18 @@ impl Handover {
         Some(given)
     }
 
-    /// Since when the client has kept letters without acknowledging any.
-    pub(super) fn stalled_since(&self) -> Option<Instant> {
-        (!self.given.is_empty()).then_some(self.progress_at)
+    /// Something large is coming in: an acknowledgment may be behind it.
+    pub(super) const fn line_is_busy(&mut self, now: Instant) {
+        self.progress_at = now;
+    }
+
+    /// When the client has kept letters for too long without acknowledging any. The first of them
+    /// has its time to go over a slow line besides.
+    pub(super) fn deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
+        let first = self.given.front()?;
+        let parts = first.bytes.checked_div(PROGRESS_BYTES).unwrap_or(0);
+        let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+        let on_its_way = deadlines.packet.saturating_mul(parts);
+        Some(self.progress_at.after(deadlines.progress.saturating_add(on_its_way)))
     }
 }

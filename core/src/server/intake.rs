@@ -72,6 +72,9 @@ impl<P: Provider> Server<P> {
             // What has been dealt with must not be kept: only what is there is counted.
             inbox.shrink_to_fit();
             connection.inbox = inbox;
+            if taken == 0 {
+                connection.packet_grows(env.now.instant);
+            }
             self.set_packet_since(conn, since);
         }
     }
@@ -210,6 +213,9 @@ impl<P: Provider> Server<P> {
     pub(super) fn set_packet_since(&mut self, conn: ConnId, since: Option<Instant>) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let since = since.filter(|_| !matches!(connection.state, State::InLine));
+        if let Some(since) = since.filter(|_| since != connection.packet_since) {
+            connection.packet_begins(since);
+        }
         if let Some(before) = core::mem::replace(&mut connection.packet_since, since) {
             self.half_sent.remove(&(before, conn));
         }

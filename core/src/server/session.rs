@@ -74,7 +74,7 @@ impl Session {
     }
 
     pub(super) fn deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
-        let stalled = self.handover.stalled_since().map(|at| at.after(deadlines.progress));
+        let stalled = self.handover.deadline(deadlines);
         let leaving = self.leaving.map(|leaving| leaving.since.after(deadlines.leaving));
         [stalled, leaving].into_iter().flatten().min()
     }

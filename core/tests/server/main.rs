@@ -23,5 +23,6 @@ mod restarts;
 mod seeds;
 mod sessions;
 mod shards;
+mod slow_lines;
 mod storage_faults;
 mod takeovers;

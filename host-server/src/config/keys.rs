@@ -131,8 +131,8 @@ pub(super) const KEYS: &[Key] = &[
 
     key!(deadlines.first_packet, duration TENTH..=DAY, "From connecting to the first whole packet."),
     key!(deadlines.confirmation, duration TENTH..=DAY, "From a session key to its confirmation."),
-    key!(deadlines.packet, duration TENTH..=DAY, "From a packet's first byte to its last."),
-    key!(deadlines.progress, duration TENTH..=DAY, "Letters handed over without any acknowledgment."),
+    key!(deadlines.packet, duration TENTH..=DAY, "From a packet's first byte to its last; in a session, for each 4 KiB of it."),
+    key!(deadlines.progress, duration TENTH..=DAY, "Letters handed over without any acknowledgment; a large one has the time of its packet besides."),
     key!(deadlines.leave, duration TENTH..=(10 * MINUTE), "For committing what a leaving client has sent."),
 
     key!(limits.letters_per_mailbox, count 1..=(10 * MANY), "Letters pending for one recipient."),

@@ -103,7 +103,7 @@ pub struct DeadlineConfig {
     pub first_packet: Duration,
     /// From the session key to its confirmation.
     pub confirmation: Duration,
-    /// From a packet's first byte to its last.
+    /// From a packet's first byte to its last; in a session, for each 4 KiB of it.
     pub packet: Duration,
     /// Letters handed over without any acknowledgment.
     pub progress: Duration,
@@ -220,7 +220,7 @@ impl Default for ServerConfig {
             allow_first_start: true,
             loops: 1,
             keepalive: Duration::from_mins(1),
-            user_timeout: Duration::from_mins(1),
+            user_timeout: Duration::from_mins(4),
         }
     }
 }

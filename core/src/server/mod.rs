@@ -184,7 +184,7 @@ impl<P: Provider> Server<P> {
         };
         config.half_received_bytes = shard.share_of(config.half_received_bytes);
         config.rates.reconnect_work = config.rates.reconnect_work.share(shard.count());
-        Self {
+        let mut server = Self {
             shard,
             phonebook,
             limits: Limits::new(&config.rates, shard, &snapshot.allowances, now),
@@ -222,7 +222,9 @@ impl<P: Provider> Server<P> {
             stopping: None,
             disk_is_low: false,
             outputs: VecDeque::new(),
-        }
+        };
+        server.tell_of_ids();
+        server
     }
 
     /// The server's public key.

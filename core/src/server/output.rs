@@ -121,6 +121,12 @@ pub enum Event {
     GuessingSuspected,
     /// The last code of the day has gone out: until some time has passed, nobody gets one.
     CodesSpent,
+    /// So many ids in a hundred are taken: users have them, or they rest. Without a free one nobody
+    /// can register.
+    IdsRunOut {
+        /// How many, at least.
+        percent: u8,
+    },
     /// Letters were removed undelivered.
     Expired {
         /// How many.

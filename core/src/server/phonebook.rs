@@ -27,13 +27,26 @@ pub(super) struct Phonebook {
     keys: HashSet<Digest>,
     /// Ids that somebody has, that rest, or that are held.
     taken: Vec<bool>,
+    taken_count: usize,
     last_id: u16,
+    /// Up to which of [`ALARMS`] the operator has been told.
+    told: usize,
 }
+
+/// Of how many ids in a hundred the operator is told that they are taken.
+const ALARMS: [u8; 2] = [80, 95];
 
 impl Phonebook {
     /// Nobody's: that of a shard which is not the desk.
     pub(super) fn empty() -> Self {
-        Self { phones: HashMap::new(), keys: HashSet::new(), taken: Vec::new(), last_id: 0 }
+        Self {
+            phones: HashMap::new(),
+            keys: HashSet::new(),
+            taken: Vec::new(),
+            taken_count: 0,
+            last_id: 0,
+            told: 0,
+        }
     }
 
     pub(super) fn new<P: Provider>(provider: &P, server_key: &Spki, snapshot: &Snapshot) -> Self {
@@ -52,9 +65,24 @@ impl Phonebook {
     }
 
     fn mark(&mut self, id: UserId, taken: bool) {
-        if let Some(mark) = self.taken.get_mut(usize::from(id.get())) {
-            *mark = taken;
+        let Some(mark) = self.taken.get_mut(usize::from(id.get())) else { return };
+        match (core::mem::replace(mark, taken), taken) {
+            (false, true) => self.taken_count = self.taken_count.saturating_add(1),
+            (true, false) => self.taken_count = self.taken_count.saturating_sub(1),
+            _ => {}
         }
+    }
+
+    /// The highest of [`ALARMS`] that the ids taken have reached, once.
+    pub(super) fn alarm(&mut self) -> Option<u8> {
+        let used = self.taken_count.saturating_mul(100);
+        let ids = usize::from(u16::MAX);
+        let reached =
+            ALARMS.iter().take_while(|share| used >= ids.saturating_mul((**share).into()));
+        let reached = reached.count();
+        let news = reached > self.told;
+        self.told = self.told.max(reached);
+        ALARMS.get(reached.checked_sub(1)?).copied().filter(|_| news)
     }
 
     pub(super) fn get(&self, phone: &Phone) -> Option<Entry> {

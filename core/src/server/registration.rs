@@ -225,7 +225,15 @@ impl<P: Provider> Server<P> {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.state = State::Creating;
         }
+        self.tell_of_ids();
         Ok(())
+    }
+
+    /// Tells the operator when few ids are left.
+    pub(super) fn tell_of_ids(&mut self) {
+        if let Some(percent) = self.phonebook.alarm() {
+            self.outputs.push_back(Output::Event(Event::IdsRunOut { percent }));
+        }
     }
 
     fn wrong_guess(&mut self, peer: super::peer::Peer, now: Instant) {

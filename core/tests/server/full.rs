@@ -2,8 +2,8 @@
 
 use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
-use waxwing_core::server::Config;
 use waxwing_core::server::storage::StoredUser;
+use waxwing_core::server::{Config, Event};
 use waxwing_core::wire::ErrorCode;
 
 use waxwing_testkit::backend::{Backend, Paper, PaperKey};
@@ -20,8 +20,12 @@ fn key(id: u16) -> PaperKey {
 }
 
 fn almost_full() -> Sim<Paper> {
+    with_users(u16::MAX - FREE)
+}
+
+fn with_users(count: u16) -> Sim<Paper> {
     let mut disk = Disk::default();
-    for id in 1..=u16::MAX - FREE {
+    for id in 1..=count {
         disk.plant(StoredUser {
             id: UserId::new(id).unwrap(),
             phone: Phone::parse(format!("+1555{id:07}").as_bytes()).unwrap(),
@@ -30,6 +34,36 @@ fn almost_full() -> Sim<Paper> {
         });
     }
     Sim::seeded(Config::default(), disk, 7)
+}
+
+/// What the operator has been told of the ids since the last look.
+fn told(world: &mut Sim<Paper>) -> Vec<u8> {
+    // The machine says it when it is next heard.
+    world.wait_s(1);
+    let events = std::mem::take(&mut world.events).into_iter();
+    let percent = |event| match event {
+        Event::IdsRunOut { percent } => Some(percent),
+        _ => None,
+    };
+    events.filter_map(percent).collect()
+}
+
+#[test]
+fn the_operator_is_told_once_when_the_ids_run_out() {
+    // 80 % of 65,535 ids are 52,428, and 95 % are 62,259.
+    let mut world = with_users(52_427 - 1);
+    world.disk.resting_ids.push(UserId::new(65_535).unwrap());
+    world.crash();
+    assert_eq!(told(&mut world), [0_u8; 0]);
+    let mut keys = (100_000..).map(Paper::key).filter(|key: &PaperKey| !key.0.has_small_factor());
+    for (at, expected) in [vec![80], vec![]].into_iter().enumerate() {
+        Person::with_key(at, keys.next().unwrap()).register(&mut world);
+        assert_eq!(told(&mut world), expected);
+    }
+    world.crash();
+    assert_eq!(told(&mut world), [80], "once for each start");
+    let mut world = with_users(62_259);
+    assert_eq!(told(&mut world), [95]);
 }
 
 #[test]

@@ -34,6 +34,13 @@ pub(super) fn event(event: Event) {
                 "limits.codes_per_day is used up; registrations wait for what comes back of it"
             );
         }
+        Event::IdsRunOut { percent } => {
+            tracing::warn!(
+                percent,
+                "the ids for users run out; when none is free nobody can register: remove users \
+                 who have left, whose ids rest for storage.id_rest"
+            );
+        }
         Event::Expired { letters } => tracing::info!(letters, "letters expired undelivered"),
         Event::StorageUnavailable => tracing::warn!("storage does not answer; will try again"),
         Event::InternalError => tracing::error!("a packet could not be made: please report this"),

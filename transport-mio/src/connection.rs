@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) paused: bool,
     /// The peer has sent its FIN and we have read up to it.
     pub(crate) peer_done: bool,
+    /// The application has been told, or will be, that the peer sends no more.
+    pub(crate) end_told: bool,
     /// The unsent output has been above the low-water mark and `drained` not been called since.
     pub(crate) owes_drained: bool,
 
@@ -76,6 +78,7 @@ impl Connection {
             writable: phase == Phase::Open,
             paused: false,
             peer_done: false,
+            end_told: false,
             owes_drained: false,
             queued_to_read: false,
             queued_to_write: false,
@@ -97,6 +100,11 @@ impl Connection {
     /// Whether what arrives goes to the application, rather than being discarded.
     pub(crate) const fn delivers(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Broken(_))
+    }
+
+    /// Whether the application has paused it, so that no read would find its end.
+    pub(crate) fn rests(&self) -> bool {
+        self.paused && self.phase == Phase::Open
     }
 
     /// Whether a read is due: there may be something, and it is wanted.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll};
 
 use crate::config::Config;
-use crate::connection::Phase;
+use crate::connection::{Connection, Phase};
 use crate::error::Error;
 use crate::handler::Handler;
 use crate::io::{Intent, Io, Notice};
@@ -233,8 +233,11 @@ impl Io {
             }
             return;
         }
-        if event.is_error() && c.paused && c.phase == Phase::Open {
+        if event.is_error() && c.rests() {
             self.failed_in_pause(token);
+        }
+        if event.is_read_closed() && self.conns.get(token).is_some_and(Connection::rests) {
+            self.hung_up(token);
         }
         self.queue_read(token);
         self.queue_write(token);
@@ -245,8 +248,9 @@ impl Io {
         while let Some(notice) = self.notices.pop_front() {
             match notice {
                 Notice::Closed(token, why) => handler.closed(self, token, why),
+                Notice::HungUp(token) if self.is_open(token) => handler.hung_up(self, token),
                 Notice::Drained(token) if self.is_open(token) => handler.drained(self, token),
-                Notice::Drained(_) => {}
+                Notice::HungUp(_) | Notice::Drained(_) => {}
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::slab::Token;
 /// [`Io`]: what such a call causes comes later in the same turn or in the next.
 ///
 /// A turn calls, in this order: `opened` for connections of our own, `signal`, `accept` and
-/// `opened`, `received`, `woken`, `drained` and `closed`, `turn`. Then the queued output is
+/// `opened`, `received`, `woken`, `hung_up`, `drained` and `closed`, `turn`. Then the queued output is
 /// written.
 pub trait Handler {
     /// Whether to serve a new connection; `from_address` others from its IP address are being
@@ -31,6 +31,12 @@ pub trait Handler {
 
     /// The next bytes of a connection, cut anywhere.
     fn received(&mut self, io: &mut Io, conn: Token, bytes: &[u8]);
+
+    /// The peer sends no more than what has arrived: it has closed its end at least. This is told
+    /// once, and even while reading is paused, when part of that is not delivered yet.
+    fn hung_up(&mut self, io: &mut Io, conn: Token) {
+        let _ = (io, conn);
+    }
 
     /// A connection is gone and its token stale.
     fn closed(&mut self, io: &mut Io, conn: Token, why: CloseReason);

@@ -43,6 +43,7 @@ pub struct Io {
 /// News for the application, told outside of its own calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Notice {
+    HungUp(Token),
     Drained(Token),
     Closed(Token, CloseReason),
 }
@@ -130,11 +131,14 @@ impl Io {
 
     /// Delivers no more input of this connection until [`resume_reading`](Self::resume_reading).
     ///
-    /// The peer is held back by TCP itself. Its FIN is not seen while reading is paused; if the
-    /// connection breaks meanwhile, what it had sent and nobody read is lost.
+    /// The peer is held back by TCP itself. If it closes its end meanwhile,
+    /// [`hung_up`](crate::Handler::hung_up) is called, and all that it had sent is delivered after
+    /// the pause; if the connection breaks, what nobody read is lost.
     pub fn pause_reading(&mut self, conn: Token) {
-        if let Some(c) = self.conns.get_mut(conn) {
-            c.paused = true;
+        let Some(c) = self.conns.get_mut(conn) else { return };
+        c.paused = true;
+        if c.end_reported {
+            self.hung_up(conn);
         }
     }
 
@@ -226,6 +230,14 @@ impl Io {
         }
         self.freed = true;
         self.notices.push_back(Notice::Closed(token, why));
+    }
+
+    /// The peer of an open connection sends no more.
+    pub(crate) fn hung_up(&mut self, token: Token) {
+        let Some(c) = self.conns.get_mut(token) else { return };
+        if !std::mem::replace(&mut c.end_told, true) {
+            self.notices.push_back(Notice::HungUp(token));
+        }
     }
 
     /// Moves a connection on and keeps its deadline in step.

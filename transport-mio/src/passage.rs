@@ -60,6 +60,9 @@ impl Io {
         if let Some(c) = self.conns.get_mut(token) {
             (c.output, c.peer_done) = (output, peer_done);
         }
+        if peer_done {
+            self.hung_up(token);
+        }
         self.enter(token, phase);
         self.queue_write(token);
         Ok(token)

@@ -109,6 +109,7 @@ impl Io {
         c.peer_done = true;
         match c.phase {
             Phase::Open => {
+                self.hung_up(token);
                 let until = soon(self.config.half_close_flush);
                 self.enter(token, Phase::PeerClosed(until));
                 // Even with nothing to write: the application may have something until the turn

@@ -347,3 +347,23 @@ fn connections_in_any_number_leave_nothing_behind() {
     }
     server.stop();
 }
+
+#[test]
+fn a_peer_that_hangs_up_is_noticed_while_reading_is_paused_and_all_it_sent_is_delivered() {
+    let server = Remote::start(Config::default());
+    let (mut early, token) = server.client();
+    server.ask(move |io| io.pause_reading(token));
+    early.write_all(b"last words").unwrap();
+    drop(early);
+    assert_eq!(server.next_end(), token);
+    server.silent();
+    server.ask(move |io| io.resume_reading(token));
+    assert_eq!(server.next_bytes(token, 10), b"last words");
+    assert_eq!(server.next(), Heard::Closed(token, CloseReason::PeerClosed));
+
+    let (late, token) = server.client();
+    drop(late);
+    assert_eq!(server.next_end(), token);
+    assert_eq!(server.next(), Heard::Closed(token, CloseReason::PeerClosed));
+    server.stop();
+}

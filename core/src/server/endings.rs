@@ -29,6 +29,15 @@ impl<P: Provider> Server<P> {
         self.forget_connection(conn);
     }
 
+    /// The client sends no more than it has sent. Whoever waits for an answer before a session has
+    /// gone: nothing is signed for them.
+    pub fn hung_up(&mut self, conn: ConnId) {
+        let connection = self.connections.get(&conn);
+        if connection.is_some_and(|c| matches!(c.state, State::InLine | State::Called)) {
+            self.drop_connection(conn);
+        }
+    }
+
     /// Begins an orderly stop: nothing more is read, what was read is stored and acknowledged,
     /// clients are told, and [`Output::Stopped`] comes out, within 5 s.
     pub fn stop(&mut self, env: &mut Env<'_>) {

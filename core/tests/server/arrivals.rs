@@ -237,6 +237,25 @@ fn whoever_has_gone_does_not_hold_up_the_line() {
 }
 
 #[test]
+fn nothing_is_signed_for_those_who_hang_up_in_line() {
+    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
+    rush(&mut world, &mut two, &mut crowd, 1);
+    let (last, others) = crowd.split_last_mut().unwrap();
+    world.turn(ShardId::DESK, |server, _| {
+        others.iter().for_each(|gone| server.hung_up(gone.conn));
+    });
+    assert_eq!(last.hear(&mut world), [OFFERED]);
+    assert_eq!(offered(&mut world, others), [0], "who was let in before the others hung up");
+    assert!(others[1..].iter().all(|gone| gone.is_closed(&world)));
+    // Whoever has a session may have said something before.
+    let [ann, ben] = &mut two;
+    let conn = ann.conn;
+    world.turn(ShardId::DESK, |server, _| server.hung_up(conn));
+    let letter = ann.send(&mut world, ben.id(), b"before I went");
+    assert_eq!(ann.hear(&mut world).last(), Some(&Said::stored(&letter)));
+}
+
+#[test]
 fn nobody_is_read_or_loses_time_in_line() {
     let mut config = Config::default();
     config.deadlines.first_packet = Duration::from_secs(1);

@@ -224,6 +224,10 @@ impl Handler for Office {
         self.tell(|server, env| server.received(env, conn_id(conn), bytes));
     }
 
+    fn hung_up(&mut self, _io: &mut Io, conn: Token) {
+        self.server.hung_up(conn_id(conn));
+    }
+
     fn closed(&mut self, _io: &mut Io, conn: Token, why: CloseReason) {
         tracing::trace!(conn = conn.to_bits(), ?why, "disconnected");
         if let Some(address) = self.adopted.remove(&conn) {

@@ -29,6 +29,7 @@ type Order = Box<dyn FnOnce(&mut Io) + Send>;
 /// Reports everything and does what it is told, nothing else.
 struct Puppet {
     heard: Sender<Heard>,
+    ends: Sender<Token>,
     orders: Receiver<Order>,
     admit: fn(SocketAddr, usize) -> bool,
 }
@@ -54,6 +55,9 @@ impl Handler for Puppet {
         assert!(!io.is_open(conn), "closed, but its token lives");
         self.tell(Heard::Closed(conn, why));
     }
+    fn hung_up(&mut self, _: &mut Io, conn: Token) {
+        let _ = self.ends.send(conn);
+    }
     fn drained(&mut self, _: &mut Io, conn: Token) {
         self.tell(Heard::Drained(conn));
     }
@@ -73,6 +77,7 @@ pub(crate) struct Remote {
     pub(crate) addr: SocketAddr,
     pub(crate) waker: Waker,
     heard: Receiver<Heard>,
+    ends: Receiver<Token>,
     orders: Sender<Order>,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
@@ -88,15 +93,16 @@ impl Remote {
         prepare: impl FnOnce(&mut EventLoop),
     ) -> Self {
         let (tell, heard) = channel();
+        let (tell_end, ends) = channel();
         let (orders, obey) = channel();
         let mut event_loop = EventLoop::new(config).unwrap();
         let addr = event_loop.listen(([127, 0, 0, 1], 0).into()).unwrap();
         prepare(&mut event_loop);
         let waker = event_loop.waker();
         let thread = std::thread::spawn(move || {
-            event_loop.run(&mut Puppet { heard: tell, orders: obey, admit })
+            event_loop.run(&mut Puppet { heard: tell, ends: tell_end, orders: obey, admit })
         });
-        Self { addr, waker, heard, orders, thread: Some(thread) }
+        Self { addr, waker, heard, ends, orders, thread: Some(thread) }
     }
 
     /// A client and the loop's token for it.
@@ -125,6 +131,11 @@ impl Remote {
 
     pub(crate) fn next(&self) -> Heard {
         self.heard.recv_timeout(PATIENCE).expect("the loop says something")
+    }
+
+    /// The next connection whose peer sends no more.
+    pub(crate) fn next_end(&self) -> Token {
+        self.ends.recv_timeout(PATIENCE).expect("somebody hangs up")
     }
 
     /// The next `n` bytes of a connection, however they are cut.

@@ -14,6 +14,13 @@ const OTHERS: u64 = 64;
 /// The limit of the process before it was raised.
 static BEFORE: OnceLock<Rlimit> = OnceLock::new();
 
+/// How many connections a process with so many descriptors serves at once.
+#[must_use]
+pub fn places(granted: u64) -> usize {
+    let places = granted.saturating_sub(OTHERS.min(granted / 2));
+    usize::try_from(places).unwrap_or(usize::MAX).min(Config::default().max_connections)
+}
+
 /// Takes all the descriptors that the system grants, has the kernel make room for them, and says
 /// how many they are.
 ///
@@ -59,4 +66,16 @@ fn reach(number: u64) -> io::Result<()> {
     let number = i32::try_from(number).unwrap_or(i32::MAX);
     fcntl_dupfd_cloexec(File::open("/dev/null")?, number)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_descriptors_are_not_for_connections() {
+        assert_eq!(places(64), 32);
+        assert_eq!(places(1_024), 960);
+        assert_eq!(places(u64::MAX), 65_536);
+    }
 }

@@ -1,6 +1,9 @@
 //! What the loop may use and how long it waits.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use crate::networks::Network;
 
 /// Settings of an [`EventLoop`](crate::EventLoop).
 ///
@@ -11,6 +14,9 @@ use std::time::Duration;
 pub struct Config {
     /// Accepted connections alive at once; more are closed as soon as they are accepted.
     pub max_connections: usize,
+    /// The network of an address, which is never an IPv4 address in its IPv6-mapped form. All
+    /// connections from one network are counted together (see [`Load`](crate::Load)).
+    pub network_of: fn(IpAddr) -> Network,
     /// Connections the kernel may hold for one listener before they are accepted.
     pub backlog: i32,
     /// Connections accepted per listener and turn.
@@ -81,6 +87,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_connections: 65_536,
+            network_of: host,
             backlog: 1024,
             accepts_per_turn: 64,
             accept_retry: Duration::from_millis(100),
@@ -130,6 +137,14 @@ impl Config {
             keepalive.retries = keepalive.retries.max(1);
         }
         self
+    }
+}
+
+/// An IPv4 address, or the /64 of an IPv6 address, in which its host can take any other.
+fn host(address: IpAddr) -> Network {
+    match address {
+        IpAddr::V4(v4) => v4.to_bits().into(),
+        IpAddr::V6(v6) => (v6.to_bits() >> 64) as Network,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::CloseReason;
 use crate::io::Io;
+use crate::networks::Load;
 use crate::signal::Signal;
 use crate::slab::Token;
 
@@ -19,10 +20,10 @@ use crate::slab::Token;
 /// `opened`, `received`, `woken`, `hung_up`, `drained` and `closed`, `turn`. Then the queued output is
 /// written.
 pub trait Handler {
-    /// Whether to serve a new connection; `from_address` others from its IP address are being
-    /// served. A refused one is closed at once and never heard of again.
-    fn accept(&mut self, peer: SocketAddr, from_address: usize) -> bool {
-        let _ = (peer, from_address);
+    /// Whether to serve a new connection beside those of `load`. A refused one is closed at once
+    /// and never heard of again.
+    fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
+        let _ = (peer, load);
         true
     }
 

@@ -9,11 +9,11 @@ use mio::net::TcpStream;
 use mio::{Interest, Poll};
 use tracing::debug;
 
-use crate::addresses::Addresses;
 use crate::config::Config;
 use crate::connection::{Connection, Phase};
 use crate::deadlines::Deadlines;
 use crate::error::{CloseReason, Error};
+use crate::networks::Networks;
 use crate::output::Output;
 use crate::reading::ToRead;
 use crate::slab::{Slab, Token};
@@ -28,7 +28,7 @@ pub struct Io {
     pub(crate) poll: Poll,
     pub(crate) config: Config,
     pub(crate) conns: Slab<Connection>,
-    pub(crate) addresses: Addresses,
+    pub(crate) networks: Networks,
     pub(crate) deadlines: Deadlines,
     pub(crate) to_read: ToRead,
     /// Connections with a write due, or with the step that follows the last write.
@@ -64,7 +64,7 @@ impl Io {
             poll,
             config,
             conns: Slab::new(),
-            addresses: Addresses::default(),
+            networks: Networks::default(),
             deadlines: Deadlines::default(),
             to_read: ToRead::default(),
             to_write: VecDeque::new(),
@@ -210,7 +210,7 @@ impl Io {
         });
         let token = token.ok_or(failed)?;
         if accepted {
-            self.addresses.add(peer.ip());
+            self.networks.add((self.config.network_of)(peer.ip()));
         }
         Ok(token)
     }
@@ -220,7 +220,7 @@ impl Io {
         let Some(mut conn) = self.conns.remove(token) else { return };
         self.deadlines.change(token, conn.phase.deadline(), None);
         if conn.accepted {
-            self.addresses.remove(conn.peer.ip());
+            self.networks.remove((self.config.network_of)(conn.peer.ip()));
         }
         if matches!(why, CloseReason::FlushTimeout | CloseReason::OutputOverflow) {
             socket::abort_on_close(&conn.stream);

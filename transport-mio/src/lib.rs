@@ -45,13 +45,13 @@
 //! use std::net::{SocketAddr, TcpStream};
 //! use std::time::Duration;
 //!
-//! use waxwing_transport_mio::{CloseReason, Config, EventLoop, Handler, Io, Token};
+//! use waxwing_transport_mio::{CloseReason, Config, EventLoop, Handler, Io, Load, Token};
 //!
 //! struct Echo;
 //!
 //! impl Handler for Echo {
-//!     fn accept(&mut self, peer: SocketAddr, from_address: usize) -> bool {
-//!         from_address < 256
+//!     fn accept(&mut self, _peer: SocketAddr, load: Load) -> bool {
+//!         load.from_network < 256
 //!     }
 //!
 //!     fn opened(&mut self, io: &mut Io, conn: Token, _peer: SocketAddr) {
@@ -94,7 +94,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod addresses;
 mod config;
 mod connection;
 mod deadlines;
@@ -103,6 +102,7 @@ mod event_loop;
 mod handler;
 mod io;
 mod listener;
+mod networks;
 mod output;
 mod passage;
 mod reading;
@@ -117,6 +117,7 @@ pub use error::{CloseReason, Error};
 pub use event_loop::EventLoop;
 pub use handler::Handler;
 pub use io::Io;
+pub use networks::{Load, Network};
 pub use passage::Detached;
 pub use signal::Signal;
 pub use slab::Token;

@@ -83,11 +83,13 @@ impl Shortage {
 
 fn welcome<H: Handler>(stream: TcpStream, peer: SocketAddr, io: &mut Io, handler: &mut H) {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    if io.addresses.total() >= io.config.max_connections {
+    let network = (io.config.network_of)(peer.ip());
+    let load = io.networks.load(network, io.config.max_connections);
+    if load.total >= load.places {
         debug!(%peer, "refused: too many connections");
         return;
     }
-    if !handler.accept(peer, io.addresses.count(peer.ip())) {
+    if !handler.accept(peer, load) {
         debug!(%peer, "refused by the application");
         return;
     }

@@ -35,7 +35,7 @@ impl Io {
     /// now on, and [`closed`](crate::Handler::closed) will not be called for it here. `None` when
     /// it is gone or ending.
     ///
-    /// Where it was accepted it counts as one from its address until [`Io::release`].
+    /// Where it was accepted it counts as one from its network until [`Io::release`].
     pub fn detach(&mut self, token: Token) -> Option<Detached> {
         let takes_output = |c: &Connection| matches!(c.phase, Phase::Open | Phase::PeerClosed(_));
         self.conns.get(token).filter(|c| takes_output(c))?;
@@ -70,7 +70,7 @@ impl Io {
 
     /// A connection that was accepted here and detached has ended elsewhere.
     pub fn release(&mut self, address: IpAddr) {
-        self.addresses.remove(address.to_canonical());
+        self.networks.remove((self.config.network_of)(address.to_canonical()));
         self.freed = true;
     }
 }

@@ -6,10 +6,10 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use common::{Heard, Remote, pattern, read_all, tight};
-use waxwing_transport_mio::{CloseReason, Config};
+use waxwing_transport_mio::{CloseReason, Config, Load};
 
-fn only_one(_: SocketAddr, from_address: usize) -> bool {
-    from_address < 1
+fn only_one(_: SocketAddr, load: Load) -> bool {
+    load.from_network < 1
 }
 
 #[test]

@@ -3,13 +3,14 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use common::{Heard, PATIENCE, Remote, connect, pattern, ping, read_all, tight};
+use socket2::{Domain, Socket, Type};
 use waxwing_transport_mio::{CloseReason, Config, Error, EventLoop, Handler, Io, Token, Waker};
 
 /// Sends back what comes, and no more than it can get rid of.
@@ -456,7 +457,7 @@ fn a_taken_address_is_an_error_that_names_it() {
 #[test]
 fn the_application_and_the_limit_can_refuse() {
     let config = Config { max_connections: 2, ..Config::default() };
-    let by_address = Remote::start_with(Config::default(), |_, others| others < 1, |_| {});
+    let by_address = Remote::start_with(Config::default(), |_, load| load.from_network < 1, |_| {});
     let by_limit = Remote::start(config);
 
     let served = [by_limit.client(), by_limit.client()];
@@ -470,6 +471,36 @@ fn the_application_and_the_limit_can_refuse() {
     assert_eq!(by_address.next(), Heard::Closed(token, CloseReason::PeerClosed));
     by_address.client();
     by_address.stop();
+}
+
+#[test]
+fn connections_of_one_network_count_together() {
+    let third_byte = |address| match address {
+        IpAddr::V4(v4) => v4.octets()[2].into(),
+        IpAddr::V6(_) => 0,
+    };
+    let config = Config { network_of: third_byte, ..Config::default() };
+    let server = Remote::start_with(config, |_, load| load.from_network < 2, |_| {});
+    let from = |host: [u8; 4]| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((host, 0)).into()).unwrap();
+        socket.connect(&server.addr.into()).unwrap();
+        TcpStream::from(socket)
+    };
+    let opened = || match server.next() {
+        Heard::Opened(token, _) => token,
+        other => panic!("{other:?}"),
+    };
+    let _neighbours = [from([127, 0, 1, 1]), from([127, 0, 1, 2])];
+    let tokens = [opened(), opened()];
+    assert_closed(from([127, 0, 1, 3]));
+    let _elsewhere = from([127, 0, 2, 1]);
+    opened();
+    server.ask(move |io| io.close(tokens[0]));
+    assert_eq!(server.next(), Heard::Closed(tokens[0], CloseReason::Closed));
+    let _another = from([127, 0, 1, 3]);
+    opened();
+    server.stop();
 }
 
 fn assert_closed(mut stream: TcpStream) {

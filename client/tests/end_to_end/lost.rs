@@ -24,6 +24,24 @@ fn behind_a_proxy(town: &Town, who: &str) -> (Person, Person, Proxy) {
     (anna, bert, proxy)
 }
 
+/// The letter takes several times as long as the server waits for a packet that makes no progress,
+/// and for an acknowledgment.
+#[test]
+fn a_large_letter_passes_a_slow_line_at_the_first_attempt_both_ways() {
+    let town = Town::with(&[("deadlines.packet", "2s"), ("deadlines.progress", "3s")]);
+    let (mut anna, mut bert, proxy) = behind_a_proxy(&town, "anna");
+    proxy.slow_down(8_000);
+    let text = "x".repeat(60_000);
+    anna.send(&bert, &text).exits(0).says("stored");
+    let count = |way| proxy.ops().iter().filter(|op| **op == (way, 102)).count();
+    assert_eq!(count(Way::ToServer), 1);
+
+    std::mem::swap(&mut anna.server, &mut bert.server);
+    bert.register().exits(0);
+    bert.receives(&[&text]);
+    assert_eq!(count(Way::ToClient), 1);
+}
+
 #[test]
 fn a_letter_whose_acknowledgment_was_lost_is_sent_again_and_printed_once() {
     let town = Town::new();

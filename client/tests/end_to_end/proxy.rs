@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 const HEADER: usize = 26;
 const SIGNATURE: usize = 256;
@@ -36,6 +37,8 @@ enum How {
 #[derive(Default)]
 struct Line {
     cut: Option<Cut>,
+    /// Bytes a second that go through, each way of each connection.
+    rate: Option<usize>,
     captured: Vec<u8>,
     ops: Vec<(Way, u8)>,
 }
@@ -66,6 +69,11 @@ impl Proxy {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From the next packet on, so many bytes a second go through, each way of each connection.
+    pub(crate) fn slow_down(&self, rate: usize) {
+        self.line.lock().unwrap().rate = Some(rate);
     }
 
     /// Breaks one connection.
@@ -103,9 +111,12 @@ fn carry(way: Way, from: &TcpStream, to: &TcpStream, line: &Arc<Mutex<Line>>) {
     let line = line.clone();
     thread::spawn(move || {
         while let Some(packet) = read_packet(&mut from) {
-            let broken = line.lock().unwrap().breaks_before(way, &packet);
+            let (broken, rate) = {
+                let mut line = line.lock().unwrap();
+                (line.breaks_before(way, &packet), line.rate)
+            };
             match broken {
-                None if to.write_all(&packet).is_ok() => {}
+                None if pour(&mut to, &packet, rate).is_ok() => {}
                 Some(How::Silent { bytes }) => {
                     let _ = to.write_all(&packet[..bytes]);
                     let _ = io::copy(&mut from, &mut io::sink());
@@ -117,6 +128,17 @@ fn carry(way: Way, from: &TcpStream, to: &TcpStream, line: &Arc<Mutex<Line>>) {
         let _ = from.shutdown(Shutdown::Both);
         let _ = to.shutdown(Shutdown::Both);
     });
+}
+
+/// Writes a packet, as slowly as the line is.
+fn pour(to: &mut TcpStream, packet: &[u8], rate: Option<usize>) -> io::Result<()> {
+    const TICK: Duration = Duration::from_millis(50);
+    let Some(rate) = rate else { return to.write_all(packet) };
+    for part in packet.chunks(rate * TICK.as_millis() as usize / 1_000) {
+        to.write_all(part)?;
+        thread::sleep(TICK);
+    }
+    Ok(())
 }
 
 impl Line {

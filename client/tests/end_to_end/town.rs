@@ -15,6 +15,8 @@ use crate::process::{Process, Ran};
 pub(crate) struct Town {
     root: TempDir,
     settings: Vec<(String, String)>,
+    /// How many descriptors the system grants the server, if not as many as the test.
+    descriptors: Option<u32>,
     address: SocketAddr,
     server: Option<Process>,
     /// What servers that have ended wrote.
@@ -46,10 +48,21 @@ impl Town {
         let mut town = Self {
             root,
             settings: settings.collect(),
+            descriptors: None,
             address,
             server: None,
             past_log: String::new(),
         };
+        town.start();
+        town
+    }
+
+    /// A server with few descriptors.
+    #[allow(dead_code, reason = "not every target has a use for it")]
+    pub(crate) fn with_descriptors(count: u32, settings: &[(&str, &str)]) -> Self {
+        let mut town = Self::with(settings);
+        town.stop();
+        town.descriptors = Some(count);
         town.start();
         town
     }
@@ -77,7 +90,15 @@ impl Town {
     }
 
     fn server_command(&self) -> Command {
-        let mut command = Command::new(binaries::server());
+        let mut command = match self.descriptors {
+            None => Command::new(binaries::server()),
+            Some(count) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {count}; exec \"$0\" \"$@\"")]);
+                shell.arg(binaries::server());
+                shell
+            }
+        };
         command.arg("--data").arg(self.data());
         let loops = std::env::var_os("WAXWING_TEST_LOOPS");
         command.envs(loops.map(|loops| ("WAXWING_SERVER__LOOPS", loops)));

@@ -1,15 +1,16 @@
 //! More connections than the server can have.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
-use crate::line::Door;
+use crate::line::{Door, Line};
 use crate::pair::{Habit, Pair};
 use crate::peer::Peer;
 use crate::process::{Process, eventually};
-use crate::swarm::{Stinger, Swarm};
+use crate::swarm::{PER_ADDRESS, Stinger, Swarm};
 use crate::town::Town;
 
 fn descriptors(server: &Process) -> usize {
@@ -26,6 +27,39 @@ fn a_server_has_room_for_its_descriptors_from_the_start() {
     let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
     let size: u64 = size.trim().parse().unwrap();
     assert!(size >= granted, "room for {size} of {granted} descriptors");
+}
+
+/// With 1,024 descriptors there are 960 places.
+#[test]
+fn a_few_networks_leave_room_for_all_others() {
+    const NETWORKS: usize = 14;
+    let mut swarm = Swarm::new();
+    let settings = [("limits.exempt", ""), ("deadlines.first_packet", "60s")];
+    let town = Town::with_descriptors(1_024, &settings);
+    let door = Door::of(&town);
+    swarm.grow(door.address, NETWORKS * PER_ADDRESS);
+    let most = 960 - 960 / (NETWORKS + 1);
+    let is_served = |swarm: &Swarm| swarm.alive() <= most;
+    swarm.run_until("the last are refused", |_, _| {}, is_served);
+    println!("{NETWORKS} networks have {} connections", swarm.alive());
+    let several = "connections are refused: their address prefix has as many as it may";
+    assert_eq!(town.log().matches(several).count(), 1, "the operator is told, once");
+    for network in 0..4 {
+        let mut honest = Peer::new(door, usize::from(network)).at(network).registered();
+        honest.leave();
+    }
+}
+
+#[test]
+fn the_addresses_of_a_prefix_count_together() {
+    let town = Town::with(&[("limits.exempt", ""), ("limits.connections_per_prefix", "20")]);
+    let door = Door::of(&town);
+    let mut neighbours: Vec<_> =
+        (1..=40).map(|host| Line::open(door.address, Ipv4Addr::new(127, 9, 9, host))).collect();
+    for refused in &mut neighbours[20..] {
+        assert_eq!(refused.packet(), None, "closed without a word");
+    }
+    Peer::new(door, 0).at(1).registered().leave();
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::process::PATIENCE;
 /// Between two looks at all sockets.
 const LOOK: Duration = Duration::from_millis(10);
 /// Addresses have so many sockets each: fewer than the server lets one have.
-const PER_ADDRESS: usize = 200;
+pub(crate) const PER_ADDRESS: usize = 200;
 
 /// Until this is dropped, no other flood: descriptors are few, and figures are compared.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {

@@ -42,6 +42,7 @@ mod recent;
 mod reconnect;
 mod refuse;
 mod registration;
+mod room;
 mod sending;
 mod session;
 mod shard;
@@ -63,6 +64,7 @@ pub use limiter::Rate;
 pub use mail::Mail;
 pub use output::{ConnId, Event, OtpTicket, Output};
 pub use peer::{AddressPrefix, Peer};
+pub use room::Room;
 pub use shard::{Baggage, Shard, ShardId};
 
 use crate::crypto::{CryptoRng, Provider, Spki};

@@ -27,6 +27,14 @@ impl AddressPrefix {
     }
 }
 
+impl AddressPrefix {
+    /// The same prefix as a number.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        u64::from_be_bytes(self.0)
+    }
+}
+
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {

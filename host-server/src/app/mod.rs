@@ -1,5 +1,6 @@
 //! From a configuration to a server that serves.
 
+mod admission;
 mod building;
 mod deliveries;
 mod log;
@@ -28,7 +29,7 @@ use building::{Building, network};
 /// # Errors
 /// When it cannot start, or storage fails.
 pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
-    descriptors::make_room();
+    let places = descriptors::places(descriptors::make_room());
     let directory = if config.server.allow_first_start {
         DataDir::create(&config.server.data)?
     } else {
@@ -45,7 +46,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
 
     let mut loops = Vec::new();
     for _ in 0..config.server.loops {
-        loops.push(EventLoop::new(settings::transport(config)).map_err(network)?);
+        loops.push(EventLoop::new(settings::transport(config, places)).map_err(network)?);
     }
     let desk = loops.first_mut().ok_or_else(|| Failure::new(Exit::Config, "no loops"))?;
     desk.watch_signals().map_err(network)?;

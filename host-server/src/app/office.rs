@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha20Rng;
 use waxwing_core::server::{AddressPrefix, ConnId, Env, OtpTicket, Output, Peer, Server, ShardId};
 use waxwing_core::time::{self, Now};
-use waxwing_transport_mio::{CloseReason, Handler, Io, Signal, Token};
+use waxwing_transport_mio::{CloseReason, Handler, Io, Load, Signal, Token};
 
+use super::admission::Admission;
 use super::deliveries::Deliveries;
 use super::log;
 use super::post::{Parcel, PostRoom};
 use crate::backend::{self, Backend};
 use crate::clock;
-use crate::config::{AddressRange, Config};
+use crate::config::Config;
 use crate::failpoint::Failpoint;
 use crate::otp::{DeliveryError, DeliveryTicket};
 use crate::store::{Done, Job, StorageClient};
@@ -31,8 +32,7 @@ pub(super) struct Office {
     /// Connections that came from the desk, and the addresses that count them there.
     adopted: HashMap<Token, IpAddr>,
     deliveries: Deliveries,
-    exempt: Vec<AddressRange>,
-    connections_per_address: usize,
+    admission: Admission,
     min_free_disk: u64,
     flush_patience: Duration,
     stopping: bool,
@@ -60,8 +60,7 @@ impl Office {
             post,
             adopted: HashMap::new(),
             deliveries,
-            exempt: config.limits.exempt.clone(),
-            connections_per_address: config.limits.connections_per_address as usize,
+            admission: Admission::new(config),
             min_free_disk: config.storage.min_free_disk,
             flush_patience: config.deadlines.leave,
             stopping: false,
@@ -90,10 +89,6 @@ impl Office {
     fn tell(&mut self, act: impl FnOnce(&mut Server<Backend>, &mut Env<'_>)) {
         let now = self.now();
         act(&mut self.server, &mut Env { now, rng: &mut self.rng });
-    }
-
-    fn is_exempt(&self, peer: SocketAddr) -> bool {
-        self.exempt.iter().any(|range| range.contains(peer.ip()))
     }
 
     fn take_completions(&mut self, io: &mut Io) {
@@ -208,12 +203,12 @@ impl Office {
 }
 
 impl Handler for Office {
-    fn accept(&mut self, peer: SocketAddr, from_address: usize) -> bool {
-        !self.stopping && (from_address < self.connections_per_address || self.is_exempt(peer))
+    fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
+        !self.stopping && self.admission.admits(peer, load)
     }
 
     fn opened(&mut self, _io: &mut Io, conn: Token, peer: SocketAddr) {
-        let exempt = self.is_exempt(peer);
+        let exempt = self.admission.is_exempt(peer);
         let peer = Peer { prefix: AddressPrefix::of(peer.ip()), exempt };
         tracing::trace!(conn = conn.to_bits(), "connected");
         self.tell(|server, env| server.connected(env, conn_id(conn), peer));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waxwing_core::limits::MAX_UNACKNOWLEDGED_BYTES;
-use waxwing_core::server::{self, Deadlines, MailboxLimits, Rate, Rates};
+use waxwing_core::server::{self, AddressPrefix, Deadlines, MailboxLimits, Rate, Rates};
 use waxwing_transport_mio::{self as transport, Keepalive};
 
 use crate::config::{Config, DeliveryKind};
@@ -59,7 +59,7 @@ pub(super) fn machine(config: &Config) -> server::Config {
     }
 }
 
-pub(super) fn transport(config: &Config) -> transport::Config {
+pub(super) fn transport(config: &Config, places: usize) -> transport::Config {
     let defaults = transport::Config::default();
     let keepalive = Keepalive {
         idle: config.server.keepalive,
@@ -67,6 +67,8 @@ pub(super) fn transport(config: &Config) -> transport::Config {
         retries: 4,
     };
     transport::Config {
+        max_connections: places,
+        network_of: |address| AddressPrefix::of(address).to_bits(),
         // What a turn has to say goes out at its end: a short turn keeps a burst of handshakes
         // from delaying everybody else.
         events_per_turn: 64,

@@ -126,8 +126,8 @@ pub struct Limits {
     pub half_received: usize,
     /// Bytes of answers that one connection may leave untaken, besides the letters of its window.
     pub unsent_per_connection: usize,
-    /// Connections from one address.
-    pub connections_per_address: u32,
+    /// Connections from one address prefix.
+    pub connections_per_prefix: u32,
     /// Registrations from one address prefix.
     pub registrations_per_prefix_per_hour: u32,
     /// Proofs of a one-time password from one address prefix.
@@ -277,7 +277,7 @@ impl Default for Limits {
             bytes_per_pair: 4 * MIB as u64,
             half_received: 64 * MIB,
             unsent_per_connection: 640 * KIB,
-            connections_per_address: 256,
+            connections_per_prefix: 1_024,
             registrations_per_prefix_per_hour: 10,
             proofs_per_prefix_per_hour: 60,
             codes_per_phone_and_prefix_per_hour: 3,

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use waxwing_transport_mio::{
-    CloseReason, Config, Error, EventLoop, Handler, Io, Signal, Token, Waker,
+    CloseReason, Config, Error, EventLoop, Handler, Io, Load, Signal, Token, Waker,
 };
 
 /// Longer than anything here takes; a test that waits this long has failed.
@@ -31,7 +31,7 @@ struct Puppet {
     heard: Sender<Heard>,
     ends: Sender<Token>,
     orders: Receiver<Order>,
-    admit: fn(SocketAddr, usize) -> bool,
+    admit: fn(SocketAddr, Load) -> bool,
 }
 
 impl Puppet {
@@ -42,8 +42,8 @@ impl Puppet {
 }
 
 impl Handler for Puppet {
-    fn accept(&mut self, peer: SocketAddr, from_address: usize) -> bool {
-        (self.admit)(peer, from_address)
+    fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
+        (self.admit)(peer, load)
     }
     fn opened(&mut self, _: &mut Io, conn: Token, peer: SocketAddr) {
         self.tell(Heard::Opened(conn, peer));
@@ -89,7 +89,7 @@ impl Remote {
 
     pub(crate) fn start_with(
         config: Config,
-        admit: fn(SocketAddr, usize) -> bool,
+        admit: fn(SocketAddr, Load) -> bool,
         prepare: impl FnOnce(&mut EventLoop),
     ) -> Self {
         let (tell, heard) = channel();

@@ -1,0 +1,58 @@
+//! Which new connections are served.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use waxwing_core::server::Room;
+use waxwing_transport_mio::Load;
+
+use crate::config::{AddressRange, Config};
+
+pub(super) struct Admission {
+    exempt: Vec<AddressRange>,
+    per_prefix: usize,
+    told_at: Option<Instant>,
+}
+
+impl Admission {
+    /// How often the operator hears that a prefix has all the connections that it may have.
+    const TOLD_EVERY: Duration = Duration::from_hours(1);
+
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            exempt: config.limits.exempt.clone(),
+            per_prefix: config.limits.connections_per_prefix as usize,
+            told_at: None,
+        }
+    }
+
+    pub(super) fn is_exempt(&self, peer: SocketAddr) -> bool {
+        self.exempt.iter().any(|range| range.contains(peer.ip()))
+    }
+
+    /// Whether a new connection is served beside those that are there. Prefixes that have many
+    /// leave some of the last places to those that have none.
+    pub(super) fn admits(&mut self, peer: SocketAddr, load: Load) -> bool {
+        let places = Room { capacity: load.places as u64, taken: load.total as u64 };
+        let fits =
+            load.from_network < self.per_prefix && places.has_room(load.from_network as u64, 1);
+        if fits || self.is_exempt(peer) {
+            return true;
+        }
+        self.tell(peer, load);
+        false
+    }
+
+    fn tell(&mut self, peer: SocketAddr, load: Load) {
+        if self.told_at.is_some_and(|at| at.elapsed() < Self::TOLD_EVERY) {
+            return;
+        }
+        self.told_at = Some(Instant::now());
+        let Load { from_network, total, places } = load;
+        tracing::warn!(
+            address = %peer.ip(), from_prefix = from_network, total, places,
+            "connections are refused: their address prefix has as many as it may \
+             (limits.connections_per_prefix, and less when few places are left)"
+        );
+    }
+}

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use support::*;
 use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::limits::OVERHEAD;
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
-    AllowanceKey, Answer, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage,
+    AllowanceKey, Answer, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot,
     StoredAllowance, StoredUser, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
@@ -118,9 +119,11 @@ fn letters_come_back_byte_for_byte_and_in_order<P: Place>() {
     }
     apply(&mut *storage, [insert(25, 1, 3, 9)]).unwrap();
     drop(storage);
-    let mut with_letters = place.open().load(START).unwrap().with_letters;
+    let Snapshot { mut with_letters, pending, .. } = place.open().load(START).unwrap();
     with_letters.sort();
     assert_eq!(with_letters, [user(2), user(3)]);
+    let bytes = (sizes.iter().sum::<usize>() + 9 + 7 * OVERHEAD) as u64;
+    assert_eq!(pending, [SenderUsage { sender: user(1), letters: 7, bytes }]);
     assert_eq!(page(&mut *place.open(), 2, 0, 100, usize::MAX), (letters, true));
 }
 

@@ -48,6 +48,8 @@ pub struct Disk {
     /// Those for whom the backing had letters when it was opened.
     with_letters: Vec<UserId>,
     allowances: BTreeMap<AllowanceKey, UnixTime>,
+    /// What the backing had of each sender's when it was opened.
+    loaded_pending: Vec<SenderUsage>,
     jobs: VecDeque<(ShardId, Job)>,
     outcomes: VecDeque<(ShardId, Ticket, Outcome)>,
     answers: VecDeque<(ShardId, Ticket, Answer)>,
@@ -71,18 +73,24 @@ impl Disk {
             resting_ids: snapshot.resting_ids,
             with_letters: snapshot.with_letters,
             allowances: snapshot.allowances.iter().map(|left| (left.key, left.full_at)).collect(),
+            loaded_pending: snapshot.pending,
             ..Self::default()
         }
     }
 
     pub fn snapshot(&self) -> Snapshot {
         let recipients = self.letters.values().map(|letter| letter.recipient);
+        let pending = match &self.backing {
+            Some(_) => self.loaded_pending.clone(),
+            None => usage(self.letters.values()),
+        };
         Snapshot {
             users: self.users.values().cloned().collect(),
             last_queue_id: self.last_queue_id,
             resting_ids: self.resting_ids.clone(),
             with_letters: recipients.chain(self.with_letters.iter().copied()).collect(),
             allowances: self.allowances().collect(),
+            pending,
         }
     }
 
@@ -104,6 +112,11 @@ impl Disk {
     /// What lies in a mailbox, oldest first.
     pub fn pending(&self, recipient: UserId) -> Vec<PacketId> {
         self.letters.values().filter(|l| l.recipient == recipient).map(|l| l.id).collect()
+    }
+
+    /// Letters of a sender's in all mailboxes, and their recipients.
+    pub fn pending_from(&self, sender: UserId) -> impl Iterator<Item = &PendingLetter> {
+        self.letters.values().filter(move |letter| letter.sender == sender)
     }
 
     pub fn remembers(&self, id: PacketId) -> bool {
@@ -242,15 +255,7 @@ impl Disk {
                 Answer::Letters { letters, damaged, exhausted }
             }
             Question::Usage { recipient } => {
-                let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
-                for letter in self.letters.values().filter(|l| l.recipient == recipient) {
-                    let sender = letter.sender;
-                    let of =
-                        usage.entry(sender).or_insert(SenderUsage { sender, letters: 0, bytes: 0 });
-                    of.letters += 1;
-                    of.bytes += letter.packet.len() as u64;
-                }
-                Answer::Usage(usage.into_values().collect())
+                Answer::Usage(usage(self.letters.values().filter(|l| l.recipient == recipient)))
             }
             Question::Fates { asker, letters } => {
                 let fate = |query: StatusQuery| (query.letter, self.fate(asker, query));
@@ -306,4 +311,16 @@ fn expired(letter: &PendingLetter) -> ExpiredLetter {
         recipient: letter.recipient,
         bytes: letter.packet.len() as u64,
     }
+}
+
+/// What each sender has of these letters.
+fn usage<'l>(letters: impl Iterator<Item = &'l PendingLetter>) -> Vec<SenderUsage> {
+    let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
+    for letter in letters {
+        let sender = letter.sender;
+        let of = usage.entry(sender).or_insert(SenderUsage { sender, letters: 0, bytes: 0 });
+        of.letters += 1;
+        of.bytes += letter.packet.len() as u64;
+    }
+    usage.into_values().collect()
 }

@@ -173,6 +173,13 @@ impl<P: Backend> Sim<P> {
         self.servers.iter().map(Server::session_count).sum()
     }
 
+    /// What a sender's home counts as pending in all mailboxes: letters, and bytes of packets.
+    pub fn pending_from(&self, sender: UserId) -> (u32, u64) {
+        let homes = Shard::all(self.shards()).zip(&self.servers);
+        let home = homes.into_iter().find(|(shard, _)| shard.is_home_of(sender));
+        home.map(|(_, server)| server.pending_from(sender)).unwrap()
+    }
+
     /// The next moment at which one of the machines wants to be woken.
     fn next_timeout(&self) -> Option<(Instant, ShardId)> {
         let ids = Shard::all(self.shards()).map(Shard::id);

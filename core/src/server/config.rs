@@ -96,6 +96,10 @@ pub struct MailboxLimits {
     pub pair_letters: u32,
     /// Bytes of packets from one sender to one recipient.
     pub pair_bytes: u64,
+    /// Letters from one sender, in all mailboxes together.
+    pub sender_letters: u32,
+    /// Bytes of packets from one sender, in all mailboxes together.
+    pub sender_bytes: u64,
 }
 
 impl Default for MailboxLimits {
@@ -105,6 +109,8 @@ impl Default for MailboxLimits {
             bytes: 64 * 1_024 * 1_024,
             pair_letters: 1_000,
             pair_bytes: 4 * 1_024 * 1_024,
+            sender_letters: 20_000,
+            sender_bytes: 128 * 1_024 * 1_024,
         }
     }
 }

@@ -4,7 +4,7 @@
 use alloc::sync::Arc;
 
 use super::handover::Standing;
-use super::mail::{Letter, Message};
+use super::mail::{Freed, Letter, Message};
 use super::mailbox::Waiting;
 use super::output::ConnId;
 use super::recent::Recent;
@@ -58,6 +58,11 @@ impl<P: Provider> Server<P> {
             recent_forget(self, sender, id);
             return Err(refused(ErrorCode::UnknownRecipient));
         };
+        let bytes = packet.as_bytes().len();
+        if let Err(code) = self.outstanding.admit(&self.config.mailbox, sender, bytes) {
+            recent_forget(self, sender, id);
+            return Err(refused(code));
+        }
         let packet = Arc::from(packet.as_bytes());
         self.post_home(recipient, Message::Letter(Letter { id, sender, recipient, packet }));
         Ok(())
@@ -68,11 +73,18 @@ impl<P: Provider> Server<P> {
         while let Some(message) = self.mail.pop_front() {
             match message {
                 Message::Letter(letter) => self.letter_arrived(env, letter),
-                Message::Answer { sender, id, fate } => self.letter_answered(env, sender, id, fate),
-                Message::Delivered { sender, id } => {
+                Message::Answer { sender, id, fate, freed } => {
+                    self.count_out(sender, freed);
+                    self.letter_answered(env, sender, id, fate);
+                }
+                Message::Delivered { sender, id, freed } => {
+                    self.count_out(sender, freed);
                     self.settle(env, sender, id, Status::Delivered);
                 }
-                Message::Expired { sender, id } => self.settle(env, sender, id, Status::Expired),
+                Message::Expired { sender, id, freed } => {
+                    self.count_out(sender, freed);
+                    self.settle(env, sender, id, Status::Expired);
+                }
                 Message::WhoHas { phone, inquiry } => self.phone_inquiry(&phone, inquiry),
                 Message::WhoIs { about, inquiry } => self.user_inquiry(about, inquiry),
                 Message::Known { inquiry, answer } => {
@@ -91,28 +103,42 @@ impl<P: Provider> Server<P> {
 
     /// A letter reaches its recipient's home.
     fn letter_arrived(&mut self, env: &mut Env<'_>, letter: Letter) {
-        let Letter { id, sender, recipient, .. } = letter;
+        let recipient = letter.recipient;
         if self.directory.get(recipient).is_none() {
-            let fate = Err(ErrorCode::UnknownRecipient);
-            self.post_home(sender, Message::Answer { sender, id, fate });
-            return;
+            self.turn_away(&letter, ErrorCode::UnknownRecipient);
+        } else {
+            self.when_mailbox_is_known(env, recipient, Waiting::Letter(letter));
         }
-        self.when_mailbox_is_known(env, recipient, Waiting::Letter(letter));
+    }
+
+    /// A letter does not get into its mailbox.
+    pub(super) fn turn_away(&mut self, letter: &Letter, code: ErrorCode) {
+        let Letter { id, sender, .. } = *letter;
+        let freed = Some(size(&letter.packet));
+        self.post_home(sender, Message::Answer { sender, id, fate: Err(code), freed });
+    }
+
+    /// A letter of a sender who is at home here is pending no more.
+    fn count_out(&mut self, sender: UserId, freed: Freed) {
+        if let Some(bytes) = freed {
+            self.outstanding.remove(sender, bytes);
+        }
     }
 
     /// A letter reaches a mailbox whose counters are known.
     pub(super) fn accept(&mut self, env: &mut Env<'_>, letter: Letter) {
-        let Letter { id, sender, recipient, packet } = letter;
+        let Letter { sender, recipient, .. } = letter;
         let absent = !self.sessions.contains_key(&recipient);
         let admitted = match self.mailboxes.get_mut(recipient) {
             _ if absent && self.disk_is_low => Err(ErrorCode::StorageUnavailable),
-            Some(mailbox) => mailbox.admit(&self.config.mailbox, sender, packet.len()),
+            Some(mailbox) => mailbox.admit(&self.config.mailbox, sender, letter.packet.len()),
             None => Err(ErrorCode::StorageUnavailable),
         };
         if let Err(code) = admitted {
-            self.post_home(sender, Message::Answer { sender, id, fate: Err(code) });
+            self.turn_away(&letter, code);
             return;
         }
+        let Letter { id, packet, .. } = letter;
         let queue_id = self.ledger.next_queue_id();
         let accepted_at = env.now.unix;
         let letter = PendingLetter { queue_id, id, sender, recipient, accepted_at, packet };
@@ -132,7 +158,10 @@ impl<P: Provider> Server<P> {
             mailbox.committed();
         }
         self.recount_mailbox(recipient);
-        self.post_home(sender, Message::Answer { sender, id, fate: Ok(Status::Stored) });
+        self.post_home(
+            sender,
+            Message::Answer { sender, id, fate: Ok(Status::Stored), freed: None },
+        );
     }
 
     /// A letter could not be stored: nothing was accepted. Its recipient may hold it all the same;
@@ -151,7 +180,8 @@ impl<P: Provider> Server<P> {
             session.handover.note(letter.queue_id, Standing::Lost);
         }
         let fate = Err(ErrorCode::StorageUnavailable);
-        self.post_home(sender, Message::Answer { sender, id, fate });
+        let freed = (!counted_out).then_some(size(&letter.packet));
+        self.post_home(sender, Message::Answer { sender, id, fate, freed });
     }
 
     fn letter_answered(
@@ -196,6 +226,10 @@ impl<P: Provider> Server<P> {
         self.notices.status(env.now.instant, sender, id, status);
         self.ready.push(conn);
     }
+}
+
+fn size(packet: &[u8]) -> u64 {
+    u64::try_from(packet.len()).unwrap_or(u64::MAX)
 }
 
 fn recent_forget<P: Provider>(server: &mut Server<P>, sender: UserId, id: PacketId) {

@@ -28,6 +28,10 @@ pub(super) struct Inquiry {
     pub(super) packet: PacketId,
 }
 
+/// The bytes of a letter that is not pending any more, and which its sender's home counts out now.
+/// `None` if it is pending still, or counted out already.
+pub(super) type Freed = Option<u64>;
+
 /// A message between homes, which its carrier does not look into.
 #[derive(Clone, Debug)]
 pub struct Mail(pub(super) Message);
@@ -37,11 +41,11 @@ pub(super) enum Message {
     /// To the recipient's home: a letter.
     Letter(Letter),
     /// To the sender's home: what became of a letter that waits for its first answer.
-    Answer { sender: UserId, id: PacketId, fate: Result<Status, ErrorCode> },
+    Answer { sender: UserId, id: PacketId, fate: Result<Status, ErrorCode>, freed: Freed },
     /// To the sender's home: the recipient holds the letter.
-    Delivered { sender: UserId, id: PacketId },
+    Delivered { sender: UserId, id: PacketId, freed: Freed },
     /// To the sender's home: the letter has expired.
-    Expired { sender: UserId, id: PacketId },
+    Expired { sender: UserId, id: PacketId, freed: Freed },
     /// To the desk: whose phone is it?
     WhoHas { phone: Phone, inquiry: Inquiry },
     /// To the home of `about`: what is known of them?

@@ -10,6 +10,8 @@ use super::config::MailboxLimits;
 use super::ledger::Asker;
 use super::mail::{Inquiry, Letter, Message};
 use super::output::{ConnId, Output};
+use super::pending::Count;
+use super::room::Room;
 use super::session::Session;
 use super::storage::{ExpiredLetter, PendingLetter, QueueId, SenderUsage};
 use super::{Env, Server};
@@ -24,29 +26,6 @@ pub(super) enum Waiting {
     Letter(Letter),
     /// A 105 by id from its owner.
     Question { inquiry: Inquiry, about: UserId },
-}
-
-/// What one sender, or all together, have in a mailbox.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    letters: u32,
-    bytes: u64,
-}
-
-impl Count {
-    fn add(&mut self, bytes: u64) {
-        self.letters = self.letters.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(bytes);
-    }
-
-    fn remove(&mut self, bytes: u64) {
-        self.letters = self.letters.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-
-    fn has_room(self, bytes: u64, letters_max: u32, bytes_max: u64) -> bool {
-        self.letters < letters_max && self.bytes.saturating_add(bytes) <= bytes_max
-    }
 }
 
 /// How full one mailbox is.
@@ -98,7 +77,10 @@ impl Mailbox {
     ) -> Result<(), ErrorCode> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let pair = self.senders.get(&sender).copied().unwrap_or_default();
-        let room = self.total.has_room(bytes, limits.letters, limits.bytes)
+        let places = Room { capacity: limits.letters.into(), taken: self.total.letters.into() };
+        let space = Room { capacity: limits.bytes, taken: self.total.bytes };
+        let room = places.has_room(pair.letters.into(), 1)
+            && space.has_room(pair.bytes, bytes)
             && pair.has_room(bytes, limits.pair_letters, limits.pair_bytes);
         if !room {
             return Err(ErrorCode::MailboxFull);
@@ -239,10 +221,7 @@ impl<P: Provider> Server<P> {
         let code = ErrorCode::StorageUnavailable;
         for waiting in mailbox.learning.into_iter().flat_map(|learning| learning.waiting) {
             match waiting {
-                Waiting::Letter(Letter { id, sender, .. }) => {
-                    let fate = Err(code);
-                    self.post_home(sender, Message::Answer { sender, id, fate });
-                }
+                Waiting::Letter(letter) => self.turn_away(&letter, code),
                 Waiting::Question { inquiry: Inquiry { conn, packet, .. }, .. } => {
                     let op = crate::wire::Op::KeyQuestion;
                     self.refuse(env, conn, super::refuse::Refused::naming(code, op, packet));

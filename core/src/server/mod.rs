@@ -37,6 +37,7 @@ mod notices;
 mod otp;
 mod output;
 mod peer;
+mod pending;
 mod phonebook;
 mod recent;
 mod reconnect;
@@ -83,6 +84,7 @@ use mail::Message;
 use mailboxes::Mailboxes;
 use notices::Notices;
 use otp::OtpTable;
+use pending::Outstanding;
 use phonebook::Phonebook;
 use recent::RecentLetters;
 use reconnect::AnsweredReconnects;
@@ -113,6 +115,7 @@ pub struct Server<P: Provider> {
     /// The confirmed session of each user who has one.
     sessions: HashMap<UserId, ConnId>,
     mailboxes: Mailboxes,
+    outstanding: Outstanding,
     recent: HashMap<UserId, RecentLetters>,
     otps: OtpTable,
     outgoing_codes: OutgoingCodes,
@@ -200,6 +203,7 @@ impl<P: Provider> Server<P> {
             connections: HashMap::new(),
             sessions: HashMap::new(),
             mailboxes: Mailboxes::new(shard, snapshot),
+            outstanding: Outstanding::new(shard, snapshot),
             recent: HashMap::new(),
             share: Share::default(),
             arrivals: Arrivals::default(),
@@ -242,6 +246,12 @@ impl<P: Provider> Server<P> {
     /// Sessions that are confirmed.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// What a sender who is at home here has pending in all mailboxes: letters, and bytes of packets.
+    pub fn pending_from(&self, sender: UserId) -> (u32, u64) {
+        let pending::Count { letters, bytes } = self.outstanding.of(sender);
+        (letters, bytes)
     }
 
     /// A connection was accepted.

@@ -214,7 +214,8 @@ impl<P: Provider> Server<P> {
                     mailbox.removed(self.ledger.turn(), queue_id, sender, bytes);
                 }
             }
-            self.post_home(sender, Message::Delivered { sender, id });
+            let freed = u64::try_from(bytes).ok().filter(|_| standing == Standing::Pending);
+            self.post_home(sender, Message::Delivered { sender, id, freed });
         }
         self.recount_mailbox(user);
         self.hand_over(env, conn);

@@ -94,6 +94,8 @@ pub struct Snapshot {
     pub with_letters: Vec<UserId>,
     /// All allowances, in any order.
     pub allowances: Vec<StoredAllowance>,
+    /// What every sender with something pending has in all mailboxes together.
+    pub pending: Vec<SenderUsage>,
 }
 
 /// One change.
@@ -206,7 +208,7 @@ pub struct Ask {
     pub question: Question,
 }
 
-/// What one sender has pending in one mailbox.
+/// What one sender has pending, in one mailbox or in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderUsage {
     /// The sender.

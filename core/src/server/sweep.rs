@@ -50,13 +50,18 @@ impl<P: Provider> Server<P> {
     /// Storage has removed letters that were damaged. What it said before of their mailboxes is
     /// learnt anew rather than corrected: the letters may be counted out already.
     pub(super) fn letters_damaged(&mut self, letters: &[ExpiredLetter]) {
+        if letters.is_empty() {
+            return;
+        }
+        let counted_out = self.ledger.deleting(&[]);
         for letter in letters {
             if let Some(mailbox) = self.mailboxes.get_mut(letter.recipient) {
                 mailbox.overcounts();
             }
             self.recount_mailbox(letter.recipient);
             let (sender, id) = (letter.sender, letter.id);
-            self.post_home(sender, Message::Expired { sender, id });
+            let freed = (!counted_out.contains(&letter.queue_id)).then_some(letter.bytes);
+            self.post_home(sender, Message::Expired { sender, id, freed });
         }
     }
 
@@ -67,8 +72,9 @@ impl<P: Provider> Server<P> {
         }
         self.outputs.push_back(Output::Event(Event::Expired { letters: letters.len() }));
         for letter in letters {
+            let is_counted_out = counted_out.contains(&letter.queue_id);
             if let Some(mailbox) = self.mailboxes.get_mut(letter.recipient) {
-                mailbox.expired(letter, counted_out.contains(&letter.queue_id));
+                mailbox.expired(letter, is_counted_out);
             }
             let session = self.sessions.get(&letter.recipient).copied();
             if let Some(conn) = session
@@ -77,7 +83,8 @@ impl<P: Provider> Server<P> {
                 session.handover.note(letter.queue_id, Standing::Expired);
             }
             let (sender, id) = (letter.sender, letter.id);
-            self.post_home(sender, Message::Expired { sender, id });
+            let freed = (!is_counted_out).then_some(letter.bytes);
+            self.post_home(sender, Message::Expired { sender, id, freed });
         }
         if letters.len() >= LETTERS {
             self.sweep_at = env.now.instant;

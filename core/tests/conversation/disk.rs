@@ -28,6 +28,7 @@ impl Disk {
             resting_ids: Vec::new(),
             with_letters: self.letters.values().map(|letter| letter.recipient).collect(),
             allowances: Vec::new(),
+            pending: usage(self.letters.values()),
         }
     }
 
@@ -72,16 +73,7 @@ impl Disk {
                 rest.truncate(count);
                 Answer::Letters { letters: rest, damaged: Vec::new(), exhausted }
             }
-            Question::Usage { recipient } => {
-                let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
-                for letter in of(*recipient) {
-                    let empty = SenderUsage { sender: letter.sender, letters: 0, bytes: 0 };
-                    let entry = usage.entry(letter.sender).or_insert(empty);
-                    entry.letters += 1;
-                    entry.bytes += letter.packet.len() as u64;
-                }
-                Answer::Usage(usage.into_values().collect())
-            }
+            Question::Usage { recipient } => Answer::Usage(usage(of(*recipient))),
             Question::Fates { asker, letters } => {
                 let fate = |query: &StatusQuery| {
                     let found = of(query.recipient).find(|letter| letter.id == query.letter);
@@ -96,4 +88,15 @@ impl Disk {
             Question::Expire { .. } => Answer::Expired(Vec::new()),
         }
     }
+}
+
+fn usage<'l>(letters: impl Iterator<Item = &'l PendingLetter>) -> Vec<SenderUsage> {
+    let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
+    for letter in letters {
+        let empty = SenderUsage { sender: letter.sender, letters: 0, bytes: 0 };
+        let entry = usage.entry(letter.sender).or_insert(empty);
+        entry.letters += 1;
+        entry.bytes += letter.packet.len() as u64;
+    }
+    usage.into_values().collect()
 }

@@ -30,7 +30,14 @@ fn everything(span: Duration, count: u32) -> Config {
             progress: span,
             leaving: span,
         },
-        mailbox: MailboxLimits { letters: count, bytes, pair_letters: count, pair_bytes: bytes },
+        mailbox: MailboxLimits {
+            letters: count,
+            bytes,
+            pair_letters: count,
+            pair_bytes: bytes,
+            sender_letters: count,
+            sender_bytes: bytes,
+        },
         rates: Rates {
             registrations: rate,
             proofs: rate,

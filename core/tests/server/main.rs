@@ -17,6 +17,7 @@ mod mailboxes;
 mod notices;
 mod ops;
 mod paddings;
+mod quotas;
 mod refusals;
 mod registration;
 mod restarts;

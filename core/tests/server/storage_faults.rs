@@ -298,6 +298,7 @@ fn a_letter_that_is_acknowledged_while_it_expires_is_counted_out_once() {
     ben.acknowledge(&mut world, &[id_of(&zeroth), id_of(&old)]);
     world.release();
     assert_eq!(world.disk.pending(ben.id()), [id_of(&young)]);
+    assert_eq!(world.pending_from(ann.id()).0, 1);
     assert!(has_letters_of(&mut world, &mut ben, &ann));
 }
 
@@ -312,6 +313,7 @@ fn a_letter_that_expires_when_its_deletion_was_refused_is_counted_out_once() {
     world.disk.refuses_writes = false;
     world.release();
     assert_eq!(world.disk.pending(ben.id()), [id_of(&young)]);
+    assert_eq!(world.pending_from(ann.id()).0, 1);
     assert!(has_letters_of(&mut world, &mut ben, &ann));
 }
 

@@ -37,6 +37,8 @@ pub(super) fn machine(config: &Config) -> server::Config {
             bytes: limits.bytes_per_mailbox,
             pair_letters: limits.letters_per_pair,
             pair_bytes: limits.bytes_per_pair,
+            sender_letters: limits.letters_per_sender,
+            sender_bytes: limits.bytes_per_sender,
         },
         rates: Rates {
             registrations: Rate::new(limits.registrations_per_prefix_per_hour, HOUR),

@@ -122,6 +122,10 @@ pub struct Limits {
     pub letters_per_pair: u32,
     /// Bytes pending from one sender for one recipient.
     pub bytes_per_pair: u64,
+    /// Letters pending from one sender in all mailboxes.
+    pub letters_per_sender: u32,
+    /// Bytes pending from one sender in all mailboxes.
+    pub bytes_per_sender: u64,
     /// Bytes of half-received packets, of all connections.
     pub half_received: usize,
     /// Bytes of answers that one connection may leave untaken, besides the letters of its window.
@@ -275,6 +279,8 @@ impl Default for Limits {
             bytes_per_mailbox: 64 * MIB as u64,
             letters_per_pair: 1_000,
             bytes_per_pair: 4 * MIB as u64,
+            letters_per_sender: 20_000,
+            bytes_per_sender: 128 * MIB as u64,
             half_received: 64 * MIB,
             unsent_per_connection: 640 * KIB,
             connections_per_prefix: 1_024,

@@ -188,17 +188,6 @@ impl State {
         Answer::Letters { letters, damaged: Vec::new(), exhausted: true }
     }
 
-    fn usage(&self, recipient: UserId) -> Vec<SenderUsage> {
-        let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
-        for letter in self.mailbox(recipient) {
-            let sender = letter.sender;
-            let entry = usage.entry(sender).or_insert(SenderUsage { sender, letters: 0, bytes: 0 });
-            entry.letters += 1;
-            entry.bytes += letter.packet.len() as u64;
-        }
-        usage.into_values().collect()
-    }
-
     fn fate(&self, asker: UserId, query: StatusQuery) -> (PacketId, Status) {
         let StatusQuery { recipient, letter } = query;
         let mut copies = self.mailbox(recipient).filter(|l| l.id == letter).peekable();
@@ -291,6 +280,7 @@ impl Storage for MemoryStorage {
             resting_ids: state.resting.iter().filter_map(resting).collect(),
             with_letters: Vec::from_iter(recipients),
             allowances: state.allowances.iter().map(allowance).collect(),
+            pending: usage(state.letters.values()),
         })
     }
 
@@ -311,7 +301,7 @@ impl Storage for MemoryStorage {
             Question::Letters { recipient, after, max_letters, max_bytes } => {
                 state.letters_after(*recipient, *after, *max_letters, *max_bytes)
             }
-            Question::Usage { recipient } => Answer::Usage(state.usage(*recipient)),
+            Question::Usage { recipient } => Answer::Usage(usage(state.mailbox(*recipient))),
             Question::Fates { asker, letters } => {
                 Answer::Fates(letters.iter().map(|query| state.fate(*asker, *query)).collect())
             }
@@ -365,4 +355,16 @@ impl UserAdmin for MemoryStorage {
         state.resting.insert(id, now);
         Ok(Some(RemovedUser { id, phone, undelivered }))
     }
+}
+
+/// What each sender has of these letters.
+fn usage<'l>(letters: impl Iterator<Item = &'l Arc<PendingLetter>>) -> Vec<SenderUsage> {
+    let mut usage: BTreeMap<UserId, SenderUsage> = BTreeMap::new();
+    for letter in letters {
+        let sender = letter.sender;
+        let entry = usage.entry(sender).or_insert(SenderUsage { sender, letters: 0, bytes: 0 });
+        entry.letters += 1;
+        entry.bytes += letter.packet.len() as u64;
+    }
+    usage.into_values().collect()
 }

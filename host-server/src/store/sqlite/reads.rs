@@ -1,5 +1,7 @@
 //! Looking things up.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, Row, params};
 use waxwing_core::crypto::Spki;
 use waxwing_core::id::{PacketId, UserId};
@@ -52,6 +54,7 @@ pub(super) fn snapshot(
         resting_ids: resting(connection, rested_before)?,
         with_letters: with_letters(connection)?,
         allowances: allowances(connection)?,
+        pending: pending(connection)?,
     })
 }
 
@@ -78,6 +81,22 @@ fn with_letters(connection: &Connection) -> Result<Vec<UserId>, Fault> {
         ids.push(user_id(row, 0)?);
     }
     Ok(ids)
+}
+
+/// What every sender has in all mailboxes, from the index alone and without sorting it: there may
+/// be a million letters, and the server is to be there again at once.
+fn pending(connection: &Connection) -> Result<Vec<SenderUsage>, Fault> {
+    let mut select =
+        connection.prepare("SELECT sender_id, length(encrypted_payload) FROM pending_messages")?;
+    let mut rows = select.query([])?;
+    let mut usage: HashMap<UserId, SenderUsage> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let sender = user_id(row, 0)?;
+        let of = usage.entry(sender).or_insert(SenderUsage { sender, letters: 0, bytes: 0 });
+        of.letters = of.letters.saturating_add(1);
+        of.bytes = of.bytes.saturating_add(count(row, 1)?).saturating_add(OVERHEAD as u64);
+    }
+    Ok(usage.into_values().collect())
 }
 
 fn resting(connection: &Connection, rested_before: UnixTime) -> Result<Vec<UserId>, Fault> {

@@ -1,0 +1,78 @@
+//! How many letters are pending, and of how many bytes.
+
+use hashbrown::HashMap;
+
+use super::config::MailboxLimits;
+use super::shard::Shard;
+use super::storage::{SenderUsage, Snapshot};
+use crate::id::UserId;
+use crate::wire::ErrorCode;
+
+/// Pending letters, of one sender or of all together, in one mailbox or in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) letters: u32,
+    pub(super) bytes: u64,
+}
+
+impl Count {
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.letters = self.letters.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    pub(super) fn remove(&mut self, bytes: u64) {
+        self.letters = self.letters.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    pub(super) const fn has_room(self, bytes: u64, letters_max: u32, bytes_max: u64) -> bool {
+        self.letters < letters_max && self.bytes.saturating_add(bytes) <= bytes_max
+    }
+}
+
+/// What each sender who is at home here has pending in all mailboxes, wherever those are. A letter
+/// is counted in when it leaves its sender's home, and out when the mail that tells its end comes
+/// back there.
+#[derive(Debug)]
+pub(super) struct Outstanding {
+    /// Nobody who has nothing pending.
+    senders: HashMap<UserId, Count>,
+}
+
+impl Outstanding {
+    pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
+        let at_home = snapshot.pending.iter().filter(|usage| shard.is_home_of(usage.sender));
+        let count = |usage: &SenderUsage| Count { letters: usage.letters, bytes: usage.bytes };
+        Self { senders: at_home.map(|usage| (usage.sender, count(usage))).collect() }
+    }
+
+    pub(super) fn of(&self, sender: UserId) -> Count {
+        self.senders.get(&sender).copied().unwrap_or_default()
+    }
+
+    /// Counts a letter in, or says why not.
+    pub(super) fn admit(
+        &mut self,
+        limits: &MailboxLimits,
+        sender: UserId,
+        bytes: usize,
+    ) -> Result<(), ErrorCode> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if !self.of(sender).has_room(bytes, limits.sender_letters, limits.sender_bytes) {
+            return Err(ErrorCode::MailboxFull);
+        }
+        self.senders.entry(sender).or_default().add(bytes);
+        Ok(())
+    }
+
+    /// Counts a letter out.
+    pub(super) fn remove(&mut self, sender: UserId, bytes: u64) {
+        if let Some(count) = self.senders.get_mut(&sender) {
+            count.remove(bytes);
+            if count.letters == 0 {
+                self.senders.remove(&sender);
+            }
+        }
+    }
+}

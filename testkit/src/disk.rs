@@ -59,6 +59,8 @@ pub struct Disk {
     pub mute: bool,
     pub refuses_writes: bool,
     pub refuses_questions: bool,
+    /// Letters that have expired, remembered for ever.
+    pub expired: BTreeSet<PacketId>,
     /// Batches carried out.
     pub commits: usize,
 }
@@ -270,6 +272,7 @@ impl Disk {
                 let old: Vec<_> = old.take(limit).cloned().collect();
                 for letter in &old {
                     self.letters.remove(&letter.queue_id);
+                    self.expired.insert(letter.id);
                     self.fates.push(Fate { id: letter.id, sender: letter.sender, at: now });
                 }
                 Answer::Expired(old.iter().map(expired).collect())

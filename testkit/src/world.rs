@@ -481,6 +481,11 @@ impl<P: Backend> Sim<P> {
         self.wait(Duration::from_secs(seconds));
     }
 
+    /// The clock on the wall is set forward; no time passes.
+    pub fn set_forward(&mut self, seconds: i64) {
+        self.now.unix = self.now.unix.shifted(seconds);
+    }
+
     fn set_clock(&mut self, instant: Instant) {
         let seconds = |instant: Instant| (instant.as_millis() / 1_000) as i64;
         let passed = seconds(instant) - seconds(self.now.instant);

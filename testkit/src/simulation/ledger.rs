@@ -61,21 +61,29 @@ impl Ledger {
     }
 
     /// Everything that was pending has come before the 255.
-    pub(super) fn backlog_ended(device: &mut Device, count: u32) {
+    pub(super) fn backlog_ended(device: &mut Device, expired: &BTreeSet<PacketId>, count: u32) {
         let backlog = device.backlog.take().expect("one 255 per session");
         // What was acknowledged before may be deleted before the fetch, or come once more.
-        let still = backlog.iter().filter(|id| !device.acknowledged.contains(*id));
+        let gone = |id: &PacketId| device.acknowledged.contains(id) || expired.contains(id);
+        let still = backlog.iter().filter(|id| !gone(id));
         for id in still {
             assert!(device.session.contains(id), "255 before {id} of the backlog");
         }
         assert!(count as usize <= device.session.len());
     }
 
-    /// A status: nothing is delivered that nobody holds.
-    pub(super) fn status(&mut self, devices: &[Device], id: PacketId, status: Status) {
+    /// A status: nothing is delivered that nobody holds, and nothing expires that lives.
+    pub(super) fn status(
+        &mut self,
+        devices: &[Device],
+        expired: &BTreeSet<PacketId>,
+        id: PacketId,
+        status: Status,
+    ) {
         let to = &devices[self.to[&id]];
         let known = status == Status::Delivered;
         assert!(!known || to.acknowledged.contains(&id), "nobody holds {id}");
+        assert!(status != Status::Expired || expired.contains(&id), "{id} has not expired");
         let best = self.statuses.entry(id).or_insert(status);
         *best = status.after(*best);
     }
@@ -88,11 +96,13 @@ impl Ledger {
         assert!(places.is_sorted(), "out of order: {places:?}");
     }
 
-    /// In the end, whoever was told `stored` or more has a letter that its recipient holds.
-    pub(super) fn assert_nothing_lost(&self, devices: &[Device]) {
+    /// In the end, whoever was told `stored` or more has a letter that its recipient holds, or that
+    /// has expired.
+    pub(super) fn assert_nothing_lost(&self, devices: &[Device], expired: &BTreeSet<PacketId>) {
         for (id, status) in &self.statuses {
             let held = &devices[self.to[id]].acknowledged;
-            assert!(held.contains(id), "{id} was {status:?} and is lost");
+            let is_lost = !held.contains(id) && !expired.contains(id);
+            assert!(!is_lost, "{id} was {status:?} and is lost");
         }
     }
 }

@@ -1,13 +1,15 @@
 //! People, honest and hostile, whose connections, acknowledgments, windows, storage and server come
 //! and go at random; and a model of a few lines that everything is held against after every step.
 //!
-//! - No letter that was said to be stored is lost, across crashes; what was said to be delivered was
-//!   acknowledged.
+//! - No letter that was said to be stored is lost, across crashes, unless its life is over; what was
+//!   said to be delivered was acknowledged, and what was said to have expired has.
 //! - Nobody gets a letter that nobody has signed for them.
 //! - Within a session every letter is handed over at most once and in the order of the queue; never
 //!   more than the window is unacknowledged; 255 comes once, after the last letter that was pending
 //!   at the confirmation.
 //! - No crash sends anybody a code more than the limits allow.
+//! - What a sender has pending is counted: never less than lies in the mailboxes, and in the end
+//!   exactly that.
 //! - Whoever gives good bytes is not refused; the machine never reports an error of its own.
 
 mod dice;
@@ -34,6 +36,8 @@ pub struct Options {
     pub bad_network: bool,
     /// Storage refuses now and then.
     pub bad_storage: bool,
+    /// Letters live for a minute, and the clock is set forward now and then.
+    pub short_lives: bool,
     /// The seed of everybody's keys and nonces.
     pub seed: u64,
     /// Every step is printed.
@@ -53,7 +57,9 @@ impl Options {
         let [bad_network, bad_storage] = [dice.roll(4) != 0, dice.roll(2) == 0];
         let hostile = dice.roll(3);
         let shards = 1 + dice.roll(4) as u16;
-        Self { people, hostile, shards, steps, bad_network, bad_storage, seed, trace: false }
+        let short_lives = dice.roll(4) == 0;
+        let trace = false;
+        Self { people, hostile, shards, steps, bad_network, bad_storage, short_lives, seed, trace }
     }
 }
 

@@ -16,6 +16,10 @@ use crate::exit::Failure;
 use crate::home::{Conflict, Judgement};
 use crate::reopen::{Word, reopen_held};
 
+/// Of how many phones the person is told, in one connection, that an answer about them is not
+/// believed. A server that lies can name any number.
+const TOLD: usize = 16;
+
 /// Questions to be asked, and the one that is open.
 #[derive(Default)]
 pub(super) struct Questions {
@@ -23,6 +27,8 @@ pub(super) struct Questions {
     open: Option<KeyQuestion>,
     /// Phones of which the last answer was refused, until when it stays at that, and why.
     refused: HashMap<Phone, (UnixTime, Conflict)>,
+    /// Phones of which the person was told that an answer about them is not believed.
+    told: HashSet<Phone>,
     /// Phones of which the server has said on this connection what their key is, or that it knows
     /// none.
     said: HashSet<Phone>,
@@ -127,12 +133,15 @@ impl Courier<'_> {
     /// A key that contradicts what is pinned changes nothing, and the session goes on: a lie about
     /// one person must not keep everybody else's letters.
     fn refuse_answer(&mut self, answer: &KeyAnswer, conflict: Conflict) {
-        // A remark never fails.
-        let _ = writeln!(
-            self.remarks,
-            "what the server says about the key of {} is not believed: {conflict}",
-            answer.phone.as_str()
-        );
+        let told = &mut self.questions.told;
+        if told.len() < TOLD && told.insert(answer.phone) {
+            // A remark never fails.
+            let _ = writeln!(
+                self.remarks,
+                "what the server says about the key of {} is not believed: {conflict}",
+                answer.phone.as_str()
+            );
+        }
         // Answers about ids name phones that nobody here has asked about: a server could name any
         // number of them.
         if self.session.asked.contains(&answer.phone) {

@@ -22,6 +22,7 @@ use waxwing_core::phone::Phone;
 
 use crate::args::{Args, Command};
 use crate::clock;
+use crate::courier::stopped_holder;
 use crate::exit::Failure;
 use crate::home::{Home, HomeError, Identity, OutboxId, OutboxStatus, Relation};
 
@@ -39,7 +40,7 @@ pub fn home_dir(args: &Args) -> Result<PathBuf, HomeError> {
 /// [`Failure`], which knows the exit code.
 pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
     let dir = || home_dir(args);
-    match &args.command {
+    let done = match &args.command {
         Command::Register(register) => register::run(&dir()?, register, console),
         Command::Whoami => whoami::run(&dir()?, console),
         Command::Contacts => contacts::run(&dir()?, console),
@@ -53,6 +54,12 @@ pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Unblock { phone } => block::unblock(&dir()?, phone, console),
         Command::Delete(delete) => delete::run(&dir()?, delete, console),
         Command::Packet(packet) => packet::run(packet, console),
+    };
+    match done {
+        Err(Failure::Storage(error)) if error.is_locked() => {
+            Err(stopped_holder(&dir()?).unwrap_or(Failure::Storage(error)))
+        }
+        done => done,
     }
 }
 
@@ -70,6 +77,7 @@ fn refusal(status: &OutboxStatus) -> Option<Failure> {
             let pause = status.not_before.minus(clock::now()).max(0);
             Some(Failure::refused(code, u16::try_from(pause).unwrap_or(u16::MAX)))
         }
+        None if status.is_given_up() => why.map(|why| Failure::Refused(why.into())),
         None => why.map(|why| Failure::Untrusted(why.into())),
     }
 }

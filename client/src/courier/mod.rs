@@ -25,6 +25,7 @@ pub use account::Account;
 pub use desk::{Desk, Reached};
 pub use link::failure;
 pub use register::{Asked, Registrar};
+pub use watch::stopped_holder;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};

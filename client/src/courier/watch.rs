@@ -1,5 +1,6 @@
 //! What a process without the session knows of the one that has it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::clock;
@@ -59,6 +60,13 @@ impl Watch {
         let doubt = self.holder.as_ref().filter(|_| self.doubted.is_some());
         self.problem.take().or_else(|| doubt.map(silence))
     }
+}
+
+/// What a locked home comes from, when the process that has its session is stopped or hangs.
+#[must_use]
+pub fn stopped_holder(dir: &Path) -> Option<Failure> {
+    let holder = Home::session_holder_in(dir)?;
+    (holder.silent_for >= SILENT).then(|| silence(&holder))
 }
 
 fn silence(holder: &Holder) -> Failure {

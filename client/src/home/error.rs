@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 /// The home cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
@@ -87,4 +89,16 @@ pub enum HomeError {
     /// The database refused.
     #[error("the home's database failed: {0}")]
     Database(#[from] rusqlite::Error),
+}
+
+impl HomeError {
+    /// Whether another process keeps the database for itself.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        let code = match self {
+            Self::Database(error) => error.sqlite_error_code(),
+            _ => None,
+        };
+        matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
 }

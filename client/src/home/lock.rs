@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,13 @@ impl Home {
     /// something only while the session cannot be taken.
     #[must_use]
     pub fn session_holder(&self) -> Option<Holder> {
-        let file = File::open(self.dir().join(FILE)).ok()?;
+        Self::session_holder_in(self.dir())
+    }
+
+    /// The same of a home that need not open: its holder may have been stopped while it wrote.
+    #[must_use]
+    pub fn session_holder_in(dir: &Path) -> Option<Holder> {
+        let file = File::open(dir.join(FILE)).ok()?;
         let mut bytes = [0; NOTE_LEN];
         let len = file.read_at(&mut bytes, 0).ok()?;
         let note: Note = serde_json::from_slice(bytes.get(..len)?).ok()?;

@@ -204,6 +204,11 @@ fn a_holder_that_does_not_move_is_named_and_no_letter_is_denied() {
         let ran = bert.run(args).exits(3).says("has not moved for");
         assert!(ran.err.contains(&pid), "{ran:?}");
     }
+    // As if it had been stopped while it wrote, if it was not.
+    let database = bert.database();
+    let _ = database.execute_batch("BEGIN IMMEDIATE");
+    bert.run(&["send", &anna.phone, "hi"]).exits(3).says("has not moved for");
+    drop(database);
     following.signal(Signal::CONT);
     following.wait_for_out(|out| out.contains("two"));
     assert!(following.is_running());

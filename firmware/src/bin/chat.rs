@@ -117,8 +117,10 @@ fn talk(
             Over::Lost => {
                 if client.proven_session_key().is_some() {
                     pause = plan.retry;
+                    after_loss(plan.retry, rng)
+                } else {
+                    Duration::ZERO
                 }
-                Duration::ZERO
             }
         };
         clock_offset_s = client.clock_offset_s();
@@ -146,6 +148,11 @@ fn connection<'m>(
 fn upper_half(pause: Duration, rng: &mut ChaCha20Rng) -> Duration {
     let half = pause / 2;
     half + half * (rng.next_u32() % 1_024) / 1_024
+}
+
+/// The wait after a session was lost, with everybody else's: 1 to 10 s where the first pause is 4 s.
+fn after_loss(pause: Duration, rng: &mut ChaCha20Rng) -> Duration {
+    pause / 4 + pause * (rng.next_u32() % 1_024) / 1_024 * 9 / 4
 }
 
 fn wait(time: Duration) {

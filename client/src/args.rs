@@ -28,7 +28,8 @@ pub struct Args {
 /// What to do.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Register a phone with a server; may be run again, with the code or after a failure
+    /// Register a phone with a server; may be run again, with the code, after a failure, or when the
+    /// server has moved, has a new key or has lost the account
     Register(Register),
     /// Show phone, id, fingerprint and server of this home
     Whoami,
@@ -140,12 +141,16 @@ pub struct Build {
 /// `waxwing register`.
 #[derive(Debug, clap::Args)]
 pub struct Register {
-    /// The server
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9295", value_parser = address)]
-    pub server: String,
+    /// The server; in a home that has one, where it is now [default: as before, or 127.0.0.1:9295]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub server: Option<String>,
     /// The server's public key, from its operator: server.pub.pem
     #[arg(long, value_name = "FILE")]
     pub server_key: PathBuf,
+    /// Trust the key in that file from now on, in place of the one that this home trusts: the
+    /// fingerprint that was shown
+    #[arg(long, value_name = "FINGERPRINT", value_parser = fingerprint)]
+    pub accept_server_key: Option<String>,
     /// Your phone number: + and 7 to 15 digits
     #[arg(value_parser = phone)]
     pub phone: Phone,
@@ -294,6 +299,14 @@ fn phone(text: &str) -> Result<Phone, String> {
     })
 }
 
+fn fingerprint(text: &str) -> Result<String, String> {
+    let plain: String = text.split_whitespace().collect::<String>().to_lowercase();
+    if plain.len() != 64 || !plain.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("a fingerprint is 64 hexadecimal digits".into());
+    }
+    Ok(plain)
+}
+
 fn otp(text: &str) -> Result<Otp, String> {
     Otp::parse(text.as_bytes()).map_err(|_| "a code is six digits".into())
 }
@@ -359,7 +372,7 @@ mod tests {
     fn register_takes_server_key_and_phone() {
         let words = ["register", "--server", "[::1]:1", "--server-key", "s.pem", "+4915112345678"];
         let Command::Register(register) = parse(&words).unwrap().command else { panic!() };
-        assert_eq!(register.server, "[::1]:1");
+        assert_eq!(register.server.as_deref(), Some("[::1]:1"));
         assert!(register.otp.is_none());
         assert!(parse(&["register", "+4915112345678"]).is_err());
         for bad in ["localhost", ":1", "::1:1", "[::1]", "host:65536"] {

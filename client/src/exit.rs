@@ -26,8 +26,10 @@ pub enum Failure {
     #[error("{0}")]
     Untrusted(String),
     /// Too much of this: 5.
-    #[error("the server asks for a pause; try again in {retry_after_s} s")]
+    #[error("{why}; try again in {retry_after_s} s")]
     RateLimited {
+        /// Of what there was too much, for the person.
+        why: &'static str,
         /// Seconds to wait.
         retry_after_s: u16,
     },
@@ -132,6 +134,15 @@ impl Failure {
         }
     }
 
+    /// There is no connection to the server.
+    #[must_use]
+    pub fn unreachable(server: &str, error: &io::Error) -> Self {
+        Self::Refused(format!(
+            "cannot reach {server}: {error}. Does the server run, and is it there? `waxwing \
+             register --server HOST:PORT --server-key FILE PHONE` names another address"
+        ))
+    }
+
     /// The server refuses, for a reason that the client does not get around by itself.
     #[must_use]
     pub fn refused(code: u16, retry_after_s: u16) -> Self {
@@ -139,8 +150,15 @@ impl Failure {
             return Self::Refused(format!("the server refuses, with the unknown code {code}"));
         };
         let sentence = match known {
-            ErrorCode::RateLimited => return Self::RateLimited { retry_after_s },
-            ErrorCode::OtpWrong => return Self::Otp("the code is wrong; try again".into()),
+            ErrorCode::RateLimited => {
+                let why = "the server allows no more of this at the moment";
+                return Self::RateLimited { why, retry_after_s };
+            }
+            ErrorCode::OtpWrong => {
+                return Self::Otp(
+                    "the code is wrong; run `waxwing register` again with --otp CODE".into(),
+                );
+            }
             ErrorCode::OtpExpired | ErrorCode::OtpAttemptsSpent => {
                 return Self::Otp(
                     "the code is not good any more; run `waxwing register` again for a new one"
@@ -148,7 +166,8 @@ impl Failure {
                 );
             }
             ErrorCode::UnknownRecipient | ErrorCode::UnknownUser => {
-                "the server knows nobody with this phone"
+                "the server knows nobody with this phone; check the number, and ask whether its \
+                 owner has registered with the same server"
             }
             ErrorCode::MailboxFull => "the recipient's mailbox is full; try again later",
             ErrorCode::StorageUnavailable => "the server cannot store anything now; try later",
@@ -161,7 +180,9 @@ impl Failure {
                 "the server says that this machine's clock is wrong; set it"
             }
             ErrorCode::BadSignature | ErrorCode::SessionUnknown => {
-                "account unknown or key refused; nothing was deleted"
+                "account unknown or key refused; nothing was deleted. Run `waxwing register` \
+                 again: it registers once more under the same key if the server has lost the \
+                 account"
             }
             ErrorCode::Malformed
             | ErrorCode::UnknownOp

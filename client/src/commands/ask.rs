@@ -2,12 +2,15 @@
 
 use std::io::{BufRead, Read};
 
+use waxwing_core::phone::Otp;
 use zeroize::Zeroizing;
 
 use super::Console;
 use crate::exit::Failure;
 use crate::keyboard::Interrupted;
 
+/// How often somebody may mistype a code.
+const TRIES: u32 = 3;
 /// Nobody types a longer answer.
 const LONGEST: u64 = 256;
 
@@ -36,5 +39,22 @@ impl Console<'_> {
     ) -> Result<bool, Failure> {
         let answer = self.ask(question)?;
         Ok(answer.is_some_and(|answer| words.contains(&answer.trim())))
+    }
+
+    /// Asks for a code, and again when what was typed is none.
+    pub(super) fn code(&mut self, question: &str) -> Result<Otp, Failure> {
+        let mut answer = self.ask(question)?;
+        for try_number in 1.. {
+            let Some(line) = &answer else { break };
+            match Otp::parse(line.trim().as_bytes()) {
+                Ok(code) => return Ok(code),
+                Err(_) if try_number == TRIES => break,
+                Err(_) => answer = self.ask("a code is six digits, such as 123456. The code: ")?,
+            }
+        }
+        Err(Failure::Otp(
+            "no code was typed; when you have it, run `waxwing register` again with --otp CODE"
+                .into(),
+        ))
     }
 }

@@ -1,22 +1,29 @@
-//! `waxwing register`: from a phone number to an account. It can be run again at any point and
-//! goes on where it was.
+//! `waxwing register`: from a phone number to an account, and back to it when the server has moved,
+//! has another key, or has lost the account. It can be run again at any point and goes on where it
+//! was. What this home believes about its server changes only when the server has answered, signed
+//! with its key.
+
+mod trust;
 
 use std::path::Path;
 
 use waxwing_core::client::Ended;
-use waxwing_core::crypto::{PrivateKey, ReplyKey};
+use waxwing_core::crypto::{PrivateKey, ReplyKey, Spki};
+use waxwing_core::id::UserId;
 use waxwing_core::phone::Otp;
 use waxwing_core::wire::{ErrorCode, OtpGrant};
-use zeroize::Zeroizing;
 
 use super::Console;
 use crate::args::Register;
 use crate::backend::{generate_key, key_der, rng};
 use crate::clock;
-use crate::courier::{Account, Asked, Registrar};
+use crate::courier::{Account, Asked, Known, Registrar};
 use crate::exit::Failure;
 use crate::home::{Home, Identity, NewIdentity, Registration, Standing};
 use crate::keys::read_server_key;
+
+/// Where a server is unless the person, or the home, says.
+const USUAL_SERVER: &str = "127.0.0.1:9295";
 
 pub(super) fn run(
     dir: &Path,
@@ -24,17 +31,20 @@ pub(super) fn run(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let server_key = read_server_key(&register.server_key)?;
+    trust::check_named(register, &server_key)?;
     let home = Home::create(dir)?;
     let Some(_lock) = home.try_lock_session()? else {
-        return Err(Failure::General("another waxwing is at work in this home".into()));
+        return Err(Failure::General(
+            "another waxwing command has the session of this home; end it, then run \
+             `waxwing register` again"
+                .into(),
+        ));
     };
-    let identity = match home.standing(&register.phone, &server_key)? {
-        Standing::Registered(identity) => {
-            if identity.server != register.server {
-                home.set_server(&register.server)?;
-                writeln!(console.remarks, "from now on the server is at {}", register.server)?;
-            }
-            return already(&identity, console);
+    let stored = match home.standing(&register.phone, &server_key)? {
+        Standing::Registered(identity) | Standing::Resumable(identity) => identity,
+        Standing::OtherServerKey(identity) => {
+            trust::ask_about_server_key(&identity.server_key, &server_key, register, console)?;
+            identity
         }
         Standing::Occupied(identity) => {
             return Err(Failure::General(format!(
@@ -42,53 +52,45 @@ pub(super) fn run(
                 identity.phone.as_str()
             )));
         }
-        Standing::Resumable(identity) => {
-            if identity.server != register.server {
-                home.set_server(&register.server)?;
-            }
-            reload(&home)?
-        }
         Standing::Vacant => {
             begin(&home, register, &server_key)?;
             reload(&home)?
         }
     };
-    let before = identity.registration;
-    let account = Account::new(identity)?;
-    let mut registrar = Registrar::new(&account, &console.remarks)?;
-    let code = match &register.otp {
-        Some(code) => code.clone(),
-        None => match registrar.ask_for_code()? {
-            Asked::Issued(grant) => {
-                let expires_at = clock::now().shifted(grant.ttl_s.into());
-                home.set_registration(Registration::CodeIssued { expires_at })?;
-                code_from(grant, console)?
-            }
-            // The account may be ours, and the answer that said so was lost: for its own key the
-            // server looks at no code.
-            Asked::PhoneTaken if before == Registration::Proving => no_code()?,
-            Asked::PhoneTaken => {
-                return Err(Failure::Refused(format!(
-                    "{} has an account already, with another key",
-                    register.phone.as_str()
-                )));
-            }
-        },
-    };
-    prove(&home, &account, &mut registrar, &code, console)
+    let server = register.server.clone().unwrap_or_else(|| stored.server.clone());
+    let moved = stored.server != server || stored.server_key != server_key;
+    let account = Account::new(Identity { server, server_key, ..stored })?;
+    let desired = Desired { home: &home, moved };
+    match account.user_id() {
+        None => get_account(&desired, &account, register, console),
+        Some(user) => return_to_account(&desired, &account, user, register, console),
+    }
 }
 
-fn begin(
-    home: &Home,
-    register: &Register,
-    server_key: &waxwing_core::crypto::Spki,
-) -> Result<(), Failure> {
+/// The server that the person wants, which the home believes in once it has answered.
+struct Desired<'a> {
+    home: &'a Home,
+    moved: bool,
+}
+
+impl Desired<'_> {
+    /// The server has given a signed answer.
+    fn has_answered(&self, account: &Account) -> Result<(), Failure> {
+        if self.moved {
+            let identity = account.identity();
+            self.home.trust_server(&identity.server, &identity.server_key)?;
+        }
+        Ok(())
+    }
+}
+
+fn begin(home: &Home, register: &Register, server_key: &Spki) -> Result<(), Failure> {
     let failed = |_| Failure::General("a key could not be made".into());
     let key = generate_key().map_err(failed)?;
     let der = key_der(&key).map_err(failed)?;
     home.store_identity(&NewIdentity {
         phone: register.phone,
-        server: &register.server,
+        server: register.server.as_deref().unwrap_or(USUAL_SERVER),
         server_key,
         private_key: &der,
         public_key: key.spki(),
@@ -101,65 +103,189 @@ fn reload(home: &Home) -> Result<Identity, Failure> {
     home.identity()?.ok_or_else(Failure::not_registered)
 }
 
-fn already(identity: &Identity, console: &mut Console<'_>) -> Result<(), Failure> {
-    let phone = identity.phone.as_str();
-    writeln!(console.remarks, "{phone} is registered here already")?;
-    if let Some(user) = identity.user_id() {
-        writeln!(console.output, "registered {phone} as {user}")?;
+/// For a home that has an account: the server says whether it knows it.
+fn return_to_account(
+    desired: &Desired<'_>,
+    account: &Account,
+    user: UserId,
+    register: &Register,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let home = desired.home;
+    let known = Registrar::new(account, &console.remarks)?.ask_whether_known(user)?;
+    desired.has_answered(account)?;
+    let (phone, server) = (account.identity().phone, &account.identity().server);
+    if desired.moved {
+        writeln!(console.remarks, "from now on the server is at {server}")?;
     }
-    Ok(())
+    match known {
+        Known::Yes => {
+            home.end_renewal()?;
+            writeln!(console.remarks, "the server knows this account already")?;
+            writeln!(console.output, "registered {} as {user}", phone.as_str())?;
+            Ok(())
+        }
+        Known::No => {
+            writeln!(
+                console.remarks,
+                "the server at {server} does not know {} with this home's key any more; \
+                 registering again under the same key. Contacts and history stay",
+                phone.as_str()
+            )?;
+            home.begin_renewal(&ReplyKey::generate(&mut rng()))?;
+            let account = Account::new(reload(home)?)?;
+            get_account(&Desired { home, moved: false }, &account, register, console)
+        }
+    }
 }
 
-fn code_from(grant: OtpGrant, console: &mut Console<'_>) -> Result<Otp, Failure> {
-    if let Some(code) = grant.otp {
-        writeln!(console.remarks, "the server sent the code in band; the phone is not verified")?;
-        return Ok(code);
+/// Asks for a code, and sends it back.
+fn get_account(
+    desired: &Desired<'_>,
+    account: &Account,
+    register: &Register,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let mut registrar = Registrar::new(account, &console.remarks)?;
+    let identity = account.identity();
+    let mut attempt = Attempt { desired, account, registrar: &mut registrar };
+    if let Some(code) = &register.otp {
+        return attempt.finish(code, console);
     }
-    write!(console.remarks, "code sent to the phone, good for {} s: ", grant.ttl_s)?;
-    console.remarks.flush()?;
-    let mut line = Zeroizing::new(String::new());
-    console.input.read_line(&mut line)?;
-    Otp::parse(line.trim().as_bytes()).map_err(|_| {
-        Failure::Otp("six digits are needed; run `waxwing register` again with --otp CODE".into())
-    })
+    match attempt.registrar.ask_for_code().map_err(explain_pause)? {
+        Asked::Issued(grant) => {
+            desired.has_answered(account)?;
+            if identity.user_id().is_none() {
+                let expires_at = clock::now().shifted(grant.ttl_s.into());
+                desired.home.set_registration(Registration::CodeIssued { expires_at })?;
+            }
+            attempt.finish_with_typed_code(grant, console)
+        }
+        // The account may be ours, and the answer that said so was lost: for its own key the server
+        // looks at no code.
+        Asked::PhoneTaken
+            if identity.is_renewing || identity.registration == Registration::Proving =>
+        {
+            desired.has_answered(account)?;
+            match attempt.prove(&no_code()?)? {
+                Ok(()) => attempt.say_registered(console),
+                Err(ended) if is_refused(&ended, ErrorCode::OtpExpired) => {
+                    Err(trust::phone_taken(&register.phone))
+                }
+                Err(ended) => Err(explain_pause(crate::courier::failure(&ended))),
+            }
+        }
+        Asked::PhoneTaken => Err(trust::phone_taken(&register.phone)),
+    }
+}
+
+/// What goes on once there is a code.
+struct Attempt<'d, 'r, 'a> {
+    desired: &'d Desired<'d>,
+    account: &'a Account,
+    registrar: &'r mut Registrar<'a>,
+}
+
+impl Attempt<'_, '_, '_> {
+    fn finish(&mut self, code: &Otp, console: &mut Console<'_>) -> Result<(), Failure> {
+        match self.prove(code)? {
+            Ok(()) => self.say_registered(console),
+            Err(ended) => Err(explain_pause(crate::courier::failure(&ended))),
+        }
+    }
+
+    /// Asks for the code, and again when it was wrong, as long as the code lives.
+    fn finish_with_typed_code(
+        &mut self,
+        grant: OtpGrant,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
+        if let Some(code) = grant.otp {
+            let remark = "the server sent the code in band; the phone is not verified";
+            writeln!(console.remarks, "{remark}")?;
+            return self.finish(&code, console);
+        }
+        let mut attempts = grant.attempts;
+        let mut question = format!(
+            "code sent to the phone, good for {} s and {attempts} attempts. The code: ",
+            grant.ttl_s
+        );
+        loop {
+            let code = console.code(&question)?;
+            attempts = attempts.saturating_sub(1);
+            match self.prove(&code)? {
+                Ok(()) => return self.say_registered(console),
+                Err(ended) if attempts > 0 && is_refused(&ended, ErrorCode::OtpWrong) => {
+                    question = format!("the code is wrong; attempts left: {attempts}. The code: ");
+                }
+                Err(ended) => return Err(explain_pause(crate::courier::failure(&ended))),
+            }
+        }
+    }
+
+    /// Sends the code, and stores what comes of it.
+    fn prove(&mut self, code: &Otp) -> Result<Result<(), Ended>, Failure> {
+        let home = self.desired.home;
+        let is_renewing = self.account.identity().is_renewing;
+        if !is_renewing {
+            home.set_registration(Registration::Proving)?;
+        }
+        let (desired, account) = (self.desired, self.account);
+        let proved = self.registrar.prove(code, |user| {
+            desired.has_answered(account)?;
+            if is_renewing {
+                home.renew(user)?;
+            } else {
+                home.set_registration(Registration::Done(user))?;
+            }
+            Ok(())
+        })?;
+        match proved {
+            Ok(session_key) => {
+                home.set_session_key(Some(&session_key))?;
+                Ok(Ok(()))
+            }
+            Err(ended) => {
+                if is_refused(&ended, ErrorCode::OtpWrong) && !is_renewing {
+                    home.set_registration(Registration::Begun)?;
+                }
+                // The next attempt needs a new name to get a new code.
+                if is_refused(&ended, ErrorCode::OtpExpired)
+                    || is_refused(&ended, ErrorCode::OtpAttemptsSpent)
+                {
+                    home.renew_attempt(&ReplyKey::generate(&mut rng()))?;
+                }
+                Ok(Err(ended))
+            }
+        }
+    }
+
+    fn say_registered(&self, console: &mut Console<'_>) -> Result<(), Failure> {
+        let identity = reload(self.desired.home)?;
+        if let Some(user) = identity.user_id() {
+            writeln!(console.output, "registered {} as {user}", identity.phone.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+fn is_refused(ended: &Ended, code: ErrorCode) -> bool {
+    matches!(ended, Ended::Refused(refusal) if refusal.code == Some(code))
 }
 
 fn no_code() -> Result<Otp, Failure> {
     Otp::parse(b"000000").map_err(|_| Failure::General("no code".into()))
 }
 
-fn prove(
-    home: &Home,
-    account: &Account,
-    registrar: &mut Registrar<'_>,
-    code: &Otp,
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
-    home.set_registration(Registration::Proving)?;
-    let proved =
-        registrar.prove(code, |user| Ok(home.set_registration(Registration::Done(user))?))?;
-    match proved {
-        Ok(session_key) => {
-            home.set_session_key(Some(&session_key))?;
-            let identity = reload(home)?;
-            let phone = account.identity().phone.as_str();
-            if let Some(user) = identity.user_id() {
-                writeln!(console.output, "registered {phone} as {user}")?;
-            }
-            Ok(())
-        }
-        Err(ended) => {
-            if let Ended::Refused(refusal) = &ended {
-                match refusal.code {
-                    Some(ErrorCode::OtpWrong) => home.set_registration(Registration::Begun)?,
-                    // The next attempt needs a new name to get a new code.
-                    Some(ErrorCode::OtpExpired | ErrorCode::OtpAttemptsSpent) => {
-                        home.renew_attempt(&ReplyKey::generate(&mut rng()))?;
-                    }
-                    _ => {}
-                }
-            }
-            Err(crate::courier::failure(&ended))
-        }
+/// Whoever registers meets limits that others in the same network may have used up.
+fn explain_pause(failure: Failure) -> Failure {
+    match failure {
+        Failure::RateLimited { retry_after_s, .. } => Failure::RateLimited {
+            why: "the server sends only so many codes to a phone in a day, and lets only so many \
+                  register, or guess codes, from one network in an hour: others who share your \
+                  network count too, and the server's operator can raise the limit",
+            retry_after_s,
+        },
+        failure => failure,
     }
 }

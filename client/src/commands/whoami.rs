@@ -16,6 +16,9 @@ pub(super) fn run(dir: &Path, console: &mut Console<'_>) -> Result<(), Failure> 
     let phone = identity.phone.as_str();
     let again = "run `waxwing register` again";
     let id = match identity.registration {
+        Registration::Done(user) if identity.is_renewing => {
+            format!("{user}, which the server did not know; {again}")
+        }
         Registration::Done(user) => user.to_string(),
         Registration::Begun => format!("none yet; {again}"),
         Registration::CodeIssued { expires_at } => format!(

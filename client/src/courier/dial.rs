@@ -64,7 +64,7 @@ impl Dial {
                 return Ok(stream);
             }
             if waiter.is_interrupted() {
-                return Err(Failure::Refused("interrupted".into()));
+                return Err(Failure::Interrupted);
             }
             waiter.wait(None, LOOK)?;
         }
@@ -74,7 +74,7 @@ impl Dial {
     pub(super) fn poll(&mut self, waiter: &Waiter) -> Result<Option<Stream>, Failure> {
         match self.go_on(waiter) {
             Ok(stream) => Ok(stream),
-            Err(error) => Err(Failure::Refused(format!("cannot reach {}: {error}", self.server))),
+            Err(error) => Err(Failure::unreachable(&self.server, &error)),
         }
     }
 

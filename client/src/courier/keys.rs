@@ -45,6 +45,17 @@ impl Questions {
         self.open.is_none() && self.waiting.is_empty()
     }
 
+    /// An answer about this phone was not believed.
+    fn refuse(&mut self, phone: &Phone, conflict: Conflict, now: UnixTime) {
+        self.refused.insert(*phone, (now.shifted(RETRY_S.into()), conflict));
+    }
+
+    /// Whether a refused answer about this phone is old enough to be forgotten, and was.
+    fn forget_refused(&mut self, phone: &Phone, now: UnixTime) -> bool {
+        let is_over = self.refused.get(phone).is_some_and(|(until, _)| *until <= now);
+        is_over && self.refused.remove(phone).is_some()
+    }
+
     /// Whether the server has said on this connection what is true of this phone's key.
     pub(super) fn has_word_of(&self, phone: &Phone) -> bool {
         self.said.contains(phone)
@@ -145,8 +156,7 @@ impl Courier<'_> {
         // Answers about ids name phones that nobody here has asked about: a server could name any
         // number of them.
         if self.session.asked.contains(&answer.phone) {
-            let until = clock::now().shifted(RETRY_S.into());
-            self.questions.refused.insert(answer.phone, (until, conflict));
+            self.questions.refuse(&answer.phone, conflict, clock::now());
         }
     }
 
@@ -158,9 +168,7 @@ impl Courier<'_> {
     /// The server may be asked once more about a phone of which an answer was refused some time
     /// ago.
     pub(super) fn forget_refused_answer(&mut self, phone: &Phone) {
-        let refused = self.questions.refused.get(phone);
-        if refused.is_some_and(|(until, _)| *until <= clock::now()) {
-            self.questions.refused.remove(phone);
+        if self.questions.forget_refused(phone, clock::now()) {
             self.session.asked.remove(phone);
         }
     }
@@ -187,5 +195,27 @@ impl Courier<'_> {
             }
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_answer_is_asked_about_again_after_a_pause_and_not_before() {
+        let phone = Phone::parse(b"+4915112345601").unwrap();
+        let other = Phone::parse(b"+4915112345602").unwrap();
+        let at = |seconds: i64| UnixTime::from_seconds(1_795_000_000 + seconds);
+        let mut questions = Questions::default();
+        assert!(!questions.forget_refused(&phone, at(0)));
+        questions.refuse(&phone, Conflict::Server, at(0));
+        assert!(!questions.forget_refused(&phone, at(29)));
+        assert!(!questions.forget_refused(&other, at(30)));
+        assert!(questions.refused.contains_key(&phone));
+        assert!(questions.forget_refused(&phone, at(30)));
+        assert!(questions.refused.is_empty());
+        // Once: the next answer is judged anew.
+        assert!(!questions.forget_refused(&phone, at(31)));
     }
 }

@@ -206,7 +206,8 @@ pub fn failure(ended: &Ended) -> Failure {
         Ended::Refused(refusal) => Failure::refused(refusal.number, refusal.retry_after_s),
         Ended::BadBytes => Failure::Untrusted(
             "the server's answers are not signed with the key that this home trusts; is the \
-             address right, or was the server's key replaced?"
+             address right? If the server has a new key, get its server.pub.pem from the operator, \
+             and run `waxwing register --server-key FILE PHONE`"
                 .into(),
         ),
         Ended::TimedOut => Failure::Refused("the server does not answer".into()),

@@ -24,7 +24,7 @@ mod watch;
 pub use account::Account;
 pub use desk::{Desk, Reached};
 pub use link::failure;
-pub use register::{Asked, Registrar};
+pub use register::{Asked, Known, Registrar};
 pub use watch::stopped_holder;
 
 use std::collections::{HashMap, HashSet, VecDeque};

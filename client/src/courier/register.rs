@@ -1,6 +1,7 @@
-//! Registering: 100 and 101, resumable at every step (PROTOCOL.md, "Registration").
+//! Registering: 100 and 101, resumable at every step (PROTOCOL.md, "Registration"), and finding
+//! out whether a server knows an account ("Retry rules").
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use waxwing_core::client::{Ended, Event, RefusalNotice};
 use waxwing_core::crypto::SessionKey;
@@ -8,10 +9,11 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::Otp;
 use waxwing_core::wire::{ErrorCode, OtpGrant};
 
-use super::Account;
+use super::backoff::Backoff;
 use super::dial::Dial;
 use super::link::{self, Link};
 use super::stream::Waiter;
+use super::{Account, REFUSALS_BEFORE_GIVING_UP};
 use crate::console::Remarks;
 use crate::exit::Failure;
 
@@ -29,7 +31,16 @@ pub enum Asked {
     PhoneTaken,
 }
 
-/// Talks to the server before there is an account.
+/// What a server says about an account, signed with its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It has given a session to this id and key.
+    Yes,
+    /// It knows no such id, or another key for it.
+    No,
+}
+
+/// Talks to the server before there is an account, or when it is not certain that there is one.
 pub struct Registrar<'a> {
     account: &'a Account,
     remarks: Remarks,
@@ -43,6 +54,43 @@ impl<'a> Registrar<'a> {
     /// [`Failure`] when the system refuses.
     pub fn new(account: &'a Account, remarks: &Remarks) -> Result<Self, Failure> {
         Ok(Self { account, remarks: remarks.clone(), waiter: Waiter::new()? })
+    }
+
+    /// Asks the server for a session as `user`, and takes it no further: nothing is handed over,
+    /// and no other session ends. A refusal counts when it comes on three connections in a row,
+    /// since a single one can be played back.
+    ///
+    /// # Errors
+    /// [`Failure`] when the server cannot be reached, has another key, or refuses otherwise.
+    pub fn ask_whether_known(&mut self, user: UserId) -> Result<Known, Failure> {
+        let mut backoff = Backoff::default();
+        for refusals in 1.. {
+            match self.while_busy(|registrar| registrar.ask_for_session(user))? {
+                Ok(()) => return Ok(Known::Yes),
+                Err(Ended::Refused(RefusalNotice {
+                    code: Some(ErrorCode::BadSignature | ErrorCode::SessionUnknown),
+                    ..
+                })) => {}
+                Err(ended) => return Err(link::failure(&ended)),
+            }
+            if refusals == REFUSALS_BEFORE_GIVING_UP {
+                break;
+            }
+            backoff.fail();
+            self.pause(backoff.remaining())?;
+        }
+        Ok(Known::No)
+    }
+
+    fn connect(&mut self) -> Result<Link<'a>, Failure> {
+        let stream = Dial::connect(&self.account.identity().server, &mut self.waiter)?;
+        Link::open(self.account, stream, 0, self.remarks.clone())
+    }
+
+    fn ask_for_session(&mut self, user: UserId) -> Result<Result<(), Ended>, Failure> {
+        let mut link = self.connect()?;
+        link.reconnect(user, None)?;
+        self.run(&mut link, |event| matches!(event, Event::SessionIssued { .. }).then_some(()))
     }
 
     /// Sends 100; again while the server is busy.
@@ -71,32 +119,43 @@ impl<'a> Registrar<'a> {
                     code: Some(ErrorCode::Busy),
                     retry_after_s: retry_after_s @ ..=SHORT_WAIT_S,
                     ..
-                })) => {
-                    let pause = Duration::from_secs(retry_after_s.max(1).into());
-                    self.waiter.wait(None, pause)?;
-                }
+                })) => self.pause(Duration::from_secs(retry_after_s.max(1).into()))?,
                 done => return Ok(done),
             }
         }
         attempt(self)
     }
 
+    fn pause(&mut self, pause: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.waiter.wait(None, left)?;
+            if self.waiter.is_interrupted() {
+                return Err(Failure::Interrupted);
+            }
+        }
+    }
+
     fn ask_once(&mut self) -> Result<Result<Asked, Ended>, Failure> {
         let account = self.account;
         let identity = account.identity();
-        let stream = Dial::connect(&identity.server, &mut self.waiter)?;
-        let mut link = Link::open(account, stream, 0, self.remarks.clone())?;
+        let mut link = self.connect()?;
         link.log_reply_key(&identity.reply_key);
         link.request(|client, env| client.request_otp(env, &identity.phone, &identity.reply_key))
             .map_err(|error| Failure::General(error.to_string()))?;
-        Ok(self.run(&mut link, |event| match event {
+        self.run(&mut link, |event| match event {
             Event::OtpIssued(grant) => Some(Asked::Issued(grant)),
             Event::PhoneTaken => Some(Asked::PhoneTaken),
             _ => None,
-        }))
+        })
     }
 
-    /// Sends 101; again while the server is busy. `issued` is told the new id before the server is told that it arrived.
+    /// Sends 101; again while the server is busy. `issued` is told the new id before the server is
+    /// told that it arrived.
     ///
     /// # Errors
     /// `Err` with [`Ended`] when the connection ended without an account, else [`Failure`].
@@ -115,8 +174,7 @@ impl<'a> Registrar<'a> {
     ) -> Result<Result<SessionKey, Ended>, Failure> {
         let account = self.account;
         let identity = account.identity();
-        let stream = Dial::connect(&identity.server, &mut self.waiter)?;
-        let mut link = Link::open(account, stream, 0, self.remarks.clone())?;
+        let mut link = self.connect()?;
         link.request(|client, env| {
             client.prove_otp(env, &identity.phone, &identity.reply_key, code)
         })
@@ -125,7 +183,7 @@ impl<'a> Registrar<'a> {
         let done = self.run(&mut link, |event| match event {
             Event::SessionIssued { user } => {
                 failure = issued(user).err();
-                None
+                failure.is_some().then_some(())
             }
             Event::BacklogEnd(_) => Some(()),
             _ => None,
@@ -133,25 +191,23 @@ impl<'a> Registrar<'a> {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        match done {
-            Err(ended) => Ok(Err(ended)),
-            Ok(()) => {
-                let key = link.proven_session_key().cloned();
-                let key = key.ok_or_else(|| Failure::Refused("no session was opened".into()))?;
-                if link.leave().is_ok() {
-                    // The goodbye is a courtesy.
-                    let _ = self.run(&mut link, |_| None::<()>);
-                }
-                Ok(Ok(key))
-            }
+        if let Err(ended) = done? {
+            return Ok(Err(ended));
         }
+        let key = link.proven_session_key().cloned();
+        let key = key.ok_or_else(|| Failure::Refused("no session was opened".into()))?;
+        if link.leave().is_ok() {
+            // The goodbye is a courtesy.
+            let _ = self.run(&mut link, |_| None::<()>);
+        }
+        Ok(Ok(key))
     }
 
     fn run<T>(
         &mut self,
         link: &mut Link<'a>,
         mut take: impl FnMut(Event<'_>) -> Option<T>,
-    ) -> Result<T, Ended> {
+    ) -> Result<Result<T, Ended>, Failure> {
         loop {
             let moved = link.drive();
             let mut taken = None;
@@ -161,21 +217,16 @@ impl<'a> Registrar<'a> {
                 }
             });
             if let Some(value) = taken {
-                return Ok(value);
+                return Ok(Ok(value));
             }
             if let Some(ended) = ended {
-                return Err(ended);
+                return Ok(Err(ended));
             }
-            match moved {
-                Err(_) => return Err(Ended::TimedOut),
-                Ok(true) => {}
-                Ok(false) => {
-                    let patience = link.patience();
-                    if self.waiter.wait(Some(link.stream_mut()), patience).is_err()
-                        || self.waiter.is_interrupted()
-                    {
-                        return Err(Ended::TimedOut);
-                    }
+            if !moved? {
+                let patience = link.patience();
+                self.waiter.wait(Some(link.stream_mut()), patience)?;
+                if self.waiter.is_interrupted() {
+                    return Err(Failure::Interrupted);
                 }
             }
         }

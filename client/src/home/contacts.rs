@@ -1,7 +1,7 @@
 //! Pinned keys: who somebody is, as first seen, and what the server says since
 //! (PROTOCOL.md, "Pinning").
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use waxwing_core::crypto::Spki;
 use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
@@ -304,6 +304,13 @@ impl<'a> Contacts<'a> {
         self.home.connection.prepare_cached(sql)?.execute([phone.as_str()])?;
         Ok(())
     }
+}
+
+/// Takes the id from every pin, so that the server is asked before anything is sent: this home has
+/// a new account, and the ids may be other people's by now. The keys stay.
+pub(super) fn forget_ids(change: &Transaction<'_>) -> Result<(), HomeError> {
+    change.execute("UPDATE contacts SET user_id = NULL, asked_at = NULL", [])?;
+    Ok(())
 }
 
 const SELECT: &str = "SELECT phone, user_id, spki, first_seen, verified, asked_at, changed_spki, \

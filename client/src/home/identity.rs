@@ -13,7 +13,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 use zeroize::Zeroizing;
 
-use super::{Home, HomeError, columns};
+use super::{Home, HomeError, columns, contacts, outbox};
 
 /// How far the registration has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,9 @@ pub struct Identity {
     pub reply_key: ReplyKey,
     /// How far the registration has come.
     pub registration: Registration,
+    /// Whether the server did not know the account any more, and an attempt to register again
+    /// under the same key has begun.
+    pub is_renewing: bool,
     /// The last session key under which the server has answered.
     pub session_key: Option<SessionKey>,
 }
@@ -109,6 +112,7 @@ impl Identity {
             public_key: columns::spki(row, 4)?,
             reply_key: ReplyKey::from_bytes(&reply_key),
             registration,
+            is_renewing: row.get(10)?,
             session_key: session_key.map(|key| SessionKey::from_bytes(&key)),
         })
     }
@@ -124,6 +128,7 @@ impl fmt::Debug for Identity {
             public_key,
             reply_key: _,
             registration,
+            is_renewing: _,
             session_key: _,
         } = self;
         f.debug_struct("Identity")
@@ -144,6 +149,8 @@ pub enum Standing {
     Resumable(Identity),
     /// The phone is registered with that server already.
     Registered(Identity),
+    /// The phone is registered here, or may be, with a server that has another key.
+    OtherServerKey(Identity),
     /// Another account is here, or may be.
     Occupied(Identity),
 }
@@ -156,7 +163,7 @@ impl Home {
     pub fn identity(&self) -> Result<Option<Identity>, HomeError> {
         let mut select = self.connection.prepare_cached(
             "SELECT phone, server, server_key, private_key, public_key, reply_key, stage, \
-             code_expires_at, user_id, session_key FROM identity",
+             code_expires_at, user_id, session_key, renewing FROM identity",
         )?;
         Ok(select.query_one([], Identity::read).optional()?)
     }
@@ -167,10 +174,14 @@ impl Home {
     /// [`HomeError::Database`].
     pub fn standing(&self, phone: &Phone, server_key: &Spki) -> Result<Standing, HomeError> {
         let Some(identity) = self.identity()? else { return Ok(Standing::Vacant) };
-        let same = identity.phone == *phone && identity.server_key == *server_key;
+        let same_phone = identity.phone == *phone;
+        let same = same_phone && identity.server_key == *server_key;
         Ok(match identity.registration {
             Registration::Done(_) if same => Standing::Registered(identity),
             _ if same => Standing::Resumable(identity),
+            Registration::Proving | Registration::Done(_) if same_phone => {
+                Standing::OtherServerKey(identity)
+            }
             Registration::Proving | Registration::Done(_) => Standing::Occupied(identity),
             Registration::Begun | Registration::CodeIssued { .. } => Standing::Vacant,
         })
@@ -227,10 +238,14 @@ impl Home {
     /// spent: a code belongs to its reply key.
     ///
     /// # Errors
-    /// [`HomeError::Occupied`] when the account is registered.
+    /// [`HomeError::Occupied`] when the account is registered, and not about to be so again.
     pub fn renew_attempt(&self, reply_key: &ReplyKey) -> Result<(), HomeError> {
         self.write(|change| {
             let found = self.identity()?.ok_or(HomeError::NoSuchRow("account"))?;
+            if found.is_renewing {
+                let sql = "UPDATE identity SET reply_key = ?";
+                return update(change, sql, [reply_key.expose()]);
+            }
             if found.user_id().is_some() {
                 return Err(HomeError::Occupied { phone: found.phone.as_str().to_owned() });
             }
@@ -239,12 +254,52 @@ impl Home {
         })
     }
 
-    /// Stores that the server is to be found elsewhere; its key stays pinned.
+    /// Stores where the server is, and the key by which it has answered there. A person has
+    /// decided for a key that is another than before.
     ///
     /// # Errors
     /// [`HomeError::NoSuchRow`] before the first `register`.
-    pub fn set_server(&self, server: &str) -> Result<(), HomeError> {
-        self.write(|change| update(change, "UPDATE identity SET server = ?", [server]))
+    pub fn trust_server(&self, server: &str, server_key: &Spki) -> Result<(), HomeError> {
+        // What another server knew, or gave out, counts for nothing with this one.
+        let sql = "UPDATE identity SET server = ?1, server_key = ?2, \
+                   session_key = CASE WHEN server_key = ?2 THEN session_key END, \
+                   renewing = renewing AND server_key = ?2";
+        self.write(|change| update(change, sql, params![server, server_key.as_bytes()]))
+    }
+
+    /// Begins to register a second time, under the same key, because the server does not know the
+    /// account any more. The id stays until there is another; so does an attempt that has begun.
+    ///
+    /// # Errors
+    /// [`HomeError::NoSuchRow`] when there is no account.
+    pub fn begin_renewal(&self, reply_key: &ReplyKey) -> Result<(), HomeError> {
+        let sql = "UPDATE identity SET renewing = 1, session_key = NULL, \
+                   reply_key = CASE WHEN renewing THEN reply_key ELSE ?1 END WHERE stage = 3";
+        self.write(|change| update(change, sql, [reply_key.expose()]))
+    }
+
+    /// Ends such an attempt: the server has given out an id, which may be the old one. What this
+    /// home believes about ids and letters at the server was true of the old account, so that
+    /// contacts have to be asked for, and what was not delivered is sent again. Keys stay pinned.
+    ///
+    /// # Errors
+    /// [`HomeError::NoSuchRow`] when no such attempt has begun.
+    pub fn renew(&self, user: UserId) -> Result<(), HomeError> {
+        self.write(|change| {
+            let sql = "UPDATE identity SET user_id = ?, renewing = 0, session_key = NULL \
+                       WHERE stage = 3 AND renewing = 1";
+            update(change, sql, [user.get()])?;
+            contacts::forget_ids(change)?;
+            outbox::forget_server(change)
+        })
+    }
+
+    /// Stores that the server knows the account after all.
+    ///
+    /// # Errors
+    /// [`HomeError::NoSuchRow`] when there is none.
+    pub fn end_renewal(&self) -> Result<(), HomeError> {
+        self.write(|change| update(change, "UPDATE identity SET renewing = 0", []))
     }
 
     /// Stores a session key, once the server has answered under it; `None` when the server has

@@ -29,6 +29,7 @@ mod process;
 mod proxy;
 mod registration;
 mod secrets;
+mod servers;
 mod strangers;
 mod terminal;
 mod town;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::post::{Post, town_with_post};
 use crate::process::eventually;
 use crate::proxy::{Proxy, Way};
@@ -40,6 +42,58 @@ fn a_code_can_be_typed_in_or_given_to_a_later_command() {
 }
 
 #[test]
+fn at_the_prompt_for_the_code_an_interrupt_ends_the_command_and_nothing_is_lost() {
+    let (town, post) = town_with_post(&[]);
+    let anna = town.newcomer("anna", PHONE);
+    for signal in [Signal::INT, Signal::TERM] {
+        let registering = anna.start_registering(&[]);
+        registering.wait_for_err("The code: ");
+        registering.signal(signal);
+        registering.finish().exits(130).says("interrupted");
+    }
+    anna.register_with(&["--otp", &post.code(PHONE, 1)]).exits(0);
+    // It was the same attempt all the time.
+    assert_eq!(post.codes(PHONE).len(), 1);
+}
+
+#[test]
+fn what_is_mistyped_at_the_prompt_can_be_typed_again() {
+    let (town, post) = town_with_post(&[]);
+    let anna = town.newcomer("anna", PHONE);
+    let mut registering = anna.start_registering(&[]);
+    registering.wait_for_err("good for 300 s and 3 attempts");
+    registering.write("12345\nabcdef\n");
+    registering.write(&format!(" {} \n", post.code(PHONE, 1)));
+    registering.finish().exits(0).says("a code is six digits").says("as 1");
+
+    let bert = town.newcomer("bert", "+4915112345602");
+    let mut registering = bert.start_registering(&[]);
+    registering.wait_for_err("The code: ");
+    registering.write("1\n2\n3\n");
+    registering.finish().exits(6).says("--otp CODE");
+}
+
+#[test]
+fn a_wrong_code_is_asked_for_again_while_it_has_attempts() {
+    let (town, post) = town_with_post(&[]);
+    let anna = town.newcomer("anna", PHONE);
+    let mut registering = anna.start_registering(&[]);
+    registering.wait_for_err("The code: ");
+    let code = post.code(PHONE, 1);
+    registering.write(&format!("{}\n", another(&code)));
+    registering.wait_for_err("the code is wrong; attempts left: 2");
+    registering.write(&format!("{code}\n"));
+    registering.finish().exits(0).says("as 1");
+
+    let bert = town.newcomer("bert", "+4915112345602");
+    let mut registering = bert.start_registering(&[]);
+    registering.wait_for_err("The code: ");
+    let wrong = another(&post.code(&bert.phone, 1));
+    registering.write(&format!("{wrong}\n{wrong}\n{wrong}\n"));
+    registering.finish().exits(6).says("the code is wrong; run");
+}
+
+#[test]
 fn a_phone_that_has_an_account_is_refused_to_another_key() {
     let town = Town::new();
     let (anna, bert) = town.anna_and_bert();
@@ -63,6 +117,28 @@ fn three_wrong_codes_spend_a_code_and_a_new_one_can_be_had() {
 
     let code = ask_for_code(&anna, &post, 2);
     anna.register_with(&["--otp", &code]).exits(0);
+}
+
+#[test]
+fn after_a_code_that_is_not_good_any_more_the_next_attempt_has_another_name() {
+    let (town, post) = town_with_post(&[]);
+    let anna = town.newcomer("anna", PHONE);
+    let name = || -> Vec<u8> {
+        let select = "SELECT reply_key FROM identity";
+        anna.database().query_one(select, [], |row| row.get(0)).unwrap()
+    };
+    // No code was ever asked for.
+    let refused = || anna.register_with(&["--otp", "123456"]).exits(6).says("not good any more");
+    refused();
+    let first = name();
+    refused();
+    assert_ne!(name(), first);
+    let code = ask_for_code(&anna, &post, 1);
+    let second = name();
+    anna.register_with(&["--otp", &another(&code)]).exits(6).says("the code is wrong");
+    // A wrong code spends one of its attempts, and the code is still that of this attempt.
+    assert_eq!(name(), second);
+    anna.register_with(&["--otp", &code]).exits(0).says("as 1");
 }
 
 #[test]

@@ -107,3 +107,20 @@ fn a_key_is_accepted_by_the_one_who_has_compared_its_number() {
     assert_eq!(asked.ends(), Some(0));
     assert_eq!(number(&anna, &bert, 0), number(&bert, &anna, 0));
 }
+
+#[test]
+fn a_new_server_key_is_trusted_after_yes_and_nothing_else() {
+    let (old, new) = (Town::new(), Town::new());
+    let anna = old.person("anna", "+4915112345601");
+    let key = new.public_key();
+    let address = new.address().to_string();
+    let again = ["register", "--server", &address, "--server-key", key.to_str().unwrap()];
+    let again = [&again[..], &[&anna.phone]].concat();
+    for (answer, code) in [("y\n", 4), ("\n", 4), ("yes\n", 0)] {
+        let mut asked = AtTerminal::start(&anna, &again);
+        asked.wait_for("Type yes: ");
+        asked.types(answer);
+        assert_eq!(asked.ends(), Some(code), "{answer:?}");
+    }
+    anna.receives_nothing();
+}

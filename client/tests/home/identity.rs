@@ -1,9 +1,13 @@
-use waxwing::home::{HomeError, Identity, NewIdentity, Registration, Standing};
+use waxwing::home::{
+    HomeError, Identity, NewIdentity, PacketName, Registration, Standing, State, Writing,
+};
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::testing::keys::pkcs8_der;
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::{KeyAnswer, Status};
 use zeroize::ZeroizeOnDrop;
 
-use crate::{TestHome, at, phone, register, spki, store_identity, user};
+use crate::{TestHome, at, packet_id, phone, register, spki, store_identity, uid, user};
 
 #[test]
 fn an_identity_survives_reopening() {
@@ -82,12 +86,12 @@ fn a_key_with_which_an_account_may_exist_is_never_replaced() {
     home.set_registration(Registration::Proving).unwrap();
     assert!(matches!(standing(0, 1), Standing::Resumable(_)));
     assert!(matches!(standing(5, 1), Standing::Occupied(_)));
-    assert!(matches!(standing(0, 2), Standing::Occupied(_)));
+    assert!(matches!(standing(0, 2), Standing::OtherServerKey(_)));
     assert!(matches!(home.store_identity(&other(phone(5))), Err(HomeError::Occupied { .. })));
 
     home.set_registration(Registration::Done(user(7))).unwrap();
     assert!(matches!(standing(0, 1), Standing::Registered(_)));
-    assert!(matches!(standing(0, 2), Standing::Occupied(_)));
+    assert!(matches!(standing(0, 2), Standing::OtherServerKey(_)));
     assert!(home.store_identity(&other(phone(0))).is_err());
     assert_eq!(home.identity().unwrap().unwrap().private_key.as_slice(), pkcs8_der(0));
 }
@@ -110,9 +114,93 @@ fn a_server_can_move_and_keeps_its_key() {
     let test = TestHome::new();
     let home = test.open();
     register(&home);
-    home.set_server("example.org:9295").unwrap();
+    let session = SessionKey::from_bytes(&[7; 32]);
+    home.set_session_key(Some(&session)).unwrap();
+    home.trust_server("example.org:9295", &spki(1)).unwrap();
     let found = home.identity().unwrap().unwrap();
     assert_eq!((found.server.as_str(), found.server_key), ("example.org:9295", spki(1)));
+    assert_eq!(found.session_key, Some(session));
+}
+
+#[test]
+fn what_another_server_key_has_confirmed_is_forgotten_with_it() {
+    let test = TestHome::new();
+    let home = test.open();
+    register(&home);
+    home.set_session_key(Some(&SessionKey::from_bytes(&[7; 32]))).unwrap();
+    home.begin_renewal(&ReplyKey::from_bytes(&[4; 32])).unwrap();
+    home.trust_server("127.0.0.1:9295", &spki(2)).unwrap();
+    let found = home.identity().unwrap().unwrap();
+    assert_eq!((&found.server_key, found.user_id()), (&spki(2), Some(user(100))));
+    assert_eq!((found.session_key, found.is_renewing), (None, false));
+    assert_eq!(found.private_key.as_slice(), pkcs8_der(0));
+}
+
+#[test]
+fn an_account_that_the_server_has_lost_is_renewed_under_the_same_key() {
+    let test = TestHome::new();
+    let home = test.open();
+    register(&home);
+    assert!(home.renew(user(7)).is_err());
+    home.begin_renewal(&ReplyKey::from_bytes(&[4; 32])).unwrap();
+    // An attempt that has begun is gone on with: its code belongs to its reply key.
+    home.begin_renewal(&ReplyKey::from_bytes(&[5; 32])).unwrap();
+    let begun = test.open().identity().unwrap().unwrap();
+    assert_eq!((begun.is_renewing, begun.user_id()), (true, Some(user(100))));
+    assert_eq!(begun.reply_key, ReplyKey::from_bytes(&[4; 32]));
+    home.renew_attempt(&ReplyKey::from_bytes(&[6; 32])).unwrap();
+
+    home.renew(user(7)).unwrap();
+    let found = test.open().identity().unwrap().unwrap();
+    assert_eq!((found.is_renewing, found.user_id()), (false, Some(user(7))));
+    assert_eq!(found.private_key.as_slice(), pkcs8_der(0));
+    assert!(home.renew_attempt(&ReplyKey::from_bytes(&[6; 32])).is_err());
+}
+
+#[test]
+fn with_a_new_account_ids_are_asked_for_and_what_may_be_lost_is_sent_again() {
+    let test = TestHome::new();
+    let home = test.open();
+    register(&home);
+    let answer = KeyAnswer { user: user(7), phone: phone(2), spki: spki(2) };
+    let _ = home.contacts().judge(&answer, at(0)).unwrap();
+    assert!(home.contacts().mark_verified(&phone(2), &spki(2)).unwrap());
+    let letter = |byte: u8| {
+        let writing = Writing::text("hi").unwrap();
+        let id = home.outbox().queue(&uid(byte), &phone(2), &writing, at(0)).unwrap();
+        home.outbox().begin_sending(id, &packet_id(byte), user(7), b"x", at(0)).unwrap();
+        id
+    };
+    let told = |byte, status| {
+        let told = [(PacketName::Full(packet_id(byte)), status)];
+        let _ = home.outbox().apply(&told, at(1)).unwrap();
+    };
+    let (sent, stored, delivered, postponed) = (letter(1), letter(2), letter(3), letter(4));
+    told(2, Status::Stored);
+    told(3, Status::Delivered);
+    home.outbox().postpone(postponed, at(9_000), Some(12), "full").unwrap();
+
+    home.begin_renewal(&ReplyKey::from_bytes(&[4; 32])).unwrap();
+    home.renew(user(9)).unwrap();
+    let contact = home.contacts().by_phone(&phone(2)).unwrap().unwrap();
+    assert_eq!((contact.user_id, &contact.spki, contact.verified), (None, &spki(2), true));
+    assert!(contact.is_question_due(at(1)));
+    let queued = home.outbox().queued().unwrap();
+    let waiting: Vec<_> = queued.iter().map(|letter| (letter.id, letter.status.state)).collect();
+    assert_eq!(waiting, [sent, stored, postponed].map(|id| (id, State::Waiting)));
+    assert!(queued.iter().all(|letter| letter.status.not_before == UnixTime::from_seconds(0)));
+    for letter in queued {
+        // The old packet has the old id in it.
+        assert!(home.outbox().open_letter(letter.id).unwrap().unwrap().packet.is_none());
+    }
+    let state = |letter| home.outbox().status_of(letter).unwrap().unwrap().state;
+    assert_eq!(state(delivered), State::Delivered);
+    // A word about an old packet still counts, and the next packet is the one to ask about.
+    home.outbox().begin_sending(stored, &packet_id(5), user(8), b"x", at(2)).unwrap();
+    told(5, Status::Stored);
+    assert_eq!(home.outbox().stored(None, 9).unwrap()[0].query.letter, packet_id(5));
+    told(1, Status::Delivered);
+    assert_eq!(state(sent), State::Delivered);
 }
 
 #[test]

@@ -305,6 +305,19 @@ impl<'a> Outbox<'a> {
     }
 }
 
+/// Puts back every letter that is not known to have arrived: the server has lost the account that
+/// sent it, and perhaps the letter. Packets of that account would be refused, so each is sealed
+/// and signed anew under its old name, by which a recipient recognises one that did arrive.
+pub(super) fn forget_server(change: &Transaction<'_>) -> Result<(), HomeError> {
+    change.execute(
+        "UPDATE outbox SET state = ?1, not_before = 0, refusal_code = NULL, refusal_text = NULL, \
+         packet = NULL, signed_at = NULL, stored_as = NULL, heard_at = NULL \
+         WHERE state IN (?1, ?2, ?3)",
+        params![State::Waiting.rank(), State::Sent.rank(), State::Stored.rank()],
+    )?;
+    Ok(())
+}
+
 /// A letter written, as a history shows it.
 pub(super) struct Written {
     pub(super) id: OutboxId,

@@ -1,0 +1,224 @@
+//! Servers that move, lose an account, or have another key: what a home believes of its server is
+//! checked before it is changed, and keys, contacts and history stay.
+
+use rustix::process::Signal;
+
+use crate::post::town_with_post;
+use crate::proxy::{Proxy, Way};
+use crate::registration::another;
+use crate::town::{Person, Town};
+
+/// What `whoami` says in the line that begins with `what`.
+fn whoami(person: &Person, what: &str) -> String {
+    let out = person.run(&["whoami"]).exits(0).out;
+    let line = out.lines().find_map(|line| line.strip_prefix(what));
+    line.unwrap_or_else(|| panic!("{out}")).trim().to_owned()
+}
+
+fn fingerprint(town: &Town) -> String {
+    town.administer(&["key", "fingerprint"]).exits(0).out.trim().to_owned()
+}
+
+/// The operator removes the account: the server knows it no more than after an old backup.
+fn remove(town: &mut Town, person: &Person) {
+    town.stop();
+    town.administer(&["users", "remove", &person.phone]).exits(0);
+    town.start();
+}
+
+#[test]
+fn registering_in_a_registered_home_asks_the_server() {
+    let mut town = Town::new();
+    let (mut anna, _) = town.anna_and_bert();
+    anna.register().exits(0).says("registered +4915112345601 as 1");
+    let before = whoami(&anna, "server ");
+    // Nobody is there, or somebody else: neither is believed, and the home stays as it was.
+    let (right, key) = (anna.server, anna.server_key.clone());
+    anna.server = "127.0.0.1:1".parse().unwrap();
+    let ran = anna.register().exits(3).says("cannot reach 127.0.0.1:1").says("--server");
+    assert_eq!(ran.out, "");
+    let other = Town::new();
+    anna.server = other.address();
+    let ran = anna.register().exits(4).says("not signed with the key that this home trusts");
+    assert_eq!(ran.out, "");
+    assert_eq!(whoami(&anna, "server "), before);
+    anna.receives_nothing();
+
+    // Without an address it asks where the server was.
+    anna.run(&["register", "--server-key", key.to_str().unwrap(), &anna.phone]).exits(0);
+    anna.server = right;
+    town.stop();
+    anna.register().exits(3).says("cannot reach");
+}
+
+#[test]
+fn a_server_is_followed_to_another_address_once_it_has_answered_there() {
+    let town = Town::new();
+    let (mut anna, bert) = town.anna_and_bert();
+    let moved = Proxy::before(town.address());
+    anna.server = moved.address();
+    anna.register().exits(0).says("from now on the server is at").says("as 1");
+    assert_eq!(whoami(&anna, "server "), moved.address().to_string());
+    anna.send(&bert, "from the new address").exits(0);
+    assert!(moved.ops().contains(&(Way::ToServer, 102)));
+    bert.receives(&["from the new address"]);
+}
+
+#[test]
+fn asking_whether_the_server_knows_an_account_takes_no_session_from_anybody() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let proxy = Proxy::before(town.address());
+    let following = bert.start(&["receive", "--follow", "--json"]);
+    anna.send(&bert, "one").exits(0);
+    following.wait_for_out(|out| out.contains("one"));
+    // Another copy of the home, as a person may have made one.
+    let copy = Person { home: bert.home.with_file_name("copy"), ..town.newcomer("x", &bert.phone) };
+    std::fs::create_dir(&copy.home).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&copy.home, mode).unwrap();
+    let database = copy.home.join("waxwing.db");
+    bert.database().execute("VACUUM INTO ?", [database.to_str().unwrap()]).unwrap();
+    let copy = Person { server: proxy.address(), ..copy };
+    copy.register().exits(0).says("as 2");
+    assert!(!proxy.ops().contains(&(Way::ToServer, 203)));
+    anna.send(&bert, "two").exits(0);
+    following.wait_for_out(|out| out.contains("two"));
+    following.signal(Signal::INT);
+    following.finish().exits(0);
+}
+
+#[test]
+fn an_account_that_the_server_has_lost_is_registered_again_under_the_same_key() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let cleo = town.person("cleo", "+4915112345603");
+    anna.send(&bert, "before").exits(0);
+    bert.receives(&["before"]);
+    bert.send(&anna, "answer").exits(0);
+    anna.receives(&["answer"]);
+    anna.send(&cleo, "hello").exits(0);
+    cleo.receives(&["hello"]);
+    anna.send(&cleo, "on its way").exits(0);
+    let key = whoami(&anna, "fingerprint ");
+    remove(&mut town, &anna);
+
+    anna.send(&bert, "written meanwhile").exits(3).says("waxwing register");
+    anna.register().exits(0).says("does not know").says("registered +4915112345601 as 4");
+    assert_eq!(whoami(&anna, "fingerprint "), key);
+    anna.receives_nothing();
+    bert.receives(&["written meanwhile"]);
+    // Nobody has to compare anything again, and nobody is asked to accept anything.
+    bert.send(&anna, "welcome back").exits(0);
+    anna.receives(&["welcome back"]);
+    assert_eq!(anna.history(&bert).len(), 4);
+    // What the old account had sent and nobody has acknowledged is sent again, and read once.
+    cleo.receives(&["on its way"]);
+    cleo.receives_nothing();
+    anna.receives_nothing();
+    assert_eq!(anna.statuses(&cleo), ["delivered"; 2]);
+    anna.register().exits(0).says("as 4");
+}
+
+#[test]
+fn a_letter_whose_answer_was_lost_with_the_account_goes_out_under_the_new_id() {
+    let mut town = Town::new();
+    let proxy = Proxy::before(town.address());
+    let (mut anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "first").exits(0);
+    bert.receives(&["first"]);
+    anna.server = proxy.address();
+    anna.register().exits(0);
+    proxy.cut(Way::ToClient, 203);
+    anna.send(&bert, "once").exits(3);
+    remove(&mut town, &anna);
+    anna.register().exits(0).says("as 3");
+    anna.receives_nothing();
+    bert.receives(&["once"]);
+    bert.receives_nothing();
+}
+
+#[test]
+fn registering_again_goes_on_where_it_was_and_takes_the_code_from_a_later_command() {
+    let (mut town, post) = town_with_post(&[]);
+    let anna = town.newcomer("anna", "+4915112345601");
+    anna.register().exits(6);
+    anna.register_with(&["--otp", &post.code(&anna.phone, 1)]).exits(0).says("as 1");
+    remove(&mut town, &anna);
+    anna.register().exits(6).says("code sent to the phone");
+    // The id is not lost before there is another.
+    anna.run(&["whoami"]).exits(0).says("which the server did not know");
+    let code = post.code(&anna.phone, 2);
+    anna.register_with(&["--otp", &another(&code)]).exits(6).says("the code is wrong");
+    anna.register_with(&["--otp", &code]).exits(0).says("as 2");
+    anna.receives_nothing();
+}
+
+#[test]
+fn a_phone_that_somebody_else_took_meanwhile_is_said_and_nothing_is_lost() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "before").exits(0);
+    remove(&mut town, &anna);
+    let thief = town.newcomer("thief", &anna.phone);
+    thief.register().exits(0).says("as 3");
+    let ran = anna.register().exits(3).says("has an account already, with another key");
+    ran.says("waxwing-server users remove");
+    assert_eq!(anna.history(&bert).len(), 1);
+    // The operator sorts it out.
+    remove(&mut town, &thief);
+    anna.register().exits(0).says("as 4");
+}
+
+#[test]
+fn a_server_with_a_new_key_is_trusted_after_an_explicit_word_and_pins_stay() {
+    let (old, new) = (Town::new(), Town::new());
+    // Somebody is there already, with the ids that others had.
+    new.person("cleo", "+4915112345603");
+    let (mut anna, mut bert) = old.anna_and_bert();
+    anna.send(&bert, "before").exits(0);
+    bert.receives(&["before"]);
+    bert.send(&anna, "answer").exits(0);
+    anna.receives(&["answer"]);
+    let numbers = bert.run(&["verify", &anna.phone]).exits(0).out;
+    for person in [&mut anna, &mut bert] {
+        person.server = new.address();
+        person.server_key = new.public_key();
+    }
+
+    let (trusted, offered) = (fingerprint(&old), fingerprint(&new));
+    let before = whoami(&anna, "server key ");
+    let ran = anna.register().exits(4).says(&format!("trusted so far  {before}"));
+    ran.says(&format!("--accept-server-key {offered}"));
+    assert_eq!(whoami(&anna, "server key "), before);
+    // Only the fingerprint of the very key is a word for it.
+    anna.register_with(&["--accept-server-key", &trusted]).exits(4).says("another key than");
+    anna.register_with(&["--accept-server-key", "yes"]).exits(2);
+    assert_eq!(whoami(&anna, "server key "), before);
+
+    anna.register_with(&["--accept-server-key", &offered]).exits(0).says("as 2");
+    let after: String = whoami(&anna, "server key ").split_whitespace().collect();
+    assert_eq!(after, offered);
+    bert.register_with(&["--accept-server-key", &offered]).exits(0).says("as 3");
+    anna.send(&bert, "after").exits(0);
+    bert.receives(&["after"]);
+    bert.send(&anna, "here too").exits(0);
+    anna.receives(&["here too"]);
+    assert_eq!(anna.history(&bert).len(), 4);
+    assert_eq!(bert.run(&["verify", &anna.phone]).exits(0).out, numbers);
+}
+
+#[test]
+fn a_new_server_key_is_not_believed_before_it_has_signed_an_answer() {
+    let (town, other) = (Town::new(), Town::new());
+    let (mut anna, bert) = town.anna_and_bert();
+    let trusted = whoami(&anna, "server key ");
+    let right = anna.server_key.clone();
+    // A mistaken file, and a word for it.
+    anna.server_key = other.public_key();
+    anna.register_with(&["--accept-server-key", &fingerprint(&other)]).exits(4);
+    assert_eq!(whoami(&anna, "server key "), trusted);
+    anna.send(&bert, "still here").exits(0);
+    anna.server_key = right;
+    anna.register().exits(0).says("as 1");
+}

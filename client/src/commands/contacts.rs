@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Console, open};
+use super::{Console, open_to_read};
 use crate::clock;
 use crate::exit::Failure;
 
 pub(super) fn run(dir: &Path, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (home, _) = open(dir)?;
+    let (home, _) = open_to_read(dir)?;
     let mut blocked: BTreeSet<_> = home.relations().blocked()?.into_iter().collect();
     for contact in home.contacts().all()? {
         let id = contact.user_id.map_or_else(|| "-".to_owned(), |id| id.to_string());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use waxwing_core::phone::Phone;
 
-use super::{Console, open};
+use super::{Console, open_to_read};
 use crate::exit::Failure;
 use crate::show;
 
@@ -14,7 +14,7 @@ pub(super) fn run(
     json: bool,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let (home, _) = open(dir)?;
+    let (home, _) = open_to_read(dir)?;
     for entry in home.history(phone)? {
         let line = if json {
             show::entry_json(&entry, phone.as_str())

@@ -90,6 +90,13 @@ fn require_unblocked(home: &Home, phone: &Phone) -> Result<(), Failure> {
     }
 }
 
+/// Opens a home that has an account, for a command that changes nothing in it.
+fn open_to_read(dir: &Path) -> Result<(Home, Identity), Failure> {
+    let home = Home::open_to_read(dir)?;
+    let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
+    Ok((home, identity))
+}
+
 /// Opens a home that has an account.
 fn open(dir: &Path) -> Result<(Home, Identity), Failure> {
     let home = Home::open(dir)?;

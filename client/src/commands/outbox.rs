@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Console, obstacle, open};
+use super::{Console, obstacle, open, open_to_read};
 use crate::args::{Outbox, OutboxAction};
 use crate::clock;
 use crate::courier::{Account, Desk};
@@ -15,13 +15,14 @@ use crate::show;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(dir: &Path, outbox: &Outbox, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (home, identity) = open(dir)?;
     match &outbox.action {
-        None => list(&home, outbox.json, console),
+        None => list(&open_to_read(dir)?.0, outbox.json, console),
         Some(OutboxAction::Retry { which }) => {
+            let (home, identity) = open(dir)?;
             retry(&home, identity, which.unwrap_or(Which::All), outbox.json, console)
         }
         Some(OutboxAction::Drop { uid }) => {
+            let (home, _) = open(dir)?;
             let words = match home.outbox().give_up(uid)? {
                 GivenUp::NotSent => "given up; it was not sent",
                 GivenUp::MayArrive => {

@@ -11,8 +11,8 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use rusqlite_migration::{M, Migrations};
 
-use super::HomeError;
 use super::directory::io;
+use super::{HomeError, snapshot};
 
 const FILE: &str = "waxwing.db";
 const DRAFT: &str = "waxwing.db.new";
@@ -54,6 +54,9 @@ pub(super) fn open(dir: &Path, absent: Absent) -> Result<Connection, HomeError> 
             create(dir, &file)?;
         }
     }
+    if !snapshot::is_writable(dir, &file) {
+        return Err(HomeError::ReadOnly { dir: dir.to_owned() });
+    }
     keep_to_owner(&file).map_err(|source| io(&file, source))?;
 
     let mut connection = connect(&file)?;
@@ -68,6 +71,23 @@ pub(super) fn open(dir: &Path, absent: Absent) -> Result<Connection, HomeError> 
         }
     }
     Ok(connection)
+}
+
+/// Opens the database for reading alone, which is possible in a home that cannot be written.
+pub(super) fn open_to_read(dir: &Path) -> Result<Connection, HomeError> {
+    let file = dir.join(FILE);
+    if exists(&file)? && !snapshot::is_writable(dir, &file) {
+        return snapshot::take(&file);
+    }
+    open(dir, Absent::Refuse)
+}
+
+/// A copy that nobody else has, brought up to date.
+pub(super) fn current(file: &Path, mut copy: Connection) -> Result<Connection, HomeError> {
+    if version(file, &copy)? < known_version() {
+        migrate(file, &mut copy)?;
+    }
+    Ok(copy)
 }
 
 fn exists(file: &Path) -> Result<bool, HomeError> {
@@ -186,7 +206,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
 }
 
-fn version(file: &Path, connection: &Connection) -> Result<i64, HomeError> {
+pub(super) fn version(file: &Path, connection: &Connection) -> Result<i64, HomeError> {
     let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, found) = (
         read("application_id").map_err(|error| refused(file, error))?,
@@ -221,7 +241,7 @@ fn keep_to_owner(file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn refused(file: &Path, error: rusqlite::Error) -> HomeError {
+pub(super) fn refused(file: &Path, error: rusqlite::Error) -> HomeError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => HomeError::Foreign { file: file.to_owned() },
         Some(ErrorCode::DatabaseCorrupt) => {
@@ -231,7 +251,7 @@ fn refused(file: &Path, error: rusqlite::Error) -> HomeError {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

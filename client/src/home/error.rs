@@ -41,6 +41,16 @@ pub enum HomeError {
         /// Whose it is.
         owner: u32,
     },
+    /// Nothing can be changed in it.
+    #[error(
+        "the home in {dir} cannot be written: it is on a read-only file system, or its permissions \
+         forbid it. Only what reads it works: whoami, contacts, history and outbox",
+        dir = .dir.display()
+    )]
+    ReadOnly {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// It was written by a later version of this program.
     #[error(
         "{file} has schema {found}, newer than {known}, the newest that this version knows; \

@@ -21,6 +21,7 @@ mod lock;
 mod outbox;
 mod printing;
 mod relations;
+mod snapshot;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,16 @@ impl Home {
     pub fn open(dir: &Path) -> Result<Self, HomeError> {
         directory::check(dir)?;
         Self::with_database(dir, Absent::Refuse)
+    }
+
+    /// Opens the home in `dir` for reading alone, which works where nothing can be written: then it
+    /// is read as it was at this moment. What would change something fails.
+    ///
+    /// # Errors
+    /// As [`Home::open`].
+    pub fn open_to_read(dir: &Path) -> Result<Self, HomeError> {
+        directory::check(dir)?;
+        Ok(Self { dir: dir.to_owned(), connection: database::open_to_read(dir)? })
     }
 
     /// Opens the home in `dir`, making an empty one if there is none.

@@ -1,7 +1,13 @@
 //! One process of a home holds its session, and the others work through it.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
 use rustix::process::Signal;
 
+use crate::process::Process;
 use crate::town::{Town, numbered};
 
 #[test]
@@ -83,4 +89,44 @@ fn a_home_cannot_register_twice_at_once() {
     anna.send(&bert, "one").exits(0);
     holder.wait_for_out(|out| out.contains(": one"));
     bert.register().exits(1).says("another waxwing is at work");
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_read() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "hello").exits(0);
+    // In the log alone, as a command that was killed leaves it.
+    let open = anna.database();
+    open.execute_batch("UPDATE outbox SET read_at = 1").unwrap();
+
+    // Nothing stops root, so that the home becomes somebody else's, who may only read it.
+    let nobody = rustix::process::geteuid().is_root().then_some(65_534);
+    let binary = anna.home.with_file_name("client");
+    std::fs::copy(crate::binaries::client(), &binary).unwrap();
+    let root = anna.home.parent().unwrap();
+    std::fs::set_permissions(root, Permissions::from_mode(0o711)).unwrap();
+    let entries = std::fs::read_dir(&anna.home).unwrap().map(|entry| entry.unwrap().path());
+    for path in entries.chain([anna.home.clone()]) {
+        let mode = if path == anna.home { 0o500 } else { 0o400 };
+        chown(&path, nobody, None).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    }
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&binary);
+        command.arg("--home").arg(&anna.home).args(args);
+        if let Some(uid) = nobody {
+            command.uid(uid);
+        }
+        Process::start(&mut command).finish_without_input()
+    };
+    run(&["whoami"]).exits(0).says(&anna.phone);
+    run(&["contacts"]).exits(0).says(&bert.phone);
+    run(&["history", &bert.phone]).exits(0).says("me: hello [stored, read]");
+    run(&["outbox"]).exits(0).says("no letter waits");
+    for args in [&["send", &bert.phone, "more"][..], &["receive"], &["chat", &bert.phone]] {
+        run(args).exits(74).says("cannot be written");
+    }
+    drop(open);
+    std::fs::set_permissions(&anna.home, Permissions::from_mode(0o700)).unwrap();
 }

@@ -30,7 +30,7 @@ pub(super) struct Arrivals {
     decided: VecDeque<ConnId>,
 }
 
-/// What has been decided about a 101, and is to be signed.
+/// What has been decided about a 100 or a 101, and is to be signed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Decision {
     /// The user is to have a session.

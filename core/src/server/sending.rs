@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::time::Duration;
 
+use super::arrivals::Decision;
 use super::connection::State;
 use super::limits::Kept;
 use super::output::{ConnId, OtpTicket};
@@ -50,20 +51,20 @@ impl<P: Provider> Server<P> {
     }
 
     /// A code did not go out: it counts against nobody, and whoever asked can ask for another.
-    pub fn otp_undeliverable(&mut self, env: &mut Env<'_>, ticket: OtpTicket) {
+    pub fn otp_undeliverable(&mut self, ticket: OtpTicket) {
         if let Some((phone, prefix)) = self.otps.forget(ticket) {
             let (pair, phone) = (Kept::CodesForPair(phone, prefix), Kept::CodesForPhone(phone));
             for taken in [pair, phone, Kept::Codes] {
                 self.limits.give_back(taken.key(&self.provider, &self.identity));
             }
         }
-        self.refuse_grant(env, ticket);
+        self.refuse_grant(ticket);
     }
 
     /// Nobody knows whether a code went out: it is as good as none, and counts as sent.
-    pub fn otp_lost(&mut self, env: &mut Env<'_>, ticket: OtpTicket) {
+    pub fn otp_lost(&mut self, ticket: OtpTicket) {
         self.otps.forget(ticket);
-        self.refuse_grant(env, ticket);
+        self.refuse_grant(ticket);
     }
 
     /// Answers the 100 with its 200, if that is still due.
@@ -78,13 +79,13 @@ impl<P: Provider> Server<P> {
         }
     }
 
-    fn refuse_grant(&mut self, env: &mut Env<'_>, ticket: OtpTicket) {
+    fn refuse_grant(&mut self, ticket: OtpTicket) {
         let Some(conn) = self.sending.remove(&ticket) else { return };
         let Some(connection) = self.connections.get(&conn) else { return };
         if let State::Sending(sending) = &connection.state {
             let request = sending.request;
             let refused = Refused::naming(ErrorCode::Busy, Op::RegistrationRequest, request);
-            self.refuse(env, conn, refused.after(Sending::COME_BACK));
+            self.tell_in_turn(conn, Decision::Refusal(refused.after(Sending::COME_BACK)));
         }
     }
 }

@@ -352,6 +352,29 @@ fn new_users_whom_storage_has_refused_at_once_hear_it_one_by_one() {
 }
 
 #[test]
+fn people_whose_codes_did_not_go_out_hear_it_one_by_one() {
+    let (mut world, mut two, _) = two_and_a_crowd(0);
+    let mut newcomers: Vec<_> = (2..7).map(Person::<Paper>::new).collect();
+    world.codes_are_held = true;
+    for person in &mut newcomers {
+        person.conn = world.connect();
+        let request = person.request(&mut world);
+        world.send(person.conn, &request);
+    }
+    let letter = letters(&mut world, &mut two, 1);
+    world.deliver(&letter);
+    let tickets: Vec<_> = world.codes.iter().map(|(ticket, ..)| *ticket).collect();
+    world.turn(ShardId::DESK, |server, _| {
+        tickets.iter().for_each(|ticket| server.otp_undeliverable(*ticket));
+    });
+    for turn in 0..newcomers.len() {
+        let heard = newcomers.iter_mut().flat_map(|person| person.hear_refusals(&mut world));
+        assert_eq!(heard.collect::<Vec<_>>(), [ErrorCode::Busy], "turn {turn}");
+        quiet_turn(&mut world);
+    }
+}
+
+#[test]
 fn people_who_move_in_at_once_have_their_sessions_one_by_one() {
     let (mut world, people) = World::populate_shards(Config::default(), 7, 24, 2);
     let at_home = ShardId(1);

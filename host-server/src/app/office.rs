@@ -119,8 +119,8 @@ impl Office {
             self.tell(|server, env| match result {
                 Ok(()) => server.otp_delivered(env, ticket),
                 // The program may have sent it before it was killed.
-                Err(DeliveryError::TimedOut) => server.otp_lost(env, ticket),
-                Err(_) => server.otp_undeliverable(env, ticket),
+                Err(DeliveryError::TimedOut) => server.otp_lost(ticket),
+                Err(_) => server.otp_undeliverable(ticket),
             });
         }
     }

@@ -33,7 +33,9 @@ impl<P: Provider> Server<P> {
     /// gone: nothing is signed for them.
     pub fn hung_up(&mut self, conn: ConnId) {
         let connection = self.connections.get(&conn);
-        if connection.is_some_and(|c| matches!(c.state, State::InLine | State::Called)) {
+        let waits =
+            |state: &State| matches!(state, State::InLine | State::Called | State::Decided(_));
+        if connection.is_some_and(|connection| waits(&connection.state)) {
             self.drop_connection(conn);
         }
     }

@@ -334,6 +334,27 @@ fn new_users_whom_storage_has_taken_at_once_have_their_sessions_one_by_one() {
 }
 
 #[test]
+fn nothing_is_signed_for_new_users_who_have_hung_up_when_it_is_their_turn() {
+    let (mut world, mut two, _) = two_and_a_crowd(0);
+    let mut newcomers: Vec<_> = (2..7).map(Person::new).collect();
+    let inputs = proofs(&mut world, &mut newcomers);
+    world.disk.held = true;
+    world.send_all(&inputs);
+    world.disk.held = false;
+    while world.disk.has_jobs() {
+        world.disk.work();
+    }
+    let letter = letters(&mut world, &mut two, 1);
+    world.deliver(&letter);
+    world.tell_news();
+    let (last, others) = newcomers.split_last_mut().unwrap();
+    world.turn(ShardId::DESK, |server, _| {
+        others.iter().for_each(|gone| server.hung_up(gone.conn));
+    });
+    assert_eq!(last.hear(&mut world), [Said::SessionOffered(Op::SessionIssued)]);
+}
+
+#[test]
 fn new_users_whom_storage_has_refused_at_once_hear_it_one_by_one() {
     let (mut world, mut two, _) = two_and_a_crowd(0);
     let mut newcomers: Vec<_> = (2..7).map(Person::new).collect();

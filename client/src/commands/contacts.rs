@@ -14,7 +14,7 @@ pub(super) fn run(dir: &Path, console: &mut Console<'_>) -> Result<(), Failure> 
         let id = contact.user_id.map_or_else(|| "-".to_owned(), |id| id.to_string());
         let blocked = if blocked.remove(&contact.phone) { "; blocked" } else { "" };
         let trust = match (&contact.changed, contact.verified) {
-            (Some(_), _) => "key changed; letters are held back",
+            (Some(_), _) => "key changed; letters are held back until `waxwing verify` accepts it",
             (None, true) => "verified",
             (None, false) => "not verified",
         };

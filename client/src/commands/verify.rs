@@ -57,18 +57,28 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(
     }
     let reached = reached
         .and_then(|_| desk.wait_until(Some(deadline), false, |desk| Ok(desk.has_answer(phone))));
-    let problem = desk.problem().map(ToString::to_string);
+    let problem = match desk.problem() {
+        Some(problem) => problem.to_string(),
+        None if !desk.has_session() => {
+            "another waxwing command of this home has the session".to_owned()
+        }
+        None => "it gave no answer".to_owned(),
+    };
+    let has_word = desk.has_word_of(phone);
     let refused = desk.refused_answer(phone).map(ToString::to_string);
     desk.leave()?;
     if let Some(conflict) = refused {
         return Err(Failure::Untrusted(conflict));
     }
     match reached? {
-        Reached::Yes => {}
+        Reached::Yes if has_word => {}
         Reached::Interrupted => return Err(Failure::Interrupted),
-        Reached::TimedOut | Reached::Offline => {
-            let why = problem.unwrap_or_else(|| "no answer".into());
-            writeln!(console.remarks, "the server was not asked ({why}); this is what is pinned")?;
+        Reached::Yes | Reached::TimedOut | Reached::Offline => {
+            writeln!(
+                console.remarks,
+                "the server has not said what the key is now ({problem}); this is what this home \
+                 knows"
+            )?;
         }
     }
     Ok(())

@@ -124,6 +124,19 @@ impl<'a> Desk<'a> {
         self.courier.as_ref().is_none_or(|(courier, _)| courier.has_answer(phone))
     }
 
+    /// Whether the server has said in this session what a phone's key is. A process without the
+    /// session is not told.
+    #[must_use]
+    pub fn has_word_of(&self, phone: &Phone) -> bool {
+        self.courier.as_ref().is_some_and(|(courier, _)| courier.has_word_of(phone))
+    }
+
+    /// Whether this process talks to the server.
+    #[must_use]
+    pub const fn has_session(&self) -> bool {
+        self.courier.is_some()
+    }
+
     /// Why the server's answer about a phone's key was refused, if it was.
     #[must_use]
     pub fn refused_answer(&self, phone: &Phone) -> Option<&Conflict> {

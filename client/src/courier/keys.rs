@@ -81,6 +81,11 @@ impl Courier<'_> {
         self.session.asked.contains(phone) && !self.questions.is_about(phone)
     }
 
+    /// Whether the server has said on this connection what is true of this phone's key.
+    pub(super) fn has_word_of(&self, phone: &Phone) -> bool {
+        self.questions.has_word_of(phone)
+    }
+
     pub(super) fn ask_next_question(&mut self) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
         if self.questions.open.is_some() {

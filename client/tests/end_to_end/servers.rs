@@ -132,7 +132,12 @@ fn a_letter_whose_answer_was_lost_with_the_account_goes_out_under_the_new_id() {
     proxy.cut(Way::ToClient, 203);
     anna.send(&bert, "once").exits(3);
     remove(&mut town, &anna);
+    let before = proxy.ops().len();
     anna.register().exits(0).says("as 3");
+    // One refusal could be played back by anybody.
+    let said = proxy.ops().split_off(before).into_iter();
+    let said: Vec<_> = said.filter(|(way, _)| *way == Way::ToServer).map(|(_, op)| op).collect();
+    assert_eq!(said[..4], [106, 106, 106, 100]);
     anna.receives_nothing();
     bert.receives(&["once"]);
     bert.receives_nothing();

@@ -82,6 +82,22 @@ fn an_interrupt_at_a_yes_or_no_question_ends_the_command_and_decides_nothing() {
 }
 
 #[test]
+fn a_number_that_the_server_was_not_asked_about_is_shown_as_such() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "hello").exits(0);
+    let following = anna.start(&["receive", "--follow", "--json"]);
+    bert.send(&anna, "answer").exits(0);
+    following.wait_for_out(|out| out.contains("answer"));
+    let ran = anna.run(&["verify", &bert.phone]).exits(0);
+    ran.says("another waxwing command of this home has the session");
+    following.signal(Signal::INT);
+    following.finish().exits(0);
+    let ran = anna.run(&["verify", &bert.phone]).exits(0);
+    assert_eq!(ran.err, "");
+}
+
+#[test]
 fn a_key_is_accepted_by_the_one_who_has_compared_its_number() {
     let mut town = Town::new();
     let (anna, bert) = town.anna_and_bert();

@@ -138,7 +138,7 @@ impl Cli {
             Some(_) => Err(Failure::new(
                 Exit::Usage,
                 "--listen, --allow-unverified, --check, --recover, --new-key, --new-database and \
-                 --without-log belong to the command run",
+                 --without-log belong to the command run: leave them out here",
             )),
         }
     }

@@ -59,7 +59,8 @@ impl Setting {
 
     /// Values next to the range, and those that no quantity has, as TOML.
     fn wrong(&self) -> Vec<String> {
-        let of_another_kind = if self.default == "false" { "17" } else { "true" };
+        let of_another_kind =
+            if ["true", "false"].contains(&&*self.default) { "17" } else { "true" };
         let mut wrong = vec![of_another_kind.to_owned()];
         let Some((least, most)) = &self.range else { return wrong };
         wrong.extend(

@@ -157,4 +157,9 @@ fn whoever_comes_from_the_loopback_is_limited_and_told_no_code() {
         assert_ne!(other.register().code, Some(5));
     }
     town.newcomer("last", "+4915112345611").register().exits(5);
+    // Once, however many come, and with the way to raise it.
+    town.newcomer("late", "+4915112345612").register().exits(5);
+    let log = town.log();
+    assert_eq!(log.matches("limits.registrations_per_prefix_per_hour").count(), 1, "{log}");
+    assert!(log.contains("limits.exempt"), "{log}");
 }

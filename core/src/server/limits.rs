@@ -11,6 +11,7 @@ use core::time::Duration;
 use super::config::Rates;
 use super::issuer::Identity;
 use super::limiter::{Allowance, Limiter, Rate};
+use super::output::Limit;
 use super::peer::AddressPrefix;
 use super::shard::{Shard, ShardId};
 use super::storage::{AllowanceKey, StoredAllowance};
@@ -58,6 +59,20 @@ impl Kept {
     }
 
     const LOOKUPS: u8 = 7;
+
+    /// What the operator hears of when there is none left; those of the whole server have events of
+    /// their own.
+    pub(super) const fn limit(&self) -> Option<Limit> {
+        Some(match self {
+            Self::Requests(_) => Limit::Registrations,
+            Self::Proofs(_) => Limit::Proofs,
+            Self::CodesForPair(..) => Limit::CodesPerPhoneAndPrefix,
+            Self::CodesForPhone(_) => Limit::CodesPerPhone,
+            Self::WrongCodesFrom(_) => Limit::WrongCodesPerPrefix,
+            Self::Lookups(_) => Limit::Lookups,
+            Self::Codes | Self::WrongCodes => return None,
+        })
+    }
 
     /// Its name in storage: the kind, and a user's id or a hash of whatever else it is about.
     pub(super) fn key<P: Provider>(&self, provider: &P, identity: &Identity<P>) -> AllowanceKey {

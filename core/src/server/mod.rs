@@ -63,7 +63,7 @@ pub use config::{Config, Deadlines, MailboxLimits, Rates};
 pub use issuer::Identity;
 pub use limiter::Rate;
 pub use mail::Mail;
-pub use output::{ConnId, Event, OtpTicket, Output};
+pub use output::{ConnId, Event, Limit, OtpTicket, Output};
 pub use peer::{AddressPrefix, Peer};
 pub use room::Room;
 pub use shard::{Baggage, Shard, ShardId};

@@ -117,6 +117,11 @@ pub enum Event {
         /// Where.
         conn: ConnId,
     },
+    /// Somebody was refused for the sake of a limit that people may share.
+    LimitReached {
+        /// Which.
+        limit: Limit,
+    },
     /// So many wrong codes have come today that new ones survive one guess only.
     GuessingSuspected,
     /// The last code of the day has gone out: until some time has passed, nobody gets one.
@@ -136,4 +141,21 @@ pub enum Event {
     StorageUnavailable,
     /// The server's own key or a buffer refused: a bug or broken hardware.
     InternalError,
+}
+
+/// A limit that an operator may have set too low for the people who are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// 100s from one address prefix.
+    Registrations,
+    /// 101s from one address prefix.
+    Proofs,
+    /// Codes for one phone from one address prefix.
+    CodesPerPhoneAndPrefix,
+    /// Codes for one phone.
+    CodesPerPhone,
+    /// Wrong codes from one address prefix.
+    WrongCodesPerPrefix,
+    /// Key questions of one user.
+    Lookups,
 }

@@ -268,11 +268,20 @@ impl<P: Provider> Server<P> {
 
     /// Takes one of what is counted across restarts, or says how long until there is one.
     pub(super) fn take(&mut self, of: Kept, now: Instant) -> Result<(), Duration> {
-        self.limits.take(of.key(&self.provider, &self.identity), now)
+        let taken = self.limits.take(of.key(&self.provider, &self.identity), now);
+        self.tell_if_spent(of, taken)
     }
 
     fn has_left(&mut self, of: Kept, now: Instant) -> Result<(), Duration> {
-        self.limits.check(of.key(&self.provider, &self.identity), now)
+        let left = self.limits.check(of.key(&self.provider, &self.identity), now);
+        self.tell_if_spent(of, left)
+    }
+
+    fn tell_if_spent(&mut self, of: Kept, left: Result<(), Duration>) -> Result<(), Duration> {
+        if let (Err(_), Some(limit)) = (left, of.limit()) {
+            self.outputs.push_back(Output::Event(Event::LimitReached { limit }));
+        }
+        left
     }
 
     fn next_otp_ticket(&mut self) -> OtpTicket {

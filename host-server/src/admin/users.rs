@@ -91,5 +91,8 @@ fn no_such(user: &UserName) -> Failure {
         UserName::Id(id) => id.to_string(),
         UserName::Phone(phone) => phone.as_str().to_owned(),
     };
-    Failure::new(Exit::Failure, format!("there is no user {name}"))
+    Failure::new(
+        Exit::Failure,
+        format!("there is no user {name}; `waxwing-server users list` shows all"),
+    )
 }

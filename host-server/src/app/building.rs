@@ -128,7 +128,18 @@ fn waking(waker: Waker) -> impl Fn() + Send + Sync + 'static {
 
 pub(super) fn network(error: LoopError) -> Failure {
     let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    Failure::new(Exit::Network, format!("{error}{why}"))
+    let help = match &error {
+        LoopError::Listen { source, .. } => match source.kind() {
+            io::ErrorKind::AddrInUse => "; is a server running there? --listen takes another port",
+            io::ErrorKind::AddrNotAvailable => {
+                "; this machine has no such address: 0.0.0.0 means all that it has"
+            }
+            io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
+            _ => "",
+        },
+        _ => "",
+    };
+    Failure::new(Exit::Network, format!("{error}{why}{help}"))
 }
 
 pub(super) fn system(error: io::Error) -> Failure {

@@ -1,7 +1,18 @@
 //! What the machine's events look like in the log.
 
-use waxwing_core::server::Event;
+use std::collections::HashMap;
+use std::time::Instant;
+
+use waxwing_core::server::{Event, Limit};
 use waxwing_transport_mio::Signal;
+
+use super::repeated::Repeated;
+
+/// What keeps the log short.
+#[derive(Default)]
+pub(super) struct Log {
+    limits: HashMap<Limit, Repeated>,
+}
 
 /// A signal that others use to have a log reopened or a configuration read again.
 pub(super) fn ignored(signal: Signal) {
@@ -12,37 +23,79 @@ pub(super) fn ignored(signal: Signal) {
     );
 }
 
-pub(super) fn event(event: Event) {
-    match event {
-        Event::Registered { user } => tracing::info!(user = user.get(), "registered"),
-        Event::SessionConfirmed { user, conn } => {
-            tracing::debug!(user = user.get(), conn = conn.0, "session confirmed");
+impl Log {
+    pub(super) fn event(&mut self, event: Event) {
+        match event {
+            Event::LimitReached { limit } => {
+                if let Some(times) = self.limits.entry(limit).or_default().again(Instant::now()) {
+                    limit_reached(limit, times);
+                }
+            }
+            Event::Registered { user } => tracing::info!(user = user.get(), "registered"),
+            Event::SessionConfirmed { user, conn } => {
+                tracing::debug!(user = user.get(), conn = conn.0, "session confirmed");
+            }
+            Event::SessionEnded { user, reason } => {
+                tracing::debug!(user = user.get(), ?reason, "session ended");
+            }
+            Event::Refused { conn, code } => tracing::debug!(conn = conn.0, %code, "refused"),
+            Event::TimedOut { conn } => tracing::debug!(conn = conn.0, "took too long"),
+            Event::ReplayedReconnect { conn } => {
+                tracing::warn!(
+                    conn = conn.0,
+                    "a recorded request to reconnect was played back and refused; nothing is to be \
+                     done unless it goes on"
+                );
+            }
+            Event::GuessingSuspected => {
+                tracing::warn!(
+                    "limits.wrong_codes_per_day is used up: somebody may be guessing one-time \
+                     passwords; new ones are good for one attempt until some of it has come back"
+                );
+            }
+            Event::CodesSpent => {
+                tracing::warn!(
+                    "limits.codes_per_day is used up: newcomers are told to wait for what comes \
+                     back of it; raise it if they are real"
+                );
+            }
+            Event::IdsRunOut { percent } => {
+                tracing::warn!(
+                    percent,
+                    "the ids for users run out; when none is free nobody can register: remove users \
+                     who have left, whose ids rest for storage.id_rest"
+                );
+            }
+            Event::Expired { letters } => tracing::info!(letters, "letters expired undelivered"),
+            Event::StorageUnavailable => tracing::warn!(
+                "the database could not be written or read; what depends on it is refused, and is \
+                 tried again in a second"
+            ),
+            Event::InternalError => {
+                tracing::error!("a packet could not be made: please report this");
+            }
         }
-        Event::SessionEnded { user, reason } => {
-            tracing::debug!(user = user.get(), ?reason, "session ended");
-        }
-        Event::Refused { conn, code } => tracing::debug!(conn = conn.0, %code, "refused"),
-        Event::TimedOut { conn } => tracing::debug!(conn = conn.0, "took too long"),
-        Event::ReplayedReconnect { conn } => {
-            tracing::warn!(conn = conn.0, "a reconnect request was replayed");
-        }
-        Event::GuessingSuspected => {
-            tracing::warn!("many wrong one-time passwords today; new ones survive one guess only");
-        }
-        Event::CodesSpent => {
-            tracing::warn!(
-                "limits.codes_per_day is used up; registrations wait for what comes back of it"
-            );
-        }
-        Event::IdsRunOut { percent } => {
-            tracing::warn!(
-                percent,
-                "the ids for users run out; when none is free nobody can register: remove users \
-                 who have left, whose ids rest for storage.id_rest"
-            );
-        }
-        Event::Expired { letters } => tracing::info!(letters, "letters expired undelivered"),
-        Event::StorageUnavailable => tracing::warn!("storage does not answer; will try again"),
-        Event::InternalError => tracing::error!("a packet could not be made: please report this"),
+    }
+}
+
+/// Without addresses and phones: the operator can count, and nobody else can be found.
+fn limit_reached(limit: Limit, times: u64) {
+    let (key, shared) = match limit {
+        Limit::Registrations => ("limits.registrations_per_prefix_per_hour", true),
+        Limit::Proofs => ("limits.proofs_per_prefix_per_hour", true),
+        Limit::CodesPerPhoneAndPrefix => ("limits.codes_per_phone_and_prefix_per_hour", true),
+        Limit::CodesPerPhone => ("limits.codes_per_phone_per_day", false),
+        Limit::WrongCodesPerPrefix => ("limits.wrong_codes_per_prefix_per_day", true),
+        Limit::Lookups => ("limits.lookups_per_user_per_day", false),
+    };
+    if shared {
+        tracing::warn!(
+            limit = key,
+            times,
+            "somebody was told to come back later; if many people share an address, raise this \
+             limit, or name their addresses in limits.exempt"
+        );
+    } else {
+        tracing::info!(limit = key, times, "somebody was told to come back later");
     }
 }

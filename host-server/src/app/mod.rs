@@ -8,6 +8,7 @@ mod office;
 mod origin;
 mod post;
 mod recovery;
+mod repeated;
 mod settings;
 
 use std::io::{self, Write};

@@ -13,7 +13,7 @@ use waxwing_transport_mio::{CloseReason, Handler, Io, Load, Signal, Token};
 
 use super::admission::Admission;
 use super::deliveries::Deliveries;
-use super::log;
+use super::log::{self, Log};
 use super::post::{Parcel, PostRoom};
 use crate::backend::{self, Backend};
 use crate::clock;
@@ -33,6 +33,8 @@ pub(super) struct Office {
     adopted: HashMap<Token, IpAddr>,
     deliveries: Deliveries,
     admission: Admission,
+    log: Log,
+    disk_is_low: bool,
     min_free_disk: u64,
     flush_patience: Duration,
     stopping: bool,
@@ -61,6 +63,8 @@ impl Office {
             adopted: HashMap::new(),
             deliveries,
             admission: Admission::new(config),
+            log: Log::default(),
+            disk_is_low: false,
             min_free_disk: config.storage.min_free_disk,
             flush_patience: config.deadlines.leave,
             stopping: false,
@@ -102,9 +106,14 @@ impl Office {
                 }
                 Done::FreeDisk(bytes) => {
                     let low = bytes < self.min_free_disk;
-                    if low {
-                        tracing::warn!(bytes, "little disk space is left");
+                    if low && !self.disk_is_low {
+                        tracing::warn!(
+                            bytes,
+                            "less disk space is free than storage.min_free_disk: letters for \
+                             absent recipients are refused until there is more"
+                        );
                     }
+                    self.disk_is_low = low;
                     self.server.set_disk_is_low(low);
                 }
                 Done::Fatal(why) => {
@@ -144,7 +153,7 @@ impl Office {
                         self.tell(|server, env| server.moved_in(env, conn_id(conn), baggage));
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "a connection cannot be served here");
+                        tracing::warn!(%error, "a connection could not be handed to its event loop, and is closed");
                         self.post.send(ShardId::DESK, Parcel::Ended(address));
                     }
                 }
@@ -196,7 +205,7 @@ impl Office {
             Output::DeliverOtp { ticket, phone, otp } => {
                 self.deliveries.deliver(DeliveryTicket(ticket.0), &phone, &otp);
             }
-            Output::Event(event) => log::event(event),
+            Output::Event(event) => self.log.event(event),
             Output::Stopped => self.post.send_to_all(|| Parcel::Stopped),
         }
     }
@@ -237,9 +246,9 @@ impl Handler for Office {
             return;
         }
         if self.stopping {
-            tracing::warn!(?signal, "stopping at once");
+            tracing::warn!(?signal, "stopping at once; what is not stored is not acknowledged");
         } else {
-            tracing::info!(?signal, "stopping");
+            tracing::info!(?signal, "stopping in good order; a second signal stops at once");
         }
         self.post.send_to_all(|| Parcel::Stop);
         self.post.dispatch();

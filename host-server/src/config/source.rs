@@ -91,7 +91,9 @@ pub(super) fn environment(
     ours.sort();
     for (key, name, value) in ours {
         let place = format!("environment variable {name}");
-        let text = value.into_string().map_err(|_| ConfigError(format!("{place} is no UTF-8")))?;
+        let text = value
+            .into_string()
+            .map_err(|_| ConfigError(format!("{place} holds bytes that are no UTF-8 text")))?;
         set(&place, &key, &Value::String(text), config)?;
     }
     Ok(())

@@ -270,6 +270,10 @@ impl<'a> Courier<'a> {
         self.keep_session_key()?;
         self.ask_next_question()?;
         self.send_outbox()?;
+        if self.traffic.is_overdue(clock::since_start()) {
+            self.lose(Failure::Refused("the server does not answer a letter".into()));
+            return Ok(());
+        }
         self.ask_what_became()
     }
 

@@ -2,6 +2,7 @@
 //! stored first: its uid when the person wrote it, its packet before the first byte.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use waxwing_core::client::{Addressee, RefusalNotice, RequestError};
 use waxwing_core::crypto::Provider;
@@ -25,6 +26,9 @@ const LARGE: u32 = 2_048;
 const SIGN_AGAIN: u8 = 3;
 /// Seconds before a letter stops being fresh, in which it is not sent as it was.
 const FRESHNESS_MARGIN_S: i64 = 60;
+/// A letter without an answer for so long ends the connection, whatever else comes: the next session
+/// sends it again. On the slowest line everything that may be on its way takes less.
+const UNANSWERED: Duration = Duration::from_mins(6);
 /// Seconds until a question that was refused for now is asked again.
 pub(super) const RETRY_S: u16 = 30;
 
@@ -32,14 +36,29 @@ pub(super) const RETRY_S: u16 = 30;
 #[derive(Default)]
 pub(super) struct Traffic {
     /// Sent on this connection and not answered, one of a conversation at most.
-    in_flight: HashMap<OutboxId, Head>,
+    in_flight: HashMap<OutboxId, Sent>,
     /// How often a letter was signed again because of its timestamp.
     signed_again: HashMap<OutboxId, u8>,
     /// How often a letter was put off.
     put_off: HashMap<OutboxId, u32>,
 }
 
+/// A letter on its way.
+struct Sent {
+    head: Head,
+    since: Duration,
+}
+
 impl Traffic {
+    fn sent(&mut self, head: &Head) {
+        self.in_flight.insert(head.id, Sent { head: *head, since: clock::since_start() });
+    }
+
+    /// Whether a letter has had no answer for too long.
+    pub(super) fn is_overdue(&self, now: Duration) -> bool {
+        self.in_flight.values().any(|sent| now.saturating_sub(sent.since) >= UNANSWERED)
+    }
+
     /// Whether nothing waits for its answer.
     pub(super) fn is_quiet(&self) -> bool {
         self.in_flight.is_empty()
@@ -58,12 +77,12 @@ impl Traffic {
     }
 
     fn has_open(&self, recipient: &Phone) -> bool {
-        self.in_flight.values().any(|open| open.recipient == *recipient)
+        self.in_flight.values().any(|sent| sent.head.recipient == *recipient)
     }
 
     /// One place is kept for a large letter, so that short ones do not keep it out for ever.
     fn has_room_for(&self, head: &Head) -> bool {
-        let large = self.in_flight.values().filter(|open| is_large(open)).count();
+        let large = self.in_flight.values().filter(|sent| is_large(&sent.head)).count();
         if is_large(head) { large == 0 } else { self.in_flight.len() - large < IN_FLIGHT - 1 }
     }
 
@@ -116,7 +135,7 @@ impl Courier<'_> {
         {
             let id = waxwing_core::crypto::Unverified::new(&self.account.provider, parsed).id();
             if link.request(|client, env| client.resend(env, id, &packet.bytes)).is_ok() {
-                self.traffic.in_flight.insert(letter.id, *head);
+                self.traffic.sent(head);
                 return true;
             }
         }
@@ -173,7 +192,7 @@ impl Courier<'_> {
                     return Ok(stored.map(|_| true)?);
                 }
                 link.client.release_composed();
-                self.traffic.in_flight.insert(letter.id, *head);
+                self.traffic.sent(head);
                 Ok(true)
             }
             Err(RequestError::Busy | RequestError::WrongState) => Ok(false),
@@ -275,5 +294,69 @@ impl Courier<'_> {
             self.session.answer_due = last_letter;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::home::{Home, Writing};
+    use waxwing_core::id::Uid;
+    use waxwing_core::time::UnixTime;
+
+    /// The first letters of as many conversations, each of so many bytes.
+    fn heads(count: u8, len: usize) -> Vec<Head> {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::create(&dir.path().join("home")).unwrap();
+        let now = UnixTime::from_seconds(0);
+        for at in 0..count {
+            let phone = Phone::parse(format!("+49151123456{at:02}").as_bytes()).unwrap();
+            let writing = Writing::text("x".repeat(len)).unwrap();
+            home.outbox().queue(&Uid([at; 16]), &phone, &writing, now).unwrap();
+        }
+        home.outbox().heads(now).unwrap()
+    }
+
+    fn traffic(heads: &[Head]) -> Traffic {
+        let mut traffic = Traffic::default();
+        heads.iter().for_each(|head| traffic.sent(head));
+        traffic
+    }
+
+    #[test]
+    fn one_large_letter_is_on_its_way_and_short_ones_pass() {
+        let (large, short) = (heads(2, 60_000), heads(2, 100));
+        let busy = traffic(&large[..1]);
+        assert!(!busy.has_room_for(&large[1]));
+        assert!(busy.has_room_for(&short[1]));
+    }
+
+    #[test]
+    fn short_letters_leave_room_for_a_large_one() {
+        let (large, short) = (heads(1, 60_000), heads(64, 100));
+        let busy = traffic(&short[..63]);
+        assert!(!busy.has_room_for(&short[63]));
+        assert!(busy.has_room_for(&large[0]));
+    }
+
+    #[test]
+    fn a_letter_without_an_answer_is_overdue_after_six_minutes() {
+        let short = heads(2, 100);
+        let mut busy = traffic(&short);
+        let later = |seconds| clock::since_start() + Duration::from_secs(seconds);
+        assert!(!busy.is_overdue(later(340)));
+        assert!(busy.is_overdue(later(360)));
+        short.iter().for_each(|head| busy.answered(head.id));
+        assert!(!busy.is_overdue(later(360)));
+    }
+
+    #[test]
+    fn a_conversation_has_one_letter_on_its_way() {
+        let short = heads(2, 100);
+        let mut busy = traffic(&short[..1]);
+        assert!(busy.has_open(&short[0].recipient));
+        assert!(!busy.has_open(&short[1].recipient));
+        busy.answered(short[0].id);
+        assert!(!busy.has_open(&short[0].recipient) && busy.is_quiet());
     }
 }

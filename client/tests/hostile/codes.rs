@@ -159,9 +159,9 @@ fn a_server_that_ends_after_each_code_sends_a_phone_no_more_of_them() {
             post.code(flooder.phone.as_str(), usize::from(network - 1) * 3 + number);
         }
         if number == 2 {
-            town.kill()
+            town.kill();
         } else {
-            town.stop()
+            town.stop();
         }
         town.start();
     }

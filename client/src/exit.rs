@@ -147,7 +147,9 @@ impl Failure {
     #[must_use]
     pub fn refused(code: u16, retry_after_s: u16) -> Self {
         let Some(known) = ErrorCode::from_code(code) else {
-            return Self::Refused(format!("the server refuses, with the unknown code {code}"));
+            return Self::Refused(format!(
+                "the server refuses, for a reason that this version does not know (code {code})"
+            ));
         };
         let sentence = match known {
             ErrorCode::RateLimited => {
@@ -169,15 +171,23 @@ impl Failure {
                 "the server knows nobody with this phone; check the number, and ask whether its \
                  owner has registered with the same server"
             }
-            ErrorCode::MailboxFull => "the recipient's mailbox is full; try again later",
-            ErrorCode::StorageUnavailable => "the server cannot store anything now; try later",
-            ErrorCode::Busy => "the server is busy with this already; try again",
-            ErrorCode::ServerFull => "the server takes no more accounts",
-            ErrorCode::TooLarge => "the letter is larger than the server allows",
-            ErrorCode::BadPhone => "the server does not take this phone number",
-            ErrorCode::WeakKey => "the server does not take this home's key",
+            ErrorCode::MailboxFull => {
+                "the recipient's mailbox is full until they fetch their letters"
+            }
+            ErrorCode::StorageUnavailable => {
+                "the server cannot store anything now; try again later, and tell its operator if that \
+                 does not end"
+            }
+            ErrorCode::Busy => "the server is busy; try again in a moment",
+            ErrorCode::ServerFull => "the server takes no more accounts; ask its operator",
+            ErrorCode::TooLarge => "the letter is larger than the server allows; send it in parts",
+            ErrorCode::BadPhone => "the server does not take this phone number; check it",
+            ErrorCode::WeakKey => {
+                "the server does not take this home's key; register with a new one, in an empty \
+                 directory: --home DIR"
+            }
             ErrorCode::StaleTimestamp => {
-                "the server says that this machine's clock is wrong; set it"
+                "the server says that this machine's clock is wrong; set it, and try again"
             }
             ErrorCode::BadSignature | ErrorCode::SessionUnknown => {
                 "account unknown or key refused; nothing was deleted. Run `waxwing register` \

@@ -65,7 +65,7 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
 
 fn status(home: &Home, letter: OutboxId) -> Result<OutboxStatus, Failure> {
     let status = home.outbox().status_of(letter)?;
-    status.ok_or_else(|| Failure::General("the letter is gone from the outbox".into()))
+    status.ok_or_else(|| Failure::General("the letter was deleted meanwhile".into()))
 }
 
 fn report(
@@ -83,7 +83,9 @@ fn report(
             writeln!(console.output, "{} {uid}", status.state.name())?;
             if send.wait == WaitFor::Delivered && status.state != State::Delivered {
                 return Err(Failure::TimedOut(
-                    "the letter is stored, and not delivered yet".into(),
+                    "the letter is stored, and was not delivered in time; `waxwing history` shows when \
+                     it is"
+                        .into(),
                 ));
             }
             Ok(())
@@ -108,7 +110,7 @@ fn report(
             Err(problem.unwrap_or_else(|| {
                 Failure::Refused(match reached {
                     Reached::Interrupted => "interrupted".into(),
-                    _ => "the server has not answered yet".into(),
+                    _ => "the server has not answered in time".into(),
                 })
             }))
         }

@@ -23,7 +23,11 @@ impl Account {
     /// # Errors
     /// [`Failure`] when they do not read.
     pub fn new(identity: Identity) -> Result<Self, Failure> {
-        let broken = |what: &str| Failure::General(format!("this home's {what} does not read"));
+        let broken = |what: &str| {
+            Failure::General(format!(
+                "this home's {what} is damaged; restore the home from a backup"
+            ))
+        };
         let provider = provider();
         let key = load_key(&identity.private_key).map_err(|_| broken("private key"))?;
         let server_key = provider

@@ -210,14 +210,19 @@ pub fn failure(ended: &Ended) -> Failure {
              and run `waxwing register --server-key FILE PHONE`"
                 .into(),
         ),
-        Ended::TimedOut => Failure::Refused("the server does not answer".into()),
+        Ended::TimedOut => {
+            Failure::Refused("the server does not answer; check the network, and try again".into())
+        }
         Ended::WindowExceeded => Failure::Refused(
             "more letters came at once than any honest server sends; somebody on the way to the \
              server sends them, or the server does. The connection was closed"
                 .into(),
         ),
         Ended::Misbehaved | Ended::BadSeal | Ended::Closed(_) | Ended::Build(_) => {
-            Failure::Refused(ended.to_string())
+            Failure::Refused(format!(
+                "{ended}; is it a Waxwing server of this version? Tell its operator if this happens \
+                 again"
+            ))
         }
     }
 }

@@ -214,7 +214,11 @@ impl<'a> Courier<'a> {
                 Learnt::Status(name, status) => statuses.push((name, status)),
                 Learnt::SessionIssued(user) => {
                     if Some(user) != self.account.user_id() {
-                        return Err(Failure::Untrusted("the server gives out another id".into()));
+                        return Err(Failure::Untrusted(
+                            "the server takes this home for another account; nothing was sent. Ask its \
+                             operator"
+                                .into(),
+                        ));
                     }
                     self.session.is_open = true;
                     self.remark_on_clock()?;
@@ -223,7 +227,9 @@ impl<'a> Courier<'a> {
                 Learnt::Key(answer) => self.key_answered(&answer)?,
                 Learnt::WrongKey => {
                     return Err(Failure::Untrusted(
-                        "the server answered a question about one key with another's".into(),
+                        "the server answered a question about one key with another's; nothing was \
+                         changed. Ask its operator before you trust it again"
+                            .into(),
                     ));
                 }
                 Learnt::BacklogEnd => {

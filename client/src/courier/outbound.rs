@@ -204,9 +204,9 @@ impl Courier<'_> {
                 )?;
                 Ok(true)
             }
-            Err(RequestError::KeyRefused) => {
-                Err(Failure::General("this home's private key refuses to sign".into()))
-            }
+            Err(RequestError::KeyRefused) => Err(Failure::General(
+                "this home's private key cannot sign; restore the home from a backup".into(),
+            )),
         }
     }
 
@@ -216,7 +216,7 @@ impl Courier<'_> {
         let Some(letter) = self.home.outbox().sent_as(&packet)? else { return Ok(()) };
         self.traffic.in_flight.remove(&letter);
         let code = refusal.number;
-        let name = refusal.code.map_or("unknown code", ErrorCode::name);
+        let why = Failure::why_not_taken(refusal.number);
         let now = clock::now();
         match refusal.code.map(|code| code.rule().reaction) {
             // It goes on at once, and whoever waits for the letter still waits.
@@ -228,10 +228,10 @@ impl Courier<'_> {
             }
             Some(Reaction::RetryLater | Reaction::BackOff) => {
                 let pause = self.traffic.pause_of(letter, refusal.retry_after_s);
-                self.home.outbox().postpone(letter, now.shifted(pause), Some(code), name)?;
+                self.home.outbox().postpone(letter, now.shifted(pause), Some(code), &why)?;
             }
             _ => {
-                let _ = self.home.outbox().refuse(letter, Some(code), name)?;
+                let _ = self.home.outbox().refuse(letter, Some(code), &why)?;
             }
         }
         Ok(())
@@ -254,19 +254,19 @@ impl Courier<'_> {
         refusal: &RefusalNotice,
     ) -> Result<(), Failure> {
         let code = refusal.number;
-        let name = refusal.code.map_or("unknown code", ErrorCode::name);
+        let why = Failure::why_not_taken(refusal.number);
         let give_up = refusal.code == Some(ErrorCode::UnknownUser);
         for letter in self.home.outbox().queued()? {
             if letter.recipient != *phone || letter.status.state != State::Waiting {
                 continue;
             }
             if give_up {
-                let _ = self.home.outbox().refuse(letter.id, Some(code), name)?;
+                let _ = self.home.outbox().refuse(letter.id, Some(code), &why)?;
                 continue;
             }
             let until =
                 clock::now().shifted(self.traffic.pause_of(letter.id, refusal.retry_after_s));
-            self.home.outbox().postpone(letter.id, until, Some(code), name)?;
+            self.home.outbox().postpone(letter.id, until, Some(code), &why)?;
             // Those behind it wait for it.
             break;
         }

@@ -97,7 +97,7 @@ pub enum HomeError {
     #[error("the home has no such {0}")]
     NoSuchRow(&'static str),
     /// The database refused.
-    #[error("the home's database failed: {0}")]
+    #[error("the home's database cannot be used: {0}; look whether its disk is full")]
     Database(#[from] rusqlite::Error),
 }
 

@@ -35,7 +35,7 @@ pub(super) fn run(
     let home = Home::create(dir)?;
     let Some(_lock) = home.try_lock_session()? else {
         return Err(Failure::General(
-            "another waxwing command has the session of this home; end it, then run \
+            "another waxwing is at work in this home, and has its session; end it, then run \
              `waxwing register` again"
                 .into(),
         ));

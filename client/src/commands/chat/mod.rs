@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a person who leaves waits for answers to what was typed.
 const LEAVING: Duration = Duration::from_secs(3);
 /// How long a program's letters may go without any of them being answered, once its input has ended.
-const STALLED: Duration = Duration::from_secs(10);
+const STALLED: Duration = Duration::from_secs(5);
 
 pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Result<(), Failure> {
     let (home, identity) = open(dir)?;

@@ -1,9 +1,10 @@
 //! One process of a home holds its session, and the others work through it.
 
 use std::fs::Permissions;
+use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -79,6 +80,30 @@ fn of_several_that_receive_at_once_each_letter_is_printed_by_one() {
     }
     printed.sort_by_key(|text| texts.iter().position(|sent| sent == text));
     assert_eq!(printed, texts);
+}
+
+#[test]
+fn while_one_prints_another_that_receives_prints_nothing() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    // More than a pipe takes that nobody reads.
+    let texts: Vec<_> = ["a", "b", "c"].iter().map(|letter| letter.repeat(50_000)).collect();
+    for text in &texts {
+        anna.send(&bert, text).exits(0);
+    }
+    let mut first = bert.command(&["receive", "--json"]);
+    let mut first = first.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = first.stdout.take().unwrap();
+    let mut printed = vec![0];
+    out.read_exact(&mut printed).unwrap();
+
+    let second = bert.run(&["receive"]);
+    assert!(second.code != Some(0) && second.out.is_empty(), "{second:?}");
+    out.read_to_end(&mut printed).unwrap();
+    assert!(first.wait().unwrap().success());
+    let printed = crate::town::texts(&String::from_utf8(printed).unwrap());
+    assert_eq!(printed, texts.into_iter().map(Some).collect::<Vec<_>>());
+    bert.receives_nothing();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::env;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
@@ -159,7 +160,9 @@ impl Cli {
         let keys = keys::pool(&dir.join("keys"), self.people())?;
         let descriptors = descriptors::make_room();
         let raised: Vec<_> = RAISED.iter().map(|(key, to)| format!("{key} = {to}")).collect();
-        eprintln!("raised: {descriptors} descriptors; {}", raised.join("; "));
+        // Nobody has to read it.
+        let raised = raised.join("; ");
+        let _ = writeln!(io::stderr(), "raised: {descriptors} descriptors; {raised}");
         let key = self.backend.key(keys)?;
         let floor = Floor::measure(self.backend, key)?;
         let cores = thread::available_parallelism()?.get();
@@ -220,7 +223,8 @@ impl Cli {
                 findings.goals.push(goal);
             }
             Command::Profile { writing } => {
-                println!("{}", profile::take(bench, writing.writing()?)?);
+                let profile = profile::take(bench, writing.writing()?)?;
+                writeln!(io::stdout(), "{profile}").context("standard output")?;
             }
             Command::All | Command::Report { .. } => {
                 program::run(bench, findings, self.scale)?;

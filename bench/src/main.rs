@@ -26,6 +26,7 @@ mod town;
 mod worker;
 
 use std::fs;
+use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -35,13 +36,14 @@ use findings::Findings;
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
+    process::end_with_servers()?;
     let (mut bench, mut findings) = cli.prepare()?;
     if let Command::Report { docs, .. } = &cli.command {
         let report = report::make(&mut bench, &mut findings, cli.scale)?;
         report.write(docs)?;
     } else {
         cli.carry_out(&mut bench, &mut findings)?;
-        println!("{findings}");
+        writeln!(io::stdout(), "{findings}").context("standard output")?;
     }
     if let Some(path) = &cli.json {
         save(&findings, path).with_context(|| path.display().to_string())?;

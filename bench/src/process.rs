@@ -5,11 +5,14 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 /// For a server that does not stop: nothing that it still has to do takes as long.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
@@ -51,6 +54,23 @@ impl ServerBinary {
     }
 }
 
+/// Servers that run.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// From now on, whatever asks this process to end also ends its servers. Only SIGKILL leaves one.
+pub(crate) fn end_with_servers() -> Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            // Nobody starts another one meanwhile.
+            let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+            running.iter().for_each(|server| _ = kill_process(*server, Signal::KILL));
+            std::process::exit(128 + signal);
+        }
+    });
+    Ok(())
+}
+
 /// A server that runs. It ends with its owner.
 pub(crate) struct Server {
     child: Child,
@@ -79,11 +99,14 @@ impl Server {
             command.env(variable("server.loops"), loops.to_string());
         }
         let started = Instant::now();
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}", binary.path.display()))?;
+        running.push(Pid::from_child(&child));
+        drop(running);
         let mut greeting = String::new();
         if let Some(out) = child.stdout.take() {
             BufReader::new(out).read_line(&mut greeting)?;
@@ -146,7 +169,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self.child.kill();
         let _ = self.child.wait();
+        running.retain(|server| *server != Pid::from_child(&self.child));
     }
 }

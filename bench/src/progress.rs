@@ -25,7 +25,8 @@ impl Progress {
         let label = label.into();
         let draws = io::stderr().is_terminal();
         if !draws {
-            eprintln!("{label} ({total})");
+            // Nobody has to read it.
+            let _ = writeln!(io::stderr(), "{label} ({total})");
         }
         let state = Mutex::new(State { done: 0, drawn: Instant::now() });
         Self { label, total, state, draws }

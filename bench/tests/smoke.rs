@@ -1,27 +1,17 @@
 //! The bench itself, for a moment, on the server as it is built for tests.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use waxwing_testkit::binaries::built_beside;
 
-/// Cargo hands out the binaries of a test's own package only. This one is built with the same
-/// profile and lies beside the bench's.
 fn server() -> PathBuf {
-    let beside = Path::new(env!("CARGO_BIN_EXE_waxwing-bench")).parent().unwrap();
-    let profile = match beside.file_name().unwrap().to_str().unwrap() {
-        "debug" => "dev",
-        other => other,
-    };
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "waxwing-server", "--profile", profile])
-        .arg("--target-dir")
-        .arg(beside.parent().unwrap())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(built.success(), "waxwing-server does not build");
-    beside.join("waxwing-server")
+    built_beside(env!("CARGO_BIN_EXE_waxwing-bench"), "waxwing-server")
 }
 
 /// What `waxwing-bench` finds.
@@ -39,7 +29,7 @@ fn measure(args: &[&str]) -> Value {
         .output()
         .unwrap();
     assert!(ran.status.success(), "{ran:?}");
-    serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap()
+    serde_json::from_slice(&fs::read(json).unwrap()).unwrap()
 }
 
 #[track_caller]
@@ -70,4 +60,50 @@ fn newcomers_and_old_acquaintances_get_their_sessions() {
         let found = measure(&[scenario, "--clients", "3"]);
         came_once(&found["runs"][0]);
     }
+}
+
+/// The processes that this one has started.
+fn children_of(parent: u32) -> Vec<PathBuf> {
+    let is_child = |process: &PathBuf| {
+        let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+        let (_, state_and_parent) = stat.rsplit_once(") ").unwrap_or_default();
+        state_and_parent.split(' ').nth(1) == Some(&parent.to_string())
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    processes.filter(is_child).collect()
+}
+
+#[track_caller]
+fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60));
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_bench_that_is_told_to_end_takes_its_server_along() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_waxwing-bench"))
+        .args(["relay", "--pairs", "2", "--window", "8", "--seconds", "0.1"])
+        .arg("--server")
+        .arg(server())
+        .arg("--dir")
+        .arg(directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let server = eventually(|| children_of(bench.id()).pop());
+    kill_process(Pid::from_child(&bench), Signal::TERM).unwrap();
+    assert_eq!(bench.wait().unwrap().code(), Some(128 + 15));
+    // Whoever adopts it buries it.
+    eventually(|| {
+        let stat = fs::read_to_string(server.join("stat")).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    });
 }

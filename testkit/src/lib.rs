@@ -3,6 +3,7 @@
 #![expect(missing_docs, reason = "what is for tests alone is named well enough")]
 
 pub mod backend;
+pub mod binaries;
 pub mod disk;
 pub mod packets;
 pub mod person;

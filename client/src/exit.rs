@@ -126,7 +126,9 @@ impl Failure {
     #[must_use]
     pub fn why_not_taken(code: u16) -> String {
         match ErrorCode::from_code(code) {
-            Some(ErrorCode::MailboxFull) => "the recipient's mailbox is full".into(),
+            Some(ErrorCode::MailboxFull) => {
+                "the recipient's mailbox is full, or too many of your letters wait".into()
+            }
             Some(ErrorCode::StorageUnavailable) => "the server cannot store anything now".into(),
             Some(ErrorCode::RateLimited) => "the server takes no more letters at the moment".into(),
             Some(ErrorCode::Busy) => "the server is busy".into(),
@@ -172,7 +174,8 @@ impl Failure {
                  owner has registered with the same server"
             }
             ErrorCode::MailboxFull => {
-                "the recipient's mailbox is full until they fetch their letters"
+                "the recipient's mailbox is full until they fetch their letters, or too many of yours wait \
+                 to be fetched"
             }
             ErrorCode::StorageUnavailable => {
                 "the server cannot store anything now; try again later, and tell its operator if that \

@@ -103,7 +103,8 @@ fn a_full_mailbox_is_told_once_and_leaving_takes_a_moment() {
     chat.write("one\n");
     chat.wait_for_out(|out| out.contains("  ✓ one"));
     chat.write("two\nthree\n");
-    let told = "not taken yet: the recipient's mailbox is full; kept, next try in";
+    let told = "not taken yet: the recipient's mailbox is full, or too many of your letters wait; \
+                kept, next try in";
     chat.wait_for_out(|out| out.contains(told));
     let begun = Instant::now();
     chat.write(END);

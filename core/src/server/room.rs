@@ -10,25 +10,22 @@ pub struct Room {
 }
 
 impl Room {
-    /// The last of so many equal parts is not for those who have much already.
+    /// The last of so many equal parts is for those who have little.
     const PARTS: u64 = 8;
+    /// Little is one of so many equal parts.
+    const LITTLE: u64 = 1_024;
 
     /// Whether somebody who has `held` of it may take `more`.
     ///
-    /// In the last eighth nobody comes to hold more than is free. So a few with much leave
-    /// room for all others, however much they want, and whoever has nothing finds some until as
-    /// many as there are places have taken one.
+    /// In the last eighth nobody comes to hold more than a 1,024th of the whole, or takes once. So
+    /// however much some have, and in whatever order they came, it takes more than a hundred of
+    /// them to leave nothing to whoever has nothing.
     #[must_use]
     pub const fn has_room(self, held: u64, more: u64) -> bool {
         let free = self.capacity.saturating_sub(self.taken);
-        if more > free || held == 0 {
-            return more <= free;
-        }
-        let last_part = match self.capacity.checked_div(Self::PARTS) {
-            Some(part) => part,
-            None => 0,
-        };
-        free > last_part || held.saturating_add(more) <= free
+        let begins_last_part = free <= self.capacity / Self::PARTS;
+        let has_little = held == 0 || held.saturating_add(more) <= self.capacity / Self::LITTLE;
+        more <= free && (!begins_last_part || has_little)
     }
 }
 
@@ -36,41 +33,37 @@ impl Room {
 mod tests {
     use super::*;
 
-    /// What `greedy` who never have enough leave of so many places.
-    fn left_by(greedy: u64, capacity: u64) -> u64 {
-        let mut held = std::vec![0; usize::try_from(greedy).unwrap()];
-        loop {
-            let before: u64 = held.iter().sum();
-            for nth in 0..held.len() {
-                let taken = held.iter().sum();
-                if (Room { capacity, taken }).has_room(held[nth], 1) {
-                    held[nth] += 1;
-                }
-            }
-            if held.iter().sum::<u64>() == before {
-                return capacity - before;
+    /// What so many who never have enough leave, one after the other.
+    fn left_by(greedy: u64, most: u64, capacity: u64) -> u64 {
+        let mut taken = 0;
+        for _ in 0..greedy {
+            let mut held = 0;
+            while held < most && (Room { capacity, taken }).has_room(held, 1) {
+                (held, taken) = (held + 1, taken + 1);
             }
         }
+        capacity - taken
     }
 
     #[test]
     fn greedy_ones_leave_room_for_those_who_have_nothing() {
-        assert_eq!(left_by(1, 960), 120);
-        assert_eq!(left_by(14, 960), 64);
-        assert!(left_by(10, 10_000) >= 900);
-        assert!(left_by(100, 10_000) >= 90);
-        assert!(left_by(900, 1_000) > 0);
+        assert_eq!(left_by(1, 960, 960), 120);
+        assert_eq!(left_by(14, 200, 960), 120 - 9);
+        assert_eq!(left_by(10, 1_000, 10_000), 1_250 - 9);
+        assert_eq!(left_by(100, 1_000, 10_000), 1_250 - 91 * 9);
     }
 
     #[test]
     fn before_the_last_eighth_everybody_takes_what_they_like() {
-        let room = Room { capacity: 800, taken: 699 };
-        assert!(room.has_room(699, 1));
-        assert!(room.has_room(0, 101));
-        assert!(!room.has_room(0, 102));
-        assert!(!Room { taken: 700, ..room }.has_room(700, 1));
-        assert!(Room { taken: 700, ..room }.has_room(99, 1));
-        assert!(!Room { taken: 700, ..room }.has_room(99, 2));
+        let room = Room { capacity: 8_192, taken: 7_167 };
+        assert!(room.has_room(7_167, 1));
+        assert!(room.has_room(0, 1_025));
+        assert!(!room.has_room(0, 1_026));
+        let room = Room { taken: 7_168, ..room };
+        assert!(room.has_room(0, 1_024));
+        assert!(room.has_room(7, 1));
+        assert!(!room.has_room(7, 2));
+        assert!(!room.has_room(8, 1));
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Start {
     }
 
     #[track_caller]
-    fn is_refused(self, code: i32, words: &[&str]) {
+    fn refuses(self, code: i32, words: &[&str]) {
         assert!(!self.has_served && self.code == Some(code), "{self:?}");
         for word in words {
             assert!(self.log.contains(word), "no {word:?} in {self:?}");
@@ -131,7 +131,7 @@ fn a_key_that_is_missing_is_not_made_again_unless_asked_for() {
     let before = place.public();
     place.remove(place.data().private_key());
     for _ in 0..2 {
-        place.start(&[]).is_refused(4, &["server.key.pem", "--new-key", "restore it"]);
+        place.start(&[]).refuses(4, &["server.key.pem", "--new-key", "restore it"]);
         assert!(!place.data().private_key().exists());
         assert_eq!(place.public(), before);
     }
@@ -139,20 +139,20 @@ fn a_key_that_is_missing_is_not_made_again_unless_asked_for() {
     assert!(said.contains("the public key for clients is replaced"), "{said}");
     assert_ne!(place.public(), before);
     place.start(&[]).serves();
-    place.start(&["--new-key"]).is_refused(4, &["has nothing to do"]);
+    place.start(&["--new-key"]).refuses(4, &["has nothing to do"]);
 }
 
 #[test]
 fn a_key_that_is_missing_beside_a_database_from_before_it_knew_its_key_is_not_made_again() {
     let place = Place::empty();
     apply(&mut place.open(), [create(1)]).unwrap();
-    place.start(&[]).is_refused(4, &["server.key.pem"]);
+    place.start(&[]).refuses(4, &["server.key.pem"]);
     // Nobody is in this one, but clients were given a key.
     let place = Place::empty();
     place.start(&[]).serves();
     place.remove(place.data().private_key());
     place.remove(place.data().database());
-    place.start(&["--new-database"]).is_refused(4, &["server.key.pem"]);
+    place.start(&["--new-database"]).refuses(4, &["server.key.pem"]);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn the_key_of_another_server_is_refused_and_nothing_is_overwritten() {
     let (place, other) = (Place::used(), Place::used());
     fs::copy(other.data().private_key(), place.data().private_key()).unwrap();
     let before = place.public();
-    place.start(&[]).is_refused(4, &["another key", "--new-key"]);
+    place.start(&[]).refuses(4, &["another key", "--new-key"]);
     assert_eq!(place.public(), before);
     place.start(&["--new-key"]).serves();
     assert_eq!(place.public(), other.public());
@@ -169,7 +169,7 @@ fn the_key_of_another_server_is_refused_and_nothing_is_overwritten() {
     let (place, other) = (Place::used(), Place::used());
     fs::copy(other.data().database(), place.data().database()).unwrap();
     fs::remove_file(place.data().path().join("waxwing.db-wal")).unwrap_or_default();
-    place.start(&["--without-log"]).is_refused(4, &["another key"]);
+    place.start(&["--without-log"]).refuses(4, &["another key"]);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn before_a_database_knows_its_key_the_published_half_speaks_for_it() {
     key::load_or_create(&place.data()).unwrap();
     apply(&mut place.open(), [create(1)]).unwrap();
     fs::copy(other.data().private_key(), place.data().private_key()).unwrap();
-    place.start(&[]).is_refused(4, &["another key"]);
+    place.start(&[]).refuses(4, &["another key"]);
 }
 
 #[test]
@@ -187,12 +187,12 @@ fn a_database_that_is_missing_is_not_made_again_unless_asked_for() {
     let public = place.public();
     Box::new(place.open()).close().unwrap();
     place.remove(place.data().database());
-    place.start(&[]).is_refused(74, &["no database", "--new-database", "mount"]);
+    place.start(&[]).refuses(74, &["no database", "--new-database", "mount"]);
     assert!(!place.data().database().exists());
     // The public half alone tells that there was a server.
     let key = fs::read(place.data().private_key()).unwrap();
     place.remove(place.data().private_key());
-    place.start(&[]).is_refused(74, &["no database"]);
+    place.start(&[]).refuses(74, &["no database"]);
     fs::write(place.data().private_key(), key).unwrap();
     let chmod = Command::new("chmod").arg("600").arg(place.data().private_key()).status();
     assert!(chmod.unwrap().success());
@@ -200,7 +200,7 @@ fn a_database_that_is_missing_is_not_made_again_unless_asked_for() {
     place.start(&["--new-database"]).serves();
     assert_eq!(place.public(), public);
     place.start(&[]).serves();
-    place.start(&["--new-database"]).is_refused(74, &["has nothing to do"]);
+    place.start(&["--new-database"]).refuses(74, &["has nothing to do"]);
 }
 
 #[test]
@@ -209,9 +209,9 @@ fn an_empty_directory_is_no_first_start_when_the_configuration_says_so() {
     let config = place.root.path().join("waxwing.toml");
     fs::write(&config, "[server]\nallow_first_start = false\n").unwrap();
     let args = ["--config", config.to_str().unwrap()];
-    place.start(&args).is_refused(74, &["data"]);
+    place.start(&args).refuses(74, &["data"]);
     place.data();
-    place.start(&args).is_refused(74, &["allow_first_start", "mounted"]);
+    place.start(&args).refuses(74, &["allow_first_start", "mounted"]);
     place.start(&[]).serves();
     place.start(&args).serves();
 }

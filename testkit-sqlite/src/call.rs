@@ -72,6 +72,9 @@ pub enum Fault {
     From(u64),
     /// From the n-th write on, there is no room.
     Full(u64),
+    /// From the n-th write on, the system takes no more bytes, for a reason that SQLite does not know
+    /// for a full disk: a quota, a limit of file sizes.
+    Denied(u64),
     /// From the n-th lock on, somebody else holds it.
     Busy(u64),
 }
@@ -81,7 +84,7 @@ impl Fault {
     pub(crate) const fn counts(self, call: Call) -> bool {
         match self {
             Self::Once(_) | Self::From(_) => true,
-            Self::Full(_) => matches!(call, Call::Write),
+            Self::Full(_) | Self::Denied(_) => matches!(call, Call::Write),
             Self::Busy(_) => matches!(call, Call::Lock | Call::MapLock),
         }
     }
@@ -92,6 +95,7 @@ impl Fault {
             Self::Once(at) => (number == at, call.io_error()),
             Self::From(at) => (number >= at, call.io_error()),
             Self::Full(at) => (number >= at, ffi::SQLITE_FULL),
+            Self::Denied(at) => (number >= at, ffi::SQLITE_IOERR_WRITE),
             Self::Busy(at) => (number >= at, ffi::SQLITE_BUSY),
         };
         is_hit.then_some(code)

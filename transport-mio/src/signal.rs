@@ -57,7 +57,10 @@ impl fmt::Debug for SignalWatch {
 
 impl SignalWatch {
     pub(crate) fn new(registry: &Registry) -> io::Result<Self> {
-        let mut signals = Signals::new(Signal::ALL.map(|(number, _)| number.as_raw()))?;
+        // A write beyond the limit of file sizes is an error to whoever writes, once nobody is ended
+        // by its signal.
+        let numbers = Signal::ALL.map(|(number, _)| number).into_iter().chain([Number::XFSZ]);
+        let mut signals = Signals::new(numbers.map(Number::as_raw))?;
         registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(Self(signals))
     }

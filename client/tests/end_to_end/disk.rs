@@ -126,6 +126,22 @@ fn a_full_disk_refuses_letters_and_takes_them_again_when_there_is_room() {
 }
 
 #[test]
+fn a_limit_of_file_sizes_refuses_letters_and_takes_them_again_when_it_is_lifted() {
+    let mut town = Town::new();
+    let people = people(&town);
+    let (anna, _, bert) = &people;
+
+    let log = fs::metadata(town.data().join("waxwing.db-wal")).unwrap();
+    // In the middle of a page.
+    town.server().limit_files(Some(log.len() + 10_000));
+    let mut sent = (0..50).map(|_| anna.send(&bert.person, &"?".repeat(20_000)));
+    let refused = sent.find(|ran| ran.code != Some(0)).expect("the log is as long as it may be");
+    refused.exits(3).says("cannot store anything now");
+    town.server().limit_files(None);
+    all_is_well_again(&mut town, &people);
+}
+
+#[test]
 fn a_database_that_another_process_has_locked_refuses_letters_until_it_is_free() {
     let mut town = Town::with(&[("storage.busy_timeout", "20ms")]);
     let people = people(&town);

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -152,6 +152,12 @@ impl Process {
 
     pub(crate) fn end_input(&mut self) {
         self.input = None;
+    }
+
+    /// How large it may make a file; `None` for any size.
+    pub(crate) fn limit_files(&self, current: Option<u64>) {
+        let limit = Rlimit { current, maximum: None };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).unwrap();
     }
 
     /// Sends a signal; a process that has ended by itself is no failure here.

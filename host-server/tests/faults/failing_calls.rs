@@ -134,6 +134,13 @@ fn a_disk_that_is_full_from_any_write_on_stops_no_server() {
 }
 
 #[test]
+fn a_quota_that_is_used_up_from_any_write_on_stops_no_server() {
+    let seen = at_every_call(Fault::Denied);
+    assert!(seen.injected.into_keys().eq([Call::Write]));
+    assert!(seen.refusals > 0 && seen.failures == 0);
+}
+
+#[test]
 fn locks_that_somebody_else_holds_stop_no_server() {
     let seen = at_every_call(Fault::Busy);
     assert!(seen.injected.into_keys().eq([Call::Lock, Call::MapLock]));

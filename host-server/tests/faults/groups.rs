@@ -70,7 +70,7 @@ fn run(fault: Fault) -> (Vec<Option<Outcome>>, bool) {
 #[test]
 fn what_is_said_of_batches_that_go_out_together_holds() {
     let (mut done, mut refused, mut untold) = (0, 0, 0);
-    for fault in [Fault::Once, Fault::From, Fault::Full, Fault::Busy] {
+    for fault in [Fault::Once, Fault::From, Fault::Full, Fault::Denied, Fault::Busy] {
         for number in 1.. {
             let (said, is_reached) = run(fault(number));
             for (ticket, outcome) in said.into_iter().enumerate().skip(1) {

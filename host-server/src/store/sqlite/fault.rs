@@ -25,9 +25,15 @@ impl Fault {
     /// The meaning when `COMMIT` itself has failed. A log whose last write failed may turn out
     /// to be complete after a crash, and one that was written may not have got into its index: so
     /// hardly any error is harmless here. A full disk is: the system has said that the bytes were
-    /// not taken.
-    pub(super) fn into_commit_error(self) -> ApplyError {
+    /// not taken. So is a write that failed, for want of quota for instance, when it is certain that
+    /// the log `is_unchanged` by it.
+    pub(super) fn into_commit_error(self, is_unchanged: impl FnOnce() -> bool) -> ApplyError {
         match self {
+            Self::Sqlite(error)
+                if extended_code(&error) == Some(ffi::SQLITE_IOERR_WRITE) && is_unchanged() =>
+            {
+                ApplyError::Refused(format!("nothing more can be written: {error}"))
+            }
             Self::Sqlite(error) => match primary_code(&error) {
                 Some(ffi::SQLITE_IOERR | ffi::SQLITE_NOMEM) => ApplyError::Fatal(error.to_string()),
                 _ => Self::Sqlite(error).into(),
@@ -123,11 +129,13 @@ mod tests {
     #[test]
     fn a_commit_that_failed_to_write_is_fatal_but_a_full_disk_is_not() {
         for code in [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMMAP, ffi::SQLITE_NOMEM] {
-            assert_eq!(fault(code).into_commit_error().outcome(), None);
+            assert_eq!(fault(code).into_commit_error(|| false).outcome(), None);
         }
-        assert_eq!(
-            fault(ffi::SQLITE_FULL).into_commit_error().outcome(),
-            Some(Outcome::Unavailable)
-        );
+        let refused = Some(Outcome::Unavailable);
+        assert_eq!(fault(ffi::SQLITE_FULL).into_commit_error(|| false).outcome(), refused);
+        assert_eq!(fault(ffi::SQLITE_IOERR_WRITE).into_commit_error(|| true).outcome(), refused);
+        // A failed sync says nothing about what was written before it.
+        let failed = fault(ffi::SQLITE_IOERR_FSYNC).into_commit_error(|| true);
+        assert_eq!(failed.outcome(), None);
     }
 }

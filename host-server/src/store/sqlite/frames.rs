@@ -5,30 +5,171 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-const HEADER: u64 = 32;
+const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
+/// The first bytes of a log. The last bit says that checksums take bytes for big-endian numbers.
+const MAGIC: u32 = 0x377f_0682;
+const LARGEST_PAGE: usize = 65_536;
 
 /// Whether page `page` is among the first `count` pages of the log. That so many of them are good is
 /// what SQLite has found.
 pub(super) fn hold(log: &Path, page: u32, count: u64) -> io::Result<bool> {
-    let file = File::open(log)?;
-    let mut header = [0; HEADER as usize];
-    file.read_exact_at(&mut header, 0)?;
-    let page_size = u64::from(big_endian(&header, 8));
-    let frame_size = page_size + FRAME_HEADER as u64;
+    let log = Log::open(log)?;
     let mut frame = [0; FRAME_HEADER];
     for number in 0..count {
-        file.read_exact_at(&mut frame, HEADER + number * frame_size)?;
-        if big_endian(&frame, 0) == page {
+        log.file.read_exact_at(&mut frame, log.offset(number))?;
+        if number_at(&frame, 0) == page {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn big_endian(bytes: &[u8], at: usize) -> u32 {
+/// How many pages of the log belong to transactions that are whole: what SQLite would find after a
+/// crash.
+pub(super) fn committed(log: &Path) -> io::Result<u64> {
+    let log = Log::open(log)?;
+    if !log.has_good_header() {
+        return Ok(0);
+    }
+    let mut checksum = log.checksum();
+    let mut frame = vec![0; FRAME_HEADER + log.page_size];
+    let mut committed = 0;
+    for number in 0.. {
+        match log.file.read_exact_at(&mut frame, log.offset(number)) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            read => read?,
+        }
+        let (head, page) = frame.split_at(FRAME_HEADER);
+        checksum.add(&head[..8]);
+        checksum.add(page);
+        if head[8..16] != log.header[16..24] || !checksum.is(&head[16..24]) {
+            break;
+        }
+        // Only the last page of a transaction says how long the database is.
+        if number_at(head, 4) != 0 {
+            committed = number + 1;
+        }
+    }
+    Ok(committed)
+}
+
+struct Log {
+    file: File,
+    header: [u8; HEADER],
+    page_size: usize,
+}
+
+impl Log {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let mut header = [0; HEADER];
+        match file.read_exact_at(&mut header, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            read => read?,
+        }
+        let page_size = usize::try_from(number_at(&header, 8)).unwrap_or(LARGEST_PAGE);
+        Ok(Self { file, header, page_size: page_size.min(LARGEST_PAGE) })
+    }
+
+    fn offset(&self, frame: u64) -> u64 {
+        HEADER as u64 + frame * (FRAME_HEADER + self.page_size) as u64
+    }
+
+    /// Of the header, from where that of the pages goes on.
+    fn checksum(&self) -> Checksum {
+        let is_big_endian = number_at(&self.header, 0) & 1 == 1;
+        let mut checksum = Checksum { is_big_endian, first: 0, second: 0 };
+        checksum.add(&self.header[..24]);
+        checksum
+    }
+
+    fn has_good_header(&self) -> bool {
+        number_at(&self.header, 0) & !1 == MAGIC && self.checksum().is(&self.header[24..])
+    }
+}
+
+struct Checksum {
+    is_big_endian: bool,
+    first: u32,
+    second: u32,
+}
+
+impl Checksum {
+    fn add(&mut self, bytes: &[u8]) {
+        let (pairs, _) = bytes.as_chunks::<8>();
+        for [a, b, c, d, e, f, g, h] in pairs {
+            let number = |bytes| match self.is_big_endian {
+                true => u32::from_be_bytes(bytes),
+                false => u32::from_le_bytes(bytes),
+            };
+            let (one, other) = (number([*a, *b, *c, *d]), number([*e, *f, *g, *h]));
+            self.first = self.first.wrapping_add(one).wrapping_add(self.second);
+            self.second = self.second.wrapping_add(other).wrapping_add(self.first);
+        }
+    }
+
+    fn is(&self, written: &[u8]) -> bool {
+        (self.first, self.second) == (number_at(written, 0), number_at(written, 4))
+    }
+}
+
+fn number_at(bytes: &[u8], at: usize) -> u32 {
     bytes
         .get(at..)
         .and_then(|rest| rest.first_chunk())
         .map_or(0, |bytes| u32::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    /// A log of some transactions, and how many pages SQLite says that it has.
+    fn log(directory: &Path) -> (std::path::PathBuf, u64) {
+        let path = directory.join("test.db");
+        let database = Connection::open(&path).unwrap();
+        // What is closed is brought in, and what is not closed stays.
+        let database = Box::leak(Box::new(database));
+        database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE words (word)").unwrap();
+        for length in [10, 9_000, 100] {
+            database.execute("INSERT INTO words VALUES (zeroblob(?))", [length]).unwrap();
+        }
+        let pages = database
+            .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, u32>(1))
+            .unwrap();
+        (directory.join("test.db-wal"), pages.into())
+    }
+
+    #[test]
+    fn what_is_committed_is_what_sqlite_finds() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, pages) = log(directory.path());
+        assert!(pages > 5);
+        assert_eq!(committed(&path).unwrap(), pages);
+        assert!(hold(&path, 1, pages).unwrap());
+        assert!(!hold(&path, 9_999, pages).unwrap());
+    }
+
+    #[test]
+    fn a_page_that_is_not_whole_ends_the_log_at_the_transaction_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, pages) = log(directory.path());
+        let whole = std::fs::read(&path).unwrap();
+        let copy = directory.path().join("copy");
+        for cut in [1, 4_000, 4_119] {
+            std::fs::write(&copy, &whole[..whole.len() - cut]).unwrap();
+            assert!(committed(&copy).unwrap() < pages);
+        }
+        for at in [whole.len() - 1, whole.len() - 4_110, 40, 20, 0] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&copy, damaged).unwrap();
+            assert!(committed(&copy).unwrap() < pages, "byte {at}");
+        }
+        std::fs::write(&copy, "").unwrap();
+        assert_eq!(committed(&copy).unwrap(), 0);
+    }
 }

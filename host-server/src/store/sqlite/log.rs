@@ -5,10 +5,14 @@
 //! that may succeed although what was to be written is gone. So it happens here alone, where an
 //! error is an error.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::fault::Fault;
+use super::frames;
+use super::open::beside;
 use crate::store::ApplyError;
 
 /// Pages in the log after which it is brought into the database.
@@ -66,6 +70,15 @@ pub(super) fn pages(connection: &Connection) -> rusqlite::Result<i64> {
 pub(super) fn empty(connection: &Connection) -> Result<(), Fault> {
     checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)")?;
     Ok(())
+}
+
+/// Whether the log ends for whoever reads it after a crash where it ends for this connection: then a
+/// commit that failed is not in it. What could not be written whole is nowhere whole, in memory or on
+/// the disk.
+pub(super) fn ends_as_known(connection: &Connection, path: &Path) -> bool {
+    let known = pages(connection).ok().and_then(|pages| u64::try_from(pages).ok());
+    let found = frames::committed(&beside(path, "-wal"));
+    known.is_some_and(|known| found.is_ok_and(|found| found == known))
 }
 
 /// What SQLite says of the log.

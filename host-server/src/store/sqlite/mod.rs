@@ -209,22 +209,34 @@ impl SqliteStorage {
     ) -> Result<T, ApplyError> {
         let connection = &self.connection;
         run(connection, "BEGIN IMMEDIATE").map_err(ApplyError::from)?;
-        let ended = work(connection).map_err(ApplyError::from).and_then(|value| {
-            Failpoint::BeforeCommit.pass();
-            run(connection, "COMMIT").map(|()| value).map_err(Fault::into_commit_error)
-        });
-        Failpoint::AfterCommit.pass();
-        // SQLite may have rolled back by itself; if not, it has to be done, and to succeed.
-        if ended.is_err() && !connection.is_autocommit() {
-            let undone = run(connection, "ROLLBACK");
-            if undone.is_err() || !connection.is_autocommit() {
-                return Err(ApplyError::Fatal("a failed transaction cannot be undone".into()));
+        let value = match work(connection) {
+            Ok(value) => value,
+            Err(fault) => {
+                self.roll_back()?;
+                return Err(fault.into());
             }
+        };
+        Failpoint::BeforeCommit.pass();
+        let committed = run(connection, "COMMIT");
+        Failpoint::AfterCommit.pass();
+        if let Err(fault) = committed {
+            self.roll_back()?;
+            return Err(fault.into_commit_error(|| log::ends_as_known(connection, &self.path)));
         }
-        let value = ended?;
         // Before anybody is told: what has been committed has to be found by the next start.
         self.files.check()?;
         Ok(value)
+    }
+
+    /// SQLite may have rolled back by itself; if not, it has to be done, and to succeed.
+    fn roll_back(&self) -> Result<(), ApplyError> {
+        if !self.connection.is_autocommit() {
+            let undone = run(&self.connection, "ROLLBACK");
+            if undone.is_err() || !self.connection.is_autocommit() {
+                return Err(ApplyError::Fatal("a failed transaction cannot be undone".into()));
+            }
+        }
+        Ok(())
     }
 
     /// Without this note a database without its log is refused, and nothing else depends on it.

@@ -50,7 +50,7 @@ pub struct RunArgs {
     /// Read the whole database and look for damage before serving
     #[arg(long)]
     pub check: bool,
-    /// Do the same, move a damaged database aside, and begin with an empty one
+    /// Do the same, move a damaged database aside, and go on with what can be read of it
     #[arg(long)]
     pub recover: bool,
     /// Go on with a key that is not the database's: the one that is there, or else a new one. Every

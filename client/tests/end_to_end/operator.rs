@@ -131,6 +131,28 @@ fn a_damaged_database_is_moved_aside_when_asked_for_and_a_sound_one_is_not() {
 }
 
 #[test]
+fn what_can_be_read_of_a_damaged_database_goes_on() {
+    let mut town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    anna.send(&bert, "kept").exits(0);
+    town.stop();
+    // What the index of phones says is not what the row says.
+    let file = town.data().join("waxwing.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let phone = anna.phone.as_bytes();
+    let at = bytes.windows(phone.len()).rposition(|found| found == phone).unwrap();
+    bytes[at] = b'-';
+    fs::write(&file, bytes).unwrap();
+    let refused = town.administer(&["--listen", "127.0.0.1:0"]).exits(74);
+    refused.says("--recover").says("goes on with");
+    town.start_with_flag("--recover");
+    assert!(town.log().contains("waxwing.db.damaged-1"), "{}", town.log());
+    bert.receives(&["kept"]);
+    town.stop();
+    town.start();
+}
+
+#[test]
 fn in_band_codes_on_an_address_that_others_reach_need_to_be_allowed() {
     let mut town = Town::new();
     town.stop();

@@ -42,7 +42,8 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         storage.check().map_err(say_what_helps)?;
     }
     let id_rest = i64::try_from(config.storage.id_rest.as_secs()).unwrap_or(i64::MAX);
-    let snapshot = storage.load(clock::unix_now().shifted(id_rest.saturating_neg()))?;
+    let rested = clock::unix_now().shifted(id_rest.saturating_neg());
+    let snapshot = storage.load(rested).map_err(say_what_helps)?;
     tracing::info!(users = snapshot.users.len(), "data loaded");
 
     let mut loops = Vec::new();
@@ -74,12 +75,15 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Names the way out of damage: a backup, or a new beginning.
+/// Names the way out of damage: a backup, or what can still be read.
 fn say_what_helps(error: StorageError) -> Failure {
     match error {
         StorageError::Damaged { .. } => Failure::new(
             Exit::Storage,
-            format!("{error}; restore a backup, or start with --recover to move it aside"),
+            format!(
+                "{error}; restore a backup, or start once with --recover, which moves it aside and goes on with \
+                 what can be read of it"
+            ),
         ),
         other => other.into(),
     }

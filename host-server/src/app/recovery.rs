@@ -4,12 +4,15 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use waxwing_core::time::UnixTime;
+
+use crate::clock;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::store::{SqliteOptions, SqliteStorage, Storage, StorageError};
+use crate::store::{Salvage, SqliteOptions, SqliteStorage, Storage, StorageError};
 
-/// Opens the database after a full check. A damaged one is moved aside, whole, and a new one is
-/// made: its users have to register again.
+/// Opens the database after a full check. A damaged one is moved aside, whole, and a new one is made
+/// of all that can still be read of it.
 ///
 /// # Errors
 /// When it is no database of ours or of a later version, cannot be reached, or cannot be moved.
@@ -18,8 +21,11 @@ pub(super) fn open_or_set_aside(
     options: &SqliteOptions,
 ) -> Result<SqliteStorage, Failure> {
     let path = directory.database();
-    let checked = SqliteStorage::open(&path, options)
-        .and_then(|mut storage| storage.check().map(|()| storage));
+    let checked = SqliteStorage::open(&path, options).and_then(|mut storage| {
+        storage.check()?;
+        storage.load(UnixTime::from_seconds(0))?;
+        Ok(storage)
+    });
     let damage = match checked {
         Ok(storage) => {
             tracing::info!("the database is sound; nothing was moved aside");
@@ -28,37 +34,65 @@ pub(super) fn open_or_set_aside(
         Err(damage @ StorageError::Damaged { .. }) => damage,
         Err(other) => return Err(other.into()),
     };
-    let aside = set_aside(&path)
-        .map_err(|error| Failure::new(Exit::Storage, format!("{}: {error}", path.display())))?;
+    let failed =
+        |error: io::Error| Failure::new(Exit::Storage, format!("{}: {error}", path.display()));
+    let draft = named(&path, ".salvaged");
+    for beside in BESIDE {
+        remove(&named(&draft, beside)).map_err(failed)?;
+    }
+    let found = SqliteStorage::salvage(&path, &draft, options, clock::unix_now())?;
+    let aside = set_aside(&path).map_err(failed)?;
+    fs::rename(&draft, &path).and_then(|()| sync_directory(&path)).map_err(failed)?;
+    remove(&named(&draft, "-generation")).map_err(failed)?;
+    let Salvage { users, letters, undelivered } = found;
     tracing::error!(
         %damage,
         aside = %aside.display(),
-        "the database was moved aside; beginning without users and letters"
+        users,
+        letters,
+        undelivered,
+        "the database was moved aside; going on with what could be read of it"
     );
     Ok(SqliteStorage::open(&path, options)?)
 }
 
+/// What lies beside a database. The log first: a database without its log is an older state, and must
+/// not be taken for the whole.
+const BESIDE: [&str; 4] = ["-wal", "-shm", "-generation", ""];
+
+fn named(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
 /// Moves the file, and what SQLite keeps beside it, to a name that is free.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let named = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
     let mut number = 1;
-    let suffix = loop {
-        let suffix = format!(".damaged-{number}");
-        if !named(&suffix).try_exists()? {
-            break suffix;
+    let aside = loop {
+        let aside = named(path, &format!(".damaged-{number}"));
+        if !aside.try_exists()? {
+            break aside;
         }
         number += 1;
     };
-    // The log first: a database without its log is an older state, and must not be taken for
-    // the whole.
-    for beside in ["-wal", "-shm", "-generation", ""] {
-        match fs::rename(named(beside), named(&format!("{suffix}{beside}"))) {
+    for beside in BESIDE {
+        match fs::rename(named(path, beside), named(&aside, beside)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             moved => moved?,
         }
     }
-    if let Some(parent) = path.parent() {
-        File::open(parent)?.sync_all()?;
-    }
-    Ok(named(&suffix))
+    sync_directory(path)?;
+    Ok(aside)
 }

@@ -19,7 +19,7 @@ use waxwing_core::time::UnixTime;
 pub use admin::{RemovedUser, UserAdmin, UserName, UserSummary};
 pub use error::{ApplyError, StorageError};
 pub use memory::MemoryStorage;
-pub use sqlite::{SqliteOptions, SqliteStorage};
+pub use sqlite::{Salvage, SqliteOptions, SqliteStorage};
 pub use thread::{Done, Job, Outlet, StorageClient, StorageThread, ThreadOptions};
 
 /// Where users and pending letters live.

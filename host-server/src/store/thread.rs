@@ -259,10 +259,11 @@ impl Worker {
             return Ok(outcome);
         }
         let mut reason = error.to_string();
-        if matches!(error, ApplyError::Corrupt(_))
-            && let Err(damage) = self.storage.check()
-        {
-            reason = format!("{reason}; a full check says: {damage}");
+        if matches!(error, ApplyError::Corrupt(_)) {
+            if let Err(damage) = self.storage.check() {
+                reason = format!("{reason}; a full check says: {damage}");
+            }
+            tracing::error!("to keep what can be read of the database, start once with --recover");
         }
         tracing::error!(reason, "storage has failed");
         self.tell_all(&Done::Fatal(reason));

@@ -15,6 +15,7 @@ mod log;
 mod open;
 mod owner;
 mod reads;
+mod salvage;
 mod writes;
 
 use std::cell::Cell;
@@ -34,6 +35,7 @@ use fault::Fault;
 use files::OpenFiles;
 use generation::Note;
 use reads::Page;
+pub use salvage::Salvage;
 
 /// How to open a database.
 #[derive(Clone, Copy, Debug)]

@@ -156,7 +156,7 @@ pub(super) fn letters(
     Ok(Page { letters, damaged, exhausted: true })
 }
 
-fn pending_letter(row: &Row<'_>, recipient: UserId) -> Result<PendingLetter, Fault> {
+pub(super) fn pending_letter(row: &Row<'_>, recipient: UserId) -> Result<PendingLetter, Fault> {
     let queue_id = queue_id(row, 0)?;
     let payload = row.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?;
     let id = PacketId(row.get(1)?);
@@ -256,12 +256,14 @@ pub(super) fn user_id(row: &Row<'_>, column: usize) -> Result<UserId, Fault> {
 
 pub(super) fn phone(row: &Row<'_>, column: usize, id: UserId) -> Result<Phone, Fault> {
     let text = row.get_ref(column)?.as_bytes().map_err(rusqlite::Error::from)?;
-    Phone::parse(text).map_err(|_| Fault::Damaged(format!("the phone of {id:?} is none")))
+    Phone::parse(text)
+        .map_err(|_| Fault::Damaged(format!("the phone of {id:?} is no phone number")))
 }
 
 pub(super) fn spki(row: &Row<'_>, column: usize, id: UserId) -> Result<Spki, Fault> {
     let der = row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?;
-    Spki::parse(der).map_err(|_| Fault::Damaged(format!("the public key of {id:?} is none")))
+    Spki::parse(der)
+        .map_err(|_| Fault::Damaged(format!("the public key of {id:?} is no public key")))
 }
 
 /// `None` when the text is no timestamp.

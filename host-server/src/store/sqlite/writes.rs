@@ -79,7 +79,7 @@ pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(
     Ok(())
 }
 
-fn insert_letter(connection: &Connection, letter: &PendingLetter) -> Result<(), Fault> {
+pub(super) fn insert_letter(connection: &Connection, letter: &PendingLetter) -> Result<(), Fault> {
     let columns = letter::columns(letter)
         .ok_or_else(|| Fault::Refused(format!("{letter:?} is not the packet that it says")))?;
     connection

@@ -1,0 +1,229 @@
+//! What can still be read of a damaged database, in a new one.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use rusqlite::{Connection, Row, params};
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::server::storage::{ExpiredLetter, PendingLetter, QueueId};
+use waxwing_core::time::UnixTime;
+
+use super::damaged::sound;
+use super::fault::Fault;
+use super::{SqliteOptions, SqliteStorage, log, open, reads, writes};
+use crate::store::{Storage, StorageError};
+
+/// Places in a row that cannot be read, after which no more are looked for.
+const HOPELESS: u32 = 1_000_000;
+
+/// What was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Salvage {
+    /// Users.
+    pub users: usize,
+    /// Letters that wait for them.
+    pub letters: usize,
+    /// Letters of which no more is known than whose they were: they count as undelivered.
+    pub undelivered: usize,
+}
+
+impl SqliteStorage {
+    /// Makes a new database at `path` of all that makes sense in the damaged one at `from`, which is
+    /// left as it is.
+    ///
+    /// # Errors
+    /// When the new one cannot be made. What cannot be read is left out.
+    pub fn salvage(
+        from: &Path,
+        path: &Path,
+        options: &SqliteOptions,
+        now: UnixTime,
+    ) -> Result<Salvage, StorageError> {
+        let new = Self::open(path, options)?;
+        let old = open::connect(from)
+            .and_then(|old| log::take_over(&old).map(|()| old))
+            .map_err(|error| open::failure(from, &error))?;
+        let found = new
+            .transaction(|new| Salvager { old: &old, new, now, found: Salvage::default() }.all())
+            .map_err(|error| open::unreachable(path, error))?;
+        Box::new(new).close()?;
+        Ok(found)
+    }
+}
+
+struct Salvager<'a> {
+    old: &'a Connection,
+    new: &'a Connection,
+    now: UnixTime,
+    found: Salvage,
+}
+
+impl Salvager<'_> {
+    fn all(mut self) -> Result<Salvage, Fault> {
+        let users = self.users()?;
+        let letters = self.letters(&users)?;
+        self.fates(&users, &letters)?;
+        self.the_rest()?;
+        Ok(self.found)
+    }
+
+    fn users(&mut self) -> Result<HashSet<UserId>, Fault> {
+        let mut users = HashSet::new();
+        let select = "SELECT rowid, user_id, phone_number, rsa_public_key, aes_key, last_seen \
+             FROM users NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1";
+        each(self.old, select, |row| {
+            let read = || -> Result<_, Fault> {
+                let id = reads::user_id(row, 1)?;
+                let (phone, spki) = (reads::phone(row, 2, id)?, reads::spki(row, 3, id)?);
+                Ok((id, phone, spki, row.get::<_, Option<[u8; 64]>>(4)?, reads::timestamp(row, 5)?))
+            };
+            let Some((id, phone, spki, key, seen)) = sound(read())? else { return Ok(()) };
+            let seen = seen.as_ref().map(|seen| seen.as_str());
+            let insert = "INSERT OR IGNORE INTO users \
+                 (user_id, phone_number, rsa_public_key, aes_key, last_seen) VALUES (?, ?, ?, ?, ?)";
+            let user = params![id.get(), phone.as_str(), spki.as_bytes(), key, seen];
+            if self.new.prepare_cached(insert)?.execute(user)? == 1 {
+                users.insert(id);
+            }
+            Ok(())
+        })?;
+        self.found.users = users.len();
+        Ok(users)
+    }
+
+    fn letters(&mut self, users: &HashSet<UserId>) -> Result<HashSet<QueueId>, Fault> {
+        let mut letters = HashSet::new();
+        let select = "SELECT queue_id, message_id, sender_id, timestamp, accepted_at, signature, \
+             encrypted_payload, recipient_id FROM pending_messages NOT INDEXED \
+             WHERE queue_id >= ? ORDER BY queue_id LIMIT 1";
+        each(self.old, select, |row| {
+            let read = || -> Result<PendingLetter, Fault> {
+                reads::pending_letter(row, reads::user_id(row, 7)?)
+            };
+            if let Some(letter) = sound(read())?
+                && users.contains(&letter.recipient)
+            {
+                writes::insert_letter(self.new, &letter)?;
+                letters.insert(letter.queue_id);
+            }
+            Ok(())
+        })?;
+        self.found.letters = letters.len();
+        Ok(letters)
+    }
+
+    /// Letters that were not found are undelivered, as those that were so before. Ids of people who
+    /// were not found rest, as far as they are known.
+    fn fates(&mut self, users: &HashSet<UserId>, found: &HashSet<QueueId>) -> Result<(), Fault> {
+        let mut gone = HashSet::new();
+        for select in [
+            "SELECT 0, message_id, sender_id, recipient_id, 0 FROM undelivered_messages",
+            "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
+             FROM pending_messages INDEXED BY pending_messages_by_mailbox",
+        ] {
+            // What lies behind the first damage in an index is not looked for.
+            stream(self.old, select, |row| {
+                let read = || -> Result<ExpiredLetter, Fault> {
+                    Ok(ExpiredLetter {
+                        queue_id: reads::queue_id(row, 0)?,
+                        id: PacketId(row.get(1)?),
+                        sender: reads::user_id(row, 2)?,
+                        recipient: reads::user_id(row, 3)?,
+                        bytes: 0,
+                    })
+                };
+                let Some(letter) = sound(read())? else { return Ok(()) };
+                let people = [letter.sender, letter.recipient];
+                gone.extend(people.into_iter().filter(|id| !users.contains(id)));
+                if !found.contains(&letter.queue_id) {
+                    self.found.undelivered += usize::from(letter.queue_id.0 > 0);
+                    writes::remember(self.new, &letter, self.now)?;
+                }
+                Ok(())
+            })?;
+        }
+        let rest = "INSERT OR IGNORE INTO resting_ids (user_id, removed_at) VALUES (?, ?)";
+        for id in gone {
+            self.new.prepare_cached(rest)?.execute(params![id.get(), self.now.as_seconds()])?;
+        }
+        Ok(())
+    }
+
+    fn the_rest(&self) -> Result<(), Fault> {
+        let copy = |select: &'static str, insert: &'static str, columns: usize| {
+            stream(self.old, select, |row| {
+                let values = (0..columns).map(|at| row.get::<_, rusqlite::types::Value>(at));
+                let values: rusqlite::Result<Vec<_>> = values.collect();
+                // What a constraint does not let in makes no sense.
+                let _ =
+                    self.new.prepare_cached(insert)?.execute(rusqlite::params_from_iter(values?));
+                Ok(())
+            })
+        };
+        copy(
+            "SELECT user_id, removed_at FROM resting_ids",
+            "INSERT OR REPLACE INTO resting_ids (user_id, removed_at) VALUES (?, ?)",
+            2,
+        )?;
+        copy(
+            "SELECT allowance_key, full_at FROM allowances",
+            "INSERT OR IGNORE INTO allowances (allowance_key, full_at) VALUES (?, ?)",
+            2,
+        )?;
+        copy(
+            "SELECT fingerprint, since FROM server_keys ORDER BY number",
+            "INSERT INTO server_keys (fingerprint, since) VALUES (?, ?)",
+            2,
+        )?;
+        copy(
+            "SELECT last_queue_id FROM queue_mark",
+            "UPDATE queue_mark SET last_queue_id = max(last_queue_id, ?)",
+            1,
+        )?;
+        self.new.execute(
+            "UPDATE queue_mark SET last_queue_id = max(last_queue_id, \
+             coalesce((SELECT max(queue_id) FROM pending_messages), 0))",
+            [],
+        )?;
+        Ok(())
+    }
+}
+
+/// Each row of a table that can be read, by its place, which is the first column. Behind one that
+/// cannot, the next places are tried.
+fn each(
+    old: &Connection,
+    select: &'static str,
+    mut take: impl FnMut(&Row<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let Ok(mut select) = old.prepare(select) else { return Ok(()) };
+    let (mut place, mut unreadable) = (1_i64, 0);
+    while unreadable < HOPELESS {
+        let mut rows = select.query([place])?;
+        match rows.next() {
+            Ok(Some(row)) => {
+                place = row.get(0)?;
+                take(row)?;
+                unreadable = 0;
+            }
+            Ok(None) => break,
+            Err(_) => unreadable += 1,
+        }
+        place = place.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Rows as far as they can be read.
+fn stream(
+    old: &Connection,
+    select: &'static str,
+    mut take: impl FnMut(&Row<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let Ok(mut select) = old.prepare(select) else { return Ok(()) };
+    let mut rows = select.query([])?;
+    while let Ok(Some(row)) = rows.next() {
+        take(row)?;
+    }
+    Ok(())
+}

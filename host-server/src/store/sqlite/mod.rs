@@ -218,10 +218,7 @@ impl SqliteStorage {
                 return Err(fault.into());
             }
         };
-        Failpoint::BeforeCommit.pass();
-        let committed = run(connection, "COMMIT");
-        Failpoint::AfterCommit.pass();
-        if let Err(fault) = committed {
+        if let Err(fault) = run(connection, "COMMIT") {
             self.roll_back()?;
             return Err(fault.into_commit_error(|| log::ends_as_known(connection, &self.path)));
         }
@@ -272,7 +269,13 @@ impl Storage for SqliteStorage {
         if batches.iter().all(|batch| batch.writes.is_empty()) {
             return Ok(());
         }
-        self.transaction(|connection| writes::apply(connection, batches))
+        let applied = self.transaction(|connection| {
+            writes::apply(connection, batches)?;
+            Failpoint::BeforeCommit.pass();
+            Ok(())
+        });
+        Failpoint::AfterCommit.pass();
+        applied
     }
 
     fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError> {

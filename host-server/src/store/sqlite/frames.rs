@@ -17,7 +17,10 @@ pub(super) fn hold(log: &Path, page: u32, count: u64) -> io::Result<bool> {
     let log = Log::open(log)?;
     let mut frame = [0; FRAME_HEADER];
     for number in 0..count {
-        log.file.read_exact_at(&mut frame, log.offset(number))?;
+        match log.file.read_exact_at(&mut frame, log.offset(number)) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read?,
+        }
         if number_at(&frame, 0) == page {
             return Ok(true);
         }

@@ -27,6 +27,8 @@ const MIGRATIONS: &[M<'_>] = &[
 ];
 /// The first schema with notes about the log.
 const WITH_GENERATIONS: i64 = 3;
+/// How often a reader looks again at a log that does not seem to belong to its database.
+const LOOKS: usize = 3;
 pub(super) const OWNER_ONLY: u32 = 0o600;
 
 /// What to do about a database that is absent, or behind.
@@ -79,7 +81,15 @@ pub(super) fn open(
         .and_then(|()| connection.busy_timeout(options.busy_timeout))
         .map_err(|error| failure(path, &error))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found = match inspect(&connection, path, known, missing) {
+    let inspect = || inspect(&connection, path, known, missing);
+    let mut inspected = inspect();
+    // A running server may begin a new log just while somebody else looks.
+    for _ in 0..LOOKS {
+        if absent == Absent::Refuse && matches!(inspected, Err(StorageError::ForeignLog { .. })) {
+            inspected = inspect();
+        }
+    }
+    let found = match inspected {
         Err(StorageError::Damaged { .. }) if generation::is_sound_without_log(path) => {
             return Err(generation::foreign_log(path));
         }

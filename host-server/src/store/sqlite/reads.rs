@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, ErrorCode, Row, params};
 use waxwing_core::crypto::Spki;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
@@ -84,17 +84,24 @@ fn with_letters(connection: &Connection) -> Result<Vec<UserId>, Fault> {
 }
 
 /// What every sender has in all mailboxes, from the index alone and without sorting it: there may
-/// be a million letters, and the server is to be there again at once.
+/// be a million letters, and the server is to be there again at once. A limit is no reason not to
+/// start: what is damaged is found when its letter is fetched, and does not count here.
 fn pending(connection: &Connection) -> Result<Vec<SenderUsage>, Fault> {
     let mut select =
         connection.prepare("SELECT sender_id, length(encrypted_payload) FROM pending_messages")?;
     let mut rows = select.query([])?;
     let mut usage: HashMap<UserId, SenderUsage> = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let sender = user_id(row, 0)?;
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let (Ok(sender), Ok(payload)) = (user_id(row, 0), count(row, 1)) else { continue };
         let of = usage.entry(sender).or_insert(SenderUsage { sender, letters: 0, bytes: 0 });
         of.letters = of.letters.saturating_add(1);
-        of.bytes = of.bytes.saturating_add(count(row, 1)?).saturating_add(OVERHEAD as u64);
+        of.bytes = of.bytes.saturating_add(payload).saturating_add(OVERHEAD as u64);
     }
     Ok(usage.into_values().collect())
 }

@@ -202,7 +202,13 @@ impl Town {
         person.conn = self.world.connect();
         let request = person.request(&mut self.world);
         self.world.send(person.conn, &request);
-        let code = match &person.hear(&mut self.world)[..] {
+        let mut said = person.hear(&mut self.world);
+        if said.is_empty() {
+            // The answer waits for the code, but not for long.
+            self.world.wait(Duration::from_secs(4));
+            said = person.hear(&mut self.world);
+        }
+        let code = match &said[..] {
             [Said::CodeIssued { .. }] => {
                 let to = |(_, phone, _): &&(_, _, _)| *phone == person.phone;
                 let Some((_, _, code)) = self.world.codes.iter().rev().find(to) else {
@@ -212,6 +218,8 @@ impl Town {
                 };
                 code.expose().to_vec()
             }
+            // The server has stopped.
+            [] if self.world.disk.failed => return false,
             // The 201 was lost with a server; its account is had again with any code.
             [Said::PhoneTaken] => b"000000".to_vec(),
             other => panic!("{other:?}"),

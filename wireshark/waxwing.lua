@@ -140,6 +140,8 @@ local e = {
     content = malformed("bad_content", "The content is none of this op"),
     envelope = ProtoExpert.new("waxwing.unknown_envelope", "Unknown version or suite",
         expert.group.UNDECODED, expert.severity.WARN),
+    lost = ProtoExpert.new("waxwing.no_packet", "No packet begins here: bytes are missing before it",
+        expert.group.SEQUENCE, expert.severity.WARN),
     closed = ProtoExpert.new("waxwing.closed", "No key of the file opens this",
         expert.group.DECRYPTION, expert.severity.NOTE),
 }
@@ -504,10 +506,6 @@ local function is_timestamp(text)
         and tonumber(hour) < 24 and tonumber(minute) < 60 and tonumber(second) < 60
 end
 
-local function packet_len(tvb, _, offset)
-    return HEADER + tvb:range(offset + 24, 2):le_uint() + SIGNATURE
-end
-
 local function dissect_packet(tvb, pinfo, root)
     local packet = {
         sender = tvb:range(0, 2):le_uint(),
@@ -548,9 +546,57 @@ local function dissect_packet(tvb, pinfo, root)
     return tvb:len()
 end
 
+-- Where packets begin. Nothing on the stream marks it: a capture that begins in the middle of one, or
+-- lacks a segment, finds its feet again by the timestamp, which no ciphertext looks like.
+
+local DIGITS = "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d"
+
+-- Whether a packet can begin here. No op but a letter has a payload above that of a sealed packet, so
+-- such a length is not believed.
+local function begins_packet(tvb, offset)
+    local op, size = tvb:range(offset + 23, 1):uint(), tvb:range(offset + 24, 2):le_uint()
+    return tvb:raw(offset + 4, 19):match("^" .. DIGITS .. "$") ~= nil
+        and (op == 102 or size <= MAX_SEALED)
+end
+
+-- The next place from `offset` on where a packet begins, or where the bytes that are there might be the
+-- beginning of a header whose rest is still to come.
+local function next_beginning(tvb, offset)
+    local bytes, at = tvb:raw(offset, tvb:len() - offset), 1
+    while true do
+        local found = bytes:find(DIGITS, at)
+        if not found or #bytes - found < 21 then break end
+        if found > 4 and begins_packet(tvb, offset + found - 5) then return offset + found - 5 end
+        at = found + 1
+    end
+    return math.max(offset, tvb:len() - HEADER + 1)
+end
+
 function waxwing.dissector(tvb, pinfo, root)
     pinfo.cols.info = ""
-    dissect_tcp_pdus(tvb, root, HEADER, packet_len, dissect_packet)
+    local offset = 0
+    while offset < tvb:len() do
+        local left, wanted = tvb:len() - offset, HEADER
+        if left >= HEADER and not begins_packet(tvb, offset) then
+            local next = next_beginning(tvb, offset + 1)
+            local skipped = root:add(waxwing, tvb:range(offset, next - offset), "Waxwing, no packet")
+            skipped:add_proto_expert_info(e.lost)
+            pinfo.cols.protocol = "Waxwing"
+            pinfo.cols.info:append(" [no packet]")
+            offset = next
+        else
+            if left >= HEADER then
+                wanted = HEADER + tvb:range(offset + 24, 2):le_uint() + SIGNATURE
+            end
+            if left < wanted then
+                pinfo.desegment_offset = offset
+                pinfo.desegment_len = left < HEADER and DESEGMENT_ONE_MORE_SEGMENT or wanted - left
+                return tvb:len()
+            end
+            dissect_packet(tvb:range(offset, wanted):tvb(), pinfo, root)
+            offset = offset + wanted
+        end
+    end
     return tvb:len()
 end
 

@@ -37,7 +37,7 @@ pub fn write(line: &[u8]) {
     queue(Entry::Line(line.to_vec().into(), None));
 }
 
-/// As [`write`]; `told` hears, in the thread that writes, whether the line was written. A line that
+/// As [`write()`]; `told` hears, in the thread that writes, whether the line was written. A line that
 /// finds no room in the queue is an error of the kind [`ErrorKind::WouldBlock`].
 pub fn write_and_tell(
     line: Zeroizing<Vec<u8>>,

@@ -101,7 +101,7 @@ fn after_too_many_wrong_codes_on_the_server_a_new_code_has_one_attempt() {
             guesser.guesses(wrong(&code), ErrorCode::OtpWrong);
         }
     }
-    town.server().wait_for_err("new ones survive one guess only");
+    town.server().wait_for_err("new ones are good for one attempt");
 
     let mut late = Peer::new(door, 3);
     assert_eq!(late.ask(), 1);

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::process::Process;
 use crate::town::{Person, Town};
 
@@ -93,6 +95,22 @@ fn a_line_that_is_no_text_is_named_and_the_others_go_out() {
     let ran = ran.says("line 4 is not sent: it is longer than the 61134 bytes");
     ran.says("2 lines of the input were not sent");
     bert.receives(&["one", "three", "five"]);
+}
+
+#[test]
+fn input_without_an_end_holds_up_neither_letters_nor_ctrl_c() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let mut chat = anna.start(&["chat", &bert.phone]);
+    let lines = "line\n".repeat(500);
+    let until = Instant::now() + Duration::from_secs(20);
+    while !chat.out().contains("  ✓ line\n") {
+        assert!(Instant::now() < until, "{}", chat.err());
+        // It takes lines faster than it sends letters.
+        chat.write(&lines);
+    }
+    chat.signal(Signal::INT);
+    chat.finish().exits(0).says("not with the server yet");
 }
 
 #[test]

@@ -23,6 +23,8 @@ use sent::Sent;
 
 /// Letters read from the home at a time.
 const PAGE: usize = 64;
+/// Lines taken in before the conversation goes on: a program may write without an end.
+const LINES: usize = 64;
 /// How long the conversation sleeps at most.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a person who leaves waits for answers to what was typed.
@@ -105,9 +107,9 @@ impl Chat<'_> {
         }
     }
 
-    /// Takes in what was typed; `true` when nothing more will be.
+    /// Takes in some of what was typed; `true` when nothing more will be.
     fn read(&mut self, console: &mut Console<'_>) -> Result<bool, Failure> {
-        loop {
+        for _ in 0..LINES {
             let line = match self.input.lines.try_recv() {
                 Ok(line) => line,
                 Err(TryRecvError::Empty) => return Ok(false),
@@ -139,6 +141,7 @@ impl Chat<'_> {
                 }
             }
         }
+        Ok(false)
     }
 
     fn write(&mut self, text: String) -> Result<(), Failure> {

@@ -58,9 +58,31 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
     });
     let problem = desk.take_problem();
     let left = desk.leave();
-    let reached = reached?;
-    left?;
-    report(&home, letter, &uid, send, reached, problem, console)
+    match reached {
+        Ok(reached) => {
+            report(&home, letter, &uid, send, reached, problem, console)?;
+            left
+        }
+        // There is no sense in going on, and the letter is where it is all the same.
+        Err(failure) => {
+            say_state(&status(&home, letter)?, &uid, console)?;
+            Err(failure)
+        }
+    }
+}
+
+/// Says how far the letter has come.
+fn say_state(status: &OutboxStatus, uid: &Uid, console: &mut Console<'_>) -> Result<(), Failure> {
+    let is_kept = matches!(status.state, State::Waiting | State::Sent);
+    let word = if is_kept { State::Waiting.name() } else { status.name() };
+    writeln!(console.output, "{word} {uid}")?;
+    if is_kept {
+        writeln!(
+            console.remarks,
+            "the letter is kept and goes out with the next connection; do not send it again"
+        )?;
+    }
+    Ok(())
 }
 
 fn status(home: &Home, letter: OutboxId) -> Result<OutboxStatus, Failure> {
@@ -78,9 +100,9 @@ fn report(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let status = status(home, letter)?;
+    say_state(&status, uid, console)?;
     match status.state {
         State::Delivered | State::Stored | State::NoLongerKept => {
-            writeln!(console.output, "{} {uid}", status.state.name())?;
             if send.wait == WaitFor::Delivered && status.state != State::Delivered {
                 return Err(Failure::TimedOut(
                     "the letter is stored, and was not delivered in time; `waxwing history` shows when \
@@ -91,15 +113,9 @@ fn report(
             Ok(())
         }
         State::Refused | State::Expired => {
-            writeln!(console.output, "{} {uid}", status.name())?;
             Err(refusal(&status).unwrap_or_else(|| Failure::refused(0, 0)))
         }
         State::Waiting | State::Sent => {
-            writeln!(console.output, "queued {uid}")?;
-            writeln!(
-                console.remarks,
-                "the letter is kept and goes out with the next connection; do not send it again"
-            )?;
             let contact = home.contacts().by_phone(&send.phone)?;
             if contact.is_some_and(|contact| contact.changed.is_some()) {
                 return Err(Failure::key_changed(&send.phone));

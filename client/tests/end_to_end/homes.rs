@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::process::Process;
+use crate::process::{Process, eventually};
 use crate::town::{Town, numbered};
 
 #[test]
@@ -45,6 +45,28 @@ fn a_command_takes_the_session_over_when_its_holder_ends() {
     second.wait_for_out(|out| out.contains("✓ still here"));
     second.finish_without_input().exits(0);
     anna.receives(&["hello", "still here"]);
+}
+
+#[test]
+fn whoever_loses_the_session_for_good_hears_what_became_of_the_letters() {
+    let town = Town::with(&[("limits.letters_per_pair", "1")]);
+    let (anna, bert) = town.anna_and_bert();
+    let double = town.newcomer("double", &anna.phone);
+    std::fs::create_dir(&double.home).unwrap();
+    std::fs::set_permissions(&double.home, Permissions::from_mode(0o700)).unwrap();
+    std::fs::copy(anna.home.join("waxwing.db"), double.home.join("waxwing.db")).unwrap();
+
+    let waiting = anna.start(&["send", "--wait", "delivered", &bert.phone, "one"]);
+    eventually("it is stored", || (anna.statuses(&bert) == ["stored"]).then_some(()));
+    double.run(&["receive"]).exits(7);
+    let ran = waiting.finish_without_input().exits(3).says("took over");
+    assert!(ran.out.starts_with("stored "), "{ran:?}");
+
+    let mut chat = anna.start(&["chat", &bert.phone]);
+    chat.write("two\n");
+    chat.wait_for_out(|out| out.contains("not taken yet"));
+    double.run(&["receive"]).exits(7);
+    chat.finish().exits(3).says("took over").says("1 letter to");
 }
 
 #[test]

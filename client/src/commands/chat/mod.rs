@@ -54,8 +54,11 @@ pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Resul
     let mut chat = Chat { home: &home, phone, input, reading, sent: Sent::default(), unusable: 0 };
     let done = chat.talk(&mut desk, console);
     let left = desk.leave();
+    let told = chat.tell_of_unsent(console);
     done?;
-    left
+    left?;
+    told?;
+    chat.require_usable()
 }
 
 struct Chat<'a> {
@@ -101,7 +104,7 @@ impl Chat<'_> {
                 }
             };
             if desk.is_interrupted() || may_leave {
-                return self.end(console);
+                return Ok(());
             }
             desk.turn(LOOK)?;
         }
@@ -167,30 +170,38 @@ impl Chat<'_> {
         Ok(self.home.letters().mark_printed(&ids)?)
     }
 
-    /// Says what has not gone out.
-    fn end(&self, console: &mut Console<'_>) -> Result<(), Failure> {
+    /// Says what has not gone out, however the chat ended.
+    fn tell_of_unsent(&self, console: &mut Console<'_>) -> Result<(), Failure> {
         let unsent = self.home.outbox().unanswered_to(self.phone)?;
-        let counted =
-            |count, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
         if unsent > 0 {
             writeln!(
                 console.remarks,
                 "{} to {} {} not with the server yet; what is left stays in the outbox and goes out \
-                 next time that waxwing connects",
+                 next time that waxwing connects, unless it is held back",
                 counted(unsent, "letter"),
                 self.phone.as_str(),
                 if unsent == 1 { "is" } else { "are" },
             )?;
         }
-        if self.unusable > 0 && !self.input.is_terminal {
-            return Err(Failure::Usage(format!(
-                "{} of the input {} not sent, for the reasons above; the others were taken",
-                counted(self.unusable, "line"),
-                if self.unusable == 1 { "was" } else { "were" },
-            )));
-        }
         Ok(())
     }
+
+    /// Fails when lines of a program's input were no letters.
+    fn require_usable(&self) -> Result<(), Failure> {
+        let unusable = self.unusable;
+        if unusable == 0 || self.input.is_terminal {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!(
+            "{} of the input {} not sent, for the reasons above; the others were taken",
+            counted(unusable, "line"),
+            if unusable == 1 { "was" } else { "were" },
+        )))
+    }
+}
+
+fn counted(count: u32, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A chat whose input has ended.

@@ -59,7 +59,8 @@ fn once_at(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let mut came = wait_for_backlog(home, desk)?;
-    if came == Reached::Yes {
+    let has_all = came == Reached::Yes;
+    if has_all {
         // What lies in the outbox goes along, and news of what was sent comes in.
         let settling = Instant::now() + SETTLING;
         came = desk.wait_until(Some(settling), false, Desk::is_settled)?;
@@ -76,7 +77,7 @@ fn once_at(
             return Ok(());
         }
     }
-    Err(desk.take_problem().unwrap_or_else(no_letter))
+    Err(desk.take_problem().unwrap_or_else(if has_all { no_letter } else { no_time }))
 }
 
 fn wait_for_backlog(home: &Home, desk: &mut Desk<'_>) -> Result<Reached, Failure> {
@@ -196,6 +197,12 @@ fn tell_of_connection(
 
 fn no_letter() -> Failure {
     Failure::TimedOut("no letter".into())
+}
+
+fn no_time() -> Failure {
+    let text =
+        "no letter came in time, and some may wait; run `waxwing receive` with more --timeout";
+    Failure::TimedOut(text.into())
 }
 
 /// Prints what is unprinted, and notes that it was, if this process may.

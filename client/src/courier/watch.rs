@@ -12,9 +12,12 @@ const SILENT: Duration = Duration::from_secs(10);
 /// For how long it is looked at before that is believed: a machine that was asleep, or whose clock
 /// was set, makes everybody seem silent for a moment.
 const DOUBT: Duration = Duration::from_secs(4);
+/// A holder that moves shows it more often.
+const SOON: Duration = Duration::from_secs(3);
 
 /// The holder, as it was at the last look.
 pub(super) struct Watch {
+    begun: Duration,
     holder: Option<Holder>,
     /// Since when it seems silent.
     doubted: Option<Duration>,
@@ -23,7 +26,8 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(home: &Home) -> Self {
-        let mut watch = Self { holder: None, doubted: None, problem: None };
+        let begun = clock::since_start();
+        let mut watch = Self { begun, holder: None, doubted: None, problem: None };
         watch.look(home);
         watch
     }
@@ -44,10 +48,12 @@ impl Watch {
         });
     }
 
-    /// Whether everything that was pending at the server has come. A holder of an earlier version
-    /// does not say; what it stores shows up in the home.
+    /// Whether everything that was pending at the server has come. What a holder said before it was
+    /// looked at may be long past: it may have been stopped since. One of an earlier version says
+    /// nothing; what it stores shows up in the home.
     pub(super) fn has_backlog(&self) -> bool {
-        self.doubted.is_none() && self.holder.as_ref().is_none_or(|holder| holder.has_backlog)
+        let watched = clock::since_start().saturating_sub(self.begun);
+        self.holder.as_ref().is_none_or(|holder| holder.has_backlog && holder.silent_for < watched)
     }
 
     /// Why nothing can be expected of it.
@@ -57,7 +63,10 @@ impl Watch {
 
     /// The same, for whoever ends and cannot look any longer.
     pub(super) fn take_problem(&mut self) -> Option<Failure> {
-        let doubt = self.holder.as_ref().filter(|_| self.doubted.is_some());
+        let watched = clock::since_start().saturating_sub(self.begun);
+        let is_still = |holder: &&Holder| watched >= SOON && holder.silent_for >= watched;
+        let is_doubted = |holder: &&Holder| self.doubted.is_some() || is_still(holder);
+        let doubt = self.holder.as_ref().filter(is_doubted);
         self.problem.take().or_else(|| doubt.map(silence))
     }
 }

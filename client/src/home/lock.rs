@@ -16,7 +16,7 @@ use crate::clock;
 
 const FILE: &str = "session.lock";
 /// How often the holder shows that it moves: by the time of the file's last change, not by bytes.
-const BEAT: Duration = Duration::from_secs(3);
+const BEAT: Duration = Duration::from_millis(500);
 /// What the holder writes about itself is always as long, so that nobody reads half of it.
 const NOTE_LEN: usize = 1_024;
 /// Bytes of a problem's text that are told.
@@ -105,7 +105,7 @@ impl Home {
 impl SessionLock {
     /// Shows the others that this process moves, how far it has come, and why it has no
     /// connection. To be called at every turn; it writes where something has changed, and else
-    /// every few seconds the time alone.
+    /// now and then the time alone.
     pub fn show(&mut self, has_backlog: bool, problem: Option<&str>) {
         let problem = problem.map(shortened);
         let is_news =

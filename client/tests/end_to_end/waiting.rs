@@ -215,6 +215,25 @@ fn a_holder_that_does_not_move_is_named_and_no_letter_is_denied() {
 }
 
 #[test]
+fn a_holder_that_has_just_stopped_denies_no_letter() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let mut following = bert.start(&["receive", "--follow"]);
+    anna.send(&bert, "one").exits(0);
+    following.wait_for_out(|out| out.contains("one"));
+    bert.run(&["receive"]).exits(7).says("no letter");
+    following.signal(Signal::STOP);
+    anna.send(&bert, "two").exits(0);
+    // Too little time to see that it does not move, and enough.
+    bert.run(&["receive", "--timeout", "1"]).exits(7).says("some may wait");
+    bert.run(&["receive", "--timeout", "5"]).exits(3).says("has not moved for");
+    bert.run(&["receive"]).exits(3).says("has not moved for");
+    following.signal(Signal::CONT);
+    following.wait_for_out(|out| out.contains("two"));
+    assert!(following.is_running());
+}
+
+#[test]
 fn a_holder_without_a_connection_says_so_to_the_others() {
     let mut town = Town::new();
     let (anna, bert) = town.anna_and_bert();

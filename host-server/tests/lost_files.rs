@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use support::*;
@@ -223,6 +224,45 @@ fn a_program_that_brings_the_log_of_a_dead_server_in_does_no_harm() {
         other.close().unwrap();
         assert!(!place.file(NAMES[1]).exists(), "it is in the database now");
         assert_eq!(place.letters(), [1, 2]);
+    }
+}
+
+#[test]
+fn a_program_that_brings_the_log_of_a_running_server_in_does_no_harm() {
+    for mode in ["PASSIVE", "RESTART", "TRUNCATE"] {
+        let place = Place::new();
+        let mut storage = place.open().unwrap();
+        store(&mut storage, [1]);
+        let other = rusqlite::Connection::open(place.database()).unwrap();
+        other.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).unwrap();
+        store(&mut storage, [2, 3]);
+        // As a crash at this moment leaves it.
+        let crashed = place.copy(&NAMES);
+        assert_eq!(crashed.letters(), [1, 2, 3], "{mode}");
+        storage.tidy().unwrap();
+        store(&mut storage, [4]);
+        assert_eq!(place.copy(&NAMES).letters(), [1, 2, 3, 4], "{mode}");
+        Box::new(storage).close().unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_confirmed_when_another_program_has_changed_the_log() {
+    let set_len = |file: &Path, len| File::options().write(true).open(file).unwrap().set_len(len);
+    let emptied = |file: &Path| set_len(file, 0).unwrap();
+    let cut_in_the_middle = |file: &Path| set_len(file, 6_000).unwrap();
+    let end_cut_off = |file: &Path| set_len(file, fs::metadata(file).unwrap().len() - 1).unwrap();
+    let header_zeroed =
+        |file: &Path| File::options().write(true).open(file).unwrap().write_all(&[0; 32]).unwrap();
+    let acts: [&dyn Fn(&Path); 4] = [&emptied, &cut_in_the_middle, &end_cut_off, &header_zeroed];
+    for (number, act) in acts.iter().enumerate() {
+        let place = Place::new();
+        let mut storage = place.open().unwrap();
+        store(&mut storage, [1]);
+        act(&place.file(NAMES[1]));
+        let result = apply(&mut storage, [insert(2, 1, 2, 9)]);
+        let Err(ApplyError::Fatal(what)) = result else { panic!("act {number}: {result:?}") };
+        assert!(what.contains("was shortened or overwritten by another program"), "{what}");
     }
 }
 

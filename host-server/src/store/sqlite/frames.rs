@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-const HEADER: usize = 32;
-const FRAME_HEADER: usize = 24;
+pub(super) const HEADER: usize = 32;
+pub(super) const FRAME_HEADER: usize = 24;
 /// The first bytes of a log. The last bit says that checksums take bytes for big-endian numbers.
 const MAGIC: u32 = 0x377f_0682;
 const LARGEST_PAGE: usize = 65_536;
@@ -117,7 +117,7 @@ impl Checksum {
     }
 }
 
-fn number_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn number_at(bytes: &[u8], at: usize) -> u32 {
     bytes
         .get(at..)
         .and_then(|rest| rest.first_chunk())

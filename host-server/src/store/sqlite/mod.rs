@@ -13,6 +13,7 @@ mod frames;
 mod generation;
 mod log;
 mod open;
+mod open_log;
 mod owner;
 mod reads;
 mod salvage;
@@ -34,6 +35,7 @@ use crate::failpoint::Failpoint;
 use fault::Fault;
 use files::OpenFiles;
 use generation::Note;
+use open_log::OpenLog;
 use reads::Page;
 pub use salvage::Salvage;
 
@@ -56,6 +58,7 @@ pub struct SqliteStorage {
     connection: Connection,
     path: PathBuf,
     files: OpenFiles,
+    log: OpenLog,
     /// The next commit begins a new log.
     begins_log: Cell<bool>,
     max_log_pages: u32,
@@ -141,8 +144,10 @@ impl SqliteStorage {
     ) -> Result<Self, StorageError> {
         let connection = open::open(path, options, absent, log)?;
         let files = OpenFiles::of(path).map_err(|(file, error)| open::unreachable(&file, error))?;
+        let log = OpenLog::open(open::beside(path, "-wal"))
+            .map_err(|error| open::unreachable(path, error))?;
         let (path, begins_log) = (path.to_owned(), Cell::new(true));
-        Ok(Self { connection, path, files, begins_log, max_log_pages: log::MAX_PAGES })
+        Ok(Self { connection, path, files, log, begins_log, max_log_pages: log::MAX_PAGES })
     }
 
     /// Sound letters of a mailbox. Damaged ones on the way to them are set aside.
@@ -195,6 +200,10 @@ impl SqliteStorage {
             let note = begins.then(|| generation::begin(connection, true)).transpose()?;
             Ok((note, work(connection)?))
         })?;
+        let note = match (note, self.log.is_another()?) {
+            (None, true) => self.adopt_log()?,
+            (note, _) => note,
+        };
         if let Some(note) = note {
             self.begins_log.set(false);
             self.note(&note);
@@ -205,11 +214,27 @@ impl SqliteStorage {
         Ok(value)
     }
 
+    /// Another program has brought the log before into the database, and a commit that knew nothing
+    /// of it has begun the next one.
+    fn adopt_log(&self) -> Result<Option<Note>, ApplyError> {
+        match self.commit(|connection| generation::begin(connection, true)) {
+            // What was committed before it is, all the same.
+            Err(error) if error.outcome().is_some() => {
+                self.begins_log.set(true);
+                tracing::warn!(%error, "a log that another program began is not tied to the database yet");
+                Ok(None)
+            }
+            begun => begun.map(Some),
+        }
+    }
+
     fn commit<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, ApplyError> {
         let connection = &self.connection;
+        // What is missing from the log now would be covered up by what is written behind it.
+        self.check_log()?;
         run(connection, "BEGIN IMMEDIATE").map_err(ApplyError::from)?;
         let value = match work(connection) {
             Ok(value) => value,
@@ -224,6 +249,7 @@ impl SqliteStorage {
         }
         // Before anybody is told: what has been committed has to be found by the next start.
         self.files.check()?;
+        self.check_log().map_err(|error| ApplyError::Fatal(error.to_string()))?;
         Ok(value)
     }
 
@@ -236,6 +262,13 @@ impl SqliteStorage {
             }
         }
         Ok(())
+    }
+
+    fn check_log(&self) -> Result<(), ApplyError> {
+        self.log.check(|| {
+            let pages = log::pages(&self.connection).map_err(Fault::from)?;
+            Ok(u64::try_from(pages).unwrap_or(0))
+        })
     }
 
     /// Without this note a database without its log is refused, and nothing else depends on it.

@@ -1,8 +1,9 @@
 //! Who besides the server can change what it relies on.
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is wrong with a file or directory that somebody else could change, and what to do about it.
 /// The administrator of the machine, who can change everything, is nobody else.
@@ -17,4 +18,24 @@ pub(crate) fn others_can_change(path: &Path, metadata: &Metadata) -> Option<Stri
     }
     let can_write = metadata.permissions().mode() & 0o022 != 0;
     can_write.then(|| format!("others can change it; run: chmod go-w {path}"))
+}
+
+/// The directories above `path`, and above what it leads to when there are links on the way. Whoever
+/// can change one of them can put something else in the place of `path`.
+pub(crate) fn directories_above(path: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
+    let places = [std::path::absolute(path)?, fs::canonicalize(path)?];
+    let above = places.iter().flat_map(|place| place.ancestors().skip(1));
+    above.map(|directory| Ok((directory.to_owned(), fs::metadata(directory)?))).collect()
+}
+
+/// A directory above `path` in which everybody on the machine can put something else in its place.
+pub(crate) fn replaceable_in(path: &Path) -> io::Result<Option<PathBuf>> {
+    let above = directories_above(path)?;
+    let open = above.into_iter().find(|(_, directory)| everybody_can_replace(directory));
+    Ok(open.map(|(directory, _)| directory))
+}
+
+/// In a sticky directory only the owner of a file can put another in its place.
+pub(crate) fn everybody_can_replace(directory: &Metadata) -> bool {
+    directory.mode() & 0o1002 == 0o002
 }

@@ -48,6 +48,11 @@ impl DataDir {
         if let Some(what) = access::others_can_change(path, &metadata) {
             return Err(failure(path, what));
         }
+        if let Some(open) = access::replaceable_in(path).map_err(|error| failure(path, error))? {
+            let open = open.display();
+            let what = format!("everybody can put another in its place; run: chmod o-w {open}");
+            return Err(failure(path, what));
+        }
         // Somebody else made it so, perhaps on purpose, and it may hold more than our files,
         // which are closed to others themselves.
         if metadata.permissions().mode() & 0o077 != 0 {
@@ -190,6 +195,29 @@ mod tests {
         if chown(&path, Some(12_345), None).is_ok() {
             let refused = DataDir::existing(&path).unwrap_err();
             assert!(refused.to_string().contains("chown"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_everybody_can_replace_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = directory.path().join("open");
+        let path = open.join("between/data");
+        DataDir::create(&path).unwrap();
+        let link = directory.path().join("link");
+        symlink(&path, &link).unwrap();
+        for (mode, refused) in [(0o777, true), (0o1777, false), (0o775, false), (0o703, true)] {
+            fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+            for path in [&path, &link] {
+                match DataDir::existing(path) {
+                    Ok(_) => assert!(!refused, "{mode:o}"),
+                    Err(failure) => {
+                        assert!(refused, "{mode:o}");
+                        let what = format!("run: chmod o-w {}", open.display());
+                        assert!(failure.to_string().contains(&what), "{failure}");
+                    }
+                }
+            }
         }
     }
 

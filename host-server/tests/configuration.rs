@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -198,6 +199,28 @@ fn what_is_no_file_of_a_sensible_size_is_refused_and_not_waited_for() {
     ] {
         refused(&check(path).output().unwrap(), why);
         refused(&binary().arg("--config").arg(path).output().unwrap(), why);
+    }
+}
+
+#[test]
+fn a_file_that_everybody_can_change_or_replace_is_refused_with_the_command_that_helps() {
+    let folder = Folder::new();
+    let below = folder.0.path().join("below");
+    fs::create_dir(&below).unwrap();
+    let file = below.join("waxwing.toml");
+    fs::write(&file, "log.level = \"info\"\n").unwrap();
+    let set_mode =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for (of_directory, of_file, open) in
+        [(0o755, 0o664, None), (0o755, 0o646, Some(&file)), (0o777, 0o644, Some(&below))]
+    {
+        set_mode(&below, of_directory);
+        set_mode(&file, of_file);
+        let output = check(&file).output().unwrap();
+        match open {
+            None => assert!(output.status.success(), "{output:?}"),
+            Some(open) => refused(&output, &format!("run: chmod o-w {}", open.display())),
+        }
     }
 }
 

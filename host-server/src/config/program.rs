@@ -5,8 +5,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{Access, access};
+use rustix::fs::Access;
 use rustix::process::geteuid;
+
+use crate::access;
 
 /// Says why `program` cannot be given the codes of others.
 pub(super) fn check(program: &Path) -> Result<(), String> {
@@ -17,21 +19,25 @@ pub(super) fn check(program: &Path) -> Result<(), String> {
     if !metadata.is_file() {
         return Err("is no plain file".into());
     }
-    access(program, Access::EXEC_OK)
+    rustix::fs::access(program, Access::EXEC_OK)
         .map_err(|error| format!("cannot be run: {}; try chmod +x", io::Error::from(error)))?;
     if is_open_to_others(&metadata, 0o022) {
         return Err("can be changed by others, who would learn the codes: chmod go-w it, \
                     and let it belong to root or to the user of the server"
             .into());
     }
-    // In a sticky directory only the owner of a file can put another in its place.
-    let parent =
-        program.parent().map(fs::metadata).transpose().map_err(|error| error.to_string())?;
-    if parent.is_some_and(|parent| parent.mode() & 0o1000 == 0 && is_open_to_others(&parent, 0o002))
-    {
-        return Err("lies in a directory that others can change, who would learn the codes".into());
+    let above = access::directories_above(program).map_err(|error| error.to_string())?;
+    let open = above.iter().find(|(_, directory)| {
+        access::everybody_can_replace(directory) || is_open_to_others(directory, 0)
+    });
+    match open {
+        Some((directory, _)) => Err(format!(
+            "lies below {}, a directory that others can change, who would learn the codes: let it \
+             belong to root or to the user of the server, chmod o-w it, or move the program",
+            directory.display()
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn is_open_to_others(metadata: &Metadata, writable: u32) -> bool {
@@ -42,7 +48,7 @@ fn is_open_to_others(metadata: &Metadata, writable: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -69,6 +75,25 @@ mod tests {
         assert!(check(&program).unwrap_err().contains("directory that others can change"));
         fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).unwrap();
         assert_eq!(check(&program), Ok(()));
+    }
+
+    #[test]
+    fn a_program_that_others_can_replace_on_the_way_to_it_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let (open, below) = (directory.path().join("open"), directory.path().join("open/below"));
+        fs::create_dir_all(&below).unwrap();
+        let program = below.join("send");
+        fs::write(&program, "").unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let link = directory.path().join("link");
+        symlink(&program, &link).unwrap();
+        for path in [&program, &link] {
+            fs::set_permissions(&open, Permissions::from_mode(0o755)).unwrap();
+            assert_eq!(check(path), Ok(()));
+            fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+            let refused = check(path).unwrap_err();
+            assert!(refused.contains(open.to_str().unwrap()), "{refused}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -12,6 +12,7 @@ use toml::{Table, Value};
 use super::keys::{self, KEYS};
 use super::nearest::nearest;
 use super::{Config, ConfigError, Override};
+use crate::access;
 
 const PREFIX: &str = "WAXWING_";
 /// Bytes of a file.
@@ -33,8 +34,19 @@ fn read(path: &Path) -> io::Result<String> {
         // A pipe that nobody writes to must not be waited for.
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("is no plain file"));
+    }
+    // It says which program is given the codes, and what strangers may do.
+    if metadata.mode() & 0o002 != 0 {
+        let what = format!("everybody can change it; run: chmod o-w {}", path.display());
+        return Err(io::Error::other(what));
+    }
+    if let Some(open) = access::replaceable_in(path)? {
+        let open = open.display();
+        let what = format!("everybody can put another in its place; run: chmod o-w {open}");
+        return Err(io::Error::other(what));
     }
     let mut text = String::new();
     file.take(LARGEST + 1).read_to_string(&mut text)?;

@@ -295,6 +295,19 @@ class AServerThatChanges(unittest.TestCase):
         ann.send(ben, "from here on").check()
         self.assertEqual([each["text"] for each in ben.receive()], ["from here on"])
 
+    def test_an_address_is_remembered_once_the_server_has_answered_there(self):
+        ann = self.town.person("ann", ANN, PYTHON)
+        other = Town()
+        self.addCleanup(other.demolish)
+        for wrong in (other.address, "127.0.0.1:1"):
+            self.assertIn(ann.run("receive", "--server", wrong, "--timeout", "1").code, (3, 4))
+            self.assertEqual(ann.run("receive").code, 7)
+        self.town.stop()
+        self.town.address = "127.0.0.1:0"
+        self.town.start()
+        self.assertEqual(ann.run("receive", "--server", self.town.address).code, 7)
+        self.assertEqual(ann.run("receive").code, 7)
+
     def test_registering_again_asks_the_server(self):
         ann = self.town.person("ann", ANN, PYTHON)
         self.assertEqual(ann.register().check(), f"registered {ANN} as 1")

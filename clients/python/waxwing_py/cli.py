@@ -79,8 +79,7 @@ def open_home(args) -> Home:
             f"nobody is registered in {args.home}; run `waxwing-py register --server-key FILE PHONE`,"
             " or name another home with --home"
         )
-    if args.server:
-        home.put(server=args.server)
+    home.named_server = args.server
     return home
 
 

@@ -120,7 +120,7 @@ class Line:
     def __init__(self, home: Home, clock: Clock, until: float | None = None,
                  server: str | None = None, server_key: PublicKey | None = None):  # fmt: skip
         limit = time.monotonic() + ANSWER_SECONDS
-        self._socket = connect(server or home.get("server"), min(limit, until or limit))
+        self._socket = connect(server or home.server, min(limit, until or limit))
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

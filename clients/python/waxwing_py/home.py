@@ -134,6 +134,8 @@ class Home:
             raise StorageError(str(error)) from error
         self._lock_file = None
         self._shown_alive = 0.0
+        # Where the person says that the server is: believed once it has answered there.
+        self.named_server: str | None = None
 
     def _sync_directory(self):
         handle = os.open(self.directory, os.O_RDONLY)
@@ -210,6 +212,14 @@ class Home:
                     self._db.execute("DELETE FROM identity WHERE name = ?", (name,))
                 else:
                     self._db.execute("REPLACE INTO identity VALUES (?, ?)", (name, value))
+
+    @property
+    def server(self) -> str:
+        return self.named_server or self.get("server")
+
+    def server_has_answered(self):
+        if self.named_server:
+            self.put(server=self.named_server)
 
     @cached_property
     def key(self) -> PrivateKey:

@@ -75,6 +75,7 @@ class Session:
         elif isinstance(event, connection.Confirmed):
             self.confirmed = True
             self.home.put(session_key=event.session_key)
+            self.home.server_has_answered()
         elif isinstance(event, connection.Closing):
             self.closing = event.reason
 

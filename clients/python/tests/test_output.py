@@ -48,6 +48,9 @@ class Letters(unittest.TestCase):
             ("a\u200bb", "a\ufffdb"),
             ("a\u3164b\u2800c", "a\ufffdb\ufffdc"),
             ("a\u2028b", "a\ufffdb"),
+            ("a\U000e0100\ufe00b", "a\ufffd\ufffdb"),
+            ("\u2764\ufe0f\ufe0f 1\ufe0f\u20e3", "\u2764\ufe0f\ufffd 1\ufe0f\u20e3"),
+            ("\U0001d159\U00016fe4\u180b", "\ufffd\ufffd\ufffd"),
             ("e\u0301", "e\u0301"),
             ("e" + "\u0301" * 50, "e" + "\u0301" * 8),
         ):

@@ -274,8 +274,12 @@ def _text_line(row: dict) -> str | None:
     return f"{when} {sender}: {_shown(row['body'].decode())}"
 
 
-# Characters that count as letters or symbols and show as nothing at all.
-BLANK = set("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Characters that count as letters, marks or symbols and show as nothing at all.
+BLANK = {
+    *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\U00016fe4\U0001d159",
+    *map(chr, range(0xFE00, 0xFE10)),
+    *map(chr, range(0xE0100, 0xE01F0)),
+}
 MARKS_MAX = 8
 INDENT = "    "
 
@@ -284,10 +288,11 @@ def _shown(text: str) -> str:
     """A text that can imitate nothing but its own words: no terminal escapes, no invisible or
     reordering characters, no line that begins where another letter's would."""
     shown, marks = [], 0
-    for each in text:
+    for at, each in enumerate(text):
         category = unicodedata.category(each)
         marks = marks + 1 if category[0] == "M" else 0
-        if each in "\n\t" or (each.isprintable() and each not in BLANK and marks <= MARKS_MAX):
+        is_seen = each.isprintable() and each not in BLANK or _asks_for_emoji(text, at)
+        if each in "\n\t" or (is_seen and marks <= MARKS_MAX):
             shown.append(each)
         elif marks <= MARKS_MAX:
             shown.append("\ufffd")
@@ -298,6 +303,15 @@ def _shown(text: str) -> str:
         lines = [part for at, line in enumerate(lines)
                  for part in _wrapped(line, width, 0 if at else first)]  # fmt: skip
     return ("\n" + INDENT).join(lines)
+
+
+def _asks_for_emoji(text: str, at: int) -> bool:
+    """Whether the selector for emoji stands where it changes something: behind a symbol, or between
+    a digit and its key."""
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    if text[at] != "\ufe0f" or not before:
+        return False
+    return unicodedata.category(before) == "So" or (before in "0123456789#*" and after == "\u20e3")
 
 
 def _wrapped(line: str, width: int, taken: int) -> list[str]:

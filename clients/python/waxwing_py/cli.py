@@ -347,6 +347,27 @@ def verify(args):
     home = open_home(args)
     if args.phone == home.get("phone"):
         raise Failure("that is your own phone")
+    if args.accept:
+        # The server is not asked first: what it would say now, nobody has compared.
+        _accept(home, args.phone, args.accept)
+        return
+    _ask_server(home, args.phone, stop)
+    contact = home.contact(args.phone)
+    number = _number(home, args.phone, contact.offered or contact.key)
+    if contact.offered:
+        raise Untrusted(
+            f"the key of {args.phone} has changed; compare this number with them over another"
+            f" channel: {number}; if they see the same one, accept it with --accept '{number}'"
+        )
+    say(number)
+    if args.match:
+        _must_be(number, args.match, args.phone)
+        if not home.mark_verified(args.phone, contact.key):
+            raise Untrusted(f"the key of {args.phone} has just changed; compare again")
+
+
+def _ask_server(home: Home, phone: str, stop: Stop):
+    """What the server says now about the key of a phone, pinned or offered."""
     deadline = time.monotonic() + CONNECT_SECONDS
     if not home.take_session():
         raise Failure("another process has the session of this home")
@@ -357,36 +378,31 @@ def verify(args):
         nonlocal asked
         if session is not asked:
             asked = session
-            session.ask(args.phone)
-        return args.phone in session.answers and session.idle
+            session.ask(phone)
+        return phone in session.answers and session.idle
 
     carrier.run(answered, deadline, stop)
-    answer = carrier.session.answers.get(args.phone)
+    answer = carrier.session.answers.get(phone)
     if isinstance(answer, bodies.Refusal):
         raise courier.refused(answer)
     if answer is None:
         raise NetworkFailure("no answer from the server")
     if not isinstance(answer, KeyAnswer):
-        raise Untrusted(f"{args.phone}: {answer}")
-    contact = home.contact(args.phone)
-    waiting = contact.offered
-    number = _number(home, args.phone, waiting or contact.key)
-    if args.accept:
-        _must_be(number, args.accept, args.phone)
-        if waiting is None:
-            tell(f"the key of {args.phone} has not changed; there is nothing to accept")
-        elif not home.accept(args.phone, waiting):
-            raise Untrusted(f"the key of {args.phone} has changed once more; compare again")
-    elif waiting:
-        raise Untrusted(
-            f"the key of {args.phone} has changed; compare this number with them over another"
-            f" channel: {number}; if they see the same one, accept it with --accept '{number}'"
-        )
+        raise Untrusted(f"{phone}: {answer}")
+
+
+def _accept(home: Home, phone: str, compared: str):
+    """Takes the changed key that has the number which was compared, and no other."""
+    contact = home.contact(phone)
+    if contact is None:
+        raise Failure(f"no key of {phone} is known yet; `waxwing-py verify {phone}` asks for it")
+    number = _number(home, phone, contact.offered or contact.key)
+    _must_be(number, compared, phone)
+    if contact.offered is None:
+        tell(f"the key of {phone} has not changed; there is nothing to accept")
+    elif not home.accept(phone, contact.offered):
+        raise Untrusted(f"the key of {phone} has changed once more; compare again")
     say(number)
-    if args.match:
-        _must_be(number, args.match, args.phone)
-        if not home.mark_verified(args.phone, contact.key):
-            raise Untrusted(f"the key of {args.phone} has just changed; compare again")
 
 
 def _must_be(number: str, compared: str, phone: str):

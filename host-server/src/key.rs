@@ -67,7 +67,7 @@ pub fn load(directory: &DataDir) -> Result<Identity<Backend>, Failure> {
 /// When it cannot be written.
 pub fn publish(directory: &DataDir, spki: &Spki) -> Result<(), Failure> {
     let public = public_pem(spki);
-    if fs::read_to_string(directory.public_key()).ok().as_ref() != Some(&public) {
+    if read_public(directory).is_none_or(|published| published != public.as_bytes()) {
         replace(&directory.public_key(), public.as_bytes(), 0o644)?;
     }
     Ok(())
@@ -77,12 +77,20 @@ pub fn publish(directory: &DataDir, spki: &Spki) -> Result<(), Failure> {
 /// `None` where there is none that can be read.
 #[must_use]
 pub fn published(directory: &DataDir) -> Option<Digest> {
-    let file = File::open(directory.public_key()).ok()?;
-    let mut pem = Vec::new();
-    file.take(LONGEST as u64).read_to_end(&mut pem).ok()?;
+    let pem = read_public(directory)?;
     let (label, der) = pem_rfc7468::decode_vec(&pem).ok()?;
     let spki = Spki::parse(&der).ok().filter(|_| label == PUBLIC_LABEL)?;
     Some(digest(&spki))
+}
+
+/// What lies where the public half has to be, if it is a file; a pipe is not waited for.
+fn read_public(directory: &DataDir) -> Option<Vec<u8>> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(directory.public_key());
+    let file = opened.ok().filter(|file| file.metadata().is_ok_and(|found| found.is_file()))?;
+    let mut content = Vec::new();
+    file.take(LONGEST as u64).read_to_end(&mut content).ok()?;
+    Some(content)
 }
 
 /// What tells a key from every other.
@@ -187,6 +195,9 @@ fn failure(path: &Path, error: impl std::fmt::Display) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::process::Command;
+
     use super::*;
 
     fn directory() -> (tempfile::TempDir, DataDir) {
@@ -230,8 +241,15 @@ mod tests {
         let (_temporary, directory) = directory();
         load_or_create(&directory).unwrap();
         let public = fs::read(directory.public_key()).unwrap();
-        fs::remove_file(directory.public_key()).unwrap();
-        load_or_create(&directory).unwrap();
-        assert_eq!(fs::read(directory.public_key()).unwrap(), public);
+        let pipe = |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        let huge = |path| File::create(path).unwrap().set_len(1 << 40).unwrap();
+        let acts: [&dyn Fn(PathBuf); 3] = [&|_| (), &pipe, &huge];
+        for put_there in acts {
+            fs::remove_file(directory.public_key()).unwrap();
+            put_there(directory.public_key());
+            assert_eq!(published(&directory), None);
+            load_or_create(&directory).unwrap();
+            assert_eq!(fs::read(directory.public_key()).unwrap(), public);
+        }
     }
 }

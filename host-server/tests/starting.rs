@@ -192,7 +192,9 @@ fn a_database_that_is_missing_is_not_made_again_unless_asked_for() {
     // The public half alone tells that there was a server.
     let key = fs::read(place.data().private_key()).unwrap();
     place.remove(place.data().private_key());
-    place.start(&[]).refuses(74, &["no database"]);
+    place
+        .start(&[])
+        .refuses(74, &["of an earlier server", "mount", "--new-key and --new-database"]);
     fs::write(place.data().private_key(), key).unwrap();
     let chmod = Command::new("chmod").arg("600").arg(place.data().private_key()).status();
     assert!(chmod.unwrap().success());
@@ -201,6 +203,19 @@ fn a_database_that_is_missing_is_not_made_again_unless_asked_for() {
     assert_eq!(place.public(), public);
     place.start(&[]).serves();
     place.start(&["--new-database"]).refuses(74, &["has nothing to do"]);
+}
+
+#[test]
+fn a_server_of_which_the_public_key_alone_is_left_begins_anew_when_asked_for() {
+    let place = Place::used();
+    let public = place.public();
+    Box::new(place.open()).close().unwrap();
+    place.remove(place.data().database());
+    place.remove(place.data().private_key());
+    place.start(&[]).refuses(74, &["of an earlier server"]);
+    place.start(&["--new-key", "--new-database"]).serves();
+    assert_ne!(place.public(), public);
+    place.start(&[]).serves();
 }
 
 #[test]

@@ -6,8 +6,6 @@
 //! nobody was ever registered in, and that knows no key, is one whose key was not made yet. Anything
 //! else that is missing was lost, and nothing is made in its place unless the operator says so.
 
-use std::path::Path;
-
 use waxwing_core::crypto::Digest;
 use waxwing_core::server::Identity;
 
@@ -88,7 +86,7 @@ fn expect_database(
         return Ok(());
     }
     if is_published || key::is_there(directory)? {
-        return Err(database_is_missing(&path));
+        return Err(database_is_missing(directory)?);
     }
     if !config.server.allow_first_start {
         return Err(Failure::new(
@@ -123,15 +121,23 @@ fn database(
     open(&directory.database(), &options).map_err(say_what_helps)
 }
 
-fn database_is_missing(path: &Path) -> Failure {
-    let path = path.display();
-    Failure::new(
-        Exit::Storage,
-        format!(
+fn database_is_missing(directory: &DataDir) -> Result<Failure, Failure> {
+    let (path, key) = (directory.database(), directory.private_key());
+    let (path, key) = (path.display(), key.display());
+    let message = match key::is_there(directory)? {
+        true => format!(
             "there is a key, but no database {path}: mount or restore what is missing. Only if it is \
              lost for good, start once with --new-database; all users have to register again then"
         ),
-    )
+        false => format!(
+            "there is neither the key {key} nor the database {path}, but {} of an earlier server: \
+             mount or restore what is missing. Only if both are lost for good, start once with \
+             --new-key and --new-database; all users have to be given the new key by hand, and to \
+             register again then",
+            directory.public_key().display()
+        ),
+    };
+    Ok(Failure::new(Exit::Storage, message))
 }
 
 fn key_is_missing(directory: &DataDir) -> Failure {

@@ -12,6 +12,10 @@ use super::repeated::Repeated;
 #[derive(Default)]
 pub(super) struct Log {
     limits: HashMap<Limit, Repeated>,
+    /// Whoever has one recorded request can play it back as fast as the network takes it.
+    replays: Repeated,
+    /// Tried again each second, for as long as it lasts.
+    storage: Repeated,
 }
 
 /// A signal that others use to have a log reopened or a configuration read again.
@@ -41,11 +45,14 @@ impl Log {
             Event::Refused { conn, code } => tracing::debug!(conn = conn.0, %code, "refused"),
             Event::TimedOut { conn } => tracing::debug!(conn = conn.0, "took too long"),
             Event::ReplayedReconnect { conn } => {
-                tracing::warn!(
-                    conn = conn.0,
-                    "a recorded request to reconnect was played back and refused; nothing is to be \
-                     done unless it goes on"
-                );
+                if let Some(times) = self.replays.again(Instant::now()) {
+                    tracing::warn!(
+                        conn = conn.0,
+                        times,
+                        "a recorded request to reconnect was played back and refused; nothing is \
+                         to be done unless it goes on"
+                    );
+                }
             }
             Event::GuessingSuspected => {
                 tracing::warn!(
@@ -67,10 +74,15 @@ impl Log {
                 );
             }
             Event::Expired { letters } => tracing::info!(letters, "letters expired undelivered"),
-            Event::StorageUnavailable => tracing::warn!(
-                "the database could not be written or read; what depends on it is refused, and is \
-                 tried again in a second"
-            ),
+            Event::StorageUnavailable => {
+                if let Some(times) = self.storage.again(Instant::now()) {
+                    tracing::warn!(
+                        times,
+                        "the database could not be written or read; what depends on it is refused, \
+                         and is tried again in a second"
+                    );
+                }
+            }
             Event::InternalError => {
                 tracing::error!("a packet could not be made: please report this");
             }
@@ -97,5 +109,51 @@ fn limit_reached(limit: Limit, times: u64) {
         );
     } else {
         tracing::info!(limit = key, times, "somebody was told to come back later");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use waxwing_core::server::ConnId;
+
+    use super::*;
+
+    /// Where the lines go.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_others_can_make_happen_as_often_as_they_like_is_told_once() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut log = Log::default();
+            for n in 0..1_000 {
+                log.event(Event::ReplayedReconnect { conn: ConnId(n) });
+                log.event(Event::StorageUnavailable);
+                log.event(Event::LimitReached { limit: Limit::Registrations });
+            }
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        for word in ["played back", "the database could not be written", "told to come back later"]
+        {
+            assert!(text.contains(word), "{text}");
+        }
     }
 }

@@ -353,13 +353,13 @@ pub(super) fn erase(
     recipient: &Phone,
     before: UnixTime,
 ) -> Result<usize, HomeError> {
-    let which = "recipient = ?1 AND created_at < ?2 AND state > ?3";
+    const WHICH: &str = "recipient = ?1 AND created_at < ?2 AND state > ?3";
     let values = params![recipient.as_str(), before.as_seconds(), State::Sent.rank()];
     keep_places(change)?;
     let packets =
-        format!("DELETE FROM outbox_packets WHERE letter IN (SELECT id FROM outbox WHERE {which})");
+        format!("DELETE FROM outbox_packets WHERE letter IN (SELECT id FROM outbox WHERE {WHICH})");
     change.prepare_cached(&packets)?.execute(values)?;
-    Ok(change.prepare_cached(&format!("DELETE FROM outbox WHERE {which}"))?.execute(values)?)
+    Ok(change.prepare_cached(&format!("DELETE FROM outbox WHERE {WHICH}"))?.execute(values)?)
 }
 
 /// How many letters to `recipient`, written before `before`, are on their way.

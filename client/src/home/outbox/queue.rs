@@ -85,16 +85,16 @@ impl Outbox<'_> {
     /// # Errors
     /// [`HomeError::Database`].
     pub fn hurry(&self, which: Which) -> Result<usize, HomeError> {
-        let put_off = "UPDATE outbox SET not_before = 0 WHERE state = 0 AND not_before > 0";
+        const PUT_OFF: &str = "UPDATE outbox SET not_before = 0 WHERE state = 0 AND not_before > 0";
         let connection = &self.home.connection;
         Ok(match which {
-            Which::All => connection.execute(put_off, [])?,
+            Which::All => connection.execute(PUT_OFF, [])?,
             Which::To(phone) => {
-                connection.execute(&format!("{put_off} AND recipient = ?"), [phone.as_str()])?
+                connection.execute(&format!("{PUT_OFF} AND recipient = ?"), [phone.as_str()])?
             }
             Which::Letter(uid) => connection.execute(
                 &format!(
-                    "{put_off} AND id <= (SELECT id FROM outbox WHERE uid = ?1) \
+                    "{PUT_OFF} AND id <= (SELECT id FROM outbox WHERE uid = ?1) \
                      AND recipient = (SELECT recipient FROM outbox WHERE uid = ?1)"
                 ),
                 [uid.0],

@@ -134,9 +134,21 @@ pub(super) fn codes(list: &mut List) {
         proof(&carols("12345x")),
         "OtpWrong",
     );
-    let attempts: [&[u8]; 3] = [&asked, &wrong, &wrong];
-    list.after("a 101 with the third wrong code", &attempts, wrong.clone(), "OtpWrong");
-    let spent: [&[u8]; 4] = [&asked, &wrong, &wrong, &wrong];
+    // The same 101 again is one guess, so those of another guess have another nonce.
+    let [second, third] = [1, 2].map(|number| {
+        let mut content = carols("000000");
+        content[38] = number;
+        proof(&content)
+    });
+    list.after(
+        "a 101 with a wrong code, played back",
+        &[&asked, &wrong],
+        wrong.clone(),
+        "OtpWrong",
+    );
+    let attempts: [&[u8]; 3] = [&asked, &wrong, &second];
+    list.after("a 101 with the third wrong code", &attempts, third.clone(), "OtpWrong");
+    let spent: [&[u8]; 4] = [&asked, &wrong, &second, &third];
     let right = proof(&carols(OTP));
     list.after("a 101 with the right code, too late", &spent, right, "OtpAttemptsSpent");
     let other = [&counting::<32>(0x61), &carols(OTP)[32..]].concat();

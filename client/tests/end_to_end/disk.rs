@@ -196,7 +196,8 @@ fn a_damaged_letter_costs_itself_alone_and_its_sender_is_told() {
     }
     town.stop();
     let damage = "UPDATE pending_messages SET encrypted_payload = \
-         zeroblob(length(encrypted_payload)) WHERE queue_id = 2";
+         zeroblob(length(encrypted_payload)) WHERE queue_id = \
+         (SELECT queue_id FROM pending_messages ORDER BY queue_id LIMIT 1 OFFSET 1)";
     assert_eq!(town.database().execute(damage, []).unwrap(), 1);
     town.start();
     bert.receives(&["one", "three"]);

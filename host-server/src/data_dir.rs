@@ -85,7 +85,8 @@ impl DataDir {
         self.path.join("server.pub.pem")
     }
 
-    /// Locks the directory for this process until the value is dropped.
+    /// Locks the directory for this process until the value is dropped: a file in it, and the directory
+    /// itself, because a file that looks left behind is deleted one day while a server runs.
     ///
     /// # Errors
     /// When another process has locked it, or locking does not work there.
@@ -104,13 +105,17 @@ impl DataDir {
         if let Some(what) = access::others_can_change(&path, &metadata) {
             return Err(failure(&path, what));
         }
-        match file.try_lock() {
-            Ok(()) => Ok(LockedDataDir { directory: self, _lock: file }),
-            Err(TryLockError::WouldBlock) => Err(Failure::new(
-                Exit::Failure,
-                format!("a waxwing-server is running on {}", self.path.display()),
-            )),
-            Err(TryLockError::Error(error)) => Err(failure(&path, error)),
+        let itself = File::open(&self.path).map_err(|error| failure(&self.path, error))?;
+        match (file.try_lock(), itself.try_lock()) {
+            (Err(TryLockError::WouldBlock), _) | (_, Err(TryLockError::WouldBlock)) => {
+                Err(Failure::new(
+                    Exit::Failure,
+                    format!("a waxwing-server is running on {}", self.path.display()),
+                ))
+            }
+            (Err(TryLockError::Error(error)), _) => Err(failure(&path, error)),
+            // Some network file systems lock no directories.
+            (Ok(()), _) => Ok(LockedDataDir { directory: self, _locks: [file, itself] }),
         }
     }
 }
@@ -119,7 +124,7 @@ impl DataDir {
 #[derive(Debug)]
 pub struct LockedDataDir {
     directory: DataDir,
-    _lock: File,
+    _locks: [File; 2],
 }
 
 impl Deref for LockedDataDir {
@@ -229,6 +234,8 @@ mod tests {
         let failure = data.clone().lock().unwrap_err();
         assert!(failure.to_string().starts_with("a waxwing-server is running on "), "{failure}");
         assert_eq!(failure.exit(), Exit::Failure);
+        fs::remove_file(directory.path().join("lock")).unwrap();
+        assert_eq!(data.clone().lock().unwrap_err().exit(), Exit::Failure);
         drop(lock);
         data.lock().unwrap();
     }

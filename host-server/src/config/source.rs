@@ -91,15 +91,19 @@ pub(super) fn environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     config: &mut Config,
 ) -> Result<(), ConfigError> {
-    let mut ours: Vec<_> = variables
-        .into_iter()
-        .filter_map(|(name, value)| {
-            let name = name.into_string().ok()?;
-            // Names without `__` are other things' names.
-            let key = name.strip_prefix(PREFIX).filter(|key| key.contains("__"))?;
-            Some((key.replace("__", ".").to_ascii_lowercase(), name, value))
-        })
-        .collect();
+    let mut ours = Vec::new();
+    for (name, value) in variables {
+        let Ok(name) = name.into_string() else { continue };
+        let Some(key) = name.strip_prefix(PREFIX) else { continue };
+        if key.contains("__") {
+            ours.push((key.replace("__", ".").to_ascii_lowercase(), name, value));
+        } else if let Some(meant) = without_underscores_meant(key) {
+            return Err(ConfigError(format!(
+                "environment variable {name} is none of ours; did you mean {meant}?"
+            )));
+        }
+        // Other names without `__` are other things' names.
+    }
     ours.sort();
     for (key, name, value) in ours {
         let place = format!("environment variable {name}");
@@ -109,6 +113,13 @@ pub(super) fn environment(
         set(&place, &key, &Value::String(text), config)?;
     }
     Ok(())
+}
+
+/// The variable that has the same letters.
+fn without_underscores_meant(wrong: &str) -> Option<String> {
+    let letters = |name: &str| name.replace(['.', '_'], "").to_ascii_lowercase();
+    let key = KEYS.iter().find(|key| letters(key.name) == letters(wrong))?;
+    Some(format!("{PREFIX}{}", key.name.replace('.', "__").to_ascii_uppercase()))
 }
 
 pub(super) fn flags(overrides: &[Override], config: &mut Config) -> Result<(), ConfigError> {

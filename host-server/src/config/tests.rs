@@ -131,6 +131,15 @@ fn unknown_keys_are_refused_and_the_nearest_is_named() {
         "environment variable WAXWING_OTP__TLL: there is no key `otp.tll`; \
          did you mean `otp.ttl`?"
     );
+    let variables = environment(&[("WAXWING_OTP_RESEND_AFTER", "1s")]);
+    let error = Config::load(None, variables, &[]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "environment variable WAXWING_OTP_RESEND_AFTER is none of ours; \
+         did you mean WAXWING_OTP__RESEND_AFTER?"
+    );
+    let others = environment(&[("WAXWING_KEYLOG", "x"), ("WAXWING_CONFIG", "x"), ("LISTEN", "x")]);
+    assert_eq!(Config::load(None, others, &[]).unwrap(), Config::default());
 }
 
 #[test]

@@ -41,7 +41,14 @@ impl DataDir {
     /// When it does not, or others can change it: whoever can put another key or database in the
     /// place of the server's can be the server.
     pub fn existing(path: &Path) -> Result<Self, Failure> {
-        let metadata = fs::metadata(path).map_err(|error| failure(path, error))?;
+        let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => failure(
+                path,
+                "there is no such data directory; --data, or server.data in the configuration, says \
+                 where it is, and its disk has to be mounted",
+            ),
+            _ => failure(path, error),
+        })?;
         if !metadata.is_dir() {
             return Err(failure(path, io::Error::from(io::ErrorKind::NotADirectory)));
         }
@@ -247,6 +254,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         assert_eq!(DataDir::create(&file).unwrap_err().exit(), Exit::Storage);
         assert!(DataDir::create(&file.join("below")).is_err());
-        assert!(DataDir::existing(&directory.path().join("absent")).is_err());
+        let absent = DataDir::existing(&directory.path().join("absent")).unwrap_err();
+        assert!(absent.to_string().contains("--data"), "{absent}");
     }
 }

@@ -88,7 +88,7 @@ impl Building {
         let closed = self.storage.shut_down();
         for (served, fatal) in ends {
             if let Some(why) = fatal {
-                return Err(Failure::new(Exit::Storage, format!("storage failed: {why}")));
+                return Err(Failure::new(Exit::Storage, why));
             }
             served.map_err(network)?;
         }

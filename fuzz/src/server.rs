@@ -71,6 +71,7 @@ pub fn server_ops(data: &[u8]) {
         steps: 400,
         bad_network: trouble & 1 != 0,
         bad_storage: trouble & 2 != 0,
+        short_lives: trouble & 4 != 0,
         seed: 7,
         trace: false,
     };

@@ -11,6 +11,8 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use signal_hook_mio::v1_0::Signals;
 
+use crate::interrupt;
+
 const INPUT: Token = Token(0);
 const SIGNALS: Token = Token(1);
 
@@ -43,7 +45,8 @@ impl Keyboard {
     /// When the system refuses.
     pub fn new() -> io::Result<Self> {
         let (input, poll) = (io::stdin(), Poll::new()?);
-        let mut signals = Signals::new([2, 15])?;
+        interrupt::watch()?;
+        let mut signals = Signals::new(interrupt::SIGNALS)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let source = input.as_fd().as_raw_fd();
         let registered =
@@ -64,7 +67,8 @@ impl Keyboard {
             self.poll.registry().reregister(&mut source, INPUT, Interest::READABLE)?;
         }
         loop {
-            if self.signals.pending().next().is_some() {
+            self.signals.pending().for_each(drop);
+            if interrupt::has_come() {
                 return Err(io::Error::other(Interrupted));
             }
             if self.is_file || events.iter().any(|event| event.token() == INPUT) {

@@ -14,6 +14,7 @@ pub mod core_dumps;
 pub mod courier;
 pub mod exit;
 pub mod home;
+mod interrupt;
 pub mod keyboard;
 pub mod keylog;
 pub mod keys;

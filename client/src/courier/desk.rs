@@ -12,6 +12,7 @@ use super::{Account, Courier};
 use crate::console::Remarks;
 use crate::exit::Failure;
 use crate::home::{Conflict, Home, SessionLock};
+use crate::interrupt;
 
 /// How often a process without the session looks at the home.
 const LOOK: Duration = Duration::from_millis(50);
@@ -152,8 +153,8 @@ impl<'a> Desk<'a> {
 
     /// Whether the person wants to stop.
     #[must_use]
-    pub const fn is_interrupted(&self) -> bool {
-        self.waiter.is_interrupted()
+    pub fn is_interrupted(&self) -> bool {
+        interrupt::has_come()
     }
 
     /// Does what there is to do, and waits a moment for more.

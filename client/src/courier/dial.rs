@@ -13,6 +13,7 @@ use mio::net::TcpStream;
 use super::stream::{STREAM, Stream, Waiter};
 use crate::clock;
 use crate::exit::Failure;
+use crate::interrupt;
 
 /// How long it may take in all: the name, and every address behind it.
 const TOTAL: Duration = Duration::from_secs(15);
@@ -63,7 +64,7 @@ impl Dial {
             if let Some(stream) = dial.poll(waiter)? {
                 return Ok(stream);
             }
-            if waiter.is_interrupted() {
+            if interrupt::has_come() {
                 return Err(Failure::Interrupted);
             }
             waiter.wait(None, LOOK)?;

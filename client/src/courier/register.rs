@@ -16,6 +16,7 @@ use super::stream::Waiter;
 use super::{Account, REFUSALS_BEFORE_GIVING_UP};
 use crate::console::Remarks;
 use crate::exit::Failure;
+use crate::interrupt;
 
 /// How often a busy server is asked again.
 const BUSY_RETRIES: u32 = 8;
@@ -134,7 +135,7 @@ impl<'a> Registrar<'a> {
                 return Ok(());
             }
             self.waiter.wait(None, left)?;
-            if self.waiter.is_interrupted() {
+            if interrupt::has_come() {
                 return Err(Failure::Interrupted);
             }
         }
@@ -225,7 +226,7 @@ impl<'a> Registrar<'a> {
             if !moved? {
                 let patience = link.patience();
                 self.waiter.wait(Some(link.stream_mut()), patience)?;
-                if self.waiter.is_interrupted() {
+                if interrupt::has_come() {
                     return Err(Failure::Interrupted);
                 }
             }

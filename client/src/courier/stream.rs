@@ -12,6 +12,7 @@ use signal_hook_mio::v1_0::Signals;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::exit::Failure;
+use crate::interrupt;
 
 pub(super) const STREAM: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -35,7 +36,6 @@ pub(super) struct Waiter {
     events: Events,
     signals: Signals,
     waker: Arc<mio::Waker>,
-    interrupted: bool,
 }
 
 impl Waiter {
@@ -43,11 +43,12 @@ impl Waiter {
     pub(super) fn new() -> Result<Self, Failure> {
         let build = || -> io::Result<Self> {
             let poll = Poll::new()?;
-            // SIGINT and SIGTERM.
-            let mut signals = Signals::new([2, 15])?;
+            // Before what wakes, so that whoever is woken sees it.
+            interrupt::watch()?;
+            let mut signals = Signals::new(interrupt::SIGNALS)?;
             poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
             let waker = Arc::new(mio::Waker::new(poll.registry(), OTHER)?);
-            Ok(Self { poll, events: Events::with_capacity(16), signals, waker, interrupted: false })
+            Ok(Self { poll, events: Events::with_capacity(16), signals, waker })
         };
         build().map_err(|error| Failure::General(format!("cannot wait for events: {error}")))
     }
@@ -55,11 +56,6 @@ impl Waiter {
     /// For another thread that has something to say.
     pub(super) fn waker(&self) -> Arc<mio::Waker> {
         self.waker.clone()
-    }
-
-    /// Whether the person wants to stop.
-    pub(super) const fn is_interrupted(&self) -> bool {
-        self.interrupted
     }
 
     pub(super) fn registry(&self) -> &Registry {
@@ -85,7 +81,7 @@ impl Waiter {
                     readable |= event.is_readable() || event.is_read_closed() || event.is_error();
                     writable |= event.is_writable() || event.is_error();
                 }
-                SIGNALS => self.interrupted |= self.signals.pending().count() > 0,
+                SIGNALS => self.signals.pending().for_each(drop),
                 _ => {}
             }
         }

@@ -1,5 +1,6 @@
 //! Getting an account, and everything that keeps one from it.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -54,6 +55,21 @@ fn at_the_prompt_for_the_code_an_interrupt_ends_the_command_and_nothing_is_lost(
     anna.register_with(&["--otp", &post.code(PHONE, 1)]).exits(0);
     // It was the same attempt all the time.
     assert_eq!(post.codes(PHONE).len(), 1);
+}
+
+#[test]
+fn an_interrupt_that_comes_while_the_key_is_made_ends_the_command() {
+    let town = Town::new();
+    let mut anna = town.newcomer("anna", PHONE);
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    anna.server = silent.local_addr().unwrap();
+    let registering = anna.start_registering(&[]);
+    eventually("it is at work in the home", || {
+        anna.home.join("session.lock").exists().then_some(())
+    });
+    registering.signal(Signal::INT);
+    registering.finish().exits(130).says("interrupted");
 }
 
 #[test]

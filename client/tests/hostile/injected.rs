@@ -130,6 +130,51 @@ fn of_a_contact(deeds: &Deeds, mut client: &TcpStream, to: u16) {
     }
 }
 
+/// Stands between a client and the server. Once there is a session, the client hears what the server
+/// once said to somebody else, again and again. Counts how often.
+fn played_back_without_an_end(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let mut asking = TcpStream::connect(server).unwrap();
+    let nobodys = packets::unsigned(9, 0, clock::now(), 106, &[0; 256]);
+    asking.write_all(&packets::zero_signed(nobodys)).unwrap();
+    let refusal = packet(&asking).unwrap();
+    assert_eq!(refusal[23], 244);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (address, times) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
+    let shared = times.clone();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(server).unwrap();
+            // 106 and 206, the confirmation and 255.
+            for (from, mut to) in
+                [(&client, &server), (&server, &client), (&client, &server), (&server, &client)]
+            {
+                to.write_all(&packet(from).unwrap()).unwrap();
+            }
+            while (&client).write_all(&refusal).is_ok() {
+                shared.fetch_add(1, Relaxed);
+            }
+        }
+    });
+    (address, times)
+}
+
+#[test]
+fn whoever_is_flooded_can_still_be_told_to_end() {
+    let town = Town::new();
+    let (anna, bert) = town.anna_and_bert();
+    let (address, times) = played_back_without_an_end(town.address());
+    let database = anna.database();
+    database.execute("UPDATE identity SET server = ?", [address.to_string()]).unwrap();
+    drop(database);
+    for args in [&["receive", "--follow"][..], &["chat", &bert.phone]] {
+        let before = times.load(Relaxed);
+        let flooded = anna.start(args);
+        eventually("much has come", || (times.load(Relaxed) > before + 2_000).then_some(()));
+        flooded.signal(Signal::INT);
+        flooded.finish().exits(0);
+    }
+}
+
 fn lead(person: &mut Person, to: SocketAddr) {
     person.server = to;
     person.register().exits(0);

@@ -229,19 +229,26 @@ fn a_program_that_brings_the_log_of_a_dead_server_in_does_no_harm() {
 
 #[test]
 fn a_program_that_brings_the_log_of_a_running_server_in_does_no_harm() {
-    for mode in ["PASSIVE", "RESTART", "TRUNCATE"] {
+    for acts in [
+        "PRAGMA wal_checkpoint(PASSIVE)",
+        "PRAGMA wal_checkpoint(RESTART)",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
+        "VACUUM",
+        "PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM allowances; PRAGMA wal_checkpoint(PASSIVE)",
+    ] {
         let place = Place::new();
         let mut storage = place.open().unwrap();
         store(&mut storage, [1]);
         let other = rusqlite::Connection::open(place.database()).unwrap();
-        other.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).unwrap();
+        other.execute_batch(acts).unwrap();
         store(&mut storage, [2, 3]);
         // As a crash at this moment leaves it.
         let crashed = place.copy(&NAMES);
-        assert_eq!(crashed.letters(), [1, 2, 3], "{mode}");
+        assert_eq!(crashed.letters(), [1, 2, 3], "{acts}");
         storage.tidy().unwrap();
         store(&mut storage, [4]);
-        assert_eq!(place.copy(&NAMES).letters(), [1, 2, 3, 4], "{mode}");
+        assert_eq!(place.copy(&NAMES).letters(), [1, 2, 3, 4], "{acts}");
         Box::new(storage).close().unwrap();
     }
 }
@@ -263,6 +270,33 @@ fn nothing_is_confirmed_when_another_program_has_changed_the_log() {
         let result = apply(&mut storage, [insert(2, 1, 2, 9)]);
         let Err(ApplyError::Fatal(what)) = result else { panic!("act {number}: {result:?}") };
         assert!(what.contains("was shortened or overwritten by another program"), "{what}");
+    }
+}
+
+#[test]
+fn nothing_is_confirmed_when_another_program_has_overwritten_the_database() {
+    let other_server = |place: &Place| put(&Place::new().database(), &place.database());
+    let backup = |place: &Place| put(&place.file("backup"), &place.database());
+    let emptied = |place: &Place| drop(File::create(place.database()).unwrap());
+    let acts: [&dyn Fn(&Place); 3] = [&other_server, &backup, &emptied];
+    for (number, act) in acts.iter().enumerate() {
+        for tidies in 0..3 {
+            let place = Place::new();
+            put(&place.database(), &place.file("backup"));
+            let mut storage = place.open().unwrap();
+            store(&mut storage, [1]);
+            (0..tidies).for_each(|_| storage.tidy().unwrap());
+            store(&mut storage, [2]);
+            let good = place.copy(&NAMES[..1]);
+            act(&place);
+            let result = apply(&mut storage, [insert(3, 1, 2, 9)]);
+            let Err(ApplyError::Fatal(what)) = result else { panic!("act {number}: {result:?}") };
+            assert!(what.contains("was overwritten by another program"), "{what}");
+            drop(storage);
+            place.open().unwrap_err();
+            place.take_from(&good, NAMES[0]);
+            assert_eq!(place.letters(), [1, 2], "act {number}");
+        }
     }
 }
 

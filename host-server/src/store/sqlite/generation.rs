@@ -22,7 +22,7 @@ use super::open::{self, OWNER_ONLY, beside, failure};
 use super::{frames, log};
 use crate::store::StorageError;
 
-type Id = [u8; 16];
+pub(super) type Id = [u8; 16];
 
 #[derive(Clone, Copy, Debug)]
 struct Generation {
@@ -61,6 +61,20 @@ fn read(connection: &Connection) -> rusqlite::Result<(Generation, Generation)> {
     Ok((next()?, next()?))
 }
 
+/// The ids of both.
+pub(super) fn ids(connection: &Connection) -> rusqlite::Result<[Id; 2]> {
+    let (newest, before) = read(connection)?;
+    Ok([newest.id, before.id])
+}
+
+/// Where both rows are.
+pub(super) fn root_pages(connection: &Connection) -> rusqlite::Result<[u32; 2]> {
+    let mut select =
+        connection.prepare_cached("SELECT rootpage FROM sqlite_schema WHERE name = ?")?;
+    let mut page = |table| select.query_row([table], |row| row.get(0));
+    Ok([page("log_generation_even")?, page("log_generation_odd")?])
+}
+
 /// Begins the next generation, inside a transaction that the caller holds. It is noted when that is
 /// committed.
 pub(super) fn begin(connection: &Connection, is_in_use: bool) -> Result<Note, Fault> {
@@ -90,6 +104,10 @@ pub(super) fn needs_no_log(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) struct Note(Id);
 
 impl Note {
+    pub(super) const fn id(&self) -> Id {
+        self.0
+    }
+
     fn file(database: &Path) -> PathBuf {
         beside(database, "-generation")
     }

@@ -13,6 +13,7 @@ mod frames;
 mod generation;
 mod log;
 mod open;
+mod open_database;
 mod open_log;
 mod owner;
 mod reads;
@@ -35,6 +36,7 @@ use crate::failpoint::Failpoint;
 use fault::Fault;
 use files::OpenFiles;
 use generation::Note;
+use open_database::OpenDatabase;
 use open_log::OpenLog;
 use reads::Page;
 pub use salvage::Salvage;
@@ -59,6 +61,7 @@ pub struct SqliteStorage {
     path: PathBuf,
     files: OpenFiles,
     log: OpenLog,
+    database: OpenDatabase,
     /// The next commit begins a new log.
     begins_log: Cell<bool>,
     max_log_pages: u32,
@@ -146,8 +149,11 @@ impl SqliteStorage {
         let files = OpenFiles::of(path).map_err(|(file, error)| open::unreachable(&file, error))?;
         let log = OpenLog::open(open::beside(path, "-wal"))
             .map_err(|error| open::unreachable(path, error))?;
+        let database = OpenDatabase::open(path, &connection)
+            .map_err(|error| open::unreachable(path, error))?;
         let (path, begins_log) = (path.to_owned(), Cell::new(true));
-        Ok(Self { connection, path, files, log, begins_log, max_log_pages: log::MAX_PAGES })
+        let max_log_pages = log::MAX_PAGES;
+        Ok(Self { connection, path, files, log, database, begins_log, max_log_pages })
     }
 
     /// Sound letters of a mailbox. Damaged ones on the way to them are set aside.
@@ -197,7 +203,7 @@ impl SqliteStorage {
     ) -> Result<T, ApplyError> {
         let (note, value) = self.commit(|connection| {
             let begins = self.begins_log.get();
-            let note = begins.then(|| generation::begin(connection, true)).transpose()?;
+            let note = begins.then(|| self.begin_generation(connection, true)).transpose()?;
             Ok((note, work(connection)?))
         })?;
         let note = match (note, self.log.is_another()?) {
@@ -214,10 +220,16 @@ impl SqliteStorage {
         Ok(value)
     }
 
+    fn begin_generation(&self, connection: &Connection, is_in_use: bool) -> Result<Note, Fault> {
+        let note = generation::begin(connection, is_in_use)?;
+        self.database.expect(note.id());
+        Ok(note)
+    }
+
     /// Another program has brought the log before into the database, and a commit that knew nothing
     /// of it has begun the next one.
     fn adopt_log(&self) -> Result<Option<Note>, ApplyError> {
-        match self.commit(|connection| generation::begin(connection, true)) {
+        match self.commit(|connection| self.begin_generation(connection, true)) {
             // What was committed before it is, all the same.
             Err(error) if error.outcome().is_some() => {
                 self.begins_log.set(true);
@@ -234,7 +246,7 @@ impl SqliteStorage {
     ) -> Result<T, ApplyError> {
         let connection = &self.connection;
         // What is missing from the log now would be covered up by what is written behind it.
-        self.check_log()?;
+        self.check_content()?;
         run(connection, "BEGIN IMMEDIATE").map_err(ApplyError::from)?;
         let value = match work(connection) {
             Ok(value) => value,
@@ -249,7 +261,10 @@ impl SqliteStorage {
         }
         // Before anybody is told: what has been committed has to be found by the next start.
         self.files.check()?;
-        self.check_log().map_err(|error| ApplyError::Fatal(error.to_string()))?;
+        self.check_content().map_err(|error| match error {
+            fatal @ ApplyError::Fatal(_) => fatal,
+            other => ApplyError::Fatal(other.to_string()),
+        })?;
         Ok(value)
     }
 
@@ -264,7 +279,9 @@ impl SqliteStorage {
         Ok(())
     }
 
-    fn check_log(&self) -> Result<(), ApplyError> {
+    /// Whether no other program has written to the files what SQLite does not know.
+    fn check_content(&self) -> Result<(), ApplyError> {
+        self.database.check(&self.connection)?;
         self.log.check(|| {
             let pages = log::pages(&self.connection).map_err(Fault::from)?;
             Ok(u64::try_from(pages).unwrap_or(0))
@@ -281,7 +298,7 @@ impl SqliteStorage {
     /// The last commit: no log is needed after it.
     fn end_use(&self) -> Result<(), ApplyError> {
         self.files.check()?;
-        let note = self.commit(|connection| generation::begin(connection, false))?;
+        let note = self.commit(|connection| self.begin_generation(connection, false))?;
         self.note(&note);
         Ok(log::empty(&self.connection)?)
     }

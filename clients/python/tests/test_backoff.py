@@ -1,8 +1,11 @@
-"""How long the client waits. PROTOCOL.md, "Retry rules"."""
+"""How long the client waits: PROTOCOL.md, "Retry rules"; and how long it takes to leave."""
 
+import time
 import unittest
 
 from waxwing_py.backoff import Backoff
+from waxwing_py.connection import State
+from waxwing_py.courier import Courier
 
 
 class Waiting(unittest.TestCase):
@@ -22,6 +25,29 @@ class Waiting(unittest.TestCase):
             backoff.failed()
         backoff.reset()
         self.assertLessEqual(backoff.failed(), 1)
+
+
+class Silence:
+    """A line to a server that does not answer a goodbye. Its own connection."""
+
+    state = State.ONLINE
+    conn = property(lambda self: self)
+
+    def leave(self):
+        self.state = State.LEAVING
+
+    def move(self, wait: float):
+        time.sleep(wait)
+
+
+class Leaving(unittest.TestCase):
+    def test_a_server_that_does_not_answer_keeps_nobody_for_long(self):
+        carrier = Courier(None, print)
+        carrier._turn = lambda conn, session: None
+        for deadline, most in ((time.monotonic(), 0.9), (float("inf"), 5)):
+            begun = time.monotonic()
+            carrier._leave(Silence(), None, deadline)
+            self.assertLess(time.monotonic() - begun, most)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from .session import Session
 POLL_SECONDS = 0.2
 # The server may take 15 s, and the way back some more.
 ATTEMPT_SECONDS = 2 * ANSWER_SECONDS
-LEAVE_SECONDS = 10
-LEAVE_AT_LEAST_SECONDS = 1
+LEAVE_SECONDS = 3
+LEAVE_AT_LEAST_SECONDS = 0.3
 # A connection without a sign of life is given up after a minute and a half.
 KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3),
              ("TCP_USER_TIMEOUT", 60_000))  # fmt: skip

@@ -219,7 +219,8 @@ pub struct Delete {
         value_parser = date
     )]
     pub before: Option<Date>,
-    /// The letters of everybody to whom you have never written, read or not
+    /// The letters of strangers, read or not: you have never written to them, nor accepted or verified
+    /// their key
     #[arg(long)]
     pub strangers: bool,
     /// The letters that could not be opened

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use rusqlite_migration::{M, Migrations};
+use rustix::fs::OFlags;
 
 use super::directory::io;
 use super::{HomeError, snapshot};
@@ -112,9 +113,12 @@ fn lock_schema(dir: &Path) -> Result<File, HomeError> {
     locked().map_err(|source| io(&path, source))
 }
 
-/// A file that exists to be locked.
+/// A file that exists to be locked. A link is not followed, and a pipe is not waited for.
 pub(super) fn lock_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path)
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(false).mode(OWNER_ONLY).custom_flags(flags);
+    open.open(path)
 }
 
 /// Makes the file under another name and renames it when it is complete, so that a half-made

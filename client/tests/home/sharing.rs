@@ -163,3 +163,13 @@ fn the_session_ends_with_its_process() {
     assert_eq!(home.outbox().queued().unwrap().len(), 1, "{child:?}");
     assert!(home.try_lock_session().unwrap().is_some());
 }
+
+#[test]
+fn a_lock_that_is_a_pipe_is_refused_and_not_waited_for() {
+    let test = TestHome::new();
+    let home = test.open();
+    let lock = test.dir().join("session.lock");
+    assert!(Command::new("mkfifo").arg(&lock).status().unwrap().success());
+    let refused = home.try_lock_session().unwrap_err();
+    assert!(refused.to_string().contains("session.lock"), "{refused}");
+}

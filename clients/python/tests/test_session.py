@@ -202,6 +202,9 @@ class Quotas(WithHome):
         self.assertEqual(self.count("uid IS NOT NULL"), home.STRANGERS_MAX)
         self.assertEqual(self.home.take_discarded(), 5)
         self.assertEqual(self.home.take_discarded(), 0)
+        # One that is here and comes again is not discarded.
+        self.stranger(0)
+        self.assertEqual(self.home.take_discarded(), 0)
         # Whoever was written to is no stranger.
         self.home.enqueue(OTHER_PHONE, text(1))
         self.stranger(9_999)

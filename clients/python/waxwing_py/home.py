@@ -432,11 +432,16 @@ class Home:
         """Keeps a letter that opened, unless its pair of sender and uid is there already; one of a
         stranger only while there is room for strangers."""
         with self.transaction():
+            known = self._db.execute(
+                "SELECT 1 FROM received WHERE phone = ? AND uid = ?", (sender.phone, content.uid)
+            ).fetchone()
+            if known:
+                return
             if not self._has_room_for(sender.phone, len(content.body)):
                 self._discard()
                 return
             self._db.execute(
-                "INSERT OR IGNORE INTO received (phone, uid, packet_id, sender_id, sent_at,"
+                "INSERT INTO received (phone, uid, packet_id, sender_id, sent_at,"
                 " received_at, kind, body, spki, fate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (sender.phone, content.uid, packet.id, packet.header.sender, packet.time, _now(),
                  content.kind, content.body, sender.key.spki, fate),

@@ -106,16 +106,21 @@ fn now() -> Now {
     Now { instant: Instant::from_millis(0), unix: crate::vectors::cast::now() }
 }
 
+/// Hands over as much of a packet as there is room for, and gives the rest.
+fn hand_over<'p, P: Backend>(client: &mut Machine<'_, P>, packet: &'p [u8]) -> &'p [u8] {
+    let room = client.receive_buffer();
+    let (now, later) = packet.split_at(room.len().min(packet.len()));
+    room[..now.len()].copy_from_slice(now);
+    client.received(now.len());
+    later
+}
+
 /// Hands over a packet and says what comes of it.
 fn receive<P: Backend>(client: &mut Machine<'_, P>, ann: &Known, mut packet: &[u8]) -> String {
     let mut chosen = Chosen::new();
     let mut env = Env { now: now(), rng: &mut chosen };
     while !packet.is_empty() {
-        let room = client.receive_buffer();
-        let taken = room.len().min(packet.len());
-        room[..taken].copy_from_slice(&packet[..taken]);
-        client.received(taken);
-        packet = &packet[taken..];
+        packet = hand_over(client, packet);
         match client.poll(&mut env) {
             Ok(None) => {}
             Ok(Some(event)) => return learnt::<P>(event, ann),
@@ -131,11 +136,7 @@ fn come<P: Backend>(client: &mut Machine<'_, P>, mut packet: &[u8]) -> &'static 
     let mut env = Env { now: now(), rng: &mut chosen };
     let mut comes = None;
     while !packet.is_empty() {
-        let room = client.receive_buffer();
-        let taken = room.len().min(packet.len());
-        room[..taken].copy_from_slice(&packet[..taken]);
-        client.received(taken);
-        packet = &packet[taken..];
+        packet = hand_over(client, packet);
         loop {
             let (word, is_letter) = match client.poll(&mut env) {
                 Ok(None) => break,

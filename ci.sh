@@ -80,28 +80,17 @@ step_features() { # 1 minute
     done
 }
 
-# Wire, envelope and client machine for processors without an operating system. The program in
-# core/no-alloc uses all of them and links only if there is neither std, nor an allocator (rustc
+# Wire, envelope, client machine and messenger for processors without an operating system. The
+# programs in core/no-alloc use all of them and link only if there is neither std, nor an allocator (rustc
 # refuses a program with `alloc` in it that names none), nor a panic that can be reached.
 step_no_std() { # 1 minute
-    local opt device
+    local opt
     bare_metal thumbv7em-none-eabi
     for opt in s 3; do
         CARGO_PROFILE_RELEASE_OPT_LEVEL=$opt "${bare_metal[@]}" --manifest-path core/no-alloc/Cargo.toml \
             --release --target-dir "target/no_std/$opt"
-        device=target/no_std/$opt/thumbv7em-none-eabi/release/device
-        nm "$device" | grep -q ' T start$'
-        if nm "$device" | grep 'core[0-9]*fmt'; then
-            echo "no_std: formatting can be reached"
-            return 1
-        fi
-        size "$device" | awk -v opt="$opt" 'NR == 2 {
-            printf "no_std: opt-level %s: %d bytes of flash, %d of static RAM\n", opt, $1 + $2, $2 + $3
-            if (opt == "s" && ($1 + $2 > 26 * 1024 || $2 + $3 > 2 * 1024)) {
-                print "no_std: more than 26 KiB of flash or 2 KiB of static RAM"
-                exit 1
-            }
-        }'
+        is_small "$opt" machine 26 2
+        is_small "$opt" device 32 3
     done
     # The checks themselves must be able to fail.
     must_not_build server "no global memory allocator"
@@ -110,6 +99,22 @@ step_no_std() { # 1 minute
         bare_metal "$target"
         "${bare_metal[@]}" -p waxwing-core --target-dir target/no_std
     done
+}
+
+is_small() { # OPT_LEVEL PROGRAM KIB_OF_FLASH KIB_OF_RAM
+    local program=target/no_std/$1/thumbv7em-none-eabi/release/$2
+    nm "$program" | grep -q ' T start$'
+    if nm "$program" | grep 'core[0-9]*fmt'; then
+        echo "no_std: $2: formatting can be reached"
+        return 1
+    fi
+    size "$program" | awk -v opt="$1" -v name="$2" -v flash="$3" -v ram="$4" 'NR == 2 {
+        printf "no_std: %s at opt-level %s: %d bytes of flash, %d of static RAM\n", name, opt, $1 + $2, $2 + $3
+        if (opt == "s" && ($1 + $2 > flash * 1024 || $2 + $3 > ram * 1024)) {
+            printf "no_std: more than %d KiB of flash or %d KiB of static RAM\n", flash, ram
+            exit 1
+        }
+    }'
 }
 
 must_not_build() { # FEATURE MESSAGE

@@ -96,6 +96,7 @@ pub mod crypto;
 pub mod envelope;
 pub mod id;
 pub mod limits;
+pub mod messenger;
 pub mod phone;
 pub mod refusal;
 #[cfg(feature = "server")]

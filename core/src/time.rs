@@ -125,31 +125,24 @@ impl Timestamp {
         let (days, of_day) = days_and_seconds(time.0.clamp(FIRST_SECOND, LAST_SECOND));
         let (year, month, day) = civil_from_days(days);
         let (hour, minute, second) = (of_day / 3_600, of_day % 3_600 / 60, of_day % 60);
-        let digit = |value: u32, unit: u32| {
-            let digit = value.checked_div(unit).unwrap_or(0) % 10;
-            b'0'.saturating_add(u8::try_from(digit).unwrap_or(0))
-        };
-        Self([
-            digit(year, 1_000),
-            digit(year, 100),
-            digit(year, 10),
-            digit(year, 1),
-            b'-',
-            digit(month, 10),
-            digit(month, 1),
-            b'-',
-            digit(day, 10),
-            digit(day, 1),
-            b' ',
-            digit(hour, 10),
-            digit(hour, 1),
-            b':',
-            digit(minute, 10),
-            digit(minute, 1),
-            b':',
-            digit(second, 10),
-            digit(second, 1),
-        ])
+        let mut text = *b"0000-00-00 00:00:00";
+        let pairs = [
+            (0, year / 100),
+            (2, year % 100),
+            (5, month),
+            (8, day),
+            (11, hour),
+            (14, minute),
+            (17, second),
+        ];
+        for (at, value) in pairs {
+            let digits = text.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+            if let (Some([tens, ones]), Ok(value)) = (digits, u8::try_from(value)) {
+                *tens = tens.saturating_add(value / 10);
+                *ones = ones.saturating_add(value % 10);
+            }
+        }
+        Self(text)
     }
 
     /// The moment that it names.

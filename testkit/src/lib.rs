@@ -7,6 +7,7 @@ pub mod binaries;
 pub mod disk;
 pub mod packets;
 pub mod person;
+pub mod profile;
 pub mod simulation;
 pub mod told;
 pub mod vectors;

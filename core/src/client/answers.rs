@@ -31,6 +31,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     ///
     /// # Errors
     /// [`Ended`] once the connection has ended, always the same reason.
+    #[inline(never)]
     pub fn poll(&mut self, env: &mut Env<'_>) -> Result<Option<Event<'_>>, Ended> {
         self.note_progress(env.now.instant);
         // What had no room goes out as soon as there is some.

@@ -229,6 +229,10 @@ where
         })
     }
 
+    pub(crate) const fn keys(&self) -> Keys<'k, P> {
+        self.keys
+    }
+
     /// Gives the memory back, for the next connection.
     pub fn into_buffers(self) -> Buffers<B> {
         let (letters, control) = self.intake.into_buffers();
@@ -249,6 +253,7 @@ where
     }
 
     /// So many bytes were written to the front of [`Client::receive_buffer`].
+    #[inline(never)]
     pub fn received(&mut self, count: usize) {
         self.progress.read(count);
         match self.intake.advance(self.keys.provider, count) {
@@ -343,6 +348,7 @@ where
 
     /// The next moment at which [`Client::timeout`] has something to do.
     #[must_use]
+    #[inline(never)]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let to_say = match &self.state {
             State::Active(active) => earliest(self.sign_of_life(active), self.probe(active)),

@@ -1,0 +1,98 @@
+//! What a messenger believes of what the server says about keys.
+
+use waxwing_core::crypto::{PrivateKey, Spki};
+use waxwing_core::envelope::Fingerprint;
+use waxwing_core::id::UserId;
+use waxwing_core::messenger::{Account, Conflict, Judgement, Profile, Verdict, Who, judge};
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::KeyAnswer;
+use waxwing_testkit::backend::{Backend, Paper};
+use waxwing_testkit::profile::{MemoryProfile, State};
+
+use crate::town::Town;
+
+const NOW: UnixTime = UnixTime::from_seconds(1_795_350_896);
+
+fn phone(at: u8) -> Phone {
+    Phone::parse(format!("+4915112345{at:02}").as_bytes()).unwrap()
+}
+
+fn spki(at: usize) -> Spki {
+    Paper::key(at).spki().clone()
+}
+
+fn answer(who: u8, user: u16, key: usize) -> KeyAnswer {
+    KeyAnswer { user: UserId::new(user).unwrap(), phone: phone(who), spki: spki(key) }
+}
+
+fn hear(profile: &mut MemoryProfile, answer: &KeyAnswer) -> Judgement {
+    let (own, server) = (spki(1), spki(0));
+    let fingerprint = Fingerprint::of(&Paper, &phone(1), &own);
+    let account = Account { phone: phone(1), user: UserId::new(1), fingerprint, server: &server };
+    profile.begin().unwrap();
+    let judged = judge(profile, &account, &own, answer, NOW).unwrap();
+    profile.commit().unwrap();
+    judged
+}
+
+#[test]
+fn the_first_key_is_pinned_and_another_one_waits() {
+    let mut profile = MemoryProfile::default();
+    let noted = |verdict| Judgement::Noted(verdict);
+    assert_eq!(hear(&mut profile, &answer(2, 2, 2)), noted(Verdict::Pin));
+    assert_eq!(hear(&mut profile, &answer(2, 2, 2)), noted(Verdict::Confirm));
+    assert_eq!(hear(&mut profile, &answer(2, 9, 3)), noted(Verdict::Change));
+    let contact = profile.contact(Who::Phone(&phone(2))).unwrap().unwrap();
+    assert_eq!((contact.spki.clone(), contact.changed.clone()), (spki(2), Some(spki(3))));
+    assert_eq!(contact.sendable(), None);
+    assert_eq!(hear(&mut profile, &answer(2, 5, 2)), noted(Verdict::Confirm));
+    let contact = profile.contact(Who::Phone(&phone(2))).unwrap().unwrap();
+    assert_eq!((contact.sendable(), contact.changed.as_ref()), (UserId::new(5), None));
+}
+
+#[test]
+fn what_contradicts_a_pin_or_the_account_is_not_believed() {
+    let mut profile = MemoryProfile::default();
+    assert_eq!(hear(&mut profile, &answer(2, 2, 2)), Judgement::Noted(Verdict::Pin));
+    let refused = |conflict| Judgement::Refused(conflict);
+    for (said, expected) in [
+        (answer(1, 1, 1), Judgement::Own),
+        (answer(1, 4, 1), refused(Conflict::Own)),
+        (answer(1, 1, 4), refused(Conflict::Own)),
+        (answer(3, 3, 1), refused(Conflict::KeyOf(phone(1)))),
+        (answer(3, 1, 3), refused(Conflict::IdOf(phone(1)))),
+        (answer(3, 3, 0), refused(Conflict::Server)),
+        (answer(3, 3, 2), refused(Conflict::KeyOf(phone(2)))),
+        (answer(3, 2, 3), refused(Conflict::IdOf(phone(2)))),
+    ] {
+        assert_eq!(hear(&mut profile, &said), expected, "{said:?}");
+    }
+    assert_eq!(profile.stored.contacts.len(), 1);
+}
+
+#[test]
+fn letters_to_somebody_whose_key_has_changed_wait_and_theirs_are_held() {
+    let mut town = Town::of(2);
+    town.connect_all();
+    town.write(0, 1, "before");
+    town.write(1, 0, "hello");
+    town.run();
+    assert_eq!(town.people[0].texts(), ["hello"]);
+    // What is pinned is not what the server says: as if the other one had a new key.
+    let contact = &mut town.people[0].profile.stored.contacts[0];
+    (contact.spki, contact.asked_at) = (spki(5), None);
+    town.cut(0);
+    town.connect(0);
+    town.write(0, 1, "after");
+    town.write(1, 0, "under the new key");
+    town.run();
+    let stored = &town.people[0].profile.stored;
+    assert!(stored.contacts[0].changed.is_some());
+    assert_eq!(stored.outbox[1].state, State::Waiting);
+    assert_eq!(town.people[0].texts(), ["hello"]);
+    let told = town.people[0].profile.notices.iter().filter(|n| n.contains("KeyChanged"));
+    assert_eq!(told.count(), 1);
+    let held = &town.people[0].profile.stored.letters[1].says;
+    assert_eq!(*held, waxwing_testkit::profile::Says::Held { by_changed_key: true });
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use waxwing_core::time::UnixTime;
+use waxwing_core::time::{Instant, Now, UnixTime};
 
 /// Now, as this machine believes.
 #[must_use]
@@ -19,6 +19,18 @@ pub fn now() -> UnixTime {
 pub fn since_start() -> Duration {
     let time = rustix::time::clock_gettime(TICKING);
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// The same, for timers.
+#[must_use]
+pub fn ticking() -> Instant {
+    Instant::from_micros(u64::try_from(since_start().as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Both clocks.
+#[must_use]
+pub fn both() -> Now {
+    Now { instant: ticking(), unix: now() }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

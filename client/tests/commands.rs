@@ -1,20 +1,22 @@
 //! The commands that need no connection, as a person or a program meets them.
 
+#[path = "home/judging.rs"]
+mod judging;
+
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
 use clap::Parser;
 use jiff::tz::TimeZone;
+use judging::{Judgement, judge};
 use tempfile::TempDir;
 use waxwing::args::Args;
 use waxwing::backend::{BackendKey, load_key, provider, rng};
 use waxwing::commands::{Console, run};
 use waxwing::console::Remarks;
 use waxwing::exit::Failure;
-use waxwing::home::{
-    Contact, Fate, HandedOver, Home, Judgement, NewIdentity, Registration, Writing,
-};
+use waxwing::home::{Contact, Fate, HandedOver, Home, NewIdentity, Registration, Writing};
 use waxwing_core::crypto::{PrivateKey, Provider, ReplyKey, Spki};
 use waxwing_core::envelope::{self, Content, Fingerprint, SafetyNumber};
 use waxwing_core::id::{PacketId, Uid, UserId};
@@ -71,7 +73,7 @@ impl TestHome {
 
     fn judge(&self, id: u16, key: usize) -> Judgement {
         let answer = KeyAnswer { user: user(id), phone: phone(OTHER), spki: spki(key) };
-        self.home.contacts().judge(&answer, at(0)).unwrap()
+        judge(&self.home, &answer, at(0))
     }
 
     fn run(&self, words: &[&str], input: &str, interactive: bool) -> Ran {
@@ -272,7 +274,10 @@ fn a_changed_key_exits_4_until_it_is_accepted() {
     let ran = test.run_by_program(&["verify", OTHER, "--accept", &number(4)]);
     assert!(ran.failure.is_none());
     assert_eq!(ran.output, format!("{}\n", number(4)));
-    assert_eq!((contact(&test).sendable(), contact(&test).verified), (Some(user(9)), false));
+    assert_eq!(
+        (contact(&test).known().sendable(), contact(&test).verified),
+        (Some(user(9)), false)
+    );
     let ran = test.run_by_program(&["verify", OTHER, "--accept", &number(4)]);
     assert!(ran.failure.is_none() && ran.remarks.contains("nothing changes"));
 }
@@ -339,7 +344,7 @@ fn a_person_who_sees_the_number_of_a_changed_key_accepts_that_key() {
     let ran = test.run(&["verify", OTHER], "y\n", true);
     assert!(ran.failure.is_none());
     let found = contact(&test);
-    assert_eq!((found.sendable(), &found.spki), (Some(user(9)), &spki(4)));
+    assert_eq!((found.known().sendable(), &found.spki), (Some(user(9)), &spki(4)));
     // That is what comparing is.
     assert!(found.verified);
 }

@@ -22,7 +22,7 @@ SESSION 7 404142434445464748494a4b4c4d4e4f \
 REPLY 606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f
 ";
 
-struct Desk {
+struct Bench {
     dir: TempDir,
 }
 
@@ -32,7 +32,7 @@ struct Ran {
     said: String,
 }
 
-impl Desk {
+impl Bench {
     /// A directory with the keys of the vectors, and a key log.
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -46,9 +46,9 @@ impl Desk {
                 fs::write(dir.path().join(format!("{name}.{file}")), pem).unwrap();
             }
         }
-        let desk = Self { dir };
-        fs::write(desk.path("keys.log"), KEYLOG).unwrap();
-        desk
+        let bench = Self { dir };
+        fs::write(bench.path("keys.log"), KEYLOG).unwrap();
+        bench
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -105,7 +105,7 @@ fn flipped(mut packet: Vec<u8>, at: usize) -> Vec<u8> {
 
 #[test]
 fn a_sealed_packet_is_opened_and_its_signature_checked() {
-    let ran = Desk::new().explain(&packet("acknowledgments.json", "203, one letter is stored"));
+    let ran = Bench::new().explain(&packet("acknowledgments.json", "203, one letter is stored"));
     assert_eq!(ran.output, "\
 203 acknowledgment, 330 bytes at 0
       0  0000                  sender_id           0: the server, somebody without an id, or everybody
@@ -129,7 +129,7 @@ fn a_sealed_packet_is_opened_and_its_signature_checked() {
 
 #[test]
 fn without_keys_a_packet_is_shown_as_far_as_it_can_be_seen() {
-    let ran = Desk::new().run(&["explain"], &packet("letters.json", "a short text"));
+    let ran = Bench::new().run(&["explain"], &packet("letters.json", "a short text"));
     assert_eq!(
         ran.output,
         "\
@@ -155,10 +155,10 @@ fn without_keys_a_packet_is_shown_as_far_as_it_can_be_seen() {
 
 #[test]
 fn tokens_of_known_sessions_are_opened_and_the_rest_is_noise() {
-    let desk = Desk::new();
+    let bench = Bench::new();
     let shared = packet("acknowledgments.json", "203 shared, the second of three");
     let tokens = |packet: &[u8]| {
-        let output = desk.explain(packet).output;
+        let output = bench.explain(packet).output;
         output.lines().filter(|line| line.contains(" token")).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(
@@ -179,13 +179,13 @@ fn tokens_of_known_sessions_are_opened_and_the_rest_is_noise() {
 
 #[test]
 fn the_key_in_a_101_checks_its_signature_and_is_judged() {
-    let desk = Desk::new();
+    let bench = Bench::new();
     let proof = packet("registration.json", "101 for an ordinary phone");
-    let ran = desk.run(&["explain"], &proof);
+    let ran = bench.run(&["explain"], &proof);
     assert!(ran.output.ends_with("    holds\n"), "{}", ran.output);
     assert_eq!(ran.code, 0);
     // Its modulus becomes even, and so no key that could have signed this.
-    let ran = desk.run(&["explain"], &flipped(proof, 26 + 256 + 288));
+    let ran = bench.run(&["explain"], &flipped(proof, 26 + 256 + 288));
     assert!(ran.output.contains("! not an RSA key of 2048 bits"), "{}", ran.output);
     assert_eq!(ran.code, 1);
 }
@@ -196,7 +196,7 @@ fn the_packets_of_a_stream_are_told_one_by_one() {
     let letter = packet("letters.json", "a read receipt");
     let cut = &letter[..100];
     let stream = [&confirmation[..], &letter, cut].concat();
-    let ran = Desk::new().explain(&stream);
+    let ran = Bench::new().explain(&stream);
     let titles: Vec<&str> =
         ran.output.lines().filter(|line| line.starts_with(char::is_numeric)).collect();
     assert_eq!(
@@ -213,7 +213,7 @@ fn the_packets_of_a_stream_are_told_one_by_one() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let desk = Desk::new();
+    let bench = Bench::new();
     let good = packet("closing.json", "222, no progress");
     let op_of = |packet: &[u8], op: u8| [&packet[..23], &[op], &packet[24..]].concat();
     for (packet, fault) in [
@@ -228,7 +228,7 @@ fn what_is_wrong_is_named() {
             "! a 100 has no signature",
         ),
     ] {
-        let ran = desk.explain(&packet);
+        let ran = bench.explain(&packet);
         assert!(ran.output.contains(fault), "{fault} is not in\n{}", ran.output);
         assert_eq!(ran.code, 1);
     }
@@ -236,7 +236,7 @@ fn what_is_wrong_is_named() {
 
 #[test]
 fn every_packet_that_the_vectors_call_good_is_explained_without_a_fault() {
-    let desk = Desk::new();
+    let bench = Bench::new();
     for file in [
         "registration.json",
         "session.json",
@@ -249,7 +249,7 @@ fn every_packet_that_the_vectors_call_good_is_explained_without_a_fault() {
     ] {
         for case in vectors(file, "cases") {
             // In hexadecimal, as people paste it.
-            let ran = desk.explain(case["packet"].as_str().unwrap().as_bytes());
+            let ran = bench.explain(case["packet"].as_str().unwrap().as_bytes());
             assert_eq!(
                 (ran.code, ran.said),
                 (0, String::new()),
@@ -267,9 +267,9 @@ fn every_packet_that_the_vectors_call_good_is_explained_without_a_fault() {
 
 #[test]
 fn verify_tells_a_signature_that_holds_from_one_that_does_not() {
-    let desk = Desk::new();
+    let bench = Bench::new();
     let closing = packet("closing.json", "222, no progress");
-    let by_server = |packet: &[u8]| desk.run(&["verify", "--key", "@server.pub.pem"], packet);
+    let by_server = |packet: &[u8]| bench.run(&["verify", "--key", "@server.pub.pem"], packet);
     let ran = by_server(&closing);
     assert_eq!(ran.output, "199d3580168d06f6b6b33dc6a76099e5 222 holds\n");
     assert_eq!(ran.code, 0);
@@ -284,37 +284,37 @@ fn verify_tells_a_signature_that_holds_from_one_that_does_not() {
 "
     );
     assert_eq!(ran.code, 4);
-    assert_eq!(desk.run(&["verify", "--key", "@ann.pub.pem"], &letter).code, 0);
+    assert_eq!(bench.run(&["verify", "--key", "@ann.pub.pem"], &letter).code, 0);
 
     let ran = by_server(&letter[..100]);
     assert_eq!((ran.code, ran.said.as_str()), (1, "no whole packet at byte 0"));
     assert_eq!(by_server(b"").code, 1);
-    assert_eq!(desk.run(&["verify", "--key", "@nobody.pub.pem"], &letter).code, 78);
-    assert_eq!(desk.run(&["verify", "--key", "@ann.key.pem"], &letter).code, 78);
+    assert_eq!(bench.run(&["verify", "--key", "@nobody.pub.pem"], &letter).code, 78);
+    assert_eq!(bench.run(&["verify", "--key", "@ann.key.pem"], &letter).code, 78);
 }
 
 #[test]
 fn the_example_builds_the_packet_that_the_vectors_have() {
-    let desk = Desk::new();
+    let bench = Bench::new();
     let example = fs::read_to_string(root().join("docs/packet.toml")).unwrap();
     let expected = packet("directory.json", "105 by phone");
-    let unsigned = desk.run(&["build", "-"], example.as_bytes());
+    let unsigned = bench.run(&["build", "-"], example.as_bytes());
     assert_eq!((unsigned.code, unsigned.said.as_str()), (0, ""));
     let zeros = [&expected[..expected.len() - 256], &[0; 256]].concat();
     assert_eq!(unsigned.output, format!("{}\n", hex(&zeros)));
 
-    let key = desk.path("ann.key.pem");
+    let key = bench.path("ann.key.pem");
     let signed = format!("sign_with = {key:?}\n{example}");
-    fs::write(desk.path("signed.toml"), signed).unwrap();
-    let signed = desk.run(&["build", "@signed.toml"], b"");
+    fs::write(bench.path("signed.toml"), signed).unwrap();
+    let signed = bench.run(&["build", "@signed.toml"], b"");
     assert_eq!(signed.output, format!("{}\n", hex(&expected)));
 }
 
 #[test]
 fn every_part_and_protection_is_built() {
-    let desk = Desk::new();
-    let carol = desk.path("carol.key.pem");
-    let server = desk.path("server.pub.pem");
+    let bench = Bench::new();
+    let carol = bench.path("carol.key.pem");
+    let server = bench.path("server.pub.pem");
     let proof = format!(
         "op = 101
          content = [
@@ -327,9 +327,9 @@ fn every_part_and_protection_is_built() {
         key = "60".repeat(32),
         nonce = "40".repeat(16),
     );
-    let built = desk.run(&["build", "-"], proof.as_bytes());
+    let built = bench.run(&["build", "-"], proof.as_bytes());
     assert_eq!((built.code, built.said.as_str()), (0, ""));
-    let ran = desk.run(&["explain"], built.output.as_bytes());
+    let ran = bench.run(&["explain"], built.output.as_bytes());
     assert_eq!(ran.code, 0, "{}", ran.output);
     assert!(ran.output.contains("101 code and public key, 832 bytes"), "{}", ran.output);
 
@@ -344,14 +344,14 @@ fn every_part_and_protection_is_built() {
         "5a".repeat(256),
         "00".repeat(16),
     );
-    let built = unhex(desk.run(&["build", "-"], numbers.as_bytes()).output.trim_end()).unwrap();
+    let built = unhex(bench.run(&["build", "-"], numbers.as_bytes()).output.trim_end()).unwrap();
     assert_eq!(&built[..26], b"\0\0\0\x000000-00-00 00:00:00\xc8\x07\0");
     assert_eq!((built.len(), built[26 + 32]), (26 + 32 + 256, 0x5a));
 }
 
 #[test]
 fn a_description_that_makes_no_sense_is_bad_configuration() {
-    let desk = Desk::new();
+    let bench = Bench::new();
     for description in [
         "sender_id = 7",
         "op = 256",
@@ -362,16 +362,16 @@ fn a_description_that_makes_no_sense_is_bad_configuration() {
         "op = 102\nsign_with = '/nowhere'",
         "op = 102\nprotection.cbc = { key = '00' }",
     ] {
-        let ran = desk.run(&["build", "-"], description.as_bytes());
+        let ran = bench.run(&["build", "-"], description.as_bytes());
         assert_eq!((ran.code, ran.output.as_str()), (78, ""), "{description}");
     }
 }
 
 #[test]
 fn a_key_log_with_a_broken_line_is_bad_configuration() {
-    let desk = Desk::new();
-    fs::write(desk.path("keys.log"), "REPLY 00\n").unwrap();
-    let ran = desk.explain(b"00");
+    let bench = Bench::new();
+    fs::write(bench.path("keys.log"), "REPLY 00\n").unwrap();
+    let ran = bench.explain(b"00");
     assert_eq!(ran.code, 78);
     assert!(ran.said.contains("line 1"), "{}", ran.said);
 }

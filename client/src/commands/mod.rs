@@ -22,9 +22,9 @@ use waxwing_core::phone::Phone;
 
 use crate::args::{Args, Command};
 use crate::clock;
-use crate::courier::stopped_holder;
 use crate::exit::Failure;
 use crate::home::{Home, HomeError, Identity, OutboxId, OutboxStatus, Relation};
+use crate::session::stopped_holder;
 
 /// The directory of the home that a command works in.
 ///

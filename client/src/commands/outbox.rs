@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::{Console, obstacle, open, open_to_read};
 use crate::args::{Outbox, OutboxAction};
 use crate::clock;
-use crate::courier::{Account, Desk};
 use crate::exit::Failure;
 use crate::home::{GivenUp, Home, Identity, Queued, Which};
+use crate::session::{Account, Session};
 use crate::show;
 
 /// How long trying again may take.
@@ -104,8 +104,8 @@ fn retry(
     home.outbox().hurry(which)?;
     let account = Account::new(identity)?;
     let deadline = Instant::now() + PATIENCE;
-    let mut desk = Desk::new(home, &account, &console.remarks)?.until(Some(deadline));
-    let reached = desk.wait_until(None, false, |_| {
+    let mut session = Session::new(home, &account, &console.remarks)?.until(Some(deadline));
+    let reached = session.wait_until(None, false, |_| {
         let mut is_over = true;
         for letter in &open {
             let status = home.outbox().status_of(letter.id)?;
@@ -114,8 +114,8 @@ fn retry(
         }
         Ok(is_over)
     });
-    let problem = desk.take_problem();
-    let left = desk.leave();
+    let problem = session.take_problem();
+    let left = session.leave();
     let _ = reached?;
     left?;
     let rest = home.outbox().queued()?;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::{Console, open};
 use crate::args::Receive;
 use crate::console::Remarks;
-use crate::courier::{Account, Desk, Reached};
 use crate::exit::Failure;
 use crate::home::{Home, PrintingLock};
+use crate::session::{Account, Reached, Session};
 use crate::show;
 
 /// Letters read from the home at a time.
@@ -26,11 +26,11 @@ pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> R
     if account.user_id().is_none() {
         return Err(Failure::not_registered());
     }
-    let desk = Desk::new(&home, &account, &console.remarks)?;
+    let session = Session::new(&home, &account, &console.remarks)?;
     let done = if receive.follow {
-        follow(&home, desk, receive, console)
+        follow(&home, session, receive, console)
     } else {
-        once(&home, desk, receive, console)
+        once(&home, session, receive, console)
     };
     tell_of_discarded(&home, console)?;
     done
@@ -39,52 +39,53 @@ pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> R
 /// Everything that is there, or the first that comes.
 fn once(
     home: &Home,
-    desk: Desk<'_>,
+    session: Session<'_>,
     receive: &Receive,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     // Without a time of its own the command takes what is there, as long as that comes.
     let timeout = receive.timeout.filter(|timeout| !timeout.is_zero());
-    let mut desk = desk.until(timeout.map(|timeout| Instant::now() + timeout));
-    let done = once_at(home, &mut desk, receive, console);
-    let left = desk.leave();
+    let mut session = session.until(timeout.map(|timeout| Instant::now() + timeout));
+    let done = once_at(home, &mut session, receive, console);
+    let left = session.leave();
     done?;
     left
 }
 
 fn once_at(
     home: &Home,
-    desk: &mut Desk<'_>,
+    session: &mut Session<'_>,
     receive: &Receive,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let mut came = wait_for_backlog(home, desk)?;
+    let mut came = wait_for_backlog(home, session)?;
     let has_all = came == Reached::Yes;
     if has_all {
         // What lies in the outbox goes along, and news of what was sent comes in.
         let settling = Instant::now() + SETTLING;
-        came = desk.wait_until(Some(settling), false, Desk::is_settled)?;
+        came = session.wait_until(Some(settling), false, Session::is_settled)?;
     }
-    let turn = turn_to_print(home, desk)?;
+    let turn = turn_to_print(home, session)?;
     let mut printed = print(home, turn, receive, console)?;
     if printed > 0 || came == Reached::Interrupted {
         return Ok(());
     }
     if receive.timeout.is_some_and(|timeout| !timeout.is_zero()) {
-        let (came, turn) = letters(home, desk, None, |_| Ok(()))?;
+        let (came, turn) = letters(home, session, None, |_| Ok(()))?;
         printed += print(home, turn, receive, console)?;
         if printed > 0 || came == Reached::Interrupted {
             return Ok(());
         }
     }
-    Err(desk.take_problem().unwrap_or_else(if has_all { no_letter } else { no_time }))
+    Err(session.take_problem().unwrap_or_else(if has_all { no_letter } else { no_time }))
 }
 
-fn wait_for_backlog(home: &Home, desk: &mut Desk<'_>) -> Result<Reached, Failure> {
+fn wait_for_backlog(home: &Home, session: &mut Session<'_>) -> Result<Reached, Failure> {
     loop {
         let before = home.letters().last()?;
         let patience = Instant::now() + BACKLOG;
-        let came = desk.wait_until(Some(patience), false, |desk| Ok(desk.has_backlog()))?;
+        let came =
+            session.wait_until(Some(patience), false, |session| Ok(session.has_backlog()))?;
         let is_stuck = Instant::now() < patience || home.letters().last()? == before;
         if came != Reached::TimedOut || is_stuck {
             return Ok(came);
@@ -93,16 +94,16 @@ fn wait_for_backlog(home: &Home, desk: &mut Desk<'_>) -> Result<Reached, Failure
 }
 
 /// Waits until no other process prints; `None` when the person interrupts.
-fn turn_to_print(home: &Home, desk: &mut Desk<'_>) -> Result<Option<PrintingLock>, Failure> {
+fn turn_to_print(home: &Home, session: &mut Session<'_>) -> Result<Option<PrintingLock>, Failure> {
     let mut turn = None;
     let deadline = Instant::now() + TURN;
-    let reached = desk.wait_until(Some(deadline), true, |_| {
+    let reached = session.wait_until(Some(deadline), true, |_| {
         turn = home.try_lock_printing()?;
         Ok(turn.is_some())
     })?;
     if reached == Reached::TimedOut {
         // The one that prints may be the one that has the session, and be stopped.
-        return Err(desk.take_problem().unwrap_or_else(|| {
+        return Err(session.take_problem().unwrap_or_else(|| {
             if Instant::now() < deadline {
                 let busy = "another `waxwing receive` prints the letters of this home just now";
                 return Failure::TimedOut(busy.into());
@@ -121,13 +122,13 @@ fn turn_to_print(home: &Home, desk: &mut Desk<'_>) -> Result<Option<PrintingLock
 /// `watch` may tell.
 fn letters(
     home: &Home,
-    desk: &mut Desk<'_>,
+    session: &mut Session<'_>,
     deadline: Option<Instant>,
-    mut watch: impl FnMut(&Desk<'_>) -> Result<(), Failure>,
+    mut watch: impl FnMut(&Session<'_>) -> Result<(), Failure>,
 ) -> Result<(Reached, Option<PrintingLock>), Failure> {
     let mut turn = None;
-    let reached = desk.wait_until(deadline, true, |desk| {
-        watch(desk)?;
+    let reached = session.wait_until(deadline, true, |session| {
+        watch(session)?;
         if !home.letters().unprinted(1)?.is_empty() {
             turn = home.try_lock_printing()?;
         }
@@ -139,20 +140,20 @@ fn letters(
 /// Until the person interrupts, or nothing has come for so long.
 fn follow(
     home: &Home,
-    mut desk: Desk<'_>,
+    mut session: Session<'_>,
     receive: &Receive,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let done = follow_at(home, &mut desk, receive, console);
+    let done = follow_at(home, &mut session, receive, console);
     let now = receive.timeout.map(|_| Instant::now());
-    let left = desk.until(now).leave();
+    let left = session.until(now).leave();
     done?;
     left
 }
 
 fn follow_at(
     home: &Home,
-    desk: &mut Desk<'_>,
+    session: &mut Session<'_>,
     receive: &Receive,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
@@ -160,14 +161,14 @@ fn follow_at(
     let mut is_lost = false;
     loop {
         let deadline = receive.timeout.map(|timeout| Instant::now() + timeout);
-        let (came, turn) = letters(home, desk, deadline, |desk| {
-            tell_of_connection(desk, &mut is_lost, &mut console.remarks)
+        let (came, turn) = letters(home, session, deadline, |session| {
+            tell_of_connection(session, &mut is_lost, &mut console.remarks)
         })?;
         ever += print(home, turn, receive, console)?;
         match came {
             Reached::Interrupted => return Ok(()),
             Reached::TimedOut if ever == 0 => {
-                return Err(desk.take_problem().unwrap_or_else(no_letter));
+                return Err(session.take_problem().unwrap_or_else(no_letter));
             }
             Reached::TimedOut => return Ok(()),
             Reached::Yes | Reached::Offline => {}
@@ -177,16 +178,16 @@ fn follow_at(
 
 /// Says once that the connection is lost, and once that it is there again.
 fn tell_of_connection(
-    desk: &Desk<'_>,
+    session: &Session<'_>,
     is_lost: &mut bool,
     remarks: &mut Remarks,
 ) -> Result<(), Failure> {
-    match desk.problem() {
+    match session.problem() {
         Some(problem) if !*is_lost => {
             *is_lost = true;
             writeln!(remarks, "no connection: {problem}; trying again until it is back")?;
         }
-        None if *is_lost && desk.has_backlog() => {
+        None if *is_lost && session.has_backlog() => {
             *is_lost = false;
             writeln!(remarks, "connected again")?;
         }

@@ -17,10 +17,10 @@ use super::Console;
 use crate::args::Register;
 use crate::backend::{generate_key, key_der, rng};
 use crate::clock;
-use crate::courier::{Account, Asked, Known, Registrar};
 use crate::exit::Failure;
 use crate::home::{Home, Identity, NewIdentity, Registration, Standing};
 use crate::keys::read_server_key;
+use crate::session::{Account, Asked, Known, Registrar};
 
 /// Where a server is unless the person, or the home, says.
 const USUAL_SERVER: &str = "127.0.0.1:9295";
@@ -172,7 +172,7 @@ fn get_account(
                 Err(ended) if is_refused(&ended, ErrorCode::OtpExpired) => {
                     Err(trust::phone_taken(&register.phone))
                 }
-                Err(ended) => Err(explain_pause(crate::courier::failure(&ended))),
+                Err(ended) => Err(explain_pause(crate::session::failure(&ended))),
             }
         }
         Asked::PhoneTaken => Err(trust::phone_taken(&register.phone)),
@@ -190,7 +190,7 @@ impl Attempt<'_, '_, '_> {
     fn finish(&mut self, code: &Otp, console: &mut Console<'_>) -> Result<(), Failure> {
         match self.prove(code)? {
             Ok(()) => self.say_registered(console),
-            Err(ended) => Err(explain_pause(crate::courier::failure(&ended))),
+            Err(ended) => Err(explain_pause(crate::session::failure(&ended))),
         }
     }
 
@@ -218,7 +218,7 @@ impl Attempt<'_, '_, '_> {
                 Err(ended) if attempts > 0 && is_refused(&ended, ErrorCode::OtpWrong) => {
                     question = format!("the code is wrong; attempts left: {attempts}. The code: ");
                 }
-                Err(ended) => return Err(explain_pause(crate::courier::failure(&ended))),
+                Err(ended) => return Err(explain_pause(crate::session::failure(&ended))),
             }
         }
     }

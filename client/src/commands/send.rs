@@ -10,9 +10,9 @@ use super::{Console, obstacle, open, refusal, require_unblocked};
 use crate::args::{Send, WaitFor};
 use crate::backend::rng;
 use crate::clock;
-use crate::courier::{Account, Desk, Reached};
 use crate::exit::Failure;
 use crate::home::{Home, OutboxId, OutboxStatus, State, Writing};
+use crate::session::{Account, Reached, Session};
 use crate::show;
 
 /// How long to wait unless the person says.
@@ -44,20 +44,20 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
 
     let account = Account::new(identity)?;
     let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
-    let mut desk = Desk::new(&home, &account, &console.remarks)?.until(Some(deadline));
+    let mut session = Session::new(&home, &account, &console.remarks)?.until(Some(deadline));
     let goal = match send.wait {
         WaitFor::Stored => State::Stored,
         WaitFor::Delivered => State::Delivered,
     };
-    let reached = desk.wait_until(None, false, |_| {
+    let reached = session.wait_until(None, false, |_| {
         let status = status(&home, letter)?;
         let held_back =
             home.contacts().by_phone(&send.phone)?.is_some_and(|contact| contact.changed.is_some());
         let postponed = obstacle(&home, letter)?.is_some();
         Ok(status.state == State::Refused || status.state >= goal || held_back || postponed)
     });
-    let problem = desk.take_problem();
-    let left = desk.leave();
+    let problem = session.take_problem();
+    let left = session.leave();
     match reached {
         Ok(reached) => {
             report(&home, letter, &uid, send, reached, problem, console)?;

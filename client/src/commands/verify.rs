@@ -10,12 +10,12 @@ use waxwing_core::phone::Phone;
 
 use super::{Console, open};
 use crate::args::Verify;
-use crate::backend::{load_key, provider, rng};
+use crate::backend::provider;
 use crate::clock;
-use crate::courier::{Account, Desk, Reached};
 use crate::exit::Failure;
 use crate::home::{Acceptance, Contact, Home, Identity};
-use crate::reopen::{Word, reopen_held};
+use crate::reopen::reopen_held;
+use crate::session::{Account, Reached, Session};
 
 /// How long the server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ pub(super) fn run(dir: &Path, verify: &Verify, console: &mut Console<'_>) -> Res
         Some(changed) => ask_about_changed(&home, &identity, &contact, &changed.spki, console),
         None => {
             // An accepting process may have died half way.
-            release_held(&home, &identity, &contact, console)?;
+            release_held(&home, &contact, console)?;
             writeln!(console.output, "{}", number(&identity, phone, &contact.spki))?;
             ask_about_pinned(&home, &contact, console)
         }
@@ -49,24 +49,25 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(
         return Ok(());
     };
     let account = Account::new(identity)?;
-    let mut desk = Desk::new(home, &account, &console.remarks)?;
+    let mut session = Session::new(home, &account, &console.remarks)?;
     let deadline = Instant::now() + PATIENCE;
-    let reached = desk.wait_until(Some(deadline), false, |desk| Ok(desk.has_backlog()));
+    let reached = session.wait_until(Some(deadline), false, |session| Ok(session.has_backlog()));
     if matches!(reached, Ok(Reached::Yes)) {
-        desk.want_key(phone);
+        session.want_key(phone);
     }
-    let reached = reached
-        .and_then(|_| desk.wait_until(Some(deadline), false, |desk| Ok(desk.has_answer(phone))));
-    let problem = match desk.problem() {
+    let reached = reached.and_then(|_| {
+        session.wait_until(Some(deadline), false, |session| Ok(session.has_answer(phone)))
+    });
+    let problem = match session.problem() {
         Some(problem) => problem.to_string(),
-        None if !desk.has_session() => {
+        None if !session.has_session() => {
             "another waxwing command of this home has the session".to_owned()
         }
         None => "it gave no answer".to_owned(),
     };
-    let has_word = desk.has_word_of(phone);
-    let refused = desk.refused_answer(phone).map(ToString::to_string);
-    desk.leave()?;
+    let has_word = session.has_word_of(phone);
+    let refused = session.refused_answer(phone).map(|conflict| conflict.to_string());
+    session.leave()?;
     if let Some(conflict) = refused {
         return Err(Failure::Untrusted(conflict));
     }
@@ -122,7 +123,7 @@ fn accept_named(
         }
     }
     let contact = pinned(home, phone)?;
-    release_held(home, identity, &contact, console)?;
+    release_held(home, &contact, console)?;
     writeln!(console.output, "{}", number(identity, phone, &contact.spki))?;
     Ok(())
 }
@@ -155,7 +156,7 @@ fn ask_about_changed(
     }
     accept_key(home, phone, shown)?;
     mark_verified(home, phone, shown, console)?;
-    release_held(home, identity, &pinned(home, phone)?, console)
+    release_held(home, &pinned(home, phone)?, console)
 }
 
 fn accept_key(home: &Home, phone: &Phone, compared: &Spki) -> Result<(), Failure> {
@@ -170,19 +171,13 @@ fn accept_key(home: &Home, phone: &Phone, compared: &Spki) -> Result<(), Failure
     }
 }
 
-fn release_held(
-    home: &Home,
-    identity: &Identity,
-    contact: &Contact,
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
+fn release_held(home: &Home, contact: &Contact, console: &mut Console<'_>) -> Result<(), Failure> {
     if home.letters().held_from(&contact.phone)?.is_empty() {
         return Ok(());
     }
-    let key = load_key(&identity.private_key)
-        .map_err(|_| Failure::General("this home's private key does not read".into()))?;
-    let word = Word::OfThisHome;
-    let opened = reopen_held(home, identity, &key, contact, word, &mut rng(), clock::now())?;
+    let Some(identity) = home.identity()? else { return Ok(()) };
+    let account = Account::new(identity)?;
+    let opened = reopen_held(home, &account, &contact.phone)?;
     if opened > 0 {
         writeln!(
             console.remarks,

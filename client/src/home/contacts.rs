@@ -1,18 +1,16 @@
 //! Pinned keys: who somebody is, as first seen, and what the server says since
 //! (PROTOCOL.md, "Pinning").
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use waxwing_core::crypto::Spki;
 use waxwing_core::id::UserId;
+use waxwing_core::messenger::{self, Conflict, Verdict};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::KeyAnswer;
 
 use super::relations::get_to_know;
 use super::{Home, HomeError, columns};
-
-/// Seconds after which the server is asked again for a contact's key.
-const ASK_AFTER_S: i64 = 24 * 60 * 60;
 
 /// Somebody whose key is pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,19 +43,16 @@ pub struct ChangedKey {
 }
 
 impl Contact {
-    /// The id to send to; `None` while the key is in question or the id is gone.
+    /// What a messenger wants to know of it.
     #[must_use]
-    pub fn sendable(&self) -> Option<UserId> {
-        self.user_id.filter(|_| self.changed.is_none())
-    }
-
-    /// Whether the server should be asked before a letter goes out: once a day, so that one
-    /// which starts to lie is noticed, and whenever the id is not known.
-    #[must_use]
-    pub fn is_question_due(&self, now: UnixTime) -> bool {
-        // A clock that went back must not put the question off for years.
-        let asked_today = self.asked_at.is_some_and(|at| (0..ASK_AFTER_S).contains(&now.minus(at)));
-        self.user_id.is_none() || !asked_today
+    pub fn known(&self) -> messenger::Contact {
+        messenger::Contact {
+            phone: self.phone,
+            user: self.user_id,
+            spki: self.spki.clone(),
+            asked_at: self.asked_at,
+            changed: self.changed.as_ref().map(|changed| changed.spki.clone()),
+        }
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -79,45 +74,6 @@ impl Contact {
             changed,
         })
     }
-}
-
-/// What an answer about a key comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Judgement {
-    /// The first word about this phone: pinned.
-    Pinned,
-    /// What was pinned.
-    Unchanged,
-    /// What was pinned, under another id, which was taken over.
-    NewId,
-    /// Another key than the pinned one. Letters to and from this contact are held back until a
-    /// person accepts it.
-    Changed,
-    /// What was pinned, after the server had given out another key for a while. Nothing is
-    /// held back any more.
-    Reverted,
-    /// About this home itself, and right.
-    Own,
-    /// It contradicts what is pinned; nothing was changed.
-    Refused(Conflict),
-}
-
-/// Why an answer about a key was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Conflict {
-    /// The key is somebody else's.
-    #[error("the server gives out the key of {} for another phone", .0.as_str())]
-    KeyOf(Phone),
-    /// The id is somebody else's. There is an honest cause: an id that was given out again.
-    #[error("the server gives out the id of {} for another phone", .0.as_str())]
-    IdOf(Phone),
-    /// The key is the server's own.
-    #[error("the server gives out its own key for a phone")]
-    Server,
-    /// It is about this home's own phone, and the key or id is another.
-    #[error("the server gives out a false key or id for this very account")]
-    Own,
 }
 
 /// What became of accepting a changed key.
@@ -177,74 +133,45 @@ impl<'a> Contacts<'a> {
         Ok(select.query_one([user.get()], Contact::read).optional()?)
     }
 
-    /// Takes in what the server says about a key. The answer must be to a question that was
-    /// asked; this judges only whether it may be believed.
+    /// Whoever has this pinned key.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn by_key(&self, key: &Spki) -> Result<Option<Contact>, HomeError> {
+        let sql = format!("{SELECT} WHERE spki = ?");
+        let mut select = self.home.connection.prepare_cached(&sql)?;
+        Ok(select.query_one([key.as_bytes()], Contact::read).optional()?)
+    }
+
+    /// Stores what the server says about a key, as it was judged.
     ///
     /// # Errors
     /// [`HomeError::Database`]; nothing was changed then.
-    pub fn judge(&self, answer: &KeyAnswer, now: UnixTime) -> Result<Judgement, HomeError> {
-        self.home.write(|change| {
-            if let Some(own) = self.home.identity()? {
-                let (phone, key, user) = (
-                    own.phone == answer.phone,
-                    own.public_key == answer.spki,
-                    own.user_id() == Some(answer.user),
-                );
-                match (phone, key, user) {
-                    (true, true, true) => return Ok(Judgement::Own),
-                    (true, _, _) => return Ok(Judgement::Refused(Conflict::Own)),
-                    (false, true, _) => {
-                        return Ok(Judgement::Refused(Conflict::KeyOf(own.phone)));
-                    }
-                    (false, false, true) => {
-                        return Ok(Judgement::Refused(Conflict::IdOf(own.phone)));
-                    }
-                    (false, false, false) => {}
-                }
-                if own.server_key == answer.spki {
-                    return Ok(Judgement::Refused(Conflict::Server));
-                }
+    pub fn note(
+        &self,
+        answer: &KeyAnswer,
+        verdict: Verdict,
+        now: UnixTime,
+    ) -> Result<(), HomeError> {
+        let sql = match verdict {
+            Verdict::Pin => {
+                "INSERT INTO contacts (phone, user_id, spki, first_seen, asked_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?4)"
             }
-            if let Some(conflict) = conflict(change, &answer.phone, answer.user, &answer.spki)? {
-                return Ok(Judgement::Refused(conflict));
+            Verdict::Confirm => {
+                "UPDATE contacts SET user_id = ?2, asked_at = ?4, changed_spki = NULL, \
+                 changed_user_id = NULL, changed_at = NULL WHERE phone = ?1 AND spki = ?3"
             }
-            let known = by_phone(change, &answer.phone)?;
-            let (phone, user, spki) =
-                (answer.phone.as_str(), answer.user.get(), answer.spki.as_bytes());
-            let at = now.as_seconds();
-            Ok(match known {
-                None => {
-                    change.execute(
-                        "INSERT INTO contacts (phone, user_id, spki, first_seen, asked_at) \
-                         VALUES (?1, ?2, ?3, ?4, ?4)",
-                        params![phone, user, spki, at],
-                    )?;
-                    Judgement::Pinned
-                }
-                Some(contact) if contact.spki == answer.spki => {
-                    change.execute(
-                        "UPDATE contacts SET user_id = ?2, asked_at = ?3, changed_spki = NULL, \
-                         changed_user_id = NULL, changed_at = NULL WHERE phone = ?1",
-                        params![phone, user, at],
-                    )?;
-                    match contact {
-                        Contact { changed: Some(_), .. } => Judgement::Reverted,
-                        Contact { user_id, .. } if user_id != Some(answer.user) => Judgement::NewId,
-                        _ => Judgement::Unchanged,
-                    }
-                }
-                Some(contact) => {
-                    let same = contact.changed.filter(|changed| changed.spki == answer.spki);
-                    let since = same.map_or(now, |changed| changed.since);
-                    change.execute(
-                        "UPDATE contacts SET changed_spki = ?2, changed_user_id = ?3, \
-                         changed_at = ?4, asked_at = ?5 WHERE phone = ?1",
-                        params![phone, spki, user, since.as_seconds(), at],
-                    )?;
-                    Judgement::Changed
-                }
-            })
-        })
+            Verdict::Change => {
+                "UPDATE contacts SET changed_at = CASE WHEN changed_spki IS ?3 \
+                 THEN changed_at ELSE ?4 END, changed_spki = ?3, changed_user_id = ?2, \
+                 asked_at = ?4 WHERE phone = ?1"
+            }
+        };
+        let KeyAnswer { phone, user, spki } = answer;
+        let values = params![phone.as_str(), user.get(), spki.as_bytes(), now.as_seconds()];
+        self.home.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
     }
 
     /// Pins the changed key that the person has seen, in place of the old one. Letters held
@@ -308,7 +235,7 @@ impl<'a> Contacts<'a> {
 
 /// Takes the id from every pin, so that the server is asked before anything is sent: this home has
 /// a new account, and the ids may be other people's by now. The keys stay.
-pub(super) fn forget_ids(change: &Transaction<'_>) -> Result<(), HomeError> {
+pub(super) fn forget_ids(change: &Connection) -> Result<(), HomeError> {
     change.execute("UPDATE contacts SET user_id = NULL, asked_at = NULL", [])?;
     Ok(())
 }

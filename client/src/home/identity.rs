@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use waxwing_core::crypto::{KEY_LEN, ReplyKey, SessionKey, Spki};
 use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
@@ -314,7 +314,7 @@ impl Home {
 }
 
 fn update(
-    change: &Transaction<'_>,
+    change: &Connection,
     sql: &'static str,
     values: impl rusqlite::Params,
 ) -> Result<(), HomeError> {

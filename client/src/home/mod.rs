@@ -20,6 +20,7 @@ mod letters;
 mod lock;
 mod outbox;
 mod printing;
+mod profile;
 mod relations;
 mod snapshot;
 
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use contacts::{Acceptance, ChangedKey, Conflict, Contact, Contacts, Judgement};
+pub use contacts::{Acceptance, ChangedKey, Contact, Contacts};
 pub use deletion::{Deleted, Deletion};
 pub use error::HomeError;
 pub use history::{Entry, Event};
@@ -43,6 +44,7 @@ pub use outbox::{
     SentPacket, State, StoredLetter, TooLong, Which, Writing,
 };
 pub use printing::PrintingLock;
+pub use profile::HomeProfile;
 pub use relations::{Relation, Relations};
 
 use database::Absent;
@@ -128,11 +130,15 @@ impl Home {
     }
 
     /// Runs `change` in one transaction that has the write lock from its start: one that first
-    /// read and then wrote could be refused when another process wrote in between.
+    /// read and then wrote could be refused when another process wrote in between. Within a step of
+    /// the messenger it is a part of that step's transaction.
     fn write<T>(
         &self,
-        change: impl FnOnce(&Transaction<'_>) -> Result<T, HomeError>,
+        change: impl FnOnce(&Connection) -> Result<T, HomeError>,
     ) -> Result<T, HomeError> {
+        if !self.connection.is_autocommit() {
+            return change(&self.connection);
+        }
         let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let value = change(&begun)?;
         begun.commit()?;
@@ -141,14 +147,14 @@ impl Home {
 }
 
 /// The next place in the order in which this home learns of letters, in and out alike.
-fn next_place(within: &Transaction<'_>) -> Result<i64, HomeError> {
+fn next_place(within: &Connection) -> Result<i64, HomeError> {
     let mut last = within.prepare_cached(LAST_PLACE)?;
     let last: i64 = last.query_one([], |row| row.get(0))?;
     Ok(last.saturating_add(1))
 }
 
 /// Before rows are deleted: their places are not given out again.
-fn keep_places(change: &Transaction<'_>) -> Result<(), HomeError> {
+fn keep_places(change: &Connection) -> Result<(), HomeError> {
     let mut last = change.prepare_cached(LAST_PLACE)?;
     let last: i64 = last.query_one([], |row| row.get(0))?;
     change.prepare_cached("UPDATE last_place SET id = ?1 WHERE id < ?1")?.execute([last])?;

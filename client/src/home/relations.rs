@@ -3,7 +3,7 @@
 //! A key is pinned for everybody who ever sent a letter, so having a pin says nothing. Known is
 //! whoever was written to, or whose key the person has verified or accepted.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use waxwing_core::phone::Phone;
 
 use super::{Home, HomeError, columns};
@@ -90,7 +90,7 @@ pub(super) fn relation(connection: &Connection, phone: &Phone) -> Result<Relatio
 }
 
 /// The person has written to `phone`, or has verified or accepted its key.
-pub(super) fn get_to_know(change: &Transaction<'_>, phone: &Phone) -> Result<(), HomeError> {
+pub(super) fn get_to_know(change: &Connection, phone: &Phone) -> Result<(), HomeError> {
     let became_known = change
         .prepare_cached(
             "INSERT INTO relations (phone, known) VALUES (?, 1) \

@@ -1,6 +1,7 @@
-use waxwing::home::{Acceptance, Conflict, Contact, Home, Judgement};
+use waxwing::home::{Acceptance, Contact, Home};
 use waxwing_core::wire::KeyAnswer;
 
+use crate::judging::{self, Conflict, Judgement};
 use crate::{TestHome, at, phone, register, spki, user};
 
 fn answer(phone_at: u8, id: u16, key: usize) -> KeyAnswer {
@@ -8,7 +9,7 @@ fn answer(phone_at: u8, id: u16, key: usize) -> KeyAnswer {
 }
 
 fn judge(home: &Home, answer: &KeyAnswer) -> Judgement {
-    home.contacts().judge(answer, at(0)).unwrap()
+    judging::judge(home, answer, at(0))
 }
 
 fn contact(home: &Home, phone_at: u8) -> Contact {
@@ -52,8 +53,8 @@ fn an_id_that_was_given_out_again_can_be_released() {
     assert_eq!(judge(&home, &answer(2, 7, 2)), Judgement::Pinned);
     home.contacts().release_id(&phone(2)).unwrap();
     let old = contact(&home, 2);
-    assert_eq!((old.user_id, old.sendable(), &old.spki), (None, None, &spki(2)));
-    assert!(old.is_question_due(at(1)));
+    assert_eq!((old.user_id, old.known().sendable(), &old.spki), (None, None, &spki(2)));
+    assert!(old.known().is_question_due(at(1)));
     assert_eq!(judge(&home, &answer(3, 7, 3)), Judgement::Pinned);
 }
 
@@ -78,11 +79,11 @@ fn a_changed_key_waits_for_a_person() {
     assert_eq!(judge(&home, &answer(2, 7, 2)), Judgement::Pinned);
     assert!(home.contacts().mark_verified(&phone(2), &spki(2)).unwrap());
     assert_eq!(judge(&home, &answer(2, 9, 4)), Judgement::Changed);
-    assert_eq!(home.contacts().judge(&answer(2, 9, 4), at(50)).unwrap(), Judgement::Changed);
+    assert_eq!(judging::judge(&home, &answer(2, 9, 4), at(50)), Judgement::Changed);
 
     let held = contact(&test.open(), 2);
     let changed = held.changed.clone().unwrap();
-    assert_eq!((held.spki.clone(), held.verified, held.sendable()), (spki(2), true, None));
+    assert_eq!((held.spki.clone(), held.verified, held.known().sendable()), (spki(2), true, None));
     assert_eq!((changed.spki, changed.user_id, changed.since), (spki(4), user(9), at(0)));
     // Letters from either id are this contact's, to be held back or not.
     for id in [7, 9] {
@@ -96,7 +97,7 @@ fn a_changed_key_waits_for_a_person() {
     assert_eq!(accept(4), Acceptance::Accepted);
     assert_eq!(accept(4), Acceptance::NotPending);
     let now = contact(&test.open(), 2);
-    assert_eq!((now.sendable(), &now.spki, now.verified), (Some(user(9)), &spki(4), false));
+    assert_eq!((now.known().sendable(), &now.spki, now.verified), (Some(user(9)), &spki(4), false));
     assert!(!home.contacts().mark_verified(&phone(2), &spki(2)).unwrap());
     assert_eq!(home.contacts().by_user_id(user(7)).unwrap(), None);
 }
@@ -108,7 +109,7 @@ fn a_server_that_takes_its_lie_back_ends_the_hold() {
     assert_eq!(judge(&home, &answer(2, 7, 2)), Judgement::Pinned);
     assert_eq!(judge(&home, &answer(2, 7, 4)), Judgement::Changed);
     assert_eq!(judge(&home, &answer(2, 7, 2)), Judgement::Reverted);
-    assert_eq!(contact(&home, 2).sendable(), Some(user(7)));
+    assert_eq!(contact(&home, 2).known().sendable(), Some(user(7)));
     assert_eq!(judge(&home, &answer(2, 7, 2)), Judgement::Unchanged);
 }
 
@@ -131,7 +132,7 @@ fn the_server_is_asked_once_a_day() {
     let home = test.open();
     assert_eq!(judge(&home, &answer(2, 7, 2)), Judgement::Pinned);
     let found = contact(&home, 2);
-    assert!(!found.is_question_due(at(86_399)));
-    assert!(found.is_question_due(at(86_400)));
-    assert!(found.is_question_due(at(-1)));
+    assert!(!found.known().is_question_due(at(86_399)));
+    assert!(found.known().is_question_due(at(86_400)));
+    assert!(found.known().is_question_due(at(-1)));
 }

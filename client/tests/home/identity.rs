@@ -7,6 +7,7 @@ use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{KeyAnswer, Status};
 use zeroize::ZeroizeOnDrop;
 
+use crate::judging::judge;
 use crate::{TestHome, at, packet_id, phone, register, spki, store_identity, uid, user};
 
 #[test]
@@ -163,7 +164,7 @@ fn with_a_new_account_ids_are_asked_for_and_what_may_be_lost_is_sent_again() {
     let home = test.open();
     register(&home);
     let answer = KeyAnswer { user: user(7), phone: phone(2), spki: spki(2) };
-    let _ = home.contacts().judge(&answer, at(0)).unwrap();
+    let _ = judge(&home, &answer, at(0));
     assert!(home.contacts().mark_verified(&phone(2), &spki(2)).unwrap());
     let letter = |byte: u8| {
         let writing = Writing::text("hi").unwrap();
@@ -184,7 +185,7 @@ fn with_a_new_account_ids_are_asked_for_and_what_may_be_lost_is_sent_again() {
     home.renew(user(9)).unwrap();
     let contact = home.contacts().by_phone(&phone(2)).unwrap().unwrap();
     assert_eq!((contact.user_id, &contact.spki, contact.verified), (None, &spki(2), true));
-    assert!(contact.is_question_due(at(1)));
+    assert!(contact.known().is_question_due(at(1)));
     let queued = home.outbox().queued().unwrap();
     let waiting: Vec<_> = queued.iter().map(|letter| (letter.id, letter.status.state)).collect();
     assert_eq!(waiting, [sent, stored, postponed].map(|id| (id, State::Waiting)));

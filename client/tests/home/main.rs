@@ -3,6 +3,7 @@
 mod contacts;
 mod history;
 mod identity;
+mod judging;
 mod letters;
 mod opening;
 mod outbox;

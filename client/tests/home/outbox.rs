@@ -6,6 +6,7 @@ use waxwing_core::limits::MAX_BODY;
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{KeyAnswer, Status};
 
+use crate::judging::judge;
 use crate::{TestHome, at, packet_id, phone, spki, uid, user};
 
 fn queue(home: &Home, byte: u8, to: u8) -> OutboxId {
@@ -153,7 +154,7 @@ fn any_packet_that_a_letter_has_had_counts_by_id_or_prefix() {
             Applied::NotOurs,
         ]
     );
-    assert_eq!(home.outbox().sent_as(&packet_id(11)).unwrap(), Some(first));
+    assert_eq!(home.outbox().sent_as(&packet_id(11)).unwrap(), Some((first, phone(2))));
     assert_eq!(home.outbox().sent_as(&packet_id(13)).unwrap(), None);
 }
 
@@ -243,7 +244,7 @@ fn nothing_goes_to_somebody_whose_key_has_changed() {
     queue(&home, 2, 3);
     for key in [2, 4] {
         let answer = KeyAnswer { user: user(7), phone: phone(2), spki: spki(key) };
-        let _ = home.contacts().judge(&answer, at(0)).unwrap();
+        let _ = judge(&home, &answer, at(0));
     }
     assert_eq!(heads(&home, at(0)), [2]);
     let _ = home.contacts().accept(&phone(2), &spki(4), at(1)).unwrap();

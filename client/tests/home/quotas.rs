@@ -6,6 +6,7 @@ use waxwing_core::id::{PacketId, Uid};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
+use crate::judging::judge;
 use crate::{TestHome, at, phone, spki, uid, user};
 
 const MIB: usize = 1_024 * 1_024;
@@ -121,7 +122,7 @@ fn letters_of_people_who_are_known_have_no_bound() {
     assert_eq!(kept(&home, 0..1_500, |n| text(phone(2), n, "hello")), 1_500);
     // Verified.
     let answer = waxwing_core::wire::KeyAnswer { user: user(9), phone: phone(3), spki: spki(2) };
-    let _ = home.contacts().judge(&answer, at(0)).unwrap();
+    let _ = judge(&home, &answer, at(0));
     assert_eq!(home.relations().with(&phone(3)).unwrap(), Relation::Stranger);
     assert!(home.contacts().mark_verified(&phone(3), &spki(2)).unwrap());
     assert_eq!(home.relations().with(&phone(3)).unwrap(), Relation::Known);

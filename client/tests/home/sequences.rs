@@ -2,15 +2,14 @@
 
 use serde_json::Value;
 use waxwing::backend::load_key;
-use waxwing::home::{
-    Acceptance, Home, Judgement, NewIdentity, PacketName, Registration, State, Writing,
-};
+use waxwing::home::{Acceptance, Home, NewIdentity, PacketName, Registration, State, Writing};
 use waxwing_core::crypto::{PrivateKey, ReplyKey, Spki};
 use waxwing_core::phone::Phone;
 use waxwing_core::testing::keys::pkcs8_der;
 use waxwing_core::wire::{KeyAnswer, Status};
 use waxwing_testkit::vectors::replay::{cases, key_and_phone};
 
+use crate::judging::{Judgement, judge};
 use crate::{TestHome, at, packet_id, phone, uid, user};
 
 fn number(value: &Value) -> u8 {
@@ -110,7 +109,7 @@ fn answers_about_a_key_one_after_the_other_come_to_what_is_written() {
                         phone: Phone::parse(step["phone"].as_str().unwrap().as_bytes()).unwrap(),
                         spki: key(step["key"].as_str().unwrap()),
                     };
-                    judged(&home.contacts().judge(&answer, at(0)).unwrap())
+                    judged(&judge(&home, &answer, at(0)))
                 }
             };
             let name = format!("{}: {step}", case["name"]);

@@ -17,15 +17,15 @@ const AFTER_STOP: [Millis; 2] = [1_000, 30_000];
 const FIRST_OF_LETTER: Millis = 30_000;
 
 /// When the next connection may be made.
-#[derive(Default)]
-pub(super) struct Backoff {
+#[derive(Debug, Default)]
+pub struct Backoff {
     failures: u8,
     until: Instant,
 }
 
 impl Backoff {
     /// An attempt has failed: the pause doubles, with jitter, up to five minutes.
-    pub(super) fn fail(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
+    pub fn fail(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
         let pause = grown(FIRST, self.failures);
         self.failures = self.failures.saturating_add(1);
         self.wait(now, rng, upper_half(pause));
@@ -53,7 +53,9 @@ impl Backoff {
         self.until = self.until.max(until);
     }
 
-    pub(super) const fn until(&self) -> Instant {
+    /// When that is: the start of the clock for one that has not failed.
+    #[must_use]
+    pub const fn until(&self) -> Instant {
         self.until
     }
 }

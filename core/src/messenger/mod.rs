@@ -51,7 +51,7 @@ mod outbound;
 mod profile;
 mod table;
 
-pub use backoff::LONGEST_PAUSE_S;
+pub use backoff::{Backoff, LONGEST_PAUSE_S};
 pub use inbound::{Reopened, reopen};
 pub use keys::{Conflict, Judgement, Verdict, judge};
 pub use profile::{
@@ -71,7 +71,6 @@ use crate::phone::Phone;
 use crate::time::{Instant, UnixTime};
 use crate::wire::{CloseReason, ErrorCode, KeyQuestion};
 use aside::Aside;
-use backoff::Backoff;
 use keys::Word;
 use outbound::{Refused, Sent};
 use table::Table;
@@ -80,7 +79,7 @@ type Machine<'k, P, C, const W: usize> = Client<'k, P, C, W>;
 
 /// How many connections in a row may be refused before the account counts as unknown. A single
 /// refusal is shared by everybody and can be replayed, so it proves nothing.
-const REFUSALS_BEFORE_GIVING_UP: u8 = 3;
+pub const REFUSALS_BEFORE_GIVING_UP: u8 = 3;
 /// How long a step goes on taking what comes.
 const STEP: Duration = Duration::from_millis(50);
 

@@ -96,3 +96,52 @@ fn letters_to_somebody_whose_key_has_changed_wait_and_theirs_are_held() {
     let held = &town.people[0].profile.stored.letters[1].says;
     assert_eq!(*held, waxwing_testkit::profile::Says::Held { by_changed_key: true });
 }
+
+#[test]
+fn a_refused_answer_is_asked_about_again_after_a_pause_and_not_before() {
+    let mut town = Town::of(3);
+    // Somebody's key is pinned for another phone, so that nothing of him is believed.
+    let answer = KeyAnswer {
+        user: UserId::new(9).unwrap(),
+        phone: phone(99),
+        spki: town.people[1].key.spki().clone(),
+    };
+    let profile = &mut town.people[0].profile;
+    profile.begin().unwrap();
+    profile.note_key(&answer, Verdict::Pin, NOW).unwrap();
+    profile.commit().unwrap();
+    town.write(0, 1, "to him");
+    town.connect_all();
+    town.run();
+    let letter = |town: &Town| town.people[0].profile.stored.outbox[0].clone();
+    assert_eq!(letter(&town).state, State::Waiting);
+    let until = letter(&town).not_before;
+    assert!((20..=30).contains(&until.minus(town.world.now.unix)));
+    // By now there would be nothing wrong with it.
+    town.people[0].profile.stored.contacts.clear();
+    town.pass(std::time::Duration::from_secs(20));
+    assert_eq!(letter(&town).state, State::Waiting);
+    town.pass(std::time::Duration::from_secs(10));
+    assert_eq!(letter(&town).state, State::Answered);
+    assert_eq!(town.people[1].texts(), ["to him"]);
+    let told = town.people[0].profile.notices.iter().filter(|n| n.contains("NotBelieved"));
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn an_id_that_was_given_out_again_is_taken_from_its_holder() {
+    let mut town = Town::of(2);
+    // What is pinned says that somebody else has the second one's id.
+    let answer = answer(98, 2, 6);
+    let profile = &mut town.people[0].profile;
+    profile.begin().unwrap();
+    profile.note_key(&answer, Verdict::Pin, NOW).unwrap();
+    profile.commit().unwrap();
+    town.write(0, 1, "to the new one");
+    town.connect_all();
+    town.run();
+    assert_eq!(town.people[1].texts(), ["to the new one"]);
+    let contacts = &town.people[0].profile.stored.contacts;
+    assert_eq!(contacts[0].user, None);
+    assert_eq!(contacts[1].user, UserId::new(2));
+}

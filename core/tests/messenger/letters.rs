@@ -174,3 +174,73 @@ fn a_session_taken_over_is_not_fought_for() {
     assert_eq!(end.advice, Advice::GiveUp);
     assert!(town.is_connected(1));
 }
+
+/// A town whose first one knows all others' keys, and whose server answers nothing any more.
+fn silent_town(count: usize) -> Town {
+    let mut town = Town::of(count);
+    town.connect(0);
+    for to in 1..count {
+        town.write(0, to, "hello");
+    }
+    town.run();
+    town.world.disk.held = true;
+    town
+}
+
+fn count_sent(town: &Town) -> usize {
+    let outbox = &town.people[0].profile.stored.outbox;
+    outbox.iter().filter(|letter| letter.state == State::Sent).count()
+}
+
+#[test]
+fn one_large_letter_is_on_its_way_and_short_ones_pass() {
+    let mut town = silent_town(5);
+    let large = "x".repeat(20_000);
+    let rows = [(1, &*large), (2, &*large), (3, "short"), (4, "short")];
+    let rows = rows.map(|(to, text)| town.write(0, to, text));
+    town.run();
+    let state = |row| {
+        let outbox = &town.people[0].profile.stored.outbox;
+        outbox.iter().find(|letter| letter.row == row).unwrap().state
+    };
+    assert_eq!(rows.map(state), [State::Sent, State::Waiting, State::Sent, State::Sent]);
+}
+
+#[test]
+fn short_letters_leave_room_for_a_large_one() {
+    let mut town = silent_town(67);
+    for to in 1..66 {
+        town.write(0, to, "short");
+    }
+    town.run();
+    assert_eq!(count_sent(&town), 63);
+    town.write(0, 66, &"x".repeat(20_000));
+    town.run();
+    assert_eq!(count_sent(&town), 64);
+}
+
+#[test]
+fn a_conversation_has_one_letter_on_its_way() {
+    let mut town = silent_town(3);
+    for to in [1, 1, 2] {
+        town.write(0, to, "again");
+    }
+    town.run();
+    assert_eq!(count_sent(&town), 2);
+}
+
+#[test]
+fn a_letter_without_an_answer_ends_the_connection_after_six_minutes_and_goes_out_again() {
+    let mut town = silent_town(2);
+    let row = town.write(0, 1, "unanswered");
+    town.run();
+    town.pass(Duration::from_secs(340));
+    assert!(town.is_connected(0), "{:?}", town.people[0].ends);
+    town.pass(Duration::from_secs(20));
+    assert_eq!(town.people[0].ends.last().unwrap().unwrap().cause, Cause::Unanswered);
+    town.world.disk.held = false;
+    town.connect(0);
+    town.run();
+    let letter = town.people[0].profile.stored.outbox.last().unwrap();
+    assert_eq!((letter.row, letter.state), (row, State::Answered));
+}

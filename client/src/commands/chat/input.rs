@@ -4,8 +4,8 @@ use std::io::{IsTerminal, stdin};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use crate::commands::typed::{Line, Lines};
-use crate::courier::Desk;
 use crate::exit::Failure;
+use crate::session::Session;
 
 /// Lines that wait for the conversation; who types faster waits.
 const AHEAD: usize = 64;
@@ -25,9 +25,9 @@ pub(super) struct Input {
 }
 
 /// What is typed comes from a thread of its own, because reading a terminal blocks.
-pub(super) fn listen(desk: &Desk<'_>) -> Result<Input, Failure> {
+pub(super) fn listen(session: &Session<'_>) -> Result<Input, Failure> {
     let (typed, lines) = sync_channel(AHEAD);
-    let waker = desk.waker();
+    let waker = session.waker();
     std::thread::Builder::new()
         .name("input".into())
         .spawn(move || {

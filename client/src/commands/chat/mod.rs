@@ -14,9 +14,9 @@ use super::typed::Line;
 use super::{Console, open, require_unblocked};
 use crate::backend::rng;
 use crate::clock;
-use crate::courier::{Account, Desk};
 use crate::exit::Failure;
 use crate::home::{Home, Reading, Writing};
+use crate::session::{Account, Session};
 use crate::show;
 use input::{HELP, Input, Meaning};
 use sent::Sent;
@@ -42,8 +42,8 @@ pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Resul
         return Err(Failure::not_registered());
     }
     require_unblocked(&home, phone)?;
-    let mut desk = Desk::new(&home, &account, &console.remarks)?;
-    let input = input::listen(&desk)?;
+    let mut session = Session::new(&home, &account, &console.remarks)?;
+    let input = input::listen(&session)?;
     writeln!(
         console.remarks,
         "chat with {}: one line is one letter; ✓ stored, ✓✓ delivered; end with Ctrl-D{}",
@@ -52,8 +52,8 @@ pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Resul
     )?;
     let reading = home.letters().read_from(phone)?;
     let mut chat = Chat { home: &home, phone, input, reading, sent: Sent::default(), unusable: 0 };
-    let done = chat.talk(&mut desk, console);
-    let left = desk.leave();
+    let done = chat.talk(&mut session, console);
+    let left = session.leave();
     let told = chat.tell_of_unsent(console);
     done?;
     left?;
@@ -72,7 +72,11 @@ struct Chat<'a> {
 }
 
 impl Chat<'_> {
-    fn talk(&mut self, desk: &mut Desk<'_>, console: &mut Console<'_>) -> Result<(), Failure> {
+    fn talk(
+        &mut self,
+        session: &mut Session<'_>,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
         let mut told = None;
         let mut leaving: Option<Leaving> = None;
         loop {
@@ -87,7 +91,7 @@ impl Chat<'_> {
             {
                 return Err(Failure::key_changed(self.phone));
             }
-            let problem = desk.problem().map(ToString::to_string);
+            let problem = session.problem().map(ToString::to_string);
             if problem != told {
                 if let Some(problem) = &problem {
                     writeln!(console.remarks, "({problem}; letters are kept)")?;
@@ -103,10 +107,10 @@ impl Chat<'_> {
                         || self.sent.are_put_off(self.home)?
                 }
             };
-            if desk.is_interrupted() || may_leave {
+            if session.is_interrupted() || may_leave {
                 return Ok(());
             }
-            desk.turn(LOOK)?;
+            session.turn(LOOK)?;
         }
     }
 

@@ -11,8 +11,8 @@ mod record;
 
 use std::fmt;
 
-use rusqlite::Row;
 use rusqlite::types::Type;
+use rusqlite::{OptionalExtension, Row, params};
 use waxwing_core::crypto::Spki;
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid, UserId};
@@ -164,6 +164,16 @@ pub struct HeldLetter {
     pub signed_with: Option<Spki>,
 }
 
+impl HeldLetter {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: LetterId(row.get(0)?),
+            packet: row.get(1)?,
+            signed_with: columns::optional_spki(row, 2)?,
+        })
+    }
+}
+
 /// The letters that a home has received.
 #[derive(Clone, Copy, Debug)]
 pub struct Letters<'a> {
@@ -237,27 +247,41 @@ impl<'a> Letters<'a> {
             "SELECT id, packet, held_for FROM letters WHERE kind = 'held' AND sender = ? \
              ORDER BY id",
         )?;
-        let rows = select.query_map([from.as_str()], |row| {
-            Ok(HeldLetter {
-                id: LetterId(row.get(0)?),
-                packet: row.get(1)?,
-                signed_with: columns::optional_spki(row, 2)?,
-            })
-        })?;
+        let rows = select.query_map([from.as_str()], HeldLetter::read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The phones of which the server has yet to say whether their key has changed, because a
-    /// letter is not signed with the pinned one.
+    /// The first phone, after `after`, of which the server has yet to say whether its key has
+    /// changed, because a letter is not signed with the pinned one.
     ///
     /// # Errors
     /// [`HomeError::Database`].
-    pub fn doubted_senders(&self) -> Result<Vec<Phone>, HomeError> {
+    pub fn doubted(&self, after: Option<&Phone>) -> Result<Option<Phone>, HomeError> {
         let mut select = self.home.connection.prepare_cached(
-            "SELECT DISTINCT sender FROM letters WHERE kind = 'held' AND held_for IS NULL",
+            "SELECT sender FROM letters WHERE kind = 'held' AND held_for IS NULL AND sender > ? \
+             ORDER BY sender LIMIT 1",
         )?;
-        let rows = select.query_map([], |row| columns::phone(row, 0))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let after = after.map_or("", Phone::as_str);
+        Ok(select.query_one([after], |row| columns::phone(row, 0)).optional()?)
+    }
+
+    /// The first letter of `from`, after the row `after`, that is held back and not known to be
+    /// signed with another key than the pinned one.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn held(
+        &self,
+        from: &Phone,
+        after: Option<LetterId>,
+    ) -> Result<Option<HeldLetter>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT id, packet, held_for FROM letters WHERE kind = 'held' AND sender = ?1 \
+             AND id > ?2 AND (held_for IS NULL \
+                 OR held_for IS (SELECT spki FROM contacts WHERE phone = ?1)) ORDER BY id LIMIT 1",
+        )?;
+        let after = after.map_or(0, |row| row.0);
+        Ok(select.query_one(params![from.as_str(), after], HeldLetter::read).optional()?)
     }
 
     /// Stores what became of a letter that was held back, as unprinted; it may still be held back.

@@ -7,7 +7,7 @@
 //! since a letter that is not keeps those behind it at the server, and it is counted, so that the
 //! person can be told.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use waxwing_core::phone::Phone;
 
 use super::Fate;
@@ -82,7 +82,7 @@ pub(super) enum Place {
 }
 
 /// Where a letter with this fate belongs.
-pub(super) fn place(change: &Transaction<'_>, fate: &Fate<'_>) -> Result<Place, HomeError> {
+pub(super) fn place(change: &Connection, fate: &Fate<'_>) -> Result<Place, HomeError> {
     let relation = fate.from().map_or(Ok(Relation::Stranger), |from| relation(change, from))?;
     let by_sender = match relation {
         Relation::Blocked => return Ok(Place::Nowhere),
@@ -99,7 +99,7 @@ pub(super) fn place(change: &Transaction<'_>, fate: &Fate<'_>) -> Result<Place, 
 /// Makes room for a letter of so many bytes, at the cost of letters that were printed. Whether there
 /// is room.
 pub(super) fn make_room(
-    change: &Transaction<'_>,
+    change: &Connection,
     quota: Quota,
     sender: Option<&Phone>,
     bytes: usize,
@@ -115,7 +115,7 @@ pub(super) fn make_room(
 
 /// Deletes printed letters, of one sender or of all, until `bytes` more have room.
 fn shrink(
-    change: &Transaction<'_>,
+    change: &Connection,
     quota: Quota,
     sender: Option<&Phone>,
     room: Room,
@@ -147,7 +147,7 @@ fn shrink(
 }
 
 /// Counts a letter for which there was no room.
-pub(super) fn discard(change: &Transaction<'_>, quota: Quota) -> Result<(), HomeError> {
+pub(super) fn discard(change: &Connection, quota: Quota) -> Result<(), HomeError> {
     change
         .prepare_cached(
             "INSERT INTO discarded (quota, letters) VALUES (?, 1) \
@@ -159,7 +159,7 @@ pub(super) fn discard(change: &Transaction<'_>, quota: Quota) -> Result<(), Home
 
 /// Deletes letters, of which the memory stays that recognises them when they come again.
 pub(in crate::home) fn erase<P: rusqlite::Params + Clone>(
-    change: &Transaction<'_>,
+    change: &Connection,
     which: &'static str,
     values: P,
 ) -> Result<usize, HomeError> {

@@ -1,6 +1,6 @@
 //! A letter's way into its row, inside the transaction that also looks for its duplicate.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use waxwing_core::envelope::Content;
 use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
@@ -10,10 +10,7 @@ use super::quota::{Place, discard, make_room, place};
 use super::{Fate, HandedOver, LetterId, Quota, Recorded};
 use crate::home::{HomeError, next_place, outbox};
 
-pub(super) fn record(
-    change: &Transaction<'_>,
-    letter: &HandedOver<'_>,
-) -> Result<Recorded, HomeError> {
+pub(super) fn record(change: &Connection, letter: &HandedOver<'_>) -> Result<Recorded, HomeError> {
     let mut here =
         change.prepare_cached("SELECT id, uid IS NULL FROM letters WHERE packet_id = ?")?;
     let here = here
@@ -40,7 +37,7 @@ pub(super) fn record(
 }
 
 fn keep(
-    change: &Transaction<'_>,
+    change: &Connection,
     letter: &HandedOver<'_>,
     quota: Option<Quota>,
 ) -> Result<Recorded, HomeError> {
@@ -53,11 +50,7 @@ fn keep(
     insert(change, letter, quota).map(Recorded::Stored)
 }
 
-pub(super) fn is_known(
-    change: &Transaction<'_>,
-    from: &Phone,
-    uid: &Uid,
-) -> Result<bool, HomeError> {
+pub(super) fn is_known(change: &Connection, from: &Phone, uid: &Uid) -> Result<bool, HomeError> {
     let mut select = change.prepare_cached(
         "SELECT 1 FROM letters WHERE sender = ?1 AND uid = ?2 \
          UNION ALL SELECT 1 FROM deleted_letters WHERE sender = ?1 AND uid = ?2",
@@ -66,7 +59,7 @@ pub(super) fn is_known(
 }
 
 fn insert(
-    change: &Transaction<'_>,
+    change: &Connection,
     letter: &HandedOver<'_>,
     quota: Option<Quota>,
 ) -> Result<LetterId, HomeError> {
@@ -99,7 +92,7 @@ fn insert(
 }
 
 pub(super) fn replace(
-    change: &Transaction<'_>,
+    change: &Connection,
     letter: LetterId,
     fate: &Fate<'_>,
     now: UnixTime,
@@ -134,7 +127,7 @@ pub(super) fn replace(
 }
 
 /// A receipt is also a fact about a letter that went out.
-fn note_receipt(change: &Transaction<'_>, fate: &Fate<'_>, at: UnixTime) -> Result<(), HomeError> {
+fn note_receipt(change: &Connection, fate: &Fate<'_>, at: UnixTime) -> Result<(), HomeError> {
     match fate {
         Fate::Opened { from, content: Content::ReadReceipt(read), .. } => {
             outbox::note_read(change, from, read, at)

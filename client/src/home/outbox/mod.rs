@@ -11,7 +11,7 @@ mod status;
 
 use std::fmt;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::limits::MAX_BODY;
@@ -308,7 +308,7 @@ impl<'a> Outbox<'a> {
 /// Puts back every letter that is not known to have arrived: the server has lost the account that
 /// sent it, and perhaps the letter. Packets of that account would be refused, so each is sealed
 /// and signed anew under its old name, by which a recipient recognises one that did arrive.
-pub(super) fn forget_server(change: &Transaction<'_>) -> Result<(), HomeError> {
+pub(super) fn forget_server(change: &Connection) -> Result<(), HomeError> {
     change.execute(
         "UPDATE outbox SET state = ?1, not_before = 0, refusal_code = NULL, refusal_text = NULL, \
          packet = NULL, signed_at = NULL, stored_as = NULL, heard_at = NULL \
@@ -349,7 +349,7 @@ pub(super) fn of_recipient(home: &Home, recipient: &Phone) -> Result<Vec<Written
 
 /// Deletes what was written to `recipient` before `before`, and is not on its way any more.
 pub(super) fn erase(
-    change: &Transaction<'_>,
+    change: &Connection,
     recipient: &Phone,
     before: UnixTime,
 ) -> Result<usize, HomeError> {
@@ -364,7 +364,7 @@ pub(super) fn erase(
 
 /// How many letters to `recipient`, written before `before`, are on their way.
 pub(super) fn on_their_way(
-    change: &Transaction<'_>,
+    change: &Connection,
     recipient: &Phone,
     before: UnixTime,
 ) -> Result<usize, HomeError> {
@@ -393,7 +393,7 @@ fn letter_between(
 
 /// Raises the state of a letter; `false` when it is there or above already. What is only
 /// needed to send it again goes.
-fn raise(change: &Transaction<'_>, letter: OutboxId, state: State) -> Result<bool, HomeError> {
+fn raise(change: &Connection, letter: OutboxId, state: State) -> Result<bool, HomeError> {
     let raised = change
         .prepare_cached(
             "UPDATE outbox SET state = ?2, packet = NULL, signed_at = NULL, \

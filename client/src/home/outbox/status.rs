@@ -1,7 +1,7 @@
 //! What the server and the recipient say about letters (PROTOCOL.md, "Acknowledgments").
 
 use rusqlite::types::Type;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use waxwing_core::id::{PacketId, PacketIdPrefix, Uid};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
@@ -132,13 +132,34 @@ impl Outbox<'_> {
         })
     }
 
-    /// The letter that was sent as this packet.
+    /// The letter that was sent as this packet, and to whom.
     ///
     /// # Errors
     /// [`HomeError::Database`].
-    pub fn sent_as(&self, packet: &PacketId) -> Result<Option<OutboxId>, HomeError> {
-        let found = letter_between(&self.home.connection, packet, packet)?;
-        Ok(found.map(|(letter, _)| letter))
+    pub fn sent_as(&self, packet: &PacketId) -> Result<Option<(OutboxId, Phone)>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT letter, recipient FROM outbox_packets JOIN outbox ON outbox.id = letter \
+             WHERE packet_id = ?",
+        )?;
+        let found = select
+            .query_one([packet.0], |row| Ok((OutboxId(row.get(0)?), columns::phone(row, 1)?)));
+        Ok(found.optional()?)
+    }
+
+    /// The first letter to `to`, after the row `after`, that waits to be sent.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn waiting(
+        &self,
+        to: &Phone,
+        after: Option<OutboxId>,
+    ) -> Result<Option<OutboxId>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT id FROM outbox WHERE state = 0 AND recipient = ? AND id > ? ORDER BY id LIMIT 1",
+        )?;
+        let values = params![to.as_str(), after.map_or(0, |row| row.0)];
+        Ok(select.query_one(values, |row| row.get(0).map(OutboxId)).optional()?)
     }
 
     /// What is known of a letter; `None` when there is no such row.
@@ -199,7 +220,7 @@ impl Outbox<'_> {
 }
 
 fn apply(
-    change: &Transaction<'_>,
+    change: &Connection,
     name: &PacketName,
     status: Status,
     now: UnixTime,
@@ -237,7 +258,7 @@ fn apply(
 
 /// Takes in that `reader` has read a letter of ours, which therefore has also been delivered.
 pub(in crate::home) fn note_read(
-    change: &Transaction<'_>,
+    change: &Connection,
     reader: &Phone,
     letter: &Uid,
     at: UnixTime,

@@ -1,18 +1,41 @@
-//! Where a command waits for what the home will hold: by running the courier, or, while another
-//! process holds the session, by watching what that one does.
+//! The session of a home.
+//!
+//! One process per home holds it. Its messenger sends what lies in the outbox, stores what comes in
+//! before acknowledging it, and pins keys; everything it learns lands in the home, and that is where
+//! commands look. A process that does not hold the session does the same through the home alone, and
+//! watches the one that does: [`Session`] hides the difference.
+//!
+//! ```text
+//! command ──▶ home (outbox, letters, contacts) ◀──▶ messenger ──▶ link ──▶ server
+//! ```
+
+mod account;
+mod dial;
+mod holder;
+mod link;
+mod notices;
+mod register;
+mod stream;
+mod watch;
+
+pub use account::Account;
+pub use link::failure;
+pub use register::{Asked, Known, Registrar};
+pub use watch::stopped_holder;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use waxwing_core::messenger::Conflict;
 use waxwing_core::phone::Phone;
 
-use super::stream::Waiter;
-use super::watch::Watch;
-use super::{Account, Courier};
 use crate::console::Remarks;
 use crate::exit::Failure;
-use crate::home::{Conflict, Home, SessionLock};
+use crate::home::{Home, SessionLock};
 use crate::interrupt;
+use holder::Holder;
+use stream::Waiter;
+use watch::Watch;
 
 /// How often a process without the session looks at the home.
 const LOOK: Duration = Duration::from_millis(50);
@@ -31,34 +54,35 @@ pub enum Reached {
     TimedOut,
     /// The person wants to stop.
     Interrupted,
-    /// There is no connection; see [`Desk::problem`].
+    /// There is no connection; see [`Session::problem`].
     Offline,
 }
 
-/// A place to wait at.
-pub struct Desk<'a> {
+/// The session of a home, as a command sees it.
+pub struct Session<'a> {
     home: &'a Home,
     account: &'a Account,
     remarks: Remarks,
     waiter: Waiter,
-    courier: Option<(Courier<'a>, SessionLock)>,
+    /// This process has it.
+    holder: Option<(Holder<'a>, SessionLock)>,
     /// What is known of the process that has the session, while this one has not.
     watch: Watch,
     /// When the command has to be over.
     deadline: Option<Instant>,
 }
 
-impl<'a> Desk<'a> {
-    /// Sits down. What the person should know while a command waits goes to `remarks`.
+impl<'a> Session<'a> {
+    /// Takes it, or watches who has it. What the person should know meanwhile goes to `remarks`.
     ///
     /// # Errors
     /// [`Failure`] when the system or the home refuse.
     pub fn new(home: &'a Home, account: &'a Account, remarks: &Remarks) -> Result<Self, Failure> {
         let (waiter, remarks, watch) = (Waiter::new()?, remarks.clone(), Watch::new(home));
-        let mut desk =
-            Self { home, account, remarks, waiter, courier: None, watch, deadline: None };
-        desk.take_session()?;
-        Ok(desk)
+        let mut session =
+            Self { home, account, remarks, waiter, holder: None, watch, deadline: None };
+        session.take_session()?;
+        Ok(session)
     }
 
     /// Sets the moment at which the whole command has to be over, whatever it waits for.
@@ -69,11 +93,10 @@ impl<'a> Desk<'a> {
     }
 
     fn take_session(&mut self) -> Result<(), Failure> {
-        if self.courier.is_none()
+        if self.holder.is_none()
             && let Some(lock) = self.home.try_lock_session()?
         {
-            self.courier =
-                Some((Courier::new(self.home, self.account, self.remarks.clone()), lock));
+            self.holder = Some((Holder::new(self.home, self.account, self.remarks.clone()), lock));
         }
         Ok(())
     }
@@ -81,8 +104,8 @@ impl<'a> Desk<'a> {
     /// Whether everything that was pending at the server has come.
     #[must_use]
     pub fn has_backlog(&self) -> bool {
-        match &self.courier {
-            Some((courier, _)) => courier.has_backlog(),
+        match &self.holder {
+            Some((holder, _)) => holder.messenger().has_backlog(),
             None => self.watch.has_backlog(),
         }
     }
@@ -91,58 +114,58 @@ impl<'a> Desk<'a> {
     ///
     /// # Errors
     /// [`Failure`] when the home does not read.
-    pub fn is_settled(&self) -> Result<bool, Failure> {
-        self.courier.as_ref().map_or(Ok(true), |(courier, _)| courier.is_settled())
+    pub fn is_settled(&mut self) -> Result<bool, Failure> {
+        self.holder.as_mut().map_or(Ok(true), |(holder, _)| holder.is_settled())
     }
 
     /// Why there is no connection, if there is none.
     #[must_use]
     pub fn problem(&self) -> Option<&Failure> {
-        match &self.courier {
-            Some((courier, _)) => courier.problem(),
+        match &self.holder {
+            Some((holder, _)) => holder.problem(),
             None => self.watch.problem(),
         }
     }
 
     /// The same, for whoever ends because of it.
     pub fn take_problem(&mut self) -> Option<Failure> {
-        match &mut self.courier {
-            Some((courier, _)) => courier.take_problem(),
+        match &mut self.holder {
+            Some((holder, _)) => holder.take_problem(),
             None => self.watch.take_problem(),
         }
     }
 
     /// Asks the server about a phone's key, once.
     pub fn want_key(&mut self, phone: &Phone) {
-        if let Some((courier, _)) = &mut self.courier {
-            courier.want_key(phone);
+        if let Some((holder, _)) = &mut self.holder {
+            holder.want_key(phone);
         }
     }
 
     /// Whether the server was asked about a phone's key and has answered.
     #[must_use]
     pub fn has_answer(&self, phone: &Phone) -> bool {
-        self.courier.as_ref().is_none_or(|(courier, _)| courier.has_answer(phone))
+        self.holder.as_ref().is_none_or(|(holder, _)| holder.messenger().has_answer(phone))
     }
 
     /// Whether the server has said in this session what a phone's key is. A process without the
     /// session is not told.
     #[must_use]
     pub fn has_word_of(&self, phone: &Phone) -> bool {
-        self.courier.as_ref().is_some_and(|(courier, _)| courier.has_word_of(phone))
+        self.holder.as_ref().is_some_and(|(holder, _)| holder.messenger().has_word_of(phone))
     }
 
     /// Whether this process talks to the server.
     #[must_use]
     pub const fn has_session(&self) -> bool {
-        self.courier.is_some()
+        self.holder.is_some()
     }
 
     /// Why the server's answer about a phone's key was refused, if it was.
     #[must_use]
-    pub fn refused_answer(&self, phone: &Phone) -> Option<&Conflict> {
-        let (courier, _) = self.courier.as_ref()?;
-        courier.refused_answer(phone).map(|(_, conflict)| conflict)
+    pub fn refused_answer(&self, phone: &Phone) -> Option<Conflict> {
+        let (holder, _) = self.holder.as_ref()?;
+        holder.messenger().refused_answer(phone).map(|(_, conflict)| conflict)
     }
 
     /// For another thread that has something to say.
@@ -163,10 +186,10 @@ impl<'a> Desk<'a> {
     /// [`Failure`] when going on makes no sense.
     pub fn turn(&mut self, patience: Duration) -> Result<(), Failure> {
         self.take_session()?;
-        match &mut self.courier {
-            Some((courier, lock)) => {
-                let done = courier.turn(&mut self.waiter, patience);
-                courier.show(lock);
+        match &mut self.holder {
+            Some((holder, lock)) => {
+                let done = holder.turn(&mut self.waiter, patience);
+                holder.show(lock);
                 done
             }
             None => {
@@ -180,12 +203,12 @@ impl<'a> Desk<'a> {
     /// `persistent` off, until there is no connection.
     ///
     /// # Errors
-    /// As [`Desk::turn`], and whatever `reached` fails with.
+    /// As [`Session::turn`], and whatever `reached` fails with.
     pub fn wait_until(
         &mut self,
         deadline: Option<Instant>,
         persistent: bool,
-        mut reached: impl FnMut(&Self) -> Result<bool, Failure>,
+        mut reached: impl FnMut(&mut Self) -> Result<bool, Failure>,
     ) -> Result<Reached, Failure> {
         let deadline = match (deadline, self.deadline) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -214,11 +237,11 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// [`Failure`] when the home refuses what came in last.
     pub fn leave(mut self) -> Result<(), Failure> {
-        match &mut self.courier {
-            Some((courier, _)) => {
+        match &mut self.holder {
+            Some((holder, _)) => {
                 let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
                 let patience = left.map_or(GOODBYE, |left| left.clamp(SHORT_GOODBYE, GOODBYE));
-                courier.leave(&mut self.waiter, patience)
+                holder.leave(&mut self.waiter, patience)
             }
             None => Ok(()),
         }

@@ -1,19 +1,17 @@
 //! One connection: the client machine on a stream.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use waxwing_core::client::{
-    Buffers, Client, DriveError, Ended, Env, Event, Keys, Options, RequestError, drive,
+    Buffers, Client, DriveError, Ended, Env, Event, Moved, Options, RequestError, drive,
 };
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::id::UserId;
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
-use waxwing_core::time::{self, Now};
 use waxwing_core::wire::CloseReason;
 
+use super::account::Account;
 use super::stream::Stream;
-use super::{Account, Learnt};
 use crate::backend::{Backend, rng};
 use crate::clock;
 use crate::console::Remarks;
@@ -31,10 +29,8 @@ const PROBE: Duration = Duration::from_secs(100);
 const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) struct Link<'a> {
-    pub(super) client: Client<'a, Backend, Box<[u8]>>,
+    client: Client<'a, Backend, Box<[u8]>>,
     stream: Stream,
-    /// By the clock that goes on while the machine sleeps.
-    started: Duration,
     key_log: Option<KeyLog>,
     remarks: Remarks,
 }
@@ -47,8 +43,6 @@ impl<'a> Link<'a> {
         remarks: Remarks,
     ) -> Result<Self, Failure> {
         let key_log = KeyLog::from_environment()?;
-        let keys =
-            Keys { provider: &account.provider, own: &account.key, server: &account.server_key };
         let buffer = |len: usize| vec![0; len].into_boxed_slice();
         let buffers = Buffers {
             letters: buffer(MAX_PACKET),
@@ -56,14 +50,9 @@ impl<'a> Link<'a> {
             transmit: buffer(TRANSMIT),
         };
         let options = Options { clock_offset_s, probe: Some(PROBE), ..Options::default() };
-        let client = Client::new(keys, buffers, options).map_err(|error| broken(&error))?;
-        Ok(Self { client, stream, started: clock::since_start(), key_log, remarks })
-    }
-
-    pub(super) fn now(&self) -> Now {
-        let passed = clock::since_start().saturating_sub(self.started);
-        let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
-        Now { instant: time::Instant::from_millis(millis), unix: clock::now() }
+        let client =
+            Client::new(account.keys(), buffers, options).map_err(|error| broken(&error))?;
+        Ok(Self { client, stream, key_log, remarks })
     }
 
     /// Makes a request of the machine.
@@ -72,7 +61,7 @@ impl<'a> Link<'a> {
         act: impl FnOnce(&mut Client<'a, Backend, Box<[u8]>>, &mut Env<'_>) -> T,
     ) -> T {
         let mut rng = rng();
-        let mut env = Env { now: self.now(), rng: &mut rng };
+        let mut env = Env { now: clock::both(), rng: &mut rng };
         act(&mut self.client, &mut env)
     }
 
@@ -89,52 +78,46 @@ impl<'a> Link<'a> {
         self.request(|client, env| client.leave(env))
     }
 
-    /// Moves bytes, and says whether any moved.
-    pub(super) fn drive(&mut self) -> Result<bool, Failure> {
-        match drive(&mut self.client, &mut self.stream) {
-            Ok(moved) => Ok(moved.read + moved.written > 0),
-            Err(DriveError::EndOfStream) => {
-                Err(Failure::Refused("the server closed the connection".into()))
-            }
-            Err(DriveError::Stream(error)) => {
-                Err(Failure::Refused(format!("the connection broke: {error}")))
-            }
-        }
+    /// Moves bytes.
+    pub(super) fn drive(&mut self) -> Result<Moved, Failure> {
+        drive(&mut self.client, &mut self.stream).map_err(|error| match error {
+            DriveError::EndOfStream => Failure::Refused("the server closed the connection".into()),
+            DriveError::Stream(error) => Failure::Refused(format!("the connection broke: {error}")),
+        })
     }
 
-    /// Takes out everything that was learnt, and how the connection ended if it has.
-    pub(super) fn drain(&mut self, learnt: &mut VecDeque<Learnt>) -> Option<Ended> {
-        self.drain_events(|event| learnt.extend(Learnt::from(event)))
-    }
-
-    /// As [`Link::drain`], event by event. Letters are copied by whoever wants them.
-    pub(super) fn drain_events(&mut self, mut take: impl FnMut(Event<'_>)) -> Option<Ended> {
+    /// Takes out what was learnt before there is a session to work in, and how the connection ended
+    /// if it has.
+    pub(super) fn drain(&mut self, mut take: impl FnMut(Event<'_>)) -> Option<Ended> {
         let mut rng = rng();
-        let mut env = Env { now: self.now(), rng: &mut rng };
+        let mut env = Env { now: clock::both(), rng: &mut rng };
         self.client.timeout(&mut env);
         loop {
-            let kind = match self.client.poll(&mut env) {
+            match self.client.poll(&mut env) {
                 Ok(None) => return None,
                 Err(ended) => return Some(ended),
                 Ok(Some(event)) => {
-                    let kind = Kind::of(&event);
+                    let is_letter = matches!(event, Event::Letter(_));
                     take(event);
-                    kind
+                    if is_letter {
+                        // Nobody asked for one here: it comes again.
+                        self.client.release_letter();
+                    }
                 }
-            };
-            match kind {
-                Kind::Letter => self.client.release_letter(),
-                Kind::Session(user) => self.log_session(user),
-                Kind::Other => {}
             }
+            self.log_session();
         }
     }
 
-    fn log_session(&mut self, user: UserId) {
-        let Some(log) = &mut self.key_log else { return };
-        let Some((nonce, key)) = self.client.session() else { return };
-        let logged = log.session(user, nonce, key);
-        self.remark_on_key_log(logged);
+    /// Writes the keys of the session down, once, if there is a log for them.
+    pub(super) fn log_session(&mut self) {
+        let (Some(user), Some((nonce, key))) = (self.client.user(), self.client.session()) else {
+            return;
+        };
+        if let Some(mut log) = self.key_log.take() {
+            let logged = log.session(user, nonce, key);
+            self.remark_on_key_log(logged);
+        }
     }
 
     /// The same for the key that names an attempt to register.
@@ -157,35 +140,13 @@ impl<'a> Link<'a> {
         self.client.proven_session_key()
     }
 
-    pub(super) const fn clock_offset_s(&self) -> i64 {
-        self.client.clock_offset_s()
-    }
-
     /// How long there is nothing to do unless something comes in.
     pub(super) fn patience(&self) -> Duration {
-        let now = self.now().instant;
-        self.client.poll_timeout().map_or(LOOK, |at| at.since(now)).min(LOOK)
+        self.client.poll_timeout().map_or(LOOK, |at| at.since(clock::ticking())).min(LOOK)
     }
 
     pub(super) const fn stream_mut(&mut self) -> &mut Stream {
         &mut self.stream
-    }
-}
-
-/// What has to be done after an event was taken.
-enum Kind {
-    Letter,
-    Session(UserId),
-    Other,
-}
-
-impl Kind {
-    const fn of(event: &Event<'_>) -> Self {
-        match event {
-            Event::Letter(_) => Self::Letter,
-            Event::SessionIssued { user } => Self::Session(*user),
-            _ => Self::Other,
-        }
     }
 }
 

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use waxwing_core::client::{Ended, Event, RefusalNotice};
 use waxwing_core::crypto::SessionKey;
 use waxwing_core::id::UserId;
+use waxwing_core::messenger::{Backoff, REFUSALS_BEFORE_GIVING_UP};
 use waxwing_core::phone::Otp;
 use waxwing_core::wire::{ErrorCode, OtpGrant};
 
-use super::backoff::Backoff;
+use super::account::Account;
 use super::dial::Dial;
 use super::link::{self, Link};
 use super::stream::Waiter;
-use super::{Account, REFUSALS_BEFORE_GIVING_UP};
+use crate::backend::rng;
+use crate::clock;
 use crate::console::Remarks;
 use crate::exit::Failure;
 use crate::interrupt;
@@ -77,8 +79,8 @@ impl<'a> Registrar<'a> {
             if refusals == REFUSALS_BEFORE_GIVING_UP {
                 break;
             }
-            backoff.fail();
-            self.pause(backoff.remaining())?;
+            backoff.fail(clock::ticking(), &mut rng());
+            self.pause(backoff.until().since(clock::ticking()))?;
         }
         Ok(Known::No)
     }
@@ -212,7 +214,7 @@ impl<'a> Registrar<'a> {
         loop {
             let moved = link.drive();
             let mut taken = None;
-            let ended = link.drain_events(|event| {
+            let ended = link.drain(|event| {
                 if let Some(value) = take(event) {
                     taken.get_or_insert(value);
                 }
@@ -223,7 +225,8 @@ impl<'a> Registrar<'a> {
             if let Some(ended) = ended {
                 return Ok(Err(ended));
             }
-            if !moved? {
+            let moved = moved?;
+            if moved.read + moved.written == 0 {
                 let patience = link.patience();
                 self.waiter.wait(Some(link.stream_mut()), patience)?;
                 if interrupt::has_come() {

@@ -1,8 +1,10 @@
 //! A home's account with its keys parsed, for as long as a command runs.
 
+use waxwing_core::client::Keys;
 use waxwing_core::crypto::Provider;
 use waxwing_core::envelope::Fingerprint;
 use waxwing_core::id::UserId;
+use waxwing_core::messenger;
 
 use crate::backend::{Backend, BackendKey, BackendPublicKey, load_key, provider};
 use crate::exit::Failure;
@@ -11,10 +13,10 @@ use crate::home::Identity;
 /// Who we are, and whom we trust to be the server.
 pub struct Account {
     identity: Identity,
-    pub(super) provider: Backend,
-    pub(super) key: BackendKey,
-    pub(super) server_key: BackendPublicKey,
-    pub(super) fingerprint: Fingerprint,
+    provider: Backend,
+    key: BackendKey,
+    server_key: BackendPublicKey,
+    fingerprint: Fingerprint,
 }
 
 impl Account {
@@ -47,5 +49,22 @@ impl Account {
     #[must_use]
     pub const fn user_id(&self) -> Option<UserId> {
         self.identity.user_id()
+    }
+
+    /// As a messenger wants it.
+    #[must_use]
+    pub fn for_messenger(&self) -> messenger::Account<'_> {
+        messenger::Account {
+            phone: self.identity.phone,
+            user: self.user_id(),
+            fingerprint: self.fingerprint,
+            server: &self.identity.server_key,
+        }
+    }
+
+    /// The keys of a connection.
+    #[must_use]
+    pub const fn keys(&self) -> Keys<'_, Backend> {
+        Keys { provider: &self.provider, own: &self.key, server: &self.server_key }
     }
 }

@@ -1,0 +1,219 @@
+//! The process that holds the session of a home: its messenger, on connections that come and go.
+
+use std::time::{Duration, Instant};
+
+use waxwing_core::client::Env;
+use waxwing_core::messenger::{Advice, Cause, Messenger, Over, Turn};
+use waxwing_core::phone::Phone;
+
+use super::account::Account;
+use super::dial::{self, Dial};
+use super::link::{self, Link};
+use super::stream::{Stream, Waiter};
+use crate::backend::rng;
+use crate::clock;
+use crate::console::Remarks;
+use crate::exit::Failure;
+use crate::home::{Home, HomeProfile, SessionLock};
+
+/// Conversations that are looked after at once; the server allows twice as many requests without an
+/// answer.
+const CONVERSATIONS: usize = 64;
+
+type Waxwing<'a> = Messenger<'a, Box<[u8]>, CONVERSATIONS>;
+
+/// Holds the session of a home.
+pub(super) struct Holder<'a> {
+    home: &'a Home,
+    account: &'a Account,
+    remarks: Remarks,
+    messenger: Waxwing<'a>,
+    profile: HomeProfile<'a>,
+    /// A connection that is being made.
+    dial: Option<Dial>,
+    link: Option<Link<'a>>,
+    /// Why the last connection ended, until the next one stands.
+    problem: Option<Failure>,
+}
+
+impl<'a> Holder<'a> {
+    pub(super) fn new(home: &'a Home, account: &'a Account, remarks: Remarks) -> Self {
+        let memory = vec![0; Waxwing::ASIDE].into_boxed_slice();
+        let notices = super::notices::to(remarks.clone());
+        Self {
+            home,
+            account,
+            remarks,
+            messenger: Messenger::new(account.for_messenger(), memory),
+            profile: HomeProfile::new(home, notices),
+            dial: None,
+            link: None,
+            problem: None,
+        }
+    }
+
+    pub(super) const fn messenger(&self) -> &Waxwing<'a> {
+        &self.messenger
+    }
+
+    pub(super) fn want_key(&mut self, phone: &Phone) {
+        self.messenger.want_key(phone);
+    }
+
+    pub(super) fn is_settled(&mut self) -> Result<bool, Failure> {
+        Ok(self.messenger.is_settled(&mut self.profile, clock::now())?)
+    }
+
+    /// Why there is no connection, if there is none.
+    pub(super) const fn problem(&self) -> Option<&Failure> {
+        self.problem.as_ref()
+    }
+
+    /// The same, for whoever ends because of it.
+    pub(super) const fn take_problem(&mut self) -> Option<Failure> {
+        self.problem.take()
+    }
+
+    /// Why there is no connection, for whoever looks from outside; see [`SessionLock::show`].
+    pub(super) fn show(&self, lock: &mut SessionLock) {
+        let problem = self.problem.as_ref().map(ToString::to_string);
+        lock.show(self.messenger.has_backlog(), problem.as_deref());
+    }
+
+    /// Does what there is to do, and waits at most `patience` for more.
+    pub(super) fn turn(&mut self, waiter: &mut Waiter, patience: Duration) -> Result<(), Failure> {
+        if self.link.is_none() {
+            self.connect(waiter)?;
+        }
+        loop {
+            let Some(link) = &mut self.link else {
+                let due = if self.dial.is_some() { dial::LOOK } else { self.pause() };
+                return waiter.wait(None, patience.min(due));
+            };
+            let moved = link.drive();
+            let more = matches!(moved, Ok(moved) if moved.read > 0);
+            let turn = link
+                .request(|client, env| self.messenger.turn(client, &mut self.profile, env, more))?;
+            link.log_session();
+            if self.messenger.has_backlog() {
+                self.problem = None;
+            }
+            match (turn, moved) {
+                (Turn::Open, _) => {}
+                (Turn::Over(over), _) => return self.hang_up(over),
+                (_, Err(failure)) => {
+                    self.lose(failure);
+                    return Ok(());
+                }
+                (Turn::More, Ok(_)) => return Ok(()),
+                (Turn::Idle, Ok(moved)) if moved.written > 0 => return Ok(()),
+                (Turn::Idle, Ok(_)) => {
+                    let patience = link.patience().min(patience);
+                    return waiter.wait(Some(link.stream_mut()), patience);
+                }
+            }
+        }
+    }
+
+    /// Until the next connection may be made.
+    fn pause(&self) -> Duration {
+        self.messenger.may_connect_at().since(clock::ticking())
+    }
+
+    /// Goes on with making a connection, if it is time for one.
+    fn connect(&mut self, waiter: &Waiter) -> Result<(), Failure> {
+        if self.dial.is_none() && self.pause().is_zero() {
+            self.dial = Some(Dial::new(&self.account.identity().server, waiter)?);
+        }
+        let Some(dial) = &mut self.dial else { return Ok(()) };
+        match dial.poll(waiter) {
+            Ok(None) => return Ok(()),
+            Ok(Some(stream)) => self.begin(stream)?,
+            Err(failure) => self.lose(failure),
+        }
+        self.dial = None;
+        Ok(())
+    }
+
+    fn begin(&mut self, stream: Stream) -> Result<(), Failure> {
+        if self.account.user_id().is_none() {
+            return Err(Failure::not_registered());
+        }
+        self.home
+            .outbox()
+            .limit_pauses(clock::now().shifted(waxwing_core::messenger::LONGEST_PAUSE_S))?;
+        let offset = self.messenger.clock_offset_s();
+        let mut link = Link::open(self.account, stream, offset, self.remarks.clone())?;
+        link.request(|client, env| self.messenger.connect(client, &mut self.profile, env))?;
+        self.link = Some(link);
+        Ok(())
+    }
+
+    /// The connection is over.
+    fn hang_up(&mut self, over: Over) -> Result<(), Failure> {
+        self.link = None;
+        let failure = failure_of(over.cause);
+        match over.advice {
+            Advice::GiveUp => return Err(failure),
+            Advice::Again => {
+                tracing::debug!(%failure, "no connection");
+                self.problem = Some(failure);
+            }
+            Advice::AgainQuietly => {}
+        }
+        Ok(())
+    }
+
+    /// The stream is over, or there was none to be had.
+    fn lose(&mut self, failure: Failure) {
+        tracing::debug!(%failure, "no connection");
+        self.link = None;
+        self.messenger.disconnected(&mut Env { now: clock::both(), rng: &mut rng() });
+        self.problem = Some(failure);
+    }
+
+    /// Says goodbye and waits for the answer, for so long.
+    pub(super) fn leave(&mut self, waiter: &mut Waiter, patience: Duration) -> Result<(), Failure> {
+        let Some(mut link) = self.link.take() else { return Ok(()) };
+        if link.leave().is_err() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
+            let moved = link.drive();
+            let turn = link.request(|client, env| {
+                self.messenger.turn(client, &mut self.profile, env, false)
+            })?;
+            let Ok(moved) = moved else { break };
+            if matches!(turn, Turn::Over(_)) {
+                break;
+            }
+            if moved.read + moved.written == 0 {
+                let left = patience.saturating_sub(begun.elapsed());
+                let wait = link.patience().min(left);
+                waiter.wait(Some(link.stream_mut()), wait)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failure_of(cause: Cause) -> Failure {
+    match cause {
+        Cause::Ended(ended) => link::failure(&ended),
+        Cause::Unanswered => Failure::Refused("the server does not answer a letter".into()),
+        Cause::OtherAccount => Failure::Untrusted(
+            "the server takes this home for another account; nothing was sent. Ask its operator"
+                .into(),
+        ),
+        Cause::WrongKey => Failure::Untrusted(
+            "the server answered a question about one key with another's; nothing was changed. Ask \
+             its operator before you trust it again"
+                .into(),
+        ),
+        Cause::OwnKey => Failure::General(
+            "this home's private key cannot sign; restore the home from a backup".into(),
+        ),
+        Cause::Profile => Failure::General("the home could not be written".into()),
+    }
+}

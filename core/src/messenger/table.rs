@@ -56,12 +56,12 @@ mod tests {
         for value in 0..5 {
             assert_eq!(table.push(value, |value| *value == 1), Some(&mut { value }));
         }
-        assert!(table.iter().eq(&[4, 1, 3]));
+        assert!(table.iter().eq(&[3, 1, 4]));
         table.remove(|value| *value == 3);
-        assert!(table.iter().eq(&[4, 1]));
+        assert!(table.iter().eq(&[1, 4]));
         *table.find_mut(|value| *value == 4).unwrap() = 5;
         assert!(table.push(6, |_| true).is_some());
-        assert!(table.iter().eq(&[5, 1, 6]));
+        assert!(table.iter().eq(&[6, 1, 5]));
         table.clear();
         assert!(table.iter().next().is_none());
     }

@@ -20,10 +20,13 @@ use rustix::io::Errno;
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::id::{Nonce, UserId};
 
-use crate::exit::Failure;
-
 /// The variable that names the log.
 pub const VARIABLE: &str = "WAXWING_KEYLOG";
+
+/// The log cannot be written: which one, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyLogError(String);
 
 /// Where keys go.
 pub struct KeyLog {
@@ -34,16 +37,16 @@ impl KeyLog {
     /// The log that the environment asks for.
     ///
     /// # Errors
-    /// [`Failure::Config`] when there is one and it cannot be written.
-    pub fn from_environment() -> Result<Option<Self>, Failure> {
+    /// [`KeyLogError`] when there is one and it cannot be written.
+    pub fn from_environment() -> Result<Option<Self>, KeyLogError> {
         named().map(|path| Self::open(&path)).transpose()
     }
 
     /// Refuses a log among the files of `home`, which are not for that. Before anything is made.
     ///
     /// # Errors
-    /// [`Failure::Config`].
-    pub fn keep_out_of(home: &Path) -> Result<(), Failure> {
+    /// [`KeyLogError`].
+    pub fn keep_out_of(home: &Path) -> Result<(), KeyLogError> {
         let Some(path) = named() else { return Ok(()) };
         // What does not exist yet contains nothing.
         let (Ok(home), Some(parent)) = (home.canonicalize(), path.parent()) else { return Ok(()) };
@@ -54,7 +57,7 @@ impl KeyLog {
         Ok(())
     }
 
-    fn open(path: &Path) -> Result<Self, Failure> {
+    fn open(path: &Path) -> Result<Self, KeyLogError> {
         // Whatever is there, opening it neither waits nor follows a link.
         let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
         let open = || -> io::Result<Result<File, &'static str>> {
@@ -95,28 +98,28 @@ impl KeyLog {
     /// Notes the key of a session that the server has offered.
     ///
     /// # Errors
-    /// [`Failure::Config`] when it cannot be written.
+    /// [`KeyLogError`] when it cannot be written.
     pub fn session(
         &mut self,
         user: UserId,
         nonce: &Nonce,
         key: &SessionKey,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), KeyLogError> {
         self.line(&format!("SESSION {user} {} {}\n", hex(&nonce.0), hex(key.expose())))
     }
 
     /// Notes the key that opens the answer to a 100.
     ///
     /// # Errors
-    /// [`Failure::Config`] when it cannot be written.
-    pub fn reply(&mut self, key: &ReplyKey) -> Result<(), Failure> {
+    /// [`KeyLogError`] when it cannot be written.
+    pub fn reply(&mut self, key: &ReplyKey) -> Result<(), KeyLogError> {
         self.line(&format!("REPLY {}\n", hex(key.expose())))
     }
 
     /// In one write, so that processes which share the log do not mix their lines.
-    fn line(&mut self, line: &str) -> Result<(), Failure> {
+    fn line(&mut self, line: &str) -> Result<(), KeyLogError> {
         let written = self.file.write_all(line.as_bytes());
-        written.map_err(|error| Failure::Config(format!("{VARIABLE}: {error}")))
+        written.map_err(|error| KeyLogError(format!("{VARIABLE}: {error}")))
     }
 }
 
@@ -124,8 +127,8 @@ fn named() -> Option<PathBuf> {
     std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
-fn refused(path: &Path, why: impl fmt::Display) -> Failure {
-    Failure::Config(format!("{VARIABLE}={}: {why}", path.display()))
+fn refused(path: &Path, why: impl fmt::Display) -> KeyLogError {
+    KeyLogError(format!("{VARIABLE}={}: {why}", path.display()))
 }
 
 /// Whether a file is empty or begins as a log does.
@@ -240,9 +243,7 @@ mod tests {
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
-        let Err(Failure::Config(said)) = KeyLog::open(&path) else {
-            panic!("a wide log was taken")
-        };
+        let Err(KeyLogError(said)) = KeyLog::open(&path) else { panic!("a wide log was taken") };
         assert!(said.contains("0600"), "{said}");
     }
 
@@ -251,7 +252,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys");
         let refused = |path: &Path| match KeyLog::open(path) {
-            Err(Failure::Config(said)) => said,
+            Err(KeyLogError(said)) => said,
             _ => panic!("{} was taken", path.display()),
         };
         mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();

@@ -14,6 +14,7 @@ use serde::Serialize;
 use waxwing_core::phone::Phone;
 
 use crate::clock;
+use crate::exit::Failure;
 use crate::home::{Entry, Event, Letter, LetterBody, OutboxStatus, Queued, Quota, Writing};
 
 pub use escape::for_line;
@@ -134,9 +135,10 @@ pub fn status_text(status: &OutboxStatus) -> String {
     if status.read_at.is_some() {
         words.push_str(", read");
     }
-    if let Some(text) = status.refusal_text.as_deref().filter(|text| !text.is_empty()) {
+    let text = status.refusal_text.clone().filter(|text| !text.is_empty());
+    if let Some(text) = text.or_else(|| status.refusal_code.map(Failure::why_not_taken)) {
         words.push_str(": ");
-        words.push_str(&for_line(text));
+        words.push_str(&for_line(&text));
     }
     words
 }

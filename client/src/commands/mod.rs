@@ -6,6 +6,7 @@ mod chat;
 mod contacts;
 mod delete;
 mod history;
+mod notes;
 mod outbox;
 mod packet;
 mod receive;
@@ -57,7 +58,7 @@ pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
     };
     match done {
         Err(Failure::Storage(error)) if error.is_locked() => {
-            Err(stopped_holder(&dir()?).unwrap_or(Failure::Storage(error)))
+            Err(stopped_holder(&dir()?).map_or(Failure::Storage(error), Into::into))
         }
         done => done,
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Console, obstacle, open, open_to_read};
+use super::{Console, notes, obstacle, open, open_to_read};
 use crate::args::{Outbox, OutboxAction};
 use crate::clock;
 use crate::exit::Failure;
@@ -104,8 +104,9 @@ fn retry(
     home.outbox().hurry(which)?;
     let account = Account::new(identity)?;
     let deadline = Instant::now() + PATIENCE;
-    let mut session = Session::new(home, &account, &console.remarks)?.until(Some(deadline));
-    let reached = session.wait_until(None, false, |_| {
+    let mut session =
+        Session::new(home, &account, notes::to(&console.remarks))?.until(Some(deadline));
+    let reached = session.wait_until(None, false, |_| -> Result<bool, Failure> {
         let mut is_over = true;
         for letter in &open {
             let status = home.outbox().status_of(letter.id)?;
@@ -125,5 +126,6 @@ fn retry(
         return Ok(());
     }
     list(home, json, console)?;
-    Err(problem.unwrap_or_else(|| Failure::Refused("some of these letters still wait".into())))
+    let waits = || Failure::Refused("some of these letters still wait".into());
+    Err(problem.map_or_else(waits, Into::into))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Console, open};
+use super::{Console, notes, open};
 use crate::args::Receive;
 use crate::console::Remarks;
 use crate::exit::Failure;
@@ -26,7 +26,7 @@ pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> R
     if account.user_id().is_none() {
         return Err(Failure::not_registered());
     }
-    let session = Session::new(&home, &account, &console.remarks)?;
+    let session = Session::new(&home, &account, notes::to(&console.remarks))?;
     let done = if receive.follow {
         follow(&home, session, receive, console)
     } else {
@@ -49,7 +49,7 @@ fn once(
     let done = once_at(home, &mut session, receive, console);
     let left = session.leave();
     done?;
-    left
+    Ok(left?)
 }
 
 fn once_at(
@@ -63,7 +63,9 @@ fn once_at(
     if has_all {
         // What lies in the outbox goes along, and news of what was sent comes in.
         let settling = Instant::now() + SETTLING;
-        came = session.wait_until(Some(settling), false, Session::is_settled)?;
+        came = session.wait_until(Some(settling), false, |session| {
+            session.is_settled().map_err(Failure::from)
+        })?;
     }
     let turn = turn_to_print(home, session)?;
     let mut printed = print(home, turn, receive, console)?;
@@ -77,15 +79,15 @@ fn once_at(
             return Ok(());
         }
     }
-    Err(session.take_problem().unwrap_or_else(if has_all { no_letter } else { no_time }))
+    Err(session.take_problem().map_or_else(if has_all { no_letter } else { no_time }, Into::into))
 }
 
 fn wait_for_backlog(home: &Home, session: &mut Session<'_>) -> Result<Reached, Failure> {
     loop {
         let before = home.letters().last()?;
         let patience = Instant::now() + BACKLOG;
-        let came =
-            session.wait_until(Some(patience), false, |session| Ok(session.has_backlog()))?;
+        let came = session
+            .wait_until(Some(patience), false, |session| Ok::<_, Failure>(session.has_backlog()))?;
         let is_stuck = Instant::now() < patience || home.letters().last()? == before;
         if came != Reached::TimedOut || is_stuck {
             return Ok(came);
@@ -97,13 +99,13 @@ fn wait_for_backlog(home: &Home, session: &mut Session<'_>) -> Result<Reached, F
 fn turn_to_print(home: &Home, session: &mut Session<'_>) -> Result<Option<PrintingLock>, Failure> {
     let mut turn = None;
     let deadline = Instant::now() + TURN;
-    let reached = session.wait_until(Some(deadline), true, |_| {
+    let reached = session.wait_until(Some(deadline), true, |_| -> Result<bool, Failure> {
         turn = home.try_lock_printing()?;
         Ok(turn.is_some())
     })?;
     if reached == Reached::TimedOut {
         // The one that prints may be the one that has the session, and be stopped.
-        return Err(session.take_problem().unwrap_or_else(|| {
+        let busy = || {
             if Instant::now() < deadline {
                 let busy = "another `waxwing receive` prints the letters of this home just now";
                 return Failure::TimedOut(busy.into());
@@ -113,7 +115,8 @@ fn turn_to_print(home: &Home, session: &mut Session<'_>) -> Result<Option<Printi
                  because nobody reads what it prints; read that, or end it"
                     .into(),
             )
-        }));
+        };
+        return Err(session.take_problem().map_or_else(busy, Into::into));
     }
     Ok(turn)
 }
@@ -127,7 +130,7 @@ fn letters(
     mut watch: impl FnMut(&Session<'_>) -> Result<(), Failure>,
 ) -> Result<(Reached, Option<PrintingLock>), Failure> {
     let mut turn = None;
-    let reached = session.wait_until(deadline, true, |session| {
+    let reached = session.wait_until(deadline, true, |session| -> Result<bool, Failure> {
         watch(session)?;
         if !home.letters().unprinted(1)?.is_empty() {
             turn = home.try_lock_printing()?;
@@ -148,7 +151,7 @@ fn follow(
     let now = receive.timeout.map(|_| Instant::now());
     let left = session.until(now).leave();
     done?;
-    left
+    Ok(left?)
 }
 
 fn follow_at(
@@ -168,7 +171,7 @@ fn follow_at(
         match came {
             Reached::Interrupted => return Ok(()),
             Reached::TimedOut if ever == 0 => {
-                return Err(session.take_problem().unwrap_or_else(no_letter));
+                return Err(session.take_problem().map_or_else(no_letter, Into::into));
             }
             Reached::TimedOut => return Ok(()),
             Reached::Yes | Reached::Offline => {}
@@ -185,6 +188,7 @@ fn tell_of_connection(
     match session.problem() {
         Some(problem) if !*is_lost => {
             *is_lost = true;
+            let problem = Failure::from(problem);
             writeln!(remarks, "no connection: {problem}; trying again until it is back")?;
         }
         None if *is_lost && session.has_backlog() => {

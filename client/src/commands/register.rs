@@ -13,12 +13,12 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::Otp;
 use waxwing_core::wire::{ErrorCode, OtpGrant};
 
-use super::Console;
+use super::{Console, notes};
 use crate::args::Register;
 use crate::backend::{generate_key, key_der, rng};
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Home, Identity, NewIdentity, Registration, Standing};
+use crate::home::{Home, HomeError, Identity, NewIdentity, Registration, Standing};
 use crate::keys::read_server_key;
 use crate::session::{Account, Asked, Known, Registrar};
 
@@ -75,7 +75,7 @@ struct Desired<'a> {
 
 impl Desired<'_> {
     /// The server has given a signed answer.
-    fn has_answered(&self, account: &Account) -> Result<(), Failure> {
+    fn has_answered(&self, account: &Account) -> Result<(), HomeError> {
         if self.moved {
             let identity = account.identity();
             self.home.trust_server(&identity.server, &identity.server_key)?;
@@ -112,7 +112,7 @@ fn return_to_account(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let home = desired.home;
-    let known = Registrar::new(account, &console.remarks)?.ask_whether_known(user)?;
+    let known = Registrar::new(account, notes::to(&console.remarks))?.ask_whether_known(user)?;
     desired.has_answered(account)?;
     let (phone, server) = (account.identity().phone, &account.identity().server);
     if desired.moved {
@@ -146,13 +146,13 @@ fn get_account(
     register: &Register,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let mut registrar = Registrar::new(account, &console.remarks)?;
+    let mut registrar = Registrar::new(account, notes::to(&console.remarks))?;
     let identity = account.identity();
     let mut attempt = Attempt { desired, account, registrar: &mut registrar };
     if let Some(code) = &register.otp {
         return attempt.finish(code, console);
     }
-    match attempt.registrar.ask_for_code().map_err(explain_pause)? {
+    match attempt.registrar.ask_for_code().map_err(|error| explain_pause(error.into()))? {
         Asked::Issued(grant) => {
             desired.has_answered(account)?;
             if identity.user_id().is_none() {
@@ -172,7 +172,7 @@ fn get_account(
                 Err(ended) if is_refused(&ended, ErrorCode::OtpExpired) => {
                     Err(trust::phone_taken(&register.phone))
                 }
-                Err(ended) => Err(explain_pause(crate::session::failure(&ended))),
+                Err(ended) => Err(explain_pause(ended.into())),
             }
         }
         Asked::PhoneTaken => Err(trust::phone_taken(&register.phone)),
@@ -190,7 +190,7 @@ impl Attempt<'_, '_, '_> {
     fn finish(&mut self, code: &Otp, console: &mut Console<'_>) -> Result<(), Failure> {
         match self.prove(code)? {
             Ok(()) => self.say_registered(console),
-            Err(ended) => Err(explain_pause(crate::session::failure(&ended))),
+            Err(ended) => Err(explain_pause(ended.into())),
         }
     }
 
@@ -218,7 +218,7 @@ impl Attempt<'_, '_, '_> {
                 Err(ended) if attempts > 0 && is_refused(&ended, ErrorCode::OtpWrong) => {
                     question = format!("the code is wrong; attempts left: {attempts}. The code: ");
                 }
-                Err(ended) => return Err(explain_pause(crate::session::failure(&ended))),
+                Err(ended) => return Err(explain_pause(ended.into())),
             }
         }
     }

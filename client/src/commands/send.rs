@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use waxwing_core::id::Uid;
 
 use super::typed::whole_text;
-use super::{Console, obstacle, open, refusal, require_unblocked};
+use super::{Console, notes, obstacle, open, refusal, require_unblocked};
 use crate::args::{Send, WaitFor};
 use crate::backend::rng;
 use crate::clock;
@@ -44,24 +44,25 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
 
     let account = Account::new(identity)?;
     let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
-    let mut session = Session::new(&home, &account, &console.remarks)?.until(Some(deadline));
+    let mut session =
+        Session::new(&home, &account, notes::to(&console.remarks))?.until(Some(deadline));
     let goal = match send.wait {
         WaitFor::Stored => State::Stored,
         WaitFor::Delivered => State::Delivered,
     };
-    let reached = session.wait_until(None, false, |_| {
+    let reached = session.wait_until(None, false, |_| -> Result<bool, Failure> {
         let status = status(&home, letter)?;
         let held_back =
             home.contacts().by_phone(&send.phone)?.is_some_and(|contact| contact.changed.is_some());
         let postponed = obstacle(&home, letter)?.is_some();
         Ok(status.state == State::Refused || status.state >= goal || held_back || postponed)
     });
-    let problem = session.take_problem();
+    let problem = session.take_problem().map(Failure::from);
     let left = session.leave();
     match reached {
         Ok(reached) => {
             report(&home, letter, &uid, send, reached, problem, console)?;
-            left
+            Ok(left?)
         }
         // There is no sense in going on, and the letter is where it is all the same.
         Err(failure) => {

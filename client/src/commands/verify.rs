@@ -8,7 +8,7 @@ use waxwing_core::crypto::Spki;
 use waxwing_core::envelope::{Fingerprint, SafetyNumber};
 use waxwing_core::phone::Phone;
 
-use super::{Console, open};
+use super::{Console, notes, open};
 use crate::args::Verify;
 use crate::backend::provider;
 use crate::clock;
@@ -49,9 +49,10 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(
         return Ok(());
     };
     let account = Account::new(identity)?;
-    let mut session = Session::new(home, &account, &console.remarks)?;
+    let mut session = Session::new(home, &account, notes::to(&console.remarks))?;
     let deadline = Instant::now() + PATIENCE;
-    let reached = session.wait_until(Some(deadline), false, |session| Ok(session.has_backlog()));
+    let reached = session
+        .wait_until(Some(deadline), false, |session| Ok::<_, Failure>(session.has_backlog()));
     if matches!(reached, Ok(Reached::Yes)) {
         session.want_key(phone);
     }
@@ -59,7 +60,7 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(
         session.wait_until(Some(deadline), false, |session| Ok(session.has_answer(phone)))
     });
     let problem = match session.problem() {
-        Some(problem) => problem.to_string(),
+        Some(problem) => Failure::from(problem).to_string(),
         None if !session.has_session() => {
             "another waxwing command of this home has the session".to_owned()
         }

@@ -17,7 +17,6 @@ use super::{
     Applied, Contact, Fate, HandedOver, Home, HomeError, LetterId, OpenLetter, OutboxId,
     PacketName, Recorded,
 };
-use crate::exit::Failure;
 
 /// What the messenger of this home may store.
 pub struct HomeProfile<'a> {
@@ -47,7 +46,7 @@ impl<'a> HomeProfile<'a> {
         }
     }
 
-    /// The key that a held letter of the contact that was lent last is signed with.
+    /// A fate as the home stores it. The contact that was lent last is the letter's sender.
     fn fate<'l>(
         &'l self,
         from: Option<Phone>,
@@ -96,16 +95,14 @@ const fn words(why: Unreadable) -> &'static str {
     }
 }
 
-/// The code of a reason, and what the person reads.
+/// The code of a reason, or, without one, what the person reads.
 fn reason(why: Reason) -> (Option<u16>, String) {
     match why {
         Reason::SentAgain => (None, String::new()),
-        Reason::Code(code) => (Some(code), Failure::why_not_taken(code)),
+        Reason::Code(code) => (Some(code), String::new()),
         Reason::NotBelieved(conflict) => (None, conflict.to_string()),
         Reason::KeyIsBad => (None, "the recipient's key is of no use".to_owned()),
-        Reason::TooLarge => {
-            (Some(ErrorCode::TooLarge.code()), "the letter is too large".to_owned())
-        }
+        Reason::TooLarge => (Some(ErrorCode::TooLarge.code()), String::new()),
     }
 }
 

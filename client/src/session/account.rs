@@ -7,8 +7,8 @@ use waxwing_core::id::UserId;
 use waxwing_core::messenger;
 
 use crate::backend::{Backend, BackendKey, BackendPublicKey, load_key, provider};
-use crate::exit::Failure;
 use crate::home::Identity;
+use crate::session::SessionError;
 
 /// Who we are, and whom we trust to be the server.
 pub struct Account {
@@ -23,18 +23,14 @@ impl Account {
     /// Parses the keys of an identity.
     ///
     /// # Errors
-    /// [`Failure`] when they do not read.
-    pub fn new(identity: Identity) -> Result<Self, Failure> {
-        let broken = |what: &str| {
-            Failure::General(format!(
-                "this home's {what} is damaged; restore the home from a backup"
-            ))
-        };
+    /// [`SessionError::DamagedKey`] when they do not read.
+    pub fn new(identity: Identity) -> Result<Self, SessionError> {
         let provider = provider();
-        let key = load_key(&identity.private_key).map_err(|_| broken("private key"))?;
+        let key =
+            load_key(&identity.private_key).map_err(|_| SessionError::DamagedKey("private key"))?;
         let server_key = provider
             .public_key(&identity.server_key)
-            .map_err(|_| broken("copy of the server's key"))?;
+            .map_err(|_| SessionError::DamagedKey("copy of the server's key"))?;
         let fingerprint = Fingerprint::of(&provider, &identity.phone, &identity.public_key);
         Ok(Self { identity, provider, key, server_key, fingerprint })
     }

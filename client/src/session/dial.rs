@@ -10,9 +10,9 @@ use std::time::Duration;
 use mio::Interest;
 use mio::net::TcpStream;
 
+use super::SessionError;
 use super::stream::{STREAM, Stream, Waiter};
 use crate::clock;
-use crate::exit::Failure;
 use crate::interrupt;
 
 /// How long it may take in all: the name, and every address behind it.
@@ -47,7 +47,7 @@ struct Attempt {
 
 impl Dial {
     /// Begins to look up `server`, HOST:PORT.
-    pub(super) fn new(server: &str, waiter: &Waiter) -> Result<Self, Failure> {
+    pub(super) fn new(server: &str, waiter: &Waiter) -> Result<Self, SessionError> {
         let step = match server.parse::<SocketAddr>() {
             Ok(address) => Step::Connecting { left: vec![address], attempt: None },
             Err(_) => Step::Resolving(resolve(server.to_owned(), waiter)?),
@@ -58,24 +58,24 @@ impl Dial {
     }
 
     /// Connects, and waits for it; the person can interrupt.
-    pub(super) fn connect(server: &str, waiter: &mut Waiter) -> Result<Stream, Failure> {
+    pub(super) fn connect(server: &str, waiter: &mut Waiter) -> Result<Stream, SessionError> {
         let mut dial = Self::new(server, waiter)?;
         loop {
             if let Some(stream) = dial.poll(waiter)? {
                 return Ok(stream);
             }
             if interrupt::has_come() {
-                return Err(Failure::Interrupted);
+                return Err(SessionError::Interrupted);
             }
             waiter.wait(None, LOOK)?;
         }
     }
 
     /// Goes on as far as it can now. A connection, if one stands.
-    pub(super) fn poll(&mut self, waiter: &Waiter) -> Result<Option<Stream>, Failure> {
+    pub(super) fn poll(&mut self, waiter: &Waiter) -> Result<Option<Stream>, SessionError> {
         match self.go_on(waiter) {
             Ok(stream) => Ok(stream),
-            Err(error) => Err(Failure::unreachable(&self.server, &error)),
+            Err(source) => Err(SessionError::Unreachable { server: self.server.clone(), source }),
         }
     }
 
@@ -143,7 +143,7 @@ fn state_of(socket: &TcpStream) -> io::Result<bool> {
 fn resolve(
     server: String,
     waiter: &Waiter,
-) -> Result<Receiver<io::Result<Vec<SocketAddr>>>, Failure> {
+) -> Result<Receiver<io::Result<Vec<SocketAddr>>>, SessionError> {
     let (found, answer) = channel();
     let waker = waiter.waker();
     thread::Builder::new()
@@ -154,6 +154,9 @@ fn resolve(
             let _ = found.send(addresses);
             let _ = waker.wake();
         })
-        .map_err(|error| Failure::General(format!("no thread for looking up names: {error}")))?;
+        .map_err(|source| SessionError::System {
+            what: "no thread for looking up names",
+            source,
+        })?;
     Ok(answer)
 }

@@ -3,17 +3,16 @@
 use std::time::{Duration, Instant};
 
 use waxwing_core::client::Env;
-use waxwing_core::messenger::{Advice, Cause, Messenger, Over, Turn};
+use waxwing_core::messenger::{Advice, Messenger, Over, Turn};
 use waxwing_core::phone::Phone;
 
 use super::account::Account;
 use super::dial::{self, Dial};
-use super::link::{self, Link};
+use super::link::Link;
 use super::stream::{Stream, Waiter};
+use super::{Note, SessionError, Tell};
 use crate::backend::rng;
 use crate::clock;
-use crate::console::Remarks;
-use crate::exit::Failure;
 use crate::home::{Home, HomeProfile, SessionLock};
 
 /// Conversations that are looked after at once; the server allows twice as many requests without an
@@ -26,26 +25,26 @@ type Waxwing<'a> = Messenger<'a, Box<[u8]>, CONVERSATIONS>;
 pub(super) struct Holder<'a> {
     home: &'a Home,
     account: &'a Account,
-    remarks: Remarks,
+    tell: Tell,
     messenger: Waxwing<'a>,
     profile: HomeProfile<'a>,
     /// A connection that is being made.
     dial: Option<Dial>,
     link: Option<Link<'a>>,
     /// Why the last connection ended, until the next one stands.
-    problem: Option<Failure>,
+    problem: Option<SessionError>,
 }
 
 impl<'a> Holder<'a> {
-    pub(super) fn new(home: &'a Home, account: &'a Account, remarks: Remarks) -> Self {
+    pub(super) fn new(home: &'a Home, account: &'a Account, tell: Tell) -> Self {
         let memory = vec![0; Waxwing::ASIDE].into_boxed_slice();
-        let notices = super::notices::to(remarks.clone());
+        let notices = tell.clone();
         Self {
             home,
             account,
-            remarks,
+            tell,
             messenger: Messenger::new(account.for_messenger(), memory),
-            profile: HomeProfile::new(home, notices),
+            profile: HomeProfile::new(home, move |notice| notices(Note::Messenger(notice))),
             dial: None,
             link: None,
             problem: None,
@@ -60,17 +59,17 @@ impl<'a> Holder<'a> {
         self.messenger.want_key(phone);
     }
 
-    pub(super) fn is_settled(&mut self) -> Result<bool, Failure> {
+    pub(super) fn is_settled(&mut self) -> Result<bool, SessionError> {
         Ok(self.messenger.is_settled(&mut self.profile, clock::now())?)
     }
 
     /// Why there is no connection, if there is none.
-    pub(super) const fn problem(&self) -> Option<&Failure> {
+    pub(super) const fn problem(&self) -> Option<&SessionError> {
         self.problem.as_ref()
     }
 
     /// The same, for whoever ends because of it.
-    pub(super) const fn take_problem(&mut self) -> Option<Failure> {
+    pub(super) const fn take_problem(&mut self) -> Option<SessionError> {
         self.problem.take()
     }
 
@@ -81,7 +80,11 @@ impl<'a> Holder<'a> {
     }
 
     /// Does what there is to do, and waits at most `patience` for more.
-    pub(super) fn turn(&mut self, waiter: &mut Waiter, patience: Duration) -> Result<(), Failure> {
+    pub(super) fn turn(
+        &mut self,
+        waiter: &mut Waiter,
+        patience: Duration,
+    ) -> Result<(), SessionError> {
         if self.link.is_none() {
             self.connect(waiter)?;
         }
@@ -101,8 +104,8 @@ impl<'a> Holder<'a> {
             match (turn, moved) {
                 (Turn::Open, _) => {}
                 (Turn::Over(over), _) => return self.hang_up(over),
-                (_, Err(failure)) => {
-                    self.lose(failure);
+                (_, Err(error)) => {
+                    self.lose(error);
                     return Ok(());
                 }
                 (Turn::More, Ok(_)) => return Ok(()),
@@ -121,7 +124,7 @@ impl<'a> Holder<'a> {
     }
 
     /// Goes on with making a connection, if it is time for one.
-    fn connect(&mut self, waiter: &Waiter) -> Result<(), Failure> {
+    fn connect(&mut self, waiter: &Waiter) -> Result<(), SessionError> {
         if self.dial.is_none() && self.pause().is_zero() {
             self.dial = Some(Dial::new(&self.account.identity().server, waiter)?);
         }
@@ -129,35 +132,35 @@ impl<'a> Holder<'a> {
         match dial.poll(waiter) {
             Ok(None) => return Ok(()),
             Ok(Some(stream)) => self.begin(stream)?,
-            Err(failure) => self.lose(failure),
+            Err(error) => self.lose(error),
         }
         self.dial = None;
         Ok(())
     }
 
-    fn begin(&mut self, stream: Stream) -> Result<(), Failure> {
+    fn begin(&mut self, stream: Stream) -> Result<(), SessionError> {
         if self.account.user_id().is_none() {
-            return Err(Failure::not_registered());
+            return Err(SessionError::NotRegistered);
         }
         self.home
             .outbox()
             .limit_pauses(clock::now().shifted(waxwing_core::messenger::LONGEST_PAUSE_S))?;
         let offset = self.messenger.clock_offset_s();
-        let mut link = Link::open(self.account, stream, offset, self.remarks.clone())?;
+        let mut link = Link::open(self.account, stream, offset, self.tell.clone())?;
         link.request(|client, env| self.messenger.connect(client, &mut self.profile, env))?;
         self.link = Some(link);
         Ok(())
     }
 
     /// The connection is over.
-    fn hang_up(&mut self, over: Over) -> Result<(), Failure> {
+    fn hang_up(&mut self, over: Over) -> Result<(), SessionError> {
         self.link = None;
-        let failure = failure_of(over.cause);
+        let error = SessionError::Over(over.cause);
         match over.advice {
-            Advice::GiveUp => return Err(failure),
+            Advice::GiveUp => return Err(error),
             Advice::Again => {
-                tracing::debug!(%failure, "no connection");
-                self.problem = Some(failure);
+                tracing::debug!(%error, "no connection");
+                self.problem = Some(error);
             }
             Advice::AgainQuietly => {}
         }
@@ -165,15 +168,19 @@ impl<'a> Holder<'a> {
     }
 
     /// The stream is over, or there was none to be had.
-    fn lose(&mut self, failure: Failure) {
-        tracing::debug!(%failure, "no connection");
+    fn lose(&mut self, error: SessionError) {
+        tracing::debug!(%error, "no connection");
         self.link = None;
         self.messenger.disconnected(&mut Env { now: clock::both(), rng: &mut rng() });
-        self.problem = Some(failure);
+        self.problem = Some(error);
     }
 
     /// Says goodbye and waits for the answer, for so long.
-    pub(super) fn leave(&mut self, waiter: &mut Waiter, patience: Duration) -> Result<(), Failure> {
+    pub(super) fn leave(
+        &mut self,
+        waiter: &mut Waiter,
+        patience: Duration,
+    ) -> Result<(), SessionError> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
         if link.leave().is_err() {
             return Ok(());
@@ -195,25 +202,5 @@ impl<'a> Holder<'a> {
             }
         }
         Ok(())
-    }
-}
-
-fn failure_of(cause: Cause) -> Failure {
-    match cause {
-        Cause::Ended(ended) => link::failure(&ended),
-        Cause::Unanswered => Failure::Refused("the server does not answer a letter".into()),
-        Cause::OtherAccount => Failure::Untrusted(
-            "the server takes this home for another account; nothing was sent. Ask its operator"
-                .into(),
-        ),
-        Cause::WrongKey => Failure::Untrusted(
-            "the server answered a question about one key with another's; nothing was changed. Ask \
-             its operator before you trust it again"
-                .into(),
-        ),
-        Cause::OwnKey => Failure::General(
-            "this home's private key cannot sign; restore the home from a backup".into(),
-        ),
-        Cause::Profile => Failure::General("the home could not be written".into()),
     }
 }

@@ -8,15 +8,13 @@ use waxwing_core::client::{
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::id::UserId;
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
-use waxwing_core::wire::CloseReason;
 
 use super::account::Account;
 use super::stream::Stream;
+use super::{Note, SessionError, Tell};
 use crate::backend::{Backend, rng};
 use crate::clock;
-use crate::console::Remarks;
-use crate::exit::Failure;
-use crate::keylog::KeyLog;
+use crate::keylog::{KeyLog, KeyLogError};
 
 /// Letters in flight either way fit these.
 const TRANSMIT: usize = 4 * MAX_PACKET;
@@ -32,7 +30,7 @@ pub(super) struct Link<'a> {
     client: Client<'a, Backend, Box<[u8]>>,
     stream: Stream,
     key_log: Option<KeyLog>,
-    remarks: Remarks,
+    tell: Tell,
 }
 
 impl<'a> Link<'a> {
@@ -40,8 +38,8 @@ impl<'a> Link<'a> {
         account: &'a Account,
         stream: Stream,
         clock_offset_s: i64,
-        remarks: Remarks,
-    ) -> Result<Self, Failure> {
+        tell: Tell,
+    ) -> Result<Self, SessionError> {
         let key_log = KeyLog::from_environment()?;
         let buffer = |len: usize| vec![0; len].into_boxed_slice();
         let buffers = Buffers {
@@ -50,9 +48,9 @@ impl<'a> Link<'a> {
             transmit: buffer(TRANSMIT),
         };
         let options = Options { clock_offset_s, probe: Some(PROBE), ..Options::default() };
-        let client =
-            Client::new(account.keys(), buffers, options).map_err(|error| broken(&error))?;
-        Ok(Self { client, stream, key_log, remarks })
+        let client = Client::new(account.keys(), buffers, options)
+            .map_err(|_| RequestError::BufferTooSmall)?;
+        Ok(Self { client, stream, key_log, tell })
     }
 
     /// Makes a request of the machine.
@@ -69,9 +67,8 @@ impl<'a> Link<'a> {
         &mut self,
         user: UserId,
         last_key: Option<&SessionKey>,
-    ) -> Result<(), Failure> {
-        self.request(|client, env| client.reconnect(env, user, last_key))
-            .map_err(|error| broken(&error))
+    ) -> Result<(), SessionError> {
+        Ok(self.request(|client, env| client.reconnect(env, user, last_key))?)
     }
 
     pub(super) fn leave(&mut self) -> Result<(), RequestError> {
@@ -79,10 +76,10 @@ impl<'a> Link<'a> {
     }
 
     /// Moves bytes.
-    pub(super) fn drive(&mut self) -> Result<Moved, Failure> {
+    pub(super) fn drive(&mut self) -> Result<Moved, SessionError> {
         drive(&mut self.client, &mut self.stream).map_err(|error| match error {
-            DriveError::EndOfStream => Failure::Refused("the server closed the connection".into()),
-            DriveError::Stream(error) => Failure::Refused(format!("the connection broke: {error}")),
+            DriveError::EndOfStream => SessionError::EndOfStream,
+            DriveError::Stream(error) => SessionError::Broken(error.into()),
         })
     }
 
@@ -116,7 +113,7 @@ impl<'a> Link<'a> {
         };
         if let Some(mut log) = self.key_log.take() {
             let logged = log.session(user, nonce, key);
-            self.remark_on_key_log(logged);
+            self.note_on_key_log(logged);
         }
     }
 
@@ -124,15 +121,14 @@ impl<'a> Link<'a> {
     pub(super) fn log_reply_key(&mut self, key: &ReplyKey) {
         if let Some(log) = &mut self.key_log {
             let logged = log.reply(key);
-            self.remark_on_key_log(logged);
+            self.note_on_key_log(logged);
         }
     }
 
     /// A log that takes no more keys is no reason to break off a conversation.
-    fn remark_on_key_log(&mut self, logged: Result<(), Failure>) {
-        if let Err(failure) = logged {
-            // A remark never fails.
-            let _ = writeln!(self.remarks, "a key is missing from the key log: {failure}");
+    fn note_on_key_log(&self, logged: Result<(), KeyLogError>) {
+        if let Err(error) = logged {
+            (self.tell)(Note::KeyNotLogged(&error));
         }
     }
 
@@ -147,43 +143,5 @@ impl<'a> Link<'a> {
 
     pub(super) const fn stream_mut(&mut self) -> &mut Stream {
         &mut self.stream
-    }
-}
-
-fn broken(error: &dyn std::fmt::Display) -> Failure {
-    Failure::General(format!("the request could not be made: {error}"))
-}
-
-/// What the end of a connection means to a person.
-#[must_use]
-pub fn failure(ended: &Ended) -> Failure {
-    match ended {
-        Ended::Closed(CloseReason::TakenOver) => Failure::Refused(
-            "another session of this account took over; is it open on another machine?".into(),
-        ),
-        Ended::Closed(CloseReason::ServerStopping) => {
-            Failure::Refused("the server is stopping; try again in a moment".into())
-        }
-        Ended::Refused(refusal) => Failure::refused(refusal.number, refusal.retry_after_s),
-        Ended::BadBytes => Failure::Untrusted(
-            "the server's answers are not signed with the key that this home trusts; is the \
-             address right? If the server has a new key, get its server.pub.pem from the operator, \
-             and run `waxwing register --server-key FILE PHONE`"
-                .into(),
-        ),
-        Ended::TimedOut => {
-            Failure::Refused("the server does not answer; check the network, and try again".into())
-        }
-        Ended::WindowExceeded => Failure::Refused(
-            "more letters came at once than any honest server sends; somebody on the way to the \
-             server sends them, or the server does. The connection was closed"
-                .into(),
-        ),
-        Ended::Misbehaved | Ended::BadSeal | Ended::Closed(_) | Ended::Build(_) => {
-            Failure::Refused(format!(
-                "{ended}; is it a Waxwing server of this version? Tell its operator if this happens \
-                 again"
-            ))
-        }
     }
 }

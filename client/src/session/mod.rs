@@ -11,28 +11,28 @@
 
 mod account;
 mod dial;
+mod error;
 mod holder;
 mod link;
-mod notices;
 mod register;
 mod stream;
 mod watch;
 
 pub use account::Account;
-pub use link::failure;
+pub use error::SessionError;
 pub use register::{Asked, Known, Registrar};
 pub use watch::stopped_holder;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use waxwing_core::messenger::Conflict;
+use waxwing_core::messenger::{Conflict, Notice};
 use waxwing_core::phone::Phone;
 
-use crate::console::Remarks;
-use crate::exit::Failure;
 use crate::home::{Home, SessionLock};
 use crate::interrupt;
+use crate::keylog::KeyLogError;
 use holder::Holder;
 use stream::Waiter;
 use watch::Watch;
@@ -43,6 +43,18 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long the goodbye to the server may take, and how long when time is up.
 const GOODBYE: Duration = Duration::from_secs(3);
 const SHORT_GOODBYE: Duration = Duration::from_millis(300);
+
+/// What a person may want to know while a command waits. Nothing depends on it.
+#[derive(Clone, Copy, Debug)]
+pub enum Note<'a> {
+    /// What the messenger tells.
+    Messenger(Notice<'a>),
+    /// A key is missing from the log that a person asked for.
+    KeyNotLogged(&'a KeyLogError),
+}
+
+/// Where notes go.
+pub type Tell = Rc<dyn Fn(Note<'_>)>;
 
 /// How waiting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +74,7 @@ pub enum Reached {
 pub struct Session<'a> {
     home: &'a Home,
     account: &'a Account,
-    remarks: Remarks,
+    tell: Tell,
     waiter: Waiter,
     /// This process has it.
     holder: Option<(Holder<'a>, SessionLock)>,
@@ -73,14 +85,13 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Takes it, or watches who has it. What the person should know meanwhile goes to `remarks`.
+    /// Takes it, or watches who has it. What a person may want to know meanwhile goes to `tell`.
     ///
     /// # Errors
-    /// [`Failure`] when the system or the home refuse.
-    pub fn new(home: &'a Home, account: &'a Account, remarks: &Remarks) -> Result<Self, Failure> {
-        let (waiter, remarks, watch) = (Waiter::new()?, remarks.clone(), Watch::new(home));
-        let mut session =
-            Self { home, account, remarks, waiter, holder: None, watch, deadline: None };
+    /// [`SessionError`] when the system or the home refuse.
+    pub fn new(home: &'a Home, account: &'a Account, tell: Tell) -> Result<Self, SessionError> {
+        let (waiter, watch) = (Waiter::new()?, Watch::new(home));
+        let mut session = Self { home, account, tell, waiter, holder: None, watch, deadline: None };
         session.take_session()?;
         Ok(session)
     }
@@ -92,11 +103,11 @@ impl<'a> Session<'a> {
         self
     }
 
-    fn take_session(&mut self) -> Result<(), Failure> {
+    fn take_session(&mut self) -> Result<(), SessionError> {
         if self.holder.is_none()
             && let Some(lock) = self.home.try_lock_session()?
         {
-            self.holder = Some((Holder::new(self.home, self.account, self.remarks.clone()), lock));
+            self.holder = Some((Holder::new(self.home, self.account, self.tell.clone()), lock));
         }
         Ok(())
     }
@@ -113,14 +124,14 @@ impl<'a> Session<'a> {
     /// Whether nothing is left to be said or heard for now.
     ///
     /// # Errors
-    /// [`Failure`] when the home does not read.
-    pub fn is_settled(&mut self) -> Result<bool, Failure> {
+    /// [`SessionError`] when the home does not read.
+    pub fn is_settled(&mut self) -> Result<bool, SessionError> {
         self.holder.as_mut().map_or(Ok(true), |(holder, _)| holder.is_settled())
     }
 
     /// Why there is no connection, if there is none.
     #[must_use]
-    pub fn problem(&self) -> Option<&Failure> {
+    pub fn problem(&self) -> Option<&SessionError> {
         match &self.holder {
             Some((holder, _)) => holder.problem(),
             None => self.watch.problem(),
@@ -128,7 +139,7 @@ impl<'a> Session<'a> {
     }
 
     /// The same, for whoever ends because of it.
-    pub fn take_problem(&mut self) -> Option<Failure> {
+    pub fn take_problem(&mut self) -> Option<SessionError> {
         match &mut self.holder {
             Some((holder, _)) => holder.take_problem(),
             None => self.watch.take_problem(),
@@ -183,8 +194,8 @@ impl<'a> Session<'a> {
     /// Does what there is to do, and waits a moment for more.
     ///
     /// # Errors
-    /// [`Failure`] when going on makes no sense.
-    pub fn turn(&mut self, patience: Duration) -> Result<(), Failure> {
+    /// [`SessionError`] when going on makes no sense.
+    pub fn turn(&mut self, patience: Duration) -> Result<(), SessionError> {
         self.take_session()?;
         match &mut self.holder {
             Some((holder, lock)) => {
@@ -204,12 +215,12 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// As [`Session::turn`], and whatever `reached` fails with.
-    pub fn wait_until(
+    pub fn wait_until<E: From<SessionError>>(
         &mut self,
         deadline: Option<Instant>,
         persistent: bool,
-        mut reached: impl FnMut(&mut Self) -> Result<bool, Failure>,
-    ) -> Result<Reached, Failure> {
+        mut reached: impl FnMut(&mut Self) -> Result<bool, E>,
+    ) -> Result<Reached, E> {
         let deadline = match (deadline, self.deadline) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
@@ -235,8 +246,8 @@ impl<'a> Session<'a> {
     /// Says goodbye to the server, if this process was in session.
     ///
     /// # Errors
-    /// [`Failure`] when the home refuses what came in last.
-    pub fn leave(mut self) -> Result<(), Failure> {
+    /// [`SessionError`] when the home refuses what came in last.
+    pub fn leave(mut self) -> Result<(), SessionError> {
         match &mut self.holder {
             Some((holder, _)) => {
                 let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));

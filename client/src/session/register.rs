@@ -6,18 +6,17 @@ use std::time::{Duration, Instant};
 use waxwing_core::client::{Ended, Event, RefusalNotice};
 use waxwing_core::crypto::SessionKey;
 use waxwing_core::id::UserId;
-use waxwing_core::messenger::{Backoff, REFUSALS_BEFORE_GIVING_UP};
+use waxwing_core::messenger::{Backoff, Cause, REFUSALS_BEFORE_GIVING_UP};
 use waxwing_core::phone::Otp;
 use waxwing_core::wire::{ErrorCode, OtpGrant};
 
 use super::account::Account;
 use super::dial::Dial;
-use super::link::{self, Link};
+use super::link::Link;
 use super::stream::Waiter;
+use super::{SessionError, Tell};
 use crate::backend::rng;
 use crate::clock;
-use crate::console::Remarks;
-use crate::exit::Failure;
 use crate::interrupt;
 
 /// How often a busy server is asked again.
@@ -46,7 +45,7 @@ pub enum Known {
 /// Talks to the server before there is an account, or when it is not certain that there is one.
 pub struct Registrar<'a> {
     account: &'a Account,
-    remarks: Remarks,
+    tell: Tell,
     waiter: Waiter,
 }
 
@@ -54,9 +53,9 @@ impl<'a> Registrar<'a> {
     /// Gets ready.
     ///
     /// # Errors
-    /// [`Failure`] when the system refuses.
-    pub fn new(account: &'a Account, remarks: &Remarks) -> Result<Self, Failure> {
-        Ok(Self { account, remarks: remarks.clone(), waiter: Waiter::new()? })
+    /// [`SessionError`] when the system refuses.
+    pub fn new(account: &'a Account, tell: Tell) -> Result<Self, SessionError> {
+        Ok(Self { account, tell, waiter: Waiter::new()? })
     }
 
     /// Asks the server for a session as `user`, and takes it no further: nothing is handed over,
@@ -64,8 +63,8 @@ impl<'a> Registrar<'a> {
     /// since a single one can be played back.
     ///
     /// # Errors
-    /// [`Failure`] when the server cannot be reached, has another key, or refuses otherwise.
-    pub fn ask_whether_known(&mut self, user: UserId) -> Result<Known, Failure> {
+    /// [`SessionError`] when the server cannot be reached, has another key, or refuses otherwise.
+    pub fn ask_whether_known(&mut self, user: UserId) -> Result<Known, SessionError> {
         let mut backoff = Backoff::default();
         for refusals in 1.. {
             match self.while_busy(|registrar| registrar.ask_for_session(user))? {
@@ -74,7 +73,7 @@ impl<'a> Registrar<'a> {
                     code: Some(ErrorCode::BadSignature | ErrorCode::SessionUnknown),
                     ..
                 })) => {}
-                Err(ended) => return Err(link::failure(&ended)),
+                Err(ended) => return Err(SessionError::Over(Cause::Ended(ended))),
             }
             if refusals == REFUSALS_BEFORE_GIVING_UP {
                 break;
@@ -85,12 +84,12 @@ impl<'a> Registrar<'a> {
         Ok(Known::No)
     }
 
-    fn connect(&mut self) -> Result<Link<'a>, Failure> {
+    fn connect(&mut self) -> Result<Link<'a>, SessionError> {
         let stream = Dial::connect(&self.account.identity().server, &mut self.waiter)?;
-        Link::open(self.account, stream, 0, self.remarks.clone())
+        Link::open(self.account, stream, 0, self.tell.clone())
     }
 
-    fn ask_for_session(&mut self, user: UserId) -> Result<Result<(), Ended>, Failure> {
+    fn ask_for_session(&mut self, user: UserId) -> Result<Result<(), Ended>, SessionError> {
         let mut link = self.connect()?;
         link.reconnect(user, None)?;
         self.run(&mut link, |event| matches!(event, Event::SessionIssued { .. }).then_some(()))
@@ -99,23 +98,20 @@ impl<'a> Registrar<'a> {
     /// Sends 100; again while the server is busy.
     ///
     /// # Errors
-    /// [`Failure`] when the server cannot be reached or refuses.
-    pub fn ask_for_code(&mut self) -> Result<Asked, Failure> {
+    /// [`SessionError`] when the server cannot be reached or refuses.
+    pub fn ask_for_code(&mut self) -> Result<Asked, SessionError> {
         self.while_busy(Self::ask_once)?.map_err(|ended| match ended {
             Ended::Refused(RefusalNotice {
                 code: Some(ErrorCode::Busy), retry_after_s, ..
-            }) => Failure::Refused(format!(
-                "the server could not send a code; is the phone number right? If it is, try again \
-                 in {retry_after_s} s"
-            )),
-            ended => link::failure(&ended),
+            }) => SessionError::CodeNotSent(retry_after_s),
+            ended => SessionError::Over(Cause::Ended(ended)),
         })
     }
 
     fn while_busy<T>(
         &mut self,
-        mut attempt: impl FnMut(&mut Self) -> Result<Result<T, Ended>, Failure>,
-    ) -> Result<Result<T, Ended>, Failure> {
+        mut attempt: impl FnMut(&mut Self) -> Result<Result<T, Ended>, SessionError>,
+    ) -> Result<Result<T, Ended>, SessionError> {
         for _ in 0..BUSY_RETRIES {
             match attempt(self)? {
                 Err(Ended::Refused(RefusalNotice {
@@ -129,7 +125,7 @@ impl<'a> Registrar<'a> {
         attempt(self)
     }
 
-    fn pause(&mut self, pause: Duration) -> Result<(), Failure> {
+    fn pause(&mut self, pause: Duration) -> Result<(), SessionError> {
         let until = Instant::now() + pause;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -138,18 +134,17 @@ impl<'a> Registrar<'a> {
             }
             self.waiter.wait(None, left)?;
             if interrupt::has_come() {
-                return Err(Failure::Interrupted);
+                return Err(SessionError::Interrupted);
             }
         }
     }
 
-    fn ask_once(&mut self) -> Result<Result<Asked, Ended>, Failure> {
+    fn ask_once(&mut self) -> Result<Result<Asked, Ended>, SessionError> {
         let account = self.account;
         let identity = account.identity();
         let mut link = self.connect()?;
         link.log_reply_key(&identity.reply_key);
-        link.request(|client, env| client.request_otp(env, &identity.phone, &identity.reply_key))
-            .map_err(|error| Failure::General(error.to_string()))?;
+        link.request(|client, env| client.request_otp(env, &identity.phone, &identity.reply_key))?;
         self.run(&mut link, |event| match event {
             Event::OtpIssued(grant) => Some(Asked::Issued(grant)),
             Event::PhoneTaken => Some(Asked::PhoneTaken),
@@ -161,27 +156,26 @@ impl<'a> Registrar<'a> {
     /// told that it arrived.
     ///
     /// # Errors
-    /// `Err` with [`Ended`] when the connection ended without an account, else [`Failure`].
+    /// `Err` with [`Ended`] when the connection ended without an account, else [`SessionError`].
     pub fn prove(
         &mut self,
         code: &Otp,
-        mut issued: impl FnMut(UserId) -> Result<(), Failure>,
-    ) -> Result<Result<SessionKey, Ended>, Failure> {
+        mut issued: impl FnMut(UserId) -> Result<(), SessionError>,
+    ) -> Result<Result<SessionKey, Ended>, SessionError> {
         self.while_busy(|registrar| registrar.prove_once(code, &mut issued))
     }
 
     fn prove_once(
         &mut self,
         code: &Otp,
-        issued: &mut dyn FnMut(UserId) -> Result<(), Failure>,
-    ) -> Result<Result<SessionKey, Ended>, Failure> {
+        issued: &mut dyn FnMut(UserId) -> Result<(), SessionError>,
+    ) -> Result<Result<SessionKey, Ended>, SessionError> {
         let account = self.account;
         let identity = account.identity();
         let mut link = self.connect()?;
         link.request(|client, env| {
             client.prove_otp(env, &identity.phone, &identity.reply_key, code)
-        })
-        .map_err(|error| Failure::General(error.to_string()))?;
+        })?;
         let mut failure = None;
         let done = self.run(&mut link, |event| match event {
             Event::SessionIssued { user } => {
@@ -198,7 +192,7 @@ impl<'a> Registrar<'a> {
             return Ok(Err(ended));
         }
         let key = link.proven_session_key().cloned();
-        let key = key.ok_or_else(|| Failure::Refused("no session was opened".into()))?;
+        let key = key.ok_or(SessionError::EndOfStream)?;
         if link.leave().is_ok() {
             // The goodbye is a courtesy.
             let _ = self.run(&mut link, |_| None::<()>);
@@ -210,7 +204,7 @@ impl<'a> Registrar<'a> {
         &mut self,
         link: &mut Link<'a>,
         mut take: impl FnMut(Event<'_>) -> Option<T>,
-    ) -> Result<Result<T, Ended>, Failure> {
+    ) -> Result<Result<T, Ended>, SessionError> {
         loop {
             let moved = link.drive();
             let mut taken = None;
@@ -230,7 +224,7 @@ impl<'a> Registrar<'a> {
                 let patience = link.patience();
                 self.waiter.wait(Some(link.stream_mut()), patience)?;
                 if interrupt::has_come() {
-                    return Err(Failure::Interrupted);
+                    return Err(SessionError::Interrupted);
                 }
             }
         }

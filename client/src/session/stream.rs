@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::exit::Failure;
+use super::SessionError;
 use crate::interrupt;
 
 pub(super) const STREAM: Token = Token(0);
@@ -40,7 +40,7 @@ pub(super) struct Waiter {
 
 impl Waiter {
     /// Begins to watch for SIGINT and SIGTERM.
-    pub(super) fn new() -> Result<Self, Failure> {
+    pub(super) fn new() -> Result<Self, SessionError> {
         let build = || -> io::Result<Self> {
             let poll = Poll::new()?;
             // Before what wakes, so that whoever is woken sees it.
@@ -50,7 +50,7 @@ impl Waiter {
             let waker = Arc::new(mio::Waker::new(poll.registry(), OTHER)?);
             Ok(Self { poll, events: Events::with_capacity(16), signals, waker })
         };
-        build().map_err(|error| Failure::General(format!("cannot wait for events: {error}")))
+        build().map_err(cannot_wait)
     }
 
     /// For another thread that has something to say.
@@ -67,10 +67,10 @@ impl Waiter {
         &mut self,
         stream: Option<&mut Stream>,
         patience: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), SessionError> {
         match self.poll.poll(&mut self.events, Some(patience)) {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
-                return Err(Failure::General(format!("cannot wait for events: {error}")));
+                return Err(cannot_wait(error));
             }
             _ => {}
         }
@@ -91,6 +91,10 @@ impl Waiter {
         }
         Ok(())
     }
+}
+
+const fn cannot_wait(source: io::Error) -> SessionError {
+    SessionError::System { what: "cannot wait for events", source }
 }
 
 /// A connection to the server.
@@ -168,6 +172,12 @@ impl Drop for Stream {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(super) struct StreamError(#[from] io::Error);
+
+impl From<StreamError> for io::Error {
+    fn from(StreamError(error): StreamError) -> Self {
+        error
+    }
+}
 
 impl embedded_io::Error for StreamError {
     fn kind(&self) -> embedded_io::ErrorKind {

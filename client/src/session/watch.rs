@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::SessionError;
 use crate::clock;
-use crate::exit::Failure;
 use crate::home::{Holder, Home};
 
 /// A holder that has not moved for so long may be stopped, or hang.
@@ -21,7 +21,7 @@ pub(super) struct Watch {
     holder: Option<Holder>,
     /// Since when it seems silent.
     doubted: Option<Duration>,
-    problem: Option<Failure>,
+    problem: Option<SessionError>,
 }
 
 impl Watch {
@@ -40,10 +40,9 @@ impl Watch {
         let is_believed = self.doubted.is_some_and(|since| now.saturating_sub(since) >= DOUBT);
         self.problem = self.holder.as_ref().and_then(|holder| match &holder.problem {
             _ if is_believed => Some(silence(holder)),
-            Some(problem) if !is_silent => Some(Failure::Refused(format!(
-                "process {}, which holds the session of this home, has no connection: {problem}",
-                holder.pid
-            ))),
+            Some(problem) if !is_silent => {
+                Some(SessionError::HolderOffline { pid: holder.pid, problem: problem.clone() })
+            }
             _ => None,
         });
     }
@@ -57,12 +56,12 @@ impl Watch {
     }
 
     /// Why nothing can be expected of it.
-    pub(super) const fn problem(&self) -> Option<&Failure> {
+    pub(super) const fn problem(&self) -> Option<&SessionError> {
         self.problem.as_ref()
     }
 
     /// The same, for whoever ends and cannot look any longer.
-    pub(super) fn take_problem(&mut self) -> Option<Failure> {
+    pub(super) fn take_problem(&mut self) -> Option<SessionError> {
         let watched = clock::since_start().saturating_sub(self.begun);
         let is_still = |holder: &&Holder| watched >= SOON && holder.silent_for >= watched;
         let is_doubted = |holder: &&Holder| self.doubted.is_some() || is_still(holder);
@@ -73,18 +72,11 @@ impl Watch {
 
 /// What a locked home comes from, when the process that has its session is stopped or hangs.
 #[must_use]
-pub fn stopped_holder(dir: &Path) -> Option<Failure> {
+pub fn stopped_holder(dir: &Path) -> Option<SessionError> {
     let holder = Home::session_holder_in(dir)?;
     (holder.silent_for >= SILENT).then(|| silence(&holder))
 }
 
-fn silence(holder: &Holder) -> Failure {
-    let Holder { pid, since, silent_for, .. } = holder;
-    Failure::Refused(format!(
-        "process {pid} has held the session of this home since {} and has not moved for {} s, so \
-         nothing is sent or received; let it go on (`kill -CONT {pid}`), or end it (`kill -KILL \
-         {pid}`), and try again",
-        clock::rfc3339(*since),
-        silent_for.as_secs(),
-    ))
+fn silence(holder: &Holder) -> SessionError {
+    SessionError::HolderSilent(holder.clone())
 }

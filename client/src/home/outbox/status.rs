@@ -58,7 +58,7 @@ pub struct OutboxStatus {
     pub state: State,
     /// The code of the last refusal, if the last answer was one.
     pub refusal_code: Option<u16>,
-    /// What the server said with it; without a code, why this client cannot trust a key. For
+    /// Without a code, why this client cannot trust a key; from earlier versions, also more. For
     /// display only.
     pub refusal_text: Option<String>,
     /// A letter that waits is not tried before this.

@@ -1,6 +1,8 @@
 //! How a command fails: an exit code for programs, and for people a sentence that says what to
 //! do.
 
+mod session;
+
 use std::io;
 use std::process::ExitCode;
 
@@ -134,15 +136,6 @@ impl Failure {
             Some(ErrorCode::Busy) => "the server is busy".into(),
             _ => Self::refused(code, 0).to_string(),
         }
-    }
-
-    /// There is no connection to the server.
-    #[must_use]
-    pub fn unreachable(server: &str, error: &io::Error) -> Self {
-        Self::Refused(format!(
-            "cannot reach {server}: {error}. Does the server run, and is it there? `waxwing \
-             register --server HOST:PORT --server-key FILE PHONE` names another address"
-        ))
     }
 
     /// The server refuses, for a reason that the client does not get around by itself.

@@ -1,0 +1,41 @@
+//! What a session tells while a command waits, as remarks to the person.
+
+use std::rc::Rc;
+
+use waxwing_core::messenger::Notice;
+
+use crate::clock;
+use crate::console::Remarks;
+use crate::exit::Failure;
+use crate::session::{Note, Tell};
+
+/// Writes what a session tells to `remarks`.
+pub(super) fn to(remarks: &Remarks) -> Tell {
+    let remarks = remarks.clone();
+    Rc::new(move |note| {
+        if let Some(words) = words(note) {
+            // A remark never fails.
+            let _ = writeln!(remarks.clone(), "{words}");
+        }
+    })
+}
+
+fn words(note: Note<'_>) -> Option<String> {
+    Some(match note {
+        Note::KeyNotLogged(error) => format!("a key is missing from the key log: {error}"),
+        Note::Messenger(Notice::ClockIsOff(offset_s)) => {
+            let way = if offset_s > 0 { "behind" } else { "ahead of" };
+            let span = clock::span(offset_s.unsigned_abs());
+            format!(
+                "this machine's clock is {span} {way} the server's; set it. Until then the \
+                 server's time is used"
+            )
+        }
+        Note::Messenger(Notice::KeyChanged(phone)) => Failure::key_changed(phone).to_string(),
+        Note::Messenger(Notice::NotBelieved(phone, conflict)) => format!(
+            "what the server says about the key of {} is not believed: {conflict}",
+            phone.as_str()
+        ),
+        Note::Messenger(_) => return None,
+    })
+}

@@ -1,0 +1,117 @@
+//! How a session fails, in sentences for a person.
+
+use waxwing_core::client::Ended;
+use waxwing_core::messenger::Cause;
+use waxwing_core::wire::CloseReason;
+
+use super::Failure;
+use crate::clock;
+use crate::home::Holder;
+use crate::keylog::KeyLogError;
+use crate::session::SessionError;
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Home(error) => error.into(),
+            error => (&error).into(),
+        }
+    }
+}
+
+impl From<&SessionError> for Failure {
+    fn from(error: &SessionError) -> Self {
+        match error {
+            SessionError::NotRegistered => Self::not_registered(),
+            SessionError::Interrupted => Self::Interrupted,
+            SessionError::KeyLog(error) => Self::Config(error.to_string()),
+            SessionError::DamagedKey(_) => {
+                Self::General(format!("{error}; restore the home from a backup"))
+            }
+            SessionError::Home(_) | SessionError::System { .. } | SessionError::Request(_) => {
+                Self::General(error.to_string())
+            }
+            SessionError::Unreachable { .. } => Self::Refused(format!(
+                "{error}. Does the server run, and is it there? `waxwing register --server \
+                 HOST:PORT --server-key FILE PHONE` names another address"
+            )),
+            SessionError::Over(cause) => (*cause).into(),
+            SessionError::CodeNotSent(retry_after_s) => Self::Refused(format!(
+                "{error}; is the phone number right? If it is, try again in {retry_after_s} s"
+            )),
+            SessionError::HolderSilent(holder) => silence(holder),
+            SessionError::Broken(_)
+            | SessionError::EndOfStream
+            | SessionError::HolderOffline { .. } => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<KeyLogError> for Failure {
+    fn from(error: KeyLogError) -> Self {
+        Self::Config(error.to_string())
+    }
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        let error = SessionError::Over(cause);
+        match cause {
+            Cause::Ended(ended) => ended.into(),
+            Cause::Unanswered => Self::Refused(error.to_string()),
+            Cause::OtherAccount => {
+                Self::Untrusted(format!("{error}; nothing was sent. Ask its operator"))
+            }
+            Cause::WrongKey => Self::Untrusted(format!(
+                "{error}; nothing was changed. Ask its operator before you trust it again"
+            )),
+            Cause::OwnKey => Self::General(format!("{error}; restore the home from a backup")),
+            Cause::Profile => Self::General(error.to_string()),
+        }
+    }
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Closed(CloseReason::TakenOver) => Self::Refused(
+                "another session of this account took over; is it open on another machine?".into(),
+            ),
+            Ended::Closed(CloseReason::ServerStopping) => {
+                Self::Refused("the server is stopping; try again in a moment".into())
+            }
+            Ended::Refused(refusal) => Self::refused(refusal.number, refusal.retry_after_s),
+            Ended::BadBytes => Self::Untrusted(
+                "the server's answers are not signed with the key that this home trusts; is the \
+                 address right? If the server has a new key, get its server.pub.pem from the \
+                 operator, and run `waxwing register --server-key FILE PHONE`"
+                    .into(),
+            ),
+            Ended::TimedOut => {
+                Self::Refused("the server does not answer; check the network, and try again".into())
+            }
+            Ended::WindowExceeded => Self::Refused(
+                "more letters came at once than any honest server sends; somebody on the way to \
+                 the server sends them, or the server does. The connection was closed"
+                    .into(),
+            ),
+            Ended::Misbehaved | Ended::BadSeal | Ended::Closed(_) | Ended::Build(_) => {
+                Self::Refused(format!(
+                    "{ended}; is it a Waxwing server of this version? Tell its operator if this \
+                     happens again"
+                ))
+            }
+        }
+    }
+}
+
+fn silence(holder: &Holder) -> Failure {
+    let Holder { pid, since, silent_for, .. } = holder;
+    Failure::Refused(format!(
+        "process {pid} has held the session of this home since {} and has not moved for {} s, so \
+         nothing is sent or received; let it go on (`kill -CONT {pid}`), or end it (`kill -KILL \
+         {pid}`), and try again",
+        clock::rfc3339(*since),
+        silent_for.as_secs(),
+    ))
+}

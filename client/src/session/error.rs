@@ -1,0 +1,87 @@
+//! How a session fails, by whom it is up to. What a person can do about it is for the program to say.
+
+use std::fmt;
+use std::io;
+
+use waxwing_core::client::RequestError;
+use waxwing_core::messenger::Cause;
+
+use crate::home::{Holder, HomeError};
+use crate::keylog::KeyLogError;
+
+/// Why a session cannot go on, or has no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The home does not work.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A key of the home is damaged: this one.
+    #[error("this home's {0} is damaged")]
+    DamagedKey(&'static str),
+    /// Nobody is registered in the home.
+    #[error("nobody is registered")]
+    NotRegistered,
+    /// This machine does not do something that is needed.
+    #[error("{what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The log that keys are to be written to does not take them.
+    #[error(transparent)]
+    KeyLog(#[from] KeyLogError),
+    /// A packet cannot be made.
+    #[error("the request could not be made: {0}")]
+    Request(#[from] RequestError),
+    /// The person wants to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The network, or nobody listens.
+    #[error("cannot reach {server}: {source}")]
+    Unreachable {
+        /// The address, as it was given.
+        server: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The network.
+    #[error("the connection broke: {0}")]
+    Broken(io::Error),
+    /// The server, or somebody on the way, closed the connection without a word.
+    #[error("the server closed the connection")]
+    EndOfStream,
+    /// The server, mostly.
+    #[error("{}", InWords(.0))]
+    Over(Cause),
+    /// The server could not send a code to the phone, and may be able to after so many seconds.
+    #[error("the server could not send a code")]
+    CodeNotSent(u16),
+    /// The process that holds the session has no connection.
+    #[error("process {pid}, which holds the session of this home, has no connection: {problem}")]
+    HolderOffline {
+        /// Its number.
+        pid: u32,
+        /// Why, as it says.
+        problem: String,
+    },
+    /// The process that holds the session is stopped, or hangs.
+    #[error("process {} holds the session of this home and does not move", .0.pid)]
+    HolderSilent(Holder),
+}
+
+struct InWords<'a>(&'a Cause);
+
+impl fmt::Display for InWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Cause::Ended(ended) => return ended.fmt(f),
+            Cause::Unanswered => "the server does not answer a letter",
+            Cause::OtherAccount => "the server takes this home for another account",
+            Cause::WrongKey => "the server answered a question about one key with another's",
+            Cause::OwnKey => "this home's private key cannot sign",
+            Cause::Profile => "the home could not be written",
+        })
+    }
+}

@@ -147,6 +147,8 @@ pub struct MemoryProfile {
     pub letters_in_step: usize,
     /// The commit with this number fails.
     pub fails_at: Option<usize>,
+    /// This letter is gone when it has been sealed.
+    pub gone_when_sealed: Option<Row>,
     pub notices: Vec<String>,
 }
 
@@ -288,6 +290,9 @@ impl Profile for MemoryProfile {
     }
 
     fn note_sealed(&mut self, letter: Row, sealed: &Sealed<'_>) -> Result<bool, DiskFull> {
+        if self.gone_when_sealed == Some(letter) {
+            self.change().outbox.retain(|written| written.row != letter);
+        }
         let Some(letter) = self.change().open_letter(letter) else { return Ok(false) };
         letter.state = State::Sent;
         letter.packets.push((sealed.id, sealed.recipient));

@@ -2,20 +2,22 @@
 
 use crate::wire::Full;
 
-/// Packets back to back. The last may be held: written, and not yet free to go.
+/// Packets back to back. The last ones may be held: written, and not yet free to go.
 pub(super) struct Outbound<B> {
     buffer: B,
     /// What has gone out of the front already.
     start: usize,
     /// The end of what may go.
     free: usize,
+    /// Where the packet begins that was written last.
+    last: usize,
     /// The end of what is written.
     end: usize,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
     pub(super) const fn new(buffer: B) -> Self {
-        Self { buffer, start: 0, free: 0, end: 0 }
+        Self { buffer, start: 0, free: 0, last: 0, end: 0 }
     }
 
     /// What may go out.
@@ -28,7 +30,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
         let count = count.min(self.free.saturating_sub(self.start));
         self.start = self.start.saturating_add(count);
         if self.start == self.end {
-            (self.start, self.free, self.end) = (0, 0, 0);
+            (self.start, self.free, self.last, self.end) = (0, 0, 0, 0);
         }
         count
     }
@@ -46,6 +48,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
 
     /// So many bytes were written to the front of [`Outbound::room`].
     pub(super) fn hold(&mut self, count: usize) {
+        self.last = self.end;
         self.end = self.end.saturating_add(count).min(self.buffer.as_ref().len());
     }
 
@@ -54,14 +57,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
         self.free < self.end
     }
 
-    /// What is held.
+    /// What is held: of several packets, the last.
     pub(super) fn held(&self) -> &[u8] {
-        self.buffer.as_ref().get(self.free..self.end).unwrap_or_default()
+        let from = self.free.max(self.last);
+        self.buffer.as_ref().get(from..self.end).unwrap_or_default()
     }
 
     /// What is held may go.
     pub(super) fn release(&mut self) {
         self.free = self.end;
+    }
+
+    /// The last packet that is held is thrown away.
+    pub(super) fn discard_last(&mut self) {
+        self.end = self.free.max(self.last);
     }
 
     /// What is held is thrown away.

@@ -185,10 +185,23 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         uid: &Uid,
         content: &Content<'_>,
     ) -> Result<PacketId, RequestError> {
-        self.require_session()?;
         if self.outbound.is_holding() {
+            self.require_session()?;
             return Err(RequestError::Busy);
         }
+        self.compose_another(env, from, to, uid, content)
+    }
+
+    /// The same, behind others that are held.
+    pub(crate) fn compose_another(
+        &mut self,
+        env: &mut Env<'_>,
+        from: &Fingerprint,
+        to: &Addressee<'_, P>,
+        uid: &Uid,
+        content: &Content<'_>,
+    ) -> Result<PacketId, RequestError> {
+        self.require_session()?;
         let (keys, timestamp) = (self.keys, self.timestamp(env));
         let queued = !self.outbound.pending().is_empty();
         let room = self.outbound.room();
@@ -222,6 +235,11 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// Lets the held letter go.
     pub fn release_composed(&mut self) {
         self.outbound.release();
+    }
+
+    /// Throws the letter away that was composed last.
+    pub(crate) fn discard_last_composed(&mut self) {
+        self.outbound.discard_last();
     }
 
     /// Throws the held letter away.

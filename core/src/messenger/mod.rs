@@ -196,22 +196,22 @@ struct Step<const N: usize> {
     /// Letters to be acknowledged after the commit, and their bytes.
     acknowledge: Vec<(PacketId, u32), N>,
     reopened: u8,
-    /// A letter that goes out after the commit is held by the machine.
-    holds: bool,
+    /// Letters that the machine holds: they go out after the commit.
+    sealed: u8,
     /// The commit comes before another byte goes out.
     is_urgent: bool,
 }
 
 impl<const N: usize> Step<N> {
     const fn new() -> Self {
-        Self { begun: None, acknowledge: Vec::new(), reopened: 0, holds: false, is_urgent: false }
+        Self { begun: None, acknowledge: Vec::new(), reopened: 0, sealed: 0, is_urgent: false }
     }
 }
 
 impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
     /// Bytes of memory in which every letter has room that can wait for its sender to be known.
     pub const ASIDE: usize = MAX_UNACKNOWLEDGED_BYTES + 8 * MAX_WINDOW as usize + 2 * MAX_PACKET;
-    /// Letters that a step takes.
+    /// Letters that a step takes, in and out.
     const LETTERS: usize = if N / 2 < 16 { N / 2 } else { 16 };
 
     /// A messenger that may connect at once.
@@ -380,7 +380,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
         }
         let has_more = more
             || self.is_full()
-            || self.step.holds
+            || self.step.sealed > 0
             || self.session.known.is_some()
             || self.session.reopening.is_some();
         self.finish(client, profile, env)?;
@@ -521,11 +521,12 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             Ok(()) | Err(RequestError::Busy | RequestError::WrongState) => {}
             Err(_) => self.session.end = Some(Cause::OwnKey),
         }
+        self.ask_what_became(client, profile, env)?;
         self.send_outbox(client, profile, env)?;
         if self.is_overdue(env.now.instant) {
             self.session.end = Some(Cause::Unanswered);
         }
-        self.ask_what_became(client, profile, env)
+        Ok(())
     }
 
     /// Makes the step durable, and only then lets out what depends on it.
@@ -543,7 +544,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
         if self.step.begun.is_some() {
             profile.commit()?;
         }
-        if self.step.holds {
+        if self.step.sealed > 0 {
             client.release_composed();
         }
         for (letter, len) in &self.step.acknowledge {
@@ -568,8 +569,8 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
 
     /// Whether the step has taken as many letters as it may.
     fn is_full(&self) -> bool {
-        let taken = self.step.acknowledge.len().saturating_add(self.step.reopened.into());
-        taken >= Self::LETTERS
+        let written = self.step.reopened.saturating_add(self.step.sealed);
+        self.step.acknowledge.len().saturating_add(written.into()) >= Self::LETTERS
     }
 
     /// Now, as the server has it, as far as is known: what is noted of letters and keys does not

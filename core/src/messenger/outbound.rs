@@ -160,10 +160,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         let Some(letter) = profile.outgoing(head.row)? else { return Ok(true) };
         if let Some((packet, signed_at)) = letter.sent
             && now.minus(signed_at).saturating_abs() < FRESHNESS_S - FRESHNESS_MARGIN_S
-            && is_sent_again(client, env, packet)
         {
-            self.sent(head, env.now.instant);
-            return Ok(true);
+            // It does not pass those that are held.
+            if self.step.sealed > 0 {
+                return Ok(false);
+            }
+            if is_sent_again(client, env, packet) {
+                self.sent(head, env.now.instant);
+                return Ok(true);
+            }
         }
         self.forget_refused_answer(recipient, env.now.unix);
         let contact = profile.contact(Who::Phone(recipient))?;
@@ -193,7 +198,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         let Some(letter) = profile.outgoing(head.row)? else { return Ok(true) };
         let to = Addressee { user, fingerprint: &fingerprint, key: &key };
         let me = &self.account.fingerprint;
-        let id = match client.compose(env, me, &to, &letter.uid, &letter.content) {
+        let id = match client.compose_another(env, me, &to, &letter.uid, &letter.content) {
             Ok(id) => id,
             Err(RequestError::BufferTooSmall) => {
                 profile.refuse(head.row, Reason::TooLarge)?;
@@ -215,10 +220,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         };
         if profile.note_sealed(head.row, &sealed)? {
             self.sent(head, env.now.instant);
-            self.step.holds = true;
-            return Ok(false);
+            self.step.sealed = self.step.sealed.saturating_add(1);
+            return Ok(!self.is_full());
         }
-        client.discard_composed();
+        client.discard_last_composed();
         Ok(true)
     }
 

@@ -244,3 +244,35 @@ fn a_letter_without_an_answer_ends_the_connection_after_six_minutes_and_goes_out
     let letter = town.people[0].profile.stored.outbox.last().unwrap();
     assert_eq!((letter.row, letter.state), (row, State::Answered));
 }
+
+#[test]
+fn letters_to_several_people_go_out_with_one_commit() {
+    let mut town = silent_town(12);
+    town.world.disk.held = false;
+    let before = town.people[0].profile.commits;
+    for to in 1..12 {
+        town.write(0, to, "hello again");
+    }
+    town.step(0);
+    assert_eq!(count_sent(&town), 11);
+    assert_eq!(town.people[0].profile.commits, before + 1);
+    town.run();
+    assert_eq!(count_sent(&town), 0);
+}
+
+#[test]
+fn a_letter_that_is_gone_when_it_is_sealed_is_thrown_away_and_those_beside_it_go_out() {
+    let mut town = silent_town(4);
+    town.world.disk.held = false;
+    town.connect(1);
+    town.connect(2);
+    town.connect(3);
+    let rows = [1, 2, 3].map(|to| town.write(0, to, "second"));
+    town.people[0].profile.gone_when_sealed = Some(rows[1]);
+    town.run();
+    for (who, expected) in
+        [(1, &["hello", "second"][..]), (2, &["hello"]), (3, &["hello", "second"])]
+    {
+        assert_eq!(town.people[who].texts(), expected);
+    }
+}

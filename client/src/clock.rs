@@ -21,16 +21,11 @@ pub fn since_start() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
-/// The same, for timers.
-#[must_use]
-pub fn ticking() -> Instant {
-    Instant::from_micros(u64::try_from(since_start().as_micros()).unwrap_or(u64::MAX))
-}
-
 /// Both clocks.
 #[must_use]
 pub fn both() -> Now {
-    Now { instant: ticking(), unix: now() }
+    let micros = u64::try_from(since_start().as_micros()).unwrap_or(u64::MAX);
+    Now { instant: Instant::from_micros(micros), unix: now() }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

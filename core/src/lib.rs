@@ -9,7 +9,8 @@
 //!
 //! - [`wire`]: what packets look like. [`crypto`]: what backends must do, and the one way from a
 //!   packet's bytes to what is sealed in them. [`envelope`]: what the server cannot open.
-//! - [`client`]: one connection of a client; no allocator. `server`: all of a server; with one.
+//! - [`client`]: one connection of a client, [`messenger`]: what it does with its connections; no
+//!   allocator. `server`: all of a server; with one.
 //! - Time and randomness are arguments. Memory is the caller's; every size is in [`limits`].
 //!
 //! # The drive contract

@@ -6,7 +6,7 @@ mod chat;
 mod contacts;
 mod delete;
 mod history;
-mod notes;
+mod host;
 mod outbox;
 mod packet;
 mod receive;

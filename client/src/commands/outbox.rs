@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Console, notes, obstacle, open, open_to_read};
+use super::{Console, host, obstacle, open, open_to_read};
 use crate::args::{Outbox, OutboxAction};
 use crate::clock;
 use crate::exit::Failure;
@@ -105,7 +105,7 @@ fn retry(
     let account = Account::new(identity)?;
     let deadline = Instant::now() + PATIENCE;
     let mut session =
-        Session::new(home, &account, notes::to(&console.remarks))?.until(Some(deadline));
+        Session::new(home, &account, host::with(&console.remarks))?.until(Some(deadline));
     let reached = session.wait_until(None, false, |_| -> Result<bool, Failure> {
         let mut is_over = true;
         for letter in &open {

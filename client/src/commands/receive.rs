@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Console, notes, open};
+use super::{Console, host, open};
 use crate::args::Receive;
 use crate::console::Remarks;
 use crate::exit::Failure;
@@ -26,7 +26,7 @@ pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> R
     if account.user_id().is_none() {
         return Err(Failure::not_registered());
     }
-    let session = Session::new(&home, &account, notes::to(&console.remarks))?;
+    let session = Session::new(&home, &account, host::with(&console.remarks))?;
     let done = if receive.follow {
         follow(&home, session, receive, console)
     } else {

@@ -13,7 +13,7 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::Otp;
 use waxwing_core::wire::{ErrorCode, OtpGrant};
 
-use super::{Console, notes};
+use super::{Console, host};
 use crate::args::Register;
 use crate::backend::{generate_key, key_der, rng};
 use crate::clock;
@@ -112,7 +112,7 @@ fn return_to_account(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let home = desired.home;
-    let known = Registrar::new(account, notes::to(&console.remarks))?.ask_whether_known(user)?;
+    let known = Registrar::new(account, host::with(&console.remarks))?.ask_whether_known(user)?;
     desired.has_answered(account)?;
     let (phone, server) = (account.identity().phone, &account.identity().server);
     if desired.moved {
@@ -146,7 +146,7 @@ fn get_account(
     register: &Register,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let mut registrar = Registrar::new(account, notes::to(&console.remarks))?;
+    let mut registrar = Registrar::new(account, host::with(&console.remarks))?;
     let identity = account.identity();
     let mut attempt = Attempt { desired, account, registrar: &mut registrar };
     if let Some(code) = &register.otp {

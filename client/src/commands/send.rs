@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use waxwing_core::id::Uid;
 
 use super::typed::whole_text;
-use super::{Console, notes, obstacle, open, refusal, require_unblocked};
+use super::{Console, host, obstacle, open, refusal, require_unblocked};
 use crate::args::{Send, WaitFor};
 use crate::backend::rng;
 use crate::clock;
@@ -45,7 +45,7 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
     let account = Account::new(identity)?;
     let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
     let mut session =
-        Session::new(&home, &account, notes::to(&console.remarks))?.until(Some(deadline));
+        Session::new(&home, &account, host::with(&console.remarks))?.until(Some(deadline));
     let goal = match send.wait {
         WaitFor::Stored => State::Stored,
         WaitFor::Delivered => State::Delivered,

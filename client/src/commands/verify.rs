@@ -8,7 +8,7 @@ use waxwing_core::crypto::Spki;
 use waxwing_core::envelope::{Fingerprint, SafetyNumber};
 use waxwing_core::phone::Phone;
 
-use super::{Console, notes, open};
+use super::{Console, host, open};
 use crate::args::Verify;
 use crate::backend::provider;
 use crate::clock;
@@ -49,7 +49,7 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(
         return Ok(());
     };
     let account = Account::new(identity)?;
-    let mut session = Session::new(home, &account, notes::to(&console.remarks))?;
+    let mut session = Session::new(home, &account, host::with(&console.remarks))?;
     let deadline = Instant::now() + PATIENCE;
     let reached = session
         .wait_until(Some(deadline), false, |session| Ok::<_, Failure>(session.has_backlog()));

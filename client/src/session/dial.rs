@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use mio::Interest;
 use mio::net::TcpStream;
+use waxwing_core::time::Instant;
 
-use super::SessionError;
 use super::stream::{STREAM, Stream, Waiter};
-use crate::clock;
+use super::{Host, SessionError};
 use crate::interrupt;
 
 /// How long it may take in all: the name, and every address behind it.
@@ -27,7 +27,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// A connection that is being made.
 pub(super) struct Dial {
     server: String,
-    until: Duration,
+    until: Instant,
     step: Step,
     last: io::Error,
 }
@@ -42,26 +42,30 @@ enum Step {
 
 struct Attempt {
     socket: TcpStream,
-    until: Duration,
+    until: Instant,
 }
 
 impl Dial {
     /// Begins to look up `server`, HOST:PORT.
-    pub(super) fn new(server: &str, waiter: &Waiter) -> Result<Self, SessionError> {
+    pub(super) fn new(server: &str, host: &Host, waiter: &Waiter) -> Result<Self, SessionError> {
         let step = match server.parse::<SocketAddr>() {
             Ok(address) => Step::Connecting { left: vec![address], attempt: None },
             Err(_) => Step::Resolving(resolve(server.to_owned(), waiter)?),
         };
-        let until = clock::since_start().saturating_add(TOTAL);
+        let until = host.ticking().after(TOTAL);
         let last = io::Error::new(ErrorKind::AddrNotAvailable, "the name has no address");
         Ok(Self { server: server.to_owned(), until, step, last })
     }
 
     /// Connects, and waits for it; the person can interrupt.
-    pub(super) fn connect(server: &str, waiter: &mut Waiter) -> Result<Stream, SessionError> {
-        let mut dial = Self::new(server, waiter)?;
+    pub(super) fn connect(
+        server: &str,
+        host: &Host,
+        waiter: &mut Waiter,
+    ) -> Result<Stream, SessionError> {
+        let mut dial = Self::new(server, host, waiter)?;
         loop {
-            if let Some(stream) = dial.poll(waiter)? {
+            if let Some(stream) = dial.poll(host.ticking(), waiter)? {
                 return Ok(stream);
             }
             if interrupt::has_come() {
@@ -72,15 +76,18 @@ impl Dial {
     }
 
     /// Goes on as far as it can now. A connection, if one stands.
-    pub(super) fn poll(&mut self, waiter: &Waiter) -> Result<Option<Stream>, SessionError> {
-        match self.go_on(waiter) {
+    pub(super) fn poll(
+        &mut self,
+        now: Instant,
+        waiter: &Waiter,
+    ) -> Result<Option<Stream>, SessionError> {
+        match self.go_on(now, waiter) {
             Ok(stream) => Ok(stream),
             Err(source) => Err(SessionError::Unreachable { server: self.server.clone(), source }),
         }
     }
 
-    fn go_on(&mut self, waiter: &Waiter) -> io::Result<Option<Stream>> {
-        let now = clock::since_start();
+    fn go_on(&mut self, now: Instant, waiter: &Waiter) -> io::Result<Option<Stream>> {
         if let Step::Resolving(answer) = &self.step {
             let addresses = match answer.try_recv() {
                 Ok(addresses) => addresses?,
@@ -107,8 +114,7 @@ impl Dial {
                     Err(error) => self.last = error,
                 }
             }
-            let share =
-                self.until.saturating_sub(now) / u32::try_from(left.len()).unwrap_or(1).max(1);
+            let share = self.until.since(now) / u32::try_from(left.len()).unwrap_or(1).max(1);
             let Some(address) = left.pop() else {
                 return Err(std::mem::replace(&mut self.last, ErrorKind::TimedOut.into()));
             };
@@ -119,7 +125,7 @@ impl Dial {
             });
             match begun {
                 Ok(socket) => {
-                    let until = now.saturating_add(share.min(ADDRESS));
+                    let until = now.after(share.min(ADDRESS));
                     *attempt = Some(Attempt { socket, until });
                 }
                 Err(error) => self.last = error,

@@ -1,18 +1,16 @@
 //! The process that holds the session of a home: its messenger, on connections that come and go.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use waxwing_core::client::Env;
-use waxwing_core::messenger::{Advice, Messenger, Over, Turn};
+use waxwing_core::messenger::{Advice, LONGEST_PAUSE_S, Messenger, Over, Turn};
 use waxwing_core::phone::Phone;
 
 use super::account::Account;
 use super::dial::{self, Dial};
 use super::link::Link;
 use super::stream::{Stream, Waiter};
-use super::{Note, SessionError, Tell};
-use crate::backend::rng;
-use crate::clock;
+use super::{Host, Note, SessionError};
 use crate::home::{Home, HomeProfile, SessionLock};
 
 /// Conversations that are looked after at once; the server allows twice as many requests without an
@@ -25,7 +23,7 @@ type Waxwing<'a> = Messenger<'a, Box<[u8]>, CONVERSATIONS>;
 pub(super) struct Holder<'a> {
     home: &'a Home,
     account: &'a Account,
-    tell: Tell,
+    host: Host,
     messenger: Waxwing<'a>,
     profile: HomeProfile<'a>,
     /// A connection that is being made.
@@ -36,15 +34,15 @@ pub(super) struct Holder<'a> {
 }
 
 impl<'a> Holder<'a> {
-    pub(super) fn new(home: &'a Home, account: &'a Account, tell: Tell) -> Self {
+    pub(super) fn new(home: &'a Home, account: &'a Account, host: Host) -> Self {
         let memory = vec![0; Waxwing::ASIDE].into_boxed_slice();
-        let notices = tell.clone();
+        let tell = host.tell.clone();
         Self {
             home,
             account,
-            tell,
+            host,
             messenger: Messenger::new(account.for_messenger(), memory),
-            profile: HomeProfile::new(home, move |notice| notices(Note::Messenger(notice))),
+            profile: HomeProfile::new(home, move |notice| tell(Note::Messenger(notice))),
             dial: None,
             link: None,
             problem: None,
@@ -60,7 +58,7 @@ impl<'a> Holder<'a> {
     }
 
     pub(super) fn is_settled(&mut self) -> Result<bool, SessionError> {
-        Ok(self.messenger.is_settled(&mut self.profile, clock::now())?)
+        Ok(self.messenger.is_settled(&mut self.profile, (self.host.now)().unix)?)
     }
 
     /// Why there is no connection, if there is none.
@@ -98,7 +96,7 @@ impl<'a> Holder<'a> {
             let turn = link
                 .request(|client, env| self.messenger.turn(client, &mut self.profile, env, more))?;
             link.log_session();
-            if self.messenger.has_backlog() {
+            if self.messenger.backlog_has_come() {
                 self.problem = None;
             }
             match (turn, moved) {
@@ -120,16 +118,16 @@ impl<'a> Holder<'a> {
 
     /// Until the next connection may be made.
     fn pause(&self) -> Duration {
-        self.messenger.may_connect_at().since(clock::ticking())
+        self.messenger.may_connect_at().since(self.host.ticking())
     }
 
     /// Goes on with making a connection, if it is time for one.
     fn connect(&mut self, waiter: &Waiter) -> Result<(), SessionError> {
         if self.dial.is_none() && self.pause().is_zero() {
-            self.dial = Some(Dial::new(&self.account.identity().server, waiter)?);
+            self.dial = Some(Dial::new(&self.account.identity().server, &self.host, waiter)?);
         }
         let Some(dial) = &mut self.dial else { return Ok(()) };
-        match dial.poll(waiter) {
+        match dial.poll(self.host.ticking(), waiter) {
             Ok(None) => return Ok(()),
             Ok(Some(stream)) => self.begin(stream)?,
             Err(error) => self.lose(error),
@@ -142,11 +140,9 @@ impl<'a> Holder<'a> {
         if self.account.user_id().is_none() {
             return Err(SessionError::NotRegistered);
         }
-        self.home
-            .outbox()
-            .limit_pauses(clock::now().shifted(waxwing_core::messenger::LONGEST_PAUSE_S))?;
+        self.home.outbox().limit_pauses((self.host.now)().unix.shifted(LONGEST_PAUSE_S))?;
         let offset = self.messenger.clock_offset_s();
-        let mut link = Link::open(self.account, stream, offset, self.tell.clone())?;
+        let mut link = Link::open(self.account, stream, offset, self.host.clone())?;
         link.request(|client, env| self.messenger.connect(client, &mut self.profile, env))?;
         self.link = Some(link);
         Ok(())
@@ -171,7 +167,8 @@ impl<'a> Holder<'a> {
     fn lose(&mut self, error: SessionError) {
         tracing::debug!(%error, "no connection");
         self.link = None;
-        self.messenger.disconnected(&mut Env { now: clock::both(), rng: &mut rng() });
+        self.messenger
+            .disconnected(&mut Env { now: (self.host.now)(), rng: &mut *(self.host.rng)() });
         self.problem = Some(error);
     }
 
@@ -185,8 +182,8 @@ impl<'a> Holder<'a> {
         if link.leave().is_err() {
             return Ok(());
         }
-        let begun = Instant::now();
-        while begun.elapsed() < patience {
+        let until = self.host.ticking().after(patience);
+        while self.host.ticking() < until {
             let moved = link.drive();
             let turn = link.request(|client, env| {
                 self.messenger.turn(client, &mut self.profile, env, false)
@@ -196,7 +193,7 @@ impl<'a> Holder<'a> {
                 break;
             }
             if moved.read + moved.written == 0 {
-                let left = patience.saturating_sub(begun.elapsed());
+                let left = until.since(self.host.ticking());
                 let wait = link.patience().min(left);
                 waiter.wait(Some(link.stream_mut()), wait)?;
             }

@@ -11,9 +11,8 @@ use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
 
 use super::account::Account;
 use super::stream::Stream;
-use super::{Note, SessionError, Tell};
-use crate::backend::{Backend, rng};
-use crate::clock;
+use super::{Host, Note, SessionError};
+use crate::backend::Backend;
 use crate::keylog::{KeyLog, KeyLogError};
 
 /// Letters in flight either way fit these.
@@ -30,7 +29,7 @@ pub(super) struct Link<'a> {
     client: Client<'a, Backend, Box<[u8]>>,
     stream: Stream,
     key_log: Option<KeyLog>,
-    tell: Tell,
+    host: Host,
 }
 
 impl<'a> Link<'a> {
@@ -38,7 +37,7 @@ impl<'a> Link<'a> {
         account: &'a Account,
         stream: Stream,
         clock_offset_s: i64,
-        tell: Tell,
+        host: Host,
     ) -> Result<Self, SessionError> {
         let key_log = KeyLog::from_environment()?;
         let buffer = |len: usize| vec![0; len].into_boxed_slice();
@@ -50,7 +49,7 @@ impl<'a> Link<'a> {
         let options = Options { clock_offset_s, probe: Some(PROBE), ..Options::default() };
         let client = Client::new(account.keys(), buffers, options)
             .map_err(|_| RequestError::BufferTooSmall)?;
-        Ok(Self { client, stream, key_log, tell })
+        Ok(Self { client, stream, key_log, host })
     }
 
     /// Makes a request of the machine.
@@ -58,8 +57,8 @@ impl<'a> Link<'a> {
         &mut self,
         act: impl FnOnce(&mut Client<'a, Backend, Box<[u8]>>, &mut Env<'_>) -> T,
     ) -> T {
-        let mut rng = rng();
-        let mut env = Env { now: clock::both(), rng: &mut rng };
+        let mut rng = (self.host.rng)();
+        let mut env = Env { now: (self.host.now)(), rng: &mut *rng };
         act(&mut self.client, &mut env)
     }
 
@@ -86,8 +85,8 @@ impl<'a> Link<'a> {
     /// Takes out what was learnt before there is a session to work in, and how the connection ended
     /// if it has.
     pub(super) fn drain(&mut self, mut take: impl FnMut(Event<'_>)) -> Option<Ended> {
-        let mut rng = rng();
-        let mut env = Env { now: clock::both(), rng: &mut rng };
+        let mut rng = (self.host.rng)();
+        let mut env = Env { now: (self.host.now)(), rng: &mut *rng };
         self.client.timeout(&mut env);
         loop {
             match self.client.poll(&mut env) {
@@ -128,7 +127,7 @@ impl<'a> Link<'a> {
     /// A log that takes no more keys is no reason to break off a conversation.
     fn note_on_key_log(&self, logged: Result<(), KeyLogError>) {
         if let Err(error) = logged {
-            (self.tell)(Note::KeyNotLogged(&error));
+            (self.host.tell)(Note::KeyNotLogged(&error));
         }
     }
 
@@ -138,7 +137,7 @@ impl<'a> Link<'a> {
 
     /// How long there is nothing to do unless something comes in.
     pub(super) fn patience(&self) -> Duration {
-        self.client.poll_timeout().map_or(LOOK, |at| at.since(clock::ticking())).min(LOOK)
+        self.client.poll_timeout().map_or(LOOK, |at| at.since(self.host.ticking())).min(LOOK)
     }
 
     pub(super) const fn stream_mut(&mut self) -> &mut Stream {

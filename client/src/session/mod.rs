@@ -27,8 +27,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rand_core::CryptoRng;
 use waxwing_core::messenger::{Conflict, Notice};
 use waxwing_core::phone::Phone;
+use waxwing_core::time::{self, Now};
 
 use crate::home::{Home, SessionLock};
 use crate::interrupt;
@@ -53,8 +55,22 @@ pub enum Note<'a> {
     KeyNotLogged(&'a KeyLogError),
 }
 
-/// Where notes go.
-pub type Tell = Rc<dyn Fn(Note<'_>)>;
+/// What a session takes from the program that it runs in.
+#[derive(Clone)]
+pub struct Host {
+    /// The clocks. The one for timers goes on while the machine sleeps.
+    pub now: fn() -> Now,
+    /// A generator for nonces, seals and pauses.
+    pub rng: fn() -> Box<dyn CryptoRng>,
+    /// Where notes go.
+    pub tell: Rc<dyn Fn(Note<'_>)>,
+}
+
+impl Host {
+    fn ticking(&self) -> time::Instant {
+        (self.now)().instant
+    }
+}
 
 /// How waiting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +90,7 @@ pub enum Reached {
 pub struct Session<'a> {
     home: &'a Home,
     account: &'a Account,
-    tell: Tell,
+    host: Host,
     waiter: Waiter,
     /// This process has it.
     holder: Option<(Holder<'a>, SessionLock)>,
@@ -85,13 +101,14 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Takes it, or watches who has it. What a person may want to know meanwhile goes to `tell`.
+    /// Takes it, or watches who has it. The `host` lends its clocks, and hears what a person may want
+    /// to know meanwhile.
     ///
     /// # Errors
     /// [`SessionError`] when the system or the home refuse.
-    pub fn new(home: &'a Home, account: &'a Account, tell: Tell) -> Result<Self, SessionError> {
-        let (waiter, watch) = (Waiter::new()?, Watch::new(home));
-        let mut session = Self { home, account, tell, waiter, holder: None, watch, deadline: None };
+    pub fn new(home: &'a Home, account: &'a Account, host: Host) -> Result<Self, SessionError> {
+        let (waiter, watch) = (Waiter::new()?, Watch::new(home, host.ticking()));
+        let mut session = Self { home, account, host, waiter, holder: None, watch, deadline: None };
         session.take_session()?;
         Ok(session)
     }
@@ -107,7 +124,7 @@ impl<'a> Session<'a> {
         if self.holder.is_none()
             && let Some(lock) = self.home.try_lock_session()?
         {
-            self.holder = Some((Holder::new(self.home, self.account, self.tell.clone()), lock));
+            self.holder = Some((Holder::new(self.home, self.account, self.host.clone()), lock));
         }
         Ok(())
     }
@@ -117,7 +134,7 @@ impl<'a> Session<'a> {
     pub fn has_backlog(&self) -> bool {
         match &self.holder {
             Some((holder, _)) => holder.messenger().has_backlog(),
-            None => self.watch.has_backlog(),
+            None => self.watch.has_backlog(self.host.ticking()),
         }
     }
 
@@ -142,7 +159,7 @@ impl<'a> Session<'a> {
     pub fn take_problem(&mut self) -> Option<SessionError> {
         match &mut self.holder {
             Some((holder, _)) => holder.take_problem(),
-            None => self.watch.take_problem(),
+            None => self.watch.take_problem(self.host.ticking()),
         }
     }
 
@@ -204,7 +221,7 @@ impl<'a> Session<'a> {
                 done
             }
             None => {
-                self.watch.look(self.home);
+                self.watch.look(self.home, self.host.ticking());
                 self.waiter.wait(None, patience.min(LOOK))
             }
         }

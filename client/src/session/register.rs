@@ -1,7 +1,7 @@
 //! Registering: 100 and 101, resumable at every step (PROTOCOL.md, "Registration"), and finding
 //! out whether a server knows an account ("Retry rules").
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use waxwing_core::client::{Ended, Event, RefusalNotice};
 use waxwing_core::crypto::SessionKey;
@@ -14,9 +14,7 @@ use super::account::Account;
 use super::dial::Dial;
 use super::link::Link;
 use super::stream::Waiter;
-use super::{SessionError, Tell};
-use crate::backend::rng;
-use crate::clock;
+use super::{Host, SessionError};
 use crate::interrupt;
 
 /// How often a busy server is asked again.
@@ -45,7 +43,7 @@ pub enum Known {
 /// Talks to the server before there is an account, or when it is not certain that there is one.
 pub struct Registrar<'a> {
     account: &'a Account,
-    tell: Tell,
+    host: Host,
     waiter: Waiter,
 }
 
@@ -54,8 +52,8 @@ impl<'a> Registrar<'a> {
     ///
     /// # Errors
     /// [`SessionError`] when the system refuses.
-    pub fn new(account: &'a Account, tell: Tell) -> Result<Self, SessionError> {
-        Ok(Self { account, tell, waiter: Waiter::new()? })
+    pub fn new(account: &'a Account, host: Host) -> Result<Self, SessionError> {
+        Ok(Self { account, host, waiter: Waiter::new()? })
     }
 
     /// Asks the server for a session as `user`, and takes it no further: nothing is handed over,
@@ -78,15 +76,15 @@ impl<'a> Registrar<'a> {
             if refusals == REFUSALS_BEFORE_GIVING_UP {
                 break;
             }
-            backoff.fail(clock::ticking(), &mut rng());
-            self.pause(backoff.until().since(clock::ticking()))?;
+            backoff.fail(self.host.ticking(), &mut *(self.host.rng)());
+            self.pause(backoff.until().since(self.host.ticking()))?;
         }
         Ok(Known::No)
     }
 
     fn connect(&mut self) -> Result<Link<'a>, SessionError> {
-        let stream = Dial::connect(&self.account.identity().server, &mut self.waiter)?;
-        Link::open(self.account, stream, 0, self.tell.clone())
+        let stream = Dial::connect(&self.account.identity().server, &self.host, &mut self.waiter)?;
+        Link::open(self.account, stream, 0, self.host.clone())
     }
 
     fn ask_for_session(&mut self, user: UserId) -> Result<Result<(), Ended>, SessionError> {
@@ -126,9 +124,9 @@ impl<'a> Registrar<'a> {
     }
 
     fn pause(&mut self, pause: Duration) -> Result<(), SessionError> {
-        let until = Instant::now() + pause;
+        let until = self.host.ticking().after(pause);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.since(self.host.ticking());
             if left.is_zero() {
                 return Ok(());
             }

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use waxwing_core::time::Instant;
+
 use super::SessionError;
-use crate::clock;
 use crate::home::{Holder, Home};
 
 /// A holder that has not moved for so long may be stopped, or hang.
@@ -17,27 +18,25 @@ const SOON: Duration = Duration::from_secs(3);
 
 /// The holder, as it was at the last look.
 pub(super) struct Watch {
-    begun: Duration,
+    begun: Instant,
     holder: Option<Holder>,
     /// Since when it seems silent.
-    doubted: Option<Duration>,
+    doubted: Option<Instant>,
     problem: Option<SessionError>,
 }
 
 impl Watch {
-    pub(super) fn new(home: &Home) -> Self {
-        let begun = clock::since_start();
-        let mut watch = Self { begun, holder: None, doubted: None, problem: None };
-        watch.look(home);
+    pub(super) fn new(home: &Home, now: Instant) -> Self {
+        let mut watch = Self { begun: now, holder: None, doubted: None, problem: None };
+        watch.look(home, now);
         watch
     }
 
-    pub(super) fn look(&mut self, home: &Home) {
+    pub(super) fn look(&mut self, home: &Home, now: Instant) {
         self.holder = home.session_holder();
         let is_silent = self.holder.as_ref().is_some_and(|holder| holder.silent_for >= SILENT);
-        let now = clock::since_start();
         self.doubted = is_silent.then(|| self.doubted.unwrap_or(now));
-        let is_believed = self.doubted.is_some_and(|since| now.saturating_sub(since) >= DOUBT);
+        let is_believed = self.doubted.is_some_and(|since| now.since(since) >= DOUBT);
         self.problem = self.holder.as_ref().and_then(|holder| match &holder.problem {
             _ if is_believed => Some(silence(holder)),
             Some(problem) if !is_silent => {
@@ -50,8 +49,8 @@ impl Watch {
     /// Whether everything that was pending at the server has come. What a holder said before it was
     /// looked at may be long past: it may have been stopped since. One of an earlier version says
     /// nothing; what it stores shows up in the home.
-    pub(super) fn has_backlog(&self) -> bool {
-        let watched = clock::since_start().saturating_sub(self.begun);
+    pub(super) fn has_backlog(&self, now: Instant) -> bool {
+        let watched = now.since(self.begun);
         self.holder.as_ref().is_none_or(|holder| holder.has_backlog && holder.silent_for < watched)
     }
 
@@ -61,8 +60,8 @@ impl Watch {
     }
 
     /// The same, for whoever ends and cannot look any longer.
-    pub(super) fn take_problem(&mut self) -> Option<SessionError> {
-        let watched = clock::since_start().saturating_sub(self.begun);
+    pub(super) fn take_problem(&mut self, now: Instant) -> Option<SessionError> {
+        let watched = now.since(self.begun);
         let is_still = |holder: &&Holder| watched >= SOON && holder.silent_for >= watched;
         let is_doubted = |holder: &&Holder| self.doubted.is_some() || is_still(holder);
         let doubt = self.holder.as_ref().filter(is_doubted);

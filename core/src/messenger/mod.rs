@@ -250,6 +250,12 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
         self.backoff.until()
     }
 
+    /// Whether everything that was pending has come on this connection.
+    #[must_use]
+    pub const fn backlog_has_come(&self) -> bool {
+        self.session.backlog_has_come
+    }
+
     /// Whether everything that was pending has come and been stored.
     #[must_use]
     pub fn has_backlog(&self) -> bool {

@@ -5,37 +5,37 @@ use std::time::Duration;
 use waxwing_core::wire::Status;
 use waxwing_testkit::profile::DiskFull;
 
-use crate::town::Town;
+use crate::population::Population;
 
 const LETTERS: usize = 12;
 
-fn written() -> Town {
-    let mut town = Town::of(2);
+fn written() -> Population {
+    let mut all = Population::of(2);
     for n in 0..LETTERS {
-        town.write(0, 1, &format!("a{n}"));
-        town.write(1, 0, &format!("b{n}"));
+        all.write(0, 1, &format!("a{n}"));
+        all.write(1, 0, &format!("b{n}"));
     }
-    town
+    all
 }
 
 /// Everybody comes back until all is said.
-fn end(town: &mut Town) {
+fn end(all: &mut Population) {
     for _ in 0..20 {
         for who in 0..2 {
-            if !town.is_connected(who) {
-                town.connect(who);
+            if !all.is_connected(who) {
+                all.connect(who);
             }
         }
-        town.run();
-        town.pass(Duration::from_secs(2));
+        all.run();
+        all.pass(Duration::from_secs(2));
     }
 }
 
-fn assert_all_arrived_once(town: &Town, at: usize) {
+fn assert_all_arrived_once(all: &Population, at: usize) {
     for (who, name) in [(0, "b"), (1, "a")] {
         let expected: Vec<_> = (0..LETTERS).map(|n| format!("{name}{n}")).collect();
-        assert_eq!(town.people[who].texts(), expected, "at commit {at}");
-        let outbox = &town.people[who].profile.stored.outbox;
+        assert_eq!(all.people[who].texts(), expected, "at commit {at}");
+        let outbox = &all.people[who].profile.stored.outbox;
         assert!(outbox.iter().all(|one| one.status == Status::Delivered), "at commit {at}");
     }
 }
@@ -43,13 +43,13 @@ fn assert_all_arrived_once(town: &Town, at: usize) {
 #[test]
 fn a_commit_that_fails_loses_nothing_and_doubles_nothing() {
     for at in 0..60 {
-        let mut town = written();
-        town.people[1].profile.fails_at = Some(at);
-        town.connect_all();
-        town.run();
-        let failed = town.people[1].ends.contains(&Err(DiskFull));
-        end(&mut town);
-        assert_all_arrived_once(&town, at);
+        let mut all = written();
+        all.people[1].profile.fails_at = Some(at);
+        all.connect_all();
+        all.run();
+        let failed = all.people[1].ends.contains(&Err(DiskFull));
+        end(&mut all);
+        assert_all_arrived_once(&all, at);
         if !failed && at > 10 {
             return;
         }
@@ -60,20 +60,20 @@ fn a_commit_that_fails_loses_nothing_and_doubles_nothing() {
 #[test]
 fn a_process_that_dies_between_any_two_commits_loses_nothing() {
     for at in 0..120 {
-        let mut town = written();
-        town.connect_all();
+        let mut all = written();
+        all.connect_all();
         let mut is_dead = false;
         for _ in 0..2_000 {
             for who in 0..2 {
-                town.step(who);
+                all.step(who);
             }
-            if !is_dead && town.people[0].profile.commits == at {
-                town.kill(0);
+            if !is_dead && all.people[0].profile.commits == at {
+                all.kill(0);
                 is_dead = true;
             }
         }
-        end(&mut town);
-        assert_all_arrived_once(&town, at);
+        end(&mut all);
+        assert_all_arrived_once(&all, at);
         if !is_dead {
             return;
         }
@@ -83,37 +83,37 @@ fn a_process_that_dies_between_any_two_commits_loses_nothing() {
 
 #[test]
 fn a_process_that_dies_within_a_step_has_acknowledged_nothing_of_it() {
-    let mut town = written();
-    town.connect(0);
-    town.run();
+    let mut all = written();
+    all.connect(0);
+    all.run();
     for _ in 0..30 {
-        town.connect(1);
+        all.connect(1);
         for _ in 0..200 {
-            town.step(1);
-            if town.people[1].profile.is_open() {
+            all.step(1);
+            if all.people[1].profile.is_open() {
                 break;
             }
         }
-        let stored = town.people[1].texts().len();
-        town.kill(1);
-        assert!(town.people[1].texts().len() <= stored);
+        let stored = all.people[1].texts().len();
+        all.kill(1);
+        assert!(all.people[1].texts().len() <= stored);
     }
-    end(&mut town);
-    assert_all_arrived_once(&town, 0);
+    end(&mut all);
+    assert_all_arrived_once(&all, 0);
 }
 
 #[test]
 fn a_server_that_dies_is_written_to_again() {
-    let mut town = written();
-    town.connect_all();
+    let mut all = written();
+    all.connect_all();
     for _ in 0..40 {
         for who in 0..2 {
-            town.step(who);
+            all.step(who);
         }
     }
-    town.world.crash();
-    town.cut(0);
-    town.cut(1);
-    end(&mut town);
-    assert_all_arrived_once(&town, 0);
+    all.world.crash();
+    all.cut(0);
+    all.cut(1);
+    end(&mut all);
+    assert_all_arrived_once(&all, 0);
 }

@@ -10,7 +10,7 @@ use waxwing_core::wire::KeyAnswer;
 use waxwing_testkit::backend::{Backend, Paper};
 use waxwing_testkit::profile::{MemoryProfile, State};
 
-use crate::town::Town;
+use crate::population::Population;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_795_350_896);
 
@@ -73,75 +73,75 @@ fn what_contradicts_a_pin_or_the_account_is_not_believed() {
 
 #[test]
 fn letters_to_somebody_whose_key_has_changed_wait_and_theirs_are_held() {
-    let mut town = Town::of(2);
-    town.connect_all();
-    town.write(0, 1, "before");
-    town.write(1, 0, "hello");
-    town.run();
-    assert_eq!(town.people[0].texts(), ["hello"]);
+    let mut all = Population::of(2);
+    all.connect_all();
+    all.write(0, 1, "before");
+    all.write(1, 0, "hello");
+    all.run();
+    assert_eq!(all.people[0].texts(), ["hello"]);
     // What is pinned is not what the server says: as if the other one had a new key.
-    let contact = &mut town.people[0].profile.stored.contacts[0];
+    let contact = &mut all.people[0].profile.stored.contacts[0];
     (contact.spki, contact.asked_at) = (spki(5), None);
-    town.cut(0);
-    town.connect(0);
-    town.write(0, 1, "after");
-    town.write(1, 0, "under the new key");
-    town.run();
-    let stored = &town.people[0].profile.stored;
+    all.cut(0);
+    all.connect(0);
+    all.write(0, 1, "after");
+    all.write(1, 0, "under the new key");
+    all.run();
+    let stored = &all.people[0].profile.stored;
     assert!(stored.contacts[0].changed.is_some());
     assert_eq!(stored.outbox[1].state, State::Waiting);
-    assert_eq!(town.people[0].texts(), ["hello"]);
-    let told = town.people[0].profile.notices.iter().filter(|n| n.contains("KeyChanged"));
+    assert_eq!(all.people[0].texts(), ["hello"]);
+    let told = all.people[0].profile.notices.iter().filter(|n| n.contains("KeyChanged"));
     assert_eq!(told.count(), 1);
-    let held = &town.people[0].profile.stored.letters[1].says;
+    let held = &all.people[0].profile.stored.letters[1].says;
     assert_eq!(*held, waxwing_testkit::profile::Says::Held { by_changed_key: true });
 }
 
 #[test]
 fn a_refused_answer_is_asked_about_again_after_a_pause_and_not_before() {
-    let mut town = Town::of(3);
+    let mut all = Population::of(3);
     // Somebody's key is pinned for another phone, so that nothing of him is believed.
     let answer = KeyAnswer {
         user: UserId::new(9).unwrap(),
         phone: phone(99),
-        spki: town.people[1].key.spki().clone(),
+        spki: all.people[1].key.spki().clone(),
     };
-    let profile = &mut town.people[0].profile;
+    let profile = &mut all.people[0].profile;
     profile.begin().unwrap();
     profile.note_key(&answer, Verdict::Pin, NOW).unwrap();
     profile.commit().unwrap();
-    town.write(0, 1, "to him");
-    town.connect_all();
-    town.run();
-    let letter = |town: &Town| town.people[0].profile.stored.outbox[0].clone();
-    assert_eq!(letter(&town).state, State::Waiting);
-    let until = letter(&town).not_before;
-    assert!((20..=30).contains(&until.minus(town.world.now.unix)));
+    all.write(0, 1, "to him");
+    all.connect_all();
+    all.run();
+    let letter = |all: &Population| all.people[0].profile.stored.outbox[0].clone();
+    assert_eq!(letter(&all).state, State::Waiting);
+    let until = letter(&all).not_before;
+    assert!((20..=30).contains(&until.minus(all.world.now.unix)));
     // By now there would be nothing wrong with it.
-    town.people[0].profile.stored.contacts.clear();
-    town.pass(std::time::Duration::from_secs(20));
-    assert_eq!(letter(&town).state, State::Waiting);
-    town.pass(std::time::Duration::from_secs(10));
-    assert_eq!(letter(&town).state, State::Answered);
-    assert_eq!(town.people[1].texts(), ["to him"]);
-    let told = town.people[0].profile.notices.iter().filter(|n| n.contains("NotBelieved"));
+    all.people[0].profile.stored.contacts.clear();
+    all.pass(std::time::Duration::from_secs(20));
+    assert_eq!(letter(&all).state, State::Waiting);
+    all.pass(std::time::Duration::from_secs(10));
+    assert_eq!(letter(&all).state, State::Answered);
+    assert_eq!(all.people[1].texts(), ["to him"]);
+    let told = all.people[0].profile.notices.iter().filter(|n| n.contains("NotBelieved"));
     assert_eq!(told.count(), 1);
 }
 
 #[test]
 fn an_id_that_was_given_out_again_is_taken_from_its_holder() {
-    let mut town = Town::of(2);
+    let mut all = Population::of(2);
     // What is pinned says that somebody else has the second one's id.
     let answer = answer(98, 2, 6);
-    let profile = &mut town.people[0].profile;
+    let profile = &mut all.people[0].profile;
     profile.begin().unwrap();
     profile.note_key(&answer, Verdict::Pin, NOW).unwrap();
     profile.commit().unwrap();
-    town.write(0, 1, "to the new one");
-    town.connect_all();
-    town.run();
-    assert_eq!(town.people[1].texts(), ["to the new one"]);
-    let contacts = &town.people[0].profile.stored.contacts;
+    all.write(0, 1, "to the new one");
+    all.connect_all();
+    all.run();
+    assert_eq!(all.people[1].texts(), ["to the new one"]);
+    let contacts = &all.people[0].profile.stored.contacts;
     assert_eq!(contacts[0].user, None);
     assert_eq!(contacts[1].user, UserId::new(2));
 }

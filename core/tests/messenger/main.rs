@@ -3,4 +3,4 @@
 mod crashes;
 mod keys;
 mod letters;
-mod town;
+mod population;

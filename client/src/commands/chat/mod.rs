@@ -11,7 +11,7 @@ use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
 use super::typed::Line;
-use super::{Console, notes, open, require_unblocked};
+use super::{Console, host, open, require_unblocked};
 use crate::backend::rng;
 use crate::clock;
 use crate::exit::Failure;
@@ -42,7 +42,7 @@ pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Resul
         return Err(Failure::not_registered());
     }
     require_unblocked(&home, phone)?;
-    let mut session = Session::new(&home, &account, notes::to(&console.remarks))?;
+    let mut session = Session::new(&home, &account, host::with(&console.remarks))?;
     let input = input::listen(&session)?;
     writeln!(
         console.remarks,

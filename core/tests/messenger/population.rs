@@ -19,7 +19,7 @@ type Machine = Client<'static, Paper, Vec<u8>>;
 type Waxwing = Messenger<'static, Vec<u8>, 64>;
 
 /// Everybody, and the world.
-pub(crate) struct Town {
+pub(crate) struct Population {
     pub(crate) world: World,
     pub(crate) people: Vec<Person>,
     uids: u8,
@@ -130,7 +130,7 @@ fn messenger(
     Messenger::new(account, vec![0; aside])
 }
 
-impl Town {
+impl Population {
     /// So many people with accounts, none of whom is connected.
     pub(crate) fn of(count: usize) -> Self {
         Self::with(Config { otp_in_band: true, ..Config::default() }, count)

@@ -1,23 +1,26 @@
-//! What a session tells while a command waits, as remarks to the person.
+//! What a session takes from this machine, and what it tells while a command waits, as remarks to
+//! the person.
 
 use std::rc::Rc;
 
 use waxwing_core::messenger::Notice;
 
+use crate::backend::rng;
 use crate::clock;
 use crate::console::Remarks;
 use crate::exit::Failure;
-use crate::session::{Note, Tell};
+use crate::session::{Host, Note};
 
-/// Writes what a session tells to `remarks`.
-pub(super) fn to(remarks: &Remarks) -> Tell {
+/// This machine, for a session. What it tells is written to `remarks`.
+pub(super) fn with(remarks: &Remarks) -> Host {
     let remarks = remarks.clone();
-    Rc::new(move |note| {
+    let tell = Rc::new(move |note: Note<'_>| {
         if let Some(words) = words(note) {
             // A remark never fails.
             let _ = writeln!(remarks.clone(), "{words}");
         }
-    })
+    });
+    Host { now: clock::both, rng: || Box::new(rng()), tell }
 }
 
 fn words(note: Note<'_>) -> Option<String> {

@@ -345,12 +345,11 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             return Ok(self.hang_up(env));
         }
         let turn = self.take_turn(client, profile, env, more);
-        let is_over = matches!(turn, Ok(Turn::Over(_)) | Err(_));
-        if is_over && self.step.begun.take().is_some() {
-            profile.roll_back();
-            client.discard_composed();
-        }
         if turn.is_err() {
+            if self.step.begun.take().is_some() {
+                profile.roll_back();
+                client.discard_composed();
+            }
             self.session.end = Some(Cause::Profile);
         }
         turn

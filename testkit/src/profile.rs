@@ -11,7 +11,7 @@ use waxwing_core::messenger::{
     Arrival, Contact, Fate, Head, Notice, Outgoing, Profile, Reason, Row, Sealed, Unreadable,
     Verdict, Who,
 };
-use waxwing_core::phone::Phone;
+use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{KeyAnswer, Status, StatusQuery};
 
@@ -150,6 +150,8 @@ pub struct MemoryProfile {
     /// This letter is gone when it has been sealed.
     pub gone_when_sealed: Option<Row>,
     pub notices: Vec<String>,
+    /// The code that has come in band.
+    pub code: Option<Otp>,
 }
 
 impl MemoryProfile {
@@ -434,6 +436,9 @@ impl Profile for MemoryProfile {
     }
 
     fn notice(&mut self, notice: Notice<'_>) {
+        if let Notice::Code(grant) = notice {
+            self.code.clone_from(&grant.otp);
+        }
         self.notices.push(format!("{notice:?}"));
     }
 }

@@ -145,3 +145,24 @@ fn an_id_that_was_given_out_again_is_taken_from_its_holder() {
     assert_eq!(contacts[0].user, None);
     assert_eq!(contacts[1].user, UserId::new(2));
 }
+
+#[test]
+fn what_was_sent_without_an_answer_is_sealed_anew_when_the_key_has_changed() {
+    let mut all = Population::of(2);
+    all.connect(0);
+    all.write(0, 1, "before");
+    all.run();
+    all.world.disk.held = true;
+    all.write(0, 1, "unanswered");
+    all.run();
+    let state = |all: &Population| all.people[0].profile.stored.outbox[1].state;
+    assert_eq!(state(&all), State::Sent);
+    let him = all.people[1].phone;
+    all.people[0].profile.stored.contacts[0].spki = spki(5);
+    all.cut(0);
+    all.connect(0);
+    all.people[0].messenger.want_key(&him);
+    all.run();
+    assert!(all.people[0].profile.stored.contacts[0].changed.is_some());
+    assert_eq!(state(&all), State::Waiting);
+}

@@ -276,3 +276,107 @@ fn a_letter_that_is_gone_when_it_is_sealed_is_thrown_away_and_those_beside_it_go
         assert_eq!(all.people[who].texts(), expected);
     }
 }
+
+#[test]
+fn a_letter_without_an_answer_goes_out_again_as_the_same_packet() {
+    let mut all = silent_population(4);
+    let rows = [3, 1, 2].map(|to| all.write(0, to, "second"));
+    // The first of them waits until the others have gone out.
+    let later = all.world.now.unix.shifted(3_600);
+    for letter in &mut all.people[0].profile.stored.outbox {
+        if letter.row == rows[0] {
+            letter.not_before = later;
+        }
+    }
+    all.run();
+    assert_eq!(count_sent(&all), 2);
+    all.kill(0);
+    all.world.disk.held = false;
+    for letter in &mut all.people[0].profile.stored.outbox {
+        letter.not_before = all.world.now.unix;
+    }
+    all.connect_all();
+    all.run();
+    for letter in &all.people[0].profile.stored.outbox {
+        assert_eq!((letter.state, letter.packets.len()), (State::Answered, 1), "{}", letter.text);
+    }
+    assert!((1..4).all(|who| all.people[who].texts() == ["hello", "second"]));
+}
+
+#[test]
+fn a_letter_does_not_pass_another_one_of_its_sender_that_waits_aside() {
+    let mut all = Population::of(2);
+    all.connect(0);
+    all.write(0, 1, "first");
+    all.run();
+    // The second one asks about the phone first, since a letter is to go there, and then about the id.
+    all.write(1, 0, "question");
+    all.connect(1);
+    for _ in 0..100 {
+        all.step(1);
+        if !all.people[1].profile.stored.contacts.is_empty() {
+            break;
+        }
+    }
+    assert!(all.people[1].texts().is_empty() && !all.people[1].messenger.has_backlog());
+    all.write(0, 1, "second");
+    for _ in 0..20 {
+        all.step(0);
+    }
+    all.run();
+    assert_eq!(all.people[1].texts(), ["first", "second"]);
+}
+
+#[test]
+fn somebody_online_acknowledges_a_letter_at_once() {
+    let mut all = Population::of(2);
+    all.write(0, 1, "hello");
+    all.connect_all();
+    all.run();
+    let row = all.write(0, 1, "again");
+    let begun = all.world.now.instant;
+    for _ in 0..50 {
+        all.step(0);
+        all.step(1);
+    }
+    assert!(all.world.now.instant.since(begun) < Duration::from_millis(500));
+    let letter = all.people[0].profile.stored.outbox.iter().find(|one| one.row == row).unwrap();
+    assert_eq!(letter.status, Status::Delivered);
+}
+
+#[test]
+fn refusals_count_only_in_a_row() {
+    let mut all = Population::of(2);
+    let (own, wrong) = (all.people[0].key, all.people[1].key);
+    for key in [wrong, wrong, own, wrong, wrong] {
+        all.people[0].key = key;
+        all.connect(0);
+        all.run();
+        all.cut(0);
+    }
+    let ends: Vec<_> = all.people[0].ends.iter().map(|end| end.unwrap().advice).collect();
+    assert_eq!(ends, [Advice::Again; 4]);
+}
+
+#[test]
+fn a_new_id_is_durable_before_the_server_hears_that_it_came() {
+    let mut all = Population::of(2);
+    let stranger = waxwing_core::phone::Phone::parse(b"+4915177777777").unwrap();
+    all.people[0].become_nobody(stranger, 6);
+    all.connect(0);
+    let reply_key = waxwing_core::crypto::ReplyKey::from_bytes(&[5; 32]);
+    all.ask(0, |client, env| client.request_otp(env, &stranger, &reply_key).unwrap());
+    all.run();
+    let code = all.people[0].profile.code.take().expect("a code in band");
+    all.ask(0, |client, env| client.prove_otp(env, &stranger, &reply_key, &code).unwrap());
+    for _ in 0..50 {
+        all.step(0);
+        // The confirmation goes out with the next move of bytes.
+        assert!(all.people[0].profile.stored.user.is_none() || !all.people[0].profile.is_open());
+    }
+    assert!(all.people[0].profile.stored.user.is_some());
+    all.write(0, 1, "from somebody new");
+    all.connect(1);
+    all.run();
+    assert_eq!(all.people[1].texts(), ["from somebody new"]);
+}

@@ -15,7 +15,7 @@ use waxwing_testkit::profile::{DiskFull, MemoryProfile};
 use waxwing_testkit::world::{SERVER_KEY, Sim};
 
 type World = Sim<Paper>;
-type Machine = Client<'static, Paper, Vec<u8>>;
+pub(crate) type Machine = Client<'static, Paper, Vec<u8>>;
 type Waxwing = Messenger<'static, Vec<u8>, 64>;
 
 /// Everybody, and the world.
@@ -112,6 +112,12 @@ impl Person {
         self.messenger = messenger(self.phone, user, self.key, self.server.spki(), self.aside);
     }
 
+    /// Somebody without an account, with the fixed key number `at`.
+    pub(crate) fn become_nobody(&mut self, phone: Phone, at: usize) {
+        (self.phone, self.key) = (phone, leak(Paper::key(at)));
+        self.messenger = messenger(phone, None, self.key, self.server.spki(), self.aside);
+    }
+
     /// What has come, as it can be read.
     pub(crate) fn texts(&self) -> Vec<&str> {
         self.profile.stored.texts()
@@ -172,6 +178,13 @@ impl Population {
         let mut env = Env { now: self.world.now, rng: &mut self.world.rng };
         person.messenger.connect(&mut client, &mut person.profile, &mut env).unwrap();
         person.line = Some(Line { client, conn, pipe: Pipe::default() });
+    }
+
+    /// Asks the client machine of `who` for something.
+    pub(crate) fn ask(&mut self, who: usize, request: impl FnOnce(&mut Machine, &mut Env<'_>)) {
+        let line = self.people[who].line.as_mut().unwrap();
+        let mut env = Env { now: self.world.now, rng: &mut self.world.rng };
+        request(&mut line.client, &mut env);
     }
 
     pub(crate) fn connect_all(&mut self) {

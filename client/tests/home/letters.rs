@@ -74,7 +74,7 @@ fn a_batch_is_recorded_in_order_and_knows_its_own_duplicates() {
         handed(3, unreadable("no")),
         handed(4, text(2, "two")),
     ];
-    let recorded = home.letters().record_all(&batch).unwrap();
+    let recorded = crate::record_all(&home, &batch);
     let stored: Vec<bool> = recorded.iter().map(|one| matches!(one, Recorded::Stored(_))).collect();
     assert_eq!(stored, [true, false, true, false, true]);
     let mut expected = texts(&["one", "two"]);

@@ -16,9 +16,10 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use waxwing::backend::load_key;
-use waxwing::home::{Home, NewIdentity, Registration};
+use waxwing::home::{HandedOver, Home, HomeProfile, NewIdentity, Recorded, Registration};
 use waxwing_core::crypto::{PrivateKey, ReplyKey, Spki};
 use waxwing_core::id::{PacketId, Uid, UserId};
+use waxwing_core::messenger::Profile;
 use waxwing_core::phone::Phone;
 use waxwing_core::testing::keys::pkcs8_der;
 use waxwing_core::time::UnixTime;
@@ -82,4 +83,13 @@ fn store_identity(home: &Home) {
 fn register(home: &Home) {
     store_identity(home);
     home.set_registration(Registration::Done(user(100))).unwrap();
+}
+
+/// Records letters in one step.
+fn record_all(home: &Home, letters: &[HandedOver<'_>]) -> Vec<Recorded> {
+    let mut step = HomeProfile::new(home, |_| ());
+    step.begin().unwrap();
+    let recorded = letters.iter().map(|letter| home.letters().record(letter).unwrap()).collect();
+    step.commit().unwrap();
+    recorded
 }

@@ -42,7 +42,7 @@ fn kept<'f>(
     fate: impl Fn(usize) -> Fate<'f>,
 ) -> usize {
     let letters: Vec<_> = numbers.map(|n| handed(n, fate(n))).collect();
-    let recorded = home.letters().record_all(&letters).unwrap();
+    let recorded = crate::record_all(home, &letters);
     recorded.iter().filter(|one| matches!(one, Recorded::Stored(_))).count()
 }
 

@@ -380,3 +380,28 @@ fn a_new_id_is_durable_before_the_server_hears_that_it_came() {
     all.run();
     assert_eq!(all.people[1].texts(), ["from somebody new"]);
 }
+
+#[test]
+fn a_step_ends_after_fifty_milliseconds_however_much_there_is_to_read() {
+    let mut all = Population::of(2);
+    all.write(0, 1, "known");
+    all.connect_all();
+    all.run();
+    all.cut(1);
+    for n in 0..10 {
+        all.write(0, 1, &format!("{n}"));
+    }
+    all.run();
+    all.connect(1);
+    while all.people[1].profile.letters_in_step < 3 {
+        all.step(1);
+    }
+    assert!(all.people[1].profile.is_open());
+    all.world.wait(Duration::from_millis(60));
+    all.step(1);
+    // Whoever else has something to store need not wait for the rest.
+    assert!(!all.people[1].profile.is_open());
+    assert_eq!(all.people[1].profile.letters_in_step, 4);
+    all.run();
+    assert_eq!(all.people[1].texts()[1..], texts("", 10));
+}

@@ -193,14 +193,6 @@ impl<'a> Letters<'a> {
         self.home.write(|change| record(change, letter))
     }
 
-    /// Stores many letters at the price of one.
-    ///
-    /// # Errors
-    /// As [`Letters::record`], for all of them.
-    pub fn record_all(&self, letters: &[HandedOver<'_>]) -> Result<Vec<Recorded>, HomeError> {
-        self.home.write(|change| letters.iter().map(|letter| record(change, letter)).collect())
-    }
-
     /// The letter that arrived last.
     ///
     /// # Errors

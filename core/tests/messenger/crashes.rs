@@ -58,6 +58,24 @@ fn a_commit_that_fails_loses_nothing_and_doubles_nothing() {
 }
 
 #[test]
+fn a_device_whose_flash_fails_at_any_commit_loses_nothing_and_doubles_nothing() {
+    for at in 0..100 {
+        let mut all = written();
+        all.people[1].become_a_device();
+        all.people[1].profile.fails_at = Some(at);
+        all.connect_all();
+        all.run();
+        let failed = all.people[1].ends.contains(&Err(DiskFull));
+        end(&mut all);
+        assert_all_arrived_once(&all, at);
+        if !failed && at > 10 {
+            return;
+        }
+    }
+    panic!("the conversation has more commits than were tried");
+}
+
+#[test]
 fn a_process_that_dies_between_any_two_commits_loses_nothing() {
     for at in 0..120 {
         let mut all = written();

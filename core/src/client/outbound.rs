@@ -21,6 +21,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
     }
 
     /// What may go out.
+    // Asked for in many places, and a call is shorter.
+    #[inline(never)]
     pub(super) fn pending(&self) -> &[u8] {
         self.buffer.as_ref().get(self.start..self.free).unwrap_or_default()
     }

@@ -144,6 +144,8 @@ impl<const LETTERS: usize, const SENDERS: usize> SeenLetters<LETTERS, SENDERS> {
     ///
     /// # Errors
     /// [`Malformed`] for anything else, such as blank memory.
+    // In a frame of its own, and not in whoever calls it: on a device that is hundreds of bytes.
+    #[inline(never)]
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         if reader.u8()? != ENCODING {

@@ -72,7 +72,7 @@ impl<'a> Recipient<'a> {
         packet(&mut outbox, me, Op::ReconnectRequest, rng, |out, _| {
             let mut writer = Writer::new(out);
             writer.put(&sealed)?;
-            Ok(writer.len())
+            Ok(writer.position())
         })?;
         Ok(Self {
             me,

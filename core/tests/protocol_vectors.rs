@@ -10,14 +10,14 @@ use waxwing_core::crypto::{
 };
 use waxwing_core::envelope::{self, Content, Fingerprint, SafetyNumber};
 use waxwing_core::id::{Nonce, PacketId, Uid, UserId};
-use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_SEALED, OVERHEAD};
+use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_REFUSAL_TEXT, MAX_SEALED, OVERHEAD};
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, Now, Timestamp};
 use waxwing_core::wire::{
     BacklogSize, BacklogToken, ClientReport, CloseReason, Draft, ErrorCode, Frame, Full, Header,
-    KeyAnswer, KeyQuestion, Op, OtpGrant, Packet, Refusal, RegistrationRejected, SessionGrant,
-    Status, StatusQuery, StatusToken, Statuses, Writer, deframe,
+    KeyAnswer, KeyQuestion, Op, OtpGrant, OtpProof, Packet, Refusal, RegistrationRejected,
+    RegistrationRequest, SessionGrant, Status, StatusQuery, StatusToken, Statuses, Writer, deframe,
 };
 use waxwing_testkit::told::Told;
 use waxwing_testkit::vectors::{counting, hex, unhex};
@@ -394,4 +394,50 @@ fn an_envelope_made_by_hand_opens() {
             envelope::open(&CRYPTO, &mut Told::new(&[]), &ann, &ben, &key, verified).unwrap();
         assert_eq!((opened.uid, opened.content), (Uid(counting(0x80)), content));
     }
+}
+
+/// The content has exactly so many bytes, and does not fit into fewer.
+#[track_caller]
+fn fills(len: usize, emit: impl Fn(&mut Writer<'_>) -> Result<(), Full>) {
+    let mut buffer = vec![0; len];
+    let mut writer = Writer::new(&mut buffer);
+    emit(&mut writer).unwrap();
+    assert_eq!(writer.position(), len);
+    assert_eq!(emit(&mut Writer::new(&mut buffer[1..])), Err(Full));
+}
+
+#[test]
+fn the_longest_contents_have_as_many_bytes_as_is_said() {
+    let (own, longest) = (key(0), phone("+491511234567890"));
+    let reply_key = ReplyKey::from_bytes(&[1; 32]);
+    let digest = CRYPTO.sha256(&[own.spki().as_bytes()]);
+    let otp = Otp::parse(b"123456").unwrap();
+    let text = "x".repeat(MAX_REFUSAL_TEXT);
+    let (code, packet) = (ErrorCode::Busy.code(), Some(letter()));
+    let refusal = Refusal { code, op: 102, retry_after_s: 1, packet, text: &text };
+    let answer = KeyAnswer { user: user(7), phone: longest, spki: own.spki().clone() };
+
+    assert_eq!(RegistrationRequest::MAX_LEN, 49);
+    fills(RegistrationRequest::MAX_LEN, |w| RegistrationRequest::emit(w, &reply_key, &longest));
+    assert_eq!(OtpProof::MAX_LEN, 103);
+    fills(OtpProof::MAX_LEN, |w| {
+        OtpProof::emit(w, &reply_key, &otp, &Nonce([2; 16]), &digest, &longest)
+    });
+    assert_eq!(KeyAnswer::MAX_LEN, 313);
+    fills(KeyAnswer::MAX_LEN, |w| answer.emit(w));
+    assert_eq!(Refusal::MAX_LEN, 150);
+    fills(Refusal::MAX_LEN, |w| refusal.emit(w));
+}
+
+#[test]
+fn values_of_the_wire_say_in_a_log_what_they_are() {
+    let mut buffer = [0; 4];
+    let mut writer = Writer::new(&mut buffer);
+    writer.u16(7).unwrap();
+    assert_eq!(format!("{writer:?}"), "Writer(2 of 4 bytes)");
+    let request =
+        RegistrationRequest { reply_key: ReplyKey::from_bytes(&[1; 32]), phone: b"+491511234567" };
+    let shown = format!("{request:?}");
+    assert!(shown.starts_with("RegistrationRequest {") && !shown.contains("4915"), "{shown}");
+    assert_eq!(ErrorCode::MailboxFull.to_string(), "MailboxFull");
 }

@@ -116,6 +116,11 @@ impl Disk {
         self.letters.values().filter(|l| l.recipient == recipient).map(|l| l.id).collect()
     }
 
+    /// The places of all letters, in order.
+    pub fn places(&self) -> Vec<QueueId> {
+        self.letters.keys().copied().collect()
+    }
+
     /// Letters of a sender's in all mailboxes, and their recipients.
     pub fn pending_from(&self, sender: UserId) -> impl Iterator<Item = &PendingLetter> {
         self.letters.values().filter(move |letter| letter.sender == sender)
@@ -219,8 +224,9 @@ impl Disk {
             }
             Write::DeleteLetters { recipient, letters } => {
                 for queue_id in letters {
-                    if self.letters.get(queue_id).is_some_and(|l| l.recipient == *recipient) {
-                        self.letters.remove(queue_id);
+                    // One that has expired is gone before its deletion comes.
+                    if let Some(gone) = self.letters.remove(queue_id) {
+                        assert_eq!(gone.recipient, *recipient, "another's letter");
                     }
                 }
             }

@@ -487,5 +487,5 @@ fn write_all(out: &mut [u8], parts: &[&[u8]]) -> Result<usize, BuildError> {
     for part in parts {
         writer.put(part)?;
     }
-    Ok(writer.len())
+    Ok(writer.position())
 }

@@ -18,7 +18,7 @@ pub(crate) fn cbc_seal<P: Provider>(
     rng.fill_bytes(iv);
     let mut writer = Writer::new(room);
     content(&mut writer)?;
-    let len = writer.len();
+    let len = writer.position();
     let sealed = provider.cbc_encrypt(key, iv, room, len).map_err(|_| Full)?;
     Ok(sealed.saturating_add(BLOCK_LEN))
 }
@@ -169,7 +169,7 @@ impl<'a> SharedTokens<'a> {
         key: &SessionKey,
         mut block: [u8; BLOCK_LEN],
     ) -> Result<(), Full> {
-        if self.writer.len() >= BLOCK_LEN.saturating_mul(MAX_TOKENS.saturating_add(1)) {
+        if self.writer.position() >= BLOCK_LEN.saturating_mul(MAX_TOKENS.saturating_add(1)) {
             return Err(Full);
         }
         provider.encrypt_block(key.expose(), &self.iv, &mut block);
@@ -179,7 +179,7 @@ impl<'a> SharedTokens<'a> {
     /// Bytes of the payload so far.
     #[must_use]
     pub const fn payload_len(&self) -> usize {
-        self.writer.len()
+        self.writer.position()
     }
 }
 

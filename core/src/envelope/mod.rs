@@ -148,7 +148,7 @@ pub fn seal<P: Provider>(
     let mut inner = Writer::new(blocks);
     inner.put(&uid.0)?;
     content.emit(&mut inner)?;
-    let len = inner.len();
+    let len = inner.position();
     let sealed = provider.cbc_encrypt(key.expose(), &iv, blocks, len)?;
     Ok(sealed.saturating_add(ENVELOPE_OVERHEAD))
 }

@@ -55,9 +55,6 @@ impl<P: Provider> Server<P> {
     ) -> Result<(), Refused> {
         let malformed = Refused::plain(ErrorCode::Malformed);
         ReconnectForm::parse(packet.payload()).map_err(|_| malformed)?;
-        if packet.header().recipient.is_some() {
-            return Err(malformed);
-        }
         let user = packet.header().sender.ok_or(malformed)?;
         let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
         let now = env.now.instant;
@@ -149,7 +146,7 @@ impl<P: Provider> Server<P> {
             let sealed = key.oaep_seal(rng, op.oaep_label(), block.as_slice())?;
             let mut writer = Writer::new(out);
             writer.put(&sealed)?;
-            Ok::<_, BuildError>(writer.len())
+            Ok::<_, BuildError>(writer.position())
         });
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.state = State::Offered(Box::new(Offer { user, seal, nonce, issue }));
@@ -170,10 +167,6 @@ impl<P: Provider> Server<P> {
         };
         let mut offer = *offer;
         let malformed = Refused::plain(ErrorCode::Malformed);
-        let header = packet.header();
-        if header.sender != Some(offer.user) || header.recipient.is_some() {
-            return Err(malformed);
-        }
         let bad_sequence = Refused::plain(ErrorCode::BadSequence);
         let key = self.directory.key(&self.provider, offer.user).ok_or(bad_sequence)?;
         let packet: Verified<&mut [u8]> =
@@ -186,5 +179,26 @@ impl<P: Provider> Server<P> {
             }
             _ => Err(Refused::plain(ErrorCode::UnexpectedOp)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_answered_106s_are_remembered_as_there_is_room_for() {
+        let id = |n: usize| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&(n as u64).to_le_bytes());
+            PacketId(id)
+        };
+        let full = AnsweredReconnects::CAPACITY;
+        let mut answered = AnsweredReconnects::default();
+        (0..full).for_each(|n| answered.note(id(n)));
+        assert!((0..full).all(|n| answered.contains(id(n))));
+        answered.note(id(full));
+        assert!(!answered.contains(id(0)), "the oldest goes");
+        assert!((1..=full).all(|n| answered.contains(id(n))));
     }
 }

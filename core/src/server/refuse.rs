@@ -127,7 +127,7 @@ impl<P: Provider> Server<P> {
         self.identity.issue(&self.provider, env, Op::Refusal, None, |out, _| {
             let mut writer = Writer::new(out);
             body(refused).emit(&mut writer)?;
-            Ok(writer.len())
+            Ok(writer.position())
         })
     }
 

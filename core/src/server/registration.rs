@@ -42,7 +42,7 @@ impl<P: Provider> Server<P> {
         let malformed = Refused::plain(ErrorCode::Malformed);
         let unsigned = packet.signature().iter().all(|byte| *byte == 0);
         let sealed: &[u8; RSA_LEN] = packet.payload().try_into().map_err(|_| malformed)?;
-        if packet.header().sender.is_some() || packet.header().recipient.is_some() || !unsigned {
+        if !unsigned {
             return Err(malformed);
         }
         let now = env.now.instant;
@@ -151,9 +151,6 @@ impl<P: Provider> Server<P> {
     ) -> Result<(), Refused> {
         let malformed = Refused::plain(ErrorCode::Malformed);
         let (_, spki) = OtpProof::split(packet.payload()).map_err(|_| malformed)?;
-        if packet.header().sender.is_some() || packet.header().recipient.is_some() {
-            return Err(malformed);
-        }
         let now = env.now.instant;
         let peer = self.connections.get(&conn).map(|c| c.peer).ok_or(malformed)?;
         if !peer.exempt {

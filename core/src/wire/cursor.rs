@@ -117,14 +117,8 @@ impl<'a> Writer<'a> {
 
     /// Bytes written so far.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub const fn position(&self) -> usize {
         self.len
-    }
-
-    /// Whether nothing has been written.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Appends bytes.
@@ -160,16 +154,6 @@ impl<'a> Writer<'a> {
     pub fn phone(&mut self, phone: &Phone) -> Result<(), Full> {
         self.u8(u8::try_from(phone.as_bytes().len()).map_err(|_| Full)?)?;
         self.put(phone.as_bytes())
-    }
-
-    /// Sets a 16-bit count that was written at `offset` before it was known.
-    pub fn patch_u16(&mut self, offset: usize, value: u16) -> Result<(), Full> {
-        let end = offset.checked_add(2).ok_or(Full)?;
-        let place = self.buffer.get_mut(offset..end).ok_or(Full)?;
-        for (to, from) in place.iter_mut().zip(value.to_le_bytes()) {
-            *to = from;
-        }
-        Ok(())
     }
 
     /// What has been written.

@@ -77,6 +77,20 @@ fn they_go_at_sixty_four_kibibytes() {
 }
 
 #[test]
+fn they_go_at_sixty_four_kibibytes_of_letters_in_their_buffer() {
+    let mut line = with_window(128);
+    line.holds_letters = true;
+    let letters = [1, 2].map(|n| line.server.letter(FRIEND, US, &vec![n; 40_000]));
+    for (letter, go) in letters.iter().zip([false, true]) {
+        assert_eq!(line.hear(letter), [Heard::Letter(id_of(letter))]);
+        line.ask(|client, env| client.acknowledge_letter(env));
+        let held = all_held(&mut line);
+        let all: Vec<_> = letters.iter().map(|letter| id_of(letter)).collect();
+        assert_eq!(held, if go { all } else { vec![] });
+    }
+}
+
+#[test]
 fn they_go_after_a_second_by_the_timer_or_by_a_poll() {
     for by_timer in [true, false] {
         let mut line = with_window(128);

@@ -246,6 +246,116 @@ fn a_server_that_stops_says_so_after_what_it_has_read_is_stored() {
 }
 
 #[test]
+fn a_server_that_stops_waits_for_deletions() {
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
+    let letter = ann.send(&mut world, ben.id(), b"read in time");
+    ben.hear(&mut world);
+    world.disk.held = true;
+    ben.acknowledge(&mut world, &[id_of(&letter)]);
+    world.turn_all(|server, env| server.stop(env));
+    assert!(!world.stopped());
+    world.release();
+    assert!(world.stopped());
+    assert_eq!(world.disk.pending(ben.id()), []);
+}
+
+#[test]
+fn a_server_that_stops_waits_for_deletions_that_storage_has_refused() {
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
+    let letter = ann.send(&mut world, ben.id(), b"read in time");
+    ben.hear(&mut world);
+    world.disk.refuses_writes = true;
+    ben.acknowledge(&mut world, &[id_of(&letter)]);
+    world.turn_all(|server, env| server.stop(env));
+    assert!(!world.stopped());
+    world.disk.refuses_writes = false;
+    world.wait_s(1);
+    world.release();
+    assert!(world.stopped());
+    assert_eq!(world.disk.pending(ben.id()), []);
+}
+
+#[test]
+fn a_server_that_stops_stores_a_letter_that_its_recipient_has_and_not_acknowledged() {
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
+    let letter = ann.letter(&mut world, ben.id(), b"handed over");
+    world.deliver(&[(ann.conn, letter.clone())]);
+    world.carry_post();
+    assert_eq!(ben.hear_letters(&mut world), [letter.clone()]);
+    assert_eq!(world.disk.pending(ben.id()), [], "it is held back from storage");
+    // Nobody waits for an answer about it.
+    world.hang_up(ann.conn);
+    world.turn_all(|server, env| server.stop(env));
+    assert!(!world.stopped());
+    world.settle();
+    assert!(world.stopped());
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&letter)]);
+}
+
+#[test]
+fn a_server_that_stops_stores_the_key_of_a_session_that_has_just_begun() {
+    let (mut world, [mut ann]) = World::populated(Config::default());
+    ann.knock(&mut world);
+    let confirmation = ann.confirmation(&mut world, 8);
+    world.deliver(&[(ann.conn, confirmation)]);
+    // What asked for the mailbox has its answer, and nothing else is under way.
+    while world.disk.has_jobs() {
+        world.disk.work();
+    }
+    world.tell_news();
+    let key_is_stored = |world: &World| world.disk.users().all(|user| user.session_key.is_some());
+    assert!(!key_is_stored(&world), "it waits for company");
+    world.turn_all(|server, env| server.stop(env));
+    assert!(!world.stopped());
+    world.settle();
+    assert!(world.stopped());
+    assert!(key_is_stored(&world));
+}
+
+#[test]
+fn leaving_is_answered_after_the_acknowledgments_before_it_are_stored() {
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
+    // Batches that have ended: the one that matters is not the first.
+    let letters = [b"1", b"2", b"3"].map(|text| ann.send(&mut world, ben.id(), text));
+    ben.hear(&mut world);
+    ben.acknowledge(&mut world, &[id_of(&letters[0])]);
+    ben.acknowledge(&mut world, &[id_of(&letters[1])]);
+    world.disk.held = true;
+    let held = ben.held(&mut world, &[id_of(&letters[2])]);
+    let close = ben.sealed(&mut world, Op::Close, &[1]);
+    world.send(ben.conn, &[held, close].concat());
+    // The server looks again whenever a turn ends.
+    world.turn_all(|_, _| {});
+    assert_eq!(ben.hear(&mut world), []);
+    assert!(!ben.is_closed(&world));
+    world.release();
+    assert_eq!(ben.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
+    assert_eq!(world.disk.pending(ben.id()), []);
+}
+
+#[test]
+fn each_recipient_s_acknowledgments_of_a_turn_delete_letters_of_their_own() {
+    let (mut world, people) = World::populate_shards(Config::default(), 7, 3, 1);
+    let [mut ann, mut ben, mut cat] = people.try_into().ok().unwrap();
+    for person in [&mut ann, &mut ben, &mut cat] {
+        person.come_to_nothing(&mut world);
+    }
+    let to_ben = ann.send(&mut world, ben.id(), b"to ben");
+    let to_cat = ann.send(&mut world, cat.id(), b"to cat");
+    let also_to_ben = ann.send(&mut world, ben.id(), b"to ben, too");
+    world.wait_s(1);
+    let held = [
+        (ben.conn, ben.held(&mut world, &[id_of(&to_ben)])),
+        (cat.conn, cat.held(&mut world, &[id_of(&to_cat)])),
+        (ben.conn, ben.held(&mut world, &[id_of(&also_to_ben)])),
+    ];
+    world.send_all(&held);
+    for person in [&ben, &cat] {
+        assert_eq!(world.disk.pending(person.id()), []);
+    }
+}
+
+#[test]
 fn a_server_stops_after_5_s_whatever_storage_does() {
     let (mut world, [mut ann, ben, _]) = World::online(Config::default());
     world.disk.held = true;

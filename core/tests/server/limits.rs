@@ -347,3 +347,37 @@ fn five_hundred_phones_a_day_can_be_asked_about() {
     ann.ask(&mut world, question);
     assert!(matches!(ann.hear_one(&mut world), Said::Key(_)));
 }
+
+/// Sends a 101 on a connection of its own, and gives the refusal and its wait.
+fn prove_at_random(world: &mut PaperWorld, at: usize, address: Option<&str>) -> (ErrorCode, u16) {
+    let mut person = Person::new(at);
+    person.conn = match address {
+        Some(address) => world.connect_from(address),
+        None => world.connect(),
+    };
+    let proof = person.proof(world, b"000000");
+    world.send(person.conn, &proof);
+    match person.hear_one(world) {
+        Said::Refused(no) => (no.code, no.retry_after_s),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_address_prefix_proves_so_often_an_hour_and_exempt_peers_always() {
+    let mut config = many();
+    config.rates.proofs = Rate::new(3, Duration::from_secs(HOUR));
+    let mut world = PaperWorld::new(config);
+    for at in 0..3 {
+        let (code, _) = prove_at_random(&mut world, at, Some("198.51.100.7"));
+        assert_eq!(code, ErrorCode::OtpExpired, "nobody has asked for a code");
+    }
+    let (code, wait) = prove_at_random(&mut world, 3, Some("198.51.100.8"));
+    assert_eq!(code, ErrorCode::RateLimited, "the same /24");
+    assert!((1..=3_600).contains(&wait), "{wait}");
+    let elsewhere = prove_at_random(&mut world, 3, Some("198.51.101.7"));
+    assert_eq!(elsewhere.0, ErrorCode::OtpExpired, "another");
+    for at in 4..14 {
+        assert_eq!(prove_at_random(&mut world, at, None).0, ErrorCode::OtpExpired);
+    }
+}

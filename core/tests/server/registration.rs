@@ -584,3 +584,27 @@ fn ids_go_round_after_the_last_and_the_full_server_says_so() {
     wrapped.ask(&mut world, KeyQuestion::ById(wrapped.id()));
     assert!(matches!(wrapped.hear(&mut world)[..], [Said::Key(_)]));
 }
+
+#[test]
+fn a_100_or_101_that_names_a_sender_or_a_recipient_is_malformed() {
+    for [sender, recipient] in [[1, 0], [0, 1], [1, 1]] {
+        let mut world = world();
+        let mut ann = Person::<RustCrypto>::new(0);
+        let whole = ann.request(&mut world);
+        let block = &whole[packets::header(0, 0, world.now.unix, 100, 0).len()..][..256];
+        let request = packets::unsigned(sender, recipient, world.now.unix, 100, block);
+        ann.conn = world.connect();
+        world.send(ann.conn, &packets::zero_signed(request));
+        assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::Malformed]);
+        assert!(world.codes.is_empty());
+
+        let code = ask(&mut world, &mut ann);
+        let whole = ann.proof(&mut world, &code);
+        let payload = &whole[packets::header(0, 0, world.now.unix, 101, 0).len()..][..256 + 294];
+        let proof = ann.packet_as(&mut world, sender, recipient, 101, payload);
+        ann.conn = world.connect();
+        world.send(ann.conn, &proof);
+        assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::Malformed]);
+        assert_eq!(prove(&mut world, &mut ann, &code), OFFERED, "the code is still good");
+    }
+}

@@ -493,3 +493,15 @@ fn sessions_confirmed_within_a_moment_share_a_commit_and_it_comes_soon() {
         assert_eq!(knock_with(&mut world, person, &short), [OFFERED]);
     }
 }
+
+#[test]
+fn a_106_that_names_a_recipient_is_malformed() {
+    let (mut world, [mut ann, ben]) = World::populated(Config::default());
+    ann.conn = world.connect();
+    let long = ann.long(&mut world);
+    let block = &long[packets::header(0, 0, world.now.unix, 106, 0).len()..][..256];
+    let packet = ann.packet_as(&mut world, ann.id().get(), ben.id().get(), 106, block);
+    world.send(ann.conn, &packet);
+    assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::Malformed]);
+    ann.come_to_nothing(&mut world);
+}

@@ -275,6 +275,29 @@ fn a_letter_that_is_acknowledged_and_then_not_stored_is_counted_out_once() {
     assert!(has_letters_of(&mut world, &mut ben, &ann));
 }
 
+#[test]
+fn a_letter_that_is_not_stored_and_then_acknowledged_is_counted_out_once_and_not_deleted() {
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
+    let kept = ann.send(&mut world, ben.id(), b"kept");
+    world.wait_s(1);
+    world.disk.refuses_writes = true;
+    let lost = ann.send(&mut world, ben.id(), b"lost");
+    assert_eq!(ben.hear_letters(&mut world), [kept.clone(), lost.clone()]);
+    let said = ann.hear(&mut world);
+    let codes: Vec<_> = said.iter().filter_map(Said::code).collect();
+    assert_eq!(codes, [ErrorCode::StorageUnavailable]);
+    assert_eq!(world.pending_from(ann.id()), (1, kept.len() as u64));
+
+    world.disk.refuses_writes = false;
+    world.wait_s(1);
+    let before = world.disk.commits;
+    ben.acknowledge(&mut world, &[id_of(&lost)]);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&lost)]);
+    assert_eq!(world.disk.commits, before, "storage has nothing to delete");
+    assert_eq!(world.pending_from(ann.id()), (1, kept.len() as u64));
+    assert!(has_letters_of(&mut world, &mut ben, &ann));
+}
+
 /// Ann's letters live for 100 s: one that has just expired, one that has not, and Ben holds both. The
 /// next sweep is 19 s away.
 fn old_and_young() -> (World, [Person<RustCrypto>; 2], [Vec<u8>; 3]) {
@@ -422,4 +445,39 @@ fn one_turn_is_one_commit() {
     ];
     world.send_all(&letters);
     assert_eq!(world.disk.commits, before + 1);
+}
+
+#[test]
+fn what_nobody_waits_for_goes_with_a_batch_that_is_there_anyway() {
+    let (mut world, people) = World::populate_shards(Config::default(), 7, 3, 1);
+    let [mut ann, mut ben, cat]: [Person<_>; 3] = people.try_into().ok().unwrap();
+    ann.come_to_nothing(&mut world);
+    ben.knock(&mut world);
+    let before = world.disk.commits;
+    let confirmation = ben.confirmation(&mut world, 8);
+    let letter = ann.letter(&mut world, cat.id(), b"in the same turn");
+    world.deliver(&[(ben.conn, confirmation), (ann.conn, letter.clone())]);
+    while world.disk.has_jobs() {
+        world.disk.work();
+    }
+    assert_eq!(world.disk.commits, before + 1);
+    assert_eq!(world.disk.pending(cat.id()), [id_of(&letter)]);
+    let mut others = world.disk.users().filter(|user| user.id != cat.id());
+    assert!(others.all(|user| user.session_key.is_some()), "the key went with it");
+}
+
+#[test]
+fn places_of_letters_follow_one_another_and_shards_take_turns() {
+    for shards in [1, 3] {
+        let (mut world, people) = World::populate_shards(Config::default(), 7, 4, shards);
+        let [mut ann, others @ ..]: [Person<_>; 4] = people.try_into().ok().unwrap();
+        ann.come_to_nothing(&mut world);
+        for other in others.iter().chain(&others) {
+            ann.send(&mut world, other.id(), &other.id().get().to_le_bytes());
+            world.wait_s(1);
+        }
+        let places: Vec<_> = world.disk.places().iter().map(|place| place.0).collect();
+        // Each of three shards has two of the letters, and every third place.
+        assert_eq!(places, [1, 2, 3, 4, 5, 6], "{shards} shards");
+    }
 }

@@ -23,26 +23,27 @@
 //! 3. Move the bytes that came out, as far as the stream takes them.
 //! 4. Wait until the stream is ready or the machine's `poll_timeout` is due; then from 1 again.
 //!
-//! A client's whole loop, over any stream that speaks `embedded_io`:
+//! A client's whole loop, over any stream that speaks `embedded_io`. [`client::drive`] moves the
+//! bytes, tells the machine the time, and says how long one may wait:
 //!
 //! ```
 //! use core::fmt::Debug;
 //! use embedded_io::{Read, ReadReady, Write, WriteReady};
 //! use waxwing_core::client::{Client, DriveError, Ended, Env, Event, drive};
 //! use waxwing_core::crypto::{CryptoRng, Provider};
-//! use waxwing_core::time::Now;
+//! use waxwing_core::time::{Instant, Now};
 //!
+//! /// Until the machine says why it has ended, or the stream is over.
 //! fn run<P: Provider, S: Read + ReadReady + Write + WriteReady<Error: Debug>>(
 //!     client: &mut Client<'_, P, &mut [u8]>,
 //!     stream: &mut S,
 //!     mut clock: impl FnMut() -> Now,
 //!     rng: &mut dyn CryptoRng,
-//!     mut wait_until_ready: impl FnMut(),
-//! ) -> Ended {
+//!     mut wait_until_ready_or: impl FnMut(Option<Instant>),
+//! ) -> Result<Ended, DriveError<S::Error>> {
 //!     loop {
-//!         let moved = drive(client, stream);
 //!         let mut env = Env { now: clock(), rng };
-//!         client.timeout(&mut env);
+//!         let moved = drive(client, stream, &mut env);
 //!         loop {
 //!             match client.poll(&mut env) {
 //!                 Ok(Some(Event::Letter(_letter))) => {
@@ -51,13 +52,12 @@
 //!                 }
 //!                 Ok(Some(_other_event)) => {}
 //!                 Ok(None) => break,
-//!                 Err(ended) => return ended,
+//!                 Err(ended) => return Ok(ended),
 //!             }
 //!         }
-//!         match moved {
-//!             Ok(moved) if moved.read + moved.written == 0 => wait_until_ready(),
-//!             Ok(_) => {}
-//!             Err(DriveError::EndOfStream | DriveError::Stream(_)) => return Ended::TimedOut,
+//!         let moved = moved?;
+//!         if moved.is_nothing() && client.transmit().is_empty() {
+//!             wait_until_ready_or(moved.wait_until);
 //!         }
 //!     }
 //! }

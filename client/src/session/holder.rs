@@ -192,7 +192,7 @@ impl<'a> Holder<'a> {
             if matches!(turn, Turn::Over(_)) {
                 break;
             }
-            if moved.read + moved.written == 0 {
+            if moved.is_nothing() {
                 let left = until.since(self.host.ticking());
                 let wait = link.patience().min(left);
                 waiter.wait(Some(link.stream_mut()), wait)?;

@@ -76,7 +76,9 @@ impl<'a> Link<'a> {
 
     /// Moves bytes.
     pub(super) fn drive(&mut self) -> Result<Moved, SessionError> {
-        drive(&mut self.client, &mut self.stream).map_err(|error| match error {
+        let mut rng = (self.host.rng)();
+        let mut env = Env { now: (self.host.now)(), rng: &mut *rng };
+        drive(&mut self.client, &mut self.stream, &mut env).map_err(|error| match error {
             DriveError::EndOfStream => SessionError::EndOfStream,
             DriveError::Stream(error) => SessionError::Broken(error.into()),
         })
@@ -87,7 +89,6 @@ impl<'a> Link<'a> {
     pub(super) fn drain(&mut self, mut take: impl FnMut(Event<'_>)) -> Option<Ended> {
         let mut rng = (self.host.rng)();
         let mut env = Env { now: (self.host.now)(), rng: &mut *rng };
-        self.client.timeout(&mut env);
         loop {
             match self.client.poll(&mut env) {
                 Ok(None) => return None,

@@ -218,7 +218,7 @@ impl<'a> Registrar<'a> {
                 return Ok(Err(ended));
             }
             let moved = moved?;
-            if moved.read + moved.written == 0 {
+            if moved.is_nothing() {
                 let patience = link.patience();
                 self.waiter.wait(Some(link.stream_mut()), patience)?;
                 if interrupt::has_come() {

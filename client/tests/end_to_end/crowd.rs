@@ -13,7 +13,7 @@ use waxwing::backend::{Backend, BackendKey, BackendPublicKey, generate_key, prov
 use waxwing::clock;
 use waxwing::keys::read_server_key;
 use waxwing_core::client::{
-    Addressee, Buffers, Client, Env, Event, Keys, LetterName, Moved, Options, drive,
+    Addressee, Buffers, Client, Env, Event, Keys, LetterName, Options, drive,
 };
 use waxwing_core::crypto::{PrivateKey, Provider, ReplyKey, Unverified};
 use waxwing_core::envelope::{self, Content, Fingerprint};
@@ -117,12 +117,11 @@ impl<'k> Member<'k> {
 
     /// Whether nothing happened.
     fn turn(&mut self, env: &mut Env<'_>, people: &Directory<'_>) -> bool {
-        let Moved { read, written } = drive(&mut self.client, &mut self.socket).unwrap();
-        self.client.timeout(env);
+        let moved = drive(&mut self.client, &mut self.socket, env).unwrap();
         for learnt in self.drain(env) {
             self.act(env, people, learnt);
         }
-        read + written == 0
+        moved.is_nothing()
     }
 
     fn drain(&mut self, env: &mut Env<'_>) -> Vec<Learnt> {

@@ -56,10 +56,7 @@ fn start() {
     loop {
         let mut rng = Entropy;
         let mut env = Env { now: board_now(), rng: &mut rng };
-        if drive(&mut client, &mut Line).is_err() {
-            return;
-        }
-        client.timeout(&mut env);
+        let Ok(moved) = drive(&mut client, &mut Line, &mut env) else { return };
         board_show(&[u8::from(
             command(&mut client, &mut env, (&own, &peer, &me), answer.as_ref()).is_ok(),
         )]);
@@ -67,7 +64,7 @@ fn start() {
             Ok(Some(event)) => {
                 handle(event, &mut env, keys, &me, &mut answer, &mut seen);
             }
-            Ok(None) => board_sleep(client.poll_timeout()),
+            Ok(None) => board_sleep(moved.wait_until),
             Err(_ended) => return,
         }
         client.acknowledge_letter(&mut env);

@@ -71,8 +71,8 @@ fn talk(messenger: &mut Waxwing<'_>, client: &mut Device<'_>, profile: &mut Page
         return false;
     }
     loop {
-        let moved = drive(client, &mut Line);
         env.now = board_now();
+        let moved = drive(client, &mut Line, &mut env);
         let _ = command(messenger, client, profile, &mut env);
         let more = moved.is_ok_and(|moved| moved.read > 0);
         match messenger.turn(client, profile, &mut env, more) {

@@ -2,20 +2,33 @@
 
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 
-use super::Client;
+use super::{Client, Env};
 use crate::crypto::Provider;
+use crate::time::Instant;
 
-/// How many bytes a step moved. Nothing in either direction means that there is time to wait.
+/// What a step has moved, and how long there is nothing to do when it moved nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Moved {
-    /// From the server.
+    /// Bytes from the server.
     pub read: usize,
-    /// To the server.
+    /// Bytes to the server.
     pub written: usize,
+    /// When nothing has moved, and neither [`Client::poll`] nor the program found anything to do:
+    /// wait until the stream is ready, or until this moment, and then drive again.
+    pub wait_until: Option<Instant>,
 }
 
-/// The stream is over.
+impl Moved {
+    /// Whether nothing went in either direction.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.read == 0 && self.written == 0
+    }
+}
+
+/// The stream is over. What had come before may still lie in the machine: [`Client::poll`] gives it
+/// out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DriveError<E: core::fmt::Debug> {
     /// The server has closed it.
@@ -27,13 +40,16 @@ pub enum DriveError<E: core::fmt::Debug> {
 }
 
 /// Moves bytes while the stream is ready and the machine has room, first out, then in, up to one
-/// packet. It never blocks: each direction is asked whether it is ready.
+/// packet; then tells the machine the time. It never blocks: each direction is asked whether it is
+/// ready. Afterwards call [`Client::poll`] until it gives nothing, also when this has failed.
 ///
 /// # Errors
-/// [`DriveError`] when the stream is over.
+/// [`DriveError`] when the stream is over. That is no [`Ended`](super::Ended): the machine does not
+/// know of it, and the program decides what comes next.
 pub fn drive<P, B, S, const WINDOW: usize>(
     client: &mut Client<'_, P, B, WINDOW>,
     stream: &mut S,
+    env: &mut Env<'_>,
 ) -> Result<Moved, DriveError<S::Error>>
 where
     P: Provider,
@@ -54,5 +70,7 @@ where
         client.received(count);
         moved.read = moved.read.saturating_add(count);
     }
+    client.timeout(env);
+    moved.wait_until = client.poll_timeout();
     Ok(moved)
 }

@@ -1,9 +1,10 @@
 //! What a client learns, and how a connection ends.
 
 use super::intake::OversizedLetter;
+use super::requests::RequestError;
 use crate::crypto::Unverified;
 use crate::id::{PacketId, PacketIdPrefix, UserId};
-use crate::wire::{BuildError, CloseReason, ErrorCode, KeyAnswer, KeyQuestion, OtpGrant, Status};
+use crate::wire::{CloseReason, ErrorCode, KeyAnswer, KeyQuestion, OtpGrant, Status};
 
 /// Something that the server, or through it somebody else, has said.
 #[derive(Debug)]
@@ -104,5 +105,5 @@ pub enum Ended {
     TimedOut,
     /// A packet could not be made: a buffer is too small, or the key refused.
     #[error("a packet could not be made: {0}")]
-    Build(BuildError),
+    Build(RequestError),
 }

@@ -29,7 +29,7 @@ mod window;
 pub use driver::{DriveError, Moved, drive};
 pub use event::{Ended, Event, LetterName, RefusalNotice};
 pub use intake::OversizedLetter;
-pub use requests::{Addressee, RequestError};
+pub use requests::{Addressee, ApiMisuse, RequestError};
 pub use seen::{Novelty, SeenLetters};
 
 use core::time::Duration;
@@ -38,7 +38,7 @@ use crate::crypto::{CryptoRng, Provider, SessionKey, Unverified};
 use crate::id::{Nonce, PacketId, UserId};
 use crate::limits::{MAX_CONTROL_PACKET, MAX_WINDOW, OVERHEAD};
 use crate::time::{Instant, Now, Timestamp, UnixTime};
-use crate::wire::{BuildError, KeyQuestion, Malformed};
+use crate::wire::{KeyQuestion, Malformed};
 use intake::Intake;
 use outbound::Outbound;
 use progress::Progress;
@@ -473,8 +473,8 @@ fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     }
 }
 
-impl From<BuildError> for Ended {
-    fn from(error: BuildError) -> Self {
+impl From<RequestError> for Ended {
+    fn from(error: RequestError) -> Self {
         Self::Build(error)
     }
 }

@@ -6,22 +6,43 @@ use super::{Client, Ended, Env};
 use crate::crypto::{CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, SessionKey, cbc_seal};
 use crate::envelope::{self, Content, Fingerprint};
 use crate::id::{Nonce, PacketId, Uid, UserId};
-use crate::limits::{MAX_CONTROL_PACKET, MAX_HELD};
+use crate::limits::{MAX_CONTROL_PACKET, MAX_HELD, MAX_QUERIES};
 use crate::phone::{Otp, Phone};
 use crate::wire::{
-    BuildError, ClientReport, CloseReason, Draft, Full, KeyQuestion, Op, OtpProof,
+    BuildError, ClientReport, CloseReason, Draft, Full, Header, KeyQuestion, Op, OtpProof, Packet,
     RegistrationRequest, StatusQuery, Writer,
 };
 use core::time::Duration;
 use zeroize::Zeroizing;
 
-/// A request that was not made. Nothing has gone out.
+/// A call that the program should not have made. Trying again does not help: the program is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiMisuse {
+    /// Registrations and 106 come first on a connection, and one of them only.
+    #[error("something was asked on this connection before; this request needs a new one")]
+    NotFirst,
+    /// The request needs a session: after [`Event::SessionIssued`](super::Event::SessionIssued), and
+    /// before [`Client::leave`].
+    #[error("there is no session on this connection, and this request needs one")]
+    NotInSession,
+    /// A question is about 1 to [`MAX_QUERIES`] letters.
+    #[error("a question is about 1 to {MAX_QUERIES} letters")]
+    QueryCount,
+    /// What is to be sent again is no whole packet of a letter of this client's.
+    #[error("these bytes are no letter of this client's")]
+    NotALetter,
+}
+
+/// A request that was not made. Nothing has gone out, and nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// The connection is not in a state for it, or has ended.
-    #[error("the connection is not in a state for this request")]
-    WrongState,
-    /// Something must be answered, or sent, first.
+    /// The program called what it should not have.
+    #[error("{0}")]
+    Misuse(ApiMisuse),
+    /// The connection has ended; [`Client::ended`] says why. Make another.
+    #[error("the connection has ended")]
+    Ended,
+    /// Something must be answered, or sent, first: try again later.
     #[error("an earlier request comes first")]
     Busy,
     /// The transmit buffer is smaller than this packet.
@@ -30,6 +51,12 @@ pub enum RequestError {
     /// The own key refused: a broken key or broken hardware.
     #[error("the own key refused to work")]
     KeyRefused,
+}
+
+impl From<ApiMisuse> for RequestError {
+    fn from(misuse: ApiMisuse) -> Self {
+        Self::Misuse(misuse)
+    }
 }
 
 impl From<BuildError> for RequestError {
@@ -58,7 +85,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// Sends 100: asks for a one-time password. `reply_key` names the attempt; store it first.
     ///
     /// # Errors
-    /// [`RequestError::WrongState`] unless nothing has been said on this connection.
+    /// [`ApiMisuse::NotFirst`] unless nothing has been asked on this connection;
+    /// [`RequestError::Ended`]; [`RequestError::KeyRefused`].
     pub fn request_otp(
         &mut self,
         env: &mut Env<'_>,
@@ -87,7 +115,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// account with this very key the server no longer looks at the code.
     ///
     /// # Errors
-    /// [`RequestError::WrongState`] unless nothing is under way on this connection.
+    /// [`ApiMisuse::NotFirst`] while something is under way on this connection;
+    /// [`RequestError::Ended`]; [`RequestError::KeyRefused`].
     pub fn prove_otp(
         &mut self,
         env: &mut Env<'_>,
@@ -117,7 +146,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// client goes on to the long form by itself.
     ///
     /// # Errors
-    /// [`RequestError::WrongState`] unless nothing has been said on this connection.
+    /// [`ApiMisuse::NotFirst`] unless nothing has been asked on this connection;
+    /// [`RequestError::Ended`]; [`RequestError::KeyRefused`].
     pub fn reconnect(
         &mut self,
         env: &mut Env<'_>,
@@ -176,7 +206,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     ///
     /// # Errors
     /// [`RequestError::Busy`] while another letter is held or the buffer is full of packets that
-    /// go out; [`RequestError::BufferTooSmall`] when the letter never fits.
+    /// go out; [`RequestError::BufferTooSmall`] when the letter never fits;
+    /// [`ApiMisuse::NotInSession`]; [`RequestError::Ended`]; [`RequestError::KeyRefused`].
     pub fn compose(
         &mut self,
         env: &mut Env<'_>,
@@ -247,10 +278,13 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         self.outbound.discard();
     }
 
-    /// Sends a letter's packet again, byte for byte, while its timestamp is fresh.
+    /// Sends a letter's packet again, byte for byte, while its timestamp is fresh. `id` is what
+    /// [`Client::compose`] has given for it.
     ///
     /// # Errors
-    /// [`RequestError::Busy`] when the transmit buffer has no room now.
+    /// [`RequestError::Busy`] when the transmit buffer has no room now;
+    /// [`RequestError::BufferTooSmall`] when it never has; [`ApiMisuse::NotALetter`];
+    /// [`ApiMisuse::NotInSession`]; [`RequestError::Ended`].
     pub fn resend(
         &mut self,
         env: &Env<'_>,
@@ -258,11 +292,18 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         packet: &[u8],
     ) -> Result<(), RequestError> {
         self.require_session()?;
+        let is_own = Packet::parse(packet).is_ok_and(|packet| {
+            let Header { op_code, sender, .. } = *packet.header();
+            op_code == Op::Letter.code() && sender == self.user
+        });
+        if !is_own {
+            return Err(ApiMisuse::NotALetter.into());
+        }
         if self.outbound.is_holding() {
             return Err(RequestError::Busy);
         }
         let queued = !self.outbound.pending().is_empty();
-        self.outbound.push(packet).map_err(|full| not_now(full.into(), queued))?;
+        self.outbound.push(packet).map_err(|full| not_now(BuildError::from(full), queued))?;
         self.note_letter(env, id);
         Ok(())
     }
@@ -329,10 +370,12 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         }
     }
 
-    /// Sends 105.
+    /// Sends 105: asks for somebody's key. [`super::Event::Key`], [`super::Event::WrongKey`] or
+    /// [`super::Event::Refused`] follows.
     ///
     /// # Errors
-    /// [`RequestError::Busy`] while an earlier question is open.
+    /// [`RequestError::Busy`] while an earlier question is open, or the transmit buffer has no room
+    /// now; [`ApiMisuse::NotInSession`]; [`RequestError::Ended`]; [`RequestError::KeyRefused`].
     pub fn ask_for_key(
         &mut self,
         env: &mut Env<'_>,
@@ -355,16 +398,23 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// [`crate::limits::MAX_QUERIES`] at a time.
     ///
     /// # Errors
-    /// [`RequestError::Busy`] within a second of the last question.
+    /// [`ApiMisuse::QueryCount`] for another number of letters; [`RequestError::Busy`] within a second
+    /// of the last question, or when the transmit buffer has no room now;
+    /// [`ApiMisuse::NotInSession`]; [`RequestError::Ended`]; [`RequestError::KeyRefused`].
     pub fn ask_for_statuses(
         &mut self,
         env: &mut Env<'_>,
         queries: &[StatusQuery],
     ) -> Result<(), RequestError> {
         self.require_session()?;
+        if !(1..=MAX_QUERIES).contains(&queries.len()) {
+            return Err(ApiMisuse::QueryCount.into());
+        }
         self.require_room()?;
         let now = env.now.instant;
-        let State::Active(active) = &mut self.state else { return Err(RequestError::WrongState) };
+        let State::Active(active) = &mut self.state else {
+            return Err(ApiMisuse::NotInSession.into());
+        };
         if active.last_query.is_some_and(|at| now < at.after(QUERY_PAUSE)) {
             return Err(RequestError::Busy);
         }
@@ -379,8 +429,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// connection with [`Ended::Closed`].
     ///
     /// # Errors
-    /// [`RequestError::WrongState`] without a session; [`RequestError::Busy`] when the transmit
-    /// buffer has no room now.
+    /// [`RequestError::Busy`] when the transmit buffer has no room now;
+    /// [`ApiMisuse::NotInSession`]; [`RequestError::Ended`]; [`RequestError::KeyRefused`].
     pub fn leave(&mut self, env: &mut Env<'_>) -> Result<(), RequestError> {
         self.require_session()?;
         self.outbound.discard();
@@ -399,14 +449,19 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     }
 
     fn require_idle(&self) -> Result<(), RequestError> {
-        match self.state {
-            State::Idle if self.ended.is_none() => Ok(()),
-            _ => Err(RequestError::WrongState),
-        }
+        self.require(matches!(self.state, State::Idle), ApiMisuse::NotFirst)
     }
 
     fn require_session(&self) -> Result<(), RequestError> {
-        if self.is_in_session() { Ok(()) } else { Err(RequestError::WrongState) }
+        self.require(matches!(self.state, State::Active(_)), ApiMisuse::NotInSession)
+    }
+
+    fn require(&self, is_met: bool, misuse: ApiMisuse) -> Result<(), RequestError> {
+        match self.ended {
+            Some(_) => Err(RequestError::Ended),
+            None if is_met => Ok(()),
+            None => Err(misuse.into()),
+        }
     }
 
     fn require_room(&self) -> Result<(), RequestError> {
@@ -440,16 +495,18 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         env: &mut Env<'_>,
         op: Op,
         content: &mut dyn FnMut(&mut Writer<'_>) -> Result<(), Full>,
-    ) -> Result<PacketId, BuildError> {
+    ) -> Result<PacketId, RequestError> {
         // The seal is taken out for the time of the call, because both it and the buffer change.
-        let Some(mut active) = self.take_active() else { return Err(Full.into()) };
+        let Some(mut active) = self.take_active() else {
+            return Err(ApiMisuse::NotInSession.into());
+        };
         let provider = self.keys.provider;
         let sent = self.send(env, op, Signing::Own, &mut |out, rng| {
             Ok(active.seal.seal(provider, rng, out, &mut *content)?)
         });
         active.last_sent = env.now.instant;
         self.state = State::Active(active);
-        sent
+        Ok(sent?)
     }
 
     fn take_active(&mut self) -> Option<Active> {
@@ -464,8 +521,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
 }
 
 /// A buffer with packets in it may have room later.
-fn not_now(error: BuildError, queued: bool) -> RequestError {
-    match RequestError::from(error) {
+fn not_now(error: impl Into<RequestError>, queued: bool) -> RequestError {
+    match error.into() {
         RequestError::BufferTooSmall if queued => RequestError::Busy,
         other => other,
     }

@@ -523,7 +523,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
         }
         match self.ask_next_question(client, env) {
             // What there is no room for now, the next turn asks.
-            Ok(()) | Err(RequestError::Busy | RequestError::WrongState) => {}
+            Ok(()) | Err(RequestError::Busy | RequestError::Ended) => {}
             Err(_) => self.session.end = Some(Cause::OwnKey),
         }
         self.ask_what_became(client, profile, env)?;

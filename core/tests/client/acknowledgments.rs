@@ -9,6 +9,7 @@ use waxwing_core::id::{PacketId, Uid};
 use waxwing_core::limits::MAX_CONTROL_PACKET;
 use waxwing_core::wire::{ClientReport, Op};
 
+use crate::buffers::query;
 use crate::clocks::compose;
 use crate::keys::{self, CLIENT, FRIEND_PUBLIC};
 use crate::line::{Heard, Line, Stage, buffers, phone};
@@ -130,7 +131,7 @@ fn none_is_lost_while_the_stream_takes_nothing() {
     for transmit in [MAX_CONTROL_PACKET, 2 * MAX_CONTROL_PACKET, 70_000] {
         let mut line = session(Options::default(), transmit);
         let filler = (0..).take_while(|_| {
-            line.ask(|client, env| client.ask_for_statuses(env, &[])).is_ok() && {
+            line.ask(|client, env| client.ask_for_statuses(env, &[query()])).is_ok() && {
                 line.pass(2_000);
                 true
             }
@@ -182,7 +183,7 @@ fn what_cannot_go_out_yet_is_no_reason_to_wake_up() {
 #[test]
 fn a_goodbye_waits_for_room_and_loses_no_acknowledgment() {
     let mut line = session(Options::default(), MAX_CONTROL_PACKET);
-    line.ask(|client, env| client.ask_for_statuses(env, &[])).unwrap();
+    line.ask(|client, env| client.ask_for_statuses(env, &[query()])).unwrap();
     acknowledge(&mut line, 0, 400);
     let left = line.ask(|client, env| client.leave(env));
     assert_eq!(left, Err(waxwing_core::client::RequestError::Busy));

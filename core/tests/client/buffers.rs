@@ -1,12 +1,13 @@
 //! Memory: what is too small, what is full, what comes back.
 
-use waxwing_core::client::{Buffers, Client, Options, RequestError, SetupError};
+use waxwing_core::client::{ApiMisuse, Buffers, Client, Options, RequestError, SetupError};
+use waxwing_core::id::PacketId;
 use waxwing_core::limits::{MAX_CONTROL_PACKET, OVERHEAD};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, StatusQuery};
 
 use crate::clocks::{compose, send};
 use crate::line::{Line, Machine, Stage, keys};
-use crate::server::{FRIEND, id_of, user};
+use crate::server::{FRIEND, US, id_of, user};
 
 fn sized(letters: usize, control: usize, transmit: usize) -> Buffers<Vec<u8>> {
     Buffers { letters: vec![1; letters], control: vec![2; control], transmit: vec![3; transmit] }
@@ -76,8 +77,15 @@ fn full() -> Line {
     line
 }
 
-fn query() -> StatusQuery {
-    StatusQuery { recipient: user(FRIEND), letter: waxwing_core::id::PacketId([1; 16]) }
+pub(crate) fn query() -> StatusQuery {
+    StatusQuery { recipient: user(FRIEND), letter: PacketId([1; 16]) }
+}
+
+/// A letter of the client's, as another machine of its has made it.
+fn letter(text: &str) -> Vec<u8> {
+    let mut line = Line::at(Stage::Active);
+    compose(&mut line, text).unwrap();
+    line.client.composed().to_vec()
 }
 
 #[test]
@@ -91,9 +99,8 @@ fn a_full_transmit_buffer_is_busy_and_works_later() {
             Err(RequestError::Busy)
         );
         assert_eq!(compose(&mut line, &long), Err(RequestError::Busy));
-        let packet = vec![0; 3_000];
-        let id = query().letter;
-        let resent = line.ask(|client, env| client.resend(env, id, &packet));
+        let packet = letter(&long);
+        let resent = line.ask(|client, env| client.resend(env, id_of(&packet), &packet));
         assert_eq!(resent, Err(RequestError::Busy));
     }
     assert_eq!(line.ended(), None);
@@ -108,8 +115,8 @@ fn what_never_fits_is_told_apart_from_what_does_not_fit_now() {
     let mut line = Line::with(sized(1_000, 3_000, 6_000), Options::default());
     line.go_to(Stage::Active);
     assert_eq!(compose(&mut line, &"x".repeat(6_000)), Err(RequestError::BufferTooSmall));
-    let id = query().letter;
-    let resent = line.ask(|client, env| client.resend(env, id, &[0; 6_001]));
+    let packet = letter(&"x".repeat(6_000));
+    let resent = line.ask(|client, env| client.resend(env, id_of(&packet), &packet));
     assert_eq!(resent, Err(RequestError::BufferTooSmall));
     send(&mut line, "short");
 }
@@ -172,21 +179,79 @@ fn a_letter_sent_again_is_the_same_packet() {
 fn requests_out_of_place_are_refused_and_say_nothing() {
     for stage in Stage::ALL {
         let mut line = Line::at(stage);
-        let wrong = Err(RequestError::WrongState);
+        let no_session = Err(RequestError::Misuse(ApiMisuse::NotInSession));
+        let not_first = Err(RequestError::Misuse(ApiMisuse::NotFirst));
         let question = KeyQuestion::ById(user(FRIEND));
         if !matches!(stage, Stage::Unproven | Stage::Active) {
-            assert_eq!(line.ask(|client, env| client.ask_for_key(env, question)), wrong);
-            assert_eq!(line.ask(|client, env| client.ask_for_statuses(env, &[query()])), wrong);
-            assert_eq!(line.ask(|client, env| client.leave(env)), wrong);
-            assert_eq!(compose(&mut line, "x").map(|_| ()), wrong);
+            assert_eq!(line.ask(|client, env| client.ask_for_key(env, question)), no_session);
+            assert_eq!(
+                line.ask(|client, env| client.ask_for_statuses(env, &[query()])),
+                no_session
+            );
+            assert_eq!(line.ask(|client, env| client.leave(env)), no_session);
+            assert_eq!(compose(&mut line, "x").map(|_| ()), no_session);
+            let resent = line.ask(|client, env| client.resend(env, PacketId([0; 16]), &[]));
+            assert_eq!(resent, no_session);
         }
         if !matches!(stage, Stage::Fresh | Stage::HasCode) {
             let reconnect = line.ask(|client, env| client.reconnect(env, user(FRIEND), None));
-            assert_eq!(reconnect, wrong, "{stage:?}");
+            assert_eq!(reconnect, not_first, "{stage:?}");
         }
         assert!(line.client.transmit().is_empty());
         assert_eq!(line.ended(), None);
     }
+}
+
+#[test]
+fn after_the_end_every_request_says_that_the_connection_has_ended() {
+    for stage in Stage::ALL {
+        let mut line = Line::at(stage);
+        line.hear(&[0xff; 26]);
+        assert!(line.ended().is_some(), "{stage:?}");
+        let over = Err(RequestError::Ended);
+        let question = KeyQuestion::ById(user(FRIEND));
+        assert_eq!(line.ask(|client, env| client.reconnect(env, user(FRIEND), None)), over);
+        assert_eq!(line.ask(|client, env| client.ask_for_key(env, question)), over);
+        assert_eq!(line.ask(|client, env| client.ask_for_statuses(env, &[query()])), over);
+        assert_eq!(line.ask(|client, env| client.leave(env)), over);
+        assert_eq!(compose(&mut line, "x").map(|_| ()), over);
+    }
+}
+
+#[test]
+fn a_question_about_no_letter_or_more_than_110_is_not_asked() {
+    for (count, is_asked) in [(0, false), (1, true), (110, true), (111, false)] {
+        let mut line = Line::at(Stage::Active);
+        let queries = vec![query(); count];
+        let asked = line.ask(|client, env| client.ask_for_statuses(env, &queries));
+        let expected =
+            if is_asked { Ok(()) } else { Err(RequestError::Misuse(ApiMisuse::QueryCount)) };
+        assert_eq!(asked, expected, "{count}");
+        assert_eq!(line.sent().len(), usize::from(is_asked));
+        // A question that was not asked does not count as the one of this second.
+        if !is_asked {
+            line.ask(|client, env| client.ask_for_statuses(env, &[query()])).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_no_letter_of_ones_own_is_not_sent_again() {
+    let mut line = Line::at(Stage::Active);
+    let anothers = line.server.letter(FRIEND, US, b"somebody else's");
+    let question = KeyQuestion::ById(user(FRIEND));
+    line.ask(|client, env| client.ask_for_key(env, question)).unwrap();
+    let no_letter = line.sent()[0].bytes.clone();
+    compose(&mut line, "own").unwrap();
+    let own = line.client.composed().to_vec();
+    line.client.discard_composed();
+    for bytes in [&[][..], &[0; 300], &anothers, &no_letter, &own[..own.len() - 1]] {
+        let resent = line.ask(|client, env| client.resend(env, id_of(&own), bytes));
+        assert_eq!(resent, Err(RequestError::Misuse(ApiMisuse::NotALetter)));
+        assert!(line.client.transmit().is_empty());
+    }
+    line.ask(|client, env| client.resend(env, id_of(&own), &own)).unwrap();
+    assert_eq!(line.sent()[0].bytes, own);
 }
 
 #[test]

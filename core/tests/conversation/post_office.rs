@@ -297,7 +297,10 @@ impl PostOffice {
         }
         let now = self.now();
         let moved = match self.lines.get_mut(&call.conn) {
-            Some(line) => drive(&mut call.client, &mut Wire(line, piece)),
+            Some(line) => {
+                let mut env = ClientEnv { now, rng: &mut self.rng };
+                drive(&mut call.client, &mut Wire(line, piece), &mut env)
+            }
             None => Err(DriveError::EndOfStream),
         };
         let mut env = ClientEnv { now, rng: &mut self.rng };
@@ -400,8 +403,10 @@ impl PostOffice {
 
     /// Moves what the client wrote onto the line without letting the server answer.
     pub(crate) fn flush(&mut self, call: &mut Call) {
+        let now = self.now();
         let line = self.lines.get_mut(&call.conn).unwrap();
-        let _ = drive(&mut call.client, &mut Wire(line, usize::MAX));
+        let mut env = ClientEnv { now, rng: &mut self.rng };
+        let _ = drive(&mut call.client, &mut Wire(line, usize::MAX), &mut env);
     }
 
     /// Bytes that the client has not written follow those that it has.

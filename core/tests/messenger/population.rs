@@ -244,8 +244,8 @@ impl Population {
         let person = &mut people[who];
         let Some(line) = &mut person.line else { return false };
         line.pipe.to_client.extend(world.bytes(line.conn));
-        let moved = drive(&mut line.client, &mut line.pipe).unwrap();
         let mut env = Env { now: world.now, rng: &mut world.rng };
+        let moved = drive(&mut line.client, &mut line.pipe, &mut env).unwrap();
         let more = moved.read > 0;
         let (client, profile) = (&mut line.client, &mut person.profile);
         let turn = person.messenger.turn(client, profile, &mut env, more);
@@ -254,7 +254,7 @@ impl Population {
         }
         let conn = line.conn;
         let bytes = std::mem::take(&mut line.pipe.to_server);
-        let has_moved = moved.read + moved.written > 0;
+        let has_moved = !moved.is_nothing();
         let end = match turn {
             Ok(Turn::Over(over)) => Some(Ok(over)),
             Err(DiskFull) => Some(Err(DiskFull)),

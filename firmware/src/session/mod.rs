@@ -98,7 +98,8 @@ impl<'s, 'k> Session<'s, 'k> {
             return Over::Hopeless;
         }
         loop {
-            let moved = match drive(client, uart) {
+            let now = clock::now();
+            let moved = match drive(client, uart, &mut self.env(now)) {
                 Ok(moved) => moved,
                 Err(DriveError::Stream(Overrun)) => {
                     say(&["lost: a byte came and there was no place for it"]);
@@ -106,11 +107,9 @@ impl<'s, 'k> Session<'s, 'k> {
                 }
                 Err(DriveError::EndOfStream) => return Over::Lost,
             };
-            let now = clock::now();
             if moved.read > 0 {
                 self.heard = now.instant;
             }
-            client.timeout(&mut self.env(now));
             loop {
                 match client.poll(&mut Env { now, rng: self.rng }) {
                     Ok(Some(event)) => {
@@ -127,7 +126,7 @@ impl<'s, 'k> Session<'s, 'k> {
             if self.pursue(client, now).is_err() {
                 return Over::Hopeless;
             }
-            if moved.read == 0 && moved.written == 0 {
+            if moved.is_nothing() {
                 cortex_m::asm::wfi();
             }
         }

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Every check of this project. `./ci.sh` runs all of them; `./ci.sh NAME …` runs some.
-# On two cores, from a clean clone, all of it takes about 25 minutes.
+# Every check of this project; `./ci.sh --help` says how to run which.
 set -euo pipefail
 cd "$(dirname "$0")"
 . firmware/bare-metal.sh
@@ -9,10 +8,38 @@ if [ "${CI:-}" = true ] || [ ! -d target ]; then
     export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 fi
 
-steps=(fmt clippy docs tests simulation shards crashes backends python wireshark features no_std firmware fuzz deny)
+# What `./ci.sh` alone runs, and continuous integration.
+steps=(fmt workflow clippy docs tests simulation shards crashes backends python wireshark features no_std firmware fuzz deny)
+# What `./ci.sh quick` runs: a verdict while one works.
+quick=(fmt workflow quick_tests)
+# What `./ci.sh release` runs besides, before a release. It builds everything anew, more than once.
+release=(msrv package minimal_versions semver)
+
+usage() {
+    cat <<END
+Usage: ./ci.sh             every check: about 25 minutes on two cores, from a clean clone
+       ./ci.sh quick       formatting, lints and the tests of the core: less than 5 minutes
+       ./ci.sh release     what a release needs besides: packages, oldest dependencies
+       ./ci.sh STEP ...    some steps
+
+Steps of ./ci.sh:         ${steps[*]}
+Steps of ./ci.sh release: ${release[*]}
+END
+}
 
 step_fmt() { # seconds
     cargo fmt --all --check
+}
+
+# The workflow file runs each step in a job. None may be missing there.
+step_workflow() { # seconds
+    local step
+    for step in "${steps[@]}"; do
+        if ! grep -Eq "^ +- ([a-z_ ]+ )?$step( [a-z_ ]+)?$" .github/workflows/ci.yml; then
+            echo "workflow: .github/workflows/ci.yml does not run the step $step; add it to the matrix"
+            return 1
+        fi
+    done
 }
 
 step_clippy() { # 2 minutes from clean
@@ -27,6 +54,13 @@ step_docs() { # 1 minute
 
 step_tests() { # 6 minutes from clean
     cargo test --workspace
+}
+
+# Lints, and what most changes break first: the machines, their conversation, the home, the storage.
+step_quick_tests() { # 4 minutes from clean, 1 minute later
+    cargo clippy --workspace -- -D warnings
+    SIM_SEEDS=${SIM_SEEDS:-300} cargo test --workspace --lib --test server --test client --test messenger \
+        --test conversation --test vectors --test protocol_vectors --test home --test storage_contract
 }
 
 # Several machines in the place of one: those of the core's tests that do not ask for one alone, and
@@ -186,11 +220,79 @@ step_deny() { # seconds; 1 minute the first time, for building cargo-deny
     fi
 }
 
+# The oldest compiler that Cargo.toml promises is the one that every step uses.
+step_msrv() { # seconds
+    local promised used
+    promised=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    used=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+    if [ "$promised" != "${used%.0}" ]; then
+        echo "msrv: Cargo.toml promises $promised, and rust-toolchain.toml builds with $used"
+        return 1
+    fi
+    echo "msrv: every step builds with $used, the oldest compiler that is promised"
+}
+
+# Each crate as it would be published, built from its package alone. Commit first.
+published=(waxwing-core waxwing-aws-lc waxwing-transport-mio waxwing-server waxwing)
+step_package() { # 4 minutes
+    local crate selected=()
+    for crate in "${published[@]}"; do
+        selected+=(-p "$crate")
+        for file in README.md LICENSE-MIT LICENSE-APACHE; do
+            cargo package --list -p "$crate" | grep -qx "$file" || {
+                echo "package: $crate has no $file"
+                return 1
+            }
+        done
+    done
+    cargo package "${selected[@]}"
+}
+
+# The workspace with the oldest version of each dependency that Cargo.toml allows.
+step_minimal_versions() { # 4 minutes
+    local tree=target/minimal-versions/tree stable
+    stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+    if ! rustup run nightly rustc --version; then
+        echo "minimal_versions: SKIPPED: there is no nightly toolchain, and only it can choose them"
+        return
+    fi
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    git archive HEAD | tar -x -C "$tree"
+    (
+        cd "$tree"
+        rm Cargo.lock
+        cargo +nightly generate-lockfile -Z direct-minimal-versions
+        cargo +"$stable" check --workspace --target-dir ../target
+    )
+}
+
+step_semver() { # seconds
+    echo "semver: SKIPPED: nothing has been published yet, so there is no API to compare with"
+}
+
 if [ "${1:-}" = fuzz_one ]; then
     step_fuzz_one "$2"
     exit
 fi
-for step in "${@:-${steps[@]}}"; do
+case "${1:-}" in
+    -h | --help)
+        usage
+        exit
+        ;;
+    quick) selected=("${quick[@]}") ;;
+    release) selected=("${release[@]}") ;;
+    "") selected=("${steps[@]}") ;;
+    *) selected=("$@") ;;
+esac
+for step in "${selected[@]}"; do
+    if ! declare -F "step_$step" >/dev/null; then
+        echo "ci.sh: there is no step \"$step\"" >&2
+        usage >&2
+        exit 2
+    fi
+done
+for step in "${selected[@]}"; do
     started=$SECONDS
     echo "== $step"
     "step_$step"

@@ -86,7 +86,7 @@ fn measure_ids<P: Backend>(name: &str, rounds: usize) {
         let conn = world.connect();
         // The refusal is signed once a second, and shared.
         let mut time = std::time::Duration::ZERO;
-        world.turn(ShardId::DESK, |server, env| {
+        world.turn(ShardId::REGISTRAR, |server, env| {
             server.received(env, conn, &request);
             let begun = Instant::now();
             server.end_turn(env);

@@ -5,7 +5,6 @@
 
 mod access;
 pub mod admin;
-pub mod app;
 pub mod backend;
 pub mod cli;
 pub mod clock;
@@ -18,5 +17,6 @@ pub mod failpoint;
 pub mod key;
 pub mod logging;
 pub mod otp;
+pub mod runtime;
 pub mod stderr;
 pub mod store;

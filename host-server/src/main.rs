@@ -9,7 +9,7 @@ use clap::error::Error as Unparsed;
 use waxwing_server::cli::{Cli, Command, ConfigCommand};
 use waxwing_server::config::Config;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::{admin, app, clock, core_dumps, logging, stderr};
+use waxwing_server::{admin, clock, core_dumps, logging, runtime, stderr};
 
 fn main() -> ExitCode {
     stop_when_a_thread_panics();
@@ -62,12 +62,12 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Command::Run(args) => {
             let config = load()?;
             config.check_serving()?;
-            app::run(&config, args)
+            runtime::run(&config, args)
         }
         Command::Users(command) => {
             admin::users::run(&load()?, command, clock::unix_now(), &mut io::stdout().lock())
         }
-        Command::Key(command) => app::key(&load()?, *command),
+        Command::Key(command) => runtime::key(&load()?, *command),
         Command::Config(command) => config(cli, command),
     }
 }

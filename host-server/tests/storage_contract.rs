@@ -330,7 +330,7 @@ fn a_shard_expires_the_letters_of_its_own_users<P: Place>() {
     let mut gone = Vec::new();
     for shard in Shard::all(3) {
         let letters = expire_in(&mut *storage, shard, START.shifted(DAY), START, 10);
-        assert!(letters.iter().all(|letter| shard.is_home_of(letter.recipient)));
+        assert!(letters.iter().all(|letter| shard.owns(letter.recipient)));
         gone.extend(letters.into_iter().map(|letter| letter.queue_id.0));
     }
     gone.sort_unstable();

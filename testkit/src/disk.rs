@@ -271,9 +271,8 @@ impl Disk {
             }
             Question::Expire { shard, accepted_before, forget_before, now, limit } => {
                 self.fates.retain(|fate| fate.at >= forget_before);
-                let is_old = |l: &&PendingLetter| {
-                    shard.is_home_of(l.recipient) && l.accepted_at < accepted_before
-                };
+                let is_old =
+                    |l: &&PendingLetter| shard.owns(l.recipient) && l.accepted_at < accepted_before;
                 let old = self.letters.values().filter(is_old);
                 let old: Vec<_> = old.take(limit).cloned().collect();
                 for letter in &old {

@@ -48,7 +48,7 @@ enum Parcel {
 }
 
 pub struct Sim<P: Backend> {
-    /// The machines that are the server, the desk first.
+    /// The machines that are the server, the registrar first.
     servers: Vec<Server<P>>,
     pub disk: Disk,
     /// Parcels stay on their way until the test says so.
@@ -173,11 +173,11 @@ impl<P: Backend> Sim<P> {
         self.servers.iter().map(Server::session_count).sum()
     }
 
-    /// What a sender's home counts as pending in all mailboxes: letters, and bytes of packets.
+    /// What a sender's owner shard counts as pending in all mailboxes: letters, and bytes of packets.
     pub fn pending_from(&self, sender: UserId) -> (u32, u64) {
-        let homes = Shard::all(self.shards()).zip(&self.servers);
-        let home = homes.into_iter().find(|(shard, _)| shard.is_home_of(sender));
-        home.map(|(_, server)| server.pending_from(sender)).unwrap()
+        let shards = Shard::all(self.shards()).zip(&self.servers);
+        let owner = shards.into_iter().find(|(shard, _)| shard.owns(sender));
+        owner.map(|(_, server)| server.pending_from(sender)).unwrap()
     }
 
     /// The next moment at which one of the machines wants to be woken.
@@ -204,10 +204,10 @@ impl<P: Backend> Sim<P> {
     fn connect_as(&mut self, peer: Peer) -> ConnId {
         self.last_conn += 1;
         let conn = ConnId(self.last_conn);
-        let (shard, closed, reading) = (Some(ShardId::DESK), false, true);
+        let (shard, closed, reading) = (Some(ShardId::REGISTRAR), false, true);
         let wire = Wire { bytes: Vec::new(), closed, reading, shard, early: Vec::new() };
         self.wires.insert(conn, wire);
-        self.turn(ShardId::DESK, |server, env| server.connected(env, conn, peer));
+        self.turn(ShardId::REGISTRAR, |server, env| server.connected(env, conn, peer));
         conn
     }
 

@@ -17,7 +17,7 @@ CONFIG = """
 [letters]
 life = "3s"
 [storage]
-sweep_interval = "1s"
+expiry_interval = "1s"
 """
 
 

@@ -44,20 +44,20 @@ impl<P: Provider> Server<P> {
     pub(super) fn keep_limits(&mut self, now: Now) {
         let forgettable = self.limits.forgettable();
         if !forgettable.is_empty() {
-            self.ledger.write_later(Write::ForgetAllowances(forgettable), now.instant);
+            self.storage.write_later(Write::ForgetAllowances(forgettable), now.instant);
         }
         let changes = self.limits.changes(now);
         let waits = self.outgoing_codes.are_to_be_counted();
         if !changes.is_empty() {
             let write = Write::KeepAllowances(changes);
             if waits {
-                self.ledger.write(write);
+                self.storage.write(write);
             } else {
-                self.ledger.write_later(write, now.instant);
+                self.storage.write_later(write, now.instant);
             }
         }
         if waits {
-            self.outgoing_codes.counted_in(self.ledger.horizon());
+            self.outgoing_codes.counted_in(self.storage.horizon());
         }
     }
 
@@ -65,7 +65,7 @@ impl<P: Provider> Server<P> {
     pub(super) fn send_codes(&mut self) {
         while self.limits.are_kept()
             && let Some((Some(batch), ..)) = self.outgoing_codes.waiting.front()
-            && self.ledger.is_past(*batch)
+            && self.storage.is_past(*batch)
         {
             let Some((_, ticket, phone, otp)) = self.outgoing_codes.waiting.pop_front() else {
                 break;

@@ -13,7 +13,7 @@ pub struct Config {
     /// How long a letter waits for its recipient.
     pub letter_life: Duration,
     /// How often expired things are swept out.
-    pub sweep_interval: Duration,
+    pub expiry_interval: Duration,
     /// How long the fate of an expired letter is remembered.
     pub fate_life: Duration,
     /// Whether the one-time password comes back in the 200, which proves no phone.
@@ -41,7 +41,7 @@ impl Default for Config {
         Self {
             max_letter: MAX_LETTER,
             letter_life: DAY.saturating_mul(30),
-            sweep_interval: Duration::from_secs(60),
+            expiry_interval: Duration::from_secs(60),
             fate_life: DAY.saturating_mul(30),
             otp_in_band: false,
             otp_life: Duration::from_secs(300),

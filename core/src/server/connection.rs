@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::arrivals::Decision;
+use super::admission::Decision;
 use super::config::Deadlines;
 use super::limiter::Allowance;
 use super::peer::Peer;
@@ -110,7 +110,7 @@ impl Connection {
         if self.inbox.len() >= self.progress.bytes.saturating_add(PROGRESS_BYTES) {
             self.packet_begins(now);
             if let Some(session) = self.session_mut() {
-                session.handover.line_is_busy(now);
+                session.window.line_is_busy(now);
             }
         }
     }

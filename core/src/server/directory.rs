@@ -1,4 +1,4 @@
-//! Who is at home here, and their keys.
+//! Which users this shard owns, and their keys.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -31,7 +31,7 @@ impl User {
     }
 }
 
-/// The users whose home this is. It changes only when storage has said that the change is durable.
+/// The users whom this shard owns. It changes only when storage has said that the change is durable.
 pub(super) struct Directory<P: Provider> {
     users: HashMap<UserId, User>,
     parsed: KeyCache<P>,
@@ -39,11 +39,11 @@ pub(super) struct Directory<P: Provider> {
 
 impl<P: Provider> Directory<P> {
     pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
-        let at_home = snapshot.users.iter().filter(|user| shard.is_home_of(user.id));
+        let owned = snapshot.users.iter().filter(|user| shard.owns(user.id));
         let user = |StoredUser { id, phone, spki, session_key }: &StoredUser| {
             (*id, User::new(*phone, Arc::new(spki.clone()), *session_key))
         };
-        Self { users: at_home.map(user).collect(), parsed: KeyCache::default() }
+        Self { users: owned.map(user).collect(), parsed: KeyCache::default() }
     }
 
     pub(super) fn get(&self, id: UserId) -> Option<&User> {
@@ -66,7 +66,7 @@ impl<P: Provider> Directory<P> {
         Some(KeyAnswer { user: id, phone: user.phone, spki: (*user.spki).clone() })
     }
 
-    /// A new user is at home here.
+    /// This shard owns a new user from now on.
     pub(super) fn welcome(&mut self, id: UserId, phone: Phone, spki: Arc<Spki>) {
         self.users.insert(id, User::new(phone, spki, None));
     }

@@ -58,7 +58,7 @@ impl<P: Provider> Server<P> {
         let is_open = |connection: &mut Box<Connection>| {
             connection.session_mut().is_some_and(|session| session.is_open())
         };
-        let done = self.ledger.is_idle() && !self.connections.values_mut().any(is_open);
+        let done = self.storage.is_idle() && !self.connections.values_mut().any(is_open);
         if done || by <= env.now.instant {
             self.stopping = Some(Stopping::Done);
             let all: Vec<_> = self.connections.keys().copied().collect();
@@ -80,7 +80,7 @@ impl<P: Provider> Server<P> {
                 self.farewell(env, conn, true);
                 return;
             }
-            let stalled = session.handover.deadline(&self.config.deadlines);
+            let stalled = session.window.deadline(&self.config.deadlines);
             if stalled.is_some_and(|at| at <= env.now.instant) {
                 self.end_session(env, conn, Some(CloseReason::NoProgress));
                 return;
@@ -97,7 +97,7 @@ impl<P: Provider> Server<P> {
         let Some((leaving, is_open)) = session.and_then(|s| Some((s.leaving?, s.is_open()))) else {
             return true;
         };
-        let done = now || (!is_open && self.ledger.is_past(leaving.horizon));
+        let done = now || (!is_open && self.storage.is_past(leaving.horizon));
         if done {
             self.end_session(env, conn, Some(CloseReason::Leaving));
         }
@@ -138,7 +138,7 @@ impl<P: Provider> Server<P> {
         }
         if let State::Active(session) = connection.state {
             // The next session finds in storage what this one did not acknowledge.
-            self.ledger.release_all_of(session.user);
+            self.storage.release_all_of(session.user);
             if self.sessions.get(&session.user) == Some(&conn) {
                 self.sessions.remove(&session.user);
             }

@@ -3,14 +3,14 @@
 
 use alloc::sync::Arc;
 
-use super::handover::Standing;
+use super::duplicates::Recent;
 use super::mail::{Freed, Letter, Message};
 use super::mailbox::Waiting;
 use super::output::ConnId;
-use super::recent::Recent;
 use super::refuse::Refused;
 use super::shard::ShardId;
 use super::storage::{PendingLetter, Write};
+use super::window::Standing;
 use super::{Env, Server};
 use crate::crypto::{Provider, Unverified};
 use crate::id::{PacketId, UserId};
@@ -42,7 +42,7 @@ impl<P: Provider> Server<P> {
         if !(-FRESHNESS_S..=FRESHNESS_S).contains(&age) {
             return Err(refused(ErrorCode::StaleTimestamp));
         }
-        let recent = self.recent.entry(sender).or_default();
+        let recent = self.duplicates.entry(sender).or_default();
         match recent.note(id, env.now.instant) {
             // The answer to the first copy will answer this one.
             Some(Recent::Pending { .. }) => return Ok(()),
@@ -64,11 +64,11 @@ impl<P: Provider> Server<P> {
             return Err(refused(code));
         }
         let packet = Arc::from(packet.as_bytes());
-        self.post_home(recipient, Message::Letter(Letter { id, sender, recipient, packet }));
+        self.post_to_owner(recipient, Message::Letter(Letter { id, sender, recipient, packet }));
         Ok(())
     }
 
-    /// Sorts the mail between homes until none is left.
+    /// Sorts the mail between owner shards until none is left.
     pub(super) fn sort_mail(&mut self, env: &mut Env<'_>) {
         while let Some(message) = self.mail.pop_front() {
             match message {
@@ -92,7 +92,7 @@ impl<P: Provider> Server<P> {
                 }
                 Message::Welcome { user, phone, spki } => {
                     self.directory.welcome(user, phone, spki.clone());
-                    self.post(ShardId::DESK, Message::Settled { user, phone, spki });
+                    self.post(ShardId::REGISTRAR, Message::Settled { user, phone, spki });
                 }
                 Message::Settled { user, phone, spki } => {
                     self.user_settled(user, phone, &spki);
@@ -101,7 +101,7 @@ impl<P: Provider> Server<P> {
         }
     }
 
-    /// A letter reaches its recipient's home.
+    /// A letter reaches its recipient's owner shard.
     fn letter_arrived(&mut self, env: &mut Env<'_>, letter: Letter) {
         let recipient = letter.recipient;
         if self.directory.get(recipient).is_none() {
@@ -115,10 +115,10 @@ impl<P: Provider> Server<P> {
     pub(super) fn turn_away(&mut self, letter: &Letter, code: ErrorCode) {
         let Letter { id, sender, .. } = *letter;
         let freed = Some(size(&letter.packet));
-        self.post_home(sender, Message::Answer { sender, id, fate: Err(code), freed });
+        self.post_to_owner(sender, Message::Answer { sender, id, fate: Err(code), freed });
     }
 
-    /// A letter of a sender who is at home here is pending no more.
+    /// A letter of a sender whom this shard owns is pending no more.
     fn count_out(&mut self, sender: UserId, freed: Freed) {
         if let Some(bytes) = freed {
             self.outstanding.remove(sender, bytes);
@@ -139,15 +139,15 @@ impl<P: Provider> Server<P> {
             return;
         }
         let Letter { id, packet, .. } = letter;
-        let queue_id = self.ledger.next_queue_id();
+        let queue_id = self.storage.next_queue_id();
         let accepted_at = env.now.unix;
         let letter = PendingLetter { queue_id, id, sender, recipient, accepted_at, packet };
         let letter = Arc::new(letter);
         let conn = self.sessions.get(&recipient).copied();
         if conn.is_some_and(|conn| self.give_if_next(env, conn, &letter)) {
-            self.ledger.hold(letter, env.now.instant);
+            self.storage.hold(letter, env.now.instant);
         } else {
-            self.ledger.write(Write::InsertLetter(letter));
+            self.storage.write(Write::InsertLetter(letter));
         }
     }
 
@@ -158,7 +158,7 @@ impl<P: Provider> Server<P> {
             mailbox.committed();
         }
         self.recount_mailbox(recipient);
-        self.post_home(
+        self.post_to_owner(
             sender,
             Message::Answer { sender, id, fate: Ok(Status::Stored), freed: None },
         );
@@ -172,16 +172,16 @@ impl<P: Provider> Server<P> {
             mailbox.committed();
             if !counted_out {
                 let bytes = letter.packet.len();
-                mailbox.removed(self.ledger.turn(), letter.queue_id, sender, bytes);
+                mailbox.removed(self.storage.turn(), letter.queue_id, sender, bytes);
             }
         }
         self.recount_mailbox(recipient);
         if let Some(session) = self.session_of(recipient) {
-            session.handover.note(letter.queue_id, Standing::Lost);
+            session.window.note(letter.queue_id, Standing::Lost);
         }
         let fate = Err(ErrorCode::StorageUnavailable);
         let freed = (!counted_out).then_some(size(&letter.packet));
-        self.post_home(sender, Message::Answer { sender, id, fate, freed });
+        self.post_to_owner(sender, Message::Answer { sender, id, fate, freed });
     }
 
     fn letter_answered(
@@ -191,7 +191,7 @@ impl<P: Provider> Server<P> {
         id: PacketId,
         fate: Result<Status, ErrorCode>,
     ) {
-        let recent = self.recent.get_mut(&sender);
+        let recent = self.duplicates.get_mut(&sender);
         let copies = recent.and_then(|recent| match fate {
             Ok(status) => recent.answer(id, status),
             Err(_) => recent.forget(id),
@@ -219,7 +219,7 @@ impl<P: Provider> Server<P> {
 
     /// A later status of a letter, which as a rule has been answered.
     fn settle(&mut self, env: &Env<'_>, sender: UserId, id: PacketId, status: Status) {
-        let recent = self.recent.get_mut(&sender);
+        let recent = self.duplicates.get_mut(&sender);
         let copies = recent.and_then(|recent| recent.answer(id, status)).unwrap_or(0);
         let Some(conn) = self.sessions.get(&sender).copied() else { return };
         self.request_answered(conn, copies);
@@ -233,7 +233,7 @@ fn size(packet: &[u8]) -> u64 {
 }
 
 fn recent_forget<P: Provider>(server: &mut Server<P>, sender: UserId, id: PacketId) {
-    if let Some(recent) = server.recent.get_mut(&sender) {
+    if let Some(recent) = server.duplicates.get_mut(&sender) {
         recent.forget(id);
     }
 }

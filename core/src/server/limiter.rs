@@ -130,7 +130,7 @@ impl<K: Copy + Eq + Hash> Limiter<K> {
     /// Takes one for `key`, or says how long until there is one.
     pub(super) fn take(&mut self, key: K, now: Instant) -> Result<(), Duration> {
         if self.allowances.len() >= Self::CAPACITY && !self.allowances.contains_key(&key) {
-            self.sweep(now);
+            self.forget_full(now);
             if self.allowances.len() >= Self::CAPACITY {
                 return Err(self.rate.period);
             }
@@ -152,7 +152,7 @@ impl<K: Copy + Eq + Hash> Limiter<K> {
     }
 
     /// Forgets keys with nothing taken.
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn forget_full(&mut self, now: Instant) {
         let gone = self.allowances.extract_if(|_, allowance| allowance.is_full(now));
         self.dropped.extend(gone.map(|(key, _)| key));
     }
@@ -195,11 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn sweeping_forgets_only_the_full() {
+    fn only_the_full_are_forgotten() {
         let mut limiter = Limiter::new(Rate::new(1, Duration::from_secs(60)));
         limiter.take('a', at(0)).unwrap();
         limiter.take('b', at(50)).unwrap();
-        limiter.sweep(at(60));
+        limiter.forget_full(at(60));
         assert_eq!(limiter.allowances.len(), 1);
         assert!(limiter.check(&'b', at(60)).is_err());
     }

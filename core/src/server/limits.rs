@@ -104,8 +104,8 @@ impl Kept {
 fn is_counted_at(shard: Shard, AllowanceKey(key): &AllowanceKey) -> bool {
     let [kind, low, high, ..] = *key;
     match UserId::new(u16::from_le_bytes([low, high])) {
-        Some(user) if kind == Kept::LOOKUPS => shard.is_home_of(user),
-        _ => shard.id() == ShardId::DESK,
+        Some(user) if kind == Kept::LOOKUPS => shard.owns(user),
+        _ => shard.id() == ShardId::REGISTRAR,
     }
 }
 
@@ -135,7 +135,7 @@ impl Limits {
     /// Of what storage can forget, and of what it has to learn anew when the clock was set, it is told
     /// so many in a turn. A turn has a hundred times fewer that are new.
     const AT_ONCE: usize = 1_000;
-    /// Clocks that run apart by so much in the time between two sweeps have been set.
+    /// Clocks that run apart by so much in the time between two looks have been set.
     const SET_S: u64 = 5;
 
     pub(super) fn new(rates: &Rates, shard: Shard, stored: &[StoredAllowance], now: Now) -> Self {
@@ -254,11 +254,11 @@ impl Limits {
     }
 
     /// Forgets whoever has nothing taken.
-    pub(super) fn sweep(&mut self, now: Now) {
-        self.reconnects.sweep(now.instant);
+    pub(super) fn forget_full(&mut self, now: Now) {
+        self.reconnects.forget_full(now.instant);
         self.reconnects.dropped().clear();
         for limiter in &mut self.kept {
-            limiter.sweep(now.instant);
+            limiter.forget_full(now.instant);
             self.forgotten.extend(limiter.dropped().drain(..));
         }
         self.follow_the_clock(now);

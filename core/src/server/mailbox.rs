@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use super::config::MailboxLimits;
-use super::ledger::Asker;
 use super::mail::{Inquiry, Letter, Message};
 use super::output::{ConnId, Output};
 use super::pending::Count;
 use super::room::Room;
 use super::session::Session;
 use super::storage::{ExpiredLetter, PendingLetter, QueueId, SenderUsage};
+use super::storage_queue::Asker;
 use super::{Env, Server};
 use crate::crypto::Provider;
 use crate::id::UserId;
@@ -163,7 +163,7 @@ impl<P: Provider> Server<P> {
     /// again.
     pub(super) fn recount_mailbox(&mut self, owner: UserId) {
         let Some(mailbox) = self.mailboxes.get_mut(owner) else { return };
-        if mailbox.overcounts && mailbox.is_at_rest() && !self.ledger.defers_deleting_from(owner) {
+        if mailbox.overcounts && mailbox.is_at_rest() && !self.storage.defers_deleting_from(owner) {
             self.mailboxes.forget(owner);
         }
     }
@@ -175,7 +175,7 @@ impl<P: Provider> Server<P> {
         owner: UserId,
         waiting: Waiting,
     ) {
-        match &mut self.mailboxes.open(owner, &mut self.ledger).learning {
+        match &mut self.mailboxes.open(owner, &mut self.storage).learning {
             Some(learning) => learning.waiting.push(waiting),
             None => self.serve(env, owner, waiting),
         }
@@ -187,7 +187,7 @@ impl<P: Provider> Server<P> {
             Waiting::Question { inquiry, about } => {
                 let mailbox = self.mailboxes.get_mut(owner);
                 if mailbox.is_some_and(|known| known.senders.contains_key(&about)) {
-                    self.post_home(about, Message::WhoIs { about, inquiry });
+                    self.post_to_owner(about, Message::WhoIs { about, inquiry });
                 } else {
                     self.inquiry_answered(env, inquiry, None);
                 }
@@ -236,14 +236,14 @@ impl<P: Provider> Server<P> {
         let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
             return;
         };
-        if session.handover.wants_more() {
+        if session.window.wants_more() {
             let user = session.user;
             self.fetch_letters(conn, user);
         }
         let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
             return;
         };
-        if let Some(count) = session.handover.backlog_end() {
+        if let Some(count) = session.window.backlog_end() {
             self.notices.backlog_end(env.now.instant, conn, count);
         }
         self.arm(env, conn);
@@ -251,16 +251,16 @@ impl<P: Provider> Server<P> {
 
     /// Asks for letters, unless there are none; if that is not known yet, once it is.
     fn fetch_letters(&mut self, conn: ConnId, owner: UserId) {
-        let Some(is_empty) = self.mailboxes.open(owner, &mut self.ledger).is_empty() else {
+        let Some(is_empty) = self.mailboxes.open(owner, &mut self.storage).is_empty() else {
             return;
         };
         let session = self.connections.get_mut(&conn).and_then(|c| c.session_mut());
         let Some(session) = session else { return };
         if is_empty {
-            session.handover.nothing_lies_there();
+            session.window.nothing_lies_there();
         } else {
-            let question = session.handover.fetch(owner);
-            self.ledger.ask(Asker::Fetch(conn), question);
+            let question = session.window.fetch(owner);
+            self.storage.ask(Asker::Fetch(conn), question);
         }
     }
 
@@ -276,14 +276,14 @@ impl<P: Provider> Server<P> {
             return;
         };
         for letter in letters {
-            if self.ledger.defers_deleting(letter.queue_id) {
-                session.handover.pass(letter.queue_id);
+            if self.storage.defers_deleting(letter.queue_id) {
+                session.window.pass(letter.queue_id);
                 continue;
             }
-            session.handover.give(&letter, env.now.instant);
+            session.window.give(&letter, env.now.instant);
             self.outputs.push_back(Output::Send { conn, packet: letter.packet });
         }
-        session.handover.fetched(exhausted);
+        session.window.fetched(exhausted);
         self.hand_over(env, conn);
     }
 
@@ -300,14 +300,14 @@ impl<P: Provider> Server<P> {
         };
         // As long as storage is in trouble nothing goes out that it has not taken.
         let goes_out = if self.retry_at.is_some() {
-            session.handover.fall_behind();
+            session.window.fall_behind();
             false
         } else {
-            session.handover.admits(letter)
+            session.window.admits(letter)
         };
-        let keeps_up = session.handover.keeps_up();
+        let keeps_up = session.window.keeps_up();
         if goes_out {
-            session.handover.give(letter, env.now.instant);
+            session.window.give(letter, env.now.instant);
             self.outputs.push_back(Output::Send { conn, packet: letter.packet.clone() });
         }
         self.hand_over(env, conn);

@@ -1,13 +1,13 @@
-//! The mailboxes of a home, and which of them storage has to count before they are used.
+//! The mailboxes of a shard, and which of them storage has to count before they are used.
 
 use alloc::boxed::Box;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::ledger::{Asker, Ledger};
 use super::mailbox::Mailbox;
 use super::shard::Shard;
 use super::storage::{Question, Snapshot};
+use super::storage_queue::{Asker, StorageQueue};
 use crate::id::UserId;
 
 /// How full the mailboxes are, as far as it matters now.
@@ -22,7 +22,7 @@ pub(super) struct Mailboxes {
 impl Mailboxes {
     pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
         let with_letters = snapshot.with_letters.iter().copied();
-        let uncounted = with_letters.filter(|owner| shard.is_home_of(*owner)).collect();
+        let uncounted = with_letters.filter(|owner| shard.owns(*owner)).collect();
         Self { open: HashMap::new(), uncounted }
     }
 
@@ -32,12 +32,12 @@ impl Mailboxes {
     }
 
     /// A mailbox whose counters are, or will be, known.
-    pub(super) fn open(&mut self, owner: UserId, ledger: &mut Ledger) -> &mut Mailbox {
+    pub(super) fn open(&mut self, owner: UserId, storage: &mut StorageQueue) -> &mut Mailbox {
         let Self { open, uncounted } = self;
         open.entry(owner).or_insert_with(|| {
             Box::new(if uncounted.remove(&owner) {
-                ledger.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
-                Mailbox::uncounted(ledger.turn(), ledger.defers_deleting_from(owner))
+                storage.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
+                Mailbox::uncounted(storage.turn(), storage.defers_deleting_from(owner))
             } else {
                 Mailbox::empty()
             })

@@ -16,17 +16,17 @@
 //! A turn may hold any number of inputs. The more it holds, the more is said with one signature
 //! and stored with one commit.
 
+mod admission;
 mod answers;
-mod arrivals;
 mod codes;
 mod config;
 mod connection;
 mod directory;
+mod duplicates;
 mod endings;
-mod handover;
+mod expiry;
 mod intake;
 mod issuer;
-mod ledger;
 mod letters;
 mod limiter;
 mod limits;
@@ -39,7 +39,6 @@ mod output;
 mod peer;
 mod pending;
 mod phonebook;
-mod recent;
 mod reconnect;
 mod refuse;
 mod registration;
@@ -49,8 +48,9 @@ mod session;
 mod shard;
 mod share;
 pub mod storage;
-mod sweep;
+mod storage_queue;
 mod timers;
+mod window;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
@@ -72,13 +72,13 @@ use crate::crypto::{CryptoRng, Provider, Spki};
 use crate::id::UserId;
 use crate::time::{Instant, Now};
 use crate::wire::{ErrorCode, Op};
+use admission::Admission;
 use answers::AnswerLine;
-use arrivals::Arrivals;
 use codes::OutgoingCodes;
 use connection::Connection;
 use directory::Directory;
+use duplicates::Duplicates;
 use endings::Stopping;
-use ledger::{Asker, Ledger};
 use limits::Limits;
 use mail::Message;
 use mailboxes::Mailboxes;
@@ -86,12 +86,12 @@ use notices::Notices;
 use otp::OtpTable;
 use pending::Outstanding;
 use phonebook::Phonebook;
-use recent::RecentLetters;
 use reconnect::AnsweredReconnects;
 use refuse::{Refused, SharedRefusals};
 use registration::Creation;
 use share::Share;
 use storage::{Answer, Outcome, QueueId, Snapshot, Ticket, Write};
+use storage_queue::{Asker, StorageQueue};
 use timers::Timers;
 
 /// What every input brings along: the time, and a random generator.
@@ -116,19 +116,19 @@ pub struct Server<P: Provider> {
     sessions: HashMap<UserId, ConnId>,
     mailboxes: Mailboxes,
     outstanding: Outstanding,
-    recent: HashMap<UserId, RecentLetters>,
+    duplicates: HashMap<UserId, Duplicates>,
     otps: OtpTable,
     outgoing_codes: OutgoingCodes,
     /// Who waits to hear whether a code has gone out.
     sending: HashMap<OtpTicket, ConnId>,
     share: Share,
-    arrivals: Arrivals,
+    admission: Admission,
     answer_line: AnswerLine,
     creations: HashMap<UserId, Creation>,
     answered_reconnects: AnsweredReconnects,
     shared_refusals: SharedRefusals,
     limits: Limits,
-    ledger: Ledger,
+    storage: StorageQueue,
     mail: VecDeque<Message>,
     notices: Notices,
     /// Connections that got an answer, whose waiting packets may go on when the turn ends.
@@ -145,10 +145,10 @@ pub struct Server<P: Provider> {
     /// Bytes in all inboxes.
     half_received: usize,
     last_otp_ticket: u64,
-    sweep_at: Instant,
+    expire_at: Instant,
     /// While storage looks for letters that have expired: those acknowledged meanwhile, or before and
     /// not deleted yet, which are counted out already.
-    sweeping: Option<HashSet<QueueId>>,
+    expiring: Option<HashSet<QueueId>>,
     retry_at: Option<Instant>,
     stopping: Option<Stopping>,
     disk_is_low: bool,
@@ -158,8 +158,8 @@ pub struct Server<P: Provider> {
 impl<P: Provider> Server<P> {
     /// After how long a write that storage could not take is tried again.
     const RETRY: Duration = Duration::from_secs(1);
-    /// A sweep that is always due would leave no turn for anything else.
-    const SHORTEST_SWEEP: Duration = Duration::from_millis(1);
+    /// An expiry that is always due would leave no turn for anything else.
+    const SHORTEST_EXPIRY_INTERVAL: Duration = Duration::from_millis(1);
 
     /// A server that starts from what is stored.
     pub fn new(
@@ -181,10 +181,10 @@ impl<P: Provider> Server<P> {
         shard: Shard,
         now: Now,
     ) -> Self {
-        let ledger = Ledger::new(shard, snapshot.last_queue_id);
+        let storage = StorageQueue::new(shard, snapshot.last_queue_id);
         let directory = Directory::new(shard, snapshot);
         let phonebook = match shard.id() {
-            ShardId::DESK => Phonebook::new(&provider, identity.spki(), snapshot),
+            ShardId::REGISTRAR => Phonebook::new(&provider, identity.spki(), snapshot),
             _ => Phonebook::empty(),
         };
         config.half_received_bytes = shard.share_of(config.half_received_bytes);
@@ -204,14 +204,14 @@ impl<P: Provider> Server<P> {
             sessions: HashMap::new(),
             mailboxes: Mailboxes::new(shard, snapshot),
             outstanding: Outstanding::new(shard, snapshot),
-            recent: HashMap::new(),
+            duplicates: HashMap::new(),
             share: Share::default(),
-            arrivals: Arrivals::default(),
+            admission: Admission::default(),
             answer_line: AnswerLine::default(),
             creations: HashMap::new(),
             answered_reconnects: AnsweredReconnects::default(),
             shared_refusals: SharedRefusals::default(),
-            ledger,
+            storage,
             mail: VecDeque::new(),
             notices: Notices::default(),
             ready: Vec::new(),
@@ -222,8 +222,8 @@ impl<P: Provider> Server<P> {
             half_sent: BTreeSet::new(),
             half_received: 0,
             last_otp_ticket: 0,
-            sweep_at: Instant::default(),
-            sweeping: None,
+            expire_at: Instant::default(),
+            expiring: None,
             retry_at: None,
             stopping: None,
             disk_is_low: false,
@@ -248,7 +248,7 @@ impl<P: Provider> Server<P> {
         self.sessions.len()
     }
 
-    /// What a sender who is at home here has pending in all mailboxes: letters, and bytes of packets.
+    /// What a sender whom this shard owns has pending in all mailboxes: letters, and bytes of packets.
     pub fn pending_from(&self, sender: UserId) -> (u32, u64) {
         let pending::Count { letters, bytes } = self.outstanding.of(sender);
         (letters, bytes)
@@ -265,20 +265,20 @@ impl<P: Provider> Server<P> {
 
     /// A batch has ended.
     pub fn stored(&mut self, env: &mut Env<'_>, ticket: Ticket, outcome: Outcome) {
-        let Some(batch) = self.ledger.complete(ticket) else { return };
+        let Some(batch) = self.storage.complete(ticket) else { return };
         if outcome == Outcome::Unavailable {
             self.outputs.push_back(Output::Event(Event::StorageUnavailable));
             self.retry_at = Some(env.now.instant.after(Self::RETRY));
         }
         let deleting = match outcome {
             Outcome::Done => HashSet::new(),
-            Outcome::Unavailable => self.ledger.deleting(&batch.writes),
+            Outcome::Unavailable => self.storage.deleting(&batch.writes),
         };
         for write in &batch.writes {
             match (write, outcome) {
                 (Write::CreateUser { id, phone, spki }, Outcome::Done) => {
                     let (user, phone, spki) = (*id, *phone, spki.clone());
-                    self.post_home(user, Message::Welcome { user, phone, spki });
+                    self.post_to_owner(user, Message::Welcome { user, phone, spki });
                 }
                 (Write::CreateUser { id, phone, spki }, Outcome::Unavailable) => {
                     self.user_not_created(*id, *phone, spki);
@@ -294,7 +294,7 @@ impl<P: Provider> Server<P> {
                     if let Some(mailbox) = self.mailboxes.get_mut(*recipient) {
                         mailbox.overcounts();
                     }
-                    self.ledger.defer(write.clone());
+                    self.storage.defer(write.clone());
                 }
                 (
                     Write::ConfirmSession { .. }
@@ -309,7 +309,7 @@ impl<P: Provider> Server<P> {
                     self.limits.not_kept(keys.iter().copied());
                 }
                 (Write::ConfirmSession { .. }, Outcome::Unavailable) => {
-                    self.ledger.defer(write.clone());
+                    self.storage.defer(write.clone());
                 }
             }
         }
@@ -319,7 +319,7 @@ impl<P: Provider> Server<P> {
 
     /// A question has its answer.
     pub fn answered(&mut self, env: &mut Env<'_>, ticket: Ticket, answer: Answer) {
-        let Some(asker) = self.ledger.asker(ticket) else { return };
+        let Some(asker) = self.storage.asker(ticket) else { return };
         match (asker, answer) {
             (Asker::Fetch(conn), Answer::Letters { letters, damaged, exhausted }) => {
                 self.letters_damaged(&damaged);
@@ -330,12 +330,12 @@ impl<P: Provider> Server<P> {
             (Asker::Fates(conn, _), Answer::Fates(fates)) => {
                 self.tell_fates(env, conn, fates);
             }
-            (Asker::Sweep, Answer::Expired(letters)) => self.letters_expired(env, &letters),
+            (Asker::Expiry, Answer::Expired(letters)) => self.letters_expired(env, &letters),
             (Asker::Fetch(conn), _) => {
                 // The fetch is tried again together with whatever storage could not take.
                 if let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut())
                 {
-                    session.handover.fetched(false);
+                    session.window.fetched(false);
                 }
                 self.retry_at = Some(env.now.instant.after(Self::RETRY));
             }
@@ -343,7 +343,7 @@ impl<P: Provider> Server<P> {
                 let code = ErrorCode::StorageUnavailable;
                 self.refuse(env, conn, Refused::naming(code, Op::Acknowledgment, packet));
             }
-            (Asker::Sweep, _) => self.sweeping = None,
+            (Asker::Expiry, _) => self.expiring = None,
         }
         self.sort_mail(env);
     }
@@ -360,11 +360,11 @@ impl<P: Provider> Server<P> {
             Some(Stopping::Until(by)) => Some(by),
             _ => None,
         };
-        let kept = self.ledger.wait_until();
+        let kept = self.storage.wait_until();
         let said = self.notices.wait_until();
-        let let_in = self.arrivals.wait_until();
+        let let_in = self.admission.wait_until();
         let told = self.answer_line.wait_until();
-        [Some(self.sweep_at), self.retry_at, stop_by, kept, said, let_in, told, self.timers.next()]
+        [Some(self.expire_at), self.retry_at, stop_by, kept, said, let_in, told, self.timers.next()]
             .into_iter()
             .flatten()
             .min()
@@ -387,7 +387,7 @@ impl<P: Provider> Server<P> {
             self.limits.retry();
             self.outgoing_codes.count_again();
             let directory = &self.directory;
-            self.ledger.retry(|write| match write {
+            self.storage.retry(|write| match write {
                 // A later session of the user's may have been stored meanwhile.
                 Write::ConfirmSession { user, session_key, .. } => {
                     directory.get(*user).is_some_and(|u| u.session_key == Some(*session_key))
@@ -399,9 +399,10 @@ impl<P: Provider> Server<P> {
                 self.hand_over(env, conn);
             }
         }
-        if self.sweep_at <= now {
-            self.sweep_at = now.after(self.config.sweep_interval.max(Self::SHORTEST_SWEEP));
-            self.sweep(env);
+        if self.expire_at <= now {
+            self.expire_at =
+                now.after(self.config.expiry_interval.max(Self::SHORTEST_EXPIRY_INTERVAL));
+            self.expire(env);
         }
     }
 
@@ -416,7 +417,7 @@ impl<P: Provider> Server<P> {
         }
         // A long turn must not count against acknowledgments that came while it lasted.
         let since = self.turn_since.take().unwrap_or(env.now.instant);
-        self.ledger.release_due(since);
+        self.storage.release_due(since);
         self.depart();
         self.keep_limits(env.now);
         self.flush_notices(env);
@@ -426,8 +427,8 @@ impl<P: Provider> Server<P> {
             }
         }
         let somebody_leaves = !self.leaving.is_empty() || self.is_stopping();
-        self.ledger.gather(env.now.instant, somebody_leaves);
-        self.ledger.flush(&mut self.outputs);
+        self.storage.gather(env.now.instant, somebody_leaves);
+        self.storage.flush(&mut self.outputs);
         self.stop_if_done(env);
     }
 

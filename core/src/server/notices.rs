@@ -1,4 +1,4 @@
-//! What is said to senders and arrivals once a turn, or a little later under load: 203 and 255, sealed
+//! What is said to senders and newcomers once a turn, or a little later under load: 203 and 255, sealed
 //! for one or shared by many (PROTOCOL.md, "Acknowledgments", "End of backlog"). A signature costs
 //! as much as twenty verifications, so one is made for as many notices as fit.
 

@@ -105,7 +105,7 @@ impl OtpTable {
     /// Whether another code fits.
     pub(super) fn has_room(&mut self, now: Instant) -> bool {
         if self.alive >= self.capacity {
-            self.sweep(now);
+            self.forget_expired(now);
         }
         self.alive < self.capacity
     }
@@ -216,7 +216,7 @@ impl OtpTable {
     }
 
     /// Drops what has expired.
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn forget_expired(&mut self, now: Instant) {
         self.retain(|otp| otp.expires > now || otp.committing);
     }
 

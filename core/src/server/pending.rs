@@ -31,8 +31,8 @@ impl Count {
     }
 }
 
-/// What each sender who is at home here has pending in all mailboxes, wherever those are. A letter
-/// is counted in when it leaves its sender's home, and out when the mail that tells its end comes
+/// What each sender whom this shard owns has pending in all mailboxes, wherever those are. A letter
+/// is counted in when it leaves its sender's owner shard, and out when the mail that tells its end comes
 /// back there.
 #[derive(Debug)]
 pub(super) struct Outstanding {
@@ -42,9 +42,9 @@ pub(super) struct Outstanding {
 
 impl Outstanding {
     pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
-        let at_home = snapshot.pending.iter().filter(|usage| shard.is_home_of(usage.sender));
+        let owned = snapshot.pending.iter().filter(|usage| shard.owns(usage.sender));
         let count = |usage: &SenderUsage| Count { letters: usage.letters, bytes: usage.bytes };
-        Self { senders: at_home.map(|usage| (usage.sender, count(usage))).collect() }
+        Self { senders: owned.map(|usage| (usage.sender, count(usage))).collect() }
     }
 
     pub(super) fn of(&self, sender: UserId) -> Count {

@@ -1,5 +1,5 @@
-//! Which phones, keys and ids are taken: what the desk has to know of all users, wherever they are
-//! at home.
+//! Which phones, keys and ids are taken: what the registrar has to know of all users, wherever they are
+//! owned.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -37,7 +37,7 @@ pub(super) struct Phonebook {
 const ALARMS: [u8; 2] = [80, 95];
 
 impl Phonebook {
-    /// Nobody's: that of a shard which is not the desk.
+    /// Nobody's: that of a shard which is not the registrar.
     pub(super) fn empty() -> Self {
         Self {
             phones: HashMap::new(),

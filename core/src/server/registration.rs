@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use super::arrivals::Decision;
+use super::admission::Decision;
 use super::connection::State;
 use super::limits::{Kept, Limits};
 use super::otp::{Attempt, Guess, NewOtp, OtpTable};
@@ -218,7 +218,7 @@ impl<P: Provider> Server<P> {
         })?;
         let nonce = proof.nonce;
         self.creations.insert(user, Creation { conn, packet: id, attempt, nonce });
-        self.ledger.write(Write::CreateUser { id: user, phone, spki: Arc::new(spki) });
+        self.storage.write(Write::CreateUser { id: user, phone, spki: Arc::new(spki) });
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.state = State::Creating;
         }
@@ -244,7 +244,7 @@ impl<P: Provider> Server<P> {
         }
     }
 
-    /// The new user's home expects them: others may hear of them, and they get their session.
+    /// The new user's owner shard expects them: others may hear of them, and they get their session.
     pub(super) fn user_settled(&mut self, user: UserId, phone: Phone, spki: &Spki) {
         self.phonebook.enter(&self.provider, user, phone, spki);
         self.otps.consume(&phone);

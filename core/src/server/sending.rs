@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use super::arrivals::Decision;
+use super::admission::Decision;
 use super::connection::State;
 use super::limits::Kept;
 use super::output::{ConnId, OtpTicket};

@@ -6,8 +6,6 @@ use alloc::vec::Vec;
 
 use super::answers::{Answer, Answers};
 use super::config::Deadlines;
-use super::handover::{HandedOver, Handover, Standing};
-use super::ledger::Asker;
 use super::limiter::Allowance;
 use super::limits::Kept;
 use super::mail::{Inquiry, Message};
@@ -16,6 +14,8 @@ use super::output::{ConnId, Event, Output};
 use super::refuse::Refused;
 use super::shard::ShardId;
 use super::storage::{Question, Write};
+use super::storage_queue::Asker;
+use super::window::{HandedOver, Standing, Window};
 use super::{Env, Server};
 use crate::crypto::{Provider, SessionSeal, Unverified, Verified};
 use crate::id::{Nonce, PacketId, UserId};
@@ -34,7 +34,7 @@ pub(super) struct Session {
     pub(super) nonce: Nonce,
     /// Letters and questions without an answer.
     pub(super) unanswered: usize,
-    pub(super) handover: Handover,
+    pub(super) window: Window,
     status_queries: Allowance,
     /// What it is to be told.
     pub(super) answers: Answers,
@@ -51,13 +51,13 @@ pub(super) struct Leaving {
 }
 
 impl Session {
-    pub(super) fn new(user: UserId, seal: SessionSeal, nonce: Nonce, handover: Handover) -> Self {
+    pub(super) fn new(user: UserId, seal: SessionSeal, nonce: Nonce, window: Window) -> Self {
         Self {
             user,
             seal,
             nonce,
             unanswered: 0,
-            handover,
+            window,
             status_queries: Allowance::default(),
             answers: Answers::default(),
             leaving: None,
@@ -74,7 +74,7 @@ impl Session {
     }
 
     pub(super) fn deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
-        let stalled = self.handover.deadline(deadlines);
+        let stalled = self.window.deadline(deadlines);
         let leaving = self.leaving.map(|leaving| leaving.since.after(deadlines.leaving));
         [stalled, leaving].into_iter().flatten().min()
     }
@@ -118,7 +118,7 @@ impl<P: Provider> Server<P> {
             },
             Op::Close => {
                 CloseReason::parse(content).map_err(malformed)?;
-                let horizon = self.ledger.horizon();
+                let horizon = self.storage.horizon();
                 session.leaving = Some(Leaving { since: env.now.instant, horizon });
                 self.leaving.push(conn);
                 Ok(())
@@ -141,7 +141,7 @@ impl<P: Provider> Server<P> {
                 self.take(Kept::Lookups(asker), env.now.instant).map_err(|wait| {
                     Refused::naming(ErrorCode::RateLimited, Op::KeyQuestion, packet).after(wait)
                 })?;
-                self.post(ShardId::DESK, Message::WhoHas { phone, inquiry });
+                self.post(ShardId::REGISTRAR, Message::WhoHas { phone, inquiry });
             }
             KeyQuestion::ById(id) if id == asker => self.user_inquiry(id, inquiry),
             KeyQuestion::ById(about) => {
@@ -152,18 +152,18 @@ impl<P: Provider> Server<P> {
         Ok(())
     }
 
-    /// At the desk: whose phone is it?
+    /// At the registrar: whose phone is it?
     pub(super) fn phone_inquiry(&mut self, phone: &Phone, inquiry: Inquiry) {
         match self.phonebook.get(phone).map(|entry| entry.user) {
-            Some(about) => self.post_home(about, Message::WhoIs { about, inquiry }),
-            None => self.post_home(inquiry.asker, Message::Known { inquiry, answer: None }),
+            Some(about) => self.post_to_owner(about, Message::WhoIs { about, inquiry }),
+            None => self.post_to_owner(inquiry.asker, Message::Known { inquiry, answer: None }),
         }
     }
 
-    /// At the home of `about`: what is known of them?
+    /// At the owner shard of `about`: what is known of them?
     pub(super) fn user_inquiry(&mut self, about: UserId, inquiry: Inquiry) {
         let answer = self.directory.answer(about).map(Box::new);
-        self.post_home(inquiry.asker, Message::Known { inquiry, answer });
+        self.post_to_owner(inquiry.asker, Message::Known { inquiry, answer });
     }
 
     /// Answers a 105, or says that there is nobody to know about.
@@ -193,29 +193,29 @@ impl<P: Provider> Server<P> {
             return;
         };
         let now = env.now.instant;
-        let held: Vec<_> = held.filter_map(|id| session.handover.acknowledge(id, now)).collect();
+        let held: Vec<_> = held.filter_map(|id| session.window.acknowledge(id, now)).collect();
         for letter in held {
             let HandedOver { sender, id, queue_id, bytes, standing, .. } = letter;
             if standing == Standing::Expired {
                 continue;
             }
             if standing == Standing::Pending {
-                if let Some(counted_out) = &mut self.sweeping {
+                if let Some(counted_out) = &mut self.expiring {
                     counted_out.insert(queue_id);
                 }
-                let was_held = self.ledger.take_held(queue_id);
+                let was_held = self.storage.take_held(queue_id);
                 if !was_held {
-                    self.ledger.delete(user, queue_id);
+                    self.storage.delete(user, queue_id);
                 }
                 if let Some(mailbox) = self.mailboxes.get_mut(user) {
                     if was_held {
                         mailbox.committed();
                     }
-                    mailbox.removed(self.ledger.turn(), queue_id, sender, bytes);
+                    mailbox.removed(self.storage.turn(), queue_id, sender, bytes);
                 }
             }
             let freed = u64::try_from(bytes).ok().filter(|_| standing == Standing::Pending);
-            self.post_home(sender, Message::Delivered { sender, id, freed });
+            self.post_to_owner(sender, Message::Delivered { sender, id, freed });
         }
         self.recount_mailbox(user);
         self.hand_over(env, conn);
@@ -237,7 +237,7 @@ impl<P: Provider> Server<P> {
             Refused::naming(ErrorCode::RateLimited, Op::Acknowledgment, packet).after(wait)
         })?;
         let letters: Vec<_> = queries.collect();
-        self.ledger.ask(Asker::Fates(conn, packet), Question::Fates { asker, letters });
+        self.storage.ask(Asker::Fates(conn, packet), Question::Fates { asker, letters });
         Ok(())
     }
 
@@ -250,7 +250,7 @@ impl<P: Provider> Server<P> {
     ) {
         let session = self.connections.get_mut(&conn).and_then(|c| c.session_mut());
         let Some(asker) = session.map(|session| session.user) else { return };
-        if let Some(recent) = self.recent.get_mut(&asker) {
+        if let Some(recent) = self.duplicates.get_mut(&asker) {
             // A letter that storage does not know may be on its way there.
             for (id, status) in &mut fates {
                 if *status == Status::Delivered && recent.is_pending(*id) {
@@ -292,13 +292,13 @@ impl<P: Provider> Server<P> {
         if let Ok(wrapped) = self.identity.wrap(&self.provider, env.rng, seal.key()) {
             let last_seen = Timestamp::from_unix(env.now.unix);
             let write = Write::ConfirmSession { user, session_key: wrapped, last_seen };
-            self.ledger.write_later(write, env.now.instant);
+            self.storage.write_later(write, env.now.instant);
             if let Some(known) = self.directory.get_mut(user) {
                 known.session_key = Some(wrapped);
                 known.confirmed_issue = issue;
             }
         }
-        let handover = Handover::new(window, self.ledger.last_queue_id(), env.now.instant);
+        let handover = Window::new(window, self.storage.last_queue_id(), env.now.instant);
         if let Some(connection) = self.connections.get_mut(&conn) {
             let session = Session::new(user, seal, nonce, handover);
             connection.state = super::connection::State::Active(Box::new(session));

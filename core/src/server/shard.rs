@@ -1,13 +1,13 @@
 //! Several machines that are one server (ARCHITECTURE.md, "Shards").
 //!
-//! Every user has a home, the machine where the user's session, mailbox, limits and recent letters
-//! are, for life. The first machine is the *desk* too: it takes in new connections, knows which
+//! Every user has an owner shard, the machine where the user's session, mailbox, limits and recent letters
+//! are, for life. The first machine is the *registrar* too: it takes in new connections, knows which
 //! phones, keys and ids are taken, and registers people. Machines share nothing; they send one
 //! another mail, and pass on connections.
 
 use alloc::vec::Vec;
 
-use super::arrivals::Decision;
+use super::admission::Decision;
 use super::connection::State;
 use super::mail::{Mail, Message};
 use super::output::{ConnId, Output};
@@ -24,7 +24,7 @@ pub struct ShardId(pub u16);
 
 impl ShardId {
     /// The machine that takes in new connections and registers people.
-    pub const DESK: Self = Self(0);
+    pub const REGISTRAR: Self = Self(0);
 }
 
 /// Which of how many machines one is.
@@ -44,7 +44,7 @@ impl Shard {
     /// The only machine of its server.
     pub const ONLY: Self = Self { index: 0, count: 1 };
 
-    /// All of `count` machines, the desk first; one at least.
+    /// All of `count` machines, the registrar first; one at least.
     pub fn all(count: u16) -> impl Iterator<Item = Self> {
         let count = count.max(1);
         (0..count).map(move |index| Self { index, count })
@@ -62,9 +62,9 @@ impl Shard {
         self.count
     }
 
-    /// Where a user is at home.
+    /// The shard that owns a user.
     #[must_use]
-    pub const fn home_of(self, user: UserId) -> ShardId {
+    pub const fn owner_of(self, user: UserId) -> ShardId {
         // There is one machine at least.
         ShardId(match user.get().checked_rem(self.count) {
             Some(index) => index,
@@ -72,10 +72,10 @@ impl Shard {
         })
     }
 
-    /// Whether a user is at home here.
+    /// Whether this shard owns a user.
     #[must_use]
-    pub fn is_home_of(self, user: UserId) -> bool {
-        self.home_of(user) == self.id()
+    pub fn owns(self, user: UserId) -> bool {
+        self.owner_of(user) == self.id()
     }
 
     /// A share of what all machines may have together; one at least.
@@ -113,9 +113,9 @@ impl<P: Provider> Server<P> {
         }
     }
 
-    /// Leaves mail for a user's home.
-    pub(super) fn post_home(&mut self, user: UserId, message: Message) {
-        self.post(self.shard.home_of(user), message);
+    /// Leaves mail for a user's owner shard.
+    pub(super) fn post_to_owner(&mut self, user: UserId, message: Message) {
+        self.post(self.shard.owner_of(user), message);
     }
 
     /// Another shard's [`Output::Mail`] has arrived.
@@ -139,8 +139,8 @@ impl<P: Provider> Server<P> {
     /// Who handles a packet that comes before a session.
     pub(super) fn shard_for(&self, header: &Header) -> ShardId {
         match (Op::from_code(header.op_code), header.sender) {
-            (Some(Op::ReconnectRequest), Some(user)) => self.shard.home_of(user),
-            (Some(Op::RegistrationRequest | Op::OtpProof), _) => ShardId::DESK,
+            (Some(Op::ReconnectRequest), Some(user)) => self.shard.owner_of(user),
+            (Some(Op::RegistrationRequest | Op::OtpProof), _) => ShardId::REGISTRAR,
             _ => self.shard.id(),
         }
     }
@@ -153,12 +153,12 @@ impl<P: Provider> Server<P> {
         }
     }
 
-    /// Gives a user whose signature has proved them a session, at their home.
+    /// Gives a user whose signature has proved them a session, at their owner shard.
     pub(super) fn admit(&mut self, conn: ConnId, user: UserId, nonce: Nonce) {
-        if self.shard.is_home_of(user) {
+        if self.shard.owns(user) {
             self.tell_in_turn(conn, Decision::Session { user, nonce });
         } else {
-            self.send_off(conn, self.shard.home_of(user), Some((user, nonce)));
+            self.send_off(conn, self.shard.owner_of(user), Some((user, nonce)));
         }
     }
 

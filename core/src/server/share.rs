@@ -2,7 +2,7 @@
 //! without I/O").
 //!
 //! One of them costs as much as sixteen letters. So what asks for one stands in a line: whoever has no
-//! session, in that of [`super::arrivals`], and what sessions want to be told, in that of
+//! session, in that of [`super::admission`], and what sessions want to be told, in that of
 //! [`super::answers`]. The end of a turn serves the first of each: one at least, and more as long as
 //! they cost less than what sessions had done in the same turn, or while no session speaks.
 

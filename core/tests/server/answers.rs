@@ -54,7 +54,7 @@ fn answers(world: &mut World, people: &mut [Person<Paper>]) -> Vec<usize> {
 
 /// A turn in which nothing new has come.
 fn quiet_turn(world: &mut World) {
-    world.turn(ShardId::DESK, Server::timeout);
+    world.turn(ShardId::REGISTRAR, Server::timeout);
 }
 
 #[test]

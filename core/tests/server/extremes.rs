@@ -17,7 +17,7 @@ fn everything(span: Duration, count: u32) -> Config {
     Config {
         max_letter: size,
         letter_life: span,
-        sweep_interval: span,
+        expiry_interval: span,
         fate_life: span,
         otp_in_band: true,
         otp_life: span,

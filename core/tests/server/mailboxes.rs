@@ -50,7 +50,7 @@ fn what_lay_in_a_mailbox_before_the_start_is_counted_and_handed_over() {
 #[test]
 fn a_mailbox_that_was_forgotten_is_asked_about_again() {
     let (mut world, [mut ann, mut ben, _], letter) = with_a_letter();
-    world.wait(Config::default().sweep_interval * 2);
+    world.wait(Config::default().expiry_interval * 2);
     world.disk.refuses_questions = true;
     ann.send(&mut world, ben.id(), b"to be counted first");
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::StorageUnavailable]);

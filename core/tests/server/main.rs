@@ -2,8 +2,9 @@
 #![expect(clippy::cloned_ref_to_slice_refs, reason = "what is heard is compared with a list")]
 
 mod acknowledgments;
+mod admission;
 mod answers;
-mod arrivals;
+
 mod clocks;
 mod codes;
 mod extremes;

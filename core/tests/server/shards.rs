@@ -10,7 +10,7 @@ use waxwing_testkit::world::Sim;
 
 const SHARDS: u16 = 3;
 
-/// Users 1 to 3, each at home on another machine, and the mail between these held.
+/// Users 1 to 3, each owned by another shard, and the mail between these held.
 fn strangers() -> (Sim<Paper>, [Person<Paper>; 3]) {
     let (world, people) = Sim::populate_shards(Config::default(), 7, 3, SHARDS);
     (world, people.try_into().ok().unwrap())
@@ -100,7 +100,7 @@ fn nobody_hears_of_a_new_user_before_their_home_does() {
     let proof = new.proof(&mut world, &code);
     world.post_is_held = true;
     world.send(new.conn, &proof);
-    assert_eq!(new.hear(&mut world), [], "their home has not answered");
+    assert_eq!(new.hear(&mut world), [], "their owner shard has not answered");
     world.release();
     assert_eq!(new.hear_one(&mut world), Said::SessionOffered(Op::SessionIssued));
     ann.ask(&mut world, KeyQuestion::ByPhone(new.phone));

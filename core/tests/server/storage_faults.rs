@@ -299,7 +299,7 @@ fn a_letter_that_is_not_stored_and_then_acknowledged_is_counted_out_once_and_not
 }
 
 /// Ann's letters live for 100 s: one that has just expired, one that has not, and Ben holds both. The
-/// next sweep is 19 s away.
+/// next search for expired letters is 19 s away.
 fn old_and_young() -> (World, [Person<RustCrypto>; 2], [Vec<u8>; 3]) {
     let mut config = Config { letter_life: Duration::from_secs(100), ..Config::default() };
     config.deadlines.progress = Duration::from_secs(1_000);
@@ -417,7 +417,7 @@ fn a_question_about_letters_that_storage_cannot_answer_is_refused() {
 }
 
 #[test]
-fn a_sweep_that_storage_cannot_do_is_done_later() {
+fn an_expiry_that_storage_cannot_do_is_done_later() {
     let life = Duration::from_secs(100);
     let config = Config { letter_life: life, ..Config::default() };
     let (mut world, [mut ann, ben]) = World::populated(config);

@@ -163,7 +163,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(storage.min_free_disk, size 0..=(1_024 * TIB), "Below this much free space nothing new is taken for absent recipients."),
     key!(storage.id_rest, duration 0..=TEN_YEARS, "How long the id of a removed user is given to nobody."),
     key!(storage.busy_timeout, duration 1..=MINUTE, "How long a commit waits for another process that has locked the database."),
-    key!(storage.sweep_interval, duration TENTH..=DAY, "Between two searches for expired letters."),
+    key!(storage.expiry_interval, duration TENTH..=DAY, "Between two searches for expired letters."),
     key!(storage.tidy_after, duration TENTH..=DAY, "Silence after which the write-ahead log is folded into the database."),
 
     key!(log.level, choice, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"."),

@@ -174,7 +174,7 @@ pub struct StorageConfig {
     /// How long a commit waits for another process that has locked the database.
     pub busy_timeout: Duration,
     /// Between two searches for expired letters.
-    pub sweep_interval: Duration,
+    pub expiry_interval: Duration,
     /// Silence after which the log is folded into the database, and truncated.
     pub tidy_after: Duration,
 }
@@ -309,7 +309,7 @@ impl Default for StorageConfig {
             min_free_disk: 256 * MIB as u64,
             id_rest: DAY * 60,
             busy_timeout: Duration::from_millis(250),
-            sweep_interval: Duration::from_mins(1),
+            expiry_interval: Duration::from_mins(1),
             tidy_after: Duration::from_secs(5),
         }
     }

@@ -229,7 +229,7 @@ impl State {
         let mut old: Vec<_> = self
             .letters
             .values()
-            .filter(|letter| shard.is_home_of(letter.recipient) && letter.accepted_at < before)
+            .filter(|letter| shard.owns(letter.recipient) && letter.accepted_at < before)
             .map(|letter| (letter.accepted_at, letter.queue_id))
             .collect();
         old.sort_unstable();

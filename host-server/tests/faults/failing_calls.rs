@@ -80,7 +80,7 @@ fn a_day_without_a_fault_goes_well() {
     println!("{} calls", ran.calls);
 }
 
-/// What the runs of a sweep have seen.
+/// What the runs have seen.
 #[derive(Debug, Default)]
 struct Seen {
     runs: u64,

@@ -43,11 +43,11 @@ impl<'d> Run<'d> {
     pub(super) fn new(dice: &'d mut dyn Dice, options: Options) -> Self {
         let mut config = Config::default();
         config.mailbox.pair_letters = PAIR_LETTERS;
-        config.sweep_interval = SWEEP_INTERVAL;
+        config.expiry_interval = SWEEP_INTERVAL;
         Strangers::limit(&mut config);
         if options.short_lives {
             (config.letter_life, config.fate_life) = (LIFE, LIFE);
-            config.sweep_interval = SWEEP_INTERVAL / 6;
+            config.expiry_interval = SWEEP_INTERVAL / 6;
         }
         let count = options.people + options.hostile;
         let (mut world, mut people) =

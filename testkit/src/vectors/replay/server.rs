@@ -65,7 +65,7 @@ fn in_state<P: Backend>(state: &str) -> (Sim<P>, Person<P>) {
 
 /// Bytes arrive at a server that draws the values of the vectors.
 fn receive<P: Backend>(world: &mut Sim<P>, conn: ConnId, bytes: &[u8]) {
-    world.turn_drawing(ShardId::DESK, &mut Chosen::new(), |server, env| {
+    world.turn_drawing(ShardId::REGISTRAR, &mut Chosen::new(), |server, env| {
         server.received(env, conn, bytes);
     });
     world.settle();

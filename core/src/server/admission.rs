@@ -23,7 +23,7 @@ use crate::wire::{ErrorCode, Op};
 
 /// Connections whose next 100, 101 or 106 is there as a whole.
 #[derive(Debug, Default)]
-pub(super) struct Arrivals {
+pub(super) struct Admission {
     /// In the order in which they came, and when that was.
     line: VecDeque<(Instant, ConnId)>,
     /// Those that are only to be told what has been decided.
@@ -39,7 +39,7 @@ pub(super) enum Decision {
     Refusal(Refused),
 }
 
-impl Arrivals {
+impl Admission {
     /// The longest line.
     const CAPACITY: usize = 16_384;
     /// The longest wait. A client does not wait for much longer, and whoever has gone without a
@@ -60,22 +60,22 @@ impl Arrivals {
 impl<P: Provider> Server<P> {
     /// The connection's next packet is answered when all that came before it are.
     pub(super) fn stand_in_line(&mut self, env: &mut Env<'_>, conn: ConnId) {
-        if self.arrivals.line.len() >= Arrivals::CAPACITY {
-            self.refuse(env, conn, Refused::busy(Arrivals::COME_BACK));
+        if self.admission.line.len() >= Admission::CAPACITY {
+            self.refuse(env, conn, Refused::busy(Admission::COME_BACK));
         } else if let Some(connection) = self.connections.get_mut(&conn) {
             connection.state = State::InLine;
-            self.arrivals.line.push_back((env.now.instant, conn));
+            self.admission.line.push_back((env.now.instant, conn));
         }
     }
 
     /// Nobody stores more in line than whoever behaves may have sent.
     pub(super) fn check_luggage(&mut self, env: &mut Env<'_>, conn: ConnId) {
-        if self.arrivals.line.is_empty() {
+        if self.admission.line.is_empty() {
             return;
         }
         let Some(connection) = self.connections.get(&conn) else { return };
         if matches!(connection.state, State::InLine)
-            && connection.inbox.len() > Arrivals::MAX_UNREAD
+            && connection.inbox.len() > Admission::MAX_UNREAD
         {
             self.refuse(env, conn, Refused::plain(ErrorCode::Malformed));
         }
@@ -95,7 +95,7 @@ impl<P: Provider> Server<P> {
     pub(super) fn tell_in_turn(&mut self, conn: ConnId, decision: Decision) {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.state = State::Decided(decision);
-            self.arrivals.decided.push_back(conn);
+            self.admission.decided.push_back(conn);
         }
     }
 
@@ -109,18 +109,18 @@ impl<P: Provider> Server<P> {
             if Share::cost_of(operations).saturating_add(verified) >= share {
                 break;
             }
-            if let Some(conn) = self.arrivals.decided.pop_front() {
+            if let Some(conn) = self.admission.decided.pop_front() {
                 self.tell_decision(env, conn);
                 continue;
             }
-            let Some((since, conn)) = self.arrivals.line.pop_front() else { break };
+            let Some((since, conn)) = self.admission.line.pop_front() else { break };
             // Whoever is gone keeps nobody waiting.
             let Some(connection) = self.connections.get_mut(&conn) else { continue };
-            if env.now.instant.since(since) < Arrivals::PATIENCE {
+            if env.now.instant.since(since) < Admission::PATIENCE {
                 connection.state = State::Called;
                 self.resume(env, conn);
             } else {
-                self.refuse(env, conn, Refused::busy(Arrivals::COME_BACK));
+                self.refuse(env, conn, Refused::busy(Admission::COME_BACK));
             }
             verified = verified.saturating_add(1);
         }

@@ -1,4 +1,4 @@
-//! All offices of a server, each on a loop of its own, and the storage thread that serves them.
+//! The shards of a server, each with an event loop and a thread of its own, and the storage thread.
 
 use std::error::Error as _;
 use std::io;
@@ -10,9 +10,9 @@ use waxwing_core::server::{Identity, Server, Shard};
 use waxwing_core::time::{Instant, Now};
 use waxwing_transport_mio::{EventLoop, Waker};
 
+use super::channels::{Channels, Route};
 use super::deliveries::Deliveries;
-use super::office::Office;
-use super::post::{PostRoom, Route};
+use super::event_handler::EventHandler;
 use super::settings;
 use crate::backend::Backend;
 use crate::clock;
@@ -23,14 +23,14 @@ use crate::store::{Outlet, SqliteStorage, StorageThread, ThreadOptions};
 
 type LoopError = waxwing_transport_mio::Error;
 
-pub(super) struct Building {
+pub(super) struct Shards {
     storage: StorageThread,
-    /// The desk's is the first.
-    offices: Vec<(EventLoop, Office)>,
+    /// Each with its loop; the registrar is the first.
+    handlers: Vec<(EventLoop, EventHandler)>,
 }
 
-impl Building {
-    /// Furnishes an office for each loop; the desk's is the first.
+impl Shards {
+    /// One for each loop; the registrar is the first.
     pub(super) fn new(
         config: &Config,
         identity: &Identity<Backend>,
@@ -39,49 +39,50 @@ impl Building {
         loops: Vec<EventLoop>,
     ) -> Result<Self, Failure> {
         let (mut outlets, mut completions) = (Vec::new(), Vec::new());
-        let (mut routes, mut letterboxes) = (Vec::new(), Vec::new());
+        let (mut routes, mut inboxes) = (Vec::new(), Vec::new());
         for events in &loops {
             let (done, hear) = mpsc::channel();
             outlets.push(Outlet { done, wake: Box::new(waking(events.waker())) });
             completions.push(hear);
-            let (letterbox, post) = mpsc::channel();
-            routes.push(Route { letterbox, waker: events.waker() });
-            letterboxes.push(post);
+            let (sender, inbox) = mpsc::channel();
+            routes.push(Route { inbox: sender, waker: events.waker() });
+            inboxes.push(inbox);
         }
         let options = ThreadOptions { idle: config.storage.tidy_after, ..ThreadOptions::default() };
         let (storage, clients) =
             StorageThread::spawn(Box::new(storage), options, outlets).map_err(system)?;
         let shards = Shard::all(u16::try_from(loops.len()).unwrap_or(u16::MAX));
-        // The clocks of the machines begin with their offices.
+        // The clocks of the machines begin with their handlers.
         let now = Now { instant: Instant::default(), unix: clock::unix_now() };
-        let ends = clients.into_iter().zip(completions).zip(letterboxes);
-        let mut offices = Vec::new();
-        for ((shard, events), ((client, completions), letterbox)) in shards.zip(loops).zip(ends) {
+        let ends = clients.into_iter().zip(completions).zip(inboxes);
+        let mut handlers = Vec::new();
+        for ((shard, events), ((client, completions), inbox)) in shards.zip(loops).zip(ends) {
             let (identity, machine) = (identity.clone(), settings::machine(config));
             let server = Server::shard(Backend::default(), identity, machine, snapshot, shard, now);
-            let post = PostRoom::new(routes.clone(), letterbox);
-            let deliveries = if offices.is_empty() {
+            let channels = Channels::new(routes.clone(), inbox);
+            let deliveries = if handlers.is_empty() {
                 deliveries(config, events.waker())?
             } else {
                 Deliveries::default()
             };
-            let office = Office::new(server, config, client, completions, post, deliveries);
-            offices.push((events, office));
+            let handler =
+                EventHandler::new(server, config, client, completions, channels, deliveries);
+            handlers.push((events, handler));
         }
-        Ok(Self { storage, offices })
+        Ok(Self { storage, handlers })
     }
 
-    /// Serves until all loops have ended, the desk's on this thread.
+    /// Serves until all loops have ended, the registrar's on this thread.
     pub(super) fn serve(self) -> Result<(), Failure> {
-        let mut offices = self.offices.into_iter();
-        let desk = offices.next();
+        let mut handlers = self.handlers.into_iter();
+        let registrar = handlers.next();
         let mut threads = Vec::new();
-        for (number, (events, office)) in (1..).zip(offices) {
+        for (number, (events, handler)) in (1..).zip(handlers) {
             let thread = Builder::new().name(format!("waxwing-loop-{number}"));
-            threads.push(thread.spawn(move || serve(events, office)).map_err(system)?);
+            threads.push(thread.spawn(move || serve(events, handler)).map_err(system)?);
         }
         let mut ends: Vec<_> =
-            desk.map(|(events, office)| serve(events, office)).into_iter().collect();
+            registrar.map(|(events, handler)| serve(events, handler)).into_iter().collect();
         for thread in threads {
             ends.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
@@ -97,15 +98,18 @@ impl Building {
 }
 
 /// Runs one loop to its end; why storage has failed, if it has.
-fn serve(mut events: EventLoop, mut office: Office) -> (Result<(), LoopError>, Option<String>) {
-    let served = events.run(&mut office);
+fn serve(
+    mut events: EventLoop,
+    mut handler: EventHandler,
+) -> (Result<(), LoopError>, Option<String>) {
+    let served = events.run(&mut handler);
     if served.is_err() {
-        office.give_up();
+        handler.give_up();
     }
-    (served, office.into_fatal())
+    (served, handler.into_fatal())
 }
 
-/// The configured way of codes to phones, with reports to the desk.
+/// The configured way of codes to phones, with reports to the registrar.
 fn deliveries(config: &Config, waker: Waker) -> Result<Deliveries, Failure> {
     let (report, reports) = mpsc::channel();
     let wake = waking(waker);

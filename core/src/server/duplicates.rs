@@ -19,11 +19,11 @@ pub(super) enum Recent {
 /// The recent letters of one sender. A replay of anything older may be stored and forwarded
 /// again; the guarantee against that is the recipient's.
 #[derive(Debug, Default)]
-pub(super) struct RecentLetters {
+pub(super) struct Duplicates {
     letters: VecDeque<(PacketId, Instant, Recent)>,
 }
 
-impl RecentLetters {
+impl Duplicates {
     const CAPACITY: usize = 256;
     /// Twice the freshness window: a packet older than that is stale anyway.
     const LIFE: Duration = Duration::from_secs(600);

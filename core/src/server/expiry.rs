@@ -1,36 +1,36 @@
-//! Throwing out what has had its time (PROTOCOL.md, "Limits and timers").
+//! What has had its time goes: letters, codes, limits that are full again, duplicates (PROTOCOL.md, "Limits and timers").
 
 use core::time::Duration;
 
-use super::handover::Standing;
-use super::ledger::Asker;
 use super::mail::Message;
 use super::output::{Event, Output};
 use super::storage::{ExpiredLetter, Question};
+use super::storage_queue::Asker;
+use super::window::Standing;
 use super::{Env, Server};
 use crate::crypto::Provider;
 
-/// Letters swept out in one go.
+/// Letters that expire in one go, at most.
 const LETTERS: usize = 1_000;
 
 impl<P: Provider> Server<P> {
-    pub(super) fn sweep(&mut self, env: &mut Env<'_>) {
+    pub(super) fn expire(&mut self, env: &mut Env<'_>) {
         let now = env.now.instant;
-        self.otps.sweep(now);
-        self.limits.sweep(env.now);
-        self.recent.retain(|_, recent| !recent.is_over(now));
-        if !self.ledger.has_deferred() {
+        self.otps.forget_expired(now);
+        self.limits.forget_full(env.now);
+        self.duplicates.retain(|_, recent| !recent.is_over(now));
+        if !self.storage.has_deferred() {
             let sessions = &self.sessions;
             self.mailboxes.forget_at_rest(|owner| sessions.contains_key(&owner));
         }
-        if self.sweeping.is_some() {
+        if self.expiring.is_some() {
             return;
         }
         // Letters whose deletion fails will be found, too.
-        self.sweeping = Some(self.ledger.deleting(&[]));
+        self.expiring = Some(self.storage.deleting(&[]));
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
-        self.ledger.ask(
-            Asker::Sweep,
+        self.storage.ask(
+            Asker::Expiry,
             Question::Expire {
                 shard: self.shard,
                 accepted_before: env
@@ -53,7 +53,7 @@ impl<P: Provider> Server<P> {
         if letters.is_empty() {
             return;
         }
-        let counted_out = self.ledger.deleting(&[]);
+        let counted_out = self.storage.deleting(&[]);
         for letter in letters {
             if let Some(mailbox) = self.mailboxes.get_mut(letter.recipient) {
                 mailbox.overcounts();
@@ -61,12 +61,12 @@ impl<P: Provider> Server<P> {
             self.recount_mailbox(letter.recipient);
             let (sender, id) = (letter.sender, letter.id);
             let freed = (!counted_out.contains(&letter.queue_id)).then_some(letter.bytes);
-            self.post_home(sender, Message::Expired { sender, id, freed });
+            self.post_to_owner(sender, Message::Expired { sender, id, freed });
         }
     }
 
     pub(super) fn letters_expired(&mut self, env: &mut Env<'_>, letters: &[ExpiredLetter]) {
-        let counted_out = self.sweeping.take().unwrap_or_default();
+        let counted_out = self.expiring.take().unwrap_or_default();
         if letters.is_empty() {
             return;
         }
@@ -80,14 +80,14 @@ impl<P: Provider> Server<P> {
             if let Some(conn) = session
                 && let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut())
             {
-                session.handover.note(letter.queue_id, Standing::Expired);
+                session.window.note(letter.queue_id, Standing::Expired);
             }
             let (sender, id) = (letter.sender, letter.id);
             let freed = (!is_counted_out).then_some(letter.bytes);
-            self.post_home(sender, Message::Expired { sender, id, freed });
+            self.post_to_owner(sender, Message::Expired { sender, id, freed });
         }
         if letters.len() >= LETTERS {
-            self.sweep_at = env.now.instant;
+            self.expire_at = env.now.instant;
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::otp::{DeliveryError, DeliveryTicket, OtpDelivery};
 /// How a delivery ended.
 pub(super) type DeliveryReport = (DeliveryTicket, Result<(), DeliveryError>);
 
-/// The way of codes to their phones, and news from there; the desk's alone.
+/// The way of codes to their phones, and news from there; the registrar's alone.
 #[derive(Default)]
 pub(super) struct Deliveries {
     way: Option<Box<dyn OtpDelivery>>,

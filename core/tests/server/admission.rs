@@ -79,7 +79,7 @@ fn offered(world: &mut World, crowd: &mut [Person<Paper>]) -> Vec<usize> {
 
 /// A turn in which nothing new has come.
 fn quiet_turn(world: &mut World) {
-    world.turn(ShardId::DESK, Server::timeout);
+    world.turn(ShardId::REGISTRAR, Server::timeout);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn behind_so_many_others_the_server_is_busy_at_once() {
     let knock = |world: &mut World| (world.connect(), request.clone());
     let inputs: Vec<_> = (0..16_384).map(|_| knock(&mut world)).collect();
     let (late, request) = knock(&mut world);
-    world.turn(ShardId::DESK, |server, env| {
+    world.turn(ShardId::REGISTRAR, |server, env| {
         inputs.iter().for_each(|(conn, bytes)| server.received(env, *conn, bytes));
         server.received(env, late, &request);
     });
@@ -230,7 +230,7 @@ fn whoever_has_gone_does_not_hold_up_the_line() {
     let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
     rush(&mut world, &mut two, &mut crowd, 1);
     let (last, others) = crowd.split_last_mut().unwrap();
-    world.turn(ShardId::DESK, |server, _| {
+    world.turn(ShardId::REGISTRAR, |server, _| {
         others.iter().for_each(|gone| server.disconnected(gone.conn));
     });
     assert_eq!(last.hear(&mut world), [OFFERED]);
@@ -241,7 +241,7 @@ fn nothing_is_signed_for_those_who_hang_up_in_line() {
     let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
     rush(&mut world, &mut two, &mut crowd, 1);
     let (last, others) = crowd.split_last_mut().unwrap();
-    world.turn(ShardId::DESK, |server, _| {
+    world.turn(ShardId::REGISTRAR, |server, _| {
         others.iter().for_each(|gone| server.hung_up(gone.conn));
     });
     assert_eq!(last.hear(&mut world), [OFFERED]);
@@ -250,7 +250,7 @@ fn nothing_is_signed_for_those_who_hang_up_in_line() {
     // Whoever has a session may have said something before.
     let [ann, ben] = &mut two;
     let conn = ann.conn;
-    world.turn(ShardId::DESK, |server, _| server.hung_up(conn));
+    world.turn(ShardId::REGISTRAR, |server, _| server.hung_up(conn));
     let letter = ann.send(&mut world, ben.id(), b"before I went");
     assert_eq!(ann.hear(&mut world).last(), Some(&Said::stored(&letter)));
 }
@@ -330,7 +330,7 @@ fn new_users_whom_storage_has_taken_at_once_have_their_sessions_one_by_one() {
     let letter = letters(&mut world, &mut two, 1);
     world.deliver(&letter);
     world.tell_news();
-    one_by_one(&mut world, &mut newcomers, ShardId::DESK);
+    one_by_one(&mut world, &mut newcomers, ShardId::REGISTRAR);
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn nothing_is_signed_for_new_users_who_have_hung_up_when_it_is_their_turn() {
     world.deliver(&letter);
     world.tell_news();
     let (last, others) = newcomers.split_last_mut().unwrap();
-    world.turn(ShardId::DESK, |server, _| {
+    world.turn(ShardId::REGISTRAR, |server, _| {
         others.iter().for_each(|gone| server.hung_up(gone.conn));
     });
     assert_eq!(last.hear(&mut world), [Said::SessionOffered(Op::SessionIssued)]);
@@ -385,7 +385,7 @@ fn people_whose_codes_did_not_go_out_hear_it_one_by_one() {
     let letter = letters(&mut world, &mut two, 1);
     world.deliver(&letter);
     let tickets: Vec<_> = world.codes.iter().map(|(ticket, ..)| *ticket).collect();
-    world.turn(ShardId::DESK, |server, _| {
+    world.turn(ShardId::REGISTRAR, |server, _| {
         tickets.iter().for_each(|ticket| server.otp_undeliverable(*ticket));
     });
     for turn in 0..newcomers.len() {
@@ -422,7 +422,7 @@ fn a_stop_does_not_wait_for_the_line() {
     let inputs = requests(&mut world, &mut crowd);
     world.deliver(&inputs);
     assert!(offered(&mut world, &mut crowd).len() < crowd.len());
-    world.turn(ShardId::DESK, Server::stop);
+    world.turn(ShardId::REGISTRAR, Server::stop);
     world.settle();
     assert!(world.stopped());
     assert!(offered(&mut world, &mut crowd).is_empty());

@@ -1,5 +1,5 @@
-//! Joins one event loop and one server machine: bytes, completions and post in, bytes, jobs and
-//! post out.
+//! Joins one event loop and one server machine: bytes, completions and messages of other shards in,
+//! bytes, jobs and messages out.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,9 +12,9 @@ use waxwing_core::time::{self, Now};
 use waxwing_transport_mio::{CloseReason, Handler, Io, Load, Signal, Token};
 
 use super::admission::Admission;
+use super::channels::{Channels, Message};
 use super::deliveries::Deliveries;
 use super::log::{self, Log};
-use super::post::{Parcel, PostRoom};
 use crate::backend::{self, Backend};
 use crate::clock;
 use crate::config::Config;
@@ -22,14 +22,14 @@ use crate::failpoint::Failpoint;
 use crate::otp::{DeliveryError, DeliveryTicket};
 use crate::store::{Done, Job, StorageClient};
 
-pub(super) struct Office {
+pub(super) struct EventHandler {
     server: Server<Backend>,
     rng: ChaCha20Rng,
     started: Instant,
     storage: StorageClient,
     completions: Receiver<Done>,
-    post: PostRoom,
-    /// Connections that came from the desk, and the addresses that count them there.
+    channels: Channels,
+    /// Connections that came from the registrar, and the addresses that count them there.
     adopted: HashMap<Token, IpAddr>,
     deliveries: Deliveries,
     admission: Admission,
@@ -38,19 +38,19 @@ pub(super) struct Office {
     min_free_disk: u64,
     flush_patience: Duration,
     stopping: bool,
-    /// Offices whose machines have stopped.
+    /// Shards that have stopped.
     stopped: usize,
     /// Why storage has given up, once it has.
     fatal: Option<String>,
 }
 
-impl Office {
+impl EventHandler {
     pub(super) fn new(
         server: Server<Backend>,
         config: &Config,
         storage: StorageClient,
         completions: Receiver<Done>,
-        post: PostRoom,
+        channels: Channels,
         deliveries: Deliveries,
     ) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Office {
             started: Instant::now(),
             storage,
             completions,
-            post,
+            channels,
             adopted: HashMap::new(),
             deliveries,
             admission: Admission::new(config),
@@ -75,9 +75,9 @@ impl Office {
 
     /// Its loop has failed: the others must not go on without it.
     pub(super) fn give_up(&mut self) {
-        self.post.send_to_all(|| Parcel::Stop);
-        self.post.send_to_all(|| Parcel::Stop);
-        self.post.dispatch();
+        self.channels.send_to_all(|| Message::Stop);
+        self.channels.send_to_all(|| Message::Stop);
+        self.channels.dispatch();
     }
 
     /// Why storage has failed, if it has.
@@ -134,18 +134,18 @@ impl Office {
         }
     }
 
-    fn take_post(&mut self, io: &mut Io) {
-        while let Some(parcels) = self.post.receive() {
-            for parcel in parcels {
-                self.unpack(io, parcel);
+    fn take_messages(&mut self, io: &mut Io) {
+        while let Some(messages) = self.channels.receive() {
+            for message in messages {
+                self.take_message(io, message);
             }
         }
     }
 
-    fn unpack(&mut self, io: &mut Io, parcel: Parcel) {
-        match parcel {
-            Parcel::Mail(mail) => self.tell(|server, env| server.mail(env, mail)),
-            Parcel::Connection(detached, baggage) => {
+    fn take_message(&mut self, io: &mut Io, message: Message) {
+        match message {
+            Message::Mail(mail) => self.tell(|server, env| server.mail(env, mail)),
+            Message::Connection(detached, baggage) => {
                 let address = detached.peer().ip();
                 match io.attach(*detached) {
                     Ok(conn) => {
@@ -154,21 +154,21 @@ impl Office {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be handed to its event loop, and is closed");
-                        self.post.send(ShardId::DESK, Parcel::Ended(address));
+                        self.channels.send(ShardId::REGISTRAR, Message::Ended(address));
                     }
                 }
             }
-            Parcel::Ended(address) => io.release(address),
-            Parcel::Stop if self.stopping => io.stop(),
-            Parcel::Stop => {
+            Message::Ended(address) => io.release(address),
+            Message::Stop if self.stopping => io.stop(),
+            Message::Stop => {
                 self.stopping = true;
                 io.stop_listening();
                 self.tell(|server, env| server.stop(env));
             }
-            Parcel::Stopped => {
+            Message::Stopped => {
                 self.stopped += 1;
                 // Until then other machines may have mail for this one.
-                if self.stopped == self.post.offices() {
+                if self.stopped == self.channels.count() {
                     io.stop();
                 }
             }
@@ -179,7 +179,7 @@ impl Office {
         while let Some(output) = self.server.poll_output() {
             self.carry_out(io, output);
         }
-        self.post.dispatch();
+        self.channels.dispatch();
     }
 
     fn carry_out(&mut self, io: &mut Io, output: Output) {
@@ -192,12 +192,12 @@ impl Office {
             Output::Reading { conn, on: true } => io.resume_reading(token(conn)),
             Output::Reading { conn, on: false } => io.pause_reading(token(conn)),
             Output::Close { conn } => io.close_after_flush(token(conn), self.flush_patience),
-            Output::Mail { to, mail } => self.post.send(to, Parcel::Mail(mail)),
+            Output::Mail { to, mail } => self.channels.send(to, Message::Mail(mail)),
             Output::Move { conn, to, baggage } => {
                 // If it is ending, its `closed` is on its way, and the baggage has no use.
                 if let Some(detached) = io.detach(token(conn)) {
                     self.adopted.remove(&token(conn));
-                    self.post.send(to, Parcel::Connection(Box::new(detached), baggage));
+                    self.channels.send(to, Message::Connection(Box::new(detached), baggage));
                 }
             }
             Output::Store(batch) => self.storage.send(Job::Batch(batch)),
@@ -206,12 +206,12 @@ impl Office {
                 self.deliveries.deliver(DeliveryTicket(ticket.0), &phone, &otp);
             }
             Output::Event(event) => self.log.event(event),
-            Output::Stopped => self.post.send_to_all(|| Parcel::Stopped),
+            Output::Stopped => self.channels.send_to_all(|| Message::Stopped),
         }
     }
 }
 
-impl Handler for Office {
+impl Handler for EventHandler {
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
         !self.stopping && self.admission.admits(peer, load)
     }
@@ -235,7 +235,7 @@ impl Handler for Office {
     fn closed(&mut self, _io: &mut Io, conn: Token, why: CloseReason) {
         tracing::trace!(conn = conn.to_bits(), ?why, "disconnected");
         if let Some(address) = self.adopted.remove(&conn) {
-            self.post.send(ShardId::DESK, Parcel::Ended(address));
+            self.channels.send(ShardId::REGISTRAR, Message::Ended(address));
         }
         self.server.disconnected(conn_id(conn));
     }
@@ -250,14 +250,14 @@ impl Handler for Office {
         } else {
             tracing::info!(?signal, "stopping in good order; a second signal stops at once");
         }
-        self.post.send_to_all(|| Parcel::Stop);
-        self.post.dispatch();
-        self.take_post(io);
+        self.channels.send_to_all(|| Message::Stop);
+        self.channels.dispatch();
+        self.take_messages(io);
     }
 
     fn turn(&mut self, io: &mut Io) -> Option<Duration> {
         self.take_completions(io);
-        self.take_post(io);
+        self.take_messages(io);
         let now = self.now();
         if self.server.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.tell(|server, env| server.timeout(env));

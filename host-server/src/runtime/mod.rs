@@ -1,15 +1,15 @@
 //! From a configuration to a server that serves.
 
 mod admission;
-mod building;
+mod channels;
 mod deliveries;
+mod event_handler;
 mod log;
-mod office;
 mod origin;
-mod post;
 mod recovery;
 mod repeated;
 mod settings;
+mod shards;
 
 use std::io::{self, Write};
 
@@ -23,7 +23,7 @@ use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::key;
 use crate::store::{Storage, StorageError};
-use building::{Building, network};
+use shards::{Shards, network};
 
 /// Serves until a signal says stop.
 ///
@@ -50,10 +50,10 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     for _ in 0..config.server.loops {
         loops.push(EventLoop::new(settings::transport(config, places)).map_err(network)?);
     }
-    let desk = loops.first_mut().ok_or_else(|| Failure::new(Exit::Config, "no loops"))?;
-    desk.watch_signals().map_err(network)?;
-    let address = desk.listen(config.server.listen).map_err(network)?;
-    let building = Building::new(config, &identity, storage, &snapshot, loops)?;
+    let registrar = loops.first_mut().ok_or_else(|| Failure::new(Exit::Config, "no loops"))?;
+    registrar.watch_signals().map_err(network)?;
+    let address = registrar.listen(config.server.listen).map_err(network)?;
+    let shards = Shards::new(config, &identity, storage, &snapshot, loops)?;
     drop(snapshot);
 
     match config.otp.delivery {
@@ -70,7 +70,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         tracing::warn!(%error, "standard output cannot be written to; serving all the same");
     }
     tracing::info!(%address, "listening");
-    building.serve()?;
+    shards.serve()?;
     tracing::info!("stopped");
     Ok(())
 }

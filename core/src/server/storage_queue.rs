@@ -22,13 +22,13 @@ pub(super) enum Asker {
     Mailbox(UserId),
     /// A session that wants to know about letters that it sent, in this packet.
     Fates(ConnId, PacketId),
-    /// The sweep of expired letters.
-    Sweep,
+    /// The search for letters that have expired.
+    Expiry,
 }
 
 /// The writes of this turn, the batches under way, and the questions asked.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct StorageQueue {
     shard: Shard,
     last_queue_id: QueueId,
     last_ticket: u64,
@@ -51,7 +51,7 @@ pub(super) struct Ledger {
     askers: HashMap<Ticket, Asker>,
 }
 
-impl Ledger {
+impl StorageQueue {
     /// How long a letter that its recipient has been given may stay out of storage.
     const HOLD: Duration = Duration::from_millis(2);
 
@@ -140,7 +140,7 @@ impl Ledger {
         self.write(Write::DeleteLetters { recipient, letters: alloc::vec![letter] });
     }
 
-    /// Keeps a write that storage refused, for [`Ledger::retry`].
+    /// Keeps a write that storage refused, for [`StorageQueue::retry`].
     pub(super) fn defer(&mut self, write: Write) {
         self.deferred.push(write);
     }

@@ -20,7 +20,7 @@ pub(super) fn machine(config: &Config) -> server::Config {
         max_letter: letters.max_size,
         letter_life: letters.life,
         fate_life: letters.fate_memory,
-        sweep_interval: storage.sweep_interval,
+        expiry_interval: storage.expiry_interval,
         otp_in_band: otp.delivery == DeliveryKind::InBand,
         otp_life: otp.ttl,
         otp_resend: otp.resend_after,

@@ -47,8 +47,8 @@ enum Phase {
 /// One cursor for backlog and live letters, so that order holds and nothing is skipped or
 /// handed over twice.
 #[derive(Debug)]
-pub(super) struct Handover {
-    window: usize,
+pub(super) struct Window {
+    letters: usize,
     cursor: QueueId,
     phase: Phase,
     given: VecDeque<HandedOver>,
@@ -59,17 +59,17 @@ pub(super) struct Handover {
     /// The last letter accepted when the session was confirmed, until 255 has been said.
     backlog_until: Option<QueueId>,
     backlog_count: u32,
-    /// The client took the letter that it acknowledged last as fast as [`Handover::PROMPT`] says.
+    /// The client took the letter that it acknowledged last as fast as [`Window::PROMPT`] says.
     keeps_up: bool,
 }
 
-impl Handover {
+impl Window {
     /// Whoever keeps up acknowledges a letter within this time.
     const PROMPT: Duration = Duration::from_millis(10);
 
-    pub(super) const fn new(window: u8, backlog_until: QueueId, now: Instant) -> Self {
+    pub(super) const fn new(letters: u8, backlog_until: QueueId, now: Instant) -> Self {
         Self {
-            window: window as usize,
+            letters: letters as usize,
             cursor: QueueId(0),
             phase: Phase::Behind,
             given: VecDeque::new(),
@@ -82,7 +82,7 @@ impl Handover {
     }
 
     fn room(&self) -> (usize, usize) {
-        let letters = self.window.saturating_sub(self.given.len());
+        let letters = self.letters.saturating_sub(self.given.len());
         let bytes = MAX_UNACKNOWLEDGED_BYTES.saturating_sub(self.given_bytes);
         // A fetch brings at least one letter, so there must be room for the largest.
         if bytes < MAX_PACKET { (0, 0) } else { (letters, bytes) }

@@ -6,13 +6,13 @@ use super::limiter::Rate;
 use crate::limits::MAX_LETTER;
 
 /// The numbers of a server. [`Config::default`] gives those of PROTOCOL.md.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Largest payload of a letter, in bytes.
     pub max_letter: usize,
     /// How long a letter waits for its recipient.
     pub letter_life: Duration,
-    /// How often expired things are swept out.
+    /// Between two searches for what has expired.
     pub expiry_interval: Duration,
     /// How long the fate of an expired letter is remembered.
     pub fate_life: Duration,
@@ -57,7 +57,7 @@ impl Default for Config {
 }
 
 /// How long a peer may take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// From connecting, or from the last answer, to the next packet before a session.
     pub first_packet: Duration,
@@ -86,7 +86,7 @@ impl Default for Deadlines {
 }
 
 /// What may be pending.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxLimits {
     /// Letters for one recipient.
     pub letters: u32,
@@ -116,7 +116,7 @@ impl Default for MailboxLimits {
 }
 
 /// How often things may happen. Those per address prefix skip exempt peers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rates {
     /// 100s per address prefix.
     pub registrations: Rate,

@@ -22,6 +22,18 @@ impl Rate {
         Self { burst: if burst == 0 { 1 } else { burst }, period }
     }
 
+    /// How often in a period.
+    #[must_use]
+    pub const fn burst(self) -> u32 {
+        self.burst
+    }
+
+    /// The period.
+    #[must_use]
+    pub const fn period(self) -> Duration {
+        self.period
+    }
+
     /// One of `count` equal shares of it; at least one.
     pub(super) const fn share(self, count: u16) -> Self {
         match self.burst.checked_div(count as u32) {

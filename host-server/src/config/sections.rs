@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use waxwing_core::server::{self, Deadlines, MailboxLimits, Rates};
+
 use super::AddressRange;
 
 /// Everything that can be set.
@@ -212,8 +214,10 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+// What the machine knows has its defaults there; those of the host stand here.
+
 const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
+const MIB: u64 = 1 << 20;
 const DAY: Duration = Duration::from_hours(24);
 
 impl Default for ServerConfig {
@@ -231,12 +235,13 @@ impl Default for ServerConfig {
 
 impl Default for OtpConfig {
     fn default() -> Self {
+        let machine = server::Config::default();
         Self {
             delivery: DeliveryKind::Console,
             allow_unverified: false,
-            ttl: Duration::from_mins(5),
-            attempts: 3,
-            resend_after: Duration::from_secs(30),
+            ttl: machine.otp_life,
+            attempts: machine.otp_attempts,
+            resend_after: machine.otp_resend,
             exec: ExecConfig::default(),
         }
     }
@@ -256,48 +261,70 @@ impl Default for ExecConfig {
 
 impl Default for LetterConfig {
     fn default() -> Self {
-        Self { life: DAY * 30, fate_memory: DAY * 30, max_size: waxwing_core::limits::MAX_LETTER }
+        let server::Config { letter_life: life, fate_life, max_letter, .. } = Default::default();
+        Self { life, fate_memory: fate_life, max_size: max_letter }
     }
 }
 
 impl Default for DeadlineConfig {
     fn default() -> Self {
-        Self {
-            first_packet: Duration::from_secs(15),
-            confirmation: Duration::from_mins(1),
-            packet: Duration::from_secs(30),
-            progress: Duration::from_mins(2),
-            leave: Duration::from_secs(5),
-        }
+        let Deadlines { first_packet, confirmation, packet, progress, leaving } =
+            Deadlines::default();
+        Self { first_packet, confirmation, packet, progress, leave: leaving }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
+        let machine = server::Config::default();
+        let MailboxLimits {
+            letters,
+            bytes,
+            pair_letters,
+            pair_bytes,
+            sender_letters,
+            sender_bytes,
+        } = machine.mailbox;
+        let Rates {
+            registrations,
+            proofs,
+            otps_per_pair,
+            otps_per_phone,
+            otps,
+            guesses_per_prefix,
+            guesses,
+            reconnects,
+            questions,
+            registration_work,
+            reconnect_work,
+            answers,
+            refusals,
+            status_queries,
+        } = machine.rates;
         Self {
-            letters_per_mailbox: 10_000,
-            bytes_per_mailbox: 64 * MIB as u64,
-            letters_per_pair: 1_000,
-            bytes_per_pair: 4 * MIB as u64,
-            letters_per_sender: 20_000,
-            bytes_per_sender: 128 * MIB as u64,
-            half_received: 64 * MIB,
+            letters_per_mailbox: letters,
+            bytes_per_mailbox: bytes,
+            letters_per_pair: pair_letters,
+            bytes_per_pair: pair_bytes,
+            letters_per_sender: sender_letters,
+            bytes_per_sender: sender_bytes,
+            half_received: machine.half_received_bytes,
             unsent_per_connection: 640 * KIB,
             connections_per_prefix: 1_024,
-            registrations_per_prefix_per_hour: 10,
-            proofs_per_prefix_per_hour: 60,
-            codes_per_phone_and_prefix_per_hour: 3,
-            codes_per_phone_per_day: 10,
-            codes_per_day: 10_000,
-            wrong_codes_per_prefix_per_day: 15,
-            wrong_codes_per_day: 1_000,
-            registration_operations_per_second: 200,
-            reconnect_operations_per_second: 1_000,
-            reconnects_per_user_and_prefix_per_minute: 60,
-            lookups_per_user_per_day: 500,
-            status_query_interval: Duration::from_secs(1),
-            answers_per_second: 20,
-            refusals_per_second: 20,
+            registrations_per_prefix_per_hour: registrations.burst(),
+            proofs_per_prefix_per_hour: proofs.burst(),
+            codes_per_phone_and_prefix_per_hour: otps_per_pair.burst(),
+            codes_per_phone_per_day: otps_per_phone.burst(),
+            codes_per_day: otps.burst(),
+            wrong_codes_per_prefix_per_day: guesses_per_prefix.burst(),
+            wrong_codes_per_day: guesses.burst(),
+            registration_operations_per_second: registration_work.burst(),
+            reconnect_operations_per_second: reconnect_work.burst(),
+            reconnects_per_user_and_prefix_per_minute: reconnects.burst(),
+            lookups_per_user_per_day: questions.burst(),
+            status_query_interval: status_queries.period(),
+            answers_per_second: answers.burst(),
+            refusals_per_second: refusals.burst(),
             exempt: Vec::new(),
         }
     }
@@ -306,10 +333,10 @@ impl Default for Limits {
 impl Default for StorageConfig {
     fn default() -> Self {
         Self {
-            min_free_disk: 256 * MIB as u64,
+            min_free_disk: 256 * MIB,
             id_rest: DAY * 60,
             busy_timeout: Duration::from_millis(250),
-            expiry_interval: Duration::from_mins(1),
+            expiry_interval: server::Config::default().expiry_interval,
             tidy_after: Duration::from_secs(5),
         }
     }

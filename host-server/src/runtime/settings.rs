@@ -81,3 +81,13 @@ pub(super) fn transport(config: &Config, places: usize) -> transport::Config {
         ..defaults
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_says_nothing_is_the_default_of_the_machine() {
+        assert_eq!(machine(&Config::default()), server::Config::default());
+    }
+}

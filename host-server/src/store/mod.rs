@@ -10,6 +10,7 @@ mod letter;
 mod memory;
 mod sqlite;
 mod thread;
+mod turn;
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ pub use admin::{RemovedUser, UserAdmin, UserName, UserSummary};
 pub use error::{ApplyError, StorageError};
 pub use memory::MemoryStorage;
 pub use sqlite::{Salvage, SqliteOptions, SqliteStorage};
-pub use thread::{Done, Job, Outlet, StorageClient, StorageThread, ThreadOptions};
+pub use thread::{Outlet, StorageClient, StorageThread, ThreadOptions};
+pub use turn::{Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 
 /// Where users and pending letters live.
 ///

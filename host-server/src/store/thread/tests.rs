@@ -1,14 +1,16 @@
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use waxwing_core::crypto::Spki;
 use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
-use waxwing_core::server::storage::{Question, Snapshot, Write};
+use waxwing_core::server::storage::{
+    Answer, Ask, Batch, Outcome, Question, Snapshot, Ticket, Write,
+};
 use waxwing_core::time::UnixTime;
 
 use super::*;
-use crate::store::MemoryStorage;
+use crate::store::{ApplyError, MemoryStorage};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -236,8 +238,7 @@ fn shutting_down_finishes_what_is_queued() {
 fn a_quiet_thread_tidies_up_once_and_tells_how_free_space_changes() {
     let options = ThreadOptions {
         idle: Duration::from_millis(5),
-        disk_interval: Duration::ZERO,
-        ..ThreadOptions::default()
+        turns: TurnOptions { disk_interval: Duration::ZERO, ..TurnOptions::default() },
     };
     let bench = Bench::new(options);
     bench.memory.set_free_disk(Some(500));
@@ -270,4 +271,53 @@ fn machines_share_a_thread_and_hear_of_their_own_jobs() {
     assert_eq!(firsts.iter().filter(own).collect::<Vec<_>>(), [batch(7, Outcome::Done)]);
     let answer = Done::Answer(Ticket(8), Answer::Usage(vec![]));
     assert_eq!(seconds.iter().filter(own).collect::<Vec<_>>(), [batch(7, Outcome::Done), answer]);
+}
+
+/// What was told, in order; `None` = the machine was woken.
+#[derive(Default)]
+struct Told(Vec<(usize, Option<Done>)>);
+
+impl Reports for Told {
+    fn machines(&self) -> usize {
+        2
+    }
+
+    fn tell(&mut self, machine: usize, done: Done) {
+        self.0.push((machine, Some(done)));
+    }
+
+    fn wake(&mut self, machine: usize) {
+        self.0.push((machine, None));
+    }
+}
+
+#[test]
+fn a_turn_without_a_thread_tells_each_machine_in_order_and_wakes_it_afterwards() {
+    let mut turns = StorageTurns::new(Box::new(MemoryStorage::new()), TurnOptions::default());
+    // The second makes a user who exists: it alone is refused, and those of its commit are not.
+    let jobs = [
+        (0, Job::Batch(create(1, 1))),
+        (1, Job::Batch(create(2, 1))),
+        (1, Job::Batch(create(3, 2))),
+        (1, usage(4)),
+        (0, Job::Batch(create(5, 3))),
+    ];
+    let mut told = Told::default();
+    turns.serve(jobs.into_iter(), &time::Instant::default, &mut told).unwrap();
+    let is_free_disk = |(_, done): &(usize, Option<Done>)| matches!(done, Some(Done::FreeDisk(_)));
+    assert!(!told.0.iter().any(is_free_disk), "memory has no disk");
+    let empty = Done::Answer(Ticket(4), Answer::Usage(Vec::new()));
+    let expected = [
+        (0, Some(batch(1, Outcome::Done))),
+        (1, Some(batch(2, Outcome::Unavailable))),
+        (1, Some(batch(3, Outcome::Done))),
+        (0, None),
+        (1, None),
+        (1, Some(empty)),
+        (1, None),
+        (0, Some(batch(5, Outcome::Done))),
+        (0, None),
+    ];
+    assert_eq!(told.0, expected);
+    turns.close().unwrap();
 }

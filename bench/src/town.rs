@@ -14,8 +14,9 @@ use waxwing_core::limits::{HEADER_LEN, SIGNATURE_LEN};
 use waxwing_core::server::storage::{Batch, PendingLetter, QueueId, Ticket, WrappedKey, Write};
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Header, Op, Writer};
+use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
-use waxwing_server::store::{SqliteOptions, SqliteStorage, Storage};
+use waxwing_server::store::{self, Engine, Opening};
 use waxwing_server::{backend, clock, key};
 
 use crate::people::{Person, phone};
@@ -32,7 +33,7 @@ pub(crate) struct Town {
     directory: DataDir,
     server_key: &'static AwsLcPublicKey,
     wrap_key: [u8; 32],
-    storage: Option<SqliteStorage>,
+    storage: Option<Box<dyn Engine>>,
     last_user: u16,
     /// Deletes everything in the end.
     _root: TempDir,
@@ -50,7 +51,7 @@ impl Town {
         let broken = |_| anyhow!("the server's key does not read back");
         let own = AwsLcKey::from_pkcs8_der(&der).map_err(broken)?;
         let public = AwsLc.public_key(own.spki()).map_err(broken)?;
-        let storage = SqliteStorage::open(&directory.database(), &SqliteOptions::default())?;
+        let storage = store::open(&Config::default(), &directory, Opening::ToServe)?;
         Ok(Self {
             directory,
             server_key: Box::leak(Box::new(public)),
@@ -147,7 +148,7 @@ impl Town {
         settings: &[(&str, String)],
     ) -> Result<Server> {
         if let Some(storage) = self.storage.take() {
-            Box::new(storage).close()?;
+            storage.close()?;
         }
         Server::start(binary, self.directory.path(), settings)
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use support::*;
 use waxwing_server::store::{
-    ApplyError, SqliteOptions, SqliteStorage, Storage, StorageError, UserAdmin,
+    ApplyError, SqliteError, SqliteOptions, SqliteStorage, Storage, UserAdmin,
 };
 
 const NAMES: [&str; 3] = ["waxwing.db", "waxwing.db-wal", "waxwing.db-generation"];
@@ -35,7 +35,7 @@ impl Place {
         self.file(NAMES[0])
     }
 
-    fn open(&self) -> Result<SqliteStorage, StorageError> {
+    fn open(&self) -> Result<SqliteStorage, SqliteError> {
         SqliteStorage::open(&self.database(), &SqliteOptions::default())
     }
 
@@ -111,7 +111,7 @@ fn what_was_moved_away_and_back_has_everything() {
     apply(&mut storage, [insert(2, 1, 2, 9)]).unwrap_err();
     drop(storage);
     let refused = place.open().unwrap_err();
-    assert!(matches!(refused, StorageError::OrphanedLog { .. }), "{refused}");
+    assert!(matches!(refused, SqliteError::OrphanedLog { .. }), "{refused}");
     assert!(!place.database().exists());
     fs::rename(&away, place.database()).unwrap();
     assert_eq!(place.letters(), [1, 2]);
@@ -136,7 +136,7 @@ fn an_old_database_over_a_newer_log_is_refused_and_nothing_is_changed() {
         place.take_from(&old, NAMES[0]);
         let before = place.content();
         let refused = place.open().unwrap_err();
-        assert!(matches!(refused, StorageError::ForeignLog { .. }), "{refused}");
+        assert!(matches!(refused, SqliteError::ForeignLog { .. }), "{refused}");
         assert_eq!(place.content(), before);
     }
 }
@@ -152,7 +152,7 @@ fn an_old_log_beside_a_newer_database_is_refused() {
     drop(storage);
     place.take_from(&old, NAMES[1]);
     let refused = place.open().unwrap_err();
-    assert!(matches!(refused, StorageError::ForeignLog { .. }), "{refused}");
+    assert!(matches!(refused, SqliteError::ForeignLog { .. }), "{refused}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn the_log_of_another_database_is_refused() {
     }
     place.take_from(&other, NAMES[1]);
     let refused = place.open().unwrap_err();
-    assert!(matches!(refused, StorageError::ForeignLog { .. }), "{refused}");
+    assert!(matches!(refused, SqliteError::ForeignLog { .. }), "{refused}");
 }
 
 #[test]
@@ -176,10 +176,10 @@ fn a_copy_of_a_running_servers_database_without_its_log_is_refused_unless_asked_
         store(&mut storage, [2]);
         let copy = place.copy(&NAMES[..1]);
         let refused = copy.open().unwrap_err();
-        assert!(matches!(refused, StorageError::LogMissing { .. }), "{refused}");
+        assert!(matches!(refused, SqliteError::LogMissing { .. }), "{refused}");
         assert!(refused.to_string().contains("--without-log"), "{refused}");
         let users = SqliteStorage::open_existing(&copy.database(), &SqliteOptions::default());
-        assert!(matches!(users, Err(StorageError::LogMissing { .. })), "{users:?}");
+        assert!(matches!(users, Err(SqliteError::LogMissing { .. })), "{users:?}");
 
         let options = SqliteOptions::default();
         let mut taken = SqliteStorage::open_without_log(&copy.database(), &options).unwrap();
@@ -191,7 +191,7 @@ fn a_copy_of_a_running_servers_database_without_its_log_is_refused_unless_asked_
         drop(storage);
         fs::remove_file(place.file(NAMES[1])).unwrap();
         let refused = place.open().unwrap_err();
-        assert!(matches!(refused, StorageError::LogMissing { .. }), "{refused}");
+        assert!(matches!(refused, SqliteError::LogMissing { .. }), "{refused}");
     }
 }
 

@@ -10,7 +10,7 @@ use waxwing_core::crypto::Digest;
 use waxwing_core::server::storage::{Answer, Question};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
-use waxwing_server::store::{Salvage, SqliteOptions, SqliteStorage, Storage, UserAdmin};
+use waxwing_server::store::{Ownership, Salvage, SqliteOptions, SqliteStorage, Storage, UserAdmin};
 
 const LETTERS: u64 = 120;
 const PAGE: usize = 4_096;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use support::*;
 use waxwing_server::store::{
-    ApplyError, SqliteOptions, SqliteStorage, Storage, StorageError, UserAdmin,
+    ApplyError, SqliteError, SqliteOptions, SqliteStorage, Storage, StorageError, UserAdmin,
 };
 
 struct File {
@@ -42,7 +42,7 @@ impl File {
         SqliteStorage::open(&self.path, &OPTIONS).unwrap()
     }
 
-    fn refusal(&self) -> StorageError {
+    fn refusal(&self) -> SqliteError {
         SqliteStorage::open(&self.path, &OPTIONS).expect_err("this should be refused")
     }
 
@@ -70,7 +70,7 @@ fn a_newer_schema_is_refused_by_name() {
     let file = File::with_users();
     file.raw().pragma_update(None, "user_version", 77).unwrap();
     let refusal = file.refusal();
-    assert!(matches!(refusal, StorageError::NewerSchema { found: 77, known: SCHEMA, .. }));
+    assert!(matches!(refusal, SqliteError::NewerSchema { found: 77, known: SCHEMA, .. }));
     assert!(
         refusal.to_string().contains(&format!("has schema 77, newer than {SCHEMA}")),
         "{refusal}"
@@ -84,7 +84,7 @@ fn an_older_schema_is_not_touched_unless_asked() {
     raw.pragma_update(None, "application_id", 0x5758_5747).unwrap();
     drop(raw);
     let refusal = SqliteStorage::open_existing(&file.path, &OPTIONS).unwrap_err();
-    assert!(matches!(refusal, StorageError::OlderSchema { found: 0, .. }), "{refusal}");
+    assert!(matches!(refusal, SqliteError::OlderSchema { found: 0, .. }), "{refusal}");
     apply(&mut file.open(), [create(1)]).unwrap();
     assert_eq!(
         SqliteStorage::open_existing(&file.path, &OPTIONS).unwrap().list_users().unwrap().len(),
@@ -136,19 +136,19 @@ fn a_schema_does_not_change_when_there_is_no_room_for_the_copy() {
 fn other_peoples_files_are_refused() {
     let file = File::new();
     file.raw().execute_batch("CREATE TABLE recipes (title TEXT)").unwrap();
-    assert!(matches!(file.refusal(), StorageError::Foreign { .. }));
+    assert!(matches!(file.refusal(), SqliteError::Foreign { .. }));
 
     let file = File::new();
     fs::write(&file.path, "not a database, but long enough to have had a header ".repeat(20))
         .unwrap();
-    assert!(matches!(file.refusal(), StorageError::Damaged { .. }));
+    assert!(matches!(file.refusal(), SqliteError::Damaged { .. }));
 }
 
 #[test]
 fn a_missing_database_is_made_only_when_that_was_asked_for() {
     let file = File::new();
     let refusal = SqliteStorage::open_existing(&file.path, &OPTIONS).unwrap_err();
-    assert!(matches!(refusal, StorageError::Missing { .. }), "{refusal}");
+    assert!(matches!(refusal, SqliteError::Missing { .. }), "{refusal}");
     assert!(!file.path.exists());
     // Remains of a creation that was cut short are in nobody's way.
     fs::write(file.path.with_file_name("waxwing.db.new"), "half").unwrap();
@@ -164,7 +164,7 @@ fn a_missing_database_is_made_only_when_that_was_asked_for() {
 fn a_damaged_header_and_a_cut_off_file_are_refused() {
     let file = File::with_users();
     file.overwrite(0, b"SQLite format 4\0");
-    assert!(matches!(file.refusal(), StorageError::Damaged { .. }));
+    assert!(matches!(file.refusal(), SqliteError::Damaged { .. }));
 
     let file = File::with_users();
     OpenOptions::new().write(true).open(&file.path).unwrap().set_len(0).unwrap();
@@ -173,7 +173,7 @@ fn a_damaged_header_and_a_cut_off_file_are_refused() {
 
     let file = File::with_users();
     OpenOptions::new().write(true).open(&file.path).unwrap().set_len(8_192).unwrap();
-    assert!(matches!(file.refusal(), StorageError::Damaged { .. }));
+    assert!(matches!(file.refusal(), SqliteError::Damaged { .. }));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn damage_inside_is_fatal_when_met_and_found_by_the_full_check() {
     }
     let mut storage = file.open();
     let damage = storage.check().unwrap_err();
-    assert!(matches!(damage, StorageError::Damaged { .. }), "{damage}");
+    assert!(matches!(damage, StorageError::Damaged(_)), "{damage}");
     let result = apply(&mut storage, [delete(2, 1..=200)]);
     assert!(matches!(result, Err(ApplyError::Corrupt(_))), "{result:?}");
 }

@@ -11,7 +11,7 @@ use waxwing_core::time::UnixTime;
 use waxwing_server::backend::Backend;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::key;
-use waxwing_server::store::{SqliteOptions, SqliteStorage, Storage};
+use waxwing_server::store::{Ownership, SqliteOptions, SqliteStorage, Storage};
 
 mod support;
 use support::{apply, create};

@@ -10,7 +10,7 @@ use crate::cli::UsersCommand;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::store::{SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName, UserSummary};
+use crate::store::{self, Opening, UserName, UserSummary};
 
 /// Carries out `command` and writes what it has to say to `out`.
 ///
@@ -23,8 +23,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let directory = DataDir::existing(&config.server.data)?;
-    let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
-    let open = || SqliteStorage::open_existing(&directory.database(), &options);
+    let open = || store::open(config, &directory, Opening::Existing);
     match command {
         UsersCommand::List => list(&open()?.list_users()?, out),
         UsersCommand::Show { user } => {
@@ -35,7 +34,7 @@ pub fn run(
             let _lock = directory.clone().lock()?;
             let mut storage = open()?;
             let removed = storage.remove_user(user, now)?.ok_or_else(|| no_such(user))?;
-            Box::new(storage).close()?;
+            storage.close()?;
             let phone = removed.phone.as_str();
             let undelivered = removed.undelivered;
             writeln!(

@@ -6,7 +6,6 @@ mod deliveries;
 mod event_handler;
 mod log;
 mod origin;
-mod recovery;
 mod repeated;
 mod settings;
 mod shards;
@@ -22,7 +21,7 @@ use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::key;
-use crate::store::{Storage, StorageError};
+use crate::store::StorageError;
 use shards::{Shards, network};
 
 /// Serves until a signal says stop.
@@ -78,7 +77,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
 /// Names the way out of damage: a backup, or what can still be read.
 fn say_what_helps(error: StorageError) -> Failure {
     match error {
-        StorageError::Damaged { .. } => Failure::new(
+        StorageError::Damaged(_) => Failure::new(
             Exit::Storage,
             format!(
                 "{error}; restore a backup, or start once with --recover, which moves it aside and goes on with \

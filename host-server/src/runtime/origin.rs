@@ -9,7 +9,7 @@
 use waxwing_core::crypto::Digest;
 use waxwing_core::server::Identity;
 
-use super::{recovery, say_what_helps};
+use super::say_what_helps;
 use crate::backend::Backend;
 use crate::cli::RunArgs;
 use crate::clock;
@@ -17,17 +17,26 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::key;
-use crate::store::{SqliteOptions, SqliteStorage};
+use crate::store::{self, Engine, Opening};
 
 /// Key and database, which belong together.
 pub(super) fn open(
     config: &Config,
     args: &RunArgs,
     directory: &DataDir,
-) -> Result<(Identity<Backend>, SqliteStorage), Failure> {
+) -> Result<(Identity<Backend>, Box<dyn Engine>), Failure> {
     let published = key::published(directory);
     expect_database(config, args, directory, published.is_some())?;
-    let mut storage = database(config, args, directory)?;
+    let opening = match (args.recover, args.without_log) {
+        (true, _) => Opening::Recovered,
+        (false, true) => Opening::WithoutLog,
+        (false, false) => Opening::ToServe,
+    };
+    let opened = store::open(config, directory, opening);
+    let mut storage = opened.map_err(|error| match opening {
+        Opening::Recovered => error.into(),
+        _ => say_what_helps(error),
+    })?;
     let of_database = storage.server_key()?;
     if !key::is_there(directory)? {
         let is_first_start = of_database.is_none() && published.is_none() && storage.is_unused()?;
@@ -73,7 +82,7 @@ fn expect_database(
     directory: &DataDir,
     is_published: bool,
 ) -> Result<(), Failure> {
-    let path = directory.database();
+    let path = store::place(directory);
     let is_there = path.symlink_metadata().is_ok();
     if is_there && args.new_database {
         let path = path.display();
@@ -105,24 +114,8 @@ fn expect_database(
     Ok(())
 }
 
-fn database(
-    config: &Config,
-    args: &RunArgs,
-    directory: &DataDir,
-) -> Result<SqliteStorage, Failure> {
-    let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
-    if args.recover {
-        return recovery::open_or_set_aside(directory, &options);
-    }
-    let open = match args.without_log {
-        true => SqliteStorage::open_without_log,
-        false => SqliteStorage::open,
-    };
-    open(&directory.database(), &options).map_err(say_what_helps)
-}
-
 fn database_is_missing(directory: &DataDir) -> Result<Failure, Failure> {
-    let (path, key) = (directory.database(), directory.private_key());
+    let (path, key) = (store::place(directory), directory.private_key());
     let (path, key) = (path.display(), key.display());
     let message = match key::is_there(directory)? {
         true => format!(
@@ -141,7 +134,7 @@ fn database_is_missing(directory: &DataDir) -> Result<Failure, Failure> {
 }
 
 fn key_is_missing(directory: &DataDir) -> Failure {
-    let (key, database) = (directory.private_key(), directory.database());
+    let (key, database) = (directory.private_key(), store::place(directory));
     let (key, database) = (key.display(), database.display());
     Failure::new(
         Exit::Key,

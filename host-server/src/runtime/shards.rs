@@ -19,7 +19,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::otp;
-use crate::store::{Outlet, SqliteStorage, StorageThread, ThreadOptions};
+use crate::store::{Outlet, Storage, StorageThread, ThreadOptions};
 
 type LoopError = waxwing_transport_mio::Error;
 
@@ -34,7 +34,7 @@ impl Shards {
     pub(super) fn new(
         config: &Config,
         identity: &Identity<Backend>,
-        storage: SqliteStorage,
+        storage: Box<dyn Storage>,
         snapshot: &Snapshot,
         loops: Vec<EventLoop>,
     ) -> Result<Self, Failure> {
@@ -49,8 +49,7 @@ impl Shards {
             inboxes.push(inbox);
         }
         let options = ThreadOptions { idle: config.storage.tidy_after, ..ThreadOptions::default() };
-        let (storage, clients) =
-            StorageThread::spawn(Box::new(storage), options, outlets).map_err(system)?;
+        let (storage, clients) = StorageThread::spawn(storage, options, outlets).map_err(system)?;
         let shards = Shard::all(u16::try_from(loops.len()).unwrap_or(u16::MAX));
         // The clocks of the machines begin with their handlers.
         let now = Now { instant: Instant::default(), unix: clock::unix_now() };

@@ -1,106 +1,28 @@
 //! How storage fails, sorted by what the caller has to do.
 
-use std::path::PathBuf;
-
 use waxwing_core::server::storage::Outcome;
 
-/// Storage cannot be opened, loaded, checked or closed.
+/// Storage cannot be opened, loaded, checked or closed: what helps. The engine says in its own words
+/// which of its parts it is about.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// It is not what was written.
-    #[error("{path} is damaged: {what}", path = .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The damage.
-        what: String,
-    },
-    /// It was written by a later version of this program.
-    #[error(
-        "{path} has schema {found}, newer than {known}, the newest that this version knows; \
-         run the version that wrote it, or a later one",
-        path = .path.display()
-    )]
-    NewerSchema {
-        /// The file.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// The newest schema that this program knows.
-        known: i64,
-    },
-    /// It was written by an earlier version, and this access may not change it.
-    #[error(
-        "{path} has the old schema {found}; start the server once to bring it up to date",
-        path = .path.display()
-    )]
-    OlderSchema {
-        /// The file.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-    },
-    /// It belongs to another program.
-    #[error("{path} is not a Waxwing database", path = .path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It is not there.
-    #[error("there is no database {path}", path = .path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Its log is not there, and something was in it.
-    #[error(
-        "{path} was in use, and its log {path}-wal is missing: what was stored last is in there. \
-         Put back the log that belongs to it. If this is a copy made while a server was running, \
-         copy {path}-wal with it. If there is no log any more, start once with --without-log: letters \
-         and users of which nothing is in the database itself are lost",
-        path = .path.display()
-    )]
-    LogMissing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The log beside it does not continue it.
-    #[error(
-        "{log} belongs to another state of {path}, or to another database; together they would be \
-         a mixture of both, so nothing was changed. Put back the database and the log that were \
-         there at the same time. To use the database as it was when it was copied, move {log} away; \
-         if the server then says that a log is missing, start once with --without-log",
-        path = .path.display(),
-        log = .log.display()
-    )]
-    ForeignLog {
-        /// The database.
-        path: PathBuf,
-        /// The log.
-        log: PathBuf,
-    },
-    /// There is a log without a database.
-    #[error(
-        "there is no database {path}, but there is its log {log}. Put the database back; only if it \
-         is lost for good, move the log away",
-        path = .path.display(),
-        log = .log.display()
-    )]
-    OrphanedLog {
-        /// The database.
-        path: PathBuf,
-        /// The log.
-        log: PathBuf,
-    },
-    /// It cannot be reached, or not now.
-    #[error("{path}: {what}", path = .path.display())]
-    Unreachable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        what: String,
-    },
+    /// What is stored is not what was written: a backup helps, or what can still be read of it.
+    #[error("{0}")]
+    Damaged(Details),
+    /// Something is missing, or things are together that do not belong together: the operator has to
+    /// put the right ones in place.
+    #[error("{0}")]
+    Misplaced(Details),
+    /// Another version of this program wrote it: that one, or a later one, can use it.
+    #[error("{0}")]
+    OtherVersion(Details),
+    /// It cannot be reached, or not now: its surroundings have to be mended.
+    #[error("{0}")]
+    Unreachable(Details),
 }
+
+/// What an engine says about its own error.
+pub type Details = Box<dyn std::error::Error + Send + Sync>;
 
 /// Something was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,7 @@
 //! asks, off the event loop.
 
 mod admin;
+mod engine;
 mod error;
 mod letter;
 mod memory;
@@ -18,9 +19,10 @@ use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
 use waxwing_core::time::UnixTime;
 
 pub use admin::{RemovedUser, UserAdmin, UserName, UserSummary};
-pub use error::{ApplyError, StorageError};
+pub use engine::{Engine, Opening, Ownership, open, place};
+pub use error::{ApplyError, Details, StorageError};
 pub use memory::MemoryStorage;
-pub use sqlite::{Salvage, SqliteOptions, SqliteStorage};
+pub use sqlite::{Salvage, SqliteError, SqliteOptions, SqliteStorage};
 pub use thread::{Outlet, StorageClient, StorageThread, ThreadOptions};
 pub use turn::{Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 

@@ -46,11 +46,12 @@ impl SqliteStorage {
 
 impl UserAdmin for SqliteStorage {
     fn list_users(&mut self) -> Result<Vec<UserSummary>, StorageError> {
-        self.users("ORDER BY user_id", []).map_err(|fault| open::fault(&self.path, fault))
+        let users = self.users("ORDER BY user_id", []);
+        Ok(users.map_err(|fault| open::fault(&self.path, fault))?)
     }
 
     fn find_user(&mut self, name: &UserName) -> Result<Option<UserSummary>, StorageError> {
-        self.named(name).map_err(|fault| open::fault(&self.path, fault))
+        Ok(self.named(name).map_err(|fault| open::fault(&self.path, fault))?)
     }
 
     fn remove_user(

@@ -6,9 +6,9 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
+use super::error::SqliteError;
 use super::generation;
 use super::open::{beside, connect, draft_file, put_in_place};
-use crate::store::StorageError;
 
 /// Keeps the database as it is before its schema changes, beside it: a new version of this program
 /// may turn out to be a mistake, and the old one cannot read what the new one has made of the file.
@@ -17,7 +17,7 @@ pub(super) fn before_migration(
     connection: &Connection,
     path: &Path,
     new_schema: i64,
-) -> Result<(), StorageError> {
+) -> Result<(), SqliteError> {
     let copy = beside(path, &format!(".before-schema-{new_schema}"));
     write(connection, path, &copy)?;
     tracing::info!(copy = %copy.display(), "the database was copied before its schema changes");
@@ -25,7 +25,7 @@ pub(super) fn before_migration(
 }
 
 /// Writes a copy under a name that it gets when it is complete and durable.
-fn write(connection: &Connection, path: &Path, copy: &Path) -> Result<(), StorageError> {
+fn write(connection: &Connection, path: &Path, copy: &Path) -> Result<(), SqliteError> {
     let draft = beside(copy, ".new");
     let written = draft_file(&draft)
         .map_err(|error| error.to_string())
@@ -35,7 +35,7 @@ fn write(connection: &Connection, path: &Path, copy: &Path) -> Result<(), Storag
         // It takes up room that may be what was missing.
         let _ = fs::remove_file(&draft);
         let what = format!("it cannot be copied to {}: {what}", copy.display());
-        StorageError::Unreachable { path: path.to_owned(), what }
+        SqliteError::Unreachable { path: path.to_owned(), what }
     })
 }
 

@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row, params};
 
+use super::error::SqliteError;
 use super::fault::Fault;
 use super::open::{self, OWNER_ONLY, beside, failure};
 use super::{frames, log};
-use crate::store::StorageError;
 
 pub(super) type Id = [u8; 16];
 
@@ -136,7 +136,7 @@ pub(super) fn forget(database: &Path) -> io::Result<()> {
 }
 
 /// Refuses a database whose log is missing, or another's, before anything is changed.
-pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StorageError> {
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), SqliteError> {
     let failed = |error| failure(path, &error);
     let (newest, before) = read(connection).map_err(failed)?;
     let in_log = log::pages(connection).map_err(failed)?;
@@ -145,12 +145,12 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StorageE
     }
     if !newest.follows(&before) {
         let what = "its notes about its log contradict each other".into();
-        return Err(StorageError::Damaged { path: path.to_owned(), what });
+        return Err(SqliteError::Damaged { path: path.to_owned(), what });
     }
     let noted = Note::read(path);
     let is_up_to_date = noted.is_some_and(|id| id == newest.id || id == newest.previous);
     match newest.is_in_use {
-        true if !is_up_to_date => Err(StorageError::LogMissing { path: path.to_owned() }),
+        true if !is_up_to_date => Err(SqliteError::LogMissing { path: path.to_owned() }),
         false if noted.is_some() && !is_up_to_date => {
             tracing::warn!(
                 path = %path.display(),
@@ -169,17 +169,15 @@ fn check_log(
     in_log: i64,
     newest: &Generation,
     before: &Generation,
-) -> Result<(), StorageError> {
+) -> Result<(), SqliteError> {
     let table = if newest.number % 2 == 0 { "log_generation_even" } else { "log_generation_odd" };
     let page = connection
         .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?", [table], |row| row.get(0))
         .map_err(|error| failure(path, &error))?;
     let log = beside(path, "-wal");
     let is_in_log = frames::hold(&log, page, u64::try_from(in_log).unwrap_or(0));
-    let is_in_log = is_in_log.map_err(|error| StorageError::Unreachable {
-        path: log.clone(),
-        what: error.to_string(),
-    })?;
+    let is_in_log = is_in_log
+        .map_err(|error| SqliteError::Unreachable { path: log.clone(), what: error.to_string() })?;
     if newest.follows(before) && is_in_log {
         return Ok(());
     }
@@ -187,8 +185,8 @@ fn check_log(
 }
 
 /// The refusal of a log that does not continue the database.
-pub(super) fn foreign_log(path: &Path) -> StorageError {
-    StorageError::ForeignLog { path: path.to_owned(), log: beside(path, "-wal") }
+pub(super) fn foreign_log(path: &Path) -> SqliteError {
+    SqliteError::ForeignLog { path: path.to_owned(), log: beside(path, "-wal") }
 }
 
 /// Whether there is a log and, if it is left out, the database makes sense: it is the log then that

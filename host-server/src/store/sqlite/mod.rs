@@ -7,6 +7,7 @@
 mod admin;
 mod copy;
 mod damaged;
+mod error;
 mod fault;
 mod files;
 mod frames;
@@ -17,6 +18,7 @@ mod open_database;
 mod open_log;
 mod owner;
 mod reads;
+mod recovery;
 mod salvage;
 mod writes;
 
@@ -33,6 +35,7 @@ use waxwing_core::time::UnixTime;
 use super::{ApplyError, Storage, StorageError};
 use crate::clock;
 use crate::failpoint::Failpoint;
+pub use error::SqliteError;
 use fault::Fault;
 use files::OpenFiles;
 use generation::Note;
@@ -74,7 +77,7 @@ impl SqliteStorage {
     /// # Errors
     /// Refuses a damaged file, one with a newer schema, one that is no Waxwing database, and one
     /// whose log is missing or another's.
-    pub fn open(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
+    pub fn open(path: &Path, options: &SqliteOptions) -> Result<Self, SqliteError> {
         Self::open_for_use(path, options, open::Missing::Refuse)
     }
 
@@ -83,7 +86,7 @@ impl SqliteStorage {
     ///
     /// # Errors
     /// As [`SqliteStorage::open`].
-    pub fn open_without_log(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
+    pub fn open_without_log(path: &Path, options: &SqliteOptions) -> Result<Self, SqliteError> {
         Self::open_for_use(path, options, open::Missing::Accept)
     }
 
@@ -91,7 +94,7 @@ impl SqliteStorage {
     ///
     /// # Errors
     /// As [`SqliteStorage::open`], and when there is none or it has an older schema.
-    pub fn open_existing(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
+    pub fn open_existing(path: &Path, options: &SqliteOptions) -> Result<Self, SqliteError> {
         Self::open_or(path, options, open::Absent::Refuse, open::Missing::Refuse)
     }
 
@@ -99,7 +102,7 @@ impl SqliteStorage {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn set_max_pages(&mut self, pages: u32) -> Result<(), StorageError> {
+    pub fn set_max_pages(&mut self, pages: u32) -> Result<(), SqliteError> {
         self.connection
             .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
             .map_err(|error| open::failure(&self.path, &error))
@@ -127,7 +130,7 @@ impl SqliteStorage {
         path: &Path,
         options: &SqliteOptions,
         log: open::Missing,
-    ) -> Result<Self, StorageError> {
+    ) -> Result<Self, SqliteError> {
         let storage = Self::open_or(path, options, open::Absent::Create, log)?;
         match storage.begin_use() {
             // It may be full or locked now, and not when there is something to be stored.
@@ -144,7 +147,7 @@ impl SqliteStorage {
         options: &SqliteOptions,
         absent: open::Absent,
         log: open::Missing,
-    ) -> Result<Self, StorageError> {
+    ) -> Result<Self, SqliteError> {
         let connection = open::open(path, options, absent, log)?;
         let files = OpenFiles::of(path).map_err(|(file, error)| open::unreachable(&file, error))?;
         let log = OpenLog::open(open::beside(path, "-wal"))
@@ -193,6 +196,17 @@ impl SqliteStorage {
     fn end_log(&self) -> Result<bool, ApplyError> {
         self.begins_log.set(true);
         Ok(log::end(&self.connection)?)
+    }
+
+    /// Puts everything in order and lets go.
+    fn end(self) -> Result<(), SqliteError> {
+        let ended = self.end_use();
+        let Self { connection, path, .. } = self;
+        if ended.is_ok() {
+            log::hand_back(&connection).map_err(|error| open::failure(&path, &error))?;
+        }
+        connection.close().map_err(|(_, error)| open::failure(&path, &error))?;
+        ended.map_err(|error| open::unreachable(&path, error))
     }
 
     /// Runs `work` in a transaction: all of it is durable when this returns, or nothing of it
@@ -311,8 +325,8 @@ fn run(connection: &Connection, sql: &'static str) -> Result<(), Fault> {
 
 impl Storage for SqliteStorage {
     fn load(&mut self, rested_before: UnixTime) -> Result<Snapshot, StorageError> {
-        reads::snapshot(&self.connection, rested_before)
-            .map_err(|fault| open::fault(&self.path, fault))
+        let snapshot = reads::snapshot(&self.connection, rested_before);
+        Ok(snapshot.map_err(|fault| open::fault(&self.path, fault))?)
     }
 
     fn apply(&mut self, batches: &[Arc<Batch>]) -> Result<(), ApplyError> {
@@ -354,7 +368,7 @@ impl Storage for SqliteStorage {
         if findings.is_empty() {
             return Ok(());
         }
-        Err(StorageError::Damaged { path: self.path.clone(), what: findings.join("; ") })
+        Err(SqliteError::Damaged { path: self.path.clone(), what: findings.join("; ") }.into())
     }
 
     fn free_disk(&self) -> Option<u64> {
@@ -377,12 +391,6 @@ impl Storage for SqliteStorage {
     }
 
     fn close(self: Box<Self>) -> Result<(), StorageError> {
-        let ended = self.end_use();
-        let Self { connection, path, .. } = *self;
-        if ended.is_ok() {
-            log::hand_back(&connection).map_err(|error| open::failure(&path, &error))?;
-        }
-        connection.close().map_err(|(_, error)| open::failure(&path, &error))?;
-        ended.map_err(|error| open::unreachable(&path, error))
+        Ok(self.end()?)
     }
 }

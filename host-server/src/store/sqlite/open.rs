@@ -12,10 +12,10 @@ use rusqlite_migration::{M, Migrations};
 
 use super::SqliteOptions;
 use super::copy;
+use super::error::SqliteError;
 use super::fault::{Fault, primary_code};
 use super::{generation, log};
 use crate::access;
-use crate::store::StorageError;
 
 /// `WXWG`, in the header of every file of ours.
 const APPLICATION_ID: i32 = 0x5758_5747;
@@ -50,12 +50,12 @@ pub(super) fn open(
     options: &SqliteOptions,
     absent: Absent,
     missing: Missing,
-) -> Result<Connection, StorageError> {
+) -> Result<Connection, SqliteError> {
     refuse_strange_files(path)?;
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.len() == 0 => {
             // Creation never leaves one, and SQLite would take it for a new database.
-            return Err(StorageError::Damaged {
+            return Err(SqliteError::Damaged {
                 path: path.to_owned(),
                 what: "the file is empty".into(),
             });
@@ -65,12 +65,12 @@ pub(super) fn open(
             // SQLite would replay it into the new database.
             let log = beside(path, "-wal");
             if log.symlink_metadata().is_ok_and(|metadata| metadata.len() > 0) {
-                return Err(StorageError::OrphanedLog { path: path.to_owned(), log });
+                return Err(SqliteError::OrphanedLog { path: path.to_owned(), log });
             }
             create(path)?;
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(StorageError::Missing { path: path.to_owned() });
+            return Err(SqliteError::Missing { path: path.to_owned() });
         }
         Err(error) => return Err(unreachable(path, error)),
     }
@@ -85,19 +85,19 @@ pub(super) fn open(
     let mut inspected = inspect();
     // A running server may begin a new log just while somebody else looks.
     for _ in 0..LOOKS {
-        if absent == Absent::Refuse && matches!(inspected, Err(StorageError::ForeignLog { .. })) {
+        if absent == Absent::Refuse && matches!(inspected, Err(SqliteError::ForeignLog { .. })) {
             inspected = inspect();
         }
     }
     let found = match inspected {
-        Err(StorageError::Damaged { .. }) if generation::is_sound_without_log(path) => {
+        Err(SqliteError::Damaged { .. }) if generation::is_sound_without_log(path) => {
             return Err(generation::foreign_log(path));
         }
         inspected => inspected?,
     };
     if found < known {
         if absent == Absent::Refuse {
-            return Err(StorageError::OlderSchema { path: path.to_owned(), found });
+            return Err(SqliteError::OlderSchema { path: path.to_owned(), found });
         }
         copy::before_migration(&connection, path, known)?;
         migrate(path, &mut connection)?;
@@ -115,18 +115,18 @@ fn inspect(
     path: &Path,
     known: i64,
     missing: Missing,
-) -> Result<i64, StorageError> {
+) -> Result<i64, SqliteError> {
     let found: i32 = pragma(connection, "application_id").map_err(|e| failure(path, &e))?;
     if found != APPLICATION_ID {
-        return Err(StorageError::Foreign { path: path.to_owned() });
+        return Err(SqliteError::Foreign { path: path.to_owned() });
     }
     let found: i64 = pragma(connection, "user_version").map_err(|e| failure(path, &e))?;
     if found > known {
-        return Err(StorageError::NewerSchema { path: path.to_owned(), found, known });
+        return Err(SqliteError::NewerSchema { path: path.to_owned(), found, known });
     }
     if found >= WITH_GENERATIONS {
         match generation::check(connection, path) {
-            Err(StorageError::LogMissing { .. }) if missing == Missing::Accept => {
+            Err(SqliteError::LogMissing { .. }) if missing == Missing::Accept => {
                 tracing::warn!(path = %path.display(), "going on without the log that is missing");
             }
             checked => checked?,
@@ -137,7 +137,7 @@ fn inspect(
 
 /// Makes the file under another name and renames it when it is complete, so that a half-made
 /// one is never taken for a database.
-fn create(path: &Path) -> Result<(), StorageError> {
+fn create(path: &Path) -> Result<(), SqliteError> {
     let draft = beside(path, ".new");
     draft_file(&draft).map_err(|error| unreachable(path, error))?;
     generation::forget(path).map_err(|error| unreachable(path, error))?;
@@ -223,11 +223,11 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
     Ok(modes?.pop().unwrap_or_default())
 }
 
-fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StorageError> {
+fn migrate(path: &Path, connection: &mut Connection) -> Result<(), SqliteError> {
     Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|error| match error {
         rusqlite_migration::Error::RusqliteError { err, .. } => failure(path, &err),
         other => {
-            StorageError::Unreachable { path: path.to_owned(), what: format!("schema: {other}") }
+            SqliteError::Unreachable { path: path.to_owned(), what: format!("schema: {other}") }
         }
     })
 }
@@ -238,7 +238,7 @@ fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> r
 
 /// Refuses what somebody else can change, what is no file of its own, and a rollback journal: a
 /// database of ours never has one, and SQLite would play another's back into it.
-fn refuse_strange_files(path: &Path) -> Result<(), StorageError> {
+fn refuse_strange_files(path: &Path) -> Result<(), SqliteError> {
     for suffix in ["", "-wal", "-shm", "-journal", "-generation"] {
         let file = beside(path, suffix);
         let metadata = match fs::symlink_metadata(&file) {
@@ -281,27 +281,27 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// The error for the operator when a file cannot be reached.
-pub(super) fn unreachable(path: &Path, why: impl ToString) -> StorageError {
-    StorageError::Unreachable { path: path.to_owned(), what: why.to_string() }
+pub(super) fn unreachable(path: &Path, why: impl ToString) -> SqliteError {
+    SqliteError::Unreachable { path: path.to_owned(), what: why.to_string() }
 }
 
 /// The error for the operator when a file cannot be used.
-pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> StorageError {
+pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> SqliteError {
     let (path, what) = (path.to_owned(), error.to_string());
     match primary_code(error) {
         Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB) | None => {
-            StorageError::Damaged { path, what }
+            SqliteError::Damaged { path, what }
         }
-        Some(_) => StorageError::Unreachable { path, what },
+        Some(_) => SqliteError::Unreachable { path, what },
     }
 }
 
 /// As [`failure`].
-pub(super) fn fault(path: &Path, fault: Fault) -> StorageError {
+pub(super) fn fault(path: &Path, fault: Fault) -> SqliteError {
     match fault {
         Fault::Sqlite(error) => failure(path, &error),
         Fault::Refused(what) | Fault::Damaged(what) => {
-            StorageError::Damaged { path: path.to_owned(), what }
+            SqliteError::Damaged { path: path.to_owned(), what }
         }
     }
 }

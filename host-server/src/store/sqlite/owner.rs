@@ -6,24 +6,17 @@ use waxwing_core::time::UnixTime;
 
 use super::fault::Fault;
 use super::{SqliteStorage, open};
-use crate::store::{ApplyError, StorageError};
+use crate::store::{ApplyError, Ownership, StorageError};
 
-impl SqliteStorage {
-    /// The fingerprint of the key that this database belongs to; `None` while nobody has said.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn server_key(&self) -> Result<Option<Digest>, StorageError> {
+impl Ownership for SqliteStorage {
+    fn server_key(&self) -> Result<Option<Digest>, StorageError> {
         let select = "SELECT fingerprint FROM server_keys ORDER BY number DESC LIMIT 1";
         let key = self.connection.query_row(select, [], |row| row.get(0)).optional();
-        key.map(|key| key.map(Digest)).map_err(|error| open::failure(&self.path, &error))
+        let key = key.map_err(|error| open::failure(&self.path, &error))?;
+        Ok(key.map(Digest))
     }
 
-    /// From now on it belongs to the key with this fingerprint. Earlier ones are kept.
-    ///
-    /// # Errors
-    /// As [`Storage::apply`](crate::store::Storage::apply).
-    pub fn set_server_key(&mut self, key: &Digest, now: UnixTime) -> Result<(), ApplyError> {
+    fn set_server_key(&mut self, key: &Digest, now: UnixTime) -> Result<(), ApplyError> {
         self.transaction(|connection| {
             let insert = "INSERT INTO server_keys (fingerprint, since) VALUES (?, ?)";
             connection.execute(insert, params![key.0, now.as_seconds()])?;
@@ -31,12 +24,8 @@ impl SqliteStorage {
         })
     }
 
-    /// Whether nobody has ever been registered in it.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn is_unused(&self) -> Result<bool, StorageError> {
-        unused(&self.connection).map_err(|fault| open::fault(&self.path, fault))
+    fn is_unused(&self) -> Result<bool, StorageError> {
+        Ok(unused(&self.connection).map_err(|fault| open::fault(&self.path, fault))?)
     }
 }
 

@@ -9,9 +9,9 @@ use waxwing_core::server::storage::{ExpiredLetter, PendingLetter, QueueId};
 use waxwing_core::time::UnixTime;
 
 use super::damaged::sound;
+use super::error::SqliteError;
 use super::fault::Fault;
 use super::{SqliteOptions, SqliteStorage, log, open, reads, writes};
-use crate::store::{Storage, StorageError};
 
 /// Places in a row that cannot be read, after which no more are looked for.
 const HOPELESS: u32 = 1_000_000;
@@ -38,7 +38,7 @@ impl SqliteStorage {
         path: &Path,
         options: &SqliteOptions,
         now: UnixTime,
-    ) -> Result<Salvage, StorageError> {
+    ) -> Result<Salvage, SqliteError> {
         let new = Self::open(path, options)?;
         let old = open::connect(from)
             .and_then(|old| log::take_over(&old).map(|()| old))
@@ -46,7 +46,7 @@ impl SqliteStorage {
         let found = new
             .transaction(|new| Salvager { old: &old, new, now, found: Salvage::default() }.all())
             .map_err(|error| open::unreachable(path, error))?;
-        Box::new(new).close()?;
+        new.end()?;
         Ok(found)
     }
 }

@@ -41,7 +41,7 @@ impl Storage for Gated {
     }
 
     fn check(&mut self) -> Result<(), StorageError> {
-        Err(StorageError::Damaged { path: "test.db".into(), what: "page 7".into() })
+        Err(StorageError::Damaged("test.db is damaged: page 7".into()))
     }
 
     fn free_disk(&self) -> Option<u64> {

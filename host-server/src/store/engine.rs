@@ -1,0 +1,79 @@
+//! Which storage a server has: the one place that names an engine.
+
+use std::path::PathBuf;
+
+use waxwing_core::crypto::Digest;
+use waxwing_core::time::UnixTime;
+
+use super::sqlite::{SqliteOptions, SqliteStorage};
+use super::{ApplyError, Storage, StorageError, UserAdmin};
+use crate::config::Config;
+use crate::data_dir::DataDir;
+
+/// The server that a storage belongs to, by the fingerprint of its key.
+pub trait Ownership {
+    /// The fingerprint of the key that this storage belongs to; `None` while nobody has said.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn server_key(&self) -> Result<Option<Digest>, StorageError>;
+
+    /// From now on it belongs to the key with this fingerprint. Earlier ones are kept.
+    ///
+    /// # Errors
+    /// As [`Storage::apply`].
+    fn set_server_key(&mut self, key: &Digest, now: UnixTime) -> Result<(), ApplyError>;
+
+    /// Whether nobody has ever been registered in it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn is_unused(&self) -> Result<bool, StorageError>;
+}
+
+/// Everything that the server and its commands ask of a storage.
+pub trait Engine: Storage + Ownership + UserAdmin {}
+
+impl<T: Storage + Ownership + UserAdmin> Engine for T {}
+
+/// How a storage is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// To serve. It is made if there is none, and brought up to date.
+    ToServe,
+    /// The same, and without the log of the last changes where that is lost. An engine that has no
+    /// such log has nothing to leave out.
+    WithoutLog,
+    /// The same after a full check. What is damaged is set aside, and a new storage made of what can
+    /// still be read.
+    Recovered,
+    /// For a command of the operator: as it is, and only if there is one.
+    Existing,
+}
+
+/// Opens the storage that the configuration names.
+///
+/// # Errors
+/// Says what helps; see [`StorageError`].
+pub fn open(
+    config: &Config,
+    directory: &DataDir,
+    opening: Opening,
+) -> Result<Box<dyn Engine>, StorageError> {
+    let path = place(directory);
+    let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
+    let storage = match opening {
+        Opening::ToServe => SqliteStorage::open(&path, &options)?,
+        Opening::WithoutLog => SqliteStorage::open_without_log(&path, &options)?,
+        Opening::Recovered => SqliteStorage::recover(&path, &options)?,
+        Opening::Existing => SqliteStorage::open_existing(&path, &options)?,
+    };
+    Ok(Box::new(storage))
+}
+
+/// Where the storage is that the configuration names, for an operator to find it. It is there if
+/// something is in this place.
+#[must_use]
+pub fn place(directory: &DataDir) -> PathBuf {
+    directory.database()
+}

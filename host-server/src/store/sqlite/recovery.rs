@@ -1,0 +1,96 @@
+//! Starting in spite of a damaged database.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use waxwing_core::time::UnixTime;
+
+use super::{Salvage, SqliteOptions, SqliteStorage, open};
+use crate::clock;
+use crate::store::{Storage, StorageError};
+
+impl SqliteStorage {
+    /// Opens the database after a full check. A damaged one is moved aside, whole, and a new one is
+    /// made of all that can still be read of it.
+    ///
+    /// # Errors
+    /// When it is no database of ours or of a later version, cannot be reached, or cannot be moved.
+    pub fn recover(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
+        let damage = match checked(path, options) {
+            Ok(storage) => {
+                tracing::info!("the database is sound; nothing was moved aside");
+                return Ok(storage);
+            }
+            Err(damage @ StorageError::Damaged(_)) => damage,
+            Err(other) => return Err(other),
+        };
+        let failed = |error: io::Error| open::unreachable(path, error);
+        let draft = named(path, ".salvaged");
+        for beside in BESIDE {
+            remove(&named(&draft, beside)).map_err(failed)?;
+        }
+        let found = Self::salvage(path, &draft, options, clock::unix_now())?;
+        let aside = set_aside(path).map_err(failed)?;
+        fs::rename(&draft, path).and_then(|()| sync_directory(path)).map_err(failed)?;
+        remove(&named(&draft, "-generation")).map_err(failed)?;
+        let Salvage { users, letters, undelivered } = found;
+        tracing::error!(
+            %damage,
+            aside = %aside.display(),
+            users,
+            letters,
+            undelivered,
+            "the database was moved aside; going on with what could be read of it"
+        );
+        Ok(Self::open(path, options)?)
+    }
+}
+
+fn checked(path: &Path, options: &SqliteOptions) -> Result<SqliteStorage, StorageError> {
+    let mut storage = SqliteStorage::open(path, options)?;
+    storage.check()?;
+    storage.load(UnixTime::from_seconds(0))?;
+    Ok(storage)
+}
+
+/// What lies beside a database. The log first: a database without its log is an older state, and must
+/// not be taken for the whole.
+const BESIDE: [&str; 4] = ["-wal", "-shm", "-generation", ""];
+
+fn named(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// Moves the file, and what SQLite keeps beside it, to a name that is free.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut number = 1;
+    let aside = loop {
+        let aside = named(path, &format!(".damaged-{number}"));
+        if !aside.try_exists()? {
+            break aside;
+        }
+        number += 1;
+    };
+    for beside in BESIDE {
+        match fs::rename(named(path, beside), named(&aside, beside)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            moved => moved?,
+        }
+    }
+    sync_directory(path)?;
+    Ok(aside)
+}

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use waxwing_core::id::{PacketId, UserId};
-use waxwing_core::server::ShardId;
 use waxwing_core::server::storage::{
     AllowanceKey, Answer, Ask, Batch, ExpiredLetter, Outcome, PendingLetter, Question, QueueId,
     SenderUsage, Snapshot, StoredAllowance, StoredUser, Ticket, Write,
 };
+use waxwing_core::server::{Counted, ShardId, Stored};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
 
@@ -63,6 +63,10 @@ pub struct Disk {
     pub expired: BTreeSet<PacketId>,
     /// Batches carried out.
     pub commits: usize,
+    /// Mailboxes of deletions that were refused since everything was told.
+    undeleted: Vec<UserId>,
+    /// Letters that are gone without having been deleted, as the server has heard.
+    thrown_out: Vec<QueueId>,
 }
 
 impl Disk {
@@ -121,6 +125,26 @@ impl Disk {
         self.letters.keys().copied().collect()
     }
 
+    /// What the counters of mailboxes are held against.
+    pub fn stored(&self) -> Stored {
+        let there = self.letters.values().map(|letter| Counted {
+            letter: letter.queue_id,
+            recipient: letter.recipient,
+            sender: letter.sender,
+            bytes: letter.packet.len() as u64,
+        });
+        let untold = self.answers.iter().flat_map(|(_, _, answer)| thrown_out(answer));
+        let untold = untold.map(|letter| Counted {
+            letter: letter.queue_id,
+            recipient: letter.recipient,
+            sender: letter.sender,
+            bytes: letter.bytes,
+        });
+        let letters = there.chain(untold).collect();
+        let (thrown_out, unsettled) = (self.thrown_out.clone(), self.undeleted.clone());
+        Stored { letters, thrown_out, unsettled }
+    }
+
     /// Letters of a sender's in all mailboxes, and their recipients.
     pub fn pending_from(&self, sender: UserId) -> impl Iterator<Item = &PendingLetter> {
         self.letters.values().filter(move |letter| letter.sender == sender)
@@ -155,11 +179,18 @@ impl Disk {
     }
 
     pub fn next_outcome(&mut self) -> Option<(ShardId, Ticket, Outcome)> {
-        self.outcomes.pop_front()
+        let outcome = self.outcomes.pop_front();
+        if self.outcomes.is_empty() {
+            self.undeleted.clear();
+        }
+        outcome
     }
 
     pub fn next_answer(&mut self) -> Option<(ShardId, Ticket, Answer)> {
-        self.answers.pop_front()
+        let answer = self.answers.pop_front();
+        let gone = answer.iter().flat_map(|(_, _, answer)| thrown_out(answer));
+        self.thrown_out.extend(gone.map(|letter| letter.queue_id));
+        answer
     }
 
     /// Carries out the next batch or question.
@@ -179,6 +210,10 @@ impl Disk {
         }
         match job {
             Job::Store(batch) if self.refuses_writes => {
+                self.undeleted.extend(batch.writes.iter().filter_map(|write| match write {
+                    Write::DeleteLetters { recipient, .. } => Some(*recipient),
+                    _ => None,
+                }));
                 self.outcomes.push_back((shard, batch.ticket, Outcome::Unavailable));
             }
             Job::Store(batch) => {
@@ -308,6 +343,14 @@ impl Disk {
             Some(fate) => own(fate.sender, Status::Expired),
             None => Status::Delivered,
         }
+    }
+}
+
+/// Letters that storage has removed by itself.
+fn thrown_out(answer: &Answer) -> &[ExpiredLetter] {
+    match answer {
+        Answer::Expired(letters) | Answer::Letters { damaged: letters, .. } => letters,
+        _ => &[],
     }
 }
 

@@ -180,6 +180,17 @@ impl<P: Backend> Sim<P> {
         owner.map(|(_, server)| server.pending_from(sender)).unwrap()
     }
 
+    /// The counters of every mailbox that is known are the letters that are in it.
+    ///
+    /// # Panics
+    /// When one of them is not.
+    pub fn assert_counted(&self) {
+        let stored = self.disk.stored();
+        for server in &self.servers {
+            assert_eq!(server.miscounted(&stored), None, "the counters of this mailbox are wrong");
+        }
+    }
+
     /// The next moment at which one of the machines wants to be woken.
     fn next_timeout(&self) -> Option<(Instant, ShardId)> {
         let ids = Shard::all(self.shards()).map(Shard::id);

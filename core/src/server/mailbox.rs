@@ -152,6 +152,28 @@ impl Mailbox {
         self.learning.is_none().then_some(self.total.letters == 0)
     }
 
+    /// Whether its counters are known, and not too high for a while.
+    #[cfg(feature = "testing")]
+    pub(super) fn is_exact(&self) -> bool {
+        self.learning.is_none() && !self.overcounts
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) const fn total(&self) -> Count {
+        self.total
+    }
+
+    /// How many senders have letters in it.
+    #[cfg(feature = "testing")]
+    pub(super) fn senders(&self) -> usize {
+        self.senders.len()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn of(&self, sender: UserId) -> Count {
+        self.senders.get(&sender).copied().unwrap_or_default()
+    }
+
     /// Whether its counters can be forgotten until the next use.
     pub(super) fn is_at_rest(&self) -> bool {
         self.learning.is_none() && self.uncommitted == 0

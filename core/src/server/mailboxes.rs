@@ -44,6 +44,13 @@ impl Mailboxes {
         })
     }
 
+    /// Those whose counters are known, and meant to be exact.
+    #[cfg(feature = "testing")]
+    pub(super) fn known(&self) -> impl Iterator<Item = (UserId, &Mailbox)> {
+        let open = self.open.iter().map(|(owner, mailbox)| (*owner, &**mailbox));
+        open.filter(|(_, mailbox)| mailbox.is_exact())
+    }
+
     /// Forgets what is known: the next use asks.
     pub(super) fn forget(&mut self, owner: UserId) -> Option<Box<Mailbox>> {
         let mailbox = self.open.remove(&owner)?;

@@ -18,6 +18,8 @@
 
 mod admission;
 mod answers;
+#[cfg(feature = "testing")]
+mod audit;
 mod codes;
 mod config;
 mod connection;
@@ -59,6 +61,8 @@ use core::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 
+#[cfg(feature = "testing")]
+pub use audit::{Counted, Stored};
 pub use config::{Config, Deadlines, MailboxLimits, Rates};
 pub use issuer::Identity;
 pub use limiter::Rate;

@@ -175,6 +175,17 @@ impl StorageQueue {
         letters.flatten().copied().collect()
     }
 
+    /// Letters that storage has not said to have taken.
+    #[cfg(feature = "testing")]
+    pub(super) fn letters(&self) -> impl Iterator<Item = &PendingLetter> {
+        let under_way = self.under_way.iter().flat_map(|(_, batch)| &batch.writes);
+        let written = under_way.chain(&self.writes).filter_map(|write| match write {
+            Write::InsertLetter(letter) => Some(letter),
+            _ => None,
+        });
+        written.chain(self.held.iter().map(|(_, letter)| letter)).map(|letter| &**letter)
+    }
+
     pub(super) fn has_deferred(&self) -> bool {
         !self.deferred.is_empty()
     }

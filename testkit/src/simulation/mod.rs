@@ -8,6 +8,8 @@
 //!   more than the window is unacknowledged; 255 comes once, after the last letter that was pending
 //!   at the confirmation.
 //! - No crash sends anybody a code more than the limits allow.
+//! - The counters of every mailbox that is known are the letters that storage holds or the server has in
+//!   hand, after every step.
 //! - What a sender has pending is counted: never less than lies in the mailboxes, and in the end
 //!   exactly that.
 //! - Whoever gives good bytes is not refused; the machine never reports an error of its own.

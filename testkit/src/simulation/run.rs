@@ -107,6 +107,7 @@ impl<'d> Run<'d> {
             (0..self.options.people).for_each(|who| self.listen(who));
         }
         self.assert_counted(who);
+        self.world.assert_counted();
     }
 
     /// What lies in the mailboxes and nobody has acknowledged counts for its sender.

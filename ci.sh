@@ -280,8 +280,8 @@ case "${1:-}" in
         usage
         exit
         ;;
-    quick) selected=("${quick[@]}") ;;
-    release) selected=("${release[@]}") ;;
+    quick) selected=("${quick[@]}" "${@:2}") ;;
+    release) selected=("${release[@]}" "${@:2}") ;;
     "") selected=("${steps[@]}") ;;
     *) selected=("$@") ;;
 esac

@@ -57,7 +57,7 @@ step_tests() { # 6 minutes from clean
 }
 
 # Lints, and what most changes break first: the machines, their conversation, the home, the storage.
-step_quick_tests() { # 4 minutes from clean, 1 minute later
+step_quick_tests() { # 3 minutes from clean, 1 minute later
     cargo clippy --workspace -- -D warnings
     SIM_SEEDS=${SIM_SEEDS:-300} cargo test --workspace --lib --test server --test client --test messenger \
         --test conversation --test vectors --test protocol_vectors --test home --test storage_contract
@@ -234,7 +234,7 @@ step_msrv() { # seconds
 
 # Each crate as it would be published, built from its package alone. Commit first.
 published=(waxwing-core waxwing-aws-lc waxwing-transport-mio waxwing-server waxwing)
-step_package() { # 4 minutes
+step_package() { # 2 minutes from clean
     local crate selected=()
     for crate in "${published[@]}"; do
         selected+=(-p "$crate")
@@ -249,7 +249,7 @@ step_package() { # 4 minutes
 }
 
 # The workspace with the oldest version of each dependency that Cargo.toml allows.
-step_minimal_versions() { # 4 minutes
+step_minimal_versions() { # 1 minute
     local tree=target/minimal-versions/tree stable
     stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
     if ! rustup run nightly rustc --version; then

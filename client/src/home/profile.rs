@@ -6,6 +6,7 @@ use waxwing_core::client::LetterName;
 use waxwing_core::crypto::SessionKey;
 use waxwing_core::envelope;
 use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::limits::MAX_QUERIES;
 use waxwing_core::messenger::{
     self, Arrival, Head, Notice, Outgoing, Profile, Reason, Row, Sealed, Unreadable, Verdict, Who,
 };
@@ -15,7 +16,7 @@ use waxwing_core::wire::{ErrorCode, KeyAnswer, Status, StatusQuery};
 
 use super::{
     Applied, Contact, Fate, HandedOver, Home, HomeError, LetterId, OpenLetter, OutboxId,
-    PacketName, Recorded,
+    PacketName, Recorded, StoredLetter,
 };
 
 /// What the messenger of this home may store.
@@ -27,6 +28,8 @@ pub struct HomeProfile<'a> {
     outgoing: Option<OpenLetter>,
     /// The walk over the heads of conversations that was begun last.
     heads: Vec<super::Head>,
+    /// Some of the letters of the walk over those that are known as stored.
+    stored: Vec<StoredLetter>,
     /// Letters that were recorded in this step, and how many of them were discarded.
     recorded: usize,
     discarded: usize,
@@ -41,6 +44,7 @@ impl<'a> HomeProfile<'a> {
             contact: None,
             outgoing: None,
             heads: Vec::new(),
+            stored: Vec::new(),
             recorded: 0,
             discarded: 0,
         }
@@ -186,7 +190,8 @@ impl Profile for HomeProfile<'_> {
             self.heads = self.home.outbox().heads(now)?;
         }
         let after = after.map(outbox_id);
-        let head = self.heads.iter().find(|head| Some(head.id) > after);
+        let next = self.heads.partition_point(|head| Some(head.id) <= after);
+        let head = self.heads.get(next);
         head.map(|head| Ok(Head { row: row(head.id.0)?, recipient: head.recipient, len: head.len }))
             .transpose()
     }
@@ -251,8 +256,15 @@ impl Profile for HomeProfile<'_> {
     }
 
     fn stored(&mut self, after: Option<Row>) -> Result<Option<(Row, StatusQuery)>, HomeError> {
-        let stored = self.home.outbox().stored(after.map(outbox_id), 1)?;
-        stored.first().map(|letter| Ok((row(letter.id.0)?, letter.query))).transpose()
+        // The walk stands still until the server may be asked again: what was read is kept.
+        let after = after.map(outbox_id);
+        let mut next = self.stored.partition_point(|letter| Some(letter.id) <= after);
+        if after.is_none() || next == self.stored.len() {
+            self.stored = self.home.outbox().stored(after, MAX_QUERIES)?;
+            next = 0;
+        }
+        let letter = self.stored.get(next);
+        letter.map(|letter| Ok((row(letter.id.0)?, letter.query))).transpose()
     }
 
     fn session_key(&mut self) -> Result<Option<SessionKey>, HomeError> {

@@ -1,8 +1,10 @@
 use waxwing::home::{
-    Applied, Event, GivenUp, Home, OpenLetter, OutboxId, PacketName, State, Which, Writing,
+    Applied, Event, GivenUp, Home, HomeProfile, OpenLetter, OutboxId, PacketName, State, Which,
+    Writing,
 };
 use waxwing_core::id::PacketId;
 use waxwing_core::limits::MAX_BODY;
+use waxwing_core::messenger::{Profile, Row};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{KeyAnswer, Status};
 
@@ -367,4 +369,52 @@ fn the_date_of_a_letter_is_corrected_once_before_it_is_sent() {
     let history = home.history(&phone(2)).unwrap();
     let Event::Written { created_at, .. } = history[0].event else { panic!() };
     assert_eq!(created_at, at(8_640_000));
+}
+
+/// What the messenger walks over, by the packets that stored letters went out as.
+fn stored(profile: &mut HomeProfile<'_>, mut after: Option<Row>) -> Vec<u8> {
+    let mut packets = Vec::new();
+    while let Some((row, query)) = profile.stored(after).unwrap() {
+        packets.push(query.letter.0[0]);
+        after = Some(row);
+    }
+    packets
+}
+
+#[test]
+fn the_walk_over_stored_letters_has_each_once_however_many_there_are() {
+    let test = TestHome::new();
+    let home = test.open();
+    for packet in 1..=150 {
+        send(&home, queue(&home, packet, 2), packet);
+        assert!(matches!(told(&home, packet, Status::Stored), Applied::Risen(..)));
+    }
+    let mut profile = HomeProfile::new(&home, |_| ());
+    let all: Vec<_> = (1..=150).collect();
+    assert_eq!(stored(&mut profile, None), all);
+    // One that has its last word is not asked about on the next connection, nor is one begun later
+    // forgotten.
+    assert!(matches!(told(&home, 1, Status::Delivered), Applied::Risen(..)));
+    send(&home, queue(&home, 151, 2), 151);
+    assert!(matches!(told(&home, 151, Status::Stored), Applied::Risen(..)));
+    let all: Vec<_> = (2..=151).collect();
+    assert_eq!(stored(&mut profile, None), all);
+    let (first, _) = profile.stored(None).unwrap().unwrap();
+    assert_eq!(stored(&mut profile, Some(first)), all[1..]);
+}
+
+#[test]
+fn the_walk_over_heads_has_the_first_letter_of_each_conversation_once() {
+    let test = TestHome::new();
+    let home = test.open();
+    for (to, name) in (10..60).zip(10..).chain((10..60).zip(110..)) {
+        queue(&home, name, to);
+    }
+    let mut profile = HomeProfile::new(&home, |_| ());
+    let (mut last, mut recipients) = (None, Vec::new());
+    while let Some(head) = profile.head(last, at(0)).unwrap() {
+        last = Some(head.row);
+        recipients.push(head.recipient);
+    }
+    assert_eq!(recipients, (10..60).map(phone).collect::<Vec<_>>());
 }

@@ -1,12 +1,15 @@
 //! A board, and a backend, of which nothing is known but how to call them.
 
+use core::cell::UnsafeCell;
 use core::convert::Infallible;
+use core::panic::PanicInfo;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
 use waxwing_core::crypto::{
     BLOCK_LEN, CryptoRng, Digest, Hasher, Iv, KEY_LEN, PrivateKey, Provider, PublicKey, RSA_LEN,
     Rejected, Signature, Spki,
 };
+use waxwing_core::phone::Phone;
 use waxwing_core::time::{Instant, Now};
 
 // The linker gives each of these an address and no code: see `build.rs`.
@@ -202,4 +205,34 @@ impl WriteReady for Line {
     fn write_ready(&mut self) -> Result<bool, Infallible> {
         Ok(board_ready())
     }
+}
+
+/// A phone that the board has stored.
+pub(crate) fn phone() -> Option<Phone> {
+    let mut text = [0; 16];
+    board_load(&mut text);
+    Phone::parse(&text).ok()
+}
+
+/// So many bytes of RAM.
+pub(crate) struct Room<const N: usize>(UnsafeCell<[u8; N]>);
+
+// SAFETY: nobody reads or writes it; it is there to be measured.
+unsafe impl<const N: usize> Sync for Room<N> {}
+
+impl<const N: usize> Room<N> {
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new([0; N]))
+    }
+}
+
+unsafe extern "C" {
+    /// Nobody defines it: a program in which a panic can be reached does not link.
+    fn a_panic_is_reachable() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    // SAFETY: this is never linked, let alone called.
+    unsafe { a_panic_is_reachable() }
 }

@@ -8,7 +8,8 @@ mod board;
 use core::mem::size_of;
 
 use board::{
-    Backend, Entropy, Key, Line, board_command, board_load, board_now, board_show, board_sleep,
+    Backend, Entropy, Key, Line, Room, board_command, board_load, board_now, board_show,
+    board_sleep, phone,
 };
 use waxwing_core::client::{
     Addressee, Buffers, Client, Env, Event, Keys, Novelty, Options, RequestError, SeenLetters,
@@ -162,33 +163,4 @@ fn handle(
         Event::Refused(notice) => board_show(&notice.retry_after_s.to_le_bytes()),
         Event::PhoneTaken | Event::WrongKey(_) => board_show(b"no"),
     }
-}
-
-fn phone() -> Option<Phone> {
-    let mut text = [0; 16];
-    board_load(&mut text);
-    Phone::parse(&text).ok()
-}
-
-/// So many bytes of RAM.
-struct Room<const N: usize>(core::cell::UnsafeCell<[u8; N]>);
-
-// SAFETY: nobody reads or writes it; it is there to be measured.
-unsafe impl<const N: usize> Sync for Room<N> {}
-
-impl<const N: usize> Room<N> {
-    const fn new() -> Self {
-        Self(core::cell::UnsafeCell::new([0; N]))
-    }
-}
-
-unsafe extern "C" {
-    /// Nobody defines it: a program in which a panic can be reached does not link.
-    fn a_panic_is_reachable() -> !;
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: this is never linked, let alone called.
-    unsafe { a_panic_is_reachable() }
 }

@@ -9,7 +9,8 @@ mod page;
 use core::mem::size_of;
 
 use board::{
-    Backend, Entropy, Key, Line, board_command, board_load, board_now, board_show, board_sleep,
+    Backend, Entropy, Key, Line, Room, board_command, board_load, board_now, board_show,
+    board_sleep, phone,
 };
 use page::{Page, Seen};
 use waxwing_core::client::{Buffers, Client, Env, Keys, Options, RequestError, drive};
@@ -18,7 +19,6 @@ use waxwing_core::envelope::{Fingerprint, SafetyNumber};
 use waxwing_core::id::UserId;
 use waxwing_core::limits::MAX_CONTROL_PACKET;
 use waxwing_core::messenger::{Account, Advice, Messenger, Turn};
-use waxwing_core::phone::Phone;
 
 type Device<'a> = Client<'a, Backend, &'a mut [u8], 1>;
 /// One conversation at a time, and no memory for letters aside.
@@ -118,33 +118,4 @@ fn command(
             Ok(())
         }
     }
-}
-
-fn phone() -> Option<Phone> {
-    let mut text = [0; 16];
-    board_load(&mut text);
-    Phone::parse(&text).ok()
-}
-
-/// So many bytes of RAM.
-struct Room<const N: usize>(core::cell::UnsafeCell<[u8; N]>);
-
-// SAFETY: nobody reads or writes it; it is there to be measured.
-unsafe impl<const N: usize> Sync for Room<N> {}
-
-impl<const N: usize> Room<N> {
-    const fn new() -> Self {
-        Self(core::cell::UnsafeCell::new([0; N]))
-    }
-}
-
-unsafe extern "C" {
-    /// Nobody defines it: a program in which a panic can be reached does not link.
-    fn a_panic_is_reachable() -> !;
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: this is never linked, let alone called.
-    unsafe { a_panic_is_reachable() }
 }

@@ -13,7 +13,7 @@ use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{KeyAnswer, Status, StatusQuery};
 
-use crate::board::{board_load, board_show};
+use crate::board::{board_load, board_show, phone};
 
 pub(crate) type Seen = SeenLetters<16, 4>;
 
@@ -35,7 +35,7 @@ impl Page {
         let mut stored = [0; Seen::ENCODED_LEN];
         board_load(&mut stored);
         let seen = Seen::decode(&stored).unwrap_or_default();
-        let (recipient, id) = (crate::phone()?, PacketId([0; 16]));
+        let (recipient, id) = (phone()?, PacketId([0; 16]));
         let (peer, code, sent_to) = (None, None, None);
         Some(Self { seen, peer, code, recipient, sent_to, id, status: Status::Unknown })
     }

@@ -369,7 +369,6 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
         C: AsRef<[u8]> + AsMut<[u8]>,
         S: Profile,
     {
-        client.timeout(env);
         self.take_known(client, profile, env)?;
         while !self.is_full() && self.hear(client, profile, env)? {
             self.clock_offset_s = client.clock_offset_s();

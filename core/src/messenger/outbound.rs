@@ -254,7 +254,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
                 let pause = self.pause_of(row, refusal.retry_after_s, env.rng);
                 profile.postpone(row, now.shifted(pause), why)
             }
-            _ => profile.refuse(row, why),
+            _ => {
+                self.refused.remove(|letter| letter.row == row);
+                profile.refuse(row, why)
+            }
         }
     }
 

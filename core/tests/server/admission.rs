@@ -316,8 +316,8 @@ fn one_by_one(world: &mut World, people: &mut [Person<Paper>], shard: ShardId) {
     }
 }
 
-#[test]
-fn new_users_whom_storage_has_taken_at_once_have_their_sessions_one_by_one() {
+/// New users whom storage has taken in one go while a session speaks, as the server has just heard.
+fn newcomers_whom_storage_has_taken() -> (World, Vec<Person<Paper>>) {
     let (mut world, mut two, _) = two_and_a_crowd(0);
     let mut newcomers: Vec<_> = (2..7).map(Person::new).collect();
     let inputs = proofs(&mut world, &mut newcomers);
@@ -330,23 +330,18 @@ fn new_users_whom_storage_has_taken_at_once_have_their_sessions_one_by_one() {
     let letter = letters(&mut world, &mut two, 1);
     world.deliver(&letter);
     world.tell_news();
+    (world, newcomers)
+}
+
+#[test]
+fn new_users_whom_storage_has_taken_at_once_have_their_sessions_one_by_one() {
+    let (mut world, mut newcomers) = newcomers_whom_storage_has_taken();
     one_by_one(&mut world, &mut newcomers, ShardId::REGISTRAR);
 }
 
 #[test]
 fn nothing_is_signed_for_new_users_who_have_hung_up_when_it_is_their_turn() {
-    let (mut world, mut two, _) = two_and_a_crowd(0);
-    let mut newcomers: Vec<_> = (2..7).map(Person::new).collect();
-    let inputs = proofs(&mut world, &mut newcomers);
-    world.disk.held = true;
-    world.send_all(&inputs);
-    world.disk.held = false;
-    while world.disk.has_jobs() {
-        world.disk.work();
-    }
-    let letter = letters(&mut world, &mut two, 1);
-    world.deliver(&letter);
-    world.tell_news();
+    let (mut world, mut newcomers) = newcomers_whom_storage_has_taken();
     let (last, others) = newcomers.split_last_mut().unwrap();
     world.turn(ShardId::REGISTRAR, |server, _| {
         others.iter().for_each(|gone| server.hung_up(gone.conn));

@@ -71,8 +71,8 @@ pub fn open(
     Ok(Box::new(storage))
 }
 
-/// Where the storage is that the configuration names, for an operator to find it. It is there if
-/// something is in this place.
+/// Where the storage of this directory is, for an operator to find it. It is there if something is in
+/// this place.
 #[must_use]
 pub fn place(directory: &DataDir) -> PathBuf {
     directory.database()

@@ -2,6 +2,8 @@
 //! that fail.
 
 use core::num::NonZeroU32;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use waxwing_core::client::LetterName;
 use waxwing_core::crypto::SessionKey;
@@ -23,8 +25,16 @@ pub struct Stored {
     pub changed_ids: Vec<(Phone, UserId)>,
     pub outbox: Vec<Written>,
     pub letters: Vec<Received>,
+    /// People whose letters are acknowledged and not kept.
+    pub blocked: BTreeSet<Phone>,
+    /// Packets whose letter was taken in, kept or not: they may be acknowledged.
+    pub taken: BTreeSet<PacketId>,
+    /// Letters that have come once more.
+    pub duplicates: usize,
     pub user: Option<UserId>,
     pub session_key: Option<SessionKey>,
+    /// The place that was given out last: none is given out twice.
+    last_row: u32,
 }
 
 /// A letter that was written here.
@@ -33,12 +43,12 @@ pub struct Written {
     pub row: Row,
     pub uid: Uid,
     pub recipient: Phone,
-    pub text: String,
+    pub text: Arc<str>,
     pub state: State,
     pub status: Status,
     pub not_before: UnixTime,
     pub packets: Vec<(PacketId, UserId)>,
-    pub packet: Option<(Vec<u8>, UnixTime)>,
+    pub packet: Option<(Arc<[u8]>, UnixTime)>,
     pub stored_as: Option<(PacketId, UserId)>,
 }
 
@@ -49,6 +59,8 @@ pub enum State {
     Sent,
     Answered,
     Refused(Reason),
+    /// Somebody at this home does not want it to be sent any more.
+    GivenUp,
 }
 
 /// A letter that has come.
@@ -58,24 +70,26 @@ pub struct Received {
     pub row: Row,
     pub from: Option<Phone>,
     pub says: Says,
-    packet: Vec<u8>,
+    packet: Arc<[u8]>,
 }
 
 /// What a letter that has come says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Says {
-    Text(Uid, String),
+    Text(Uid, Arc<str>),
     Other(Uid),
+    /// It was deleted, and is recognised when it comes again.
+    Deleted(Uid),
     Unreadable(Unreadable),
-    Held { by_changed_key: bool },
+    Held {
+        by_changed_key: bool,
+    },
 }
 
 impl Says {
     fn of(fate: &Fate<'_>) -> Self {
         match fate {
-            Fate::Opened { uid, content: Content::Text(text) } => {
-                Self::Text(*uid, (*text).to_owned())
-            }
+            Fate::Opened { uid, content: Content::Text(text) } => Self::Text(*uid, (*text).into()),
             Fate::Opened { uid, .. } => Self::Other(*uid),
             Fate::Unreadable(why) => Self::Unreadable(*why),
             Fate::Held { by_changed_key } => Self::Held { by_changed_key: *by_changed_key },
@@ -84,7 +98,7 @@ impl Says {
 
     fn uid(&self) -> Option<Uid> {
         match self {
-            Self::Text(uid, _) | Self::Other(uid) => Some(*uid),
+            Self::Text(uid, _) | Self::Other(uid) | Self::Deleted(uid) => Some(*uid),
             _ => None,
         }
     }
@@ -93,12 +107,12 @@ impl Says {
 impl Stored {
     /// Queues a text.
     pub fn write(&mut self, uid: Uid, recipient: Phone, text: &str) -> Row {
-        let row = next_row(self.outbox.last().map(|letter| letter.row));
+        let row = self.next_row();
         self.outbox.push(Written {
             row,
             uid,
             recipient,
-            text: text.to_owned(),
+            text: text.into(),
             state: State::Waiting,
             status: Status::Unknown,
             not_before: UnixTime::from_seconds(0),
@@ -109,14 +123,60 @@ impl Stored {
         row
     }
 
+    /// A letter without an answer is not sent, or not again. Whether there is such a letter.
+    pub fn give_up(&mut self, row: Row) -> bool {
+        let letter = self.open_letter(row);
+        letter.map(|letter| letter.state = State::GivenUp).is_some()
+    }
+
+    /// Letters that were put off may be tried now.
+    pub fn hurry(&mut self) {
+        for letter in &mut self.outbox {
+            letter.not_before = UnixTime::from_seconds(0);
+        }
+    }
+
+    /// Everything from and to somebody goes, but letters without an answer. What had been opened is
+    /// recognised when it comes again.
+    pub fn delete_with(&mut self, phone: &Phone) {
+        self.outbox.retain(|letter| {
+            let is_open = matches!(letter.state, State::Waiting | State::Sent);
+            letter.recipient != *phone || is_open
+        });
+        self.letters.retain_mut(|letter| {
+            if letter.from == Some(*phone) {
+                let Some(uid) = letter.says.uid() else { return false };
+                letter.says = Says::Deleted(uid);
+            }
+            true
+        });
+    }
+
+    /// The person accepts the changed key of a contact. Letters that are held back for it are to be
+    /// judged anew.
+    pub fn accept_key(&mut self, phone: &Phone) {
+        let changed = self.contacts.iter_mut().filter(|one| one.phone == *phone);
+        for contact in changed {
+            let Some(spki) = contact.changed.take() else { continue };
+            let id = self.changed_ids.iter().find(|(of, _)| of == phone);
+            (contact.spki, contact.user) = (spki, id.map(|(_, user)| *user));
+        }
+        self.changed_ids.retain(|(of, _)| of != phone);
+    }
+
     /// What can be read, in the order of its coming.
     pub fn texts(&self) -> Vec<&str> {
         let says = self.letters.iter().map(|letter| &letter.says);
         let texts = says.filter_map(|says| match says {
-            Says::Text(_, text) => Some(text.as_str()),
+            Says::Text(_, text) => Some(&**text),
             _ => None,
         });
         texts.collect()
+    }
+
+    fn next_row(&mut self) -> Row {
+        self.last_row += 1;
+        Row(NonZeroU32::new(self.last_row).unwrap())
     }
 
     fn letter(&mut self, row: Row) -> Option<&mut Written> {
@@ -126,10 +186,6 @@ impl Stored {
     fn open_letter(&mut self, row: Row) -> Option<&mut Written> {
         self.letter(row).filter(|letter| matches!(letter.state, State::Waiting | State::Sent))
     }
-}
-
-fn next_row(last: Option<Row>) -> Row {
-    last.map_or(Row(NonZeroU32::MIN), |Row(at)| Row(at.saturating_add(1)))
 }
 
 /// The disk does not take it.
@@ -147,6 +203,8 @@ pub struct MemoryProfile {
     pub letters_in_step: usize,
     /// The commit with this number fails.
     pub fails_at: Option<usize>,
+    /// So many transactions, changes and commits go well, and the next one fails.
+    pub fails_after: Option<usize>,
     /// This letter is gone when it has been sealed.
     pub gone_when_sealed: Option<Row>,
     pub notices: Vec<String>,
@@ -165,9 +223,31 @@ impl MemoryProfile {
         self.before.is_some()
     }
 
-    fn change(&mut self) -> &mut Stored {
+    /// What was committed: all that another process sees.
+    pub fn committed(&self) -> &Stored {
+        self.before.as_ref().unwrap_or(&self.stored)
+    }
+
+    /// What another process may change now: nothing while a transaction is open.
+    pub fn from_another_process(&mut self) -> Option<&mut Stored> {
+        if self.is_open() { None } else { Some(&mut self.stored) }
+    }
+
+    fn change(&mut self) -> Result<&mut Stored, DiskFull> {
         assert!(self.before.is_some(), "a change outside of a transaction");
-        &mut self.stored
+        self.take_room()?;
+        Ok(&mut self.stored)
+    }
+
+    fn take_room(&mut self) -> Result<(), DiskFull> {
+        self.fails_after = match self.fails_after {
+            Some(0) => {
+                self.fails_after = None;
+                return Err(DiskFull);
+            }
+            left => left.map(|left| left - 1),
+        };
+        Ok(())
     }
 }
 
@@ -176,6 +256,7 @@ impl Profile for MemoryProfile {
 
     fn begin(&mut self) -> Result<(), DiskFull> {
         assert!(self.before.is_none(), "two transactions at once");
+        self.take_room()?;
         self.before = Some(self.stored.clone());
         self.letters_in_step = 0;
         Ok(())
@@ -187,6 +268,7 @@ impl Profile for MemoryProfile {
             self.fails_at = None;
             return Err(DiskFull);
         }
+        self.take_room()?;
         self.before = None;
         self.commits += 1;
         Ok(())
@@ -216,7 +298,7 @@ impl Profile for MemoryProfile {
         now: UnixTime,
     ) -> Result<(), DiskFull> {
         let KeyAnswer { user, phone, spki } = answer.clone();
-        let stored = self.change();
+        let stored = self.change()?;
         if verdict == Verdict::Pin {
             let (user, asked_at) = (Some(user), Some(now));
             stored.contacts.push(Contact { phone, user, spki, asked_at, changed: None });
@@ -235,7 +317,7 @@ impl Profile for MemoryProfile {
     }
 
     fn release_id(&mut self, phone: &Phone) -> Result<(), DiskFull> {
-        if let Some(contact) = self.change().contacts.iter_mut().find(|one| one.phone == *phone) {
+        if let Some(contact) = self.change()?.contacts.iter_mut().find(|one| one.phone == *phone) {
             contact.user = None;
         }
         Ok(())
@@ -243,16 +325,22 @@ impl Profile for MemoryProfile {
 
     fn record(&mut self, letter: &Arrival<'_>) -> Result<(), DiskFull> {
         self.letters_in_step += 1;
-        let stored = self.change();
+        let stored = self.change()?;
+        stored.taken.insert(letter.id);
+        if letter.from.is_some_and(|from| stored.blocked.contains(&from)) {
+            return Ok(());
+        }
         let says = Says::of(&letter.fate);
         let is_known = stored.letters.iter().any(|known| {
             known.id == letter.id
                 || known.from == letter.from
                     && known.says.uid().is_some_and(|uid| Some(uid) == says.uid())
         });
-        if !is_known {
-            let row = next_row(stored.letters.last().map(|letter| letter.row));
-            let (id, from, packet) = (letter.id, letter.from, letter.packet.to_vec());
+        if is_known {
+            stored.duplicates += 1;
+        } else {
+            let row = stored.next_row();
+            let (id, from, packet) = (letter.id, letter.from, letter.packet.into());
             stored.letters.push(Received { id, row, from, says, packet });
         }
         Ok(())
@@ -287,30 +375,30 @@ impl Profile for MemoryProfile {
                 .packet
                 .as_ref()
                 .filter(|_| letter.state == State::Sent)
-                .map(|(packet, at)| (packet.as_slice(), *at)),
+                .map(|(packet, at)| (&**packet, *at)),
         }))
     }
 
     fn note_sealed(&mut self, letter: Row, sealed: &Sealed<'_>) -> Result<bool, DiskFull> {
         if self.gone_when_sealed == Some(letter) {
-            self.change().outbox.retain(|written| written.row != letter);
+            self.change()?.outbox.retain(|written| written.row != letter);
         }
-        let Some(letter) = self.change().open_letter(letter) else { return Ok(false) };
+        let Some(letter) = self.change()?.open_letter(letter) else { return Ok(false) };
         letter.state = State::Sent;
         letter.packets.push((sealed.id, sealed.recipient));
-        letter.packet = Some((sealed.packet.to_vec(), sealed.signed_at));
+        letter.packet = Some((sealed.packet.into(), sealed.signed_at));
         Ok(true)
     }
 
     fn postpone(&mut self, letter: Row, until: UnixTime, _: Reason) -> Result<(), DiskFull> {
-        if let Some(letter) = self.change().open_letter(letter) {
+        if let Some(letter) = self.change()?.open_letter(letter) {
             (letter.state, letter.not_before) = (State::Waiting, until);
         }
         Ok(())
     }
 
     fn refuse(&mut self, letter: Row, why: Reason) -> Result<(), DiskFull> {
-        if let Some(letter) = self.change().open_letter(letter) {
+        if let Some(letter) = self.change()?.open_letter(letter) {
             letter.state = State::Refused(why);
         }
         Ok(())
@@ -324,7 +412,7 @@ impl Profile for MemoryProfile {
     }
 
     fn seal_again(&mut self, to: &Phone) -> Result<(), DiskFull> {
-        for letter in &mut self.change().outbox {
+        for letter in &mut self.change()?.outbox {
             if letter.recipient == *to && letter.state == State::Sent {
                 letter.state = State::Waiting;
             }
@@ -344,7 +432,7 @@ impl Profile for MemoryProfile {
         status: Status,
         _: UnixTime,
     ) -> Result<Option<Row>, DiskFull> {
-        for written in &mut self.change().outbox {
+        for written in &mut self.change()?.outbox {
             let is_meant = |(id, _): &&(PacketId, UserId)| match letter {
                 LetterName::Whole(whole) => *id == whole,
                 LetterName::Prefix(prefix) => id.prefix() == prefix,
@@ -380,12 +468,12 @@ impl Profile for MemoryProfile {
     }
 
     fn note_session_key(&mut self, key: &SessionKey) -> Result<(), DiskFull> {
-        self.change().session_key = Some(key.clone());
+        self.change()?.session_key = Some(key.clone());
         Ok(())
     }
 
     fn note_user(&mut self, user: UserId) -> Result<(), DiskFull> {
-        self.change().user = Some(user);
+        self.change()?.user = Some(user);
         Ok(())
     }
 
@@ -423,7 +511,7 @@ impl Profile for MemoryProfile {
         _: UnixTime,
     ) -> Result<(), DiskFull> {
         let says = Says::of(fate);
-        let letters = &mut self.change().letters;
+        let letters = &mut self.change()?.letters;
         let is_known = letters.iter().any(|known| {
             known.from == Some(*from) && known.says.uid().is_some_and(|uid| Some(uid) == says.uid())
         });

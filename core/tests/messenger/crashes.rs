@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use waxwing_core::wire::Status;
-use waxwing_testkit::profile::DiskFull;
+use waxwing_testkit::participant::End;
 
-use crate::population::Population;
+use crate::Population;
 
 const LETTERS: usize = 12;
 
@@ -22,7 +22,7 @@ fn written() -> Population {
 fn end(all: &mut Population) {
     for _ in 0..20 {
         for who in 0..2 {
-            if !all.is_connected(who) {
+            if !all.people[who].is_connected() {
                 all.connect(who);
             }
         }
@@ -48,7 +48,7 @@ fn each_commit_fails_once(prepare: impl Fn(&mut Population)) {
         all.people[1].profile.fails_at = Some(at);
         all.connect_all();
         all.run();
-        let failed = all.people[1].ends.contains(&Err(DiskFull));
+        let failed = all.ends[1].contains(&End::DiskFull);
         end(&mut all);
         assert_all_arrived_once(&all, at);
         if !failed && at > 10 {

@@ -10,7 +10,7 @@ use waxwing_core::wire::KeyAnswer;
 use waxwing_testkit::backend::{Backend, Paper};
 use waxwing_testkit::profile::{MemoryProfile, State};
 
-use crate::population::Population;
+use crate::Population;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_795_350_896);
 
@@ -104,7 +104,7 @@ fn a_refused_answer_is_asked_about_again_after_a_pause_and_not_before() {
     let answer = KeyAnswer {
         user: UserId::new(9).unwrap(),
         phone: phone(99),
-        spki: all.people[1].key.spki().clone(),
+        spki: all.people[1].keys.own.spki().clone(),
     };
     let profile = &mut all.people[0].profile;
     profile.begin().unwrap();

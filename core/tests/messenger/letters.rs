@@ -5,9 +5,11 @@ use std::time::Duration;
 use waxwing_core::messenger::{Advice, Cause};
 use waxwing_core::server::{Config, MailboxLimits};
 use waxwing_core::wire::Status;
+use waxwing_testkit::backend::{Backend, Paper};
+use waxwing_testkit::participant::End;
 use waxwing_testkit::profile::State;
 
-use crate::population::Population;
+use crate::Population;
 
 fn texts(from: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{from}{n}")).collect()
@@ -150,13 +152,13 @@ fn a_letter_given_up_by_another_process_is_not_sent() {
 fn an_account_that_is_refused_three_times_gives_up() {
     let mut all = Population::of(2);
     // Somebody else's key: the server takes no signature of it.
-    all.people[0].key = all.people[1].key;
+    all.people[0].keys.own = all.people[1].keys.own;
     all.people[0].restart();
     for attempt in 1..=3 {
         all.connect(0);
         all.run();
-        assert!(!all.is_connected(0));
-        let end = all.people[0].ends.last().unwrap().unwrap();
+        assert!(!all.people[0].is_connected());
+        let end = all.ends[0].last().unwrap().over();
         let expected = if attempt < 3 { Advice::Again } else { Advice::GiveUp };
         assert_eq!(end.advice, expected);
         assert!(matches!(end.cause, Cause::Ended(_)));
@@ -167,12 +169,12 @@ fn an_account_that_is_refused_three_times_gives_up() {
 fn a_session_taken_over_is_not_fought_for() {
     let mut all = Population::of(1);
     let twin = Population::of(1).people.remove(0);
-    all.people.push(twin);
+    all.add(twin.phone, twin.keys.own.clone(), twin.profile.stored.user);
     all.connect_all();
     all.run();
-    let end = all.people[0].ends[0].unwrap();
+    let end = all.ends[0][0].over();
     assert_eq!(end.advice, Advice::GiveUp);
-    assert!(all.is_connected(1));
+    assert!(all.people[1].is_connected());
 }
 
 /// A population whose first one knows all others' keys, and whose server answers nothing any more.
@@ -235,9 +237,9 @@ fn a_letter_without_an_answer_ends_the_connection_after_six_minutes_and_goes_out
     let row = all.write(0, 1, "unanswered");
     all.run();
     all.pass(Duration::from_secs(340));
-    assert!(all.is_connected(0), "{:?}", all.people[0].ends);
+    assert!(all.people[0].is_connected(), "{:?}", all.ends[0]);
     all.pass(Duration::from_secs(20));
-    assert_eq!(all.people[0].ends.last().unwrap().unwrap().cause, Cause::Unanswered);
+    assert_eq!(all.ends[0].last().unwrap().over().cause, Cause::Unanswered);
     all.world.disk.held = false;
     all.connect(0);
     all.run();
@@ -347,14 +349,15 @@ fn somebody_online_acknowledges_a_letter_at_once() {
 #[test]
 fn refusals_count_only_in_a_row() {
     let mut all = Population::of(2);
-    let (own, wrong) = (all.people[0].key, all.people[1].key);
+    let (own, wrong) = (all.people[0].keys.own, all.people[1].keys.own);
     for key in [wrong, wrong, own, wrong, wrong] {
-        all.people[0].key = key;
+        all.people[0].keys.own = key;
         all.connect(0);
         all.run();
         all.cut(0);
     }
-    let ends: Vec<_> = all.people[0].ends.iter().map(|end| end.unwrap().advice).collect();
+    let of_messenger = all.ends[0].iter().filter(|end| **end != End::Stream);
+    let ends: Vec<_> = of_messenger.map(|end| end.over().advice).collect();
     assert_eq!(ends, [Advice::Again; 4]);
 }
 
@@ -362,20 +365,23 @@ fn refusals_count_only_in_a_row() {
 fn a_new_id_is_durable_before_the_server_hears_that_it_came() {
     let mut all = Population::of(2);
     let stranger = waxwing_core::phone::Phone::parse(b"+4915177777777").unwrap();
-    all.people[0].become_nobody(stranger, 6);
-    all.connect(0);
+    let nobody = all.add(stranger, Paper::key(6), None);
+    all.connect(nobody);
     let reply_key = waxwing_core::crypto::ReplyKey::from_bytes(&[5; 32]);
-    all.ask(0, |client, env| client.request_otp(env, &stranger, &reply_key).unwrap());
+    all.ask(nobody, |client, env| client.request_otp(env, &stranger, &reply_key).unwrap());
     all.run();
-    let code = all.people[0].profile.code.take().expect("a code in band");
-    all.ask(0, |client, env| client.prove_otp(env, &stranger, &reply_key, &code).unwrap());
+    let code = all.people[nobody].profile.code.take().expect("a code in band");
+    all.ask(nobody, |client, env| client.prove_otp(env, &stranger, &reply_key, &code).unwrap());
     for _ in 0..50 {
-        all.step(0);
+        all.step(nobody);
         // The confirmation goes out with the next move of bytes.
-        assert!(all.people[0].profile.stored.user.is_none() || !all.people[0].profile.is_open());
+        assert!(
+            all.people[nobody].profile.stored.user.is_none()
+                || !all.people[nobody].profile.is_open()
+        );
     }
-    assert!(all.people[0].profile.stored.user.is_some());
-    all.write(0, 1, "from somebody new");
+    assert!(all.people[nobody].profile.stored.user.is_some());
+    all.write(nobody, 1, "from somebody new");
     all.connect(1);
     all.run();
     assert_eq!(all.people[1].texts(), ["from somebody new"]);

@@ -3,4 +3,6 @@
 mod crashes;
 mod keys;
 mod letters;
-mod population;
+
+/// With cryptography at the price of a hash.
+type Population = waxwing_testkit::population::Population<waxwing_testkit::backend::Paper>;

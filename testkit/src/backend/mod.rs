@@ -11,7 +11,9 @@ pub use glass::{Glass, GlassKey};
 pub use paper::{Paper, PaperKey, Work};
 
 /// A provider with fixed keys.
-pub trait Backend: Provider + Copy + Default {
+pub trait Backend:
+    Provider<PublicKey: 'static, PrivateKey: 'static> + Copy + Default + 'static
+{
     /// The fixed key number `at`.
     fn key(at: usize) -> Self::PrivateKey;
 }

@@ -1,0 +1,251 @@
+//! Somebody with a whole client: client machine, messenger, and a profile in memory that outlives
+//! the process. Bytes, time and randomness are handed in; what is at the other end is not known here.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+
+use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
+use waxwing_core::client::{Buffers, Client, DriveError, Env, Keys, Options, drive};
+use waxwing_core::crypto::{PrivateKey, Spki};
+use waxwing_core::envelope::Fingerprint;
+use waxwing_core::id::UserId;
+use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
+use waxwing_core::messenger::{self, Account, Over, Turn};
+use waxwing_core::phone::Phone;
+
+use crate::backend::Backend;
+use crate::profile::{DiskFull, MemoryProfile};
+
+pub type Machine<'k, P> = Client<'k, P, Vec<u8>>;
+pub type Messenger<'k> = messenger::Messenger<'k, Vec<u8>, 64>;
+
+/// A person, the process that runs for them, and its connection.
+pub struct Participant<'k, P: Backend> {
+    pub phone: Phone,
+    pub keys: Keys<'k, P>,
+    pub profile: MemoryProfile,
+    pub messenger: Messenger<'k>,
+    /// Letters taken without having acknowledged the first.
+    pub window: u8,
+    /// Bytes of the letter buffer of the next connection.
+    pub letter_buffer: usize,
+    server: &'k Spki,
+    aside: usize,
+    connection: Option<Connection<'k, P>>,
+    /// What was written on a connection that is over since, and was not taken.
+    last_bytes: Vec<u8>,
+}
+
+struct Connection<'k, P: Backend> {
+    client: Machine<'k, P>,
+    stream: Stream,
+}
+
+/// What a step has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There is nothing to do until something comes, or time passes.
+    Idle,
+    /// There is more to do at once.
+    Busy,
+    /// The connection is over.
+    Ended(End),
+}
+
+/// Why a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The messenger has ended it.
+    Over(Over),
+    /// The profile has failed.
+    DiskFull,
+    /// The stream is over.
+    Stream,
+}
+
+impl End {
+    /// What the messenger says of the end that it has made.
+    ///
+    /// # Panics
+    /// When it was not the messenger that ended the connection.
+    pub fn over(self) -> Over {
+        match self {
+            Self::Over(over) => over,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The two directions of a connection, in memory.
+#[derive(Default)]
+struct Stream {
+    incoming: VecDeque<u8>,
+    outgoing: Vec<u8>,
+    /// Nothing comes any more.
+    is_over: bool,
+}
+
+impl ErrorType for Stream {
+    type Error = Infallible;
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        Ok(io::Read::read(&mut self.incoming, buffer).unwrap())
+    }
+}
+
+impl ReadReady for Stream {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(self.is_over || !self.incoming.is_empty())
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        self.outgoing.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl WriteReady for Stream {
+    fn write_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(true)
+    }
+}
+
+impl<'k, P: Backend> Participant<'k, P> {
+    /// Somebody with memory for letters aside, who is not connected; `user` is their id, if they have
+    /// an account.
+    pub fn new(keys: Keys<'k, P>, server: &'k Spki, phone: Phone, user: Option<UserId>) -> Self {
+        let aside = Messenger::ASIDE;
+        let mut profile = MemoryProfile::default();
+        profile.stored.user = user;
+        let messenger = messenger(&keys, server, phone, user, aside);
+        Self {
+            phone,
+            keys,
+            profile,
+            messenger,
+            window: 128,
+            letter_buffer: MAX_PACKET,
+            server,
+            aside,
+            connection: None,
+            last_bytes: Vec::new(),
+        }
+    }
+
+    /// No memory for letters aside, and one letter at a time.
+    pub fn become_a_device(&mut self) {
+        (self.aside, self.window) = (0, 1);
+        self.restart();
+    }
+
+    /// The process dies, its connection with it, and another one begins with what was committed.
+    pub fn restart(&mut self) {
+        self.connection = None;
+        self.profile.crash();
+        let user = self.profile.stored.user;
+        self.messenger = messenger(&self.keys, self.server, self.phone, user, self.aside);
+    }
+
+    /// A connection begins, on a stream that nothing has gone over. The messenger has to be asked
+    /// first when it may: [`Messenger::may_connect_at`].
+    pub fn connect(&mut self, env: &mut Env<'_>) {
+        let buffers = Buffers {
+            letters: vec![0; self.letter_buffer],
+            control: vec![0; MAX_CONTROL_PACKET],
+            transmit: vec![0; 2 * MAX_PACKET],
+        };
+        let clock_offset_s = self.messenger.clock_offset_s();
+        let options = Options { window: self.window, clock_offset_s, ..Options::default() };
+        let mut client = Client::new(self.keys, buffers, options).unwrap();
+        self.messenger.connect(&mut client, &mut self.profile, env).unwrap();
+        self.connection = Some(Connection { client, stream: Stream::default() });
+        self.last_bytes.clear();
+    }
+
+    /// What has come, as it can be read.
+    pub fn texts(&self) -> Vec<&str> {
+        self.profile.stored.texts()
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// The machine of the connection.
+    pub fn client(&mut self) -> Option<&mut Machine<'k, P>> {
+        self.connection.as_mut().map(|connection| &mut connection.client)
+    }
+
+    /// Bytes have come, to be read by the next steps.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        if let Some(connection) = &mut self.connection {
+            connection.stream.incoming.extend(bytes);
+        }
+    }
+
+    /// After what has come, nothing does any more.
+    pub fn end_stream(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.stream.is_over = true;
+        }
+    }
+
+    /// Bytes that have come and were not read.
+    pub fn unread(&self) -> usize {
+        self.connection.as_ref().map_or(0, |connection| connection.stream.incoming.len())
+    }
+
+    /// What goes out, or has gone out on the connection that is over.
+    pub fn transmit(&mut self) -> Vec<u8> {
+        match &mut self.connection {
+            Some(connection) => std::mem::take(&mut connection.stream.outgoing),
+            None => std::mem::take(&mut self.last_bytes),
+        }
+    }
+
+    /// One move of bytes, and one turn.
+    pub fn step(&mut self, env: &mut Env<'_>) -> Step {
+        let Some(Connection { client, stream }) = &mut self.connection else { return Step::Idle };
+        let written = stream.outgoing.len();
+        let moved = drive(client, stream, env);
+        let has_read = matches!(&moved, Ok(moved) if moved.read > 0);
+        let turn = self.messenger.turn(client, &mut self.profile, env, has_read);
+        let is_open = matches!(turn, Ok(Turn::Open));
+        assert_eq!(self.profile.is_open(), is_open, "a transaction stays open");
+        let end = match turn {
+            Ok(Turn::Over(over)) => End::Over(over),
+            Err(DiskFull) => End::DiskFull,
+            Ok(_) if moved == Err(DriveError::EndOfStream) => End::Stream,
+            Ok(turn) => {
+                let has_moved = has_read || stream.outgoing.len() > written;
+                return if has_moved || turn != Turn::Idle { Step::Busy } else { Step::Idle };
+            }
+        };
+        if !matches!(end, End::Over(_)) {
+            self.messenger.disconnected(env);
+        }
+        self.last_bytes = self.connection.take().map_or_else(Vec::new, |over| over.stream.outgoing);
+        Step::Ended(end)
+    }
+}
+
+fn messenger<'k, P: Backend>(
+    keys: &Keys<'k, P>,
+    server: &'k Spki,
+    phone: Phone,
+    user: Option<UserId>,
+    aside: usize,
+) -> Messenger<'k> {
+    let fingerprint = Fingerprint::of(keys.provider, &phone, keys.own.spki());
+    let account = Account { phone, user, fingerprint, server };
+    Messenger::new(account, vec![0; aside])
+}

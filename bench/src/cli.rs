@@ -157,7 +157,7 @@ impl Cli {
         ensure!(path.exists(), "there is no server {}", path.display());
         let target = beside.parent().unwrap_or(beside);
         let dir = self.dir.clone().unwrap_or_else(|| target.join("bench"));
-        let keys = keys::pool(&dir.join("keys"), self.people())?;
+        let keys = keys::pool(&dir.join("keys"), self.population())?;
         let descriptors = descriptors::make_room();
         let raised: Vec<_> = RAISED.iter().map(|(key, to)| format!("{key} = {to}")).collect();
         // Nobody has to read it.
@@ -180,7 +180,7 @@ impl Cli {
     }
 
     /// People that the command plays at most.
-    fn people(&self) -> usize {
+    fn population(&self) -> usize {
         match self.command {
             Command::Relay { writing, .. }
             | Command::Drain { writing, .. }
@@ -189,7 +189,7 @@ impl Cli {
             Command::Storm { clients } | Command::Register { clients } => clients,
             Command::Idle { connections } => connections,
             Command::Startup { .. } => 1,
-            Command::All | Command::Report { .. } => program::people(self.scale),
+            Command::All | Command::Report { .. } => program::population(self.scale),
         }
     }
 

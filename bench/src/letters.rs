@@ -12,7 +12,7 @@ use waxwing_core::time::Timestamp;
 use waxwing_core::wire::{Draft, Op};
 use waxwing_server::{backend, clock};
 
-use crate::people::Person;
+use crate::population::Person;
 use crate::progress::Progress;
 
 /// The stamp lies ahead of the clock, so that a letter stays fresh for almost twice as long.

@@ -15,7 +15,7 @@ use waxwing_core::limits::MAX_CONTROL_PACKET;
 use waxwing_core::time::{self, Now};
 use waxwing_server::clock;
 
-use crate::people::Person;
+use crate::population::Person;
 
 /// Room for letters that wait to go out.
 const TRANSMIT: usize = 64 * 1_024;

@@ -11,7 +11,7 @@ use waxwing_core::limits::MAX_WINDOW;
 use crate::account::{Account, Spent, Yardstick};
 use crate::letters::Stock;
 use crate::pair::{Tally, Until};
-use crate::people::Person;
+use crate::population::Person;
 use crate::process::Server;
 use crate::progress::Progress;
 use crate::worker::Worker;

@@ -12,7 +12,7 @@ const PAYLOAD: usize = 100;
 /// Sizes at scale 1.
 struct Sizes {
     span: Duration,
-    crowd: usize,
+    clients: usize,
     storm: usize,
     pace: f64,
     newcomers: usize,
@@ -27,7 +27,7 @@ impl Sizes {
         let letters = |number: f64| (number * scale) as u32;
         Self {
             span: Duration::from_secs_f64(3.0 * scale),
-            crowd: scaled(10_000.0),
+            clients: scaled(10_000.0),
             storm: scaled(5_000.0),
             pace: 250.0,
             newcomers: scaled(500.0),
@@ -43,9 +43,9 @@ impl Sizes {
 }
 
 /// People that [`run`] plays at most.
-pub(crate) fn people(scale: f64) -> usize {
+pub(crate) fn population(scale: f64) -> usize {
     let sizes = Sizes::new(scale);
-    sizes.crowd.max(sizes.storm + 100).max(2 * sizes.many_pairs)
+    sizes.clients.max(sizes.storm + 100).max(2 * sizes.many_pairs)
 }
 
 /// Everything.
@@ -85,10 +85,10 @@ pub(crate) fn run(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Res
     findings.goals.push(many.start);
 
     findings.add(bench.register(sizes.newcomers)?);
-    let (run, goal) = bench.storm(sizes.crowd)?;
+    let (run, goal) = bench.storm(sizes.clients)?;
     findings.add(run);
     findings.goals.push(goal);
-    findings.goals.push(bench.idle(sizes.crowd)?);
+    findings.goals.push(bench.idle(sizes.clients)?);
     // Long enough for the storm.
     let span = Duration::from_secs_f64(sizes.storm as f64 / sizes.pace);
     let writing = Writing { span, ..sizes.writing(50, 64) };

@@ -24,7 +24,7 @@ use waxwing_core::wire::{
 
 use crate::letters::Letter;
 use crate::line::{Stream, now};
-use crate::people::Person;
+use crate::population::Person;
 
 enum State {
     /// 106 is on its way.

@@ -9,16 +9,14 @@ use anyhow::{Context, Result};
 
 use crate::account::{Account, Yardstick};
 use crate::cores::{Half, Side};
-use crate::crowd::{Crowd, Errand};
 use crate::findings::{Goal, Run};
 use crate::floor::{Floor, Work};
 use crate::keys::KeyPair;
 use crate::letters::Stock;
 use crate::load::{Load, Measured, Stage, warm_up};
 use crate::pair::Until;
-use crate::people::{Person, people};
+use crate::population::{self, Clients, Errand, Person, ServerData};
 use crate::process::{Server, ServerBinary};
-use crate::town::Town;
 
 /// Nothing that is signed waits longer than this for its run.
 const LONGEST_RUN: Duration = Duration::from_secs(90);
@@ -101,11 +99,11 @@ impl Bench {
         writing: Writing,
         meanwhile: &dyn Fn(&Server, Duration) -> Result<()>,
     ) -> Result<(Measured, (u64, u64))> {
-        let people = people(2 * writing.pairs, self.keys);
+        let people = population::of(2 * writing.pairs, self.keys);
         let stock = self.stock(&people, writing.letters_each(&self.floor), writing.payload)?;
-        let (mut town, server) = self.start(&people, 0, 0)?;
+        let (mut data, server) = self.start(&people, 0, 0)?;
         let _cores = self.half(Side::Clients)?;
-        let stage = self.stage(&people, &stock, &server, &mut town);
+        let stage = self.stage(&people, &stock, &server, &mut data);
         let measured =
             stage.relay(writing.load(), writing.span, || meanwhile(&server, writing.span))?;
         let memory = server.memory()?;
@@ -116,11 +114,11 @@ impl Bench {
     /// Letters to people who are away, then those people come back. `pending` letters of others
     /// lie there before.
     pub(crate) fn offline(&mut self, writing: Writing, pending: u32) -> Result<Offline> {
-        let people = people(2 * writing.pairs, self.keys);
+        let people = population::of(2 * writing.pairs, self.keys);
         let users = if pending > 0 { ALL_USERS } else { 0 };
-        let (mut town, server) = self.start(&people, users, pending)?;
+        let (mut data, server) = self.start(&people, users, pending)?;
         let stock = self.stock(&people, writing.letters_each(&self.floor), writing.payload)?;
-        let stage = self.stage(&people, &stock, &server, &mut town);
+        let stage = self.stage(&people, &stock, &server, &mut data);
         let beside = match pending {
             0 => String::new(),
             pending => format!(", {} pending", thousands(pending)),
@@ -169,17 +167,17 @@ impl Bench {
     }
 
     fn admission(&mut self, run: Run, clients: usize, errand: Errand) -> Result<Run> {
-        let people = people(clients, self.keys);
+        let people = population::of(clients, self.keys);
         let known = if errand == Errand::Reconnect { &people[..] } else { &[] };
-        let (town, server) = self.start(known, 0, 0)?;
-        let mut crowds = people
+        let (data, server) = self.start(known, 0, 0)?;
+        let mut groups = people
             .chunks(clients.div_ceil(processors()?))
-            .map(|people| Crowd::new(people, &server, town.server_key(), errand))
+            .map(|people| Clients::new(people, &server, data.server_key(), errand))
             .collect::<Result<Vec<_>>>()?;
         let account = Account::open(&server, Some(self.yardstick))?;
-        let took = Crowd::admit_all(&mut crowds)?;
+        let took = Clients::admit_all(&mut groups)?;
         let run = run.with(&account.close()?, clients, &took, server.memory()?);
-        drop(crowds);
+        drop(groups);
         server.stop()?;
         Ok(run)
     }
@@ -187,17 +185,17 @@ impl Bench {
     /// Bytes of memory that a session at rest takes. The first half of the sessions fills the
     /// cache of parsed keys, if it is large enough; the second half is measured.
     pub(crate) fn idle(&mut self, connections: usize) -> Result<Goal> {
-        let people = people(connections, self.keys);
-        let (town, server) = self.start(&people, 0, 0)?;
-        let mut crowd = Crowd::new(&people, &server, town.server_key(), Errand::Reconnect)?;
+        let people = population::of(connections, self.keys);
+        let (data, server) = self.start(&people, 0, 0)?;
+        let mut clients = Clients::new(&people, &server, data.server_key(), Errand::Reconnect)?;
         let half = connections / 2;
-        crowd.admit(0..half, None)?;
+        clients.admit(0..half, None)?;
         thread::sleep(REST);
         let (before, _) = server.memory()?;
-        crowd.admit(half..connections, None)?;
+        clients.admit(half..connections, None)?;
         thread::sleep(REST);
         let (after, _) = server.memory()?;
-        drop(crowd);
+        drop(clients);
         server.stop()?;
         let each = after.saturating_sub(before) as f64 / (connections - half) as f64;
         let name = format!("idle, {}: memory for one", count(connections, "session"));
@@ -206,7 +204,7 @@ impl Bench {
 
     /// The time until a server with so much in its database listens.
     pub(crate) fn startup(&mut self, users: u16, pending: u32) -> Result<Goal> {
-        let (_town, server) = self.start(&[], users, pending)?;
+        let (_data, server) = self.start(&[], users, pending)?;
         let goal = starting(&server, users, pending);
         server.stop()?;
         Ok(goal)
@@ -218,15 +216,15 @@ impl Bench {
         people: &[Person],
         users: u16,
         pending: u32,
-    ) -> Result<(Town, Server)> {
-        let mut town = Town::new(&self.dir)?;
-        town.register(people)?;
+    ) -> Result<(ServerData, Server)> {
+        let mut data = ServerData::new(&self.dir)?;
+        data.register(people)?;
         if users > 0 {
-            town.fill(users, pending)?;
+            data.fill(users, pending)?;
         }
         let _cores = self.half(Side::Server)?;
-        let server = town.start(&self.binary, &[])?;
-        Ok((town, server))
+        let server = data.start(&self.binary, &[])?;
+        Ok((data, server))
     }
 
     /// Cores of its own for a side, for as long as what is returned lives, where that is wanted.
@@ -239,9 +237,9 @@ impl Bench {
         people: &'a [Person],
         stock: &'a Stock,
         server: &'a Server,
-        town: &mut Town,
+        data: &mut ServerData,
     ) -> Stage<'a> {
-        let (server_key, threads) = (town.server_key(), self.threads);
+        let (server_key, threads) = (data.server_key(), self.threads);
         let yardstick = Some(self.yardstick);
         Stage { people, stock, server, server_key, threads, yardstick }
     }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::cores::Side;
-use crate::crowd::{Crowd, Errand};
 use crate::findings::{Goal, Run};
 use crate::floor::Work;
 use crate::load::{Load, Stage};
-use crate::people::people;
+use crate::population::{self, Clients, Errand};
 use crate::scenarios::{Bench, Writing, middle_of_three};
 
 /// How long it is measured what the server can take.
@@ -42,16 +41,16 @@ impl Bench {
     ) -> Result<(Vec<Run>, Goal)> {
         let one_by_one = Writing { window: 1, span: writing.span.min(CAPACITY_SPAN), ..writing };
         let half = self.relay_once(one_by_one)?.per_second / 2.0;
-        let pairs = people(2 * writing.pairs, self.keys);
-        let everybody = people(2 * writing.pairs + clients, self.keys);
+        let pairs = population::of(2 * writing.pairs, self.keys);
+        let everybody = population::of(2 * writing.pairs + clients, self.keys);
         // A second more than the time, for the storm to end in.
         let each =
             Writing { span: writing.span + Duration::from_secs(1), ..writing }.letters_at(half);
         let stock = self.stock(&pairs, each, writing.payload)?;
-        let (mut town, server) = self.start(&everybody, 0, 0)?;
+        let (mut data, server) = self.start(&everybody, 0, 0)?;
         let cores = self.half(Side::Clients)?;
         // A tail is a few letters, which the yardstick would make wait.
-        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut town) };
+        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut data) };
         let load = Load { rate: Some(half), window: 128, together: 1, ..writing.load() };
         let quiet = stage.relay(load, writing.span, || Ok(()))?;
         let quiet = self.half_load("at half load, apart").with_load(&quiet, server.memory()?);
@@ -59,24 +58,24 @@ impl Bench {
         drop(cores);
 
         let stock = self.stock(&pairs, each, writing.payload)?;
-        let (mut town, server) = self.start(&everybody, 0, 0)?;
+        let (mut data, server) = self.start(&everybody, 0, 0)?;
         let _cores = self.half(Side::Clients)?;
         let storm = &everybody[2 * writing.pairs..];
-        let key = town.server_key();
-        let mut crowd = Crowd::new(storm, &server, key, Errand::Reconnect)?;
-        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut town) };
+        let key = data.server_key();
+        let mut returning = Clients::new(storm, &server, key, Errand::Reconnect)?;
+        let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut data) };
         let mut is_at_pace = false;
         let busy = stage.relay(load, writing.span, || {
-            is_at_pace = crowd.admit_beside_others(pace)?;
+            is_at_pace = returning.admit_beside_others(pace)?;
             Ok(())
         })?;
         let busy =
             self.half_load("at half load, apart, in a storm").with_load(&busy, server.memory()?);
-        drop(crowd);
+        drop(returning);
         server.stop()?;
 
         let p99 = |run: &Run| run.latency.map_or(f64::NAN, |[_, p99, _]| p99);
-        // A storm that goes easy on the server shows nothing.
+        // A storm that was slower than its pace shows nothing.
         let reached = if is_at_pace { p99(&busy) / p99(&quiet) } else { f64::INFINITY };
         let goal = Goal::new(
             "p99 at half load, in a storm beside none, middle of three",

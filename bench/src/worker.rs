@@ -15,7 +15,7 @@ use crate::letters::Letter;
 use crate::line::Line;
 use crate::load::{ENDING, LOOK, Load, MEASURING, PATIENCE, SETTING_UP, Shared, Stage};
 use crate::pair::{Pair, Tally, Until};
-use crate::people::Person;
+use crate::population::Person;
 use crate::recipient::Recipient;
 
 /// How long to wait for events at most while letters go out at a rate.

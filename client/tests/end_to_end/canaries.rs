@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::town::{Person, Town};
+use crate::test_server::{Person, TestServer};
 
 /// Bytes that must stay where they are, under a name for the failure.
 pub(crate) struct Secret {
@@ -74,9 +74,9 @@ pub(crate) fn secrets_of(person: &Person) -> Vec<Secret> {
 }
 
 /// Every file of the server but its private key.
-pub(crate) fn server_files(town: &Town) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn server_files(server: &TestServer) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(town.data()).unwrap() {
+    for entry in fs::read_dir(server.data()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if name != "server.key.pem" {
@@ -88,9 +88,9 @@ pub(crate) fn server_files(town: &Town) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The log without its times, whose digits could be anything.
-pub(crate) fn log_without_times(town: &Town) -> Vec<u8> {
+pub(crate) fn log_without_times(server: &TestServer) -> Vec<u8> {
     let mut kept = String::new();
-    for line in town.log().lines() {
+    for line in server.log().lines() {
         let mut line: Value = serde_json::from_str(line).unwrap();
         line.as_object_mut().unwrap().remove("timestamp").unwrap();
         kept.push_str(&line.to_string());

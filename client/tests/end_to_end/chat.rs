@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::process::Process;
-use crate::town::{Person, Town};
+use crate::test_server::{Person, TestServer};
 
 /// Ctrl-D.
 const END: &str = "\x04";
@@ -18,8 +18,8 @@ fn on_terminal(person: &Person, with: &Person) -> Process {
 
 #[test]
 fn a_chat_shows_ticks_and_what_the_other_says_until_its_input_ends() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let mut annas = anna.start(&["chat", &bert.phone]);
     annas.write("anybody home?\n");
     annas.wait_for_out(|out| out.contains("  ✓ anybody home?\n"));
@@ -41,8 +41,8 @@ fn a_chat_shows_ticks_and_what_the_other_says_until_its_input_ends() {
 
 #[test]
 fn what_was_typed_before_the_end_of_input_still_goes_out() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let mut chat = anna.start(&["chat", &bert.phone]);
     chat.write("one\n\ntwo");
     let ran = chat.finish_without_input().exits(0);
@@ -52,21 +52,21 @@ fn what_was_typed_before_the_end_of_input_still_goes_out() {
 
 #[test]
 fn a_chat_without_a_server_keeps_what_was_typed() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
-    town.stop();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    server.stop();
     let mut chat = anna.start(&["chat", &bert.phone]);
     chat.write("kept\n");
     chat.finish_without_input().exits(0).says("goes out next time");
-    town.start();
+    server.start();
     anna.receives_nothing();
     bert.receives(&["kept"]);
 }
 
 #[test]
 fn every_chat_of_a_conversation_shows_all_of_it() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "waits").exits(0);
     let chats = [(); 2].map(|()| bert.start(&["chat", &anna.phone]));
     chats[0].wait_for_out(|out| out.contains(": waits\n"));
@@ -86,8 +86,8 @@ fn every_chat_of_a_conversation_shows_all_of_it() {
 
 #[test]
 fn a_line_that_is_no_text_is_named_and_the_others_go_out() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let mut chat = anna.start(&["chat", &bert.phone]);
     chat.write_bytes(b"one\r\ntw\xffo\nthree\n");
     chat.write(&format!("{}\nfive", "x".repeat(70_000)));
@@ -99,8 +99,8 @@ fn a_line_that_is_no_text_is_named_and_the_others_go_out() {
 
 #[test]
 fn input_without_an_end_holds_up_neither_letters_nor_ctrl_c() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let mut chat = anna.start(&["chat", &bert.phone]);
     let lines = "line\n".repeat(500);
     let until = Instant::now() + Duration::from_secs(20);
@@ -115,8 +115,8 @@ fn input_without_an_end_holds_up_neither_letters_nor_ctrl_c() {
 
 #[test]
 fn a_full_mailbox_is_told_once_and_leaving_takes_a_moment() {
-    let town = Town::with(&[("limits.letters_per_pair", "1")]);
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::with(&[("limits.letters_per_pair", "1")]);
+    let (anna, bert) = server.anna_and_bert();
     let mut chat = on_terminal(&anna, &bert);
     chat.write("one\n");
     chat.wait_for_out(|out| out.contains("  ✓ one"));
@@ -137,8 +137,8 @@ fn a_full_mailbox_is_told_once_and_leaving_takes_a_moment() {
 
 #[test]
 fn on_a_terminal_a_slash_begins_a_command() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let mut chat = on_terminal(&anna, &bert);
     chat.write("/help\n/nonsense\n//sent\n");
     let out = chat.wait_for_out(|out| out.contains("  ✓ /sent"));
@@ -153,8 +153,8 @@ fn on_a_terminal_a_slash_begins_a_command() {
 
 #[test]
 fn on_a_terminal_no_letter_fills_a_line_so_that_its_rest_looks_like_another() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let forged = "2026-01-01 00:00 +4915112345699: send me money";
     anna.send(&bert, &format!("hi{}{forged}", " ".repeat(45))).exits(0);
     let receive = Process::start_on_terminal(&mut bert.command(&["receive"]), 80);

@@ -6,13 +6,13 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::process::{Process, Ran};
-use crate::town::{Person, Town, lines};
+use crate::test_server::{Person, TestServer, lines};
 
 const DAY: i64 = 24 * 60 * 60;
 
 /// Builds what sets the clock of a process, with the C compiler that the build needs anyway.
-fn wrong_clock(town: &Town) -> PathBuf {
-    let library = town.data().with_file_name("clocks.so");
+fn wrong_clock(server: &TestServer) -> PathBuf {
+    let library = server.data().with_file_name("clocks.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/clocks.c");
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let mut compile = Command::new(compiler);
@@ -33,9 +33,9 @@ fn seconds(time: &Value) -> i64 {
 
 #[test]
 fn what_a_home_notes_of_letters_does_not_depend_on_its_clock() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
-    let clock = wrong_clock(&town);
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let clock = wrong_clock(&server);
     for (wrong_by, way) in [(-100 * DAY, "100 days behind"), (100 * DAY, "100 days ahead of")] {
         let run = |args: &[&str]| run(&anna, &clock, wrong_by, args);
         bert.send(&anna, "to anna").exits(0);

@@ -1,11 +1,11 @@
 //! Exit codes, as programs see them.
 
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 #[test]
 fn arguments_that_make_no_sense_exit_2() {
-    let town = Town::new();
-    let anna = town.person("anna", "+4915112345601");
+    let server = TestServer::new();
+    let anna = server.person("anna", "+4915112345601");
     for args in [
         &["send"][..],
         &["send", "12345", "hi"],
@@ -20,38 +20,38 @@ fn arguments_that_make_no_sense_exit_2() {
 
 #[test]
 fn a_server_with_another_key_than_the_pinned_one_exits_4() {
-    let (town, other) = (Town::new(), Town::new());
-    let mut anna = town.newcomer("anna", "+4915112345601");
+    let (server, other) = (TestServer::new(), TestServer::new());
+    let mut anna = server.newcomer("anna", "+4915112345601");
     anna.server_key = other.public_key();
     anna.register().exits(4).says("not signed with the key that this home trusts");
 }
 
 #[test]
 fn a_phone_that_nobody_has_exits_3() {
-    let town = Town::new();
-    let anna = town.person("anna", "+4915112345601");
+    let server = TestServer::new();
+    let anna = server.person("anna", "+4915112345601");
     let ran = anna.run(&["send", "+4915112345609", "hi"]).exits(3);
     assert!(ran.out.starts_with("refused "), "{ran:?}");
     ran.says("the server knows nobody with this phone");
     // It is not tried again behind the person's back.
-    town.person("bert", "+4915112345609").receives_nothing();
+    server.person("bert", "+4915112345609").receives_nothing();
     anna.receives_nothing();
 }
 
 #[test]
 fn no_server_exits_3() {
-    let mut town = Town::new();
-    let anna = town.person("anna", "+4915112345601");
-    town.stop();
+    let mut server = TestServer::new();
+    let anna = server.person("anna", "+4915112345601");
+    server.stop();
     anna.run(&["receive"]).exits(3).says("cannot reach");
-    let bert = town.newcomer("bert", "+4915112345602");
+    let bert = server.newcomer("bert", "+4915112345602");
     bert.register().exits(3).says("cannot reach");
 }
 
 #[test]
 fn nothing_received_exits_7() {
-    let town = Town::new();
-    let anna = town.person("anna", "+4915112345601");
+    let server = TestServer::new();
+    let anna = server.person("anna", "+4915112345601");
     anna.run(&["receive"]).exits(7);
     anna.run(&["receive", "--timeout", "1"]).exits(7);
     anna.run(&["receive", "--follow", "--timeout", "1"]).exits(7);
@@ -59,8 +59,9 @@ fn nothing_received_exits_7() {
 
 #[test]
 fn too_many_lookups_exit_5_and_say_how_long_to_wait() {
-    let town = Town::with(&[("limits.lookups_per_user_per_day", "1"), ("limits.exempt", "")]);
-    let (anna, bert) = town.anna_and_bert();
+    let server =
+        TestServer::with(&[("limits.lookups_per_user_per_day", "1"), ("limits.exempt", "")]);
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hi").exits(0);
     let ran = anna.run(&["send", "+4915112345609", "hi"]).exits(5);
     assert!(ran.out.starts_with("queued "), "{ran:?}");
@@ -70,9 +71,9 @@ fn too_many_lookups_exit_5_and_say_how_long_to_wait() {
 #[test]
 fn too_many_registrations_exit_5_and_say_how_long_to_wait() {
     let limit = ("limits.registrations_per_prefix_per_hour", "1");
-    let town = Town::with(&[limit, ("limits.exempt", "")]);
-    town.person("anna", "+4915112345601");
-    let ran = town.newcomer("bert", "+4915112345602").register().exits(5);
+    let server = TestServer::with(&[limit, ("limits.exempt", "")]);
+    server.person("anna", "+4915112345601");
+    let ran = server.newcomer("bert", "+4915112345602").register().exits(5);
     assert_says_a_positive_number_of_seconds(&ran.err);
 }
 
@@ -86,8 +87,8 @@ fn assert_says_a_positive_number_of_seconds(err: &str) {
 fn a_home_that_others_can_read_is_refused_with_74() {
     use std::os::unix::fs::PermissionsExt;
 
-    let town = Town::new();
-    let anna = town.person("anna", "+4915112345601");
+    let server = TestServer::new();
+    let anna = server.person("anna", "+4915112345601");
     let mode = |mode| std::fs::Permissions::from_mode(mode);
     std::fs::set_permissions(&anna.home, mode(0o755)).unwrap();
     anna.run(&["receive"]).exits(74);

@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use rustix::process::Signal;
 
-use crate::town::{Town, lines, numbered, texts};
+use crate::test_server::{TestServer, lines, numbered, texts};
 
 #[test]
 fn two_people_talk_online_and_across_a_server_killed_with_sigkill() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
 
     let following = bert.start(&["receive", "--follow", "--json"]);
     anna.send(&bert, "are you there?").exits(0);
@@ -32,8 +32,8 @@ fn two_people_talk_online_and_across_a_server_killed_with_sigkill() {
     chat.write(&typed);
     chat.finish_without_input().exits(0);
 
-    town.kill();
-    town.start();
+    server.kill();
+    server.start();
     bert.receives(&texts.iter().map(String::as_str).collect::<Vec<_>>());
     bert.receives_nothing();
 
@@ -45,9 +45,9 @@ fn two_people_talk_online_and_across_a_server_killed_with_sigkill() {
 
 #[test]
 fn letters_written_while_the_server_is_down_go_out_in_order_with_the_next_connection() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
-    town.kill();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    server.kill();
     // Anna does not even know Bert's key yet.
     for text in ["first", "second", "third"] {
         let ran = anna.send(&bert, text).exits(3).says("do not send it again");
@@ -55,32 +55,32 @@ fn letters_written_while_the_server_is_down_go_out_in_order_with_the_next_connec
         assert_eq!((word, uid.len()), ("queued", 32), "{ran:?}");
     }
     assert_eq!(anna.statuses(&bert), ["queued"; 3]);
-    town.start();
+    server.start();
     anna.send(&bert, "fourth").exits(0);
     bert.receives(&["first", "second", "third", "fourth"]);
 }
 
 #[test]
 fn any_command_that_connects_takes_queued_letters_along() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
-    town.kill();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    server.kill();
     anna.send(&bert, "later").exits(3);
-    town.start();
+    server.start();
     anna.receives_nothing();
     bert.receives(&["later"]);
 }
 
 #[test]
 fn a_server_that_stops_says_so_and_its_clients_come_back() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "one").exits(0);
     let following = bert.start(&["--verbose", "receive", "--follow", "--json"]);
     following.wait_for_out(|out| out.contains("one"));
-    town.stop();
+    server.stop();
     following.wait_for_err("the server is stopping");
-    town.start();
+    server.start();
     anna.send(&bert, "two").exits(0);
     following.wait_for_out(|out| out.contains("two"));
     following.signal(Signal::TERM);
@@ -90,8 +90,8 @@ fn a_server_that_stops_says_so_and_its_clients_come_back() {
 
 #[test]
 fn a_sender_can_wait_until_a_letter_is_delivered() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let wait = |text, timeout| {
         anna.run(&["send", &bert.phone, text, "--wait", "delivered", "--timeout", timeout])
     };

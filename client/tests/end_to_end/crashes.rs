@@ -3,7 +3,7 @@
 //!
 //! `WAXWING_CRASHES=n` says how often it dies.
 
-mod citizen;
+mod person;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,8 +20,8 @@ use waxwing_core::id::{PacketId, Uid};
 use waxwing_core::time::{self, Now};
 
 use crate::process::PATIENCE;
-use crate::town::Town;
-use citizen::{Citizen, Journal};
+use crate::test_server::TestServer;
+use person::{Journal, Person};
 
 const PEOPLE: usize = 20;
 /// Letters without an answer, of all together.
@@ -35,14 +35,14 @@ const FAILPOINTS: [&str; 5] = [
     "before_deleting",
 ];
 
-struct Crowd {
-    people: Vec<Citizen>,
+struct Population {
+    people: Vec<Person>,
     server: SocketAddr,
     key: &'static BackendPublicKey,
     started: Instant,
 }
 
-impl Crowd {
+impl Population {
     fn now(&self) -> Now {
         let millis = self.started.elapsed().as_millis().try_into().unwrap();
         Now { instant: time::Instant::from_millis(millis), unix: clock::now() }
@@ -50,15 +50,15 @@ impl Crowd {
 
     fn turn(&mut self) {
         let now = self.now();
-        for citizen in self.people.iter_mut().filter(|citizen| citizen.line.is_none()) {
-            citizen.connect(now, self.server, self.key);
+        for person in self.people.iter_mut().filter(|person| person.line.is_none()) {
+            person.connect(now, self.server, self.key);
         }
         self.listen();
     }
 
     /// Takes in the last words of a server that is dead.
     fn hear_out(&mut self) {
-        while self.people.iter().any(|citizen| citizen.line.is_some()) {
+        while self.people.iter().any(|person| person.line.is_some()) {
             self.listen();
         }
     }
@@ -66,11 +66,11 @@ impl Crowd {
     fn listen(&mut self) {
         let now = self.now();
         let directory: Vec<_> =
-            self.people.iter().map(|citizen| (citizen.identity, citizen.journal.user)).collect();
+            self.people.iter().map(|person| (person.identity, person.journal.user)).collect();
         for at in 0..PEOPLE {
-            let citizen = &mut self.people[at];
-            citizen.turn(now, &directory);
-            for (uid, to) in std::mem::take(&mut citizen.journal.delivered) {
+            let person = &mut self.people[at];
+            person.turn(now, &directory);
+            for (uid, to) in std::mem::take(&mut person.journal.delivered) {
                 let received = &self.people[to].journal.received;
                 assert!(received.contains(&uid), "{uid} was delivered to nobody");
             }
@@ -78,7 +78,7 @@ impl Crowd {
     }
 
     #[track_caller]
-    fn run_until(&mut self, what: &str, mut is_done: impl FnMut(&[Citizen]) -> bool) {
+    fn run_until(&mut self, what: &str, mut is_done: impl FnMut(&[Person]) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_done(&self.people) {
             assert!(Instant::now() < deadline, "never: {what}");
@@ -98,7 +98,7 @@ impl Crowd {
     }
 
     fn journals(&self) -> impl Iterator<Item = &Journal> {
-        self.people.iter().map(|citizen| &citizen.journal)
+        self.people.iter().map(|person| &person.journal)
     }
 
     /// Whatever was acknowledged has come to its recipient, or waits; and nothing else has come
@@ -124,9 +124,9 @@ impl Crowd {
     }
 
     /// Whether everything that was acknowledged has come.
-    fn has_everything(people: &[Citizen]) -> bool {
-        people.iter().all(|citizen| {
-            let mut acknowledged = citizen.journal.acknowledged.iter();
+    fn has_everything(people: &[Person]) -> bool {
+        people.iter().all(|person| {
+            let mut acknowledged = person.journal.acknowledged.iter();
             acknowledged.all(|(uid, to)| people[*to].journal.received.contains(uid))
         })
     }
@@ -134,10 +134,10 @@ impl Crowd {
 
 /// The packets that wait on the disk of a server that is dead. A copy is looked at: the next server
 /// finds what this one has left.
-fn waiting(town: &Town) -> BTreeSet<PacketId> {
+fn waiting(server: &TestServer) -> BTreeSet<PacketId> {
     let copy = tempfile::tempdir().unwrap();
     for file in ["waxwing.db", "waxwing.db-wal"] {
-        let original = town.data().join(file);
+        let original = server.data().join(file);
         if original.exists() {
             fs::copy(original, copy.path().join(file)).unwrap();
         }
@@ -160,27 +160,28 @@ fn death(round: usize, dice: &mut impl Rng) -> Option<String> {
 fn what_was_acknowledged_survives_a_server_that_dies_again_and_again() {
     let rounds = std::env::var("WAXWING_CRASHES").map_or(10, |rounds| rounds.parse().unwrap());
     let mut dice = rng();
-    let mut town = Town::new();
-    let server_key = read_server_key(&town.public_key()).unwrap();
+    let mut server = TestServer::new();
+    let server_key = read_server_key(&server.public_key()).unwrap();
     let key = Box::leak(Box::new(provider().public_key(&server_key).unwrap()));
-    let people = (0..PEOPLE).map(Citizen::new).collect();
-    let mut crowd = Crowd { people, server: town.address(), key, started: Instant::now() };
-    crowd.run_until("all have registered", |people| people.iter().all(Citizen::is_quiet));
+    let people = (0..PEOPLE).map(Person::new).collect();
+    let mut population =
+        Population { people, server: server.address(), key, started: Instant::now() };
+    population.run_until("all have registered", |people| people.iter().all(Person::is_quiet));
 
     for round in 0..rounds {
         let failpoint = death(round, &mut dice);
-        town.stop();
-        town.start_with(failpoint.as_deref().map(|at| ("WAXWING_FAILPOINT", at)));
-        crowd.run_until("all are back", |people| {
-            people.iter().all(Citizen::is_ready) || failpoint.is_some()
+        server.stop();
+        server.start_with(failpoint.as_deref().map(|at| ("WAXWING_FAILPOINT", at)));
+        population.run_until("all are back", |people| {
+            people.iter().all(Person::is_ready) || failpoint.is_some()
         });
         let dies_at = Instant::now() + Duration::from_millis(5 + u64::from(dice.next_u32() % 300));
         let deadline = Instant::now() + PATIENCE;
         loop {
-            crowd.write(&mut dice);
-            crowd.turn();
+            population.write(&mut dice);
+            population.turn();
             if failpoint.is_some() {
-                if !town.is_running() {
+                if !server.is_running() {
                     break;
                 }
                 assert!(Instant::now() < deadline, "it never came to {failpoint:?}");
@@ -188,22 +189,23 @@ fn what_was_acknowledged_survives_a_server_that_dies_again_and_again() {
                 break;
             }
         }
-        town.kill();
-        crowd.hear_out();
-        crowd.audit(&waiting(&town));
-        town.start();
-        crowd.run_until("everything is answered", |people| people.iter().all(Citizen::is_quiet));
+        server.kill();
+        population.hear_out();
+        population.audit(&waiting(&server));
+        server.start();
+        population
+            .run_until("everything is answered", |people| people.iter().all(Person::is_quiet));
     }
     // Whatever still waits comes with the last connections, and then nothing waits any more.
-    crowd.run_until("every letter has come", Crowd::has_everything);
-    crowd.run_until("every letter is acknowledged", |_| {
-        let database = town.database();
+    population.run_until("every letter has come", Population::has_everything);
+    population.run_until("every letter is acknowledged", |_| {
+        let database = server.database();
         let count = "SELECT count(*) FROM pending_messages";
         database.query_row(count, [], |row| row.get::<_, u32>(0)).unwrap() == 0
     });
-    town.stop();
-    crowd.audit(&waiting(&town));
-    let letters: usize = crowd.journals().map(|journal| journal.received.len()).sum();
-    let repeated: usize = crowd.journals().map(|journal| journal.repeated).sum();
+    server.stop();
+    population.audit(&waiting(&server));
+    let letters: usize = population.journals().map(|journal| journal.received.len()).sum();
+    let repeated: usize = population.journals().map(|journal| journal.repeated).sum();
     println!("{rounds} deaths, {letters} letters, {repeated} of them handed over more than once");
 }

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::process::{Process, eventually};
 use crate::proxy::{Proxy, Way};
-use crate::town::{Person, Town, texts};
+use crate::test_server::{Person, TestServer, texts};
 
 /// A small file system over a directory, until it is dropped.
 struct SmallDisk(PathBuf);
@@ -55,9 +55,9 @@ struct Listener {
 }
 
 impl Listener {
-    fn in_town(town: &Town) -> Self {
-        let proxy = Proxy::before(town.address());
-        let mut person = town.newcomer("bert", "+4915112345602");
+    fn on(server: &TestServer) -> Self {
+        let proxy = Proxy::before(server.address());
+        let mut person = server.newcomer("bert", "+4915112345602");
         person.server = proxy.address();
         person.register().exits(0);
         let process = person.start(&["receive", "--follow", "--json"]);
@@ -77,10 +77,10 @@ impl Listener {
 }
 
 /// Anna, whose letter is refused, Carl, and Bert, who listens.
-fn people(town: &Town) -> (Person, Person, Listener) {
+fn people(server: &TestServer) -> (Person, Person, Listener) {
     let (anna, carl) =
-        (town.person("anna", "+4915112345601"), town.person("carl", "+4915112345603"));
-    let bert = Listener::in_town(town);
+        (server.person("anna", "+4915112345601"), server.person("carl", "+4915112345603"));
+    let bert = Listener::on(server);
     anna.send(&bert.person, "before").exits(0);
     bert.hears("before");
     (anna, carl, bert)
@@ -88,14 +88,14 @@ fn people(town: &Town) -> (Person, Person, Listener) {
 
 /// The trouble is over: letters go through as before, in the session of before, and what has been
 /// acknowledged meanwhile is deleted. Anna's letter has its time.
-fn all_is_well_again(town: &mut Town, (anna, carl, bert): &(Person, Person, Listener)) {
+fn all_is_well_again(server: &mut TestServer, (anna, carl, bert): &(Person, Person, Listener)) {
     carl.send(&bert.person, "after").exits(0);
     bert.hears("after");
     assert_eq!(bert.sessions(), 1, "the session was lost");
-    assert!(town.is_running());
+    assert!(server.is_running());
     eventually("nothing waits", || {
         let count = "SELECT count(*) FROM pending_messages";
-        let waiting = town.database().query_row(count, [], |row| row.get::<_, u32>(0)).unwrap();
+        let waiting = server.database().query_row(count, [], |row| row.get::<_, u32>(0)).unwrap();
         (waiting == 0).then_some(())
     });
     assert_eq!(anna.statuses(&bert.person).last().unwrap(), "queued");
@@ -111,8 +111,8 @@ fn a_full_disk_refuses_letters_and_takes_them_again_when_there_is_room() {
         let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
         return;
     };
-    let mut town = Town::in_directory(root, &[("storage.min_free_disk", "0B")]);
-    let people = people(&town);
+    let mut server = TestServer::in_directory(root, &[("storage.min_free_disk", "0B")]);
+    let people = people(&server);
     let (anna, _, bert) = &people;
 
     disk.fill();
@@ -121,57 +121,57 @@ fn a_full_disk_refuses_letters_and_takes_them_again_when_there_is_room() {
     let refused = sent.find(|ran| ran.code != Some(0)).expect("the disk is full");
     refused.exits(3).says("cannot store anything now");
     disk.make_room();
-    all_is_well_again(&mut town, &people);
+    all_is_well_again(&mut server, &people);
     drop(disk);
 }
 
 #[test]
 fn a_limit_of_file_sizes_refuses_letters_and_takes_them_again_when_it_is_lifted() {
-    let mut town = Town::new();
-    let people = people(&town);
+    let mut server = TestServer::new();
+    let people = people(&server);
     let (anna, _, bert) = &people;
 
-    let log = fs::metadata(town.data().join("waxwing.db-wal")).unwrap();
+    let log = fs::metadata(server.data().join("waxwing.db-wal")).unwrap();
     // In the middle of a page.
-    town.server().limit_files(Some(log.len() + 10_000));
+    server.process().limit_files(Some(log.len() + 10_000));
     let mut sent = (0..50).map(|_| anna.send(&bert.person, &"?".repeat(20_000)));
     let refused = sent.find(|ran| ran.code != Some(0)).expect("the log is as long as it may be");
     refused.exits(3).says("cannot store anything now");
-    town.server().limit_files(None);
-    all_is_well_again(&mut town, &people);
+    server.process().limit_files(None);
+    all_is_well_again(&mut server, &people);
 }
 
 #[test]
 fn a_database_that_another_process_has_locked_refuses_letters_until_it_is_free() {
-    let mut town = Town::with(&[("storage.busy_timeout", "20ms")]);
-    let people = people(&town);
+    let mut server = TestServer::with(&[("storage.busy_timeout", "20ms")]);
+    let people = people(&server);
     let (anna, _, bert) = &people;
 
-    let other = Connection::open(town.data().join("waxwing.db")).unwrap();
+    let other = Connection::open(server.data().join("waxwing.db")).unwrap();
     eventually("the lock", || other.execute_batch("BEGIN EXCLUSIVE").ok());
     // What is acknowledged at once is never written, and so not refused.
     let mut sent = (0..50).map(|_| anna.send(&bert.person, "meanwhile"));
     let refused = sent.find(|ran| ran.code != Some(0)).expect("nothing can be stored");
     refused.exits(3).says("cannot store anything now");
     other.execute_batch("ROLLBACK").unwrap();
-    all_is_well_again(&mut town, &people);
+    all_is_well_again(&mut server, &people);
 }
 
 /// The server stops instead of saying that a letter is stored; when all is back in its place, nothing
 /// is missing.
 fn taken_away_and_back(file: &str) {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "before").exits(0).says("stored");
-    let file = town.data().join(file);
+    let file = server.data().join(file);
     let elsewhere = file.with_extension("elsewhere");
     fs::rename(&file, &elsewhere).unwrap();
     let sent = anna.send(&bert, "meanwhile").exits(3);
     assert!(!sent.out.contains("stored"), "{sent:?}");
-    town.ends(74).says("is not the file any more").says("start the server again");
+    server.ends(74).says("is not the file any more").says("start the server again");
     fs::remove_file(&file).unwrap_or_default();
     fs::rename(&elsewhere, &file).unwrap();
-    town.start();
+    server.start();
     anna.receives_nothing();
     bert.receives(&["before", "meanwhile"]);
     assert_eq!(anna.statuses(&bert).len(), 2);
@@ -189,33 +189,33 @@ fn a_log_moved_away_under_the_server_loses_nothing_that_was_stored() {
 
 #[test]
 fn a_damaged_letter_costs_itself_alone_and_its_sender_is_told() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     for text in ["one", "two", "three"] {
         anna.send(&bert, text).exits(0);
     }
-    town.stop();
+    server.stop();
     let damage = "UPDATE pending_messages SET encrypted_payload = \
          zeroblob(length(encrypted_payload)) WHERE queue_id = \
          (SELECT queue_id FROM pending_messages ORDER BY queue_id LIMIT 1 OFFSET 1)";
-    assert_eq!(town.database().execute(damage, []).unwrap(), 1);
-    town.start();
+    assert_eq!(server.database().execute(damage, []).unwrap(), 1);
+    server.start();
     bert.receives(&["one", "three"]);
     anna.receives_nothing();
     assert_eq!(anna.statuses(&bert), ["delivered", "expired", "delivered"]);
-    assert!(town.log().contains("a letter is damaged"), "{}", town.log());
-    assert!(!town.log().contains(&bert.phone[1..]), "{}", town.log());
+    assert!(server.log().contains("a letter is damaged"), "{}", server.log());
+    assert!(!server.log().contains(&bert.phone[1..]), "{}", server.log());
     anna.send(&bert, "four").exits(0);
     bert.receives(&["four"]);
 }
 
 #[test]
 fn after_a_database_was_deleted_no_empty_server_begins() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "before").exits(0);
-    fs::remove_file(town.data().join("waxwing.db")).unwrap();
+    fs::remove_file(server.data().join("waxwing.db")).unwrap();
     anna.send(&bert, "meanwhile").exits(3);
-    town.ends(74);
-    town.administer(&["--listen", "127.0.0.1:0"]).exits(74).says("no database");
+    server.ends(74);
+    server.administer(&["--listen", "127.0.0.1:0"]).exits(74).says("no database");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::process::Process;
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 /// Soft and hard limit of a core dump, in bytes or `unlimited`.
 fn core_limits(process: &Process) -> [String; 2] {
@@ -15,12 +15,12 @@ fn core_limits(process: &Process) -> [String; 2] {
 
 #[test]
 fn neither_the_server_nor_a_client_can_dump_its_memory() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let receiving = bert.start(&["receive", "--follow"]);
     anna.send(&bert, "hello").exits(0);
     receiving.wait_for_out(|out| out.contains("hello"));
-    for process in [town.server(), &receiving] {
+    for process in [server.process(), &receiving] {
         // 0 only where a process may not even ask for 1.
         let limits = core_limits(process);
         assert!(limits.iter().all(|limit| matches!(&**limit, "0" | "1")), "{limits:?}");

@@ -11,13 +11,13 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Draft, Op};
 
 use crate::proxy::{Proxy, Way};
-use crate::town::{Person, Town, lines};
+use crate::test_server::{Person, TestServer, lines};
 
 /// Puts a letter into the server's queue that claims to be from user `sender`, signed by nobody
 /// whom anybody knows.
-fn forge(town: &mut Town, sender: u16, recipient: u16) {
+fn forge(server: &mut TestServer, sender: u16, recipient: u16) {
     static NEXT: AtomicU8 = AtomicU8::new(1);
-    town.stop();
+    server.stop();
     let filler = NEXT.fetch_add(1, Ordering::Relaxed);
     let id = |id| UserId::new(id);
     let now = jiff::Timestamp::now();
@@ -31,7 +31,7 @@ fn forge(town: &mut Town, sender: u16, recipient: u16) {
     let (payload, signature) = rest.split_at(400);
     // Ids, timestamp, op and size.
     let timestamp = str::from_utf8(&header[4..23]).unwrap();
-    let database = town.database();
+    let database = server.database();
     database
         .execute(
             "INSERT INTO pending_messages (queue_id, message_id, sender_id, recipient_id, \
@@ -41,11 +41,11 @@ fn forge(town: &mut Town, sender: u16, recipient: u16) {
         )
         .unwrap();
     drop(database);
-    town.start();
+    server.start();
 }
 
-fn anna_and_bert_who_talk(town: &Town) -> (Person, Person) {
-    let (anna, bert) = town.anna_and_bert();
+fn anna_and_bert_who_talk(server: &TestServer) -> (Person, Person) {
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     bert.receives(&["hello"]);
     (anna, bert)
@@ -53,9 +53,9 @@ fn anna_and_bert_who_talk(town: &Town) -> (Person, Person) {
 
 #[test]
 fn a_forged_letter_is_said_to_be_unsigned_and_is_no_change_of_a_key() {
-    let mut town = Town::new();
-    let (anna, bert) = anna_and_bert_who_talk(&town);
-    forge(&mut town, 1, 2);
+    let mut server = TestServer::new();
+    let (anna, bert) = anna_and_bert_who_talk(&server);
+    forge(&mut server, 1, 2);
     let ran = bert.run(&["receive", "--json"]).exits(0);
     let received = lines(&ran.out);
     assert_eq!(received.len(), 1, "{ran:?}");
@@ -66,7 +66,7 @@ fn a_forged_letter_is_said_to_be_unsigned_and_is_no_change_of_a_key() {
     assert!(!bert.run(&["contacts"]).exits(0).out.contains("changed"));
     bert.send(&anna, "nothing is held back").exits(0);
     // When the server has answered once, the next one is judged at once.
-    forge(&mut town, 1, 2);
+    forge(&mut server, 1, 2);
     anna.send(&bert, "a true one").exits(0);
     let received = lines(&bert.run(&["receive", "--json"]).exits(0).out);
     let kinds: Vec<_> = received.iter().map(|line| line["kind"].as_str().unwrap()).collect();
@@ -75,12 +75,12 @@ fn a_forged_letter_is_said_to_be_unsigned_and_is_no_change_of_a_key() {
 
 #[test]
 fn while_the_server_has_not_answered_nothing_is_said_and_the_next_session_asks_again() {
-    let mut town = Town::new();
-    let (_, mut bert) = anna_and_bert_who_talk(&town);
-    let proxy = Proxy::before(town.address());
+    let mut server = TestServer::new();
+    let (_, mut bert) = anna_and_bert_who_talk(&server);
+    let proxy = Proxy::before(server.address());
     bert.server = proxy.address();
     bert.register().exits(0);
-    forge(&mut town, 1, 2);
+    forge(&mut server, 1, 2);
     proxy.cut(Way::ToClient, 204);
     let ran = bert.run(&["receive"]).exits(3);
     assert!(proxy.has_cut());

@@ -9,12 +9,12 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use crate::process::{Process, eventually};
-use crate::town::{Town, numbered};
+use crate::test_server::{TestServer, numbered};
 
 #[test]
 fn a_command_beside_the_holder_of_the_session_works_through_it() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "one").exits(0);
     let mut holder = bert.start(&["receive", "--follow"]);
     holder.wait_for_out(|out| out.contains(": one"));
@@ -25,15 +25,15 @@ fn a_command_beside_the_holder_of_the_session_works_through_it() {
     holder.wait_for_out(|out| out.contains(": two"));
     // Had the other command opened a session of its own, this one would be over.
     assert!(holder.is_running());
-    assert!(!town.log().contains("TakenOver"));
+    assert!(!server.log().contains("TakenOver"));
     holder.signal(Signal::INT);
     holder.finish().exits(0);
 }
 
 #[test]
 fn a_command_takes_the_session_over_when_its_holder_ends() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "one").exits(0);
     let first = bert.start(&["receive", "--follow"]);
     first.wait_for_out(|out| out.contains(": one"));
@@ -49,9 +49,9 @@ fn a_command_takes_the_session_over_when_its_holder_ends() {
 
 #[test]
 fn whoever_loses_the_session_for_good_hears_what_became_of_the_letters() {
-    let town = Town::with(&[("limits.letters_per_pair", "1")]);
-    let (anna, bert) = town.anna_and_bert();
-    let double = town.newcomer("double", &anna.phone);
+    let server = TestServer::with(&[("limits.letters_per_pair", "1")]);
+    let (anna, bert) = server.anna_and_bert();
+    let double = server.newcomer("double", &anna.phone);
     std::fs::create_dir(&double.home).unwrap();
     std::fs::set_permissions(&double.home, Permissions::from_mode(0o700)).unwrap();
     std::fs::copy(anna.home.join("waxwing.db"), double.home.join("waxwing.db")).unwrap();
@@ -71,34 +71,34 @@ fn whoever_loses_the_session_for_good_hears_what_became_of_the_letters() {
 
 #[test]
 fn letters_that_another_command_fetched_are_printed_by_the_next_receive() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     for text in ["one", "two"] {
         anna.send(&bert, text).exits(0);
     }
     // Stays until everything that was pending is stored.
     bert.run(&["verify", &anna.phone]).exits(0);
-    town.kill();
+    server.kill();
     bert.receives(&["one", "two"]);
     bert.run(&["receive"]).exits(3);
 }
 
 #[test]
 fn of_several_that_receive_at_once_each_letter_is_printed_by_one() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let texts: Vec<_> = numbered(1..=60);
     let mut chat = anna.start(&["chat", &bert.phone]);
     chat.write(&texts.join("\n"));
     chat.finish_without_input().exits(0);
     // Stays until everything that was pending is stored.
     bert.run(&["verify", &anna.phone]).exits(0);
-    town.kill();
+    server.kill();
     let receivers = [(); 6].map(|()| bert.start(&["receive", "--json", "--timeout", "5"]));
     let mut printed: Vec<String> = Vec::new();
     for receiver in receivers {
         let ran = receiver.finish_without_input();
-        printed.extend(crate::town::texts(&ran.out).into_iter().flatten());
+        printed.extend(crate::test_server::texts(&ran.out).into_iter().flatten());
     }
     printed.sort_by_key(|text| texts.iter().position(|sent| sent == text));
     assert_eq!(printed, texts);
@@ -106,8 +106,8 @@ fn of_several_that_receive_at_once_each_letter_is_printed_by_one() {
 
 #[test]
 fn while_one_prints_another_that_receives_prints_nothing() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     // More than a pipe takes that nobody reads.
     let texts: Vec<_> = ["a", "b", "c"].iter().map(|letter| letter.repeat(50_000)).collect();
     for text in &texts {
@@ -123,15 +123,15 @@ fn while_one_prints_another_that_receives_prints_nothing() {
     assert!(second.code != Some(0) && second.out.is_empty(), "{second:?}");
     out.read_to_end(&mut printed).unwrap();
     assert!(first.wait().unwrap().success());
-    let printed = crate::town::texts(&String::from_utf8(printed).unwrap());
+    let printed = crate::test_server::texts(&String::from_utf8(printed).unwrap());
     assert_eq!(printed, texts.into_iter().map(Some).collect::<Vec<_>>());
     bert.receives_nothing();
 }
 
 #[test]
 fn a_home_cannot_register_twice_at_once() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let holder = bert.start(&["receive", "--follow"]);
     anna.send(&bert, "one").exits(0);
     holder.wait_for_out(|out| out.contains(": one"));
@@ -140,8 +140,8 @@ fn a_home_cannot_register_twice_at_once() {
 
 #[test]
 fn a_home_that_cannot_be_written_is_read() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     // In the log alone, as a command that was killed leaves it.
     let open = anna.database();

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::binaries;
 use crate::process::{Process, Ran};
 use crate::proxy::Proxy;
-use crate::town::{Person, Town};
+use crate::test_server::{Person, TestServer};
 
 const VARIABLE: &str = "WAXWING_KEYLOG";
 
@@ -23,11 +23,11 @@ fn register(person: &Person, log: &Path) -> Ran {
 
 #[test]
 fn a_key_log_opens_what_went_over_the_wire() {
-    let town = Town::new();
-    let log = town.data().with_file_name("keys.log");
-    let proxy = Proxy::before(town.address());
-    let bert = town.person("bert", "+4915112345602");
-    let anna = Person { server: proxy.address(), ..town.newcomer("anna", "+4915112345601") };
+    let server = TestServer::new();
+    let log = server.data().with_file_name("keys.log");
+    let proxy = Proxy::before(server.address());
+    let bert = server.person("bert", "+4915112345602");
+    let anna = Person { server: proxy.address(), ..server.newcomer("anna", "+4915112345601") };
     register(&anna, &log).exits(0).says("WARNING");
     logged(&anna, &log, &["send", &bert.phone, "hello"]).exits(0).says("WARNING");
     assert_eq!(log.metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -58,11 +58,11 @@ fn a_key_log_opens_what_went_over_the_wire() {
 
 #[test]
 fn nobody_writes_keys_unasked_and_a_server_never_does() {
-    let mut town = Town::new();
-    let log = town.data().with_file_name("keys.log");
-    town.stop();
-    town.start_with(Some((VARIABLE, log.to_str().unwrap())));
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let log = server.data().with_file_name("keys.log");
+    server.stop();
+    server.start_with(Some((VARIABLE, log.to_str().unwrap())));
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     bert.receives(&["hello"]);
     assert!(!log.exists());
@@ -70,11 +70,11 @@ fn nobody_writes_keys_unasked_and_a_server_never_does() {
 
 #[test]
 fn a_key_log_that_cannot_be_kept_secret_is_refused_before_anything_is_done() {
-    let town = Town::new();
-    let log = town.data().with_file_name("keys.log");
+    let server = TestServer::new();
+    let log = server.data().with_file_name("keys.log");
     std::fs::write(&log, "").unwrap();
     std::fs::set_permissions(&log, PermissionsExt::from_mode(0o644)).unwrap();
-    let anna = town.newcomer("anna", "+4915112345601");
+    let anna = server.newcomer("anna", "+4915112345601");
     register(&anna, &log).exits(78).says("0600");
     assert!(!anna.home.exists());
     assert_eq!(std::fs::read(&log).unwrap(), b"");
@@ -82,8 +82,8 @@ fn a_key_log_that_cannot_be_kept_secret_is_refused_before_anything_is_done() {
 
 #[test]
 fn a_key_log_that_is_no_file_of_its_own_is_refused_at_once() {
-    let town = Town::new();
-    let anna = town.person("anna", "+4915112345601");
+    let server = TestServer::new();
+    let anna = server.person("anna", "+4915112345601");
     let home = std::fs::read(anna.home.join("waxwing.db")).unwrap();
     for name in ["waxwing.db", "session.lock", "new.log"] {
         logged(&anna, &anna.home.join(name), &["whoami"]).exits(78).says("among the files");
@@ -91,7 +91,7 @@ fn a_key_log_that_is_no_file_of_its_own_is_refused_at_once() {
     assert_eq!(std::fs::read(anna.home.join("waxwing.db")).unwrap(), home);
     assert!(!anna.home.join("new.log").exists());
 
-    let pipe = town.data().with_file_name("pipe");
+    let pipe = server.data().with_file_name("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     logged(&anna, &pipe, &["whoami"]).exits(78).says("not a plain file");
 }

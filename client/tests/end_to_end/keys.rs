@@ -6,18 +6,18 @@ use waxwing_core::crypto::PrivateKey;
 use waxwing_core::testing::keys::pkcs8_der;
 
 use crate::process::Ran;
-use crate::town::{Person, Town, lines};
+use crate::test_server::{Person, TestServer, lines};
 
 /// The server lies about somebody's key from now on. Returns the true one.
-pub(crate) fn replace_key(town: &mut Town, of: &Person, by: &[u8]) -> Vec<u8> {
-    town.stop();
-    let database = town.database();
+pub(crate) fn replace_key(server: &mut TestServer, of: &Person, by: &[u8]) -> Vec<u8> {
+    server.stop();
+    let database = server.database();
     let key = "SELECT rsa_public_key FROM users WHERE phone_number = ?";
     let before = database.query_one(key, [&of.phone], |row| row.get(0)).unwrap();
     let replace = "UPDATE users SET rsa_public_key = ? WHERE phone_number = ?";
     assert_eq!(database.execute(replace, params![by, of.phone]).unwrap(), 1);
     drop(database);
-    town.start();
+    server.start();
     before
 }
 
@@ -34,15 +34,15 @@ pub(crate) fn accept(person: &Person, of: &Person, number: &str) -> Ran {
 
 #[test]
 fn a_server_that_hands_out_another_key_is_noticed_and_the_numbers_differ() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     bert.receives(&["hello"]);
     bert.send(&anna, "before").exits(0);
     assert_eq!(number(&anna, &bert, 0), number(&bert, &anna, 0));
 
     let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
-    let true_key = replace_key(&mut town, &bert, &false_key);
+    let true_key = replace_key(&mut server, &bert, &false_key);
     let annas = number(&anna, &bert, 4);
     // Bert cannot ask any more: the server believes that he is somebody else.
     let berts = number(&bert, &anna, 0);
@@ -57,7 +57,7 @@ fn a_server_that_hands_out_another_key_is_noticed_and_the_numbers_differ() {
     bert.run(&["receive"]).exits(3).says("account unknown or key refused");
 
     // The server tells the truth again: there is nothing to be accepted any more.
-    replace_key(&mut town, &bert, &true_key);
+    replace_key(&mut server, &bert, &true_key);
     assert_eq!(number(&anna, &bert, 0), berts);
     anna.send(&bert, "after").exits(0);
     bert.receives(&["held back", "after"]);
@@ -65,19 +65,19 @@ fn a_server_that_hands_out_another_key_is_noticed_and_the_numbers_differ() {
 
 #[test]
 fn an_accepted_key_is_used_and_letters_under_the_old_one_are_not_shown_as_that_contacts() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     bert.receives(&["hello"]);
     let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
-    let true_key = replace_key(&mut town, &bert, &false_key);
+    let true_key = replace_key(&mut server, &bert, &false_key);
     let changed = number(&anna, &bert, 4);
     anna.send(&bert, "held back").exits(4);
     let accepted = accept(&anna, &bert, &changed).exits(0);
     assert_eq!(accepted.out, changed);
     anna.send(&bert, "for the new key").exits(0);
 
-    replace_key(&mut town, &bert, &true_key);
+    replace_key(&mut server, &bert, &true_key);
     bert.send(&anna, "it is me").exits(0);
     let received = lines(&anna.run(&["receive", "--json"]).exits(0).out);
     assert_eq!(received.len(), 1);

@@ -6,13 +6,13 @@ use rustix::process::Signal;
 
 use crate::process::eventually;
 use crate::proxy::{Proxy, Way};
-use crate::town::{Person, Town, numbered, texts};
+use crate::test_server::{Person, TestServer, numbered, texts};
 
 /// Anna and Bert; `who` lives behind a network that can be cut.
-fn behind_a_proxy(town: &Town, who: &str) -> (Person, Person, Proxy) {
-    let proxy = Proxy::before(town.address());
+fn behind_a_proxy(server: &TestServer, who: &str) -> (Person, Person, Proxy) {
+    let proxy = Proxy::before(server.address());
     let person = |name: &str, phone| {
-        let mut person = town.newcomer(name, phone);
+        let mut person = server.newcomer(name, phone);
         if name == who {
             person.server = proxy.address();
         }
@@ -28,8 +28,8 @@ fn behind_a_proxy(town: &Town, who: &str) -> (Person, Person, Proxy) {
 /// and for an acknowledgment.
 #[test]
 fn a_large_letter_passes_a_slow_line_at_the_first_attempt_both_ways() {
-    let town = Town::with(&[("deadlines.packet", "2s"), ("deadlines.progress", "3s")]);
-    let (mut anna, mut bert, proxy) = behind_a_proxy(&town, "anna");
+    let server = TestServer::with(&[("deadlines.packet", "2s"), ("deadlines.progress", "3s")]);
+    let (mut anna, mut bert, proxy) = behind_a_proxy(&server, "anna");
     proxy.slow_down(8_000);
     let text = "x".repeat(60_000);
     anna.send(&bert, &text).exits(0).says("stored");
@@ -44,8 +44,8 @@ fn a_large_letter_passes_a_slow_line_at_the_first_attempt_both_ways() {
 
 #[test]
 fn a_letter_whose_acknowledgment_was_lost_is_sent_again_and_printed_once() {
-    let town = Town::new();
-    let (anna, bert, proxy) = behind_a_proxy(&town, "anna");
+    let server = TestServer::new();
+    let (anna, bert, proxy) = behind_a_proxy(&server, "anna");
     proxy.cut(Way::ToClient, 203);
     let ran = anna.send(&bert, "once").exits(3).says("do not send it again");
     assert!(ran.out.starts_with("queued "), "{ran:?}");
@@ -61,8 +61,8 @@ fn a_letter_whose_acknowledgment_was_lost_is_sent_again_and_printed_once() {
 
 #[test]
 fn a_letter_that_never_reached_the_server_is_sent_again() {
-    let town = Town::new();
-    let (anna, bert, proxy) = behind_a_proxy(&town, "anna");
+    let server = TestServer::new();
+    let (anna, bert, proxy) = behind_a_proxy(&server, "anna");
     proxy.cut(Way::ToServer, 102);
     anna.send(&bert, "one").exits(3).says("queued");
     bert.receives_nothing();
@@ -72,8 +72,8 @@ fn a_letter_that_never_reached_the_server_is_sent_again() {
 
 #[test]
 fn a_session_can_be_opened_again_after_any_of_its_packets_was_lost() {
-    let town = Town::new();
-    let (anna, bert, proxy) = behind_a_proxy(&town, "bert");
+    let server = TestServer::new();
+    let (anna, bert, proxy) = behind_a_proxy(&server, "bert");
     let steps =
         [(Way::ToServer, 106), (Way::ToClient, 206), (Way::ToServer, 203), (Way::ToClient, 102)];
     for (way, op) in steps {
@@ -88,8 +88,8 @@ fn a_session_can_be_opened_again_after_any_of_its_packets_was_lost() {
 
 #[test]
 fn a_letter_whose_receipt_was_lost_on_the_way_is_printed_once_and_counts_as_delivered() {
-    let town = Town::new();
-    let (anna, bert, proxy) = behind_a_proxy(&town, "bert");
+    let server = TestServer::new();
+    let (anna, bert, proxy) = behind_a_proxy(&server, "bert");
     anna.send(&bert, "one").exits(0);
     // The first 203 of a session confirms it; the next one says what was stored.
     proxy.cut_after(Way::ToServer, 203, 1);
@@ -106,8 +106,8 @@ fn a_letter_whose_receipt_was_lost_on_the_way_is_printed_once_and_counts_as_deli
 
 #[test]
 fn a_recipient_killed_while_letters_come_in_loses_none_and_stores_each_once() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let expected = numbered(1..=60);
     let mut chat = anna.start(&["chat", &bert.phone]);
     let mut printed = Vec::new();
@@ -144,8 +144,8 @@ fn a_recipient_killed_while_letters_come_in_loses_none_and_stores_each_once() {
 
 #[test]
 fn a_sender_killed_at_any_moment_sends_each_letter_once() {
-    let mut town = Town::new();
-    let (anna, bert, proxy) = behind_a_proxy(&town, "anna");
+    let mut server = TestServer::new();
+    let (anna, bert, proxy) = behind_a_proxy(&server, "anna");
     anna.send(&bert, "hello").exits(0);
     bert.receives(&["hello"]);
 
@@ -162,8 +162,8 @@ fn a_sender_killed_at_any_moment_sends_each_letter_once() {
     });
     chat.signal(Signal::KILL);
     chat.finish();
-    town.kill();
-    town.start();
+    server.kill();
+    server.start();
 
     anna.send(&bert, "the last one").exits(0);
     let received: Vec<_> = bert.receive().into_iter().flatten().collect();

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use crate::process::Process;
 use crate::proxy::{Proxy, Way};
-use crate::town::{Person, Town};
+use crate::test_server::{Person, TestServer};
 
 const PHONE: &str = "+4915112345603";
 
@@ -25,10 +25,10 @@ struct Board {
 }
 
 impl Board {
-    fn new(town: &Town, line: &Proxy, peer: &Person) -> Self {
-        let flash = town.data().with_file_name("flash");
+    fn new(server: &TestServer, line: &Proxy, peer: &Person) -> Self {
+        let flash = server.data().with_file_name("flash");
         fs::create_dir(&flash).unwrap();
-        let pem = fs::read(town.public_key()).unwrap();
+        let pem = fs::read(server.public_key()).unwrap();
         let (_, der) = pem_rfc7468::decode_vec(&pem).unwrap();
         fs::write(flash.join("server.der"), der).unwrap();
         let console = String::new();
@@ -142,24 +142,24 @@ fn step(what: &str) {
 #[test]
 #[ignore = "needs QEMU and images of the firmware: firmware/run"]
 fn a_board_registers_and_chats_and_comes_back_whatever_happens_to_it() {
-    let mut town = Town::new();
-    let line = Proxy::before(town.address());
-    let bert = town.person("bert", "+4915112345602");
-    let device = town.newcomer("nobody", PHONE);
-    let mut board = Board::new(&town, &line, &bert);
+    let mut server = TestServer::new();
+    let line = Proxy::before(server.address());
+    let bert = server.person("bert", "+4915112345602");
+    let device = server.newcomer("nobody", PHONE);
+    let mut board = Board::new(&server, &line, &bert);
 
-    registers_with_a_key_of_its_own(&mut board, &town);
+    registers_with_a_key_of_its_own(&mut board, &server);
     reads_what_came_while_it_was_off(&mut board, &bert, &device);
     talks(&mut board, &bert, &device);
     loses_power_while_letters_arrive(&mut board, &line, &bert, &device);
-    loses_the_server(&mut board, &mut town, &bert, &device);
-    keeps_its_letter_when_its_peer_has_gone(&mut board, &mut town, &bert);
+    loses_the_server(&mut board, &mut server, &bert, &device);
+    keeps_its_letter_when_its_peer_has_gone(&mut board, &mut server, &bert);
     for letter in ["good morning", "live", "after it", "one", "two", "the server is back"] {
         assert_eq!(board.said(&format!("letter: {letter}")), 1, "{letter}: {}", board.console);
     }
 }
 
-fn registers_with_a_key_of_its_own(board: &mut Board, town: &Town) {
+fn registers_with_a_key_of_its_own(board: &mut Board, server: &TestServer) {
     let mut on = board.start("WAXWING_FIRMWARE_KEYGEN", "letters=0");
     on.says("making a key\n");
     board.leaves(on).fits();
@@ -168,7 +168,7 @@ fn registers_with_a_key_of_its_own(board: &mut Board, town: &Town) {
     let year = jiff::Zoned::now().year().to_string();
     let clock = board.console.lines().find(|line| line.contains("the clock says ")).unwrap();
     assert!(clock.contains(&year), "{clock}");
-    town.administer(&["users", "list"]).exits(0).says(PHONE);
+    server.administer(&["users", "list"]).exits(0).says(PHONE);
 }
 
 fn reads_what_came_while_it_was_off(board: &mut Board, bert: &Person, device: &Person) {
@@ -227,23 +227,27 @@ fn loses_power_while_letters_arrive(
     assert_eq!(bert.statuses(device), ["delivered"; 6]);
 }
 
-fn loses_the_server(board: &mut Board, town: &mut Town, bert: &Person, device: &Person) {
+fn loses_the_server(board: &mut Board, server: &mut TestServer, bert: &Person, device: &Person) {
     let mut on = board.power_on("letters=1 probe_ms=2000");
     on.says("in a session");
     step("the server is killed; nothing on the line says so");
-    town.kill();
+    server.kill();
     on.says("lost: the server does not answer\n");
     step("the server is started again, and a letter is sent");
-    town.start();
+    server.start();
     bert.send(device, "the server is back").exits(0);
     board.leaves(on).fits();
 }
 
-fn keeps_its_letter_when_its_peer_has_gone(board: &mut Board, town: &mut Town, bert: &Person) {
+fn keeps_its_letter_when_its_peer_has_gone(
+    board: &mut Board,
+    server: &mut TestServer,
+    bert: &Person,
+) {
     step("the account of its peer is removed");
-    town.stop();
-    town.administer(&["users", "remove", &bert.phone]).exits(0);
-    town.start();
+    server.stop();
+    server.administer(&["users", "remove", &bert.phone]).exits(0);
+    server.start();
     let mut on = board.power_on("retry_ms=60000 send=are you there");
     on.says("refused: UnknownRecipient\n");
     // It has asked whether the phone has a new account, and does not insist.

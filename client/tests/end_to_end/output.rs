@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::pipe;
 use std::process::{Command, Stdio};
 
-use crate::town::{Person, Town};
+use crate::test_server::{Person, TestServer};
 
 fn full() -> Stdio {
     OpenOptions::new().write(true).open("/dev/full").unwrap().into()
@@ -35,8 +35,8 @@ fn without_remarks(person: &Person, args: &[&str]) {
 
 #[test]
 fn remarks_and_log_lines_that_nobody_takes_end_no_command() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     without_remarks(&anna, &["send", &bert.phone, "hello"]);
     bert.receives(&["hello", "hello"]);
     without_remarks(&anna, &["chat", &bert.phone]);
@@ -49,8 +49,8 @@ fn remarks_and_log_lines_that_nobody_takes_end_no_command() {
 
 #[test]
 fn a_letter_that_could_not_be_printed_is_printed_by_the_next_command() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     for command in [&["receive"][..], &["receive", "--json"], &["chat", &anna.phone]] {
         let (code, said) = ends(&mut bert.command(command), Some(full()), None);
@@ -67,8 +67,8 @@ fn a_letter_that_could_not_be_printed_is_printed_by_the_next_command() {
 
 #[test]
 fn output_that_cannot_be_written_is_a_failure_of_every_command() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     for command in [
         &["--help"][..],

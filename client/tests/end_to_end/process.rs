@@ -115,7 +115,7 @@ impl Process {
     }
 
     /// Resident memory in KiB.
-    pub(crate) fn resident(&self) -> u64 {
+    pub(crate) fn resident_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()

@@ -12,51 +12,51 @@ use crate::canaries::{
     Secret, assert_absent, find, log_without_times, pem_body, secrets_of, server_files,
 };
 use crate::keys::replace_key;
-use crate::post::town_with_post;
 use crate::process::{Process, Ran};
 use crate::proxy::Proxy;
 use crate::registration::another;
-use crate::town::{Person, Town};
+use crate::sent_codes::server_and_sent_codes;
+use crate::test_server::{Person, TestServer};
 
 const CANARY: &str = "the canary sings at dawn";
 
-fn check(town: &mut Town, proxy: &Proxy, people: &[&Person], codes: Vec<Secret>) {
+fn check(server: &mut TestServer, proxy: &Proxy, people: &[&Person], codes: Vec<Secret>) {
     let [anna, bert] = people else { panic!() };
     let mut secrets = codes;
     secrets.push(Secret::new("text", CANARY));
-    secrets.extend(pem_body(&town.data().join("server.key.pem")));
+    secrets.extend(pem_body(&server.data().join("server.key.pem")));
 
     anna.send(bert, CANARY).exits(0);
     // With the letter in the queue, then without, then after a crash and an orderly end.
-    let mut look = |town: &Town| {
+    let mut look = |server: &TestServer| {
         // Sessions come and go.
         secrets.extend(people.iter().flat_map(|person| secrets_of(person)));
-        let files = server_files(town);
+        let files = server_files(server);
         assert!(files.iter().any(|(name, _)| name == "waxwing.db"));
         for (name, content) in files {
             assert_absent(&secrets, &name, &content);
         }
-        assert_absent(&secrets, "the log", &log_without_times(town));
+        assert_absent(&secrets, "the log", &log_without_times(server));
         assert_absent(&secrets, "the capture", &proxy.captured());
     };
-    look(town);
+    look(server);
     bert.receives(&[CANARY]);
     bert.send(anna, CANARY).exits(0);
-    look(town);
-    town.kill();
-    look(town);
-    town.start();
+    look(server);
+    server.kill();
+    look(server);
+    server.start();
     anna.receives(&[CANARY]);
-    town.stop();
-    look(town);
+    server.stop();
+    look(server);
 
     let phones: Vec<_> = people.iter().map(|person| &person.phone[1..]).collect();
     for phone in phones {
         let phone = [Secret::new("phone", phone)];
-        assert_absent(&phone, "the log", &log_without_times(town));
+        assert_absent(&phone, "the log", &log_without_times(server));
         assert_absent(&phone, "the capture", &proxy.captured());
         // The search finds what is there.
-        assert!(find(&phone, &fs::read(town.data().join("waxwing.db")).unwrap()).is_some());
+        assert!(find(&phone, &fs::read(server.data().join("waxwing.db")).unwrap()).is_some());
     }
     let home = fs::read(anna.home.join("waxwing.db")).unwrap();
     let wal = fs::read(anna.home.join("waxwing.db-wal")).unwrap_or_default();
@@ -71,35 +71,35 @@ const LOUD: [(&str, &str); 2] = [("log.level", "trace"), ("log.format", "json")]
 
 #[test]
 fn with_codes_by_post_nothing_secret_is_stored_logged_or_sent() {
-    let (mut town, post) = town_with_post(&LOUD);
-    let proxy = Proxy::before(town.address());
+    let (mut server, sent) = server_and_sent_codes(&LOUD);
+    let proxy = Proxy::before(server.address());
     let person = |name: &str, phone: &str| {
-        let mut person = town.newcomer(name, phone);
+        let mut person = server.newcomer(name, phone);
         person.server = proxy.address();
         let mut registering = person.start_registering(&[]);
         registering.wait_for_err("code sent");
-        let code = post.code(phone, 1);
+        let code = sent.code(phone, 1);
         registering.write(&format!("{code}\n"));
         registering.finish_without_input().exits(0);
         (person, Secret::new("code", code))
     };
     let (anna, annas) = person("anna", "+4915112345601");
     let (bert, berts) = person("bert", "+4915112345602");
-    check(&mut town, &proxy, &[&anna, &bert], vec![annas, berts]);
+    check(&mut server, &proxy, &[&anna, &bert], vec![annas, berts]);
 }
 
 #[test]
 fn with_codes_in_band_nothing_secret_is_stored_logged_or_sent() {
-    let mut town = Town::with(&LOUD);
-    let proxy = Proxy::before(town.address());
+    let mut server = TestServer::with(&LOUD);
+    let proxy = Proxy::before(server.address());
     let person = |name: &str, phone: &str| {
-        let mut person = town.newcomer(name, phone);
+        let mut person = server.newcomer(name, phone);
         person.server = proxy.address();
         person.register().exits(0);
         person
     };
     let (anna, bert) = (person("anna", "+4915112345601"), person("bert", "+4915112345602"));
-    check(&mut town, &proxy, &[&anna, &bert], Vec::new());
+    check(&mut server, &proxy, &[&anna, &bert], Vec::new());
 }
 
 /// Clients that log all they can, and everything that they have printed.
@@ -131,33 +131,33 @@ impl Loud {
 fn nothing_secret_is_told_while_everything_goes_wrong() {
     // A lookup before the crash counts after it.
     let limits = [("limits.lookups_per_user_per_day", "3"), ("limits.exempt", "")];
-    let (mut town, post) = town_with_post(&[&LOUD[..], &limits].concat());
+    let (mut server, sent) = server_and_sent_codes(&[&LOUD[..], &limits].concat());
     let mut loud = Loud { temporary: tempfile::tempdir().unwrap(), told: String::new() };
     let server_tmp = tempfile::tempdir().unwrap();
     let tmp = Some(("TMPDIR", server_tmp.path().to_str().unwrap()));
-    town.stop();
-    town.start_with(tmp);
-    let mut secrets = pem_body(&town.data().join("server.key.pem"));
+    server.stop();
+    server.start_with(tmp);
+    let mut secrets = pem_body(&server.data().join("server.key.pem"));
     secrets.push(Secret::new("text", CANARY));
 
     // Wrong codes before the right one; then somebody else wants the phone.
     let (anna, bert) =
-        (town.newcomer("anna", "+4915112345601"), town.newcomer("bert", "+4915112345602"));
+        (server.newcomer("anna", "+4915112345601"), server.newcomer("bert", "+4915112345602"));
     for person in [&anna, &bert] {
         loud.register(person, &[]).exits(6);
-        let code = post.code(&person.phone, 1);
+        let code = sent.code(&person.phone, 1);
         loud.register(person, &["--otp", &another(&code)]).exits(6);
         loud.register(person, &["--otp", &code]).exits(0);
         secrets.push(Secret::new("code", code));
     }
-    loud.register(&town.newcomer("mallory", &anna.phone), &[]).exits(3);
+    loud.register(&server.newcomer("mallory", &anna.phone), &[]).exits(3);
 
     // A letter across a crash; refusals; a limit.
     loud.run(&anna, &["send", &bert.phone, CANARY]).exits(0);
     secrets.extend([&anna, &bert].into_iter().flat_map(secrets_of));
-    town.kill();
+    server.kill();
     loud.run(&bert, &["receive"]).exits(3);
-    town.start_with(tmp);
+    server.start_with(tmp);
     loud.run(&bert, &["receive"]).exits(0).says(CANARY);
     loud.run(&anna, &["send", "+4915112345609", CANARY]).exits(3);
     loud.run(&anna, &["send", "+4915112345608", CANARY]).exits(3);
@@ -166,22 +166,22 @@ fn nothing_secret_is_told_while_everything_goes_wrong() {
     // A server that lies, and a user whom it does not know any more.
     let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
     secrets.extend([&anna, &bert].into_iter().flat_map(secrets_of));
-    replace_key(&mut town, &anna, &false_key);
+    replace_key(&mut server, &anna, &false_key);
     loud.run(&bert, &["verify", &anna.phone]).exits(4);
     loud.run(&bert, &["send", &anna.phone, CANARY]).exits(4);
     loud.run(&anna, &["receive"]).exits(3);
     secrets.extend([&anna, &bert].into_iter().flat_map(secrets_of));
-    town.stop();
+    server.stop();
 
-    for (name, content) in server_files(&town) {
+    for (name, content) in server_files(&server) {
         assert_absent(&secrets, &name, &content);
     }
     let phones = [&anna, &bert].map(|person| Secret::new("phone", &person.phone[1..]));
-    let log = log_without_times(&town);
+    let log = log_without_times(&server);
     assert_absent(&secrets, "the server's log", &log);
     assert_absent(&phones, "the server's log", &log);
     for word in ["OtpWrong", "BadSignature", "RateLimited"] {
-        assert!(town.log().contains(word), "{word} did not happen");
+        assert!(server.log().contains(word), "{word} did not happen");
     }
     assert_absent(&secrets, "what clients print", loud.told.as_bytes());
     for directory in [&loud.temporary, &server_tmp] {

@@ -3,10 +3,10 @@
 
 use rustix::process::Signal;
 
-use crate::post::town_with_post;
 use crate::proxy::{Proxy, Way};
 use crate::registration::another;
-use crate::town::{Person, Town};
+use crate::sent_codes::server_and_sent_codes;
+use crate::test_server::{Person, TestServer};
 
 /// What `whoami` says in the line that begins with `what`.
 fn whoami(person: &Person, what: &str) -> String {
@@ -15,21 +15,21 @@ fn whoami(person: &Person, what: &str) -> String {
     line.unwrap_or_else(|| panic!("{out}")).trim().to_owned()
 }
 
-fn fingerprint(town: &Town) -> String {
-    town.administer(&["key", "fingerprint"]).exits(0).out.trim().to_owned()
+fn fingerprint(server: &TestServer) -> String {
+    server.administer(&["key", "fingerprint"]).exits(0).out.trim().to_owned()
 }
 
 /// The operator removes the account: the server knows it no more than after an old backup.
-fn remove(town: &mut Town, person: &Person) {
-    town.stop();
-    town.administer(&["users", "remove", &person.phone]).exits(0);
-    town.start();
+fn remove(server: &mut TestServer, person: &Person) {
+    server.stop();
+    server.administer(&["users", "remove", &person.phone]).exits(0);
+    server.start();
 }
 
 #[test]
 fn registering_in_a_registered_home_asks_the_server() {
-    let mut town = Town::new();
-    let (mut anna, _) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (mut anna, _) = server.anna_and_bert();
     anna.register().exits(0).says("registered +4915112345601 as 1");
     let before = whoami(&anna, "server ");
     // Nobody is there, or somebody else: neither is believed, and the home stays as it was.
@@ -37,7 +37,7 @@ fn registering_in_a_registered_home_asks_the_server() {
     anna.server = "127.0.0.1:1".parse().unwrap();
     let ran = anna.register().exits(3).says("cannot reach 127.0.0.1:1").says("--server");
     assert_eq!(ran.out, "");
-    let other = Town::new();
+    let other = TestServer::new();
     anna.server = other.address();
     let ran = anna.register().exits(4).says("not signed with the key that this home trusts");
     assert_eq!(ran.out, "");
@@ -47,15 +47,15 @@ fn registering_in_a_registered_home_asks_the_server() {
     // Without an address it asks where the server was.
     anna.run(&["register", "--server-key", key.to_str().unwrap(), &anna.phone]).exits(0);
     anna.server = right;
-    town.stop();
+    server.stop();
     anna.register().exits(3).says("cannot reach");
 }
 
 #[test]
 fn a_server_is_followed_to_another_address_once_it_has_answered_there() {
-    let town = Town::new();
-    let (mut anna, bert) = town.anna_and_bert();
-    let moved = Proxy::before(town.address());
+    let server = TestServer::new();
+    let (mut anna, bert) = server.anna_and_bert();
+    let moved = Proxy::before(server.address());
     anna.server = moved.address();
     anna.register().exits(0).says("from now on the server is at").says("as 1");
     assert_eq!(whoami(&anna, "server "), moved.address().to_string());
@@ -66,14 +66,15 @@ fn a_server_is_followed_to_another_address_once_it_has_answered_there() {
 
 #[test]
 fn asking_whether_the_server_knows_an_account_takes_no_session_from_anybody() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
-    let proxy = Proxy::before(town.address());
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let proxy = Proxy::before(server.address());
     let following = bert.start(&["receive", "--follow", "--json"]);
     anna.send(&bert, "one").exits(0);
     following.wait_for_out(|out| out.contains("one"));
     // Another copy of the home, as a person may have made one.
-    let copy = Person { home: bert.home.with_file_name("copy"), ..town.newcomer("x", &bert.phone) };
+    let copy =
+        Person { home: bert.home.with_file_name("copy"), ..server.newcomer("x", &bert.phone) };
     std::fs::create_dir(&copy.home).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(&copy.home, mode).unwrap();
@@ -90,9 +91,9 @@ fn asking_whether_the_server_knows_an_account_takes_no_session_from_anybody() {
 
 #[test]
 fn an_account_that_the_server_has_lost_is_registered_again_under_the_same_key() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
-    let cleo = town.person("cleo", "+4915112345603");
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let cleo = server.person("cleo", "+4915112345603");
     anna.send(&bert, "before").exits(0);
     bert.receives(&["before"]);
     bert.send(&anna, "answer").exits(0);
@@ -101,7 +102,7 @@ fn an_account_that_the_server_has_lost_is_registered_again_under_the_same_key() 
     cleo.receives(&["hello"]);
     anna.send(&cleo, "on its way").exits(0);
     let key = whoami(&anna, "fingerprint ");
-    remove(&mut town, &anna);
+    remove(&mut server, &anna);
 
     anna.send(&bert, "written meanwhile").exits(3).says("waxwing register");
     anna.register().exits(0).says("does not know").says("registered +4915112345601 as 4");
@@ -122,16 +123,16 @@ fn an_account_that_the_server_has_lost_is_registered_again_under_the_same_key() 
 
 #[test]
 fn a_letter_whose_answer_was_lost_with_the_account_goes_out_under_the_new_id() {
-    let mut town = Town::new();
-    let proxy = Proxy::before(town.address());
-    let (mut anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let proxy = Proxy::before(server.address());
+    let (mut anna, bert) = server.anna_and_bert();
     anna.send(&bert, "first").exits(0);
     bert.receives(&["first"]);
     anna.server = proxy.address();
     anna.register().exits(0);
     proxy.cut(Way::ToClient, 203);
     anna.send(&bert, "once").exits(3);
-    remove(&mut town, &anna);
+    remove(&mut server, &anna);
     let before = proxy.ops().len();
     anna.register().exits(0).says("as 3");
     // One refusal could be played back by anybody.
@@ -145,15 +146,15 @@ fn a_letter_whose_answer_was_lost_with_the_account_goes_out_under_the_new_id() {
 
 #[test]
 fn registering_again_goes_on_where_it_was_and_takes_the_code_from_a_later_command() {
-    let (mut town, post) = town_with_post(&[]);
-    let anna = town.newcomer("anna", "+4915112345601");
+    let (mut server, sent) = server_and_sent_codes(&[]);
+    let anna = server.newcomer("anna", "+4915112345601");
     anna.register().exits(6);
-    anna.register_with(&["--otp", &post.code(&anna.phone, 1)]).exits(0).says("as 1");
-    remove(&mut town, &anna);
+    anna.register_with(&["--otp", &sent.code(&anna.phone, 1)]).exits(0).says("as 1");
+    remove(&mut server, &anna);
     anna.register().exits(6).says("code sent to the phone");
     // The id is not lost before there is another.
     anna.run(&["whoami"]).exits(0).says("which the server did not know");
-    let code = post.code(&anna.phone, 2);
+    let code = sent.code(&anna.phone, 2);
     anna.register_with(&["--otp", &another(&code)]).exits(6).says("the code is wrong");
     anna.register_with(&["--otp", &code]).exits(0).says("as 2");
     anna.receives_nothing();
@@ -161,23 +162,23 @@ fn registering_again_goes_on_where_it_was_and_takes_the_code_from_a_later_comman
 
 #[test]
 fn a_phone_that_somebody_else_took_meanwhile_is_said_and_nothing_is_lost() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "before").exits(0);
-    remove(&mut town, &anna);
-    let thief = town.newcomer("thief", &anna.phone);
+    remove(&mut server, &anna);
+    let thief = server.newcomer("thief", &anna.phone);
     thief.register().exits(0).says("as 3");
     let ran = anna.register().exits(3).says("has an account already, with another key");
     ran.says("waxwing-server users remove");
     assert_eq!(anna.history(&bert).len(), 1);
     // The operator sorts it out.
-    remove(&mut town, &thief);
+    remove(&mut server, &thief);
     anna.register().exits(0).says("as 4");
 }
 
 #[test]
 fn a_server_with_a_new_key_is_trusted_after_an_explicit_word_and_pins_stay() {
-    let (old, new) = (Town::new(), Town::new());
+    let (old, new) = (TestServer::new(), TestServer::new());
     // Somebody is there already, with the ids that others had.
     new.person("cleo", "+4915112345603");
     let (mut anna, mut bert) = old.anna_and_bert();
@@ -215,8 +216,8 @@ fn a_server_with_a_new_key_is_trusted_after_an_explicit_word_and_pins_stay() {
 
 #[test]
 fn a_new_server_key_is_not_believed_before_it_has_signed_an_answer() {
-    let (town, other) = (Town::new(), Town::new());
-    let (mut anna, bert) = town.anna_and_bert();
+    let (server, other) = (TestServer::new(), TestServer::new());
+    let (mut anna, bert) = server.anna_and_bert();
     let trusted = whoami(&anna, "server key ");
     let right = anna.server_key.clone();
     // A mistaken file, and a word for it.

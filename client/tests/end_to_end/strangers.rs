@@ -1,11 +1,11 @@
 //! People whose letters one does not want, and letters that one does not want any more.
 
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 #[test]
 fn letters_of_somebody_who_is_blocked_are_not_shown_and_the_sender_does_not_learn_it() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     bert.send(&anna, "hello").exits(0);
     anna.receives(&["hello"]);
 
@@ -30,8 +30,8 @@ fn letters_of_somebody_who_is_blocked_are_not_shown_and_the_sender_does_not_lear
 
 #[test]
 fn somebody_of_whom_nothing_is_known_yet_can_be_blocked() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.run(&["block", &bert.phone]).exits(0);
     anna.run(&["contacts"]).exits(0).says("no key is known  blocked");
     bert.send(&anna, "hello").exits(0);
@@ -41,8 +41,8 @@ fn somebody_of_whom_nothing_is_known_yet_can_be_blocked() {
 
 #[test]
 fn what_is_deleted_is_in_no_history_and_is_not_received_again() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     bert.send(&anna, "one").exits(0);
     bert.send(&anna, "two").exits(0);
     anna.receives(&["one", "two"]);
@@ -69,8 +69,8 @@ fn what_is_deleted_is_in_no_history_and_is_not_received_again() {
 
 #[test]
 fn letters_are_deleted_while_another_process_holds_the_session() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     bert.send(&anna, "one").exits(0);
     let following = anna.start(&["receive", "--follow"]);
     following.wait_for_out(|out| out.contains("one"));
@@ -87,8 +87,8 @@ fn letters_are_deleted_while_another_process_holds_the_session() {
 
 #[test]
 fn letters_for_which_there_was_no_room_are_told_of_once() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let counts = "INSERT INTO discarded (quota, letters) \
                   VALUES ('stranger', 1), ('held', 37), ('unreadable', 2)";
     anna.database().execute(counts, []).unwrap();

@@ -15,7 +15,7 @@ use waxwing_core::testing::keys::pkcs8_der;
 
 use crate::keys::{number, replace_key};
 use crate::process::eventually;
-use crate::town::{Person, Town};
+use crate::test_server::{Person, TestServer};
 
 /// A client whose standard streams are a terminal.
 struct AtTerminal {
@@ -70,8 +70,8 @@ impl Drop for AtTerminal {
 
 #[test]
 fn an_interrupt_at_a_yes_or_no_question_ends_the_command_and_decides_nothing() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     let asked = AtTerminal::start(&anna, &["verify", &bert.phone]);
     asked.wait_for("see the same number? [y/N]");
@@ -83,8 +83,8 @@ fn an_interrupt_at_a_yes_or_no_question_ends_the_command_and_decides_nothing() {
 
 #[test]
 fn a_number_that_the_server_was_not_asked_about_is_shown_as_such() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     let following = anna.start(&["receive", "--follow", "--json"]);
     bert.send(&anna, "answer").exits(0);
@@ -99,18 +99,18 @@ fn a_number_that_the_server_was_not_asked_about_is_shown_as_such() {
 
 #[test]
 fn a_key_is_accepted_by_the_one_who_has_compared_its_number() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
     let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
-    let true_key = replace_key(&mut town, &bert, &false_key);
+    let true_key = replace_key(&mut server, &bert, &false_key);
     let shown = number(&anna, &bert, 4);
 
     // While Anna compares, the server goes back to the key that she has.
     let mut asked = AtTerminal::start(&anna, &["verify", &bert.phone]);
     asked.wait_for(shown.trim());
     asked.wait_for("see the same number? [y/N]");
-    replace_key(&mut town, &bert, &true_key);
+    replace_key(&mut server, &bert, &true_key);
     number(&anna, &bert, 0);
     asked.types("y\n");
     asked.wait_for("nothing is accepted");
@@ -126,7 +126,7 @@ fn a_key_is_accepted_by_the_one_who_has_compared_its_number() {
 
 #[test]
 fn a_new_server_key_is_trusted_after_yes_and_nothing_else() {
-    let (old, new) = (Town::new(), Town::new());
+    let (old, new) = (TestServer::new(), TestServer::new());
     let anna = old.person("anna", "+4915112345601");
     let key = new.public_key();
     let address = new.address().to_string();

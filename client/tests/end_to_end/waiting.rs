@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
 
-use crate::town::{Person, Town};
+use crate::test_server::{Person, TestServer};
 
 /// Somebody's server from now on.
 fn moves_to(person: &mut Person, address: std::net::SocketAddr) {
@@ -41,8 +41,8 @@ fn trickling(bytes: &'static [u8]) -> std::net::SocketAddr {
 
 #[test]
 fn one_deadline_covers_a_whole_command() {
-    let town = Town::new();
-    let (mut anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (mut anna, bert) = server.anna_and_bert();
     // The header of a 206, as far as it comes.
     const HEADER: &[u8] = b"\0\0\x64\x002026-03-14 09:26:53\xce\0\x01";
     for bytes in [&b""[..], HEADER] {
@@ -63,8 +63,8 @@ fn one_deadline_covers_a_whole_command() {
 
 #[test]
 fn a_time_that_no_clock_can_hold_is_refused() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     for timeout in ["18446744073709551615", "31536001", "-1", "1.5", ""] {
         for args in [
             &["receive", "--timeout", timeout][..],
@@ -79,8 +79,8 @@ fn a_time_that_no_clock_can_hold_is_refused() {
 
 #[test]
 fn lines_to_one_person_keep_their_order_when_the_first_do_not_fit() {
-    let town = Town::with(&[("limits.bytes_per_pair", "16KiB")]);
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::with(&[("limits.bytes_per_pair", "16KiB")]);
+    let (anna, bert) = server.anna_and_bert();
     let line = |letter: &str| letter.repeat(12_000);
     anna.send(&bert, &line("a")).exits(0);
     let mut chat = anna.start(&["chat", &bert.phone]);
@@ -103,9 +103,9 @@ fn lines_to_one_person_keep_their_order_when_the_first_do_not_fit() {
 
 #[test]
 fn a_letter_to_another_passes_one_that_waits() {
-    let town = Town::with(&[("limits.bytes_per_pair", "16KiB")]);
-    let (anna, bert) = town.anna_and_bert();
-    let carl = town.person("carl", "+4915112345603");
+    let server = TestServer::with(&[("limits.bytes_per_pair", "16KiB")]);
+    let (anna, bert) = server.anna_and_bert();
+    let carl = server.person("carl", "+4915112345603");
     anna.send(&bert, &"a".repeat(12_000)).exits(0);
     anna.send(&bert, &"b".repeat(12_000)).exits(3).says("mailbox is full");
     anna.send(&bert, "behind it").exits(3).says("mailbox is full");
@@ -115,13 +115,13 @@ fn a_letter_to_another_passes_one_that_waits() {
 
 #[test]
 fn a_letter_that_waits_can_be_given_up() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "hello").exits(0);
-    town.stop();
+    server.stop();
     anna.send(&bert, "never mind").exits(3).says("queued");
     anna.send(&bert, "still good").exits(3).says("queued");
-    let listed = crate::town::lines(&anna.run(&["outbox", "--json"]).exits(0).out);
+    let listed = crate::test_server::lines(&anna.run(&["outbox", "--json"]).exits(0).out);
     assert_eq!(listed.len(), 2);
     let uid = listed[0]["uid"].as_str().unwrap();
     assert!(listed[1]["why"].as_str().unwrap().contains(uid), "{listed:?}");
@@ -129,7 +129,7 @@ fn a_letter_that_waits_can_be_given_up() {
     anna.run(&["outbox", "drop", uid]).exits(1).says("given up");
     anna.run(&["outbox", "drop", &"0".repeat(32)]).exits(1).says("no letter");
     anna.run(&["outbox", "drop", "12"]).exits(2);
-    town.start();
+    server.start();
     anna.run(&["outbox", "retry"]).exits(0);
     bert.receives(&["hello", "still good"]);
     assert_eq!(anna.statuses(&bert)[1], "given up");
@@ -137,14 +137,14 @@ fn a_letter_that_waits_can_be_given_up() {
 
 #[test]
 fn somebody_who_follows_is_told_that_the_connection_is_lost_and_back() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let mut following = bert.start(&["receive", "--follow"]);
     anna.send(&bert, "one").exits(0);
     following.wait_for_out(|out| out.contains("one"));
-    town.kill();
+    server.kill();
     following.wait_for_err("no connection");
-    town.start();
+    server.start();
     following.wait_for_err("connected again");
     anna.send(&bert, "two").exits(0);
     following.wait_for_out(|out| out.contains("two"));
@@ -157,21 +157,21 @@ fn somebody_who_follows_is_told_that_the_connection_is_lost_and_back() {
 
 #[test]
 fn a_crowd_that_follows_does_not_come_back_at_once() {
-    let mut town = Town::new();
-    let crowd: Vec<_> = (0..6)
-        .map(|at| town.person(&format!("person{at}"), &format!("+491511234561{at}")))
+    let mut server = TestServer::new();
+    let people: Vec<_> = (0..6)
+        .map(|at| server.person(&format!("person{at}"), &format!("+491511234561{at}")))
         .collect();
-    let followers: Vec<_> = crowd.iter().map(|one| one.start(&["receive", "--follow"])).collect();
+    let followers: Vec<_> = people.iter().map(|one| one.start(&["receive", "--follow"])).collect();
     crate::process::eventually("all are there", || {
         let caught_up =
             |one: &Person| holder(one).is_some_and(|note| note.contains("\"has_backlog\":true"));
-        crowd.iter().all(caught_up).then_some(())
+        people.iter().all(caught_up).then_some(())
     });
-    town.stop();
+    server.stop();
     for follower in &followers {
         follower.wait_for_err("the server is stopping");
     }
-    town.start();
+    server.start();
     let begun = Instant::now();
     let mut back = Vec::new();
     for follower in &followers {
@@ -189,8 +189,8 @@ fn holder(person: &Person) -> Option<String> {
 
 #[test]
 fn a_holder_that_does_not_move_is_named_and_no_letter_is_denied() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let mut following = bert.start(&["receive", "--follow"]);
     anna.send(&bert, "one").exits(0);
     following.wait_for_out(|out| out.contains("one"));
@@ -216,8 +216,8 @@ fn a_holder_that_does_not_move_is_named_and_no_letter_is_denied() {
 
 #[test]
 fn a_holder_that_has_just_stopped_denies_no_letter() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let mut following = bert.start(&["receive", "--follow"]);
     anna.send(&bert, "one").exits(0);
     following.wait_for_out(|out| out.contains("one"));
@@ -235,12 +235,12 @@ fn a_holder_that_has_just_stopped_denies_no_letter() {
 
 #[test]
 fn a_holder_without_a_connection_says_so_to_the_others() {
-    let mut town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
     let following = bert.start(&["receive", "--follow"]);
     anna.send(&bert, "one").exits(0);
     following.wait_for_out(|out| out.contains("one"));
-    town.kill();
+    server.kill();
     following.wait_for_err("no connection");
     let pid = following.id().to_string();
     bert.run(&["receive"]).exits(3).says("has no connection").says(&pid);

@@ -7,7 +7,7 @@ use waxwing_testkit::person::Said;
 
 use crate::line::Door;
 use crate::peer::Peer;
-use crate::post::town_with_post;
+use crate::sent_codes::server_and_sent_codes;
 
 impl Peer {
     /// Asks for a code under the same reply key as before, and says how often it can be guessed.
@@ -54,34 +54,34 @@ fn wrong(code: &str) -> &'static str {
 
 #[test]
 fn three_wrong_codes_spend_a_code_for_the_right_one_too() {
-    let (town, post) = town_with_post(&[]);
-    let mut peer = Peer::new(Door::of(&town), 0);
+    let (server, sent) = server_and_sent_codes(&[]);
+    let mut peer = Peer::new(Door::of(&server), 0);
     assert_eq!(peer.ask(), 3);
-    let code = post.code(peer.phone.as_str(), 1);
+    let code = sent.code(peer.phone.as_str(), 1);
     for _ in 0..3 {
         peer.guesses(wrong(&code), ErrorCode::OtpWrong);
     }
     peer.guesses(&code, ErrorCode::OtpAttemptsSpent);
     peer.ask_anew();
-    peer.proves(&post.code(peer.phone.as_str(), 2));
+    peer.proves(&sent.code(peer.phone.as_str(), 2));
 }
 
 #[test]
 fn wrong_codes_use_up_the_budget_of_their_own_address_prefix() {
     let budget = ("limits.wrong_codes_per_prefix_per_day", "6");
-    let (town, post) = town_with_post(&[("limits.exempt", ""), budget]);
-    let door = Door::of(&town);
+    let (server, sent) = server_and_sent_codes(&[("limits.exempt", ""), budget]);
+    let door = Door::of(&server);
     for at in 0..2 {
         let mut guesser = Peer::new(door, at).at(1);
         guesser.ask();
-        let code = post.code(guesser.phone.as_str(), 1);
+        let code = sent.code(guesser.phone.as_str(), 1);
         for _ in 0..3 {
             guesser.guesses(wrong(&code), ErrorCode::OtpWrong);
         }
     }
     let mut peer = Peer::new(door, 2).at(1);
     peer.ask();
-    let code = post.code(peer.phone.as_str(), 1);
+    let code = sent.code(peer.phone.as_str(), 1);
     // Even a right one: else the prefix could go on guessing.
     peer.guesses(&code, ErrorCode::RateLimited);
     peer.at(2).proves(&code);
@@ -89,46 +89,46 @@ fn wrong_codes_use_up_the_budget_of_their_own_address_prefix() {
 
 #[test]
 fn after_too_many_wrong_codes_on_the_server_a_new_code_has_one_attempt() {
-    let (town, post) = town_with_post(&[("limits.wrong_codes_per_day", "6")]);
-    let door = Door::of(&town);
+    let (server, sent) = server_and_sent_codes(&[("limits.wrong_codes_per_day", "6")]);
+    let door = Door::of(&server);
     let mut early = Peer::new(door, 0);
     assert_eq!(early.ask(), 3);
     for at in 1..3 {
         let mut guesser = Peer::new(door, at);
         assert_eq!(guesser.ask(), 3);
-        let code = post.code(guesser.phone.as_str(), 1);
+        let code = sent.code(guesser.phone.as_str(), 1);
         for _ in 0..3 {
             guesser.guesses(wrong(&code), ErrorCode::OtpWrong);
         }
     }
-    town.server().wait_for_err("new ones are good for one attempt");
+    server.process().wait_for_err("new ones are good for one attempt");
 
     let mut late = Peer::new(door, 3);
     assert_eq!(late.ask(), 1);
-    let code = post.code(late.phone.as_str(), 1);
+    let code = sent.code(late.phone.as_str(), 1);
     late.guesses(wrong(&code), ErrorCode::OtpWrong);
     late.guesses(&code, ErrorCode::OtpAttemptsSpent);
     // Honest people who type well are served all the same.
     let mut honest = Peer::new(door, 4);
     assert_eq!(honest.ask(), 1);
-    honest.proves(&post.code(honest.phone.as_str(), 1));
-    let code = post.code(early.phone.as_str(), 1);
+    honest.proves(&sent.code(honest.phone.as_str(), 1));
+    let code = sent.code(early.phone.as_str(), 1);
     early.guesses(wrong(&code), ErrorCode::OtpWrong);
     early.proves(&code);
 }
 
 #[test]
 fn a_phone_is_sent_no_more_codes_than_its_limits_whoever_asks() {
-    let (town, post) = town_with_post(&[("limits.exempt", "")]);
-    let door = Door::of(&town);
+    let (server, sent) = server_and_sent_codes(&[("limits.exempt", "")]);
+    let door = Door::of(&server);
     let mut flooder = Peer::new(door, 0);
-    let mut sent = 0;
+    let mut asked = 0;
     for network in 1..=4 {
         flooder = flooder.at(network);
         let of_this_prefix = if network == 4 { 1 } else { 3 };
         for _ in 0..of_this_prefix {
             flooder.ask_anew();
-            sent += 1;
+            asked += 1;
         }
         for _ in 0..2 {
             flooder.reply_key = ReplyKey::generate(&mut rng());
@@ -138,32 +138,32 @@ fn a_phone_is_sent_no_more_codes_than_its_limits_whoever_asks() {
             assert!(no.retry_after_s > 0);
         }
     }
-    assert_eq!(sent, 10);
+    assert_eq!(asked, 10);
     // Another phone is another matter, and its code comes after all of the flood.
     let mut peer = Peer::new(door, 1).at(5);
     peer.ask();
-    peer.proves(&post.code(peer.phone.as_str(), 1));
-    post.code(flooder.phone.as_str(), 10);
-    assert_eq!(post.codes(flooder.phone.as_str()).len(), 10);
+    peer.proves(&sent.code(peer.phone.as_str(), 1));
+    sent.code(flooder.phone.as_str(), 10);
+    assert_eq!(sent.codes(flooder.phone.as_str()).len(), 10);
 }
 
 #[test]
 fn a_server_that_ends_after_each_code_sends_a_phone_no_more_of_them() {
-    let (mut town, post) = town_with_post(&[("limits.exempt", "")]);
-    let mut flooder = Peer::new(Door::of(&town), 0);
+    let (mut server, sent) = server_and_sent_codes(&[("limits.exempt", "")]);
+    let mut flooder = Peer::new(Door::of(&server), 0);
     for (network, number) in (1..=4).flat_map(|network| [(network, 1), (network, 2), (network, 3)])
     {
         flooder = flooder.at(network);
         if network < 4 || number == 1 {
             flooder.ask_anew();
-            post.code(flooder.phone.as_str(), usize::from(network - 1) * 3 + number);
+            sent.code(flooder.phone.as_str(), usize::from(network - 1) * 3 + number);
         }
         if number == 2 {
-            town.kill();
+            server.kill();
         } else {
-            town.stop();
+            server.stop();
         }
-        town.start();
+        server.start();
     }
     for network in 1..=5 {
         flooder = flooder.at(network);
@@ -171,16 +171,16 @@ fn a_server_that_ends_after_each_code_sends_a_phone_no_more_of_them() {
         let said = flooder.call(&flooder.request());
         assert_eq!(said.and_then(|said| said.code()), Some(ErrorCode::RateLimited));
     }
-    assert_eq!(post.codes(flooder.phone.as_str()).len(), 10);
+    assert_eq!(sent.codes(flooder.phone.as_str()).len(), 10);
 }
 
 #[test]
 fn somebody_elsewhere_neither_cancels_a_live_code_nor_spends_its_attempts() {
-    let (town, post) = town_with_post(&[("limits.exempt", "")]);
-    let door = Door::of(&town);
+    let (server, sent) = server_and_sent_codes(&[("limits.exempt", "")]);
+    let door = Door::of(&server);
     let mut victim = Peer::new(door, 0).at(1);
     victim.ask();
-    let code = post.code(victim.phone.as_str(), 1);
+    let code = sent.code(victim.phone.as_str(), 1);
 
     let mut thief = Peer::new(door, 1);
     thief.phone = victim.phone;
@@ -208,5 +208,5 @@ fn somebody_elsewhere_neither_cancels_a_live_code_nor_spends_its_attempts() {
     }
     victim.proves(&code);
     thief.guesses(&code, ErrorCode::OtpExpired);
-    assert_eq!(post.codes(victim.phone.as_str()).len(), 7);
+    assert_eq!(sent.codes(victim.phone.as_str()).len(), 7);
 }

@@ -11,7 +11,7 @@ use crate::pair::{Habit, Pair};
 use crate::peer::Peer;
 use crate::process::{Process, eventually};
 use crate::swarm::{PER_ADDRESS, Stinger, Swarm};
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 fn descriptors(server: &Process) -> usize {
     fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count()
@@ -21,9 +21,9 @@ fn descriptors(server: &Process) -> usize {
 #[test]
 fn a_server_has_room_for_its_descriptors_from_the_start() {
     const MOST: u64 = 65_536;
-    let town = Town::new();
+    let server = TestServer::new();
     let granted = getrlimit(Resource::Nofile).maximum.unwrap_or(MOST).min(MOST);
-    let status = fs::read_to_string(format!("/proc/{}/status", town.server().id())).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process().id())).unwrap();
     let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
     let size: u64 = size.trim().parse().unwrap();
     assert!(size >= granted, "room for {size} of {granted} descriptors");
@@ -35,8 +35,8 @@ fn a_few_networks_leave_room_for_all_others() {
     const NETWORKS: usize = 14;
     let mut swarm = Swarm::new();
     let settings = [("limits.exempt", ""), ("deadlines.first_packet", "10m")];
-    let town = Town::with_descriptors(1_024, &settings);
-    let door = Door::of(&town);
+    let server = TestServer::with_descriptors(1_024, &settings);
+    let door = Door::of(&server);
     swarm.grow(door.address, NETWORKS * PER_ADDRESS);
     // The last eighth is for those who have none, and each has taken one of them at most.
     let most = 960 - 960 / 8 + NETWORKS;
@@ -44,7 +44,7 @@ fn a_few_networks_leave_room_for_all_others() {
     swarm.run_until("the last are refused", |_, _| {}, is_served);
     println!("{NETWORKS} networks have {} connections", swarm.alive());
     let several = "connections are refused: their address prefix has as many as it may";
-    assert_eq!(town.log().matches(several).count(), 1, "the operator is told, once");
+    assert_eq!(server.log().matches(several).count(), 1, "the operator is told, once");
     for network in 0..4 {
         let mut honest = Peer::new(door, usize::from(network)).at(network).registered();
         honest.leave();
@@ -53,8 +53,9 @@ fn a_few_networks_leave_room_for_all_others() {
 
 #[test]
 fn the_addresses_of_a_prefix_count_together() {
-    let town = Town::with(&[("limits.exempt", ""), ("limits.connections_per_prefix", "20")]);
-    let door = Door::of(&town);
+    let server =
+        TestServer::with(&[("limits.exempt", ""), ("limits.connections_per_prefix", "20")]);
+    let door = Door::of(&server);
     let mut neighbours: Vec<_> =
         (1..=40).map(|host| Line::open(door.address, Ipv4Addr::new(127, 9, 9, host))).collect();
     for refused in &mut neighbours[20..] {
@@ -69,20 +70,20 @@ fn a_server_without_descriptors_serves_again_as_soon_as_there_are_some() {
     const MANY: usize = 1_000;
     const SHORT: &str = "cannot accept connections; will keep trying";
     let mut swarm = Swarm::new();
-    let town = Town::with(&[("deadlines.first_packet", "60s")]);
-    let server = Pid::from_raw(town.server().id().cast_signed());
-    prlimit(server, Resource::Nofile, Rlimit { current: Some(FEW), maximum: Some(FEW) }).unwrap();
-    let door = Door::of(&town);
+    let server = TestServer::with(&[("deadlines.first_packet", "60s")]);
+    let pid = Pid::from_raw(server.process().id().cast_signed());
+    prlimit(pid, Resource::Nofile, Rlimit { current: Some(FEW), maximum: Some(FEW) }).unwrap();
+    let door = Door::of(&server);
     let pair = Pair::begin(door, Habit::Stays);
-    let before = descriptors(town.server());
-    let mut newcomer = Peer::resident(door, 0);
+    let before = descriptors(server.process());
+    let mut newcomer = Peer::with_session(door, 0);
     newcomer.leave();
 
     for round in 1..=3 {
         swarm.sockets.clear();
         swarm.grow(door.address, MANY);
         let short = |log: &str| log.matches(SHORT).count() == round;
-        eventually("the server has no descriptors", || short(&town.log()).then_some(()));
+        eventually("the server has no descriptors", || short(&server.log()).then_some(()));
         // The kernel may take the connection; the server cannot.
         let long = newcomer.long();
         newcomer.connect();
@@ -93,9 +94,9 @@ fn a_server_without_descriptors_serves_again_as_soon_as_there_are_some() {
         println!("round {round}: served {:.1?} after descriptors were freed", freed.elapsed());
         newcomer.leave();
         eventually("the descriptors are given back", || {
-            (descriptors(town.server()) <= before).then_some(())
+            (descriptors(server.process()) <= before).then_some(())
         });
     }
     println!("meanwhile {}", pair.end());
-    assert_eq!(town.log().matches("accepting connections again").count(), 3);
+    assert_eq!(server.log().matches("accepting connections again").count(), 3);
 }

@@ -16,15 +16,15 @@ use crate::line::{Door, Line};
 use crate::pair::{Delays, Habit, Pair, exchange};
 use crate::peer::Peer;
 use crate::swarm::alone;
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 #[test]
 fn one_who_floods_a_mailbox_fills_a_share_of_it_and_others_still_get_through() {
     const SHARE: usize = 1_000;
-    let town = Town::new();
-    let door = Door::of(&town);
-    let (mut flooder, mut victim) = (Peer::resident(door, 0), Peer::resident(door, 1));
-    let mut other = Peer::resident(door, 2);
+    let server = TestServer::new();
+    let door = Door::of(&server);
+    let (mut flooder, mut victim) = (Peer::with_session(door, 0), Peer::with_session(door, 1));
+    let mut other = Peer::with_session(door, 2);
     victim.leave();
     let mut letters = Vec::new();
     let mut write = |from: &mut Peer, count: usize| {
@@ -44,7 +44,7 @@ fn one_who_floods_a_mailbox_fills_a_share_of_it_and_others_still_get_through() {
     write(&mut other, 1);
     flooder.is_served();
 
-    victim.knock();
+    victim.reconnect();
     let confirmation = victim.confirmation(128);
     victim.send(&confirmation);
     for letter in &letters {
@@ -102,9 +102,9 @@ fn floods_of_requests_cost_a_bounded_share_and_sessions_go_on() {
     const BUDGET: usize = 100;
     const LETTERS: usize = 100;
     let _alone = alone();
-    let town = Town::with(&[("limits.registration_operations_per_second", "100")]);
-    let door = Door::of(&town);
-    let mut peer = Peer::resident(door, 0);
+    let server = TestServer::with(&[("limits.registration_operations_per_second", "100")]);
+    let door = Door::of(&server);
+    let mut peer = Peer::with_session(door, 0);
     // A phone that has an account costs two private-key operations: one more than a bad block.
     let request = peer.request();
     let forged = packets::flipped(&peer.long(), 300);
@@ -166,8 +166,8 @@ fn run_hot(mut hot: Peer, to: UserId, is_over: &AtomicBool) -> usize {
 fn a_hundred_quiet_clients_are_served_while_one_is_hot() {
     const QUIET: usize = 100;
     let _alone = alone();
-    let town = Town::new();
-    let door = Door::of(&town);
+    let server = TestServer::new();
+    let door = Door::of(&server);
     let keys = thread::scope(|scope| {
         let make = || (0..QUIET / 2).map(|_| generate_key().unwrap()).collect::<Vec<_>>();
         [(); 2].map(|()| scope.spawn(make)).map(|made| made.join().unwrap())
@@ -175,7 +175,7 @@ fn a_hundred_quiet_clients_are_served_while_one_is_hot() {
     let newcomers = keys.into_iter().flatten().zip(100..);
     let mut quiet: Vec<_> =
         newcomers.map(|(key, at)| Peer::with_key(door, at, key).registered()).collect();
-    let (hot, absent) = (Peer::resident(door, 0), Peer::resident(door, 1));
+    let (hot, absent) = (Peer::with_session(door, 0), Peer::with_session(door, 1));
     let target = absent.id();
 
     println!("before: {}", round(&mut quiet));
@@ -194,9 +194,9 @@ fn one_who_asks_much_at_once_does_not_have_all_answers_before_others_have_one() 
     const QUESTIONS: usize = 800;
     const ANSWER: usize = 336 + 282;
     let _alone = alone();
-    let town = Town::new();
-    let door = Door::of(&town);
-    let (mut hot, mut quiet) = (Peer::resident(door, 0), Peer::resident(door, 1));
+    let server = TestServer::new();
+    let door = Door::of(&server);
+    let (mut hot, mut quiet) = (Peer::with_session(door, 0), Peer::with_session(door, 1));
     let about_oneself = KeyQuestion::ById(hot.id());
     let questions: Vec<_> = (0..QUESTIONS).flat_map(|_| hot.question(about_oneself)).collect();
     hot.send(&questions);

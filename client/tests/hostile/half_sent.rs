@@ -9,7 +9,7 @@ use crate::line::Door;
 use crate::pair::{Habit, Pair};
 use crate::peer::Peer;
 use crate::swarm::{Stinger, Swarm};
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 /// How far memory may move between two rounds that do the same, in KiB.
 const FLAT: u64 = 4 << 10;
@@ -26,11 +26,11 @@ fn proof() -> Vec<u8> {
 fn five_thousand_that_send_a_byte_a_second_are_gone_by_their_deadline() {
     const COUNT: usize = 5_000;
     let mut swarm = Swarm::new();
-    let town = Town::with(&[("limits.exempt", ""), ("deadlines.first_packet", "5s")]);
-    let door = Door::of(&town);
+    let server = TestServer::with(&[("limits.exempt", ""), ("deadlines.first_packet", "5s")]);
+    let door = Door::of(&server);
     let pair = Pair::begin(door, Habit::ComesAndGoes);
     let proof = proof();
-    let before = town.server().resident();
+    let before = server.process().resident_memory();
     let (mut peaks, mut rests) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         swarm.sockets.clear();
@@ -43,9 +43,9 @@ fn five_thousand_that_send_a_byte_a_second_are_gone_by_their_deadline() {
         let all_sent = |swarm: &Swarm| swarm.sockets.iter().all(|socket| socket.sent > 0);
         swarm.run_until("all have begun", dribble, all_sent);
         assert_eq!(swarm.alive(), COUNT);
-        peaks.push(town.server().resident());
+        peaks.push(server.process().resident_memory());
         swarm.run_until("all are gone", dribble, |swarm| swarm.alive() == 0);
-        rests.push(town.server().resident());
+        rests.push(server.process().resident_memory());
         assert!(swarm.sockets.iter().all(|socket| socket.heard.is_empty()));
     }
     let lived = swarm.sockets.iter().filter_map(|socket| socket.lived);
@@ -63,17 +63,17 @@ fn ten_thousand_half_sent_packets_stay_within_the_pool_and_the_slowest_go() {
     const LATE: usize = 6_000;
     const POOL: usize = 4 << 20;
     let mut swarm = Swarm::new();
-    let town = Town::with(&[
+    let server = TestServer::with(&[
         ("limits.exempt", ""),
         ("limits.half_received", "4MiB"),
         ("deadlines.first_packet", "60s"),
         ("deadlines.packet", "60s"),
     ]);
-    let door = Door::of(&town);
+    let door = Door::of(&server);
     let pair = Pair::begin(door, Habit::Stays);
     let proof = proof();
     let half = proof.len() - 1;
-    let before = town.server().resident();
+    let before = server.process().resident_memory();
     let send = |_: usize, socket: &mut Stinger| socket.send(&proof, half);
     let all_sent = |swarm: &Swarm| swarm.sockets.iter().all(|socket| socket.sent == half);
     swarm.grow(door.address, EARLY);
@@ -85,7 +85,7 @@ fn ten_thousand_half_sent_packets_stay_within_the_pool_and_the_slowest_go() {
     let kept = POOL / half;
     swarm.run_until("the pool is full", send, |swarm| all_sent(swarm) && swarm.alive() <= kept);
     Peer::new(door, 1).register();
-    let after = town.server().resident();
+    let after = server.process().resident_memory();
     swarm.run_until("a last look", send, |_| true);
 
     println!("server: {before} KiB before, {after} KiB with {} packets half sent", EARLY + LATE);
@@ -101,11 +101,11 @@ fn ten_thousand_half_sent_packets_stay_within_the_pool_and_the_slowest_go() {
 #[test]
 fn half_sent_letters_share_the_pool_and_cost_their_senders_the_session() {
     // Room for three of five.
-    let town = Town::with(&[("limits.half_received", "256KiB")]);
-    let door = Door::of(&town);
+    let server = TestServer::with(&[("limits.half_received", "256KiB")]);
+    let door = Door::of(&server);
     let pair = Pair::begin(door, Habit::ComesAndGoes);
-    let mut other = Peer::resident(door, 0);
-    let mut senders: Vec<_> = (1..=5).map(|at| Peer::resident(door, at)).collect();
+    let mut other = Peer::with_session(door, 0);
+    let mut senders: Vec<_> = (1..=5).map(|at| Peer::with_session(door, at)).collect();
     let mut letters = Vec::new();
     for sender in &mut senders {
         let letter = sender.letter(other.id(), &[0x5a; MAX_PACKET - OVERHEAD]);

@@ -19,7 +19,7 @@ use waxwing_testkit::packets;
 use crate::line::Door;
 use crate::peer::Peer;
 use crate::process::{PATIENCE, Process, eventually};
-use crate::town::{Person, Town};
+use crate::test_server::{Person, TestServer};
 
 /// Bytes of a letter's payload, near the largest that a server takes.
 const LARGE: usize = 60_000;
@@ -160,9 +160,9 @@ fn played_back_without_an_end(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsiz
 
 #[test]
 fn whoever_is_flooded_can_still_be_told_to_end() {
-    let town = Town::new();
-    let (anna, bert) = town.anna_and_bert();
-    let (address, times) = played_back_without_an_end(town.address());
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let (address, times) = played_back_without_an_end(server.address());
     let database = anna.database();
     database.execute("UPDATE identity SET server = ?", [address.to_string()]).unwrap();
     drop(database);
@@ -195,10 +195,10 @@ fn peak(process: &Process) -> u64 {
 
 #[test]
 fn a_client_ends_a_flood_of_letters_that_nobody_signed_and_stays_small() {
-    let town = Town::new();
-    let (anna, mut bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (anna, mut bert) = server.anna_and_bert();
     anna.send(&bert, "from the true server").exits(0);
-    let middle = Middle::before(town.address(), of_unknown_senders);
+    let middle = Middle::before(server.address(), of_unknown_senders);
 
     lead(&mut bert, middle.address);
     let before = size(&bert.home);
@@ -213,19 +213,19 @@ fn a_client_ends_a_flood_of_letters_that_nobody_signed_and_stays_small() {
     following.finish().exits(0);
     assert!(size(&bert.home) < before + MIB, "{} bytes", size(&bert.home));
 
-    lead(&mut bert, town.address());
+    lead(&mut bert, server.address());
     bert.receives(&["from the true server"]);
 }
 
 #[test]
 fn letters_that_nobody_signed_fill_no_disk() {
     const LETTERS: usize = 400;
-    let town = Town::new();
-    let (mut anna, bert) = town.anna_and_bert();
+    let server = TestServer::new();
+    let (mut anna, bert) = server.anna_and_bert();
     bert.send(&anna, "hello").exits(0);
     anna.send(&bert, "hello").exits(0);
     // Her id is the first that the server gave out, and his the second.
-    let middle = Middle::before(town.address(), |deeds, client, to| {
+    let middle = Middle::before(server.address(), |deeds, client, to| {
         assert_eq!(to, 1, "the victim was the first to register");
         of_a_contact(deeds, client, to);
     });
@@ -244,7 +244,7 @@ fn letters_that_nobody_signed_fill_no_disk() {
     assert!(size < 24 * MIB, "{size}");
     assert!(peak < 64 * 1_024, "{peak} KiB");
 
-    lead(&mut anna, town.address());
+    lead(&mut anna, server.address());
     bert.send(&anna, "still here").exits(0);
     anna.run(&["receive"]).exits(0).says("still here");
     anna.run(&["delete", "--unreadable"]).exits(0);
@@ -253,10 +253,10 @@ fn letters_that_nobody_signed_fill_no_disk() {
 #[test]
 fn a_stranger_who_is_registered_fills_no_disk() {
     const LETTERS: usize = 400;
-    let town = Town::new();
-    let door = Door::of(&town);
-    let (anna, bert) = town.anna_and_bert();
-    let mut stranger = Peer::resident(door, 0);
+    let server = TestServer::new();
+    let door = Door::of(&server);
+    let (anna, bert) = server.anna_and_bert();
+    let mut stranger = Peer::with_session(door, 0);
     let to = UserId::new(1).unwrap();
     let following = anna.start(&["receive", "--follow"]);
     for number in 0..LETTERS {

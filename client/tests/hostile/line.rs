@@ -11,7 +11,7 @@ use waxwing_core::crypto::Provider;
 use waxwing_core::limits::{HEADER_LEN, OVERHEAD};
 
 use crate::process::PATIENCE;
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 /// Where the server is, and its key.
 pub(crate) struct Door {
@@ -21,10 +21,10 @@ pub(crate) struct Door {
 
 impl Door {
     /// It stands until the process ends.
-    pub(crate) fn of(town: &Town) -> &'static Self {
-        let spki = read_server_key(&town.public_key()).unwrap();
+    pub(crate) fn of(server: &TestServer) -> &'static Self {
+        let spki = read_server_key(&server.public_key()).unwrap();
         let key = provider().public_key(&spki).unwrap();
-        Box::leak(Box::new(Self { address: town.address(), key }))
+        Box::leak(Box::new(Self { address: server.address(), key }))
     }
 }
 

@@ -20,11 +20,11 @@ mod swarm;
 
 #[path = "../end_to_end/binaries.rs"]
 mod binaries;
-#[path = "../end_to_end/post.rs"]
-mod post;
 #[path = "../end_to_end/process.rs"]
 #[expect(dead_code, reason = "each target has its own use for processes")]
 mod process;
-#[path = "../end_to_end/town.rs"]
-#[expect(dead_code, reason = "each target has its own use for a town")]
-mod town;
+#[path = "../end_to_end/sent_codes.rs"]
+mod sent_codes;
+#[path = "../end_to_end/test_server.rs"]
+#[expect(dead_code, reason = "each target has its own use for a server")]
+mod test_server;

@@ -8,7 +8,7 @@ use waxwing_core::limits::{HEADER_LEN, OVERHEAD};
 
 use crate::line::Door;
 use crate::peer::Peer;
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 /// Carries everything on, and says what it was.
 fn carry(from: &TcpStream, to: &TcpStream) -> JoinHandle<Vec<u8>> {
@@ -38,8 +38,8 @@ fn ops(mut bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn two_servers_that_hear_one_another_fall_silent() {
     let quick = [("deadlines.first_packet", "1s"), ("deadlines.confirmation", "1s")];
-    let (left, right) = (Town::with(&quick), Town::with(&quick));
-    let mut peer = Peer::resident(Door::of(&left), 0);
+    let (left, right) = (TestServer::with(&quick), TestServer::with(&quick));
+    let mut peer = Peer::with_session(Door::of(&left), 0);
     let newcomer = Peer::new(Door::of(&left), 1);
     let noise = vec![0; 600];
     // What somebody says to one of them, and what the two say then.
@@ -51,7 +51,7 @@ fn two_servers_that_hear_one_another_fall_silent() {
         (peer.long(), &[206, 244], &[244]),
     ];
     for (beginning, of_left, of_right) in beginnings {
-        let streams = [&left, &right].map(|town| TcpStream::connect(town.address()).unwrap());
+        let streams = [&left, &right].map(|server| TcpStream::connect(server.address()).unwrap());
         let [to_left, to_right] = &streams;
         Write::write_all(&mut &*to_left, &beginning).unwrap();
         let said = [carry(to_left, to_right), carry(to_right, to_left)];

@@ -34,7 +34,7 @@ pub(crate) struct Pair {
 impl Pair {
     /// They have registered when this returns.
     pub(crate) fn begin(door: &'static Door, habit: Habit) -> Self {
-        let (mut anna, mut bert) = (Peer::resident(door, 6), Peer::resident(door, 7));
+        let (mut anna, mut bert) = (Peer::with_session(door, 6), Peer::with_session(door, 7));
         let (end, ends) = channel();
         let (arrives, arrived) = channel();
         let writing = thread::spawn(move || {

@@ -63,7 +63,7 @@ impl Peer {
     }
 
     /// With an account and a session.
-    pub(crate) fn resident(door: &'static Door, at: usize) -> Self {
+    pub(crate) fn with_session(door: &'static Door, at: usize) -> Self {
         Self::new(door, at).registered()
     }
 
@@ -240,7 +240,7 @@ impl Peer {
 
     /// Connects, up to the 206.
     #[track_caller]
-    pub(crate) fn knock(&mut self) {
+    pub(crate) fn reconnect(&mut self) {
         let long = self.long();
         assert_eq!(self.call(&long), Some(Said::SessionOffered(Op::SessionRenewed)));
     }
@@ -262,7 +262,7 @@ impl Peer {
 
     #[track_caller]
     pub(crate) fn come(&mut self) {
-        self.knock();
+        self.reconnect();
         self.confirm(128);
     }
 

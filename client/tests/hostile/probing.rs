@@ -10,7 +10,7 @@ use waxwing_testkit::person::{No, Said};
 
 use crate::line::Door;
 use crate::peer::Peer;
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 /// The payload of a shared refusal: nothing but the code and its name is in it.
 fn shared(code: ErrorCode) -> Vec<u8> {
@@ -22,9 +22,9 @@ fn shared(code: ErrorCode) -> Vec<u8> {
 fn failures_before_a_private_key_operation_share_one_refusal_that_echoes_nothing() {
     use ErrorCode::{BadSequence, BadSignature, Malformed, UnexpectedOp, UnknownOp, WeakKey};
 
-    let town = Town::new();
-    let door = Door::of(&town);
-    let mut peer = Peer::resident(door, 0);
+    let server = TestServer::new();
+    let door = Door::of(&server);
+    let mut peer = Peer::with_session(door, 0);
     let newcomer = Peer::new(door, 1);
     let with = |mut bytes: Vec<u8>, at: usize, byte: u8| {
         bytes[at] = byte;
@@ -84,7 +84,7 @@ fn failures_before_a_private_key_operation_share_one_refusal_that_echoes_nothing
         check(&mut peer, *code);
     }
     for (code, make) in after {
-        peer.knock();
+        peer.reconnect();
         let bytes = make(&mut peer);
         peer.send(&bytes);
         check(&mut peer, code);
@@ -93,9 +93,9 @@ fn failures_before_a_private_key_operation_share_one_refusal_that_echoes_nothing
 
 #[test]
 fn phones_can_be_tested_by_100_within_the_limit_of_their_address_prefix() {
-    let town = Town::with(&[("limits.exempt", "")]);
-    let door = Door::of(&town);
-    let resident = Peer::resident(door, 0);
+    let server = TestServer::with(&[("limits.exempt", "")]);
+    let door = Door::of(&server);
+    let resident = Peer::with_session(door, 0);
     let mut prober = Peer::new(door, 1).at(1);
     let mut sizes = Vec::new();
     for number in 0..10 {
@@ -121,10 +121,10 @@ fn phones_can_be_tested_by_100_within_the_limit_of_their_address_prefix() {
 
 #[test]
 fn phones_can_be_looked_up_by_105_within_the_limit_of_the_asker() {
-    let town = Town::with(&[("limits.lookups_per_user_per_day", "20")]);
-    let door = Door::of(&town);
-    let mut prober = Peer::resident(door, 0);
-    let mut resident = Peer::resident(door, 1);
+    let server = TestServer::with(&[("limits.lookups_per_user_per_day", "20")]);
+    let door = Door::of(&server);
+    let mut prober = Peer::with_session(door, 0);
+    let mut resident = Peer::with_session(door, 1);
     let ask = |prober: &mut Peer, phone: &Phone| {
         let question = prober.question(KeyQuestion::ByPhone(*phone));
         prober.send(&question);
@@ -149,9 +149,9 @@ fn phones_can_be_looked_up_by_105_within_the_limit_of_the_asker() {
 
 #[test]
 fn ids_are_refused_alike_whether_they_exist_or_not() {
-    let town = Town::new();
-    let door = Door::of(&town);
-    let (mut prober, resident) = (Peer::resident(door, 0), Peer::resident(door, 1));
+    let server = TestServer::new();
+    let door = Door::of(&server);
+    let (mut prober, resident) = (Peer::with_session(door, 0), Peer::with_session(door, 1));
     let mut ask = |id: UserId| {
         let question = prober.question(KeyQuestion::ById(id));
         prober.send(&question);

@@ -6,7 +6,7 @@ use waxwing_testkit::person::Said;
 use crate::line::Door;
 use crate::pair::{Habit, Pair};
 use crate::peer::Peer;
-use crate::town::Town;
+use crate::test_server::TestServer;
 
 /// How far memory may move, in KiB: the window and the answers that one connection may leave
 /// unread, and as much again for whatever else goes on.
@@ -16,10 +16,10 @@ const FLAT: u64 = 2 * (256 + 640);
 fn letters_for_a_reader_that_never_reads_wait_in_storage() {
     const LETTERS: usize = 600;
     const SIZE: usize = 6 << 10;
-    let town = Town::with(&[("deadlines.progress", "2s"), ("log.level", "debug")]);
-    let door = Door::of(&town);
+    let server = TestServer::with(&[("deadlines.progress", "2s"), ("log.level", "debug")]);
+    let door = Door::of(&server);
     let pair = Pair::begin(door, Habit::ComesAndGoes);
-    let (mut writer, mut reader) = (Peer::resident(door, 0), Peer::resident(door, 1));
+    let (mut writer, mut reader) = (Peer::with_session(door, 0), Peer::with_session(door, 1));
     reader.line().narrow();
 
     let mut letters = Vec::new();
@@ -30,13 +30,13 @@ fn letters_for_a_reader_that_never_reads_wait_in_storage() {
         let some: Vec<_> = numbers.map(|number| writer.write(reader.id(), &text(number))).collect();
         writer.hear_fates(&some, Status::Stored);
         letters.extend(some);
-        sizes.push(town.server().resident());
+        sizes.push(server.process().resident_memory());
     }
     println!("server: {sizes:?} KiB while {} KiB of letters wait", LETTERS * SIZE / 1_024);
-    town.server().wait_for_err("NoProgress");
+    server.process().wait_for_err("NoProgress");
     let unread = reader.hang_up();
 
-    reader.knock();
+    reader.reconnect();
     let confirmation = reader.confirmation(128);
     reader.send(&confirmation);
     for letter in &letters {
@@ -55,17 +55,17 @@ fn letters_for_a_reader_that_never_reads_wait_in_storage() {
 #[test]
 fn one_who_asks_and_never_reads_the_answers_loses_the_connection() {
     const MOST: usize = 30_000;
-    let town = Town::with(&[("limits.answers_per_second", "100000")]);
-    let door = Door::of(&town);
+    let server = TestServer::with(&[("limits.answers_per_second", "100000")]);
+    let door = Door::of(&server);
     let pair = Pair::begin(door, Habit::ComesAndGoes);
-    let mut asker = Peer::resident(door, 0);
+    let mut asker = Peer::with_session(door, 0);
     asker.line().narrow();
-    let before = town.server().resident();
+    let before = server.process().resident_memory();
     let mut most = before;
     let asked = (0..MOST).find(|number| {
         let question = asker.question(KeyQuestion::ById(asker.id()));
         if number % 100 == 0 {
-            most = most.max(town.server().resident());
+            most = most.max(server.process().resident_memory());
         }
         !asker.line().send(&question)
     });

@@ -5,7 +5,7 @@ import unittest
 
 from waxwing_py.backoff import Backoff
 from waxwing_py.connection import State
-from waxwing_py.courier import Courier
+from waxwing_py.holder import SessionHolder
 
 
 class Waiting(unittest.TestCase):
@@ -42,11 +42,11 @@ class Silence:
 
 class Leaving(unittest.TestCase):
     def test_a_server_that_does_not_answer_keeps_nobody_for_long(self):
-        carrier = Courier(None, print)
-        carrier._turn = lambda conn, session: None
+        holding = SessionHolder(None, print)
+        holding._turn = lambda conn, session: None
         for deadline, most in ((time.monotonic(), 0.9), (float("inf"), 5)):
             begun = time.monotonic()
-            carrier._leave(Silence(), None, deadline)
+            holding._leave(Silence(), None, deadline)
             self.assertLess(time.monotonic() - begun, most)
 
 

@@ -6,11 +6,11 @@ import unittest
 from waxwing_py import bodies, connection, crypto, packet
 from waxwing_py.bodies import Code, KeyQuestion, Reason, Status
 from waxwing_py.connection import Clock, State
-from waxwing_py.courier import Line, NetworkFailure
+from waxwing_py.holder import Line, NetworkFailure
 from waxwing_py.home import Home
 from waxwing_py.packet import Op
 
-from town import PYTHON, Town, require_binaries
+from binaries import PYTHON, RealServer, require_binaries
 
 ANN, BEN = "+15550001111", "+445550002222"
 CONFIG = """
@@ -28,11 +28,11 @@ def setUpModule():
 class TheServer(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.town = Town(CONFIG)
-        cls.addClassCleanup(cls.town.demolish)
+        cls.server = RealServer(CONFIG)
+        cls.addClassCleanup(cls.server.demolish)
         cls.homes = []
         for name, phone in (("ann", ANN), ("ben", BEN)):
-            home = Home(str(cls.town.person(name, phone, PYTHON).home))
+            home = Home(str(cls.server.person(name, phone, PYTHON).home))
             cls.addClassCleanup(home.close)
             cls.homes.append(home)
         cls.ann, cls.ben = cls.homes

@@ -8,11 +8,11 @@ import sqlite3
 import unittest
 
 from waxwing_py import connection, crypto, envelope
-from waxwing_py.courier import Line
+from waxwing_py.holder import Line
 from waxwing_py.connection import Clock, EndOfBacklog
 from waxwing_py.home import Home
 
-from town import PYTHON, RUST, Town, require_binaries, wait_until
+from binaries import PYTHON, RUST, RealServer, require_binaries, wait_until
 
 
 def setUpModule():
@@ -41,10 +41,10 @@ class BothWays(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.town = Town()
-        cls.addClassCleanup(cls.town.demolish)
-        cls.ann = cls.town.person("ann", ANN, PYTHON)
-        cls.ben = cls.town.person("ben", BEN, RUST)
+        cls.server = RealServer()
+        cls.addClassCleanup(cls.server.demolish)
+        cls.ann = cls.server.person("ann", ANN, PYTHON)
+        cls.ben = cls.server.person("ben", BEN, RUST)
 
     def pairs(self):
         return ((self.ann, self.ben), (self.ben, self.ann))
@@ -117,13 +117,13 @@ class BothWays(unittest.TestCase):
         line.conn.leave()
         self.assertEqual(line.answer().reason, 1)
         for key, forms in ((line.conn._session_key, 0), (bytes(32), 1)):
-            refused = self.town.log.count("SessionUnknown")
+            refused = self.server.log.count("SessionUnknown")
             again = self.open()
             again.conn.reconnect(key)
             self.reach_end_of_backlog(again)
             again.conn.leave()
             again.answer()
-            self.assertEqual(self.town.log.count("SessionUnknown") - refused, forms)
+            self.assertEqual(self.server.log.count("SessionUnknown") - refused, forms)
 
     def letter(self, conn, uid: bytes):
         home = Home(str(self.ann.home))
@@ -174,11 +174,11 @@ class ManyLetters(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.town = Town()
-        cls.addClassCleanup(cls.town.demolish)
-        cls.ann = cls.town.person("ann", ANN, PYTHON)
-        cls.ben = cls.town.person("ben", BEN, RUST)
-        cls.cy = cls.town.person("cy", "+335550003", PYTHON)
+        cls.server = RealServer()
+        cls.addClassCleanup(cls.server.demolish)
+        cls.ann = cls.server.person("ann", ANN, PYTHON)
+        cls.ben = cls.server.person("ben", BEN, RUST)
+        cls.cy = cls.server.person("cy", "+335550003", PYTHON)
 
     def send_many(self, to):
         home = Home(str(self.ann.home))
@@ -216,43 +216,43 @@ class AServerThatChanges(unittest.TestCase):
     CONFIG = ""
 
     def setUp(self):
-        self.town = Town(self.CONFIG)
-        self.addCleanup(self.town.demolish)
+        self.server = RealServer(self.CONFIG)
+        self.addCleanup(self.server.demolish)
 
     def test_letters_wait_while_the_server_is_away(self):
-        ann = self.town.person("ann", ANN, PYTHON)
-        ben = self.town.person("ben", BEN, RUST)
+        ann = self.server.person("ann", ANN, PYTHON)
+        ben = self.server.person("ben", BEN, RUST)
         ben.send(ann, "before").check()
-        self.town.stop()
+        self.server.stop()
         result = ann.send(ben, "meanwhile", "--timeout", "0")
         self.assertEqual((result.code, result.out[:6]), (3, "queued"))
         self.assertEqual(ann.run("receive").code, 3)
-        self.town.start()
+        self.server.start()
         self.assertEqual([each["text"] for each in ann.receive()], ["before"])
         self.assertEqual([each["text"] for each in ben.receive()], ["meanwhile"])
 
     def test_a_session_comes_back_when_the_server_does(self):
-        ann = self.town.person("ann", ANN, PYTHON)
-        ben = self.town.person("ben", BEN, RUST)
+        ann = self.server.person("ann", ANN, PYTHON)
+        ben = self.server.person("ben", BEN, RUST)
         following = ann.follow()
         try:
-            wait_until(lambda: "session confirmed" in self.town.log)
-            self.town.stop()
-            self.town.start()
+            wait_until(lambda: "session confirmed" in self.server.log)
+            self.server.stop()
+            self.server.start()
             ben.send(ann, "still there").check()
             self.assertEqual(json.loads(following.line())["text"], "still there")
         finally:
             self.assertEqual(following.stop(), 0)
 
     def test_a_changed_key_holds_back_until_it_is_accepted(self):
-        ann = self.town.person("ann", ANN, PYTHON)
-        ben = self.town.person("ben", BEN, RUST)
+        ann = self.server.person("ann", ANN, PYTHON)
+        ben = self.server.person("ben", BEN, RUST)
         ann.send(ben, "one").check()
         ben.receive()
-        self.town.stop()
-        self.town.remove_user(BEN)
-        self.town.start()
-        ben = self.town.person("ben-again", BEN, RUST)
+        self.server.stop()
+        self.server.remove_user(BEN)
+        self.server.start()
+        ben = self.server.person("ben-again", BEN, RUST)
         ben.send(ann, "it is me").check()
         self.assertEqual(ann.verify(ben).code, 4)
         result = ann.send(ben, "two")
@@ -263,28 +263,28 @@ class AServerThatChanges(unittest.TestCase):
         self.assertEqual(ann.verify(ben, "--accept", number[:-1] + last).code, 4)
         self.assertEqual(ann.receive(), [])
         # Whatever the server would say now, nobody has compared: it is not asked.
-        self.town.stop()
+        self.server.stop()
         self.assertEqual(ann.verify(ben, "--accept", number).check(), number)
-        self.town.start()
+        self.server.start()
         self.assertEqual([each["text"] for each in ann.receive()], ["it is me"])
         self.assertEqual([each["text"] for each in ben.receive()], ["two"])
 
     def test_an_account_that_was_removed_is_believed_after_three_refusals(self):
-        ann = self.town.person("ann", ANN, PYTHON)
-        self.town.stop()
-        self.town.remove_user(ANN)
-        self.town.start()
+        ann = self.server.person("ann", ANN, PYTHON)
+        self.server.stop()
+        self.server.remove_user(ANN)
+        self.server.start()
         result = ann.run("receive")
         self.assertEqual(result.code, 3)
         self.assertIn("the server does not know this account", result.err)
-        self.assertEqual(self.town.log.count("code=BadSignature"), 3)
+        self.assertEqual(self.server.log.count("code=BadSignature"), 3)
 
     def test_another_server_is_not_trusted(self):
-        ann = self.town.person("ann", ANN, PYTHON)
-        other = Town()
+        ann = self.server.person("ann", ANN, PYTHON)
+        other = RealServer()
         self.addCleanup(other.demolish)
         self.assertEqual(ann.run("receive", "--server", other.address).code, 4)
-        ann.town = other
+        ann.server = other
         refused = ann.register()
         self.assertEqual(refused.code, 4)
         # Only the key that was shown is taken; then the account, which this server has not, is made.
@@ -299,49 +299,49 @@ class AServerThatChanges(unittest.TestCase):
         self.assertEqual([each["text"] for each in ben.receive()], ["from here on"])
 
     def test_an_address_is_remembered_once_the_server_has_answered_there(self):
-        ann = self.town.person("ann", ANN, PYTHON)
-        other = Town()
+        ann = self.server.person("ann", ANN, PYTHON)
+        other = RealServer()
         self.addCleanup(other.demolish)
         for wrong in (other.address, "127.0.0.1:1"):
             self.assertIn(ann.run("receive", "--server", wrong, "--timeout", "1").code, (3, 4))
             self.assertEqual(ann.run("receive").code, 7)
-        self.town.stop()
-        self.town.address = "127.0.0.1:0"
-        self.town.start()
-        self.assertEqual(ann.run("receive", "--server", self.town.address).code, 7)
+        self.server.stop()
+        self.server.address = "127.0.0.1:0"
+        self.server.start()
+        self.assertEqual(ann.run("receive", "--server", self.server.address).code, 7)
         self.assertEqual(ann.run("receive").code, 7)
 
     def test_registering_again_asks_the_server(self):
-        ann = self.town.person("ann", ANN, PYTHON)
+        ann = self.server.person("ann", ANN, PYTHON)
         self.assertEqual(ann.register().check(), f"registered {ANN} as 1")
-        self.town.stop()
+        self.server.stop()
         self.assertEqual(ann.register().code, 3)
-        self.town.start()
+        self.server.start()
 
     def test_an_account_that_the_server_has_lost_comes_back_under_the_same_key(self):
-        ann = self.town.person("ann", ANN, PYTHON)
-        ben = self.town.person("ben", BEN, RUST)
+        ann = self.server.person("ann", ANN, PYTHON)
+        ben = self.server.person("ben", BEN, RUST)
         ann.send(ben, "before").check()
         self.assertEqual([each["text"] for each in ben.receive()], ["before"])
         number = ann.verify(ben).check()
-        self.town.stop()
-        self.town.remove_user(ANN)
-        self.town.start()
+        self.server.stop()
+        self.server.remove_user(ANN)
+        self.server.start()
         self.assertEqual(ann.register().check(), f"registered {ANN} as 3")
         ann.send(ben, "after").check()
         self.assertEqual([each["text"] for each in ben.receive()], ["after"])
         self.assertEqual(ben.verify(ann).check(), number)
 
     def test_a_follower_gives_up_a_server_with_another_key(self):
-        ann = self.town.person("ann", ANN, PYTHON)
-        other = Town()
+        ann = self.server.person("ann", ANN, PYTHON)
+        other = RealServer()
         self.addCleanup(other.demolish)
         result = ann.run("receive", "--follow", "--server", other.address)
         self.assertEqual(result.code, 4)
         self.assertIn("not signed with the server's key", result.err)
 
     def test_who_stands_still_with_the_session_is_named(self):
-        ann = self.town.person("ann", ANN, PYTHON)
+        ann = self.server.person("ann", ANN, PYTHON)
         following = ann.follow()
         try:
             wait_until(lambda: has_session(ann))
@@ -357,8 +357,8 @@ class AServerThatChanges(unittest.TestCase):
             self.assertEqual(following.stop(), 0)
 
     def test_two_processes_print_each_letter_once(self):
-        ann = self.town.person("ann", ANN, PYTHON)
-        ben = self.town.person("ben", BEN, RUST)
+        ann = self.server.person("ann", ANN, PYTHON)
+        ben = self.server.person("ben", BEN, RUST)
         followers = [ann.follow(), ann.follow()]
         try:
             texts = [f"letter {number}" for number in range(20)]
@@ -372,9 +372,9 @@ class AServerThatChanges(unittest.TestCase):
 
 class CodesByAnotherWay(unittest.TestCase):
     def setUp(self):
-        self.town = Town('[otp]\ndelivery = "console"\n')
-        self.addCleanup(self.town.demolish)
-        self.ann = self.town.person("ann", ANN, PYTHON, register=False)
+        self.server = RealServer('[otp]\ndelivery = "console"\n')
+        self.addCleanup(self.server.demolish)
+        self.ann = self.server.person("ann", ANN, PYTHON, register=False)
 
     def code(self) -> str:
         found = []
@@ -383,7 +383,7 @@ class CodesByAnotherWay(unittest.TestCase):
 
     def codes(self) -> str:
         """The lines of the log that are no entries of it."""
-        return "\n".join(line for line in self.town.log.splitlines() if " INFO " not in line)
+        return "\n".join(line for line in self.server.log.splitlines() if " INFO " not in line)
 
     def test_a_code_is_typed_in(self):
         self.assertEqual(self.ann.register().code, 6)

@@ -39,7 +39,7 @@ class WithHome(unittest.TestCase):
         self.turn(self.peer.establish(), start=True)
 
     def turn(self, events=(), start=False) -> list[Packet]:
-        """One turn, as the courier makes it. Gives what the client sent."""
+        """One turn, as the session holder makes it. Gives what the client sent."""
         if start:
             self.session = Session(self.home, self.peer.conn)
         with self.home.transaction():

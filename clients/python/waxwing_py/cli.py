@@ -12,9 +12,9 @@ import time
 import unicodedata
 from pathlib import Path
 
-from . import bodies, courier, crypto, envelope, registration
+from . import bodies, crypto, envelope, holder, registration
 from .bodies import KeyAnswer, Status
-from .courier import Courier, Failure, NetworkFailure, Untrusted
+from .holder import Failure, NetworkFailure, SessionHolder, Untrusted
 from .crypto import PublicKey, WeakKey
 from .envelope import Content
 from .home import LETTER, Home, StorageError
@@ -119,12 +119,12 @@ def _trust_server(home: Home, offered: PublicKey, accepted: str | None):
 
 def _ask_code() -> str:
     if not sys.stdin.isatty():
-        raise courier.CodeRefused("a code is on its way; run this again with --otp CODE")
+        raise holder.CodeRefused("a code is on its way; run this again with --otp CODE")
     for _ in range(3):
         tell("the server has sent a code to the phone; type its six digits, then Enter")
         if bodies.is_code(code := input("code: ").strip()):
             return code
-    raise courier.CodeRefused("that was no code; run `register` again with --otp CODE")
+    raise holder.CodeRefused("that was no code; run `register` again with --otp CODE")
 
 
 def send(args):
@@ -202,8 +202,8 @@ def _hold_session(home: Home, done, deadline: float, stop):
             )
         if time.monotonic() >= deadline:
             return
-        time.sleep(courier.POLL_SECONDS)
-    Courier(home, tell).run(done, deadline, stop)
+        time.sleep(holder.POLL_SECONDS)
+    SessionHolder(home, tell).run(done, deadline, stop)
 
 
 def receive(args):
@@ -371,7 +371,7 @@ def _ask_server(home: Home, phone: str, stop: Stop):
     deadline = time.monotonic() + CONNECT_SECONDS
     if not home.take_session():
         raise Failure("another process has the session of this home")
-    carrier = Courier(home, tell)
+    holding = SessionHolder(home, tell)
     asked = None
 
     def answered(session) -> bool:
@@ -381,10 +381,10 @@ def _ask_server(home: Home, phone: str, stop: Stop):
             session.ask(phone)
         return phone in session.answers and session.idle
 
-    carrier.run(answered, deadline, stop)
-    answer = carrier.session.answers.get(phone)
+    holding.run(answered, deadline, stop)
+    answer = holding.session.answers.get(phone)
     if isinstance(answer, bodies.Refusal):
-        raise courier.refused(answer)
+        raise holder.refused(answer)
     if answer is None:
         raise NetworkFailure("no answer from the server")
     if not isinstance(answer, KeyAnswer):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from . import connection, crypto
 from .bodies import Code, KeyQuestion
-from .courier import (
+from .holder import (
     REFUSALS, CodeRefused, Failure, Line, Untrusted, refused,
 )  # fmt: skip
 from .connection import State

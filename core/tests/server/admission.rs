@@ -1,4 +1,4 @@
-//! A crowd that comes at once: whoever has a session does not wait until all of them are in.
+//! Many newcomers at once: whoever has a session does not wait until all of them are in.
 
 use std::time::Duration;
 
@@ -15,27 +15,27 @@ type World = Sim<Paper>;
 const OFFERED: Said = Said::SessionOffered(Op::SessionRenewed);
 
 /// One machine, two people with sessions, and so many without.
-fn two_and_a_crowd(count: usize) -> (World, [Person<Paper>; 2], Vec<Person<Paper>>) {
-    two_and_a_crowd_of(Config::default(), count)
+fn two_and_newcomers(count: usize) -> (World, [Person<Paper>; 2], Vec<Person<Paper>>) {
+    two_and_newcomers_of(Config::default(), count)
 }
 
-fn two_and_a_crowd_of(
+fn two_and_newcomers_of(
     config: Config,
     count: usize,
 ) -> (World, [Person<Paper>; 2], Vec<Person<Paper>>) {
     let (mut world, mut two) = World::populate_shards(config, 7, count + 2, 1);
-    let crowd = two.split_off(2);
+    let newcomers = two.split_off(2);
     two.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
-    (world, two.try_into().ok().unwrap(), crowd)
+    (world, two.try_into().ok().unwrap(), newcomers)
 }
 
 /// A 106 of each, on connections that are open.
-fn requests(world: &mut World, crowd: &mut [Person<Paper>]) -> Vec<(ConnId, Vec<u8>)> {
+fn requests(world: &mut World, newcomers: &mut [Person<Paper>]) -> Vec<(ConnId, Vec<u8>)> {
     let request = |person: &mut Person<Paper>| {
         person.conn = world.connect();
         (person.conn, person.long(world))
     };
-    crowd.iter_mut().map(request).collect()
+    newcomers.iter_mut().map(request).collect()
 }
 
 /// So many letters from the first of them to the second.
@@ -52,22 +52,22 @@ fn letters(
     (0..count).map(letter).collect()
 }
 
-/// The whole crowd knocks in a turn in which so many letters come.
+/// All newcomers ask for a session in a turn in which so many letters come.
 fn rush(
     world: &mut World,
     two: &mut [Person<Paper>; 2],
-    crowd: &mut [Person<Paper>],
+    newcomers: &mut [Person<Paper>],
     letter_count: usize,
 ) {
-    let mut inputs = requests(world, crowd);
+    let mut inputs = requests(world, newcomers);
     inputs.extend(letters(world, two, letter_count));
     world.deliver(&inputs);
 }
 
-/// Who has been offered a session since the last look, by their places in the crowd.
-fn offered(world: &mut World, crowd: &mut [Person<Paper>]) -> Vec<usize> {
+/// Who has been offered a session since the last look, by their places among the newcomers.
+fn offered(world: &mut World, newcomers: &mut [Person<Paper>]) -> Vec<usize> {
     let mut places = Vec::new();
-    for (place, person) in crowd.iter_mut().enumerate() {
+    for (place, person) in newcomers.iter_mut().enumerate() {
         match person.hear(world)[..] {
             [] => {}
             [OFFERED] => places.push(place),
@@ -83,29 +83,29 @@ fn quiet_turn(world: &mut World) {
 }
 
 #[test]
-fn a_crowd_is_let_in_one_by_one_while_sessions_speak() {
-    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
-    rush(&mut world, &mut two, &mut crowd, 1);
+fn newcomers_are_let_in_one_by_one_while_sessions_speak() {
+    let (mut world, mut two, mut newcomers) = two_and_newcomers(100);
+    rush(&mut world, &mut two, &mut newcomers, 1);
     assert_eq!(two[1].hear_letters(&mut world).len(), 1, "the letter does not wait");
-    assert_eq!(offered(&mut world, &mut crowd), [0]);
+    assert_eq!(offered(&mut world, &mut newcomers), [0]);
     for next in 1..10 {
         let letter = letters(&mut world, &mut two, 1);
         world.deliver(&letter);
         assert_eq!(two[1].hear_letters(&mut world).len(), 1);
-        assert_eq!(offered(&mut world, &mut crowd), [next]);
+        assert_eq!(offered(&mut world, &mut newcomers), [next]);
     }
 }
 
 #[test]
-fn a_crowd_is_let_in_as_it_came_without_anything_else_happening() {
-    let (mut world, _, mut crowd) = two_and_a_crowd(100);
-    let inputs = requests(&mut world, &mut crowd);
+fn newcomers_are_let_in_as_they_came_without_anything_else_happening() {
+    let (mut world, _, mut newcomers) = two_and_newcomers(100);
+    let inputs = requests(&mut world, &mut newcomers);
     world.deliver(&inputs);
-    let mut places = offered(&mut world, &mut crowd);
+    let mut places = offered(&mut world, &mut newcomers);
     assert!((2..=16).contains(&places.len()), "{} in a turn", places.len());
-    while places.len() < crowd.len() {
+    while places.len() < newcomers.len() {
         quiet_turn(&mut world);
-        let next = offered(&mut world, &mut crowd);
+        let next = offered(&mut world, &mut newcomers);
         assert!((1..=16).contains(&next.len()), "{} in a turn", next.len());
         places.extend(next);
     }
@@ -115,21 +115,21 @@ fn a_crowd_is_let_in_as_it_came_without_anything_else_happening() {
 #[test]
 fn whoever_waits_in_line_has_the_machine_woken() {
     for shards in [1, 3] {
-        let (mut world, mut crowd) = World::populate_shards(Config::default(), 7, 100, shards);
-        let inputs = requests(&mut world, &mut crowd);
+        let (mut world, mut newcomers) = World::populate_shards(Config::default(), 7, 100, shards);
+        let inputs = requests(&mut world, &mut newcomers);
         world.send_all(&inputs);
-        assert_eq!(offered(&mut world, &mut crowd).len(), crowd.len(), "{shards} shards");
+        assert_eq!(offered(&mut world, &mut newcomers).len(), newcomers.len(), "{shards} shards");
     }
 }
 
 #[test]
 fn whoever_has_waited_for_ten_seconds_is_told_that_the_server_is_busy() {
-    let (mut world, mut two, mut crowd) = two_and_a_crowd(20);
-    rush(&mut world, &mut two, &mut crowd, 1);
+    let (mut world, mut two, mut newcomers) = two_and_newcomers(20);
+    rush(&mut world, &mut two, &mut newcomers, 1);
     world.now.instant = world.now.instant.after(Duration::from_secs(10));
     world.settle();
-    assert_eq!(crowd[0].hear(&mut world), [OFFERED]);
-    for person in &mut crowd[1..] {
+    assert_eq!(newcomers[0].hear(&mut world), [OFFERED]);
+    for person in &mut newcomers[1..] {
         assert_eq!(person.hear_refusals(&mut world), [ErrorCode::Busy]);
         assert!(person.is_closed(&world));
     }
@@ -137,8 +137,8 @@ fn whoever_has_waited_for_ten_seconds_is_told_that_the_server_is_busy() {
 
 #[test]
 fn behind_so_many_others_the_server_is_busy_at_once() {
-    let (mut world, _, mut crowd) = two_and_a_crowd(1);
-    let (_, request) = requests(&mut world, &mut crowd).remove(0);
+    let (mut world, _, mut newcomers) = two_and_newcomers(1);
+    let (_, request) = requests(&mut world, &mut newcomers).remove(0);
     let knock = |world: &mut World| (world.connect(), request.clone());
     let inputs: Vec<_> = (0..16_384).map(|_| knock(&mut world)).collect();
     let (late, request) = knock(&mut world);
@@ -156,69 +156,69 @@ fn behind_so_many_others_the_server_is_busy_at_once() {
 #[test]
 fn nobody_leaves_more_than_another_packet_in_line() {
     for (unread, is_refused) in [(2 * 1_024, false), (2 * 1_024 + 1, true)] {
-        let (mut world, mut two, mut crowd) = two_and_a_crowd(2);
-        let mut inputs = requests(&mut world, &mut crowd);
+        let (mut world, mut two, mut newcomers) = two_and_newcomers(2);
+        let mut inputs = requests(&mut world, &mut newcomers);
         inputs.extend(letters(&mut world, &mut two, 1));
         let (_, last) = &mut inputs[1];
         // Of the same packet once more, and so on: what stands there is not looked at.
         *last = last.iter().copied().cycle().take(unread).collect();
         world.deliver(&inputs);
-        let heard = crowd[1].hear(&mut world);
-        assert_eq!(world.is_closed(crowd[1].conn), is_refused, "{unread}: {heard:?}");
+        let heard = newcomers[1].hear(&mut world);
+        assert_eq!(world.is_closed(newcomers[1].conn), is_refused, "{unread}: {heard:?}");
     }
 }
 
 #[test]
 fn who_stands_in_line_is_not_the_first_to_go_when_memory_runs_out() {
     let config = Config { half_received_bytes: 99 * 538 + 499, ..Config::default() };
-    let (mut world, mut two, mut crowd) = two_and_a_crowd_of(config, 100);
+    let (mut world, mut two, mut newcomers) = two_and_newcomers_of(config, 100);
     let slow = world.connect();
-    rush(&mut world, &mut two, &mut crowd, 1);
-    let half = crowd[0].long(&mut world)[..500].to_vec();
+    rush(&mut world, &mut two, &mut newcomers, 1);
+    let half = newcomers[0].long(&mut world)[..500].to_vec();
     let letter = letters(&mut world, &mut two, 1).remove(0);
     world.deliver(&[(slow, half), letter]);
     assert!(world.is_closed(slow));
-    assert!(crowd.iter().all(|person| !world.is_closed(person.conn)));
+    assert!(newcomers.iter().all(|person| !world.is_closed(person.conn)));
 }
 
 #[test]
-fn arrivals_cost_as_much_as_what_sessions_had_done() {
-    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
-    rush(&mut world, &mut two, &mut crowd, 100);
+fn newcomers_cost_as_much_as_what_sessions_had_done() {
+    let (mut world, mut two, mut newcomers) = two_and_newcomers(100);
+    rush(&mut world, &mut two, &mut newcomers, 100);
     // Two private-key operations and a verification each.
-    assert_eq!(offered(&mut world, &mut crowd).len(), 100_usize.div_ceil(33));
+    assert_eq!(offered(&mut world, &mut newcomers).len(), 100_usize.div_ceil(33));
     let letter = letters(&mut world, &mut two, 1);
     world.deliver(&letter);
-    assert_eq!(offered(&mut world, &mut crowd).len(), 1, "each turn is counted anew");
+    assert_eq!(offered(&mut world, &mut newcomers).len(), 1, "each turn is counted anew");
 }
 
 #[test]
 fn sessions_that_are_silent_for_a_moment_may_speak_again() {
-    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
-    rush(&mut world, &mut two, &mut crowd, 1);
-    assert_eq!(offered(&mut world, &mut crowd).len(), 1);
+    let (mut world, mut two, mut newcomers) = two_and_newcomers(100);
+    rush(&mut world, &mut two, &mut newcomers, 1);
+    assert_eq!(offered(&mut world, &mut newcomers).len(), 1);
     for (passed_ms, let_in) in [(0, 1), (19, 1), (1, 8), (0, 8)] {
         world.now.instant = world.now.instant.after(Duration::from_millis(passed_ms));
         quiet_turn(&mut world);
-        assert_eq!(offered(&mut world, &mut crowd).len(), let_in, "{passed_ms} ms later");
+        assert_eq!(offered(&mut world, &mut newcomers).len(), let_in, "{passed_ms} ms later");
     }
 }
 
 #[test]
 fn bad_signatures_hardly_hold_up_the_line() {
-    let (mut world, mut two, mut crowd) = two_and_a_crowd(10);
-    let mut inputs = requests(&mut world, &mut crowd);
+    let (mut world, mut two, mut newcomers) = two_and_newcomers(10);
+    let mut inputs = requests(&mut world, &mut newcomers);
     let (_, good) = inputs.split_last_mut().unwrap();
     for (_, request) in good {
         *request.last_mut().unwrap() ^= 1;
     }
     // The first one's refusal is signed; all others share it.
     world.deliver(&inputs[..1]);
-    assert_eq!(crowd[0].hear_refusals(&mut world), [ErrorCode::BadSignature]);
+    assert_eq!(newcomers[0].hear_refusals(&mut world), [ErrorCode::BadSignature]);
     let mut inputs = inputs.split_off(1);
     inputs.extend(letters(&mut world, &mut two, 1));
     world.deliver(&inputs);
-    let (last, others) = crowd[1..].split_last_mut().unwrap();
+    let (last, others) = newcomers[1..].split_last_mut().unwrap();
     for person in others {
         assert_eq!(person.hear_refusals(&mut world), [ErrorCode::BadSignature]);
     }
@@ -227,9 +227,9 @@ fn bad_signatures_hardly_hold_up_the_line() {
 
 #[test]
 fn whoever_has_gone_does_not_hold_up_the_line() {
-    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
-    rush(&mut world, &mut two, &mut crowd, 1);
-    let (last, others) = crowd.split_last_mut().unwrap();
+    let (mut world, mut two, mut newcomers) = two_and_newcomers(100);
+    rush(&mut world, &mut two, &mut newcomers, 1);
+    let (last, others) = newcomers.split_last_mut().unwrap();
     world.turn(ShardId::REGISTRAR, |server, _| {
         others.iter().for_each(|gone| server.disconnected(gone.conn));
     });
@@ -238,9 +238,9 @@ fn whoever_has_gone_does_not_hold_up_the_line() {
 
 #[test]
 fn nothing_is_signed_for_those_who_hang_up_in_line() {
-    let (mut world, mut two, mut crowd) = two_and_a_crowd(100);
-    rush(&mut world, &mut two, &mut crowd, 1);
-    let (last, others) = crowd.split_last_mut().unwrap();
+    let (mut world, mut two, mut newcomers) = two_and_newcomers(100);
+    rush(&mut world, &mut two, &mut newcomers, 1);
+    let (last, others) = newcomers.split_last_mut().unwrap();
     world.turn(ShardId::REGISTRAR, |server, _| {
         others.iter().for_each(|gone| server.hung_up(gone.conn));
     });
@@ -260,15 +260,15 @@ fn nobody_is_read_or_loses_time_in_line() {
     let mut config = Config::default();
     config.deadlines.first_packet = Duration::from_secs(1);
     config.deadlines.packet = Duration::from_secs(1);
-    let (mut world, mut two, mut crowd) = two_and_a_crowd_of(config, 100);
-    rush(&mut world, &mut two, &mut crowd, 1);
-    let last = crowd.last().unwrap().conn;
+    let (mut world, mut two, mut newcomers) = two_and_newcomers_of(config, 100);
+    rush(&mut world, &mut two, &mut newcomers, 1);
+    let last = newcomers.last().unwrap().conn;
     assert!(!world.is_read(last));
     world.now.instant = world.now.instant.after(Duration::from_secs(9));
     quiet_turn(&mut world);
     assert!(!world.events.contains(&Event::TimedOut { conn: last }));
     assert!(!world.is_closed(last));
-    while offered(&mut world, &mut crowd).last() != Some(&99) {
+    while offered(&mut world, &mut newcomers).last() != Some(&99) {
         quiet_turn(&mut world);
     }
     assert!(world.is_read(last));
@@ -276,19 +276,19 @@ fn nobody_is_read_or_loses_time_in_line() {
 
 #[test]
 fn a_second_request_stands_in_line_again() {
-    let (mut world, mut two, mut crowd) = two_and_a_crowd(2);
-    let mut inputs = requests(&mut world, &mut crowd);
+    let (mut world, mut two, mut newcomers) = two_and_newcomers(2);
+    let mut inputs = requests(&mut world, &mut newcomers);
     // No session of theirs is known, so they are told to use the long form, which is there already.
-    let first = &mut crowd[0];
+    let first = &mut newcomers[0];
     let key = two[0].seal.as_ref().unwrap().key().clone();
     inputs[0].1 = [first.short_under(&mut world, &key), first.long(&mut world)].concat();
     inputs.extend(letters(&mut world, &mut two, 1));
     world.deliver(&inputs);
-    assert_eq!(crowd[0].hear_refusals(&mut world), [ErrorCode::SessionUnknown]);
+    assert_eq!(newcomers[0].hear_refusals(&mut world), [ErrorCode::SessionUnknown]);
     for next in [1, 0] {
         let letter = letters(&mut world, &mut two, 1);
         world.deliver(&letter);
-        assert_eq!(offered(&mut world, &mut crowd), [next]);
+        assert_eq!(offered(&mut world, &mut newcomers), [next]);
     }
 }
 
@@ -318,7 +318,7 @@ fn one_by_one(world: &mut World, people: &mut [Person<Paper>], shard: ShardId) {
 
 /// New users whom storage has taken in one go while a session speaks, as the server has just heard.
 fn newcomers_whom_storage_has_taken() -> (World, Vec<Person<Paper>>) {
-    let (mut world, mut two, _) = two_and_a_crowd(0);
+    let (mut world, mut two, _) = two_and_newcomers(0);
     let mut newcomers: Vec<_> = (2..7).map(Person::new).collect();
     let inputs = proofs(&mut world, &mut newcomers);
     world.disk.held = true;
@@ -351,7 +351,7 @@ fn nothing_is_signed_for_new_users_who_have_hung_up_when_it_is_their_turn() {
 
 #[test]
 fn new_users_whom_storage_has_refused_at_once_hear_it_one_by_one() {
-    let (mut world, mut two, _) = two_and_a_crowd(0);
+    let (mut world, mut two, _) = two_and_newcomers(0);
     let mut newcomers: Vec<_> = (2..7).map(Person::new).collect();
     let inputs = proofs(&mut world, &mut newcomers);
     (world.disk.mute, world.disk.refuses_writes) = (true, true);
@@ -369,7 +369,7 @@ fn new_users_whom_storage_has_refused_at_once_hear_it_one_by_one() {
 
 #[test]
 fn people_whose_codes_did_not_go_out_hear_it_one_by_one() {
-    let (mut world, mut two, _) = two_and_a_crowd(0);
+    let (mut world, mut two, _) = two_and_newcomers(0);
     let mut newcomers: Vec<_> = (2..7).map(Person::<Paper>::new).collect();
     world.codes_are_held = true;
     for person in &mut newcomers {
@@ -413,13 +413,13 @@ fn people_who_move_in_at_once_have_their_sessions_one_by_one() {
 
 #[test]
 fn a_stop_does_not_wait_for_the_line() {
-    let (mut world, _, mut crowd) = two_and_a_crowd(100);
-    let inputs = requests(&mut world, &mut crowd);
+    let (mut world, _, mut newcomers) = two_and_newcomers(100);
+    let inputs = requests(&mut world, &mut newcomers);
     world.deliver(&inputs);
-    assert!(offered(&mut world, &mut crowd).len() < crowd.len());
+    assert!(offered(&mut world, &mut newcomers).len() < newcomers.len());
     world.turn(ShardId::REGISTRAR, Server::stop);
     world.settle();
     assert!(world.stopped());
-    assert!(offered(&mut world, &mut crowd).is_empty());
-    assert!(crowd.iter().all(|person| person.is_closed(&world)));
+    assert!(offered(&mut world, &mut newcomers).is_empty());
+    assert!(newcomers.iter().all(|person| person.is_closed(&world)));
 }

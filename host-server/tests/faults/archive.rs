@@ -19,7 +19,7 @@ const OPTIONS: SqliteOptions = SqliteOptions { busy_timeout: Duration::ZERO };
 /// So few that the log is brought into the database every now and then.
 const LOG_PAGES: u32 = 24;
 
-/// Shared by the world's disk and the town.
+/// Shared by the world's disk and the service.
 #[derive(Clone)]
 pub(crate) struct Archive(Rc<RefCell<Inner>>);
 

@@ -7,33 +7,33 @@ use std::time::Duration;
 
 use waxwing_testkit_sqlite::{Call, Fault, FaultyDisk};
 
-use crate::town::{LETTER_LIFE, Town};
+use crate::service::{LETTER_LIFE, Service};
 
 /// Some hours with everything in them that a server does with its storage.
-fn day(town: &mut Town) {
-    town.come(0);
-    (1..3).for_each(|who| town.move_in(who));
-    (0..3).for_each(|who| town.come(who));
-    town.write(0, 1, 300);
-    town.write(0, 1, 9_000);
-    town.acknowledge(1, 1);
-    town.leave(2);
-    town.write(1, 2, 5_000);
-    town.write(0, 2, 20);
-    town.tidy();
-    town.come(2);
-    town.acknowledge(2, 8);
-    town.ask(0, 2);
-    town.stop();
-    (0..3).for_each(|who| town.come(who));
-    town.acknowledge(1, 8);
-    town.write(2, 0, 700);
-    town.fall();
-    town.come(0);
-    town.acknowledge(0, 8);
-    town.write(0, 1, 30);
-    town.wait(LETTER_LIFE + Duration::from_secs(61));
-    town.stop();
+fn day(service: &mut Service) {
+    service.come(0);
+    (1..3).for_each(|who| service.create_user(who));
+    (0..3).for_each(|who| service.come(who));
+    service.write(0, 1, 300);
+    service.write(0, 1, 9_000);
+    service.acknowledge(1, 1);
+    service.leave(2);
+    service.write(1, 2, 5_000);
+    service.write(0, 2, 20);
+    service.tidy();
+    service.come(2);
+    service.acknowledge(2, 8);
+    service.ask(0, 2);
+    service.stop();
+    (0..3).for_each(|who| service.come(who));
+    service.acknowledge(1, 8);
+    service.write(2, 0, 700);
+    service.crash();
+    service.come(0);
+    service.acknowledge(0, 8);
+    service.write(0, 1, 30);
+    service.wait(LETTER_LIFE + Duration::from_secs(61));
+    service.stop();
 }
 
 struct Ran {
@@ -60,16 +60,16 @@ fn run(fault: Option<Fault>) -> Ran {
     let directory = tempfile::tempdir().unwrap();
     let disk = Rc::new(FaultyDisk::under(directory.path()).unwrap());
     fault.into_iter().for_each(|fault| disk.fail(fault));
-    let mut town = Town::new(directory.path(), disk.clone(), 3, 1);
-    day(&mut town);
-    let Town { refusals, complaints, failures, .. } = town;
+    let mut service = Service::new(directory.path(), disk.clone(), 3, 1);
+    day(&mut service);
+    let Service { refusals, complaints, failures, .. } = service;
     let (calls, injected) = (disk.calls(), disk.injected());
     // What fails before the database has its name is thrown away and made anew.
     let mut retried = disk.retried_syncs().into_iter();
     let is_draft = |path: Box<Path>| path.to_string_lossy().contains(".new");
     assert!(retried.all(is_draft), "a sync was tried again");
     disk.heal();
-    town.finish();
+    service.finish();
     Ran { calls, injected, refusals, complaints, failures }
 }
 

@@ -10,6 +10,6 @@ mod failing_calls;
 mod groups;
 mod power_cuts;
 mod schema_changes;
+mod service;
 #[path = "../support/mod.rs"]
 mod support;
-mod town;

@@ -159,7 +159,7 @@ impl Case {
     pub(super) fn run(&self, peer: &mut Peer) -> Result<(), String> {
         match self.state {
             State::New => peer.connect(),
-            State::Issued => peer.knock(),
+            State::Issued => peer.reconnect(),
             State::Session => peer.come(),
         }
         let bytes = (self.make)(peer);

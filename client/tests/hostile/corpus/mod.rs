@@ -19,7 +19,7 @@ use crate::line::Door;
 use crate::pair::{Habit, Pair};
 use crate::peer::Peer;
 use crate::swarm::alone;
-use crate::town::Town;
+use crate::test_server::TestServer;
 use case::{Case, SINK};
 
 const WORKERS: usize = 5;
@@ -29,12 +29,12 @@ const LEAST: usize = 5_000;
 fn every_malformed_packet_has_the_answer_of_the_document() {
     let _alone = alone();
     let many = "1000000";
-    let mut town = Town::with(&[
+    let mut server = TestServer::with(&[
         ("limits.registration_operations_per_second", many),
         ("limits.reconnect_operations_per_second", many),
     ]);
-    let door = Door::of(&town);
-    let mut sink = Peer::resident(door, 5);
+    let door = Door::of(&server);
+    let mut sink = Peer::with_session(door, 5);
     assert_eq!(sink.id().get(), SINK);
     let cases = all(&mut sink);
     drop(sink.hang_up());
@@ -67,11 +67,11 @@ fn every_malformed_packet_has_the_answer_of_the_document() {
     assert!(wrong.is_empty(), "{} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(40)]);
 
     // And it serves everybody else.
-    let (anna, bert) = town.anna_and_bert();
+    let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "after all that").exits(0);
     bert.receives(&["after all that"]);
-    town.stop();
-    assert!(!town.log().contains("panic"), "{}", town.log());
+    server.stop();
+    assert!(!server.log().contains("panic"), "{}", server.log());
 }
 
 fn all(model: &mut Peer) -> Vec<Case> {

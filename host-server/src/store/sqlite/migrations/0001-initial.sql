@@ -6,7 +6,9 @@ CREATE TABLE users (
     last_seen      TEXT
 ) STRICT;
 
--- The payload is the last column, so that the others are read without touching its pages.
+-- `message_id` is the packet id: the first 16 bytes of the packet's digest. The columns keep the names
+-- of the specification. The payload is the last column, so that the others are read without touching
+-- its pages.
 CREATE TABLE pending_messages (
     queue_id          INTEGER PRIMARY KEY NOT NULL,
     message_id        BLOB NOT NULL CHECK (length(message_id) = 16),

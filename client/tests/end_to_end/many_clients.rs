@@ -24,9 +24,9 @@ use waxwing_core::time::{self, Now};
 use waxwing_core::wire::{KeyAnswer, KeyQuestion, Packet, Status};
 
 use crate::process::PATIENCE;
-use crate::town::Town;
+use crate::test_server::TestServer;
 
-const RESIDENTS: usize = 200;
+const FIRST_USERS: usize = 200;
 const NEWCOMERS: usize = 20;
 /// How far memory may move between two rounds that do the same.
 const FLAT: u64 = 4 << 10;
@@ -47,10 +47,10 @@ impl Identity {
         Self { phone, key, fingerprint, reply_key: ReplyKey::generate(&mut rng()) }
     }
 
-    /// People as they come. Making keys is most of the work, so every core does some of it,
+    /// Identities as they are made. Making keys is most of the work, so every core does some of it,
     /// while those who came first register.
-    fn arriving(count: usize) -> Receiver<&'static Self> {
-        let (ready, arrivals) = channel();
+    fn many(count: usize) -> Receiver<&'static Self> {
+        let (ready, identities) = channel();
         let threads = thread::available_parallelism().map_or(1, usize::from);
         for first in 0..threads {
             let ready = ready.clone();
@@ -62,7 +62,7 @@ impl Identity {
                 }
             });
         }
-        arrivals
+        identities
     }
 }
 
@@ -191,13 +191,13 @@ impl<'k> Member<'k> {
 /// Who has which id.
 type Directory<'k> = HashMap<UserId, &'k Identity>;
 
-struct Crowd<'k> {
+struct Clients<'k> {
     members: Vec<Member<'k>>,
     people: Directory<'k>,
     started: Instant,
 }
 
-impl<'k> Crowd<'k> {
+impl<'k> Clients<'k> {
     fn with_env<T>(&mut self, act: impl FnOnce(&mut Self, &mut Env<'_>) -> T) -> T {
         let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap();
         let now = Now { instant: time::Instant::from_millis(millis), unix: clock::now() };
@@ -207,7 +207,7 @@ impl<'k> Crowd<'k> {
 
     fn join(&mut self, member: Member<'k>) {
         self.members.push(member);
-        self.with_env(|crowd, env| crowd.members.last_mut().unwrap().begin(env));
+        self.with_env(|clients, env| clients.members.last_mut().unwrap().begin(env));
     }
 
     /// Goes on until `is_done`.
@@ -217,11 +217,11 @@ impl<'k> Crowd<'k> {
             assert!(Instant::now() < deadline, "never: {what}");
             let mut idle = true;
             for at in 0..self.members.len() {
-                idle &= self.with_env(|crowd, env| {
-                    let member = &mut crowd.members[at];
-                    let idle = member.turn(env, &crowd.people);
+                idle &= self.with_env(|clients, env| {
+                    let member = &mut clients.members[at];
+                    let idle = member.turn(env, &clients.people);
                     if let Some(user) = member.user {
-                        crowd.people.insert(user, member.identity);
+                        clients.people.insert(user, member.identity);
                     }
                     idle
                 });
@@ -237,11 +237,11 @@ impl<'k> Crowd<'k> {
         for at in 0..count {
             let phone = self.members[(at + distance) % count].identity.phone;
             let text = format!("{distance} from {at}");
-            self.with_env(|crowd, env| crowd.members[at].write_to(env, &phone, text));
+            self.with_env(|clients, env| clients.members[at].write_to(env, &phone, text));
         }
     }
 
-    /// What [`Crowd::write`] wrote has arrived, exactly once.
+    /// What [`Clients::write`] wrote has arrived, exactly once.
     fn check(&mut self, count: usize, distance: usize) {
         for (at, member) in self.members[..count].iter_mut().enumerate() {
             let from = (at + count - distance) % count;
@@ -257,44 +257,44 @@ fn is_quiet(members: &[Member<'_>]) -> bool {
 
 #[test]
 fn two_hundred_clients_at_once_write_to_one_another_while_others_register() {
-    let town = Town::new();
-    let server_key = read_server_key(&town.public_key()).unwrap();
+    let server = TestServer::new();
+    let server_key = read_server_key(&server.public_key()).unwrap();
     let server_key = provider().public_key(&server_key).unwrap();
-    let arrivals = Identity::arriving(RESIDENTS + NEWCOMERS);
+    let identities = Identity::many(FIRST_USERS + NEWCOMERS);
     let started = Instant::now();
-    let mut crowd = Crowd { members: Vec::new(), people: Directory::new(), started };
-    for identity in arrivals.iter().take(RESIDENTS) {
-        crowd.join(Member::new(identity, town.address(), &server_key));
+    let mut clients = Clients { members: Vec::new(), people: Directory::new(), started };
+    for identity in identities.iter().take(FIRST_USERS) {
+        clients.join(Member::new(identity, server.address(), &server_key));
         // All at once they would time out where the server was built without optimisation: it
         // looks for small factors in every key.
-        crowd.run_until("some have registered", |members| {
+        clients.run_until("some have registered", |members| {
             members.iter().filter(|member| !member.is_ready).count() < NEWCOMERS
         });
     }
-    crowd.run_until("all have registered", is_quiet);
-    let newcomers: Vec<_> = arrivals.iter().collect();
+    clients.run_until("all have registered", is_quiet);
+    let newcomers: Vec<_> = identities.iter().collect();
 
-    crowd.write(RESIDENTS, 1);
+    clients.write(FIRST_USERS, 1);
     for identity in newcomers {
-        crowd.join(Member::new(identity, town.address(), &server_key));
+        clients.join(Member::new(identity, server.address(), &server_key));
     }
-    let everybody = RESIDENTS + NEWCOMERS;
+    let everybody = FIRST_USERS + NEWCOMERS;
     let has_received = |count| {
         move |members: &[Member<'_>]| {
             is_quiet(members) && members[..count].iter().all(|member| !member.received.is_empty())
         }
     };
-    crowd.run_until("the first letters", has_received(RESIDENTS));
-    crowd.check(RESIDENTS, 1);
-    assert_eq!(crowd.people.len(), everybody);
+    clients.run_until("the first letters", has_received(FIRST_USERS));
+    clients.check(FIRST_USERS, 1);
+    assert_eq!(clients.people.len(), everybody);
 
     // Once more to warm up, then twice to measure.
     let mut sizes = Vec::new();
     for distance in [2, 3, 4, 5] {
-        crowd.write(everybody, distance);
-        crowd.run_until("letters of everybody", has_received(everybody));
-        crowd.check(everybody, distance);
-        sizes.push(town.server().resident());
+        clients.write(everybody, distance);
+        clients.run_until("letters of everybody", has_received(everybody));
+        clients.check(everybody, distance);
+        sizes.push(server.process().resident_memory());
     }
     let growth = sizes[3].saturating_sub(sizes[0]);
     assert!(growth <= FLAT, "memory grows: {sizes:?} KiB");

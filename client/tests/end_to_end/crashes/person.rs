@@ -61,7 +61,7 @@ pub(crate) struct Line {
     sent: BTreeSet<Uid>,
 }
 
-pub(crate) struct Citizen {
+pub(crate) struct Person {
     pub(crate) identity: &'static Identity,
     pub(crate) journal: Journal,
     pub(crate) line: Option<Line>,
@@ -70,7 +70,7 @@ pub(crate) struct Citizen {
 /// Everybody, and under which id they are known to the server.
 pub(crate) type Directory = [(&'static Identity, Option<UserId>)];
 
-impl Citizen {
+impl Person {
     pub(crate) fn new(number: usize) -> Self {
         Self { identity: Identity::new(number), journal: Journal::default(), line: None }
     }

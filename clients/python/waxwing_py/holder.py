@@ -195,7 +195,7 @@ def refused(refusal: Refusal) -> Failure:
     return NetworkFailure(text, refusal.retry_after_s)
 
 
-class Courier:
+class SessionHolder:
     """Holds the session of a home."""
 
     def __init__(self, home: Home, tell: Callable[[str], None]):

@@ -12,18 +12,18 @@ use tempfile::TempDir;
 use crate::binaries;
 use crate::process::{Process, Ran};
 
-pub(crate) struct Town {
+pub(crate) struct TestServer {
     root: TempDir,
     settings: Vec<(String, String)>,
     /// How many descriptors the system grants the server, if not as many as the test.
     descriptors: Option<u32>,
     address: SocketAddr,
-    server: Option<Process>,
+    process: Option<Process>,
     /// What servers that have ended wrote.
     past_log: String,
 }
 
-impl Town {
+impl TestServer {
     pub(crate) fn new() -> Self {
         Self::with(&[])
     }
@@ -45,26 +45,26 @@ impl Town {
         let variable = |key: &str| format!("WAXWING_{}", key.replace('.', "__").to_uppercase());
         let settings = settings.iter().map(|(key, value)| (variable(key), (*value).to_owned()));
         let address = "127.0.0.1:0".parse().unwrap();
-        let mut town = Self {
+        let mut server = Self {
             root,
             settings: settings.collect(),
             descriptors: None,
             address,
-            server: None,
+            process: None,
             past_log: String::new(),
         };
-        town.start();
-        town
+        server.start();
+        server
     }
 
     /// A server with few descriptors.
     #[allow(dead_code, reason = "not every target has a use for it")]
     pub(crate) fn with_descriptors(count: u32, settings: &[(&str, &str)]) -> Self {
-        let mut town = Self::with(settings);
-        town.stop();
-        town.descriptors = Some(count);
-        town.start();
-        town
+        let mut server = Self::with(settings);
+        server.stop();
+        server.descriptors = Some(count);
+        server.start();
+        server
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -79,13 +79,13 @@ impl Town {
         self.data().join("server.pub.pem")
     }
 
-    pub(crate) fn server(&self) -> &Process {
-        self.server.as_ref().unwrap()
+    pub(crate) fn process(&self) -> &Process {
+        self.process.as_ref().unwrap()
     }
 
     /// Everything that servers have written on standard error.
     pub(crate) fn log(&self) -> String {
-        let now = self.server.as_ref().map(Process::err).unwrap_or_default();
+        let now = self.process.as_ref().map(Process::err).unwrap_or_default();
         format!("{}{now}", self.past_log)
     }
 
@@ -132,27 +132,27 @@ impl Town {
     }
 
     fn start_as(&mut self, mut command: Command) {
-        assert!(self.server.is_none());
-        let server = Process::start(command.arg("--listen").arg(self.address.to_string()));
-        let out = server.wait_for_out(|out| out.ends_with('\n'));
+        assert!(self.process.is_none());
+        let process = Process::start(command.arg("--listen").arg(self.address.to_string()));
+        let out = process.wait_for_out(|out| out.ends_with('\n'));
         let (greeting, address) = out.trim_end().rsplit_once(' ').unwrap();
         assert_eq!(greeting, "listening on");
         self.address = address.parse().unwrap();
-        self.server = Some(server);
+        self.process = Some(process);
     }
 
     /// Stops the server as an operator does.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
-        let server = self.server.take().unwrap();
-        server.signal(Signal::TERM);
-        let ran = server.finish().exits(0);
+        let process = self.process.take().unwrap();
+        process.signal(Signal::TERM);
+        let ran = process.finish().exits(0);
         self.past_log.push_str(&ran.err);
     }
 
     /// Takes the server down with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        let ran = self.server.take().unwrap().kill();
+        let ran = self.process.take().unwrap().kill();
         assert_eq!(ran.code, None, "{ran:?}");
         self.past_log.push_str(&ran.err);
     }
@@ -160,14 +160,14 @@ impl Town {
     /// Waits until the server has ended by itself.
     #[track_caller]
     pub(crate) fn ends(&mut self, code: i32) -> Ran {
-        let ran = self.server.take().unwrap().finish().exits(code);
+        let ran = self.process.take().unwrap().finish().exits(code);
         self.past_log.push_str(&ran.err);
         ran
     }
 
     /// Whether the server lives.
     pub(crate) fn is_running(&mut self) -> bool {
-        self.server.as_mut().unwrap().is_running()
+        self.process.as_mut().unwrap().is_running()
     }
 
     /// The server's database. Not for writing while the server runs.

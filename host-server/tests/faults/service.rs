@@ -24,7 +24,7 @@ use crate::books::Books;
 pub(crate) const LETTER_LIFE: Duration = Duration::from_secs(100);
 
 /// Somebody, and what their device holds.
-struct Resident {
+struct Participant {
     person: Person<Paper>,
     is_user: bool,
     is_online: bool,
@@ -34,10 +34,11 @@ struct Resident {
     unacknowledged: Vec<PacketId>,
 }
 
-/// The town. All that its people know outlives every server, and every disk.
-pub(crate) struct Town {
+/// A server, its disk, and the people who use it. What the people know outlives every server, and every
+/// disk.
+pub(crate) struct Service {
     world: Sim<Paper>,
-    residents: Vec<Resident>,
+    people: Vec<Participant>,
     archive: Archive,
     is_up: bool,
     /// Why the last server that did not start did not.
@@ -56,11 +57,11 @@ pub(crate) struct Town {
     pub(crate) repetitions: usize,
 }
 
-impl Town {
+impl Service {
     pub(crate) fn new(directory: &Path, disk: Rc<FaultyDisk>, people: usize, seed: u64) -> Self {
         let mut config = Config { letter_life: LETTER_LIFE, ..Config::default() };
         config.rates.status_queries = Rate::new(1_000, Duration::from_secs(1));
-        let resident = |at| Resident {
+        let participant = |at| Participant {
             person: Person::new(at),
             is_user: false,
             is_online: false,
@@ -70,7 +71,7 @@ impl Town {
         };
         Self {
             world: Sim::seeded(config, Disk::default(), seed),
-            residents: (0..people).map(resident).collect(),
+            people: (0..people).map(participant).collect(),
             archive: Archive::new(directory, disk, Books::default()),
             is_up: false,
             refusal: None,
@@ -85,7 +86,7 @@ impl Town {
 
     /// The server dies with its disk, and the next one finds what was left in `directory`.
     pub(crate) fn move_to(&mut self, directory: &Path, disk: Rc<FaultyDisk>) {
-        self.fall();
+        self.crash();
         self.archive = Archive::new(directory, disk, self.archive.take_books());
     }
 
@@ -110,36 +111,36 @@ impl Town {
     }
 
     /// The process ends without a word.
-    pub(crate) fn fall(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.archive.abandon();
         self.is_up = false;
         // Codes end with their server.
         self.world.codes.clear();
-        self.residents.iter_mut().for_each(|resident| resident.is_online = false);
+        self.people.iter_mut().for_each(|participant| participant.is_online = false);
     }
 
     /// An operator stops the server.
     pub(crate) fn stop(&mut self) {
         if self.is_up {
             self.complaints += usize::from(self.archive.close().is_err());
-            self.fall();
+            self.crash();
         }
     }
 
     pub(crate) fn tidy(&mut self) {
         if self.start() && !self.archive.tidy() {
             self.failures += 1;
-            self.fall();
+            self.crash();
         }
     }
 
     /// Lets the world react, and everybody hear.
     fn turn(&mut self) {
         self.world.settle();
-        (0..self.residents.len()).for_each(|who| self.listen(who));
+        (0..self.people.len()).for_each(|who| self.listen(who));
         if self.world.disk.failed {
             self.failures += 1;
-            self.fall();
+            self.crash();
         }
     }
 
@@ -157,10 +158,10 @@ impl Town {
         if !self.start() {
             return;
         }
-        let is_user = self.residents[who].is_user;
-        if if is_user { self.knock(who) } else { self.register(who) } {
-            let Resident { person, is_user, is_online, unacknowledged, open, .. } =
-                &mut self.residents[who];
+        let is_user = self.people[who].is_user;
+        if if is_user { self.reconnect(who) } else { self.register(who) } {
+            let Participant { person, is_user, is_online, unacknowledged, open, .. } =
+                &mut self.people[who];
             (*is_user, *is_online) = (true, true);
             unacknowledged.clear();
             person.confirm(&mut self.world, 8);
@@ -173,11 +174,11 @@ impl Town {
 
     /// Becomes a user behind the server's back, which knows it when it starts the next time. To
     /// register takes long without optimisation.
-    pub(crate) fn move_in(&mut self, who: usize) {
+    pub(crate) fn create_user(&mut self, who: usize) {
         if !self.start() {
             return;
         }
-        let Resident { person, is_user, .. } = &mut self.residents[who];
+        let Participant { person, is_user, .. } = &mut self.people[who];
         let (id, phone) = (UserId::new(who as u16 + 1).unwrap(), person.phone);
         let create = Write::CreateUser { id, phone, spki: person.spki().into() };
         let batch = Arc::new(Batch { ticket: Ticket(0), writes: vec![create] });
@@ -186,11 +187,11 @@ impl Town {
             Some(Outcome::Unavailable) => self.refusals += 1,
             None => self.failures += 1,
         }
-        self.fall();
+        self.crash();
     }
 
-    fn knock(&mut self, who: usize) -> bool {
-        let person = &mut self.residents[who].person;
+    fn reconnect(&mut self, who: usize) -> bool {
+        let person = &mut self.people[who].person;
         person.conn = self.world.connect();
         let long = person.long(&mut self.world);
         self.world.send(person.conn, &long);
@@ -198,7 +199,7 @@ impl Town {
     }
 
     fn register(&mut self, who: usize) -> bool {
-        let person = &mut self.residents[who].person;
+        let person = &mut self.people[who].person;
         person.conn = self.world.connect();
         let request = person.request(&mut self.world);
         self.world.send(person.conn, &request);
@@ -231,7 +232,7 @@ impl Town {
     }
 
     fn is_offered(&mut self, who: usize) -> bool {
-        let said = self.residents[who].person.hear(&mut self.world);
+        let said = self.people[who].person.hear(&mut self.world);
         match &said[..] {
             [Said::SessionOffered(_)] => true,
             [Said::Refused(no)] if no.code == ErrorCode::StorageUnavailable => {
@@ -245,7 +246,7 @@ impl Town {
     }
 
     pub(crate) fn leave(&mut self, who: usize) {
-        let Resident { person, is_online, .. } = &mut self.residents[who];
+        let Participant { person, is_online, .. } = &mut self.people[who];
         if std::mem::take(is_online) {
             self.world.hang_up(person.conn);
             self.turn();
@@ -253,14 +254,14 @@ impl Town {
     }
 
     fn has_session(&mut self, who: usize) -> bool {
-        self.start() && self.residents[who].is_online
+        self.start() && self.people[who].is_online
     }
 
     /// Writes a letter, which is sent now or with the next connection.
     pub(crate) fn write(&mut self, who: usize, to: usize, len: usize) {
         // Whoever has no id yet can neither write nor be written to.
-        let Some(recipient) = self.residents[to].person.id else { return };
-        let Resident { person, open, is_online, .. } = &mut self.residents[who];
+        let Some(recipient) = self.people[to].person.id else { return };
+        let Participant { person, open, is_online, .. } = &mut self.people[who];
         if person.id.is_none() {
             return;
         }
@@ -280,7 +281,7 @@ impl Town {
         if !self.has_session(who) {
             return;
         }
-        let Resident { person, unacknowledged, .. } = &mut self.residents[who];
+        let Participant { person, unacknowledged, .. } = &mut self.people[who];
         let count = unacknowledged.len().min(most);
         if count > 0 {
             let held: Vec<_> = unacknowledged.drain(..count).collect();
@@ -294,8 +295,8 @@ impl Town {
         if !self.has_session(who) {
             return;
         }
-        let Some(recipient) = self.residents[about].person.id else { return };
-        let person = &mut self.residents[who].person;
+        let Some(recipient) = self.people[about].person.id else { return };
+        let person = &mut self.people[who].person;
         let to_them =
             |id: &&PacketId| self.promised.contains(*id) && self.written.get(*id) == Some(&about);
         let letters: Vec<_> =
@@ -308,14 +309,14 @@ impl Town {
     }
 
     fn listen(&mut self, who: usize) {
-        if !self.residents[who].is_online {
+        if !self.people[who].is_online {
             return;
         }
-        for said in self.residents[who].person.hear(&mut self.world) {
+        for said in self.people[who].person.hear(&mut self.world) {
             self.hear(who, said);
         }
-        let resident = &mut self.residents[who];
-        resident.is_online = !resident.person.is_closed(&self.world);
+        let participant = &mut self.people[who];
+        participant.is_online = !participant.person.is_closed(&self.world);
     }
 
     fn hear(&mut self, who: usize, said: Said) {
@@ -323,14 +324,14 @@ impl Town {
             Said::Letter(letter) => {
                 let id = id_of(&letter);
                 assert_eq!(self.written.get(&id), Some(&who), "{id} is not for {who}");
-                self.repetitions += usize::from(!self.residents[who].received.insert(id));
-                self.residents[who].unacknowledged.push(id);
+                self.repetitions += usize::from(!self.people[who].received.insert(id));
+                self.people[who].unacknowledged.push(id);
             }
             Said::Fate(id, status) => {
                 match status {
                     Status::Stored => {}
                     Status::Delivered => {
-                        let to = &self.residents[self.written[&id]];
+                        let to = &self.people[self.written[&id]];
                         assert!(to.received.contains(&id), "nobody holds {id}");
                     }
                     Status::Expired => {
@@ -338,7 +339,7 @@ impl Town {
                     }
                     Status::Unknown => panic!("{id} is its asker's own"),
                 }
-                self.residents[who].open.remove(&id);
+                self.people[who].open.remove(&id);
                 self.promised.insert(id);
             }
             Said::Refused(no) => {
@@ -361,21 +362,21 @@ impl Town {
         // What was refused is tried again, and the limit of questions is past.
         self.wait(Duration::from_secs(3));
         for _ in 0..2 {
-            for who in 0..self.residents.len() {
+            for who in 0..self.people.len() {
                 self.come(who);
                 self.read_all(who);
             }
         }
-        (0..self.residents.len()).for_each(|who| self.read_all(who));
+        (0..self.people.len()).for_each(|who| self.read_all(who));
         self.wait(Duration::from_secs(3));
         assert!(self.is_up, "it has stopped again");
-        for (who, resident) in self.residents.iter().enumerate() {
-            assert!(resident.is_online, "{who} has no session");
-            assert!(resident.open.is_empty(), "{who} has letters without an answer");
+        for (who, participant) in self.people.iter().enumerate() {
+            assert!(participant.is_online, "{who} has no session");
+            assert!(participant.open.is_empty(), "{who} has letters without an answer");
         }
         let expired = self.archive.books(|books| books.expired.clone());
         for id in self.promised.difference(&expired) {
-            let to = &self.residents[self.written[id]];
+            let to = &self.people[self.written[id]];
             assert!(to.received.contains(id), "{id} was promised and is lost");
         }
         assert_eq!(self.archive.books(Books::waiting), 0, "letters that all have acknowledged");
@@ -385,7 +386,7 @@ impl Town {
     }
 
     fn read_all(&mut self, who: usize) {
-        while !self.residents[who].unacknowledged.is_empty() {
+        while !self.people[who].unacknowledged.is_empty() {
             self.acknowledge(who, usize::MAX);
         }
     }

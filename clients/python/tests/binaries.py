@@ -81,11 +81,11 @@ class Process:
         return code
 
 
-class Town:
+class RealServer:
     """A server with a directory of its own."""
 
     def __init__(self, config: str = ""):
-        self.directory = Path(tempfile.mkdtemp(prefix="waxwing-town-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="waxwing-server-"))
         self.data = self.directory / "data"
         self.config = self.directory / "server.toml"
         # All have the address of the loopback in common.
@@ -105,14 +105,14 @@ class Town:
 
     def start(self):
         # Codes come in band unless the configuration says otherwise.
-        self.server = Process(
+        self.process = Process(
             SERVER, "--data", self.data, "--config", self.config, "--listen", self.address,
             "--log-level", "debug", "--allow-unverified", log=self._log,
         )  # fmt: skip
-        self.address = self.server.line().removeprefix("listening on ")
+        self.address = self.process.line().removeprefix("listening on ")
 
     def stop(self):
-        self.server.stop()
+        self.process.stop()
 
     def demolish(self):
         self.stop()
@@ -141,9 +141,9 @@ class Result:
 
 
 class Person:
-    def __init__(self, town: Town, name: str, phone: str, client):
-        self.town, self.phone = town, phone
-        self.home = town.directory / name
+    def __init__(self, server: RealServer, name: str, phone: str, client):
+        self.server, self.phone = server, phone
+        self.home = server.directory / name
         self._client = client
 
     def command(self, name: str, *arguments) -> list:
@@ -155,7 +155,7 @@ class Person:
                                      stdin=subprocess.DEVNULL))  # fmt: skip
 
     def register(self, *arguments) -> Result:
-        return self.run("register", "--server", self.town.address, "--server-key", self.town.key,
+        return self.run("register", "--server", self.server.address, "--server-key", self.server.key,
                         *arguments, self.phone)  # fmt: skip
 
     def send(self, to: "Person", text: str, *arguments) -> Result:

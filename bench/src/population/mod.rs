@@ -1,4 +1,8 @@
-//! The people of a run: numbered from 1, so that everything about them is known beforehand.
+//! The population of a run: people, numbered from 1, so that everything about them is known
+//! beforehand; the clients that they run; and what their server keeps of them.
+
+mod clients;
+mod server_data;
 
 use waxwing_aws_lc::AwsLc;
 use waxwing_core::crypto::{PrivateKey, Provider, SessionKey};
@@ -7,6 +11,8 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
 
 use crate::keys::KeyPair;
+pub(crate) use clients::{Clients, Errand};
+pub(crate) use server_data::ServerData;
 
 /// Somebody who has, or is about to get, an account.
 pub(crate) struct Person {
@@ -35,12 +41,12 @@ impl Person {
     }
 }
 
-/// Whoever writes comes before whoever reads. In this order half of the pairs have both of their
-/// homes in one of two loops, as people who meet by chance do, and each loop has as many senders.
+/// Whoever writes comes before whoever reads. With two event loops, this order puts both people of
+/// half of the pairs into one loop, as chance would, and gives each loop as many senders.
 const ORDER: [u16; 8] = [0, 1, 3, 2, 4, 6, 5, 7];
 
-/// So many people, who have `keys` in turn; each two of them are a pair.
-pub(crate) fn people(count: usize, keys: &'static [KeyPair]) -> Vec<Person> {
+/// A population of `count` people, who have `keys` in turn; each two of them are a pair.
+pub(crate) fn of(count: usize, keys: &'static [KeyPair]) -> Vec<Person> {
     let count = u16::try_from(count).expect("ids have 16 bits");
     let last = count - count % 8;
     let ordered = (0..last).step_by(8).flat_map(|first| ORDER.map(|nth| first + nth));

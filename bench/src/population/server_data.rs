@@ -19,7 +19,7 @@ use waxwing_server::data_dir::DataDir;
 use waxwing_server::store::{self, Engine, Opening};
 use waxwing_server::{backend, clock, key};
 
-use crate::people::{Person, phone};
+use super::{Person, phone};
 use crate::process::{Server, ServerBinary};
 use crate::progress::Progress;
 
@@ -28,8 +28,8 @@ const BATCH: usize = 8_192;
 /// Payload of a letter that only lies there.
 const FILLER_PAYLOAD: usize = 320;
 
-/// A directory for one server.
-pub(crate) struct Town {
+/// The data directory of one server.
+pub(crate) struct ServerData {
     directory: DataDir,
     server_key: &'static AwsLcPublicKey,
     wrap_key: [u8; 32],
@@ -39,11 +39,11 @@ pub(crate) struct Town {
     _root: TempDir,
 }
 
-impl Town {
+impl ServerData {
     /// An empty one somewhere below `dir`.
     pub(crate) fn new(dir: &Path) -> Result<Self> {
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-        let root = tempfile::Builder::new().prefix("town-").tempdir_in(dir)?;
+        let root = tempfile::Builder::new().prefix("waxwing-bench-").tempdir_in(dir)?;
         let directory = DataDir::create(&root.path().join("server"))?;
         key::load_or_create(&directory)?;
         let pem = fs::read(directory.private_key())?;

@@ -4,30 +4,30 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::process::eventually;
-use crate::town::Town;
+use crate::test_server::TestServer;
 
-/// A town whose one-time passwords go to a program, which notes them in a file.
-pub(crate) fn town_with_post(more: &[(&str, &str)]) -> (Town, Post) {
+/// A server whose one-time passwords go to a program, which notes them in a file.
+pub(crate) fn server_and_sent_codes(more: &[(&str, &str)]) -> (TestServer, SentCodes) {
     let root = tempfile::tempdir().unwrap();
-    let (script, noted) = (root.path().join("post.sh"), root.path().join("codes"));
+    let (script, noted) = (root.path().join("note.sh"), root.path().join("codes"));
     fs::write(&script, format!("cat >> '{}'\n", noted.display())).unwrap();
     let script = script.to_str().unwrap().to_owned();
-    let post = [
+    let delivery = [
         ("otp.delivery", "exec"),
         ("otp.exec.program", "/bin/sh"),
         ("otp.exec.args", script.as_str()),
     ];
-    (Town::in_directory(root, &[&post, more].concat()), Post { noted })
+    (TestServer::in_directory(root, &[&delivery, more].concat()), SentCodes { noted })
 }
 
-pub(crate) struct Post {
+pub(crate) struct SentCodes {
     noted: PathBuf,
 }
 
-impl Post {
+impl SentCodes {
     /// The latest of `count` codes that were sent to `phone`.
     pub(crate) fn code(&self, phone: &str, count: usize) -> String {
-        eventually("a code in the post", || self.codes(phone).into_iter().nth(count - 1))
+        eventually("a code that was sent", || self.codes(phone).into_iter().nth(count - 1))
     }
 
     /// All that were sent to `phone` so far.

@@ -1,4 +1,4 @@
-//! Many clients in one thread that come at once, or at a pace, and stay.
+//! Many clients in one thread, which connect all at once, or so many a second, and stay connected.
 
 use std::ops::Range;
 use std::thread::{self, ScopedJoinHandle};
@@ -14,8 +14,8 @@ use waxwing_core::crypto::ReplyKey;
 use waxwing_core::wire::OtpGrant;
 use waxwing_server::backend;
 
+use super::Person;
 use crate::line::{Line, now};
-use crate::people::Person;
 use crate::process::Server;
 use crate::progress::Progress;
 
@@ -37,7 +37,7 @@ pub(crate) enum Errand {
 }
 
 /// The clients, each with a number from 0.
-pub(crate) struct Crowd<'a> {
+pub(crate) struct Clients<'a> {
     people: &'a [Person],
     server: &'a Server,
     errand: Errand,
@@ -48,7 +48,7 @@ pub(crate) struct Crowd<'a> {
     rng: ChaCha20Rng,
 }
 
-impl<'a> Crowd<'a> {
+impl<'a> Clients<'a> {
     /// Everybody's first packet is made now, and sent when they come.
     pub(crate) fn new(
         people: &'a [Person],
@@ -77,13 +77,13 @@ impl<'a> Crowd<'a> {
         Ok(Self { people, server, errand, poll: Poll::new()?, lines, reply_keys, came, rng })
     }
 
-    /// Everybody comes at once, each crowd in a thread of its own. How long each client took, in
+    /// Everybody comes at once, each group in a thread of its own. How long each client took, in
     /// ascending order.
-    pub(crate) fn admit_all(crowds: &mut [Self]) -> Result<Vec<Duration>> {
+    pub(crate) fn admit_all(groups: &mut [Self]) -> Result<Vec<Duration>> {
         let mut took = thread::scope(|scope| {
-            let threads: Vec<_> = crowds
+            let threads: Vec<_> = groups
                 .iter_mut()
-                .map(|crowd| scope.spawn(|| crowd.admit(0..crowd.lines.len(), None)))
+                .map(|clients| scope.spawn(|| clients.admit(0..clients.lines.len(), None)))
                 .collect();
             let joined = |thread: ScopedJoinHandle<'_, _>| {
                 thread.join().map_err(|_| anyhow!("a panic")).flatten()

@@ -1,25 +1,27 @@
-//! One connection: its socket, its output, and how far its life has come.
+//! One connection: its stream, its output, and how far its life has come.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::event::Event;
-use mio::net::TcpStream;
 
 use crate::error::CloseReason;
-use crate::output::Output;
+use crate::output::{Output, Progress};
+use crate::stream::Stream;
 
 /// An idle one is this struct, its slot, and nothing on the heap.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Connection<S> {
+    pub(crate) stream: S,
     pub(crate) peer: SocketAddr,
     pub(crate) output: Output,
     pub(crate) phase: Phase,
     /// Came from a listener, so it counts against the limits.
     pub(crate) accepted: bool,
 
-    // The kernel reports a change once. These remember it until a call would block.
+    // The kernel reports a change once. These remember it until a call would block. What the stream
+    // holds comes on top (see `may_read` and `has_output`).
     pub(crate) readable: bool,
     pub(crate) writable: bool,
     /// The peer's FIN or an error was reported: reading goes on until it shows.
@@ -64,8 +66,8 @@ impl Phase {
     }
 }
 
-impl Connection {
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, phase: Phase, accepted: bool) -> Self {
+impl<S: Stream> Connection<S> {
+    pub(crate) fn new(stream: S, peer: SocketAddr, phase: Phase, accepted: bool) -> Self {
         Self {
             stream,
             peer,
@@ -107,12 +109,38 @@ impl Connection {
         self.paused && self.phase == Phase::Open
     }
 
+    /// Whether there may be something to read.
+    pub(crate) fn may_read(&self) -> bool {
+        self.readable || self.stream.holds_input()
+    }
+
+    /// Whether there is something to write.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.output.is_empty() || self.stream.holds_output()
+    }
+
+    /// Writes up to `budget` bytes of the output, and behind all of it what the stream holds.
+    pub(crate) fn write(&mut self, budget: usize) -> io::Result<Progress> {
+        let progress = self.output.write_to(&mut self.stream, budget)?;
+        if progress != Progress::Empty {
+            return Ok(progress);
+        }
+        loop {
+            match self.stream.flush() {
+                Ok(()) => return Ok(Progress::Empty),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Blocked),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
     /// Whether a read is due: there may be something, and it is wanted.
-    pub(crate) const fn wants_read(&self) -> bool {
+    pub(crate) fn wants_read(&self) -> bool {
         match self.phase {
             Phase::Connecting | Phase::PeerClosed(_) => false,
-            Phase::Open => self.readable && !self.paused,
-            Phase::Flushing(_) | Phase::Lingering(_) => self.readable && !self.peer_done,
+            Phase::Open => self.may_read() && !self.paused,
+            Phase::Flushing(_) | Phase::Lingering(_) => self.may_read() && !self.peer_done,
             // Even when nothing is readable: its turn is when it closes.
             Phase::Broken(_) => true,
         }
@@ -121,7 +149,7 @@ impl Connection {
     /// Whether a write, or the step that follows the last write, is due.
     pub(crate) fn wants_write(&self) -> bool {
         match self.phase {
-            Phase::Open => !self.output.is_empty(),
+            Phase::Open => self.has_output(),
             Phase::PeerClosed(_) | Phase::Flushing(_) => true,
             Phase::Connecting | Phase::Lingering(_) | Phase::Broken(_) => false,
         }
@@ -130,10 +158,13 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use mio::net::{TcpStream, UnixStream};
+
     use super::*;
 
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 192, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection<TcpStream>>() <= 192);
+        assert!(size_of::<Connection<UnixStream>>() <= 192);
     }
 }

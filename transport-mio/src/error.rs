@@ -20,6 +20,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A listener cannot be watched.
+    #[error("cannot watch the listener")]
+    Watch(#[source] io::Error),
     /// The connection could not even be started.
     #[error("cannot connect to {addr}")]
     Connect {

@@ -1,9 +1,10 @@
 //! The loop itself.
 
-use std::io as std_io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use std::{fmt, io as std_io};
 
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll};
 
 use crate::config::Config;
@@ -14,17 +15,16 @@ use crate::io::{Intent, Io, Notice};
 use crate::listener::{Listener, Shortage};
 use crate::signal::{SIGNALS, SignalWatch};
 use crate::slab::{RESERVED, reserved};
-use crate::socket;
+use crate::stream::{self, Stream};
 use crate::wake::{WAKE, Waker};
 
-/// One thread's worth of listeners and connections.
-#[derive(Debug)]
-pub struct EventLoop {
-    io: Io,
+/// One thread's worth of listeners and connections, over streams `S`.
+pub struct EventLoop<S: Stream = TcpStream> {
+    io: Io<S>,
     events: Events,
     /// The one read buffer. Bytes stay in it only during the call that delivers them.
     scratch: Vec<u8>,
-    listeners: Vec<Listener>,
+    listeners: Vec<Listener<S>>,
     shortage: Shortage,
     waker: Waker,
     signals: Option<SignalWatch>,
@@ -38,12 +38,38 @@ struct Heard {
 }
 
 impl EventLoop {
-    /// A loop without listeners or connections.
+    /// A loop for TCP, without listeners or connections.
     ///
     /// # Errors
     ///
     /// When the system gives no event queue.
     pub fn new(config: Config) -> Result<Self, Error> {
+        Self::of_streams(config)
+    }
+
+    /// Listens on `addr`, also on several addresses one after the other. Returns the address
+    /// taken: with port 0 the system chooses one.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be taken.
+    pub fn listen(&mut self, addr: SocketAddr) -> Result<SocketAddr, Error> {
+        let mut listen = || {
+            let listener = stream::listen(addr, &self.io.config)?;
+            let taken = listener.local_addr()?;
+            self.watch(listener).map(|()| taken)
+        };
+        listen().map_err(|source| Error::Listen { addr, source })
+    }
+}
+
+impl<S: Stream> EventLoop<S> {
+    /// A loop for streams of another kind, without listeners or connections.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no event queue.
+    pub fn of_streams(config: Config) -> Result<Self, Error> {
         let config = config.at_least_one();
         let poll = Poll::new().map_err(Error::Setup)?;
         let waker = Waker::new(poll.registry()).map_err(Error::Setup)?;
@@ -58,14 +84,14 @@ impl EventLoop {
         })
     }
 
-    /// Listens on `addr`, also on several addresses one after the other. Returns the address
-    /// taken: with port 0 the system chooses one.
+    /// Accepts streams from `listener`, also from several one after the other. What the streams
+    /// inherit from it is up to the caller ([`listen`](crate::listen)).
     ///
     /// # Errors
     ///
-    /// When the address cannot be taken.
-    pub fn listen(&mut self, addr: SocketAddr) -> Result<SocketAddr, Error> {
-        self.try_listen(addr).map_err(|source| Error::Listen { addr, source })
+    /// When the system does not watch it.
+    pub fn accept_from(&mut self, listener: S::Listener) -> Result<(), Error> {
+        self.watch(listener).map_err(Error::Watch)
     }
 
     /// Watches each [`Signal`](crate::Signal); [`Handler::signal`] is told. From then on, even when
@@ -88,7 +114,7 @@ impl EventLoop {
     }
 
     /// The connections, for what is to be done before [`run`](Self::run).
-    pub fn io(&mut self) -> &mut Io {
+    pub fn io(&mut self) -> &mut Io<S> {
         &mut self.io
     }
 
@@ -97,7 +123,7 @@ impl EventLoop {
     /// # Errors
     ///
     /// When waiting for events fails. Nothing that a peer or the network does is an error here.
-    pub fn run<H: Handler>(&mut self, handler: &mut H) -> Result<(), Error> {
+    pub fn run<H: Handler<Io<S>>>(&mut self, handler: &mut H) -> Result<(), Error> {
         // The first turn comes at once, so that the application can set its first timer.
         let mut wake_at = Some(Instant::now());
         let mut stopping = false;
@@ -133,17 +159,15 @@ impl EventLoop {
         }
     }
 
-    fn try_listen(&mut self, addr: SocketAddr) -> std_io::Result<SocketAddr> {
+    fn watch(&mut self, mut socket: S::Listener) -> std_io::Result<()> {
         let number = FIRST_LISTENER + self.listeners.len();
         if number >= RESERVED {
             return Err(std_io::ErrorKind::QuotaExceeded.into());
         }
         let event = reserved(number);
-        let mut socket = socket::listen(addr, &self.io.config)?;
         self.io.poll.registry().register(&mut socket, event, Interest::READABLE)?;
-        let taken = socket.local_addr()?;
         self.listeners.push(Listener { socket, event, ready: false });
-        Ok(taken)
+        Ok(())
     }
 
     fn wait(&mut self, wake_at: Option<Instant>) -> Result<(), Error> {
@@ -172,7 +196,7 @@ impl EventLoop {
     }
 
     /// Turns what the kernel reported into work that is due.
-    fn dispatch<H: Handler>(&mut self, handler: &mut H) -> Heard {
+    fn dispatch<H: Handler<Io<S>>>(&mut self, handler: &mut H) -> Heard {
         let mut heard = Heard::default();
         for event in &self.events {
             match event.token() {
@@ -190,13 +214,13 @@ impl EventLoop {
         heard
     }
 
-    fn tell_signals<H: Handler>(&mut self, handler: &mut H) {
+    fn tell_signals<H: Handler<Io<S>>>(&mut self, handler: &mut H) {
         for signal in self.signals.iter_mut().flat_map(SignalWatch::pending) {
             handler.signal(&mut self.io, signal);
         }
     }
 
-    fn accept<H: Handler>(&mut self, handler: &mut H) {
+    fn accept<H: Handler<Io<S>>>(&mut self, handler: &mut H) {
         let freed = std::mem::take(&mut self.io.freed);
         self.shortage.reconsider(Instant::now(), freed);
         for listener in self.listeners.iter_mut().filter(|l| l.ready) {
@@ -216,13 +240,23 @@ impl EventLoop {
     }
 }
 
-impl Io {
+impl<S: Stream> fmt::Debug for EventLoop<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (listeners, connections) = (self.listeners.len(), self.io.connections());
+        f.debug_struct("EventLoop")
+            .field("listeners", &listeners)
+            .field("connections", &connections)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Stream> Io<S> {
     /// Whether something is due without any event.
     fn has_work(&self) -> bool {
         !(self.to_read.is_empty() && self.to_write.is_empty() && self.notices.is_empty())
     }
 
-    fn note<H: Handler>(&mut self, event: &mio::event::Event, handler: &mut H) {
+    fn note<H: Handler<Self>>(&mut self, event: &mio::event::Event, handler: &mut H) {
         // Of a connection that is gone, or of nothing at all: the kernel may do that.
         let Some(token) = self.conns.resolve(event.token()) else { return };
         let Some(c) = self.conns.get_mut(token) else { return };
@@ -244,7 +278,7 @@ impl Io {
     }
 
     /// Tells the application what has happened to its connections.
-    fn tell<H: Handler>(&mut self, handler: &mut H) {
+    fn tell<H: Handler<Self>>(&mut self, handler: &mut H) {
         while let Some(notice) = self.notices.pop_front() {
             match notice {
                 Notice::Closed(token, why) => handler.closed(self, token, why),

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::connections::Connections;
 use crate::error::CloseReason;
 use crate::io::Io;
 use crate::networks::Load;
 use crate::signal::Signal;
 use crate::slab::Token;
 
-/// The application behind an [`EventLoop`](crate::EventLoop).
+/// The application behind an [`EventLoop`](crate::EventLoop), or behind another loop `C`.
 ///
 /// Every connection that was [`opened`](Self::opened), and every one that
 /// [`Io::connect`] returned, gets exactly one [`closed`](Self::closed), whoever ended it; between
@@ -19,7 +20,7 @@ use crate::slab::Token;
 /// A turn calls, in this order: `opened` for connections of our own, `signal`, `accept` and
 /// `opened`, `received`, `woken`, `hung_up`, `drained` and `closed`, `turn`. Then the queued output is
 /// written.
-pub trait Handler {
+pub trait Handler<C: Connections = Io> {
     /// Whether to serve a new connection beside those of `load`. A refused one is closed at once
     /// and never heard of again.
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
@@ -28,33 +29,33 @@ pub trait Handler {
     }
 
     /// A connection works: one accepted, or one of our own that got through.
-    fn opened(&mut self, io: &mut Io, conn: Token, peer: SocketAddr);
+    fn opened(&mut self, io: &mut C, conn: Token, peer: SocketAddr);
 
     /// The next bytes of a connection, cut anywhere.
-    fn received(&mut self, io: &mut Io, conn: Token, bytes: &[u8]);
+    fn received(&mut self, io: &mut C, conn: Token, bytes: &[u8]);
 
     /// The peer sends no more than what has arrived: it has closed its end at least. This is told
     /// once, and even while reading is paused, when part of that is not delivered yet.
-    fn hung_up(&mut self, io: &mut Io, conn: Token) {
+    fn hung_up(&mut self, io: &mut C, conn: Token) {
         let _ = (io, conn);
     }
 
     /// A connection is gone and its token stale.
-    fn closed(&mut self, io: &mut Io, conn: Token, why: CloseReason);
+    fn closed(&mut self, io: &mut C, conn: Token, why: CloseReason);
 
     /// The unsent output of a connection was above
     /// [`Config::low_water`](crate::Config::low_water) and no longer is.
-    fn drained(&mut self, io: &mut Io, conn: Token) {
+    fn drained(&mut self, io: &mut C, conn: Token) {
         let _ = (io, conn);
     }
 
     /// Another thread called [`Waker::wake`](crate::Waker::wake).
-    fn woken(&mut self, io: &mut Io) {
+    fn woken(&mut self, io: &mut C) {
         let _ = io;
     }
 
     /// A signal came (see [`EventLoop::watch_signals`](crate::EventLoop::watch_signals)).
-    fn signal(&mut self, io: &mut Io, signal: Signal) {
+    fn signal(&mut self, io: &mut C, signal: Signal) {
         if signal.ends() {
             io.stop();
         }
@@ -62,7 +63,7 @@ pub trait Handler {
 
     /// A batch of events has been handled. Returns how long the loop may sleep when nothing
     /// happens; `None` means for ever.
-    fn turn(&mut self, io: &mut Io) -> Option<Duration> {
+    fn turn(&mut self, io: &mut C) -> Option<Duration> {
         let _ = io;
         None
     }

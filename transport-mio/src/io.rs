@@ -17,17 +17,17 @@ use crate::networks::Networks;
 use crate::output::Output;
 use crate::reading::ToRead;
 use crate::slab::{Slab, Token};
-use crate::socket;
+use crate::stream::{self, Stream};
 
 /// The connections of a loop, as its [`Handler`](crate::Handler) sees them.
 ///
 /// Nothing here blocks, and nothing is an error because a connection is gone: with a stale token
 /// every call does nothing.
 #[derive(Debug)]
-pub struct Io {
+pub struct Io<S = TcpStream> {
     pub(crate) poll: Poll,
     pub(crate) config: Config,
-    pub(crate) conns: Slab<Connection>,
+    pub(crate) conns: Slab<Connection<S>>,
     pub(crate) networks: Networks,
     pub(crate) deadlines: Deadlines,
     pub(crate) to_read: ToRead,
@@ -58,7 +58,7 @@ pub(crate) enum Intent {
     Stop,
 }
 
-impl Io {
+impl<S: Stream> Io<S> {
     pub(crate) fn new(poll: Poll, config: Config) -> Self {
         Self {
             poll,
@@ -72,25 +72,6 @@ impl Io {
             intent: Intent::Serve,
             freed: false,
         }
-    }
-
-    /// Starts a connection. Output may be queued at once;
-    /// [`opened`](crate::Handler::opened) or, with
-    /// [`CloseReason::ConnectFailed`], [`closed`](crate::Handler::closed) follows. The only limit
-    /// on the wait is the system's.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot even be tried: no route, no descriptor, or the loop is stopping.
-    pub fn connect(&mut self, addr: SocketAddr) -> Result<Token, Error> {
-        if self.intent == Intent::Stop {
-            return Err(Error::Stopping);
-        }
-        let stream = socket::connect(addr, &self.config)
-            .map_err(|source| Error::Connect { addr, source })?;
-        let peer = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-        self.adopt(stream, peer, Phase::Connecting, false)
-            .map_err(|source| Error::Connect { addr, source })
     }
 
     /// Queues a copy of `bytes`; they are written when the turn ends. Returns whether the
@@ -188,10 +169,10 @@ impl Io {
         self.intent = Intent::Stop;
     }
 
-    /// Takes a socket in.
+    /// Takes a stream in.
     pub(crate) fn adopt(
         &mut self,
-        mut stream: TcpStream,
+        mut stream: S,
         peer: SocketAddr,
         phase: Phase,
         accepted: bool,
@@ -223,7 +204,7 @@ impl Io {
             self.networks.remove((self.config.network_of)(conn.peer.ip()));
         }
         if matches!(why, CloseReason::FlushTimeout | CloseReason::OutputOverflow) {
-            socket::abort_on_close(&conn.stream);
+            conn.stream.abort_on_close();
         }
         if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {
             debug!(%error, "deregistering a closing connection");
@@ -283,6 +264,27 @@ impl Io {
         c.owes_drained |= c.output.unsent() > self.config.low_water;
         self.queue_write(token);
         true
+    }
+}
+
+impl Io {
+    /// Starts a connection. Output may be queued at once;
+    /// [`opened`](crate::Handler::opened) or, with
+    /// [`CloseReason::ConnectFailed`], [`closed`](crate::Handler::closed) follows. The only limit
+    /// on the wait is the system's.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot even be tried: no route, no descriptor, or the loop is stopping.
+    pub fn connect(&mut self, addr: SocketAddr) -> Result<Token, Error> {
+        if self.intent == Intent::Stop {
+            return Err(Error::Stopping);
+        }
+        let stream = stream::connect(addr, &self.config)
+            .map_err(|source| Error::Connect { addr, source })?;
+        let peer = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        self.adopt(stream, peer, Phase::Connecting, false)
+            .map_err(|source| Error::Connect { addr, source })
     }
 }
 

@@ -1,9 +1,9 @@
-//! A TCP event loop on [`mio`]: it moves bytes and knows no packets.
+//! An event loop on [`mio`]: it moves bytes and knows no packets.
 //!
 //! ```text
 //!            listeners                    the application: a Handler
 //!                |          opened, received, closed, drained, woken, turn
-//!   sockets -> [ EventLoop: one thread, one read buffer ] ------------> |
+//!   streams -> [ EventLoop: one thread, one read buffer ] ------------> |
 //!      ^                                                                |
 //!      +-- vectored writes, at the end of a turn <- output queues <- Io +
 //! ```
@@ -27,6 +27,11 @@
 //!
 //! Several loops in threads of their own share a server's connections: one accepts, and passes on
 //! what others are to serve ([`Io::detach`], [`Io::attach`], [`Io::release`]).
+//!
+//! A loop polls one kind of [`Stream`]: TCP unless it is told another. A stream says itself what is
+//! to be known about it, so one that wraps another, as TLS does, needs no change of the loop. An
+//! application that asks for [`Connections`] alone, instead of [`Io`], runs on a loop in memory as
+//! well, for tests without sockets and clocks.
 //!
 //! What it does not do: TLS, names, timers for the application, IPC, Windows.
 //!
@@ -96,6 +101,7 @@
 
 mod config;
 mod connection;
+mod connections;
 mod deadlines;
 mod error;
 mod event_loop;
@@ -108,17 +114,20 @@ mod passage;
 mod reading;
 mod signal;
 mod slab;
-mod socket;
+mod stream;
 mod wake;
 mod writing;
 
 pub use config::{Config, Keepalive};
+pub use connections::Connections;
 pub use error::{CloseReason, Error};
 pub use event_loop::EventLoop;
 pub use handler::Handler;
 pub use io::Io;
+pub use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 pub use networks::{Load, Network};
 pub use passage::Detached;
 pub use signal::Signal;
 pub use slab::Token;
+pub use stream::{Stream, listen};
 pub use wake::Waker;

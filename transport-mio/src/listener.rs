@@ -4,17 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::net::{TcpListener, TcpStream};
 use tracing::{debug, info, warn};
 
 use crate::connection::Phase;
 use crate::handler::Handler;
 use crate::io::Io;
+use crate::stream::Stream;
 
 /// A listening socket and what the kernel has told about it.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) socket: TcpListener,
+pub(crate) struct Listener<S: Stream> {
+    pub(crate) socket: S::Listener,
     pub(crate) event: mio::Token,
     /// Connections may be waiting. The kernel reports that once, so it is kept until accepting
     /// would block, through any shortage.
@@ -29,16 +28,16 @@ pub(crate) struct Shortage {
     warned: bool,
 }
 
-impl Listener {
+impl<S: Stream> Listener<S> {
     /// Takes in as many waiting connections as one turn allows.
-    pub(crate) fn accept<H: Handler>(
+    pub(crate) fn accept<H: Handler<Io<S>>>(
         &mut self,
         shortage: &mut Shortage,
-        io: &mut Io,
+        io: &mut Io<S>,
         handler: &mut H,
     ) {
         for _ in 0..io.config.accepts_per_turn {
-            match self.socket.accept() {
+            match S::accept(&self.socket) {
                 Ok((stream, peer)) => welcome(stream, peer, io, handler),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.ready = false;
@@ -81,7 +80,12 @@ impl Shortage {
     }
 }
 
-fn welcome<H: Handler>(stream: TcpStream, peer: SocketAddr, io: &mut Io, handler: &mut H) {
+fn welcome<S: Stream, H: Handler<Io<S>>>(
+    stream: S,
+    peer: SocketAddr,
+    io: &mut Io<S>,
+    handler: &mut H,
+) {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let network = (io.config.network_of)(peer.ip());
     let load = io.networks.load(network, io.config.max_connections);

@@ -1,7 +1,7 @@
 //! The reading half: take what has arrived, in fair portions.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
 
 use crate::connection::Phase;
@@ -9,6 +9,7 @@ use crate::error::CloseReason;
 use crate::handler::Handler;
 use crate::io::{Io, soon};
 use crate::slab::Token;
+use crate::stream::Stream;
 
 /// Connections with a read due. What the kernel reports it reports once, so those whose portion
 /// ended before they blocked wait here. They wait apart: a short word, an acknowledgment perhaps,
@@ -31,10 +32,10 @@ impl ToRead {
     }
 }
 
-impl Io {
+impl<S: Stream> Io<S> {
     /// Lets connections read a portion each: all that are fresh, then unfinished ones until the
     /// turn's budget is used up, at least one.
-    pub(crate) fn read_ready<H: Handler>(&mut self, scratch: &mut [u8], handler: &mut H) {
+    pub(crate) fn read_ready<H: Handler<Self>>(&mut self, scratch: &mut [u8], handler: &mut H) {
         // Those queued while this runs wait for the next turn.
         let (fresh, unfinished) = (self.to_read.fresh.len(), self.to_read.unfinished.len());
         let mut read = 0;
@@ -52,7 +53,7 @@ impl Io {
     }
 
     /// Reads a portion. Returns how many bytes it was.
-    fn read_portion<H: Handler>(
+    fn read_portion<H: Handler<Self>>(
         &mut self,
         token: Token,
         scratch: &mut [u8],
@@ -65,7 +66,7 @@ impl Io {
             // Looked up afresh each time: the handler may have paused or closed it.
             let Some(c) = self.conns.get_mut(token) else { return read };
             if let Phase::Broken(why) = c.phase
-                && (c.paused || !c.readable)
+                && (c.paused || !c.may_read())
             {
                 self.end(token, why);
                 return read;
@@ -81,9 +82,9 @@ impl Io {
                 }
                 Ok(n) => {
                     read += n;
-                    // A read that does not fill its room has taken all there was; what comes later
-                    // is reported. But an end that was reported together with it has to be read.
-                    if n < room && !c.end_reported {
+                    // What comes later is reported. But an end that was reported together with this
+                    // has to be read.
+                    if c.stream.has_taken_all(n, room) && !c.end_reported {
                         c.readable = false;
                     }
                     if c.delivers() {
@@ -100,6 +101,10 @@ impl Io {
         }
         if self.begins_to_wait(token) {
             self.to_read.unfinished.push_back(token);
+        }
+        // To read may have given the stream something to say.
+        if self.conns.get(token).is_some_and(|c| c.stream.holds_output()) {
+            self.queue_write(token);
         }
         read
     }
@@ -134,21 +139,17 @@ impl Io {
     /// Finds out how a connection attempt stands. Returns the peer when it has just succeeded.
     pub(crate) fn connect_progress(&mut self, token: Token) -> Option<SocketAddr> {
         let c = self.conns.get(token)?;
-        let failed = match c.stream.take_error() {
-            Ok(None) => match c.stream.peer_addr() {
-                Ok(_) => {
-                    let peer = c.peer;
-                    self.enter(token, Phase::Open);
-                    self.queue_read(token);
-                    self.queue_write(token);
-                    return Some(peer);
-                }
-                Err(e) if e.kind() == io::ErrorKind::NotConnected => return None,
-                Err(e) => e,
-            },
-            Ok(Some(e)) | Err(e) => e,
-        };
-        self.end(token, CloseReason::ConnectFailed(failed.kind()));
+        match c.stream.is_connected() {
+            Ok(true) => {
+                let peer = c.peer;
+                self.enter(token, Phase::Open);
+                self.queue_read(token);
+                self.queue_write(token);
+                return Some(peer);
+            }
+            Ok(false) => {}
+            Err(e) => self.end(token, CloseReason::ConnectFailed(e.kind())),
+        }
         None
     }
 

@@ -1,7 +1,6 @@
 //! The writing half, and the steps that follow the last byte.
 
 use std::io;
-use std::net::Shutdown;
 use std::time::Instant;
 
 use crate::connection::Phase;
@@ -9,8 +8,9 @@ use crate::error::CloseReason;
 use crate::io::{Io, Notice, soon};
 use crate::output::Progress;
 use crate::slab::Token;
+use crate::stream::Stream;
 
-impl Io {
+impl<S: Stream> Io<S> {
     /// Gives every connection with output one portion of the network now. It happens in any case
     /// when the turn ends; whoever has long computations to do first need not let others wait.
     pub fn flush(&mut self) {
@@ -41,7 +41,7 @@ impl Io {
             return;
         }
         if c.writable {
-            match c.output.write_to(&mut c.stream, self.config.write_budget) {
+            match c.write(self.config.write_budget) {
                 Ok(Progress::Empty) => {}
                 Ok(Progress::Blocked) => c.writable = false,
                 Ok(Progress::Spent) => self.queue_write(token),
@@ -59,14 +59,22 @@ impl Io {
                 self.notices.push_back(Notice::Drained(token));
             }
         }
-        if !c.output.is_empty() {
+        if c.has_output() {
             return;
         }
         match c.phase {
             Phase::PeerClosed(_) => self.end(token, CloseReason::PeerClosed),
             Phase::Flushing(until) => {
-                // Fails only when the connection is gone; then there is nobody to wait for.
-                let gone = c.stream.shutdown(Shutdown::Write).is_err();
+                let gone = match c.stream.shutdown() {
+                    Ok(()) => false,
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                        c.writable = false;
+                        return;
+                    }
+
+                    // Then there is nobody to wait for.
+                    Err(_) => true,
+                };
                 if gone || c.peer_done {
                     return self.end(token, CloseReason::Flushed);
                 }

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use waxwing_transport_mio::{
-    CloseReason, Config, Error, EventLoop, Handler, Io, Load, Signal, Token, Waker,
+    CloseReason, Config, Error, EventLoop, Handler, Io, Load, Signal, Stream, TcpStream as Tcp,
+    Token, Waker,
 };
 
 /// Longer than anything here takes; a test that waits this long has failed.
@@ -24,47 +25,47 @@ pub(crate) enum Heard {
     Signal(Signal),
 }
 
-type Order = Box<dyn FnOnce(&mut Io) + Send>;
+type Order<S> = Box<dyn FnOnce(&mut Io<S>) + Send>;
 
 /// Reports everything and does what it is told, nothing else.
-struct Puppet {
+struct Puppet<S> {
     heard: Sender<Heard>,
     ends: Sender<Token>,
-    orders: Receiver<Order>,
+    orders: Receiver<Order<S>>,
     admit: fn(SocketAddr, Load) -> bool,
 }
 
-impl Puppet {
+impl<S> Puppet<S> {
     fn tell(&self, heard: Heard) {
         // A test that has seen enough no longer listens.
         let _ = self.heard.send(heard);
     }
 }
 
-impl Handler for Puppet {
+impl<S: Stream> Handler<Io<S>> for Puppet<S> {
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
         (self.admit)(peer, load)
     }
-    fn opened(&mut self, _: &mut Io, conn: Token, peer: SocketAddr) {
+    fn opened(&mut self, _: &mut Io<S>, conn: Token, peer: SocketAddr) {
         self.tell(Heard::Opened(conn, peer));
     }
-    fn received(&mut self, _: &mut Io, conn: Token, bytes: &[u8]) {
+    fn received(&mut self, _: &mut Io<S>, conn: Token, bytes: &[u8]) {
         self.tell(Heard::Received(conn, bytes.to_vec()));
     }
-    fn closed(&mut self, io: &mut Io, conn: Token, why: CloseReason) {
+    fn closed(&mut self, io: &mut Io<S>, conn: Token, why: CloseReason) {
         assert!(!io.is_open(conn), "closed, but its token lives");
         self.tell(Heard::Closed(conn, why));
     }
-    fn hung_up(&mut self, _: &mut Io, conn: Token) {
+    fn hung_up(&mut self, _: &mut Io<S>, conn: Token) {
         let _ = self.ends.send(conn);
     }
-    fn drained(&mut self, _: &mut Io, conn: Token) {
+    fn drained(&mut self, _: &mut Io<S>, conn: Token) {
         self.tell(Heard::Drained(conn));
     }
-    fn signal(&mut self, _: &mut Io, signal: Signal) {
+    fn signal(&mut self, _: &mut Io<S>, signal: Signal) {
         self.tell(Heard::Signal(signal));
     }
-    fn turn(&mut self, io: &mut Io) -> Option<Duration> {
+    fn turn(&mut self, io: &mut Io<S>) -> Option<Duration> {
         // One order per turn: the answer to the next proves that this turn is over.
         let order = self.orders.try_recv().ok()?;
         order(io);
@@ -73,12 +74,12 @@ impl Handler for Puppet {
 }
 
 /// The far end of a puppet's strings.
-pub(crate) struct Remote {
+pub(crate) struct Remote<S = Tcp> {
     pub(crate) addr: SocketAddr,
     pub(crate) waker: Waker,
     heard: Receiver<Heard>,
     ends: Receiver<Token>,
-    orders: Sender<Order>,
+    orders: Sender<Order<S>>,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -92,12 +93,35 @@ impl Remote {
         admit: fn(SocketAddr, Load) -> bool,
         prepare: impl FnOnce(&mut EventLoop),
     ) -> Self {
-        let (tell, heard) = channel();
-        let (tell_end, ends) = channel();
-        let (orders, obey) = channel();
         let mut event_loop = EventLoop::new(config).unwrap();
         let addr = event_loop.listen(([127, 0, 0, 1], 0).into()).unwrap();
         prepare(&mut event_loop);
+        Self::run(event_loop, addr, admit)
+    }
+}
+
+impl<S: Stream + Send + 'static> Remote<S> {
+    /// One whose streams come from this listener.
+    pub(crate) fn accepting(config: Config, listener: S::Listener, addr: SocketAddr) -> Self
+    where
+        S::Listener: Send,
+    {
+        let mut event_loop = EventLoop::of_streams(config).unwrap();
+        event_loop.accept_from(listener).unwrap();
+        Self::run(event_loop, addr, |_, _| true)
+    }
+
+    fn run(
+        mut event_loop: EventLoop<S>,
+        addr: SocketAddr,
+        admit: fn(SocketAddr, Load) -> bool,
+    ) -> Self
+    where
+        S::Listener: Send,
+    {
+        let (tell, heard) = channel();
+        let (tell_end, ends) = channel();
+        let (orders, obey) = channel();
         let waker = event_loop.waker();
         let thread = std::thread::spawn(move || {
             event_loop.run(&mut Puppet { heard: tell, ends: tell_end, orders: obey, admit })
@@ -120,10 +144,10 @@ impl Remote {
     /// Has the loop's thread do something, and waits for the result.
     pub(crate) fn ask<T: Send + 'static>(
         &self,
-        order: impl FnOnce(&mut Io) -> T + Send + 'static,
+        order: impl FnOnce(&mut Io<S>) -> T + Send + 'static,
     ) -> T {
         let (answer, result) = channel();
-        let order = move |io: &mut Io| answer.send(order(io)).unwrap();
+        let order = move |io: &mut Io<S>| answer.send(order(io)).unwrap();
         self.orders.send(Box::new(order)).unwrap();
         self.waker.wake().unwrap();
         result.recv_timeout(PATIENCE).expect("the loop answers")
@@ -151,6 +175,15 @@ impl Remote {
         all
     }
 
+    /// All bytes that have come by now, when nothing else has.
+    pub(crate) fn bytes_so_far(&self) -> Vec<u8> {
+        let bytes = self.heard.try_iter().flat_map(|heard| match heard {
+            Heard::Received(_, bytes) => bytes,
+            other => panic!("expected bytes, heard {other:?}"),
+        });
+        bytes.collect()
+    }
+
     /// Lets the loop finish the turn it is in, writes included, and begin another.
     pub(crate) fn settle(&self) {
         self.ask(|_| ());
@@ -167,7 +200,7 @@ impl Remote {
     }
 
     /// Asks until the answer is yes.
-    pub(crate) fn until(&self, what: impl Fn(&mut Io) -> bool + Send + Copy + 'static) {
+    pub(crate) fn until(&self, what: impl Fn(&mut Io<S>) -> bool + Send + Copy + 'static) {
         let start = Instant::now();
         while !self.ask(what) {
             assert!(start.elapsed() < PATIENCE, "never came true");

@@ -1,17 +1,54 @@
-//! Socket options, all in one place.
+//! TCP, and all socket options in one place.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tracing::debug;
 
+use super::Stream;
 use crate::config::{Config, Keepalive};
 
-/// A listening socket whose address can be taken again right after a restart.
-pub(crate) fn listen(addr: SocketAddr, config: &Config) -> io::Result<TcpListener> {
+impl Stream for TcpStream {
+    type Listener = TcpListener;
+
+    fn accept(listener: &TcpListener) -> io::Result<(Self, SocketAddr)> {
+        listener.accept()
+    }
+
+    fn has_taken_all(&self, read: usize, room: usize) -> bool {
+        read < room
+    }
+
+    fn shutdown(&mut self) -> io::Result<()> {
+        Self::shutdown(self, Shutdown::Write)
+    }
+
+    fn abort_on_close(&self) {
+        // The coming close is a reset.
+        if let Err(error) = SockRef::from(self).set_linger(Some(Duration::ZERO)) {
+            debug!(%error, "connection closes in the ordinary way");
+        }
+    }
+
+    fn is_connected(&self) -> io::Result<bool> {
+        super::is_connected(self, self.peer_addr())
+    }
+
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Self::take_error(self)
+    }
+}
+
+/// A listener whose streams have the socket options of `config`, for a loop that watches TCP or what
+/// wraps it. Its address can be taken again right after a restart.
+///
+/// # Errors
+///
+/// When the address cannot be taken.
+pub fn listen(addr: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit all options from here, which saves a system call for each. Buffer
@@ -41,13 +78,6 @@ fn tune(socket: SockRef<'_>, config: &Config) {
         .and_then(|()| config.user_timeout.map_or(Ok(()), |t| set_user_timeout(&socket, t)));
     if let Err(error) = result {
         debug!(%error, "socket options not set");
-    }
-}
-
-/// Makes the coming close a reset: the kernel keeps no output for a peer that does not take it.
-pub(crate) fn abort_on_close(stream: &TcpStream) {
-    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
-        debug!(%error, "connection closes in the ordinary way");
     }
 }
 

@@ -1,0 +1,106 @@
+//! What an application does to the connections of any loop.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::io::Io;
+use crate::passage::Detached;
+use crate::slab::Token;
+use crate::stream::Stream;
+
+/// The connections of a loop, whatever that is: [`Io`], or one in memory in a test of the
+/// application.
+///
+/// A [`Handler`](crate::Handler) that asks for no more than this runs on each of them. Every method
+/// does what the method of [`Io`] with its name does.
+pub trait Connections {
+    /// A connection between two loops. Dropping it closes the connection.
+    type Detached;
+
+    /// See [`Io::send_shared`].
+    fn send_shared(&mut self, conn: Token, bytes: Arc<[u8]>) -> bool;
+
+    /// See [`Io::pause_reading`].
+    fn pause_reading(&mut self, conn: Token);
+
+    /// See [`Io::resume_reading`].
+    fn resume_reading(&mut self, conn: Token);
+
+    /// See [`Io::close_after_flush`].
+    fn close_after_flush(&mut self, conn: Token, patience: Duration);
+
+    /// See [`Io::detach`].
+    fn detach(&mut self, conn: Token) -> Option<Self::Detached>;
+
+    /// See [`Detached::peer`].
+    fn peer_of(detached: &Self::Detached) -> SocketAddr;
+
+    /// See [`Io::attach`].
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be watched; it is closed then.
+    fn attach(&mut self, detached: Self::Detached) -> io::Result<Token>;
+
+    /// See [`Io::release`].
+    fn release(&mut self, address: IpAddr);
+
+    /// See [`Io::flush`].
+    fn flush(&mut self);
+
+    /// See [`Io::stop_listening`].
+    fn stop_listening(&mut self);
+
+    /// See [`Io::stop`].
+    fn stop(&mut self);
+}
+
+impl<S: Stream> Connections for Io<S> {
+    type Detached = Detached<S>;
+
+    fn send_shared(&mut self, conn: Token, bytes: Arc<[u8]>) -> bool {
+        Self::send_shared(self, conn, bytes)
+    }
+
+    fn pause_reading(&mut self, conn: Token) {
+        Self::pause_reading(self, conn);
+    }
+
+    fn resume_reading(&mut self, conn: Token) {
+        Self::resume_reading(self, conn);
+    }
+
+    fn close_after_flush(&mut self, conn: Token, patience: Duration) {
+        Self::close_after_flush(self, conn, patience);
+    }
+
+    fn detach(&mut self, conn: Token) -> Option<Detached<S>> {
+        Self::detach(self, conn)
+    }
+
+    fn peer_of(detached: &Detached<S>) -> SocketAddr {
+        detached.peer()
+    }
+
+    fn attach(&mut self, detached: Detached<S>) -> io::Result<Token> {
+        Self::attach(self, detached)
+    }
+
+    fn release(&mut self, address: IpAddr) {
+        Self::release(self, address);
+    }
+
+    fn flush(&mut self) {
+        Self::flush(self);
+    }
+
+    fn stop_listening(&mut self) {
+        Self::stop_listening(self);
+    }
+
+    fn stop(&mut self) {
+        Self::stop(self);
+    }
+}

@@ -11,7 +11,8 @@
 //!   packet's bytes to what is sealed in them. [`envelope`]: what the server cannot open.
 //! - [`client`]: one connection of a client, [`messenger`]: what it does with its connections; no
 //!   allocator. `server`: all of a server; with one.
-//! - Time and randomness are arguments. Memory is the caller's; every size is in [`limits`].
+//! - Time and randomness are arguments. Memory is the caller's. The sizes and bounds on which both
+//!   ends have to agree are in [`limits`].
 //!
 //! # The drive contract
 //!

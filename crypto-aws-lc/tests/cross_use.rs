@@ -14,7 +14,7 @@ fn rng() -> ChaCha20Rng {
 
 /// Every label that the protocol has: one of each op, and one of a letter.
 fn labels() -> Vec<Vec<u8>> {
-    let ops = Op::ALL.into_iter().map(|op| op.oaep_label().to_vec());
+    let ops = Op::ALL.iter().map(|op| op.oaep_label().to_vec());
     let mut labels: Vec<_> = ops.filter(|label| !label.is_empty()).collect();
     labels.push([Op::Letter.oaep_label(), &[0x5a; 64]].concat());
     labels

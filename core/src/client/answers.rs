@@ -129,7 +129,17 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
                     Step::Tell(event)
                 }
                 Op::Refusal => clear_refusal(&packet, *request, false),
-                _ => Step::End(Ended::Misbehaved),
+                Op::RegistrationRequest
+                | Op::OtpProof
+                | Op::Letter
+                | Op::KeyQuestion
+                | Op::ReconnectRequest
+                | Op::SessionIssued
+                | Op::Acknowledgment
+                | Op::KeyAnswer
+                | Op::SessionRenewed
+                | Op::Close
+                | Op::BacklogEnd => Step::End(Ended::Misbehaved),
             },
             State::AwaitingSession { answer, request, form, .. } => match op {
                 op if op == *answer => Step::Issued(op, header),
@@ -173,7 +183,15 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
                         }
                         Err(_) => Step::End(Ended::Misbehaved),
                     },
-                    _ => Step::End(Ended::Misbehaved),
+                    Op::RegistrationRequest
+                    | Op::OtpProof
+                    | Op::Letter
+                    | Op::KeyQuestion
+                    | Op::ReconnectRequest
+                    | Op::RegistrationRejected
+                    | Op::OtpIssued
+                    | Op::SessionIssued
+                    | Op::SessionRenewed => Step::End(Ended::Misbehaved),
                 }
             }
         }

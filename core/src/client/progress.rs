@@ -5,12 +5,11 @@
 
 use core::time::Duration;
 
-use crate::limits::MAX_PACKET;
+use crate::limits::{CLIENT_PROGRESS_BYTES, MAX_PACKET};
 use crate::time::Instant;
 
-/// A packet on its way brings [`ENOUGH`] bytes, or its end, within such a span.
+/// A packet on its way brings [`CLIENT_PROGRESS_BYTES`], or its end, within such a span.
 const SPAN: Duration = Duration::from_secs(30);
-const ENOUGH: usize = 1_024;
 
 /// Microseconds that a line takes for a byte at most (some 768 bytes a second), for guessing when
 /// what has gone out has arrived: a socket takes bytes long before a modem has sent them.
@@ -31,7 +30,7 @@ impl Pace {
     /// whether that is progress.
     fn note(&mut self, now: Instant, moved: usize, more: bool) -> bool {
         self.moved = self.moved.saturating_add(moved);
-        let has_moved = self.moved >= ENOUGH;
+        let has_moved = self.moved >= CLIENT_PROGRESS_BYTES;
         if has_moved || !more || self.since.is_none() {
             self.moved = 0;
             self.since = more.then_some(now);

@@ -10,11 +10,8 @@
 use heapless::Vec;
 
 use crate::id::PacketId;
-use crate::limits::MAX_UNACKNOWLEDGED_BYTES;
+use crate::limits::{ACKNOWLEDGED_BYTES, MAX_UNACKNOWLEDGED_BYTES};
 use crate::time::Instant;
-
-/// After so many bytes of letters acknowledgments go out.
-const BYTES: usize = 64 * 1_024;
 
 /// Letters that were handed over, until the server is told that they are held.
 pub(super) struct Window<const N: usize> {
@@ -55,7 +52,7 @@ impl<const N: usize> Window<N> {
             self.held_bytes = self.held_bytes.saturating_add(len);
         }
         self.held_since.get_or_insert(now);
-        self.held.len() >= self.size.div_ceil(2) || self.held_bytes >= BYTES
+        self.held.len() >= self.size.div_ceil(2) || self.held_bytes >= ACKNOWLEDGED_BYTES
     }
 
     /// Takes out the letters to be acknowledged: each is [`told`](Self::told) or

@@ -2,10 +2,23 @@
 
 use core::fmt;
 
-/// What a packet is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Op {
+macro_rules! ops {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// What a packet is for. One byte on the wire.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Op {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl Op {
+            /// Every op, in the order of the codes.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+ops! {
     /// A client without an id asks for a one-time password.
     RegistrationRequest = 100,
     /// The client proves the password and shows its public key.
@@ -37,28 +50,10 @@ pub enum Op {
 }
 
 impl Op {
-    /// Every op, in the order of the codes.
-    pub const ALL: [Self; 14] = [
-        Self::RegistrationRequest,
-        Self::OtpProof,
-        Self::Letter,
-        Self::KeyQuestion,
-        Self::ReconnectRequest,
-        Self::RegistrationRejected,
-        Self::OtpIssued,
-        Self::SessionIssued,
-        Self::Acknowledgment,
-        Self::KeyAnswer,
-        Self::SessionRenewed,
-        Self::Close,
-        Self::Refusal,
-        Self::BacklogEnd,
-    ];
-
-    /// The op with this code.
+    /// The op with this code; `None` if there is none.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|op| op.code() == code)
+        Self::ALL.iter().copied().find(|op| op.code() == code)
     }
 
     /// The code on the wire.
@@ -67,9 +62,10 @@ impl Op {
         self as u8
     }
 
-    /// The OAEP label of blocks in packets of this op.
+    /// The OAEP label of blocks in packets of this op (PROTOCOL.md, "Cryptography").
     ///
-    /// Only ops that carry such a block have one; a letter's goes on with both fingerprints.
+    /// Only ops that carry such a block have one: it is empty for all others. A letter's label goes on
+    /// with both fingerprints.
     #[must_use]
     pub const fn oaep_label(self) -> &'static [u8] {
         match self {
@@ -79,7 +75,14 @@ impl Op {
             Self::ReconnectRequest => b"waxwing/1:106",
             Self::SessionIssued => b"waxwing/1:201",
             Self::SessionRenewed => b"waxwing/1:206",
-            _ => b"",
+            Self::KeyQuestion
+            | Self::RegistrationRejected
+            | Self::OtpIssued
+            | Self::Acknowledgment
+            | Self::KeyAnswer
+            | Self::Close
+            | Self::Refusal
+            | Self::BacklogEnd => b"",
         }
     }
 }

@@ -200,7 +200,7 @@ fn a_packet_of_the_servers_with_a_sender_ends() {
 #[test]
 fn a_packet_for_another_id_ends_except_the_201_that_is_awaited() {
     for stage in Stage::ALL {
-        for op in Op::ALL.into_iter().filter(|op| *op != Op::Letter) {
+        for op in Op::ALL.iter().copied().filter(|op| *op != Op::Letter) {
             let mut line = Line::at(stage);
             let payload = match op {
                 Op::SessionIssued | Op::SessionRenewed => line.server.grant(op)[26..282].to_vec(),

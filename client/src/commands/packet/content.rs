@@ -71,7 +71,12 @@ pub(super) fn explain(
             _ => "not defined",
         })?,
         Op::Refusal => refusal(&mut walk)?,
-        _ => {}
+        Op::RegistrationRequest
+        | Op::OtpProof
+        | Op::Letter
+        | Op::ReconnectRequest
+        | Op::SessionIssued
+        | Op::SessionRenewed => {}
     }
     let Walk { tree, at, rest, is_short } = walk;
     if !rest.is_empty() {

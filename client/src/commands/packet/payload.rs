@@ -71,7 +71,12 @@ pub(super) fn explain(
         Op::Acknowledgment | Op::BacklogEnd if is_shared(header) => {
             shared(tree, knowledge, op, payload)
         }
-        _ => sealed(tree, knowledge, op, payload),
+        Op::KeyQuestion
+        | Op::Acknowledgment
+        | Op::KeyAnswer
+        | Op::Close
+        | Op::Refusal
+        | Op::BacklogEnd => sealed(tree, knowledge, op, payload),
     })
 }
 

@@ -1,8 +1,35 @@
-//! The civil clock.
+//! The clocks.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{self, SystemTime, UNIX_EPOCH};
 
-use waxwing_core::time::UnixTime;
+use waxwing_core::time::{Instant, Now, UnixTime};
+
+/// Tells the time.
+pub trait Clock {
+    /// The monotonic time since a start of its own, and the civil time.
+    fn now(&self) -> Now;
+}
+
+/// The clocks of the system.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    started: time::Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { started: time::Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Now {
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Now { instant: Instant::from_micros(micros), unix: unix_now() }
+    }
+}
 
 /// What time it is.
 #[must_use]

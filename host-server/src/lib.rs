@@ -20,3 +20,4 @@ pub mod otp;
 pub mod runtime;
 pub mod stderr;
 pub mod store;
+pub mod wake;

@@ -1,9 +1,10 @@
 //! Which new connections are served.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use waxwing_core::server::Room;
+use waxwing_core::time::Instant;
 use waxwing_transport_mio::Load;
 
 use crate::config::{AddressRange, Config};
@@ -32,22 +33,22 @@ impl Admission {
 
     /// Whether a new connection is served beside those that are there. Prefixes that have many
     /// leave some of the last places to those that have none.
-    pub(super) fn admits(&mut self, peer: SocketAddr, load: Load) -> bool {
+    pub(super) fn admits(&mut self, peer: SocketAddr, load: Load, now: Instant) -> bool {
         let places = Room { capacity: load.places as u64, taken: load.total as u64 };
         let fits =
             load.from_network < self.per_prefix && places.has_room(load.from_network as u64, 1);
         if fits || self.is_exempt(peer) {
             return true;
         }
-        self.tell(peer, load);
+        self.tell(peer, load, now);
         false
     }
 
-    fn tell(&mut self, peer: SocketAddr, load: Load) {
-        if self.told_at.is_some_and(|at| at.elapsed() < Self::TOLD_EVERY) {
+    fn tell(&mut self, peer: SocketAddr, load: Load, now: Instant) {
+        if self.told_at.is_some_and(|at| now.since(at) < Self::TOLD_EVERY) {
             return;
         }
-        self.told_at = Some(Instant::now());
+        self.told_at = Some(now);
         let Load { from_network, total, places } = load;
         tracing::warn!(
             address = %peer.ip(), from_prefix = from_network, total, places,

@@ -1,17 +1,19 @@
 //! The channels between the shards of a server, each on a loop of its own.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
 use waxwing_core::server::{Baggage, Mail, ShardId};
-use waxwing_transport_mio::{Detached, Waker};
 
-/// Something for another shard.
-pub(super) enum Message {
+use crate::wake::Wake;
+
+/// Something for another shard. `D` is a connection between two loops.
+pub enum Message<D> {
     /// From machine to machine.
     Mail(Mail),
     /// A connection to be served there.
-    Connection(Box<Detached>, Baggage),
+    Connection(Box<D>, Baggage),
     /// To the registrar: a connection from this address, which it had passed on, has ended.
     Ended(IpAddr),
     /// Stop in good order; or, the second time, at once.
@@ -21,21 +23,29 @@ pub(super) enum Message {
 }
 
 /// The channel to one shard.
-#[derive(Clone)]
-pub(super) struct Route {
-    pub(super) inbox: Sender<Vec<Message>>,
-    pub(super) waker: Waker,
+pub struct Route<D> {
+    /// Takes what is for it, in order.
+    pub inbox: Sender<Vec<Message<D>>>,
+    /// Wakes it afterwards.
+    pub waker: Arc<dyn Wake>,
+}
+
+impl<D> Clone for Route<D> {
+    fn clone(&self) -> Self {
+        Self { inbox: self.inbox.clone(), waker: self.waker.clone() }
+    }
 }
 
 /// The channels to all shards, and what is to go there when the turn ends.
-pub(super) struct Channels {
-    routes: Vec<(Route, Vec<Message>)>,
-    inbox: Receiver<Vec<Message>>,
+pub struct Channels<D> {
+    routes: Vec<(Route<D>, Vec<Message<D>>)>,
+    inbox: Receiver<Vec<Message<D>>>,
 }
 
-impl Channels {
+impl<D> Channels<D> {
     /// With the routes to all shards, in order, and the inbox of its own.
-    pub(super) fn new(routes: Vec<Route>, inbox: Receiver<Vec<Message>>) -> Self {
+    #[must_use]
+    pub fn new(routes: Vec<Route<D>>, inbox: Receiver<Vec<Message<D>>>) -> Self {
         let routes = routes.into_iter().map(|route| (route, Vec::new())).collect();
         Self { routes, inbox }
     }
@@ -45,14 +55,14 @@ impl Channels {
         self.routes.len()
     }
 
-    pub(super) fn send(&mut self, to: ShardId, message: Message) {
+    pub(super) fn send(&mut self, to: ShardId, message: Message<D>) {
         if let Some((_, waiting)) = self.routes.get_mut(usize::from(to.0)) {
             waiting.push(message);
         }
     }
 
     /// Sends to every shard, its own included.
-    pub(super) fn send_to_all(&mut self, message: impl Fn() -> Message) {
+    pub(super) fn send_to_all(&mut self, message: impl Fn() -> Message<D>) {
         self.routes.iter_mut().for_each(|(_, waiting)| waiting.push(message()));
     }
 
@@ -61,14 +71,12 @@ impl Channels {
         for (route, waiting) in self.routes.iter_mut().filter(|(_, waiting)| !waiting.is_empty()) {
             // A shard that has stopped takes nothing, and needs nothing.
             let _ = route.inbox.send(std::mem::take(waiting));
-            if let Err(error) = route.waker.wake() {
-                tracing::error!(%error, "an event loop cannot be woken");
-            }
+            route.waker.wake();
         }
     }
 
     /// What has come.
-    pub(super) fn receive(&self) -> Option<Vec<Message>> {
+    pub(super) fn receive(&self) -> Option<Vec<Message<D>>> {
         self.inbox.try_recv().ok()
     }
 }

@@ -1,19 +1,19 @@
 //! The way of codes to their phones, and what the operator hears of it.
 
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
 
 use waxwing_core::phone::{Otp, Phone};
+use waxwing_core::time::Instant;
 
 use super::repeated::Repeated;
 use crate::otp::{DeliveryError, DeliveryTicket, OtpDelivery};
 
 /// How a delivery ended.
-pub(super) type DeliveryReport = (DeliveryTicket, Result<(), DeliveryError>);
+pub type DeliveryReport = (DeliveryTicket, Result<(), DeliveryError>);
 
 /// The way of codes to their phones, and news from there; the registrar's alone.
 #[derive(Default)]
-pub(super) struct Deliveries {
+pub struct Deliveries {
     way: Option<Box<dyn OtpDelivery>>,
     reports: Option<Receiver<DeliveryReport>>,
     /// Failures in a row.
@@ -21,10 +21,9 @@ pub(super) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(super) fn new(
-        way: Option<Box<dyn OtpDelivery>>,
-        reports: Receiver<DeliveryReport>,
-    ) -> Self {
+    /// Codes go this way, and reports come back from it.
+    #[must_use]
+    pub fn new(way: Option<Box<dyn OtpDelivery>>, reports: Receiver<DeliveryReport>) -> Self {
         Self { way, reports: Some(reports), trouble: Repeated::default() }
     }
 
@@ -35,7 +34,7 @@ impl Deliveries {
     }
 
     /// What has become of a code; the operator hears of it where that helps.
-    pub(super) fn news(&mut self) -> Option<DeliveryReport> {
+    pub(super) fn news(&mut self, now: Instant) -> Option<DeliveryReport> {
         let (ticket, result) = self.reports.as_ref()?.try_recv().ok()?;
         match &result {
             Ok(()) => {
@@ -44,7 +43,7 @@ impl Deliveries {
                 }
             }
             Err(error) => {
-                if let Some(codes) = self.trouble.again(Instant::now()) {
+                if let Some(codes) = self.trouble.again(now) {
                     tracing::warn!(
                         %error,
                         codes,

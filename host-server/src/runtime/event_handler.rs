@@ -4,31 +4,44 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
+use waxwing_core::crypto::Provider;
 use waxwing_core::server::{AddressPrefix, ConnId, Env, OtpTicket, Output, Peer, Server, ShardId};
-use waxwing_core::time::{self, Now};
-use waxwing_transport_mio::{CloseReason, Handler, Io, Load, Signal, Token};
+use waxwing_transport_mio::{CloseReason, Connections, Handler, Load, Signal, Token};
 
 use super::admission::Admission;
 use super::channels::{Channels, Message};
 use super::deliveries::Deliveries;
 use super::log::{self, Log};
-use crate::backend::{self, Backend};
-use crate::clock;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::failpoint::Failpoint;
 use crate::otp::{DeliveryError, DeliveryTicket};
 use crate::store::{Done, Job, StorageClient};
 
-pub(super) struct EventHandler {
-    server: Server<Backend>,
+/// What a shard is connected to besides the network. `D` is a connection between two loops.
+pub struct Links<D> {
+    /// Takes what storage is to do.
+    pub storage: StorageClient,
+    /// Says what storage has done.
+    pub completions: Receiver<Done>,
+    /// Leads to the other shards.
+    pub channels: Channels<D>,
+    /// Takes codes to phones.
+    pub deliveries: Deliveries,
+}
+
+/// The handler of a loop with the connections `L`: its machine uses the crypto of `P`, and the time is
+/// that of the clock `C`.
+pub struct EventHandler<P: Provider, C, L: Connections> {
+    server: Server<P>,
+    clock: C,
     rng: ChaCha20Rng,
-    started: Instant,
     storage: StorageClient,
     completions: Receiver<Done>,
-    channels: Channels,
+    channels: Channels<L::Detached>,
     /// Connections that came from the registrar, and the addresses that count them there.
     adopted: HashMap<Token, IpAddr>,
     deliveries: Deliveries,
@@ -44,19 +57,21 @@ pub(super) struct EventHandler {
     fatal: Option<String>,
 }
 
-impl EventHandler {
-    pub(super) fn new(
-        server: Server<Backend>,
+impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
+    /// Joins `server` to `links`. All time is that of `clock`, all randomness that of `rng`.
+    #[must_use]
+    pub fn new(
+        server: Server<P>,
         config: &Config,
-        storage: StorageClient,
-        completions: Receiver<Done>,
-        channels: Channels,
-        deliveries: Deliveries,
+        clock: C,
+        rng: ChaCha20Rng,
+        links: Links<L::Detached>,
     ) -> Self {
+        let Links { storage, completions, channels, deliveries } = links;
         Self {
             server,
-            rng: backend::random(),
-            started: Instant::now(),
+            clock,
+            rng,
             storage,
             completions,
             channels,
@@ -73,29 +88,30 @@ impl EventHandler {
         }
     }
 
+    /// The machine, to look at.
+    pub const fn server(&self) -> &Server<P> {
+        &self.server
+    }
+
     /// Its loop has failed: the others must not go on without it.
-    pub(super) fn give_up(&mut self) {
+    pub fn give_up(&mut self) {
         self.channels.send_to_all(|| Message::Stop);
         self.channels.send_to_all(|| Message::Stop);
         self.channels.dispatch();
     }
 
     /// Why storage has failed, if it has.
-    pub(super) fn into_fatal(self) -> Option<String> {
+    #[must_use]
+    pub fn into_fatal(self) -> Option<String> {
         self.fatal
     }
 
-    fn now(&self) -> Now {
-        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { instant: time::Instant::from_micros(micros), unix: clock::unix_now() }
-    }
-
-    fn tell(&mut self, act: impl FnOnce(&mut Server<Backend>, &mut Env<'_>)) {
-        let now = self.now();
+    fn tell(&mut self, act: impl FnOnce(&mut Server<P>, &mut Env<'_>)) {
+        let now = self.clock.now();
         act(&mut self.server, &mut Env { now, rng: &mut self.rng });
     }
 
-    fn take_completions(&mut self, io: &mut Io) {
+    fn take_completions(&mut self, io: &mut L) {
         while let Ok(done) = self.completions.try_recv() {
             match done {
                 Done::Batch(ticket, outcome) => {
@@ -123,7 +139,7 @@ impl EventHandler {
                 }
             }
         }
-        while let Some((ticket, result)) = self.deliveries.news() {
+        while let Some((ticket, result)) = self.deliveries.news(self.clock.now().instant) {
             let ticket = OtpTicket(ticket.0);
             self.tell(|server, env| match result {
                 Ok(()) => server.otp_delivered(env, ticket),
@@ -134,7 +150,7 @@ impl EventHandler {
         }
     }
 
-    fn take_messages(&mut self, io: &mut Io) {
+    fn take_messages(&mut self, io: &mut L) {
         while let Some(messages) = self.channels.receive() {
             for message in messages {
                 self.take_message(io, message);
@@ -142,11 +158,11 @@ impl EventHandler {
         }
     }
 
-    fn take_message(&mut self, io: &mut Io, message: Message) {
+    fn take_message(&mut self, io: &mut L, message: Message<L::Detached>) {
         match message {
             Message::Mail(mail) => self.tell(|server, env| server.mail(env, mail)),
             Message::Connection(detached, baggage) => {
-                let address = detached.peer().ip();
+                let address = L::peer_of(&detached).ip();
                 match io.attach(*detached) {
                     Ok(conn) => {
                         self.adopted.insert(conn, address);
@@ -175,14 +191,14 @@ impl EventHandler {
         }
     }
 
-    fn carry_out_all(&mut self, io: &mut Io) {
+    fn carry_out_all(&mut self, io: &mut L) {
         while let Some(output) = self.server.poll_output() {
             self.carry_out(io, output);
         }
         self.channels.dispatch();
     }
 
-    fn carry_out(&mut self, io: &mut Io, output: Output) {
+    fn carry_out(&mut self, io: &mut L, output: Output) {
         match output {
             Output::Send { conn, packet } => {
                 Failpoint::pass_packet(&packet);
@@ -205,34 +221,34 @@ impl EventHandler {
             Output::DeliverOtp { ticket, phone, otp } => {
                 self.deliveries.deliver(DeliveryTicket(ticket.0), &phone, &otp);
             }
-            Output::Event(event) => self.log.event(event),
+            Output::Event(event) => self.log.event(event, self.clock.now().instant),
             Output::Stopped => self.channels.send_to_all(|| Message::Stopped),
         }
     }
 }
 
-impl Handler for EventHandler {
+impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L> {
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
-        !self.stopping && self.admission.admits(peer, load)
+        !self.stopping && self.admission.admits(peer, load, self.clock.now().instant)
     }
 
-    fn opened(&mut self, _io: &mut Io, conn: Token, peer: SocketAddr) {
+    fn opened(&mut self, _io: &mut L, conn: Token, peer: SocketAddr) {
         let exempt = self.admission.is_exempt(peer);
         let peer = Peer { prefix: AddressPrefix::of(peer.ip()), exempt };
         tracing::trace!(conn = conn.to_bits(), "connected");
         self.tell(|server, env| server.connected(env, conn_id(conn), peer));
     }
 
-    fn received(&mut self, _io: &mut Io, conn: Token, bytes: &[u8]) {
+    fn received(&mut self, _io: &mut L, conn: Token, bytes: &[u8]) {
         tracing::trace!(conn = conn.to_bits(), bytes = bytes.len(), "received");
         self.tell(|server, env| server.received(env, conn_id(conn), bytes));
     }
 
-    fn hung_up(&mut self, _io: &mut Io, conn: Token) {
+    fn hung_up(&mut self, _io: &mut L, conn: Token) {
         self.server.hung_up(conn_id(conn));
     }
 
-    fn closed(&mut self, _io: &mut Io, conn: Token, why: CloseReason) {
+    fn closed(&mut self, _io: &mut L, conn: Token, why: CloseReason) {
         tracing::trace!(conn = conn.to_bits(), ?why, "disconnected");
         if let Some(address) = self.adopted.remove(&conn) {
             self.channels.send(ShardId::REGISTRAR, Message::Ended(address));
@@ -240,7 +256,7 @@ impl Handler for EventHandler {
         self.server.disconnected(conn_id(conn));
     }
 
-    fn signal(&mut self, io: &mut Io, signal: Signal) {
+    fn signal(&mut self, io: &mut L, signal: Signal) {
         if !signal.ends() {
             log::ignored(signal);
             return;
@@ -255,10 +271,10 @@ impl Handler for EventHandler {
         self.take_messages(io);
     }
 
-    fn turn(&mut self, io: &mut Io) -> Option<Duration> {
+    fn turn(&mut self, io: &mut L) -> Option<Duration> {
         self.take_completions(io);
         self.take_messages(io);
-        let now = self.now();
+        let now = self.clock.now();
         if self.server.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.tell(|server, env| server.timeout(env));
         }
@@ -267,7 +283,7 @@ impl Handler for EventHandler {
         io.flush();
         self.tell(|server, env| server.end_turn(env));
         self.carry_out_all(io);
-        let now = self.now();
+        let now = self.clock.now();
         self.server.poll_timeout().map(|at| at.since(now.instant))
     }
 }

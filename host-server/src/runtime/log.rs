@@ -1,9 +1,9 @@
 //! What the machine's events look like in the log.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use waxwing_core::server::{Event, Limit};
+use waxwing_core::time::Instant;
 use waxwing_transport_mio::Signal;
 
 use super::repeated::Repeated;
@@ -28,10 +28,10 @@ pub(super) fn ignored(signal: Signal) {
 }
 
 impl Log {
-    pub(super) fn event(&mut self, event: Event) {
+    pub(super) fn event(&mut self, event: Event, now: Instant) {
         match event {
             Event::LimitReached { limit } => {
-                if let Some(times) = self.limits.entry(limit).or_default().again(Instant::now()) {
+                if let Some(times) = self.limits.entry(limit).or_default().again(now) {
                     limit_reached(limit, times);
                 }
             }
@@ -45,7 +45,7 @@ impl Log {
             Event::Refused { conn, code } => tracing::debug!(conn = conn.0, %code, "refused"),
             Event::TimedOut { conn } => tracing::debug!(conn = conn.0, "took too long"),
             Event::ReplayedReconnect { conn } => {
-                if let Some(times) = self.replays.again(Instant::now()) {
+                if let Some(times) = self.replays.again(now) {
                     tracing::warn!(
                         conn = conn.0,
                         times,
@@ -75,7 +75,7 @@ impl Log {
             }
             Event::Expired { letters } => tracing::info!(letters, "letters expired undelivered"),
             Event::StorageUnavailable => {
-                if let Some(times) = self.storage.again(Instant::now()) {
+                if let Some(times) = self.storage.again(now) {
                     tracing::warn!(
                         times,
                         "the database could not be written or read; what depends on it is refused, \
@@ -144,9 +144,9 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let mut log = Log::default();
             for n in 0..1_000 {
-                log.event(Event::ReplayedReconnect { conn: ConnId(n) });
-                log.event(Event::StorageUnavailable);
-                log.event(Event::LimitReached { limit: Limit::Registrations });
+                log.event(Event::ReplayedReconnect { conn: ConnId(n) }, Instant::default());
+                log.event(Event::StorageUnavailable, Instant::default());
+                log.event(Event::LimitReached { limit: Limit::Registrations }, Instant::default());
             }
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();

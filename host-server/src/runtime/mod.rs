@@ -22,6 +22,10 @@ use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::key;
 use crate::store::StorageError;
+pub use channels::{Channels, Message, Route};
+pub use deliveries::{Deliveries, DeliveryReport};
+pub use event_handler::{EventHandler, Links};
+pub use settings::machine;
 use shards::{Shards, network};
 
 /// Serves until a signal says stop.

@@ -1,6 +1,8 @@
 //! What may happen often, and is told at first and then from time to time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use waxwing_core::time::Instant;
 
 /// How often it has happened, and when that was last told.
 #[derive(Debug, Default)]
@@ -16,7 +18,7 @@ impl Repeated {
     /// It has happened again. How often in all, if that is to be told now.
     pub(super) fn again(&mut self, now: Instant) -> Option<u64> {
         self.times += 1;
-        let is_due = self.told.is_none_or(|told| now.duration_since(told) >= Self::PAUSE);
+        let is_due = self.told.is_none_or(|told| now.since(told) >= Self::PAUSE);
         is_due.then(|| {
             self.told = Some(now);
             self.times
@@ -36,8 +38,7 @@ mod tests {
 
     #[test]
     fn trouble_is_told_once_and_again_after_a_while_and_so_is_its_end() {
-        let start = Instant::now();
-        let at = |minutes| start + Duration::from_mins(minutes);
+        let at = |minutes| Instant::default().after(Duration::from_mins(minutes));
         let mut trouble = Repeated::default();
         assert_eq!(trouble.over(), None);
         assert_eq!(trouble.again(at(0)), Some(1));

@@ -13,7 +13,9 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-pub(super) fn machine(config: &Config) -> server::Config {
+/// What the configuration means to a machine.
+#[must_use]
+pub fn machine(config: &Config) -> server::Config {
     let Config { otp, letters, deadlines, limits, storage, .. } = config;
     let defaults = server::Config::default();
     server::Config {

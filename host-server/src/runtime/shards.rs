@@ -7,21 +7,22 @@ use std::thread::Builder;
 
 use waxwing_core::server::storage::Snapshot;
 use waxwing_core::server::{Identity, Server, Shard};
-use waxwing_core::time::{Instant, Now};
-use waxwing_transport_mio::{EventLoop, Waker};
+use waxwing_transport_mio::{EventLoop, Io};
 
 use super::channels::{Channels, Route};
 use super::deliveries::Deliveries;
-use super::event_handler::EventHandler;
+use super::event_handler::{self, Links};
 use super::settings;
-use crate::backend::Backend;
-use crate::clock;
+use crate::backend::{self, Backend};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::otp;
 use crate::store::{Outlet, Storage, StorageThread, ThreadOptions};
+use crate::wake::Wake;
 
 type LoopError = waxwing_transport_mio::Error;
+type EventHandler = event_handler::EventHandler<Backend, SystemClock, Io>;
 
 pub(super) struct Shards {
     storage: StorageThread,
@@ -42,20 +43,20 @@ impl Shards {
         let (mut routes, mut inboxes) = (Vec::new(), Vec::new());
         for events in &loops {
             let (done, hear) = mpsc::channel();
-            outlets.push(Outlet { done, wake: Box::new(waking(events.waker())) });
+            outlets.push(Outlet { done, waker: Box::new(events.waker()) });
             completions.push(hear);
             let (sender, inbox) = mpsc::channel();
-            routes.push(Route { inbox: sender, waker: events.waker() });
+            routes.push(Route { inbox: sender, waker: Arc::new(events.waker()) });
             inboxes.push(inbox);
         }
         let options = ThreadOptions { idle: config.storage.tidy_after, ..ThreadOptions::default() };
         let (storage, clients) = StorageThread::spawn(storage, options, outlets).map_err(system)?;
         let shards = Shard::all(u16::try_from(loops.len()).unwrap_or(u16::MAX));
-        // The clocks of the machines begin with their handlers.
-        let now = Now { instant: Instant::default(), unix: clock::unix_now() };
+        let clock = SystemClock::start();
+        let now = clock.now();
         let ends = clients.into_iter().zip(completions).zip(inboxes);
         let mut handlers = Vec::new();
-        for ((shard, events), ((client, completions), inbox)) in shards.zip(loops).zip(ends) {
+        for ((shard, events), ((storage, completions), inbox)) in shards.zip(loops).zip(ends) {
             let (identity, machine) = (identity.clone(), settings::machine(config));
             let server = Server::shard(Backend::default(), identity, machine, snapshot, shard, now);
             let channels = Channels::new(routes.clone(), inbox);
@@ -64,8 +65,8 @@ impl Shards {
             } else {
                 Deliveries::default()
             };
-            let handler =
-                EventHandler::new(server, config, client, completions, channels, deliveries);
+            let links = Links { storage, completions, channels, deliveries };
+            let handler = EventHandler::new(server, config, clock, backend::random(), links);
             handlers.push((events, handler));
         }
         Ok(Self { storage, handlers })
@@ -109,24 +110,15 @@ fn serve(
 }
 
 /// The configured way of codes to phones, with reports to the registrar.
-fn deliveries(config: &Config, waker: Waker) -> Result<Deliveries, Failure> {
+fn deliveries(config: &Config, waker: impl Wake + 'static) -> Result<Deliveries, Failure> {
     let (report, reports) = mpsc::channel();
-    let wake = waking(waker);
     let told = move |ticket, result| {
         // Both ends live as long as the server.
         let _ = report.send((ticket, result));
-        wake();
+        waker.wake();
     };
     let way = otp::delivery(&config.otp, Arc::new(told)).map_err(system)?;
     Ok(Deliveries::new(way, reports))
-}
-
-fn waking(waker: Waker) -> impl Fn() + Send + Sync + 'static {
-    move || {
-        if let Err(error) = waker.wake() {
-            tracing::error!(%error, "an event loop cannot be woken");
-        }
-    }
 }
 
 pub(super) fn network(error: LoopError) -> Failure {

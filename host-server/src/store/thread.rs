@@ -4,12 +4,12 @@
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
-
-use waxwing_core::time;
+use std::time::Duration;
 
 use super::turn::{Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 use super::{Storage, StorageError};
+use crate::clock::{Clock, SystemClock};
+use crate::wake::Wake;
 
 /// How the thread behaves.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +30,8 @@ impl Default for ThreadOptions {
 pub struct Outlet {
     /// Takes what is done.
     pub done: Sender<Done>,
-    /// Is called afterwards, once per commit or run of answers.
-    pub wake: Box<dyn Fn() + Send>,
+    /// Wakes its reader afterwards, once per commit or run of answers.
+    pub waker: Box<dyn Wake>,
 }
 
 /// A machine's way to the thread.
@@ -42,6 +42,12 @@ pub struct StorageClient {
 }
 
 impl StorageClient {
+    /// One for the machine with this number. Its jobs go there, with the number.
+    #[must_use]
+    pub const fn new(machine: usize, jobs: Sender<(usize, Job)>) -> Self {
+        Self { machine, jobs }
+    }
+
     /// Queues a job. After [`Done::Fatal`] it goes nowhere. The queue has no bound of its own:
     /// the machine limits what it has under way.
     pub fn send(&self, job: Job) {
@@ -67,8 +73,7 @@ impl StorageThread {
         outlets: Vec<Outlet>,
     ) -> io::Result<(Self, Vec<StorageClient>)> {
         let (jobs, queue) = channel();
-        let clients =
-            (0..outlets.len()).map(|machine| StorageClient { machine, jobs: jobs.clone() });
+        let clients = (0..outlets.len()).map(|machine| StorageClient::new(machine, jobs.clone()));
         let clients = clients.collect();
         let turns = StorageTurns::new(storage, options.turns);
         let thread = Builder::new()
@@ -106,7 +111,7 @@ impl Reports for Outlets {
 
     fn wake(&mut self, machine: usize) {
         if let Some(outlet) = self.0.get(machine) {
-            (outlet.wake)();
+            outlet.waker.wake();
         }
     }
 }
@@ -117,11 +122,8 @@ fn run(
     mut outlets: Outlets,
     queue: &Receiver<(usize, Job)>,
 ) -> Result<(), StorageError> {
-    let started = Instant::now();
-    let now = || {
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        time::Instant::from_micros(micros)
-    };
+    let clock = SystemClock::start();
+    let now = || clock.now().instant;
     turns.measure_disk(now(), &mut outlets);
     loop {
         let served = match queue.recv_timeout(idle) {

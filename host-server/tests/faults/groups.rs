@@ -28,7 +28,7 @@ fn run(fault: Fault) -> (Vec<Option<Outcome>>, bool) {
     disk.fail(fault);
     let (report, reports) = channel();
     let options = ThreadOptions { idle: Duration::from_secs(3_600), ..ThreadOptions::default() };
-    let outlets = vec![Outlet { done: report, wake: Box::new(|| ()) }];
+    let outlets = vec![Outlet { done: report, waker: Box::new(|| ()) }];
     let (thread, clients) = StorageThread::spawn(Box::new(storage), options, outlets).unwrap();
     for ticket in 1..=BATCHES {
         let second = if ticket == BAD { ticket } else { ticket + 100 };

@@ -7,7 +7,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{
     Answer, Ask, Batch, Outcome, Question, Snapshot, Ticket, Write,
 };
-use waxwing_core::time::UnixTime;
+use waxwing_core::time::{Instant, UnixTime};
 
 use super::*;
 use crate::store::{ApplyError, MemoryStorage};
@@ -90,7 +90,7 @@ impl Bench {
         let wake = move || {
             counter.fetch_add(1, Ordering::SeqCst);
         };
-        let outlets = vec![Outlet { done: report, wake: Box::new(wake) }];
+        let outlets = vec![Outlet { done: report, waker: Box::new(wake) }];
         let (thread, mut clients) =
             StorageThread::spawn(Box::new(storage), options, outlets).unwrap();
         let client = clients.remove(0);
@@ -257,8 +257,8 @@ fn a_quiet_thread_tidies_up_once_and_tells_how_free_space_changes() {
 fn machines_share_a_thread_and_hear_of_their_own_jobs() {
     let (first, firsts) = channel();
     let (second, seconds) = channel();
-    let wake = || Box::new(|| ());
-    let outlets = vec![Outlet { done: first, wake: wake() }, Outlet { done: second, wake: wake() }];
+    let outlet = |done| Outlet { done, waker: Box::new(|| ()) };
+    let outlets = vec![outlet(first), outlet(second)];
     let storage = Box::new(MemoryStorage::new());
     let (thread, clients) =
         StorageThread::spawn(storage, ThreadOptions::default(), outlets).unwrap();
@@ -303,7 +303,7 @@ fn a_turn_without_a_thread_tells_each_machine_in_order_and_wakes_it_afterwards()
         (0, Job::Batch(create(5, 3))),
     ];
     let mut told = Told::default();
-    turns.serve(jobs.into_iter(), &time::Instant::default, &mut told).unwrap();
+    turns.serve(jobs.into_iter(), &Instant::default, &mut told).unwrap();
     let is_free_disk = |(_, done): &(usize, Option<Done>)| matches!(done, Some(Done::FreeDisk(_)));
     assert!(!told.0.iter().any(is_free_disk), "memory has no disk");
     let empty = Done::Answer(Ticket(4), Answer::Usage(Vec::new()));

@@ -31,12 +31,20 @@ step_fmt() { # seconds
     cargo fmt --all --check
 }
 
-# The workflow file runs each step in a job. None may be missing there.
+# The workflow file runs each step in one of its jobs, once, and no other job asks for what does not exist.
 step_workflow() { # seconds
-    local step
-    for step in "${steps[@]}"; do
-        if ! grep -Eq "^ +- ([a-z_ ]+ )?$step( [a-z_ ]+)?$" .github/workflows/ci.yml; then
-            echo "workflow: .github/workflows/ci.yml does not run the step $step; add it to the matrix"
+    local file=.github/workflows/ci.yml word
+    if ! diff <(printf '%s\n' "${steps[@]}" | sort) <(awk '
+        $1 == "matrix:" { inside = 1; next }
+        inside && $1 == "-" { for (i = 2; i <= NF; i++) print $i; is_list = 1; next }
+        is_list { exit }' "$file" | sort); then
+        echo "workflow: the matrix of $file is not the list of steps: add what is marked <, and remove or"
+        echo "workflow: correct what is marked >, which is no step or stands there twice"
+        return 1
+    fi
+    for word in $(grep -oE '\./ci\.sh( [a-z_]+)+' "$file" | sed 's/.*ci.sh//'); do
+        if ! [[ $word =~ ^(quick|release)$ ]] && ! declare -F "step_$word" >/dev/null; then
+            echo "workflow: $file runs ./ci.sh $word, and there is no such step"
             return 1
         fi
     done

@@ -5,19 +5,26 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
+
 /// What is wrong with a file or directory that somebody else could change, and what to do about it.
 /// The administrator of the machine, who can change everything, is nobody else.
 pub(crate) fn others_can_change(path: &Path, metadata: &Metadata) -> Option<String> {
-    let user = rustix::process::geteuid().as_raw();
     let path = path.display();
-    let owner = metadata.uid();
-    if owner != user && owner != 0 {
+    if has_another_owner(metadata) {
+        let (owner, user) = (metadata.uid(), geteuid().as_raw());
         return Some(format!(
             "it belongs to the user with number {owner}, who can change it; run: chown {user} {path}"
         ));
     }
     let can_write = metadata.permissions().mode() & 0o022 != 0;
     can_write.then(|| format!("others can change it; run: chmod go-w {path}"))
+}
+
+/// Whether this belongs neither to the user of the server nor to the administrator.
+pub(crate) fn has_another_owner(metadata: &Metadata) -> bool {
+    let owner = metadata.uid();
+    owner != 0 && owner != geteuid().as_raw()
 }
 
 /// The directories above `path`, and above what it leads to when there are links on the way. Whoever

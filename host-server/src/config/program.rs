@@ -1,12 +1,10 @@
 //! The program that codes are handed to: whether it can be run, and who can change it.
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::Access;
-use rustix::process::geteuid;
 
 use crate::access;
 
@@ -21,14 +19,12 @@ pub(super) fn check(program: &Path) -> Result<(), String> {
     }
     rustix::fs::access(program, Access::EXEC_OK)
         .map_err(|error| format!("cannot be run: {}; try chmod +x", io::Error::from(error)))?;
-    if is_open_to_others(&metadata, 0o022) {
-        return Err("can be changed by others, who would learn the codes: chmod go-w it, \
-                    and let it belong to root or to the user of the server"
-            .into());
+    if let Some(what) = access::others_can_change(program, &metadata) {
+        return Err(format!("is not safe, since others could make it show them the codes: {what}"));
     }
     let above = access::directories_above(program).map_err(|error| error.to_string())?;
     let open = above.iter().find(|(_, directory)| {
-        access::everybody_can_replace(directory) || is_open_to_others(directory, 0)
+        access::everybody_can_replace(directory) || access::has_another_owner(directory)
     });
     match open {
         Some((directory, _)) => Err(format!(
@@ -40,15 +36,10 @@ pub(super) fn check(program: &Path) -> Result<(), String> {
     }
 }
 
-fn is_open_to_others(metadata: &Metadata, writable: u32) -> bool {
-    let owner = metadata.uid();
-    metadata.mode() & writable != 0 || (owner != 0 && owner != geteuid().as_raw())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::*;
 
@@ -59,8 +50,8 @@ mod tests {
         fs::write(&program, "#!/bin/sh\n").unwrap();
         for (mode, why) in [
             (0o644, Some("cannot be run")),
-            (0o757, Some("can be changed by others")),
-            (0o775, Some("can be changed by others")),
+            (0o757, Some("others can change it")),
+            (0o775, Some("others can change it")),
             (0o755, None),
             (0o700, None),
         ] {
@@ -75,6 +66,14 @@ mod tests {
         assert!(check(&program).unwrap_err().contains("directory that others can change"));
         fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).unwrap();
         assert_eq!(check(&program), Ok(()));
+        // Only the administrator can give files away.
+        if chown(directory.path(), Some(12_345), None).is_ok() {
+            assert!(check(&program).unwrap_err().contains("directory that others can change"));
+            chown(&program, Some(12_345), None).unwrap();
+            assert!(
+                check(&program).unwrap_err().contains("it belongs to the user with number 12345")
+            );
+        }
     }
 
     #[test]

@@ -7,9 +7,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::access;
 use crate::exit::{Exit, Failure};
+
+const NOT_PLAIN: &str =
+    "the lock of the data directory has to be a plain file; remove what is there";
 
 /// A data directory that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +54,9 @@ impl DataDir {
             _ => failure(path, error),
         })?;
         if !metadata.is_dir() {
-            return Err(failure(path, io::Error::from(io::ErrorKind::NotADirectory)));
+            let what =
+                "is not a directory; --data, or server.data in the configuration, has to name one";
+            return Err(Failure::new(Exit::Storage, format!("{} {what}", path.display())));
         }
         if let Some(what) = access::others_can_change(path, &metadata) {
             return Err(failure(path, what));
@@ -107,8 +113,15 @@ impl DataDir {
             .mode(0o600)
             .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
             .open(&path)
-            .map_err(|error| failure(&path, error))?;
+            .map_err(|error| match Errno::from_io_error(&error) {
+                // A link, a directory, a pipe or a socket.
+                Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => failure(&path, NOT_PLAIN),
+                _ => failure(&path, error),
+            })?;
         let metadata = file.metadata().map_err(|error| failure(&path, error))?;
+        if !metadata.is_file() {
+            return Err(failure(&path, NOT_PLAIN));
+        }
         if let Some(what) = access::others_can_change(&path, &metadata) {
             return Err(failure(&path, what));
         }
@@ -154,6 +167,9 @@ fn failure(path: &Path, error: impl std::fmt::Display) -> Failure {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{chown, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
 
@@ -248,11 +264,39 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_is_no_plain_file_is_refused_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDir::create(directory.path()).unwrap();
+        let lock = directory.path().join("lock");
+        let make: [fn(&Path); 4] = [
+            |lock| fs::create_dir(lock).unwrap(),
+            |lock| symlink("elsewhere", lock).unwrap(),
+            |lock| drop(UnixListener::bind(lock).unwrap()),
+            |lock| mknodat(CWD, lock, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap(),
+        ];
+        for make in make {
+            make(&lock);
+            let refused = data.clone().lock().unwrap_err();
+            assert_eq!(refused.exit(), Exit::Storage);
+            assert!(refused.to_string().contains("has to be a plain file; remove"), "{refused}");
+            let _ = fs::remove_dir(&lock);
+            let _ = fs::remove_file(&lock);
+        }
+        // A pipe whose reader is there can be opened.
+        mknodat(CWD, &lock, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let _reader = OpenOptions::new().read(true).write(true).open(&lock).unwrap();
+        let refused = data.lock().unwrap_err();
+        assert!(refused.to_string().contains("has to be a plain file; remove"), "{refused}");
+    }
+
+    #[test]
     fn what_is_no_directory_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         fs::write(&file, "").unwrap();
-        assert_eq!(DataDir::create(&file).unwrap_err().exit(), Exit::Storage);
+        let refused = DataDir::create(&file).unwrap_err();
+        assert_eq!(refused.exit(), Exit::Storage);
+        assert!(refused.to_string().contains("--data"), "{refused}");
         assert!(DataDir::create(&file.join("below")).is_err());
         let absent = DataDir::existing(&directory.path().join("absent")).unwrap_err();
         assert!(absent.to_string().contains("--data"), "{absent}");

@@ -52,7 +52,13 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self { exit: Exit::Failure, message: String::new() };
         }
-        Self::new(Exit::Failure, format!("standard output cannot be written to: {error}"))
+        Self::new(
+            Exit::Failure,
+            format!(
+                "standard output cannot be written to: {error}; make room where it goes, or let it go \
+                 somewhere else"
+            ),
+        )
     }
 
     /// Whether there is nobody to tell.

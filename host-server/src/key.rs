@@ -124,7 +124,12 @@ fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let file = opened.map_err(|error| match Errno::from_io_error(&error) {
-        Some(Errno::LOOP) => failure(path, not_plain),
+        Some(Errno::LOOP | Errno::NXIO) => failure(path, not_plain),
+        Some(Errno::NOENT) => failure(
+            path,
+            "there is no key yet; a new server makes one when it starts for the first time, and one \
+             that was lost has to be copied back",
+        ),
         _ => failure(path, error),
     })?;
     let metadata = file.metadata().map_err(|error| failure(path, error))?;
@@ -186,7 +191,13 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
         fs::rename(&temporary, path)?;
         path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
     };
-    write().map_err(|error| failure(path, error))
+    write().map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => {
+            let directory = if temporary.is_dir() { &temporary } else { path };
+            failure(directory, "a file of the server's key has to go here; remove this directory")
+        }
+        _ => failure(path, error),
+    })
 }
 
 fn failure(path: &Path, error: impl std::fmt::Display) -> Failure {

@@ -63,6 +63,17 @@ fn mistakes_have_their_exit_codes() {
 }
 
 #[test]
+fn the_fingerprint_of_a_key_that_is_not_there_says_when_there_will_be_one() {
+    let directory = tempfile::tempdir().unwrap();
+    data_directory(directory.path());
+    let data = directory.path().to_str().unwrap();
+    let output = server(&["--data", data, "key", "fingerprint"]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("server.key.pem: there is no key yet; a new server makes one"), "{said}");
+}
+
+#[test]
 fn users_are_listed_shown_and_removed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data");

@@ -40,6 +40,8 @@ impl Place {
     fn assert_refused(&self, what: &str) {
         let failure = load_or_create(&self.data).err().unwrap_or_else(|| panic!("{what} is taken"));
         assert_eq!(failure.exit(), Exit::Key, "{what}");
+        let said = failure.to_string();
+        assert!(said.contains("plain file") || said.contains("run: chmod 600"), "{what}: {said}");
     }
 }
 
@@ -86,6 +88,21 @@ fn what_is_no_plain_file_is_refused_and_not_waited_for() {
     fs::remove_file(place.key()).unwrap();
     let _socket = UnixListener::bind(place.key()).unwrap();
     place.assert_refused("a socket");
+}
+
+#[test]
+fn a_directory_where_a_key_has_to_be_written_is_named_with_what_to_do() {
+    for name in ["server.pub.pem", "server.pub.new"] {
+        let place = Place::new();
+        fs::remove_file(place.data.public_key()).unwrap();
+        let directory = place.data.path().join(name);
+        fs::create_dir(&directory).unwrap();
+        let failure = load_or_create(&place.data).err().unwrap();
+        assert_eq!(failure.exit(), Exit::Key, "{name}");
+        let said = failure.to_string();
+        assert!(said.starts_with(directory.to_str().unwrap()), "{said}");
+        assert!(said.contains("remove this directory"), "{said}");
+    }
 }
 
 #[test]

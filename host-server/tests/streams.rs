@@ -180,6 +180,7 @@ fn a_command_whose_result_is_lost_says_so_and_fails() {
         assert_eq!(ran.status.code(), Some(1), "{args:?}");
         let said = String::from_utf8(ran.stderr).unwrap();
         assert!(said.contains("standard output cannot be written to"), "{args:?}: {said}");
+        assert!(said.contains("make room where it goes"), "{args:?}: {said}");
     }
 }
 

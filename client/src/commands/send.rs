@@ -76,7 +76,18 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
 fn say_state(status: &OutboxStatus, uid: &Uid, console: &mut Console<'_>) -> Result<(), Failure> {
     let is_kept = matches!(status.state, State::Waiting | State::Sent);
     let word = if is_kept { State::Waiting.name() } else { status.name() };
-    writeln!(console.output, "{word} {uid}")?;
+    let written = writeln!(console.output, "{word} {uid}").and_then(|()| console.output.flush());
+    if let Err(error) = written {
+        let failure = Failure::from(error);
+        if !failure.is_silent() {
+            writeln!(
+                console.remarks,
+                "the letter is {word}, whatever the output says; do not send it again, and look at \
+                 `waxwing history PHONE`"
+            )?;
+        }
+        return Err(failure);
+    }
     if is_kept {
         writeln!(
             console.remarks,

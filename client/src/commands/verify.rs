@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use waxwing_core::crypto::Spki;
 use waxwing_core::envelope::{Fingerprint, SafetyNumber};
 use waxwing_core::phone::Phone;
+use waxwing_core::wire::ErrorCode;
 
 use super::{Console, host, open};
 use crate::args::Verify;
@@ -29,8 +30,12 @@ pub(super) fn run(dir: &Path, verify: &Verify, console: &mut Console<'_>) -> Res
         let contact = pinned(&home, phone)?;
         return accept_named(&home, &identity, &contact, &compared, console);
     }
-    ask_server(&home, phone, console)?;
-    let contact = pinned(&home, phone)?;
+    let has_word = ask_server(&home, phone, console)?;
+    let contact = match home.contacts().by_phone(phone)? {
+        Some(contact) => contact,
+        None if has_word => return Err(Failure::refused(ErrorCode::UnknownUser.code(), 0)),
+        None => return Err(Failure::no_contact(phone)),
+    };
     match &contact.changed {
         Some(changed) => ask_about_changed(&home, &identity, &contact, &changed.spki, console),
         None => {
@@ -43,10 +48,11 @@ pub(super) fn run(dir: &Path, verify: &Verify, console: &mut Console<'_>) -> Res
 }
 
 /// Asks the server for the key, so that one that has begun to lie is noticed now. Without a
-/// connection, what is pinned has to do.
-fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(), Failure> {
+/// connection, what is pinned has to do. Whether the server has said what the key is, or that it knows
+/// nobody with this phone.
+fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<bool, Failure> {
     let Some(identity) = home.identity()?.filter(|identity| identity.user_id().is_some()) else {
-        return Ok(());
+        return Ok(false);
     };
     let account = Account::new(identity)?;
     let mut session = Session::new(home, &account, host::with(&console.remarks))?;
@@ -73,17 +79,17 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(
         return Err(Failure::Untrusted(conflict));
     }
     match reached? {
-        Reached::Yes if has_word => {}
-        Reached::Interrupted => return Err(Failure::Interrupted),
+        Reached::Yes if has_word => Ok(true),
+        Reached::Interrupted => Err(Failure::Interrupted),
         Reached::Yes | Reached::TimedOut | Reached::Offline => {
             writeln!(
                 console.remarks,
                 "the server has not said what the key is now ({problem}); this is what this home \
                  knows"
             )?;
+            Ok(false)
         }
     }
-    Ok(())
 }
 
 fn pinned(home: &Home, phone: &Phone) -> Result<Contact, Failure> {

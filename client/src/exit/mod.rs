@@ -51,7 +51,9 @@ pub enum Failure {
     #[error("{0}")]
     Config(String),
     /// The output cannot be written: 1.
-    #[error("the output cannot be written: {0}")]
+    #[error(
+        "the output cannot be written: {0}; make room where it goes, or let it go somewhere else"
+    )]
     Output(io::Error),
 }
 
@@ -100,7 +102,8 @@ impl Failure {
     pub fn no_contact(phone: &Phone) -> Self {
         let phone = phone.as_str();
         Self::General(format!(
-            "no key of {phone} is known yet; send a letter first: `waxwing send {phone} TEXT`"
+            "no key of {phone} is known yet; run `waxwing verify {phone}` when the server can be \
+             reached: it asks for the key, and shows the number to compare"
         ))
     }
 

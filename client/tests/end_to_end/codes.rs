@@ -39,6 +39,18 @@ fn a_phone_that_nobody_has_exits_3() {
 }
 
 #[test]
+fn verifying_a_phone_that_nobody_has_exits_3() {
+    let mut server = TestServer::new();
+    let anna = server.person("anna", "+4915112345601");
+    let ran = anna.run(&["verify", "+4915112345609"]).exits(3);
+    ran.says("the server knows nobody with this phone").says("check the number");
+    // What the server has not said is not known.
+    server.stop();
+    let ran = anna.run(&["verify", "+4915112345609"]).exits(1);
+    ran.says("no key of +4915112345609 is known yet").says("when the server can be reached");
+}
+
+#[test]
 fn no_server_exits_3() {
     let mut server = TestServer::new();
     let anna = server.person("anna", "+4915112345601");

@@ -44,7 +44,7 @@ fn remarks_and_log_lines_that_nobody_takes_end_no_command() {
     let (code, _) = ends(&mut anna.command(&["nonsense"]), None, Some(full()));
     assert_eq!(code, Some(2));
     let (code, _) = ends(&mut anna.command(&["verify", "+15550009999"]), None, Some(full()));
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(3));
 }
 
 #[test]
@@ -82,5 +82,18 @@ fn output_that_cannot_be_written_is_a_failure_of_every_command() {
         let (code, said) = ends(&mut anna.command(command), Some(full()), None);
         assert_eq!(code, Some(1), "{command:?}: {said}");
         assert!(said.contains("the output cannot be written"), "{command:?}: {said}");
+        assert!(said.contains("make room where it goes"), "{command:?}: {said}");
     }
+}
+
+#[test]
+fn a_letter_whose_status_cannot_be_written_is_not_to_be_sent_again() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let mut send = anna.command(&["send", &bert.phone, "once"]);
+    let (code, said) = ends(&mut send, Some(full()), None);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the letter is stored"), "{said}");
+    assert!(said.contains("do not send it again"), "{said}");
+    bert.receives(&["once"]);
 }

@@ -22,7 +22,7 @@ impl UserId {
         }
     }
 
-    /// The number on the wire.
+    /// The id as a number, from 1 to 65,535.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0.get()
@@ -97,7 +97,7 @@ impl fmt::Display for PacketId {
 pub struct PacketIdPrefix(pub [u8; Self::LEN]);
 
 impl PacketIdPrefix {
-    /// Bytes of it.
+    /// Bytes of the prefix: all of the packet id but the last one.
     pub const LEN: usize = 15;
 }
 
@@ -113,10 +113,10 @@ impl fmt::Debug for PacketIdPrefix {
 pub struct Uid(pub [u8; Self::LEN]);
 
 impl Uid {
-    /// Bytes in the envelope.
+    /// Bytes of a uid in the envelope.
     pub const LEN: usize = 16;
 
-    /// Draws a fresh one.
+    /// Draws one from `rng`: it is not known to anybody.
     #[must_use]
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
         let mut uid = [0; Self::LEN];
@@ -145,7 +145,7 @@ impl Nonce {
     /// Bytes on the wire.
     pub const LEN: usize = 16;
 
-    /// Draws a fresh one.
+    /// Draws one from `rng`: it is not known to anybody.
     #[must_use]
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
         let mut nonce = [0; Self::LEN];

@@ -18,7 +18,7 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// Characters of the longest one.
+    /// Bytes of the longest phone number, `+` included.
     pub const MAX_LEN: usize = 16;
 
     /// Checks the form.
@@ -41,13 +41,13 @@ impl Phone {
         Ok(phone)
     }
 
-    /// The number, `+` included.
+    /// The number in ASCII, `+` included.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.text.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// The number, `+` included.
+    /// The number as text, `+` included.
     #[must_use]
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
@@ -67,7 +67,7 @@ impl fmt::Debug for Phone {
 pub struct Otp([u8; Self::LEN]);
 
 impl Otp {
-    /// Digits of it.
+    /// Digits of a one-time password.
     pub const LEN: usize = 6;
 
     /// Draws six digits, each value of the million equally likely.

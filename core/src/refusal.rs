@@ -16,7 +16,7 @@ pub enum Reaction {
     AskForKey,
     /// Asks the person for the right code.
     AskForCode,
-    /// Asks for a new code.
+    /// Asks the server for a new one-time password.
     RequestCode,
     /// Sends the long form of 106, once, on the same connection.
     LongForm,
@@ -24,18 +24,18 @@ pub enum Reaction {
     GiveUp,
 }
 
-/// The rule behind a code.
+/// What follows when the server refuses with a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Whether a refusal with this code ends a session. Before a session every refusal ends the
     /// connection but [`ErrorCode::SessionUnknown`].
     pub ends_session: bool,
-    /// What the client does.
+    /// What a client does when it is refused with this code.
     pub reaction: Reaction,
 }
 
 impl ErrorCode {
-    /// The rule behind this code.
+    /// What follows when the server refuses with this code.
     #[must_use]
     pub const fn rule(self) -> Rule {
         use Reaction::{

@@ -59,7 +59,7 @@ impl UnixTime {
         Self(seconds)
     }
 
-    /// Seconds since the epoch.
+    /// Seconds since the beginning of 1970, UTC.
     #[must_use]
     pub const fn as_seconds(self) -> i64 {
         self.0
@@ -71,7 +71,7 @@ impl UnixTime {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// `self - other` in seconds.
+    /// Seconds from `other` to this moment; negative if `other` is later.
     #[must_use]
     pub const fn minus(self, other: Self) -> i64 {
         self.0.saturating_sub(other.0)
@@ -81,9 +81,9 @@ impl UnixTime {
 /// What the caller's clocks say as it hands over an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// For every timer and limit.
+    /// The clock that only goes forward, for every timer and limit.
     pub instant: Instant,
-    /// For timestamps and freshness.
+    /// The time of day, for timestamps and freshness.
     pub unix: UnixTime,
 }
 
@@ -93,7 +93,7 @@ pub struct Now {
 pub struct Timestamp([u8; Self::LEN]);
 
 impl Timestamp {
-    /// Bytes on the wire.
+    /// Bytes of a timestamp on the wire.
     pub const LEN: usize = 19;
 
     /// Checks the grammar and the calendar.
@@ -145,7 +145,7 @@ impl Timestamp {
         Self(text)
     }
 
-    /// The moment that it names.
+    /// The moment that the timestamp names.
     #[must_use]
     pub fn to_unix(self) -> UnixTime {
         let [y0, y1, y2, y3, _, o0, o1, _, d0, d1, _, h0, h1, _, m0, m1, _, s0, s1] = self.0;
@@ -160,13 +160,13 @@ impl Timestamp {
         UnixTime(days.saturating_mul(86_400).saturating_add(of_day.into()))
     }
 
-    /// The bytes on the wire.
+    /// The timestamp as it goes over the wire, in ASCII.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 
-    /// The text.
+    /// The time as text, `YYYY-MM-DD HH:MM:SS` in UTC: 19 bytes of ASCII.
     #[must_use]
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()

@@ -76,7 +76,7 @@ impl Provider for AwsLc {
     }
 }
 
-/// SHA-256 of AWS-LC.
+/// A SHA-256 computation of AWS-LC, which takes its bytes in parts.
 #[derive(Clone)]
 pub struct AwsLcHasher(Context);
 

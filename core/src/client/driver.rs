@@ -10,9 +10,9 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Moved {
-    /// Bytes from the server.
+    /// Bytes that came from the server and lie in the machine.
     pub read: usize,
-    /// Bytes to the server.
+    /// Bytes that the stream has taken for the server.
     pub written: usize,
     /// When nothing has moved, and neither [`Client::poll`] nor the program found anything to do:
     /// wait until the stream is ready, or until this moment, and then drive again.
@@ -31,10 +31,10 @@ impl Moved {
 /// out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DriveError<E: core::fmt::Debug> {
-    /// The server has closed it.
+    /// The server has closed the stream.
     #[error("the server closed the connection")]
     EndOfStream,
-    /// It failed.
+    /// The stream failed, with its own error.
     #[error("the stream failed: {0:?}")]
     Stream(E),
 }

@@ -12,7 +12,7 @@ use crate::wire::{CloseReason, ErrorCode, KeyAnswer, KeyQuestion, OtpGrant, Stat
 pub enum Event<'a> {
     /// A one-time password is on its way, or in here.
     OtpIssued(OtpGrant),
-    /// The phone has an account.
+    /// A 150: the phone has an account already, under another key.
     PhoneTaken,
     /// The server has issued a session key; the confirmation is on its way. For a newly
     /// registered client this is where it learns its id.
@@ -48,7 +48,7 @@ pub enum Event<'a> {
 /// The letter that a status is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LetterName {
-    /// Its id.
+    /// The whole packet id, from a sealed 203.
     Whole(PacketId),
     /// The part of its id that a shared acknowledgment has room for.
     Prefix(PacketIdPrefix),
@@ -65,12 +65,12 @@ impl LetterName {
     }
 }
 
-/// A 244.
+/// What a 244 says, without its text (PROTOCOL.md, "Errors").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusalNotice {
     /// Why; `None` for a code of a later version.
     pub code: Option<ErrorCode>,
-    /// The code as sent.
+    /// The code as the server has sent it, also if it is of a later version.
     pub number: u16,
     /// Seconds after which trying again is sensible.
     pub retry_after_s: u16,
@@ -84,7 +84,7 @@ pub enum Ended {
     /// The server has said goodbye, or has answered ours.
     #[error("the server closed the session ({0:?})")]
     Closed(CloseReason),
-    /// The server refused.
+    /// The server refused with a code that ends the connection.
     #[error("the server refused ({0:?})")]
     Refused(RefusalNotice),
     /// Bytes that are no packet, or not signed by the server.
@@ -100,7 +100,8 @@ pub enum Ended {
     /// A seal did not open, or out of sequence.
     #[error("a sealed packet did not open")]
     BadSeal,
-    /// No answer in time.
+    /// The server did not answer within the time that
+    /// [`Client::poll_timeout`](super::Client::poll_timeout) named.
     #[error("the server did not answer in time")]
     TimedOut,
     /// A packet could not be made: a buffer is too small, or the key refused.

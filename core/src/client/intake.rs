@@ -39,14 +39,14 @@ enum Progress<H> {
 /// be checked and the letter be named in an acknowledgment.
 #[derive(Clone, Copy, Debug)]
 pub struct OversizedLetter {
-    /// Its header.
+    /// The header of the packet, as it came.
     pub header: Header,
     digest: Digest,
     signature: Signature,
 }
 
 impl OversizedLetter {
-    /// Its id.
+    /// The packet id: the first 16 bytes of the digest.
     #[must_use]
     pub fn id(&self) -> PacketId {
         PacketId::of(&self.digest)

@@ -54,13 +54,14 @@ pub struct Env<'r> {
     pub rng: &'r mut dyn CryptoRng,
 }
 
-/// The keys of a connection.
+/// The keys of a connection, and the backend that uses them.
 pub struct Keys<'k, P: Provider> {
-    /// The backend.
+    /// The crypto backend that hashes, seals and opens.
     pub provider: &'k P,
-    /// The client's own key.
+    /// The client's own private key, which signs and opens.
     pub own: &'k P::PrivateKey,
-    /// The server's key, pinned.
+    /// The server's public key, which this client trusts: every packet of the server has to hold under
+    /// it.
     pub server: &'k P::PublicKey,
 }
 
@@ -109,7 +110,7 @@ impl<'b> Buffers<&'b mut [u8]> {
     }
 }
 
-/// How a client behaves.
+/// What a client may choose about a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Letters taken without having acknowledged the first: 1 to the machine's `WINDOW`.
@@ -397,7 +398,8 @@ where
         earliest(question, active.backlog_since.map(|since| since.after(Self::BACKLOG_TIMEOUT)))
     }
 
-    /// Time has passed.
+    /// Tells the machine the time. Call it when [`Client::poll_timeout`] is due; [`drive`] does so by
+    /// itself. Earlier calls do no harm.
     pub fn timeout(&mut self, env: &mut Env<'_>) {
         let now = env.now.instant;
         self.note_progress(now);

@@ -71,13 +71,13 @@ impl From<BuildError> for RequestError {
 /// Between two status queries; a little above the second that the server asks for.
 const QUERY_PAUSE: Duration = Duration::from_millis(1_100);
 
-/// To whom a letter goes.
+/// The person to whom a letter goes, as this client knows them.
 pub struct Addressee<'a, P: Provider> {
-    /// Their id.
+    /// The recipient's id, as the server gave it with the key.
     pub user: UserId,
     /// Their fingerprint, from the pinned key.
     pub fingerprint: &'a Fingerprint,
-    /// Their pinned key.
+    /// The recipient's public key, as this client has pinned it.
     pub key: &'a P::PublicKey,
 }
 
@@ -257,23 +257,23 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         Ok(id)
     }
 
-    /// The letter that is held.
+    /// The bytes of the letter that was composed and is held. Empty if there is none.
     #[must_use]
     pub fn composed(&self) -> &[u8] {
         self.outbound.held()
     }
 
-    /// Lets the held letter go.
+    /// Lets the held letter go out: its bytes are in [`Client::transmit`] from now on.
     pub fn release_composed(&mut self) {
         self.outbound.release();
     }
 
-    /// Throws the letter away that was composed last.
+    /// Removes the letter that was composed last; nothing of it goes out.
     pub(crate) fn discard_last_composed(&mut self) {
         self.outbound.discard_last();
     }
 
-    /// Throws the held letter away.
+    /// Removes the held letter; nothing of it goes out.
     pub fn discard_composed(&mut self) {
         self.outbound.discard();
     }

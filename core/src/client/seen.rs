@@ -62,7 +62,7 @@ impl<const LETTERS: usize, const SENDERS: usize> SeenLetters<LETTERS, SENDERS> {
         + LETTERS * (Phone::MAX_LEN + 1 + Uid::LEN + Timestamp::LEN)
         + (SENDERS + 1) * (Phone::MAX_LEN + 1 + Timestamp::LEN);
 
-    /// Nothing seen.
+    /// A memory in which no letter has been seen yet.
     #[must_use]
     pub const fn new() -> Self {
         const {

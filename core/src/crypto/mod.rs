@@ -35,17 +35,17 @@ pub use verified::{Unverified, Verified};
 pub const RSA_LEN: usize = 256;
 /// Bytes of an AES block and of a CBC initialisation vector.
 pub const BLOCK_LEN: usize = 16;
-/// Bytes of an AES-256 key.
+/// Bytes of an AES-256 key: what seals and envelopes encrypt with.
 pub const KEY_LEN: usize = 32;
 /// Longest message that RSAES-OAEP with SHA-256 carries under a 2048-bit key.
 pub const OAEP_MAX: usize = 190;
 
-/// An RSASSA-PKCS1-v1_5 signature.
+/// An RSASSA-PKCS1-v1_5 signature over SHA-256: 256 bytes.
 pub type Signature = [u8; RSA_LEN];
-/// A CBC initialisation vector.
+/// An initialisation vector of AES-CBC: 16 bytes.
 pub type Iv = [u8; BLOCK_LEN];
 
-/// A SHA-256 digest.
+/// A SHA-256 digest: 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest(pub [u8; 32]);
 
@@ -65,11 +65,11 @@ impl core::fmt::Debug for Digest {
 #[error("cryptographic operation refused")]
 pub struct Rejected;
 
-/// SHA-256 in steps.
+/// A SHA-256 computation that takes its bytes in parts.
 pub trait Hasher {
-    /// Takes in more bytes.
+    /// Takes in the next bytes of the message.
     fn update(&mut self, bytes: &[u8]);
-    /// Ends the computation.
+    /// Ends the computation, and gives the digest of all bytes that it has taken.
     fn finish(self) -> Digest;
 }
 
@@ -122,7 +122,7 @@ pub trait PrivateKey {
     ) -> Result<usize, Rejected>;
 }
 
-/// A crypto backend.
+/// A crypto backend: hashes, AES-256-CBC, and RSA with public keys (PROTOCOL.md, "Cryptography").
 pub trait Provider {
     /// Its SHA-256.
     type Hasher: Hasher;
@@ -170,7 +170,7 @@ pub trait Provider {
     /// One block of AES-256-CBC without padding, in place.
     fn encrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; BLOCK_LEN]);
 
-    /// Undoes [`Provider::encrypt_block`].
+    /// Decrypts in place what [`Provider::encrypt_block`] has encrypted under the same key and IV.
     fn decrypt_block(&self, key: &[u8; KEY_LEN], iv: &Iv, block: &mut [u8; BLOCK_LEN]);
 
     /// SHA-256 over the concatenation of `parts`.

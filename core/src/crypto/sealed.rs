@@ -86,7 +86,7 @@ impl SessionSeal {
         Self { key, next_out: 0, next_in: 0 }
     }
 
-    /// The key.
+    /// The session key with which this seal encrypts.
     #[must_use]
     pub const fn key(&self) -> &SessionKey {
         &self.key

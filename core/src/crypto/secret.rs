@@ -15,7 +15,7 @@ macro_rules! secret_key {
         pub struct $name([u8; KEY_LEN]);
 
         impl $name {
-            /// Draws a fresh key.
+            /// Draws a key from `rng`.
             #[must_use]
             pub fn generate(rng: &mut dyn CryptoRng) -> Self {
                 let mut key = Self([0; KEY_LEN]);
@@ -23,7 +23,7 @@ macro_rules! secret_key {
                 key
             }
 
-            /// Takes over the key's bytes.
+            /// Copies a key; wiping `bytes` is the caller's business.
             #[must_use]
             pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
                 Self(*bytes)

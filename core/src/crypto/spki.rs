@@ -4,9 +4,9 @@ use core::fmt;
 
 use super::{RSA_LEN, small_factors};
 
-/// Bytes of the modulus.
+/// Bytes of the modulus of an RSA-2048 key.
 pub const MODULUS_LEN: usize = RSA_LEN;
-/// Bytes of the SubjectPublicKeyInfo.
+/// Bytes of a public key on the wire, as a SubjectPublicKeyInfo in DER: 294.
 pub const SPKI_LEN: usize = PREFIX.len() + MODULUS_LEN + SUFFIX.len();
 
 /// SEQUENCE { AlgorithmIdentifier rsaEncryption NULL, BIT STRING { SEQUENCE { INTEGER 00 …
@@ -57,13 +57,13 @@ impl Spki {
         Self::parse(&bytes)
     }
 
-    /// The DER bytes.
+    /// The whole key in DER, as it goes over the wire: 294 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; SPKI_LEN] {
         &self.0
     }
 
-    /// The modulus, big endian.
+    /// The modulus alone, big endian: 256 bytes.
     #[must_use]
     pub fn modulus(&self) -> &[u8; MODULUS_LEN] {
         match self.0.split_at(PREFIX.len()).1.first_chunk() {

@@ -19,19 +19,19 @@ impl<B: AsRef<[u8]>> Unverified<B> {
         Self { packet, digest }
     }
 
-    /// The header, as claimed.
+    /// The header, as the packet claims it: nobody has checked the signature yet.
     #[must_use]
     pub const fn header(&self) -> &Header {
         self.packet.header()
     }
 
-    /// The packet, as claimed.
+    /// The whole packet: nobody has checked the signature yet.
     #[must_use]
     pub const fn packet(&self) -> &Packet<B> {
         &self.packet
     }
 
-    /// The packet's id.
+    /// The packet id: the first 16 bytes of the packet's digest.
     #[must_use]
     pub fn id(&self) -> PacketId {
         PacketId::of(&self.digest)
@@ -70,25 +70,25 @@ pub struct Verified<B> {
 }
 
 impl<B: AsRef<[u8]>> Verified<B> {
-    /// The header.
+    /// The header, over which the signature holds.
     #[must_use]
     pub const fn header(&self) -> &Header {
         self.packet.header()
     }
 
-    /// The packet's id.
+    /// The packet id: the first 16 bytes of the packet's digest.
     #[must_use]
     pub const fn id(&self) -> PacketId {
         self.id
     }
 
-    /// The payload.
+    /// The payload, still sealed, without header and signature.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.packet.payload()
     }
 
-    /// The whole packet.
+    /// All bytes of the packet: header, payload and signature.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.packet.as_bytes()

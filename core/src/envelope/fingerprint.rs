@@ -10,7 +10,7 @@ use crate::phone::Phone;
 pub struct Fingerprint(pub [u8; Self::LEN]);
 
 impl Fingerprint {
-    /// Bytes of it.
+    /// Bytes of a fingerprint: one SHA-256 digest.
     pub const LEN: usize = 32;
 
     /// The fingerprint of the person with this phone and key. `phone` enters as it stands on
@@ -34,7 +34,7 @@ impl fmt::Debug for Fingerprint {
 pub struct SafetyNumber([u32; Self::GROUPS]);
 
 impl SafetyNumber {
-    /// Groups of five digits.
+    /// How many groups of five digits a safety number has.
     pub const GROUPS: usize = 12;
 
     /// The number of two people, in either order.

@@ -21,17 +21,17 @@ use crate::limits::{ENVELOPE_OVERHEAD, MAX_BODY};
 use crate::wire::{BuildError, Full, Op, Reader, Writer};
 use zeroize::Zeroize;
 
-/// The one version there is.
+/// The version of envelopes that this code writes, and the only one that it reads.
 pub const VERSION: u8 = 1;
 /// RSA-OAEP and AES-256-CBC, without forward secrecy.
 pub const SUITE: u8 = 1;
 
 const LABEL_LEN: usize = 13 + 2 * Fingerprint::LEN;
 
-/// What a letter says.
+/// What a letter says inside its envelope (PROTOCOL.md, "Envelope").
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Content<'a> {
-    /// Kind 1: text.
+    /// A text in UTF-8, kind 1 on the wire.
     Text(&'a str),
     /// Kind 2: the named letter, which this letter's recipient had sent, has been read.
     ReadReceipt(Uid),
@@ -88,22 +88,22 @@ impl core::fmt::Debug for Content<'_> {
     }
 }
 
-/// A letter that was opened.
+/// A letter that was opened, with what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedLetter<'a> {
     /// Its name; the same (sender, uid) a second time is a duplicate.
     pub uid: Uid,
-    /// What it says.
+    /// What the letter says to its recipient.
     pub content: Content<'a>,
 }
 
 /// A letter that is signed by its sender and cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// A later version.
+    /// An envelope of a later version than this code knows, by its number.
     #[error("envelope version {0} is not known here")]
     UnknownVersion(u8),
-    /// Another suite.
+    /// An envelope with a crypto suite that this code does not have, by its number.
     #[error("cipher suite {0} is not known here")]
     UnknownSuite(u8),
     /// It was not sealed for this person, by this sender, or was damaged before it was signed.

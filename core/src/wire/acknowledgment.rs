@@ -104,9 +104,9 @@ impl Iterator for Statuses<'_> {
 /// From the server to many: one block for each, `packet_id[0..15] ‖ status u8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusToken {
-    /// Which letter.
+    /// The letter, by the first 15 bytes of its packet id.
     pub letter: PacketIdPrefix,
-    /// What became of it.
+    /// What became of the letter.
     pub status: Status,
 }
 
@@ -237,9 +237,9 @@ impl Iterator for HeldLetters<'_> {
 /// A client's question about one letter that it sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusQuery {
-    /// To whom it was sent.
+    /// The id of the user to whom the letter was sent.
     pub recipient: UserId,
-    /// Which one.
+    /// The packet id of the letter that is asked about.
     pub letter: PacketId,
 }
 

@@ -9,11 +9,11 @@ use crate::limits::HEADER_LEN;
 /// What the front of a stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// Not even a header.
+    /// The stream holds fewer bytes than a header has.
     Partial,
     /// A header, and the packet it announces is not complete.
     Started(Header),
-    /// A packet of `header.packet_len()` bytes.
+    /// The stream begins with a whole packet, of `header.packet_len()` bytes.
     Complete(Header),
 }
 

@@ -8,7 +8,7 @@ use crate::phone::Phone;
 /// Inside 105's seal: `1 ‖ user_id u16` or `2 ‖ phone`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyQuestion {
-    /// Whose key has this id?
+    /// Asks whose key belongs to this id.
     ById(UserId),
     /// What is the key of this phone?
     ByPhone(Phone),
@@ -60,16 +60,16 @@ impl KeyQuestion {
 /// Inside 204's seal: `user_id u16 ‖ phone ‖ spki`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyAnswer {
-    /// The user's id.
+    /// The id under which the server knows the user.
     pub user: UserId,
-    /// The user's phone.
+    /// The phone with which the user has registered.
     pub phone: Phone,
     /// The user's public key, as the server says.
     pub spki: Spki,
 }
 
 impl KeyAnswer {
-    /// Bytes of the longest one.
+    /// Bytes of the longest key answer.
     pub const MAX_LEN: usize = 2 + 1 + Phone::MAX_LEN + SPKI_LEN;
 
     /// Reads the content.

@@ -19,9 +19,9 @@ pub struct Header {
     pub recipient: Option<UserId>,
     /// When it was made, by its maker's clock.
     pub timestamp: Timestamp,
-    /// What it is; see [`super::Op::from_code`].
+    /// What the packet is for, as sent; see [`super::Op::from_code`].
     pub op_code: u8,
-    /// Bytes of payload.
+    /// Bytes of the payload that follows the header.
     pub payload_size: u16,
 }
 

@@ -29,7 +29,7 @@ ops! {
     KeyQuestion = 105,
     /// A registered client asks for a session.
     ReconnectRequest = 106,
-    /// The phone has an account.
+    /// No code is sent, since the phone has an account under another key.
     RegistrationRejected = 150,
     /// A one-time password is on its way.
     OtpIssued = 200,
@@ -37,13 +37,13 @@ ops! {
     SessionIssued = 201,
     /// What became of letters; from a client: confirmation, receipt, or question.
     Acknowledgment = 203,
-    /// A public key.
+    /// The public key that was asked for, with id and phone of its owner.
     KeyAnswer = 204,
     /// A session key for a client that reconnects.
     SessionRenewed = 206,
-    /// The connection ends.
+    /// The side that sends this ends the session, and says why.
     Close = 222,
-    /// A refusal.
+    /// The server refuses a packet, or the connection, with an error code.
     Refusal = 244,
     /// Everything that was pending has gone out.
     BacklogEnd = 255,

@@ -27,13 +27,13 @@ impl<B: AsRef<[u8]>> Packet<B> {
         }
     }
 
-    /// The header.
+    /// The header, as it was parsed.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The payload.
+    /// The payload, without header and signature.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.signed_bytes().get(HEADER_LEN..).unwrap_or_default()
@@ -46,20 +46,20 @@ impl<B: AsRef<[u8]>> Packet<B> {
         bytes.get(..bytes.len().saturating_sub(SIGNATURE_LEN)).unwrap_or_default()
     }
 
-    /// The signature.
+    /// The signature, which nobody has checked yet: 256 bytes.
     #[must_use]
     pub fn signature(&self) -> &Signature {
         // A packet is longer than its signature, so the second arm is never taken.
         self.bytes.as_ref().last_chunk().unwrap_or(&[0; SIGNATURE_LEN])
     }
 
-    /// The whole packet.
+    /// All bytes of the packet: header, payload and signature.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.as_ref()
     }
 
-    /// Gives the bytes back.
+    /// Gives back the buffer that the packet lies in.
     pub fn into_bytes(self) -> B {
         self.bytes
     }

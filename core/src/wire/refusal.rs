@@ -8,7 +8,7 @@ use crate::limits::MAX_REFUSAL_TEXT;
 
 macro_rules! error_codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
-        /// Why the server refuses.
+        /// Why the server refuses (PROTOCOL.md, "Errors"). Two bytes on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u16)]
         pub enum ErrorCode {
@@ -16,7 +16,7 @@ macro_rules! error_codes {
         }
 
         impl ErrorCode {
-            /// Every code.
+            /// Every error code, in ascending order.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The name, as PROTOCOL.md spells it.
@@ -41,9 +41,9 @@ error_codes! {
     BadSignature = 4,
     /// A letter's timestamp is too far from the server's clock.
     StaleTimestamp = 5,
-    /// Nobody to take the letter.
+    /// The recipient of the letter is nobody's id.
     UnknownRecipient = 7,
-    /// A wrong one-time password.
+    /// The one-time password is not the one that was sent.
     OtpWrong = 8,
     /// The one-time password is gone; ask for another.
     OtpExpired = 9,
@@ -55,7 +55,7 @@ error_codes! {
     MailboxFull = 12,
     /// The public key is not acceptable.
     WeakKey = 13,
-    /// No id is left.
+    /// The server has given out all of its ids.
     ServerFull = 14,
     /// The letter is above the server's limit.
     TooLarge = 15,
@@ -80,7 +80,7 @@ impl ErrorCode {
         self as u16
     }
 
-    /// The error with this code.
+    /// The error with this code; `None` for a code of a later version.
     #[must_use]
     pub fn from_code(code: u16) -> Option<Self> {
         Self::ALL.iter().copied().find(|known| known.code() == code)
@@ -96,7 +96,7 @@ impl fmt::Display for ErrorCode {
 /// `code u16 ‖ op u8 ‖ retry_after_s u16 ‖ has_id u8 ‖ packet_id[16]? ‖ text`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal<'a> {
-    /// Why, as sent; see [`ErrorCode::from_code`].
+    /// The code as it was sent; see [`ErrorCode::from_code`].
     pub code: u16,
     /// The op that was refused; 0 in a packet shared by many.
     pub op: u8,
@@ -109,7 +109,7 @@ pub struct Refusal<'a> {
 }
 
 impl<'a> Refusal<'a> {
-    /// Bytes of the longest one.
+    /// Bytes of the longest refusal.
     pub const MAX_LEN: usize = 22 + MAX_REFUSAL_TEXT;
 
     /// Reads the content.

@@ -17,7 +17,7 @@ pub struct RegistrationRequest<'a> {
 }
 
 impl<'a> RegistrationRequest<'a> {
-    /// Bytes of the longest one.
+    /// Bytes of the longest block of a 100.
     pub const MAX_LEN: usize = 32 + 1 + Phone::MAX_LEN;
 
     /// Reads the block's content.
@@ -83,9 +83,9 @@ impl RegistrationRejected {
 /// Inside 200, under the reply key: `ttl_s u16 ‖ attempts u8 ‖ resend_s u16 ‖ otp_len u8 ‖ otp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpGrant {
-    /// Seconds that the code lives.
+    /// Seconds for which the code is good.
     pub ttl_s: u16,
-    /// Guesses that it survives.
+    /// How many attempts at the code the server allows.
     pub attempts: u8,
     /// Seconds after which asking for another code is sensible.
     pub resend_s: u16,
@@ -134,16 +134,16 @@ pub struct OtpProof<'a> {
     pub reply_key: ReplyKey,
     /// The code as sent; anything but the right six digits is simply wrong.
     pub otp: Zeroizing<[u8; Otp::LEN]>,
-    /// Comes back in the 201.
+    /// A random number that comes back in the 201.
     pub nonce: Nonce,
     /// Ties the block to the key beside it.
     pub spki_digest: Digest,
-    /// The phone number as sent.
+    /// The phone number as it was sent: nobody has checked its form yet.
     pub phone: &'a [u8],
 }
 
 impl<'a> OtpProof<'a> {
-    /// Bytes of the longest one.
+    /// Bytes of the longest block of a 101.
     pub const MAX_LEN: usize = 32 + Otp::LEN + Nonce::LEN + 32 + 1 + Phone::MAX_LEN;
     /// Bytes of 101's payload: the block, then the public key in clear.
     pub const PAYLOAD_LEN: usize = RSA_LEN + SPKI_LEN;

@@ -63,9 +63,9 @@ impl From<Rejected> for Failure {
 /// The outcome of a whole run; prints as `183 cases, 0 failures`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Cases tried.
+    /// How many cases were tried.
     pub cases: usize,
-    /// Cases that failed.
+    /// How many of the cases have failed.
     pub failures: usize,
 }
 

@@ -63,6 +63,9 @@
 //!     }
 //! }
 //! ```
+//!
+//! The folder `examples/` has three whole programs: `client` over a socket, `server` on a loop, and
+//! `two_threads` for a stream that can only be read by waiting.
 #![no_std]
 #![deny(
     clippy::unwrap_used,

@@ -18,7 +18,7 @@ use crate::process::{RAISED, ServerBinary};
 use crate::scenarios::{Bench, Writing};
 use crate::{keys, profile, program};
 
-/// What the Waxwing server costs, beside what its RSA alone would cost.
+/// How much processor time the Waxwing server needs, compared with its RSA operations alone.
 ///
 /// Build both with `cargo build --release -p waxwing-server -p waxwing-bench`.
 #[derive(Debug, Parser)]
@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Relay {
         #[command(flatten)]
         writing: WritingArgs,
-        /// To people who are away, and come back in the end
+        /// To recipients who are not connected, and connect in the end
         #[arg(long)]
         offline: bool,
     },

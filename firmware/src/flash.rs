@@ -19,8 +19,9 @@ const CHECKSUM: usize = 32;
 const SLOTS: [&CStr; 2] = [c"memory-0", c"memory-1"];
 
 /// The page.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Flash {
+    /// That of the slot which was read or written last.
     counter: u32,
 }
 
@@ -29,8 +30,8 @@ pub struct Flash {
 pub struct WriteFailed;
 
 impl Flash {
-    /// Reads the newest slot that is whole into `page`, if there is one.
-    pub fn open(page: &mut [u8; ROOM]) -> (Self, bool) {
+    /// Reads the newest slot that is whole into `page`: whether there is one.
+    pub fn read(&mut self, page: &mut [u8; ROOM]) -> bool {
         let mut newest = None;
         for slot in SLOTS {
             let mut bytes = [0; PAGE];
@@ -46,7 +47,8 @@ impl Flash {
                 page.copy_from_slice(content);
             }
         }
-        (Self { counter: newest.unwrap_or(0) }, newest.is_some())
+        self.counter = newest.unwrap_or(0);
+        newest.is_some()
     }
 
     /// Writes the page. When this returns it survives power.

@@ -27,9 +27,20 @@ pub fn exit(outcome: Outcome) -> ! {
 /// Writes a line on the console.
 pub fn say(parts: &[&str]) {
     for part in parts {
-        write(part.as_bytes());
+        write(part);
     }
-    write(b"\n");
+    write("\n");
+}
+
+/// Writes text on the console, as it is.
+pub fn write(text: &str) {
+    let mut room = [0_u8; 65];
+    for piece in text.as_bytes().chunks(room.len() - 1) {
+        room[..piece.len()].copy_from_slice(piece);
+        room[piece.len()] = 0;
+        // SAFETY: the text is terminated, and QEMU only reads it.
+        unsafe { syscall1(nr::WRITE0, room.as_ptr() as usize) };
+    }
 }
 
 /// A number as text.
@@ -46,23 +57,13 @@ pub fn decimal(mut value: u32, room: &mut [u8; 10]) -> &str {
     core::str::from_utf8(&room[at..]).unwrap_or_default()
 }
 
-fn write(bytes: &[u8]) {
-    let mut text = [0_u8; 65];
-    for piece in bytes.chunks(text.len() - 1) {
-        text[..piece.len()].copy_from_slice(piece);
-        text[piece.len()] = 0;
-        // SAFETY: the text is terminated, and QEMU only reads it.
-        unsafe { syscall1(nr::WRITE0, text.as_ptr() as usize) };
-    }
-}
-
 /// The console for `core::fmt`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Console;
 
 impl core::fmt::Write for Console {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        write(text.as_bytes());
+        write(text);
         Ok(())
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! The board, a file for each part: [`uart`] (the line to the server), [`clock`], [`entropy`],
 //! [`flash`], [`heap`], [`stack`], [`counter`], and [`host`] (semihosting: console, files,
-//! command line, exit code). Above it [`memory`], what has to outlive power, and [`session`], the
-//! life of one connection.
+//! command line, exit code). Above it [`memory`], which is the messenger's profile on the flash, and
+//! [`talk`], the loop around the messenger.
 #![no_std]
 
 extern crate alloc;
@@ -16,8 +16,8 @@ pub mod heap;
 pub mod host;
 pub mod memory;
 pub mod plan;
-pub mod session;
 pub mod stack;
+pub mod talk;
 pub mod uart;
 
 use core::panic::PanicInfo;

@@ -16,10 +16,10 @@ pub struct Plan<'a> {
     pub letters: Option<u32>,
     /// `probe_ms=`: ask for a sign of life after so long a silence.
     pub probe: Duration,
-    /// `retry_ms=`: the first pause between two connections. It has to be longer than the other
-    /// end of the line takes to connect anew, or what is said first is lost.
-    pub retry: Duration,
-    /// `freeze=1`: stop after a letter was stored as seen and before it is acknowledged.
+    /// `line_ms=`: how long the other end of the line takes to connect anew. So long is every pause
+    /// between two connections, beside the messenger's, or what is said first is lost.
+    pub line: Duration,
+    /// `freeze=1`: stop after a letter was stored as seen and shown, and before it is acknowledged.
     pub freeze: bool,
     /// `send=`: a text for the peer.
     pub send: Option<&'a str>,
@@ -33,7 +33,7 @@ impl<'a> Plan<'a> {
             None => (line, None),
         };
         let (mut own, mut peer, mut letters, mut freeze) = (None, None, None, false);
-        let (mut probe, mut retry) = (60_000, 4_000);
+        let (mut probe, mut line_up) = (60_000, 2_000);
         // The first word is the name of the program.
         for word in words.split_ascii_whitespace().skip(1) {
             let (key, value) = word.split_once('=')?;
@@ -42,12 +42,12 @@ impl<'a> Plan<'a> {
                 "peer" => peer = Phone::parse(value.as_bytes()).ok(),
                 "letters" => letters = Some(value.parse().ok()?),
                 "probe_ms" => probe = value.parse().ok()?,
-                "retry_ms" => retry = value.parse().ok()?,
+                "line_ms" => line_up = value.parse().ok()?,
                 "freeze" => freeze = value == "1",
                 _ => return None,
             }
         }
-        let (probe, retry) = (Duration::from_millis(probe), Duration::from_millis(retry));
-        Some(Self { own: own?, peer: peer?, letters, probe, retry, freeze, send })
+        let (probe, line) = (Duration::from_millis(probe), Duration::from_millis(line_up));
+        Some(Self { own: own?, peer: peer?, letters, probe, line, freeze, send })
     }
 }

@@ -47,6 +47,8 @@ pub struct Written {
     pub state: State,
     pub status: Status,
     pub not_before: UnixTime,
+    /// Why it was put off last.
+    pub put_off: Option<Reason>,
     pub packets: Vec<(PacketId, UserId)>,
     pub packet: Option<(Arc<[u8]>, UnixTime)>,
     pub stored_as: Option<(PacketId, UserId)>,
@@ -69,6 +71,8 @@ pub struct Received {
     pub id: PacketId,
     pub row: Row,
     pub from: Option<Phone>,
+    /// Bytes of the packet, which may not be kept.
+    pub len: usize,
     pub says: Says,
     packet: Arc<[u8]>,
 }
@@ -116,6 +120,7 @@ impl Stored {
             state: State::Waiting,
             status: Status::Unknown,
             not_before: UnixTime::from_seconds(0),
+            put_off: None,
             packets: Vec::new(),
             packet: None,
             stored_as: None,
@@ -340,8 +345,8 @@ impl Profile for MemoryProfile {
             stored.duplicates += 1;
         } else {
             let row = stored.next_row();
-            let (id, from, packet) = (letter.id, letter.from, letter.packet.into());
-            stored.letters.push(Received { id, row, from, says, packet });
+            let &Arrival { id, from, len, packet, .. } = letter;
+            stored.letters.push(Received { id, row, from, len, says, packet: packet.into() });
         }
         Ok(())
     }
@@ -390,9 +395,10 @@ impl Profile for MemoryProfile {
         Ok(true)
     }
 
-    fn postpone(&mut self, letter: Row, until: UnixTime, _: Reason) -> Result<(), DiskFull> {
+    fn postpone(&mut self, letter: Row, until: UnixTime, why: Reason) -> Result<(), DiskFull> {
         if let Some(letter) = self.change()?.open_letter(letter) {
             (letter.state, letter.not_before) = (State::Waiting, until);
+            letter.put_off = Some(why);
         }
         Ok(())
     }

@@ -102,7 +102,7 @@ const fn words(why: Unreadable) -> &'static str {
 /// The code of a reason, or, without one, what the person reads.
 fn reason(why: Reason) -> (Option<u16>, String) {
     match why {
-        Reason::SentAgain => (None, String::new()),
+        Reason::SentAgain(_) => (None, String::new()),
         Reason::Code(code) => (Some(code), String::new()),
         Reason::NotBelieved(conflict) => (None, conflict.to_string()),
         Reason::KeyIsBad => (None, "the recipient's key is of no use".to_owned()),
@@ -172,7 +172,7 @@ impl Profile for HomeProfile<'_> {
     }
 
     fn record(&mut self, letter: &Arrival<'_>) -> Result<(), HomeError> {
-        let Arrival { id, sender, from, sent, now, ref fate, packet } = *letter;
+        let Arrival { id, sender, from, sent, now, ref fate, packet, .. } = *letter;
         let recorded = self.home.letters().record(&HandedOver {
             packet_id: id,
             sender,

@@ -77,6 +77,21 @@ impl Board {
         Used { stack: bytes("stack: at most "), heap: bytes("heap: at most ") }
     }
 
+    /// From the next write on, its flash takes nothing.
+    fn damage_flash(&self) -> DamagedPage {
+        step("its flash takes nothing any more");
+        let counter = |page: &PathBuf| {
+            let counter = fs::read(page).unwrap()[..4].try_into().unwrap();
+            u32::from_le_bytes(counter)
+        };
+        // The older page is written next.
+        let pages = ["memory-0", "memory-1"].map(|page| self.flash.join(page));
+        let page = pages.into_iter().min_by_key(counter).unwrap();
+        fs::remove_file(&page).unwrap();
+        fs::create_dir(&page).unwrap();
+        DamagedPage(page)
+    }
+
     fn keep(&mut self, mut transcript: Transcript, console: &str) {
         transcript.show(console);
         self.console.push_str(console);
@@ -85,6 +100,16 @@ impl Board {
     /// How often it wrote a line, over its whole life.
     fn said(&self, what: &str) -> usize {
         self.console.lines().filter(|line| *line == what).count()
+    }
+}
+
+/// A page that cannot be written.
+struct DamagedPage(PathBuf);
+
+impl DamagedPage {
+    fn mend(self) {
+        step("its flash can be written again");
+        fs::remove_dir(self.0).unwrap();
     }
 }
 
@@ -153,8 +178,13 @@ fn a_board_registers_and_chats_and_comes_back_whatever_happens_to_it() {
     talks(&mut board, &bert, &device);
     loses_power_while_letters_arrive(&mut board, &line, &bert, &device);
     loses_the_server(&mut board, &mut server, &bert, &device);
-    keeps_its_letter_when_its_peer_has_gone(&mut board, &mut server, &bert);
-    for letter in ["good morning", "live", "after it", "one", "two", "the server is back"] {
+    shows_nothing_that_its_flash_has_not_taken(&mut board, &bert, &device);
+    let carl = server.person("carl", "+4915112345604");
+    turns_a_stranger_away(&mut board, &carl, &device);
+    keeps_its_letter_when_its_peer_has_gone(&mut board, &mut server, [&bert, &carl], &device);
+    let before = ["good morning", "live", "after it", "one", "two"];
+    let since = ["the server is back", "not yet", "I am back"];
+    for letter in before.iter().chain(&since) {
         assert_eq!(board.said(&format!("letter: {letter}")), 1, "{letter}: {}", board.console);
     }
 }
@@ -239,20 +269,60 @@ fn loses_the_server(board: &mut Board, server: &mut TestServer, bert: &Person, d
     board.leaves(on).fits();
 }
 
+fn shows_nothing_that_its_flash_has_not_taken(board: &mut Board, bert: &Person, device: &Person) {
+    bert.send(device, "not yet").exits(0);
+    let page = board.damage_flash();
+    let mut on = board.power_on("letters=1");
+    on.says("lost: the flash does not take it\n");
+    assert!(!on.process.err().contains("letter: "), "{}", on.process.err());
+    assert_eq!(bert.statuses(device).last().unwrap(), "stored");
+    page.mend();
+    board.leaves(on).fits();
+    bert.receives_nothing();
+    assert_eq!(bert.statuses(device).last().unwrap(), "delivered");
+}
+
+fn turns_a_stranger_away(board: &mut Board, carl: &Person, device: &Person) {
+    step("somebody writes to it that it does not talk with");
+    carl.send(device, "who are you").exits(0);
+    let on = board.power_on("letters=1");
+    board.leaves(on).fits();
+    assert_eq!(board.said("a letter of +49…04 is not for this device"), 1);
+    carl.receives_nothing();
+    assert_eq!(carl.statuses(device), ["delivered"]);
+}
+
 fn keeps_its_letter_when_its_peer_has_gone(
     board: &mut Board,
     server: &mut TestServer,
-    bert: &Person,
+    [bert, carl]: [&Person; 2],
+    device: &Person,
 ) {
+    const KEPT: &str = "refused: UnknownUser\nown letter: kept for the next session\n";
     step("the account of its peer is removed");
     server.stop();
     server.administer(&["users", "remove", &bert.phone]).exits(0);
     server.start();
-    let mut on = board.power_on("retry_ms=60000 send=are you there");
+    let mut on = board.power_on("send=are you there");
     on.says("refused: UnknownRecipient\n");
     // It has asked whether the phone has a new account, and does not insist.
-    on.says("refused: UnknownUser\nlost: the server says later\n");
+    on.says(KEPT);
+    step("something else happens meanwhile");
+    carl.send(device, "who are you, again").exits(0);
+    on.says("a letter of +49…04 is not for this device\n");
     board.power_off(on);
     assert_eq!(board.said("refused: UnknownRecipient"), 1);
     assert_eq!(board.said("refused: UnknownUser"), 1);
+    let mut on = board.power_on("letters=1 send=this has to wait");
+    on.says("the text is not taken: an earlier letter has yet to be delivered\n");
+    on.says(KEPT);
+    step("its peer registers again and writes, and this session comes to an end");
+    bert.register().exits(0);
+    let page = board.damage_flash();
+    bert.send(device, "I am back").exits(0);
+    on.says("lost: the flash does not take it\n");
+    page.mend();
+    on.says("own letter: stored\n");
+    bert.receives(&["are you there"]);
+    board.leaves(on).fits();
 }

@@ -112,10 +112,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
             }
             None => (open(keys, me, contact, has_word, letter, &[], env.rng), [].as_slice()),
         };
-        let arrival = Arrival { id, sender, from, sent: header.timestamp, now, fate, packet };
+        let (sent, len) = (header.timestamp, header.packet_len());
+        let arrival = Arrival { id, sender, from, sent, now, len, fate, packet };
         profile.record(&arrival)?;
         let doubted = arrival.doubted();
-        self.recorded(id, header.packet_len(), doubted.as_ref());
+        self.recorded(id, len, doubted.as_ref());
         client.release_letter();
         Ok(())
     }
@@ -139,9 +140,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         let letter = Unverified::new(keys.provider, letter);
         let (id, sent) = (letter.id(), letter.header().timestamp);
         let fate = open(keys, me, contact, has_word, letter, packet, env.rng);
-        let arrival = Arrival { id, sender, from, sent, now, fate, packet };
+        let len = packet.len();
+        let arrival = Arrival { id, sender, from, sent, now, len, fate, packet };
         profile.record(&arrival)?;
-        let (doubted, len) = (arrival.doubted(), packet.len());
+        let doubted = arrival.doubted();
         self.recorded(id, len, doubted.as_ref());
         self.aside.remove(place);
         Ok(())
@@ -158,10 +160,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         self.begin(profile, env)?;
         let now = self.server_time(env);
         let from = profile.contact(Who::User(sender))?.map(|contact| contact.phone);
-        let (id, sent) = (letter.id(), letter.header.timestamp);
+        let (id, sent, len) = (letter.id(), letter.header.timestamp, letter.header.packet_len());
         let fate = Fate::Unreadable(Unreadable::TooLarge);
-        profile.record(&Arrival { id, sender, from, sent, now, fate, packet: &[] })?;
-        self.recorded(id, letter.header.packet_len(), None);
+        profile.record(&Arrival { id, sender, from, sent, now, len, fate, packet: &[] })?;
+        self.recorded(id, len, None);
         Ok(())
     }
 

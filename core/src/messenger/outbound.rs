@@ -243,12 +243,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         match refusal.code.map(|code| code.rule().reaction) {
             // It goes on at once, and whoever waits for the letter still waits.
             Some(Reaction::SignAgain) if self.may_sign_again(row) => {
-                profile.postpone(row, now, Reason::SentAgain)
+                profile.postpone(row, now, Reason::SentAgain(refusal.number))
             }
             // The recipient's id may have changed: asks once per connection.
             Some(Reaction::AskForKey) if !self.was_asked(&recipient) => {
                 self.want_key(&recipient);
-                profile.postpone(row, now, Reason::SentAgain)
+                profile.postpone(row, now, Reason::SentAgain(refusal.number))
             }
             Some(Reaction::RetryLater | Reaction::BackOff) => {
                 let pause = self.pause_of(row, refusal.retry_after_s, env.rng);

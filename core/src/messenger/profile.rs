@@ -103,7 +103,10 @@ pub trait Profile {
     /// When it cannot be stored.
     fn postpone(&mut self, letter: Row, until: UnixTime, why: Reason) -> Result<(), Self::Error>;
 
-    /// A letter without an answer will not be sent any more.
+    /// A letter without an answer is not to be sent any more. The person has to be told, and what
+    /// they wrote stays: only they know whether it is to be tried again, and the messenger does so
+    /// as soon as [`Profile::head`] names it once more. Where nobody can be asked, a new session is
+    /// the time for that: an account that is missing today may be there then.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -269,6 +272,8 @@ pub struct Arrival<'a> {
     pub sent: Timestamp,
     /// Now, by the server's clock.
     pub now: UnixTime,
+    /// Bytes of the packet.
+    pub len: usize,
     /// What was made of it.
     pub fate: Fate<'a>,
     /// The packet as it came; empty where there is no memory to keep it beside the opened one.
@@ -359,8 +364,9 @@ pub struct Sealed<'a> {
 /// Why a letter is put off or given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It goes out again at once.
-    SentAgain,
+    /// The server refuses, with this code, and the letter goes out again at once: nobody who waits
+    /// for it need be told.
+    SentAgain(u16),
     /// The server refuses, with this code.
     Code(u16),
     /// What the server says about the recipient's key is not believed.

@@ -2,17 +2,36 @@
 
 use std::time::Duration;
 
-use waxwing_core::messenger::{Advice, Cause};
+use waxwing_core::crypto::ReplyKey;
+use waxwing_core::id::UserId;
+use waxwing_core::messenger::{Advice, Cause, Reason, Unreadable};
+use waxwing_core::phone::Phone;
 use waxwing_core::server::{Config, MailboxLimits};
-use waxwing_core::wire::Status;
+use waxwing_core::wire::{ErrorCode, Status};
 use waxwing_testkit::backend::{Backend, Paper};
 use waxwing_testkit::participant::End;
-use waxwing_testkit::profile::State;
+use waxwing_testkit::profile::{Says, State};
 
 use crate::Population;
 
 fn texts(from: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{from}{n}")).collect()
+}
+
+/// One more person, without an account.
+fn newcomer(all: &mut Population) -> usize {
+    let phone = Phone::parse(b"+4915177777777").unwrap();
+    all.add(phone, Paper::key(6), None)
+}
+
+/// Somebody without an account connects, gets a code and proves it; the answer has yet to be read.
+fn prove_phone(all: &mut Population, who: usize) {
+    let (phone, reply_key) = (all.people[who].phone, ReplyKey::from_bytes(&[5; 32]));
+    all.connect(who);
+    all.ask(who, |client, env| client.request_otp(env, &phone, &reply_key).unwrap());
+    all.run();
+    let code = all.people[who].profile.code.take().expect("a code in band");
+    all.ask(who, |client, env| client.prove_otp(env, &phone, &reply_key, &code).unwrap());
 }
 
 #[test]
@@ -73,6 +92,26 @@ fn a_device_without_memory_aside_reads_one_letter_after_the_other() {
 }
 
 #[test]
+fn a_letter_that_is_too_large_for_a_device_is_told_with_its_size_and_stops_nobody() {
+    let mut all = Population::of(2);
+    all.people[1].become_a_device();
+    all.people[1].letter_buffer = 8_192;
+    for text in ["first", &"x".repeat(9_000), "last"] {
+        all.write(0, 1, text);
+    }
+    all.connect_all();
+    all.run();
+    all.pass(Duration::from_secs(2));
+    assert_eq!(all.people[1].texts(), ["first", "last"]);
+    let large = &all.people[1].profile.stored.letters[1];
+    assert_eq!(large.says, Says::Unreadable(Unreadable::TooLarge));
+    // The padded text, and 556 bytes of packet and envelope.
+    assert_eq!(large.len, 9_024 + 556);
+    let outbox = &all.people[0].profile.stored.outbox;
+    assert!(outbox.iter().all(|one| one.status == Status::Delivered), "{outbox:?}");
+}
+
+#[test]
 fn letters_of_an_unknown_sender_do_not_hold_up_those_of_others() {
     let mut all = Population::of(3);
     all.connect(0);
@@ -120,7 +159,7 @@ fn a_letter_that_is_refused_for_now_is_not_overtaken() {
 fn a_letter_to_nobody_is_given_up_and_those_behind_it_too() {
     let mut all = Population::of(2);
     all.write(0, 1, "to somebody");
-    let nobody = waxwing_core::phone::Phone::parse(b"+4915199999999").unwrap();
+    let nobody = Phone::parse(b"+4915199999999").unwrap();
     for uid in [100, 101] {
         let uid = waxwing_core::id::Uid([uid; 16]);
         all.people[0].profile.stored.write(uid, nobody, "to nobody");
@@ -131,6 +170,45 @@ fn a_letter_to_nobody_is_given_up_and_those_behind_it_too() {
     assert_eq!(outbox[0].state, State::Answered);
     assert!(outbox[1..].iter().all(|one| matches!(one.state, State::Refused(_))), "{outbox:?}");
     assert_eq!(all.people[1].texts(), ["to somebody"]);
+}
+
+#[test]
+fn a_letter_to_an_id_that_is_gone_goes_to_the_new_one_at_once() {
+    let mut all = Population::of(2);
+    all.write(0, 1, "before");
+    all.connect_all();
+    all.run();
+    let id = all.people[0].profile.stored.contacts[0].user;
+    all.people[0].profile.stored.contacts[0].user = UserId::new(99);
+    // A question is asked once on a connection.
+    all.cut(0);
+    all.connect(0);
+    all.write(0, 1, "after");
+    all.run();
+    assert_eq!(all.people[1].texts(), ["before", "after"]);
+    let stored = &all.people[0].profile.stored;
+    assert_eq!(stored.contacts[0].user, id);
+    let unknown = Reason::SentAgain(ErrorCode::UnknownRecipient.code());
+    assert_eq!(stored.outbox[1].put_off, Some(unknown));
+    assert_eq!(stored.outbox[1].packets.len(), 2);
+}
+
+#[test]
+fn a_letter_that_was_refused_goes_out_in_a_later_session_if_the_profile_names_it_again() {
+    let mut all = Population::of(1);
+    let newcomer = newcomer(&mut all);
+    all.write(0, newcomer, "to somebody who is not there yet");
+    all.connect(0);
+    all.run();
+    let refused = State::Refused(Reason::Code(ErrorCode::UnknownUser.code()));
+    assert_eq!(all.people[0].profile.stored.outbox[0].state, refused);
+    prove_phone(&mut all, newcomer);
+    all.run();
+    all.people[0].profile.stored.outbox[0].state = State::Waiting;
+    all.cut(0);
+    all.connect(0);
+    all.run();
+    assert_eq!(all.people[newcomer].texts(), ["to somebody who is not there yet"]);
 }
 
 #[test]
@@ -364,14 +442,8 @@ fn refusals_count_only_in_a_row() {
 #[test]
 fn a_new_id_is_durable_before_the_server_hears_that_it_came() {
     let mut all = Population::of(2);
-    let stranger = waxwing_core::phone::Phone::parse(b"+4915177777777").unwrap();
-    let nobody = all.add(stranger, Paper::key(6), None);
-    all.connect(nobody);
-    let reply_key = waxwing_core::crypto::ReplyKey::from_bytes(&[5; 32]);
-    all.ask(nobody, |client, env| client.request_otp(env, &stranger, &reply_key).unwrap());
-    all.run();
-    let code = all.people[nobody].profile.code.take().expect("a code in band");
-    all.ask(nobody, |client, env| client.prove_otp(env, &stranger, &reply_key, &code).unwrap());
+    let nobody = newcomer(&mut all);
+    prove_phone(&mut all, nobody);
     for _ in 0..50 {
         all.step(nobody);
         // The confirmation goes out with the next move of bytes.

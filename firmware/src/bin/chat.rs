@@ -3,30 +3,24 @@
 #![no_main]
 
 use core::mem::MaybeUninit;
-use core::time::Duration;
 
 use cortex_m_rt::entry;
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::Rng;
-use waxwing_core::client::{Buffers, Keys, Options};
+use waxwing_core::client::{Buffers, Keys};
 use waxwing_core::crypto::{
-    Provider, RustCrypto, RustCryptoKey, RustCryptoPublicKey, SPKI_LEN, Spki,
+    PrivateKey, Provider, RustCrypto, RustCryptoKey, RustCryptoPublicKey, SPKI_LEN, Spki,
 };
-use waxwing_core::id::Uid;
+use waxwing_core::envelope::Fingerprint;
 use waxwing_core::limits::MAX_CONTROL_PACKET;
-use waxwing_core::wire::Status;
+use waxwing_core::messenger::Account;
 use waxwing_firmware::host::{self, Outcome, say};
-use waxwing_firmware::memory::{Memory, Outgoing};
+use waxwing_firmware::memory::{Memory, NotTaken};
 use waxwing_firmware::plan::Plan;
-use waxwing_firmware::session::{Machine, Over, Session};
-use waxwing_firmware::uart::Uart;
+use waxwing_firmware::talk::{Device, Machine, Waxwing};
 use waxwing_firmware::{clock, entropy, heap, stack};
 
 /// For the `rsa` crate: the device's key, and what computing with it takes.
 const HEAP: usize = 16 * 1_024;
-
-/// Between two connections, whatever the server asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// The packet buffers.
 struct Packets {
@@ -49,10 +43,11 @@ impl Packets {
 fn main() -> ! {
     static mut HEAP_MEMORY: [MaybeUninit<u8>; HEAP] = [MaybeUninit::uninit(); HEAP];
     static mut PACKETS: Packets = Packets::EMPTY;
-    static mut OWN: Option<RustCryptoKey> = None;
-    static mut SERVER: Option<RustCryptoPublicKey> = None;
-    static mut MEMORY: Option<Memory> = None;
-    static mut MACHINE: Option<Machine<'static>> = None;
+    static mut OWN: MaybeUninit<RustCryptoKey> = MaybeUninit::uninit();
+    static mut SERVER: MaybeUninit<(Spki, RustCryptoPublicKey)> = MaybeUninit::uninit();
+    static mut MEMORY: MaybeUninit<Memory> = MaybeUninit::uninit();
+    static mut MESSENGER: MaybeUninit<Waxwing> = MaybeUninit::uninit();
+    static mut MACHINE: Option<Machine> = None;
     stack::paint();
     heap::start(HEAP_MEMORY);
     if let Some(peripherals) = cortex_m::Peripherals::take() {
@@ -63,15 +58,19 @@ fn main() -> ! {
     let mut line = [0; 256];
     let Some(plan) = Plan::parse(host::command_line(&mut line)) else {
         fail(
-            "usage: own=PHONE peer=PHONE [letters=N] [probe_ms=N] [retry_ms=N] [freeze=1] [send=TEXT]",
+            "usage: own=PHONE peer=PHONE [letters=N] [probe_ms=N] [line_ms=N] [freeze=1] [send=TEXT]",
         )
     };
     let Some(mut rng) = entropy::generator() else { fail("no randomness") };
-    let own = OWN.insert(own_key(&mut rng));
+    let own = OWN.write(own_key(&mut rng));
     let Some(server) = server_key() else { fail("no key of the server in `server.der`") };
-    let keys = Keys { provider: &RustCrypto, own, server: SERVER.insert(server) };
+    let (spki, server) = SERVER.write(server);
+    let keys = Keys { provider: &RustCrypto, own, server };
     let memory = remember(MEMORY, &plan, &mut rng);
-    let success = talk(&plan, keys, memory, &mut rng, MACHINE, buffers);
+    let fingerprint = Fingerprint::of(keys.provider, &plan.own, keys.own.spki());
+    let account = Account { phone: plan.own, user: memory.user(), fingerprint, server: spki };
+    let messenger = MESSENGER.write(Waxwing::new(account, []));
+    let success = Device::new(&plan, messenger, memory, &mut rng).run(keys, MACHINE, buffers);
     say_peak("stack: at most ", stack::peak());
     say_peak("heap: at most ", heap::peak());
     host::exit(if success { Outcome::Success } else { Outcome::Failure })
@@ -80,86 +79,26 @@ fn main() -> ! {
 /// What outlived power, and the letter that is to be sent now.
 #[inline(never)]
 fn remember<'m>(
-    place: &'m mut Option<Memory>,
+    place: &'m mut MaybeUninit<Memory>,
     plan: &Plan<'_>,
     rng: &mut ChaCha20Rng,
 ) -> &'m mut Memory {
-    let memory = place.insert(Memory::open(rng));
-    if let Some(text) = plan.send
-        && memory.outgoing.as_ref().is_none_or(|letter| letter.status == Status::Delivered)
-    {
-        let Ok(text) = text.try_into() else { fail("the text is too long") };
-        let (uid, ids, status) = (Uid::generate(rng), heapless::Vec::new(), Status::Unknown);
-        memory.outgoing = Some(Outgoing { uid, text, ids, status });
+    let memory = place.write(Memory::new(plan.peer, rng));
+    if memory.open().is_err() {
+        fail("the flash does not take it");
+    }
+    if *memory.peer() != plan.peer {
+        fail("the flash is that of a device which talks with somebody else");
+    }
+    match plan.send.map_or(Ok(()), |text| memory.write(text, rng)) {
+        Ok(()) => {}
+        Err(NotTaken::AnotherIsOpen) => {
+            say(&["the text is not taken: an earlier letter has yet to be delivered"]);
+        }
+        Err(NotTaken::TooLong) => fail("the text is too long"),
+        Err(NotTaken::Flash) => fail("the flash does not take it"),
     }
     memory
-}
-
-/// One connection after the other, until the plan is carried out, or cannot be.
-fn talk(
-    plan: &Plan<'_>,
-    keys: Keys<'static, RustCrypto>,
-    memory: &mut Memory,
-    rng: &mut ChaCha20Rng,
-    machine: &mut Option<Machine<'static>>,
-    mut buffers: Buffers<&'static mut [u8]>,
-) -> bool {
-    let mut uart = Uart::start();
-    let (mut pause, mut settled, mut clock_offset_s) = (plan.retry, 0, 0);
-    loop {
-        let options = Options { window: 1, clock_offset_s, ..Options::default() };
-        let client = connection(machine, keys, buffers, options);
-        let session = Session::new(plan, keys, memory, rng, &mut settled);
-        let not_before = match session.run(client, &mut uart) {
-            Over::Done => return true,
-            Over::Hopeless => return false,
-            Over::Later(not_before) => not_before.min(LONGEST_PAUSE),
-            Over::Lost => {
-                if client.proven_session_key().is_some() {
-                    pause = plan.retry;
-                    after_loss(plan.retry, rng)
-                } else {
-                    Duration::ZERO
-                }
-            }
-        };
-        clock_offset_s = client.clock_offset_s();
-        let Some(client) = machine.take() else { return false };
-        buffers = client.into_buffers();
-        wait(upper_half(pause, rng).max(not_before));
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        uart.clear();
-    }
-}
-
-/// A new machine. It is made in a frame of its own, which is gone when the machine computes.
-#[inline(never)]
-fn connection<'m>(
-    place: &'m mut Option<Machine<'static>>,
-    keys: Keys<'static, RustCrypto>,
-    buffers: Buffers<&'static mut [u8]>,
-    options: Options,
-) -> &'m mut Machine<'static> {
-    let Ok(client) = Machine::new(keys, buffers, options) else { fail("bad options") };
-    place.insert(client)
-}
-
-/// A time drawn from the upper half of `pause`.
-fn upper_half(pause: Duration, rng: &mut ChaCha20Rng) -> Duration {
-    let half = pause / 2;
-    half + half * (rng.next_u32() % 1_024) / 1_024
-}
-
-/// The wait after a session was lost, with everybody else's: 1 to 10 s where the first pause is 4 s.
-fn after_loss(pause: Duration, rng: &mut ChaCha20Rng) -> Duration {
-    pause / 4 + pause * (rng.next_u32() % 1_024) / 1_024 * 9 / 4
-}
-
-fn wait(time: Duration) {
-    let until = clock::now().instant.after(time);
-    while clock::now().instant < until {
-        cortex_m::asm::wfi();
-    }
 }
 
 /// The key in `key.der`. Without one, a new one, if that was compiled in.
@@ -192,10 +131,12 @@ fn new_key(_: &mut ChaCha20Rng) -> RustCryptoKey {
 }
 
 #[inline(never)]
-fn server_key() -> Option<RustCryptoPublicKey> {
+fn server_key() -> Option<(Spki, RustCryptoPublicKey)> {
     let mut der = [0; SPKI_LEN];
     host::read_file(c"server.der", &mut der).filter(|len| *len == SPKI_LEN)?;
-    RustCrypto.public_key(&Spki::parse(&der).ok()?).ok()
+    let spki = Spki::parse(&der).ok()?;
+    let key = RustCrypto.public_key(&spki).ok()?;
+    Some((spki, key))
 }
 
 fn say_peak(what: &str, bytes: usize) {

@@ -52,7 +52,7 @@ pub enum Command {
     /// is; a line that is not UTF-8, has zero bytes or is too long for a letter is named and not sent,
     /// and the exit code is then 2.
     Chat {
-        /// With whom
+        /// The other person's phone number: + and 7 to 15 digits
         #[arg(value_parser = phone)]
         phone: Phone,
     },
@@ -60,7 +60,7 @@ pub enum Command {
     Verify(Verify),
     /// Show the letters to and from somebody, and what became of them
     History {
-        /// With whom
+        /// The other person's phone number: + and 7 to 15 digits
         #[arg(value_parser = phone)]
         phone: Phone,
         /// One JSON object a line
@@ -69,13 +69,13 @@ pub enum Command {
     },
     /// Discard the letters of somebody from now on, without showing them
     Block {
-        /// Whose
+        /// The phone number of the sender: + and 7 to 15 digits
         #[arg(value_parser = phone)]
         phone: Phone,
     },
     /// Take the letters of somebody again who was blocked
     Unblock {
-        /// Whose
+        /// The phone number of the sender: + and 7 to 15 digits
         #[arg(value_parser = phone)]
         phone: Phone,
     },
@@ -162,10 +162,10 @@ pub struct Register {
 /// `waxwing send`.
 #[derive(clap::Args)]
 pub struct Send {
-    /// To whom
+    /// The recipient's phone number: + and 7 to 15 digits
     #[arg(value_parser = phone)]
     pub phone: Phone,
-    /// The text; - reads standard input, up to its end
+    /// The text of the letter; - reads it from standard input, up to the end
     #[arg(allow_hyphen_values = true)]
     pub text: String,
     /// How far the letter has to come before the command ends
@@ -259,7 +259,7 @@ pub enum OutboxAction {
 /// `waxwing verify`.
 #[derive(Debug, clap::Args)]
 pub struct Verify {
-    /// With whom
+    /// The other person's phone number: + and 7 to 15 digits
     #[arg(value_parser = phone)]
     pub phone: Phone,
     /// Accept the changed key that has this safety number: the sixty digits that you have compared

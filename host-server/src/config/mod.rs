@@ -76,9 +76,9 @@ impl Config {
     pub fn example() -> String {
         let defaults = Self::default();
         let mut text = String::from(
-            "# Configuration of waxwing-server. Everything here is the default: keep what you\n\
-             # change and delete the rest. A flag or an environment variable such as\n\
-             # WAXWING_LOG__LEVEL goes before this file.\n",
+            "# Configuration of waxwing-server. All values here are the defaults: keep the lines\n\
+             # that you change, and delete the rest. A flag, or an environment variable such\n\
+             # as WAXWING_LOG__LEVEL, takes precedence over this file.\n",
         );
         let mut section = "";
         for key in keys::KEYS {

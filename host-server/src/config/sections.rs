@@ -30,15 +30,15 @@ pub struct Config {
 /// Section `server`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Address and port.
+    /// Address and port to listen on.
     pub listen: SocketAddr,
     /// Directory of key and database.
     pub data: PathBuf,
-    /// Whether a new server begins where there is neither.
+    /// Whether a new server begins where there is neither key nor database.
     pub allow_first_start: bool,
     /// Event loops, each with users of its own.
     pub loops: u16,
-    /// Silence after which TCP asks whether the peer is there.
+    /// How long a connection may be silent before TCP asks whether the peer is there.
     pub keepalive: Duration,
     /// How long sent bytes may stay unacknowledged by the peer's TCP.
     pub user_timeout: Duration,
@@ -58,15 +58,15 @@ pub enum DeliveryKind {
 /// Section `otp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpConfig {
-    /// How they are delivered.
+    /// How one-time passwords are delivered.
     pub delivery: DeliveryKind,
     /// Whether in-band delivery is allowed on an address that others can reach.
     pub allow_unverified: bool,
-    /// How long one lives; 1 s to 65,535 s.
+    /// How long a one-time password is good; 1 s to 65,535 s.
     pub ttl: Duration,
-    /// Guesses at one.
+    /// How many attempts a client has at one password.
     pub attempts: u8,
-    /// What clients are told to wait before they ask for another; at most 65,535 s.
+    /// How long clients are told to wait before they ask for another password; at most 65,535 s.
     pub resend_after: Duration,
     /// Section `otp.exec`.
     pub exec: ExecConfig,
@@ -77,39 +77,39 @@ pub struct OtpConfig {
 pub struct ExecConfig {
     /// The program; empty unless `otp.delivery` is `exec`.
     pub program: PathBuf,
-    /// Its arguments. Phone and code are not among them.
+    /// The arguments of that program. Phone and code are not among them.
     pub args: Vec<String>,
     /// How long one run may take.
     pub timeout: Duration,
-    /// Runs at the same time.
+    /// How many runs of the program there may be at the same time.
     pub workers: usize,
-    /// Codes that may wait for a run.
+    /// How many codes may wait for a run of the program.
     pub queue: usize,
 }
 
 /// Section `letters`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterConfig {
-    /// How long one waits for its recipient.
+    /// How long a letter waits for its recipient.
     pub life: Duration,
     /// How long its sender can learn that it was not delivered.
     pub fate_memory: Duration,
-    /// Largest payload.
+    /// Bytes of the largest payload of a letter.
     pub max_size: usize,
 }
 
 /// Section `deadlines`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadlineConfig {
-    /// From connecting to the first whole packet.
+    /// Time from connecting to the first whole packet.
     pub first_packet: Duration,
-    /// From the session key to its confirmation.
+    /// Time from giving out a session key to its confirmation.
     pub confirmation: Duration,
-    /// From a packet's first byte to its last; in a session, for each 4 KiB of it.
+    /// Time from a packet's first byte to its last; in a session, for each 4 KiB of it.
     pub packet: Duration,
-    /// Letters handed over without any acknowledgment.
+    /// Time without any acknowledgment while letters are handed over.
     pub progress: Duration,
-    /// For committing and acknowledging what a leaving client has sent.
+    /// Time to commit and acknowledge what a client that leaves has sent.
     pub leave: Duration,
 }
 
@@ -130,7 +130,8 @@ pub struct Limits {
     pub bytes_per_sender: u64,
     /// Bytes of half-received packets, of all connections.
     pub half_received: usize,
-    /// Bytes of answers that one connection may leave untaken, besides the letters of its window.
+    /// Bytes of answers that the client of one connection has not read yet, besides the letters of
+    /// its window.
     pub unsent_per_connection: usize,
     /// Connections from one address prefix.
     pub connections_per_prefix: u32,
@@ -156,7 +157,7 @@ pub struct Limits {
     pub reconnects_per_user_and_prefix_per_minute: u32,
     /// Questions for keys by phone, of one user.
     pub lookups_per_user_per_day: u32,
-    /// Between two questions of one client about its letters.
+    /// Shortest time between two questions of one client about its letters.
     pub status_query_interval: Duration,
     /// Signed answers and refusals to one client; more of them wait.
     pub answers_per_second: u32,
@@ -175,9 +176,10 @@ pub struct StorageConfig {
     pub id_rest: Duration,
     /// How long a commit waits for another process that has locked the database.
     pub busy_timeout: Duration,
-    /// Between two searches for expired letters.
+    /// Time between two searches for expired letters.
     pub expiry_interval: Duration,
-    /// Silence after which the log is folded into the database, and truncated.
+    /// How long the server has to be idle before it moves the write-ahead log into the database, and
+    /// empties it.
     pub tidy_after: Duration,
 }
 

@@ -207,10 +207,10 @@ pub struct Delete {
     /// The letters from and to somebody; the key stays pinned
     #[arg(value_parser = phone, requires = "how_many")]
     pub phone: Option<Phone>,
-    /// All of them
+    /// All of these letters
     #[arg(long, group = "how_many", conflicts_with_all = ["strangers", "unreadable"])]
     pub all: bool,
-    /// Those from before a day, YYYY-MM-DD
+    /// Those of these letters that are from before a day, YYYY-MM-DD
     #[arg(
         long,
         value_name = "DATE",

@@ -36,11 +36,11 @@ mod chosen {
     }
 }
 
-/// The backend.
+/// The crypto backend of this build.
 pub type Backend = chosen::Backend;
-/// Its private keys.
+/// A private key of that backend.
 pub type BackendKey = <Backend as Provider>::PrivateKey;
-/// Its public keys.
+/// A public key that the backend has parsed.
 pub type BackendPublicKey = <Backend as Provider>::PublicKey;
 
 /// The backend's one value.

@@ -21,7 +21,7 @@ pub fn since_start() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
-/// Both clocks.
+/// Both clocks of this machine: the one for timers, and the time of day.
 #[must_use]
 pub fn both() -> Now {
     let micros = u64::try_from(since_start().as_micros()).unwrap_or(u64::MAX);

@@ -17,7 +17,7 @@ use crate::show::Page;
 pub struct Console<'a> {
     /// Where answers come from.
     pub input: &'a mut dyn BufRead,
-    /// Where output goes.
+    /// Where output goes: what the command was asked for.
     pub output: &'a mut dyn Write,
     /// Where remarks go that are not output.
     pub remarks: Remarks,

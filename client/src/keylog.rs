@@ -28,7 +28,7 @@ pub const VARIABLE: &str = "WAXWING_KEYLOG";
 #[error("{0}")]
 pub struct KeyLogError(String);
 
-/// Where keys go.
+/// The file to which keys are appended.
 pub struct KeyLog {
     file: File,
 }
@@ -152,11 +152,11 @@ pub struct LoggedKeys {
 
 /// The key of a session, and what it belongs to.
 pub struct LoggedSession {
-    /// Whose it was.
+    /// The id of the user whose session it was.
     pub user: UserId,
     /// The nonce of its 101 or 106.
     pub nonce: Nonce,
-    /// The key.
+    /// The key of the session.
     pub key: SessionKey,
 }
 

@@ -7,16 +7,16 @@ use getrandom::SysRng;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{SeedableRng, UnwrapErr};
 
-/// The provider.
+/// The crypto backend of this build.
 #[cfg(feature = "aws-lc")]
 pub type Backend = waxwing_aws_lc::AwsLc;
-/// The private key.
+/// A private key of that backend.
 #[cfg(feature = "aws-lc")]
 pub type Key = waxwing_aws_lc::AwsLcKey;
-/// The provider.
+/// The crypto backend of this build.
 #[cfg(all(feature = "rustcrypto", not(feature = "aws-lc")))]
 pub type Backend = waxwing_core::crypto::RustCrypto;
-/// The private key.
+/// A private key of that backend.
 #[cfg(all(feature = "rustcrypto", not(feature = "aws-lc")))]
 pub type Key = waxwing_core::crypto::RustCryptoKey;
 

@@ -68,15 +68,15 @@ pub struct RunArgs {
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Serve (the default)
+    /// Run the server; this is what it does without a command
     Run(RunArgs),
     /// Look at users, or remove one
     #[command(subcommand)]
     Users(UsersCommand),
-    /// The server's own key
+    /// Tell the fingerprint of the server's own key
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Configuration files
+    /// Print an example of a configuration file, or check one
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -84,14 +84,14 @@ pub enum Command {
 /// What to do with users.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum UsersCommand {
-    /// List them all
+    /// List all users
     List,
-    /// Show one
+    /// Show one user
     Show {
         /// Id, or phone with its +
         user: UserName,
     },
-    /// Remove one; the server must not be running
+    /// Remove a user; the server must not be running
     Remove {
         /// Id, or phone with its +
         user: UserName,

@@ -4,7 +4,7 @@ use std::time::{self, SystemTime, UNIX_EPOCH};
 
 use waxwing_core::time::{Instant, Now, UnixTime};
 
-/// Tells the time.
+/// Tells the time to whoever drives a machine.
 pub trait Clock {
     /// The monotonic time since a start of its own, and the civil time.
     fn now(&self) -> Now;

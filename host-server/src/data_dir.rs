@@ -74,13 +74,13 @@ impl DataDir {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Where it is.
+    /// The path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The database.
+    /// The path of the database in it.
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.path.join("waxwing.db")

@@ -11,7 +11,7 @@ use crate::store::{ApplyError, StorageError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Everything went well.
+    /// The server has stopped in good order, or the command has done what it was asked to.
     Ok = 0,
     /// Something failed that has no code of its own.
     Failure = 1,
@@ -21,7 +21,7 @@ pub enum Exit {
     Network = 3,
     /// A key is missing, unreadable or readable by others.
     Key = 4,
-    /// Storage failed.
+    /// Storage failed: the disk, the database, or the permissions of its directory.
     Storage = 74,
     /// The configuration makes no sense.
     Config = 78,
@@ -67,7 +67,7 @@ impl Failure {
         self.message.is_empty()
     }
 
-    /// The code.
+    /// The exit code of the process.
     #[must_use]
     pub const fn exit(&self) -> Exit {
         self.exit

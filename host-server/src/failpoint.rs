@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use waxwing_core::wire::{Frame, Op, deframe};
 
-/// A place.
+/// A place in the code at which a test can have the server die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failpoint {
     /// Letters and deletions are in a transaction that is not committed.

@@ -30,7 +30,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// Every kind.
+    /// Every kind of call.
     pub const ALL: [Self; 11] = [
         Self::Open,
         Self::Delete,
@@ -63,7 +63,7 @@ impl Call {
     }
 }
 
-/// What goes wrong.
+/// What goes wrong, and at which call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The n-th call fails, and no other.

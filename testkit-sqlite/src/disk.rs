@@ -100,7 +100,7 @@ impl FaultyDisk {
         locked(&self.state).retried_syncs.clone()
     }
 
-    /// Calls so far.
+    /// How many calls there have been so far.
     #[must_use]
     pub fn calls(&self) -> u64 {
         locked(&self.state).calls

@@ -32,7 +32,7 @@ const KEPT: f64 = 0.9;
 pub(crate) enum Errand {
     /// A session, in the short form of 106.
     Reconnect,
-    /// An account.
+    /// An account, which the server has to make.
     Register,
 }
 

@@ -58,7 +58,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit code.
+    /// The exit code of the process: see "Exit codes" in README.md.
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self {

@@ -15,11 +15,11 @@ use super::{Home, HomeError, columns};
 /// Somebody whose key is pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
-    /// The phone.
+    /// The phone of the contact.
     pub phone: Phone,
     /// The id at the server; `None` when it was given to somebody else.
     pub user_id: Option<UserId>,
-    /// The pinned key.
+    /// The key that this home has pinned for the phone.
     pub spki: Spki,
     /// When it was pinned.
     pub first_seen: UnixTime,
@@ -36,7 +36,7 @@ pub struct Contact {
 pub struct ChangedKey {
     /// The id that came with it.
     pub user_id: UserId,
-    /// The key.
+    /// The key that the server gives out now.
     pub spki: Spki,
     /// When the server first gave it out.
     pub since: UnixTime,

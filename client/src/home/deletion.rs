@@ -19,7 +19,7 @@ pub enum Deletion {
     Unreadable,
 }
 
-/// What was deleted.
+/// How many letters were deleted, and how many were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deleted {
     /// Letters that had come.

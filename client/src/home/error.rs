@@ -96,7 +96,7 @@ pub enum HomeError {
     /// A row that the caller names is not there.
     #[error("the home has no such {0}")]
     NoSuchRow(&'static str),
-    /// The database refused.
+    /// SQLite has refused a statement: the disk may be full.
     #[error("the home's database cannot be used: {0}; look whether its disk is full")]
     Database(#[from] rusqlite::Error),
 }

@@ -11,7 +11,7 @@ use super::{Home, HomeError, LetterBody, OutboxStatus, Writing, letters, outbox}
 pub struct Entry {
     /// Its name; `None` for a letter that could not be opened.
     pub uid: Option<Uid>,
-    /// What happened.
+    /// Which way the letter went, and what is known of it.
     pub event: Event,
 }
 

@@ -53,7 +53,7 @@ pub struct NewIdentity<'a> {
     pub server_key: &'a Spki,
     /// The new private key, PKCS#8 DER.
     pub private_key: &'a [u8],
-    /// Its public half.
+    /// The public half of the new key.
     pub public_key: &'a Spki,
     /// The name of the attempt, and the key for the server's answers.
     pub reply_key: &'a ReplyKey,
@@ -61,15 +61,15 @@ pub struct NewIdentity<'a> {
 
 /// The account of a home.
 pub struct Identity {
-    /// Its phone.
+    /// The phone that this account is, or is to be, registered with.
     pub phone: Phone,
-    /// The server's address.
+    /// The address of the server, as the person wrote it.
     pub server: String,
     /// The server's pinned key.
     pub server_key: Spki,
     /// The private key, PKCS#8 DER.
     pub private_key: Zeroizing<Vec<u8>>,
-    /// Its public half.
+    /// The public half of the private key.
     pub public_key: Spki,
     /// The name of the registration attempt.
     pub reply_key: ReplyKey,

@@ -46,7 +46,7 @@ struct Note {
 /// The process that holds the session, as others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its id.
+    /// The id of the process.
     pub pid: u32,
     /// Since when it holds the session.
     pub since: UnixTime,

@@ -99,13 +99,13 @@ impl Home {
         Ok(Self { dir: dir.to_owned(), connection: database::open(dir, absent)? })
     }
 
-    /// The directory.
+    /// The directory of this home.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The pinned keys.
+    /// The keys that this home has pinned.
     #[must_use]
     pub const fn contacts(&self) -> Contacts<'_> {
         Contacts::of(self)
@@ -117,13 +117,13 @@ impl Home {
         Relations::of(self)
     }
 
-    /// The letters received.
+    /// The letters that this home has received.
     #[must_use]
     pub const fn letters(&self) -> Letters<'_> {
         Letters::of(self)
     }
 
-    /// The letters written.
+    /// The letters that this home has written.
     #[must_use]
     pub const fn outbox(&self) -> Outbox<'_> {
         Outbox::of(self)

@@ -134,7 +134,7 @@ impl Dial {
     }
 }
 
-/// Whether it stands.
+/// Whether the connection is made.
 fn state_of(socket: &TcpStream) -> io::Result<bool> {
     if let Some(error) = socket.take_error()? {
         return Err(error);

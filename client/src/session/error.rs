@@ -46,13 +46,13 @@ pub enum SessionError {
         /// Why.
         source: io::Error,
     },
-    /// The network.
+    /// The network broke a connection that was made.
     #[error("the connection broke: {0}")]
     Broken(io::Error),
     /// The server, or somebody on the way, closed the connection without a word.
     #[error("the server closed the connection")]
     EndOfStream,
-    /// The server, mostly.
+    /// The connection is over, in most cases because the server ended it.
     #[error("{}", InWords(.0))]
     Over(Cause),
     /// The server could not send a code to the phone, and may be able to after so many seconds.

@@ -62,7 +62,7 @@ pub struct Host {
     pub now: fn() -> Now,
     /// A generator for nonces, seals and pauses.
     pub rng: fn() -> Box<dyn CryptoRng>,
-    /// Where notes go.
+    /// Who is told of what a person may want to know.
     pub tell: Rc<dyn Fn(Note<'_>)>,
 }
 
@@ -72,13 +72,13 @@ impl Host {
     }
 }
 
-/// How waiting ended.
+/// How waiting for something has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Reached {
     /// What was waited for is there.
     Yes,
-    /// Time is up.
+    /// The deadline has passed before it was there.
     TimedOut,
     /// The person wants to stop.
     Interrupted,

@@ -34,7 +34,7 @@ pub struct Override {
     pub flag: &'static str,
     /// The key that it sets.
     pub key: &'static str,
-    /// The value.
+    /// The value that it is set to, as text.
     pub value: String,
 }
 

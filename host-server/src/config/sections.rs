@@ -13,17 +13,17 @@ use super::AddressRange;
 pub struct Config {
     /// Where the server listens and keeps its data.
     pub server: ServerConfig,
-    /// One-time passwords.
+    /// Section `otp`: one-time passwords.
     pub otp: OtpConfig,
-    /// Letters.
+    /// Section `letters`: how long they live, and how large they are.
     pub letters: LetterConfig,
     /// How long a peer may take.
     pub deadlines: DeadlineConfig,
     /// How much a peer may ask for.
     pub limits: Limits,
-    /// The database.
+    /// Section `storage`: the database.
     pub storage: StorageConfig,
-    /// The log.
+    /// Section `log`: what is logged, and how.
     pub log: LogConfig,
 }
 
@@ -194,14 +194,14 @@ pub enum LogLevel {
     Info,
     /// And what clients do.
     Debug,
-    /// And every step.
+    /// And every step of the server.
     Trace,
 }
 
 /// What the log looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Lines of text for people.
     Text,
     /// One JSON object per line.
     Json,
@@ -210,9 +210,9 @@ pub enum LogFormat {
 /// Section `log`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// How much.
+    /// How much goes to the log.
     pub level: LogLevel,
-    /// In which form.
+    /// What lines of the log look like.
     pub format: LogFormat,
 }
 

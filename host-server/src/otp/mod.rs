@@ -33,7 +33,7 @@ pub enum DeliveryError {
     /// The program says that it has failed.
     #[error("failed: {0}")]
     Failed(String),
-    /// The server ends.
+    /// The server ends, and no code is delivered any more.
     #[error("the server ends")]
     Ending,
     /// The program took too long and was killed.

@@ -10,9 +10,9 @@ use super::{ApplyError, StorageError};
 /// How an operator names a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserName {
-    /// By id.
+    /// The user who has this id.
     Id(UserId),
-    /// By phone.
+    /// The user who has this phone.
     Phone(Phone),
 }
 
@@ -36,11 +36,11 @@ impl std::str::FromStr for UserName {
 /// One user, as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserSummary {
-    /// The id.
+    /// The id of the user.
     pub id: UserId,
-    /// The phone.
+    /// The phone of the user.
     pub phone: Phone,
-    /// The public key.
+    /// The public key of the user.
     pub spki: Spki,
     /// When a session was last confirmed; `None` if never.
     pub last_seen: Option<Timestamp>,

@@ -48,7 +48,7 @@ struct Undelivered {
 }
 
 impl MemoryStorage {
-    /// An empty one.
+    /// Storage in which there is nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

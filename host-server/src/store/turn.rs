@@ -14,12 +14,12 @@ use waxwing_core::time::Instant;
 
 use super::{ApplyError, Storage, StorageError};
 
-/// Something to do.
+/// Something that the machine has asked of storage.
 #[derive(Clone, Debug)]
 pub enum Job {
-    /// Changes.
+    /// Changes that happen together or not at all.
     Batch(Arc<Batch>),
-    /// A question.
+    /// A question, with its ticket.
     Ask(Ask),
 }
 

@@ -20,7 +20,7 @@ pub(super) fn best(opened: Vec<Vec<u8>>, op: Op, from_client: bool) -> Option<Ve
     opened.into_iter().nth(reads.unwrap_or(0))
 }
 
-/// The core's verdict.
+/// Whether the core's parser takes the content.
 fn parse(op: Op, from_client: bool, content: &[u8]) -> Result<(), Malformed> {
     match op {
         Op::RegistrationRejected => RegistrationRejected::parse(content).map(drop),

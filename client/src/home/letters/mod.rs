@@ -42,11 +42,11 @@ impl LetterId {
 pub struct HandedOver<'a> {
     /// The packet it came in.
     pub packet_id: PacketId,
-    /// From which id.
+    /// The id that the header names as its sender.
     pub sender: UserId,
     /// The timestamp in its header.
     pub sent_at: UnixTime,
-    /// Now.
+    /// The time at which it is recorded.
     pub received_at: UnixTime,
     /// What was made of it.
     pub fate: Fate<'a>,
@@ -102,26 +102,26 @@ pub enum Recorded {
 /// A letter as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
-    /// Its row.
+    /// The row in which the letter is stored.
     pub id: LetterId,
-    /// From which id.
+    /// The id that the header names as its sender.
     pub sender: UserId,
     /// Who that was; `None` when nobody could say.
     pub from: Option<Phone>,
     /// Its name, if it was opened.
     pub uid: Option<Uid>,
-    /// What it says.
+    /// What the letter says, if it was opened.
     pub body: LetterBody,
     /// The timestamp in its header.
     pub sent_at: UnixTime,
-    /// When it arrived.
+    /// When this home has recorded it.
     pub received_at: UnixTime,
 }
 
 /// What a stored letter says. `Debug` shows no text.
 #[derive(Clone, PartialEq, Eq)]
 pub enum LetterBody {
-    /// Text.
+    /// A text of the sender's, in UTF-8.
     Text(String),
     /// The named letter of ours was read.
     ReadReceipt(Uid),
@@ -156,9 +156,9 @@ impl fmt::Debug for LetterBody {
 /// sender has another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldLetter {
-    /// Its row.
+    /// The row in which the letter is stored.
     pub id: LetterId,
-    /// The whole packet.
+    /// The whole packet, byte for byte.
     pub packet: Vec<u8>,
     /// The changed key that it is signed with, if that is known.
     pub signed_with: Option<Spki>,

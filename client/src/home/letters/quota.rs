@@ -29,7 +29,7 @@ pub enum Quota {
 /// So many letters, or so many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// Letters.
+    /// How many letters there are.
     pub letters: i64,
     /// Bytes of what they say, or of their packets.
     pub bytes: i64,

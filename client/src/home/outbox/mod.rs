@@ -33,7 +33,7 @@ pub struct OutboxId(pub(super) i64);
 /// What a letter is to say. `Debug` shows no text.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Writing {
-    /// Text.
+    /// A text, in UTF-8.
     Text(String),
     /// The named letter, which the recipient had sent, was read.
     ReadReceipt(Uid),
@@ -43,7 +43,7 @@ pub enum Writing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the text has {len} bytes, more than the {MAX_BODY} that fit a letter; send it in parts")]
 pub struct TooLong {
-    /// Bytes of it.
+    /// How many bytes the text has.
     pub len: usize,
 }
 
@@ -84,13 +84,13 @@ impl fmt::Debug for Writing {
 /// A letter that is to be sent, or sent again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenLetter {
-    /// Its row.
+    /// The row in which the letter is stored.
     pub id: OutboxId,
-    /// Its name.
+    /// The uid of the letter, the same however often it is sent.
     pub uid: Uid,
-    /// To whom.
+    /// The phone of the recipient.
     pub recipient: Phone,
-    /// What it says.
+    /// What the letter is to say.
     pub writing: Writing,
     /// The packet that it was sent as, if that had no answer.
     pub packet: Option<SentPacket>,
@@ -99,9 +99,9 @@ pub struct OpenLetter {
 /// The letter of a conversation that is to be sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Its row.
+    /// The row in which the letter is stored.
     pub id: OutboxId,
-    /// To whom.
+    /// The phone of the recipient.
     pub recipient: Phone,
     /// Bytes of its text.
     pub len: u32,

@@ -16,9 +16,9 @@ const BY_PERSON_LATE: &str = "given up here; it may have gone out before, and ma
 /// Which letters are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// All.
+    /// All letters without an answer.
     All,
-    /// Those to somebody.
+    /// The letters to one recipient.
     To(Phone),
     /// One, and those that it waits for.
     Letter(Uid),
@@ -27,13 +27,13 @@ pub enum Which {
 /// A letter without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
-    /// Its row.
+    /// The row in which the letter is stored.
     pub id: OutboxId,
-    /// Its name.
+    /// The uid of the letter, the same however often it is sent.
     pub uid: Uid,
-    /// To whom.
+    /// The phone of the recipient.
     pub recipient: Phone,
-    /// What it says.
+    /// What the letter is to say.
     pub writing: Writing,
     /// When it was written.
     pub created_at: UnixTime,

@@ -85,7 +85,7 @@ impl OutboxStatus {
 /// A letter that the server has stored, and the question that finds out what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredLetter {
-    /// Its row.
+    /// The row in which the letter is stored.
     pub id: OutboxId,
     /// It names the packet that the server said it had stored: about any other the server would
     /// say that it is not there any more.

@@ -7,7 +7,7 @@ use crate::store::ApplyError;
 /// Why something inside a transaction did not work.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// SQLite says so.
+    /// SQLite has returned an error.
     Sqlite(rusqlite::Error),
     /// It contradicts what is stored, or itself.
     Refused(String),

@@ -57,7 +57,7 @@ impl Default for SqliteOptions {
     }
 }
 
-/// A database file.
+/// Storage in a database file of SQLite.
 #[derive(Debug)]
 pub struct SqliteStorage {
     connection: Connection,

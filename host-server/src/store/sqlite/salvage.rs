@@ -16,10 +16,10 @@ use super::{SqliteOptions, SqliteStorage, log, open, reads, writes};
 /// Places in a row that cannot be read, after which no more are looked for.
 const HOPELESS: u32 = 1_000_000;
 
-/// What was found.
+/// How much could be read of a damaged database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Salvage {
-    /// Users.
+    /// How many users could be read.
     pub users: usize,
     /// Letters that wait for them.
     pub letters: usize,

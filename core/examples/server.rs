@@ -208,7 +208,7 @@ impl Loop {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Ok(0) | Err(_) => {
                     self.lines.remove(&conn);
-                    self.server.disconnected(conn);
+                    self.with_server(|server, env| server.disconnected(env, conn));
                 }
             }
         }
@@ -251,13 +251,17 @@ impl Loop {
     }
 
     fn write(&mut self) {
+        let mut ended = Vec::new();
         self.lines.retain(|conn, line| {
             let goes_on = line.write();
             if !goes_on && !line.is_closing {
-                self.server.disconnected(*conn);
+                ended.push(*conn);
             }
             goes_on
         });
+        for conn in ended {
+            self.with_server(|server, env| server.disconnected(env, conn));
+        }
     }
 }
 

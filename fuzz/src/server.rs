@@ -75,5 +75,5 @@ pub fn server_ops(data: &[u8]) {
         seed: 7,
         trace: false,
     };
-    run(&mut Bytes(decisions), options);
+    let _ = run(&mut Bytes(decisions), options);
 }

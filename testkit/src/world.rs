@@ -1,6 +1,6 @@
 //! A server, its storage, its clocks and its connections, all under the test's hand.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::storage::StoredUser;
 use waxwing_core::server::{
-    AddressPrefix, Baggage, Config, ConnId, Env, Event, Identity, Mail, OtpTicket, Output, Peer,
-    Server, Shard, ShardId,
+    AddressPrefix, Baggage, Config, ConnId, Env, Event, Identity, LetterState, Mail, OtpOutcome,
+    OtpTicket, Output, Peer, Server, Shard, ShardId,
 };
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, Now, UnixTime};
@@ -70,6 +70,8 @@ pub struct Sim<P: Backend> {
     config: Config,
     wires: BTreeMap<ConnId, Wire>,
     last_conn: u64,
+    /// The states of letters in hand that there were on machines that are gone.
+    letter_states: BTreeSet<LetterState>,
 }
 
 impl<P: Backend> Sim<P> {
@@ -101,6 +103,7 @@ impl<P: Backend> Sim<P> {
             config,
             wires: BTreeMap::new(),
             last_conn: 0,
+            letter_states: BTreeSet::new(),
         }
     }
 
@@ -180,6 +183,12 @@ impl<P: Backend> Sim<P> {
         owner.map(|(_, server)| server.pending_from(sender)).unwrap()
     }
 
+    /// The states of letters in hand that there were.
+    pub fn letter_states(&self) -> BTreeSet<LetterState> {
+        let now = self.servers.iter().flat_map(Server::letter_states);
+        self.letter_states.iter().copied().chain(now).collect()
+    }
+
     /// The counters of every mailbox that is known are the letters that are in it.
     ///
     /// # Panics
@@ -228,7 +237,7 @@ impl<P: Backend> Sim<P> {
             return;
         }
         if let Some(shard) = self.wires[&conn].shard {
-            self.turn(shard, |server, _| server.disconnected(conn));
+            self.turn(shard, |server, env| server.disconnected(env, conn));
         }
         self.wires.get_mut(&conn).unwrap().closed = true;
     }
@@ -377,7 +386,7 @@ impl<P: Backend> Sim<P> {
 
     fn tell_of_codes(&mut self) {
         for (shard, ticket) in std::mem::take(&mut self.codes_on_their_way) {
-            self.turn(shard, |server, env| server.otp_delivered(env, ticket));
+            self.turn(shard, |server, env| server.otp_ended(env, ticket, OtpOutcome::Delivered));
         }
     }
 
@@ -514,6 +523,7 @@ impl<P: Backend> Sim<P> {
         self.wires.values_mut().for_each(|wire| wire.closed = true);
         self.post.clear();
         self.codes_on_their_way.clear();
+        self.letter_states = self.letter_states();
         self.servers = start(&self.config, &self.disk, self.other_wrap_key, shards, self.now);
         self.stopped = 0;
     }

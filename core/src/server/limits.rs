@@ -9,12 +9,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::config::Rates;
-use super::issuer::Identity;
+use super::identity::Identity;
 use super::limiter::{Allowance, Limiter, Rate};
 use super::output::Limit;
 use super::peer::AddressPrefix;
 use super::shard::{Shard, ShardId};
-use super::storage::{AllowanceKey, StoredAllowance};
+use super::storage::{AllowanceKey, StoredAllowance, Write};
+use super::storage_queue::StorageQueue;
 use crate::crypto::Provider;
 use crate::id::UserId;
 use crate::phone::Phone;
@@ -203,8 +204,22 @@ impl Limits {
         self.limiter(key).map_or(Ok(()), |limiter| limiter.check(&key, now))
     }
 
+    /// Gives storage what is left of limits: with this turn's batch if somebody waits for it.
+    pub(super) fn store(&mut self, storage: &mut StorageQueue, now: Now, somebody_waits: bool) {
+        let forgettable = self.forgettable();
+        if !forgettable.is_empty() {
+            storage.write_later(Write::ForgetAllowances(forgettable), now.instant);
+        }
+        let changes = self.changes(now);
+        if !changes.is_empty() && somebody_waits {
+            storage.write(Write::KeepAllowances(changes));
+        } else if !changes.is_empty() {
+            storage.write_later(Write::KeepAllowances(changes), now.instant);
+        }
+    }
+
     /// What is left of all allowances of which storage does not know it.
-    pub(super) fn changes(&mut self, now: Now) -> Vec<StoredAllowance> {
+    fn changes(&mut self, now: Now) -> Vec<StoredAllowance> {
         let mut changed = core::mem::take(&mut self.changed);
         changed.extend(Self::some_of(&mut self.misdated));
         let left = |key: AllowanceKey| {
@@ -217,7 +232,7 @@ impl Limits {
     }
 
     /// Allowances that storage can forget, some of them.
-    pub(super) fn forgettable(&mut self) -> Vec<AllowanceKey> {
+    fn forgettable(&mut self) -> Vec<AllowanceKey> {
         let mut forgotten = core::mem::take(&mut self.forgotten);
         let some = Self::some_of(&mut forgotten);
         self.forgotten = forgotten;

@@ -1,15 +1,19 @@
-//! What one owner shard tells another (ARCHITECTURE.md, "Shards"). A letter from one user to another
-//! crosses between two owner shards as a message and its fate comes back as one, whether these are of
-//! one machine or of two.
+//! What one owner shard tells another (ARCHITECTURE.md, "Shards"), and what one component of a
+//! machine tells another. A letter from one user to another crosses between two owner shards as a
+//! message and its fate comes back as one, whether these are of one machine or of two.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use super::output::ConnId;
+use super::output::{ConnId, Output};
+use super::refused::Refused;
+use super::shard::{Shard, ShardId};
 use crate::crypto::Spki;
-use crate::id::{PacketId, UserId};
+use crate::id::{Nonce, PacketId, UserId};
 use crate::phone::Phone;
-use crate::wire::{ErrorCode, KeyAnswer, Status};
+use crate::wire::{CloseReason, ErrorCode, KeyAnswer, Status};
 
 /// A letter that its sender's owner shard has accepted for carriage.
 #[derive(Clone, Debug)]
@@ -56,4 +60,68 @@ pub(super) enum Message {
     Welcome { user: UserId, phone: Phone, spki: Arc<Spki> },
     /// To the registrar: a new user's owner shard expects them, so others may hear of them.
     Settled { user: UserId, phone: Phone, spki: Arc<Spki> },
+}
+
+/// A note from one component to another of the same machine.
+#[derive(Debug)]
+pub(super) enum Note {
+    /// A packet of this connection is refused.
+    Refuse { conn: ConnId, refused: Refused },
+    /// The connection is over. Its client is told why if it has a session.
+    End { conn: ConnId, reason: Option<CloseReason> },
+    /// From the registrar: the user has proved who they are, and is to have a session.
+    Proved { conn: ConnId, user: UserId, nonce: Nonce },
+    /// From the registrar: a proof came to nothing.
+    NotProved { conn: ConnId, refused: Refused },
+    /// A session was confirmed: its user takes so many letters at once.
+    Confirmed { conn: ConnId, user: UserId, window: u8 },
+    /// What a sender is to hear of a letter. So many copies of it have their answer by this.
+    Status { sender: UserId, id: PacketId, status: Status, copies: usize },
+    /// A letter is refused. So many copies of it have their answer by this.
+    Unaccepted { sender: UserId, id: PacketId, code: ErrorCode, copies: usize },
+    /// The letters that lay in a mailbox when the session began have gone out.
+    BacklogEnd { conn: ConnId, count: u32 },
+    /// What became of the letters that a session asked about.
+    Fates { conn: ConnId, fates: Vec<(PacketId, Status)> },
+}
+
+/// What waits to be dealt with on this machine.
+#[derive(Debug)]
+pub(super) enum Item {
+    Message(Message),
+    Note(Note),
+}
+
+/// Mail and notes that are yet to be dealt with on this machine.
+#[derive(Debug, Default)]
+pub(super) struct MailQueue(VecDeque<Item>);
+
+impl MailQueue {
+    /// Leaves mail for a shard: here if it is this one, else it is given out.
+    pub(super) fn post(
+        &mut self,
+        here: Shard,
+        out: &mut VecDeque<Output>,
+        to: ShardId,
+        message: Message,
+    ) {
+        if to == here.id() {
+            self.arrived(message);
+        } else {
+            out.push_back(Output::Mail { to, mail: Mail(message) });
+        }
+    }
+
+    /// A message for this shard has arrived.
+    pub(super) fn arrived(&mut self, message: Message) {
+        self.0.push_back(Item::Message(message));
+    }
+
+    pub(super) fn note(&mut self, note: Note) {
+        self.0.push_back(Item::Note(note));
+    }
+
+    pub(super) fn next(&mut self) -> Option<Item> {
+        self.0.pop_front()
+    }
 }

@@ -58,8 +58,7 @@ pub enum Output {
     Store(Arc<Batch>),
     /// Look this up and answer with [`super::Server::answered`].
     Ask(Ask),
-    /// Bring the code to the phone, and say how that went with [`super::Server::otp_delivered`],
-    /// [`super::Server::otp_undeliverable`] or [`super::Server::otp_lost`].
+    /// Bring the code to the phone, and say how that went with [`super::Server::otp_ended`].
     DeliverOtp {
         /// Names the attempt.
         ticket: OtpTicket,
@@ -77,6 +76,17 @@ pub enum Output {
 /// Names a one-time password on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OtpTicket(pub u64);
+
+/// How it went with a one-time password on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtpOutcome {
+    /// It is on its last way, which is not watched any more.
+    Delivered,
+    /// It did not go out: it counts against nobody, and whoever asked can ask for another.
+    Undeliverable,
+    /// Nobody knows whether it went out: it is as good as none, and counts as sent.
+    Lost,
+}
 
 /// Something worth a line in the log. No phone, code, key or payload is ever in one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 //! without I/O").
 //!
 //! One of them costs as much as sixteen letters. So what asks for one stands in a line: whoever has no
-//! session, in that of [`super::admission`], and what sessions want to be told, in that of
-//! [`super::answers`]. The end of a turn serves the first of each: one at least, and more as long as
+//! session, in that of [`super::gate`], and what sessions want to be told, in that of
+//! [`super::sessions`]. The end of a turn serves the first of each: one at least, and more as long as
 //! they cost less than what sessions had done in the same turn, or while no session speaks.
 
 use core::time::Duration;
@@ -44,9 +44,33 @@ impl Share {
             Self::PRIVATE_KEY_OPERATION.saturating_mul(Self::WHILE_SESSIONS_REST)
         }
     }
+}
 
-    /// What so many private-key operations have cost, in verifications.
-    pub(super) const fn cost_of(operations: u64) -> u64 {
-        operations.saturating_mul(Self::PRIVATE_KEY_OPERATION)
+/// What is left of the share that one of the lines has of a turn.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// In verifications.
+    share: u64,
+    /// How often the private key had been used before.
+    operations: u64,
+    verified: u64,
+}
+
+impl Budget {
+    /// So many verifications' worth, from when the private key has been used so often.
+    pub(super) const fn new(share: u64, operations: u64) -> Self {
+        Self { share, operations, verified: 0 }
+    }
+
+    /// Whether some is left when the private key has been used so often.
+    pub(super) const fn is_left(&self, operations: u64) -> bool {
+        let used = operations.saturating_sub(self.operations);
+        let cost = used.saturating_mul(Share::PRIVATE_KEY_OPERATION);
+        cost.saturating_add(self.verified) < self.share
+    }
+
+    /// Something has cost a verification, or hardly more.
+    pub(super) fn count_verification(&mut self) {
+        self.verified = self.verified.saturating_add(1);
     }
 }

@@ -1,25 +1,36 @@
-//! One deadline per connection, in one ordered set.
+//! One deadline for each of many, in one ordered set.
 
 use alloc::collections::BTreeSet;
 
-use super::output::ConnId;
 use crate::time::Instant;
 
-/// Deadlines that are armed. A connection re-arms when its deadline moves forward only; one
-/// that moved back is noticed when the old one comes due.
-#[derive(Debug, Default)]
-pub(super) struct Timers {
-    armed: BTreeSet<(Instant, ConnId)>,
+/// Deadlines that are armed, each under the key of whom it is for.
+#[derive(Debug)]
+pub(super) struct Timers<K> {
+    armed: BTreeSet<(Instant, K)>,
 }
 
-impl Timers {
-    /// Replaces a connection's deadline.
-    pub(super) fn rearm(&mut self, conn: ConnId, from: Option<Instant>, to: Option<Instant>) {
-        if let Some(at) = from {
-            self.armed.remove(&(at, conn));
+impl<K> Default for Timers<K> {
+    fn default() -> Self {
+        Self { armed: BTreeSet::new() }
+    }
+}
+
+impl<K: Copy + Ord> Timers<K> {
+    /// Sets a deadline; `armed` is the one that is set, and is kept true. One that has moved back is
+    /// noticed when the earlier one comes due.
+    pub(super) fn arm(&mut self, key: K, armed: &mut Option<Instant>, deadline: Option<Instant>) {
+        if !matches!((*armed, deadline), (Some(armed), Some(at)) if armed <= at) {
+            self.disarm(key, *armed);
+            self.armed.extend(deadline.map(|at| (at, key)));
+            *armed = deadline;
         }
-        if let Some(at) = to {
-            self.armed.insert((at, conn));
+    }
+
+    /// Takes out the deadline that is set.
+    pub(super) fn disarm(&mut self, key: K, armed: Option<Instant>) {
+        if let Some(at) = armed {
+            self.armed.remove(&(at, key));
         }
     }
 
@@ -28,13 +39,12 @@ impl Timers {
         self.armed.first().map(|(at, _)| *at)
     }
 
-    /// Takes out one connection whose deadline has come.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<ConnId> {
-        let (at, conn) = *self.armed.first()?;
-        if at > now {
-            return None;
-        }
-        self.armed.remove(&(at, conn));
-        Some(conn)
+    /// Takes out one whose deadline has come.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<K> {
+        let (at, key) = *self.armed.first()?;
+        (at <= now).then(|| {
+            self.armed.pop_first();
+            key
+        })
     }
 }

@@ -110,7 +110,7 @@ impl PostOffice {
 
     fn cut(&mut self, conn: ConnId) {
         self.lines.remove(&conn);
-        self.server.disconnected(conn);
+        self.with_server(|server, env| server.disconnected(env, conn));
     }
 
     /// Bytes that clients wrote reach the server in pieces; the server works until it is idle.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waxwing_core::id::Nonce;
-use waxwing_core::server::{Config, ConnId, Event, Server, ShardId};
+use waxwing_core::server::{Config, ConnId, Event, OtpOutcome, Server, ShardId};
 use waxwing_core::wire::{ErrorCode, Op};
 
 use waxwing_testkit::backend::Paper;
@@ -230,8 +230,8 @@ fn whoever_has_gone_does_not_hold_up_the_line() {
     let (mut world, mut two, mut newcomers) = two_and_newcomers(100);
     rush(&mut world, &mut two, &mut newcomers, 1);
     let (last, others) = newcomers.split_last_mut().unwrap();
-    world.turn(ShardId::REGISTRAR, |server, _| {
-        others.iter().for_each(|gone| server.disconnected(gone.conn));
+    world.turn(ShardId::REGISTRAR, |server, env| {
+        others.iter().for_each(|gone| server.disconnected(env, gone.conn));
     });
     assert_eq!(last.hear(&mut world), [OFFERED]);
 }
@@ -241,8 +241,8 @@ fn nothing_is_signed_for_those_who_hang_up_in_line() {
     let (mut world, mut two, mut newcomers) = two_and_newcomers(100);
     rush(&mut world, &mut two, &mut newcomers, 1);
     let (last, others) = newcomers.split_last_mut().unwrap();
-    world.turn(ShardId::REGISTRAR, |server, _| {
-        others.iter().for_each(|gone| server.hung_up(gone.conn));
+    world.turn(ShardId::REGISTRAR, |server, env| {
+        others.iter().for_each(|gone| server.hung_up(env, gone.conn));
     });
     assert_eq!(last.hear(&mut world), [OFFERED]);
     assert_eq!(offered(&mut world, others), [0], "who was let in before the others hung up");
@@ -250,7 +250,7 @@ fn nothing_is_signed_for_those_who_hang_up_in_line() {
     // Whoever has a session may have said something before.
     let [ann, ben] = &mut two;
     let conn = ann.conn;
-    world.turn(ShardId::REGISTRAR, |server, _| server.hung_up(conn));
+    world.turn(ShardId::REGISTRAR, |server, env| server.hung_up(env, conn));
     let letter = ann.send(&mut world, ben.id(), b"before I went");
     assert_eq!(ann.hear(&mut world).last(), Some(&Said::stored(&letter)));
 }
@@ -343,8 +343,8 @@ fn new_users_whom_storage_has_taken_at_once_have_their_sessions_one_by_one() {
 fn nothing_is_signed_for_new_users_who_have_hung_up_when_it_is_their_turn() {
     let (mut world, mut newcomers) = newcomers_whom_storage_has_taken();
     let (last, others) = newcomers.split_last_mut().unwrap();
-    world.turn(ShardId::REGISTRAR, |server, _| {
-        others.iter().for_each(|gone| server.hung_up(gone.conn));
+    world.turn(ShardId::REGISTRAR, |server, env| {
+        others.iter().for_each(|gone| server.hung_up(env, gone.conn));
     });
     assert_eq!(last.hear(&mut world), [Said::SessionOffered(Op::SessionIssued)]);
 }
@@ -380,8 +380,8 @@ fn people_whose_codes_did_not_go_out_hear_it_one_by_one() {
     let letter = letters(&mut world, &mut two, 1);
     world.deliver(&letter);
     let tickets: Vec<_> = world.codes.iter().map(|(ticket, ..)| *ticket).collect();
-    world.turn(ShardId::REGISTRAR, |server, _| {
-        tickets.iter().for_each(|ticket| server.otp_undeliverable(*ticket));
+    world.turn(ShardId::REGISTRAR, |server, env| {
+        tickets.iter().for_each(|ticket| server.otp_ended(env, *ticket, OtpOutcome::Undeliverable));
     });
     for turn in 0..newcomers.len() {
         let heard = newcomers.iter_mut().flat_map(|person| person.hear_refusals(&mut world));

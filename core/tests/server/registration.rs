@@ -2,7 +2,7 @@
 
 use waxwing_core::crypto::{ReplyKey, RustCrypto, Spki};
 use waxwing_core::id::UserId;
-use waxwing_core::server::{Config, Event};
+use waxwing_core::server::{Config, Event, OtpOutcome};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, Op};
 
 use waxwing_testkit::backend::{Backend, Paper, PaperKey};
@@ -455,7 +455,7 @@ fn an_undeliverable_code_can_be_asked_for_again() {
     let mut world = world();
     let (mut ann, first) = asked(&mut world, 0);
     let ticket = world.codes[0].0;
-    world.turn_all(|server, _| server.otp_undeliverable(ticket));
+    world.turn_all(|server, env| server.otp_ended(env, ticket, OtpOutcome::Undeliverable));
     let said = prove(&mut world, &mut ann, &first);
     assert_eq!(said.code(), Some(ErrorCode::OtpExpired));
     let second = ask(&mut world, &mut ann);
@@ -479,10 +479,10 @@ fn whoever_asks_for_a_code_hears_when_it_has_gone_out() {
     let mut world = world();
     let mut ann = asks_and_waits(&mut world);
     let ticket = world.codes[0].0;
-    world.turn_all(|server, env| server.otp_delivered(env, ticket));
+    world.turn_all(|server, env| server.otp_ended(env, ticket, OtpOutcome::Delivered));
     assert!(matches!(ann.hear_one(&mut world), Said::CodeIssued { .. }));
     // Once.
-    world.turn_all(|server, env| server.otp_delivered(env, ticket));
+    world.turn_all(|server, env| server.otp_ended(env, ticket, OtpOutcome::Delivered));
     world.wait_s(4);
     assert_eq!(ann.hear(&mut world), []);
     assert!(!ann.is_closed(&world));
@@ -507,7 +507,7 @@ fn whoever_asks_while_no_code_goes_out_is_told_and_loses_nothing() {
     for attempt in 0..12 {
         let mut ann = asks_and_waits(&mut world);
         let ticket = world.codes[attempt].0;
-        world.turn_all(|server, _| server.otp_undeliverable(ticket));
+        world.turn_all(|server, env| server.otp_ended(env, ticket, OtpOutcome::Undeliverable));
         let refused = ann.hear_one(&mut world);
         let Said::Refused(No { code: ErrorCode::Busy, op: 100, retry_after_s: 30, .. }) = refused
         else {
@@ -531,7 +531,7 @@ fn a_code_that_may_have_gone_out_counts() {
         let request = ann.request(&mut world);
         world.send(ann.conn, &request);
         if let Some(ticket) = world.codes.get(attempt).map(|code| code.0) {
-            world.turn_all(|server, _| server.otp_lost(ticket));
+            world.turn_all(|server, env| server.otp_ended(env, ticket, OtpOutcome::Lost));
         }
         let expected = if attempt < 3 { ErrorCode::Busy } else { ErrorCode::RateLimited };
         assert_eq!(ann.hear_one(&mut world).code(), Some(expected), "{attempt}");
@@ -544,8 +544,8 @@ fn whoever_leaves_before_the_code_has_gone_out_takes_nothing_along() {
     let ann = asks_and_waits(&mut world);
     world.hang_up(ann.conn);
     for ticket in [world.codes[0].0, world.codes[0].0] {
-        world.turn_all(|server, env| server.otp_delivered(env, ticket));
-        world.turn_all(|server, _| server.otp_undeliverable(ticket));
+        world.turn_all(|server, env| server.otp_ended(env, ticket, OtpOutcome::Delivered));
+        world.turn_all(|server, env| server.otp_ended(env, ticket, OtpOutcome::Undeliverable));
     }
     world.wait_s(4);
 }

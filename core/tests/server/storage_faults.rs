@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waxwing_core::crypto::RustCrypto;
-use waxwing_core::server::{Config, Event};
+use waxwing_core::server::{Config, Event, LetterState};
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Status};
 
 use waxwing_testkit::packets::id_of;
@@ -323,6 +323,27 @@ fn a_letter_that_is_acknowledged_while_it_expires_is_counted_out_once() {
     assert_eq!(world.disk.pending(ben.id()), [id_of(&young)]);
     assert_eq!(world.pending_from(ann.id()).0, 1);
     assert!(has_letters_of(&mut world, &mut ben, &ann));
+}
+
+#[test]
+fn a_letter_that_has_expired_before_anybody_hears_that_it_was_stored_is_not_stored_after_all() {
+    let config = Config { letter_life: Duration::from_secs(100), ..Config::default() };
+    let (mut world, [mut ann, ben]) = World::populated(config);
+    ann.come_to_nothing(&mut world);
+    world.disk.mute = true;
+    let letter = ann.send(&mut world, ben.id(), b"late news");
+    world.wait_s(161);
+    // The search that began when it was young.
+    world.tell_answer();
+    world.wait_s(61);
+    world.tell_answer();
+    let expired = Said::Fate(id_of(&letter), Status::Expired);
+    assert_eq!(ann.hear(&mut world), [expired]);
+    assert_eq!(world.pending_from(ann.id()), (0, 0));
+    world.release();
+    assert_eq!(ann.hear(&mut world), []);
+    assert_eq!(world.pending_from(ann.id()), (0, 0));
+    assert!(world.letter_states().contains(&LetterState::EXPIRED_BEFORE_STORED));
 }
 
 #[test]

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use waxwing_core::crypto::Provider;
-use waxwing_core::server::{AddressPrefix, ConnId, Env, OtpTicket, Output, Peer, Server, ShardId};
+use waxwing_core::server::{
+    AddressPrefix, ConnId, Env, OtpOutcome, OtpTicket, Output, Peer, Server, ShardId,
+};
 use waxwing_transport_mio::{CloseReason, Connections, Handler, Load, Signal, Token};
 
 use super::admission::Admission;
@@ -141,12 +143,13 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
         }
         while let Some((ticket, result)) = self.deliveries.news(self.clock.now().instant) {
             let ticket = OtpTicket(ticket.0);
-            self.tell(|server, env| match result {
-                Ok(()) => server.otp_delivered(env, ticket),
+            let outcome = match result {
+                Ok(()) => OtpOutcome::Delivered,
                 // The program may have sent it before it was killed.
-                Err(DeliveryError::TimedOut) => server.otp_lost(ticket),
-                Err(_) => server.otp_undeliverable(ticket),
-            });
+                Err(DeliveryError::TimedOut) => OtpOutcome::Lost,
+                Err(_) => OtpOutcome::Undeliverable,
+            };
+            self.tell(|server, env| server.otp_ended(env, ticket, outcome));
         }
     }
 
@@ -245,7 +248,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
     }
 
     fn hung_up(&mut self, _io: &mut L, conn: Token) {
-        self.server.hung_up(conn_id(conn));
+        self.tell(|server, env| server.hung_up(env, conn_id(conn)));
     }
 
     fn closed(&mut self, _io: &mut L, conn: Token, why: CloseReason) {
@@ -253,7 +256,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         if let Some(address) = self.adopted.remove(&conn) {
             self.channels.send(ShardId::REGISTRAR, Message::Ended(address));
         }
-        self.server.disconnected(conn_id(conn));
+        self.tell(|server, env| server.disconnected(env, conn_id(conn)));
     }
 
     fn signal(&mut self, io: &mut L, signal: Signal) {

@@ -21,6 +21,10 @@ mod network;
 mod run;
 mod strangers;
 
+use std::collections::BTreeSet;
+
+use waxwing_core::server::LetterState;
+
 pub use dice::{Bytes, Dice, Seeded};
 
 /// What a run is made of.
@@ -65,38 +69,45 @@ impl Options {
     }
 }
 
-/// One run, to its end.
+/// One run, to its end. Gives the states of letters in hand that there were.
 ///
 /// # Panics
 /// When something does not hold.
-pub fn run(dice: &mut dyn Dice, options: Options) {
-    run::Run::new(dice, options).play();
+pub fn run(dice: &mut dyn Dice, options: Options) -> BTreeSet<LetterState> {
+    run::Run::new(dice, options).play()
 }
 
-/// Runs seeds on all processors, and says which have failed.
+/// Runs seeds on all processors, and says which have failed. Gives the states of letters in hand that
+/// there were.
 ///
 /// # Panics
 /// When one did.
-pub fn run_seeds(seeds: std::ops::Range<u64>, steps: usize) {
+pub fn run_seeds(seeds: std::ops::Range<u64>, steps: usize) -> BTreeSet<LetterState> {
     let next = std::sync::atomic::AtomicU64::new(seeds.start);
     let work = || {
-        let mut failed = Vec::new();
+        let (mut failed, mut states) = (Vec::new(), BTreeSet::new());
         loop {
             let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             if seed >= seeds.end {
-                return failed;
+                return (failed, states);
             }
             let options = Options::of_seed(seed, steps);
-            if std::panic::catch_unwind(|| run(&mut Seeded::new(seed), options)).is_err() {
-                eprintln!("seed {seed} of {steps} steps failed: SIM_SEED={seed} shows it");
-                failed.push(seed);
+            match std::panic::catch_unwind(|| run(&mut Seeded::new(seed), options)) {
+                Ok(seen) => states.extend(seen),
+                Err(_) => {
+                    eprintln!("seed {seed} of {steps} steps failed: SIM_SEED={seed} shows it");
+                    failed.push(seed);
+                }
             }
         }
     };
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let failed: Vec<u64> = std::thread::scope(|scope| {
+    let ends: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
+    let (failed, states): (Vec<Vec<u64>>, Vec<BTreeSet<_>>) = ends.into_iter().unzip();
+    let failed = failed.concat();
     assert!(failed.is_empty(), "seeds {failed:?} failed");
+    states.into_iter().flatten().collect()
 }

@@ -1,9 +1,10 @@
 //! A run: one decision after the other, and what it leads to.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use waxwing_core::id::{PacketId, UserId};
-use waxwing_core::server::Config;
+use waxwing_core::server::{Config, LetterState};
 use waxwing_core::wire::{ErrorCode, Status};
 
 use super::Options;
@@ -61,7 +62,7 @@ impl<'d> Run<'d> {
         Self { dice, options, world, people, devices, hostile, strangers, network, ledger }
     }
 
-    pub(super) fn play(mut self) {
+    pub(super) fn play(mut self) -> BTreeSet<LetterState> {
         for number in 0..self.options.steps {
             if self.dice.is_over() {
                 break;
@@ -69,6 +70,7 @@ impl<'d> Run<'d> {
             self.step(number);
         }
         self.finish();
+        self.world.letter_states()
     }
 
     fn roll(&mut self, sides: usize) -> usize {

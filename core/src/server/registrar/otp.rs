@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use subtle::ConstantTimeEq;
 
-use super::output::OtpTicket;
-use super::peer::AddressPrefix;
+use super::super::output::OtpTicket;
+use super::super::peer::AddressPrefix;
 use crate::crypto::{CryptoRng, Digest, Provider, ReplyKey};
 use crate::id::PacketId;
 use crate::phone::{Otp, Phone};

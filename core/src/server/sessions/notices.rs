@@ -3,17 +3,14 @@
 //! as much as twenty verifications, so one is made for as many notices as fit.
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::output::{ConnId, Output};
-use super::{Env, Server};
-use crate::crypto::{BLOCK_LEN, Provider, SharedTokens};
+use super::super::output::ConnId;
 use crate::id::{PacketId, UserId};
-use crate::limits::{MAX_STATUSES, MAX_TOKENS};
+use crate::limits::MAX_TOKENS;
 use crate::time::Instant;
-use crate::wire::{BacklogSize, BacklogToken, BuildError, Op, Status, StatusToken, Statuses};
+use crate::wire::Status;
 
 /// What is to be said when the turn ends or, under load, a little later.
 #[derive(Debug)]
@@ -22,6 +19,13 @@ pub(super) struct Notices {
     backlog_ends: Waiting<(ConnId, u32)>,
     last_sender: Option<UserId>,
     load: Load,
+}
+
+/// What is to be said now.
+pub(super) struct Due {
+    /// Sender by sender.
+    pub(super) statuses: Vec<(UserId, PacketId, Status)>,
+    pub(super) backlog_ends: Vec<(ConnId, u32)>,
 }
 
 impl Default for Notices {
@@ -61,6 +65,17 @@ impl Notices {
     pub(super) fn backlog_end(&mut self, now: Instant, conn: ConnId, count: u32) {
         self.backlog_ends.push(now, (conn, count));
         self.load.count(now);
+    }
+
+    /// Takes out what is to be said now. Under load it waits for more, unless it is `the_end` of a
+    /// session.
+    pub(super) fn take(&mut self, now: Instant, the_end: bool) -> Due {
+        let may_wait = self.load.is_busy(now) && !the_end;
+        let mut statuses = self.statuses.take(now, may_wait);
+        let backlog_ends = self.backlog_ends.take(now, may_wait);
+        // The sort is stable: a letter's later status stays behind its earlier one.
+        statuses.sort_by_key(|(sender, _, _)| *sender);
+        Due { statuses, backlog_ends }
     }
 
     /// When what waits has waited for long enough.
@@ -131,90 +146,5 @@ impl Load {
             self.before = if is_next { self.counted } else { 0 };
             (self.since, self.counted) = (now, 0);
         }
-    }
-}
-
-/// One receiver's block of a shared packet.
-struct Token {
-    conn: ConnId,
-    block: [u8; BLOCK_LEN],
-}
-
-impl<P: Provider> Server<P> {
-    /// Says everything that there is reason to say. Under load it waits for more, unless
-    /// somebody is leaving.
-    pub(super) fn flush_notices(&mut self, env: &mut Env<'_>) {
-        let now = env.now.instant;
-        let is_end = !self.leaving.is_empty() || self.stopping.is_some();
-        let may_wait = self.notices.load.is_busy(now) && !is_end;
-        let mut statuses = self.notices.statuses.take(now, may_wait);
-        let backlog_ends = self.notices.backlog_ends.take(now, may_wait);
-        // The sort is stable: a letter's later status stays behind its earlier one.
-        statuses.sort_by_key(|(sender, _, _)| *sender);
-        let mut tokens = Vec::new();
-        for group in statuses.chunk_by(|(one, _, _), (other, _, _)| one == other) {
-            let Some(conn) = group.first().and_then(|(user, _, _)| self.sessions.get(user)) else {
-                continue;
-            };
-            let conn = *conn;
-            // Whoever fills a packet of their own, or is alone, costs a signature anyway.
-            if group.len() >= MAX_STATUSES || (group.len() > 1 && group.len() == statuses.len()) {
-                let entries: Vec<_> = group.iter().map(|(_, id, status)| (*id, *status)).collect();
-                for entries in entries.chunks(MAX_STATUSES) {
-                    self.send_sealed(env, conn, Op::Acknowledgment, |writer| {
-                        Statuses::emit(writer, entries)
-                    });
-                }
-            } else {
-                tokens.extend(group.iter().map(|(_, id, status)| Token {
-                    conn,
-                    block: StatusToken { letter: id.prefix(), status: *status }.to_block(),
-                }));
-            }
-        }
-        self.share(env, Op::Acknowledgment, &tokens);
-
-        let mut tokens = Vec::new();
-        for (conn, count) in backlog_ends {
-            if let Some(session) = self.connections.get_mut(&conn).and_then(|c| c.session_mut()) {
-                let block = BacklogToken::block(&session.nonce, BacklogSize(count));
-                tokens.push(Token { conn, block });
-            }
-        }
-        self.share(env, Op::BacklogEnd, &tokens);
-    }
-
-    fn share(&mut self, env: &mut Env<'_>, op: Op, tokens: &[Token]) {
-        for tokens in tokens.chunks(MAX_TOKENS) {
-            match self.shared_packet(env, op, tokens) {
-                Ok(packet) => {
-                    for group in tokens.chunk_by(|one, other| one.conn == other.conn) {
-                        let Some(first) = group.first() else { continue };
-                        let (conn, packet) = (first.conn, packet.clone());
-                        self.outputs.push_back(Output::Send { conn, packet });
-                    }
-                }
-                Err(error) => self.internal_error(error),
-            }
-        }
-    }
-
-    fn shared_packet(
-        &mut self,
-        env: &mut Env<'_>,
-        op: Op,
-        tokens: &[Token],
-    ) -> Result<Arc<[u8]>, BuildError> {
-        let Self { identity, provider, connections, .. } = self;
-        identity.issue(provider, env, op, None, |out, rng| {
-            let mut shared = SharedTokens::new(rng, out)?;
-            for token in tokens {
-                let session = connections.get_mut(&token.conn).and_then(|c| c.session_mut());
-                if let Some(session) = session {
-                    shared.push(provider, session.seal.key(), token.block)?;
-                }
-            }
-            Ok(shared.payload_len())
-        })
     }
 }

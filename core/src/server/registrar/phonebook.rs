@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::storage::Snapshot;
+use super::super::storage::Snapshot;
 use crate::crypto::{Digest, Provider, Spki};
 use crate::id::UserId;
 use crate::phone::Phone;
@@ -37,20 +37,15 @@ pub(super) struct Phonebook {
 const ALARMS: [u8; 2] = [80, 95];
 
 impl Phonebook {
-    /// Nobody's: that of a shard which is not the registrar.
-    pub(super) fn empty() -> Self {
-        Self {
+    pub(super) fn new<P: Provider>(provider: &P, server_key: &Spki, snapshot: &Snapshot) -> Self {
+        let mut book = Self {
             phones: HashMap::new(),
             keys: HashSet::new(),
-            taken: Vec::new(),
+            taken: vec![false; 1 << 16],
             taken_count: 0,
             last_id: 0,
             told: 0,
-        }
-    }
-
-    pub(super) fn new<P: Provider>(provider: &P, server_key: &Spki, snapshot: &Snapshot) -> Self {
-        let mut book = Self { taken: vec![false; 1 << 16], ..Self::empty() };
+        };
         book.keys.insert(digest(provider, server_key));
         for user in &snapshot.users {
             let key = digest(provider, &user.spki);

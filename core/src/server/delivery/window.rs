@@ -4,33 +4,20 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use super::config::Deadlines;
-use super::storage::{PendingLetter, Question, QueueId};
+use super::super::config::Deadlines;
+use super::super::storage::{PendingLetter, Question, QueueId};
 use crate::id::{PacketId, UserId};
 use crate::limits::{MAX_PACKET, MAX_UNACKNOWLEDGED_BYTES, PROGRESS_BYTES};
 use crate::time::Instant;
 
-/// A letter handed over.
+/// A letter handed over. Until it is acknowledged it takes a place in the window, whatever becomes of
+/// it: the client knows nothing of that, and counts too.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct HandedOver {
-    pub(super) id: PacketId,
-    pub(super) queue_id: QueueId,
-    pub(super) sender: UserId,
-    pub(super) bytes: usize,
+struct HandedOver {
+    id: PacketId,
+    queue_id: QueueId,
+    bytes: usize,
     at: Instant,
-    pub(super) standing: Standing,
-}
-
-/// What storage says of a letter that was handed over. Until it is acknowledged it takes a place in
-/// the window in any case: the client knows nothing of this, and counts too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It is there, or on its way.
-    Pending,
-    /// Storage did not take it: there is nothing to be deleted or counted out.
-    Lost,
-    /// It has expired under the client's hands, and its sender knows.
-    Expired,
 }
 
 /// How the cursor stands to the mailbox.
@@ -142,10 +129,8 @@ impl Window {
         self.given.push_back(HandedOver {
             id: letter.id,
             queue_id: letter.queue_id,
-            sender: letter.sender,
             bytes: letter.packet.len(),
             at: now,
-            standing: Standing::Pending,
         });
         self.given_bytes = self.given_bytes.saturating_add(letter.packet.len());
         if self.backlog_until.is_some_and(|until| letter.queue_id <= until) {
@@ -169,31 +154,23 @@ impl Window {
     }
 
     /// The client holds this letter.
-    pub(super) fn acknowledge(&mut self, id: PacketId, now: Instant) -> Option<HandedOver> {
+    pub(super) fn acknowledge(&mut self, id: PacketId, now: Instant) -> Option<QueueId> {
         let at = self.given.iter().position(|given| given.id == id)?;
         self.progress_at = now;
-        let given = self.take(at)?;
+        let given = self.given.remove(at)?;
+        self.given_bytes = self.given_bytes.saturating_sub(given.bytes);
         self.keeps_up = now.since(given.at) <= Self::PROMPT;
-        Some(given)
+        Some(given.queue_id)
+    }
+
+    /// The letters that were handed over and not acknowledged.
+    pub(super) fn unacknowledged(&self) -> impl Iterator<Item = QueueId> {
+        self.given.iter().map(|given| given.queue_id)
     }
 
     /// Whether the client keeps up, so that storage can wait for a moment: it may never be needed.
     pub(super) const fn keeps_up(&self) -> bool {
         self.keeps_up
-    }
-
-    /// Storage did not take a letter, or has it no longer.
-    pub(super) fn note(&mut self, queue_id: QueueId, standing: Standing) {
-        let given = self.given.iter_mut().find(|given| given.queue_id == queue_id);
-        if let Some(given) = given {
-            given.standing = standing;
-        }
-    }
-
-    fn take(&mut self, at: usize) -> Option<HandedOver> {
-        let given = self.given.remove(at)?;
-        self.given_bytes = self.given_bytes.saturating_sub(given.bytes);
-        Some(given)
     }
 
     /// Something large is coming in: an acknowledgment may be behind it.

@@ -1,35 +1,13 @@
-//! How many letters are pending, and of how many bytes.
+//! What senders have pending in all mailboxes together.
 
 use hashbrown::HashMap;
 
-use super::config::MailboxLimits;
-use super::shard::Shard;
-use super::storage::{SenderUsage, Snapshot};
+use super::super::config::MailboxLimits;
+use super::super::count::Count;
+use super::super::shard::Shard;
+use super::super::storage::{SenderUsage, Snapshot};
 use crate::id::UserId;
 use crate::wire::ErrorCode;
-
-/// Pending letters, of one sender or of all together, in one mailbox or in all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Count {
-    pub(super) letters: u32,
-    pub(super) bytes: u64,
-}
-
-impl Count {
-    pub(super) fn add(&mut self, bytes: u64) {
-        self.letters = self.letters.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(bytes);
-    }
-
-    pub(super) fn remove(&mut self, bytes: u64) {
-        self.letters = self.letters.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-
-    pub(super) const fn has_room(self, bytes: u64, letters_max: u32, bytes_max: u64) -> bool {
-        self.letters < letters_max && self.bytes.saturating_add(bytes) <= bytes_max
-    }
-}
 
 /// What each sender whom this shard owns has pending in all mailboxes, wherever those are. A letter
 /// is counted in when it leaves its sender's owner shard, and out when the mail that tells its end comes

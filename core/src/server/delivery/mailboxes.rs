@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::super::shard::Shard;
+use super::super::storage::{Question, Snapshot};
+use super::super::storage_queue::{Asker, StorageQueue};
 use super::mailbox::Mailbox;
-use super::shard::Shard;
-use super::storage::{Question, Snapshot};
-use super::storage_queue::{Asker, StorageQueue};
 use crate::id::UserId;
 
 /// How full the mailboxes are, as far as it matters now.
@@ -31,13 +31,19 @@ impl Mailboxes {
         self.open.get_mut(&owner).map(Box::as_mut)
     }
 
-    /// A mailbox whose counters are, or will be, known.
-    pub(super) fn open(&mut self, owner: UserId, storage: &mut StorageQueue) -> &mut Mailbox {
+    /// A mailbox whose counters are, or will be, known. It `overcounts` if storage is yet to delete
+    /// letters from it.
+    pub(super) fn open(
+        &mut self,
+        owner: UserId,
+        storage: &mut StorageQueue,
+        overcounts: bool,
+    ) -> &mut Mailbox {
         let Self { open, uncounted } = self;
         open.entry(owner).or_insert_with(|| {
             Box::new(if uncounted.remove(&owner) {
                 storage.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
-                Mailbox::uncounted(storage.turn(), storage.defers_deleting_from(owner))
+                Mailbox::uncounted(storage.turn(), overcounts)
             } else {
                 Mailbox::empty()
             })

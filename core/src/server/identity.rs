@@ -2,17 +2,15 @@
 
 use alloc::sync::Arc;
 
-use super::output::{ConnId, Event, Output};
 use super::storage::WrappedKey;
-use super::{Env, Server};
 use crate::crypto::{
-    CryptoRng, Digest, KEY_LEN, PrivateKey, Provider, RSA_LEN, Rejected, SessionKey, SessionSeal,
-    Spki, cbc_open, cbc_seal,
+    CryptoRng, Digest, KEY_LEN, PrivateKey, Provider, RSA_LEN, Rejected, SessionKey, Spki,
+    cbc_open, cbc_seal,
 };
 use crate::id::UserId;
 use crate::limits::MAX_CONTROL_PACKET;
-use crate::time::Timestamp;
-use crate::wire::{BuildError, Draft, Full, Op, Writer};
+use crate::time::{Timestamp, UnixTime};
+use crate::wire::{BuildError, Draft, Full, Op};
 use zeroize::Zeroizing;
 
 /// The server's private key, and the keys that come from it: one wraps session keys in storage, one
@@ -91,89 +89,17 @@ impl<P: Provider> Identity<P> {
     pub(super) fn issue(
         &mut self,
         provider: &P,
-        env: &mut Env<'_>,
-        op: Op,
-        recipient: Option<UserId>,
+        now: UnixTime,
+        rng: &mut dyn CryptoRng,
+        (op, recipient): (Op, Option<UserId>),
         payload: impl FnOnce(&mut [u8], &mut dyn CryptoRng) -> Result<usize, BuildError>,
     ) -> Result<Arc<[u8]>, BuildError> {
         let mut buffer = [0; MAX_CONTROL_PACKET];
-        let timestamp = Timestamp::from_unix(env.now.unix);
+        let timestamp = Timestamp::from_unix(now);
         let mut draft = Draft::new(&mut buffer, op, None, recipient, timestamp);
-        let len = payload(draft.payload_mut(), env.rng)?;
+        let len = payload(draft.payload_mut(), rng)?;
         self.operations = self.operations.saturating_add(1);
-        let (_, packet) = draft.sign(provider, &*self.key, env.rng, len)?;
+        let (_, packet) = draft.sign(provider, &*self.key, rng, len)?;
         Ok(Arc::from(&*packet))
-    }
-}
-
-impl<P: Provider> Server<P> {
-    /// Sends an answer to a client without a session.
-    pub(super) fn answer_greeting(
-        &mut self,
-        env: &Env<'_>,
-        conn: ConnId,
-        packet: Result<Arc<[u8]>, BuildError>,
-    ) {
-        match packet {
-            Ok(packet) => {
-                self.outputs.push_back(Output::Send { conn, packet });
-                if let Some(connection) = self.connections.get_mut(&conn) {
-                    connection.since = env.now.instant;
-                }
-                self.arm(env, conn);
-            }
-            Err(error) => {
-                self.internal_error(error);
-                self.drop_connection(conn);
-            }
-        }
-    }
-
-    /// Sends a sealed packet in a session.
-    pub(super) fn send_sealed(
-        &mut self,
-        env: &mut Env<'_>,
-        conn: ConnId,
-        op: Op,
-        content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
-    ) {
-        let Self { identity, provider, connections, .. } = self;
-        let Some(session) = connections.get_mut(&conn).and_then(|c| c.session_mut()) else {
-            return;
-        };
-        let packet = identity.issue(provider, env, op, Some(session.user), |out, rng| {
-            Ok(session.seal.seal(provider, rng, out, content)?)
-        });
-        match packet {
-            Ok(packet) => self.outputs.push_back(Output::Send { conn, packet }),
-            Err(error) => {
-                self.internal_error(error);
-                self.drop_connection(conn);
-            }
-        }
-    }
-
-    /// Sends a sealed packet under a session that is not, or not any more, a connection's.
-    pub(super) fn send_sealed_with(
-        &mut self,
-        env: &mut Env<'_>,
-        conn: ConnId,
-        user: UserId,
-        seal: &mut SessionSeal,
-        op: Op,
-        content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
-    ) {
-        let Self { identity, provider, .. } = self;
-        let packet = identity.issue(provider, env, op, Some(user), |out, rng| {
-            Ok(seal.seal(provider, rng, out, content)?)
-        });
-        match packet {
-            Ok(packet) => self.outputs.push_back(Output::Send { conn, packet }),
-            Err(error) => self.internal_error(error),
-        }
-    }
-
-    pub(super) fn internal_error(&mut self, _error: BuildError) {
-        self.outputs.push_back(Output::Event(Event::InternalError));
     }
 }

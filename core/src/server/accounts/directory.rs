@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::shard::Shard;
-use super::storage::{Snapshot, StoredUser, WrappedKey};
+use super::super::shard::Shard;
+use super::super::storage::{Snapshot, StoredUser, WrappedKey};
 use crate::crypto::{Provider, Spki};
 use crate::id::UserId;
 use crate::phone::Phone;

@@ -1,0 +1,89 @@
+//! For the simulation: what the counters of mailboxes should say.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashSet;
+
+use super::super::count::Count;
+use super::super::shard::Shard;
+use super::super::storage::QueueId;
+use super::in_hand::InHand;
+use super::letter::Place;
+use super::mailbox::Mailbox;
+use super::mailboxes::Mailboxes;
+use crate::id::UserId;
+
+/// A letter that counts in a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counted {
+    /// Whose mailbox it is in.
+    pub recipient: UserId,
+    /// Who sent it.
+    pub sender: UserId,
+    /// Its place.
+    pub letter: QueueId,
+    /// Bytes of its packet.
+    pub bytes: u64,
+}
+
+/// What storage holds, and what it has done of which the server has or has not heard.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// The letters in storage, and those that it has thrown out without having said so.
+    pub letters: Vec<Counted>,
+    /// Letters that it has thrown out, and has said so. How their own commit ended may be told later.
+    pub thrown_out: Vec<QueueId>,
+    /// Mailboxes from which it has refused to delete letters, and has not said so: what they should
+    /// count is not settled.
+    pub unsettled: Vec<UserId>,
+}
+
+/// A mailbox of this shard whose counters are known and are not those of the letters that storage
+/// holds or the server has in hand; `None` when all are right.
+pub(super) fn miscounted(
+    mailboxes: &Mailboxes,
+    in_hand: &InHand,
+    shard: Shard,
+    stored: &Stored,
+) -> Option<UserId> {
+    let thrown_out: HashSet<QueueId> = stored.thrown_out.iter().copied().collect();
+    let on_the_way = in_hand.letters().filter(|(_, state)| {
+        matches!(state.place, Place::HeldBack | Place::Storing) && state.counts()
+    });
+    let on_the_way = on_the_way.map(|(letter, _)| Counted {
+        recipient: letter.recipient,
+        sender: letter.sender,
+        letter: letter.queue_id,
+        bytes: letter.bytes,
+    });
+    let counts = |letter: &&Counted| {
+        let is_owned = shard.owns(letter.recipient);
+        is_owned && in_hand.state(letter.letter).is_none_or(|state| state.counts())
+    };
+    let lying = stored.letters.iter().filter(counts).copied();
+    let mut letters: Vec<Counted> = on_the_way.chain(lying).collect();
+    letters.retain(|letter| !thrown_out.contains(&letter.letter));
+    letters.sort_unstable();
+    letters.dedup();
+    let is_wrong = |(owner, mailbox): &(UserId, &Mailbox)| {
+        let begin = letters.partition_point(|letter| letter.recipient < *owner);
+        let rest = letters.get(begin..).unwrap_or_default();
+        let end = rest.partition_point(|letter| letter.recipient == *owner);
+        let is_settled = !stored.unsettled.contains(owner);
+        is_settled && !is_sum(mailbox, rest.get(..end).unwrap_or_default())
+    };
+    mailboxes.known().find(is_wrong).map(|(owner, _)| owner)
+}
+
+/// Whether a mailbox's counters are the sum of these letters, which come sender by sender.
+fn is_sum(mailbox: &Mailbox, letters: &[Counted]) -> bool {
+    let (mut total, mut senders) = (Count::default(), 0);
+    for letters in letters.chunk_by(|one, other| one.sender == other.sender) {
+        let mut count = Count::default();
+        letters.iter().for_each(|letter| count.add(letter.bytes));
+        letters.iter().for_each(|letter| total.add(letter.bytes));
+        let is_right = letters.first().is_some_and(|one| mailbox.of(one.sender) == count);
+        senders = usize::saturating_add(senders, is_right.into());
+    }
+    mailbox.total() == total && mailbox.senders() == senders
+}

@@ -1,0 +1,229 @@
+//! The letters that a machine has in hand.
+
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use hashbrown::HashMap;
+
+use super::super::storage::{ExpiredLetter, PendingLetter, QueueId, Ticket};
+use super::letter::{After, Event, Place, Recipient, State};
+use crate::id::{PacketId, UserId};
+use crate::time::Instant;
+
+/// A letter, as far as it matters here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Letter {
+    pub(super) queue_id: QueueId,
+    pub(super) id: PacketId,
+    pub(super) sender: UserId,
+    pub(super) recipient: UserId,
+    /// Of its packet.
+    pub(super) bytes: u64,
+}
+
+/// What an event has changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    pub(super) letter: Letter,
+    /// Its state before; `None` if it was not in hand.
+    pub(super) before: Option<State>,
+    /// Whether it counts no more, and did before.
+    pub(super) is_counted_out: bool,
+}
+
+/// The letters in hand, each with its state.
+#[derive(Debug, Default)]
+pub(super) struct InHand {
+    letters: HashMap<QueueId, (Letter, State)>,
+    /// Those that are held back, in the order of their places, with the moment at which they are to be
+    /// stored.
+    held_back: VecDeque<(Instant, Arc<PendingLetter>)>,
+    /// Those that storage is yet to be told again to delete, mailbox by mailbox.
+    deferred: BTreeSet<(UserId, QueueId)>,
+    /// Those that are deleted, and the last question that may have been asked before.
+    deleted: VecDeque<(Ticket, QueueId)>,
+    /// The states that there were.
+    #[cfg(feature = "testing")]
+    seen: BTreeSet<State>,
+}
+
+impl Letter {
+    pub(super) fn of(letter: &PendingLetter) -> Self {
+        let PendingLetter { queue_id, id, sender, recipient, packet, .. } = letter;
+        let bytes = u64::try_from(packet.len()).unwrap_or(u64::MAX);
+        Self { queue_id: *queue_id, id: *id, sender: *sender, recipient: *recipient, bytes }
+    }
+
+    pub(super) const fn of_expired(letter: &ExpiredLetter) -> Self {
+        let ExpiredLetter { queue_id, id, sender, recipient, bytes } = *letter;
+        Self { queue_id, id, sender, recipient, bytes }
+    }
+}
+
+impl InHand {
+    /// How long a letter that its recipient has been given may stay out of storage.
+    const HOLD: Duration = Duration::from_millis(2);
+
+    /// A letter was accepted, and goes into the next batch.
+    pub(super) fn accept(&mut self, letter: &PendingLetter, is_given: bool) {
+        let recipient = if is_given { Recipient::IsGiven } else { Recipient::Waits };
+        self.put(Letter::of(letter), State::new(Place::Storing, recipient));
+    }
+
+    /// A letter was accepted that its recipient has been given: it is held back.
+    pub(super) fn hold_back(&mut self, letter: Arc<PendingLetter>, now: Instant) {
+        self.put(Letter::of(&letter), State::new(Place::HeldBack, Recipient::IsGiven));
+        self.held_back.push_back((now.after(Self::HOLD), letter));
+    }
+
+    /// A letter that lies in storage goes out.
+    pub(super) fn hand_over(&mut self, letter: &PendingLetter) {
+        if self.change(letter.queue_id, Event::HandedOver).is_none() {
+            self.put(Letter::of(letter), State::new(Place::Stored, Recipient::IsGiven));
+        }
+    }
+
+    /// Something happens to a letter. `None` if it is not in hand.
+    pub(super) fn change(&mut self, letter: QueueId, event: Event) -> Option<Change> {
+        let (letter, before) = *self.letters.get(&letter)?;
+        let after = before.after(event);
+        match after {
+            After::InHand(state) => self.put(letter, state),
+            After::OnlyStored | After::Gone => {
+                self.letters.remove(&letter.queue_id);
+            }
+        }
+        let deletion = (letter.recipient, letter.queue_id);
+        if after == After::InHand(State::new(Place::DeletionDeferred, Recipient::Holds)) {
+            self.deferred.insert(deletion);
+        } else if before.place == Place::DeletionDeferred {
+            self.deferred.remove(&deletion);
+        }
+        let is_counted_out = before.counts() && !after.counts();
+        Some(Change { letter, before: Some(before), is_counted_out })
+    }
+
+    /// Storage has thrown a letter out. One that is not in hand only lay in storage, and counted.
+    pub(super) fn expire(&mut self, letter: &ExpiredLetter) -> Change {
+        let unknown = Letter::of_expired(letter);
+        let unknown = Change { letter: unknown, before: None, is_counted_out: true };
+        self.change(letter.queue_id, Event::Expired).unwrap_or(unknown)
+    }
+
+    /// Whether its recipient holds a letter, so that it is not to be handed over again.
+    pub(super) fn is_acknowledged(&self, letter: QueueId) -> bool {
+        self.letters.get(&letter).is_some_and(|(_, state)| state.recipient == Recipient::Holds)
+    }
+
+    /// Takes back a letter that is held back: it is never stored.
+    pub(super) fn take_back(&mut self, letter: QueueId) {
+        let at = self.held_back.binary_search_by_key(&letter, |(_, held)| held.queue_id);
+        if let Ok(at) = at {
+            self.held_back.remove(at);
+        }
+    }
+
+    /// The next letter that has been held back for long enough.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Arc<PendingLetter>> {
+        let (_, letter) = self.held_back.pop_front_if(|(until, _)| *until <= now)?;
+        self.change(letter.queue_id, Event::Released);
+        Some(letter)
+    }
+
+    /// When the next letter has been held back for long enough.
+    pub(super) fn held_back_until(&self) -> Option<Instant> {
+        self.held_back.front().map(|(until, _)| *until)
+    }
+
+    /// The session in which these letters were handed over is over. Gives out those that were held back
+    /// for it.
+    pub(super) fn session_ended(
+        &mut self,
+        recipient: UserId,
+        letters: impl Iterator<Item = QueueId>,
+    ) -> Vec<Arc<PendingLetter>> {
+        for letter in letters {
+            self.change(letter, Event::SessionEnded);
+        }
+        let mut released = Vec::new();
+        self.held_back.retain(|(_, letter)| {
+            let stays = letter.recipient != recipient;
+            if !stays {
+                released.push(letter.clone());
+            }
+            stays
+        });
+        released
+    }
+
+    /// A letter was deleted. Questions up to this one may have been asked before, and as long as the
+    /// `oldest` without an answer is not later, the letter is remembered.
+    pub(super) fn deleted(&mut self, letter: QueueId, last: Ticket, oldest: Option<Ticket>) {
+        if self.change(letter, Event::Deleted).is_some() {
+            self.deleted.push_back((last, letter));
+            self.forget_deleted(oldest);
+        }
+    }
+
+    /// Forgets the deleted letters that no answer can speak of any more.
+    pub(super) fn forget_deleted(&mut self, oldest: Option<Ticket>) {
+        let is_over = |(last, _): &mut (Ticket, _)| oldest.is_none_or(|oldest| oldest > *last);
+        while let Some((_, letter)) = self.deleted.pop_front_if(is_over) {
+            self.letters.remove(&letter);
+        }
+    }
+
+    /// Whether storage is yet to be told again to delete letters of this recipient's.
+    pub(super) fn defers_deleting_from(&self, owner: UserId) -> bool {
+        let first = self.deferred.range((owner, QueueId(0))..).next();
+        first.is_some_and(|(recipient, _)| *recipient == owner)
+    }
+
+    /// Whether storage is yet to be told again to delete letters.
+    pub(super) fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    /// The letters that storage is to be told now to delete, mailbox by mailbox.
+    pub(super) fn retry(&mut self) -> BTreeSet<(UserId, QueueId)> {
+        let deferred = self.deferred.clone();
+        for (_, letter) in &deferred {
+            self.change(*letter, Event::Retried);
+        }
+        deferred
+    }
+
+    /// Whether storage has been given everything that it is to store or delete.
+    pub(super) fn owes_storage_nothing(&self) -> bool {
+        self.held_back.is_empty() && self.deferred.is_empty()
+    }
+
+    fn put(&mut self, letter: Letter, state: State) {
+        #[cfg(feature = "testing")]
+        {
+            debug_assert!(State::POSSIBLE.contains(&state), "{state:?}");
+            self.seen.insert(state);
+        }
+        self.letters.insert(letter.queue_id, (letter, state));
+    }
+
+    /// The letters in hand, with their states.
+    #[cfg(feature = "testing")]
+    pub(super) fn letters(&self) -> impl Iterator<Item = &(Letter, State)> {
+        self.letters.values()
+    }
+
+    /// The state of a letter.
+    #[cfg(feature = "testing")]
+    pub(super) fn state(&self, letter: QueueId) -> Option<State> {
+        self.letters.get(&letter).map(|(_, state)| *state)
+    }
+
+    /// The states that there were.
+    #[cfg(feature = "testing")]
+    pub(super) const fn seen(&self) -> &BTreeSet<State> {
+        &self.seen
+    }
+}

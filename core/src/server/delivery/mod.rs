@@ -1,0 +1,582 @@
+//! Delivery: from the recipient's owner shard into the mailbox, to the recipient, and out of the
+//! mailbox (PROTOCOL.md, "Flow control and window", "Acknowledgments", "Limits and timers").
+
+#[cfg(feature = "testing")]
+mod audit;
+mod in_hand;
+mod letter;
+mod mailbox;
+mod mailboxes;
+mod places;
+mod window;
+
+use alloc::boxed::Box;
+#[cfg(feature = "testing")]
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use hashbrown::HashMap;
+
+#[cfg(feature = "testing")]
+pub use self::{
+    audit::{Counted, Stored},
+    letter::State as LetterState,
+};
+
+use super::ctx::Ctx;
+use super::mail::{Freed, Inquiry, Letter, Message, Note};
+use super::output::{ConnId, Event};
+use super::refused::Refused;
+use super::shard::Shard;
+use super::storage::{
+    ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot, Write,
+};
+use super::storage_queue::Asker;
+use super::timers::Timers;
+use crate::crypto::Provider;
+use crate::id::UserId;
+use crate::time::Instant;
+use crate::wire::{ErrorCode, HeldLetters, Op, Status};
+use in_hand::{Change, InHand};
+use letter::{Event as LetterEvent, Place, Recipient};
+use mailbox::Waiting;
+use mailboxes::Mailboxes;
+use places::Places;
+use window::Window;
+
+/// The mailboxes of a shard, and who empties them.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    mailboxes: Mailboxes,
+    in_hand: InHand,
+    places: Places,
+    // Boxed: a table has empty places, and many users fill it.
+    readers: HashMap<UserId, Box<Reader>>,
+    /// When readers have kept letters for too long.
+    timers: Timers<UserId>,
+    expire_at: Instant,
+    /// Whether storage looks for letters that have expired.
+    expiring: bool,
+    disk_is_low: bool,
+}
+
+/// A user who has a session.
+#[derive(Debug)]
+struct Reader {
+    conn: ConnId,
+    window: Window,
+    /// The deadline that the timers know.
+    armed: Option<Instant>,
+}
+
+impl Delivery {
+    /// Letters that expire in one go, at most.
+    const EXPIRE_AT_ONCE: usize = 1_000;
+    /// An expiry that is always due would leave no turn for anything else.
+    const SHORTEST_EXPIRY_INTERVAL: Duration = Duration::from_millis(1);
+
+    pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
+        Self {
+            mailboxes: Mailboxes::new(shard, snapshot),
+            in_hand: InHand::default(),
+            places: Places::new(shard, snapshot.last_queue_id),
+            readers: HashMap::new(),
+            timers: Timers::default(),
+            expire_at: Instant::default(),
+            expiring: false,
+            disk_is_low: false,
+        }
+    }
+
+    pub(super) const fn set_disk_is_low(&mut self, low: bool) {
+        self.disk_is_low = low;
+    }
+
+    // ---- A letter comes in ----
+
+    /// A letter reaches its recipient's owner shard, which knows such a user or does not.
+    pub(super) fn letter_arrived<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        letter: Letter,
+        is_known: bool,
+    ) {
+        if is_known {
+            self.when_mailbox_is_known(ctx, letter.recipient, Waiting::Letter(letter));
+        } else {
+            turn_away(ctx, &letter, ErrorCode::UnknownRecipient);
+        }
+    }
+
+    /// Serves something that needs a mailbox's counters: now, or when they are known.
+    fn when_mailbox_is_known<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        owner: UserId,
+        waiting: Waiting,
+    ) {
+        let overcounts = self.in_hand.defers_deleting_from(owner);
+        let mailbox = self.mailboxes.open(owner, ctx.storage, overcounts);
+        if let Some(waiting) = mailbox.wait(waiting) {
+            self.serve(ctx, owner, waiting);
+        }
+    }
+
+    fn serve<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, owner: UserId, waiting: Waiting) {
+        match waiting {
+            Waiting::Letter(letter) => self.accept(ctx, letter),
+            Waiting::Question { inquiry, about } => {
+                let mailbox = self.mailboxes.get_mut(owner);
+                if mailbox.is_some_and(|known| known.has_from(about)) {
+                    ctx.post_to_owner(about, Message::WhoIs { about, inquiry });
+                } else {
+                    ctx.post_to_owner(owner, Message::Known { inquiry, answer: None });
+                }
+            }
+        }
+    }
+
+    /// A 105 by id: a user may ask about whoever has letters in the user's mailbox.
+    pub(super) fn question<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        inquiry: Inquiry,
+        about: UserId,
+    ) {
+        self.when_mailbox_is_known(ctx, inquiry.asker, Waiting::Question { inquiry, about });
+    }
+
+    /// A letter reaches a mailbox whose counters are known: it is accepted, or turned away.
+    fn accept<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, letter: Letter) {
+        let Letter { sender, recipient, .. } = letter;
+        let is_absent = !self.readers.contains_key(&recipient);
+        let admitted = match self.mailboxes.get_mut(recipient) {
+            _ if is_absent && self.disk_is_low => Err(ErrorCode::StorageUnavailable),
+            Some(mailbox) => mailbox.admit(&ctx.config.mailbox, sender, letter.packet.len()),
+            None => Err(ErrorCode::StorageUnavailable),
+        };
+        if let Err(code) = admitted {
+            turn_away(ctx, &letter, code);
+            return;
+        }
+        let Letter { id, packet, .. } = letter;
+        let (queue_id, accepted_at) = (self.places.next(), ctx.now.unix);
+        let letter = PendingLetter { queue_id, id, sender, recipient, accepted_at, packet };
+        let letter = Arc::new(letter);
+        let (is_given, can_wait) = self.give_if_next(ctx, &letter);
+        if is_given && can_wait {
+            self.in_hand.hold_back(letter, ctx.now.instant);
+        } else {
+            self.in_hand.accept(&letter, is_given);
+            ctx.storage.write(Write::InsertLetter(letter));
+        }
+    }
+
+    /// A letter that was accepted goes straight out when its reader is here, and it is the next.
+    /// Whether it does, and whether storage can wait, because the client keeps up.
+    fn give_if_next<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        letter: &PendingLetter,
+    ) -> (bool, bool) {
+        let Some(reader) = self.readers.get_mut(&letter.recipient) else { return (false, false) };
+        // As long as storage is in trouble nothing goes out that it has not taken.
+        let goes_out = if ctx.storage.is_in_trouble() {
+            reader.window.fall_behind();
+            false
+        } else {
+            reader.window.admits(letter)
+        };
+        let keeps_up = reader.window.keeps_up();
+        if goes_out {
+            reader.window.give(letter, ctx.now.instant);
+            ctx.send(reader.conn, letter.packet.clone());
+        }
+        self.hand_over(ctx, letter.recipient);
+        (goes_out, keeps_up)
+    }
+
+    // ---- A letter goes out ----
+
+    /// A user has a new session, whose client takes so many letters at once.
+    pub(super) fn begin<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        user: UserId,
+        conn: ConnId,
+        window: u8,
+    ) {
+        self.end_reader(ctx, user);
+        let window = Window::new(window, self.places.last(), ctx.now.instant);
+        self.readers.insert(user, Box::new(Reader { conn, window, armed: None }));
+        self.hand_over(ctx, user);
+    }
+
+    /// A user's session is over, unless the user has another by now.
+    pub(super) fn end<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, user: UserId, conn: ConnId) {
+        if self.readers.get(&user).is_some_and(|reader| reader.conn == conn) {
+            self.end_reader(ctx, user);
+        }
+    }
+
+    /// The next session finds in storage what this one did not acknowledge.
+    fn end_reader<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, user: UserId) {
+        let Some(reader) = self.readers.remove(&user) else { return };
+        self.timers.disarm(user, reader.armed);
+        let released = self.in_hand.session_ended(user, reader.window.unacknowledged());
+        released.into_iter().for_each(|letter| ctx.storage.write(Write::InsertLetter(letter)));
+    }
+
+    /// Hands over what the window has room for.
+    fn hand_over<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, user: UserId) {
+        let Some(reader) = self.readers.get_mut(&user) else { return };
+        if reader.window.wants_more() {
+            let overcounts = self.in_hand.defers_deleting_from(user);
+            match self.mailboxes.open(user, ctx.storage, overcounts).is_empty() {
+                // Once it is known whether there are letters.
+                None => {}
+                Some(true) => reader.window.nothing_lies_there(),
+                Some(false) => {
+                    let question = reader.window.fetch(user);
+                    ctx.storage.ask(Asker::Fetch(user, reader.conn), question);
+                }
+            }
+        }
+        if let Some(count) = reader.window.backlog_end() {
+            ctx.tell(Note::BacklogEnd { conn: reader.conn, count });
+        }
+        let deadline = reader.window.deadline(&ctx.config.deadlines);
+        let deadline = deadline.map(|at| at.max(ctx.now.instant));
+        self.timers.arm(user, &mut reader.armed, deadline);
+    }
+
+    /// Storage has brought letters for a session.
+    pub(super) fn fetched<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        (user, conn): (UserId, ConnId),
+        letters: Vec<PendingLetter>,
+        exhausted: bool,
+    ) {
+        let Some(reader) = self.readers.get_mut(&user) else { return };
+        if reader.conn != conn {
+            return;
+        }
+        for letter in letters {
+            if self.in_hand.is_acknowledged(letter.queue_id) {
+                reader.window.pass(letter.queue_id);
+                continue;
+            }
+            reader.window.give(&letter, ctx.now.instant);
+            self.in_hand.hand_over(&letter);
+            ctx.send(conn, letter.packet);
+        }
+        reader.window.fetched(exhausted);
+        self.hand_over(ctx, user);
+    }
+
+    /// Storage has not brought letters. They are fetched together with whatever it could not do.
+    pub(super) fn not_fetched(&mut self, user: UserId, conn: ConnId) {
+        if let Some(reader) = self.readers.get_mut(&user).filter(|reader| reader.conn == conn) {
+            reader.window.fetched(false);
+        }
+    }
+
+    /// Storage has said how full a mailbox is.
+    pub(super) fn mailbox_known<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        owner: UserId,
+        usage: Vec<SenderUsage>,
+    ) {
+        let waiting = self.mailboxes.get_mut(owner).map(|mailbox| mailbox.learn(usage));
+        self.hand_over(ctx, owner);
+        for waiting in waiting.into_iter().flatten() {
+            self.serve(ctx, owner, waiting);
+        }
+    }
+
+    /// Storage could not say it: what waits is refused, and the next use asks again. The owner's
+    /// session, which waits for its letters, does so together with whatever storage could not do.
+    pub(super) fn mailbox_unknown<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, owner: UserId) {
+        let Some(mailbox) = self.mailboxes.forget(owner) else { return };
+        if self.readers.contains_key(&owner) {
+            ctx.storage.in_trouble(ctx.now.instant);
+        }
+        let code = ErrorCode::StorageUnavailable;
+        for waiting in mailbox.into_waiting() {
+            match waiting {
+                Waiting::Letter(letter) => turn_away(ctx, &letter, code),
+                Waiting::Question { inquiry: Inquiry { conn, packet, .. }, .. } => {
+                    let refused = Refused::naming(code, Op::KeyQuestion, packet);
+                    ctx.tell(Note::Refuse { conn, refused });
+                }
+            }
+        }
+    }
+
+    // ---- What becomes of a letter ----
+
+    /// Something happens to a letter. This is the one place that counts letters out: at the first of
+    /// acknowledgment, refusal by storage and expiry. Gives the bytes that its sender has pending no
+    /// more.
+    fn happens<P: Provider>(
+        &mut self,
+        ctx: &Ctx<'_, P>,
+        letter: QueueId,
+        event: LetterEvent,
+    ) -> Option<(Change, Freed)> {
+        let change = self.in_hand.change(letter, event)?;
+        let in_hand::Letter { queue_id, sender, recipient, bytes, .. } = change.letter;
+        if change.is_counted_out
+            && let Some(mailbox) = self.mailboxes.get_mut(recipient)
+        {
+            mailbox.removed(ctx.storage.turn(), queue_id, sender, bytes);
+        }
+        Some((change, change.is_counted_out.then_some(bytes)))
+    }
+
+    /// The client of a session holds these letters.
+    pub(super) fn acknowledged<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        user: UserId,
+        held: HeldLetters<'_>,
+    ) {
+        let now = ctx.now.instant;
+        let Some(reader) = self.readers.get_mut(&user) else { return };
+        let held: Vec<_> = held.filter_map(|id| reader.window.acknowledge(id, now)).collect();
+        for letter in held {
+            let Some((change, freed)) = self.happens(ctx, letter, LetterEvent::Acknowledged) else {
+                continue;
+            };
+            match change.before.map(|state| state.place) {
+                Some(Place::Expired) => continue,
+                Some(Place::HeldBack) => {
+                    self.in_hand.take_back(letter);
+                    self.commit_ended(user);
+                }
+                Some(Place::Storing | Place::Stored) => ctx.storage.delete(user, letter),
+                _ => {}
+            }
+            let in_hand::Letter { sender, id, .. } = change.letter;
+            ctx.post_to_owner(sender, Message::Delivered { sender, id, freed });
+        }
+        self.recount_mailbox(user);
+        self.hand_over(ctx, user);
+    }
+
+    /// A letter is stored: its sender hears of it, unless its recipient was quicker.
+    pub(super) fn stored<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, letter: &PendingLetter) {
+        self.commit_ended(letter.recipient);
+        self.commit_answered(ctx, letter, LetterEvent::Stored, Ok(Status::Stored));
+    }
+
+    /// A letter could not be stored: nothing was accepted. Its recipient may hold it all the same.
+    pub(super) fn refused<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, letter: &PendingLetter) {
+        self.commit_ended(letter.recipient);
+        let fate = Err(ErrorCode::StorageUnavailable);
+        self.commit_answered(ctx, letter, LetterEvent::Refused, fate);
+    }
+
+    fn commit_answered<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        letter: &PendingLetter,
+        event: LetterEvent,
+        fate: Result<Status, ErrorCode>,
+    ) {
+        let PendingLetter { queue_id, id, sender, recipient, .. } = *letter;
+        let happened = self.happens(ctx, queue_id, event);
+        self.recount_mailbox(recipient);
+        if let Some((Change { before: Some(before), .. }, freed)) = happened
+            && before.place == Place::Storing
+            && before.recipient != Recipient::Holds
+        {
+            ctx.post_to_owner(sender, Message::Answer { sender, id, fate, freed });
+        }
+    }
+
+    fn commit_ended(&mut self, recipient: UserId) {
+        if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
+            mailbox.committed();
+        }
+    }
+
+    /// Letters are deleted.
+    pub(super) fn deleted<P: Provider>(
+        &mut self,
+        ctx: &Ctx<'_, P>,
+        recipient: UserId,
+        letters: &[QueueId],
+    ) {
+        let (last, oldest) = (ctx.storage.last_ticket(), ctx.storage.oldest_question());
+        for letter in letters {
+            self.in_hand.deleted(*letter, last, oldest);
+        }
+        self.recount_mailbox(recipient);
+    }
+
+    /// Letters could not be deleted: storage is told again.
+    pub(super) fn not_deleted(&mut self, recipient: UserId, letters: &[QueueId]) {
+        if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
+            mailbox.overcounts();
+        }
+        for letter in letters {
+            self.in_hand.change(*letter, LetterEvent::NotDeleted);
+        }
+    }
+
+    /// A question has its answer: what was deleted before it was asked can be forgotten.
+    pub(super) fn answered<P: Provider>(&mut self, ctx: &Ctx<'_, P>) {
+        self.in_hand.forget_deleted(ctx.storage.oldest_question());
+    }
+
+    /// Storage has thrown letters out, for their age or for damage.
+    pub(super) fn expired<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, letters: &[ExpiredLetter]) {
+        for letter in letters {
+            let change = self.in_hand.expire(letter);
+            let ExpiredLetter { queue_id, sender, bytes, .. } = *letter;
+            if let Some(mailbox) = self.mailboxes.get_mut(letter.recipient) {
+                mailbox.expired(queue_id, sender, bytes, change.is_counted_out);
+            }
+            if change.is_counted_out {
+                let (id, freed) = (letter.id, Some(bytes));
+                ctx.post_to_owner(sender, Message::Expired { sender, id, freed });
+            }
+        }
+    }
+
+    /// Forgets counters that are too high, as soon as they would be right when they are learnt
+    /// again.
+    fn recount_mailbox(&mut self, owner: UserId) {
+        let Some(mailbox) = self.mailboxes.get_mut(owner) else { return };
+        if mailbox.is_to_be_recounted() && !self.in_hand.defers_deleting_from(owner) {
+            self.mailboxes.forget(owner);
+        }
+    }
+
+    // ---- Time ----
+
+    /// When something has been held back for long enough, a reader has kept letters for too long, or
+    /// letters are to expire.
+    pub(super) fn wait_until(&self) -> Option<Instant> {
+        let held_back = self.in_hand.held_back_until();
+        [Some(self.expire_at), held_back, self.timers.next()].into_iter().flatten().min()
+    }
+
+    /// Letters that were held back for long enough by then are to be stored.
+    pub(super) fn release_due<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, then: Instant) {
+        while let Some(letter) = self.in_hand.pop_due(then) {
+            ctx.storage.write(Write::InsertLetter(letter));
+        }
+    }
+
+    /// Something large is coming in from a user: an acknowledgment may be behind it.
+    pub(super) fn line_is_busy(&mut self, now: Instant, user: UserId) {
+        if let Some(reader) = self.readers.get_mut(&user) {
+            reader.window.line_is_busy(now);
+        }
+    }
+
+    /// The session of a user who has kept letters for too long without acknowledging any.
+    pub(super) fn next_late<P: Provider>(&mut self, ctx: &Ctx<'_, P>) -> Option<ConnId> {
+        let now = ctx.now.instant;
+        while let Some(user) = self.timers.pop_due(now) {
+            let Some(reader) = self.readers.get_mut(&user) else { continue };
+            reader.armed = None;
+            let deadline = reader.window.deadline(&ctx.config.deadlines);
+            if deadline.is_some_and(|at| at <= now) {
+                return Some(reader.conn);
+            }
+            self.timers.arm(user, &mut reader.armed, deadline);
+        }
+        None
+    }
+
+    /// Tries again what storage could not do.
+    pub(super) fn retry<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>) {
+        for (recipient, letter) in self.in_hand.retry() {
+            ctx.storage.delete(recipient, letter);
+        }
+        let users: Vec<_> = self.readers.keys().copied().collect();
+        for user in users {
+            self.hand_over(ctx, user);
+        }
+    }
+
+    /// Whether storage has been given everything that it is to store or delete.
+    pub(super) fn owes_storage_nothing(&self) -> bool {
+        self.in_hand.owes_storage_nothing()
+    }
+
+    /// Whether it is time to look for what has expired.
+    pub(super) fn expiry_is_due(&self, now: Instant) -> bool {
+        self.expire_at <= now
+    }
+
+    /// Has storage look for letters that have expired, and forgets counters that nobody needs.
+    pub(super) fn expire<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>) {
+        let interval = ctx.config.expiry_interval.max(Self::SHORTEST_EXPIRY_INTERVAL);
+        self.expire_at = ctx.now.instant.after(interval);
+        if !self.in_hand.has_deferred() {
+            let readers = &self.readers;
+            self.mailboxes.forget_at_rest(|owner| readers.contains_key(&owner));
+        }
+        if core::mem::replace(&mut self.expiring, true) {
+            return;
+        }
+        let before = |life: Duration| {
+            let seconds = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
+            ctx.now.unix.shifted(seconds.saturating_neg())
+        };
+        let question = Question::Expire {
+            shard: ctx.shard,
+            accepted_before: before(ctx.config.letter_life),
+            forget_before: before(ctx.config.fate_life),
+            now: ctx.now.unix,
+            limit: Self::EXPIRE_AT_ONCE,
+        };
+        ctx.storage.ask(Asker::Expiry, question);
+    }
+
+    /// Storage has looked for letters that have expired; `None` if it could not.
+    pub(super) fn looked_for_expired<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        letters: Option<&[ExpiredLetter]>,
+    ) {
+        self.expiring = false;
+        let letters = letters.unwrap_or_default();
+        if !letters.is_empty() {
+            ctx.event(Event::Expired { letters: letters.len() });
+            self.expired(ctx, letters);
+        }
+        if letters.len() >= Self::EXPIRE_AT_ONCE {
+            self.expire_at = ctx.now.instant;
+        }
+    }
+
+    // ---- For the simulation ----
+
+    /// A mailbox whose counters are known, and wrong.
+    #[cfg(feature = "testing")]
+    pub(super) fn miscounted(&self, shard: Shard, stored: &Stored) -> Option<UserId> {
+        audit::miscounted(&self.mailboxes, &self.in_hand, shard, stored)
+    }
+
+    /// The states of letters in hand that there were.
+    #[cfg(feature = "testing")]
+    pub(super) const fn letter_states(&self) -> &BTreeSet<LetterState> {
+        self.in_hand.seen()
+    }
+}
+
+/// A letter does not get into its mailbox.
+fn turn_away<P: Provider>(ctx: &mut Ctx<'_, P>, letter: &Letter, code: ErrorCode) {
+    let Letter { id, sender, .. } = *letter;
+    let freed = u64::try_from(letter.packet.len()).ok();
+    ctx.post_to_owner(sender, Message::Answer { sender, id, fate: Err(code), freed });
+}

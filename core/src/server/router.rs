@@ -1,0 +1,541 @@
+//! The components of a machine, and what goes between them.
+//!
+//! ```text
+//! bytes ─▶ gate ─▶ accounts ─▶ sessions ─▶ submission ─▶ (mail) ─▶ delivery ─▶ out
+//!            └───▶ registrar
+//! ```
+//!
+//! Each component owns its fields and knows no other, but for sessions, which ask accounts for keys.
+//! What one of them gives reason to in another it leaves as a note or as mail ([`super::mail`]), and
+//! it is dealt with here before anything else happens.
+
+use super::accounts::{Accounts, Reconnect};
+use super::ctx::{Ctx, Shared};
+use super::delivery::Delivery;
+use super::gate::{Decision, Gate, InTurn, Request, Unread};
+use super::mail::{Item, Mail, Message, Note};
+use super::output::{ConnId, Event, OtpOutcome, OtpTicket, Output};
+use super::peer::Peer;
+use super::refused::Refused;
+use super::registrar::{Registrar, Verdict};
+use super::sessions::{Asked, Sessions};
+use super::shard::{Baggage, ShardId};
+use super::share::Budget;
+use super::storage::{Answer, Outcome, Snapshot, Ticket, Write};
+use super::storage_queue::Asker;
+use super::submission::Submission;
+use crate::crypto::Provider;
+use crate::id::{Nonce, UserId};
+use crate::limits::MAX_CONTROL_PACKET;
+use crate::time::Instant;
+use crate::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Packet, Status};
+
+/// The components of a machine.
+pub(super) struct Router<P: Provider> {
+    pub(super) gate: Gate,
+    /// Of the first shard alone.
+    pub(super) registrar: Option<Registrar>,
+    pub(super) accounts: Accounts<P>,
+    pub(super) sessions: Sessions,
+    pub(super) submission: Submission,
+    pub(super) delivery: Delivery,
+}
+
+impl<P: Provider> Router<P> {
+    pub(super) fn new(shared: &mut Shared<P>, snapshot: &Snapshot) -> Self {
+        let Shared { provider, identity, config, shard, .. } = shared;
+        let mut registrar = (shard.id() == ShardId::REGISTRAR)
+            .then(|| Registrar::new(provider, identity.spki(), snapshot, config.live_otps));
+        let few_ids = registrar.as_mut().and_then(Registrar::few_ids_are_left);
+        shared.out.extend(few_ids.map(Output::Event));
+        Self {
+            gate: Gate::new(shared.config.half_received_bytes),
+            registrar,
+            accounts: Accounts::new(shared.shard, snapshot),
+            sessions: Sessions::default(),
+            submission: Submission::new(shared.shard, snapshot),
+            delivery: Delivery::new(shared.shard, snapshot),
+        }
+    }
+
+    // ---- Connections ----
+
+    /// A connection was accepted.
+    pub(super) fn connected(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, peer: Peer) {
+        self.gate.connected(ctx, conn, peer);
+        self.route(ctx);
+    }
+
+    /// A connection has come from another shard.
+    pub(super) fn moved_in(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, baggage: Baggage) {
+        let unread = self.gate.moved_in(ctx, conn, baggage);
+        self.route(ctx);
+        self.received(ctx, conn, &unread);
+    }
+
+    /// A client sends no more than it has sent.
+    pub(super) fn hung_up(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId) {
+        if self.gate.has_gone(conn) {
+            self.end(ctx, conn, None);
+        }
+    }
+
+    /// A connection has ended.
+    pub(super) fn disconnected(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId) {
+        self.forget(ctx, conn, None);
+    }
+
+    // ---- Packets ----
+
+    /// Bytes have arrived.
+    pub(super) fn received(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, bytes: &[u8]) {
+        let now = ctx.now.instant;
+        let Some(unread) = self.gate.take_in(now, conn, bytes) else { return };
+        self.packets(ctx, conn, unread);
+        self.gate.check_unread(ctx, conn);
+        self.route(ctx);
+        self.resume(ctx, conn);
+        while let Some(conn) = self.gate.to_be_shed() {
+            self.time_out(ctx, conn);
+        }
+        self.route(ctx);
+    }
+
+    /// Goes on with packets that had to wait, if what came before them is done.
+    fn resume(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId) {
+        while let Some(unread) = self.gate.resume(ctx, conn, self.sessions.must_wait(conn)) {
+            self.packets(ctx, conn, unread);
+        }
+    }
+
+    fn packets(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, mut unread: Unread<'_>) {
+        while let Some((request, packet)) =
+            self.gate.next(ctx, conn, &mut unread, self.sessions.must_wait(conn))
+        {
+            if let Err(refused) = self.packet(ctx, conn, request, packet) {
+                self.refuse(ctx, conn, refused);
+            }
+            self.route(ctx);
+        }
+        self.route(ctx);
+        let line_is_busy = self.gate.put_back(ctx.now.instant, conn, unread);
+        if let Some(user) = self.sessions.user(conn).filter(|_| line_is_busy) {
+            self.delivery.line_is_busy(ctx.now.instant, user);
+        }
+    }
+
+    fn packet(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        conn: ConnId,
+        request: Request,
+        bytes: &[u8],
+    ) -> Result<(), Refused> {
+        let malformed = Refused::plain(ErrorCode::Malformed);
+        if let Request::Letter(user) = request {
+            self.sessions.letter_came(conn);
+            let packet = Packet::parse(bytes).map_err(|_| malformed)?;
+            let key = self.accounts.key(ctx.provider, user);
+            return self.submission.submit(ctx, user, key, packet);
+        }
+        // What is sealed is opened where it lies, so it needs a place of its own.
+        let mut place = [0; MAX_CONTROL_PACKET];
+        for (to, from) in place.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        let place = place.get_mut(..bytes.len()).ok_or(malformed)?;
+        let packet = Packet::parse(place).map_err(|_| malformed)?;
+        match request {
+            Request::Letter(_) => {}
+            Request::Registration | Request::Proof => {
+                let peer = self.gate.peer(conn).ok_or(malformed)?;
+                let registrar = self.registrar.as_mut().ok_or(malformed)?;
+                let verdict = match request {
+                    Request::Registration => registrar.request(ctx, peer, packet)?,
+                    _ => registrar.proof(ctx, conn, peer, packet)?,
+                };
+                match verdict {
+                    Verdict::Answered(answer) => self.gate.answer(ctx, conn, answer),
+                    Verdict::AnsweredLater { ticket, answer, request } => {
+                        self.gate.hold_grant(ctx, conn, ticket, answer, request);
+                    }
+                    Verdict::Creating => self.gate.creating(conn),
+                    Verdict::Proved { user, nonce } => {
+                        self.gate.proved(ctx.shard, conn, user, nonce);
+                    }
+                }
+            }
+            Request::Reconnect => {
+                let peer = self.gate.peer(conn).ok_or(malformed)?;
+                match self.accounts.reconnect(ctx, peer, packet)? {
+                    Reconnect::Proved { user, nonce } => {
+                        self.offer(ctx, conn, (user, nonce), Op::SessionRenewed);
+                    }
+                    Reconnect::Replayed => {
+                        ctx.event(Event::ReplayedReconnect { conn });
+                        self.end(ctx, conn, None);
+                    }
+                }
+            }
+            Request::Confirmation(_) => {
+                self.sessions.confirmation(ctx, &mut self.accounts, conn, packet)?;
+            }
+            Request::Session(user, op) => {
+                match self.sessions.open(ctx, &mut self.accounts, conn, op, packet)? {
+                    Asked::Question(inquiry, KeyQuestion::ById(about)) if about != user => {
+                        self.delivery.question(ctx, inquiry, about);
+                    }
+                    Asked::Question(inquiry, question) => {
+                        self.accounts.question(ctx, inquiry, question)?;
+                    }
+                    Asked::Held(held) => self.delivery.acknowledged(ctx, user, held),
+                    Asked::Queries(packet, queries) => {
+                        self.submission.status_queries(ctx, (user, conn, packet), queries);
+                    }
+                    Asked::Leave => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Offers somebody who has proved to be this user a session.
+    fn offer(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, who: (UserId, Nonce), op: Op) {
+        let packet = self.sessions.offer(ctx, &mut self.accounts, conn, who, op);
+        if let Some(packet) = packet {
+            self.gate.offer(ctx, conn, who.0, packet);
+        }
+    }
+
+    // ---- Mail and notes ----
+
+    /// Mail from another shard has arrived.
+    pub(super) fn mail(&mut self, ctx: &mut Ctx<'_, P>, mail: Mail) {
+        ctx.mail().arrived(mail.0);
+        self.route(ctx);
+    }
+
+    /// Deals with mail and notes until none is left.
+    fn route(&mut self, ctx: &mut Ctx<'_, P>) {
+        while let Some(item) = ctx.mail().next() {
+            match item {
+                Item::Message(message) => self.message(ctx, message),
+                Item::Note(note) => self.note(ctx, note),
+            }
+        }
+    }
+
+    fn message(&mut self, ctx: &mut Ctx<'_, P>, message: Message) {
+        match message {
+            Message::Letter(letter) => {
+                let is_known = self.accounts.has(letter.recipient);
+                self.delivery.letter_arrived(ctx, letter, is_known);
+            }
+            Message::Answer { sender, id, fate, freed } => {
+                self.submission.answered(ctx, sender, id, fate, freed);
+            }
+            Message::Delivered { sender, id, freed } => {
+                self.submission.settled(ctx, sender, id, Status::Delivered, freed);
+            }
+            Message::Expired { sender, id, freed } => {
+                self.submission.settled(ctx, sender, id, Status::Expired, freed);
+            }
+            Message::WhoIs { about, inquiry } => self.accounts.who_is(ctx, about, inquiry),
+            Message::Known { inquiry, answer } => self.sessions.key_answer(ctx, inquiry, answer),
+            Message::Welcome { user, phone, spki } => {
+                self.accounts.welcome(ctx, user, phone, spki);
+            }
+            Message::WhoHas { phone, inquiry } => {
+                if let Some(registrar) = &self.registrar {
+                    registrar.whose(ctx, &phone, inquiry);
+                }
+            }
+            Message::Settled { user, phone, spki } => {
+                if let Some(registrar) = &mut self.registrar {
+                    registrar.settled(ctx, user, phone, &spki);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, ctx: &mut Ctx<'_, P>, note: Note) {
+        match note {
+            Note::Refuse { conn, refused } => self.refuse(ctx, conn, refused),
+            Note::End { conn, reason } => self.end(ctx, conn, reason),
+            Note::Proved { conn, user, nonce } => self.gate.proved(ctx.shard, conn, user, nonce),
+            Note::NotProved { conn, refused } => {
+                self.gate.decide(conn, Decision::Refusal(refused));
+            }
+            Note::Confirmed { conn, user, window } => {
+                self.gate.confirmed(conn, user);
+                ctx.event(Event::SessionConfirmed { user, conn });
+                self.delivery.begin(ctx, user, conn, window);
+            }
+            Note::Status { sender, id, status, copies } => {
+                self.sessions.status(ctx, sender, (id, status), copies);
+            }
+            Note::Unaccepted { sender, id, code, copies } => {
+                self.sessions.unaccepted(ctx, sender, (id, code), copies);
+            }
+            Note::BacklogEnd { conn, count } => {
+                self.sessions.backlog_end(ctx.now.instant, conn, count);
+            }
+            Note::Fates { conn, fates } => self.sessions.fates(ctx, conn, fates),
+        }
+    }
+
+    // ---- Refusals and ends ----
+
+    fn refuse(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, refused: Refused) {
+        if !self.gate.has(conn) {
+            return;
+        }
+        ctx.event(Event::Refused { conn, code: refused.code });
+        if self.sessions.user(conn).is_some() {
+            self.sessions.refuse(ctx, conn, refused);
+        } else {
+            self.gate.refuse(ctx, conn, refused);
+        }
+    }
+
+    fn time_out(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId) {
+        ctx.event(Event::TimedOut { conn });
+        self.end(ctx, conn, None);
+    }
+
+    /// Ends a connection, telling its client why if it has a session.
+    fn end(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, reason: Option<CloseReason>) {
+        if let Some(reason) = reason {
+            self.sessions.say_goodbye(ctx, conn, reason);
+        }
+        if self.forget(ctx, conn, reason) {
+            ctx.give_out(Output::Close { conn });
+        }
+    }
+
+    fn forget(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, reason: Option<CloseReason>) -> bool {
+        if let Some(user) = self.sessions.forget(conn) {
+            ctx.event(Event::SessionEnded { user, reason });
+            self.delivery.end(ctx, user, conn);
+        }
+        self.gate.forget(conn)
+    }
+
+    // ---- Codes ----
+
+    /// A code is on its last way, or did not go out.
+    pub(super) fn otp_ended(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        ticket: OtpTicket,
+        outcome: OtpOutcome,
+    ) {
+        let Some(registrar) = &mut self.registrar else { return };
+        match outcome {
+            OtpOutcome::Delivered => self.gate.code_went_out(ctx, ticket),
+            OtpOutcome::Undeliverable => {
+                registrar.undeliverable(ctx, ticket);
+                self.gate.code_is_lost(ticket);
+            }
+            OtpOutcome::Lost => {
+                registrar.lost(ticket);
+                self.gate.code_is_lost(ticket);
+            }
+        }
+        self.route(ctx);
+    }
+
+    // ---- Storage ----
+
+    /// A batch has ended.
+    pub(super) fn stored(&mut self, ctx: &mut Ctx<'_, P>, ticket: Ticket, outcome: Outcome) {
+        let Some(batch) = ctx.storage.complete(ticket) else { return };
+        for write in &batch.writes {
+            match outcome {
+                Outcome::Done => self.write_done(ctx, write),
+                Outcome::Unavailable => self.write_failed(ctx, write),
+            }
+        }
+        if outcome == Outcome::Unavailable {
+            ctx.event(Event::StorageUnavailable);
+            ctx.storage.in_trouble(ctx.now.instant);
+        }
+        if let Some(registrar) = &mut self.registrar {
+            registrar.send_codes(ctx);
+        }
+        self.route(ctx);
+    }
+
+    fn write_done(&mut self, ctx: &mut Ctx<'_, P>, write: &Write) {
+        match write {
+            Write::CreateUser { id, phone, spki } => {
+                let (user, phone, spki) = (*id, *phone, spki.clone());
+                ctx.post_to_owner(user, Message::Welcome { user, phone, spki });
+            }
+            Write::InsertLetter(letter) => self.delivery.stored(ctx, letter),
+            Write::DeleteLetters { recipient, letters } => {
+                self.delivery.deleted(ctx, *recipient, letters);
+            }
+            Write::ConfirmSession { .. }
+            | Write::KeepAllowances(_)
+            | Write::ForgetAllowances(_) => {}
+        }
+    }
+
+    fn write_failed(&mut self, ctx: &mut Ctx<'_, P>, write: &Write) {
+        match write {
+            Write::CreateUser { id, phone, spki } => {
+                if let Some(registrar) = &mut self.registrar {
+                    registrar.not_created(ctx, *id, *phone, spki);
+                }
+            }
+            Write::InsertLetter(letter) => self.delivery.refused(ctx, letter),
+            Write::DeleteLetters { recipient, letters } => {
+                self.delivery.not_deleted(*recipient, letters);
+            }
+            Write::ConfirmSession { user, session_key, last_seen } => {
+                self.accounts.key_not_stored(*user, *session_key, *last_seen);
+            }
+            Write::KeepAllowances(allowances) => {
+                ctx.limits.not_kept(allowances.iter().map(|allowance| allowance.key));
+            }
+            Write::ForgetAllowances(keys) => ctx.limits.not_kept(keys.iter().copied()),
+        }
+    }
+
+    /// A question has its answer.
+    pub(super) fn answered(&mut self, ctx: &mut Ctx<'_, P>, ticket: Ticket, answer: Answer) {
+        let Some(asker) = ctx.storage.asker(ticket) else { return };
+        match (asker, answer) {
+            (Asker::Fetch(user, conn), Answer::Letters { letters, damaged, exhausted }) => {
+                self.delivery.expired(ctx, &damaged);
+                self.delivery.fetched(ctx, (user, conn), letters, exhausted);
+            }
+            (Asker::Fetch(user, conn), _) => {
+                self.delivery.not_fetched(user, conn);
+                ctx.storage.in_trouble(ctx.now.instant);
+            }
+            (Asker::Mailbox(owner), Answer::Usage(usage)) => {
+                self.delivery.mailbox_known(ctx, owner, usage);
+            }
+            (Asker::Mailbox(owner), _) => self.delivery.mailbox_unknown(ctx, owner),
+            (Asker::Fates(user, conn, _), Answer::Fates(fates)) => {
+                self.submission.fates(ctx, user, conn, fates);
+            }
+            (Asker::Fates(_, conn, packet), _) => {
+                let code = ErrorCode::StorageUnavailable;
+                let refused = Refused::naming(code, Op::Acknowledgment, packet);
+                self.refuse(ctx, conn, refused);
+            }
+            (Asker::Expiry, Answer::Expired(letters)) => {
+                self.delivery.looked_for_expired(ctx, Some(&letters));
+            }
+            (Asker::Expiry, _) => self.delivery.looked_for_expired(ctx, None),
+        }
+        self.delivery.answered(ctx);
+        self.route(ctx);
+    }
+
+    // ---- Time ----
+
+    /// When there is something to do.
+    pub(super) fn wait_until(&self) -> Option<Instant> {
+        let waits =
+            [self.gate.wait_until(), self.sessions.wait_until(), self.delivery.wait_until()];
+        waits.into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub(super) fn timeout(&mut self, ctx: &mut Ctx<'_, P>) {
+        let now = ctx.now.instant;
+        while let Some(conn) = self.gate.next_late(ctx) {
+            self.time_out(ctx, conn);
+        }
+        while let Some(conn) = self.delivery.next_late(ctx) {
+            // Whoever leaves has a deadline of their own.
+            if !self.sessions.leaves(conn) {
+                self.end(ctx, conn, Some(CloseReason::NoProgress));
+            }
+        }
+        if ctx.storage.take_retry(now) {
+            ctx.limits.retry();
+            if let Some(registrar) = &mut self.registrar {
+                registrar.count_again();
+            }
+            self.accounts.retry(ctx);
+            self.delivery.retry(ctx);
+        }
+        if self.delivery.expiry_is_due(now) {
+            if let Some(registrar) = &mut self.registrar {
+                registrar.forget_expired(now);
+            }
+            ctx.limits.forget_full(ctx.now);
+            self.submission.forget_old(now);
+            self.delivery.expire(ctx);
+        }
+        self.route(ctx);
+    }
+
+    /// Begins an orderly stop.
+    pub(super) fn stop(&mut self, ctx: &Ctx<'_, P>) {
+        self.gate.stop(ctx.now.instant.after(ctx.config.deadlines.leaving));
+    }
+
+    /// Ends the turn: what it gave reason to say is said, what it gave reason to store is given
+    /// out, and the first of those who wait for it are let in, or answered.
+    pub(super) fn end_turn(&mut self, ctx: &mut Ctx<'_, P>) {
+        let now = ctx.now.instant;
+        let share = self.gate.share_of_this_turn(now);
+        self.let_in(ctx, share);
+        self.sessions.answer_in_turn(ctx, share);
+        self.route(ctx);
+        while let Some(conn) = self.gate.pop_ready().or_else(|| self.sessions.pop_ready()) {
+            self.resume(ctx, conn);
+        }
+        // A long turn must not count against acknowledgments that came while it lasted.
+        let since = self.gate.end_turn(now);
+        self.delivery.release_due(ctx, since);
+        self.gate.depart(ctx);
+        let a_code_waits = self.registrar.as_ref().is_some_and(Registrar::has_codes_to_count);
+        ctx.limits.store(ctx.storage, ctx.now, a_code_waits);
+        if let Some(registrar) = &mut self.registrar {
+            registrar.counted_in(ctx.storage.horizon());
+        }
+        self.sessions.flush(ctx, self.gate.is_stopping());
+        let owes = !(self.delivery.owes_storage_nothing() && self.accounts.owes_storage_nothing());
+        self.sessions.farewell(ctx, owes);
+        self.route(ctx);
+        ctx.storage.gather(now, self.sessions.somebody_leaves() || self.gate.is_stopping());
+        ctx.flush_storage();
+        let is_done = !owes && ctx.storage.is_idle() && !self.sessions.any_is_open();
+        if let Some(conns) = self.gate.stop_if_due(now, is_done) {
+            for conn in conns {
+                self.end(ctx, conn, Some(CloseReason::ServerStopping));
+            }
+            ctx.give_out(Output::Stopped);
+        }
+    }
+
+    /// Lets in the first of those who wait for it.
+    fn let_in(&mut self, ctx: &mut Ctx<'_, P>, share: u64) {
+        let mut budget = Budget::new(share, ctx.identity.operations());
+        while budget.is_left(ctx.identity.operations())
+            && let Some((conn, in_turn)) = self.gate.next_in_turn(ctx.now.instant)
+        {
+            match in_turn {
+                InTurn::Decided(Decision::Session { user, nonce }) => {
+                    self.offer(ctx, conn, (user, nonce), Op::SessionIssued);
+                }
+                InTurn::Decided(Decision::Refusal(refused)) => {
+                    budget.count_verification();
+                    self.refuse(ctx, conn, refused);
+                }
+                InTurn::Called => {
+                    budget.count_verification();
+                    self.resume(ctx, conn);
+                }
+            }
+            self.route(ctx);
+        }
+    }
+}

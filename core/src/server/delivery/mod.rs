@@ -97,9 +97,9 @@ impl Delivery {
     // ---- A letter comes in ----
 
     /// A letter reaches its recipient's owner shard, which knows such a user or does not.
-    pub(super) fn letter_arrived<P: Provider>(
+    pub(super) fn letter_arrived(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         letter: Letter,
         is_known: bool,
     ) {
@@ -111,9 +111,9 @@ impl Delivery {
     }
 
     /// Serves something that needs a mailbox's counters: now, or when they are known.
-    fn when_mailbox_is_known<P: Provider>(
+    fn when_mailbox_is_known(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         owner: UserId,
         waiting: Waiting,
     ) {
@@ -124,7 +124,7 @@ impl Delivery {
         }
     }
 
-    fn serve<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, owner: UserId, waiting: Waiting) {
+    fn serve(&mut self, ctx: &mut Ctx<'_, impl Provider>, owner: UserId, waiting: Waiting) {
         match waiting {
             Waiting::Letter(letter) => self.accept(ctx, letter),
             Waiting::Question { inquiry, about } => {
@@ -139,9 +139,9 @@ impl Delivery {
     }
 
     /// A 105 by id: a user may ask about whoever has letters in the user's mailbox.
-    pub(super) fn question<P: Provider>(
+    pub(super) fn question(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         inquiry: Inquiry,
         about: UserId,
     ) {
@@ -149,7 +149,7 @@ impl Delivery {
     }
 
     /// A letter reaches a mailbox whose counters are known: it is accepted, or turned away.
-    fn accept<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, letter: Letter) {
+    fn accept(&mut self, ctx: &mut Ctx<'_, impl Provider>, letter: Letter) {
         let Letter { sender, recipient, .. } = letter;
         let is_absent = !self.readers.contains_key(&recipient);
         let admitted = match self.mailboxes.get_mut(recipient) {
@@ -176,9 +176,9 @@ impl Delivery {
 
     /// A letter that was accepted goes straight out when its reader is here, and it is the next.
     /// Whether it does, and whether storage can wait, because the client keeps up.
-    fn give_if_next<P: Provider>(
+    fn give_if_next(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         letter: &PendingLetter,
     ) -> (bool, bool) {
         let Some(reader) = self.readers.get_mut(&letter.recipient) else { return (false, false) };
@@ -201,9 +201,9 @@ impl Delivery {
     // ---- A letter goes out ----
 
     /// A user has a new session, whose client takes so many letters at once.
-    pub(super) fn begin<P: Provider>(
+    pub(super) fn begin(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         user: UserId,
         conn: ConnId,
         window: u8,
@@ -215,14 +215,14 @@ impl Delivery {
     }
 
     /// A user's session is over, unless the user has another by now.
-    pub(super) fn end<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, user: UserId, conn: ConnId) {
+    pub(super) fn end(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId, conn: ConnId) {
         if self.readers.get(&user).is_some_and(|reader| reader.conn == conn) {
             self.end_reader(ctx, user);
         }
     }
 
     /// The next session finds in storage what this one did not acknowledge.
-    fn end_reader<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, user: UserId) {
+    fn end_reader(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId) {
         let Some(reader) = self.readers.remove(&user) else { return };
         self.timers.disarm(user, reader.armed);
         let released = self.in_hand.session_ended(user, reader.window.unacknowledged());
@@ -230,7 +230,7 @@ impl Delivery {
     }
 
     /// Hands over what the window has room for.
-    fn hand_over<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, user: UserId) {
+    fn hand_over(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId) {
         let Some(reader) = self.readers.get_mut(&user) else { return };
         if reader.window.wants_more() {
             let overcounts = self.in_hand.defers_deleting_from(user);
@@ -253,9 +253,9 @@ impl Delivery {
     }
 
     /// Storage has brought letters for a session.
-    pub(super) fn fetched<P: Provider>(
+    pub(super) fn fetched(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         (user, conn): (UserId, ConnId),
         letters: Vec<PendingLetter>,
         exhausted: bool,
@@ -285,9 +285,9 @@ impl Delivery {
     }
 
     /// Storage has said how full a mailbox is.
-    pub(super) fn mailbox_known<P: Provider>(
+    pub(super) fn mailbox_known(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         owner: UserId,
         usage: Vec<SenderUsage>,
     ) {
@@ -300,7 +300,7 @@ impl Delivery {
 
     /// Storage could not say it: what waits is refused, and the next use asks again. The owner's
     /// session, which waits for its letters, does so together with whatever storage could not do.
-    pub(super) fn mailbox_unknown<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, owner: UserId) {
+    pub(super) fn mailbox_unknown(&mut self, ctx: &mut Ctx<'_, impl Provider>, owner: UserId) {
         let Some(mailbox) = self.mailboxes.forget(owner) else { return };
         if self.readers.contains_key(&owner) {
             ctx.storage.in_trouble(ctx.now.instant);
@@ -322,9 +322,9 @@ impl Delivery {
     /// Something happens to a letter. This is the one place that counts letters out: at the first of
     /// acknowledgment, refusal by storage and expiry. Gives the bytes that its sender has pending no
     /// more.
-    fn happens<P: Provider>(
+    fn happens(
         &mut self,
-        ctx: &Ctx<'_, P>,
+        ctx: &Ctx<'_, impl Provider>,
         letter: QueueId,
         event: LetterEvent,
     ) -> Option<(Change, Freed)> {
@@ -339,9 +339,9 @@ impl Delivery {
     }
 
     /// The client of a session holds these letters.
-    pub(super) fn acknowledged<P: Provider>(
+    pub(super) fn acknowledged(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         user: UserId,
         held: HeldLetters<'_>,
     ) {
@@ -369,21 +369,21 @@ impl Delivery {
     }
 
     /// A letter is stored: its sender hears of it, unless its recipient was quicker.
-    pub(super) fn stored<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, letter: &PendingLetter) {
+    pub(super) fn stored(&mut self, ctx: &mut Ctx<'_, impl Provider>, letter: &PendingLetter) {
         self.commit_ended(letter.recipient);
         self.commit_answered(ctx, letter, LetterEvent::Stored, Ok(Status::Stored));
     }
 
     /// A letter could not be stored: nothing was accepted. Its recipient may hold it all the same.
-    pub(super) fn refused<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, letter: &PendingLetter) {
+    pub(super) fn refused(&mut self, ctx: &mut Ctx<'_, impl Provider>, letter: &PendingLetter) {
         self.commit_ended(letter.recipient);
         let fate = Err(ErrorCode::StorageUnavailable);
         self.commit_answered(ctx, letter, LetterEvent::Refused, fate);
     }
 
-    fn commit_answered<P: Provider>(
+    fn commit_answered(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         letter: &PendingLetter,
         event: LetterEvent,
         fate: Result<Status, ErrorCode>,
@@ -406,9 +406,9 @@ impl Delivery {
     }
 
     /// Letters are deleted.
-    pub(super) fn deleted<P: Provider>(
+    pub(super) fn deleted(
         &mut self,
-        ctx: &Ctx<'_, P>,
+        ctx: &Ctx<'_, impl Provider>,
         recipient: UserId,
         letters: &[QueueId],
     ) {
@@ -430,12 +430,12 @@ impl Delivery {
     }
 
     /// A question has its answer: what was deleted before it was asked can be forgotten.
-    pub(super) fn answered<P: Provider>(&mut self, ctx: &Ctx<'_, P>) {
+    pub(super) fn answered(&mut self, ctx: &Ctx<'_, impl Provider>) {
         self.in_hand.forget_deleted(ctx.storage.oldest_question());
     }
 
     /// Storage has thrown letters out, for their age or for damage.
-    pub(super) fn expired<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, letters: &[ExpiredLetter]) {
+    pub(super) fn expired(&mut self, ctx: &mut Ctx<'_, impl Provider>, letters: &[ExpiredLetter]) {
         for letter in letters {
             let change = self.in_hand.expire(letter);
             let ExpiredLetter { queue_id, sender, bytes, .. } = *letter;
@@ -468,7 +468,7 @@ impl Delivery {
     }
 
     /// Letters that were held back for long enough by then are to be stored.
-    pub(super) fn release_due<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, then: Instant) {
+    pub(super) fn release_due(&mut self, ctx: &mut Ctx<'_, impl Provider>, then: Instant) {
         while let Some(letter) = self.in_hand.pop_due(then) {
             ctx.storage.write(Write::InsertLetter(letter));
         }
@@ -482,7 +482,7 @@ impl Delivery {
     }
 
     /// The session of a user who has kept letters for too long without acknowledging any.
-    pub(super) fn next_late<P: Provider>(&mut self, ctx: &Ctx<'_, P>) -> Option<ConnId> {
+    pub(super) fn next_late(&mut self, ctx: &Ctx<'_, impl Provider>) -> Option<ConnId> {
         let now = ctx.now.instant;
         while let Some(user) = self.timers.pop_due(now) {
             let Some(reader) = self.readers.get_mut(&user) else { continue };
@@ -497,7 +497,7 @@ impl Delivery {
     }
 
     /// Tries again what storage could not do.
-    pub(super) fn retry<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>) {
+    pub(super) fn retry(&mut self, ctx: &mut Ctx<'_, impl Provider>) {
         for (recipient, letter) in self.in_hand.retry() {
             ctx.storage.delete(recipient, letter);
         }
@@ -518,7 +518,7 @@ impl Delivery {
     }
 
     /// Has storage look for letters that have expired, and forgets counters that nobody needs.
-    pub(super) fn expire<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>) {
+    pub(super) fn expire(&mut self, ctx: &mut Ctx<'_, impl Provider>) {
         let interval = ctx.config.expiry_interval.max(Self::SHORTEST_EXPIRY_INTERVAL);
         self.expire_at = ctx.now.instant.after(interval);
         if !self.in_hand.has_deferred() {
@@ -543,9 +543,9 @@ impl Delivery {
     }
 
     /// Storage has looked for letters that have expired; `None` if it could not.
-    pub(super) fn looked_for_expired<P: Provider>(
+    pub(super) fn looked_for_expired(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         letters: Option<&[ExpiredLetter]>,
     ) {
         self.expiring = false;
@@ -575,7 +575,7 @@ impl Delivery {
 }
 
 /// A letter does not get into its mailbox.
-fn turn_away<P: Provider>(ctx: &mut Ctx<'_, P>, letter: &Letter, code: ErrorCode) {
+fn turn_away(ctx: &mut Ctx<'_, impl Provider>, letter: &Letter, code: ErrorCode) {
     let Letter { id, sender, .. } = *letter;
     let freed = u64::try_from(letter.packet.len()).ok();
     ctx.post_to_owner(sender, Message::Answer { sender, id, fate: Err(code), freed });

@@ -104,12 +104,7 @@ impl Gate {
     // ---- Coming, moving and going ----
 
     /// A connection was accepted.
-    pub(super) fn connected<P: Provider>(
-        &mut self,
-        ctx: &mut Ctx<'_, P>,
-        conn: ConnId,
-        peer: Peer,
-    ) {
+    pub(super) fn connected(&mut self, ctx: &mut Ctx<'_, impl Provider>, conn: ConnId, peer: Peer) {
         self.connections.insert(conn, Box::new(Connection::new(peer, ctx.now.instant)));
         if self.is_stopping() {
             ctx.tell(Note::End { conn, reason: None });
@@ -118,9 +113,9 @@ impl Gate {
     }
 
     /// A connection has come from another shard. What of it is unread comes as if it had just arrived.
-    pub(super) fn moved_in<P: Provider>(
+    pub(super) fn moved_in(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         baggage: Baggage,
     ) -> Vec<u8> {
@@ -144,7 +139,7 @@ impl Gate {
     }
 
     /// Passes connections on, with everything that has arrived and was not looked at.
-    pub(super) fn depart<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>) {
+    pub(super) fn depart(&mut self, ctx: &mut Ctx<'_, impl Provider>) {
         for conn in core::mem::take(&mut self.departing) {
             let Some(connection) = self.connections.get_mut(&conn) else { continue };
             let State::Moving(Moving { to, session }) = connection.state else { continue };
@@ -189,9 +184,9 @@ impl Gate {
     }
 
     /// The next packet, if it is complete and it is its turn.
-    pub(super) fn next<'u, P: Provider>(
+    pub(super) fn next<'u>(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         unread: &'u mut Unread<'_>,
         session_waits: bool,
@@ -251,9 +246,9 @@ impl Gate {
     }
 
     /// Goes on with packets that had to wait, if what came before them is done, or has them wait.
-    pub(super) fn resume<P: Provider>(
+    pub(super) fn resume(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         session_waits: bool,
     ) -> Option<Unread<'static>> {
@@ -282,7 +277,7 @@ impl Gate {
     // ---- Admission ----
 
     /// The connection's next packet is answered when all that came before it are.
-    fn stand_in_line<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId) {
+    fn stand_in_line(&mut self, ctx: &mut Ctx<'_, impl Provider>, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         if self.admission.stand_in_line(ctx.now.instant, conn) {
             connection.state = State::InLine;
@@ -292,7 +287,7 @@ impl Gate {
     }
 
     /// Nobody stores more in line than whoever behaves may have sent.
-    pub(super) fn check_unread<P: Provider>(&self, ctx: &mut Ctx<'_, P>, conn: ConnId) {
+    pub(super) fn check_unread(&self, ctx: &mut Ctx<'_, impl Provider>, conn: ConnId) {
         if self.admission.is_empty() {
             return;
         }
@@ -354,9 +349,9 @@ impl Gate {
     // ---- Answers before a session ----
 
     /// Sends an answer to a client without a session.
-    pub(super) fn answer<P: Provider>(
+    pub(super) fn answer(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         packet: Result<Arc<[u8]>, BuildError>,
     ) {
@@ -375,9 +370,9 @@ impl Gate {
     }
 
     /// Sends the user a session that is to be confirmed.
-    pub(super) fn offer<P: Provider>(
+    pub(super) fn offer(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         user: UserId,
         packet: Result<Arc<[u8]>, BuildError>,
@@ -403,9 +398,9 @@ impl Gate {
     }
 
     /// Refuses a packet of a client without a session.
-    pub(super) fn refuse<P: Provider>(
+    pub(super) fn refuse(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         refused: Refused,
     ) {
@@ -438,9 +433,9 @@ impl Gate {
     // does not come (PROTOCOL.md, "Registration") ----
 
     /// The 200 is held until it is known that the code went out, or for so long.
-    pub(super) fn hold_grant<P: Provider>(
+    pub(super) fn hold_grant(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         ticket: OtpTicket,
         answer: Arc<[u8]>,
@@ -455,7 +450,7 @@ impl Gate {
     }
 
     /// The code is on its last way.
-    pub(super) fn code_went_out<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, ticket: OtpTicket) {
+    pub(super) fn code_went_out(&mut self, ctx: &mut Ctx<'_, impl Provider>, ticket: OtpTicket) {
         if let Some(conn) = self.sending.remove(&ticket) {
             self.grant(ctx, conn);
         }
@@ -472,7 +467,7 @@ impl Gate {
     }
 
     /// Answers the 100 with its 200, if that is still due.
-    fn grant<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId) {
+    fn grant(&mut self, ctx: &mut Ctx<'_, impl Provider>, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         if let State::Sending(Sending { ticket, answer, .. }) = &connection.state {
             let (ticket, answer) = (*ticket, answer.clone());
@@ -495,7 +490,7 @@ impl Gate {
     }
 
     /// A connection that has taken too long.
-    pub(super) fn next_late<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>) -> Option<ConnId> {
+    pub(super) fn next_late(&mut self, ctx: &mut Ctx<'_, impl Provider>) -> Option<ConnId> {
         let now = ctx.now.instant;
         while let Some(conn) = self.timers.pop_due(now) {
             let Some(connection) = self.connections.get_mut(&conn) else { continue };
@@ -537,7 +532,7 @@ impl Gate {
     }
 
     /// Sets a connection's deadline anew.
-    fn arm<P: Provider>(&mut self, ctx: &Ctx<'_, P>, conn: ConnId) {
+    fn arm(&mut self, ctx: &Ctx<'_, impl Provider>, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let deadline = connection.deadline(&ctx.config.deadlines);
         let deadline = deadline.map(|at| at.max(ctx.now.instant));
@@ -553,8 +548,8 @@ fn owner(shard: Shard, header: &Header) -> ShardId {
     }
 }
 
-fn clear_refusal<P: Provider>(
-    ctx: &mut Ctx<'_, P>,
+fn clear_refusal(
+    ctx: &mut Ctx<'_, impl Provider>,
     refused: &Refused,
 ) -> Result<Arc<[u8]>, BuildError> {
     ctx.issue(Op::Refusal, None, |_, out, _| {

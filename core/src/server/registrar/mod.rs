@@ -80,9 +80,9 @@ impl Registrar {
     }
 
     /// A 100.
-    pub(super) fn request<P: Provider>(
+    pub(super) fn request(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         peer: Peer,
         packet: Packet<&mut [u8]>,
     ) -> Result<Verdict, Refused> {
@@ -174,9 +174,9 @@ impl Registrar {
     }
 
     /// A 101.
-    pub(super) fn proof<P: Provider>(
+    pub(super) fn proof(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         peer: Peer,
         packet: Packet<&mut [u8]>,
@@ -259,7 +259,7 @@ impl Registrar {
     }
 
     /// Whose phone is it?
-    pub(super) fn whose<P: Provider>(&self, ctx: &mut Ctx<'_, P>, phone: &Phone, inquiry: Inquiry) {
+    pub(super) fn whose(&self, ctx: &mut Ctx<'_, impl Provider>, phone: &Phone, inquiry: Inquiry) {
         match self.phonebook.get(phone).map(|entry| entry.user) {
             Some(about) => ctx.post_to_owner(about, Message::WhoIs { about, inquiry }),
             None => ctx.post_to_owner(inquiry.asker, Message::Known { inquiry, answer: None }),
@@ -267,9 +267,9 @@ impl Registrar {
     }
 
     /// The new user's owner shard expects them: others may hear of them, and they get their session.
-    pub(super) fn settled<P: Provider>(
+    pub(super) fn settled(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         user: UserId,
         phone: Phone,
         spki: &Spki,
@@ -283,9 +283,9 @@ impl Registrar {
     }
 
     /// The new user could not be stored: nothing is burnt.
-    pub(super) fn not_created<P: Provider>(
+    pub(super) fn not_created(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         user: UserId,
         phone: Phone,
         spki: &Spki,
@@ -299,7 +299,7 @@ impl Registrar {
     }
 
     /// A code did not go out: it counts against nobody, and whoever asked can ask for another.
-    pub(super) fn undeliverable<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, ticket: OtpTicket) {
+    pub(super) fn undeliverable(&mut self, ctx: &mut Ctx<'_, impl Provider>, ticket: OtpTicket) {
         if let Some((phone, prefix)) = self.otps.forget(ticket) {
             let (pair, phone) = (Kept::CodesForPair(phone, prefix), Kept::CodesForPhone(phone));
             for taken in [pair, phone, Kept::Codes] {
@@ -329,7 +329,7 @@ impl Registrar {
     }
 
     /// Sends the codes that storage has counted, if they have not expired meanwhile.
-    pub(super) fn send_codes<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>) {
+    pub(super) fn send_codes(&mut self, ctx: &mut Ctx<'_, impl Provider>) {
         while ctx.limits.are_kept()
             && let Some((ticket, phone, otp)) =
                 self.outgoing_codes.pop(|batch| ctx.storage.is_past(batch))
@@ -351,7 +351,7 @@ impl Registrar {
     }
 }
 
-fn wrong_guess<P: Provider>(ctx: &mut Ctx<'_, P>, peer: Peer) {
+fn wrong_guess(ctx: &mut Ctx<'_, impl Provider>, peer: Peer) {
     if !peer.exempt {
         // Whether there was one left was checked before the guess.
         let _ = ctx.take(Kept::WrongCodesFrom(peer.prefix));

@@ -165,9 +165,9 @@ impl Sessions {
     }
 
     /// Tells a session's client why it ends.
-    pub(super) fn say_goodbye<P: Provider>(
+    pub(super) fn say_goodbye(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         reason: CloseReason,
     ) {
@@ -245,13 +245,13 @@ impl Sessions {
     // ---- What one session alone is told ----
 
     /// Tells a session something, when it is its turn.
-    fn answer<P: Provider>(&mut self, ctx: &Ctx<'_, P>, conn: ConnId, answer: Answer) {
+    fn answer(&mut self, ctx: &Ctx<'_, impl Provider>, conn: ConnId, answer: Answer) {
         if self.session_mut(conn).is_some_and(|session| session.answers.push(answer)) {
             self.stand_in_line(ctx, conn);
         }
     }
 
-    fn stand_in_line<P: Provider>(&mut self, ctx: &Ctx<'_, P>, conn: ConnId) {
+    fn stand_in_line(&mut self, ctx: &Ctx<'_, impl Provider>, conn: ConnId) {
         let rate = ctx.config.rates.answers;
         let at = self.session(conn).and_then(|session| session.answers.next_at(rate));
         if let Some(at) = at {
@@ -260,9 +260,9 @@ impl Sessions {
     }
 
     /// Answers a 105, or says that there is nobody to know about.
-    pub(super) fn key_answer<P: Provider>(
+    pub(super) fn key_answer(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         inquiry: Inquiry,
         answer: Option<Box<KeyAnswer>>,
     ) {
@@ -277,9 +277,9 @@ impl Sessions {
     }
 
     /// Says what became of the letters that a session asked about.
-    pub(super) fn fates<P: Provider>(
+    pub(super) fn fates(
         &mut self,
-        ctx: &Ctx<'_, P>,
+        ctx: &Ctx<'_, impl Provider>,
         conn: ConnId,
         fates: Vec<(PacketId, Status)>,
     ) {
@@ -287,7 +287,7 @@ impl Sessions {
     }
 
     /// Refuses a packet of a session; after too many refusals it ends without a word.
-    pub(super) fn refuse<P: Provider>(&mut self, ctx: &Ctx<'_, P>, conn: ConnId, refused: Refused) {
+    pub(super) fn refuse(&mut self, ctx: &Ctx<'_, impl Provider>, conn: ConnId, refused: Refused) {
         let (rate, now) = (ctx.config.rates.refusals, ctx.now.instant);
         let Some(session) = self.session_mut(conn) else { return };
         let is_one_too_many = session.refusals.take(rate, now).is_err();
@@ -296,7 +296,7 @@ impl Sessions {
     }
 
     /// Tells the first of those who wait for it, at the end of a turn.
-    pub(super) fn answer_in_turn<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, share: u64) {
+    pub(super) fn answer_in_turn(&mut self, ctx: &mut Ctx<'_, impl Provider>, share: u64) {
         let budget = Budget::new(share, ctx.identity.operations());
         while budget.is_left(ctx.identity.operations())
             && let Some(conn) = self.answer_line.take_due(ctx.now.instant)
@@ -305,7 +305,7 @@ impl Sessions {
         }
     }
 
-    fn answer_next<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId) {
+    fn answer_next(&mut self, ctx: &mut Ctx<'_, impl Provider>, conn: ConnId) {
         let (rate, now) = (ctx.config.rates.answers, ctx.now.instant);
         // Whoever is gone keeps nobody waiting.
         let Some(session) = self.session_mut(conn) else { return };
@@ -340,9 +340,9 @@ impl Sessions {
     // ---- What many sessions are told ----
 
     /// A sender is to hear a status of a letter, by which so many copies have their answer.
-    pub(super) fn status<P: Provider>(
+    pub(super) fn status(
         &mut self,
-        ctx: &Ctx<'_, P>,
+        ctx: &Ctx<'_, impl Provider>,
         sender: UserId,
         (id, status): (PacketId, Status),
         copies: usize,
@@ -356,9 +356,9 @@ impl Sessions {
     }
 
     /// A sender's letter is refused; so many copies of it wait for that, and the refusal answers one.
-    pub(super) fn unaccepted<P: Provider>(
+    pub(super) fn unaccepted(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         sender: UserId,
         (id, code): (PacketId, ErrorCode),
         copies: usize,
@@ -379,7 +379,7 @@ impl Sessions {
 
     /// Says everything that there is reason to say. Under load it waits for more, unless somebody
     /// leaves or the server `stops`.
-    pub(super) fn flush<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, stops: bool) {
+    pub(super) fn flush(&mut self, ctx: &mut Ctx<'_, impl Provider>, stops: bool) {
         let the_end = stops || self.somebody_leaves();
         let Due { statuses, backlog_ends } = self.notices.take(ctx.now.instant, the_end);
         let mut tokens = Vec::new();
@@ -415,7 +415,7 @@ impl Sessions {
         self.share(ctx, Op::BacklogEnd, &tokens);
     }
 
-    fn share<P: Provider>(&mut self, ctx: &mut Ctx<'_, P>, op: Op, tokens: &[Token]) {
+    fn share(&mut self, ctx: &mut Ctx<'_, impl Provider>, op: Op, tokens: &[Token]) {
         for tokens in tokens.chunks(MAX_TOKENS) {
             match self.shared_packet(ctx, op, tokens) {
                 Ok(packet) => {
@@ -429,9 +429,9 @@ impl Sessions {
         }
     }
 
-    fn shared_packet<P: Provider>(
+    fn shared_packet(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         op: Op,
         tokens: &[Token],
     ) -> Result<Arc<[u8]>, BuildError> {
@@ -460,7 +460,7 @@ impl Sessions {
 
     /// Answers a client's 222 once everything read before it is stored and acknowledged, or
     /// patience has ended.
-    pub(super) fn farewell<P: Provider>(&self, ctx: &mut Ctx<'_, P>, owes_storage: bool) {
+    pub(super) fn farewell(&self, ctx: &mut Ctx<'_, impl Provider>, owes_storage: bool) {
         for (until, conn) in &self.leaving {
             let Some(session) = self.session(*conn) else { continue };
             let is_past = |leaving: Leaving| ctx.storage.is_past(leaving.horizon);
@@ -486,9 +486,9 @@ impl Sessions {
     }
 
     /// Sends a sealed packet in a session.
-    fn send_sealed<P: Provider>(
+    fn send_sealed(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         conn: ConnId,
         op: Op,
         content: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
@@ -502,8 +502,8 @@ impl Sessions {
 }
 
 /// Sends a sealed packet under a session's key. Whether it could be made.
-fn send_sealed<P: Provider>(
-    ctx: &mut Ctx<'_, P>,
+fn send_sealed(
+    ctx: &mut Ctx<'_, impl Provider>,
     conn: ConnId,
     user: UserId,
     seal: &mut SessionSeal,

@@ -89,9 +89,9 @@ impl Submission {
     }
 
     /// The first answer to a letter: its status, or why it is refused.
-    pub(super) fn answered<P: Provider>(
+    pub(super) fn answered(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         sender: UserId,
         id: PacketId,
         fate: Result<Status, ErrorCode>,
@@ -116,9 +116,9 @@ impl Submission {
     }
 
     /// A later status of a letter, which as a rule has been answered.
-    pub(super) fn settled<P: Provider>(
+    pub(super) fn settled(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         sender: UserId,
         id: PacketId,
         status: Status,
@@ -138,9 +138,9 @@ impl Submission {
     }
 
     /// A session wants to know what became of letters that its user has sent.
-    pub(super) fn status_queries<P: Provider>(
+    pub(super) fn status_queries(
         &self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         (asker, conn, packet): (UserId, ConnId, PacketId),
         queries: StatusQueries<'_>,
     ) {
@@ -149,9 +149,9 @@ impl Submission {
     }
 
     /// Storage has said what became of the letters that a session asked about.
-    pub(super) fn fates<P: Provider>(
+    pub(super) fn fates(
         &mut self,
-        ctx: &mut Ctx<'_, P>,
+        ctx: &mut Ctx<'_, impl Provider>,
         asker: UserId,
         conn: ConnId,
         mut fates: Vec<(PacketId, Status)>,

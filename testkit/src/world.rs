@@ -189,14 +189,30 @@ impl<P: Backend> Sim<P> {
         self.letter_states.iter().copied().chain(now).collect()
     }
 
-    /// The counters of every mailbox that is known are the letters that are in it.
+    /// The counters of every mailbox that is known are the letters that are in it, and what every
+    /// sender has pending is what is in the mailboxes and between the shards.
     ///
     /// # Panics
     /// When one of them is not.
     pub fn assert_counted(&self) {
         let stored = self.disk.stored();
-        for server in &self.servers {
-            assert_eq!(server.miscounted(&stored), None, "the counters of this mailbox are wrong");
+        let in_mailboxes = self.servers.iter().flat_map(|server| {
+            server
+                .audit(&stored)
+                .unwrap_or_else(|owner| panic!("the mailbox of {owner} is miscounted"))
+        });
+        let between = self.post.values().flatten().filter_map(|parcel| match parcel {
+            Parcel::Mail(mail) => mail.pending(),
+            Parcel::Connection(..) => None,
+        });
+        let mut pending = BTreeMap::new();
+        for (sender, bytes) in in_mailboxes.chain(between) {
+            let (letters, sum): &mut (u32, u64) = pending.entry(sender).or_default();
+            (*letters, *sum) = (*letters + 1, *sum + bytes);
+        }
+        for user in self.disk.users() {
+            let expected = pending.get(&user.id).copied().unwrap_or_default();
+            assert_eq!(self.pending_from(user.id), expected, "what {} has pending", user.id);
         }
     }
 

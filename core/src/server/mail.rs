@@ -40,6 +40,21 @@ pub(super) type Freed = Option<u64>;
 #[derive(Clone, Debug)]
 pub struct Mail(pub(super) Message);
 
+#[cfg(feature = "testing")]
+impl Mail {
+    /// For the simulation: the sender for whom this counts as long as it is on its way, and the bytes.
+    #[must_use]
+    pub fn pending(&self) -> Option<(UserId, u64)> {
+        match &self.0 {
+            Message::Letter(Letter { sender, packet, .. }) => Some((*sender, packet.len() as u64)),
+            Message::Answer { sender, freed, .. }
+            | Message::Delivered { sender, freed, .. }
+            | Message::Expired { sender, freed, .. } => freed.map(|bytes| (*sender, bytes)),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Message {
     /// To the recipient's owner shard: a letter.

@@ -183,10 +183,11 @@ impl<P: Provider> Server<P> {
         self.shared.out.pop_front()
     }
 
-    /// For the simulation: a mailbox whose counters are known, and are not those of its letters.
+    /// For the simulation: what counts for senders in the mailboxes of this shard, letter by letter, its
+    /// sender and bytes; or a mailbox whose counters are known and are not those of its letters.
     #[cfg(feature = "testing")]
-    pub fn miscounted(&self, stored: &Stored) -> Option<UserId> {
-        self.router.delivery.miscounted(self.shared.shard, stored)
+    pub fn audit(&self, stored: &Stored) -> Result<alloc::vec::Vec<(UserId, u64)>, UserId> {
+        self.router.delivery.audit(self.shared.shard, stored)
     }
 
     /// For the simulation: the states of letters in hand that there were.

@@ -38,14 +38,8 @@ pub struct Stored {
     pub unsettled: Vec<UserId>,
 }
 
-/// A mailbox of this shard whose counters are known and are not those of the letters that storage
-/// holds or the server has in hand; `None` when all are right.
-pub(super) fn miscounted(
-    mailboxes: &Mailboxes,
-    in_hand: &InHand,
-    shard: Shard,
-    stored: &Stored,
-) -> Option<UserId> {
+/// The letters that count in the mailboxes of this shard, mailbox by mailbox and sender by sender.
+pub(super) fn counting(in_hand: &InHand, shard: Shard, stored: &Stored) -> Vec<Counted> {
     let thrown_out: HashSet<QueueId> = stored.thrown_out.iter().copied().collect();
     let on_the_way = in_hand.letters().filter(|(_, state)| {
         matches!(state.place, Place::HeldBack | Place::Storing) && state.counts()
@@ -65,11 +59,20 @@ pub(super) fn miscounted(
     letters.retain(|letter| !thrown_out.contains(&letter.letter));
     letters.sort_unstable();
     letters.dedup();
+    letters
+}
+
+/// A mailbox whose counters are known and are not the sum of these letters; `None` when all are.
+pub(super) fn miscounted(
+    mailboxes: &Mailboxes,
+    letters: &[Counted],
+    unsettled: &[UserId],
+) -> Option<UserId> {
     let is_wrong = |(owner, mailbox): &(UserId, &Mailbox)| {
         let begin = letters.partition_point(|letter| letter.recipient < *owner);
         let rest = letters.get(begin..).unwrap_or_default();
         let end = rest.partition_point(|letter| letter.recipient == *owner);
-        let is_settled = !stored.unsettled.contains(owner);
+        let is_settled = !unsettled.contains(owner);
         is_settled && !is_sum(mailbox, rest.get(..end).unwrap_or_default())
     };
     mailboxes.known().find(is_wrong).map(|(owner, _)| owner)

@@ -177,6 +177,16 @@ impl Mailbox {
         self.learning.is_none() && !self.overcounts
     }
 
+    /// Letters that wait for its counters.
+    #[cfg(feature = "testing")]
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Letter> {
+        let waiting = self.learning.iter().flat_map(|learning| &learning.waiting);
+        waiting.filter_map(|waiting| match waiting {
+            Waiting::Letter(letter) => Some(letter),
+            Waiting::Question { .. } => None,
+        })
+    }
+
     #[cfg(feature = "testing")]
     pub(super) const fn total(&self) -> Count {
         self.total

@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 
 use hashbrown::{HashMap, HashSet};
 
+#[cfg(feature = "testing")]
+use super::super::mail::Letter;
 use super::super::shard::Shard;
 use super::super::storage::{Question, Snapshot};
 use super::super::storage_queue::{Asker, StorageQueue};
@@ -55,6 +57,12 @@ impl Mailboxes {
     pub(super) fn known(&self) -> impl Iterator<Item = (UserId, &Mailbox)> {
         let open = self.open.iter().map(|(owner, mailbox)| (*owner, &**mailbox));
         open.filter(|(_, mailbox)| mailbox.is_exact())
+    }
+
+    /// Letters that wait until the counters of their mailboxes are known.
+    #[cfg(feature = "testing")]
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Letter> {
+        self.open.values().flat_map(|mailbox| mailbox.waiting())
     }
 
     /// Forgets what is known: the next use asks.

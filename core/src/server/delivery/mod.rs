@@ -561,10 +561,22 @@ impl Delivery {
 
     // ---- For the simulation ----
 
-    /// A mailbox whose counters are known, and wrong.
+    /// What counts for senders in the mailboxes of this shard: letter by letter, its sender and the
+    /// bytes of its packet. A mailbox whose counters are known and are not those of its letters is an
+    /// error.
     #[cfg(feature = "testing")]
-    pub(super) fn miscounted(&self, shard: Shard, stored: &Stored) -> Option<UserId> {
-        audit::miscounted(&self.mailboxes, &self.in_hand, shard, stored)
+    pub(super) fn audit(
+        &self,
+        shard: Shard,
+        stored: &Stored,
+    ) -> Result<Vec<(UserId, u64)>, UserId> {
+        let letters = audit::counting(&self.in_hand, shard, stored);
+        if let Some(owner) = audit::miscounted(&self.mailboxes, &letters, &stored.unsettled) {
+            return Err(owner);
+        }
+        let waiting =
+            self.mailboxes.waiting().map(|letter| (letter.sender, letter.packet.len() as u64));
+        Ok(letters.iter().map(|letter| (letter.sender, letter.bytes)).chain(waiting).collect())
     }
 
     /// The states of letters in hand that there were.

@@ -1,5 +1,6 @@
 //! Messengers that write to each other over a server: what people would notice, whatever fails.
 
+mod connections;
 mod crashes;
 mod keys;
 mod letters;

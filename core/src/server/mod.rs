@@ -183,8 +183,9 @@ impl<P: Provider> Server<P> {
         self.shared.out.pop_front()
     }
 
-    /// For the simulation: what counts for senders in the mailboxes of this shard, letter by letter, its
-    /// sender and bytes; or a mailbox whose counters are known and are not those of its letters.
+    /// For the simulation: the letters that count in mailboxes of this shard, senders and bytes.
+    /// # Errors
+    /// A mailbox whose counters are known, and are not those of its letters.
     #[cfg(feature = "testing")]
     pub fn audit(&self, stored: &Stored) -> Result<alloc::vec::Vec<(UserId, u64)>, UserId> {
         self.router.delivery.audit(self.shared.shard, stored)

@@ -177,12 +177,12 @@ impl Mailbox {
         self.learning.is_none() && !self.overcounts
     }
 
-    /// Letters that wait for its counters.
+    /// Letters that wait for its counters: senders, and bytes of packets.
     #[cfg(feature = "testing")]
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &Letter> {
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (UserId, u64)> {
         let waiting = self.learning.iter().flat_map(|learning| &learning.waiting);
         waiting.filter_map(|waiting| match waiting {
-            Waiting::Letter(letter) => Some(letter),
+            Waiting::Letter(letter) => Some((letter.sender, letter.packet.len() as u64)),
             Waiting::Question { .. } => None,
         })
     }

@@ -4,8 +4,6 @@ use alloc::boxed::Box;
 
 use hashbrown::{HashMap, HashSet};
 
-#[cfg(feature = "testing")]
-use super::super::mail::Letter;
 use super::super::shard::Shard;
 use super::super::storage::{Question, Snapshot};
 use super::super::storage_queue::{Asker, StorageQueue};
@@ -59,9 +57,9 @@ impl Mailboxes {
         open.filter(|(_, mailbox)| mailbox.is_exact())
     }
 
-    /// Letters that wait until the counters of their mailboxes are known.
+    /// Letters that wait until the counters of their mailboxes are known: senders, and bytes of packets.
     #[cfg(feature = "testing")]
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &Letter> {
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (UserId, u64)> {
         self.open.values().flat_map(|mailbox| mailbox.waiting())
     }
 

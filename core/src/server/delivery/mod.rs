@@ -574,9 +574,11 @@ impl Delivery {
         if let Some(owner) = audit::miscounted(&self.mailboxes, &letters, &stored.unsettled) {
             return Err(owner);
         }
-        let waiting =
-            self.mailboxes.waiting().map(|letter| (letter.sender, letter.packet.len() as u64));
-        Ok(letters.iter().map(|letter| (letter.sender, letter.bytes)).chain(waiting).collect())
+        Ok(letters
+            .iter()
+            .map(|letter| (letter.sender, letter.bytes))
+            .chain(self.mailboxes.waiting())
+            .collect())
     }
 
     /// The states of letters in hand that there were.

@@ -175,7 +175,7 @@ impl Bench {
             .map(|people| Clients::new(people, &server, data.server_key(), errand))
             .collect::<Result<Vec<_>>>()?;
         let account = Account::open(&server, Some(self.yardstick))?;
-        let took = Clients::admit_all(&mut groups)?;
+        let took = Clients::connect_all(&mut groups)?;
         let run = run.with(&account.close()?, clients, &took, server.memory()?);
         drop(groups);
         server.stop()?;
@@ -189,10 +189,10 @@ impl Bench {
         let (data, server) = self.start(&people, 0, 0)?;
         let mut clients = Clients::new(&people, &server, data.server_key(), Errand::Reconnect)?;
         let half = connections / 2;
-        clients.admit(0..half, None)?;
+        clients.connect(0..half, None)?;
         thread::sleep(REST);
         let (before, _) = server.memory()?;
-        clients.admit(half..connections, None)?;
+        clients.connect(half..connections, None)?;
         thread::sleep(REST);
         let (after, _) = server.memory()?;
         drop(clients);

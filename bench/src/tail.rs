@@ -66,7 +66,7 @@ impl Bench {
         let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut data) };
         let mut is_at_pace = false;
         let busy = stage.relay(load, writing.span, || {
-            is_at_pace = returning.admit_beside_others(pace)?;
+            is_at_pace = returning.connect_beside_others(pace)?;
             Ok(())
         })?;
         let busy =

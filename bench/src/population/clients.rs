@@ -79,11 +79,11 @@ impl<'a> Clients<'a> {
 
     /// Everybody comes at once, each group in a thread of its own. How long each client took, in
     /// ascending order.
-    pub(crate) fn admit_all(groups: &mut [Self]) -> Result<Vec<Duration>> {
+    pub(crate) fn connect_all(groups: &mut [Self]) -> Result<Vec<Duration>> {
         let mut took = thread::scope(|scope| {
             let threads: Vec<_> = groups
                 .iter_mut()
-                .map(|clients| scope.spawn(|| clients.admit(0..clients.lines.len(), None)))
+                .map(|clients| scope.spawn(|| clients.connect(0..clients.lines.len(), None)))
                 .collect();
             let joined = |thread: ScopedJoinHandle<'_, _>| {
                 thread.join().map_err(|_| anyhow!("a panic")).flatten()
@@ -97,13 +97,13 @@ impl<'a> Clients<'a> {
 
     /// Everybody comes, `pace` of them a second. They stand for machines of their own, so whoever
     /// else shares their core does not wait for them. Whether they kept the pace.
-    pub(crate) fn admit_beside_others(&mut self, pace: f64) -> Result<bool> {
+    pub(crate) fn connect_beside_others(&mut self, pace: f64) -> Result<bool> {
         let count = self.lines.len();
         let begun = Instant::now();
         thread::scope(|scope| {
             let come = || {
                 nice(LAST)?;
-                self.admit(0..count, Some(pace))
+                self.connect(0..count, Some(pace))
             };
             scope.spawn(come).join().map_err(|_| anyhow!("a panic")).flatten()
         })?;
@@ -113,7 +113,7 @@ impl<'a> Clients<'a> {
 
     /// Those in `range`, who have to be the next, come: `pace` of them a second, or all at once.
     /// Returns when all have a session and its 255; how long each took, in ascending order.
-    pub(crate) fn admit(
+    pub(crate) fn connect(
         &mut self,
         range: Range<usize>,
         pace: Option<f64>,

@@ -94,7 +94,7 @@ pub enum Ended {
     #[error("the server broke the protocol")]
     Misbehaved,
     /// More letters than the window has room for. The server, or somebody on the way to it,
-    /// sends without being told that those before are held.
+    /// sends on without an acknowledgment of those before.
     #[error("more letters came at once than this client takes")]
     WindowExceeded,
     /// A seal did not open, or out of sequence.

@@ -188,8 +188,8 @@ where
     /// How long a question about a key stays open once it has gone out, whatever else comes. A full
     /// window of 256 KiB takes nearly as long on the slowest line, and the answer may come behind it.
     pub const OPEN_QUESTION: Duration = Duration::from_mins(6);
-    /// How long acknowledgments are collected.
-    pub const HOLD_ACKNOWLEDGMENTS: Duration = Duration::from_secs(1);
+    /// How long acknowledgments are collected before they go out in one packet.
+    pub const COLLECT_ACKNOWLEDGMENTS: Duration = Duration::from_secs(1);
     /// How long the server may take to answer a 222, once that has gone out.
     pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(6);
 
@@ -258,7 +258,7 @@ where
     pub fn received(&mut self, count: usize) {
         self.progress.read(count);
         match self.intake.advance(self.keys.provider, count) {
-            Ok(Some(letter)) if !self.window.admit(letter.packet_len()) => {
+            Ok(Some(letter)) if !self.window.count_in(letter.packet_len()) => {
                 self.end(Ended::WindowExceeded);
             }
             Ok(_) => {}
@@ -355,9 +355,9 @@ where
             State::Active(active) => earliest(self.sign_of_life(active), self.probe(active)),
             _ => None,
         };
-        let held = self.window.held_since().filter(|_| self.takes_control());
-        let held = held.map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
-        earliest(self.deadline(), earliest(to_say, held))
+        let unwritten = self.window.unwritten_since().filter(|_| self.takes_control());
+        let unwritten = unwritten.map(|since| since.after(Self::COLLECT_ACKNOWLEDGMENTS));
+        earliest(self.deadline(), earliest(to_say, unwritten))
     }
 
     /// When the other end has taken too long.
@@ -411,7 +411,7 @@ where
             if is_due(self.probe(active)) {
                 self.ask_whether_there(env);
             } else if is_due(self.sign_of_life(active)) {
-                self.send_held(env, &[]);
+                self.send_acknowledgment(env, &[]);
             }
         }
     }

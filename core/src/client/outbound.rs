@@ -2,7 +2,7 @@
 
 use crate::wire::Full;
 
-/// Packets back to back. The last ones may be held: written, and not yet free to go.
+/// Packets back to back. The last ones may be *composed*: written, and not yet free to go.
 pub(super) struct Outbound<B> {
     buffer: B,
     /// What has gone out of the front already.
@@ -37,7 +37,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
         count
     }
 
-    /// The room behind what is written; a packet written there is held until
+    /// The room behind what is written; a packet written there is composed until
     /// [`Outbound::release`]. All of the buffer is room again when all that was written has gone.
     pub(super) fn room(&mut self) -> &mut [u8] {
         self.buffer.as_mut().get_mut(self.end..).unwrap_or_default()
@@ -49,33 +49,33 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
     }
 
     /// So many bytes were written to the front of [`Outbound::room`].
-    pub(super) fn hold(&mut self, count: usize) {
+    pub(super) fn compose(&mut self, count: usize) {
         self.last = self.end;
         self.end = self.end.saturating_add(count).min(self.buffer.as_ref().len());
     }
 
-    /// Whether a packet is held.
-    pub(super) const fn is_holding(&self) -> bool {
+    /// Whether a packet is composed, and may not go yet.
+    pub(super) const fn has_composed(&self) -> bool {
         self.free < self.end
     }
 
-    /// What is held: of several packets, the last.
-    pub(super) fn held(&self) -> &[u8] {
+    /// What is composed: of several packets, the last.
+    pub(super) fn composed(&self) -> &[u8] {
         let from = self.free.max(self.last);
         self.buffer.as_ref().get(from..self.end).unwrap_or_default()
     }
 
-    /// What is held may go.
+    /// What is composed may go.
     pub(super) fn release(&mut self) {
         self.free = self.end;
     }
 
-    /// The last packet that is held is thrown away.
+    /// Removes the last packet that is composed.
     pub(super) fn discard_last(&mut self) {
         self.end = self.free.max(self.last);
     }
 
-    /// What is held is thrown away.
+    /// Removes what is composed.
     pub(super) fn discard(&mut self) {
         self.end = self.free;
     }
@@ -86,7 +86,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbound<B> {
         for (to, from) in place.iter_mut().zip(packet) {
             *to = *from;
         }
-        self.hold(packet.len());
+        self.compose(packet.len());
         self.release();
         Ok(())
     }

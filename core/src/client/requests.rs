@@ -82,7 +82,8 @@ pub struct Addressee<'a, P: Provider> {
 }
 
 impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, P, B, WINDOW> {
-    /// Sends 100: asks for a one-time password. `reply_key` names the attempt; store it first.
+    /// Sends 100: asks for a one-time password. `reply_key` names the attempt; store it first. See
+    /// PROTOCOL.md, "Registration".
     ///
     /// # Errors
     /// [`ApiMisuse::NotFirst`] unless nothing has been asked on this connection;
@@ -110,9 +111,9 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         Ok(())
     }
 
-    /// Sends 101: proves the one-time password and shows the own key. It may be another
-    /// connection than that of the 100, and it can be repeated until its 201 has come: for an
-    /// account with this very key the server no longer looks at the code.
+    /// Sends 101: proves the one-time password and shows the own key. It may be another connection
+    /// than that of the 100, and it can be repeated until its 201 has come: for an account with
+    /// this very key the server no longer looks at the code. See PROTOCOL.md, "Registration".
     ///
     /// # Errors
     /// [`ApiMisuse::NotFirst`] while something is under way on this connection;
@@ -141,9 +142,9 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         Ok(())
     }
 
-    /// Sends 106: asks for a session. With the last session's key, if the server has answered
-    /// under it, the request costs the server less; should the server have forgotten it, the
-    /// client goes on to the long form by itself.
+    /// Sends 106: asks for a session. With the last session's key, if the server has answered under
+    /// it, the request costs the server less; should the server have forgotten it, the client goes
+    /// on to the long form by itself. See PROTOCOL.md, "Reconnect".
     ///
     /// # Errors
     /// [`ApiMisuse::NotFirst`] unless nothing has been asked on this connection;
@@ -200,12 +201,12 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         Due::new(env.now.instant, self.outbound.pending().len())
     }
 
-    /// Writes a letter into the transmit buffer, seals and signs it, and holds it there: store
-    /// its id, and its bytes ([`Client::composed`]) if they are to be sent again, then let it go
-    /// with [`Client::release_composed`].
+    /// Writes a letter into the transmit buffer, seals and signs it, and keeps it there: store its
+    /// id, and its bytes ([`Client::composed`]) if they are to be sent again, then let it go with
+    /// [`Client::release_composed`]. See PROTOCOL.md, "Letters".
     ///
     /// # Errors
-    /// [`RequestError::Busy`] while another letter is held or the buffer is full of packets that
+    /// [`RequestError::Busy`] while another letter is kept there, or the buffer is full of packets that
     /// go out; [`RequestError::BufferTooSmall`] when the letter never fits;
     /// [`ApiMisuse::NotInSession`]; [`RequestError::Ended`]; [`RequestError::KeyRefused`].
     pub fn compose(
@@ -216,14 +217,14 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         uid: &Uid,
         content: &Content<'_>,
     ) -> Result<PacketId, RequestError> {
-        if self.outbound.is_holding() {
+        if self.outbound.has_composed() {
             self.require_session()?;
             return Err(RequestError::Busy);
         }
         self.compose_another(env, from, to, uid, content)
     }
 
-    /// The same, behind others that are held.
+    /// The same, behind others that were composed.
     pub(crate) fn compose_another(
         &mut self,
         env: &mut Env<'_>,
@@ -252,18 +253,18 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         let len = sealed.map_err(full)?;
         let (id, packet) = draft.sign(keys.provider, keys.own, env.rng, len).map_err(full)?;
         let len = packet.len();
-        self.outbound.hold(len);
+        self.outbound.compose(len);
         self.note_letter(env, id);
         Ok(id)
     }
 
-    /// The bytes of the letter that was composed and is held. Empty if there is none.
+    /// The bytes of the letter that was composed and has not gone out. Empty if there is none.
     #[must_use]
     pub fn composed(&self) -> &[u8] {
-        self.outbound.held()
+        self.outbound.composed()
     }
 
-    /// Lets the held letter go out: its bytes are in [`Client::transmit`] from now on.
+    /// Lets the composed letter go out: its bytes are in [`Client::transmit`] from now on.
     pub fn release_composed(&mut self) {
         self.outbound.release();
     }
@@ -273,13 +274,13 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         self.outbound.discard_last();
     }
 
-    /// Removes the held letter; nothing of it goes out.
+    /// Removes the composed letter; nothing of it goes out.
     pub fn discard_composed(&mut self) {
         self.outbound.discard();
     }
 
     /// Sends a letter's packet again, byte for byte, while its timestamp is fresh. `id` is what
-    /// [`Client::compose`] has given for it.
+    /// [`Client::compose`] has given for it. See PROTOCOL.md, "Duplicates".
     ///
     /// # Errors
     /// [`RequestError::Busy`] when the transmit buffer has no room now;
@@ -299,7 +300,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         if !is_own {
             return Err(ApiMisuse::NotALetter.into());
         }
-        if self.outbound.is_holding() {
+        if self.outbound.has_composed() {
             return Err(RequestError::Busy);
         }
         let queued = !self.outbound.pending().is_empty();
@@ -320,7 +321,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// held back. Acknowledgments are collected for half a window, 64 KiB, or a second. `packet_len`
     /// is that of the whole packet: so much of the window is free again.
     pub fn acknowledge(&mut self, env: &mut Env<'_>, letter: PacketId, packet_len: usize) {
-        if self.window.hold(letter, packet_len, env.now.instant) {
+        if self.window.acknowledge(letter, packet_len, env.now.instant) {
             self.flush_acknowledgments(env);
         }
     }
@@ -337,11 +338,11 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// Sends the acknowledgments that were collected.
     pub fn flush_acknowledgments(&mut self, env: &mut Env<'_>) {
         // What has no room goes with the next chance, after what is queued has gone.
-        let Some(since) = self.window.held_since() else { return };
-        let held = self.window.take_held();
-        for ids in held.chunks(MAX_HELD) {
+        let Some(since) = self.window.unwritten_since() else { return };
+        let letters = self.window.take_unwritten();
+        for ids in letters.chunks(MAX_HELD) {
             if self.takes_control() {
-                self.send_held(env, ids);
+                self.send_acknowledgment(env, ids);
                 self.window.told(ids.len());
             } else {
                 self.window.keep(ids, since);
@@ -350,7 +351,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     }
 
     pub(super) fn flush_overdue(&mut self, env: &mut Env<'_>) {
-        let due = self.window.held_since().map(|since| since.after(Self::HOLD_ACKNOWLEDGMENTS));
+        let due =
+            self.window.unwritten_since().map(|since| since.after(Self::COLLECT_ACKNOWLEDGMENTS));
         if due.is_some_and(|at| at <= env.now.instant) {
             self.flush_acknowledgments(env);
         }
@@ -359,19 +361,19 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     /// Whether a packet that is not a letter can be written now.
     pub(super) fn takes_control(&self) -> bool {
         self.is_in_session()
-            && !self.outbound.is_holding()
+            && !self.outbound.has_composed()
             && self.outbound.spare() >= MAX_CONTROL_PACKET
     }
 
-    pub(super) fn send_held(&mut self, env: &mut Env<'_>, held: &[PacketId]) {
-        let content = &mut |writer: &mut Writer<'_>| ClientReport::emit_held(writer, held);
+    pub(super) fn send_acknowledgment(&mut self, env: &mut Env<'_>, letters: &[PacketId]) {
+        let content = &mut |writer: &mut Writer<'_>| ClientReport::emit_held(writer, letters);
         if let Err(error) = self.send_sealed(env, Op::Acknowledgment, content) {
             self.end(Ended::Build(error));
         }
     }
 
     /// Sends 105: asks for somebody's key. [`super::Event::Key`], [`super::Event::WrongKey`] or
-    /// [`super::Event::Refused`] follows.
+    /// [`super::Event::Refused`] follows. See PROTOCOL.md, "Directory".
     ///
     /// # Errors
     /// [`RequestError::Busy`] while an earlier question is open, or the transmit buffer has no room
@@ -395,7 +397,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
     }
 
     /// Asks what became of letters that are known as stored; at most once a second, 1 to
-    /// [`crate::limits::MAX_QUERIES`] at a time.
+    /// [`crate::limits::MAX_QUERIES`] at a time. See PROTOCOL.md, "Acknowledgments".
     ///
     /// # Errors
     /// [`ApiMisuse::QueryCount`] for another number of letters; [`RequestError::Busy`] within a second
@@ -425,8 +427,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         Ok(())
     }
 
-    /// Acknowledges what is to be acknowledged and sends 222. The server's own ends the
-    /// connection with [`Ended::Closed`].
+    /// Acknowledges what is to be acknowledged and sends 222. The server's own ends the connection
+    /// with [`Ended::Closed`]. See PROTOCOL.md, "Closing".
     ///
     /// # Errors
     /// [`RequestError::Busy`] when the transmit buffer has no room now;
@@ -485,7 +487,7 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
             Signing::None => draft.leave_unsigned(keys.provider, len)?,
         };
         let len = packet.len();
-        self.outbound.hold(len);
+        self.outbound.compose(len);
         self.outbound.release();
         Ok(id)
     }

@@ -13,16 +13,17 @@ use crate::id::PacketId;
 use crate::limits::{ACKNOWLEDGED_BYTES, MAX_UNACKNOWLEDGED_BYTES};
 use crate::time::Instant;
 
-/// Letters that were handed over, until the server is told that they are held.
+/// Letters that were handed over, until they are acknowledged.
 pub(super) struct Window<const N: usize> {
     size: usize,
     /// Letters, and their bytes, that no acknowledgment was written for.
     letters: usize,
     bytes: usize,
-    /// Letters among them whose fate is durable, and their bytes.
-    held: Vec<PacketId, N>,
-    held_bytes: usize,
-    held_since: Option<Instant>,
+    /// Letters among them whose fate is durable, and their bytes: their acknowledgment is not written
+    /// yet.
+    unwritten: Vec<PacketId, N>,
+    unwritten_bytes: usize,
+    unwritten_since: Option<Instant>,
 }
 
 impl<const N: usize> Window<N> {
@@ -31,14 +32,14 @@ impl<const N: usize> Window<N> {
             size: size as usize,
             letters: 0,
             bytes: 0,
-            held: Vec::new(),
-            held_bytes: 0,
-            held_since: None,
+            unwritten: Vec::new(),
+            unwritten_bytes: 0,
+            unwritten_since: None,
         }
     }
 
     /// A letter of so many bytes begins to arrive. Whether there is room for it.
-    pub(super) const fn admit(&mut self, len: usize) -> bool {
+    pub(super) const fn count_in(&mut self, len: usize) -> bool {
         self.letters = self.letters.saturating_add(1);
         self.bytes = self.bytes.saturating_add(len);
         // The largest letter is smaller than the limit, so one always has room.
@@ -46,28 +47,28 @@ impl<const N: usize> Window<N> {
     }
 
     /// The fate of a letter is durable. Whether it is time to say so.
-    pub(super) fn hold(&mut self, letter: PacketId, len: usize, now: Instant) -> bool {
-        // There is room for every letter that was admitted.
-        if self.held.push(letter).is_ok() {
-            self.held_bytes = self.held_bytes.saturating_add(len);
+    pub(super) fn acknowledge(&mut self, letter: PacketId, len: usize, now: Instant) -> bool {
+        // There is room for every letter that was counted in.
+        if self.unwritten.push(letter).is_ok() {
+            self.unwritten_bytes = self.unwritten_bytes.saturating_add(len);
         }
-        self.held_since.get_or_insert(now);
-        self.held.len() >= self.size.div_ceil(2) || self.held_bytes >= ACKNOWLEDGED_BYTES
+        self.unwritten_since.get_or_insert(now);
+        self.unwritten.len() >= self.size.div_ceil(2) || self.unwritten_bytes >= ACKNOWLEDGED_BYTES
     }
 
     /// Takes out the letters to be acknowledged: each is [`told`](Self::told) or
     /// [`kept`](Self::keep) now.
-    pub(super) fn take_held(&mut self) -> Vec<PacketId, N> {
-        core::mem::take(&mut self.held)
+    pub(super) fn take_unwritten(&mut self) -> Vec<PacketId, N> {
+        core::mem::take(&mut self.unwritten)
     }
 
     /// An acknowledgment of so many of them is written. The bytes of all go with the first one: to
     /// count too few lets a liar send a little more, to count too many would accuse the honest.
     pub(super) fn told(&mut self, count: usize) {
         self.letters = self.letters.saturating_sub(count);
-        self.bytes = self.bytes.saturating_sub(core::mem::take(&mut self.held_bytes));
-        if self.held.is_empty() {
-            self.held_since = None;
+        self.bytes = self.bytes.saturating_sub(core::mem::take(&mut self.unwritten_bytes));
+        if self.unwritten.is_empty() {
+            self.unwritten_since = None;
         }
     }
 
@@ -75,17 +76,17 @@ impl<const N: usize> Window<N> {
     /// for them.
     pub(super) fn keep(&mut self, letters: &[PacketId], since: Instant) {
         for letter in letters {
-            let _ = self.held.push(*letter);
+            let _ = self.unwritten.push(*letter);
         }
-        self.held_since.get_or_insert(since);
+        self.unwritten_since.get_or_insert(since);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty()
+        self.unwritten.is_empty()
     }
 
     /// Since when the oldest of them waits.
-    pub(super) const fn held_since(&self) -> Option<Instant> {
-        self.held_since
+    pub(super) const fn unwritten_since(&self) -> Option<Instant> {
+        self.unwritten_since
     }
 }

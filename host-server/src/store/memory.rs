@@ -84,7 +84,7 @@ impl State {
     }
 
     /// Whether every write can be done, so that doing them cannot stop half way.
-    fn admit(&self, batches: &[Arc<Batch>]) -> Result<(), &'static str> {
+    fn check(&self, batches: &[Arc<Batch>]) -> Result<(), &'static str> {
         let (mut ids, mut phones) = (HashSet::new(), HashSet::new());
         let (mut added, mut deleted) = (BTreeSet::new(), BTreeSet::new());
         for write in batches.iter().flat_map(|batch| &batch.writes) {
@@ -287,7 +287,7 @@ impl Storage for MemoryStorage {
     fn apply(&mut self, batches: &[Arc<Batch>]) -> Result<(), ApplyError> {
         let mut state = self.state();
         state.in_order()?;
-        state.admit(batches).map_err(|why| ApplyError::Refused(why.into()))?;
+        state.check(batches).map_err(|why| ApplyError::Refused(why.into()))?;
         for write in batches.iter().flat_map(|batch| &batch.writes) {
             state.write(write);
         }

@@ -1,13 +1,15 @@
 //! The components of a machine, and what goes between them.
 //!
 //! ```text
-//! bytes ─▶ gate ─▶ accounts ─▶ sessions ─▶ submission ─▶ (mail) ─▶ delivery ─▶ out
-//!            └───▶ registrar
+//! bytes ─▶ gate ─▶ router ─┬─▶ registrar    100, 101
+//!                          ├─▶ accounts     106
+//!                          ├─▶ sessions     the confirmation, 105, 203, 222
+//!                          └─▶ submission   102 ─▶ mail ─▶ router ─▶ delivery ─▶ recipient
 //! ```
 //!
 //! Each component owns its fields and knows no other, but for sessions, which ask accounts for keys.
-//! What one of them gives reason to in another it leaves as a note or as mail ([`super::mail`]), and
-//! it is dealt with here before anything else happens.
+//! What one of them gives reason to in another it leaves as a note or as mail (`mail.rs`), and the
+//! router deals with it before anything else happens.
 
 use super::accounts::{Accounts, Reconnect};
 use super::ctx::{Ctx, Shared};

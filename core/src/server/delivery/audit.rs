@@ -8,7 +8,7 @@ use super::super::count::Count;
 use super::super::shard::Shard;
 use super::super::storage::QueueId;
 use super::in_hand::InHand;
-use super::letter::Place;
+use super::letter::Location;
 use super::mailbox::Mailbox;
 use super::mailboxes::Mailboxes;
 use crate::id::UserId;
@@ -42,7 +42,7 @@ pub struct Stored {
 pub(super) fn counting(in_hand: &InHand, shard: Shard, stored: &Stored) -> Vec<Counted> {
     let thrown_out: HashSet<QueueId> = stored.thrown_out.iter().copied().collect();
     let on_the_way = in_hand.letters().filter(|(_, state)| {
-        matches!(state.place, Place::HeldBack | Place::Storing) && state.counts()
+        matches!(state.location, Location::HeldBack | Location::Storing) && state.counts()
     });
     let on_the_way = on_the_way.map(|(letter, _)| Counted {
         recipient: letter.recipient,

@@ -8,7 +8,7 @@ use core::time::Duration;
 use hashbrown::HashMap;
 
 use super::super::storage::{ExpiredLetter, PendingLetter, QueueId, Ticket};
-use super::letter::{After, Event, Place, Recipient, State};
+use super::letter::{After, Event, Location, Recipient, State};
 use crate::id::{PacketId, UserId};
 use crate::time::Instant;
 
@@ -69,19 +69,19 @@ impl InHand {
     /// A letter was accepted, and goes into the next batch.
     pub(super) fn accept(&mut self, letter: &PendingLetter, is_given: bool) {
         let recipient = if is_given { Recipient::IsGiven } else { Recipient::Waits };
-        self.put(Letter::of(letter), State::new(Place::Storing, recipient));
+        self.put(Letter::of(letter), State::new(Location::Storing, recipient));
     }
 
     /// A letter was accepted that its recipient has been given: it is held back.
     pub(super) fn hold_back(&mut self, letter: Arc<PendingLetter>, now: Instant) {
-        self.put(Letter::of(&letter), State::new(Place::HeldBack, Recipient::IsGiven));
+        self.put(Letter::of(&letter), State::new(Location::HeldBack, Recipient::IsGiven));
         self.held_back.push_back((now.after(Self::HOLD), letter));
     }
 
     /// A letter that lies in storage goes out.
     pub(super) fn hand_over(&mut self, letter: &PendingLetter) {
         if self.change(letter.queue_id, Event::HandedOver).is_none() {
-            self.put(Letter::of(letter), State::new(Place::Stored, Recipient::IsGiven));
+            self.put(Letter::of(letter), State::new(Location::Stored, Recipient::IsGiven));
         }
     }
 
@@ -96,9 +96,9 @@ impl InHand {
             }
         }
         let deletion = (letter.recipient, letter.queue_id);
-        if after == After::InHand(State::new(Place::DeletionDeferred, Recipient::Holds)) {
+        if after == After::InHand(State::new(Location::DeletionDeferred, Recipient::Holds)) {
             self.deferred.insert(deletion);
-        } else if before.place == Place::DeletionDeferred {
+        } else if before.location == Location::DeletionDeferred {
             self.deferred.remove(&deletion);
         }
         let is_counted_out = before.counts() && !after.counts();

@@ -26,7 +26,7 @@
 
 /// Where a letter lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Place {
+pub(super) enum Location {
     /// It is held back from storage for a moment: it may be acknowledged in time.
     HeldBack,
     /// The batch that stores it waits or is under way.
@@ -59,7 +59,7 @@ pub(super) enum Recipient {
 /// The state of a letter in hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State {
-    pub(super) place: Place,
+    pub(super) location: Location,
     pub(super) recipient: Recipient,
 }
 
@@ -100,26 +100,26 @@ pub(super) enum After {
 }
 
 impl State {
-    pub(super) const fn new(place: Place, recipient: Recipient) -> Self {
-        Self { place, recipient }
+    pub(super) const fn new(location: Location, recipient: Recipient) -> Self {
+        Self { location, recipient }
     }
 
     /// Whether the letter counts in its mailbox, and among what its sender has pending.
     pub(super) const fn counts(self) -> bool {
-        let is_lost = matches!(self.place, Place::Refused | Place::Expired);
+        let is_lost = matches!(self.location, Location::Refused | Location::Expired);
         !is_lost && !matches!(self.recipient, Recipient::Holds)
     }
 
     /// The transitions. What an event does not name here changes nothing.
     pub(super) const fn after(self, event: Event) -> After {
         use After::{Gone, InHand, OnlyStored};
-        use Place::{
+        use Location::{
             Deleted, Deleting, DeletionDeferred, Expired, HeldBack, Refused, Stored, Storing,
         };
         use Recipient::{Holds, IsGiven, Waits};
 
-        let Self { place, recipient } = self;
-        let (place, recipient) = match (event, place, recipient) {
+        let Self { location, recipient } = self;
+        let (location, recipient) = match (event, location, recipient) {
             (Event::Released, HeldBack, recipient) => (Storing, recipient),
 
             (Event::Stored, Storing, Waits) => return OnlyStored,
@@ -130,7 +130,7 @@ impl State {
             (Event::Refused, Storing, IsGiven) => (Refused, IsGiven),
             (Event::Refused, Storing, Waits | Holds) => return Gone,
 
-            (Event::HandedOver, place, Waits) => (place, IsGiven),
+            (Event::HandedOver, location, Waits) => (location, IsGiven),
 
             (Event::Acknowledged, HeldBack | Refused | Expired, _) => return Gone,
             (Event::Acknowledged, Storing, _) => (Storing, Holds),
@@ -147,30 +147,30 @@ impl State {
             (Event::Expired, Storing | Stored, Waits | IsGiven) => (Expired, recipient),
             (Event::Expired, DeletionDeferred, _) => return Gone,
 
-            (_, place, recipient) => (place, recipient),
+            (_, location, recipient) => (location, recipient),
         };
-        InHand(Self::new(place, recipient))
+        InHand(Self::new(location, recipient))
     }
 
     /// All that there can be.
     #[cfg(feature = "testing")]
     pub const POSSIBLE: [Self; 11] = [
-        Self::new(Place::HeldBack, Recipient::IsGiven),
-        Self::new(Place::Storing, Recipient::Waits),
-        Self::new(Place::Storing, Recipient::IsGiven),
-        Self::new(Place::Storing, Recipient::Holds),
-        Self::new(Place::Stored, Recipient::IsGiven),
-        Self::new(Place::Deleting, Recipient::Holds),
-        Self::new(Place::DeletionDeferred, Recipient::Holds),
-        Self::new(Place::Deleted, Recipient::Holds),
-        Self::new(Place::Refused, Recipient::IsGiven),
+        Self::new(Location::HeldBack, Recipient::IsGiven),
+        Self::new(Location::Storing, Recipient::Waits),
+        Self::new(Location::Storing, Recipient::IsGiven),
+        Self::new(Location::Storing, Recipient::Holds),
+        Self::new(Location::Stored, Recipient::IsGiven),
+        Self::new(Location::Deleting, Recipient::Holds),
+        Self::new(Location::DeletionDeferred, Recipient::Holds),
+        Self::new(Location::Deleted, Recipient::Holds),
+        Self::new(Location::Refused, Recipient::IsGiven),
         Self::EXPIRED_BEFORE_STORED,
-        Self::new(Place::Expired, Recipient::IsGiven),
+        Self::new(Location::Expired, Recipient::IsGiven),
     ];
 
     /// Storage has thrown it out, and has yet to say that it had taken it.
     #[cfg(feature = "testing")]
-    pub const EXPIRED_BEFORE_STORED: Self = Self::new(Place::Expired, Recipient::Waits);
+    pub const EXPIRED_BEFORE_STORED: Self = Self::new(Location::Expired, Recipient::Waits);
 }
 
 impl After {

@@ -40,7 +40,7 @@ use crate::id::UserId;
 use crate::time::Instant;
 use crate::wire::{ErrorCode, HeldLetters, Op, Status};
 use in_hand::{Change, InHand};
-use letter::{Event as LetterEvent, Place, Recipient};
+use letter::{Event as LetterEvent, Location, Recipient};
 use mailbox::Waiting;
 use mailboxes::Mailboxes;
 use places::Places;
@@ -352,13 +352,13 @@ impl Delivery {
             let Some((change, freed)) = self.happens(ctx, letter, LetterEvent::Acknowledged) else {
                 continue;
             };
-            match change.before.map(|state| state.place) {
-                Some(Place::Expired) => continue,
-                Some(Place::HeldBack) => {
+            match change.before.map(|state| state.location) {
+                Some(Location::Expired) => continue,
+                Some(Location::HeldBack) => {
                     self.in_hand.take_back(letter);
                     self.commit_ended(user);
                 }
-                Some(Place::Storing | Place::Stored) => ctx.storage.delete(user, letter),
+                Some(Location::Storing | Location::Stored) => ctx.storage.delete(user, letter),
                 _ => {}
             }
             let in_hand::Letter { sender, id, .. } = change.letter;
@@ -392,7 +392,7 @@ impl Delivery {
         let happened = self.happens(ctx, queue_id, event);
         self.recount_mailbox(recipient);
         if let Some((Change { before: Some(before), .. }, freed)) = happened
-            && before.place == Place::Storing
+            && before.location == Location::Storing
             && before.recipient != Recipient::Holds
         {
             ctx.post_to_owner(sender, Message::Answer { sender, id, fate, freed });

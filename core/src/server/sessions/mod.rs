@@ -238,7 +238,18 @@ impl Sessions {
                 self.leaving.insert((until, conn));
                 Ok(Asked::Leave)
             }
-            _ => Err(refused(ErrorCode::UnexpectedOp)),
+            // A letter goes another way, and the gate lets no other op through.
+            Op::Letter
+            | Op::RegistrationRequest
+            | Op::OtpProof
+            | Op::ReconnectRequest
+            | Op::RegistrationRejected
+            | Op::OtpIssued
+            | Op::SessionIssued
+            | Op::KeyAnswer
+            | Op::SessionRenewed
+            | Op::Refusal
+            | Op::BacklogEnd => Err(refused(ErrorCode::UnexpectedOp)),
         }
     }
 

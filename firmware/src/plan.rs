@@ -5,9 +5,11 @@ use core::time::Duration;
 
 use waxwing_core::phone::Phone;
 
+use crate::memory::Text;
+
 /// A plan.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan<'a> {
+#[derive(Clone, Debug)]
+pub struct Plan {
     /// `own=`: its phone number.
     pub own: Phone,
     /// `peer=`: the phone number of the one that it talks with.
@@ -22,14 +24,15 @@ pub struct Plan<'a> {
     /// `freeze=1`: stop after a letter was stored as seen and shown, and before it is acknowledged.
     pub freeze: bool,
     /// `send=`: a text for the peer.
-    pub send: Option<&'a str>,
+    pub send: Option<Text>,
 }
 
-impl<'a> Plan<'a> {
-    /// Reads the command line; `None` when a phone number is missing or something is not known.
-    pub fn parse(line: &'a str) -> Option<Self> {
+impl Plan {
+    /// Reads the command line; `None` when a phone number is missing, something is not known, or the
+    /// text is too long.
+    pub fn parse(line: &str) -> Option<Self> {
         let (words, send) = match line.split_once("send=") {
-            Some((words, text)) => (words, Some(text.trim())),
+            Some((words, text)) => (words, Some(text.trim().try_into().ok()?)),
             None => (line, None),
         };
         let (mut own, mut peer, mut letters, mut freeze) = (None, None, None, false);

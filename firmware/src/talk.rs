@@ -21,7 +21,7 @@ pub type Waxwing = Messenger<'static, [u8; 0], 2>;
 
 /// What the device's connections are led with.
 pub struct Device<'d> {
-    plan: &'d Plan<'d>,
+    plan: &'d Plan,
     messenger: &'d mut Waxwing,
     memory: &'d mut Memory,
     rng: &'d mut ChaCha20Rng,
@@ -48,7 +48,7 @@ struct Said {
 impl<'d> Device<'d> {
     /// A device that has not connected yet. The line is switched on.
     pub fn new(
-        plan: &'d Plan<'d>,
+        plan: &'d Plan,
         messenger: &'d mut Waxwing,
         memory: &'d mut Memory,
         rng: &'d mut ChaCha20Rng,

@@ -14,7 +14,7 @@ use waxwing_core::envelope::Fingerprint;
 use waxwing_core::limits::MAX_CONTROL_PACKET;
 use waxwing_core::messenger::Account;
 use waxwing_firmware::host::{self, Outcome, say};
-use waxwing_firmware::memory::{Memory, NotTaken};
+use waxwing_firmware::memory::Memory;
 use waxwing_firmware::plan::Plan;
 use waxwing_firmware::talk::{Device, Machine, Waxwing};
 use waxwing_firmware::{clock, entropy, heap, stack};
@@ -58,7 +58,7 @@ fn main() -> ! {
     let mut line = [0; 256];
     let Some(plan) = Plan::parse(host::command_line(&mut line)) else {
         fail(
-            "usage: own=PHONE peer=PHONE [letters=N] [probe_ms=N] [line_ms=N] [freeze=1] [send=TEXT]",
+            "usage: own=PHONE peer=PHONE [letters=N] [probe_ms=N] [line_ms=N] [freeze=1] [send=TEXT]; a text has 64 bytes at most",
         )
     };
     let Some(mut rng) = entropy::generator() else { fail("no randomness") };
@@ -80,7 +80,7 @@ fn main() -> ! {
 #[inline(never)]
 fn remember<'m>(
     place: &'m mut MaybeUninit<Memory>,
-    plan: &Plan<'_>,
+    plan: &Plan,
     rng: &mut ChaCha20Rng,
 ) -> &'m mut Memory {
     let memory = place.write(Memory::new(plan.peer, rng));
@@ -90,13 +90,12 @@ fn remember<'m>(
     if *memory.peer() != plan.peer {
         fail("the flash is that of a device which talks with somebody else");
     }
-    match plan.send.map_or(Ok(()), |text| memory.write(text, rng)) {
-        Ok(()) => {}
-        Err(NotTaken::AnotherIsOpen) => {
+    match plan.send.clone().map(|text| memory.write(text, rng)) {
+        None | Some(Ok(true)) => {}
+        Some(Ok(false)) => {
             say(&["the text is not taken: an earlier letter has yet to be delivered"]);
         }
-        Err(NotTaken::TooLong) => fail("the text is too long"),
-        Err(NotTaken::Flash) => fail("the flash does not take it"),
+        Some(Err(_)) => fail("the flash does not take it"),
     }
     memory
 }

@@ -16,6 +16,7 @@ use crate::flash::{Flash, ROOM, WriteFailed};
 use crate::host::say;
 use page::{Outgoing, Page};
 
+pub use page::Text;
 pub(crate) use profile::short;
 
 /// Bytes of the lines of one step: a letter takes 169 at most, and what else a step can bring, less
@@ -64,17 +65,6 @@ impl Attempt {
     const AT_ONCE: Self = Self::Waiting(UnixTime::from_seconds(0));
 }
 
-/// A text that the device cannot take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotTaken {
-    /// It is too long.
-    TooLong,
-    /// An earlier letter has yet to be delivered.
-    AnotherIsOpen,
-    /// The flash does not take it.
-    Flash,
-}
-
 impl Memory {
     /// That of a new device, which talks with `peer`.
     #[inline(never)]
@@ -99,20 +89,17 @@ impl Memory {
         if self.load() { Ok(()) } else { self.save() }
     }
 
-    /// Stores a text for the peer.
+    /// Stores a text for the peer, unless an earlier letter may still be delivered: whether it is
+    /// stored.
     ///
     /// # Errors
-    /// [`NotTaken`], and nothing has changed.
-    pub fn write(&mut self, text: &str, rng: &mut dyn CryptoRng) -> Result<(), NotTaken> {
+    /// [`WriteFailed`] when the flash does not take it.
+    pub fn write(&mut self, text: Text, rng: &mut dyn CryptoRng) -> Result<bool, WriteFailed> {
         if self.has_open_letter() {
-            return Err(NotTaken::AnotherIsOpen);
+            return Ok(false);
         }
-        let letter = Outgoing::new(text, rng).ok_or(NotTaken::TooLong)?;
-        let before = self.page.outgoing.replace(letter);
-        self.save().map_err(|WriteFailed| {
-            self.page.outgoing = before;
-            NotTaken::Flash
-        })
+        self.page.outgoing = Some(Outgoing::new(text, rng));
+        self.save().map(|()| true)
     }
 
     /// The device's id, once it is registered.

@@ -16,6 +16,8 @@ type Seen = SeenLetters<16, 4>;
 
 /// Bytes of a text that the device sends.
 const TEXT: usize = 64;
+/// A text that the device sends.
+pub type Text = String<TEXT>;
 /// How many of the packets of a letter are remembered.
 const PACKETS: usize = 4;
 /// Another one when the fields change.
@@ -48,7 +50,7 @@ pub(super) struct Outgoing {
     /// Its name; the same however often it is sealed.
     pub(super) uid: Uid,
     /// What it says.
-    pub(super) text: String<TEXT>,
+    pub(super) text: Text,
     /// The latest packets that it went out as, and to which ids.
     pub(super) packets: Vec<(PacketId, UserId), PACKETS>,
     /// What is known of it.
@@ -56,10 +58,9 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// A letter that has yet to be sealed; `None` when the text is too long.
-    pub(super) fn new(text: &str, rng: &mut dyn CryptoRng) -> Option<Self> {
-        let (uid, text) = (Uid::generate(rng), text.try_into().ok()?);
-        Some(Self { uid, text, packets: Vec::new(), status: Status::Unknown })
+    /// A letter that has yet to be sealed.
+    pub(super) fn new(text: Text, rng: &mut dyn CryptoRng) -> Self {
+        Self { uid: Uid::generate(rng), text, packets: Vec::new(), status: Status::Unknown }
     }
 
     /// Whether its recipient may still get it.

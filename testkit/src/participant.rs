@@ -227,7 +227,10 @@ impl<'k, P: Backend> Participant<'k, P> {
             Ok(_) if moved == Err(DriveError::EndOfStream) => End::Stream,
             Ok(turn) => {
                 let has_moved = has_read || stream.outgoing.len() > written;
-                return if has_moved || turn != Turn::Idle { Step::Busy } else { Step::Idle };
+                // What the turn has written goes out with the next move of bytes.
+                let has_output = !client.transmit().is_empty();
+                let is_busy = has_moved || has_output || turn != Turn::Idle;
+                return if is_busy { Step::Busy } else { Step::Idle };
             }
         };
         if !matches!(end, End::Over(_)) {

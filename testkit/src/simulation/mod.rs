@@ -22,6 +22,7 @@ mod run;
 mod strangers;
 
 use std::collections::BTreeSet;
+use std::panic::RefUnwindSafe;
 
 use waxwing_core::server::LetterState;
 
@@ -83,19 +84,31 @@ pub fn run(dice: &mut dyn Dice, options: Options) -> BTreeSet<LetterState> {
 /// # Panics
 /// When one did.
 pub fn run_seeds(seeds: std::ops::Range<u64>, steps: usize) -> BTreeSet<LetterState> {
+    let run = |seed| run(&mut Seeded::new(seed), Options::of_seed(seed, steps));
+    on_all_processors(seeds, run).into_iter().flatten().collect()
+}
+
+/// Runs something for each seed on all processors, and says for which it has failed. Gives what came
+/// of each, in no order.
+///
+/// # Panics
+/// When it did for one.
+pub fn on_all_processors<T: Send>(
+    seeds: std::ops::Range<u64>,
+    run: impl Fn(u64) -> T + RefUnwindSafe + Sync,
+) -> Vec<T> {
     let next = std::sync::atomic::AtomicU64::new(seeds.start);
     let work = || {
-        let (mut failed, mut states) = (Vec::new(), BTreeSet::new());
+        let (mut failed, mut results) = (Vec::new(), Vec::new());
         loop {
             let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             if seed >= seeds.end {
-                return (failed, states);
+                return (failed, results);
             }
-            let options = Options::of_seed(seed, steps);
-            match std::panic::catch_unwind(|| run(&mut Seeded::new(seed), options)) {
-                Ok(seen) => states.extend(seen),
+            match std::panic::catch_unwind(|| run(seed)) {
+                Ok(result) => results.push(result),
                 Err(_) => {
-                    eprintln!("seed {seed} of {steps} steps failed: SIM_SEED={seed} shows it");
+                    eprintln!("seed {seed} failed: SIM_SEED={seed} shows it");
                     failed.push(seed);
                 }
             }
@@ -106,8 +119,8 @@ pub fn run_seeds(seeds: std::ops::Range<u64>, steps: usize) -> BTreeSet<LetterSt
         let threads: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let (failed, states): (Vec<Vec<u64>>, Vec<BTreeSet<_>>) = ends.into_iter().unzip();
+    let (failed, results): (Vec<Vec<u64>>, Vec<Vec<T>>) = ends.into_iter().unzip();
     let failed = failed.concat();
     assert!(failed.is_empty(), "seeds {failed:?} failed");
-    states.into_iter().flatten().collect()
+    results.into_iter().flatten().collect()
 }

@@ -1,0 +1,358 @@
+//! The server process: the production event handler of every shard, and the turns of its storage, in
+//! one thread. All that its channels carry takes its time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use waxwing_core::id::UserId;
+use waxwing_core::server::{Identity, Server, Shard};
+use waxwing_core::testing::keys;
+use waxwing_core::time::{Instant, UnixTime};
+use waxwing_server::config::Config;
+use waxwing_server::runtime::{self, Channels, Deliveries, EventHandler, Links, Message, Route};
+use waxwing_server::store::{
+    Done, Failed, Job, Reports, Storage, StorageClient, StorageTurns, TurnOptions,
+};
+use waxwing_testkit::backend::{Backend, Paper};
+use waxwing_testkit::world::SERVER_KEY;
+use waxwing_transport_mio::Signal;
+
+use crate::disk::Disk;
+use crate::memory_loop::{After, Detached, Heard, MemoryLoop, OwnedSocket};
+use crate::timeline::{Event, Line, Timeline, VirtualClock};
+
+/// Microseconds that things take, mostly.
+const TURN: usize = 100;
+const PARCEL: usize = 200;
+const COMMIT: usize = 3_000;
+/// Without a job for so long, storage tidies up.
+const IDLE: Duration = Duration::from_secs(5);
+
+const END_OF_TIME: Instant = Instant::from_micros(u64::MAX);
+
+type Handler = EventHandler<Paper, VirtualClock, MemoryLoop>;
+type Parcel = Vec<Message<Detached>>;
+
+pub(crate) struct Process {
+    number: u64,
+    loops: Vec<Loop>,
+    channels: Vec<Channel>,
+    jobs: Receiver<(usize, Job)>,
+    queue: Line<(usize, Job)>,
+    /// `None` once storage has failed.
+    storage: Option<StorageTurns>,
+    storage_is_busy_until: Instant,
+    /// Why it has failed, as the event handlers say.
+    pub(crate) fatal: Option<String>,
+}
+
+struct Loop {
+    /// `None` once it has stopped.
+    handler: Option<Handler>,
+    events: MemoryLoop,
+    heard: Heard,
+    inbox: Sender<Parcel>,
+    completions: Sender<Done>,
+    /// What storage tells it; nothing where it wakes it.
+    reports: Line<Option<Done>>,
+    turn_at: Option<Instant>,
+}
+
+/// The channel from one shard to another.
+struct Channel {
+    from: usize,
+    to: usize,
+    sent: Receiver<Parcel>,
+    wakes: Arc<AtomicUsize>,
+    /// With a wake-up, or without.
+    under_way: Line<(Parcel, bool)>,
+}
+
+/// What storage says, in order.
+struct Told {
+    machines: usize,
+    all: Vec<(usize, Option<Done>)>,
+}
+
+impl Reports for Told {
+    fn machines(&self) -> usize {
+        self.machines
+    }
+
+    fn tell(&mut self, machine: usize, done: Done) {
+        self.all.push((machine, Some(done)));
+    }
+
+    fn wake(&mut self, machine: usize) {
+        self.all.push((machine, None));
+    }
+}
+
+impl Process {
+    /// A server of so many shards begins with what is on the disk.
+    pub(crate) fn start(
+        number: u64,
+        shards: usize,
+        config: &Config,
+        disk: &Disk,
+        time: &mut Timeline,
+    ) -> Self {
+        let mut disk = disk.clone();
+        let snapshot = disk.load(UnixTime::default()).expect("it is memory");
+        let (inboxes, ends): (Vec<_>, Vec<_>) = (0..shards).map(|_| channel()).unzip();
+        let (job, jobs) = channel();
+        let (mut loops, mut channels) = (Vec::new(), Vec::new());
+        let machines = Shard::all(shards as u16);
+        for ((at, shard), (inbox, end)) in machines.enumerate().zip(inboxes.into_iter().zip(ends)) {
+            let mut routes = Vec::new();
+            for to in 0..shards {
+                let ((sender, sent), wakes) = (channel(), Arc::new(AtomicUsize::new(0)));
+                let counted = wakes.clone();
+                let waker = Arc::new(move || {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                });
+                routes.push(Route { inbox: sender, waker });
+                channels.push(Channel { from: at, to, sent, wakes, under_way: Line::default() });
+            }
+            let identity =
+                Identity::new(&Paper, Paper::key(SERVER_KEY), keys::pkcs8_der(SERVER_KEY));
+            let machine = runtime::machine(config);
+            let server = Server::shard(Paper, identity, machine, &snapshot, shard, time.now());
+            let (completions, hear) = channel();
+            let links = Links {
+                storage: StorageClient::new(at, job.clone()),
+                completions: hear,
+                channels: Channels::new(routes, end),
+                deliveries: Deliveries::default(),
+            };
+            let rng = ChaCha20Rng::seed_from_u64(number << 8 | at as u64);
+            let handler = EventHandler::new(server, config, time.clock(), rng, links);
+            loops.push(Loop {
+                handler: Some(handler),
+                events: MemoryLoop::new(at),
+                heard: Heard::default(),
+                inbox,
+                completions,
+                reports: Line::default(),
+                turn_at: None,
+            });
+        }
+        let storage = Some(StorageTurns::new(Box::new(disk), TurnOptions::default()));
+        let (queue, storage_is_busy_until) = (Line::default(), time.now().instant);
+        let mut process = Self {
+            number,
+            loops,
+            channels,
+            jobs,
+            queue,
+            storage,
+            storage_is_busy_until,
+            fatal: None,
+        };
+        (0..shards).for_each(|shard| process.schedule_turn(shard, time));
+        process.measure_disk(time);
+        process
+    }
+
+    /// Whether all loops have stopped.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.loops.iter().all(|one| one.handler.is_none())
+    }
+
+    /// The machines that run.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &Server<Paper>> {
+        self.loops.iter().filter_map(|one| one.handler.as_ref()).map(EventHandler::server)
+    }
+
+    /// What its owner shard counts as pending of a sender's.
+    pub(crate) fn pending_from(&self, sender: UserId) -> (u32, u64) {
+        let shards = Shard::all(self.loops.len() as u16);
+        let owner = shards.zip(self.servers()).find(|(shard, _)| shard.owns(sender));
+        owner.expect("every shard runs").1.pending_from(sender)
+    }
+
+    /// Connections that loops have, and that they count by address.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        let loads = self.loops.iter().map(|one| one.events.load());
+        loads.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
+    /// Letters that were written before the end of the turn that had them.
+    pub(crate) fn early_letters(&self) -> usize {
+        self.loops.iter().map(|one| one.events.early_letters).sum()
+    }
+
+    /// How often a loop was told to read no more from a connection.
+    pub(crate) fn pauses(&self) -> usize {
+        self.loops.iter().map(|one| one.events.pauses).sum()
+    }
+
+    /// Somebody asks for a connection.
+    pub(crate) fn call(&mut self, peer: SocketAddr, socket: OwnedSocket, time: &mut Timeline) {
+        self.loops[0].heard.callers.push((peer, socket));
+        self.schedule_turn(0, time);
+    }
+
+    /// Something has arrived on a connection that this loop watches.
+    pub(crate) fn notice(&mut self, shard: usize, time: &mut Timeline) {
+        self.schedule_turn(shard, time);
+    }
+
+    /// Somebody asks the process to end.
+    pub(crate) fn terminate(&mut self, time: &mut Timeline) {
+        self.loops[0].heard.signals.push(Signal::Terminate);
+        self.schedule_turn(0, time);
+    }
+
+    /// Carries out an event, if it is one of this process.
+    pub(crate) fn handle(&mut self, event: Event, time: &mut Timeline) {
+        match event {
+            Event::Turn(number, shard) if number == self.number => self.turn(shard, time),
+            Event::Parcel(number, channel) if number == self.number => self.deliver(channel, time),
+            Event::Storage(number) if number == self.number => self.work(time),
+            Event::Report(number, machine) if number == self.number => self.report(machine, time),
+            _ => {}
+        }
+    }
+
+    /// All loops have stopped: storage does what is left in its queue, and lets go.
+    pub(crate) fn close(mut self) {
+        let Some(mut storage) = self.storage else { return };
+        let mut told = Told { machines: self.loops.len(), all: Vec::new() };
+        let jobs = std::iter::from_fn(|| self.queue.take(END_OF_TIME));
+        if storage.serve(jobs, &|| END_OF_TIME, &mut told).is_ok() {
+            storage.close().expect("it is memory");
+        }
+    }
+
+    fn schedule_turn(&mut self, shard: usize, time: &mut Timeline) {
+        let at = time.soon(TURN);
+        self.schedule_turn_at(shard, at, time);
+    }
+
+    fn schedule_turn_at(&mut self, shard: usize, at: Instant, time: &mut Timeline) {
+        let one = &mut self.loops[shard];
+        if one.turn_at.is_none_or(|before| at < before) {
+            one.turn_at = Some(at);
+            time.schedule(at, Event::Turn(self.number, shard));
+        }
+    }
+
+    fn turn(&mut self, shard: usize, time: &mut Timeline) {
+        let now = time.now().instant;
+        let one = &mut self.loops[shard];
+        let Some(handler) = one.handler.as_mut().filter(|_| one.turn_at == Some(now)) else {
+            return;
+        };
+        one.turn_at = None;
+        let heard = std::mem::take(&mut one.heard);
+        match one.events.turn(handler, heard, time.dice()) {
+            After::Again => self.schedule_turn(shard, time),
+            After::Sleep(nap) => {
+                if let Some(nap) = nap {
+                    let nap = nap.max(Duration::from_micros(20));
+                    self.schedule_turn_at(shard, now.after(nap), time);
+                }
+            }
+            After::Ended => {
+                let fatal = one.handler.take().and_then(EventHandler::into_fatal);
+                self.fatal = fatal.or(self.fatal.take());
+                one.heard = Heard::default();
+            }
+        }
+        self.send_off(shard, time);
+        self.queue_jobs(time);
+    }
+
+    /// What the turn of a shard has put into the channels to others.
+    fn send_off(&mut self, from: usize, time: &mut Timeline) {
+        for (at, channel) in self.channels.iter_mut().enumerate() {
+            if channel.from != from {
+                continue;
+            }
+            let mut wakes = channel.wakes.swap(0, Ordering::Relaxed);
+            for parcel in channel.sent.try_iter() {
+                let arrives = channel.under_way.put(time.soon(PARCEL), (parcel, wakes > 0));
+                wakes = wakes.saturating_sub(1);
+                time.schedule(arrives, Event::Parcel(self.number, at));
+            }
+        }
+    }
+
+    fn deliver(&mut self, channel: usize, time: &mut Timeline) {
+        let Channel { to, under_way, .. } = &mut self.channels[channel];
+        let (to, Some((parcel, wakes))) = (*to, under_way.take(time.now().instant)) else { return };
+        // A shard that has stopped takes nothing.
+        let _ = self.loops[to].inbox.send(parcel);
+        if wakes {
+            self.wake(to, time);
+        }
+    }
+
+    fn wake(&mut self, shard: usize, time: &mut Timeline) {
+        self.loops[shard].heard.is_woken = true;
+        self.schedule_turn(shard, time);
+    }
+
+    fn queue_jobs(&mut self, time: &mut Timeline) {
+        for job in self.jobs.try_iter() {
+            let arrives = self.queue.put(time.soon(TURN), job);
+            time.schedule(arrives.max(self.storage_is_busy_until), Event::Storage(self.number));
+        }
+    }
+
+    /// What has queued up is done, and told when it has taken its time.
+    fn work(&mut self, time: &mut Timeline) {
+        let now = time.now().instant;
+        if now < self.storage_is_busy_until {
+            return time.schedule(self.storage_is_busy_until, Event::Storage(self.number));
+        }
+        let Some(storage) = &mut self.storage else { return };
+        let mut told = Told { machines: self.loops.len(), all: Vec::new() };
+        let queue = &mut self.queue;
+        let mut jobs = std::iter::from_fn(|| queue.take(now)).peekable();
+        let served = if jobs.peek().is_some() {
+            let served = storage.serve(jobs, &|| now, &mut told);
+            self.storage_is_busy_until = time.soon(COMMIT);
+            time.schedule(now.after(IDLE), Event::Storage(self.number));
+            served
+        } else if now >= self.storage_is_busy_until.after(IDLE / 2) {
+            storage.idle(now, &mut told)
+        } else {
+            Ok(())
+        };
+        if let Err(Failed) = served {
+            self.storage = None;
+        }
+        self.tell(told, time);
+    }
+
+    fn measure_disk(&mut self, time: &mut Timeline) {
+        let mut told = Told { machines: self.loops.len(), all: Vec::new() };
+        let now = time.now().instant;
+        self.storage.iter_mut().for_each(|storage| storage.measure_disk(now, &mut told));
+        self.tell(told, time);
+    }
+
+    fn tell(&mut self, told: Told, time: &mut Timeline) {
+        for (machine, done) in told.all {
+            let begins = time.soon(TURN).max(self.storage_is_busy_until);
+            let arrives = self.loops[machine].reports.put(begins, done);
+            time.schedule(arrives, Event::Report(self.number, machine));
+        }
+    }
+
+    fn report(&mut self, machine: usize, time: &mut Timeline) {
+        match self.loops[machine].reports.take(time.now().instant) {
+            // Whoever shuts down may have stopped listening.
+            Some(Some(done)) => drop(self.loops[machine].completions.send(done)),
+            Some(None) => self.wake(machine, time),
+            None => {}
+        }
+    }
+}

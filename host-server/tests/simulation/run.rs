@@ -1,0 +1,459 @@
+//! A run: people write to each other through a server, while everything else goes wrong; then nothing
+//! goes wrong any more, and it is checked what has come of it.
+
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use waxwing_core::id::{Uid, UserId};
+use waxwing_core::messenger::Unreadable;
+use waxwing_core::time::Instant;
+use waxwing_server::config::Config;
+use waxwing_testkit::profile::{Says, State};
+
+use crate::disk::Disk;
+use crate::network::Network;
+use crate::person::{MOST, Person};
+use crate::process::Process;
+use crate::timeline::{Event, Timeline};
+
+/// Until everything has come right, once nothing goes wrong any more.
+const PATIENCE: Duration = Duration::from_mins(30);
+/// Between two looks at letters that have to wait.
+const HURRY: Duration = Duration::from_secs(5);
+/// A letter between two who are there, with its answer.
+const LETTER_TIME: Duration = Duration::from_secs(6);
+/// A process that is asked to end has this long.
+const STOP_TIME: Duration = Duration::from_secs(20);
+const ENOUGH: u64 = 1 << 40;
+/// Letters from one person to another that may be pending.
+const PAIR_LETTERS: u32 = 5;
+
+/// What a run is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    pub(crate) people: usize,
+    pub(crate) shards: usize,
+    pub(crate) acts: usize,
+    pub(crate) bad_disk: bool,
+    pub(crate) crashes: bool,
+    pub(crate) trace: bool,
+}
+
+impl Options {
+    /// So many people and shards, and nothing goes wrong.
+    pub(crate) const fn calm(people: usize, shards: usize) -> Self {
+        let (bad_disk, crashes, trace) = (false, false, false);
+        Self { seed: 7, people, shards, acts: 0, bad_disk, crashes, trace }
+    }
+
+    pub(crate) fn of_seed(seed: u64) -> Self {
+        let mut time = Timeline::new(seed ^ 0x0b7_1005);
+        Self {
+            seed,
+            people: 2 + time.roll(MOST - 1),
+            shards: 1 + time.roll(4),
+            acts: 20 + time.roll(60),
+            bad_disk: time.roll(2) == 0,
+            crashes: time.roll(3) != 0,
+            trace: false,
+        }
+    }
+}
+
+pub(crate) struct Run {
+    options: Options,
+    time: Timeline,
+    rng: ChaCha20Rng,
+    config: Config,
+    disk: Disk,
+    process: Option<Process>,
+    processes: u64,
+    network: Network,
+    people: Vec<Person>,
+    letters: Vec<Letter>,
+    /// By when the process, which was asked to, has to end.
+    stops_by: Option<Instant>,
+}
+
+struct Letter {
+    from: usize,
+    to: usize,
+    text: String,
+}
+
+impl Run {
+    /// Nobody is connected, and nothing goes wrong until [`Run::play`] lets it.
+    pub(crate) fn new(options: Options) -> Self {
+        let mut config = Config::default();
+        config.limits.exempt = vec!["127.0.0.0/8".parse().unwrap()];
+        config.limits.connections_per_prefix = 8;
+        config.limits.letters_per_pair = PAIR_LETTERS;
+        config.limits.reconnects_per_user_and_prefix_per_minute = 60;
+        let mut time = Timeline::new(options.seed);
+        let people: Vec<_> = (0..options.people).map(Person::new).collect();
+        let mut disk = Disk::new(options.seed, people.iter().map(Person::stored));
+        disk.may_break = options.crashes;
+        disk.set_free(ENOUGH);
+        let rng = ChaCha20Rng::seed_from_u64(options.seed);
+        let network = Network::default();
+        let process = Process::start(1, options.shards, &config, &disk, &mut time);
+        let mut run = Self {
+            options,
+            time,
+            rng,
+            config,
+            disk,
+            process: Some(process),
+            processes: 1,
+            network,
+            people,
+            letters: Vec::new(),
+            stops_by: None,
+        };
+        for person in &mut run.people {
+            person.wake(&mut run.time);
+        }
+        run
+    }
+
+    /// The whole of it.
+    pub(crate) fn play(mut self) {
+        self.time.is_uneven = true;
+        self.disk.set_bad(self.options.bad_disk);
+        for _ in 0..self.options.acts {
+            self.wait_for_an_act();
+            self.act();
+        }
+        self.end_all_trouble();
+        self.check_counters();
+        self.come_back();
+        self.check_letters();
+        self.check_promptness();
+        self.leave();
+        self.stop();
+    }
+
+    fn wait_for_an_act(&mut self) {
+        let at = self.time.soon(400_000);
+        self.time.schedule(at, Event::Act);
+        while self.step() != Event::Act {}
+    }
+
+    /// Carries out the next event.
+    fn step(&mut self) -> Event {
+        let event = self.time.next();
+        let Self { time, process, network, people, rng, .. } = self;
+        match event {
+            Event::Turn(..) | Event::Parcel(..) | Event::Storage(_) | Event::Report(..) => {
+                if let Some(process) = process {
+                    process.handle(event, time);
+                }
+                self.look_after_the_process();
+            }
+            Event::AtServer(link) => network.arrive(link, process.as_mut(), time),
+            Event::AtClient(link) => {
+                if let Some(arrived) = network.take(link, time)
+                    && let Some(person) = people.iter_mut().find(|one| one.link() == Some(link))
+                {
+                    person.receive(arrived, time);
+                }
+            }
+            Event::Client(who) => people[who].act(rng, network, time),
+            Event::Act => {}
+        }
+        self.network.send_off(&mut self.time);
+        event
+    }
+
+    /// One that has stopped is followed by another.
+    fn look_after_the_process(&mut self) {
+        let now = self.time.now().instant;
+        let Some(process) = self.process.take_if(|process| process.has_stopped()) else {
+            assert!(self.stops_by.is_none_or(|by| now <= by), "the server does not stop");
+            return;
+        };
+        let may_stop = self.stops_by.take().is_some() || process.fatal.is_some();
+        assert!(may_stop, "the server has stopped, and nobody knows why");
+        process.close();
+        self.start();
+    }
+
+    fn start(&mut self) {
+        self.processes += 1;
+        let Options { shards, .. } = self.options;
+        let (config, time) = (&self.config, &mut self.time);
+        self.process = Some(Process::start(self.processes, shards, config, &self.disk, time));
+    }
+
+    fn say(&self, what: impl FnOnce() -> String) {
+        if self.options.trace {
+            eprintln!("{:>12} {}", self.time.now().instant.as_micros(), what());
+        }
+    }
+
+    fn act(&mut self) {
+        let who = self.time.roll(self.people.len());
+        let what = self.time.roll(100);
+        let (network, time) = (&mut self.network, &mut self.time);
+        match what {
+            0..60 => {
+                for _ in 0..=self.time.roll(4) {
+                    let to = (who + 1 + self.time.roll(self.people.len() - 1)) % self.people.len();
+                    self.write(who, to);
+                }
+            }
+            60..68 => {
+                self.people[who].cut(network, time);
+                self.say(|| format!("{who} is cut off"));
+            }
+            68..76 => {
+                self.people[who].kill(network, time);
+                self.say(|| format!("the client of {who} dies"));
+            }
+            76..84 => {
+                let person = &mut self.people[who];
+                person.stays_away = !person.stays_away;
+                person.cut(network, time);
+                person.wake(time);
+                self.say(|| format!("{who} comes or goes"));
+            }
+            84..88 => {
+                let free = [0, ENOUGH][time.roll(2)];
+                self.disk.set_free(free);
+                self.say(|| format!("{free} bytes are free"));
+            }
+            88..92 => {
+                let is_bad = self.options.bad_disk && time.roll(2) == 0;
+                self.disk.set_bad(is_bad);
+                self.say(|| format!("the disk is bad: {is_bad}"));
+            }
+            92..96 if self.options.crashes => {
+                self.process = None;
+                self.stops_by = None;
+                self.start();
+                self.say(|| "the server dies, and starts again".into());
+            }
+            96..100 if self.options.crashes => {
+                self.terminate();
+                self.say(|| "the server is asked to end".into());
+            }
+            _ => {}
+        }
+    }
+
+    fn terminate(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.terminate(&mut self.time);
+            let by = self.time.now().instant.after(STOP_TIME);
+            self.stops_by.get_or_insert(by);
+        }
+    }
+
+    /// `from` writes to `to`.
+    pub(crate) fn write(&mut self, from: usize, to: usize) {
+        let number = self.letters.len();
+        let to_phone = self.people[to].client.phone;
+        // While a step of the client's is open, another process waits.
+        let Some(stored) = self.people[from].client.profile.from_another_process() else { return };
+        let text = format!("{number} from {from} to {to}");
+        let mut uid = [0; 16];
+        uid[..8].copy_from_slice(&(number as u64 + 1).to_le_bytes());
+        stored.write(Uid(uid), to_phone, &text);
+        self.people[from].wake(&mut self.time);
+        self.say(|| format!("{from} writes to {to}: {text}"));
+        self.letters.push(Letter { from, to, text });
+    }
+
+    /// Goes on until something is true, for so long at most. Now and then everybody looks what can be tried again.
+    pub(crate) fn until(&mut self, span: Duration, what: &str, is_true: impl Fn(&Self) -> bool) {
+        let by = self.time.now().instant.after(span);
+        self.time.schedule(by.min(self.time.now().instant.after(HURRY)), Event::Act);
+        while !is_true(self) {
+            if self.step() != Event::Act {
+                continue;
+            }
+            let now = self.time.now().instant;
+            assert!(now < by, "not after {span:?}: {what}\n{}", self.report());
+            self.hurry();
+            self.time.schedule(by.min(now.after(HURRY)), Event::Act);
+        }
+    }
+
+    /// Time passes.
+    fn pass(&mut self, span: Duration) {
+        let by = self.time.now().instant.after(span);
+        self.time.schedule(by, Event::Act);
+        while self.step() != Event::Act || self.time.now().instant < by {}
+    }
+
+    /// Nothing goes wrong any more; one of the people may stay away.
+    fn end_all_trouble(&mut self) {
+        self.time.is_uneven = false;
+        self.disk.set_bad(false);
+        self.disk.set_free(ENOUGH);
+        let absent = self.time.roll(2 * self.people.len());
+        for (who, person) in self.people.iter_mut().enumerate() {
+            person.stays_away = who == absent;
+            if person.stays_away {
+                person.cut(&mut self.network, &mut self.time);
+            }
+            person.wake(&mut self.time);
+        }
+        self.say(|| format!("all trouble is over, and {absent} is away"));
+        self.until(PATIENCE, "everybody who is there has what is theirs", |run| {
+            run.stops_by.is_none() && run.letters.iter().all(|letter| run.has_come(letter))
+        });
+        // What is under way about them arrives.
+        self.pass(Duration::from_secs(3));
+    }
+
+    /// Nobody waits for a later attempt.
+    fn hurry(&mut self) {
+        for person in &mut self.people {
+            if let Some(stored) = person.client.profile.from_another_process() {
+                stored.hurry();
+            }
+            person.wake(&mut self.time);
+        }
+    }
+
+    /// Whether a letter has come as far as it can while some stay away.
+    fn has_come(&self, letter: &Letter) -> bool {
+        let [from, to] = [letter.from, letter.to].map(|who| &self.people[who]);
+        let outbox = &from.client.profile.stored.outbox;
+        let written = outbox.iter().find(|written| *written.text == *letter.text);
+        let state = written.expect("it is in the outbox").state;
+        let is_there = self.is_there(letter);
+        from.stays_away || state == State::Answered && (to.stays_away || is_there)
+            // There is no room for more while the other is away.
+            || to.stays_away && state == State::Waiting
+    }
+
+    /// Whether a letter is where it was to go: once, and readable. A recipient who could not be told
+    /// who wrote it, since storage did not answer, has it unread.
+    fn is_there(&self, letter: &Letter) -> bool {
+        let [from, to] = [letter.from, letter.to].map(|who| &self.people[who].client.profile);
+        let times = to.stored.texts().iter().filter(|text| **text == letter.text).count();
+        assert!(times <= 1, "{:?} has come {times} times", letter.text);
+        let written = from.stored.outbox.iter().find(|written| *written.text == *letter.text);
+        let packets = &written.expect("it is in the outbox").packets;
+        let mut unread = to.stored.letters.iter().filter(|received| {
+            received.says == Says::Unreadable(Unreadable::NoSender)
+                && packets.iter().any(|(id, _)| *id == received.id)
+        });
+        times == 1 || self.options.bad_disk && unread.next().is_some()
+    }
+
+    fn come_back(&mut self) {
+        for person in &mut self.people {
+            person.stays_away = false;
+            person.wake(&mut self.time);
+        }
+        self.until(PATIENCE, "everybody has what is theirs", |run| {
+            let all_there = run.letters.iter().all(|letter| run.has_come(letter));
+            all_there && run.disk.pending_letters() == 0
+        });
+        self.pass(Duration::from_secs(3));
+        self.check_counters();
+    }
+
+    /// The counters of machines are what storage holds.
+    fn check_counters(&mut self) {
+        let users: Vec<UserId> = self.people.iter().map(Person::id).collect();
+        let stored = self.disk.stored(&users);
+        for server in self.process().servers() {
+            assert_eq!(server.audit(&stored).err(), None, "the counters of this mailbox are wrong");
+        }
+        for user in users {
+            let counted = self.process().pending_from(user);
+            assert_eq!(counted, self.disk.usage_of(user), "pending letters of {user:?}");
+        }
+    }
+
+    /// Everything has come, once, and nothing else.
+    fn check_letters(&self) {
+        for letter in &self.letters {
+            assert!(self.is_there(letter), "{:?} is lost", letter.text);
+        }
+        for (who, person) in self.people.iter().enumerate() {
+            for text in person.client.texts() {
+                let is_meant = |letter: &Letter| letter.to == who && letter.text == *text;
+                assert!(self.letters.iter().any(is_meant), "{text:?} is nobody's letter to {who}");
+            }
+        }
+    }
+
+    /// Between people who are there a letter takes no longer than its way.
+    fn check_promptness(&mut self) {
+        self.until_all_are_there();
+        for from in 0..self.people.len() {
+            self.write(from, (from + 1) % self.people.len());
+        }
+        self.until_all_has_come();
+        self.check_letters();
+    }
+
+    pub(crate) fn until_all_are_there(&mut self) {
+        self.until(PATIENCE, "everybody has a session", |run| {
+            let sessions = run.process().servers().map(|server| server.session_count());
+            sessions.sum::<usize>() == run.people.len()
+        });
+    }
+
+    pub(crate) fn until_all_has_come(&mut self) {
+        self.until(LETTER_TIME, "everybody has a letter, and its writer knows", |run| {
+            run.letters.iter().all(|letter| run.has_come(letter))
+        });
+    }
+
+    /// The server that runs.
+    pub(crate) fn process(&self) -> &Process {
+        self.process.as_ref().expect("it runs")
+    }
+
+    /// Everybody leaves, and nothing is left of their connections.
+    fn leave(&mut self) {
+        for person in &mut self.people {
+            person.stays_away = true;
+            person.cut(&mut self.network, &mut self.time);
+        }
+        self.pass(Duration::from_secs(2));
+        let process = self.process();
+        assert_eq!(process.load(), (0, 0), "connections of nobody");
+        let kept: usize = process.servers().map(|server| server.connection_count()).sum();
+        assert_eq!(kept, 0, "connections that machines believe in");
+    }
+
+    fn stop(&mut self) {
+        self.terminate();
+        let before = self.processes;
+        self.until(STOP_TIME, "the server stops", |run| run.processes > before);
+    }
+
+    /// What stands where, for whoever looks at a seed that has failed.
+    fn report(&self) -> String {
+        let letters = self.letters.iter().filter(|letter| !self.has_come(letter));
+        let lines = letters.map(|Letter { from, to, text }| {
+            let outbox = &self.people[*from].client.profile.stored.outbox;
+            let written = outbox.iter().find(|written| *written.text == **text);
+            let state = written.map(|written| (written.state, written.status));
+            format!("{from} to {to}: {text:?}, {state:?}")
+        });
+        let people = self.people.iter().map(|person| {
+            let notices = &person.client.profile.notices;
+            format!("connected: {}, {:?}, {notices:?}", person.client.is_connected(), person.link())
+        });
+        let users: Vec<UserId> = self.people.iter().map(Person::id).collect();
+        let stored = self.disk.clone().stored(&users);
+        let servers = self.process.iter().flat_map(Process::servers);
+        let counts = servers.map(|server| {
+            let (wrong, at) = (server.audit(&stored).err(), server.poll_timeout());
+            format!("miscounted: {wrong:?}, timeout: {at:?}")
+        });
+        let letters = stored.letters.iter().map(|letter| format!("in storage: {letter:?}"));
+        let lines = lines.chain(people).chain(counts).chain(letters);
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}

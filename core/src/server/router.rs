@@ -504,12 +504,16 @@ impl<P: Provider> Router<P> {
             registrar.counted_in(ctx.storage.horizon());
         }
         self.sessions.flush(ctx, self.gate.is_stopping());
-        let owes = !(self.delivery.owes_storage_nothing() && self.accounts.owes_storage_nothing());
-        self.sessions.farewell(ctx, owes);
+        let deferred = self.delivery.defers_writes() || self.accounts.defers_writes();
+        self.sessions.farewell(ctx, deferred);
+        let owes_storage = deferred || self.delivery.holds_back();
         self.route(ctx);
-        ctx.storage.gather(now, self.sessions.somebody_leaves() || self.gate.is_stopping());
+        let is_stopping = self.gate.is_stopping();
+        ctx.storage.gather(now, self.sessions.somebody_leaves() || is_stopping);
         ctx.flush_storage();
-        let is_done = !owes && ctx.storage.is_idle() && !self.sessions.any_is_open();
+        // All sessions are looked through for this, so only when it matters.
+        let is_done =
+            is_stopping && !owes_storage && ctx.storage.is_idle() && !self.sessions.any_is_open();
         if let Some(conns) = self.gate.stop_if_due(now, is_done) {
             for conn in conns {
                 self.end(ctx, conn, Some(CloseReason::ServerStopping));

@@ -1,7 +1,7 @@
 //! Letters go out before they are stored, and some never are.
 
 use waxwing_core::server::Config;
-use waxwing_core::wire::ErrorCode;
+use waxwing_core::wire::{CloseReason, ErrorCode, Op};
 
 use waxwing_testkit::backend::Paper;
 use waxwing_testkit::packets::id_of;
@@ -84,6 +84,22 @@ fn the_next_session_finds_what_was_held_when_the_last_one_ended() {
         assert_eq!(heard, [Said::Letter(held.clone()), Said::Letter(later.clone())]);
         assert_eq!(ann.hear(&mut world), [Said::stored(&held), Said::stored(&later)]);
     }
+}
+
+#[test]
+fn whoever_leaves_does_not_wait_for_letters_that_are_held_for_others() {
+    let (mut world, people) = Sim::<Paper>::populate_shards(Config::default(), 7, 3, 1);
+    let [mut ann, mut ben, mut cat] = people.try_into().ok().unwrap();
+    for person in [&mut ann, &mut ben, &mut cat] {
+        person.come_to_nothing(&mut world);
+    }
+    world.wait_s(1);
+    give(&mut world, &mut ann, &mut ben);
+    assert!(!world.disk.has_jobs(), "it is held");
+    let close = cat.sealed(&mut world, Op::Close, &[1]);
+    world.deliver(&[(cat.conn, close)]);
+    assert_eq!(cat.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
+    assert!(!world.disk.has_jobs(), "it is held still");
 }
 
 #[test]

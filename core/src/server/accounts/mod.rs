@@ -191,9 +191,9 @@ impl<P: Provider> Accounts<P> {
         }
     }
 
-    /// Whether all keys of sessions have been given to storage.
-    pub(super) const fn owes_storage_nothing(&self) -> bool {
-        self.not_stored.is_empty()
+    /// Whether storage is to be told something again that it could not do.
+    pub(super) const fn defers_writes(&self) -> bool {
+        !self.not_stored.is_empty()
     }
 
     /// A 105 by phone, or about the asker. One about somebody else by id is for the mailbox.

@@ -195,11 +195,6 @@ impl InHand {
         deferred
     }
 
-    /// Whether storage has been given everything that it is to store or delete.
-    pub(super) fn owes_storage_nothing(&self) -> bool {
-        self.held_back.is_empty() && self.deferred.is_empty()
-    }
-
     fn put(&mut self, letter: Letter, state: State) {
         #[cfg(feature = "testing")]
         {

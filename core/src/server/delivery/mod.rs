@@ -507,9 +507,14 @@ impl Delivery {
         }
     }
 
-    /// Whether storage has been given everything that it is to store or delete.
-    pub(super) fn owes_storage_nothing(&self) -> bool {
-        self.in_hand.owes_storage_nothing()
+    /// Whether storage is to be told something again that it could not do.
+    pub(super) fn defers_writes(&self) -> bool {
+        self.in_hand.has_deferred()
+    }
+
+    /// Whether letters are held back from storage.
+    pub(super) fn holds_back(&self) -> bool {
+        self.in_hand.held_back_until().is_some()
     }
 
     /// Whether it is time to look for what has expired.

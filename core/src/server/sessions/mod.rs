@@ -471,12 +471,13 @@ impl Sessions {
 
     /// Answers a client's 222 once everything read before it is stored and acknowledged, or
     /// patience has ended.
-    pub(super) fn farewell(&self, ctx: &mut Ctx<'_, impl Provider>, owes_storage: bool) {
+    ///
+    /// Nothing counts as stored while writes are `deferred`: they may be of the session.
+    pub(super) fn farewell(&self, ctx: &mut Ctx<'_, impl Provider>, deferred: bool) {
         for (until, conn) in &self.leaving {
             let Some(session) = self.session(*conn) else { continue };
             let is_past = |leaving: Leaving| ctx.storage.is_past(leaving.horizon);
-            let is_done =
-                !session.is_open() && !owes_storage && session.leaving.is_some_and(is_past);
+            let is_done = !session.is_open() && !deferred && session.leaving.is_some_and(is_past);
             if is_done || *until <= ctx.now.instant {
                 let (conn, reason) = (*conn, Some(CloseReason::Leaving));
                 ctx.tell(Note::End { conn, reason });

@@ -197,9 +197,11 @@ impl<P: Backend> Sim<P> {
     pub fn assert_counted(&self) {
         let stored = self.disk.stored();
         let in_mailboxes = self.servers.iter().flat_map(|server| {
-            server
-                .audit(&stored)
-                .unwrap_or_else(|owner| panic!("the mailbox of {owner} is miscounted"))
+            server.audit(&stored).unwrap_or_else(|owner| {
+                panic!(
+                    "the mailbox of {owner} is miscounted, or has letters in hand that go astray"
+                )
+            })
         });
         let between = self.post.values().flatten().filter_map(|parcel| match parcel {
             Parcel::Mail(mail) => mail.pending(),

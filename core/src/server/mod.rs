@@ -185,10 +185,10 @@ impl<P: Provider> Server<P> {
 
     /// For the simulation: the letters that count in mailboxes of this shard, senders and bytes.
     /// # Errors
-    /// A mailbox whose counters are known, and are not those of its letters.
+    /// Somebody whose mailbox is miscounted, or of whom a letter is in hand in a wrong state.
     #[cfg(feature = "testing")]
     pub fn audit(&self, stored: &Stored) -> Result<alloc::vec::Vec<(UserId, u64)>, UserId> {
-        self.router.delivery.audit(self.shared.shard, stored)
+        self.router.delivery.audit(self.shared.shard, &self.shared.storage, stored)
     }
 
     /// For the simulation: the states of letters in hand that there were.

@@ -159,6 +159,12 @@ impl StorageQueue {
         self.batches >= horizon && oldest.is_none_or(|oldest| oldest > horizon)
     }
 
+    /// Whether a batch is to be given out or is under way.
+    #[cfg(feature = "testing")]
+    pub(super) fn has_writes(&self) -> bool {
+        !self.writes.is_empty() || !self.under_way.is_empty()
+    }
+
     /// Whether nothing is under way or asked.
     pub(super) fn is_idle(&self) -> bool {
         self.writes.is_empty()

@@ -1,6 +1,8 @@
 //! Letters go out before they are stored, and some never are.
 
-use waxwing_core::server::Config;
+use std::time::Duration;
+
+use waxwing_core::server::{Config, Event};
 use waxwing_core::wire::{CloseReason, ErrorCode, Op};
 
 use waxwing_testkit::backend::Paper;
@@ -122,6 +124,25 @@ fn a_letter_that_was_handed_over_and_never_stored_is_delivered_and_takes_no_room
     }
     ann.send(&mut world, ben.id(), b"one too many");
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::MailboxFull]);
+}
+
+#[test]
+fn a_letter_that_its_recipient_holds_is_not_taken_again_though_storage_refused_it() {
+    let (mut world, [mut ann, mut ben]) = two(Config::default());
+    let letter = give(&mut world, &mut ann, &mut ben);
+    world.disk.held = true;
+    world.wait(Duration::from_millis(3));
+    ben.acknowledge(&mut world, &[id_of(&letter)]);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&letter)]);
+    world.disk.refuses_writes = true;
+    world.release();
+    assert!(world.events.contains(&Event::StorageUnavailable), "it was to be stored");
+    world.disk.refuses_writes = false;
+    world.wait_s(2);
+    assert_eq!(ann.hear(&mut world), []);
+    world.send(ann.conn, &letter);
+    assert_eq!(ann.hear(&mut world), [Said::delivered(&letter)]);
+    assert_eq!(ben.hear(&mut world), []);
 }
 
 #[test]

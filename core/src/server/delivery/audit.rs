@@ -7,8 +7,9 @@ use hashbrown::HashSet;
 use super::super::count::Count;
 use super::super::shard::Shard;
 use super::super::storage::QueueId;
-use super::in_hand::InHand;
-use super::letter::Location;
+use super::super::storage_queue::StorageQueue;
+use super::in_hand::{InHand, Letter};
+use super::letter::{Location, Recipient, State};
 use super::mailbox::Mailbox;
 use super::mailboxes::Mailboxes;
 use crate::id::UserId;
@@ -76,6 +77,36 @@ pub(super) fn miscounted(
         is_settled && !is_sum(mailbox, rest.get(..end).unwrap_or_default())
     };
     mailboxes.known().find(is_wrong).map(|(owner, _)| owner)
+}
+
+/// Whose letter in hand is in a state in which nothing more would happen to it, or says something else
+/// of its recipient than the window, which knows what is given; `None` when all are right.
+pub(super) fn astray(
+    in_hand: &InHand,
+    storage: &StorageQueue,
+    is_given: impl Fn(&Letter) -> bool,
+) -> Option<UserId> {
+    let is_right = |letter: &Letter, state: &State| {
+        let goes_on = match state.location {
+            Location::HeldBack => in_hand.held_back_until().is_some(),
+            Location::Storing | Location::Deleting => storage.has_writes(),
+            Location::DeletionDeferred => storage.is_in_trouble(),
+            Location::Deleted => storage.oldest_question().is_some(),
+            Location::Stored | Location::Refused | Location::Expired => true,
+        };
+        goes_on && is_given(letter) == (state.recipient == Recipient::IsGiven)
+    };
+    let astray = in_hand.letters().find(|(letter, state)| !is_right(letter, state));
+    astray.map(|(letter, _)| letter.recipient)
+}
+
+/// A mailbox whose counters are too high and stay so, though nothing is being deleted from it.
+pub(super) fn not_recounted(mailboxes: &Mailboxes, in_hand: &InHand) -> Option<UserId> {
+    let being_deleted = in_hand.letters().filter(|(_, state)| {
+        matches!(state.location, Location::Deleting | Location::DeletionDeferred)
+    });
+    let owners: HashSet<UserId> = being_deleted.map(|(letter, _)| letter.recipient).collect();
+    mailboxes.to_be_recounted().find(|owner| !owners.contains(owner))
 }
 
 /// Whether a mailbox's counters are the sum of these letters, which come sender by sender.

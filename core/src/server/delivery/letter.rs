@@ -14,12 +14,11 @@
 //! | deletion deferred | | | yes |
 //! | deleted | | | yes |
 //! | refused | | yes | |
-//! | expired | yes | yes | |
+//! | expired | | yes | |
 //!
 //! The others cannot. What is held back was handed over, and is in hand no more when it is
-//! acknowledged. What is stored, or refused, and was not handed over is not in hand. A letter is
-//! deleted because it was acknowledged. One that has expired and was not handed over is in hand until
-//! storage has said, as it does before long, that it had taken it.
+//! acknowledged. What is stored, refused or expired and was not handed over is not in hand. A letter is
+//! deleted because it was acknowledged.
 //!
 //! **A letter counts from when it is accepted to the first of these: it is acknowledged, storage
 //! refuses it, it expires.** [`State::counts`] is that rule.
@@ -125,7 +124,6 @@ impl State {
             (Event::Stored, Storing, Waits) => return OnlyStored,
             (Event::Stored, Storing, IsGiven) => (Stored, IsGiven),
             (Event::Stored, Storing, Holds) => (Deleting, Holds),
-            (Event::Stored, Expired, Waits) => return Gone,
 
             (Event::Refused, Storing, IsGiven) => (Refused, IsGiven),
             (Event::Refused, Storing, Waits | Holds) => return Gone,
@@ -144,7 +142,9 @@ impl State {
             (Event::NotDeleted, Deleting, _) => (DeletionDeferred, Holds),
             (Event::Retried, DeletionDeferred, _) => (Deleting, Holds),
 
-            (Event::Expired, Storing | Stored, Waits | IsGiven) => (Expired, recipient),
+            // Storage may say that it has thrown a letter out before it says that it had taken it.
+            (Event::Expired, Storing | Stored, IsGiven) => (Expired, IsGiven),
+            (Event::Expired, Storing, Waits) => return Gone,
             (Event::Expired, DeletionDeferred, _) => return Gone,
 
             (_, location, recipient) => (location, recipient),
@@ -154,7 +154,7 @@ impl State {
 
     /// All that there can be.
     #[cfg(feature = "testing")]
-    pub const POSSIBLE: [Self; 11] = [
+    pub const POSSIBLE: [Self; 10] = [
         Self::new(Location::HeldBack, Recipient::IsGiven),
         Self::new(Location::Storing, Recipient::Waits),
         Self::new(Location::Storing, Recipient::IsGiven),
@@ -164,13 +164,8 @@ impl State {
         Self::new(Location::DeletionDeferred, Recipient::Holds),
         Self::new(Location::Deleted, Recipient::Holds),
         Self::new(Location::Refused, Recipient::IsGiven),
-        Self::EXPIRED_BEFORE_STORED,
         Self::new(Location::Expired, Recipient::IsGiven),
     ];
-
-    /// Storage has thrown it out, and has yet to say that it had taken it.
-    #[cfg(feature = "testing")]
-    pub const EXPIRED_BEFORE_STORED: Self = Self::new(Location::Expired, Recipient::Waits);
 }
 
 impl After {

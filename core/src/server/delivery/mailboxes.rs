@@ -57,6 +57,13 @@ impl Mailboxes {
         open.filter(|(_, mailbox)| mailbox.is_exact())
     }
 
+    /// Those whose counters are too high, and would be right if they were learnt again now.
+    #[cfg(feature = "testing")]
+    pub(super) fn to_be_recounted(&self) -> impl Iterator<Item = UserId> {
+        let open = self.open.iter().filter(|(_, mailbox)| mailbox.is_to_be_recounted());
+        open.map(|(owner, _)| *owner)
+    }
+
     /// Letters that wait until the counters of their mailboxes are known: senders, and bytes of packets.
     #[cfg(feature = "testing")]
     pub(super) fn waiting(&self) -> impl Iterator<Item = (UserId, u64)> {

@@ -34,6 +34,8 @@ use super::storage::{
     ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot, Write,
 };
 use super::storage_queue::Asker;
+#[cfg(feature = "testing")]
+use super::storage_queue::StorageQueue;
 use super::timers::Timers;
 use crate::crypto::Provider;
 use crate::id::UserId;
@@ -296,6 +298,8 @@ impl Delivery {
         for waiting in waiting.into_iter().flatten() {
             self.serve(ctx, owner, waiting);
         }
+        // What storage counted may have been deleted since.
+        self.recount_mailbox(owner);
     }
 
     /// Storage could not say it: what waits is refused, and the next use asks again. The owner's
@@ -421,11 +425,14 @@ impl Delivery {
 
     /// Letters could not be deleted: storage is told again.
     pub(super) fn not_deleted(&mut self, recipient: UserId, letters: &[QueueId]) {
-        if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
-            mailbox.overcounts();
-        }
         for letter in letters {
             self.in_hand.change(*letter, LetterEvent::NotDeleted);
+        }
+        // What was not stored cannot be deleted, and does not count.
+        if self.in_hand.defers_deleting_from(recipient)
+            && let Some(mailbox) = self.mailboxes.get_mut(recipient)
+        {
+            mailbox.overcounts();
         }
     }
 
@@ -446,6 +453,7 @@ impl Delivery {
                 let (id, freed) = (letter.id, Some(bytes));
                 ctx.post_to_owner(sender, Message::Expired { sender, id, freed });
             }
+            self.recount_mailbox(letter.recipient);
         }
     }
 
@@ -567,16 +575,25 @@ impl Delivery {
     // ---- For the simulation ----
 
     /// What counts for senders in the mailboxes of this shard: letter by letter, its sender and the
-    /// bytes of its packet. A mailbox whose counters are known and are not those of its letters is an
-    /// error.
+    /// bytes of its packet. An error is somebody whose mailbox has other counters than its letters make,
+    /// or of whom a letter is in hand in a state that is wrong.
     #[cfg(feature = "testing")]
     pub(super) fn audit(
         &self,
         shard: Shard,
+        storage: &StorageQueue,
         stored: &Stored,
     ) -> Result<Vec<(UserId, u64)>, UserId> {
         let letters = audit::counting(&self.in_hand, shard, stored);
-        if let Some(owner) = audit::miscounted(&self.mailboxes, &letters, &stored.unsettled) {
+        let miscounted = audit::miscounted(&self.mailboxes, &letters, &stored.unsettled);
+        let is_given = |letter: &in_hand::Letter| {
+            let reader = self.readers.get(&letter.recipient);
+            reader
+                .is_some_and(|reader| reader.window.unacknowledged().any(|l| l == letter.queue_id))
+        };
+        let astray = || audit::astray(&self.in_hand, storage, is_given);
+        let not_recounted = || audit::not_recounted(&self.mailboxes, &self.in_hand);
+        if let Some(owner) = miscounted.or_else(astray).or_else(not_recounted) {
             return Err(owner);
         }
         Ok(letters

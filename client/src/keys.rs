@@ -15,7 +15,11 @@ const LONGEST: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// It cannot be read.
-    #[error("cannot read the server's key {}: {source}", .path.display())]
+    #[error(
+        "the public key in {} cannot be read: {source}; look at the path, or ask the server's operator \
+         for server.pub.pem",
+        .path.display()
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -41,7 +45,8 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// The key is of another kind, or unsafe.
-    #[error("{} does not hold an RSA key of 2048 bits with exponent 65537", .path.display())]
+    #[error("{} does not hold an RSA key of 2048 bits with exponent 65537; ask the server's operator for \
+         server.pub.pem", .path.display())]
     NotAcceptable {
         /// The file.
         path: PathBuf,

@@ -35,7 +35,7 @@ impl DataDir {
             }
             _ => Ok(()),
         };
-        made.map_err(|error| failure(path, error))?;
+        made.map_err(|error| unusable(path, &error))?;
         Self::existing(path)
     }
 
@@ -51,7 +51,7 @@ impl DataDir {
                 "there is no such data directory; --data, or server.data in the configuration, says \
                  where it is, and its disk has to be mounted",
             ),
-            _ => failure(path, error),
+            _ => unusable(path, &error),
         })?;
         if !metadata.is_dir() {
             let what =
@@ -158,6 +158,12 @@ impl Deref for LockedDataDir {
 fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// A data directory that cannot be made or looked at.
+fn unusable(path: &Path, error: &io::Error) -> Failure {
+    let hint = "--data, or server.data in the configuration, can name another place";
+    failure(path, format!("the data directory cannot be used: {error}; {hint}"))
 }
 
 fn failure(path: &Path, error: impl std::fmt::Display) -> Failure {

@@ -74,6 +74,25 @@ fn the_fingerprint_of_a_key_that_is_not_there_says_when_there_will_be_one() {
 }
 
 #[test]
+fn files_that_are_not_there_are_named_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let below = file.join("data");
+    let absent = directory.path().join("absent");
+    let [below, absent] = [below.to_str().unwrap(), absent.to_str().unwrap()];
+    for (args, code, what) in [
+        (["--config", absent, "run"], 78, "`waxwing-server config example` prints a file"),
+        (["config", "check", absent], 78, "`waxwing-server config example` prints a file"),
+        (["--data", below, "run"], 74, "--data, or server.data in the configuration"),
+    ] {
+        let output = server(&args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(what), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn users_are_listed_shown_and_removed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data");

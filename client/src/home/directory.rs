@@ -9,7 +9,11 @@ use super::HomeError;
 
 /// Makes the directory, and those above it, if it is not there.
 pub(super) fn ensure(dir: &Path) -> Result<(), HomeError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| io(dir, source))?;
+    match DirBuilder::new().recursive(true).mode(0o700).create(dir) {
+        // Something else is there, which the check below names.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => made.map_err(|source| io(dir, source))?,
+    }
     check(dir)
 }
 
@@ -23,7 +27,7 @@ pub(super) fn check(dir: &Path) -> Result<(), HomeError> {
         Err(source) => return Err(io(dir, source)),
     };
     if !metadata.is_dir() {
-        return Err(io(dir, ErrorKind::NotADirectory.into()));
+        return Err(HomeError::NoDirectory { path: dir.to_owned() });
     }
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(HomeError::ForeignOwner { dir: dir.to_owned(), owner: metadata.uid() });

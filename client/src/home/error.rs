@@ -11,6 +11,12 @@ pub enum HomeError {
     /// Neither `XDG_DATA_HOME` nor `HOME` says where it would be.
     #[error("no place for the home: set HOME, or name a directory with --home")]
     NoDefault,
+    /// A home is a directory, and this is something else.
+    #[error("{} is not a directory; name another place for the home with --home", .path.display())]
+    NoDirectory {
+        /// What was named.
+        path: PathBuf,
+    },
     /// Nobody has registered here.
     #[error("there is nothing in {}; `waxwing register` begins a home", .dir.display())]
     Missing {

@@ -39,6 +39,19 @@ fn a_phone_that_nobody_has_exits_3() {
 }
 
 #[test]
+fn files_that_are_not_what_was_meant_are_named_with_what_to_do() {
+    let server = TestServer::new();
+    let mut anna = server.newcomer("anna", "+4915112345601");
+    let right = std::mem::replace(&mut anna.server_key, anna.home.join("absent"));
+    anna.register().exits(78).says("cannot be read").says("ask the server's operator");
+    (anna.server_key, anna.home) = (right.clone(), right);
+    for args in [&["whoami"][..], &["contacts"]] {
+        anna.run(args).exits(74).says("is not a directory; name another place").says("--home");
+    }
+    anna.register().exits(74).says("is not a directory; name another place");
+}
+
+#[test]
 fn verifying_a_phone_that_nobody_has_exits_3() {
     let mut server = TestServer::new();
     let anna = server.person("anna", "+4915112345601");

@@ -13,7 +13,8 @@ pub(super) fn check(program: &Path) -> Result<(), String> {
     if !program.is_absolute() {
         return Err("has to be a whole path, which begins with /".into());
     }
-    let metadata = fs::metadata(program).map_err(|error| error.to_string())?;
+    let metadata = fs::metadata(program)
+        .map_err(|error| format!("cannot be found: {error}; look at the path"))?;
     if !metadata.is_file() {
         return Err("is no plain file".into());
     }

@@ -20,7 +20,15 @@ const LARGEST: u64 = 1 << 20;
 
 pub(super) fn file(path: &Path, config: &mut Config) -> Result<(), ConfigError> {
     let place = path.display().to_string();
-    let text = read(path).map_err(|error| ConfigError(format!("{place}: {error}")))?;
+    let text = read(path).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => {
+                "; `waxwing-server config example` prints a file that can be put there"
+            }
+            _ => "",
+        };
+        ConfigError(format!("{place}: the configuration cannot be read: {error}{hint}"))
+    })?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         ConfigError(format!("{place}: {}", error.to_string().trim_end()))
     })?;
@@ -36,7 +44,7 @@ fn read(path: &Path) -> io::Result<String> {
         .open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::other("is no plain file"));
+        return Err(io::Error::other("it is no plain file"));
     }
     // It says which program is given the codes, and what strangers may do.
     if metadata.mode() & 0o002 != 0 {
@@ -51,7 +59,7 @@ fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     file.take(LARGEST + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LARGEST {
-        return Err(io::Error::other("is larger than 1 MiB, which no configuration is"));
+        return Err(io::Error::other("it is larger than 1 MiB, which no configuration is"));
     }
     Ok(text)
 }

@@ -30,7 +30,7 @@ pub(crate) const MOST: usize = 6;
 pub(crate) struct Person {
     number: usize,
     pub(crate) client: Participant<'static, Paper>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     link: Option<usize>,
     /// When it looks what there is to do.
     acts_at: Option<Instant>,
@@ -105,6 +105,16 @@ impl Person {
             ToClient::End => self.client.end_stream(),
         }
         self.wake(time);
+    }
+
+    /// The first bytes of a connection, which nobody gets.
+    pub(crate) fn knock(&mut self, rng: &mut ChaCha20Rng, time: &Timeline) -> Vec<u8> {
+        let mut env = Env { now: time.now(), rng };
+        self.client.connect(&mut env);
+        while self.client.step(&mut env) != Step::Idle {}
+        let bytes = self.client.transmit();
+        self.client.restart();
+        bytes
     }
 
     /// The connection is cut.

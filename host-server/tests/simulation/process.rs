@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -49,6 +49,7 @@ pub(crate) struct Process {
     storage_is_busy_until: Instant,
     /// Why it has failed, as the event handlers say.
     pub(crate) fatal: Option<String>,
+    signals: usize,
 }
 
 struct Loop {
@@ -153,6 +154,7 @@ impl Process {
             storage,
             storage_is_busy_until,
             fatal: None,
+            signals: 0,
         };
         (0..shards).for_each(|shard| process.schedule_turn(shard, time));
         process.measure_disk(time);
@@ -203,8 +205,9 @@ impl Process {
         self.schedule_turn(shard, time);
     }
 
-    /// Somebody asks the process to end.
+    /// Somebody asks the process to end; the second time, at once.
     pub(crate) fn terminate(&mut self, time: &mut Timeline) {
+        self.signals += 1;
         self.loops[0].heard.signals.push(Signal::Terminate);
         self.schedule_turn(0, time);
     }
@@ -222,6 +225,11 @@ impl Process {
 
     /// All loops have stopped: storage does what is left in its queue, and lets go.
     pub(crate) fn close(mut self) {
+        for channel in 0..self.channels.len() {
+            while let Some((parcel, _)) = self.channels[channel].under_way.take(END_OF_TIME) {
+                self.check_parcel(&parcel);
+            }
+        }
         let Some(mut storage) = self.storage else { return };
         let mut told = Told { machines: self.loops.len(), all: Vec::new() };
         let jobs = std::iter::from_fn(|| self.queue.take(END_OF_TIME));
@@ -287,11 +295,19 @@ impl Process {
     fn deliver(&mut self, channel: usize, time: &mut Timeline) {
         let Channel { to, under_way, .. } = &mut self.channels[channel];
         let (to, Some((parcel, wakes))) = (*to, under_way.take(time.now().instant)) else { return };
-        // A shard that has stopped takes nothing.
-        let _ = self.loops[to].inbox.send(parcel);
+        if let Err(SendError(parcel)) = self.loops[to].inbox.send(parcel) {
+            self.check_parcel(&parcel);
+        }
         if wakes {
             self.wake(to, time);
         }
+    }
+
+    /// A parcel is not taken any more.
+    fn check_parcel(&self, parcel: &Parcel) {
+        let is_orderly = self.signals == 1 && self.storage.is_some();
+        let has_mail = parcel.iter().any(|message| matches!(message, Message::Mail(_)));
+        assert!(!is_orderly || !has_mail, "mail for a shard that has stopped");
     }
 
     fn wake(&mut self, shard: usize, time: &mut Timeline) {
@@ -322,6 +338,7 @@ impl Process {
             time.schedule(now.after(IDLE), Event::Storage(self.number));
             served
         } else if now >= self.storage_is_busy_until.after(IDLE / 2) {
+            time.schedule(now.after(IDLE), Event::Storage(self.number));
             storage.idle(now, &mut told)
         } else {
             Ok(())

@@ -1,6 +1,8 @@
 //! A run: people write to each other through a server, while everything else goes wrong; then nothing
 //! goes wrong any more, and it is checked what has come of it.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -12,6 +14,7 @@ use waxwing_server::config::Config;
 use waxwing_testkit::profile::{Says, State};
 
 use crate::disk::Disk;
+use crate::memory_loop::{OwnedSocket, PeerEnd, Socket};
 use crate::network::Network;
 use crate::person::{MOST, Person};
 use crate::process::Process;
@@ -25,7 +28,7 @@ const HURRY: Duration = Duration::from_secs(5);
 const LETTER_TIME: Duration = Duration::from_secs(6);
 /// A process that is asked to end has this long.
 const STOP_TIME: Duration = Duration::from_secs(20);
-const ENOUGH: u64 = 1 << 40;
+pub(crate) const ENOUGH: u64 = 1 << 40;
 /// Letters from one person to another that may be pending.
 const PAIR_LETTERS: u32 = 5;
 
@@ -266,6 +269,36 @@ impl Run {
         self.letters.push(Letter { from, to, text });
     }
 
+    /// Somebody's connection goes, and none comes in its place.
+    pub(crate) fn send_away(&mut self, who: usize) {
+        self.people[who].stays_away = true;
+        self.people[who].cut(&mut self.network, &mut self.time);
+    }
+
+    /// Somebody's first bytes arrive together with the end of their connection.
+    pub(crate) fn knock_and_leave(&mut self, who: usize) -> Rc<RefCell<Socket>> {
+        let person = &mut self.people[who];
+        let incoming = person.knock(&mut self.rng, &self.time).into();
+        let peer_end = Some(PeerEnd::Finished);
+        let socket = Rc::new(RefCell::new(Socket { incoming, peer_end, ..Socket::default() }));
+        let process = self.process.as_mut().expect("it runs");
+        process.call(person.address, OwnedSocket(socket.clone()), &mut self.time);
+        socket
+    }
+
+    /// So much is free on the disk.
+    pub(crate) fn set_free(&mut self, bytes: u64) {
+        self.disk.set_free(bytes);
+    }
+
+    /// How far the letter that was written last has come.
+    pub(crate) fn last_state(&self) -> State {
+        let Letter { from, text, .. } = self.letters.last().expect("a letter");
+        let outbox = &self.people[*from].client.profile.stored.outbox;
+        let written = outbox.iter().find(|written| *written.text == **text);
+        written.expect("it is in the outbox").state
+    }
+
     /// Goes on until something is true, for so long at most. Now and then everybody looks what can be tried again.
     pub(crate) fn until(&mut self, span: Duration, what: &str, is_true: impl Fn(&Self) -> bool) {
         let by = self.time.now().instant.after(span);
@@ -282,7 +315,7 @@ impl Run {
     }
 
     /// Time passes.
-    fn pass(&mut self, span: Duration) {
+    pub(crate) fn pass(&mut self, span: Duration) {
         let by = self.time.now().instant.after(span);
         self.time.schedule(by, Event::Act);
         while self.step() != Event::Act || self.time.now().instant < by {}

@@ -77,7 +77,7 @@ pub struct Config {
 pub struct Keepalive {
     /// Silence before the first probe.
     pub idle: Duration,
-    /// Time between probes.
+    /// Time between two probes that have no answer.
     pub interval: Duration,
     /// Unanswered probes after which the connection is dead.
     pub retries: u32,

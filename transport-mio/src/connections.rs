@@ -19,41 +19,44 @@ pub trait Connections {
     /// A connection between two loops. Dropping it closes the connection.
     type Detached;
 
-    /// See [`Io::send_shared`].
+    /// Queues bytes that may go to many connections; `false` if this one takes none any more. See
+    /// [`Io::send_shared`].
     fn send_shared(&mut self, conn: Token, bytes: Arc<[u8]>) -> bool;
 
-    /// See [`Io::pause_reading`].
+    /// Delivers no more input of a connection for now. See [`Io::pause_reading`].
     fn pause_reading(&mut self, conn: Token);
 
-    /// See [`Io::resume_reading`].
+    /// Delivers input of a connection again. See [`Io::resume_reading`].
     fn resume_reading(&mut self, conn: Token);
 
-    /// See [`Io::close_after_flush`].
+    /// Closes a connection when all of its output has gone out, or after `patience`. See
+    /// [`Io::close_after_flush`].
     fn close_after_flush(&mut self, conn: Token, patience: Duration);
 
-    /// See [`Io::detach`].
+    /// Takes a connection out of this loop, to be attached to another; `None` if it cannot go. See
+    /// [`Io::detach`].
     fn detach(&mut self, conn: Token) -> Option<Self::Detached>;
 
-    /// See [`Detached::peer`].
+    /// The address of the other end of a detached connection. See [`Detached::peer`].
     fn peer_of(detached: &Self::Detached) -> SocketAddr;
 
-    /// See [`Io::attach`].
+    /// Takes a connection into this loop that another one has detached. See [`Io::attach`].
     ///
     /// # Errors
     ///
     /// When it cannot be watched; it is closed then.
     fn attach(&mut self, detached: Self::Detached) -> io::Result<Token>;
 
-    /// See [`Io::release`].
+    /// Counts a connection from this address no more. See [`Io::release`].
     fn release(&mut self, address: IpAddr);
 
-    /// See [`Io::flush`].
+    /// Writes what is queued before the turn ends. See [`Io::flush`].
     fn flush(&mut self);
 
-    /// See [`Io::stop_listening`].
+    /// Accepts no more connections. See [`Io::stop_listening`].
     fn stop_listening(&mut self);
 
-    /// See [`Io::stop`].
+    /// Ends the loop in good order. See [`Io::stop`].
     fn stop(&mut self);
 }
 

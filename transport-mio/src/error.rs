@@ -57,7 +57,7 @@ pub enum CloseReason {
     Failed(io::ErrorKind),
     /// The connection was never established.
     ConnectFailed(io::ErrorKind),
-    /// [`Io::close`](crate::Io::close).
+    /// The application closed it at once, by [`Io::close`](crate::Io::close).
     Closed,
     /// [`Io::close_after_flush`](crate::Io::close_after_flush), or a stop: all output went out.
     Flushed,

@@ -15,9 +15,9 @@ pub(crate) struct Networks {
 /// How many connections are being served when another one comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// From the network of the new one.
+    /// How many come from the network of the new one.
     pub from_network: usize,
-    /// In all.
+    /// How many there are in all.
     pub total: usize,
     /// How many there may be in all, more than `total`.
     pub places: usize,

@@ -77,7 +77,9 @@ fn talk(messenger: &mut Waxwing<'_>, client: &mut Device<'_>, profile: &mut Page
         let more = moved.is_ok_and(|moved| moved.read > 0);
         match messenger.turn(client, profile, &mut env, more) {
             Ok(Turn::Over(over)) => return over.advice != Advice::GiveUp,
-            Ok(Turn::Idle) if moved.is_ok() => board_sleep(client.poll_timeout()),
+            Ok(Turn::Idle) if moved.is_ok() && client.transmit().is_empty() => {
+                board_sleep(client.poll_timeout());
+            }
             Ok(_) if moved.is_ok() => {}
             _ => break,
         }

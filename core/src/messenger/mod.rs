@@ -20,8 +20,9 @@
 //! 2. Move bytes with [`crate::client::drive`], then call [`Messenger::turn`]:
 //!    - [`Turn::Open`]: a transaction is open. At once 2 again, and nothing else in between.
 //!    - [`Turn::More`]: all is committed, and there is more to do: 2 again without waiting.
-//!    - [`Turn::Idle`]: wait until the stream is ready, [`Client::poll_timeout`] is due, or
-//!      somebody has changed the profile; then 2 again.
+//!    - [`Turn::Idle`]: wait until the stream can be read, or written while [`Client::transmit`]
+//!      has bytes; until [`Client::poll_timeout`] is due; or until the profile has changed, or has a
+//!      letter that was put off until then. Then 2 again.
 //!    - [`Turn::Over`]: the connection is over, and [`Over::advice`] says what next.
 //! 3. When the stream has failed, call [`Messenger::turn`] once more for what had come, and then
 //!    [`Messenger::disconnected`] unless that has told the end already.

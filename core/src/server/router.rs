@@ -318,7 +318,7 @@ impl<P: Provider> Router<P> {
     fn forget(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, reason: Option<CloseReason>) -> bool {
         if let Some(user) = self.sessions.forget(conn) {
             ctx.event(Event::SessionEnded { user, reason });
-            self.delivery.end(ctx, user, conn);
+            self.delivery.end(ctx, user);
         }
         self.gate.forget(conn)
     }

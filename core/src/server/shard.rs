@@ -27,12 +27,6 @@ pub struct Shard {
     count: u16,
 }
 
-impl Default for Shard {
-    fn default() -> Self {
-        Self::ONLY
-    }
-}
-
 impl Shard {
     /// The only machine of its server.
     pub const ONLY: Self = Self { index: 0, count: 1 };

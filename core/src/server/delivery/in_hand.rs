@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use hashbrown::HashMap;
 
-use super::super::storage::{ExpiredLetter, PendingLetter, QueueId, Ticket};
+use super::super::storage::{PendingLetter, QueueId, Ticket};
 use super::letter::{After, Event, Location, Recipient, State};
 use crate::id::{PacketId, UserId};
 use crate::time::Instant;
@@ -27,8 +27,7 @@ pub(super) struct Letter {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change {
     pub(super) letter: Letter,
-    /// Its state before; `None` if it was not in hand.
-    pub(super) before: Option<State>,
+    pub(super) before: State,
     /// Whether it counts no more, and did before.
     pub(super) is_counted_out: bool,
 }
@@ -54,11 +53,6 @@ impl Letter {
         let PendingLetter { queue_id, id, sender, recipient, packet, .. } = letter;
         let bytes = u64::try_from(packet.len()).unwrap_or(u64::MAX);
         Self { queue_id: *queue_id, id: *id, sender: *sender, recipient: *recipient, bytes }
-    }
-
-    pub(super) const fn of_expired(letter: &ExpiredLetter) -> Self {
-        let ExpiredLetter { queue_id, id, sender, recipient, bytes } = *letter;
-        Self { queue_id, id, sender, recipient, bytes }
     }
 }
 
@@ -102,14 +96,13 @@ impl InHand {
             self.deferred.remove(&deletion);
         }
         let is_counted_out = before.counts() && !after.counts();
-        Some(Change { letter, before: Some(before), is_counted_out })
+        Some(Change { letter, before, is_counted_out })
     }
 
-    /// Storage has thrown a letter out. One that is not in hand only lay in storage, and counted.
-    pub(super) fn expire(&mut self, letter: &ExpiredLetter) -> Change {
-        let unknown = Letter::of_expired(letter);
-        let unknown = Change { letter: unknown, before: None, is_counted_out: true };
-        self.change(letter.queue_id, Event::Expired).unwrap_or(unknown)
+    /// Storage has thrown a letter out. Whether it counted until now: one that is not in hand only lay
+    /// in storage, and did.
+    pub(super) fn expire(&mut self, letter: QueueId) -> bool {
+        self.change(letter, Event::Expired).is_none_or(|change| change.is_counted_out)
     }
 
     /// Whether its recipient holds a letter, so that it is not to be handed over again.

@@ -202,7 +202,7 @@ impl Delivery {
 
     // ---- A letter goes out ----
 
-    /// A user has a new session, whose client takes so many letters at once.
+    /// A user has a new session, whose client takes so many letters at once. An older one has ended.
     pub(super) fn begin(
         &mut self,
         ctx: &mut Ctx<'_, impl Provider>,
@@ -210,21 +210,13 @@ impl Delivery {
         conn: ConnId,
         window: u8,
     ) {
-        self.end_reader(ctx, user);
         let window = Window::new(window, self.places.last(), ctx.now.instant);
         self.readers.insert(user, Box::new(Reader { conn, window, armed: None }));
         self.hand_over(ctx, user);
     }
 
-    /// A user's session is over, unless the user has another by now.
-    pub(super) fn end(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId, conn: ConnId) {
-        if self.readers.get(&user).is_some_and(|reader| reader.conn == conn) {
-            self.end_reader(ctx, user);
-        }
-    }
-
-    /// The next session finds in storage what this one did not acknowledge.
-    fn end_reader(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId) {
+    /// A user's session is over. The next one finds in storage what this one did not acknowledge.
+    pub(super) fn end(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId) {
         let Some(reader) = self.readers.remove(&user) else { return };
         self.timers.disarm(user, reader.armed);
         let released = self.in_hand.session_ended(user, reader.window.unacknowledged());
@@ -323,9 +315,9 @@ impl Delivery {
 
     // ---- What becomes of a letter ----
 
-    /// Something happens to a letter. This is the one place that counts letters out: at the first of
-    /// acknowledgment, refusal by storage and expiry. Gives the bytes that its sender has pending no
-    /// more.
+    /// A letter is acknowledged, or its commit has ended: it is counted out if it does not count any
+    /// more. Gives the bytes that its sender has pending no more. How a letter is counted out that
+    /// expires is in [`Self::expired`].
     fn happens(
         &mut self,
         ctx: &Ctx<'_, impl Provider>,
@@ -356,13 +348,13 @@ impl Delivery {
             let Some((change, freed)) = self.happens(ctx, letter, LetterEvent::Acknowledged) else {
                 continue;
             };
-            match change.before.map(|state| state.location) {
-                Some(Location::Expired) => continue,
-                Some(Location::HeldBack) => {
+            match change.before.location {
+                Location::Expired => continue,
+                Location::HeldBack => {
                     self.in_hand.take_back(letter);
                     self.commit_ended(user);
                 }
-                Some(Location::Storing | Location::Stored) => ctx.storage.delete(user, letter),
+                Location::Storing | Location::Stored => ctx.storage.delete(user, letter),
                 _ => {}
             }
             let in_hand::Letter { sender, id, .. } = change.letter;
@@ -374,13 +366,11 @@ impl Delivery {
 
     /// A letter is stored: its sender hears of it, unless its recipient was quicker.
     pub(super) fn stored(&mut self, ctx: &mut Ctx<'_, impl Provider>, letter: &PendingLetter) {
-        self.commit_ended(letter.recipient);
         self.commit_answered(ctx, letter, LetterEvent::Stored, Ok(Status::Stored));
     }
 
     /// A letter could not be stored: nothing was accepted. Its recipient may hold it all the same.
     pub(super) fn refused(&mut self, ctx: &mut Ctx<'_, impl Provider>, letter: &PendingLetter) {
-        self.commit_ended(letter.recipient);
         let fate = Err(ErrorCode::StorageUnavailable);
         self.commit_answered(ctx, letter, LetterEvent::Refused, fate);
     }
@@ -393,9 +383,10 @@ impl Delivery {
         fate: Result<Status, ErrorCode>,
     ) {
         let PendingLetter { queue_id, id, sender, recipient, .. } = *letter;
+        self.commit_ended(recipient);
         let happened = self.happens(ctx, queue_id, event);
         self.recount_mailbox(recipient);
-        if let Some((Change { before: Some(before), .. }, freed)) = happened
+        if let Some((Change { before, .. }, freed)) = happened
             && before.location == Location::Storing
             && before.recipient != Recipient::Holds
         {
@@ -444,16 +435,15 @@ impl Delivery {
     /// Storage has thrown letters out, for their age or for damage.
     pub(super) fn expired(&mut self, ctx: &mut Ctx<'_, impl Provider>, letters: &[ExpiredLetter]) {
         for letter in letters {
-            let change = self.in_hand.expire(letter);
-            let ExpiredLetter { queue_id, sender, bytes, .. } = *letter;
-            if let Some(mailbox) = self.mailboxes.get_mut(letter.recipient) {
-                mailbox.expired(queue_id, sender, bytes, change.is_counted_out);
+            let ExpiredLetter { queue_id, id, sender, recipient, bytes } = *letter;
+            let counted = self.in_hand.expire(queue_id);
+            if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
+                mailbox.expired(queue_id, sender, bytes, counted);
             }
-            if change.is_counted_out {
-                let (id, freed) = (letter.id, Some(bytes));
-                ctx.post_to_owner(sender, Message::Expired { sender, id, freed });
+            if counted {
+                ctx.post_to_owner(sender, Message::Expired { sender, id, freed: Some(bytes) });
             }
-            self.recount_mailbox(letter.recipient);
+            self.recount_mailbox(recipient);
         }
     }
 

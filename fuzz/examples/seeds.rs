@@ -214,16 +214,20 @@ fn operations() {
             (0..120_u16).flat_map(|n| [n % 3, kinds[usize::from(n) % kinds.len()], n, n / 7]);
         steps.flat_map(decision).collect()
     };
-    keep("server_ops", "letters", &[&[1, 0, 0][..], &cycle(&[42, 0, 55, 70, 80, 85, 30])].concat());
+    keep(
+        "server_ops",
+        "letters",
+        &[&[1, 0, 0, 0][..], &cycle(&[23, 0, 40, 63, 74, 82, 56, 11])].concat(),
+    );
     keep(
         "server_ops",
         "crashes",
-        &[&[2, 1, 1][..], &cycle(&[42, 0, 60, 70, 93, 42, 80, 96])].concat(),
+        &[&[2, 1, 1, 9][..], &cycle(&[23, 0, 56, 63, 93, 35, 40, 74, 95])].concat(),
     );
     keep(
         "server_ops",
         "storage",
-        &[&[0, 2, 3][..], &cycle(&[42, 0, 98, 70, 76, 83, 99, 90])].concat(),
+        &[&[0, 2, 3, 2][..], &cycle(&[23, 0, 98, 63, 74, 82, 99, 90])].concat(),
     );
 }
 

@@ -72,6 +72,7 @@ pub fn server_ops(data: &[u8]) {
         bad_network: trouble & 1 != 0,
         bad_storage: trouble & 2 != 0,
         short_lives: trouble & 4 != 0,
+        crashes: trouble & 8 != 0,
         seed: 7,
         trace: false,
     };

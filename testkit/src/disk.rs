@@ -61,6 +61,8 @@ pub struct Disk {
     pub refuses_questions: bool,
     /// Letters that have expired, remembered for ever.
     pub expired: BTreeSet<PacketId>,
+    /// Letters that could not be stored, remembered for ever.
+    pub refused: BTreeSet<PacketId>,
     /// Batches carried out.
     pub commits: usize,
     /// Mailboxes of deletions that were refused since everything was told.
@@ -210,10 +212,15 @@ impl Disk {
         }
         match job {
             Job::Store(batch) if self.refuses_writes => {
-                self.undeleted.extend(batch.writes.iter().filter_map(|write| match write {
-                    Write::DeleteLetters { recipient, .. } => Some(*recipient),
-                    _ => None,
-                }));
+                for write in &batch.writes {
+                    match write {
+                        Write::DeleteLetters { recipient, .. } => self.undeleted.push(*recipient),
+                        Write::InsertLetter(letter) => {
+                            self.refused.insert(letter.id);
+                        }
+                        _ => {}
+                    }
+                }
                 self.outcomes.push_back((shard, batch.ticket, Outcome::Unavailable));
             }
             Job::Store(batch) => {

@@ -5,6 +5,7 @@ use waxwing_core::crypto::{CryptoRng, PrivateKey, RustCrypto};
 use waxwing_core::id::PacketId;
 use waxwing_core::limits::SIGNATURE_LEN;
 use waxwing_core::time::{Timestamp, UnixTime};
+use waxwing_core::wire::{Frame, deframe};
 
 pub const NOBODY: u16 = 0;
 
@@ -42,6 +43,24 @@ pub fn sign(mut bytes: Vec<u8>, key: &impl PrivateKey, rng: &mut dyn CryptoRng) 
 pub fn zero_signed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.extend([0; SIGNATURE_LEN]);
     bytes
+}
+
+/// Takes the whole packets from the front of a stream. What is left is the beginning of another one.
+///
+/// # Panics
+/// When it is no packet.
+pub fn take_whole(stream: &mut Vec<u8>) -> Vec<Vec<u8>> {
+    let (mut rest, mut packets) = (&stream[..], Vec::new());
+    while !rest.is_empty()
+        && let Frame::Complete(header) = deframe(rest).expect("a packet")
+        && let Some((packet, behind)) = rest.split_at_checked(header.packet_len())
+    {
+        packets.push(packet.to_vec());
+        rest = behind;
+    }
+    let taken = stream.len() - rest.len();
+    stream.drain(..taken);
+    packets
 }
 
 pub fn id_of(packet: &[u8]) -> PacketId {

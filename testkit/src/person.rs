@@ -332,8 +332,13 @@ impl<P: Backend> Person<P> {
 
     /// Everything that has come since the last look.
     pub fn hear(&mut self, world: &mut Sim<P>) -> Vec<Said> {
-        let key = world.public_key();
         let packets = world.packets(self.conn);
+        self.read(world, packets)
+    }
+
+    /// What these packets say that the server has sent to this person.
+    pub fn read(&mut self, world: &mut Sim<P>, packets: Vec<Vec<u8>>) -> Vec<Said> {
+        let key = world.public_key();
         packets.into_iter().flat_map(|packet| self.understand(world, &key, packet)).collect()
     }
 

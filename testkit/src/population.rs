@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waxwing_core::client::{Env, Keys};
-use waxwing_core::crypto::PrivateKey;
+use waxwing_core::crypto::{PrivateKey, ReplyKey};
 use waxwing_core::id::{Uid, UserId};
 use waxwing_core::messenger::Row;
 use waxwing_core::phone::Phone;
@@ -62,6 +62,21 @@ impl<P: Backend> Population<P> {
         self.ends.push(Vec::new());
         self.connections.push(None);
         self.people.len() - 1
+    }
+
+    /// Somebody connects and gets an account, with a code that comes in band.
+    ///
+    /// # Panics
+    /// When there is none in the end.
+    pub fn register(&mut self, who: usize) {
+        let (phone, reply_key) = (self.people[who].phone, ReplyKey::from_bytes(&[5; 32]));
+        self.connect(who);
+        self.ask(who, |client, env| client.request_otp(env, &phone, &reply_key)).unwrap();
+        self.run();
+        let code = self.people[who].profile.code.take().expect("a code in band");
+        self.ask(who, |client, env| client.prove_otp(env, &phone, &reply_key, &code)).unwrap();
+        self.run();
+        assert!(self.people[who].profile.stored.user.is_some(), "{:?}", self.ends[who]);
     }
 
     /// `from` writes to `to`; nothing is sent by that.

@@ -54,6 +54,13 @@ pub struct Written {
     pub stored_as: Option<(PacketId, UserId)>,
 }
 
+impl Written {
+    /// Whether it has no answer, and is to be sent.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Sent)
+    }
+}
+
 /// How far a letter has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -100,7 +107,8 @@ impl Says {
         }
     }
 
-    fn uid(&self) -> Option<Uid> {
+    /// Its name, if it was opened.
+    pub fn uid(&self) -> Option<Uid> {
         match self {
             Self::Text(uid, _) | Self::Other(uid) | Self::Deleted(uid) => Some(*uid),
             _ => None,
@@ -144,10 +152,7 @@ impl Stored {
     /// Everything from and to somebody goes, but letters without an answer. What had been opened is
     /// recognised when it comes again.
     pub fn delete_with(&mut self, phone: &Phone) {
-        self.outbox.retain(|letter| {
-            let is_open = matches!(letter.state, State::Waiting | State::Sent);
-            letter.recipient != *phone || is_open
-        });
+        self.outbox.retain(|letter| letter.recipient != *phone || letter.is_open());
         self.letters.retain_mut(|letter| {
             if letter.from == Some(*phone) {
                 let Some(uid) = letter.says.uid() else { return false };
@@ -189,7 +194,7 @@ impl Stored {
     }
 
     fn open_letter(&mut self, row: Row) -> Option<&mut Written> {
-        self.letter(row).filter(|letter| matches!(letter.state, State::Waiting | State::Sent))
+        self.letter(row).filter(|letter| letter.is_open())
     }
 }
 
@@ -353,7 +358,7 @@ impl Profile for MemoryProfile {
 
     fn head(&mut self, after: Option<Row>, now: UnixTime) -> Result<Option<Head>, DiskFull> {
         let Stored { outbox, contacts, .. } = &self.stored;
-        let is_open = |letter: &&Written| matches!(letter.state, State::Waiting | State::Sent);
+        let is_open = |letter: &&Written| letter.is_open();
         let is_head = |letter: &&Written| {
             let mut open = outbox.iter().filter(is_open);
             open.find(|first| first.recipient == letter.recipient).unwrap().row == letter.row

@@ -15,10 +15,10 @@ use waxwing_core::server::{
 };
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, Now, UnixTime};
-use waxwing_core::wire::{Frame, deframe};
 
 use crate::backend::Backend;
 use crate::disk::Disk;
+use crate::packets;
 use crate::person::Person;
 
 /// A world with real cryptography.
@@ -42,7 +42,7 @@ struct Wire {
 }
 
 /// What one machine sends another.
-enum Parcel {
+enum Transfer {
     Mail(Mail),
     Connection(ConnId, Baggage),
 }
@@ -51,9 +51,9 @@ pub struct Sim<P: Backend> {
     /// The machines that are the server, the registrar first.
     servers: Vec<Server<P>>,
     pub disk: Disk,
-    /// Parcels stay on their way until the test says so.
-    pub post_is_held: bool,
-    post: BTreeMap<(ShardId, ShardId), VecDeque<Parcel>>,
+    /// Transfers stay on their way until the test says so.
+    pub transfers_are_held: bool,
+    transfers: BTreeMap<(ShardId, ShardId), VecDeque<Transfer>>,
     /// What the clients draw from; the server has its own.
     pub rng: ChaCha20Rng,
     server_rng: ChaCha20Rng,
@@ -89,8 +89,8 @@ impl<P: Backend> Sim<P> {
         Self {
             servers: start(&config, &disk, false, shards, now),
             disk,
-            post_is_held: false,
-            post: BTreeMap::new(),
+            transfers_are_held: false,
+            transfers: BTreeMap::new(),
             rng: ChaCha20Rng::seed_from_u64(seed),
             server_rng: ChaCha20Rng::seed_from_u64(!seed),
             now,
@@ -203,9 +203,9 @@ impl<P: Backend> Sim<P> {
                 )
             })
         });
-        let between = self.post.values().flatten().filter_map(|parcel| match parcel {
-            Parcel::Mail(mail) => mail.pending(),
-            Parcel::Connection(..) => None,
+        let between = self.transfers.values().flatten().filter_map(|transfer| match transfer {
+            Transfer::Mail(mail) => mail.pending(),
+            Transfer::Connection(..) => None,
         });
         let mut pending = BTreeMap::new();
         for (sender, bytes) in in_mailboxes.chain(between) {
@@ -343,13 +343,13 @@ impl<P: Backend> Sim<P> {
             }
             Output::Close { conn } => self.open_wire(conn).closed = true,
             Output::Mail { to, mail } => {
-                self.post.entry((shard, to)).or_default().push_back(Parcel::Mail(mail));
+                self.transfers.entry((shard, to)).or_default().push_back(Transfer::Mail(mail));
             }
             Output::Move { conn, to, baggage } => {
                 let wire = self.open_wire(conn);
                 (wire.shard, wire.reading) = (None, true);
-                let parcel = Parcel::Connection(conn, baggage);
-                self.post.entry((shard, to)).or_default().push_back(parcel);
+                let transfer = Transfer::Connection(conn, baggage);
+                self.transfers.entry((shard, to)).or_default().push_back(transfer);
             }
             Output::Store(batch) => self.disk.store(shard, batch),
             Output::Ask(ask) => self.disk.ask(shard, ask),
@@ -382,9 +382,13 @@ impl<P: Backend> Sim<P> {
     }
 
     fn settle_now(&mut self) {
-        while self.disk.has_jobs() || self.disk.has_news() || self.has_post() || self.has_codes() {
-            if self.has_post() {
-                self.carry_post();
+        while self.disk.has_jobs()
+            || self.disk.has_news()
+            || self.has_transfers()
+            || self.has_codes()
+        {
+            if self.has_transfers() {
+                self.deliver_all_transfers();
             }
             while self.disk.has_jobs() {
                 self.disk.work();
@@ -408,41 +412,42 @@ impl<P: Backend> Sim<P> {
         }
     }
 
-    fn has_post(&self) -> bool {
-        !self.post_is_held && !self.post.is_empty()
+    fn has_transfers(&self) -> bool {
+        !self.transfers_are_held && !self.transfers.is_empty()
     }
 
     /// A connection that is on its way to another machine arrives, with all that goes before it.
     pub fn bring(&mut self, conn: ConnId) {
         while self.wires[&conn].shard.is_none() {
-            let goes = |parcel: &Parcel| matches!(parcel, Parcel::Connection(on, _) if *on == conn);
-            let route = self.post.values().position(|parcels| parcels.iter().any(goes)).unwrap();
-            self.deliver_parcels(route, 1);
+            let goes = |transfer: &Transfer| matches!(transfer, Transfer::Connection(on, _) if *on == conn);
+            let route =
+                self.transfers.values().position(|transfers| transfers.iter().any(goes)).unwrap();
+            self.deliver_transfers(route, 1);
         }
     }
 
-    /// Pairs of machines between which parcels are on their way.
+    /// Pairs of machines between which transfers are on their way.
     pub fn routes(&self) -> usize {
-        self.post.len()
+        self.transfers.len()
     }
 
-    /// Every parcel arrives, those of a route in one turn.
-    pub fn carry_post(&mut self) {
-        while !self.post.is_empty() {
-            self.deliver_parcels(0, usize::MAX);
+    /// Every transfer arrives, those of a route in one turn.
+    pub fn deliver_all_transfers(&mut self) {
+        while !self.transfers.is_empty() {
+            self.deliver_transfers(0, usize::MAX);
         }
     }
 
-    /// The oldest parcels on one of the routes arrive, so many at most.
-    pub fn deliver_parcels(&mut self, route: usize, count: usize) {
-        let Some((&(from, to), parcels)) = self.post.iter_mut().nth(route) else { return };
-        let arrived: Vec<_> = parcels.drain(..count.min(parcels.len())).collect();
-        if parcels.is_empty() {
-            self.post.remove(&(from, to));
+    /// The oldest transfers on one of the routes arrive, so many at most.
+    pub fn deliver_transfers(&mut self, route: usize, count: usize) {
+        let Some((&(from, to), transfers)) = self.transfers.iter_mut().nth(route) else { return };
+        let arrived: Vec<_> = transfers.drain(..count.min(transfers.len())).collect();
+        if transfers.is_empty() {
+            self.transfers.remove(&(from, to));
         }
         let mut early = Vec::new();
-        for parcel in &arrived {
-            if let Parcel::Connection(conn, _) = parcel {
+        for transfer in &arrived {
+            if let Transfer::Connection(conn, _) = transfer {
                 let wire = self.wires.get_mut(conn).unwrap();
                 wire.shard = Some(to);
                 early.push((*conn, std::mem::take(&mut wire.early)));
@@ -451,11 +456,11 @@ impl<P: Backend> Sim<P> {
         let is_gone = |conn: &ConnId| self.wires[conn].closed;
         let gone: Vec<_> = early.iter().map(|(conn, _)| *conn).filter(is_gone).collect();
         self.turn(to, |server, env| {
-            for parcel in arrived {
-                match parcel {
-                    Parcel::Mail(mail) => server.mail(env, mail),
-                    Parcel::Connection(conn, _) if gone.contains(&conn) => {}
-                    Parcel::Connection(conn, baggage) => server.moved_in(env, conn, baggage),
+            for transfer in arrived {
+                match transfer {
+                    Transfer::Mail(mail) => server.mail(env, mail),
+                    Transfer::Connection(conn, _) if gone.contains(&conn) => {}
+                    Transfer::Connection(conn, baggage) => server.moved_in(env, conn, baggage),
                 }
             }
         });
@@ -500,7 +505,7 @@ impl<P: Backend> Sim<P> {
 
     /// Storage goes on after it was held or mute.
     pub fn release(&mut self) {
-        (self.disk.held, self.disk.mute, self.post_is_held) = (false, false, false);
+        (self.disk.held, self.disk.mute, self.transfers_are_held) = (false, false, false);
         self.settle();
     }
 
@@ -539,7 +544,7 @@ impl<P: Backend> Sim<P> {
     pub fn crash_into(&mut self, shards: u16) {
         self.disk.crash();
         self.wires.values_mut().for_each(|wire| wire.closed = true);
-        self.post.clear();
+        self.transfers.clear();
         self.codes_on_their_way.clear();
         self.letter_states = self.letter_states();
         self.servers = start(&self.config, &self.disk, self.other_wrap_key, shards, self.now);
@@ -566,14 +571,9 @@ impl<P: Backend> Sim<P> {
 
     /// The same, packet by packet.
     pub fn packets(&mut self, conn: ConnId) -> Vec<Vec<u8>> {
-        let bytes = self.bytes(conn);
-        let (mut rest, mut packets) = (&bytes[..], Vec::new());
-        while !rest.is_empty() {
-            let Ok(Frame::Complete(header)) = deframe(rest) else { panic!("not a whole packet") };
-            let (packet, tail) = rest.split_at(header.packet_len());
-            packets.push(packet.to_vec());
-            rest = tail;
-        }
+        let mut bytes = self.bytes(conn);
+        let packets = packets::take_whole(&mut bytes);
+        assert!(bytes.is_empty(), "not a whole packet");
         packets
     }
 }

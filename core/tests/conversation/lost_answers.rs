@@ -1,116 +1,103 @@
 //! Answers that never arrive wedge nothing and double nothing.
 
-use waxwing_core::id::Uid;
-use waxwing_core::wire::{Status, StatusQuery};
+use waxwing_core::crypto::ReplyKey;
+use waxwing_core::wire::Status;
 
-use crate::person::Person;
-use crate::post_office::{PostOffice, two_people};
+use crate::{ANN, BEN, lose_answers, pending, seal, statuses, strangers, two_people};
 
 #[test]
 fn a_201_that_was_lost_comes_again_even_a_day_later() {
-    let mut office = PostOffice::new();
-    let mut ann = Person::new(1);
-    let mut call = office.call(&ann);
-    let (phone, reply_key) = (ann.phone, ann.reply_key.clone());
-    office.env_call(|env| call.client.request_otp(env, &phone, &reply_key)).unwrap();
-    office.run(&mut [(&mut ann, &mut call)]);
-    let otp = call.otp.clone().unwrap();
-    office.env_call(|env| call.client.prove_otp(env, &phone, &reply_key, &otp)).unwrap();
-    office.flush(&mut call);
-    office.carry(usize::MAX);
-    office.hang_up(call);
-    assert_eq!(ann.user, None);
+    let mut all = strangers(1);
+    let (phone, reply_key) = (all.people[ANN].phone, ReplyKey::from_bytes(&[5; 32]));
+    all.connect(ANN);
+    all.ask(ANN, |client, env| client.request_otp(env, &phone, &reply_key)).unwrap();
+    all.run();
+    let otp = all.people[ANN].profile.code.take().expect("a code in band");
+    all.ask(ANN, |client, env| client.prove_otp(env, &phone, &reply_key, &otp)).unwrap();
+    all.step(ANN);
+    lose_answers(&mut all, ANN);
+    assert_eq!(all.people[ANN].profile.stored.user, None);
 
-    office.pass(86_400_000);
-    let mut call = office.call(&ann);
-    office.env_call(|env| call.client.prove_otp(env, &phone, &reply_key, &otp)).unwrap();
-    office.run(&mut [(&mut ann, &mut call)]);
-    assert!(ann.user.is_some(), "{:?}", call.ended);
+    all.world.wait_s(86_400);
+    all.connect(ANN);
+    all.ask(ANN, |client, env| client.prove_otp(env, &phone, &reply_key, &otp)).unwrap();
+    all.run();
+    assert!(all.people[ANN].profile.stored.user.is_some(), "{:?}", all.ends[ANN]);
 }
 
 const LETTERS: usize = 24;
 
 #[test]
 fn every_third_answer_lost_doubles_no_letter() {
-    let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
-    let to = ben.phone;
+    let mut all = two_people();
     for number in 0..LETTERS {
-        let uid = Uid::generate(&mut office.rng);
-        let text = format!("letter {number}");
-        let mut id = office.send_as(&mut ann, &mut ann_call, &to, &text, &uid);
+        all.write(ANN, BEN, &format!("letter {number}"));
         if number % 3 == 0 {
-            // The answer goes lost with the connection, and the sender signs the letter anew.
-            office.flush(&mut ann_call);
-            office.carry(usize::MAX);
-            office.lose_answers(&ann_call);
-            office.hang_up(ann_call);
-            ann_call = office.reconnect(&mut ann);
-            let again = office.send_as(&mut ann, &mut ann_call, &to, &text, &uid);
-            assert_ne!(id, again);
-            id = again;
+            // The answer goes lost with the connection, and when the packet is not fresh any more,
+            // the sender signs the letter anew.
+            seal(&mut all, ANN);
+            all.step(ANN);
+            lose_answers(&mut all, ANN);
+            all.run();
+            all.world.wait_s(300);
+            all.connect(ANN);
         }
-        office.run(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
-        office.tick(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
-        assert_eq!(ann.statuses[&id], Status::Delivered, "{text}");
+        all.run();
+        let letter = all.people[ANN].profile.stored.outbox.last().unwrap();
+        assert_eq!(letter.packets.len(), 1 + usize::from(number % 3 == 0));
+        assert_eq!(letter.status, Status::Delivered, "{}", letter.text);
     }
-    assert_eq!((ben.inbox.len(), ben.duplicates), (LETTERS, LETTERS / 3));
+    assert_eq!(all.people[BEN].texts().len(), LETTERS);
+    assert_eq!(all.people[BEN].profile.stored.duplicates, LETTERS / 3);
 }
 
 #[test]
 fn a_letter_resent_byte_for_byte_is_acknowledged_again_and_stored_once() {
-    let (mut office, mut ann, mut call, ben, ben_call) = two_people();
-    office.hang_up(ben_call);
-    let to = ben.phone;
-    let uid = Uid::generate(&mut office.rng);
-    let contact = ann.contacts.values().next().unwrap().clone();
-    assert_eq!(contact.phone, to);
-    let id = office.send_as(&mut ann, &mut call, &to, "once", &uid);
-    let bytes = call.client.transmit().to_vec();
-    office.run(&mut [(&mut ann, &mut call)]);
-    ann.statuses.clear();
-    office.env_call(|env| call.client.resend(env, id, &bytes)).unwrap();
-    office.run(&mut [(&mut ann, &mut call)]);
-    assert_eq!(ann.statuses[&id], Status::Stored);
-    assert_eq!(office.disk.pending(), 1);
+    let mut all = two_people();
+    all.cut(BEN);
+    all.write(ANN, BEN, "once");
+    let sent = seal(&mut all, ANN);
+    all.step(ANN);
+    lose_answers(&mut all, ANN);
+    assert_eq!((statuses(&all, ANN), pending(&all)), (vec![Status::Unknown], 1));
+    all.connect(ANN);
+    all.run();
+    let letter = &all.people[ANN].profile.stored.outbox[0];
+    assert_eq!((letter.status, letter.packets.len()), (Status::Stored, 1));
+    assert_eq!(*letter.packet.as_ref().unwrap().0, *sent);
+    assert_eq!(pending(&all), 1);
 }
 
 #[test]
 fn a_recipient_that_crashes_before_acknowledging_reads_once() {
-    let (mut office, mut ann, mut ann_call, mut ben, mut ben_call) = two_people();
-    let to = ben.phone;
-    ben.asleep = true;
-    let id = office.send(&mut ann, &mut ann_call, &to, "once");
-    office.run(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
-    assert_eq!(ben.inbox.len(), 1);
-    office.hang_up(ben_call);
-
-    ben.asleep = false;
-    let mut ben_call = office.reconnect(&mut ben);
-    office.tick(&mut [(&mut ann, &mut ann_call), (&mut ben, &mut ben_call)]);
-    assert_eq!((ben.inbox.len(), ben.duplicates), (1, 1));
-    assert_eq!(ann.statuses[&id], Status::Delivered);
+    let mut all = two_people();
+    all.write(ANN, BEN, "once");
+    while all.people[BEN].profile.committed().texts().is_empty() {
+        all.step(ANN);
+        all.step(BEN);
+    }
+    all.kill(BEN);
+    all.connect(BEN);
+    all.run();
+    assert_eq!(all.people[BEN].texts(), ["once"]);
+    assert_eq!(all.people[BEN].profile.stored.duplicates, 1);
+    assert_eq!(statuses(&all, ANN), [Status::Delivered]);
 }
 
 #[test]
-fn statuses_that_were_missed_can_be_asked_for() {
-    let (mut office, mut ann, mut ann_call, mut ben, ben_call) = two_people();
-    office.hang_up(ben_call);
-    let to = ben.phone;
-    let read = office.send(&mut ann, &mut ann_call, &to, "read while the sender is away");
-    office.run(&mut [(&mut ann, &mut ann_call)]);
-    office.hang_up(ann_call);
-    let mut ben_call = office.reconnect(&mut ben);
-    office.tick(&mut [(&mut ben, &mut ben_call)]);
-    office.hang_up(ben_call);
+fn statuses_that_were_missed_are_asked_for() {
+    let mut all = two_people();
+    all.cut(BEN);
+    all.write(ANN, BEN, "read while the sender is away");
+    all.run();
+    all.cut(ANN);
+    all.connect(BEN);
+    all.run();
+    all.cut(BEN);
 
-    let mut ann_call = office.reconnect(&mut ann);
-    let waiting = office.send(&mut ann, &mut ann_call, &to, "not read yet");
-    office.run(&mut [(&mut ann, &mut ann_call)]);
-    assert_eq!(ann.statuses[&read], Status::Stored);
-    let queries =
-        [read, waiting].map(|letter| StatusQuery { recipient: ben.user.unwrap(), letter });
-    office.env_call(|env| ann_call.client.ask_for_statuses(env, &queries)).unwrap();
-    office.run(&mut [(&mut ann, &mut ann_call)]);
-    assert_eq!(ann.statuses[&read], Status::Delivered);
-    assert_eq!(ann.statuses[&waiting], Status::Stored);
+    all.write(ANN, BEN, "not read yet");
+    assert_eq!(statuses(&all, ANN), [Status::Stored, Status::Unknown]);
+    all.connect(ANN);
+    all.run();
+    assert_eq!(statuses(&all, ANN), [Status::Delivered, Status::Stored]);
 }

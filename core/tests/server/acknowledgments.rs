@@ -280,7 +280,7 @@ fn a_server_that_stops_stores_a_letter_that_its_recipient_has_and_not_acknowledg
     let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     let letter = ann.letter(&mut world, ben.id(), b"handed over");
     world.deliver(&[(ann.conn, letter.clone())]);
-    world.carry_post();
+    world.deliver_all_transfers();
     assert_eq!(ben.hear_letters(&mut world), [letter.clone()]);
     assert_eq!(world.disk.pending(ben.id()), [], "it is held back from storage");
     // Nobody waits for an answer about it.
@@ -408,7 +408,7 @@ fn whoever_has_128_requests_open_is_not_read_until_some_are_answered() {
     for _ in 0..500 {
         world.disk.work();
         world.tell_news();
-        world.carry_post();
+        world.deliver_all_transfers();
     }
     world.settle();
     assert!(world.is_read(ann.conn));

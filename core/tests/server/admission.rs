@@ -397,7 +397,7 @@ fn people_who_move_in_at_once_have_their_sessions_one_by_one() {
     let mut people: Vec<_> = people.into_iter().filter(|one| one.id().get() % 2 == 1).collect();
     let mut movers = people.split_off(2);
     people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
-    world.post_is_held = true;
+    world.transfers_are_held = true;
     let prove = |person: &mut Person<Paper>| {
         person.conn = world.connect();
         let proof = person.proof(&mut world, b"000000");
@@ -407,7 +407,7 @@ fn people_who_move_in_at_once_have_their_sessions_one_by_one() {
     let mut two: [Person<Paper>; 2] = people.try_into().ok().unwrap();
     let letter = letters(&mut world, &mut two, 1);
     world.deliver(&letter);
-    world.deliver_parcels(0, usize::MAX);
+    world.deliver_transfers(0, usize::MAX);
     one_by_one(&mut world, &mut movers, at_home);
 }
 

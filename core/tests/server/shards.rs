@@ -20,7 +20,7 @@ fn strangers() -> (Sim<Paper>, [Person<Paper>; 3]) {
 fn what_follows_a_reconnect_request_on_its_heels_is_read_at_home() {
     let (mut world, [mut ann, ..]) = strangers();
     ann.conn = world.connect();
-    world.post_is_held = true;
+    world.transfers_are_held = true;
     let long = ann.long(&mut world);
     let (head, tail) = long.split_at(26);
     world.send(ann.conn, head);
@@ -46,7 +46,7 @@ fn what_arrives_in_the_turn_in_which_a_connection_leaves_goes_with_it() {
 fn a_connection_that_breaks_between_two_machines_is_forgotten() {
     let (mut world, [mut ann, ..]) = strangers();
     ann.conn = world.connect();
-    world.post_is_held = true;
+    world.transfers_are_held = true;
     let long = ann.long(&mut world);
     world.send(ann.conn, &long);
     world.hang_up(ann.conn);
@@ -98,7 +98,7 @@ fn nobody_hears_of_a_new_user_before_their_home_does() {
         panic!("no code")
     };
     let proof = new.proof(&mut world, &code);
-    world.post_is_held = true;
+    world.transfers_are_held = true;
     world.send(new.conn, &proof);
     assert_eq!(new.hear(&mut world), [], "their owner shard has not answered");
     world.release();
@@ -113,7 +113,7 @@ fn nobody_hears_of_a_new_user_before_their_home_does() {
 fn a_server_stops_after_letters_between_its_machines_are_stored_and_said() {
     let (mut world, [mut ann, ben, _]) = strangers();
     ann.come_to_nothing(&mut world);
-    world.post_is_held = true;
+    world.transfers_are_held = true;
     let letter = ann.send(&mut world, ben.id(), b"on its way");
     world.turn_all(|server, env| server.stop(env));
     assert!(!world.stopped());

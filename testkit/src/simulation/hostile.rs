@@ -1,6 +1,7 @@
 //! Somebody with an account who keeps to no rule.
 
-use waxwing_core::id::UserId;
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::limits::{HEADER_LEN, SIGNATURE_LEN};
 use waxwing_core::server::ConnId;
 use waxwing_core::wire::{KeyQuestion, Op};
 
@@ -36,18 +37,27 @@ impl Hostile {
         self.conn = None;
     }
 
-    /// Does something bad; a letter that it has truly signed, and to whom.
+    /// Does bad things, one to four at once; letters that it has truly signed, and to whom.
     pub(super) fn act(
         &mut self,
         dice: &mut dyn Dice,
         world: &mut Sim<Paper>,
         victims: &[UserId],
-    ) -> Option<(waxwing_core::id::PacketId, usize)> {
+    ) -> Vec<(PacketId, usize)> {
+        (0..1 + dice.roll(4)).filter_map(|_| self.act_once(dice, world, victims)).collect()
+    }
+
+    fn act_once(
+        &mut self,
+        dice: &mut dyn Dice,
+        world: &mut Sim<Paper>,
+        victims: &[UserId],
+    ) -> Option<(PacketId, usize)> {
         let conn = self.connection(dice, world);
         let at = dice.roll(victims.len());
         let victim = victims[at];
-        let mut letter = None;
-        let bytes = match dice.roll(8) {
+        let mut letter_of = None;
+        let bytes = match dice.roll(9) {
             0 => (0..dice.roll(400)).map(|_| dice.roll(256) as u8).collect(),
             1 | 2 if !self.tape.is_empty() => self.tape[dice.roll(self.tape.len())].clone(),
             3 => {
@@ -72,15 +82,23 @@ impl Hostile {
                 let op = [Op::Acknowledgment, Op::KeyQuestion, Op::Close][dice.roll(3)];
                 self.person.sealed(world, op, &content)
             }
+            // Another's envelope under its own signature.
+            7 if !self.tape.is_empty() => {
+                let letter = &self.tape[dice.roll(self.tape.len())];
+                let payload = letter[HEADER_LEN..letter.len() - SIGNATURE_LEN].to_vec();
+                let packet = self.person.letter(world, victim, &payload);
+                letter_of = Some((id_of(&packet), at));
+                packet
+            }
             _ => {
                 let payload = vec![dice.roll(256) as u8; dice.roll(300)];
                 let packet = self.person.letter(world, victim, &payload);
-                letter = Some((id_of(&packet), at));
+                letter_of = Some((id_of(&packet), at));
                 packet
             }
         };
         world.send(conn, &bytes);
-        letter
+        letter_of
     }
 
     /// A connection, with a session or without one.

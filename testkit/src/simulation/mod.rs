@@ -1,5 +1,21 @@
-//! People, honest and hostile, whose connections, acknowledgments, windows, storage and server come
-//! and go at random; and a model of a few lines that everything is held against after every step.
+//! People, honest and hostile, whose connections, processes, disks, storage and server come and go at
+//! random; and a model of a few lines that everything is held against after every step. Honest people
+//! are [participants](crate::participant): client machine and messenger over a profile in memory.
+//! Their processes die between any two steps, and the profile fails at any change; between two steps
+//! another process writes letters, gives them up, blocks people, accepts keys and deletes. Hostile
+//! people, and those without an account, send packets by hand.
+//!
+//! From person to person (`letters.rs`):
+//!
+//! - What a person is shown was written, by the one whose letter it is said to be, to this person, and
+//!   with these words; it is shown once, and letters of one person in the order of their writing.
+//! - In the end every letter that was not given up is delivered, or has expired, or nobody has that
+//!   phone; its author knows, and what is delivered was shown, unless its author is blocked.
+//! - What is said to be delivered is durable at its recipient. What goes out is durable at its author:
+//!   letters, and acknowledgments of letters.
+//! - No conversation has two letters on their way in a session.
+//!
+//! On the connections of honest people, where somebody with their keys reads along (`packets.rs`):
 //!
 //! - No letter that was said to be stored is lost, across crashes, unless its life is over; what was
 //!   said to be delivered was acknowledged, and what was said to have expired has.
@@ -7,17 +23,26 @@
 //! - Within a session every letter is handed over at most once and in the order of the queue; never
 //!   more than the window is unacknowledged; 255 comes once, after the last letter that was pending
 //!   at the confirmation.
+//! - Whoever gives good bytes is not refused, and no client ends a connection because of what the
+//!   server does there.
+//!
+//! And at the server:
+//!
 //! - No crash sends anybody a code more than the limits allow.
 //! - The counters of every mailbox that is known are the letters that storage holds or the server has in
 //!   hand, after every step.
 //! - What a sender has pending is counted: never less than lies in the mailboxes, and in the end
 //!   exactly that.
-//! - Whoever gives good bytes is not refused; the machine never reports an error of its own.
+//! - The machine never reports an error of its own.
 
 mod dice;
 mod hostile;
-mod ledger;
+mod letters;
 mod network;
+mod observer;
+mod other_process;
+mod packets;
+mod people;
 mod run;
 mod strangers;
 
@@ -27,6 +52,8 @@ use std::panic::RefUnwindSafe;
 use waxwing_core::server::LetterState;
 
 pub use dice::{Bytes, Dice, Seeded};
+
+use people::KeyRing;
 
 /// What a run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +72,8 @@ pub struct Options {
     pub bad_storage: bool,
     /// Letters live for a minute, and the clock is set forward now and then.
     pub short_lives: bool,
+    /// Processes of people die, their disks have no room, and they have other processes.
+    pub crashes: bool,
     /// The seed of everybody's keys and nonces.
     pub seed: u64,
     /// Every step is printed.
@@ -65,8 +94,19 @@ impl Options {
         let hostile = dice.roll(3);
         let shards = 1 + dice.roll(4) as u16;
         let short_lives = dice.roll(4) == 0;
-        let trace = false;
-        Self { people, hostile, shards, steps, bad_network, bad_storage, short_lives, seed, trace }
+        let crashes = dice.roll(4) != 0;
+        Self {
+            people,
+            hostile,
+            shards,
+            steps,
+            bad_network,
+            bad_storage,
+            short_lives,
+            crashes,
+            seed,
+            trace: false,
+        }
     }
 }
 
@@ -75,7 +115,8 @@ impl Options {
 /// # Panics
 /// When something does not hold.
 pub fn run(dice: &mut dyn Dice, options: Options) -> BTreeSet<LetterState> {
-    run::Run::new(dice, options).play()
+    let keys = KeyRing::new(&options);
+    run::Run::new(dice, options, &keys).play()
 }
 
 /// Runs seeds on all processors, and says which have failed. Gives the states of letters in hand that

@@ -3,19 +3,28 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use waxwing_core::client::{Ended, Env};
 use waxwing_core::id::{PacketId, UserId};
-use waxwing_core::server::{Config, LetterState};
-use waxwing_core::wire::{ErrorCode, Status};
+use waxwing_core::messenger::{Cause, Over};
+use waxwing_core::phone::Phone;
+use waxwing_core::server::{Config, ConnId, LetterState};
+use waxwing_core::time::Now;
+use waxwing_core::wire::{CloseReason, ErrorCode, Status};
 
 use super::Options;
 use super::dice::Dice;
 use super::hostile::Hostile;
-use super::ledger::{Device, Ledger};
+use super::letters::Letters;
 use super::network::Network;
+use super::observer::{Observer, Sent};
+use super::other_process;
+use super::packets::{Device, Packets, Signed};
+use super::people::{self, KeyRing};
 use super::strangers::Strangers;
 use crate::backend::Paper;
-use crate::packets::id_of;
-use crate::person::{Person, Said};
+use crate::packets::take_whole;
+use crate::participant::{End, Participant, Step};
+use crate::person::Said;
 use crate::world::Sim;
 
 const PAIR_LETTERS: u32 = 12;
@@ -23,25 +32,48 @@ const PAIR_LETTERS: u32 = 12;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3);
 /// How long a letter, and the memory of one that has expired, may live.
 const LIFE: Duration = Duration::from_mins(1);
-/// Connections after which everybody has had all answers, at 20 refusals each.
-const ROUNDS: usize = 20;
+/// Rounds after which everybody has had all answers.
+const ROUNDS: usize = 60;
 /// Of how many people the counts are checked in the end.
 const COUNTED: usize = 3;
+/// What a person waits for before a new process connects without waiting.
+const PATIENCE: Duration = Duration::from_millis(300);
 
-pub(super) struct Run<'d> {
+pub(super) struct Run<'d, 'k> {
     dice: &'d mut dyn Dice,
     options: Options,
     world: Sim<Paper>,
-    people: Vec<Person<Paper>>,
+    people: Vec<Participant<'k, Paper>>,
+    lines: Vec<Line>,
     devices: Vec<Device>,
     hostile: Vec<Hostile>,
     strangers: Strangers,
     network: Network,
-    ledger: Ledger,
+    packets: Packets,
+    letters: Letters,
+    /// How much goes on between two decisions.
+    tempo: usize,
+    /// All trouble has ended.
+    is_calm: bool,
 }
 
-impl<'d> Run<'d> {
-    pub(super) fn new(dice: &'d mut dyn Dice, options: Options) -> Self {
+/// A person's end of the world.
+struct Line {
+    conn: Option<ConnId>,
+    observer: Observer,
+    /// What the server has said, and has not arrived.
+    coming: Vec<u8>,
+    /// By how many seconds the person's clock is wrong.
+    clock_is_off_s: i64,
+    is_leaving: bool,
+    /// The profile fails at one of the next changes.
+    disk_fails: bool,
+    /// Commits that were looked at.
+    commits: usize,
+}
+
+impl<'d, 'k> Run<'d, 'k> {
+    pub(super) fn new(dice: &'d mut dyn Dice, options: Options, keys: &'k KeyRing) -> Self {
         let mut config = Config::default();
         config.mailbox.pair_letters = PAIR_LETTERS;
         config.expiry_interval = SWEEP_INTERVAL;
@@ -51,15 +83,42 @@ impl<'d> Run<'d> {
             config.expiry_interval = SWEEP_INTERVAL / 6;
         }
         let count = options.people + options.hostile;
-        let (mut world, mut people) =
+        let (mut world, mut raw) =
             Sim::populate_shards(config, options.seed, count, options.shards);
-        let hostile = people.split_off(options.people).into_iter().map(Hostile::new).collect();
+        let hostile = raw.split_off(options.people).into_iter().map(Hostile::new).collect();
         (world.disk.held, world.disk.mute) = (true, true);
-        world.post_is_held = true;
-        let devices = people.iter().map(|_| Device::default()).collect();
-        let (network, ledger) = (Network::default(), Ledger::default());
-        let strangers = Strangers::default();
-        Self { dice, options, world, people, devices, hostile, strangers, network, ledger }
+        world.transfers_are_held = true;
+        let letters = Letters::new(raw.iter().map(|person| person.phone).collect());
+        let people = people::participants(dice, keys, &raw);
+        let devices = raw.iter().map(|_| Device::default()).collect();
+        let line = |person| Line {
+            conn: None,
+            observer: Observer::new(person),
+            coming: Vec::new(),
+            clock_is_off_s: people::clock_error(dice),
+            is_leaving: false,
+            disk_fails: false,
+            commits: 0,
+        };
+        let lines = raw.into_iter().map(line).collect();
+        let (network, strangers) = (Network::default(), Strangers::default());
+        let packets = Packets::default();
+        let tempo = [0, 2, 6, 12][dice.roll(4)];
+        Self {
+            dice,
+            options,
+            world,
+            people,
+            lines,
+            devices,
+            hostile,
+            strangers,
+            network,
+            packets,
+            letters,
+            tempo,
+            is_calm: false,
+        }
     }
 
     pub(super) fn play(mut self) -> BTreeSet<LetterState> {
@@ -77,45 +136,76 @@ impl<'d> Run<'d> {
         self.dice.roll(sides)
     }
 
+    fn id(&self, who: usize) -> UserId {
+        self.people[who].profile.stored.user.expect("everybody has an account")
+    }
+
     fn step(&mut self, number: usize) {
         let who = self.roll(self.options.people);
         let what = self.roll(100);
         let name = match what {
-            0..24 => self.send(who),
-            24..26 => self.stranger(),
-            26..42 => self.acknowledge(who),
-            42..49 => self.come(who),
-            49..51 => self.hang_up(who),
-            51..59 => self.travel(),
-            59..66 => self.carry_post(),
-            66..76 => self.work(),
-            76..83 => self.tell_outcome(),
-            83..90 => self.tell_answer(),
+            0..9 => self.write(who),
+            9..11 => self.stranger(),
+            11..23 => self.go_on(who),
+            23..34 => self.come(who),
+            34..35 => self.hang_up(who),
+            35..36 => self.die(who),
+            36..37 => self.leave(who),
+            37..38 => self.fill_disk(who),
+            38..40 => self.use_another_process(who),
+            40..56 => self.travel(),
+            56..63 => self.carry_mail(),
+            63..74 => self.work(),
+            74..82 => self.tell_outcome(),
+            82..90 => self.tell_answer(),
             90..93 => self.wait(),
             93..94 => self.crash(),
-            94..95 => self.take_over(who),
-            95..96 => self.flip(),
-            96..98 => self.misbehave(),
+            94..95 => self.flip(),
+            95..98 => self.misbehave(),
             98..99 => self.refuse_writes(),
             _ => self.refuse_questions(),
         };
         if self.options.trace {
             eprintln!("{number:4} {who:2} {name}");
         }
+        for _ in 0..self.tempo {
+            self.move_on();
+        }
         if self.options.bad_network {
-            self.listen(who);
+            self.drive(who);
         } else {
             self.network.deliver_all(&mut self.world);
-            (0..self.options.people).for_each(|who| self.listen(who));
+            (0..self.options.people).for_each(|who| {
+                self.drive(who);
+            });
         }
         self.assert_counted(who);
-        self.world.assert_counted();
+    }
+
+    /// Somewhere something goes on, as it does all the time.
+    fn move_on(&mut self) {
+        match self.roll(6) {
+            0 => self.travel(),
+            1 => self.carry_mail(),
+            2 => self.work(),
+            3 => self.tell_outcome(),
+            4 => self.tell_answer(),
+            _ => {
+                let who = self.roll(self.options.people);
+                self.drive(who);
+                ""
+            }
+        };
     }
 
     /// What lies in the mailboxes and nobody has acknowledged counts for its sender.
     fn assert_counted(&self, who: usize) {
-        let sender = self.people[who].id();
-        let held = |id: &PacketId| self.devices[self.ledger.to[id]].acknowledged.contains(id);
+        self.world.assert_counted();
+        let sender = self.id(who);
+        let held = |id: &PacketId| {
+            let to = self.packets.signed[id].to;
+            self.devices[to].acknowledged.contains(id)
+        };
         let lies = self.world.disk.pending_from(sender).filter(|letter| !held(&letter.id)).count();
         let (counted, _) = self.world.pending_from(sender);
         assert!(lies <= counted as usize, "{lies} letters of {who}, and {counted} are counted");
@@ -123,87 +213,149 @@ impl<'d> Run<'d> {
 
     /// Nothing is on its way: all that counts for a sender lies in the mailboxes.
     fn assert_all_counted(&self) {
-        for person in &self.people {
-            let letters = self.world.disk.pending_from(person.id());
+        for who in 0..self.options.people {
+            let letters = self.world.disk.pending_from(self.id(who));
             let lie = letters.fold((0, 0), |(letters, bytes), letter| {
                 (letters + 1, bytes + letter.packet.len() as u64)
             });
-            assert_eq!(self.world.pending_from(person.id()), lie, "letters of {}", person.id());
+            assert_eq!(self.world.pending_from(self.id(who)), lie, "letters of {who}");
         }
     }
 
-    fn send(&mut self, who: usize) -> &'static str {
-        if !self.devices[who].online {
-            return "has no session to send in";
-        }
-        let to = (who + 1 + self.roll(self.options.people - 1)) % self.options.people;
-        let len = [0, 10, 10, 10, 300, 300, 3_000, 60_000][self.roll(8)];
-        let recipient = self.people[to].id();
-        // Payloads differ, so packets do.
-        let mut payload = vec![0; len];
-        payload.extend(self.ledger.to.len().to_le_bytes());
-        payload.truncate(60 * 1_024);
-        let letter = self.people[who].letter(&mut self.world, recipient, &payload);
-        self.ledger.to.insert(id_of(&letter), to);
-        self.devices[who].open.insert(id_of(&letter), letter.clone());
-        self.give(who, &letter);
-        if self.roll(10) == 0 {
-            self.give(who, &letter);
-            return "sends a letter twice";
-        }
-        "sends a letter"
+    fn write(&mut self, who: usize) -> &'static str {
+        let uid = self.letters.next_uid();
+        let Some(stored) = self.people[who].profile.from_another_process() else {
+            return "has to wait before it can write";
+        };
+        let others = self.options.people - 1;
+        let to = (who + 1 + self.dice.roll(others)) % self.options.people;
+        let is_nobody = self.dice.roll(40) == 0;
+        let to = if is_nobody { people::nobody() } else { self.lines[to].observer.person.phone };
+        let len = [0, 10, 10, 10, 300, 300, 3_000, 60_000][self.dice.roll(8)];
+        // Texts differ.
+        let text = format!("{uid:?} {}", "x".repeat(len));
+        stored.write(uid, to, &text);
+        self.letters.written(who, stored.outbox.last().unwrap());
+        "writes a letter"
     }
 
-    fn give(&mut self, who: usize, bytes: &[u8]) {
-        for hostile in &mut self.hostile {
-            hostile.overhear(bytes);
+    fn go_on(&mut self, who: usize) -> &'static str {
+        for _ in 0..3 {
+            self.drive(who);
         }
-        let conn = self.people[who].conn;
-        self.network.push(conn, bytes);
-    }
-
-    fn acknowledge(&mut self, who: usize) -> &'static str {
-        let device = &mut self.devices[who];
-        if !device.online || device.unacknowledged.is_empty() {
-            return "has nothing to acknowledge";
-        }
-        let count = 1 + self.dice.roll(device.unacknowledged.len());
-        let held: Vec<_> = device.unacknowledged.drain(..count).collect();
-        device.acknowledged.extend(&held);
-        for ids in held.chunks(64) {
-            let packet = self.people[who].held(&mut self.world, ids);
-            self.give(who, &packet);
-        }
-        "acknowledges"
+        "goes on"
     }
 
     fn come(&mut self, who: usize) -> &'static str {
-        if self.devices[who].online { "is there" } else { self.take_over(who) }
-    }
-
-    fn take_over(&mut self, who: usize) -> &'static str {
-        self.people[who].knock(&mut self.world);
-        let window = [1, 2, 7, 128][self.roll(4)];
-        // What storage holds now, and all of it that the server has yet to delete.
-        let backlog = self.world.disk.pending(self.people[who].id());
-        self.devices[who] = std::mem::take(&mut self.devices[who]).session(window, backlog);
-        let confirmation = self.people[who].confirmation(&mut self.world, window);
-        self.give(who, &confirmation);
-        let open: Vec<_> = self.devices[who].open.values().cloned().collect();
-        for letter in open {
-            self.give(who, &letter);
+        if self.lines[who].conn.is_some() {
+            return "is there";
+        }
+        let until = self.people[who].messenger.may_connect_at().since(self.world.now.instant);
+        self.world.wait(until.min(PATIENCE));
+        if until > PATIENCE {
+            self.restart(who);
+        }
+        self.connect(who);
+        if self.roll(4) > 0 {
+            // The session opens before anything else happens.
+            for _ in 0..2 {
+                let Some(conn) = self.lines[who].conn else { return "is refused" };
+                self.network.deliver_all_of(&mut self.world, conn);
+                self.world.bring(conn);
+                self.drive(who);
+            }
         }
         "connects"
     }
 
+    fn connect(&mut self, who: usize) {
+        let line = &mut self.lines[who];
+        line.conn = Some(self.world.connect());
+        line.observer.begin();
+        line.coming.clear();
+        line.is_leaving = false;
+        self.devices[who].connect();
+        self.with_env(who, |person, env| person.connect(env));
+        self.drive(who);
+    }
+
+    fn with_env<T>(
+        &mut self,
+        who: usize,
+        act: impl FnOnce(&mut Participant<'k, Paper>, &mut Env<'_>) -> T,
+    ) -> T {
+        let Now { instant, unix } = self.world.now;
+        let now = Now { instant, unix: unix.shifted(self.lines[who].clock_is_off_s) };
+        act(&mut self.people[who], &mut Env { now, rng: &mut self.world.rng })
+    }
+
+    /// The network breaks. What is on its way to the server may arrive.
     fn hang_up(&mut self, who: usize) -> &'static str {
-        if self.devices[who].online {
-            let conn = self.people[who].conn;
+        let Some(conn) = self.lines[who].conn else { return "is cut off already" };
+        self.world.hang_up(conn);
+        self.network.cut(conn);
+        "is cut off"
+    }
+
+    /// The process dies, and with it what was not committed. The server hears of it at once, when all
+    /// has arrived, or never.
+    fn die(&mut self, who: usize) -> &'static str {
+        if !self.options.crashes {
+            return "lives";
+        }
+        if let Some(conn) = self.lines[who].conn.take() {
+            match self.roll(3) {
+                0 => self.network.cut(conn),
+                1 => self.network.deliver_all_of(&mut self.world, conn),
+                _ => {
+                    self.restart(who);
+                    return "dies, and nobody hears of it";
+                }
+            }
             self.network.cut(conn);
             self.world.hang_up(conn);
-            self.devices[who].online = false;
         }
-        "is cut off"
+        self.restart(who);
+        "dies"
+    }
+
+    fn restart(&mut self, who: usize) {
+        self.people[who].restart();
+        self.lines[who].disk_fails &= self.people[who].profile.fails_after.is_some();
+    }
+
+    fn leave(&mut self, who: usize) -> &'static str {
+        if self.people[who].profile.is_open() {
+            return "is in the middle of a step";
+        }
+        let said = self.with_env(who, |person, env| {
+            person.client().is_some_and(|client| client.leave(env).is_ok())
+        });
+        self.lines[who].is_leaving |= said;
+        "says goodbye"
+    }
+
+    fn fill_disk(&mut self, who: usize) -> &'static str {
+        if !self.options.crashes {
+            return "has room";
+        }
+        let left = self.roll(12);
+        self.people[who].profile.fails_after = Some(left);
+        self.lines[who].disk_fails = true;
+        "has little room on the disk"
+    }
+
+    fn use_another_process(&mut self, who: usize) -> &'static str {
+        if !self.options.crashes {
+            return "has one process";
+        }
+        let Now { instant, unix } = self.world.now;
+        let now = Now { instant, unix: unix.shifted(self.lines[who].clock_is_off_s) };
+        let mut env = Env { now, rng: &mut self.world.rng };
+        let person = &mut self.people[who];
+        let name = other_process::act(self.dice, who, person, &mut self.letters, &mut env);
+        self.look(who);
+        name
     }
 
     fn travel(&mut self) -> &'static str {
@@ -211,12 +363,12 @@ impl<'d> Run<'d> {
         "- bytes arrive"
     }
 
-    fn carry_post(&mut self) -> &'static str {
+    fn carry_mail(&mut self) -> &'static str {
         for _ in 0..8 {
             let routes = self.world.routes();
             if routes > 0 {
                 let route = self.roll(routes);
-                self.world.deliver_parcels(route, 1);
+                self.world.deliver_transfers(route, 1);
             }
         }
         "- mail arrives"
@@ -226,7 +378,7 @@ impl<'d> Run<'d> {
         if self.options.bad_network
             && let Some(conn) = self.network.flip(self.dice)
         {
-            let of_conn = self.people.iter().position(|person| person.conn == conn);
+            let of_conn = self.lines.iter().position(|line| line.conn == Some(conn));
             if let Some(who) = of_conn {
                 self.devices[who].troubled = true;
             }
@@ -237,9 +389,10 @@ impl<'d> Run<'d> {
     fn misbehave(&mut self) -> &'static str {
         if !self.hostile.is_empty() {
             let at = self.roll(self.hostile.len());
-            let victims: Vec<UserId> = self.people.iter().map(Person::id).collect();
-            let letter = self.hostile[at].act(self.dice, &mut self.world, &victims);
-            self.ledger.to.extend(letter);
+            let victims: Vec<UserId> = (0..self.options.people).map(|who| self.id(who)).collect();
+            let letters = self.hostile[at].act(self.dice, &mut self.world, &victims);
+            let signed = |(id, to)| (id, Signed { to, letter: None });
+            self.packets.signed.extend(letters.into_iter().map(signed));
         }
         "- somebody misbehaves"
     }
@@ -252,10 +405,17 @@ impl<'d> Run<'d> {
 
     fn work(&mut self) -> &'static str {
         if self.world.disk.refuses_writes {
-            self.ledger.doubt_what_is_unanswered();
+            self.doubt_what_is_unanswered();
         }
         self.world.disk.work();
         "- storage works"
+    }
+
+    fn doubt_what_is_unanswered(&mut self) {
+        let stored = self.people.iter().map(|person| person.profile.committed());
+        let open = stored.flat_map(|stored| stored.outbox.iter().filter(|row| row.is_open()));
+        let open = open.flat_map(|row| row.packets.iter().map(|(id, _)| *id));
+        self.packets.doubt_what_is_unanswered(open);
     }
 
     fn tell_outcome(&mut self) -> &'static str {
@@ -277,13 +437,13 @@ impl<'d> Run<'d> {
     }
 
     fn crash(&mut self) -> &'static str {
+        if self.roll(2) == 0 {
+            return "- the server goes on";
+        }
         self.world.crash();
         self.network.cut_all();
         self.hostile.iter_mut().for_each(Hostile::forget);
-        for device in &mut self.devices {
-            self.ledger.doubtful.extend(device.open.keys());
-            device.online = false;
-        }
+        self.doubt_what_is_unanswered();
         "- the server dies, and starts again"
     }
 
@@ -297,64 +457,182 @@ impl<'d> Run<'d> {
         "- storage takes, or refuses, questions"
     }
 
-    fn listen(&mut self, who: usize) {
-        if !self.devices[who].online {
-            return;
+    /// One move of bytes and one turn of a messenger. Whether there is more to do.
+    fn drive(&mut self, who: usize) -> bool {
+        let Some(conn) = self.lines[who].conn else { return false };
+        let line = &mut self.lines[who];
+        line.coming.extend(self.world.bytes(conn));
+        let mut count = line.coming.len();
+        if self.options.bad_network && !self.is_calm && count > 0 && self.dice.roll(4) == 0 {
+            count = self.dice.roll(count + 1);
         }
-        for said in self.people[who].hear(&mut self.world) {
-            if self.options.trace {
-                match &said {
-                    Said::Letter(letter) => {
-                        eprintln!("        {who} hears letter {}", id_of(letter));
-                    }
-                    other => eprintln!("        {who} hears {other:?}"),
-                }
-            }
+        let come: Vec<_> = line.coming.drain(..count).collect();
+        line.observer.overhear(&come);
+        self.people[who].receive(&come);
+        if line.coming.is_empty() && self.world.is_closed(conn) {
+            self.people[who].end_stream();
+        }
+        let step = self.with_env(who, |person, env| person.step(env));
+        let line = &mut self.lines[who];
+        if let Some((nonce, key)) = self.people[who].client().and_then(|client| client.session()) {
+            line.observer.open(nonce, key);
+        }
+        // A step writes before it reads.
+        let mut sent = self.people[who].transmit();
+        for packet in take_whole(&mut sent) {
+            self.sent(who, conn, &packet);
+        }
+        assert!(sent.is_empty(), "a client writes whole packets");
+        for said in self.lines[who].observer.server_said(&mut self.world) {
             self.hear(who, said);
         }
-        if self.people[who].is_closed(&self.world) {
-            self.devices[who].online = false;
+        self.look(who);
+        if let Step::Ended(end) = step {
+            if self.options.trace {
+                eprintln!("        {who} is left: {end:?}");
+            }
+            self.ended(who, end);
+            self.lines[who].conn = None;
+            if !self.world.is_closed(conn) {
+                self.network.deliver_all_of(&mut self.world, conn);
+            }
+            self.network.cut(conn);
+            self.world.hang_up(conn);
+        }
+        step != Step::Idle || !self.lines[who].coming.is_empty()
+    }
+
+    /// A packet goes out: what it says is durable.
+    fn sent(&mut self, who: usize, conn: ConnId, packet: &[u8]) {
+        let stored = self.people[who].profile.committed();
+        let sent = self.lines[who].observer.client_said(packet);
+        if self.options.trace {
+            eprintln!("        {who} says {sent:?}");
+        }
+        match sent {
+            Sent::Letter(id, to) => {
+                let row = stored.outbox.iter().find(|row| row.packets.contains(&(id, to)));
+                let row = row.unwrap_or_else(|| panic!("{id} is sent and not stored"));
+                let letter = Some(row.uid);
+                let to = (0..self.options.people).find(|who| self.id(*who) == to);
+                let signed = Signed { to: to.expect("a letter to somebody"), letter };
+                self.packets.signed.insert(id, signed);
+                self.devices[who].send(id, signed);
+            }
+            Sent::Confirmed => {
+                // What storage holds now, and all of it that the server has yet to delete.
+                self.devices[who].backlog = Some(self.world.disk.pending(self.id(who)));
+            }
+            Sent::Held(ids) => {
+                for id in ids {
+                    assert!(stored.taken.contains(&id), "{id} is acknowledged and not stored");
+                    self.devices[who].acknowledged.insert(id);
+                }
+            }
+            Sent::Other => {}
+        }
+        for hostile in &mut self.hostile {
+            hostile.overhear(packet);
+        }
+        self.network.push(conn, packet);
+    }
+
+    /// What is durable is what a person is shown.
+    fn look(&mut self, who: usize) {
+        let profile = &self.people[who].profile;
+        self.letters.look(who, profile.committed(), &self.packets, &self.world.disk);
+        if self.lines[who].commits != profile.commits {
+            self.lines[who].commits = profile.commits;
+            let of = |who: usize| self.people[who].profile.committed();
+            let forgotten = self.options.short_lives;
+            let expired = &self.world.disk.expired;
+            self.letters.assert_delivered(of(who), of, expired, forgotten);
         }
     }
 
     fn hear(&mut self, who: usize, said: Said) {
+        if self.options.trace {
+            match &said {
+                Said::Letter(letter) => {
+                    eprintln!("        {who} hears letter {}", crate::packets::id_of(letter));
+                }
+                other => eprintln!("        {who} hears {other:?}"),
+            }
+        }
+        let device = &mut self.devices[who];
         match said {
             Said::Letter(letter) => {
-                self.ledger.came(&mut self.devices[who], who, id_of(&letter));
-                let pending = self.world.disk.pending(self.people[who].id());
-                self.ledger.assert_order(&self.devices[who], &pending);
+                self.packets.came(device, who, crate::packets::id_of(&letter));
+                let pending = self.world.disk.pending(self.id(who));
+                self.packets.assert_order(&self.devices[who], &pending);
             }
             Said::BacklogEnd(count) => {
-                let expired = &self.world.disk.expired;
-                Ledger::backlog_ended(&mut self.devices[who], expired, count);
+                Packets::backlog_ended(device, &self.world.disk.expired, count);
             }
             Said::Fate(id, status) => {
-                self.devices[who].open.remove(&id);
-                self.ledger.status(&self.devices, &self.world.disk.expired, id, status);
+                device.answered(self.packets.signed[&id].letter);
+                let (disk, forgotten) = (&self.world.disk, self.options.short_lives);
+                self.packets.status(&self.devices, &disk.expired, forgotten, id, status);
             }
             Said::Refused(no) => match no.packet {
                 Some(id) => self.refused(who, id, no.code),
                 // A packet stood half on the line for too long, or is not what was sent.
                 None => assert!(self.options.bad_network, "{no:?}"),
             },
-            Said::Closed(_) if self.options.bad_network => {}
+            Said::Key(_) | Said::Closed(_) => {}
             other => panic!("{other:?}"),
         }
     }
 
     fn refused(&mut self, who: usize, id: PacketId, code: ErrorCode) {
         let device = &mut self.devices[who];
-        let excused = [ErrorCode::StorageUnavailable, ErrorCode::MailboxFull];
-        // The clock was set forward while it was on its way.
-        let too_old = code == ErrorCode::StaleTimestamp && self.options.short_lives;
-        if !excused.contains(&code) && !too_old {
-            // What was refused is not what was sent.
-            assert!(device.troubled, "{code:?}");
-            return;
+        let is_letter = device.unanswered.remove(&id).is_some();
+        let excused = match code {
+            ErrorCode::StorageUnavailable => true,
+            ErrorCode::MailboxFull => is_letter,
+            // The clock was set forward while it was on its way.
+            ErrorCode::StaleTimestamp => is_letter && self.options.short_lives,
+            // Questions that the network has brought together.
+            ErrorCode::UnknownUser | ErrorCode::RateLimited => !is_letter,
+            _ => false,
+        };
+        // What was refused may not be what was sent.
+        assert!(excused || device.troubled, "{code:?}");
+    }
+
+    /// A connection is over, for a reason that there can be.
+    fn ended(&mut self, who: usize, end: End) {
+        let troubled = self.devices[who].troubled;
+        let line = &mut self.lines[who];
+        match end {
+            End::DiskFull => {
+                assert!(std::mem::take(&mut line.disk_fails), "nothing was wrong with the disk");
+            }
+            End::Stream => {}
+            End::Over(Over { cause, .. }) => match cause {
+                Cause::Ended(Ended::Closed(CloseReason::Leaving)) => assert!(line.is_leaving),
+                Cause::Ended(Ended::TimedOut) | Cause::Unanswered => {}
+                Cause::Ended(Ended::Closed(_)) => assert!(self.options.bad_network, "{cause:?}"),
+                Cause::Ended(Ended::Refused(_)) => assert!(troubled, "{cause:?}"),
+                _ => panic!("{cause:?}"),
+            },
         }
-        // A refusal is not the last word on a letter that was stored.
-        if !self.ledger.statuses.contains_key(&id) {
-            device.open.remove(&id);
+    }
+
+    /// Everybody does what there is to do, until nobody has anything.
+    fn settle(&mut self) {
+        let mut idle = 0;
+        while idle < 4 {
+            self.network.deliver_all(&mut self.world);
+            let mut has_moved = false;
+            for who in 0..self.options.people {
+                has_moved |= self.drive(who);
+            }
+            idle = if has_moved { 0 } else { idle + 1 };
+            if idle > 0 {
+                // Acknowledgments are collected for a second.
+                self.world.wait(Duration::from_millis(700));
+            }
         }
     }
 
@@ -362,76 +640,94 @@ impl<'d> Run<'d> {
     fn finish(&mut self) {
         self.world.disk.refuses_writes = false;
         self.world.disk.refuses_questions = false;
+        self.is_calm = true;
+        for (person, line) in self.people.iter_mut().zip(&mut self.lines) {
+            (person.profile.fails_after, line.disk_fails) = (None, false);
+        }
         self.world.release();
-        self.network.deliver_all(&mut self.world);
-        self.world.wait_s(2);
+        self.settle();
         self.assert_all_counted();
         // Whoever has a session gets everything in it: nothing was skipped.
         for who in 0..self.options.people {
-            self.read_all(who);
-            let (device, id) = (&self.devices[who], self.people[who].id());
-            let is_sound = device.online && !device.troubled;
-            assert!(!is_sound || self.world.disk.pending(id).is_empty());
+            let is_sound = self.people[who].messenger.has_backlog() && !self.devices[who].troubled;
+            let pending = self.world.disk.pending(self.id(who));
+            assert!(!is_sound || pending.is_empty(), "{who} has not been given {pending:?}");
         }
-        // Whoever is refused too often in a second loses the connection, and comes back.
         for round in 0.. {
-            let is_quiet = |device: &Device| {
-                device.online && device.backlog.is_none() && device.open.is_empty()
-            };
-            if round >= 2 && self.devices.iter().all(is_quiet) {
+            assert!(round < ROUNDS, "somebody has no answers after {round} rounds");
+            for who in 0..self.options.people {
+                self.come_back(who, round % 2 == 0);
+            }
+            self.settle();
+            if (0..self.options.people).all(|who| self.is_quiet(who)) {
                 break;
             }
-            assert!(round < ROUNDS, "somebody has no answers after {round} connections");
-            for who in 0..self.options.people {
-                self.take_over(who);
-                self.read_all(who);
-            }
-            self.world.wait_s(1);
-            (0..self.options.people).for_each(|who| self.listen(who));
+            self.world.wait_s(30);
         }
-        (0..self.options.people).for_each(|who| self.listen(who));
-        // An acknowledgment may have made room for a letter that was sent again.
-        while self.devices.iter().any(|device| !device.unacknowledged.is_empty()) {
-            (0..self.options.people).for_each(|who| self.read_all(who));
-        }
-        self.world.wait_s(2);
         for who in 0..self.options.people {
-            self.listen(who);
-            let device = &self.devices[who];
-            assert!(device.backlog.is_none(), "255 never came");
-            assert!(self.world.is_read(self.people[who].conn));
-            assert_eq!(self.world.disk.pending(self.people[who].id()), []);
-            assert!(device.open.is_empty(), "{} without an answer", device.open.len());
+            assert!(self.devices[who].backlog.is_none(), "255 never came");
+            let conn = self.lines[who].conn.expect("a connection");
+            assert!(self.world.is_read(conn));
+            assert_eq!(self.world.disk.pending(self.id(who)), []);
+            assert!(self.devices[who].unanswered.is_empty(), "a letter has no answer");
         }
-        self.ledger.assert_nothing_lost(&self.devices, &self.world.disk.expired);
+        let expired = &self.world.disk.expired;
+        self.packets.assert_nothing_lost(&self.devices, expired);
+        let stored: Vec<_> = self.people.iter().map(|one| one.profile.committed()).collect();
+        self.letters.assert_all_shown(&stored, expired);
         Strangers::check(&self.world);
         self.assert_all_counted();
         self.count();
         self.assert_all_counted();
     }
 
-    fn read_all(&mut self, who: usize) {
-        self.network.deliver_all(&mut self.world);
-        self.listen(who);
-        while self.devices[who].online && !self.devices[who].unacknowledged.is_empty() {
-            self.acknowledge(who);
-            self.network.deliver_all(&mut self.world);
-            self.listen(who);
+    /// Accepts keys, connects, and asks what became of letters.
+    fn come_back(&mut self, who: usize, anew: bool) {
+        for phone in other_process::held_back(&self.people[who]) {
+            self.accept(who, &phone);
         }
+        if anew && let Some(conn) = self.lines[who].conn.take() {
+            self.world.hang_up(conn);
+            self.restart(who);
+        }
+        if self.lines[who].conn.is_none() {
+            let until = self.people[who].messenger.may_connect_at();
+            self.world.wait(until.since(self.world.now.instant));
+            self.connect(who);
+        }
+    }
+
+    fn accept(&mut self, who: usize, phone: &Phone) {
+        self.with_env(who, |person, env| other_process::accept(person, phone, usize::MAX, env));
+    }
+
+    /// Whether nothing is left to be said or heard.
+    fn is_quiet(&mut self, who: usize) -> bool {
+        let now = self.world.now.unix;
+        let is_open = |status| status == Status::Stored;
+        let are_held = !other_process::held_back(&self.people[who]).is_empty();
+        let Participant { messenger, profile, .. } = &mut self.people[who];
+        !are_held
+            && profile.stored.outbox.iter().all(|row| !row.is_open() && !is_open(row.status))
+            && messenger.is_settled(profile, now).expect("nothing is wrong with the disk")
     }
 
     /// Every mailbox knows that it is empty: so many letters fit, and not one more.
     fn count(&mut self) {
         let counted = self.options.people.min(COUNTED);
+        let mut people = Vec::new();
+        for line in self.lines.drain(..).take(counted) {
+            let mut person = line.observer.person;
+            person.come_to_nothing(&mut self.world);
+            people.push(person);
+        }
         for who in 0..counted {
             for to in (0..counted).filter(|to| *to != who) {
-                let recipient = self.people[to].id();
+                let recipient = people[to].id();
                 for n in 0..=PAIR_LETTERS {
-                    let letter =
-                        self.people[who].letter(&mut self.world, recipient, &n.to_le_bytes());
-                    self.world.send(self.people[who].conn, &letter);
+                    people[who].send(&mut self.world, recipient, &n.to_le_bytes());
                 }
-                let said = self.people[who].hear(&mut self.world);
+                let said = people[who].hear(&mut self.world);
                 let is_answer = |said: &&Said| !matches!(said, Said::Letter(_));
                 let answers: Vec<_> = said.iter().filter(is_answer).collect();
                 let full = answers.last().and_then(|said| said.code());

@@ -307,7 +307,8 @@ impl<P: Backend> Sim<P> {
         self.server_rng = rng;
     }
 
-    /// One turn of a machine that draws from this generator.
+    /// One turn of a machine that draws from this generator. It is the order of the server's event
+    /// handler once more: tests of the core step through it, and the core cannot know the server.
     pub fn turn_drawing(
         &mut self,
         shard: ShardId,

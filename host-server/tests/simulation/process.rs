@@ -50,6 +50,8 @@ pub(crate) struct Process {
     /// Why it has failed, as the event handlers say.
     pub(crate) fatal: Option<String>,
     signals: usize,
+    /// Machines that have said that they have stopped.
+    done: usize,
 }
 
 struct Loop {
@@ -155,6 +157,7 @@ impl Process {
             storage_is_busy_until,
             fatal: None,
             signals: 0,
+            done: 0,
         };
         (0..shards).for_each(|shard| process.schedule_turn(shard, time));
         process.measure_disk(time);
@@ -268,6 +271,9 @@ impl Process {
                 }
             }
             After::Ended => {
+                let all_done = self.done == self.loops.len();
+                assert!(all_done || !self.is_orderly(), "a loop ends before its machine is done");
+                let one = &mut self.loops[shard];
                 let fatal = one.handler.take().and_then(EventHandler::into_fatal);
                 self.fatal = fatal.or(self.fatal.take());
                 one.heard = Heard::default();
@@ -285,6 +291,8 @@ impl Process {
             }
             let mut wakes = channel.wakes.swap(0, Ordering::Relaxed);
             for parcel in channel.sent.try_iter() {
+                let says_stopped = |message: &Message<_>| matches!(message, Message::Stopped);
+                self.done += usize::from(channel.to == from && parcel.iter().any(says_stopped));
                 let arrives = channel.under_way.put(time.soon(PARCEL), (parcel, wakes > 0));
                 wakes = wakes.saturating_sub(1);
                 time.schedule(arrives, Event::Parcel(self.number, at));
@@ -303,11 +311,15 @@ impl Process {
         }
     }
 
+    /// Whether it ends in good order, if it ends.
+    const fn is_orderly(&self) -> bool {
+        self.signals == 1 && self.storage.is_some()
+    }
+
     /// A parcel is not taken any more.
     fn check_parcel(&self, parcel: &Parcel) {
-        let is_orderly = self.signals == 1 && self.storage.is_some();
         let has_mail = parcel.iter().any(|message| matches!(message, Message::Mail(_)));
-        assert!(!is_orderly || !has_mail, "mail for a shard that has stopped");
+        assert!(!self.is_orderly() || !has_mail, "mail for a shard that has stopped");
     }
 
     fn wake(&mut self, shard: usize, time: &mut Timeline) {

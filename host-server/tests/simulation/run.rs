@@ -24,6 +24,8 @@ use crate::timeline::{Event, Timeline};
 const PATIENCE: Duration = Duration::from_mins(30);
 /// Between two looks at letters that have to wait.
 const HURRY: Duration = Duration::from_secs(5);
+/// Events between two looks at whether something has come true.
+const LOOK: u32 = 8;
 /// A letter between two who are there, with its answer.
 const LETTER_TIME: Duration = Duration::from_secs(6);
 /// A process that is asked to end has this long.
@@ -299,11 +301,15 @@ impl Run {
         written.expect("it is in the outbox").state
     }
 
-    /// Goes on until something is true, for so long at most. Now and then everybody looks what can be tried again.
+    /// Goes on until something is true, for so long at most. Now and then everybody looks what can be
+    /// tried again.
     pub(crate) fn until(&mut self, span: Duration, what: &str, is_true: impl Fn(&Self) -> bool) {
         let by = self.time.now().instant.after(span);
+        let mut events = 0_u32;
         self.time.schedule(by.min(self.time.now().instant.after(HURRY)), Event::Act);
-        while !is_true(self) {
+        // To look takes longer than an event.
+        while !events.is_multiple_of(LOOK) || !is_true(self) {
+            events += 1;
             if self.step() != Event::Act {
                 continue;
             }

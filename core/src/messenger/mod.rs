@@ -175,6 +175,8 @@ struct Session {
     key_is_stored: bool,
     /// Where the questions about stored letters stand, and whether all were asked.
     asked_up_to: Option<Row>,
+    /// Where they stood before the one that is open.
+    answered_up_to: Option<Row>,
     all_asked: bool,
     /// The last letter of an open question about stored letters.
     answer_due: Option<PacketId>,

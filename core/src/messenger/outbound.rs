@@ -15,7 +15,7 @@ use crate::limits::{FRESHNESS_S, MAX_QUERIES};
 use crate::phone::Phone;
 use crate::refusal::Reaction;
 use crate::time::Instant;
-use crate::wire::{Packet, Status, StatusQuery};
+use crate::wire::{ErrorCode, Packet, Status, StatusQuery};
 
 /// A text above so many bytes is a large one: on a slow line it takes long, and others, which are
 /// short, go before it. One large letter at a time is on its way.
@@ -235,7 +235,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         refusal: &RefusalNotice,
     ) -> Result<(), S::Error> {
         let Some(packet) = refusal.packet else { return Ok(()) };
-        let Some((row, recipient)) = profile.sent_as(&packet)? else { return Ok(()) };
+        let Some((row, recipient)) = profile.sent_as(&packet)? else {
+            self.statuses_refused(refusal);
+            return Ok(());
+        };
         self.flight.remove(|sent| sent.row == row);
         self.begin(profile, env)?;
         let why = Reason::Code(refusal.number);
@@ -269,9 +272,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         letter: LetterName,
         status: Status,
     ) -> Result<(), S::Error> {
-        if let LetterName::Whole(id) = letter
-            && self.session.answer_due == Some(id)
-        {
+        if self.session.answer_due.is_some_and(|due| due.prefix() == letter.prefix()) {
             self.session.answer_due = None;
         }
         self.begin(profile, env)?;
@@ -279,6 +280,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
             self.answered(row);
         }
         Ok(())
+    }
+
+    /// What is refused and is no letter is the question what became of letters. One that came too
+    /// early is asked again; another one in the next session.
+    fn statuses_refused(&mut self, refusal: &RefusalNotice) {
+        let was_open = self.session.answer_due.take().is_some();
+        if was_open && refusal.code == Some(ErrorCode::RateLimited) {
+            self.session.asked_up_to = self.session.answered_up_to;
+            self.session.all_asked = false;
+        }
     }
 
     /// Asks once per connection what became of letters that are known as stored.
@@ -293,7 +304,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         C: AsRef<[u8]> + AsMut<[u8]>,
         S: Profile,
     {
-        if self.session.all_asked || !self.session.backlog_has_come {
+        let is_open = self.session.answer_due.is_some();
+        if is_open || self.session.all_asked || !self.session.backlog_has_come {
             return Ok(());
         }
         let mut last = self.session.asked_up_to;
@@ -310,6 +322,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
             return Ok(());
         };
         if client.ask_for_statuses(env, &queries).is_ok() {
+            self.session.answered_up_to = self.session.asked_up_to;
             self.session.asked_up_to = last;
             self.session.answer_due = Some(query.letter);
         }

@@ -6,7 +6,7 @@ use waxwing_core::crypto::ReplyKey;
 use waxwing_core::id::UserId;
 use waxwing_core::messenger::{Advice, Cause, Reason, Unreadable};
 use waxwing_core::phone::Phone;
-use waxwing_core::server::{Config, MailboxLimits};
+use waxwing_core::server::{Config, MailboxLimits, Rate};
 use waxwing_core::wire::{ErrorCode, Status};
 use waxwing_testkit::backend::{Backend, Paper};
 use waxwing_testkit::participant::End;
@@ -457,6 +457,31 @@ fn a_new_id_is_durable_before_the_server_hears_that_it_came() {
     all.connect(1);
     all.run();
     assert_eq!(all.people[1].texts(), ["from somebody new"]);
+}
+
+#[test]
+fn a_question_about_letters_that_came_too_early_is_asked_again() {
+    let mut config = Config::default();
+    config.rates.status_queries = Rate::new(1, Duration::from_secs(5));
+    let mut all = Population::with(config, 2);
+    // More than fit in one question.
+    for n in 0..70 {
+        all.write(0, 1, &format!("{n}"));
+    }
+    all.connect(0);
+    all.run();
+    all.cut(0);
+    all.connect(1);
+    all.run();
+    all.pass(Duration::from_secs(2));
+    all.connect(0);
+    for _ in 0..10 {
+        all.pass(Duration::from_secs(1));
+    }
+    let person = &mut all.people[0];
+    let outbox = &person.profile.stored.outbox;
+    assert!(outbox.iter().all(|one| one.status == Status::Delivered));
+    assert!(person.messenger.is_settled(&mut person.profile, all.world.now.unix).unwrap());
 }
 
 #[test]

@@ -127,8 +127,11 @@ impl Disk {
         self.letters.keys().copied().collect()
     }
 
-    /// What the counters of mailboxes are held against.
-    pub fn stored(&self) -> Stored {
+    /// What the counters of mailboxes are held against. `None` if the letters are in the backing.
+    pub fn stored(&self) -> Option<Stored> {
+        if self.backing.is_some() {
+            return None;
+        }
         let there = self.letters.values().map(|letter| Counted {
             letter: letter.queue_id,
             recipient: letter.recipient,
@@ -144,7 +147,7 @@ impl Disk {
         });
         let letters = there.chain(untold).collect();
         let (thrown_out, unsettled) = (self.thrown_out.clone(), self.undeleted.clone());
-        Stored { letters, thrown_out, unsettled }
+        Some(Stored { letters, thrown_out, unsettled })
     }
 
     /// Letters of a sender's in all mailboxes, and their recipients.

@@ -195,7 +195,7 @@ impl<P: Backend> Sim<P> {
     /// # Panics
     /// When one of them is not.
     pub fn assert_counted(&self) {
-        let stored = self.disk.stored();
+        let Some(stored) = self.disk.stored() else { return };
         let in_mailboxes = self.servers.iter().flat_map(|server| {
             server.audit(&stored).unwrap_or_else(|owner| {
                 panic!(
@@ -371,7 +371,7 @@ impl<P: Backend> Sim<P> {
     }
 
     /// Lets storage do its work, and the machines react, until nothing is left to do now or in a
-    /// blink.
+    /// blink. Then everything has to be counted right.
     pub fn settle(&mut self) {
         self.settle_now();
         let until = self.now.instant.after(BLINK);
@@ -380,6 +380,7 @@ impl<P: Backend> Sim<P> {
             self.turn(shard, Server::timeout);
             self.settle_now();
         }
+        self.assert_counted();
     }
 
     fn settle_now(&mut self) {

@@ -145,7 +145,6 @@ impl State {
             // Storage may say that it has thrown a letter out before it says that it had taken it.
             (Event::Expired, Storing | Stored, IsGiven) => (Expired, IsGiven),
             (Event::Expired, Storing, Waits) => return Gone,
-            (Event::Expired, DeletionDeferred, _) => return Gone,
 
             (_, location, recipient) => (location, recipient),
         };

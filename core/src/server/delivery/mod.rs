@@ -443,7 +443,6 @@ impl Delivery {
             if counted {
                 ctx.post_to_owner(sender, Message::Expired { sender, id, freed: Some(bytes) });
             }
-            self.recount_mailbox(recipient);
         }
     }
 

@@ -79,7 +79,7 @@ const fn upper_half(pause: Millis) -> [Millis; 2] {
     [pause / 2, pause]
 }
 
-/// At random.
+/// A random span between the two, both included.
 fn between(rng: &mut dyn CryptoRng, [least, most]: [Millis; 2]) -> Millis {
     let span = u64::from(most.saturating_sub(least)).saturating_add(1);
     let part = u64::from(rng.next_u32()).saturating_mul(span) >> 32;
@@ -124,8 +124,8 @@ mod tests {
         assert!((1_000..=2_000).contains(&remaining(&first)));
     }
 
-    /// Pauses of a crowd, in milliseconds.
-    fn crowd(wait: impl Fn(&mut Backoff, &mut ChaCha20Rng)) -> Vec<u128> {
+    /// Pauses of many clients, in milliseconds.
+    fn many(wait: impl Fn(&mut Backoff, &mut ChaCha20Rng)) -> Vec<u128> {
         let mut rng = rng();
         let pause = |_| {
             let mut backoff = Backoff::default();
@@ -142,17 +142,17 @@ mod tests {
 
     #[test]
     fn a_crowd_does_not_come_back_at_once() {
-        let stopped = crowd(|backoff, rng| backoff.server_stopped(NOW, rng));
+        let stopped = many(|backoff, rng| backoff.server_stopped(NOW, rng));
         assert!(count(&stopped, 0..2) < 100, "{stopped:?}");
         assert!(count(&stopped, 2..16) > 300 && count(&stopped, 16..30) > 300);
         assert_eq!(count(&stopped, 31..1_000), 0);
 
-        let lost = crowd(|backoff, rng| backoff.session_lost(NOW, rng));
+        let lost = many(|backoff, rng| backoff.session_lost(NOW, rng));
         assert!(count(&lost, 0..2) < 250, "{lost:?}");
         assert!(count(&lost, 2..6) > 300 && count(&lost, 6..10) > 300);
         assert_eq!(count(&lost, 11..1_000), 0);
 
-        let asked = crowd(|backoff, rng| backoff.at_least(10, NOW, rng));
+        let asked = many(|backoff, rng| backoff.at_least(10, NOW, rng));
         assert_eq!(count(&asked, 0..9) + count(&asked, 16..1_000), 0);
         assert!(count(&asked, 9..12) > 200 && count(&asked, 12..15) > 200);
     }

@@ -201,7 +201,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Reopened {
-    /// Its row.
+    /// The row in which the profile keeps the letter.
     pub row: Row,
     /// Whether it can be read now.
     pub is_open: bool,

@@ -31,7 +31,7 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Judgement {
-    /// It was stored.
+    /// The profile has stored the key, with this verdict.
     Noted(Verdict),
     /// It is about this account itself, and right.
     Own,

@@ -87,7 +87,7 @@ const STEP: Duration = Duration::from_millis(50);
 /// Whose letters these are.
 #[derive(Clone, Debug)]
 pub struct Account<'a> {
-    /// The account's phone.
+    /// The phone that the account is registered with.
     pub phone: Phone,
     /// Its id; `None` until it is registered.
     pub user: Option<UserId>,
@@ -114,9 +114,9 @@ pub enum Turn {
 /// The end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Over {
-    /// Why.
+    /// Why the connection is over.
     pub cause: Cause,
-    /// What next.
+    /// What the program should do next.
     pub advice: Advice,
 }
 

@@ -215,22 +215,22 @@ pub trait Profile {
 /// How a contact is looked for.
 #[derive(Clone, Copy, Debug)]
 pub enum Who<'a> {
-    /// By phone.
+    /// The contact with this phone.
     Phone(&'a Phone),
     /// By id: whose it is, or else with whose changed key it came.
     User(UserId),
-    /// By pinned key.
+    /// The contact for whom this key is pinned.
     Key(&'a Spki),
 }
 
 /// Somebody whose key is pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
-    /// The phone.
+    /// The phone of the contact.
     pub phone: Phone,
     /// The id at the server; `None` when it was given to somebody else.
     pub user: Option<UserId>,
-    /// The pinned key.
+    /// The key that is pinned for the phone.
     pub spki: Spki,
     /// When the server last answered for this phone.
     pub asked_at: Option<UnixTime>,
@@ -262,9 +262,9 @@ impl Contact {
 /// A letter that has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    /// The packet's id.
+    /// The packet id of the letter.
     pub id: PacketId,
-    /// From which id.
+    /// The id that the header names as the sender.
     pub sender: UserId,
     /// Whose id that is; `None` when the server does not say.
     pub from: Option<Phone>,
@@ -326,9 +326,9 @@ impl Unreadable {
 /// The letter of a conversation that is to be sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Its row.
+    /// The row in which the profile keeps the letter.
     pub row: Row,
-    /// To whom.
+    /// The phone of the recipient.
     pub recipient: Phone,
     /// Bytes of what it says.
     pub len: u32,
@@ -339,7 +339,7 @@ pub struct Head {
 pub struct Outgoing<'a> {
     /// Its name; the same however often it is sealed.
     pub uid: Uid,
-    /// What it says.
+    /// What the letter says to its recipient.
     pub content: Content<'a>,
     /// The packet that it went out as without an answer, and when that was signed: it goes out
     /// again byte for byte while it is fresh. Without one the letter is sealed anew.
@@ -351,9 +351,9 @@ pub struct Outgoing<'a> {
 pub struct Sealed<'a> {
     /// The packet's id. A letter may have several, and a word about any of them counts.
     pub id: PacketId,
-    /// To which id.
+    /// The id that the packet is addressed to.
     pub recipient: UserId,
-    /// The packet.
+    /// All bytes of the packet, header and signature included.
     pub packet: &'a [u8],
     /// The time in its header.
     pub signed_at: UnixTime,

@@ -19,7 +19,7 @@ use crate::wire::{BuildError, Op};
 
 /// What every input brings along: the time, and a random generator.
 pub struct Env<'r> {
-    /// The clocks.
+    /// Both clocks, as the caller has read them.
     pub now: Now,
     /// For keys, nonces, IVs, salts, codes and blinding.
     pub rng: &'r mut dyn CryptoRng,

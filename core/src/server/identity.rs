@@ -40,7 +40,7 @@ impl<P: Provider> Identity<P> {
         Self { key: Arc::new(key), wrap_key, name_key, operations: 0 }
     }
 
-    /// The public half.
+    /// The public half of the server's key.
     pub fn spki(&self) -> &Spki {
         self.key.spki()
     }

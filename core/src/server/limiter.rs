@@ -28,7 +28,7 @@ impl Rate {
         self.burst
     }
 
-    /// The period.
+    /// The time in which the rate lets through as many as it says.
     #[must_use]
     pub const fn period(self) -> Duration {
         self.period

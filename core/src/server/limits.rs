@@ -24,21 +24,21 @@ use crate::time::{Instant, Now};
 /// Something of which an allowance is kept, and whose it is.
 #[derive(Clone, Copy)]
 pub(super) enum Kept {
-    /// 100s.
+    /// How many 100s come from an address prefix.
     Requests(AddressPrefix),
-    /// 101s.
+    /// How many 101s come from an address prefix.
     Proofs(AddressPrefix),
-    /// New codes.
+    /// How many new codes go to a phone because of an address prefix.
     CodesForPair(Phone, AddressPrefix),
-    /// New codes.
+    /// How many new codes go to a phone.
     CodesForPhone(Phone),
     /// New codes, on the whole server.
     Codes,
-    /// Wrong codes.
+    /// How many wrong codes come from an address prefix.
     WrongCodesFrom(AddressPrefix),
     /// Wrong codes, on the whole server.
     WrongCodes,
-    /// 105s by phone.
+    /// How many 105s by phone come from a user.
     Lookups(UserId),
 }
 

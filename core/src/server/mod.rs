@@ -168,12 +168,12 @@ impl<P: Provider> Server<P> {
         [self.shared.storage.wait_until(), self.router.wait_until()].into_iter().flatten().min()
     }
 
-    /// Time has passed.
+    /// Time has passed. Call it when [`Server::poll_timeout`] is due; earlier calls do no harm.
     pub fn timeout(&mut self, env: &mut Env<'_>) {
         self.router.timeout(&mut self.shared.lend(env));
     }
 
-    /// Ends the turn.
+    /// Ends the turn: what the inputs have caused comes out of [`Server::poll_output`].
     pub fn end_turn(&mut self, env: &mut Env<'_>) {
         self.router.end_turn(&mut self.shared.lend(env));
     }

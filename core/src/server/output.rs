@@ -19,39 +19,39 @@ pub struct ConnId(pub u64);
 pub enum Output {
     /// Write these bytes to the connection, after all before them.
     Send {
-        /// Where to.
+        /// The connection to write to.
         conn: ConnId,
         /// One whole packet; the same bytes may go to many.
         packet: Arc<[u8]>,
     },
     /// Stop reading from the connection, or go on.
     Reading {
-        /// Which.
+        /// The connection that it is about.
         conn: ConnId,
         /// Whether to read.
         on: bool,
     },
     /// Close the connection once what was sent has been written. The machine has forgotten it.
     Close {
-        /// Which.
+        /// The connection to close.
         conn: ConnId,
     },
     /// Give this to another shard's [`super::Server::mail`]. What is given out for a shard,
     /// connections included, has to arrive there in this order.
     Mail {
-        /// Which shard.
+        /// The shard that the mail is for.
         to: ShardId,
-        /// What.
+        /// The mail, to be handed over as it is.
         mail: Mail,
     },
     /// Take the connection, with whatever of it is unread or unsent, to another shard's
     /// [`super::Server::moved_in`], and read from it there. This machine has forgotten it.
     Move {
-        /// Which connection.
+        /// The connection that moves.
         conn: ConnId,
-        /// Which shard.
+        /// The shard that owns the connection from now on.
         to: ShardId,
-        /// Goes with it.
+        /// What the machine knows of the connection; it goes with it.
         baggage: Baggage,
     },
     /// Make these changes durable and answer with [`super::Server::stored`].
@@ -60,11 +60,11 @@ pub enum Output {
     Ask(Ask),
     /// Bring the code to the phone, and say how that went with [`super::Server::otp_ended`].
     DeliverOtp {
-        /// Names the attempt.
+        /// Names the attempt, in what the caller says about it later.
         ticket: OtpTicket,
-        /// Where to.
+        /// The phone to which the code goes.
         phone: Phone,
-        /// What.
+        /// The code itself.
         otp: Otp,
     },
     /// Something worth a line in the log.
@@ -93,58 +93,58 @@ pub enum OtpOutcome {
 pub enum Event {
     /// A user came to be.
     Registered {
-        /// Who.
+        /// The user who has registered.
         user: UserId,
     },
     /// A session was confirmed.
     SessionConfirmed {
-        /// Whose.
+        /// The user whose session it is.
         user: UserId,
-        /// Where.
+        /// The connection on which it happened.
         conn: ConnId,
     },
-    /// A session ended.
+    /// A user's session has ended.
     SessionEnded {
-        /// Whose.
+        /// The user whose session it was.
         user: UserId,
         /// Why, when the server or the client said so.
         reason: Option<CloseReason>,
     },
     /// A packet was refused.
     Refused {
-        /// Where.
+        /// The connection on which it happened.
         conn: ConnId,
-        /// Why.
+        /// The code of the refusal.
         code: ErrorCode,
     },
     /// A connection was closed because it took too long.
     TimedOut {
-        /// Which.
+        /// The connection that was closed.
         conn: ConnId,
     },
     /// A 106 that was answered before came again; its connection was closed.
     ReplayedReconnect {
-        /// Where.
+        /// The connection on which it came.
         conn: ConnId,
     },
     /// Somebody was refused for the sake of a limit that people may share.
     LimitReached {
-        /// Which.
+        /// The limit that was reached.
         limit: Limit,
     },
-    /// So many wrong codes have come today that new ones survive one guess only.
+    /// So many wrong codes have come today that each new code has one attempt only.
     GuessingSuspected,
     /// The last code of the day has gone out: until some time has passed, nobody gets one.
     CodesSpent,
     /// So many ids in a hundred are taken: users have them, or they rest. Without a free one nobody
     /// can register.
     IdsRunOut {
-        /// How many, at least.
+        /// How many ids in a hundred, at least.
         percent: u8,
     },
     /// Letters were removed undelivered.
     Expired {
-        /// How many.
+        /// How many letters were removed.
         letters: usize,
     },
     /// Storage did not answer; what needed it was refused, or will be tried again.

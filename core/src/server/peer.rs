@@ -38,7 +38,7 @@ impl AddressPrefix {
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its network.
+    /// The network that the connection comes from.
     pub prefix: AddressPrefix,
     /// Whether limits per address skip it.
     pub exempt: bool,

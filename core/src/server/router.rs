@@ -77,7 +77,7 @@ impl<P: Provider> Router<P> {
 
     /// A client sends no more than it has sent.
     pub(super) fn hung_up(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId) {
-        if self.gate.has_gone(conn) {
+        if self.gate.waits_for_its_turn(conn) {
             self.end(ctx, conn, None);
         }
     }

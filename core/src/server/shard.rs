@@ -37,7 +37,7 @@ impl Shard {
         (0..count).map(move |index| Self { index, count })
     }
 
-    /// Its name.
+    /// The name of this shard among those of its server.
     #[must_use]
     pub const fn id(self) -> ShardId {
         ShardId(self.index)

@@ -28,13 +28,13 @@ pub struct QueueId(pub u64);
 /// A letter that waits for its recipient.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PendingLetter {
-    /// Its place.
+    /// The place of the letter in its mailbox.
     pub queue_id: QueueId,
-    /// Its packet id.
+    /// The packet id of the letter.
     pub id: PacketId,
-    /// From whom.
+    /// The id of the user who sent it.
     pub sender: UserId,
-    /// To whom.
+    /// The id of the user who is to have it.
     pub recipient: UserId,
     /// When the server accepted it; its life counts from here.
     pub accepted_at: UnixTime,
@@ -61,7 +61,7 @@ pub struct AllowanceKey(pub [u8; 16]);
 /// What is left of an allowance that a restart must not fill up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredAllowance {
-    /// Whose.
+    /// What is counted, and of whom.
     pub key: AllowanceKey,
     /// When all that was taken will have come back.
     pub full_at: UnixTime,
@@ -70,11 +70,11 @@ pub struct StoredAllowance {
 /// A registered user, as loaded at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredUser {
-    /// The id.
+    /// The id of the user.
     pub id: UserId,
-    /// The phone.
+    /// The phone of the user.
     pub phone: Phone,
-    /// The public key.
+    /// The public key of the user.
     pub spki: Spki,
     /// The key of the last confirmed session; `None` before the first.
     pub session_key: Option<WrappedKey>,
@@ -98,34 +98,34 @@ pub struct Snapshot {
     pub pending: Vec<SenderUsage>,
 }
 
-/// One change.
+/// One change of what is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
     /// A new user. The machine has seen to it that id, phone and key are free.
     CreateUser {
-        /// The id.
+        /// The id of the user.
         id: UserId,
-        /// The phone.
+        /// The phone of the user.
         phone: Phone,
-        /// The public key.
+        /// The public key of the user.
         spki: Arc<Spki>,
     },
     /// A session was confirmed.
     ConfirmSession {
-        /// Whose.
+        /// The user who has confirmed the session.
         user: UserId,
-        /// Its key.
+        /// The key of the session, encrypted for storage.
         session_key: WrappedKey,
-        /// When.
+        /// When the session was confirmed.
         last_seen: Timestamp,
     },
     /// A letter was accepted.
     InsertLetter(Arc<PendingLetter>),
     /// A recipient holds these letters. Those that are gone already do no harm.
     DeleteLetters {
-        /// Whose they were.
+        /// The user in whose mailbox the letters lie.
         recipient: UserId,
-        /// Which.
+        /// The places of the letters.
         letters: Vec<QueueId>,
     },
     /// This is what is left of these allowances, whatever was known of them before.
@@ -162,7 +162,7 @@ pub enum Question {
     /// The oldest letters for `recipient` above `after`, in order: at most `max_letters`, and
     /// no more than `max_bytes` of packets, but at least one if there is any.
     Letters {
-        /// Whose mailbox.
+        /// The user whose mailbox it is.
         recipient: UserId,
         /// The last letter that is known already.
         after: QueueId,
@@ -173,14 +173,14 @@ pub enum Question {
     },
     /// How full is this mailbox?
     Usage {
-        /// Whose mailbox.
+        /// The user whose mailbox it is.
         recipient: UserId,
     },
     /// What became of these letters of `asker`'s?
     Fates {
-        /// Who asks.
+        /// The user who asks.
         asker: UserId,
-        /// About which.
+        /// The letters that the question is about.
         letters: Vec<StatusQuery>,
     },
     /// For the users of a shard: remove up to `limit` of the oldest letters accepted before `accepted_before`, remember
@@ -204,31 +204,31 @@ pub enum Question {
 pub struct Ask {
     /// Comes back with the answer.
     pub ticket: Ticket,
-    /// The question.
+    /// The question itself.
     pub question: Question,
 }
 
 /// What one sender has pending, in one mailbox or in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderUsage {
-    /// The sender.
+    /// The id of the user who sent the letters.
     pub sender: UserId,
-    /// Letters.
+    /// How many letters are pending.
     pub letters: u32,
-    /// Bytes of packets.
+    /// How many bytes the packets of these letters have.
     pub bytes: u64,
 }
 
 /// A letter that was removed undelivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpiredLetter {
-    /// Its place.
+    /// The place that the letter had in its mailbox.
     pub queue_id: QueueId,
-    /// Its packet id.
+    /// The packet id of the letter.
     pub id: PacketId,
-    /// From whom.
+    /// The id of the user who sent it.
     pub sender: UserId,
-    /// To whom.
+    /// The id of the user who was to have it.
     pub recipient: UserId,
     /// Bytes of the packet.
     pub bytes: u64,
@@ -237,7 +237,7 @@ pub struct ExpiredLetter {
 /// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// To [`Question::Letters`].
+    /// The answer to [`Question::Letters`].
     Letters {
         /// Oldest first.
         letters: Vec<PendingLetter>,
@@ -253,7 +253,7 @@ pub enum Answer {
     /// and from the asker; [`Status::Unknown`] when it, or its remembered fate, is from somebody
     /// else; [`Status::Expired`] when that is its remembered fate; else [`Status::Delivered`].
     Fates(Vec<(PacketId, Status)>),
-    /// To [`Question::Expire`].
+    /// The answer to [`Question::Expire`]: the letters that were removed.
     Expired(Vec<ExpiredLetter>),
     /// Storage does not answer now.
     Unavailable,

@@ -19,9 +19,9 @@ use crate::id::UserId;
 pub struct Counted {
     /// Whose mailbox it is in.
     pub recipient: UserId,
-    /// Who sent it.
+    /// The id of the user who sent the letter.
     pub sender: UserId,
-    /// Its place.
+    /// The place of the letter in its mailbox.
     pub letter: QueueId,
     /// Bytes of its packet.
     pub bytes: u64,

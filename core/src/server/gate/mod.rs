@@ -165,7 +165,7 @@ impl Gate {
 
     /// The client sends no more than it has sent. Whether it waits for an answer before a session, for
     /// which nothing is to be signed any more.
-    pub(super) fn has_gone(&self, conn: ConnId) -> bool {
+    pub(super) fn waits_for_its_turn(&self, conn: ConnId) -> bool {
         self.connections.get(&conn).is_some_and(|connection| connection.waits_for_its_turn())
     }
 

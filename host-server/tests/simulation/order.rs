@@ -39,6 +39,14 @@ fn whoever_hangs_up_at_once_is_not_let_in() {
 }
 
 #[test]
+fn whoever_says_nonsense_is_told_so_and_loses_the_connection() {
+    let mut run = Run::new(Options::calm(1, 1));
+    let socket = run.call(0, vec![0xff; 1_024], None);
+    run.until(MINUTE, "the connection is closed", |_| socket.borrow().is_closed);
+    assert!(!socket.borrow().outgoing.is_empty(), "it is told nothing");
+}
+
+#[test]
 fn letters_for_the_absent_are_refused_while_the_disk_is_full() {
     let mut run = Run::new(Options::calm(2, 2));
     run.write(0, 1);

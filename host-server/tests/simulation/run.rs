@@ -279,12 +279,21 @@ impl Run {
 
     /// Somebody's first bytes arrive together with the end of their connection.
     pub(crate) fn knock_and_leave(&mut self, who: usize) -> Rc<RefCell<Socket>> {
-        let person = &mut self.people[who];
-        let incoming = person.knock(&mut self.rng, &self.time).into();
-        let peer_end = Some(PeerEnd::Finished);
-        let socket = Rc::new(RefCell::new(Socket { incoming, peer_end, ..Socket::default() }));
+        let bytes = self.people[who].knock(&mut self.rng, &self.time);
+        self.call(who, bytes, Some(PeerEnd::Finished))
+    }
+
+    /// Bytes arrive on a new connection from the address of `who`, and perhaps its end.
+    pub(crate) fn call(
+        &mut self,
+        who: usize,
+        bytes: Vec<u8>,
+        peer_end: Option<PeerEnd>,
+    ) -> Rc<RefCell<Socket>> {
+        let socket = Socket { incoming: bytes.into(), peer_end, ..Socket::default() };
+        let (socket, address) = (Rc::new(RefCell::new(socket)), self.people[who].address);
         let process = self.process.as_mut().expect("it runs");
-        process.call(person.address, OwnedSocket(socket.clone()), &mut self.time);
+        process.call(address, OwnedSocket(socket.clone()), &mut self.time);
         socket
     }
 

@@ -36,6 +36,8 @@ const LIFE: Duration = Duration::from_mins(1);
 const ROUNDS: usize = 60;
 /// Of how many people the counts are checked in the end.
 const COUNTED: usize = 3;
+/// After that nothing that was sent before is fresh.
+const STILL: Duration = Duration::from_secs(301);
 /// What a person waits for before a new process connects without waiting.
 const PATIENCE: Duration = Duration::from_millis(300);
 
@@ -53,6 +55,8 @@ pub(super) struct Run<'d, 'k> {
     letters: Letters,
     /// How much goes on between two decisions.
     tempo: usize,
+    /// For some minutes nothing has happened: what was fresh is not any more.
+    has_been_still: bool,
     /// All trouble has ended.
     is_calm: bool,
 }
@@ -117,6 +121,7 @@ impl<'d, 'k> Run<'d, 'k> {
             packets,
             letters,
             tempo,
+            has_been_still: false,
             is_calm: false,
         }
     }
@@ -432,6 +437,11 @@ impl<'d, 'k> Run<'d, 'k> {
         if self.options.short_lives && self.roll(2) == 0 {
             self.world.set_forward(1 + self.dice.roll(40) as i64);
         }
+        if !self.has_been_still && self.roll(8) == 0 {
+            self.has_been_still = true;
+            self.world.wait(STILL);
+            return "- for minutes nothing happens";
+        }
         self.world.wait(Duration::from_millis(700));
         "- time passes"
     }
@@ -586,12 +596,18 @@ impl<'d, 'k> Run<'d, 'k> {
 
     fn refused(&mut self, who: usize, id: PacketId, code: ErrorCode) {
         let device = &mut self.devices[who];
-        let is_letter = device.unanswered.remove(&id).is_some();
+        let letter = self.packets.signed.get(&id).and_then(|signed| signed.letter);
+        let is_letter = letter.is_some();
+        if is_letter {
+            device.answered(letter);
+        }
         let excused = match code {
             ErrorCode::StorageUnavailable => true,
             ErrorCode::MailboxFull => is_letter,
-            // The clock was set forward while it was on its way.
-            ErrorCode::StaleTimestamp => is_letter && self.options.short_lives,
+            // It was on its way for long, or the clock was set forward.
+            ErrorCode::StaleTimestamp => {
+                is_letter && (self.options.short_lives || self.has_been_still)
+            }
             // Questions that the network has brought together.
             ErrorCode::UnknownUser | ErrorCode::RateLimited => !is_letter,
             _ => false,
@@ -612,8 +628,12 @@ impl<'d, 'k> Run<'d, 'k> {
             End::Over(Over { cause, .. }) => match cause {
                 Cause::Ended(Ended::Closed(CloseReason::Leaving)) => assert!(line.is_leaving),
                 Cause::Ended(Ended::TimedOut) | Cause::Unanswered => {}
-                Cause::Ended(Ended::Closed(_)) => assert!(self.options.bad_network, "{cause:?}"),
-                Cause::Ended(Ended::Refused(_)) => assert!(troubled, "{cause:?}"),
+                Cause::Ended(Ended::Closed(_)) => {
+                    assert!(self.options.bad_network || self.has_been_still, "{cause:?}");
+                }
+                Cause::Ended(Ended::Refused(_)) => {
+                    assert!(troubled || self.has_been_still, "{cause:?}");
+                }
                 _ => panic!("{cause:?}"),
             },
         }

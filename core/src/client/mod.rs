@@ -332,7 +332,10 @@ where
     /// Whether a question about a key is open.
     #[must_use]
     pub const fn is_asking_for_key(&self) -> bool {
-        matches!(&self.state, State::Active(active) if active.question.is_some())
+        matches!(
+            &self.state,
+            State::Active(active) | State::Leaving { active, .. } if active.question.is_some()
+        )
     }
 
     /// Seconds by which the server's clock is ahead of the caller's, as far as is known.

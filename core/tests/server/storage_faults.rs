@@ -298,6 +298,21 @@ fn a_letter_that_is_not_stored_and_then_acknowledged_is_counted_out_once_and_not
     assert!(has_letters_of(&mut world, &mut ben, &ann));
 }
 
+#[test]
+fn who_has_been_given_a_letter_may_ask_about_its_sender_when_storage_has_refused_it() {
+    let (mut world, [mut ann, mut ben, cat]) = World::online(Config::default());
+    world.disk.refuses_writes = true;
+    let lost = ann.send(&mut world, ben.id(), b"lost");
+    assert_eq!(ben.hear_letters(&mut world), [lost.clone()]);
+    world.wait_s(1);
+    assert!(world.disk.pending(ben.id()).is_empty());
+    assert!(has_letters_of(&mut world, &mut ben, &ann));
+    assert!(!has_letters_of(&mut world, &mut ben, &cat));
+    // Whoever holds it asks no more.
+    ben.acknowledge(&mut world, &[id_of(&lost)]);
+    assert!(!has_letters_of(&mut world, &mut ben, &ann));
+}
+
 /// Ann's letters live for 100 s: one that has just expired, one that has not, and Ben holds both. The
 /// next search for expired letters is 19 s away.
 fn old_and_young() -> (World, [Person<RustCrypto>; 2], [Vec<u8>; 3]) {

@@ -36,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(5);
 const END_OF_TIME: Instant = Instant::from_micros(u64::MAX);
 
 type Handler = EventHandler<Paper, VirtualClock, MemoryLoop>;
-type Parcel = Vec<Message<Detached>>;
+type Transfer = Vec<Message<Detached>>;
 
 pub(crate) struct Process {
     number: u64,
@@ -59,7 +59,7 @@ struct Loop {
     handler: Option<Handler>,
     events: MemoryLoop,
     heard: Heard,
-    inbox: Sender<Parcel>,
+    inbox: Sender<Transfer>,
     completions: Sender<Done>,
     /// What storage tells it; nothing where it wakes it.
     reports: Line<Option<Done>>,
@@ -70,10 +70,10 @@ struct Loop {
 struct Channel {
     from: usize,
     to: usize,
-    sent: Receiver<Parcel>,
+    sent: Receiver<Transfer>,
     wakes: Arc<AtomicUsize>,
     /// With a wake-up, or without.
-    under_way: Line<(Parcel, bool)>,
+    under_way: Line<(Transfer, bool)>,
 }
 
 /// What storage says, in order.
@@ -219,7 +219,9 @@ impl Process {
     pub(crate) fn handle(&mut self, event: Event, time: &mut Timeline) {
         match event {
             Event::Turn(number, shard) if number == self.number => self.turn(shard, time),
-            Event::Parcel(number, channel) if number == self.number => self.deliver(channel, time),
+            Event::Transfer(number, channel) if number == self.number => {
+                self.deliver(channel, time)
+            }
             Event::Storage(number) if number == self.number => self.work(time),
             Event::Report(number, machine) if number == self.number => self.report(machine, time),
             _ => {}
@@ -229,8 +231,8 @@ impl Process {
     /// All loops have stopped: storage does what is left in its queue, and lets go.
     pub(crate) fn close(mut self) {
         for channel in 0..self.channels.len() {
-            while let Some((parcel, _)) = self.channels[channel].under_way.take(END_OF_TIME) {
-                self.check_parcel(&parcel);
+            while let Some((transfer, _)) = self.channels[channel].under_way.take(END_OF_TIME) {
+                self.check_parcel(&transfer);
             }
         }
         let Some(mut storage) = self.storage else { return };
@@ -290,21 +292,23 @@ impl Process {
                 continue;
             }
             let mut wakes = channel.wakes.swap(0, Ordering::Relaxed);
-            for parcel in channel.sent.try_iter() {
+            for transfer in channel.sent.try_iter() {
                 let says_stopped = |message: &Message<_>| matches!(message, Message::Stopped);
-                self.done += usize::from(channel.to == from && parcel.iter().any(says_stopped));
-                let arrives = channel.under_way.put(time.soon(PARCEL), (parcel, wakes > 0));
+                self.done += usize::from(channel.to == from && transfer.iter().any(says_stopped));
+                let arrives = channel.under_way.put(time.soon(PARCEL), (transfer, wakes > 0));
                 wakes = wakes.saturating_sub(1);
-                time.schedule(arrives, Event::Parcel(self.number, at));
+                time.schedule(arrives, Event::Transfer(self.number, at));
             }
         }
     }
 
     fn deliver(&mut self, channel: usize, time: &mut Timeline) {
         let Channel { to, under_way, .. } = &mut self.channels[channel];
-        let (to, Some((parcel, wakes))) = (*to, under_way.take(time.now().instant)) else { return };
-        if let Err(SendError(parcel)) = self.loops[to].inbox.send(parcel) {
-            self.check_parcel(&parcel);
+        let (to, Some((transfer, wakes))) = (*to, under_way.take(time.now().instant)) else {
+            return;
+        };
+        if let Err(SendError(transfer)) = self.loops[to].inbox.send(transfer) {
+            self.check_parcel(&transfer);
         }
         if wakes {
             self.wake(to, time);
@@ -316,9 +320,9 @@ impl Process {
         self.signals == 1 && self.storage.is_some()
     }
 
-    /// A parcel is not taken any more.
-    fn check_parcel(&self, parcel: &Parcel) {
-        let has_mail = parcel.iter().any(|message| matches!(message, Message::Mail(_)));
+    /// A transfer is not taken any more.
+    fn check_parcel(&self, transfer: &Transfer) {
+        let has_mail = transfer.iter().any(|message| matches!(message, Message::Mail(_)));
         assert!(!self.is_orderly() || !has_mail, "mail for a shard that has stopped");
     }
 

@@ -8,10 +8,9 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use waxwing_core::id::{Uid, UserId};
-use waxwing_core::messenger::Unreadable;
 use waxwing_core::time::Instant;
 use waxwing_server::config::Config;
-use waxwing_testkit::profile::{Says, State};
+use waxwing_testkit::profile::State;
 
 use crate::disk::Disk;
 use crate::memory_loop::{OwnedSocket, PeerEnd, Socket};
@@ -151,7 +150,7 @@ impl Run {
         let event = self.time.next();
         let Self { time, process, network, people, rng, .. } = self;
         match event {
-            Event::Turn(..) | Event::Parcel(..) | Event::Storage(_) | Event::Report(..) => {
+            Event::Turn(..) | Event::Transfer(..) | Event::Storage(_) | Event::Report(..) => {
                 if let Some(process) = process {
                     process.handle(event, time);
                 }
@@ -379,19 +378,12 @@ impl Run {
             || to.stays_away && state == State::Waiting
     }
 
-    /// Whether a letter is where it was to go: once, and readable. A recipient who could not be told
-    /// who wrote it, since storage did not answer, has it unread.
+    /// Whether a letter is where it was to go: once, and readable.
     fn is_there(&self, letter: &Letter) -> bool {
-        let [from, to] = [letter.from, letter.to].map(|who| &self.people[who].client.profile);
+        let to = &self.people[letter.to].client.profile;
         let times = to.stored.texts().iter().filter(|text| **text == letter.text).count();
         assert!(times <= 1, "{:?} has come {times} times", letter.text);
-        let written = from.stored.outbox.iter().find(|written| *written.text == *letter.text);
-        let packets = &written.expect("it is in the outbox").packets;
-        let mut unread = to.stored.letters.iter().filter(|received| {
-            received.says == Says::Unreadable(Unreadable::NoSender)
-                && packets.iter().any(|(id, _)| *id == received.id)
-        });
-        times == 1 || self.options.bad_disk && unread.next().is_some()
+        times == 1
     }
 
     fn come_back(&mut self) {

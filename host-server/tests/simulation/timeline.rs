@@ -27,7 +27,7 @@ pub(crate) enum Event {
     /// A loop takes a turn. The first number is that of the process, as in all that concern it.
     Turn(u64, usize),
     /// Mail of one shard arrives at another.
-    Parcel(u64, usize),
+    Transfer(u64, usize),
     /// Storage looks into its queue.
     Storage(u64),
     /// Something that storage has done is told to a machine.

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use waxwing_core::id::{PacketId, Uid};
-use waxwing_core::messenger::{Reason, Row, Unreadable};
+use waxwing_core::messenger::{Reason, Row};
 use waxwing_core::phone::Phone;
 use waxwing_core::wire::{ErrorCode, Status};
 
 use super::packets::Packets;
-use crate::disk::Disk;
 use crate::profile::{Received, Says, State, Stored, Written};
 
 /// A letter that was written.
@@ -85,7 +84,7 @@ impl Letters {
     }
 
     /// What `who` is shown, now that these things are `stored`.
-    pub(super) fn look(&mut self, who: usize, stored: &Stored, packets: &Packets, disk: &Disk) {
+    pub(super) fn look(&mut self, who: usize, stored: &Stored, packets: &Packets) {
         for received in &stored.letters {
             match &received.says {
                 Says::Text(uid, text) => {
@@ -100,9 +99,6 @@ impl Letters {
                     letter.is_shown = true;
                 }
                 Says::Other(uid) => panic!("nobody writes that: {uid:?}"),
-                // The server says who has sent a letter only as long as it is pending: not when it
-                // has expired, or was handed over and could not be stored.
-                Says::Unreadable(Unreadable::NoSender) if !is_pending(received.id, disk) => {}
                 Says::Unreadable(why) => {
                     let letter = packets.signed[&received.id].letter;
                     assert_eq!(letter, None, "{why:?}, and somebody honest has written it");
@@ -158,7 +154,6 @@ impl Letters {
             let has_arrived = status == Status::Delivered || was_known;
             let is_it = |one: &&Received| row.packets.iter().any(|(id, _)| *id == one.id);
             let says = stored[to].letters.iter().find(is_it).map(|one| &one.says);
-            let is_unread = is_unread || says == Some(&Says::Unreadable(Unreadable::NoSender));
             let must_be_shown = has_arrived && !has_expired && !is_unread;
             assert!(letter.is_shown || !must_be_shown, "{uid:?} was never shown: {says:?}");
         }
@@ -175,8 +170,4 @@ impl Letters {
             }
         }
     }
-}
-
-fn is_pending(id: PacketId, disk: &Disk) -> bool {
-    !disk.expired.contains(&id) && !disk.refused.contains(&id)
 }

@@ -550,7 +550,7 @@ impl<'d, 'k> Run<'d, 'k> {
     /// What is durable is what a person is shown.
     fn look(&mut self, who: usize) {
         let profile = &self.people[who].profile;
-        self.letters.look(who, profile.committed(), &self.packets, &self.world.disk);
+        self.letters.look(who, profile.committed(), &self.packets);
         if self.lines[who].commits != profile.commits {
             self.lines[who].commits = profile.commits;
             let of = |who: usize| self.people[who].profile.committed();

@@ -110,6 +110,11 @@ impl InHand {
         self.letters.get(&letter).is_some_and(|(_, state)| state.recipient == Recipient::Holds)
     }
 
+    /// Whether this sender has written a letter in hand.
+    pub(super) fn is_from(&self, letter: QueueId, sender: UserId) -> bool {
+        self.letters.get(&letter).is_some_and(|(letter, _)| letter.sender == sender)
+    }
+
     /// Takes back a letter that is held back: it is never stored.
     pub(super) fn take_back(&mut self, letter: QueueId) {
         let at = self.held_back.binary_search_by_key(&letter, |(_, held)| held.queue_id);

@@ -140,14 +140,22 @@ impl Delivery {
         }
     }
 
-    /// A 105 by id: a user may ask about whoever has letters in the user's mailbox.
+    /// A 105 by id: a user may ask about whoever has letters in the user's mailbox, or among those that
+    /// were handed over. The latter may be there no more: storage has refused them, or thrown them out.
     pub(super) fn question(
         &mut self,
         ctx: &mut Ctx<'_, impl Provider>,
         inquiry: Inquiry,
         about: UserId,
     ) {
-        self.when_mailbox_is_known(ctx, inquiry.asker, Waiting::Question { inquiry, about });
+        let has_been_given = self.readers.get(&inquiry.asker).is_some_and(|reader| {
+            reader.window.unacknowledged().any(|letter| self.in_hand.is_from(letter, about))
+        });
+        if has_been_given {
+            ctx.post_to_owner(about, Message::WhoIs { about, inquiry });
+        } else {
+            self.when_mailbox_is_known(ctx, inquiry.asker, Waiting::Question { inquiry, about });
+        }
     }
 
     /// A letter reaches a mailbox whose counters are known: it is accepted, or turned away.

@@ -411,17 +411,19 @@ impl Gate {
         } else {
             ctx.tell(Note::End { conn, reason: None });
         }
-        let shared = SharedRefusals::rounded(refused);
         let packet = match refused.packet {
             Some(_) => clear_refusal(ctx, &refused),
-            None => self.shared_refusals.get(&shared, now).map_or_else(
-                || {
-                    let packet = clear_refusal(ctx, &shared)?;
-                    self.shared_refusals.put(&shared, now, packet.clone());
-                    Ok(packet)
-                },
-                Ok,
-            ),
+            None => {
+                let shared = SharedRefusals::rounded(refused);
+                self.shared_refusals.get(&shared, now).map_or_else(
+                    || {
+                        let packet = clear_refusal(ctx, &shared)?;
+                        self.shared_refusals.put(&shared, now, packet.clone());
+                        Ok(packet)
+                    },
+                    Ok,
+                )
+            }
         };
         match packet {
             Ok(packet) => ctx.send(conn, packet),

@@ -220,7 +220,7 @@ impl Process {
         match event {
             Event::Turn(number, shard) if number == self.number => self.turn(shard, time),
             Event::Transfer(number, channel) if number == self.number => {
-                self.deliver(channel, time)
+                self.deliver(channel, time);
             }
             Event::Storage(number) if number == self.number => self.work(time),
             Event::Report(number, machine) if number == self.number => self.report(machine, time),

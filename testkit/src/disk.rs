@@ -179,6 +179,10 @@ impl Disk {
         !self.held && !self.failed && !self.jobs.is_empty()
     }
 
+    pub fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     pub fn has_news(&self) -> bool {
         !self.mute && (!self.outcomes.is_empty() || !self.answers.is_empty())
     }

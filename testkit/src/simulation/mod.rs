@@ -30,9 +30,8 @@
 //!
 //! - No crash sends anybody a code more than the limits allow.
 //! - The counters of every mailbox that is known are the letters that storage holds or the server has in
-//!   hand, after every step.
-//! - What a sender has pending is counted: never less than lies in the mailboxes, and in the end
-//!   exactly that.
+//!   hand, after every step; and what a sender has pending is what counts in all mailboxes, and in the
+//!   mail between machines.
 //! - The machine never reports an error of its own.
 
 mod dice;

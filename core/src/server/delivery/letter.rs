@@ -57,6 +57,7 @@ pub(super) enum Recipient {
 
 /// The state of a letter in hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "the simulation sees it"))]
 pub struct State {
     pub(super) location: Location,
     pub(super) recipient: Recipient,

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_does_not_come_back_at_once() {
+    fn many_clients_do_not_come_back_at_once() {
         let stopped = many(|backoff, rng| backoff.server_stopped(NOW, rng));
         assert!(count(&stopped, 0..2) < 100, "{stopped:?}");
         assert!(count(&stopped, 2..16) > 300 && count(&stopped, 16..30) > 300);

@@ -3,10 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::super::config::MailboxLimits;
-use super::super::count::Count;
+use super::super::count::{BySender, Count};
 use super::super::mail::{Inquiry, Letter};
 use super::super::room::Room;
 use super::super::storage::{QueueId, SenderUsage};
@@ -28,7 +26,7 @@ pub(super) struct Mailbox {
     /// Something until the counters are known.
     learning: Option<Box<Learning>>,
     total: Count,
-    senders: HashMap<UserId, Count>,
+    senders: BySender,
     /// Letters accepted and not committed.
     uncommitted: usize,
     /// Letters may be counted that storage refused to delete when it counted.
@@ -50,7 +48,7 @@ impl Mailbox {
         Self {
             learning: None,
             total: Count::default(),
-            senders: HashMap::new(),
+            senders: BySender::default(),
             uncommitted: 0,
             overcounts: false,
         }
@@ -70,7 +68,7 @@ impl Mailbox {
         bytes: usize,
     ) -> Result<(), ErrorCode> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let pair = self.senders.get(&sender).copied().unwrap_or_default();
+        let pair = self.senders.of(sender);
         let places = Room { capacity: limits.letters.into(), taken: self.total.letters.into() };
         let space = Room { capacity: limits.bytes, taken: self.total.bytes };
         let room = places.has_room(pair.letters.into(), 1)
@@ -80,7 +78,7 @@ impl Mailbox {
             return Err(ErrorCode::MailboxFull);
         }
         self.total.add(bytes);
-        self.senders.entry(sender).or_default().add(bytes);
+        self.senders.add(sender, bytes);
         self.uncommitted = self.uncommitted.saturating_add(1);
         Ok(())
     }
@@ -129,26 +127,21 @@ impl Mailbox {
 
     /// Whether a sender has letters in it.
     pub(super) fn has_from(&self, sender: UserId) -> bool {
-        self.senders.contains_key(&sender)
+        self.senders.contains(sender)
     }
 
     fn count_out(&mut self, sender: UserId, bytes: u64) {
         self.total.remove(bytes);
-        if let Some(count) = self.senders.get_mut(&sender) {
-            count.remove(bytes);
-            if count.letters == 0 {
-                self.senders.remove(&sender);
-            }
-        }
+        self.senders.remove(sender, bytes);
     }
 
     /// Takes in what storage has counted, and gives out what waits for it.
     pub(super) fn learn(&mut self, usage: Vec<SenderUsage>) -> Vec<Waiting> {
-        for SenderUsage { sender, letters, bytes } in usage {
-            self.total.letters = self.total.letters.saturating_add(letters);
-            self.total.bytes = self.total.bytes.saturating_add(bytes);
-            self.senders.insert(sender, Count { letters, bytes });
+        for SenderUsage { letters, bytes, .. } in &usage {
+            self.total.letters = self.total.letters.saturating_add(*letters);
+            self.total.bytes = self.total.bytes.saturating_add(*bytes);
         }
+        self.senders = usage.into_iter().collect();
         let Some(learning) = self.learning.take() else { return Vec::new() };
         for (_, sender, bytes) in learning.removed {
             self.count_out(sender, bytes);
@@ -200,7 +193,7 @@ impl Mailbox {
 
     #[cfg(feature = "testing")]
     pub(super) fn of(&self, sender: UserId) -> Count {
-        self.senders.get(&sender).copied().unwrap_or_default()
+        self.senders.of(sender)
     }
 
     /// Whether its counters can be forgotten until the next use.

@@ -29,16 +29,18 @@ const PIECE: usize = 512;
 pub(crate) fn main() {
     let server = RunningServer::start();
     let (mut ann, mut ben) = (Person::new(1, &server.key), Person::new(2, &server.key));
-    let connect = || Line::open(server.address).unwrap();
+    let connect = || Line::open(server.address);
 
-    ben.connection(&mut connect(), None);
-    ann.connection(&mut connect(), Some((&ben.phone, "is it you?")));
-    ben.connection(&mut connect(), Some((&ann.phone, "it is")));
-    ann.connection(&mut connect(), None);
-    assert_eq!(ben.received, ["is it you?"]);
-    assert_eq!(ann.received, ["it is"]);
-    println!("Ben has received: {}", ben.received[0]);
-    println!("Ann has received: {}", ann.received[0]);
+    ben.converse(connect).unwrap();
+    ann.write(&ben.identity.phone, "is it you?");
+    ann.converse(connect).unwrap();
+    ben.write(&ann.identity.phone, "it is");
+    ben.converse(connect).unwrap();
+    ann.converse(connect).unwrap();
+    assert_eq!(ben.stored.received, ["is it you?"]);
+    assert_eq!(ann.stored.received, ["it is"]);
+    println!("Ben has received: {}", ben.stored.received[0]);
+    println!("Ann has received: {}", ann.stored.received[0]);
     server.stop();
 }
 

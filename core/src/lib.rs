@@ -64,8 +64,11 @@
 //! }
 //! ```
 //!
-//! The folder `examples/` has three whole programs: `client` over a socket, `server` on a loop, and
-//! `two_threads` for a stream that can only be read by waiting.
+//! [`client::drive_async`] does the same for an executor, over any stream that speaks
+//! `embedded_io_async`, and waits by itself; its loop is in its documentation.
+//!
+//! The folder `examples/` has four whole programs: `client` over a socket, `async_client` for an
+//! executor, `server` on a loop, and `two_threads` for a stream that can only be read by waiting.
 #![no_std]
 #![deny(
     clippy::unwrap_used,

@@ -1,4 +1,10 @@
-//! A thin driver over `embedded_io`: a UART on a device, a non-blocking socket on a host.
+//! Thin drivers. [`drive`] is for streams that say whether they are ready (`embedded_io`): a UART on a
+//! device, a non-blocking socket on a host. [`drive_async`] is for streams that an executor waits for
+//! (`embedded_io_async`): a socket of embassy-net, a buffered UART of a HAL.
+
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 
@@ -14,8 +20,9 @@ pub struct Moved {
     pub read: usize,
     /// Bytes that the stream has taken for the server.
     pub written: usize,
-    /// When nothing has moved, and neither [`Client::poll`] nor the program found anything to do:
-    /// wait until the stream is ready, or until this moment, and then drive again.
+    /// The machine's next deadline. When nothing has moved, and neither [`Client::poll`] nor the
+    /// program found anything to do: wait until the stream is ready, or until this moment, and then
+    /// drive again. [`drive_async`] does that by itself.
     pub wait_until: Option<Instant>,
 }
 
@@ -31,7 +38,7 @@ impl Moved {
 /// out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DriveError<E: core::fmt::Debug> {
-    /// The server has closed the stream.
+    /// The server has closed the stream: it gives no byte more, or takes none.
     #[error("the server closed the connection")]
     EndOfStream,
     /// The stream failed, with its own error.
@@ -61,6 +68,9 @@ where
         let count = stream.write(client.transmit()).map_err(DriveError::Stream)?;
         client.transmitted(count);
         moved.written = moved.written.saturating_add(count);
+        if count == 0 {
+            return Err(DriveError::EndOfStream);
+        }
     }
     while !client.receive_buffer().is_empty() && stream.read_ready().map_err(DriveError::Stream)? {
         let count = stream.read(client.receive_buffer()).map_err(DriveError::Stream)?;
@@ -73,4 +83,134 @@ where
     client.timeout(env);
     moved.wait_until = client.poll_timeout();
     Ok(moved)
+}
+
+/// Waits until bytes can be moved in either direction, or `until` is ready, and moves what the stream
+/// takes and gives then, up to one packet. Both directions are waited for at the same time, so neither
+/// waits for the other. What `until` makes of the machine's next deadline is the end of the wait: a
+/// timer, or a timer and whatever else the program waits for, or [`core::future::ready`] for no wait at
+/// all. There is no wait either while [`Client::poll`] has something to give.
+///
+/// The machine is not told the time, which is known after the wait only. So after each call make a
+/// new [`Env`], call [`Client::timeout`], and then [`Client::poll`] until it gives nothing, also when
+/// this has failed.
+///
+/// # Streams
+/// `reader` and `writer` are the two halves of a stream, such as those of `split` of embassy-net's
+/// `TcpSocket`. The writer has to send what it has taken by itself: it is not flushed.
+///
+/// # Cancellation
+/// This future can be dropped at any time, and nothing is lost: what the stream has moved is counted in
+/// the machine before anything is waited for again. For this, `read` and `write` of the stream must move
+/// nothing when they are dropped before they are ready. Those of embassy-net and of the buffered UARTs of
+/// HALs do not. Where a `read` by DMA does, bytes are lost, and where a `write` does, bytes are sent twice:
+/// the connection ends with [`Ended::BadBytes`](super::Ended::BadBytes) or for a silence. Such a stream
+/// needs a buffer before it, also if this future is never dropped, because it drops one direction when
+/// the other one has moved.
+///
+/// # Errors
+/// [`DriveError`] when the stream is over. That is no [`Ended`](super::Ended): the machine does not
+/// know of it, and the program decides what comes next.
+///
+/// # Examples
+/// A client's whole loop. With embassy, `timer` is
+/// `|due| Timer::at(due.map_or(Instant::MAX, |due| Instant::from_micros(due.as_micros())))`, with the
+/// `Instant` of `embassy_time`.
+///
+/// ```
+/// use embedded_io_async::{Read, Write};
+/// use waxwing_core::client::{Client, DriveError, Ended, Env, Event, drive_async};
+/// use waxwing_core::crypto::{CryptoRng, Provider};
+/// use waxwing_core::time::{Instant, Now};
+///
+/// /// Until the machine says why it has ended, or the stream is over.
+/// async fn run<P: Provider, R: Read, W: Write<Error = R::Error>, T: Future>(
+///     client: &mut Client<'_, P, &mut [u8]>,
+///     (reader, writer): (&mut R, &mut W),
+///     clock: impl Fn() -> Now,
+///     timer: impl Fn(Option<Instant>) -> T,
+///     rng: &mut dyn CryptoRng,
+/// ) -> Result<Ended, DriveError<R::Error>> {
+///     loop {
+///         let moved = drive_async(client, reader, writer, &timer).await;
+///         let mut env = Env { now: clock(), rng };
+///         client.timeout(&mut env);
+///         loop {
+///             match client.poll(&mut env) {
+///                 Ok(Some(Event::Letter(_letter))) => {
+///                     // Verify, open, and store it; only then:
+///                     client.acknowledge_letter(&mut env);
+///                 }
+///                 Ok(Some(_other_event)) => {}
+///                 Ok(None) => break,
+///                 Err(ended) => return Ok(ended),
+///             }
+///         }
+///         moved?;
+///     }
+/// }
+/// ```
+pub async fn drive_async<P, B, R, W, T, const WINDOW: usize>(
+    client: &mut Client<'_, P, B, WINDOW>,
+    reader: &mut R,
+    writer: &mut W,
+    until: impl FnOnce(Option<Instant>) -> T,
+) -> Result<Moved, DriveError<R::Error>>
+where
+    P: Provider,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    R: embedded_io_async::Read,
+    W: embedded_io_async::Write<Error = R::Error>,
+    T: Future,
+{
+    let mut until = pin!(until(client.poll_timeout()));
+    let mut moved = Moved::default();
+    loop {
+        let may_wait = moved.is_nothing() && !client.has_news();
+        let (receive, transmit) = client.lend_buffers();
+        let (may_read, may_write) = (!receive.is_empty(), !transmit.is_empty());
+        let (read, written) = {
+            let mut reading = pin!(reader.read(receive));
+            let mut writing = pin!(writer.write(transmit));
+            poll_fn(|context| {
+                let written = poll_if(may_write, writing.as_mut(), context);
+                let read = poll_if(may_read, reading.as_mut(), context);
+                let has_to_wait = may_wait && written.is_none() && read.is_none();
+                if has_to_wait && until.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                Poll::Ready((read, written))
+            })
+            .await
+        };
+        // Both are counted before one of them ends this.
+        if let Some(Ok(count)) = &written {
+            client.transmitted(*count);
+            moved.written = moved.written.saturating_add(*count);
+        }
+        if let Some(Ok(count)) = &read {
+            client.received(*count);
+            moved.read = moved.read.saturating_add(*count);
+        }
+        match (written, read) {
+            (Some(Err(error)), _) | (_, Some(Err(error))) => return Err(DriveError::Stream(error)),
+            (Some(Ok(0)), _) | (_, Some(Ok(0))) => return Err(DriveError::EndOfStream),
+            (None, None) => break,
+            _ => {}
+        }
+    }
+    moved.wait_until = client.poll_timeout();
+    Ok(moved)
+}
+
+/// What a future gives, if it is wanted and ready.
+fn poll_if<F: Future>(
+    is_wanted: bool,
+    future: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Option<F::Output> {
+    match is_wanted.then(|| future.poll(context)) {
+        Some(Poll::Ready(output)) => Some(output),
+        _ => None,
+    }
 }

@@ -195,6 +195,11 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>> Intake<P, B> {
         Ok(())
     }
 
+    /// Whether a packet is ready.
+    pub(super) const fn is_whole(&self) -> bool {
+        matches!(self.progress, Progress::Complete { .. } | Progress::Oversized(_))
+    }
+
     /// The packet that is ready, once; the next one can begin to arrive.
     pub(super) fn take(&mut self) -> Option<Arrived> {
         let arrived = match &self.progress {

@@ -7,7 +7,8 @@
 //!    [`Client::reconnect`]; later [`Client::compose`], [`Client::ask_for_key`], ….
 //! 2. Move bytes: into [`Client::receive_buffer`] and [`Client::received`], out of
 //!    [`Client::transmit`] and [`Client::transmitted`]. [`drive`] does both over any
-//!    `embedded_io` stream.
+//!    `embedded_io` stream, [`drive_async`] over any `embedded_io_async` one;
+//!    [`Client::lend_buffers`] is for a loop of your own that waits for both at once.
 //! 3. **After every step drain [`Client::poll`] until it gives `None`**, and call
 //!    [`Client::timeout`] when [`Client::poll_timeout`] is due.
 //!
@@ -26,7 +27,7 @@ mod seen;
 mod state;
 mod window;
 
-pub use driver::{DriveError, Moved, drive};
+pub use driver::{DriveError, Moved, drive, drive_async};
 pub use event::{Ended, Event, LetterName, RefusalNotice};
 pub use intake::OversizedLetter;
 pub use requests::{Addressee, ApiMisuse, RequestError};
@@ -243,14 +244,69 @@ where
     /// Where bytes from the server go. Empty while a packet waits for [`Client::poll`], or a
     /// letter for [`Client::release_letter`] with another behind it.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
+        if self.takes_bytes() { self.intake.buffer() } else { &mut [] }
+    }
+
+    /// [`Client::receive_buffer`] and [`Client::transmit`] at once, for a loop that waits for both
+    /// directions of its stream at the same time. A direction whose slice is empty is to be left out:
+    /// many streams answer an empty slice at once, and a `read` of 0 bytes looks like their end.
+    ///
+    /// [`drive_async`] does all of that. By hand, with the `select` of any library:
+    ///
+    /// ```
+    /// # use core::{future::poll_fn, pin::pin, task::Poll};
+    /// use core::future::pending;
+    /// use embedded_io_async::{Read, Write};
+    /// use waxwing_core::client::Client;
+    /// use waxwing_core::crypto::Provider;
+    /// # enum Either<A, B> { First(A), Second(B) }
+    /// # async fn select<A: Future, B: Future>(one: A, other: B) -> Either<A::Output, B::Output> {
+    /// #     let (mut one, mut other) = (pin!(one), pin!(other));
+    /// #     poll_fn(|context| match one.as_mut().poll(context) {
+    /// #         Poll::Ready(output) => Poll::Ready(Either::First(output)),
+    /// #         Poll::Pending => other.as_mut().poll(context).map(Either::Second),
+    /// #     })
+    /// #     .await
+    /// # }
+    ///
+    /// /// Whether the stream goes on.
+    /// async fn move_bytes<P: Provider, R: Read, W: Write<Error = R::Error>>(
+    ///     client: &mut Client<'_, P, &mut [u8]>,
+    ///     reader: &mut R,
+    ///     writer: &mut W,
+    /// ) -> Result<bool, R::Error> {
+    ///     let (receive, transmit) = client.lend_buffers();
+    ///     let reading = async {
+    ///         if receive.is_empty() { pending().await } else { reader.read(receive).await }
+    ///     };
+    ///     let writing = async {
+    ///         if transmit.is_empty() { pending().await } else { writer.write(transmit).await }
+    ///     };
+    ///     match select(reading, writing).await {
+    ///         Either::First(Ok(0)) | Either::Second(Ok(0)) => return Ok(false),
+    ///         Either::First(count) => client.received(count?),
+    ///         Either::Second(count) => client.transmitted(count?),
+    ///     }
+    ///     Ok(true)
+    /// }
+    /// ```
+    pub fn lend_buffers(&mut self) -> (&mut [u8], &[u8]) {
+        let receive = if self.takes_bytes() { self.intake.buffer() } else { &mut [] };
+        (receive, self.outbound.pending())
+    }
+
+    /// Whether bytes can be taken in: the connection goes on, and what came before was told.
+    fn takes_bytes(&self) -> bool {
         let untold = match &self.state {
             State::Active(active) | State::Leaving { active, .. } => active.opened.is_some(),
             _ => false,
         };
-        if self.ended.is_some() || untold {
-            return &mut [];
-        }
-        self.intake.buffer()
+        self.ended.is_none() && !untold
+    }
+
+    /// Whether [`Client::poll`] has something to look at already.
+    fn has_news(&self) -> bool {
+        !self.takes_bytes() || self.intake.is_whole()
     }
 
     /// So many bytes were written to the front of [`Client::receive_buffer`].

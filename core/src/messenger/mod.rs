@@ -24,6 +24,10 @@
 //!      has bytes; until [`Client::poll_timeout`] is due; or until the profile has changed, or has a
 //!      letter that was put off until then. Then 2 again.
 //!    - [`Turn::Over`]: the connection is over, and [`Over::advice`] says what next.
+//!
+//!    [`crate::client::drive_async`] waits by itself: call [`Client::timeout`] after it, and then
+//!    take the turn. Its `until` is [`core::future::ready`] when the last turn was [`Turn::Open`] or
+//!    [`Turn::More`], and after [`Turn::Idle`] what there is to wait for but the stream.
 //! 3. When the stream has failed, call [`Messenger::turn`] once more for what had come, and then
 //!    [`Messenger::disconnected`] unless that has told the end already.
 //! 4. To leave: [`Client::leave`], then 2 until [`Turn::Over`].
@@ -328,7 +332,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
     }
 
     /// Takes what has come, does what there is to do, and commits unless there is `more` to read:
-    /// [`crate::client::drive`] has just moved bytes.
+    /// [`crate::client::drive`], or `drive_async`, has just moved bytes.
     ///
     /// # Errors
     /// As the profile's: the step is rolled back, and the connection has to be given up.

@@ -184,13 +184,17 @@ step_firmware() { # 3 minutes, 8 without rustup's target
     firmware/footprint >target/firmware/FOOTPRINT.md
 }
 
+# Where fuzz targets are: those for the core alone, which build in a minute, and those for all else.
+fuzz_packages=(core/fuzz fuzz)
 # Each target from its seeds, and the seeds on the stable compiler. `FUZZ_SECONDS=900 ./ci.sh fuzz`
 # fuzzes for longer.
 step_fuzz() { # 5 minutes: 3 for the build, 2 for fuzzing with two at a time
-    local stable
+    local stable package
     # That of the project, not of the folder, which names another.
     stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
-    (cd fuzz && cargo +"$stable" test --target-dir ../target)
+    for package in "${fuzz_packages[@]}"; do
+        cargo +"$stable" test --manifest-path "$package/Cargo.toml" --target-dir target
+    done
     if ! rustup run nightly rustc --version; then
         echo "fuzz: fuzzing SKIPPED: there is no nightly toolchain, and the fuzzer needs its sanitizers"
         return
@@ -199,18 +203,22 @@ step_fuzz() { # 5 minutes: 3 for the build, 2 for fuzzing with two at a time
         echo "fuzz: installing cargo-fuzz"
         cargo install cargo-fuzz --locked --debug --quiet
     fi
-    cargo +nightly fuzz build
-    cargo +nightly fuzz list | xargs -P 2 -I '{}' ./ci.sh fuzz_one '{}'
+    for package in "${fuzz_packages[@]}"; do
+        cargo +nightly fuzz build --fuzz-dir "$package"
+        cargo +nightly fuzz list --fuzz-dir "$package" |
+            xargs -P 2 -I '{}' ./ci.sh fuzz_one "$package" '{}'
+    done
 }
 
-step_fuzz_one() { # TARGET
-    local log=target/fuzz-$1.log
-    if ! cargo +nightly fuzz run "$1" -- -dict="fuzz/dictionaries/$1.dict" -timeout=20 \
+step_fuzz_one() { # PACKAGE TARGET
+    local package=$1 target=$2 log=target/fuzz-$2.log
+    if ! cargo +nightly fuzz run --fuzz-dir "$package" "$target" -- \
+        -dict="$package/dictionaries/$target.dict" -timeout=20 \
         -max_total_time="${FUZZ_SECONDS:-15}" -print_final_stats=1 >"$log" 2>&1; then
         tail -n 60 "$log"
         return 1
     fi
-    grep -E '^#[0-9]+.*DONE' "$log" | tail -n 1 | sed "s/^/fuzz: $1: /"
+    grep -E '^#[0-9]+.*DONE' "$log" | tail -n 1 | sed "s/^/fuzz: $target: /"
 }
 
 step_deny() { # seconds; 1 minute the first time, for building cargo-deny
@@ -280,7 +288,7 @@ step_semver() { # seconds
 }
 
 if [ "${1:-}" = fuzz_one ]; then
-    step_fuzz_one "$2"
+    step_fuzz_one "$2" "$3"
     exit
 fi
 case "${1:-}" in

@@ -20,22 +20,11 @@ use waxwing_testkit::person::Person;
 use waxwing_testkit::world::{SERVER_KEY, Sim};
 
 fn main() {
-    let packets = packets();
-    for (name, packet) in &packets {
-        keep("packet_parse", name, packet);
-    }
-    bodies();
-    let stream: Vec<u8> = packets.iter().flat_map(|(_, packet)| packet.clone()).collect();
-    for (name, cuts) in
-        [("single-bytes", [0; 8]), ("mixed", [0, 1, 2, 3, 5, 8, 13, 21]), ("large", [90; 8])]
-    {
-        keep("stream_fragments", name, &[&cuts[..], &stream].concat());
-    }
     server();
     client();
     operations();
     letters();
-    values();
+    keys();
     files();
 }
 
@@ -43,47 +32,6 @@ fn keep(target: &str, name: &str, data: &[u8]) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join(format!("{name}.seed")), data).unwrap();
-}
-
-/// A packet of each kind that a client sends.
-fn packets() -> Vec<(&'static str, Vec<u8>)> {
-    let (mut world, mut people) = world();
-    let conns: Vec<_> = (0..4).map(|_| world.connect()).collect();
-    let peer = people[1].id();
-    let ann = &mut people[0];
-    ann.conn = conns[0];
-    let mut packets =
-        vec![("100", ann.request(&mut world)), ("101", ann.proof(&mut world, b"123456"))];
-    let long = ann.long(&mut world);
-    world.send(ann.conn, &long);
-    ann.hear(&mut world);
-    packets.push(("106-long", long));
-    packets.push(("203-confirmation", ann.confirmation(&mut world, 8)));
-    packets.push(("102", ann.letter(&mut world, peer, b"a payload")));
-    packets.push(("102-empty", ann.letter(&mut world, peer, b"")));
-    packets.push(("105", ann.question(&mut world, KeyQuestion::ById(peer))));
-    packets.push(("222", ann.sealed(&mut world, Op::Close, &[1])));
-    packets.push(("106-short", ann.short(&mut world)));
-    packets
-}
-
-/// A body of each kind that is written as it was read.
-fn bodies() {
-    let bodies: [(&str, u8, &[u8]); 10] = [
-        ("150", 0, &[1, 0, 0]),
-        ("255", 1, &[7, 0, 0, 0]),
-        ("222", 2, &[2]),
-        ("105-id", 3, &[0, 7, 0]),
-        ("105-phone", 3, b"\x01\x0c+15550001111"),
-        ("200", 5, b"\x2c\x01\x03\x3c\x00\x06123456"),
-        ("201", 6, &[9; 48]),
-        ("203-confirmation", 8, &[0, 128]),
-        ("203-held", 8, &[&[1, 1, 0][..], &[7; 16]].concat()),
-        ("203-statuses", 9, &[&[1, 0][..], &[7; 16], &[1]].concat()),
-    ];
-    for (name, kind, body) in bodies {
-        keep("packet_roundtrip", name, &[&[kind], body].concat());
-    }
 }
 
 /// What is said to a server, as it is said.
@@ -259,25 +207,13 @@ fn letters() {
     }
 }
 
-fn values() {
+fn keys() {
     let spki = Glass::key(0).0;
     keep("public_key", "sound", spki.as_bytes());
     let mut even = *spki.as_bytes();
     even[288] &= 0xfe;
     keep("public_key", "even", &even);
     keep("public_key", "truncated", &spki.as_bytes()[..293]);
-    for (name, text) in [
-        ("now", "2026-11-22 12:34:56"),
-        ("leap-day", "2028-02-29 23:59:59"),
-        ("no-leap-day", "2100-02-29 00:00:00"),
-        ("first", "0000-01-01 00:00:00"),
-        ("last", "9999-12-31 23:59:59"),
-    ] {
-        keep("timestamp", name, text.as_bytes());
-    }
-    for (name, text) in [("phone", "+4915112345678"), ("short", "+1234567"), ("code", "012345")] {
-        keep("phone_otp", name, text.as_bytes());
-    }
 }
 
 fn files() {

@@ -22,8 +22,9 @@ pub fn envelope_open(data: &[u8]) {
     let mut draft = Draft::new(&mut buffer, Op::Letter, UserId::new(1), UserId::new(2), at);
     let Some(room) = draft.payload_mut().get_mut(..data.len()) else { return };
     room.copy_from_slice(data);
-    let (_, packet) = draft.sign(&Glass, &ann, rng, data.len()).unwrap();
+    let (id, packet) = draft.sign(&Glass, &ann, rng, data.len()).unwrap();
     let packet = Unverified::new(&Glass, Packet::parse(packet).unwrap());
+    assert_eq!(packet.id(), id);
     let verified = packet.verify(&Glass.public_key(&ann.0).unwrap()).unwrap();
     if let Ok(opened) = envelope::open(&Glass, rng, &from, &to, &ben, verified) {
         match opened.content {

@@ -1,30 +1,23 @@
-//! The bodies of the fuzz targets: functions that panic when something does not hold. They are
+//! The bodies of the fuzz targets for machines, keys and files: functions that panic when something does not hold. They are
 //! built by any compiler, so that `tests/corpus.rs` can replay every input that is kept.
 
 pub mod client;
 pub mod envelope;
 pub mod files;
-pub mod packets;
-pub mod reference;
+pub mod keys;
 pub mod script;
 pub mod server;
-pub mod values;
 
 /// A target's name and body.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target.
+/// Every target of this package.
 pub const TARGETS: &[Target] = &[
-    ("packet_parse", packets::packet_parse),
-    ("packet_roundtrip", packets::packet_roundtrip),
-    ("stream_fragments", packets::stream_fragments),
     ("server_bytes", server::server_bytes),
     ("client_bytes", client::client_bytes),
     ("server_ops", server::server_ops),
     ("envelope_open", envelope::envelope_open),
-    ("public_key", values::public_key),
-    ("timestamp", values::timestamp),
-    ("phone_otp", values::phone_otp),
+    ("public_key", keys::public_key),
     ("config_file", files::config_file),
     ("sqlite_open", files::sqlite_open),
 ];

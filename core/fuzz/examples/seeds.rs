@@ -1,0 +1,85 @@
+//! Writes the named seeds of every target of this package into `corpus/`: `cargo run --example seeds`
+
+use std::fs;
+use std::path::Path;
+
+use waxwing_core::client::SeenLetters;
+use waxwing_core_fuzz::samples::{packets, spki};
+use waxwing_core_fuzz::seen::{admit, encoded};
+
+fn main() {
+    let packets = packets();
+    for (name, packet) in &packets {
+        keep("packet_parse", name, packet);
+    }
+    bodies();
+    let small = packets.iter().filter(|(_, packet)| packet.len() < 1_024);
+    let stream: Vec<u8> = small.flat_map(|(_, packet)| packet.clone()).collect();
+    for (name, cuts) in
+        [("single-bytes", [0; 8]), ("mixed", [0, 1, 2, 3, 5, 8, 13, 21]), ("large", [90; 8])]
+    {
+        keep("stream_fragments", name, &[&cuts[..], &stream].concat());
+    }
+    seen();
+    values();
+}
+
+fn keep(target: &str, name: &str, data: &[u8]) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join(format!("{name}.seed")), data).unwrap();
+}
+
+/// A body of each kind that is written as it was read; the first byte is the kind.
+fn bodies() {
+    let answer = [b"\x07\x00\x0c+15550001111", &spki()[..]].concat();
+    let refusal = [b"\x0b\x00\x66\x05\x00\x01", &[7; 16][..], b"too much"].concat();
+    let bodies: [(&str, u8, &[u8]); 15] = [
+        ("150", 0, &[1]),
+        ("255", 1, &[7, 0, 0, 0]),
+        ("222", 2, &[2]),
+        ("105-id", 3, &[1, 7, 0]),
+        ("105-phone", 3, b"\x02\x0c+15550001111"),
+        ("204", 4, &answer),
+        ("200", 5, b"\x2c\x01\x03\x3c\x00\x06123456"),
+        ("200-no-code", 5, b"\x2c\x01\x03\x3c\x00\x00"),
+        ("201", 6, &[9; 48]),
+        ("244", 7, &refusal),
+        ("244-shared", 7, b"\x01\x00\x00\x00\x00\x00"),
+        ("203-confirmation", 8, &[0, 128]),
+        ("203-held", 8, &[&[1, 1, 0][..], &[7; 16]].concat()),
+        ("203-queries", 8, &[&[2, 1, 0, 9, 0][..], &[7; 16]].concat()),
+        ("203-statuses", 9, &[&[1, 0][..], &[7; 16], &[1]].concat()),
+    ];
+    for (name, kind, body) in bodies {
+        keep("packet_roundtrip", name, &[&[kind], body].concat());
+    }
+}
+
+fn values() {
+    for (name, text) in [
+        ("now", "2026-11-22 12:34:56"),
+        ("leap-day", "2028-02-29 23:59:59"),
+        ("no-leap-day", "2100-02-29 00:00:00"),
+        ("first", "0000-01-01 00:00:00"),
+        ("last", "9999-12-31 23:59:59"),
+    ] {
+        keep("timestamp", name, text.as_bytes());
+    }
+    for (name, text) in [("phone", "+4915112345678"), ("short", "+1234567"), ("code", "012345")] {
+        keep("phone_otp", name, text.as_bytes());
+    }
+}
+
+fn seen() {
+    // Each of three senders writes in turn, one uid after the other, and later.
+    let in_turn: Vec<u8> = (0..30).flat_map(|n| [n % 3, n, n]).collect();
+    for (name, size) in [("small", 0), ("middling", 1), ("large", 2)] {
+        keep("seen_letters", name, &[&[size], &in_turn[..], &[0x80, 0, 0], &in_turn].concat());
+    }
+    let mut memory = SeenLetters::<4, 2>::new();
+    for n in 0..9 {
+        let _ = admit(&mut memory, (n % 4, n, n));
+    }
+    keep("seen_letters", "page", &[&[3], &encoded(&memory)[..]].concat());
+}

@@ -1,4 +1,4 @@
-# For sourcing: how to build for processors without an operating system.
+# For sourcing, in the repository's root: how to build for processors without an operating system.
 
 # Sets `bare_metal` to the command that builds for a target, and `rustc` to its compiler: with
 # rustup's target where it can be had, else with Debian's compiler and sources.
@@ -9,11 +9,17 @@ bare_metal() { # TARGET
         return
     fi
     echo "rustup cannot fetch $1; using Debian's rustc-web and rust-web-src"
-    install_debian rustc-web cargo-web rust-web-src gcc-arm-none-eabi
     rustc=/usr/bin/rustc
+    local variable=CARGO_TARGET_${1^^} linker=arm-none-eabi-ld package=gcc-arm-none-eabi flags=
+    if [[ $1 == riscv* ]]; then
+        linker=riscv64-unknown-elf-ld package=binutils-riscv64-unknown-elf
+        flags="-C link-arg=-melf32lriscv"
+    fi
+    variable=${variable//-/_}
+    install_debian rustc-web cargo-web rust-web-src "$package"
     bare_metal=(
         env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
-        CARGO_TARGET_THUMBV7EM_NONE_EABI_LINKER=arm-none-eabi-ld
+        "${variable}_LINKER=$linker" "${variable}_RUSTFLAGS=$flags"
         /usr/bin/cargo build -Zbuild-std=core,alloc --target "$1"
     )
 }
@@ -26,13 +32,59 @@ install_debian() { # PACKAGE …
     apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# Builds a program of the firmware and copies it to `target/firmware/NAME`.
-firmware_image() { # NAME PROGRAM FEATURES [OPT_LEVEL]
+# The names of all boards.
+boards() {
+    local folder
+    for folder in firmware/boards/*/; do
+        basename "$folder"
+    done
+}
+
+# Chooses a board: `board` is its folder, `target` what it is built for, `images` where its programs
+# go; and everything that its `board.sh` sets.
+board() { # NAME
+    board=firmware/boards/$1
+    if ! [ -d "$board" ]; then
+        echo "there is no board \"$1\"; there are: $(boards | xargs)" >&2
+        return 2
+    fi
+    images=target/firmware/$1
+    target=$(sed -n 's/^target = "\(.*\)"/\1/p' "$board/.cargo/config.toml")
+    . "$board/board.sh"
+}
+
+# Whether there is a QEMU for the board, now.
+board_has_qemu() {
+    command -v "${qemu[0]}" >/dev/null || install_debian "$package"
+}
+
+# Whether the board has a feature.
+has_feature() { # FEATURE
+    grep -q "^$1 = \[" "$board/Cargo.toml"
+}
+
+# Builds a program of the board and copies it to `$images/IMAGE`.
+firmware_image() { # IMAGE PROGRAM FEATURES [OPT_LEVEL]
     local directory=$PWD/target/firmware/opt-${4:-s}
     (
-        cd firmware
+        cd "$board"
         CARGO_PROFILE_RELEASE_OPT_LEVEL=${4:-s} "${bare_metal[@]}" --release --locked \
             --bin "$2" --features "$3" --target-dir "$directory"
     )
-    cp "$directory/thumbv7em-none-eabi/release/$2" "target/firmware/$1"
+    mkdir -p "$images"
+    cp "$directory/$target/release/$2" "$images/$1"
+}
+
+# Whether an image keeps to the limits of its board.
+fits() { # IMAGE
+    size -A "$images/$1" | awk -v name="$images/$1" -v flash="$flash" -v ram="$ram" '
+        $1 == ".data" || $1 == ".bss" || $1 == ".uninit" { static += $2 }
+        $1 ~ /^\.(vector_table|text|init|rodata|eh_frame|data)/ { stored += $2 }
+        END {
+            printf "%s: %d bytes of flash, %d of static RAM\n", name, stored, static
+            if (stored > flash * 1024 || static > ram * 1024) {
+                printf "more than %d KiB of flash or %d KiB of static RAM\n", flash, ram
+                exit 1
+            }
+        }'
 }

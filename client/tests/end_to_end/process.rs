@@ -137,7 +137,12 @@ impl Process {
 
     #[track_caller]
     pub(crate) fn wait_for_err(&self, what: &str) -> String {
-        let there = self.err.wait_for(|err| err.contains(what));
+        self.wait_for_one_in_err(&[what])
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for_one_in_err(&self, what: &[&str]) -> String {
+        let there = self.err.wait_for(|err| what.iter().any(|what| err.contains(what)));
         assert!(there, "no {what:?} in {:?}\n{}", self.err(), self.out());
         self.err()
     }

@@ -1,0 +1,14 @@
+# For sourcing: what is built for this board, and how QEMU is this board.
+programs=(conformance chat)
+# KiB that each of them may have: code and constants, and static memory. The stack gets the rest of
+# 64, which has to be 16 at least.
+flash=192
+ram=44
+package=qemu-system-arm
+qemu=(qemu-system-arm -M lm3s6965evb -serial none)
+
+# It is in a network of QEMU's, where 10.0.2.2 is this host.
+to_server() { # HOST PORT
+    qemu+=(-nic user,model=stellaris)
+    words+=("server=${1/#127.*/10.0.2.2}:$2")
+}

@@ -1,0 +1,11 @@
+//! The known answers.
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use waxwing_lm3s6965evb::BOARD;
+
+#[entry]
+fn main() -> ! {
+    waxwing_device::conformance::run(&BOARD)
+}

@@ -573,7 +573,12 @@ fn a_stream_that_gives_or_takes_nothing_is_over() {
     with_request(|client, _| {
         let read = |_: &mut [u8]| Poll::Ready(Ok(0));
         assert_eq!(look(client, read, |_| Poll::Pending, pending()), over);
-        assert_eq!(look(client, |_| Poll::Pending, |_| Poll::Ready(Ok(0)), pending()), over);
+        let mut has_been_asked = false;
+        let write = |_: &[u8]| {
+            assert!(!std::mem::replace(&mut has_been_asked, true), "it is over");
+            Poll::Ready(Ok(0))
+        };
+        assert_eq!(look(client, |_| Poll::Pending, write, pending()), over);
     });
     /// A stream that says it is ready, and takes nothing.
     struct Full;

@@ -14,7 +14,6 @@ use crate::time::Instant;
 
 /// What a step has moved, and how long there is nothing to do when it moved nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use]
 pub struct Moved {
     /// Bytes that came from the server and lie in the machine.
     pub read: usize,
@@ -111,6 +110,9 @@ where
 /// # Errors
 /// [`DriveError`] when the stream is over. That is no [`Ended`](super::Ended): the machine does not
 /// know of it, and the program decides what comes next.
+///
+/// # Panics
+/// As every `async fn`, when it is polled after its end, which no executor does.
 ///
 /// # Examples
 /// A client's whole loop. With embassy, `timer` is

@@ -30,6 +30,7 @@ fn passes_the_known_answer_suite() {
     );
     assert_eq!(failed, []);
     assert!(summary.passed());
+    assert!(summary.ignores_leading_byte);
     assert_eq!(summary.cases, names.len());
     assert!(summary.cases > 120, "{} cases", summary.cases);
 }
@@ -65,7 +66,7 @@ fn the_suite_finds_what_is_broken() {
         (Flaw::ParsesPadding, &["forged: short padding, garbage behind"]),
         (Flaw::ForgivesMissingNull, &["forged: parameters missing"]),
         (Flaw::IgnoresLabels, &["sealed: any other label", "sealed: label of another op"]),
-        (Flaw::IgnoresLeadingByte, &["sealed: leading byte 01", "sealed: leading byte 80"]),
+        (Flaw::OpensToNothing, &["sealed: leading byte 01, separator 02", "sealed: c = n - 1"]),
         (Flaw::TrustsPadding, &["cbc: padding 00", "cbc: padding of 2, first byte wrong"]),
         (Flaw::CutsMessages, &["oaep: longer than the buffer"]),
         (Flaw::LoadsAnything, &["key: exponent 3", "key: wrong CRT coefficient"]),
@@ -81,6 +82,14 @@ fn the_suite_finds_what_is_broken() {
         }
     }
     assert!(try_out(Flaw::None).0.passed());
+}
+
+#[test]
+fn a_block_that_may_be_opened_may_not_open_to_something_else() {
+    let (_, failed) = try_out(Flaw::OpensToNothing);
+    for case in ["opened or refused: leading byte 01", "opened or refused: leading byte 80"] {
+        assert!(failed.contains(&(case, Failure::WrongAnswer)), "{case}: {failed:?}");
+    }
 }
 
 #[test]
@@ -128,13 +137,15 @@ fn every_private_operation_is_blinded() {
     let sealed = public.oaep_seal(&mut rng(), b"", b"message").unwrap();
     let digest = RustCrypto.sha256(&[b"packet"]);
 
-    // A blinding factor is a number below n: the generator moves on by at least its 256 bytes.
+    // The base is blinded with a number below n, of 256 bytes, and both exponents and both primes
+    // with 16 bytes each. The generator counts words of 4 bytes.
+    let words = (256 + 4 * 16) / 4;
     let mut used = rng();
     key.sign(&mut used, &digest).unwrap();
-    assert!(used.get_word_pos() >= 64);
+    assert!(used.get_word_pos() >= words);
     let mut used = rng();
     key.oaep_open(&mut used, b"", &sealed, &mut [0; 16]).unwrap();
-    assert!(used.get_word_pos() >= 64);
+    assert!(used.get_word_pos() >= words);
 }
 
 #[test]

@@ -333,6 +333,7 @@ def sealed(key, openssl):
     def separated(separator):
         return db[:-len(secret) - 1] + separator + secret
 
+    first_bit = bytes([db[0] ^ 0x80]) + db[1:]
     v15 = b"\x00\x02" + bytes(b | 1 for b in stream("v1.5", K - 3 - 32)) + b"\x00" + secret
     refused = {
         # Ciphertexts that need no decryption to be refused (InvalidCiphertext).
@@ -344,9 +345,7 @@ def sealed(key, openssl):
         "c = 1": number(1),
         "c = n - 1": number(n - 1),
         # One flaw each (InvalidOaepPadding).
-        "leading byte 01": public(key, eme(db, seed, lead=1)),
-        "leading byte 80": public(key, eme(db, seed, lead=0x80)),
-        "first bit of lHash": public(key, eme(bytes([db[0] ^ 0x80]) + db[1:], seed)),
+        "first bit of lHash": public(key, eme(first_bit, seed)),
         "last bit of lHash": public(key, eme(db[:31] + bytes([db[31] ^ 1]) + db[32:], seed)),
         "lHash of zeros": public(key, eme(bytes(32) + db[32:], seed)),
         "label missing": public(key, eme(db_of(b"", secret), seed)),
@@ -359,20 +358,29 @@ def sealed(key, openssl):
         "first padding byte 80": public(key, eme(db[:32] + b"\x80" + db[33:], seed)),
         "data block of ff": public(key, eme(b"\xff" * (K - 33), seed)),
         "seed not masked": public(key, b"\x00" + seed + xor(db, mgf1(seed, len(db)))),
+        # A leading byte that may be ignored, and a flaw that may not.
+        "leading byte 01, first bit of lHash": public(key, eme(first_bit, seed, lead=1)),
+        "leading byte 01, separator 02": public(key, eme(separated(b"\x02"), seed, lead=1)),
         # Another scheme under the same key.
         "MGF1 with SHA-1": public(key, eme(db, seed, mask=sha1)),
         "RSAES-PKCS1-v1_5": public(key, v15),
         "raw RSA": public(key, secret.rjust(K, b"\x00")),
         "a signature": private(key, emsa(DIGEST_INFO + sha256(secret))),
     }
-    assert len(set(refused.values())) == len(refused)
-    for name, bad in refused.items():
+    # RFC 8017 refuses these, and draft-irtf-cfrg-rsa-guidance ignores the byte.
+    leading = {
+        "leading byte 01": public(key, eme(db, seed, lead=1)),
+        "leading byte 80": public(key, eme(db, seed, lead=0x80)),
+    }
+    bad_to_openssl = leading | refused
+    assert len(set(bad_to_openssl.values())) == len(bad_to_openssl)
+    for name, bad in bad_to_openssl.items():
         try:
             openssl.decrypt(bad, oaep(hello))
         except ValueError:
             continue
         raise SystemExit(f"OpenSSL opens {name}")
-    return good, refused, (hello, secret, block)
+    return good, leading, refused, (hello, secret, block)
 
 
 # Rust.
@@ -423,7 +431,7 @@ def write_signatures(known, sign, message, forged):
     (SUITE / "signature_vectors.rs").write_text("".join(out))
 
 
-def write_sealed(good, refused, tamper):
+def write_sealed(good, leading, refused, tamper):
     label, secret, block = tamper
     out = [HEAD.format(title="OAEP blocks for the suite's key, good and bad.")]
     out.append("use super::oaep::{Refused, Sealed};\n")
@@ -441,7 +449,13 @@ def write_sealed(good, refused, tamper):
     out.append('    name: "opens: undamaged",\n')
     out.append(f"    label: LABEL,\n    message: {short(secret)},\n")
     out.append(f"    block: {literal(block, 4)},\n}};\n")
-    out.append("\n/// Blocks with one flaw each.\n")
+    out.append("\n/// Blocks whose encoding does not begin with 00 and is right in everything else.\n")
+    out.append(f"pub(super) static LEADING: [Sealed; {len(leading)}] = [\n")
+    for name, sealed_block in leading.items():
+        out.append(f'    Sealed {{\n        name: "opened or refused: {name}",\n')
+        out.append("        label: LABEL,\n        message: TAMPERED.message,\n")
+        out.append(f"        block: {literal(sealed_block, 8)},\n    }},\n")
+    out.append("];\n\n/// Blocks with a flaw that nobody may overlook.\n")
     out.append(f"pub(super) static REFUSED: [Refused; {len(refused)}] = [\n")
     for name, bad in refused.items():
         out.append(f'    Refused {{\n        name: "sealed: {name}",\n')

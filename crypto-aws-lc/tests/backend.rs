@@ -22,6 +22,7 @@ fn passes_the_known_answer_suite() {
         });
     assert_eq!(failed, []);
     assert!(summary.passed());
+    assert!(!summary.ignores_leading_byte);
     assert_eq!(summary.cases, names.len());
 }
 

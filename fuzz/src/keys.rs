@@ -8,7 +8,7 @@ use waxwing_core::crypto::Spki;
 /// and encoded in the one way.
 pub fn public_key(data: &[u8]) {
     let Ok(spki) = Spki::parse(data) else { return };
-    let key = rsa::RsaPublicKey::from_public_key_der(data).expect("DER that others read");
+    let key = rsa::PublicKey::from_public_key_der(data).expect("DER that others read");
     assert_eq!(key.n_bytes().len(), 256);
     assert_eq!(key.e_bytes()[..], [1, 0, 1]);
     assert_eq!(key.to_public_key_der().unwrap().as_bytes(), data);

@@ -108,7 +108,8 @@ pub trait PrivateKey {
     fn sign(&self, rng: &mut dyn CryptoRng, digest: &Digest) -> Result<Signature, Rejected>;
 
     /// Opens an RSAES-OAEP block made under `label` into the beginning of `message` and
-    /// returns its length; `rng` is for blinding.
+    /// returns its length; `rng` is for blinding. A backend may ignore the byte with which the
+    /// encoding begins, or refuse every one but 00, as its library does.
     ///
     /// # Errors
     /// [`Rejected`] for every failure alike, in constant time: padding, label, and a message

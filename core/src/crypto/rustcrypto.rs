@@ -6,9 +6,7 @@
 
 mod key;
 
-use alloc::boxed::Box;
-
-use rsa::{BoxedUint, Oaep, Pkcs1v15Sign, RsaPublicKey};
+use rsa::{BoxedUint, Oaep};
 use sha2::{Digest as _, Sha256};
 
 use super::{BLOCK_LEN, CryptoRng, Digest, Hasher, Iv, KEY_LEN, Provider, PublicKey};
@@ -31,7 +29,7 @@ impl Provider for RustCrypto {
 
     fn public_key(&self, spki: &Spki) -> Result<RustCryptoPublicKey, Rejected> {
         let modulus = BoxedUint::from_be_slice(spki.modulus(), RSA_BITS).map_err(|_| Rejected)?;
-        let key = RsaPublicKey::new(modulus, EXPONENT.into()).map_err(|_| Rejected)?;
+        let key = rsa::PublicKey::new(modulus, EXPONENT.into()).map_err(|_| Rejected)?;
         Ok(RustCryptoPublicKey(key))
     }
 
@@ -79,11 +77,11 @@ impl Hasher for RustCryptoHasher {
 
 /// A public key with its Montgomery parameters.
 #[derive(Clone, Debug)]
-pub struct RustCryptoPublicKey(RsaPublicKey);
+pub struct RustCryptoPublicKey(rsa::PublicKey);
 
 impl PublicKey for RustCryptoPublicKey {
     fn verify(&self, digest: &Digest, signature: &Signature) -> Result<(), Rejected> {
-        self.0.verify(pkcs1v15(), &digest.0, signature).map_err(|_| Rejected)
+        self.0.pkcs1v15_verify_prehash::<Sha256>(&digest.0, signature).map_err(|_| Rejected)
     }
 
     fn oaep_seal(
@@ -97,19 +95,9 @@ impl PublicKey for RustCryptoPublicKey {
     }
 }
 
-fn pkcs1v15() -> Pkcs1v15Sign {
-    Pkcs1v15Sign { hash_len: Some(32), prefix: Box::new(DIGEST_INFO) }
-}
-
 fn oaep(label: &[u8]) -> Oaep<Sha256> {
     Oaep::new_with_label(label)
 }
 
 const RSA_BITS: u32 = 2048;
 const EXPONENT: u64 = 65_537;
-
-/// DigestInfo of SHA-256 up to the digest (RFC 8017, section 9.2, note 1).
-const DIGEST_INFO: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
-    0x00, 0x04, 0x20,
-];

@@ -1,8 +1,8 @@
 //! A backend with one flaw of choice, to show that the suite would see it.
 
+use rsa::BoxedUint;
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
-use rsa::{BoxedUint, RsaPrivateKey};
 use waxwing_core::crypto::{
     BLOCK_LEN, CryptoRng, Digest, Iv, KEY_LEN, PrivateKey, Provider, PublicKey, RSA_LEN, Rejected,
     RustCrypto, RustCryptoHasher, RustCryptoKey, RustCryptoPublicKey, Signature, Spki,
@@ -21,8 +21,8 @@ pub(crate) enum Flaw {
     ForgivesMissingNull,
     /// Opens a block whatever its label.
     IgnoresLabels,
-    /// Does not look at the first byte of a decrypted block.
-    IgnoresLeadingByte,
+    /// Finds nothing in a block whose encoding does not begin with 00, and calls that a message.
+    OpensToNothing,
     /// Believes the last byte of a CBC message.
     TrustsPadding,
     /// Fills the buffer and drops the rest.
@@ -44,7 +44,7 @@ impl Broken {
             }
             loaded => (der, loaded?),
         };
-        let raw = RsaPrivateKey::from_pkcs8_der(der).unwrap();
+        let raw = rsa::PrivateKey::from_pkcs8_der(der).unwrap();
         Ok(BrokenKey { flaw: self.0, key, raw })
     }
 }
@@ -142,7 +142,7 @@ impl PublicKey for BrokenPublicKey {
 pub(crate) struct BrokenKey {
     flaw: Flaw,
     key: RustCryptoKey,
-    raw: RsaPrivateKey,
+    raw: rsa::PrivateKey,
 }
 
 impl PrivateKey for BrokenKey {
@@ -166,15 +166,9 @@ impl PrivateKey for BrokenKey {
                 .iter()
                 .find_map(|label| self.key.oaep_open(rng, label, sealed, message).ok())
                 .ok_or(Rejected),
-            Flaw::IgnoresLeadingByte => {
-                if let Ok(len) = self.key.oaep_open(rng, label, sealed, message) {
-                    return Ok(len);
-                }
-                let n = self.raw.n().as_ref();
-                let mut em = bytes(&power(&uint(sealed), self.raw.d(), n));
-                em[0] = 0;
-                let sealed = bytes(&power(&uint(&em), self.raw.e(), n));
-                self.key.oaep_open(rng, label, &sealed, message)
+            Flaw::OpensToNothing => {
+                let em = bytes(&power(&uint(sealed), self.raw.d(), self.raw.n().as_ref()));
+                if em[0] == 0 { self.key.oaep_open(rng, label, sealed, message) } else { Ok(0) }
             }
             Flaw::CutsMessages => {
                 let mut whole = [0; RSA_LEN];
@@ -202,7 +196,7 @@ fn bytes(value: &BoxedUint) -> [u8; RSA_LEN] {
 fn power(base: &BoxedUint, exponent: &BoxedUint, n: &BoxedUint) -> BoxedUint {
     let n = n.to_nz().unwrap();
     let mut result = BoxedUint::one_with_precision(2048);
-    for at in (0..exponent.bits()).rev() {
+    for at in (0..exponent.bit_width()).rev() {
         result = result.mul_mod(&result, &n);
         if exponent.bit(at).into() {
             result = result.mul_mod(base, &n);

@@ -60,13 +60,16 @@ impl From<Rejected> for Failure {
     }
 }
 
-/// The outcome of a whole run; prints as `183 cases, 0 failures`.
+/// The outcome of a whole run; prints as `148 cases, 0 failures`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// How many cases were tried.
     pub cases: usize,
     /// How many of the cases have failed.
     pub failures: usize,
+    /// Whether the backend has opened OAEP blocks whose encoding does not begin with 00. It may open
+    /// them or refuse them (PROTOCOL.md, "Cryptography"); [`run_with_handle`] does not try.
+    pub ignores_leading_byte: bool,
 }
 
 impl Summary {

@@ -204,7 +204,39 @@ pub(super) static TAMPERED: Sealed = Sealed {
          a0eef198e8bb06770189c656748b5a9e"),
 };
 
-/// Blocks with one flaw each.
+/// Blocks whose encoding does not begin with 00 and is right in everything else.
+pub(super) static LEADING: [Sealed; 2] = [
+    Sealed {
+        name: "opened or refused: leading byte 01",
+        label: LABEL,
+        message: TAMPERED.message,
+        block: hex(
+            "2e85da0d69f92258eec237a0d8525f1ceff85caa105dc600d706c258e9476dcd456fc3d23dcdc8de\
+             f8b18cef11e3c4fa34f1474dfcf4e63122cf634c291dec56e01eb7823ab498e1548d1a23ef91bf1c\
+             ee5508c317ab83cd6fee49edb5827260cb32a49bc3509231947ef2fa065f1b548ffd2468cab79b2c\
+             4c6e4f3828ef2d411e1e00e8b3e53c31e09b1ba43a13b6ff8302c9728888c4b77adc2175da553a3d\
+             fb9b1b4bc7e3b168043d3477a3e9c8e8974ce2b159ffea9cc516a21610df3103eb17be1561858e40\
+             1b9b5e9244c5a75b8a585cf23e5e0b9c2ca92aa4579c1c082ca5b1ad6625054f5ec48229fb76b648\
+             408cde47cd23a073f5b445a3b91ee274",
+        ),
+    },
+    Sealed {
+        name: "opened or refused: leading byte 80",
+        label: LABEL,
+        message: TAMPERED.message,
+        block: hex(
+            "7122d386520ae601f748f366fde7d24ec61dea81780da2a32b47fcf201593ac6dfd3754b5dd7c069\
+             d27f43b7b32aa47520f91ff70460564ed1461fd776d345a57d3f51c7177dd0485340c06de1377204\
+             c35bb655d42de34dd603a19a376a58f94aca19d049335fb22bed6425ab979676a1affda9dc7b9d75\
+             520c5af90096ebd06f750d1dd864ec4d9426f25ebb604cdd14f28973e5dd62ccd99bd7aa64367049\
+             a941d237d5f1aed8dea1cef7b402a955cdcb5b588ec3ec37e5feb1cba137687d077ab6d822867c51\
+             b382bc09fbdc5a98398b8456c4c249b9fe74bf7db118b8fa9d5a83942b04876d4683303d8b128585\
+             e2ff7c2139a91f89033931baa5b2d1a0",
+        ),
+    },
+];
+
+/// Blocks with a flaw that nobody may overlook.
 pub(super) static REFUSED: [Refused; 26] = [
     Refused {
         name: "sealed: c = n",
@@ -288,30 +320,6 @@ pub(super) static REFUSED: [Refused; 26] = [
              5ddbdd492dd224f5fafd19cfbdc5ce8541013764617a537309c3be65db9c6aefb2378949ae502469\
              9abe38f35e905a2f95b9dd69ebe50258920166c98893ba125700319dce4eba8cbe7f0d2027e24bfe\
              b041577fc68459f0dadd681a6dd9353c",
-        ),
-    },
-    Refused {
-        name: "sealed: leading byte 01",
-        block: hex(
-            "2e85da0d69f92258eec237a0d8525f1ceff85caa105dc600d706c258e9476dcd456fc3d23dcdc8de\
-             f8b18cef11e3c4fa34f1474dfcf4e63122cf634c291dec56e01eb7823ab498e1548d1a23ef91bf1c\
-             ee5508c317ab83cd6fee49edb5827260cb32a49bc3509231947ef2fa065f1b548ffd2468cab79b2c\
-             4c6e4f3828ef2d411e1e00e8b3e53c31e09b1ba43a13b6ff8302c9728888c4b77adc2175da553a3d\
-             fb9b1b4bc7e3b168043d3477a3e9c8e8974ce2b159ffea9cc516a21610df3103eb17be1561858e40\
-             1b9b5e9244c5a75b8a585cf23e5e0b9c2ca92aa4579c1c082ca5b1ad6625054f5ec48229fb76b648\
-             408cde47cd23a073f5b445a3b91ee274",
-        ),
-    },
-    Refused {
-        name: "sealed: leading byte 80",
-        block: hex(
-            "7122d386520ae601f748f366fde7d24ec61dea81780da2a32b47fcf201593ac6dfd3754b5dd7c069\
-             d27f43b7b32aa47520f91ff70460564ed1461fd776d345a57d3f51c7177dd0485340c06de1377204\
-             c35bb655d42de34dd603a19a376a58f94aca19d049335fb22bed6425ab979676a1affda9dc7b9d75\
-             520c5af90096ebd06f750d1dd864ec4d9426f25ebb604cdd14f28973e5dd62ccd99bd7aa64367049\
-             a941d237d5f1aed8dea1cef7b402a955cdcb5b588ec3ec37e5feb1cba137687d077ab6d822867c51\
-             b382bc09fbdc5a98398b8456c4c249b9fe74bf7db118b8fa9d5a83942b04876d4683303d8b128585\
-             e2ff7c2139a91f89033931baa5b2d1a0",
         ),
     },
     Refused {
@@ -468,6 +476,30 @@ pub(super) static REFUSED: [Refused; 26] = [
              bb0ba8f2273cff9cb47be90e48574f5b8b998e8525bf056abc0e16b9e5298a11455f6fb0769894e9\
              4dffb0658482103e584efae363ad7b26dc96cbb3bfaaa121e2dbdb24ac9b364b5a6cb4d9201e8628\
              156849aacc473e3797860d2fcc327a4a",
+        ),
+    },
+    Refused {
+        name: "sealed: leading byte 01, first bit of lHash",
+        block: hex(
+            "32d7ef4afaeed7e260f517b32b7830da609bffb88f43000e81a049d1ccdca2ed59288d7fec9257fa\
+             aaedac14509a04a7f405a0a50dfbec0c24e1795d1c13433f53f4eacf3e31743cf99065bd598fb49c\
+             2f8ed5ff9de2e2b4a487c1ce005fe5e1568fef8603eeebfbcafdb9c103232ecf35b7c377ba65c1e1\
+             01f0b68a47cc5725e857d084767cd133c78a74842724308b32b71fa16dd86568da88f8b91c340fff\
+             3dea70d99ea644b0097cdd1b76b708cf632724f7a8e916a4127bac35e2195aaf9eb67d762ce79875\
+             c27203872f0c7f4345df4a98a788571b3420b5a5e2d9de3ab457266996fae01cca1a7ccd701f384d\
+             929ac0de9972b13c8e91d8fad2d968dd",
+        ),
+    },
+    Refused {
+        name: "sealed: leading byte 01, separator 02",
+        block: hex(
+            "4c28ea2cb362541d285d1a5aef604ce7e4e0ae92af1cff6a5cff2ec041dbda0cadd10425dfbb0465\
+             8a62c0e82762da3b24d5ca28064ce928e0809c4f7e49fbb208a5d9712f32b74b09b06f3e7fc6acd8\
+             248f74b7c39bb9b5681dc01dec4cf26414bc00c01888cbe08469e1bbe2e7ec9394ddf5605898332a\
+             8680686828ceac992959b3bb6a63b365b7c6d1d85d52a6030ae37b6391d43bf3e1a6626494307ab7\
+             3e09cd642ce555d53a9d0b3c41808544bd50d81149e26d829a26a3560c495c1912cc2f17c9e9e5ef\
+             d23b9ca23ac990c10ab3a1a595555c98d9863de373d82177e587f317d498b2e2b19f616ddb9a1a37\
+             cc35d750950393edca3396c8e8d78b69",
         ),
     },
     Refused {

@@ -1,5 +1,5 @@
 # For sourcing: what is built for this board, and how QEMU is this board.
-programs=(conformance chat)
+programs=(conformance chat embassy)
 # KiB that each of them may have: code and constants, and static memory. The stack gets the rest of
 # 64, which has to be 16 at least.
 flash=192

@@ -74,8 +74,7 @@ impl Device {
         &mut self.rng
     }
 
-    /// Carries out the plan over a stream that can be asked whether it is ready. At the end it says
-    /// how much memory that took, and ends the program.
+    /// Carries out the plan over a stream that can be asked whether it is ready, and ends the program.
     ///
     /// `connect` gives up what is left of the last connection, and begins another one. It need not wait
     /// for the server: until that is there the stream is not ready, and if it is not to be had,
@@ -88,7 +87,8 @@ impl Device {
         self.end(success)
     }
 
-    fn end(&self, success: bool) -> ! {
+    /// Says how much memory all of it took, and ends the program.
+    pub fn end(&self, success: bool) -> ! {
         self.say_peak("stack: at most ", stack::peak());
         self.say_peak("heap: at most ", heap::peak());
         self.board.exit(if success { Outcome::Success } else { Outcome::Failure })

@@ -1,8 +1,12 @@
 //! The connections of the device, one after the other, until its plan is carried out.
 
+use core::time::Duration;
+
 use embedded_io::{Error, ErrorKind, Read, ReadReady, Write, WriteReady};
 use static_cell::ConstStaticCell;
-use waxwing_core::client::{Buffers, Client, DriveError, Ended, Env, Keys, Moved, Options, drive};
+use waxwing_core::client::{
+    Buffers, Client, DriveError, Ended, Env, Keys, Moved, Options, drive, drive_async,
+};
 use waxwing_core::crypto::RustCrypto;
 use waxwing_core::limits::MAX_CONTROL_PACKET;
 use waxwing_core::messenger::{Advice, Cause, Over, Turn};
@@ -15,6 +19,9 @@ use crate::memory::short;
 
 /// A connection with one letter at a time.
 type Machine = Client<'static, RustCrypto, &'static mut [u8], 1>;
+
+/// A letter that was put off is due at a time that only the memory knows: so often it is asked.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 static MACHINE: ConstStaticCell<Option<Machine>> = ConstStaticCell::new(None);
 static PACKETS: ConstStaticCell<Packets> = ConstStaticCell::new(Packets::EMPTY);
@@ -36,15 +43,16 @@ impl Packets {
     };
 }
 
-/// One machine after the other, in the same memory.
-struct Machines {
+/// The memory of the connections, one after the other.
+pub struct Machines {
     place: &'static mut Option<Machine>,
     /// The memory of the first one, until that is made.
     unused: Option<Buffers<&'static mut [u8]>>,
 }
 
 impl Machines {
-    fn new() -> Self {
+    /// There is one. Call it once.
+    pub fn take() -> Self {
         let Packets { letter, control, transmit } = PACKETS.take();
         let unused = Some(Buffers::from_arrays(letter, control, transmit));
         Self { place: MACHINE.take(), unused }
@@ -70,11 +78,12 @@ enum Step {
 }
 
 /// What comes after a connection.
-enum Next {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
     /// Nothing: the plan is carried out, and the server has said goodbye.
     Done,
-    /// Another one, after a pause.
-    Again,
+    /// Another one, not before this moment.
+    Again(Instant),
     /// Nothing: another one would end like this one.
     GiveUp,
 }
@@ -92,14 +101,14 @@ impl Device {
     where
         S: Read + ReadReady + Write + WriteReady,
     {
-        let mut machines = Machines::new();
+        let mut machines = Machines::take();
         loop {
             connect(stream);
             let Some(client) = machines.next(self.keys, self.options()) else { return false };
             match self.converse(client, stream) {
                 Next::Done => return true,
                 Next::GiveUp => return false,
-                Next::Again => self.wait(self.messenger.may_connect_at()),
+                Next::Again(at) => self.wait(at),
             }
         }
     }
@@ -111,18 +120,46 @@ impl Device {
         S: Read + ReadReady + Write + WriteReady,
     {
         let mut said = Said::default();
-        if self.begin(client).is_none() {
-            self.board.say(&["the first packet could not be made"]);
-            return Next::GiveUp;
-        }
+        let mut step = self.begin(client);
         loop {
-            let mut env = Env { now: self.board.now(), rng: &mut self.rng };
-            let moved = drive(client, stream, &mut env);
-            match self.step(client, moved, &mut said) {
+            match step {
                 Step::GoOn => {}
                 Step::Wait => self.board.sleep(),
                 Step::Over(next) => return next,
             }
+            let mut env = Env { now: self.board.now(), rng: &mut self.rng };
+            let moved = drive(client, stream, &mut env);
+            step = self.step(client, moved, &mut said);
+        }
+    }
+
+    /// One connection, to its end, over the two halves of a stream that an executor waits for. `timer`
+    /// ends at a moment. Dropping this ends the connection.
+    pub async fn converse_async<R, W, T>(
+        &mut self,
+        machines: &mut Machines,
+        (reader, writer): (&mut R, &mut W),
+        timer: impl Fn(Instant) -> T,
+    ) -> Next
+    where
+        R: embedded_io_async::Read,
+        W: embedded_io_async::Write<Error = R::Error>,
+        T: Future,
+    {
+        let Some(client) = machines.next(self.keys, self.options()) else { return Next::GiveUp };
+        let mut said = Said::default();
+        let mut step = self.begin(client);
+        loop {
+            let wait = match step {
+                Step::GoOn => Duration::ZERO,
+                Step::Wait => LONGEST_WAIT,
+                Step::Over(next) => return next,
+            };
+            let latest = self.board.now().instant.after(wait);
+            let until = |due: Option<Instant>| timer(due.map_or(latest, |due| due.min(latest)));
+            let moved = drive_async(client, reader, writer, until).await;
+            client.timeout(&mut Env { now: self.board.now(), rng: &mut self.rng });
+            step = self.step(client, moved, &mut said);
         }
     }
 
@@ -163,11 +200,19 @@ impl Device {
         self.board.say(&[why]);
         let mut env = Env { now: self.board.now(), rng: &mut self.rng };
         self.messenger.disconnected(&mut env);
-        Step::Over(Next::Again)
+        Step::Over(self.again())
     }
 
     /// Asks for a session, or, without an account, for a code.
-    fn begin(&mut self, client: &mut Machine) -> Option<()> {
+    fn begin(&mut self, client: &mut Machine) -> Step {
+        if self.ask(client).is_some() {
+            return Step::GoOn;
+        }
+        self.board.say(&["the first packet could not be made"]);
+        Step::Over(Next::GiveUp)
+    }
+
+    fn ask(&mut self, client: &mut Machine) -> Option<()> {
         let mut env = Env { now: self.board.now(), rng: &mut self.rng };
         self.messenger.connect(client, self.memory, &mut env).ok()?;
         let own = &self.plan.own;
@@ -220,7 +265,11 @@ impl Device {
             Cause::Profile => ("lost: the flash does not take it", ""),
         };
         self.board.say(&[why, code]);
-        if over.advice == Advice::GiveUp { Next::GiveUp } else { Next::Again }
+        if over.advice == Advice::GiveUp { Next::GiveUp } else { self.again() }
+    }
+
+    const fn again(&self) -> Next {
+        Next::Again(self.messenger.may_connect_at())
     }
 
     fn wait(&self, until: Instant) {

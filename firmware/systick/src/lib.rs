@@ -2,6 +2,9 @@
 //! civil clock that knows nothing, and begins in 1970.
 #![no_std]
 
+#[cfg(feature = "embassy")]
+mod embassy;
+
 use core::cell::Cell;
 
 use cortex_m::peripheral::SYST;
@@ -40,5 +43,7 @@ fn SysTick() {
     critical_section::with(|section| {
         let millis = MILLIS.borrow(section);
         millis.set(millis.get() + 1);
+        #[cfg(feature = "embassy")]
+        embassy::wake(section, millis.get());
     });
 }

@@ -10,7 +10,9 @@ use smoltcp::time::Instant;
 pub const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
 
 /// Bytes of the longest frame, without its checksum.
-const FRAME: usize = 1_514;
+pub(crate) const FRAME: usize = 1_514;
+/// The number of its interrupt.
+pub(crate) const INTERRUPT: u16 = 42;
 
 /// The controller, and a frame in each direction. There is one.
 pub struct Ethernet {
@@ -24,6 +26,17 @@ impl Ethernet {
         registers::start(MAC);
         Self { received: [0; FRAME], to_send: [0; FRAME] }
     }
+
+    /// A frame that has come, and the place for an answer.
+    pub(crate) fn take(&mut self) -> Option<(Received<'_>, ToSend<'_>)> {
+        let len = registers::take_frame(&mut self.received)?;
+        Some((Received(&mut self.received[..len]), ToSend(&mut self.to_send)))
+    }
+
+    /// The place for a frame.
+    pub(crate) const fn place(&mut self) -> ToSend<'_> {
+        ToSend(&mut self.to_send)
+    }
 }
 
 impl Device for Ethernet {
@@ -31,15 +44,11 @@ impl Device for Ethernet {
     type TxToken<'a> = ToSend<'a>;
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, ToSend<'_>)> {
-        if !registers::can_send() {
-            return None;
-        }
-        let len = registers::take_frame(&mut self.received)?;
-        Some((Received(&mut self.received[..len]), ToSend(&mut self.to_send)))
+        self.take()
     }
 
     fn transmit(&mut self, _: Instant) -> Option<ToSend<'_>> {
-        registers::can_send().then_some(ToSend(&mut self.to_send))
+        Some(self.place())
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -52,7 +61,7 @@ impl Device for Ethernet {
 }
 
 /// A frame that has come.
-pub struct Received<'a>(&'a mut [u8]);
+pub struct Received<'a>(pub(crate) &'a mut [u8]);
 
 impl phy::RxToken for Received<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, take: F) -> R {
@@ -63,12 +72,42 @@ impl phy::RxToken for Received<'_> {
 /// The place for a frame that is to be sent.
 pub struct ToSend<'a>(&'a mut [u8; FRAME]);
 
-impl phy::TxToken for ToSend<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, fill: F) -> R {
+impl ToSend<'_> {
+    pub(crate) fn send<R>(self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
         let frame = &mut self.0[..len];
         let result = fill(frame);
         registers::send_frame(frame);
         result
+    }
+}
+
+impl phy::TxToken for ToSend<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, fill: F) -> R {
+        self.send(len, fill)
+    }
+}
+
+/// The interrupt at a frame that has come, for whoever does not look by himself.
+#[cfg(feature = "embassy")]
+impl Ethernet {
+    /// Lets the processor take it.
+    pub(crate) fn enable_interrupt(&self) {
+        registers::unmask();
+    }
+
+    /// Forgets the frames that have come: they are looked for after this.
+    pub(crate) fn forget_interrupt(&self) {
+        registers::acknowledge();
+    }
+
+    /// Asks for one, at once if a frame has come since [`Self::forget_interrupt`].
+    pub(crate) fn ask_for_interrupt() {
+        registers::listen(true);
+    }
+
+    /// Asks for none.
+    pub(crate) fn no_interrupt() {
+        registers::listen(false);
     }
 }
 
@@ -81,6 +120,14 @@ mod registers {
     const RCGC2_EPHY0: u32 = 1 << 30;
 
     const BASE: usize = 0x4004_8000;
+    /// Writing forgets an interrupt; reading says which have not been forgotten.
+    #[cfg(feature = "embassy")]
+    const IACK: usize = BASE;
+    /// Which interrupts there are.
+    #[cfg(feature = "embassy")]
+    const IM: usize = BASE + 0x04;
+    #[cfg(feature = "embassy")]
+    const RECEIVED: u32 = 1 << 0;
     /// Receive control.
     const RCTL: usize = BASE + 0x08;
     const RCTL_ENABLE: u32 = 1 << 0;
@@ -141,12 +188,39 @@ mod registers {
         (len <= room.len()).then_some(len)
     }
 
-    pub(super) fn can_send() -> bool {
-        read(TR) == 0
+    #[cfg(feature = "embassy")]
+    pub(super) fn acknowledge() {
+        write(IACK, RECEIVED);
     }
 
-    /// Puts a frame, which has a header, into the FIFO and sends it.
+    #[cfg(feature = "embassy")]
+    pub(super) fn listen(is_wanted: bool) {
+        write(IM, if is_wanted { RECEIVED } else { 0 });
+    }
+
+    #[cfg(feature = "embassy")]
+    pub(super) fn unmask() {
+        // SAFETY: the handler is there, and no critical section is disturbed before `main` runs.
+        unsafe { cortex_m::peripheral::NVIC::unmask(Line) };
+    }
+
+    /// The interrupt as the processor knows it.
+    #[cfg(feature = "embassy")]
+    #[derive(Clone, Copy)]
+    struct Line;
+
+    // SAFETY: the board wires the controller's interrupt to this number.
+    #[cfg(feature = "embassy")]
+    unsafe impl cortex_m::interrupt::InterruptNumber for Line {
+        fn number(self) -> u16 {
+            super::INTERRUPT
+        }
+    }
+
+    /// Puts a frame, which has a header, into the FIFO and sends it. Waits for the one before it, which
+    /// takes an eighth of a millisecond at most.
     pub(super) fn send_frame(frame: &[u8]) {
+        while read(TR) != 0 {}
         let len = (frame.len().saturating_sub(HEADER) as u16).to_le_bytes();
         let (first, rest) = frame.split_at(LENGTH.min(frame.len()));
         let mut word = [len[0], len[1], 0, 0];

@@ -2,6 +2,8 @@
 //! its own.
 #![no_std]
 
+#[cfg(feature = "embassy")]
+pub mod embassy;
 pub mod ethernet;
 pub mod network;
 

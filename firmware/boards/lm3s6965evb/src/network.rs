@@ -13,13 +13,13 @@ use waxwing_core::crypto::CryptoRng;
 use crate::ethernet::{Ethernet, MAC};
 
 /// The board's address and its gateway's, in the network that QEMU makes.
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
-const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
+pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Bits of the network's part of the address.
-const NETWORK: u8 = 24;
+pub(crate) const NETWORK: u8 = 24;
 
 /// What may be on its way in each direction.
-const WINDOW: usize = 2_048;
+pub const WINDOW: usize = 2_048;
 
 static SOCKETS: ConstStaticCell<[SocketStorage<'static>; 1]> =
     ConstStaticCell::new([SocketStorage::EMPTY]);

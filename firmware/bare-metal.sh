@@ -63,6 +63,11 @@ has_feature() { # FEATURE
     grep -q "^$1 = \[" "$board/Cargo.toml"
 }
 
+# The features that a program of the board needs: the one with its name, if there is such a one.
+features() { # PROGRAM
+    if has_feature "$1"; then echo "$1"; fi
+}
+
 # Builds a program of the board and copies it to `$images/IMAGE`.
 firmware_image() { # IMAGE PROGRAM FEATURES [OPT_LEVEL]
     local directory=$PWD/target/firmware/opt-${4:-s}
@@ -75,16 +80,21 @@ firmware_image() { # IMAGE PROGRAM FEATURES [OPT_LEVEL]
     cp "$directory/$target/release/$2" "$images/$1"
 }
 
+# Prints how many bytes a program takes: of flash, and of static RAM.
+sizes() { # PROGRAM
+    size -A "$1" | awk '
+        /^\.(data|bss|uninit)/ { ram += $2 }
+        /^\.(vector_table|text|init|rodata|eh_frame|data|ARM\.exidx)/ { flash += $2 }
+        END { print flash, ram }'
+}
+
 # Whether an image keeps to the limits of its board.
 fits() { # IMAGE
-    size -A "$images/$1" | awk -v name="$images/$1" -v flash="$flash" -v ram="$ram" '
-        $1 == ".data" || $1 == ".bss" || $1 == ".uninit" { static += $2 }
-        $1 ~ /^\.(vector_table|text|init|rodata|eh_frame|data)/ { stored += $2 }
-        END {
-            printf "%s: %d bytes of flash, %d of static RAM\n", name, stored, static
-            if (stored > flash * 1024 || static > ram * 1024) {
-                printf "more than %d KiB of flash or %d KiB of static RAM\n", flash, ram
-                exit 1
-            }
-        }'
+    local bytes
+    bytes=($(sizes "$images/$1"))
+    echo "$images/$1: ${bytes[0]} bytes of flash, ${bytes[1]} of static RAM"
+    if ((bytes[0] > flash * 1024 || bytes[1] > ram * 1024)); then
+        echo "more than $flash KiB of flash or $ram KiB of static RAM"
+        return 1
+    fi
 }

@@ -13,7 +13,7 @@ steps=(fmt workflow clippy docs tests simulation shards crashes backends python 
 # What `./ci.sh quick` runs: a verdict while one works.
 quick=(fmt workflow quick_tests)
 # What `./ci.sh release` runs besides, before a release. It builds everything anew, more than once.
-release=(msrv package minimal_versions semver)
+release=(msrv docs_rs package minimal_versions semver)
 
 usage() {
     cat <<END
@@ -117,7 +117,7 @@ step_backends() { # 1 minute
 
 step_features() { # 1 minute
     # Each feature of the core alone, as a user of the crate would pick it.
-    for features in "" server aes-cbc rustcrypto testing; do
+    for features in "" server aes-cbc rustcrypto conformance testing; do
         cargo check -p waxwing-core --no-default-features --features "$features"
     done
 }
@@ -248,16 +248,44 @@ step_deny() { # seconds; 1 minute the first time, for building cargo-deny
     fi
 }
 
-# The oldest compiler that Cargo.toml promises is the one that every step uses.
-step_msrv() { # seconds
-    local promised used
-    promised=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+# Each library with the oldest compiler that its Cargo.toml promises, and all of its features. The
+# programs promise the compiler that every step uses.
+step_msrv() { # 2 minutes
+    local folder promised used
+    promised=$(promised Cargo.toml)
     used=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
     if [ "$promised" != "${used%.0}" ]; then
-        echo "msrv: Cargo.toml promises $promised, and rust-toolchain.toml builds with $used"
+        echo "msrv: Cargo.toml promises $promised for the programs, and rust-toolchain.toml builds with $used"
         return 1
     fi
-    echo "msrv: every step builds with $used, the oldest compiler that is promised"
+    for folder in core crypto-aws-lc transport-mio; do
+        promised=$(promised "$folder/Cargo.toml")
+        if ! rustup run "$promised" rustc --version && ! rustup toolchain install "$promised" --profile minimal; then
+            echo "msrv: $folder SKIPPED: rustup cannot fetch the toolchain $promised"
+            continue
+        fi
+        cargo +"$promised" check --locked --all-features --manifest-path "$folder/Cargo.toml" \
+            --target-dir target/msrv
+    done
+}
+
+promised() { # FILE
+    sed -n 's/^rust-version = "\(.*\)"/\1/p' "$1"
+}
+
+# The core's documentation as docs.rs builds it: with what Cargo.toml names for it, and a word at each
+# item about the feature that it needs.
+step_docs_rs() { # 1 minute
+    local features
+    features=$(sed -n '/^\[package.metadata.docs.rs\]/,/^$/ s/^features = //p' core/Cargo.toml | tr -d '[]" ')
+    if ! rustup run nightly rustc --version; then
+        echo "docs_rs: SKIPPED: there is no nightly toolchain, and docs.rs uses one"
+        return
+    fi
+    RUSTDOCFLAGS="--cfg docsrs -D warnings" cargo +nightly doc --no-deps -p waxwing-core \
+        --features "$features" --target-dir target/docs_rs
+    grep -q 'Available on .*crate feature.*conformance' \
+        target/docs_rs/doc/waxwing_core/crypto/conformance/index.html
 }
 
 # Each crate as it would be published, built from its package alone. Commit first.

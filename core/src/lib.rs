@@ -70,6 +70,7 @@
 //! The folder `examples/` has four whole programs: `client` over a socket, `async_client` for an
 //! executor, `server` on a loop, and `two_threads` for a stream that can only be read by waiting.
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -95,7 +96,7 @@ extern crate alloc;
 extern crate std;
 
 /// Compiles the code of the guide.
-#[cfg(all(doctest, feature = "rustcrypto", feature = "testing"))]
+#[cfg(all(doctest, feature = "rustcrypto", feature = "conformance"))]
 #[doc = include_str!("../../docs/PORTING.md")]
 mod porting {}
 

@@ -10,7 +10,7 @@
 
 #[cfg(feature = "aes-cbc")]
 pub mod aes_cbc;
-#[cfg(feature = "testing")]
+#[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;

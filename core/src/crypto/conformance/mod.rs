@@ -1,4 +1,4 @@
-//! A known-answer suite that every backend must pass (feature `testing`).
+//! A known-answer suite that every backend must pass (feature `conformance`).
 //!
 //! The facts in it come from elsewhere: NIST's documents for SHA-256 and AES, and for RSA a
 //! generator in Python (`core/vectors/generate.py`) that builds every encoding by hand from

@@ -2,7 +2,7 @@
 //!
 //! The vectors are for opening only: a backend may take its seed from where it likes.
 
-use super::keys::GOOD;
+use super::keys::{GOOD, OTHER};
 use super::oaep_vectors::{LABEL, LEADING, OPENS, REFUSED, TAMPERED};
 use super::{Failure, Suite, refused, same};
 use crate::crypto::{CryptoRng, OAEP_MAX, PrivateKey, Provider, PublicKey, RSA_LEN, Rejected};
@@ -97,7 +97,7 @@ fn other_key<K: PrivateKey>(
     load: &impl Fn(&[u8]) -> Result<K, Rejected>,
     rng: &mut dyn CryptoRng,
 ) -> Result<(), Failure> {
-    let other = load(crate::testing::keys::pkcs8_der(0))?;
+    let other = load(OTHER)?;
     refused(other.oaep_open(rng, LABEL, &TAMPERED.block, &mut [0; RSA_LEN]))
 }
 

@@ -1,6 +1,6 @@
 //! RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2).
 
-use super::keys::{GOOD, good_spki};
+use super::keys::{GOOD, OTHER, good_spki};
 use super::signature_vectors::{FORGED, FORGED_DIGEST, KNOWN};
 use super::{Failure, Suite, refused, same};
 use crate::crypto::{CryptoRng, Digest, PrivateKey, Provider, PublicKey, Rejected, Signature};
@@ -100,7 +100,7 @@ fn other_key<P: Provider>(
     load: &impl Fn(&[u8]) -> Result<P::PrivateKey, Rejected>,
     rng: &mut dyn CryptoRng,
 ) -> Result<(), Failure> {
-    let other = load(crate::testing::keys::pkcs8_der(0))?;
+    let other = load(OTHER)?;
     let public = provider.public_key(other.spki())?;
     for known in &KNOWN {
         let digest = Digest(known.digest);

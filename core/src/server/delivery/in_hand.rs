@@ -125,7 +125,8 @@ impl InHand {
 
     /// The next letter that has been held back for long enough.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Arc<PendingLetter>> {
-        let (_, letter) = self.held_back.pop_front_if(|(until, _)| *until <= now)?;
+        self.held_back.front().filter(|(until, _)| *until <= now)?;
+        let (_, letter) = self.held_back.pop_front()?;
         self.change(letter.queue_id, Event::Released);
         Some(letter)
     }
@@ -167,9 +168,11 @@ impl InHand {
 
     /// Forgets the deleted letters that no answer can speak of any more.
     pub(super) fn forget_deleted(&mut self, oldest: Option<Ticket>) {
-        let is_over = |(last, _): &mut (Ticket, _)| oldest.is_none_or(|oldest| oldest > *last);
-        while let Some((_, letter)) = self.deleted.pop_front_if(is_over) {
-            self.letters.remove(&letter);
+        while let Some((last, letter)) = self.deleted.front()
+            && oldest.is_none_or(|oldest| oldest > *last)
+        {
+            self.letters.remove(letter);
+            self.deleted.pop_front();
         }
     }
 

@@ -36,8 +36,8 @@ impl OutgoingCodes {
 
     /// The next code that these batches have counted.
     pub(super) fn pop(&mut self, is_past: impl Fn(u64) -> bool) -> Option<(OtpTicket, Phone, Otp)> {
-        let is_counted = |(batch, ..): &mut (Option<u64>, _, _, _)| batch.is_some_and(&is_past);
-        let (_, ticket, phone, otp) = self.waiting.pop_front_if(is_counted)?;
+        self.waiting.front().filter(|(batch, ..)| batch.is_some_and(is_past))?;
+        let (_, ticket, phone, otp) = self.waiting.pop_front()?;
         Some((ticket, phone, otp))
     }
 }

@@ -38,8 +38,7 @@ impl BackendKind {
         Ok(match self {
             Self::AwsLc => key,
             Self::Rustcrypto => {
-                let key = key.to_pkcs8_der().and_then(|der| RustCryptoKey::from_pkcs8_der(&der));
-                Box::leak(Box::new(key.map_err(|_| anyhow!("a key is refused"))?))
+                Box::leak(Box::new(RustCryptoKey::from_pkcs8_der(&key.to_pkcs8_der()?)?))
             }
         })
     }

@@ -36,7 +36,7 @@ pub(crate) fn pool(path: &Path, people: usize) -> Result<&'static [KeyPair]> {
     ders.truncate(wanted);
     let parse = |der: &Vec<u8>| -> Result<KeyPair> {
         let private = AwsLcKey::from_pkcs8_der(der)
-            .map_err(|_| anyhow!("{} holds something that is no key", path.display()))?;
+            .map_err(|error| anyhow!("{}: {error}; delete the file", path.display()))?;
         let public = AwsLc.public_key(private.spki()).map_err(|_| anyhow!("a key is refused"))?;
         Ok(KeyPair { private, public })
     };

@@ -3,7 +3,7 @@
 
 use getrandom::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
-use waxwing_core::crypto::{Provider, Rejected};
+use waxwing_core::crypto::{KeyError, Provider, Rejected};
 use zeroize::Zeroizing;
 
 #[cfg(not(any(feature = "aws-lc", feature = "rustcrypto")))]
@@ -67,8 +67,8 @@ pub fn generate_key() -> Result<BackendKey, Rejected> {
 /// Reads a key as [`key_der`] wrote it.
 ///
 /// # Errors
-/// [`Rejected`] for any other form, and for numbers that do not belong together.
-pub fn load_key(der: &[u8]) -> Result<BackendKey, Rejected> {
+/// [`KeyError`] for any other form, and for numbers that do not belong together.
+pub fn load_key(der: &[u8]) -> Result<BackendKey, KeyError> {
     chosen::Key::from_pkcs8_der(der)
 }
 

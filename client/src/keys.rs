@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use waxwing_core::crypto::{SPKI_LEN, Spki};
+use waxwing_core::crypto::{KeyError, Spki};
 
-/// The one label of PEM that is read.
+/// The label of PEM that is read.
 const LABEL: &str = "PUBLIC KEY";
 /// A key in PEM has 451 bytes; this leaves room for other line breaks and a comment before it.
 const LONGEST: u64 = 4096;
@@ -39,17 +39,25 @@ pub enum KeyFileError {
         label: String,
     },
     /// It is not PEM.
-    #[error("{} is not a key in PEM; ask the server's operator for server.pub.pem", .path.display())]
+    #[error(
+        "{} is not a key in PEM; ask the server's operator for server.pub.pem, or convert a key in DER \
+         with `openssl pkey -pubin -inform DER`",
+        .path.display()
+    )]
     NotPem {
         /// The file.
         path: PathBuf,
     },
     /// The key is of another kind, or unsafe.
-    #[error("{} does not hold an RSA key of 2048 bits with exponent 65537; ask the server's operator for \
-         server.pub.pem", .path.display())]
+    #[error(
+        "the key in {} is refused: {source}; ask the server's operator for server.pub.pem",
+        .path.display()
+    )]
     NotAcceptable {
         /// The file.
         path: PathBuf,
+        /// Why.
+        source: KeyError,
     },
 }
 
@@ -70,15 +78,16 @@ pub fn read_server_key(path: &Path) -> Result<Spki, KeyFileError> {
         return Err(not_pem());
     }
     let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|_| not_pem())?;
-    if label != LABEL {
+    // What is called an RSA PUBLIC KEY is in PKCS#1, and refused for that below.
+    if !label.ends_with(LABEL) {
         return Err(KeyFileError::OtherLabel { path: path.to_owned(), label: label.to_owned() });
     }
-    let not_acceptable = || KeyFileError::NotAcceptable { path: path.to_owned() };
-    if der.len() != SPKI_LEN {
-        return Err(not_acceptable());
-    }
-    let spki = Spki::parse(&der).map_err(|_| not_acceptable())?;
-    if spki.has_small_factor() { Err(not_acceptable()) } else { Ok(spki) }
+    acceptable(&der).map_err(|source| KeyFileError::NotAcceptable { path: path.to_owned(), source })
+}
+
+fn acceptable(der: &[u8]) -> Result<Spki, KeyError> {
+    let spki = Spki::parse(der).map_err(|_| KeyError::of_public(der))?;
+    if spki.has_small_factor() { Err(KeyError::SmallFactor) } else { Ok(spki) }
 }
 
 #[cfg(test)]
@@ -93,6 +102,15 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
         read_server_key(file.path())
+    }
+
+    #[track_caller]
+    fn assert_refused(pem: &str, why: KeyError) {
+        let error = read(pem).unwrap_err();
+        assert!(
+            matches!(error, KeyFileError::NotAcceptable { source, .. } if source == why),
+            "{error}"
+        );
     }
 
     fn spki() -> Spki {
@@ -115,7 +133,9 @@ mod tests {
         assert!(error.to_string().contains("got about"), "{error}");
 
         let short = encode_string(LABEL, LineEnding::LF, &spki().as_bytes()[..293]).unwrap();
-        assert!(matches!(read(&short), Err(KeyFileError::NotAcceptable { .. })));
+        assert_refused(&short, KeyError::CutShort);
+        let pkcs1 = encode_string("RSA PUBLIC KEY", LineEnding::LF, &spki().as_bytes()[24..]);
+        assert_refused(&pkcs1.unwrap(), KeyError::Pkcs1);
         for text in ["", "hello", &"-".repeat(5000)] {
             assert!(matches!(read(text), Err(KeyFileError::NotPem { .. })), "{text}");
         }
@@ -130,6 +150,6 @@ mod tests {
         modulus[0] = 0xfc;
         let spki = Spki::from_modulus(&modulus).unwrap();
         let pem = encode_string(LABEL, LineEnding::LF, spki.as_bytes()).unwrap();
-        assert!(matches!(read(&pem), Err(KeyFileError::NotAcceptable { .. })));
+        assert_refused(&pem, KeyError::SmallFactor);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use waxwing_core::crypto::conformance::{self, Failure, Summary};
-use waxwing_core::crypto::{PrivateKey, Provider, PublicKey, Rejected, RustCrypto, RustCryptoKey};
+use waxwing_core::crypto::{KeyError, PrivateKey, Provider, PublicKey, RustCrypto, RustCryptoKey};
 use waxwing_core::testing::keys;
 
 use broken::{Broken, Flaw};
@@ -96,7 +96,7 @@ fn a_block_that_may_be_opened_may_not_open_to_something_else() {
 fn a_suite_without_a_key_fails() {
     let summary = conformance::run(
         &RustCrypto,
-        |_| Err::<RustCryptoKey, _>(Rejected),
+        |der| Err::<RustCryptoKey, _>(KeyError::of_private(der)),
         &mut rng(),
         &mut |_, _| {},
     );

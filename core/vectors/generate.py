@@ -55,8 +55,8 @@ def pkcs1(n, e, d, p, q, dp=None, dq=None, qinv=None):
     return der(0x30, integer(0), *map(integer, numbers))
 
 
-def pkcs8(inner, algorithm=RSA_ENCRYPTION + NULL, tail=b""):
-    return der(0x30, integer(0), der(0x30, algorithm), der(0x04, inner), tail)
+def pkcs8(inner, algorithm=RSA_ENCRYPTION + NULL, tail=b"", version=0):
+    return der(0x30, integer(version), der(0x30, algorithm), der(0x04, inner), tail)
 
 
 def numbers(key):
@@ -100,6 +100,43 @@ def bits_2047():
             return n, 65537, inverse(65537, phi), p, q
 
 
+def public_half(key):
+    return key.public_key().export_key(format="DER")
+
+
+# How OpenSSL makes keys of the kinds that this protocol does not use.
+BY_OPENSSL = {
+    "elliptic-curve": "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+    "sec-1": "ecparam -name prime256v1 -genkey -noout",
+    "ed25519": "genpkey -algorithm ED25519",
+    "dsa": "genpkey -genparam -algorithm DSA -pkeyopt dsa_paramgen_bits:1024",
+    "three-primes": "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_primes:3",
+}
+
+
+def openssl(*arguments, stdin=None):
+    return subprocess.run(["openssl", *arguments], input=stdin, check=True, capture_output=True).stdout
+
+
+def write_by_openssl():
+    for name, command in BY_OPENSSL.items():
+        path = SUITE_KEYS / f"{name}.der"
+        if path.exists():
+            continue
+        made = openssl(*command.split())
+        if name == "dsa":
+            parameters = SUITE_KEYS / "dsa.pem"
+            parameters.write_bytes(made)
+            made = openssl("genpkey", "-paramfile", parameters)
+            parameters.unlink()
+        wanted = ("ec",) if name == "sec-1" else ("pkcs8", "-topk8", "-nocrypt")
+        path.write_bytes(openssl(*wanted, "-outform", "DER", stdin=made))
+    path = SUITE_KEYS / "encrypted.der"
+    if not path.exists():
+        encrypt = "pkcs8 -topk8 -inform DER -outform DER -passout pass:waxwing -in".split()
+        path.write_bytes(openssl(*encrypt, SUITE_KEYS / "good.der"))
+
+
 def write_refused(good):
     """Private keys that a backend must not take."""
     n, e, d, p, q = numbers(good)
@@ -110,10 +147,13 @@ def write_refused(good):
         "wrong-crt-exponent": pkcs8(pkcs1(n, e, d, p, q, dp=dp + 2)),
         "wrong-crt-coefficient": pkcs8(pkcs1(n, e, d, p, q, qinv=qinv + 1)),
         "wrong-modulus": pkcs8(pkcs1(n + 2, e, d, p, q)),
+        "even-modulus": pkcs8(pkcs1(n + 1, e, d, p, q)),
+        "version-1": pkcs8(inner, version=1),
         "trailing-byte": pkcs8(inner) + b"\x00",
         "attributes": pkcs8(inner, tail=b"\xa0\x00"),
         "pss-algorithm": pkcs8(inner, algorithm=RSASSA_PSS),
         "pkcs1-not-pkcs8": inner,
+        "public": public_half(good),
     }
     for name, encoded in refused.items():
         (SUITE_KEYS / f"{name}.der").write_bytes(encoded)
@@ -469,12 +509,13 @@ def main():
     kept(SUITE_KEYS / "good-p-above-q.der", lambda: descending(True))
     kept(SUITE_KEYS / "good-p-below-q.der", lambda: descending(False))
     write_refused(key)
+    write_by_openssl()
     for at in range(8):
         kept(TEST_KEYS / f"{at}.der", fresh)
 
-    openssl = serialization.load_der_private_key((SUITE_KEYS / "good.der").read_bytes(), None)
-    write_signatures(*signatures(key, openssl))
-    write_sealed(*sealed(key, openssl))
+    loaded = serialization.load_der_private_key((SUITE_KEYS / "good.der").read_bytes(), None)
+    write_signatures(*signatures(key, loaded))
+    write_sealed(*sealed(key, loaded))
     subprocess.run(["rustfmt", "--edition", "2024", *SUITE.glob("*_vectors.rs")], check=True)
 
 

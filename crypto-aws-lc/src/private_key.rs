@@ -7,7 +7,9 @@ use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey,
 };
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
-use waxwing_core::crypto::{CryptoRng, Digest, PrivateKey, RSA_LEN, Rejected, Signature, Spki};
+use waxwing_core::crypto::{
+    CryptoRng, Digest, KeyError, PrivateKey, RSA_LEN, Rejected, Signature, Spki,
+};
 use zeroize::Zeroizing;
 
 use crate::exported;
@@ -35,9 +37,13 @@ impl AwsLcKey {
     /// attributes, two primes, and every derived number as it follows from the others.
     ///
     /// # Errors
-    /// [`Rejected`] for any other form, size or exponent, and for numbers that do not belong
+    /// [`KeyError`] for any other form, size or exponent, and for numbers that do not belong
     /// together.
-    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Rejected> {
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
+        Self::read(der).map_err(|_| KeyError::of_private(der))
+    }
+
+    fn read(der: &[u8]) -> Result<Self, Rejected> {
         let key = Self::from_signing(RsaKeyPair::from_pkcs8(der).map_err(|_| Rejected)?)?;
         // AWS-LC checks the numbers but tolerates other forms of the frame around them.
         if key.to_pkcs8_der()?.as_slice() == der { Ok(key) } else { Err(Rejected) }

@@ -51,8 +51,8 @@ pub fn is_there(directory: &DataDir) -> Result<bool, Failure> {
 /// The key in `directory`.
 ///
 /// # Errors
-/// When it cannot be read, others can read it, it is not an RSA-2048 key in PKCS#8, or it does not
-/// sign.
+/// When it cannot be read, others can read it, it is not an RSA-2048 key in PKCS#8
+/// ([`KeyError`](waxwing_core::crypto::KeyError) says what is wrong with it), or it does not sign.
 pub fn load(directory: &DataDir) -> Result<Identity<Backend>, Failure> {
     let path = directory.private_key();
     let (key, der) = read(&path)?;
@@ -145,13 +145,18 @@ fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
     let mut pem = Zeroizing::new(Vec::with_capacity(LONGEST));
     let read = file.take(LONGEST as u64).read_to_end(&mut pem);
     read.map_err(|error| failure(path, error))?;
-    let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|error| failure(path, error))?;
+    let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|error| {
+        failure(
+            path,
+            format!("not a key in PEM ({error}); `openssl pkcs8 -topk8 -nocrypt` writes one"),
+        )
+    })?;
     let der = Zeroizing::new(der);
+    let key = Key::from_pkcs8_der(&der).map_err(|error| failure(path, error))?;
     if label != PRIVATE_LABEL {
-        return Err(failure(path, "not a PKCS#8 private key"));
+        let how = format!("its first line names a {label}, and has to name a {PRIVATE_LABEL}");
+        return Err(failure(path, how));
     }
-    let key = Key::from_pkcs8_der(&der)
-        .map_err(|_| failure(path, "not an RSA-2048 private key with e = 65537"))?;
     Ok((key, der))
 }
 
@@ -209,6 +214,8 @@ mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
+    use waxwing_core::crypto::KeyError;
+
     use super::*;
 
     fn directory() -> (tempfile::TempDir, DataDir) {
@@ -245,6 +252,33 @@ mod tests {
             assert_eq!(refused(&directory).exit(), Exit::Key);
             assert_eq!(fs::read_to_string(directory.private_key()).unwrap(), rubbish);
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_key_is_said() {
+        let (_temporary, directory) = directory();
+        load_or_create(&directory).unwrap();
+        let path = directory.private_key();
+        let refusal = |pem: &str| {
+            replace(&path, pem.as_bytes(), 0o600).unwrap();
+            refused(&directory).to_string()
+        };
+        let pem = fs::read_to_string(&path).unwrap();
+        let (_, der) = pem_rfc7468::decode_vec(pem.as_bytes()).unwrap();
+        let labelled =
+            |label, der: &[u8]| pem_rfc7468::encode_string(label, LineEnding::LF, der).unwrap();
+
+        // The RSAPrivateKey lies inside, and behind the 26 bytes that say so.
+        let pkcs1 = refusal(&labelled("RSA PRIVATE KEY", &der[26..]));
+        assert!(pkcs1.ends_with(&KeyError::Pkcs1.to_string()), "{pkcs1}");
+        let public = refusal(&fs::read_to_string(directory.public_key()).unwrap());
+        assert!(public.ends_with(&KeyError::PublicKey.to_string()), "{public}");
+        let cut = refusal(&labelled(PRIVATE_LABEL, &der[..1_000]));
+        assert!(cut.ends_with(&KeyError::CutShort.to_string()), "{cut}");
+        let label = refusal(&labelled("RSA PRIVATE KEY", &der));
+        assert!(label.contains("has to name a PRIVATE KEY"), "{label}");
+        let text = refusal("rubbish");
+        assert!(text.contains("not a key in PEM"), "{text}");
     }
 
     #[test]

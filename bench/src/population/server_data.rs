@@ -48,9 +48,8 @@ impl ServerData {
         key::load_or_create(&directory)?;
         let pem = fs::read(directory.private_key())?;
         let (_, der) = pem_rfc7468::decode_vec(&pem).map_err(|error| anyhow!("{error}"))?;
-        let broken = |_| anyhow!("the server's key does not read back");
-        let own = AwsLcKey::from_pkcs8_der(&der).map_err(broken)?;
-        let public = AwsLc.public_key(own.spki()).map_err(broken)?;
+        let own = AwsLcKey::from_pkcs8_der(&der)?;
+        let public = AwsLc.public_key(own.spki())?;
         let storage = store::open(&Config::default(), &directory, Opening::ToServe)?;
         Ok(Self {
             directory,

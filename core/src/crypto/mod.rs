@@ -12,6 +12,7 @@
 pub mod aes_cbc;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod key_error;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
 mod sealed;
@@ -20,6 +21,7 @@ mod small_factors;
 mod spki;
 mod verified;
 
+pub use key_error::KeyError;
 pub use rand_core::CryptoRng;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::{RustCrypto, RustCryptoHasher, RustCryptoKey, RustCryptoPublicKey};

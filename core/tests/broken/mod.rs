@@ -4,8 +4,8 @@ use rsa::BoxedUint;
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use waxwing_core::crypto::{
-    BLOCK_LEN, CryptoRng, Digest, Iv, KEY_LEN, PrivateKey, Provider, PublicKey, RSA_LEN, Rejected,
-    RustCrypto, RustCryptoHasher, RustCryptoKey, RustCryptoPublicKey, Signature, Spki,
+    BLOCK_LEN, CryptoRng, Digest, Iv, KEY_LEN, KeyError, PrivateKey, Provider, PublicKey, RSA_LEN,
+    Rejected, RustCrypto, RustCryptoHasher, RustCryptoKey, RustCryptoPublicKey, Signature, Spki,
 };
 use waxwing_core::testing::keys;
 
@@ -35,10 +35,10 @@ pub(crate) enum Flaw {
 pub(crate) struct Broken(pub(crate) Flaw);
 
 impl Broken {
-    pub(crate) fn load(self, der: &[u8]) -> Result<BrokenKey, Rejected> {
+    pub(crate) fn load(self, der: &[u8]) -> Result<BrokenKey, KeyError> {
         let loaded = RustCryptoKey::from_pkcs8_der(der);
         let (der, key) = match loaded {
-            Err(Rejected) if self.0 == Flaw::LoadsAnything => {
+            Err(_) if self.0 == Flaw::LoadsAnything => {
                 let der = keys::pkcs8_der(0);
                 (der, RustCryptoKey::from_pkcs8_der(der)?)
             }

@@ -170,27 +170,28 @@ fn cbc(key: &str, iv: Option<&str>, content: &[u8]) -> Result<Vec<u8>, Failure> 
 }
 
 fn sign(path: &Path, packet: &[u8]) -> Result<Vec<u8>, Failure> {
-    let key = load_key(&pem(path, "PRIVATE KEY")?).map_err(|_| unusable(path))?;
+    let key = load_key(&pem(path, "PRIVATE KEY")?).map_err(|error| unusable(path, error))?;
     let digest = provider().sha256(&[packet]);
-    Ok(key.sign(&mut rng(), &digest).map_err(|_| unusable(path))?.to_vec())
+    Ok(key.sign(&mut rng(), &digest).map_err(|error| unusable(path, error))?.to_vec())
 }
 
 /// The public key in a file; that of a private key is in there too.
 fn public_key(path: &Path) -> Result<Spki, Failure> {
     match pem(path, "PRIVATE KEY") {
-        Ok(der) => Ok(load_key(&der).map_err(|_| unusable(path))?.spki().clone()),
+        Ok(der) => Ok(load_key(&der).map_err(|error| unusable(path, error))?.spki().clone()),
         Err(_) => Ok(read_server_key(path)?),
     }
 }
 
 fn pem(path: &Path, expected: &str) -> Result<Vec<u8>, Failure> {
     let text = read_file(path)?;
-    let (label, der) = pem_rfc7468::decode_vec(text.as_bytes()).map_err(|_| unusable(path))?;
-    if label == expected { Ok(der) } else { Err(unusable(path)) }
+    let (label, der) = pem_rfc7468::decode_vec(text.as_bytes())
+        .map_err(|error| unusable(path, format!("it is not PEM: {error}")))?;
+    if label == expected { Ok(der) } else { Err(unusable(path, format!("it holds a {label}"))) }
 }
 
-fn unusable(path: &Path) -> Failure {
-    Failure::Config(format!("{} is not a key that can be used here", path.display()))
+fn unusable(path: &Path, why: impl std::fmt::Display) -> Failure {
+    Failure::Config(format!("{} is not a key that can be used here: {why}", path.display()))
 }
 
 fn bytes(name: &str, text: &str) -> Result<Vec<u8>, Failure> {

@@ -5,7 +5,7 @@
 use super::keys::{GOOD, OTHER};
 use super::oaep_vectors::{LABEL, LEADING, OPENS, REFUSED, TAMPERED};
 use super::{Failure, Suite, refused, same};
-use crate::crypto::{CryptoRng, OAEP_MAX, PrivateKey, Provider, PublicKey, RSA_LEN, Rejected};
+use crate::crypto::{CryptoRng, KeyError, OAEP_MAX, PrivateKey, Provider, PublicKey, RSA_LEN};
 
 /// A block that opens, or may, and what is in it.
 pub(super) struct Sealed {
@@ -23,12 +23,15 @@ pub(super) struct Refused {
 
 pub(super) fn run<P: Provider>(
     provider: &P,
-    load: &impl Fn(&[u8]) -> Result<P::PrivateKey, Rejected>,
+    load: &impl Fn(&[u8]) -> Result<P::PrivateKey, KeyError>,
     rng: &mut dyn CryptoRng,
     suite: &mut Suite<'_>,
 ) {
-    let loaded = load(GOOD).and_then(|key| Ok((provider.public_key(key.spki())?, key)));
-    let Ok((public, key)) = loaded else {
+    let load_both = || -> Result<_, Failure> {
+        let key = load(GOOD)?;
+        Ok((provider.public_key(key.spki())?, key))
+    };
+    let Ok((public, key)) = load_both() else {
         return suite.case("oaep: the suite's key", Err(Failure::Refused));
     };
     for sealed in OPENS.iter().chain([&TAMPERED]) {
@@ -94,7 +97,7 @@ fn flipped(key: &impl PrivateKey, rng: &mut dyn CryptoRng) -> Result<(), Failure
 }
 
 fn other_key<K: PrivateKey>(
-    load: &impl Fn(&[u8]) -> Result<K, Rejected>,
+    load: &impl Fn(&[u8]) -> Result<K, KeyError>,
     rng: &mut dyn CryptoRng,
 ) -> Result<(), Failure> {
     let other = load(OTHER)?;

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::{EXPONENT, RSA_BITS, oaep};
-use crate::crypto::{CryptoRng, Digest, PrivateKey, RSA_LEN, Rejected, Signature, Spki};
+use crate::crypto::{CryptoRng, Digest, KeyError, PrivateKey, RSA_LEN, Rejected, Signature, Spki};
 
 /// An RSA-2048 private key in memory, wiped when dropped.
 ///
@@ -36,9 +36,13 @@ impl RustCryptoKey {
     /// attributes, two primes, and every derived number as it follows from the others.
     ///
     /// # Errors
-    /// [`Rejected`] for any other form, size or exponent, and for numbers that do not belong
+    /// [`KeyError`] for any other form, size or exponent, and for numbers that do not belong
     /// together.
-    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Rejected> {
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
+        Self::read(der).map_err(|_| KeyError::of_private(der))
+    }
+
+    fn read(der: &[u8]) -> Result<Self, Rejected> {
         let key = Self::from_rsa(rsa::PrivateKey::from_pkcs8_der(der).map_err(|_| Rejected)?)?;
         // The crate skips the CRT numbers of the file and computes its own; comparing what it
         // would write is also what holds the file to one form.

@@ -193,7 +193,7 @@ step_firmware() { # 7 minutes, 15 without rustup's targets
             echo "firmware: $name SKIPPED: there is no ${qemu[0]}, and the package $package cannot be installed"
         fi
     done
-    firmware/footprint >target/firmware/FOOTPRINT.md
+    firmware/footprint --check
 }
 
 # Where fuzz targets are: those for the core alone, which build in a minute, and those for all else.

@@ -21,7 +21,6 @@ use waxwing_core::crypto::{PrivateKey, RustCrypto};
 use waxwing_core::server::{Config, ConnId};
 use waxwing_core::time::Instant;
 use waxwing_testkit::backend::Backend;
-use waxwing_testkit::packets::{self, NOBODY};
 use waxwing_testkit::world::{SERVER_KEY, World};
 
 /// How a stream, and the program around it, treat a client.
@@ -620,30 +619,6 @@ fn a_stream_that_gives_or_takes_nothing_is_over() {
         let env = &mut Env { now: new_world().now, rng: &mut ann.rng };
         assert_eq!(drive(client, &mut Full, env), Err(DriveError::EndOfStream));
     });
-}
-
-#[test]
-fn nobody_waits_while_the_machine_has_something_to_tell() {
-    let now = new_world().now;
-    let packet = packets::zero_signed(packets::unsigned(NOBODY, NOBODY, now.unix, 200, &[0; 48]));
-    for bytes in [&packet[..], &[0xff; 300]] {
-        with_request(|client, len| {
-            client.transmitted(len);
-            let mut rest = bytes;
-            while !client.receive_buffer().is_empty() && !rest.is_empty() {
-                let count = rest.read(client.receive_buffer()).unwrap();
-                client.received(count);
-            }
-            // Before it is polled, and afterwards, when the connection is over.
-            for _ in 0..2 {
-                let driven = look(client, |_| Poll::Pending, |_| Poll::Pending, pending());
-                assert_eq!(moved(driven), (0, 0));
-                let [mut ann, _] = people();
-                let env = &mut Env { now, rng: &mut ann.rng };
-                assert!(client.poll(env).is_err());
-            }
-        });
-    }
 }
 
 #[test]

@@ -100,12 +100,13 @@ where
 ///
 /// # Cancellation
 /// This future can be dropped at any time, and nothing is lost: what the stream has moved is counted in
-/// the machine before anything is waited for again. For this, `read` and `write` of the stream must move
-/// nothing when they are dropped before they are ready. Those of embassy-net and of the buffered UARTs of
-/// HALs do not. Where a `read` by DMA does, bytes are lost, and where a `write` does, bytes are sent twice:
-/// the connection ends with [`Ended::BadBytes`](super::Ended::BadBytes) or for a silence. Such a stream
-/// needs a buffer before it, also if this future is never dropped, because it drops one direction when
-/// the other one has moved.
+/// the machine before anything is waited for again. It relies on the stream for that: a `read` or `write`
+/// that is dropped before it is ready must have moved nothing. So it is with embassy-net and with UARTs
+/// that have a buffer of their own (`BufferedUart`). It is not so where DMA goes to or from the caller's
+/// memory: of a dropped `read` bytes are lost, of a dropped `write` they are sent twice, and the
+/// connection ends with [`Ended::BadBytes`](super::Ended::BadBytes) or for silence. Such a stream needs a
+/// buffer before it, even if the program never drops this future: when one direction has moved, the
+/// other one is dropped here.
 ///
 /// # Errors
 /// [`DriveError`] when the stream is over. That is no [`Ended`](super::Ended): the machine does not

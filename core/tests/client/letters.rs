@@ -10,7 +10,7 @@ use crate::keys::{FRIEND_PUBLIC, SERVER_PUBLIC};
 use crate::line::{Heard, Line, Stage, buffers};
 use crate::server::{FRIEND, NOBODY, US, id_of};
 
-fn device(letters: usize, stage: Stage) -> Line {
+pub(crate) fn device(letters: usize, stage: Stage) -> Line {
     let buffers = Buffers { letters: vec![0; letters], ..buffers() };
     let mut line = Line::with(buffers, Options::default());
     line.go_to(stage);

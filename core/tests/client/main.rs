@@ -18,4 +18,5 @@ mod seen;
 mod server;
 mod signatures;
 mod statuses;
+mod waiting;
 mod window;

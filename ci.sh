@@ -207,6 +207,11 @@ step_fuzz() { # 5 minutes: 3 for the build, 2 for fuzzing with two at a time
     for package in "${fuzz_packages[@]}"; do
         cargo +"$stable" test --manifest-path "$package/Cargo.toml" --target-dir target
     done
+    if python3 -m venv --help >/dev/null 2>&1; then
+        fuzz/differential --inputs 20000
+    else
+        echo "fuzz: the Python decoder SKIPPED: there is no python3 with venv"
+    fi
     if ! rustup run nightly rustc --version; then
         echo "fuzz: fuzzing SKIPPED: there is no nightly toolchain, and the fuzzer needs its sanitizers"
         return

@@ -4,6 +4,7 @@
 
 pub mod backend;
 pub mod binaries;
+pub mod differential;
 pub mod disk;
 pub mod packets;
 pub mod participant;

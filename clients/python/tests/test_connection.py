@@ -53,7 +53,7 @@ class Registering(unittest.TestCase):
         size = 32 + 6 + 16 + 32 + 1 + len(PHONE)
         block = key("server").unwrap(b"waxwing/1:101", request.payload[:256], size)
         proof = bodies.Proof.parse(block)
-        self.assertEqual((proof.reply_key, proof.code, proof.phone), (REPLY_KEY, "123456", PHONE))
+        self.assertEqual((proof.reply_key, proof.code, proof.phone), (REPLY_KEY, b"123456", PHONE))
         self.assertEqual(proof.spki_hash, crypto.sha256(spki))
         return proof.nonce
 

@@ -139,6 +139,20 @@ class Bodies(unittest.TestCase):
         short = bytes(32) + b"\x09+1234567"
         self.refused(bodies.Registration.parse, short, bytes(32) + b"\x08+1234567\0", bytes(31))
 
+    def test_a_phone_of_another_form_has_an_error_code_of_its_own_at_the_end_of_100_and_101(self):
+        head = {bodies.Registration: bytes(32), bodies.Proof: bytes(32 + 6 + 16 + 32)}
+        for body, before in head.items():
+            with self.assertRaises(bodies.BadPhone):
+                body.parse(before + b"\x07+123456")
+            for bad in (b"\x07+123456\0", b"\x08+123456", b""):
+                with self.assertRaises(Malformed) as refused:
+                    body.parse(before + bad)
+                self.assertNotIsInstance(refused.exception, bodies.BadPhone)
+
+    def test_a_code_of_other_bytes_than_digits_is_well_formed_in_101(self):
+        block = bytes(32) + b"12345\xff" + bytes(16 + 32) + b"\x08+1234567"
+        self.assertEqual(bodies.Proof.parse(block).code, b"12345\xff")
+
     def test_a_code_has_six_digits_or_is_absent(self):
         head = bytes([44, 1, 3, 30, 0])
         self.refused(bodies.CodeIssued.parse, head, head + b"\x06" + b"12345", head + b"\x05" + b"12345",

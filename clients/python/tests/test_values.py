@@ -63,7 +63,7 @@ class Registration(unittest.TestCase):
         )
 
     def test_101(self):
-        proof = bodies.Proof(REPLY_KEY, "123456", NONCE, sha256(SPKIS[0]), PHONES[0])
+        proof = bodies.Proof(REPLY_KEY, b"123456", NONCE, sha256(SPKIS[0]), PHONES[0])
         block = bytes.fromhex(
             REPLY_KEY.hex() + "313233343536" + NONCE.hex() + sha256(SPKIS[0]).hex()
             + "092b3135353530303031"

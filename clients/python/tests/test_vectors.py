@@ -85,7 +85,7 @@ def _statuses(content):
 
 def _proof(content):
     proof = bodies.Proof.parse(content)
-    return {"reply_key": proof.reply_key.hex(), "otp": proof.code, "nonce": proof.nonce.hex(),
+    return {"reply_key": proof.reply_key.hex(), "otp": proof.code.decode(), "nonce": proof.nonce.hex(),
             "spki_digest": proof.spki_hash.hex(), "phone": proof.phone}  # fmt: skip
 
 
@@ -173,7 +173,11 @@ def _emit_refusal(fields):
 WRITE = {
     "registration_request": lambda f: bodies.Registration(unhex(f["reply_key"]), f["phone"]).emit(),
     "otp_proof": lambda f: bodies.Proof(
-        unhex(f["reply_key"]), f["otp"], unhex(f["nonce"]), unhex(f["spki_digest"]), f["phone"]
+        unhex(f["reply_key"]),
+        f["otp"].encode(),
+        unhex(f["nonce"]),
+        unhex(f["spki_digest"]),
+        f["phone"],
     ).emit(),
     "registration_rejected": lambda f: bytes([f["reason"]]),
     "otp_issued": lambda f: bodies.CodeIssued(

@@ -178,7 +178,8 @@ class Connection:
     def prove(self, phone: str, reply_key: bytes, code: str):
         self._nonce = crypto.random_bytes(16)
         spki = self._key.public.spki
-        block = bodies.Proof(reply_key, code, self._nonce, crypto.sha256(spki), phone).emit()
+        digest = crypto.sha256(spki)
+        block = bodies.Proof(reply_key, code.encode("ascii"), self._nonce, digest, phone).emit()
         payload = self._server_key.wrap(crypto.label(Op.PROOF), block) + spki
         self._request_id = self._say(Op.PROOF, payload, sender=SERVER).id
         self.state = State.PROVING

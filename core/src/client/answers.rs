@@ -304,8 +304,7 @@ fn otp_answer(op: Op, content: &[u8]) -> Option<Event<'static>> {
     if op == Op::OtpIssued {
         return OtpGrant::parse(content).ok().map(Event::OtpIssued);
     }
-    let rejected = RegistrationRejected::parse(content).ok()?;
-    (rejected.reason == RegistrationRejected::PHONE_EXISTS).then_some(Event::PhoneTaken)
+    RegistrationRejected::parse(content).ok().map(|_| Event::PhoneTaken)
 }
 
 fn key_answer(active: &mut Active, content: &[u8]) -> Step {
@@ -325,6 +324,9 @@ fn shared_packet<P: Provider>(
     packet: Verified<&mut [u8]>,
 ) -> Step {
     if op == Op::Refusal {
+        if !Refusal::LENGTHS.contains(&packet.payload().len()) {
+            return Step::End(Ended::Misbehaved);
+        }
         // In a session refusals are sealed, so this one is somebody's replay, unless the server
         // never knew the session.
         if active.proven {

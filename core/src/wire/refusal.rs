@@ -1,6 +1,7 @@
 //! Payload of 244 and its codes (PROTOCOL.md, "Errors").
 
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use super::{Full, Malformed, Reader, Writer};
 use crate::id::PacketId;
@@ -111,6 +112,8 @@ pub struct Refusal<'a> {
 impl<'a> Refusal<'a> {
     /// Bytes of the longest refusal.
     pub const MAX_LEN: usize = 22 + MAX_REFUSAL_TEXT;
+    /// How many bytes a refusal may have.
+    pub(crate) const LENGTHS: RangeInclusive<usize> = 6..=Self::MAX_LEN;
 
     /// Reads the content.
     ///

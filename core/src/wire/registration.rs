@@ -63,12 +63,13 @@ impl RegistrationRejected {
     /// Reads the content.
     ///
     /// # Errors
-    /// [`Malformed`] unless it is one byte.
+    /// [`Malformed`] unless it is one byte, and the one reason that there is.
     pub fn parse(content: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(content);
-        let rejected = Self { reason: reader.u8()? };
-        reader.finish()?;
-        Ok(rejected)
+        if content == [Self::PHONE_EXISTS] {
+            Ok(Self { reason: Self::PHONE_EXISTS })
+        } else {
+            Err(Malformed)
+        }
     }
 
     /// Writes the content.

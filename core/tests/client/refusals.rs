@@ -94,6 +94,19 @@ fn a_clear_244_that_is_none_ends_where_one_would_count() {
     }
 }
 
+#[test]
+fn a_clear_244_of_an_impossible_size_ends_a_session_in_which_others_are_ignored() {
+    let longest = [refusal(1, None), vec![b'x'; 122]].concat();
+    for (len, is_ignored) in [(5, false), (6, true), (128, true), (150, true), (151, false)] {
+        let mut line = Line::at(Stage::Active);
+        let mut body = longest.clone();
+        body.resize(len, b'x');
+        let packet = line.server.packet(to(NOBODY, 244), &body);
+        assert_eq!(line.hear(&packet), [], "{len}");
+        assert_eq!(line.ended(), (!is_ignored).then_some(Ended::Misbehaved), "{len}");
+    }
+}
+
 fn is_long_form(sent: &[Sent]) -> bool {
     matches!(sent, [only] if only.header.op_code == 106
         && only.header.sender == Some(user(US))

@@ -172,6 +172,7 @@ pub(super) fn contents() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("otp_proof", "a byte too many", longer(&proof)),
         ("registration_rejected", "nothing", vec![]),
         ("registration_rejected", "a byte too many", vec![1, 0]),
+        ("registration_rejected", "a reason that does not exist", vec![2]),
         ("otp_issued", "nothing", vec![]),
         ("otp_issued", "no length of the code", vec![44, 1, 3, 30, 0]),
         ("otp_issued", "a code of five digits", b"\x2c\x01\x03\x1e\x00\x0512345".to_vec()),

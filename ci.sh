@@ -222,20 +222,18 @@ step_fuzz() { # 5 minutes: 3 for the build, 2 for fuzzing with two at a time
     fi
     for package in "${fuzz_packages[@]}"; do
         cargo +nightly fuzz build --fuzz-dir "$package"
-        cargo +nightly fuzz list --fuzz-dir "$package" |
-            xargs -P 2 -I '{}' ./ci.sh fuzz_one "$package" '{}'
-    done
+        cargo +nightly fuzz list --fuzz-dir "$package"
+    done | xargs -P 2 -I '{}' ./ci.sh fuzz_one '{}'
 }
 
-step_fuzz_one() { # PACKAGE TARGET
-    local package=$1 target=$2 log=target/fuzz-$2.log
-    if ! cargo +nightly fuzz run --fuzz-dir "$package" "$target" -- \
-        -dict="$package/dictionaries/$target.dict" -timeout=20 \
-        -max_total_time="${FUZZ_SECONDS:-15}" -print_final_stats=1 >"$log" 2>&1; then
+step_fuzz_one() { # TARGET
+    local log=target/fuzz-$1.log
+    if ! fuzz/run "$1" -timeout=20 -max_total_time="${FUZZ_SECONDS:-12}" -print_final_stats=1 \
+        >"$log" 2>&1; then
         tail -n 60 "$log"
         return 1
     fi
-    grep -E '^#[0-9]+.*DONE' "$log" | tail -n 1 | sed "s/^/fuzz: $target: /"
+    grep -E '^#[0-9]+.*DONE' "$log" | tail -n 1 | sed "s/^/fuzz: $1: /"
 }
 
 step_deny() { # seconds; 1 minute the first time, for building cargo-deny
@@ -333,7 +331,7 @@ step_semver() { # seconds
 }
 
 if [ "${1:-}" = fuzz_one ]; then
-    step_fuzz_one "$2" "$3"
+    step_fuzz_one "$2"
     exit
 fi
 case "${1:-}" in

@@ -1,3 +1,7 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| waxwing_fuzz::files::config_file(data));
+use waxwing_core_fuzz::readable::{Readable, Text};
+
+libfuzzer_sys::fuzz_target!(|input: Readable<'_, Text>| {
+    let _ = waxwing_fuzz::files::config_file(input.0);
+});

@@ -1,3 +1,7 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| waxwing_fuzz::envelope::envelope_open(data));
+use waxwing_core_fuzz::readable::{Bytes, Readable};
+
+libfuzzer_sys::fuzz_target!(|input: Readable<'_, Bytes>| {
+    let _ = waxwing_fuzz::envelope::envelope_open(input.0);
+});

@@ -1,3 +1,7 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| waxwing_fuzz::keys::public_key(data));
+use waxwing_core_fuzz::readable::{Bytes, Readable};
+
+libfuzzer_sys::fuzz_target!(|input: Readable<'_, Bytes>| {
+    let _ = waxwing_fuzz::keys::public_key(input.0);
+});

@@ -1,3 +1,8 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| waxwing_fuzz::server::server_ops(data));
+use waxwing_core_fuzz::readable::Readable;
+use waxwing_fuzz::decisions::Decisions;
+
+libfuzzer_sys::fuzz_target!(|input: Readable<'_, Decisions<'_>>| {
+    let _ = waxwing_fuzz::server::server_ops(input.0);
+});

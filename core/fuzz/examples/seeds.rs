@@ -1,4 +1,4 @@
-//! Writes the named seeds of every target of this package into `corpus/`: `cargo run --example seeds`
+//! Writes the named seeds of every target of this package into `seeds/`: `cargo run --example seeds`
 
 use std::fs;
 use std::path::Path;
@@ -25,16 +25,20 @@ fn main() {
 }
 
 fn keep(target: &str, name: &str, data: &[u8]) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     fs::create_dir_all(&directory).unwrap();
-    fs::write(directory.join(format!("{name}.seed")), data).unwrap();
+    fs::write(directory.join(name), data).unwrap();
 }
 
 /// A body of each kind that is written as it was read; the first byte is the kind.
 fn bodies() {
     let answer = [b"\x07\x00\x0c+15550001111", &spki()[..]].concat();
     let refusal = [b"\x0b\x00\x66\x05\x00\x01", &[7; 16][..], b"too much"].concat();
-    let bodies: [(&str, u8, &[u8]); 15] = [
+    let request = [&[5; 32][..], b"\x0c+15550001111"].concat();
+    let proof = [&[5; 32][..], b"123456", &[9; 16], &[3; 32], b"\x0c+15550001111"].concat();
+    let bodies: [(&str, u8, &[u8]); 17] = [
+        ("100", 10, &request),
+        ("101", 11, &proof),
         ("150", 0, &[1]),
         ("255", 1, &[7, 0, 0, 0]),
         ("222", 2, &[2]),

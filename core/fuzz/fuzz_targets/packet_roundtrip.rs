@@ -1,3 +1,7 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| waxwing_core_fuzz::packets::packet_roundtrip(data));
+use waxwing_core_fuzz::readable::{HeaderOrBody, Readable};
+
+libfuzzer_sys::fuzz_target!(|input: Readable<'_, HeaderOrBody>| {
+    let _ = waxwing_core_fuzz::packets::packet_roundtrip(input.0);
+});

@@ -1,3 +1,7 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| waxwing_core_fuzz::seen::seen_letters(data));
+use waxwing_core_fuzz::readable::{Bytes, Readable};
+
+libfuzzer_sys::fuzz_target!(|input: Readable<'_, Bytes>| {
+    let _ = waxwing_core_fuzz::seen::seen_letters(input.0);
+});

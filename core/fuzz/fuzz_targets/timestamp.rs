@@ -1,3 +1,7 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| waxwing_core_fuzz::values::timestamp(data));
+use waxwing_core_fuzz::readable::{Readable, Text};
+
+libfuzzer_sys::fuzz_target!(|input: Readable<'_, Text>| {
+    let _ = waxwing_core_fuzz::values::timestamp(input.0);
+});

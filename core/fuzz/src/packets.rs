@@ -2,20 +2,24 @@
 
 use waxwing_core::id::UserId;
 use waxwing_core::limits::{HEADER_LEN, OVERHEAD, SIGNATURE_LEN};
+use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::wire::{
-    BacklogSize, ClientReport, CloseReason, Frame, Header, KeyAnswer, KeyQuestion, OtpGrant,
-    OtpProof, Packet, Refusal, RegistrationRejected, RegistrationRequest, SessionGrant, Statuses,
-    Writer, deframe,
+    BacklogSize, ClientReport, CloseReason, Frame, Full, Header, KeyAnswer, KeyQuestion, Malformed,
+    Op, OtpGrant, OtpProof, Packet, Refusal, RegistrationRejected, RegistrationRequest,
+    SessionGrant, Statuses, Writer, deframe,
 };
 
-use crate::reference;
+use crate::readable::CUTS;
+use crate::{Reached, name_of, reference, taken};
 
 /// The parser and the reference agree on what is a packet, and on everything in it.
-pub fn packet_parse(data: &[u8]) {
+///
+/// It reaches the op code, and whether one client or everybody is meant.
+pub fn packet_parse(data: &[u8]) -> Reached {
     let expected = reference::decode(data);
     let Ok(packet) = Packet::parse(data) else {
         assert_eq!(expected, None);
-        return;
+        return taken(false);
     };
     let expected = expected.expect("the reference takes it for a packet");
     let header = packet.header();
@@ -26,61 +30,84 @@ pub fn packet_parse(data: &[u8]) {
     assert_eq!(packet.payload(), expected.payload);
     assert_eq!(packet.signature()[..], expected.signature);
     assert_eq!(packet.signed_bytes(), &data[..data.len() - SIGNATURE_LEN]);
+    let direction = match (header.sender, header.recipient) {
+        (None, None) => "to or from nobody that has an id",
+        (Some(_), None) => "from a client",
+        (None, Some(_)) => "to a client",
+        (Some(_), Some(_)) => "from client to client",
+    };
+    Reached::from([Op::from_code(header.op_code).map_or("no op code", name_of), direction])
 }
 
 /// What was parsed is written as it was: headers, and the body of every kind of packet.
-pub fn packet_roundtrip(data: &[u8]) {
+///
+/// It reaches the op code of the packet that has such a body, and who sends that.
+pub fn packet_roundtrip(data: &[u8]) -> Reached {
     if let Some((head, _)) = data.split_first_chunk::<HEADER_LEN>()
         && let Ok(header) = Header::parse(head)
     {
         assert_eq!(written(|writer| header.emit(writer)), head);
     }
-    let Some((kind, body)) = data.split_first() else { return };
-    match kind % 10 {
-        0 => same(body, RegistrationRejected::parse(body), |it, writer| it.emit(writer)),
-        1 => same(body, BacklogSize::parse(body), |it, writer| it.emit(writer)),
-        2 => same(body, CloseReason::parse(body), |it, writer| it.emit(writer)),
-        3 => same(body, KeyQuestion::parse(body), |it, writer| it.emit(writer)),
-        4 => same(body, KeyAnswer::parse(body), |it, writer| it.emit(writer)),
-        5 => same(body, OtpGrant::parse(body), |it, writer| it.emit(writer)),
-        6 => same(body, SessionGrant::parse(body), |it, writer| it.emit(writer)),
-        7 => same(body, Refusal::parse(body), |it, writer| it.emit(writer)),
-        8 => report(body),
-        _ => {
+    let Some((kind, body)) = data.split_first() else { return taken(false) };
+    let (name, is_taken) = match kind % 12 {
+        0 => ("150", same(body, RegistrationRejected::parse(body), |it, to| it.emit(to))),
+        1 => ("255", same(body, BacklogSize::parse(body), |it, to| it.emit(to))),
+        2 => ("222", same(body, CloseReason::parse(body), |it, to| it.emit(to))),
+        3 => ("105", same(body, KeyQuestion::parse(body), |it, to| it.emit(to))),
+        4 => ("204", same(body, KeyAnswer::parse(body), |it, to| it.emit(to))),
+        5 => ("200", same(body, OtpGrant::parse(body), |it, to| it.emit(to))),
+        6 => ("201", same(body, SessionGrant::parse(body), |it, to| it.emit(to))),
+        7 => ("244", same(body, Refusal::parse(body), |it, to| it.emit(to))),
+        8 => ("203 of a client", same(body, ClientReport::parse(body), report)),
+        9 => {
             let statuses = Statuses::parse(body).map(|statuses| statuses.collect::<Vec<_>>());
-            same(body, statuses, |it, writer| Statuses::emit(writer, it));
-            // Their parts are views, so there is nothing to write them from.
-            let _ = (OtpProof::parse(body), RegistrationRequest::parse(body));
+            ("203", same(body, statuses, |it, to| Statuses::emit(to, it)))
         }
-    }
-}
-
-fn report(body: &[u8]) {
-    let again = match ClientReport::parse(body) {
-        Err(_) => return,
-        Ok(ClientReport::Confirmation { window }) => {
-            written(|writer| ClientReport::emit_confirmation(writer, window))
+        // Phone and code may be badly formed. Then there is nothing to write them from.
+        10 => {
+            let request = RegistrationRequest::parse(body).ok();
+            let parts = request.and_then(|it| Some((Phone::parse(it.phone).ok()?, it)));
+            let parts = parts.ok_or(Malformed);
+            let emit = |(phone, it): &(Phone, RegistrationRequest<'_>), to: &mut Writer<'_>| {
+                RegistrationRequest::emit(to, &it.reply_key, phone)
+            };
+            ("100", same(body, parts, emit))
         }
-        Ok(ClientReport::Held(ids)) => {
-            let ids: Vec<_> = ids.collect();
-            written(|writer| ClientReport::emit_held(writer, &ids))
-        }
-        Ok(ClientReport::Queries(queries)) => {
-            let queries: Vec<_> = queries.collect();
-            written(|writer| ClientReport::emit_queries(writer, &queries))
+        _ => {
+            let proof = OtpProof::parse(body).ok();
+            let parts = proof.and_then(|it| {
+                Some((Phone::parse(it.phone).ok()?, Otp::parse(&it.otp[..]).ok()?, it))
+            });
+            let parts = parts.ok_or(Malformed);
+            let emit = |(phone, otp, it): &(Phone, Otp, OtpProof<'_>), to: &mut Writer<'_>| {
+                OtpProof::emit(to, &it.reply_key, otp, &it.nonce, &it.spki_digest, phone)
+            };
+            ("101", same(body, parts, emit))
         }
     };
-    assert_eq!(again, body);
+    if is_taken { Reached::from([name]) } else { taken(false) }
 }
 
-fn same<T, E: std::fmt::Debug, F: std::fmt::Debug>(
+fn report(report: &ClientReport<'_>, to: &mut Writer<'_>) -> Result<(), Full> {
+    match report.clone() {
+        ClientReport::Confirmation { window } => ClientReport::emit_confirmation(to, window),
+        ClientReport::Held(ids) => ClientReport::emit_held(to, &ids.collect::<Vec<_>>()),
+        ClientReport::Queries(queries) => {
+            ClientReport::emit_queries(to, &queries.collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Whether a body was taken. Then it is written as it was.
+fn same<T, E>(
     body: &[u8],
     parsed: Result<T, E>,
-    emit: impl FnOnce(&T, &mut Writer<'_>) -> Result<(), F>,
-) {
-    if let Ok(parsed) = parsed {
-        assert_eq!(written(|writer| emit(&parsed, writer)), body);
+    emit: impl FnOnce(&T, &mut Writer<'_>) -> Result<(), Full>,
+) -> bool {
+    if let Ok(parsed) = &parsed {
+        assert_eq!(written(|writer| emit(parsed, writer)), body);
     }
+    parsed.is_ok()
 }
 
 fn written<F: std::fmt::Debug>(write: impl FnOnce(&mut Writer<'_>) -> Result<(), F>) -> Vec<u8> {
@@ -91,8 +118,8 @@ fn written<F: std::fmt::Debug>(write: impl FnOnce(&mut Writer<'_>) -> Result<(),
 }
 
 /// However a stream is split, the same packets come out of it. The first bytes say how.
-pub fn stream_fragments(data: &[u8]) {
-    let Some((cuts, stream)) = data.split_first_chunk::<8>() else { return };
+pub fn stream_fragments(data: &[u8]) -> Reached {
+    let Some((cuts, stream)) = data.split_first_chunk::<CUTS>() else { return taken(false) };
     let whole = packets(stream);
     let (mut buffer, mut rest, mut found) = (Vec::new(), stream, (Vec::new(), true));
     for cut in cuts.iter().cycle() {
@@ -110,6 +137,8 @@ pub fn stream_fragments(data: &[u8]) {
     }
     assert_eq!(found.0, whole.0);
     assert_eq!(found.1, whole.1);
+    let is_long = whole.0.len() > 1;
+    Reached::from([if is_long { "packets" } else { "one packet, or none" }])
 }
 
 /// The packets at the front, and whether what follows may become one.

@@ -7,14 +7,16 @@ use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::{Timestamp, UnixTime};
 
+use crate::{Reached, taken};
+
 /// A letter, as small as a fuzzer needs it: so that the same ones come again and again.
 type Letter = (u8, u8, u8);
 
 /// No letter is acted on twice, none is refused that the memory can tell from a replay, and what is
 /// written to flash is what is read again. The first byte chooses how large the memory is; then each
 /// three bytes are a letter, by sender, uid and time, or a restart.
-pub fn seen_letters(data: &[u8]) {
-    let Some((size, steps)) = data.split_first() else { return };
+pub fn seen_letters(data: &[u8]) -> Reached {
+    let Some((size, steps)) = data.split_first() else { return taken(false) };
     match size % 4 {
         0 => run::<1, 0>(steps),
         1 => run::<4, 2>(steps),
@@ -23,29 +25,40 @@ pub fn seen_letters(data: &[u8]) {
     }
 }
 
-fn run<const LETTERS: usize, const SENDERS: usize>(steps: &[u8]) {
+fn run<const LETTERS: usize, const SENDERS: usize>(steps: &[u8]) -> Reached {
+    let mut reached = Reached::new();
     let mut seen = SeenLetters::<LETTERS, SENDERS>::new();
     let mut model = Model { letters: LETTERS, senders: SENDERS, ..Model::default() };
     for step in steps.chunks_exact(3) {
         if step[0] & 0x80 != 0 {
             seen = restarted(&seen);
+            reached.insert("a restart");
             continue;
         }
         let letter = (step[0] % 5, step[1] % 32, step[2]);
-        assert_eq!(admit(&mut seen, letter), model.admit(letter), "{letter:?}");
+        let novelty = admit(&mut seen, letter);
+        assert_eq!(novelty, model.admit(letter), "{letter:?}");
+        reached.insert(match novelty {
+            Novelty::New => "a new letter",
+            Novelty::Duplicate => "a letter once more",
+            Novelty::TooOld => "a letter that is too old",
+        });
     }
     // A new firmware with less room forgets, and acts on nothing again.
     let mut smaller = SeenLetters::<2, 1>::decode(&encoded(&seen)).expect("it was just written");
     for letter in &model.acted_on {
         assert_ne!(admit(&mut smaller, *letter), Novelty::New, "{letter:?}");
     }
+    reached
 }
 
 /// Any bytes of a page are refused, or are read as something that can be written and read again.
-fn decoded(bytes: &[u8]) {
-    if let Ok(seen) = SeenLetters::<4, 2>::decode(bytes) {
-        restarted(&seen);
+fn decoded(bytes: &[u8]) -> Reached {
+    let seen = SeenLetters::<4, 2>::decode(bytes);
+    if let Ok(seen) = &seen {
+        restarted(seen);
     }
+    taken(seen.is_ok())
 }
 
 fn restarted<const L: usize, const S: usize>(seen: &SeenLetters<L, S>) -> SeenLetters<L, S> {

@@ -3,14 +3,16 @@
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::time::{Timestamp, UnixTime};
 
-use crate::reference;
+use crate::{Reached, reference, taken};
 
 /// The calendar agrees with another one, and every moment comes back.
-pub fn timestamp(data: &[u8]) {
+pub fn timestamp(data: &[u8]) -> Reached {
+    let mut is_taken = false;
     if let Some((text, _)) = data.split_first_chunk::<19>() {
         let parsed = Timestamp::parse(text);
         let expected = std::str::from_utf8(text).is_ok_and(reference::is_timestamp);
         assert_eq!(parsed.is_ok(), expected);
+        is_taken = expected;
         if let Ok(parsed) = parsed {
             assert_eq!(parsed.as_bytes(), text);
             assert_eq!(Timestamp::from_unix(parsed.to_unix()), parsed);
@@ -28,10 +30,11 @@ pub fn timestamp(data: &[u8]) {
         let written = Timestamp::from_unix(time);
         assert_eq!(Timestamp::parse(written.as_bytes()), Ok(written));
     }
+    taken(is_taken)
 }
 
 /// Phone numbers and codes have one form each.
-pub fn phone_otp(data: &[u8]) {
+pub fn phone_otp(data: &[u8]) -> Reached {
     let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
     let is_phone = matches!(data, [b'+', first @ b'1'..=b'9', rest @ ..]
         if digits(&[*first]) && digits(rest) && (6..=14).contains(&rest.len()));
@@ -48,5 +51,7 @@ pub fn phone_otp(data: &[u8]) {
     if let Ok(otp) = otp {
         assert_eq!(otp.expose()[..], *data);
         assert_eq!(format!("{otp:?}"), "Otp(…)");
+        return Reached::from(["a code"]);
     }
+    if is_phone { Reached::from(["a phone"]) } else { taken(false) }
 }

@@ -59,7 +59,9 @@ impl Backend for Paper {
 fn stretched(parts: &[&[u8]]) -> [u8; RSA_LEN] {
     let mut stretched = [0; RSA_LEN];
     let digest = RustCrypto.sha256(parts).0;
-    stretched.iter_mut().zip(digest.iter().cycle()).for_each(|(to, from)| *to = *from);
+    for part in stretched.as_chunks_mut().0 {
+        *part = digest;
+    }
     stretched
 }
 

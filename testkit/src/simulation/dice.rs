@@ -3,12 +3,18 @@
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::act::Act;
+
 /// A source of decisions.
 pub trait Dice {
     /// A number below `sides`.
     fn roll(&mut self, sides: usize) -> usize;
-    /// Whether there are no more decisions to be had.
-    fn is_over(&self) -> bool;
+}
+
+/// What happens in a run, step by step. What a step leaves open is rolled.
+pub trait Script: Dice {
+    /// Which of so many people the next step is about, and what happens in it. `None` at the end.
+    fn next_step(&mut self, people: usize) -> Option<(usize, Act)>;
 }
 
 /// Decisions without end, the same for the same seed.
@@ -25,23 +31,11 @@ impl Dice for Seeded {
     fn roll(&mut self, sides: usize) -> usize {
         self.0.next_u32() as usize % sides
     }
-
-    fn is_over(&self) -> bool {
-        false
-    }
 }
 
-/// A fuzzer's decisions: two bytes each, and zeros behind the end.
-pub struct Bytes<'a>(pub &'a [u8]);
-
-impl Dice for Bytes<'_> {
-    fn roll(&mut self, sides: usize) -> usize {
-        let (now, later) = self.0.split_at(self.0.len().min(2));
-        self.0 = later;
-        now.iter().fold(0, |value, byte| value << 8 | usize::from(*byte)) % sides
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.is_empty()
+impl Script for Seeded {
+    fn next_step(&mut self, people: usize) -> Option<(usize, Act)> {
+        let who = self.roll(people);
+        Some((who, Act::of_hundred(self.roll(100))))
     }
 }

@@ -79,6 +79,11 @@ impl Letters {
         }
     }
 
+    /// Letters that were shown.
+    pub(super) fn shown(&self) -> usize {
+        self.written.values().filter(|letter| letter.is_shown).count()
+    }
+
     pub(super) fn blocked(&mut self, who: usize, whom: Phone) {
         self.blocked.insert((who, whom));
     }

@@ -34,6 +34,7 @@
 //!   mail between machines.
 //! - The machine never reports an error of its own.
 
+mod act;
 mod dice;
 mod hostile;
 mod letters;
@@ -50,7 +51,8 @@ use std::panic::RefUnwindSafe;
 
 use waxwing_core::server::LetterState;
 
-pub use dice::{Bytes, Dice, Seeded};
+pub use act::Act;
+pub use dice::{Dice, Script, Seeded};
 
 use people::KeyRing;
 
@@ -63,6 +65,8 @@ pub struct Options {
     pub hostile: usize,
     /// Machines that are the server together, with delays between them.
     pub shards: u16,
+    /// Letters that one of them may have in the mailbox of another.
+    pub pair_letters: u32,
     /// Steps, at most: it ends when there are no more decisions.
     pub steps: usize,
     /// The network delays, cuts, and lets bits fall over.
@@ -98,6 +102,7 @@ impl Options {
             people,
             hostile,
             shards,
+            pair_letters: 12,
             steps,
             bad_network,
             bad_storage,
@@ -109,13 +114,24 @@ impl Options {
     }
 }
 
-/// One run, to its end. Gives the states of letters in hand that there were.
+/// What has come about in a run.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// The states of letters in hand that there were.
+    pub letter_states: BTreeSet<LetterState>,
+    /// What the steps have come to, in words.
+    pub steps: BTreeSet<&'static str>,
+    /// Letters that were shown to whom they were written.
+    pub shown: usize,
+}
+
+/// One run, to its end.
 ///
 /// # Panics
 /// When something does not hold.
-pub fn run(dice: &mut dyn Dice, options: Options) -> BTreeSet<LetterState> {
+pub fn run(script: &mut dyn Script, options: Options) -> Played {
     let keys = KeyRing::new(&options);
-    run::Run::new(dice, options, &keys).play()
+    run::Run::new(script, options, &keys).play()
 }
 
 /// Runs seeds on all processors, and says which have failed. Gives the states of letters in hand that
@@ -124,7 +140,7 @@ pub fn run(dice: &mut dyn Dice, options: Options) -> BTreeSet<LetterState> {
 /// # Panics
 /// When one did.
 pub fn run_seeds(seeds: std::ops::Range<u64>, steps: usize) -> BTreeSet<LetterState> {
-    let run = |seed| run(&mut Seeded::new(seed), Options::of_seed(seed, steps));
+    let run = |seed| run(&mut Seeded::new(seed), Options::of_seed(seed, steps)).letter_states;
     on_all_processors(seeds, run).into_iter().flatten().collect()
 }
 

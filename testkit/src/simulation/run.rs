@@ -7,12 +7,12 @@ use waxwing_core::client::{Ended, Env};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::messenger::{Cause, Over};
 use waxwing_core::phone::Phone;
-use waxwing_core::server::{Config, ConnId, LetterState};
+use waxwing_core::server::{Config, ConnId};
 use waxwing_core::time::Now;
 use waxwing_core::wire::{CloseReason, ErrorCode, Status};
 
-use super::Options;
-use super::dice::Dice;
+use super::act::Act;
+use super::dice::Script;
 use super::hostile::Hostile;
 use super::letters::Letters;
 use super::network::Network;
@@ -21,13 +21,13 @@ use super::other_process;
 use super::packets::{Device, Packets, Signed};
 use super::people::{self, KeyRing};
 use super::strangers::Strangers;
+use super::{Options, Played};
 use crate::backend::Paper;
 use crate::packets::take_whole;
 use crate::participant::{End, Participant, Step};
 use crate::person::Said;
 use crate::world::Sim;
 
-const PAIR_LETTERS: u32 = 12;
 /// So that there are some in the seconds that pass.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3);
 /// How long a letter, and the memory of one that has expired, may live.
@@ -42,7 +42,7 @@ const STILL: Duration = Duration::from_secs(301);
 const PATIENCE: Duration = Duration::from_millis(300);
 
 pub(super) struct Run<'d, 'k> {
-    dice: &'d mut dyn Dice,
+    dice: &'d mut dyn Script,
     options: Options,
     world: Sim<Paper>,
     people: Vec<Participant<'k, Paper>>,
@@ -55,6 +55,8 @@ pub(super) struct Run<'d, 'k> {
     letters: Letters,
     /// How much goes on between two decisions.
     tempo: usize,
+    /// What the steps so far have come to.
+    steps: BTreeSet<&'static str>,
     /// For some minutes nothing has happened: what was fresh is not any more.
     has_been_still: bool,
     /// All trouble has ended.
@@ -77,9 +79,9 @@ struct Line {
 }
 
 impl<'d, 'k> Run<'d, 'k> {
-    pub(super) fn new(dice: &'d mut dyn Dice, options: Options, keys: &'k KeyRing) -> Self {
+    pub(super) fn new(dice: &'d mut dyn Script, options: Options, keys: &'k KeyRing) -> Self {
         let mut config = Config::default();
-        config.mailbox.pair_letters = PAIR_LETTERS;
+        config.mailbox.pair_letters = options.pair_letters;
         config.expiry_interval = SWEEP_INTERVAL;
         Strangers::limit(&mut config);
         if options.short_lives {
@@ -121,20 +123,23 @@ impl<'d, 'k> Run<'d, 'k> {
             packets,
             letters,
             tempo,
+            steps: BTreeSet::new(),
             has_been_still: false,
             is_calm: false,
         }
     }
 
-    pub(super) fn play(mut self) -> BTreeSet<LetterState> {
+    pub(super) fn play(mut self) -> Played {
         for number in 0..self.options.steps {
-            if self.dice.is_over() {
-                break;
-            }
-            self.step(number);
+            let Some((who, act)) = self.dice.next_step(self.options.people) else { break };
+            self.step(number, who, act);
         }
         self.finish();
-        self.world.letter_states()
+        Played {
+            letter_states: self.world.letter_states(),
+            steps: self.steps,
+            shown: self.letters.shown(),
+        }
     }
 
     fn roll(&mut self, sides: usize) -> usize {
@@ -145,31 +150,30 @@ impl<'d, 'k> Run<'d, 'k> {
         self.people[who].profile.stored.user.expect("everybody has an account")
     }
 
-    fn step(&mut self, number: usize) {
-        let who = self.roll(self.options.people);
-        let what = self.roll(100);
-        let name = match what {
-            0..9 => self.write(who),
-            9..11 => self.stranger(),
-            11..23 => self.go_on(who),
-            23..34 => self.come(who),
-            34..35 => self.hang_up(who),
-            35..36 => self.die(who),
-            36..37 => self.leave(who),
-            37..38 => self.fill_disk(who),
-            38..40 => self.use_another_process(who),
-            40..56 => self.travel(),
-            56..63 => self.carry_mail(),
-            63..74 => self.work(),
-            74..82 => self.tell_outcome(),
-            82..90 => self.tell_answer(),
-            90..93 => self.wait(),
-            93..94 => self.crash(),
-            94..95 => self.flip(),
-            95..98 => self.misbehave(),
-            98..99 => self.refuse_writes(),
-            _ => self.refuse_questions(),
+    fn step(&mut self, number: usize, who: usize, act: Act) {
+        let name = match act {
+            Act::Write => self.write(who),
+            Act::AskForCode => self.stranger(),
+            Act::GoOn => self.go_on(who),
+            Act::Connect => self.come(who),
+            Act::HangUp => self.hang_up(who),
+            Act::Die => self.die(who),
+            Act::Leave => self.leave(who),
+            Act::FillDisk => self.fill_disk(who),
+            Act::UseAnotherProcess => self.use_another_process(who),
+            Act::Travel => self.travel(),
+            Act::CarryMail => self.carry_mail(),
+            Act::Store => self.work(),
+            Act::TellOutcome => self.tell_outcome(),
+            Act::TellAnswer => self.tell_answer(),
+            Act::Wait => self.wait(),
+            Act::Crash => self.crash(),
+            Act::Flip => self.flip(),
+            Act::Misbehave => self.misbehave(),
+            Act::RefuseWrites => self.refuse_writes(),
+            Act::RefuseQuestions => self.refuse_questions(),
         };
+        self.steps.insert(name);
         if self.options.trace {
             eprintln!("{number:4} {who:2} {name}");
         }
@@ -446,12 +450,20 @@ impl<'d, 'k> Run<'d, 'k> {
 
     fn refuse_writes(&mut self) -> &'static str {
         self.world.disk.refuses_writes = self.options.bad_storage && self.roll(2) == 0;
-        "- storage takes, or refuses, writes"
+        if self.world.disk.refuses_writes {
+            "- storage refuses writes"
+        } else {
+            "- storage takes writes"
+        }
     }
 
     fn refuse_questions(&mut self) -> &'static str {
         self.world.disk.refuses_questions = self.options.bad_storage && self.roll(2) == 0;
-        "- storage takes, or refuses, questions"
+        if self.world.disk.refuses_questions {
+            "- storage refuses questions"
+        } else {
+            "- storage takes questions"
+        }
     }
 
     /// One move of bytes and one turn of a messenger. Whether there is more to do.
@@ -731,18 +743,24 @@ impl<'d, 'k> Run<'d, 'k> {
         for who in 0..counted {
             for to in (0..counted).filter(|to| *to != who) {
                 let recipient = people[to].id();
-                for n in 0..=PAIR_LETTERS {
-                    people[who].send(&mut self.world, recipient, &n.to_le_bytes());
-                }
+                let letters = (0..=self.options.pair_letters)
+                    .map(|n| people[who].letter(&mut self.world, recipient, &n.to_le_bytes()));
+                let letters: Vec<_> = letters.collect();
+                self.world.send(people[who].conn, &letters.concat());
                 let said = people[who].hear(&mut self.world);
                 let is_answer = |said: &&Said| !matches!(said, Said::Letter(_));
                 let answers: Vec<_> = said.iter().filter(is_answer).collect();
-                let full = answers.last().and_then(|said| said.code());
-                assert_eq!(full, Some(ErrorCode::MailboxFull), "{who} to {to}: {answers:?}");
+                let refused = answers.iter().filter_map(|said| match said {
+                    Said::Refused(no) => Some((no.code, no.packet)),
+                    _ => None,
+                });
+                let last = letters.last().map(|letter| crate::packets::id_of(letter));
+                let is_full = refused.eq([(ErrorCode::MailboxFull, last)]);
+                assert!(is_full, "{who} to {to}: {answers:?}");
                 let stored = |said: &&&Said| matches!(said, Said::Fate(_, Status::Stored));
                 assert_eq!(
                     answers.iter().filter(stored).count(),
-                    PAIR_LETTERS as usize,
+                    self.options.pair_letters as usize,
                     "{who} to {to}"
                 );
             }

@@ -9,7 +9,7 @@ use embassy_sync::waitqueue::AtomicWaker;
 use static_cell::StaticCell;
 use waxwing_core::crypto::CryptoRng;
 
-use crate::ethernet::{Ethernet, FRAME, INTERRUPT, MAC, Received, ToSend};
+use crate::ethernet::{Ethernet, FRAME, MAC, Received, ToSend, interrupt};
 use crate::network::{ADDRESS, GATEWAY, NETWORK};
 
 /// The connection to the server.
@@ -30,7 +30,7 @@ pub fn start(rng: &mut dyn CryptoRng) -> (Stack<'static>, Network) {
         dns_servers: Default::default(),
     });
     let ethernet = ETHERNET.init_with(Ethernet::start);
-    ethernet.enable_interrupt();
+    interrupt::unmask();
     embassy_net::new(ethernet, config, RESOURCES.init(StackResources::new()), rng.next_u64())
 }
 
@@ -40,11 +40,11 @@ impl Driver for Ethernet {
 
     fn receive(&mut self, context: &mut Context<'_>) -> Option<(Received<'_>, ToSend<'_>)> {
         WAKER.register(context.waker());
-        self.forget_interrupt();
+        interrupt::forget();
         let tokens = self.take();
         if tokens.is_none() {
             // If one came meanwhile, at once.
-            Self::ask_for_interrupt();
+            interrupt::ask();
         }
         tokens
     }
@@ -84,8 +84,8 @@ impl embassy_net_driver::TxToken for ToSend<'_> {
 /// Every interrupt of the board.
 #[exception]
 unsafe fn DefaultHandler(irq: i16) {
-    if irq == INTERRUPT as i16 {
-        Ethernet::no_interrupt();
+    if irq == interrupt::NUMBER as i16 {
+        interrupt::ask_for_none();
         WAKER.wake();
     }
 }

@@ -11,8 +11,6 @@ pub const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
 
 /// Bytes of the longest frame, without its checksum.
 pub(crate) const FRAME: usize = 1_514;
-/// The number of its interrupt.
-pub(crate) const INTERRUPT: u16 = 42;
 
 /// The controller, and a frame in each direction. There is one.
 pub struct Ethernet {
@@ -89,25 +87,48 @@ impl phy::TxToken for ToSend<'_> {
 
 /// The interrupt at a frame that has come, for whoever does not look by himself.
 #[cfg(feature = "embassy")]
-impl Ethernet {
+pub(crate) mod interrupt {
+    use super::registers::{BASE, write};
+
+    /// Writing forgets an interrupt.
+    const IACK: usize = BASE;
+    /// Which interrupts there are.
+    const IM: usize = BASE + 0x04;
+    const RECEIVED: u32 = 1 << 0;
+
+    /// Its number.
+    pub(crate) const NUMBER: u16 = 42;
+
+    /// The interrupt as the processor knows it.
+    #[derive(Clone, Copy)]
+    struct Line;
+
+    // SAFETY: the board wires the controller's interrupt to this number.
+    unsafe impl cortex_m::interrupt::InterruptNumber for Line {
+        fn number(self) -> u16 {
+            NUMBER
+        }
+    }
+
     /// Lets the processor take it.
-    pub(crate) fn enable_interrupt(&self) {
-        registers::unmask();
+    pub(crate) fn unmask() {
+        // SAFETY: the handler is there, and no critical section is disturbed before `main` runs.
+        unsafe { cortex_m::peripheral::NVIC::unmask(Line) };
     }
 
     /// Forgets the frames that have come: they are looked for after this.
-    pub(crate) fn forget_interrupt(&self) {
-        registers::acknowledge();
+    pub(crate) fn forget() {
+        write(IACK, RECEIVED);
     }
 
-    /// Asks for one, at once if a frame has come since [`Self::forget_interrupt`].
-    pub(crate) fn ask_for_interrupt() {
-        registers::listen(true);
+    /// Asks for one, at once if a frame has come since [`forget`].
+    pub(crate) fn ask() {
+        write(IM, RECEIVED);
     }
 
     /// Asks for none.
-    pub(crate) fn no_interrupt() {
-        registers::listen(false);
+    pub(crate) fn ask_for_none() {
+        write(IM, 0);
     }
 }
 
@@ -119,15 +140,7 @@ mod registers {
     const RCGC2_EMAC0: u32 = 1 << 28;
     const RCGC2_EPHY0: u32 = 1 << 30;
 
-    const BASE: usize = 0x4004_8000;
-    /// Writing forgets an interrupt; reading says which have not been forgotten.
-    #[cfg(feature = "embassy")]
-    const IACK: usize = BASE;
-    /// Which interrupts there are.
-    #[cfg(feature = "embassy")]
-    const IM: usize = BASE + 0x04;
-    #[cfg(feature = "embassy")]
-    const RECEIVED: u32 = 1 << 0;
+    pub(super) const BASE: usize = 0x4004_8000;
     /// Receive control.
     const RCTL: usize = BASE + 0x08;
     const RCTL_ENABLE: u32 = 1 << 0;
@@ -188,35 +201,6 @@ mod registers {
         (len <= room.len()).then_some(len)
     }
 
-    #[cfg(feature = "embassy")]
-    pub(super) fn acknowledge() {
-        write(IACK, RECEIVED);
-    }
-
-    #[cfg(feature = "embassy")]
-    pub(super) fn listen(is_wanted: bool) {
-        write(IM, if is_wanted { RECEIVED } else { 0 });
-    }
-
-    #[cfg(feature = "embassy")]
-    pub(super) fn unmask() {
-        // SAFETY: the handler is there, and no critical section is disturbed before `main` runs.
-        unsafe { cortex_m::peripheral::NVIC::unmask(Line) };
-    }
-
-    /// The interrupt as the processor knows it.
-    #[cfg(feature = "embassy")]
-    #[derive(Clone, Copy)]
-    struct Line;
-
-    // SAFETY: the board wires the controller's interrupt to this number.
-    #[cfg(feature = "embassy")]
-    unsafe impl cortex_m::interrupt::InterruptNumber for Line {
-        fn number(self) -> u16 {
-            super::INTERRUPT
-        }
-    }
-
     /// Puts a frame, which has a header, into the FIFO and sends it. Waits for the one before it, which
     /// takes an eighth of a millisecond at most.
     pub(super) fn send_frame(frame: &[u8]) {
@@ -239,7 +223,7 @@ mod registers {
         unsafe { read_volatile(register as *const u32) }
     }
 
-    fn write(register: usize, value: u32) {
+    pub(super) fn write(register: usize, value: u32) {
         // SAFETY: it is a register of the controller, and writing has no effect on memory.
         unsafe { write_volatile(register as *mut u32, value) }
     }

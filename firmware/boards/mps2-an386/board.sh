@@ -1,7 +1,7 @@
 # For sourcing: what is built for this board, and how QEMU is this board.
 programs=(conformance chat)
 # KiB that each of them may have: code and constants, and static memory.
-flash=240
+flash=244
 ram=36
 package=qemu-system-arm
 qemu=(qemu-system-arm -M mps2-an386)

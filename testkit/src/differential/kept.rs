@@ -79,7 +79,7 @@ fn of_target(target: &str, bytes: Vec<u8>) -> Vec<Input> {
         }
         "phone_otp" => vec![(Kind::Phone, bytes.clone()), (Kind::Code, bytes)],
         _ => {
-            const KINDS: [Kind; 10] = [
+            const KINDS: [Kind; 12] = [
                 Kind::RegistrationRejected,
                 Kind::BacklogSize,
                 Kind::CloseReason,
@@ -90,6 +90,8 @@ fn of_target(target: &str, bytes: Vec<u8>) -> Vec<Input> {
                 Kind::Refusal,
                 Kind::ClientReport,
                 Kind::Statuses,
+                Kind::RegistrationRequest,
+                Kind::OtpProof,
             ];
             let kind = |kind: u8| KINDS[usize::from(kind) % KINDS.len()];
             bytes

@@ -117,7 +117,7 @@ step_backends() { # 1 minute
 
 step_features() { # 1 minute
     # Each feature of the core alone, as a user of the crate would pick it.
-    for features in "" server aes-cbc rustcrypto conformance testing; do
+    for features in "" server aes-cbc rustcrypto conformance defmt testing; do
         cargo check -p waxwing-core --no-default-features --features "$features"
     done
 }
@@ -140,6 +140,7 @@ step_no_std() { # 1 minute
     for target in thumbv6m-none-eabi riscv32imc-unknown-none-elf; do
         bare_metal "$target"
         "${bare_metal[@]}" -p waxwing-core --target-dir target/no_std
+        "${bare_metal[@]}" -p waxwing-core --features defmt --target-dir target/no_std
     done
 }
 

@@ -103,6 +103,8 @@ mod porting {}
 pub mod client;
 pub mod crypto;
 pub mod envelope;
+#[cfg(feature = "defmt")]
+mod format;
 pub mod id;
 pub mod limits;
 pub mod messenger;

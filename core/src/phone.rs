@@ -52,13 +52,19 @@ impl Phone {
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
+
+    /// What may be shown of it.
+    pub(crate) fn ends(&self) -> (&str, &str) {
+        let text = self.as_str();
+        let tail = text.len().saturating_sub(2);
+        (text.get(..3).unwrap_or_default(), text.get(tail..).unwrap_or_default())
+    }
 }
 
 impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.as_str();
-        let tail = text.len().saturating_sub(2);
-        write!(f, "{}…{}", text.get(..3).unwrap_or_default(), text.get(tail..).unwrap_or_default())
+        let (head, tail) = self.ends();
+        write!(f, "{head}…{tail}")
     }
 }
 

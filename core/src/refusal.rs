@@ -5,6 +5,7 @@ use crate::wire::ErrorCode;
 
 /// What a client does when it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reaction {
     /// Closes and tries again with growing pauses.
     BackOff,
@@ -26,6 +27,7 @@ pub enum Reaction {
 
 /// What follows when the server refuses with a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rule {
     /// Whether a refusal with this code ends a session. Before a session every refusal ends the
     /// connection but [`ErrorCode::SessionUnknown`].

@@ -7,6 +7,7 @@ use crate::wire::Malformed;
 
 /// A moment on a monotonic clock, in microseconds since a start that the caller chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {
@@ -50,6 +51,7 @@ impl Instant {
 
 /// Seconds since 1970-01-01 00:00:00 UTC. It may jump, and on a device it may be wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnixTime(i64);
 
 impl UnixTime {
@@ -80,6 +82,7 @@ impl UnixTime {
 
 /// What the caller's clocks say as it hands over an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Now {
     /// The clock that only goes forward, for every timer and limit.
     pub instant: Instant,

@@ -14,6 +14,7 @@ use crate::time::Instant;
 
 /// What a step has moved, and how long there is nothing to do when it moved nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Moved {
     /// Bytes that came from the server and lie in the machine.
     pub read: usize,
@@ -36,6 +37,7 @@ impl Moved {
 /// The stream is over. What had come before may still lie in the machine: [`Client::poll`] gives it
 /// out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DriveError<E: core::fmt::Debug> {
     /// The server has closed the stream: it gives no byte more, or takes none.
     #[error("the server closed the connection")]

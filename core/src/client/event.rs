@@ -8,6 +8,7 @@ use crate::wire::{CloseReason, ErrorCode, KeyAnswer, KeyQuestion, OtpGrant, Stat
 
 /// Something that the server, or through it somebody else, has said.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Event<'a> {
     /// A one-time password is on its way, or in here.
@@ -47,6 +48,7 @@ pub enum Event<'a> {
 
 /// The letter that a status is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LetterName {
     /// The whole packet id, from a sealed 203.
     Whole(PacketId),
@@ -67,6 +69,7 @@ impl LetterName {
 
 /// What a 244 says, without its text (PROTOCOL.md, "Errors").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RefusalNotice {
     /// Why; `None` for a code of a later version.
     pub code: Option<ErrorCode>,
@@ -80,6 +83,7 @@ pub struct RefusalNotice {
 
 /// How a connection ended. The first reason stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Ended {
     /// The server has said goodbye, or has answered ours.
     #[error("the server closed the session ({0:?})")]

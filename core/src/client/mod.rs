@@ -138,6 +138,7 @@ const RECENT: usize = 8;
 
 /// A connection that cannot be set up like this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SetupError {
     /// A buffer is smaller than [`Buffers`] asks.
     #[error("a buffer is too small")]

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 /// A call that the program should not have made. Trying again does not help: the program is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ApiMisuse {
     /// Registrations and 106 come first on a connection, and one of them only.
     #[error("something was asked on this connection before; this request needs a new one")]
@@ -35,6 +36,7 @@ pub enum ApiMisuse {
 
 /// A request that was not made. Nothing has gone out, and nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RequestError {
     /// The program called what it should not have.
     #[error("{0}")]

@@ -25,6 +25,7 @@ pub struct SeenLetters<const LETTERS: usize, const SENDERS: usize> {
 
 /// Whether a letter has been seen before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Novelty {
     /// It has not, and has been noted down: act on it.

@@ -6,6 +6,7 @@
 /// It is found in the form of the file, with the same outcome for each backend, and holds nothing
 /// secret. It is for the owner of the key: a peer learns only that a key was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KeyError {
     /// The key is in PEM, and DER is wanted.
     #[error(

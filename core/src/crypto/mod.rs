@@ -64,6 +64,7 @@ impl core::fmt::Debug for Digest {
 ///
 /// It carries no detail on purpose: which check of a padding failed must not be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("cryptographic operation refused")]
 pub struct Rejected;
 

@@ -22,6 +22,7 @@ const _: () = assert!(SPKI_LEN == 294);
 
 /// The key is not one that this protocol accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("not an acceptable RSA-2048 public key")]
 pub struct WeakKey;
 

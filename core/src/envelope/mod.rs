@@ -99,6 +99,7 @@ pub struct OpenedLetter<'a> {
 
 /// A letter that is signed by its sender and cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unreadable {
     /// An envelope of a later version than this code knows, by its number.
     #[error("envelope version {0} is not known here")]

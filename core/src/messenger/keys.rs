@@ -17,6 +17,7 @@ const ASK_AGAIN_S: i64 = 30;
 
 /// What is to be stored of an answer about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Verdict {
     /// The first word about this phone: the key is pinned, with the id.
     Pin,
@@ -41,6 +42,7 @@ pub enum Judgement {
 
 /// Why an answer about a key is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Conflict {
     /// The key is somebody else's.
     #[error("the server gives out the key of {} for another phone", .0.as_str())]

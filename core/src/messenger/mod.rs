@@ -103,6 +103,7 @@ pub struct Account<'a> {
 
 /// What a turn leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Turn {
     /// A transaction is open: move bytes and take a turn at once.
@@ -117,6 +118,7 @@ pub enum Turn {
 
 /// The end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Over {
     /// Why the connection is over.
     pub cause: Cause,
@@ -126,6 +128,7 @@ pub struct Over {
 
 /// What to do after the end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Advice {
     /// Connect again at [`Messenger::may_connect_at`].
     Again,
@@ -137,6 +140,7 @@ pub enum Advice {
 
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Cause {
     /// The machine has ended it.
     Ended(Ended),

@@ -14,6 +14,7 @@ use crate::wire::{KeyAnswer, OtpGrant, Status, StatusQuery};
 /// The place of a letter among those that were written, or among those that are held back: places
 /// ascend in the order in which letters were written, or came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Row(pub NonZeroU32);
 
 /// What outlives the process: contacts, letters in and out, the session's key.
@@ -302,6 +303,7 @@ pub enum Fate<'a> {
 
 /// Why a letter cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unreadable {
     /// It is larger than the letter buffer.
     TooLarge,
@@ -363,6 +365,7 @@ pub struct Sealed<'a> {
 
 /// Why a letter is put off or given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reason {
     /// The server refuses, with this code, and the letter goes out again at once: nobody who waits
     /// for it need be told.
@@ -379,6 +382,7 @@ pub enum Reason {
 
 /// What a person may want to know.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Notice<'a> {
     /// A session is open.
     SessionOpen,

@@ -9,6 +9,7 @@ use crate::limits::{MAX_HELD, MAX_QUERIES, MAX_STATUSES, MAX_WINDOW};
 
 /// What has become of a letter. A client never lets a status go down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Status {
     /// The server knows no such letter of the asker's.

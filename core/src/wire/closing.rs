@@ -4,6 +4,7 @@ use super::{Full, Malformed, Reader, Writer};
 
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum CloseReason {
     /// The sender is leaving.

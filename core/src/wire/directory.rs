@@ -7,6 +7,7 @@ use crate::phone::Phone;
 
 /// Inside 105's seal: `1 ‖ user_id u16` or `2 ‖ phone`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KeyQuestion {
     /// Asks whose key belongs to this id.
     ById(UserId),
@@ -59,6 +60,7 @@ impl KeyQuestion {
 
 /// Inside 204's seal: `user_id u16 ‖ phone ‖ spki`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KeyAnswer {
     /// The id under which the server knows the user.
     pub user: UserId,

@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 
 /// A packet's header (PROTOCOL.md, "Packet").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
     /// Who made the packet; `None` is the server or a client without an id.
     pub sender: Option<UserId>,

@@ -38,5 +38,6 @@ pub use session::{ReconnectForm, SessionGrant};
 /// Bytes from a peer that are not what the protocol says. Malformed is malformed: which rule
 /// was broken helps nobody but an attacker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("malformed bytes")]
 pub struct Malformed;

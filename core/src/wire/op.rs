@@ -6,6 +6,7 @@ macro_rules! ops {
     ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
         /// What a packet is for. One byte on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u8)]
         pub enum Op {
             $($(#[$doc])* $name = $code,)*

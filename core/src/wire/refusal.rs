@@ -11,6 +11,7 @@ macro_rules! error_codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
         /// Why the server refuses (PROTOCOL.md, "Errors"). Two bytes on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u16)]
         pub enum ErrorCode {
             $($(#[$doc])* $name = $code,)*

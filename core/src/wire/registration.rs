@@ -83,6 +83,7 @@ impl RegistrationRejected {
 
 /// Inside 200, under the reply key: `ttl_s u16 ‖ attempts u8 ‖ resend_s u16 ‖ otp_len u8 ‖ otp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OtpGrant {
     /// Seconds for which the code is good.
     pub ttl_s: u16,

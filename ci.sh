@@ -20,6 +20,9 @@ usage() {
 Usage: ./ci.sh             every check: about 25 minutes on two cores, from a clean clone
        ./ci.sh quick       formatting, lints and the tests of the core: less than 5 minutes
        ./ci.sh release     what a release needs besides: packages, oldest dependencies
+       ./ci.sh mutants [BASE]
+                           small faults in the lines that have changed since the commit BASE
+                           (origin/main if none is named): the tests have to notice each
        ./ci.sh STEP ...    some steps
 
 Steps of ./ci.sh:         ${steps[*]}
@@ -331,8 +334,43 @@ step_semver() { # seconds
     echo "semver: SKIPPED: nothing has been published yet, so there is no API to compare with"
 }
 
+# Changes one place at a time in the lines that the commits since BASE have changed, and runs the
+# tests on it. Of which files, .cargo/mutants.toml says.
+step_mutants() { # BASE; 5 minutes for the first build, then 1 minute for each mutant
+    local base tree=target/mutants/tree tests=(--lib)
+    if ! base=$(git merge-base HEAD "${1:-origin/main}"); then
+        echo "mutants: there is no commit ${1:-origin/main}; name the one before your change,"
+        echo "mutants: as in ./ci.sh mutants HEAD~1"
+        return 1
+    fi
+    if ! cargo mutants --version >/dev/null 2>&1; then
+        echo "mutants: installing cargo-mutants"
+        cargo install cargo-mutants --locked --debug --quiet
+    fi
+    # A clone, so that no mutant ever stands in the files that somebody works on. It is kept, since
+    # checking out leaves files alone that are the same, and cargo then builds little.
+    [ -d "$tree" ] || git clone --quiet --shared . "$tree"
+    git -C "$tree" fetch --quiet origin HEAD
+    git -C "$tree" checkout --quiet --force --detach FETCH_HEAD
+    git diff "$base" HEAD >target/mutants/changes.diff
+    export SIM_SEEDS=${SIM_SEEDS:-300} CARGO_TARGET_DIR=$PWD/target/mutants/target
+    tests+=(--test={vectors,protocol_vectors,envelope,secrets_do_not_leak})
+    tests+=(--test={client,conversation,messenger,server})
+    tests+=(--test={storage_contract,sqlite_storage,statements,damaged_letters,lost_files,salvage})
+    # Without a mutant they have to pass, or a failure would say nothing. cargo-mutants would try that
+    # with the changed packages alone, for which cargo chooses other features and builds everything.
+    (cd "$tree" && cargo test --quiet --workspace "${tests[@]}")
+    cargo mutants --dir "$tree" --in-place --in-diff target/mutants/changes.diff \
+        --output target/mutants --baseline skip --timeout 900 --test-workspace true \
+        "${tests[@]/#/--cargo-arg=}"
+}
+
 if [ "${1:-}" = fuzz_one ]; then
     step_fuzz_one "$2"
+    exit
+fi
+if [ "${1:-}" = mutants ]; then
+    step_mutants "${2:-}"
     exit
 fi
 case "${1:-}" in

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use waxwing_core::client::{Buffers, Client, Env, Keys, Options};
 use waxwing_core::crypto::{
-    CryptoRng, PrivateKey, Provider, PublicKey, ReplyKey, RustCrypto, RustCryptoKey,
+    CryptoRng, Digest, PrivateKey, Provider, PublicKey, ReplyKey, RustCrypto, RustCryptoKey,
     RustCryptoPublicKey, SessionKey, SessionSeal, SharedTokens, Spki, Unverified,
 };
 use waxwing_core::envelope::{self, Content, Fingerprint, SafetyNumber};
@@ -16,11 +16,12 @@ use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, Now, Timestamp};
 use waxwing_core::wire::{
     BacklogSize, BacklogToken, ClientReport, CloseReason, Draft, ErrorCode, Frame, Full, Header,
-    KeyAnswer, KeyQuestion, Op, OtpGrant, OtpProof, Packet, Refusal, RegistrationRejected,
+    KeyAnswer, KeyQuestion, Op, OtpGrant, OtpProof, Packet, Reader, Refusal, RegistrationRejected,
     RegistrationRequest, SessionGrant, Status, StatusQuery, StatusToken, Statuses, Writer, deframe,
 };
 use waxwing_testkit::told::Told;
 use waxwing_testkit::vectors::{counting, hex, unhex};
+use zeroize::Zeroizing;
 
 const CRYPTO: RustCrypto = RustCrypto;
 const TIME: &[u8; 19] = b"2026-03-14 09:26:53";
@@ -435,6 +436,18 @@ fn values_of_the_wire_say_in_a_log_what_they_are() {
     let mut writer = Writer::new(&mut buffer);
     writer.u16(7).unwrap();
     assert_eq!(format!("{writer:?}"), "Writer(2 of 4 bytes)");
+    assert_eq!(format!("{:?}", Reader::new(&[1, 2, 3])), "Reader(3 bytes left)");
+    let content = Content::Text("hello");
+    assert_eq!(format!("{content:?}"), "Text(5 bytes)");
+    let proof = OtpProof {
+        reply_key: ReplyKey::from_bytes(&[1; 32]),
+        otp: Zeroizing::new(*b"123456"),
+        nonce: nonce(),
+        spki_digest: Digest([0; 32]),
+        phone: b"+491511234567",
+    };
+    let shown = format!("{proof:?}");
+    assert!(shown.starts_with("OtpProof {") && !shown.contains("12345"), "{shown}");
     let request =
         RegistrationRequest { reply_key: ReplyKey::from_bytes(&[1; 32]), phone: b"+491511234567" };
     let shown = format!("{request:?}");

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use waxwing_core::client::Env;
+use waxwing_core::time::Now;
+use waxwing_core::wire::Status;
 use waxwing_testkit::participant::{End, Step};
 
 use crate::Population;
@@ -121,4 +123,35 @@ fn what_a_failed_step_would_have_acknowledged_is_not_acknowledged_later() {
     all.connect(1);
     all.run();
     assert_eq!(all.people[1].texts(), ["known", "one", "two", "three"]);
+}
+
+/// `who` reads and writes for a while with a clock that is wrong by so many seconds.
+fn run_with_clock(all: &mut Population, who: usize, wrong_by_s: i64) {
+    let conn = all.connection(who);
+    for _ in 0..40 {
+        let bytes = all.world.bytes(conn);
+        all.people[who].receive(&bytes);
+        let now = Now { unix: all.world.now.unix.shifted(wrong_by_s), ..all.world.now };
+        all.people[who].step(&mut Env { now, rng: &mut all.world.rng });
+        let bytes = all.people[who].transmit();
+        all.world.send(conn, &bytes);
+        all.world.wait(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_told_once_and_the_servers_time_is_used_from_then_on() {
+    let mut all = Population::of(2);
+    for text in ["first", "second"] {
+        all.write(0, 1, text);
+        all.connect(0);
+        run_with_clock(&mut all, 0, 3_600);
+        assert_eq!(all.people[0].messenger.clock_offset_s(), -3_600);
+        all.cut(0);
+    }
+    let profile = &all.people[0].profile;
+    assert!(profile.stored.outbox.iter().all(|one| one.status == Status::Stored));
+    assert!(profile.stored.outbox.iter().all(|one| one.packets.len() == 1));
+    let told = profile.notices.iter().filter(|notice| notice.contains("ClockIsOff(-3600)"));
+    assert_eq!(told.count(), 1, "{:?}", profile.notices);
 }

@@ -508,3 +508,52 @@ fn a_step_ends_after_fifty_milliseconds_however_much_there_is_to_read() {
     all.run();
     assert_eq!(all.people[1].texts()[1..], texts("", 10));
 }
+
+#[test]
+fn nothing_is_settled_before_it_is_known_what_became_of_every_letter() {
+    let mut all = Population::of(2);
+    for text in ["one", "two"] {
+        all.write(0, 1, text);
+    }
+    let settles_with = |all: &mut Population, expected: Status| {
+        all.connect(0);
+        for _ in 0..100 {
+            all.step(0);
+            all.world.wait(Duration::from_millis(20));
+            let person = &mut all.people[0];
+            let now = all.world.now.unix;
+            if person.messenger.is_settled(&mut person.profile, now).unwrap() {
+                let outbox = &person.profile.stored.outbox;
+                assert!(outbox.iter().all(|one| one.status == expected), "{outbox:?}");
+                return;
+            }
+        }
+        panic!("it never settles");
+    };
+    settles_with(&mut all, Status::Stored);
+    all.cut(0);
+    all.connect(1);
+    all.run();
+    all.cut(1);
+    settles_with(&mut all, Status::Delivered);
+}
+
+#[test]
+fn a_letter_that_is_refused_again_and_again_waits_longer_each_time() {
+    let mailbox = MailboxLimits { pair_letters: 1, ..MailboxLimits::default() };
+    let mut all = Population::with(Config { mailbox, ..Config::default() }, 2);
+    all.write(0, 1, "stored");
+    all.write(0, 1, "refused");
+    all.connect(0);
+    all.run();
+    let mut pauses = Vec::new();
+    let mut before = None;
+    while pauses.len() < 6 {
+        let not_before = all.people[0].profile.stored.outbox[1].not_before;
+        if before.replace(not_before) != Some(not_before) {
+            pauses.push(not_before.minus(all.world.now.unix));
+        }
+        all.pass(Duration::from_secs(1));
+    }
+    assert!(pauses[0] <= 30 && pauses[4] > 100, "{pauses:?}");
+}

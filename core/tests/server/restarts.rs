@@ -234,6 +234,19 @@ fn a_limit_of_which_nothing_is_taken_any_more_takes_no_room() {
 }
 
 #[test]
+fn a_limit_that_is_whole_again_when_the_server_starts_takes_no_room_and_others_stay() {
+    let mut world = World::new(Config::default());
+    assert_eq!(ask(&mut world, 0, 1, "198.51.100.7"), None);
+    world.crash();
+    world.wait_s(301);
+    assert_eq!(world.disk.allowances().count(), 3, "the address's, the phone's, and that of both");
+    world.set_forward(2 * DAY as i64);
+    world.crash();
+    world.wait_s(301);
+    assert_eq!(world.disk.allowances().count(), 0);
+}
+
+#[test]
 fn storage_forgets_faster_than_strangers_can_fill_it() {
     const NETWORKS: usize = 2_500;
     let mut config = Config::default();

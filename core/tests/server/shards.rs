@@ -20,6 +20,7 @@ fn strangers() -> (Sim<Paper>, [Person<Paper>; 3]) {
 fn what_follows_a_reconnect_request_on_its_heels_is_read_at_home() {
     let (mut world, [mut ann, ..]) = strangers();
     ann.conn = world.connect();
+    assert_eq!(world.connection_count(), 1);
     world.transfers_are_held = true;
     let long = ann.long(&mut world);
     let (head, tail) = long.split_at(26);

@@ -47,7 +47,7 @@ pub fn rfc3339(time: UnixTime) -> String {
 pub fn in_zone(time: UnixTime, zone: &TimeZone) -> String {
     const TO_THE_MINUTE: usize = 16;
     match Timestamp::from_second(time.as_seconds()) {
-        Ok(known) => known.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Ok(known) => known.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
         Err(_) => in_utc(time)[..TO_THE_MINUTE].to_owned(),
     }
 }

@@ -57,7 +57,7 @@ fn which(delete: &Delete, zone: &TimeZone) -> Result<Deletion, Failure> {
 }
 
 fn beginning(day: Date, zone: &TimeZone) -> Result<UnixTime, Failure> {
-    match day.to_zoned(zone.clone()) {
+    match day.to_zoned_datetime(zone.clone()) {
         Ok(time) => Ok(UnixTime::from_seconds(time.timestamp().as_second())),
         Err(_) => Err(Failure::Usage(format!("the day {day} is too far away"))),
     }

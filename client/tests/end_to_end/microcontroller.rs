@@ -212,7 +212,7 @@ fn registers(board: &mut Board, server: &TestServer) {
     }
     assert_eq!(board.said("registered"), 1);
     // Its own clock begins in 1970.
-    let year = jiff::Zoned::now().year().to_string();
+    let year = jiff::ZonedDateTime::now().year().to_string();
     let clock = board.console.lines().find(|line| line.contains("the clock says ")).unwrap();
     assert!(clock.contains(&year), "{clock}");
     server.administer(&["users", "list"]).exits(0).says(PHONE);

@@ -17,7 +17,7 @@ pub fn timestamp(data: &[u8]) -> Reached {
             assert_eq!(parsed.as_bytes(), text);
             assert_eq!(Timestamp::from_unix(parsed.to_unix()), parsed);
             let civil: jiff::civil::DateTime = parsed.as_str().parse().unwrap();
-            let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC);
+            let zoned = civil.to_zoned_datetime(jiff::tz::TimeZone::UTC);
             // The last day of 9999 is beyond what the other calendar takes for an instant.
             if let Ok(zoned) = zoned {
                 let seconds = zoned.timestamp().as_second();

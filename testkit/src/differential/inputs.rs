@@ -91,7 +91,7 @@ impl Inputs {
             | Kind::ToProving
             | Kind::ToReconnecting
             | Kind::ToConfirming
-            | Kind::ToOnline => self.to_client(kind),
+            | Kind::ToOnline => self.packet_for_client(kind),
         }
     }
 
@@ -146,7 +146,7 @@ impl Inputs {
     }
 
     /// A packet as a server of glass sends it to a client.
-    fn to_client(&mut self, kind: Kind) -> Vec<u8> {
+    fn packet_for_client(&mut self, kind: Kind) -> Vec<u8> {
         const OPS: [u8; 12] = [150, 200, 201, 206, 102, 203, 204, 222, 244, 255, 105, 99];
         let in_session = [102, 203, 204, 222, 244, 255];
         let op = match kind {

@@ -17,7 +17,7 @@ release=(msrv docs_rs package minimal_versions semver)
 
 usage() {
     cat <<END
-Usage: ./ci.sh             every check: about 25 minutes on two cores, from a clean clone
+Usage: ./ci.sh             every check: about 40 minutes on two cores, from a clean clone
        ./ci.sh quick       formatting, lints and the tests of the core: less than 5 minutes
        ./ci.sh release     what a release needs besides: packages, oldest dependencies
        ./ci.sh mutants [BASE]
@@ -63,7 +63,7 @@ step_docs() { # 1 minute
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 }
 
-step_tests() { # 6 minutes from clean
+step_tests() { # 10 minutes from clean
     cargo test --workspace
 }
 
@@ -76,7 +76,7 @@ step_quick_tests() { # 3 minutes from clean, 1 minute later
 
 # Several machines in the place of one: those of the core's tests that do not ask for one alone, and
 # the real binaries.
-step_shards() { # 1 minute
+step_shards() { # 4 minutes
     # Of the whole workspace, or cargo would choose other features and build everything again.
     SIM_SHARDS=3 cargo test --workspace --test server
     WAXWING_TEST_LOOPS=2 cargo test --workspace --test end_to_end
@@ -204,7 +204,7 @@ step_firmware() { # 7 minutes, 15 without rustup's targets
 fuzz_packages=(core/fuzz fuzz)
 # Each target from its seeds, and the seeds on the stable compiler. `FUZZ_SECONDS=900 ./ci.sh fuzz`
 # fuzzes for longer.
-step_fuzz() { # 5 minutes: 3 for the build, 2 for fuzzing with two at a time
+step_fuzz() { # 8 minutes: 6 for the builds, 2 for fuzzing with two at a time
     local stable package
     # That of the project, not of the folder, which names another.
     stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)

@@ -78,11 +78,15 @@ pub fn read_server_key(path: &Path) -> Result<Spki, KeyFileError> {
         return Err(not_pem());
     }
     let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|_| not_pem())?;
-    // What is called an RSA PUBLIC KEY is in PKCS#1, and refused for that below.
+    let other_label =
+        || KeyFileError::OtherLabel { path: path.to_owned(), label: label.to_owned() };
+    // What is called an RSA PUBLIC KEY is in PKCS#1, and is told so by what it holds.
     if !label.ends_with(LABEL) {
-        return Err(KeyFileError::OtherLabel { path: path.to_owned(), label: label.to_owned() });
+        return Err(other_label());
     }
-    acceptable(&der).map_err(|source| KeyFileError::NotAcceptable { path: path.to_owned(), source })
+    let spki = acceptable(&der)
+        .map_err(|source| KeyFileError::NotAcceptable { path: path.to_owned(), source })?;
+    if label == LABEL { Ok(spki) } else { Err(other_label()) }
 }
 
 fn acceptable(der: &[u8]) -> Result<Spki, KeyError> {
@@ -136,6 +140,8 @@ mod tests {
         assert_refused(&short, KeyError::CutShort);
         let pkcs1 = encode_string("RSA PUBLIC KEY", LineEnding::LF, &spki().as_bytes()[24..]);
         assert_refused(&pkcs1.unwrap(), KeyError::Pkcs1);
+        let labelled = encode_string("RSA PUBLIC KEY", LineEnding::LF, spki().as_bytes()).unwrap();
+        assert!(matches!(read(&labelled), Err(KeyFileError::OtherLabel { .. })));
         for text in ["", "hello", &"-".repeat(5000)] {
             assert!(matches!(read(text), Err(KeyFileError::NotPem { .. })), "{text}");
         }

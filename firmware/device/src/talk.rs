@@ -5,7 +5,7 @@ use core::time::Duration;
 use embedded_io::{Error, ErrorKind, Read, ReadReady, Write, WriteReady};
 use static_cell::ConstStaticCell;
 use waxwing_core::client::{
-    Buffers, Client, DriveError, Ended, Env, Keys, Moved, Options, drive, drive_async,
+    Buffers, Client, DriveError, Ended, Env, Keys, Moved, Options, RequestError, drive, drive_async,
 };
 use waxwing_core::crypto::RustCrypto;
 use waxwing_core::limits::MAX_CONTROL_PACKET;
@@ -243,9 +243,15 @@ impl Device {
         let is_enough = self.plan.letters.is_some_and(|letters| self.memory.settled() >= letters);
         let is_settled = self.messenger.is_settled(self.memory, env.now.unix);
         if is_enough && !self.memory.has_open_letter() && is_settled == Ok(true) {
-            said.is_leaving = true;
-            self.board.say(&["leaving"]);
-            client.leave(&mut env).ok()?;
+            match client.leave(&mut env) {
+                Ok(()) => {
+                    said.is_leaving = true;
+                    self.board.say(&["leaving"]);
+                }
+                // There is no room for the packet now; the next turn tries again.
+                Err(RequestError::Busy) => {}
+                Err(_) => return None,
+            }
         }
         Some(())
     }

@@ -1,3 +1,4 @@
 //! What an operator does besides running the server.
 
+pub mod control;
 pub mod users;

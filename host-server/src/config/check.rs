@@ -25,6 +25,8 @@ impl Config {
             let path = server.data.display();
             return Err(ConfigError(format!("server.data: {path} is no directory")));
         }
+        server.control_socket()?;
+        server.control_group_number()?;
         Ok(())
     }
 
@@ -51,8 +53,8 @@ impl Config {
                 "otp.delivery = \"exec\" needs otp.exec.program",
             ),
             (
-                has_nul(&server.data) || has_nul(&otp.exec.program),
-                "server.data and otp.exec.program must not contain the byte 0",
+                [&server.data, &server.control, &otp.exec.program].into_iter().any(has_nul),
+                "server.data, server.control and otp.exec.program must not contain the byte 0",
             ),
             (
                 otp.exec.args.iter().any(|arg| arg.contains('\0')),
@@ -70,6 +72,6 @@ impl Config {
     }
 }
 
-fn has_nul(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().contains(&0)
+fn has_nul(path: impl AsRef<Path>) -> bool {
+    path.as_ref().as_os_str().as_encoded_bytes().contains(&0)
 }

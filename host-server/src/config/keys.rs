@@ -108,6 +108,8 @@ const MANY: u64 = 1_000_000;
 pub(super) const KEYS: &[Key] = &[
     key!(server.listen, address, "Address and port to listen on: \"127.0.0.1:9295\", \"[::1]:9295\", or \"0.0.0.0:9295\" for every network."),
     key!(server.data, path, "Directory of key and database."),
+    key!(server.control, path, "Socket through which commands such as `waxwing-server status` speak with the running server. Empty: control.sock in the directory of server.data."),
+    key!(server.control_group, text, "Group that may use that socket, besides root and the user of the server: a name out of /etc/group, or a number. Empty: nobody else. Whoever is in it can do all that the operator can."),
     key!(server.allow_first_start, flag, "Begin a new server where there is neither key nor database. Set it to false once the server has started, so that a disk that is not mounted is not taken for a first start."),
     key!(server.loops, count 1..=256, "Event loops, each in a thread of its own and with users of its own: at most one per processor makes sense."),
     key!(server.keepalive, duration SECOND..=KEEPALIVE, "How long a connection may be silent before TCP asks whether the peer is there."),

@@ -4,6 +4,7 @@
 //! which the reader, the example file and the hints about misspelt keys are made.
 
 mod check;
+mod control;
 mod keys;
 mod kind;
 mod nearest;
@@ -15,6 +16,7 @@ mod source;
 use std::ffi::OsString;
 use std::path::Path;
 
+pub use control::LONGEST_SOCKET_PATH;
 pub use kind::address::parse as parse_address;
 pub use range::AddressRange;
 pub use sections::{

@@ -34,6 +34,10 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Directory of key and database.
     pub data: PathBuf,
+    /// Where the socket for commands of the operator is; empty for a place in `data`.
+    pub control: PathBuf,
+    /// The group that may use that socket, by name or number; empty for none.
+    pub control_group: String,
     /// Whether a new server begins where there is neither key nor database.
     pub allow_first_start: bool,
     /// Event loops, each with users of its own.
@@ -227,6 +231,8 @@ impl Default for ServerConfig {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 9_295).into(),
             data: "waxwing-data".into(),
+            control: PathBuf::new(),
+            control_group: String::new(),
             allow_first_start: true,
             loops: 1,
             keepalive: Duration::from_mins(1),

@@ -244,6 +244,7 @@ impl Loop {
                 self.write();
                 return false;
             }
+            Output::Administered { .. } => unreachable!("nobody has asked for it"),
             Output::Mail { .. } | Output::Move { .. } => unreachable!("there is one shard"),
             Output::DeliverOtp { .. } => unreachable!("codes are in the answer to a 100"),
         }
@@ -284,7 +285,8 @@ impl Memory {
                 Write::CreateUser { .. }
                 | Write::ConfirmSession { .. }
                 | Write::KeepAllowances(_)
-                | Write::ForgetAllowances(_) => {}
+                | Write::ForgetAllowances(_)
+                | Write::RemoveUser { .. } => {}
             }
         }
     }
@@ -328,8 +330,8 @@ impl Memory {
                 });
                 Answer::Fates(fates.collect())
             }
-            // The process does not live for thirty days.
-            Question::Expire { .. } => Answer::Expired(Vec::new()),
+            // The process does not live for thirty days, and nobody asks it to.
+            Question::Expire { .. } | Question::TakeOut { .. } => Answer::Expired(Vec::new()),
         }
     }
 }

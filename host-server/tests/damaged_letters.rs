@@ -9,7 +9,7 @@ use support::*;
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{Answer, ExpiredLetter, Question, QueueId};
 use waxwing_core::wire::{Status, StatusQuery};
-use waxwing_server::store::{SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName};
+use waxwing_server::store::{Inspect, SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName};
 
 const LETTERS: u64 = 5;
 const DAMAGED: u64 = 3;

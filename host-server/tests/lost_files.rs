@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use support::*;
 use waxwing_server::store::{
-    ApplyError, SqliteError, SqliteOptions, SqliteStorage, Storage, UserAdmin,
+    ApplyError, Inspect, SqliteError, SqliteOptions, SqliteStorage, Storage,
 };
 
 const NAMES: [&str; 3] = ["waxwing.db", "waxwing.db-wal", "waxwing.db-generation"];
@@ -309,7 +309,7 @@ fn an_older_backup_of_a_server_that_was_stopped_is_taken() {
     Box::new(storage).close().unwrap();
     place.take_from(&backup, NAMES[0]);
     assert_eq!(place.letters(), [0; 0]);
-    assert_eq!(place.open().unwrap().list_users().unwrap().len(), 2);
+    assert_eq!(place.open().unwrap().users(None).unwrap().len(), 2);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use waxwing_core::crypto::Digest;
 use waxwing_core::server::storage::{Answer, Question};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
-use waxwing_server::store::{Ownership, Salvage, SqliteOptions, SqliteStorage, Storage, UserAdmin};
+use waxwing_server::store::{Inspect, Ownership, Salvage, SqliteOptions, SqliteStorage, Storage};
 
 const LETTERS: u64 = 120;
 const PAGE: usize = 4_096;
@@ -72,7 +72,7 @@ fn a_user_who_makes_no_sense_costs_nobody_else_and_their_id_rests() {
     let (found, mut new) = salvage(&path);
     let expected = Salvage { users: 2, letters: 0, undelivered: LETTERS as usize };
     assert_eq!(found, expected);
-    let users = new.list_users().unwrap();
+    let users = new.users(None).unwrap();
     assert!(users.iter().map(|user| user.id.get()).eq([1, 3]));
     assert_eq!(new.load(UnixTime::from_seconds(0)).unwrap().resting_ids, [user(2)]);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use support::*;
 use waxwing_server::store::{
-    ApplyError, SqliteError, SqliteOptions, SqliteStorage, Storage, StorageError, UserAdmin,
+    ApplyError, Inspect, SqliteError, SqliteOptions, SqliteStorage, Storage, StorageError,
 };
 
 struct File {
@@ -87,7 +87,7 @@ fn an_older_schema_is_not_touched_unless_asked() {
     assert!(matches!(refusal, SqliteError::OlderSchema { found: 0, .. }), "{refusal}");
     apply(&mut file.open(), [create(1)]).unwrap();
     assert_eq!(
-        SqliteStorage::open_existing(&file.path, &OPTIONS).unwrap().list_users().unwrap().len(),
+        SqliteStorage::open_existing(&file.path, &OPTIONS).unwrap().users(None).unwrap().len(),
         1
     );
 }

@@ -15,7 +15,8 @@ use waxwing_core::server::storage::{
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::store::{
-    ApplyError, MemoryStorage, SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName,
+    ApplyError, LetterSummary, MailboxSummary, MemoryStorage, SqliteOptions, SqliteStorage,
+    Storage, UserAdmin, UserName,
 };
 
 const DAY: i64 = 86_400;
@@ -375,7 +376,7 @@ fn removing_a_user_tells_senders_and_keeps_their_own_letters<P: Place>() {
     assert_eq!((removed.id, removed.phone, removed.undelivered), (user(2), phone(2), 2));
     assert_eq!(storage.remove_user(&UserName::Id(user(2)), START), Ok(None));
     assert!(storage.find_user(&UserName::Id(user(2))).unwrap().is_none());
-    let left: Vec<_> = storage.list_users().unwrap().iter().map(|user| user.id.get()).collect();
+    let left: Vec<_> = storage.users(None).unwrap().iter().map(|user| user.id.get()).collect();
     assert_eq!(left, [1, 3, 4]);
     assert_eq!(mailbox(&mut *storage, 3), [2]);
     let [theirs, own] = [letter(1, 1, 2, 10).id, letter(2, 2, 3, 10).id];
@@ -384,6 +385,99 @@ fn removing_a_user_tells_senders_and_keeps_their_own_letters<P: Place>() {
     // The phone is free at once, under a new id.
     let again = Write::CreateUser { id: user(5), phone: phone(2), spki: spki(2).into() };
     apply(&mut *storage, [again]).unwrap();
+}
+
+fn letters_are_taken_out_of_one_mailbox_in_the_order_of_their_places<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    let written: Vec<_> = (1..=5).map(|n| insert(n, 1, 2, 10)).collect();
+    apply(&mut *storage, written).unwrap();
+    apply(&mut *storage, [insert(6, 1, 3, 10)]).unwrap();
+    let take_out = |storage: &mut dyn TestStorage, before: UnixTime, limit: usize| -> Vec<u64> {
+        let (recipient, accepted_before, now) = (user(2), before, START);
+        let question = Question::TakeOut { recipient, accepted_before, now, limit };
+        let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
+        assert!(letters.iter().all(|letter| letter.recipient == user(2) && letter.bytes == 292));
+        letters.iter().map(|letter| letter.queue_id.0).collect()
+    };
+    assert_eq!(take_out(&mut *storage, UnixTime::from_seconds(i64::MIN), 9), [] as [u64; 0]);
+    let all = UnixTime::from_seconds(i64::MAX);
+    assert_eq!(take_out(&mut *storage, all, 2), [1, 2]);
+    assert_eq!(take_out(&mut *storage, all, 9), [3, 4, 5]);
+    assert_eq!(take_out(&mut *storage, all, 9), [] as [u64; 0]);
+    assert_eq!(mailbox(&mut *storage, 3), [6]);
+    assert_eq!(fates(&mut *storage, 1, &[(2, letter(4, 1, 2, 10).id)]), [Status::Expired]);
+}
+
+fn a_user_is_removed_whose_mailbox_is_empty_and_no_other<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 3, 1, 10)]).unwrap();
+    let remove = |id| Write::RemoveUser { user: user(id), now: START };
+    for refused in [remove(2), remove(9)] {
+        let error = apply(&mut *storage, [refused]).unwrap_err();
+        assert!(matches!(error, ApplyError::Refused(_)), "{error}");
+    }
+    assert!(storage.find_user(&UserName::Id(user(2))).unwrap().is_some());
+    apply(&mut *storage, [remove(3)]).unwrap();
+    assert!(apply(&mut *storage, [remove(3)]).is_err());
+    drop(storage);
+    let mut storage = place.open();
+    assert!(storage.find_user(&UserName::Phone(phone(3))).unwrap().is_none());
+    assert_eq!(storage.load(START).unwrap().resting_ids, [user(3)]);
+    assert_eq!(mailbox(&mut *storage, 1), [2]);
+}
+
+fn users_mailboxes_and_letters_are_found_page_by_page<P: Place>() {
+    let place = P::new();
+    let mut storage = place.open();
+    let create = |id| Write::CreateUser { id: user(id), phone: phone(id), spki: spki(id).into() };
+    apply(&mut *storage, (1..=120).map(create)).unwrap();
+    // Everybody has a letter from 1, and 2 has more of them than a page holds.
+    apply(&mut *storage, (3..=120).map(|id| insert(u64::from(id), 1, id, 10))).unwrap();
+    apply(&mut *storage, (1_000..1_700).map(|place| insert(place, 1, 2, 10))).unwrap();
+
+    let mut users = Vec::new();
+    loop {
+        let page = storage.users(users.last().copied()).unwrap();
+        if page.is_empty() {
+            break;
+        }
+        users.extend(page.iter().map(|user| user.id));
+    }
+    assert_eq!(users, (1..=120).map(user).collect::<Vec<_>>());
+
+    let mut mailboxes = Vec::new();
+    loop {
+        let last = mailboxes.last().map(|mailbox: &MailboxSummary| mailbox.owner);
+        let page = storage.mailboxes(last).unwrap();
+        if page.is_empty() {
+            break;
+        }
+        mailboxes.extend(page);
+    }
+    assert_eq!(mailboxes.len(), 119);
+    let (owner, letters, bytes) = (user(2), 700, 700 * 292);
+    assert_eq!(
+        mailboxes[0],
+        MailboxSummary { owner, letters, bytes, oldest: START.shifted(1_000) }
+    );
+    assert_eq!((mailboxes[118].owner, mailboxes[118].letters), (user(120), 1));
+
+    let mut letters = Vec::new();
+    loop {
+        let last = letters.last().map_or(QueueId(0), |letter: &LetterSummary| letter.queue_id);
+        let page = storage.letters(user(2), last).unwrap();
+        if page.is_empty() {
+            break;
+        }
+        letters.extend(page);
+    }
+    assert_eq!(letters.len(), 700);
+    let (queue_id, id) = (QueueId(1_000), letter(1_000, 1, 2, 10).id);
+    let (sender, accepted_at, bytes) = (user(1), START.shifted(1_000), 292);
+    assert_eq!(letters[0], LetterSummary { queue_id, id, sender, accepted_at, bytes });
+    assert_eq!(storage.letters(user(1), QueueId(0)).unwrap(), []);
 }
 
 fn an_id_rests_for_its_time_and_while_anything_refers_to_it<P: Place>() {
@@ -458,6 +552,9 @@ contract! {
     a_letter_accepted_while_the_clock_was_wrong_keeps_no_other_from_expiring
     queue_ids_never_go_back
     removing_a_user_tells_senders_and_keeps_their_own_letters
+    letters_are_taken_out_of_one_mailbox_in_the_order_of_their_places
+    a_user_is_removed_whose_mailbox_is_empty_and_no_other
+    users_mailboxes_and_letters_are_found_page_by_page
     an_id_rests_for_its_time_and_while_anything_refers_to_it
     storage_in_order_passes_its_check_and_closes
 }

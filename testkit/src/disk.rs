@@ -287,6 +287,12 @@ impl Disk {
                 assert!(!keys.is_empty());
                 self.allowances.retain(|key, _| !keys.contains(key));
             }
+            Write::RemoveUser { user, .. } => {
+                let left = self.letters.values().find(|letter| letter.recipient == *user);
+                assert!(left.is_none(), "letters for a user who is removed");
+                assert!(self.users.remove(user).is_some(), "nobody is removed twice");
+                self.resting_ids.push(*user);
+            }
         }
     }
 
@@ -321,17 +327,32 @@ impl Disk {
             Question::Expire { shard, accepted_before, forget_before, now, limit } => {
                 self.fates.retain(|fate| fate.at >= forget_before);
                 let is_old =
-                    |l: &&PendingLetter| shard.owns(l.recipient) && l.accepted_at < accepted_before;
-                let old = self.letters.values().filter(is_old);
-                let old: Vec<_> = old.take(limit).cloned().collect();
-                for letter in &old {
-                    self.letters.remove(&letter.queue_id);
-                    self.expired.insert(letter.id);
-                    self.fates.push(Fate { id: letter.id, sender: letter.sender, at: now });
-                }
-                Answer::Expired(old.iter().map(expired).collect())
+                    |l: &PendingLetter| shard.owns(l.recipient) && l.accepted_at < accepted_before;
+                self.take_out(is_old, now, limit)
+            }
+            Question::TakeOut { recipient, accepted_before, now, limit } => {
+                let is_old =
+                    |l: &PendingLetter| l.recipient == recipient && l.accepted_at < accepted_before;
+                self.take_out(is_old, now, limit)
             }
         }
+    }
+
+    /// Has some of these letters expire.
+    fn take_out(
+        &mut self,
+        which: impl Fn(&PendingLetter) -> bool,
+        now: UnixTime,
+        limit: usize,
+    ) -> Answer {
+        let old = self.letters.values().filter(|letter| which(letter));
+        let old: Vec<_> = old.take(limit).cloned().collect();
+        for letter in &old {
+            self.letters.remove(&letter.queue_id);
+            self.expired.insert(letter.id);
+            self.fates.push(Fate { id: letter.id, sender: letter.sender, at: now });
+        }
+        Answer::Expired(old.iter().map(expired).collect())
     }
 
     /// Removes the damaged letters of a mailbox.

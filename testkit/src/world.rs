@@ -10,8 +10,8 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::storage::StoredUser;
 use waxwing_core::server::{
-    AddressPrefix, Baggage, Config, ConnId, Env, Event, Identity, LetterState, Mail, OtpOutcome,
-    OtpTicket, Output, Peer, Server, Shard, ShardId,
+    AddressPrefix, Administered, AdministrationError, Baggage, Config, ConnId, Env, Event,
+    Identity, LetterState, Mail, OtpOutcome, OtpTicket, Output, Peer, Server, Shard, ShardId,
 };
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, Now, UnixTime};
@@ -63,6 +63,8 @@ pub struct Sim<P: Backend> {
     /// Whether nobody says that codes have gone out.
     pub codes_are_held: bool,
     codes_on_their_way: Vec<(ShardId, OtpTicket)>,
+    /// What the operator has asked for and has ended.
+    pub administered: Vec<(UserId, Administered)>,
     /// Machines that have stopped.
     stopped: usize,
     /// Whether the DER that wraps session keys has changed.
@@ -98,6 +100,7 @@ impl<P: Backend> Sim<P> {
             codes: Vec::new(),
             codes_are_held: false,
             codes_on_their_way: Vec::new(),
+            administered: Vec::new(),
             stopped: 0,
             other_wrap_key: false,
             config,
@@ -293,6 +296,37 @@ impl<P: Backend> Sim<P> {
         }
     }
 
+    /// The machine that owns a user.
+    pub fn owner_of(&self, user: UserId) -> ShardId {
+        let owner = Shard::all(self.shards()).find(|shard| shard.owns(user));
+        owner.map(Shard::id).unwrap()
+    }
+
+    /// The operator has a user removed. What becomes of it is in [`Sim::administered`].
+    pub fn remove_user(&mut self, user: UserId) -> Result<(), AdministrationError> {
+        let mut begun = Ok(());
+        let owner = self.owner_of(user);
+        self.turn(owner, |server, env| begun = server.remove_user(env, user));
+        begun
+    }
+
+    /// The operator has the letters of a mailbox expire that were accepted before a moment.
+    pub fn expire_letters(
+        &mut self,
+        user: UserId,
+        accepted_before: UnixTime,
+    ) -> Result<(), AdministrationError> {
+        let mut begun = Ok(());
+        let owner = self.owner_of(user);
+        self.turn(owner, |server, env| begun = server.expire_letters(env, user, accepted_before));
+        begun
+    }
+
+    /// The machines that are the server, the registrar first, to look at.
+    pub fn servers(&self) -> &[Server<P>] {
+        &self.servers
+    }
+
     /// A turn of every machine.
     pub fn turn_all(&mut self, input: impl Fn(&mut Server<P>, &mut Env<'_>)) {
         for shard in Shard::all(self.shards()) {
@@ -360,6 +394,7 @@ impl<P: Backend> Sim<P> {
             }
             Output::Event(Event::InternalError) => panic!("internal error"),
             Output::Event(event) => self.events.push(event),
+            Output::Administered { user, outcome } => self.administered.push((user, outcome)),
             Output::Stopped => self.stopped += 1,
         }
     }

@@ -100,7 +100,7 @@ impl<P: Provider> Ctx<'_, P> {
 
     /// Gives out this turn's batch, then its questions.
     pub(super) fn flush_storage(&mut self) {
-        self.storage.flush(self.out);
+        self.storage.flush(self.now.instant, self.out);
     }
 
     /// Leaves mail for a shard.

@@ -73,6 +73,8 @@ pub(super) enum Message {
     Known { inquiry: Inquiry, answer: Option<Box<KeyAnswer>> },
     /// From the registrar to a new user's owner shard: they exist.
     Welcome { user: UserId, phone: Phone, spki: Arc<Spki> },
+    /// To the registrar: a user is removed, so phone and key are free.
+    Removed { phone: Phone, spki: Arc<Spki> },
     /// To the registrar: a new user's owner shard expects them, so others may hear of them.
     Settled { user: UserId, phone: Phone, spki: Arc<Spki> },
 }

@@ -69,8 +69,48 @@ pub enum Output {
     },
     /// Something worth a line in the log.
     Event(Event),
+    /// What the operator has asked for, by [`super::Server::remove_user`] or
+    /// [`super::Server::expire_letters`], has ended.
+    Administered {
+        /// The user whom it is about.
+        user: UserId,
+        /// How it has ended.
+        outcome: Administered,
+    },
     /// After [`super::Server::stop`]: everything is stored and said.
     Stopped,
+}
+
+/// How something has ended that the operator has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Administered {
+    /// The user is removed: id, phone and key are nobody's.
+    Removed {
+        /// The phone, with which somebody can register again.
+        phone: Phone,
+        /// Letters to the user that nobody gets. Their senders are told that they have expired.
+        undelivered: u64,
+    },
+    /// The letters have expired.
+    Expired {
+        /// How many there were.
+        letters: u64,
+    },
+    /// Storage could not do it. The user is there as before, and so are all letters but those that have
+    /// expired by then.
+    NotDone {
+        /// Letters that have expired.
+        letters: u64,
+    },
+}
+
+/// Why something that the operator has asked for is not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdministrationError {
+    /// The machine owns no such user.
+    NoSuchUser,
+    /// Something else that the operator has asked for is being done to this user.
+    UnderWay,
 }
 
 /// Names a one-time password on its way.

@@ -1,6 +1,7 @@
 //! Where a connection comes from, as far as limits care.
 
-use core::net::IpAddr;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The network that limits per address count by: /24 of IPv4, /64 of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +33,20 @@ impl AddressPrefix {
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         u64::from_be_bytes(self.0)
+    }
+}
+
+/// The network in the usual notation: `192.0.2.0/24`, `2001:db8::/64`.
+impl fmt::Display for AddressPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, f1, g, h] = self.0;
+        if let [0, 0, 0, 0, 4] = [a, b, c, d, e] {
+            return write!(f, "{}/24", Ipv4Addr::new(f1, g, h, 0));
+        }
+        let group = |high, low| u16::from_be_bytes([high, low]);
+        let network = [group(a, b), group(c, d), group(e, f1), group(g, h)];
+        let [a, b, c, d] = network;
+        write!(f, "{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
     }
 }
 

@@ -5,6 +5,7 @@
 //!                          ├─▶ accounts     106
 //!                          ├─▶ sessions     the confirmation, 105, 203, 222
 //!                          └─▶ submission   102 ─▶ mail ─▶ router ─▶ delivery ─▶ recipient
+//! operator ─▶ router ─▶ administration
 //! ```
 //!
 //! Each component owns its fields and knows no other, but for sessions, which ask accounts for keys.
@@ -12,14 +13,16 @@
 //! router deals with it before anything else happens.
 
 use super::accounts::{Accounts, Reconnect};
+use super::administration::Administration;
 use super::ctx::{Ctx, Shared};
 use super::delivery::Delivery;
 use super::gate::{Decision, Gate, InTurn, Request, Unread};
 use super::mail::{Item, Mail, Message, Note};
-use super::output::{ConnId, Event, OtpOutcome, OtpTicket, Output};
+use super::output::{AdministrationError, ConnId, Event, OtpOutcome, OtpTicket, Output};
 use super::peer::Peer;
 use super::refused::Refused;
 use super::registrar::{Registrar, Verdict};
+use super::report::{SessionPage, SessionSummary};
 use super::sessions::{Asked, Sessions};
 use super::shard::{Baggage, ShardId};
 use super::share::Budget;
@@ -29,7 +32,7 @@ use super::submission::Submission;
 use crate::crypto::Provider;
 use crate::id::{Nonce, UserId};
 use crate::limits::MAX_CONTROL_PACKET;
-use crate::time::Instant;
+use crate::time::{Instant, UnixTime};
 use crate::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Packet, Status};
 
 /// The components of a machine.
@@ -41,6 +44,7 @@ pub(super) struct Router<P: Provider> {
     pub(super) sessions: Sessions,
     pub(super) submission: Submission,
     pub(super) delivery: Delivery,
+    administration: Administration,
 }
 
 impl<P: Provider> Router<P> {
@@ -57,6 +61,7 @@ impl<P: Provider> Router<P> {
             sessions: Sessions::default(),
             submission: Submission::new(shared.shard, snapshot),
             delivery: Delivery::new(shared.shard, snapshot),
+            administration: Administration::default(),
         }
     }
 
@@ -204,8 +209,10 @@ impl<P: Provider> Router<P> {
     /// Offers somebody who has proved to be this user a session.
     fn offer(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, who: (UserId, Nonce), op: Op) {
         let packet = self.sessions.offer(ctx, &mut self.accounts, conn, who, op);
-        if let Some(packet) = packet {
-            self.gate.offer(ctx, conn, who.0, packet);
+        match packet {
+            Some(packet) => self.gate.offer(ctx, conn, who.0, packet),
+            // The user was removed in between.
+            None => self.end(ctx, conn, None),
         }
     }
 
@@ -230,8 +237,8 @@ impl<P: Provider> Router<P> {
     fn message(&mut self, ctx: &mut Ctx<'_, P>, message: Message) {
         match message {
             Message::Letter(letter) => {
-                let is_known = self.accounts.has(letter.recipient);
-                self.delivery.letter_arrived(ctx, letter, is_known);
+                let is_there = self.is_there(letter.recipient);
+                self.delivery.letter_arrived(ctx, letter, is_there);
             }
             Message::Answer { sender, id, fate, freed } => {
                 self.submission.answered(ctx, sender, id, fate, freed);
@@ -250,6 +257,11 @@ impl<P: Provider> Router<P> {
             Message::WhoHas { phone, inquiry } => {
                 if let Some(registrar) = &self.registrar {
                     registrar.whose(ctx, &phone, inquiry);
+                }
+            }
+            Message::Removed { phone, spki } => {
+                if let Some(registrar) = &mut self.registrar {
+                    registrar.removed(ctx.provider, &phone, &spki);
                 }
             }
             Message::Settled { user, phone, spki } => {
@@ -378,6 +390,7 @@ impl<P: Provider> Router<P> {
             Write::DeleteLetters { recipient, letters } => {
                 self.delivery.deleted(ctx, *recipient, letters);
             }
+            Write::RemoveUser { user, .. } => self.user_removed(ctx, *user),
             Write::ConfirmSession { .. }
             | Write::KeepAllowances(_)
             | Write::ForgetAllowances(_) => {}
@@ -402,6 +415,7 @@ impl<P: Provider> Router<P> {
                 ctx.limits.not_kept(allowances.iter().map(|allowance| allowance.key));
             }
             Write::ForgetAllowances(keys) => ctx.limits.not_kept(keys.iter().copied()),
+            Write::RemoveUser { user, .. } => self.not_administered(ctx, *user),
         }
     }
 
@@ -433,9 +447,110 @@ impl<P: Provider> Router<P> {
                 self.delivery.looked_for_expired(ctx, Some(&letters));
             }
             (Asker::Expiry, _) => self.delivery.looked_for_expired(ctx, None),
+            (Asker::Administration(user), Answer::Expired(letters)) => {
+                self.delivery.expired(ctx, &letters);
+                self.administration.took_out(ctx, user, letters.len());
+            }
+            (Asker::Administration(user), _) => self.not_administered(ctx, user),
         }
         self.delivery.answered(ctx);
         self.route(ctx);
+    }
+
+    // ---- What the operator asks for ----
+
+    /// Begins to remove a user.
+    pub(super) fn remove_user(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        user: UserId,
+    ) -> Result<(), AdministrationError> {
+        self.can_be_administered(user)?;
+        self.end_session(ctx, user);
+        let withdrawn = self.accounts.withdraw(user).ok_or(AdministrationError::NoSuchUser)?;
+        self.delivery.close_mailbox(ctx, user);
+        self.administration.remove(ctx, user, withdrawn);
+        self.route(ctx);
+        Ok(())
+    }
+
+    /// Begins to take letters out of a mailbox.
+    pub(super) fn expire_letters(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        user: UserId,
+        accepted_before: UnixTime,
+    ) -> Result<(), AdministrationError> {
+        self.can_be_administered(user)?;
+        self.administration.expire(ctx, user, accepted_before);
+        Ok(())
+    }
+
+    /// Ends a user's session; its client is told to come back later. Whether there was one.
+    pub(super) fn end_session(&mut self, ctx: &mut Ctx<'_, P>, user: UserId) -> bool {
+        let Some((conn, _)) = self.sessions.of(user) else { return false };
+        self.end(ctx, conn, Some(CloseReason::ServerStopping));
+        self.route(ctx);
+        true
+    }
+
+    /// Some of the sessions, by user.
+    pub(super) fn sessions(&self, after: Option<UserId>, now: Instant) -> SessionPage {
+        let first = after.map_or(Some(1), |after| after.get().checked_add(1));
+        let mut page = SessionPage::default();
+        let Some(first) = first else { return page };
+        for (seen, user) in (first..=u16::MAX).filter_map(UserId::new).enumerate() {
+            if seen >= SessionPage::IDS || page.sessions.len() >= SessionPage::LEN {
+                page.next = user.get().checked_sub(1).and_then(UserId::new);
+                break;
+            }
+            page.sessions.extend(self.session(user, now));
+        }
+        page
+    }
+
+    fn session(&self, user: UserId, now: Instant) -> Option<SessionSummary> {
+        let (conn, since) = self.sessions.of(user)?;
+        Some(SessionSummary {
+            user,
+            phone: *self.accounts.phone(user)?,
+            age: now.since(since),
+            prefix: self.gate.peer(conn)?.prefix,
+            unacknowledged: self.delivery.unacknowledged(user),
+        })
+    }
+
+    fn can_be_administered(&self, user: UserId) -> Result<(), AdministrationError> {
+        if self.administration.is_at_work_on(user) {
+            return Err(AdministrationError::UnderWay);
+        }
+        self.is_there(user).map_err(|_| AdministrationError::NoSuchUser)
+    }
+
+    /// Whether letters can be for this user of this shard; if not, what their senders hear.
+    fn is_there(&self, user: UserId) -> Result<(), ErrorCode> {
+        if self.accounts.has(user) {
+            Ok(())
+        } else if self.administration.is_at_work_on(user) {
+            // Nobody knows yet whether the user stays.
+            Err(ErrorCode::StorageUnavailable)
+        } else {
+            Err(ErrorCode::UnknownRecipient)
+        }
+    }
+
+    fn user_removed(&mut self, ctx: &mut Ctx<'_, P>, user: UserId) {
+        let Some(withdrawn) = self.administration.removed(ctx, user) else { return };
+        self.submission.forget(user);
+        self.delivery.forget(user);
+        let (phone, spki) = withdrawn.into_phone_and_key();
+        ctx.post(ShardId::REGISTRAR, Message::Removed { phone, spki });
+    }
+
+    fn not_administered(&mut self, ctx: &mut Ctx<'_, P>, user: UserId) {
+        if let Some(withdrawn) = self.administration.failed(ctx, user) {
+            self.accounts.put_back(user, withdrawn);
+        }
     }
 
     // ---- Time ----

@@ -132,6 +132,13 @@ pub enum Write {
     KeepAllowances(Vec<StoredAllowance>),
     /// Nothing is taken of these allowances any more. Those that are not known do no harm.
     ForgetAllowances(Vec<AllowanceKey>),
+    /// A user is removed, whose mailbox is empty. The id is given to nobody for a while.
+    RemoveUser {
+        /// The user who is removed.
+        user: UserId,
+        /// The moment from which the id rests.
+        now: UnixTime,
+    },
 }
 
 /// Names a batch or a question, so that its end can be told.
@@ -197,6 +204,18 @@ pub enum Question {
         /// How many at most.
         limit: usize,
     },
+    /// Remove letters from one mailbox that were accepted before `accepted_before`, in the order of
+    /// their places, up to `limit` of them; remember that they were not delivered, and say which went.
+    TakeOut {
+        /// The user whose mailbox it is.
+        recipient: UserId,
+        /// Letters from before this moment go.
+        accepted_before: UnixTime,
+        /// The moment to remember as the one of expiry.
+        now: UnixTime,
+        /// How many at most.
+        limit: usize,
+    },
 }
 
 /// A question with its ticket.
@@ -253,7 +272,7 @@ pub enum Answer {
     /// and from the asker; [`Status::Unknown`] when it, or its remembered fate, is from somebody
     /// else; [`Status::Expired`] when that is its remembered fate; else [`Status::Delivered`].
     Fates(Vec<(PacketId, Status)>),
-    /// The answer to [`Question::Expire`]: the letters that were removed.
+    /// The answer to [`Question::Expire`] and [`Question::TakeOut`]: the letters that were removed.
     Expired(Vec<ExpiredLetter>),
     /// Storage does not answer now.
     Unavailable,

@@ -21,6 +21,8 @@ pub(super) enum Asker {
     Fates(UserId, ConnId, PacketId),
     /// The search for letters that have expired.
     Expiry,
+    /// What the operator has asked to be done to a user.
+    Administration(UserId),
 }
 
 /// The writes of this turn, the batches under way, and the questions asked.
@@ -35,12 +37,20 @@ pub(super) struct StorageQueue {
     lingering: Vec<Write>,
     linger_until: Option<Instant>,
     /// Batches given out, each with its number.
-    under_way: VecDeque<(u64, Arc<Batch>)>,
+    under_way: VecDeque<UnderWay>,
     batches: u64,
     questions: Vec<Ask>,
     askers: BTreeMap<Ticket, Asker>,
     /// When what storage did not do is tried again; `None` while it is not in trouble.
     retry_at: Option<Instant>,
+}
+
+/// A batch that was given out and has not ended.
+#[derive(Debug)]
+struct UnderWay {
+    number: u64,
+    since: Instant,
+    batch: Arc<Batch>,
 }
 
 impl StorageQueue {
@@ -62,6 +72,11 @@ impl StorageQueue {
     pub(super) fn write_later(&mut self, write: Write, now: Instant) {
         self.linger_until.get_or_insert(now.after(Self::LINGER));
         self.lingering.push(write);
+    }
+
+    /// What lingers goes with this turn's batch.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.linger_until = self.linger_until.map(|until| until.min(now));
     }
 
     /// Notes a letter to be deleted, together with the others of this turn and mailbox.
@@ -128,13 +143,14 @@ impl StorageQueue {
     }
 
     /// Gives out this turn's batch, then its questions, so that they see it.
-    pub(super) fn flush(&mut self, outputs: &mut VecDeque<Output>) {
+    pub(super) fn flush(&mut self, now: Instant, outputs: &mut VecDeque<Output>) {
         if !self.writes.is_empty() {
             let ticket = self.next_ticket();
             let batch = Arc::new(Batch { ticket, writes: core::mem::take(&mut self.writes) });
             self.batches = self.batches.saturating_add(1);
-            self.under_way.push_back((self.batches, batch.clone()));
-            outputs.push_back(Output::Store(batch));
+            let (number, given_out) = (self.batches, batch.clone());
+            self.under_way.push_back(UnderWay { number, since: now, batch });
+            outputs.push_back(Output::Store(given_out));
         }
         outputs.extend(self.questions.drain(..).map(Output::Ask));
         self.turn = self.turn.saturating_add(1);
@@ -143,8 +159,8 @@ impl StorageQueue {
     /// Takes back the batch with this ticket. `None` when there is none, which would be the
     /// caller's mistake.
     pub(super) fn complete(&mut self, ticket: Ticket) -> Option<Arc<Batch>> {
-        let at = self.under_way.iter().position(|(_, batch)| batch.ticket == ticket)?;
-        self.under_way.remove(at).map(|(_, batch)| batch)
+        let at = self.under_way.iter().position(|under_way| under_way.batch.ticket == ticket)?;
+        self.under_way.remove(at).map(|under_way| under_way.batch)
     }
 
     /// The number of the batch that holds, or will hold, the write made last.
@@ -155,8 +171,18 @@ impl StorageQueue {
 
     /// Whether all batches up to `horizon` have ended.
     pub(super) fn is_past(&self, horizon: u64) -> bool {
-        let oldest = self.under_way.front().map(|(number, _)| *number);
+        let oldest = self.under_way.front().map(|under_way| under_way.number);
         self.batches >= horizon && oldest.is_none_or(|oldest| oldest > horizon)
+    }
+
+    /// Batches given out that have not ended, and since when the oldest of them is under way.
+    pub(super) fn under_way(&self) -> (usize, Option<Instant>) {
+        (self.under_way.len(), self.under_way.front().map(|under_way| under_way.since))
+    }
+
+    /// Questions without an answer.
+    pub(super) fn questions(&self) -> usize {
+        self.askers.len()
     }
 
     /// Whether a batch is to be given out or is under way.

@@ -2,6 +2,7 @@
 #![expect(clippy::cloned_ref_to_slice_refs, reason = "what is heard is compared with a list")]
 
 mod acknowledgments;
+mod administration;
 mod admission;
 mod answers;
 

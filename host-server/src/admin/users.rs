@@ -10,7 +10,7 @@ use crate::cli::UsersCommand;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::store::{self, Opening, UserName, UserSummary};
+use crate::store::{self, Engine, Opening, UserName, UserSummary};
 
 /// Carries out `command` and writes what it has to say to `out`.
 ///
@@ -25,7 +25,7 @@ pub fn run(
     let directory = DataDir::existing(&config.server.data)?;
     let open = || store::open(config, &directory, Opening::Existing);
     match command {
-        UsersCommand::List => list(&open()?.list_users()?, out),
+        UsersCommand::List => list(&all(&mut *open()?)?, out),
         UsersCommand::Show { user } => {
             let found = open()?.find_user(user)?.ok_or_else(|| no_such(user))?;
             show(&found, out)
@@ -44,6 +44,17 @@ pub fn run(
             )
             .map_err(Failure::output)
         }
+    }
+}
+
+fn all(storage: &mut dyn Engine) -> Result<Vec<UserSummary>, Failure> {
+    let mut users: Vec<UserSummary> = Vec::new();
+    loop {
+        let page = storage.users(users.last().map(|user| user.id))?;
+        if page.is_empty() {
+            return Ok(users);
+        }
+        users.extend(page);
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use waxwing_core::server::{Baggage, Mail, ShardId};
 
+use super::requests::Request;
 use crate::wake::Wake;
 
 /// Something for another shard. `D` is a connection between two loops.
@@ -16,6 +17,8 @@ pub enum Message<D> {
     Connection(Box<D>, Baggage),
     /// To the registrar: a connection from this address, which it had passed on, has ended.
     Ended(IpAddr),
+    /// What an operator asks.
+    Request(Request),
     /// Stop in good order; or, the second time, at once.
     Stop,
     /// The sender's machine has stopped.
@@ -28,6 +31,15 @@ pub struct Route<D> {
     pub inbox: Sender<Vec<Message<D>>>,
     /// Wakes it afterwards.
     pub waker: Arc<dyn Wake>,
+}
+
+impl<D> Route<D> {
+    /// Sends something to the shard from outside of all shards. Whether it is still there.
+    pub fn send(&self, message: Message<D>) -> bool {
+        let is_there = self.inbox.send(vec![message]).is_ok();
+        self.waker.wake();
+        is_there
+    }
 }
 
 impl<D> Clone for Route<D> {

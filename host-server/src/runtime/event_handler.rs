@@ -17,6 +17,8 @@ use super::admission::Admission;
 use super::channels::{Channels, Message};
 use super::deliveries::Deliveries;
 use super::log::{self, Log};
+use super::requests::{Requests, ShardReport};
+use super::turn_times::TurnTimes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failpoint::Failpoint;
@@ -49,6 +51,9 @@ pub struct EventHandler<P: Provider, C, L: Connections> {
     deliveries: Deliveries,
     admission: Admission,
     log: Log,
+    requests: Requests,
+    turn_times: TurnTimes,
+    free_disk: Option<u64>,
     disk_is_low: bool,
     min_free_disk: u64,
     flush_patience: Duration,
@@ -81,6 +86,9 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             deliveries,
             admission: Admission::new(config),
             log: Log::default(),
+            requests: Requests::default(),
+            turn_times: TurnTimes::default(),
+            free_disk: None,
             disk_is_low: false,
             min_free_disk: config.storage.min_free_disk,
             flush_patience: config.deadlines.leave,
@@ -110,6 +118,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
 
     fn tell(&mut self, act: impl FnOnce(&mut Server<P>, &mut Env<'_>)) {
         let now = self.clock.now();
+        self.turn_times.begin(now.instant);
         act(&mut self.server, &mut Env { now, rng: &mut self.rng });
     }
 
@@ -123,6 +132,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                     self.tell(|server, env| server.answered(env, ticket, answer));
                 }
                 Done::FreeDisk(bytes) => {
+                    self.free_disk = Some(bytes);
                     let low = bytes < self.min_free_disk;
                     if low && !self.disk_is_low {
                         tracing::warn!(
@@ -178,6 +188,11 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                 }
             }
             Message::Ended(address) => io.release(address),
+            Message::Request(request) => {
+                let mut requests = std::mem::take(&mut self.requests);
+                self.tell(|server, env| requests.take(request, server, env));
+                self.requests = requests;
+            }
             Message::Stop if self.stopping => io.stop(),
             Message::Stop => {
                 self.stopping = true;
@@ -225,6 +240,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                 self.deliveries.deliver(DeliveryTicket(ticket.0), &phone, &otp);
             }
             Output::Event(event) => self.log.event(event, self.clock.now().instant),
+            Output::Administered { user, outcome } => self.requests.administered(user, outcome),
             Output::Stopped => self.channels.send_to_all(|| Message::Stopped),
         }
     }
@@ -287,6 +303,13 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         self.tell(|server, env| server.end_turn(env));
         self.carry_out_all(io);
         let now = self.clock.now();
+        self.turn_times.end(now.instant);
+        let Self { server, requests, turn_times, free_disk, .. } = self;
+        requests.report(|| ShardReport {
+            machine: server.report(now.instant),
+            turn_p99: turn_times.p99(),
+            free_disk: *free_disk,
+        });
         self.server.poll_timeout().map(|at| at.since(now.instant))
     }
 }

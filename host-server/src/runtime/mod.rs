@@ -7,8 +7,10 @@ mod event_handler;
 mod log;
 mod origin;
 mod repeated;
+mod requests;
 mod settings;
 mod shards;
+mod turn_times;
 
 use std::io::{self, Write};
 
@@ -25,6 +27,7 @@ use crate::store::StorageError;
 pub use channels::{Channels, Message, Route};
 pub use deliveries::{Deliveries, DeliveryReport};
 pub use event_handler::{EventHandler, Links};
+pub use requests::{Administration, Request, ShardReport};
 pub use settings::machine;
 use shards::{Shards, network};
 

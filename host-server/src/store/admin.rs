@@ -1,8 +1,9 @@
-//! What an operator does to users while no server runs.
+//! What an operator looks at, and does to users while no server runs.
 
 use waxwing_core::crypto::Spki;
-use waxwing_core::id::UserId;
+use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::phone::Phone;
+use waxwing_core::server::storage::QueueId;
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::{ApplyError, StorageError};
@@ -50,6 +51,34 @@ pub struct UserSummary {
     pub pending_bytes: u64,
 }
 
+/// One mailbox, as an operator sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailboxSummary {
+    /// The user whose mailbox it is.
+    pub owner: UserId,
+    /// Letters that wait in it.
+    pub letters: u64,
+    /// Bytes of their packets.
+    pub bytes: u64,
+    /// When the first of them was accepted.
+    pub oldest: UnixTime,
+}
+
+/// One letter that waits, as an operator sees it: nothing of what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterSummary {
+    /// The place of the letter in its mailbox.
+    pub queue_id: QueueId,
+    /// The packet id of the letter.
+    pub id: PacketId,
+    /// The user who sent it.
+    pub sender: UserId,
+    /// When the server accepted it.
+    pub accepted_at: UnixTime,
+    /// Bytes of the packet.
+    pub bytes: u64,
+}
+
 /// What a removal took away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemovedUser {
@@ -61,13 +90,14 @@ pub struct RemovedUser {
     pub undelivered: u64,
 }
 
-/// Users, to look at and to remove.
-pub trait UserAdmin {
-    /// All users by id.
+/// Users, mailboxes and letters, to look at. Pages are short, so that a running server can look
+/// something up between two commits.
+pub trait Inspect {
+    /// Some users behind `after`, or from the first on, by id.
     ///
     /// # Errors
     /// When storage cannot be read.
-    fn list_users(&mut self) -> Result<Vec<UserSummary>, StorageError>;
+    fn users(&mut self, after: Option<UserId>) -> Result<Vec<UserSummary>, StorageError>;
 
     /// One user, if there is such a one.
     ///
@@ -75,6 +105,30 @@ pub trait UserAdmin {
     /// When storage cannot be read.
     fn find_user(&mut self, name: &UserName) -> Result<Option<UserSummary>, StorageError>;
 
+    /// Some mailboxes with letters in them, of users behind `after`, or from the first on, by id.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError>;
+
+    /// Some letters of a mailbox behind `after`, in the order of their places.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn letters(
+        &mut self,
+        recipient: UserId,
+        after: QueueId,
+    ) -> Result<Vec<LetterSummary>, StorageError>;
+}
+
+/// Users or mailboxes of a page, at most. All letters of each of them are counted.
+pub(super) const USERS_IN_A_PAGE: usize = 50;
+/// Letters of a page, at most.
+pub(super) const LETTERS_IN_A_PAGE: usize = 500;
+
+/// Users, to remove.
+pub trait UserAdmin {
     /// Removes a user, if there is such a one. Letters from the user stay where they are.
     ///
     /// # Errors

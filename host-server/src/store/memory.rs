@@ -12,8 +12,10 @@ use waxwing_core::server::storage::{
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 
+use super::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
 use super::{
-    ApplyError, RemovedUser, Storage, StorageError, UserAdmin, UserName, UserSummary, letter,
+    ApplyError, Inspect, LetterSummary, MailboxSummary, RemovedUser, Storage, StorageError,
+    UserAdmin, UserName, UserSummary, letter,
 };
 
 /// Storage in memory. Clones share what they hold, so that a test can drop one with its server
@@ -118,6 +120,13 @@ impl State {
                         }
                     }
                 }
+                Write::RemoveUser { user, .. } => {
+                    let has_letters =
+                        self.mailbox(*user).any(|letter| !deleted.contains(&letter.queue_id));
+                    if !self.users.contains_key(user) || has_letters {
+                        return Err("no user, or one with letters");
+                    }
+                }
                 Write::KeepAllowances(_) | Write::ForgetAllowances(_) => {}
             }
         }
@@ -160,6 +169,10 @@ impl State {
                 for key in keys {
                     self.allowances.remove(key);
                 }
+            }
+            Write::RemoveUser { user, now } => {
+                self.users.remove(user);
+                self.resting.insert(*user, *now);
             }
         }
     }
@@ -309,6 +322,11 @@ impl Storage for MemoryStorage {
                 state.undelivered.retain(|_, fate| fate.removed_at >= *forget_before);
                 Answer::Expired(state.expire(*shard, *accepted_before, *now, *limit))
             }
+            Question::TakeOut { recipient, accepted_before, now, limit } => {
+                let old = state.mailbox(*recipient).filter(|l| l.accepted_at < *accepted_before);
+                let old: Vec<_> = old.take(*limit).map(|letter| letter.queue_id).collect();
+                Answer::Expired(state.remove_undelivered(&old, *now))
+            }
         })
     }
 
@@ -329,10 +347,11 @@ impl Storage for MemoryStorage {
     }
 }
 
-impl UserAdmin for MemoryStorage {
-    fn list_users(&mut self) -> Result<Vec<UserSummary>, StorageError> {
+impl Inspect for MemoryStorage {
+    fn users(&mut self, after: Option<UserId>) -> Result<Vec<UserSummary>, StorageError> {
         let state = self.state();
-        Ok(state.users.values().map(|user| state.summary(user)).collect())
+        let behind = state.users.iter().filter(|(id, _)| Some(**id) > after);
+        Ok(behind.take(USERS_IN_A_PAGE).map(|(_, user)| state.summary(user)).collect())
     }
 
     fn find_user(&mut self, name: &UserName) -> Result<Option<UserSummary>, StorageError> {
@@ -340,6 +359,38 @@ impl UserAdmin for MemoryStorage {
         Ok(state.named(name).map(|user| state.summary(user)))
     }
 
+    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError> {
+        let state = self.state();
+        let mut mailboxes: BTreeMap<UserId, MailboxSummary> = BTreeMap::new();
+        for letter in state.letters.values().filter(|letter| Some(letter.recipient) > after) {
+            let (owner, oldest) = (letter.recipient, letter.accepted_at);
+            let new = MailboxSummary { owner, letters: 0, bytes: 0, oldest };
+            let mailbox = mailboxes.entry(owner).or_insert(new);
+            mailbox.letters += 1;
+            mailbox.bytes += letter.packet.len() as u64;
+        }
+        Ok(mailboxes.into_values().take(USERS_IN_A_PAGE).collect())
+    }
+
+    fn letters(
+        &mut self,
+        recipient: UserId,
+        after: QueueId,
+    ) -> Result<Vec<LetterSummary>, StorageError> {
+        let state = self.state();
+        let behind = state.mailbox(recipient).filter(|letter| letter.queue_id > after);
+        let summary = |letter: &Arc<PendingLetter>| LetterSummary {
+            queue_id: letter.queue_id,
+            id: letter.id,
+            sender: letter.sender,
+            accepted_at: letter.accepted_at,
+            bytes: letter.packet.len() as u64,
+        };
+        Ok(behind.take(LETTERS_IN_A_PAGE).map(summary).collect())
+    }
+}
+
+impl UserAdmin for MemoryStorage {
     fn remove_user(
         &mut self,
         name: &UserName,

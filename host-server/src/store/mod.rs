@@ -7,6 +7,7 @@
 mod admin;
 mod engine;
 mod error;
+mod inspection;
 mod letter;
 mod memory;
 mod sqlite;
@@ -18,19 +19,22 @@ use std::sync::Arc;
 use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
 use waxwing_core::time::UnixTime;
 
-pub use admin::{RemovedUser, UserAdmin, UserName, UserSummary};
+pub use admin::{
+    Inspect, LetterSummary, MailboxSummary, RemovedUser, UserAdmin, UserName, UserSummary,
+};
 pub use engine::{Engine, Opening, Ownership, open, place};
 pub use error::{ApplyError, Details, StorageError};
+pub use inspection::{Finding, Inspection};
 pub use memory::MemoryStorage;
 pub use sqlite::{Salvage, SqliteError, SqliteOptions, SqliteStorage};
-pub use thread::{Outlet, StorageClient, StorageThread, ThreadOptions};
+pub use thread::{Inspector, Outlet, StorageClient, StorageThread, ThreadOptions};
 pub use turn::{Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 
 /// Where users and pending letters live.
 ///
 /// The contract is the one of [`waxwing_core::server::storage`]: calls take effect in order, and
 /// what [`Storage::apply`] has confirmed survives a power cut.
-pub trait Storage: Send {
+pub trait Storage: Inspect + Send {
     /// What a server machine starts from. Ids of users removed before `rested_before` are free
     /// again unless a letter or a fate still refers to them.
     ///

@@ -3,11 +3,12 @@
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::turn::{Done, Failed, Job, Reports, StorageTurns, TurnOptions};
-use super::{Storage, StorageError};
+use super::{Finding, Inspection, Storage, StorageError};
 use crate::clock::{Clock, SystemClock};
 use crate::wake::Wake;
 
@@ -56,10 +57,29 @@ impl StorageClient {
     }
 }
 
+/// An operator's way to the thread. It does not keep the thread alive.
+#[derive(Clone, Debug)]
+pub struct Inspector(Weak<Sender<(usize, Job)>>);
+
+impl Inspector {
+    /// Has something looked up. The receiver hears what was found, or the reason why not; it is
+    /// disconnected when the thread has ended.
+    #[must_use]
+    pub fn inspect(&self, what: Inspection) -> Receiver<Result<Finding, String>> {
+        let (answer, found) = channel();
+        if let Some(jobs) = self.0.upgrade() {
+            // No machine hears of it.
+            let _ = jobs.send((usize::MAX, Job::Inspect(what, answer)));
+        }
+        found
+    }
+}
+
 /// A handle on the thread.
 #[derive(Debug)]
 pub struct StorageThread {
     thread: JoinHandle<Result<(), StorageError>>,
+    jobs: Arc<Sender<(usize, Job)>>,
 }
 
 impl StorageThread {
@@ -79,7 +99,13 @@ impl StorageThread {
         let thread = Builder::new()
             .name("waxwing-storage".into())
             .spawn(move || run(turns, options.idle, Outlets(outlets), &queue))?;
-        Ok((Self { thread }, clients))
+        Ok((Self { thread, jobs: Arc::new(jobs) }, clients))
+    }
+
+    /// A way for an operator to look things up.
+    #[must_use]
+    pub fn inspector(&self) -> Inspector {
+        Inspector(Arc::downgrade(&self.jobs))
     }
 
     /// Waits, once all clients are dropped, until everything queued is done and storage is closed.
@@ -87,7 +113,9 @@ impl StorageThread {
     /// # Errors
     /// When storage could not be closed in good order.
     pub fn shut_down(self) -> Result<(), StorageError> {
-        match self.thread.join() {
+        let Self { thread, jobs } = self;
+        drop(jobs);
+        match thread.join() {
             Ok(closed) => closed,
             Err(panic) => std::panic::resume_unwind(panic),
         }

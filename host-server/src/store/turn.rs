@@ -7,12 +7,13 @@
 
 use std::ops::RangeBounds;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use waxwing_core::server::storage::{Answer, Ask, Batch, Outcome, Ticket};
 use waxwing_core::time::Instant;
 
-use super::{ApplyError, Storage, StorageError};
+use super::{ApplyError, Finding, Inspection, Storage, StorageError};
 
 /// Something that the machine has asked of storage.
 #[derive(Clone, Debug)]
@@ -21,6 +22,9 @@ pub enum Job {
     Batch(Arc<Batch>),
     /// A question, with its ticket.
     Ask(Ask),
+    /// Something that an operator looks up, and where what is found goes. It changes nothing, and the
+    /// server goes on even if it fails.
+    Inspect(Inspection, Sender<Result<Finding, String>>),
 }
 
 /// Something that is done.
@@ -135,6 +139,11 @@ impl StorageTurns {
                         machines.push(machine);
                     }
                     wake(machines, reports);
+                }
+                Job::Inspect(what, answer) => {
+                    let found = what.look(&mut *self.storage).map_err(|error| error.to_string());
+                    // Whoever asked may wait no more.
+                    let _ = answer.send(found);
                 }
             }
             self.measure_disk(now(), reports);

@@ -9,7 +9,10 @@ use waxwing_core::server::storage::{
 };
 use waxwing_core::server::{Counted, Stored};
 use waxwing_core::time::UnixTime;
-use waxwing_server::store::{ApplyError, MemoryStorage, Storage, StorageError};
+use waxwing_server::store::{
+    ApplyError, Inspect, LetterSummary, MailboxSummary, MemoryStorage, Storage, StorageError,
+    UserName, UserSummary,
+};
 use waxwing_testkit::simulation::{Dice, Seeded};
 
 /// What is durable, and how it behaves. Clones share it.
@@ -98,6 +101,28 @@ impl Disk {
             14 if self.may_break => Fault::Broken { has_happened: dice.roll(2) == 0 },
             _ => Fault::None,
         }
+    }
+}
+
+impl Inspect for Disk {
+    fn users(&mut self, after: Option<UserId>) -> Result<Vec<UserSummary>, StorageError> {
+        self.durable.users(after)
+    }
+
+    fn find_user(&mut self, name: &UserName) -> Result<Option<UserSummary>, StorageError> {
+        self.durable.find_user(name)
+    }
+
+    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError> {
+        self.durable.mailboxes(after)
+    }
+
+    fn letters(
+        &mut self,
+        recipient: UserId,
+        after: QueueId,
+    ) -> Result<Vec<LetterSummary>, StorageError> {
+        self.durable.letters(recipient, after)
     }
 }
 

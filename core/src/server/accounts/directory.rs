@@ -66,6 +66,21 @@ impl<P: Provider> Directory<P> {
         Some(KeyAnswer { user: id, phone: user.phone, spki: (*user.spki).clone() })
     }
 
+    /// Takes out a user.
+    pub(super) fn take(&mut self, id: UserId) -> Option<User> {
+        self.users.remove(&id)
+    }
+
+    /// Puts back a user who was taken out.
+    pub(super) fn put_back(&mut self, id: UserId, user: User) {
+        self.users.insert(id, user);
+    }
+
+    /// How many users this shard owns.
+    pub(super) fn len(&self) -> usize {
+        self.users.len()
+    }
+
     /// This shard owns a new user from now on.
     pub(super) fn welcome(&mut self, id: UserId, phone: Phone, spki: Arc<Spki>) {
         self.users.insert(id, User::new(phone, spki, None));

@@ -114,6 +114,13 @@ impl Mailbox {
         self.learning.map_or_else(Vec::new, |learning| learning.waiting)
     }
 
+    /// Takes out what waits for the counters.
+    pub(super) fn take_waiting(&mut self) -> Vec<Waiting> {
+        self.learning
+            .as_mut()
+            .map_or_else(Vec::new, |learning| core::mem::take(&mut learning.waiting))
+    }
+
     /// Keeps something until the counters are known; gives it back if they are.
     pub(super) fn wait(&mut self, waiting: Waiting) -> Option<Waiting> {
         match &mut self.learning {

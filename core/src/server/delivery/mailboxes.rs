@@ -77,6 +77,12 @@ impl Mailboxes {
         Some(mailbox)
     }
 
+    /// A user is removed, and with them the mailbox.
+    pub(super) fn remove(&mut self, owner: UserId) {
+        self.open.remove(&owner);
+        self.uncounted.remove(&owner);
+    }
+
     /// Forgets those that nothing is under way for, unless their owners are here.
     pub(super) fn forget_at_rest(&mut self, is_here: impl Fn(UserId) -> bool) {
         let Self { open, uncounted } = self;

@@ -98,17 +98,16 @@ impl Delivery {
 
     // ---- A letter comes in ----
 
-    /// A letter reaches its recipient's owner shard, which knows such a user or does not.
+    /// A letter reaches its recipient's owner shard, where there is such a user, or not.
     pub(super) fn letter_arrived(
         &mut self,
         ctx: &mut Ctx<'_, impl Provider>,
         letter: Letter,
-        is_known: bool,
+        is_there: Result<(), ErrorCode>,
     ) {
-        if is_known {
-            self.when_mailbox_is_known(ctx, letter.recipient, Waiting::Letter(letter));
-        } else {
-            turn_away(ctx, &letter, ErrorCode::UnknownRecipient);
+        match is_there {
+            Ok(()) => self.when_mailbox_is_known(ctx, letter.recipient, Waiting::Letter(letter)),
+            Err(code) => turn_away(ctx, &letter, code),
         }
     }
 
@@ -309,16 +308,27 @@ impl Delivery {
         if self.readers.contains_key(&owner) {
             ctx.storage.in_trouble(ctx.now.instant);
         }
-        let code = ErrorCode::StorageUnavailable;
-        for waiting in mailbox.into_waiting() {
-            match waiting {
-                Waiting::Letter(letter) => turn_away(ctx, &letter, code),
-                Waiting::Question { inquiry: Inquiry { conn, packet, .. }, .. } => {
-                    let refused = Refused::naming(code, Op::KeyQuestion, packet);
-                    ctx.tell(Note::Refuse { conn, refused });
-                }
-            }
+        turn_away_all(ctx, mailbox.into_waiting());
+    }
+
+    // ---- A user who goes ----
+
+    /// A user who has no session any more is to be removed. What waits for the mailbox must not get
+    /// into it.
+    pub(super) fn close_mailbox(&mut self, ctx: &mut Ctx<'_, impl Provider>, owner: UserId) {
+        if let Some(mailbox) = self.mailboxes.get_mut(owner) {
+            turn_away_all(ctx, mailbox.take_waiting());
         }
+    }
+
+    /// A user is removed.
+    pub(super) fn forget(&mut self, user: UserId) {
+        self.mailboxes.remove(user);
+    }
+
+    /// Letters that a user has been given and has not acknowledged.
+    pub(super) fn unacknowledged(&self, user: UserId) -> usize {
+        self.readers.get(&user).map_or(0, |reader| reader.window.unacknowledged().count())
     }
 
     // ---- What becomes of a letter ----
@@ -604,6 +614,20 @@ impl Delivery {
     #[cfg(feature = "testing")]
     pub(super) const fn letter_states(&self) -> &BTreeSet<LetterState> {
         self.in_hand.seen()
+    }
+}
+
+/// Storage does not say how full the mailbox is that these wait for.
+fn turn_away_all(ctx: &mut Ctx<'_, impl Provider>, all: Vec<Waiting>) {
+    let code = ErrorCode::StorageUnavailable;
+    for waiting in all {
+        match waiting {
+            Waiting::Letter(letter) => turn_away(ctx, &letter, code),
+            Waiting::Question { inquiry: Inquiry { conn, packet, .. }, .. } => {
+                let refused = Refused::naming(code, Op::KeyQuestion, packet);
+                ctx.tell(Note::Refuse { conn, refused });
+            }
+        }
     }
 }
 

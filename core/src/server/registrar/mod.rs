@@ -282,6 +282,21 @@ impl Registrar {
         }
     }
 
+    /// A user is removed: phone and key are free.
+    pub(super) fn removed(&mut self, provider: &impl Provider, phone: &Phone, spki: &Spki) {
+        self.phonebook.leave(provider, phone, spki);
+    }
+
+    /// Who has this phone.
+    pub(super) fn user_with(&self, phone: &Phone) -> Option<UserId> {
+        self.phonebook.get(phone).map(|entry| entry.user)
+    }
+
+    /// Ids that a new user can get.
+    pub(super) const fn free_ids(&self) -> usize {
+        self.phonebook.free_ids()
+    }
+
     /// The new user could not be stored: nothing is burnt.
     pub(super) fn not_created(
         &mut self,

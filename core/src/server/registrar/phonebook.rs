@@ -107,6 +107,18 @@ impl Phonebook {
         self.keys.remove(&digest(provider, spki));
     }
 
+    /// A user is removed. The id rests: after the next start storage says for how long.
+    pub(super) fn leave<P: Provider>(&mut self, provider: &P, phone: &Phone, spki: &Spki) {
+        self.phones.remove(phone);
+        self.keys.remove(&digest(provider, spki));
+    }
+
+    /// Ids that nobody has and that do not rest.
+    pub(super) const fn free_ids(&self) -> usize {
+        // The id 0 is nobody's.
+        (u16::MAX as usize).saturating_sub(self.taken_count)
+    }
+
     /// A held id has its user.
     pub(super) fn enter<P: Provider>(
         &mut self,

@@ -93,6 +93,12 @@ impl Sessions {
         }
     }
 
+    /// The confirmed session of a user: its connection, and when it was confirmed.
+    pub(super) fn of(&self, user: UserId) -> Option<(ConnId, Instant)> {
+        let conn = *self.users.get(&user)?;
+        Some((conn, self.session(conn)?.since))
+    }
+
     /// Whether what the session's client sends has to wait.
     pub(super) fn must_wait(&self, conn: ConnId) -> bool {
         self.session(conn).is_some_and(Session::must_wait)
@@ -158,7 +164,7 @@ impl Sessions {
             ctx.tell(Note::End { conn: older, reason: Some(CloseReason::TakenOver) });
         }
         accounts.confirmed(ctx, user, offer.issue, offer.seal.key());
-        let session = Session::new(user, offer.seal, offer.nonce);
+        let session = Session::new(user, offer.seal, offer.nonce, ctx.now.instant);
         self.lines.insert(conn, Box::new(Line::Active(session)));
         ctx.tell(Note::Confirmed { conn, user, window });
         Ok(())

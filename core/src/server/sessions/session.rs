@@ -28,6 +28,8 @@ pub(super) struct Session {
     pub(super) seal: SessionSeal,
     /// The nonce of the request that opened it: what a shared 255 names.
     pub(super) nonce: Nonce,
+    /// When it was confirmed.
+    pub(super) since: Instant,
     /// Letters and questions without an answer.
     unanswered: usize,
     pub(super) status_queries: Allowance,
@@ -49,11 +51,12 @@ pub(super) struct Leaving {
 }
 
 impl Session {
-    pub(super) fn new(user: UserId, seal: SessionSeal, nonce: Nonce) -> Self {
+    pub(super) fn new(user: UserId, seal: SessionSeal, nonce: Nonce, since: Instant) -> Self {
         Self {
             user,
             seal,
             nonce,
+            since,
             unanswered: 0,
             status_queries: Allowance::default(),
             refusals: Allowance::default(),

@@ -167,6 +167,16 @@ impl Submission {
         ctx.tell(Note::Fates { conn, fates });
     }
 
+    /// A user is removed.
+    pub(super) fn forget(&mut self, user: UserId) {
+        self.duplicates.remove(&user);
+    }
+
+    /// What all senders of this shard have pending, in all mailboxes: letters, and bytes of packets.
+    pub(super) const fn pending(&self) -> (u64, u64) {
+        self.outstanding.total()
+    }
+
     /// Forgets duplicates that are too old to matter.
     pub(super) fn forget_old(&mut self, now: Instant) {
         self.duplicates.retain(|_, duplicates| !duplicates.is_over(now));

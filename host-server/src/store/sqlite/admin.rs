@@ -1,12 +1,18 @@
-//! Users, as an operator sees them.
+//! Users, mailboxes and letters, as an operator sees them.
 
-use rusqlite::{Params, params};
+use rusqlite::{Connection, Params};
+use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
+use waxwing_core::server::storage::QueueId;
 use waxwing_core::time::UnixTime;
 
 use super::fault::Fault;
 use super::{SqliteStorage, open, reads, writes};
-use crate::store::{ApplyError, RemovedUser, StorageError, UserAdmin, UserName, UserSummary};
+use crate::store::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
+use crate::store::{
+    ApplyError, Inspect, LetterSummary, MailboxSummary, RemovedUser, StorageError, UserAdmin,
+    UserName, UserSummary,
+};
 
 const SELECT: &str = "SELECT user_id, phone_number, rsa_public_key, last_seen, \
      (SELECT count(*) FROM pending_messages WHERE recipient_id = user_id), \
@@ -15,7 +21,11 @@ const SELECT: &str = "SELECT user_id, phone_number, rsa_public_key, last_seen, \
      FROM users";
 
 impl SqliteStorage {
-    fn users(&self, which: &'static str, params: impl Params) -> Result<Vec<UserSummary>, Fault> {
+    fn selected(
+        &self,
+        which: &'static str,
+        params: impl Params,
+    ) -> Result<Vec<UserSummary>, Fault> {
         let mut select = self.connection.prepare(&format!("{SELECT} {which}"))?;
         let mut rows = select.query(params)?;
         let mut users = Vec::new();
@@ -37,16 +47,18 @@ impl SqliteStorage {
 
     fn named(&self, name: &UserName) -> Result<Option<UserSummary>, Fault> {
         let users = match name {
-            UserName::Id(id) => self.users("WHERE user_id = ?", [id.get()])?,
-            UserName::Phone(phone) => self.users("WHERE phone_number = ?", [phone.as_str()])?,
+            UserName::Id(id) => self.selected("WHERE user_id = ?", [id.get()])?,
+            UserName::Phone(phone) => self.selected("WHERE phone_number = ?", [phone.as_str()])?,
         };
         Ok(users.into_iter().next())
     }
 }
 
-impl UserAdmin for SqliteStorage {
-    fn list_users(&mut self) -> Result<Vec<UserSummary>, StorageError> {
-        let users = self.users("ORDER BY user_id", []);
+impl Inspect for SqliteStorage {
+    fn users(&mut self, after: Option<UserId>) -> Result<Vec<UserSummary>, StorageError> {
+        let after = after.map_or(0, UserId::get);
+        let users = self
+            .selected("WHERE user_id > ? ORDER BY user_id LIMIT ?", (after, page(USERS_IN_A_PAGE)));
         Ok(users.map_err(|fault| open::fault(&self.path, fault))?)
     }
 
@@ -54,6 +66,76 @@ impl UserAdmin for SqliteStorage {
         Ok(self.named(name).map_err(|fault| open::fault(&self.path, fault))?)
     }
 
+    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError> {
+        let found = mailboxes(&self.connection, after);
+        Ok(found.map_err(|fault| open::fault(&self.path, fault))?)
+    }
+
+    fn letters(
+        &mut self,
+        recipient: UserId,
+        after: QueueId,
+    ) -> Result<Vec<LetterSummary>, StorageError> {
+        let found = letters(&self.connection, recipient, after);
+        Ok(found.map_err(|fault| open::fault(&self.path, fault))?)
+    }
+}
+
+fn mailboxes(connection: &Connection, after: Option<UserId>) -> Result<Vec<MailboxSummary>, Fault> {
+    // From the index alone.
+    let mut select = connection.prepare_cached(
+        "SELECT recipient_id, count(*), sum(length(encrypted_payload)), min(queue_id) \
+         FROM pending_messages WHERE recipient_id > ? \
+         GROUP BY recipient_id ORDER BY recipient_id LIMIT ?",
+    )?;
+    let mut first =
+        connection.prepare_cached("SELECT accepted_at FROM pending_messages WHERE queue_id = ?")?;
+    let mut rows = select.query((after.map_or(0, UserId::get), page(USERS_IN_A_PAGE)))?;
+    let mut mailboxes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let letters = reads::count(row, 1)?;
+        mailboxes.push(MailboxSummary {
+            owner: reads::user_id(row, 0)?,
+            letters,
+            bytes: reads::count(row, 2)? + letters * OVERHEAD as u64,
+            oldest: UnixTime::from_seconds(
+                first.query_row([row.get::<_, i64>(3)?], |row| row.get(0))?,
+            ),
+        });
+    }
+    Ok(mailboxes)
+}
+
+fn letters(
+    connection: &Connection,
+    recipient: UserId,
+    after: QueueId,
+) -> Result<Vec<LetterSummary>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT queue_id, message_id, sender_id, accepted_at, length(encrypted_payload) \
+         FROM pending_messages WHERE recipient_id = ? AND queue_id > ? ORDER BY queue_id LIMIT ?",
+    )?;
+    let which = (recipient.get(), writes::key(after)?, page(LETTERS_IN_A_PAGE));
+    let mut rows = select.query(which)?;
+    let mut letters = Vec::new();
+    while let Some(row) = rows.next()? {
+        letters.push(LetterSummary {
+            queue_id: reads::queue_id(row, 0)?,
+            id: PacketId(row.get(1)?),
+            sender: reads::user_id(row, 2)?,
+            accepted_at: UnixTime::from_seconds(row.get(3)?),
+            bytes: reads::count(row, 4)? + OVERHEAD as u64,
+        });
+    }
+    Ok(letters)
+}
+
+/// The length of a page, as SQLite takes it.
+fn page(len: usize) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX)
+}
+
+impl UserAdmin for SqliteStorage {
     fn remove_user(
         &mut self,
         name: &UserName,
@@ -61,12 +143,9 @@ impl UserAdmin for SqliteStorage {
     ) -> Result<Option<RemovedUser>, ApplyError> {
         self.transaction(|connection| {
             let Some(UserSummary { id, phone, .. }) = self.named(name)? else { return Ok(None) };
-            let undelivered = writes::empty_mailbox(connection, id, now)? as u64;
-            connection.execute("DELETE FROM users WHERE user_id = ?", [id.get()])?;
-            connection.execute(
-                "INSERT OR REPLACE INTO resting_ids (user_id, removed_at) VALUES (?, ?)",
-                params![id.get(), now.as_seconds()],
-            )?;
+            let all = UnixTime::from_seconds(i64::MAX);
+            let undelivered = writes::take_out(connection, id, all, now, usize::MAX)?.len() as u64;
+            writes::remove_user(connection, id, now)?;
             Ok(Some(RemovedUser { id, phone, undelivered }))
         })
     }

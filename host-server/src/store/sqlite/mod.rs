@@ -359,6 +359,11 @@ impl Storage for SqliteStorage {
                     writes::expire(connection, *shard, *accepted_before, *now, *limit)
                 })
                 .map(Answer::Expired),
+            Question::TakeOut { recipient, accepted_before, now, limit } => self
+                .transaction(|connection| {
+                    writes::take_out(connection, *recipient, *accepted_before, *now, *limit)
+                })
+                .map(Answer::Expired),
         }
     }
 

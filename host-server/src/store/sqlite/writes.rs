@@ -69,6 +69,7 @@ pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(
                     forget.execute(params![key.0])?;
                 }
             }
+            Write::RemoveUser { user, now } => remove_user(connection, *user, *now)?,
         }
     }
     if last > 0 {
@@ -133,21 +134,41 @@ pub(super) fn expire(
     Ok(letters)
 }
 
-/// Removes every letter for `recipient`.
-pub(super) fn empty_mailbox(
+/// Removes letters for `recipient` from before `before`, in the order of their places.
+pub(super) fn take_out(
     connection: &Connection,
     recipient: UserId,
+    before: UnixTime,
     now: UnixTime,
-) -> Result<usize, Fault> {
+    limit: usize,
+) -> Result<Vec<ExpiredLetter>, Fault> {
     let letters = select_letters(
         connection,
         now,
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
-         FROM pending_messages WHERE recipient_id = ?",
-        [recipient.get()],
+         FROM pending_messages WHERE recipient_id = ? AND accepted_at < ? \
+         ORDER BY queue_id LIMIT ?",
+        (recipient.get(), before.as_seconds(), i64::try_from(limit).unwrap_or(i64::MAX)),
     )?;
     remove_undelivered(connection, &letters, now)?;
-    Ok(letters.len())
+    Ok(letters)
+}
+
+/// Removes a user whose mailbox is empty.
+pub(super) fn remove_user(
+    connection: &Connection,
+    user: UserId,
+    now: UnixTime,
+) -> Result<(), Fault> {
+    let removed =
+        connection.prepare_cached("DELETE FROM users WHERE user_id = ?")?.execute([user.get()])?;
+    if removed != 1 {
+        return Err(Fault::Refused(format!("there is no {user:?}")));
+    }
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO resting_ids (user_id, removed_at) VALUES (?, ?)")?
+        .execute(params![user.get(), now.as_seconds()])?;
+    Ok(())
 }
 
 /// Letters that are about to be removed. Of those that are damaged no more is left after this.

@@ -5,12 +5,14 @@ use waxwing_core::crypto::Spki;
 use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{
-    Answer, Ask, Batch, Outcome, Question, Snapshot, Ticket, Write,
+    Answer, Ask, Batch, Outcome, Question, QueueId, Snapshot, Ticket, Write,
 };
 use waxwing_core::time::{Instant, UnixTime};
 
 use super::*;
-use crate::store::{ApplyError, MemoryStorage};
+use crate::store::{
+    ApplyError, Inspect, LetterSummary, MailboxSummary, MemoryStorage, UserName, UserSummary,
+};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -21,6 +23,28 @@ struct Gated {
     gate: Receiver<Result<(), ApplyError>>,
     commits: Arc<Mutex<Vec<usize>>>,
     tidied: Arc<AtomicUsize>,
+}
+
+impl Inspect for Gated {
+    fn users(&mut self, after: Option<UserId>) -> Result<Vec<UserSummary>, StorageError> {
+        self.inner.users(after)
+    }
+
+    fn find_user(&mut self, name: &UserName) -> Result<Option<UserSummary>, StorageError> {
+        self.inner.find_user(name)
+    }
+
+    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError> {
+        self.inner.mailboxes(after)
+    }
+
+    fn letters(
+        &mut self,
+        recipient: UserId,
+        after: QueueId,
+    ) -> Result<Vec<LetterSummary>, StorageError> {
+        self.inner.letters(recipient, after)
+    }
 }
 
 impl Storage for Gated {
@@ -320,4 +344,22 @@ fn a_turn_without_a_thread_tells_each_machine_in_order_and_wakes_it_afterwards()
     ];
     assert_eq!(told.0, expected);
     turns.close().unwrap();
+}
+
+#[test]
+fn an_operator_looks_things_up_between_two_commits_and_stops_nobody() {
+    let bench = Bench::new(ThreadOptions::default());
+    let inspector = bench.thread.inspector();
+    bench.client.send(Job::Batch(create(1, 1)));
+    bench.under_way.recv_timeout(WAIT).unwrap();
+    let found = inspector.inspect(Inspection::Users(None));
+    assert!(found.try_recv().is_err());
+    bench.gate.send(Ok(())).unwrap();
+    let Finding::Users(users) = found.recv_timeout(WAIT).unwrap().unwrap() else { panic!() };
+    assert_eq!(users.len(), 1);
+    // It does not keep the thread alive, and whoever asks later hears nothing.
+    let Bench { thread, client, .. } = bench;
+    drop(client);
+    thread.shut_down().unwrap();
+    assert!(inspector.inspect(Inspection::Users(None)).recv_timeout(WAIT).is_err());
 }

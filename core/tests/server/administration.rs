@@ -1,0 +1,343 @@
+//! What an operator does to users while the server runs.
+
+use std::time::Duration;
+
+use waxwing_core::crypto::RustCrypto;
+use waxwing_core::id::UserId;
+use waxwing_core::limits::MIN_ENVELOPE;
+use waxwing_core::server::{Administered, AdministrationError, Config, SessionPage};
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Status};
+
+use waxwing_testkit::backend::Glass;
+use waxwing_testkit::packets::id_of;
+use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::world::{Sim, World};
+
+const ALWAYS: UnixTime = UnixTime::from_seconds(i64::MAX);
+
+fn removed(ben: &Person<RustCrypto>, undelivered: u64) -> (UserId, Administered) {
+    (ben.id(), Administered::Removed { phone: ben.phone, undelivered })
+}
+
+fn expired(letter: &[u8]) -> Said {
+    Said::Fate(id_of(letter), Status::Expired)
+}
+
+fn refused(person: &mut Person<RustCrypto>, world: &mut World) -> ErrorCode {
+    person.hear_one(world).code().unwrap()
+}
+
+/// Why somebody who comes back is not let in.
+fn turned_away(person: &mut Person<RustCrypto>, world: &mut World) -> ErrorCode {
+    let request = person.long(world);
+    person.conn = world.connect();
+    world.send(person.conn, &request);
+    refused(person, world)
+}
+
+#[test]
+fn a_removed_user_is_gone_and_so_is_the_way_into_the_account() {
+    let (mut world, [mut ann, mut ben]) = World::online(Config::default());
+    world.remove_user(ben.id()).unwrap();
+    world.settle();
+    assert_eq!(world.administered, [removed(&ben, 0)]);
+    assert_eq!(ben.hear(&mut world), [Said::Closed(CloseReason::ServerStopping)]);
+    assert!(ben.is_closed(&world));
+    assert_eq!(world.session_count(), 1);
+
+    ann.send(&mut world, ben.id(), b"anybody there?");
+    assert_eq!(refused(&mut ann, &mut world), ErrorCode::UnknownRecipient);
+    ann.ask(&mut world, KeyQuestion::ByPhone(ben.phone));
+    assert_eq!(refused(&mut ann, &mut world), ErrorCode::UnknownUser);
+    assert_eq!(turned_away(&mut ben, &mut world), ErrorCode::BadSignature);
+    assert_eq!(world.remove_user(ben.id()), Err(AdministrationError::NoSuchUser));
+    // The next start knows nothing else.
+    world.crash();
+    assert_eq!(turned_away(&mut ben, &mut world), ErrorCode::BadSignature);
+}
+
+#[test]
+fn phone_and_key_of_a_removed_user_are_free_at_once_and_the_id_rests() {
+    let (mut world, [_, mut ben]) = World::online(Config::default());
+    let (before, free) = (ben.id(), world.servers()[0].report(world.now.instant).free_ids);
+    world.remove_user(before).unwrap();
+    world.settle();
+    assert_eq!(world.servers()[0].user_with(&ben.phone), None);
+    assert_eq!(world.servers()[0].report(world.now.instant).free_ids, free);
+    ben.hear(&mut world);
+    ben.register(&mut world);
+    assert_ne!(ben.id(), before);
+    assert_eq!(world.servers()[0].user_with(&ben.phone), Some(ben.id()));
+    let letter = ben.send(&mut world, UserId::new(1).unwrap(), b"back again");
+    assert!(ben.hear(&mut world).contains(&Said::stored(&letter)));
+}
+
+#[test]
+fn senders_are_told_of_every_letter_that_a_removed_user_does_not_get() {
+    let (mut world, [mut ann, mut ben, mut cat]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    cat.come_to_nothing(&mut world);
+    let stored = ann.send(&mut world, ben.id(), b"in storage");
+    let given = cat.send(&mut world, ben.id(), b"given and not acknowledged");
+    ann.hear(&mut world);
+    cat.hear(&mut world);
+    ben.come(&mut world, 1);
+    world.disk.held = true;
+    let on_its_way = ann.send(&mut world, ben.id(), b"not stored yet");
+    world.remove_user(ben.id()).unwrap();
+    world.release();
+    assert_eq!(world.administered, [removed(&ben, 3)]);
+    let told = ann.hear(&mut world);
+    assert!(told.contains(&expired(&stored)), "{told:?}");
+    assert!(told.contains(&expired(&on_its_way)), "{told:?}");
+    assert_eq!(cat.hear(&mut world), [expired(&given)]);
+    for sender in [&ann, &cat] {
+        assert_eq!(world.pending_from(sender.id()), (0, 0));
+    }
+    // And when they ask.
+    let question = ann.queries(&mut world, &[(ben.id(), id_of(&on_its_way))]);
+    world.send(ann.conn, &question);
+    assert_eq!(ann.hear(&mut world), [expired(&on_its_way)]);
+}
+
+#[test]
+fn a_letter_that_is_held_back_for_a_removed_user_expires_too() {
+    let (mut world, [mut ann, ben]) = World::online(Config::default());
+    let letter = ann.letter(&mut world, ben.id(), &[7; MIN_ENVELOPE]);
+    world.deliver(&[(ann.conn, letter.clone())]);
+    world.deliver_all_transfers();
+    world.remove_user(ben.id()).unwrap();
+    world.settle();
+    assert_eq!(world.administered, [removed(&ben, 1)]);
+    assert!(ann.hear(&mut world).contains(&expired(&letter)));
+}
+
+#[test]
+fn letters_from_a_removed_user_stay_where_they_are() {
+    let (mut world, [mut ann, mut ben]) = World::populated(Config::default());
+    ben.come_to_nothing(&mut world);
+    let letter = ben.send(&mut world, ann.id(), b"my last");
+    world.remove_user(ben.id()).unwrap();
+    world.settle();
+    ann.come(&mut world, 8);
+    assert_eq!(ann.hear(&mut world), [Said::Letter(letter.clone()), Said::BacklogEnd(1)]);
+    ann.ask(&mut world, KeyQuestion::ById(ben.id()));
+    assert_eq!(refused(&mut ann, &mut world), ErrorCode::UnknownUser);
+    ann.acknowledge(&mut world, &[id_of(&letter)]);
+    assert_eq!(world.pending_from(ben.id()), (0, 0));
+}
+
+#[test]
+fn until_storage_has_done_it_letters_are_refused_for_now_and_nobody_gets_in() {
+    let (mut world, [mut ann, mut ben]) = World::online(Config::default());
+    world.disk.held = true;
+    world.remove_user(ben.id()).unwrap();
+    assert_eq!(world.remove_user(ben.id()), Err(AdministrationError::UnderWay));
+    assert_eq!(world.expire_letters(ben.id(), ALWAYS), Err(AdministrationError::UnderWay));
+    ann.send(&mut world, ben.id(), b"in between");
+    assert_eq!(refused(&mut ann, &mut world), ErrorCode::StorageUnavailable);
+    ben.hear(&mut world);
+    assert_eq!(turned_away(&mut ben, &mut world), ErrorCode::BadSignature);
+    world.release();
+    assert_eq!(world.administered, [removed(&ben, 0)]);
+}
+
+#[test]
+fn who_could_not_be_removed_is_there_as_before() {
+    let (mut world, [mut ann, mut ben]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    let letter = ann.send(&mut world, ben.id(), b"not lost");
+    ann.hear(&mut world);
+    world.disk.refuses_questions = true;
+    world.remove_user(ben.id()).unwrap();
+    world.settle();
+    world.disk.refuses_questions = false;
+    assert_eq!(world.administered, [(ben.id(), Administered::NotDone { letters: 0 })]);
+    ben.come(&mut world, 8);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
+
+    // The letter can be taken out, and then the user cannot be removed.
+    world.administered.clear();
+    world.disk.refuses_writes = true;
+    world.remove_user(ben.id()).unwrap();
+    world.settle();
+    world.disk.refuses_writes = false;
+    assert_eq!(world.administered, [(ben.id(), Administered::NotDone { letters: 1 })]);
+    world.wait_s(2);
+    ben.hear(&mut world);
+    ben.come(&mut world, 8);
+    assert_eq!(ben.hear(&mut world), [Said::BacklogEnd(0)]);
+    let letter = ann.send(&mut world, ben.id(), b"still here");
+    assert_eq!(ben.hear(&mut world), [Said::Letter(letter)]);
+}
+
+#[test]
+fn a_letter_that_waits_for_the_counters_of_the_mailbox_does_not_get_in() {
+    for fails in [false, true] {
+        let (mut world, [mut ann, mut ben]) = World::populated(Config::default());
+        ann.come_to_nothing(&mut world);
+        ann.send(&mut world, ben.id(), b"so that it has to be counted");
+        world.crash();
+        ann.come_to_nothing(&mut world);
+        world.disk.held = true;
+        ann.send(&mut world, ben.id(), b"waits");
+        world.remove_user(ben.id()).unwrap();
+        world.settle();
+        assert_eq!(refused(&mut ann, &mut world), ErrorCode::StorageUnavailable);
+        world.disk.refuses_writes = fails;
+        world.release();
+        world.disk.refuses_writes = false;
+        world.wait_s(2);
+        let left = Administered::NotDone { letters: 1 };
+        let done = Administered::Removed { phone: ben.phone, undelivered: 1 };
+        assert_eq!(world.administered, [(ben.id(), if fails { left } else { done })]);
+        if fails {
+            ann.hear(&mut world);
+            let letter = ann.send(&mut world, ben.id(), b"counted once");
+            ben.come(&mut world, 8);
+            assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
+        }
+    }
+}
+
+#[test]
+fn a_session_that_was_confirmed_a_moment_ago_does_no_harm() {
+    let (mut world, [_, mut ben]) = World::populated(Config::default());
+    ben.knock(&mut world);
+    let confirmation = ben.confirmation(&mut world, 8);
+    world.deliver(&[(ben.conn, confirmation)]);
+    // Its key is not stored yet, and cannot be when the user is gone.
+    world.remove_user(ben.id()).unwrap();
+    world.settle();
+    world.wait_s(2);
+    assert_eq!(world.administered, [removed(&ben, 0)]);
+}
+
+#[test]
+fn who_is_removed_between_proof_and_session_is_not_kept_waiting() {
+    let (mut world, [_, mut ben]) = World::populated(Config::default());
+    ben.knock(&mut world);
+    world.remove_user(ben.id()).unwrap();
+    world.settle();
+    let confirmation = ben.confirmation(&mut world, 8);
+    world.send(ben.conn, &confirmation);
+    assert_eq!(refused(&mut ben, &mut world), ErrorCode::BadSequence);
+    assert!(ben.is_closed(&world));
+}
+
+#[test]
+fn a_full_mailbox_is_emptied_in_steps() {
+    let mut config = Config::default();
+    config.mailbox.pair_letters = 5_000;
+    let (mut world, [mut ann, ben]) = Sim::<Glass>::populated(config);
+    ann.come_to_nothing(&mut world);
+    for n in 0_u16..2_500 {
+        let mut payload = [0; MIN_ENVELOPE];
+        payload[..2].copy_from_slice(&n.to_be_bytes());
+        ann.send(&mut world, ben.id(), &payload);
+    }
+    world.expire_letters(ben.id(), ALWAYS).unwrap();
+    world.settle();
+    assert_eq!(world.administered, [(ben.id(), Administered::Expired { letters: 2_500 })]);
+    assert_eq!(world.disk.pending(ben.id()), []);
+    assert_eq!(world.pending_from(ann.id()), (0, 0));
+}
+
+#[test]
+fn letters_expire_that_were_accepted_before_a_moment_and_no_others() {
+    let (mut world, [mut ann, mut ben]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    let old = ann.send(&mut world, ben.id(), b"old");
+    world.wait_s(100);
+    let young = ann.send(&mut world, ben.id(), b"young");
+    ann.hear(&mut world);
+    world.expire_letters(ben.id(), world.now.unix.shifted(-50)).unwrap();
+    world.settle();
+    assert_eq!(world.administered, [(ben.id(), Administered::Expired { letters: 1 })]);
+    assert_eq!(ann.hear(&mut world), [expired(&old)]);
+    ben.come(&mut world, 8);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(young), Said::BacklogEnd(1)]);
+    // Whoever is there has been given it, and keeps it; the sender is told that it has expired.
+    world.wait_s(1);
+    world.expire_letters(ben.id(), ALWAYS).unwrap();
+    world.settle();
+    assert_eq!(world.session_count(), 2);
+    let nobody = UserId::new(77).unwrap();
+    assert_eq!(world.expire_letters(nobody, ALWAYS), Err(AdministrationError::NoSuchUser));
+}
+
+#[test]
+fn a_session_that_the_operator_ends_can_come_back() {
+    let (mut world, [_, mut ben]) = World::online(Config::default());
+    let (user, owner) = (ben.id(), world.owner_of(ben.id()));
+    let mut was_there = [false; 2];
+    for was_there in &mut was_there {
+        world.turn(owner, |server, env| *was_there = server.end_session(env, user));
+    }
+    assert_eq!(was_there, [true, false]);
+    assert_eq!(ben.hear(&mut world), [Said::Closed(CloseReason::ServerStopping)]);
+    ben.come_to_nothing(&mut world);
+    assert_eq!(world.session_count(), 2);
+}
+
+#[test]
+fn sessions_are_listed_with_all_that_an_operator_sees() {
+    let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    world.wait_s(10);
+    ben.come_to_nothing(&mut world);
+    ann.send(&mut world, ben.id(), b"not acknowledged");
+    let mut sessions = Vec::new();
+    for server in world.servers() {
+        let SessionPage { sessions: some, mut next } = server.sessions(None, world.now.instant);
+        sessions.extend(some);
+        while let Some(after) = next {
+            let page = server.sessions(Some(after), world.now.instant);
+            assert_eq!(page.sessions, []);
+            assert!(page.next.is_none() || page.next > next);
+            next = page.next;
+        }
+    }
+    sessions.sort_by_key(|session| session.user);
+    let [first, second] = &sessions[..] else { panic!("{sessions:?}") };
+    assert_eq!((first.user, first.phone, first.unacknowledged), (ann.id(), ann.phone, 0));
+    assert_eq!((second.user, second.unacknowledged), (ben.id(), 1));
+    assert_eq!(first.age.as_secs() - second.age.as_secs(), 10);
+    assert_eq!(first.prefix.to_string(), "127.0.0.0/24");
+}
+
+#[test]
+fn a_report_says_what_there_is() {
+    let (mut world, [mut ann, ben, _]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    let letter = ann.send(&mut world, ben.id(), b"waits");
+    let all = |world: &World| {
+        world.servers().iter().map(|s| s.report(world.now.instant)).fold(
+            (0, 0, 0, 0, 0),
+            |sum, report| {
+                let (connections, sessions, users) =
+                    (sum.0 + report.connections, sum.1 + report.sessions, sum.2 + report.users);
+                let (letters, bytes) =
+                    (sum.3 + report.pending_letters, sum.4 + report.pending_bytes);
+                (connections, sessions, users, letters, bytes)
+            },
+        )
+    };
+    assert_eq!(all(&world), (1, 1, 3, 1, letter.len() as u64));
+    let free = world.servers()[0].report(world.now.instant).free_ids;
+    assert_eq!(free, Some(65_535 - 3));
+
+    world.disk.held = true;
+    ann.send(&mut world, ben.id(), b"on its way");
+    world.wait(Duration::from_secs(3));
+    let waits = world.servers().iter().map(|server| server.report(world.now.instant));
+    let waits: Vec<_> = waits.filter(|report| report.unsettled_batches > 0).collect();
+    let [report] = &waits[..] else { panic!("{waits:?}") };
+    assert!(report.oldest_unsettled >= Some(Duration::from_secs(2)), "{report:?}");
+    world.release();
+    assert_eq!(all(&world), (1, 1, 3, 2, 2 * letter.len() as u64 + 5));
+    // The machine that starts next counts the same.
+    world.crash();
+    assert_eq!(all(&world).3, 2);
+}

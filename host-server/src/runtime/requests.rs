@@ -1,0 +1,118 @@
+//! What an operator asks of a shard, and who waits for the answers.
+//!
+//! Whoever asks has a channel of their own for each answer. If they wait no more, the answer goes
+//! nowhere; if the shard ends first, the channel is disconnected.
+
+use std::collections::HashMap;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use waxwing_core::crypto::Provider;
+use waxwing_core::id::UserId;
+use waxwing_core::phone::Phone;
+use waxwing_core::server::{Administered, AdministrationError, Env, Report, Server, SessionPage};
+use waxwing_core::time::UnixTime;
+
+/// Something that an operator asks of a shard.
+#[derive(Debug)]
+pub enum Request {
+    /// Its state. It is answered when the turn ends.
+    Report(Sender<ShardReport>),
+    /// The sessions of users behind this one, or from the first on.
+    Sessions(Option<UserId>, Sender<SessionPage>),
+    /// The user who has this phone; the registrar knows it.
+    UserWith(Phone, Sender<Option<UserId>>),
+    /// Ends the session of a user. Whether there was one.
+    EndSession(UserId, Sender<bool>),
+    /// Removes a user.
+    RemoveUser(UserId, Sender<Administration>),
+    /// Has the letters of a mailbox expire that were accepted before a moment.
+    ExpireLetters(UserId, UnixTime, Sender<Administration>),
+}
+
+/// How it went with something that was to be done to a user, or why it was not begun.
+pub type Administration = Result<Administered, AdministrationError>;
+
+/// The state of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardReport {
+    /// That of its machine.
+    pub machine: Report,
+    /// What 99 of 100 turns of the last one or two minutes took at most, to a factor of two.
+    pub turn_p99: Option<Duration>,
+    /// Bytes that new letters may still take up, where that can be said.
+    pub free_disk: Option<u64>,
+}
+
+/// The requests that have no answer yet.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    reports: Vec<Sender<ShardReport>>,
+    administrations: HashMap<UserId, Sender<Administration>>,
+}
+
+impl Requests {
+    /// A request has come: it is answered now, or later.
+    pub(super) fn take<P: Provider>(
+        &mut self,
+        request: Request,
+        server: &mut Server<P>,
+        env: &mut Env<'_>,
+    ) {
+        let now = env.now.instant;
+        match request {
+            Request::Report(answer) => self.reports.push(answer),
+            Request::Sessions(after, answer) => {
+                let _ = answer.send(server.sessions(after, now));
+            }
+            Request::UserWith(phone, answer) => {
+                let _ = answer.send(server.user_with(&phone));
+            }
+            Request::EndSession(user, answer) => {
+                let _ = answer.send(server.end_session(env, user));
+            }
+            Request::RemoveUser(user, answer) => {
+                let begun = server.remove_user(env, user);
+                self.begun(user, begun, answer);
+            }
+            Request::ExpireLetters(user, before, answer) => {
+                let begun = server.expire_letters(env, user, before);
+                self.begun(user, begun, answer);
+            }
+        }
+    }
+
+    fn begun(
+        &mut self,
+        user: UserId,
+        begun: Result<(), AdministrationError>,
+        answer: Sender<Administration>,
+    ) {
+        match begun {
+            Ok(()) => {
+                self.administrations.insert(user, answer);
+            }
+            Err(error) => {
+                let _ = answer.send(Err(error));
+            }
+        }
+    }
+
+    /// Something has ended that was to be done to a user.
+    pub(super) fn administered(&mut self, user: UserId, outcome: Administered) {
+        if let Some(answer) = self.administrations.remove(&user) {
+            let _ = answer.send(Ok(outcome));
+        }
+    }
+
+    /// The turn has ended.
+    pub(super) fn report(&mut self, report: impl FnOnce() -> ShardReport) {
+        if self.reports.is_empty() {
+            return;
+        }
+        let report = report();
+        for answer in self.reports.drain(..) {
+            let _ = answer.send(report);
+        }
+    }
+}

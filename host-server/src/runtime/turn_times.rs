@@ -1,0 +1,114 @@
+//! How long the turns of a loop take.
+
+use std::time::Duration;
+
+use waxwing_core::time::Instant;
+
+/// Upper ends of the classes, in microseconds: each is twice the one before.
+const CLASSES: usize = 24;
+const FIRST_US: u64 = 64;
+
+/// The turns of the last one to two periods, in classes of their length.
+#[derive(Debug, Default)]
+pub(super) struct TurnTimes {
+    /// When the turn began that is under way.
+    since: Option<Instant>,
+    period_until: Instant,
+    current: [u64; CLASSES],
+    before: [u64; CLASSES],
+}
+
+impl TurnTimes {
+    const PERIOD: Duration = Duration::from_mins(1);
+
+    /// Something happens in a turn, which begins with it if none is under way.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// The turn has ended.
+    pub(super) fn end(&mut self, now: Instant) {
+        let Some(since) = self.since.take() else { return };
+        self.turn_over(now);
+        let took = u64::try_from(now.since(since).as_micros()).unwrap_or(u64::MAX);
+        let class = (0..CLASSES).find(|class| took <= end_of(*class)).unwrap_or(CLASSES - 1);
+        self.current[class] += 1;
+    }
+
+    fn turn_over(&mut self, now: Instant) {
+        if now < self.period_until {
+            return;
+        }
+        let is_next = now < self.period_until.after(Self::PERIOD);
+        self.before = if is_next { self.current } else { [0; CLASSES] };
+        self.current = [0; CLASSES];
+        self.period_until = now.after(Self::PERIOD);
+    }
+
+    /// What 99 of 100 turns took at most, to a factor of two; `None` if there was no turn.
+    pub(super) fn p99(&self) -> Option<Duration> {
+        let counts =
+            self.before.iter().zip(&self.current).map(|(before, current)| before + current);
+        let all: u64 = counts.clone().sum();
+        let enough = (all - all / 100).max(1);
+        let mut seen = 0;
+        for (class, count) in counts.enumerate() {
+            seen += count;
+            if seen >= enough {
+                return Some(Duration::from_micros(end_of(class)));
+            }
+        }
+        None
+    }
+}
+
+fn end_of(class: usize) -> u64 {
+    FIRST_US << class
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(milliseconds: u64) -> Instant {
+        Instant::from_millis(milliseconds)
+    }
+
+    fn turn(times: &mut TurnTimes, at: u64, took: u64) {
+        times.begin(ms(at));
+        times.begin(ms(at + took));
+        times.end(ms(at + took));
+    }
+
+    #[test]
+    fn one_long_turn_in_a_hundred_does_not_show_and_two_do() {
+        let mut times = TurnTimes::default();
+        assert_eq!(times.p99(), None);
+        (0..198).for_each(|_| turn(&mut times, 10, 1));
+        turn(&mut times, 10, 100);
+        turn(&mut times, 10, 100);
+        assert_eq!(times.p99(), Some(Duration::from_micros(1_024)));
+        turn(&mut times, 10, 100);
+        assert_eq!(times.p99(), Some(Duration::from_micros(131_072)));
+    }
+
+    #[test]
+    fn turns_are_forgotten_after_two_periods() {
+        let mut times = TurnTimes::default();
+        turn(&mut times, 1_000, 500);
+        turn(&mut times, 62_000, 1);
+        assert_eq!(times.p99(), Some(Duration::from_micros(524_288)));
+        turn(&mut times, 123_000, 1);
+        assert_eq!(times.p99(), Some(Duration::from_micros(1_024)));
+        turn(&mut times, 130_000, 500);
+        turn(&mut times, 400_000, 1);
+        assert_eq!(times.p99(), Some(Duration::from_micros(1_024)));
+    }
+
+    #[test]
+    fn a_turn_of_an_hour_counts_as_the_longest() {
+        let mut times = TurnTimes::default();
+        turn(&mut times, 0, 3_600_000);
+        assert_eq!(times.p99(), Some(Duration::from_micros(FIRST_US << (CLASSES - 1))));
+    }
+}

@@ -35,6 +35,9 @@ const PACE: Duration = Duration::from_millis(5);
 /// For limits that no test waits for.
 const LONG: Duration = Duration::from_hours(1);
 
+/// Whose limits no test reaches by being slow.
+const PATIENT: Limits = Limits { connections: 8, request: LONG, line: LONG, ending: SOON };
+
 /// Tells the test how each request ended.
 struct Fake {
     ended: Mutex<Sender<io::Result<()>>>,
@@ -95,7 +98,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        Self::with(Limits { patience: LONG, ..Limits::default() }, None)
+        Self::with(PATIENT, None)
     }
 
     fn with(limits: Limits, group: Option<u32>) -> Self {
@@ -116,10 +119,6 @@ impl Server {
             path,
             directory,
         }
-    }
-
-    fn impatient() -> Self {
-        Self::with(Limits { patience: SHORT, ..Limits::default() }, None)
     }
 
     fn raw(&self) -> UnixStream {
@@ -297,7 +296,7 @@ fn whoever_closes_before_the_end_of_the_request_is_gone() {
 
 #[test]
 fn whoever_sends_no_whole_request_in_time_is_told_so() {
-    let server = Server::impatient();
+    let server = Server::with(Limits { request: SHORT, ..PATIENT }, None);
     refused_with(server.raw(), RefusalCode::TooLate);
     let mut half = server.raw();
     half.write_all(b"{\"half").unwrap();
@@ -306,7 +305,7 @@ fn whoever_sends_no_whole_request_in_time_is_told_so() {
 
 #[test]
 fn a_byte_now_and_then_does_not_make_the_time_longer() {
-    let server = Server::impatient();
+    let server = Server::with(Limits { request: SHORT, ..PATIENT }, None);
     let stream = server.raw();
     let mut copy = stream.try_clone().unwrap();
     let begun = Instant::now();
@@ -322,7 +321,7 @@ fn a_byte_now_and_then_does_not_make_the_time_longer() {
 
 #[test]
 fn a_client_that_reads_a_little_now_and_then_is_left_after_a_while() {
-    let server = Server::impatient();
+    let server = Server::with(Limits { line: SHORT, ..PATIENT }, None);
     let mut stream = server.raw();
     stream.write_all(b"\"flood\"\n").unwrap();
     let begun = Instant::now();
@@ -395,7 +394,7 @@ fn twenty_at_once_are_each_served_or_told() {
 
 #[test]
 fn a_client_that_does_not_read_is_left_after_a_while() {
-    let server = Server::impatient();
+    let server = Server::with(Limits { line: SHORT, ..PATIENT }, None);
     let mut stream = server.raw();
     stream.write_all(b"\"flood\"\n").unwrap();
     assert_eq!(server.ended().unwrap_err().kind(), ErrorKind::TimedOut);
@@ -462,7 +461,7 @@ fn stopping_ends_what_is_open_and_removes_the_socket() {
 
 #[test]
 fn stopping_does_not_wait_for_ever_for_a_command() {
-    let limits = Limits { ending: SHORT, patience: LONG, ..Limits::default() };
+    let limits = Limits { ending: SHORT, ..PATIENT };
     let mut server = Server::with(limits, None);
     let mut held = Connection::open(&server.path).unwrap().unwrap().ask("\"hold\"").unwrap();
     assert!(held.next_line().unwrap().is_some());
@@ -564,7 +563,7 @@ fn another_user_is_kept_out_unless_a_group_is_set() {
     assert_eq!(refusal.code, RefusalCode::NotAllowed);
     server.is_well();
 
-    let server = Server::with(Limits::default(), Some(GROUP));
+    let server = Server::with(PATIENT, Some(GROUP));
     open(&server, None);
     assert_eq!(fs::metadata(&server.path).unwrap().gid(), GROUP);
     assert!(heard(&server.path, NOBODY).contains("this user may not use the control socket"));
@@ -696,6 +695,32 @@ fn with_a_short_queue(path: &Path) -> OwnedFd {
     rustix::net::bind(&listener, &SocketAddrUnix::new(path).unwrap()).unwrap();
     listen(&listener, 1).unwrap();
     listener
+}
+
+#[test]
+fn a_command_does_not_believe_a_socket_that_others_could_have_put_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let inner = directory.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    let path = inner.join("control.sock");
+    let _listener = bind(&path).unwrap();
+    for (outer_mode, mode, open) in [
+        (0o755, 0o755, None),
+        (0o1777, 0o700, None),
+        (0o700, 0o1777, Some(&*inner)),
+        (0o700, 0o720, Some(&*inner)),
+        (0o777, 0o700, Some(directory.path())),
+    ] {
+        fs::set_permissions(directory.path(), Permissions::from_mode(outer_mode)).unwrap();
+        fs::set_permissions(&inner, Permissions::from_mode(mode)).unwrap();
+        let opened = Connection::open(&path);
+        let Some(open) = open else {
+            assert!(opened.unwrap().is_some());
+            continue;
+        };
+        let failure = opened.unwrap_err().to_string();
+        assert!(failure.ends_with(&format!("run: chmod go-w {}", open.display())), "{failure}");
+    }
 }
 
 /// A server that accepts one connection and does this with it.

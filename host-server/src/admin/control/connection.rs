@@ -1,6 +1,8 @@
 //! The command's end of the control socket.
 
+use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,7 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
 
-use super::{MAX_LINE, MAX_REQUEST, wait};
+use super::{MAX_LINE, MAX_REQUEST, socket_file, wait};
+use crate::access;
 use crate::exit::{Exit, Failure};
 
 /// How long a server may take to accept, to take a request, and for each line of its answer.
@@ -29,7 +32,8 @@ impl Connection {
     /// Connects with the server that listens at `path`; `None` when none does.
     ///
     /// # Errors
-    /// When this user may not use the socket, or the server hangs.
+    /// When this user may not use the socket, the server hangs, or others could have put the socket of
+    /// something else there.
     pub fn open(path: &Path) -> Result<Option<Self>, Failure> {
         Self::open_within(path, PATIENCE)
     }
@@ -41,7 +45,10 @@ impl Connection {
     /// As [`Connection::open`].
     pub fn open_within(path: &Path, patience: Duration) -> Result<Option<Self>, Failure> {
         let why = match dial(path, patience) {
-            Ok(stream) => return Ok(Some(Self { stream, path: path.to_owned(), patience })),
+            Ok(stream) => {
+                check_place(path)?;
+                return Ok(Some(Self { stream, path: path.to_owned(), patience }));
+            }
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => return Ok(None),
                 ErrorKind::PermissionDenied => "this user may not use the control socket: only root, \
@@ -157,6 +164,32 @@ fn cannot(path: &Path, error: &io::Error) -> Failure {
 
 fn failure(path: &Path, why: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failure, format!("{}: {why}", path.display()))
+}
+
+/// A server makes no socket where others can put theirs; what listens there is something else, which
+/// would be told what the operator wants, and could say that it was done.
+fn check_place(path: &Path) -> Result<(), Failure> {
+    let directory = socket_file::directory_of(path);
+    let others_can_write =
+        fs::metadata(directory).map(|metadata| metadata.permissions().mode() & 0o022 != 0);
+    let open = match others_can_write {
+        Ok(true) => Ok(Some(directory.to_owned())),
+        Ok(false) => access::replaceable_in(directory),
+        Err(error) => Err(error),
+    };
+    match open {
+        Ok(None) => Ok(()),
+        Ok(Some(open)) => {
+            let open = open.display();
+            let why = format!(
+                "what listens there may be another program, since others can write to {open}"
+            );
+            Err(failure(path, format!("{why}; run: chmod go-w {open}")))
+        }
+        Err(error) => {
+            Err(failure(path, format!("the directories above cannot be looked at: {error}")))
+        }
+    }
 }
 
 /// Connects, and waits no longer than this for a server with a full queue; that ends with

@@ -20,7 +20,7 @@ pub(super) enum Unread {
 /// Reads one line of JSON. What comes behind it is not read.
 pub(super) fn request(stream: &UnixStream, limits: &Limits) -> Result<String, Unread> {
     let refused = |code, message: &str| Unread::Refused(Refusal::new(code, message));
-    let deadline = wait::deadline(limits.patience);
+    let deadline = wait::deadline(limits.request);
     // One more for the end of the line.
     let mut buffer = vec![0; MAX_REQUEST + 1];
     let mut filled = 0;
@@ -78,7 +78,7 @@ pub struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     pub(super) const fn new(stream: &'a UnixStream, limits: &Limits) -> Self {
-        Self { stream, patience: limits.patience, line: Vec::new() }
+        Self { stream, patience: limits.line, line: Vec::new() }
     }
 
     /// Sends one line. After an error the connection has ended, and no other line goes out.

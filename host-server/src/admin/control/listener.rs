@@ -38,7 +38,7 @@ pub struct Caller {
     pub uid: u32,
     /// The user's first group.
     pub gid: u32,
-    /// The process; 0 when this server cannot see it, because it is in a container of its own.
+    /// The process.
     pub pid: i32,
 }
 
@@ -47,15 +47,22 @@ pub struct Caller {
 pub struct Limits {
     /// Connections that are served at once.
     pub connections: usize,
-    /// For a client to send its request, and to read each line of the answer.
-    pub patience: Duration,
+    /// For a client to send its request.
+    pub request: Duration,
+    /// For a client to take each line of the answer.
+    pub line: Duration,
     /// For those who are being served to end when the server does.
     pub ending: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 8, patience: Duration::from_secs(30), ending: Duration::from_secs(5) }
+        Self {
+            connections: 8,
+            request: Duration::from_secs(30),
+            line: Duration::from_secs(30),
+            ending: Duration::from_secs(5),
+        }
     }
 }
 
@@ -221,6 +228,9 @@ impl Acceptor {
             Ok(caller) => caller,
             Err(error) => {
                 tracing::debug!(%error, "a caller on the control socket is not known");
+                let message = "the system does not say who connects to the control socket; in a \
+                               container, run the command where the server runs";
+                refuse(&stream, &Refusal::new(RefusalCode::NotAllowed, message));
                 return None;
             }
         };
@@ -291,6 +301,8 @@ fn passes(error: &io::Error) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
 }
 
+/// Fails for a process that this one cannot see, because it is outside of the container of the server:
+/// the system gives it the number 0, which rustix takes for an error.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn caller(stream: &UnixStream) -> io::Result<Caller> {
     let credentials = rustix::net::sockopt::socket_peercred(stream)?;

@@ -131,7 +131,8 @@ fn clear(nest: &Path) -> io::Result<()> {
     fs::remove_dir(nest)
 }
 
-fn directory_of(path: &Path) -> &Path {
+/// The directory that `path` is in.
+pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -200,13 +201,7 @@ fn name(kind: FileType) -> &'static str {
 
 /// Tells the operator when a group may use the socket and cannot reach it.
 fn warn_of_closed_doors(directory: &Path, group: u32) {
-    let Ok(mut all) = access::directories_above(directory) else { return };
-    all.extend(fs::metadata(directory).map(|metadata| (directory.to_owned(), metadata)));
-    let closed = all.iter().find(|(_, metadata)| {
-        let needed = if metadata.gid() == group { 0o010 } else { 0o001 };
-        metadata.mode() & needed == 0
-    });
-    if let Some((closed, _)) = closed {
+    if let Ok(Some(closed)) = closed_to(directory, group) {
         tracing::warn!(
             group,
             directory = %closed.display(),
@@ -217,6 +212,45 @@ fn warn_of_closed_doors(directory: &Path, group: u32) {
     }
 }
 
+/// What keeps the members of a group from the files in `directory`: itself, or one above it.
+fn closed_to(directory: &Path, group: u32) -> io::Result<Option<PathBuf>> {
+    let itself = (directory.to_owned(), fs::metadata(directory)?);
+    let mut all = std::iter::once(itself).chain(access::directories_above(directory)?);
+    let closed = all.find(|(_, metadata)| {
+        let needed = if metadata.gid() == group { 0o010 } else { 0o001 };
+        metadata.mode() & needed == 0
+    });
+    Ok(closed.map(|(closed, _)| closed))
+}
+
 fn failure(path: &Path, why: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Storage, format!("{}: {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_a_group_cannot_enter_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let outer = directory.path();
+        let inner = outer.join("inner");
+        fs::create_dir(&inner).unwrap();
+        let own = fs::metadata(&inner).unwrap().gid();
+        let other = own + 1;
+        for (outer_mode, inner_mode, group, closed) in [
+            (0o711, 0o710, own, None),
+            (0o711, 0o710, other, Some(&*inner)),
+            (0o711, 0o701, own, Some(&*inner)),
+            (0o711, 0o701, other, None),
+            (0o700, 0o711, own, Some(outer)),
+            (0o700, 0o711, other, Some(outer)),
+        ] {
+            fs::set_permissions(outer, Permissions::from_mode(outer_mode)).unwrap();
+            fs::set_permissions(&inner, Permissions::from_mode(inner_mode)).unwrap();
+            let found = closed_to(&inner, group).unwrap();
+            assert_eq!(found.as_deref(), closed, "{outer_mode:o} {inner_mode:o} {group}");
+        }
+    }
 }

@@ -73,6 +73,9 @@ pub enum Command {
     /// Look at users, or remove one
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Look at what operators did
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Tell the fingerprint of the server's own key
     #[command(subcommand)]
     Key(KeyCommand),
@@ -95,6 +98,23 @@ pub enum UsersCommand {
     Remove {
         /// Id, or phone with its +
         user: UserName,
+    },
+}
+
+/// What to do with the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum AuditCommand {
+    /// Show what operators did, the newest last
+    Show {
+        /// Print the lines as they are, in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whether the lines are still as they were written, or which is the first that is not
+    Verify {
+        /// Say it in JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

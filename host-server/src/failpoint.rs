@@ -20,16 +20,19 @@ pub enum Failpoint {
     BeforeForwarding,
     /// A letter that its recipient has acknowledged is about to be deleted.
     BeforeDeleting,
+    /// An act of an operator is in the audit log, and has not been done.
+    AfterAuditLine,
 }
 
 impl Failpoint {
     /// Every place, and its name.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::BeforeCommit, "before_commit"),
         (Self::AfterCommit, "after_commit"),
         (Self::BeforeAcknowledgment, "before_acknowledgment"),
         (Self::BeforeForwarding, "before_forwarding"),
         (Self::BeforeDeleting, "before_deleting"),
+        (Self::AfterAuditLine, "after_audit_line"),
     ];
 
     /// Dies here if `WAXWING_FAILPOINT` is `NAME:N` and this is the N-th time.

@@ -67,6 +67,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Command::Users(command) => {
             admin::users::run(&load()?, command, clock::unix_now(), &mut io::stdout().lock())
         }
+        Command::Audit(command) => admin::audit::run(&load()?, *command, &mut io::stdout().lock()),
         Command::Key(command) => runtime::key(&load()?, *command),
         Command::Config(command) => config(cli, command),
     }

@@ -1,4 +1,5 @@
 //! What an operator does besides running the server.
 
+pub mod audit;
 pub mod control;
 pub mod users;

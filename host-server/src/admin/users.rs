@@ -6,11 +6,12 @@ use std::io::{self, Write};
 
 use waxwing_core::time::UnixTime;
 
+use super::audit::{self, Arguments, AuditLog, Outcome};
 use crate::cli::UsersCommand;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::store::{self, Engine, Opening, UserName, UserSummary};
+use crate::store::{self, ApplyError, Engine, Opening, UserName, UserSummary};
 
 /// Carries out `command` and writes what it has to say to `out`.
 ///
@@ -32,17 +33,7 @@ pub fn run(
         }
         UsersCommand::Remove { user } => {
             let _lock = directory.clone().lock()?;
-            let mut storage = open()?;
-            let removed = storage.remove_user(user, now)?.ok_or_else(|| no_such(user))?;
-            storage.close()?;
-            let phone = removed.phone.as_str();
-            let undelivered = removed.undelivered;
-            writeln!(
-                out,
-                "removed user {} ({phone}), {undelivered} letters undelivered",
-                removed.id
-            )
-            .map_err(Failure::output)
+            remove(&AuditLog::of(&directory), open()?, user, now, out)
         }
     }
 }
@@ -55,6 +46,47 @@ fn all(storage: &mut dyn Engine) -> Result<Vec<UserSummary>, Failure> {
             return Ok(users);
         }
         users.extend(page);
+    }
+}
+
+fn remove(
+    log: &AuditLog,
+    mut storage: Box<dyn Engine>,
+    user: &UserName,
+    now: UnixTime,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let UserSummary { id, phone, .. } = storage.find_user(user)?.ok_or_else(|| no_such(user))?;
+    let arguments = Arguments::new().with("id", id).with("phone", phone.as_str());
+    let begun = log.begin(now, audit::caller(), "users remove", arguments)?;
+    let removed = match storage.remove_user(&UserName::Id(id), now) {
+        Ok(Some(removed)) => removed,
+        Ok(None) => {
+            log.end(now, begun, Outcome::failed("there is no such user any more"))?;
+            return Err(no_such(user));
+        }
+        Err(error) => {
+            // That it was not done is what people come for.
+            if let Err(unsaid) = log.end(now, begun, outcome_of(&error)) {
+                tracing::error!(error = %unsaid, "the audit log could not be written to");
+            }
+            return Err(error.into());
+        }
+    };
+    let undelivered = removed.undelivered;
+    let ended = log.end(now, begun, Outcome::done(format!("{undelivered} letters undelivered")));
+    let closed = storage.close();
+    let phone = removed.phone.as_str();
+    writeln!(out, "removed user {id} ({phone}), {undelivered} letters undelivered")
+        .map_err(Failure::output)?;
+    ended?;
+    Ok(closed?)
+}
+
+fn outcome_of(error: &ApplyError) -> Outcome {
+    match error {
+        ApplyError::Refused(_) | ApplyError::Unavailable(_) => Outcome::failed(error.to_string()),
+        ApplyError::Fatal(_) | ApplyError::Corrupt(_) => Outcome::unknown(error.to_string()),
     }
 }
 

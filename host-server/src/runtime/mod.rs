@@ -16,6 +16,7 @@ use std::io::{self, Write};
 
 use waxwing_transport_mio::EventLoop;
 
+use crate::admin::audit::AuditLog;
 use crate::cli::{KeyCommand, RunArgs};
 use crate::clock;
 use crate::config::{Config, DeliveryKind};
@@ -44,6 +45,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     };
     let directory = directory.lock()?;
     let (identity, mut storage) = origin::open(config, args, &directory)?;
+    settle_audit_log(&directory);
     if args.check {
         storage.check().map_err(say_what_helps)?;
     }
@@ -79,6 +81,22 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     shards.serve()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A server whose audit log is not as it should be serves all the same. What an operator would change
+/// is refused until the log can be written again.
+fn settle_audit_log(directory: &DataDir) {
+    match AuditLog::of(directory).settle(clock::unix_now()) {
+        Ok(0) => {}
+        Ok(acts) => tracing::warn!(
+            acts,
+            "nobody can say whether acts of an operator were done: `waxwing-server audit show` says which"
+        ),
+        Err(error) => tracing::error!(
+            %error,
+            "the audit log cannot be used: commands that change something will be refused"
+        ),
+    }
 }
 
 /// Names the way out of damage: a backup, or what can still be read.

@@ -1,0 +1,255 @@
+//! A file of the audit log: how it is opened, locked, and looked at from its end.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Once;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::io::Errno;
+
+use super::line::{Line, MAX_LINE, digest};
+use crate::access;
+use crate::exit::{Exit, Failure};
+
+/// Between two attempts at a lock.
+const PAUSE: Duration = Duration::from_millis(10);
+/// What is kept free behind the end of the file.
+const RESERVE: u64 = 65_536;
+/// In which a last line that is whole, and one that is not, have room.
+const WINDOW: u64 = 2 * (MAX_LINE as u64 + 1);
+
+const NOT_PLAIN: &str = "the audit log has to be a plain file; move away what is there";
+
+/// For what a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To write to it. It is made if there is none.
+    Append,
+    /// To read it.
+    Read,
+}
+
+/// Opens a file of the log; `None` if there is none.
+///
+/// # Errors
+/// When it cannot be opened, is no plain file, or others can change it.
+pub(super) fn open(path: &Path, purpose: Purpose) -> Result<Option<File>, Failure> {
+    let mut options = OpenOptions::new();
+    options.read(true).mode(0o600);
+    if purpose == Purpose::Append {
+        options.append(true).create(true);
+    }
+    // What is judged is what is used: a link is not followed, and a pipe not waited for.
+    options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    let file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) => {
+            return match Errno::from_io_error(&error) {
+                Some(Errno::NOENT) if purpose == Purpose::Read => Ok(None),
+                Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => Err(failure(path, NOT_PLAIN)),
+                _ => Err(failure(path, error)),
+            };
+        }
+    };
+    let metadata = file.metadata().map_err(|error| failure(path, error))?;
+    if !metadata.is_file() {
+        return Err(failure(path, NOT_PLAIN));
+    }
+    match access::others_can_change(path, &metadata) {
+        Some(what) => Err(failure(path, what)),
+        None => Ok(Some(file)),
+    }
+}
+
+/// As [`open`], and locked: against everybody else to append, against those who append to read. The
+/// lock ends with the file.
+///
+/// # Errors
+/// As [`open`], and when the lock is not to be had for so long.
+pub(super) fn open_locked(
+    path: &Path,
+    purpose: Purpose,
+    patience: Duration,
+) -> Result<Option<File>, Failure> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let Some(file) = open(path, purpose)? else { return Ok(None) };
+        loop {
+            let locked = match purpose {
+                Purpose::Append => file.try_lock(),
+                Purpose::Read => file.try_lock_shared(),
+            };
+            match locked {
+                Ok(()) => break,
+                Err(fs::TryLockError::Error(error)) => return Err(failure(path, error)),
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    thread::sleep(PAUSE);
+                }
+                Err(fs::TryLockError::WouldBlock) => return Err(is_locked(path, &file, patience)),
+            }
+        }
+        // Whoever had it locked may have put another in its place.
+        let still_there = is_at(path, &file).map_err(|error| failure(path, error))?;
+        if still_there {
+            return Ok(Some(file));
+        }
+        if Instant::now() >= deadline {
+            return Err(failure(path, "it is replaced again and again"));
+        }
+    }
+}
+
+fn is_at(path: &Path, file: &File) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (own.dev(), own.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_locked(path: &Path, file: &File, patience: Duration) -> Failure {
+    let seconds = patience.as_secs();
+    let holders = file.metadata().map(|own| holders(own.ino())).unwrap_or_default();
+    let who = match holders.as_slice() {
+        [] => "another waxwing-server".to_owned(),
+        holders => holders.join(", "),
+    };
+    failure(
+        path,
+        format!(
+            "it has been locked for {seconds} s, perhaps by {who}; end what hangs, and try again"
+        ),
+    )
+}
+
+/// The processes that Linux says have a lock on the file with this number, as far as they can be seen.
+fn holders(inode: u64) -> Vec<String> {
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let of_file = format!(":{inode}");
+    let holder = |line: &str| {
+        // 1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF; those who wait have an arrow.
+        let mut fields = line.split_whitespace().skip(1);
+        let (kind, pid) = (fields.next()?, fields.nth(2)?);
+        let is_holder = kind == "FLOCK" && fields.next()?.ends_with(&of_file);
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        is_holder.then(|| format!("process {pid} ({})", name.trim_end().escape_debug()))
+    };
+    locks.lines().filter_map(holder).collect()
+}
+
+/// The end of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// Bytes of the lines that are whole.
+    pub(super) whole: u64,
+    /// The last of these.
+    pub(super) last: Option<Last>,
+    /// Bytes behind them. A power cut leaves them, and what they would have announced was never begun.
+    pub(super) torn: u64,
+}
+
+/// The last line, as far as the next one needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Last {
+    pub(super) number: u64,
+    pub(super) digest: String,
+}
+
+/// Looks at the end of a file.
+///
+/// A line is torn if its end is missing, or if there is a zero in it: space that was reserved and never
+/// written to reads as zeros, and no line has one.
+///
+/// # Errors
+/// When it cannot be read, or does not end as this log can end.
+pub(super) fn tail(path: &Path, file: &File) -> Result<Tail, Failure> {
+    let len = file.metadata().map_err(|error| failure(path, error))?.len();
+    let whole = look(file, len).map_err(|error| failure(path, error))?;
+    let (whole, last) = whole.ok_or_else(|| damaged(path))?;
+    let torn = len - whole;
+    let last = match last {
+        None => None,
+        Some(line) => {
+            let number = Line::parse(&line).ok_or_else(|| damaged(path))?.number;
+            Some(Last { number, digest: digest(&line) })
+        }
+    };
+    Ok(Tail { whole, last, torn })
+}
+
+/// How much of a file consists of whole lines, and the last of them; `None` if that is not to be found.
+fn look(file: &File, len: u64) -> io::Result<Option<(u64, Option<Vec<u8>>)>> {
+    let start = len.saturating_sub(WINDOW);
+    let mut window = vec![0; usize::try_from(len - start).map_err(io::Error::other)?];
+    file.read_exact_at(&mut window, start)?;
+
+    let end = last_end(&window);
+    if (end == 0 && start > 0) || window.len() - end > MAX_LINE {
+        return Ok(None);
+    }
+    let Some(line) = line_before(&window, end, start) else { return Ok(None) };
+    if !line.contains(&0) {
+        let last = (end > 0).then(|| line.to_vec());
+        return Ok(Some((start + end as u64, last)));
+    }
+    // Its end was written, and something before it was not. Only the last line can be like that.
+    let end = end - line.len() - 1;
+    let start_of_torn = start + end as u64;
+    match line_before(&window, end, start) {
+        Some(line) if !line.contains(&0) => {
+            Ok(Some((start_of_torn, (end > 0).then(|| line.to_vec()))))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Where the last whole line ends, behind its end.
+fn last_end(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+}
+
+/// The line that ends before `end`; empty if nothing is before it. `None` if it is too long.
+fn line_before(window: &[u8], end: usize, start: u64) -> Option<&[u8]> {
+    let Some((_, before)) = window.get(..end)?.split_last() else { return Some(&[]) };
+    let from = last_end(before);
+    let line = before.get(from..)?;
+    let is_whole = from > 0 || start == 0;
+    (is_whole && line.len() <= MAX_LINE).then_some(line)
+}
+
+/// Keeps room for the next lines behind the end of the file, for whoever acts while the disk is full.
+pub(super) fn reserve(file: &File, end: u64) -> io::Result<()> {
+    Ok(fallocate(file, FallocateFlags::KEEP_SIZE, end, RESERVE)?)
+}
+
+/// As [`reserve`]. What is written counts without it, so that a failure is a line in the log, once.
+pub(super) fn reserve_or_warn(path: &Path, file: &File, end: u64) {
+    static TOLD: Once = Once::new();
+    if let Err(error) = reserve(file, end) {
+        TOLD.call_once(|| {
+            tracing::warn!(
+                path = %path.display(), %error,
+                "no room could be kept for the next lines of the audit log: while the disk is full, \
+                 commands that change something may be refused"
+            );
+        });
+    }
+}
+
+pub(super) fn damaged(path: &Path) -> Failure {
+    failure(
+        path,
+        "its last line is not one of the audit log; `waxwing-server audit verify` says where the damage \
+         begins. Restore the file, or move it away: the next line goes into a new one",
+    )
+}
+
+pub(super) fn failure(path: &Path, error: impl fmt::Display) -> Failure {
+    Failure::new(Exit::Storage, format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,343 @@
+//! The audit log: what operators did, in `audit.jsonl` in the data directory.
+//!
+//! An act has two lines: one that is on the disk before anything is changed, and one that says what
+//! became of it. Each line has the SHA-256 of the line before ([`Line::before`]). Nothing is kept
+//! between two lines, so that a running server and commands without one can write to the same log;
+//! whoever writes has the file locked.
+
+mod file;
+mod line;
+mod read;
+mod rotation;
+mod show;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Once;
+use std::time::Duration;
+
+use rustix::process::{geteuid, getuid};
+use waxwing_core::time::UnixTime;
+
+use crate::cli::AuditCommand;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::failpoint::Failpoint;
+use file::{Last, Purpose, Tail, failure};
+pub use line::{Arguments, AuditResult, Line, MAX_LINE, MAX_TEXT};
+pub use read::{Entry, Snapshot};
+use rotation::Files;
+pub use show::show;
+pub use verify::{Fault, Verified};
+
+/// The audit log of a data directory.
+#[derive(Clone, Debug)]
+pub struct AuditLog {
+    files: Files,
+    limits: Limits,
+}
+
+/// How large the log becomes, and how long somebody waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A file of so many bytes is full.
+    pub file_bytes: u64,
+    /// How many files there are at most; at least two.
+    pub files: u32,
+    /// How long to wait for somebody else who has the log locked.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { file_bytes: 16 << 20, files: 12, patience: Duration::from_secs(5) }
+    }
+}
+
+/// An act that is in the log, and has not ended.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the log has to be told what became of the act"]
+pub struct Begun {
+    number: u64,
+    uid: u32,
+    command: String,
+}
+
+/// What became of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    result: AuditResult,
+    detail: String,
+}
+
+impl Outcome {
+    /// It was done.
+    pub fn done(detail: impl Into<String>) -> Self {
+        Self { result: AuditResult::Done, detail: detail.into() }
+    }
+
+    /// It was not done.
+    pub fn failed(detail: impl Into<String>) -> Self {
+        Self { result: AuditResult::Failed, detail: detail.into() }
+    }
+
+    /// Nobody can say whether it was done.
+    pub fn unknown(detail: impl Into<String>) -> Self {
+        Self { result: AuditResult::Unknown, detail: detail.into() }
+    }
+}
+
+/// A line that has no number yet.
+struct Draft {
+    uid: u32,
+    command: String,
+    arguments: Arguments,
+    of: Option<u64>,
+    outcome: Option<Outcome>,
+}
+
+impl AuditLog {
+    /// The log in `directory`. Nothing is made before there is something to write.
+    #[must_use]
+    pub fn of(directory: &DataDir) -> Self {
+        Self::with_limits(directory, Limits::default())
+    }
+
+    /// The same with other limits. Whoever uses a log has to use the same ones.
+    #[must_use]
+    pub fn with_limits(directory: &DataDir, limits: Limits) -> Self {
+        Self { files: Files::of(directory.path(), limits.files), limits }
+    }
+
+    /// Notes that an act begins; when this returns, the line is on the disk.
+    ///
+    /// # Errors
+    /// When that is not so. Then the act must not be done.
+    pub fn begin(
+        &self,
+        now: UnixTime,
+        uid: u32,
+        command: &str,
+        arguments: Arguments,
+    ) -> Result<Begun, Failure> {
+        let command = line::short(command);
+        let draft = Draft { uid, command: command.clone(), arguments, of: None, outcome: None };
+        let number = self.append(now, draft).map_err(|error| {
+            let message = format!("nothing was changed, because it cannot be noted first: {error}");
+            Failure::new(Exit::Storage, message)
+        })?;
+        Failpoint::AfterAuditLine.pass();
+        Ok(Begun { number, uid, command })
+    }
+
+    /// Notes what became of an act.
+    ///
+    /// # Errors
+    /// When that cannot be written. The next start of the server writes that nobody knows.
+    pub fn end(&self, now: UnixTime, begun: Begun, outcome: Outcome) -> Result<(), Failure> {
+        let Begun { number, uid, command } = begun;
+        let result = outcome.result;
+        let of = Some(number);
+        let draft = Draft { uid, command, arguments: Arguments::new(), of, outcome: Some(outcome) };
+        self.append(now, draft).map(drop).map_err(|error| {
+            let message =
+                format!("the audit log does not say that the result is {result}: {error}");
+            Failure::new(Exit::Storage, message)
+        })
+    }
+
+    /// Notes that phones are about to be shown in full.
+    ///
+    /// # Errors
+    /// When that cannot be written. Then they must not be shown.
+    pub fn note_shown(
+        &self,
+        now: UnixTime,
+        uid: u32,
+        command: &str,
+        arguments: Arguments,
+    ) -> Result<(), Failure> {
+        let outcome = Outcome { result: AuditResult::Shown, detail: String::new() };
+        let command = line::short(command);
+        let draft = Draft { uid, command, arguments, of: None, outcome: Some(outcome) };
+        self.append(now, draft).map(drop).map_err(|error| {
+            let message = format!("nothing is shown, because it cannot be noted first: {error}");
+            Failure::new(Exit::Storage, message)
+        })
+    }
+
+    /// Makes the log ready for a server that starts: there is a file with room for the next lines, and
+    /// every act that nobody has ended is said to be unknown. Returns how many these were.
+    ///
+    /// Whoever calls this has the data directory locked, so that nobody else is in the middle of an act.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written.
+    pub fn settle(&self, now: UnixTime) -> Result<usize, Failure> {
+        let (file, tail) = self.open_whole()?;
+        file::reserve_or_warn(&self.files.current(), &file, tail.whole);
+        drop(file);
+        let mut open = BTreeMap::new();
+        self.snapshot()?.each(|entry| {
+            if let Some(line) = entry.line {
+                match (line.of, line.result) {
+                    (Some(of), _) => _ = open.remove(&of),
+                    (None, None) => _ = open.insert(line.number, line.command),
+                    (None, Some(_)) => {}
+                }
+            }
+            Ok(())
+        })?;
+        let count = open.len();
+        for (number, command) in open {
+            let begun = Begun { number, uid: geteuid().as_raw(), command };
+            self.end(
+                now,
+                begun,
+                Outcome::unknown("the server or the command ended before it did"),
+            )?;
+        }
+        Ok(count)
+    }
+
+    /// What is in the log now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, Failure> {
+        Snapshot::take(&self.files, self.limits.patience)
+    }
+
+    /// Whether each line follows the one before.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn verify(&self) -> Result<Verified, Failure> {
+        verify::verify(&self.snapshot()?)
+    }
+
+    /// Writes a line, and returns its number.
+    fn append(&self, now: UnixTime, draft: Draft) -> Result<u64, Failure> {
+        let path = self.files.current();
+        let (file, tail) = self.open_to_append()?;
+        let last = match tail.last {
+            Some(last) => Some(last),
+            None => self.last_of_older()?,
+        };
+        let (number, before) = match last {
+            None => (1, line::NO_LINE_BEFORE.to_owned()),
+            Some(Last { number, digest }) => {
+                (number.checked_add(1).ok_or_else(|| file::damaged(&path))?, digest)
+            }
+        };
+        let Draft { uid, command, arguments, of, outcome } = draft;
+        let (result, detail) = match outcome {
+            Some(Outcome { result, detail }) => (Some(result), Some(line::short(&detail))),
+            None => (None, None),
+        };
+        let detail = detail.filter(|detail| !detail.is_empty());
+        let arguments = arguments.into_map();
+        let time = line::moment(now);
+        let line = Line { number, time, uid, command, arguments, of, result, detail, before };
+        let written = line.to_bytes().and_then(|mut bytes| {
+            bytes.push(b'\n');
+            write_durably(&file, &bytes)?;
+            Ok(tail.whole + bytes.len() as u64)
+        });
+        match written {
+            Ok(end) => {
+                file::reserve_or_warn(&path, &file, end);
+                Ok(number)
+            }
+            Err(error) => {
+                // Else a line that nobody acts by would be there, or half of one.
+                let _ = file.set_len(tail.whole).and_then(|()| file.sync_all());
+                let _ = file::reserve(&file, tail.whole);
+                Err(failure(&path, error))
+            }
+        }
+    }
+
+    /// As [`Self::open_whole`]; a full file has made room for a new one, if that can be.
+    fn open_to_append(&self) -> Result<(File, Tail), Failure> {
+        loop {
+            let (file, tail) = self.open_whole()?;
+            if tail.whole < self.limits.file_bytes {
+                return Ok((file, tail));
+            }
+            if let Err(error) = self.files.rotate() {
+                warn_of_rotation(&self.files.current(), &error);
+                return Ok((file, tail));
+            }
+        }
+    }
+
+    /// The file that is written to, locked, without what a power cut has left of a line.
+    fn open_whole(&self) -> Result<(File, Tail), Failure> {
+        let path = self.files.current();
+        let opened = file::open_locked(&path, Purpose::Append, self.limits.patience)?;
+        // It is made if there is none.
+        let file = opened.ok_or_else(|| failure(&path, "it was removed"))?;
+        let tail = file::tail(&path, &file)?;
+        let prepare = || -> io::Result<()> {
+            if tail.torn > 0 {
+                file.set_len(tail.whole)?;
+                file.sync_all()?;
+                let (path, bytes) = (path.display(), tail.torn);
+                tracing::warn!(%path, bytes, "half a line was cut off; what it announced was not done");
+            }
+            // A file that has lines had its name made durable before.
+            if tail.whole == 0 { self.files.sync_directory() } else { Ok(()) }
+        };
+        prepare().map_err(|error| failure(&path, error))?;
+        Ok((file, tail))
+    }
+
+    fn last_of_older(&self) -> Result<Option<Last>, Failure> {
+        for path in self.files.older() {
+            if let Some(file) = file::open(&path, Purpose::Read)?
+                && let Some(last) = file::tail(&path, &file)?.last
+            {
+                return Ok(Some(last));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Who has started this process, for commands that do without a server.
+#[must_use]
+pub fn caller() -> u32 {
+    getuid().as_raw()
+}
+
+/// Carries out `command` and writes what it has to say to `out`.
+///
+/// # Errors
+/// When the log cannot be read; `verify` also when the chain does not hold.
+pub fn run(config: &Config, command: AuditCommand, out: &mut dyn Write) -> Result<(), Failure> {
+    let log = AuditLog::of(&DataDir::existing(&config.server.data)?);
+    match command {
+        AuditCommand::Show { json } => show(&log.snapshot()?, json, out),
+        AuditCommand::Verify { json } => log.verify()?.report(json, out),
+    }
+}
+
+fn write_durably(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn warn_of_rotation(path: &Path, error: &io::Error) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        tracing::warn!(
+            path = %path.display(), %error,
+            "the audit log is full, and no new file can be begun: it grows until there is room for one"
+        );
+    });
+}

@@ -1,0 +1,174 @@
+//! `audit verify`: whether each line of the log follows the one before.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::line::{NO_LINE_BEFORE, digest};
+use super::read::{Entry, Snapshot};
+use crate::exit::{Exit, Failure};
+
+/// What the chain of lines says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// Whether every line follows the one before.
+    pub holds: bool,
+    /// How many files there are.
+    pub files: usize,
+    /// How many lines were looked at.
+    pub lines: u64,
+    /// The number of the oldest line.
+    pub first: Option<u64>,
+    /// The number of the last line that follows.
+    pub last: Option<u64>,
+    /// Its SHA-256, in hexadecimal. The next line will have it.
+    pub last_sha256: Option<String>,
+    /// Whether lines before the oldest one are gone.
+    pub older_lines_gone: bool,
+    /// Whether these can have gone by themselves: there is the oldest file that there can be.
+    pub rotated: bool,
+    /// Whether the last line is not whole. The next one that is written takes its place.
+    pub torn: bool,
+    /// Where the chain breaks for the first time.
+    pub fault: Option<Fault>,
+}
+
+/// Where the chain breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The name of the file.
+    pub file: String,
+    /// The line in it, from 1.
+    pub line: u64,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+/// The line before the one that is looked at.
+struct Previous {
+    file: String,
+    at: u64,
+    number: u64,
+    digest: String,
+}
+
+pub(super) fn verify(snapshot: &Snapshot) -> Result<Verified, Failure> {
+    let mut previous = None;
+    let (mut lines, mut first, mut fault) = (0, None, None);
+    snapshot.each(|entry| {
+        if fault.is_some() {
+            return Ok(());
+        }
+        lines += 1;
+        match follow(&entry, previous.as_ref()) {
+            Ok(this) => {
+                first.get_or_insert(this.number);
+                previous = Some(this);
+            }
+            Err(found) => fault = Some(found),
+        }
+        Ok(())
+    })?;
+    Ok(Verified {
+        holds: fault.is_none(),
+        files: snapshot.files(),
+        lines,
+        first,
+        last: previous.as_ref().map(|last| last.number),
+        last_sha256: previous.map(|last| last.digest),
+        older_lines_gone: first.is_some_and(|first| first > 1),
+        rotated: snapshot.is_full(),
+        torn: snapshot.is_torn(),
+        fault,
+    })
+}
+
+fn follow(entry: &Entry<'_>, previous: Option<&Previous>) -> Result<Previous, Fault> {
+    let here = |problem: String| Fault { file: entry.file.to_owned(), line: entry.at, problem };
+    let Some(line) = &entry.line else {
+        return Err(here("this is not a line of the audit log".to_owned()));
+    };
+    match previous {
+        None if line.number == 0 => {
+            return Err(here("no line has the number 0".to_owned()));
+        }
+        None if line.number == 1 && line.before != NO_LINE_BEFORE => {
+            return Err(here("the first line of all names a line before it".to_owned()));
+        }
+        // What was before the oldest line is gone.
+        None => {}
+        Some(previous) if previous.number.checked_add(1) != Some(line.number) => {
+            return Err(here(format!(
+                "number {} follows number {}: lines were removed, added, or put in another order",
+                line.number, previous.number
+            )));
+        }
+        Some(previous) if previous.digest != line.before => {
+            return Err(Fault {
+                file: previous.file.clone(),
+                line: previous.at,
+                problem: format!(
+                    "the next line, number {}, was written after another line than this: this one was \
+                     changed, or that one",
+                    line.number
+                ),
+            });
+        }
+        Some(_) => {}
+    }
+    Ok(Previous {
+        file: entry.file.to_owned(),
+        at: entry.at,
+        number: line.number,
+        digest: digest(entry.bytes),
+    })
+}
+
+impl Verified {
+    /// Writes this to `out`, for people or as JSON.
+    ///
+    /// # Errors
+    /// When the chain does not hold, or `out` takes nothing.
+    pub fn report(&self, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+        let text = if json { self.as_json()? } else { self.as_text() };
+        out.write_all(text.as_bytes()).map_err(Failure::output)?;
+        match &self.fault {
+            None => Ok(()),
+            Some(Fault { file, line, problem }) => Err(Failure::new(
+                Exit::Failure,
+                format!("the audit log does not hold together: {file}, line {line}: {problem}"),
+            )),
+        }
+    }
+
+    fn as_json(&self) -> Result<String, Failure> {
+        let json = serde_json::to_string(self);
+        json.map(|json| json + "\n").map_err(|error| Failure::new(Exit::Failure, error))
+    }
+
+    fn as_text(&self) -> String {
+        let mut text = String::new();
+        let Self { files, lines, .. } = self;
+        if self.holds {
+            text.push_str(&format!("lines      {lines}, in {files} files; the chain holds\n"));
+        } else {
+            text.push_str(&format!("lines      {lines}, up to the first that does not follow\n"));
+        }
+        if let (Some(first), Some(last), Some(digest)) = (self.first, self.last, &self.last_sha256)
+        {
+            text.push_str(&format!("numbers    {first} to {last}\n"));
+            text.push_str(&format!("last line  {digest}\n"));
+        }
+        match (self.older_lines_gone, self.rotated) {
+            (false, _) => {}
+            (true, true) => text.push_str("older      lines were rotated away\n"),
+            (true, false) => {
+                text.push_str("older      lines were removed: rotation has not removed any yet\n");
+            }
+        }
+        if self.torn {
+            text.push_str("torn       half a line is at the end; the next line takes its place\n");
+        }
+        text
+    }
+}

@@ -11,7 +11,8 @@ use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::storage::StoredUser;
 use waxwing_core::server::{
     AddressPrefix, Administered, AdministrationError, Baggage, Config, ConnId, Env, Event,
-    Identity, LetterState, Mail, OtpOutcome, OtpTicket, Output, Peer, Server, Shard, ShardId,
+    Identity, LetterState, Mail, Operator, OtpOutcome, OtpTicket, Output, Peer, Report, Server,
+    Shard, ShardId,
 };
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, Now, UnixTime};
@@ -306,7 +307,7 @@ impl<P: Backend> Sim<P> {
     pub fn remove_user(&mut self, user: UserId) -> Result<(), AdministrationError> {
         let mut begun = Ok(());
         let owner = self.owner_of(user);
-        self.turn(owner, |server, env| begun = server.remove_user(env, user));
+        self.turn(owner, |server, env| begun = server.operator().remove_user(env, user));
         begun
     }
 
@@ -318,13 +319,21 @@ impl<P: Backend> Sim<P> {
     ) -> Result<(), AdministrationError> {
         let mut begun = Ok(());
         let owner = self.owner_of(user);
-        self.turn(owner, |server, env| begun = server.expire_letters(env, user, accepted_before));
+        self.turn(owner, |server, env| {
+            begun = server.operator().expire_letters(env, user, accepted_before)
+        });
         begun
     }
 
-    /// The machines that are the server, the registrar first, to look at.
-    pub fn servers(&self) -> &[Server<P>] {
-        &self.servers
+    /// The machines that are the server, the registrar first, as the operator sees them.
+    pub fn operators(&mut self) -> impl Iterator<Item = Operator<'_, P>> {
+        self.servers.iter_mut().map(Server::operator)
+    }
+
+    /// What the machines say of themselves, the registrar first.
+    pub fn reports(&mut self) -> Vec<Report> {
+        let now = self.now.instant;
+        self.operators().map(|operator| operator.report(now)).collect()
     }
 
     /// A turn of every machine.

@@ -90,6 +90,13 @@ impl Allowance {
         self.full_at = self.full_at.saturating_sub(rate.interval_us());
     }
 
+    /// How many there are to take.
+    pub(super) fn left(self, rate: Rate, now: Instant) -> u32 {
+        let taken_us = self.full_at.saturating_sub(now.as_micros());
+        let taken = taken_us.div_ceil(rate.interval_us());
+        rate.burst().saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+
     fn is_full(self, now: Instant) -> bool {
         self.full_at <= now.as_micros()
     }
@@ -156,6 +163,11 @@ impl<K: Copy + Eq + Hash> Limiter<K> {
         self.allowances.get(key).copied().unwrap_or_default().check(self.rate, now)
     }
 
+    /// How many `key` has to take.
+    pub(super) fn left(&self, key: &K, now: Instant) -> u32 {
+        self.allowances.get(key).copied().unwrap_or_default().left(self.rate, now)
+    }
+
     /// One that `key` took was not used.
     pub(super) fn give_back(&mut self, key: &K) {
         if let Some(allowance) = self.allowances.get_mut(key) {
@@ -204,6 +216,20 @@ mod tests {
         assert_eq!(limiter.take('a', at(0)), Err(Duration::from_secs(30)));
         assert_eq!(limiter.take('b', at(0)), Ok(()));
         assert_eq!(limiter.take('a', at(30)), Ok(()));
+    }
+
+    #[test]
+    fn it_says_how_many_are_left() {
+        let mut limiter = Limiter::new(Rate::new(3, Duration::from_secs(60)));
+        assert_eq!(limiter.left(&'a', at(0)), 3);
+        limiter.take('a', at(0)).unwrap();
+        limiter.take('a', at(0)).unwrap();
+        assert_eq!((limiter.left(&'a', at(0)), limiter.left(&'b', at(0))), (1, 3));
+        assert_eq!((limiter.left(&'a', at(20)), limiter.left(&'a', at(39))), (2, 2));
+        assert_eq!(limiter.left(&'a', at(40)), 3);
+        limiter.take('a', at(0)).unwrap();
+        assert_eq!(limiter.left(&'a', at(0)), 0);
+        assert!(limiter.take('a', at(0)).is_err());
     }
 
     #[test]

@@ -204,6 +204,12 @@ impl Limits {
         self.limiter(key).map_or(Ok(()), |limiter| limiter.check(&key, now))
     }
 
+    /// How many there are to take.
+    pub(super) fn left(&self, key: AllowanceKey, now: Instant) -> u32 {
+        let AllowanceKey([kind, ..]) = key;
+        self.kept.get(usize::from(kind)).map_or(0, |limiter| limiter.left(&key, now))
+    }
+
     /// Gives storage what is left of limits: with this turn's batch if somebody waits for it.
     pub(super) fn store(&mut self, storage: &mut StorageQueue, now: Now, somebody_waits: bool) {
         let forgettable = self.forgettable();

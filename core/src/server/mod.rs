@@ -23,6 +23,7 @@ mod identity;
 mod limiter;
 mod limits;
 mod mail;
+mod operator;
 mod output;
 mod peer;
 mod refused;
@@ -45,6 +46,7 @@ pub use delivery::{Counted, LetterState, Stored};
 pub use identity::Identity;
 pub use limiter::Rate;
 pub use mail::Mail;
+pub use operator::Operator;
 pub use output::{
     Administered, AdministrationError, ConnId, Event, Limit, OtpOutcome, OtpTicket, Output,
 };
@@ -55,10 +57,8 @@ pub use shard::{Baggage, Shard, ShardId};
 
 use crate::crypto::{Provider, Spki};
 use crate::id::UserId;
-use crate::phone::Phone;
-use crate::time::{Instant, Now, UnixTime};
+use crate::time::{Instant, Now};
 use ctx::Shared;
-use registrar::Registrar;
 use router::Router;
 use storage::{Answer, Outcome, Snapshot, Ticket};
 
@@ -113,70 +113,9 @@ impl<P: Provider> Server<P> {
         self.router.submission.pending_from(sender)
     }
 
-    /// The state of this machine in numbers.
-    #[must_use]
-    pub fn report(&self, now: Instant) -> Report {
-        let Shared { storage, .. } = &self.shared;
-        let (unsettled_batches, oldest) = storage.under_way();
-        let (pending_letters, pending_bytes) = self.router.submission.pending();
-        Report {
-            connections: self.connection_count(),
-            sessions: self.session_count(),
-            users: self.router.accounts.count(),
-            pending_letters,
-            pending_bytes,
-            unsettled_batches,
-            oldest_unsettled: oldest.map(|since| now.since(since)),
-            open_questions: storage.questions(),
-            storage_is_in_trouble: storage.is_in_trouble(),
-            free_ids: self.router.registrar.as_ref().map(Registrar::free_ids),
-        }
-    }
-
-    /// The sessions of users behind `after`, or from the first on: at most [`SessionPage::LEN`].
-    #[must_use]
-    pub fn sessions(&self, after: Option<UserId>, now: Instant) -> SessionPage {
-        self.router.sessions(after, now)
-    }
-
-    /// Who has this phone. The registrar alone knows it; others know nobody.
-    #[must_use]
-    pub fn user_with(&self, phone: &Phone) -> Option<UserId> {
-        self.router.registrar.as_ref()?.user_with(phone)
-    }
-
-    /// Ends the session of a user whom this shard owns. Its client is told that the server stops, and
-    /// comes back after a while. Whether there was one.
-    pub fn end_session(&mut self, env: &mut Env<'_>, user: UserId) -> bool {
-        self.router.end_session(&mut self.shared.lend(env), user)
-    }
-
-    /// Begins to remove a user whom this shard owns. The session ends, nobody gets into the account
-    /// any more, and letters to it are refused for now. [`Output::Administered`] says how it has ended.
-    /// Letters from the user stay where they are.
-    ///
-    /// # Errors
-    /// When there is no such user here, or something is being done to them already.
-    pub fn remove_user(
-        &mut self,
-        env: &mut Env<'_>,
-        user: UserId,
-    ) -> Result<(), AdministrationError> {
-        self.router.remove_user(&mut self.shared.lend(env), user)
-    }
-
-    /// Begins to have the letters expire that lie in the mailbox of a user whom this shard owns and were
-    /// accepted before `accepted_before`. [`Output::Administered`] says how it has ended.
-    ///
-    /// # Errors
-    /// As [`Server::remove_user`].
-    pub fn expire_letters(
-        &mut self,
-        env: &mut Env<'_>,
-        user: UserId,
-        accepted_before: UnixTime,
-    ) -> Result<(), AdministrationError> {
-        self.router.expire_letters(&mut self.shared.lend(env), user, accepted_before)
+    /// This machine, as its operator sees it.
+    pub fn operator(&mut self) -> Operator<'_, P> {
+        Operator::new(&mut self.shared, &mut self.router)
     }
 
     /// A connection was accepted.

@@ -69,8 +69,8 @@ pub enum Output {
     },
     /// Something worth a line in the log.
     Event(Event),
-    /// What the operator has asked for, by [`super::Server::remove_user`] or
-    /// [`super::Server::expire_letters`], has ended.
+    /// What the operator has asked for, by [`super::Operator::remove_user`] or
+    /// [`super::Operator::expire_letters`], has ended.
     Administered {
         /// The user whom it is about.
         user: UserId,

@@ -28,6 +28,8 @@ pub struct Report {
     pub open_questions: usize,
     /// Whether storage has refused something that is yet to be tried again.
     pub storage_is_in_trouble: bool,
+    /// One-time passwords that can still go out today. The registrar alone knows it.
+    pub codes_left: Option<u32>,
     /// Ids that a new user can get. The registrar alone knows it.
     pub free_ids: Option<usize>,
 }

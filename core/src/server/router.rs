@@ -466,10 +466,11 @@ impl<P: Provider> Router<P> {
         user: UserId,
     ) -> Result<(), AdministrationError> {
         self.can_be_administered(user)?;
+        let phone = *self.accounts.phone(user).ok_or(AdministrationError::NoSuchUser)?;
         self.end_session(ctx, user);
-        let withdrawn = self.accounts.withdraw(user).ok_or(AdministrationError::NoSuchUser)?;
+        self.accounts.withdraw(user);
         self.delivery.close_mailbox(ctx, user);
-        self.administration.remove(ctx, user, withdrawn);
+        self.administration.remove(ctx, user, phone);
         self.route(ctx);
         Ok(())
     }
@@ -540,17 +541,17 @@ impl<P: Provider> Router<P> {
     }
 
     fn user_removed(&mut self, ctx: &mut Ctx<'_, P>, user: UserId) {
-        let Some(withdrawn) = self.administration.removed(ctx, user) else { return };
+        self.administration.done(ctx, user);
         self.submission.forget(user);
         self.delivery.forget(user);
-        let (phone, spki) = withdrawn.into_phone_and_key();
-        ctx.post(ShardId::REGISTRAR, Message::Removed { phone, spki });
+        if let Some((phone, spki)) = self.accounts.removed(user) {
+            ctx.post(ShardId::REGISTRAR, Message::Removed { phone, spki });
+        }
     }
 
     fn not_administered(&mut self, ctx: &mut Ctx<'_, P>, user: UserId) {
-        if let Some(withdrawn) = self.administration.failed(ctx, user) {
-            self.accounts.put_back(user, withdrawn);
-        }
+        self.administration.failed(ctx, user);
+        self.accounts.put_back(user);
     }
 
     // ---- Time ----

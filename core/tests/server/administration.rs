@@ -60,15 +60,15 @@ fn a_removed_user_is_gone_and_so_is_the_way_into_the_account() {
 #[test]
 fn phone_and_key_of_a_removed_user_are_free_at_once_and_the_id_rests() {
     let (mut world, [_, mut ben]) = World::online(Config::default());
-    let (before, free) = (ben.id(), world.servers()[0].report(world.now.instant).free_ids);
+    let (before, free) = (ben.id(), world.reports()[0].free_ids);
     world.remove_user(before).unwrap();
     world.settle();
-    assert_eq!(world.servers()[0].user_with(&ben.phone), None);
-    assert_eq!(world.servers()[0].report(world.now.instant).free_ids, free);
+    assert_eq!(world.operators().next().unwrap().user_with(&ben.phone), None);
+    assert_eq!(world.reports()[0].free_ids, free);
     ben.hear(&mut world);
     ben.register(&mut world);
     assert_ne!(ben.id(), before);
-    assert_eq!(world.servers()[0].user_with(&ben.phone), Some(ben.id()));
+    assert_eq!(world.operators().next().unwrap().user_with(&ben.phone), Some(ben.id()));
     let letter = ben.send(&mut world, UserId::new(1).unwrap(), b"back again");
     assert!(ben.hear(&mut world).contains(&Said::stored(&letter)));
 }
@@ -273,7 +273,7 @@ fn a_session_that_the_operator_ends_can_come_back() {
     let (user, owner) = (ben.id(), world.owner_of(ben.id()));
     let mut was_there = [false; 2];
     for was_there in &mut was_there {
-        world.turn(owner, |server, env| *was_there = server.end_session(env, user));
+        world.turn(owner, |server, env| *was_there = server.operator().end_session(env, user));
     }
     assert_eq!(was_there, [true, false]);
     assert_eq!(ben.hear(&mut world), [Said::Closed(CloseReason::ServerStopping)]);
@@ -288,12 +288,12 @@ fn sessions_are_listed_with_all_that_an_operator_sees() {
     world.wait_s(10);
     ben.come_to_nothing(&mut world);
     ann.send(&mut world, ben.id(), b"not acknowledged");
-    let mut sessions = Vec::new();
-    for server in world.servers() {
-        let SessionPage { sessions: some, mut next } = server.sessions(None, world.now.instant);
+    let (mut sessions, now) = (Vec::new(), world.now.instant);
+    for operator in world.operators() {
+        let SessionPage { sessions: some, mut next } = operator.sessions(None, now);
         sessions.extend(some);
         while let Some(after) = next {
-            let page = server.sessions(Some(after), world.now.instant);
+            let page = operator.sessions(Some(after), now);
             assert_eq!(page.sessions, []);
             assert!(page.next.is_none() || page.next > next);
             next = page.next;
@@ -312,32 +312,33 @@ fn a_report_says_what_there_is() {
     let (mut world, [mut ann, ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);
     let letter = ann.send(&mut world, ben.id(), b"waits");
-    let all = |world: &World| {
-        world.servers().iter().map(|s| s.report(world.now.instant)).fold(
-            (0, 0, 0, 0, 0),
-            |sum, report| {
-                let (connections, sessions, users) =
-                    (sum.0 + report.connections, sum.1 + report.sessions, sum.2 + report.users);
-                let (letters, bytes) =
-                    (sum.3 + report.pending_letters, sum.4 + report.pending_bytes);
-                (connections, sessions, users, letters, bytes)
-            },
-        )
+    let all = |world: &mut World| {
+        world.reports().iter().fold((0, 0, 0, 0, 0), |sum, report| {
+            let (connections, sessions, users) =
+                (sum.0 + report.connections, sum.1 + report.sessions, sum.2 + report.users);
+            let (letters, bytes) = (sum.3 + report.pending_letters, sum.4 + report.pending_bytes);
+            (connections, sessions, users, letters, bytes)
+        })
     };
-    assert_eq!(all(&world), (1, 1, 3, 1, letter.len() as u64));
-    let free = world.servers()[0].report(world.now.instant).free_ids;
+    assert_eq!(all(&mut world), (1, 1, 3, 1, letter.len() as u64));
+    let free = world.reports()[0].free_ids;
     assert_eq!(free, Some(65_535 - 3));
+    let codes = |world: &mut World| world.reports()[0].codes_left.unwrap();
+    let before = codes(&mut world);
+    Person::new(5).register(&mut world);
+    assert_eq!((before, codes(&mut world)), (Config::default().rates.otps.burst(), before - 1));
+    assert_eq!(all(&mut world).2, 4);
 
     world.disk.held = true;
     ann.send(&mut world, ben.id(), b"on its way");
     world.wait(Duration::from_secs(3));
-    let waits = world.servers().iter().map(|server| server.report(world.now.instant));
+    let waits = world.reports().into_iter();
     let waits: Vec<_> = waits.filter(|report| report.unsettled_batches > 0).collect();
     let [report] = &waits[..] else { panic!("{waits:?}") };
     assert!(report.oldest_unsettled >= Some(Duration::from_secs(2)), "{report:?}");
     world.release();
-    assert_eq!(all(&world), (1, 1, 3, 2, 2 * letter.len() as u64 + 5));
+    assert_eq!(all(&mut world), (1, 1, 3, 2, 2 * letter.len() as u64 + 5));
     // The machine that starts next counts the same.
     world.crash();
-    assert_eq!(all(&world).3, 2);
+    assert_eq!(all(&mut world).3, 2);
 }

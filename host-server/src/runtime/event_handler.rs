@@ -306,7 +306,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         self.turn_times.end(now.instant);
         let Self { server, requests, turn_times, free_disk, .. } = self;
         requests.report(|| ShardReport {
-            machine: server.report(now.instant),
+            machine: server.operator().report(now.instant),
             turn_p99: turn_times.p99(),
             free_disk: *free_disk,
         });

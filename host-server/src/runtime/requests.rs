@@ -63,20 +63,20 @@ impl Requests {
         match request {
             Request::Report(answer) => self.reports.push(answer),
             Request::Sessions(after, answer) => {
-                let _ = answer.send(server.sessions(after, now));
+                let _ = answer.send(server.operator().sessions(after, now));
             }
             Request::UserWith(phone, answer) => {
-                let _ = answer.send(server.user_with(&phone));
+                let _ = answer.send(server.operator().user_with(&phone));
             }
             Request::EndSession(user, answer) => {
-                let _ = answer.send(server.end_session(env, user));
+                let _ = answer.send(server.operator().end_session(env, user));
             }
             Request::RemoveUser(user, answer) => {
-                let begun = server.remove_user(env, user);
+                let begun = server.operator().remove_user(env, user);
                 self.begun(user, begun, answer);
             }
             Request::ExpireLetters(user, before, answer) => {
-                let begun = server.expire_letters(env, user, before);
+                let begun = server.operator().expire_letters(env, user, before);
                 self.begun(user, begun, answer);
             }
         }

@@ -39,6 +39,9 @@ impl Content {
                 self.allowances.extend(allowances.iter().map(|left| (left.key, left.full_at)));
             }
             Write::ForgetAllowances(keys) => self.allowances.retain(|key, _| !keys.contains(key)),
+            Write::RemoveUser { user, .. } => {
+                self.users.remove(user);
+            }
         }
     }
 

@@ -31,9 +31,12 @@ impl User {
     }
 }
 
-/// The users whom this shard owns. It changes only when storage has said that the change is durable.
+/// The users whom this shard owns. Users come and go for good only when storage has said that it is
+/// durable.
 pub(super) struct Directory<P: Provider> {
     users: HashMap<UserId, User>,
+    /// Users who are being removed.
+    withdrawn: HashMap<UserId, User>,
     parsed: KeyCache<P>,
 }
 
@@ -43,7 +46,8 @@ impl<P: Provider> Directory<P> {
         let user = |StoredUser { id, phone, spki, session_key }: &StoredUser| {
             (*id, User::new(*phone, Arc::new(spki.clone()), *session_key))
         };
-        Self { users: owned.map(user).collect(), parsed: KeyCache::default() }
+        let users = owned.map(user).collect();
+        Self { users, withdrawn: HashMap::new(), parsed: KeyCache::default() }
     }
 
     pub(super) fn get(&self, id: UserId) -> Option<&User> {
@@ -66,14 +70,19 @@ impl<P: Provider> Directory<P> {
         Some(KeyAnswer { user: id, phone: user.phone, spki: (*user.spki).clone() })
     }
 
-    /// Takes out a user.
-    pub(super) fn take(&mut self, id: UserId) -> Option<User> {
-        self.users.remove(&id)
+    /// A user is to be removed, and is not there until that is decided.
+    pub(super) fn withdraw(&mut self, id: UserId) {
+        self.withdrawn.extend(self.users.remove_entry(&id));
     }
 
-    /// Puts back a user who was taken out.
-    pub(super) fn put_back(&mut self, id: UserId, user: User) {
-        self.users.insert(id, user);
+    /// A user who was withdrawn is there again.
+    pub(super) fn put_back(&mut self, id: UserId) {
+        self.users.extend(self.withdrawn.remove_entry(&id));
+    }
+
+    /// A user who was withdrawn is removed.
+    pub(super) fn removed(&mut self, id: UserId) -> Option<User> {
+        self.withdrawn.remove(&id)
     }
 
     /// How many users this shard owns.

@@ -23,7 +23,7 @@ use crate::phone::Phone;
 use crate::time::Timestamp;
 use crate::wire::{ErrorCode, KeyQuestion, Op, Packet, ReconnectForm};
 use answered::AnsweredReconnects;
-use directory::{Directory, User};
+use directory::Directory;
 
 /// The users whom a shard owns.
 pub(super) struct Accounts<P: Provider> {
@@ -39,22 +39,6 @@ struct LastKey {
     user: UserId,
     session_key: WrappedKey,
     last_seen: Timestamp,
-}
-
-/// A user who has been taken out of the accounts, and can be put back.
-#[derive(Debug)]
-pub(super) struct Withdrawn(User);
-
-impl Withdrawn {
-    /// The phone of the user.
-    pub(super) const fn phone(&self) -> &Phone {
-        &self.0.phone
-    }
-
-    /// Phone and public key of the user.
-    pub(super) fn into_phone_and_key(self) -> (Phone, Arc<Spki>) {
-        (self.0.phone, self.0.spki)
-    }
 }
 
 /// What becomes of a 106 that is not refused.
@@ -89,14 +73,19 @@ impl<P: Provider> Accounts<P> {
         self.directory.get(user).map(|known| &known.phone)
     }
 
-    /// Takes a user out who is to be removed: there is no way into the account any more.
-    pub(super) fn withdraw(&mut self, user: UserId) -> Option<Withdrawn> {
-        self.directory.take(user).map(Withdrawn)
+    /// A user is to be removed: there is no way into the account any more.
+    pub(super) fn withdraw(&mut self, user: UserId) {
+        self.directory.withdraw(user);
     }
 
-    /// Puts back a user who could not be removed.
-    pub(super) fn put_back(&mut self, user: UserId, Withdrawn(known): Withdrawn) {
-        self.directory.put_back(user, known);
+    /// A user who was to be removed could not be.
+    pub(super) fn put_back(&mut self, user: UserId) {
+        self.directory.put_back(user);
+    }
+
+    /// A user is removed. The phone and the key that they had.
+    pub(super) fn removed(&mut self, user: UserId) -> Option<(Phone, Arc<Spki>)> {
+        self.directory.removed(user).map(|known| (known.phone, known.spki))
     }
 
     /// The user's key, parsed.

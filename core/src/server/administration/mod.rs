@@ -1,0 +1,89 @@
+//! What an operator does to users while the server runs: to remove one, or to have letters expire that
+//! nobody fetches. Both take letters out of a mailbox, some at a time, so that nobody else waits long.
+//!
+//! A user who is being removed is not in the accounts any more: nobody gets in, and letters to them are
+//! refused for now. If storage cannot do it, they are put back.
+
+mod task;
+
+use hashbrown::HashMap;
+
+use super::ctx::Ctx;
+use super::output::{Administered, Output};
+use super::storage::Write;
+use super::storage_queue::Asker;
+use crate::crypto::Provider;
+use crate::id::UserId;
+use crate::phone::Phone;
+use crate::time::UnixTime;
+use task::{Aim, Next, Task};
+
+/// What the operator has asked for and has not been done yet, by user.
+#[derive(Debug, Default)]
+pub(super) struct Administration {
+    tasks: HashMap<UserId, Task>,
+}
+
+impl Administration {
+    /// Whether something is being done to this user.
+    pub(super) fn is_at_work_on(&self, user: UserId) -> bool {
+        self.tasks.contains_key(&user)
+    }
+
+    /// Begins to take out the letters of a mailbox from before a moment.
+    pub(super) fn expire(
+        &mut self,
+        ctx: &mut Ctx<'_, impl Provider>,
+        user: UserId,
+        accepted_before: UnixTime,
+    ) {
+        self.begin(ctx, user, Task::new(Aim::Expire { accepted_before }));
+    }
+
+    /// Begins to remove a user, who has no session any more.
+    pub(super) fn remove(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId, phone: Phone) {
+        // What was confirmed is stored before there is nobody whose it is.
+        ctx.storage.hurry(ctx.now.instant);
+        self.begin(ctx, user, Task::new(Aim::Remove { phone }));
+    }
+
+    fn begin(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId, task: Task) {
+        ctx.storage.ask(Asker::Administration(user), task.question(user, ctx.now.unix));
+        self.tasks.insert(user, task);
+    }
+
+    /// So many letters were taken out. Goes on, or ends it.
+    pub(super) fn took_out(
+        &mut self,
+        ctx: &mut Ctx<'_, impl Provider>,
+        user: UserId,
+        letters: usize,
+    ) {
+        let Some(task) = self.tasks.get_mut(&user) else { return };
+        match task.took_out(letters) {
+            Next::TakeMore => {
+                let question = task.question(user, ctx.now.unix);
+                ctx.storage.ask(Asker::Administration(user), question);
+            }
+            Next::RemoveUser => {
+                ctx.storage.write(Write::RemoveUser { user, now: ctx.now.unix });
+            }
+            Next::End => self.done(ctx, user),
+        }
+    }
+
+    /// What was asked for is done.
+    pub(super) fn done(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId) {
+        if let Some(task) = self.tasks.remove(&user) {
+            ctx.give_out(Output::Administered { user, outcome: task.done() });
+        }
+    }
+
+    /// Storage cannot do it now.
+    pub(super) fn failed(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId) {
+        if let Some(task) = self.tasks.remove(&user) {
+            let outcome = Administered::NotDone { letters: task.letters() };
+            ctx.give_out(Output::Administered { user, outcome });
+        }
+    }
+}

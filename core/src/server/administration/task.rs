@@ -1,0 +1,75 @@
+//! One thing that the operator has asked for, and how far it has come.
+
+use super::super::output::Administered;
+use super::super::storage::Question;
+use crate::id::UserId;
+use crate::phone::Phone;
+use crate::time::UnixTime;
+
+/// What is to be reached.
+#[derive(Debug)]
+pub(super) enum Aim {
+    /// There are no letters in the mailbox from before this moment.
+    Expire { accepted_before: UnixTime },
+    /// The user with this phone is no more.
+    Remove { phone: Phone },
+}
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// There may be more letters.
+    TakeMore,
+    /// The mailbox is empty, and nothing gets into it.
+    RemoveUser,
+    /// That was all.
+    End,
+}
+
+#[derive(Debug)]
+pub(super) struct Task {
+    aim: Aim,
+    /// Letters that were taken out.
+    letters: u64,
+}
+
+impl Task {
+    /// Letters that are taken out in one go, at most.
+    const AT_ONCE: usize = 1_000;
+
+    pub(super) const fn new(aim: Aim) -> Self {
+        Self { aim, letters: 0 }
+    }
+
+    /// Has some letters taken out of the user's mailbox.
+    pub(super) const fn question(&self, user: UserId, now: UnixTime) -> Question {
+        let accepted_before = match self.aim {
+            Aim::Expire { accepted_before } => accepted_before,
+            Aim::Remove { .. } => UnixTime::from_seconds(i64::MAX),
+        };
+        Question::TakeOut { recipient: user, accepted_before, now, limit: Self::AT_ONCE }
+    }
+
+    /// So many letters were taken out.
+    pub(super) fn took_out(&mut self, letters: usize) -> Next {
+        self.letters = self.letters.saturating_add(u64::try_from(letters).unwrap_or(u64::MAX));
+        match self.aim {
+            _ if letters >= Self::AT_ONCE => Next::TakeMore,
+            Aim::Remove { .. } => Next::RemoveUser,
+            Aim::Expire { .. } => Next::End,
+        }
+    }
+
+    /// Letters that were taken out.
+    pub(super) const fn letters(&self) -> u64 {
+        self.letters
+    }
+
+    /// What the operator hears when it is done.
+    pub(super) const fn done(self) -> Administered {
+        match self.aim {
+            Aim::Expire { .. } => Administered::Expired { letters: self.letters },
+            Aim::Remove { phone } => Administered::Removed { phone, undelivered: self.letters },
+        }
+    }
+}

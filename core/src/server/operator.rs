@@ -1,0 +1,94 @@
+//! A machine, as its operator sees it.
+
+use super::ctx::{Env, Shared};
+use super::limits::Kept;
+use super::output::AdministrationError;
+use super::registrar::Registrar;
+use super::report::{Report, SessionPage};
+use super::router::Router;
+use crate::crypto::Provider;
+use crate::id::UserId;
+use crate::phone::Phone;
+use crate::time::{Instant, UnixTime};
+
+/// What an operator can see of a machine, and do with it. All of it is about this shard alone. What is
+/// done counts as an input: the turn has to be ended, and what comes out drained.
+pub struct Operator<'s, P: Provider> {
+    shared: &'s mut Shared<P>,
+    router: &'s mut Router<P>,
+}
+
+impl<'s, P: Provider> Operator<'s, P> {
+    pub(super) const fn new(shared: &'s mut Shared<P>, router: &'s mut Router<P>) -> Self {
+        Self { shared, router }
+    }
+
+    /// The state of the machine in numbers.
+    #[must_use]
+    pub fn report(&self, now: Instant) -> Report {
+        let Shared { storage, limits, provider, identity, .. } = &*self.shared;
+        let Router { gate, registrar, accounts, sessions, submission, .. } = &*self.router;
+        let (unsettled_batches, oldest) = storage.under_way();
+        let (pending_letters, pending_bytes) = submission.pending();
+        let codes_left = || limits.left(Kept::Codes.key(provider, identity), now);
+        Report {
+            connections: gate.connection_count(),
+            sessions: sessions.count(),
+            users: accounts.count(),
+            pending_letters,
+            pending_bytes,
+            unsettled_batches,
+            oldest_unsettled: oldest.map(|since| now.since(since)),
+            open_questions: storage.questions(),
+            storage_is_in_trouble: storage.is_in_trouble(),
+            codes_left: registrar.as_ref().map(|_| codes_left()),
+            free_ids: registrar.as_ref().map(Registrar::free_ids),
+        }
+    }
+
+    /// The sessions of users behind `after`, or from the first on: at most [`SessionPage::LEN`].
+    #[must_use]
+    pub fn sessions(&self, after: Option<UserId>, now: Instant) -> SessionPage {
+        self.router.sessions(after, now)
+    }
+
+    /// Who has this phone. The registrar alone knows it; others know nobody.
+    #[must_use]
+    pub fn user_with(&self, phone: &Phone) -> Option<UserId> {
+        self.router.registrar.as_ref()?.user_with(phone)
+    }
+
+    /// Ends the session of a user. Its client is told that the server stops, and comes back after a
+    /// while. Whether there was one.
+    pub fn end_session(&mut self, env: &mut Env<'_>, user: UserId) -> bool {
+        self.router.end_session(&mut self.shared.lend(env), user)
+    }
+
+    /// Begins to remove a user. The session ends, nobody gets into the account any more, and letters to
+    /// it are refused for now. [`Output::Administered`](super::Output::Administered) says how it has
+    /// ended. Letters from the user stay where they are.
+    ///
+    /// # Errors
+    /// When there is no such user here, or something is being done to them already.
+    pub fn remove_user(
+        &mut self,
+        env: &mut Env<'_>,
+        user: UserId,
+    ) -> Result<(), AdministrationError> {
+        self.router.remove_user(&mut self.shared.lend(env), user)
+    }
+
+    /// Begins to have the letters expire that lie in the mailbox of a user and were accepted before
+    /// `accepted_before`. [`Output::Administered`](super::Output::Administered) says how it has ended.
+    ///
+    /// # Errors
+    /// As [`Operator::remove_user`].
+    pub fn expire_letters(
+        &mut self,
+        env: &mut Env<'_>,
+        user: UserId,
+        accepted_before: UnixTime,
+    ) -> Result<(), AdministrationError> {
+        self.router.expire_letters(&mut self.shared.lend(env), user, accepted_before)
+    }
+}

@@ -77,10 +77,11 @@ fn remove(
     let ended = log.end(now, begun, Outcome::done(format!("{undelivered} letters undelivered")));
     let closed = storage.close();
     let phone = removed.phone.as_str();
-    writeln!(out, "removed user {id} ({phone}), {undelivered} letters undelivered")
-        .map_err(Failure::output)?;
+    let told = writeln!(out, "removed user {id} ({phone}), {undelivered} letters undelivered");
+    // What is wrong with the files matters more than a reader who has left.
     ended?;
-    Ok(closed?)
+    closed?;
+    told.map_err(Failure::output)
 }
 
 fn outcome_of(error: &ApplyError) -> Outcome {

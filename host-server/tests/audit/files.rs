@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::thread;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use waxwing_server::admin::audit::AuditResult;
 use waxwing_server::exit::{Exit, Failure};
 
 use super::*;
@@ -84,6 +85,24 @@ fn a_log_that_others_can_change_is_refused_with_the_command_that_helps() {
     if chown(place.file(), Some(12_345), None).is_ok() {
         refused(&place, "chown");
     }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error_and_the_next_start_says_unknown() {
+    let place = Place::new();
+    let log = place.log();
+    let begun = log.begin(NOW, 7, "users remove", Arguments::new()).unwrap();
+    fs::set_permissions(place.file(), Permissions::from_mode(0o622)).unwrap();
+    let failure = log.end(NOW, begun, Outcome::done("gone")).unwrap_err();
+    assert_eq!(failure.exit(), Exit::Storage);
+    let said = failure.to_string();
+    assert!(
+        said.contains("does not say that the result is done") && said.contains("chmod"),
+        "{said}"
+    );
+    fs::set_permissions(place.file(), Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(log.settle(NOW), Ok(1));
+    assert_eq!(entries(&log)[1].result, Some(AuditResult::Unknown));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, RawMode};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, listen, socket};
 use rustix::process::{getegid, geteuid, umask};
 use tempfile::TempDir;
@@ -488,7 +488,7 @@ fn the_socket_is_for_its_owner_alone_whatever_the_umask_is() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let mask = u32::from_str_radix(&std::env::var(CHILD).unwrap(), 8).unwrap();
+    let mask = RawMode::from_str_radix(&std::env::var(CHILD).unwrap(), 8).unwrap();
     umask(Mode::from_raw_mode(mask));
     let path = directory.path().join("control.sock");
     for (group, mode) in [(None, 0o600), (Some(getegid().as_raw()), 0o660)] {

@@ -101,12 +101,12 @@ fn they_go_after_a_second_by_the_timer_or_by_a_poll() {
         let due = line.client.poll_timeout().unwrap();
         assert_eq!(due.since(line.now.instant), Duration::from_millis(500));
         line.pass(499);
-        line.ask(|client, env| client.timeout(env));
+        line.time_out();
         line.drain();
         assert!(line.sent().is_empty());
         line.pass(1);
         if by_timer {
-            line.ask(|client, env| client.timeout(env));
+            line.time_out();
         } else {
             line.drain();
         }
@@ -166,7 +166,7 @@ fn what_cannot_go_out_yet_is_no_reason_to_wake_up() {
     assert_eq!(line.client.poll_timeout(), None);
     line.client.release_composed();
     assert!(line.client.poll_timeout().unwrap() <= line.now.instant);
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     let sent = line.sent();
     assert_eq!(sent[0].header.op_code, 102);
     assert_eq!(held(&sent[1]), [id(0)]);
@@ -176,7 +176,7 @@ fn what_cannot_go_out_yet_is_no_reason_to_wake_up() {
     acknowledge(&mut line, 0, 400);
     line.pass(2_000);
     assert!(line.client.poll_timeout().unwrap() > line.now.instant);
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     assert!(line.client.transmit().is_empty());
 }
 
@@ -200,10 +200,10 @@ fn a_sign_of_life_is_an_empty_acknowledgment() {
     let mut line = session(Options { keepalive, ..Options::default() }, 70_000);
     assert_eq!(line.client.poll_timeout().unwrap().since(line.now.instant).as_secs(), 300);
     line.pass(299_999);
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     assert!(line.sent().is_empty());
     line.pass(1);
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     let sent = line.sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].content, [1, 0, 0]);
@@ -216,10 +216,10 @@ fn a_sign_of_life_never_lets_a_held_letter_go() {
     let mut line = session(Options { keepalive, ..Options::default() }, 70_000);
     let letter = compose(&mut line, "not stored yet").unwrap();
     line.pass(300_000);
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     assert!(line.client.transmit().is_empty());
     line.client.discard_composed();
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     assert!(line.sent().iter().all(|sent| sent.id != letter));
 }
 
@@ -230,7 +230,7 @@ fn a_sign_of_life_that_finds_no_room_ends_nothing() {
     // The stream takes nothing for half a minute.
     for _ in 0..6 {
         line.pass(5_000);
-        line.ask(|client, env| client.timeout(env));
+        line.time_out();
         assert_eq!(line.ended(), None);
     }
     assert!(!line.sent().is_empty());

@@ -3,7 +3,7 @@
 use waxwing_core::client::{ApiMisuse, Buffers, Client, Options, RequestError, SetupError};
 use waxwing_core::id::PacketId;
 use waxwing_core::limits::{MAX_CONTROL_PACKET, OVERHEAD};
-use waxwing_core::wire::{ErrorCode, KeyQuestion, StatusQuery};
+use waxwing_core::wire::{ErrorCode, KeyQuestion, Op, StatusQuery};
 
 use crate::clocks::{compose, send};
 use crate::line::{Line, Machine, Stage, keys};
@@ -108,6 +108,32 @@ fn a_full_transmit_buffer_is_busy_and_works_later() {
     line.ask(|client, env| client.ask_for_key(env, question)).unwrap();
     assert_eq!(line.sent().len(), 1);
     send(&mut line, &long);
+}
+
+#[test]
+fn a_goodbye_without_room_is_busy_and_goes_out_later() {
+    let mut without_room = 0;
+    // With one of these sizes the letters leave less room than a goodbye needs.
+    for transmit in (3_000..3_700).step_by(100) {
+        let mut line = Line::with(sized(1_000, 3_000, transmit), Options::default());
+        line.go_to(Stage::Active);
+        while compose(&mut line, "x").is_ok() {
+            line.client.release_composed();
+        }
+        let mut left = line.ask(|client, env| client.leave(env));
+        if left == Err(RequestError::Busy) {
+            without_room += 1;
+            line.sent();
+            left = line.ask(|client, env| client.leave(env));
+        }
+        assert_eq!(left, Ok(()), "{transmit}");
+        assert_eq!(
+            line.sent().last().map(|sent| sent.header.op_code),
+            Some(Op::Close.code()),
+            "{transmit}"
+        );
+    }
+    assert!(without_room > 0);
 }
 
 #[test]

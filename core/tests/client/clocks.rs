@@ -136,10 +136,10 @@ fn an_attempt_without_an_answer_ends_after_fifteen_seconds() {
         let due = line.client.poll_timeout().unwrap();
         assert_eq!(due.since(line.now.instant).as_secs(), 15);
         line.pass(14_999);
-        line.ask(|client, env| client.timeout(env));
+        line.time_out();
         assert_eq!(line.ended(), None);
         line.pass(1);
-        line.ask(|client, env| client.timeout(env));
+        line.time_out();
         line.assert_ended(Ended::TimedOut);
     }
 }
@@ -149,7 +149,7 @@ fn a_person_may_take_their_time_to_type_the_code() {
     let mut line = Line::at(Stage::HasCode);
     assert_eq!(line.client.poll_timeout(), None);
     line.pass(600_000);
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     assert_eq!(line.ended(), None);
 }
 

@@ -220,8 +220,16 @@ impl Line {
     pub(crate) fn sent(&mut self) -> Vec<Sent> {
         let bytes = self.client.transmit().to_vec();
         self.client.transmitted(bytes.len());
-        self.ask(|client, env| client.timeout(env));
+        self.time_out();
         self.server.understand(&bytes)
+    }
+
+    /// What is due is done. Nothing is due after that, or a program that waits until then would not
+    /// wait at all.
+    pub(crate) fn time_out(&mut self) {
+        self.ask(|client, env| client.timeout(env));
+        let due = self.client.poll_timeout();
+        assert!(self.ended().is_some() || due.is_none_or(|at| at > self.now.instant), "{due:?}");
     }
 
     /// Gives bytes to the client and drains it.

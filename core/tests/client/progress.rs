@@ -13,15 +13,11 @@ use crate::keys::CLIENT;
 use crate::line::{Heard, Line, Stage, buffers, phone};
 use crate::server::{FRIEND, US, user, written};
 
-fn time_out(line: &mut Line) {
-    line.ask(|client, env| client.timeout(env));
-}
-
 /// Lets time pass in steps of a second, and what is due be done; the seconds until the end.
 fn seconds_to_the_end(line: &mut Line) -> u32 {
     for seconds in 1..=1_000 {
         line.pass(1_000);
-        time_out(line);
+        line.time_out();
         // What the client says goes out, and nobody hears it.
         line.sent();
         if line.ended().is_some() {
@@ -38,7 +34,7 @@ fn seconds_of_trickling(line: &mut Line, bytes: &[u8], pause: u64) -> u64 {
         line.pass(pause * 1_000);
         passed += pause;
         line.hear(&[*byte]);
-        time_out(line);
+        line.time_out();
         if line.ended().is_some() {
             return passed;
         }
@@ -52,7 +48,7 @@ fn carry(line: &mut Line, pace: usize, seconds: usize) {
         let count = line.client.transmit().len().min(pace);
         line.client.transmitted(count);
         line.pass(1_000);
-        time_out(line);
+        line.time_out();
     }
 }
 
@@ -92,7 +88,7 @@ fn a_letter_of_a_slow_line_comes_to_its_end() {
     for second in packet.chunks(1_000) {
         line.pass(1_000);
         heard.extend(line.hear(second));
-        time_out(&mut line);
+        line.time_out();
         assert_eq!(line.ended(), None);
     }
     assert!(matches!(heard[..], [Heard::Letter(_)]), "{heard:?}");
@@ -117,7 +113,7 @@ fn a_letter_that_waits_for_the_caller_is_no_delay_of_the_servers() {
     assert!(line.unread() > 0);
     for _ in 0..500 {
         line.pass(1_000);
-        time_out(&mut line);
+        line.time_out();
     }
     assert_eq!(line.ended(), None);
     line.ask(|client, _| client.release_letter());
@@ -133,7 +129,7 @@ fn a_backlog_that_makes_no_progress_ends_and_one_that_does_goes_on() {
     let mut line = Line::at(Stage::Unproven);
     for _ in 0..20 {
         line.pass(55_000);
-        time_out(&mut line);
+        line.time_out();
         let packet = letter(&mut line, 400);
         assert!(matches!(line.hear(&packet)[..], [Heard::Letter(_)]));
     }
@@ -150,7 +146,7 @@ fn a_shared_packet_played_back_is_no_progress_of_a_backlog() {
         let letter = PacketId([1; 16]).prefix();
         let old = line.server.shared_statuses(&[StatusToken { letter, status: Status::Stored }]);
         line.hear(&old);
-        time_out(&mut line);
+        line.time_out();
     }
     assert_eq!(line.ended(), None);
     assert_eq!(seconds_to_the_end(&mut line), 2);
@@ -234,10 +230,10 @@ fn a_server_that_answers_is_asked_once_a_silence() {
         let mut line = probing();
         for _ in 0..3 {
             line.pass(99_999);
-            time_out(&mut line);
+            line.time_out();
             assert!(line.sent().is_empty());
             line.pass(1);
-            time_out(&mut line);
+            line.time_out();
             let sent = line.sent();
             assert_eq!(sent.len(), 1);
             assert_eq!(KeyQuestion::parse(&sent[0].content), Ok(KeyQuestion::ById(user(US))));
@@ -261,4 +257,16 @@ fn answer(line: &mut Line, refuses: bool, question: PacketId) {
         Some(expected) => assert_eq!(heard, [expected]),
         None => assert!(matches!(heard[..], [Heard::Refused(_)])),
     }
+}
+
+#[test]
+fn whether_the_server_is_there_is_not_asked_while_a_letter_waits_to_be_released() {
+    let mut line = probing();
+    compose(&mut line, "not stored yet").unwrap();
+    line.pass(100_000);
+    line.time_out();
+    assert!(!line.client.is_asking_for_key());
+    line.client.release_composed();
+    line.time_out();
+    assert!(line.client.is_asking_for_key());
 }

@@ -116,7 +116,7 @@ fn deadline(line: &Line) -> u64 {
 }
 
 fn time_out(line: &mut Line) {
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn the_first_end_stays() {
     line.hear(&stream);
     let why = line.ended().unwrap();
     line.pass(60_000);
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     line.client.received(400);
     line.client.release_letter();
     for _ in 0..3 {

@@ -134,12 +134,12 @@ fn a_question_whose_answer_is_kept_back_ends_though_other_bytes_come() {
     let nothing_of_ours = nothing_of_ours(&mut line);
     let seconds = Machine::OPEN_QUESTION.as_secs();
     for _ in 0..seconds / 10 {
-        line.ask(|client, env| client.timeout(env));
+        line.time_out();
         assert_eq!(line.ended(), None);
         line.pass(10_000);
         line.hear(&nothing_of_ours);
     }
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     assert_eq!(line.ended(), Some(Ended::TimedOut));
 }
 
@@ -149,7 +149,7 @@ fn the_open_question_is_a_moment_that_the_machine_names() {
     let asked = line.now.instant;
     line.ask(|client, env| client.ask_for_key(env, KeyQuestion::ById(user(FRIEND)))).unwrap();
     line.sent();
-    line.ask(|client, env| client.timeout(env));
+    line.time_out();
     let nothing_of_ours = nothing_of_ours(&mut line);
     for _ in 0..Machine::OPEN_QUESTION.as_secs() / 10 - 1 {
         line.pass(10_000);

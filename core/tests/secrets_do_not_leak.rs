@@ -7,10 +7,12 @@ use waxwing_core::crypto::{
     SessionKey, SessionSeal,
 };
 use waxwing_core::envelope::{Content, OpenedLetter};
-use waxwing_core::id::{Nonce, Uid, UserId};
+use waxwing_core::id::{Nonce, PacketId, Uid, UserId};
 use waxwing_core::phone::{Otp, Phone};
+use waxwing_core::server::storage::{PendingLetter, QueueId};
 use waxwing_core::server::{Event as ServerEvent, Identity, OtpTicket, Output, Server};
 use waxwing_core::testing::keys;
+use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{
     KeyAnswer, KeyQuestion, OtpGrant, OtpProof, Reader, RegistrationRequest, SessionGrant, Writer,
 };
@@ -119,6 +121,24 @@ fn what_carries_a_secret_prints_everything_but_that() {
     for content in [Content::Text(TEXT), Content::Unknown { kind: 9, body: TEXT.as_bytes() }] {
         let letter = OpenedLetter { uid: Uid([0; 16]), content };
         assert_tells_nothing(&format!("{letter:?} {letter:#?}"));
+    }
+}
+
+#[test]
+fn a_letter_of_the_server_prints_whose_it_is_and_how_long_and_nothing_of_its_bytes() {
+    let [sender, recipient] = [258, 772].map(|id| UserId::new(id).unwrap());
+    let letter = PendingLetter {
+        queue_id: QueueId(64),
+        id: PacketId([0xab; 16]),
+        sender,
+        recipient,
+        accepted_at: UnixTime::from_seconds(0),
+        packet: TEXT.as_bytes().into(),
+    };
+    let printed = format!("{letter:?}");
+    assert_tells_nothing(&printed);
+    for shown in ["64", "abababab", "258", "772", "20 bytes"] {
+        assert!(printed.contains(shown), "{printed}");
     }
 }
 

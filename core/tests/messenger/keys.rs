@@ -98,6 +98,26 @@ fn letters_to_somebody_whose_key_has_changed_wait_and_theirs_are_held() {
 }
 
 #[test]
+fn a_letter_that_is_not_signed_with_the_pinned_key_has_its_senders_key_asked_for() {
+    let mut all = Population::of(2);
+    all.connect_all();
+    all.write(1, 0, "hello");
+    all.run();
+    // What is pinned is not what the server says, and no question about it is due.
+    all.people[0].profile.stored.contacts[0].spki = spki(5);
+    all.cut(0);
+    all.connect(0);
+    all.run();
+    assert_eq!(all.people[0].profile.stored.contacts[0].changed, None);
+    all.write(1, 0, "under the new key");
+    all.run();
+    let stored = &all.people[0].profile.stored;
+    assert_eq!(stored.contacts[0].changed.as_ref(), Some(all.people[1].keys.own.spki()));
+    let held = waxwing_testkit::profile::Says::Held { by_changed_key: true };
+    assert_eq!(stored.letters[1].says, held);
+}
+
+#[test]
 fn a_refused_answer_is_asked_about_again_after_a_pause_and_not_before() {
     let mut all = Population::of(3);
     // Somebody's key is pinned for another phone, so that nothing of him is believed.

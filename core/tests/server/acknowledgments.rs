@@ -228,6 +228,22 @@ fn leaving_is_answered_after_5_s_at_the_latest() {
 }
 
 #[test]
+fn whoever_leaves_has_time_for_it_though_letters_are_not_acknowledged() {
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
+    ann.send(&mut world, ben.id(), b"not acknowledged");
+    ben.hear(&mut world);
+    world.wait_s(118);
+    world.disk.held = true;
+    ben.send(&mut world, ann.id(), b"stuck");
+    ben.leave(&mut world);
+    // The 120 s for an acknowledgment end within the 5 s for the goodbye.
+    world.wait_s(4);
+    assert!(!ben.is_closed(&world));
+    world.wait_s(1);
+    assert_eq!(ben.hear(&mut world), [Said::Closed(CloseReason::Leaving)]);
+}
+
+#[test]
 fn a_server_that_stops_says_so_after_what_it_has_read_is_stored() {
     let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     world.disk.held = true;

@@ -400,6 +400,22 @@ fn keys_are_told_of_oneself_of_senders_in_the_queue_and_by_phone() {
 }
 
 #[test]
+fn a_key_is_told_of_whoever_has_a_letter_in_the_mailbox_before_it_is_handed_over() {
+    let (mut world, [mut ann, mut ben, mut cat, dan]) = Sim::<Paper>::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    cat.come_to_nothing(&mut world);
+    ben.come(&mut world, 1);
+    ann.send(&mut world, ben.id(), b"it fills the window");
+    cat.send(&mut world, ben.id(), b"behind it");
+    assert!(matches!(ben.hear(&mut world)[..], [Said::BacklogEnd(0), Said::Letter(_)]));
+    ben.ask(&mut world, KeyQuestion::ById(cat.id()));
+    let Said::Key(answer) = ben.hear_one(&mut world) else { panic!() };
+    assert_eq!((answer.user, answer.spki), (cat.id(), cat.spki()));
+    ben.ask(&mut world, KeyQuestion::ById(dan.id()));
+    assert_eq!(ben.hear_refusals(&mut world), [ErrorCode::UnknownUser]);
+}
+
+#[test]
 fn a_letter_and_the_question_about_its_sender_survive_a_restart() {
     let (mut world, [mut ann, mut ben, _]) = World::populated(Config::default());
     ann.come_to_nothing(&mut world);

@@ -175,6 +175,15 @@ fn so_many_codes_live_on_the_server() {
 }
 
 #[test]
+fn a_code_with_which_somebody_has_registered_takes_no_room() {
+    let mut world = PaperWorld::new(Config { live_otps: 1, ..many() });
+    for at in 0..3 {
+        Person::new(at).register(&mut world);
+    }
+    assert_eq!(world.disk.users().count(), 3);
+}
+
+#[test]
 fn fifteen_wrong_guesses_a_day_per_prefix() {
     let mut world = PaperWorld::new(many());
     for at in 0..5 {

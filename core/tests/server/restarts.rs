@@ -186,6 +186,26 @@ fn a_clock_set_while_the_server_runs_changes_nothing() {
 }
 
 #[test]
+fn limits_are_stored_anew_when_the_clock_was_set_and_only_then() {
+    let mut world = World::new(many());
+    assert_eq!(ask(&mut world, 0, 1, "198.51.100.7"), None);
+    world.wait_s(HOUR + 120);
+    assert_eq!(world.disk.allowances().count(), 1, "the phone's takes longest");
+    let mut whole_at = world.disk.allowances().next().unwrap().full_at;
+    for (set_forward_s, is_stored) in [(0, false), (5, false), (-5, false), (6, true), (-6, true)] {
+        let commits = world.disk.commits;
+        world.set_forward(set_forward_s);
+        world.wait_s(600);
+        assert_eq!(world.disk.commits > commits, is_stored, "{set_forward_s} s");
+        if is_stored {
+            whole_at = whole_at.shifted(set_forward_s);
+        }
+        let stored = world.disk.allowances().next().unwrap().full_at;
+        assert!(stored.minus(whole_at).abs() <= 1, "{set_forward_s} s");
+    }
+}
+
+#[test]
 fn a_code_goes_out_when_it_is_durable_that_it_was_counted() {
     let mut world = World::new(many());
     world.disk.held = true;

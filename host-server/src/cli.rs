@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, DeliveryKind, Override, parse_address};
+use crate::config::{Config, ConfigError, DeliveryKind, Override, parse_address, parse_duration};
 use crate::exit::{Exit, Failure};
 use crate::store::UserName;
 
@@ -36,6 +37,9 @@ struct CommonArgs {
     /// What the log looks like
     #[arg(long, global = true, value_parser = ["text", "json"])]
     log_format: Option<String>,
+    /// Print what the command says as JSON, an object a line
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 /// What `run` understands, which is also understood without it.
@@ -70,6 +74,18 @@ pub struct RunArgs {
 pub enum Command {
     /// Run the server; this is what it does without a command
     Run(RunArgs),
+    /// Tell how the running server is
+    Status {
+        /// Again and again, each second, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Look at the sessions of the running server, or end one
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Look at letters that wait in the running server, or have some expire
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Look at users, or remove one
     #[command(subcommand)]
     Users(UsersCommand),
@@ -88,13 +104,20 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum UsersCommand {
     /// List all users
-    List,
+    List {
+        /// Show whole phones; the audit log notes it
+        #[arg(long)]
+        full: bool,
+    },
     /// Show one user
     Show {
         /// Id, or phone with its +
         user: UserName,
+        /// Show the whole phone; the audit log notes it
+        #[arg(long)]
+        full: bool,
     },
-    /// Remove a user; the server must not be running
+    /// Remove a user: the session ends, and letters that wait are not delivered
     Remove {
         /// Id, or phone with its +
         user: UserName,
@@ -105,16 +128,47 @@ pub enum UsersCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum AuditCommand {
     /// Show what operators did, the newest last
-    Show {
-        /// Print the lines as they are, in JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Show,
     /// Say whether the lines are still as they were written, or which is the first that is not
-    Verify {
-        /// Say it in JSON
+    Verify,
+}
+
+/// What to do with sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum SessionsCommand {
+    /// List all sessions
+    List,
+    /// End the session of a user; the client is told to come back later
+    End {
+        /// Id, or phone with its +
+        user: UserName,
+    },
+}
+
+/// What to do with letters that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum QueueCommand {
+    /// List the mailboxes with the most letters
+    List {
+        /// How many of them
+        #[arg(long, default_value_t = 20, value_name = "NUMBER")]
+        top: usize,
+    },
+    /// List the letters that wait for a user: who sent them, when, and how large they are
+    Show {
+        /// Id, or phone with its +
+        user: UserName,
+    },
+    /// Have the letters that wait for a user expire; their senders are told so
+    Expire {
+        /// Id, or phone with its +
+        user: UserName,
+        /// Those that the server accepted so long ago, such as 7d or 12h
+        #[arg(long, value_name = "AGE", value_parser = parse_duration)]
+        older_than: Duration,
+        /// Do it
         #[arg(long)]
-        json: bool,
+        yes: bool,
     },
 }
 
@@ -143,6 +197,11 @@ impl Cli {
     /// # Errors
     /// When flags of `run` were given to another command.
     pub fn command(&self) -> Result<Command, Failure> {
+        if self.common.json && matches!(self.command, None | Some(Command::Run(_))) {
+            let message = "--json belongs to commands that print something; the log of a server is in \
+                           JSON with --log-format json";
+            return Err(Failure::new(Exit::Usage, message));
+        }
         match &self.command {
             None => Ok(Command::Run(self.run.clone())),
             Some(Command::Run(run)) => Ok(Command::Run(RunArgs {
@@ -161,6 +220,12 @@ impl Cli {
                  --without-log belong to the command run: leave them out here",
             )),
         }
+    }
+
+    /// Whether to print JSON.
+    #[must_use]
+    pub const fn json(&self) -> bool {
+        self.common.json
     }
 
     /// The configuration for `command`.
@@ -196,7 +261,7 @@ impl Cli {
 
 impl CommonArgs {
     fn overrides(&self) -> Vec<Override> {
-        let Self { data, log_level, log_format, config: _ } = self;
+        let Self { data, log_level, log_format, config: _, json: _ } = self;
         [
             given("--data", "server.data", data.clone()),
             given("--log-level", "log.level", log_level.clone()),

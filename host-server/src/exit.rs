@@ -27,6 +27,15 @@ pub enum Exit {
     Config = 78,
 }
 
+impl Exit {
+    /// The exit with this code; one that is not known is a failure.
+    #[must_use]
+    pub fn from_code(code: u8) -> Self {
+        let all = [Self::Ok, Self::Usage, Self::Network, Self::Key, Self::Storage, Self::Config];
+        all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Failure)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

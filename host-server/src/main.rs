@@ -9,7 +9,7 @@ use clap::error::Error as Unparsed;
 use waxwing_server::cli::{Cli, Command, ConfigCommand};
 use waxwing_server::config::Config;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::{admin, clock, core_dumps, logging, runtime, stderr};
+use waxwing_server::{admin, core_dumps, logging, runtime, stderr};
 
 fn main() -> ExitCode {
     stop_when_a_thread_panics();
@@ -64,21 +64,29 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             config.check_serving()?;
             runtime::run(&config, args)
         }
-        Command::Users(command) => {
-            admin::users::run(&load()?, command, clock::unix_now(), &mut io::stdout().lock())
+        Command::Status { .. } | Command::Sessions(_) | Command::Queue(_) | Command::Users(_) => {
+            admin::commands::run(&load()?, &command, cli.json(), &mut io::stdout().lock())
         }
-        Command::Audit(command) => admin::audit::run(&load()?, *command, &mut io::stdout().lock()),
-        Command::Key(command) => runtime::key(&load()?, *command),
+        Command::Audit(command) => {
+            admin::audit::run(&load()?, *command, cli.json(), &mut io::stdout().lock())
+        }
+        Command::Key(command) => runtime::key(&load()?, *command, cli.json()),
         Command::Config(command) => config(cli, command),
     }
 }
 
 fn config(cli: &Cli, command: &ConfigCommand) -> Result<(), Failure> {
     let text = match command {
+        ConfigCommand::Example if cli.json() => Config::keys_as_json(),
         ConfigCommand::Example => Config::example(),
         ConfigCommand::Check { file } => {
             cli.check_config(file)?;
-            format!("a server can start with {} in this environment\n", file.display())
+            let file = file.display().to_string();
+            if cli.json() {
+                format!("{}\n", serde_json::json!({ "usable": file }))
+            } else {
+                format!("a server can start with {file} in this environment\n")
+            }
         }
     };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::output)

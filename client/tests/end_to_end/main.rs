@@ -10,6 +10,7 @@ mod canaries;
 mod chat;
 mod clocks;
 mod codes;
+mod control;
 mod conversation;
 mod crashes;
 mod disk;

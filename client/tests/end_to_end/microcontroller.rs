@@ -215,7 +215,7 @@ fn registers(board: &mut Board, server: &TestServer) {
     let year = jiff::ZonedDateTime::now().year().to_string();
     let clock = board.console.lines().find(|line| line.contains("the clock says ")).unwrap();
     assert!(clock.contains(&year), "{clock}");
-    server.administer(&["users", "list"]).exits(0).says(PHONE);
+    server.administer(&["users", "list", "--full"]).exits(0).says(PHONE);
 }
 
 fn reads_what_came_while_it_was_off(board: &mut Board, bert: &Person, device: &Person) {

@@ -1,5 +1,7 @@
 //! What an operator does besides running the server.
 
 pub mod audit;
+pub mod commands;
 pub mod control;
-pub mod users;
+mod protocol;
+pub mod running;

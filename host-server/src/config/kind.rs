@@ -17,8 +17,15 @@ pub(super) mod duration {
         [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
     pub(in super::super) fn read(value: &Value) -> Result<Duration, String> {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let (number, unit) = super::split_unit(&text);
+        parse(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
+
+    /// What is written with a number and a unit.
+    ///
+    /// # Errors
+    /// Says how to write one.
+    pub fn parse(text: &str) -> Result<Duration, String> {
+        let (number, unit) = super::split_unit(text);
         let unit = UNITS.iter().find(|(name, _)| *name == unit);
         let millis = unit.zip(number.parse().ok()).and_then(|((_, unit), n)| unit.checked_mul(n));
         millis.map(Duration::from_millis).ok_or_else(|| {

@@ -18,6 +18,7 @@ use std::path::Path;
 
 pub use control::LONGEST_SOCKET_PATH;
 pub use kind::address::parse as parse_address;
+pub use kind::duration::parse as parse_duration;
 pub use range::AddressRange;
 pub use sections::{
     Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig, Limits, LogConfig, LogFormat,
@@ -71,6 +72,21 @@ impl Config {
         source::flags(flags, &mut self)?;
         self.check()?;
         Ok(self)
+    }
+
+    /// Every key with its meaning and its default, as TOML writes it: a JSON object a line.
+    #[must_use]
+    pub fn keys_as_json() -> String {
+        let defaults = Self::default();
+        let line = |key: &keys::Key| {
+            let range = key.range.as_ref().map(keys::Range::words);
+            let default = (key.show)(&defaults);
+            let object = serde_json::json!({
+                "key": key.name, "about": key.about, "default": default, "range": range,
+            });
+            format!("{object}\n")
+        };
+        keys::KEYS.iter().map(line).collect()
     }
 
     /// A file that sets every key to its default and explains it.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
-use waxwing_core::server::{Baggage, Mail, ShardId};
+use waxwing_core::id::UserId;
+use waxwing_core::server::{Baggage, Mail, Shard, ShardId};
 
 use super::requests::Request;
 use crate::wake::Wake;
@@ -33,12 +34,42 @@ pub struct Route<D> {
     pub waker: Arc<dyn Wake>,
 }
 
-impl<D> Route<D> {
-    /// Sends something to the shard from outside of all shards. Whether it is still there.
-    pub fn send(&self, message: Message<D>) -> bool {
-        let is_there = self.inbox.send(vec![message]).is_ok();
-        self.waker.wake();
-        is_there
+/// The ways to all shards, for whoever is not one.
+pub struct ShardLines(Vec<Box<dyn Fn(Request) + Send + Sync>>);
+
+impl ShardLines {
+    /// To the shards at the ends of these routes, in order.
+    #[must_use]
+    pub fn new<D: Send + 'static>(routes: &[Route<D>]) -> Self {
+        let line = |route: &Route<D>| {
+            let route = route.clone();
+            let send = move |request| {
+                // A shard that has stopped drops it, and whoever waits for the answer hears that.
+                let _ = route.inbox.send(vec![Message::Request(request)]);
+                route.waker.wake();
+            };
+            Box::new(send) as Box<dyn Fn(Request) + Send + Sync>
+        };
+        Self(routes.iter().map(line).collect())
+    }
+
+    /// The names of the shards.
+    pub fn ids(&self) -> impl Iterator<Item = ShardId> {
+        (0..).map(ShardId).take(self.0.len())
+    }
+
+    /// The shard that owns a user.
+    #[must_use]
+    pub fn owner_of(&self, user: UserId) -> ShardId {
+        let count = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+        Shard::all(count).next().map_or(ShardId::REGISTRAR, |shard| shard.owner_of(user))
+    }
+
+    /// Asks a shard something.
+    pub fn send(&self, to: ShardId, request: Request) {
+        if let Some(send) = self.0.get(usize::from(to.0)) {
+            send(request);
+        }
     }
 }
 

@@ -13,10 +13,14 @@ mod shards;
 mod turn_times;
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Instant;
 
 use waxwing_transport_mio::EventLoop;
 
 use crate::admin::audit::AuditLog;
+use crate::admin::control::{Limits, Listener};
+use crate::admin::running::Running;
 use crate::cli::{KeyCommand, RunArgs};
 use crate::clock;
 use crate::config::{Config, DeliveryKind};
@@ -25,7 +29,7 @@ use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::key;
 use crate::store::StorageError;
-pub use channels::{Channels, Message, Route};
+pub use channels::{Channels, Message, Route, ShardLines};
 pub use deliveries::{Deliveries, DeliveryReport};
 pub use event_handler::{EventHandler, Links};
 pub use requests::{Administration, Request, ShardReport};
@@ -74,11 +78,21 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         ),
         DeliveryKind::Exec => {}
     }
+    let running = Running {
+        shards: shards.lines(),
+        storage: shards.inspector(),
+        audit: AuditLog::of(&directory),
+        listening: vec![address],
+        since: clock::unix_now(),
+        started: Instant::now(),
+    };
+    let (path, group) = (config.server.control_socket()?, config.server.control_group_number()?);
+    let control = Listener::bind(&path, group, Limits::default(), Arc::new(running))?;
     if let Err(error) = say_where(address) {
         tracing::warn!(%error, "standard output cannot be written to; serving all the same");
     }
-    tracing::info!(%address, "listening");
-    shards.serve()?;
+    tracing::info!(%address, control = %path.display(), "listening");
+    shards.serve(control)?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -117,12 +131,17 @@ fn say_what_helps(error: StorageError) -> Failure {
 ///
 /// # Errors
 /// When there is no key, or it cannot be used.
-pub fn key(config: &Config, command: KeyCommand) -> Result<(), Failure> {
+pub fn key(config: &Config, command: KeyCommand, json: bool) -> Result<(), Failure> {
     let directory = DataDir::existing(&config.server.data)?;
     match command {
         KeyCommand::Fingerprint => {
             let fingerprint = key::fingerprint(&directory)?;
-            writeln!(io::stdout(), "{fingerprint}").map_err(Failure::output)
+            let text = if json {
+                serde_json::json!({ "fingerprint": fingerprint.to_string() }).to_string()
+            } else {
+                fingerprint.to_string()
+            };
+            writeln!(io::stdout(), "{text}").map_err(Failure::output)
         }
     }
 }

@@ -7,27 +7,30 @@ use std::thread::Builder;
 
 use waxwing_core::server::storage::Snapshot;
 use waxwing_core::server::{Identity, Server, Shard};
-use waxwing_transport_mio::{EventLoop, Io};
+use waxwing_transport_mio::{Connections, EventLoop, Io};
 
-use super::channels::{Channels, Route};
+use super::channels::{Channels, Route, ShardLines};
 use super::deliveries::Deliveries;
 use super::event_handler::{self, Links};
 use super::settings;
+use crate::admin::control::Listener;
 use crate::backend::{self, Backend};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::otp;
-use crate::store::{Outlet, Storage, StorageThread, ThreadOptions};
+use crate::store::{Inspector, Outlet, Storage, StorageThread, ThreadOptions};
 use crate::wake::Wake;
 
 type LoopError = waxwing_transport_mio::Error;
 type EventHandler = event_handler::EventHandler<Backend, SystemClock, Io>;
+type Detached = <Io as Connections>::Detached;
 
 pub(super) struct Shards {
     storage: StorageThread,
     /// Each with its loop; the registrar is the first.
     handlers: Vec<(EventLoop, EventHandler)>,
+    routes: Vec<Route<Detached>>,
 }
 
 impl Shards {
@@ -69,11 +72,21 @@ impl Shards {
             let handler = EventHandler::new(server, config, clock, backend::random(), links);
             handlers.push((events, handler));
         }
-        Ok(Self { storage, handlers })
+        Ok(Self { storage, handlers, routes })
     }
 
-    /// Serves until all loops have ended, the registrar's on this thread.
-    pub(super) fn serve(self) -> Result<(), Failure> {
+    /// The operator's ways to all of them.
+    pub(super) fn lines(&self) -> ShardLines {
+        ShardLines::new(&self.routes)
+    }
+
+    /// The operator's way to storage.
+    pub(super) fn inspector(&self) -> Inspector {
+        self.storage.inspector()
+    }
+
+    /// Serves until all loops have ended, the registrar's on this thread. `control` is served as long.
+    pub(super) fn serve(self, control: Listener) -> Result<(), Failure> {
         let mut handlers = self.handlers.into_iter();
         let registrar = handlers.next();
         let mut threads = Vec::new();
@@ -86,6 +99,7 @@ impl Shards {
         for thread in threads {
             ends.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
+        control.stop();
         let closed = self.storage.shut_down();
         for (served, fatal) in ends {
             if let Some(why) = fatal {

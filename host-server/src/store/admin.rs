@@ -1,5 +1,8 @@
 //! What an operator looks at, and does to users while no server runs.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use waxwing_core::crypto::Spki;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::phone::Phone;
@@ -9,12 +12,37 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use super::{ApplyError, StorageError};
 
 /// How an operator names a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum UserName {
     /// The user who has this id.
     Id(UserId),
     /// The user who has this phone.
     Phone(Phone),
+}
+
+/// What an operator would write, with the whole phone.
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Phone(phone) => f.write_str(phone.as_str()),
+        }
+    }
+}
+
+impl From<UserName> for String {
+    fn from(name: UserName) -> Self {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for UserName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
 }
 
 impl std::str::FromStr for UserName {

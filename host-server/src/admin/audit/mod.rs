@@ -315,15 +315,20 @@ pub fn caller() -> u32 {
     getuid().as_raw()
 }
 
-/// Carries out `command` and writes what it has to say to `out`.
+/// Carries out `command` and writes what it has to say to `out`: text for people, or JSON.
 ///
 /// # Errors
 /// When the log cannot be read; `verify` also when the chain does not hold.
-pub fn run(config: &Config, command: AuditCommand, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(
+    config: &Config,
+    command: AuditCommand,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let log = AuditLog::of(&DataDir::existing(&config.server.data)?);
     match command {
-        AuditCommand::Show { json } => show(&log.snapshot()?, json, out),
-        AuditCommand::Verify { json } => log.verify()?.report(json, out),
+        AuditCommand::Show => show(&log.snapshot()?, json, out),
+        AuditCommand::Verify => log.verify()?.report(json, out),
     }
 }
 

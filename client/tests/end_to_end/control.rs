@@ -1,0 +1,210 @@
+//! What an operator does with a server while it runs.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::process::{Process, eventually};
+use crate::test_server::{TestServer, lines};
+
+fn json(server: &TestServer, command: &[&str]) -> Vec<Value> {
+    lines(&server.administer(&[command, &["--json"]].concat()).exits(0).out)
+}
+
+/// The command and the result of every line of the audit log, oldest first.
+fn audit(server: &TestServer) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(server.data().join("audit.jsonl")).unwrap_or_default();
+    let of = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    lines(&text).iter().map(|line| (of(line, "command"), of(line, "result"))).collect()
+}
+
+#[test]
+fn a_server_says_how_it_is() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    anna.send(&bert, "one").exits(0);
+    let mut listening = bert.start(&["receive", "--follow"]);
+    eventually("a session", || {
+        let status = json(&server, &["status"]).remove(0);
+        (status["sessions"] == 1).then_some(())
+    });
+    let status = json(&server, &["status"]).remove(0);
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["listening"], serde_json::json!([server.address().to_string()]));
+    assert_eq!(status["pid"], server.process().id());
+    assert_eq!((&status["users"], &status["free_ids"]), (&2.into(), &65_533.into()));
+    assert!(status["loops"].as_array().unwrap().iter().all(|one| one["answers"] == true));
+    assert_eq!(status["storage"]["works"], true);
+    assert!(status["storage"]["free_disk_bytes"].as_u64() > Some(0), "{status}");
+    server.administer(&["status"]).exits(0).says("waxwing-server").says("takes writes");
+    listening.end_input();
+    listening.signal(Signal::TERM);
+}
+
+#[test]
+fn sessions_are_listed_and_ended_and_come_back() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let listening = bert.start(&["receive", "--follow"]);
+    let session = eventually("a session", || json(&server, &["sessions", "list"]).pop());
+    assert_eq!(session["user"], 2);
+    assert_eq!(session["network"], "127.0.0.0/24");
+    let (head, tail) = (&bert.phone[..3], &bert.phone[bert.phone.len() - 2..]);
+    assert_eq!(session["phone"], format!("{head}…{tail}"));
+
+    server.administer(&["sessions", "end", &bert.phone]).exits(0).says("user 2");
+    server.administer(&["sessions", "end", "1"]).exits(1).says("user 1 has no session");
+    server.administer(&["sessions", "end", "77"]).exits(1).says("there is no user 77");
+    anna.send(&bert, "one").exits(0);
+    listening.wait_for_out(|out| out.contains("one"));
+    let acts = audit(&server);
+    let expected = [
+        ("sessions end", ""),
+        ("sessions end", "done"),
+        ("sessions end", ""),
+        ("sessions end", "failed"),
+    ];
+    assert_eq!(acts, expected.map(|(command, result)| (command.to_owned(), result.to_owned())));
+    listening.signal(Signal::TERM);
+}
+
+#[test]
+fn letters_that_wait_are_listed_and_expire_when_the_operator_says_so() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    anna.send(&bert, "one").exits(0);
+    anna.send(&bert, "two").exits(0);
+    let mailbox = json(&server, &["queue", "list"]).remove(0);
+    assert_eq!((&mailbox["user"], &mailbox["letters"]), (&2.into(), &2.into()));
+    assert_eq!(json(&server, &["queue", "list", "--top", "0"]), [] as [Value; 0]);
+    let letters = json(&server, &["queue", "show", "2"]);
+    assert_eq!(letters.len(), 2);
+    assert_eq!(letters[0]["sender"], 1);
+    let bytes: u64 = letters.iter().map(|letter| letter["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(mailbox["bytes"], bytes);
+
+    let expire = ["queue", "expire", "2", "--older-than"];
+    server.administer(&[&expire[..], &["0s"]].concat()).exits(2).says("--yes");
+    let young = server.administer(&[&expire[..], &["1d", "--yes"]].concat()).exits(0);
+    young.says("0 letters for user 2 expired");
+    let expired = json(&server, &[&expire[..], &["0s", "--yes"]].concat()).remove(0);
+    assert_eq!(expired["expired_letters"], 2);
+    bert.receives_nothing();
+    anna.receives_nothing();
+    assert_eq!(anna.statuses(&bert), ["expired", "expired"]);
+}
+
+#[test]
+fn a_user_is_removed_while_the_server_runs_and_nobody_else_is_disturbed() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let cora = server.person("cora", "+4915112345603");
+    let others = cora.start(&["receive", "--follow"]);
+    anna.send(&bert, "one").exits(0);
+    let removed = server.administer(&["users", "remove", &bert.phone]).exits(0);
+    removed.says("removed user 2").says("1 letter undelivered");
+    server.administer(&["users", "show", "2"]).exits(1).says("there is no user 2");
+    bert.run(&["receive"]).exits(3);
+    anna.receives_nothing();
+    assert_eq!(anna.statuses(&bert), ["expired"]);
+    anna.send(&cora, "still here?").exits(0);
+    others.wait_for_out(|out| out.contains("still here?"));
+
+    // The phone is free at once, and the id is not.
+    let anew = server.newcomer("anew", &bert.phone);
+    anew.register().exits(0).says("as 4");
+    let acts = audit(&server);
+    let expected = [("users remove", ""), ("users remove", "done")];
+    assert_eq!(acts, expected.map(|(command, result)| (command.to_owned(), result.to_owned())));
+    others.signal(Signal::TERM);
+}
+
+#[test]
+fn a_user_with_a_session_can_be_removed_in_the_middle_of_letters() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let listening = bert.start(&["receive", "--follow"]);
+    let writing: Vec<_> =
+        (0..6).map(|number| anna.start(&["send", &bert.phone, &number.to_string()])).collect();
+    listening.wait_for_out(|out| out.contains('\n'));
+    server.administer(&["users", "remove", "2"]).exits(0).says("removed user 2");
+    for process in writing {
+        let _ = process.finish_without_input();
+    }
+    let _ = listening.finish();
+    assert_eq!(json(&server, &["sessions", "list"]), [] as [Value; 0]);
+    assert_eq!(json(&server, &["queue", "list"]), [] as [Value; 0]);
+    assert_eq!(json(&server, &["users", "list"]).len(), 1);
+}
+
+#[test]
+fn whole_phones_are_shown_when_asked_for_and_the_audit_log_says_who_saw_them() {
+    let mut server = TestServer::new();
+    let (anna, _bert) = server.anna_and_bert();
+    for with_server in [true, false] {
+        if !with_server {
+            server.stop();
+        }
+        let listed = server.administer(&["users", "list"]).exits(0).out;
+        assert!(!listed.contains(&anna.phone), "{listed}");
+        let shown = server.administer(&["users", "show", "1"]).exits(0).out;
+        assert!(!shown.contains(&anna.phone), "{shown}");
+        server.administer(&["users", "list", "--full"]).exits(0).says(&anna.phone);
+        server.administer(&["users", "show", "1", "--full"]).exits(0).says(&anna.phone);
+    }
+    let expected =
+        ["users list --full", "users show --full", "users list --full", "users show --full"];
+    assert_eq!(audit(&server), expected.map(|command| (command.to_owned(), "shown".to_owned())));
+    let log = std::fs::read_to_string(server.data().join("audit.jsonl")).unwrap();
+    assert!(!log.contains(&anna.phone), "{log}");
+}
+
+#[test]
+fn without_a_server_commands_that_need_one_exit_3() {
+    let mut server = TestServer::new();
+    server.stop();
+    for command in [&["status"][..], &["sessions", "list"], &["queue", "list"]] {
+        server.administer(command).exits(3).says("no server answers");
+    }
+    // One that was killed leaves its socket behind.
+    server.start();
+    server.kill();
+    assert!(server.data().join("control.sock").exists());
+    server.administer(&["status"]).exits(3).says("no server answers");
+    server.start();
+    server.administer(&["status"]).exits(0);
+}
+
+#[test]
+fn an_act_that_the_server_dies_in_is_known_to_be_unknown() {
+    let mut server = TestServer::new();
+    let (_anna, _bert) = server.anna_and_bert();
+    server.stop();
+    server.start_with(Some(("WAXWING_FAILPOINT", "after_audit_line:1")));
+    server.administer(&["users", "remove", "2"]).exits(1).says("audit show");
+    server.kill();
+    server.start();
+    let acts = audit(&server);
+    let expected = [("users remove", ""), ("users remove", "unknown")];
+    assert_eq!(acts, expected.map(|(command, result)| (command.to_owned(), result.to_owned())));
+    // It was not done, and can be repeated.
+    server.administer(&["users", "remove", "2"]).exits(0).says("removed user 2");
+}
+
+#[test]
+fn what_a_command_prints_is_json_when_asked_for() {
+    let server = TestServer::new();
+    server.person("anna", "+4915112345601");
+    assert_eq!(json(&server, &["users", "list"])[0]["id"], 1);
+    assert_eq!(json(&server, &["users", "show", "1"])[0]["pending_letters"], 0);
+    let fingerprint = json(&server, &["key", "fingerprint"]);
+    assert_eq!(fingerprint[0]["fingerprint"].as_str().map(str::len), Some(64));
+    assert!(json(&server, &["config", "example"]).iter().any(|key| key["key"] == "server.control"));
+    server.administer(&["--json"]).exits(2).says("--log-format json");
+    let unused = Process::start(
+        std::process::Command::new(crate::binaries::server())
+            .args(["status", "--watch", "--data"])
+            .arg(server.data()),
+    );
+    unused.wait_for_out(|out| out.matches("takes writes").count() >= 2);
+    unused.signal(Signal::INT);
+}

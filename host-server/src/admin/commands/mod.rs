@@ -1,0 +1,138 @@
+//! The commands that talk with a running server. Each has what the server does and what the operator
+//! reads in one file.
+
+mod format;
+mod queue;
+mod sessions;
+mod status;
+mod users;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::control::{Answer, Caller, Connection, Serve};
+use super::protocol::{self, Line, Problem, Request};
+use super::running::{Interrupted, Running};
+use crate::cli::{Command, UsersCommand};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+
+impl Serve for Running {
+    fn serve(&self, caller: Caller, request: &str, answer: &mut Answer<'_>) -> io::Result<()> {
+        let ended = match serde_json::from_str(request) {
+            Ok(request) => carry_out(self, caller, request, answer),
+            Err(error) => {
+                let message = format!("this server does not know the request: {error}");
+                Err(Problem::new(Exit::Usage, message).into())
+            }
+        };
+        match ended {
+            Ok(()) => answer.line(&Line::<()>::Done {}.to_json()),
+            Err(Interrupted::Problem(problem)) => {
+                answer.line(&Line::<()>::Error(problem).to_json())
+            }
+            Err(Interrupted::Gone) => Ok(()),
+        }
+    }
+}
+
+fn carry_out(
+    running: &Running,
+    caller: Caller,
+    request: Request,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    match request {
+        Request::Status { watch } => status::answer(running, watch, answer),
+        Request::Sessions => sessions::answer(running, answer),
+        Request::EndSession { user } => sessions::end(running, caller, user, answer),
+        Request::Mailboxes { top } => queue::largest(running, top, answer),
+        Request::Letters { user } => queue::letters(running, user, answer),
+        Request::ExpireLetters { user, older_than_s } => {
+            queue::expire(running, caller, (user, older_than_s), answer)
+        }
+        Request::Users { full } => users::answer_all(running, caller, full, answer),
+        Request::User { user, full } => users::answer_one(running, caller, user, full, answer),
+        Request::RemoveUser { user } => users::remove(running, caller, user, answer),
+    }
+}
+
+/// Carries out a command of the operator that concerns a running server, or could. Writes to `out` what
+/// it has to say: text for people, or one JSON object a line.
+///
+/// # Errors
+/// When no server runs and the command needs one ([`Exit::Network`]), and for the reasons of each
+/// command.
+pub fn run(
+    config: &Config,
+    command: &Command,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut paper = Paper { out, json };
+    let path = config.server.control_socket()?;
+    let connection = Connection::open(&path)?;
+    let running = |connection: Option<Connection>| {
+        connection.ok_or_else(|| {
+            Failure::new(
+                Exit::Network,
+                format!(
+                    "no server answers at {}: start it, or give this command the --config or --data \
+                     of the one that runs",
+                    path.display()
+                ),
+            )
+        })
+    };
+    match command {
+        Command::Status { watch } => status::run(running(connection)?, *watch, &mut paper),
+        Command::Sessions(command) => sessions::run(running(connection)?, command, &mut paper),
+        Command::Queue(command) => queue::run(running(connection)?, command, &mut paper),
+        Command::Users(command) => match connection {
+            Some(connection) => users::run(connection, command, &mut paper),
+            None => users::run_alone(config, command, &mut paper),
+        },
+        _ => Err(Failure::new(Exit::Usage, "this command does not talk with a server")),
+    }
+}
+
+/// Where a command writes.
+struct Paper<'a> {
+    out: &'a mut dyn Write,
+    json: bool,
+}
+
+impl Paper<'_> {
+    /// Writes one thing: as JSON, or as `text` says it.
+    fn write<T: Serialize>(
+        &mut self,
+        item: &T,
+        text: impl FnOnce(&mut dyn Write, &T) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let written = if self.json {
+            // Nothing in an item can fail to be written.
+            writeln!(self.out, "{}", serde_json::to_string(item).unwrap_or_default())
+        } else {
+            text(self.out, item)
+        };
+        // Whoever watches wants to see it now.
+        written.and_then(|()| self.out.flush()).map_err(Failure::output)
+    }
+
+    /// Writes the heads of columns, for people.
+    fn head(&mut self, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { text(self.out).map_err(Failure::output) }
+    }
+
+    /// Asks the server for a list, and writes it.
+    fn list<T: Serialize + DeserializeOwned>(
+        &mut self,
+        connection: Connection,
+        request: &Request,
+        mut text: impl FnMut(&mut dyn Write, &T) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        protocol::ask(connection, request, |item| self.write(&item, &mut text))
+    }
+}

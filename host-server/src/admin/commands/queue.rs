@@ -1,0 +1,206 @@
+//! `queue list`, `queue show` and `queue expire`: letters that wait for their recipients.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use waxwing_core::server::Administered;
+use waxwing_core::server::storage::QueueId;
+use waxwing_core::time::UnixTime;
+
+use super::super::audit::Outcome;
+use super::super::control::{Answer, Caller, Connection};
+use super::super::protocol::{Request, item};
+use super::super::running::{Interrupted, Running};
+use super::users::{names, not_administered};
+use super::{Paper, format};
+use crate::cli::QueueCommand;
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::runtime;
+use crate::store::{Finding, Inspection, LetterSummary, MailboxSummary, UserName};
+
+/// A mailbox, as the operator reads of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Mailbox {
+    user: u16,
+    letters: u64,
+    bytes: u64,
+    /// When the first of its letters was accepted, in UTC.
+    oldest: String,
+}
+
+/// A letter, as the operator reads of it: nothing of what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Letter {
+    place: u64,
+    packet_id: String,
+    sender: u16,
+    /// In UTC.
+    accepted: String,
+    bytes: u64,
+}
+
+/// Letters that were taken out of a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Expired {
+    user: u16,
+    expired_letters: u64,
+}
+
+impl Mailbox {
+    fn of(summary: &MailboxSummary) -> Self {
+        let MailboxSummary { owner, letters, bytes, oldest } = *summary;
+        Self { user: owner.get(), letters, bytes, oldest: format::moment(oldest) }
+    }
+
+    fn row(out: &mut dyn Write, mailbox: &Self) -> io::Result<()> {
+        let Self { user, letters, bytes, oldest } = mailbox;
+        writeln!(out, "{user:>5}  {letters:>7}  {:>12}  {oldest}", format::bytes(*bytes))
+    }
+}
+
+impl Letter {
+    fn of(summary: &LetterSummary) -> Self {
+        let LetterSummary { queue_id, id, sender, accepted_at, bytes } = *summary;
+        Self {
+            place: queue_id.0,
+            packet_id: id.to_string(),
+            sender: sender.get(),
+            accepted: format::moment(accepted_at),
+            bytes,
+        }
+    }
+
+    fn row(out: &mut dyn Write, letter: &Self) -> io::Result<()> {
+        let Self { place, packet_id, sender, accepted, bytes } = letter;
+        writeln!(out, "{place:>10}  {packet_id:<32}  {sender:>5}  {accepted:<19}  {bytes:>6}")
+    }
+}
+
+// ---- In the server ----
+
+/// The mailboxes with the most letters, the fullest first.
+pub(super) fn largest(
+    running: &Running,
+    top: usize,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let mut largest: Vec<MailboxSummary> = Vec::new();
+    let mut last = None;
+    loop {
+        let found = running.inspect(answer, Inspection::Mailboxes(last))?;
+        let Finding::Mailboxes(page) = found else { break };
+        let Some(mailbox) = page.last() else { break };
+        last = Some(mailbox.owner);
+        largest.extend(page);
+        largest.sort_by_key(|mailbox| (u64::MAX - mailbox.letters, mailbox.owner));
+        largest.truncate(top);
+    }
+    for mailbox in &largest {
+        item(answer, Mailbox::of(mailbox))?;
+    }
+    Ok(())
+}
+
+pub(super) fn letters(
+    running: &Running,
+    user: UserName,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let user = running.user(answer, &user)?.id;
+    let mut last = QueueId(0);
+    loop {
+        let found = running.inspect(answer, Inspection::Letters(user, last))?;
+        let Finding::Letters(page) = found else { break };
+        let Some(letter) = page.last() else { break };
+        last = letter.queue_id;
+        for letter in &page {
+            item(answer, Letter::of(letter))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn expire(
+    running: &Running,
+    caller: Caller,
+    (user, older_than_s): (UserName, u64),
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let user = running.user(answer, &user)?;
+    let arguments = names(&user).with("older-than-seconds", older_than_s);
+    let expired = running.act(caller, "queue expire", arguments, || {
+        let owner = running.shards.owner_of(user.id);
+        let before = before(clock::unix_now(), older_than_s);
+        let ended = running.ask(answer, owner, |sender| {
+            runtime::Request::ExpireLetters(user.id, before, sender)
+        })?;
+        match ended {
+            Ok(Administered::Expired { letters }) => {
+                let expired = Expired { user: user.id.get(), expired_letters: letters };
+                Ok((expired, Outcome::done(format!("{letters} letters"))))
+            }
+            other => Err(not_administered(user.id, other).into()),
+        }
+    })?;
+    item(answer, expired)
+}
+
+/// Letters that were accepted before this moment are at least so old.
+fn before(now: UnixTime, age_s: u64) -> UnixTime {
+    now.shifted(1_i64.saturating_sub_unsigned(age_s))
+}
+
+// ---- For the operator ----
+
+pub(super) fn run(
+    connection: Connection,
+    command: &QueueCommand,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    match *command {
+        QueueCommand::List { top } => {
+            paper.head(|out| {
+                let (user, letters, bytes) = ("user", "letters", "bytes");
+                writeln!(out, "{user:>5}  {letters:>7}  {bytes:>12}  oldest (UTC)")
+            })?;
+            paper.list(connection, &Request::Mailboxes { top }, Mailbox::row)
+        }
+        QueueCommand::Show { user } => {
+            paper.head(|out| {
+                let (place, id, sender) = ("place", "packet id", "from");
+                let (accepted, bytes) = ("accepted (UTC)", "bytes");
+                writeln!(out, "{place:>10}  {id:<32}  {sender:>5}  {accepted:<19}  {bytes:>6}")
+            })?;
+            paper.list(connection, &Request::Letters { user }, Letter::row)
+        }
+        QueueCommand::Expire { user, older_than, yes } => {
+            if !yes {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "letters that expire are gone, and their senders are told so: repeat the command \
+                     with --yes",
+                ));
+            }
+            let request = Request::ExpireLetters { user, older_than_s: older_than.as_secs() };
+            paper.list(connection, &request, |out, expired: &Expired| {
+                let letters = format::count(expired.expired_letters, "letter", "letters");
+                writeln!(out, "{letters} for user {} expired", expired.user)
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_are_exactly_so_old_expire() {
+        let now = UnixTime::from_seconds(1_000);
+        assert!(UnixTime::from_seconds(900) < before(now, 100));
+        assert!(UnixTime::from_seconds(901) >= before(now, 100));
+        assert!(now < before(now, 0));
+        assert_eq!(before(now, u64::MAX), UnixTime::from_seconds(i64::MIN));
+    }
+}

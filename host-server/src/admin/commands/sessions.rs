@@ -1,0 +1,120 @@
+//! `sessions list` and `sessions end`.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use waxwing_core::server::SessionSummary;
+
+use super::super::audit::Outcome;
+use super::super::control::{Answer, Caller, Connection};
+use super::super::protocol::{Problem, Request, item};
+use super::super::running::{Interrupted, Running};
+use super::users::names;
+use super::{Paper, format};
+use crate::cli::SessionsCommand;
+use crate::exit::{Exit, Failure};
+use crate::runtime;
+use crate::store::UserName;
+
+/// A session, as the operator reads of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Session {
+    user: u16,
+    phone: String,
+    /// The network that it comes from.
+    network: String,
+    age_ms: u64,
+    /// Letters that were handed over and not acknowledged.
+    unacknowledged: u64,
+}
+
+/// A session that was ended.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Ended {
+    ended: u16,
+}
+
+impl Session {
+    fn of(summary: &SessionSummary) -> Self {
+        let SessionSummary { user, phone, age, prefix, unacknowledged } = summary;
+        Self {
+            user: user.get(),
+            phone: format!("{phone:?}"),
+            network: prefix.to_string(),
+            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            unacknowledged: *unacknowledged as u64,
+        }
+    }
+
+    fn row(out: &mut dyn Write, session: &Self) -> io::Result<()> {
+        let Self { user, phone, network, age_ms, unacknowledged } = session;
+        let age = format::span(*age_ms);
+        writeln!(out, "{user:>5}  {phone:<8}  {age:<12}  {unacknowledged:>14}  {network}")
+    }
+}
+
+// ---- In the server ----
+
+pub(super) fn answer(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
+    for shard in running.shards.ids() {
+        let mut after = None;
+        loop {
+            let page =
+                running.ask(answer, shard, |sender| runtime::Request::Sessions(after, sender))?;
+            for session in &page.sessions {
+                item(answer, Session::of(session))?;
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn end(
+    running: &Running,
+    caller: Caller,
+    user: UserName,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let user = running.user(answer, &user)?;
+    let ended = running.act(caller, "sessions end", names(&user), || {
+        let owner = running.shards.owner_of(user.id);
+        let had_one =
+            running.ask(answer, owner, |sender| runtime::Request::EndSession(user.id, sender))?;
+        if !had_one {
+            let message = format!("user {} has no session", user.id);
+            return Err(Problem::new(Exit::Failure, message).into());
+        }
+        Ok((Ended { ended: user.id.get() }, Outcome::done("")))
+    })?;
+    item(answer, ended)
+}
+
+// ---- For the operator ----
+
+pub(super) fn run(
+    connection: Connection,
+    command: &SessionsCommand,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    match *command {
+        SessionsCommand::List => {
+            paper.head(|out| {
+                writeln!(
+                    out,
+                    "{:>5}  {:<8}  {:<12}  {:>14}  network",
+                    "user", "phone", "since", "unacknowledged"
+                )
+            })?;
+            paper.list(connection, &Request::Sessions, Session::row)
+        }
+        SessionsCommand::End { user } => {
+            paper.list(connection, &Request::EndSession { user }, |out, Ended { ended }: &Ended| {
+                writeln!(out, "ended the session of user {ended}; the client may come back")
+            })
+        }
+    }
+}

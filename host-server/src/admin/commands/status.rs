@@ -1,0 +1,201 @@
+//! `status`: how the server is.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use waxwing_core::server::Report;
+
+use super::super::control::{Answer, Connection};
+use super::super::protocol::{Request, item};
+use super::super::running::{Interrupted, Running};
+use super::{Paper, format};
+use crate::exit::Failure;
+use crate::runtime::ShardReport;
+
+/// How the server is, as the operator reads of it. Sums leave out the loops that do not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Status {
+    version: String,
+    role: String,
+    pid: u32,
+    /// When it began to serve, in UTC.
+    since: String,
+    uptime_ms: u64,
+    listening: Vec<String>,
+    loops: Vec<Loop>,
+    connections: u64,
+    sessions: u64,
+    users: u64,
+    /// Ids that new users can get.
+    free_ids: Option<u64>,
+    /// One-time passwords that can still go out today.
+    codes_left: Option<u64>,
+    pending_letters: u64,
+    pending_bytes: u64,
+    storage: Storage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Loop {
+    number: u16,
+    /// Whether it has answered in time.
+    answers: bool,
+    /// What 99 of 100 turns of the last minutes took at most, to a factor of two.
+    turn_p99_us: Option<u64>,
+    connections: u64,
+    sessions: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+struct Storage {
+    /// Whether it has taken the last write.
+    works: bool,
+    /// Batches that it has and has not carried out.
+    unsettled_batches: u64,
+    oldest_unsettled_ms: Option<u64>,
+    open_questions: u64,
+    free_disk_bytes: Option<u64>,
+}
+
+/// A write that waits for so long is worth a look.
+const SLOW: Duration = Duration::from_secs(1);
+
+// ---- In the server ----
+
+pub(super) fn answer(
+    running: &Running,
+    watch: bool,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    loop {
+        item(answer, Status::of(running))?;
+        if !watch {
+            return Ok(());
+        }
+        answer.pause(Duration::from_secs(1))?;
+    }
+}
+
+impl Status {
+    fn of(running: &Running) -> Self {
+        let reports = running.reports();
+        let known = || reports.iter().flatten();
+        let sum = |of: fn(&Report) -> u64| known().map(|report| of(&report.machine)).sum();
+        let numbered = (0..).zip(&reports);
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            role: "primary".into(),
+            pid: std::process::id(),
+            since: format::moment(running.since),
+            uptime_ms: ms(running.started.elapsed()),
+            listening: running.listening.iter().map(ToString::to_string).collect(),
+            loops: numbered.map(|(number, report)| Loop::of(number, report.as_ref())).collect(),
+            connections: sum(|report| report.connections as u64),
+            sessions: sum(|report| report.sessions as u64),
+            users: sum(|report| report.users as u64),
+            free_ids: known().find_map(|report| report.machine.free_ids).map(|ids| ids as u64),
+            codes_left: known().find_map(|report| report.machine.codes_left).map(u64::from),
+            pending_letters: sum(|report| report.pending_letters),
+            pending_bytes: sum(|report| report.pending_bytes),
+            storage: Storage {
+                works: known().all(|report| !report.machine.storage_is_in_trouble),
+                unsettled_batches: sum(|report| report.unsettled_batches as u64),
+                oldest_unsettled_ms: known()
+                    .filter_map(|report| report.machine.oldest_unsettled)
+                    .max()
+                    .map(ms),
+                open_questions: sum(|report| report.open_questions as u64),
+                free_disk_bytes: known().find_map(|report| report.free_disk),
+            },
+        }
+    }
+
+    fn page(out: &mut dyn Write, status: &Self) -> io::Result<()> {
+        let Self { version, role, pid, since, uptime_ms, listening, loops, .. } = status;
+        let up = format::span(*uptime_ms);
+        writeln!(out, "waxwing-server {version}, {role}, process {pid}")?;
+        writeln!(out, "serves       since {since} UTC, {up}, on {}", listening.join(", "))?;
+        let slowest = loops.iter().filter_map(|one| one.turn_p99_us).max();
+        let turns = slowest.map_or_else(
+            || "no turn in the last minute".to_owned(),
+            |p99| format!("99 of 100 turns take at most {}", span_us(p99)),
+        );
+        let hanging: Vec<_> =
+            loops.iter().filter(|one| !one.answers).map(|one| one.number.to_string()).collect();
+        let count = format::count(loops.len() as u64, "loop", "loops");
+        if hanging.is_empty() {
+            writeln!(out, "loops        {count}; {turns}")?;
+        } else {
+            let which = hanging.join(", ");
+            writeln!(out, "loops        {count}; DOES NOT ANSWER: {which}; of the others {turns}")?;
+        }
+        let connections = format::count(status.connections, "connection", "connections");
+        writeln!(out, "sessions     {} on {connections}", status.sessions)?;
+        let free = status.free_ids.map(|ids| format!(", {ids} ids are free"));
+        writeln!(out, "users        {}{}", status.users, free.unwrap_or_default())?;
+        if let Some(left) = status.codes_left {
+            writeln!(out, "codes        {left} can still go out today")?;
+        }
+        let letters = format::count(status.pending_letters, "letter", "letters");
+        writeln!(out, "pending      {letters}, {}", format::bytes(status.pending_bytes))?;
+        status.storage.line(out)
+    }
+}
+
+impl Loop {
+    fn of(number: u16, report: Option<&ShardReport>) -> Self {
+        Self {
+            number,
+            answers: report.is_some(),
+            turn_p99_us: report
+                .and_then(|report| report.turn_p99)
+                .map(|p99| u64::try_from(p99.as_micros()).unwrap_or(u64::MAX)),
+            connections: report.map_or(0, |report| report.machine.connections as u64),
+            sessions: report.map_or(0, |report| report.machine.sessions as u64),
+        }
+    }
+}
+
+impl Storage {
+    fn line(&self, out: &mut dyn Write) -> io::Result<()> {
+        let state = if self.works { "takes writes" } else { "DOES NOT TAKE WRITES" };
+        let oldest = match self.oldest_unsettled_ms {
+            None => String::new(),
+            Some(age) if u128::from(age) >= SLOW.as_millis() => {
+                format!("; THE OLDEST WRITE WAITS FOR {}", format::span(age))
+            }
+            Some(age) => format!("; the oldest write waits for {}", format::span(age)),
+        };
+        let free = self.free_disk_bytes.map(|free| format!("; {} are free", format::bytes(free)));
+        writeln!(out, "storage      {state}{oldest}{}", free.unwrap_or_default())
+    }
+}
+
+fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn span_us(microseconds: u64) -> String {
+    if microseconds < 1_000 {
+        format!("{microseconds} us")
+    } else {
+        format::span(microseconds / 1_000)
+    }
+}
+
+// ---- For the operator ----
+
+pub(super) fn run(
+    connection: Connection,
+    watch: bool,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    let mut is_first = true;
+    paper.list(connection, &Request::Status { watch }, move |out, status| {
+        if !std::mem::take(&mut is_first) {
+            writeln!(out)?;
+        }
+        Status::page(out, status)
+    })
+}

@@ -1,0 +1,293 @@
+//! `users list`, `users show` and `users remove`.
+//!
+//! They ask the server that runs. If none runs, they open its database themselves. Phones are shortened
+//! unless the operator asks for them, and then the audit log has a line.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use waxwing_core::id::UserId;
+use waxwing_core::server::{Administered, AdministrationError};
+
+use super::super::audit::{self, Arguments, AuditLog, Outcome};
+use super::super::control::{Answer, Caller, Connection};
+use super::super::protocol::{self, Problem, Request, item, no_such_user};
+use super::super::running::{Interrupted, Running};
+use super::{Paper, UsersCommand, format};
+use crate::clock;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::runtime;
+use crate::store::{self, ApplyError, Engine, Finding, Inspection, Opening, UserName, UserSummary};
+
+/// A user, as the operator reads of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct User {
+    id: u16,
+    /// Whole, or its ends alone.
+    phone: String,
+    /// In UTC; nothing before the first session.
+    last_seen: Option<String>,
+    pending_letters: u64,
+    pending_bytes: u64,
+}
+
+/// A user who is no more.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Removed {
+    removed: u16,
+    phone: String,
+    undelivered_letters: u64,
+}
+
+impl User {
+    fn of(summary: &UserSummary, full: bool) -> Self {
+        let UserSummary { id, phone, last_seen, pending_letters, pending_bytes, .. } = summary;
+        Self {
+            id: id.get(),
+            phone: if full { phone.as_str().to_owned() } else { format!("{phone:?}") },
+            last_seen: last_seen.map(|moment| moment.to_string()),
+            pending_letters: *pending_letters,
+            pending_bytes: *pending_bytes,
+        }
+    }
+
+    fn last_seen(&self) -> &str {
+        self.last_seen.as_deref().unwrap_or("never")
+    }
+
+    fn row(out: &mut dyn Write, user: &Self) -> io::Result<()> {
+        let Self { id, phone, pending_letters, pending_bytes, .. } = user;
+        let last_seen = user.last_seen();
+        writeln!(
+            out,
+            "{id:>5}  {phone:<16}  {last_seen:<19}  {pending_letters:>7}  {pending_bytes:>10}"
+        )
+    }
+
+    fn page(out: &mut dyn Write, user: &Self) -> io::Result<()> {
+        let Self { id, phone, pending_letters, pending_bytes, .. } = user;
+        let letters = format::count(*pending_letters, "letter", "letters");
+        let last_seen = user.last_seen();
+        writeln!(
+            out,
+            "id         {id}\nphone      {phone}\nlast seen  {last_seen}\npending    {letters}, \
+             {pending_bytes} bytes"
+        )
+    }
+}
+
+impl Removed {
+    fn line(out: &mut dyn Write, removed: &Self) -> io::Result<()> {
+        let Self { removed, phone, undelivered_letters } = removed;
+        let letters = format::count(*undelivered_letters, "letter", "letters");
+        writeln!(out, "removed user {removed} ({phone}), {letters} undelivered")
+    }
+}
+
+fn heads(out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:>5}  {:<16}  {:<19}  {:>7}  {:>10}",
+        "id", "phone", "last seen (UTC)", "pending", "bytes"
+    )
+}
+
+// ---- In the server ----
+
+pub(super) fn answer_all(
+    running: &Running,
+    caller: Caller,
+    full: bool,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    if full {
+        let (now, arguments) = (clock::unix_now(), Arguments::new());
+        running.audit.note_shown(now, caller.uid, "users list --full", arguments)?;
+    }
+    let mut last = None;
+    loop {
+        let Finding::Users(page) = running.inspect(answer, Inspection::Users(last))? else { break };
+        let Some(user) = page.last() else { break };
+        last = Some(user.id);
+        for user in &page {
+            item(answer, User::of(user, full))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn answer_one(
+    running: &Running,
+    caller: Caller,
+    user: UserName,
+    full: bool,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let user = running.user(answer, &user)?;
+    if full {
+        let (now, arguments) = (clock::unix_now(), names(&user));
+        running.audit.note_shown(now, caller.uid, "users show --full", arguments)?;
+    }
+    item(answer, User::of(&user, full))
+}
+
+pub(super) fn remove(
+    running: &Running,
+    caller: Caller,
+    user: UserName,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let user = running.user(answer, &user)?;
+    let removed = running.act(caller, "users remove", names(&user), || {
+        let owner = running.shards.owner_of(user.id);
+        let ended =
+            running.ask(answer, owner, |sender| runtime::Request::RemoveUser(user.id, sender))?;
+        match ended {
+            Ok(Administered::Removed { phone, undelivered }) => {
+                let detail = format!("{undelivered} letters undelivered");
+                let phone = format!("{phone:?}");
+                let removed =
+                    Removed { removed: user.id.get(), phone, undelivered_letters: undelivered };
+                Ok((removed, Outcome::done(detail)))
+            }
+            other => Err(not_administered(user.id, other).into()),
+        }
+    })?;
+    item(answer, removed)
+}
+
+/// Why something was not done to a user.
+pub(super) fn not_administered(user: UserId, ended: runtime::Administration) -> Problem {
+    match ended {
+        Err(AdministrationError::NoSuchUser) => Problem::no_such_user(&UserName::Id(user)),
+        Err(AdministrationError::UnderWay) => Problem::new(
+            Exit::Failure,
+            format!("another command is at work on user {user}; try again when it has ended"),
+        ),
+        Ok(Administered::NotDone { letters }) => Problem::new(
+            Exit::Storage,
+            format!(
+                "storage does not take it now: nothing was changed but that {letters} letters have \
+                 expired; the log says why, and the command can be repeated"
+            ),
+        ),
+        Ok(Administered::Removed { .. } | Administered::Expired { .. }) => {
+            Problem::new(Exit::Failure, "something else was done than what was asked")
+        }
+    }
+}
+
+/// What the audit log has of a user.
+pub(super) fn names(user: &UserSummary) -> Arguments {
+    Arguments::new().with("id", user.id).with("phone", user.phone.as_str())
+}
+
+// ---- For the operator ----
+
+pub(super) fn run(
+    connection: Connection,
+    command: &UsersCommand,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    match *command {
+        UsersCommand::List { full } => {
+            paper.head(heads)?;
+            paper.list(connection, &Request::Users { full }, User::row)
+        }
+        UsersCommand::Show { user, full } => {
+            paper.list(connection, &Request::User { user, full }, User::page)
+        }
+        UsersCommand::Remove { user } => {
+            protocol::ask(connection, &Request::RemoveUser { user }, |removed| {
+                paper.write(&removed, Removed::line)
+            })
+        }
+    }
+}
+
+/// Without a server.
+pub(super) fn run_alone(
+    config: &Config,
+    command: &UsersCommand,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    let directory = DataDir::existing(&config.server.data)?;
+    let log = AuditLog::of(&directory);
+    let open = || store::open(config, &directory, Opening::Existing);
+    let (now, uid) = (clock::unix_now(), audit::caller());
+    match command {
+        UsersCommand::List { full } => {
+            let mut storage = open()?;
+            if *full {
+                log.note_shown(now, uid, "users list --full", Arguments::new())?;
+            }
+            paper.head(heads)?;
+            let mut last = None;
+            loop {
+                let page = storage.users(last)?;
+                let Some(user) = page.last() else { return Ok(()) };
+                last = Some(user.id);
+                for user in &page {
+                    paper.write(&User::of(user, *full), User::row)?;
+                }
+            }
+        }
+        UsersCommand::Show { user, full } => {
+            let user = open()?.find_user(user)?.ok_or_else(|| no_such_user(user))?;
+            if *full {
+                log.note_shown(now, uid, "users show --full", names(&user))?;
+            }
+            paper.write(&User::of(&user, *full), User::page)
+        }
+        UsersCommand::Remove { user } => {
+            let _lock = directory.clone().lock()?;
+            remove_alone(&log, open()?, user, paper)
+        }
+    }
+}
+
+fn remove_alone(
+    log: &AuditLog,
+    mut storage: Box<dyn Engine>,
+    user: &UserName,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    let now = clock::unix_now();
+    let user = storage.find_user(user)?.ok_or_else(|| no_such_user(user))?;
+    let name = UserName::Id(user.id);
+    let begun = log.begin(now, audit::caller(), "users remove", names(&user))?;
+    let removed = match storage.remove_user(&name, now) {
+        Ok(Some(removed)) => removed,
+        Ok(None) => {
+            log.end(now, begun, Outcome::failed("there is no such user any more"))?;
+            return Err(no_such_user(&name));
+        }
+        Err(error) => {
+            // That it was not done is what people come for.
+            if let Err(unsaid) = log.end(now, begun, outcome_of(&error)) {
+                tracing::error!(error = %unsaid, "the audit log could not be written to");
+            }
+            return Err(error.into());
+        }
+    };
+    let undelivered_letters = removed.undelivered;
+    let detail = format!("{undelivered_letters} letters undelivered");
+    let ended = log.end(now, begun, Outcome::done(detail));
+    let closed = storage.close();
+    let phone = format!("{:?}", removed.phone);
+    let removed = Removed { removed: removed.id.get(), phone, undelivered_letters };
+    let told = paper.write(&removed, Removed::line);
+    // What is wrong with the files matters more than a reader who has left.
+    ended?;
+    closed?;
+    told
+}
+
+fn outcome_of(error: &ApplyError) -> Outcome {
+    match error {
+        ApplyError::Refused(_) | ApplyError::Unavailable(_) => Outcome::failed(error.to_string()),
+        ApplyError::Fatal(_) | ApplyError::Corrupt(_) => Outcome::unknown(error.to_string()),
+    }
+}

@@ -1,0 +1,162 @@
+//! What commands say to a running server, and what it answers: each is one line of JSON.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::control::{Answer, Answers, Connection, Refusal};
+use super::running::Interrupted;
+use crate::exit::{Exit, Failure};
+use crate::store::UserName;
+
+/// What a command asks of a running server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Request {
+    /// `status`.
+    Status {
+        /// Again and again, each second.
+        watch: bool,
+    },
+    /// `sessions list`.
+    Sessions,
+    /// `sessions end`.
+    EndSession { user: UserName },
+    /// `queue list`.
+    Mailboxes {
+        /// So many, those with the most letters.
+        top: usize,
+    },
+    /// `queue show`.
+    Letters { user: UserName },
+    /// `queue expire`.
+    ExpireLetters {
+        user: UserName,
+        /// Letters that were accepted at least so many seconds ago.
+        older_than_s: u64,
+    },
+    /// `users list`.
+    Users {
+        /// With whole phones.
+        full: bool,
+    },
+    /// `users show`.
+    User { user: UserName, full: bool },
+    /// `users remove`.
+    RemoveUser { user: UserName },
+}
+
+/// One line of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Line<T> {
+    /// Part of what was asked for.
+    Item(T),
+    /// The server is at it.
+    Waiting {},
+    /// That was all.
+    Done {},
+    /// It was not done, or not all of it.
+    Error(Problem),
+}
+
+impl<T: Serialize> Line<T> {
+    pub(super) fn to_json(&self) -> String {
+        // Nothing in a line can fail to be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Problem {
+    exit: u8,
+    message: String,
+    /// Nobody knows whether it was done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unknown: bool,
+}
+
+impl Problem {
+    pub(super) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit: exit as u8, message: message.to_string(), unknown: false }
+    }
+
+    pub(super) fn of(failure: &Failure) -> Self {
+        Self::new(failure.exit(), failure)
+    }
+
+    pub(super) fn no_such_user(name: &UserName) -> Self {
+        Self::of(&no_such_user(name))
+    }
+
+    /// The server stops before it has answered.
+    pub(super) fn server_stops() -> Self {
+        let message = "the server stops, and does not say any more whether it was done; look again \
+                       when it runs";
+        Self { unknown: true, ..Self::new(Exit::Failure, message) }
+    }
+
+    pub(super) const fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// There is no such user.
+pub(super) fn no_such_user(name: &UserName) -> Failure {
+    Failure::new(
+        Exit::Failure,
+        format!("there is no user {name}; `waxwing-server users list` shows all"),
+    )
+}
+
+/// Sends part of what was asked for.
+pub(super) fn item<T: Serialize>(answer: &mut Answer<'_>, item: T) -> Result<(), Interrupted> {
+    Ok(answer.line(&Line::Item(item).to_json())?)
+}
+
+/// Asks a running server, and hands over each item of its answer.
+pub(super) fn ask<T: DeserializeOwned>(
+    connection: Connection,
+    request: &Request,
+    mut each: impl FnMut(T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    // Nothing in a request can fail to be written.
+    let mut answers = connection.ask(&serde_json::to_string(request).unwrap_or_default())?;
+    loop {
+        match next(&mut answers)? {
+            Line::Item(item) => each(item)?,
+            Line::Waiting {} => {}
+            Line::Done {} => return Ok(()),
+            Line::Error(Problem { exit, message, .. }) => {
+                return Err(Failure::new(Exit::from_code(exit), message));
+            }
+        }
+    }
+}
+
+fn next<T: DeserializeOwned>(answers: &mut Answers) -> Result<Line<T>, Failure> {
+    let Some(line) = answers.next_line()? else {
+        return Err(Failure::new(
+            Exit::Failure,
+            "the server has ended before its answer; whether it did what was asked is in \
+             `waxwing-server audit show`",
+        ));
+    };
+    if let Some(refusal) = Refusal::in_line(&line) {
+        return Err(Failure::new(Exit::Failure, refusal));
+    }
+    serde_json::from_str(&line).map_err(|error| {
+        Failure::new(
+            Exit::Failure,
+            format!("the server's answer cannot be read ({error}): is it of another version?"),
+        )
+    })
+}

@@ -1,0 +1,161 @@
+//! What commands of the operator can reach in a running server: its shards, its storage, its audit log.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use waxwing_core::server::ShardId;
+use waxwing_core::time::UnixTime;
+
+use super::audit::{Arguments, AuditLog, Begun, Outcome};
+use super::control::{Answer, Caller};
+use super::protocol::{Line, Problem};
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::runtime::{Request, ShardLines, ShardReport};
+use crate::store::{Finding, Inspection, Inspector, UserName, UserSummary};
+
+/// A running server, as its operator reaches it.
+pub struct Running {
+    /// The ways to its shards.
+    pub shards: ShardLines,
+    /// The way to its storage.
+    pub storage: Inspector,
+    /// Where acts are noted.
+    pub audit: AuditLog,
+    /// The addresses on which it listens.
+    pub listening: Vec<SocketAddr>,
+    /// When it began to listen.
+    pub since: UnixTime,
+    /// The same by a clock that nobody sets.
+    pub started: Instant,
+}
+
+/// Why a command is not carried out to its end.
+#[derive(Debug)]
+pub(super) enum Interrupted {
+    /// Its client is told.
+    Problem(Problem),
+    /// There is no client any more.
+    Gone,
+}
+
+impl From<Problem> for Interrupted {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Failure> for Interrupted {
+    fn from(failure: Failure) -> Self {
+        Self::Problem(Problem::of(&failure))
+    }
+}
+
+impl From<io::Error> for Interrupted {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl Running {
+    /// How long a loop may take to answer. One that takes longer hangs.
+    const PATIENCE: Duration = Duration::from_millis(1_500);
+    /// A client hears this often that it is to wait.
+    const WAITING: Duration = Duration::from_secs(3);
+
+    /// The reports of all shards, in their order. One that does not answer in time has none.
+    pub(super) fn reports(&self) -> Vec<Option<ShardReport>> {
+        let asked: Vec<_> = self
+            .shards
+            .ids()
+            .map(|shard| {
+                let (answer, report) = channel();
+                self.shards.send(shard, Request::Report(answer));
+                report
+            })
+            .collect();
+        let deadline = Instant::now() + Self::PATIENCE;
+        let in_time = |report: Receiver<ShardReport>| {
+            report.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+        };
+        asked.into_iter().map(in_time).collect()
+    }
+
+    /// Asks a shard something, and waits for the answer for as long as the server runs.
+    pub(super) fn ask<T>(
+        &self,
+        answer: &mut Answer<'_>,
+        shard: ShardId,
+        request: impl FnOnce(std::sync::mpsc::Sender<T>) -> Request,
+    ) -> Result<T, Interrupted> {
+        let (sender, receiver) = channel();
+        self.shards.send(shard, request(sender));
+        wait(answer, &receiver)
+    }
+
+    /// Looks something up in storage.
+    pub(super) fn inspect(
+        &self,
+        answer: &mut Answer<'_>,
+        what: Inspection,
+    ) -> Result<Finding, Interrupted> {
+        let found = wait(answer, &self.storage.inspect(what))?;
+        Ok(found.map_err(|why| Problem::new(Exit::Storage, why))?)
+    }
+
+    /// The user with this id or phone.
+    pub(super) fn user(
+        &self,
+        answer: &mut Answer<'_>,
+        name: &UserName,
+    ) -> Result<UserSummary, Interrupted> {
+        let Finding::Users(users) = self.inspect(answer, Inspection::User(*name))? else {
+            return Err(Problem::new(Exit::Failure, "storage has answered something else").into());
+        };
+        Ok(users.into_iter().next().ok_or_else(|| Problem::no_such_user(name))?)
+    }
+
+    /// Notes an act, carries it out, and notes what became of it. An act whose end nobody has heard of
+    /// is left for the next start, which notes that it is not known.
+    pub(super) fn act<T>(
+        &self,
+        caller: Caller,
+        command: &str,
+        arguments: Arguments,
+        act: impl FnOnce() -> Result<(T, Outcome), Interrupted>,
+    ) -> Result<T, Interrupted> {
+        let begun = self.audit.begin(clock::unix_now(), caller.uid, command, arguments)?;
+        match act() {
+            Ok((value, outcome)) => {
+                self.end(begun, outcome)?;
+                Ok(value)
+            }
+            Err(Interrupted::Problem(problem)) if !problem.is_unknown() => {
+                self.end(begun, Outcome::failed(problem.to_string()))?;
+                Err(problem.into())
+            }
+            Err(interrupted) => Err(interrupted),
+        }
+    }
+
+    fn end(&self, begun: Begun, outcome: Outcome) -> Result<(), Failure> {
+        self.audit.end(clock::unix_now(), begun, outcome)
+    }
+}
+
+/// Waits for something that the server does, for as long as it runs. The client hears now and then that
+/// it is to wait, and if it goes, that ends nothing.
+fn wait<T>(answer: &mut Answer<'_>, receiver: &Receiver<T>) -> Result<T, Interrupted> {
+    loop {
+        match receiver.recv_timeout(Running::WAITING) {
+            Ok(value) => return Ok(value),
+            Err(RecvTimeoutError::Timeout) => {
+                // What was begun goes on, and its end is noted.
+                let _ = answer.line(&Line::<()>::Waiting {}.to_json());
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err(Problem::server_stops().into()),
+        }
+    }
+}

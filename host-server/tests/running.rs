@@ -1,0 +1,135 @@
+//! Commands of the operator against a server of which parts hang.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use clap::Parser;
+use serde_json::Value;
+use waxwing_core::server::Report;
+use waxwing_core::time::UnixTime;
+use waxwing_server::admin::audit::AuditLog;
+use waxwing_server::admin::commands;
+use waxwing_server::admin::control::{Limits, Listener};
+use waxwing_server::admin::running::Running;
+use waxwing_server::cli::Cli;
+use waxwing_server::config::Config;
+use waxwing_server::data_dir::DataDir;
+use waxwing_server::exit::{Exit, Failure};
+use waxwing_server::runtime::{Message, Request, Route, ShardLines, ShardReport};
+use waxwing_server::store::{MemoryStorage, StorageThread, ThreadOptions};
+
+type Inbox = Receiver<Vec<Message<()>>>;
+
+/// A server of two shards, which do what the test does with their inboxes.
+struct Fake {
+    directory: tempfile::TempDir,
+    inboxes: Vec<Inbox>,
+    storage: Option<StorageThread>,
+    listener: Option<Listener>,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDir::existing(directory.path()).unwrap();
+        let (routes, inboxes): (Vec<_>, Vec<_>) = (0..2)
+            .map(|_| {
+                let (inbox, messages) = channel();
+                (Route { inbox, waker: Arc::new(|| {}) }, messages)
+            })
+            .unzip();
+        let storage = Box::new(MemoryStorage::new());
+        let (storage, _clients) =
+            StorageThread::spawn(storage, ThreadOptions::default(), Vec::new()).unwrap();
+        let running = Running {
+            shards: ShardLines::new(&routes),
+            storage: storage.inspector(),
+            audit: AuditLog::of(&data),
+            listening: vec!["127.0.0.1:9295".parse().unwrap()],
+            since: UnixTime::from_seconds(1_795_350_896),
+            started: Instant::now(),
+        };
+        let socket = directory.path().join("control.sock");
+        let listener = Listener::bind(&socket, None, Limits::default(), Arc::new(running));
+        let (storage, listener) = (Some(storage), Some(listener.unwrap()));
+        Self { directory, inboxes, storage, listener }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What a command prints, and how it ends.
+    fn run(path: &Path, line: &str) -> (String, Result<(), Failure>) {
+        let mut config = Config::default();
+        config.server.data = path.to_owned();
+        let words = ["waxwing-server"].into_iter().chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(words).unwrap();
+        let mut out = Vec::new();
+        let ended = commands::run(&config, &cli.command().unwrap(), cli.json(), &mut out);
+        (String::from_utf8(out).unwrap(), ended)
+    }
+}
+
+/// Answers every request for a report until the server ends.
+fn report(inbox: &Inbox) {
+    let machine = Report { sessions: 7, ..Report::default() };
+    let report = ShardReport { machine, turn_p99: None, free_disk: Some(5 << 30) };
+    for message in inbox.iter().flatten() {
+        if let Message::Request(Request::Report(answer)) = message {
+            let _ = answer.send(report);
+        }
+    }
+}
+
+#[test]
+fn a_loop_that_hangs_is_named_and_the_others_are_told_of() {
+    let mut fake = Fake::new();
+    let hangs = fake.inboxes.pop().unwrap();
+    let works = fake.inboxes.pop().unwrap();
+    let answering = std::thread::spawn(move || report(&works));
+    let (out, ended) = Fake::run(fake.path(), "status --json");
+    assert_eq!(ended, Ok(()));
+    let status: Value = serde_json::from_str(&out).unwrap();
+    let answers: Vec<_> =
+        status["loops"].as_array().unwrap().iter().map(|one| &one["answers"]).collect();
+    assert_eq!(answers, [true, false]);
+    assert_eq!(status["sessions"], 7);
+    let (out, _) = Fake::run(fake.path(), "status");
+    assert!(out.contains("DOES NOT ANSWER: 1"), "{out}");
+    drop((hangs, fake.listener.take(), fake.storage.take()));
+    answering.join().unwrap();
+}
+
+#[test]
+fn a_command_hears_when_the_server_stops_before_it_has_answered() {
+    let mut fake = Fake::new();
+    // They drop whatever they are asked, as shards that have stopped do.
+    fake.inboxes.clear();
+    let (out, ended) = Fake::run(fake.path(), "sessions list");
+    assert_eq!(out.lines().count(), 1, "the heads alone: {out}");
+    let failure = ended.unwrap_err();
+    assert_eq!(failure.exit(), Exit::Failure);
+    assert!(failure.to_string().contains("the server stops"), "{failure}");
+    drop((fake.listener.take(), fake.storage.take()));
+}
+
+#[test]
+fn a_request_of_another_version_is_refused_and_says_so() {
+    use std::io::{BufRead, BufReader, Write};
+    let fake = Fake::new();
+    for request in
+        ["{\"command\":\"fly\"}", "{\"command\":\"status\",\"watch\":false,\"x\":1}", "7"]
+    {
+        let socket = fake.path().join("control.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        stream.write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(answer["error"]["exit"], 2, "{line}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("does not know"), "{line}");
+    }
+}

@@ -87,9 +87,7 @@ pub(super) fn largest(
 ) -> Result<(), Interrupted> {
     let mut largest: Vec<MailboxSummary> = Vec::new();
     let mut last = None;
-    loop {
-        let found = running.inspect(answer, Inspection::Mailboxes(last))?;
-        let Finding::Mailboxes(page) = found else { break };
+    while let Finding::Mailboxes(page) = running.inspect(answer, Inspection::Mailboxes(last))? {
         let Some(mailbox) = page.last() else { break };
         last = Some(mailbox.owner);
         largest.extend(page);
@@ -109,9 +107,7 @@ pub(super) fn letters(
 ) -> Result<(), Interrupted> {
     let user = running.user(answer, &user)?.id;
     let mut last = QueueId(0);
-    loop {
-        let found = running.inspect(answer, Inspection::Letters(user, last))?;
-        let Finding::Letters(page) = found else { break };
+    while let Finding::Letters(page) = running.inspect(answer, Inspection::Letters(user, last))? {
         let Some(letter) = page.last() else { break };
         last = letter.queue_id;
         for letter in &page {

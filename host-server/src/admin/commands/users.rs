@@ -107,8 +107,7 @@ pub(super) fn answer_all(
         running.audit.note_shown(now, caller.uid, "users list --full", arguments)?;
     }
     let mut last = None;
-    loop {
-        let Finding::Users(page) = running.inspect(answer, Inspection::Users(last))? else { break };
+    while let Finding::Users(page) = running.inspect(answer, Inspection::Users(last))? {
         let Some(user) = page.last() else { break };
         last = Some(user.id);
         for user in &page {

@@ -304,6 +304,9 @@ impl<P: Backend> Sim<P> {
     }
 
     /// The operator has a user removed. What becomes of it is in [`Sim::administered`].
+    ///
+    /// # Errors
+    /// As [`Operator::remove_user`].
     pub fn remove_user(&mut self, user: UserId) -> Result<(), AdministrationError> {
         let mut begun = Ok(());
         let owner = self.owner_of(user);
@@ -312,6 +315,9 @@ impl<P: Backend> Sim<P> {
     }
 
     /// The operator has the letters of a mailbox expire that were accepted before a moment.
+    ///
+    /// # Errors
+    /// As [`Operator::remove_user`].
     pub fn expire_letters(
         &mut self,
         user: UserId,
@@ -320,7 +326,7 @@ impl<P: Backend> Sim<P> {
         let mut begun = Ok(());
         let owner = self.owner_of(user);
         self.turn(owner, |server, env| {
-            begun = server.operator().expire_letters(env, user, accepted_before)
+            begun = server.operator().expire_letters(env, user, accepted_before);
         });
         begun
     }

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use waxwing_core::crypto::conformance::{self, Failure, Summary};
-use waxwing_core::crypto::{KeyError, PrivateKey, Provider, PublicKey, RustCrypto, RustCryptoKey};
+use waxwing_core::crypto::{
+    KeyError, PKCS8_MAX, PrivateKey, Provider, PublicKey, RustCrypto, RustCryptoKey,
+};
 use waxwing_core::testing::keys;
 
 use broken::{Broken, Flaw};
@@ -118,6 +120,15 @@ fn a_new_key_is_sound_and_survives_storage() {
     let signature = again.sign(&mut rng, &digest).unwrap();
     RustCrypto.public_key(key.spki()).unwrap().verify(&digest, &signature).unwrap();
     assert!(conformance::run_with_handle(&RustCrypto, &again, &mut rng, &mut |_, _| {}).passed());
+}
+
+#[test]
+fn a_key_of_the_greatest_length_fits_the_place_that_is_named_for_it() {
+    // One whose private exponent and CRT numbers all have their highest bit set.
+    let key = RustCryptoKey::generate(&mut ChaCha20Rng::from_seed([0; 32])).unwrap();
+    let der = key.to_pkcs8_der().unwrap();
+    assert_eq!(der.len(), PKCS8_MAX);
+    assert_eq!(RustCryptoKey::from_pkcs8_der(&der).unwrap().spki(), key.spki());
 }
 
 #[test]

@@ -41,6 +41,10 @@ pub const BLOCK_LEN: usize = 16;
 pub const KEY_LEN: usize = 32;
 /// Longest message that RSAES-OAEP with SHA-256 carries under a 2048-bit key.
 pub const OAEP_MAX: usize = 190;
+/// Bytes of the longest private key as PKCS#8 in DER. Few keys are so long: a key of OpenSSL has a
+/// byte less at most, and one that is made on a device has these in a few of a hundred cases. A smaller
+/// place for it would lose the account of such a device.
+pub const PKCS8_MAX: usize = 1_220;
 
 /// An RSASSA-PKCS1-v1_5 signature over SHA-256: 256 bytes.
 pub type Signature = [u8; RSA_LEN];

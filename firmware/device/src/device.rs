@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use static_cell::{ConstStaticCell, StaticCell};
 use waxwing_core::client::Keys;
 use waxwing_core::crypto::{
-    PrivateKey, Provider, RustCrypto, RustCryptoKey, RustCryptoPublicKey, SPKI_LEN, Spki,
+    PKCS8_MAX, PrivateKey, Provider, RustCrypto, RustCryptoKey, RustCryptoPublicKey, SPKI_LEN, Spki,
 };
 use waxwing_core::envelope::Fingerprint;
 use waxwing_core::messenger::{Account, Messenger};
@@ -122,7 +122,7 @@ fn remember(board: &'static dyn Board, plan: &Plan, rng: &mut ChaCha20Rng) -> &'
 /// The key in the flash. Without one, a new one, if that was compiled in.
 #[inline(never)]
 fn own_key(board: &dyn Board, rng: &mut ChaCha20Rng) -> RustCryptoKey {
-    let mut der = [0; 1_280];
+    let mut der = [0; PKCS8_MAX];
     let Some(len) = board.read(Region::OwnKey, &mut der) else { return new_key(board, rng) };
     let Ok(key) = RustCryptoKey::from_pkcs8_der(&der[..len]) else {
         board.fail("`key.der` is damaged")

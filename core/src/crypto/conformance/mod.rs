@@ -66,7 +66,7 @@ impl From<KeyError> for Failure {
     }
 }
 
-/// The outcome of a whole run; prints as `159 cases, 0 failures`.
+/// The outcome of a whole run; prints as `160 cases, 0 failures`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// How many cases were tried.

@@ -153,7 +153,8 @@ impl<'a> Holder<'a> {
         self.link = None;
         let error = SessionError::Over(over.cause);
         match over.advice {
-            Advice::GiveUp => return Err(error),
+            // Those about codes come before there is an account, which is here already.
+            Advice::GiveUp | Advice::AskForCode | Advice::RequestCode => return Err(error),
             Advice::Again => {
                 tracing::debug!(%error, "no connection");
                 self.problem = Some(error);

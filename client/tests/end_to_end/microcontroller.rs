@@ -182,7 +182,7 @@ fn a_board_registers_and_chats_and_comes_back_whatever_happens_to_it() {
     let device = server.newcomer("nobody", PHONE);
     let mut board = Board::new(&server, &line, &bert);
 
-    registers(&mut board, &server);
+    registers(&mut board, &line, &server);
     reads_what_came_while_it_was_off(&mut board, &bert, &device);
     talks(&mut board, &bert, &device);
     loses_power_while_letters_arrive(&mut board, &line, &bert, &device);
@@ -198,7 +198,9 @@ fn a_board_registers_and_chats_and_comes_back_whatever_happens_to_it() {
     }
 }
 
-fn registers(board: &mut Board, server: &TestServer) {
+/// The answer to its proof of the code is lost once, when the server has the account already.
+fn registers(board: &mut Board, line: &Proxy, server: &TestServer) {
+    line.cut(Way::ToClient, 201);
     if let Some(image) = std::env::var_os("WAXWING_FIRMWARE_KEYGEN") {
         let mut on = board.start(&image, "letters=0");
         on.says("making a key\n");
@@ -207,9 +209,15 @@ fn registers(board: &mut Board, server: &TestServer) {
     } else {
         step("it is given a key");
         fs::write(board.flash.join("key.der"), keys::pkcs8_der(7)).unwrap();
+        let mut on = board.power_on("letters=0");
+        on.says("proving the code\n");
+        crate::process::eventually("a lost answer", || line.has_cut().then_some(()));
+        board.power_off(on);
         let on = board.power_on("letters=0");
         board.leaves(on).fits();
     }
+    assert!(line.has_cut());
+    assert_eq!(board.said("proving the code"), 2);
     assert_eq!(board.said("registered"), 1);
     // Its own clock begins in 1970.
     let year = jiff::ZonedDateTime::now().year().to_string();

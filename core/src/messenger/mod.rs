@@ -30,14 +30,26 @@
 //!    [`Turn::More`], and after [`Turn::Idle`] what there is to wait for but the stream.
 //! 3. When the stream has failed, call [`Messenger::turn`] once more for what had come, and then
 //!    [`Messenger::disconnected`] unless that has told the end already.
-//! 4. To leave: [`Client::leave`], then 2 until [`Turn::Over`].
+//! 4. To leave: [`Client::leave`] when [`Messenger::is_settled`], then 2 until [`Turn::Over`]. After the
+//!    server's goodbye the cause is [`Ended::Closed`] with [`CloseReason::Leaving`]. The advice is
+//!    [`Advice::Again`] all the same: whether to come back is the program's to know.
 //!
 //! An error of the profile rolls the step back. Drop the connection then and call
 //! [`Messenger::disconnected`]: nothing was acknowledged, so all of it comes again.
 //!
 //! An account without an id is registered on a connection that [`Messenger::connect`] has begun:
 //! [`Client::request_otp`], [`Notice::Code`], [`Client::prove_otp`]; [`Profile::note_user`] stores
-//! the id, and the session goes on like any other.
+//! the id, and the session goes on like any other. The code is stored before it is proved, and is
+//! proved again on the next connection until there is an id or the advice is to forget it
+//! ([`Advice::AskForCode`], [`Advice::RequestCode`]).
+//!
+//! # Time
+//!
+//! What is planned is planned by the caller's own civil clock, [`Env::now`]: `until` of
+//! [`Profile::postpone`], and `now` of [`Profile::head`] and [`Messenger::is_settled`]. A device whose
+//! clock begins anew at each start keeps `until` in memory only: a moment of an earlier run may be
+//! months ahead. Whoever stores it cuts it down to [`LONGEST_PAUSE_S`] from now when a session begins.
+//! What is noted of letters and keys has the server's time, as far as it is known.
 //!
 //! # Memory
 //!
@@ -134,6 +146,12 @@ pub enum Advice {
     Again,
     /// The same; the server has too much to do just now, which is no reason to tell anybody.
     AgainQuietly,
+    /// The code of a registration is wrong, and is refused as often as it is proved. Forget it, and
+    /// ask the person: another one is proved with the same [`ReplyKey`](crate::crypto::ReplyKey).
+    AskForCode,
+    /// The code of a registration is not good any more. Forget it and its
+    /// [`ReplyKey`](crate::crypto::ReplyKey), and ask the server for another one under a new one.
+    RequestCode,
     /// Another connection would end like this one.
     GiveUp,
 }
@@ -610,6 +628,12 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
                     if self.refusals >= REFUSALS_BEFORE_GIVING_UP {
                         advice = Advice::GiveUp;
                     }
+                }
+                // The server always names the proof that it refuses with these, so nobody can play one
+                // back.
+                Some(ErrorCode::OtpWrong) => advice = Advice::AskForCode,
+                Some(ErrorCode::OtpExpired | ErrorCode::OtpAttemptsSpent) => {
+                    advice = Advice::RequestCode;
                 }
                 _ => asked_s = retry_after_s,
             },

@@ -5,7 +5,7 @@ use std::time::Duration;
 use waxwing_core::crypto::ReplyKey;
 use waxwing_core::id::UserId;
 use waxwing_core::messenger::{Advice, Cause, Reason, Unreadable};
-use waxwing_core::phone::Phone;
+use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::{Config, MailboxLimits, Rate};
 use waxwing_core::wire::{ErrorCode, Status};
 use waxwing_testkit::backend::{Backend, Paper};
@@ -253,6 +253,39 @@ fn a_session_taken_over_is_not_fought_for() {
     let end = all.ends[0][0].over();
     assert_eq!(end.advice, Advice::GiveUp);
     assert!(all.people[1].is_connected());
+}
+
+/// Connects with a code of six times this digit, under this name of an attempt: what comes of it.
+fn advice_about_code(all: &mut Population, who: usize, digit: u8, reply_key: &ReplyKey) -> Advice {
+    let phone = all.people[who].phone;
+    let code = Otp::parse(&[digit; Otp::LEN]).unwrap();
+    all.connect(who);
+    all.ask(who, |client, env| client.prove_otp(env, &phone, reply_key, &code).unwrap());
+    all.run();
+    all.ends[who].last().unwrap().over().advice
+}
+
+#[test]
+fn a_code_that_is_refused_is_not_proved_again() {
+    let mut all = Population::of(1);
+    let newcomer = newcomer(&mut all);
+    let (phone, reply_key) = (all.people[newcomer].phone, ReplyKey::from_bytes(&[5; 32]));
+    all.connect(newcomer);
+    all.ask(newcomer, |client, env| client.request_otp(env, &phone, &reply_key).unwrap());
+    all.run();
+    let right = *all.people[newcomer].profile.code.take().expect("a code in band").expose();
+    let wrong = (b'0'..=b'9').find(|digit| right != [*digit; Otp::LEN]).unwrap();
+    all.cut(newcomer);
+    let attempts = Config::default().otp_attempts;
+    for _ in 0..attempts {
+        let advice = advice_about_code(&mut all, newcomer, wrong, &reply_key);
+        assert_eq!(advice, Advice::AskForCode);
+    }
+    // Its attempts are spent; and there never was one for another name.
+    for reply_key in [reply_key, ReplyKey::from_bytes(&[6; 32])] {
+        let advice = advice_about_code(&mut all, newcomer, wrong, &reply_key);
+        assert_eq!(advice, Advice::RequestCode);
+    }
 }
 
 /// A population whose first one knows all others' keys, and whose server answers nothing any more.

@@ -188,14 +188,17 @@ impl Device {
             (Err(WriteFailed), _) => "lost: the flash does not take it",
             (_, Err(error)) => how_a_line_ends(error),
             (Ok(Turn::Open), Ok(_)) => return Step::GoOn,
-            (Ok(turn), Ok(moved)) => {
-                if self.go_on(client, said).is_none() {
-                    self.board.say(&["a packet could not be made"]);
-                    return Step::Over(Next::GiveUp);
+            (Ok(turn), Ok(moved)) => match self.memory.store_code() {
+                Ok(has_code) => {
+                    if self.go_on(client, has_code, said).is_none() {
+                        self.board.say(&["a packet could not be made"]);
+                        return Step::Over(Next::GiveUp);
+                    }
+                    let is_idle = turn == Turn::Idle && moved.is_nothing();
+                    return if is_idle { Step::Wait } else { Step::GoOn };
                 }
-                let is_idle = turn == Turn::Idle && moved.is_nothing();
-                return if is_idle { Step::Wait } else { Step::GoOn };
-            }
+                Err(WriteFailed) => "lost: the flash does not take it",
+            },
         };
         self.board.say(&[why]);
         let mut env = Env { now: self.board.now(), rng: &mut self.rng };
@@ -203,7 +206,7 @@ impl Device {
         Step::Over(self.again())
     }
 
-    /// Asks for a session, or, without an account, for a code.
+    /// Asks for a session; without an account, proves the code that it has, or asks for one.
     fn begin(&mut self, client: &mut Machine) -> Step {
         if self.ask(client).is_some() {
             return Step::GoOn;
@@ -220,17 +223,21 @@ impl Device {
             self.board.say(&["reconnecting"]);
             return Some(());
         }
+        if let Some(code) = self.memory.code() {
+            self.board.say(&["proving the code"]);
+            return client.prove_otp(&mut env, own, self.memory.reply_key(), code).ok();
+        }
         self.board.say(&["asking for a code for ", &short(own)]);
         client.request_otp(&mut env, own, self.memory.reply_key()).ok()
     }
 
     /// What the messenger leaves to the program, between two of its steps.
-    fn go_on(&mut self, client: &mut Machine, said: &mut Said) -> Option<()> {
+    fn go_on(&mut self, client: &mut Machine, has_code: bool, said: &mut Said) -> Option<()> {
         let mut env = Env { now: self.board.now(), rng: &mut self.rng };
-        if let Some(code) = self.memory.take_code() {
+        if has_code {
             self.board.say(&["proving the code"]);
-            let reply_key = self.memory.reply_key();
-            client.prove_otp(&mut env, &self.plan.own, reply_key, &code).ok()?;
+            let (reply_key, code) = (self.memory.reply_key(), self.memory.code()?);
+            client.prove_otp(&mut env, &self.plan.own, reply_key, code).ok()?;
         }
         if !client.is_in_session() || said.is_leaving {
             return Some(());
@@ -257,7 +264,7 @@ impl Device {
     }
 
     /// Says how a connection has ended, and what comes next.
-    fn after(&self, over: Over, is_leaving: bool) -> Next {
+    fn after(&mut self, over: Over, is_leaving: bool) -> Next {
         if is_leaving && matches!(over.cause, Cause::Ended(Ended::Closed(_))) {
             self.board.say(&["left"]);
             return Next::Done;
@@ -271,7 +278,17 @@ impl Device {
             Cause::Profile => ("lost: the flash does not take it", ""),
         };
         self.board.say(&[why, code]);
-        if over.advice == Advice::GiveUp { Next::GiveUp } else { self.again() }
+        match over.advice {
+            Advice::Again | Advice::AgainQuietly => {}
+            // Nobody can type a code here: the server has to make another one.
+            Advice::AskForCode | Advice::RequestCode => {
+                if self.memory.forget_attempt(&mut self.rng).is_err() {
+                    self.board.say(&["the flash does not take it"]);
+                }
+            }
+            Advice::GiveUp => return Next::GiveUp,
+        }
+        self.again()
     }
 
     const fn again(&self) -> Next {

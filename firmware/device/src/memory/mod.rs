@@ -35,6 +35,7 @@ pub struct Memory {
     settled: u32,
     /// Whose letter came last that is not the peer.
     stranger: Option<Phone>,
+    /// A code that has come and has yet to be stored.
     code: Option<Otp>,
 }
 
@@ -133,9 +134,39 @@ impl Memory {
         self.settled
     }
 
-    /// The code that has come, once.
-    pub const fn take_code(&mut self) -> Option<Otp> {
-        self.code.take()
+    /// The code to prove, if there is one.
+    #[must_use]
+    pub const fn code(&self) -> Option<&Otp> {
+        self.page.code.as_ref()
+    }
+
+    /// Stores a code that has come: whether one has.
+    ///
+    /// # Errors
+    /// [`WriteFailed`] when the flash does not take it; then it must not be proved.
+    pub fn store_code(&mut self) -> Result<bool, WriteFailed> {
+        let Some(code) = self.code.take() else { return Ok(false) };
+        self.page.code = Some(code);
+        let stored = self.save();
+        if stored.is_err() {
+            self.page.code = None;
+        }
+        stored.map(|()| true)
+    }
+
+    /// Gives up an attempt to register whose code is refused. The next one has another name, for
+    /// which the server makes another code.
+    ///
+    /// # Errors
+    /// [`WriteFailed`] when the flash does not take it; then it is still the same attempt.
+    pub fn forget_attempt(&mut self, rng: &mut dyn CryptoRng) -> Result<(), WriteFailed> {
+        self.page.code = None;
+        self.page.reply_key = ReplyKey::generate(rng);
+        let stored = self.save();
+        if stored.is_err() {
+            self.load();
+        }
+        stored
     }
 
     /// Its own letter, if the server has yet to say anything of it.

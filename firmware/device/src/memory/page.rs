@@ -5,7 +5,7 @@ use waxwing_core::client::SeenLetters;
 use waxwing_core::crypto::{CryptoRng, ReplyKey, SPKI_LEN, Spki};
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::messenger::Contact;
-use waxwing_core::phone::Phone;
+use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Full, Malformed, Reader, Status, Writer};
 
@@ -21,7 +21,7 @@ pub type Text = String<TEXT>;
 /// How many of the packets of a letter are remembered.
 const PACKETS: usize = 4;
 /// Another one when the fields change.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 
 const _: () = assert!(Page::MAX_LEN <= ROOM);
 
@@ -32,6 +32,9 @@ pub(super) struct Page {
     pub(super) user: Option<UserId>,
     /// The name of its attempt to register.
     pub(super) reply_key: ReplyKey,
+    /// The code that it proves until it has an id: its proof may have been accepted although the
+    /// answer was lost, and then no other code would be.
+    pub(super) code: Option<Otp>,
     /// The one person that it talks with.
     pub(super) peer: Phone,
     /// The same, as soon as the key is pinned.
@@ -73,7 +76,7 @@ impl Page {
     /// Bytes of the longest one.
     const MAX_LEN: usize = 1
         + Seen::ENCODED_LEN
-        + (2 + 32 + 1 + Phone::MAX_LEN)
+        + (2 + 32 + 1 + Otp::LEN + 1 + Phone::MAX_LEN)
         + (1 + 2 + SPKI_LEN + 8 + 1 + SPKI_LEN + 2)
         + (1 + Uid::LEN + 1 + 1 + TEXT + 1 + PACKETS * (PacketId::LEN + 2));
 
@@ -82,6 +85,7 @@ impl Page {
         Self {
             user: None,
             reply_key: ReplyKey::generate(rng),
+            code: None,
             peer,
             contact: None,
             changed_user: None,
@@ -98,6 +102,8 @@ impl Page {
         writer.u8(LAYOUT)?;
         writer.u16(UserId::wire(self.user))?;
         writer.put(self.reply_key.expose())?;
+        writer.u8(u8::from(self.code.is_some()))?;
+        self.code.iter().try_for_each(|code| writer.put(code.expose()))?;
         writer.phone(&self.peer)?;
         writer.u8(u8::from(self.contact.is_some()))?;
         if let Some(contact) = &self.contact {
@@ -136,6 +142,8 @@ impl Page {
         self.seen = Seen::decode(seen)?;
         self.user = UserId::new(reader.u16()?);
         self.reply_key = ReplyKey::from_bytes(reader.array()?);
+        let has_code = reader.u8()? != 0;
+        self.code = if has_code { Some(Otp::parse(reader.take(Otp::LEN)?)?) } else { None };
         self.peer = reader.phone()?;
         (self.contact, self.changed_user, self.outgoing) = (None, None, None);
         if reader.u8()? != 0 {

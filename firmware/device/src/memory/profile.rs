@@ -260,7 +260,7 @@ impl Profile for Memory {
     }
 
     fn note_user(&mut self, user: UserId) -> Result<(), WriteFailed> {
-        (self.page.user, self.step.is_changed) = (Some(user), true);
+        (self.page.user, self.page.code, self.step.is_changed) = (Some(user), None, true);
         self.step.line(&["registered"]);
         Ok(())
     }
@@ -299,7 +299,8 @@ impl Profile for Memory {
                     self.board.fail("the code goes elsewhere, and nobody can type it here");
                 }
             }
-            Notice::PhoneTaken => self.board.fail("the phone has an account"),
+            // It never asks for a code when it may have proved one.
+            Notice::PhoneTaken => self.board.fail("the phone has an account with another key"),
         }
     }
 }

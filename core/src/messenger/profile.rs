@@ -79,7 +79,9 @@ pub trait Profile {
 
     /// The first letter, after the row `after`, of each conversation whose letters are not all
     /// answered: if that first one may go out now, and the recipient's key is not in question. Rows
-    /// come in their order.
+    /// come in their order. `now` is by the caller's own clock, as in [`Profile::postpone`]. A letter
+    /// that has gone out and waits for its answer is named like the others: the messenger knows that
+    /// it is on its way.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -98,7 +100,8 @@ pub trait Profile {
     /// When it cannot be stored; the packet is thrown away.
     fn note_sealed(&mut self, letter: Row, sealed: &Sealed<'_>) -> Result<bool, Self::Error>;
 
-    /// A letter without an answer is not sent before `until`.
+    /// A letter without an answer is not sent before `until`, by the caller's own clock. On a device
+    /// whose clock begins anew at each start it is not to be stored: see the [module](super).
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -208,8 +211,8 @@ pub trait Profile {
         Ok(())
     }
 
-    /// Something that a person may want to know. Nothing depends on it, and it may be said although
-    /// the step is rolled back.
+    /// Something that a person may want to know. It may be said although the step is rolled back, and
+    /// is no part of it. Only a registration depends on one: on [`Notice::Code`].
     fn notice(&mut self, _notice: Notice<'_>) {}
 }
 
@@ -235,7 +238,8 @@ pub struct Contact {
     pub spki: Spki,
     /// When the server last answered for this phone.
     pub asked_at: Option<UnixTime>,
-    /// Another key that the server gives out for this phone, until a person accepts it.
+    /// Another key that the server gives out for this phone, until a person accepts it. The id that
+    /// came with it is the profile's to keep: by it, too, the contact is looked for ([`Who::User`]).
     pub changed: Option<Spki>,
 }
 
@@ -267,7 +271,7 @@ pub struct Arrival<'a> {
     pub id: PacketId,
     /// The id that the header names as the sender.
     pub sender: UserId,
-    /// Whose id that is; `None` when the server does not say.
+    /// Whose id that is; `None` when the server does not say. A letter that has opened has one.
     pub from: Option<Phone>,
     /// The time in its header.
     pub sent: Timestamp,
@@ -351,7 +355,8 @@ pub struct Outgoing<'a> {
 /// As what a letter goes out.
 #[derive(Clone, Copy, Debug)]
 pub struct Sealed<'a> {
-    /// The packet's id. A letter may have several, and a word about any of them counts.
+    /// The packet's id. A letter may have several, and a word about any of them counts: a device keeps
+    /// the last few, each with its recipient.
     pub id: PacketId,
     /// The id that the packet is addressed to.
     pub recipient: UserId,
@@ -396,6 +401,7 @@ pub enum Notice<'a> {
     NotBelieved(&'a Phone, Conflict),
     /// The code that [`crate::client::Client::request_otp`] asked for is on its way, or in here.
     Code(&'a OtpGrant),
-    /// The phone has an account.
+    /// The phone has an account, under another key if no code was ever proved with this one. Nothing
+    /// more comes on this connection.
     PhoneTaken,
 }

@@ -13,8 +13,14 @@ pub(crate) fn others_can_change(path: &Path, metadata: &Metadata) -> Option<Stri
     let path = path.display();
     if has_another_owner(metadata) {
         let (owner, user) = (metadata.uid(), geteuid().as_raw());
+        // Where a server has a user of its own, root is who gives commands.
+        let other_way = match user {
+            0 => format!(" or do this as that user: sudo -u '#{owner}' waxwing-server ..."),
+            _ => String::new(),
+        };
         return Some(format!(
-            "it belongs to the user with number {owner}, who can change it; run: chown {user} {path}"
+            "it belongs to the user with number {owner}, who can change it; run: chown {user} {path}\
+             {other_way}"
         ));
     }
     let can_write = metadata.permissions().mode() & 0o022 != 0;

@@ -314,6 +314,14 @@ impl<P: Backend> Sim<P> {
         begun
     }
 
+    /// The operator ends a user's session. Whether there was one.
+    pub fn end_session(&mut self, user: UserId) -> bool {
+        let mut was_there = false;
+        let owner = self.owner_of(user);
+        self.turn(owner, |server, env| was_there = server.operator().end_session(env, user));
+        was_there
+    }
+
     /// The operator has the letters of a mailbox expire that were accepted before a moment.
     ///
     /// # Errors

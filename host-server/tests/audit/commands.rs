@@ -67,7 +67,7 @@ fn a_removal_is_noted_before_and_after_and_shown() {
     assert_eq!(place.server(&["users", "remove", "9"]).status.code(), Some(1));
     assert!(!place.file().exists(), "nothing was about to change");
     let removed = place.server(&["users", "remove", "+491510000002"]);
-    assert_eq!(stdout(&removed), "removed user 2 (+491510000002), 1 letters undelivered\n");
+    assert_eq!(stdout(&removed), "removed user 2 (+49…02), 1 letter undelivered\n");
 
     let [first, second]: [Line; 2] = entries(&place.log()).try_into().unwrap();
     assert_eq!((first.command.as_str(), first.result), ("users remove", None));
@@ -75,7 +75,7 @@ fn a_removal_is_noted_before_and_after_and_shown() {
     assert_eq!(first.arguments["id"], "2");
     assert_eq!(first.arguments["phone"], "+49…02");
     assert_eq!((second.of, second.result), (Some(1), Some(AuditResult::Done)));
-    assert_eq!(second.detail.as_deref(), Some("1 letters undelivered"));
+    assert_eq!(second.detail.as_deref(), Some("1 letter undelivered"));
 
     let shown = stdout(&place.server(&["audit", "show"]));
     let rows: Vec<_> =
@@ -83,7 +83,7 @@ fn a_removal_is_noted_before_and_after_and_shown() {
     assert_eq!(rows[0], ["number", "time", "(UTC)", "uid", "result", "act"]);
     assert_eq!(rows[1][0], "1");
     assert_eq!(rows[1][3..7], ["done", "users", "remove", "id=2"]);
-    assert_eq!(rows[1][7..], ["phone=+49…02:", "1", "letters", "undelivered"]);
+    assert_eq!(rows[1][7..], ["phone=+49…02:", "1", "letter", "undelivered"]);
     assert_eq!(rows.len(), 2);
     let json = stdout(&place.server(&["audit", "show", "--json"]));
     assert_eq!(json, fs::read_to_string(place.file()).unwrap());

@@ -43,14 +43,16 @@ pub enum Act {
     RefuseWrites,
     /// From now on storage refuses questions, or takes them.
     RefuseQuestions,
+    /// The operator ends a person's session, or has the person's letters expire.
+    Operate,
 }
 
 impl Act {
     /// Everything that can happen, each with how often it does in a hundred steps.
-    pub const ALL: [(Self, usize); 20] = [
+    pub const ALL: [(Self, usize); 21] = [
         (Self::Write, 9),
         (Self::AskForCode, 2),
-        (Self::GoOn, 12),
+        (Self::GoOn, 11),
         (Self::Connect, 11),
         (Self::HangUp, 1),
         (Self::Die, 1),
@@ -68,6 +70,7 @@ impl Act {
         (Self::Misbehave, 3),
         (Self::RefuseWrites, 1),
         (Self::RefuseQuestions, 1),
+        (Self::Operate, 1),
     ];
 
     /// What happens in the step with this number, of a hundred.
@@ -78,6 +81,6 @@ impl Act {
             }
             number -= often;
         }
-        Self::RefuseQuestions
+        Self::Operate
     }
 }

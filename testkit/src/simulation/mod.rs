@@ -1,5 +1,5 @@
 //! People, honest and hostile, whose connections, processes, disks, storage and server come and go at
-//! random; and a model of a few lines that everything is held against after every step. Honest people
+//! random, and an operator who intervenes; and a model of a few lines that everything is held against after every step. Honest people
 //! are [participants](crate::participant): client machine and messenger over a profile in memory.
 //! Their processes die between any two steps, and the profile fails at any change; between two steps
 //! another process writes letters, gives them up, blocks people, accepts keys and deletes. Hostile

@@ -72,6 +72,8 @@ struct Line {
     /// By how many seconds the person's clock is wrong.
     clock_is_off_s: i64,
     is_leaving: bool,
+    /// The operator has ended a session of the person's.
+    was_sent_away: bool,
     /// The profile fails at one of the next changes.
     disk_fails: bool,
     /// Commits that were looked at.
@@ -103,6 +105,7 @@ impl<'d, 'k> Run<'d, 'k> {
             coming: Vec::new(),
             clock_is_off_s: people::clock_error(dice),
             is_leaving: false,
+            was_sent_away: false,
             disk_fails: false,
             commits: 0,
         };
@@ -172,6 +175,7 @@ impl<'d, 'k> Run<'d, 'k> {
             Act::Misbehave => self.misbehave(),
             Act::RefuseWrites => self.refuse_writes(),
             Act::RefuseQuestions => self.refuse_questions(),
+            Act::Operate => self.operate(who),
         };
         self.steps.insert(name);
         if self.options.trace {
@@ -391,6 +395,17 @@ impl<'d, 'k> Run<'d, 'k> {
             self.packets.signed.extend(letters.into_iter().map(signed));
         }
         "- somebody misbehaves"
+    }
+
+    fn operate(&mut self, who: usize) -> &'static str {
+        let user = self.id(who);
+        if self.roll(2) == 0 {
+            self.lines[who].was_sent_away |= self.world.end_session(user);
+            return "- the operator ends a session";
+        }
+        // Another may be under way.
+        let _ = self.world.expire_letters(user, self.world.now.unix);
+        "- the operator has letters expire"
     }
 
     fn stranger(&mut self) -> &'static str {
@@ -626,6 +641,7 @@ impl<'d, 'k> Run<'d, 'k> {
             End::Stream => {}
             End::Over(Over { cause, .. }) => match cause {
                 Cause::Ended(Ended::Closed(CloseReason::Leaving)) => assert!(line.is_leaving),
+                Cause::Ended(Ended::Closed(CloseReason::ServerStopping)) if line.was_sent_away => {}
                 Cause::Ended(Ended::TimedOut) | Cause::Unanswered => {}
                 Cause::Ended(Ended::Closed(_)) => {
                     assert!(self.options.bad_network || self.has_been_still, "{cause:?}");

@@ -134,7 +134,8 @@ pub(super) fn expire(
         match ended {
             Ok(Administered::Expired { letters }) => {
                 let expired = Expired { user: user.id.get(), expired_letters: letters };
-                Ok((expired, Outcome::done(format!("{letters} letters"))))
+                let detail = format::count(letters, "letter", "letters");
+                Ok((expired, Outcome::done(detail)))
             }
             other => Err(not_administered(user.id, other).into()),
         }

@@ -79,10 +79,13 @@ impl User {
 }
 
 impl Removed {
-    fn line(out: &mut dyn Write, removed: &Self) -> io::Result<()> {
-        let Self { removed, phone, undelivered_letters } = removed;
-        let letters = format::count(*undelivered_letters, "letter", "letters");
-        writeln!(out, "removed user {removed} ({phone}), {letters} undelivered")
+    fn undelivered(&self) -> String {
+        format!("{} undelivered", format::count(self.undelivered_letters, "letter", "letters"))
+    }
+
+    fn line(out: &mut dyn Write, user: &Self) -> io::Result<()> {
+        let Self { removed, phone, .. } = user;
+        writeln!(out, "removed user {removed} ({phone}), {}", user.undelivered())
     }
 }
 
@@ -145,10 +148,10 @@ pub(super) fn remove(
             running.ask(answer, owner, |sender| runtime::Request::RemoveUser(user.id, sender))?;
         match ended {
             Ok(Administered::Removed { phone, undelivered }) => {
-                let detail = format!("{undelivered} letters undelivered");
                 let phone = format!("{phone:?}");
                 let removed =
                     Removed { removed: user.id.get(), phone, undelivered_letters: undelivered };
+                let detail = removed.undelivered();
                 Ok((removed, Outcome::done(detail)))
             }
             other => Err(not_administered(user.id, other).into()),
@@ -272,11 +275,10 @@ fn remove_alone(
         }
     };
     let undelivered_letters = removed.undelivered;
-    let detail = format!("{undelivered_letters} letters undelivered");
-    let ended = log.end(now, begun, Outcome::done(detail));
-    let closed = storage.close();
     let phone = format!("{:?}", removed.phone);
     let removed = Removed { removed: removed.id.get(), phone, undelivered_letters };
+    let ended = log.end(now, begun, Outcome::done(removed.undelivered()));
+    let closed = storage.close();
     let told = paper.write(&removed, Removed::line);
     // What is wrong with the files matters more than a reader who has left.
     ended?;

@@ -167,6 +167,28 @@ fn a_question_behind_a_large_letter_has_its_time_once_it_has_gone_out() {
 }
 
 #[test]
+fn what_is_written_behind_a_question_gives_its_answer_no_more_time() {
+    let seconds = |writes: bool| {
+        let mut line = Line::at(Stage::Active);
+        let question = KeyQuestion::ByPhone(phone());
+        line.ask(|client, env| client.ask_for_key(env, question)).unwrap();
+        line.sent();
+        for seconds in 1..=100 {
+            line.pass(1_000);
+            line.time_out();
+            if line.ended().is_some() {
+                return seconds;
+            }
+            if writes {
+                send(&mut line, "x");
+            }
+        }
+        panic!("it goes on");
+    };
+    assert_eq!(seconds(true), seconds(false));
+}
+
+#[test]
 fn what_a_socket_has_taken_at_once_may_still_be_on_a_slow_line() {
     let mut line = Line::at(Stage::Active);
     compose(&mut line, &"x".repeat(60_000)).unwrap();

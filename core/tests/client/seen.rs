@@ -67,6 +67,18 @@ fn without_room_for_a_sender_the_lowest_floor_becomes_everybodys() {
 }
 
 #[test]
+fn a_higher_floor_without_room_takes_the_place_of_the_lowest() {
+    let mut seen = SeenLetters::<1, 1>::new();
+    for letter in [(1, 1, 20), (2, 2, 30), (3, 3, 40)] {
+        assert_eq!(admit(&mut seen, letter), Novelty::New);
+    }
+    // Floors: 30 for the second; 20, of the first, for all.
+    assert_eq!(admit(&mut seen, (2, 4, 30)), Novelty::TooOld);
+    assert_eq!(admit(&mut seen, (4, 5, 20)), Novelty::TooOld);
+    assert_eq!(admit(&mut seen, (4, 5, 21)), Novelty::New);
+}
+
+#[test]
 fn the_encoding_has_a_fixed_size_and_survives_another_capacity() {
     let mut seen = SeenLetters::<3, 2>::new();
     for n in 0..8 {

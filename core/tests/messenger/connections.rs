@@ -155,3 +155,25 @@ fn a_clock_that_is_wrong_is_told_once_and_the_servers_time_is_used_from_then_on(
     let told = profile.notices.iter().filter(|notice| notice.contains("ClockIsOff(-3600)"));
     assert_eq!(told.count(), 1, "{:?}", profile.notices);
 }
+
+#[test]
+fn after_the_loss_of_a_session_and_after_each_failure_there_is_a_pause() {
+    let mut all = Population::of(1);
+    let pause =
+        |all: &Population| all.people[0].messenger.may_connect_at().since(all.world.now.instant);
+    assert_eq!(pause(&all), Duration::ZERO);
+    all.connect(0);
+    all.run();
+    all.cut(0);
+    assert!((1..=10).contains(&pause(&all).as_secs()), "{:?}", pause(&all));
+    // Nobody is there any more: the pauses grow.
+    let mut least = Duration::from_millis(500);
+    for _ in 0..4 {
+        let passed = pause(&all);
+        all.world.wait(passed);
+        let Population { world, people, .. } = &mut all;
+        people[0].messenger.disconnected(&mut Env { now: world.now, rng: &mut world.rng });
+        assert!((least..=2 * least).contains(&pause(&all)), "{:?}", pause(&all));
+        least *= 2;
+    }
+}

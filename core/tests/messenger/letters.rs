@@ -458,6 +458,27 @@ fn somebody_online_acknowledges_a_letter_at_once() {
 }
 
 #[test]
+fn a_letter_that_comes_after_the_backlog_is_acknowledged_in_the_turn_that_stores_it() {
+    let mut all = Population::of(2);
+    all.write(0, 1, "hello");
+    all.connect_all();
+    all.run();
+    all.write(0, 1, "again");
+    for _ in 0..100 {
+        all.step(0);
+        all.step(1);
+        if all.people[1].texts().len() == 2 && !all.people[1].profile.is_open() {
+            break;
+        }
+    }
+    assert_eq!(all.people[1].texts(), ["hello", "again"]);
+    // Nothing is collected, to go out when another second has passed.
+    let now = all.world.now.instant;
+    let due = all.people[1].client().unwrap().poll_timeout();
+    assert!(due.is_none_or(|at| at.since(now) > Duration::from_secs(5)), "{due:?} {now:?}");
+}
+
+#[test]
 fn refusals_count_only_in_a_row() {
     let mut all = Population::of(2);
     let (own, wrong) = (all.people[0].keys.own, all.people[1].keys.own);
@@ -515,6 +536,34 @@ fn a_question_about_letters_that_came_too_early_is_asked_again() {
     let outbox = &person.profile.stored.outbox;
     assert!(outbox.iter().all(|one| one.status == Status::Delivered));
     assert!(person.messenger.is_settled(&mut person.profile, all.world.now.unix).unwrap());
+}
+
+#[test]
+fn a_question_about_letters_that_storage_cannot_answer_is_left_to_the_next_session() {
+    let mut all = Population::of(2);
+    all.write(0, 1, "stored");
+    all.connect(0);
+    all.run();
+    all.cut(0);
+    all.connect(0);
+    for _ in 0..100 {
+        all.step(0);
+        if all.people[0].messenger.backlog_has_come() {
+            break;
+        }
+    }
+    // The question has been written, and goes out with the next step.
+    all.world.disk.refuses_questions = true;
+    all.pass(Duration::from_secs(5));
+    let person = &mut all.people[0];
+    assert!(person.messenger.is_settled(&mut person.profile, all.world.now.unix).unwrap());
+    all.world.disk.refuses_questions = false;
+    all.cut(0);
+    all.connect(1);
+    all.run();
+    all.connect(0);
+    all.run();
+    assert_eq!(all.people[0].profile.stored.outbox[0].status, Status::Delivered);
 }
 
 #[test]

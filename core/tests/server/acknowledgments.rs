@@ -329,6 +329,23 @@ fn a_server_that_stops_stores_the_key_of_a_session_that_has_just_begun() {
 }
 
 #[test]
+fn a_server_that_stops_waits_for_the_key_of_a_session_that_storage_has_refused() {
+    let (mut world, [mut ann]) = World::populated(Config::default());
+    world.disk.refuses_writes = true;
+    ann.come_to_nothing(&mut world);
+    world.wait(std::time::Duration::from_millis(100));
+    let key_is_stored = |world: &World| world.disk.users().all(|user| user.session_key.is_some());
+    assert!(!key_is_stored(&world));
+    world.turn_all(|server, env| server.stop(env));
+    assert!(!world.stopped());
+    world.disk.refuses_writes = false;
+    world.wait_s(1);
+    world.release();
+    assert!(world.stopped());
+    assert!(key_is_stored(&world));
+}
+
+#[test]
 fn leaving_is_answered_after_the_acknowledgments_before_it_are_stored() {
     let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     // Batches that have ended: the one that matters is not the first.

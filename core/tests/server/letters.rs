@@ -428,6 +428,15 @@ fn a_letter_and_the_question_about_its_sender_survive_a_restart() {
 }
 
 #[test]
+fn storage_is_asked_for_expired_letters_once_a_minute_and_not_at_every_timeout() {
+    let (mut world, [mut ann]) = Sim::<Paper>::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    world.wait_s(120);
+    world.turn_all(|server, env| server.timeout(env));
+    assert!(!world.disk.has_jobs());
+}
+
+#[test]
 fn a_letter_expires_and_its_sender_learns_it() {
     let (mut world, [mut ann, mut ben, _]) = Sim::<Paper>::populated(Config::default());
     ann.come_to_nothing(&mut world);

@@ -75,3 +75,34 @@ fn under_load_a_255_is_held_back_for_50_ms_and_no_longer() {
         world.wait(Duration::from_millis(1));
     }
 }
+
+#[test]
+fn under_load_a_status_is_held_back_for_2_ms_and_said_though_nothing_else_happens() {
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 5, 1);
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    let [absent, last, senders @ ..] = &mut people[..] else { unreachable!() };
+    world.hang_up(absent.conn);
+    let deliver = |world: &mut World, inputs: &[(ConnId, Vec<u8>)]| {
+        world.deliver(inputs);
+        while world.disk.has_jobs() {
+            world.disk.work();
+        }
+        world.tell_news();
+    };
+    // The statuses of two milliseconds go out together, at the end of the second one.
+    for _ in 0..4 {
+        let inputs: Vec<_> = senders
+            .iter_mut()
+            .map(|sender| (sender.conn, sender.letter(&mut world, absent.id(), b"work")))
+            .collect();
+        deliver(&mut world, &inputs);
+        world.wait(Duration::from_millis(1));
+    }
+    let letter = last.letter(&mut world, absent.id(), b"the last");
+    deliver(&mut world, &[(last.conn, letter.clone())]);
+    assert_eq!(last.hear(&mut world), []);
+    world.wait(Duration::from_micros(1_900));
+    assert_eq!(last.hear(&mut world), []);
+    world.wait(Duration::from_micros(100));
+    assert_eq!(last.hear(&mut world), [Said::stored(&letter)]);
+}

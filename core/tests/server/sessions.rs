@@ -1,6 +1,7 @@
 //! From a registered user to a session, and who has it.
 
 use waxwing_core::crypto::{PrivateKey, RustCrypto, SessionKey};
+use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_SEALED_MESSAGE};
 use waxwing_core::server::{Config, Event};
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op};
 
@@ -504,4 +505,14 @@ fn a_106_that_names_a_recipient_is_malformed() {
     world.send(ann.conn, &packet);
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::Malformed]);
     ann.come_to_nothing(&mut world);
+}
+
+#[test]
+fn a_sealed_packet_of_the_largest_size_is_read() {
+    let (mut world, [mut ann, _]) = Sim::<Paper>::online(Config::default());
+    let packet = ann.sealed(&mut world, Op::Acknowledgment, &[0xff; MAX_SEALED_MESSAGE]);
+    assert_eq!(packet.len(), MAX_CONTROL_PACKET);
+    world.send(ann.conn, &packet);
+    // It is not refused for its size, but for what is in it.
+    assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::Malformed]);
 }

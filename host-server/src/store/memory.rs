@@ -66,12 +66,6 @@ impl MemoryStorage {
         self.state().free_disk = bytes;
     }
 
-    /// Letters that wait, for everyone.
-    #[must_use]
-    pub fn pending_letters(&self) -> usize {
-        self.state().letters.len()
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

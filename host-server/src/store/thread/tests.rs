@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use waxwing_core::crypto::Spki;
@@ -23,6 +23,7 @@ struct Gated {
     gate: Receiver<Result<(), ApplyError>>,
     commits: Arc<Mutex<Vec<usize>>>,
     tidied: Arc<AtomicUsize>,
+    cannot_close: Arc<AtomicBool>,
 }
 
 impl Inspect for Gated {
@@ -78,7 +79,8 @@ impl Storage for Gated {
     }
 
     fn close(self: Box<Self>) -> Result<(), StorageError> {
-        Ok(())
+        let is_fine = !self.cannot_close.load(Ordering::SeqCst);
+        is_fine.then_some(()).ok_or_else(|| StorageError::Damaged("test.db stays open".into()))
     }
 }
 
@@ -91,6 +93,7 @@ struct Bench {
     memory: MemoryStorage,
     commits: Arc<Mutex<Vec<usize>>>,
     tidied: Arc<AtomicUsize>,
+    cannot_close: Arc<AtomicBool>,
     wakes: Arc<AtomicUsize>,
 }
 
@@ -102,6 +105,7 @@ impl Bench {
         let (entered, under_way) = channel();
         let commits = Arc::new(Mutex::new(Vec::new()));
         let tidied = Arc::new(AtomicUsize::new(0));
+        let cannot_close = Arc::new(AtomicBool::new(false));
         let wakes = Arc::new(AtomicUsize::new(0));
         let storage = Gated {
             inner: memory.clone(),
@@ -109,6 +113,7 @@ impl Bench {
             gate: permissions,
             commits: commits.clone(),
             tidied: tidied.clone(),
+            cannot_close: cannot_close.clone(),
         };
         let counter = wakes.clone();
         let wake = move || {
@@ -118,7 +123,7 @@ impl Bench {
         let (thread, mut clients) =
             StorageThread::spawn(Box::new(storage), options, outlets).unwrap();
         let client = clients.remove(0);
-        Self { thread, client, done, under_way, gate, memory, commits, tidied, wakes }
+        Self { thread, client, done, under_way, gate, memory, commits, tidied, cannot_close, wakes }
     }
 
     fn next(&self) -> Done {
@@ -256,6 +261,14 @@ fn shutting_down_finishes_what_is_queued() {
     bench.thread.shut_down().unwrap();
     let done: Vec<_> = bench.done.iter().collect();
     assert_eq!(done, (1..=50).map(|n| batch(n, Outcome::Done)).collect::<Vec<_>>());
+}
+
+#[test]
+fn whoever_shuts_down_is_told_that_storage_could_not_be_closed() {
+    let bench = Bench::new(ThreadOptions::default());
+    bench.cannot_close.store(true, Ordering::SeqCst);
+    drop(bench.client);
+    assert_eq!(bench.thread.shut_down().unwrap_err().to_string(), "test.db stays open");
 }
 
 #[test]

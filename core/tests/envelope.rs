@@ -5,7 +5,8 @@ use rand_chacha::rand_core::SeedableRng;
 use std::sync::LazyLock;
 
 use waxwing_core::crypto::{
-    PrivateKey, Provider, RustCrypto, RustCryptoKey, RustCryptoPublicKey, Spki, Unverified,
+    PrivateKey, Provider, PublicKey, RustCrypto, RustCryptoKey, RustCryptoPublicKey, Spki,
+    Unverified,
 };
 use waxwing_core::envelope::{self, Content, Fingerprint, SafetyNumber, Unreadable};
 use waxwing_core::id::{Uid, UserId};
@@ -115,6 +116,26 @@ fn every_kind_and_size_comes_back_as_it_was() {
     let receipt = Content::ReadReceipt(Uid([7; 16]));
     let payload = seal(1, &receipt).unwrap();
     assert_eq!(at_bobs(&payload, |_, opened| opened == receipt), Ok(true));
+}
+
+#[test]
+fn a_message_key_of_another_length_does_not_open() {
+    let (from, to) = (ALICE.fingerprint(), BOB.fingerprint());
+    let label = [Op::Letter.oaep_label(), &from.0, &to.0].concat();
+    let iv = [3; 16];
+    for len in [0, 16, 31, 32, 33] {
+        // With zeros at its end, so that it is the same key for whoever fills it up with them.
+        let mut key = [0; 33];
+        key[..len.min(16)].fill(7);
+        let wrapped = BOB.public.oaep_seal(&mut rng(1), &label, &key[..len]).unwrap();
+        let mut blocks = [&UID.0[..], &[1], b"hello", &[0; 16]].concat();
+        let key = key.first_chunk().unwrap();
+        let sealed = RustCrypto.cbc_encrypt(key, &iv, &mut blocks, 22).unwrap();
+        let payload = [&[1, 1], &wrapped[..], &iv, &blocks[..sealed]].concat();
+        let opened = at_bobs(&payload, |uid, content| (uid, content == Content::Text("hello")));
+        let expected = if len == 32 { Ok((UID, true)) } else { Err(Unreadable::DoesNotOpen) };
+        assert_eq!(opened, expected, "{len} bytes");
+    }
 }
 
 #[test]

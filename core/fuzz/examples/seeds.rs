@@ -1,4 +1,5 @@
-//! Writes the named seeds of every target of this package into `seeds/`: `cargo run --example seeds`
+//! Writes the named seeds of every target of this package into `seeds/`: `cargo run --example seeds`, or
+//! `cargo run --example seeds TARGET` for those of one.
 
 use std::fs;
 use std::path::Path;
@@ -25,6 +26,9 @@ fn main() {
 }
 
 fn keep(target: &str, name: &str, data: &[u8]) {
+    if std::env::args().nth(1).is_some_and(|only| only != target) {
+        return;
+    }
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join(name), data).unwrap();
@@ -36,7 +40,7 @@ fn bodies() {
     let refusal = [b"\x0b\x00\x66\x05\x00\x01", &[7; 16][..], b"too much"].concat();
     let request = [&[5; 32][..], b"\x0c+15550001111"].concat();
     let proof = [&[5; 32][..], b"123456", &[9; 16], &[3; 32], b"\x0c+15550001111"].concat();
-    let bodies: [(&str, u8, &[u8]); 17] = [
+    let bodies: [(&str, u8, &[u8]); 25] = [
         ("100", 10, &request),
         ("101", 11, &proof),
         ("150", 0, &[1]),
@@ -54,6 +58,14 @@ fn bodies() {
         ("203-held", 8, &[&[1, 1, 0][..], &[7; 16]].concat()),
         ("203-queries", 8, &[&[2, 1, 0, 9, 0][..], &[7; 16]].concat()),
         ("203-statuses", 9, &[&[1, 0][..], &[7; 16], &[1]].concat()),
+        ("106-long", 12, &[9; 256]),
+        ("106-short", 12, &[9; 48]),
+        ("106-short-and-a-byte", 12, &[9; 49]),
+        ("203-held-count-below-the-ids", 8, &[&[1, 1, 0][..], &[7; 32]].concat()),
+        ("203-no-queries", 8, &[2, 0, 0]),
+        ("203-queries-too-many-bytes", 8, &[&[2, 1, 0, 9, 0][..], &[7; 17]].concat()),
+        ("244-longest", 7, &[b"\x0b\x00\x66\x05\x00\x00", &[b'a'; 128][..]].concat()),
+        ("244-too-long", 7, &[b"\x0b\x00\x66\x05\x00\x00", &[b'a'; 129][..]].concat()),
     ];
     for (name, kind, body) in bodies {
         keep("packet_roundtrip", name, &[&[kind], body].concat());
@@ -65,12 +77,20 @@ fn values() {
         ("now", "2026-11-22 12:34:56"),
         ("leap-day", "2028-02-29 23:59:59"),
         ("no-leap-day", "2100-02-29 00:00:00"),
+        ("day-behind-the-leap-day", "2028-02-30 00:00:00"),
         ("first", "0000-01-01 00:00:00"),
         ("last", "9999-12-31 23:59:59"),
     ] {
         keep("timestamp", name, text.as_bytes());
     }
-    for (name, text) in [("phone", "+4915112345678"), ("short", "+1234567"), ("code", "012345")] {
+    for (name, text) in [
+        ("phone", "+4915112345678"),
+        ("short", "+1234567"),
+        ("code", "012345"),
+        ("longest", "+123456789012345"),
+        ("too-long", "+1234567890123456"),
+        ("too-short", "+123456"),
+    ] {
         keep("phone_otp", name, text.as_bytes());
     }
 }

@@ -5,8 +5,8 @@ use waxwing_core::limits::{HEADER_LEN, OVERHEAD, SIGNATURE_LEN};
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::wire::{
     BacklogSize, ClientReport, CloseReason, Frame, Full, Header, KeyAnswer, KeyQuestion, Malformed,
-    Op, OtpGrant, OtpProof, Packet, Refusal, RegistrationRejected, RegistrationRequest,
-    SessionGrant, Statuses, Writer, deframe,
+    Op, OtpGrant, OtpProof, Packet, ReconnectForm, Refusal, RegistrationRejected,
+    RegistrationRequest, SessionGrant, Statuses, Writer, deframe,
 };
 
 use crate::readable::CUTS;
@@ -39,7 +39,11 @@ pub fn packet_parse(data: &[u8]) -> Reached {
     Reached::from([Op::from_code(header.op_code).map_or("no op code", name_of), direction])
 }
 
-/// What was parsed is written as it was: headers, and the body of every kind of packet.
+/// Kinds of bodies.
+pub const KINDS: u8 = 13;
+
+/// What was parsed is written as it was: headers, and the body of every kind of packet. The reference
+/// takes the same bodies.
 ///
 /// It reaches the op code of the packet that has such a body, and who sends that.
 pub fn packet_roundtrip(data: &[u8]) -> Reached {
@@ -49,7 +53,8 @@ pub fn packet_roundtrip(data: &[u8]) -> Reached {
         assert_eq!(written(|writer| header.emit(writer)), head);
     }
     let Some((kind, body)) = data.split_first() else { return taken(false) };
-    let (name, is_taken) = match kind % 12 {
+    let kind = kind % KINDS;
+    let (name, is_taken) = match kind {
         0 => ("150", same(body, RegistrationRejected::parse(body), |it, to| it.emit(to))),
         1 => ("255", same(body, BacklogSize::parse(body), |it, to| it.emit(to))),
         2 => ("222", same(body, CloseReason::parse(body), |it, to| it.emit(to))),
@@ -73,7 +78,7 @@ pub fn packet_roundtrip(data: &[u8]) -> Reached {
             };
             ("100", same(body, parts, emit))
         }
-        _ => {
+        11 => {
             let proof = OtpProof::parse(body).ok();
             let parts = proof.and_then(|it| {
                 Some((Phone::parse(it.phone).ok()?, Otp::parse(&it.otp[..]).ok()?, it))
@@ -84,7 +89,18 @@ pub fn packet_roundtrip(data: &[u8]) -> Reached {
             };
             ("101", same(body, parts, emit))
         }
+        _ => {
+            let emit = |form: &ReconnectForm<'_>, to: &mut Writer<'_>| match form {
+                ReconnectForm::Long(block) => to.put(&block[..]),
+                ReconnectForm::Short { iv, sealed } => {
+                    to.put(&iv[..])?;
+                    to.put(&sealed[..])
+                }
+            };
+            ("106", same(body, ReconnectForm::parse(body), emit))
+        }
     };
+    assert_eq!(is_taken, reference::is_body(kind, body), "a body of a {name}");
     if is_taken { Reached::from([name]) } else { taken(false) }
 }
 

@@ -7,6 +7,8 @@ use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use waxwing_core::id::UserId;
 use waxwing_core::wire::{Frame, Op, Packet, deframe};
 
+use crate::packets::KINDS;
+
 /// Bytes of a payload that are shown.
 const SHOWN: usize = 64;
 
@@ -97,7 +99,7 @@ pub struct HeaderOrBody;
 impl Form for HeaderOrBody {
     fn show(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((kind, body)) = bytes.split_first() else { return Ok(()) };
-        writeln!(f, "as a body of kind {}: {}", kind % 12, hex(body))?;
+        writeln!(f, "as a body of kind {}: {}", kind % KINDS, hex(body))?;
         write!(f, "as a stream: ")?;
         Packets::show(bytes, f)
     }

@@ -50,18 +50,26 @@ const EXPECTED: &[Expected] = &[
             ("101", &["101"]),
             ("105-id", &["105"]),
             ("105-phone", &["105"]),
+            ("106-long", &["106"]),
+            ("106-short", &["106"]),
+            ("106-short-and-a-byte", &["refused"]),
             ("150", &["150"]),
             ("200", &["200"]),
             ("200-no-code", &["200"]),
             ("201", &["201"]),
             ("203-confirmation", &["203 of a client"]),
             ("203-held", &["203 of a client"]),
+            ("203-held-count-below-the-ids", &["refused"]),
+            ("203-no-queries", &["refused"]),
             ("203-queries", &["203 of a client"]),
+            ("203-queries-too-many-bytes", &["refused"]),
             ("203-statuses", &["203"]),
             ("204", &["204"]),
             ("222", &["222"]),
             ("244", &["244"]),
+            ("244-longest", &["244"]),
             ("244-shared", &["244"]),
+            ("244-too-long", &["refused"]),
             ("255", &["255"]),
         ],
     ),
@@ -81,6 +89,7 @@ const EXPECTED: &[Expected] = &[
     (
         "timestamp",
         &[
+            ("day-behind-the-leap-day", &["refused"]),
             ("first", &["taken"]),
             ("last", &["taken"]),
             ("leap-day", &["taken"]),
@@ -88,7 +97,17 @@ const EXPECTED: &[Expected] = &[
             ("now", &["taken"]),
         ],
     ),
-    ("phone_otp", &[("code", &["a code"]), ("phone", &["a phone"]), ("short", &["a phone"])]),
+    (
+        "phone_otp",
+        &[
+            ("code", &["a code"]),
+            ("longest", &["a phone"]),
+            ("phone", &["a phone"]),
+            ("short", &["a phone"]),
+            ("too-long", &["refused"]),
+            ("too-short", &["refused"]),
+        ],
+    ),
 ];
 
 #[test]
@@ -125,8 +144,8 @@ fn there_is_a_seed_for_every_op_in_every_direction() {
             Op::Refusal | Op::BacklogEnd => &[TO, NOBODY],
         };
         assert!(directions.iter().all(|direction| is_there(direction)), "{name}");
-        // A letter holds an envelope, a 106 a nonce and nothing else, and a 206 what a 201 holds.
-        let has_body = ![Op::Letter, Op::ReconnectRequest, Op::SessionRenewed].contains(op);
+        // A letter holds an envelope, and a 206 what a 201 holds.
+        let has_body = ![Op::Letter, Op::SessionRenewed].contains(op);
         assert!(!has_body || bodies.contains(name), "no body of a {name}");
     }
     assert!(bodies.contains("203 of a client"));

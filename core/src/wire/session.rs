@@ -71,3 +71,22 @@ impl<'a> ReconnectForm<'a> {
         Ok(form)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reconnect_request_has_one_of_two_sizes() {
+        let bytes = [9; RSA_LEN + 1];
+        for len in 0..=bytes.len() {
+            let form = ReconnectForm::parse(&bytes[..len]);
+            let is_right = match form {
+                Ok(ReconnectForm::Long(_)) => len == 256,
+                Ok(ReconnectForm::Short { .. }) => len == 48,
+                Err(Malformed) => len != 256 && len != 48,
+            };
+            assert!(is_right, "{len} bytes: {form:?}");
+        }
+    }
+}

@@ -239,6 +239,38 @@ fn a_200_or_150_under_another_reply_key_ends_and_says_nothing() {
 }
 
 #[test]
+fn what_answers_a_request_for_a_code_has_no_other_op() {
+    // A 244 is in clear: what is encrypted is no other content of it.
+    let others = Op::ALL
+        .iter()
+        .copied()
+        .filter(|op| ![Op::OtpIssued, Op::RegistrationRejected, Op::Refusal].contains(op));
+    for op in others {
+        for content in [&b"\x2c\x01\x03\x3c\x00\x06123456"[..], &[1]] {
+            let mut line = Line::at(Stage::AwaitingOtp);
+            let packet = line.server.answer(op, content);
+            assert_eq!(line.hear(&packet), [], "{op}");
+            line.assert_ended(Ended::Misbehaved);
+        }
+    }
+}
+
+#[test]
+fn what_is_sealed_in_a_session_has_no_other_op() {
+    let sealed = [Op::Acknowledgment, Op::KeyAnswer, Op::Close, Op::Refusal, Op::BacklogEnd];
+    let status = [&[1, 0], &LETTER.0[..], &[1]].concat();
+    let refusal = refusal(12, Some(LETTER));
+    for op in Op::ALL.iter().copied().filter(|op| !sealed.contains(op)) {
+        for content in [&status[..], &[1], &refusal, &[3, 0, 0, 0]] {
+            let mut line = Line::at(Stage::Active);
+            let packet = line.server.sealed(op, content);
+            assert_eq!(line.hear(&packet), [], "{op}");
+            line.assert_ended(Ended::Misbehaved);
+        }
+    }
+}
+
+#[test]
 fn a_200_or_150_of_another_form_ends() {
     let cases: [(Op, &[u8]); 5] = [
         (Op::OtpIssued, b"\x2c\x01\x03\x3c\x00\x0512345"),

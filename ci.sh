@@ -9,7 +9,7 @@ if [ "${CI:-}" = true ] || [ ! -d target ]; then
 fi
 
 # What `./ci.sh` alone runs, and continuous integration.
-steps=(fmt workflow clippy docs tests simulation shards crashes backends python wireshark features no_std firmware fuzz deny)
+steps=(fmt workflow unit clippy docs tests simulation shards crashes backends python wireshark features no_std firmware fuzz deny)
 # What `./ci.sh quick` runs: a verdict while one works.
 quick=(fmt workflow quick_tests)
 # What `./ci.sh release` runs besides, before a release. It builds everything anew, more than once.
@@ -51,6 +51,23 @@ step_workflow() { # seconds
             return 1
         fi
     done
+}
+
+# The unit for systemd: every line of it is known, and it opens no more than it has to.
+step_unit() { # seconds
+    local file=host-server/packaging/waxwing.service exposure
+    if ! systemd-analyze --version >/dev/null 2>&1; then
+        echo "unit: SKIPPED: there is no systemd-analyze"
+        return
+    fi
+    mkdir -p target/unit
+    # The program is not installed here, and its absence would hide other complaints.
+    sed "s#^ExecStart=/usr/bin/waxwing-server#ExecStart=/bin/true#" "$file" >target/unit/waxwing.service
+    systemd-analyze verify --man=no "$PWD/target/unit/waxwing.service"
+    exposure=$(systemd-analyze security --offline=true "$PWD/target/unit/waxwing.service" |
+        sed -n 's/.*Overall exposure level.*: \([0-9.]*\) .*/\1/p')
+    echo "unit: exposure $exposure"
+    awk -v exposure="$exposure" 'BEGIN { exit !(exposure != "" && exposure <= 2.0) }'
 }
 
 step_clippy() { # 2 minutes from clean

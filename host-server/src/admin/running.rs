@@ -60,13 +60,12 @@ impl From<io::Error> for Interrupted {
 }
 
 impl Running {
-    /// How long a loop may take to answer. One that takes longer hangs.
-    const PATIENCE: Duration = Duration::from_millis(1_500);
     /// A client hears this often that it is to wait.
     const WAITING: Duration = Duration::from_secs(3);
 
-    /// The reports of all shards, in their order. One that does not answer in time has none.
-    pub(super) fn reports(&self) -> Vec<Option<ShardReport>> {
+    /// The reports of all shards, in their order. One that does not answer within `patience` has none.
+    #[must_use]
+    pub fn reports(&self, patience: Duration) -> Vec<Option<ShardReport>> {
         let asked: Vec<_> = self
             .shards
             .ids()
@@ -76,7 +75,7 @@ impl Running {
                 report
             })
             .collect();
-        let deadline = Instant::now() + Self::PATIENCE;
+        let deadline = Instant::now() + patience;
         let in_time = |report: Receiver<ShardReport>| {
             report.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
         };

@@ -8,6 +8,7 @@ mod log;
 mod origin;
 mod repeated;
 mod requests;
+mod service_manager;
 mod settings;
 mod shards;
 mod turn_times;
@@ -33,6 +34,7 @@ pub use channels::{Channels, Message, Route, ShardLines};
 pub use deliveries::{Deliveries, DeliveryReport};
 pub use event_handler::{EventHandler, Links};
 pub use requests::{Administration, Request, ShardReport};
+use service_manager::ServiceManager;
 pub use settings::machine;
 use shards::{Shards, network};
 
@@ -41,6 +43,7 @@ use shards::{Shards, network};
 /// # Errors
 /// When it cannot start, or storage fails.
 pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
+    let service_manager = ServiceManager::starting();
     let places = descriptors::places(descriptors::make_room());
     let directory = if config.server.allow_first_start {
         DataDir::create(&config.server.data)?
@@ -78,20 +81,21 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         ),
         DeliveryKind::Exec => {}
     }
-    let running = Running {
+    let running = Arc::new(Running {
         shards: shards.lines(),
         storage: shards.inspector(),
         audit: AuditLog::of(&directory),
         listening: vec![address],
         since: clock::unix_now(),
         started: Instant::now(),
-    };
+    });
     let (path, group) = (config.server.control_socket()?, config.server.control_group_number()?);
-    let control = Listener::bind(&path, group, Limits::default(), Arc::new(running))?;
+    let control = Listener::bind(&path, group, Limits::default(), running.clone())?;
     if let Err(error) = say_where(address) {
         tracing::warn!(%error, "standard output cannot be written to; serving all the same");
     }
     tracing::info!(%address, control = %path.display(), "listening");
+    service_manager.serving(&running);
     shards.serve(control)?;
     tracing::info!("stopped");
     Ok(())

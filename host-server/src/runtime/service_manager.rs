@@ -1,0 +1,125 @@
+//! What the service manager that has started the server, such as systemd, hears of it: that it is ready,
+//! how it is, and that its loops turn. Without one, nothing happens.
+//!
+//! A loop that hangs is a reason to start the server again, so the watchdog hears nothing as long as one
+//! does not answer. Storage that waits for its disk is none: another start would wait, too. That stands
+//! in the status.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::Builder;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use crate::admin::running::Running;
+
+/// Tells the service manager, until it is dropped.
+pub(super) struct ServiceManager(Option<Sender<Arc<Running>>>);
+
+impl ServiceManager {
+    /// The server starts: what it does before it serves may take long.
+    pub(super) fn starting() -> Self {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return Self(None);
+        }
+        let (serves, hear) = channel();
+        let teller = Teller { watchdog: sd_notify::watchdog_enabled(), serving: None };
+        let thread = Builder::new().name("service-manager".into());
+        match thread.spawn(move || teller.run(&hear)) {
+            Ok(_) => Self(Some(serves)),
+            Err(error) => {
+                tracing::warn!(%error, "the service manager is told nothing");
+                Self(None)
+            }
+        }
+    }
+
+    /// The server serves.
+    pub(super) fn serving(&self, running: &Arc<Running>) {
+        if let Some(serves) = &self.0 {
+            // It goes before the first look at the loops, which may take its time.
+            tell(&[NotifyState::Ready]);
+            let _ = serves.send(Arc::clone(running));
+        }
+    }
+}
+
+impl Drop for ServiceManager {
+    fn drop(&mut self) {
+        if self.0.take().is_some() {
+            tell(&[NotifyState::Stopping]);
+        }
+    }
+}
+
+/// What the thread has.
+struct Teller {
+    /// A server that is not heard of for so long is started again.
+    watchdog: Option<Duration>,
+    serving: Option<Arc<Running>>,
+}
+
+impl Teller {
+    /// Between two words, at most.
+    const PERIOD: Duration = Duration::from_secs(10);
+    /// So much more time the start gets with each word, in microseconds.
+    const MORE_TIME_US: u32 = 30_000_000;
+
+    fn run(mut self, serves: &Receiver<Arc<Running>>) {
+        loop {
+            match serves.recv_timeout(self.period()) {
+                Ok(running) => self.serving = Some(running),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            match &self.serving {
+                None => tell(&[
+                    NotifyState::ExtendTimeoutUsec(Self::MORE_TIME_US),
+                    NotifyState::Status("opens its data"),
+                ]),
+                Some(running) => self.tell_how_it_is(running),
+            }
+        }
+    }
+
+    fn period(&self) -> Duration {
+        self.watchdog.map_or(Self::PERIOD, |watchdog| Self::PERIOD.min(watchdog / 4))
+    }
+
+    fn tell_how_it_is(&self, running: &Running) {
+        let patience = self.watchdog.map_or(Self::PERIOD, |watchdog| watchdog / 2);
+        let reports = running.reports(patience);
+        let hang: Vec<_> = (0..)
+            .zip(&reports)
+            .filter(|(_, report)| report.is_none())
+            .map(|(number, _): (u16, _)| number.to_string())
+            .collect();
+        if !hang.is_empty() {
+            let status = format!("does not answer: loop {}", hang.join(", "));
+            tell(&[NotifyState::Status(&status)]);
+            return;
+        }
+        let machines = || reports.iter().flatten().map(|report| &report.machine);
+        let sessions: usize = machines().map(|machine| machine.sessions).sum();
+        let pending: u64 = machines().map(|machine| machine.pending_letters).sum();
+        let oldest = machines().filter_map(|machine| machine.oldest_unsettled).max();
+        let storage = if machines().any(|machine| machine.storage_is_in_trouble) {
+            "storage does not take writes".to_owned()
+        } else if let Some(slow) = oldest.filter(|oldest| *oldest > Duration::from_secs(1)) {
+            format!("storage has not answered for {} s", slow.as_secs())
+        } else {
+            "storage takes writes".to_owned()
+        };
+        let status = format!("{sessions} sessions, {pending} letters wait; {storage}");
+        let watchdog = self.watchdog.map(|_| NotifyState::Watchdog);
+        let status = [NotifyState::Status(&status)];
+        tell(&status.into_iter().chain(watchdog).collect::<Vec<_>>());
+    }
+}
+
+fn tell(what: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(what) {
+        tracing::debug!(%error, "the service manager cannot be told");
+    }
+}

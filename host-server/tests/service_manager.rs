@@ -1,0 +1,92 @@
+//! What a service manager hears of the real server.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// For failure only.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Manager {
+    directory: tempfile::TempDir,
+    socket: UnixDatagram,
+    server: Child,
+}
+
+impl Manager {
+    fn start(watchdog: Option<&str>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        command.arg("--data").arg(directory.path().join("data"));
+        command.args(["--listen", "127.0.0.1:0"]).env("NOTIFY_SOCKET", &path);
+        command.env_remove("WATCHDOG_PID").env_remove("WATCHDOG_USEC");
+        command.envs(watchdog.map(|time| ("WATCHDOG_USEC", time)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let server = command.spawn().unwrap();
+        Self { directory, socket, server }
+    }
+
+    /// The next word that has this in it.
+    fn hears(&self, what: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        let mut buffer = [0; 4_096];
+        while Instant::now() < until {
+            let length = self.socket.recv(&mut buffer).expect("the server says something");
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.contains(what) {
+                return text;
+            }
+        }
+        panic!("{what} was not said");
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.server);
+        kill_process(pid, signal).unwrap();
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn it_hears_when_the_server_is_ready_how_it_is_and_when_it_stops() {
+    let mut manager = Manager::start(Some("400000"));
+    manager.hears("READY=1");
+    // Whoever is told that it is ready can use it.
+    assert!(manager.directory.path().join("data/control.sock").exists());
+    let word = manager.hears("WATCHDOG=1");
+    assert!(word.contains("STATUS=0 sessions, 0 letters wait; storage takes writes"), "{word}");
+    manager.signal(Signal::TERM);
+    manager.hears("STOPPING=1");
+    assert!(manager.server.wait().unwrap().success());
+}
+
+#[test]
+fn a_manager_without_a_watchdog_hears_no_word_of_one() {
+    let manager = Manager::start(None);
+    manager.hears("READY=1");
+    let word = manager.hears("STATUS=");
+    assert!(!word.contains("WATCHDOG"), "{word}");
+}
+
+#[test]
+fn a_server_that_hangs_says_nothing() {
+    let manager = Manager::start(Some("400000"));
+    manager.hears("WATCHDOG=1");
+    manager.signal(Signal::STOP);
+    // What was said before it hung.
+    manager.socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut buffer = [0; 4_096];
+    while manager.socket.recv(&mut buffer).is_ok() {}
+    assert!(manager.socket.recv(&mut buffer).is_err());
+}

@@ -58,8 +58,9 @@ impl Disk {
     }
 
     /// Letters that wait, for everyone.
-    pub(crate) fn pending_letters(&self) -> usize {
-        self.durable.pending_letters()
+    pub(crate) fn pending_letters(&self) -> u32 {
+        let all = self.durable.clone().load(UnixTime::default()).unwrap().pending;
+        all.iter().map(|usage| usage.letters).sum()
     }
 
     /// All letters of these users' mailboxes.

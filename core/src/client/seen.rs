@@ -88,7 +88,7 @@ impl<const LETTERS: usize, const SENDERS: usize> SeenLetters<LETTERS, SENDERS> {
 
     fn note(&mut self, letter: Letter) {
         if let Some(Letter { sender, sent, .. }) = self.letters.push(letter) {
-            self.raise(Floor { sender, time: sent });
+            self.raise(&sender, &sent);
         }
     }
 
@@ -97,19 +97,32 @@ impl<const LETTERS: usize, const SENDERS: usize> SeenLetters<LETTERS, SENDERS> {
         own.map(|floor| floor.time).max(self.common_floor)
     }
 
-    fn raise(&mut self, new: Floor) {
-        if let Some(known) = self.floors.iter_mut().find(|floor| floor.sender == new.sender) {
-            known.time = known.time.max(new.time);
+    // It copies only what changes places: on a device, other copies were 180 bytes of code.
+    fn raise(&mut self, sender: &Phone, time: &Timestamp) {
+        if let Some(known) = self.floors.iter_mut().find(|floor| floor.sender == *sender) {
+            if known.time < *time {
+                known.time = *time;
+            }
             return;
         }
-        let Err(mut homeless) = self.floors.push(new) else { return };
-        // The lowest floor is the one that excludes least when it becomes everybody's.
-        if let Some(lowest) = self.floors.iter_mut().min_by_key(|floor| floor.time)
-            && lowest.time < homeless.time
-        {
-            core::mem::swap(lowest, &mut homeless);
+        if self.floors.push(Floor { sender: *sender, time: *time }).is_ok() {
+            return;
         }
-        self.common_floor = self.common_floor.max(Some(homeless.time));
+        let mut homeless = *time;
+        // The lowest floor is the one that excludes least when it becomes everybody's.
+        if let Some(lowest) = self.floors.iter_mut().min_by(|one, other| one.time.cmp(&other.time))
+            && lowest.time < homeless
+        {
+            (lowest.sender, homeless) = (*sender, lowest.time);
+            lowest.time = *time;
+        }
+        self.raise_common(&homeless);
+    }
+
+    fn raise_common(&mut self, time: &Timestamp) {
+        if self.common_floor.is_none_or(|floor| floor < *time) {
+            self.common_floor = Some(*time);
+        }
     }
 
     /// Writes it to the front of `out`, in [`Self::ENCODED_LEN`] bytes. It carries no checksum:
@@ -161,11 +174,10 @@ impl<const LETTERS: usize, const SENDERS: usize> SeenLetters<LETTERS, SENDERS> {
         let mut seen = Self::new();
         for _ in 0..floors {
             let sender = after_letters.phone()?;
-            seen.raise(Floor { sender, time: Timestamp::parse(after_letters.array()?)? });
+            seen.raise(&sender, &Timestamp::parse(after_letters.array()?)?);
         }
         if has_common {
-            let floor = Timestamp::parse(after_letters.array()?)?;
-            seen.common_floor = seen.common_floor.max(Some(floor));
+            seen.raise_common(&Timestamp::parse(after_letters.array()?)?);
         }
         for _ in 0..letters {
             seen.note(letter(&mut reader)?);

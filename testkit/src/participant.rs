@@ -229,8 +229,13 @@ impl<'k, P: Backend> Participant<'k, P> {
                 let has_moved = has_read || stream.outgoing.len() > written;
                 // What the turn has written goes out with the next move of bytes.
                 let has_output = !client.transmit().is_empty();
-                let is_busy = has_moved || has_output || turn != Turn::Idle;
-                return if is_busy { Step::Busy } else { Step::Idle };
+                if has_moved || has_output || turn != Turn::Idle {
+                    return Step::Busy;
+                }
+                let again = self.messenger.turn(client, &mut self.profile, env, false);
+                let stays_idle = again == Ok(Turn::Idle) && client.transmit().is_empty();
+                assert!(stays_idle, "an idle turn has left something to do: {again:?}");
+                return Step::Idle;
             }
         };
         if !matches!(end, End::Over(_)) {

@@ -2,7 +2,7 @@
 //! (PROTOCOL.md, "Directory", "Pinning").
 
 use super::profile::{Contact, Notice, Profile, Reason, Who};
-use super::{Account, Machine, Messenger};
+use super::{Account, Cause, Machine, Messenger};
 use crate::client::{Env, RefusalNotice, RequestError};
 use crate::crypto::{Provider, Spki};
 use crate::phone::Phone;
@@ -193,24 +193,31 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         aside.or(self.session.waits).map(KeyQuestion::ById)
     }
 
+    #[inline(never)]
     pub(super) fn ask_next_question<P: Provider, C: AsRef<[u8]> + AsMut<[u8]>, const W: usize>(
         &mut self,
         client: &mut Machine<'_, P, C, W>,
         env: &mut Env<'_>,
-    ) -> Result<(), RequestError> {
+    ) {
         let is_busy = self.session.question.is_some()
             || self.session.known.is_some()
             || self.session.reopening.is_some();
         let question = self.next_question().filter(|_| !is_busy);
-        let Some(question) = question else { return Ok(()) };
-        client.ask_for_key(env, question)?;
-        self.session.question = Some(question);
+        let Some(question) = question else { return };
+        match client.ask_for_key(env, question) {
+            Ok(()) => self.session.question = Some(question),
+            // What there is no room for now, the next turn asks.
+            Err(RequestError::Busy | RequestError::Ended) => return,
+            Err(_) => {
+                self.session.end = Some(Cause::OwnKey);
+                return;
+            }
+        }
         if let KeyQuestion::ByPhone(phone) = question
             && let Some(word) = self.words.find_mut(|word| word.phone == phone)
         {
             word.wanted = false;
         }
-        Ok(())
     }
 
     pub(super) fn key_answered<S: Profile>(

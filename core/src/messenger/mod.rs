@@ -79,7 +79,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use crate::client::{Client, Ended, Env, Event, RefusalNotice, RequestError};
+use crate::client::{Client, Ended, Env, Event, RefusalNotice};
 use crate::crypto::{PrivateKey, Provider, Spki};
 use crate::envelope::Fingerprint;
 use crate::id::{PacketId, UserId};
@@ -549,13 +549,11 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             profile.note_session_key(key)?;
             self.session.key_is_stored = true;
         }
-        match self.ask_next_question(client, env) {
-            // What there is no room for now, the next turn asks.
-            Ok(()) | Err(RequestError::Busy | RequestError::Ended) => {}
-            Err(_) => self.session.end = Some(Cause::OwnKey),
-        }
+        // Before letters take the room in the transmit buffer, and again for those that need a key.
+        self.ask_next_question(client, env);
         self.ask_what_became(client, profile, env)?;
         self.send_outbox(client, profile, env)?;
+        self.ask_next_question(client, env);
         if self.is_overdue(env.now.instant) {
             self.session.end = Some(Cause::Unanswered);
         }

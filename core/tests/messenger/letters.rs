@@ -212,6 +212,16 @@ fn a_letter_that_was_refused_goes_out_in_a_later_session_if_the_profile_names_it
 }
 
 #[test]
+fn the_turn_that_finds_a_letter_asks_for_the_key_that_it_needs() {
+    let mut all = Population::of(2);
+    all.connect_all();
+    all.run();
+    all.write(0, 1, "hello");
+    assert!(all.step(0));
+    assert!(all.ask(0, |client, _| client.is_asking_for_key()));
+}
+
+#[test]
 fn a_letter_given_up_by_another_process_is_not_sent() {
     let mut all = Population::of(2);
     all.connect_all();
@@ -422,9 +432,16 @@ fn a_letter_does_not_pass_another_one_of_its_sender_that_waits_aside() {
     all.connect(0);
     all.write(0, 1, "first");
     all.run();
-    // The second one asks about the phone first, since a letter is to go there, and then about the id.
-    all.write(1, 0, "question");
     all.connect(1);
+    for _ in 0..100 {
+        all.step(1);
+        if all.ask(1, |client, _| client.is_in_session()) {
+            break;
+        }
+    }
+    // The first letter comes next. The second one asks about the phone first, and then about the id.
+    let phone = all.people[0].phone;
+    all.people[1].messenger.want_key(&phone);
     for _ in 0..100 {
         all.step(1);
         if !all.people[1].profile.stored.contacts.is_empty() {

@@ -184,7 +184,7 @@ fn what_a_client_sends_before_it_has_a_session() {
 
 #[test]
 fn what_a_server_answers_before_there_is_a_session() {
-    let rejected = RegistrationRejected { reason: 1 };
+    let rejected = RegistrationRejected;
     let grant = OtpGrant { ttl_s: 300, attempts: 3, resend_s: 30, otp: None };
     let in_band = OtpGrant { otp: Some(Otp::parse(b"123456").unwrap()), ..grant.clone() };
     let answers: [(Emit<'_>, &str); 3] = [

@@ -395,7 +395,7 @@ impl<P: Backend> Person<P> {
             }
             (Op::RegistrationRejected, None) => {
                 let content = self.reply_key.open(&P::default(), packet).unwrap();
-                assert_eq!(RegistrationRejected::parse(content).unwrap().reason, 1);
+                assert_eq!(RegistrationRejected::parse(content), Ok(RegistrationRejected));
                 vec![Said::PhoneTaken]
             }
             (Op::SessionIssued | Op::SessionRenewed, Some(id)) => {

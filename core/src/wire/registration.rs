@@ -49,15 +49,12 @@ impl fmt::Debug for RegistrationRequest<'_> {
     }
 }
 
-/// Inside 150, under the reply key: `reason u8`.
+/// Inside 150, under the reply key: `reason u8`. There is one reason: the phone has an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RegistrationRejected {
-    /// Why; 1 = the phone has an account.
-    pub reason: u8,
-}
+pub struct RegistrationRejected;
 
 impl RegistrationRejected {
-    /// The phone has an account.
+    /// The one reason.
     pub const PHONE_EXISTS: u8 = 1;
 
     /// Reads the content.
@@ -65,11 +62,7 @@ impl RegistrationRejected {
     /// # Errors
     /// [`Malformed`] unless it is one byte, and the one reason that there is.
     pub fn parse(content: &[u8]) -> Result<Self, Malformed> {
-        if content == [Self::PHONE_EXISTS] {
-            Ok(Self { reason: Self::PHONE_EXISTS })
-        } else {
-            Err(Malformed)
-        }
+        if content == [Self::PHONE_EXISTS] { Ok(Self) } else { Err(Malformed) }
     }
 
     /// Writes the content.
@@ -77,7 +70,7 @@ impl RegistrationRejected {
     /// # Errors
     /// [`Full`] when there is no room.
     pub fn emit(self, writer: &mut Writer<'_>) -> Result<(), Full> {
-        writer.u8(self.reason)
+        writer.u8(Self::PHONE_EXISTS)
     }
 }
 

@@ -111,9 +111,8 @@ impl Registrar {
         let phone = Phone::parse(request.phone).map_err(|_| refused(ErrorCode::BadPhone))?;
 
         if self.phonebook.get(&phone).is_some() {
-            let rejected = RegistrationRejected { reason: RegistrationRejected::PHONE_EXISTS };
             let answer = ctx.issue(Op::RegistrationRejected, None, |provider, out, rng| {
-                Ok(request.reply_key.seal(provider, rng, out, |w| rejected.emit(w))?)
+                Ok(request.reply_key.seal(provider, rng, out, |w| RegistrationRejected.emit(w))?)
             });
             return Ok(Verdict::Answered(answer));
         }

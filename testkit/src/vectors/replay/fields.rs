@@ -38,7 +38,8 @@ pub fn of(kind: &str, content: &[u8]) -> Result<Value, Malformed> {
             })
         }
         "registration_rejected" => {
-            json!({ "reason": RegistrationRejected::parse(content)?.reason })
+            let RegistrationRejected = RegistrationRejected::parse(content)?;
+            json!({ "reason": RegistrationRejected::PHONE_EXISTS })
         }
         "otp_issued" => {
             let OtpGrant { ttl_s, attempts, resend_s, otp } = OtpGrant::parse(content)?;

@@ -560,10 +560,97 @@ fn what_one_direction_has_moved_counts_when_the_other_fails() {
             count => Poll::Ready(Ok(count)),
         };
         let write = |_: &[u8]| Poll::Ready(Err(ErrorKind::BrokenPipe));
-        let error = DriveError::Stream(ErrorKind::BrokenPipe);
-        assert_eq!(look(client, read, write, pending()), Poll::Ready(Err(error)));
+        assert_eq!(moved(look(client, read, write, pending())), (10, 0));
         assert_eq!(client.receive_buffer().len(), room - 10);
+        let error = DriveError::Stream(ErrorKind::BrokenPipe);
+        assert_eq!(look(client, |_| Poll::Pending, write, pending()), Poll::Ready(Err(error)));
     });
+}
+
+/// A stream that has something to read, and takes nothing.
+struct Deaf {
+    gives: VecDeque<u8>,
+    /// What it says to whoever writes.
+    on_write: Result<usize, ErrorKind>,
+}
+
+impl embedded_io::ErrorType for Deaf {
+    type Error = ErrorKind;
+}
+
+impl embedded_io::ReadReady for Deaf {
+    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+        Ok(!self.gives.is_empty())
+    }
+}
+
+impl embedded_io::Read for Deaf {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        Ok(self.gives.read(buffer).unwrap())
+    }
+}
+
+impl embedded_io::WriteReady for Deaf {
+    fn write_ready(&mut self) -> Result<bool, ErrorKind> {
+        Ok(true)
+    }
+}
+
+impl embedded_io::Write for Deaf {
+    fn write(&mut self, _: &[u8]) -> Result<usize, ErrorKind> {
+        self.on_write
+    }
+
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+/// What a server says that refuses the request and closes.
+fn refusal(client: &mut Machine<'_>) -> Vec<u8> {
+    let mut world = new_world();
+    let conn = world.connect();
+    let mut request = client.transmit().to_vec();
+    // Whoever asks for a code has no id.
+    request[0] = 99;
+    world.send(conn, &request);
+    assert!(world.is_closed(conn));
+    world.bytes(conn)
+}
+
+#[test]
+fn why_the_server_has_closed_is_read_from_a_stream_that_takes_nothing_any_more() {
+    let [mut ann, _] = people();
+    for (on_write, error) in [
+        (Err(ErrorKind::BrokenPipe), DriveError::Stream(ErrorKind::BrokenPipe)),
+        (Ok(0), DriveError::EndOfStream),
+    ] {
+        with_request(|client, _| {
+            let env = &mut Env { now: new_world().now, rng: &mut ann.rng };
+            let mut stream = Deaf { gives: refusal(client).into(), on_write };
+            let moved = drive(client, &mut stream, env).unwrap();
+            assert_eq!((moved.read > 0, moved.written), (true, 0));
+            assert!(matches!(client.poll(env), Err(Ended::Refused(_))));
+        });
+        with_request(|client, _| {
+            let env = &mut Env { now: new_world().now, rng: &mut ann.rng };
+            let (mut gives, len) = (VecDeque::from(refusal(client)), client.transmit().len());
+            let read = |buffer: &mut [u8]| match gives.read(buffer).unwrap() {
+                0 => Poll::Pending,
+                count => Poll::Ready(Ok(count)),
+            };
+            let driven = look(client, read, |_| Poll::Ready(on_write), pending());
+            assert!(matches!(driven, Poll::Ready(Ok(moved)) if moved.read > 0));
+            assert_eq!(client.transmit().len(), len);
+            assert!(matches!(client.poll(env), Err(Ended::Refused(_))));
+        });
+        with_request(|client, _| {
+            let env = &mut Env { now: new_world().now, rng: &mut ann.rng };
+            let mut stream = Deaf { gives: VecDeque::from([0]), on_write };
+            assert_eq!(drive(client, &mut stream, env).map(|moved| moved.read), Ok(1));
+            assert_eq!(drive(client, &mut stream, env), Err(error));
+        });
+    }
 }
 
 #[test]

@@ -53,7 +53,8 @@ pub enum DriveError<E: core::fmt::Debug> {
 ///
 /// # Errors
 /// [`DriveError`] when the stream is over. That is no [`Ended`](super::Ended): the machine does not
-/// know of it, and the program decides what comes next.
+/// know of it, and the program decides what comes next. A stream that takes nothing any more is over
+/// when nothing more can be read from it: why the server has closed it may lie there.
 pub fn drive<P, B, S, const WINDOW: usize>(
     client: &mut Client<'_, P, B, WINDOW>,
     stream: &mut S,
@@ -65,6 +66,27 @@ where
     S: Read + ReadReady + Write + WriteReady,
 {
     let mut moved = Moved::default();
+    let written = write_out(client, stream, &mut moved);
+    let read = read_in(client, stream, &mut moved);
+    if moved.read == 0 || read.is_err() {
+        written?;
+    }
+    read?;
+    client.timeout(env);
+    moved.wait_until = client.poll_timeout();
+    Ok(moved)
+}
+
+fn write_out<P, B, S, const WINDOW: usize>(
+    client: &mut Client<'_, P, B, WINDOW>,
+    stream: &mut S,
+    moved: &mut Moved,
+) -> Result<(), DriveError<S::Error>>
+where
+    P: Provider,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    S: Write + WriteReady,
+{
     while !client.transmit().is_empty() && stream.write_ready().map_err(DriveError::Stream)? {
         let count = stream.write(client.transmit()).map_err(DriveError::Stream)?;
         client.transmitted(count);
@@ -73,6 +95,19 @@ where
             return Err(DriveError::EndOfStream);
         }
     }
+    Ok(())
+}
+
+fn read_in<P, B, S, const WINDOW: usize>(
+    client: &mut Client<'_, P, B, WINDOW>,
+    stream: &mut S,
+    moved: &mut Moved,
+) -> Result<(), DriveError<S::Error>>
+where
+    P: Provider,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    S: Read + ReadReady,
+{
     while !client.receive_buffer().is_empty() && stream.read_ready().map_err(DriveError::Stream)? {
         let count = stream.read(client.receive_buffer()).map_err(DriveError::Stream)?;
         if count == 0 {
@@ -81,9 +116,7 @@ where
         client.received(count);
         moved.read = moved.read.saturating_add(count);
     }
-    client.timeout(env);
-    moved.wait_until = client.poll_timeout();
-    Ok(moved)
+    Ok(())
 }
 
 /// Waits until bytes can be moved in either direction, or `until` is ready, and moves what the stream
@@ -111,8 +144,8 @@ where
 /// other one is dropped here.
 ///
 /// # Errors
-/// [`DriveError`] when the stream is over. That is no [`Ended`](super::Ended): the machine does not
-/// know of it, and the program decides what comes next.
+/// [`DriveError`] as [`drive`]: a stream that takes nothing any more is over when nothing more can be
+/// read from it.
 ///
 /// # Panics
 /// As every `async fn`, when it is polled after its end, which no executor does.
@@ -198,6 +231,9 @@ where
             moved.read = moved.read.saturating_add(*count);
         }
         match (written, read) {
+            // Why nothing is taken any more may lie in what comes: the next call fails, if nothing does.
+            (Some(Err(_) | Ok(0)), Some(Ok(1..))) => {}
+            (Some(Err(_) | Ok(0)), None) if moved.read > 0 => break,
             (Some(Err(error)), _) | (_, Some(Err(error))) => return Err(DriveError::Stream(error)),
             (Some(Ok(0)), _) | (_, Some(Ok(0))) => return Err(DriveError::EndOfStream),
             (None, None) => break,

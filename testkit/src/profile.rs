@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use waxwing_core::client::LetterName;
-use waxwing_core::crypto::SessionKey;
+use waxwing_core::crypto::{SessionKey, Spki};
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::messenger::{
@@ -220,6 +220,8 @@ pub struct MemoryProfile {
     pub notices: Vec<String>,
     /// The code that has come in band.
     pub code: Option<Otp>,
+    /// Keys with small factors are refused. The keys of the cheap backends have some.
+    pub refuses_weak_keys: bool,
 }
 
 impl MemoryProfile {
@@ -299,6 +301,10 @@ impl Profile for MemoryProfile {
             Who::User(user) => by(&|one| one.user == Some(user))
                 .or_else(|| by(&|one| changed_ids.contains(&(one.phone, user)))),
         })
+    }
+
+    fn may_pin(&mut self, key: &Spki) -> bool {
+        !(self.refuses_weak_keys && key.has_small_factor())
     }
 
     fn note_key(

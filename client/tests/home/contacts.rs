@@ -1,4 +1,5 @@
 use waxwing::home::{Acceptance, Contact, Home};
+use waxwing_core::crypto::{MODULUS_LEN, Spki};
 use waxwing_core::wire::KeyAnswer;
 
 use crate::judging::{self, Conflict, Judgement};
@@ -44,6 +45,20 @@ fn a_pinned_key_or_id_is_nobody_elses() {
     // A changed key for one contact must not be another's either.
     assert_eq!(judge(&home, &answer(3, 8, 2)), Judgement::Refused(Conflict::KeyOf(phone(2))));
     assert_eq!(contact(&home, 3).changed, None);
+}
+
+#[test]
+fn a_key_with_a_small_factor_is_not_pinned() {
+    let test = TestHome::new();
+    let home = test.open();
+    // All bits set: divisible by 3, 5 and 17.
+    let weak = Spki::from_modulus(&[0xff; MODULUS_LEN]).unwrap();
+    let answer_of = |at| KeyAnswer { spki: weak.clone(), ..answer(at, 7, 2) };
+    assert_eq!(judge(&home, &answer_of(2)), Judgement::Refused(Conflict::WeakKey));
+    assert_eq!(home.contacts().all().unwrap(), []);
+    assert_eq!(judge(&home, &answer(2, 7, 2)), Judgement::Pinned);
+    assert_eq!(judge(&home, &answer_of(2)), Judgement::Refused(Conflict::WeakKey));
+    assert_eq!(contact(&home, 2).changed, None);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use core::num::NonZeroU32;
 
 use waxwing_core::client::{LetterName, Novelty, SeenLetters};
-use waxwing_core::crypto::SessionKey;
+use waxwing_core::crypto::{SessionKey, Spki};
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::messenger::{
@@ -67,6 +67,10 @@ impl Profile for Page {
             Who::User(user) => peer.user == Some(user),
             Who::Key(key) => peer.spki == *key,
         }))
+    }
+
+    fn may_pin(&mut self, _: &Spki) -> bool {
+        true
     }
 
     fn note_key(

@@ -53,6 +53,9 @@ pub enum Conflict {
     /// The key is the server's own.
     #[error("the server gives out its own key for a phone")]
     Server,
+    /// The profile does not take the key ([`Profile::may_pin`]).
+    #[error("the server gives out a key with a small factor: anybody can compute the private key")]
+    WeakKey,
     /// It is about this account's own phone, and the key or id is another.
     #[error("the server gives out a false key or id for this very account")]
     Own,
@@ -99,6 +102,9 @@ pub fn judge<S: Profile>(
         Some(contact) if contact.spki == answer.spki => Verdict::Confirm,
         Some(_) => Verdict::Change,
     };
+    if verdict != Verdict::Confirm && !profile.may_pin(&answer.spki) {
+        return Ok(Judgement::Refused(Conflict::WeakKey));
+    }
     profile.note_key(answer, verdict, now)?;
     Ok(Judgement::Noted(verdict))
 }

@@ -52,6 +52,13 @@ pub trait Profile {
     /// When it cannot be read.
     fn contact(&mut self, who: Who<'_>) -> Result<Option<&Contact>, Self::Error>;
 
+    /// Whether a key that the server gives out may be pinned, or wait to be. One with a small factor
+    /// may not, since anybody can compute its private half. Finding that takes 13 KiB of flash: a
+    /// device that has no room for them says `true`.
+    fn may_pin(&mut self, key: &Spki) -> bool {
+        !key.has_small_factor()
+    }
+
     /// Stores what the server says about a key, as `verdict` tells. One who has room for a few
     /// contacts only may leave a new one out.
     ///

@@ -52,6 +52,24 @@ fn the_first_key_is_pinned_and_another_one_waits() {
 }
 
 #[test]
+fn a_key_that_the_profile_does_not_take_changes_nothing() {
+    let keys = |is_weak| (20..).find(|at| spki(*at).has_small_factor() == is_weak).unwrap();
+    let (weak, strong) = (keys(true), keys(false));
+    let refused = Judgement::Refused(Conflict::WeakKey);
+    let mut profile = MemoryProfile::default();
+    profile.refuses_weak_keys = true;
+    assert_eq!(hear(&mut profile, &answer(2, 2, weak)), refused);
+    assert!(profile.stored.contacts.is_empty());
+    assert_eq!(hear(&mut profile, &answer(2, 2, strong)), Judgement::Noted(Verdict::Pin));
+    let before = profile.stored.contacts.clone();
+    assert_eq!(hear(&mut profile, &answer(2, 3, weak)), refused);
+    assert_eq!(profile.stored.contacts, before);
+    // What is pinned already stays, with the id that the server says.
+    profile.stored.contacts[0].spki = spki(weak);
+    assert_eq!(hear(&mut profile, &answer(2, 3, weak)), Judgement::Noted(Verdict::Confirm));
+}
+
+#[test]
 fn what_contradicts_a_pin_or_the_account_is_not_believed() {
     let mut profile = MemoryProfile::default();
     assert_eq!(hear(&mut profile, &answer(2, 2, 2)), Judgement::Noted(Verdict::Pin));

@@ -4,7 +4,7 @@
 use core::num::NonZeroU32;
 
 use waxwing_core::client::{LetterName, Novelty};
-use waxwing_core::crypto::SessionKey;
+use waxwing_core::crypto::{SessionKey, Spki};
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::messenger::{
@@ -53,6 +53,11 @@ impl Profile for Memory {
             Who::User(user) => [contact.user, changed_user].contains(&Some(user)),
             Who::Key(key) => contact.spki == *key,
         }))
+    }
+
+    /// There is no room for the search for small factors.
+    fn may_pin(&mut self, _: &Spki) -> bool {
+        true
     }
 
     fn note_key(

@@ -11,6 +11,7 @@ use cortex_m_rt::exception;
 use critical_section::Mutex;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 use heapless::Deque;
+use waxwing_device::board::Board as _;
 
 /// How long the other end of the line, which is QEMU, takes to connect anew; what is said meanwhile
 /// is lost.
@@ -62,8 +63,8 @@ impl Uart {
         if !core::mem::replace(&mut self.has_connected, true) {
             return;
         }
-        let until = waxwing_systick::now().instant.after(RECONNECTING);
-        while waxwing_systick::now().instant < until {
+        let until = crate::BOARD.now().instant.after(RECONNECTING);
+        while crate::BOARD.now().instant < until {
             cortex_m::asm::wfi();
         }
         critical_section::with(|section| {

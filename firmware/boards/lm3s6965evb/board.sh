@@ -5,6 +5,8 @@ programs=(conformance chat embassy)
 flash=200
 ram=44
 package=qemu-system-arm
+# It says "Timer with period zero, disabling" at each start, even with `-S` and no program: its own
+# watchdog has no clock yet.
 qemu=(qemu-system-arm -M lm3s6965evb -serial none)
 
 # It is in a network of QEMU's, where 10.0.2.2 is this host.

@@ -25,7 +25,7 @@ impl From<&SessionError> for Failure {
             SessionError::NotRegistered => Self::not_registered(),
             SessionError::Interrupted => Self::Interrupted,
             SessionError::KeyLog(error) => Self::Config(error.to_string()),
-            SessionError::DamagedKey(_) => {
+            SessionError::DamagedKey(_) | SessionError::DamagedServerKey => {
                 Self::General(format!("{error}; restore the home from a backup"))
             }
             SessionError::Home(_) | SessionError::System { .. } | SessionError::Request(_) => {

@@ -23,14 +23,13 @@ impl Account {
     /// Parses the keys of an identity.
     ///
     /// # Errors
-    /// [`SessionError::DamagedKey`] when they do not read.
+    /// [`SessionError::DamagedKey`] or [`SessionError::DamagedServerKey`] when they do not read.
     pub fn new(identity: Identity) -> Result<Self, SessionError> {
         let provider = provider();
-        let key =
-            load_key(&identity.private_key).map_err(|_| SessionError::DamagedKey("private key"))?;
+        let key = load_key(&identity.private_key).map_err(SessionError::DamagedKey)?;
         let server_key = provider
             .public_key(&identity.server_key)
-            .map_err(|_| SessionError::DamagedKey("copy of the server's key"))?;
+            .map_err(|_| SessionError::DamagedServerKey)?;
         let fingerprint = Fingerprint::of(&provider, &identity.phone, &identity.public_key);
         Ok(Self { identity, provider, key, server_key, fingerprint })
     }
@@ -62,5 +61,34 @@ impl Account {
     #[must_use]
     pub const fn keys(&self) -> Keys<'_, Backend> {
         Keys { provider: &self.provider, own: &self.key, server: &self.server_key }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::home::Registration;
+    use waxwing_core::crypto::{KeyError, PrivateKey, ReplyKey};
+    use waxwing_core::testing::keys::pkcs8_der;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn a_private_key_that_is_damaged_is_refused_with_the_reason() {
+        let spki = |at| load_key(pkcs8_der(at)).unwrap().spki().clone();
+        let der = pkcs8_der(0);
+        let identity = Identity {
+            phone: waxwing_core::phone::Phone::parse(b"+4915112345602").unwrap(),
+            server: "localhost".into(),
+            server_key: spki(1),
+            private_key: Zeroizing::new(der[..der.len() - 1].to_vec()),
+            public_key: spki(0),
+            reply_key: ReplyKey::from_bytes(&[1; 32]),
+            registration: Registration::Begun,
+            is_renewing: false,
+            session_key: None,
+        };
+        let error = Account::new(identity).map(drop).unwrap_err();
+        assert!(matches!(error, SessionError::DamagedKey(KeyError::CutShort)), "{error}");
+        assert!(error.to_string().ends_with(&KeyError::CutShort.to_string()), "{error}");
     }
 }

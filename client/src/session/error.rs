@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use waxwing_core::client::RequestError;
+use waxwing_core::crypto::KeyError;
 use waxwing_core::messenger::Cause;
 
 use crate::home::{Holder, HomeError};
@@ -15,9 +16,12 @@ pub enum SessionError {
     /// The home does not work.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// A key of the home is damaged: this one.
-    #[error("this home's {0} is damaged")]
-    DamagedKey(&'static str),
+    /// The private key of the home is none, for this reason.
+    #[error("this home's private key is damaged: {0}")]
+    DamagedKey(KeyError),
+    /// The crypto backend does not take the home's copy of the server's key.
+    #[error("this home's copy of the server's key is damaged")]
+    DamagedServerKey,
     /// Nobody is registered in the home.
     #[error("nobody is registered")]
     NotRegistered,

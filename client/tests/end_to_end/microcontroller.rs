@@ -81,6 +81,13 @@ impl Board {
         Used { stack: bytes("stack: at most "), heap: bytes("heap: at most ") }
     }
 
+    /// It ends by itself at once, and says why.
+    #[track_caller]
+    fn fails(&self, why: &str) {
+        let ran = self.power_on("letters=0").process.finish().exits(1);
+        assert!(ran.err.contains(why), "{}", ran.err);
+    }
+
     /// From the next write on, its flash takes nothing.
     fn damage_flash(&self) -> DamagedPage {
         step("its flash takes nothing any more");
@@ -182,6 +189,7 @@ fn a_board_registers_and_chats_and_comes_back_whatever_happens_to_it() {
     let device = server.newcomer("nobody", PHONE);
     let mut board = Board::new(&server, &line, &bert);
 
+    says_what_is_wrong_with_a_key(&board, &server);
     registers(&mut board, &line, &server);
     reads_what_came_while_it_was_off(&mut board, &bert, &device);
     talks(&mut board, &bert, &device);
@@ -196,6 +204,20 @@ fn a_board_registers_and_chats_and_comes_back_whatever_happens_to_it() {
     for letter in before.iter().chain(&since) {
         assert_eq!(board.said(&format!("letter: {letter}")), 1, "{letter}: {}", board.console);
     }
+}
+
+fn says_what_is_wrong_with_a_key(board: &Board, server: &TestServer) {
+    step("it is given a key that is cut short, and then a key of the server in PEM");
+    let own = keys::pkcs8_der(7);
+    let [own_key, server_key] = ["key.der", "server.der"].map(|name| board.flash.join(name));
+    fs::write(&own_key, &own[..own.len() - 1]).unwrap();
+    board.fails("`key.der`: the key is incomplete: the bytes end before it does\n");
+    fs::write(&own_key, own).unwrap();
+    let right = fs::read(&server_key).unwrap();
+    fs::copy(server.public_key(), &server_key).unwrap();
+    board.fails("`server.der`: the key is in PEM, and DER is wanted");
+    fs::write(server_key, right).unwrap();
+    fs::remove_file(own_key).unwrap();
 }
 
 /// The answer to its proof of the code is lost once, when the server has the account already.

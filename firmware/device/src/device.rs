@@ -1,13 +1,15 @@
 //! The device: its parts, in the order in which they come up, and its end.
 
+use core::fmt::{self, Write};
 use core::mem::MaybeUninit;
 
-use embedded_io::{Read, ReadReady, Write, WriteReady};
+use embedded_io::{Read, ReadReady, WriteReady};
 use rand_chacha::ChaCha20Rng;
 use static_cell::{ConstStaticCell, StaticCell};
 use waxwing_core::client::Keys;
 use waxwing_core::crypto::{
-    PKCS8_MAX, PrivateKey, Provider, RustCrypto, RustCryptoKey, RustCryptoPublicKey, SPKI_LEN, Spki,
+    KeyError, PKCS8_MAX, PrivateKey, Provider, RustCrypto, RustCryptoKey, RustCryptoPublicKey,
+    SPKI_LEN, Spki,
 };
 use waxwing_core::envelope::Fingerprint;
 use waxwing_core::messenger::{Account, Messenger};
@@ -52,10 +54,7 @@ impl Device {
         };
         let Some(mut rng) = entropy::generator(board) else { board.fail("no randomness") };
         let own = OWN.init(own_key(board, &mut rng));
-        let Some(server) = server_key(board) else {
-            board.fail("no key of the server in `server.der`")
-        };
-        let (spki, server) = SERVER.init(server);
+        let (spki, server) = SERVER.init(server_key(board));
         let keys = Keys { provider: &RustCrypto, own, server };
         let memory = remember(board, &plan, &mut rng);
         let fingerprint = Fingerprint::of(keys.provider, &plan.own, keys.own.spki());
@@ -81,7 +80,7 @@ impl Device {
     /// reading and writing fail.
     pub fn run<S>(mut self, stream: &mut S, connect: impl FnMut(&mut S)) -> !
     where
-        S: Read + ReadReady + Write + WriteReady,
+        S: Read + ReadReady + embedded_io::Write + WriteReady,
     {
         let success = self.talk(stream, connect);
         self.end(success)
@@ -124,10 +123,10 @@ fn remember(board: &'static dyn Board, plan: &Plan, rng: &mut ChaCha20Rng) -> &'
 fn own_key(board: &dyn Board, rng: &mut ChaCha20Rng) -> RustCryptoKey {
     let mut der = [0; PKCS8_MAX];
     let Some(len) = board.read(Region::OwnKey, &mut der) else { return new_key(board, rng) };
-    let Ok(key) = RustCryptoKey::from_pkcs8_der(&der[..len]) else {
-        board.fail("`key.der` is damaged")
-    };
-    key
+    match RustCryptoKey::from_pkcs8_der(&der[..len]) {
+        Ok(key) => key,
+        Err(why) => refuse(board, "`key.der`", why),
+    }
 }
 
 #[cfg(feature = "keygen")]
@@ -146,10 +145,32 @@ fn new_key(board: &dyn Board, _: &mut ChaCha20Rng) -> RustCryptoKey {
 }
 
 #[inline(never)]
-fn server_key(board: &dyn Board) -> Option<(Spki, RustCryptoPublicKey)> {
+fn server_key(board: &dyn Board) -> (Spki, RustCryptoPublicKey) {
     let mut der = [0; SPKI_LEN];
-    board.read(Region::ServerKey, &mut der).filter(|len| *len == SPKI_LEN)?;
-    let spki = Spki::parse(&der).ok()?;
-    let key = RustCrypto.public_key(&spki).ok()?;
-    Some((spki, key))
+    let Some(len) = board.read(Region::ServerKey, &mut der) else {
+        board.fail("no key of the server in `server.der`")
+    };
+    let Ok(spki) = Spki::parse(&der[..len]) else {
+        refuse(board, "`server.der`", KeyError::of_public(&der[..len]))
+    };
+    let Ok(key) = RustCrypto.public_key(&spki) else {
+        refuse(board, "`server.der`", KeyError::Form)
+    };
+    (spki, key)
+}
+
+/// Says why a key is of no use, and ends the program.
+fn refuse(board: &dyn Board, region: &str, why: KeyError) -> ! {
+    let _ = writeln!(Console(board), "{region}: {why}");
+    board.exit(Outcome::Failure)
+}
+
+/// The board's console, for what has to be formatted.
+struct Console<'a>(&'a dyn Board);
+
+impl Write for Console<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.print(text);
+        Ok(())
+    }
 }

@@ -184,6 +184,17 @@ fn a_code_with_which_somebody_has_registered_takes_no_room() {
 }
 
 #[test]
+fn a_code_that_has_expired_makes_room_at_once_for_the_next() {
+    let expiry_interval = Duration::from_secs(HOUR);
+    let mut world = PaperWorld::new(Config { live_otps: 1, expiry_interval, ..many() });
+    assert_eq!(ask(&mut world, 0, 1, "198.51.100.7"), None);
+    world.wait_s(299);
+    assert_eq!(ask(&mut world, 1, 1, "198.51.100.7"), LIMITED);
+    world.wait_s(1);
+    assert_eq!(ask(&mut world, 1, 1, "198.51.100.7"), None);
+}
+
+#[test]
 fn fifteen_wrong_guesses_a_day_per_prefix() {
     let mut world = PaperWorld::new(many());
     for at in 0..5 {

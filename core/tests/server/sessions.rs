@@ -1,9 +1,9 @@
 //! From a registered user to a session, and who has it.
 
-use waxwing_core::crypto::{PrivateKey, RustCrypto, SessionKey};
+use waxwing_core::crypto::{PrivateKey, RSA_LEN, RustCrypto, SessionKey};
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_SEALED_MESSAGE};
 use waxwing_core::server::{Config, Event};
-use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op};
+use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Op, ReconnectForm};
 
 use waxwing_testkit::backend::{Backend, Paper, Work};
 use waxwing_testkit::packets::{self, NOBODY};
@@ -515,4 +515,28 @@ fn a_sealed_packet_of_the_largest_size_is_read() {
     world.send(ann.conn, &packet);
     // It is not refused for its size, but for what is in it.
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::Malformed]);
+}
+
+#[test]
+fn a_106_whose_header_or_length_is_wrong_is_malformed() {
+    let (mut world, [ann, ben]) = Sim::<Paper>::populated(Config::default());
+    let (own, other) = (ann.id().get(), ben.id().get());
+    for (sender, recipient, len) in [
+        (NOBODY, NOBODY, RSA_LEN),
+        (own, other, RSA_LEN),
+        (NOBODY, other, ReconnectForm::SHORT_LEN),
+        (own, NOBODY, RSA_LEN - 1),
+        (own, NOBODY, ReconnectForm::SHORT_LEN + 1),
+    ] {
+        let mut conn = Person::with_key(0, ann.key.clone());
+        conn.conn = world.connect();
+        let op = Op::ReconnectRequest.code();
+        // A request that would be answered, if its header were right and it were not cut or padded.
+        let mut request = ann.oaep(&mut world, Op::ReconnectRequest, &[7; 16]).to_vec();
+        request.resize(len, 7);
+        let packet = ann.packet_as(&mut world, sender, recipient, op, &request);
+        world.send(conn.conn, &packet);
+        let refused = conn.hear_refusals(&mut world);
+        assert_eq!(refused, [ErrorCode::Malformed], "{sender} {recipient} {len}");
+    }
 }

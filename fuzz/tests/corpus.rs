@@ -1,8 +1,7 @@
 //! Replays every input that is kept, and holds each seed to what its name says.
 
-use std::path::Path;
-
-use waxwing_core_fuzz::seeds::{Expected, assert_complete, replay};
+use waxwing_core_fuzz::seeds::Expected;
+use waxwing_core_fuzz::test_seeds;
 use waxwing_fuzz::TARGETS;
 
 const EXPECTED: &[Expected] = &[
@@ -121,12 +120,4 @@ const EXPECTED: &[Expected] = &[
     ),
 ];
 
-#[test]
-fn every_seed_reaches_what_its_name_says() {
-    replay(Path::new(env!("CARGO_MANIFEST_DIR")), TARGETS, EXPECTED);
-}
-
-#[test]
-fn every_target_is_complete() {
-    assert_complete(Path::new(env!("CARGO_MANIFEST_DIR")), TARGETS);
-}
+test_seeds!(TARGETS, EXPECTED);

@@ -7,6 +7,25 @@ use std::path::Path;
 
 use crate::Target;
 
+/// The tests that every package of targets has, in its `tests/corpus.rs`: of these targets, and what is
+/// expected of their seeds.
+#[macro_export]
+macro_rules! test_seeds {
+    ($targets:expr, $expected:expr) => {
+        #[test]
+        fn every_seed_reaches_what_its_name_says() {
+            let package = ::std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+            $crate::seeds::replay(package, $targets, $expected);
+        }
+
+        #[test]
+        fn every_target_is_complete() {
+            let package = ::std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+            $crate::seeds::assert_complete(package, $targets);
+        }
+    };
+}
+
 /// A target, its seeds, and what each of them reaches at least.
 pub type Expected = (&'static str, &'static [(&'static str, &'static [&'static str])]);
 

@@ -1,11 +1,10 @@
 //! Replays every input that is kept, and holds each seed to what its name says.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use waxwing_core::wire::Op;
-use waxwing_core_fuzz::seeds::{Expected, assert_complete, replay};
-use waxwing_core_fuzz::{Reached, TARGETS, name_of};
+use waxwing_core_fuzz::seeds::Expected;
+use waxwing_core_fuzz::{Reached, TARGETS, name_of, test_seeds};
 
 const NOBODY: &str = "to or from nobody that has an id";
 const FROM: &str = "from a client";
@@ -110,15 +109,7 @@ const EXPECTED: &[Expected] = &[
     ),
 ];
 
-#[test]
-fn every_seed_reaches_what_its_name_says() {
-    replay(Path::new(env!("CARGO_MANIFEST_DIR")), TARGETS, EXPECTED);
-}
-
-#[test]
-fn every_target_is_complete() {
-    assert_complete(Path::new(env!("CARGO_MANIFEST_DIR")), TARGETS);
-}
+test_seeds!(TARGETS, EXPECTED);
 
 /// As PROTOCOL.md, "Op codes", has them: 203 and 222 go both ways.
 #[test]

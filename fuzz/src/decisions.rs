@@ -16,6 +16,9 @@ const STEP: u8 = 128;
 /// Steps of a run, at most.
 const STEPS: usize = 400;
 
+/// Of so many runs one has large letters.
+pub const LARGE: usize = 16;
+
 /// A run's decisions.
 #[derive(Clone, Copy)]
 pub struct Decisions<'a>(pub &'a [u8]);
@@ -34,6 +37,8 @@ impl<'a> Decisions<'a> {
             bad_storage: player.roll(2) != 0,
             short_lives: player.roll(2) != 0,
             crashes: player.roll(2) != 0,
+            // They take ten times as long.
+            large_letters: player.roll(LARGE) == LARGE - 1,
             steps: STEPS,
             seed: 7,
             trace: false,

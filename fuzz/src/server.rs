@@ -94,5 +94,8 @@ pub fn server_ops(data: &[u8]) -> Reached {
     if played.shown > 0 {
         reached.insert("a letter is shown");
     }
+    if played.longest >= 60_000 {
+        reached.insert("a letter of 60,000 bytes is shown");
+    }
     reached
 }

@@ -85,6 +85,7 @@ const EXPECTED: &[Expected] = &[
             ),
             ("farewell", &["says goodbye", "a letter is shown"]),
             ("hostile", &["- somebody misbehaves", "a letter is shown"]),
+            ("large-letters", &["a letter of 60,000 bytes is shown"]),
             ("letters", &["writes a letter", "- storage works", "a letter is shown"]),
             ("network", &["- a bit falls over", "is cut off", "a letter is shown"]),
             ("shards", &["- mail arrives", "a letter is shown"]),

@@ -30,6 +30,7 @@ pub struct Participant<'k, P: Backend> {
     pub window: u8,
     /// Bytes of the letter buffer of the next connection.
     pub letter_buffer: usize,
+    transmit_buffer: usize,
     server: &'k Spki,
     aside: usize,
     connection: Option<Connection<'k, P>>,
@@ -40,6 +41,28 @@ pub struct Participant<'k, P: Backend> {
 struct Connection<'k, P: Backend> {
     client: Machine<'k, P>,
     stream: Stream,
+}
+
+/// Bytes of what somebody has for letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// For a letter that comes.
+    pub letter: usize,
+    /// For what goes out.
+    pub transmit: usize,
+    /// For letters aside.
+    pub aside: usize,
+}
+
+impl Memory {
+    /// Every letter has room.
+    pub const LARGE: Self =
+        Self { letter: MAX_PACKET, transmit: 2 * MAX_PACKET, aside: Messenger::ASIDE };
+    /// Letters of [`Memory::SMALL_TEXT`] bytes have room. That costs less time in a simulated world.
+    /// A messenger wants to have room for two packets of any size behind the letters aside.
+    pub const SMALL: Self = Self { letter: 4_096, transmit: 8_192, aside: 2 * MAX_PACKET + 16_384 };
+    /// Bytes of the longest text that there is room for.
+    pub const SMALL_TEXT: usize = 3_000;
 }
 
 /// What a step has come to.
@@ -123,7 +146,18 @@ impl<'k, P: Backend> Participant<'k, P> {
     /// Somebody with memory for letters aside, who is not connected; `user` is their id, if they have
     /// an account.
     pub fn new(keys: Keys<'k, P>, server: &'k Spki, phone: Phone, user: Option<UserId>) -> Self {
-        let aside = Messenger::ASIDE;
+        Self::with_memory(keys, server, phone, user, Memory::LARGE)
+    }
+
+    /// The same, with so much memory.
+    pub fn with_memory(
+        keys: Keys<'k, P>,
+        server: &'k Spki,
+        phone: Phone,
+        user: Option<UserId>,
+        memory: Memory,
+    ) -> Self {
+        let Memory { letter, transmit, aside } = memory;
         let mut profile = MemoryProfile::default();
         profile.stored.user = user;
         let messenger = messenger(&keys, server, phone, user, aside);
@@ -133,7 +167,8 @@ impl<'k, P: Backend> Participant<'k, P> {
             profile,
             messenger,
             window: 128,
-            letter_buffer: MAX_PACKET,
+            letter_buffer: letter,
+            transmit_buffer: transmit,
             server,
             aside,
             connection: None,
@@ -161,7 +196,7 @@ impl<'k, P: Backend> Participant<'k, P> {
         let buffers = Buffers {
             letters: vec![0; self.letter_buffer],
             control: vec![0; MAX_CONTROL_PACKET],
-            transmit: vec![0; 2 * MAX_PACKET],
+            transmit: vec![0; self.transmit_buffer],
         };
         let clock_offset_s = self.messenger.clock_offset_s();
         let options = Options { window: self.window, clock_offset_s, ..Options::default() };

@@ -79,9 +79,9 @@ impl Letters {
         }
     }
 
-    /// Letters that were shown.
-    pub(super) fn shown(&self) -> usize {
-        self.written.values().filter(|letter| letter.is_shown).count()
+    /// Bytes of each letter that was shown.
+    pub(super) fn shown(&self) -> impl Iterator<Item = usize> {
+        self.written.values().filter(|letter| letter.is_shown).map(|letter| letter.text.len())
     }
 
     pub(super) fn blocked(&mut self, who: usize, whom: Phone) {

@@ -67,6 +67,8 @@ pub struct Options {
     pub shards: u16,
     /// Letters that one of them may have in the mailbox of another.
     pub pair_letters: u32,
+    /// Some letters have 60,000 bytes. Without them people have less memory, and a run takes less time.
+    pub large_letters: bool,
     /// Steps, at most: it ends when there are no more decisions.
     pub steps: usize,
     /// The network delays, cuts, and lets bits fall over.
@@ -103,6 +105,7 @@ impl Options {
             hostile,
             shards,
             pair_letters: 12,
+            large_letters: true,
             steps,
             bad_network,
             bad_storage,
@@ -123,6 +126,8 @@ pub struct Played {
     pub steps: BTreeSet<&'static str>,
     /// Letters that were shown to whom they were written.
     pub shown: usize,
+    /// Bytes of the longest of them.
+    pub longest: usize,
 }
 
 /// One run, to its end.

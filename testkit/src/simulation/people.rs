@@ -8,7 +8,7 @@ use waxwing_core::phone::Phone;
 use super::Options;
 use super::dice::Dice;
 use crate::backend::{Backend, Paper, PaperKey};
-use crate::participant::Participant;
+use crate::participant::{Memory, Participant};
 use crate::person::Person;
 use crate::world::SERVER_KEY;
 
@@ -37,6 +37,7 @@ impl KeyRing {
 /// any more.
 pub(super) fn participants<'k>(
     dice: &mut dyn Dice,
+    memory: Memory,
     keys: &'k KeyRing,
     raw: &[Person<Paper>],
 ) -> Vec<Participant<'k, Paper>> {
@@ -44,7 +45,8 @@ pub(super) fn participants<'k>(
     for (at, (own, person)) in keys.people.iter().zip(raw).enumerate() {
         let keys = Keys { provider: &Paper, own, server: &keys.server };
         let server = keys.server.spki();
-        let mut participant = Participant::new(keys, server, person.phone, person.id);
+        let mut participant =
+            Participant::with_memory(keys, server, person.phone, person.id, memory);
         let is_device = dice.roll(6) == 0;
         if is_device {
             participant.become_a_device();

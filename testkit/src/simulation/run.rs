@@ -24,7 +24,7 @@ use super::strangers::Strangers;
 use super::{Options, Played};
 use crate::backend::Paper;
 use crate::packets::take_whole;
-use crate::participant::{End, Participant, Step};
+use crate::participant::{End, Memory, Participant, Step};
 use crate::person::Said;
 use crate::world::Sim;
 
@@ -97,7 +97,8 @@ impl<'d, 'k> Run<'d, 'k> {
         (world.disk.held, world.disk.mute) = (true, true);
         world.transfers_are_held = true;
         let letters = Letters::new(raw.iter().map(|person| person.phone).collect());
-        let people = people::participants(dice, keys, &raw);
+        let memory = if options.large_letters { Memory::LARGE } else { Memory::SMALL };
+        let people = people::participants(dice, memory, keys, &raw);
         let devices = raw.iter().map(|_| Device::default()).collect();
         let line = |person| Line {
             conn: None,
@@ -141,7 +142,8 @@ impl<'d, 'k> Run<'d, 'k> {
         Played {
             letter_states: self.world.letter_states(),
             steps: self.steps,
-            shown: self.letters.shown(),
+            shown: self.letters.shown().count(),
+            longest: self.letters.shown().max().unwrap_or(0),
         }
     }
 
@@ -232,6 +234,7 @@ impl<'d, 'k> Run<'d, 'k> {
         let is_nobody = self.dice.roll(40) == 0;
         let to = if is_nobody { people::nobody() } else { self.lines[to].observer.person.phone };
         let len = [0, 10, 10, 10, 300, 300, 3_000, 60_000][self.dice.roll(8)];
+        let len = if self.options.large_letters { len } else { len.min(Memory::SMALL_TEXT) };
         // Texts differ.
         let text = format!("{uid:?} {}", "x".repeat(len));
         stored.write(uid, to, &text);

@@ -7,11 +7,15 @@ pub mod client;
 pub mod decisions;
 pub mod envelope;
 pub mod files;
+pub mod home;
+pub mod input;
 pub mod keys;
 pub mod messenger;
 pub mod mutation;
+pub mod outbox;
 pub mod script;
 pub mod server;
+pub mod settings;
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
@@ -22,5 +26,8 @@ pub const TARGETS: &[Target] = &[
     ("envelope_open", envelope::envelope_open),
     ("public_key", keys::public_key),
     ("config_file", files::config_file),
+    ("config_keys", settings::config_keys),
     ("sqlite_open", files::sqlite_open),
+    ("home_open", home::home_open),
+    ("outbox_steps", outbox::outbox_steps),
 ];

@@ -29,7 +29,7 @@ pub fn mutate_input<O: Other>(
     seed: u32,
     beginning: usize,
 ) -> usize {
-    if seed % 4 == 0 || size < beginning {
+    if seed.is_multiple_of(4) || size < beginning {
         return fuzzer_mutate(data, size, max_size);
     }
     let max_len = max_size.saturating_sub(beginning);
@@ -178,6 +178,6 @@ fn is_sealed(head: &[u8], payload: &[u8]) -> bool {
     ];
     is_of_one
         && sealed.iter().any(|op| head[OP] == op.code())
-        && payload.len() >= SEAL + 1
+        && payload.len() > SEAL
         && payload.len().is_multiple_of(BLOCK)
 }

@@ -112,11 +112,102 @@ const EXPECTED: &[Expected] = &[
         &[("example", &["taken"]), ("misspelt", &["refused"]), ("one-key", &["taken"])],
     ),
     (
+        "config_keys",
+        &[
+            ("flag", &["taken from a flag"]),
+            ("layers", &["taken from the file", "taken from the environment", "taken from a flag"]),
+            ("misspelt", &["no such key"]),
+            ("no-program", &["refused"]),
+            ("open-to-all", &["it cannot serve"]),
+            ("ranges", &["taken from the file", "taken from the environment"]),
+            ("texts", &["taken from the file", "taken from a flag"]),
+            ("too-much", &["refused"]),
+            ("wrong-kind", &["refused"]),
+        ],
+    ),
+    (
         "sqlite_open",
         &[
             ("empty", &["taken"]),
             ("letters", &["a letter is read"]),
             ("not-a-database", &["refused"]),
+        ],
+    ),
+    (
+        "home_open",
+        &[
+            ("another-program", &["refused"]),
+            ("cut", &["refused"]),
+            ("holder", &["the holder says something", "a letter is written"]),
+            ("key-of-another-length", &["contacts are refused"]),
+            ("kind-of-letter", &["letters are refused"]),
+            ("kind-of-outbox", &["the outbox is refused"]),
+            ("last-row", &["nothing can be written"]),
+            ("no-phone", &["an account is refused"]),
+            (
+                "sound",
+                &[
+                    "an account is read",
+                    "contacts are read",
+                    "letters are read",
+                    "a conversation is read",
+                    "the outbox is read",
+                    "a letter is written",
+                ],
+            ),
+            ("times", &["letters are read", "the outbox is read"]),
+        ],
+    ),
+    (
+        "outbox_steps",
+        &[
+            (
+                "answers",
+                &[
+                    "a letter is written",
+                    "a letter goes out",
+                    "a status is not new",
+                    "a letter is stored",
+                    "a letter is delivered",
+                    "a status is of no packet of ours",
+                    "a process begins anew",
+                ],
+            ),
+            (
+                "end",
+                &[
+                    "a letter is given up",
+                    "a letter is given up that may arrive",
+                    "an answered letter is not given up",
+                    "a letter is refused",
+                    "a letter expires",
+                    "a letter is deleted",
+                    "a status is of a letter that is deleted",
+                    "an answered letter is not put off",
+                ],
+            ),
+            (
+                "keys",
+                &[
+                    "a key changes",
+                    "a key is accepted",
+                    "no key has changed",
+                    "the server has lost the account",
+                    "a letter is delivered",
+                ],
+            ),
+            ("memory", &["a letter was read", "a letter is no longer kept", "a letter expires"]),
+            (
+                "retries",
+                &[
+                    "a letter is put off",
+                    "pauses are limited",
+                    "a letter is tried again",
+                    "letters are sealed again",
+                    "a date is corrected",
+                    "nothing was put off",
+                ],
+            ),
         ],
     ),
 ];

@@ -21,6 +21,7 @@ use waxwing_testkit::person::Person;
 use waxwing_testkit::simulation::Act;
 use waxwing_testkit::world::Sim;
 
+mod files;
 mod talk;
 
 fn main() {
@@ -30,7 +31,10 @@ fn main() {
     operations();
     letters();
     keys();
-    files();
+    databases();
+    files::settings();
+    files::outbox();
+    files::homes();
 }
 
 fn keep(target: &str, name: &str, data: &[u8]) {
@@ -213,7 +217,7 @@ fn keys() {
     keep("public_key", "truncated", &spki.as_bytes()[..293]);
 }
 
-fn files() {
+fn databases() {
     keep("config_file", "example", Config::example().as_bytes());
     keep("config_file", "one-key", b"[log]\nlevel = \"debug\"\n");
     keep("config_file", "misspelt", b"[storrage]\ntidy_after = \"1x\"\n[log]\nlevel = 3\n");

@@ -24,6 +24,13 @@ pub(crate) fn others_can_change(path: &Path, metadata: &Metadata) -> Option<Stri
         ));
     }
     let can_write = metadata.permissions().mode() & 0o022 != 0;
+    if can_write && metadata.is_dir() && metadata.mode() & 0o1000 != 0 {
+        // It is meant to be so, and many depend on it.
+        return Some(format!(
+            "others can change it, as it is meant for everybody: name a directory of its own in it, and \
+             leave {path} as it is"
+        ));
+    }
     can_write.then(|| format!("others can change it; run: chmod go-w {path}"))
 }
 

@@ -647,7 +647,7 @@ fn a_directory_that_is_absent_or_that_others_can_write_to_is_refused() {
     fs::create_dir(&inner).unwrap();
     for (outer_mode, mode, refused) in [
         (0o700, 0o777, Some("chmod go-w")),
-        (0o700, 0o1777, Some("chmod go-w")),
+        (0o700, 0o1777, Some("name a directory of its own")),
         (0o700, 0o770, Some("chmod go-w")),
         (0o777, 0o700, Some("chmod o-w")),
         (0o700, 0o755, None),

@@ -47,6 +47,7 @@ impl Fake {
             shards: ShardLines::new(&routes),
             storage: storage.inspector(),
             audit: AuditLog::of(&data),
+            data: directory.path().to_owned(),
             listening: vec!["127.0.0.1:9295".parse().unwrap()],
             since: UnixTime::from_seconds(1_795_350_896),
             started: Instant::now(),
@@ -120,9 +121,11 @@ fn a_command_hears_when_the_server_stops_before_it_has_answered() {
 fn a_request_of_another_version_is_refused_and_says_so() {
     use std::io::{BufRead, BufReader, Write};
     let fake = Fake::new();
-    for request in
-        ["{\"command\":\"fly\"}", "{\"command\":\"status\",\"watch\":false,\"x\":1}", "7"]
-    {
+    for request in [
+        "{\"data\":null,\"request\":{\"command\":\"fly\"}}",
+        "{\"data\":null,\"request\":{\"command\":\"status\",\"watch\":false,\"x\":1}}",
+        "7",
+    ] {
         let socket = fake.path().join("control.sock");
         let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
         stream.write_all(format!("{request}\n").as_bytes()).unwrap();
@@ -132,4 +135,22 @@ fn a_request_of_another_version_is_refused_and_says_so() {
         assert_eq!(answer["error"]["exit"], 2, "{line}");
         assert!(answer["error"]["message"].as_str().unwrap().contains("does not know"), "{line}");
     }
+}
+
+#[test]
+fn a_command_that_means_another_server_is_refused() {
+    let (fake, other) = (Fake::new(), tempfile::tempdir().unwrap());
+    let mut config = Config::default();
+    config.server.control = fake.path().join("control.sock");
+    config.server.data = other.path().to_owned();
+    let cli = Cli::try_parse_from(["waxwing-server", "users", "list"]).unwrap();
+    let mut out = Vec::new();
+    let refused = commands::run(&config, &cli.command().unwrap(), false, &mut out).unwrap_err();
+    assert_eq!((refused.exit(), out), (Exit::Config, Vec::new()));
+    assert!(refused.to_string().contains("and not in"), "{refused}");
+    // Whoever cannot see the directory that the configuration names means whoever answers.
+    config.server.data = other.path().join("absent");
+    let mut out = Vec::new();
+    commands::run(&config, &cli.command().unwrap(), false, &mut out).unwrap();
+    assert!(out.starts_with(b"   id"));
 }

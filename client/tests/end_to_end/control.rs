@@ -1,5 +1,8 @@
 //! What an operator does with a server while it runs.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -188,6 +191,37 @@ fn an_act_that_the_server_dies_in_is_known_to_be_unknown() {
     assert_eq!(acts, expected.map(|(command, result)| (command.to_owned(), result.to_owned())));
     // It was not done, and can be repeated.
     server.administer(&["users", "remove", "2"]).exits(0).says("removed user 2");
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_not_done() {
+    let server = TestServer::new();
+    let (_anna, _bert) = server.anna_and_bert();
+    server.process().signal(Signal::STOP);
+    // Two commands that a person has given up.
+    for request in
+        ["{\"command\":\"remove-user\",\"user\":\"2\"}", "{\"command\":\"users\",\"full\":true}"]
+    {
+        let mut stream = UnixStream::connect(server.data().join("control.sock")).unwrap();
+        writeln!(stream, "{{\"data\":null,\"request\":{request}}}").unwrap();
+    }
+    server.process().signal(Signal::CONT);
+    // It is answered behind them.
+    server.administer(&["users", "show", "2", "--full"]).exits(0);
+    assert_eq!(audit(&server), [("users show --full".to_owned(), "shown".to_owned())]);
+}
+
+#[test]
+fn an_act_that_is_done_is_not_said_to_have_failed() {
+    let server = TestServer::new();
+    let (_anna, _bert) = server.anna_and_bert();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = std::process::Command::new(crate::binaries::server());
+    command.args(["users", "remove", "2", "--data"]).arg(server.data()).stdout(full);
+    let output = command.stderr(std::process::Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("it was done, but standard output cannot be written to"), "{said}");
+    server.administer(&["users", "show", "2"]).exits(1);
 }
 
 #[test]

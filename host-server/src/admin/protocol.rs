@@ -1,14 +1,38 @@
 //! What commands say to a running server, and what it answers: each is one line of JSON.
 
 use std::fmt;
+use std::fs;
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::control::{Answer, Answers, Connection, Refusal};
 use super::running::Interrupted;
+use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::store::UserName;
+
+/// A request, and of which server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// The data directory that the command was told of, if it is there: whoever has named one means
+    /// the server that uses it, and not another that happens to be behind the socket.
+    pub(super) data: Option<String>,
+    pub(super) request: Request,
+}
+
+impl Asked {
+    pub(super) fn new(config: &Config, request: Request) -> Self {
+        Self { data: whole(&config.server.data), request }
+    }
+}
+
+/// A path as it is from everywhere; `None` if it leads to nothing that this user can see.
+pub(super) fn whole(path: &Path) -> Option<String> {
+    fs::canonicalize(path).ok()?.into_os_string().into_string().ok()
+}
 
 /// What a command asks of a running server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -125,11 +149,11 @@ pub(super) fn item<T: Serialize>(answer: &mut Answer<'_>, item: T) -> Result<(),
 /// Asks a running server, and hands over each item of its answer.
 pub(super) fn ask<T: DeserializeOwned>(
     connection: Connection,
-    request: &Request,
+    asked: &Asked,
     mut each: impl FnMut(T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     // Nothing in a request can fail to be written.
-    let mut answers = connection.ask(&serde_json::to_string(request).unwrap_or_default())?;
+    let mut answers = connection.ask(&serde_json::to_string(asked).unwrap_or_default())?;
     loop {
         match next(&mut answers)? {
             Line::Item(item) => each(item)?,
@@ -145,9 +169,9 @@ pub(super) fn ask<T: DeserializeOwned>(
 fn next<T: DeserializeOwned>(answers: &mut Answers) -> Result<Line<T>, Failure> {
     let Some(line) = answers.next_line()? else {
         return Err(Failure::new(
-            Exit::Failure,
-            "the server has ended before its answer; whether it did what was asked is in \
-             `waxwing-server audit show`",
+            Exit::Network,
+            "the server has stopped before its answer; if something was to be changed, \
+             `waxwing-server audit show` says whether it was",
         ));
     };
     if let Some(refusal) = Refusal::in_line(&line) {

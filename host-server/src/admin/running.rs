@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub struct Running {
     pub storage: Inspector,
     /// Where acts are noted.
     pub audit: AuditLog,
+    /// The data directory.
+    pub data: PathBuf,
     /// The addresses on which it listens.
     pub listening: Vec<SocketAddr>,
     /// When it began to listen.
@@ -116,17 +119,30 @@ impl Running {
         Ok(users.into_iter().next().ok_or_else(|| Problem::no_such_user(name))?)
     }
 
+    /// Notes that somebody is about to see whole phones.
+    pub(super) fn note_shown(
+        &self,
+        (caller, answer): (Caller, &Answer<'_>),
+        command: &str,
+        arguments: Arguments,
+    ) -> Result<(), Interrupted> {
+        is_there(answer)?;
+        Ok(self.audit.note_shown(clock::unix_now(), caller.uid, command, arguments)?)
+    }
+
     /// Notes an act, carries it out, and notes what became of it. An act whose end nobody has heard of
     /// is left for the next start, which notes that it is not known.
     pub(super) fn act<T>(
         &self,
-        caller: Caller,
+        (caller, answer): (Caller, &mut Answer<'_>),
         command: &str,
         arguments: Arguments,
-        act: impl FnOnce() -> Result<(T, Outcome), Interrupted>,
+        act: impl FnOnce(&mut Answer<'_>) -> Result<(T, Outcome), Interrupted>,
     ) -> Result<T, Interrupted> {
+        is_there(answer)?;
+        tracing::info!(uid = caller.uid, command, "an operator acts; the audit log says more");
         let begun = self.audit.begin(clock::unix_now(), caller.uid, command, arguments)?;
-        match act() {
+        match act(answer) {
             Ok((value, outcome)) => {
                 self.end(begun, outcome)?;
                 Ok(value)
@@ -142,6 +158,12 @@ impl Running {
     fn end(&self, begun: Begun, outcome: Outcome) -> Result<(), Failure> {
         self.audit.end(clock::unix_now(), begun, outcome)
     }
+}
+
+/// Whether the client is still there. One that has waited for too long, or was stopped, is told that
+/// nothing was done, and then nothing must be done.
+fn is_there(answer: &Answer<'_>) -> Result<(), Interrupted> {
+    Ok(answer.pause(Duration::ZERO)?)
 }
 
 /// Waits for something that the server does, for as long as it runs. The client hears now and then that

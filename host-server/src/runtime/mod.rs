@@ -85,6 +85,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         shards: shards.lines(),
         storage: shards.inspector(),
         audit: AuditLog::of(&directory),
+        data: directory.path().to_owned(),
         listening: vec![address],
         since: clock::unix_now(),
         started: Instant::now(),

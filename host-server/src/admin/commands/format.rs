@@ -28,9 +28,10 @@ pub(super) fn span(milliseconds: u64) -> String {
     }
 }
 
-/// `2026-11-28 10:00:00`, in UTC.
+/// `2026-11-28T10:00:00Z`.
 pub(super) fn moment(moment: UnixTime) -> String {
-    Timestamp::from_unix(moment).to_string()
+    let text = Timestamp::from_unix(moment).to_string();
+    format!("{}Z", text.replace(' ', "T"))
 }
 
 /// `1 letter`, `2 letters`.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::control::{Answer, Caller, Connection, Serve};
-use super::protocol::{self, Line, Problem, Request};
+use super::protocol::{self, Asked, Line, Problem, Request};
 use super::running::{Interrupted, Running};
 use crate::cli::{Command, UsersCommand};
 use crate::config::Config;
@@ -22,7 +22,9 @@ use crate::exit::{Exit, Failure};
 impl Serve for Running {
     fn serve(&self, caller: Caller, request: &str, answer: &mut Answer<'_>) -> io::Result<()> {
         let ended = match serde_json::from_str(request) {
-            Ok(request) => carry_out(self, caller, request, answer),
+            Ok(Asked { data, request }) => {
+                self.is_meant(data).and_then(|()| carry_out(self, caller, request, answer))
+            }
             Err(error) => {
                 let message = format!("this server does not know the request: {error}");
                 Err(Problem::new(Exit::Usage, message).into())
@@ -34,6 +36,24 @@ impl Serve for Running {
                 answer.line(&Line::<()>::Error(problem).to_json())
             }
             Err(Interrupted::Gone) => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    /// Whether a command that was told of this data directory means this server.
+    fn is_meant(&self, data: Option<String>) -> Result<(), Interrupted> {
+        let own = protocol::whole(&self.data);
+        match (data, own) {
+            (Some(meant), Some(own)) if meant != own => Err(Problem::new(
+                Exit::Config,
+                format!(
+                    "the server at this control socket keeps its data in {own}, and not in {meant}: \
+                     give the command the --config or the --data of the server that you mean"
+                ),
+            )
+            .into()),
+            _ => Ok(()),
         }
     }
 }
@@ -71,7 +91,7 @@ pub fn run(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut paper = Paper { out, json };
+    let mut paper = Paper { out, json, config };
     let path = config.server.control_socket()?;
     let connection = Connection::open(&path)?;
     let running = |connection: Option<Connection>| {
@@ -102,6 +122,7 @@ pub fn run(
 struct Paper<'a> {
     out: &'a mut dyn Write,
     json: bool,
+    config: &'a Config,
 }
 
 impl Paper<'_> {
@@ -122,17 +143,65 @@ impl Paper<'_> {
     }
 
     /// Writes the heads of columns, for people.
-    fn head(&mut self, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-        if self.json { Ok(()) } else { text(self.out).map_err(Failure::output) }
+    fn head(&mut self, head: &str) -> Result<(), Failure> {
+        if self.json {
+            return Ok(());
+        }
+        writeln!(self.out, "{head}").map_err(Failure::output)
     }
 
-    /// Asks the server for a list, and writes it.
+    /// Asks the server, and writes each item of its answer.
+    fn ask<T: Serialize + DeserializeOwned>(
+        &mut self,
+        connection: Connection,
+        request: Request,
+        mut text: impl FnMut(&mut dyn Write, &T) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let asked = Asked::new(self.config, request);
+        protocol::ask(connection, &asked, |item| self.write(&item, &mut text))
+    }
+
+    /// The same for a list below the heads of its columns. A list that cannot be had has none.
     fn list<T: Serialize + DeserializeOwned>(
         &mut self,
         connection: Connection,
-        request: &Request,
-        mut text: impl FnMut(&mut dyn Write, &T) -> io::Result<()>,
+        request: Request,
+        head: &str,
+        text: impl Fn(&mut dyn Write, &T) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        protocol::ask(connection, request, |item| self.write(&item, &mut text))
+        let asked = Asked::new(self.config, request);
+        let mut has_head = false;
+        protocol::ask(connection, &asked, |item| {
+            if !std::mem::replace(&mut has_head, true) {
+                self.head(head)?;
+            }
+            self.write(&item, &text)
+        })?;
+        if has_head { Ok(()) } else { self.head(head) }
+    }
+
+    /// Asks the server to do something, and writes what it has done.
+    fn act<T: Serialize + DeserializeOwned>(
+        &mut self,
+        connection: Connection,
+        request: Request,
+        text: impl Fn(&mut dyn Write, &T) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let asked = Asked::new(self.config, request);
+        protocol::ask(connection, &asked, |item| self.done(&item, &text))
+    }
+
+    /// Writes what was done. If that cannot be written, it was done all the same.
+    fn done<T: Serialize>(
+        &mut self,
+        item: &T,
+        text: impl Fn(&mut dyn Write, &T) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        self.write(item, text).map_err(|failure| {
+            if failure.is_silent() {
+                return failure;
+            }
+            Failure::new(failure.exit(), format!("it was done, but {failure}"))
+        })
     }
 }

@@ -34,6 +34,8 @@ struct Ended {
     ended: u16,
 }
 
+const HEAD: &str = " user  phone     since         unacknowledged  network";
+
 impl Session {
     fn of(summary: &SessionSummary) -> Self {
         let SessionSummary { user, phone, age, prefix, unacknowledged } = summary;
@@ -80,7 +82,7 @@ pub(super) fn end(
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
     let user = running.user(answer, &user)?;
-    let ended = running.act(caller, "sessions end", names(&user), || {
+    let ended = running.act((caller, answer), "sessions end", names(&user), |answer| {
         let owner = running.shards.owner_of(user.id);
         let had_one =
             running.ask(answer, owner, |sender| runtime::Request::EndSession(user.id, sender))?;
@@ -101,18 +103,9 @@ pub(super) fn run(
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
     match *command {
-        SessionsCommand::List => {
-            paper.head(|out| {
-                writeln!(
-                    out,
-                    "{:>5}  {:<8}  {:<12}  {:>14}  network",
-                    "user", "phone", "since", "unacknowledged"
-                )
-            })?;
-            paper.list(connection, &Request::Sessions, Session::row)
-        }
+        SessionsCommand::List => paper.list(connection, Request::Sessions, HEAD, Session::row),
         SessionsCommand::End { user } => {
-            paper.list(connection, &Request::EndSession { user }, |out, Ended { ended }: &Ended| {
+            paper.act(connection, Request::EndSession { user }, |out, Ended { ended }: &Ended| {
                 writeln!(out, "ended the session of user {ended}; the client may come back")
             })
         }

@@ -117,7 +117,7 @@ impl Status {
         let Self { version, role, pid, since, uptime_ms, listening, loops, .. } = status;
         let up = format::span(*uptime_ms);
         writeln!(out, "waxwing-server {version}, {role}, process {pid}")?;
-        writeln!(out, "serves       since {since} UTC, {up}, on {}", listening.join(", "))?;
+        writeln!(out, "serves       since {since}, {up}, on {}", listening.join(", "))?;
         let slowest = loops.iter().filter_map(|one| one.turn_p99_us).max();
         let turns = slowest.map_or_else(
             || "no turn in the last minute".to_owned(),
@@ -194,7 +194,7 @@ pub(super) fn run(
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
     let mut is_first = true;
-    paper.list(connection, &Request::Status { watch }, move |out, status| {
+    paper.ask(connection, Request::Status { watch }, move |out, status| {
         if !std::mem::take(&mut is_first) {
             writeln!(out)?;
         }

@@ -11,7 +11,7 @@ use waxwing_core::server::{Administered, AdministrationError};
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
-use super::super::protocol::{self, Problem, Request, item, no_such_user};
+use super::super::protocol::{Problem, Request, item, no_such_user};
 use super::super::running::{Interrupted, Running};
 use super::{Paper, UsersCommand, format};
 use crate::clock;
@@ -47,7 +47,7 @@ impl User {
         Self {
             id: id.get(),
             phone: if full { phone.as_str().to_owned() } else { format!("{phone:?}") },
-            last_seen: last_seen.map(|moment| moment.to_string()),
+            last_seen: last_seen.map(|moment| format::moment(moment.to_unix())),
             pending_letters: *pending_letters,
             pending_bytes: *pending_bytes,
         }
@@ -62,7 +62,7 @@ impl User {
         let last_seen = user.last_seen();
         writeln!(
             out,
-            "{id:>5}  {phone:<16}  {last_seen:<19}  {pending_letters:>7}  {pending_bytes:>10}"
+            "{id:>5}  {phone:<16}  {last_seen:<20}  {pending_letters:>7}  {pending_bytes:>10}"
         )
     }
 
@@ -89,13 +89,7 @@ impl Removed {
     }
 }
 
-fn heads(out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "{:>5}  {:<16}  {:<19}  {:>7}  {:>10}",
-        "id", "phone", "last seen (UTC)", "pending", "bytes"
-    )
-}
+const HEAD: &str = "   id  phone             last seen             pending       bytes";
 
 // ---- In the server ----
 
@@ -106,8 +100,7 @@ pub(super) fn answer_all(
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
     if full {
-        let (now, arguments) = (clock::unix_now(), Arguments::new());
-        running.audit.note_shown(now, caller.uid, "users list --full", arguments)?;
+        running.note_shown((caller, answer), "users list --full", Arguments::new())?;
     }
     let mut last = None;
     while let Finding::Users(page) = running.inspect(answer, Inspection::Users(last))? {
@@ -129,8 +122,7 @@ pub(super) fn answer_one(
 ) -> Result<(), Interrupted> {
     let user = running.user(answer, &user)?;
     if full {
-        let (now, arguments) = (clock::unix_now(), names(&user));
-        running.audit.note_shown(now, caller.uid, "users show --full", arguments)?;
+        running.note_shown((caller, answer), "users show --full", names(&user))?;
     }
     item(answer, User::of(&user, full))
 }
@@ -142,7 +134,7 @@ pub(super) fn remove(
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
     let user = running.user(answer, &user)?;
-    let removed = running.act(caller, "users remove", names(&user), || {
+    let removed = running.act((caller, answer), "users remove", names(&user), |answer| {
         let owner = running.shards.owner_of(user.id);
         let ended =
             running.ask(answer, owner, |sender| runtime::Request::RemoveUser(user.id, sender))?;
@@ -170,10 +162,16 @@ pub(super) fn not_administered(user: UserId, ended: runtime::Administration) -> 
         ),
         Ok(Administered::NotDone { letters }) => Problem::new(
             Exit::Storage,
-            format!(
-                "storage does not take it now: nothing was changed but that {letters} letters have \
-                 expired; the log says why, and the command can be repeated"
-            ),
+            match letters {
+                0 => "storage does not take it now, and nothing was changed; the log says why, and the \
+                      command can be repeated"
+                    .to_owned(),
+                _ => format!(
+                    "storage does not take it now: {} expired, and nothing else was changed; the log says \
+                     why, and the command can be repeated",
+                    format::count(letters, "letter", "letters")
+                ),
+            },
         ),
         Ok(Administered::Removed { .. } | Administered::Expired { .. }) => {
             Problem::new(Exit::Failure, "something else was done than what was asked")
@@ -195,16 +193,13 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     match *command {
         UsersCommand::List { full } => {
-            paper.head(heads)?;
-            paper.list(connection, &Request::Users { full }, User::row)
+            paper.list(connection, Request::Users { full }, HEAD, User::row)
         }
         UsersCommand::Show { user, full } => {
-            paper.list(connection, &Request::User { user, full }, User::page)
+            paper.ask(connection, Request::User { user, full }, User::page)
         }
         UsersCommand::Remove { user } => {
-            protocol::ask(connection, &Request::RemoveUser { user }, |removed| {
-                paper.write(&removed, Removed::line)
-            })
+            paper.act(connection, Request::RemoveUser { user }, Removed::line)
         }
     }
 }
@@ -225,7 +220,7 @@ pub(super) fn run_alone(
             if *full {
                 log.note_shown(now, uid, "users list --full", Arguments::new())?;
             }
-            paper.head(heads)?;
+            paper.head(HEAD)?;
             let mut last = None;
             loop {
                 let page = storage.users(last)?;
@@ -279,7 +274,7 @@ fn remove_alone(
     let removed = Removed { removed: removed.id.get(), phone, undelivered_letters };
     let ended = log.end(now, begun, Outcome::done(removed.undelivered()));
     let closed = storage.close();
-    let told = paper.write(&removed, Removed::line);
+    let told = paper.done(&removed, Removed::line);
     // What is wrong with the files matters more than a reader who has left.
     ended?;
     closed?;

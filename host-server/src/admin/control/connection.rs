@@ -147,7 +147,8 @@ impl Answers {
     }
 }
 
-const SILENT: &str = "the server does not answer; look at its log, and whether its disk answers";
+const SILENT: &str = "the server does not answer; look at its log, and whether its disk answers. What was asked \
+                      may still be done: `waxwing-server audit show` says whether it was";
 const OTHER_VERSION: &str = "this command and the server may be of different versions";
 
 /// A connection whose peer closes it with something unread ends with a reset.

@@ -183,7 +183,7 @@ fn an_act_that_the_server_dies_in_is_known_to_be_unknown() {
     let (_anna, _bert) = server.anna_and_bert();
     server.stop();
     server.start_with(Some(("WAXWING_FAILPOINT", "after_audit_line:1")));
-    server.administer(&["users", "remove", "2"]).exits(1).says("audit show");
+    server.administer(&["users", "remove", "2"]).exits(3).says("audit show");
     server.kill();
     server.start();
     let acts = audit(&server);

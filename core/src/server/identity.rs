@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use super::report::PrivateOperations;
 use super::storage::WrappedKey;
 use crate::crypto::{
     CryptoRng, Digest, KEY_LEN, PrivateKey, Provider, RSA_LEN, Rejected, SessionKey, Spki,
@@ -21,13 +22,13 @@ pub struct Identity<P: Provider> {
     key: Arc<P::PrivateKey>,
     wrap_key: Arc<Zeroizing<[u8; KEY_LEN]>>,
     name_key: Arc<Zeroizing<[u8; KEY_LEN]>>,
-    operations: u64,
+    operations: PrivateOperations,
 }
 
 impl<P: Provider> Clone for Identity<P> {
     fn clone(&self) -> Self {
         let (wrap_key, name_key) = (self.wrap_key.clone(), self.name_key.clone());
-        Self { key: self.key.clone(), wrap_key, name_key, operations: 0 }
+        Self { key: self.key.clone(), wrap_key, name_key, operations: PrivateOperations::default() }
     }
 }
 
@@ -37,7 +38,7 @@ impl<P: Provider> Identity<P> {
     pub fn new(provider: &P, key: P::PrivateKey, pkcs8_der: &[u8]) -> Self {
         let derived = |label| Arc::new(Zeroizing::new(provider.sha256(&[label, pkcs8_der]).0));
         let (wrap_key, name_key) = (derived(b"waxwing/1:wrap"), derived(b"waxwing/1:name"));
-        Self { key: Arc::new(key), wrap_key, name_key, operations: 0 }
+        Self { key: Arc::new(key), wrap_key, name_key, operations: PrivateOperations::default() }
     }
 
     /// The public half of the server's key.
@@ -70,6 +71,11 @@ impl<P: Provider> Identity<P> {
 
     /// How often the private key was used.
     pub(super) const fn operations(&self) -> u64 {
+        self.operations.opened.saturating_add(self.operations.signed)
+    }
+
+    /// The same, by what it was used for.
+    pub(super) const fn private_operations(&self) -> PrivateOperations {
         self.operations
     }
 
@@ -81,7 +87,7 @@ impl<P: Provider> Identity<P> {
         block: &[u8; RSA_LEN],
         out: &mut [u8],
     ) -> Result<usize, Rejected> {
-        self.operations = self.operations.saturating_add(1);
+        self.operations.opened = self.operations.opened.saturating_add(1);
         self.key.oaep_open(rng, op.oaep_label(), block, out)
     }
 
@@ -98,7 +104,7 @@ impl<P: Provider> Identity<P> {
         let timestamp = Timestamp::from_unix(now);
         let mut draft = Draft::new(&mut buffer, op, None, recipient, timestamp);
         let len = payload(draft.payload_mut(), rng)?;
-        self.operations = self.operations.saturating_add(1);
+        self.operations.signed = self.operations.signed.saturating_add(1);
         let (_, packet) = draft.sign(provider, &*self.key, rng, len)?;
         Ok(Arc::from(&*packet))
     }

@@ -51,7 +51,10 @@ pub use output::{
     Administered, AdministrationError, ConnId, Event, Limit, OtpOutcome, OtpTicket, Output,
 };
 pub use peer::{AddressPrefix, Peer};
-pub use report::{Report, SessionPage, SessionSummary};
+pub use report::{
+    Codes, DeliveryTimes, HandedIn, Outcomes, PrivateOperations, Report, SessionPage,
+    SessionSummary,
+};
 pub use room::Room;
 pub use shard::{Baggage, Shard, ShardId};
 

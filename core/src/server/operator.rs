@@ -27,7 +27,8 @@ impl<'s, P: Provider> Operator<'s, P> {
     #[must_use]
     pub fn report(&self, now: Instant) -> Report {
         let Shared { storage, limits, provider, identity, .. } = &*self.shared;
-        let Router { gate, registrar, accounts, sessions, submission, .. } = &*self.router;
+        let Router { gate, registrar, accounts, sessions, submission, delivery, .. } =
+            &*self.router;
         let (unsettled_batches, oldest) = storage.under_way();
         let (pending_letters, pending_bytes) = submission.pending();
         let codes_left = || limits.left(Kept::Codes.key(provider, identity), now);
@@ -43,6 +44,10 @@ impl<'s, P: Provider> Operator<'s, P> {
             storage_is_in_trouble: storage.is_in_trouble(),
             codes_left: registrar.as_ref().map(|_| codes_left()),
             free_ids: registrar.as_ref().map(Registrar::free_ids),
+            handed_in: submission.handed_in(),
+            outcomes: delivery.outcomes(),
+            codes: registrar.as_ref().map(Registrar::codes).unwrap_or_default(),
+            private_operations: identity.private_operations(),
         }
     }
 

@@ -209,3 +209,15 @@ pub enum Limit {
     /// Key questions of one user.
     Lookups,
 }
+
+impl Limit {
+    /// Every limit.
+    pub const ALL: &[Self] = &[
+        Self::Registrations,
+        Self::Proofs,
+        Self::CodesPerPhoneAndPrefix,
+        Self::CodesPerPhone,
+        Self::WrongCodesPerPrefix,
+        Self::Lookups,
+    ];
+}

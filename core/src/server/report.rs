@@ -7,7 +7,8 @@ use super::peer::AddressPrefix;
 use crate::id::UserId;
 use crate::phone::Phone;
 
-/// The state of a machine in numbers. All of them are of this shard alone.
+/// The state of a machine in numbers. All of them are of this shard alone. What is counted is counted
+/// since the machine began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Connections that are open, sessions included.
@@ -32,6 +33,95 @@ pub struct Report {
     pub codes_left: Option<u32>,
     /// Ids that a new user can get. The registrar alone knows it.
     pub free_ids: Option<usize>,
+    /// Letters that senders whom this shard owns have handed in.
+    pub handed_in: HandedIn,
+    /// What became of letters to users whom this shard owns.
+    pub outcomes: Outcomes,
+    /// One-time passwords, where this shard is the registrar.
+    pub codes: Codes,
+    /// Operations with the private key of the server.
+    pub private_operations: PrivateOperations,
+}
+
+/// Letters that senders have handed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandedIn {
+    /// Letters that went on to the mailbox of their recipient.
+    pub submitted: u64,
+    /// Copies of letters that had come a short time before.
+    pub repeated: u64,
+    /// Letters that were refused, here or at the mailbox.
+    pub refused: u64,
+}
+
+/// What became of letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Letters that storage has taken.
+    pub stored: u64,
+    /// Letters that their recipients acknowledged.
+    pub delivered: u64,
+    /// Those of them that were acknowledged so quickly that they were never stored.
+    pub forwarded: u64,
+    /// Letters that were thrown out undelivered.
+    pub expired: u64,
+    /// How long letters took from their acceptance to their acknowledgment.
+    pub times: DeliveryTimes,
+}
+
+/// How long letters took, in classes. Storage remembers seconds, and so the times are in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryTimes {
+    counts: [u64; Self::CLASSES],
+    sum: u64,
+}
+
+impl DeliveryTimes {
+    const CLASSES: usize = 10;
+    /// The upper ends of all classes but the last, which has none, in seconds.
+    pub const ENDS: [u64; Self::CLASSES - 1] =
+        [1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800, 2_592_000];
+
+    pub(super) fn count(&mut self, seconds: u64) {
+        let class = Self::ENDS.iter().filter(|end| **end < seconds).count();
+        if let Some(count) = self.counts.get_mut(class) {
+            *count = count.saturating_add(1);
+        }
+        self.sum = self.sum.saturating_add(seconds);
+    }
+
+    /// How many letters are in each class, the quickest first.
+    #[must_use]
+    pub const fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// The seconds of all letters together.
+    #[must_use]
+    pub const fn sum(&self) -> u64 {
+        self.sum
+    }
+}
+
+/// What became of one-time passwords, as far as the machine knows it. Whoever delivers them knows which
+/// went out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Codes {
+    /// Codes that were told in the answer itself.
+    pub in_band: u64,
+    /// Codes with which somebody became a user.
+    pub used: u64,
+    /// Wrong guesses at codes.
+    pub wrong: u64,
+}
+
+/// Operations with the private key of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrivateOperations {
+    /// Seals that were opened with it.
+    pub opened: u64,
+    /// Packets that were signed with it.
+    pub signed: u64,
 }
 
 /// A session, as an operator sees it.

@@ -8,6 +8,7 @@ mod answers;
 
 mod clocks;
 mod codes;
+mod counters;
 mod extremes;
 mod forwarding;
 mod framing;

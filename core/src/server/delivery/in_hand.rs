@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use super::super::storage::{PendingLetter, QueueId, Ticket};
 use super::letter::{After, Event, Location, Recipient, State};
 use crate::id::{PacketId, UserId};
-use crate::time::Instant;
+use crate::time::{Instant, UnixTime};
 
 /// A letter, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,7 @@ pub(super) struct Letter {
     pub(super) id: PacketId,
     pub(super) sender: UserId,
     pub(super) recipient: UserId,
+    pub(super) accepted_at: UnixTime,
     /// Of its packet.
     pub(super) bytes: u64,
 }
@@ -50,9 +51,10 @@ pub(super) struct InHand {
 
 impl Letter {
     pub(super) fn of(letter: &PendingLetter) -> Self {
-        let PendingLetter { queue_id, id, sender, recipient, packet, .. } = letter;
+        let PendingLetter { queue_id, id, sender, recipient, accepted_at, packet } = letter;
+        let (queue_id, id, sender, recipient) = (*queue_id, *id, *sender, *recipient);
         let bytes = u64::try_from(packet.len()).unwrap_or(u64::MAX);
-        Self { queue_id: *queue_id, id: *id, sender: *sender, recipient: *recipient, bytes }
+        Self { queue_id, id, sender, recipient, accepted_at: *accepted_at, bytes }
     }
 }
 

@@ -29,6 +29,7 @@ use super::ctx::Ctx;
 use super::mail::{Freed, Inquiry, Letter, Message, Note};
 use super::output::{ConnId, Event};
 use super::refused::Refused;
+use super::report::Outcomes;
 use super::shard::Shard;
 use super::storage::{
     ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot, Write,
@@ -62,6 +63,7 @@ pub(super) struct Delivery {
     /// Whether storage looks for letters that have expired.
     expiring: bool,
     disk_is_low: bool,
+    outcomes: Outcomes,
 }
 
 /// A user who has a session.
@@ -89,6 +91,7 @@ impl Delivery {
             expire_at: Instant::default(),
             expiring: false,
             disk_is_low: false,
+            outcomes: Outcomes::default(),
         }
     }
 
@@ -326,6 +329,11 @@ impl Delivery {
         self.mailboxes.remove(user);
     }
 
+    /// What became of letters.
+    pub(super) const fn outcomes(&self) -> Outcomes {
+        self.outcomes
+    }
+
     /// Letters that a user has been given and has not acknowledged.
     pub(super) fn unacknowledged(&self, user: UserId) -> usize {
         self.readers.get(&user).map_or(0, |reader| reader.window.unacknowledged().count())
@@ -369,13 +377,18 @@ impl Delivery {
             match change.before.location {
                 Location::Expired => continue,
                 Location::HeldBack => {
+                    self.outcomes.forwarded = self.outcomes.forwarded.saturating_add(1);
                     self.in_hand.take_back(letter);
                     self.commit_ended(user);
                 }
                 Location::Storing | Location::Stored => ctx.storage.delete(user, letter),
                 _ => {}
             }
-            let in_hand::Letter { sender, id, .. } = change.letter;
+            let in_hand::Letter { sender, id, accepted_at, .. } = change.letter;
+            self.outcomes.delivered = self.outcomes.delivered.saturating_add(1);
+            let took = ctx.now.unix.minus(accepted_at);
+            // A clock that was set back meanwhile.
+            self.outcomes.times.count(u64::try_from(took).unwrap_or_default());
             ctx.post_to_owner(sender, Message::Delivered { sender, id, freed });
         }
         self.recount_mailbox(user);
@@ -384,6 +397,7 @@ impl Delivery {
 
     /// A letter is stored: its sender hears of it, unless its recipient was quicker.
     pub(super) fn stored(&mut self, ctx: &mut Ctx<'_, impl Provider>, letter: &PendingLetter) {
+        self.outcomes.stored = self.outcomes.stored.saturating_add(1);
         self.commit_answered(ctx, letter, LetterEvent::Stored, Ok(Status::Stored));
     }
 
@@ -459,6 +473,7 @@ impl Delivery {
                 mailbox.expired(queue_id, sender, bytes, counted);
             }
             if counted {
+                self.outcomes.expired = self.outcomes.expired.saturating_add(1);
                 ctx.post_to_owner(sender, Message::Expired { sender, id, freed: Some(bytes) });
             }
         }

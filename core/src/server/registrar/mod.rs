@@ -16,6 +16,7 @@ use super::mail::{Inquiry, Message, Note};
 use super::output::{ConnId, Event, OtpTicket, Output};
 use super::peer::Peer;
 use super::refused::Refused;
+use super::report::Codes;
 use super::storage::{Snapshot, Write};
 use crate::crypto::{Provider, RSA_LEN, Spki, Unverified};
 use crate::id::{Nonce, PacketId, UserId};
@@ -38,6 +39,7 @@ pub(super) struct Registrar {
     outgoing_codes: OutgoingCodes,
     last_otp_ticket: u64,
     creations: HashMap<UserId, Creation>,
+    codes: Codes,
 }
 
 /// A user whose creation is being stored.
@@ -76,6 +78,7 @@ impl Registrar {
             outgoing_codes: OutgoingCodes::default(),
             last_otp_ticket: 0,
             creations: HashMap::new(),
+            codes: Codes::default(),
         }
     }
 
@@ -166,6 +169,7 @@ impl Registrar {
         };
         self.otps.insert(ctx.provider, ctx.rng, phone, &otp, new);
         if ctx.config.otp_in_band {
+            self.codes.in_band = self.codes.in_band.saturating_add(1);
             return Ok(Verdict::Answered(Ok(answer)));
         }
         self.outgoing_codes.push(ticket, phone, otp);
@@ -223,6 +227,7 @@ impl Registrar {
         match self.otps.guess(ctx.provider, &phone, &attempt, (id, &proof.otp), now) {
             Guess::Right => {}
             Guess::Wrong => {
+                self.codes.wrong = self.codes.wrong.saturating_add(1);
                 wrong_guess(ctx, peer);
                 return Err(refused(ErrorCode::OtpWrong));
             }
@@ -275,6 +280,7 @@ impl Registrar {
     ) {
         self.phonebook.enter(ctx.provider, user, phone, spki);
         self.otps.consume(&phone);
+        self.codes.used = self.codes.used.saturating_add(1);
         ctx.event(Event::Registered { user });
         if let Some(Creation { conn, nonce, .. }) = self.creations.remove(&user) {
             ctx.tell(Note::Proved { conn, user, nonce });
@@ -294,6 +300,11 @@ impl Registrar {
     /// Ids that a new user can get.
     pub(super) const fn free_ids(&self) -> usize {
         self.phonebook.free_ids()
+    }
+
+    /// What became of codes.
+    pub(super) const fn codes(&self) -> Codes {
+        self.codes
     }
 
     /// The new user could not be stored: nothing is burnt.

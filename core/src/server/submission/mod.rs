@@ -13,6 +13,7 @@ use super::ctx::Ctx;
 use super::mail::{Freed, Letter, Message, Note};
 use super::output::ConnId;
 use super::refused::Refused;
+use super::report::HandedIn;
 use super::shard::Shard;
 use super::storage::{Question, Snapshot};
 use super::storage_queue::Asker;
@@ -29,11 +30,21 @@ use outstanding::Outstanding;
 pub(super) struct Submission {
     duplicates: HashMap<UserId, Duplicates>,
     outstanding: Outstanding,
+    handed_in: HandedIn,
+}
+
+/// What became of a 102 that is not refused.
+enum Taken {
+    /// It goes to its recipient's owner shard.
+    Submitted,
+    /// It had come before.
+    Repeated,
 }
 
 impl Submission {
     pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
-        Self { duplicates: HashMap::new(), outstanding: Outstanding::new(shard, snapshot) }
+        let outstanding = Outstanding::new(shard, snapshot);
+        Self { duplicates: HashMap::new(), outstanding, handed_in: HandedIn::default() }
     }
 
     /// What a sender has pending in all mailboxes together: letters, and bytes of packets.
@@ -50,6 +61,24 @@ impl Submission {
         key: Option<&P::PublicKey>,
         packet: Packet<&[u8]>,
     ) -> Result<(), Refused> {
+        let taken = self.take_in(ctx, sender, key, packet);
+        let HandedIn { submitted, repeated, refused } = &mut self.handed_in;
+        let count = match taken {
+            Ok(Taken::Submitted) => submitted,
+            Ok(Taken::Repeated) => repeated,
+            Err(_) => refused,
+        };
+        *count = count.saturating_add(1);
+        taken.map(|_| ())
+    }
+
+    fn take_in<P: Provider>(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        sender: UserId,
+        key: Option<&P::PublicKey>,
+        packet: Packet<&[u8]>,
+    ) -> Result<Taken, Refused> {
         let packet = Unverified::new(ctx.provider, packet);
         let id = packet.id();
         let refused = |code| Refused::naming(code, Op::Letter, id);
@@ -65,10 +94,10 @@ impl Submission {
         let duplicates = self.duplicates.entry(sender).or_default();
         match duplicates.note(id, ctx.now.instant) {
             // The answer to the first copy will answer this one.
-            Some(Recent::Pending { .. }) => return Ok(()),
+            Some(Recent::Pending { .. }) => return Ok(Taken::Repeated),
             Some(Recent::Answered(status)) => {
                 ctx.tell(Note::Status { sender, id, status, copies: 1 });
-                return Ok(());
+                return Ok(Taken::Repeated);
             }
             None => {}
         }
@@ -85,7 +114,7 @@ impl Submission {
         })?;
         let packet = Arc::from(packet.as_bytes());
         ctx.post_to_owner(recipient, Message::Letter(Letter { id, sender, recipient, packet }));
-        Ok(())
+        Ok(Taken::Submitted)
     }
 
     /// The first answer to a letter: its status, or why it is refused.
@@ -98,6 +127,9 @@ impl Submission {
         freed: Freed,
     ) {
         self.count_out(sender, freed);
+        if fate.is_err() {
+            self.handed_in.refused = self.handed_in.refused.saturating_add(1);
+        }
         let duplicates = self.duplicates.get_mut(&sender);
         let copies = duplicates.and_then(|duplicates| match fate {
             Ok(status) => duplicates.answer(id, status),
@@ -175,6 +207,11 @@ impl Submission {
     /// What all senders of this shard have pending, in all mailboxes: letters, and bytes of packets.
     pub(super) const fn pending(&self) -> (u64, u64) {
         self.outstanding.total()
+    }
+
+    /// What all senders of this shard have handed in.
+    pub(super) const fn handed_in(&self) -> HandedIn {
+        self.handed_in
     }
 
     /// Forgets duplicates that are too old to matter.

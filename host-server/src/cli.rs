@@ -80,6 +80,12 @@ pub enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Say whether the running server is well: the exit code is 0 if it is, else 1
+    Health {
+        /// Whether storage takes writes, too, so that people can be sent to it
+        #[arg(long)]
+        ready: bool,
+    },
     /// Look at the sessions of the running server, or end one
     #[command(subcommand)]
     Sessions(SessionsCommand),

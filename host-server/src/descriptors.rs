@@ -8,7 +8,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use waxwing_transport_mio::Config;
 
-/// For the listener, the database and what else is open.
+/// For the listeners, the database, operators, those who read numbers, and what else is open.
 const OTHERS: u64 = 64;
 
 /// The limit of the process before it was raised.

@@ -14,6 +14,7 @@ pub mod data_dir;
 pub mod descriptors;
 pub mod exit;
 pub mod failpoint;
+pub mod histogram;
 pub mod key;
 pub mod logging;
 pub mod otp;

@@ -64,7 +64,11 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             config.check_serving()?;
             runtime::run(&config, args)
         }
-        Command::Status { .. } | Command::Sessions(_) | Command::Queue(_) | Command::Users(_) => {
+        Command::Status { .. }
+        | Command::Health { .. }
+        | Command::Sessions(_)
+        | Command::Queue(_)
+        | Command::Users(_) => {
             admin::commands::run(&load()?, &command, cli.json(), &mut io::stdout().lock())
         }
         Command::Audit(command) => {

@@ -12,6 +12,7 @@ use waxwing_core::time::UnixTime;
 use waxwing_server::admin::audit::AuditLog;
 use waxwing_server::admin::commands;
 use waxwing_server::admin::control::{Limits, Listener};
+use waxwing_server::admin::reports::Reports;
 use waxwing_server::admin::running::Running;
 use waxwing_server::cli::Cli;
 use waxwing_server::config::Config;
@@ -49,6 +50,7 @@ impl Fake {
             audit: AuditLog::of(&data),
             data: directory.path().to_owned(),
             listening: vec!["127.0.0.1:9295".parse().unwrap()],
+            reports: Reports::default(),
             since: UnixTime::from_seconds(1_795_350_896),
             started: Instant::now(),
         };
@@ -77,7 +79,7 @@ impl Fake {
 /// Answers every request for a report until the server ends.
 fn report(inbox: &Inbox) {
     let machine = Report { sessions: 7, ..Report::default() };
-    let report = ShardReport { machine, turn_p99: None, free_disk: Some(5 << 30) };
+    let report = ShardReport { machine, free_disk: Some(5 << 30), ..ShardReport::default() };
     for message in inbox.iter().flatten() {
         if let Message::Request(Request::Report(answer)) = message {
             let _ = answer.send(report);

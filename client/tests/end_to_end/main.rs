@@ -22,6 +22,7 @@ mod keys;
 mod lies;
 mod lost;
 mod many_clients;
+mod metrics;
 mod microcontroller;
 mod operator;
 mod output;

@@ -3,5 +3,11 @@
 pub mod audit;
 pub mod commands;
 pub mod control;
+pub mod health;
+pub mod http;
+pub mod metrics;
 mod protocol;
+pub mod reports;
 pub mod running;
+mod serving;
+mod wait;

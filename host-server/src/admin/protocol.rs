@@ -43,6 +43,11 @@ pub(super) enum Request {
         /// Again and again, each second.
         watch: bool,
     },
+    /// `health`.
+    Health {
+        /// Whether it takes letters, and not only whether it runs.
+        ready: bool,
+    },
     /// `sessions list`.
     Sessions,
     /// `sessions end`.

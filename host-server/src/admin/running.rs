@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -12,15 +13,18 @@ use waxwing_core::time::UnixTime;
 use super::audit::{Arguments, AuditLog, Begun, Outcome};
 use super::control::{Answer, Caller};
 use super::protocol::{Line, Problem};
+use super::reports::{Loop, Reports};
 use crate::clock;
 use crate::exit::{Exit, Failure};
-use crate::runtime::{Request, ShardLines, ShardReport};
+use crate::runtime::{Request, ShardLines};
 use crate::store::{Finding, Inspection, Inspector, UserName, UserSummary};
 
 /// A running server, as its operator reaches it.
 pub struct Running {
     /// The ways to its shards.
     pub shards: ShardLines,
+    /// What its shards say about themselves.
+    pub reports: Reports,
     /// The way to its storage.
     pub storage: Inspector,
     /// Where acts are noted.
@@ -66,23 +70,9 @@ impl Running {
     /// A client hears this often that it is to wait.
     const WAITING: Duration = Duration::from_secs(3);
 
-    /// The reports of all shards, in their order. One that does not answer within `patience` has none.
-    #[must_use]
-    pub fn reports(&self, patience: Duration) -> Vec<Option<ShardReport>> {
-        let asked: Vec<_> = self
-            .shards
-            .ids()
-            .map(|shard| {
-                let (answer, report) = channel();
-                self.shards.send(shard, Request::Report(answer));
-                report
-            })
-            .collect();
-        let deadline = Instant::now() + patience;
-        let in_time = |report: Receiver<ShardReport>| {
-            report.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
-        };
-        asked.into_iter().map(in_time).collect()
+    /// What all shards say, in their order.
+    pub(super) fn loops(&self) -> Arc<[Loop]> {
+        self.reports.ask(&self.shards)
     }
 
     /// Asks a shard something, and waits for the answer for as long as the server runs.

@@ -46,7 +46,7 @@ impl Config {
 
     /// Whether the values make sense together.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let Self { server, otp, .. } = self;
+        let Self { server, otp, metrics, .. } = self;
         let rules = [
             (
                 otp.delivery == DeliveryKind::Exec && otp.exec.program.as_os_str().is_empty(),
@@ -63,6 +63,10 @@ impl Config {
             (
                 server.data.as_os_str().is_empty(),
                 "server.data is empty: name the directory of key and database",
+            ),
+            (
+                metrics.listen == Some(server.listen) && server.listen.port() != 0,
+                "metrics.listen and server.listen are the same address: give one of them another port",
             ),
         ];
         match rules.iter().find(|(broken, _)| *broken) {

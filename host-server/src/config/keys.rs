@@ -168,6 +168,8 @@ pub(super) const KEYS: &[Key] = &[
     key!(storage.expiry_interval, duration TENTH..=DAY, "Time between two searches for expired letters."),
     key!(storage.tidy_after, duration TENTH..=DAY, "How long the server has to be idle before it moves the write-ahead log into the database, and empties it."),
 
+    key!(metrics.listen, address_or_none, "Address and port where numbers and health can be read over plain HTTP: /metrics in the format of Prometheus, /healthz and /readyz. Everybody who reaches it can read them. Empty: nowhere."),
+
     key!(log.level, choice, "How much goes to the log: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"."),
     key!(log.format, choice, "What lines of the log look like: \"text\" or \"json\"."),
 ];

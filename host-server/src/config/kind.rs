@@ -177,6 +177,24 @@ pub(super) mod address {
     }
 }
 
+/// The same, or nothing: empty text.
+pub(super) mod address_or_none {
+    use std::net::SocketAddr;
+
+    use toml::Value;
+
+    pub(in super::super) fn read(value: &Value) -> Result<Option<SocketAddr>, String> {
+        if value.as_str().is_some_and(str::is_empty) {
+            return Ok(None);
+        }
+        super::address::read(value).map(Some)
+    }
+
+    pub(in super::super) fn show(value: &Option<SocketAddr>) -> String {
+        value.as_ref().map_or_else(|| super::text::show(&""), super::address::show)
+    }
+}
+
 /// Several texts: an array in the file, separated by commas elsewhere.
 pub(super) mod list {
     use std::fmt::Display;

@@ -23,6 +23,8 @@ pub struct Config {
     pub limits: Limits,
     /// Section `storage`: the database.
     pub storage: StorageConfig,
+    /// Section `metrics`: where numbers and health can be read.
+    pub metrics: MetricsConfig,
     /// Section `log`: what is logged, and how.
     pub log: LogConfig,
 }
@@ -185,6 +187,13 @@ pub struct StorageConfig {
     /// How long the server has to be idle before it moves the write-ahead log into the database, and
     /// empties it.
     pub tidy_after: Duration,
+}
+
+/// Section `metrics`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Address and port where numbers and health can be read; `None` for nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 /// What goes to the log.

@@ -16,6 +16,7 @@ use waxwing_transport_mio::{CloseReason, Connections, Handler, Load, Signal, Tok
 use super::admission::Admission;
 use super::channels::{Channels, Message};
 use super::deliveries::Deliveries;
+use super::event_counts::EventCounts;
 use super::log::{self, Log};
 use super::requests::{Requests, ShardReport};
 use super::turn_times::TurnTimes;
@@ -51,6 +52,7 @@ pub struct EventHandler<P: Provider, C, L: Connections> {
     deliveries: Deliveries,
     admission: Admission,
     log: Log,
+    events: EventCounts,
     requests: Requests,
     turn_times: TurnTimes,
     free_disk: Option<u64>,
@@ -86,6 +88,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             deliveries,
             admission: Admission::new(config),
             log: Log::default(),
+            events: EventCounts::default(),
             requests: Requests::default(),
             turn_times: TurnTimes::default(),
             free_disk: None,
@@ -159,6 +162,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                 Err(DeliveryError::TimedOut) => OtpOutcome::Lost,
                 Err(_) => OtpOutcome::Undeliverable,
             };
+            self.events.code(outcome);
             self.tell(|server, env| server.otp_ended(env, ticket, outcome));
         }
     }
@@ -239,7 +243,10 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             Output::DeliverOtp { ticket, phone, otp } => {
                 self.deliveries.deliver(DeliveryTicket(ticket.0), &phone, &otp);
             }
-            Output::Event(event) => self.log.event(event, self.clock.now().instant),
+            Output::Event(event) => {
+                self.events.event(&event);
+                self.log.event(event, self.clock.now().instant);
+            }
             Output::Administered { user, outcome } => self.requests.administered(user, outcome),
             Output::Stopped => self.channels.send_to_all(|| Message::Stopped),
         }
@@ -248,7 +255,12 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
 
 impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L> {
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
-        !self.stopping && self.admission.admits(peer, load, self.clock.now().instant)
+        if self.stopping {
+            return false;
+        }
+        let admits = self.admission.admits(peer, load, self.clock.now().instant);
+        self.events.connections_refused += u64::from(!admits);
+        admits
     }
 
     fn opened(&mut self, _io: &mut L, conn: Token, peer: SocketAddr) {
@@ -304,11 +316,13 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         self.carry_out_all(io);
         let now = self.clock.now();
         self.turn_times.end(now.instant);
-        let Self { server, requests, turn_times, free_disk, .. } = self;
+        let Self { server, requests, turn_times, free_disk, events, .. } = self;
         requests.report(|| ShardReport {
             machine: server.operator().report(now.instant),
             turn_p99: turn_times.p99(),
             free_disk: *free_disk,
+            turns: turn_times.all(),
+            events: *events,
         });
         self.server.poll_timeout().map(|at| at.since(now.instant))
     }

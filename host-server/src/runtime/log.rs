@@ -90,25 +90,37 @@ impl Log {
     }
 }
 
+/// What a limit is called in the section `limits` of a configuration.
+pub(super) const fn name(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Registrations => "registrations_per_prefix_per_hour",
+        Limit::Proofs => "proofs_per_prefix_per_hour",
+        Limit::CodesPerPhoneAndPrefix => "codes_per_phone_and_prefix_per_hour",
+        Limit::CodesPerPhone => "codes_per_phone_per_day",
+        Limit::WrongCodesPerPrefix => "wrong_codes_per_prefix_per_day",
+        Limit::Lookups => "lookups_per_user_per_day",
+    }
+}
+
 /// Without addresses and phones: the operator can count, and nobody else can be found.
 fn limit_reached(limit: Limit, times: u64) {
-    let (key, shared) = match limit {
-        Limit::Registrations => ("limits.registrations_per_prefix_per_hour", true),
-        Limit::Proofs => ("limits.proofs_per_prefix_per_hour", true),
-        Limit::CodesPerPhoneAndPrefix => ("limits.codes_per_phone_and_prefix_per_hour", true),
-        Limit::CodesPerPhone => ("limits.codes_per_phone_per_day", false),
-        Limit::WrongCodesPerPrefix => ("limits.wrong_codes_per_prefix_per_day", true),
-        Limit::Lookups => ("limits.lookups_per_user_per_day", false),
+    let key = format!("limits.{}", name(limit));
+    let shared = match limit {
+        Limit::Registrations
+        | Limit::Proofs
+        | Limit::CodesPerPhoneAndPrefix
+        | Limit::WrongCodesPerPrefix => true,
+        Limit::CodesPerPhone | Limit::Lookups => false,
     };
     if shared {
         tracing::warn!(
-            limit = key,
+            limit = %key,
             times,
             "somebody was told to come back later; if many people share an address, raise this \
              limit, or name their addresses in limits.exempt"
         );
     } else {
-        tracing::info!(limit = key, times, "somebody was told to come back later");
+        tracing::info!(limit = %key, times, "somebody was told to come back later");
     }
 }
 

@@ -3,6 +3,7 @@
 mod admission;
 mod channels;
 mod deliveries;
+mod event_counts;
 mod event_handler;
 mod log;
 mod origin;
@@ -14,6 +15,7 @@ mod shards;
 mod turn_times;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +23,8 @@ use waxwing_transport_mio::EventLoop;
 
 use crate::admin::audit::AuditLog;
 use crate::admin::control::{Limits, Listener};
+use crate::admin::http::{self, Endpoint};
+use crate::admin::reports::Reports;
 use crate::admin::running::Running;
 use crate::cli::{KeyCommand, RunArgs};
 use crate::clock;
@@ -32,6 +36,7 @@ use crate::key;
 use crate::store::StorageError;
 pub use channels::{Channels, Message, Route, ShardLines};
 pub use deliveries::{Deliveries, DeliveryReport};
+pub use event_counts::EventCounts;
 pub use event_handler::{EventHandler, Links};
 pub use requests::{Administration, Request, ShardReport};
 use service_manager::ServiceManager;
@@ -83,6 +88,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     }
     let running = Arc::new(Running {
         shards: shards.lines(),
+        reports: Reports::default(),
         storage: shards.inspector(),
         audit: AuditLog::of(&directory),
         data: directory.path().to_owned(),
@@ -92,14 +98,31 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     });
     let (path, group) = (config.server.control_socket()?, config.server.control_group_number()?);
     let control = Listener::bind(&path, group, Limits::default(), running.clone())?;
+    let watched = Arc::clone(&running);
+    let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, watched)).transpose()?;
     if let Err(error) = say_where(address) {
         tracing::warn!(%error, "standard output cannot be written to; serving all the same");
     }
     tracing::info!(%address, control = %path.display(), "listening");
     service_manager.serving(&running);
-    shards.serve(control)?;
+    shards.serve((control, metrics))?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Lets everybody who reaches an address read numbers and health.
+fn serve_metrics(listen: SocketAddr, running: Arc<Running>) -> Result<Endpoint, Failure> {
+    let endpoint = Endpoint::bind(listen, http::Limits::default(), running)?;
+    let address = endpoint.address();
+    if address.ip().to_canonical().is_loopback() {
+        tracing::info!(%address, "numbers and health can be read");
+    } else {
+        tracing::warn!(
+            %address,
+            "numbers and health can be read by everybody who reaches this address (metrics.listen)"
+        );
+    }
+    Ok(endpoint)
 }
 
 /// A server whose audit log is not as it should be serves all the same. What an operator would change
@@ -152,7 +175,7 @@ pub fn key(config: &Config, command: KeyCommand, json: bool) -> Result<(), Failu
 }
 
 /// The first line on standard output, for whoever started the server with port 0.
-fn say_where(address: std::net::SocketAddr) -> io::Result<()> {
+fn say_where(address: SocketAddr) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on {address}")?;
     out.flush()

@@ -13,6 +13,9 @@ use waxwing_core::phone::Phone;
 use waxwing_core::server::{Administered, AdministrationError, Env, Report, Server, SessionPage};
 use waxwing_core::time::UnixTime;
 
+use super::event_counts::EventCounts;
+use crate::histogram::Times;
+
 /// Something that an operator asks of a shard.
 #[derive(Debug)]
 pub enum Request {
@@ -34,7 +37,7 @@ pub enum Request {
 pub type Administration = Result<Administered, AdministrationError>;
 
 /// The state of a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShardReport {
     /// That of its machine.
     pub machine: Report,
@@ -42,6 +45,10 @@ pub struct ShardReport {
     pub turn_p99: Option<Duration>,
     /// Bytes that new letters may still take up, where that can be said.
     pub free_disk: Option<u64>,
+    /// How long all turns took.
+    pub turns: Times,
+    /// What has happened since the start.
+    pub events: EventCounts,
 }
 
 /// The requests that have no answer yet.

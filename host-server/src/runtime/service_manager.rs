@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::admin::reports::Reports;
 use crate::admin::running::Running;
 
 /// Tells the service manager, until it is dropped.
@@ -24,7 +25,10 @@ impl ServiceManager {
             return Self(None);
         }
         let (serves, hear) = channel();
-        let teller = Teller { watchdog: sd_notify::watchdog_enabled(), serving: None };
+        let watchdog = sd_notify::watchdog_enabled();
+        let patience = watchdog.map_or(Teller::PERIOD, |watchdog| watchdog / 2);
+        let reports = Reports::with_patience(patience);
+        let teller = Teller { watchdog, serving: None, reports };
         let thread = Builder::new().name("service-manager".into());
         match thread.spawn(move || teller.run(&hear)) {
             Ok(_) => Self(Some(serves)),
@@ -58,6 +62,8 @@ struct Teller {
     /// A server that is not heard of for so long is started again.
     watchdog: Option<Duration>,
     serving: Option<Arc<Running>>,
+    /// What the loops say. Others have less patience, and do not wait for it.
+    reports: Reports,
 }
 
 impl Teller {
@@ -88,11 +94,10 @@ impl Teller {
     }
 
     fn tell_how_it_is(&self, running: &Running) {
-        let patience = self.watchdog.map_or(Self::PERIOD, |watchdog| watchdog / 2);
-        let reports = running.reports(patience);
+        let loops = self.reports.ask(&running.shards);
         let hang: Vec<_> = (0..)
-            .zip(&reports)
-            .filter(|(_, report)| report.is_none())
+            .zip(&*loops)
+            .filter(|(_, one)| !one.answers)
             .map(|(number, _): (u16, _)| number.to_string())
             .collect();
         if !hang.is_empty() {
@@ -100,7 +105,7 @@ impl Teller {
             tell(&[NotifyState::Status(&status)]);
             return;
         }
-        let machines = || reports.iter().flatten().map(|report| &report.machine);
+        let machines = || loops.iter().filter_map(|one| one.last).map(|report| report.machine);
         let sessions: usize = machines().map(|machine| machine.sessions).sum();
         let pending: u64 = machines().map(|machine| machine.pending_letters).sum();
         let oldest = machines().filter_map(|machine| machine.oldest_unsettled).max();

@@ -14,6 +14,7 @@ use super::deliveries::Deliveries;
 use super::event_handler::{self, Links};
 use super::settings;
 use crate::admin::control::Listener;
+use crate::admin::http::Endpoint;
 use crate::backend::{self, Backend};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -85,8 +86,12 @@ impl Shards {
         self.storage.inspector()
     }
 
-    /// Serves until all loops have ended, the registrar's on this thread. `control` is served as long.
-    pub(super) fn serve(self, control: Listener) -> Result<(), Failure> {
+    /// Serves until all loops have ended, the registrar's on this thread. Operators and those who read
+    /// numbers are served as long.
+    pub(super) fn serve(
+        self,
+        (control, metrics): (Listener, Option<Endpoint>),
+    ) -> Result<(), Failure> {
         let mut handlers = self.handlers.into_iter();
         let registrar = handlers.next();
         let mut threads = Vec::new();
@@ -99,6 +104,7 @@ impl Shards {
         for thread in threads {
             ends.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
+        drop(metrics);
         control.stop();
         let closed = self.storage.shut_down();
         for (served, fatal) in ends {

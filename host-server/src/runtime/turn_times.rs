@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use waxwing_core::time::Instant;
 
-/// Upper ends of the classes, in microseconds: each is twice the one before.
-const CLASSES: usize = 24;
-const FIRST_US: u64 = 64;
+use crate::histogram::Times;
 
 /// The turns of the last one to two periods, in classes of their length.
 #[derive(Debug, Default)]
@@ -14,8 +12,10 @@ pub(super) struct TurnTimes {
     /// When the turn began that is under way.
     since: Option<Instant>,
     period_until: Instant,
-    current: [u64; CLASSES],
-    before: [u64; CLASSES],
+    current: Times,
+    before: Times,
+    /// All turns since the start.
+    all: Times,
 }
 
 impl TurnTimes {
@@ -30,9 +30,9 @@ impl TurnTimes {
     pub(super) fn end(&mut self, now: Instant) {
         let Some(since) = self.since.take() else { return };
         self.turn_over(now);
-        let took = u64::try_from(now.since(since).as_micros()).unwrap_or(u64::MAX);
-        let class = (0..CLASSES).find(|class| took <= end_of(*class)).unwrap_or(CLASSES - 1);
-        self.current[class] += 1;
+        let took = now.since(since);
+        self.current.count_span(took);
+        self.all.count_span(took);
     }
 
     fn turn_over(&mut self, now: Instant) {
@@ -40,30 +40,31 @@ impl TurnTimes {
             return;
         }
         let is_next = now < self.period_until.after(Self::PERIOD);
-        self.before = if is_next { self.current } else { [0; CLASSES] };
-        self.current = [0; CLASSES];
+        self.before = if is_next { self.current } else { Times::default() };
+        self.current = Times::default();
         self.period_until = now.after(Self::PERIOD);
+    }
+
+    /// All turns since the start.
+    pub(super) const fn all(&self) -> Times {
+        self.all
     }
 
     /// What 99 of 100 turns took at most, to a factor of two; `None` if there was no turn.
     pub(super) fn p99(&self) -> Option<Duration> {
-        let counts =
-            self.before.iter().zip(&self.current).map(|(before, current)| before + current);
+        let (before, current) = (self.before.counts(), self.current.counts());
+        let counts = before.iter().zip(current).map(|(before, current)| before + current);
         let all: u64 = counts.clone().sum();
         let enough = (all - all / 100).max(1);
         let mut seen = 0;
         for (class, count) in counts.enumerate() {
             seen += count;
             if seen >= enough {
-                return Some(Duration::from_micros(end_of(class)));
+                return Some(Duration::from_micros(Times::end_of(class)));
             }
         }
         None
     }
-}
-
-fn end_of(class: usize) -> u64 {
-    FIRST_US << class
 }
 
 #[cfg(test)]
@@ -109,6 +110,6 @@ mod tests {
     fn a_turn_of_an_hour_counts_as_the_longest() {
         let mut times = TurnTimes::default();
         turn(&mut times, 0, 3_600_000);
-        assert_eq!(times.p99(), Some(Duration::from_micros(FIRST_US << (CLASSES - 1))));
+        assert_eq!(times.p99(), Some(Duration::from_micros(64 << 23)));
     }
 }

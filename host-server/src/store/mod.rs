@@ -28,7 +28,7 @@ pub use inspection::{Finding, Inspection};
 pub use memory::MemoryStorage;
 pub use sqlite::{Salvage, SqliteError, SqliteOptions, SqliteStorage};
 pub use thread::{Inspector, Outlet, StorageClient, StorageThread, ThreadOptions};
-pub use turn::{Done, Failed, Job, Reports, StorageTurns, TurnOptions};
+pub use turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 
 /// Where users and pending letters live.
 ///

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::turn::{Done, Failed, Job, Reports, StorageTurns, TurnOptions};
+use super::turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 use super::{Finding, Inspection, Storage, StorageError};
 use crate::clock::{Clock, SystemClock};
 use crate::wake::Wake;
@@ -59,7 +59,10 @@ impl StorageClient {
 
 /// An operator's way to the thread. It does not keep the thread alive.
 #[derive(Clone, Debug)]
-pub struct Inspector(Weak<Sender<(usize, Job)>>);
+pub struct Inspector {
+    jobs: Weak<Sender<(usize, Job)>>,
+    commits: CommitCounts,
+}
 
 impl Inspector {
     /// Has something looked up. The receiver hears what was found, or the reason why not; it is
@@ -67,11 +70,17 @@ impl Inspector {
     #[must_use]
     pub fn inspect(&self, what: Inspection) -> Receiver<Result<Finding, String>> {
         let (answer, found) = channel();
-        if let Some(jobs) = self.0.upgrade() {
+        if let Some(jobs) = self.jobs.upgrade() {
             // No machine hears of it.
             let _ = jobs.send((usize::MAX, Job::Inspect(what, answer)));
         }
         found
+    }
+
+    /// The commits since the start. It does not wait for the thread.
+    #[must_use]
+    pub fn commits(&self) -> Commits {
+        self.commits.get()
     }
 }
 
@@ -80,6 +89,7 @@ impl Inspector {
 pub struct StorageThread {
     thread: JoinHandle<Result<(), StorageError>>,
     jobs: Arc<Sender<(usize, Job)>>,
+    commits: CommitCounts,
 }
 
 impl StorageThread {
@@ -96,16 +106,17 @@ impl StorageThread {
         let clients = (0..outlets.len()).map(|machine| StorageClient::new(machine, jobs.clone()));
         let clients = clients.collect();
         let turns = StorageTurns::new(storage, options.turns);
+        let commits = turns.commits();
         let thread = Builder::new()
             .name("waxwing-storage".into())
             .spawn(move || run(turns, options.idle, Outlets(outlets), &queue))?;
-        Ok((Self { thread, jobs: Arc::new(jobs) }, clients))
+        Ok((Self { thread, jobs: Arc::new(jobs), commits }, clients))
     }
 
     /// A way for an operator to look things up.
     #[must_use]
     pub fn inspector(&self) -> Inspector {
-        Inspector(Arc::downgrade(&self.jobs))
+        Inspector { jobs: Arc::downgrade(&self.jobs), commits: self.commits.clone() }
     }
 
     /// Waits, once all clients are dropped, until everything queued is done and storage is closed.
@@ -113,7 +124,7 @@ impl StorageThread {
     /// # Errors
     /// When storage could not be closed in good order.
     pub fn shut_down(self) -> Result<(), StorageError> {
-        let Self { thread, jobs } = self;
+        let Self { thread, jobs, commits: _ } = self;
         drop(jobs);
         match thread.join() {
             Ok(closed) => closed,

@@ -6,14 +6,15 @@
 //! later one. There is no thread, clock or channel in here: [`super::StorageThread`] brings them.
 
 use std::ops::RangeBounds;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use waxwing_core::server::storage::{Answer, Ask, Batch, Outcome, Ticket};
+use waxwing_core::server::storage::{Answer, Ask, Batch, Outcome, Ticket, Write};
 use waxwing_core::time::Instant;
 
 use super::{ApplyError, Finding, Inspection, Storage, StorageError};
+use crate::histogram::{Numbers, Times};
 
 /// Something that the machine has asked of storage.
 #[derive(Clone, Debug)]
@@ -76,12 +77,48 @@ pub struct StorageTurns {
     in_trouble: bool,
     untidy: bool,
     disk: Option<(Instant, u64)>,
+    commits: CommitCounts,
+}
+
+/// The commits since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commits {
+    /// How long they took.
+    pub times: Times,
+    /// How many new letters were in each.
+    pub letters: Numbers,
+}
+
+/// Where the commits are counted. Whoever reads it waits for no commit.
+#[derive(Clone, Debug, Default)]
+pub struct CommitCounts(Arc<Mutex<Commits>>);
+
+impl CommitCounts {
+    /// What was counted.
+    #[must_use]
+    pub fn get(&self) -> Commits {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, took: Duration, letters: u64) {
+        let mut commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        commits.times.count_span(took);
+        commits.letters.count(letters);
+    }
 }
 
 /// Batches of one commit, and whose they are.
 struct Group {
     machines: Vec<usize>,
     batches: Vec<Arc<Batch>>,
+}
+
+impl Group {
+    /// How many new letters are in it.
+    fn letters(&self) -> u64 {
+        let writes = self.batches.iter().flat_map(|batch| &batch.writes);
+        writes.filter(|write| matches!(write, Write::InsertLetter(_))).count() as u64
+    }
 }
 
 /// Storage has failed for good, and everybody has been told ([`Done::Fatal`]).
@@ -92,7 +129,14 @@ impl StorageTurns {
     /// A storage that has had no turn yet.
     #[must_use]
     pub fn new(storage: Box<dyn Storage>, options: TurnOptions) -> Self {
-        Self { storage, options, in_trouble: false, untidy: false, disk: None }
+        let commits = CommitCounts::default();
+        Self { storage, options, in_trouble: false, untidy: false, disk: None, commits }
+    }
+
+    /// Where its commits are counted.
+    #[must_use]
+    pub fn commits(&self) -> CommitCounts {
+        self.commits.clone()
     }
 
     /// Puts everything in order and lets go.
@@ -126,7 +170,9 @@ impl StorageTurns {
                         group.machines.push(machine);
                         group.batches.push(batch);
                     }
+                    let begun = now();
                     self.commit(&group, reports)?;
+                    self.commits.count(now().since(begun), group.letters());
                     wake(group.machines, reports);
                 }
                 Job::Ask(ask) => {

@@ -2,6 +2,7 @@
 //! reads in one file.
 
 mod format;
+mod health;
 mod queue;
 mod sessions;
 mod status;
@@ -66,6 +67,7 @@ fn carry_out(
 ) -> Result<(), Interrupted> {
     match request {
         Request::Status { watch } => status::answer(running, watch, answer),
+        Request::Health { ready } => health::answer(running, ready, answer),
         Request::Sessions => sessions::answer(running, answer),
         Request::EndSession { user } => sessions::end(running, caller, user, answer),
         Request::Mailboxes { top } => queue::largest(running, top, answer),
@@ -92,6 +94,9 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let mut paper = Paper { out, json, config };
+    if let Command::Health { ready } = command {
+        return health::run(config, *ready, &mut paper);
+    }
     let path = config.server.control_socket()?;
     let connection = Connection::open(&path)?;
     let running = |connection: Option<Connection>| {

@@ -58,8 +58,6 @@ struct Storage {
     free_disk_bytes: Option<u64>,
 }
 
-/// How long a loop may take to answer. One that takes longer hangs.
-const PATIENCE: Duration = Duration::from_millis(1_500);
 /// A write that waits for so long is worth a look.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -81,7 +79,8 @@ pub(super) fn answer(
 
 impl Status {
     fn of(running: &Running) -> Self {
-        let reports = running.reports(PATIENCE);
+        let loops = running.loops();
+        let reports: Vec<_> = loops.iter().map(|one| one.last.filter(|_| one.answers)).collect();
         let known = || reports.iter().flatten();
         let sum = |of: fn(&Report) -> u64| known().map(|report| of(&report.machine)).sum();
         let numbered = (0..).zip(&reports);

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
 
-use super::{MAX_LINE, MAX_REQUEST, socket_file, wait};
+use super::super::wait;
+use super::{MAX_LINE, MAX_REQUEST, socket_file};
 use crate::access;
 use crate::exit::{Exit, Failure};
 

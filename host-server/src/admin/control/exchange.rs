@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::de::IgnoredAny;
 
-use super::{Limits, MAX_LINE, MAX_REQUEST, Refusal, RefusalCode, wait};
+use super::super::wait;
+use super::{Limits, MAX_LINE, MAX_REQUEST, Refusal, RefusalCode};
 
 /// Why there is no request.
 pub(super) enum Unread {

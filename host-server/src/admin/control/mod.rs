@@ -13,7 +13,6 @@ mod exchange;
 mod listener;
 mod refusal;
 mod socket_file;
-mod wait;
 
 pub use connection::{Answers, Connection};
 pub use exchange::Answer;

@@ -4,7 +4,7 @@
 //! gives a byte now and then would make a line last for ever.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,11 +18,14 @@ pub(super) fn deadline(patience: Duration) -> Instant {
 }
 
 /// Reads what is there, or waits for it. Nothing is the end of the stream.
-pub(super) fn read(
-    mut stream: &UnixStream,
+pub(super) fn read<'s, S: AsFd>(
+    mut stream: &'s S,
     into: &mut [u8],
     deadline: Instant,
-) -> io::Result<usize> {
+) -> io::Result<usize>
+where
+    &'s S: Read,
+{
     loop {
         match stream.read(into) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -35,11 +38,14 @@ pub(super) fn read(
 }
 
 /// Writes all of it.
-pub(super) fn write(
-    mut stream: &UnixStream,
+pub(super) fn write<'s, S: AsFd>(
+    mut stream: &'s S,
     mut bytes: &[u8],
     deadline: Instant,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    &'s S: Write,
+{
     while !bytes.is_empty() {
         match stream.write(bytes) {
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
@@ -55,7 +61,7 @@ pub(super) fn write(
 
 /// Waits until the deadline, or until the connection has ended, which is said by an error. A peer that
 /// has only stopped writing is still there.
-pub(super) fn while_open(stream: &UnixStream, deadline: Instant) -> io::Result<()> {
+pub(super) fn while_open(stream: &impl AsFd, deadline: Instant) -> io::Result<()> {
     match until_ready(stream, PollFlags::empty(), deadline) {
         Ok(()) => Err(ErrorKind::BrokenPipe.into()),
         Err(error) if error.kind() == ErrorKind::TimedOut => Ok(()),
@@ -63,7 +69,7 @@ pub(super) fn while_open(stream: &UnixStream, deadline: Instant) -> io::Result<(
     }
 }
 
-fn until_ready(stream: &UnixStream, what: PollFlags, deadline: Instant) -> io::Result<()> {
+fn until_ready(stream: &impl AsFd, what: PollFlags, deadline: Instant) -> io::Result<()> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left_for_poll = Timespec::try_from(left).map_err(io::Error::other)?;

@@ -1,0 +1,137 @@
+//! `health`: whether the server is well, for whoever restarts it or sends people to it.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::super::control::{Answer, Connection};
+use super::super::health::Health;
+use super::super::protocol::{self, Asked, Request, item};
+use super::super::running::{Interrupted, Running};
+use super::super::wait;
+use super::Paper;
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+
+/// A server needs four seconds at most to ask its loops, and two to say it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of the longest answer that is read.
+const MAX_ANSWER: usize = 4 << 10;
+
+// ---- In the server ----
+
+pub(super) fn answer(
+    running: &Running,
+    ready: bool,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let loops = running.loops();
+    item(answer, if ready { Health::ready(&loops) } else { Health::alive(&loops) })
+}
+
+// ---- For the operator ----
+
+/// Asks the address of `metrics.listen`, or else the control socket. All that can go wrong says that the
+/// server is not well.
+pub(super) fn run(config: &Config, ready: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    // Nobody but the server knows which port it was given for port 0.
+    let listen = config.metrics.listen.filter(|address| address.port() != 0);
+    let asked = match listen {
+        Some(address) => over_http(address, ready),
+        None => over_socket(config, ready),
+    };
+    let health = asked.unwrap_or_else(|message| Health { healthy: false, message });
+    paper.write(&health, |out, health| {
+        if health.healthy { writeln!(out, "{}", health.message) } else { Ok(()) }
+    })?;
+    if health.healthy { Ok(()) } else { Err(Failure::new(Exit::Failure, health.message)) }
+}
+
+fn over_socket(config: &Config, ready: bool) -> Result<Health, String> {
+    let ask = || -> Result<Option<Health>, Failure> {
+        let path = config.server.control_socket()?;
+        let Some(connection) = Connection::open(&path)? else {
+            let message = format!("no server answers at {}", path.display());
+            return Ok(Some(Health { healthy: false, message }));
+        };
+        let mut told = None;
+        protocol::ask(connection, &Asked::new(config, Request::Health { ready }), |health| {
+            told = Some(health);
+            Ok(())
+        })?;
+        Ok(told)
+    };
+    let told = ask().map_err(|failure| failure.to_string())?;
+    told.ok_or_else(|| "the server has not said how it is".into())
+}
+
+fn over_http(address: SocketAddr, ready: bool) -> Result<Health, String> {
+    let address = reachable(address);
+    let path = if ready { "/readyz" } else { "/healthz" };
+    match fetch(address, path) {
+        Ok((200, message)) => Ok(Health { healthy: true, message }),
+        Ok((503, message)) => Ok(Health { healthy: false, message }),
+        Ok((status, _)) => Err(format!(
+            "what listens on {address} answers with the status {status}: it is no Waxwing server, or \
+             one of another version"
+        )),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err(format!("what listens on {address} does not speak HTTP: it is no Waxwing server"))
+        }
+        Err(error) => {
+            Err(format!("no server answers at {address}, the address of metrics.listen: {error}"))
+        }
+    }
+}
+
+/// Where a server is reached that listens on an address: one that means all addresses is none.
+const fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The status and the text of an answer.
+fn fetch(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    let deadline = wait::deadline(PATIENCE);
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_nonblocking(true)?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    wait::write(&stream, request.as_bytes(), deadline)?;
+    let mut answer = vec![0; MAX_ANSWER];
+    let mut filled = 0;
+    while let Some(room) = answer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match wait::read(&stream, room, deadline)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    answer.truncate(filled);
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    let no_http = || io::Error::from(ErrorKind::InvalidData);
+    let Ok(httparse::Status::Complete(head)) = response.parse(&answer) else {
+        return Err(no_http());
+    };
+    let status = response.code.ok_or_else(no_http)?;
+    let body = answer.get(head..).unwrap_or_default();
+    Ok((status, String::from_utf8_lossy(body).trim_end().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_listens_everywhere_is_asked_at_home() {
+        for (listen, asked) in
+            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")]
+        {
+            assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Whether a server is well.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::reports::{Loop, Reports};
+
+/// Whether a server is well, and if not, what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Health {
+    /// Whether it is.
+    pub healthy: bool,
+    /// What is wrong, or that nothing is: a sentence.
+    pub message: String,
+}
+
+/// A write that waits for so long is one that storage does not take.
+const STUCK: Duration = Duration::from_secs(10);
+
+impl Health {
+    /// Whether all loops answer.
+    #[must_use]
+    pub fn alive(loops: &[Loop]) -> Self {
+        match hanging(loops) {
+            None => Self { healthy: true, message: "every event loop answers".into() },
+            Some(message) => Self { healthy: false, message },
+        }
+    }
+
+    /// Whether all loops answer, and storage takes what is written.
+    #[must_use]
+    pub fn ready(loops: &[Loop]) -> Self {
+        let problems: Vec<_> = [hanging(loops), storage(loops)].into_iter().flatten().collect();
+        if problems.is_empty() {
+            let message = "every event loop answers, and storage takes what is written";
+            return Self { healthy: true, message: message.into() };
+        }
+        Self { healthy: false, message: problems.join("; ") }
+    }
+}
+
+fn hanging(loops: &[Loop]) -> Option<String> {
+    let hanging = (0..).zip(loops).filter(|(_, one)| !one.answers);
+    let numbers: Vec<_> = hanging.map(|(number, _): (u32, _)| number.to_string()).collect();
+    let patience = Reports::PATIENCE.as_secs();
+    match &numbers[..] {
+        [] => None,
+        [one] => Some(format!("event loop {one} does not answer within {patience} seconds")),
+        all => Some(format!(
+            "the event loops {} do not answer within {patience} seconds",
+            all.join(", ")
+        )),
+    }
+}
+
+fn storage(loops: &[Loop]) -> Option<String> {
+    let reports = || loops.iter().filter(|one| one.answers).filter_map(|one| one.last);
+    if reports().any(|report| report.machine.storage_is_in_trouble) {
+        let message = "storage has not taken the last write, and is asked again each second";
+        return Some(message.into());
+    }
+    let oldest = reports().filter_map(|report| report.machine.oldest_unsettled).max()?;
+    let seconds = oldest.as_secs();
+    (oldest >= STUCK)
+        .then(|| format!("storage has not taken a write that waits for {seconds} seconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use waxwing_core::server::Report;
+
+    use super::*;
+    use crate::runtime::ShardReport;
+
+    fn answering(machine: Report) -> Loop {
+        Loop { answers: true, last: Some(ShardReport { machine, ..ShardReport::default() }) }
+    }
+
+    fn message(health: Health) -> Result<(), String> {
+        if health.healthy { Ok(()) } else { Err(health.message) }
+    }
+
+    #[test]
+    fn a_loop_that_hangs_is_named() {
+        let well = answering(Report::default());
+        let hangs = Loop { answers: false, ..well };
+        assert_eq!(message(Health::ready(&[well, well])), Ok(()));
+        for health in [Health::alive(&[well, hangs]), Health::ready(&[well, hangs])] {
+            let why = "event loop 1 does not answer within 2 seconds";
+            assert_eq!(message(health), Err(why.into()));
+        }
+        let why = "the event loops 0, 2 do not answer within 2 seconds";
+        assert_eq!(message(Health::alive(&[hangs, well, hangs])), Err(why.into()));
+    }
+
+    #[test]
+    fn storage_that_takes_no_writes_makes_a_server_that_is_alive_and_not_ready() {
+        let well = answering(Report::default());
+        let trouble = answering(Report { storage_is_in_trouble: true, ..Report::default() });
+        let waits = |age| answering(Report { oldest_unsettled: Some(age), ..Report::default() });
+        for (loops, why) in [
+            (
+                [well, trouble],
+                "storage has not taken the last write, and is asked again each second",
+            ),
+            ([waits(STUCK), well], "storage has not taken a write that waits for 10 seconds"),
+        ] {
+            assert_eq!(message(Health::alive(&loops)), Ok(()));
+            assert_eq!(message(Health::ready(&loops)), Err(why.into()));
+        }
+        assert_eq!(message(Health::ready(&[waits(STUCK - Duration::from_millis(1))])), Ok(()));
+        // What a loop said before it hung is not what storage does now.
+        let hangs = Loop { answers: false, ..trouble };
+        assert!(!Health::ready(&[hangs]).message.contains("storage"));
+    }
+}

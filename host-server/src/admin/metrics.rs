@@ -1,0 +1,382 @@
+//! The numbers of a server as Prometheus reads them. docs/METRICS.md describes each, in the words that
+//! stand here.
+//!
+//! No user, phone, address or id of a letter is ever a label, and the values of each label are a fixed
+//! set, so the page has the same lines whatever happens.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, NoLabelSet, prometheus_text,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use waxwing_core::server::{DeliveryTimes, Report};
+
+use super::reports::Loop;
+use super::running::Running;
+use crate::histogram::{Histogram, Times};
+use crate::runtime::{EventCounts, ShardReport};
+use crate::store::Commits;
+
+pub use prometheus_text::CONTENT_TYPE;
+
+/// The page of a running server.
+#[must_use]
+pub fn page(running: &Running) -> String {
+    let numbers = Numbers {
+        loops: running.loops(),
+        commits: running.storage.commits(),
+        started_s: running.since.as_seconds(),
+    };
+    let mut registry = Registry::with_prefix("waxwing");
+    registry.register_collector(Box::new(numbers));
+    let mut text = String::new();
+    // Text in memory takes whatever is written.
+    let _ = prometheus_text::encode(&mut text, &registry);
+    text
+}
+
+/// All numbers of a server at a moment.
+#[derive(Debug)]
+struct Numbers {
+    loops: Arc<[Loop]>,
+    commits: Commits,
+    started_s: i64,
+}
+
+impl Numbers {
+    fn reports(&self) -> impl Iterator<Item = &ShardReport> {
+        self.loops.iter().filter_map(|one| one.last.as_ref())
+    }
+
+    fn sum(&self, of: impl Fn(&Report) -> u64) -> u64 {
+        self.reports().map(|report| of(&report.machine)).sum()
+    }
+
+    fn events(&self, of: impl Fn(&EventCounts) -> u64) -> u64 {
+        self.reports().map(|report| of(&report.events)).sum()
+    }
+
+    /// The sum of what has a name, name by name.
+    fn named<I: Iterator<Item = (&'static str, u64)>>(
+        &self,
+        of: impl Fn(&EventCounts) -> I,
+    ) -> Vec<(&'static str, u64)> {
+        let mut all: Vec<(&'static str, u64)> = Vec::new();
+        let none = EventCounts::default();
+        // A loop that has never answered leaves the names.
+        for events in self.reports().map(|report| report.events).chain([none]) {
+            for (at, (name, count)) in of(&events).enumerate() {
+                match all.get_mut(at) {
+                    Some((_, sum)) => *sum += count,
+                    None => all.push((name, count)),
+                }
+            }
+        }
+        all
+    }
+
+    fn turns(&self) -> Times {
+        let mut all = Times::default();
+        self.reports().for_each(|report| all.add(&report.turns));
+        all
+    }
+}
+
+impl Collector for Numbers {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page(encoder);
+        self.server(&mut page)?;
+        self.people(&mut page)?;
+        self.letters(&mut page)?;
+        self.registration(&mut page)?;
+        self.refusals(&mut page)?;
+        self.storage(&mut page)
+    }
+}
+
+impl Numbers {
+    fn server(&self, page: &mut Page<'_>) -> fmt::Result {
+        let answer = self.loops.iter().filter(|one| one.answers).count();
+        let hang = self.loops.len() - answer;
+        page.gauges(
+            "build_info",
+            "The version of the server.",
+            "version",
+            [(env!("CARGO_PKG_VERSION"), 1)],
+        )?;
+        page.gauges("role", "What the server is.", "role", [("primary", 1)])?;
+        page.gauge(
+            "process_start_time_seconds",
+            "When the server began to serve, in seconds since 1970.",
+            self.started_s,
+        )?;
+        page.gauges(
+            "loops",
+            "Event loops that answer within 2 seconds, and those that hang.",
+            "state",
+            [("answers", answer as u64), ("hangs", hang as u64)],
+        )?;
+        page.histogram(
+            "turn_seconds",
+            "How long the turns of the event loops took.",
+            &Classes::of_times(&self.turns()),
+        )?;
+        page.counters(
+            "private_operations",
+            "Operations with the private key of the server.",
+            "kind",
+            [
+                ("open", self.sum(|report| report.private_operations.opened)),
+                ("sign", self.sum(|report| report.private_operations.signed)),
+            ],
+        )
+    }
+
+    fn people(&self, page: &mut Page<'_>) -> fmt::Result {
+        page.gauge(
+            "connections",
+            "Connections that are open, with and without a session.",
+            self.sum(|report| report.connections as u64),
+        )?;
+        page.gauge(
+            "sessions",
+            "Sessions that are confirmed.",
+            self.sum(|report| report.sessions as u64),
+        )?;
+        page.counter(
+            "sessions_begun",
+            "Sessions that were confirmed.",
+            self.events(|events| events.sessions_begun),
+        )?;
+        page.counters(
+            "session_ends",
+            "Sessions that ended.",
+            "reason",
+            self.named(EventCounts::sessions_ended),
+        )?;
+        page.counter(
+            "timeouts",
+            "Connections that were closed because they took too long.",
+            self.events(|events| events.timed_out),
+        )?;
+        page.counter(
+            "replayed_reconnects",
+            "Recorded requests to reconnect that were played back and refused.",
+            self.events(|events| events.replayed),
+        )?;
+        page.gauge("users", "Users who are registered.", self.sum(|report| report.users as u64))?;
+        let free = self.reports().find_map(|report| report.machine.free_ids);
+        page.gauge("ids_free", "Ids that new users can get.", free.unwrap_or_default() as u64)
+    }
+
+    fn letters(&self, page: &mut Page<'_>) -> fmt::Result {
+        page.counters(
+            "letters",
+            "Letters, by what became of them.",
+            "way",
+            [
+                ("submitted", self.sum(|report| report.handed_in.submitted)),
+                ("repeated", self.sum(|report| report.handed_in.repeated)),
+                ("refused", self.sum(|report| report.handed_in.refused)),
+                ("stored", self.sum(|report| report.outcomes.stored)),
+                ("forwarded", self.sum(|report| report.outcomes.forwarded)),
+                ("delivered", self.sum(|report| report.outcomes.delivered)),
+                ("expired", self.sum(|report| report.outcomes.expired)),
+            ],
+        )?;
+        page.counter(
+            "expired",
+            "Letters that lay for longer than letters.life.",
+            self.events(|events| events.expired),
+        )?;
+        page.gauge(
+            "pending_letters",
+            "Letters that are accepted and neither delivered nor expired.",
+            self.sum(|report| report.pending_letters),
+        )?;
+        page.gauge(
+            "pending_bytes",
+            "Bytes of the packets of these letters.",
+            self.sum(|report| report.pending_bytes),
+        )?;
+        let times = self.reports().map(|report| report.machine.outcomes.times);
+        page.histogram(
+            "delivery_seconds",
+            "How long letters took from acceptance to acknowledgment, to a second.",
+            &Classes::of_deliveries(times),
+        )
+    }
+
+    fn registration(&self, page: &mut Page<'_>) -> fmt::Result {
+        page.counter(
+            "registrations",
+            "Users who have registered.",
+            self.events(|events| events.registered),
+        )?;
+        let in_band = self.sum(|report| report.codes.in_band);
+        page.counters(
+            "codes",
+            "One-time passwords, by what became of them.",
+            "result",
+            [
+                ("sent", in_band + self.events(|events| events.codes_sent)),
+                ("not_sent", self.events(|events| events.codes_not_sent)),
+                ("unknown", self.events(|events| events.codes_lost)),
+                ("used", self.sum(|report| report.codes.used)),
+                ("wrong", self.sum(|report| report.codes.wrong)),
+            ],
+        )?;
+        let left = self.reports().find_map(|report| report.machine.codes_left);
+        page.gauge(
+            "codes_left",
+            "One-time passwords that can still go out today.",
+            u64::from(left.unwrap_or_default()),
+        )
+    }
+
+    fn refusals(&self, page: &mut Page<'_>) -> fmt::Result {
+        page.counters(
+            "refused",
+            "Packets that were refused.",
+            "code",
+            self.named(EventCounts::refused),
+        )?;
+        let connections =
+            ("connections_per_prefix", self.events(|events| events.connections_refused));
+        page.counters(
+            "limited",
+            "How often a limit of the configuration was reached.",
+            "limit",
+            self.named(EventCounts::limited).into_iter().chain([connections]),
+        )
+    }
+
+    fn storage(&self, page: &mut Page<'_>) -> fmt::Result {
+        let up = self.reports().all(|report| !report.machine.storage_is_in_trouble);
+        page.gauge("storage_up", "1 if storage has taken the last write, else 0.", u64::from(up))?;
+        page.counter(
+            "storage_failures",
+            "Batches of writes that storage did not take.",
+            self.events(|events| events.storage_failures),
+        )?;
+        page.gauge(
+            "unsettled_batches",
+            "Batches of writes that storage is yet to carry out.",
+            self.sum(|report| report.unsettled_batches as u64),
+        )?;
+        let oldest = self.reports().filter_map(|report| report.machine.oldest_unsettled).max();
+        page.gauge(
+            "oldest_unsettled_seconds",
+            "How long the oldest of them has waited.",
+            oldest.unwrap_or_default().as_secs_f64(),
+        )?;
+        page.histogram(
+            "commit_seconds",
+            "How long commits took.",
+            &Classes::of_times(&self.commits.times),
+        )?;
+        page.histogram(
+            "group_letters",
+            "How many new letters were in a commit.",
+            &Classes::of(&self.commits.letters, 1.0),
+        )?;
+        // Loops hear of it one after the other: the smallest is on the safe side.
+        let free = self.reports().filter_map(|report| report.free_disk).min();
+        page.gauge(
+            "disk_free_bytes",
+            "Bytes that new letters may still take up.",
+            free.unwrap_or_default(),
+        )
+    }
+}
+
+/// A histogram as it is written: upper ends and counts. The last class has no end.
+struct Classes {
+    buckets: Vec<(f64, u64)>,
+    sum: f64,
+}
+
+impl Classes {
+    fn of<const FIRST: u64, const CLASSES: usize>(
+        histogram: &Histogram<FIRST, CLASSES>,
+        in_one: f64,
+    ) -> Self {
+        let end = |class| Histogram::<FIRST, CLASSES>::end_of(class) as f64 / in_one;
+        let ends = (0..CLASSES - 1).map(end).chain([f64::INFINITY]);
+        let buckets = ends.zip(histogram.counts().iter().copied()).collect();
+        Self { buckets, sum: histogram.sum() as f64 / in_one }
+    }
+
+    fn of_times(times: &Times) -> Self {
+        // They are in microseconds, and Prometheus wants seconds.
+        Self::of(times, 1_000_000.0)
+    }
+
+    fn of_deliveries(all: impl Iterator<Item = DeliveryTimes>) -> Self {
+        let ends = DeliveryTimes::ENDS.map(|end| end as f64).into_iter().chain([f64::INFINITY]);
+        let mut sum = 0.0;
+        let mut buckets: Vec<_> = ends.map(|end| (end, 0)).collect();
+        for times in all {
+            sum += times.sum() as f64;
+            for ((_, count), more) in buckets.iter_mut().zip(times.counts()) {
+                *count += more;
+            }
+        }
+        Self { buckets, sum }
+    }
+}
+
+/// Writes metrics.
+struct Page<'e>(DescriptorEncoder<'e>);
+
+impl Page<'_> {
+    fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
+        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+    }
+
+    fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (value, number) in values {
+            metric.encode_family(&[(label, value)])?.encode_gauge(&number)?;
+        }
+        Ok(())
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl EncodeCounterValue) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, f64>(&value, None)
+    }
+
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (value, number) in values {
+            let labels = [(label, value)];
+            let mut one = metric.encode_family(&labels)?;
+            one.encode_counter::<NoLabelSet, _, f64>(&number, None)?;
+        }
+        Ok(())
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, classes: &Classes) -> fmt::Result {
+        let Classes { buckets, sum } = classes;
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        metric.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
+    }
+}

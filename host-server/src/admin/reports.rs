@@ -1,0 +1,93 @@
+//! What the loops say about themselves, asked so that nothing piles up when one of them hangs.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::runtime::{Request, ShardLines, ShardReport};
+
+/// What is known of a loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loop {
+    /// Whether it has answered in time, when it was asked last.
+    pub answers: bool,
+    /// What it said last. Counters must not go back only because a loop hangs.
+    pub last: Option<ShardReport>,
+}
+
+/// The reports of all loops. Those who want to know at the same time share one round of questions, and
+/// a loop that has not answered a question is not asked another: however often somebody asks, there is
+/// one question at each loop.
+#[derive(Debug)]
+pub struct Reports {
+    patience: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When the last round began.
+    begun: Option<Instant>,
+    loops: Arc<[Loop]>,
+    /// The questions that have no answer yet.
+    open: Vec<Option<Receiver<ShardReport>>>,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self::with_patience(Self::PATIENCE)
+    }
+}
+
+impl Reports {
+    /// How long a loop may take to answer. One that takes longer hangs.
+    pub const PATIENCE: Duration = Duration::from_secs(2);
+
+    /// With another patience than [`Self::PATIENCE`].
+    #[must_use]
+    pub fn with_patience(patience: Duration) -> Self {
+        Self { patience, state: Mutex::default() }
+    }
+
+    /// Asks all loops. It takes no longer than two rounds.
+    #[must_use]
+    pub fn ask(&self, lines: &ShardLines) -> Arc<[Loop]> {
+        let came = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever had to wait finds that others have asked meanwhile.
+        if state.begun.is_none_or(|begun| begun < came) {
+            state.round(lines, self.patience);
+        }
+        Arc::clone(&state.loops)
+    }
+}
+
+impl State {
+    fn round(&mut self, lines: &ShardLines, patience: Duration) {
+        let begun = Instant::now();
+        self.begun = Some(begun);
+        let ids: Vec<_> = lines.ids().collect();
+        self.open.resize_with(ids.len(), || None);
+        for (shard, open) in ids.iter().zip(&mut self.open) {
+            let still_waits =
+                open.as_ref().is_some_and(|open| open.try_recv() == Err(TryRecvError::Empty));
+            if !still_waits {
+                let (answer, report) = channel();
+                lines.send(*shard, Request::Report(answer));
+                *open = Some(report);
+            }
+        }
+        let deadline = begun + patience;
+        let before = self.loops.iter().map(|one| one.last).chain(std::iter::repeat(None));
+        let of = |(open, last): (&mut Option<Receiver<ShardReport>>, Option<ShardReport>)| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let heard = open.as_ref().map(|open| open.recv_timeout(left));
+            if !matches!(heard, Some(Err(RecvTimeoutError::Timeout))) {
+                *open = None;
+            }
+            let heard = heard.and_then(Result::ok);
+            Loop { answers: heard.is_some(), last: heard.or(last) }
+        };
+        self.loops = self.open.iter_mut().zip(before).map(of).collect();
+    }
+}

@@ -2,7 +2,9 @@
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use waxwing_aws_lc::{AwsLc, AwsLcKey};
-use waxwing_core::crypto::{OAEP_MAX, PrivateKey, Provider, PublicKey, RustCrypto, RustCryptoKey};
+use waxwing_core::crypto::{
+    KeyError, OAEP_MAX, PrivateKey, Provider, PublicKey, RustCrypto, RustCryptoKey,
+};
 use waxwing_core::testing::keys;
 
 const KEY: [u8; 32] = [0x42; 32];
@@ -72,6 +74,19 @@ fn a_stored_key_is_the_same_file_for_both() {
         assert_eq!(AwsLcKey::from_pkcs8_der(&made).unwrap().to_pkcs8_der().unwrap(), made);
         let made = AwsLcKey::generate().unwrap().to_pkcs8_der().unwrap();
         assert_eq!(RustCryptoKey::from_pkcs8_der(&made).unwrap().to_pkcs8_der().unwrap(), made);
+    }
+}
+
+#[test]
+fn what_one_refuses_to_load_the_other_refuses_for_the_same_reason() {
+    // Keys whose numbers belong together: only their sizes are other ones.
+    let keys: [(&[u8], KeyError); 2] = [
+        (include_bytes!("keys/primes-of-two-sizes.der"), KeyError::Form),
+        (include_bytes!("keys/exponent-above-the-modulus.der"), KeyError::Inconsistent),
+    ];
+    for (der, why) in keys {
+        assert_eq!(AwsLcKey::from_pkcs8_der(der).err(), Some(why));
+        assert_eq!(RustCryptoKey::from_pkcs8_der(der).err(), Some(why));
     }
 }
 

@@ -58,10 +58,11 @@ pub enum KeyError {
     )]
     SmallFactor,
     /// The key is one of the right kind, in a form that is not read: with attributes, with more than
-    /// two primes, in another version of the format, or in other words than DER has for the same.
+    /// two primes, or two of different size, in another version of the format, or in other words than
+    /// DER has for the same.
     #[error(
-        "the form of the key is not the one that is read: two primes, no attributes, version 0, and \
-         numbers as DER writes them; make a new key"
+        "the form of the key is not the one that is read: two primes of 1024 bits, no attributes, \
+         version 0, and numbers as DER writes them; make a new key"
     )]
     Form,
     /// The numbers of a private key do not belong together.
@@ -74,6 +75,16 @@ impl KeyError {
     #[must_use]
     pub fn of_private(der: &[u8]) -> Self {
         private(der).err().unwrap_or(Self::Inconsistent)
+    }
+
+    /// Checks of a private key what needs no arithmetic. Each backend begins with it, so that all take
+    /// the same keys: their libraries differ in what they think of long exponents and of primes of two
+    /// sizes.
+    ///
+    /// # Errors
+    /// What is wrong with `der`.
+    pub fn check_private(der: &[u8]) -> Result<(), Self> {
+        private(der)
     }
 
     /// What is wrong with `der`, which [`Spki::parse`](super::Spki::parse) has refused.
@@ -117,12 +128,24 @@ fn private(der: &[u8]) -> Result<(), KeyError> {
         tags => return Err(otherwise(tags)),
     }
     let has_null = is_rsa(algorithm)?;
-    let [primes, modulus, exponent, _] = elements(sequence(key.content)?)?;
+    let mut rest = sequence(key.content)?;
+    let [primes, modulus, exponent, private_exponent] = elements(rest)?;
     numbers(modulus, exponent)?;
+    for _ in 0..4 {
+        (_, rest) = split(rest).ok_or(KeyError::NotDer)?;
+    }
+    let [first, second, ..] = elements(rest)?;
     let is_plain = has_null && attributes.tag == NOTHING;
     // The inner version is not 0 where there are more than two primes.
     let is_plain = is_plain && version.content == [0] && primes.content == [0];
-    if is_plain { Ok(()) } else { Err(KeyError::Form) }
+    let is_plain = is_plain && [first, second].iter().all(|prime| bits(prime.content) == 1_024);
+    if !is_plain {
+        return Err(KeyError::Form);
+    }
+    let number = without_zeros(private_exponent.content);
+    let limit = without_zeros(modulus.content);
+    let is_below = (number.len(), number) < (limit.len(), limit);
+    if is_below { Ok(()) } else { Err(KeyError::Inconsistent) }
 }
 
 /// A SubjectPublicKeyInfo (RFC 5280) around an RSAPublicKey (RFC 8017, appendix A.1.1).
@@ -166,18 +189,22 @@ fn numbers(modulus: Element<'_>, exponent: Element<'_>) -> Result<(), KeyError> 
     if [modulus.tag, exponent.tag] != [INTEGER; 2] {
         return Err(KeyError::NotDer);
     }
-    let (modulus, exponent) = (without_zeros(modulus.content), without_zeros(exponent.content));
-    let unused = modulus.first().map_or(0, |high| high.leading_zeros());
-    let bits = u32::try_from(modulus.len()).unwrap_or(0).saturating_mul(8).saturating_sub(unused);
+    let bits = bits(modulus.content);
     if bits != 2_048 {
         Err(KeyError::Bits(bits))
-    } else if exponent != [1, 0, 1] {
+    } else if without_zeros(exponent.content) != [1, 0, 1] {
         Err(KeyError::Exponent)
-    } else if modulus.last().is_some_and(|low| low & 1 == 0) {
+    } else if modulus.content.last().is_some_and(|low| low & 1 == 0) {
         Err(KeyError::SmallFactor)
     } else {
         Ok(())
     }
+}
+
+fn bits(number: &[u8]) -> u32 {
+    let number = without_zeros(number);
+    let unused = number.first().map_or(0, |high| high.leading_zeros());
+    u32::try_from(number.len()).unwrap_or(0).saturating_mul(8).saturating_sub(unused)
 }
 
 fn without_zeros(mut number: &[u8]) -> &[u8] {

@@ -33,12 +33,13 @@ impl RustCryptoKey {
     }
 
     /// Reads the one accepted form: PKCS#8 version 0 in DER, `rsaEncryption` with NULL, no
-    /// attributes, two primes, and every derived number as it follows from the others.
+    /// attributes, two primes of 1,024 bits, and every derived number as it follows from the others.
     ///
     /// # Errors
     /// [`KeyError`] for any other form, size or exponent, and for numbers that do not belong
     /// together.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
+        KeyError::check_private(der)?;
         Self::read(der).map_err(|_| KeyError::of_private(der))
     }
 

@@ -77,9 +77,11 @@ pub(crate) fn secrets_of(person: &Person) -> Vec<Secret> {
 pub(crate) fn server_files(server: &TestServer) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(server.data()).unwrap() {
-        let path = entry.unwrap().path();
+        let entry = entry.unwrap();
+        let (path, is_file) = (entry.path(), entry.file_type().unwrap().is_file());
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if name != "server.key.pem" {
+        // The control socket holds nothing.
+        if is_file && name != "server.key.pem" {
             files.push((name, fs::read(path).unwrap()));
         }
     }

@@ -22,6 +22,7 @@ use std::time::Instant;
 use waxwing_transport_mio::EventLoop;
 
 use crate::admin::audit::AuditLog;
+use crate::admin::commands::NO_SOCKET;
 use crate::admin::control::{Limits, Listener};
 use crate::admin::http::{self, Endpoint};
 use crate::admin::reports::Reports;
@@ -96,18 +97,27 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         since: clock::unix_now(),
         started: Instant::now(),
     });
-    let (path, group) = (config.server.control_socket()?, config.server.control_group_number()?);
-    let control = Listener::bind(&path, group, Limits::default(), running.clone())?;
+    let control = serve_commands(config, Arc::clone(&running))?;
     let watched = Arc::clone(&running);
     let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, watched)).transpose()?;
     if let Err(error) = say_where(address) {
         tracing::warn!(%error, "standard output cannot be written to; serving all the same");
     }
-    tracing::info!(%address, control = %path.display(), "listening");
+    tracing::info!(%address, "listening");
     service_manager.serving(&running);
     shards.serve((control, metrics))?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Lets the operator's commands reach the server, if there is a place for their socket.
+fn serve_commands(config: &Config, running: Arc<Running>) -> Result<Option<Listener>, Failure> {
+    let Some(path) = config.server.control_socket()? else {
+        tracing::warn!("commands of the operator cannot reach this server: {NO_SOCKET}");
+        return Ok(None);
+    };
+    let group = config.server.control_group_number()?;
+    Listener::bind(&path, group, Limits::default(), running).map(Some)
 }
 
 /// Lets everybody who reaches an address read numbers and health.

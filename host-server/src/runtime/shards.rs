@@ -90,7 +90,7 @@ impl Shards {
     /// numbers are served as long.
     pub(super) fn serve(
         self,
-        (control, metrics): (Listener, Option<Endpoint>),
+        (control, metrics): (Option<Listener>, Option<Endpoint>),
     ) -> Result<(), Failure> {
         let mut handlers = self.handlers.into_iter();
         let registrar = handlers.next();
@@ -105,7 +105,7 @@ impl Shards {
             ends.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         drop(metrics);
-        control.stop();
+        drop(control);
         let closed = self.storage.shut_down();
         for (served, fatal) in ends {
             if let Some(why) = fatal {

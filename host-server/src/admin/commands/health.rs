@@ -50,7 +50,9 @@ pub(super) fn run(config: &Config, ready: bool, paper: &mut Paper<'_>) -> Result
 
 fn over_socket(config: &Config, ready: bool) -> Result<Health, String> {
     let ask = || -> Result<Option<Health>, Failure> {
-        let path = config.server.control_socket()?;
+        let Some(path) = config.server.control_socket()? else {
+            return Err(Failure::new(Exit::Config, super::NO_SOCKET));
+        };
         let Some(connection) = Connection::open(&path)? else {
             let message = format!("no server answers at {}", path.display());
             return Ok(Some(Health { healthy: false, message }));

@@ -81,6 +81,10 @@ fn carry_out(
     }
 }
 
+/// Why no command reaches a server.
+pub(crate) const NO_SOCKET: &str = "the path of the data directory is too long for a control socket in it: let server.control name a \
+     shorter one, such as /run/waxwing/control.sock, and start the server again";
+
 /// Carries out a command of the operator that concerns a running server, or could. Writes to `out` what
 /// it has to say: text for people, or one JSON object a line.
 ///
@@ -98,17 +102,18 @@ pub fn run(
         return health::run(config, *ready, &mut paper);
     }
     let path = config.server.control_socket()?;
-    let connection = Connection::open(&path)?;
+    let connection = path.as_deref().map(Connection::open).transpose()?.flatten();
     let running = |connection: Option<Connection>| {
-        connection.ok_or_else(|| {
-            Failure::new(
+        connection.ok_or_else(|| match path {
+            Some(path) => Failure::new(
                 Exit::Network,
                 format!(
                     "no server answers at {}: start it, or give this command the --config or --data \
                      of the one that runs",
                     path.display()
                 ),
-            )
+            ),
+            None => Failure::new(Exit::Config, NO_SOCKET),
         })
     };
     match command {

@@ -105,10 +105,13 @@ fn users_are_listed_shown_and_removed() {
 
     let listed = stdout(&users(&["list"]));
     let lines: Vec<_> = listed.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).collect();
-    assert_eq!(lines[1], ["1", "+491510000001", "never", "1", "300"]);
+    assert_eq!(lines[1], ["1", "+49…01", "never", "1", "300"]);
     assert_eq!(lines.len(), 3);
+    assert!(stdout(&users(&["list", "--full"])).contains(" +491510000001 "));
     for name in ["2", "+491510000002"] {
-        assert!(stdout(&users(&["show", name])).contains("phone      +491510000002\n"));
+        assert!(stdout(&users(&["show", name])).contains("phone      +49…02\n"));
+        let full = stdout(&users(&["show", name, "--full"]));
+        assert!(full.contains("phone      +491510000002\n"), "{full}");
     }
 
     let lock = DataDir::existing(&path).unwrap().lock().unwrap();
@@ -118,7 +121,7 @@ fn users_are_listed_shown_and_removed() {
     drop(lock);
 
     let removed = users(&["remove", "2"]);
-    assert_eq!(stdout(&removed), "removed user 2 (+491510000002), 1 letters undelivered\n");
+    assert_eq!(stdout(&removed), "removed user 2 (+49…02), 1 letter undelivered\n");
     assert_eq!(stdout(&users(&["list"])).lines().count(), 2);
     for command in ["show", "remove"] {
         let absent = users(&[command, "2"]);

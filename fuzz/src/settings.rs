@@ -22,6 +22,8 @@ const SETTINGS: usize = 12;
 #[derive(Clone, Copy)]
 enum Takes {
     Address(fn(&mut Config) -> &mut SocketAddr),
+    /// Or nothing.
+    AddressOrNone(fn(&mut Config) -> &mut Option<SocketAddr>),
     Path(fn(&mut Config) -> &mut PathBuf),
     Text(fn(&mut Config) -> &mut String),
     Flag(fn(&mut Config) -> &mut bool),
@@ -154,6 +156,8 @@ const SECTIONS: &[&[Key]] = &[
         duration!(1..=MINUTE, storage.busy_timeout),
         duration!(100..=DAY, storage.expiry_interval),
         duration!(100..=DAY, storage.tidy_after),
+        // A section of its own would have one key.
+        field!(AddressOrNone, metrics.listen),
     ],
     &[key!(log.level, Takes::Level), key!(log.format, Takes::Format)],
 ];
@@ -412,6 +416,13 @@ impl Value {
                 Self::Address(address) => *field(config) = *address,
                 _ => return None,
             },
+            Takes::AddressOrNone(field) => {
+                *field(config) = match self {
+                    Self::Address(address) => Some(*address),
+                    _ if text.is_some_and(|text| text.is_empty()) => None,
+                    _ => return None,
+                };
+            }
             Takes::Path(field) => *field(config) = text?.into(),
             Takes::Text(field) => *field(config) = text?,
             Takes::Flag(field) => {

@@ -16,6 +16,9 @@ pub(super) struct Device {
     pub(super) backlog: Option<Vec<PacketId>>,
     /// What was sent on this connection and has no answer.
     pub(super) unanswered: BTreeMap<PacketId, Signed>,
+    /// Letters of which it was heard for good what became of them. A packet of such a letter may be on
+    /// its way out already: it was made before that was heard.
+    settled: BTreeSet<Uid>,
     pub(super) acknowledged: BTreeSet<PacketId>,
 }
 
@@ -28,6 +31,9 @@ impl Device {
 
     /// A letter goes out: never again without an answer, and one to each person at a time.
     pub(super) fn send(&mut self, id: PacketId, signed: Signed) {
+        if signed.letter.is_some_and(|letter| self.settled.remove(&letter)) {
+            return;
+        }
         let waits = self.unanswered.values().any(|other| other.to == signed.to);
         assert!(!waits, "{id} goes out before the letter before it has its answer");
         self.unanswered.insert(id, signed);
@@ -36,6 +42,12 @@ impl Device {
     /// A letter has its answer, whichever of its packets that names.
     pub(super) fn answered(&mut self, letter: Option<Uid>) {
         self.unanswered.retain(|_, signed| signed.letter != letter);
+    }
+
+    /// The same, and it is the last word.
+    pub(super) fn settled(&mut self, letter: Option<Uid>) {
+        self.answered(letter);
+        self.settled.extend(letter);
     }
 }
 

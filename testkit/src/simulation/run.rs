@@ -597,7 +597,11 @@ impl<'d, 'k> Run<'d, 'k> {
                 Packets::backlog_ended(device, &self.world.disk.expired, count);
             }
             Said::Fate(id, status) => {
-                device.answered(self.packets.signed[&id].letter);
+                let letter = self.packets.signed[&id].letter;
+                match status {
+                    Status::Delivered | Status::Expired => device.settled(letter),
+                    Status::Stored | Status::Unknown => device.answered(letter),
+                }
                 let (disk, forgotten) = (&self.world.disk, self.options.short_lives);
                 self.packets.status(&self.devices, &disk.expired, forgotten, id, status);
             }

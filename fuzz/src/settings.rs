@@ -115,7 +115,7 @@ const SECTIONS: &[&[Key]] = &[
     &[
         duration!(1_000..=YEARS, letters.life),
         duration!(1_000..=YEARS, letters.fate_memory),
-        number!(Size 320..=65_535, letters.max_size),
+        number!(Size 306..=65_535, letters.max_size),
     ],
     &[
         duration!(100..=DAY, deadlines.first_packet),

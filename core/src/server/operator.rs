@@ -8,7 +8,6 @@ use super::report::{Report, SessionPage};
 use super::router::Router;
 use crate::crypto::Provider;
 use crate::id::UserId;
-use crate::phone::Phone;
 use crate::time::{Instant, UnixTime};
 
 /// What an operator can see of a machine, and do with it. All of it is about this shard alone. What is
@@ -55,12 +54,6 @@ impl<'s, P: Provider> Operator<'s, P> {
     #[must_use]
     pub fn sessions(&self, after: Option<UserId>, now: Instant) -> SessionPage {
         self.router.sessions(after, now)
-    }
-
-    /// Who has this phone. The registrar alone knows it; others know nobody.
-    #[must_use]
-    pub fn user_with(&self, phone: &Phone) -> Option<UserId> {
-        self.router.registrar.as_ref()?.user_with(phone)
     }
 
     /// Ends the session of a user. Its client is told that the server stops, and comes back after a

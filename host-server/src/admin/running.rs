@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use waxwing_core::id::UserId;
 use waxwing_core::server::ShardId;
 use waxwing_core::time::UnixTime;
 
@@ -85,6 +86,16 @@ impl Running {
         let (sender, receiver) = channel();
         self.shards.send(shard, request(sender));
         wait(answer, &receiver)
+    }
+
+    /// The same of the shard that owns a user.
+    pub(super) fn ask_owner<T>(
+        &self,
+        answer: &mut Answer<'_>,
+        user: UserId,
+        request: impl FnOnce(std::sync::mpsc::Sender<T>) -> Request,
+    ) -> Result<T, Interrupted> {
+        self.ask(answer, self.shards.owner_of(user), request)
     }
 
     /// Looks something up in storage.

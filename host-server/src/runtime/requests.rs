@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use waxwing_core::crypto::Provider;
 use waxwing_core::id::UserId;
-use waxwing_core::phone::Phone;
 use waxwing_core::server::{Administered, AdministrationError, Env, Report, Server, SessionPage};
 use waxwing_core::time::UnixTime;
 
@@ -23,8 +22,6 @@ pub enum Request {
     Report(Sender<ShardReport>),
     /// The sessions of users behind this one, or from the first on.
     Sessions(Option<UserId>, Sender<SessionPage>),
-    /// The user who has this phone; the registrar knows it.
-    UserWith(Phone, Sender<Option<UserId>>),
     /// Ends the session of a user. Whether there was one.
     EndSession(UserId, Sender<bool>),
     /// Removes a user.
@@ -71,9 +68,6 @@ impl Requests {
             Request::Report(answer) => self.reports.push(answer),
             Request::Sessions(after, answer) => {
                 let _ = answer.send(server.operator().sessions(after, now));
-            }
-            Request::UserWith(phone, answer) => {
-                let _ = answer.send(server.operator().user_with(&phone));
             }
             Request::EndSession(user, answer) => {
                 let _ = answer.send(server.operator().end_session(env, user));

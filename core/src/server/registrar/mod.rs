@@ -292,11 +292,6 @@ impl Registrar {
         self.phonebook.leave(provider, phone, spki);
     }
 
-    /// Who has this phone.
-    pub(super) fn user_with(&self, phone: &Phone) -> Option<UserId> {
-        self.phonebook.get(phone).map(|entry| entry.user)
-    }
-
     /// Ids that a new user can get.
     pub(super) const fn free_ids(&self) -> usize {
         self.phonebook.free_ids()

@@ -130,9 +130,8 @@ pub(super) fn expire(
     let user = running.user(answer, &user)?;
     let arguments = names(&user).with("older-than-seconds", older_than_s);
     let expired = running.act((caller, answer), "queue expire", arguments, |answer| {
-        let owner = running.shards.owner_of(user.id);
         let before = before(clock::unix_now(), older_than_s);
-        let ended = running.ask(answer, owner, |sender| {
+        let ended = running.ask_owner(answer, user.id, |sender| {
             runtime::Request::ExpireLetters(user.id, before, sender)
         })?;
         match ended {

@@ -83,9 +83,8 @@ pub(super) fn end(
 ) -> Result<(), Interrupted> {
     let user = running.user(answer, &user)?;
     let ended = running.act((caller, answer), "sessions end", names(&user), |answer| {
-        let owner = running.shards.owner_of(user.id);
-        let had_one =
-            running.ask(answer, owner, |sender| runtime::Request::EndSession(user.id, sender))?;
+        let had_one = running
+            .ask_owner(answer, user.id, |sender| runtime::Request::EndSession(user.id, sender))?;
         if !had_one {
             let message = format!("user {} has no session", user.id);
             return Err(Problem::new(Exit::Failure, message).into());

@@ -135,9 +135,8 @@ pub(super) fn remove(
 ) -> Result<(), Interrupted> {
     let user = running.user(answer, &user)?;
     let removed = running.act((caller, answer), "users remove", names(&user), |answer| {
-        let owner = running.shards.owner_of(user.id);
-        let ended =
-            running.ask(answer, owner, |sender| runtime::Request::RemoveUser(user.id, sender))?;
+        let ended = running
+            .ask_owner(answer, user.id, |sender| runtime::Request::RemoveUser(user.id, sender))?;
         match ended {
             Ok(Administered::Removed { phone, undelivered }) => {
                 let phone = format!("{phone:?}");

@@ -59,7 +59,8 @@ impl Default for Limits {
     }
 }
 
-/// Serves the control socket until it is dropped.
+/// Serves the control socket until it is dropped. Then it removes the socket, ends all connections, and
+/// waits for those that are being served, but no longer than [`Limits::ending`].
 pub struct Listener {
     // Removed before anything else: commands that come then find that there is no server.
     file: SocketFile,
@@ -93,12 +94,6 @@ impl Listener {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
-    }
-
-    /// Removes the socket, ends all connections, and waits for those that are being served, but no longer
-    /// than [`Limits::ending`]. Dropping does the same.
-    pub fn stop(self) {
-        drop(self);
     }
 }
 

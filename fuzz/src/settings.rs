@@ -21,8 +21,9 @@ const SETTINGS: usize = 12;
 /// What a key takes, and where it stands.
 #[derive(Clone, Copy)]
 enum Takes {
-    Address(fn(&mut Config) -> &mut SocketAddr),
-    /// Or nothing.
+    /// One of them, or several.
+    Addresses(fn(&mut Config) -> &mut Vec<SocketAddr>),
+    /// One, or nothing.
     AddressOrNone(fn(&mut Config) -> &mut Option<SocketAddr>),
     Path(fn(&mut Config) -> &mut PathBuf),
     Text(fn(&mut Config) -> &mut String),
@@ -89,7 +90,7 @@ const GIB: u64 = KIB * KIB * KIB;
 /// What the documentation says of every key: `waxwing-server config example`.
 const SECTIONS: &[&[Key]] = &[
     &[
-        field!(Address, server.listen),
+        field!(Addresses, server.listen),
         field!(Path, server.data),
         field!(Path, server.control),
         field!(Text, server.control_group),
@@ -412,13 +413,13 @@ impl Value {
     fn set(&self, layer: Layer, takes: Takes, config: &mut Config) -> Option<()> {
         let text = self.text(layer);
         match takes {
-            Takes::Address(field) => match self {
-                Self::Address(address) => *field(config) = *address,
+            Takes::Addresses(field) => match self {
+                Self::Address(address) => *field(config) = vec![plain(*address)],
                 _ => return None,
             },
             Takes::AddressOrNone(field) => {
                 *field(config) = match self {
-                    Self::Address(address) => Some(*address),
+                    Self::Address(address) => Some(plain(*address)),
                     _ if text.is_some_and(|text| text.is_empty()) => None,
                     _ => return None,
                 };
@@ -534,14 +535,26 @@ fn expected(settings: &[Setting]) -> Result<Config, Vec<&'static str>> {
 /// Whether a server with this configuration gives codes to everybody who asks over the network, and
 /// nobody has allowed that.
 fn is_open(config: &Config) -> bool {
-    let is_private = match config.server.listen.ip() {
+    let is_private = |address: &SocketAddr| match address.ip() {
         IpAddr::V4(address) => address.octets()[0] == 127,
-        IpAddr::V6(address) => match address.segments() {
-            [0, 0, 0, 0, 0, 0xffff, high, _] => high >> 8 == 127,
-            segments => segments == [0, 0, 0, 0, 0, 0, 0, 1],
-        },
+        IpAddr::V6(address) => address.segments() == [0, 0, 0, 0, 0, 0, 0, 1],
     };
-    config.otp.delivery == DeliveryKind::InBand && !config.otp.allow_unverified && !is_private
+    let is_public = !config.server.listen.iter().all(is_private);
+    config.otp.delivery == DeliveryKind::InBand && !config.otp.allow_unverified && is_public
+}
+
+/// An IPv4 address that is written as an IPv6 address is an IPv4 address.
+fn plain(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) => match v6.ip().segments() {
+            [0, 0, 0, 0, 0, 0xffff, high, low] => {
+                let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
+                SocketAddr::new([a, b, c, d].into(), v6.port())
+            }
+            _ => address,
+        },
+        SocketAddr::V4(_) => address,
+    }
 }
 
 /// Keys, each set in the file, in the environment or by a flag: the values that were given are there

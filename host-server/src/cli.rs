@@ -45,9 +45,10 @@ struct CommonArgs {
 /// What `run` understands, which is also understood without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct RunArgs {
-    /// IP address and port to listen on, such as 0.0.0.0:9295 [default: 127.0.0.1:9295]
+    /// IP address and port to listen on, such as 0.0.0.0:9295 or [::]:9295; may be given several times
+    /// [default: 127.0.0.1:9295]
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
-    pub listen: Option<SocketAddr>,
+    pub listen: Vec<SocketAddr>,
     /// Tell everybody who asks their own one-time password, on any address: for trying out only
     #[arg(long)]
     pub allow_unverified: bool,
@@ -211,7 +212,7 @@ impl Cli {
         match &self.command {
             None => Ok(Command::Run(self.run.clone())),
             Some(Command::Run(run)) => Ok(Command::Run(RunArgs {
-                listen: run.listen.or(self.run.listen),
+                listen: [&self.run.listen[..], &run.listen].concat(),
                 allow_unverified: run.allow_unverified || self.run.allow_unverified,
                 check: run.check || self.run.check,
                 recover: run.recover || self.run.recover,
@@ -281,7 +282,8 @@ impl CommonArgs {
 
 impl RunArgs {
     fn overrides(&self) -> impl Iterator<Item = Override> {
-        let listen = self.listen.map(|address| address.to_string());
+        let listen: Vec<_> = self.listen.iter().map(ToString::to_string).collect();
+        let listen = (!listen.is_empty()).then(|| listen.join(","));
         let allowed = self.allow_unverified.then(|| true.to_string());
         let listen = given("--listen", "server.listen", listen);
         listen.into_iter().chain(given("--allow-unverified", "otp.allow_unverified", allowed))
@@ -309,7 +311,7 @@ mod tests {
     #[test]
     fn run_is_the_default_and_takes_its_flags_on_either_side() {
         let expected = RunArgs {
-            listen: Some("127.0.0.1:1".parse().unwrap()),
+            listen: vec!["127.0.0.1:1".parse().unwrap()],
             allow_unverified: true,
             check: true,
             recover: true,
@@ -336,8 +338,12 @@ mod tests {
         let cli = parse("waxwing-server --log-level debug run --data /x --listen [::1]:7");
         let config = cli.load_config(&cli.command().unwrap()).unwrap();
         assert_eq!(config.server.data, Path::new("/x"));
-        assert_eq!(config.server.listen, "[::1]:7".parse().unwrap());
+        assert_eq!(config.server.listen, ["[::1]:7".parse().unwrap()]);
         assert_eq!(config.log.level, crate::config::LogLevel::Debug);
+        let cli = parse("waxwing-server --listen 0.0.0.0:7 run --listen [::]:7 --listen [::1]:8");
+        let config = cli.load_config(&cli.command().unwrap()).unwrap();
+        let all = ["0.0.0.0:7", "[::]:7", "[::1]:8"].map(|address| address.parse().unwrap());
+        assert_eq!(config.server.listen, all);
         let cli = parse("waxwing-server --listen 0.0.0.0:7 --allow-unverified");
         let otp = cli.load_config(&cli.command().unwrap()).unwrap().otp;
         assert!(otp.allow_unverified && otp.delivery == DeliveryKind::InBand);

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -171,6 +171,59 @@ fn a_server_that_cannot_say_where_it_listens_serves_all_the_same() {
     assert!(said.iter().any(|line| line.contains("standard output cannot be written to")));
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(ended(&mut child).code(), Some(0));
+}
+
+#[test]
+fn a_server_says_where_it_listens_one_address_a_line() {
+    let data = tempfile::tempdir().unwrap();
+    let mut child = binary()
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--listen",
+            "[::1]:0",
+            "--listen",
+            "127.0.0.2:0",
+            "--data",
+        ])
+        .arg(data.path().join("data"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).take(3);
+    let addresses: Vec<SocketAddr> =
+        lines.map(|line| line.strip_prefix("listening on ").unwrap().parse().unwrap()).collect();
+    let hosts: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    assert_eq!(hosts, ["127.0.0.1", "::1", "127.0.0.2"]);
+    for address in &addresses {
+        TcpStream::connect(address).unwrap();
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(ended(&mut child).code(), Some(0));
+}
+
+#[test]
+fn a_server_that_cannot_have_one_of_its_addresses_takes_none() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (address, why) in [
+        (&*taken, "is a server running there? --listen takes another port"),
+        ("192.0.2.1:9295", "this machine has no such address"),
+        ("[2001:db8::1]:9295", "this machine has no such address"),
+        ("[fe80::1]:9295", "as in [fe80::1%2]:9295"),
+    ] {
+        let ran = binary()
+            .args(["--listen", "127.0.0.1:0", "--listen", address, "--data"])
+            .arg(data.path().join("data"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!((ran.status.code(), ran.stdout), (Some(3), Vec::new()), "{address}: {said}");
+        assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
 }
 
 #[test]

@@ -33,14 +33,15 @@ impl Config {
     /// Refuses to hand codes to everyone without somebody having said so.
     fn refuse_unverified(&self) -> Result<(), ConfigError> {
         let Self { server, otp, .. } = self;
-        let private = server.listen.ip().to_canonical().is_loopback();
-        if otp.delivery != DeliveryKind::InBand || otp.allow_unverified || private {
+        if otp.delivery != DeliveryKind::InBand || otp.allow_unverified {
             return Ok(());
         }
+        let Some(public) = server.listen.iter().find(|address| !address.ip().is_loopback()) else {
+            return Ok(());
+        };
         Err(ConfigError(format!(
-            "otp.delivery = \"in-band\" lets everybody who can reach {} register any phone: set \
-             it to \"console\" or \"exec\", or allow it with --allow-unverified",
-            server.listen
+            "otp.delivery = \"in-band\" lets everybody who can reach {public} register any phone: set \
+             it to \"console\" or \"exec\", or allow it with --allow-unverified"
         )))
     }
 
@@ -65,8 +66,10 @@ impl Config {
                 "server.data is empty: name the directory of key and database",
             ),
             (
-                metrics.listen == Some(server.listen) && server.listen.port() != 0,
-                "metrics.listen and server.listen are the same address: give one of them another port",
+                metrics
+                    .listen
+                    .is_some_and(|address| address.port() != 0 && server.listen.contains(&address)),
+                "metrics.listen is an address of server.listen: give one of them another port",
             ),
         ];
         match rules.iter().find(|(broken, _)| *broken) {

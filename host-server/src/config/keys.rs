@@ -106,7 +106,7 @@ const MANY: u64 = 1_000_000;
 /// Every key, in the order of the example file.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
-    key!(server.listen, address, "Address and port to listen on: \"127.0.0.1:9295\", \"[::1]:9295\", or \"0.0.0.0:9295\" for every network."),
+    key!(server.listen, addresses, "Address and port to listen on: \"127.0.0.1:9295\", or several as in [\"0.0.0.0:9295\", \"[::]:9295\"], which is every network over IPv4 and over IPv6. An IPv6 address takes IPv6 alone."),
     key!(server.data, path, "Directory of key and database."),
     key!(server.control, path, "Socket through which commands such as `waxwing-server status` speak with the running server. Empty: control.sock in the directory of server.data."),
     key!(server.control_group, text, "Group that may use that socket, besides root and the user of the server: a name out of /etc/group, or a number. Empty: nobody else. Whoever is in it can do all that the operator can."),

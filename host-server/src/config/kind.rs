@@ -149,7 +149,7 @@ pub(super) mod text {
 
 /// An IP address with a port.
 pub(super) mod address {
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, SocketAddr};
 
     use toml::Value;
 
@@ -163,19 +163,29 @@ pub(super) mod address {
     }
 
     /// What is written with an IP address and a port. Names are not looked up: what a name means
-    /// may change from one start to the next.
+    /// may change from one start to the next. An IPv4 address in IPv6 clothes is an IPv4 address.
     ///
     /// # Errors
     /// When it is something else; says how to write it.
     pub fn parse(text: &str) -> Result<SocketAddr, String> {
-        text.parse().map_err(|_| {
+        text.parse().map(canonical).map_err(|_| {
             format!(
                 "{text:?}: write an IP address and a port, as in 127.0.0.1:9295, [::1]:9295, or \
                  0.0.0.0:9295 for every network; names such as localhost are not looked up"
             )
         })
     }
+
+    fn canonical(address: SocketAddr) -> SocketAddr {
+        match address.ip().to_canonical() {
+            IpAddr::V4(ip) => SocketAddr::new(ip.into(), address.port()),
+            // Its scope stays.
+            IpAddr::V6(_) => address,
+        }
+    }
 }
+
+pub(super) mod addresses;
 
 /// The same, or nothing: empty text.
 pub(super) mod address_or_none {

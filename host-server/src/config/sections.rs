@@ -32,8 +32,8 @@ pub struct Config {
 /// Section `server`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Address and port to listen on.
-    pub listen: SocketAddr,
+    /// Addresses and ports to listen on.
+    pub listen: Vec<SocketAddr>,
     /// Directory of key and database.
     pub data: PathBuf,
     /// Where the socket for commands of the operator is; empty for a place in `data`.
@@ -238,7 +238,7 @@ const DAY: Duration = Duration::from_hours(24);
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
-            listen: (Ipv4Addr::LOCALHOST, 9_295).into(),
+            listen: vec![(Ipv4Addr::LOCALHOST, 9_295).into()],
             data: "waxwing-data".into(),
             control: PathBuf::new(),
             control_group: String::new(),

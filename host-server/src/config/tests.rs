@@ -168,6 +168,47 @@ fn values_of_the_wrong_kind_are_refused_with_the_way_to_write_them() {
 }
 
 #[test]
+fn a_server_listens_on_one_address_or_on_several() {
+    let all = |addresses: &[&str]| -> Vec<std::net::SocketAddr> {
+        addresses.iter().map(|address| address.parse().unwrap()).collect()
+    };
+    for (text, addresses) in [
+        ("\"[::1]:7\"", &["[::1]:7"][..]),
+        ("[\"[::1]:7\"]", &["[::1]:7"]),
+        ("[\"0.0.0.0:7\", \"[::]:7\"]", &["0.0.0.0:7", "[::]:7"]),
+        ("\"127.0.0.1:7, 127.0.0.1:8\"", &["127.0.0.1:7", "127.0.0.1:8"]),
+        ("[\"0.0.0.0:0\", \"127.0.0.1:0\"]", &["0.0.0.0:0", "127.0.0.1:0"]),
+        ("\"[::ffff:192.0.2.1]:7\"", &["192.0.2.1:7"]),
+        ("\"[fe80::1%3]:7\"", &["[fe80::1%3]:7"]),
+    ] {
+        let config = from_file(&format!("server.listen = {text}")).unwrap();
+        assert_eq!(config.server.listen, all(addresses), "{text}");
+        // What is shown is read again.
+        let shown = (keys::find("server.listen").unwrap().show)(&config);
+        assert_eq!(from_file(&format!("server.listen = {shown}")).unwrap(), config, "{shown}");
+    }
+    let many: Vec<_> = (1..=65).map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+    from_file(&format!("server.listen = [{}]", many[1..].join(","))).unwrap();
+    for (text, hint) in [
+        ("[]", "name one address at least"),
+        ("\"\"", "as in 127.0.0.1:9295"),
+        ("[\"127.0.0.1:7\", \"\"]", "as in 127.0.0.1:9295"),
+        ("[\"127.0.0.1:7\", 7]", "7 is no text in quotes"),
+        ("7", "neither an address in quotes nor a list of them"),
+        ("[\"127.0.0.1:7\", \"127.0.0.1:7\"]", "127.0.0.1:7 is named twice"),
+        ("[\"127.0.0.1:7\", \"[::ffff:127.0.0.1]:7\"]", "127.0.0.1:7 is named twice"),
+        ("[\"[::1]:7\", \"[::]:7\"]", "[::]:7 and [::1]:7 cannot be listened on together"),
+        ("[\"0.0.0.0:7\", \"127.0.0.1:7\"]", "cannot be listened on together"),
+        (&format!("[{}]", many.join(",")), "there are 65 addresses: name 64 at most"),
+    ] {
+        let error = refusal(&format!("server.listen = {text}"));
+        assert!(error.contains("server.listen: ") && error.contains(hint), "{text}: {error}");
+    }
+    let error = refusal("server.listen = [\"[::]:7\", \"[::1]:8\"]\nmetrics.listen = \"[::1]:8\"");
+    assert!(error.contains("metrics.listen is an address of server.listen"), "{error}");
+}
+
+#[test]
 fn what_makes_no_sense_together_is_refused() {
     for (text, hint) in [
         ("otp.delivery = \"exec\"", "needs otp.exec.program"),
@@ -188,6 +229,8 @@ fn in_band_codes_for_everyone_have_to_be_allowed() {
         ("server.listen = \"[::ffff:192.0.2.1]:9295\"", true),
         ("server.listen = \"[::ffff:127.0.0.1]:9295\"", false),
         ("server.listen = \"[::1]:0\"", false),
+        ("server.listen = [\"[::1]:9295\", \"127.0.0.1:9295\"]", false),
+        ("server.listen = [\"127.0.0.1:9295\", \"[::]:9295\"]", true),
         ("server.listen = \"0.0.0.0:9295\"\notp.allow_unverified = true", false),
         ("server.listen = \"0.0.0.0:9295\"\notp.delivery = \"console\"", false),
     ] {

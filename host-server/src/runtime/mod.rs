@@ -73,7 +73,10 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     }
     let registrar = loops.first_mut().ok_or_else(|| Failure::new(Exit::Config, "no loops"))?;
     registrar.watch_signals().map_err(network)?;
-    let address = registrar.listen(config.server.listen).map_err(network)?;
+    let mut listening = Vec::new();
+    for address in &config.server.listen {
+        listening.push(registrar.listen(*address).map_err(network)?);
+    }
     let shards = Shards::new(config, &identity, storage, &snapshot, loops)?;
     drop(snapshot);
 
@@ -93,17 +96,19 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         storage: shards.inspector(),
         audit: AuditLog::of(&directory),
         data: directory.path().to_owned(),
-        listening: vec![address],
+        listening: listening.clone(),
         since: clock::unix_now(),
         started: Instant::now(),
     });
     let control = serve_commands(config, Arc::clone(&running))?;
     let watched = Arc::clone(&running);
     let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, watched)).transpose()?;
-    if let Err(error) = say_where(address) {
+    if let Err(error) = say_where(&listening) {
         tracing::warn!(%error, "standard output cannot be written to; serving all the same");
     }
-    tracing::info!(%address, "listening");
+    for address in listening {
+        tracing::info!(%address, "listening");
+    }
     service_manager.serving(&running);
     shards.serve((control, metrics))?;
     tracing::info!("stopped");
@@ -184,9 +189,11 @@ pub fn key(config: &Config, command: KeyCommand, json: bool) -> Result<(), Failu
     }
 }
 
-/// The first line on standard output, for whoever started the server with port 0.
-fn say_where(address: SocketAddr) -> io::Result<()> {
+/// The first lines on standard output, for whoever started the server with port 0.
+fn say_where(addresses: &[SocketAddr]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "listening on {address}")?;
+    for address in addresses {
+        writeln!(out, "listening on {address}")?;
+    }
     out.flush()
 }

@@ -147,7 +147,10 @@ pub(super) fn network(error: LoopError) -> Failure {
         LoopError::Listen { source, .. } => match source.kind() {
             io::ErrorKind::AddrInUse => "; is a server running there? --listen takes another port",
             io::ErrorKind::AddrNotAvailable => {
-                "; this machine has no such address: 0.0.0.0 means all that it has"
+                "; this machine has no such address: 0.0.0.0 and [::] mean all that it has"
+            }
+            io::ErrorKind::InvalidInput => {
+                "; an address of one link needs the number of its interface, as in [fe80::1%2]:9295"
             }
             io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
             _ => "",

@@ -43,7 +43,8 @@ impl Stream for TcpStream {
 }
 
 /// A listener whose streams have the socket options of `config`, for a loop that watches TCP or what
-/// wraps it. Its address can be taken again right after a restart.
+/// wraps it. Its address can be taken again right after a restart. With an IPv6 address it takes IPv6
+/// alone, so that `0.0.0.0` and `[::]` can be listened on together.
 ///
 /// # Errors
 ///
@@ -51,6 +52,9 @@ impl Stream for TcpStream {
 pub fn listen(addr: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     // Accepted sockets inherit all options from here, which saves a system call for each. Buffer
     // sizes take part in the handshake and could not be set later.
     set_buffers(SockRef::from(&socket), config)?;
@@ -113,6 +117,20 @@ fn set_user_timeout(_: &SockRef<'_>, _: Duration) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_families_can_be_listened_on_at_one_port() {
+        let config = Config::default();
+        // Another program may have taken that port of one family meanwhile.
+        let pair = (0..9).find_map(|_| {
+            let v6 = listen("[::]:0".parse().unwrap(), &config).unwrap();
+            let port = v6.local_addr().unwrap().port();
+            listen(([0, 0, 0, 0], port).into(), &config).ok().map(|v4| (v4, v6))
+        });
+        let (v4, v6) = pair.expect("a port that is free");
+        assert_eq!(v4.local_addr().unwrap().port(), v6.local_addr().unwrap().port());
+        assert!(SockRef::from(&v6).only_v6().unwrap());
+    }
 
     #[test]
     fn options_are_set_on_both_ends() {

@@ -12,12 +12,33 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// What it means.
     pub(super) about: &'static str,
+    /// When a change of it takes effect.
+    pub(super) change: Change,
     /// From where to where, if it is a quantity.
     pub(super) range: Option<Range>,
     /// Sets it.
     pub(super) read: fn(&mut Config, &Value) -> Result<(), String>,
     /// Its value, as TOML.
     pub(super) show: fn(&Config) -> String,
+}
+
+/// When a change of a setting takes effect in a running server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// As soon as the configuration is read again.
+    Live,
+    /// At the next start: the server has it from its start to its end.
+    Restart,
+}
+
+impl Change {
+    /// What JSON calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Restart => "restart",
+        }
+    }
 }
 
 /// The values that a quantity may have, in its smallest unit.
@@ -55,7 +76,7 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
 }
 
 macro_rules! key {
-    ($section:ident $(. $field:ident)+, $kind:ident $least:tt..=$most:expr, $about:literal) => {
+    ($section:ident $(. $field:ident)+, $change:ident, $kind:ident $least:tt..=$most:expr, $about:literal) => {
         Key {
             range: Some(Range {
                 least: $least,
@@ -63,13 +84,14 @@ macro_rules! key {
                 amount: |config| kind::$kind::amount(&config.$section$(.$field)+),
                 show: kind::$kind::written,
             }),
-            ..key!($section $(. $field)+, $kind, $about)
+            ..key!($section $(. $field)+, $change, $kind, $about)
         }
     };
-    ($section:ident $(. $field:ident)+, $kind:ident, $about:literal) => {
+    ($section:ident $(. $field:ident)+, $change:ident, $kind:ident, $about:literal) => {
         Key {
             name: concat!(stringify!($section) $(, ".", stringify!($field))+),
             about: $about,
+            change: Change::$change,
             range: None,
             read: |config, value| {
                 config.$section$(.$field)+ = kind::$kind::read(value)?;
@@ -103,73 +125,74 @@ const SMALLEST_LETTER: u64 = MIN_ENVELOPE as u64;
 /// What is as good as no limit of frequency.
 const MANY: u64 = 1_000_000;
 
-/// Every key, in the order of the example file.
+/// Every key, in the order of the example file. What needs a restart decides where the server is, or
+/// is asked for when it starts; all else is live.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
-    key!(server.listen, addresses, "Address and port to listen on: \"127.0.0.1:9295\", or several as in [\"0.0.0.0:9295\", \"[::]:9295\"], which is every network over IPv4 and over IPv6. An IPv6 address takes IPv6 alone."),
-    key!(server.data, path, "Directory of key and database."),
-    key!(server.control, path, "Socket through which commands such as `waxwing-server status` speak with the running server. Empty: control.sock in the directory of server.data."),
-    key!(server.control_group, text, "Group that may use that socket, besides root and the user of the server: a name out of /etc/group, or a number. Empty: nobody else. Whoever is in it can do all that the operator can."),
-    key!(server.allow_first_start, flag, "Begin a new server where there is neither key nor database. Set it to false once the server has started, so that a disk that is not mounted is not taken for a first start."),
-    key!(server.loops, count 1..=256, "Event loops, each in a thread of its own and with users of its own: at most one per processor makes sense."),
-    key!(server.keepalive, duration SECOND..=KEEPALIVE, "How long a connection may be silent before TCP asks whether the peer is there."),
-    key!(server.user_timeout, duration SECOND..=DAY, "How long sent bytes may stay unacknowledged by the peer's TCP."),
+    key!(server.listen, Restart, addresses, "Address and port to listen on: \"127.0.0.1:9295\", or several as in [\"0.0.0.0:9295\", \"[::]:9295\"], which is every network over IPv4 and over IPv6. An IPv6 address takes IPv6 alone."),
+    key!(server.data, Restart, path, "Directory of key and database."),
+    key!(server.control, Restart, path, "Socket through which commands such as `waxwing-server status` speak with the running server. Empty: control.sock in the directory of server.data."),
+    key!(server.control_group, Restart, text, "Group that may use that socket, besides root and the user of the server: a name out of /etc/group, or a number. Empty: nobody else. Whoever is in it can do all that the operator can."),
+    key!(server.allow_first_start, Restart, flag, "Begin a new server where there is neither key nor database. Set it to false once the server has started, so that a disk that is not mounted is not taken for a first start."),
+    key!(server.loops, Restart, count 1..=256, "Event loops, each in a thread of its own and with users of its own: at most one per processor makes sense."),
+    key!(server.keepalive, Live, duration SECOND..=KEEPALIVE, "How long a connection may be silent before TCP asks whether the peer is there."),
+    key!(server.user_timeout, Live, duration SECOND..=DAY, "How long sent bytes may stay unacknowledged by the peer's TCP."),
 
-    key!(otp.delivery, choice, "How one-time passwords are delivered: \"console\" (standard error), \"exec\" (a program), \"in-band\" (in the answer itself, which proves no phone)."),
-    key!(otp.allow_unverified, flag, "Allow in-band delivery on an address that others can reach."),
-    key!(otp.ttl, duration SECOND..=WIRE_SECONDS, "How long a one-time password is good."),
-    key!(otp.attempts, count 1..=100, "How many attempts a client has at one password."),
-    key!(otp.resend_after, duration SECOND..=WIRE_SECONDS, "How long clients are told to wait before they ask for another password."),
+    key!(otp.delivery, Live, choice, "How one-time passwords are delivered: \"console\" (standard error), \"exec\" (a program), \"in-band\" (in the answer itself, which proves no phone)."),
+    key!(otp.allow_unverified, Live, flag, "Allow in-band delivery on an address that others can reach."),
+    key!(otp.ttl, Live, duration SECOND..=WIRE_SECONDS, "How long a one-time password is good."),
+    key!(otp.attempts, Live, count 1..=100, "How many attempts a client has at one password."),
+    key!(otp.resend_after, Live, duration SECOND..=WIRE_SECONDS, "How long clients are told to wait before they ask for another password."),
 
-    key!(otp.exec.program, path, "The program for \"exec\". It reads the phone and the code, one line each, from standard input."),
-    key!(otp.exec.args, list, "The arguments of that program. Phone and code are not among them."),
-    key!(otp.exec.timeout, duration TENTH..=(10 * MINUTE), "How long one run of the program may take before it is killed."),
-    key!(otp.exec.workers, count 1..=64, "How many runs of the program there may be at the same time."),
-    key!(otp.exec.queue, count 1..=10_000, "How many codes may wait for a run of the program."),
+    key!(otp.exec.program, Live, path, "The program for \"exec\". It reads the phone and the code, one line each, from standard input."),
+    key!(otp.exec.args, Live, list, "The arguments of that program. Phone and code are not among them."),
+    key!(otp.exec.timeout, Live, duration TENTH..=(10 * MINUTE), "How long one run of the program may take before it is killed."),
+    key!(otp.exec.workers, Live, count 1..=64, "How many runs of the program there may be at the same time."),
+    key!(otp.exec.queue, Live, count 1..=10_000, "How many codes may wait for a run of the program."),
 
-    key!(letters.life, duration SECOND..=TEN_YEARS, "How long a letter waits for its recipient."),
-    key!(letters.fate_memory, duration SECOND..=TEN_YEARS, "How long the sender of a letter that has expired can learn that it was not delivered."),
-    key!(letters.max_size, size SMALLEST_LETTER..=65_535, "Largest payload of a letter."),
+    key!(letters.life, Live, duration SECOND..=TEN_YEARS, "How long a letter waits for its recipient."),
+    key!(letters.fate_memory, Live, duration SECOND..=TEN_YEARS, "How long the sender of a letter that has expired can learn that it was not delivered."),
+    key!(letters.max_size, Live, size SMALLEST_LETTER..=65_535, "Largest payload of a letter."),
 
-    key!(deadlines.first_packet, duration TENTH..=DAY, "Time from connecting to the first whole packet."),
-    key!(deadlines.confirmation, duration TENTH..=DAY, "Time from giving out a session key to its confirmation."),
-    key!(deadlines.packet, duration TENTH..=DAY, "Time from a packet's first byte to its last; in a session, for each 4 KiB of it."),
-    key!(deadlines.progress, duration TENTH..=DAY, "Time without any acknowledgment while letters are handed over. A large letter has the time of its packet besides."),
-    key!(deadlines.leave, duration TENTH..=(10 * MINUTE), "Time to commit what a client that leaves has sent."),
+    key!(deadlines.first_packet, Live, duration TENTH..=DAY, "Time from connecting to the first whole packet."),
+    key!(deadlines.confirmation, Live, duration TENTH..=DAY, "Time from giving out a session key to its confirmation."),
+    key!(deadlines.packet, Live, duration TENTH..=DAY, "Time from a packet's first byte to its last; in a session, for each 4 KiB of it."),
+    key!(deadlines.progress, Live, duration TENTH..=DAY, "Time without any acknowledgment while letters are handed over. A large letter has the time of its packet besides."),
+    key!(deadlines.leave, Live, duration TENTH..=(10 * MINUTE), "Time to commit what a client that leaves has sent."),
 
-    key!(limits.letters_per_mailbox, count 1..=(10 * MANY), "Letters pending for one recipient."),
-    key!(limits.bytes_per_mailbox, size KIB..=TIB, "Bytes pending for one recipient."),
-    key!(limits.letters_per_pair, count 1..=(10 * MANY), "Letters pending from one sender for one recipient."),
-    key!(limits.bytes_per_pair, size KIB..=TIB, "Bytes pending from one sender for one recipient."),
-    key!(limits.letters_per_sender, count 1..=(10 * MANY), "Letters pending from one sender in all mailboxes."),
-    key!(limits.bytes_per_sender, size KIB..=TIB, "Bytes pending from one sender in all mailboxes."),
-    key!(limits.half_received, size PACKET..=(64 * GIB), "Half-received packets of all connections; above it the slowest is closed."),
-    key!(limits.unsent_per_connection, size (16 * KIB)..=GIB, "Answers that the client of one connection has not read yet, besides the letters of its window; above it the connection is closed."),
-    key!(limits.connections_per_prefix, count 1..=MANY, "Connections from one address prefix (/24, or /64 for IPv6)."),
-    key!(limits.registrations_per_prefix_per_hour, count 1..=MANY, "Registrations from one address prefix."),
-    key!(limits.proofs_per_prefix_per_hour, count 1..=MANY, "Proofs of a one-time password from one address prefix."),
-    key!(limits.codes_per_phone_and_prefix_per_hour, count 1..=MANY, "One-time passwords for one phone from one prefix."),
-    key!(limits.codes_per_phone_per_day, count 1..=MANY, "One-time passwords for one phone."),
-    key!(limits.codes_per_day, count 1..=MANY, "One-time passwords in all. It bounds what sending them costs."),
-    key!(limits.wrong_codes_per_prefix_per_day, count 1..=MANY, "Wrong guesses from one prefix."),
-    key!(limits.wrong_codes_per_day, count 1..=MANY, "Wrong guesses in all, after which new codes get one attempt."),
-    key!(limits.registration_operations_per_second, count 1..=MANY, "Private-key operations for registrations."),
-    key!(limits.reconnect_operations_per_second, count 1..=MANY, "Private-key operations for reconnects."),
-    key!(limits.reconnects_per_user_and_prefix_per_minute, count 1..=MANY, "Reconnects of one user from one prefix."),
-    key!(limits.lookups_per_user_per_day, count 1..=MANY, "Questions of one user for keys by phone."),
-    key!(limits.status_query_interval, duration 1..=HOUR, "Shortest time between two questions of one client about its letters."),
-    key!(limits.answers_per_second, count 1..=MANY, "Answers and refusals to one client; more of them wait."),
-    key!(limits.refusals_per_second, count 1..=MANY, "Refusals on one connection; one more closes it."),
-    key!(limits.exempt, list, "Addresses and ranges that limits per address do not apply to. Whoever comes through a proxy on this machine has a loopback address."),
+    key!(limits.letters_per_mailbox, Live, count 1..=(10 * MANY), "Letters pending for one recipient."),
+    key!(limits.bytes_per_mailbox, Live, size KIB..=TIB, "Bytes pending for one recipient."),
+    key!(limits.letters_per_pair, Live, count 1..=(10 * MANY), "Letters pending from one sender for one recipient."),
+    key!(limits.bytes_per_pair, Live, size KIB..=TIB, "Bytes pending from one sender for one recipient."),
+    key!(limits.letters_per_sender, Live, count 1..=(10 * MANY), "Letters pending from one sender in all mailboxes."),
+    key!(limits.bytes_per_sender, Live, size KIB..=TIB, "Bytes pending from one sender in all mailboxes."),
+    key!(limits.half_received, Live, size PACKET..=(64 * GIB), "Half-received packets of all connections; above it the slowest is closed."),
+    key!(limits.unsent_per_connection, Live, size (16 * KIB)..=GIB, "Answers that the client of one connection has not read yet, besides the letters of its window; above it the connection is closed."),
+    key!(limits.connections_per_prefix, Live, count 1..=MANY, "Connections from one address prefix (/24, or /64 for IPv6)."),
+    key!(limits.registrations_per_prefix_per_hour, Live, count 1..=MANY, "Registrations from one address prefix."),
+    key!(limits.proofs_per_prefix_per_hour, Live, count 1..=MANY, "Proofs of a one-time password from one address prefix."),
+    key!(limits.codes_per_phone_and_prefix_per_hour, Live, count 1..=MANY, "One-time passwords for one phone from one prefix."),
+    key!(limits.codes_per_phone_per_day, Live, count 1..=MANY, "One-time passwords for one phone."),
+    key!(limits.codes_per_day, Live, count 1..=MANY, "One-time passwords in all. It bounds what sending them costs."),
+    key!(limits.wrong_codes_per_prefix_per_day, Live, count 1..=MANY, "Wrong guesses from one prefix."),
+    key!(limits.wrong_codes_per_day, Live, count 1..=MANY, "Wrong guesses in all, after which new codes get one attempt."),
+    key!(limits.registration_operations_per_second, Live, count 1..=MANY, "Private-key operations for registrations."),
+    key!(limits.reconnect_operations_per_second, Live, count 1..=MANY, "Private-key operations for reconnects."),
+    key!(limits.reconnects_per_user_and_prefix_per_minute, Live, count 1..=MANY, "Reconnects of one user from one prefix."),
+    key!(limits.lookups_per_user_per_day, Live, count 1..=MANY, "Questions of one user for keys by phone."),
+    key!(limits.status_query_interval, Live, duration 1..=HOUR, "Shortest time between two questions of one client about its letters."),
+    key!(limits.answers_per_second, Live, count 1..=MANY, "Answers and refusals to one client; more of them wait."),
+    key!(limits.refusals_per_second, Live, count 1..=MANY, "Refusals on one connection; one more closes it."),
+    key!(limits.exempt, Live, list, "Addresses and ranges that limits per address do not apply to. Whoever comes through a proxy on this machine has a loopback address."),
 
-    key!(storage.min_free_disk, size 0..=(1_024 * TIB), "Below this much free space nothing new is taken for absent recipients."),
-    key!(storage.id_rest, duration 0..=TEN_YEARS, "How long the id of a removed user is not given to another user."),
-    key!(storage.busy_timeout, duration 1..=MINUTE, "How long a commit waits for another process that has locked the database."),
-    key!(storage.expiry_interval, duration TENTH..=DAY, "Time between two searches for expired letters."),
-    key!(storage.tidy_after, duration TENTH..=DAY, "How long the server has to be idle before it moves the write-ahead log into the database, and empties it."),
+    key!(storage.min_free_disk, Live, size 0..=(1_024 * TIB), "Below this much free space nothing new is taken for absent recipients."),
+    key!(storage.id_rest, Restart, duration 0..=TEN_YEARS, "How long the id of a removed user is not given to another user."),
+    key!(storage.busy_timeout, Restart, duration 1..=MINUTE, "How long a commit waits for another process that has locked the database."),
+    key!(storage.expiry_interval, Live, duration TENTH..=DAY, "Time between two searches for expired letters."),
+    key!(storage.tidy_after, Live, duration TENTH..=DAY, "How long the server has to be idle before it moves the write-ahead log into the database, and empties it."),
 
-    key!(metrics.listen, address_or_none, "Address and port where numbers and health can be read over plain HTTP: /metrics in the format of Prometheus, /healthz and /readyz. Everybody who reaches it can read them. Empty: nowhere."),
+    key!(metrics.listen, Restart, address_or_none, "Address and port where numbers and health can be read over plain HTTP: /metrics in the format of Prometheus, /healthz and /readyz. Everybody who reaches it can read them. Empty: nowhere."),
 
-    key!(log.level, choice, "How much goes to the log: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"."),
-    key!(log.format, choice, "What lines of the log look like: \"text\" or \"json\"."),
+    key!(log.level, Live, choice, "How much goes to the log: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"."),
+    key!(log.format, Live, choice, "What lines of the log look like: \"text\" or \"json\"."),
 ];

@@ -74,7 +74,8 @@ impl Config {
         Ok(self)
     }
 
-    /// Every key with its meaning and its default, as TOML writes it: a JSON object a line.
+    /// Every key with its meaning, its default as TOML writes it, and when a change of it takes
+    /// effect: a JSON object a line.
     #[must_use]
     pub fn keys_as_json() -> String {
         let defaults = Self::default();
@@ -83,6 +84,7 @@ impl Config {
             let default = (key.show)(&defaults);
             let object = serde_json::json!({
                 "key": key.name, "about": key.about, "default": default, "range": range,
+                "change": key.change.name(),
             });
             format!("{object}\n")
         };
@@ -96,7 +98,8 @@ impl Config {
         let mut text = String::from(
             "# Configuration of waxwing-server. All values here are the defaults: keep the lines\n\
              # that you change, and delete the rest. A flag, or an environment variable such\n\
-             # as WAXWING_LOG__LEVEL, takes precedence over this file.\n",
+             # as WAXWING_LOG__LEVEL, takes precedence over this file. What needs a restart, whenever\n\
+             # the configuration is read again, says so.\n",
         );
         let mut section = "";
         for key in keys::KEYS {
@@ -107,7 +110,12 @@ impl Config {
             }
             let range = key.range.as_ref().map(|range| format!(" From {}.", range.words()));
             let range = range.unwrap_or_default();
-            text.push_str(&format!("# {}{range}\n{name} = {}\n", key.about, (key.show)(&defaults)));
+            let restart = match key.change {
+                keys::Change::Restart => " Needs a restart.",
+                keys::Change::Live => "",
+            };
+            let (about, default) = (key.about, (key.show)(&defaults));
+            text.push_str(&format!("# {about}{range}{restart}\n{name} = {default}\n"));
         }
         text
     }

@@ -41,6 +41,18 @@ fn the_example_has_every_key_once_and_every_section_in_one_piece() {
 }
 
 #[test]
+fn every_key_says_when_a_change_takes_effect() {
+    let example = Config::example();
+    for line in Config::keys_as_json().lines() {
+        let key: serde_json::Value = serde_json::from_str(line).unwrap();
+        let explained = example.lines().find(|line| line.contains(key["about"].as_str().unwrap()));
+        let restart = explained.unwrap().ends_with(" Needs a restart.");
+        assert_eq!(key["change"], if restart { "restart" } else { "live" }, "{line}");
+    }
+    assert!(example.contains(" Needs a restart.\nlisten = "));
+}
+
+#[test]
 fn every_quantity_has_a_range_and_every_default_lies_in_it() {
     for key in keys::KEYS {
         let mut config = Config::default();

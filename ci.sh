@@ -9,7 +9,7 @@ if [ "${CI:-}" = true ] || [ ! -d target ]; then
 fi
 
 # What `./ci.sh` alone runs, and continuous integration.
-steps=(fmt workflow unit clippy docs tests simulation shards crashes backends python wireshark features no_std firmware fuzz deny)
+steps=(fmt workflow unit clippy docs tests simulation shards crashes backends python wireshark package_deb features no_std firmware fuzz deny)
 # What `./ci.sh quick` runs: a verdict while one works.
 quick=(fmt workflow quick_tests)
 # What `./ci.sh release` runs besides, before a release. It builds everything anew, more than once.
@@ -124,6 +124,16 @@ step_python() { # 1 minute
 
 step_wireshark() { # seconds; 1 minute where tshark has to be installed
     wireshark/test
+}
+
+# The packages for Debian, of unoptimised programs: what is in them, and that the server can be installed,
+# started, upgraded and purged. It installs cargo-deb and mmdebstrap where they are missing.
+step_package_deb() { # 1 minute; 3 more the first time
+    if ! command -v dpkg-deb >/dev/null; then
+        echo "package_deb: SKIPPED: there is no dpkg-deb, so this is no Debian"
+        return
+    fi
+    host-server/packaging/check
 }
 
 # People, networks, disks and servers of ten thousand seeds: the machines alone, and the server's own

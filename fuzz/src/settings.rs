@@ -91,6 +91,7 @@ const GIB: u64 = KIB * KIB * KIB;
 const SECTIONS: &[&[Key]] = &[
     &[
         field!(Addresses, server.listen),
+        field!(Ranges, server.proxies),
         field!(Path, server.data),
         field!(Path, server.control),
         field!(Text, server.control_group),
@@ -539,7 +540,8 @@ fn is_open(config: &Config) -> bool {
         IpAddr::V4(address) => address.octets()[0] == 127,
         IpAddr::V6(address) => address.segments() == [0, 0, 0, 0, 0, 0, 0, 1],
     };
-    let is_public = !config.server.listen.iter().all(is_private);
+    let server = &config.server;
+    let is_public = !server.listen.iter().all(is_private) || !server.proxies.is_empty();
     config.otp.delivery == DeliveryKind::InBand && !config.otp.allow_unverified && is_public
 }
 

@@ -21,6 +21,12 @@ pub struct Config {
     pub backlog: i32,
     /// Connections accepted per listener and turn.
     pub accepts_per_turn: usize,
+    /// How long a proxy may take to say whose a connection is
+    /// ([`Handler::is_proxy`](crate::Handler::is_proxy)).
+    pub introduction: Duration,
+    /// Connections of which no proxy has said it yet. They count among all that there may be. One more
+    /// closes the one that has waited for longest.
+    pub max_introductions: usize,
     /// Pause before accepting is tried again after the process ran out of descriptors or memory.
     /// A connection that closes ends the pause early.
     pub accept_retry: Duration,
@@ -90,6 +96,8 @@ impl Default for Config {
             network_of: host,
             backlog: 1024,
             accepts_per_turn: 64,
+            introduction: Duration::from_secs(5),
+            max_introductions: 1024,
             accept_retry: Duration::from_millis(100),
             read_buffer: 64 * KIB,
             read_budget: 16 * KIB,
@@ -122,6 +130,7 @@ impl Config {
     pub(crate) fn at_least_one(mut self) -> Self {
         for count in [
             &mut self.accepts_per_turn,
+            &mut self.max_introductions,
             &mut self.read_buffer,
             &mut self.read_budget,
             &mut self.turn_budget,

@@ -45,6 +45,8 @@ pub(crate) struct Connection<S> {
 pub(crate) enum Phase {
     /// Our own connection attempt; output collects.
     Connecting,
+    /// A proxy has until then to say whose the connection is. The application knows nothing of it.
+    Introducing(Instant),
     /// Both directions work.
     Open,
     /// The peer has sent its FIN; queued output goes out until the deadline.
@@ -60,7 +62,10 @@ pub(crate) enum Phase {
 impl Phase {
     pub(crate) const fn deadline(self) -> Option<Instant> {
         match self {
-            Self::PeerClosed(at) | Self::Flushing(at) | Self::Lingering(at) => Some(at),
+            Self::Introducing(at)
+            | Self::PeerClosed(at)
+            | Self::Flushing(at)
+            | Self::Lingering(at) => Some(at),
             Self::Connecting | Self::Open | Self::Broken(_) => None,
         }
     }
@@ -139,6 +144,8 @@ impl<S: Stream> Connection<S> {
     pub(crate) fn wants_read(&self) -> bool {
         match self.phase {
             Phase::Connecting | Phase::PeerClosed(_) => false,
+            // What the stream holds comes behind what its proxy says.
+            Phase::Introducing(_) => self.readable,
             Phase::Open => self.may_read() && !self.paused,
             Phase::Flushing(_) | Phase::Lingering(_) => self.may_read() && !self.peer_done,
             // Even when nothing is readable: its turn is when it closes.
@@ -151,7 +158,9 @@ impl<S: Stream> Connection<S> {
         match self.phase {
             Phase::Open => self.has_output(),
             Phase::PeerClosed(_) | Phase::Flushing(_) => true,
-            Phase::Connecting | Phase::Lingering(_) | Phase::Broken(_) => false,
+            Phase::Connecting | Phase::Introducing(_) | Phase::Lingering(_) | Phase::Broken(_) => {
+                false
+            }
         }
     }
 }

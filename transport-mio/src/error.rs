@@ -4,6 +4,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::proxy_header::ProxyHeaderError;
+
 /// The loop could not do what its owner asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,6 +43,24 @@ pub enum Error {
     /// Waiting for events failed; the loop cannot go on.
     #[error("waiting for network events failed")]
     Wait(#[source] io::Error),
+}
+
+/// Why the connection of a proxy was closed before it was known whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IntroductionError {
+    /// It does not begin as it has to.
+    #[error(transparent)]
+    Header(#[from] ProxyHeaderError),
+    /// It ended in the middle of the header.
+    #[error("the connection ended within its PROXY header")]
+    Closed,
+    /// The header did not come in [time](crate::Config::introduction).
+    #[error("no whole PROXY header came in time")]
+    TooLate,
+    /// [Others](crate::Config::max_introductions) came, and it had waited for longest.
+    #[error("too many connections have no PROXY header")]
+    TooMany,
 }
 
 /// How a connection ended.

@@ -134,7 +134,7 @@ impl<S: Stream> EventLoop<S> {
                 self.tell_signals(handler);
             }
             // Before anything that sets a deadline: even the shortest gets one write.
-            self.io.expire(Instant::now());
+            self.io.expire(Instant::now(), handler);
             self.accept(handler);
             self.io.read_ready(&mut self.scratch, handler);
             if heard.wake {

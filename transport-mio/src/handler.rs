@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::connections::Connections;
-use crate::error::CloseReason;
+use crate::error::{CloseReason, IntroductionError};
 use crate::io::Io;
 use crate::networks::Load;
 use crate::signal::Signal;
@@ -19,8 +19,25 @@ use crate::slab::Token;
 ///
 /// A turn calls, in this order: `opened` for connections of our own, `signal`, `accept` and
 /// `opened`, `received`, `woken`, `hung_up`, `drained` and `closed`, `turn`. Then the queued output is
-/// written.
+/// written. A connection that comes through a proxy is accepted and opened when the proxy has said whose
+/// it is, which may be among the calls of `received`.
 pub trait Handler<C: Connections = Io> {
+    /// Whether a peer is a proxy, which passes on what its clients send, and says at the beginning of
+    /// each connection whose it is, in a [`ProxyHeader`](crate::ProxyHeader). From everybody else no
+    /// such header is read: whoever may send one can take any address.
+    ///
+    /// The connection is then accepted with the address of the client, or, if it is the proxy's own,
+    /// with that of the proxy. Until then the application does not hear of it.
+    fn is_proxy(&mut self, peer: SocketAddr) -> bool {
+        let _ = peer;
+        false
+    }
+
+    /// A connection of a proxy is closed, because it was not said whose it is.
+    fn not_introduced(&mut self, proxy: SocketAddr, why: IntroductionError) {
+        let _ = (proxy, why);
+    }
+
     /// Whether to serve a new connection beside those of `load`. A refused one is closed at once
     /// and never heard of again.
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {

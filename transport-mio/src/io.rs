@@ -1,7 +1,7 @@
 //! What the application can do to its connections.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use crate::config::Config;
 use crate::connection::{Connection, Phase};
 use crate::deadlines::Deadlines;
 use crate::error::{CloseReason, Error};
-use crate::networks::Networks;
+use crate::introductions::Introductions;
+use crate::networks::{Load, Networks};
 use crate::output::Output;
 use crate::reading::ToRead;
 use crate::slab::{Slab, Token};
@@ -29,6 +30,7 @@ pub struct Io<S = TcpStream> {
     pub(crate) config: Config,
     pub(crate) conns: Slab<Connection<S>>,
     pub(crate) networks: Networks,
+    pub(crate) introductions: Introductions,
     pub(crate) deadlines: Deadlines,
     pub(crate) to_read: ToRead,
     /// Connections with a write due, or with the step that follows the last write.
@@ -65,6 +67,7 @@ impl<S: Stream> Io<S> {
             config,
             conns: Slab::new(),
             networks: Networks::default(),
+            introductions: Introductions::default(),
             deadlines: Deadlines::default(),
             to_read: ToRead::default(),
             to_write: VecDeque::new(),
@@ -147,6 +150,7 @@ impl<S: Stream> Io<S> {
         let until = soon(patience);
         match c.phase {
             Phase::Broken(why) => return self.end(conn, why),
+            Phase::Introducing(_) => return self.end(conn, CloseReason::Closed),
             Phase::Flushing(at) | Phase::Lingering(at) if at <= until => return,
             Phase::Lingering(_) => self.enter(conn, Phase::Lingering(until)),
             Phase::Connecting | Phase::Open | Phase::PeerClosed(_) | Phase::Flushing(_) => {
@@ -196,10 +200,31 @@ impl<S: Stream> Io<S> {
         Ok(token)
     }
 
+    /// What there is when a connection from this address comes.
+    pub(crate) fn load(&self, address: IpAddr) -> Load {
+        let network = (self.config.network_of)(address);
+        let mut load = self.networks.load(network, self.config.max_connections);
+        load.total += self.introductions.len();
+        load
+    }
+
     /// Ends a connection, once and for all.
     pub(crate) fn end(&mut self, token: Token, why: CloseReason) {
-        let Some(mut conn) = self.conns.remove(token) else { return };
-        self.deadlines.change(token, conn.phase.deadline(), None);
+        let is_known = !matches!(self.phase(token), Some(Phase::Introducing(_)));
+        if self.remove(token, why) && is_known {
+            self.notices.push_back(Notice::Closed(token, why));
+        }
+    }
+
+    /// Ends a connection of which the application has never heard.
+    pub(crate) fn forget(&mut self, token: Token) {
+        self.remove(token, CloseReason::Closed);
+    }
+
+    /// Returns whether it was there.
+    fn remove(&mut self, token: Token, why: CloseReason) -> bool {
+        let Some(mut conn) = self.conns.remove(token) else { return false };
+        self.leave(token, conn.phase);
         if conn.accepted {
             self.networks.remove((self.config.network_of)(conn.peer.ip()));
         }
@@ -210,7 +235,11 @@ impl<S: Stream> Io<S> {
             debug!(%error, "deregistering a closing connection");
         }
         self.freed = true;
-        self.notices.push_back(Notice::Closed(token, why));
+        true
+    }
+
+    fn phase(&self, token: Token) -> Option<Phase> {
+        self.conns.get(token).map(|c| c.phase)
     }
 
     /// The peer of an open connection sends no more.
@@ -223,9 +252,17 @@ impl<S: Stream> Io<S> {
 
     /// Moves a connection on and keeps its deadline in step.
     pub(crate) fn enter(&mut self, token: Token, phase: Phase) {
-        if let Some(c) = self.conns.get_mut(token) {
-            self.deadlines.change(token, c.phase.deadline(), phase.deadline());
-            c.phase = phase;
+        let Some(c) = self.conns.get_mut(token) else { return };
+        let left = std::mem::replace(&mut c.phase, phase);
+        self.leave(token, left);
+        self.deadlines.change(token, None, phase.deadline());
+    }
+
+    /// Nothing is waited for any more that a connection had to do in this phase.
+    pub(crate) fn leave(&mut self, token: Token, phase: Phase) {
+        self.deadlines.change(token, phase.deadline(), None);
+        if let Phase::Introducing(until) = phase {
+            self.introductions.remove(until, token);
         }
     }
 

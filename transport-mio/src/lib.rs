@@ -25,6 +25,9 @@
 //! - **An idle connection costs a few hundred bytes**: it has no buffer of its own in either
 //!   direction.
 //!
+//! From peers that [`Handler::is_proxy`] names, a PROXY header of version 2 is read before anything else,
+//! so that the application sees the addresses of clients behind a proxy.
+//!
 //! Several loops in threads of their own share a server's connections: one accepts, and passes on
 //! what others are to serve ([`Io::detach`], [`Io::attach`], [`Io::release`]).
 //!
@@ -106,11 +109,13 @@ mod deadlines;
 mod error;
 mod event_loop;
 mod handler;
+mod introductions;
 mod io;
 mod listener;
 mod networks;
 mod output;
 mod passage;
+mod proxy_header;
 mod reading;
 mod signal;
 mod slab;
@@ -120,13 +125,14 @@ mod writing;
 
 pub use config::{Config, Keepalive};
 pub use connections::Connections;
-pub use error::{CloseReason, Error};
+pub use error::{CloseReason, Error, IntroductionError};
 pub use event_loop::EventLoop;
 pub use handler::Handler;
 pub use io::Io;
 pub use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 pub use networks::{Load, Network};
 pub use passage::Detached;
+pub use proxy_header::{Origin, ProxyHeader, ProxyHeaderError};
 pub use signal::Signal;
 pub use slab::Token;
 pub use stream::{Stream, listen};

@@ -87,11 +87,13 @@ fn welcome<S: Stream, H: Handler<Io<S>>>(
     handler: &mut H,
 ) {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let network = (io.config.network_of)(peer.ip());
-    let load = io.networks.load(network, io.config.max_connections);
+    let load = io.load(peer.ip());
     if load.total >= load.places {
         debug!(%peer, "refused: too many connections");
         return;
+    }
+    if handler.is_proxy(peer) {
+        return io.await_introduction(stream, peer, handler);
     }
     if !handler.accept(peer, load) {
         debug!(%peer, "refused by the application");

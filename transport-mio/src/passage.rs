@@ -43,7 +43,7 @@ impl<S: Stream> Io<S> {
         self.conns.get(token).filter(|c| takes_output(c))?;
         let Connection { mut stream, peer, output, phase, peer_done, .. } =
             self.conns.remove(token)?;
-        self.deadlines.change(token, phase.deadline(), None);
+        self.leave(token, phase);
         if let Err(error) = self.poll.registry().deregister(&mut stream) {
             debug!(%error, "deregistering a connection that moves");
         }

@@ -61,6 +61,10 @@ impl<S: Stream> Io<S> {
     ) -> usize {
         let Some(c) = self.conns.get_mut(token) else { return 0 };
         c.queued_to_read = false;
+        if let Phase::Introducing(_) = c.phase {
+            self.introduce(token, handler);
+            return 0;
+        }
         let mut read = 0;
         for _ in 0..self.config.reads_per_turn {
             // Looked up afresh each time: the handler may have paused or closed it.
@@ -123,7 +127,10 @@ impl<S: Stream> Io<S> {
             }
             Phase::Lingering(_) => self.end(token, CloseReason::Flushed),
             Phase::Broken(why) => self.end(token, why),
-            Phase::Connecting | Phase::PeerClosed(_) | Phase::Flushing(_) => {}
+            Phase::Connecting
+            | Phase::Introducing(_)
+            | Phase::PeerClosed(_)
+            | Phase::Flushing(_) => {}
         }
     }
 

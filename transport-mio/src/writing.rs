@@ -4,7 +4,8 @@ use std::io;
 use std::time::Instant;
 
 use crate::connection::Phase;
-use crate::error::CloseReason;
+use crate::error::{CloseReason, IntroductionError};
+use crate::handler::Handler;
 use crate::io::{Io, Notice, soon};
 use crate::output::Progress;
 use crate::slab::Token;
@@ -24,9 +25,12 @@ impl<S: Stream> Io<S> {
     }
 
     /// Ends the patience with those whose time is up.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire<H: Handler<Self>>(&mut self, now: Instant, handler: &mut H) {
         while let Some(token) = self.deadlines.take_due(now) {
             match self.conns.get(token).map(|c| c.phase) {
+                Some(Phase::Introducing(_)) => {
+                    self.introduction_failed(token, IntroductionError::TooLate, handler);
+                }
                 Some(Phase::Flushing(_)) => self.end(token, CloseReason::FlushTimeout),
                 Some(Phase::Lingering(_)) => self.end(token, CloseReason::Flushed),
                 Some(Phase::PeerClosed(_)) => self.end(token, CloseReason::PeerClosed),
@@ -81,7 +85,11 @@ impl<S: Stream> Io<S> {
                 let until = until.min(soon(self.config.linger));
                 self.enter(token, Phase::Lingering(until));
             }
-            Phase::Connecting | Phase::Open | Phase::Lingering(_) | Phase::Broken(_) => {}
+            Phase::Connecting
+            | Phase::Introducing(_)
+            | Phase::Open
+            | Phase::Lingering(_)
+            | Phase::Broken(_) => {}
         }
     }
 

@@ -245,6 +245,11 @@ impl Numbers {
             "code",
             self.named(EventCounts::refused),
         )?;
+        page.counter(
+            "proxy_connections_refused",
+            "Connections of proxies that were closed because it was not said whose they are.",
+            self.events(|events| events.not_introduced),
+        )?;
         let connections =
             ("connections_per_prefix", self.events(|events| events.connections_refused));
         page.counters(

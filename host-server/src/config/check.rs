@@ -36,11 +36,15 @@ impl Config {
         if otp.delivery != DeliveryKind::InBand || otp.allow_unverified {
             return Ok(());
         }
-        let Some(public) = server.listen.iter().find(|address| !address.ip().is_loopback()) else {
-            return Ok(());
+        let public = server.listen.iter().find(|address| !address.ip().is_loopback());
+        let reach = match public {
+            Some(address) => address.to_string(),
+            // What is behind a loopback address then is everybody whom the proxy lets through.
+            None if !server.proxies.is_empty() => "a proxy of server.proxies".into(),
+            None => return Ok(()),
         };
         Err(ConfigError(format!(
-            "otp.delivery = \"in-band\" lets everybody who can reach {public} register any phone: set \
+            "otp.delivery = \"in-band\" lets everybody who can reach {reach} register any phone: set \
              it to \"console\" or \"exec\", or allow it with --allow-unverified"
         )))
     }

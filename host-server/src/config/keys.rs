@@ -130,6 +130,7 @@ const MANY: u64 = 1_000_000;
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     key!(server.listen, Restart, addresses, "Address and port to listen on: \"127.0.0.1:9295\", or several as in [\"0.0.0.0:9295\", \"[::]:9295\"], which is every network over IPv4 and over IPv6. An IPv6 address takes IPv6 alone."),
+    key!(server.proxies, Live, list, "Addresses and ranges of proxies, as in [\"10.0.0.5\", \"10.1.0.0/16\"]. Each of their connections has to begin with a PROXY header of version 2 (`send-proxy-v2` of HAProxy), and has the address of the client that is named there. From nobody else such a header is read. Only proxies may be able to connect from these addresses: whoever else can do so has any address that they like."),
     key!(server.data, Restart, path, "Directory of key and database."),
     key!(server.control, Restart, path, "Socket through which commands such as `waxwing-server status` speak with the running server. Empty: control.sock in the directory of server.data."),
     key!(server.control_group, Restart, text, "Group that may use that socket, besides root and the user of the server: a name out of /etc/group, or a number. Empty: nobody else. Whoever is in it can do all that the operator can."),
@@ -183,7 +184,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(limits.status_query_interval, Live, duration 1..=HOUR, "Shortest time between two questions of one client about its letters."),
     key!(limits.answers_per_second, Live, count 1..=MANY, "Answers and refusals to one client; more of them wait."),
     key!(limits.refusals_per_second, Live, count 1..=MANY, "Refusals on one connection; one more closes it."),
-    key!(limits.exempt, Live, list, "Addresses and ranges that limits per address do not apply to. Whoever comes through a proxy on this machine has a loopback address."),
+    key!(limits.exempt, Live, list, "Addresses and ranges that limits per address do not apply to. Whoever comes through a proxy has the address of that proxy, unless server.proxies names it."),
 
     key!(storage.min_free_disk, Live, size 0..=(1_024 * TIB), "Below this much free space nothing new is taken for absent recipients."),
     key!(storage.id_rest, Restart, duration 0..=TEN_YEARS, "How long the id of a removed user is not given to another user."),

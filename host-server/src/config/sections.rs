@@ -34,6 +34,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// Addresses and ports to listen on.
     pub listen: Vec<SocketAddr>,
+    /// Addresses of proxies, which say in a PROXY header of version 2 whose each connection is.
+    pub proxies: Vec<AddressRange>,
     /// Directory of key and database.
     pub data: PathBuf,
     /// Where the socket for commands of the operator is; empty for a place in `data`.
@@ -239,6 +241,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: vec![(Ipv4Addr::LOCALHOST, 9_295).into()],
+            proxies: Vec::new(),
             data: "waxwing-data".into(),
             control: PathBuf::new(),
             control_group: String::new(),

@@ -243,6 +243,8 @@ fn in_band_codes_for_everyone_have_to_be_allowed() {
         ("server.listen = \"[::1]:0\"", false),
         ("server.listen = [\"[::1]:9295\", \"127.0.0.1:9295\"]", false),
         ("server.listen = [\"127.0.0.1:9295\", \"[::]:9295\"]", true),
+        ("server.proxies = [\"127.0.0.1\"]", true),
+        ("server.proxies = [\"127.0.0.1\"]\notp.allow_unverified = true", false),
         ("server.listen = \"0.0.0.0:9295\"\notp.allow_unverified = true", false),
         ("server.listen = \"0.0.0.0:9295\"\notp.delivery = \"console\"", false),
     ] {

@@ -10,6 +10,7 @@ use waxwing_transport_mio::Load;
 use crate::config::{AddressRange, Config};
 
 pub(super) struct Admission {
+    proxies: Vec<AddressRange>,
     exempt: Vec<AddressRange>,
     per_prefix: usize,
     told_at: Option<Instant>,
@@ -21,10 +22,16 @@ impl Admission {
 
     pub(super) fn new(config: &Config) -> Self {
         Self {
+            proxies: config.server.proxies.clone(),
             exempt: config.limits.exempt.clone(),
             per_prefix: config.limits.connections_per_prefix as usize,
             told_at: None,
         }
+    }
+
+    /// Whether a peer says whose its connections are.
+    pub(super) fn is_proxy(&self, peer: SocketAddr) -> bool {
+        self.proxies.iter().any(|range| range.contains(peer.ip()))
     }
 
     pub(super) fn is_exempt(&self, peer: SocketAddr) -> bool {

@@ -11,7 +11,9 @@ use waxwing_core::crypto::Provider;
 use waxwing_core::server::{
     AddressPrefix, ConnId, Env, OtpOutcome, OtpTicket, Output, Peer, Server, ShardId,
 };
-use waxwing_transport_mio::{CloseReason, Connections, Handler, Load, Signal, Token};
+use waxwing_transport_mio::{
+    CloseReason, Connections, Handler, IntroductionError, Load, Signal, Token,
+};
 
 use super::admission::Admission;
 use super::channels::{Channels, Message};
@@ -254,6 +256,15 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
 }
 
 impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L> {
+    fn is_proxy(&mut self, peer: SocketAddr) -> bool {
+        self.admission.is_proxy(peer)
+    }
+
+    fn not_introduced(&mut self, proxy: SocketAddr, why: IntroductionError) {
+        self.events.not_introduced += 1;
+        self.log.not_introduced(proxy, why, self.clock.now().instant);
+    }
+
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
         if self.stopping {
             return false;

@@ -1,10 +1,11 @@
 //! What the machine's events look like in the log.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use waxwing_core::server::{Event, Limit};
 use waxwing_core::time::Instant;
-use waxwing_transport_mio::Signal;
+use waxwing_transport_mio::{IntroductionError, Signal};
 
 use super::repeated::Repeated;
 
@@ -16,6 +17,8 @@ pub(super) struct Log {
     replays: Repeated,
     /// Tried again each second, for as long as it lasts.
     storage: Repeated,
+    /// A proxy that is set otherwise than the server.
+    introductions: Repeated,
 }
 
 /// A signal that others use to have a log reopened or a configuration read again.
@@ -28,6 +31,22 @@ pub(super) fn ignored(signal: Signal) {
 }
 
 impl Log {
+    /// A connection of a proxy was closed.
+    pub(super) fn not_introduced(
+        &mut self,
+        proxy: SocketAddr,
+        why: IntroductionError,
+        now: Instant,
+    ) {
+        if let Some(times) = self.introductions.again(now) {
+            tracing::warn!(
+                address = %proxy.ip(), %why, times,
+                "connections from an address of server.proxies are closed: let that proxy send a PROXY \
+                 header of version 2 with every connection, or take its address out of server.proxies"
+            );
+        }
+    }
+
     pub(super) fn event(&mut self, event: Event, now: Instant) {
         match event {
             Event::LimitReached { limit } => {
@@ -158,11 +177,13 @@ mod tests {
             for n in 0..1_000 {
                 log.event(Event::ReplayedReconnect { conn: ConnId(n) }, Instant::default());
                 log.event(Event::StorageUnavailable, Instant::default());
+                let proxy = ([192, 0, 2, 1], 7).into();
+                log.not_introduced(proxy, IntroductionError::TooLate, Instant::default());
                 log.event(Event::LimitReached { limit: Limit::Registrations }, Instant::default());
             }
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!(text.lines().count(), 4, "{text}");
         for word in ["played back", "the database could not be written", "told to come back later"]
         {
             assert!(text.contains(word), "{text}");

@@ -34,6 +34,17 @@ pub trait Stream: io::Read + io::Write + Source + Sized {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when none waits; or why there is none.
     fn accept(listener: &Self::Listener) -> io::Result<(Self, SocketAddr)>;
 
+    /// Reads what the other end has put before the stream itself, below what the stream makes of its
+    /// bytes: the PROXY header. It is called before anything else, and for no more bytes than belong to
+    /// that. A stream that wraps another, as TLS does, reads from that one.
+    ///
+    /// # Errors
+    ///
+    /// As `read`.
+    fn read_below(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer)
+    }
+
     /// Whether a read that returned `read` bytes, with room for `room`, has taken all that there is.
     /// If so, the loop reads again only when the kernel reports something; else until a read would
     /// block.

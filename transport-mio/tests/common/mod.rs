@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use waxwing_transport_mio::{
-    CloseReason, Config, Error, EventLoop, Handler, Io, Load, Signal, Stream, TcpStream as Tcp,
-    Token, Waker,
+    CloseReason, Config, Error, EventLoop, Handler, IntroductionError, Io, Load, Signal, Stream,
+    TcpStream as Tcp, Token, Waker,
 };
 
 /// Longer than anything here takes; a test that waits this long has failed.
@@ -23,8 +23,10 @@ pub(crate) enum Heard {
     Closed(Token, CloseReason),
     Drained(Token),
     Signal(Signal),
+    NotIntroduced(IntroductionError),
 }
 
+type Admit = fn(SocketAddr, Load) -> bool;
 type Order<S> = Box<dyn FnOnce(&mut Io<S>) + Send>;
 
 /// Reports everything and does what it is told, nothing else.
@@ -32,7 +34,8 @@ struct Puppet<S> {
     heard: Sender<Heard>,
     ends: Sender<Token>,
     orders: Receiver<Order<S>>,
-    admit: fn(SocketAddr, Load) -> bool,
+    admit: Admit,
+    proxies: fn(SocketAddr) -> bool,
 }
 
 impl<S> Puppet<S> {
@@ -43,6 +46,12 @@ impl<S> Puppet<S> {
 }
 
 impl<S: Stream> Handler<Io<S>> for Puppet<S> {
+    fn is_proxy(&mut self, peer: SocketAddr) -> bool {
+        (self.proxies)(peer)
+    }
+    fn not_introduced(&mut self, _: SocketAddr, why: IntroductionError) {
+        self.tell(Heard::NotIntroduced(why));
+    }
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
         (self.admit)(peer, load)
     }
@@ -96,7 +105,18 @@ impl Remote {
         let mut event_loop = EventLoop::new(config).unwrap();
         let addr = event_loop.listen(([127, 0, 0, 1], 0).into()).unwrap();
         prepare(&mut event_loop);
-        Self::run(event_loop, addr, admit)
+        Self::run(event_loop, addr, (admit, |_| false))
+    }
+
+    /// One to which proxies come.
+    pub(crate) fn behind(
+        proxies: fn(SocketAddr) -> bool,
+        config: Config,
+        admit: fn(SocketAddr, Load) -> bool,
+    ) -> Self {
+        let mut event_loop = EventLoop::new(config).unwrap();
+        let addr = event_loop.listen(([127, 0, 0, 1], 0).into()).unwrap();
+        Self::run(event_loop, addr, (admit, proxies))
     }
 }
 
@@ -108,13 +128,13 @@ impl<S: Stream + Send + 'static> Remote<S> {
     {
         let mut event_loop = EventLoop::of_streams(config).unwrap();
         event_loop.accept_from(listener).unwrap();
-        Self::run(event_loop, addr, |_, _| true)
+        Self::run(event_loop, addr, (|_, _| true, |_| false))
     }
 
     fn run(
         mut event_loop: EventLoop<S>,
         addr: SocketAddr,
-        admit: fn(SocketAddr, Load) -> bool,
+        (admit, proxies): (Admit, fn(SocketAddr) -> bool),
     ) -> Self
     where
         S::Listener: Send,
@@ -124,7 +144,8 @@ impl<S: Stream + Send + 'static> Remote<S> {
         let (orders, obey) = channel();
         let waker = event_loop.waker();
         let thread = std::thread::spawn(move || {
-            event_loop.run(&mut Puppet { heard: tell, ends: tell_end, orders: obey, admit })
+            let ends = tell_end;
+            event_loop.run(&mut Puppet { heard: tell, ends, orders: obey, admit, proxies })
         });
         Self { addr, waker, heard, ends, orders, thread: Some(thread) }
     }

@@ -252,17 +252,19 @@ impl Cli {
     }
 
     /// Says whether a server can start with `file`, here and now: with what the environment sets,
-    /// and with what the file names.
+    /// and with what the file names. Returns that configuration.
     ///
     /// # Errors
     /// When it cannot.
-    pub fn check_config(&self, file: &Path) -> Result<(), Failure> {
+    pub fn check_config(&self, file: &Path) -> Result<Config, Failure> {
         if self.common.config.is_some() {
             let message = "config check looks at the file that follows it; leave --config out";
             return Err(Failure::new(Exit::Usage, message));
         }
         let flags = self.common.overrides();
-        Ok(Config::load(Some(file), std::env::vars_os(), &flags)?.check_serving()?)
+        let config = Config::load(Some(file), std::env::vars_os(), &flags)?;
+        config.check_serving()?;
+        Ok(config)
     }
 }
 

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use crate::access;
 use crate::exit::{Exit, Failure};
+use crate::locks;
 
 const NOT_PLAIN: &str =
     "the lock of the data directory has to be a plain file; remove what is there";
@@ -98,13 +99,23 @@ impl DataDir {
         self.path.join("server.pub.pem")
     }
 
+    /// The processes that have it locked, as far as they can be seen.
+    #[must_use]
+    pub fn users(&self) -> Vec<String> {
+        fs::metadata(self.lock_file()).map(|lock| locks::holders(&lock)).unwrap_or_default()
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
     /// Locks the directory for this process until the value is dropped: a file in it, and the directory
     /// itself, because a file that looks left behind is deleted one day while a server runs.
     ///
     /// # Errors
     /// When another process has locked it, or locking does not work there.
     pub fn lock(self) -> Result<LockedDataDir, Failure> {
-        let path = self.path.join("lock");
+        let path = self.lock_file();
         // Whoever can open it can hold the lock: what it is is looked at when it is open.
         let file = OpenOptions::new()
             .write(true)

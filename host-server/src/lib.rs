@@ -16,6 +16,7 @@ pub mod exit;
 pub mod failpoint;
 pub mod histogram;
 pub mod key;
+pub mod locks;
 pub mod logging;
 pub mod otp;
 pub mod runtime;

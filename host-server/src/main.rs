@@ -6,6 +6,7 @@ use std::process::{self, ExitCode};
 
 use clap::Parser;
 use clap::error::Error as Unparsed;
+use serde_json::json;
 use waxwing_server::cli::{Cli, Command, ConfigCommand};
 use waxwing_server::config::Config;
 use waxwing_server::exit::{Exit, Failure};
@@ -68,13 +69,11 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Health { .. }
         | Command::Sessions(_)
         | Command::Queue(_)
-        | Command::Users(_) => {
+        | Command::Users(_)
+        | Command::Audit(_)
+        | Command::Key(_) => {
             admin::commands::run(&load()?, &command, cli.json(), &mut io::stdout().lock())
         }
-        Command::Audit(command) => {
-            admin::audit::run(&load()?, *command, cli.json(), &mut io::stdout().lock())
-        }
-        Command::Key(command) => runtime::key(&load()?, *command, cli.json()),
         Command::Config(command) => config(cli, command),
     }
 }
@@ -84,12 +83,17 @@ fn config(cli: &Cli, command: &ConfigCommand) -> Result<(), Failure> {
         ConfigCommand::Example if cli.json() => Config::keys_as_json(),
         ConfigCommand::Example => Config::example(),
         ConfigCommand::Check { file } => {
-            cli.check_config(file)?;
+            let directories = runtime::check_as_owner(&cli.check_config(file)?)?;
             let file = file.display().to_string();
-            if cli.json() {
-                format!("{}\n", serde_json::json!({ "usable": file }))
-            } else {
-                format!("a server can start with {file} in this environment\n")
+            match (cli.json(), directories) {
+                (true, _) => {
+                    format!("{}\n", json!({ "usable": file, "directories_checked": directories }))
+                }
+                (false, true) => format!("a server can start with {file} in this environment\n"),
+                (false, false) => format!(
+                    "{file} can be used. The data directory belongs to another user, as whom the server \
+                     runs: do this as that user to have its directories checked, too\n"
+                ),
             }
         }
     };

@@ -337,10 +337,11 @@ fn a_client_that_reads_a_little_now_and_then_is_left_after_a_while() {
 }
 
 #[test]
-fn eight_are_served_at_once_and_others_are_told() {
+fn eight_are_served_at_once_and_one_of_root_and_others_are_told() {
     let mut server = Server::start();
     let mut served = Vec::new();
-    for _ in 0..8 {
+    let places = 8 + usize::from(geteuid().is_root());
+    for _ in 0..places {
         let connection = Connection::open(&server.path).unwrap().unwrap();
         let mut answers = connection.ask("\"hold\"").unwrap();
         assert_eq!(answers.next_line().unwrap().as_deref(), Some("\"holding\""));
@@ -348,7 +349,7 @@ fn eight_are_served_at_once_and_others_are_told() {
     }
     for _ in 0..12 {
         let message = refused_with(server.raw(), RefusalCode::Busy);
-        assert!(message.contains("8 commands already"), "{message}");
+        assert!(message.contains(&format!("{places} commands already")), "{message}");
         let lines = server.ask("\"lines\"");
         let [line] = &*lines else { panic!("{lines:?}") };
         assert_eq!(Refusal::in_line(line).unwrap().code, RefusalCode::Busy);
@@ -561,6 +562,13 @@ fn another_user_is_kept_out_unless_a_group_is_set() {
     open(&server, Some(0o666));
     let refusal = Refusal::in_line(&heard(&server.path, NOBODY)).unwrap();
     assert_eq!(refusal.code, RefusalCode::NotAllowed);
+    server.is_well();
+
+    // A place is kept for root, and for root alone.
+    let server = Server::with(Limits { connections: 0, ..PATIENT }, Some(GROUP));
+    open(&server, None);
+    let refusal = Refusal::in_line(&heard(&server.path, GROUP)).unwrap();
+    assert_eq!(refusal.code, RefusalCode::Busy);
     server.is_well();
 
     let server = Server::with(PATIENT, Some(GROUP));

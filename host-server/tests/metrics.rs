@@ -72,6 +72,7 @@ impl Fake {
             reports: Reports::with_patience(if hanging.is_empty() { SOON } else { SHORT }),
             storage: storage.inspector(),
             audit: AuditLog::of(&data),
+            fingerprint: "00".repeat(32),
             data: directory.path().to_owned(),
             listening: Vec::new(),
             since: UnixTime::from_seconds(1_795_350_896),

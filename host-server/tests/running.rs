@@ -48,6 +48,7 @@ impl Fake {
             shards: ShardLines::new(&routes),
             storage: storage.inspector(),
             audit: AuditLog::of(&data),
+            fingerprint: "00".repeat(32),
             data: directory.path().to_owned(),
             listening: vec!["127.0.0.1:9295".parse().unwrap()],
             reports: Reports::default(),

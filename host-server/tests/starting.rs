@@ -1,8 +1,9 @@
 //! The start of the binary: which key and which database it takes, and what it refuses.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -229,4 +230,57 @@ fn an_empty_directory_is_no_first_start_when_the_configuration_says_so() {
     place.start(&args).refuses(74, &["allow_first_start", "mounted"]);
     place.start(&[]).serves();
     place.start(&args).serves();
+}
+
+/// What is in a directory.
+fn names(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).unwrap();
+    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_first_start_that_fails_for_a_directory_makes_nothing_and_config_check_says_so_before() {
+    let root = tempfile::tempdir().unwrap();
+    let [data, file] = ["data", "waxwing.toml"].map(|name| root.path().join(name));
+    let open = root.path().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+    let absent = root.path().join("absent/control.sock");
+    fs::create_dir(root.path().join("taken")).unwrap();
+    for (control, why) in [
+        (open.join("control.sock"), "run: chmod go-w"),
+        (absent, "make it, or let server.control name another place"),
+        (root.path().join("taken"), "a directory is in the place of the control socket"),
+    ] {
+        let text = format!(
+            "server.data = \"{}\"\nserver.control = \"{}\"\nserver.listen = \"127.0.0.1:0\"",
+            data.display(),
+            control.display()
+        );
+        fs::write(&file, text).unwrap();
+        for command in [&["--config"][..], &["config", "check"]] {
+            let mut server = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+            let ended = server.args(command).arg(&file).output().unwrap();
+            let said = String::from_utf8(ended.stderr).unwrap();
+            assert_eq!(ended.status.code(), Some(74), "{said}");
+            assert!(said.contains(why), "{said}");
+        }
+        assert!(!data.exists(), "{:?}", names(&data));
+    }
+    fs::write(&file, format!("server.data = \"{}\"", data.display())).unwrap();
+    let check = || {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        let ended = server.args(["config", "check", "--json"]).arg(&file).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+    };
+    assert!(check().1.contains("\"directories_checked\":true"), "{:?}", check());
+    assert!(!data.exists());
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(check().0, Some(74));
+    fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
+    // Only root can give it away. Then it is somebody else who starts the server.
+    if chown(&data, Some(12_345), None).is_ok() {
+        assert!(check().1.contains("\"directories_checked\":false"), "{:?}", check());
+    }
 }

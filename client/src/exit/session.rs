@@ -78,7 +78,11 @@ impl From<Ended> for Failure {
                 "another session of this account took over; is it open on another machine?".into(),
             ),
             Ended::Closed(CloseReason::ServerStopping) => {
-                Self::Refused("the server is stopping; try again in a moment".into())
+                Self::Refused(
+                    "the server has ended the session for now: it stops, or its operator has ended it; \
+                     try again in a moment"
+                        .into(),
+                )
             }
             Ended::Refused(refusal) => Self::refused(refusal.number, refusal.retry_after_s),
             Ended::BadBytes => Self::Untrusted(

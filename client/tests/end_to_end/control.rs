@@ -1,7 +1,9 @@
 //! What an operator does with a server while it runs.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -175,6 +177,83 @@ fn without_a_server_commands_that_need_one_exit_3() {
     server.administer(&["status"]).exits(3).says("no server answers");
     server.start();
     server.administer(&["status"]).exits(0);
+}
+
+#[test]
+fn a_server_behind_another_socket_is_named() {
+    let server = TestServer::new();
+    let elsewhere = server.data().join("elsewhere.sock");
+    let mut command = std::process::Command::new(crate::binaries::server());
+    command
+        .env("WAXWING_SERVER__CONTROL", &elsewhere)
+        .args(["status", "--data"])
+        .arg(server.data());
+    let ran = Process::start(&mut command).finish_without_input();
+    ran.exits(3).says(&format!("process {} (waxwing-server) uses", server.process().id()));
+}
+
+#[test]
+fn whoever_watches_sees_the_next_server_after_a_restart() {
+    let mut server = TestServer::new();
+    let mut command = std::process::Command::new(crate::binaries::server());
+    command.args(["status", "--watch", "--json", "--data"]).arg(server.data());
+    let watching = Process::start(&mut command);
+    let pid = |server: &TestServer| format!("\"pid\":{}", server.process().id());
+    watching.wait_for_out(|out| out.contains(&pid(&server)));
+    server.stop();
+    watching.wait_for_err("the server has gone; waiting for it");
+    server.start();
+    watching.wait_for_out(|out| out.contains(&pid(&server)));
+    watching.signal(Signal::TERM);
+}
+
+#[test]
+fn an_audit_log_that_cannot_be_written_is_seen_in_the_status() {
+    let server = TestServer::new();
+    assert_eq!(json(&server, &["status"])[0]["audit_problem"], Value::Null);
+    let log = server.data().join("audit.jsonl");
+    std::fs::rename(&log, server.data().join("moved")).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    server.administer(&["status"]).exits(0).says("CANNOT BE WRITTEN").says("plain file");
+}
+
+/// Only root can be somebody else.
+#[test]
+fn a_group_that_may_use_the_socket_sees_audit_log_and_fingerprint_through_it() {
+    const GROUP: u32 = 54_321;
+    let run = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(run.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Where another user can run it.
+    let program = run.path().join("waxwing-server");
+    std::fs::copy(crate::binaries::server(), &program).unwrap();
+    let socket = run.path().join("control.sock");
+    if std::os::unix::fs::chown(&program, Some(65_534), None).is_err() {
+        let _ = writeln!(std::io::stderr(), "a group: SKIPPED: only root can be somebody else");
+        return;
+    }
+    let server = TestServer::with(&[
+        ("server.control", socket.to_str().unwrap()),
+        ("server.control_group", &GROUP.to_string()),
+    ]);
+    let (_anna, _bert) = server.anna_and_bert();
+    server.administer(&["sessions", "end", "2"]).exits(1);
+    let ask = |command: &[&str]| {
+        let mut asking = std::process::Command::new(&program);
+        asking
+            .args(command)
+            .arg("--data")
+            .arg(server.data())
+            .env("WAXWING_SERVER__CONTROL", &socket);
+        Process::start(asking.uid(65_534).gid(GROUP)).finish_without_input().exits(0).out
+    };
+    assert!(ask(&["audit", "show"]).contains("sessions end id=2"));
+    let shown = ask(&["audit", "show", "--json"]);
+    assert_eq!(shown, std::fs::read_to_string(server.data().join("audit.jsonl")).unwrap());
+    assert!(ask(&["audit", "verify"]).contains("the chain holds"));
+    assert_eq!(
+        ask(&["key", "fingerprint"]),
+        server.administer(&["key", "fingerprint"]).exits(0).out
+    );
 }
 
 #[test]

@@ -325,5 +325,5 @@ def _closed(reason: Reason) -> Failure:
     if reason == Reason.TAKEN_OVER:
         return TakenOver("a newer session of this account took over")
     if reason == Reason.STOPPING:
-        return Restarting("the server is stopping")
+        return Restarting("the server has ended the session for now: it stops, or its operator ended it")
     return NetworkFailure(f"the server ended the session: {reason.name}")

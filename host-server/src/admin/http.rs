@@ -110,6 +110,10 @@ impl Attend for Scrapers {
         stream.set_nonblocking(true).ok()
     }
 
+    fn has_a_reserved_place(&self, (): &()) -> bool {
+        false
+    }
+
     /// It is closed.
     fn turn_away(&self, _stream: &TcpStream, _why: NoRoom) {
         tracing::debug!(

@@ -74,6 +74,12 @@ pub(super) enum Request {
     User { user: UserName, full: bool },
     /// `users remove`.
     RemoveUser { user: UserName },
+    /// `audit show`, by somebody who may not open its files.
+    ShowAudit { json: bool },
+    /// `audit verify`, likewise.
+    VerifyAudit { json: bool },
+    /// `key fingerprint`, likewise.
+    Fingerprint,
 }
 
 /// One line of an answer.

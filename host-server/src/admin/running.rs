@@ -30,6 +30,8 @@ pub struct Running {
     pub storage: Inspector,
     /// Where acts are noted.
     pub audit: AuditLog,
+    /// The SHA-256 of its public key, in hexadecimal.
+    pub fingerprint: String,
     /// The data directory.
     pub data: PathBuf,
     /// The addresses on which it listens.

@@ -38,6 +38,9 @@ pub(super) trait Attend: Send + Sync + 'static {
     /// Whether the other end may be served. If not, it has been told.
     fn admit(&self, stream: &Self::Stream) -> Option<Self::Caller>;
 
+    /// Whether the other end finds a place when all of [`Room::connections`] are taken: there is one more.
+    fn has_a_reserved_place(&self, caller: &Self::Caller) -> bool;
+
     /// There is no room for the connection, or no thread. Must not wait.
     fn turn_away(&self, stream: &Self::Stream, why: NoRoom);
 
@@ -59,7 +62,7 @@ pub(super) enum NoRoom {
 /// How much is served.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    /// Connections at once.
+    /// Connections at once, besides one in the place that is reserved.
     pub(super) connections: usize,
     /// For those who are being served to end when the server does.
     pub(super) ending: Duration,
@@ -188,7 +191,8 @@ impl<A: Attend> Acceptor<A> {
         let attend = &self.shared.attend;
         let caller = attend.admit(&stream)?;
         let stream = Arc::new(stream);
-        let limit = self.shared.room.connections;
+        let reserved = usize::from(attend.has_a_reserved_place(&caller));
+        let limit = self.shared.room.connections + reserved;
         let slot = {
             let mut open = self.shared.open();
             let is_room = open.len() < limit;

@@ -7,6 +7,7 @@ mod event_counts;
 mod event_handler;
 mod log;
 mod origin;
+mod places;
 mod repeated;
 mod requests;
 mod service_manager;
@@ -27,7 +28,7 @@ use crate::admin::control::{Limits, Listener};
 use crate::admin::http::{self, Endpoint};
 use crate::admin::reports::Reports;
 use crate::admin::running::Running;
-use crate::cli::{KeyCommand, RunArgs};
+use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, DeliveryKind};
 use crate::data_dir::DataDir;
@@ -39,6 +40,7 @@ pub use channels::{Channels, Message, Route, ShardLines};
 pub use deliveries::{Deliveries, DeliveryReport};
 pub use event_counts::EventCounts;
 pub use event_handler::{EventHandler, Links};
+pub use places::check_as_owner;
 pub use requests::{Administration, Request, ShardReport};
 use service_manager::ServiceManager;
 pub use settings::machine;
@@ -50,7 +52,9 @@ use shards::{Shards, network};
 /// When it cannot start, or storage fails.
 pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     let service_manager = ServiceManager::starting();
-    let places = descriptors::places(descriptors::make_room());
+    // Before anything is made that would be left behind.
+    places::check(config)?;
+    let connections = descriptors::places(descriptors::make_room());
     let directory = if config.server.allow_first_start {
         DataDir::create(&config.server.data)?
     } else {
@@ -58,7 +62,8 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     };
     let directory = directory.lock()?;
     let (identity, mut storage) = origin::open(config, args, &directory)?;
-    settle_audit_log(&directory);
+    let audit = AuditLog::of(&directory);
+    settle(&audit);
     if args.check {
         storage.check().map_err(say_what_helps)?;
     }
@@ -69,7 +74,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
 
     let mut loops = Vec::new();
     for _ in 0..config.server.loops {
-        loops.push(EventLoop::new(settings::transport(config, places)).map_err(network)?);
+        loops.push(EventLoop::new(settings::transport(config, connections)).map_err(network)?);
     }
     let registrar = loops.first_mut().ok_or_else(|| Failure::new(Exit::Config, "no loops"))?;
     registrar.watch_signals().map_err(network)?;
@@ -94,7 +99,8 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         shards: shards.lines(),
         reports: Reports::default(),
         storage: shards.inspector(),
-        audit: AuditLog::of(&directory),
+        audit,
+        fingerprint: key::fingerprint(&directory)?,
         data: directory.path().to_owned(),
         listening: listening.clone(),
         since: clock::unix_now(),
@@ -142,8 +148,8 @@ fn serve_metrics(listen: SocketAddr, running: Arc<Running>) -> Result<Endpoint, 
 
 /// A server whose audit log is not as it should be serves all the same. What an operator would change
 /// is refused until the log can be written again.
-fn settle_audit_log(directory: &DataDir) {
-    match AuditLog::of(directory).settle(clock::unix_now()) {
+fn settle(audit: &AuditLog) {
+    match audit.settle(clock::unix_now()) {
         Ok(0) => {}
         Ok(acts) => tracing::warn!(
             acts,
@@ -167,25 +173,6 @@ fn say_what_helps(error: StorageError) -> Failure {
             ),
         ),
         other => other.into(),
-    }
-}
-
-/// Carries out a command on the server's key.
-///
-/// # Errors
-/// When there is no key, or it cannot be used.
-pub fn key(config: &Config, command: KeyCommand, json: bool) -> Result<(), Failure> {
-    let directory = DataDir::existing(&config.server.data)?;
-    match command {
-        KeyCommand::Fingerprint => {
-            let fingerprint = key::fingerprint(&directory)?;
-            let text = if json {
-                serde_json::json!({ "fingerprint": fingerprint.to_string() }).to_string()
-            } else {
-                fingerprint.to_string()
-            };
-            writeln!(io::stdout(), "{text}").map_err(Failure::output)
-        }
     }
 }
 

@@ -78,7 +78,8 @@ fn wherever_the_last_line_was_cut_the_next_one_mends_it() {
                 let verified = holds(&log);
                 assert_eq!(verified.lines, left, "{cut}");
                 assert_eq!(verified.torn, cut > from || !tail.is_empty(), "{cut}");
-                drop(log.begin(NOW, 7, "next", Arguments::new()).unwrap());
+                // After a power cut it is another process.
+                drop(place.log().begin(NOW, 7, "next", Arguments::new()).unwrap());
                 assert_eq!(place.lines()[..left as usize], lines[..left as usize], "{cut}");
                 assert_eq!(holds(&log).lines, left + 1, "{cut}");
             }
@@ -100,7 +101,7 @@ fn a_last_line_of_which_the_beginning_or_the_middle_was_not_written_is_mended_by
             torn[from..to].fill(0);
             fs::write(place.file(), &torn).unwrap();
             assert!(holds(&log).torn);
-            drop(log.begin(NOW, 7, "next", Arguments::new()).unwrap());
+            drop(place.log().begin(NOW, 7, "next", Arguments::new()).unwrap());
             assert_eq!(place.lines()[0], lines[0]);
             assert_eq!(holds(&log).lines, 2);
         }
@@ -284,4 +285,45 @@ fn arguments_and_details_stay_one_line_whatever_they_hold() {
     assert!(cut.len() <= MAX_TEXT && cut.ends_with('…') && long.starts_with(&cut[..cut.len() - 3]));
     assert_eq!(entries[1].detail.as_ref(), Some(cut));
     assert_eq!(&entries[2].command, cut);
+}
+
+#[test]
+fn a_log_that_was_moved_away_under_a_server_goes_on_where_it_was_and_shows_the_gap() {
+    let place = Place::new();
+    let log = place.log();
+    act(&log, 1);
+    let before = place.lines();
+    fs::rename(place.file(), place.path().join("elsewhere")).unwrap();
+    act(&log, 2);
+    let lines = entries(&log);
+    assert_eq!((lines[0].number, &lines[0].before), (3, &sha256(&before[1])));
+    let verified = holds(&log);
+    assert!(verified.older_lines_gone && !verified.rotated);
+
+    // An older copy was put back: the lines between are missing.
+    place.write(&before);
+    act(&log, 3);
+    let fault = log.verify().unwrap().fault.unwrap();
+    assert_eq!((fault.line, fault.problem.contains("number 5 follows number 2")), (3, true));
+
+    // What somebody else has added is no gap.
+    let other = place.log();
+    act(&other, 4);
+    act(&log, 5);
+    assert_eq!(entries(&log).last().unwrap().number, 10);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_seen_without_writing() {
+    let place = Place::new();
+    let log = place.log();
+    log.check().unwrap();
+    act(&log, 1);
+    log.check().unwrap();
+    assert_eq!(place.lines().len(), 2);
+    fs::write(place.file(), "no line\n").unwrap();
+    assert!(log.check().unwrap_err().to_string().contains("audit verify"));
+    fs::remove_file(place.file()).unwrap();
+    fs::create_dir(place.file()).unwrap();
+    assert!(log.check().unwrap_err().to_string().contains("has to be a plain file"));
 }

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::line::{Line, MAX_LINE, digest};
 use crate::access;
 use crate::exit::{Exit, Failure};
+use crate::locks;
 
 /// Between two attempts at a lock.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -115,7 +116,7 @@ fn is_at(path: &Path, file: &File) -> io::Result<bool> {
 
 fn is_locked(path: &Path, file: &File, patience: Duration) -> Failure {
     let seconds = patience.as_secs();
-    let holders = file.metadata().map(|own| holders(own.ino())).unwrap_or_default();
+    let holders = file.metadata().map(|own| locks::holders(&own)).unwrap_or_default();
     let who = match holders.as_slice() {
         [] => "another waxwing-server".to_owned(),
         holders => holders.join(", "),
@@ -126,21 +127,6 @@ fn is_locked(path: &Path, file: &File, patience: Duration) -> Failure {
             "it has been locked for {seconds} s, perhaps by {who}; end what hangs, and try again"
         ),
     )
-}
-
-/// The processes that Linux says have a lock on the file with this number, as far as they can be seen.
-fn holders(inode: u64) -> Vec<String> {
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let of_file = format!(":{inode}");
-    let holder = |line: &str| {
-        // 1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF; those who wait have an arrow.
-        let mut fields = line.split_whitespace().skip(1);
-        let (kind, pid) = (fields.next()?, fields.nth(2)?);
-        let is_holder = kind == "FLOCK" && fields.next()?.ends_with(&of_file);
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        is_holder.then(|| format!("process {pid} ({})", name.trim_end().escape_debug()))
-    };
-    locks.lines().filter_map(holder).collect()
 }
 
 /// The end of a file.

@@ -1,9 +1,9 @@
 //! The audit log: what operators did, in `audit.jsonl` in the data directory.
 //!
 //! An act has two lines: one that is on the disk before anything is changed, and one that says what
-//! became of it. Each line has the SHA-256 of the line before ([`Line::before`]). Nothing is kept
-//! between two lines, so that a running server and commands without one can write to the same log;
-//! whoever writes has the file locked.
+//! became of it. Each line has the SHA-256 of the line before ([`Line::before`]). A running server and
+//! commands without one can write to the same log: whoever writes has the file locked, and looks where
+//! it ends.
 
 mod file;
 mod line;
@@ -16,14 +16,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{geteuid, getuid};
 use waxwing_core::time::UnixTime;
 
 use crate::cli::AuditCommand;
-use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::failpoint::Failpoint;
@@ -39,6 +38,9 @@ pub use verify::{Fault, Verified};
 pub struct AuditLog {
     files: Files,
     limits: Limits,
+    /// The newest line that was found or written by this value or a clone of it: if it is gone later,
+    /// somebody has removed it.
+    newest: Arc<Mutex<Option<Last>>>,
 }
 
 /// How large the log becomes, and how long somebody waits for it.
@@ -110,7 +112,8 @@ impl AuditLog {
     /// The same with other limits. Whoever uses a log has to use the same ones.
     #[must_use]
     pub fn with_limits(directory: &DataDir, limits: Limits) -> Self {
-        Self { files: Files::of(directory.path(), limits.files), limits }
+        let files = Files::of(directory.path(), limits.files);
+        Self { files, limits, newest: Arc::default() }
     }
 
     /// Notes that an act begins; when this returns, the line is on the disk.
@@ -180,6 +183,7 @@ impl AuditLog {
     pub fn settle(&self, now: UnixTime) -> Result<usize, Failure> {
         let (file, tail) = self.open_whole()?;
         file::reserve_or_warn(&self.files.current(), &file, tail.whole);
+        self.found(tail.last)?;
         drop(file);
         let mut open = BTreeMap::new();
         self.snapshot()?.each(|entry| {
@@ -224,10 +228,7 @@ impl AuditLog {
     fn append(&self, now: UnixTime, draft: Draft) -> Result<u64, Failure> {
         let path = self.files.current();
         let (file, tail) = self.open_to_append()?;
-        let last = match tail.last {
-            Some(last) => Some(last),
-            None => self.last_of_older()?,
-        };
+        let last = self.found(tail.last)?;
         let (number, before) = match last {
             None => (1, line::NO_LINE_BEFORE.to_owned()),
             Some(Last { number, digest }) => {
@@ -244,12 +245,14 @@ impl AuditLog {
         let time = line::moment(now);
         let line = Line { number, time, uid, command, arguments, of, result, detail, before };
         let written = line.to_bytes().and_then(|mut bytes| {
+            let digest = line::digest(&bytes);
             bytes.push(b'\n');
             write_durably(&file, &bytes)?;
-            Ok(tail.whole + bytes.len() as u64)
+            Ok((tail.whole + bytes.len() as u64, digest))
         });
         match written {
-            Ok(end) => {
+            Ok((end, digest)) => {
+                self.remember(Some(Last { number, digest }));
                 file::reserve_or_warn(&path, &file, end);
                 Ok(number)
             }
@@ -259,6 +262,45 @@ impl AuditLog {
                 let _ = file::reserve(&file, tail.whole);
                 Err(failure(&path, error))
             }
+        }
+    }
+
+    /// The line that the next one follows, where `last` is the last one of the file that is written to. If
+    /// newer ones were there before, the next one follows these all the same: so `verify` sees that they
+    /// are gone.
+    fn found(&self, last: Option<Last>) -> Result<Option<Last>, Failure> {
+        let last = match last {
+            Some(last) => Some(last),
+            None => self.last_of_older()?,
+        };
+        let number = |line: &Option<Last>| line.as_ref().map_or(0, |line| line.number);
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if number(&last) < number(&newest) {
+            let (path, number) = (self.files.current().display().to_string(), number(&newest));
+            tracing::warn!(
+                %path, number,
+                "lines of the audit log up to this number are gone: somebody has moved the file away, or \
+                 changed it"
+            );
+            return Ok(newest);
+        }
+        self.remember(last.clone());
+        Ok(last)
+    }
+
+    fn remember(&self, newest: Option<Last>) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+    }
+
+    /// Whether the next line could be written, as far as that can be seen without writing one.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub fn check(&self) -> Result<(), Failure> {
+        let path = self.files.current();
+        match file::open(&path, Purpose::Append)? {
+            Some(file) => file::tail(&path, &file).map(drop),
+            None => Ok(()),
         }
     }
 
@@ -315,17 +357,16 @@ pub fn caller() -> u32 {
     getuid().as_raw()
 }
 
-/// Carries out `command` and writes what it has to say to `out`: text for people, or JSON.
+/// Writes to `out` what `command` has to say of `log`: text for people, or JSON.
 ///
 /// # Errors
 /// When the log cannot be read; `verify` also when the chain does not hold.
-pub fn run(
-    config: &Config,
+pub fn print(
+    log: &AuditLog,
     command: AuditCommand,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let log = AuditLog::of(&DataDir::existing(&config.server.data)?);
     match command {
         AuditCommand::Show => show(&log.snapshot()?, json, out),
         AuditCommand::Verify => log.verify()?.report(json, out),

@@ -4,12 +4,12 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::super::control::{Answer, Connection};
+use super::super::control::Answer;
 use super::super::health::Health;
 use super::super::protocol::{self, Asked, Request, item};
 use super::super::running::{Interrupted, Running};
 use super::super::wait;
-use super::Paper;
+use super::{Paper, reach};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 
@@ -50,13 +50,7 @@ pub(super) fn run(config: &Config, ready: bool, paper: &mut Paper<'_>) -> Result
 
 fn over_socket(config: &Config, ready: bool) -> Result<Health, String> {
     let ask = || -> Result<Option<Health>, Failure> {
-        let Some(path) = config.server.control_socket()? else {
-            return Err(Failure::new(Exit::Config, super::NO_SOCKET));
-        };
-        let Some(connection) = Connection::open(&path)? else {
-            let message = format!("no server answers at {}", path.display());
-            return Ok(Some(Health { healthy: false, message }));
-        };
+        let connection = reach::connect(config)?;
         let mut told = None;
         protocol::ask(connection, &Asked::new(config, Request::Health { ready }), |health| {
             told = Some(health);

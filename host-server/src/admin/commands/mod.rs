@@ -1,14 +1,19 @@
 //! The commands that talk with a running server. Each has what the server does and what the operator
 //! reads in one file.
 
+mod audit;
 mod format;
 mod health;
+mod key;
 mod queue;
+mod reach;
 mod sessions;
 mod status;
 mod users;
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +21,7 @@ use serde::de::DeserializeOwned;
 use super::control::{Answer, Caller, Connection, Serve};
 use super::protocol::{self, Asked, Line, Problem, Request};
 use super::running::{Interrupted, Running};
-use crate::cli::{Command, UsersCommand};
+use crate::cli::{AuditCommand, Command, KeyCommand, UsersCommand};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 
@@ -78,6 +83,9 @@ fn carry_out(
         Request::Users { full } => users::answer_all(running, caller, full, answer),
         Request::User { user, full } => users::answer_one(running, caller, user, full, answer),
         Request::RemoveUser { user } => users::remove(running, caller, user, answer),
+        Request::ShowAudit { json } => audit::answer(running, AuditCommand::Show, json, answer),
+        Request::VerifyAudit { json } => audit::answer(running, AuditCommand::Verify, json, answer),
+        Request::Fingerprint => key::answer(running, answer),
     }
 }
 
@@ -101,29 +109,28 @@ pub fn run(
     if let Command::Health { ready } = command {
         return health::run(config, *ready, &mut paper);
     }
-    let path = config.server.control_socket()?;
-    let connection = path.as_deref().map(Connection::open).transpose()?.flatten();
-    let running = |connection: Option<Connection>| {
-        connection.ok_or_else(|| match path {
-            Some(path) => Failure::new(
-                Exit::Network,
-                format!(
-                    "no server answers at {}: start it, or give this command the --config or --data \
-                     of the one that runs",
-                    path.display()
-                ),
-            ),
-            None => Failure::new(Exit::Config, NO_SOCKET),
-        })
+    let paper = &mut paper;
+    let is_closed = |file: PathBuf| {
+        File::open(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
     };
     match command {
-        Command::Status { watch } => status::run(running(connection)?, *watch, &mut paper),
-        Command::Sessions(command) => sessions::run(running(connection)?, command, &mut paper),
-        Command::Queue(command) => queue::run(running(connection)?, command, &mut paper),
-        Command::Users(command) => match connection {
-            Some(connection) => users::run(connection, command, &mut paper),
-            None => users::run_alone(config, command, &mut paper),
+        Command::Status { watch } => status::run(*watch, paper),
+        Command::Sessions(command) => sessions::run(reach::connect(config)?, command, paper),
+        Command::Queue(command) => queue::run(reach::connect(config)?, command, paper),
+        Command::Users(command) => match reach::try_to_connect(config)? {
+            Some(connection) => users::run(connection, command, paper),
+            None => users::run_alone(config, command, paper),
         },
+        Command::Audit(command) if is_closed(config.server.data.join("audit.jsonl")) => {
+            audit::ask(reach::connect(config)?, *command, paper)
+        }
+        Command::Audit(command) => audit::read(*command, paper),
+        Command::Key(KeyCommand::Fingerprint)
+            if is_closed(config.server.data.join("server.key.pem")) =>
+        {
+            key::ask(reach::connect(config)?, paper)
+        }
+        Command::Key(KeyCommand::Fingerprint) => key::read(paper),
         _ => Err(Failure::new(Exit::Usage, "this command does not talk with a server")),
     }
 }

@@ -1,17 +1,19 @@
 //! `status`: how the server is.
 
 use std::io::{self, Write};
+use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use waxwing_core::server::Report;
 
-use super::super::control::{Answer, Connection};
+use super::super::control::Answer;
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running};
-use super::{Paper, format};
-use crate::exit::Failure;
+use super::{Paper, format, reach};
+use crate::exit::{Exit, Failure};
 use crate::runtime::ShardReport;
+use crate::stderr;
 
 /// How the server is, as the operator reads of it. Sums leave out the loops that do not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -34,6 +36,8 @@ struct Status {
     pending_letters: u64,
     pending_bytes: u64,
     storage: Storage,
+    /// Why acts of operators cannot be noted, and so are refused; nothing if they can.
+    audit_problem: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -109,6 +113,7 @@ impl Status {
                 open_questions: sum(|report| report.open_questions as u64),
                 free_disk_bytes: known().find_map(|report| report.free_disk),
             },
+            audit_problem: running.audit.check().err().map(|failure| failure.to_string()),
         }
     }
 
@@ -140,7 +145,14 @@ impl Status {
         }
         let letters = format::count(status.pending_letters, "letter", "letters");
         writeln!(out, "pending      {letters}, {}", format::bytes(status.pending_bytes))?;
-        status.storage.line(out)
+        status.storage.line(out)?;
+        if let Some(problem) = &status.audit_problem {
+            writeln!(
+                out,
+                "audit log    CANNOT BE WRITTEN, so what changes something is refused: {problem}"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -187,16 +199,30 @@ fn span_us(microseconds: u64) -> String {
 
 // ---- For the operator ----
 
-pub(super) fn run(
-    connection: Connection,
-    watch: bool,
-    paper: &mut Paper<'_>,
-) -> Result<(), Failure> {
+/// Between two attempts to reach a server that has gone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whoever watches sees a restart: the command waits for the next server.
+pub(super) fn run(watch: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let mut connection = reach::connect(paper.config)?;
     let mut is_first = true;
-    paper.ask(connection, Request::Status { watch }, move |out, status| {
-        if !std::mem::take(&mut is_first) {
-            writeln!(out)?;
+    loop {
+        let shown = paper.ask(connection, Request::Status { watch }, |out, status| {
+            if !std::mem::take(&mut is_first) {
+                writeln!(out)?;
+            }
+            Status::page(out, status)
+        });
+        match shown {
+            Err(failure) if watch && failure.exit() == Exit::Network => {}
+            shown => return shown,
         }
-        Status::page(out, status)
-    })
+        stderr::write(b"waxwing-server: the server has gone; waiting for it\n");
+        connection = loop {
+            thread::sleep(PAUSE);
+            if let Some(connection) = reach::try_to_connect(paper.config)? {
+                break connection;
+            }
+        };
+    }
 }

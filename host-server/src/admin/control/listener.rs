@@ -38,7 +38,8 @@ pub struct Caller {
 /// What clients may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections that are served at once.
+    /// Connections that are served at once, besides one of root: whoever may use the socket can forget
+    /// commands that hold all places, and somebody has to be able to look.
     pub connections: usize,
     /// For a client to send its request.
     pub request: Duration,
@@ -143,11 +144,16 @@ impl Attend for Commands {
         Some(caller)
     }
 
+    fn has_a_reserved_place(&self, caller: &Caller) -> bool {
+        caller.uid == 0
+    }
+
     fn turn_away(&self, stream: &UnixStream, why: NoRoom) {
         let message = match why {
-            NoRoom::Full(limit) => {
-                format!("the server carries out {limit} commands already; try again")
-            }
+            NoRoom::Full(limit) => format!(
+                "the server carries out {limit} commands already: end one, such as a `status --watch` in \
+                 another terminal, or try again as root, who has a place more"
+            ),
             NoRoom::NoThread(error) => format!("the server cannot begin another command: {error}"),
         };
         refuse(stream, &Refusal::new(RefusalCode::Busy, message));

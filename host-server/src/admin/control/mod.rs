@@ -18,6 +18,7 @@ pub use connection::{Answers, Connection};
 pub use exchange::Answer;
 pub use listener::{Caller, Limits, Listener, Serve};
 pub use refusal::{Refusal, RefusalCode};
+pub use socket_file::check_place;
 
 /// Bytes of the longest request, without the end of its line.
 pub const MAX_REQUEST: usize = 4_096;

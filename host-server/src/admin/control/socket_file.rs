@@ -30,9 +30,9 @@ pub(super) struct SocketFile {
 impl SocketFile {
     /// Makes a socket at `path`, for its owner alone or for `group` besides, and listens on it.
     pub(super) fn bind(path: &Path, group: Option<u32>) -> Result<(UnixListener, Self), Failure> {
-        let directory = directory_of(path);
-        check_directory(directory)?;
         check_place(path)?;
+        check_replaceable(path)?;
+        let directory = directory_of(path);
         if let Some(group) = group {
             warn_of_closed_doors(directory, group);
         }
@@ -164,20 +164,34 @@ fn check_directory(directory: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Nothing but the socket of a server that has ended is replaced.
-fn check_place(path: &Path) -> Result<(), Failure> {
-    let there = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.file_type(),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failure(path, error)),
-    };
-    if !there.is_socket() {
-        let what = format!("{} is in the place of the control socket", name(there));
-        return Err(failure(path, format!("{what}; move it away, or {HINT}")));
+/// Whether a control socket can be at `path`, as far as that can be seen without making one: its
+/// directory is safe, and nothing but a socket is in its place.
+///
+/// # Errors
+/// When that is not so.
+pub fn check_place(path: &Path) -> Result<(), Failure> {
+    check_directory(directory_of(path))?;
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => Ok(()),
+        Ok(metadata) => {
+            let there = name(metadata.file_type());
+            let what = format!("{there} is in the place of the control socket");
+            Err(failure(path, format!("{what}; move it away, or {HINT}")))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failure(path, error)),
     }
+}
+
+/// Nothing but the socket of a server that has ended is replaced.
+fn check_replaceable(path: &Path) -> Result<(), Failure> {
     let (exit, what) = match dial(path, ALIVE) {
-        // The server that it belonged to has ended.
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(()),
+        // There is none, or the server that it belonged to has ended.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
+        {
+            return Ok(());
+        }
         Ok(_) => {
             (Exit::Failure, "another server listens on the control socket; stop it".to_owned())
         }

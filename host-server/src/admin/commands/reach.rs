@@ -1,0 +1,45 @@
+//! How a command reaches the server that a configuration means.
+
+use std::path::{Path, PathBuf};
+
+use super::super::control::Connection;
+use super::NO_SOCKET;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::exit::{Exit, Failure};
+
+/// A connection with the server; `None` when none answers.
+pub(super) fn try_to_connect(config: &Config) -> Result<Option<Connection>, Failure> {
+    let path = config.server.control_socket()?;
+    Ok(path.as_deref().map(Connection::open).transpose()?.flatten())
+}
+
+/// The same for a command that needs a server.
+pub(super) fn connect(config: &Config) -> Result<Connection, Failure> {
+    let path = socket(config)?;
+    Connection::open(&path)?.ok_or_else(|| Failure::new(Exit::Network, nobody_at(&path, config)))
+}
+
+/// Where the socket of the server is.
+pub(super) fn socket(config: &Config) -> Result<PathBuf, Failure> {
+    config.server.control_socket()?.ok_or_else(|| Failure::new(Exit::Config, NO_SOCKET))
+}
+
+/// What to say when no server answers at `path`.
+pub(super) fn nobody_at(path: &Path, config: &Config) -> String {
+    let path = path.display();
+    let data = &config.server.data;
+    let users = DataDir::existing(data).map(|data| data.users()).unwrap_or_default();
+    if users.is_empty() {
+        return format!(
+            "no server answers at {path}: start it, or give this command the --config or --data of the \
+             one that runs"
+        );
+    }
+    format!(
+        "no server answers at {path}, but {} uses {}: it may be about to start or to stop, or its control \
+         socket is elsewhere; give this command the --config of that server, and look at its log",
+        users.join(", "),
+        data.display()
+    )
+}

@@ -13,7 +13,7 @@ steps=(fmt workflow unit clippy docs tests simulation shards crashes backends py
 # What `./ci.sh quick` runs: a verdict while one works.
 quick=(fmt workflow quick_tests)
 # What `./ci.sh release` runs besides, before a release. It builds everything anew, more than once.
-release=(msrv docs_rs package minimal_versions semver)
+release=(msrv docs_rs package minimal_versions semver boot_deb)
 
 usage() {
     cat <<END
@@ -134,6 +134,16 @@ step_package_deb() { # 1 minute; 3 more the first time
         return
     fi
     host-server/packaging/check
+}
+
+# A Debian with systemd as its first process, and the package in it: the service as systemd runs it. It
+# installs systemd-container besides.
+step_boot_deb() { # 2 minutes
+    if ! command -v dpkg-deb >/dev/null; then
+        echo "boot_deb: SKIPPED: there is no dpkg-deb, so this is no Debian"
+        return
+    fi
+    host-server/packaging/boot
 }
 
 # People, networks, disks and servers of ten thousand seeds: the machines alone, and the server's own

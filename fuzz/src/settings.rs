@@ -162,6 +162,11 @@ const SECTIONS: &[&[Key]] = &[
         field!(AddressOrNone, metrics.listen),
     ],
     &[key!(log.level, Takes::Level), key!(log.format, Takes::Format)],
+    &[
+        field!(Path, backup.directory),
+        duration!(1_000..=YEARS, backup.every),
+        number!(Count 1..=10_000, backup.keep),
+    ],
 ];
 
 /// Units of time, in milliseconds, and of size, in bytes. With the others a quantity is of no kind.
@@ -519,7 +524,9 @@ fn expected(settings: &[Setting]) -> Result<Config, Vec<&'static str>> {
     let (data, exec) = (config.server.data.to_string_lossy(), &config.otp.exec);
     let (program, control) =
         (exec.program.to_string_lossy(), config.server.control.to_string_lossy());
+    let backups = config.backup.directory.to_string_lossy();
     let rules = [
+        (has_nul(&backups) || backups == data, "backup.directory"),
         (has_nul(&control), "server.control"),
         (data.is_empty() || has_nul(&data), "server.data"),
         (has_nul(&program), "otp.exec.program"),

@@ -96,6 +96,9 @@ pub enum Command {
     /// Look at users, or remove one
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Make backups, and see whether they can be used
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Look at what operators did
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -128,6 +131,26 @@ pub enum UsersCommand {
     Remove {
         /// Id, or phone with its +
         user: UserName,
+    },
+}
+
+/// What to do with backups.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum BackupCommand {
+    /// Make a backup now, also while the server runs, and read it back
+    Create {
+        /// The file for it, which must not be there yet [default: a new one in backup.directory]
+        file: Option<PathBuf>,
+    },
+    /// List the backups in backup.directory, the newest last
+    List,
+    /// Read a backup from end to end, and say whether it is what was written
+    Verify {
+        /// The file; its manifest FILE.json has to be beside it
+        file: PathBuf,
+        /// Even if it belongs to a server with another key than the one here
+        #[arg(long)]
+        other_key: bool,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{self, SystemTime, UNIX_EPOCH};
 
-use waxwing_core::time::{Instant, Now, UnixTime};
+use waxwing_core::time::{Instant, Now, Timestamp, UnixTime};
 
 /// Tells the time to whoever drives a machine.
 pub trait Clock {
@@ -39,4 +39,10 @@ pub fn unix_now() -> UnixTime {
         Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |s| -s),
     };
     UnixTime::from_seconds(seconds)
+}
+
+/// A moment as people and programs read it, in UTC: `2026-11-28T10:00:00Z`.
+#[must_use]
+pub fn written(moment: UnixTime) -> String {
+    format!("{}Z", Timestamp::from_unix(moment).as_str().replace(' ', "T"))
 }

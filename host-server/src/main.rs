@@ -69,6 +69,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Health { .. }
         | Command::Sessions(_)
         | Command::Queue(_)
+        | Command::Backup(_)
         | Command::Users(_)
         | Command::Audit(_)
         | Command::Key(_) => {

@@ -39,9 +39,9 @@ impl Setting {
             } else if let Some((name, default)) = line.split_once(" = ")
                 && !line.starts_with('#')
             {
-                let range = about
-                    .rsplit_once(" From ")
-                    .and_then(|(_, range)| range.trim_end_matches('.').split_once(" to "));
+                let range = about.rsplit_once(" From ").and_then(|(_, rest)| {
+                    rest.split(". ").next()?.trim_end_matches('.').split_once(" to ")
+                });
                 all.push(Self {
                     name: format!("{section}.{name}"),
                     default: default.into(),

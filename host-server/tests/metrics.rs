@@ -1,5 +1,7 @@
 //! Numbers and health over HTTP: what is on the page, and what hostile scrapers can do to others.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -11,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use support::no_backups;
 use waxwing_core::server::Report;
 use waxwing_core::time::UnixTime;
 use waxwing_server::admin::audit::AuditLog;
@@ -73,6 +76,7 @@ impl Fake {
             storage: storage.inspector(),
             audit: AuditLog::of(&data),
             fingerprint: "00".repeat(32),
+            backups: no_backups(),
             data: directory.path().to_owned(),
             listening: Vec::new(),
             since: UnixTime::from_seconds(1_795_350_896),

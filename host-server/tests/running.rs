@@ -1,5 +1,7 @@
 //! Commands of the operator against a server of which parts hang.
 
+mod support;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -7,6 +9,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use serde_json::Value;
+use support::no_backups;
 use waxwing_core::server::Report;
 use waxwing_core::time::UnixTime;
 use waxwing_server::admin::audit::AuditLog;
@@ -49,6 +52,7 @@ impl Fake {
             storage: storage.inspector(),
             audit: AuditLog::of(&data),
             fingerprint: "00".repeat(32),
+            backups: no_backups(),
             data: directory.path().to_owned(),
             listening: vec!["127.0.0.1:9295".parse().unwrap()],
             reports: Reports::default(),

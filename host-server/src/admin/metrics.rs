@@ -14,9 +14,11 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use waxwing_core::server::{DeliveryTimes, Report};
+use waxwing_core::time::UnixTime;
 
 use super::reports::Loop;
 use super::running::Running;
+use crate::backup;
 use crate::histogram::{Histogram, Times};
 use crate::runtime::{EventCounts, ShardReport};
 use crate::store::Commits;
@@ -29,6 +31,7 @@ pub fn page(running: &Running) -> String {
     let numbers = Numbers {
         loops: running.loops(),
         commits: running.storage.commits(),
+        backups: running.backups.state(),
         started_s: running.since.as_seconds(),
     };
     let mut registry = Registry::with_prefix("waxwing");
@@ -44,6 +47,7 @@ pub fn page(running: &Running) -> String {
 struct Numbers {
     loops: Arc<[Loop]>,
     commits: Commits,
+    backups: backup::State,
     started_s: i64,
 }
 
@@ -295,6 +299,17 @@ impl Numbers {
             "disk_free_bytes",
             "Bytes that new letters may still take up.",
             free.unwrap_or_default(),
+        )?;
+        page.gauge(
+            "backup_verified_timestamp_seconds",
+            "When the newest backup was made that was read back without an error, in seconds since 1970; 0 \
+             if there is none.",
+            self.backups.verified.map_or(0, UnixTime::as_seconds),
+        )?;
+        page.counter(
+            "backup_failures",
+            "Backups that were begun, or were due, and not made.",
+            self.backups.failures,
         )
     }
 }

@@ -80,6 +80,11 @@ pub(super) enum Request {
     VerifyAudit { json: bool },
     /// `key fingerprint`, likewise.
     Fingerprint,
+    /// `backup create`.
+    CreateBackup {
+        /// Where, from everywhere; if nothing is said, in the directory of backups.
+        file: Option<String>,
+    },
 }
 
 /// One line of an answer.

@@ -15,6 +15,7 @@ use super::audit::{Arguments, AuditLog, Begun, Outcome};
 use super::control::{Answer, Caller};
 use super::protocol::{Line, Problem};
 use super::reports::{Loop, Reports};
+use crate::backup::Backups;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::runtime::{Request, ShardLines};
@@ -32,6 +33,8 @@ pub struct Running {
     pub audit: AuditLog,
     /// The SHA-256 of its public key, in hexadecimal.
     pub fingerprint: String,
+    /// Its backups.
+    pub backups: Arc<Backups>,
     /// The data directory.
     pub data: PathBuf,
     /// The addresses on which it listens.
@@ -171,7 +174,7 @@ fn is_there(answer: &Answer<'_>) -> Result<(), Interrupted> {
 
 /// Waits for something that the server does, for as long as it runs. The client hears now and then that
 /// it is to wait, and if it goes, that ends nothing.
-fn wait<T>(answer: &mut Answer<'_>, receiver: &Receiver<T>) -> Result<T, Interrupted> {
+pub(super) fn wait<T>(answer: &mut Answer<'_>, receiver: &Receiver<T>) -> Result<T, Interrupted> {
     loop {
         match receiver.recv_timeout(Running::WAITING) {
             Ok(value) => return Ok(value),

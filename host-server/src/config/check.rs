@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Config, ConfigError, DeliveryKind, program};
+use super::{Config, ConfigError, DeliveryKind, directory, program};
 
 impl Config {
     /// Whether a server can start with it: what only serving needs. An operator may look at users
@@ -14,7 +14,7 @@ impl Config {
     /// names cannot be used.
     pub fn check_serving(&self) -> Result<(), ConfigError> {
         self.refuse_unverified()?;
-        let Self { server, otp, .. } = self;
+        let Self { server, otp, backup, .. } = self;
         if otp.delivery == DeliveryKind::Exec {
             let path = &otp.exec.program;
             program::check(path).map_err(|why| {
@@ -24,6 +24,12 @@ impl Config {
         if fs::metadata(&server.data).is_ok_and(|metadata| !metadata.is_dir()) {
             let path = server.data.display();
             return Err(ConfigError(format!("server.data: {path} is no directory")));
+        }
+        let backups = &backup.directory;
+        if !backups.as_os_str().is_empty() {
+            directory::check(backups).map_err(|why| {
+                ConfigError(format!("backup.directory: {}: {why}", backups.display()))
+            })?;
         }
         server.control_socket()?;
         server.control_group_number()?;
@@ -51,15 +57,22 @@ impl Config {
 
     /// Whether the values make sense together.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let Self { server, otp, metrics, .. } = self;
+        let Self { server, otp, backup, metrics, .. } = self;
         let rules = [
             (
                 otp.delivery == DeliveryKind::Exec && otp.exec.program.as_os_str().is_empty(),
                 "otp.delivery = \"exec\" needs otp.exec.program",
             ),
             (
-                [&server.data, &server.control, &otp.exec.program].into_iter().any(has_nul),
-                "server.data, server.control and otp.exec.program must not contain the byte 0",
+                [&server.data, &server.control, &otp.exec.program, &backup.directory]
+                    .into_iter()
+                    .any(has_nul),
+                "server.data, server.control, otp.exec.program and backup.directory must not contain \
+                 the byte 0",
+            ),
+            (
+                backup.directory == server.data,
+                "backup.directory and server.data are the same directory: let backups be in another one",
             ),
             (
                 otp.exec.args.iter().any(|arg| arg.contains('\0')),

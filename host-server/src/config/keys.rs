@@ -192,6 +192,10 @@ pub(super) const KEYS: &[Key] = &[
     key!(storage.expiry_interval, Live, duration TENTH..=DAY, "Time between two searches for expired letters."),
     key!(storage.tidy_after, Live, duration TENTH..=DAY, "How long the server has to be idle before it moves the write-ahead log into the database, and empties it."),
 
+    key!(backup.directory, Restart, path, "Directory for backups of the database, best on another disk. It has to be there, and others must not be able to change it. Empty: the server makes no backups by itself."),
+    key!(backup.every, Restart, duration SECOND..=TEN_YEARS, "Time between two backups that the server makes by itself."),
+    key!(backup.keep, Restart, count 1..=10_000, "How many backups are kept in that directory; older ones are deleted when a newer one has been read back without an error."),
+
     key!(metrics.listen, Restart, address_or_none, "Address and port where numbers and health can be read over plain HTTP: /metrics in the format of Prometheus, /healthz and /readyz. Everybody who reaches it can read them. Empty: nowhere."),
 
     key!(log.level, Live, choice, "How much goes to the log: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"."),

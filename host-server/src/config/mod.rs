@@ -5,6 +5,7 @@
 
 mod check;
 mod control;
+mod directory;
 mod keys;
 mod kind;
 mod nearest;
@@ -21,8 +22,8 @@ pub use kind::address::parse as parse_address;
 pub use kind::duration::parse as parse_duration;
 pub use range::AddressRange;
 pub use sections::{
-    Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig, Limits, LogConfig, LogFormat,
-    LogLevel, OtpConfig, ServerConfig, StorageConfig,
+    BackupConfig, Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig, Limits,
+    LogConfig, LogFormat, LogLevel, OtpConfig, ServerConfig, StorageConfig,
 };
 
 /// A configuration that cannot be used. Says where and why.

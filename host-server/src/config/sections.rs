@@ -23,6 +23,8 @@ pub struct Config {
     pub limits: Limits,
     /// Section `storage`: the database.
     pub storage: StorageConfig,
+    /// Section `backup`: copies of the database.
+    pub backup: BackupConfig,
     /// Section `metrics`: where numbers and health can be read.
     pub metrics: MetricsConfig,
     /// Section `log`: what is logged, and how.
@@ -191,6 +193,17 @@ pub struct StorageConfig {
     pub tidy_after: Duration,
 }
 
+/// Section `backup`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupConfig {
+    /// Where backups go that nobody has named; empty for nowhere.
+    pub directory: PathBuf,
+    /// Time between two backups that the server makes by itself.
+    pub every: Duration,
+    /// How many of them are kept.
+    pub keep: u32,
+}
+
 /// Section `metrics`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricsConfig {
@@ -347,6 +360,12 @@ impl Default for Limits {
             refusals_per_second: refusals.burst(),
             exempt: Vec::new(),
         }
+    }
+}
+
+impl Default for BackupConfig {
+    fn default() -> Self {
+        Self { directory: PathBuf::new(), every: DAY, keep: 7 }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::admin::control::{Limits, Listener};
 use crate::admin::http::{self, Endpoint};
 use crate::admin::reports::Reports;
 use crate::admin::running::Running;
+use crate::backup::Backups;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, DeliveryKind};
@@ -71,6 +72,8 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     let rested = clock::unix_now().shifted(id_rest.saturating_neg());
     let snapshot = storage.load(rested).map_err(say_what_helps)?;
     tracing::info!(users = snapshot.users.len(), "data loaded");
+    let own_key = key::digest(identity.spki());
+    let backups = Arc::new(Backups::new(config, own_key, storage.copier()));
 
     let mut loops = Vec::new();
     for _ in 0..config.server.loops {
@@ -101,6 +104,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         storage: shards.inspector(),
         audit,
         fingerprint: key::fingerprint(&directory)?,
+        backups: Arc::clone(&backups),
         data: directory.path().to_owned(),
         listening: listening.clone(),
         since: clock::unix_now(),
@@ -115,8 +119,14 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     for address in listening {
         tracing::info!(%address, "listening");
     }
+    let schedule = backups.follow_clock().map_err(shards::system)?;
     service_manager.serving(&running);
-    shards.serve((control, metrics))?;
+    shards.serve(|| {
+        drop(schedule);
+        backups.stop();
+        drop(metrics);
+        drop(control);
+    })?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -13,8 +13,6 @@ use super::channels::{Channels, Route, ShardLines};
 use super::deliveries::Deliveries;
 use super::event_handler::{self, Links};
 use super::settings;
-use crate::admin::control::Listener;
-use crate::admin::http::Endpoint;
 use crate::backend::{self, Backend};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -86,12 +84,9 @@ impl Shards {
         self.storage.inspector()
     }
 
-    /// Serves until all loops have ended, the registrar's on this thread. Operators and those who read
-    /// numbers are served as long.
-    pub(super) fn serve(
-        self,
-        (control, metrics): (Option<Listener>, Option<Endpoint>),
-    ) -> Result<(), Failure> {
+    /// Serves until all loops have ended, the registrar's on this thread. Then `end_others` ends what
+    /// else is at work, before storage is closed.
+    pub(super) fn serve(self, end_others: impl FnOnce()) -> Result<(), Failure> {
         let mut handlers = self.handlers.into_iter();
         let registrar = handlers.next();
         let mut threads = Vec::new();
@@ -104,8 +99,7 @@ impl Shards {
         for thread in threads {
             ends.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
-        drop(metrics);
-        drop(control);
+        end_others();
         let closed = self.storage.shut_down();
         for (served, fatal) in ends {
             if let Some(why) = fatal {

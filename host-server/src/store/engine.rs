@@ -1,12 +1,13 @@
 //! Which storage a server has: the one place that names an engine.
 
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use waxwing_core::crypto::Digest;
 use waxwing_core::time::UnixTime;
 
-use super::sqlite::{SqliteOptions, SqliteStorage};
-use super::{ApplyError, Storage, StorageError, UserAdmin};
+use super::sqlite::{self, SqliteOptions, SqliteStorage};
+use super::{ApplyError, Interrupt, Storage, StorageError, UserAdmin};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 
@@ -31,10 +32,57 @@ pub trait Ownership {
     fn is_unused(&self) -> Result<bool, StorageError>;
 }
 
-/// Everything that the server and its commands ask of a storage.
-pub trait Engine: Storage + Ownership + UserAdmin {}
+/// A storage that can be copied.
+pub trait Copied {
+    /// Copies it while it is in use. The copier must not outlive the storage.
+    fn copier(&self) -> Box<dyn Copier>;
+}
 
-impl<T: Storage + Ownership + UserAdmin> Engine for T {}
+/// Copies a storage that somebody else uses meanwhile.
+pub trait Copier: Send + Sync {
+    /// Bytes that a copy takes up.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    fn size(&self) -> Result<u64, StorageError>;
+
+    /// Writes what is stored at one moment to the empty file `draft`, and syncs it. `watch` hears now
+    /// and then how many bytes of how many are there, and may end it; then the file is worth nothing.
+    ///
+    /// # Errors
+    /// When the storage cannot be read, or the copy not be written.
+    fn copy(
+        &self,
+        draft: &Path,
+        watch: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StorageError>;
+}
+
+/// What is in a copy of a storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// The version of its form.
+    pub schema: i64,
+    /// The fingerprint of the key that it belongs to; `None` while nobody has said.
+    pub key: Option<Digest>,
+    /// How many users are in it.
+    pub users: u64,
+    /// How many letters wait for them.
+    pub letters: u64,
+}
+
+/// Reads a copy from end to end, and says what is in it. Slow.
+///
+/// # Errors
+/// When anything in it is not as it was written, or it is of a later version.
+pub fn examine(copy: &Path, interrupt: &Interrupt) -> Result<Contents, StorageError> {
+    sqlite::examine(copy, interrupt)
+}
+
+/// Everything that the server and its commands ask of a storage.
+pub trait Engine: Storage + Ownership + UserAdmin + Copied {}
+
+impl<T: Storage + Ownership + UserAdmin + Copied> Engine for T {}
 
 /// How a storage is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod admin;
 mod engine;
 mod error;
 mod inspection;
+mod interrupt;
 mod letter;
 mod memory;
 mod sqlite;
@@ -22,9 +23,10 @@ use waxwing_core::time::UnixTime;
 pub use admin::{
     Inspect, LetterSummary, MailboxSummary, RemovedUser, UserAdmin, UserName, UserSummary,
 };
-pub use engine::{Engine, Opening, Ownership, open, place};
+pub use engine::{Contents, Copied, Copier, Engine, Opening, Ownership, examine, open, place};
 pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};
+pub use interrupt::Interrupt;
 pub use memory::MemoryStorage;
 pub use sqlite::{Salvage, SqliteError, SqliteOptions, SqliteStorage};
 pub use thread::{Inspector, Outlet, StorageClient, StorageThread, ThreadOptions};

@@ -1,9 +1,11 @@
 //! Users and letters for tests of storage.
 #![allow(dead_code, reason = "each test uses what it needs")]
 
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
-use waxwing_core::crypto::{Provider, Spki};
+use waxwing_core::crypto::{Digest, Provider, Spki};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::SIGNATURE_LEN;
 use waxwing_core::phone::Phone;
@@ -13,7 +15,9 @@ use waxwing_core::server::storage::{
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Header, Op, Writer};
 use waxwing_server::backend::Backend;
-use waxwing_server::store::{ApplyError, Storage};
+use waxwing_server::backup::Backups;
+use waxwing_server::config::Config;
+use waxwing_server::store::{ApplyError, Copier, Storage, StorageError};
 
 pub(crate) const START: UnixTime = UnixTime::from_seconds(1_795_350_896);
 
@@ -106,4 +110,26 @@ pub(crate) fn mailbox(storage: &mut (impl Storage + ?Sized), recipient: u16) -> 
     let (letters, exhausted) = page(storage, recipient, 0, usize::MAX, usize::MAX);
     assert!(exhausted);
     letters.iter().map(|letter| letter.queue_id.0).collect()
+}
+
+/// Of a storage that is not worth copying.
+struct NoCopier;
+
+impl Copier for NoCopier {
+    fn size(&self) -> Result<u64, StorageError> {
+        Err(StorageError::Unreachable("there is nothing to copy".into()))
+    }
+
+    fn copy(
+        &self,
+        _: &Path,
+        _: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StorageError> {
+        Err(StorageError::Unreachable("there is nothing to copy".into()))
+    }
+}
+
+/// For a server that makes none.
+pub(crate) fn no_backups() -> Arc<Backups> {
+    Arc::new(Backups::new(&Config::default(), Digest([0; 32]), Box::new(NoCopier)))
 }

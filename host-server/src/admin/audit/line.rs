@@ -9,7 +9,6 @@ use serde_json::Serializer;
 use serde_json::ser::Formatter;
 use waxwing_core::crypto::{Digest, Provider};
 use waxwing_core::phone::Phone;
-use waxwing_core::time::{Timestamp, UnixTime};
 
 use crate::backend::Backend;
 
@@ -120,11 +119,6 @@ pub(super) fn digest(line: &[u8]) -> String {
     format!("{digest:?}")
 }
 
-/// As in RFC 3339.
-pub(super) fn moment(now: UnixTime) -> String {
-    format!("{}Z", Timestamp::from_unix(now).as_str().replace(' ', "T"))
-}
-
 /// A text of which the log keeps no more than it may: phones by their ends, and not without a bound.
 pub(super) fn short(text: &str) -> String {
     let mut short = shorten_phones(text);
@@ -183,12 +177,15 @@ impl Formatter for Visible {
 
 #[cfg(test)]
 mod tests {
+    use waxwing_core::time::UnixTime;
+
     use super::*;
+    use crate::clock;
 
     fn line(detail: &str) -> Line {
         Line {
             number: 7,
-            time: moment(UnixTime::from_seconds(0)),
+            time: clock::written(UnixTime::from_seconds(0)),
             uid: 1_000,
             command: "users remove".to_owned(),
             arguments: Arguments::new().with("id", 2).into_map(),

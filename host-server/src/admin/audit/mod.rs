@@ -23,6 +23,7 @@ use rustix::process::{geteuid, getuid};
 use waxwing_core::time::UnixTime;
 
 use crate::cli::AuditCommand;
+use crate::clock;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::failpoint::Failpoint;
@@ -242,7 +243,7 @@ impl AuditLog {
         };
         let detail = detail.filter(|detail| !detail.is_empty());
         let arguments = arguments.into_map();
-        let time = line::moment(now);
+        let time = clock::written(now);
         let line = Line { number, time, uid, command, arguments, of, result, detail, before };
         let written = line.to_bytes().and_then(|mut bytes| {
             let digest = line::digest(&bytes);

@@ -1,7 +1,5 @@
 //! How numbers are written for people.
 
-use waxwing_core::time::{Timestamp, UnixTime};
-
 /// `8.2 MiB`.
 pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -26,12 +24,6 @@ pub(super) fn span(milliseconds: u64) -> String {
         3_600..86_400 => format!("{hours} h {} min", minutes % 60),
         _ => format!("{days} d {} h", hours % 24),
     }
-}
-
-/// `2026-11-28T10:00:00Z`.
-pub(super) fn moment(moment: UnixTime) -> String {
-    let text = Timestamp::from_unix(moment).to_string();
-    format!("{}Z", text.replace(' ', "T"))
 }
 
 /// `1 letter`, `2 letters`.

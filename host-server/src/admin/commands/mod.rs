@@ -2,6 +2,7 @@
 //! reads in one file.
 
 mod audit;
+mod backup;
 mod format;
 mod health;
 mod key;
@@ -82,6 +83,7 @@ fn carry_out(
         }
         Request::Users { full } => users::answer_all(running, caller, full, answer),
         Request::User { user, full } => users::answer_one(running, caller, user, full, answer),
+        Request::CreateBackup { file } => backup::create(running, caller, file, answer),
         Request::RemoveUser { user } => users::remove(running, caller, user, answer),
         Request::ShowAudit { json } => audit::answer(running, AuditCommand::Show, json, answer),
         Request::VerifyAudit { json } => audit::answer(running, AuditCommand::Verify, json, answer),
@@ -117,6 +119,7 @@ pub fn run(
         Command::Status { watch } => status::run(*watch, paper),
         Command::Sessions(command) => sessions::run(reach::connect(config)?, command, paper),
         Command::Queue(command) => queue::run(reach::connect(config)?, command, paper),
+        Command::Backup(command) => backup::run(command, paper),
         Command::Users(command) => match reach::try_to_connect(config)? {
             Some(connection) => users::run(connection, command, paper),
             None => users::run_alone(config, command, paper),

@@ -54,7 +54,7 @@ const LETTERS: &str =
 impl Mailbox {
     fn of(summary: &MailboxSummary) -> Self {
         let MailboxSummary { owner, letters, bytes, oldest } = *summary;
-        Self { user: owner.get(), letters, bytes, oldest: format::moment(oldest) }
+        Self { user: owner.get(), letters, bytes, oldest: clock::written(oldest) }
     }
 
     fn row(out: &mut dyn Write, mailbox: &Self) -> io::Result<()> {
@@ -70,7 +70,7 @@ impl Letter {
             place: queue_id.0,
             packet_id: id.to_string(),
             sender: sender.get(),
-            accepted: format::moment(accepted_at),
+            accepted: clock::written(accepted_at),
             bytes,
         }
     }

@@ -11,6 +11,8 @@ use super::super::control::Answer;
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running};
 use super::{Paper, format, reach};
+use crate::backup::{Backups, State};
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::runtime::ShardReport;
 use crate::stderr;
@@ -36,6 +38,7 @@ struct Status {
     pending_letters: u64,
     pending_bytes: u64,
     storage: Storage,
+    backup: Backup,
     /// Why acts of operators cannot be noted, and so are refused; nothing if they can.
     audit_problem: Option<String>,
 }
@@ -60,6 +63,16 @@ struct Storage {
     oldest_unsettled_ms: Option<u64>,
     open_questions: u64,
     free_disk_bytes: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Backup {
+    /// Whether the server makes backups by itself.
+    scheduled: bool,
+    /// When the newest was made that was read back without an error, in UTC.
+    verified: Option<String>,
+    /// Why the last one was not made.
+    trouble: Option<String>,
 }
 
 /// A write that waits for so long is worth a look.
@@ -92,7 +105,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").into(),
             role: "primary".into(),
             pid: std::process::id(),
-            since: format::moment(running.since),
+            since: clock::written(running.since),
             uptime_ms: ms(running.started.elapsed()),
             listening: running.listening.iter().map(ToString::to_string).collect(),
             loops: numbered.map(|(number, report)| Loop::of(number, report.as_ref())).collect(),
@@ -113,6 +126,7 @@ impl Status {
                 open_questions: sum(|report| report.open_questions as u64),
                 free_disk_bytes: known().find_map(|report| report.free_disk),
             },
+            backup: Backup::of(&running.backups),
             audit_problem: running.audit.check().err().map(|failure| failure.to_string()),
         }
     }
@@ -146,6 +160,7 @@ impl Status {
         let letters = format::count(status.pending_letters, "letter", "letters");
         writeln!(out, "pending      {letters}, {}", format::bytes(status.pending_bytes))?;
         status.storage.line(out)?;
+        status.backup.line(out)?;
         if let Some(problem) = &status.audit_problem {
             writeln!(
                 out,
@@ -182,6 +197,25 @@ impl Storage {
         };
         let free = self.free_disk_bytes.map(|free| format!("; {} are free", format::bytes(free)));
         writeln!(out, "storage      {state}{oldest}{}", free.unwrap_or_default())
+    }
+}
+
+impl Backup {
+    fn of(backups: &Backups) -> Self {
+        let State { verified, trouble, failures: _ } = backups.state();
+        let verified = verified.map(clock::written);
+        Self { scheduled: backups.are_scheduled(), verified, trouble }
+    }
+
+    fn line(&self, out: &mut dyn Write) -> io::Result<()> {
+        let newest = match &self.verified {
+            Some(moment) => format!("the newest is of {moment}"),
+            None => "there is none".to_owned(),
+        };
+        let scheduled = if self.scheduled { "" } else { "; none is made by the clock" };
+        let trouble =
+            self.trouble.as_ref().map(|why| format!("; THE LAST ONE WAS NOT MADE: {why}"));
+        writeln!(out, "backup       {newest}{scheduled}{}", trouble.unwrap_or_default())
     }
 }
 

@@ -47,7 +47,7 @@ impl User {
         Self {
             id: id.get(),
             phone: if full { phone.as_str().to_owned() } else { format!("{phone:?}") },
-            last_seen: last_seen.map(|moment| format::moment(moment.to_unix())),
+            last_seen: last_seen.map(|moment| clock::written(moment.to_unix())),
             pending_letters: *pending_letters,
             pending_bytes: *pending_bytes,
         }

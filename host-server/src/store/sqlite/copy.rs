@@ -42,7 +42,13 @@ fn write(connection: &Connection, path: &Path, copy: &Path) -> Result<(), Sqlite
 fn vacuum_into(connection: &Connection, draft: &Path) -> rusqlite::Result<()> {
     let name = ValueRef::Text(draft.as_os_str().as_encoded_bytes());
     connection.execute("VACUUM INTO ?", [ToSqlOutput::Borrowed(name)])?;
+    finish(draft)
+}
+
+/// Makes a copy one that has no log and needs none.
+pub(super) fn finish(draft: &Path) -> rusqlite::Result<()> {
     let copy = connect(draft)?;
+    copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
     if copy.table_exists(None, "log_generation_even")? {
         generation::needs_no_log(&copy)?;
     }

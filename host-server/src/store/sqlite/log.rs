@@ -48,6 +48,18 @@ pub(super) fn shorten(connection: &Connection, max_pages: u32) -> Result<bool, A
     }
 }
 
+/// Pages in it that are not in the database.
+pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<i64> {
+    let log = checkpoint(connection, "PRAGMA wal_checkpoint(NOOP)")?;
+    Ok(log.pages - log.moved)
+}
+
+/// Brings in what no reader needs to find in the log.
+pub(super) fn bring_in(connection: &Connection) -> Result<(), Fault> {
+    checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
+    Ok(())
+}
+
 /// Brings all of it into the database. Whether the next commit begins a new log.
 pub(super) fn end(connection: &Connection) -> Result<bool, Fault> {
     let log = checkpoint(connection, "PRAGMA wal_checkpoint(RESTART)")?;

@@ -5,14 +5,17 @@
 //! way or the other, when it returns.
 
 mod admin;
+mod copier;
 mod copy;
 mod damaged;
 mod error;
+mod examine;
 mod fault;
 mod files;
 mod frames;
 mod generation;
 mod log;
+mod log_care;
 mod open;
 mod open_database;
 mod open_log;
@@ -36,9 +39,11 @@ use super::{ApplyError, Storage, StorageError};
 use crate::clock;
 use crate::failpoint::Failpoint;
 pub use error::SqliteError;
+pub(super) use examine::examine;
 use fault::Fault;
 use files::OpenFiles;
 use generation::Note;
+use log_care::LogCare;
 use open_database::OpenDatabase;
 use open_log::OpenLog;
 use reads::Page;
@@ -68,6 +73,7 @@ pub struct SqliteStorage {
     /// The next commit begins a new log.
     begins_log: Cell<bool>,
     max_log_pages: u32,
+    care: Arc<LogCare>,
 }
 
 impl SqliteStorage {
@@ -156,7 +162,8 @@ impl SqliteStorage {
             .map_err(|error| open::unreachable(path, error))?;
         let (path, begins_log) = (path.to_owned(), Cell::new(true));
         let max_log_pages = log::MAX_PAGES;
-        Ok(Self { connection, path, files, log, database, begins_log, max_log_pages })
+        let care = Arc::default();
+        Ok(Self { connection, path, files, log, database, begins_log, max_log_pages, care })
     }
 
     /// Sound letters of a mailbox. Damaged ones on the way to them are set aside.
@@ -216,6 +223,9 @@ impl SqliteStorage {
         work: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, ApplyError> {
         let (note, value) = self.commit(|connection| {
+            if self.care.begins_log() {
+                self.begins_log.set(true);
+            }
             let begins = self.begins_log.get();
             let note = begins.then(|| self.begin_generation(connection, true)).transpose()?;
             Ok((note, work(connection)?))
@@ -228,7 +238,7 @@ impl SqliteStorage {
             self.begins_log.set(false);
             self.note(&note);
         }
-        if log::shorten(&self.connection, self.max_log_pages)? {
+        if !self.care.is_with_copier() && log::shorten(&self.connection, self.max_log_pages)? {
             self.begins_log.set(true);
         }
         Ok(value)
@@ -259,6 +269,7 @@ impl SqliteStorage {
         work: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, ApplyError> {
         let connection = &self.connection;
+        self.care.check()?;
         // What is missing from the log now would be covered up by what is written behind it.
         self.check_content()?;
         run(connection, "BEGIN IMMEDIATE").map_err(ApplyError::from)?;
@@ -384,8 +395,9 @@ impl Storage for SqliteStorage {
     }
 
     fn tidy(&mut self) -> Result<(), ApplyError> {
+        self.care.check()?;
         self.files.check()?;
-        if !self.end_log()? {
+        if self.care.is_with_copier() || !self.end_log()? {
             return Ok(());
         }
         // What was deleted from the database goes from the log with the rest of it.

@@ -26,7 +26,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0004-damaged.sql")),
 ];
 /// The first schema with notes about the log.
-const WITH_GENERATIONS: i64 = 3;
+pub(super) const WITH_GENERATIONS: i64 = 3;
 /// How often a reader looks again at a log that does not seem to belong to its database.
 const LOOKS: usize = 3;
 pub(super) const OWNER_ONLY: u32 = 0o600;
@@ -80,8 +80,8 @@ pub(super) fn open(
     log::take_over(&connection)
         .and_then(|()| connection.busy_timeout(options.busy_timeout))
         .map_err(|error| failure(path, &error))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let inspect = || inspect(&connection, path, known, missing);
+    let known = newest_schema();
+    let inspect = || inspect(&connection, path, missing);
     let mut inspected = inspect();
     // A running server may begin a new log just while somebody else looks.
     for _ in 0..LOOKS {
@@ -110,20 +110,8 @@ pub(super) fn open(
 }
 
 /// Its schema, if it is one of ours, and its log belongs to it.
-fn inspect(
-    connection: &Connection,
-    path: &Path,
-    known: i64,
-    missing: Missing,
-) -> Result<i64, SqliteError> {
-    let found: i32 = pragma(connection, "application_id").map_err(|e| failure(path, &e))?;
-    if found != APPLICATION_ID {
-        return Err(SqliteError::Foreign { path: path.to_owned() });
-    }
-    let found: i64 = pragma(connection, "user_version").map_err(|e| failure(path, &e))?;
-    if found > known {
-        return Err(SqliteError::NewerSchema { path: path.to_owned(), found, known });
-    }
+fn inspect(connection: &Connection, path: &Path, missing: Missing) -> Result<i64, SqliteError> {
+    let found = known_schema(connection, path)?;
     if found >= WITH_GENERATIONS {
         match generation::check(connection, path) {
             Err(SqliteError::LogMissing { .. }) if missing == Missing::Accept => {
@@ -131,6 +119,25 @@ fn inspect(
             }
             checked => checked?,
         }
+    }
+    Ok(found)
+}
+
+/// The newest schema that this program knows.
+fn newest_schema() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Its schema, if it is one of ours that this program knows.
+pub(super) fn known_schema(connection: &Connection, path: &Path) -> Result<i64, SqliteError> {
+    let found: i32 = pragma(connection, "application_id").map_err(|e| failure(path, &e))?;
+    if found != APPLICATION_ID {
+        return Err(SqliteError::Foreign { path: path.to_owned() });
+    }
+    let (found, known) =
+        (pragma(connection, "user_version").map_err(|e| failure(path, &e))?, newest_schema());
+    if found > known {
+        return Err(SqliteError::NewerSchema { path: path.to_owned(), found, known });
     }
     Ok(found)
 }

@@ -1,19 +1,16 @@
 //! The server that a database belongs to, by the fingerprint of its key.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use waxwing_core::crypto::Digest;
 use waxwing_core::time::UnixTime;
 
 use super::fault::Fault;
-use super::{SqliteStorage, open};
+use super::{SqliteStorage, examine, open};
 use crate::store::{ApplyError, Ownership, StorageError};
 
 impl Ownership for SqliteStorage {
     fn server_key(&self) -> Result<Option<Digest>, StorageError> {
-        let select = "SELECT fingerprint FROM server_keys ORDER BY number DESC LIMIT 1";
-        let key = self.connection.query_row(select, [], |row| row.get(0)).optional();
-        let key = key.map_err(|error| open::failure(&self.path, &error))?;
-        Ok(key.map(Digest))
+        Ok(examine::key(&self.connection).map_err(|error| open::failure(&self.path, &error))?)
     }
 
     fn set_server_key(&mut self, key: &Digest, now: UnixTime) -> Result<(), ApplyError> {

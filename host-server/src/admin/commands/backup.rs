@@ -1,0 +1,224 @@
+//! `backup create`, `backup list` and `backup verify`.
+//!
+//! A running server makes the backup itself: it alone knows when its write-ahead log may be touched.
+//! If none runs, the command makes it.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf, absolute};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::audit::{self, Arguments, AuditLog, Outcome};
+use super::super::control::{Answer, Caller};
+use super::super::protocol::{Request, item};
+use super::super::running::{Interrupted, Running, wait};
+use super::{Paper, format, reach};
+use crate::backup::{self, Entry, Making, Manifest, Shelf, Target};
+use crate::cli::BackupCommand;
+use crate::clock;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::key;
+use crate::store::{self, Interrupt, Opening};
+
+/// A backup, as the operator reads of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Backup {
+    file: String,
+    #[serde(flatten)]
+    manifest: Manifest,
+}
+
+/// A line of the list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Listed {
+    file: String,
+    /// What is in it, if it is a backup.
+    #[serde(flatten)]
+    manifest: Option<Manifest>,
+    /// Why it is none.
+    trouble: Option<String>,
+}
+
+const HEAD: &str = "made                    users   letters        bytes  file";
+
+impl Backup {
+    fn of(file: &Path, manifest: Manifest) -> Self {
+        Self { file: file.display().to_string(), manifest }
+    }
+
+    fn holds(&self) -> String {
+        let Manifest { users, letters, bytes, .. } = &self.manifest;
+        let users = format::count(*users, "user", "users");
+        let letters = format::count(*letters, "letter", "letters");
+        format!("{users}, {letters}, {}", format::bytes(*bytes))
+    }
+
+    fn made(out: &mut dyn Write, backup: &Self) -> io::Result<()> {
+        writeln!(out, "made {}: {}; read back without an error", backup.file, backup.holds())
+    }
+
+    fn verified(out: &mut dyn Write, backup: &Self) -> io::Result<()> {
+        let Manifest { made, version, schema, key, .. } = &backup.manifest;
+        let key = key.as_deref().unwrap_or("none yet");
+        writeln!(
+            out,
+            "{} is whole: {}\nmade       {made}, by version {version}, schema {schema}\nkey        {key}",
+            backup.file,
+            backup.holds()
+        )
+    }
+}
+
+impl Listed {
+    fn of(entry: Entry) -> Self {
+        let file = entry.file.display().to_string();
+        match entry.manifest {
+            Ok(manifest) => Self { file, manifest: Some(manifest), trouble: None },
+            Err(why) => Self { file, manifest: None, trouble: Some(why.to_string()) },
+        }
+    }
+
+    fn row(out: &mut dyn Write, listed: &Self) -> io::Result<()> {
+        match &listed.manifest {
+            Some(Manifest { made, users, letters, bytes, .. }) => {
+                let bytes = format::bytes(*bytes);
+                writeln!(out, "{made:<20}  {users:>7}  {letters:>8}  {bytes:>11}  {}", listed.file)
+            }
+            None => {
+                let why = listed.trouble.as_deref().unwrap_or_default();
+                writeln!(out, "NO BACKUP: {why}")
+            }
+        }
+    }
+}
+
+fn arguments(file: Option<&Path>) -> Arguments {
+    let file = file.map(|file| file.display().to_string());
+    Arguments::new().with("file", file.as_deref().unwrap_or("in backup.directory"))
+}
+
+fn done(backup: &Backup) -> Outcome {
+    Outcome::done(format!("{}: {}", backup.file, backup.holds()))
+}
+
+// ---- In the server ----
+
+pub(super) fn create(
+    running: &Running,
+    caller: Caller,
+    file: Option<String>,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let file = file.map(PathBuf::from);
+    let arguments = arguments(file.as_deref());
+    let target = file.map_or(Target::Shelf, Target::Named);
+    let made = running.act((caller, answer), "backup create", arguments, |answer| {
+        let (file, manifest) = wait(answer, &running.backups.start(target)?)??;
+        let backup = Backup::of(&file, manifest);
+        let outcome = done(&backup);
+        Ok((backup, outcome))
+    })?;
+    item(answer, made)
+}
+
+// ---- For the operator ----
+
+pub(super) fn run(command: &BackupCommand, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    match command {
+        BackupCommand::Create { file } => create_anyhow(file.as_deref(), paper),
+        BackupCommand::List => list(paper),
+        BackupCommand::Verify { file, other_key } => verify(file, *other_key, paper),
+    }
+}
+
+/// By the server if one runs.
+fn create_anyhow(file: Option<&Path>, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let config = paper.config;
+    let file =
+        match file {
+            // The server may run somewhere else.
+            Some(file) => Some(absolute(file).map_err(|error| {
+                Failure::new(Exit::Config, format!("{}: {error}", file.display()))
+            })?),
+            None => {
+                Shelf::of(config).ok_or_else(backup::no_shelf)?;
+                None
+            }
+        };
+    let Some(connection) = reach::try_to_connect(config)? else {
+        let made = create_alone(config, file.as_deref())?;
+        return paper.done(&made, Backup::made);
+    };
+    let file =
+        file.map(|file| file.into_os_string().into_string()).transpose().map_err(|file| {
+            let file = Path::new(&file).display();
+            Failure::new(Exit::Config, format!("{file}: the name has to be text in UTF-8"))
+        })?;
+    paper.act(connection, Request::CreateBackup { file }, Backup::made)
+}
+
+/// Without a server.
+fn create_alone(config: &Config, file: Option<&Path>) -> Result<Backup, Failure> {
+    let directory = DataDir::existing(&config.server.data)?.lock()?;
+    let now = clock::unix_now();
+    let place = match (file, Shelf::of(config)) {
+        (Some(file), _) => file.to_owned(),
+        (None, Some(shelf)) => {
+            shelf.forget_drafts()?;
+            shelf.next_name(now)
+        }
+        (None, None) => return Err(backup::no_shelf()),
+    };
+    let storage = store::open(config, &directory, Opening::Existing)?;
+    let log = AuditLog::of(&directory);
+    let begun = log.begin(now, audit::caller(), "backup create", arguments(file))?;
+    let making = Making {
+        copier: &*storage.copier(),
+        data: directory.path(),
+        min_free: config.storage.min_free_disk,
+        interrupt: &Interrupt::default(),
+        now,
+    };
+    let made = backup::make(&making, &place).map(|manifest| Backup::of(&place, manifest));
+    let outcome = match &made {
+        Ok(backup) => done(backup),
+        Err(error) => Outcome::failed(error.to_string()),
+    };
+    let ended = log.end(clock::unix_now(), begun, outcome);
+    let made = made?;
+    ended?;
+    Ok(made)
+}
+
+fn list(paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let shelf = Shelf::of(paper.config).ok_or_else(backup::no_shelf)?;
+    paper.head(HEAD)?;
+    for entry in shelf.entries()? {
+        paper.write(&Listed::of(entry), Listed::row)?;
+    }
+    Ok(())
+}
+
+fn verify(file: &Path, other_key: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let manifest = backup::check(file, &Interrupt::default())?;
+    check_key(paper.config, file, &manifest, other_key)?;
+    paper.write(&Backup::of(file, manifest), Backup::verified)
+}
+
+/// Whether the backup belongs to the server of this configuration, if there is one.
+fn check_key(
+    config: &Config,
+    file: &Path,
+    manifest: &Manifest,
+    may_be_another: bool,
+) -> Result<(), Failure> {
+    let directory = DataDir::existing(&config.server.data).ok();
+    match directory.and_then(|directory| key::published(&directory)) {
+        Some(own) if !manifest.is_of(&own) && manifest.key.is_some() && !may_be_another => {
+            Err(backup::another_key(file, manifest, &own))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,47 @@
+//! Backups: copies of the storage, each with a manifest beside it that says what is in it. The manifest
+//! is written last, when the copy has been read from end to end; a file without one is no backup.
+//!
+//! The server's key is in none of them: it has to be kept elsewhere.
+
+mod check;
+mod make;
+mod manifest;
+mod place;
+mod service;
+mod shelf;
+
+pub use check::check;
+pub use make::{Making, make};
+pub use manifest::{Manifest, manifest_of};
+pub use service::{Backups, Made, Schedule, State, Target, no_shelf};
+pub use shelf::{Entry, Shelf};
+
+use std::fmt;
+use std::path::Path;
+
+use waxwing_core::crypto::Digest;
+
+use crate::exit::{Exit, Failure};
+
+/// Something about a file is wrong, and it is a matter of storage.
+fn failure(path: &Path, why: impl fmt::Display) -> Failure {
+    Failure::new(Exit::Storage, format!("{}: {why}", path.display()))
+}
+
+/// A file that was named cannot be used.
+fn unusable(path: &Path, why: impl fmt::Display) -> Failure {
+    Failure::new(Exit::Config, format!("{}: {why}", path.display()))
+}
+
+/// A backup belongs to a server with another key.
+#[must_use]
+pub fn another_key(file: &Path, manifest: &Manifest, own: &Digest) -> Failure {
+    let (file, theirs) = (file.display(), manifest.key.as_deref().unwrap_or("none"));
+    Failure::new(
+        Exit::Key,
+        format!(
+            "{file} belongs to a server with another key: its fingerprint is {theirs}, and the key here has \
+             {own:?}. Use a backup of this server. If you mean this one, repeat the command with --other-key"
+        ),
+    )
+}

@@ -1,0 +1,241 @@
+//! The backups that a running server makes: one at a time, by the clock or when an operator says so.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use waxwing_core::crypto::Digest;
+use waxwing_core::time::UnixTime;
+
+use super::make::{Making, make, stopped};
+use super::manifest::Manifest;
+use super::shelf::Shelf;
+use crate::clock;
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::store::{Copier, Interrupt};
+
+/// Where a backup goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To the directory of backups, under the name of its moment.
+    Shelf,
+    /// To this file.
+    Named(PathBuf),
+}
+
+/// A backup that was made.
+pub type Made = (PathBuf, Manifest);
+
+/// What is known of the backups of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// When the newest one was made that is known to be whole.
+    pub verified: Option<UnixTime>,
+    /// How many were not made since the start, though somebody wanted them.
+    pub failures: u64,
+    /// Why the last one was not made; nothing when it was.
+    pub trouble: Option<String>,
+}
+
+/// Makes the backups of a running server.
+pub struct Backups {
+    copier: Box<dyn Copier>,
+    /// The fingerprint of the server's key.
+    key: Digest,
+    data: PathBuf,
+    min_free: u64,
+    shelf: Option<Shelf>,
+    every: Duration,
+    keep: usize,
+    interrupt: Interrupt,
+    at_work: Mutex<()>,
+    state: Mutex<State>,
+}
+
+/// After a backup by the clock has failed, the next one is tried no later.
+const RETRY: Duration = Duration::from_hours(1);
+/// How often the clock is looked at: somebody may set it.
+const LOOK: Duration = Duration::from_mins(1);
+
+impl Backups {
+    /// Those of the server with this configuration and key.
+    #[must_use]
+    pub fn new(config: &Config, key: Digest, copier: Box<dyn Copier>) -> Self {
+        let shelf = Shelf::of(config);
+        let newest = shelf.as_ref().and_then(|shelf| shelf.newest(&key).ok().flatten());
+        Self {
+            copier,
+            key,
+            data: config.server.data.clone(),
+            min_free: config.storage.min_free_disk,
+            shelf,
+            every: config.backup.every,
+            keep: config.backup.keep as usize,
+            interrupt: Interrupt::default(),
+            at_work: Mutex::default(),
+            state: Mutex::new(State { verified: newest, ..State::default() }),
+        }
+    }
+
+    /// What is known of them now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.lock_state().clone()
+    }
+
+    /// Whether the clock makes backups.
+    #[must_use]
+    pub const fn are_scheduled(&self) -> bool {
+        self.shelf.is_some()
+    }
+
+    /// Has a backup made, in a thread of its own. The receiver hears what became of it.
+    ///
+    /// # Errors
+    /// When another one is being made, or the system gives no thread.
+    pub fn start(
+        self: &Arc<Self>,
+        target: Target,
+    ) -> Result<Receiver<Result<Made, Failure>>, Failure> {
+        if self.at_work.try_lock().is_err() {
+            let message = "a backup is being made at this moment; wait until it has ended";
+            return Err(Failure::new(Exit::Failure, message));
+        }
+        let (sender, made) = channel();
+        let backups = Arc::clone(self);
+        let thread = Builder::new().name(THREAD.into());
+        let spawned = thread.spawn(move || {
+            // Whoever asked may have left.
+            let _ = sender.send(backups.make(target));
+        });
+        spawned.map_err(|error| Failure::new(Exit::Failure, error))?;
+        Ok(made)
+    }
+
+    /// Makes backups by the clock, until the value is dropped. `None` if there are none to be made.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn follow_clock(self: &Arc<Self>) -> io::Result<Option<Schedule>> {
+        let Some(shelf) = self.shelf.clone() else { return Ok(None) };
+        let (end, ended) = channel();
+        let backups = Arc::clone(self);
+        let thread = Builder::new().name(THREAD.into());
+        let thread = thread.spawn(move || backups.run(&shelf, &ended))?;
+        Ok(Some(Schedule { _end: end, _thread: thread }))
+    }
+
+    /// Has what is being made end, and waits for that. Nothing is made afterwards.
+    pub fn stop(&self) {
+        self.interrupt.ask();
+        drop(self.at_work.lock());
+    }
+
+    fn make(&self, target: Target) -> Result<Made, Failure> {
+        let _at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.interrupt.is_asked() {
+            return Err(stopped());
+        }
+        let now = clock::unix_now();
+        let made = self.place(target, now).and_then(|file| {
+            let (copier, data) = (&*self.copier, &*self.data);
+            let (min_free, interrupt) = (self.min_free, &self.interrupt);
+            let making = Making { copier, data, min_free, interrupt, now };
+            make(&making, &file).map(|manifest| (file, manifest))
+        });
+        let mut state = self.lock_state();
+        match &made {
+            Ok((file, manifest)) => {
+                state.verified = Some(now);
+                state.trouble = None;
+                let Manifest { users, letters, bytes, .. } = manifest;
+                tracing::info!(file = %file.display(), users, letters, bytes, "a backup was made");
+            }
+            Err(_) if self.interrupt.is_asked() => {}
+            Err(error) => {
+                state.failures += 1;
+                state.trouble = Some(error.to_string());
+                tracing::error!(%error, "a backup was not made");
+            }
+        }
+        made
+    }
+
+    fn place(&self, target: Target, now: UnixTime) -> Result<PathBuf, Failure> {
+        match (target, &self.shelf) {
+            (Target::Named(file), _) => Ok(file),
+            (Target::Shelf, Some(shelf)) => {
+                shelf.forget_drafts()?;
+                Ok(shelf.next_name(now))
+            }
+            (Target::Shelf, None) => Err(no_shelf()),
+        }
+    }
+
+    fn run(&self, shelf: &Shelf, ended: &Receiver<()>) {
+        let every = seconds(self.every);
+        let last = self.state().verified;
+        let mut due = last.map_or_else(clock::unix_now, |last| last.shifted(every));
+        loop {
+            let now = clock::unix_now();
+            // The clock may have been set back.
+            due = due.min(now.shifted(every));
+            let left = u64::try_from(due.as_seconds() - now.as_seconds()).unwrap_or(0);
+            match ended.recv_timeout(Duration::from_secs(left).min(LOOK)) {
+                Err(RecvTimeoutError::Timeout) => {}
+                _ => return,
+            }
+            if clock::unix_now() < due {
+                continue;
+            }
+            let pause = match self.make(Target::Shelf) {
+                Ok(_) => {
+                    self.keep_newest(shelf);
+                    self.every
+                }
+                Err(_) => self.every.min(RETRY),
+            };
+            due = clock::unix_now().shifted(seconds(pause));
+        }
+    }
+
+    fn keep_newest(&self, shelf: &Shelf) {
+        match shelf.keep_newest(self.keep, &self.key) {
+            Ok(deleted) => {
+                for file in deleted {
+                    tracing::info!(file = %file.display(), "an old backup was deleted");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "an old backup could not be deleted"),
+        }
+    }
+
+    fn lock_state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const THREAD: &str = "waxwing-backup";
+
+/// Backups by the clock. They end with this value; one that is being made does not.
+pub struct Schedule {
+    _end: Sender<()>,
+    _thread: JoinHandle<()>,
+}
+
+/// There is no directory for backups, and no file was named.
+#[must_use]
+pub fn no_shelf() -> Failure {
+    Failure::new(
+        Exit::Config,
+        "backup.directory is empty: set it in the configuration, or name a file for the backup",
+    )
+}
+
+fn seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX).max(1)
+}

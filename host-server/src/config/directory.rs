@@ -1,0 +1,36 @@
+//! A directory that the server writes to.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+
+use crate::access::others_can_change;
+
+/// Whether the server can write files there, and nobody else can put others in their place.
+pub(super) fn check(path: &Path) -> Result<(), String> {
+    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => format!(
+            "there is no such directory; make it (mkdir -m 700 {}), or mount its disk",
+            path.display()
+        ),
+        _ => error.to_string(),
+    })?;
+    if !metadata.is_dir() {
+        return Err("is no directory".into());
+    }
+    if let Some(why) = others_can_change(path, &metadata) {
+        return Err(why);
+    }
+    access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| match error {
+        Errno::ROFS => format!(
+            "the server may not write there: its disk is mounted to be read only, or systemd allows it no \
+             more. For systemd, run `systemctl edit waxwing` and add the two lines `[Service]` and \
+             `ReadWritePaths={}`",
+            path.display()
+        ),
+        _ => format!("the server may not write there: {error}; run: chmod u+rwx {}", path.display()),
+    })
+}

@@ -1,0 +1,192 @@
+//! The commands, with a server and without.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+fn acts(place: &Place) -> Vec<Value> {
+    let shown = place.run(&["audit", "show", "--json"]);
+    text(&shown.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_backup_is_made_with_and_without_a_server_and_holds_the_same() {
+    let place = Place::new();
+    let alone = place.backups().join("alone.db");
+    let file = alone.to_str().unwrap();
+    let made = json(&place.run(&["backup", "create", file, "--json"]));
+    assert_eq!((&made["users"], &made["letters"]), (&2.into(), &2.into()));
+    let server = place.start(&[]);
+    let said = place.about(&["backup", "create"], 0);
+    assert!(said.contains("2 users, 2 letters"), "{said}");
+    for file in [alone, place.file()] {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let verified = place.command(&["backup", "verify", "--json"]).arg(&file).output().unwrap();
+        let verified = json(&verified);
+        assert_eq!((&verified["users"], &verified["letters"]), (&2.into(), &2.into()));
+        let fingerprint = json(&place.run(&["key", "fingerprint", "--json"]));
+        assert_eq!(verified["key"], fingerprint["fingerprint"]);
+    }
+    server.stop();
+    let acts = acts(&place);
+    let acts: Vec<_> = acts.iter().map(|act| (&act["command"], act["result"].as_str())).collect();
+    let create = Value::from("backup create");
+    let pair = [(&create, None), (&create, Some("done"))];
+    assert_eq!(acts, [pair, pair].concat());
+}
+
+#[test]
+fn what_is_written_after_a_backup_is_not_in_it() {
+    let place = Place::new();
+    let server = place.start(&[]);
+    place.create();
+    let removed = place.run(&["users", "remove", "2"]);
+    assert!(removed.status.success(), "{}", text(&removed.stderr));
+    server.stop();
+    let said = place.about(&["backup", "verify"], 0);
+    assert!(said.contains("2 users, 2 letters"), "{said}");
+}
+
+#[test]
+fn a_place_that_cannot_be_used_is_refused_and_nothing_is_made() {
+    let place = Place::new();
+    place.create();
+    let before = place.content();
+    let again = place.about(&["backup", "create"], 78);
+    assert!(again.contains("it is there already"), "{again}");
+    for (file, why) in [
+        ("/no/such/directory/backup.db", "cannot be written there"),
+        ("/", "no name of a file"),
+        (place.data().path().join("b.db").to_str().unwrap(), "holds the database itself"),
+        ("/tmp/backup-of-waxwing.db", "others can change it"),
+    ] {
+        let output = place.run(&["backup", "create", file]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{file}: {said}");
+        assert!(said.contains(why), "{file}: {said}");
+    }
+    let nowhere = place.run(&["backup", "create"]);
+    assert_eq!(nowhere.status.code(), Some(78));
+    assert!(text(&nowhere.stderr).contains("backup.directory is empty"));
+    let missing = place.run(&["backup", "verify", "/no/such/backup.db"]);
+    assert_eq!(missing.status.code(), Some(78));
+    let names = |content: Vec<(PathBuf, _)>| content.into_iter().map(|(path, _)| path);
+    assert!(names(before).eq(names(place.content())));
+}
+
+#[test]
+fn without_room_no_backup_is_made_and_the_server_goes_on() {
+    let place = Place::new();
+    let mut command = place.command(&["backup", "create"]);
+    command.env("WAXWING_STORAGE__MIN_FREE_DISK", "1000000GiB").arg(place.file());
+    let output = command.output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(74), "{said}");
+    assert!(said.contains("bytes are free") && said.contains("make room"), "{said}");
+    assert!(!place.file().exists() && !place.file().with_extension("db.new").exists());
+    let act = acts(&place).pop().unwrap();
+    assert_eq!(act["result"], "failed");
+}
+
+#[test]
+fn the_list_shows_backups_and_what_is_none() {
+    let place = Place::new();
+    let backups = place.backups();
+    let run = |args: &[&str]| {
+        let mut command = place.command(args);
+        command.env("WAXWING_BACKUP__DIRECTORY", &backups).output().unwrap()
+    };
+    for _ in 0..2 {
+        let made = run(&["backup", "create"]);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+    fs::write(backups.join("waxwing-20200101T000000Z.db"), "half").unwrap();
+    fs::write(backups.join("notes.txt"), "mine").unwrap();
+    let listed = text(&run(&["backup", "list", "--json"]).stdout);
+    let listed: Vec<Value> =
+        listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(listed.len(), 3);
+    assert!(listed[0]["trouble"].as_str().unwrap().contains("is missing"));
+    assert!(listed[1..].iter().all(|backup| backup["users"] == 2), "{listed:?}");
+    assert!(listed[1]["file"].as_str() < listed[2]["file"].as_str());
+    let text = text(&run(&["backup", "list"]).stdout);
+    assert!(text.starts_with("made ") && text.contains("NO BACKUP: "), "{text}");
+}
+
+#[test]
+fn a_directory_for_backups_that_cannot_be_used_is_found_at_the_start() {
+    let place = Place::new();
+    let refused = |directory: &Path, why: &str| {
+        let mut command = place.command(&["--listen", "127.0.0.1:0"]);
+        let output = command.env("WAXWING_BACKUP__DIRECTORY", directory).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains("backup.directory") && said.contains(why), "{said}");
+    };
+    refused(Path::new("/no/such/directory"), "mkdir -m 700");
+    refused(&place.data().database(), "is no directory");
+    refused(place.data().path(), "are the same directory");
+    let open = place.0.path().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    refused(&open, "others can change it");
+}
+
+#[test]
+fn the_clock_makes_backups_and_keeps_as_many_as_are_wanted() {
+    let place = Place::new();
+    let backups = place.backups();
+    let old = backups.join("waxwing-20200101T000000Z.db");
+    fs::write(&old, "of somebody else").unwrap();
+    let mut command = place.command(&["--listen", "127.0.0.1:0"]);
+    command.env("WAXWING_BACKUP__DIRECTORY", &backups).env("WAXWING_BACKUP__KEEP", "2");
+    command.env("WAXWING_BACKUP__EVERY", "1s");
+    let _server = Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let listed = || {
+        let mut command = place.command(&["backup", "list", "--json"]);
+        let output = command.env("WAXWING_BACKUP__DIRECTORY", &backups).output().unwrap();
+        let lines = text(&output.stdout);
+        let all = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        all.filter_map(|backup| backup["made"].as_str().map(String::from)).collect::<Vec<_>>()
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut seen = BTreeSet::new();
+    while seen.len() < 4 {
+        assert!(Instant::now() < deadline, "{seen:?}");
+        let now = listed();
+        // A new one is there before an old one goes.
+        assert!(now.len() <= 3, "{now:?}");
+        seen.extend(now);
+    }
+    assert!(old.exists());
+    let status = json(&place.run(&["status", "--json"]));
+    assert_eq!(status["backup"]["scheduled"], true);
+    assert_eq!(status["backup"]["trouble"], Value::Null);
+    assert!(status["backup"]["verified"].as_str().unwrap() >= seen.first().unwrap().as_str());
+}
+
+#[test]
+fn a_backup_by_the_clock_that_is_not_made_is_told() {
+    let place = Place::new();
+    let mut command = place.command(&["--listen", "127.0.0.1:0"]);
+    command.env("WAXWING_BACKUP__DIRECTORY", place.backups());
+    command.env("WAXWING_STORAGE__MIN_FREE_DISK", "1000000GiB");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let _server = Server(child);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = json(&place.run(&["status", "--json"]));
+        if let Some(why) = status["backup"]["trouble"].as_str() {
+            assert!(why.contains("bytes are free"), "{why}");
+            assert_eq!(status["backup"]["verified"], Value::Null);
+            break;
+        }
+        assert!(Instant::now() < deadline);
+    }
+    assert_eq!(fs::read_dir(place.backups()).unwrap().count(), 0);
+}

@@ -1,0 +1,132 @@
+//! Backups that are not what was written.
+
+use std::os::unix::fs::FileExt;
+
+use rusqlite::Connection;
+use waxwing_core::crypto::Provider;
+use waxwing_server::backend::Backend;
+use waxwing_server::backup::manifest_of;
+
+use super::*;
+
+impl Place {
+    /// The manifest says again what is in the file, as somebody who can write there could have it say.
+    fn seal(&self, change: impl FnOnce(&mut Value)) {
+        let bytes = fs::read(self.file()).unwrap();
+        let mut manifest = self.manifest();
+        manifest["bytes"] = bytes.len().into();
+        manifest["sha256"] = format!("{:?}", Backend::default().sha256(&[&bytes])).into();
+        change(&mut manifest);
+        fs::write(manifest_of(&self.file()), manifest.to_string()).unwrap();
+    }
+
+    fn manifest(&self) -> Value {
+        serde_json::from_slice(&fs::read(manifest_of(&self.file())).unwrap()).unwrap()
+    }
+
+    fn change(&self, sql: &str) {
+        let connection = Connection::open(self.file()).unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+}
+
+/// Where it is read, and changes nothing.
+#[track_caller]
+fn refused(place: &Place, code: i32, why: &str) {
+    let before = place.content();
+    let said = place.about(&["backup", "verify"], code);
+    assert!(said.contains(why), "{said}");
+    assert!(before == place.content());
+}
+
+#[test]
+fn a_backup_that_was_cut_at_any_byte_is_refused() {
+    let place = Place::new();
+    place.create();
+    let whole = fs::read(place.file()).unwrap();
+    for length in [0, 1, 99, 100, 4_095, 4_096, whole.len() / 2, whole.len() - 1] {
+        fs::write(place.file(), &whole[..length]).unwrap();
+        refused(&place, 74, &format!("it has {length} bytes"));
+    }
+    fs::write(place.file(), [&whole[..], b"x"].concat()).unwrap();
+    refused(&place, 74, "were written");
+    fs::write(place.file(), &whole).unwrap();
+    place.about(&["backup", "verify"], 0);
+}
+
+#[test]
+fn one_bit_is_enough() {
+    let place = Place::new();
+    place.create();
+    let whole = fs::read(place.file()).unwrap();
+    let file = fs::File::options().write(true).open(place.file()).unwrap();
+    for at in (0..whole.len()).step_by(whole.len() / 12) {
+        file.write_all_at(&[whole[at] ^ 0x10], at as u64).unwrap();
+        refused(&place, 74, "it is damaged");
+        file.write_all_at(&[whole[at]], at as u64).unwrap();
+    }
+    place.about(&["backup", "verify"], 0);
+}
+
+#[test]
+fn without_its_own_manifest_it_is_refused() {
+    let (place, other) = (Place::new(), Place::new());
+    place.create();
+    assert!(other.run(&["users", "remove", "2"]).status.success());
+    other.create();
+    let own = fs::read(manifest_of(&place.file())).unwrap();
+    fs::copy(manifest_of(&other.file()), manifest_of(&place.file())).unwrap();
+    refused(&place, 74, "belongs to another backup");
+    for wrong in [&b""[..], b"{}", b"[", b"\xff"] {
+        fs::write(manifest_of(&place.file()), wrong).unwrap();
+        refused(&place, 74, "not what belongs");
+    }
+    fs::remove_file(manifest_of(&place.file())).unwrap();
+    refused(&place, 74, ".json is missing");
+    fs::write(manifest_of(&place.file()), own).unwrap();
+    place.about(&["backup", "verify"], 0);
+    place.seal(|manifest| manifest["users"] = 3.into());
+    refused(&place, 74, "something else than what is in the backup");
+    place.seal(|manifest| {
+        manifest["users"] = 2.into();
+        manifest["format"] = 2.into();
+    });
+    refused(&place, 74, "use the version that has made the backup");
+}
+
+#[test]
+fn a_letter_whose_bytes_are_not_those_of_its_id_is_found() {
+    let place = Place::new();
+    place.create();
+    place.change("UPDATE pending_messages SET encrypted_payload = zeroblob(18) WHERE queue_id = 2");
+    place.seal(|_| {});
+    refused(&place, 74, "letter 2 cannot be rebuilt: it waits for user 1");
+}
+
+#[test]
+fn a_letter_for_nobody_is_found() {
+    let place = Place::new();
+    place.create();
+    place.change("PRAGMA foreign_keys = OFF; DELETE FROM users WHERE user_id = 2");
+    place.seal(|_| {});
+    refused(&place, 74, "a user that does not exist");
+}
+
+#[test]
+fn one_of_a_later_version_is_refused() {
+    let place = Place::new();
+    place.create();
+    place.change("PRAGMA user_version = 99");
+    place.seal(|manifest| manifest["schema"] = 99.into());
+    refused(&place, 74, "schema 99");
+}
+
+#[test]
+fn one_of_another_server_is_refused_unless_it_is_meant() {
+    let (place, other) = (Place::new(), Place::new());
+    other.create();
+    fs::copy(other.file(), place.file()).unwrap();
+    fs::copy(manifest_of(&other.file()), manifest_of(&place.file())).unwrap();
+    refused(&place, 4, "a server with another key");
+    place.about(&["backup", "verify", "--other-key"], 0);
+}

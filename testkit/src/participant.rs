@@ -261,16 +261,20 @@ impl<'k, P: Backend> Participant<'k, P> {
             Err(DiskFull) => End::DiskFull,
             Ok(_) if moved == Err(DriveError::EndOfStream) => End::Stream,
             Ok(turn) => {
+                let output = client.transmit().len();
+                if turn == Turn::Idle {
+                    assert!(!has_read, "there may be more to read");
+                    let commits = self.profile.commits;
+                    let again = self.messenger.turn(client, &mut self.profile, env, false);
+                    let is_same =
+                        (client.transmit().len(), self.profile.commits) == (output, commits);
+                    let stays_idle = again == Ok(Turn::Idle) && is_same;
+                    assert!(stays_idle, "an idle turn has left something to do: {again:?}");
+                }
                 let has_moved = has_read || stream.outgoing.len() > written;
                 // What the turn has written goes out with the next move of bytes.
-                let has_output = !client.transmit().is_empty();
-                if has_moved || has_output || turn != Turn::Idle {
-                    return Step::Busy;
-                }
-                let again = self.messenger.turn(client, &mut self.profile, env, false);
-                let stays_idle = again == Ok(Turn::Idle) && client.transmit().is_empty();
-                assert!(stays_idle, "an idle turn has left something to do: {again:?}");
-                return Step::Idle;
+                let is_idle = turn == Turn::Idle && !has_moved && output == 0;
+                return if is_idle { Step::Idle } else { Step::Busy };
             }
         };
         if !matches!(end, End::Over(_)) {

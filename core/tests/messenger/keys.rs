@@ -185,6 +185,26 @@ fn an_id_that_was_given_out_again_is_taken_from_its_holder() {
 }
 
 #[test]
+fn an_answer_takes_an_id_from_one_holder_and_no_more() {
+    let mut all = Population::of(2);
+    // Two people are pinned with the second one's id. No profile is to have that.
+    let profile = &mut all.people[0].profile;
+    profile.begin().unwrap();
+    for (who, key) in [(97, 5), (98, 6)] {
+        profile.note_key(&answer(who, 2, key), Verdict::Pin, NOW).unwrap();
+    }
+    profile.commit().unwrap();
+    all.write(0, 1, "to the new one");
+    all.connect_all();
+    all.run();
+    let profile = &all.people[0].profile;
+    let ids: Vec<_> = profile.stored.contacts.iter().map(|contact| contact.user).collect();
+    assert_eq!(ids, [None, UserId::new(2)]);
+    let told = profile.notices.iter().filter(|notice| notice.contains("NotBelieved"));
+    assert_eq!(told.count(), 1, "{:?}", profile.notices);
+}
+
+#[test]
 fn what_was_sent_without_an_answer_is_sealed_anew_when_the_key_has_changed() {
     let mut all = Population::of(2);
     all.connect(0);

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use waxwing_core::client::{Ended, Env};
 use waxwing_core::crypto::ReplyKey;
 use waxwing_core::id::UserId;
-use waxwing_core::messenger::{Advice, Cause, Reason, Unreadable};
+use waxwing_core::messenger::{Advice, Cause, Reason, Row, Unreadable};
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::{Config, MailboxLimits, Rate};
-use waxwing_core::wire::{ErrorCode, Status};
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::{ErrorCode, Op, Packet, Status};
 use waxwing_testkit::backend::{Backend, Paper};
+use waxwing_testkit::packets;
 use waxwing_testkit::participant::End;
 use waxwing_testkit::profile::{Says, State};
 
@@ -32,6 +35,29 @@ fn prove_phone(all: &mut Population, who: usize) {
     all.run();
     let code = all.people[who].profile.code.take().expect("a code in band");
     all.ask(who, |client, env| client.prove_otp(env, &phone, &reply_key, &code).unwrap());
+}
+
+/// Somebody does what there is to do with what has come. What goes out is given to the caller.
+fn act_apart(all: &mut Population, who: usize) -> Vec<u8> {
+    let incoming = all.world.bytes(all.connection(who));
+    let Population { world, people, .. } = all;
+    people[who].receive(&incoming);
+    let mut env = Env { now: world.now, rng: &mut world.rng };
+    let mut outgoing = Vec::new();
+    for _ in 0..5 {
+        people[who].step(&mut env);
+        outgoing.extend(people[who].transmit());
+    }
+    outgoing
+}
+
+/// How many packets of this kind are in a stream.
+fn count_of(op: Op, mut stream: Vec<u8>) -> usize {
+    let packets = packets::take_whole(&mut stream);
+    packets
+        .iter()
+        .filter(|packet| Packet::parse(&packet[..]).unwrap().header().op_code == op.code())
+        .count()
 }
 
 #[test]
@@ -404,26 +430,104 @@ fn a_letter_that_is_gone_when_it_is_sealed_is_thrown_away_and_those_beside_it_go
 fn a_letter_without_an_answer_goes_out_again_as_the_same_packet() {
     let mut all = silent_population(4);
     let rows = [3, 1, 2].map(|to| all.write(0, to, "second"));
-    // The first of them waits until the others have gone out.
+    let due = |all: &mut Population, which: &[Row], at: UnixTime| {
+        let outbox = all.people[0].profile.stored.outbox.iter_mut();
+        outbox.filter(|letter| which.contains(&letter.row)).for_each(|one| one.not_before = at);
+    };
     let later = all.world.now.unix.shifted(3_600);
-    for letter in &mut all.people[0].profile.stored.outbox {
-        if letter.row == rows[0] {
-            letter.not_before = later;
-        }
-    }
+    // The first of them waits until the others have gone out.
+    due(&mut all, &rows[..1], later);
     all.run();
     assert_eq!(count_sent(&all), 2);
     all.kill(0);
-    all.world.disk.held = false;
-    for letter in &mut all.people[0].profile.stored.outbox {
-        letter.not_before = all.world.now.unix;
-    }
-    all.connect_all();
+    due(&mut all, &rows, later);
+    all.connect(0);
+    all.run();
+    // All of them are due when nothing has come that would cause another turn.
+    let now = all.world.now.unix;
+    due(&mut all, &rows, now);
+    all.run();
+    assert_eq!(count_sent(&all), 3);
+    all.world.release();
+    (1..4).for_each(|who| all.connect(who));
     all.run();
     for letter in &all.people[0].profile.stored.outbox {
         assert_eq!((letter.state, letter.packets.len()), (State::Answered, 1), "{}", letter.text);
     }
     assert!((1..4).all(|who| all.people[who].texts() == ["hello", "second"]));
+}
+
+#[test]
+fn a_letter_goes_out_again_as_the_same_packet_up_to_a_minute_before_it_is_too_old() {
+    for (age, packets) in [(239, 1), (240, 2)] {
+        let mut all = silent_population(2);
+        all.write(0, 1, "second");
+        all.run();
+        all.kill(0);
+        let (_, signed_at) = *all.people[0].profile.stored.outbox[1].packet.as_ref().unwrap();
+        let passed = all.world.now.unix.minus(signed_at);
+        all.world.wait_s(u64::try_from(age - passed).unwrap());
+        all.connect(0);
+        let conn = all.connection(0);
+        for _ in 0..4 {
+            let bytes = act_apart(&mut all, 0);
+            all.world.send(conn, &bytes);
+        }
+        assert_eq!(all.people[0].profile.stored.outbox[1].packets.len(), packets);
+        assert_eq!(count_sent(&all), 1);
+    }
+}
+
+#[test]
+fn a_letter_that_comes_too_late_is_signed_anew_three_times() {
+    let mut all = Population::of(2);
+    all.write(0, 1, "known");
+    all.connect(0);
+    all.run();
+    all.write(0, 1, "slow");
+    let stale = ErrorCode::StaleTimestamp.code();
+    for attempt in 1..=4 {
+        let letter = act_apart(&mut all, 0);
+        let written = &all.people[0].profile.stored.outbox[1];
+        assert_eq!((written.state, written.packets.len()), (State::Sent, attempt));
+        assert_eq!(written.put_off, (attempt > 1).then_some(Reason::SentAgain(stale)));
+        // It is on its way for longer than a packet may be.
+        all.world.wait_s(301);
+        let conn = all.connection(0);
+        all.world.send(conn, &letter);
+    }
+    all.run();
+    let written = &all.people[0].profile.stored.outbox[1];
+    assert_eq!((written.state, written.packets.len()), (State::Refused(Reason::Code(stale)), 4));
+}
+
+#[test]
+fn a_session_that_is_refused_in_the_middle_is_no_refusal_of_the_account() {
+    let mut all = Population::of(2);
+    all.write(1, 0, "to be counted");
+    all.connect(1);
+    all.run();
+    all.cut(1);
+    all.world.crash();
+    // No session hears how much is in the mailbox.
+    all.world.disk.held = true;
+    for _ in 0..3 {
+        all.connect(0);
+        let conn = all.connection(0);
+        for _ in 0..3 {
+            let bytes = act_apart(&mut all, 0);
+            all.world.send(conn, &bytes);
+        }
+        assert!(all.ask(0, |client, _| client.is_in_session()));
+        let me = all.people[0].profile.stored.user.unwrap().get();
+        let forged = packets::unsigned(me, 2, all.world.now.unix, Op::Letter.code(), &[7; 300]);
+        all.world.send(conn, &packets::zero_signed(forged));
+        all.run();
+        let end = all.ends[0].last().unwrap().over();
+        let Cause::Ended(Ended::Refused(refusal)) = end.cause else { panic!("{end:?}") };
+        assert_eq!(refusal.code, Some(ErrorCode::BadSignature));
+        assert_eq!(end.advice, Advice::Again);
+    }
 }
 
 #[test]
@@ -556,22 +660,53 @@ fn a_question_about_letters_that_came_too_early_is_asked_again() {
 }
 
 #[test]
+fn one_question_about_letters_is_open_at_a_time_and_none_before_the_backlog_has_come() {
+    let mut all = Population::of(2);
+    // More than fit in one question.
+    for n in 0..70 {
+        all.write(0, 1, &format!("{n}"));
+    }
+    all.connect(0);
+    all.run();
+    all.cut(0);
+    all.connect(0);
+    let conn = all.connection(0);
+    let request = act_apart(&mut all, 0);
+    all.world.send(conn, &request);
+    let confirmation = act_apart(&mut all, 0);
+    assert!(all.ask(0, |client, _| client.is_in_session()));
+    assert_eq!(count_of(Op::Acknowledgment, confirmation.clone()), 1);
+    all.world.send(conn, &confirmation);
+    all.world.disk.mute = true;
+    for expected in [1, 0, 0] {
+        let question = act_apart(&mut all, 0);
+        assert_eq!(count_of(Op::Acknowledgment, question.clone()), expected);
+        all.world.send(conn, &question);
+        all.world.wait_s(2);
+    }
+    all.world.release();
+    let next = act_apart(&mut all, 0);
+    assert_eq!(count_of(Op::Acknowledgment, next), 1);
+}
+
+#[test]
 fn a_question_about_letters_that_storage_cannot_answer_is_left_to_the_next_session() {
     let mut all = Population::of(2);
     all.write(0, 1, "stored");
     all.connect(0);
     all.run();
     all.cut(0);
-    all.connect(0);
-    for _ in 0..100 {
-        all.step(0);
-        if all.people[0].messenger.backlog_has_come() {
-            break;
-        }
-    }
-    // The question has been written, and goes out with the next step.
     all.world.disk.refuses_questions = true;
-    all.pass(Duration::from_secs(5));
+    all.connect(0);
+    let mut said = 0;
+    for _ in 0..8 {
+        let bytes = act_apart(&mut all, 0);
+        said += count_of(Op::Acknowledgment, bytes.clone());
+        let conn = all.connection(0);
+        all.world.send(conn, &bytes);
+        all.world.wait_s(1);
+    }
+    assert_eq!(said, 2, "the confirmation, and one question");
     let person = &mut all.people[0];
     assert!(person.messenger.is_settled(&mut person.profile, all.world.now.unix).unwrap());
     all.world.disk.refuses_questions = false;

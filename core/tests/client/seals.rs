@@ -117,6 +117,15 @@ fn a_key_is_proven_by_the_first_sealed_packet_or_own_255_and_not_before() {
 }
 
 #[test]
+fn a_log_may_have_the_key_and_the_nonce_of_every_session_that_is_offered() {
+    for stage in Stage::ALL {
+        let line = Line::at(stage);
+        let expected = stage.is_session().then(|| (&line.server.nonce, line.server.seal.key()));
+        assert_eq!(line.client.session(), expected, "{stage:?}");
+    }
+}
+
+#[test]
 fn a_key_is_proven_by_the_status_of_a_letter_of_this_connection_and_not_by_noise() {
     let mut line = Line::at(Stage::Unproven);
     let (letter, _) = send(&mut line, "hello");

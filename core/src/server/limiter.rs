@@ -233,6 +233,20 @@ mod tests {
     }
 
     #[test]
+    fn when_all_have_something_taken_new_ones_wait_and_known_ones_do_not() {
+        let mut limiter = Limiter::new(Rate::new(2, Duration::from_secs(60)));
+        let capacity = Limiter::<usize>::CAPACITY;
+        for key in 0..capacity {
+            assert_eq!(limiter.take(key, at(0)), Ok(()));
+        }
+        assert_eq!(limiter.take(capacity, at(0)), Err(Duration::from_secs(60)));
+        assert_eq!(limiter.take(0, at(0)), Ok(()));
+        // Half a minute later, the others have theirs back.
+        assert_eq!(limiter.take(capacity, at(30)), Ok(()));
+        assert_eq!(limiter.allowances.len(), 2);
+    }
+
+    #[test]
     fn only_the_full_are_forgotten() {
         let mut limiter = Limiter::new(Rate::new(1, Duration::from_secs(60)));
         limiter.take('a', at(0)).unwrap();

@@ -367,6 +367,27 @@ fn leaving_is_answered_after_the_acknowledgments_before_it_are_stored() {
 }
 
 #[test]
+fn leaving_waits_for_every_batch_before_it_and_for_none_behind_it() {
+    let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
+    let letter = ann.send(&mut world, ben.id(), b"1");
+    ben.hear(&mut world);
+    world.disk.mute = true;
+    ann.send(&mut world, ben.id(), b"2");
+    let held = ben.held(&mut world, &[id_of(&letter)]);
+    let close = ben.sealed(&mut world, Op::Close, &[1]);
+    world.send(ben.conn, &[held, close].concat());
+    ann.send(&mut world, ben.id(), b"3");
+    world.turn_all(|_, _| {});
+    assert!(!ben.is_closed(&world));
+    world.tell_outcome();
+    world.turn_all(|_, _| {});
+    assert!(!ben.is_closed(&world));
+    world.tell_outcome();
+    assert!(ben.is_closed(&world));
+    world.release();
+}
+
+#[test]
 fn each_recipient_s_acknowledgments_of_a_turn_delete_letters_of_their_own() {
     let (mut world, people) = World::populate_shards(Config::default(), 7, 3, 1);
     let [mut ann, mut ben, mut cat] = people.try_into().ok().unwrap();

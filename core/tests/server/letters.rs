@@ -6,7 +6,7 @@ use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::server::Config;
 use waxwing_core::wire::{CloseReason, Draft, ErrorCode, KeyQuestion, Op, Packet, Status};
 
-use waxwing_testkit::backend::Paper;
+use waxwing_testkit::backend::{Paper, Work};
 use waxwing_testkit::packets::{self, id_of};
 use waxwing_testkit::person::{No, Person, Said};
 use waxwing_testkit::world::{Sim, World};
@@ -476,4 +476,19 @@ fn a_letter_that_expires_under_the_clients_hands_gives_its_place_back_when_it_is
     ben.acknowledge(&mut world, &[id_of(&old)]);
     assert_eq!(ben.hear(&mut world), [Said::Letter(new)]);
     assert_eq!(ann.hear(&mut world), [], "an expired letter is not delivered after all");
+}
+
+#[test]
+fn a_key_is_parsed_once_for_all_letters_of_its_user_whoever_else_writes() {
+    let (mut world, [mut ann, mut ben]) = Sim::<Paper>::online(Config::default());
+    for n in 0..3 {
+        for letter in [
+            (ann.conn, ann.letter(&mut world, ben.id(), &[n])),
+            (ben.conn, ben.letter(&mut world, ann.id(), &[n])),
+        ] {
+            Work::since_last_look();
+            world.send_all(&[letter]);
+            assert_eq!(Work::since_last_look().keys, 0, "they are here, and so are their keys");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waxwing_core::crypto::ReplyKey;
-use waxwing_core::server::{Config, Event, Rate};
+use waxwing_core::server::{AddressPrefix, Config, Event, Rate};
 use waxwing_core::wire::{ErrorCode, KeyQuestion};
 
 use waxwing_testkit::backend::Paper;
@@ -90,6 +90,16 @@ fn an_ipv6_prefix_is_a_64() {
 }
 
 #[test]
+fn every_prefix_has_a_number_of_its_own() {
+    let number = |address: &str| AddressPrefix::of(address.parse().unwrap()).to_bits();
+    let numbers =
+        ["198.51.100.7", "198.51.101.7", "2001:db8:0:1::1", "2001:db8:0:2::1"].map(number);
+    let distinct: std::collections::BTreeSet<_> = numbers.into_iter().collect();
+    assert_eq!(distinct.len(), numbers.len());
+    assert_eq!(number("198.51.100.8"), numbers[0], "the same /24");
+}
+
+#[test]
 fn exempt_peers_skip_limits_per_address() {
     let mut world = PaperWorld::new(Config::default());
     for at in 0..40 {
@@ -104,6 +114,7 @@ fn exempt_peers_skip_limits_per_address() {
 #[test]
 fn three_codes_live_per_phone_and_prefix() {
     let mut config = many();
+    config.expiry_interval = Duration::from_secs(HOUR);
     config.rates.otps_per_pair = Rate::new(1_000, Duration::from_secs(HOUR));
     config.rates.otps_per_phone = Rate::new(1_000, Duration::from_secs(HOUR));
     let mut world = PaperWorld::new(config);

@@ -58,3 +58,28 @@ fn a_mailbox_that_was_forgotten_is_asked_about_again() {
     ben.come(&mut world, 8);
     assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
 }
+
+#[test]
+fn a_mailbox_is_not_forgotten_as_long_as_its_owner_is_here() {
+    let (mut world, [mut ann, mut ben, _]) = three();
+    for person in [&mut ann, &mut ben] {
+        person.come_to_nothing(&mut world);
+    }
+    world.wait(Config::default().expiry_interval * 2);
+    world.disk.refuses_questions = true;
+    let letter = ann.send(&mut world, ben.id(), b"needs no question");
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
+}
+
+#[test]
+fn a_mailbox_is_not_forgotten_as_long_as_letters_are_on_their_way_to_storage() {
+    let (mut world, [mut ann, ben, _]) = three();
+    ann.come_to_nothing(&mut world);
+    world.disk.held = true;
+    let letters = [b"1", b"2"].map(|text| ann.send(&mut world, ben.id(), text));
+    world.wait(Config::default().expiry_interval * 2);
+    ann.send(&mut world, ben.id(), b"one too many");
+    assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::MailboxFull]);
+    world.release();
+    assert_eq!(ann.hear(&mut world), letters.each_ref().map(|letter| Said::stored(letter)));
+}

@@ -106,3 +106,64 @@ fn under_load_a_status_is_held_back_for_2_ms_and_said_though_nothing_else_happen
     world.wait(Duration::from_micros(100));
     assert_eq!(last.hear(&mut world), [Said::stored(&letter)]);
 }
+
+#[test]
+fn under_load_what_fills_a_packet_is_said_at_once() {
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 6, 1);
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    let [absent, ann, senders @ ..] = &mut people[..] else { unreachable!() };
+    world.hang_up(absent.conn);
+    let mut inputs: Vec<_> = senders
+        .iter_mut()
+        .map(|sender| (sender.conn, sender.letter(&mut world, absent.id(), b"work")))
+        .collect();
+    let letters: Vec<_> = (0..127).map(|n| ann.letter(&mut world, absent.id(), &[n])).collect();
+    inputs.push((ann.conn, letters.concat()));
+    world.deliver(&inputs);
+    while world.disk.has_jobs() {
+        world.disk.work();
+    }
+    world.tell_news();
+    let statuses = ann.hear(&mut world).len()
+        + senders.iter_mut().map(|one| one.hear(&mut world).len()).sum::<usize>();
+    assert_eq!(statuses, 127);
+    world.wait(Duration::from_millis(2));
+    let rest = ann.hear(&mut world).len()
+        + senders.iter_mut().map(|one| one.hear(&mut world).len()).sum::<usize>();
+    assert_eq!(rest, senders.len());
+}
+
+#[test]
+fn under_load_a_letter_that_is_delivered_meanwhile_is_not_said_to_be_stored() {
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 6, 1);
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    let [absent, ann, ben, senders @ ..] = &mut people[..] else { unreachable!() };
+    world.hang_up(absent.conn);
+    ben.come(&mut world, 1);
+    ben.hear(&mut world);
+    let first = ann.send(&mut world, ben.id(), b"the only one in hand");
+    assert_eq!(ann.hear(&mut world), [Said::stored(&first)]);
+    let deliver = |world: &mut World, inputs: &[(ConnId, Vec<u8>)]| {
+        world.deliver(inputs);
+        while world.disk.has_jobs() {
+            world.disk.work();
+        }
+        world.tell_news();
+    };
+    let mut inputs: Vec<_> = senders
+        .iter_mut()
+        .map(|sender| (sender.conn, sender.letter(&mut world, absent.id(), b"work")))
+        .collect();
+    let second = ann.letter(&mut world, ben.id(), b"stored, and handed over a little later");
+    inputs.push((ann.conn, second.clone()));
+    deliver(&mut world, &inputs);
+    for letter in [&first, &second] {
+        let held = ben.held(&mut world, &[id_of(letter)]);
+        deliver(&mut world, &[(ben.conn, held)]);
+    }
+    assert_eq!(ann.hear(&mut world), []);
+    world.wait(Duration::from_millis(2));
+    let mut said = ann.hear(&mut world);
+    said.sort_by_key(|said| *said != Said::delivered(&first));
+    assert_eq!(said, [Said::delivered(&first), Said::delivered(&second)]);
+}

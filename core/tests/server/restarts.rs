@@ -7,6 +7,7 @@ use waxwing_core::server::{Config, Rate};
 use waxwing_core::wire::{ErrorCode, KeyQuestion};
 
 use waxwing_testkit::backend::Paper;
+use waxwing_testkit::disk::Disk;
 use waxwing_testkit::packets;
 use waxwing_testkit::person::{Person, Said};
 use waxwing_testkit::world::Sim;
@@ -226,6 +227,17 @@ fn a_code_goes_out_when_it_is_durable_that_it_was_counted() {
     assert_eq!(world.codes.len(), 3);
     assert_eq!(guess(&mut world, 2, 1, "198.51.100.7"), Some(ErrorCode::OtpWrong));
 
+    // What storage has refused is counted by the batch with which it is told again, and by no other.
+    world.disk.refuses_writes = true;
+    ask_in_vain(&mut world, 5);
+    (world.disk.refuses_writes, world.disk.mute) = (false, true);
+    ask_in_vain(&mut world, 6);
+    world.wait_s(2);
+    world.tell_outcome();
+    assert_eq!(world.codes.len(), 3);
+    world.release();
+    assert_eq!(world.codes.len(), 5);
+
     // What had no time to go out is lost, and what has lost its meaning does not go out.
     world.disk.held = true;
     ask_in_vain(&mut world, 3);
@@ -236,7 +248,7 @@ fn a_code_goes_out_when_it_is_durable_that_it_was_counted() {
     world.wait_s(360);
     world.disk.refuses_writes = false;
     world.wait_s(5);
-    assert_eq!(world.codes.len(), 3);
+    assert_eq!(world.codes.len(), 5);
 }
 
 #[test]
@@ -264,6 +276,18 @@ fn a_limit_that_is_whole_again_when_the_server_starts_takes_no_room_and_others_s
     world.crash();
     world.wait_s(301);
     assert_eq!(world.disk.allowances().count(), 0);
+}
+
+#[test]
+fn a_limit_is_forgotten_by_the_machine_that_counts_it_and_by_no_other() {
+    let mut world = World::sharded(many(), Disk::default(), 7, 3);
+    assert_eq!(ask(&mut world, 0, 1, "198.51.100.7"), None);
+    world.crash();
+    world.wait_s(1);
+    assert_eq!(ask(&mut world, 0, 2, "198.51.100.7"), None);
+    // Ten codes a day: the first has come back since, and the second has not.
+    world.wait_s(3 * HOUR);
+    assert_eq!(world.disk.allowances().count(), 1);
 }
 
 #[test]

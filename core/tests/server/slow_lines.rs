@@ -60,6 +60,21 @@ fn a_letter_that_makes_no_progress_ends_the_session_without_a_word() {
 }
 
 #[test]
+fn a_packet_has_its_time_from_where_it_begins_though_it_came_with_the_end_of_another() {
+    let (mut world, [mut ann, ben]) = two();
+    let letters: Vec<_> = (0..9_u8).map(|n| ann.letter(&mut world, ben.id(), &[n])).collect();
+    let stream = letters.concat();
+    // Of each letter the end comes with the beginning of the next.
+    let (begin, rest) = stream.split_at(letters[0].len() / 2);
+    world.send(ann.conn, begin);
+    for part in rest.chunks(letters[0].len()) {
+        world.wait_s(20);
+        world.send(ann.conn, part);
+    }
+    assert_eq!(ann.hear(&mut world), letters.iter().map(|it| Said::stored(it)).collect::<Vec<_>>());
+}
+
+#[test]
 fn before_a_session_a_packet_has_its_time_and_no_more() {
     let (mut world, [mut ann, _]) = World::populated(Config::default());
     ann.conn = world.connect();

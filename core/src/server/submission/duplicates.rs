@@ -82,3 +82,19 @@ impl Duplicates {
         self.letters.iter_mut().rev().find(|(known, _, _)| *known == id).map(|(_, _, r)| r)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_over_when_the_last_letter_is_too_old_to_matter() {
+        let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
+        let mut letters = Duplicates::default();
+        assert!(letters.is_over(at(0)));
+        letters.note(PacketId([1; 16]), at(0));
+        letters.note(PacketId([2; 16]), at(100));
+        assert!(!letters.is_over(at(700)));
+        assert!(letters.is_over(at(701)));
+    }
+}

@@ -350,6 +350,13 @@ impl<P: Backend> Sim<P> {
         self.operators().map(|operator| operator.report(now)).collect()
     }
 
+    /// All machines go on with another configuration, and those after them start with it.
+    pub fn configure(&mut self, config: Config) {
+        self.turn_all(|server, env| server.operator().configure(env, config.clone()));
+        self.config = config;
+        self.settle();
+    }
+
     /// A turn of every machine.
     pub fn turn_all(&mut self, input: impl Fn(&mut Server<P>, &mut Env<'_>)) {
         for shard in Shard::all(self.shards()) {

@@ -53,6 +53,12 @@ pub trait Connections {
     /// Writes what is queued before the turn ends. See [`Io::flush`].
     fn flush(&mut self);
 
+    /// Lets output grow up to another bound. See [`Io::set_max_unsent`].
+    fn set_max_unsent(&mut self, bytes: usize);
+
+    /// Gives connections another time at the end of the loop. See [`Io::set_shutdown_grace`].
+    fn set_shutdown_grace(&mut self, grace: Duration);
+
     /// Accepts no more connections. See [`Io::stop_listening`].
     fn stop_listening(&mut self);
 
@@ -97,6 +103,14 @@ impl<S: Stream> Connections for Io<S> {
 
     fn flush(&mut self) {
         Self::flush(self);
+    }
+
+    fn set_max_unsent(&mut self, bytes: usize) {
+        Self::set_max_unsent(self, bytes);
+    }
+
+    fn set_shutdown_grace(&mut self, grace: Duration) {
+        Self::set_shutdown_grace(self, grace);
     }
 
     fn stop_listening(&mut self) {

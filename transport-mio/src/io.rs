@@ -161,6 +161,16 @@ impl<S: Stream> Io<S> {
         self.queue_write(conn);
     }
 
+    /// Changes [`Config::max_unsent`]. What is queued already stays.
+    pub fn set_max_unsent(&mut self, bytes: usize) {
+        self.config.max_unsent = bytes;
+    }
+
+    /// Changes [`Config::shutdown_grace`], unless the end has begun.
+    pub fn set_shutdown_grace(&mut self, grace: Duration) {
+        self.config.shutdown_grace = grace;
+    }
+
     /// Closes all listeners when the turn ends; connections live on.
     pub fn stop_listening(&mut self) {
         self.intent = self.intent.max(Intent::StopListening);

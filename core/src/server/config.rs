@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::limiter::Rate;
+use super::shard::Shard;
 use crate::limits::MAX_LETTER;
 
 /// The numbers of a server. [`Config::default`] gives those of PROTOCOL.md.
@@ -34,6 +35,15 @@ pub struct Config {
     pub half_received_bytes: usize,
     /// One-time passwords alive at once.
     pub live_otps: usize,
+}
+
+impl Config {
+    /// What one of several machines has of what all of them may have together.
+    pub(super) fn share_of(mut self, shard: Shard) -> Self {
+        self.half_received_bytes = shard.share_of(self.half_received_bytes);
+        self.rates.reconnect_work = self.rates.reconnect_work.share(shard.count());
+        self
+    }
 }
 
 impl Default for Config {

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use super::config::Config;
+use super::config::{Config, Rates};
 use super::identity::Identity;
 use super::limits::{Kept, Limits};
 use super::mail::{MailQueue, Message, Note};
@@ -55,13 +55,12 @@ impl<P: Provider> Shared<P> {
     pub(super) fn new(
         provider: P,
         identity: Identity<P>,
-        mut config: Config,
+        config: Config,
         snapshot: &Snapshot,
         shard: Shard,
         now: Now,
     ) -> Self {
-        config.half_received_bytes = shard.share_of(config.half_received_bytes);
-        config.rates.reconnect_work = config.rates.reconnect_work.share(shard.count());
+        let config = config.share_of(shard);
         Self {
             limits: Limits::new(&config.rates, shard, &snapshot.allowances, now),
             provider,
@@ -72,6 +71,14 @@ impl<P: Provider> Shared<P> {
             mail: MailQueue::default(),
             out: VecDeque::new(),
         }
+    }
+
+    /// Takes another configuration, and gives back the rates that there were.
+    pub(super) fn configure(&mut self, config: Config, now: Now) -> Rates {
+        let config = config.share_of(self.shard);
+        let before = core::mem::replace(&mut self.config, config).rates;
+        self.limits.configure(&before, &self.config.rates, now.instant);
+        before
     }
 
     /// Lends all of it for one call.

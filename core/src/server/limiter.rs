@@ -97,6 +97,18 @@ impl Allowance {
         rate.burst().saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
     }
 
+    /// The rate has changed: as many are taken as before, and no more than all.
+    pub(super) fn change_rate(&mut self, before: Rate, rate: Rate, now: Instant) {
+        let now = now.as_micros();
+        let ahead = u128::from(self.full_at.saturating_sub(now));
+        let ahead = ahead.saturating_mul(u128::from(rate.interval_us()));
+        let ahead = ahead.div_ceil(u128::from(before.interval_us()));
+        let ahead = u64::try_from(ahead).unwrap_or(u64::MAX).min(rate.period_us());
+        if ahead > 0 {
+            self.full_at = now.saturating_add(ahead);
+        }
+    }
+
     fn is_full(self, now: Instant) -> bool {
         self.full_at <= now.as_micros()
     }
@@ -118,6 +130,18 @@ impl<K: Copy + Eq + Hash> Limiter<K> {
 
     pub(super) fn new(rate: Rate) -> Self {
         Self { rate, allowances: HashMap::new(), dropped: Vec::new() }
+    }
+
+    /// Changes the rate for everybody, who keep what they have taken. Whether it was another.
+    pub(super) fn change_rate(&mut self, rate: Rate, now: Instant) -> bool {
+        let before = core::mem::replace(&mut self.rate, rate);
+        if before == rate {
+            return false;
+        }
+        for allowance in self.allowances.values_mut() {
+            allowance.change_rate(before, rate, now);
+        }
+        true
     }
 
     /// Puts in what is left of an allowance that will be full after so long. Whether it is not full
@@ -244,6 +268,34 @@ mod tests {
         // Half a minute later, the others have theirs back.
         assert_eq!(limiter.take(capacity, at(30)), Ok(()));
         assert_eq!(limiter.allowances.len(), 2);
+    }
+
+    #[test]
+    fn another_rate_leaves_taken_what_was_taken() {
+        let per_minute = |burst| Rate::new(burst, Duration::from_secs(60));
+        let mut limiter = Limiter::new(per_minute(10));
+        for _ in 0..10 {
+            limiter.take('a', at(0)).unwrap();
+        }
+        limiter.take('b', at(0)).unwrap();
+        assert!(limiter.change_rate(per_minute(30), at(0)));
+        assert_eq!((limiter.left(&'a', at(0)), limiter.left(&'b', at(0))), (20, 29));
+        assert!(!limiter.change_rate(per_minute(30), at(0)));
+        assert!(limiter.change_rate(per_minute(3), at(0)));
+        assert_eq!((limiter.left(&'a', at(0)), limiter.left(&'b', at(0))), (0, 2));
+        // Nobody waits for longer than if they had taken all of it now.
+        assert_eq!(limiter.check(&'a', at(0)), Err(Duration::from_secs(20)));
+        assert_eq!(limiter.left(&'a', at(60)), 3);
+    }
+
+    #[test]
+    fn another_period_makes_nobody_wait_for_the_old_one() {
+        let (hour, second) = (Duration::from_secs(3_600), Duration::from_secs(1));
+        let mut allowance = Allowance::default();
+        allowance.take(Rate::new(1, hour), at(0)).unwrap();
+        allowance.change_rate(Rate::new(1, hour), Rate::new(1, second), at(10));
+        assert!(allowance.check(Rate::new(1, second), at(10)).is_err());
+        assert_eq!(allowance.check(Rate::new(1, second), at(11)), Ok(()));
     }
 
     #[test]

@@ -61,6 +61,20 @@ impl Kept {
 
     const LOOKUPS: u8 = 7;
 
+    /// By kind.
+    const fn rates(rates: &Rates) -> [Rate; Self::KINDS] {
+        [
+            rates.registrations,
+            rates.proofs,
+            rates.otps_per_pair,
+            rates.otps_per_phone,
+            rates.otps,
+            rates.guesses_per_prefix,
+            rates.guesses,
+            rates.questions,
+        ]
+    }
+
     /// What the operator hears of when there is none left; those of the whole server have events of
     /// their own.
     pub(super) const fn limit(&self) -> Option<Limit> {
@@ -116,7 +130,7 @@ pub(super) struct Limits {
     kept: [Limiter<AllowanceKey>; Kept::KINDS],
     /// Of these, storage does not know what is left.
     changed: BTreeSet<AllowanceKey>,
-    /// Of these, it knows it by a clock that has been set since.
+    /// Of these, it knows it by a clock that has been set since, or by another rate.
     misdated: BTreeSet<AllowanceKey>,
     /// Of these, it was told and has not taken it.
     refused: BTreeSet<AllowanceKey>,
@@ -140,18 +154,8 @@ impl Limits {
     const SET_S: u64 = 5;
 
     pub(super) fn new(rates: &Rates, shard: Shard, stored: &[StoredAllowance], now: Now) -> Self {
-        let kept = [
-            rates.registrations,
-            rates.proofs,
-            rates.otps_per_pair,
-            rates.otps_per_phone,
-            rates.otps,
-            rates.guesses_per_prefix,
-            rates.guesses,
-            rates.questions,
-        ];
         let mut limits = Self {
-            kept: kept.map(Limiter::new),
+            kept: Kept::rates(rates).map(Limiter::new),
             changed: BTreeSet::new(),
             misdated: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -166,6 +170,20 @@ impl Limits {
             limits.load(allowance, now);
         }
         limits
+    }
+
+    /// The rates have changed. What was taken stays taken; of what is kept, storage learns anew what is
+    /// left, as it goes by when that will have come back.
+    pub(super) fn configure(&mut self, before: &Rates, rates: &Rates, now: Instant) {
+        for (limiter, rate) in self.kept.iter_mut().zip(Kept::rates(rates)) {
+            if limiter.change_rate(rate, now) {
+                self.misdated.extend(limiter.keys());
+            }
+        }
+        self.reconnects.change_rate(rates.reconnects, now);
+        let Self { registration_work, reconnect_work, .. } = self;
+        registration_work.change_rate(before.registration_work, rates.registration_work, now);
+        reconnect_work.change_rate(before.reconnect_work, rates.reconnect_work, now);
     }
 
     fn load(&mut self, stored: &StoredAllowance, now: Now) {

@@ -1,5 +1,6 @@
 //! A machine, as its operator sees it.
 
+use super::config::Config;
 use super::ctx::{Env, Shared};
 use super::limits::Kept;
 use super::output::AdministrationError;
@@ -20,6 +21,14 @@ pub struct Operator<'s, P: Provider> {
 impl<'s, P: Provider> Operator<'s, P> {
     pub(super) const fn new(shared: &'s mut Shared<P>, router: &'s mut Router<P>) -> Self {
         Self { shared, router }
+    }
+
+    /// Goes on with another configuration, and no connection notices it: what is already there beyond a
+    /// limit stays, a deadline that is set comes no earlier, and what somebody was told, such as how
+    /// long their code is good, is kept. Of an allowance, what was taken stays taken.
+    pub fn configure(&mut self, env: &mut Env<'_>, config: Config) {
+        let before = self.shared.configure(config, env.now);
+        self.router.configure(&mut self.shared.lend(env), &before);
     }
 
     /// The state of the machine in numbers.

@@ -14,6 +14,7 @@
 
 use super::accounts::{Accounts, Reconnect};
 use super::administration::Administration;
+use super::config::Rates;
 use super::ctx::{Ctx, Shared};
 use super::delivery::Delivery;
 use super::gate::{Decision, Gate, InTurn, Request, Unread};
@@ -592,6 +593,16 @@ impl<P: Provider> Router<P> {
             self.delivery.expire(ctx);
         }
         self.route(ctx);
+    }
+
+    /// The configuration has changed; these rates were in it before.
+    pub(super) fn configure(&mut self, ctx: &mut Ctx<'_, P>, before: &Rates) {
+        self.gate.configure(ctx);
+        if let Some(registrar) = &mut self.registrar {
+            registrar.configure(ctx);
+        }
+        self.sessions.configure(ctx, before);
+        self.delivery.configure(ctx);
     }
 
     /// Begins an orderly stop.

@@ -8,6 +8,7 @@ mod answers;
 
 mod clocks;
 mod codes;
+mod configuration;
 mod counters;
 mod extremes;
 mod forwarding;

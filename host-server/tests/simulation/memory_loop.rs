@@ -347,6 +347,10 @@ impl Connections for MemoryLoop {
         self.early_letters += self.write();
     }
 
+    fn set_max_unsent(&mut self, _bytes: usize) {}
+
+    fn set_shutdown_grace(&mut self, _grace: Duration) {}
+
     fn stop_listening(&mut self) {
         self.has_stopped_listening = true;
     }

@@ -526,6 +526,16 @@ impl Delivery {
         None
     }
 
+    /// The configuration has changed.
+    pub(super) fn configure(&mut self, ctx: &Ctx<'_, impl Provider>) {
+        let next = ctx.now.instant.after(Self::expiry_interval(ctx));
+        self.expire_at = self.expire_at.min(next);
+    }
+
+    fn expiry_interval(ctx: &Ctx<'_, impl Provider>) -> Duration {
+        ctx.config.expiry_interval.max(Self::SHORTEST_EXPIRY_INTERVAL)
+    }
+
     /// Tries again what storage could not do.
     pub(super) fn retry(&mut self, ctx: &mut Ctx<'_, impl Provider>) {
         for (recipient, letter) in self.in_hand.retry() {
@@ -554,8 +564,7 @@ impl Delivery {
 
     /// Has storage look for letters that have expired, and forgets counters that nobody needs.
     pub(super) fn expire(&mut self, ctx: &mut Ctx<'_, impl Provider>) {
-        let interval = ctx.config.expiry_interval.max(Self::SHORTEST_EXPIRY_INTERVAL);
-        self.expire_at = ctx.now.instant.after(interval);
+        self.expire_at = ctx.now.instant.after(Self::expiry_interval(ctx));
         if !self.in_hand.has_deferred() {
             let readers = &self.readers;
             self.mailboxes.forget_at_rest(|owner| readers.contains_key(&owner));

@@ -20,6 +20,11 @@ impl Inboxes {
         Self { half_sent: BTreeSet::new(), bytes: 0, max_bytes }
     }
 
+    /// From now on they may have so many bytes together.
+    pub(super) const fn set_max_bytes(&mut self, max_bytes: usize) {
+        self.max_bytes = max_bytes;
+    }
+
     /// Takes out what is in a connection's inbox.
     pub(super) fn take(&mut self, connection: &mut Connection) -> Vec<u8> {
         self.bytes = self.bytes.saturating_sub(connection.inbox.len());

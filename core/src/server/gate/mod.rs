@@ -513,6 +513,11 @@ impl Gate {
         self.turn_since.take().unwrap_or(now)
     }
 
+    /// The configuration has changed.
+    pub(super) fn configure(&mut self, ctx: &Ctx<'_, impl Provider>) {
+        self.inboxes.set_max_bytes(ctx.config.half_received_bytes);
+    }
+
     /// Nothing more is read, and everybody is told by then.
     pub(super) fn stop(&mut self, by: Instant) {
         self.stopping = Some(Stopping::Until(by));

@@ -82,6 +82,11 @@ impl Registrar {
         }
     }
 
+    /// The configuration has changed.
+    pub(super) const fn configure(&mut self, ctx: &Ctx<'_, impl Provider>) {
+        self.otps.set_capacity(ctx.config.live_otps);
+    }
+
     /// A 100.
     pub(super) fn request(
         &mut self,

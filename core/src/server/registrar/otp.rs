@@ -102,6 +102,11 @@ impl OtpTable {
         Self { phones: HashMap::new(), alive: 0, capacity }
     }
 
+    /// From now on there is room for so many.
+    pub(super) const fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
     /// Whether another code fits.
     pub(super) fn has_room(&mut self, now: Instant) -> bool {
         if self.alive >= self.capacity {

@@ -80,6 +80,11 @@ impl Answers {
         self.waiting.len() == 1
     }
 
+    /// The pace has changed. Whoever stands in line already keeps their place.
+    pub(super) fn change_rate(&mut self, before: Rate, rate: Rate, now: Instant) {
+        self.pace.change_rate(before, rate, now);
+    }
+
     /// When the next of them may be told. What costs no signature can be at any time.
     pub(super) fn next_at(&self, rate: Rate) -> Option<Instant> {
         self.waiting.front().map(|answer| match answer {

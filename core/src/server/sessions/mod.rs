@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use super::accounts::Accounts;
+use super::config::Rates;
 use super::ctx::Ctx;
 use super::mail::{Inquiry, Note};
 use super::output::{ConnId, Event};
@@ -97,6 +98,16 @@ impl Sessions {
     pub(super) fn of(&self, user: UserId) -> Option<(ConnId, Instant)> {
         let conn = *self.users.get(&user)?;
         Some((conn, self.session(conn)?.since))
+    }
+
+    /// The configuration has changed; these rates were in it before.
+    pub(super) fn configure(&mut self, ctx: &Ctx<'_, impl Provider>, before: &Rates) {
+        let (rates, now) = (&ctx.config.rates, ctx.now.instant);
+        for line in self.lines.values_mut() {
+            if let Line::Active(session) = &mut **line {
+                session.change_rates(before, rates, now);
+            }
+        }
     }
 
     /// Whether what the session's client sends has to wait.

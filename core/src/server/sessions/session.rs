@@ -1,5 +1,6 @@
 //! What a client has proved a right to, and the session that it becomes.
 
+use super::super::config::Rates;
 use super::super::limiter::Allowance;
 use super::answers::Answers;
 use crate::crypto::SessionSeal;
@@ -63,6 +64,13 @@ impl Session {
             answers: Answers::default(),
             leaving: None,
         }
+    }
+
+    /// The rates have changed: what was taken stays taken.
+    pub(super) fn change_rates(&mut self, before: &Rates, rates: &Rates, now: Instant) {
+        self.status_queries.change_rate(before.status_queries, rates.status_queries, now);
+        self.refusals.change_rate(before.refusals, rates.refusals, now);
+        self.answers.change_rate(before.answers, rates.answers, now);
     }
 
     /// A letter or a question has come.

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, DeliveryKind, Override, parse_address, parse_duration};
 use crate::exit::{Exit, Failure};
+use crate::runtime::Read;
 use crate::store::UserName;
 
 /// The Waxwing server: keeps sealed letters until their recipients take them.
@@ -87,6 +88,9 @@ pub enum Command {
         #[arg(long)]
         ready: bool,
     },
+    /// Have the running server read its configuration again: what is live changes, and nobody is
+    /// disconnected. A mistake changes nothing
+    Reload,
     /// Look at the sessions of the running server, or end one
     #[command(subcommand)]
     Sessions(SessionsCommand),
@@ -272,6 +276,22 @@ impl Cli {
             }
         }
         base.overlaid(self.common.config.as_deref(), std::env::vars_os(), &flags)
+    }
+
+    /// What reads the configuration of a server again, with the same command line.
+    ///
+    /// # Errors
+    /// As [`Cli::command`].
+    pub fn reader(self) -> Result<Read, Failure> {
+        let command = self.command()?;
+        Ok(Box::new(move || self.load_config(&command)))
+    }
+
+    /// A configuration that says where the server is, as far as that can be read of one with mistakes.
+    #[must_use]
+    pub fn place_of_server(&self) -> Config {
+        let flags = self.common.overrides();
+        Config::place_of_server(self.common.config.as_deref(), std::env::vars_os(), &flags)
     }
 
     /// Says whether a server can start with `file`, here and now: with what the environment sets,

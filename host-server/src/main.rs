@@ -63,8 +63,9 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Command::Run(args) => {
             let config = load()?;
             config.check_serving()?;
-            runtime::run(&config, args)
+            runtime::run(&config, args, cli.clone().reader()?)
         }
+        Command::Reload => reload(cli, load()),
         Command::Status { .. }
         | Command::Health { .. }
         | Command::Sessions(_)
@@ -76,6 +77,18 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             admin::commands::run(&load()?, &command, cli.json(), &mut io::stdout().lock())
         }
         Command::Config(command) => config(cli, command),
+    }
+}
+
+/// Has the running server read its configuration again. It is told even if this command cannot read it,
+/// as far as the file still says where the server is: so that its log and its status say so.
+fn reload(cli: &Cli, loaded: Result<Config, Failure>) -> Result<(), Failure> {
+    let ask = |config: &Config| {
+        admin::commands::run(config, &Command::Reload, cli.json(), &mut io::stdout().lock())
+    };
+    match loaded {
+        Ok(config) => ask(&config),
+        Err(unreadable) => ask(&cli.place_of_server()).map_err(|_| unreadable),
     }
 }
 

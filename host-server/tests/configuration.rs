@@ -30,26 +30,17 @@ struct Setting {
 
 impl Setting {
     fn all() -> Vec<Self> {
-        let example = binary().args(["config", "example"]).output().unwrap().stdout;
-        let example = String::from_utf8(example).unwrap();
-        let (mut section, mut about, mut all) = (String::new(), String::new(), Vec::new());
-        for line in example.lines() {
-            if let Some(name) = line.strip_prefix('[') {
-                section = name.trim_end_matches(']').into();
-            } else if let Some((name, default)) = line.split_once(" = ")
-                && !line.starts_with('#')
-            {
-                let range = about.rsplit_once(" From ").and_then(|(_, rest)| {
-                    rest.split(". ").next()?.trim_end_matches('.').split_once(" to ")
-                });
-                all.push(Self {
-                    name: format!("{section}.{name}"),
-                    default: default.into(),
-                    range: range.map(|(least, most)| (least.into(), most.into())),
-                });
+        let keys = binary().args(["config", "example", "--json"]).output().unwrap().stdout;
+        let setting = |line: &str| {
+            let key: serde_json::Value = serde_json::from_str(line).unwrap();
+            let range = key["range"].as_str().and_then(|range| range.split_once(" to "));
+            Self {
+                name: key["key"].as_str().unwrap().into(),
+                default: key["default"].as_str().unwrap().into(),
+                range: range.map(|(least, most)| (least.into(), most.into())),
             }
-            about = line.into();
-        }
+        };
+        let all: Vec<_> = String::from_utf8(keys).unwrap().lines().map(setting).collect();
         assert!(all.len() > 40);
         all
     }

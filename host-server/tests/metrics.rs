@@ -26,7 +26,7 @@ use waxwing_server::cli::Cli;
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::runtime::{Message, Request, Route, ShardLines, ShardReport};
+use waxwing_server::runtime::{Configuration, Message, Request, Route, ShardLines, ShardReport};
 use waxwing_server::store::{MemoryStorage, StorageThread, ThreadOptions};
 
 type Inbox = Receiver<Vec<Message<()>>>;
@@ -77,6 +77,11 @@ impl Fake {
             audit: AuditLog::of(&data),
             fingerprint: "00".repeat(32),
             backups: no_backups(),
+            configuration: Configuration::new(
+                Box::new(|| Ok(Config::default())),
+                Config::default(),
+                Arc::new(|_, _| {}),
+            ),
             data: directory.path().to_owned(),
             listening: Vec::new(),
             since: UnixTime::from_seconds(1_795_350_896),

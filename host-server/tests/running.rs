@@ -21,7 +21,7 @@ use waxwing_server::cli::Cli;
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::runtime::{Message, Request, Route, ShardLines, ShardReport};
+use waxwing_server::runtime::{Configuration, Message, Request, Route, ShardLines, ShardReport};
 use waxwing_server::store::{MemoryStorage, StorageThread, ThreadOptions};
 
 type Inbox = Receiver<Vec<Message<()>>>;
@@ -53,6 +53,11 @@ impl Fake {
             audit: AuditLog::of(&data),
             fingerprint: "00".repeat(32),
             backups: no_backups(),
+            configuration: Configuration::new(
+                Box::new(|| Ok(Config::default())),
+                Config::default(),
+                Arc::new(|_, _| {}),
+            ),
             data: directory.path().to_owned(),
             listening: vec!["127.0.0.1:9295".parse().unwrap()],
             reports: Reports::default(),

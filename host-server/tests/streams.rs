@@ -254,22 +254,15 @@ fn a_failure_that_nobody_can_read_has_its_exit_code() {
 }
 
 #[test]
-fn signals_for_a_reload_are_ignored_with_a_line_in_the_log() {
+fn a_signal_that_asks_nothing_is_ignored_with_a_line_in_the_log() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let server = Server::start(File::create(log.path()).unwrap(), "info");
-    for (signal, name) in
-        [(Signal::HUP, "Hangup"), (Signal::USR1, "User1"), (Signal::USR2, "User2")]
-    {
-        server.signal(signal);
-        let said = format!("signal={name}");
-        let deadline = Instant::now() + PATIENCE;
-        let mut text = String::new();
-        while !text.contains(&said) {
-            assert!(Instant::now() < deadline, "no {said} in {text}");
-            thread::sleep(Duration::from_millis(5));
-            text = std::fs::read_to_string(log.path()).unwrap();
-        }
-        server.answers();
+    server.signal(Signal::USR2);
+    let deadline = Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(log.path()).unwrap().contains("signal=User2") {
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(5));
     }
+    server.answers();
     server.stops();
 }

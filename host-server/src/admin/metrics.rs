@@ -20,7 +20,7 @@ use super::reports::Loop;
 use super::running::Running;
 use crate::backup;
 use crate::histogram::{Histogram, Times};
-use crate::runtime::{EventCounts, ShardReport};
+use crate::runtime::{EventCounts, ShardReport, Standing};
 use crate::store::Commits;
 
 pub use prometheus_text::CONTENT_TYPE;
@@ -33,6 +33,7 @@ pub fn page(running: &Running) -> String {
         commits: running.storage.commits(),
         backups: running.backups.state(),
         started_s: running.since.as_seconds(),
+        configuration: running.configuration.standing(),
     };
     let mut registry = Registry::with_prefix("waxwing");
     registry.register_collector(Box::new(numbers));
@@ -49,6 +50,7 @@ struct Numbers {
     commits: Commits,
     backups: backup::State,
     started_s: i64,
+    configuration: Standing,
 }
 
 impl Numbers {
@@ -117,6 +119,18 @@ impl Numbers {
             "process_start_time_seconds",
             "When the server began to serve, in seconds since 1970.",
             self.started_s,
+        )?;
+        let Standing { successes, failures, waiting, .. } = &self.configuration;
+        page.counters(
+            "reloads",
+            "How often the configuration was read again.",
+            "result",
+            [("taken", *successes), ("refused", *failures)],
+        )?;
+        page.gauge(
+            "settings_waiting",
+            "Settings whose new values wait for a restart.",
+            waiting.len() as u64,
         )?;
         page.gauges(
             "loops",

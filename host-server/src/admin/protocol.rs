@@ -48,6 +48,8 @@ pub(super) enum Request {
         /// Whether it takes letters, and not only whether it runs.
         ready: bool,
     },
+    /// `reload`.
+    Reload,
     /// `sessions list`.
     Sessions,
     /// `sessions end`.

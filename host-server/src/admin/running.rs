@@ -17,8 +17,9 @@ use super::protocol::{Line, Problem};
 use super::reports::{Loop, Reports};
 use crate::backup::Backups;
 use crate::clock;
+use crate::config::Changes;
 use crate::exit::{Exit, Failure};
-use crate::runtime::{Request, ShardLines};
+use crate::runtime::{Configuration, Request, ShardLines, Takers, Turn};
 use crate::store::{Finding, Inspection, Inspector, UserName, UserSummary};
 
 /// A running server, as its operator reaches it.
@@ -35,6 +36,8 @@ pub struct Running {
     pub fingerprint: String,
     /// Its backups.
     pub backups: Arc<Backups>,
+    /// The configuration.
+    pub configuration: Configuration,
     /// The data directory.
     pub data: PathBuf,
     /// The addresses on which it listens.
@@ -161,9 +164,47 @@ impl Running {
         }
     }
 
+    /// Reads the configuration again because somebody has sent a signal.
+    ///
+    /// # Errors
+    /// When the one before goes on.
+    pub(crate) fn reload_for_signal(&self, uid: u32) -> Result<Changes, Failure> {
+        let turn = self.configuration.turn();
+        let arguments = Arguments::new().with("by", "SIGHUP");
+        let begun = self.audit.begin(clock::unix_now(), uid, "reload", arguments);
+        let begun =
+            begun.inspect_err(|failure| tracing::error!(%failure, "nothing was reloaded"))?;
+        let result = self.reload(&turn, || {});
+        let outcome = match &result {
+            Ok(changes) => Outcome::done(summary(changes)),
+            Err(failure) => Outcome::failed(failure.to_string()),
+        };
+        self.end(begun, outcome)
+            .inspect_err(|failure| tracing::error!(%failure, "the audit log is not written"))?;
+        result
+    }
+
+    /// Reads the configuration again.
+    pub(super) fn reload(&self, turn: &Turn<'_>, still: impl FnMut()) -> Result<Changes, Failure> {
+        let Self { shards, storage, backups, .. } = self;
+        let takers = Takers { shards, storage, backups };
+        self.configuration.reload(turn, takers, still)
+    }
+
     fn end(&self, begun: Begun, outcome: Outcome) -> Result<(), Failure> {
         self.audit.end(clock::unix_now(), begun, outcome)
     }
+}
+
+/// What the audit log says of a reload.
+pub(super) fn summary(Changes { live, restart }: &Changes) -> String {
+    format!("live: {}; for a restart: {}", names(live), names(restart))
+}
+
+/// Names of settings, or the word for none.
+pub(super) fn names(settings: &[impl AsRef<str>]) -> String {
+    let names: Vec<_> = settings.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// Whether the client is still there. One that has waited for too long, or was stopped, is told that

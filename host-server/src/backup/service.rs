@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -47,7 +48,8 @@ pub struct Backups {
     /// The fingerprint of the server's key.
     key: Digest,
     data: PathBuf,
-    min_free: u64,
+    /// So much has to stay free of the disk.
+    min_free: AtomicU64,
     shelf: Option<Shelf>,
     every: Duration,
     keep: usize,
@@ -71,7 +73,7 @@ impl Backups {
             copier,
             key,
             data: config.server.data.clone(),
-            min_free: config.storage.min_free_disk,
+            min_free: config.storage.min_free_disk.into(),
             shelf,
             every: config.backup.every,
             keep: config.backup.keep as usize,
@@ -79,6 +81,11 @@ impl Backups {
             at_work: Mutex::default(),
             state: Mutex::new(State { verified: newest, ..State::default() }),
         }
+    }
+
+    /// From the next one on, so much has to stay free of the disk.
+    pub fn leave_free(&self, bytes: u64) {
+        self.min_free.store(bytes, Relaxed);
     }
 
     /// What is known of them now.
@@ -143,7 +150,7 @@ impl Backups {
         let now = clock::unix_now();
         let made = self.place(target, now).and_then(|file| {
             let (copier, data) = (&*self.copier, &*self.data);
-            let (min_free, interrupt) = (self.min_free, &self.interrupt);
+            let (min_free, interrupt) = (self.min_free.load(Relaxed), &self.interrupt);
             let making = Making { copier, data, min_free, interrupt, now };
             make(&making, &file).map(|manifest| (file, manifest))
         });

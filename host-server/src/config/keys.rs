@@ -20,6 +20,8 @@ pub(super) struct Key {
     pub(super) read: fn(&mut Config, &Value) -> Result<(), String>,
     /// Its value, as TOML.
     pub(super) show: fn(&Config) -> String,
+    /// Gives the first configuration the value that the second one has.
+    pub(super) copy: fn(&mut Config, &Config),
 }
 
 /// When a change of a setting takes effect in a running server.
@@ -98,6 +100,7 @@ macro_rules! key {
                 Ok(())
             },
             show: |config| kind::$kind::show(&config.$section$(.$field)+),
+            copy: |to, from| to.$section$(.$field)+ = from.$section$(.$field)+.clone(),
         }
     };
 }

@@ -3,6 +3,7 @@
 //! Every key exists once, as a field in `sections` and a line in the table of `keys`, from
 //! which the reader, the example file and the hints about misspelt keys are made.
 
+mod changes;
 mod check;
 mod control;
 mod directory;
@@ -17,6 +18,7 @@ mod source;
 use std::ffi::OsString;
 use std::path::Path;
 
+pub use changes::Changes;
 pub use control::LONGEST_SOCKET_PATH;
 pub use kind::address::parse as parse_address;
 pub use kind::duration::parse as parse_duration;
@@ -75,6 +77,23 @@ impl Config {
         Ok(self)
     }
 
+    /// Where a server is, as far as layers with mistakes say so: all else is as it is by default.
+    #[must_use]
+    pub fn place_of_server(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: &[Override],
+    ) -> Self {
+        let mut config = Self::default();
+        if let Some(path) = file {
+            source::place_in_file(path, &mut config);
+        }
+        source::place_in_environment(environment, &mut config);
+        // Each flag is set, or none is.
+        let _ = source::flags(flags, &mut config);
+        config
+    }
+
     /// Every key with its meaning, its default as TOML writes it, and when a change of it takes
     /// effect: a JSON object a line.
     #[must_use]
@@ -116,7 +135,7 @@ impl Config {
                 keys::Change::Live => "",
             };
             let (about, default) = (key.about, (key.show)(&defaults));
-            text.push_str(&format!("# {about}{range}{restart}\n{name} = {default}\n"));
+            text.push_str(&format!("# {about}{restart}{range}\n{name} = {default}\n"));
         }
         text
     }

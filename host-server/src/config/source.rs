@@ -64,6 +64,44 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
+/// The settings by which commands find a server.
+const PLACE: [&str; 2] = ["server.data", "server.control"];
+
+/// Sets them, as far as they can be read: what stands before the first mistake counts.
+pub(super) fn place_in_file(path: &Path, config: &mut Config) {
+    let Ok(text) = read(path) else { return };
+    let table = text.parse::<Table>().or_else(|error| {
+        let mistake = error.span().map_or(0, |span| span.start.min(text.len()));
+        let lines = text.get(..mistake).and_then(|before| before.rfind('\n'));
+        text.get(..lines.unwrap_or(0)).unwrap_or_default().parse()
+    });
+    let Ok(table) = table else { return };
+    for name in PLACE {
+        let mut keys = name.split('.');
+        let section = keys.next().and_then(|section| table.get(section));
+        if let Some(value) = section.zip(keys.next()).and_then(|(section, key)| section.get(key)) {
+            let _ = set("", name, value, config);
+        }
+    }
+}
+
+/// The same for what the environment says.
+pub(super) fn place_in_environment(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    config: &mut Config,
+) {
+    for (variable, value) in variables {
+        for name in PLACE {
+            let ours = format!("{PREFIX}{}", name.replace('.', "__").to_ascii_uppercase());
+            if variable.to_str() == Some(&ours)
+                && let Some(value) = value.to_str()
+            {
+                let _ = set("", name, &Value::String(value.into()), config);
+            }
+        }
+    }
+}
+
 fn section(place: &str, name: &str, table: &Table, config: &mut Config) -> Result<(), ConfigError> {
     for (key, value) in table {
         let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };

@@ -79,6 +79,14 @@ impl OtpDelivery for ExecDelivery {
             (self.report)(ticket, Err(DeliveryError::Busy));
         }
     }
+
+    fn retire(&mut self) {
+        self.jobs = None;
+    }
+
+    fn is_done(&self) -> bool {
+        self.workers.iter().all(JoinHandle::is_finished)
+    }
 }
 
 fn next(queue: &Mutex<Receiver<Job>>) -> Option<Job> {

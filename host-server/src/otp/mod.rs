@@ -49,6 +49,14 @@ pub type Report = Arc<dyn Fn(DeliveryTicket, Result<(), DeliveryError>) + Send +
 pub trait OtpDelivery: Send {
     /// Sends `code` on its way to `phone` without waiting for its arrival.
     fn deliver(&self, ticket: DeliveryTicket, phone: &Phone, code: &Otp);
+
+    /// Takes no more codes. Those that it has are still delivered.
+    fn retire(&mut self) {}
+
+    /// Whether it has nothing more to do, once it has retired.
+    fn is_done(&self) -> bool {
+        true
+    }
 }
 
 /// The configured way; `None` when codes go in band.

@@ -34,6 +34,11 @@ impl Admission {
         self.proxies.iter().any(|range| range.contains(peer.ip()))
     }
 
+    /// Another configuration, for those who come from now on.
+    pub(super) fn configure(&mut self, config: &Config) {
+        *self = Self { told_at: self.told_at, ..Self::new(config) };
+    }
+
     pub(super) fn is_exempt(&self, peer: SocketAddr) -> bool {
         self.exempt.iter().any(|range| range.contains(peer.ip()))
     }

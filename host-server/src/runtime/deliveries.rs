@@ -15,6 +15,8 @@ pub type DeliveryReport = (DeliveryTicket, Result<(), DeliveryError>);
 #[derive(Default)]
 pub struct Deliveries {
     way: Option<Box<dyn OtpDelivery>>,
+    /// Ways that take no more codes, and are not done with those that they have.
+    retired: Vec<Box<dyn OtpDelivery>>,
     reports: Option<Receiver<DeliveryReport>>,
     /// Failures in a row.
     trouble: Repeated,
@@ -24,7 +26,16 @@ impl Deliveries {
     /// Codes go this way, and reports come back from it.
     #[must_use]
     pub fn new(way: Option<Box<dyn OtpDelivery>>, reports: Receiver<DeliveryReport>) -> Self {
-        Self { way, reports: Some(reports), trouble: Repeated::default() }
+        Self { way, retired: Vec::new(), reports: Some(reports), trouble: Repeated::default() }
+    }
+
+    /// From now on codes go another way. What is under way arrives.
+    pub(super) fn go_another_way(&mut self, way: Box<dyn OtpDelivery>) {
+        self.retired.retain(|way| !way.is_done());
+        if let Some(mut before) = self.way.replace(way) {
+            before.retire();
+            self.retired.push(before);
+        }
     }
 
     pub(super) fn deliver(&self, ticket: DeliveryTicket, phone: &Phone, code: &Otp) {

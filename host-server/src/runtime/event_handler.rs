@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -17,10 +17,12 @@ use waxwing_transport_mio::{
 
 use super::admission::Admission;
 use super::channels::{Channels, Message};
+use super::configuration::Reconfiguration;
 use super::deliveries::Deliveries;
 use super::event_counts::EventCounts;
-use super::log::{self, Log};
+use super::log::Log;
 use super::requests::{Requests, ShardReport};
+use super::settings;
 use super::turn_times::TurnTimes;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -38,6 +40,8 @@ pub struct Links<D> {
     pub channels: Channels<D>,
     /// Takes codes to phones.
     pub deliveries: Deliveries,
+    /// Takes signals that do not ask the process to end.
+    pub signals: Sender<Signal>,
 }
 
 /// The handler of a loop with the connections `L`: its machine uses the crypto of `P`, and the time is
@@ -52,6 +56,7 @@ pub struct EventHandler<P: Provider, C, L: Connections> {
     /// Connections that came from the registrar, and the addresses that count them there.
     adopted: HashMap<Token, IpAddr>,
     deliveries: Deliveries,
+    signals: Sender<Signal>,
     admission: Admission,
     log: Log,
     events: EventCounts,
@@ -78,7 +83,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
         rng: ChaCha20Rng,
         links: Links<L::Detached>,
     ) -> Self {
-        let Links { storage, completions, channels, deliveries } = links;
+        let Links { storage, completions, channels, deliveries, signals } = links;
         Self {
             server,
             clock,
@@ -88,6 +93,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             channels,
             adopted: HashMap::new(),
             deliveries,
+            signals,
             admission: Admission::new(config),
             log: Log::default(),
             events: EventCounts::default(),
@@ -138,16 +144,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                 }
                 Done::FreeDisk(bytes) => {
                     self.free_disk = Some(bytes);
-                    let low = bytes < self.min_free_disk;
-                    if low && !self.disk_is_low {
-                        tracing::warn!(
-                            bytes,
-                            "less disk space is free than storage.min_free_disk: letters for \
-                             absent recipients are refused until there is more"
-                        );
-                    }
-                    self.disk_is_low = low;
-                    self.server.set_disk_is_low(low);
+                    self.look_at_the_disk();
                 }
                 Done::Fatal(why) => {
                     tracing::error!(%why, "storage failed; stopping");
@@ -167,6 +164,37 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             self.events.code(outcome);
             self.tell(|server, env| server.otp_ended(env, ticket, outcome));
         }
+    }
+
+    fn look_at_the_disk(&mut self) {
+        let Some(bytes) = self.free_disk else { return };
+        let low = bytes < self.min_free_disk;
+        if low && !self.disk_is_low {
+            tracing::warn!(
+                bytes,
+                "less disk space is free than storage.min_free_disk: letters for absent recipients \
+                 are refused until there is more"
+            );
+        }
+        self.disk_is_low = low;
+        self.server.set_disk_is_low(low);
+    }
+
+    /// Goes on with another configuration, between two turns.
+    fn configure(&mut self, io: &mut L, next: Reconfiguration) {
+        let Reconfiguration { config, way, taken } = next;
+        self.tell(|server, env| server.operator().configure(env, settings::machine(&config)));
+        self.admission.configure(&config);
+        self.min_free_disk = config.storage.min_free_disk;
+        self.look_at_the_disk();
+        self.flush_patience = config.deadlines.leave;
+        io.set_max_unsent(settings::max_unsent(&config));
+        io.set_shutdown_grace(config.deadlines.leave);
+        if let Some(way) = way {
+            self.deliveries.go_another_way(way);
+        }
+        // Whoever waited for it may wait no more.
+        let _ = taken.send(());
     }
 
     fn take_messages(&mut self, io: &mut L) {
@@ -300,7 +328,8 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
 
     fn signal(&mut self, io: &mut L, signal: Signal) {
         if !signal.ends() {
-            log::ignored(signal);
+            // Its receiver lives as long as the server serves.
+            let _ = self.signals.send(signal);
             return;
         }
         if self.stopping {
@@ -335,6 +364,14 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
             turns: turn_times.all(),
             events: *events,
         });
+        let configurations = self.requests.configurations();
+        if !configurations.is_empty() {
+            for next in configurations {
+                self.configure(io, next);
+            }
+            // What storage is to learn of it goes with the next turn.
+            return Some(Duration::ZERO);
+        }
         self.server.poll_timeout().map(|at| at.since(now.instant))
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use waxwing_core::server::{Event, Limit};
 use waxwing_core::time::Instant;
-use waxwing_transport_mio::{IntroductionError, Signal};
+use waxwing_transport_mio::IntroductionError;
 
 use super::repeated::Repeated;
 
@@ -19,15 +19,6 @@ pub(super) struct Log {
     storage: Repeated,
     /// A proxy that is set otherwise than the server.
     introductions: Repeated,
-}
-
-/// A signal that others use to have a log reopened or a configuration read again.
-pub(super) fn ignored(signal: Signal) {
-    tracing::info!(
-        ?signal,
-        "ignored: the log goes to standard error, and the configuration is read at the start only; \
-         to change either, stop the server with SIGTERM and start it again"
-    );
 }
 
 impl Log {

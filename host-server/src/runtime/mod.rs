@@ -2,6 +2,7 @@
 
 mod admission;
 mod channels;
+mod configuration;
 mod deliveries;
 mod event_counts;
 mod event_handler;
@@ -13,11 +14,13 @@ mod requests;
 mod service_manager;
 mod settings;
 mod shards;
+mod signals;
 mod turn_times;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use waxwing_transport_mio::EventLoop;
@@ -38,6 +41,7 @@ use crate::exit::{Exit, Failure};
 use crate::key;
 use crate::store::StorageError;
 pub use channels::{Channels, Message, Route, ShardLines};
+pub use configuration::{Configuration, Read, Reconfiguration, Standing, Takers, Turn};
 pub use deliveries::{Deliveries, DeliveryReport};
 pub use event_counts::EventCounts;
 pub use event_handler::{EventHandler, Links};
@@ -47,11 +51,11 @@ use service_manager::ServiceManager;
 pub use settings::machine;
 use shards::{Shards, network};
 
-/// Serves until a signal says stop.
+/// Serves until a signal says stop. `read` reads the configuration again.
 ///
 /// # Errors
 /// When it cannot start, or storage fails.
-pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
+pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     let service_manager = ServiceManager::starting();
     // Before anything is made that would be left behind.
     places::check(config)?;
@@ -85,7 +89,9 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
     for address in &config.server.listen {
         listening.push(registrar.listen(*address).map_err(network)?);
     }
-    let shards = Shards::new(config, &identity, storage, &snapshot, loops)?;
+    let (signals, signalled) = channel();
+    let shards = Shards::new(config, &identity, storage, &snapshot, loops, &signals)?;
+    drop(signals);
     drop(snapshot);
 
     match config.otp.delivery {
@@ -105,11 +111,13 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<(), Failure> {
         audit,
         fingerprint: key::fingerprint(&directory)?,
         backups: Arc::clone(&backups),
+        configuration: Configuration::new(read, config.clone(), shards.report()),
         data: directory.path().to_owned(),
         listening: listening.clone(),
         since: clock::unix_now(),
         started: Instant::now(),
     });
+    signals::obey(signalled, Arc::clone(&running))?;
     let control = serve_commands(config, Arc::clone(&running))?;
     let watched = Arc::clone(&running);
     let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, watched)).transpose()?;

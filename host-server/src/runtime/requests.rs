@@ -12,6 +12,7 @@ use waxwing_core::id::UserId;
 use waxwing_core::server::{Administered, AdministrationError, Env, Report, Server, SessionPage};
 use waxwing_core::time::UnixTime;
 
+use super::configuration::Reconfiguration;
 use super::event_counts::EventCounts;
 use crate::histogram::Times;
 
@@ -20,6 +21,8 @@ use crate::histogram::Times;
 pub enum Request {
     /// Its state. It is answered when the turn ends.
     Report(Sender<ShardReport>),
+    /// Another configuration. It is taken when the turn has ended.
+    Configure(Reconfiguration),
     /// The sessions of users behind this one, or from the first on.
     Sessions(Option<UserId>, Sender<SessionPage>),
     /// Ends the session of a user. Whether there was one.
@@ -52,6 +55,7 @@ pub struct ShardReport {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     reports: Vec<Sender<ShardReport>>,
+    configurations: Vec<Reconfiguration>,
     administrations: HashMap<UserId, Sender<Administration>>,
 }
 
@@ -66,6 +70,7 @@ impl Requests {
         let now = env.now.instant;
         match request {
             Request::Report(answer) => self.reports.push(answer),
+            Request::Configure(next) => self.configurations.push(next),
             Request::Sessions(after, answer) => {
                 let _ = answer.send(server.operator().sessions(after, now));
             }
@@ -104,6 +109,11 @@ impl Requests {
         if let Some(answer) = self.administrations.remove(&user) {
             let _ = answer.send(Ok(outcome));
         }
+    }
+
+    /// The configurations that have come, the newest last.
+    pub(super) fn configurations(&mut self) -> Vec<Reconfiguration> {
+        std::mem::take(&mut self.configurations)
     }
 
     /// The turn has ended.

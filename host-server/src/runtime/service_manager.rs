@@ -116,7 +116,12 @@ impl Teller {
         } else {
             "storage takes writes".to_owned()
         };
-        let status = format!("{sessions} sessions, {pending} letters wait; {storage}");
+        let mut status = format!("{sessions} sessions, {pending} letters wait; {storage}");
+        if let Some((_, why)) = running.configuration.standing().failed {
+            status.push_str("; the configuration could not be read again: ");
+            // It is one line.
+            status.push_str(&why.replace('\n', " "));
+        }
         let watchdog = self.watchdog.map(|_| NotifyState::Watchdog);
         let status = [NotifyState::Status(&status)];
         tell(&status.into_iter().chain(watchdog).collect::<Vec<_>>());

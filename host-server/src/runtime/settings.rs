@@ -78,10 +78,15 @@ pub(super) fn transport(config: &Config, places: usize) -> transport::Config {
         events_per_turn: 64,
         keepalive: Some(keepalive),
         user_timeout: Some(config.server.user_timeout),
-        max_unsent: MAX_UNACKNOWLEDGED_BYTES.saturating_add(config.limits.unsent_per_connection),
+        max_unsent: max_unsent(config),
         shutdown_grace: config.deadlines.leave,
         ..defaults
     }
+}
+
+/// What may wait for one connection at most: the letters of its window, and answers.
+pub(super) const fn max_unsent(config: &Config) -> usize {
+    MAX_UNACKNOWLEDGED_BYTES.saturating_add(config.limits.unsent_per_connection)
 }
 
 #[cfg(test)]

@@ -2,15 +2,16 @@
 
 use std::error::Error as _;
 use std::io;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::Builder;
 
 use waxwing_core::server::storage::Snapshot;
 use waxwing_core::server::{Identity, Server, Shard};
-use waxwing_transport_mio::{Connections, EventLoop, Io};
+use waxwing_transport_mio::{Connections, EventLoop, Io, Signal};
 
 use super::channels::{Channels, Route, ShardLines};
-use super::deliveries::Deliveries;
+use super::deliveries::{Deliveries, DeliveryReport};
 use super::event_handler::{self, Links};
 use super::settings;
 use crate::backend::{self, Backend};
@@ -30,6 +31,8 @@ pub(super) struct Shards {
     /// Each with its loop; the registrar is the first.
     handlers: Vec<(EventLoop, EventHandler)>,
     routes: Vec<Route<Detached>>,
+    /// Takes word of how deliveries of codes ended, to the registrar.
+    report: otp::Report,
 }
 
 impl Shards {
@@ -40,6 +43,7 @@ impl Shards {
         storage: Box<dyn Storage>,
         snapshot: &Snapshot,
         loops: Vec<EventLoop>,
+        signals: &Sender<Signal>,
     ) -> Result<Self, Failure> {
         let (mut outlets, mut completions) = (Vec::new(), Vec::new());
         let (mut routes, mut inboxes) = (Vec::new(), Vec::new());
@@ -58,25 +62,32 @@ impl Shards {
         let now = clock.now();
         let ends = clients.into_iter().zip(completions).zip(inboxes);
         let mut handlers = Vec::new();
+        let registrar = loops.first().map(EventLoop::waker);
+        let (report, reports) = report(registrar);
+        let way = otp::delivery(&config.otp, report.clone()).map_err(system)?;
+        let mut deliveries = Some(Deliveries::new(way, reports));
         for ((shard, events), ((storage, completions), inbox)) in shards.zip(loops).zip(ends) {
             let (identity, machine) = (identity.clone(), settings::machine(config));
             let server = Server::shard(Backend::default(), identity, machine, snapshot, shard, now);
             let channels = Channels::new(routes.clone(), inbox);
-            let deliveries = if handlers.is_empty() {
-                deliveries(config, events.waker())?
-            } else {
-                Deliveries::default()
-            };
-            let links = Links { storage, completions, channels, deliveries };
+            // The registrar alone has any.
+            let deliveries = deliveries.take().unwrap_or_default();
+            let signals = signals.clone();
+            let links = Links { storage, completions, channels, deliveries, signals };
             let handler = EventHandler::new(server, config, clock, backend::random(), links);
             handlers.push((events, handler));
         }
-        Ok(Self { storage, handlers, routes })
+        Ok(Self { storage, handlers, routes, report })
     }
 
     /// The operator's ways to all of them.
     pub(super) fn lines(&self) -> ShardLines {
         ShardLines::new(&self.routes)
+    }
+
+    /// The way back from deliveries of codes.
+    pub(super) fn report(&self) -> otp::Report {
+        self.report.clone()
     }
 
     /// The operator's way to storage.
@@ -123,16 +134,15 @@ fn serve(
     (served, handler.into_fatal())
 }
 
-/// The configured way of codes to phones, with reports to the registrar.
-fn deliveries(config: &Config, waker: impl Wake + 'static) -> Result<Deliveries, Failure> {
+/// A way for word of how deliveries ended, and its end at the registrar.
+fn report(waker: Option<impl Wake + 'static>) -> (otp::Report, Receiver<DeliveryReport>) {
     let (report, reports) = mpsc::channel();
     let told = move |ticket, result| {
         // Both ends live as long as the server.
         let _ = report.send((ticket, result));
-        waker.wake();
+        waker.iter().for_each(Wake::wake);
     };
-    let way = otp::delivery(&config.otp, Arc::new(told)).map_err(system)?;
-    Ok(Deliveries::new(way, reports))
+    (Arc::new(told), reports)
 }
 
 pub(super) fn network(error: LoopError) -> Failure {

@@ -2,6 +2,7 @@
 //! share it, each by a [`StorageClient`] of its own.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
@@ -62,6 +63,27 @@ impl StorageClient {
 pub struct Inspector {
     jobs: Weak<Sender<(usize, Job)>>,
     commits: CommitCounts,
+    idle: Idle,
+}
+
+/// After how many milliseconds without a job storage tidies up.
+#[derive(Clone, Debug)]
+struct Idle(Arc<AtomicU64>);
+
+impl Idle {
+    fn new(idle: Duration) -> Self {
+        let new = Self(Arc::default());
+        new.set(idle);
+        new
+    }
+
+    fn set(&self, idle: Duration) {
+        self.0.store(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Relaxed))
+    }
 }
 
 impl Inspector {
@@ -77,6 +99,11 @@ impl Inspector {
         found
     }
 
+    /// Has storage tidy up after another time without a job; the pause that has begun stays as it is.
+    pub fn tidy_after(&self, idle: Duration) {
+        self.idle.set(idle);
+    }
+
     /// The commits since the start. It does not wait for the thread.
     #[must_use]
     pub fn commits(&self) -> Commits {
@@ -90,6 +117,7 @@ pub struct StorageThread {
     thread: JoinHandle<Result<(), StorageError>>,
     jobs: Arc<Sender<(usize, Job)>>,
     commits: CommitCounts,
+    idle: Idle,
 }
 
 impl StorageThread {
@@ -107,16 +135,19 @@ impl StorageThread {
         let clients = clients.collect();
         let turns = StorageTurns::new(storage, options.turns);
         let commits = turns.commits();
+        let idle = Idle::new(options.idle);
+        let pause = idle.clone();
         let thread = Builder::new()
             .name("waxwing-storage".into())
-            .spawn(move || run(turns, options.idle, Outlets(outlets), &queue))?;
-        Ok((Self { thread, jobs: Arc::new(jobs), commits }, clients))
+            .spawn(move || run(turns, &pause, Outlets(outlets), &queue))?;
+        Ok((Self { thread, jobs: Arc::new(jobs), commits, idle }, clients))
     }
 
     /// A way for an operator to look things up.
     #[must_use]
     pub fn inspector(&self) -> Inspector {
-        Inspector { jobs: Arc::downgrade(&self.jobs), commits: self.commits.clone() }
+        let Self { jobs, commits, idle, .. } = self;
+        Inspector { jobs: Arc::downgrade(jobs), commits: commits.clone(), idle: idle.clone() }
     }
 
     /// Waits, once all clients are dropped, until everything queued is done and storage is closed.
@@ -124,7 +155,7 @@ impl StorageThread {
     /// # Errors
     /// When storage could not be closed in good order.
     pub fn shut_down(self) -> Result<(), StorageError> {
-        let Self { thread, jobs, commits: _ } = self;
+        let Self { thread, jobs, .. } = self;
         drop(jobs);
         match thread.join() {
             Ok(closed) => closed,
@@ -157,7 +188,7 @@ impl Reports for Outlets {
 
 fn run(
     mut turns: StorageTurns,
-    idle: Duration,
+    idle: &Idle,
     mut outlets: Outlets,
     queue: &Receiver<(usize, Job)>,
 ) -> Result<(), StorageError> {
@@ -165,7 +196,7 @@ fn run(
     let now = || clock.now().instant;
     turns.measure_disk(now(), &mut outlets);
     loop {
-        let served = match queue.recv_timeout(idle) {
+        let served = match queue.recv_timeout(idle.get()) {
             Ok(job) => {
                 let jobs = std::iter::once(job).chain(queue.try_iter());
                 turns.serve(jobs, &now, &mut outlets)

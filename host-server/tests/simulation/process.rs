@@ -14,7 +14,9 @@ use waxwing_core::server::{Identity, Server, Shard};
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, UnixTime};
 use waxwing_server::config::Config;
-use waxwing_server::runtime::{self, Channels, Deliveries, EventHandler, Links, Message, Route};
+use waxwing_server::runtime::{
+    self, Channels, Deliveries, EventHandler, Links, Message, Reconfiguration, Request, Route,
+};
 use waxwing_server::store::{
     Done, Failed, Job, Reports, Storage, StorageClient, StorageTurns, TurnOptions,
 };
@@ -132,6 +134,8 @@ impl Process {
                 completions: hear,
                 channels: Channels::new(routes, end),
                 deliveries: Deliveries::default(),
+                // Nobody asks anything by a signal but to end.
+                signals: channel().0,
             };
             let rng = ChaCha20Rng::seed_from_u64(number << 8 | at as u64);
             let handler = EventHandler::new(server, config, time.clock(), rng, links);
@@ -213,6 +217,19 @@ impl Process {
         self.signals += 1;
         self.loops[0].heard.signals.push(Signal::Terminate);
         self.schedule_turn(0, time);
+    }
+
+    /// Every shard that runs is to go on with another configuration.
+    pub(crate) fn configure(&mut self, config: &Config, time: &mut Timeline) {
+        let config = Arc::new(config.clone());
+        for shard in 0..self.loops.len() {
+            // Nobody waits until it is taken, and no codes are sent.
+            let next = Reconfiguration { config: config.clone(), way: None, taken: channel().0 };
+            let asked = Message::Request(Request::Configure(next));
+            if self.loops[shard].inbox.send(vec![asked]).is_ok() {
+                self.wake(shard, time);
+            }
+        }
     }
 
     /// Carries out an event, if it is one of this process.

@@ -87,14 +87,20 @@ struct Letter {
     text: String,
 }
 
+/// That of a server that nobody has set up in a strange way.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.limits.exempt = vec!["127.0.0.0/8".parse().unwrap()];
+    config.limits.connections_per_prefix = 8;
+    config.limits.letters_per_pair = PAIR_LETTERS;
+    config.limits.reconnects_per_user_and_prefix_per_minute = 60;
+    config
+}
+
 impl Run {
     /// Nobody is connected, and nothing goes wrong until [`Run::play`] lets it.
     pub(crate) fn new(options: Options) -> Self {
-        let mut config = Config::default();
-        config.limits.exempt = vec!["127.0.0.0/8".parse().unwrap()];
-        config.limits.connections_per_prefix = 8;
-        config.limits.letters_per_pair = PAIR_LETTERS;
-        config.limits.reconnects_per_user_and_prefix_per_minute = 60;
+        let config = config();
         let mut time = Timeline::new(options.seed);
         let people: Vec<_> = (0..options.people).map(Person::new).collect();
         let mut disk = Disk::new(options.seed, people.iter().map(Person::stored));
@@ -202,11 +208,16 @@ impl Run {
         let what = self.time.roll(100);
         let (network, time) = (&mut self.network, &mut self.time);
         match what {
-            0..60 => {
+            0..56 => {
                 for _ in 0..=self.time.roll(4) {
                     let to = (who + 1 + self.time.roll(self.people.len() - 1)) % self.people.len();
                     self.write(who, to);
                 }
+            }
+            56..60 => {
+                self.config = self.any_config();
+                self.configure();
+                self.say(|| "the configuration changes".into());
             }
             60..68 => {
                 self.people[who].cut(network, time);
@@ -244,6 +255,33 @@ impl Run {
                 self.say(|| "the server is asked to end".into());
             }
             _ => {}
+        }
+    }
+
+    /// What an operator could set without losing a letter for good.
+    fn any_config(&mut self) -> Config {
+        let mut config = config();
+        let time = &mut self.time;
+        config.limits.letters_per_pair = 1 + time.roll(8) as u32;
+        config.limits.reconnects_per_user_and_prefix_per_minute = 1 + time.roll(60) as u32;
+        config.limits.answers_per_second = 1 + time.roll(20) as u32;
+        config.limits.refusals_per_second = 1 + time.roll(20) as u32;
+        config.limits.status_query_interval = Duration::from_secs(time.roll(60) as u64);
+        config.limits.connections_per_prefix = 1 + time.roll(8) as u32;
+        config.limits.half_received = [1, 1 << 17, 1 << 26][time.roll(3)];
+        config.deadlines.first_packet = Duration::from_millis(100 + time.roll(15_000) as u64);
+        config.deadlines.confirmation = Duration::from_millis(100 + time.roll(60_000) as u64);
+        config.deadlines.progress = Duration::from_millis(100 + time.roll(120_000) as u64);
+        config.deadlines.leave = Duration::from_millis(100 + time.roll(5_000) as u64);
+        config.storage.min_free_disk = [0, 1 << 28, 2 * ENOUGH][time.roll(3)];
+        config.storage.expiry_interval = Duration::from_millis(100 + time.roll(60_000) as u64);
+        config
+    }
+
+    /// The process, if it runs, goes on with the configuration that later ones start with.
+    fn configure(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.configure(&self.config, &mut self.time);
         }
     }
 
@@ -340,6 +378,8 @@ impl Run {
         self.time.is_uneven = false;
         self.disk.set_bad(false);
         self.disk.set_free(ENOUGH);
+        self.config = config();
+        self.configure();
         let absent = self.time.roll(2 * self.people.len());
         for (who, person) in self.people.iter_mut().enumerate() {
             person.stays_away = who == absent;

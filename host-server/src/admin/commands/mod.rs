@@ -8,6 +8,7 @@ mod health;
 mod key;
 mod queue;
 mod reach;
+mod reload;
 mod sessions;
 mod status;
 mod users;
@@ -74,6 +75,7 @@ fn carry_out(
     match request {
         Request::Status { watch } => status::answer(running, watch, answer),
         Request::Health { ready } => health::answer(running, ready, answer),
+        Request::Reload => reload::carry_out(running, caller, answer),
         Request::Sessions => sessions::answer(running, answer),
         Request::EndSession { user } => sessions::end(running, caller, user, answer),
         Request::Mailboxes { top } => queue::largest(running, top, answer),
@@ -117,6 +119,7 @@ pub fn run(
     };
     match command {
         Command::Status { watch } => status::run(*watch, paper),
+        Command::Reload => reload::run(reach::connect(config)?, paper),
         Command::Sessions(command) => sessions::run(reach::connect(config)?, command, paper),
         Command::Queue(command) => queue::run(reach::connect(config)?, command, paper),
         Command::Backup(command) => backup::run(command, paper),

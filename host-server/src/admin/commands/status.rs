@@ -14,7 +14,7 @@ use super::{Paper, format, reach};
 use crate::backup::{Backups, State};
 use crate::clock;
 use crate::exit::{Exit, Failure};
-use crate::runtime::ShardReport;
+use crate::runtime::{ShardReport, Standing};
 use crate::stderr;
 
 /// How the server is, as the operator reads of it. Sums leave out the loops that do not answer.
@@ -41,6 +41,19 @@ struct Status {
     backup: Backup,
     /// Why acts of operators cannot be noted, and so are refused; nothing if they can.
     audit_problem: Option<String>,
+    configuration: Configuration,
+}
+
+/// What has become of `reload`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+struct Configuration {
+    /// When it was last read again, in UTC; nothing since the start.
+    reloaded: Option<String>,
+    /// When it could not be read again, if that was the last attempt; and why.
+    failed: Option<String>,
+    failure: Option<String>,
+    /// Settings whose values wait for a restart.
+    waiting: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -128,6 +141,7 @@ impl Status {
             },
             backup: Backup::of(&running.backups),
             audit_problem: running.audit.check().err().map(|failure| failure.to_string()),
+            configuration: Configuration::of(running.configuration.standing()),
         }
     }
 
@@ -166,6 +180,35 @@ impl Status {
                 out,
                 "audit log    CANNOT BE WRITTEN, so what changes something is refused: {problem}"
             )?;
+        }
+        status.configuration.lines(out)
+    }
+}
+
+impl Configuration {
+    fn of(standing: Standing) -> Self {
+        let Standing { taken, failed, waiting, .. } = standing;
+        let (failed, failure) = failed.unzip();
+        Self {
+            reloaded: taken.map(clock::written),
+            failed: failed.map(clock::written),
+            failure,
+            waiting: waiting.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    fn lines(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { reloaded, failed, failure, waiting } = self;
+        let since = match reloaded {
+            Some(moment) => format!("read again {moment}"),
+            None => "as at the start".to_owned(),
+        };
+        writeln!(out, "settings     {since}")?;
+        if let (Some(moment), Some(why)) = (failed, failure) {
+            writeln!(out, "             COULD NOT BE READ AGAIN {moment}: {why}")?;
+        }
+        if !waiting.is_empty() {
+            writeln!(out, "             WAIT FOR A RESTART: {}", waiting.join(", "))?;
         }
         Ok(())
     }

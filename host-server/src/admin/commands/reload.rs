@@ -1,0 +1,59 @@
+//! `reload`: the server reads its configuration again.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::audit::{Arguments, Outcome};
+use super::super::control::{Answer, Caller, Connection};
+use super::super::protocol::{Line, Problem, Request, item};
+use super::super::running::{Interrupted, Running, names, summary};
+use super::Paper;
+use crate::exit::{Exit, Failure};
+
+/// Names of settings, as the operator reads of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Reloaded {
+    /// They have changed.
+    live: Vec<String>,
+    /// The file, or what else sets them, has other values than the server.
+    restart: Vec<String>,
+}
+
+impl Reloaded {
+    fn page(out: &mut dyn Write, reloaded: &Self) -> io::Result<()> {
+        let Self { live, restart } = reloaded;
+        writeln!(out, "the configuration was read again")?;
+        writeln!(out, "changed              {}", names(live))?;
+        writeln!(out, "waits for a restart  {}", names(restart))
+    }
+}
+
+// ---- In the server ----
+
+pub(super) fn carry_out(
+    running: &Running,
+    caller: Caller,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let Some(turn) = running.configuration.turn_now() else {
+        let message = "the configuration is being read again at this moment; try again";
+        return Err(Problem::new(Exit::Failure, message).into());
+    };
+    let changes = running.act((caller, answer), "reload", Arguments::new(), |answer| {
+        let changes = running.reload(&turn, || {
+            // What was begun goes on without a client, too.
+            let _ = answer.line(&Line::<()>::Waiting {}.to_json());
+        })?;
+        let outcome = Outcome::done(summary(&changes));
+        Ok((changes, outcome))
+    })?;
+    let owned = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();
+    item(answer, Reloaded { live: owned(changes.live), restart: owned(changes.restart) })
+}
+
+// ---- For the operator ----
+
+pub(super) fn run(connection: Connection, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    paper.act(connection, Request::Reload, Reloaded::page)
+}

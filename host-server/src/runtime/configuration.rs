@@ -1,0 +1,231 @@
+//! The configuration that runs, and how another one takes its place while the server serves.
+//!
+//! Everything that can fail comes first: all layers are read again and checked, and what needs threads
+//! or files is made. Only then is each shard handed the new one, which nobody can refuse any more. So
+//! either all take it, or none. Nothing of this happens on the thread of an event loop.
+
+use std::fmt;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use waxwing_core::time::UnixTime;
+
+use super::channels::ShardLines;
+use super::requests::Request;
+use crate::backup::Backups;
+use crate::clock;
+use crate::config::{Changes, Config, ConfigError, DeliveryKind};
+use crate::exit::{Exit, Failure};
+use crate::logging;
+use crate::otp::{self, OtpDelivery};
+use crate::store::Inspector;
+
+/// Reads all layers again, as at the start.
+pub type Read = Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
+
+/// The configuration that runs.
+pub struct Configuration {
+    read: Read,
+    at_start: Config,
+    /// Where deliveries of codes say how they ended.
+    report: otp::Report,
+    state: Mutex<State>,
+    /// Held by whoever is about to change it.
+    turn: Mutex<()>,
+}
+
+struct State {
+    /// What the shards have.
+    runs: Arc<Config>,
+    standing: Standing,
+}
+
+/// What has become of attempts to read it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When it was last taken.
+    pub taken: Option<UnixTime>,
+    /// When and why it could not be taken, if that was the last attempt.
+    pub failed: Option<(UnixTime, String)>,
+    /// Settings whose values wait for a restart.
+    pub waiting: Vec<&'static str>,
+    /// How often it was taken.
+    pub successes: u64,
+    /// How often it could not be.
+    pub failures: u64,
+}
+
+/// Another configuration, for one shard.
+pub struct Reconfiguration {
+    /// What it is from now on.
+    pub config: Arc<Config>,
+    /// The way of codes from now on, for the registrar; the one before goes on if there is none.
+    pub way: Option<Box<dyn OtpDelivery>>,
+    /// Hears that the shard has taken it.
+    pub taken: Sender<()>,
+}
+
+impl fmt::Debug for Reconfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconfiguration").finish_non_exhaustive()
+    }
+}
+
+/// The turn of one who changes the configuration: nobody else does meanwhile.
+pub struct Turn<'a>(#[expect(dead_code, reason = "it is held")] MutexGuard<'a, ()>);
+
+/// Who takes a new configuration.
+#[derive(Clone, Copy)]
+pub struct Takers<'a> {
+    /// The shards.
+    pub shards: &'a ShardLines,
+    /// The thread of storage.
+    pub storage: &'a Inspector,
+    /// The backups.
+    pub backups: &'a Backups,
+}
+
+impl Configuration {
+    /// How often somebody who waits is told so.
+    const STILL: Duration = Duration::from_secs(3);
+
+    /// A server that has started with `config`, which `read` reads again.
+    #[must_use]
+    pub fn new(read: Read, config: Config, report: otp::Report) -> Self {
+        let state = State { runs: Arc::new(config.clone()), standing: Standing::default() };
+        let (state, turn) = (Mutex::new(state), Mutex::new(()));
+        Self { read, at_start: config, report, state, turn }
+    }
+
+    /// What has become of attempts to read it again.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.state().standing.clone()
+    }
+
+    /// Waits until nobody else changes it.
+    pub fn turn(&self) -> Turn<'_> {
+        Turn(self.turn.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The same, if nobody does at this moment.
+    #[must_use]
+    pub fn turn_now(&self) -> Option<Turn<'_>> {
+        self.turn.try_lock().ok().map(Turn)
+    }
+
+    /// Reads it again, and has everybody take it. Returns when all have. `still` is called now and then
+    /// if that lasts.
+    ///
+    /// # Errors
+    /// When it cannot be read, or no server could start with it here. Then the one before goes on.
+    pub fn reload(
+        &self,
+        _turn: &Turn<'_>,
+        takers: Takers<'_>,
+        still: impl FnMut(),
+    ) -> Result<Changes, Failure> {
+        let result = self.take_anew(takers, still);
+        let now = clock::unix_now();
+        let standing = &mut self.state().standing;
+        match &result {
+            Ok(changes) => {
+                tracing::info!(
+                    live = changes.live.join(","),
+                    restart = changes.restart.join(","),
+                    "the configuration was read again; what is live has changed, and the rest waits \
+                     for a restart"
+                );
+                standing.taken = Some(now);
+                standing.failed = None;
+                standing.waiting.clone_from(&changes.restart);
+                standing.successes += 1;
+            }
+            Err(failure) => {
+                tracing::error!(
+                    %failure,
+                    "the configuration could not be read again, and the server goes on with the one \
+                     before: put it right, and reload"
+                );
+                standing.failed = Some((now, failure.to_string()));
+                standing.failures += 1;
+            }
+        }
+        result
+    }
+
+    fn take_anew(&self, takers: Takers<'_>, still: impl FnMut()) -> Result<Changes, Failure> {
+        let read = (self.read)()?;
+        read.check_serving()?;
+        let next = self.as_it_would_run(&read)?;
+        let way = if next.otp.delivery == DeliveryKind::InBand {
+            // Codes that were drawn before still have to go somewhere.
+            None
+        } else {
+            otp::delivery(&next.otp, self.report.clone())
+                .map_err(|error| Failure::new(Exit::Failure, error))?
+        };
+        // Nothing fails from here on.
+        let before = Arc::clone(&self.state().runs);
+        let changes = Changes {
+            live: Changes::between(&before, &next).live,
+            restart: Changes::between(&self.at_start, &read).restart,
+        };
+        let next = Arc::new(next);
+        self.state().runs = Arc::clone(&next);
+        logging::configure(&next.log);
+        takers.storage.tidy_after(next.storage.tidy_after);
+        takers.backups.leave_free(next.storage.min_free_disk);
+        takers.hand_over(&next, way, still)?;
+        Ok(changes)
+    }
+
+    /// What a running server makes of it. It may be worse than at a start: an address that is not public
+    /// any more needs a restart, so codes must not go in band before.
+    fn as_it_would_run(&self, read: &Config) -> Result<Config, Failure> {
+        let next = read.clone().as_started_with(&self.at_start);
+        next.check_serving().map_err(|error| {
+            let message = format!(
+                "{error}. A start could use this configuration, but settings that need a restart are \
+                 as they were at the start until then: restart the server"
+            );
+            Failure::new(Exit::Config, message)
+        })?;
+        Ok(next)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Takers<'_> {
+    /// Hands it to every shard, and waits until all have taken it.
+    fn hand_over(
+        self,
+        next: &Arc<Config>,
+        mut way: Option<Box<dyn OtpDelivery>>,
+        mut still: impl FnMut(),
+    ) -> Result<(), Failure> {
+        let (taken, all_taken) = channel();
+        // The registrar is the first, and the way of codes is its own.
+        for shard in self.shards.ids() {
+            let (config, way, taken) = (Arc::clone(next), way.take(), taken.clone());
+            let next = Reconfiguration { config, way, taken };
+            self.shards.send(shard, Request::Configure(next));
+        }
+        drop(taken);
+        let mut waits_for = self.shards.ids().count();
+        while waits_for > 0 {
+            match all_taken.recv_timeout(Configuration::STILL) {
+                Ok(()) => waits_for -= 1,
+                Err(RecvTimeoutError::Timeout) => still(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::new(Exit::Failure, "the server stops"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

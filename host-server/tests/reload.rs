@@ -1,0 +1,270 @@
+//! The binary when its configuration is read again.
+
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// For failure only.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOCAL: &[&str] = &["--listen", "127.0.0.1:0"];
+
+fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_waxwing-server"))
+}
+
+/// A server with a file that it reads again, which dies with its owner.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+impl Server {
+    fn start(text: &str, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("waxwing.toml");
+        fs::write(&file, text).unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let mut child = binary()
+            .arg("--config")
+            .arg(&file)
+            .arg("--data")
+            .arg(folder.path().join("data"))
+            .args(flags)
+            .env("WAXWING_SERVER__LOOPS", "3")
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut greeting = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+        let address = greeting.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+        let server = Self { child, address, folder };
+        // Commands reach it a moment later.
+        eventually(|| server.command(&["health"]).status.success());
+        server
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("waxwing.toml")
+    }
+
+    fn writes(&self, text: &str) {
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Output {
+        let data = self.folder.path().join("data");
+        binary().args(args).arg("--data").arg(data).output().unwrap()
+    }
+
+    /// As a unit calls it: with the file, and without a data directory.
+    fn reload(&self) -> Output {
+        let mut reload = binary();
+        reload.arg("--config").arg(self.file()).arg("reload").arg("--json");
+        reload.env("WAXWING_SERVER__DATA", self.folder.path().join("data")).output().unwrap()
+    }
+
+    #[track_caller]
+    fn reloads(&self) -> Value {
+        let ran = self.reload();
+        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+        serde_json::from_slice(&ran.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn refuses(&self, why: &str) {
+        let ran = self.reload();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(78), "{why}: {said}");
+        assert!(said.contains(why), "{why}: {said}");
+        assert!(ran.stdout.is_empty());
+        let failure = self.status()["configuration"]["failure"].as_str().unwrap().to_owned();
+        assert!(failure.contains(why), "{why}: {failure}");
+    }
+
+    fn status(&self) -> Value {
+        serde_json::from_slice(&self.command(&["status", "--json"]).stdout).unwrap()
+    }
+
+    fn codes_left(&self) -> Option<u64> {
+        self.status()["codes_left"].as_u64()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// What the audit log says became of reloads.
+    fn audited(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join("data/audit.jsonl")).unwrap();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let reloads = lines.filter(|line| line["command"] == "reload");
+        reloads.filter_map(|line| line["result"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[track_caller]
+fn eventually(is_true: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_true() {
+        assert!(Instant::now() < deadline, "it does not come true");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether somebody who says nonsense on this connection is told so.
+#[track_caller]
+fn is_served(mut stream: TcpStream) {
+    stream.write_all(&[0xff; 1_024]).unwrap();
+    assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+}
+
+#[test]
+fn what_is_live_changes_what_is_not_waits_and_no_connection_is_cut() {
+    let server = Server::start("limits.codes_per_day = 100\n", LOCAL);
+    let before = server.connect();
+    assert_eq!(server.codes_left(), Some(100));
+    assert_eq!(server.reloads(), json!({ "live": [], "restart": [] }));
+
+    server.writes(
+        "limits.codes_per_day = 70\nstorage.id_rest = \"90d\"\nstorage.tidy_after = \"2s\"\n",
+    );
+    let reloaded = json!({
+        "live": ["limits.codes_per_day", "storage.tidy_after"], "restart": ["storage.id_rest"],
+    });
+    assert_eq!(server.reloads(), reloaded);
+    assert_eq!(server.codes_left(), Some(70));
+    let configuration = server.status()["configuration"].take();
+    assert_eq!(configuration["waiting"], json!(["storage.id_rest"]));
+    assert!(configuration["reloaded"].is_string() && configuration["failure"].is_null());
+
+    // What waits is said again as long as it waits.
+    server.writes("limits.codes_per_day = 70\nstorage.id_rest = \"90d\"\n");
+    let reloaded = json!({ "live": ["storage.tidy_after"], "restart": ["storage.id_rest"] });
+    assert_eq!(server.reloads(), reloaded);
+    server.writes("");
+    server.reloads();
+    assert_eq!(server.status()["configuration"]["waiting"], json!([]));
+    is_served(before);
+    is_served(server.connect());
+    assert_eq!(server.audited(), ["done"; 4]);
+}
+
+#[test]
+fn a_mistake_changes_nothing_and_is_said_by_the_command_the_status_and_the_log() {
+    let good = "limits.codes_per_day = 100\n";
+    let server = Server::start(good, LOCAL);
+    for (mistake, why) in [
+        ("limits.codes_per_day = = 7\n", "waxwing.toml"),
+        ("limits.codes_per_day = 7\nlimits.codes_per_dya = 7\n", "did you mean"),
+        ("limits.codes_per_day = \"many\"\n", "limits.codes_per_day"),
+        ("limits.codes_per_day = 7\nlimits.exempt = 5\n", "limits.exempt"),
+        ("limits.codes_per_day = 0\n", "limits.codes_per_day has to be from"),
+        ("limits.codes_per_day = 7\notp.delivery = \"exec\"\n", "needs otp.exec.program"),
+        (
+            "limits.codes_per_day = 7\n[otp]\ndelivery = \"exec\"\nexec.program = \"/no/such\"\n",
+            "otp.exec.program",
+        ),
+    ] {
+        server.writes(mistake);
+        server.refuses(why);
+        assert_eq!(server.codes_left(), Some(100), "{mistake}");
+    }
+    server.writes("limits.codes_per_day = 7\n");
+    fs::set_permissions(server.file(), Permissions::from_mode(0o646)).unwrap();
+    server.refuses("chmod o-w");
+    fs::remove_file(server.file()).unwrap();
+    server.refuses("No such file");
+    fs::create_dir(server.file()).unwrap();
+    server.refuses("no plain file");
+    fs::remove_dir(server.file()).unwrap();
+    assert_eq!(server.codes_left(), Some(100));
+    let log = server.log();
+    assert_eq!(log.matches("the configuration could not be read again").count(), 10, "{log}");
+
+    server.writes("limits.codes_per_day = 50\n");
+    server.reloads();
+    assert_eq!(server.codes_left(), Some(50));
+    assert!(server.status()["configuration"]["failure"].is_null());
+    assert_eq!(server.audited().last().unwrap(), "done");
+    assert_eq!(server.audited().iter().filter(|result| *result == "failed").count(), 10);
+}
+
+#[test]
+fn a_hangup_does_the_same() {
+    let server = Server::start("limits.codes_per_day = 100\n", LOCAL);
+    server.writes("limits.codes_per_day = 50\n");
+    server.signal(Signal::HUP);
+    eventually(|| server.codes_left() == Some(50));
+    server.writes("limits.codes_per_day = none\n");
+    server.signal(Signal::HUP);
+    eventually(|| server.status()["configuration"]["failure"].is_string());
+    assert_eq!(server.codes_left(), Some(50));
+    eventually(|| server.audited() == ["done", "failed"]);
+    is_served(server.connect());
+}
+
+#[test]
+fn what_the_command_line_and_the_environment_say_still_counts() {
+    let server = Server::start("", &[LOCAL, &["--log-level", "warn"]].concat());
+    server.writes("log.level = \"trace\"\nserver.loops = 7\nlog.format = \"json\"\n");
+    assert_eq!(server.reloads(), json!({ "live": ["log.format"], "restart": [] }));
+    is_served(server.connect());
+    assert!(!server.log().contains("TRACE"));
+}
+
+#[test]
+fn the_log_follows_its_settings() {
+    let server = Server::start("", LOCAL);
+    is_served(server.connect());
+    assert!(!server.log().contains("TRACE"));
+    server.writes("log.level = \"trace\"\nlog.format = \"json\"\n");
+    server.reloads();
+    is_served(server.connect());
+    eventually(|| server.log().contains("\"level\":\"TRACE\""));
+}
+
+#[test]
+fn codes_do_not_go_in_band_before_an_address_that_others_reach_is_given_up() {
+    let server = Server::start("server.listen = \"0.0.0.0:0\"\n", &[]);
+    server.writes("server.listen = \"0.0.0.0:0\"\notp.delivery = \"in-band\"\n");
+    server.refuses("lets everybody who can reach");
+    // A start could use this one.
+    server.writes("server.listen = \"127.0.0.1:0\"\notp.delivery = \"in-band\"\n");
+    server.refuses("restart the server");
+    assert_eq!(server.audited(), ["failed", "failed"]);
+}
+
+#[test]
+fn a_reload_without_a_server_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = binary().arg("reload").arg("--data").arg(folder.path()).output().unwrap();
+    assert_eq!(ran.status.code(), Some(3));
+}

@@ -1,6 +1,7 @@
 //! Phone numbers and one-time passwords (PROTOCOL.md, "Registration").
 
 use core::fmt;
+use core::str::FromStr;
 
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
@@ -68,6 +69,64 @@ impl fmt::Debug for Phone {
     }
 }
 
+/// What phone numbers begin with, such as the `+49` of a country: `+`, then up to 15 digits of which the
+/// first is not 0.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PhonePrefix {
+    len: u8,
+    text: [u8; Phone::MAX_LEN],
+}
+
+impl PhonePrefix {
+    /// Whether `phone` begins with it.
+    #[must_use]
+    pub fn begins(&self, phone: &Phone) -> bool {
+        phone.as_bytes().starts_with(self.as_str().as_bytes())
+    }
+
+    fn as_str(&self) -> &str {
+        let text = self.text.get(..usize::from(self.len)).unwrap_or_default();
+        core::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl FromStr for PhonePrefix {
+    type Err = NoPhonePrefix;
+
+    fn from_str(text: &str) -> Result<Self, NoPhonePrefix> {
+        let digits = text.strip_prefix('+').ok_or(NoPhonePrefix)?;
+        let well_formed = (1..Phone::MAX_LEN).contains(&digits.len())
+            && digits.bytes().all(|digit| digit.is_ascii_digit())
+            && !digits.starts_with('0');
+        if !well_formed {
+            return Err(NoPhonePrefix);
+        }
+        let mut prefix = Self { len: 0, text: [0; Phone::MAX_LEN] };
+        for (to, from) in prefix.text.iter_mut().zip(text.bytes()) {
+            *to = from;
+            prefix.len = prefix.len.saturating_add(1);
+        }
+        Ok(prefix)
+    }
+}
+
+impl fmt::Display for PhonePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for PhonePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// No phone number begins like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not how phone numbers begin; write + and digits, as in \"+49\"")]
+pub struct NoPhonePrefix;
+
 /// A one-time password: six decimal digits.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Otp([u8; Self::LEN]);
@@ -130,6 +189,26 @@ impl fmt::Debug for Otp {
 mod tests {
     use super::*;
     use std::format;
+
+    #[test]
+    fn phones_begin_with_a_plus_and_digits() {
+        let phone = Phone::parse(b"+4915112345678").unwrap();
+        for (prefix, begins) in [
+            ("+4", true),
+            ("+49", true),
+            ("+4915112345678", true),
+            ("+48", false),
+            ("+49151123456789", false),
+            ("+123456789012345", false),
+        ] {
+            let parsed: PhonePrefix = prefix.parse().unwrap();
+            assert_eq!(parsed.begins(&phone), begins, "{prefix}");
+            assert_eq!(format!("{parsed}"), prefix);
+        }
+        for bad in ["", "+", "49", "+0", "+4 9", "49+", "+1234567890123456", "+٤٩", "+49\0"] {
+            assert_eq!(bad.parse::<PhonePrefix>(), Err(NoPhonePrefix), "{bad:?}");
+        }
+    }
 
     #[test]
     fn phones_have_one_form() {

@@ -7,9 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use waxwing_core::phone::PhonePrefix;
 use waxwing_core_fuzz::readable::Form;
 use waxwing_server::config::{
-    AddressRange, Config, ConfigError, DeliveryKind, LogFormat, LogLevel, Override,
+    AddressRange, Config, ConfigError, DeliveryKind, Header, LogFormat, LogLevel, Override,
 };
 
 use crate::Reached;
@@ -35,6 +36,9 @@ enum Takes {
     Count(u64, u64, fn(&mut Config, u64)),
     Texts(fn(&mut Config) -> &mut Vec<String>),
     Ranges(fn(&mut Config) -> &mut Vec<AddressRange>),
+    Countries(fn(&mut Config) -> &mut Vec<PhonePrefix>),
+    Headers(fn(&mut Config) -> &mut Vec<Header>),
+    Fallback,
     Delivery,
     Level,
     Format,
@@ -101,7 +105,13 @@ const SECTIONS: &[&[Key]] = &[
         duration!(1_000..=DAY, server.user_timeout),
     ],
     &[
+        field!(Flag, registration.open),
+        field!(Path, registration.allow_file),
+        field!(Countries, registration.countries),
+    ],
+    &[
         key!(otp.delivery, Takes::Delivery),
+        key!(otp.fallback, Takes::Fallback),
         field!(Flag, otp.allow_unverified),
         duration!(1_000..=TWO_BYTES, otp.ttl),
         number!(Count 1..=100, otp.attempts),
@@ -113,6 +123,15 @@ const SECTIONS: &[&[Key]] = &[
         duration!(100..=10 * MINUTE, otp.exec.timeout),
         number!(Count 1..=64, otp.exec.workers),
         number!(Count 1..=10_000, otp.exec.queue),
+    ],
+    &[
+        field!(Text, otp.webhook.url),
+        field!(Text, otp.webhook.body),
+        field!(Headers, otp.webhook.headers),
+        field!(Path, otp.webhook.secret_file),
+        field!(Path, otp.webhook.ca_file),
+        duration!(100..=10 * MINUTE, otp.webhook.timeout),
+        number!(Count 0..=10, otp.webhook.retries),
     ],
     &[
         duration!(1_000..=YEARS, letters.life),
@@ -174,8 +193,8 @@ const TIMES: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", MINUTE), ("h", H
 const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", KIB), ("MiB", KIB * KIB), ("GiB", GIB)];
 const NO_UNITS: [&str; 7] = ["", "kb", "S", "min", "KB", "-", "d d"];
 
-const WORDS: [&str; 16] = [
-    "in-band", "console", "exec", "error", "warn", "info", "debug", "trace", "text", "json",
+const WORDS: [&str; 19] = [
+    "+49", "+0", "webhook", "in-band", "console", "exec", "error", "warn", "info", "debug", "trace", "text", "json",
     "true", "false", "True", "yes", "Info", "in_band",
 ];
 
@@ -473,12 +492,27 @@ impl Value {
                 }
                 *field(config) = ranges;
             }
-            Takes::Delivery => {
-                config.otp.delivery = match text?.as_str() {
-                    "in-band" => DeliveryKind::InBand,
-                    "console" => DeliveryKind::Console,
-                    "exec" => DeliveryKind::Exec,
-                    _ => return None,
+            Takes::Countries(field) => {
+                let is_country = |text: &String| {
+                    let digits = text.strip_prefix('+').unwrap_or_default();
+                    (1..=15).contains(&digits.len())
+                        && digits.bytes().all(|digit| digit.is_ascii_digit())
+                        && !digits.starts_with('0')
+                };
+                let texts = self.texts(layer)?;
+                texts.iter().all(is_country).then_some(())?;
+                *field(config) =
+                    texts.iter().map(|text| text.parse().expect("a country")).collect();
+            }
+            Takes::Headers(field) => {
+                *field(config) =
+                    self.texts(layer)?.iter().map(|text| header(text)).collect::<Option<_>>()?;
+            }
+            Takes::Delivery => config.otp.delivery = delivery(&text?)?,
+            Takes::Fallback => {
+                config.otp.fallback = match text?.as_str() {
+                    "" => None,
+                    text => Some(delivery(text)?),
                 };
             }
             Takes::Level => {
@@ -503,6 +537,26 @@ impl Value {
     }
 }
 
+fn delivery(text: &str) -> Option<DeliveryKind> {
+    Some(match text {
+        "in-band" => DeliveryKind::InBand,
+        "console" => DeliveryKind::Console,
+        "exec" => DeliveryKind::Exec,
+        "webhook" => DeliveryKind::Webhook,
+        _ => return None,
+    })
+}
+
+/// Of the texts here only an address with a port is a header, or what begins like one.
+fn header(text: &str) -> Option<Header> {
+    let (name, value) = text.split_once(':')?;
+    let (name, value) = (name.trim(), value.trim());
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let fits = !name.is_empty() && name.chars().all(is_name);
+    let fits = fits && !value.is_empty() && value.chars().all(|c| (' '..='~').contains(&c));
+    fits.then(|| Header { name: name.into(), value: value.into() })
+}
+
 /// What comes of the settings: a configuration, or the names of which the message has to have one.
 fn expected(settings: &[Setting]) -> Result<Config, Vec<&'static str>> {
     let mut config = Config::default();
@@ -525,13 +579,22 @@ fn expected(settings: &[Setting]) -> Result<Config, Vec<&'static str>> {
     let (program, control) =
         (exec.program.to_string_lossy(), config.server.control.to_string_lossy());
     let backups = config.backup.directory.to_string_lossy();
+    let uses = |kind| config.otp.delivery == kind || config.otp.fallback == Some(kind);
+    let webhook = &config.otp.webhook;
+    let allow_file = config.registration.allow_file.to_string_lossy();
     let rules = [
+        (has_nul(&allow_file), "registration.allow_file"),
         (has_nul(&backups) || backups == data, "backup.directory"),
         (has_nul(&control), "server.control"),
         (data.is_empty() || has_nul(&data), "server.data"),
         (has_nul(&program), "otp.exec.program"),
         (exec.args.iter().any(|arg| has_nul(arg)), "otp.exec.args"),
-        (program.is_empty() && config.otp.delivery == DeliveryKind::Exec, "otp.exec.program"),
+        (program.is_empty() && uses(DeliveryKind::Exec), "otp.exec.program"),
+        (config.otp.webhook.url.is_empty() && uses(DeliveryKind::Webhook), "otp.webhook.url"),
+        (config.otp.fallback.is_some() && uses(DeliveryKind::InBand), "otp.fallback"),
+        (config.otp.fallback == Some(config.otp.delivery), "otp.fallback"),
+        (has_nul(&webhook.secret_file.to_string_lossy()), "otp.webhook.secret_file"),
+        (has_nul(&webhook.ca_file.to_string_lossy()), "otp.webhook.ca_file"),
     ];
     let broken: Vec<_> = rules.iter().filter(|(is_broken, _)| *is_broken).collect();
     if !broken.is_empty() {
@@ -597,8 +660,14 @@ pub fn config_keys(data: &[u8]) -> Reached {
         Ok(expected) => {
             let loaded = loaded.unwrap_or_else(|error| panic!("{error}, and nothing is wrong"));
             assert_eq!(loaded, expected);
-            // Which programs and groups there are is for the system to say.
-            if loaded.otp.delivery != DeliveryKind::Exec && loaded.server.control_group.is_empty() {
+            // Which programs, groups and files there are is for the system to say.
+            let [exec, webhook] = [DeliveryKind::Exec, DeliveryKind::Webhook];
+            let asks_others = |kind| kind == exec || kind == webhook;
+            let names_none = !asks_others(loaded.otp.delivery)
+                && !loaded.otp.fallback.is_some_and(asks_others)
+                && loaded.server.control_group.is_empty()
+                && loaded.registration.allow_file.as_os_str().is_empty();
+            if names_none {
                 let refused = loaded.check_serving().is_err();
                 assert_eq!(refused, is_open(&loaded), "who is given codes");
                 if refused {

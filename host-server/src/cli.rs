@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use waxwing_core::phone::Phone;
 
+use crate::admin::commands;
 use crate::config::{Config, ConfigError, DeliveryKind, Override, parse_address, parse_duration};
 use crate::exit::{Exit, Failure};
 use crate::runtime::Read;
@@ -103,6 +105,9 @@ pub enum Command {
     /// Make backups, and see whether they can be used
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Find out whether one-time passwords reach phones
+    #[command(subcommand)]
+    Otp(OtpCommand),
     /// Look at what operators did
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -165,6 +170,20 @@ pub enum AuditCommand {
     Show,
     /// Say whether the lines are still as they were written, or which is the first that is not
     Verify,
+}
+
+/// What to do with one-time passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum OtpCommand {
+    /// Have the running server send a code to a phone, and say how long that took. The code proves nothing
+    Test {
+        /// The phone, with its +
+        #[arg(value_parser = commands::otp::parse)]
+        phone: Phone,
+        /// By the way of otp.fallback, and not by that of otp.delivery
+        #[arg(long)]
+        fallback: bool,
+    },
 }
 
 /// What to do with sessions.

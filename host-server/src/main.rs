@@ -71,6 +71,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Sessions(_)
         | Command::Queue(_)
         | Command::Backup(_)
+        | Command::Otp(_)
         | Command::Users(_)
         | Command::Audit(_)
         | Command::Key(_) => {

@@ -80,7 +80,7 @@ impl Fake {
             configuration: Configuration::new(
                 Box::new(|| Ok(Config::default())),
                 Config::default(),
-                Arc::new(|_, _| {}),
+                Arc::new(|_| {}),
             ),
             data: directory.path().to_owned(),
             listening: Vec::new(),

@@ -56,7 +56,7 @@ impl Fake {
             configuration: Configuration::new(
                 Box::new(|| Ok(Config::default())),
                 Config::default(),
-                Arc::new(|_, _| {}),
+                Arc::new(|_| {}),
             ),
             data: directory.path().to_owned(),
             listening: vec!["127.0.0.1:9295".parse().unwrap()],

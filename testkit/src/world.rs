@@ -70,7 +70,8 @@ pub struct Sim<P: Backend> {
     stopped: usize,
     /// Whether the DER that wraps session keys has changed.
     pub other_wrap_key: bool,
-    config: Config,
+    /// What the server has from its next start on.
+    pub config: Config,
     wires: BTreeMap<ConnId, Wire>,
     last_conn: u64,
     /// The states of letters in hand that there were on machines that are gone.

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::process::{Process, eventually};
+use crate::sent_codes::server_and_sent_codes;
 use crate::test_server::{TestServer, lines};
 
 fn json(server: &TestServer, command: &[&str]) -> Vec<Value> {
@@ -320,4 +321,17 @@ fn what_a_command_prints_is_json_when_asked_for() {
     );
     unused.wait_for_out(|out| out.matches("takes writes").count() >= 2);
     unused.signal(Signal::INT);
+}
+
+#[test]
+fn an_operator_finds_out_whether_codes_get_through() {
+    let (server, sent) = server_and_sent_codes(&[]);
+    let phone = "+4915112349999";
+    let tested = json(&server, &["otp", "test", phone]).remove(0);
+    assert_eq!(tested["way"], "exec");
+    let code = sent.code(phone, 1);
+    server.administer(&["otp", "test", "--fallback", phone]).exits(78).says("no such way");
+    server.administer(&["otp", "test", "0151"]).exits(2).says("a phone is + and 7 to 15 digits");
+    let log = std::fs::read_to_string(server.data().join("audit.jsonl")).unwrap();
+    assert!(log.contains("otp test") && !log.contains(phone) && !log.contains(&code), "{log}");
 }

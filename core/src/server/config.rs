@@ -1,10 +1,13 @@
 //! What an operator can set (PROTOCOL.md, "Limits and timers").
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::limiter::Rate;
 use super::shard::Shard;
 use crate::limits::MAX_LETTER;
+use crate::phone::{Phone, PhonePrefix};
 
 /// The numbers of a server. [`Config::default`] gives those of PROTOCOL.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct Config {
     pub otp_resend: Duration,
     /// Guesses at one password.
     pub otp_attempts: u8,
+    /// Who may register.
+    pub registration: RegistrationPolicy,
     /// Deadlines of a connection.
     pub deadlines: Deadlines,
     /// What a mailbox holds.
@@ -57,12 +62,65 @@ impl Default for Config {
             otp_life: Duration::from_secs(300),
             otp_resend: Duration::from_secs(30),
             otp_attempts: 3,
+            registration: RegistrationPolicy::default(),
             deadlines: Deadlines::default(),
             mailbox: MailboxLimits::default(),
             rates: Rates::default(),
             half_received_bytes: 64 * 1_024 * 1_024,
             live_otps: 10_000,
         }
+    }
+}
+
+/// Who may become a user. It says nothing about those who are users already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrationPolicy {
+    open: bool,
+    /// Empty for all of them.
+    countries: Arc<[PhonePrefix]>,
+    /// Sorted. `None` for all of them.
+    phones: Option<Arc<[Phone]>>,
+}
+
+impl RegistrationPolicy {
+    /// Beginnings of phones that a policy can name.
+    pub const MAX_COUNTRIES: usize = 300;
+    /// Phones that a policy can name: more than there can be users.
+    pub const MAX_PHONES: usize = 100_000;
+
+    /// Nobody may become a user unless it is `open`. If `countries` is not empty, a phone has to begin
+    /// like one of them; if there are `phones`, it has to be one of these. `None` if there are more of
+    /// either than a policy can name.
+    #[must_use]
+    pub fn new(
+        open: bool,
+        countries: Vec<PhonePrefix>,
+        phones: Option<Vec<Phone>>,
+    ) -> Option<Self> {
+        let many = phones.as_ref().map_or(0, Vec::len);
+        if countries.len() > Self::MAX_COUNTRIES || many > Self::MAX_PHONES {
+            return None;
+        }
+        let phones = phones.map(|mut phones| {
+            phones.sort_unstable();
+            phones.into()
+        });
+        Some(Self { open, countries: countries.into(), phones })
+    }
+
+    /// Whether somebody with this phone may become a user.
+    pub(super) fn allows(&self, phone: &Phone) -> bool {
+        let begins_right =
+            self.countries.is_empty() || self.countries.iter().any(|country| country.begins(phone));
+        let is_named = self.phones.as_ref().is_none_or(|all| all.binary_search(phone).is_ok());
+        self.open && begins_right && is_named
+    }
+}
+
+/// Everybody may.
+impl Default for RegistrationPolicy {
+    fn default() -> Self {
+        Self { open: true, countries: Arc::new([]), phones: None }
     }
 }
 
@@ -181,3 +239,52 @@ impl Default for Rates {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn phone(text: &str) -> Phone {
+        Phone::parse(text.as_bytes()).unwrap()
+    }
+
+    fn allowed(policy: &RegistrationPolicy, phones: [&str; 4]) -> [bool; 4] {
+        phones.map(|text| policy.allows(&phone(text)))
+    }
+
+    const PHONES: [&str; 4] = ["+4915112345601", "+4915112345602", "+15550001111", "+441632960001"];
+
+    #[test]
+    fn a_policy_is_open_to_all_closed_or_for_some() {
+        let country = |text: &str| text.parse::<PhonePrefix>().unwrap();
+        let (germany, america) = (country("+49"), country("+1"));
+        let named = || Some(vec![phone(PHONES[3]), phone(PHONES[0])]);
+        for (policy, expected) in [
+            (RegistrationPolicy::new(true, vec![], None), [true; 4]),
+            (RegistrationPolicy::new(false, vec![], None), [false; 4]),
+            (RegistrationPolicy::new(true, vec![germany], None), [true, true, false, false]),
+            (
+                RegistrationPolicy::new(true, vec![germany, america], None),
+                [true, true, true, false],
+            ),
+            (RegistrationPolicy::new(true, vec![], named()), [true, false, false, true]),
+            (RegistrationPolicy::new(true, vec![germany], named()), [true, false, false, false]),
+            (RegistrationPolicy::new(true, vec![], Some(vec![])), [false; 4]),
+            (RegistrationPolicy::new(false, vec![germany], named()), [false; 4]),
+        ] {
+            assert_eq!(allowed(&policy.unwrap(), PHONES), expected);
+        }
+        assert_eq!(allowed(&RegistrationPolicy::default(), PHONES), [true; 4]);
+    }
+
+    #[test]
+    fn a_policy_has_bounds() {
+        let countries = |count| vec!["+49".parse::<PhonePrefix>().unwrap(); count];
+        let phones = |count| Some(vec![phone(PHONES[0]); count]);
+        let (most, many) = (RegistrationPolicy::MAX_COUNTRIES, RegistrationPolicy::MAX_PHONES);
+        assert!(RegistrationPolicy::new(true, countries(most), phones(many)).is_some());
+        assert!(RegistrationPolicy::new(true, countries(most + 1), None).is_none());
+        assert!(RegistrationPolicy::new(true, vec![], phones(many + 1)).is_none());
+    }
+}

@@ -39,7 +39,7 @@ mod storage_queue;
 mod submission;
 mod timers;
 
-pub use config::{Config, Deadlines, MailboxLimits, Rates};
+pub use config::{Config, Deadlines, MailboxLimits, Rates, RegistrationPolicy};
 pub use ctx::Env;
 #[cfg(feature = "testing")]
 pub use delivery::{Counted, LetterState, Stored};
@@ -164,6 +164,11 @@ impl<P: Provider> Server<P> {
     /// A code is on its last way, or did not go out.
     pub fn otp_ended(&mut self, env: &mut Env<'_>, ticket: OtpTicket, outcome: OtpOutcome) {
         self.router.otp_ended(&mut self.shared.lend(env), ticket, outcome);
+    }
+
+    /// Until then no code would go out, and none is made. The registrar alone has a use for it.
+    pub fn set_codes_rest_until(&mut self, until: Option<Instant>) {
+        self.router.set_codes_rest_until(until);
     }
 
     /// Whether free disk space is below the floor: letters for absent recipients are refused.

@@ -113,6 +113,8 @@ pub struct Codes {
     pub used: u64,
     /// Wrong guesses at codes.
     pub wrong: u64,
+    /// Requests for which no code was made, because none would have gone out.
+    pub held_back: u64,
 }
 
 /// Operations with the private key of the server.

@@ -338,6 +338,14 @@ impl<P: Provider> Router<P> {
 
     // ---- Codes ----
 
+    /// Until then no code would go out: whoever asks for one is told to come back, and nothing is counted
+    /// against their phone.
+    pub(super) fn set_codes_rest_until(&mut self, until: Option<Instant>) {
+        if let Some(registrar) = &mut self.registrar {
+            registrar.set_codes_rest_until(until);
+        }
+    }
+
     /// A code is on its last way, or did not go out.
     pub(super) fn otp_ended(
         &mut self,

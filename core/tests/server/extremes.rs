@@ -3,7 +3,9 @@
 
 use core::time::Duration;
 
-use waxwing_core::server::{Config, Deadlines, MailboxLimits, Rate, Rates, Server};
+use waxwing_core::server::{
+    Config, Deadlines, MailboxLimits, Rate, Rates, RegistrationPolicy, Server,
+};
 
 use waxwing_testkit::packets;
 use waxwing_testkit::person::{Person, Said};
@@ -23,6 +25,7 @@ fn everything(span: Duration, count: u32) -> Config {
         otp_life: span,
         otp_resend: span,
         otp_attempts: u8::try_from(count).unwrap_or(u8::MAX),
+        registration: RegistrationPolicy::default(),
         deadlines: Deadlines {
             first_packet: span,
             confirmation: span,

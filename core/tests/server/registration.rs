@@ -1,8 +1,11 @@
 //! From a phone number to a user.
 
+use std::time::Duration;
+
 use waxwing_core::crypto::{ReplyKey, RustCrypto, Spki};
 use waxwing_core::id::UserId;
-use waxwing_core::server::{Config, Event, OtpOutcome};
+use waxwing_core::phone::Phone;
+use waxwing_core::server::{Config, Event, OtpOutcome, RegistrationPolicy, ShardId};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, Op};
 
 use waxwing_testkit::backend::{Backend, Paper, PaperKey};
@@ -492,9 +495,9 @@ fn whoever_asks_for_a_code_hears_when_it_has_gone_out() {
 fn a_gateway_that_says_nothing_holds_the_200_up_for_three_seconds() {
     let mut world = world();
     let mut ann = asks_and_waits(&mut world);
-    world.wait(std::time::Duration::from_millis(2_900));
+    world.wait(Duration::from_millis(2_900));
     assert_eq!(ann.hear(&mut world), []);
-    world.wait(std::time::Duration::from_millis(100));
+    world.wait(Duration::from_millis(100));
     assert!(matches!(ann.hear_one(&mut world), Said::CodeIssued { .. }));
     let code = ann.code(&world);
     assert_eq!(prove(&mut world, &mut ann, &code), OFFERED);
@@ -606,5 +609,90 @@ fn a_100_or_101_that_names_a_sender_or_a_recipient_is_malformed() {
         world.send(ann.conn, &proof);
         assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::Malformed]);
         assert_eq!(prove(&mut world, &mut ann, &code), OFFERED, "the code is still good");
+    }
+}
+
+fn limited_to(open: bool, countries: &[&str]) -> Config {
+    let countries = countries.iter().map(|country| country.parse().unwrap()).collect();
+    let registration = RegistrationPolicy::new(open, countries, None).unwrap();
+    Config { registration, ..Config::default() }
+}
+
+#[test]
+fn a_phone_of_another_country_is_refused_before_a_code_or_a_limit_of_phones() {
+    let mut world = World::new(limited_to(true, &["+1", "+44"]));
+    let mut ann = Person::<RustCrypto>::new(0);
+    let codes_left = world.reports()[0].codes_left;
+    ann.conn = world.connect();
+    let request = ann.request(&mut world);
+    world.send(ann.conn, &request);
+    let packet = Some(packets::id_of(&request));
+    let no = No { code: ErrorCode::BadPhone, op: 100, retry_after_s: 0, packet };
+    assert_eq!(ann.hear_one(&mut world), Said::Refused(no));
+    assert!(world.is_closed(ann.conn) && world.codes.is_empty());
+    assert_eq!(world.reports()[0].codes_left, codes_left);
+    let phone = Phone::parse(b"+15550001111").unwrap();
+    let mut ben = Person { phone, ..Person::<RustCrypto>::new(1) };
+    ben.register(&mut world);
+    // The three codes of this hour are still Ann's, once her country is served.
+    world.config = Config::default();
+    world.crash();
+    for attempt in 0..3 {
+        ann.reply_key = ReplyKey::from_bytes(&[0x40 + attempt; 32]);
+        ask(&mut world, &mut ann);
+    }
+}
+
+#[test]
+fn a_closed_server_takes_nobody_new_and_everybody_who_is_there() {
+    let mut world = World::new(Config::default());
+    let mut ann = Person::new(0);
+    ann.register(&mut world);
+    world.config = limited_to(false, &[]);
+    world.crash();
+    let mut ben = Person::<RustCrypto>::new(1);
+    ben.conn = world.connect();
+    let request = ben.request(&mut world);
+    world.send(ben.conn, &request);
+    assert_eq!(ben.hear_one(&mut world).code(), Some(ErrorCode::BadPhone));
+    // Who has the account is told so, proves it by its key, and comes back.
+    ann.conn = world.connect();
+    let request = ann.request(&mut world);
+    world.send(ann.conn, &request);
+    assert_eq!(ann.hear_one(&mut world), Said::PhoneTaken);
+    assert_eq!(prove(&mut world, &mut ann, b"000000"), OFFERED);
+}
+
+#[test]
+fn a_proof_of_a_phone_that_may_not_register_is_refused_as_its_request_is() {
+    let mut world = Sim::<Paper>::new(limited_to(false, &[]));
+    let mut ann = Person::new(0);
+    // It comes before the code, and so says nothing of one.
+    let said = prove(&mut world, &mut ann, b"000000");
+    assert_eq!(said.code(), Some(ErrorCode::BadPhone));
+}
+
+#[test]
+fn while_no_code_goes_out_whoever_asks_is_told_when_to_come_back_and_loses_nothing() {
+    let mut world = Sim::<Paper>::new(Config::default());
+    let mut ann = Person::new(0);
+    let codes_left = world.reports()[0].codes_left;
+    let until = world.now.instant.after(Duration::from_secs(30));
+    world.turn(ShardId::REGISTRAR, |server, _| server.set_codes_rest_until(Some(until)));
+    world.wait(Duration::from_millis(10_500));
+    ann.conn = world.connect();
+    let request = ann.request(&mut world);
+    world.send(ann.conn, &request);
+    let packet = Some(packets::id_of(&request));
+    let no = No { code: ErrorCode::Busy, op: 100, retry_after_s: 20, packet };
+    assert_eq!(ann.hear_one(&mut world), Said::Refused(no));
+    let report = world.reports()[0];
+    assert_eq!((report.codes_left, report.codes.held_back), (codes_left, 1));
+    assert!(world.codes.is_empty());
+    world.wait(Duration::from_millis(19_500));
+    // Three codes an hour are for this phone from here, and all of them are left.
+    for attempt in 0..3 {
+        ann.reply_key = ReplyKey::from_bytes(&[0x40 + attempt; 32]);
+        ask(&mut world, &mut ann);
     }
 }

@@ -244,6 +244,7 @@ impl Numbers {
                 ("sent", in_band + self.events(|events| events.codes_sent)),
                 ("not_sent", self.events(|events| events.codes_not_sent)),
                 ("unknown", self.events(|events| events.codes_lost)),
+                ("held_back", self.sum(|report| report.codes.held_back)),
                 ("used", self.sum(|report| report.codes.used)),
                 ("wrong", self.sum(|report| report.codes.wrong)),
             ],

@@ -87,6 +87,12 @@ pub(super) enum Request {
         /// Where, from everywhere; if nothing is said, in the directory of backups.
         file: Option<String>,
     },
+    /// `otp test`.
+    TestCode {
+        phone: String,
+        /// By the second way.
+        fallback: bool,
+    },
 }
 
 /// One line of an answer.

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Config, ConfigError, DeliveryKind, directory, program};
+use super::{Config, ConfigError, DeliveryKind, directory};
+use crate::otp;
 
 impl Config {
     /// Whether a server can start with it: what only serving needs. An operator may look at users
@@ -14,13 +15,9 @@ impl Config {
     /// names cannot be used.
     pub fn check_serving(&self) -> Result<(), ConfigError> {
         self.refuse_unverified()?;
-        let Self { server, otp, backup, .. } = self;
-        if otp.delivery == DeliveryKind::Exec {
-            let path = &otp.exec.program;
-            program::check(path).map_err(|why| {
-                ConfigError(format!("otp.exec.program: {} {why}", path.display()))
-            })?;
-        }
+        let Self { server, registration, otp, backup, .. } = self;
+        registration.policy()?;
+        otp::check(otp)?;
         if fs::metadata(&server.data).is_ok_and(|metadata| !metadata.is_dir()) {
             let path = server.data.display();
             return Err(ConfigError(format!("server.data: {path} is no directory")));
@@ -51,23 +48,45 @@ impl Config {
         };
         Err(ConfigError(format!(
             "otp.delivery = \"in-band\" lets everybody who can reach {reach} register any phone: set \
-             it to \"console\" or \"exec\", or allow it with --allow-unverified"
+             it to \"console\", \"exec\" or \"webhook\", or allow it with --allow-unverified"
         )))
     }
 
     /// Whether the values make sense together.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let Self { server, otp, backup, metrics, .. } = self;
+        let Self { server, registration, otp, backup, metrics, .. } = self;
+        let uses = |kind| otp.ways().any(|way| way == kind);
         let rules = [
             (
-                otp.delivery == DeliveryKind::Exec && otp.exec.program.as_os_str().is_empty(),
-                "otp.delivery = \"exec\" needs otp.exec.program",
+                uses(DeliveryKind::Exec) && otp.exec.program.as_os_str().is_empty(),
+                "otp.delivery = \"exec\" needs otp.exec.program, and so does otp.fallback",
             ),
             (
-                [&server.data, &server.control, &otp.exec.program, &backup.directory]
-                    .into_iter()
-                    .any(has_nul),
-                "server.data, server.control, otp.exec.program and backup.directory must not contain \
+                uses(DeliveryKind::Webhook) && otp.webhook.url.is_empty(),
+                "otp.delivery = \"webhook\" needs otp.webhook.url, and so does otp.fallback",
+            ),
+            (
+                otp.fallback.is_some() && uses(DeliveryKind::InBand),
+                "otp.fallback: a code in band proves nothing, and needs no other way",
+            ),
+            (
+                otp.fallback == Some(otp.delivery),
+                "otp.fallback is the way of otp.delivery: name another one, or none",
+            ),
+            (
+                [
+                    &server.data,
+                    &server.control,
+                    &registration.allow_file,
+                    &otp.exec.program,
+                    &otp.webhook.secret_file,
+                    &otp.webhook.ca_file,
+                    &backup.directory,
+                ]
+                .into_iter()
+                .any(has_nul),
+                "server.data, server.control, registration.allow_file, otp.exec.program, \
+                 otp.webhook.secret_file, otp.webhook.ca_file and backup.directory must not contain \
                  the byte 0",
             ),
             (

@@ -133,7 +133,7 @@ const MANY: u64 = 1_000_000;
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     key!(server.listen, Restart, addresses, "Address and port to listen on: \"127.0.0.1:9295\", or several as in [\"0.0.0.0:9295\", \"[::]:9295\"], which is every network over IPv4 and over IPv6. An IPv6 address takes IPv6 alone."),
-    key!(server.proxies, Live, list, "Addresses and ranges of proxies, as in [\"10.0.0.5\", \"10.1.0.0/16\"]. Each of their connections has to begin with a PROXY header of version 2 (`send-proxy-v2` of HAProxy), and has the address of the client that is named there. From nobody else such a header is read. Only proxies may be able to connect from these addresses: whoever else can do so has any address that they like."),
+    key!(server.proxies, Live, list, "Addresses and ranges of proxies, as in [\"10.0.0.5\", \"10.1.0.0/16\"]. Each of their connections has to begin with a PROXY header of version 2 (`send-proxy-v2` of HAProxy), and has the address of the client that is named there. Such a header of anybody else is not read. Only proxies may be able to connect from these addresses: whoever else can do so has any address that they like."),
     key!(server.data, Restart, path, "Directory of key and database."),
     key!(server.control, Restart, path, "Socket through which commands such as `waxwing-server status` speak with the running server. Empty: control.sock in the directory of server.data."),
     key!(server.control_group, Restart, text, "Group that may use that socket, besides root and the user of the server: a name out of /etc/group, or a number. Empty: nobody else. Whoever is in it can do all that the operator can."),
@@ -142,7 +142,12 @@ pub(super) const KEYS: &[Key] = &[
     key!(server.keepalive, Live, duration SECOND..=KEEPALIVE, "How long a connection may be silent before TCP asks whether the peer is there."),
     key!(server.user_timeout, Live, duration SECOND..=DAY, "How long sent bytes may stay unacknowledged by the peer's TCP."),
 
-    key!(otp.delivery, Live, choice, "How one-time passwords are delivered: \"console\" (standard error), \"exec\" (a program), \"in-band\" (in the answer itself, which proves no phone)."),
+    key!(registration.open, Live, flag, "Let people register who have no account yet. Who has one is not concerned."),
+    key!(registration.allow_file, Live, path, "File of the phones that may register, one a line; a line that begins with # is a remark. Empty: all phones."),
+    key!(registration.countries, Live, list, "What phones that may register begin with, as in [\"+49\", \"+1\"]. Other phones are refused before a code is made. Empty: all phones."),
+
+    key!(otp.delivery, Live, choice, "How one-time passwords are delivered: \"console\" (standard error), \"exec\" (a program), \"webhook\" (a request over HTTPS), \"in-band\" (in the answer itself, which proves no phone)."),
+    key!(otp.fallback, Live, choice_or_none, "How a one-time password is delivered when the way of otp.delivery fails: another of \"console\", \"exec\" and \"webhook\". Empty: not at all."),
     key!(otp.allow_unverified, Live, flag, "Allow in-band delivery on an address that others can reach."),
     key!(otp.ttl, Live, duration SECOND..=WIRE_SECONDS, "How long a one-time password is good."),
     key!(otp.attempts, Live, count 1..=100, "How many attempts a client has at one password."),
@@ -153,6 +158,14 @@ pub(super) const KEYS: &[Key] = &[
     key!(otp.exec.timeout, Live, duration TENTH..=(10 * MINUTE), "How long one run of the program may take before it is killed."),
     key!(otp.exec.workers, Live, count 1..=64, "How many runs of the program there may be at the same time."),
     key!(otp.exec.queue, Live, count 1..=10_000, "How many codes may wait for a run of the program."),
+
+    key!(otp.webhook.url, Live, text, "Where a request is sent for each code, by POST. Plain http is for this machine only: http://127.0.0.1:8080/send."),
+    key!(otp.webhook.body, Live, text, "The body of the request. {phone} and {code} stand for phone and code."),
+    key!(otp.webhook.headers, Live, secret_list, "Headers of the request, as in [\"Authorization: Bearer ...\"]. Without a Content-Type, it is application/json."),
+    key!(otp.webhook.secret_file, Live, path, "File with the secret that requests are signed with, of at least 16 bytes. Empty: they are not signed."),
+    key!(otp.webhook.ca_file, Live, path, "File of certificates in PEM, one of which has to vouch for the gateway. Empty: those that this machine trusts."),
+    key!(otp.webhook.timeout, Live, duration TENTH..=(10 * MINUTE), "How long one code may take, with all tries."),
+    key!(otp.webhook.retries, Live, count 0..=10, "How often a request is made again when the gateway cannot be reached, or says that it is too busy."),
 
     key!(letters.life, Live, duration SECOND..=TEN_YEARS, "How long a letter waits for its recipient."),
     key!(letters.fate_memory, Live, duration SECOND..=TEN_YEARS, "How long the sender of a letter that has expired can learn that it was not delivered."),

@@ -233,6 +233,26 @@ pub(super) mod list {
     }
 }
 
+/// The same, of texts that may be secret: a message does not show them.
+pub(super) mod secret_list {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use toml::Value;
+
+    pub(in super::super) fn read<T: FromStr<Err: Display>>(
+        value: &Value,
+    ) -> Result<Vec<T>, String> {
+        let texts: Vec<String> = super::list::read(value)?;
+        let parse = |(number, text): (usize, &String)| {
+            text.parse().map_err(|error| format!("entry {number}: {error}"))
+        };
+        (1..).zip(&texts).map(parse).collect()
+    }
+
+    pub(in super::super) use super::list::show;
+}
+
 /// The path of a file or directory.
 pub(super) mod path {
     use super::{PathBuf, Value};
@@ -264,14 +284,42 @@ pub(super) mod choice {
     }
 }
 
+/// The same, or nothing: empty text.
+pub(super) mod choice_or_none {
+    use super::{Choice, Value};
+
+    pub(in super::super) fn read<T: Choice>(value: &Value) -> Result<Option<T>, String> {
+        if value.as_str().is_some_and(str::is_empty) {
+            return Ok(None);
+        }
+        super::choice::read(value).map(Some)
+    }
+
+    pub(in super::super) fn show<T: Choice>(value: &Option<T>) -> String {
+        value.as_ref().map_or_else(|| super::text::show(&""), super::choice::show)
+    }
+}
+
 /// A type whose values have names.
 pub(super) trait Choice: Copy + PartialEq + 'static {
     const ALL: &'static [(&'static str, Self)];
 }
 
 impl Choice for DeliveryKind {
-    const ALL: &'static [(&'static str, Self)] =
-        &[("in-band", Self::InBand), ("console", Self::Console), ("exec", Self::Exec)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("in-band", Self::InBand),
+        ("console", Self::Console),
+        ("exec", Self::Exec),
+        ("webhook", Self::Webhook),
+    ];
+}
+
+impl DeliveryKind {
+    /// Its name in a configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
 }
 
 impl Choice for LogLevel {

@@ -9,11 +9,14 @@ mod control;
 mod directory;
 mod keys;
 mod kind;
+mod named_file;
 mod nearest;
 mod program;
 mod range;
+mod registration;
 mod sections;
 mod source;
+mod webhook;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -25,13 +28,21 @@ pub use kind::duration::parse as parse_duration;
 pub use range::AddressRange;
 pub use sections::{
     BackupConfig, Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig, Limits,
-    LogConfig, LogFormat, LogLevel, OtpConfig, ServerConfig, StorageConfig,
+    LogConfig, LogFormat, LogLevel, OtpConfig, RegistrationConfig, ServerConfig, StorageConfig,
+    WebhookConfig,
 };
+pub use webhook::{Header, WebhookRequest};
 
 /// A configuration that cannot be used. Says where and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
+
+impl ConfigError {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
 
 /// A key given on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]

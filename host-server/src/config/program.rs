@@ -6,10 +6,20 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
+use super::{ConfigError, ExecConfig};
 use crate::access;
 
+impl ExecConfig {
+    /// Whether its program can be given codes.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let path = &self.program;
+        check(path)
+            .map_err(|why| ConfigError(format!("otp.exec.program: {} {why}", path.display())))
+    }
+}
+
 /// Says why `program` cannot be given the codes of others.
-pub(super) fn check(program: &Path) -> Result<(), String> {
+fn check(program: &Path) -> Result<(), String> {
     if !program.is_absolute() {
         return Err("has to be a whole path, which begins with /".into());
     }

@@ -4,15 +4,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use waxwing_core::phone::PhonePrefix;
 use waxwing_core::server::{self, Deadlines, MailboxLimits, Rates};
 
-use super::AddressRange;
+use super::{AddressRange, Header};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// Where the server listens and keeps its data.
     pub server: ServerConfig,
+    /// Section `registration`: who may register.
+    pub registration: RegistrationConfig,
     /// Section `otp`: one-time passwords.
     pub otp: OtpConfig,
     /// Section `letters`: how long they live, and how large they are.
@@ -54,6 +57,17 @@ pub struct ServerConfig {
     pub user_timeout: Duration,
 }
 
+/// Section `registration`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrationConfig {
+    /// Whether anybody new may register.
+    pub open: bool,
+    /// A file of the phones that may register, one a line; empty for all phones.
+    pub allow_file: PathBuf,
+    /// What phones that may register begin with; empty for all phones.
+    pub countries: Vec<PhonePrefix>,
+}
+
 /// How one-time passwords reach their phones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryKind {
@@ -63,6 +77,8 @@ pub enum DeliveryKind {
     Console,
     /// Handed to a program.
     Exec,
+    /// Sent to a gateway over HTTP.
+    Webhook,
 }
 
 /// Section `otp`.
@@ -70,6 +86,8 @@ pub enum DeliveryKind {
 pub struct OtpConfig {
     /// How one-time passwords are delivered.
     pub delivery: DeliveryKind,
+    /// How they are delivered when that fails; `None` for not at all.
+    pub fallback: Option<DeliveryKind>,
     /// Whether in-band delivery is allowed on an address that others can reach.
     pub allow_unverified: bool,
     /// How long a one-time password is good; 1 s to 65,535 s.
@@ -80,6 +98,15 @@ pub struct OtpConfig {
     pub resend_after: Duration,
     /// Section `otp.exec`.
     pub exec: ExecConfig,
+    /// Section `otp.webhook`.
+    pub webhook: WebhookConfig,
+}
+
+impl OtpConfig {
+    /// The ways that are to be used, the first one first.
+    pub fn ways(&self) -> impl Iterator<Item = DeliveryKind> {
+        std::iter::once(self.delivery).chain(self.fallback)
+    }
 }
 
 /// Section `otp.exec`.
@@ -95,6 +122,26 @@ pub struct ExecConfig {
     pub workers: usize,
     /// How many codes may wait for a run of the program.
     pub queue: usize,
+}
+
+/// Section `otp.webhook`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Where requests go; empty unless codes go by webhook.
+    pub url: String,
+    /// The body of a request, with `{phone}` and `{code}` in it.
+    pub body: String,
+    /// Headers of a request.
+    pub headers: Vec<Header>,
+    /// A file with what requests are signed with; empty for no signature.
+    pub secret_file: PathBuf,
+    /// A file of certificates, one of which has to vouch for the gateway; empty for those that this
+    /// machine trusts.
+    pub ca_file: PathBuf,
+    /// How long all tries of one code together may take.
+    pub timeout: Duration,
+    /// How often a request that surely was not carried out is made again.
+    pub retries: u32,
 }
 
 /// Section `letters`.
@@ -266,16 +313,24 @@ impl Default for ServerConfig {
     }
 }
 
+impl Default for RegistrationConfig {
+    fn default() -> Self {
+        Self { open: true, allow_file: PathBuf::new(), countries: Vec::new() }
+    }
+}
+
 impl Default for OtpConfig {
     fn default() -> Self {
         let machine = server::Config::default();
         Self {
             delivery: DeliveryKind::Console,
+            fallback: None,
             allow_unverified: false,
             ttl: machine.otp_life,
             attempts: machine.otp_attempts,
             resend_after: machine.otp_resend,
             exec: ExecConfig::default(),
+            webhook: WebhookConfig::default(),
         }
     }
 }
@@ -288,6 +343,20 @@ impl Default for ExecConfig {
             timeout: Duration::from_secs(10),
             workers: 4,
             queue: 256,
+        }
+    }
+}
+
+impl Default for WebhookConfig {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            body: r#"{"phone":"{phone}","code":"{code}"}"#.into(),
+            headers: Vec::new(),
+            secret_file: PathBuf::new(),
+            ca_file: PathBuf::new(),
+            timeout: Duration::from_secs(10),
+            retries: 2,
         }
     }
 }

@@ -1,22 +1,20 @@
 //! The layers, each applied over the ones below it.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
 use toml::{Table, Value};
 
 use super::keys::{self, KEYS};
 use super::nearest::nearest;
-use super::{Config, ConfigError, Override};
-use crate::access;
+use super::{Config, ConfigError, Override, named_file};
 
 const PREFIX: &str = "WAXWING_";
 /// Bytes of a file.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: usize = 1 << 20;
 
 pub(super) fn file(path: &Path, config: &mut Config) -> Result<(), ConfigError> {
     let place = path.display().to_string();
@@ -35,33 +33,14 @@ pub(super) fn file(path: &Path, config: &mut Config) -> Result<(), ConfigError> 
     section(&place, "", &table, config)
 }
 
-/// The text of a plain file of a sensible size.
+/// The text of the file.
 fn read(path: &Path) -> io::Result<String> {
-    let file = OpenOptions::new()
-        .read(true)
-        // A pipe that nobody writes to must not be waited for.
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is no plain file"));
-    }
     // It says which program is given the codes, and what strangers may do.
-    if metadata.mode() & 0o002 != 0 {
-        let what = format!("everybody can change it; run: chmod o-w {}", path.display());
-        return Err(io::Error::other(what));
-    }
-    if let Some(open) = access::replaceable_in(path)? {
-        let open = open.display();
-        let what = format!("everybody can put another in its place; run: chmod o-w {open}");
-        return Err(io::Error::other(what));
-    }
-    let mut text = String::new();
-    file.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        return Err(io::Error::other("it is larger than 1 MiB, which no configuration is"));
-    }
-    Ok(text)
+    let wrong = |metadata: &Metadata| {
+        let everybody_can = metadata.mode() & 0o002 != 0;
+        everybody_can.then(|| format!("everybody can change it; run: chmod o-w {}", path.display()))
+    };
+    named_file::text(path, LARGEST, wrong)
 }
 
 /// The settings by which commands find a server.

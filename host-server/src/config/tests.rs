@@ -37,7 +37,7 @@ fn the_example_has_every_key_once_and_every_section_in_one_piece() {
     sections.sort_unstable();
     sections.dedup();
     assert_eq!(sections.len(), all);
-    assert_eq!(example.parse::<toml::Table>().unwrap().len(), 8);
+    assert_eq!(example.parse::<toml::Table>().unwrap().len(), 10);
 }
 
 #[test]
@@ -171,6 +171,13 @@ fn values_of_the_wrong_kind_are_refused_with_the_way_to_write_them() {
         ("server.listen = \"localhost\"", "server.listen: \"localhost\": "),
         ("limits.exempt = [\"10.0.0.0/64\"]", "is no address and no range"),
         ("limits.exempt = 7", "is no list"),
+        ("registration.countries = [\"49\"]", "\"49\": this is not how phone numbers begin"),
+        ("registration.open = 1", "is neither true nor false"),
+        ("otp.fallback = \"sms\"", "is none of"),
+        (
+            "otp.webhook.headers = [\"Bearer a\"]",
+            "otp.webhook.headers: entry 1: a header is written as in",
+        ),
         ("[otp", "TOML parse error at line 1"),
     ] {
         let error = refusal(text);
@@ -224,6 +231,12 @@ fn a_server_listens_on_one_address_or_on_several() {
 fn what_makes_no_sense_together_is_refused() {
     for (text, hint) in [
         ("otp.delivery = \"exec\"", "needs otp.exec.program"),
+        ("otp.fallback = \"exec\"", "needs otp.exec.program"),
+        ("otp.delivery = \"webhook\"", "needs otp.webhook.url"),
+        ("otp.fallback = \"console\"", "otp.fallback is the way of otp.delivery"),
+        ("otp.delivery = \"in-band\"\notp.fallback = \"console\"", "otp.fallback: a code in band"),
+        ("otp.fallback = \"in-band\"", "otp.fallback: a code in band"),
+        ("otp.webhook.ca_file = \"a\\u0000b\"", "otp.webhook.ca_file"),
         ("otp.ttl = \"2d\"", "otp.ttl has to be"),
         ("otp.attempts = 0", "otp.attempts"),
         ("otp.exec.args = [\"a\\u0000b\"]", "otp.exec.args"),

@@ -8,32 +8,26 @@ use std::env;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use waxwing_core::phone::{Otp, Phone};
 
+use super::workers::{Ending, Job, Workers};
 use super::{DeliveryError, DeliveryTicket, OtpDelivery, Report};
 use crate::config::ExecConfig;
 use crate::descriptors;
 
+/// Exit codes, as sysexits.h has them, by which a program says that it works, but not for this phone.
+const BAD_PHONE: i32 = 65;
+const NO_SUCH_PHONE: i32 = 67;
+
 /// Runs a program for each code, a few at a time, in threads of its own. When it is dropped, the
 /// programs that run are killed: a server that ends forgets its codes.
 pub struct ExecDelivery {
-    jobs: Option<SyncSender<Job>>,
-    report: Report,
-    ending: Arc<AtomicBool>,
-    workers: Vec<JoinHandle<()>>,
-}
-
-struct Job {
-    ticket: DeliveryTicket,
-    phone: Phone,
-    code: Otp,
+    workers: Workers,
 }
 
 impl ExecDelivery {
@@ -42,61 +36,34 @@ impl ExecDelivery {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(config: &ExecConfig, report: &Report) -> io::Result<Self> {
-        let (jobs, queue) = sync_channel(config.queue);
-        let queue = Arc::new(Mutex::new(queue));
-        let ending = Arc::new(AtomicBool::new(false));
-        let mut workers = Vec::new();
-        for _ in 0..config.workers {
-            let (config, queue, report) = (config.clone(), queue.clone(), report.clone());
-            let ending = ending.clone();
-            let work = move || {
-                while let Some(job) = next(&queue) {
-                    report(job.ticket, run(&config, &job, &ending));
-                }
-            };
-            workers.push(thread::Builder::new().name("waxwing-otp".into()).spawn(work)?);
-        }
-        Ok(Self { jobs: Some(jobs), report: report.clone(), ending, workers })
+        let ExecConfig { workers, queue, .. } = *config;
+        let config = config.clone();
+        let run = move |job: &Job, ending: &Ending| run(&config, job, ending);
+        Ok(Self { workers: Workers::start(workers, queue, report, Arc::new(run))? })
     }
 }
 
 impl Drop for ExecDelivery {
     fn drop(&mut self) {
-        self.ending.store(true, Relaxed);
-        self.jobs = None;
-        for worker in self.workers.drain(..) {
-            // One that has panicked has taken the process down.
-            let _ = worker.join();
-        }
+        self.workers.finish();
     }
 }
 
 impl OtpDelivery for ExecDelivery {
     fn deliver(&self, ticket: DeliveryTicket, phone: &Phone, code: &Otp) {
-        let job = Job { ticket, phone: *phone, code: code.clone() };
-        let Some(jobs) = &self.jobs else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = jobs.try_send(job) {
-            (self.report)(ticket, Err(DeliveryError::Busy));
-        }
+        self.workers.deliver(ticket, phone, code);
     }
 
     fn retire(&mut self) {
-        self.jobs = None;
+        self.workers.retire();
     }
 
     fn is_done(&self) -> bool {
-        self.workers.iter().all(JoinHandle::is_finished)
+        self.workers.are_done()
     }
 }
 
-fn next(queue: &Mutex<Receiver<Job>>) -> Option<Job> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
-}
-
-fn run(config: &ExecConfig, job: &Job, ending: &AtomicBool) -> Result<(), DeliveryError> {
-    if ending.load(Relaxed) {
-        return Err(DeliveryError::Ending);
-    }
+fn run(config: &ExecConfig, job: &Job, ending: &Ending) -> Result<(), DeliveryError> {
     let mut command = Command::new(&config.program);
     for (name, _) in env::vars_os() {
         // The settings of the server are none of its business.
@@ -127,17 +94,21 @@ fn run(config: &ExecConfig, job: &Job, ending: &AtomicBool) -> Result<(), Delive
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let status = child.wait().map_err(|error| DeliveryError::Failed(error.to_string()))?;
     ended?;
-    if status.success() { Ok(()) } else { Err(DeliveryError::Failed(status.to_string())) }
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(BAD_PHONE | NO_SUCH_PHONE) => Err(DeliveryError::Refused(status.to_string())),
+        _ => Err(DeliveryError::Failed(status.to_string())),
+    }
 }
 
 /// Until the program has ended, or must.
-fn wait(child: &Child, deadline: Instant, ending: &AtomicBool) -> Result<(), DeliveryError> {
+fn wait(child: &Child, deadline: Instant, ending: &Ending) -> Result<(), DeliveryError> {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     let mut pause = Duration::from_millis(2);
     loop {
         match waitid(WaitId::Pid(Pid::from_child(child)), look) {
             Ok(Some(_)) => return Ok(()),
-            Ok(None) if ending.load(Relaxed) => return Err(DeliveryError::Ending),
+            Ok(None) if ending.has_begun() => return Err(DeliveryError::Ending),
             Ok(None) if Instant::now() >= deadline => return Err(DeliveryError::TimedOut),
             Ok(None) => {
                 thread::sleep(pause);
@@ -152,7 +123,7 @@ fn wait(child: &Child, deadline: Instant, ending: &AtomicBool) -> Result<(), Del
 mod tests {
     use std::fs;
     use std::path::Path;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
 
@@ -204,6 +175,11 @@ mod tests {
         let (ticket, result) = reports.recv_timeout(WAIT).unwrap();
         assert_eq!(ticket, DeliveryTicket(1));
         assert_eq!(result, Err(DeliveryError::Failed("exit status: 3".into())));
+
+        let (delivery, reports) = start(&shell("exit 67", Path::new("x")));
+        deliver(&delivery, 3);
+        let (_, result) = reports.recv_timeout(WAIT).unwrap();
+        assert_eq!(result, Err(DeliveryError::Refused("exit status: 67".into())));
 
         let absent = ExecConfig { program: "/no/such/program".into(), ..shell("", Path::new("x")) };
         let (delivery, reports) = start(&absent);

@@ -9,6 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use waxwing_core::server::RegistrationPolicy;
 use waxwing_core::time::UnixTime;
 
 use super::channels::ShardLines;
@@ -18,7 +19,7 @@ use crate::clock;
 use crate::config::{Changes, Config, ConfigError, DeliveryKind};
 use crate::exit::{Exit, Failure};
 use crate::logging;
-use crate::otp::{self, OtpDelivery};
+use crate::otp::{self, Ways};
 use crate::store::Inspector;
 
 /// Reads all layers again, as at the start.
@@ -29,7 +30,7 @@ pub struct Configuration {
     read: Read,
     at_start: Config,
     /// Where deliveries of codes say how they ended.
-    report: otp::Report,
+    report: otp::WayReports,
     state: Mutex<State>,
     /// Held by whoever is about to change it.
     turn: Mutex<()>,
@@ -60,8 +61,10 @@ pub struct Standing {
 pub struct Reconfiguration {
     /// What it is from now on.
     pub config: Arc<Config>,
-    /// The way of codes from now on, for the registrar; the one before goes on if there is none.
-    pub way: Option<Box<dyn OtpDelivery>>,
+    /// Who may register from now on.
+    pub registration: RegistrationPolicy,
+    /// The ways of codes from now on, for the registrar; those before go on if there are none.
+    pub ways: Option<Ways>,
     /// Hears that the shard has taken it.
     pub taken: Sender<()>,
 }
@@ -92,7 +95,7 @@ impl Configuration {
 
     /// A server that has started with `config`, which `read` reads again.
     #[must_use]
-    pub fn new(read: Read, config: Config, report: otp::Report) -> Self {
+    pub fn new(read: Read, config: Config, report: otp::WayReports) -> Self {
         let state = State { runs: Arc::new(config.clone()), standing: Standing::default() };
         let (state, turn) = (Mutex::new(state), Mutex::new(()));
         Self { read, at_start: config, report, state, turn }
@@ -159,12 +162,13 @@ impl Configuration {
         let read = (self.read)()?;
         read.check_serving()?;
         let next = self.as_it_would_run(&read)?;
-        let way = if next.otp.delivery == DeliveryKind::InBand {
+        let registration = next.registration.policy()?;
+        let ways = if next.otp.delivery == DeliveryKind::InBand {
             // Codes that were drawn before still have to go somewhere.
             None
         } else {
-            otp::delivery(&next.otp, self.report.clone())
-                .map_err(|error| Failure::new(Exit::Failure, error))?
+            let ways = otp::ways(&next.otp, &self.report);
+            Some(ways.map_err(|error| Failure::new(Exit::Failure, error))?)
         };
         // Nothing fails from here on.
         let before = Arc::clone(&self.state().runs);
@@ -177,7 +181,7 @@ impl Configuration {
         logging::configure(&next.log);
         takers.storage.tidy_after(next.storage.tidy_after);
         takers.backups.leave_free(next.storage.min_free_disk);
-        takers.hand_over(&next, way, still)?;
+        takers.hand_over(&next, (registration, ways), still)?;
         Ok(changes)
     }
 
@@ -205,14 +209,15 @@ impl Takers<'_> {
     fn hand_over(
         self,
         next: &Arc<Config>,
-        mut way: Option<Box<dyn OtpDelivery>>,
+        (registration, mut ways): (RegistrationPolicy, Option<Ways>),
         mut still: impl FnMut(),
     ) -> Result<(), Failure> {
         let (taken, all_taken) = channel();
-        // The registrar is the first, and the way of codes is its own.
+        // The registrar is the first, and the ways of codes are its own.
         for shard in self.shards.ids() {
-            let (config, way, taken) = (Arc::clone(next), way.take(), taken.clone());
-            let next = Reconfiguration { config, way, taken };
+            let (config, registration) = (Arc::clone(next), registration.clone());
+            let (ways, taken) = (ways.take(), taken.clone());
+            let next = Reconfiguration { config, registration, ways, taken };
             self.shards.send(shard, Request::Configure(next));
         }
         drop(taken);

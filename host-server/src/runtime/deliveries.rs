@@ -6,47 +6,69 @@ use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::time::Instant;
 
 use super::repeated::Repeated;
-use crate::otp::{DeliveryError, DeliveryTicket, OtpDelivery};
+use crate::otp::{
+    DeliveryReport, DeliveryTicket, TestAnswer, TestCodes, WayNumber, WayReport, Ways,
+};
 
-/// How a delivery ended.
-pub type DeliveryReport = (DeliveryTicket, Result<(), DeliveryError>);
-
-/// The way of codes to their phones, and news from there; the registrar's alone.
+/// The ways of codes to their phones, and news from there; the registrar's alone.
 #[derive(Default)]
 pub struct Deliveries {
-    way: Option<Box<dyn OtpDelivery>>,
-    /// Ways that take no more codes, and are not done with those that they have.
-    retired: Vec<Box<dyn OtpDelivery>>,
-    reports: Option<Receiver<DeliveryReport>>,
+    ways: Ways,
+    reports: Option<Receiver<WayReport>>,
+    tests: TestCodes,
     /// Failures in a row.
     trouble: Repeated,
 }
 
 impl Deliveries {
-    /// Codes go this way, and reports come back from it.
+    /// Codes go these ways, and reports come back from them.
     #[must_use]
-    pub fn new(way: Option<Box<dyn OtpDelivery>>, reports: Receiver<DeliveryReport>) -> Self {
-        Self { way, retired: Vec::new(), reports: Some(reports), trouble: Repeated::default() }
+    pub fn new(ways: Ways, reports: Receiver<WayReport>) -> Self {
+        Self { ways, reports: Some(reports), ..Self::default() }
     }
 
-    /// From now on codes go another way. What is under way arrives.
-    pub(super) fn go_another_way(&mut self, way: Box<dyn OtpDelivery>) {
-        self.retired.retain(|way| !way.is_done());
-        if let Some(mut before) = self.way.replace(way) {
-            before.retire();
-            self.retired.push(before);
-        }
+    /// From now on codes go these ways. What is under way arrives.
+    pub(super) fn go_other_ways(&mut self, ways: Ways) {
+        self.ways.give_way_to(ways);
     }
 
-    pub(super) fn deliver(&self, ticket: DeliveryTicket, phone: &Phone, code: &Otp) {
-        if let Some(way) = &self.way {
-            way.deliver(ticket, phone, code);
-        }
+    pub(super) fn deliver(
+        &mut self,
+        ticket: DeliveryTicket,
+        phone: &Phone,
+        code: &Otp,
+        now: Instant,
+    ) {
+        self.ways.deliver(ticket, phone, code, now);
+    }
+
+    /// Sends a code that proves nothing, so that the operator sees whether codes get through this way.
+    pub(super) fn test(
+        &mut self,
+        test: (&Phone, &Otp),
+        number: WayNumber,
+        answer: TestAnswer,
+        now: Instant,
+    ) {
+        self.tests.begin(&mut self.ways, test, number, answer, now);
+    }
+
+    /// Until when no code goes out, because all ways rest.
+    pub(super) fn rest_until(&self, now: Instant) -> Option<Instant> {
+        self.ways.rest_until(now)
     }
 
     /// What has become of a code; the operator hears of it where that helps.
     pub(super) fn news(&mut self, now: Instant) -> Option<DeliveryReport> {
-        let (ticket, result) = self.reports.as_ref()?.try_recv().ok()?;
+        let (ticket, result) = loop {
+            let report = self.reports.as_ref()?.try_recv().ok()?;
+            match self.ways.ended(report, now) {
+                Some((ticket, result)) if !self.tests.ended(&self.ways, ticket, &result, now) => {
+                    break (ticket, result);
+                }
+                _ => {}
+            }
+        };
         match &result {
             Ok(()) => {
                 if let Some(codes) = self.trouble.over() {

@@ -27,7 +27,7 @@ use super::turn_times::TurnTimes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failpoint::Failpoint;
-use crate::otp::{DeliveryError, DeliveryTicket};
+use crate::otp::DeliveryTicket;
 use crate::store::{Done, Job, StorageClient};
 
 /// What a shard is connected to besides the network. `D` is a connection between two loops.
@@ -157,13 +157,14 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             let ticket = OtpTicket(ticket.0);
             let outcome = match result {
                 Ok(()) => OtpOutcome::Delivered,
-                // The program may have sent it before it was killed.
-                Err(DeliveryError::TimedOut) => OtpOutcome::Lost,
+                Err(error) if error.may_be_out() => OtpOutcome::Lost,
                 Err(_) => OtpOutcome::Undeliverable,
             };
             self.events.code(outcome);
             self.tell(|server, env| server.otp_ended(env, ticket, outcome));
         }
+        let rest = self.deliveries.rest_until(self.clock.now().instant);
+        self.server.set_codes_rest_until(rest);
     }
 
     fn look_at_the_disk(&mut self) {
@@ -182,16 +183,17 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
 
     /// Goes on with another configuration, between two turns.
     fn configure(&mut self, io: &mut L, next: Reconfiguration) {
-        let Reconfiguration { config, way, taken } = next;
-        self.tell(|server, env| server.operator().configure(env, settings::machine(&config)));
+        let Reconfiguration { config, registration, ways, taken } = next;
+        let machine = settings::machine(&config, registration);
+        self.tell(|server, env| server.operator().configure(env, machine));
         self.admission.configure(&config);
         self.min_free_disk = config.storage.min_free_disk;
         self.look_at_the_disk();
         self.flush_patience = config.deadlines.leave;
         io.set_max_unsent(settings::max_unsent(&config));
         io.set_shutdown_grace(config.deadlines.leave);
-        if let Some(way) = way {
-            self.deliveries.go_another_way(way);
+        if let Some(ways) = ways {
+            self.deliveries.go_other_ways(ways);
         }
         // Whoever waited for it may wait no more.
         let _ = taken.send(());
@@ -223,9 +225,10 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             }
             Message::Ended(address) => io.release(address),
             Message::Request(request) => {
-                let mut requests = std::mem::take(&mut self.requests);
-                self.tell(|server, env| requests.take(request, server, env));
-                self.requests = requests;
+                let now = self.clock.now();
+                self.turn_times.begin(now.instant);
+                let Self { server, rng, requests, deliveries, .. } = self;
+                requests.take(request, (server, deliveries), &mut Env { now, rng });
             }
             Message::Stop if self.stopping => io.stop(),
             Message::Stop => {
@@ -271,7 +274,8 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             Output::Store(batch) => self.storage.send(Job::Batch(batch)),
             Output::Ask(ask) => self.storage.send(Job::Ask(ask)),
             Output::DeliverOtp { ticket, phone, otp } => {
-                self.deliveries.deliver(DeliveryTicket(ticket.0), &phone, &otp);
+                let (ticket, now) = (DeliveryTicket(ticket.0), self.clock.now().instant);
+                self.deliveries.deliver(ticket, &phone, &otp, now);
             }
             Output::Event(event) => {
                 self.events.event(&event);

@@ -42,7 +42,7 @@ use crate::key;
 use crate::store::StorageError;
 pub use channels::{Channels, Message, Route, ShardLines};
 pub use configuration::{Configuration, Read, Reconfiguration, Standing, Takers, Turn};
-pub use deliveries::{Deliveries, DeliveryReport};
+pub use deliveries::Deliveries;
 pub use event_counts::EventCounts;
 pub use event_handler::{EventHandler, Links};
 pub use places::check_as_owner;
@@ -102,7 +102,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         DeliveryKind::Console => tracing::info!(
             "one-time passwords appear here, on standard error: tell each to whoever has the phone"
         ),
-        DeliveryKind::Exec => {}
+        DeliveryKind::Exec | DeliveryKind::Webhook => {}
     }
     let running = Arc::new(Running {
         shards: shards.lines(),

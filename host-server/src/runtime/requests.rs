@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use waxwing_core::crypto::Provider;
 use waxwing_core::id::UserId;
+use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::{Administered, AdministrationError, Env, Report, Server, SessionPage};
 use waxwing_core::time::UnixTime;
 
 use super::configuration::Reconfiguration;
+use super::deliveries::Deliveries;
 use super::event_counts::EventCounts;
 use crate::histogram::Times;
+use crate::otp::{TestAnswer, WayNumber};
 
 /// Something that an operator asks of a shard.
 #[derive(Debug)]
@@ -31,6 +34,15 @@ pub enum Request {
     RemoveUser(UserId, Sender<Administration>),
     /// Has the letters of a mailbox expire that were accepted before a moment.
     ExpireLetters(UserId, UnixTime, Sender<Administration>),
+    /// Of the registrar: sends a code that proves nothing.
+    TestCode {
+        /// To whom.
+        phone: Phone,
+        /// By which way.
+        number: WayNumber,
+        /// Hears of the end.
+        answer: TestAnswer,
+    },
 }
 
 /// How it went with something that was to be done to a user, or why it was not begun.
@@ -64,11 +76,15 @@ impl Requests {
     pub(super) fn take<P: Provider>(
         &mut self,
         request: Request,
-        server: &mut Server<P>,
+        (server, deliveries): (&mut Server<P>, &mut Deliveries),
         env: &mut Env<'_>,
     ) {
         let now = env.now.instant;
         match request {
+            Request::TestCode { phone, number, answer } => {
+                let code = Otp::generate(env.rng);
+                deliveries.test((&phone, &code), number, answer, now);
+            }
             Request::Report(answer) => self.reports.push(answer),
             Request::Configure(next) => self.configurations.push(next),
             Request::Sessions(after, answer) => {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use waxwing_core::limits::MAX_UNACKNOWLEDGED_BYTES;
-use waxwing_core::server::{self, AddressPrefix, Deadlines, MailboxLimits, Rate, Rates};
+use waxwing_core::server::{
+    self, AddressPrefix, Deadlines, MailboxLimits, Rate, Rates, RegistrationPolicy,
+};
 use waxwing_transport_mio::{self as transport, Keepalive};
 
 use crate::config::{Config, DeliveryKind};
@@ -13,9 +15,10 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// What the configuration means to a machine.
+/// What the configuration means to a machine. Who may register is also in a file, and so is given by
+/// itself.
 #[must_use]
-pub fn machine(config: &Config) -> server::Config {
+pub fn machine(config: &Config, registration: RegistrationPolicy) -> server::Config {
     let Config { otp, letters, deadlines, limits, storage, .. } = config;
     let defaults = server::Config::default();
     server::Config {
@@ -27,6 +30,7 @@ pub fn machine(config: &Config) -> server::Config {
         otp_life: otp.ttl,
         otp_resend: otp.resend_after,
         otp_attempts: otp.attempts,
+        registration,
         deadlines: Deadlines {
             first_packet: deadlines.first_packet,
             confirmation: deadlines.confirmation,
@@ -95,6 +99,8 @@ mod tests {
 
     #[test]
     fn a_configuration_that_says_nothing_is_the_default_of_the_machine() {
-        assert_eq!(machine(&Config::default()), server::Config::default());
+        let config = Config::default();
+        let policy = config.registration.policy().unwrap();
+        assert_eq!(machine(&config, policy), server::Config::default());
     }
 }

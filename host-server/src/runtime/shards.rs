@@ -11,14 +11,14 @@ use waxwing_core::server::{Identity, Server, Shard};
 use waxwing_transport_mio::{Connections, EventLoop, Io, Signal};
 
 use super::channels::{Channels, Route, ShardLines};
-use super::deliveries::{Deliveries, DeliveryReport};
+use super::deliveries::Deliveries;
 use super::event_handler::{self, Links};
 use super::settings;
 use crate::backend::{self, Backend};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::otp;
+use crate::otp::{self, WayReport};
 use crate::store::{Inspector, Outlet, Storage, StorageThread, ThreadOptions};
 use crate::wake::Wake;
 
@@ -32,7 +32,7 @@ pub(super) struct Shards {
     handlers: Vec<(EventLoop, EventHandler)>,
     routes: Vec<Route<Detached>>,
     /// Takes word of how deliveries of codes ended, to the registrar.
-    report: otp::Report,
+    report: otp::WayReports,
 }
 
 impl Shards {
@@ -58,17 +58,19 @@ impl Shards {
         let options = ThreadOptions { idle: config.storage.tidy_after, ..ThreadOptions::default() };
         let (storage, clients) = StorageThread::spawn(storage, options, outlets).map_err(system)?;
         let shards = Shard::all(u16::try_from(loops.len()).unwrap_or(u16::MAX));
+        let registration = config.registration.policy()?;
         let clock = SystemClock::start();
         let now = clock.now();
         let ends = clients.into_iter().zip(completions).zip(inboxes);
         let mut handlers = Vec::new();
         let registrar = loops.first().map(EventLoop::waker);
         let (report, reports) = report(registrar);
-        let way = otp::delivery(&config.otp, report.clone()).map_err(system)?;
-        let mut deliveries = Some(Deliveries::new(way, reports));
+        let ways = otp::ways(&config.otp, &report).map_err(system)?;
+        let mut deliveries = Some(Deliveries::new(ways, reports));
         for ((shard, events), ((storage, completions), inbox)) in shards.zip(loops).zip(ends) {
-            let (identity, machine) = (identity.clone(), settings::machine(config));
-            let server = Server::shard(Backend::default(), identity, machine, snapshot, shard, now);
+            let machine = settings::machine(config, registration.clone());
+            let (provider, identity) = (Backend::default(), identity.clone());
+            let server = Server::shard(provider, identity, machine, snapshot, shard, now);
             let channels = Channels::new(routes.clone(), inbox);
             // The registrar alone has any.
             let deliveries = deliveries.take().unwrap_or_default();
@@ -86,7 +88,7 @@ impl Shards {
     }
 
     /// The way back from deliveries of codes.
-    pub(super) fn report(&self) -> otp::Report {
+    pub(super) fn report(&self) -> otp::WayReports {
         self.report.clone()
     }
 
@@ -134,12 +136,12 @@ fn serve(
     (served, handler.into_fatal())
 }
 
-/// A way for word of how deliveries ended, and its end at the registrar.
-fn report(waker: Option<impl Wake + 'static>) -> (otp::Report, Receiver<DeliveryReport>) {
+/// A way for word of how deliveries went, and its end at the registrar.
+fn report(waker: Option<impl Wake + 'static>) -> (otp::WayReports, Receiver<WayReport>) {
     let (report, reports) = mpsc::channel();
-    let told = move |ticket, result| {
+    let told = move |news| {
         // Both ends live as long as the server.
-        let _ = report.send((ticket, result));
+        let _ = report.send(news);
         waker.iter().for_each(Wake::wake);
     };
     (Arc::new(told), reports)

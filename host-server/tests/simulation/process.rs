@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use waxwing_core::id::UserId;
-use waxwing_core::server::{Identity, Server, Shard};
+use waxwing_core::server::{Identity, RegistrationPolicy, Server, Shard};
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, UnixTime};
 use waxwing_server::config::Config;
@@ -126,7 +126,7 @@ impl Process {
             }
             let identity =
                 Identity::new(&Paper, Paper::key(SERVER_KEY), keys::pkcs8_der(SERVER_KEY));
-            let machine = runtime::machine(config);
+            let machine = runtime::machine(config, RegistrationPolicy::default());
             let server = Server::shard(Paper, identity, machine, &snapshot, shard, time.now());
             let (completions, hear) = channel();
             let links = Links {
@@ -224,7 +224,12 @@ impl Process {
         let config = Arc::new(config.clone());
         for shard in 0..self.loops.len() {
             // Nobody waits until it is taken, and no codes are sent.
-            let next = Reconfiguration { config: config.clone(), way: None, taken: channel().0 };
+            let next = Reconfiguration {
+                config: config.clone(),
+                registration: RegistrationPolicy::default(),
+                ways: None,
+                taken: channel().0,
+            };
             let asked = Message::Request(Request::Configure(next));
             if self.loops[shard].inbox.send(vec![asked]).is_ok() {
                 self.wake(shard, time);

@@ -39,6 +39,8 @@ pub(super) struct Registrar {
     outgoing_codes: OutgoingCodes,
     last_otp_ticket: u64,
     creations: HashMap<UserId, Creation>,
+    /// Until then no code goes out.
+    codes_rest_until: Option<Instant>,
     codes: Codes,
 }
 
@@ -78,6 +80,7 @@ impl Registrar {
             outgoing_codes: OutgoingCodes::default(),
             last_otp_ticket: 0,
             creations: HashMap::new(),
+            codes_rest_until: None,
             codes: Codes::default(),
         }
     }
@@ -124,9 +127,16 @@ impl Registrar {
             });
             return Ok(Verdict::Answered(answer));
         }
+        if !ctx.config.registration.allows(&phone) {
+            return Err(refused(ErrorCode::BadPhone));
+        }
         let attempt = Attempt::of(ctx.provider, &request.reply_key);
         if let Some(answer) = self.otps.answer(&phone, &attempt, now) {
             return Ok(Verdict::Answered(Ok(answer)));
+        }
+        if let Some(until) = self.codes_rest_until.filter(|until| *until > now) {
+            self.codes.held_back = self.codes.held_back.saturating_add(1);
+            return Err(refused(ErrorCode::Busy).after(until.since(now)));
         }
         let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
         // Whoever cannot have one for other people's sake keeps what they may have.
@@ -224,6 +234,10 @@ impl Registrar {
             // The signature proves as much as in a 106, so a 201 lost on the way locks nobody out.
             return Ok(Verdict::Proved { user: known.user, nonce: proof.nonce });
         }
+        // The operator may have decided otherwise since the code went out.
+        if !ctx.config.registration.allows(&phone) {
+            return Err(refused(ErrorCode::BadPhone));
+        }
         let limited = |wait| refused(ErrorCode::RateLimited).after(wait);
         if !peer.exempt {
             ctx.has_left(Kept::WrongCodesFrom(peer.prefix)).map_err(limited)?;
@@ -300,6 +314,11 @@ impl Registrar {
     /// Ids that a new user can get.
     pub(super) const fn free_ids(&self) -> usize {
         self.phonebook.free_ids()
+    }
+
+    /// Until then it is known that no code goes out.
+    pub(super) const fn set_codes_rest_until(&mut self, until: Option<Instant>) {
+        self.codes_rest_until = until;
     }
 
     /// What became of codes.

@@ -6,6 +6,7 @@ mod backup;
 mod format;
 mod health;
 mod key;
+pub(crate) mod otp;
 mod queue;
 mod reach;
 mod reload;
@@ -23,7 +24,7 @@ use serde::de::DeserializeOwned;
 use super::control::{Answer, Caller, Connection, Serve};
 use super::protocol::{self, Asked, Line, Problem, Request};
 use super::running::{Interrupted, Running};
-use crate::cli::{AuditCommand, Command, KeyCommand, UsersCommand};
+use crate::cli::{AuditCommand, Command, KeyCommand, OtpCommand, UsersCommand};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 
@@ -90,6 +91,9 @@ fn carry_out(
         Request::ShowAudit { json } => audit::answer(running, AuditCommand::Show, json, answer),
         Request::VerifyAudit { json } => audit::answer(running, AuditCommand::Verify, json, answer),
         Request::Fingerprint => key::answer(running, answer),
+        Request::TestCode { phone, fallback } => {
+            otp::test(running, caller, (&phone, fallback), answer)
+        }
     }
 }
 
@@ -123,6 +127,7 @@ pub fn run(
         Command::Sessions(command) => sessions::run(reach::connect(config)?, command, paper),
         Command::Queue(command) => queue::run(reach::connect(config)?, command, paper),
         Command::Backup(command) => backup::run(command, paper),
+        Command::Otp(command) => otp::run(reach::connect(config)?, command, paper),
         Command::Users(command) => match reach::try_to_connect(config)? {
             Some(connection) => users::run(connection, command, paper),
             None => users::run_alone(config, command, paper),

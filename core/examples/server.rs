@@ -286,7 +286,9 @@ impl Memory {
                 | Write::ConfirmSession { .. }
                 | Write::KeepAllowances(_)
                 | Write::ForgetAllowances(_)
-                | Write::RemoveUser { .. } => {}
+                | Write::RemoveUser { .. }
+                | Write::Suspend { .. }
+                | Write::Resume { .. } => {}
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use waxwing_core::phone::Phone;
+use waxwing_core::time::{Timestamp, UnixTime};
 
 use crate::admin::commands;
 use crate::config::{Config, ConfigError, DeliveryKind, Override, parse_address, parse_duration};
@@ -127,6 +128,9 @@ pub enum UsersCommand {
         /// Show whole phones; the audit log notes it
         #[arg(long)]
         full: bool,
+        /// Those whose last session began so long ago, such as 90d, and those who never had one
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        idle: Option<Duration>,
     },
     /// Show one user
     Show {
@@ -137,7 +141,32 @@ pub enum UsersCommand {
         full: bool,
     },
     /// Remove a user: the session ends, and letters that wait are not delivered
+    #[command(alias = "delete", alias = "rm")]
     Remove {
+        /// Id, or phone with its +
+        user: UserName,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Keep a user out: the session ends, and letters to them wait
+    #[command(alias = "block", alias = "disable", alias = "lock")]
+    Suspend {
+        /// Id, or phone with its +
+        user: UserName,
+        /// Until this moment, such as 2026-12-24 or 2026-12-24T18:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = parse_moment, conflicts_with = "time")]
+        until: Option<UnixTime>,
+        /// For so long, such as 7d
+        #[arg(long = "for", id = "time", value_name = "TIME", value_parser = parse_duration)]
+        time: Option<Duration>,
+        /// Why; only operators see it
+        #[arg(long, default_value = "", value_parser = parse_reason)]
+        reason: String,
+    },
+    /// Let a user in again who was suspended
+    #[command(alias = "unblock", alias = "enable", alias = "unlock")]
+    Resume {
         /// Id, or phone with its +
         user: UserName,
     },
@@ -354,6 +383,25 @@ impl RunArgs {
     }
 }
 
+/// A moment in UTC: a day, or a day and a time.
+fn parse_moment(text: &str) -> Result<UnixTime, &'static str> {
+    let wrong = "write a day, or a day and a time in UTC, as in 2026-12-24 or 2026-12-24T18:00:00Z";
+    let whole = match text.strip_suffix('Z') {
+        Some(moment) => moment.replacen('T', " ", 1),
+        None => format!("{text} 00:00:00"),
+    };
+    let bytes = whole.as_bytes().try_into().map_err(|_| wrong)?;
+    Timestamp::parse(bytes).map(Timestamp::to_unix).map_err(|_| wrong)
+}
+
+/// One line that is not long.
+fn parse_reason(text: &str) -> Result<String, &'static str> {
+    if text.chars().count() > 200 || text.chars().any(char::is_control) {
+        return Err("a reason is one line of at most 200 characters");
+    }
+    Ok(text.to_owned())
+}
+
 fn given(flag: &'static str, key: &'static str, value: Option<String>) -> Option<Override> {
     value.map(|value| Override { flag, key, value })
 }
@@ -426,6 +474,30 @@ mod tests {
         std::fs::write(&file, "otp.delivery = \"console\"").unwrap();
         let line = format!("waxwing-server --config {} --allow-unverified", file.display());
         assert_eq!(delivery(&line), DeliveryKind::Console);
+    }
+
+    #[test]
+    fn a_moment_is_a_day_or_a_day_and_a_time() {
+        let day = 1_798_070_400;
+        for (text, seconds) in [
+            ("2026-12-24", Some(day)),
+            ("2026-12-24T18:00:00Z", Some(day + 18 * 3_600)),
+            ("2026-12-24 18:00:00", None),
+            ("2026-02-30", None),
+            ("tomorrow", None),
+            ("", None),
+            ("2026-12-24T18:00:00+01", None),
+        ] {
+            assert_eq!(parse_moment(text).ok().map(UnixTime::as_seconds), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        assert!(parse_reason(&"ä".repeat(200)).is_ok());
+        for bad in ["two\nlines", "\u{1b}[2J", &"x".repeat(201)] {
+            assert!(parse_reason(bad).is_err());
+        }
     }
 
     #[test]

@@ -115,16 +115,22 @@ fn users_are_listed_shown_and_removed() {
     }
 
     let lock = DataDir::existing(&path).unwrap().lock().unwrap();
-    let refused = users(&["remove", "2"]);
+    let refused = users(&["remove", "--yes", "2"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("a waxwing-server is running"), "{}", stderr(&refused));
     drop(lock);
 
-    let removed = users(&["remove", "2"]);
+    let unmeant = users(&["delete", "2"]);
+    assert_eq!(unmeant.status.code(), Some(2));
+    assert!(stderr(&unmeant).contains("repeat the command with --yes"), "{}", stderr(&unmeant));
+    let alone = users(&["suspend", "2", "--for", "7d"]);
+    assert_eq!(alone.status.code(), Some(3));
+    assert!(stderr(&alone).contains("no server runs"), "{}", stderr(&alone));
+    let removed = users(&["remove", "--yes", "2"]);
     assert_eq!(stdout(&removed), "removed user 2 (+49…02), 1 letter undelivered\n");
     assert_eq!(stdout(&users(&["list"])).lines().count(), 2);
-    for command in ["show", "remove"] {
-        let absent = users(&[command, "2"]);
+    for command in [&["show"][..], &["remove", "--yes"]] {
+        let absent = users(&[command, &["2"]].concat());
         assert_eq!(absent.status.code(), Some(1));
         assert!(stderr(&absent).contains("there is no user 2"), "{}", stderr(&absent));
     }

@@ -10,13 +10,13 @@ use waxwing_core::limits::OVERHEAD;
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
     AllowanceKey, Answer, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot,
-    StoredAllowance, StoredUser, Write,
+    StoredAllowance, StoredUser, Suspension, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::store::{
     ApplyError, LetterSummary, MailboxSummary, MemoryStorage, SqliteOptions, SqliteStorage,
-    Storage, UserAdmin, UserName,
+    Storage, SuspensionSummary, UserAdmin, UserName,
 };
 
 const DAY: i64 = 86_400;
@@ -428,6 +428,37 @@ fn a_user_is_removed_whose_mailbox_is_empty_and_no_other<P: Place>() {
     assert_eq!(mailbox(&mut *storage, 1), [2]);
 }
 
+fn a_suspension_is_kept_until_it_is_lifted_or_its_user_removed<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    let suspend = |id, until, reason: &str| {
+        let (user, reason) = (user(id), reason.into());
+        Write::Suspend { user, until, reason, now: START }
+    };
+    let until = Some(START.shifted(60));
+    assert!(apply(&mut *storage, [suspend(9, None, "")]).is_err());
+    apply(&mut *storage, [suspend(1, until, "first"), suspend(2, None, "")]).unwrap();
+    apply(&mut *storage, [suspend(1, None, "spam"), suspend(3, until, "x")]).unwrap();
+    drop(storage);
+    let mut storage = place.open();
+    let mut kept = storage.load(START).unwrap().suspensions;
+    kept.sort_by_key(|suspension| suspension.user);
+    let expected = [(1, None), (2, None), (3, until)];
+    assert_eq!(kept, expected.map(|(id, until)| Suspension { user: user(id), until }));
+    let named = |storage: &mut dyn TestStorage, id| {
+        storage.find_user(&UserName::Id(user(id))).unwrap().unwrap().suspended
+    };
+    let spam = SuspensionSummary { since: START, until: None, reason: "spam".into() };
+    assert_eq!(named(&mut *storage, 1), Some(spam));
+
+    let resume = |id| Write::Resume { user: user(id) };
+    apply(&mut *storage, [resume(1), resume(1), resume(9)]).unwrap();
+    assert_eq!(named(&mut *storage, 1), None);
+    apply(&mut *storage, [Write::RemoveUser { user: user(3), now: START }]).unwrap();
+    storage.remove_user(&UserName::Id(user(2)), START).unwrap();
+    assert_eq!(storage.load(START).unwrap().suspensions, []);
+}
+
 fn users_mailboxes_and_letters_are_found_page_by_page<P: Place>() {
     let place = P::new();
     let mut storage = place.open();
@@ -554,6 +585,7 @@ contract! {
     removing_a_user_tells_senders_and_keeps_their_own_letters
     letters_are_taken_out_of_one_mailbox_in_the_order_of_their_places
     a_user_is_removed_whose_mailbox_is_empty_and_no_other
+    a_suspension_is_kept_until_it_is_lifted_or_its_user_removed
     users_mailboxes_and_letters_are_found_page_by_page
     an_id_rests_for_its_time_and_while_anything_refers_to_it
     storage_in_order_passes_its_check_and_closes

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::storage::{
     AllowanceKey, Answer, Ask, Batch, ExpiredLetter, Outcome, PendingLetter, Question, QueueId,
-    SenderUsage, Snapshot, StoredAllowance, StoredUser, Ticket, Write,
+    SenderUsage, Snapshot, StoredAllowance, StoredUser, Suspension, Ticket, Write,
 };
 use waxwing_core::server::{Counted, ShardId, Stored};
 use waxwing_core::time::UnixTime;
@@ -48,6 +48,7 @@ pub struct Disk {
     /// Those for whom the backing had letters when it was opened.
     with_letters: Vec<UserId>,
     allowances: BTreeMap<AllowanceKey, UnixTime>,
+    suspensions: BTreeMap<UserId, Option<UnixTime>>,
     /// What the backing had of each sender's when it was opened.
     loaded_pending: Vec<SenderUsage>,
     jobs: VecDeque<(ShardId, Job)>,
@@ -99,7 +100,12 @@ impl Disk {
             with_letters: recipients.chain(self.with_letters.iter().copied()).collect(),
             allowances: self.allowances().collect(),
             pending,
+            suspensions: self.suspensions().collect(),
         }
+    }
+
+    pub fn suspensions(&self) -> impl Iterator<Item = Suspension> {
+        self.suspensions.iter().map(|(user, until)| Suspension { user: *user, until: *until })
     }
 
     pub fn plant(&mut self, user: StoredUser) {
@@ -292,6 +298,14 @@ impl Disk {
                 assert!(left.is_none(), "letters for a user who is removed");
                 assert!(self.users.remove(user).is_some(), "nobody is removed twice");
                 self.resting_ids.push(*user);
+                self.suspensions.remove(user);
+            }
+            Write::Suspend { user, until, .. } => {
+                assert!(self.users.contains_key(user), "nobody is suspended who is not there");
+                self.suspensions.insert(*user, *until);
+            }
+            Write::Resume { user } => {
+                self.suspensions.remove(user);
             }
         }
     }

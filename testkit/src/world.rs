@@ -340,6 +340,34 @@ impl<P: Backend> Sim<P> {
         begun
     }
 
+    /// The operator suspends a user. Whether it is durable is in [`Sim::administered`].
+    ///
+    /// # Errors
+    /// As [`Operator::remove_user`].
+    pub fn suspend(
+        &mut self,
+        user: UserId,
+        until: Option<UnixTime>,
+    ) -> Result<(), AdministrationError> {
+        let mut begun = Ok(());
+        let owner = self.owner_of(user);
+        self.turn(owner, |server, env| {
+            begun = server.operator().suspend(env, user, until, "spam".into());
+        });
+        begun
+    }
+
+    /// The operator lets a user in again. Whether it is durable is in [`Sim::administered`].
+    ///
+    /// # Errors
+    /// As [`Operator::remove_user`].
+    pub fn resume(&mut self, user: UserId) -> Result<(), AdministrationError> {
+        let mut begun = Ok(());
+        let owner = self.owner_of(user);
+        self.turn(owner, |server, env| begun = server.operator().resume(env, user));
+        begun
+    }
+
     /// The machines that are the server, the registrar first, as the operator sees them.
     pub fn operators(&mut self) -> impl Iterator<Item = Operator<'_, P>> {
         self.servers.iter_mut().map(Server::operator)

@@ -106,7 +106,7 @@ fn a_user_is_removed_while_the_server_runs_and_nobody_else_is_disturbed() {
     let cora = server.person("cora", "+4915112345603");
     let others = cora.start(&["receive", "--follow"]);
     anna.send(&bert, "one").exits(0);
-    let removed = server.administer(&["users", "remove", &bert.phone]).exits(0);
+    let removed = server.administer(&["users", "remove", "--yes", &bert.phone]).exits(0);
     removed.says("removed user 2").says("1 letter undelivered");
     server.administer(&["users", "show", "2"]).exits(1).says("there is no user 2");
     bert.run(&["receive"]).exits(3);
@@ -132,7 +132,7 @@ fn a_user_with_a_session_can_be_removed_in_the_middle_of_letters() {
     let writing: Vec<_> =
         (0..6).map(|number| anna.start(&["send", &bert.phone, &number.to_string()])).collect();
     listening.wait_for_out(|out| out.contains('\n'));
-    server.administer(&["users", "remove", "2"]).exits(0).says("removed user 2");
+    server.administer(&["users", "remove", "--yes", "2"]).exits(0).says("removed user 2");
     for process in writing {
         let _ = process.finish_without_input();
     }
@@ -263,14 +263,14 @@ fn an_act_that_the_server_dies_in_is_known_to_be_unknown() {
     let (_anna, _bert) = server.anna_and_bert();
     server.stop();
     server.start_with(Some(("WAXWING_FAILPOINT", "after_audit_line:1")));
-    server.administer(&["users", "remove", "2"]).exits(3).says("audit show");
+    server.administer(&["users", "remove", "--yes", "2"]).exits(3).says("audit show");
     server.kill();
     server.start();
     let acts = audit(&server);
     let expected = [("users remove", ""), ("users remove", "unknown")];
     assert_eq!(acts, expected.map(|(command, result)| (command.to_owned(), result.to_owned())));
     // It was not done, and can be repeated.
-    server.administer(&["users", "remove", "2"]).exits(0).says("removed user 2");
+    server.administer(&["users", "remove", "--yes", "2"]).exits(0).says("removed user 2");
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn an_act_that_is_done_is_not_said_to_have_failed() {
     let (_anna, _bert) = server.anna_and_bert();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = std::process::Command::new(crate::binaries::server());
-    command.args(["users", "remove", "2", "--data"]).arg(server.data()).stdout(full);
+    command.args(["users", "remove", "--yes", "2", "--data"]).arg(server.data()).stdout(full);
     let output = command.stderr(std::process::Stdio::piped()).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("it was done, but standard output cannot be written to"), "{said}");
@@ -334,4 +334,26 @@ fn an_operator_finds_out_whether_codes_get_through() {
     server.administer(&["otp", "test", "0151"]).exits(2).says("a phone is + and 7 to 15 digits");
     let log = std::fs::read_to_string(server.data().join("audit.jsonl")).unwrap();
     assert!(log.contains("otp test") && !log.contains(phone) && !log.contains(&code), "{log}");
+}
+
+#[test]
+fn a_suspended_user_is_kept_out_until_the_operator_lets_them_in() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let until = ["users", "suspend", &bert.phone, "--until", "2000-01-01"];
+    server.administer(&until).exits(2).says("that time is over already");
+    let suspend = ["users", "suspend", &bert.phone, "--for", "7d", "--reason", "spam"];
+    server.administer(&suspend).exits(0).says("user 2 is kept out until");
+    anna.send(&bert, "one").exits(0);
+    bert.run(&["receive"]).exits(5);
+    server.administer(&["users", "show", "2"]).exits(0).says("reason     spam");
+    assert_eq!(json(&server, &["users", "list"])[1]["suspended"]["reason"], "spam");
+    assert_eq!(json(&server, &["users", "list", "--idle", "1d"]), [] as [Value; 0]);
+    assert_eq!(json(&server, &["users", "list", "--idle", "0s"]).len(), 2);
+    server.administer(&["users", "resume", "1"]).exits(1).says("user 1 is not suspended");
+    server.administer(&["users", "resume", "2"]).exits(0).says("user 2 may come in");
+    bert.run(&["receive"]).exits(0).says("one");
+    let acts: Vec<_> = audit(&server).into_iter().filter(|(_, result)| result == "done").collect();
+    let expected = ["users suspend", "users resume"];
+    assert_eq!(acts, expected.map(|command| (command.to_owned(), "done".to_owned())));
 }

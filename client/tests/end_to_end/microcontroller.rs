@@ -349,7 +349,7 @@ fn keeps_its_letter_when_its_peer_has_gone(
     const KEPT: &str = "refused: UnknownUser\nown letter: kept for the next session\n";
     step("the account of its peer is removed");
     server.stop();
-    server.administer(&["users", "remove", &bert.phone]).exits(0);
+    server.administer(&["users", "remove", "--yes", &bert.phone]).exits(0);
     server.start();
     let mut on = board.power_on("send=are you there");
     on.says("refused: UnknownRecipient\n");

@@ -21,7 +21,7 @@ fn users_are_listed_shown_and_removed_without_a_server() {
     assert_eq!(rows[1][..2], ["2", &bert.phone]);
     assert_eq!(rows[1][rows[1].len() - 2], "1");
     server.administer(&["users", "show", &bert.phone]).exits(0).says("1 letter,");
-    let removed = server.administer(&["users", "remove", &bert.phone]).exits(0);
+    let removed = server.administer(&["users", "remove", "--yes", &bert.phone]).exits(0);
     removed.says("removed user 2").says("1 letter undelivered");
     server.start();
     bert.run(&["receive"]).exits(3);
@@ -36,7 +36,7 @@ fn a_phone_registered_anew_gets_another_id_and_its_old_pins_break_visibly() {
     anna.send(&bert, "one").exits(0);
     bert.receives(&["one"]);
     server.stop();
-    server.administer(&["users", "remove", &bert.phone]).exits(0);
+    server.administer(&["users", "remove", "--yes", &bert.phone]).exits(0);
     server.start();
 
     let anew = server.newcomer("anew", &bert.phone);

@@ -22,7 +22,7 @@ fn fingerprint(server: &TestServer) -> String {
 /// The operator removes the account: the server knows it no more than after an old backup.
 fn remove(server: &mut TestServer, person: &Person) {
     server.stop();
-    server.administer(&["users", "remove", &person.phone]).exits(0);
+    server.administer(&["users", "remove", "--yes", &person.phone]).exits(0);
     server.start();
 }
 

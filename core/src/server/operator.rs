@@ -1,5 +1,7 @@
 //! A machine, as its operator sees it.
 
+use alloc::sync::Arc;
+
 use super::config::Config;
 use super::ctx::{Env, Shared};
 use super::limits::Kept;
@@ -83,6 +85,32 @@ impl<'s, P: Provider> Operator<'s, P> {
         user: UserId,
     ) -> Result<(), AdministrationError> {
         self.router.remove_user(&mut self.shared.lend(env), user)
+    }
+
+    /// Begins to keep a user out: until a moment, or, without one, until [`Operator::resume`]. The session
+    /// ends, and whoever proves to be the user is told to come back in an hour. Letters to them wait.
+    /// [`Output::Administered`](super::Output::Administered) says whether it is durable.
+    ///
+    /// # Errors
+    /// As [`Operator::remove_user`].
+    pub fn suspend(
+        &mut self,
+        env: &mut Env<'_>,
+        user: UserId,
+        until: Option<UnixTime>,
+        reason: Arc<str>,
+    ) -> Result<(), AdministrationError> {
+        self.router.suspend(&mut self.shared.lend(env), user, until, reason)
+    }
+
+    /// Begins to let a user in again who was suspended.
+    /// [`Output::Administered`](super::Output::Administered) says whether it is durable; until then
+    /// nobody gets in.
+    ///
+    /// # Errors
+    /// As [`Operator::remove_user`].
+    pub fn resume(&mut self, env: &mut Env<'_>, user: UserId) -> Result<(), AdministrationError> {
+        self.router.end_suspension(&mut self.shared.lend(env), user)
     }
 
     /// Begins to have the letters expire that lie in the mailbox of a user and were accepted before

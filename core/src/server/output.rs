@@ -69,8 +69,7 @@ pub enum Output {
     },
     /// Something worth a line in the log.
     Event(Event),
-    /// What the operator has asked for, by [`super::Operator::remove_user`] or
-    /// [`super::Operator::expire_letters`], has ended.
+    /// What the operator has asked for, by a method of [`super::Operator`], has ended.
     Administered {
         /// The user whom it is about.
         user: UserId,
@@ -96,6 +95,8 @@ pub enum Administered {
         /// How many there were.
         letters: u64,
     },
+    /// What was decided about the user is durable.
+    Stored,
     /// Storage could not do it. The user is there as before, and so are all letters but those that have
     /// expired by then.
     NotDone {

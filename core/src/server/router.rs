@@ -12,6 +12,8 @@
 //! What one of them gives reason to in another it leaves as a note or as mail (`mail.rs`), and the
 //! router deals with it before anything else happens.
 
+use alloc::sync::Arc;
+
 use super::accounts::{Accounts, Reconnect};
 use super::administration::Administration;
 use super::config::Rates;
@@ -209,6 +211,9 @@ impl<P: Provider> Router<P> {
 
     /// Offers somebody who has proved to be this user a session.
     fn offer(&mut self, ctx: &mut Ctx<'_, P>, conn: ConnId, who: (UserId, Nonce), op: Op) {
+        if let Some(refused) = self.accounts.refusal(ctx, who.0) {
+            return self.refuse(ctx, conn, refused);
+        }
         let packet = self.sessions.offer(ctx, &mut self.accounts, conn, who, op);
         match packet {
             Some(packet) => self.gate.offer(ctx, conn, who.0, packet),
@@ -400,6 +405,11 @@ impl<P: Provider> Router<P> {
                 self.delivery.deleted(ctx, *recipient, letters);
             }
             Write::RemoveUser { user, .. } => self.user_removed(ctx, *user),
+            Write::Suspend { user, .. } => self.administration.done(ctx, *user),
+            Write::Resume { user } => {
+                self.accounts.suspend(*user, None);
+                self.administration.done(ctx, *user);
+            }
             Write::ConfirmSession { .. }
             | Write::KeepAllowances(_)
             | Write::ForgetAllowances(_) => {}
@@ -425,6 +435,12 @@ impl<P: Provider> Router<P> {
             }
             Write::ForgetAllowances(keys) => ctx.limits.not_kept(keys.iter().copied()),
             Write::RemoveUser { user, .. } => self.not_administered(ctx, *user),
+            Write::Suspend { user, .. } | Write::Resume { user } => {
+                if let Some(before) = self.administration.suspension_before(*user) {
+                    self.accounts.suspend(*user, before);
+                }
+                self.administration.failed(ctx, *user);
+            }
         }
     }
 
@@ -493,6 +509,36 @@ impl<P: Provider> Router<P> {
     ) -> Result<(), AdministrationError> {
         self.can_be_administered(user)?;
         self.administration.expire(ctx, user, accepted_before);
+        Ok(())
+    }
+
+    /// Keeps a user out: until a moment, or until the operator decides otherwise.
+    pub(super) fn suspend(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        user: UserId,
+        until: Option<UnixTime>,
+        reason: Arc<str>,
+    ) -> Result<(), AdministrationError> {
+        self.can_be_administered(user)?;
+        let before = self.accounts.suspension(user);
+        self.accounts.suspend(user, Some(until));
+        self.end_session(ctx, user);
+        let write = Write::Suspend { user, until, reason, now: ctx.now.unix };
+        self.administration.suspend(ctx, user, write, before);
+        self.route(ctx);
+        Ok(())
+    }
+
+    /// Lets a user in again, once storage has it.
+    pub(super) fn end_suspension(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        user: UserId,
+    ) -> Result<(), AdministrationError> {
+        self.can_be_administered(user)?;
+        let before = self.accounts.suspension(user);
+        self.administration.suspend(ctx, user, Write::Resume { user }, before);
         Ok(())
     }
 

@@ -80,6 +80,15 @@ pub struct StoredUser {
     pub session_key: Option<WrappedKey>,
 }
 
+/// A user whom the operator keeps out, as loaded at start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// The id of the user.
+    pub user: UserId,
+    /// When it ends by itself; `None` for never.
+    pub until: Option<UnixTime>,
+}
+
 /// What a server machine starts from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -96,6 +105,8 @@ pub struct Snapshot {
     pub allowances: Vec<StoredAllowance>,
     /// What every sender with something pending has in all mailboxes together.
     pub pending: Vec<SenderUsage>,
+    /// All suspensions, in any order; those whose time is over may be among them.
+    pub suspensions: Vec<Suspension>,
 }
 
 /// One change of what is stored.
@@ -138,6 +149,22 @@ pub enum Write {
         user: UserId,
         /// The moment from which the id rests.
         now: UnixTime,
+    },
+    /// A user is kept out, whatever was known of that before. It ends with the user.
+    Suspend {
+        /// The user who is kept out.
+        user: UserId,
+        /// When it ends by itself; `None` for never.
+        until: Option<UnixTime>,
+        /// Why, as the operator has said it; for the operator alone.
+        reason: Arc<str>,
+        /// When it began.
+        now: UnixTime,
+    },
+    /// A user is not kept out any more. One who was not does no harm.
+    Resume {
+        /// The user who may come in.
+        user: UserId,
     },
 }
 

@@ -11,7 +11,7 @@ use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Status};
 
 use waxwing_testkit::backend::Glass;
 use waxwing_testkit::packets::id_of;
-use waxwing_testkit::person::{Person, Said};
+use waxwing_testkit::person::{No, Person, Said};
 use waxwing_testkit::world::{Sim, World};
 
 const ALWAYS: UnixTime = UnixTime::from_seconds(i64::MAX);
@@ -335,4 +335,104 @@ fn a_report_says_what_there_is() {
     // The machine that starts next counts the same.
     world.crash();
     assert_eq!(all(&mut world).3, 2);
+}
+
+/// What the client of a user hears who is kept out.
+fn kept_out(world: &mut World, ben: &mut Person<RustCrypto>) -> Said {
+    ben.conn = world.connect();
+    let long = ben.long(world);
+    world.send(ben.conn, &long);
+    world.bring(ben.conn);
+    ben.hear_one(world)
+}
+
+const IN_AN_HOUR: Said =
+    Said::Refused(No { code: ErrorCode::RateLimited, op: 0, retry_after_s: 3_600, packet: None });
+
+#[test]
+fn a_suspended_user_is_sent_away_and_letters_to_them_wait() {
+    let (mut world, [mut ann, mut ben]) = World::online(Config::default());
+    world.suspend(ben.id(), None).unwrap();
+    world.settle();
+    assert_eq!(ben.hear(&mut world), [Said::Closed(CloseReason::ServerStopping)]);
+    assert_eq!(world.administered, [(ben.id(), Administered::Stored)]);
+    let letter = ann.send(&mut world, ben.id(), b"waits");
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
+    assert_eq!(kept_out(&mut world, &mut ben), IN_AN_HOUR);
+    // Nor by a 101, whose signature proves as much.
+    ben.conn = world.connect();
+    let proof = ben.proof(&mut world, b"000000");
+    world.send(ben.conn, &proof);
+    world.bring(ben.conn);
+    assert_eq!(ben.hear_one(&mut world), IN_AN_HOUR);
+    world.crash();
+    assert_eq!(kept_out(&mut world, &mut ben), IN_AN_HOUR);
+
+    world.administered.clear();
+    world.resume(ben.id()).unwrap();
+    world.settle();
+    assert_eq!(world.administered, [(ben.id(), Administered::Stored)]);
+    ben.come(&mut world, 8);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(letter), Said::BacklogEnd(1)]);
+    assert_eq!(world.disk.suspensions().count(), 0);
+}
+
+#[test]
+fn nobody_but_the_user_learns_that_they_are_suspended() {
+    let (mut world, [mut ann, ben]) = World::populated(Config::default());
+    world.suspend(ben.id(), None).unwrap();
+    // Somebody else signs in the name of the user.
+    let mut mallory = Person { id: ben.id, phone: ben.phone, ..Person::new(7) };
+    let said = kept_out(&mut world, &mut mallory);
+    assert_eq!(said.code(), Some(ErrorCode::BadSignature));
+    ann.come_to_nothing(&mut world);
+    ann.ask(&mut world, KeyQuestion::ByPhone(ben.phone));
+    assert!(matches!(ann.hear_one(&mut world), Said::Key(_)));
+}
+
+#[test]
+fn a_suspension_ends_by_itself_at_its_time() {
+    let (mut world, [_, mut ben]) = World::populated(Config::default());
+    let until = world.now.unix.shifted(7 * 86_400);
+    world.suspend(ben.id(), Some(until)).unwrap();
+    world.wait_s(7 * 86_400 - 1);
+    assert_eq!(kept_out(&mut world, &mut ben), IN_AN_HOUR);
+    world.wait_s(1);
+    ben.come_to_nothing(&mut world);
+    // A server that starts later knows it, too.
+    world.crash();
+    ben.come_to_nothing(&mut world);
+}
+
+#[test]
+fn a_session_that_is_offered_is_not_confirmed_once_its_user_is_suspended() {
+    let (mut world, [_, mut ben]) = World::populated(Config::default());
+    ben.knock(&mut world);
+    world.suspend(ben.id(), None).unwrap();
+    ben.confirm(&mut world, 8);
+    assert_eq!(ben.hear_one(&mut world), IN_AN_HOUR);
+    assert_eq!(world.session_count(), 0);
+}
+
+#[test]
+fn a_suspension_that_storage_does_not_take_is_as_if_nobody_had_asked_for_it() {
+    let (mut world, [_, mut ben]) = World::populated(Config::default());
+    world.disk.refuses_writes = true;
+    world.suspend(ben.id(), None).unwrap();
+    assert_eq!(world.suspend(ben.id(), None), Err(AdministrationError::UnderWay));
+    world.settle();
+    world.disk.refuses_writes = false;
+    assert_eq!(world.administered, [(ben.id(), Administered::NotDone { letters: 0 })]);
+    world.wait_s(2);
+    ben.come_to_nothing(&mut world);
+
+    world.suspend(ben.id(), None).unwrap();
+    world.settle();
+    world.disk.refuses_writes = true;
+    world.resume(ben.id()).unwrap();
+    world.settle();
+    world.disk.refuses_writes = false;
+    world.wait_s(2);
+    assert_eq!(kept_out(&mut world, &mut ben), IN_AN_HOUR);
+    assert_eq!(world.suspend(UserId::new(9).unwrap(), None), Err(AdministrationError::NoSuchUser));
 }

@@ -71,6 +71,9 @@ pub(super) enum Request {
     Users {
         /// With whole phones.
         full: bool,
+        /// Only those who had no session for so many seconds.
+        #[serde(default)]
+        idle_s: Option<u64>,
     },
     /// `users show`.
     User { user: UserName, full: bool },
@@ -87,12 +90,28 @@ pub(super) enum Request {
         /// Where, from everywhere; if nothing is said, in the directory of backups.
         file: Option<String>,
     },
+    /// `users suspend`.
+    Suspend { user: UserName, until: Until, reason: String },
+    /// `users resume`.
+    Resume { user: UserName },
     /// `otp test`.
     TestCode {
         phone: String,
         /// By the second way.
         fallback: bool,
     },
+}
+
+/// How long something is to last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Until {
+    /// Until the operator decides otherwise.
+    Further,
+    /// So many seconds from now.
+    Seconds(u64),
+    /// Until this moment, in seconds since 1970.
+    Moment(i64),
 }
 
 /// One line of an answer.

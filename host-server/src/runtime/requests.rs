@@ -4,6 +4,7 @@
 //! nowhere; if the shard ends first, the channel is disconnected.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -34,6 +35,10 @@ pub enum Request {
     RemoveUser(UserId, Sender<Administration>),
     /// Has the letters of a mailbox expire that were accepted before a moment.
     ExpireLetters(UserId, UnixTime, Sender<Administration>),
+    /// Keeps a user out, until a moment or for good, and why.
+    Suspend(UserId, Option<UnixTime>, Arc<str>, Sender<Administration>),
+    /// Lets a user in again.
+    Resume(UserId, Sender<Administration>),
     /// Of the registrar: sends a code that proves nothing.
     TestCode {
         /// To whom.
@@ -95,6 +100,14 @@ impl Requests {
             }
             Request::RemoveUser(user, answer) => {
                 let begun = server.operator().remove_user(env, user);
+                self.begun(user, begun, answer);
+            }
+            Request::Suspend(user, until, reason, answer) => {
+                let begun = server.operator().suspend(env, user, until, reason);
+                self.begun(user, begun, answer);
+            }
+            Request::Resume(user, answer) => {
+                let begun = server.operator().resume(env, user);
                 self.begun(user, begun, answer);
             }
             Request::ExpireLetters(user, before, answer) => {

@@ -77,6 +77,19 @@ pub struct UserSummary {
     pub pending_letters: u64,
     /// Bytes of their packets.
     pub pending_bytes: u64,
+    /// Whether the operator keeps the user out.
+    pub suspended: Option<SuspensionSummary>,
+}
+
+/// That a user is kept out, as an operator sees it. Its time may be over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuspensionSummary {
+    /// When it began.
+    pub since: UnixTime,
+    /// When it ends by itself; `None` for never.
+    pub until: Option<UnixTime>,
+    /// What the operator has said why.
+    pub reason: String,
 }
 
 /// One mailbox, as an operator sees it.

@@ -7,7 +7,7 @@ use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
     AllowanceKey, Answer, Batch, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage,
-    Snapshot, StoredAllowance, StoredUser, Write,
+    Snapshot, StoredAllowance, StoredUser, Suspension, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
@@ -15,7 +15,7 @@ use waxwing_core::wire::{Status, StatusQuery};
 use super::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
 use super::{
     ApplyError, Inspect, LetterSummary, MailboxSummary, RemovedUser, Storage, StorageError,
-    UserAdmin, UserName, UserSummary, letter,
+    SuspensionSummary, UserAdmin, UserName, UserSummary, letter,
 };
 
 /// Storage in memory. Clones share what they hold, so that a test can drop one with its server
@@ -41,6 +41,7 @@ struct State {
 struct User {
     stored: StoredUser,
     last_seen: Option<Timestamp>,
+    suspended: Option<SuspensionSummary>,
 }
 
 #[derive(Debug)]
@@ -121,7 +122,12 @@ impl State {
                         return Err("no user, or one with letters");
                     }
                 }
-                Write::KeepAllowances(_) | Write::ForgetAllowances(_) => {}
+                Write::Suspend { user, .. } => {
+                    if !self.users.contains_key(user) && !ids.contains(user) {
+                        return Err("no such user");
+                    }
+                }
+                Write::KeepAllowances(_) | Write::ForgetAllowances(_) | Write::Resume { .. } => {}
             }
         }
         Ok(())
@@ -137,7 +143,7 @@ impl State {
                     session_key: None,
                 };
                 self.resting.remove(id);
-                self.users.insert(*id, User { stored, last_seen: None });
+                self.users.insert(*id, User { stored, last_seen: None, suspended: None });
             }
             Write::ConfirmSession { user, session_key, last_seen } => {
                 if let Some(user) = self.users.get_mut(user) {
@@ -167,6 +173,17 @@ impl State {
             Write::RemoveUser { user, now } => {
                 self.users.remove(user);
                 self.resting.insert(*user, *now);
+            }
+            Write::Suspend { user, until, reason, now } => {
+                if let Some(user) = self.users.get_mut(user) {
+                    let (since, reason) = (*now, reason.to_string());
+                    user.suspended = Some(SuspensionSummary { since, until: *until, reason });
+                }
+            }
+            Write::Resume { user } => {
+                if let Some(user) = self.users.get_mut(user) {
+                    user.suspended = None;
+                }
             }
         }
     }
@@ -258,6 +275,7 @@ impl State {
             last_seen: user.last_seen,
             pending_letters: self.mailbox(id).count() as u64,
             pending_bytes: self.mailbox(id).map(|letter| letter.packet.len() as u64).sum(),
+            suspended: user.suspended.clone(),
         }
     }
 
@@ -279,6 +297,10 @@ impl Storage for MemoryStorage {
             key: *key,
             full_at: *full_at,
         };
+        let suspension = |user: &User| {
+            let until = user.suspended.as_ref()?.until;
+            Some(Suspension { user: user.stored.id, until })
+        };
         let recipients: BTreeSet<_> =
             state.letters.values().map(|letter| letter.recipient).collect();
         Ok(Snapshot {
@@ -288,6 +310,7 @@ impl Storage for MemoryStorage {
             with_letters: Vec::from_iter(recipients),
             allowances: state.allowances.iter().map(allowance).collect(),
             pending: usage(state.letters.values()),
+            suspensions: state.users.values().filter_map(suspension).collect(),
         })
     }
 

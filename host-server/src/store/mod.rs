@@ -21,7 +21,8 @@ use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
 use waxwing_core::time::UnixTime;
 
 pub use admin::{
-    Inspect, LetterSummary, MailboxSummary, RemovedUser, UserAdmin, UserName, UserSummary,
+    Inspect, LetterSummary, MailboxSummary, RemovedUser, SuspensionSummary, UserAdmin, UserName,
+    UserSummary,
 };
 pub use engine::{Contents, Copied, Copier, Engine, Opening, Ownership, examine, open, place};
 pub use error::{ApplyError, Details, StorageError};

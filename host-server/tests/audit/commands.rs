@@ -64,9 +64,9 @@ impl Place {
 #[test]
 fn a_removal_is_noted_before_and_after_and_shown() {
     let place = with_users();
-    assert_eq!(place.server(&["users", "remove", "9"]).status.code(), Some(1));
+    assert_eq!(place.server(&["users", "remove", "--yes", "9"]).status.code(), Some(1));
     assert!(!place.file().exists(), "nothing was about to change");
-    let removed = place.server(&["users", "remove", "+491510000002"]);
+    let removed = place.server(&["users", "remove", "--yes", "+491510000002"]);
     assert_eq!(stdout(&removed), "removed user 2 (+49…02), 1 letter undelivered\n");
 
     let [first, second]: [Line; 2] = entries(&place.log()).try_into().unwrap();
@@ -94,8 +94,8 @@ fn verify_says_that_the_chain_holds_or_where_it_does_not() {
     let place = with_users();
     let empty = place.server(&["audit", "verify"]);
     assert_eq!(stdout(&empty), "lines      0, in 0 files; the chain holds\n");
-    place.server(&["users", "remove", "1"]);
-    place.server(&["users", "remove", "2"]);
+    place.server(&["users", "remove", "--yes", "1"]);
+    place.server(&["users", "remove", "--yes", "2"]);
     let held = place.server(&["audit", "verify"]);
     assert!(held.status.success());
     let digest = holds(&place.log()).last_sha256.unwrap();
@@ -139,7 +139,7 @@ fn whoever_dies_between_line_and_act_leaves_an_act_that_is_unknown_after_the_nex
     let died = Command::new(env!("CARGO_BIN_EXE_waxwing-server"))
         .arg("--data")
         .arg(place.path())
-        .args(["users", "remove", "2"])
+        .args(["users", "remove", "--yes", "2"])
         .env("WAXWING_FAILPOINT", format!("{name}:1"))
         .output()
         .unwrap();
@@ -162,7 +162,7 @@ fn whoever_dies_between_line_and_act_leaves_an_act_that_is_unknown_after_the_nex
 fn nothing_is_changed_when_it_cannot_be_noted_and_the_server_serves_all_the_same() {
     let place = with_a_server();
     fs::set_permissions(place.file(), Permissions::from_mode(0o622)).unwrap();
-    let refused = place.server(&["users", "remove", "2"]);
+    let refused = place.server(&["users", "remove", "--yes", "2"]);
     assert_eq!(refused.status.code(), Some(74), "{refused:?}");
     assert!(stderr(&refused).contains("nothing was changed"), "{refused:?}");
     assert!(stderr(&refused).contains("chmod go-w"), "{refused:?}");

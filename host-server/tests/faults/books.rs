@@ -42,6 +42,8 @@ impl Content {
             Write::RemoveUser { user, .. } => {
                 self.users.remove(user);
             }
+            // The faults are under what is written, whatever it is.
+            Write::Suspend { .. } | Write::Resume { .. } => {}
         }
     }
 

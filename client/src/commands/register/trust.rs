@@ -58,7 +58,7 @@ pub(super) fn phone_taken(phone: &Phone) -> Failure {
     Failure::Refused(format!(
         "{0} has an account already, with another key: somebody registered {0} from another home. \
          If that was you, use that home (--home DIR); if it is lost, or it was not you, ask the \
-         server's operator to remove the account (`waxwing-server users remove {0}`), and run this \
+         server's operator to remove the account (`waxwing-server users remove --yes {0}`), and run this \
          again",
         phone.as_str()
     ))

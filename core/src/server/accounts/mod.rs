@@ -3,10 +3,12 @@
 
 mod answered;
 mod directory;
+mod suspensions;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::ctx::Ctx;
 use super::limits::Kept;
@@ -20,14 +22,16 @@ use crate::crypto::{
 };
 use crate::id::{Nonce, UserId};
 use crate::phone::Phone;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, UnixTime};
 use crate::wire::{ErrorCode, KeyQuestion, Op, Packet, ReconnectForm};
 use answered::AnsweredReconnects;
 use directory::Directory;
+use suspensions::Suspensions;
 
 /// The users whom a shard owns.
 pub(super) struct Accounts<P: Provider> {
     directory: Directory<P>,
+    suspensions: Suspensions,
     answered_reconnects: AnsweredReconnects,
     /// Session keys that storage could not take.
     not_stored: Vec<LastKey>,
@@ -53,6 +57,7 @@ impl<P: Provider> Accounts<P> {
     pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
         Self {
             directory: Directory::new(shard, snapshot),
+            suspensions: Suspensions::new(shard, snapshot),
             answered_reconnects: AnsweredReconnects::default(),
             not_stored: Vec::new(),
         }
@@ -73,6 +78,25 @@ impl<P: Provider> Accounts<P> {
         self.directory.get(user).map(|known| &known.phone)
     }
 
+    /// Why the user may not come in, if the operator has suspended them. Only they themselves hear it.
+    pub(super) fn refusal(&self, ctx: &Ctx<'_, P>, user: UserId) -> Option<Refused> {
+        let is_suspended = self.suspensions.keep_out(user, ctx.now.unix);
+        is_suspended.then(|| Refused::limited(Self::COME_BACK))
+    }
+
+    /// When suspended clients are told to come back.
+    const COME_BACK: Duration = Duration::from_secs(3_600);
+
+    /// The suspension of a user, if there is one: when it ends, or that nobody has said when.
+    pub(super) fn suspension(&self, user: UserId) -> Option<Option<UnixTime>> {
+        self.suspensions.get(user)
+    }
+
+    /// The user is suspended like that from now on, or not any more.
+    pub(super) fn suspend(&mut self, user: UserId, suspension: Option<Option<UnixTime>>) {
+        self.suspensions.set(user, suspension);
+    }
+
     /// A user is to be removed: there is no way into the account any more.
     pub(super) fn withdraw(&mut self, user: UserId) {
         self.directory.withdraw(user);
@@ -85,6 +109,7 @@ impl<P: Provider> Accounts<P> {
 
     /// A user is removed. The phone and the key that they had.
     pub(super) fn removed(&mut self, user: UserId) -> Option<(Phone, Arc<Spki>)> {
+        self.suspensions.set(user, None);
         self.directory.removed(user).map(|known| (known.phone, known.spki))
     }
 
@@ -113,6 +138,9 @@ impl<P: Provider> Accounts<P> {
         // What anybody can say in the user's name uses up nothing of the user's.
         if !peer.exempt {
             ctx.limits.reconnects.take((user, peer.prefix), now).map_err(Refused::limited)?;
+        }
+        if let Some(refused) = self.refusal(ctx, user) {
+            return Err(refused);
         }
         let rate = ctx.config.rates.reconnect_work;
         ctx.limits.reconnect_work.take(rate, now).map_err(Refused::busy)?;

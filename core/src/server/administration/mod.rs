@@ -47,6 +47,23 @@ impl Administration {
         self.begin(ctx, user, Task::new(Aim::Remove { phone }));
     }
 
+    /// Begins to suspend a user, or to end that. If storage cannot do it, it is to be as it was before.
+    pub(super) fn suspend(
+        &mut self,
+        ctx: &mut Ctx<'_, impl Provider>,
+        user: UserId,
+        write: Write,
+        before: Option<Option<UnixTime>>,
+    ) {
+        ctx.storage.write(write);
+        self.tasks.insert(user, Task::new(Aim::Suspension { before }));
+    }
+
+    /// The suspension that the user had before the one that is being stored.
+    pub(super) fn suspension_before(&self, user: UserId) -> Option<Option<Option<UnixTime>>> {
+        self.tasks.get(&user)?.suspension_before()
+    }
+
     fn begin(&mut self, ctx: &mut Ctx<'_, impl Provider>, user: UserId, task: Task) {
         ctx.storage.ask(Asker::Administration(user), task.question(user, ctx.now.unix));
         self.tasks.insert(user, task);

@@ -13,6 +13,8 @@ pub(super) enum Aim {
     Expire { accepted_before: UnixTime },
     /// The user with this phone is no more.
     Remove { phone: Phone },
+    /// The user is suspended, or not any more; before, it was like this.
+    Suspension { before: Option<Option<UnixTime>> },
 }
 
 /// What comes next.
@@ -45,7 +47,7 @@ impl Task {
     pub(super) const fn question(&self, user: UserId, now: UnixTime) -> Question {
         let accepted_before = match self.aim {
             Aim::Expire { accepted_before } => accepted_before,
-            Aim::Remove { .. } => UnixTime::from_seconds(i64::MAX),
+            Aim::Remove { .. } | Aim::Suspension { .. } => UnixTime::from_seconds(i64::MAX),
         };
         Question::TakeOut { recipient: user, accepted_before, now, limit: Self::AT_ONCE }
     }
@@ -56,7 +58,15 @@ impl Task {
         match self.aim {
             _ if letters >= Self::AT_ONCE => Next::TakeMore,
             Aim::Remove { .. } => Next::RemoveUser,
-            Aim::Expire { .. } => Next::End,
+            Aim::Expire { .. } | Aim::Suspension { .. } => Next::End,
+        }
+    }
+
+    /// The suspension that there was before, if this is about one.
+    pub(super) const fn suspension_before(&self) -> Option<Option<Option<UnixTime>>> {
+        match self.aim {
+            Aim::Suspension { before } => Some(before),
+            Aim::Expire { .. } | Aim::Remove { .. } => None,
         }
     }
 
@@ -69,6 +79,7 @@ impl Task {
     pub(super) const fn done(self) -> Administered {
         match self.aim {
             Aim::Expire { .. } => Administered::Expired { letters: self.letters },
+            Aim::Suspension { .. } => Administered::Stored,
             Aim::Remove { phone } => Administered::Removed { phone, undelivered: self.letters },
         }
     }

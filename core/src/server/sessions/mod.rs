@@ -164,6 +164,9 @@ impl Sessions {
         else {
             return Err(Refused::plain(ErrorCode::UnexpectedOp));
         };
+        if let Some(refused) = accounts.refusal(ctx, user) {
+            return Err(refused);
+        }
         if accounts.has_confirmed_later(user, offer.issue) {
             send_sealed(ctx, conn, user, &mut offer.seal, Op::Close, |writer| {
                 CloseReason::TakenOver.emit(writer)

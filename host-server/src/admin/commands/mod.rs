@@ -12,6 +12,7 @@ mod reach;
 mod reload;
 mod sessions;
 mod status;
+mod suspensions;
 mod users;
 
 use std::fs::File;
@@ -84,13 +85,19 @@ fn carry_out(
         Request::ExpireLetters { user, older_than_s } => {
             queue::expire(running, caller, (user, older_than_s), answer)
         }
-        Request::Users { full } => users::answer_all(running, caller, full, answer),
+        Request::Users { full, idle_s } => {
+            users::answer_all(running, caller, (full, idle_s), answer)
+        }
         Request::User { user, full } => users::answer_one(running, caller, user, full, answer),
         Request::CreateBackup { file } => backup::create(running, caller, file, answer),
         Request::RemoveUser { user } => users::remove(running, caller, user, answer),
         Request::ShowAudit { json } => audit::answer(running, AuditCommand::Show, json, answer),
         Request::VerifyAudit { json } => audit::answer(running, AuditCommand::Verify, json, answer),
         Request::Fingerprint => key::answer(running, answer),
+        Request::Suspend { user, until, reason } => {
+            suspensions::suspend(running, caller, (user, until, &reason), answer)
+        }
+        Request::Resume { user } => suspensions::resume(running, caller, user, answer),
         Request::TestCode { phone, fallback } => {
             otp::test(running, caller, (&phone, fallback), answer)
         }

@@ -1,4 +1,4 @@
-//! `users list`, `users show` and `users remove`.
+//! `users list`, `users show` and `users remove`; those that keep a user out are in `suspensions`.
 //!
 //! They ask the server that runs. If none runs, they open its database themselves. Phones are shortened
 //! unless the operator asks for them, and then the audit log has a line.
@@ -8,11 +8,13 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 use waxwing_core::id::UserId;
 use waxwing_core::server::{Administered, AdministrationError};
+use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item, no_such_user};
 use super::super::running::{Interrupted, Running};
+use super::suspensions::{self, Suspended};
 use super::{Paper, UsersCommand, format};
 use crate::clock;
 use crate::config::Config;
@@ -31,6 +33,8 @@ struct User {
     last_seen: Option<String>,
     pending_letters: u64,
     pending_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suspended: Option<Suspended>,
 }
 
 /// A user who is no more.
@@ -43,13 +47,15 @@ struct Removed {
 
 impl User {
     fn of(summary: &UserSummary, full: bool) -> Self {
-        let UserSummary { id, phone, last_seen, pending_letters, pending_bytes, .. } = summary;
+        let UserSummary { id, phone, last_seen, pending_letters, pending_bytes, suspended, .. } =
+            summary;
         Self {
             id: id.get(),
             phone: if full { phone.as_str().to_owned() } else { format!("{phone:?}") },
             last_seen: last_seen.map(|moment| clock::written(moment.to_unix())),
             pending_letters: *pending_letters,
             pending_bytes: *pending_bytes,
+            suspended: suspended.as_ref().and_then(Suspended::of),
         }
     }
 
@@ -62,7 +68,8 @@ impl User {
         let last_seen = user.last_seen();
         writeln!(
             out,
-            "{id:>5}  {phone:<16}  {last_seen:<20}  {pending_letters:>7}  {pending_bytes:>10}"
+            "{id:>5}  {phone:<16}  {last_seen:<20}  {pending_letters:>7}  {pending_bytes:>10}{}",
+            if user.suspended.is_some() { "  suspended" } else { "" }
         )
     }
 
@@ -74,7 +81,8 @@ impl User {
             out,
             "id         {id}\nphone      {phone}\nlast seen  {last_seen}\npending    {letters}, \
              {pending_bytes} bytes"
-        )
+        )?;
+        user.suspended.as_ref().map_or(Ok(()), |suspended| suspended.page(out))
     }
 }
 
@@ -89,6 +97,24 @@ impl Removed {
     }
 }
 
+/// Which users are asked for: all, or those who had no session since a moment.
+struct Idle(Option<UnixTime>);
+
+impl Idle {
+    fn of(seconds: Option<u64>) -> Self {
+        let since = |seconds| {
+            let ago = i64::try_from(seconds).unwrap_or(i64::MAX);
+            clock::unix_now().shifted(ago.saturating_neg())
+        };
+        Self(seconds.map(since))
+    }
+
+    fn is(&self, user: &UserSummary) -> bool {
+        let seen = user.last_seen.map(Timestamp::to_unix);
+        self.0.is_none_or(|since| seen.is_none_or(|seen| seen <= since))
+    }
+}
+
 const HEAD: &str = "   id  phone             last seen             pending       bytes";
 
 // ---- In the server ----
@@ -96,9 +122,10 @@ const HEAD: &str = "   id  phone             last seen             pending      
 pub(super) fn answer_all(
     running: &Running,
     caller: Caller,
-    full: bool,
+    (full, idle_s): (bool, Option<u64>),
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
+    let idle = Idle::of(idle_s);
     if full {
         running.note_shown((caller, answer), "users list --full", Arguments::new())?;
     }
@@ -106,7 +133,7 @@ pub(super) fn answer_all(
     while let Finding::Users(page) = running.inspect(answer, Inspection::Users(last))? {
         let Some(user) = page.last() else { break };
         last = Some(user.id);
-        for user in &page {
+        for user in page.iter().filter(|user| idle.is(user)) {
             item(answer, User::of(user, full))?;
         }
     }
@@ -172,7 +199,7 @@ pub(super) fn not_administered(user: UserId, ended: runtime::Administration) -> 
                 ),
             },
         ),
-        Ok(Administered::Removed { .. } | Administered::Expired { .. }) => {
+        Ok(Administered::Removed { .. } | Administered::Expired { .. } | Administered::Stored) => {
             Problem::new(Exit::Failure, "something else was done than what was asked")
         }
     }
@@ -190,15 +217,20 @@ pub(super) fn run(
     command: &UsersCommand,
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
-    match *command {
-        UsersCommand::List { full } => {
-            paper.list(connection, Request::Users { full }, HEAD, User::row)
+    match command.clone() {
+        UsersCommand::List { full, idle } => {
+            let idle_s = idle.map(|idle| idle.as_secs());
+            paper.list(connection, Request::Users { full, idle_s }, HEAD, User::row)
         }
         UsersCommand::Show { user, full } => {
             paper.ask(connection, Request::User { user, full }, User::page)
         }
-        UsersCommand::Remove { user } => {
+        UsersCommand::Remove { user, yes } => {
+            has_to_be_meant(yes)?;
             paper.act(connection, Request::RemoveUser { user }, Removed::line)
+        }
+        UsersCommand::Suspend { .. } | UsersCommand::Resume { .. } => {
+            suspensions::run(connection, command, paper)
         }
     }
 }
@@ -214,7 +246,8 @@ pub(super) fn run_alone(
     let open = || store::open(config, &directory, Opening::Existing);
     let (now, uid) = (clock::unix_now(), audit::caller());
     match command {
-        UsersCommand::List { full } => {
+        UsersCommand::List { full, idle } => {
+            let idle = Idle::of(idle.map(|idle| idle.as_secs()));
             let mut storage = open()?;
             if *full {
                 log.note_shown(now, uid, "users list --full", Arguments::new())?;
@@ -225,7 +258,7 @@ pub(super) fn run_alone(
                 let page = storage.users(last)?;
                 let Some(user) = page.last() else { return Ok(()) };
                 last = Some(user.id);
-                for user in &page {
+                for user in page.iter().filter(|user| idle.is(user)) {
                     paper.write(&User::of(user, *full), User::row)?;
                 }
             }
@@ -237,11 +270,25 @@ pub(super) fn run_alone(
             }
             paper.write(&User::of(&user, *full), User::page)
         }
-        UsersCommand::Remove { user } => {
+        UsersCommand::Suspend { .. } | UsersCommand::Resume { .. } => Err(Failure::new(
+            Exit::Network,
+            "no server runs, and nothing was changed: start it, and repeat the command",
+        )),
+        UsersCommand::Remove { user, yes } => {
+            has_to_be_meant(*yes)?;
             let _lock = directory.clone().lock()?;
             remove_alone(&log, open()?, user, paper)
         }
     }
+}
+
+fn has_to_be_meant(yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    let message = "a user who is removed is gone, and so are the letters that wait for them: repeat the \
+                   command with --yes";
+    Err(Failure::new(Exit::Usage, message))
 }
 
 fn remove_alone(

@@ -1,6 +1,6 @@
 //! Users, mailboxes and letters, as an operator sees them.
 
-use rusqlite::{Connection, Params};
+use rusqlite::{Connection, Params, Row};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
 use waxwing_core::server::storage::QueueId;
@@ -10,15 +10,16 @@ use super::fault::Fault;
 use super::{SqliteStorage, open, reads, writes};
 use crate::store::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
 use crate::store::{
-    ApplyError, Inspect, LetterSummary, MailboxSummary, RemovedUser, StorageError, UserAdmin,
-    UserName, UserSummary,
+    ApplyError, Inspect, LetterSummary, MailboxSummary, RemovedUser, StorageError,
+    SuspensionSummary, UserAdmin, UserName, UserSummary,
 };
 
-const SELECT: &str = "SELECT user_id, phone_number, rsa_public_key, last_seen, \
-     (SELECT count(*) FROM pending_messages WHERE recipient_id = user_id), \
+const SELECT: &str = "SELECT users.user_id, phone_number, rsa_public_key, last_seen, \
+     (SELECT count(*) FROM pending_messages WHERE recipient_id = users.user_id), \
      (SELECT coalesce(sum(length(encrypted_payload)), 0) FROM pending_messages \
-         WHERE recipient_id = user_id) \
-     FROM users";
+         WHERE recipient_id = users.user_id), \
+     since, until, reason \
+     FROM users LEFT JOIN suspensions USING (user_id)";
 
 impl SqliteStorage {
     fn selected(
@@ -40,6 +41,7 @@ impl SqliteStorage {
                 last_seen: reads::timestamp(row, 3)?,
                 pending_letters,
                 pending_bytes: payloads + pending_letters * OVERHEAD as u64,
+                suspended: suspension(row)?,
             });
         }
         Ok(users)
@@ -47,18 +49,29 @@ impl SqliteStorage {
 
     fn named(&self, name: &UserName) -> Result<Option<UserSummary>, Fault> {
         let users = match name {
-            UserName::Id(id) => self.selected("WHERE user_id = ?", [id.get()])?,
+            UserName::Id(id) => self.selected("WHERE users.user_id = ?", [id.get()])?,
             UserName::Phone(phone) => self.selected("WHERE phone_number = ?", [phone.as_str()])?,
         };
         Ok(users.into_iter().next())
     }
 }
 
+fn suspension(row: &Row<'_>) -> Result<Option<SuspensionSummary>, Fault> {
+    let Some(since) = row.get::<_, Option<i64>>(6)? else { return Ok(None) };
+    Ok(Some(SuspensionSummary {
+        since: UnixTime::from_seconds(since),
+        until: row.get::<_, Option<i64>>(7)?.map(UnixTime::from_seconds),
+        reason: row.get(8)?,
+    }))
+}
+
 impl Inspect for SqliteStorage {
     fn users(&mut self, after: Option<UserId>) -> Result<Vec<UserSummary>, StorageError> {
         let after = after.map_or(0, UserId::get);
-        let users = self
-            .selected("WHERE user_id > ? ORDER BY user_id LIMIT ?", (after, page(USERS_IN_A_PAGE)));
+        let users = self.selected(
+            "WHERE users.user_id > ? ORDER BY users.user_id LIMIT ?",
+            (after, page(USERS_IN_A_PAGE)),
+        );
         Ok(users.map_err(|fault| open::fault(&self.path, fault))?)
     }
 

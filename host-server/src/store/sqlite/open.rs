@@ -24,6 +24,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0002-allowances.sql")),
     M::up(include_str!("migrations/0003-origin.sql")),
     M::up(include_str!("migrations/0004-damaged.sql")),
+    M::up(include_str!("migrations/0005-suspensions.sql")),
 ];
 /// The first schema with notes about the log.
 pub(super) const WITH_GENERATIONS: i64 = 3;

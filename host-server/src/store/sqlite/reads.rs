@@ -9,6 +9,7 @@ use waxwing_core::limits::OVERHEAD;
 use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{
     AllowanceKey, PendingLetter, QueueId, SenderUsage, Snapshot, StoredAllowance, StoredUser,
+    Suspension,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
@@ -16,6 +17,17 @@ use waxwing_core::wire::{Status, StatusQuery};
 use super::damaged;
 use super::fault::Fault;
 use crate::store::letter;
+
+fn suspensions(connection: &Connection) -> Result<Vec<Suspension>, Fault> {
+    let mut select = connection.prepare("SELECT user_id, until FROM suspensions")?;
+    let mut rows = select.query([])?;
+    let mut suspensions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let until = row.get::<_, Option<i64>>(1)?.map(UnixTime::from_seconds);
+        suspensions.push(Suspension { user: user_id(row, 0)?, until });
+    }
+    Ok(suspensions)
+}
 
 pub(super) fn snapshot(
     connection: &Connection,
@@ -55,6 +67,7 @@ pub(super) fn snapshot(
         with_letters: with_letters(connection)?,
         allowances: allowances(connection)?,
         pending: pending(connection)?,
+        suspensions: suspensions(connection)?,
     })
 }
 

@@ -166,6 +166,11 @@ impl Salvager<'_> {
             2,
         )?;
         copy(
+            "SELECT user_id, since, until, reason FROM suspensions",
+            "INSERT OR IGNORE INTO suspensions (user_id, since, until, reason) VALUES (?, ?, ?, ?)",
+            4,
+        )?;
+        copy(
             "SELECT allowance_key, full_at FROM allowances",
             "INSERT OR IGNORE INTO allowances (allowance_key, full_at) VALUES (?, ?)",
             2,

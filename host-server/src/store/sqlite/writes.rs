@@ -70,6 +70,10 @@ pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(
                 }
             }
             Write::RemoveUser { user, now } => remove_user(connection, *user, *now)?,
+            Write::Suspend { user, until, reason, now } => {
+                suspend(connection, *user, (*now, *until), reason)?;
+            }
+            Write::Resume { user } => resume(connection, *user)?,
         }
     }
     if last > 0 {
@@ -154,12 +158,41 @@ pub(super) fn take_out(
     Ok(letters)
 }
 
+/// Keeps a user out.
+pub(super) fn suspend(
+    connection: &Connection,
+    user: UserId,
+    (since, until): (UnixTime, Option<UnixTime>),
+    reason: &str,
+) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO suspensions (user_id, since, until, reason) VALUES (?, ?, ?, ?)",
+        )?
+        .execute(params![
+            user.get(),
+            since.as_seconds(),
+            until.map(UnixTime::as_seconds),
+            reason
+        ])?;
+    Ok(())
+}
+
+/// Lets a user in again.
+pub(super) fn resume(connection: &Connection, user: UserId) -> Result<(), Fault> {
+    connection
+        .prepare_cached("DELETE FROM suspensions WHERE user_id = ?")?
+        .execute([user.get()])?;
+    Ok(())
+}
+
 /// Removes a user whose mailbox is empty.
 pub(super) fn remove_user(
     connection: &Connection,
     user: UserId,
     now: UnixTime,
 ) -> Result<(), Fault> {
+    resume(connection, user)?;
     let removed =
         connection.prepare_cached("DELETE FROM users WHERE user_id = ?")?.execute([user.get()])?;
     if removed != 1 {

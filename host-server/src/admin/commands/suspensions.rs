@@ -1,0 +1,161 @@
+//! `users suspend` and `users resume`.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use waxwing_core::server::Administered;
+use waxwing_core::time::UnixTime;
+
+use super::super::audit::Outcome;
+use super::super::control::{Answer, Caller, Connection};
+use super::super::protocol::{Problem, Request, Until, item};
+use super::super::running::{Interrupted, Running};
+use super::users::{names, not_administered};
+use super::{Paper, UsersCommand};
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::runtime;
+use crate::store::{SuspensionSummary, UserName};
+
+/// Characters of a reason.
+const LONGEST_REASON: usize = 200;
+
+/// That a user is kept out.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Suspended {
+    since: String,
+    /// In UTC; nothing when nobody has said when it ends.
+    until: Option<String>,
+    reason: String,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Kept {
+    user: u16,
+    suspended: bool,
+    until: Option<String>,
+}
+
+impl Suspended {
+    /// Nothing, if its time is over.
+    pub(super) fn of(summary: &SuspensionSummary) -> Option<Self> {
+        let SuspensionSummary { since, until, reason } = summary;
+        let is_over = until.is_some_and(|until| until <= clock::unix_now());
+        (!is_over).then(|| Self {
+            since: clock::written(*since),
+            until: until.map(clock::written),
+            reason: reason.clone(),
+        })
+    }
+
+    pub(super) fn page(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { since, until, reason } = self;
+        let until = until.as_deref().unwrap_or("users resume");
+        writeln!(out, "suspended  since {since}, until {until}")?;
+        if reason.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "reason     {}", reason.escape_debug())
+    }
+}
+
+impl Kept {
+    fn line(out: &mut dyn Write, kept: &Self) -> io::Result<()> {
+        let user = kept.user;
+        match (kept.suspended, kept.until.as_deref()) {
+            (true, Some(until)) => writeln!(out, "user {user} is kept out until {until}"),
+            (true, None) => writeln!(out, "user {user} is kept out until `users resume {user}`"),
+            (false, _) => writeln!(out, "user {user} may come in; the client comes within an hour"),
+        }
+    }
+}
+
+// ---- In the server ----
+
+pub(super) fn suspend(
+    running: &Running,
+    caller: Caller,
+    (user, until, reason): (UserName, Until, &str),
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let now = clock::unix_now();
+    let until = match until {
+        Until::Further => None,
+        Until::Moment(seconds) => Some(UnixTime::from_seconds(seconds)),
+        Until::Seconds(seconds) => Some(now.shifted(i64::try_from(seconds).unwrap_or(i64::MAX))),
+    };
+    if until.is_some_and(|until| until <= now) {
+        return Err(Problem::new(Exit::Usage, "that time is over already").into());
+    }
+    if reason.chars().count() > LONGEST_REASON {
+        return Err(Problem::new(Exit::Usage, "the reason is too long").into());
+    }
+    let user = running.user(answer, &user)?;
+    let end = until.map(clock::written);
+    let arguments = names(&user)
+        .with("until", end.as_deref().unwrap_or("further notice"))
+        .with("reason", reason);
+    let kept = running.act((caller, answer), "users suspend", arguments, |answer| {
+        let reason: Arc<str> = reason.into();
+        let ended = running.ask_owner(answer, user.id, |sender| {
+            runtime::Request::Suspend(user.id, until, reason, sender)
+        })?;
+        match ended {
+            Ok(Administered::Stored) => {
+                let kept = Kept { user: user.id.get(), suspended: true, until: end };
+                Ok((kept, Outcome::done("")))
+            }
+            other => Err(not_administered(user.id, other).into()),
+        }
+    })?;
+    item(answer, kept)
+}
+
+pub(super) fn resume(
+    running: &Running,
+    caller: Caller,
+    user: UserName,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let user = running.user(answer, &user)?;
+    if user.suspended.as_ref().and_then(Suspended::of).is_none() {
+        let message = format!("user {} is not suspended", user.id);
+        return Err(Problem::new(Exit::Failure, message).into());
+    }
+    let kept = running.act((caller, answer), "users resume", names(&user), |answer| {
+        let ended = running
+            .ask_owner(answer, user.id, |sender| runtime::Request::Resume(user.id, sender))?;
+        match ended {
+            Ok(Administered::Stored) => {
+                let kept = Kept { user: user.id.get(), suspended: false, until: None };
+                Ok((kept, Outcome::done("")))
+            }
+            other => Err(not_administered(user.id, other).into()),
+        }
+    })?;
+    item(answer, kept)
+}
+
+// ---- For the operator ----
+
+pub(super) fn run(
+    connection: Connection,
+    command: &UsersCommand,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    let request = match command.clone() {
+        UsersCommand::Suspend { user, until, time, reason } => {
+            let until = match (until, time) {
+                (Some(moment), _) => Until::Moment(moment.as_seconds()),
+                (None, Some(time)) => Until::Seconds(time.as_secs()),
+                (None, None) => Until::Further,
+            };
+            Request::Suspend { user, until, reason }
+        }
+        UsersCommand::Resume { user } => Request::Resume { user },
+        _ => return Err(Failure::new(Exit::Usage, "this command is about something else")),
+    };
+    paper.act(connection, request, Kept::line)
+}

@@ -62,7 +62,7 @@ step_unit() { # seconds
     fi
     mkdir -p target/unit
     # The program is not installed here, and its absence would hide other complaints.
-    sed "s#^ExecStart=/usr/bin/waxwing-server#ExecStart=/bin/true#" "$file" >target/unit/waxwing.service
+    sed '/^Exec/ s#=/usr/bin/waxwing-server#=/bin/true#' "$file" >target/unit/waxwing.service
     systemd-analyze verify --man=no "$PWD/target/unit/waxwing.service"
     exposure=$(systemd-analyze security --offline=true "$PWD/target/unit/waxwing.service" |
         sed -n 's/.*Overall exposure level.*: \([0-9.]*\) .*/\1/p')

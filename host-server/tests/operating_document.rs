@@ -78,6 +78,7 @@ fn every_command_line_of_the_documents_is_one_that_the_server_understands() {
         for line in lines {
             let words = line.split_whitespace().map(|word| match word {
                 "USER" => "7",
+                "PHONE" => "+15550001111",
                 other => other,
             });
             let parsed = Cli::try_parse_from(std::iter::once("waxwing-server").chain(words));

@@ -58,15 +58,18 @@ fn arguments(line: &str) -> Option<String> {
 
 /// What `users list | show USER` and `health [--ready]` stand for.
 fn spelt_out(line: &str) -> Vec<String> {
-    if let Some((before, rest)) = line.split_once('[') {
-        let (optional, after) = rest.split_once(']').unwrap();
-        return vec![format!("{before}{after}"), format!("{before}{optional}{after}")];
-    }
-    let mut alternatives = line.split(" | ");
-    let first = alternatives.next().unwrap();
-    let group = first.split(' ').next().unwrap();
-    let others = alternatives.map(|other| format!("{group} {other}"));
-    std::iter::once(first.to_owned()).chain(others).collect()
+    let group = line.split(' ').next().unwrap();
+    let named = line.split(" | ").enumerate().map(|(number, alternative)| match number {
+        0 => alternative.to_owned(),
+        _ => format!("{group} {alternative}"),
+    });
+    named.flat_map(|alternative| with_and_without_option(&alternative)).collect()
+}
+
+fn with_and_without_option(line: &str) -> Vec<String> {
+    let Some((before, rest)) = line.split_once('[') else { return vec![line.to_owned()] };
+    let (option, after) = rest.split_once(']').unwrap();
+    vec![format!("{before}{after}"), format!("{before}{option}{after}")]
 }
 
 #[test]

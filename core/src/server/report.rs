@@ -156,3 +156,16 @@ impl SessionPage {
     /// Ids that are looked at for one page, at most: it must not take long.
     pub(super) const IDS: usize = 5_000;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_counted_up_to_the_end_of_its_class() {
+        let mut times = DeliveryTimes::default();
+        [0, 1, 2, 10, 11, 2_592_000, 2_592_001].into_iter().for_each(|time| times.count(time));
+        assert_eq!(times.counts(), [2, 2, 1, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(times.sum(), 24 + 2 * 2_592_000 + 1);
+    }
+}

@@ -185,6 +185,22 @@ fn an_id_that_was_given_out_again_is_taken_from_its_holder() {
 }
 
 #[test]
+fn a_question_has_its_answer_when_that_has_come_and_not_before() {
+    let mut all = Population::of(2);
+    let him = all.people[1].phone;
+    let has_answer = |all: &Population| all.people[0].messenger.has_answer(&him);
+    all.connect(0);
+    all.run();
+    assert!(!has_answer(&all), "nobody has asked");
+    all.people[0].messenger.want_key(&him);
+    all.step(0);
+    assert!(all.ask(0, |client, _| client.is_asking_for_key()));
+    assert!(!has_answer(&all));
+    all.run();
+    assert!(has_answer(&all));
+}
+
+#[test]
 fn an_answer_takes_an_id_from_one_holder_and_no_more() {
     let mut all = Population::of(2);
     // Two people are pinned with the second one's id. No profile is to have that.

@@ -166,13 +166,53 @@ mod tests {
             std::fs::write(&copy, &whole[..whole.len() - cut]).unwrap();
             assert!(committed(&copy).unwrap() < pages);
         }
-        for at in [whole.len() - 1, whole.len() - 4_110, 40, 20, 0] {
+        for at in [whole.len() - 1, whole.len() - 4_110, 40, 28, 20, 0] {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             std::fs::write(&copy, damaged).unwrap();
             assert!(committed(&copy).unwrap() < pages, "byte {at}");
         }
         std::fs::write(&copy, "").unwrap();
+        assert_eq!(committed(&copy).unwrap(), 0);
+    }
+
+    /// The same log as a machine would have written it whose numbers begin with the highest byte.
+    fn as_big_endian(log: &[u8]) -> Vec<u8> {
+        let sum = |(mut first, mut second): (u32, u32), bytes: &[u8]| {
+            for pair in bytes.chunks(8) {
+                first = first.wrapping_add(number_at(pair, 0)).wrapping_add(second);
+                second = second.wrapping_add(number_at(pair, 4)).wrapping_add(first);
+            }
+            (first, second)
+        };
+        let written =
+            |(first, second): (u32, u32)| [first.to_be_bytes(), second.to_be_bytes()].concat();
+        let (header, frames) = log.split_at(HEADER);
+        let mut header = header.to_vec();
+        header[3] |= 1;
+        let mut checksum = sum((0, 0), &header[..24]);
+        header[24..].copy_from_slice(&written(checksum));
+        let mut all = header.clone();
+        for frame in frames.chunks(FRAME_HEADER + number_at(&header, 8) as usize) {
+            let (head, page) = frame.split_at(FRAME_HEADER);
+            checksum = sum(sum(checksum, &head[..8]), page);
+            all.extend([&head[..16], &written(checksum), page].concat());
+        }
+        all
+    }
+
+    #[test]
+    fn a_log_of_a_machine_with_another_order_of_bytes_is_read_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, pages) = log(directory.path());
+        let whole = std::fs::read(&path).unwrap();
+        let copy = directory.path().join("copy");
+        std::fs::write(&copy, as_big_endian(&whole)).unwrap();
+        assert_eq!(committed(&copy).unwrap(), pages);
+        // The bit alone does not make it one.
+        let mut other = whole;
+        other[3] ^= 1;
+        std::fs::write(&copy, other).unwrap();
         assert_eq!(committed(&copy).unwrap(), 0);
     }
 }

@@ -1,11 +1,12 @@
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use waxwing_core::crypto::Spki;
-use waxwing_core::id::UserId;
+use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{
-    Answer, Ask, Batch, Outcome, Question, QueueId, Snapshot, Ticket, Write,
+    Answer, Ask, Batch, Outcome, PendingLetter, Question, QueueId, Snapshot, Ticket, Write,
 };
 use waxwing_core::time::{Instant, UnixTime};
 
@@ -357,6 +358,37 @@ fn a_turn_without_a_thread_tells_each_machine_in_order_and_wakes_it_afterwards()
     ];
     assert_eq!(told.0, expected);
     turns.close().unwrap();
+}
+
+#[test]
+fn every_commit_is_counted_with_its_time_and_its_letters() {
+    let mut turns = StorageTurns::new(Box::new(MemoryStorage::new()), TurnOptions::default());
+    let letter = |queue_id: u8| {
+        let (sender, recipient) = (UserId::new(1).unwrap(), UserId::new(2).unwrap());
+        Write::InsertLetter(Arc::new(PendingLetter {
+            queue_id: QueueId(queue_id.into()),
+            id: PacketId([queue_id; 16]),
+            sender,
+            recipient,
+            accepted_at: UnixTime::from_seconds(0),
+            packet: vec![0; 300].into(),
+        }))
+    };
+    let letters = Arc::new(Batch { ticket: Ticket(4), writes: vec![letter(1), letter(2)] });
+    // The question stands between two commits.
+    let jobs = [
+        (0, Job::Batch(create(1, 1))),
+        (0, Job::Batch(create(2, 2))),
+        (1, usage(3)),
+        (0, Job::Batch(letters)),
+    ];
+    // A millisecond passes between two looks at the clock.
+    let looks = Cell::new(0);
+    let now = || Instant::from_millis(looks.replace(looks.get() + 1));
+    turns.serve(jobs.into_iter(), &now, &mut Told::default()).unwrap();
+    let Commits { times, letters } = turns.commits().get();
+    assert_eq!((times.counts().iter().sum::<u64>(), times.sum()), (2, 2_000));
+    assert_eq!((letters.counts()[..3].to_vec(), letters.sum()), (vec![1, 1, 0], 2));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use waxwing_core::client::Env;
+use waxwing_core::client::{Ended, Env};
+use waxwing_core::messenger::{Advice, Cause};
+use waxwing_core::server::{Config, Rate};
 use waxwing_core::time::Now;
 use waxwing_core::wire::Status;
 use waxwing_testkit::participant::{End, Step};
@@ -176,4 +178,20 @@ fn after_the_loss_of_a_session_and_after_each_failure_there_is_a_pause() {
         assert!((least..=2 * least).contains(&pause(&all)), "{:?}", pause(&all));
         least *= 2;
     }
+}
+
+#[test]
+fn whoever_is_told_to_wait_waits_at_least_that_long() {
+    let mut config = Config::default();
+    config.rates.reconnect_work = Rate::new(1, Duration::from_secs(100));
+    let mut all = Population::with(config, 2);
+    all.connect_all();
+    all.run();
+    let told = all.ends[1][0].over();
+    assert_eq!(told.advice, Advice::AgainQuietly);
+    let Cause::Ended(Ended::Refused(refusal)) = told.cause else { panic!("{told:?}") };
+    assert!(refusal.retry_after_s > 10, "{refusal:?}");
+    let pause = all.people[1].messenger.may_connect_at().since(all.world.now.instant);
+    let passed = Duration::from_secs(6);
+    assert!(pause + passed >= Duration::from_secs(refusal.retry_after_s.into()), "{pause:?}");
 }

@@ -220,6 +220,39 @@ fn a_letter_to_an_id_that_is_gone_goes_to_the_new_one_at_once() {
 }
 
 #[test]
+fn a_letter_to_an_id_that_is_gone_is_refused_when_the_server_was_asked_already() {
+    let mut all = Population::of(2);
+    all.write(0, 1, "before");
+    all.connect_all();
+    all.run();
+    all.people[0].profile.stored.contacts[0].user = UserId::new(99);
+    all.write(0, 1, "after");
+    all.run();
+    let refused = State::Refused(Reason::Code(ErrorCode::UnknownRecipient.code()));
+    assert_eq!(all.people[0].profile.stored.outbox[1].state, refused);
+}
+
+#[test]
+fn somebody_who_has_left_many_letters_is_asked_about_once() {
+    let mut all = Population::of(2);
+    for n in 0..40 {
+        all.write(0, 1, &format!("{n}"));
+    }
+    all.connect(0);
+    all.run();
+    all.connect(1);
+    let conn = all.connection(1);
+    let mut questions = 0;
+    while all.people[1].texts().len() < 40 {
+        let bytes = act_apart(&mut all, 1);
+        questions += count_of(Op::KeyQuestion, bytes.clone());
+        all.world.send(conn, &bytes);
+        all.world.wait(Duration::from_millis(100));
+    }
+    assert_eq!(questions, 1);
+}
+
+#[test]
 fn a_letter_that_was_refused_goes_out_in_a_later_session_if_the_profile_names_it_again() {
     let mut all = Population::of(1);
     let newcomer = newcomer(&mut all);
@@ -775,10 +808,11 @@ fn nothing_is_settled_before_it_is_known_what_became_of_every_letter() {
 #[test]
 fn a_letter_that_is_refused_again_and_again_waits_longer_each_time() {
     let mailbox = MailboxLimits { pair_letters: 1, ..MailboxLimits::default() };
-    let mut all = Population::with(Config { mailbox, ..Config::default() }, 2);
+    let mut all = Population::with(Config { mailbox, ..Config::default() }, 3);
     all.write(0, 1, "stored");
     all.write(0, 1, "refused");
     all.connect(0);
+    all.connect(2);
     all.run();
     let mut pauses = Vec::new();
     let mut before = None;
@@ -786,6 +820,8 @@ fn a_letter_that_is_refused_again_and_again_waits_longer_each_time() {
         let not_before = all.people[0].profile.stored.outbox[1].not_before;
         if before.replace(not_before) != Some(not_before) {
             pauses.push(not_before.minus(all.world.now.unix));
+            // What becomes of letters to others changes nothing.
+            all.write(0, 2, "answered at once");
         }
         all.pass(Duration::from_secs(1));
     }

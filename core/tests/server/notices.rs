@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use waxwing_core::server::{Config, ConnId};
+use waxwing_core::wire::{CloseReason, Op};
 
 use waxwing_testkit::packets::id_of;
 use waxwing_testkit::person::Said;
@@ -166,4 +167,42 @@ fn under_load_a_letter_that_is_delivered_meanwhile_is_not_said_to_be_stored() {
     let mut said = ann.hear(&mut world);
     said.sort_by_key(|said| *said != Said::delivered(&first));
     assert_eq!(said, [Said::delivered(&first), Said::delivered(&second)]);
+}
+
+#[test]
+fn several_who_send_several_each_are_told_in_one_packet() {
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 4, 1);
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    let [to, senders @ ..] = &mut people[..] else { unreachable!() };
+    let letters: Vec<(ConnId, Vec<u8>)> = senders
+        .iter_mut()
+        .map(|sender| {
+            let two = [1, 2].map(|n| sender.letter(&mut world, to.id(), &[n]));
+            (sender.conn, two.concat())
+        })
+        .collect();
+    world.send_all(&letters);
+    let said: Vec<_> = letters.iter().map(|(conn, _)| world.packets(*conn)).collect();
+    assert!(said.iter().all(|packets| packets.len() == 1 && packets == &said[0]));
+}
+
+#[test]
+fn under_load_whoever_leaves_is_told_at_once_what_became_of_their_letters() {
+    let (mut world, mut people) = World::populate_shards(Config::default(), 7, 5, 1);
+    people.iter_mut().for_each(|person| person.come_to_nothing(&mut world));
+    let [absent, ann, senders @ ..] = &mut people[..] else { unreachable!() };
+    world.hang_up(absent.conn);
+    let mut inputs: Vec<_> = senders
+        .iter_mut()
+        .map(|sender| (sender.conn, sender.letter(&mut world, absent.id(), b"work")))
+        .collect();
+    let letter = ann.letter(&mut world, absent.id(), b"the last");
+    let close = ann.sealed(&mut world, Op::Close, &[1]);
+    inputs.push((ann.conn, [letter.clone(), close].concat()));
+    world.deliver(&inputs);
+    while world.disk.has_jobs() {
+        world.disk.work();
+    }
+    world.tell_news();
+    assert_eq!(ann.hear(&mut world), [Said::stored(&letter), Said::Closed(CloseReason::Leaving)]);
 }

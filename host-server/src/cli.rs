@@ -94,6 +94,15 @@ pub enum Command {
     /// Have the running server read its configuration again: what is live changes, and nobody is
     /// disconnected. A mistake changes nothing
     Reload,
+    /// Stop the server so that people hardly notice: nobody is let in any more, sessions end one after
+    /// the other, and then it stops
+    Drain {
+        /// How long that takes
+        #[arg(long, default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
+        over: Duration,
+    },
+    /// Take a drain back while it goes on
+    Undrain,
     /// Look at the sessions of the running server, or end one
     #[command(subcommand)]
     Sessions(SessionsCommand),

@@ -68,6 +68,8 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Command::Reload => reload(cli, load()),
         Command::Status { .. }
         | Command::Health { .. }
+        | Command::Drain { .. }
+        | Command::Undrain
         | Command::Sessions(_)
         | Command::Queue(_)
         | Command::Backup(_)

@@ -75,6 +75,8 @@ impl Fake {
             reports: Reports::with_patience(if hanging.is_empty() { SOON } else { SHORT }),
             storage: storage.inspector(),
             audit: AuditLog::of(&data),
+            listen_again: Box::new(|| Ok(())),
+            drained_by: Mutex::default(),
             fingerprint: "00".repeat(32),
             backups: no_backups(),
             configuration: Configuration::new(

@@ -3,8 +3,8 @@
 mod support;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use clap::Parser;
@@ -51,6 +51,8 @@ impl Fake {
             shards: ShardLines::new(&routes),
             storage: storage.inspector(),
             audit: AuditLog::of(&data),
+            listen_again: Box::new(|| Ok(())),
+            drained_by: Mutex::default(),
             fingerprint: "00".repeat(32),
             backups: no_backups(),
             configuration: Configuration::new(

@@ -323,6 +323,16 @@ impl<P: Backend> Sim<P> {
         was_there
     }
 
+    /// The operator has all sessions end, evenly over a time.
+    pub fn drain(&mut self, over: Duration) {
+        self.turn_all(|server, env| server.operator().drain(env, over));
+    }
+
+    /// The operator does not want that any more.
+    pub fn stop_draining(&mut self) {
+        self.turn_all(|server, _| server.operator().stop_draining());
+    }
+
     /// The operator has the letters of a mailbox expire that were accepted before a moment.
     ///
     /// # Errors

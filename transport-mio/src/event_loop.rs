@@ -6,12 +6,14 @@ use std::{fmt, io as std_io};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll};
+use tracing::warn;
 
 use crate::config::Config;
 use crate::connection::{Connection, Phase};
+use crate::doors::Doors;
 use crate::error::Error;
 use crate::handler::Handler;
-use crate::io::{Intent, Io, Notice};
+use crate::io::{Io, Notice};
 use crate::listener::{Listener, Shortage};
 use crate::signal::{SIGNALS, SignalWatch};
 use crate::slab::{RESERVED, reserved};
@@ -27,6 +29,7 @@ pub struct EventLoop<S: Stream = TcpStream> {
     listeners: Vec<Listener<S>>,
     shortage: Shortage,
     waker: Waker,
+    doors: Doors<S>,
     signals: Option<SignalWatch>,
 }
 
@@ -78,6 +81,7 @@ impl<S: Stream> EventLoop<S> {
             scratch: vec![0; config.read_buffer],
             listeners: Vec::new(),
             shortage: Shortage::default(),
+            doors: Doors::new(waker.clone()),
             waker,
             signals: None,
             io: Io::new(poll, config),
@@ -113,6 +117,11 @@ impl<S: Stream> EventLoop<S> {
         self.waker.clone()
     }
 
+    /// A handle with which other threads have this loop accept from further listeners.
+    pub fn doors(&self) -> Doors<S> {
+        self.doors.share()
+    }
+
     /// The connections, for what is to be done before [`run`](Self::run).
     pub fn io(&mut self) -> &mut Io<S> {
         &mut self.io
@@ -133,6 +142,9 @@ impl<S: Stream> EventLoop<S> {
             if heard.signal {
                 self.tell_signals(handler);
             }
+            if heard.wake {
+                self.open_doors();
+            }
             // Before anything that sets a deadline: even the shortest gets one write.
             self.io.expire(Instant::now(), handler);
             self.accept(handler);
@@ -144,17 +156,25 @@ impl<S: Stream> EventLoop<S> {
             self.io.tell(handler);
             let nap = handler.turn(&mut self.io);
             wake_at = nap.and_then(|nap| Instant::now().checked_add(nap));
-            if self.io.intent >= Intent::StopListening {
+            if std::mem::take(&mut self.io.stops_listening) || self.io.stops {
                 self.stop_listening();
             }
-            if self.io.intent == Intent::Stop && !stopping {
+            if self.io.stops && !stopping {
                 stopping = true;
                 self.io.close_all();
             }
             self.io.flush();
             if stopping && self.io.conns.len() == 0 && self.io.notices.is_empty() {
-                self.io.intent = Intent::Serve;
+                self.io.stops = false;
                 return Ok(());
+            }
+        }
+    }
+
+    fn open_doors(&mut self) {
+        for listener in self.doors.take() {
+            if let Err(error) = self.watch(listener) {
+                warn!(%error, "a listener cannot be watched: nobody is accepted from it");
             }
         }
     }

@@ -37,7 +37,10 @@ pub struct Io<S = TcpStream> {
     pub(crate) to_write: VecDeque<Token>,
     /// What the application has yet to be told.
     pub(crate) notices: VecDeque<Notice>,
-    pub(crate) intent: Intent,
+    /// Everything is to be flushed, and the loop is to end.
+    pub(crate) stops: bool,
+    /// The listeners are to be closed when the turn ends.
+    pub(crate) stops_listening: bool,
     /// A descriptor became free since the last look.
     pub(crate) freed: bool,
 }
@@ -48,16 +51,6 @@ pub(crate) enum Notice {
     HungUp(Token),
     Drained(Token),
     Closed(Token, CloseReason),
-}
-
-/// What the application wants of the loop as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Intent {
-    Serve,
-    /// No new connections from listeners.
-    StopListening,
-    /// Flush everything and return.
-    Stop,
 }
 
 impl<S: Stream> Io<S> {
@@ -72,7 +65,8 @@ impl<S: Stream> Io<S> {
             to_read: ToRead::default(),
             to_write: VecDeque::new(),
             notices: VecDeque::new(),
-            intent: Intent::Serve,
+            stops: false,
+            stops_listening: false,
             freed: false,
         }
     }
@@ -171,16 +165,16 @@ impl<S: Stream> Io<S> {
         self.config.shutdown_grace = grace;
     }
 
-    /// Closes all listeners when the turn ends; connections live on.
+    /// Closes all listeners when the turn ends; connections live on. [`Doors`](crate::Doors) bring others.
     pub fn stop_listening(&mut self) {
-        self.intent = self.intent.max(Intent::StopListening);
+        self.stops_listening = true;
     }
 
     /// Orderly end: closes the listeners and, after flushing, every connection.
     /// [`run`](crate::EventLoop::run) returns when all are closed, which takes
     /// [`Config::shutdown_grace`] at most.
     pub fn stop(&mut self) {
-        self.intent = Intent::Stop;
+        self.stops = true;
     }
 
     /// Takes a stream in.
@@ -324,7 +318,7 @@ impl Io {
     ///
     /// When it cannot even be tried: no route, no descriptor, or the loop is stopping.
     pub fn connect(&mut self, addr: SocketAddr) -> Result<Token, Error> {
-        if self.intent == Intent::Stop {
+        if self.stops {
             return Err(Error::Stopping);
         }
         let stream = stream::connect(addr, &self.config)

@@ -106,6 +106,7 @@ mod config;
 mod connection;
 mod connections;
 mod deadlines;
+mod doors;
 mod error;
 mod event_loop;
 mod handler;
@@ -125,6 +126,7 @@ mod writing;
 
 pub use config::{Config, Keepalive};
 pub use connections::Connections;
+pub use doors::Doors;
 pub use error::{CloseReason, Error, IntroductionError};
 pub use event_loop::EventLoop;
 pub use handler::Handler;

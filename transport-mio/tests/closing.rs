@@ -337,6 +337,24 @@ fn without_listeners_connections_live_on() {
 }
 
 #[test]
+fn a_loop_that_has_stopped_listening_listens_again_when_it_is_given_a_listener() {
+    let server = Remote::start(Config::default());
+    let (_old, token) = server.client();
+    for _ in 0..3 {
+        server.ask(Io::stop_listening);
+        server.settle();
+        assert!(std::net::TcpStream::connect(server.addr).is_err());
+        let listener = waxwing_transport_mio::listen(server.addr, &Config::default()).unwrap();
+        server.doors.open(listener);
+        let (stream, new) = server.client();
+        drop(stream);
+        assert_eq!(server.next(), Heard::Closed(new, CloseReason::PeerClosed));
+    }
+    assert!(server.ask(move |io| io.is_open(token)));
+    server.stop();
+}
+
+#[test]
 fn connections_in_any_number_leave_nothing_behind() {
     let server = Remote::start(Config::default());
     for _ in 0..20 {

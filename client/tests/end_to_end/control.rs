@@ -357,3 +357,33 @@ fn a_suspended_user_is_kept_out_until_the_operator_lets_them_in() {
     let expected = ["users suspend", "users resume"];
     assert_eq!(acts, expected.map(|command| (command.to_owned(), "done".to_owned())));
 }
+
+#[test]
+fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let listening = bert.start(&["--verbose", "receive", "--follow"]);
+    eventually("a session", || json(&server, &["sessions", "list"]).pop());
+    let stops = json(&server, &["drain", "--over", "1h"]).remove(0);
+    assert_eq!(stops["sessions"], 1);
+    listening.wait_for_err("the server has ended the session for now");
+    let status = json(&server, &["status"]).remove(0);
+    assert_eq!(status["drained_by"], stops["stops"]);
+    server.administer(&["health"]).exits(0);
+    server.administer(&["health", "--ready"]).exits(1).says("sends all sessions away");
+    anna.send(&bert, "one").exits(3);
+    listening.signal(Signal::TERM);
+    let _ = listening.finish();
+
+    server.administer(&["undrain"]).exits(0).says("goes on");
+    server.administer(&["undrain"]).exits(1).says("not being drained");
+    server.administer(&["health", "--ready"]).exits(0);
+    anna.send(&bert, "two").exits(0);
+    bert.receives(&["one", "two"]);
+
+    server.administer(&["drain", "--over", "1s"]).exits(0).says("0 sessions");
+    server.ends(0);
+    server.start();
+    anna.send(&bert, "three").exits(0);
+    bert.receives(&["three"]);
+}

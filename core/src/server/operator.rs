@@ -1,6 +1,7 @@
 //! A machine, as its operator sees it.
 
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use super::config::Config;
 use super::ctx::{Env, Shared};
@@ -71,6 +72,19 @@ impl<'s, P: Provider> Operator<'s, P> {
     /// while. Whether there was one.
     pub fn end_session(&mut self, env: &mut Env<'_>, user: UserId) -> bool {
         self.router.end_session(&mut self.shared.lend(env), user)
+    }
+
+    /// Begins to end all sessions, one after the other and evenly: the last one ends after `over`. Their
+    /// clients are told that the server stops, and come back after a while. Sessions that begin meanwhile
+    /// end, too, and whoever asks for a code is told to come back later. It goes on until
+    /// [`Operator::stop_draining`], or until the caller stops the machine. Called again, it begins anew.
+    pub fn drain(&mut self, env: &mut Env<'_>, over: Duration) {
+        self.router.drain(&self.shared.lend(env), over);
+    }
+
+    /// Ends no more sessions, and lets codes go out again.
+    pub fn stop_draining(&mut self) {
+        self.router.stop_draining();
     }
 
     /// Begins to remove a user. The session ends, nobody gets into the account any more, and letters to

@@ -13,6 +13,7 @@
 //! router deals with it before anything else happens.
 
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use super::accounts::{Accounts, Reconnect};
 use super::administration::Administration;
@@ -37,6 +38,9 @@ use crate::id::{Nonce, UserId};
 use crate::limits::MAX_CONTROL_PACKET;
 use crate::time::{Instant, UnixTime};
 use crate::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Packet, Status};
+
+/// When somebody who wants a code comes back to a server that is about to stop.
+const WHILE_DRAINING: Duration = Duration::from_secs(60);
 
 /// The components of a machine.
 pub(super) struct Router<P: Provider> {
@@ -157,6 +161,10 @@ impl<P: Provider> Router<P> {
         let packet = Packet::parse(place).map_err(|_| malformed)?;
         match request {
             Request::Letter(_) => {}
+            // Whoever gets a code now could not use it here.
+            Request::Registration if self.administration.is_draining() => {
+                return Err(Refused::busy(WHILE_DRAINING));
+            }
             Request::Registration | Request::Proof => {
                 let peer = self.gate.peer(conn).ok_or(malformed)?;
                 let registrar = self.registrar.as_mut().ok_or(malformed)?;
@@ -550,6 +558,40 @@ impl<P: Provider> Router<P> {
         true
     }
 
+    /// Begins to end all sessions, evenly over a time.
+    pub(super) fn drain(&mut self, ctx: &Ctx<'_, P>, over: Duration) {
+        self.administration.drain(ctx.now.instant, over);
+    }
+
+    /// Ends no more sessions than have ended.
+    pub(super) fn stop_draining(&mut self) {
+        self.administration.stop_draining();
+    }
+
+    /// Ends the sessions whose turn it is while all are being sent away.
+    fn send_away(&mut self, ctx: &mut Ctx<'_, P>) {
+        let now = ctx.now.instant;
+        while let Some(last) = self.administration.draining().and_then(|drain| drain.due(now)) {
+            let next = self.next_with_a_session(last);
+            if let Some(user) = next {
+                self.end_session(ctx, user);
+            }
+            let left = self.sessions.count();
+            match (self.administration.draining(), next) {
+                (Some(drain), Some(user)) => drain.sent_away(now, user, left),
+                (Some(drain), None) => drain.found_nobody(now),
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// The first user with a session behind `last`.
+    fn next_with_a_session(&self, last: Option<UserId>) -> Option<UserId> {
+        let first = last.map_or(Some(1), |last| last.get().checked_add(1))?;
+        let mut ids = (first..=u16::MAX).filter_map(UserId::new);
+        ids.find(|user| self.sessions.of(*user).is_some())
+    }
+
     /// Some of the sessions, by user.
     pub(super) fn sessions(&self, after: Option<UserId>, now: Instant) -> SessionPage {
         let first = after.map_or(Some(1), |after| after.get().checked_add(1));
@@ -613,14 +655,19 @@ impl<P: Provider> Router<P> {
 
     /// When there is something to do.
     pub(super) fn wait_until(&self) -> Option<Instant> {
-        let waits =
-            [self.gate.wait_until(), self.sessions.wait_until(), self.delivery.wait_until()];
+        let waits = [
+            self.gate.wait_until(),
+            self.sessions.wait_until(),
+            self.delivery.wait_until(),
+            self.administration.wait_until(),
+        ];
         waits.into_iter().flatten().min()
     }
 
     /// Time has passed.
     pub(super) fn timeout(&mut self, ctx: &mut Ctx<'_, P>) {
         let now = ctx.now.instant;
+        self.send_away(ctx);
         while let Some(conn) = self.gate.next_late(ctx) {
             self.time_out(ctx, conn);
         }

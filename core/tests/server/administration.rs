@@ -436,3 +436,45 @@ fn a_suspension_that_storage_does_not_take_is_as_if_nobody_had_asked_for_it() {
     assert_eq!(kept_out(&mut world, &mut ben), IN_AN_HOUR);
     assert_eq!(world.suspend(UserId::new(9).unwrap(), None), Err(AdministrationError::NoSuchUser));
 }
+
+#[test]
+fn a_server_that_is_drained_sends_all_sessions_away_evenly_and_gives_out_no_codes() {
+    let (mut world, mut people) = World::online::<6>(Config::default());
+    let shards = world.reports().len();
+    world.drain(Duration::from_secs(60));
+    // One on each shard at once.
+    world.wait(Duration::ZERO);
+    let left = world.session_count();
+    assert!(left <= 5 && left >= 6 - shards, "{left}");
+    world.wait_s(30);
+    assert!((1..=3).contains(&world.session_count()), "{}", world.session_count());
+    // Whoever comes back over a connection that is there is sent away, too.
+    let closed = [Said::Closed(CloseReason::ServerStopping)];
+    let at = people.iter().position(|person| person.is_closed(&world)).unwrap();
+    assert_eq!(people[at].hear(&mut world), closed);
+    people[at].come_to_nothing(&mut world);
+    world.wait_s(31);
+    assert_eq!(world.session_count(), 0);
+    for person in &mut people {
+        assert_eq!(person.hear(&mut world), closed);
+    }
+
+    let mut newcomer = Person::new(6);
+    newcomer.conn = world.connect();
+    let request = newcomer.request(&mut world);
+    world.send(newcomer.conn, &request);
+    assert_eq!(refused(&mut newcomer, &mut world), ErrorCode::Busy);
+    assert!(!world.stopped());
+}
+
+#[test]
+fn a_server_that_is_drained_no_more_keeps_the_sessions_that_are_left() {
+    let (mut world, [ann, ben, cora]) = World::online(Config::default());
+    world.drain(Duration::from_secs(60));
+    world.stop_draining();
+    world.wait_s(120);
+    assert_eq!(world.session_count(), 3);
+    assert!([ann, ben, cora].iter().all(|person| !person.is_closed(&world)));
+    let mut newcomer = Person::new(3);
+    newcomer.register(&mut world);
+}

@@ -28,10 +28,13 @@ impl Health {
         }
     }
 
-    /// Whether all loops answer, and storage takes what is written.
+    /// Whether all loops answer, storage takes what is written, and sessions are not sent away.
     #[must_use]
-    pub fn ready(loops: &[Loop]) -> Self {
-        let problems: Vec<_> = [hanging(loops), storage(loops)].into_iter().flatten().collect();
+    pub fn ready(loops: &[Loop], is_drained: bool) -> Self {
+        let drained =
+            is_drained.then(|| "the server sends all sessions away, and then stops".into());
+        let problems = [hanging(loops), storage(loops), drained];
+        let problems: Vec<_> = problems.into_iter().flatten().collect();
         if problems.is_empty() {
             let message = "every event loop answers, and storage takes what is written";
             return Self { healthy: true, message: message.into() };
@@ -85,8 +88,10 @@ mod tests {
     fn a_loop_that_hangs_is_named() {
         let well = answering(Report::default());
         let hangs = Loop { answers: false, ..well };
-        assert_eq!(message(Health::ready(&[well, well])), Ok(()));
-        for health in [Health::alive(&[well, hangs]), Health::ready(&[well, hangs])] {
+        assert_eq!(message(Health::ready(&[well, well], false)), Ok(()));
+        let why = "the server sends all sessions away, and then stops";
+        assert_eq!(message(Health::ready(&[well, well], true)), Err(why.into()));
+        for health in [Health::alive(&[well, hangs]), Health::ready(&[well, hangs], false)] {
             let why = "event loop 1 does not answer within 2 seconds";
             assert_eq!(message(health), Err(why.into()));
         }
@@ -107,11 +112,14 @@ mod tests {
             ([waits(STUCK), well], "storage has not taken a write that waits for 10 seconds"),
         ] {
             assert_eq!(message(Health::alive(&loops)), Ok(()));
-            assert_eq!(message(Health::ready(&loops)), Err(why.into()));
+            assert_eq!(message(Health::ready(&loops, false)), Err(why.into()));
         }
-        assert_eq!(message(Health::ready(&[waits(STUCK - Duration::from_millis(1))])), Ok(()));
+        assert_eq!(
+            message(Health::ready(&[waits(STUCK - Duration::from_millis(1))], false)),
+            Ok(())
+        );
         // What a loop said before it hung is not what storage does now.
         let hangs = Loop { answers: false, ..trouble };
-        assert!(!Health::ready(&[hangs]).message.contains("storage"));
+        assert!(!Health::ready(&[hangs], false).message.contains("storage"));
     }
 }

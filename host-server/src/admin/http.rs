@@ -203,7 +203,7 @@ impl Scrapers {
                 ..Answer::text("200 OK", metrics::page(&self.running))
             },
             "/healthz" => Answer::health(Health::alive(&self.running.loops())),
-            "/readyz" => Answer::health(Health::ready(&self.running.loops())),
+            "/readyz" => Answer::health(self.running.readiness()),
             _ => {
                 let paths = "there is nothing here: the paths are /metrics, /healthz and /readyz";
                 Answer::refusal("404 Not Found", paths)

@@ -100,6 +100,10 @@ pub(super) enum Request {
         /// By the second way.
         fallback: bool,
     },
+    /// `drain`.
+    Drain { over_s: u64 },
+    /// `undrain`.
+    Undrain,
 }
 
 /// How long something is to last.

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use waxwing_core::id::UserId;
@@ -13,6 +13,7 @@ use waxwing_core::time::UnixTime;
 
 use super::audit::{Arguments, AuditLog, Begun, Outcome};
 use super::control::{Answer, Caller};
+use super::health::Health;
 use super::protocol::{Line, Problem};
 use super::reports::{Loop, Reports};
 use crate::backup::Backups;
@@ -42,6 +43,10 @@ pub struct Running {
     pub data: PathBuf,
     /// The addresses on which it listens.
     pub listening: Vec<SocketAddr>,
+    /// Has it listen there again after it had stopped. Fails when an address cannot be had.
+    pub listen_again: Box<dyn Fn() -> Result<(), Failure> + Send + Sync>,
+    /// Until when all sessions are sent away before it stops, if that goes on.
+    pub drained_by: Mutex<Option<UnixTime>>,
     /// When it began to listen.
     pub since: UnixTime,
     /// The same by a clock that nobody sets.
@@ -78,6 +83,26 @@ impl From<io::Error> for Interrupted {
 impl Running {
     /// A client hears this often that it is to wait.
     const WAITING: Duration = Duration::from_secs(3);
+
+    /// Until when all sessions are sent away, if that goes on.
+    pub(super) fn drained_by(&self) -> Option<UnixTime> {
+        *self.drained_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether all sessions are being sent away.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drained_by().is_some()
+    }
+
+    pub(super) fn set_drained_by(&self, moment: Option<UnixTime>) {
+        *self.drained_by.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+    }
+
+    /// Whether it can be given letters, and if not, why.
+    pub(super) fn readiness(&self) -> Health {
+        Health::ready(&self.loops(), self.is_drained())
+    }
 
     /// What all shards say, in their order.
     pub(super) fn loops(&self) -> Arc<[Loop]> {

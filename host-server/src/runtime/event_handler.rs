@@ -11,6 +11,7 @@ use waxwing_core::crypto::Provider;
 use waxwing_core::server::{
     AddressPrefix, ConnId, Env, OtpOutcome, OtpTicket, Output, Peer, Server, ShardId,
 };
+use waxwing_core::time::Instant;
 use waxwing_transport_mio::{
     CloseReason, Connections, Handler, IntroductionError, Load, Signal, Token,
 };
@@ -21,7 +22,7 @@ use super::configuration::Reconfiguration;
 use super::deliveries::Deliveries;
 use super::event_counts::EventCounts;
 use super::log::Log;
-use super::requests::{Requests, ShardReport};
+use super::requests::{Drain, Request, Requests, ShardReport};
 use super::settings;
 use super::turn_times::TurnTimes;
 use crate::clock::Clock;
@@ -67,6 +68,10 @@ pub struct EventHandler<P: Provider, C, L: Connections> {
     min_free_disk: u64,
     flush_patience: Duration,
     stopping: bool,
+    /// Nobody is accepted, because the server is to stop.
+    is_drained: bool,
+    /// When this shard stops the server for that.
+    stops_at: Option<Instant>,
     /// Shards that have stopped.
     stopped: usize,
     /// Why storage has given up, once it has.
@@ -104,6 +109,8 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             min_free_disk: config.storage.min_free_disk,
             flush_patience: config.deadlines.leave,
             stopping: false,
+            is_drained: false,
+            stops_at: None,
             stopped: 0,
             fatal: None,
         }
@@ -125,6 +132,26 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
     #[must_use]
     pub fn into_fatal(self) -> Option<String> {
         self.fatal
+    }
+
+    /// What a drain means to the loop: nobody is accepted any more, and one shard ends it all.
+    fn note_drain(&mut self, io: &mut L, request: &Request) {
+        match request {
+            Request::Drain(Drain { over, stops }, _) => {
+                io.stop_listening();
+                self.is_drained = true;
+                self.stops_at = stops.then(|| self.clock.now().instant.after(*over));
+            }
+            Request::Undrain(_) => (self.is_drained, self.stops_at) = (false, None),
+            _ => {}
+        }
+    }
+
+    /// Has all shards stop in good order, and those that do so already at once.
+    fn stop(&mut self, io: &mut L) {
+        self.channels.send_to_all(|| Message::Stop);
+        self.channels.dispatch();
+        self.take_messages(io);
     }
 
     fn tell(&mut self, act: impl FnOnce(&mut Server<P>, &mut Env<'_>)) {
@@ -225,6 +252,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             }
             Message::Ended(address) => io.release(address),
             Message::Request(request) => {
+                self.note_drain(io, &request);
                 let now = self.clock.now();
                 self.turn_times.begin(now.instant);
                 let Self { server, rng, requests, deliveries, .. } = self;
@@ -298,7 +326,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
     }
 
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
-        if self.stopping {
+        if self.stopping || self.is_drained {
             return false;
         }
         let admits = self.admission.admits(peer, load, self.clock.now().instant);
@@ -341,15 +369,17 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         } else {
             tracing::info!(?signal, "stopping in good order; a second signal stops at once");
         }
-        self.channels.send_to_all(|| Message::Stop);
-        self.channels.dispatch();
-        self.take_messages(io);
+        self.stop(io);
     }
 
     fn turn(&mut self, io: &mut L) -> Option<Duration> {
         self.take_completions(io);
         self.take_messages(io);
         let now = self.clock.now();
+        if self.stops_at.take_if(|at| *at <= now.instant).is_some() && !self.stopping {
+            tracing::info!("the server is drained; stopping in good order");
+            self.stop(io);
+        }
         if self.server.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.tell(|server, env| server.timeout(env));
         }
@@ -376,7 +406,8 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
             // What storage is to learn of it goes with the next turn.
             return Some(Duration::ZERO);
         }
-        self.server.poll_timeout().map(|at| at.since(now.instant))
+        let wait_until = [self.server.poll_timeout(), self.stops_at].into_iter().flatten().min();
+        wait_until.map(|at| at.since(now.instant))
     }
 }
 

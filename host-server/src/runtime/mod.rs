@@ -17,11 +17,13 @@ mod shards;
 mod signals;
 mod turn_times;
 
+use std::io::ErrorKind::AddrInUse;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use waxwing_transport_mio::EventLoop;
 
@@ -46,7 +48,7 @@ pub use deliveries::Deliveries;
 pub use event_counts::EventCounts;
 pub use event_handler::{EventHandler, Links};
 pub use places::check_as_owner;
-pub use requests::{Administration, Request, ShardReport};
+pub use requests::{Administration, Drain, Request, ShardReport};
 use service_manager::ServiceManager;
 pub use settings::machine;
 use shards::{Shards, network};
@@ -89,6 +91,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     for address in &config.server.listen {
         listening.push(registrar.listen(*address).map_err(network)?);
     }
+    let listen_again = listen_again(registrar, listening.clone(), config);
     let (signals, signalled) = channel();
     let shards = Shards::new(config, &identity, storage, &snapshot, loops, &signals)?;
     drop(signals);
@@ -114,6 +117,8 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         configuration: Configuration::new(read, config.clone(), shards.report()),
         data: directory.path().to_owned(),
         listening: listening.clone(),
+        listen_again,
+        drained_by: Mutex::default(),
         since: clock::unix_now(),
         started: Instant::now(),
     });
@@ -137,6 +142,38 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     })?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How long the addresses of a server that has just stopped listening may still be taken.
+const STILL_TAKEN: Duration = Duration::from_secs(1);
+
+/// What has a loop listen on these addresses again, on all of them or on none.
+fn listen_again(
+    registrar: &EventLoop,
+    addresses: Vec<SocketAddr>,
+    config: &Config,
+) -> Box<dyn Fn() -> Result<(), Failure> + Send + Sync> {
+    let (doors, transport) = (registrar.doors(), settings::transport(config, 0));
+    let listen = move |address: SocketAddr| {
+        let deadline = Instant::now() + STILL_TAKEN;
+        loop {
+            match waxwing_transport_mio::listen(address, &transport) {
+                Err(error) if error.kind() == AddrInUse && Instant::now() < deadline => {
+                    thread::sleep(STILL_TAKEN / 100);
+                }
+                Err(error) => {
+                    let message = format!("{address} cannot be listened on: {error}");
+                    return Err(Failure::new(Exit::Network, message));
+                }
+                Ok(listener) => return Ok(listener),
+            }
+        }
+    };
+    Box::new(move || {
+        let listeners: Result<Vec<_>, _> = addresses.iter().map(|one| listen(*one)).collect();
+        listeners?.into_iter().for_each(|listener| doors.open(listener));
+        Ok(())
+    })
 }
 
 /// Lets the operator's commands reach the server, if there is a place for their socket.

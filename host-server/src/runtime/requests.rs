@@ -33,6 +33,10 @@ pub enum Request {
     EndSession(UserId, Sender<bool>),
     /// Removes a user.
     RemoveUser(UserId, Sender<Administration>),
+    /// Sends all sessions away, evenly over a time, and accepts nobody.
+    Drain(Drain, Sender<()>),
+    /// Takes that back. Who wants connections to be accepted again has to open listeners besides.
+    Undrain(Sender<()>),
     /// Has the letters of a mailbox expire that were accepted before a moment.
     ExpireLetters(UserId, UnixTime, Sender<Administration>),
     /// Keeps a user out, until a moment or for good, and why.
@@ -48,6 +52,15 @@ pub enum Request {
         /// Hears of the end.
         answer: TestAnswer,
     },
+}
+
+/// Before a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// When the last session has ended.
+    pub over: Duration,
+    /// Whether the shard stops the server then. One is enough.
+    pub stops: bool,
 }
 
 /// How it went with something that was to be done to a user, or why it was not begun.
@@ -109,6 +122,14 @@ impl Requests {
             Request::Resume(user, answer) => {
                 let begun = server.operator().resume(env, user);
                 self.begun(user, begun, answer);
+            }
+            Request::Drain(Drain { over, .. }, answer) => {
+                server.operator().drain(env, over);
+                let _ = answer.send(());
+            }
+            Request::Undrain(answer) => {
+                server.operator().stop_draining();
+                let _ = answer.send(());
             }
             Request::ExpireLetters(user, before, answer) => {
                 let begun = server.operator().expire_letters(env, user, before);

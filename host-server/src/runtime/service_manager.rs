@@ -116,7 +116,8 @@ impl Teller {
         } else {
             "storage takes writes".to_owned()
         };
-        let mut status = format!("{sessions} sessions, {pending} letters wait; {storage}");
+        let drained = if running.is_drained() { "is being drained; " } else { "" };
+        let mut status = format!("{drained}{sessions} sessions, {pending} letters wait; {storage}");
         if let Some((_, why)) = running.configuration.standing().failed {
             status.push_str("; the configuration could not be read again: ");
             // It is one line.

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use waxwing_transport_mio::{
-    CloseReason, Config, Error, EventLoop, Handler, IntroductionError, Io, Load, Signal, Stream,
-    TcpStream as Tcp, Token, Waker,
+    CloseReason, Config, Doors, Error, EventLoop, Handler, IntroductionError, Io, Load, Signal,
+    Stream, TcpStream as Tcp, Token, Waker,
 };
 
 /// Longer than anything here takes; a test that waits this long has failed.
@@ -83,9 +83,10 @@ impl<S: Stream> Handler<Io<S>> for Puppet<S> {
 }
 
 /// The far end of a puppet's strings.
-pub(crate) struct Remote<S = Tcp> {
+pub(crate) struct Remote<S: Stream = Tcp> {
     pub(crate) addr: SocketAddr,
     pub(crate) waker: Waker,
+    pub(crate) doors: Doors<S>,
     heard: Receiver<Heard>,
     ends: Receiver<Token>,
     orders: Sender<Order<S>>,
@@ -142,12 +143,12 @@ impl<S: Stream + Send + 'static> Remote<S> {
         let (tell, heard) = channel();
         let (tell_end, ends) = channel();
         let (orders, obey) = channel();
-        let waker = event_loop.waker();
+        let (waker, doors) = (event_loop.waker(), event_loop.doors());
         let thread = std::thread::spawn(move || {
             let ends = tell_end;
             event_loop.run(&mut Puppet { heard: tell, ends, orders: obey, admit, proxies })
         });
-        Self { addr, waker, heard, ends, orders, thread: Some(thread) }
+        Self { addr, waker, doors, heard, ends, orders, thread: Some(thread) }
     }
 
     /// A client and the loop's token for it.

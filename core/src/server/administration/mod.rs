@@ -1,10 +1,14 @@
-//! What an operator does to users while the server runs: to remove one, or to have letters expire that
-//! nobody fetches. Both take letters out of a mailbox, some at a time, so that nobody else waits long.
+//! What an operator does while the server runs: to remove a user, to have letters expire that nobody
+//! fetches, or to send all sessions away. The first two take letters out of a mailbox, some at a time, so
+//! that nobody else waits long.
 //!
 //! A user who is being removed is not in the accounts any more: nobody gets in, and letters to them are
 //! refused for now. If storage cannot do it, they are put back.
 
+mod drain;
 mod task;
+
+use core::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -15,16 +19,44 @@ use super::storage_queue::Asker;
 use crate::crypto::Provider;
 use crate::id::UserId;
 use crate::phone::Phone;
-use crate::time::UnixTime;
+use crate::time::{Instant, UnixTime};
+use drain::Drain;
 use task::{Aim, Next, Task};
 
-/// What the operator has asked for and has not been done yet, by user.
+/// What the operator has asked for and has not been done yet.
 #[derive(Debug, Default)]
 pub(super) struct Administration {
+    /// By user.
     tasks: HashMap<UserId, Task>,
+    drain: Option<Drain>,
 }
 
 impl Administration {
+    /// Begins to send all sessions away.
+    pub(super) fn drain(&mut self, now: Instant, over: Duration) {
+        self.drain = Some(Drain::new(now, over));
+    }
+
+    /// Sends nobody away any more.
+    pub(super) fn stop_draining(&mut self) {
+        self.drain = None;
+    }
+
+    /// Sends sessions away, if it does.
+    pub(super) const fn draining(&mut self) -> Option<&mut Drain> {
+        self.drain.as_mut()
+    }
+
+    /// Whether sessions are being sent away.
+    pub(super) const fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// When there is something to do.
+    pub(super) fn wait_until(&self) -> Option<Instant> {
+        self.drain.as_ref().map(Drain::wait_until)
+    }
+
     /// Whether something is being done to this user.
     pub(super) fn is_at_work_on(&self, user: UserId) -> bool {
         self.tasks.contains_key(&user)

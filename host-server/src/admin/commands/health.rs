@@ -26,8 +26,8 @@ pub(super) fn answer(
     ready: bool,
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
-    let loops = running.loops();
-    item(answer, if ready { Health::ready(&loops) } else { Health::alive(&loops) })
+    let health = if ready { running.readiness() } else { Health::alive(&running.loops()) };
+    item(answer, health)
 }
 
 // ---- For the operator ----

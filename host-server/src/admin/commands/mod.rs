@@ -3,6 +3,7 @@
 
 mod audit;
 mod backup;
+mod drain;
 mod format;
 mod health;
 mod key;
@@ -101,6 +102,8 @@ fn carry_out(
         Request::TestCode { phone, fallback } => {
             otp::test(running, caller, (&phone, fallback), answer)
         }
+        Request::Drain { over_s } => drain::begin(running, caller, over_s, answer),
+        Request::Undrain => drain::end(running, caller, answer),
     }
 }
 
@@ -139,6 +142,8 @@ pub fn run(
             Some(connection) => users::run(connection, command, paper),
             None => users::run_alone(config, command, paper),
         },
+        Command::Drain { over } => drain::run(reach::connect(config)?, *over, paper),
+        Command::Undrain => drain::run_back(reach::connect(config)?, paper),
         Command::Audit(command) if is_closed(config.server.data.join("audit.jsonl")) => {
             audit::ask(reach::connect(config)?, *command, paper)
         }

@@ -27,6 +27,8 @@ struct Status {
     since: String,
     uptime_ms: u64,
     listening: Vec<String>,
+    /// When it stops, once all sessions are sent away, in UTC; nothing if nobody has said so.
+    drained_by: Option<String>,
     loops: Vec<Loop>,
     connections: u64,
     sessions: u64,
@@ -121,6 +123,7 @@ impl Status {
             since: clock::written(running.since),
             uptime_ms: ms(running.started.elapsed()),
             listening: running.listening.iter().map(ToString::to_string).collect(),
+            drained_by: running.drained_by().map(clock::written),
             loops: numbered.map(|(number, report)| Loop::of(number, report.as_ref())).collect(),
             connections: sum(|report| report.connections as u64),
             sessions: sum(|report| report.sessions as u64),
@@ -150,6 +153,9 @@ impl Status {
         let up = format::span(*uptime_ms);
         writeln!(out, "waxwing-server {version}, {role}, process {pid}")?;
         writeln!(out, "serves       since {since}, {up}, on {}", listening.join(", "))?;
+        if let Some(stops) = &status.drained_by {
+            writeln!(out, "drained      ALL SESSIONS ARE SENT AWAY; the server stops at {stops}")?;
+        }
         let slowest = loops.iter().filter_map(|one| one.turn_p99_us).max();
         let turns = slowest.map_or_else(
             || "no turn in the last minute".to_owned(),

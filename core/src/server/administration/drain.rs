@@ -1,0 +1,101 @@
+//! Sending all sessions away before a stop: one after the other, so that their clients do not come back
+//! in one moment.
+
+use core::time::Duration;
+
+use crate::id::UserId;
+use crate::time::Instant;
+
+/// Between two looks for sessions when there is none.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whose session is to end when.
+#[derive(Debug)]
+pub(in crate::server) struct Drain {
+    /// When the last one is to have ended.
+    until: Instant,
+    /// When the next one ends.
+    next: Instant,
+    /// The last one whose session ended; the next one is behind it.
+    last: Option<UserId>,
+}
+
+impl Drain {
+    pub(in crate::server) fn new(now: Instant, over: Duration) -> Self {
+        Self { until: now.after(over), next: now, last: None }
+    }
+
+    pub(in crate::server) const fn wait_until(&self) -> Instant {
+        self.next
+    }
+
+    /// The user behind whom to look for the next session, if one is to end now.
+    pub(in crate::server) fn due(&self, now: Instant) -> Option<Option<UserId>> {
+        (self.next <= now).then_some(self.last)
+    }
+
+    /// The session of a user has ended, and so many are left for the time that is left.
+    pub(in crate::server) fn sent_away(&mut self, now: Instant, user: UserId, left: usize) {
+        self.last = Some(user);
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        let pause = self.until.since(now).checked_div(left).unwrap_or(PAUSE);
+        // From when it should have been, so that a late turn does not make the others late.
+        self.next = self.next.after(pause).max(now);
+    }
+
+    /// Nobody has a session.
+    pub(in crate::server) fn found_nobody(&mut self, now: Instant) {
+        (self.last, self.next) = (None, now.after(PAUSE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    /// When the sessions of a server with so many end, if it looks each `step` ms.
+    fn ends(count: usize, over_ms: u64, step: u64) -> alloc::vec::Vec<u64> {
+        let mut drain = Drain::new(at(0), Duration::from_millis(over_ms));
+        let mut ends = alloc::vec::Vec::new();
+        let mut now = 0;
+        while ends.len() < count {
+            while drain.due(at(now)).is_some() && ends.len() < count {
+                ends.push(now);
+                let user = UserId::new(u16::try_from(ends.len()).unwrap()).unwrap();
+                drain.sent_away(at(now), user, count - ends.len());
+            }
+            now += step;
+        }
+        ends
+    }
+
+    #[test]
+    fn sessions_end_evenly_over_the_time() {
+        assert_eq!(ends(1, 1_000, 1), [0]);
+        assert_eq!(ends(5, 1_000, 1), [0, 250, 500, 750, 1_000]);
+        // Many in one turn, when turns are long.
+        let ends = ends(1_000, 10_000, 100);
+        let at_once = |from: u64| ends.iter().filter(|end| **end == from).count();
+        assert!((1..100).all(|turn| (9..=11).contains(&at_once(turn * 100))), "{ends:?}");
+        assert!(ends.last() <= Some(&10_100));
+    }
+
+    #[test]
+    fn without_time_all_end_at_once() {
+        assert_eq!(ends(4, 0, 1), [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn whoever_comes_later_is_sent_away_too() {
+        let mut drain = Drain::new(at(0), Duration::from_secs(5));
+        drain.found_nobody(at(0));
+        assert_eq!(drain.due(at(999)), None);
+        assert_eq!(drain.due(at(1_000)), Some(None));
+        drain.sent_away(at(1_000), UserId::new(7).unwrap(), 0);
+        assert_eq!(drain.due(at(2_000)), Some(UserId::new(7)));
+    }
+}

@@ -1,0 +1,103 @@
+//! `drain` and `undrain`: a stop that people hardly notice.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use waxwing_core::server::ShardId;
+
+use super::super::audit::{Arguments, Outcome};
+use super::super::control::{Answer, Caller, Connection};
+use super::super::protocol::{Problem, Request, item};
+use super::super::running::{Interrupted, Running};
+use super::{Paper, format};
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::runtime::{self, Drain};
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Draining {
+    /// When the last session has ended and the server stops, in UTC; nothing if it goes on.
+    stops: Option<String>,
+    sessions: u64,
+}
+
+impl Draining {
+    fn line(out: &mut dyn Write, Self { stops, sessions }: &Self) -> io::Result<()> {
+        let sessions = format::count(*sessions, "session", "sessions");
+        match stops {
+            Some(stops) => writeln!(
+                out,
+                "{sessions} will end one after the other; nobody is let in, and the server stops at {stops}. \
+                 `waxwing-server undrain` before that takes it back"
+            ),
+            None => writeln!(out, "the server goes on, with {sessions}, and lets people in"),
+        }
+    }
+}
+
+// ---- In the server ----
+
+pub(super) fn begin(
+    running: &Running,
+    caller: Caller,
+    over_s: u64,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let arguments = Arguments::new().with("over", format_args!("{over_s}s"));
+    let over = Duration::from_secs(over_s);
+    let sessions = sessions(running);
+    let stops = running.act((caller, answer), "drain", arguments, |answer| {
+        let moment = clock::unix_now().shifted(i64::try_from(over_s).unwrap_or(i64::MAX));
+        // Before the first session ends nobody is sent here any more.
+        running.set_drained_by(Some(moment));
+        for shard in running.shards.ids() {
+            let drain = Drain { over, stops: shard == ShardId::REGISTRAR };
+            running.ask(answer, shard, |sender| runtime::Request::Drain(drain, sender))?;
+        }
+        Ok((clock::written(moment), Outcome::done("")))
+    })?;
+    item(answer, Draining { stops: Some(stops), sessions })
+}
+
+pub(super) fn end(
+    running: &Running,
+    caller: Caller,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    if running.drained_by().is_none() {
+        return Err(Problem::new(Exit::Failure, "the server is not being drained").into());
+    }
+    running.act((caller, answer), "undrain", Arguments::new(), |answer| {
+        (running.listen_again)().map_err(|failure| {
+            let message = format!("{failure}; the server goes on to send its sessions away");
+            Problem::new(failure.exit(), message)
+        })?;
+        for shard in running.shards.ids() {
+            running.ask(answer, shard, runtime::Request::Undrain)?;
+        }
+        running.set_drained_by(None);
+        Ok(((), Outcome::done("")))
+    })?;
+    item(answer, Draining { stops: None, sessions: sessions(running) })
+}
+
+fn sessions(running: &Running) -> u64 {
+    let loops = running.loops();
+    let reports = loops.iter().filter_map(|one| one.last);
+    reports.map(|report| report.machine.sessions as u64).sum()
+}
+
+// ---- For the operator ----
+
+pub(super) fn run(
+    connection: Connection,
+    over: Duration,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    paper.act(connection, Request::Drain { over_s: over.as_secs() }, Draining::line)
+}
+
+pub(super) fn run_back(connection: Connection, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    paper.act(connection, Request::Undrain, Draining::line)
+}

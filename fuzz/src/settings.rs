@@ -180,7 +180,7 @@ const SECTIONS: &[&[Key]] = &[
         // A section of its own would have one key.
         field!(AddressOrNone, metrics.listen),
     ],
-    &[key!(log.level, Takes::Level), key!(log.format, Takes::Format)],
+    &[key!(log.level, Takes::Level), key!(log.format, Takes::Format), field!(Path, log.file)],
     &[
         field!(Path, backup.directory),
         duration!(1_000..=YEARS, backup.every),

@@ -9,7 +9,10 @@ use waxwing_core::phone::Phone;
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use crate::admin::commands;
-use crate::config::{Config, ConfigError, DeliveryKind, Override, parse_address, parse_duration};
+use crate::config::{
+    Config, ConfigError, DeliveryKind, LogLevel, Override, parse_address, parse_duration,
+    parse_level,
+};
 use crate::exit::{Exit, Failure};
 use crate::runtime::Read;
 use crate::store::UserName;
@@ -103,6 +106,9 @@ pub enum Command {
     },
     /// Take a drain back while it goes on
     Undrain,
+    /// Have more or less go to the log of the running server, or have it open its file again
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Look at the sessions of the running server, or end one
     #[command(subcommand)]
     Sessions(SessionsCommand),
@@ -127,6 +133,36 @@ pub enum Command {
     /// Print an example of a configuration file, or check one
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+/// What to do with the log.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum LogCommand {
+    /// Change how much goes to it: error, warn, info, debug or trace. It ends when its time is over, and
+    /// when the configuration is read again
+    Level {
+        /// How much
+        #[arg(value_parser = parse_level)]
+        level: LogLevel,
+        /// For how long, such as 10m; without it, until the configuration is read again
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        time: Option<Duration>,
+        /// Of a part of the program alone, such as waxwing_server::store
+        #[arg(long, value_name = "MODULE", value_parser = parse_target)]
+        target: Option<String>,
+    },
+    /// Open its file again, after somebody has moved it
+    Reopen,
+}
+
+fn parse_target(text: &str) -> Result<String, String> {
+    let is_path = !text.is_empty()
+        && text.len() <= 128
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte));
+    if is_path {
+        return Ok(text.into());
+    }
+    Err("write the path of a module, as lines of the log show it: waxwing_server::store".into())
 }
 
 /// What to do with users.
@@ -460,7 +496,7 @@ mod tests {
         let config = cli.load_config(&cli.command().unwrap()).unwrap();
         assert_eq!(config.server.data, Path::new("/x"));
         assert_eq!(config.server.listen, ["[::1]:7".parse().unwrap()]);
-        assert_eq!(config.log.level, crate::config::LogLevel::Debug);
+        assert_eq!(config.log.level, LogLevel::Debug);
         let cli = parse("waxwing-server --listen 0.0.0.0:7 run --listen [::]:7 --listen [::1]:8");
         let config = cli.load_config(&cli.command().unwrap()).unwrap();
         let all = ["0.0.0.0:7", "[::]:7", "[::1]:8"].map(|address| address.parse().unwrap());

@@ -70,7 +70,7 @@ impl DataDir {
         // Somebody else made it so, perhaps on purpose, and it may hold more than our files,
         // which are closed to others themselves.
         if metadata.permissions().mode() & 0o077 != 0 {
-            tracing::warn!(path = %path.display(), "others can look into the data directory");
+            tracing::warn!(name: "data_directory_open", path = %path.display(), "others can look into the data directory");
         }
         Ok(Self { path: path.to_owned() })
     }

@@ -43,7 +43,7 @@ pub fn make_room() -> u64 {
     let reached = reach(granted.min(enough).saturating_sub(1));
     // The first line of the log starts a thread.
     if let Err(error) = raised {
-        tracing::warn!(%error, "the limit of open files could not be raised: fewer connections can be served");
+        tracing::warn!(name: "open_files_limited", %error, "the limit of open files could not be raised: fewer connections can be served");
     }
     if let Err(error) = reached {
         tracing::debug!(%error, "no room was made for open files");

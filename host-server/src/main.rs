@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Ok(cli) => end(carry_out(&cli)),
         Err(unparsed) => explain(&unparsed),
     };
-    stderr::flush();
+    logging::flush();
     exit
 }
 
@@ -47,7 +47,7 @@ fn explain(unparsed: &Unparsed) -> ExitCode {
 fn stop_when_a_thread_panics() {
     panic::set_hook(Box::new(|info| {
         logging::panicked(info);
-        stderr::flush();
+        logging::flush();
         process::abort();
     }));
 }
@@ -70,6 +70,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Health { .. }
         | Command::Drain { .. }
         | Command::Undrain
+        | Command::Log(_)
         | Command::Sessions(_)
         | Command::Queue(_)
         | Command::Backup(_)

@@ -22,7 +22,9 @@ const FLUSH: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
 
 static QUEUED: OnceLock<Option<SyncSender<Entry>>> = OnceLock::new();
+/// Lines that are lost, and nobody has been told so.
 static LOST: AtomicU64 = AtomicU64::new(0);
+static LOST_EVER: AtomicU64 = AtomicU64::new(0);
 
 /// Is told whether a line was written.
 type Told = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -68,7 +70,7 @@ fn queue(entry: Entry) {
         },
         None => entry,
     };
-    LOST.fetch_add(1, Relaxed);
+    lose();
     if let Entry::Line(_, Some(told)) = entry {
         told(Err(ErrorKind::WouldBlock.into()));
     }
@@ -81,14 +83,14 @@ fn start() -> Option<SyncSender<Entry>> {
 }
 
 fn write_all(entries: &Receiver<Entry>) {
-    let mut out = Lines { out: io::stderr(), torn: false };
+    let mut out = Lines::new(io::stderr());
     for entry in entries {
         match entry {
             Entry::Line(line, told) => {
                 let written = out.write(&line);
                 match written {
                     Ok(()) => say_what_was_lost(),
-                    Err(_) => _ = LOST.fetch_add(1, Relaxed),
+                    Err(_) => lose(),
                 }
                 if let Some(told) = told {
                     told(written);
@@ -99,22 +101,36 @@ fn write_all(entries: &Receiver<Entry>) {
     }
 }
 
+fn lose() {
+    LOST.fetch_add(1, Relaxed);
+    LOST_EVER.fetch_add(1, Relaxed);
+}
+
 fn say_what_was_lost() {
     let lines = LOST.swap(0, Relaxed);
     if lines > 0 {
-        tracing::warn!(lines, "standard error could not be written to; lines of the log are lost");
+        tracing::warn!(name: "log_lines_lost", lines, "standard error could not be written to; lines of the log are lost");
     }
 }
 
+/// Lines that could not be written since the start.
+pub fn lost() -> u64 {
+    LOST_EVER.load(Relaxed)
+}
+
 /// Whole lines to something that may take a part of one.
-struct Lines<W> {
+pub(crate) struct Lines<W> {
     out: W,
     /// The last line was begun and not ended.
     torn: bool,
 }
 
 impl<W: Write> Lines<W> {
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+    pub(crate) const fn new(out: W) -> Self {
+        Self { out, torn: false }
+    }
+
+    pub(crate) fn write(&mut self, line: &[u8]) -> io::Result<()> {
         if self.torn {
             self.put(b"\n")?;
         }

@@ -17,7 +17,7 @@ impl<F: Fn() + Send + Sync> Wake for F {
 impl Wake for Waker {
     fn wake(&self) {
         if let Err(error) = Self::wake(self) {
-            tracing::error!(%error, "an event loop cannot be woken");
+            tracing::error!(name: "loop_unwakeable", %error, "an event loop cannot be woken");
         }
     }
 }

@@ -182,7 +182,8 @@ fn a_mistake_changes_nothing_and_is_said_by_the_command_the_status_and_the_log()
     let good = "limits.codes_per_day = 100\n";
     let server = Server::start(good, LOCAL);
     for (mistake, why) in [
-        ("limits.codes_per_day = = 7\n", "waxwing.toml"),
+        ("limits.codes_per_day = = 7\n", "waxwing.toml: TOML parse error at line 1"),
+        ("otp.webhook.headers = [\"Authorization: s3cret\"\n", "at line 1"),
         ("limits.codes_per_day = 7\nlimits.codes_per_dya = 7\n", "did you mean"),
         ("limits.codes_per_day = \"many\"\n", "limits.codes_per_day"),
         ("limits.codes_per_day = 7\nlimits.exempt = 5\n", "limits.exempt"),
@@ -207,14 +208,15 @@ fn a_mistake_changes_nothing_and_is_said_by_the_command_the_status_and_the_log()
     fs::remove_dir(server.file()).unwrap();
     assert_eq!(server.codes_left(), Some(100));
     let log = server.log();
-    assert_eq!(log.matches("the configuration could not be read again").count(), 10, "{log}");
+    assert_eq!(log.matches("the configuration could not be read again").count(), 11, "{log}");
+    assert!(!log.contains("s3cret"));
 
     server.writes("limits.codes_per_day = 50\n");
     server.reloads();
     assert_eq!(server.codes_left(), Some(50));
     assert!(server.status()["configuration"]["failure"].is_null());
     assert_eq!(server.audited().last().unwrap(), "done");
-    assert_eq!(server.audited().iter().filter(|result| *result == "failed").count(), 10);
+    assert_eq!(server.audited().iter().filter(|result| *result == "failed").count(), 11);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use super::reports::Loop;
 use super::running::Running;
 use crate::backup;
 use crate::histogram::{Histogram, Times};
+use crate::logging;
 use crate::runtime::{EventCounts, ShardReport, Standing};
 use crate::store::Commits;
 
@@ -34,6 +35,7 @@ pub fn page(running: &Running) -> String {
         backups: running.backups.state(),
         started_s: running.since.as_seconds(),
         configuration: running.configuration.standing(),
+        log_lines_lost: logging::lost(),
     };
     let mut registry = Registry::with_prefix("waxwing");
     registry.register_collector(Box::new(numbers));
@@ -51,6 +53,7 @@ struct Numbers {
     backups: backup::State,
     started_s: i64,
     configuration: Standing,
+    log_lines_lost: u64,
 }
 
 impl Numbers {
@@ -131,6 +134,11 @@ impl Numbers {
             "settings_waiting",
             "Settings whose new values wait for a restart.",
             waiting.len() as u64,
+        )?;
+        page.counter(
+            "log_lines_lost",
+            "Lines of the log that could not be written.",
+            self.log_lines_lost,
         )?;
         page.gauges(
             "loops",

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{Answer, Answers, Connection, Refusal};
 use super::running::Interrupted;
-use crate::config::Config;
+use crate::config::{Config, LogLevel};
 use crate::exit::{Exit, Failure};
 use crate::store::UserName;
 
@@ -50,6 +50,16 @@ pub(super) enum Request {
     },
     /// `reload`.
     Reload,
+    /// `log level`.
+    LogLevel {
+        level: LogLevel,
+        /// Of this part of the program alone.
+        target: Option<String>,
+        /// For so many milliseconds.
+        for_ms: Option<u64>,
+    },
+    /// `log reopen`.
+    ReopenLog,
     /// `sessions list`.
     Sessions,
     /// `sessions end`.

@@ -20,6 +20,7 @@ use crate::backup::Backups;
 use crate::clock;
 use crate::config::Changes;
 use crate::exit::{Exit, Failure};
+use crate::logging;
 use crate::runtime::{Configuration, Request, ShardLines, Takers, Turn};
 use crate::store::{Finding, Inspection, Inspector, UserName, UserSummary};
 
@@ -174,7 +175,7 @@ impl Running {
         act: impl FnOnce(&mut Answer<'_>) -> Result<(T, Outcome), Interrupted>,
     ) -> Result<T, Interrupted> {
         is_there(answer)?;
-        tracing::info!(uid = caller.uid, command, "an operator acts; the audit log says more");
+        tracing::info!(name: "operator_acts", uid = caller.uid, command, "an operator acts; the audit log says more");
         let begun = self.audit.begin(clock::unix_now(), caller.uid, command, arguments)?;
         match act(answer) {
             Ok((value, outcome)) => {
@@ -198,15 +199,32 @@ impl Running {
         let arguments = Arguments::new().with("by", "SIGHUP");
         let begun = self.audit.begin(clock::unix_now(), uid, "reload", arguments);
         let begun =
-            begun.inspect_err(|failure| tracing::error!(%failure, "nothing was reloaded"))?;
+            begun.inspect_err(|failure| tracing::error!(name: "audit_log_unwritable", %failure, "nothing was reloaded"))?;
         let result = self.reload(&turn, || {});
         let outcome = match &result {
             Ok(changes) => Outcome::done(summary(changes)),
             Err(failure) => Outcome::failed(failure.to_string()),
         };
         self.end(begun, outcome)
-            .inspect_err(|failure| tracing::error!(%failure, "the audit log is not written"))?;
+            .inspect_err(|failure| tracing::error!(name: "audit_log_unwritable", %failure, "the audit log is not written"))?;
         result
+    }
+
+    /// Opens the file of the log again because somebody has sent a signal.
+    pub(crate) fn reopen_log_for_signal(&self, uid: u32) {
+        let arguments = Arguments::new().with("by", "SIGUSR1");
+        let begun = self.audit.begin(clock::unix_now(), uid, "log reopen", arguments);
+        // Whoever rotates logs depends on it, so it is done in any case.
+        let outcome = match logging::reopen() {
+            Ok(_) => Outcome::done(""),
+            Err(failure) => {
+                tracing::error!(name: "log_file_unusable", %failure, "the log goes on where it went before");
+                Outcome::failed(failure.to_string())
+            }
+        };
+        if let Err(failure) = begun.and_then(|begun| self.end(begun, outcome)) {
+            tracing::error!(name: "audit_log_unwritable", %failure, "the audit log does not say that the log was opened again");
+        }
     }
 
     /// Reads the configuration again.

@@ -115,7 +115,7 @@ impl<A: Attend> Drop for Serving<A> {
             .wait_timeout_while(open, self.shared.room.ending, |open| !open.is_empty())
             .map_or_else(|poisoned| poisoned.into_inner().0.len(), |(open, _)| open.len());
         if still_open > 0 {
-            tracing::warn!(still_open, on = A::WHAT, "connections have not ended in time");
+            tracing::warn!(name: "operator_connections_left", still_open, on = A::WHAT, "connections have not ended in time");
         }
         let ended = |thread: &JoinHandle<()>| still_open == 0 || thread.is_finished();
         for thread in threads.unwrap_or_default().into_iter().filter(ended) {
@@ -156,7 +156,7 @@ impl<A: Attend> Acceptor<A> {
                 Err(error) if passes(&error) => {}
                 Err(error) => {
                     if !in_trouble {
-                        tracing::warn!(%error, on = A::WHAT, "a connection cannot be accepted");
+                        tracing::warn!(name: "operator_connection_lost", %error, on = A::WHAT, "a connection cannot be accepted");
                     }
                     in_trouble = true;
                     if !self.wait(Some(RESPITE), false) {
@@ -179,7 +179,7 @@ impl<A: Attend> Acceptor<A> {
                 Err(Errno::INTR) => {}
                 Ok(_) => return both[0].revents().is_empty(),
                 Err(error) => {
-                    tracing::error!(%error, on = A::WHAT, "nobody is served any more");
+                    tracing::error!(name: "operators_unserved", %error, on = A::WHAT, "nobody is served any more");
                     return false;
                 }
             }
@@ -212,7 +212,7 @@ impl<A: Attend> Acceptor<A> {
         match begun {
             Ok(thread) => Some(thread),
             Err(error) => {
-                tracing::warn!(%error, on = A::WHAT, "a connection gets no thread");
+                tracing::warn!(name: "operator_connection_lost", %error, on = A::WHAT, "a connection gets no thread");
                 attend.turn_away(&stream, NoRoom::NoThread(error));
                 None
             }

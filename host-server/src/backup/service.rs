@@ -166,7 +166,7 @@ impl Backups {
             Err(error) => {
                 state.failures += 1;
                 state.trouble = Some(error.to_string());
-                tracing::error!(%error, "a backup was not made");
+                tracing::error!(name: "backup_failed", %error, "a backup was not made");
             }
         }
         made
@@ -217,7 +217,9 @@ impl Backups {
                     tracing::info!(file = %file.display(), "an old backup was deleted");
                 }
             }
-            Err(error) => tracing::warn!(%error, "an old backup could not be deleted"),
+            Err(error) => {
+                tracing::warn!(name: "backup_undeleted", %error, "an old backup could not be deleted")
+            }
         }
     }
 

@@ -16,7 +16,7 @@ impl Changes {
     /// From one configuration to another.
     #[must_use]
     pub fn between(before: &Config, after: &Config) -> Self {
-        let differs = |key: &&Key| (key.show)(before) != (key.show)(after);
+        let differs = |key: &&Key| (key.differs)(before, after);
         let mut changes = Self::default();
         for Key { name, change, .. } in KEYS.iter().filter(differs) {
             match change {

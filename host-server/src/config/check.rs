@@ -15,7 +15,7 @@ impl Config {
     /// names cannot be used.
     pub fn check_serving(&self) -> Result<(), ConfigError> {
         self.refuse_unverified()?;
-        let Self { server, registration, otp, backup, .. } = self;
+        let Self { server, registration, otp, backup, log, .. } = self;
         registration.policy()?;
         otp::check(otp)?;
         if fs::metadata(&server.data).is_ok_and(|metadata| !metadata.is_dir()) {
@@ -27,6 +27,12 @@ impl Config {
             directory::check(backups).map_err(|why| {
                 ConfigError(format!("backup.directory: {}: {why}", backups.display()))
             })?;
+        }
+        // Without a folder in its path, it is in the working directory.
+        let logs = log.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = logs {
+            directory::check(folder)
+                .map_err(|why| ConfigError(format!("log.file: {}: {why}", folder.display())))?;
         }
         server.control_socket()?;
         server.control_group_number()?;
@@ -54,7 +60,7 @@ impl Config {
 
     /// Whether the values make sense together.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let Self { server, registration, otp, backup, metrics, .. } = self;
+        let Self { server, registration, otp, backup, metrics, log, .. } = self;
         let uses = |kind| otp.ways().any(|way| way == kind);
         let rules = [
             (
@@ -82,12 +88,13 @@ impl Config {
                     &otp.webhook.secret_file,
                     &otp.webhook.ca_file,
                     &backup.directory,
+                    &log.file,
                 ]
                 .into_iter()
                 .any(has_nul),
                 "server.data, server.control, registration.allow_file, otp.exec.program, \
-                 otp.webhook.secret_file, otp.webhook.ca_file and backup.directory must not contain \
-                 the byte 0",
+                 otp.webhook.secret_file, otp.webhook.ca_file, backup.directory and log.file must not \
+                 contain the byte 0",
             ),
             (
                 backup.directory == server.data,

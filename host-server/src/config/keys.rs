@@ -22,6 +22,8 @@ pub(super) struct Key {
     pub(super) show: fn(&Config) -> String,
     /// Gives the first configuration the value that the second one has.
     pub(super) copy: fn(&mut Config, &Config),
+    /// Whether two configurations have other values.
+    pub(super) differs: fn(&Config, &Config) -> bool,
 }
 
 /// When a change of a setting takes effect in a running server.
@@ -100,6 +102,7 @@ macro_rules! key {
                 Ok(())
             },
             show: |config| kind::$kind::show(&config.$section$(.$field)+),
+            differs: |one, other| one.$section$(.$field)+ != other.$section$(.$field)+,
             copy: |to, from| to.$section$(.$field)+ = from.$section$(.$field)+.clone(),
         }
     };
@@ -216,4 +219,5 @@ pub(super) const KEYS: &[Key] = &[
 
     key!(log.level, Live, choice, "How much goes to the log: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"."),
     key!(log.format, Live, choice, "What lines of the log look like: \"text\" or \"json\"."),
+    key!(log.file, Live, path, "File that the server writes its log to. It is opened again by `waxwing-server log reopen`, SIGUSR1, and when the configuration is read again. Empty: standard error."),
 ];

@@ -332,6 +332,14 @@ impl Choice for LogLevel {
     ];
 }
 
+/// How much goes to the log, by its name.
+///
+/// # Errors
+/// Says which names there are.
+pub fn parse_level(text: &str) -> Result<LogLevel, String> {
+    choice::read(&Value::String(text.into()))
+}
+
 impl Choice for LogFormat {
     const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }

@@ -25,6 +25,7 @@ pub use changes::Changes;
 pub use control::LONGEST_SOCKET_PATH;
 pub use kind::address::parse as parse_address;
 pub use kind::duration::parse as parse_duration;
+pub use kind::parse_level;
 pub use range::AddressRange;
 pub use sections::{
     BackupConfig, Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig, Limits,

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use waxwing_core::phone::PhonePrefix;
 use waxwing_core::server::{self, Deadlines, MailboxLimits, Rates};
 
@@ -259,7 +260,8 @@ pub struct MetricsConfig {
 }
 
 /// What goes to the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LogLevel {
     /// What stops the server.
     Error,
@@ -289,6 +291,8 @@ pub struct LogConfig {
     pub level: LogLevel,
     /// What lines of the log look like.
     pub format: LogFormat,
+    /// The file that they go to; empty for standard error.
+    pub file: PathBuf,
 }
 
 // What the machine knows has its defaults there; those of the host stand here.
@@ -452,6 +456,6 @@ impl Default for StorageConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: LogLevel::Info, format: LogFormat::Text }
+        Self { level: LogLevel::Info, format: LogFormat::Text, file: PathBuf::new() }
     }
 }

@@ -28,9 +28,18 @@ pub(super) fn file(path: &Path, config: &mut Config) -> Result<(), ConfigError> 
         ConfigError(format!("{place}: the configuration cannot be read: {error}{hint}"))
     })?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        ConfigError(format!("{place}: {}", error.to_string().trim_end()))
+        ConfigError(format!("{place}: {}", mistake(&text, &error)))
     })?;
     section(&place, "", &table, config)
+}
+
+/// What is no TOML, and where. The line itself is not shown: it may hold a secret, and this goes to the
+/// log and to the service manager.
+fn mistake(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let (line, begun) = (before.matches('\n').count() + 1, before.rsplit('\n').next());
+    let column = begun.unwrap_or_default().chars().count() + 1;
+    format!("TOML parse error at line {line}, column {column}: {}", error.message().trim_end())
 }
 
 /// The text of the file.

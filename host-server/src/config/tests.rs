@@ -109,7 +109,7 @@ fn flags_go_before_environment_before_file() {
     ]);
     let flag = Override { flag: "--log-level", key: "log.level", value: "trace".into() };
     let config = Config::load(Some(&path), variables, &[flag]).unwrap();
-    assert_eq!(config.log, LogConfig { level: LogLevel::Trace, format: LogFormat::Text });
+    assert_eq!((config.log.level, config.log.format), (LogLevel::Trace, LogFormat::Text));
     assert_eq!(config.otp.ttl, Duration::from_mins(1));
     assert_eq!(config.limits.exempt.len(), 2);
     assert_eq!(config.otp.exec.queue, 9);

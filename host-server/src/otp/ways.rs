@@ -107,6 +107,7 @@ impl Ways {
             && way.breaker.ended(result.is_ok(), now)
         {
             tracing::warn!(
+                name: "codes_way_rests",
                 way = way.name,
                 "one-time passwords do not get through, and take this way no more for 30 s"
             );

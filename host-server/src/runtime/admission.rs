@@ -63,6 +63,7 @@ impl Admission {
         self.told_at = Some(now);
         let Load { from_network, total, places } = load;
         tracing::warn!(
+            name: "connections_refused",
             address = %peer.ip(), from_prefix = from_network, total, places,
             "connections are refused: their address prefix has as many as it may \
              (limits.connections_per_prefix, and less when few places are left)"

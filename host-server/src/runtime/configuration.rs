@@ -135,11 +135,12 @@ impl Configuration {
         match &result {
             Ok(changes) => {
                 tracing::info!(
-                    live = changes.live.join(","),
-                    restart = changes.restart.join(","),
-                    "the configuration was read again; what is live has changed, and the rest waits \
-                     for a restart"
-                );
+                name: "reloaded",
+                        live = changes.live.join(","),
+                        restart = changes.restart.join(","),
+                        "the configuration was read again; what is live has changed, and the rest waits \
+                         for a restart"
+                    );
                 standing.taken = Some(now);
                 standing.failed = None;
                 standing.waiting.clone_from(&changes.restart);
@@ -147,10 +148,11 @@ impl Configuration {
             }
             Err(failure) => {
                 tracing::error!(
-                    %failure,
-                    "the configuration could not be read again, and the server goes on with the one \
-                     before: put it right, and reload"
-                );
+                name: "reload_failed",
+                        %failure,
+                        "the configuration could not be read again, and the server goes on with the one \
+                         before: put it right, and reload"
+                    );
                 standing.failed = Some((now, failure.to_string()));
                 standing.failures += 1;
             }
@@ -170,6 +172,7 @@ impl Configuration {
             let ways = otp::ways(&next.otp, &self.report);
             Some(ways.map_err(|error| Failure::new(Exit::Failure, error))?)
         };
+        let log = logging::prepare(&next.log)?;
         // Nothing fails from here on.
         let before = Arc::clone(&self.state().runs);
         let changes = Changes {
@@ -178,7 +181,7 @@ impl Configuration {
         };
         let next = Arc::new(next);
         self.state().runs = Arc::clone(&next);
-        logging::configure(&next.log);
+        logging::configure(log);
         takers.storage.tidy_after(next.storage.tidy_after);
         takers.backups.leave_free(next.storage.min_free_disk);
         takers.hand_over(&next, (registration, ways), still)?;

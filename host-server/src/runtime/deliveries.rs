@@ -72,17 +72,18 @@ impl Deliveries {
         match &result {
             Ok(()) => {
                 if let Some(codes) = self.trouble.over() {
-                    tracing::info!(codes, "one-time passwords go out again; so many did not");
+                    tracing::info!(name: "codes_delivered_again", codes, "one-time passwords go out again; so many did not");
                 }
             }
             Err(error) => {
                 if let Some(codes) = self.trouble.again(now) {
                     tracing::warn!(
-                        %error,
-                        codes,
-                        "one-time passwords do not go out, and whoever asks for one is told to \
-                         try later; look at what otp.delivery names"
-                    );
+                    name: "codes_undelivered",
+                                %error,
+                                codes,
+                                "one-time passwords do not go out, and whoever asks for one is told to \
+                                 try later; look at what otp.delivery names"
+                            );
                 }
             }
         }

@@ -174,7 +174,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                     self.look_at_the_disk();
                 }
                 Done::Fatal(why) => {
-                    tracing::error!(%why, "storage failed; stopping");
+                    tracing::error!(name: "storage_failed", %why, "storage failed; stopping");
                     self.fatal = Some(why);
                     io.stop();
                 }
@@ -199,6 +199,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
         let low = bytes < self.min_free_disk;
         if low && !self.disk_is_low {
             tracing::warn!(
+            name: "disk_low",
                 bytes,
                 "less disk space is free than storage.min_free_disk: letters for absent recipients \
                  are refused until there is more"
@@ -245,7 +246,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                         self.tell(|server, env| server.moved_in(env, conn_id(conn), baggage));
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "a connection could not be handed to its event loop, and is closed");
+                        tracing::warn!(name: "connection_lost", %error, "a connection could not be handed to its event loop, and is closed");
                         self.channels.send(ShardId::REGISTRAR, Message::Ended(address));
                     }
                 }
@@ -365,9 +366,9 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
             return;
         }
         if self.stopping {
-            tracing::warn!(?signal, "stopping at once; what is not stored is not acknowledged");
+            tracing::warn!(name: "stopping_at_once", ?signal, "stopping at once; what is not stored is not acknowledged");
         } else {
-            tracing::info!(?signal, "stopping in good order; a second signal stops at once");
+            tracing::info!(name: "stopping", ?signal, "stopping in good order; a second signal stops at once");
         }
         self.stop(io);
     }

@@ -31,6 +31,7 @@ impl Log {
     ) {
         if let Some(times) = self.introductions.again(now) {
             tracing::warn!(
+            name: "proxy_connections_refused",
                 address = %proxy.ip(), %why, times,
                 "connections from an address of server.proxies are closed: let that proxy send a PROXY \
                  header of version 2 with every connection, or take its address out of server.proxies"
@@ -45,7 +46,9 @@ impl Log {
                     limit_reached(limit, times);
                 }
             }
-            Event::Registered { user } => tracing::info!(user = user.get(), "registered"),
+            Event::Registered { user } => {
+                tracing::info!(name: "registered", user = user.get(), "registered")
+            }
             Event::SessionConfirmed { user, conn } => {
                 tracing::debug!(user = user.get(), conn = conn.0, "session confirmed");
             }
@@ -57,44 +60,51 @@ impl Log {
             Event::ReplayedReconnect { conn } => {
                 if let Some(times) = self.replays.again(now) {
                     tracing::warn!(
-                        conn = conn.0,
-                        times,
-                        "a recorded request to reconnect was played back and refused; nothing is \
-                         to be done unless it goes on"
-                    );
+                    name: "reconnect_replayed",
+                                conn = conn.0,
+                                times,
+                                "a recorded request to reconnect was played back and refused; nothing is \
+                                 to be done unless it goes on"
+                            );
                 }
             }
             Event::GuessingSuspected => {
                 tracing::warn!(
-                    "limits.wrong_codes_per_day is used up: somebody may be guessing one-time \
-                     passwords; new ones are good for one attempt until some of it has come back"
-                );
+                name: "wrong_codes_spent",
+                        "limits.wrong_codes_per_day is used up: somebody may be guessing one-time \
+                         passwords; new ones are good for one attempt until some of it has come back"
+                    );
             }
             Event::CodesSpent => {
                 tracing::warn!(
-                    "limits.codes_per_day is used up: newcomers are told to wait for what comes \
-                     back of it; raise it if they are real"
-                );
+                name: "codes_spent",
+                        "limits.codes_per_day is used up: newcomers are told to wait for what comes \
+                         back of it; raise it if they are real"
+                    );
             }
             Event::IdsRunOut { percent } => {
                 tracing::warn!(
-                    percent,
-                    "the ids for users run out; when none is free nobody can register: remove users \
-                     who have left, whose ids rest for storage.id_rest"
-                );
+                name: "ids_run_out",
+                        percent,
+                        "the ids for users run out; when none is free nobody can register: remove users \
+                         who have left, whose ids rest for storage.id_rest"
+                    );
             }
-            Event::Expired { letters } => tracing::info!(letters, "letters expired undelivered"),
+            Event::Expired { letters } => {
+                tracing::info!(name: "letters_expired", letters, "letters expired undelivered")
+            }
             Event::StorageUnavailable => {
                 if let Some(times) = self.storage.again(now) {
                     tracing::warn!(
-                        times,
-                        "the database could not be written or read; what depends on it is refused, \
-                         and is tried again in a second"
-                    );
+                    name: "storage_unavailable",
+                                times,
+                                "the database could not be written or read; what depends on it is refused, \
+                                 and is tried again in a second"
+                            );
                 }
             }
             Event::InternalError => {
-                tracing::error!("a packet could not be made: please report this");
+                tracing::error!(name: "internal_error", "a packet could not be made: please report this");
             }
         }
     }
@@ -124,6 +134,7 @@ fn limit_reached(limit: Limit, times: u64) {
     };
     if shared {
         tracing::warn!(
+            name: "limit_reached",
             limit = %key,
             times,
             "somebody was told to come back later; if many people share an address, raise this \

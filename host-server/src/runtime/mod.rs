@@ -41,6 +41,7 @@ use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::key;
+use crate::logging;
 use crate::store::StorageError;
 pub use channels::{Channels, Message, Route, ShardLines};
 pub use configuration::{Configuration, Read, Reconfiguration, Standing, Takers, Turn};
@@ -68,6 +69,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         DataDir::existing(&config.server.data)?
     };
     let directory = directory.lock()?;
+    logging::serve(&config.log);
     let (identity, mut storage) = origin::open(config, args, &directory)?;
     let audit = AuditLog::of(&directory);
     settle(&audit);
@@ -99,6 +101,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
 
     match config.otp.delivery {
         DeliveryKind::InBand => tracing::warn!(
+            name: "codes_in_band",
             "one-time passwords go in band: whoever can reach this server, also through a proxy, \
              can register any phone number"
         ),
@@ -127,10 +130,10 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     let watched = Arc::clone(&running);
     let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, watched)).transpose()?;
     if let Err(error) = say_where(&listening) {
-        tracing::warn!(%error, "standard output cannot be written to; serving all the same");
+        tracing::warn!(name: "standard_output_closed", %error, "standard output cannot be written to; serving all the same");
     }
     for address in listening {
-        tracing::info!(%address, "listening");
+        tracing::info!(name: "listening", %address, "listening");
     }
     let schedule = backups.follow_clock().map_err(shards::system)?;
     service_manager.serving(&running);
@@ -140,7 +143,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         drop(metrics);
         drop(control);
     })?;
-    tracing::info!("stopped");
+    tracing::info!(name: "stopped", "stopped");
     Ok(())
 }
 
@@ -179,7 +182,7 @@ fn listen_again(
 /// Lets the operator's commands reach the server, if there is a place for their socket.
 fn serve_commands(config: &Config, running: Arc<Running>) -> Result<Option<Listener>, Failure> {
     let Some(path) = config.server.control_socket()? else {
-        tracing::warn!("commands of the operator cannot reach this server: {NO_SOCKET}");
+        tracing::warn!(name: "control_socket_missing", "commands of the operator cannot reach this server: {NO_SOCKET}");
         return Ok(None);
     };
     let group = config.server.control_group_number()?;
@@ -194,6 +197,7 @@ fn serve_metrics(listen: SocketAddr, running: Arc<Running>) -> Result<Endpoint, 
         tracing::info!(%address, "numbers and health can be read");
     } else {
         tracing::warn!(
+            name: "metrics_public",
             %address,
             "numbers and health can be read by everybody who reaches this address (metrics.listen)"
         );
@@ -207,10 +211,12 @@ fn settle(audit: &AuditLog) {
     match audit.settle(clock::unix_now()) {
         Ok(0) => {}
         Ok(acts) => tracing::warn!(
+            name: "acts_unknown",
             acts,
             "nobody can say whether acts of an operator were done: `waxwing-server audit show` says which"
         ),
         Err(error) => tracing::error!(
+            name: "audit_log_unusable",
             %error,
             "the audit log cannot be used: commands that change something will be refused"
         ),

@@ -65,11 +65,11 @@ pub(super) fn open(
     if of_database != Some(own) {
         storage.set_server_key(&own, clock::unix_now())?;
         if let Some(before) = of_database {
-            tracing::warn!(?before, now = ?own, "the database has a new key from now on");
+            tracing::warn!(name: "database_key_changed", ?before, now = ?own, "the database has a new key from now on");
         }
     }
     if let Some(before) = published.filter(|before| *before != own) {
-        tracing::warn!(?before, now = ?own, "the public key for clients is replaced");
+        tracing::warn!(name: "public_key_replaced", ?before, now = ?own, "the public key for clients is replaced");
     }
     key::publish(directory, identity.spki())?;
     Ok((identity, storage))
@@ -108,6 +108,7 @@ fn expect_database(
         ));
     }
     tracing::warn!(
+            name: "first_start",
         directory = %directory.path().display(),
         "there is neither key nor database: this is the first start of a new server"
     );

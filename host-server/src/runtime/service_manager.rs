@@ -33,7 +33,7 @@ impl ServiceManager {
         match thread.spawn(move || teller.run(&hear)) {
             Ok(_) => Self(Some(serves)),
             Err(error) => {
-                tracing::warn!(%error, "the service manager is told nothing");
+                tracing::warn!(name: "service_manager_untold", %error, "the service manager is told nothing");
                 Self(None)
             }
         }

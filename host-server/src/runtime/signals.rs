@@ -33,6 +33,7 @@ fn obey_one(signal: Signal, running: &Running) {
     match signal {
         // What comes of it is in the log, in the audit log and in `status`.
         Signal::Hangup => _ = running.reload_for_signal(geteuid().as_raw()),
+        Signal::User1 => running.reopen_log_for_signal(geteuid().as_raw()),
         _ => tracing::info!(?signal, "ignored: nothing is done for this signal"),
     }
 }

@@ -283,17 +283,21 @@ impl StorageTurns {
             if let Err(damage) = self.storage.check() {
                 reason = format!("{reason}; a full check says: {damage}");
             }
-            tracing::error!("to keep what can be read of the database, start once with --recover");
+            tracing::error!(name: "database_damaged", "to keep what can be read of the database, start once with --recover");
         }
-        tracing::error!(reason, "storage has failed");
+        tracing::error!(name: "storage_failed", reason, "storage has failed");
         tell_all(&Done::Fatal(reason), reports);
         Err(Failed)
     }
 
     fn note(&mut self, trouble: Option<&ApplyError>) {
         match trouble {
-            Some(error) if !self.in_trouble => tracing::warn!(%error, "storage does not take it"),
-            None if self.in_trouble => tracing::info!("storage works again"),
+            Some(error) if !self.in_trouble => {
+                tracing::warn!(name: "storage_unavailable", %error, "storage does not take it")
+            }
+            None if self.in_trouble => {
+                tracing::info!(name: "storage_works_again", "storage works again")
+            }
             _ => {}
         }
         self.in_trouble = trouble.is_some();

@@ -220,6 +220,7 @@ pub(super) fn reserve_or_warn(path: &Path, file: &File, end: u64) {
     if let Err(error) = reserve(file, end) {
         TOLD.call_once(|| {
             tracing::warn!(
+            name: "audit_room_missing",
                 path = %path.display(), %error,
                 "no room could be kept for the next lines of the audit log: while the disk is full, \
                  commands that change something may be refused"

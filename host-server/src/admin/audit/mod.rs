@@ -279,6 +279,7 @@ impl AuditLog {
         if number(&last) < number(&newest) {
             let (path, number) = (self.files.current().display().to_string(), number(&newest));
             tracing::warn!(
+            name: "audit_lines_gone",
                 %path, number,
                 "lines of the audit log up to this number are gone: somebody has moved the file away, or \
                  changed it"
@@ -331,7 +332,7 @@ impl AuditLog {
                 file.set_len(tail.whole)?;
                 file.sync_all()?;
                 let (path, bytes) = (path.display(), tail.torn);
-                tracing::warn!(%path, bytes, "half a line was cut off; what it announced was not done");
+                tracing::warn!(name: "audit_line_torn", %path, bytes, "half a line was cut off; what it announced was not done");
             }
             // A file that has lines had its name made durable before.
             if tail.whole == 0 { self.files.sync_directory() } else { Ok(()) }
@@ -383,6 +384,7 @@ fn warn_of_rotation(path: &Path, error: &io::Error) {
     static TOLD: Once = Once::new();
     TOLD.call_once(|| {
         tracing::warn!(
+            name: "audit_log_full",
             path = %path.display(), %error,
             "the audit log is full, and no new file can be begun: it grows until there is room for one"
         );

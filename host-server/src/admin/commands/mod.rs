@@ -7,6 +7,7 @@ mod drain;
 mod format;
 mod health;
 mod key;
+mod log;
 pub(crate) mod otp;
 mod queue;
 mod reach;
@@ -78,6 +79,10 @@ fn carry_out(
     match request {
         Request::Status { watch } => status::answer(running, watch, answer),
         Request::Health { ready } => health::answer(running, ready, answer),
+        Request::LogLevel { level, target, for_ms } => {
+            log::set_level(running, caller, (level, target, for_ms), answer)
+        }
+        Request::ReopenLog => log::reopen(running, caller, answer),
         Request::Reload => reload::carry_out(running, caller, answer),
         Request::Sessions => sessions::answer(running, answer),
         Request::EndSession { user } => sessions::end(running, caller, user, answer),
@@ -133,6 +138,7 @@ pub fn run(
     };
     match command {
         Command::Status { watch } => status::run(*watch, paper),
+        Command::Log(command) => log::run(reach::connect(config)?, command, paper),
         Command::Reload => reload::run(reach::connect(config)?, paper),
         Command::Sessions(command) => sessions::run(reach::connect(config)?, command, paper),
         Command::Queue(command) => queue::run(reach::connect(config)?, command, paper),

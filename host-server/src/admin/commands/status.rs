@@ -10,12 +10,13 @@ use waxwing_core::server::Report;
 use super::super::control::Answer;
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running};
+use super::log::Level;
 use super::{Paper, format, reach};
 use crate::backup::{Backups, State};
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::runtime::{ShardReport, Standing};
-use crate::stderr;
+use crate::{logging, stderr};
 
 /// How the server is, as the operator reads of it. Sums leave out the loops that do not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -44,6 +45,47 @@ struct Status {
     /// Why acts of operators cannot be noted, and so are refused; nothing if they can.
     audit_problem: Option<String>,
     configuration: Configuration,
+    log: Log,
+}
+
+/// What is worth knowing of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+struct Log {
+    /// What `log level` has set.
+    asked: Option<Level>,
+    /// Nothing for standard error.
+    file: Option<String>,
+    /// Lines that could not be written since the start.
+    lost_lines: u64,
+    /// Why the last line could not be written to the file.
+    trouble: Option<String>,
+}
+
+impl Log {
+    fn of(standing: logging::Standing) -> Self {
+        let logging::Standing { asked, file, lost, trouble } = standing;
+        Self {
+            asked: asked.as_ref().map(Level::of),
+            file: file.map(|file| file.display().to_string()),
+            lost_lines: lost,
+            trouble,
+        }
+    }
+
+    fn lines(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { asked, file, lost_lines, trouble } = self;
+        let place = file.as_deref().unwrap_or("standard error");
+        let asked = asked.as_ref().map(|level| format!("; level {}", level.words()));
+        writeln!(out, "log          to {place}{}", asked.unwrap_or_default())?;
+        if let Some(trouble) = trouble {
+            writeln!(out, "             CANNOT BE WRITTEN: {trouble}")?;
+        }
+        if *lost_lines > 0 {
+            let lines = format::count(*lost_lines, "LINE IS", "LINES ARE");
+            writeln!(out, "             {lines} LOST")?;
+        }
+        Ok(())
+    }
 }
 
 /// What has become of `reload`.
@@ -145,6 +187,7 @@ impl Status {
             backup: Backup::of(&running.backups),
             audit_problem: running.audit.check().err().map(|failure| failure.to_string()),
             configuration: Configuration::of(running.configuration.standing()),
+            log: Log::of(logging::standing()),
         }
     }
 
@@ -187,7 +230,8 @@ impl Status {
                 "audit log    CANNOT BE WRITTEN, so what changes something is refused: {problem}"
             )?;
         }
-        status.configuration.lines(out)
+        status.configuration.lines(out)?;
+        status.log.lines(out)
     }
 }
 

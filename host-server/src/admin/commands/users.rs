@@ -310,7 +310,7 @@ fn remove_alone(
         Err(error) => {
             // That it was not done is what people come for.
             if let Err(unsaid) = log.end(now, begun, outcome_of(&error)) {
-                tracing::error!(error = %unsaid, "the audit log could not be written to");
+                tracing::error!(name: "audit_log_unwritable", error = %unsaid, "the audit log could not be written to");
             }
             return Err(error.into());
         }

@@ -78,7 +78,7 @@ impl Drop for SocketFile {
             .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.itself);
         if is_itself && let Err(error) = fs::remove_file(&self.path) {
             let path = self.path.display();
-            tracing::warn!(%error, %path, "the control socket could not be removed");
+            tracing::warn!(name: "control_socket_left", %error, %path, "the control socket could not be removed");
         }
     }
 }
@@ -217,6 +217,7 @@ fn name(kind: FileType) -> &'static str {
 fn warn_of_closed_doors(directory: &Path, group: u32) {
     if let Ok(Some(closed)) = closed_to(directory, group) {
         tracing::warn!(
+            name: "control_socket_closed_to_group",
             group,
             directory = %closed.display(),
             "the group of server.control_group may use the control socket, but cannot enter this \

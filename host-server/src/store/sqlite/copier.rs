@@ -92,10 +92,10 @@ impl SqliteCopier {
         match brought {
             Ok(()) => {}
             Err(error) if error.outcome().is_some() => {
-                tracing::warn!(%error, "the write-ahead log that has grown is left to the server");
+                tracing::warn!(name: "backup_log_left", %error, "the write-ahead log that has grown is left to the server");
             }
             Err(error) => {
-                tracing::error!(%error, "the write-ahead log cannot be brought in");
+                tracing::error!(name: "backup_log_stuck", %error, "the write-ahead log cannot be brought in");
                 taken.fail(error);
             }
         }

@@ -31,6 +31,7 @@ pub(super) fn set_aside(
         delete(connection, "DELETE FROM pending_messages WHERE queue_id = ?", [key])?;
         let bytes = in_index.or(in_row).map(|letter| letter.bytes);
         tracing::error!(
+            name: "letter_damaged",
             queue_id = queue_id.0,
             bytes,
             "a letter is damaged; it was set aside and counts as undelivered"
@@ -95,7 +96,7 @@ pub(super) fn delete(
         Err(error) if primary_code(&error) == Some(ffi::SQLITE_CORRUPT) => {
             connection.execute_batch("REINDEX pending_messages")?;
             connection.prepare_cached(sql)?.execute(which)?;
-            tracing::error!("an index of the queue was damaged; it was made anew");
+            tracing::error!(name: "index_damaged", "an index of the queue was damaged; it was made anew");
         }
         deleted => {
             deleted?;

@@ -153,6 +153,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), SqliteEr
         true if !is_up_to_date => Err(SqliteError::LogMissing { path: path.to_owned() }),
         false if noted.is_some() && !is_up_to_date => {
             tracing::warn!(
+            name: "database_older",
                 path = %path.display(),
                 "this is an older database than the one that was here last, or another one: letters \
                  and users that were stored since are not in it"

@@ -141,7 +141,7 @@ impl SqliteStorage {
         match storage.begin_use() {
             // It may be full or locked now, and not when there is something to be stored.
             Err(error) if error.outcome().is_some() => {
-                tracing::warn!(%error, "storage does not take it");
+                tracing::warn!(name: "storage_unavailable", %error, "storage does not take it");
             }
             begun => begun.map_err(|error| open::unreachable(path, error))?,
         }
@@ -257,7 +257,7 @@ impl SqliteStorage {
             // What was committed before it is, all the same.
             Err(error) if error.outcome().is_some() => {
                 self.begins_log.set(true);
-                tracing::warn!(%error, "a log that another program began is not tied to the database yet");
+                tracing::warn!(name: "database_log_untied", %error, "a log that another program began is not tied to the database yet");
                 Ok(None)
             }
             begun => begun.map(Some),
@@ -316,7 +316,7 @@ impl SqliteStorage {
     /// Without this note a database without its log is refused, and nothing else depends on it.
     fn note(&self, note: &Note) {
         if let Err(error) = note.write(&self.path) {
-            tracing::warn!(%error, "the generation of the log could not be noted");
+            tracing::warn!(name: "database_log_untied", %error, "the generation of the log could not be noted");
         }
     }
 

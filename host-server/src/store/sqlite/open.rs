@@ -116,7 +116,7 @@ fn inspect(connection: &Connection, path: &Path, missing: Missing) -> Result<i64
     if found >= WITH_GENERATIONS {
         match generation::check(connection, path) {
             Err(SqliteError::LogMissing { .. }) if missing == Missing::Accept => {
-                tracing::warn!(path = %path.display(), "going on without the log that is missing");
+                tracing::warn!(name: "database_log_left_out", path = %path.display(), "going on without the log that is missing");
             }
             checked => checked?,
         }

@@ -36,6 +36,7 @@ impl SqliteStorage {
         remove(&named(&draft, "-generation")).map_err(failed)?;
         let Salvage { users, letters, undelivered } = found;
         tracing::error!(
+            name: "database_moved_aside",
             %damage,
             aside = %aside.display(),
             users,

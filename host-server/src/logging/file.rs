@@ -1,0 +1,154 @@
+//! The file of the log, if it has one. A thread of its own writes what others leave in a queue with a
+//! bound, as for standard error: nobody waits for the disk, and what cannot be written is counted.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Builder;
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+
+use crate::stderr;
+
+/// Lines that may wait.
+const QUEUE: usize = 4_096;
+/// How long the end of the process waits for the disk.
+const FLUSH: Duration = Duration::from_secs(1);
+
+static WAY: OnceLock<Option<SyncSender<Entry>>> = OnceLock::new();
+static LOST: AtomicU64 = AtomicU64::new(0);
+static STATE: Mutex<State> = Mutex::new(State { path: None, trouble: None });
+
+/// What is known of the file.
+struct State {
+    /// Where it is; nothing while the log goes to standard error.
+    path: Option<PathBuf>,
+    trouble: Option<String>,
+}
+
+enum Entry {
+    Line(Vec<u8>),
+    /// From here on, lines go there.
+    File(Option<File>),
+    Flush(SyncSender<()>),
+}
+
+/// Opens a file for lines at its end. It is made if there is none.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        // Neither what a link in its place leads to, nor a pipe that nobody reads.
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    Ok(file)
+}
+
+/// Lines go to this file from now on; without one, to standard error.
+pub(super) fn go_to(file: Option<(PathBuf, File)>) {
+    if file.is_none() && state().path.is_none() {
+        return;
+    }
+    let Some(way) = WAY.get_or_init(start) else { return };
+    let (path, file) = file.unzip();
+    // What is in the queue before it goes where it was to go. The thread needs the state, so nobody may
+    // have it while the queue is full.
+    if way.send(Entry::File(file)).is_ok() {
+        *state() = State { path, trouble: None };
+    }
+}
+
+/// The file could not be opened when the server started.
+pub(super) fn could_not_open(why: String) {
+    state().trouble = Some(why);
+}
+
+/// Writes a whole line, soon, or never. Whether the log goes to a file.
+pub(super) fn write(line: &[u8]) -> bool {
+    let Some(Some(way)) = WAY.get() else { return false };
+    if state().path.is_none() {
+        return false;
+    }
+    if way.try_send(Entry::Line(line.to_vec())).is_err() {
+        LOST.fetch_add(1, Relaxed);
+    }
+    true
+}
+
+pub(super) fn path() -> Option<PathBuf> {
+    state().path.clone()
+}
+
+pub(super) fn trouble() -> Option<String> {
+    state().trouble.clone()
+}
+
+pub(super) fn lost() -> u64 {
+    LOST.load(Relaxed)
+}
+
+/// Waits until everything is written, a second at most.
+pub(super) fn flush() {
+    let Some(Some(way)) = WAY.get() else { return };
+    let (done, wait) = sync_channel(1);
+    if way.try_send(Entry::Flush(done)).is_ok() {
+        let _ = wait.recv_timeout(FLUSH);
+    }
+}
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn start() -> Option<SyncSender<Entry>> {
+    let (sender, entries) = sync_channel(QUEUE);
+    let thread = Builder::new().name("waxwing-log".into());
+    thread.spawn(move || write_all(&entries)).ok().map(|_| sender)
+}
+
+fn write_all(entries: &Receiver<Entry>) {
+    let mut out: Option<stderr::Lines<File>> = None;
+    for entry in entries {
+        match entry {
+            Entry::File(file) => out = file.map(stderr::Lines::new),
+            Entry::Flush(done) => _ = done.try_send(()),
+            Entry::Line(line) => match &mut out {
+                None => stderr::write(&line),
+                Some(out) => written(out.write(&line)),
+            },
+        }
+    }
+}
+
+/// A line was written, or is lost. Standard error hears of the first of several that are.
+fn written(result: io::Result<()>) {
+    let error = match result {
+        Ok(()) => {
+            if state().trouble.take().is_some() {
+                let lines = lost();
+                tracing::warn!(name: "log_lines_lost", lines, "the file of the log takes lines again; so many are lost");
+            }
+            return;
+        }
+        Err(error) => error,
+    };
+    LOST.fetch_add(1, Relaxed);
+    let mut state = state();
+    if state.trouble.replace(error.to_string()).is_none() {
+        let path = state.path.as_deref().unwrap_or(Path::new("")).display();
+        let text = format!(
+            "waxwing-server: the log cannot be written to {path}: {error}; lines are lost until it can \
+             be: make room, or run `waxwing-server log reopen`\n"
+        );
+        stderr::write(text.as_bytes());
+    }
+}

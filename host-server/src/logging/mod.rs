@@ -1,0 +1,179 @@
+//! The log, on standard error or in a file. Standard output is for what programs read.
+
+mod file;
+mod format;
+mod journal;
+mod level;
+mod line;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::panic::PanicHookInfo;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, reload};
+
+use crate::config::{LogConfig, LogFormat};
+use crate::exit::{Exit, Failure};
+use crate::stderr;
+use format::Format;
+pub use level::Asked;
+use level::Levels;
+
+type Lines = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// The log of this process, once it has started.
+static LOG: OnceLock<Log> = OnceLock::new();
+
+struct Log {
+    lines: reload::Handle<Lines, Registry>,
+    levels: Levels,
+}
+
+/// A log that goes on with another configuration, when everything else does.
+pub struct Prepared {
+    config: LogConfig,
+    file: Option<(PathBuf, File)>,
+}
+
+/// What an operator can see of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What somebody has asked for, until the configuration counts again.
+    pub asked: Option<Asked>,
+    /// The file that it goes to; nothing for standard error.
+    pub file: Option<PathBuf>,
+    /// Lines that could not be written since the start.
+    pub lost: u64,
+    /// Why the last line could not be written to the file.
+    pub trouble: Option<String>,
+}
+
+/// Starts logging for the whole process, on standard error.
+///
+/// # Errors
+/// When it has been started before.
+pub fn start(config: &LogConfig) -> Result<(), Failure> {
+    let (lines, to_lines) = reload::Layer::new(lines(config.format));
+    let (levels, to_levels) = reload::Layer::new(Targets::new());
+    tracing_subscriber::registry()
+        .with(lines.and_then(levels))
+        .try_init()
+        .map_err(|error| Failure::new(Exit::Failure, format!("logging: {error}")))?;
+    let levels = Levels::new(to_levels);
+    levels.configure(config.level);
+    let _ = LOG.set(Log { lines: to_lines, levels });
+    Ok(())
+}
+
+/// Makes what another configuration of the log needs, and changes nothing yet.
+///
+/// # Errors
+/// When its file cannot be opened.
+pub fn prepare(config: &LogConfig) -> Result<Prepared, Failure> {
+    let path = Some(&config.file).filter(|path| !path.as_os_str().is_empty());
+    let file = path.map(|path| open(path).map(|file| (path.clone(), file))).transpose()?;
+    Ok(Prepared { config: config.clone(), file })
+}
+
+/// Goes on with another configuration. What somebody had asked for at run time has an end.
+pub fn configure(next: Prepared) {
+    let Prepared { config, file } = next;
+    file::go_to(file);
+    if let Some(Log { lines: to_lines, levels }) = LOG.get() {
+        // It fails only when the log is gone, with the process.
+        let _ = to_lines.reload(lines(config.format));
+        levels.configure(config.level);
+    }
+}
+
+/// Has the log of a server that starts go to its file. One that cannot be opened stops no server: the
+/// log goes to standard error, and `status` says so.
+pub fn serve(config: &LogConfig) {
+    match prepare(config) {
+        Ok(prepared) => configure(prepared),
+        Err(failure) => {
+            tracing::error!(name: "log_file_unusable", %failure, "the log goes to standard error");
+            file::could_not_open(failure.to_string());
+        }
+    }
+}
+
+/// Has as much go to the log as somebody asks for. It ends when its time is over, when another one asks,
+/// or when the configuration is read again.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn set_level(asked: Asked) -> Result<(), Failure> {
+    let Some(log) = LOG.get() else { return Ok(()) };
+    log.levels.ask(asked).map_err(|error| Failure::new(Exit::Failure, error))
+}
+
+/// Opens the file of the log again, because somebody has moved it. The path that was opened, if the log
+/// goes to a file.
+///
+/// # Errors
+/// When it cannot be opened. Then the log goes on where it went before.
+pub fn reopen() -> Result<Option<PathBuf>, Failure> {
+    let Some(path) = file::path() else { return Ok(None) };
+    let reopened = open(&path)?;
+    file::go_to(Some((path.clone(), reopened)));
+    Ok(Some(path))
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    file::open(path).map_err(|error| {
+        let path = path.display();
+        Failure::new(Exit::Config, format!("log.file: {path} cannot be opened: {error}"))
+    })
+}
+
+/// What an operator can see of it.
+#[must_use]
+pub fn standing() -> Standing {
+    Standing {
+        asked: LOG.get().and_then(|log| log.levels.asked()),
+        file: file::path(),
+        lost: lost(),
+        trouble: file::trouble(),
+    }
+}
+
+/// Lines that could not be written since the start.
+#[must_use]
+pub fn lost() -> u64 {
+    stderr::lost() + file::lost()
+}
+
+/// Waits until everything is written, a second at most for each place.
+pub fn flush() {
+    file::flush();
+    stderr::flush();
+}
+
+fn lines(format: LogFormat) -> Lines {
+    let is_terminal = io::stderr().is_terminal();
+    let prefixed = journal::is_standard_error();
+    tracing_subscriber::fmt::layer()
+        // What cannot be written cannot be complained about in the same place.
+        .log_internal_errors(false)
+        .with_writer(line::Writers { colored: is_terminal, prefixed })
+        .with_ansi(is_terminal)
+        .event_format(Format::new(format))
+        .boxed()
+}
+
+/// Says that a thread has panicked, and where.
+pub fn panicked(info: &PanicHookInfo<'_>) {
+    let mut text = format!("waxwing-server: {info}; please report this\n");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        text.push_str(&format!("{backtrace}\n"));
+    }
+    stderr::write(text.as_bytes());
+}

@@ -227,6 +227,18 @@ pub enum BackupCommand {
     },
     /// List the backups in backup.directory, the newest last
     List,
+    /// Put a backup in the place of the database, while no server runs; the one before is moved aside
+    Restore {
+        /// The file; its manifest FILE.json has to be beside it
+        file: PathBuf,
+        /// Even if it belongs to a server with another key than the one here
+        #[arg(long)]
+        other_key: bool,
+        /// So many users may have registered since the backup was made: as many ids are given to nobody
+        /// for 60 days
+        #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
+        registered_since: u16,
+    },
     /// Read a backup from end to end, and say whether it is what was written
     Verify {
         /// The file; its manifest FILE.json has to be beside it

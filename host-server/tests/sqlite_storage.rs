@@ -19,7 +19,7 @@ struct File {
 }
 
 /// The schema of a database as it is made now.
-const SCHEMA: i64 = 4;
+const SCHEMA: i64 = 6;
 const OPTIONS: SqliteOptions = SqliteOptions { busy_timeout: Duration::from_millis(20) };
 
 impl File {

@@ -59,6 +59,8 @@ pub struct Disk {
     /// What was carried out is not told until the test says so.
     pub mute: bool,
     pub refuses_writes: bool,
+    /// As in [`Snapshot`].
+    pub letters_missing_until: Option<UnixTime>,
     pub refuses_questions: bool,
     /// Letters that have expired, remembered for ever.
     pub expired: BTreeSet<PacketId>,
@@ -83,6 +85,7 @@ impl Disk {
             with_letters: snapshot.with_letters,
             allowances: snapshot.allowances.iter().map(|left| (left.key, left.full_at)).collect(),
             loaded_pending: snapshot.pending,
+            letters_missing_until: snapshot.letters_missing_until,
             ..Self::default()
         }
     }
@@ -101,6 +104,7 @@ impl Disk {
             allowances: self.allowances().collect(),
             pending,
             suspensions: self.suspensions().collect(),
+            letters_missing_until: self.letters_missing_until,
         }
     }
 

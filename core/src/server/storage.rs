@@ -107,6 +107,9 @@ pub struct Snapshot {
     pub pending: Vec<SenderUsage>,
     /// All suspensions, in any order; those whose time is over may be among them.
     pub suspensions: Vec<Suspension>,
+    /// An older state has come back: until this moment, a letter that is not there may be one that was
+    /// lost, and never delivered.
+    pub letters_missing_until: Option<UnixTime>,
 }
 
 /// One change of what is stored.

@@ -144,6 +144,22 @@ fn the_largest_question_has_a_whole_answer() {
 }
 
 #[test]
+fn after_an_older_state_came_back_a_letter_that_is_not_there_is_not_said_to_be_delivered() {
+    const DAY: i64 = 86_400;
+    let lost = PacketId([7; 16]);
+    for (left, expected) in [(DAY, Status::Unknown), (0, Status::Unknown), (-1, Status::Delivered)]
+    {
+        let (mut world, [mut ann, ben, _]) = World::online(Config::default());
+        world.disk.letters_missing_until = Some(world.now.unix.shifted(left));
+        world.crash();
+        ann.come_to_nothing(&mut world);
+        let query = ann.queries(&mut world, &[(ben.id(), lost)]);
+        world.send(ann.conn, &query);
+        assert_eq!(ann.hear(&mut world), [Said::Fate(lost, expected)], "{left} s are left");
+    }
+}
+
+#[test]
 fn a_question_about_no_letter_or_more_than_110_is_malformed() {
     for count in [0, 111] {
         let (mut world, [mut ann, ben, _]) = World::online(Config::default());

@@ -7,12 +7,14 @@ mod check;
 mod make;
 mod manifest;
 mod place;
+mod restore;
 mod service;
 mod shelf;
 
 pub use check::check;
 pub use make::{Making, make};
 pub use manifest::{Manifest, manifest_of};
+pub use restore::{Ready, Wanted};
 pub use service::{Backups, Made, Schedule, State, Target, no_shelf};
 pub use shelf::{Entry, Shelf};
 

@@ -79,6 +79,34 @@ pub fn examine(copy: &Path, interrupt: &Interrupt) -> Result<Contents, StorageEr
     sqlite::examine(copy, interrupt)
 }
 
+/// What a storage that comes back from a copy has to know of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restoration {
+    /// What time it is.
+    pub now: UnixTime,
+    /// So many of the ids that new users would get rest, as if their users had been removed.
+    pub resting_ids: usize,
+    /// They rest from this moment on.
+    pub ids_rest_from: UnixTime,
+    /// Until then, a letter that is not there may be one that was lost.
+    pub letters_missing_until: UnixTime,
+}
+
+/// Makes the copy in `draft`, which has to be in the data directory, the storage that the configuration
+/// names. What was there is moved aside; its new place is returned.
+///
+/// # Errors
+/// When the copy cannot be used, or nothing can be moved.
+pub fn restore(
+    config: &Config,
+    directory: &DataDir,
+    draft: &Path,
+    restoration: &Restoration,
+) -> Result<Option<PathBuf>, StorageError> {
+    let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
+    SqliteStorage::restore(draft, &place(directory), &options, restoration)
+}
+
 /// Everything that the server and its commands ask of a storage.
 pub trait Engine: Storage + Ownership + UserAdmin + Copied {}
 

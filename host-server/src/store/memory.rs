@@ -25,7 +25,7 @@ pub struct MemoryStorage {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     out_of_order: bool,
     free_disk: Option<u64>,
@@ -35,16 +35,17 @@ struct State {
     resting: BTreeMap<UserId, UnixTime>,
     allowances: BTreeMap<AllowanceKey, UnixTime>,
     last_queue_id: QueueId,
+    letters_missing_until: Option<UnixTime>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct User {
     stored: StoredUser,
     last_seen: Option<Timestamp>,
     suspended: Option<SuspensionSummary>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Undelivered {
     sender: UserId,
     removed_at: UnixTime,
@@ -65,6 +66,21 @@ impl MemoryStorage {
     /// What [`Storage::free_disk`] is to say.
     pub fn set_free_disk(&self, bytes: Option<u64>) {
         self.state().free_disk = bytes;
+    }
+
+    /// What it holds now, for [`MemoryStorage::restore`].
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(self.state().clone())) }
+    }
+
+    /// An older state comes back. Until `letters_missing_until`, letters that are not there may be lost.
+    pub fn restore(&self, copy: &Self, letters_missing_until: UnixTime) {
+        let older = copy.state().clone();
+        let mut state = self.state();
+        let (out_of_order, free_disk) = (state.out_of_order, state.free_disk);
+        let letters_missing_until = Some(letters_missing_until);
+        *state = State { out_of_order, free_disk, letters_missing_until, ..older };
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -311,6 +327,7 @@ impl Storage for MemoryStorage {
             allowances: state.allowances.iter().map(allowance).collect(),
             pending: usage(state.letters.values()),
             suspensions: state.users.values().filter_map(suspension).collect(),
+            letters_missing_until: state.letters_missing_until,
         })
     }
 

@@ -24,7 +24,10 @@ pub use admin::{
     Inspect, LetterSummary, MailboxSummary, RemovedUser, SuspensionSummary, UserAdmin, UserName,
     UserSummary,
 };
-pub use engine::{Contents, Copied, Copier, Engine, Opening, Ownership, examine, open, place};
+pub use engine::{
+    Contents, Copied, Copier, Engine, Opening, Ownership, Restoration, examine, open, place,
+    restore,
+};
 pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};
 pub use interrupt::Interrupt;

@@ -11,7 +11,7 @@ use super::*;
 
 impl Place {
     /// The manifest says again what is in the file, as somebody who can write there could have it say.
-    fn seal(&self, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn seal(&self, change: impl FnOnce(&mut Value)) {
         let bytes = fs::read(self.file()).unwrap();
         let mut manifest = self.manifest();
         manifest["bytes"] = bytes.len().into();

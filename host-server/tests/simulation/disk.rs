@@ -52,6 +52,16 @@ impl Disk {
         self.is_bad.store(is_bad, Ordering::Relaxed);
     }
 
+    /// What is durable now.
+    pub(crate) fn backup(&self) -> MemoryStorage {
+        self.durable.copy()
+    }
+
+    /// An older state comes back.
+    pub(crate) fn restore(&self, backup: &MemoryStorage, letters_missing_until: UnixTime) {
+        self.durable.restore(backup, letters_missing_until);
+    }
+
     /// How much is free.
     pub(crate) fn set_free(&self, bytes: u64) {
         self.durable.set_free_disk(Some(bytes));

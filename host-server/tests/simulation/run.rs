@@ -9,7 +9,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use waxwing_core::id::{Uid, UserId};
 use waxwing_core::time::Instant;
+use waxwing_core::wire::Status;
 use waxwing_server::config::Config;
+use waxwing_server::store::MemoryStorage;
 use waxwing_testkit::profile::State;
 
 use crate::disk::Disk;
@@ -42,14 +44,15 @@ pub(crate) struct Options {
     pub(crate) acts: usize,
     pub(crate) bad_disk: bool,
     pub(crate) crashes: bool,
+    pub(crate) restores: bool,
     pub(crate) trace: bool,
 }
 
 impl Options {
     /// So many people and shards, and nothing goes wrong.
     pub(crate) const fn calm(people: usize, shards: usize) -> Self {
-        let (bad_disk, crashes, trace) = (false, false, false);
-        Self { seed: 7, people, shards, acts: 0, bad_disk, crashes, trace }
+        let (bad_disk, crashes, restores, trace) = (false, false, false, false);
+        Self { seed: 7, people, shards, acts: 0, bad_disk, crashes, restores, trace }
     }
 
     pub(crate) fn of_seed(seed: u64) -> Self {
@@ -61,6 +64,7 @@ impl Options {
             acts: 20 + time.roll(60),
             bad_disk: time.roll(2) == 0,
             crashes: time.roll(3) != 0,
+            restores: time.roll(3) == 0,
             trace: false,
         }
     }
@@ -77,6 +81,8 @@ pub(crate) struct Run {
     network: Network,
     people: Vec<Person>,
     letters: Vec<Letter>,
+    /// What was durable at some moment.
+    backup: MemoryStorage,
     /// By when the process, which was asked to, has to end.
     stops_by: Option<Instant>,
 }
@@ -85,6 +91,8 @@ struct Letter {
     from: usize,
     to: usize,
     text: String,
+    /// An older state came back after it was written.
+    may_be_lost: bool,
 }
 
 /// That of a server that nobody has set up in a strange way.
@@ -109,6 +117,7 @@ impl Run {
         let rng = ChaCha20Rng::seed_from_u64(options.seed);
         let network = Network::default();
         let process = Process::start(1, options.shards, &config, &disk, &mut time);
+        let backup = disk.backup();
         let mut run = Self {
             options,
             time,
@@ -120,6 +129,7 @@ impl Run {
             network,
             people,
             letters: Vec::new(),
+            backup,
             stops_by: None,
         };
         for person in &mut run.people {
@@ -244,6 +254,8 @@ impl Run {
                 self.disk.set_bad(is_bad);
                 self.say(|| format!("the disk is bad: {is_bad}"));
             }
+            92..94 if self.options.restores => self.backup = self.disk.backup(),
+            94..96 if self.options.restores => self.restore(),
             92..96 if self.options.crashes => {
                 self.process = None;
                 self.stops_by = None;
@@ -305,7 +317,7 @@ impl Run {
         stored.write(Uid(uid), to_phone, &text);
         self.people[from].wake(&mut self.time);
         self.say(|| format!("{from} writes to {to}: {text}"));
-        self.letters.push(Letter { from, to, text });
+        self.letters.push(Letter { from, to, text, may_be_lost: false });
     }
 
     /// Somebody's connection goes, and none comes in its place.
@@ -413,9 +425,28 @@ impl Run {
         let written = outbox.iter().find(|written| *written.text == *letter.text);
         let state = written.expect("it is in the outbox").state;
         let is_there = self.is_there(letter);
-        from.stays_away || state == State::Answered && (to.stays_away || is_there)
+        let may_stay_away = to.stays_away || letter.may_be_lost;
+        from.stays_away || state == State::Answered && (may_stay_away || is_there)
             // There is no room for more while the other is away.
             || to.stays_away && state == State::Waiting
+    }
+
+    /// Whether its writer was told so.
+    fn is_delivered(&self, letter: &Letter) -> bool {
+        let outbox = &self.people[letter.from].client.profile.stored.outbox;
+        let written = outbox.iter().find(|written| *written.text == *letter.text);
+        written.is_some_and(|written| written.status == Status::Delivered)
+    }
+
+    /// The server dies, and starts again with an older state of its storage.
+    fn restore(&mut self) {
+        self.process = None;
+        self.stops_by = None;
+        let until = self.time.now().unix.shifted(30 * 86_400);
+        self.disk.restore(&self.backup, until);
+        self.letters.iter_mut().for_each(|letter| letter.may_be_lost = true);
+        self.start();
+        self.say(|| "an older state comes back".into());
     }
 
     /// Whether a letter is where it was to go: once, and readable.
@@ -455,7 +486,9 @@ impl Run {
     /// Everything has come, once, and nothing else.
     fn check_letters(&self) {
         for letter in &self.letters {
-            assert!(self.is_there(letter), "{:?} is lost", letter.text);
+            let is_there = self.is_there(letter);
+            assert!(is_there || letter.may_be_lost, "{:?} is lost", letter.text);
+            assert!(is_there || !self.is_delivered(letter), "{:?} is not delivered", letter.text);
         }
         for (who, person) in self.people.iter().enumerate() {
             for text in person.client.texts() {
@@ -515,7 +548,7 @@ impl Run {
     /// What stands where, for whoever looks at a seed that has failed.
     fn report(&self) -> String {
         let letters = self.letters.iter().filter(|letter| !self.has_come(letter));
-        let lines = letters.map(|Letter { from, to, text }| {
+        let lines = letters.map(|Letter { from, to, text, .. }| {
             let outbox = &self.people[*from].client.profile.stored.outbox;
             let written = outbox.iter().find(|written| *written.text == **text);
             let state = written.map(|written| (written.state, written.status));

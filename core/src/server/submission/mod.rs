@@ -20,7 +20,7 @@ use super::storage_queue::Asker;
 use crate::crypto::{Provider, Unverified};
 use crate::id::{PacketId, UserId};
 use crate::limits::FRESHNESS_S;
-use crate::time::Instant;
+use crate::time::{Instant, UnixTime};
 use crate::wire::{ErrorCode, Op, Packet, Status, StatusQueries};
 use duplicates::{Duplicates, Recent};
 use outstanding::Outstanding;
@@ -31,6 +31,8 @@ pub(super) struct Submission {
     duplicates: HashMap<UserId, Duplicates>,
     outstanding: Outstanding,
     handed_in: HandedIn,
+    /// As in [`Snapshot`].
+    letters_missing_until: Option<UnixTime>,
 }
 
 /// What became of a 102 that is not refused.
@@ -44,7 +46,9 @@ enum Taken {
 impl Submission {
     pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
         let outstanding = Outstanding::new(shard, snapshot);
-        Self { duplicates: HashMap::new(), outstanding, handed_in: HandedIn::default() }
+        let letters_missing_until = snapshot.letters_missing_until;
+        let (duplicates, handed_in) = (HashMap::new(), HandedIn::default());
+        Self { duplicates, outstanding, handed_in, letters_missing_until }
     }
 
     /// What a sender has pending in all mailboxes together: letters, and bytes of packets.
@@ -188,12 +192,14 @@ impl Submission {
         conn: ConnId,
         mut fates: Vec<(PacketId, Status)>,
     ) {
-        if let Some(duplicates) = self.duplicates.get_mut(&asker) {
+        let may_be_lost = self.letters_missing_until.is_some_and(|until| ctx.now.unix <= until);
+        let mut duplicates = self.duplicates.get_mut(&asker);
+        for (id, status) in &mut fates {
             // A letter that storage does not know may be on its way there.
-            for (id, status) in &mut fates {
-                if *status == Status::Delivered && duplicates.is_pending(*id) {
-                    *status = Status::Unknown;
-                }
+            let mut is_on_its_way =
+                || duplicates.as_mut().is_some_and(|known| known.is_pending(*id));
+            if *status == Status::Delivered && (may_be_lost || is_on_its_way()) {
+                *status = Status::Unknown;
             }
         }
         ctx.tell(Note::Fates { conn, fates });

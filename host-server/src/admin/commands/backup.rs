@@ -1,4 +1,4 @@
-//! `backup create`, `backup list` and `backup verify`.
+//! `backup create`, `backup list`, `backup verify` and `backup restore`.
 //!
 //! A running server makes the backup itself: it alone knows when its write-ahead log may be touched.
 //! If none runs, the command makes it.
@@ -13,7 +13,7 @@ use super::super::control::{Answer, Caller};
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running, wait};
 use super::{Paper, format, reach};
-use crate::backup::{self, Entry, Making, Manifest, Shelf, Target};
+use crate::backup::{self, Entry, Making, Manifest, Ready, Shelf, Target, Wanted};
 use crate::cli::BackupCommand;
 use crate::clock;
 use crate::config::Config;
@@ -39,6 +39,37 @@ struct Listed {
     manifest: Option<Manifest>,
     /// Why it is none.
     trouble: Option<String>,
+}
+
+/// A backup that is the database now.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Restored {
+    #[serde(flatten)]
+    backup: Backup,
+    /// Where the database is that was there before; nothing if there was none.
+    before: Option<String>,
+    /// So many ids are given to nobody for a while.
+    resting_ids: u16,
+    key_is_missing: bool,
+}
+
+impl Restored {
+    fn page(out: &mut dyn Write, restored: &Self) -> io::Result<()> {
+        let Self { backup, before, resting_ids, key_is_missing } = restored;
+        let made = &backup.manifest.made;
+        writeln!(out, "restored {}, as it was at {made}: {}", backup.file, backup.holds())?;
+        if let Some(before) = before {
+            writeln!(out, "the database that was there is now {before}")?;
+        }
+        writeln!(out, "{resting_ids} ids rest, which may have been given to others since then")?;
+        if *key_is_missing {
+            writeln!(
+                out,
+                "the key of the server is not in a backup: put server.key.pem back before the server starts"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 const HEAD: &str = "made                    users   letters        bytes  file";
@@ -129,6 +160,10 @@ pub(super) fn run(command: &BackupCommand, paper: &mut Paper<'_>) -> Result<(), 
     match command {
         BackupCommand::Create { file } => create_anyhow(file.as_deref(), paper),
         BackupCommand::List => list(paper),
+        BackupCommand::Restore { file, other_key, registered_since } => {
+            let (other_key, registered_since) = (*other_key, *registered_since);
+            restore(&Wanted { file, other_key, registered_since, now: clock::unix_now() }, paper)
+        }
         BackupCommand::Verify { file, other_key } => verify(file, *other_key, paper),
     }
 }
@@ -205,6 +240,30 @@ fn verify(file: &Path, other_key: bool, paper: &mut Paper<'_>) -> Result<(), Fai
     let manifest = backup::check(file, &Interrupt::default())?;
     check_key(paper.config, file, &manifest, other_key)?;
     paper.write(&Backup::of(file, manifest), Backup::verified)
+}
+
+fn restore(wanted: &Wanted<'_>, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let config = paper.config;
+    let directory = DataDir::create(&config.server.data)?.lock()?;
+    let ready = Ready::new(config, &directory, wanted)?;
+    let backup = Backup::of(wanted.file, ready.manifest.clone());
+    let log = AuditLog::of(&directory);
+    let arguments = arguments(Some(wanted.file)).with("made", &ready.manifest.made);
+    let arguments = arguments.with("registered-since", wanted.registered_since);
+    let begun = log.begin(wanted.now, audit::caller(), "backup restore", arguments)?;
+    let restored = ready.put_in_place(config, &directory, wanted).map(|before| Restored {
+        backup,
+        before: before.map(|path| path.display().to_string()),
+        resting_ids: wanted.registered_since,
+        key_is_missing: !key::is_there(&directory).unwrap_or(true),
+    });
+    let outcome = match &restored {
+        Ok(restored) => done(&restored.backup),
+        Err(error) => Outcome::unknown(error.to_string()),
+    };
+    let ended = log.end(clock::unix_now(), begun, outcome);
+    paper.done(&restored?, Restored::page)?;
+    ended
 }
 
 /// Whether the backup belongs to the server of this configuration, if there is one.

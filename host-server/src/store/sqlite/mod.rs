@@ -22,6 +22,7 @@ mod open_log;
 mod owner;
 mod reads;
 mod recovery;
+mod restore;
 mod salvage;
 mod writes;
 

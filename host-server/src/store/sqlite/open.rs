@@ -25,6 +25,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0003-origin.sql")),
     M::up(include_str!("migrations/0004-damaged.sql")),
     M::up(include_str!("migrations/0005-suspensions.sql")),
+    M::up(include_str!("migrations/0006-about.sql")),
 ];
 /// The first schema with notes about the log.
 pub(super) const WITH_GENERATIONS: i64 = 3;
@@ -238,6 +239,15 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), SqliteError> 
             SqliteError::Unreachable { path: path.to_owned(), what: format!("schema: {other}") }
         }
     })
+}
+
+/// Brings a copy up to date, which nobody uses.
+pub(super) fn migrate_copy(path: &Path) -> Result<(), SqliteError> {
+    let mut copy = connect(path).map_err(|error| failure(path, &error))?;
+    if known_schema(&copy, path)? < newest_schema() {
+        migrate(path, &mut copy)?;
+    }
+    copy.close().map_err(|(_, error)| failure(path, &error))
 }
 
 fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {

@@ -68,7 +68,14 @@ pub(super) fn snapshot(
         allowances: allowances(connection)?,
         pending: pending(connection)?,
         suspensions: suspensions(connection)?,
+        letters_missing_until: letters_missing_until(connection)?,
     })
+}
+
+fn letters_missing_until(connection: &Connection) -> Result<Option<UnixTime>, Fault> {
+    let select = "SELECT max(letters_missing_until) FROM restores";
+    let until: Option<i64> = connection.query_row(select, [], |row| row.get(0))?;
+    Ok(until.map(UnixTime::from_seconds))
 }
 
 fn allowances(connection: &Connection) -> Result<Vec<StoredAllowance>, Fault> {

@@ -31,7 +31,7 @@ impl SqliteStorage {
             remove(&named(&draft, beside)).map_err(failed)?;
         }
         let found = Self::salvage(path, &draft, options, clock::unix_now())?;
-        let aside = set_aside(path).map_err(failed)?;
+        let aside = set_aside(path, "damaged").map_err(failed)?.unwrap_or_default();
         fs::rename(&draft, path).and_then(|()| sync_directory(path)).map_err(failed)?;
         remove(&named(&draft, "-generation")).map_err(failed)?;
         let Salvage { users, letters, undelivered } = found;
@@ -59,39 +59,43 @@ fn checked(path: &Path, options: &SqliteOptions) -> Result<SqliteStorage, Storag
 /// not be taken for the whole.
 const BESIDE: [&str; 4] = ["-wal", "-shm", "-generation", ""];
 
-fn named(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn named(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
-/// Moves the file, and what SQLite keeps beside it, to a name that is free.
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
+/// Moves the file, and what SQLite keeps beside it, to a name that is free. `None` if there was nothing.
+pub(super) fn set_aside(path: &Path, why: &str) -> io::Result<Option<PathBuf>> {
     let mut number = 1;
     let aside = loop {
-        let aside = named(path, &format!(".damaged-{number}"));
+        let aside = named(path, &format!(".{why}-{number}"));
         if !aside.try_exists()? {
             break aside;
         }
         number += 1;
     };
+    let mut was_there = false;
     for beside in BESIDE {
         match fs::rename(named(path, beside), named(&aside, beside)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            moved => moved?,
+            moved => {
+                moved?;
+                was_there = true;
+            }
         }
     }
     sync_directory(path)?;
-    Ok(aside)
+    Ok(was_there.then_some(aside))
 }

@@ -181,6 +181,11 @@ impl Salvager<'_> {
             2,
         )?;
         copy(
+            "SELECT restored_at, letters_missing_until FROM restores ORDER BY number",
+            "INSERT INTO restores (restored_at, letters_missing_until) VALUES (?, ?)",
+            2,
+        )?;
+        copy(
             "SELECT last_queue_id FROM queue_mark",
             "UPDATE queue_mark SET last_queue_id = max(last_queue_id, ?)",
             1,

@@ -1,0 +1,145 @@
+//! Bringing a backup back.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use waxwing_core::crypto::Digest;
+use waxwing_core::time::UnixTime;
+
+use super::check::{check_content, check_contents, open};
+use super::manifest::{Content, Manifest};
+use super::place::{beside, free, no_room};
+use super::{another_key, failure};
+use crate::config::Config;
+use crate::data_dir::LockedDataDir;
+use crate::exit::Failure;
+use crate::key;
+use crate::store::{self, Interrupt, Restoration};
+
+/// How long ids rest that may have been given out since the backup was made. As long as after the removal
+/// of a user, unless that was set to be shorter.
+const IDS_REST: Duration = Duration::from_hours(60 * 24);
+/// How long a letter that is not there may be a lost one. As long as fates are remembered, after which
+/// no client believes an answer about an older letter (PROTOCOL.md, "Acknowledgments").
+const LETTERS_MISSING: Duration = Duration::from_hours(30 * 24);
+
+/// What is to be restored, and how.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The backup.
+    pub file: &'a Path,
+    /// Whether it may belong to a server with another key.
+    pub other_key: bool,
+    /// So many users may have registered since it was made.
+    pub registered_since: u16,
+    /// What time it is.
+    pub now: UnixTime,
+}
+
+/// A copy of a backup in the data directory, which was read from end to end, and waits to be put in the
+/// place of the database. It is deleted if that does not happen.
+#[derive(Debug)]
+pub struct Ready {
+    draft: PathBuf,
+    /// What is in it.
+    pub manifest: Manifest,
+}
+
+impl Ready {
+    /// Copies the backup into the data directory, and reads the copy. Nothing else is changed.
+    ///
+    /// # Errors
+    /// When the backup is not what was written, belongs to another key, or finds no room.
+    pub fn new(
+        config: &Config,
+        directory: &LockedDataDir,
+        wanted: &Wanted<'_>,
+    ) -> Result<Self, Failure> {
+        let Wanted { file, other_key, .. } = wanted;
+        let backup = open(file)?;
+        let manifest = Manifest::read(file)?;
+        if let Some(own) = own_key(directory)?
+            && !manifest.is_of(&own)
+            && manifest.key.is_some()
+            && !other_key
+        {
+            return Err(another_key(file, &manifest, &own));
+        }
+        let draft = beside(&store::place(directory), ".restored");
+        check_room(config, &draft, manifest.bytes)?;
+        let ready = Self { draft, manifest };
+        ready.remove();
+        let content = ready.copy(backup, file)?;
+        check_content(file, &content, &ready.manifest)?;
+        check_contents(&ready.draft, &ready.manifest, &Interrupt::default())?;
+        Ok(ready)
+    }
+
+    fn copy(&self, backup: File, file: &Path) -> Result<Content, Failure> {
+        let create = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.draft);
+        let mut draft = create.map_err(|error| failure(&self.draft, error))?;
+        let content = Content::read(backup, |piece| draft.write_all(piece));
+        let content = content.map_err(|error| {
+            failure(file, format!("it cannot be copied to {}: {error}", self.draft.display()))
+        })?;
+        draft.sync_all().map_err(|error| failure(&self.draft, error))?;
+        Ok(content)
+    }
+
+    /// Makes it the database. Where the one before is now.
+    ///
+    /// # Errors
+    /// When a file cannot be changed or moved.
+    pub fn put_in_place(
+        self,
+        config: &Config,
+        directory: &LockedDataDir,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<PathBuf>, Failure> {
+        // What rests from the future on rests for longer.
+        let longer = IDS_REST.saturating_sub(config.storage.id_rest);
+        let restoration = Restoration {
+            now: wanted.now,
+            resting_ids: wanted.registered_since.into(),
+            ids_rest_from: after(wanted.now, longer),
+            letters_missing_until: after(wanted.now, LETTERS_MISSING),
+        };
+        Ok(store::restore(config, directory, &self.draft, &restoration)?)
+    }
+
+    fn remove(&self) {
+        for suffix in ["", "-journal", "-wal", "-shm", "-generation"] {
+            let _ = fs::remove_file(beside(&self.draft, suffix));
+        }
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+fn own_key(directory: &LockedDataDir) -> Result<Option<Digest>, Failure> {
+    if key::is_there(directory)? {
+        return Ok(Some(key::digest(key::load(directory)?.spki())));
+    }
+    Ok(key::published(directory))
+}
+
+fn check_room(config: &Config, draft: &Path, bytes: u64) -> Result<(), Failure> {
+    let needed = bytes.saturating_add(config.storage.min_free_disk);
+    let free_bytes = free(draft)?;
+    if free_bytes >= needed {
+        return Ok(());
+    }
+    let why = format!("the database has {bytes}, and storage.min_free_disk has to stay free");
+    Err(no_room(super::place::directory_of(draft), free_bytes, needed, &why))
+}
+
+fn after(now: UnixTime, span: Duration) -> UnixTime {
+    now.shifted(i64::try_from(span.as_secs()).unwrap_or(i64::MAX))
+}

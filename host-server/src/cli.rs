@@ -124,6 +124,9 @@ pub enum Command {
     /// Find out whether one-time passwords reach phones
     #[command(subcommand)]
     Otp(OtpCommand),
+    /// Tell which versions of the server can use the database
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Look at what operators did
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -215,6 +218,14 @@ pub enum UsersCommand {
         /// Id, or phone with its +
         user: UserName,
     },
+}
+
+/// What to do with the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum StorageCommand {
+    /// Say which schema the database has, which this version writes, and what it would do with it: the
+    /// exit code is 74 if it cannot use it
+    Schema,
 }
 
 /// What to do with backups.

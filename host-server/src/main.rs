@@ -75,6 +75,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Queue(_)
         | Command::Backup(_)
         | Command::Otp(_)
+        | Command::Storage(_)
         | Command::Users(_)
         | Command::Audit(_)
         | Command::Key(_) => {

@@ -68,13 +68,39 @@ impl File {
 #[test]
 fn a_newer_schema_is_refused_by_name() {
     let file = File::with_users();
-    file.raw().pragma_update(None, "user_version", 77).unwrap();
+    let written = "PRAGMA user_version = 77; UPDATE about SET schema = 77, min_reader = 7, written_by = '9.8.7'";
+    file.raw().execute_batch(written).unwrap();
     let refusal = file.refusal();
+    assert!(refusal.to_string().contains("run version 9.8.7, which wrote it"), "{refusal}");
     assert!(matches!(refusal, SqliteError::NewerSchema { found: 77, known: SCHEMA, .. }));
     assert!(
         refusal.to_string().contains(&format!("has schema 77, newer than {SCHEMA}")),
         "{refusal}"
     );
+}
+
+#[test]
+fn a_newer_schema_that_this_version_may_use_is_served_as_it_is() {
+    let file = File::with_users();
+    let about = |file: &File| -> (i64, i64, String) {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        file.raw().query_row("SELECT schema, min_reader, written_by FROM about", [], read).unwrap()
+    };
+    assert_eq!(about(&file), (SCHEMA, SCHEMA, env!("CARGO_PKG_VERSION").into()));
+    let written = format!(
+        "PRAGMA user_version = 77; CREATE TABLE later (word TEXT); \
+         UPDATE about SET schema = 77, min_reader = {SCHEMA}, written_by = '9.8.7'"
+    );
+    file.raw().execute_batch(&written).unwrap();
+    let mut storage = file.open();
+    apply(&mut storage, [insert(1, 1, 2, 18)]).unwrap();
+    Box::new(storage).close().unwrap();
+    assert_eq!(about(&file), (77, SCHEMA, "9.8.7".into()));
+    assert_eq!(
+        SqliteStorage::open_existing(&file.path, &OPTIONS).unwrap().users(None).unwrap().len(),
+        2
+    );
+    assert!(!file.path.with_file_name("before-schema-77.db").exists());
 }
 
 #[test]
@@ -104,7 +130,7 @@ fn of_an_old_schema() -> File {
 #[test]
 fn the_old_file_is_kept_when_its_schema_changes() {
     let file = of_an_old_schema();
-    let copy = file.path.with_file_name(format!("waxwing.db.before-schema-{SCHEMA}"));
+    let copy = file.path.with_file_name(format!("before-schema-{SCHEMA}.db"));
     fs::write(&copy, "of an attempt that failed").unwrap();
     let storage = file.open();
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
@@ -124,8 +150,7 @@ fn the_old_file_is_kept_when_its_schema_changes() {
 fn a_schema_does_not_change_when_there_is_no_room_for_the_copy() {
     let file = of_an_old_schema();
     // Nothing can be made under this name, as on a disk that is full.
-    fs::create_dir(file.path.with_file_name(format!("waxwing.db.before-schema-{SCHEMA}.new")))
-        .unwrap();
+    fs::create_dir(file.path.with_file_name(format!("before-schema-{SCHEMA}.db.new"))).unwrap();
     let before = fs::read(&file.path).unwrap();
     let refusal = file.refusal();
     assert!(refusal.to_string().contains("cannot be copied to"), "{refusal}");

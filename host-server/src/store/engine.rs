@@ -79,6 +79,40 @@ pub fn examine(copy: &Path, interrupt: &Interrupt) -> Result<Contents, StorageEr
     sqlite::examine(copy, interrupt)
 }
 
+/// Of which version a storage is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// The version of its form.
+    pub found: i64,
+    /// The oldest form that a program may know to use it, if it says so.
+    pub min_reader: Option<i64>,
+    /// The version of the program that has made it what it is, if it says so.
+    pub written_by: Option<String>,
+    /// The form that this program writes.
+    pub known: i64,
+    /// What this program would do with it.
+    pub outcome: Use,
+}
+
+/// What a program does with a storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It serves it as it is.
+    Serves,
+    /// It brings it up to date, and keeps a copy of what it was.
+    Changes,
+    /// It is for later versions.
+    Refuses,
+}
+
+/// Of which version the storage of this directory is. Nothing is changed.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn schema(directory: &DataDir) -> Result<Schema, StorageError> {
+    Ok(sqlite::look(&place(directory))?)
+}
+
 /// What a storage that comes back from a copy has to know of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restoration {

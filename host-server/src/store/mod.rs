@@ -25,8 +25,8 @@ pub use admin::{
     UserSummary,
 };
 pub use engine::{
-    Contents, Copied, Copier, Engine, Opening, Ownership, Restoration, examine, open, place,
-    restore,
+    Contents, Copied, Copier, Engine, Opening, Ownership, Restoration, Schema, Use, examine, open,
+    place, restore, schema,
 };
 pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};

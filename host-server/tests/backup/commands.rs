@@ -43,7 +43,7 @@ fn what_is_written_after_a_backup_is_not_in_it() {
     let place = Place::new();
     let server = place.start(&[]);
     place.create();
-    let removed = place.run(&["users", "remove", "2"]);
+    let removed = place.run(&["users", "remove", "2", "--yes"]);
     assert!(removed.status.success(), "{}", text(&removed.stderr));
     server.stop();
     let said = place.about(&["backup", "verify"], 0);
@@ -189,4 +189,43 @@ fn a_backup_by_the_clock_that_is_not_made_is_told() {
         assert!(Instant::now() < deadline);
     }
     assert_eq!(fs::read_dir(place.backups()).unwrap().count(), 0);
+}
+
+#[test]
+fn storage_schema_says_what_this_version_would_do_with_the_database() {
+    let place = Place::new();
+    let database = place.data().database();
+    let ask = |code: i32| -> Value {
+        let output = place.run(&["storage", "schema", "--json"]);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let now = ask(0);
+    assert_eq!((&now["schema"], &now["this_version"]), (&now["writes"], &"serves".into()));
+    assert_eq!(now["written_by"], env!("CARGO_PKG_VERSION"));
+    // A running server is in nobody's way.
+    let server = place.start(&[]);
+    assert_eq!(ask(0), now);
+    server.stop();
+    let change = |sql: &str| {
+        let connection = rusqlite::Connection::open(&database).unwrap();
+        connection.execute_batch(sql).unwrap();
+    };
+    change(
+        "PRAGMA user_version = 99; UPDATE about SET schema = 99, min_reader = 98, written_by = '7.1'",
+    );
+    let newer = ask(74);
+    assert_eq!((&newer["this_version"], &newer["min_reader"]), (&"refuses".into(), &98.into()));
+    let said = text(&place.run(&["storage", "schema"]).stderr);
+    assert!(said.contains("run version 7.1, which wrote it"), "{said}");
+    assert_eq!(place.run(&["--listen", "127.0.0.1:0"]).status.code(), Some(74));
+    change("UPDATE about SET min_reader = 1");
+    assert_eq!(ask(0)["this_version"], "serves");
+    place.start(&[]).stop();
+    change("DROP TABLE about; DROP TABLE restores; PRAGMA user_version = 5");
+    assert_eq!(ask(0)["this_version"], "changes");
+    place.start(&[]).stop();
+    assert_eq!(ask(0), now);
+    let copy = place.data().path().join("before-schema-6.db");
+    assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -72,7 +72,7 @@ fn one_bit_is_enough() {
 fn without_its_own_manifest_it_is_refused() {
     let (place, other) = (Place::new(), Place::new());
     place.create();
-    assert!(other.run(&["users", "remove", "2"]).status.success());
+    assert!(other.run(&["users", "remove", "2", "--yes"]).status.success());
     other.create();
     let own = fs::read(manifest_of(&place.file())).unwrap();
     fs::copy(manifest_of(&other.file()), manifest_of(&place.file())).unwrap();
@@ -116,7 +116,7 @@ fn a_letter_for_nobody_is_found() {
 fn one_of_a_later_version_is_refused() {
     let place = Place::new();
     place.create();
-    place.change("PRAGMA user_version = 99");
+    place.change("PRAGMA user_version = 99; UPDATE about SET min_reader = 99");
     place.seal(|manifest| manifest["schema"] = 99.into());
     refused(&place, 74, "schema 99");
 }

@@ -44,7 +44,7 @@ fn a_schema_that_could_not_change_leaves_what_was_there_and_changes_the_next_tim
         storage.check().unwrap();
         let entries = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap());
         let names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
-        for copy in names.iter().filter(|name| name.contains(".before-schema-")) {
+        for copy in names.iter().filter(|name| name.contains("before-schema-")) {
             assert_eq!(word(&directory.path().join(copy)), "kept", "call {number}");
         }
         let mut drafts = names.iter().filter(|name| name.ends_with(".new"));

@@ -14,6 +14,7 @@ mod reach;
 mod reload;
 mod sessions;
 mod status;
+mod storage;
 mod suspensions;
 mod users;
 
@@ -27,7 +28,7 @@ use serde::de::DeserializeOwned;
 use super::control::{Answer, Caller, Connection, Serve};
 use super::protocol::{self, Asked, Line, Problem, Request};
 use super::running::{Interrupted, Running};
-use crate::cli::{AuditCommand, Command, KeyCommand, OtpCommand, UsersCommand};
+use crate::cli::{AuditCommand, Command, KeyCommand, OtpCommand, StorageCommand, UsersCommand};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 
@@ -144,6 +145,7 @@ pub fn run(
         Command::Queue(command) => queue::run(reach::connect(config)?, command, paper),
         Command::Backup(command) => backup::run(command, paper),
         Command::Otp(command) => otp::run(reach::connect(config)?, command, paper),
+        Command::Storage(StorageCommand::Schema) => storage::schema(paper),
         Command::Users(command) => match reach::try_to_connect(config)? {
             Some(connection) => users::run(connection, command, paper),
             None => users::run_alone(config, command, paper),

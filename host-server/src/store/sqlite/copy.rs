@@ -8,9 +8,10 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::error::SqliteError;
 use super::generation;
-use super::open::{beside, connect, draft_file, put_in_place};
+use super::open::{beside, connect, connect_without_log, draft_file, put_in_place};
 
-/// Keeps the database as it is before its schema changes, beside it: a new version of this program
+/// Keeps the database as it is before its schema changes, in a file beside it of which it is certain that
+/// it holds the same: a new version of this program
 /// may turn out to be a mistake, and the old one cannot read what the new one has made of the file.
 /// An earlier copy of that name is replaced: what counts is the file that is about to be changed.
 pub(super) fn before_migration(
@@ -18,7 +19,7 @@ pub(super) fn before_migration(
     path: &Path,
     new_schema: i64,
 ) -> Result<(), SqliteError> {
-    let copy = beside(path, &format!(".before-schema-{new_schema}"));
+    let copy = path.with_file_name(format!("before-schema-{new_schema}.db"));
     write(connection, path, &copy)?;
     tracing::info!(copy = %copy.display(), "the database was copied before its schema changes");
     Ok(())
@@ -30,6 +31,7 @@ fn write(connection: &Connection, path: &Path, copy: &Path) -> Result<(), Sqlite
     let written = draft_file(&draft)
         .map_err(|error| error.to_string())
         .and_then(|()| vacuum_into(connection, &draft).map_err(|error| error.to_string()))
+        .and_then(|()| verify(connection, &draft))
         .and_then(|()| put_in_place(&draft, copy).map_err(|error| error.to_string()));
     written.map_err(|what| {
         // It takes up room that may be what was missing.
@@ -37,6 +39,36 @@ fn write(connection: &Connection, path: &Path, copy: &Path) -> Result<(), Sqlite
         let what = format!("it cannot be copied to {}: {what}", copy.display());
         SqliteError::Unreachable { path: path.to_owned(), what }
     })
+}
+
+/// Whether the copy is sound, and has as many rows in each table. What was damaged in the database is so
+/// in the copy, and no reason to keep the server from starting.
+fn verify(connection: &Connection, draft: &Path) -> Result<(), String> {
+    let verify = || -> rusqlite::Result<Option<String>> {
+        let copy = connect_without_log(draft)?;
+        let check: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if check != "ok" {
+            return Ok(Some(check));
+        }
+        let mut tables =
+            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+        for table in tables.query_map([], |row| row.get::<_, String>(0))? {
+            let table = table?;
+            let count = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
+            let rows = |of: &Connection| of.query_row(&count, [], |row| row.get::<_, i64>(0));
+            let (before, copied) = (rows(connection)?, rows(&copy)?);
+            if before != copied {
+                let what = format!("{table} has {before} rows, and {copied} in the copy");
+                return Ok(Some(what));
+            }
+        }
+        Ok(None)
+    };
+    match verify() {
+        Ok(None) => Ok(()),
+        Ok(Some(what)) => Err(format!("the copy is not what was copied: {what}")),
+        Err(error) => Err(format!("the copy cannot be read: {error}")),
+    }
 }
 
 fn vacuum_into(connection: &Connection, draft: &Path) -> rusqlite::Result<()> {

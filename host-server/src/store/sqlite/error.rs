@@ -18,8 +18,9 @@ pub enum SqliteError {
     /// It was written by a later version of this program.
     #[error(
         "{path} has schema {found}, newer than {known}, the newest that this version knows; \
-         run the version that wrote it, or a later one",
-        path = .path.display()
+         run {version}, or a later one",
+        path = .path.display(),
+        version = writer(.written_by.as_deref())
     )]
     NewerSchema {
         /// The file.
@@ -28,6 +29,8 @@ pub enum SqliteError {
         found: i64,
         /// The newest schema that this program knows.
         known: i64,
+        /// The version that has written it, if it says so.
+        written_by: Option<String>,
     },
     /// It was written by an earlier version, and this access may not change it.
     #[error(
@@ -100,6 +103,14 @@ pub enum SqliteError {
         /// Why.
         what: String,
     },
+}
+
+fn writer(version: Option<&str>) -> String {
+    let version = version.filter(|version| !version.is_empty());
+    version.map_or_else(
+        || "the version that wrote it".to_owned(),
+        |version| format!("version {version}, which wrote it"),
+    )
 }
 
 impl From<SqliteError> for StorageError {

@@ -4,6 +4,7 @@
 //! transaction that [`transaction`](SqliteStorage::transaction) opens and that has ended, one
 //! way or the other, when it returns.
 
+mod about;
 mod admin;
 mod copier;
 mod copy;
@@ -39,6 +40,7 @@ use waxwing_core::time::UnixTime;
 use super::{ApplyError, Storage, StorageError};
 use crate::clock;
 use crate::failpoint::Failpoint;
+pub(super) use about::look;
 pub use error::SqliteError;
 pub(super) use examine::examine;
 use fault::Fault;
@@ -192,7 +194,7 @@ impl SqliteStorage {
     /// Brings it into the database file that it is in use, so that a copy of this file alone is known
     /// for what it is.
     fn begin_use(&self) -> Result<(), ApplyError> {
-        self.transaction(|_| Ok(()))?;
+        self.transaction(about::sign)?;
         if self.end_log()? {
             self.transaction(|_| Ok(()))?;
         }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use rusqlite_migration::{M, Migrations};
 
 use super::SqliteOptions;
+use super::about::About;
 use super::copy;
 use super::error::SqliteError;
 use super::fault::{Fault, primary_code};
@@ -126,22 +127,34 @@ fn inspect(connection: &Connection, path: &Path, missing: Missing) -> Result<i64
 }
 
 /// The newest schema that this program knows.
-fn newest_schema() -> i64 {
+pub(super) fn newest_schema() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// Its schema, if it is one of ours that this program knows.
-pub(super) fn known_schema(connection: &Connection, path: &Path) -> Result<i64, SqliteError> {
+/// Its schema, if it is one of ours.
+pub(super) fn schema(connection: &Connection, path: &Path) -> Result<i64, SqliteError> {
     let found: i32 = pragma(connection, "application_id").map_err(|e| failure(path, &e))?;
     if found != APPLICATION_ID {
         return Err(SqliteError::Foreign { path: path.to_owned() });
     }
-    let (found, known) =
-        (pragma(connection, "user_version").map_err(|e| failure(path, &e))?, newest_schema());
-    if found > known {
-        return Err(SqliteError::NewerSchema { path: path.to_owned(), found, known });
+    pragma(connection, "user_version").map_err(|e| failure(path, &e))
+}
+
+/// Its schema, if it is one of ours that this program can use: one that it knows, or a later one that
+/// says so.
+pub(super) fn known_schema(connection: &Connection, path: &Path) -> Result<i64, SqliteError> {
+    let (found, known) = (schema(connection, path)?, newest_schema());
+    if found <= known {
+        return Ok(found);
     }
-    Ok(found)
+    let about = About::read(connection).map_err(|e| failure(path, &e))?;
+    match about {
+        Some(about) if about.min_reader <= known => Ok(found),
+        about => {
+            let written_by = about.map(|about| about.written_by);
+            Err(SqliteError::NewerSchema { path: path.to_owned(), found, known, written_by })
+        }
+    }
 }
 
 /// Makes the file under another name and renames it when it is complete, so that a half-made
@@ -256,7 +269,7 @@ fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> r
 
 /// Refuses what somebody else can change, what is no file of its own, and a rollback journal: a
 /// database of ours never has one, and SQLite would play another's back into it.
-fn refuse_strange_files(path: &Path) -> Result<(), SqliteError> {
+pub(super) fn refuse_strange_files(path: &Path) -> Result<(), SqliteError> {
     for suffix in ["", "-wal", "-shm", "-journal", "-generation"] {
         let file = beside(path, suffix);
         let metadata = match fs::symlink_metadata(&file) {

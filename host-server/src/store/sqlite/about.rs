@@ -1,0 +1,65 @@
+//! Which versions of this program can use a database, as it says itself.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::SqliteError;
+use super::fault::Fault;
+use super::log;
+use super::open::{connect, failure, newest_schema, refuse_strange_files, schema};
+use crate::store::{Schema, Use};
+
+/// The version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a database says of itself. Those of the first schemas say nothing.
+pub(super) struct About {
+    /// The oldest schema that a program may know.
+    pub(super) min_reader: i64,
+    /// The version that has made it what it is.
+    pub(super) written_by: String,
+}
+
+impl About {
+    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+        if !connection.table_exists(None, "about")? {
+            return Ok(None);
+        }
+        let select = "SELECT min_reader, written_by FROM about";
+        let read =
+            |row: &rusqlite::Row<'_>| Ok(Self { min_reader: row.get(0)?, written_by: row.get(1)? });
+        connection.query_row(select, [], read).optional()
+    }
+}
+
+/// Says that this version has written it. A newer schema is another's, which keeps its name.
+pub(super) fn sign(connection: &Connection) -> Result<(), Fault> {
+    let sign = "UPDATE about SET written_by = ?1 WHERE schema <= ?2 AND written_by <> ?1";
+    connection.execute(sign, params![VERSION, newest_schema()])?;
+    Ok(())
+}
+
+/// What the database at `path` is, and what this program would do with it. Nothing is changed.
+pub(in super::super) fn look(path: &Path) -> Result<Schema, SqliteError> {
+    refuse_strange_files(path)?;
+    if path.symlink_metadata().is_err() {
+        return Err(SqliteError::Missing { path: path.to_owned() });
+    }
+    let failed = |error| failure(path, &error);
+    let connection = connect(path).map_err(failed)?;
+    log::take_over(&connection).map_err(failed)?;
+    let found = schema(&connection, path)?;
+    let about = About::read(&connection).map_err(failed)?;
+    let (min_reader, written_by) = about.map(|about| (about.min_reader, about.written_by)).unzip();
+    let known = newest_schema();
+    let outcome = match found.cmp(&known) {
+        Ordering::Less => Use::Changes,
+        Ordering::Equal => Use::Serves,
+        Ordering::Greater if min_reader.is_some_and(|min| min <= known) => Use::Serves,
+        Ordering::Greater => Use::Refuses,
+    };
+    let written_by = written_by.filter(|version| !version.is_empty());
+    Ok(Schema { found, min_reader, written_by, known, outcome })
+}

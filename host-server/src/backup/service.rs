@@ -218,7 +218,7 @@ impl Backups {
                 }
             }
             Err(error) => {
-                tracing::warn!(name: "backup_undeleted", %error, "an old backup could not be deleted")
+                tracing::warn!(name: "backup_undeleted", %error, "an old backup could not be deleted");
             }
         }
     }

@@ -47,7 +47,7 @@ impl Log {
                 }
             }
             Event::Registered { user } => {
-                tracing::info!(name: "registered", user = user.get(), "registered")
+                tracing::info!(name: "registered", user = user.get(), "registered");
             }
             Event::SessionConfirmed { user, conn } => {
                 tracing::debug!(user = user.get(), conn = conn.0, "session confirmed");
@@ -91,7 +91,7 @@ impl Log {
                     );
             }
             Event::Expired { letters } => {
-                tracing::info!(name: "letters_expired", letters, "letters expired undelivered")
+                tracing::info!(name: "letters_expired", letters, "letters expired undelivered");
             }
             Event::StorageUnavailable => {
                 if let Some(times) = self.storage.again(now) {

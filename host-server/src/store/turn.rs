@@ -293,10 +293,10 @@ impl StorageTurns {
     fn note(&mut self, trouble: Option<&ApplyError>) {
         match trouble {
             Some(error) if !self.in_trouble => {
-                tracing::warn!(name: "storage_unavailable", %error, "storage does not take it")
+                tracing::warn!(name: "storage_unavailable", %error, "storage does not take it");
             }
             None if self.in_trouble => {
-                tracing::info!(name: "storage_works_again", "storage works again")
+                tracing::info!(name: "storage_works_again", "storage works again");
             }
             _ => {}
         }

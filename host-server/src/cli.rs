@@ -10,8 +10,7 @@ use waxwing_core::time::{Timestamp, UnixTime};
 
 use crate::admin::commands;
 use crate::config::{
-    Config, ConfigError, DeliveryKind, LogLevel, Override, parse_address, parse_duration,
-    parse_level,
+    Config, ConfigError, Layered, LogLevel, Override, parse_address, parse_duration, parse_level,
 };
 use crate::exit::{Exit, Failure};
 use crate::runtime::Read;
@@ -52,13 +51,8 @@ struct CommonArgs {
 /// What `run` understands, which is also understood without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct RunArgs {
-    /// IP address and port to listen on, such as 0.0.0.0:9295 or [::]:9295; may be given several times
-    /// [default: 127.0.0.1:9295]
-    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
-    pub listen: Vec<SocketAddr>,
-    /// Tell everybody who asks their own one-time password, on any address: for trying out only
-    #[arg(long)]
-    pub allow_unverified: bool,
+    #[command(flatten)]
+    settings: SettingArgs,
     /// Read the whole database and look for damage before serving
     #[arg(long)]
     pub check: bool,
@@ -75,6 +69,18 @@ pub struct RunArgs {
     /// Go on with a database whose log is missing: letters and users that were stored last are lost
     #[arg(long)]
     pub without_log: bool,
+}
+
+/// What of it are settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct SettingArgs {
+    /// IP address and port to listen on, such as 0.0.0.0:9295 or [::]:9295; may be given several times
+    /// [default: 127.0.0.1:9295]
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    listen: Vec<SocketAddr>,
+    /// Tell everybody who asks their own one-time password, on any address: for trying out only
+    #[arg(long)]
+    allow_unverified: bool,
 }
 
 /// What to do.
@@ -133,7 +139,7 @@ pub enum Command {
     /// Tell the fingerprint of the server's own key
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Print an example of a configuration file, or check one
+    /// Print an example of a configuration file, or the one that counts here, or check one
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -334,6 +340,16 @@ pub enum KeyCommand {
 pub enum ConfigCommand {
     /// Print a file with every key, its meaning and its default
     Example,
+    /// Print the configuration that a server would run with here: that of --config, of the environment,
+    /// and of the flags. Secrets are left out
+    Show {
+        /// Say which layer each value comes from; --json always does
+        #[arg(long)]
+        origin: bool,
+        /// Flags of `run`
+        #[command(flatten)]
+        settings: SettingArgs,
+    },
     /// Say whether a server can start with a file, in this environment
     Check {
         /// The file
@@ -355,14 +371,19 @@ impl Cli {
         match &self.command {
             None => Ok(Command::Run(self.run.clone())),
             Some(Command::Run(run)) => Ok(Command::Run(RunArgs {
-                listen: [&self.run.listen[..], &run.listen].concat(),
-                allow_unverified: run.allow_unverified || self.run.allow_unverified,
+                settings: self.run.settings.and(&run.settings),
                 check: run.check || self.run.check,
                 recover: run.recover || self.run.recover,
                 new_key: run.new_key || self.run.new_key,
                 new_database: run.new_database || self.run.new_database,
                 without_log: run.without_log || self.run.without_log,
             })),
+            Some(Command::Config(ConfigCommand::Show { origin, settings }))
+                if self.run.is_settings() =>
+            {
+                let settings = self.run.settings.and(settings);
+                Ok(Command::Config(ConfigCommand::Show { origin: *origin, settings }))
+            }
             Some(other) if self.run == RunArgs::default() => Ok(other.clone()),
             Some(_) => Err(Failure::new(
                 Exit::Usage,
@@ -383,15 +404,23 @@ impl Cli {
     /// # Errors
     /// As [`Config::load`].
     pub fn load_config(&self, command: &Command) -> Result<Config, ConfigError> {
-        let (mut base, mut flags) = (Config::default(), self.common.overrides());
-        if let Command::Run(run) = command {
-            flags.extend(run.overrides());
-            if run.allow_unverified {
-                // Whoever allows it wants it, unless another way is set.
-                base.otp.delivery = DeliveryKind::InBand;
-            }
-        }
-        base.overlaid(self.common.config.as_deref(), std::env::vars_os(), &flags)
+        let none = SettingArgs::default();
+        let settings = match command {
+            Command::Run(run) => &run.settings,
+            _ => &none,
+        };
+        self.load_with(settings).map(|layered| layered.config)
+    }
+
+    /// The configuration that a server with these flags would run with, and where it comes from.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with(&self, settings: &SettingArgs) -> Result<Layered, ConfigError> {
+        let mut flags = self.common.overrides();
+        flags.extend(settings.overrides());
+        let below: Vec<_> = settings.wishes().collect();
+        Layered::load(&below, self.common.config.as_deref(), std::env::vars_os(), &flags)
     }
 
     /// What reads the configuration of a server again, with the same command line.
@@ -442,6 +471,27 @@ impl CommonArgs {
 }
 
 impl RunArgs {
+    /// Whether nothing but settings was given.
+    fn is_settings(&self) -> bool {
+        *self == Self { settings: self.settings.clone(), ..Self::default() }
+    }
+}
+
+impl SettingArgs {
+    /// Those that were given before the name of the command, and those after it.
+    fn and(&self, after: &Self) -> Self {
+        Self {
+            listen: [&self.listen[..], &after.listen].concat(),
+            allow_unverified: self.allow_unverified || after.allow_unverified,
+        }
+    }
+
+    /// Whoever allows codes in band wants them, unless another way is set.
+    fn wishes(&self) -> impl Iterator<Item = Override> {
+        let in_band = self.allow_unverified.then(|| "in-band".to_owned());
+        given("--allow-unverified", "otp.delivery", in_band).into_iter()
+    }
+
     fn overrides(&self) -> impl Iterator<Item = Override> {
         let listen: Vec<_> = self.listen.iter().map(ToString::to_string).collect();
         let listen = (!listen.is_empty()).then(|| listen.join(","));
@@ -477,6 +527,7 @@ fn given(flag: &'static str, key: &'static str, value: Option<String>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DeliveryKind;
     use clap::CommandFactory;
 
     fn parse(line: &str) -> Cli {
@@ -491,8 +542,10 @@ mod tests {
     #[test]
     fn run_is_the_default_and_takes_its_flags_on_either_side() {
         let expected = RunArgs {
-            listen: vec!["127.0.0.1:1".parse().unwrap()],
-            allow_unverified: true,
+            settings: SettingArgs {
+                listen: vec!["127.0.0.1:1".parse().unwrap()],
+                allow_unverified: true,
+            },
             check: true,
             recover: true,
             new_key: true,

@@ -101,6 +101,8 @@ fn config(cli: &Cli, command: &ConfigCommand) -> Result<(), Failure> {
     let text = match command {
         ConfigCommand::Example if cli.json() => Config::keys_as_json(),
         ConfigCommand::Example => Config::example(),
+        ConfigCommand::Show { settings, .. } if cli.json() => cli.load_with(settings)?.to_json(),
+        ConfigCommand::Show { origin, settings } => cli.load_with(settings)?.to_toml(*origin),
         ConfigCommand::Check { file } => {
             let directories = runtime::check_as_owner(&cli.check_config(file)?)?;
             let file = file.display().to_string();

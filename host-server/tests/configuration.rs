@@ -1,5 +1,5 @@
 //! Every setting, through the binary: what is out of range is refused when a file is checked, and
-//! when a server starts.
+//! when a server starts, and what a server would run with is shown.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -121,8 +121,10 @@ fn every_setting_refuses_what_is_out_of_its_range_or_of_another_kind() {
     for setting in Setting::all() {
         let (_, leaf) = setting.name.rsplit_once('.').unwrap();
         for value in setting.wrong() {
-            let file = folder.file(&format!("{} = {value}\n", setting.name));
-            refused(&check(&file).output().unwrap(), leaf);
+            let line = format!("{} = {value}\n", setting.name);
+            // Where a number is too large for TOML itself, the place is named. The line may be secret.
+            let because = if line.parse::<toml::Table>().is_ok() { leaf } else { "line 1, column" };
+            refused(&check(&folder.file(&line)).output().unwrap(), because);
         }
     }
 }
@@ -257,4 +259,111 @@ fn a_check_looks_at_one_file() {
     assert_eq!(ran.status.code(), Some(2));
     let data = check(&file).args(["--data", ""]).output().unwrap();
     refused(&data, "server.data");
+}
+
+fn show(flags: &[&str], file: &Path) -> Command {
+    let mut command = binary();
+    command.args(["config", "show"]).args(flags).arg("--config").arg(file);
+    command
+}
+
+#[track_caller]
+fn printed(command: &mut Command) -> String {
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn what_counts_is_shown_with_the_layer_that_each_value_comes_from() {
+    let folder = Folder::new();
+    let file =
+        folder.file("log.level = \"warn\"\nletters.life = \"8d\"\nlimits.codes_per_day = 7\n");
+    let flags = ["--log-level", "debug", "--listen", "127.0.0.1:7", "--allow-unverified"];
+    let layered = |more: &[&str]| {
+        printed(show(&[&flags, more].concat(), &file).env("WAXWING_LETTERS__LIFE", "9d"))
+    };
+    let shown = layered(&["--origin"]);
+    let of_file = file.display();
+    for (section, line) in [
+        ("server", "listen = \"127.0.0.1:7\" # --listen"),
+        ("server", "loops = 1 # default"),
+        ("otp", "delivery = \"in-band\" # --allow-unverified"),
+        ("letters", "life = \"9d\" # environment variable WAXWING_LETTERS__LIFE"),
+        ("limits", &format!("codes_per_day = 7 # {of_file}")),
+        ("log", "level = \"debug\" # --log-level"),
+    ] {
+        let lines = shown.split_once(&format!("[{section}]\n")).unwrap().1;
+        let lines = lines.split("\n\n").next().unwrap();
+        assert!(lines.lines().any(|shown| shown == line), "{line}\n{shown}");
+    }
+    assert!(!layered(&[]).contains('#'));
+    // The command line of a server, with the command behind it.
+    let mut behind = binary();
+    behind.args(flags).arg("--config").arg(&file).args(["config", "show", "--origin"]);
+    assert_eq!(printed(behind.env("WAXWING_LETTERS__LIFE", "9d")), shown);
+    let json = layered(&["--json"]);
+    assert_eq!(json.lines().count(), Setting::all().len());
+    let life = json.lines().find(|line| line.contains("letters.life")).unwrap();
+    let life: serde_json::Value = serde_json::from_str(life).unwrap();
+    let origin = "environment variable WAXWING_LETTERS__LIFE";
+    let expected = serde_json::json!({
+        "key": "letters.life", "value": "\"9d\"", "whole": true, "origin": origin,
+    });
+    assert_eq!(life, expected);
+}
+
+#[test]
+fn what_is_shown_gives_the_same_configuration_as_a_file() {
+    let folder = Folder::new();
+    let changes = "server.listen = [\"127.0.0.1:7\", \"[::1]:8\"]\nserver.proxies = [\"10.1.0.0/16\"]\n\
+        server.data = \"/a \\\"b\\\" # c\"\notp.fallback = \"webhook\"\n\
+        otp.webhook.url = \"https://host.example/send\"\notp.webhook.body = \"{phone}\\n{code} # '''\"\n\
+        otp.webhook.secret_file = \"/secret\"\nmetrics.listen = \"127.0.0.1:9\"\n\
+        letters.life = \"90s\"\nlimits.half_received = \"200000B\"\nregistration.open = false\n";
+    for text in ["", changes] {
+        let first = folder.file(text);
+        let [plain, origins] =
+            [&[][..], &["--origin"]].map(|flags| printed(&mut show(flags, &first)));
+        assert_eq!(plain.contains("/secret"), !text.is_empty());
+        for shown in [&plain, &origins] {
+            assert_eq!(printed(&mut show(&[], &folder.file(shown))), plain, "{shown}");
+        }
+    }
+}
+
+#[test]
+fn secrets_are_not_shown_and_are_missed_when_what_is_shown_is_used() {
+    let folder = Folder::new();
+    let file = folder.file(
+        "otp.delivery = \"webhook\"\notp.webhook.url = \"https://host.example/x?key=s3cret\"\n\
+         otp.webhook.headers = [\"Authorization: Bearer s3cret\"]\n",
+    );
+    let plain = printed(&mut show(&[], &file));
+    for line in [
+        "# Not shown with its secret: url = \"https://host.example/x?…\"",
+        "# Not shown with its secret: headers = [\"Authorization: …\"]",
+    ] {
+        assert!(plain.lines().any(|shown| shown == line), "{line}\n{plain}");
+    }
+    for flags in [&["--origin"][..], &["--json"]] {
+        let shown = printed(&mut show(flags, &file));
+        assert!(shown.contains("https://host.example/x?…") && !shown.contains("s3cret"), "{shown}");
+    }
+    assert!(!plain.contains("s3cret"));
+    refused(&check(&folder.file(&plain)).output().unwrap(), "otp.webhook.url");
+}
+
+#[test]
+fn what_cannot_be_used_is_not_shown() {
+    let folder = Folder::new();
+    let file = folder.file("server.loops = 0\n");
+    refused(&show(&[], &file).output().unwrap(), "server.loops");
+    for args in [
+        &["config", "check", "--listen", "127.0.0.1:7", "x"][..],
+        &["--listen", "127.0.0.1:7", "config", "example"],
+        &["--check", "config", "show"],
+    ] {
+        assert_eq!(binary().args(args).output().unwrap().status.code(), Some(2), "{args:?}");
+    }
 }

@@ -154,15 +154,16 @@ fn what_is_live_changes_what_is_not_waits_and_no_connection_is_cut() {
     assert_eq!(server.reloads(), json!({ "live": [], "restart": [] }));
 
     server.writes(
-        "limits.codes_per_day = 70\nstorage.id_rest = \"90d\"\nstorage.tidy_after = \"2s\"\n",
+        "limits.codes_per_day = 70\nstorage.id_rest = \"90d\"\nstorage.tidy_after = \"2s\"\n\
+         server.keepalive = \"2m\"\nserver.user_timeout = \"2m\"\n",
     );
-    let reloaded = json!({
-        "live": ["limits.codes_per_day", "storage.tidy_after"], "restart": ["storage.id_rest"],
-    });
+    let waiting = json!(["server.keepalive", "server.user_timeout", "storage.id_rest"]);
+    let live = ["limits.codes_per_day", "storage.tidy_after"];
+    let reloaded = json!({ "live": live, "restart": waiting });
     assert_eq!(server.reloads(), reloaded);
     assert_eq!(server.codes_left(), Some(70));
     let configuration = server.status()["configuration"].take();
-    assert_eq!(configuration["waiting"], json!(["storage.id_rest"]));
+    assert_eq!(configuration["waiting"], waiting);
     assert!(configuration["reloaded"].is_string() && configuration["failure"].is_null());
 
     // What waits is said again as long as it waits.

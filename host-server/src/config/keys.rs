@@ -18,7 +18,7 @@ pub(super) struct Key {
     pub(super) range: Option<Range>,
     /// Sets it.
     pub(super) read: fn(&mut Config, &Value) -> Result<(), String>,
-    /// Its value, as TOML.
+    /// Its value, as TOML, without what is secret in it.
     pub(super) show: fn(&Config) -> String,
     /// Gives the first configuration the value that the second one has.
     pub(super) copy: fn(&mut Config, &Config),
@@ -132,7 +132,7 @@ const SMALLEST_LETTER: u64 = MIN_ENVELOPE as u64;
 const MANY: u64 = 1_000_000;
 
 /// Every key, in the order of the example file. What needs a restart decides where the server is, or
-/// is asked for when it starts; all else is live.
+/// is asked for when it starts, as what its event loops ask of TCP; all else is live.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     key!(server.listen, Restart, addresses, "Address and port to listen on: \"127.0.0.1:9295\", or several as in [\"0.0.0.0:9295\", \"[::]:9295\"], which is every network over IPv4 and over IPv6. An IPv6 address takes IPv6 alone."),
@@ -142,8 +142,8 @@ pub(super) const KEYS: &[Key] = &[
     key!(server.control_group, Restart, text, "Group that may use that socket, besides root and the user of the server: a name out of /etc/group, or a number. Empty: nobody else. Whoever is in it can do all that the operator can."),
     key!(server.allow_first_start, Restart, flag, "Begin a new server where there is neither key nor database. Set it to false once the server has started, so that a disk that is not mounted is not taken for a first start."),
     key!(server.loops, Restart, count 1..=256, "Event loops, each in a thread of its own and with users of its own: at most one per processor makes sense."),
-    key!(server.keepalive, Live, duration SECOND..=KEEPALIVE, "How long a connection may be silent before TCP asks whether the peer is there."),
-    key!(server.user_timeout, Live, duration SECOND..=DAY, "How long sent bytes may stay unacknowledged by the peer's TCP."),
+    key!(server.keepalive, Restart, duration SECOND..=KEEPALIVE, "How long a connection may be silent before TCP asks whether the peer is there."),
+    key!(server.user_timeout, Restart, duration SECOND..=DAY, "How long sent bytes may stay unacknowledged by the peer's TCP."),
 
     key!(registration.open, Live, flag, "Let people register who have no account yet. Who has one is not concerned."),
     key!(registration.allow_file, Live, path, "File of the phones that may register, one a line; a line that begins with # is a remark. Empty: all phones."),
@@ -162,7 +162,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(otp.exec.workers, Live, count 1..=64, "How many runs of the program there may be at the same time."),
     key!(otp.exec.queue, Live, count 1..=10_000, "How many codes may wait for a run of the program."),
 
-    key!(otp.webhook.url, Live, text, "Where a request is sent for each code, by POST. Plain http is for this machine only: http://127.0.0.1:8080/send."),
+    key!(otp.webhook.url, Live, url, "Where a request is sent for each code, by POST. Plain http is for this machine only: http://127.0.0.1:8080/send."),
     key!(otp.webhook.body, Live, text, "The body of the request. {phone} and {code} stand for phone and code."),
     key!(otp.webhook.headers, Live, secret_list, "Headers of the request, as in [\"Authorization: Bearer ...\"]. Without a Content-Type, it is application/json."),
     key!(otp.webhook.secret_file, Live, path, "File with the secret that requests are signed with, of at least 16 bytes. Empty: they are not signed."),

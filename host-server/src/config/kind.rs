@@ -233,9 +233,10 @@ pub(super) mod list {
     }
 }
 
-/// The same, of texts that may be secret: a message does not show them.
+/// The same, of texts that may be secret: a message does not show them. What `Debug` says of one may be
+/// shown.
 pub(super) mod secret_list {
-    use std::fmt::Display;
+    use std::fmt::{Debug, Display};
     use std::str::FromStr;
 
     use toml::Value;
@@ -250,8 +251,12 @@ pub(super) mod secret_list {
         (1..).zip(&texts).map(parse).collect()
     }
 
-    pub(in super::super) use super::list::show;
+    pub(in super::super) fn show<T: Debug>(values: &[T]) -> String {
+        Value::Array(values.iter().map(|value| format!("{value:?}").into()).collect()).to_string()
+    }
 }
+
+pub(super) mod url;
 
 /// The path of a file or directory.
 pub(super) mod path {

@@ -9,6 +9,7 @@ mod control;
 mod directory;
 mod keys;
 mod kind;
+mod layered;
 mod named_file;
 mod nearest;
 mod program;
@@ -26,6 +27,7 @@ pub use control::LONGEST_SOCKET_PATH;
 pub use kind::address::parse as parse_address;
 pub use kind::duration::parse as parse_duration;
 pub use kind::parse_level;
+pub use layered::Layered;
 pub use range::AddressRange;
 pub use sections::{
     BackupConfig, Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig, Limits,
@@ -67,26 +69,7 @@ impl Config {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         flags: &[Override],
     ) -> Result<Self, ConfigError> {
-        Self::default().overlaid(file, environment, flags)
-    }
-
-    /// The same, over other values than the defaults.
-    ///
-    /// # Errors
-    /// As [`Config::load`].
-    pub fn overlaid(
-        mut self,
-        file: Option<&Path>,
-        environment: impl IntoIterator<Item = (OsString, OsString)>,
-        flags: &[Override],
-    ) -> Result<Self, ConfigError> {
-        if let Some(path) = file {
-            source::file(path, &mut self)?;
-        }
-        source::environment(environment, &mut self)?;
-        source::flags(flags, &mut self)?;
-        self.check()?;
-        Ok(self)
+        Layered::load(&[], file, environment, flags).map(|layered| layered.config)
     }
 
     /// Where a server is, as far as layers with mistakes say so: all else is as it is by default.
@@ -96,14 +79,14 @@ impl Config {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         flags: &[Override],
     ) -> Self {
-        let mut config = Self::default();
+        let mut layered = Layered::default();
         if let Some(path) = file {
-            source::place_in_file(path, &mut config);
+            source::place_in_file(path, &mut layered);
         }
-        source::place_in_environment(environment, &mut config);
+        source::place_in_environment(environment, &mut layered);
         // Each flag is set, or none is.
-        let _ = source::flags(flags, &mut config);
-        config
+        let _ = source::flags(flags, &mut layered);
+        layered.config
     }
 
     /// Every key with its meaning, its default as TOML writes it, and when a change of it takes

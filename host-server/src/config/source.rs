@@ -10,13 +10,13 @@ use toml::{Table, Value};
 
 use super::keys::{self, KEYS};
 use super::nearest::nearest;
-use super::{Config, ConfigError, Override, named_file};
+use super::{ConfigError, Layered, Override, named_file};
 
 const PREFIX: &str = "WAXWING_";
 /// Bytes of a file.
 const LARGEST: usize = 1 << 20;
 
-pub(super) fn file(path: &Path, config: &mut Config) -> Result<(), ConfigError> {
+pub(super) fn file(path: &Path, layered: &mut Layered) -> Result<(), ConfigError> {
     let place = path.display().to_string();
     let text = read(path).map_err(|error| {
         let hint = match error.kind() {
@@ -30,7 +30,7 @@ pub(super) fn file(path: &Path, config: &mut Config) -> Result<(), ConfigError> 
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         ConfigError(format!("{place}: {}", mistake(&text, &error)))
     })?;
-    section(&place, "", &table, config)
+    section(&place, "", &table, layered)
 }
 
 /// What is no TOML, and where. The line itself is not shown: it may hold a secret, and this goes to the
@@ -56,7 +56,7 @@ fn read(path: &Path) -> io::Result<String> {
 const PLACE: [&str; 2] = ["server.data", "server.control"];
 
 /// Sets them, as far as they can be read: what stands before the first mistake counts.
-pub(super) fn place_in_file(path: &Path, config: &mut Config) {
+pub(super) fn place_in_file(path: &Path, layered: &mut Layered) {
     let Ok(text) = read(path) else { return };
     let table = text.parse::<Table>().or_else(|error| {
         let mistake = error.span().map_or(0, |span| span.start.min(text.len()));
@@ -68,7 +68,7 @@ pub(super) fn place_in_file(path: &Path, config: &mut Config) {
         let mut keys = name.split('.');
         let section = keys.next().and_then(|section| table.get(section));
         if let Some(value) = section.zip(keys.next()).and_then(|(section, key)| section.get(key)) {
-            let _ = set("", name, value, config);
+            let _ = set("", name, value, layered);
         }
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn place_in_file(path: &Path, config: &mut Config) {
 /// The same for what the environment says.
 pub(super) fn place_in_environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-    config: &mut Config,
+    layered: &mut Layered,
 ) {
     for (variable, value) in variables {
         for name in PLACE {
@@ -84,19 +84,24 @@ pub(super) fn place_in_environment(
             if variable.to_str() == Some(&ours)
                 && let Some(value) = value.to_str()
             {
-                let _ = set("", name, &Value::String(value.into()), config);
+                let _ = set("", name, &Value::String(value.into()), layered);
             }
         }
     }
 }
 
-fn section(place: &str, name: &str, table: &Table, config: &mut Config) -> Result<(), ConfigError> {
+fn section(
+    place: &str,
+    name: &str,
+    table: &Table,
+    layered: &mut Layered,
+) -> Result<(), ConfigError> {
     for (key, value) in table {
         let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
         match value {
             // What is in a misspelt section tells best what was meant.
             Value::Table(inner) if is_section(&name) || !inner.is_empty() => {
-                section(place, &name, inner, config)?;
+                section(place, &name, inner, layered)?;
             }
             Value::Table(_) => {
                 let meant = nearest(&name, sections()).unwrap_or_default();
@@ -107,7 +112,7 @@ fn section(place: &str, name: &str, table: &Table, config: &mut Config) -> Resul
             _ if is_section(&name) => {
                 return Err(ConfigError(format!("{place}: `{name}` is a section, not a key")));
             }
-            _ => set(place, &name, value, config)?,
+            _ => set(place, &name, value, layered)?,
         }
     }
     Ok(())
@@ -123,7 +128,7 @@ fn is_section(name: &str) -> bool {
 
 pub(super) fn environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-    config: &mut Config,
+    layered: &mut Layered,
 ) -> Result<(), ConfigError> {
     let mut ours = Vec::new();
     for (name, value) in variables {
@@ -144,7 +149,7 @@ pub(super) fn environment(
         let text = value
             .into_string()
             .map_err(|_| ConfigError(format!("{place} holds bytes that are no UTF-8 text")))?;
-        set(&place, &key, &Value::String(text), config)?;
+        set(&place, &key, &Value::String(text), layered)?;
     }
     Ok(())
 }
@@ -156,19 +161,19 @@ fn without_underscores_meant(wrong: &str) -> Option<String> {
     Some(format!("{PREFIX}{}", key.name.replace('.', "__").to_ascii_uppercase()))
 }
 
-pub(super) fn flags(overrides: &[Override], config: &mut Config) -> Result<(), ConfigError> {
+pub(super) fn flags(overrides: &[Override], layered: &mut Layered) -> Result<(), ConfigError> {
     for Override { flag, key, value } in overrides {
-        set(flag, key, &Value::String(value.clone()), config)?;
+        set(flag, key, &Value::String(value.clone()), layered)?;
     }
     Ok(())
 }
 
-fn set(place: &str, name: &str, value: &Value, config: &mut Config) -> Result<(), ConfigError> {
+fn set(place: &str, name: &str, value: &Value, layered: &mut Layered) -> Result<(), ConfigError> {
     let Some(key) = keys::find(name) else {
         let meant = nearest(name, KEYS.iter().map(|key| key.name)).unwrap_or_default();
         return Err(ConfigError(format!(
             "{place}: there is no key `{name}`; did you mean `{meant}`?"
         )));
     };
-    key.set(config, value).map_err(|why| ConfigError(format!("{place}: {why}")))
+    layered.set(place, key, value).map_err(|why| ConfigError(format!("{place}: {why}")))
 }

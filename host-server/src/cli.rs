@@ -10,7 +10,8 @@ use waxwing_core::time::{Timestamp, UnixTime};
 
 use crate::admin::commands;
 use crate::config::{
-    Config, ConfigError, Layered, LogLevel, Override, parse_address, parse_duration, parse_level,
+    AddressRange, Config, ConfigError, Layered, LogLevel, Override, parse_address, parse_duration,
+    parse_level,
 };
 use crate::exit::{Exit, Failure};
 use crate::runtime::Read;
@@ -133,6 +134,9 @@ pub enum Command {
     /// Tell which versions of the server can use the database
     #[command(subcommand)]
     Storage(StorageCommand),
+    /// Serve nobody who comes from some addresses, or look at such bans
+    #[command(subcommand)]
+    Ban(BanCommand),
     /// Look at what operators did
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -325,6 +329,33 @@ pub enum QueueCommand {
         /// Do it
         #[arg(long)]
         yes: bool,
+    },
+}
+
+/// What to do with bans.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum BanCommand {
+    /// Serve nobody from these addresses any more; connections from there end
+    Add {
+        /// An address, or a range such as 192.0.2.0/24 or 2001:db8::/32
+        range: AddressRange,
+        /// For so long, such as 1h or 7d [default: until it is removed]
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        duration: Option<Duration>,
+        /// Why, for whoever lists the bans
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Even if this has an address of yours, of this machine, of limits.exempt or of server.proxies
+        /// in it
+        #[arg(long)]
+        force: bool,
+    },
+    /// List all bans
+    List,
+    /// Serve these addresses again
+    Remove {
+        /// A range as the list shows it
+        range: AddressRange,
     },
 }
 

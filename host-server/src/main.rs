@@ -73,6 +73,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Log(_)
         | Command::Sessions(_)
         | Command::Queue(_)
+        | Command::Ban(_)
         | Command::Backup(_)
         | Command::Otp(_)
         | Command::Storage(_)

@@ -19,7 +19,9 @@ struct File {
 }
 
 /// The schema of a database as it is made now.
-const SCHEMA: i64 = 6;
+const SCHEMA: i64 = 7;
+/// The oldest that a program may know to use it.
+const MIN_READER: i64 = 6;
 const OPTIONS: SqliteOptions = SqliteOptions { busy_timeout: Duration::from_millis(20) };
 
 impl File {
@@ -68,8 +70,12 @@ impl File {
 #[test]
 fn a_newer_schema_is_refused_by_name() {
     let file = File::with_users();
-    let written = "PRAGMA user_version = 77; UPDATE about SET schema = 77, min_reader = 7, written_by = '9.8.7'";
-    file.raw().execute_batch(written).unwrap();
+    let written = format!(
+        "PRAGMA user_version = 77; \
+         UPDATE about SET schema = 77, min_reader = {}, written_by = '9.8.7'",
+        SCHEMA + 1
+    );
+    file.raw().execute_batch(&written).unwrap();
     let refusal = file.refusal();
     assert!(refusal.to_string().contains("run version 9.8.7, which wrote it"), "{refusal}");
     assert!(matches!(refusal, SqliteError::NewerSchema { found: 77, known: SCHEMA, .. }));
@@ -86,7 +92,7 @@ fn a_newer_schema_that_this_version_may_use_is_served_as_it_is() {
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         file.raw().query_row("SELECT schema, min_reader, written_by FROM about", [], read).unwrap()
     };
-    assert_eq!(about(&file), (SCHEMA, SCHEMA, env!("CARGO_PKG_VERSION").into()));
+    assert_eq!(about(&file), (SCHEMA, MIN_READER, env!("CARGO_PKG_VERSION").into()));
     let written = format!(
         "PRAGMA user_version = 77; CREATE TABLE later (word TEXT); \
          UPDATE about SET schema = 77, min_reader = {SCHEMA}, written_by = '9.8.7'"

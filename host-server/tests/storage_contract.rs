@@ -15,8 +15,8 @@ use waxwing_core::server::storage::{
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::store::{
-    ApplyError, LetterSummary, MailboxSummary, MemoryStorage, SqliteOptions, SqliteStorage,
-    Storage, SuspensionSummary, UserAdmin, UserName,
+    ApplyError, Ban, BanChange, LetterSummary, MailboxSummary, MemoryStorage, SqliteOptions,
+    SqliteStorage, Storage, SuspensionSummary, UserAdmin, UserName,
 };
 
 const DAY: i64 = 86_400;
@@ -106,6 +106,47 @@ fn allowances_are_kept_replaced_and_forgotten<P: Place>() {
     let mut allowances = place.open().load(START).unwrap().allowances;
     allowances.sort_by_key(|allowance| allowance.key);
     assert_eq!(allowances, [left(1, 11), left(2, 15), left(4, 44)]);
+}
+
+fn bans_are_kept_replaced_and_forgotten<P: Place>() {
+    let place = P::new();
+    let mut storage = place.open();
+    let ban = |range: &str, since: i64, until: Option<i64>| Ban {
+        range: range.parse().unwrap(),
+        since: START.shifted(since),
+        until: until.map(|until| START.shifted(until)),
+        is_automatic: until.is_some(),
+        reason: format!("it's \"{since}\""),
+    };
+    let kept = |storage: &mut dyn TestStorage| {
+        let mut bans = storage.bans().unwrap();
+        bans.sort_by_key(|ban| ban.range);
+        bans
+    };
+    assert_eq!(kept(&mut *storage), []);
+    for new in [
+        ban("192.0.2.0/24", 0, Some(10)),
+        ban("10.0.0.0/8", 1, None),
+        ban("2001:db8::/32", 2, Some(11)),
+        // One of the same range takes the place of the other.
+        ban("10.0.0.0/8", 3, Some(20)),
+    ] {
+        storage.change_bans(&BanChange::Add(new)).unwrap();
+    }
+    drop(storage);
+    let mut storage = place.open();
+    let all = [
+        ban("10.0.0.0/8", 3, Some(20)),
+        ban("192.0.2.0/24", 0, Some(10)),
+        ban("2001:db8::/32", 2, Some(11)),
+    ];
+    assert_eq!(kept(&mut *storage), all);
+    // Those that are over by then are forgotten.
+    storage.change_bans(&BanChange::Add(ban("::1", 10, None))).unwrap();
+    let range = "2001:db8::/32".parse().unwrap();
+    storage.change_bans(&BanChange::Remove(range)).unwrap();
+    storage.change_bans(&BanChange::Remove(range)).unwrap();
+    assert_eq!(kept(&mut *storage), [ban("10.0.0.0/8", 3, Some(20)), ban("::1", 10, None)]);
 }
 
 fn letters_come_back_byte_for_byte_and_in_order<P: Place>() {
@@ -570,6 +611,7 @@ macro_rules! contract {
 contract! {
     users_survive_reopening
     allowances_are_kept_replaced_and_forgotten
+    bans_are_kept_replaced_and_forgotten
     letters_come_back_byte_for_byte_and_in_order
     pages_end_at_letters_bytes_and_the_end
     a_batch_that_cannot_be_done_leaves_nothing

@@ -47,6 +47,12 @@ pub trait Connections {
     /// When it cannot be watched; it is closed then.
     fn attach(&mut self, detached: Self::Detached) -> io::Result<Token>;
 
+    /// The address of the other end. See [`Io::peer`].
+    fn peer(&self, conn: Token) -> Option<SocketAddr>;
+
+    /// Closes connections from some addresses; returns how many. See [`Io::close_from`].
+    fn close_from(&mut self, is_from: &dyn Fn(IpAddr) -> bool) -> usize;
+
     /// Counts a connection from this address no more. See [`Io::release`].
     fn release(&mut self, address: IpAddr);
 
@@ -95,6 +101,14 @@ impl<S: Stream> Connections for Io<S> {
 
     fn attach(&mut self, detached: Detached<S>) -> io::Result<Token> {
         Self::attach(self, detached)
+    }
+
+    fn peer(&self, conn: Token) -> Option<SocketAddr> {
+        Self::peer(self, conn)
+    }
+
+    fn close_from(&mut self, is_from: &dyn Fn(IpAddr) -> bool) -> usize {
+        Self::close_from(self, is_from)
     }
 
     fn release(&mut self, address: IpAddr) {

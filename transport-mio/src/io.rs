@@ -133,6 +133,17 @@ impl<S: Stream> Io<S> {
         self.end(conn, CloseReason::Closed);
     }
 
+    /// Closes all connections now whose peers have such an address; what is unsent to them is lost.
+    /// Returns how many they are. Those of proxies are left that have not said yet whose they are.
+    pub fn close_from(&mut self, is_from: impl Fn(IpAddr) -> bool) -> usize {
+        let is_meant =
+            |c: &Connection<S>| !matches!(c.phase, Phase::Introducing(_)) && is_from(c.peer.ip());
+        let mut closed = self.conns.tokens();
+        closed.retain(|token| self.conns.get(*token).is_some_and(is_meant));
+        closed.iter().for_each(|token| self.close(*token));
+        closed.len()
+    }
+
     /// Delivers no more input, sends what is queued and a FIN, then closes; gives up after
     /// `patience`.
     ///

@@ -279,11 +279,19 @@ impl Numbers {
         )?;
         let connections =
             ("connections_per_prefix", self.events(|events| events.connections_refused));
+        let banned = ("ban", self.events(|events| events.banned));
         page.counters(
             "limited",
             "How often a limit of the configuration was reached.",
             "limit",
-            self.named(EventCounts::limited).into_iter().chain([connections]),
+            self.named(EventCounts::limited).into_iter().chain([connections, banned]),
+        )?;
+        // Each loop knows all of them.
+        let bans = self.reports().map(|report| report.bans).max();
+        page.gauge(
+            "bans",
+            "Ranges of addresses from which nobody is served.",
+            bans.unwrap_or_default() as u64,
         )
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{Answer, Answers, Connection, Refusal};
 use super::running::Interrupted;
-use crate::config::{Config, LogLevel};
+use crate::config::{AddressRange, Config, LogLevel};
 use crate::exit::{Exit, Failure};
 use crate::store::UserName;
 
@@ -114,6 +115,26 @@ pub(super) enum Request {
     Drain { over_s: u64 },
     /// `undrain`.
     Undrain,
+    /// `ban list`.
+    Bans,
+    /// `ban add`.
+    Ban(NewBan),
+    /// `ban remove`.
+    EndBan { range: AddressRange },
+}
+
+/// A ban that is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewBan {
+    pub(super) range: AddressRange,
+    /// So many seconds; `None` for ever.
+    pub(super) for_s: Option<u64>,
+    pub(super) reason: String,
+    /// Even if somebody is in it whom the operator hardly means.
+    pub(super) force: bool,
+    /// From where the operator is logged in, as far as that is known.
+    pub(super) own: Option<IpAddr>,
 }
 
 /// How long something is to last.

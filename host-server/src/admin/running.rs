@@ -22,7 +22,7 @@ use crate::config::Changes;
 use crate::exit::{Exit, Failure};
 use crate::logging;
 use crate::runtime::{Configuration, Request, ShardLines, Takers, Turn};
-use crate::store::{Finding, Inspection, Inspector, UserName, UserSummary};
+use crate::store::{BanChange, Finding, Inspection, Inspector, UserName, UserSummary};
 
 /// A running server, as its operator reaches it.
 pub struct Running {
@@ -140,6 +140,16 @@ impl Running {
     ) -> Result<Finding, Interrupted> {
         let found = wait(answer, &self.storage.inspect(what))?;
         Ok(found.map_err(|why| Problem::new(Exit::Storage, why))?)
+    }
+
+    /// Has the bans changed that are stored.
+    pub(super) fn change_bans(
+        &self,
+        answer: &mut Answer<'_>,
+        change: BanChange,
+    ) -> Result<(), Interrupted> {
+        let ended = wait(answer, &self.storage.change_bans(change))?;
+        Ok(ended.map_err(|why| Problem::new(Exit::Storage, why))?)
     }
 
     /// The user with this id or phone.

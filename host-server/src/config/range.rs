@@ -1,11 +1,14 @@
 //! A range of addresses: `192.0.2.0/24`, `2001:db8::/32`, or one address.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// All addresses that begin with the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct AddressRange {
     first: IpAddr,
     bits: u8,
@@ -16,6 +19,48 @@ impl AddressRange {
     #[must_use]
     pub const fn new(address: IpAddr, bits: u8) -> Self {
         Self { first: address, bits }
+    }
+
+    /// The same range in its one form: it begins with its first address, and addresses of IPv4 are never
+    /// in IPv6 clothes.
+    #[must_use]
+    pub fn network(self) -> Self {
+        let (first, bits) = match self.first.to_canonical() {
+            IpAddr::V4(_) if self.first.is_ipv6() && self.bits >= 96 => {
+                (self.first.to_canonical(), self.bits - 96)
+            }
+            _ => (self.first, self.bits),
+        };
+        let first = match first {
+            IpAddr::V4(v4) => {
+                let rest = u32::MAX.checked_shr(bits.into()).unwrap_or(0);
+                Ipv4Addr::from_bits(v4.to_bits() & !rest).into()
+            }
+            IpAddr::V6(v6) => {
+                let rest = u128::MAX.checked_shr(bits.into()).unwrap_or(0);
+                Ipv6Addr::from_bits(v6.to_bits() & !rest).into()
+            }
+        };
+        Self { first, bits }
+    }
+
+    /// Whether it has addresses of IPv6.
+    #[must_use]
+    pub const fn is_ipv6(&self) -> bool {
+        self.first.is_ipv6()
+    }
+
+    /// How many bits its addresses have in common.
+    #[must_use]
+    pub const fn bits(&self) -> u8 {
+        self.bits
+    }
+
+    /// Whether an address is in both.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        let (one, other) = (self.network(), other.network());
+        one.contains(other.first) || other.contains(one.first)
     }
 
     /// Whether `address` is one of them. An IPv4 address in IPv6 clothes is an IPv4 address.
@@ -56,6 +101,20 @@ impl FromStr for AddressRange {
     }
 }
 
+impl TryFrom<String> for AddressRange {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<AddressRange> for String {
+    fn from(range: AddressRange) -> Self {
+        range.to_string()
+    }
+}
+
 impl fmt::Display for AddressRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { first, bits: length } = self;
@@ -83,6 +142,28 @@ mod tests {
             assert!(!parsed.contains(outside.parse().unwrap()), "{range} and {outside}");
             assert_eq!(parsed.to_string(), range);
         }
+    }
+
+    #[test]
+    fn a_range_has_one_form() {
+        for (range, network) in [
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7/0", "0.0.0.0/0"),
+            ("2001:db8:7::1/32", "2001:db8::/32"),
+            ("::ffff:10.1.2.3/104", "10.0.0.0/8"),
+            ("::ffff:10.1.2.3", "10.1.2.3"),
+            ("::/0", "::/0"),
+        ] {
+            let range: AddressRange = range.parse().unwrap();
+            assert_eq!(range.network().to_string(), network);
+        }
+        let overlap = |one: &str, other: &str| {
+            one.parse::<AddressRange>().unwrap().overlaps(other.parse().unwrap())
+        };
+        assert!(overlap("10.0.0.0/8", "10.1.0.0/16") && overlap("10.1.0.0/16", "10.0.0.0/8"));
+        assert!(overlap("10.9.9.9/8", "10.1.2.3") && overlap("0.0.0.0/0", "10.0.0.0/8"));
+        assert!(!overlap("10.0.0.0/9", "10.128.0.0/9") && !overlap("0.0.0.0/0", "::/0"));
     }
 
     #[test]

@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use waxwing_core::server::Room;
-use waxwing_core::time::Instant;
+use waxwing_core::time::{Instant, UnixTime};
 use waxwing_transport_mio::Load;
 
+use super::bans::Bans;
+use super::requests::BanList;
 use crate::config::{AddressRange, Config};
 
 pub(super) struct Admission {
     proxies: Vec<AddressRange>,
     exempt: Vec<AddressRange>,
     per_prefix: usize,
+    bans: Bans,
     told_at: Option<Instant>,
 }
 
@@ -20,11 +23,12 @@ impl Admission {
     /// How often the operator hears that a prefix has all the connections that it may have.
     const TOLD_EVERY: Duration = Duration::from_hours(1);
 
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, bans: Bans) -> Self {
         Self {
             proxies: config.server.proxies.clone(),
             exempt: config.limits.exempt.clone(),
             per_prefix: config.limits.connections_per_prefix as usize,
+            bans,
             told_at: None,
         }
     }
@@ -36,11 +40,22 @@ impl Admission {
 
     /// Another configuration, for those who come from now on.
     pub(super) fn configure(&mut self, config: &Config) {
-        *self = Self { told_at: self.told_at, ..Self::new(config) };
+        let bans = std::mem::take(&mut self.bans);
+        *self = Self { told_at: self.told_at, ..Self::new(config, bans) };
     }
 
     pub(super) fn is_exempt(&self, peer: SocketAddr) -> bool {
         self.exempt.iter().any(|range| range.contains(peer.ip()))
+    }
+
+    pub(super) const fn bans(&mut self) -> &mut Bans {
+        &mut self.bans
+    }
+
+    /// The bans, and whom none should concern.
+    pub(super) fn ban_list(&mut self, now: UnixTime) -> BanList {
+        let spared = [&self.exempt[..], &self.proxies].concat();
+        BanList { bans: self.bans.all(now), spared }
     }
 
     /// Whether a new connection is served beside those that are there. Prefixes that have many

@@ -12,6 +12,8 @@ pub struct EventCounts {
     limited: [u64; Limit::ALL.len()],
     /// Connections that were not served, because their address prefix had enough.
     pub connections_refused: u64,
+    /// Connections that were not served, because their address is banned.
+    pub banned: u64,
     /// Connections of proxies that were closed because it was not said whose they are.
     pub not_introduced: u64,
     /// Users who came to be.

@@ -17,6 +17,7 @@ use waxwing_transport_mio::{
 };
 
 use super::admission::Admission;
+use super::bans::Bans;
 use super::channels::{Channels, Message};
 use super::configuration::Reconfiguration;
 use super::deliveries::Deliveries;
@@ -43,6 +44,8 @@ pub struct Links<D> {
     pub deliveries: Deliveries,
     /// Takes signals that do not ask the process to end.
     pub signals: Sender<Signal>,
+    /// Who is not served.
+    pub bans: Bans,
 }
 
 /// The handler of a loop with the connections `L`: its machine uses the crypto of `P`, and the time is
@@ -88,7 +91,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
         rng: ChaCha20Rng,
         links: Links<L::Detached>,
     ) -> Self {
-        let Links { storage, completions, channels, deliveries, signals } = links;
+        let Links { storage, completions, channels, deliveries, signals, bans } = links;
         Self {
             server,
             clock,
@@ -99,7 +102,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             adopted: HashMap::new(),
             deliveries,
             signals,
-            admission: Admission::new(config),
+            admission: Admission::new(config, bans),
             log: Log::default(),
             events: EventCounts::default(),
             requests: Requests::default(),
@@ -240,6 +243,10 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             Message::Mail(mail) => self.tell(|server, env| server.mail(env, mail)),
             Message::Connection(detached, baggage) => {
                 let address = L::peer_of(&detached).ip();
+                if self.admission.bans().has(address, self.clock.now().unix) {
+                    // It was on its way when its address was banned.
+                    return self.channels.send(ShardId::REGISTRAR, Message::Ended(address));
+                }
                 match io.attach(*detached) {
                     Ok(conn) => {
                         self.adopted.insert(conn, address);
@@ -252,6 +259,18 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                 }
             }
             Message::Ended(address) => io.release(address),
+            Message::Request(Request::Bans(answer)) => {
+                let _ = answer.send(self.admission.ban_list(self.clock.now().unix));
+            }
+            Message::Request(Request::Ban(ban, answer)) => {
+                let ended = io.close_from(&|address| ban.range.contains(address));
+                self.admission.bans().add(ban);
+                let _ = answer.send(ended);
+            }
+            Message::Request(Request::EndBan(range, answer)) => {
+                self.admission.bans().remove(range);
+                let _ = answer.send(());
+            }
             Message::Request(request) => {
                 self.note_drain(io, &request);
                 let now = self.clock.now();
@@ -330,7 +349,12 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         if self.stopping || self.is_drained {
             return false;
         }
-        let admits = self.admission.admits(peer, load, self.clock.now().instant);
+        let now = self.clock.now();
+        if self.admission.bans().has(peer.ip(), now.unix) {
+            self.events.banned += 1;
+            return false;
+        }
+        let admits = self.admission.admits(peer, load, now.instant);
         self.events.connections_refused += u64::from(!admits);
         admits
     }
@@ -391,13 +415,14 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         self.carry_out_all(io);
         let now = self.clock.now();
         self.turn_times.end(now.instant);
-        let Self { server, requests, turn_times, free_disk, events, .. } = self;
+        let Self { server, requests, turn_times, free_disk, events, admission, .. } = self;
         requests.report(|| ShardReport {
             machine: server.operator().report(now.instant),
             turn_p99: turn_times.p99(),
             free_disk: *free_disk,
             turns: turn_times.all(),
             events: *events,
+            bans: admission.bans().count(now.unix),
         });
         let configurations = self.requests.configurations();
         if !configurations.is_empty() {

@@ -1,6 +1,7 @@
 //! From a configuration to a server that serves.
 
 mod admission;
+mod bans;
 mod channels;
 mod configuration;
 mod deliveries;
@@ -43,13 +44,14 @@ use crate::exit::{Exit, Failure};
 use crate::key;
 use crate::logging;
 use crate::store::StorageError;
+pub use bans::Bans;
 pub use channels::{Channels, Message, Route, ShardLines};
 pub use configuration::{Configuration, Read, Reconfiguration, Standing, Takers, Turn};
 pub use deliveries::Deliveries;
 pub use event_counts::EventCounts;
 pub use event_handler::{EventHandler, Links};
 pub use places::check_as_owner;
-pub use requests::{Administration, Drain, Request, ShardReport};
+pub use requests::{Administration, BanList, Drain, Request, ShardReport};
 use service_manager::ServiceManager;
 pub use settings::machine;
 use shards::{Shards, network};
@@ -79,6 +81,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     let id_rest = i64::try_from(config.storage.id_rest.as_secs()).unwrap_or(i64::MAX);
     let rested = clock::unix_now().shifted(id_rest.saturating_neg());
     let snapshot = storage.load(rested).map_err(say_what_helps)?;
+    let bans = Bans::new(storage.bans().map_err(say_what_helps)?, clock::unix_now());
     tracing::info!(users = snapshot.users.len(), "data loaded");
     let own_key = key::digest(identity.spki());
     let backups = Arc::new(Backups::new(config, own_key, storage.copier()));
@@ -95,7 +98,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     }
     let listen_again = listen_again(registrar, listening.clone(), config);
     let (signals, signalled) = channel();
-    let shards = Shards::new(config, &identity, storage, &snapshot, loops, &signals)?;
+    let shards = Shards::new(config, &identity, (storage, &bans), &snapshot, loops, &signals)?;
     drop(signals);
     drop(snapshot);
 

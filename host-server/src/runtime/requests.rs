@@ -17,8 +17,10 @@ use waxwing_core::time::UnixTime;
 use super::configuration::Reconfiguration;
 use super::deliveries::Deliveries;
 use super::event_counts::EventCounts;
+use crate::config::AddressRange;
 use crate::histogram::Times;
 use crate::otp::{TestAnswer, WayNumber};
+use crate::store::Ban;
 
 /// Something that an operator asks of a shard.
 #[derive(Debug)]
@@ -52,6 +54,21 @@ pub enum Request {
         /// Hears of the end.
         answer: TestAnswer,
     },
+    /// The bans.
+    Bans(Sender<BanList>),
+    /// Serves nobody from some addresses any more. How many connections from there have ended.
+    Ban(Ban, Sender<usize>),
+    /// Serves a range of addresses again.
+    EndBan(AddressRange, Sender<()>),
+}
+
+/// Who is banned, and who is not to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanList {
+    /// The bans that are not over.
+    pub bans: Vec<Ban>,
+    /// Exempt addresses, and those of proxies.
+    pub spared: Vec<AddressRange>,
 }
 
 /// Before a stop.
@@ -79,6 +96,8 @@ pub struct ShardReport {
     pub turns: Times,
     /// What has happened since the start.
     pub events: EventCounts,
+    /// How many ranges of addresses are banned.
+    pub bans: usize,
 }
 
 /// The requests that have no answer yet.
@@ -135,6 +154,8 @@ impl Requests {
                 let begun = server.operator().expire_letters(env, user, before);
                 self.begun(user, begun, answer);
             }
+            // These are about connections, which a machine does not have.
+            Request::Bans(_) | Request::Ban(..) | Request::EndBan(..) => {}
         }
     }
 

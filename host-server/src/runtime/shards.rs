@@ -10,6 +10,7 @@ use waxwing_core::server::storage::Snapshot;
 use waxwing_core::server::{Identity, Server, Shard};
 use waxwing_transport_mio::{Connections, EventLoop, Io, Signal};
 
+use super::bans::Bans;
 use super::channels::{Channels, Route, ShardLines};
 use super::deliveries::Deliveries;
 use super::event_handler::{self, Links};
@@ -40,7 +41,7 @@ impl Shards {
     pub(super) fn new(
         config: &Config,
         identity: &Identity<Backend>,
-        storage: Box<dyn Storage>,
+        (storage, bans): (Box<dyn Storage>, &Bans),
         snapshot: &Snapshot,
         loops: Vec<EventLoop>,
         signals: &Sender<Signal>,
@@ -75,7 +76,8 @@ impl Shards {
             // The registrar alone has any.
             let deliveries = deliveries.take().unwrap_or_default();
             let signals = signals.clone();
-            let links = Links { storage, completions, channels, deliveries, signals };
+            let bans = bans.clone();
+            let links = Links { storage, completions, channels, deliveries, signals, bans };
             let handler = EventHandler::new(server, config, clock, backend::random(), links);
             handlers.push((events, handler));
         }

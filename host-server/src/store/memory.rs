@@ -14,9 +14,10 @@ use waxwing_core::wire::{Status, StatusQuery};
 
 use super::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
 use super::{
-    ApplyError, Inspect, LetterSummary, MailboxSummary, RemovedUser, Storage, StorageError,
-    SuspensionSummary, UserAdmin, UserName, UserSummary, letter,
+    ApplyError, Ban, BanChange, Inspect, KeepBans, LetterSummary, MailboxSummary, RemovedUser,
+    Storage, StorageError, SuspensionSummary, UserAdmin, UserName, UserSummary, letter,
 };
+use crate::config::AddressRange;
 
 /// Storage in memory. Clones share what they hold, so that a test can drop one with its server
 /// and start the next server on another.
@@ -36,6 +37,7 @@ struct State {
     allowances: BTreeMap<AllowanceKey, UnixTime>,
     last_queue_id: QueueId,
     letters_missing_until: Option<UnixTime>,
+    bans: BTreeMap<AddressRange, Ban>,
 }
 
 #[derive(Clone, Debug)]
@@ -377,6 +379,27 @@ impl Storage for MemoryStorage {
     }
 
     fn close(self: Box<Self>) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+impl KeepBans for MemoryStorage {
+    fn bans(&mut self) -> Result<Vec<Ban>, StorageError> {
+        Ok(self.state().bans.values().cloned().collect())
+    }
+
+    fn change_bans(&mut self, change: &BanChange) -> Result<(), ApplyError> {
+        let mut state = self.state();
+        state.in_order()?;
+        match change {
+            BanChange::Add(ban) => {
+                state.bans.retain(|_, other| !other.is_over(ban.since));
+                state.bans.insert(ban.range, ban.clone());
+            }
+            BanChange::Remove(range) => {
+                state.bans.remove(range);
+            }
+        }
         Ok(())
     }
 }

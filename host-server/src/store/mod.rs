@@ -5,6 +5,7 @@
 //! asks, off the event loop.
 
 mod admin;
+mod bans;
 mod engine;
 mod error;
 mod inspection;
@@ -24,6 +25,7 @@ pub use admin::{
     Inspect, LetterSummary, MailboxSummary, RemovedUser, SuspensionSummary, UserAdmin, UserName,
     UserSummary,
 };
+pub use bans::{Ban, BanChange, KeepBans};
 pub use engine::{
     Contents, Copied, Copier, Engine, Opening, Ownership, Restoration, Schema, Use, examine, open,
     place, restore, schema,
@@ -40,7 +42,7 @@ pub use turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, 
 ///
 /// The contract is the one of [`waxwing_core::server::storage`]: calls take effect in order, and
 /// what [`Storage::apply`] has confirmed survives a power cut.
-pub trait Storage: Inspect + Send {
+pub trait Storage: Inspect + KeepBans + Send {
     /// What a server machine starts from. Ids of users removed before `rested_before` are free
     /// again unless a letter or a fate still refers to them.
     ///

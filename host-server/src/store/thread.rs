@@ -9,7 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
-use super::{Finding, Inspection, Storage, StorageError};
+use super::{BanChange, Finding, Inspection, Storage, StorageError};
 use crate::clock::{Clock, SystemClock};
 use crate::wake::Wake;
 
@@ -102,6 +102,18 @@ impl Inspector {
     /// Has storage tidy up after another time without a job; the pause that has begun stays as it is.
     pub fn tidy_after(&self, idle: Duration) {
         self.idle.set(idle);
+    }
+
+    /// Has the bans changed. The receiver hears how it ended; it is disconnected when the thread has
+    /// ended.
+    #[must_use]
+    pub fn change_bans(&self, change: BanChange) -> Receiver<Result<(), String>> {
+        let (answer, ended) = channel();
+        if let Some(jobs) = self.jobs.upgrade() {
+            // No machine hears of it.
+            let _ = jobs.send((usize::MAX, Job::ChangeBans(change, answer)));
+        }
+        ended
     }
 
     /// The commits since the start. It does not wait for the thread.

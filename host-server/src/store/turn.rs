@@ -13,7 +13,7 @@ use std::time::Duration;
 use waxwing_core::server::storage::{Answer, Ask, Batch, Outcome, Ticket, Write};
 use waxwing_core::time::Instant;
 
-use super::{ApplyError, Finding, Inspection, Storage, StorageError};
+use super::{ApplyError, BanChange, Finding, Inspection, Storage, StorageError};
 use crate::histogram::{Numbers, Times};
 
 /// Something that the machine has asked of storage.
@@ -26,6 +26,8 @@ pub enum Job {
     /// Something that an operator looks up, and where what is found goes. It changes nothing, and the
     /// server goes on even if it fails.
     Inspect(Inspection, Sender<Result<Finding, String>>),
+    /// A change of the bans, and who hears how it ended.
+    ChangeBans(BanChange, Sender<Result<(), String>>),
 }
 
 /// Something that is done.
@@ -191,6 +193,9 @@ impl StorageTurns {
                     // Whoever asked may wait no more.
                     let _ = answer.send(found);
                 }
+                Job::ChangeBans(change, answer) => {
+                    let _ = answer.send(self.change_bans(&change, reports)?);
+                }
             }
             self.measure_disk(now(), reports);
         }
@@ -257,6 +262,21 @@ impl StorageTurns {
         };
         reports.tell(machine, Done::Answer(ask.ticket, answer));
         Ok(())
+    }
+
+    fn change_bans(
+        &mut self,
+        change: &BanChange,
+        reports: &mut dyn Reports,
+    ) -> Result<Result<(), String>, Failed> {
+        self.untidy = true;
+        let Err(error) = self.storage.change_bans(change) else {
+            self.note(None);
+            return Ok(Ok(()));
+        };
+        let why = error.to_string();
+        self.outcome(error, reports)?;
+        Ok(Err(why))
     }
 
     /// There has been no job for a while: storage tidies up.

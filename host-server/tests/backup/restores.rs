@@ -164,7 +164,10 @@ fn one_of_an_older_version_is_brought_up_to_date() {
     let place = Place::new();
     place.create();
     let old = Connection::open(place.file()).unwrap();
-    old.execute_batch("DROP TABLE about; DROP TABLE restores; PRAGMA user_version = 5").unwrap();
+    old.execute_batch(
+        "DROP TABLE about; DROP TABLE restores; DROP TABLE bans; PRAGMA user_version = 5",
+    )
+    .unwrap();
     drop(old);
     place.seal(|manifest| manifest["schema"] = 5.into());
     place.about(&["backup", "restore"], 0);

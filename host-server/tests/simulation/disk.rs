@@ -10,8 +10,8 @@ use waxwing_core::server::storage::{
 use waxwing_core::server::{Counted, Stored};
 use waxwing_core::time::UnixTime;
 use waxwing_server::store::{
-    ApplyError, Inspect, LetterSummary, MailboxSummary, MemoryStorage, Storage, StorageError,
-    UserName, UserSummary,
+    ApplyError, Ban, BanChange, Inspect, KeepBans, LetterSummary, MailboxSummary, MemoryStorage,
+    Storage, StorageError, UserName, UserSummary,
 };
 use waxwing_testkit::simulation::{Dice, Seeded};
 
@@ -134,6 +134,16 @@ impl Inspect for Disk {
         after: QueueId,
     ) -> Result<Vec<LetterSummary>, StorageError> {
         self.durable.letters(recipient, after)
+    }
+}
+
+impl KeepBans for Disk {
+    fn bans(&mut self) -> Result<Vec<Ban>, StorageError> {
+        self.durable.bans()
+    }
+
+    fn change_bans(&mut self, change: &BanChange) -> Result<(), ApplyError> {
+        self.durable.change_bans(change)
     }
 }
 

@@ -335,6 +335,17 @@ impl Connections for MemoryLoop {
         Ok(self.adopt(detached, false))
     }
 
+    fn peer(&self, conn: Token) -> Option<SocketAddr> {
+        self.connections.get(&conn).map(|connection| connection.peer)
+    }
+
+    fn close_from(&mut self, is_from: &dyn Fn(IpAddr) -> bool) -> usize {
+        let mut closed = self.tokens();
+        closed.retain(|conn| is_from(self.connections[conn].peer.ip()));
+        closed.iter().for_each(|conn| self.end(*conn, CloseReason::Closed));
+        closed.len()
+    }
+
     fn release(&mut self, address: IpAddr) {
         let count = self.accepted.get_mut(&address).expect("it was accepted");
         *count -= 1;

@@ -15,7 +15,7 @@ use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, UnixTime};
 use waxwing_server::config::Config;
 use waxwing_server::runtime::{
-    self, Channels, Deliveries, EventHandler, Links, Message, Reconfiguration, Request, Route,
+    self, Bans, Channels, Deliveries, EventHandler, Links, Message, Reconfiguration, Request, Route,
 };
 use waxwing_server::store::{
     Done, Failed, Job, Reports, Storage, StorageClient, StorageTurns, TurnOptions,
@@ -136,6 +136,7 @@ impl Process {
                 deliveries: Deliveries::default(),
                 // Nobody asks anything by a signal but to end.
                 signals: channel().0,
+                bans: Bans::default(),
             };
             let rng = ChaCha20Rng::seed_from_u64(number << 8 | at as u64);
             let handler = EventHandler::new(server, config, time.clock(), rng, links);

@@ -3,6 +3,7 @@
 
 mod audit;
 mod backup;
+mod ban;
 mod drain;
 mod format;
 mod health;
@@ -110,6 +111,9 @@ fn carry_out(
         }
         Request::Drain { over_s } => drain::begin(running, caller, over_s, answer),
         Request::Undrain => drain::end(running, caller, answer),
+        Request::Bans => ban::all(running, answer),
+        Request::Ban(new) => ban::add(running, caller, new, answer),
+        Request::EndBan { range } => ban::remove(running, caller, range, answer),
     }
 }
 
@@ -142,6 +146,7 @@ pub fn run(
         Command::Log(command) => log::run(reach::connect(config)?, command, paper),
         Command::Reload => reload::run(reach::connect(config)?, paper),
         Command::Sessions(command) => sessions::run(reach::connect(config)?, command, paper),
+        Command::Ban(command) => ban::run(reach::connect(config)?, command, paper),
         Command::Queue(command) => queue::run(reach::connect(config)?, command, paper),
         Command::Backup(command) => backup::run(command, paper),
         Command::Otp(command) => otp::run(reach::connect(config)?, command, paper),

@@ -6,6 +6,7 @@
 
 mod about;
 mod admin;
+mod bans;
 mod copier;
 mod copy;
 mod damaged;

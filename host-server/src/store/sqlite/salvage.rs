@@ -186,6 +186,12 @@ impl Salvager<'_> {
             2,
         )?;
         copy(
+            "SELECT address_range, since, ends_at, is_automatic, reason FROM bans",
+            "INSERT OR IGNORE INTO bans (address_range, since, ends_at, is_automatic, reason) \
+             VALUES (?, ?, ?, ?, ?)",
+            5,
+        )?;
+        copy(
             "SELECT last_queue_id FROM queue_mark",
             "UPDATE queue_mark SET last_queue_id = max(last_queue_id, ?)",
             1,

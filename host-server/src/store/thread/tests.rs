@@ -12,7 +12,8 @@ use waxwing_core::time::{Instant, UnixTime};
 
 use super::*;
 use crate::store::{
-    ApplyError, Inspect, LetterSummary, MailboxSummary, MemoryStorage, UserName, UserSummary,
+    ApplyError, Ban, Inspect, KeepBans, LetterSummary, MailboxSummary, MemoryStorage, UserName,
+    UserSummary,
 };
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -46,6 +47,16 @@ impl Inspect for Gated {
         after: QueueId,
     ) -> Result<Vec<LetterSummary>, StorageError> {
         self.inner.letters(recipient, after)
+    }
+}
+
+impl KeepBans for Gated {
+    fn bans(&mut self) -> Result<Vec<Ban>, StorageError> {
+        self.inner.bans()
+    }
+
+    fn change_bans(&mut self, change: &BanChange) -> Result<(), ApplyError> {
+        self.inner.change_bans(change)
     }
 }
 

@@ -1,0 +1,216 @@
+//! `ban add`, `ban list` and `ban remove`: addresses from which nobody is served.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use waxwing_core::server::ShardId;
+
+use super::super::audit::{Arguments, Outcome};
+use super::super::control::{Answer, Caller, Connection};
+use super::super::protocol::{NewBan, Problem, Request, item};
+use super::super::running::{Interrupted, Running};
+use super::{Paper, format};
+use crate::cli::BanCommand;
+use crate::clock;
+use crate::config::AddressRange;
+use crate::exit::{Exit, Failure};
+use crate::runtime::{self, BanList, Bans};
+use crate::store::{Ban, BanChange};
+
+/// A ban, as the operator reads of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Shown {
+    range: AddressRange,
+    /// In UTC.
+    since: String,
+    /// In UTC; `None` for never.
+    until: Option<String>,
+    automatic: bool,
+    reason: String,
+}
+
+/// A ban that was set.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Added {
+    banned: AddressRange,
+    until: Option<String>,
+    ended_connections: usize,
+}
+
+/// A ban that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Removed {
+    no_longer_banned: AddressRange,
+}
+
+const HEAD: &str =
+    "range                since                 until                 by        reason";
+/// Characters of a reason.
+const LONGEST_REASON: usize = 200;
+
+impl Shown {
+    fn of(ban: Ban) -> Self {
+        let Ban { range, since, until, is_automatic, reason } = ban;
+        let (since, until) = (clock::written(since), until.map(clock::written));
+        Self { range, since, until, automatic: is_automatic, reason }
+    }
+
+    fn row(out: &mut dyn Write, ban: &Self) -> io::Result<()> {
+        let Self { range, since, until, automatic, reason } = ban;
+        let until = until.as_deref().unwrap_or("never ends");
+        let by = if *automatic { "itself" } else { "operator" };
+        let range = range.to_string();
+        writeln!(out, "{range:<19}  {since:<20}  {until:<20}  {by:<8}  {reason}")
+    }
+}
+
+// ---- In the server ----
+
+pub(super) fn all(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
+    let BanList { bans, .. } = running.ask(answer, ShardId::REGISTRAR, runtime::Request::Bans)?;
+    for ban in bans {
+        item(answer, Shown::of(ban))?;
+    }
+    Ok(())
+}
+
+pub(super) fn add(
+    running: &Running,
+    caller: Caller,
+    new: NewBan,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let NewBan { range, for_s, reason, force, own } = new;
+    let range = range.network();
+    if let Some(why) = unusable(&reason) {
+        return Err(Problem::new(Exit::Usage, why).into());
+    }
+    let list = running.ask(answer, ShardId::REGISTRAR, runtime::Request::Bans)?;
+    if let Some(why) = spared(running, range, own, &list).filter(|_| !force) {
+        let message = format!("{why}; to ban it all the same, repeat the command with --force");
+        return Err(Problem::new(Exit::Usage, message).into());
+    }
+    if list.bans.len() >= Bans::MOST && !list.bans.iter().any(|ban| ban.range == range) {
+        let message = format!(
+            "there are {} bans, and no more than that are kept: remove some, or ban a wider range",
+            list.bans.len()
+        );
+        return Err(Problem::new(Exit::Failure, message).into());
+    }
+    let arguments = Arguments::new().with("range", range).with("reason", &reason);
+    let arguments = match for_s {
+        Some(seconds) => arguments.with("for-seconds", seconds),
+        None => arguments,
+    };
+    let added = running.act((caller, answer), "ban add", arguments, |answer| {
+        let since = clock::unix_now();
+        let until = for_s.map(|seconds| since.shifted(i64::try_from(seconds).unwrap_or(i64::MAX)));
+        let ban = Ban { range, since, until, is_automatic: false, reason };
+        running.change_bans(answer, BanChange::Add(ban.clone()))?;
+        let mut ended_connections = 0;
+        for shard in running.shards.ids() {
+            let ban = ban.clone();
+            ended_connections +=
+                running.ask(answer, shard, |sender| runtime::Request::Ban(ban, sender))?;
+        }
+        let ended = format::count(ended_connections as u64, "connection", "connections");
+        let added = Added { banned: range, until: until.map(clock::written), ended_connections };
+        Ok((added, Outcome::done(format!("ended {ended}"))))
+    })?;
+    item(answer, added)
+}
+
+pub(super) fn remove(
+    running: &Running,
+    caller: Caller,
+    range: AddressRange,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let range = range.network();
+    let list = running.ask(answer, ShardId::REGISTRAR, runtime::Request::Bans)?;
+    if !list.bans.iter().any(|ban| ban.range == range) {
+        let message =
+            format!("{range} is not banned as such; `waxwing-server ban list` shows what is");
+        return Err(Problem::new(Exit::Failure, message).into());
+    }
+    let arguments = Arguments::new().with("range", range);
+    let removed = running.act((caller, answer), "ban remove", arguments, |answer| {
+        running.change_bans(answer, BanChange::Remove(range))?;
+        for shard in running.shards.ids() {
+            running.ask(answer, shard, |sender| runtime::Request::EndBan(range, sender))?;
+        }
+        Ok((Removed { no_longer_banned: range }, Outcome::done("")))
+    })?;
+    item(answer, removed)
+}
+
+fn unusable(reason: &str) -> Option<String> {
+    if reason.chars().count() > LONGEST_REASON {
+        return Some(format!("the reason has more than {LONGEST_REASON} characters: shorten it"));
+    }
+    let has_control = reason.chars().any(char::is_control);
+    has_control.then(|| "the reason has control characters in it: leave them out".into())
+}
+
+/// Why an operator may not want to ban this range.
+fn spared(
+    running: &Running,
+    range: AddressRange,
+    own: Option<IpAddr>,
+    list: &BanList,
+) -> Option<String> {
+    if let Some(own) = own.filter(|own| range.contains(*own)) {
+        return Some(format!("{range} has {own} in it, from which you are logged in"));
+    }
+    let host = running.listening.iter().map(|address| address.ip());
+    let mut host = host.filter(|address| !address.is_unspecified());
+    let loopback = ["127.0.0.0/8", "::1"].map(|range| range.parse::<AddressRange>());
+    if let Some(other) = loopback.into_iter().flatten().find(|other| range.overlaps(*other)) {
+        return Some(format!("{range} has addresses of this machine in it ({other})"));
+    }
+    if let Some(address) = host.find(|address| range.contains(*address)) {
+        return Some(format!("{range} has {address} in it, an address of this server"));
+    }
+    let other = list.spared.iter().find(|other| range.overlaps(**other))?;
+    Some(format!("{range} has addresses of limits.exempt or server.proxies in it ({other})"))
+}
+
+// ---- For the operator ----
+
+pub(super) fn run(
+    connection: Connection,
+    command: &BanCommand,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    match command {
+        BanCommand::Add { range, duration, reason, force } => {
+            let new = NewBan {
+                range: *range,
+                for_s: duration.map(|duration| duration.as_secs()),
+                reason: reason.clone().unwrap_or_default(),
+                force: *force,
+                own: own_address(),
+            };
+            paper.act(connection, Request::Ban(new), |out, added: &Added| {
+                let Added { banned, until, ended_connections } = added;
+                let until = until.as_ref().map(|until| format!(" until {until}"));
+                let ended = format::count(*ended_connections as u64, "connection", "connections");
+                writeln!(out, "banned {banned}{}; ended {ended}", until.unwrap_or_default())
+            })
+        }
+        BanCommand::List => paper.list(connection, Request::Bans, HEAD, Shown::row),
+        BanCommand::Remove { range } => {
+            let request = Request::EndBan { range: *range };
+            paper.act(connection, request, |out, removed: &Removed| {
+                writeln!(out, "{} is no longer banned", removed.no_longer_banned)
+            })
+        }
+    }
+}
+
+/// From where the operator is logged in, as far as SSH tells.
+fn own_address() -> Option<IpAddr> {
+    let connection = std::env::var("SSH_CONNECTION").ok()?;
+    connection.split(' ').next()?.parse().ok()
+}

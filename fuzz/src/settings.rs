@@ -1,6 +1,6 @@
 //! The server's configuration, key by key, against a model that knows what each key takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -177,15 +177,15 @@ const SECTIONS: &[&[Key]] = &[
         duration!(1..=MINUTE, storage.busy_timeout),
         duration!(100..=DAY, storage.expiry_interval),
         duration!(100..=DAY, storage.tidy_after),
-        // A section of its own would have one key.
-        field!(AddressOrNone, metrics.listen),
     ],
-    &[key!(log.level, Takes::Level), key!(log.format, Takes::Format), field!(Path, log.file)],
     &[
         field!(Path, backup.directory),
         duration!(1_000..=YEARS, backup.every),
         number!(Count 1..=10_000, backup.keep),
+        // A section of its own would have one key.
+        field!(AddressOrNone, metrics.listen),
     ],
+    &[key!(log.level, Takes::Level), key!(log.format, Takes::Format), field!(Path, log.file)],
 ];
 
 /// Units of time, in milliseconds, and of size, in bytes. With the others a quantity is of no kind.
@@ -194,8 +194,8 @@ const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", KIB), ("MiB", KIB * KIB), ("G
 const NO_UNITS: [&str; 7] = ["", "kb", "S", "min", "KB", "-", "d d"];
 
 const WORDS: [&str; 19] = [
-    "+49", "+0", "webhook", "in-band", "console", "exec", "error", "warn", "info", "debug", "trace", "text", "json",
-    "true", "false", "True", "yes", "Info", "in_band",
+    "+49", "+0", "webhook", "in-band", "console", "exec", "error", "warn", "info", "debug",
+    "trace", "text", "json", "true", "false", "True", "yes", "Info", "in_band",
 ];
 
 /// What texts are made of. No text that begins with one of these is of another kind.
@@ -225,6 +225,7 @@ enum Value {
     Flag(bool),
     Word(&'static str),
     Address(SocketAddr),
+    Addresses(Vec<SocketAddr>),
     Text(String),
     Texts(Vec<String>),
     Ranges(Vec<(IpAddr, u8)>),
@@ -269,6 +270,11 @@ impl Reader<'_> {
         }
     }
 
+    fn socket(&mut self) -> SocketAddr {
+        let port = u16::from(self.0.byte()) << 8 | u16::from(self.0.byte());
+        SocketAddr::new(self.address(), port)
+    }
+
     /// A quantity at one of the bounds, or any.
     fn quantity(&mut self, takes: Takes) -> (u64, &'static str) {
         let (least, most, units): (_, _, &[(&str, u64)]) = match takes {
@@ -296,7 +302,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, takes: Takes) -> Value {
-        match self.0.below(10) {
+        match self.0.below(11) {
             0 | 1 => {
                 let (number, unit) = self.quantity(takes);
                 Value::Quantity { number, unit, apart: self.0.below(2) == 1 }
@@ -305,15 +311,13 @@ impl Reader<'_> {
             3 => Value::Fraction,
             4 => Value::Flag(self.0.below(2) == 1),
             5 => Value::Word(self.0.one(&WORDS)),
-            6 => {
-                let port = u16::from(self.0.byte()) << 8 | u16::from(self.0.byte());
-                Value::Address(SocketAddr::new(self.address(), port))
-            }
+            6 => Value::Address(self.socket()),
             7 => Value::Text(self.text()),
             8 => Value::Texts((0..self.0.below(4)).map(|_| self.text()).collect()),
-            _ => Value::Ranges(
+            9 => Value::Ranges(
                 (0..self.0.below(4)).map(|_| (self.address(), self.0.byte())).collect(),
             ),
+            _ => Value::Addresses((0..self.0.below(4)).map(|_| self.socket()).collect()),
         }
     }
 
@@ -367,6 +371,9 @@ impl Value {
             Self::Fraction => "1.5".into(),
             Self::Flag(flag) => flag.to_string(),
             Self::Texts(texts) => list(texts.iter().map(|text| quoted(text)).collect()),
+            Self::Addresses(addresses) => {
+                list(addresses.iter().map(|address| quoted(&address.to_string())).collect())
+            }
             Self::Ranges(ranges) => list(
                 ranges.iter().map(|(first, bits)| quoted(&format!("{first}/{bits}"))).collect(),
             ),
@@ -387,6 +394,10 @@ impl Value {
             Self::Address(address) => address.to_string(),
             Self::Text(text) => text.clone(),
             Self::Texts(texts) => texts.join(","),
+            Self::Addresses(addresses) => {
+                let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
+                texts.join(",")
+            }
             Self::Ranges(ranges) => {
                 let texts: Vec<_> =
                     ranges.iter().map(|(first, bits)| format!("{first}/{bits}")).collect();
@@ -409,9 +420,12 @@ impl Value {
     /// The text that it is, if it is one.
     fn text(&self, layer: Layer) -> Option<String> {
         let is_text = match self {
-            Self::Number(_) | Self::Fraction | Self::Flag(_) | Self::Texts(_) | Self::Ranges(_) => {
-                layer != Layer::File
-            }
+            Self::Number(_)
+            | Self::Fraction
+            | Self::Flag(_)
+            | Self::Texts(_)
+            | Self::Ranges(_)
+            | Self::Addresses(_) => layer != Layer::File,
             Self::Quantity { .. } | Self::Word(_) | Self::Address(_) | Self::Text(_) => true,
         };
         is_text.then(|| self.as_text())
@@ -426,6 +440,9 @@ impl Value {
         match self {
             Self::Texts(texts) if layer == Layer::File => Some(texts.clone()),
             Self::Ranges(given) if layer == Layer::File => Some(ranges(given)),
+            Self::Addresses(given) if layer == Layer::File => {
+                Some(given.iter().map(SocketAddr::to_string).collect())
+            }
             _ => {
                 let text = self.text(layer)?;
                 let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
@@ -438,13 +455,22 @@ impl Value {
     fn set(&self, layer: Layer, takes: Takes, config: &mut Config) -> Option<()> {
         let text = self.text(layer);
         match takes {
-            Takes::Addresses(field) => match self {
-                Self::Address(address) => *field(config) = vec![plain(*address)],
-                _ => return None,
-            },
+            Takes::Addresses(field) => {
+                let addresses: Vec<_> = match self {
+                    Self::Address(address) => vec![plain(*address)],
+                    Self::Addresses(given) => given.iter().copied().map(plain).collect(),
+                    _ => return None,
+                };
+                (!addresses.is_empty() && can_be_listened_on(&addresses)).then_some(())?;
+                *field(config) = addresses;
+            }
             Takes::AddressOrNone(field) => {
                 *field(config) = match self {
                     Self::Address(address) => Some(plain(*address)),
+                    // Outside of a file a list of one is that one.
+                    Self::Addresses(given) if text.is_some() && given.len() == 1 => {
+                        Some(plain(given[0]))
+                    }
                     _ if text.is_some_and(|text| text.is_empty()) => None,
                     _ => return None,
                 };
@@ -472,7 +498,11 @@ impl Value {
             Takes::Count(least, most, set) => {
                 // A number is one in quotes too, but not with a space behind it.
                 let is_number = !matches!(self, Self::Quantity { apart: true, .. });
-                let number = self.amount(&[("", 1)]).filter(|_| is_number)?;
+                let number = match self {
+                    // With a plus before it as well.
+                    Self::Word(word) => word.parse().ok(),
+                    _ => self.amount(&[("", 1)]).filter(|_| is_number),
+                }?;
                 (least..=most).contains(&number).then_some(())?;
                 set(config, number);
             }
@@ -582,9 +612,14 @@ fn expected(settings: &[Setting]) -> Result<Config, Vec<&'static str>> {
     let uses = |kind| config.otp.delivery == kind || config.otp.fallback == Some(kind);
     let webhook = &config.otp.webhook;
     let allow_file = config.registration.allow_file.to_string_lossy();
+    let is_shared =
+        |metrics: SocketAddr| metrics.port() != 0 && config.server.listen.contains(&metrics);
     let rules = [
         (has_nul(&allow_file), "registration.allow_file"),
-        (has_nul(&backups) || backups == data, "backup.directory"),
+        (has_nul(&backups), "backup.directory"),
+        (config.backup.directory == config.server.data, "backup.directory"),
+        (has_nul(&config.log.file.to_string_lossy()), "log.file"),
+        (config.metrics.listen.is_some_and(is_shared), "metrics.listen"),
         (has_nul(&control), "server.control"),
         (data.is_empty() || has_nul(&data), "server.data"),
         (has_nul(&program), "otp.exec.program"),
@@ -613,6 +648,19 @@ fn is_open(config: &Config) -> bool {
     let server = &config.server;
     let is_public = !server.listen.iter().all(is_private) || !server.proxies.is_empty();
     config.otp.delivery == DeliveryKind::InBand && !config.otp.allow_unverified && is_public
+}
+
+/// Whether sockets can have all of these addresses at once: none is there twice, and where one is every
+/// address of IPv6, no other of IPv6 has its port. An input has no IPv4 address that is every one.
+fn can_be_listened_on(addresses: &[SocketAddr]) -> bool {
+    let ports = |of: &dyn Fn(&SocketAddr) -> bool| -> Vec<u16> {
+        addresses.iter().filter(|address| of(address)).map(SocketAddr::port).collect()
+    };
+    let all = ports(&|address| address.ip() == Ipv6Addr::UNSPECIFIED);
+    let single = ports(&|address| address.is_ipv6() && address.ip() != Ipv6Addr::UNSPECIFIED);
+    let different: BTreeSet<_> = addresses.iter().collect();
+    different.len() == addresses.len()
+        && !all.iter().any(|port| *port != 0 && single.contains(port))
 }
 
 /// An IPv4 address that is written as an IPv6 address is an IPv4 address.
@@ -666,7 +714,9 @@ pub fn config_keys(data: &[u8]) -> Reached {
             let names_none = !asks_others(loaded.otp.delivery)
                 && !loaded.otp.fallback.is_some_and(asks_others)
                 && loaded.server.control_group.is_empty()
-                && loaded.registration.allow_file.as_os_str().is_empty();
+                && loaded.registration.allow_file.as_os_str().is_empty()
+                && loaded.backup.directory.as_os_str().is_empty()
+                && loaded.log.file.as_os_str().is_empty();
             if names_none {
                 let refused = loaded.check_serving().is_err();
                 assert_eq!(refused, is_open(&loaded), "who is given codes");
@@ -680,6 +730,7 @@ pub fn config_keys(data: &[u8]) -> Reached {
                 Layer::Flag => "taken from a flag",
             });
             reached.extend(layers);
+            reached.extend(settings.iter().map(Setting::key));
         }
         Err(names) => {
             let error = loaded.expect_err("one of them is wrong").to_string();
@@ -687,6 +738,7 @@ pub fn config_keys(data: &[u8]) -> Reached {
             assert!(is_named, "{error:?} names none of {names:?}");
             let is_misspelt = settings.iter().any(|setting| setting.takes().is_none());
             reached.insert(if is_misspelt { "no such key" } else { "refused" });
+            reached.extend(names);
         }
     }
     reached
@@ -704,6 +756,28 @@ fn load(
     let path = directory.path().join("waxwing.toml");
     std::fs::write(&path, file).unwrap();
     Config::load(Some(&path), environment, flags)
+}
+
+/// The bytes that stand for a key in an input: the number of its section, and its own.
+///
+/// # Panics
+/// When there is no such key.
+#[must_use]
+pub fn place(key: &str) -> [u8; 2] {
+    let in_section = |keys: &&[Key]| keys.iter().position(|(name, _)| *name == key);
+    let mut places = (0..).zip(SECTIONS);
+    let place = places.find_map(|(section, keys)| Some([section, in_section(keys)?]));
+    place.unwrap_or_else(|| panic!("no key {key}")).map(|at| u8::try_from(at).expect("few"))
+}
+
+/// The byte that stands for a word in an input.
+///
+/// # Panics
+/// When there is no such word.
+#[must_use]
+pub fn word(word: &str) -> u8 {
+    let at = WORDS.iter().position(|one| *one == word);
+    at.unwrap_or_else(|| panic!("no word {word}")).try_into().expect("few")
 }
 
 /// Settings, one a line.

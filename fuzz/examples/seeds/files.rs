@@ -2,36 +2,143 @@
 
 use waxwing_fuzz::home::{sound, what};
 use waxwing_fuzz::outbox::Step;
+use waxwing_fuzz::settings::{place, word};
 
 use super::keep;
 
-/// Settings: the number of a section, and for each setting how it is set, the number of its key, and its
-/// value.
+/// How a setting is set, its key, and its value.
+type Setting<'a> = (u8, &'a str, &'a [u8]);
+
+/// Settings as an input has them. Keys are found by their names, since their numbers change.
+fn script(settings: &[Setting<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut current = None;
+    for (how, key, value) in settings {
+        let [section, key] = place(key);
+        match current {
+            None => bytes.extend([section, *how]),
+            Some(current) if current == section => bytes.push(*how),
+            Some(_) => bytes.extend([how | ANOTHER_SECTION, section]),
+        }
+        current = Some(section);
+        bytes.push(key);
+        bytes.extend(*value);
+    }
+    bytes
+}
+
+const ANOTHER_SECTION: u8 = 0xe0;
+
 pub(super) fn settings() {
-    // Sections, in the order of the example file.
-    let [server, otp, letters, limits, log] = [0, 1, 3, 5, 7];
     let [in_file, in_environment, by_flag, misspelt] = [0, 2, 3, 0x1c];
-    // Values: a quantity of a unit of the key's, at the least, the most, beyond it, or nine; and others.
+    let keep = |name: &str, settings: &[Setting<'_>]| {
+        keep("config_keys", name, &script(settings));
+    };
+    // Quantities of a unit of the key's: at the least, the most, beyond it, or nine.
     let [least, most] = [&[0, 0, 0, 0, 0][..], &[0, 2, 0, 0, 0]];
     let [beyond, nine] = [&[0, 3, 0, 0, 0][..], &[0, 4, 9, 0, 0, 0]];
-    let [yes, exec, in_band, address] = [&[4, 1][..], &[5, 2], &[5, 0], &[6, 0, 80, 1, 192, 7]];
-    let keep = |name: &str, section: u8, settings: &[(u8, u8, &[u8])]| {
-        let bytes = settings.iter().flat_map(|(how, key, value)| [&[*how, *key], *value].concat());
-        keep("config_keys", name, &[section].into_iter().chain(bytes).collect::<Vec<_>>());
-    };
-    keep("flag", server, &[(by_flag, 4, yes), (by_flag, 5, least), (by_flag, 5, nine)]);
-    keep("layers", letters, &[(in_file, 0, least), (in_environment, 0, most), (by_flag, 1, most)]);
-    keep("too-much", limits, &[(in_file, 0, least), (in_file, 6, beyond)]);
-    keep("wrong-kind", log, &[(in_environment, 0, yes)]);
-    keep("misspelt", server, &[(misspelt, 5, &[1, 0, 0, 0, 0, 0][..])]);
-    keep("no-program", otp, &[(in_file, 0, exec)]);
-    // Section `server` comes behind `otp`.
-    let open = [&[otp, in_file, 0][..], in_band, &[0xe0, server, 0], address].concat();
-    super::keep("config_keys", "open-to-all", &open);
+    let [no, yes] = [&[4, 0][..], &[4, 1]];
+    let of_word = |text| [5, word(text)];
+    let [exec, webhook] = [&of_word("exec")[..], &of_word("webhook")];
+    let [console, in_band] = [&of_word("console")[..], &of_word("in-band")];
+    keep(
+        "flag",
+        &[
+            (by_flag, "server.allow_first_start", yes),
+            (by_flag, "server.loops", least),
+            (by_flag, "server.loops", nine),
+        ],
+    );
+    keep(
+        "layers",
+        &[
+            (in_file, "letters.life", least),
+            (in_environment, "letters.life", most),
+            (by_flag, "letters.fate_memory", most),
+        ],
+    );
+    keep(
+        "too-much",
+        &[
+            (in_file, "limits.letters_per_mailbox", least),
+            (in_file, "limits.half_received", beyond),
+        ],
+    );
+    keep("wrong-kind", &[(in_environment, "log.level", yes)]);
+    // The last two characters are not there.
+    keep("misspelt", &[(misspelt, "server.loops", &[1, 0, 0, 0, 0, 0])]);
+
+    // The port, and an address of a kind.
+    let [public, loopback] = [&[6, 0, 80, 1, 192, 7][..], &[6, 0, 80, 0, 1]];
+    let two = &[10, 2, 0, 80, 0, 1, 0, 80, 2, 1][..];
+    // [::]:80 and [::1]:80.
+    let colliding = &[10, 2, 0, 80, 2, 0, 0, 80, 2, 1][..];
     let ranges = &[9, 2, 0, 1, 8, 2, 1, 64][..];
-    keep("ranges", limits, &[(in_file, 23, ranges), (in_environment, 23, ranges)]);
+    keep("addresses", &[(in_file, "server.listen", two), (in_environment, "server.listen", two)]);
+    keep("addresses-that-collide", &[(in_file, "server.listen", colliding)]);
+    keep(
+        "address-of-two",
+        &[(in_file, "server.listen", two), (in_file, "metrics.listen", loopback)],
+    );
+    keep("open-to-all", &[(in_file, "otp.delivery", in_band), (in_file, "server.listen", public)]);
+    keep(
+        "open-by-a-proxy",
+        &[(in_file, "otp.delivery", in_band), (in_file, "server.proxies", ranges)],
+    );
+    keep(
+        "ranges",
+        &[(in_file, "limits.exempt", ranges), (in_environment, "limits.exempt", ranges)],
+    );
+
+    // How many letters, and which.
+    let [path, k, k_slash, nul] = [&[7, 2, 0, 1][..], &[7, 1, 1], &[7, 2, 1, 0], &[7, 1, 6]];
     let texts = &[8, 2, 3, 1, 1, 1, 2, 4, 3][..];
-    keep("texts", 2, &[(in_file, 1, texts), (by_flag, 1, texts), (in_file, 0, &[7, 2, 0, 1])]);
+    keep(
+        "texts",
+        &[
+            (in_file, "otp.exec.args", texts),
+            (by_flag, "otp.exec.args", texts),
+            (in_file, "otp.exec.program", path),
+        ],
+    );
+    keep("no-program", &[(in_file, "otp.delivery", exec)]);
+    keep("no-url", &[(in_file, "otp.delivery", webhook)]);
+    keep(
+        "webhook",
+        &[
+            (in_file, "otp.delivery", webhook),
+            (in_file, "otp.webhook.url", path),
+            (by_flag, "otp.webhook.headers", public),
+        ],
+    );
+    keep(
+        "fallback",
+        &[
+            (in_file, "otp.delivery", exec),
+            (in_environment, "otp.fallback", console),
+            (in_file, "otp.exec.program", path),
+        ],
+    );
+    keep("fallback-in-band", &[(in_file, "otp.fallback", in_band)]);
+    keep(
+        "countries",
+        &[(in_file, "registration.countries", &of_word("+49")), (by_flag, "registration.open", no)],
+    );
+    keep("country-that-is-none", &[(in_file, "registration.countries", &of_word("+0"))]);
+    keep(
+        "backups",
+        &[
+            (in_file, "backup.directory", path),
+            (in_file, "backup.every", least),
+            (in_environment, "backup.keep", most),
+        ],
+    );
+    keep(
+        "backups-in-the-data",
+        &[(in_file, "backup.directory", k), (in_file, "server.data", k_slash)],
+    );
+    keep("log-file", &[(in_file, "log.file", path), (in_file, "log.level", &of_word("debug"))]);
+    keep("log-file-with-nul", &[(in_file, "log.file", nul)]);
 }
 
 pub(super) fn outbox() {

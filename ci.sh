@@ -246,7 +246,8 @@ step_firmware() { # 7 minutes, 15 without rustup's targets
     firmware/footprint --check
 }
 
-# Where fuzz targets are: those for the core alone, which build in a minute, and those for all else.
+# Where fuzz targets are: those for what is read without a machine, which build in a minute, and those
+# for all else.
 fuzz_packages=(core/fuzz fuzz)
 # Each target from its seeds, and the seeds on the stable compiler. `FUZZ_SECONDS=900 ./ci.sh fuzz`
 # fuzzes for longer.

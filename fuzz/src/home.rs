@@ -22,8 +22,8 @@ use waxwing_testkit::backend::{Backend, Glass, Paper};
 
 use crate::Reached;
 use crate::client::NOW;
-use crate::input::Input;
 use crate::outbox::{DATABASE, directory, directory_with, with_account};
+use waxwing_core_fuzz::input::Input;
 
 /// What is in the file that is not as it was, by the first byte of an input.
 pub mod what {

@@ -8,7 +8,6 @@ pub mod decisions;
 pub mod envelope;
 pub mod files;
 pub mod home;
-pub mod input;
 pub mod keys;
 pub mod messenger;
 pub mod mutation;

@@ -23,7 +23,7 @@ use waxwing_testkit::backend::{Backend, Glass, Paper};
 
 use crate::Reached;
 use crate::client::NOW;
-use crate::input::Input;
+use waxwing_core_fuzz::input::Input;
 
 /// Steps of an input, at most, and letters that are there at the same time.
 const STEPS: usize = 60;

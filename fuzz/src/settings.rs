@@ -14,7 +14,7 @@ use waxwing_server::config::{
 };
 
 use crate::Reached;
-use crate::input::Input;
+use waxwing_core_fuzz::input::Input;
 
 /// Settings of one input, at most.
 const SETTINGS: usize = 12;

@@ -23,6 +23,7 @@ fn main() {
     }
     seen();
     values();
+    proxies();
 }
 
 fn keep(target: &str, name: &str, data: &[u8]) {
@@ -106,4 +107,30 @@ fn seen() {
         let _ = admit(&mut memory, (n % 4, n, n));
     }
     keep("seen_letters", "page", &[&[3], &encoded(&memory)[..]].concat());
+}
+
+fn proxies() {
+    // Signature, command and family, length, what follows.
+    let header = |command: u8, family: u8, rest: &[u8]| {
+        let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+        [b"\r\n\r\n\0\r\nQUIT\n", &[command, family][..], &length, rest].concat()
+    };
+    let pieces = |bytes: &[u8], size: usize| -> Vec<u8> {
+        let piece = |piece: &[u8]| [&[u8::try_from(piece.len()).unwrap()], piece].concat();
+        bytes.chunks(size).flat_map(piece).collect()
+    };
+    let ipv4 = [192, 0, 2, 7, 198, 51, 100, 1, 0xc0, 1, 0x24, 0x4f];
+    let mut mapped = [0; 36];
+    mapped[10..16].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 7]);
+    let mut ipv6 = [0; 496];
+    ipv6[..2].copy_from_slice(&[0x20, 0x01]);
+    keep("proxy_header", "ipv4", &pieces(&header(0x21, 0x11, &ipv4), 28));
+    keep("proxy_header", "byte-by-byte", &pieces(&header(0x21, 0x11, &ipv4), 1));
+    keep("proxy_header", "mapped", &pieces(&header(0x21, 0x21, &mapped), 9));
+    keep("proxy_header", "longest", &pieces(&header(0x21, 0x21, &ipv6), 200));
+    keep("proxy_header", "local", &pieces(&[&header(0x20, 0, &[])[..], b"more"].concat(), 255));
+    keep("proxy_header", "half", &pieces(&header(0x21, 0x11, &ipv4)[..20], 5));
+    keep("proxy_header", "no-address", &pieces(&header(0x21, 0x21, &[]), 9));
+    keep("proxy_header", "version-1", &pieces(b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n", 40));
+    keep("proxy_header", "unix", &pieces(&header(0x21, 0x31, &[0; 216]), 255));
 }

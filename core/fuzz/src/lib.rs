@@ -1,12 +1,14 @@
-//! The bodies of the fuzz targets that need the core alone: functions that panic when something
-//! does not hold. They are built by any compiler, so that `tests/corpus.rs` can replay every input
-//! that is kept.
+//! The bodies of the fuzz targets that need no backend, no machine and no file: functions that panic
+//! when something does not hold. They are built by any compiler, so that `tests/corpus.rs` can replay
+//! every input that is kept.
 
 use std::collections::BTreeSet;
 
 use waxwing_core::wire::Op;
 
+pub mod input;
 pub mod packets;
+pub mod proxy;
 pub mod readable;
 pub mod reference;
 pub mod samples;
@@ -28,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("seen_letters", seen::seen_letters),
     ("timestamp", values::timestamp),
     ("phone_otp", values::phone_otp),
+    ("proxy_header", proxy::proxy_header),
 ];
 
 /// What an input reaches that is taken, or refused.

@@ -107,6 +107,20 @@ const EXPECTED: &[Expected] = &[
             ("too-short", &["refused"]),
         ],
     ),
+    (
+        "proxy_header",
+        &[
+            ("byte-by-byte", &["a client over IPv4"]),
+            ("half", &["unfinished"]),
+            ("ipv4", &["a client over IPv4"]),
+            ("local", &["the proxy's own"]),
+            ("longest", &["a client over IPv6"]),
+            ("mapped", &["a client over IPv4"]),
+            ("no-address", &["something else"]),
+            ("unix", &["something else"]),
+            ("version-1", &["something else"]),
+        ],
+    ),
 ];
 
 test_seeds!(TARGETS, EXPECTED);

@@ -578,7 +578,7 @@ impl<P: Provider> Router<P> {
             }
             let left = self.sessions.count();
             match (self.administration.draining(), next) {
-                (Some(drain), Some(user)) => drain.sent_away(now, user, left),
+                (Some(drain), Some(user)) => drain.sent_away(user, left),
                 (Some(drain), None) => drain.found_nobody(now),
                 (None, _) => {}
             }

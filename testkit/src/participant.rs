@@ -58,9 +58,11 @@ impl Memory {
     /// Every letter has room.
     pub const LARGE: Self =
         Self { letter: MAX_PACKET, transmit: 2 * MAX_PACKET, aside: Messenger::ASIDE };
-    /// Letters of [`Memory::SMALL_TEXT`] bytes have room. That costs less time in a simulated world.
-    /// A messenger wants to have room for two packets of any size behind the letters aside.
-    pub const SMALL: Self = Self { letter: 4_096, transmit: 8_192, aside: 2 * MAX_PACKET + 16_384 };
+    /// Letters of [`Memory::SMALL_TEXT`] bytes have room, and so have twelve of them aside: from three
+    /// people who may have four pending each. That costs less time in a simulated world. A messenger wants
+    /// to have room for two packets of any size behind the letters aside.
+    pub const SMALL: Self =
+        Self { letter: 4_096, transmit: 8_192, aside: 2 * MAX_PACKET + 12 * 4_096 };
     /// Bytes of the longest text that there is room for.
     pub const SMALL_TEXT: usize = 3_000;
 }

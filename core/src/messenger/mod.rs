@@ -58,7 +58,11 @@
 //! at most. Memory for letters aside is given to [`Messenger::new`]: with [`Messenger::ASIDE`]
 //! bytes every letter of an unknown sender has room until the server has said who that is, and a
 //! letter that does not open is kept as it came. Without any, the letter buffer waits with it,
-//! nothing behind it moves, and a letter is opened where it lies.
+//! nothing behind it moves, and a letter is opened where it lies: the window
+//! ([`Options::window`](crate::client::Options::window)) has to be of one letter then. With less than
+//! [`Messenger::ASIDE`], it has to be of so few letters that all but one of them have room aside. Else the
+//! answer that a letter waits for lies behind another letter, which cannot move either, and the connection
+//! ends when the answer is overdue.
 
 mod aside;
 mod backoff;

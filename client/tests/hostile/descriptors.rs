@@ -82,8 +82,9 @@ fn a_server_without_descriptors_serves_again_as_soon_as_there_are_some() {
     for round in 1..=3 {
         swarm.sockets.clear();
         swarm.grow(door.address, MANY);
+        // Those that it had before may have higher numbers than it may have now.
         eventually("the server has no descriptors", || {
-            (descriptors(server.process()) as u64 == FEW).then_some(())
+            (descriptors(server.process()) as u64 >= FEW).then_some(())
         });
         // The kernel may take the connection; the server cannot.
         let long = newcomer.long();

@@ -10,10 +10,32 @@ use super::error::SqliteError;
 use super::generation;
 use super::open::{beside, connect, connect_without_log, draft_file, put_in_place};
 
+macro_rules! counts {
+    ($($table:literal),+) => { [$(($table, concat!("SELECT count(*) FROM ", $table))),+] };
+}
+
+/// Every table that an older schema may have, and what counts its rows.
+const COUNTS: [(&str, &str); 14] = counts![
+    "users",
+    "pending_messages",
+    "undelivered_messages",
+    "damaged_messages",
+    "resting_ids",
+    "queue_mark",
+    "allowances",
+    "server_keys",
+    "suspensions",
+    "bans",
+    "about",
+    "restores",
+    "log_generation_even",
+    "log_generation_odd"
+];
+
 /// Keeps the database as it is before its schema changes, in a file beside it of which it is certain that
-/// it holds the same: a new version of this program
-/// may turn out to be a mistake, and the old one cannot read what the new one has made of the file.
-/// An earlier copy of that name is replaced: what counts is the file that is about to be changed.
+/// it holds the same: a new version of this program may turn out to be a mistake, and the old one cannot
+/// read what the new one has made of the file. An earlier copy of that name is replaced: what counts
+/// is the file that is about to be changed.
 pub(super) fn before_migration(
     connection: &Connection,
     path: &Path,
@@ -50,12 +72,11 @@ fn verify(connection: &Connection, draft: &Path) -> Result<(), String> {
         if check != "ok" {
             return Ok(Some(check));
         }
-        let mut tables =
-            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
-        for table in tables.query_map([], |row| row.get::<_, String>(0))? {
-            let table = table?;
-            let count = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
-            let rows = |of: &Connection| of.query_row(&count, [], |row| row.get::<_, i64>(0));
+        for (table, count) in COUNTS {
+            if !connection.table_exists(None, table)? {
+                continue;
+            }
+            let rows = |of: &Connection| of.query_row(count, [], |row| row.get::<_, i64>(0));
             let (before, copied) = (rows(connection)?, rows(&copy)?);
             if before != copied {
                 let what = format!("{table} has {before} rows, and {copied} in the copy");
@@ -85,4 +106,25 @@ pub(super) fn finish(draft: &Path) -> rusqlite::Result<()> {
         generation::needs_no_log(&copy)?;
     }
     copy.close().map_err(|(_, error)| error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{SqliteOptions, SqliteStorage};
+
+    #[test]
+    fn every_table_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("waxwing.db");
+        drop(SqliteStorage::open(&path, &SqliteOptions::default()).unwrap());
+        let database = Connection::open(&path).unwrap();
+        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' \
+                      AND name NOT LIKE 'sqlite_%'";
+        let mut tables = database.prepare(tables).unwrap();
+        let tables = tables.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        for table in tables.map(Result::unwrap) {
+            assert!(COUNTS.iter().any(|(counted, _)| *counted == table), "{table}");
+        }
+    }
 }

@@ -195,7 +195,7 @@ step_no_std() { # 1 minute
 
 is_small() { # OPT_LEVEL PROGRAM KIB_OF_FLASH KIB_OF_RAM
     local program=target/no_std/$1/thumbv7em-none-eabi/release/$2
-    nm "$program" | grep -q ' T start$'
+    nm "$program" | grep ' T start$' >/dev/null
     if nm "$program" | grep 'core[0-9]*fmt'; then
         echo "no_std: $2: formatting can be reached"
         return 1
@@ -349,7 +349,7 @@ step_package() { # 2 minutes from clean
     for crate in "${published[@]}"; do
         selected+=(-p "$crate")
         for file in README.md LICENSE-MIT LICENSE-APACHE; do
-            cargo package --list -p "$crate" | grep -qx "$file" || {
+            cargo package --list -p "$crate" | grep -x "$file" >/dev/null || {
                 echo "package: $crate has no $file"
                 return 1
             }

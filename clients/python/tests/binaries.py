@@ -121,7 +121,7 @@ class RealServer:
 
     def remove_user(self, phone: str):
         """The server must not be running."""
-        command = [SERVER, "--data", self.data, "users", "remove", phone]
+        command = [SERVER, "--data", self.data, "users", "remove", "--yes", phone]
         subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
 
     def person(self, name: str, phone: str, client, register: bool = True) -> "Person":

@@ -67,13 +67,13 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Reload => reload(cli, load()),
         Command::Status { .. }
-        | Command::Health { .. }
         | Command::Drain { .. }
         | Command::Undrain
         | Command::Log(_)
         | Command::Sessions(_)
         | Command::Queue(_)
-        | Command::Ban(_)
+        | Command::Ban(_) => ask_running(cli, &command, load()),
+        Command::Health { .. }
         | Command::Backup(_)
         | Command::Otp(_)
         | Command::Storage(_)
@@ -83,6 +83,29 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             admin::commands::run(&load()?, &command, cli.json(), &mut io::stdout().lock())
         }
         Command::Config(command) => config(cli, command),
+    }
+}
+
+/// Has a command ask the running server. It does so even if the configuration cannot be read any more, as
+/// far as it still says where the server is: an operator in trouble has to reach it.
+fn ask_running(
+    cli: &Cli,
+    command: &Command,
+    loaded: Result<Config, Failure>,
+) -> Result<(), Failure> {
+    let ask = |config: &Config| {
+        admin::commands::run(config, command, cli.json(), &mut io::stdout().lock())
+    };
+    let unreadable = match loaded {
+        Ok(config) => return ask(&config),
+        Err(unreadable) => unreadable,
+    };
+    match ask(&cli.place_of_server()) {
+        Err(failure) if failure.exit() == Exit::Network => Err(unreadable),
+        asked => {
+            stderr::write(format!("waxwing-server: {unreadable}\n").as_bytes());
+            asked
+        }
     }
 }
 

@@ -387,3 +387,16 @@ fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
     anna.send(&bert, "three").exits(0);
     bert.receives(&["three"]);
 }
+
+#[test]
+fn a_server_can_be_reached_although_its_configuration_cannot_be_read_any_more() {
+    let mut server = TestServer::new();
+    let broken = server.data().join("broken.toml");
+    std::fs::write(&broken, "[server\n").unwrap();
+    let broken = broken.to_str().unwrap();
+    let asked = server.administer(&["--config", broken, "status"]).exits(0);
+    asked.says("takes writes").says("broken.toml");
+    server.administer(&["--config", broken, "users", "list"]).exits(78);
+    server.stop();
+    server.administer(&["--config", broken, "status"]).exits(78).says("broken.toml");
+}

@@ -28,12 +28,13 @@ impl Health {
         }
     }
 
-    /// Whether all loops answer, storage takes what is written, and sessions are not sent away.
+    /// Whether all loops answer, storage takes what is written, there is disk space for letters that wait,
+    /// and sessions are not sent away.
     #[must_use]
     pub fn ready(loops: &[Loop], is_drained: bool) -> Self {
         let drained =
             is_drained.then(|| "the server sends all sessions away, and then stops".into());
-        let problems = [hanging(loops), storage(loops), drained];
+        let problems = [hanging(loops), storage(loops), disk(loops), drained];
         let problems: Vec<_> = problems.into_iter().flatten().collect();
         if problems.is_empty() {
             let message = "every event loop answers, and storage takes what is written";
@@ -67,6 +68,14 @@ fn storage(loops: &[Loop]) -> Option<String> {
     let seconds = oldest.as_secs();
     (oldest >= STUCK)
         .then(|| format!("storage has not taken a write that waits for {seconds} seconds"))
+}
+
+fn disk(loops: &[Loop]) -> Option<String> {
+    let mut reports = loops.iter().filter(|one| one.answers).filter_map(|one| one.last);
+    reports.any(|report| report.disk_is_low).then(|| {
+        "less disk space is free than storage.min_free_disk, so letters for absent recipients are refused"
+            .into()
+    })
 }
 
 #[cfg(test)]
@@ -118,6 +127,11 @@ mod tests {
             message(Health::ready(&[waits(STUCK - Duration::from_millis(1))], false)),
             Ok(())
         );
+        let mut full = well;
+        full.last = full.last.map(|report| ShardReport { disk_is_low: true, ..report });
+        let why = message(Health::ready(&[well, full], false)).unwrap_err();
+        assert!(why.starts_with("less disk space is free than storage.min_free_disk"), "{why}");
+        assert_eq!(message(Health::alive(&[full])), Ok(()));
         // What a loop said before it hung is not what storage does now.
         let hangs = Loop { answers: false, ..trouble };
         assert!(!Health::ready(&[hangs], false).message.contains("storage"));

@@ -13,6 +13,7 @@ use waxwing_core::server::RegistrationPolicy;
 use waxwing_core::time::UnixTime;
 
 use super::channels::ShardLines;
+use super::places;
 use super::requests::Request;
 use crate::backup::Backups;
 use crate::clock;
@@ -163,6 +164,8 @@ impl Configuration {
     fn take_anew(&self, takers: Takers<'_>, still: impl FnMut()) -> Result<Changes, Failure> {
         let read = (self.read)()?;
         read.check_serving()?;
+        // A restart would need them, and it should not be the restart that finds that out.
+        places::check(&read)?;
         let next = self.as_it_would_run(&read)?;
         let registration = next.registration.policy()?;
         let ways = if next.otp.delivery == DeliveryKind::InBand {

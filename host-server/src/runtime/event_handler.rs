@@ -415,11 +415,13 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         self.carry_out_all(io);
         let now = self.clock.now();
         self.turn_times.end(now.instant);
-        let Self { server, requests, turn_times, free_disk, events, admission, .. } = self;
+        let room = self.free_disk.map(|bytes| bytes.saturating_sub(self.min_free_disk));
+        let Self { server, requests, turn_times, disk_is_low, events, admission, .. } = self;
         requests.report(|| ShardReport {
             machine: server.operator().report(now.instant),
             turn_p99: turn_times.p99(),
-            free_disk: *free_disk,
+            free_disk: room,
+            disk_is_low: *disk_is_low,
             turns: turn_times.all(),
             events: *events,
             bans: admission.bans().count(now.unix),

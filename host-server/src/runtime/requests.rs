@@ -92,6 +92,8 @@ pub struct ShardReport {
     pub turn_p99: Option<Duration>,
     /// Bytes that new letters may still take up, where that can be said.
     pub free_disk: Option<u64>,
+    /// So little is free that letters for absent recipients are refused (`storage.min_free_disk`).
+    pub disk_is_low: bool,
     /// How long all turns took.
     pub turns: Times,
     /// What has happened since the start.

@@ -194,3 +194,20 @@ fn a_log_of_many_files_is_shown_with_what_became_of_each_act() {
     fs::remove_file(place.path().join("audit.jsonl.3")).unwrap();
     assert_eq!(place.server(&["audit", "show"]).status.code(), Some(0));
 }
+
+#[test]
+fn lines_that_were_removed_and_not_rotated_away_are_a_failure() {
+    let place = with_a_server();
+    let log = place.log();
+    act(&log, 1);
+    fs::remove_file(place.file()).unwrap();
+    act(&log, 2);
+    let verified = place.server(&["audit", "verify"]);
+    assert_eq!(verified.status.code(), Some(1), "{}", stderr(&verified));
+    assert!(
+        stderr(&verified).contains("the lines before number 3 are missing"),
+        "{}",
+        stderr(&verified)
+    );
+    assert!(stdout(&verified).contains("the chain holds"), "{}", stdout(&verified));
+}

@@ -128,11 +128,19 @@ impl Verified {
     /// Writes this to `out`, for people or as JSON.
     ///
     /// # Errors
-    /// When the chain does not hold, or `out` takes nothing.
+    /// When the chain does not hold, older lines are gone that were not rotated away, or `out` takes nothing.
     pub fn report(&self, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
         let text = if json { self.as_json()? } else { self.as_text() };
         out.write_all(text.as_bytes()).map_err(Failure::output)?;
         match &self.fault {
+            None if self.older_lines_gone && !self.rotated => {
+                let first = self.first.unwrap_or_default();
+                let message = format!(
+                    "the lines before number {first} are missing, and rotation has not removed them: \
+                     somebody has moved the log away, or deleted it"
+                );
+                Err(Failure::new(Exit::Failure, message))
+            }
             None => Ok(()),
             Some(Fault { file, line, problem }) => Err(Failure::new(
                 Exit::Failure,

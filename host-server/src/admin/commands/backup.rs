@@ -62,6 +62,11 @@ impl Restored {
             writeln!(out, "the database that was there is now {before}")?;
         }
         writeln!(out, "{resting_ids} ids rest, which may have been given to others since then")?;
+        writeln!(
+            out,
+            "suspensions and bans are those of that moment: `waxwing-server audit show` says which came or \
+             ended since then"
+        )?;
         if *key_is_missing {
             writeln!(
                 out,

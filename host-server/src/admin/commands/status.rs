@@ -119,7 +119,10 @@ struct Storage {
     unsettled_batches: u64,
     oldest_unsettled_ms: Option<u64>,
     open_questions: u64,
+    /// Bytes that new letters may still take up.
     free_disk_bytes: Option<u64>,
+    /// So little is free that letters for absent recipients are refused.
+    disk_is_low: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -183,6 +186,7 @@ impl Status {
                     .map(ms),
                 open_questions: sum(|report| report.open_questions as u64),
                 free_disk_bytes: known().find_map(|report| report.free_disk),
+                disk_is_low: known().any(|report| report.disk_is_low),
             },
             backup: Backup::of(&running.backups),
             audit_problem: running.audit.check().err().map(|failure| failure.to_string()),
@@ -288,8 +292,16 @@ impl Storage {
             }
             Some(age) => format!("; the oldest write waits for {}", format::span(age)),
         };
-        let free = self.free_disk_bytes.map(|free| format!("; {} are free", format::bytes(free)));
-        writeln!(out, "storage      {state}{oldest}{}", free.unwrap_or_default())
+        let free = match self.free_disk_bytes {
+            _ if self.disk_is_low => {
+                "; TOO LITTLE DISK SPACE IS FREE (storage.min_free_disk), SO LETTERS FOR ABSENT RECIPIENTS \
+                 ARE REFUSED"
+                    .to_owned()
+            }
+            Some(free) => format!("; there is room for {} more", format::bytes(free)),
+            None => String::new(),
+        };
+        writeln!(out, "storage      {state}{oldest}{free}")
     }
 }
 

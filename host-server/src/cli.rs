@@ -75,9 +75,14 @@ pub struct RunArgs {
 /// What of it are settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct SettingArgs {
-    /// IP address and port to listen on, such as 0.0.0.0:9295 or [::]:9295; may be given several times
-    /// [default: 127.0.0.1:9295]
-    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    /// Where to listen.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        value_parser = parse_address,
+        help = "IP address and port to listen on, such as 0.0.0.0:9295 or [::]:9295; may be given several \
+                times [default: 127.0.0.1:9295]"
+    )]
     listen: Vec<SocketAddr>,
     /// Tell everybody who asks their own one-time password, on any address: for trying out only
     #[arg(long)]

@@ -169,6 +169,8 @@ const SECTIONS: &[&[Key]] = &[
         duration!(1..=HOUR, limits.status_query_interval),
         number!(Count 1..=MANY, limits.answers_per_second),
         number!(Count 1..=MANY, limits.refusals_per_second),
+        number!(Count 0..=10_000, limits.ban_after),
+        duration!(1_000..=YEARS, limits.ban_for),
         field!(Ranges, limits.exempt),
     ],
     &[

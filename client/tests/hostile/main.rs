@@ -4,6 +4,7 @@
 //!
 //! What is printed (`--nocapture`) are figures; nothing fails because the machine is slow.
 
+mod bans;
 mod codes;
 mod corpus;
 mod descriptors;

@@ -24,6 +24,8 @@ pub(crate) struct Peer {
     door: &'static Door,
     key: BackendKey,
     pub(crate) from: Ipv4Addr,
+    /// What a proxy says at the beginning of each connection.
+    introduction: Vec<u8>,
     pub(crate) phone: Phone,
     pub(crate) id: Option<UserId>,
     pub(crate) reply_key: ReplyKey,
@@ -50,6 +52,7 @@ impl Peer {
             door,
             key,
             from: Ipv4Addr::LOCALHOST,
+            introduction: Vec::new(),
             phone: Phone::parse(format!("+4915300{at:04}").as_bytes()).unwrap(),
             id: None,
             reply_key: ReplyKey::generate(&mut rng()),
@@ -75,6 +78,13 @@ impl Peer {
     /// Somebody in another address prefix for every `network`.
     pub(crate) fn at(mut self, network: u8) -> Self {
         self.from = Ipv4Addr::new(127, 1, network, 1);
+        self
+    }
+
+    /// Somebody whom a proxy introduces as one from this address.
+    pub(crate) fn introduced(mut self, [a, b, c, d]: [u8; 4]) -> Self {
+        self.introduction = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c".to_vec();
+        self.introduction.extend([a, b, c, d, 198, 51, 100, 1, 0xc0, 0x01, 0x24, 0x4f]);
         self
     }
 
@@ -204,6 +214,8 @@ impl Peer {
     pub(crate) fn connect(&mut self) {
         self.heard.clear();
         self.line = Some(Line::open(self.door.address, self.from));
+        let introduction = self.introduction.clone();
+        self.send(&introduction);
     }
 
     pub(crate) fn line(&mut self) -> &mut Line {

@@ -21,7 +21,7 @@ use super::running::Running;
 use crate::backup;
 use crate::histogram::{Histogram, Times};
 use crate::logging;
-use crate::runtime::{EventCounts, ShardReport, Standing};
+use crate::runtime::{BanCounts, EventCounts, ShardReport, Standing};
 use crate::store::Commits;
 
 pub use prometheus_text::CONTENT_TYPE;
@@ -287,11 +287,17 @@ impl Numbers {
             self.named(EventCounts::limited).into_iter().chain([connections, banned]),
         )?;
         // Each loop knows all of them.
-        let bans = self.reports().map(|report| report.bans).max();
-        page.gauge(
+        let most = |of: fn(BanCounts) -> usize| {
+            self.reports().map(|report| of(report.bans)).max().unwrap_or_default() as u64
+        };
+        page.gauges(
             "bans",
             "Ranges of addresses from which nobody is served.",
-            bans.unwrap_or_default() as u64,
+            "kind",
+            [
+                ("operator", most(|bans| bans.by_operator)),
+                ("automatic", most(|bans| bans.automatic)),
+            ],
         )
     }
 

@@ -221,6 +221,10 @@ pub struct Limits {
     pub answers_per_second: u32,
     /// Signed refusals on one connection; one more closes it.
     pub refusals_per_second: u32,
+    /// Offences in ten minutes from one address, or /64 of IPv6, after which it is banned; 0 for never.
+    pub ban_after: u32,
+    /// How long such a ban lasts.
+    pub ban_for: Duration,
     /// Addresses that limits per address do not apply to.
     pub exempt: Vec<AddressRange>,
 }
@@ -431,6 +435,8 @@ impl Default for Limits {
             status_query_interval: status_queries.period(),
             answers_per_second: answers.burst(),
             refusals_per_second: refusals.burst(),
+            ban_after: 0,
+            ban_for: Duration::from_hours(1),
             exempt: Vec::new(),
         }
     }

@@ -1,6 +1,6 @@
-//! Which new connections are served.
+//! Which new connections are served, and from where none is served any more.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use waxwing_core::server::Room;
@@ -8,15 +8,25 @@ use waxwing_core::time::{Instant, UnixTime};
 use waxwing_transport_mio::Load;
 
 use super::bans::Bans;
+use super::offences::{Offence, Offences};
+use super::repeated::Repeated;
 use super::requests::BanList;
 use crate::config::{AddressRange, Config};
+use crate::store::Ban;
 
 pub(super) struct Admission {
     proxies: Vec<AddressRange>,
     exempt: Vec<AddressRange>,
     per_prefix: usize,
     bans: Bans,
+    /// So many offences from one source end in a ban, if any number does.
+    ban_after: u32,
+    ban_for: Duration,
+    /// At the registrar: those of all shards.
+    offences: Offences,
     told_at: Option<Instant>,
+    /// Bans that were not set because there are as many as may be.
+    too_many_bans: Repeated,
 }
 
 impl Admission {
@@ -29,7 +39,11 @@ impl Admission {
             exempt: config.limits.exempt.clone(),
             per_prefix: config.limits.connections_per_prefix as usize,
             bans,
+            ban_after: config.limits.ban_after,
+            ban_for: config.limits.ban_for,
+            offences: Offences::default(),
             told_at: None,
+            too_many_bans: Repeated::default(),
         }
     }
 
@@ -40,12 +54,73 @@ impl Admission {
 
     /// Another configuration, for those who come from now on.
     pub(super) fn configure(&mut self, config: &Config) {
-        let bans = std::mem::take(&mut self.bans);
-        *self = Self { told_at: self.told_at, ..Self::new(config, bans) };
+        self.proxies.clone_from(&config.server.proxies);
+        self.exempt.clone_from(&config.limits.exempt);
+        self.per_prefix = config.limits.connections_per_prefix as usize;
+        self.ban_for = config.limits.ban_for;
+        self.ban_after = config.limits.ban_after;
+        if self.ban_after == 0 {
+            self.offences.clear();
+        }
     }
 
     pub(super) fn is_exempt(&self, peer: SocketAddr) -> bool {
         self.exempt.iter().any(|range| range.contains(peer.ip()))
+    }
+
+    /// Whether offences from an address may end in a ban. Never do those of this machine, behind whose
+    /// addresses may be anybody, and those of whom the configuration trusts.
+    pub(super) fn counts(&self, address: IpAddr) -> bool {
+        let trusted = || self.exempt.iter().chain(&self.proxies);
+        self.ban_after > 0
+            && !address.is_loopback()
+            && !trusted().any(|range| range.contains(address))
+    }
+
+    /// Somebody at this address has offended again. The ban with which that ends, if it does; it is among
+    /// those of this shard already.
+    pub(super) fn offended(
+        &mut self,
+        address: IpAddr,
+        what: Offence,
+        (now, unix): (Instant, UnixTime),
+    ) -> Option<Ban> {
+        // What was under way when it was banned does not count.
+        if !self.counts(address) || self.bans.has(address, unix) {
+            return None;
+        }
+        let source = Offences::source(address);
+        let tally = self.offences.count(source, what, now);
+        if tally.total() < self.ban_after {
+            return None;
+        }
+        if self.bans.counts(unix).automatic >= Bans::MOST {
+            if let Some(times) = self.too_many_bans.again(now) {
+                tracing::warn!(
+                    name: "too_many_bans",
+                    times,
+                    "an address is not banned, because the server has banned as many as it may at a time:                      ban wider ranges with `waxwing-server ban add`"
+                );
+            }
+            return None;
+        }
+        self.offences.forget(source);
+        let lasts = i64::try_from(self.ban_for.as_secs()).unwrap_or(i64::MAX);
+        let ban = Ban {
+            range: source,
+            since: unix,
+            until: Some(unix.shifted(lasts)),
+            is_automatic: true,
+            reason: tally.to_string(),
+        };
+        self.bans.add(ban.clone());
+        Some(ban)
+    }
+
+    /// A range is served again, and whoever is there begins anew.
+    pub(super) fn end_ban(&mut self, range: AddressRange) {
+        self.bans.remove(range);
+        self.offences.forget(range);
     }
 
     pub(super) const fn bans(&mut self) -> &mut Bans {
@@ -83,5 +158,92 @@ impl Admission {
             "connections are refused: their address prefix has as many as it may \
              (limits.connections_per_prefix, and less when few places are left)"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: (Instant, UnixTime) = (Instant::from_millis(0), UnixTime::from_seconds(1_000));
+
+    fn config(ban_after: u32) -> Config {
+        let mut config = Config::default();
+        config.limits.ban_after = ban_after;
+        config.limits.exempt = vec!["10.0.0.0/8".parse().unwrap()];
+        config.server.proxies = vec!["192.0.2.200".parse().unwrap()];
+        config
+    }
+
+    fn offended(admission: &mut Admission, address: &str) -> Option<Ban> {
+        admission.offended(address.parse().unwrap(), Offence::BadSignature, NOW)
+    }
+
+    #[test]
+    fn the_hundredth_offence_of_a_hundred_bans() {
+        let mut admission = Admission::new(&config(100), Bans::default());
+        for _ in 0..99 {
+            assert_eq!(offended(&mut admission, "2001:db8::1"), None);
+        }
+        let ban = offended(&mut admission, "2001:db8::2").unwrap();
+        assert_eq!((ban.range.to_string().as_str(), ban.is_automatic), ("2001:db8::/64", true));
+        assert_eq!((ban.since, ban.until), (NOW.1, Some(NOW.1.shifted(3_600))));
+        assert!(admission.bans().has("2001:db8::3".parse().unwrap(), NOW.1));
+        // What was under way neither bans again nor counts.
+        assert_eq!(offended(&mut admission, "2001:db8::1"), None);
+        admission.end_ban(ban.range);
+        for _ in 0..99 {
+            assert_eq!(offended(&mut admission, "2001:db8::1"), None);
+        }
+        assert!(offended(&mut admission, "2001:db8::1").is_some());
+    }
+
+    #[test]
+    fn whom_the_configuration_trusts_and_the_machine_itself_are_not_counted() {
+        let mut admission = Admission::new(&config(1), Bans::default());
+        for address in ["10.1.2.3", "192.0.2.200", "127.0.0.1", "::1"] {
+            assert_eq!(offended(&mut admission, address), None, "{address}");
+        }
+        assert!(offended(&mut admission, "192.0.2.201").is_some());
+        admission.configure(&config(0));
+        assert_eq!(offended(&mut admission, "192.0.2.202"), None);
+    }
+
+    #[test]
+    fn another_number_counts_from_the_next_offence_on() {
+        let mut admission = Admission::new(&config(100), Bans::default());
+        for _ in 0..50 {
+            assert_eq!(offended(&mut admission, "192.0.2.1"), None);
+        }
+        admission.configure(&config(1_000));
+        assert_eq!(offended(&mut admission, "192.0.2.1"), None);
+        admission.configure(&config(10));
+        assert!(offended(&mut admission, "192.0.2.1").is_some());
+        // Whoever is banned stays so.
+        admission.configure(&config(0));
+        assert!(admission.bans().has("192.0.2.1".parse().unwrap(), NOW.1));
+        // What was counted before it was off does not count when it is on again.
+        admission.configure(&config(2));
+        assert_eq!(offended(&mut admission, "192.0.2.2"), None);
+        admission.configure(&config(0));
+        admission.configure(&config(2));
+        assert_eq!(offended(&mut admission, "192.0.2.2"), None);
+        assert!(offended(&mut admission, "192.0.2.2").is_some());
+    }
+
+    #[test]
+    fn there_are_ten_thousand_automatic_bans_at_most_and_an_operator_can_set_more() {
+        let mut admission = Admission::new(&config(1), Bans::default());
+        for n in 0..Bans::MOST as u32 {
+            let address = IpAddr::from((0x0b00_0000 + n).to_be_bytes());
+            assert!(admission.offended(address, Offence::Malformed, NOW).is_some());
+        }
+        assert_eq!(offended(&mut admission, "192.0.2.1"), None);
+        let counts = admission.bans().counts(NOW.1);
+        assert_eq!((counts.automatic, counts.by_operator), (Bans::MOST, 0));
+        // An hour later they are over.
+        let later = (NOW.0, NOW.1.shifted(3_600));
+        let address = "192.0.2.1".parse().unwrap();
+        assert!(admission.offended(address, Offence::Malformed, later).is_some());
     }
 }

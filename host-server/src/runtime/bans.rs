@@ -16,10 +16,26 @@ pub struct Bans {
     /// looked up once for each length.
     lengths: BTreeMap<(bool, u8), usize>,
     ends: BTreeSet<(UnixTime, AddressRange)>,
+    counts: BanCounts,
+}
+
+/// How many bans there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BanCounts {
+    /// Those that an operator has set.
+    pub by_operator: usize,
+    /// Those that the server has set by itself.
+    pub automatic: usize,
+}
+
+impl BanCounts {
+    const fn of(&mut self, ban: &Ban) -> &mut usize {
+        if ban.is_automatic { &mut self.automatic } else { &mut self.by_operator }
+    }
 }
 
 impl Bans {
-    /// How many there may be.
+    /// How many there may be of an operator, and how many by the server itself.
     pub const MOST: usize = 10_000;
 
     /// With these, as far as they are not over.
@@ -36,6 +52,7 @@ impl Bans {
     pub fn add(&mut self, ban: Ban) {
         self.remove(ban.range);
         *self.lengths.entry(length(ban.range)).or_default() += 1;
+        *self.counts.of(&ban) += 1;
         self.ends.extend(ban.until.map(|until| (until, ban.range)));
         self.by_range.insert(ban.range, ban);
     }
@@ -43,6 +60,7 @@ impl Bans {
     /// Ends the ban of a range. Whether there was one.
     pub fn remove(&mut self, range: AddressRange) -> bool {
         let Some(ban) = self.by_range.remove(&range) else { return false };
+        *self.counts.of(&ban) -= 1;
         if let Some(until) = ban.until {
             self.ends.remove(&(until, range));
         }
@@ -72,9 +90,9 @@ impl Bans {
     }
 
     /// How many are not over.
-    pub fn count(&mut self, now: UnixTime) -> usize {
+    pub fn counts(&mut self, now: UnixTime) -> BanCounts {
         self.expire(now);
-        self.by_range.len()
+        self.counts
     }
 
     fn expire(&mut self, now: UnixTime) {
@@ -134,19 +152,23 @@ mod tests {
         let mut bans = Bans::new(vec![ban("10.0.0.0/8", Some(2_000))], NOW);
         bans.add(ban("10.1.0.0/16", Some(1_500)));
         bans.add(ban("192.0.2.0/24", Some(1_500)));
-        assert_eq!(bans.count(UnixTime::from_seconds(1_499)), 3);
+        assert_eq!(bans.counts(UnixTime::from_seconds(1_499)).by_operator, 3);
         assert!(has(&mut bans, "192.0.2.1", 1_499) && !has(&mut bans, "192.0.2.1", 1_500));
         assert!(has(&mut bans, "10.1.0.1", 1_999) && !has(&mut bans, "10.1.0.1", 2_000));
         assert!(bans.all(UnixTime::from_seconds(2_000)).is_empty());
         assert!(bans.lengths.is_empty() && bans.ends.is_empty());
         // One that is over from the beginning is none.
-        assert_eq!(Bans::new(vec![ban("10.0.0.0/8", Some(1_000))], NOW).count(NOW), 0);
+        let mut none = Bans::new(vec![ban("10.0.0.0/8", Some(1_000))], NOW);
+        assert_eq!(none.counts(NOW), BanCounts::default());
     }
 
     #[test]
     fn a_second_ban_of_a_range_takes_the_place_of_the_first() {
-        let mut bans = Bans::new(vec![ban("10.0.0.0/8", Some(2_000))], NOW);
+        let automatic = Ban { is_automatic: true, ..ban("10.0.0.0/8", Some(2_000)) };
+        let mut bans = Bans::new(vec![automatic], NOW);
+        assert_eq!(bans.counts(NOW), BanCounts { by_operator: 0, automatic: 1 });
         bans.add(ban("10.9.9.9/8", None));
+        assert_eq!(bans.counts(NOW), BanCounts { by_operator: 1, automatic: 0 });
         assert!(has(&mut bans, "10.1.0.1", 9_000));
         let range = "10.0.0.0/8".parse().unwrap();
         assert!(bans.remove(range) && !bans.remove(range));

@@ -7,7 +7,9 @@ use std::sync::mpsc::{Receiver, Sender};
 use waxwing_core::id::UserId;
 use waxwing_core::server::{Baggage, Mail, Shard, ShardId};
 
+use super::offences::Offence;
 use super::requests::Request;
+use crate::store::Ban;
 use crate::wake::Wake;
 
 /// Something for another shard. `D` is a connection between two loops.
@@ -18,6 +20,10 @@ pub enum Message<D> {
     Connection(Box<D>, Baggage),
     /// To the registrar: a connection from this address, which it had passed on, has ended.
     Ended(IpAddr),
+    /// To the registrar: somebody at this address has offended.
+    Offence(IpAddr, Offence),
+    /// The registrar has banned somebody.
+    Banned(Ban),
     /// What an operator asks.
     Request(Request),
     /// Stop in good order; or, the second time, at once.

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use waxwing_core::crypto::Provider;
 use waxwing_core::server::{
-    AddressPrefix, ConnId, Env, OtpOutcome, OtpTicket, Output, Peer, Server, ShardId,
+    AddressPrefix, ConnId, Env, Event, OtpOutcome, OtpTicket, Output, Peer, Server, ShardId,
 };
 use waxwing_core::time::Instant;
 use waxwing_transport_mio::{
@@ -23,14 +23,15 @@ use super::configuration::Reconfiguration;
 use super::deliveries::Deliveries;
 use super::event_counts::EventCounts;
 use super::log::Log;
+use super::offences::Offence;
 use super::requests::{Drain, Request, Requests, ShardReport};
 use super::settings;
 use super::turn_times::TurnTimes;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::failpoint::Failpoint;
 use crate::otp::DeliveryTicket;
-use crate::store::{Done, Job, StorageClient};
+use crate::store::{Ban, BanChange, Done, Job, StorageClient};
 
 /// What a shard is connected to besides the network. `D` is a connection between two loops.
 pub struct Links<D> {
@@ -259,16 +260,21 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                 }
             }
             Message::Ended(address) => io.release(address),
+            Message::Offence(address, what) => {
+                let now = self.clock.now();
+                if let Some(ban) = self.admission.offended(address, what, (now.instant, now.unix)) {
+                    self.tell_of_ban(&ban);
+                }
+            }
+            Message::Banned(ban) => _ = self.ban(io, ban),
             Message::Request(Request::Bans(answer)) => {
                 let _ = answer.send(self.admission.ban_list(self.clock.now().unix));
             }
             Message::Request(Request::Ban(ban, answer)) => {
-                let ended = io.close_from(&|address| ban.range.contains(address));
-                self.admission.bans().add(ban);
-                let _ = answer.send(ended);
+                let _ = answer.send(self.ban(io, ban));
             }
             Message::Request(Request::EndBan(range, answer)) => {
-                self.admission.bans().remove(range);
+                self.admission.end_ban(range);
                 let _ = answer.send(());
             }
             Message::Request(request) => {
@@ -291,6 +297,39 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                     io.stop();
                 }
             }
+        }
+    }
+
+    /// Serves nobody from there any more. How many connections have ended.
+    fn ban(&mut self, io: &mut L, ban: Ban) -> usize {
+        let ended = io.close_from(&|address| ban.range.contains(address));
+        self.admission.bans().add(ban);
+        ended
+    }
+
+    /// At the registrar: a ban that it has set by itself is stored, and every shard hears of it.
+    fn tell_of_ban(&mut self, ban: &Ban) {
+        let Ban { range, until, reason, .. } = ban;
+        let until = until.map(clock::written);
+        tracing::info!(
+            name: "banned",
+            %range, until, reason,
+            "nobody is served from there for a while (limits.ban_after); `waxwing-server ban remove` ends it"
+        );
+        // If storage cannot keep it, it says so itself, and the ban is over with the process.
+        self.storage.send(Job::ChangeBans(BanChange::Add(ban.clone()), channel().0));
+        self.channels.send_to_all(|| Message::Banned(ban.clone()));
+        // At once: an operator who ends it does so behind it.
+        self.channels.dispatch();
+    }
+
+    /// Tells the registrar of what counts towards a ban.
+    fn note_offence(&mut self, io: &L, event: &Event) {
+        let Event::Refused { conn, code } = *event else { return };
+        let Some(what) = Offence::of(code) else { return };
+        let Some(address) = io.peer(token(conn)).map(|peer| peer.ip()) else { return };
+        if self.admission.counts(address) {
+            self.channels.send(ShardId::REGISTRAR, Message::Offence(address, what));
         }
     }
 
@@ -326,6 +365,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                 self.deliveries.deliver(ticket, &phone, &otp, now);
             }
             Output::Event(event) => {
+                self.note_offence(io, &event);
                 self.events.event(&event);
                 self.log.event(event, self.clock.now().instant);
             }
@@ -424,7 +464,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
             disk_is_low: *disk_is_low,
             turns: turn_times.all(),
             events: *events,
-            bans: admission.bans().count(now.unix),
+            bans: admission.bans().counts(now.unix),
         });
         let configurations = self.requests.configurations();
         if !configurations.is_empty() {

@@ -14,6 +14,7 @@ use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::{Administered, AdministrationError, Env, Report, Server, SessionPage};
 use waxwing_core::time::UnixTime;
 
+use super::bans::BanCounts;
 use super::configuration::Reconfiguration;
 use super::deliveries::Deliveries;
 use super::event_counts::EventCounts;
@@ -99,7 +100,7 @@ pub struct ShardReport {
     /// What has happened since the start.
     pub events: EventCounts,
     /// How many ranges of addresses are banned.
-    pub bans: usize,
+    pub bans: BanCounts,
 }
 
 /// The requests that have no answer yet.

@@ -64,6 +64,51 @@ fn a_ban_ends_by_itself() {
 }
 
 #[test]
+fn an_address_that_offends_too_often_is_banned_for_a_while_and_no_other() {
+    let (after, exempt) =
+        (("WAXWING_LIMITS__BAN_AFTER", "3"), ("WAXWING_LIMITS__EXEMPT", "10.7.0.0/16"));
+    let mut server = Server::start(&[BEHIND, after, exempt, ("WAXWING_LIMITS__BAN_FOR", "30m")]);
+    let offend = |server: &Server, address| is_answered(&mut server.connect(&client(address)));
+    let bans = |server: &Server| json(&server.operator(0, &["ban", "list", "--json"]));
+    for _ in 0..4 {
+        assert!(offend(&server, [10, 7, 1, 1]));
+    }
+    for _ in 0..2 {
+        assert!(offend(&server, [192, 0, 2, 1]) && offend(&server, [192, 0, 2, 2]));
+    }
+    assert!(bans(&server).is_empty());
+    // It may be closed before it is told why.
+    let _ = offend(&server, [192, 0, 2, 1]);
+    while bans(&server).is_empty() {}
+    assert!(has_ended(&mut server.connect(&client([192, 0, 2, 1]))));
+
+    // It outlives the server, and says what it is for.
+    server.start_again();
+    assert!(has_ended(&mut server.connect(&client([192, 0, 2, 1]))));
+    let ban = &bans(&server)[0];
+    assert_eq!((&ban["range"], &ban["automatic"]), (&"192.0.2.1".into(), &true.into()));
+    let reason = "3 malformed packets, 0 bad signatures and 0 wrong codes in 10 minutes";
+    assert_eq!(ban["reason"], reason);
+    assert!(ban["until"].is_string());
+    assert!(server.operator(0, &["ban", "list"]).contains("  itself  "));
+
+    // Who is let in again begins anew.
+    server.operator(0, &["ban", "remove", "192.0.2.1"]);
+    assert!(offend(&server, [192, 0, 2, 1]) && offend(&server, [192, 0, 2, 1]));
+    assert!(bans(&server).is_empty());
+}
+
+#[test]
+fn the_machine_itself_is_never_banned() {
+    let server = Server::start(&[("WAXWING_LIMITS__BAN_AFTER", "1")]);
+    for _ in 0..3 {
+        assert!(is_answered(&mut server.connect(b"")));
+    }
+    assert!(json(&server.operator(0, &["ban", "list", "--json"])).is_empty());
+    assert!(!server.stop().contains("nobody is served"));
+}
+
+#[test]
 fn whom_an_operator_hardly_means_is_banned_only_by_force() {
     let exempt = ("WAXWING_LIMITS__EXEMPT", "10.7.0.0/16");
     let proxies = ("WAXWING_SERVER__PROXIES", "127.0.0.0/8, 10.8.0.1");

@@ -91,10 +91,11 @@ pub(super) fn add(
         let message = format!("{why}; to ban it all the same, repeat the command with --force");
         return Err(Problem::new(Exit::Usage, message).into());
     }
-    if list.bans.len() >= Bans::MOST && !list.bans.iter().any(|ban| ban.range == range) {
+    let others = list.bans.iter().filter(|ban| !ban.is_automatic && ban.range != range).count();
+    if others >= Bans::MOST {
         let message = format!(
-            "there are {} bans, and no more than that are kept: remove some, or ban a wider range",
-            list.bans.len()
+            "operators have set {others} bans, and no more than that are kept: remove some, or ban a \
+             wider range"
         );
         return Err(Problem::new(Exit::Failure, message).into());
     }

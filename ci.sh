@@ -160,8 +160,9 @@ step_backends() { # 1 minute
         --features waxwing-server/rustcrypto,waxwing/rustcrypto
     mkdir -p "$portable"
     cp target/debug/waxwing-server target/debug/waxwing "$portable"
-    WAXWING_TEST_CLIENT=$portable/waxwing cargo test -p waxwing --test end_to_end two_people
-    WAXWING_TEST_SERVER=$portable/waxwing-server cargo test -p waxwing --test end_to_end two_people
+    # Of the whole workspace, as in `shards`.
+    WAXWING_TEST_CLIENT=$portable/waxwing cargo test --workspace --test end_to_end two_people
+    WAXWING_TEST_SERVER=$portable/waxwing-server cargo test --workspace --test end_to_end two_people
 }
 
 step_features() { # 1 minute

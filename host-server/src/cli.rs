@@ -256,7 +256,8 @@ pub enum BackupCommand {
     /// Put a backup in the place of the database, while no server runs; the one before is moved aside
     Restore {
         /// The file; its manifest FILE.json has to be beside it
-        file: PathBuf,
+        #[arg(required_unless_present = "undo")]
+        file: Option<PathBuf>,
         /// Even if it belongs to a server with another key than the one here
         #[arg(long)]
         other_key: bool,
@@ -264,6 +265,10 @@ pub enum BackupCommand {
         /// for 60 days
         #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
         registered_since: u16,
+        /// Take the last restore back: the database that it has moved aside is the database again, and the
+        /// restored one is moved aside
+        #[arg(long, conflicts_with_all = ["file", "other_key", "registered_since"])]
+        undo: bool,
     },
     /// Read a backup from end to end, and say whether it is what was written
     Verify {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::manifest::{Content, Manifest};
 use super::{failure, unusable};
 use crate::exit::Failure;
-use crate::store::{self, Interrupt};
+use crate::store::{self, Contents, Interrupt};
 
 /// Reads the backup in `file` from end to end, and returns what is in it. Nothing is changed.
 ///
@@ -58,15 +58,15 @@ pub(super) fn check_content(
     Err(failure(file, why))
 }
 
-/// Whether there is in `file` what the manifest says, and all of it makes sense.
+/// What is in `file`: what the manifest says, and all of it makes sense.
 pub(super) fn check_contents(
     file: &Path,
     manifest: &Manifest,
     interrupt: &Interrupt,
-) -> Result<(), Failure> {
+) -> Result<Contents, Failure> {
     let contents = store::examine(file, interrupt)?;
     if manifest.fits(&contents) {
-        return Ok(());
+        return Ok(contents);
     }
     let why = "it says something else than what is in the backup: it belongs to another one, or was \
                changed";

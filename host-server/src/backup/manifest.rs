@@ -47,7 +47,7 @@ pub struct Manifest {
 
 impl Manifest {
     pub(super) fn new(made: UnixTime, contents: &Contents, content: &Content) -> Self {
-        let Contents { schema, key, users, letters } = contents;
+        let Contents { schema, key, users, letters, free_ids: _ } = contents;
         Self {
             format: FORMAT,
             made: clock::written(made),

@@ -14,7 +14,7 @@ mod shelf;
 pub use check::check;
 pub use make::{Making, make};
 pub use manifest::{Manifest, manifest_of};
-pub use restore::{Ready, Wanted};
+pub use restore::{Ready, Wanted, undo};
 pub use service::{Backups, Made, Schedule, State, Target, no_shelf};
 pub use shelf::{Entry, Shelf};
 

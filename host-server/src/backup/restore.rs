@@ -1,4 +1,4 @@
-//! Bringing a backup back.
+//! Bringing a backup back, and going back from there.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -12,12 +12,12 @@ use waxwing_core::time::UnixTime;
 use super::check::{check_content, check_contents, open};
 use super::manifest::{Content, Manifest};
 use super::place::{beside, free, no_room};
-use super::{another_key, failure};
+use super::{another_key, failure, unusable};
 use crate::config::Config;
 use crate::data_dir::LockedDataDir;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::key;
-use crate::store::{self, Interrupt, Restoration};
+use crate::store::{self, Interrupt, Restoration, Undone};
 
 /// How long ids rest that may have been given out since the backup was made. As long as after the removal
 /// of a user, unless that was set to be shorter.
@@ -58,7 +58,7 @@ impl Ready {
         directory: &LockedDataDir,
         wanted: &Wanted<'_>,
     ) -> Result<Self, Failure> {
-        let Wanted { file, other_key, .. } = wanted;
+        let Wanted { file, other_key, registered_since, .. } = wanted;
         let backup = open(file)?;
         let manifest = Manifest::read(file)?;
         if let Some(own) = own_key(directory)?
@@ -74,7 +74,8 @@ impl Ready {
         ready.remove();
         let content = ready.copy(backup, file)?;
         check_content(file, &content, &ready.manifest)?;
-        check_contents(&ready.draft, &ready.manifest, &Interrupt::default())?;
+        let contents = check_contents(&ready.draft, &ready.manifest, &Interrupt::default())?;
+        check_ids(contents.free_ids, (*registered_since).into())?;
         Ok(ready)
     }
 
@@ -99,14 +100,7 @@ impl Ready {
         directory: &LockedDataDir,
         wanted: &Wanted<'_>,
     ) -> Result<Option<PathBuf>, Failure> {
-        // What rests from the future on rests for longer.
-        let longer = IDS_REST.saturating_sub(config.storage.id_rest);
-        let restoration = Restoration {
-            now: wanted.now,
-            resting_ids: wanted.registered_since.into(),
-            ids_rest_from: after(wanted.now, longer),
-            letters_missing_until: after(wanted.now, LETTERS_MISSING),
-        };
+        let restoration = restoration(config, wanted.now, wanted.registered_since.into());
         Ok(store::restore(config, directory, &self.draft, &restoration)?)
     }
 
@@ -121,6 +115,49 @@ impl Drop for Ready {
     fn drop(&mut self) {
         self.remove();
     }
+}
+
+/// Makes the database that the last restore has moved aside the database again. Ids that the restored one
+/// has given out rest, and what came to it is moved aside with it.
+///
+/// # Errors
+/// When there is none, or one of the two cannot be used or moved.
+pub fn undo(config: &Config, directory: &LockedDataDir, now: UnixTime) -> Result<Undone, Failure> {
+    let undone = store::undo_restore(config, directory, &restoration(config, now, 0))?;
+    undone.ok_or_else(|| {
+        let place = store::place(directory);
+        unusable(
+            &place,
+            "there is nothing to go back to: no restore has moved a database aside here, or it was moved \
+             away since",
+        )
+    })
+}
+
+fn restoration(config: &Config, now: UnixTime, resting_ids: usize) -> Restoration {
+    // What rests from the future on rests for longer.
+    let longer = IDS_REST.saturating_sub(config.storage.id_rest);
+    Restoration {
+        now,
+        resting_ids,
+        ids_rest_from: after(now, longer),
+        letters_missing_until: after(now, LETTERS_MISSING),
+    }
+}
+
+/// A server that nobody new can register with is no use to anybody.
+fn check_ids(free: usize, resting: usize) -> Result<(), Failure> {
+    if resting < free || resting == 0 {
+        return Ok(());
+    }
+    let most = free.saturating_sub(1);
+    Err(Failure::new(
+        Exit::Config,
+        format!(
+            "--registered-since {resting} leaves no id for new users: of the ids in this backup, {free} are \
+             free. Give a number up to {most}"
+        ),
+    ))
 }
 
 fn own_key(directory: &LockedDataDir) -> Result<Option<Digest>, Failure> {

@@ -69,6 +69,8 @@ pub struct Contents {
     pub users: u64,
     /// How many letters wait for them.
     pub letters: u64,
+    /// How many ids nobody has that do not rest.
+    pub free_ids: usize,
 }
 
 /// Reads a copy from end to end, and says what is in it. Slow.
@@ -139,6 +141,31 @@ pub fn restore(
 ) -> Result<Option<PathBuf>, StorageError> {
     let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
     SqliteStorage::restore(draft, &place(directory), &options, restoration)
+}
+
+/// That the storage from before a restore is the storage again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undone {
+    /// Where it was.
+    pub from: PathBuf,
+    /// Where the one is now that the restore had brought; nothing if there was none.
+    pub aside: Option<PathBuf>,
+    /// So many ids rest that the restored one knew, and this one does not.
+    pub resting_ids: usize,
+}
+
+/// Takes the last restore back: what it has moved aside is the storage that the configuration names
+/// again. `None` if nothing is there that a restore has moved aside.
+///
+/// # Errors
+/// When one of the two cannot be used, or nothing can be moved.
+pub fn undo_restore(
+    config: &Config,
+    directory: &DataDir,
+    restoration: &Restoration,
+) -> Result<Option<Undone>, StorageError> {
+    let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
+    SqliteStorage::undo_restore(&place(directory), &options, restoration)
 }
 
 /// Everything that the server and its commands ask of a storage.

@@ -186,3 +186,79 @@ fn a_command_that_is_killed_changes_nothing_and_can_be_given_again() {
     place.about(&["backup", "restore"], 0);
     assert!(!place.data().path().join("waxwing.db.restored").exists());
 }
+
+#[test]
+fn a_restore_can_be_taken_back_and_ids_that_were_given_out_meanwhile_rest() {
+    let place = Place::new();
+    place.create();
+    let mut storage = place.storage();
+    apply(&mut storage, [create(3), insert(9, 3, 2, 18)]).unwrap();
+    Box::new(storage).close().unwrap();
+    place.about(&["backup", "restore", "--registered-since", "2"], 0);
+    // The restored database goes on: 3 and 4 rest, and 5 is somebody new.
+    let mut storage = place.storage();
+    apply(&mut storage, [create(5)]).unwrap();
+    Box::new(storage).close().unwrap();
+    let undone = json(&place.run(&["backup", "restore", "--undo", "--json"]));
+    assert_eq!(place.users(), [1, 2, 3]);
+    assert_eq!(mailbox(&mut place.storage(), 2), [1, 9]);
+    let resting: Vec<_> = place.snapshot(59).resting_ids.iter().map(|id| id.get()).collect();
+    assert_eq!(resting, [4, 5]);
+    assert_eq!(undone["resting_ids"], 2);
+    assert!(place.snapshot(0).letters_missing_until.is_some());
+    let restored = PathBuf::from(undone["restored"].as_str().unwrap());
+    assert!(!Path::new(undone["from"].as_str().unwrap()).exists());
+    let restored =
+        SqliteStorage::open(&restored, &SqliteOptions::default()).unwrap().load(clock::unix_now());
+    assert_eq!(restored.unwrap().users.len(), 3);
+    let log = place.start(&[]).stop();
+    assert!(!log.contains("ERROR"), "{log}");
+    let before = place.content();
+    let again = place.run(&["backup", "restore", "--undo"]);
+    assert_eq!(again.status.code(), Some(78));
+    assert!(text(&again.stderr).contains("nothing to go back to"), "{}", text(&again.stderr));
+    place.is_unchanged(&before);
+}
+
+#[test]
+fn the_last_of_several_restores_is_taken_back_and_one_that_was_cut_short() {
+    let place = Place::new();
+    place.create();
+    for user in [3, 4] {
+        place.about(&["backup", "restore", "--registered-since", "0"], 0);
+        let mut storage = place.storage();
+        apply(&mut storage, [create(user)]).unwrap();
+        Box::new(storage).close().unwrap();
+    }
+    // Whoever tidies up does not make a later one the first.
+    let moved =
+        |number: u32| place.data().path().join(format!("waxwing.db.before-restore-{number}"));
+    fs::remove_file(moved(1)).unwrap();
+    place.about(&["backup", "restore"], 0);
+    assert!(moved(2).exists() && moved(3).exists());
+    let server = place.start(&[]);
+    let refused = place.run(&["backup", "restore", "--undo"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
+    server.stop();
+    // As a power cut between the two renames of a restore leaves it.
+    for suffix in ["", "-wal", "-shm", "-generation"] {
+        let _ = fs::remove_file(place.data().path().join(format!("waxwing.db{suffix}")));
+    }
+    let undone = json(&place.run(&["backup", "restore", "--undo", "--json"]));
+    assert_eq!((&undone["restored"], &undone["resting_ids"]), (&Value::Null, &0.into()));
+    assert_eq!(place.users(), [1, 2, 4]);
+    place.start(&[]).stop();
+}
+
+#[test]
+fn a_restore_that_would_leave_no_id_for_anybody_is_refused() {
+    let place = Place::new();
+    place.create();
+    let before = place.content();
+    for too_many in ["65533", "65535"] {
+        let said = place.about(&["backup", "restore", "--registered-since", too_many], 78);
+        assert!(said.contains("Give a number up to 65532"), "{said}");
+    }
+    place.is_unchanged(&before);
+    place.about(&["backup", "restore", "--registered-since", "65532"], 0);
+}

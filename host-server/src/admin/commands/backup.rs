@@ -61,7 +61,8 @@ impl Restored {
         if let Some(before) = before {
             writeln!(out, "the database that was there is now {before}")?;
         }
-        writeln!(out, "{resting_ids} ids rest, which may have been given to others since then")?;
+        let rest = format::count((*resting_ids).into(), "id rests", "ids rest");
+        writeln!(out, "{rest}, which may have been given to others since then")?;
         writeln!(
             out,
             "suspensions and bans are those of that moment: `waxwing-server audit show` says which came or \
@@ -74,6 +75,41 @@ impl Restored {
             )?;
         }
         Ok(())
+    }
+}
+
+/// The database from before a restore is the database again.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Undone {
+    /// Where it was.
+    from: String,
+    /// Where the restored database is now; nothing if there was none.
+    restored: Option<String>,
+    /// So many ids that the restored database knew are given to nobody for a while.
+    resting_ids: usize,
+}
+
+impl Undone {
+    fn of(undone: &store::Undone) -> Self {
+        Self {
+            from: undone.from.display().to_string(),
+            restored: undone.aside.as_ref().map(|path| path.display().to_string()),
+            resting_ids: undone.resting_ids,
+        }
+    }
+
+    fn page(out: &mut dyn Write, undone: &Self) -> io::Result<()> {
+        let Self { from, restored, resting_ids } = undone;
+        writeln!(out, "the database from before the restore is back; it was {from}")?;
+        if let Some(restored) = restored {
+            writeln!(
+                out,
+                "the restored one is now {restored}; letters, users, suspensions and bans that came since \
+                 the restore are in it alone"
+            )?;
+        }
+        let rest = format::count(*resting_ids as u64, "id rests", "ids rest");
+        writeln!(out, "{rest}, which the restored one may have given to others")
     }
 }
 
@@ -165,7 +201,9 @@ pub(super) fn run(command: &BackupCommand, paper: &mut Paper<'_>) -> Result<(), 
     match command {
         BackupCommand::Create { file } => create_anyhow(file.as_deref(), paper),
         BackupCommand::List => list(paper),
-        BackupCommand::Restore { file, other_key, registered_since } => {
+        // Without a file, clap lets nothing through but --undo.
+        BackupCommand::Restore { file: None, .. } => undo(paper),
+        BackupCommand::Restore { file: Some(file), other_key, registered_since, .. } => {
             let (other_key, registered_since) = (*other_key, *registered_since);
             restore(&Wanted { file, other_key, registered_since, now: clock::unix_now() }, paper)
         }
@@ -268,6 +306,23 @@ fn restore(wanted: &Wanted<'_>, paper: &mut Paper<'_>) -> Result<(), Failure> {
     };
     let ended = log.end(clock::unix_now(), begun, outcome);
     paper.done(&restored?, Restored::page)?;
+    ended
+}
+
+/// Takes the last restore back.
+fn undo(paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let config = paper.config;
+    let directory = DataDir::existing(&config.server.data)?.lock()?;
+    let (log, now) = (AuditLog::of(&directory), clock::unix_now());
+    let begun = log.begin(now, audit::caller(), "backup restore --undo", Arguments::new())?;
+    let undone = backup::undo(config, &directory, now).map(|undone| Undone::of(&undone));
+    let outcome = match &undone {
+        Ok(undone) => Outcome::done(format!("{} is the database again", undone.from)),
+        Err(error) if error.exit() == Exit::Config => Outcome::failed(error.to_string()),
+        Err(error) => Outcome::unknown(error.to_string()),
+    };
+    let ended = log.end(clock::unix_now(), begun, outcome);
+    paper.done(&undone?, Undone::page)?;
     ended
 }
 

@@ -76,16 +76,37 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
-/// Moves the file, and what SQLite keeps beside it, to a name that is free. `None` if there was nothing.
+/// The database that was moved aside last for this reason, if one is still there.
+pub(super) fn newest_aside(path: &Path, why: &str) -> io::Result<Option<PathBuf>> {
+    Ok(match last_number(path, why)? {
+        0 => None,
+        number => Some(aside(path, why, number)),
+    })
+}
+
+fn aside(path: &Path, why: &str, number: u64) -> PathBuf {
+    named(path, &format!(".{why}-{number}"))
+}
+
+/// The highest number of those that were moved aside for this reason; 0 if there is none.
+fn last_number(path: &Path, why: &str) -> io::Result<u64> {
+    let prefix = named(path, &format!(".{why}-"));
+    let (Some(directory), Some(prefix)) = (path.parent(), prefix.file_name()) else { return Ok(0) };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let mut last = 0;
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let number = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
+        let number = number.and_then(|number| str::from_utf8(number).ok()?.parse().ok());
+        last = last.max(number.unwrap_or(0));
+    }
+    Ok(last)
+}
+
+/// Moves the file, and what SQLite keeps beside it, to a name that is free and has a higher number than
+/// those before. `None` if there was nothing.
 pub(super) fn set_aside(path: &Path, why: &str) -> io::Result<Option<PathBuf>> {
-    let mut number = 1;
-    let aside = loop {
-        let aside = named(path, &format!(".{why}-{number}"));
-        if !aside.try_exists()? {
-            break aside;
-        }
-        number += 1;
-    };
+    let aside = aside(path, why, last_number(path, why)?.saturating_add(1));
     let mut was_there = false;
     for beside in BESIDE {
         match fs::rename(named(path, beside), named(&aside, beside)) {

@@ -1,5 +1,6 @@
-//! A copy of a database that comes back in its place.
+//! A copy of a database that comes back in its place, and the way back from there.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,12 @@ use waxwing_core::id::UserId;
 
 use super::fault::Fault;
 use super::{SqliteOptions, SqliteStorage, open, reads, recovery};
-use crate::store::{Restoration, StorageError};
+use crate::store::{Restoration, StorageError, Undone};
+
+/// Of a database that a restored one has taken the place of.
+const BEFORE_RESTORE: &str = "before-restore";
+/// Of a restored database, in whose place the one before is again.
+const BEFORE_UNDO: &str = "before-undo";
 
 impl SqliteStorage {
     /// Makes the copy in `draft` the database at `path`. What is there is moved aside first; the place
@@ -28,24 +34,63 @@ impl SqliteStorage {
             .transaction(|connection| note(connection, restoration))
             .map_err(|error| open::unreachable(draft, error))?;
         storage.end()?;
-        let failed = |error: std::io::Error| open::unreachable(path, error);
-        let aside = recovery::set_aside(path, "before-restore").map_err(failed)?;
-        fs::rename(draft, path).and_then(|()| recovery::sync_directory(path)).map_err(failed)?;
-        recovery::remove(&recovery::named(draft, "-generation")).map_err(failed)?;
-        Ok(aside)
+        replace(path, draft, BEFORE_RESTORE)
     }
+
+    /// Makes the database that the last restore has moved aside the one at `path` again. The one that is
+    /// there is moved aside. `None` if no restore has moved one aside.
+    ///
+    /// # Errors
+    /// When one of them cannot be used, or a file not be moved.
+    pub fn undo_restore(
+        path: &Path,
+        options: &SqliteOptions,
+        restoration: &Restoration,
+    ) -> Result<Option<Undone>, StorageError> {
+        let failed = |error: std::io::Error| open::unreachable(path, error);
+        let Some(newest) = recovery::newest_aside(path, BEFORE_RESTORE).map_err(failed)? else {
+            return Ok(None);
+        };
+        let given_out = match path.try_exists().map_err(failed)? {
+            true => Self::open(path, options)?.end_with_ids()?,
+            // The restore was cut short between its two renames, and nobody has used it.
+            false => Vec::new(),
+        };
+        let before = Self::open(&newest, options)?;
+        let resting = before
+            .transaction(|connection| {
+                note(connection, restoration)?;
+                let unknown = unknown_to(connection, given_out)?;
+                rest(connection, &unknown, restoration)?;
+                Ok(unknown.len())
+            })
+            .map_err(|error| open::unreachable(&newest, error))?;
+        before.end()?;
+        let aside = replace(path, &newest, BEFORE_UNDO)?;
+        Ok(Some(Undone { from: newest, aside, resting_ids: resting }))
+    }
+
+    /// All ids that it has given out, or keeps from being given out.
+    fn end_with_ids(self) -> Result<Vec<UserId>, StorageError> {
+        let ids = known_ids(&self.connection).map_err(|fault| open::fault(&self.path, fault))?;
+        self.end()?;
+        Ok(ids)
+    }
+}
+
+/// Puts `new`, which needs no log, in the place of the database, which is moved aside.
+fn replace(path: &Path, new: &Path, why: &str) -> Result<Option<PathBuf>, StorageError> {
+    let failed = |error: std::io::Error| open::unreachable(path, error);
+    let aside = recovery::set_aside(path, why).map_err(failed)?;
+    fs::rename(new, path).and_then(|()| recovery::sync_directory(path)).map_err(failed)?;
+    recovery::remove(&recovery::named(new, "-generation")).map_err(failed)?;
+    Ok(aside)
 }
 
 /// Ids that were given out since the copy was made are not known. New users would get the next ones.
 fn note(connection: &Connection, restoration: &Restoration) -> Result<(), Fault> {
-    let Restoration { now, resting_ids, ids_rest_from, letters_missing_until } = restoration;
-    for id in next_ids(connection, *resting_ids)? {
-        connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO resting_ids (user_id, removed_at) VALUES (?, ?)",
-            )?
-            .execute(params![id.get(), ids_rest_from.as_seconds()])?;
-    }
+    let Restoration { now, resting_ids, letters_missing_until, .. } = restoration;
+    rest(connection, &next_ids(connection, *resting_ids)?, restoration)?;
     connection.execute(
         "INSERT INTO restores (restored_at, letters_missing_until) VALUES (?, ?)",
         params![now.as_seconds(), letters_missing_until.as_seconds()],
@@ -53,19 +98,42 @@ fn note(connection: &Connection, restoration: &Restoration) -> Result<(), Fault>
     Ok(())
 }
 
+fn rest(connection: &Connection, ids: &[UserId], restoration: &Restoration) -> Result<(), Fault> {
+    let insert = "INSERT OR REPLACE INTO resting_ids (user_id, removed_at) VALUES (?, ?)";
+    for id in ids {
+        let rests = params![id.get(), restoration.ids_rest_from.as_seconds()];
+        connection.prepare_cached(insert)?.execute(rests)?;
+    }
+    Ok(())
+}
+
+/// Those of these ids that nobody has here, and that would be given to somebody else.
+fn unknown_to(connection: &Connection, mut ids: Vec<UserId>) -> Result<Vec<UserId>, Fault> {
+    let known: HashSet<_> = known_ids(connection)?.into_iter().collect();
+    ids.retain(|id| !known.contains(id));
+    Ok(ids)
+}
+
+/// Ids of users, and ids that rest.
+pub(super) fn known_ids(connection: &Connection) -> Result<Vec<UserId>, Fault> {
+    let mut select =
+        connection.prepare("SELECT user_id FROM users UNION SELECT user_id FROM resting_ids")?;
+    let mut rows = select.query([])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(reads::user_id(row, 0)?);
+    }
+    Ok(ids)
+}
+
 /// Ids without a user, in the order in which a server gives them out: above all that it knows, and then
 /// from the first on.
 fn next_ids(connection: &Connection, count: usize) -> Result<Vec<UserId>, Fault> {
     let mut taken = vec![false; usize::from(u16::MAX) + 1];
     let mut last = 0;
-    for select in ["SELECT user_id FROM users", "SELECT user_id FROM resting_ids"] {
-        let mut select = connection.prepare(select)?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            let id = reads::user_id(row, 0)?.get();
-            last = last.max(id);
-            taken[usize::from(id)] = true;
-        }
+    for id in known_ids(connection)? {
+        last = last.max(id.get());
+        taken[usize::from(id.get())] = true;
     }
     let all = (last..=u16::MAX).chain(1..=last).filter_map(UserId::new);
     Ok(all.filter(|id| !taken[usize::from(id.get())]).take(count).collect())

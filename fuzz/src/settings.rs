@@ -266,7 +266,10 @@ impl Reader<'_> {
     fn address(&mut self) -> IpAddr {
         match self.0.below(4) {
             0 => [127, 0, 0, self.0.byte()].into(),
-            1 => [self.0.byte(), 0, 2, self.0.byte()].into(),
+            1 => match [self.0.byte(), self.0.byte()] {
+                [0, 0] => Ipv4Addr::UNSPECIFIED.into(),
+                [first, last] => [first, 0, 2, last].into(),
+            },
             2 => Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, self.0.byte().into()).into(),
             _ => Ipv4Addr::new(self.0.byte(), 0, 0, 1).to_ipv6_mapped().into(),
         }
@@ -615,7 +618,7 @@ fn expected(settings: &[Setting]) -> Result<Config, Vec<&'static str>> {
     let webhook = &config.otp.webhook;
     let allow_file = config.registration.allow_file.to_string_lossy();
     let is_shared =
-        |metrics: SocketAddr| metrics.port() != 0 && config.server.listen.contains(&metrics);
+        |metrics: SocketAddr| config.server.listen.iter().any(|one| takes_from(one, &metrics));
     let rules = [
         (has_nul(&allow_file), "registration.allow_file"),
         (has_nul(&backups), "backup.directory"),
@@ -652,17 +655,24 @@ fn is_open(config: &Config) -> bool {
     config.otp.delivery == DeliveryKind::InBand && !config.otp.allow_unverified && is_public
 }
 
-/// Whether sockets can have all of these addresses at once: none is there twice, and where one is every
-/// address of IPv6, no other of IPv6 has its port. An input has no IPv4 address that is every one.
+/// Whether sockets can have all of these addresses at once, and none is there twice.
 fn can_be_listened_on(addresses: &[SocketAddr]) -> bool {
-    let ports = |of: &dyn Fn(&SocketAddr) -> bool| -> Vec<u16> {
-        addresses.iter().filter(|address| of(address)).map(SocketAddr::port).collect()
-    };
-    let all = ports(&|address| address.ip() == Ipv6Addr::UNSPECIFIED);
-    let single = ports(&|address| address.is_ipv6() && address.ip() != Ipv6Addr::UNSPECIFIED);
     let different: BTreeSet<_> = addresses.iter().collect();
+    let pairs = different.iter().flat_map(|one| different.iter().map(move |other| (one, other)));
     different.len() == addresses.len()
-        && !all.iter().any(|port| *port != 0 && single.contains(port))
+        && pairs.filter(|(one, other)| one != other).all(|(one, other)| !takes_from(one, other))
+}
+
+/// Whether a connection could be meant for both. A system that chooses the ports sees to that itself.
+fn takes_from(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let everything: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let [of_four, of_six] = everything.map(|all| [one, other].iter().any(|it| it.ip() == all));
+    let meet = match (one.ip(), other.ip()) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => of_four || one == other,
+        (IpAddr::V6(one), IpAddr::V6(other)) => of_six || one == other,
+        _ => false,
+    };
+    meet && one.port() > 0 && one.port() == other.port()
 }
 
 /// An IPv4 address that is written as an IPv6 address is an IPv4 address.

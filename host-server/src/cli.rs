@@ -127,7 +127,7 @@ pub enum Command {
     /// Look at letters that wait in the running server, or have some expire
     #[command(subcommand)]
     Queue(QueueCommand),
-    /// Look at users, or remove one
+    /// Look at users, keep one out or let them in again, or remove one
     #[command(subcommand)]
     Users(UsersCommand),
     /// Make backups, and see whether they can be used
@@ -251,7 +251,8 @@ pub enum BackupCommand {
         /// The file for it, which must not be there yet [default: a new one in backup.directory]
         file: Option<PathBuf>,
     },
-    /// List the backups in backup.directory, the newest last
+    /// List the backups in backup.directory, the newest last: those that the clock has made, of which
+    /// backup.keep are kept, and those made by hand, which stay
     List,
     /// Put a backup in the place of the database, while no server runs; the one before is moved aside
     Restore {

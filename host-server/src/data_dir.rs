@@ -141,7 +141,12 @@ impl DataDir {
             (Err(TryLockError::WouldBlock), _) | (_, Err(TryLockError::WouldBlock)) => {
                 Err(Failure::new(
                     Exit::Failure,
-                    format!("a waxwing-server is running on {}", self.path.display()),
+                    format!(
+                        "a waxwing-server is running on {}, or a command that needs the data directory for \
+                         itself. Stop the server first (`waxwing-server drain`, or `systemctl stop waxwing`), \
+                         or wait until the command has ended",
+                        self.path.display()
+                    ),
                 ))
             }
             (Err(TryLockError::Error(error)), _) => Err(failure(&path, error)),

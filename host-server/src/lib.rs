@@ -15,6 +15,7 @@ pub mod data_dir;
 pub mod descriptors;
 pub mod exit;
 pub mod failpoint;
+mod figures;
 pub mod histogram;
 pub mod key;
 pub mod locks;

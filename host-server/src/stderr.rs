@@ -127,7 +127,12 @@ pub(crate) struct Lines<W> {
 
 impl<W: Write> Lines<W> {
     pub(crate) const fn new(out: W) -> Self {
-        Self { out, torn: false }
+        Self::after(out, false)
+    }
+
+    /// Whether the last line that is there already has no end.
+    pub(crate) const fn after(out: W, torn: bool) -> Self {
+        Self { out, torn }
     }
 
     pub(crate) fn write(&mut self, line: &[u8]) -> io::Result<()> {

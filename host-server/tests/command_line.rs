@@ -105,7 +105,7 @@ fn users_are_listed_shown_and_removed() {
 
     let listed = stdout(&users(&["list"]));
     let lines: Vec<_> = listed.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).collect();
-    assert_eq!(lines[1], ["1", "+49…01", "never", "1", "300"]);
+    assert_eq!(lines[1], ["1", "+49…01", "never", "1", "300", "B"]);
     assert_eq!(lines.len(), 3);
     assert!(stdout(&users(&["list", "--full"])).contains(" +491510000001 "));
     for name in ["2", "+491510000002"] {

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -235,6 +235,42 @@ fn a_file_that_takes_no_more_stops_nobody_and_what_is_lost_is_counted() {
     server.is_visited();
     eventually("it goes on", || fs::read_to_string(server.log()).unwrap().contains("TRACE"));
     assert_eq!(server.log_status()["trouble"], Value::Null);
+}
+
+#[test]
+fn a_line_that_was_cut_is_not_continued_by_the_next_one() {
+    let server = Server::start(|folder| {
+        fs::write(log_in(folder), "cut at the sta").unwrap();
+        vec![("WAXWING_LOG__FILE", log_in(folder).display().to_string())]
+    });
+    let read = || fs::read_to_string(server.log()).unwrap();
+    eventually("the log goes on", || read().contains("listening"));
+    assert!(read().starts_with("cut at the sta\n"), "{}", read());
+    // A file that somebody has put in its place may have been cut, too.
+    fs::rename(server.log(), server.folder.path().join("logs/waxwing.log.1")).unwrap();
+    fs::write(server.log(), "cut later").unwrap();
+    server.answers(&["log", "reopen"]);
+    server.answers(&["log", "level", "trace"]);
+    server.is_visited();
+    eventually("it goes on", || read().contains("TRACE"));
+    assert!(read().starts_with("cut later\n") && !read().contains("\n\n"), "{}", read());
+}
+
+#[test]
+fn a_log_is_not_opened_again_where_others_could_put_another_file() {
+    let server = Server::with_file();
+    let logs = server.folder.path().join("logs");
+    fs::set_permissions(&logs, fs::Permissions::from_mode(0o777)).unwrap();
+    let moved = logs.join("waxwing.log.1");
+    fs::rename(server.log(), &moved).unwrap();
+    let refused = server.command(&["log", "reopen"]);
+    assert_eq!(refused.status.code(), Some(74));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("chmod go-w"), "{said}");
+    assert!(!server.log().exists());
+    fs::set_permissions(&logs, fs::Permissions::from_mode(0o700)).unwrap();
+    server.answers(&["log", "reopen"]);
+    assert!(server.log().exists());
 }
 
 #[test]

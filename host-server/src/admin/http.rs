@@ -6,8 +6,11 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
+
+use waxwing_transport_mio::{Config, listen};
 
 use super::health::Health;
 use super::running::Running;
@@ -72,9 +75,10 @@ impl Endpoint {
             Failure::new(exit, message)
         };
         let unusable = |error| fail(Exit::Network, error);
-        let listener = TcpListener::bind(address).map_err(unusable)?;
+        // In the same way as for people: what overlaps there has to overlap here.
+        let listener: OwnedFd = listen(address, &Config::default()).map_err(unusable)?.into();
+        let listener = TcpListener::from(listener);
         let address = listener.local_addr().map_err(unusable)?;
-        listener.set_nonblocking(true).map_err(unusable)?;
         let room = Room { connections: limits.connections, ending: limits.ending };
         let serving = Serving::start(listener, room, Scrapers { limits, running })
             .map_err(|error| fail(Exit::Failure, error))?;

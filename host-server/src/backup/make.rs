@@ -12,6 +12,7 @@ use super::failure;
 use super::manifest::{Content, Manifest};
 use super::place::{beside, check_new, directory_of, free, no_room, sync_directory};
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::store::{self, Copier, Interrupt};
 
 /// While it is copied, and while it is read again, on a scale to 19: others come first.
@@ -29,6 +30,8 @@ pub struct Making<'a> {
     pub interrupt: &'a Interrupt,
     /// What time it is.
     pub now: UnixTime,
+    /// Whether the clock wants it, and nobody else.
+    pub scheduled: bool,
 }
 
 /// Makes a backup in `file`, which must not be there yet, and reads it from end to end. This thread is
@@ -58,7 +61,10 @@ impl Making<'_> {
         let (directory, free_bytes) = (directory_of(&draft.path), free(&draft.path)?);
         let needed = size.saturating_add(self.min_free);
         if free_bytes < needed {
-            let why = format!("the copy has {size}, and storage.min_free_disk has to stay free");
+            let why = format!(
+                "the copy has {}, and storage.min_free_disk has to stay free",
+                figures::bytes(size)
+            );
             return Err(no_room(directory, free_bytes, needed, &why));
         }
         let mut ended = None;
@@ -104,7 +110,7 @@ impl Making<'_> {
         });
         let content = content
             .map_err(|error| if self.interrupt.is_asked() { stopped() } else { read(error) })?;
-        Ok(Manifest::new(self.now, &contents, &content))
+        Ok(Manifest::new((self.now, self.scheduled), &contents, &content))
     }
 }
 

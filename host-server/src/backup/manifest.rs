@@ -16,6 +16,8 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::store::Contents;
 
+/// What follows the name of a backup in that of its manifest.
+pub(super) const MANIFEST: &str = ".json";
 /// Of this form.
 const FORMAT: u32 = 1;
 /// Of a manifest, in bytes. It is much shorter.
@@ -29,6 +31,9 @@ pub struct Manifest {
     format: u32,
     /// When the copy was begun, in UTC.
     pub made: String,
+    /// Whether the clock has made it. Then it is deleted when there are newer ones enough.
+    #[serde(default)]
+    pub scheduled: bool,
     /// The version of the server that has made it.
     pub version: String,
     /// The version of the form of the storage.
@@ -46,11 +51,16 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    pub(super) fn new(made: UnixTime, contents: &Contents, content: &Content) -> Self {
+    pub(super) fn new(
+        (made, scheduled): (UnixTime, bool),
+        contents: &Contents,
+        content: &Content,
+    ) -> Self {
         let Contents { schema, key, users, letters, free_ids: _ } = contents;
         Self {
             format: FORMAT,
             made: clock::written(made),
+            scheduled,
             version: env!("CARGO_PKG_VERSION").into(),
             schema: *schema,
             key: key.map(hexadecimal),
@@ -136,7 +146,7 @@ impl Manifest {
 /// Where the manifest of a backup is.
 #[must_use]
 pub fn manifest_of(file: &Path) -> PathBuf {
-    beside(file, ".json")
+    beside(file, MANIFEST)
 }
 
 /// The bytes of a file.

@@ -15,7 +15,7 @@ pub use check::check;
 pub use make::{Making, make};
 pub use manifest::{Manifest, manifest_of};
 pub use restore::{Ready, Wanted, undo};
-pub use service::{Backups, Made, Schedule, State, Target, no_shelf};
+pub use service::{Backups, Made, Schedule, State, Target, Trouble, no_shelf};
 pub use shelf::{Entry, Shelf};
 
 use std::fmt;

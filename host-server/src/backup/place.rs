@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{failure, unusable};
 use crate::access;
 use crate::exit::{Exit, Failure};
+use crate::figures;
 
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -66,12 +67,13 @@ pub(super) fn free(path: &Path) -> Result<u64, Failure> {
 
 /// There is too little room, and there are so many bytes.
 pub(super) fn no_room(directory: &Path, free: u64, needed: u64, why: &str) -> Failure {
+    let (directory, free) = (directory.display(), figures::bytes(free));
+    let needed = figures::bytes(needed);
     Failure::new(
         Exit::Storage,
         format!(
-            "{}: {free} bytes are free, and {needed} are needed: {why}; make room there, or let the \
-             backup go somewhere else",
-            directory.display()
+            "{directory}: {free} of the disk is free, and {needed} is needed: {why}; make room there, or \
+             let the backup go somewhere else"
         ),
     )
 }

@@ -16,6 +16,7 @@ use super::{another_key, failure, unusable};
 use crate::config::Config;
 use crate::data_dir::LockedDataDir;
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::key;
 use crate::store::{self, Interrupt, Restoration, Undone};
 
@@ -173,7 +174,10 @@ fn check_room(config: &Config, draft: &Path, bytes: u64) -> Result<(), Failure> 
     if free_bytes >= needed {
         return Ok(());
     }
-    let why = format!("the database has {bytes}, and storage.min_free_disk has to stay free");
+    let why = format!(
+        "the database has {}, and storage.min_free_disk has to stay free",
+        figures::bytes(bytes)
+    );
     Err(no_room(super::place::directory_of(draft), free_bytes, needed, &why))
 }
 

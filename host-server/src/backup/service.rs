@@ -38,8 +38,19 @@ pub struct State {
     pub verified: Option<UnixTime>,
     /// How many were not made since the start, though somebody wanted them.
     pub failures: u64,
-    /// Why the last one was not made; nothing when it was.
-    pub trouble: Option<String>,
+    /// Why the last one by the clock was not made; nothing as soon as any was made.
+    pub trouble: Option<Trouble>,
+    /// Why the last one that an operator wanted was not made; nothing as soon as any was made.
+    pub trouble_by_hand: Option<Trouble>,
+}
+
+/// A backup was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// When it was to be made.
+    pub at: UnixTime,
+    /// Why not.
+    pub why: String,
 }
 
 /// Makes the backups of a running server.
@@ -117,7 +128,7 @@ impl Backups {
         let thread = Builder::new().name(THREAD.into());
         let spawned = thread.spawn(move || {
             // Whoever asked may have left.
-            let _ = sender.send(backups.make(target));
+            let _ = sender.send(backups.make(target, false));
         });
         spawned.map_err(|error| Failure::new(Exit::Failure, error))?;
         Ok(made)
@@ -142,7 +153,7 @@ impl Backups {
         drop(self.at_work.lock());
     }
 
-    fn make(&self, target: Target) -> Result<Made, Failure> {
+    fn make(&self, target: Target, scheduled: bool) -> Result<Made, Failure> {
         let _at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         if self.interrupt.is_asked() {
             return Err(stopped());
@@ -151,22 +162,25 @@ impl Backups {
         let made = self.place(target, now).and_then(|file| {
             let (copier, data) = (&*self.copier, &*self.data);
             let (min_free, interrupt) = (self.min_free.load(Relaxed), &self.interrupt);
-            let making = Making { copier, data, min_free, interrupt, now };
+            let making = Making { copier, data, min_free, interrupt, now, scheduled };
             make(&making, &file).map(|manifest| (file, manifest))
         });
         let mut state = self.lock_state();
         match &made {
             Ok((file, manifest)) => {
-                state.verified = Some(now);
-                state.trouble = None;
+                (state.verified, state.trouble, state.trouble_by_hand) = (Some(now), None, None);
                 let Manifest { users, letters, bytes, .. } = manifest;
                 tracing::info!(file = %file.display(), users, letters, bytes, "a backup was made");
             }
             Err(_) if self.interrupt.is_asked() => {}
             Err(error) => {
                 state.failures += 1;
-                state.trouble = Some(error.to_string());
-                tracing::error!(name: "backup_failed", %error, "a backup was not made");
+                let trouble = Some(Trouble { at: now, why: error.to_string() });
+                match scheduled {
+                    true => state.trouble = trouble,
+                    false => state.trouble_by_hand = trouble,
+                }
+                tracing::error!(name: "backup_failed", %error, scheduled, "a backup was not made");
             }
         }
         made
@@ -199,7 +213,7 @@ impl Backups {
             if clock::unix_now() < due {
                 continue;
             }
-            let pause = match self.make(Target::Shelf) {
+            let pause = match self.make(Target::Shelf, true) {
                 Ok(_) => {
                     self.keep_newest(shelf);
                     self.every

@@ -1,5 +1,6 @@
 //! The directory in which a server keeps its backups.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::failure;
 use super::make::forget_stale;
-use super::manifest::{Manifest, manifest_of};
+use super::manifest::{MANIFEST, Manifest, manifest_of};
 use crate::config::Config;
 use crate::exit::Failure;
 
@@ -17,14 +18,14 @@ const NAME: (&str, &str) = ("waxwing-", ".db");
 /// `20261129T203800Z`
 const TIME: usize = 16;
 
-/// A directory of backups. Their names sort by time. What has another name is somebody else's, and is
-/// neither listed nor deleted.
+/// A directory of backups. Those that were given no name are named after their moment; there may be others,
+/// and other files. Only what the clock has made is ever deleted.
 #[derive(Clone, Debug)]
 pub struct Shelf {
     directory: PathBuf,
 }
 
-/// Something that has the name of a backup.
+/// Something that has the name or the manifest of a backup.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The file.
@@ -44,14 +45,11 @@ impl Shelf {
     /// A name that is free, for a backup of this moment.
     #[must_use]
     pub fn next_name(&self, now: UnixTime) -> PathBuf {
-        let mut moment = now;
-        loop {
-            let path = self.directory.join(name(moment));
-            if path.symlink_metadata().is_err() && manifest_of(&path).symlink_metadata().is_err() {
-                return path;
-            }
-            moment = moment.shifted(1);
-        }
+        let is_free = |path: &PathBuf| {
+            path.symlink_metadata().is_err() && manifest_of(path).symlink_metadata().is_err()
+        };
+        let names = (1..).map(|number| self.directory.join(name(now, number)));
+        names.into_iter().find(is_free).unwrap_or_default()
     }
 
     /// All of them, the oldest first. The files are not read.
@@ -59,20 +57,36 @@ impl Shelf {
     /// # Errors
     /// When the directory cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>, Failure> {
-        let files = self.named(NAME.1)?;
-        let entry = |file: PathBuf| {
-            let manifest = Manifest::read(&file).and_then(|manifest| {
-                let found = fs::metadata(&file).map_err(|error| failure(&file, error))?;
-                if found.len() == manifest.bytes {
-                    return Ok(manifest);
-                }
-                let why =
-                    format!("it has {} bytes, and {} were written", found.len(), manifest.bytes);
-                Err(failure(&file, why))
-            });
-            Entry { file, manifest }
-        };
-        Ok(files.into_iter().map(entry).collect())
+        let mut names = BTreeSet::new();
+        for name in self.names()? {
+            if parse(&name, NAME.1).is_some() {
+                names.insert(name);
+            } else if let Some(described) = name.strip_suffix(MANIFEST)
+                // Other files of this kind are somebody else's.
+                && Manifest::read(&self.directory.join(described)).is_ok()
+            {
+                names.insert(described.to_owned());
+            }
+        }
+        let mut entries: Vec<_> = names.into_iter().map(|name| self.entry(name)).collect();
+        entries.sort_by(|(order, _), (other, _)| order.cmp(other));
+        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// What is there under this name, and in which order it comes: by time, by number, by name.
+    fn entry(&self, name: String) -> ((String, u64, String), Entry) {
+        let file = self.directory.join(&name);
+        let manifest = Manifest::read(&file).and_then(|manifest| {
+            let found = fs::metadata(&file).map_err(|error| failure(&file, error))?;
+            if found.len() == manifest.bytes {
+                return Ok(manifest);
+            }
+            let why = format!("it has {} bytes, and {} were written", found.len(), manifest.bytes);
+            Err(failure(&file, why))
+        });
+        let made = manifest.as_ref().ok().and_then(Manifest::moment).map(digits);
+        let (time, number) = parse(&name, NAME.1).unwrap_or_default();
+        ((made.unwrap_or(time), number, name), Entry { file, manifest })
     }
 
     /// When the newest backup of the server with this key was made.
@@ -90,18 +104,22 @@ impl Shelf {
     /// # Errors
     /// When the directory cannot be read.
     pub fn forget_drafts(&self) -> Result<(), Failure> {
-        self.named(".db.new")?.iter().for_each(|draft| forget_stale(draft));
+        let names = self.names()?;
+        let drafts = names.iter().filter(|name| parse(name, ".db.new").is_some());
+        drafts.for_each(|draft| forget_stale(&self.directory.join(draft)));
         Ok(())
     }
 
-    /// Deletes the oldest backups of the server with this key, so that `keep` of them are left, and says
-    /// which. Whatever has no manifest that fits does not count, and stays.
+    /// Deletes the oldest backups that the clock has made of the server with this key, so that `keep` of
+    /// them are left, and says which. Whatever else is there does not count, and stays.
     ///
     /// # Errors
     /// When the directory cannot be read, or one of them not be deleted.
     pub fn keep_newest(&self, keep: usize, key: &Digest) -> Result<Vec<PathBuf>, Failure> {
-        let is_ours =
-            |entry: &Entry| entry.manifest.as_ref().is_ok_and(|manifest| manifest.is_of(key));
+        let is_ours = |entry: &Entry| {
+            let manifest = entry.manifest.as_ref();
+            manifest.is_ok_and(|manifest| manifest.is_of(key) && manifest.scheduled)
+        };
         let ours: Vec<_> = self.entries()?.into_iter().filter(is_ours).collect();
         let old = ours.len().saturating_sub(keep);
         let mut deleted = Vec::new();
@@ -115,18 +133,14 @@ impl Shelf {
         Ok(deleted)
     }
 
-    /// Files that are named after a moment, with this ending, in the order of time.
-    fn named(&self, ending: &str) -> Result<Vec<PathBuf>, Failure> {
+    /// The names of all that is there, as far as they are text.
+    fn names(&self) -> Result<Vec<String>, Failure> {
         let failed = |error| failure(&self.directory, error);
-        let mut files = Vec::new();
+        let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_name().to_str().is_some_and(|name| is_named(name, ending)) {
-                files.push(entry.path());
-            }
+            names.extend(entry.map_err(failed)?.file_name().into_string().ok());
         }
-        files.sort();
-        Ok(files)
+        Ok(names)
     }
 
     /// The directory.
@@ -136,23 +150,33 @@ impl Shelf {
     }
 }
 
-fn name(moment: UnixTime) -> String {
-    let text = Timestamp::from_unix(moment).to_string();
-    let digits: String =
-        text.replace(' ', "T").chars().filter(|c| !matches!(c, '-' | ':')).collect();
-    format!("{}{digits}Z{}", NAME.0, NAME.1)
+/// The first of a moment has no number.
+fn name(moment: UnixTime, number: u64) -> String {
+    let number = if number > 1 { format!("-{number}") } else { String::new() };
+    format!("{}{}{number}{}", NAME.0, digits(moment), NAME.1)
 }
 
-fn is_named(name: &str, ending: &str) -> bool {
-    let time = name.strip_prefix(NAME.0).and_then(|rest| rest.strip_suffix(ending));
-    time.is_some_and(|time| {
-        let is_right = |(at, byte): (usize, u8)| match at {
-            8 => byte == b'T',
-            15 => byte == b'Z',
-            _ => byte.is_ascii_digit(),
-        };
-        time.len() == TIME && time.bytes().enumerate().all(is_right)
-    })
+/// `20261129T203800Z`
+fn digits(moment: UnixTime) -> String {
+    let text = Timestamp::from_unix(moment).to_string().replace(' ', "T");
+    let digits: String = text.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    format!("{digits}Z")
+}
+
+/// The time and the number in the name of a backup with this ending.
+fn parse(name: &str, ending: &str) -> Option<(String, u64)> {
+    let middle = name.strip_prefix(NAME.0)?.strip_suffix(ending)?;
+    let (time, number) = match middle.split_once('-') {
+        Some((time, number)) => (time, number.parse().ok().filter(|number| *number > 1)?),
+        None => (middle, 1),
+    };
+    let is_right = |(at, byte): (usize, u8)| match at {
+        8 => byte == b'T',
+        15 => byte == b'Z',
+        _ => byte.is_ascii_digit(),
+    };
+    let is_time = time.len() == TIME && time.bytes().enumerate().all(is_right);
+    is_time.then(|| (time.to_owned(), number))
 }
 
 #[cfg(test)]
@@ -160,22 +184,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_sort_by_time_and_tell_backups_from_other_files() {
-        let of = |seconds| name(UnixTime::from_seconds(seconds));
-        assert_eq!(of(1_795_984_680), "waxwing-20261129T203800Z.db");
-        assert!(of(1_795_984_680) < of(1_795_984_681));
-        assert!(of(1_795_984_680) < of(1_999_999_999));
-        assert!(is_named(&of(1_795_984_680), ".db"));
+    fn names_have_the_time_and_tell_backups_from_other_files() {
+        let moment = UnixTime::from_seconds(1_795_984_680);
+        assert_eq!(name(moment, 1), "waxwing-20261129T203800Z.db");
+        assert_eq!(name(moment, 2), "waxwing-20261129T203800Z-2.db");
+        for number in [1, 2, 10] {
+            let parsed = parse(&name(moment, number), ".db");
+            assert_eq!(parsed, Some(("20261129T203800Z".to_owned(), number)));
+        }
         for other in [
             "waxwing.db",
             "waxwing-20261129T203800Z.db.json",
             "waxwing-20261129T203800Z.db.new",
             "waxwing-2026112XT203800Z.db",
             "waxwing-20261129 203800Z.db",
+            "waxwing-20261129T203800Z-1.db",
+            "waxwing-20261129T203800Z-x.db",
             "waxwing-before-the-move.db",
             "old-20261129T203800Z.db",
         ] {
-            assert!(!is_named(other, ".db"), "{other}");
+            assert_eq!(parse(other, ".db"), None, "{other}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::kind::addresses;
 use super::{Config, ConfigError, DeliveryKind, directory};
 use crate::otp;
 
@@ -28,12 +29,7 @@ impl Config {
                 ConfigError(format!("backup.directory: {}: {why}", backups.display()))
             })?;
         }
-        // Without a folder in its path, it is in the working directory.
-        let logs = log.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = logs {
-            directory::check(folder)
-                .map_err(|why| ConfigError(format!("log.file: {}: {why}", folder.display())))?;
-        }
+        check_place_of_log(&log.file)?;
         server.control_socket()?;
         server.control_group_number()?;
         Ok(())
@@ -109,16 +105,31 @@ impl Config {
                 "server.data is empty: name the directory of key and database",
             ),
             (
-                metrics
-                    .listen
-                    .is_some_and(|address| address.port() != 0 && server.listen.contains(&address)),
-                "metrics.listen is an address of server.listen: give one of them another port",
+                metrics.listen.is_some_and(|metrics| {
+                    server.listen.iter().any(|address| addresses::overlap(&metrics, address))
+                }),
+                "metrics.listen is an address of server.listen, or contains one, or is contained in one: \
+                 give one of them another port",
             ),
         ];
         match rules.iter().find(|(broken, _)| *broken) {
             Some((_, why)) => Err(ConfigError((*why).into())),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether the file of the log can be made where it is to be, and nobody else can put another in its
+/// place.
+///
+/// # Errors
+/// When that is not so.
+pub(crate) fn check_place_of_log(file: &Path) -> Result<(), ConfigError> {
+    // Without a folder in its path, it is in the working directory.
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => directory::check(folder)
+            .map_err(|why| ConfigError(format!("log.file: {}: {why}", folder.display()))),
+        None => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub use changes::Changes;
+pub(crate) use check::check_place_of_log;
 pub use control::LONGEST_SOCKET_PATH;
 pub use kind::address::parse as parse_address;
 pub use kind::duration::parse as parse_duration;

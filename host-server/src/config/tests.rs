@@ -223,8 +223,34 @@ fn a_server_listens_on_one_address_or_on_several() {
         let error = refusal(&format!("server.listen = {text}"));
         assert!(error.contains("server.listen: ") && error.contains(hint), "{text}: {error}");
     }
-    let error = refusal("server.listen = [\"[::]:7\", \"[::1]:8\"]\nmetrics.listen = \"[::1]:8\"");
-    assert!(error.contains("metrics.listen is an address of server.listen"), "{error}");
+}
+
+#[test]
+fn numbers_and_people_are_not_served_at_addresses_that_overlap() {
+    let text = |listen: &str, metrics: &str| {
+        format!("server.listen = [{listen}]\nmetrics.listen = \"{metrics}\"")
+    };
+    for (listen, metrics) in [
+        ("\"[::]:7\", \"[::1]:8\"", "[::1]:8"),
+        ("\"127.0.0.1:7\"", "0.0.0.0:7"),
+        ("\"0.0.0.0:7\"", "127.0.0.1:7"),
+        ("\"0.0.0.0:7\"", "[::ffff:127.0.0.1]:7"),
+        ("\"[::1]:7\"", "[::]:7"),
+        ("\"[::]:7\"", "[::1]:7"),
+        ("\"[::]:7\"", "[::]:7"),
+    ] {
+        let error = refusal(&text(listen, metrics));
+        assert!(error.contains("metrics.listen is an address of server.listen"), "{error}");
+    }
+    for (listen, metrics) in [
+        ("\"0.0.0.0:7\"", "[::]:7"),
+        ("\"[::]:7\"", "127.0.0.1:7"),
+        ("\"127.0.0.1:7\"", "127.0.0.2:7"),
+        ("\"0.0.0.0:7\"", "0.0.0.0:8"),
+        ("\"127.0.0.1:0\"", "127.0.0.1:0"),
+    ] {
+        from_file(&text(listen, metrics)).unwrap();
+    }
 }
 
 #[test]

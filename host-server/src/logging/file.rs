@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -41,6 +41,7 @@ enum Entry {
 /// Opens a file for lines at its end. It is made if there is none.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
+        .read(true)
         .append(true)
         .create(true)
         .mode(0o640)
@@ -119,7 +120,8 @@ fn write_all(entries: &Receiver<Entry>) {
     let mut out: Option<stderr::Lines<File>> = None;
     for entry in entries {
         match entry {
-            Entry::File(file) => out = file.map(stderr::Lines::new),
+            // Not before all that was queued is in the one before, which may be the same.
+            Entry::File(file) => out = file.map(after_what_is_there),
             Entry::Flush(done) => _ = done.try_send(()),
             Entry::Line(line) => match &mut out {
                 None => stderr::write(&line),
@@ -127,6 +129,14 @@ fn write_all(entries: &Receiver<Entry>) {
             },
         }
     }
+}
+
+/// The last line in the file may have been cut: by a full disk, or with the machine.
+fn after_what_is_there(file: File) -> stderr::Lines<File> {
+    let mut last = [b'\n'];
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    let is_read = length > 0 && file.read_exact_at(&mut last, length - 1).is_ok();
+    stderr::Lines::after(file, is_read && last != *b"\n")
 }
 
 /// A line was written, or is lost. Standard error hears of the first of several that are.

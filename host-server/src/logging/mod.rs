@@ -18,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat, check_place_of_log};
 use crate::exit::{Exit, Failure};
 use crate::stderr;
 use format::Format;
@@ -126,7 +126,9 @@ pub fn reopen() -> Result<Option<PathBuf>, Failure> {
     Ok(Some(path))
 }
 
+/// Somebody may have changed the directory since the start.
 fn open(path: &Path) -> Result<File, Failure> {
+    check_place_of_log(path)?;
     file::open(path).map_err(|error| {
         let path = path.display();
         Failure::new(Exit::Config, format!("log.file: {path} cannot be opened: {error}"))

@@ -110,7 +110,8 @@ fn what_is_interrupted_or_not_a_copy_leaves_nothing() {
     let interrupt = Interrupt::default();
     let fail = |copier: &dyn Copier, min_free, interrupt: &Interrupt| {
         let data = place.data();
-        let making = Making { copier, data: data.path(), min_free, interrupt, now: START };
+        let making =
+            Making { copier, data: data.path(), min_free, interrupt, now: START, scheduled: false };
         let failed = make(&making, &place.file()).unwrap_err();
         assert!(!place.file().exists() && !manifest_of(&place.file()).exists());
         assert!(!place.0.path().join("a backup.db.new").exists());

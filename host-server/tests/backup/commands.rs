@@ -4,7 +4,25 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use waxwing_server::backup::{Shelf, manifest_of};
+use waxwing_server::clock;
+use waxwing_server::config::Config;
+
 use super::*;
+
+impl Place {
+    fn shelf(&self) -> Shelf {
+        let mut config = Config::default();
+        config.backup.directory = self.backups();
+        Shelf::of(&config).unwrap()
+    }
+
+    /// A copy of [`Place::file`] with its manifest in this place.
+    fn copy_to(&self, path: &Path) {
+        fs::copy(self.file(), path).unwrap();
+        fs::copy(manifest_of(&self.file()), manifest_of(path)).unwrap();
+    }
+}
 
 fn acts(place: &Place) -> Vec<Value> {
     let shown = place.run(&["audit", "show", "--json"]);
@@ -85,7 +103,7 @@ fn without_room_no_backup_is_made_and_the_server_goes_on() {
     let output = command.output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(74), "{said}");
-    assert!(said.contains("bytes are free") && said.contains("make room"), "{said}");
+    assert!(said.contains("is free") && said.contains("make room"), "{said}");
     assert!(!place.file().exists() && !place.file().with_extension("db.new").exists());
     let act = acts(&place).pop().unwrap();
     assert_eq!(act["result"], "failed");
@@ -111,9 +129,48 @@ fn the_list_shows_backups_and_what_is_none() {
     assert_eq!(listed.len(), 3);
     assert!(listed[0]["trouble"].as_str().unwrap().contains("is missing"));
     assert!(listed[1..].iter().all(|backup| backup["users"] == 2), "{listed:?}");
-    assert!(listed[1]["file"].as_str() < listed[2]["file"].as_str());
+    assert!(listed[1]["made"].as_str() <= listed[2]["made"].as_str());
     let text = text(&run(&["backup", "list"]).stdout);
     assert!(text.starts_with("made ") && text.contains("NO BACKUP: "), "{text}");
+}
+
+#[test]
+fn no_backup_has_a_name_in_the_future() {
+    let place = Place::new();
+    place.create();
+    let shelf = place.shelf();
+    let now = clock::unix_now();
+    let mut names = Vec::new();
+    for _ in 0..11 {
+        let path = shelf.next_name(now);
+        place.copy_to(&path);
+        names.push(path);
+    }
+    let moment = names[0].to_str().unwrap().strip_suffix(".db").unwrap();
+    assert_eq!(names[1].to_str().unwrap(), format!("{moment}-2.db"));
+    let listed: Vec<_> = shelf.entries().unwrap().into_iter().map(|entry| entry.file).collect();
+    assert_eq!(listed, names);
+}
+
+#[test]
+fn the_list_shows_backups_with_names_of_their_own_and_whose_they_are() {
+    let (place, other) = (Place::new(), Place::new());
+    let named = place.backups().join("before the move");
+    place.run(&["backup", "create", named.to_str().unwrap()]);
+    let foreign = place.backups().join("foreign.db");
+    other.run(&["backup", "create", foreign.to_str().unwrap()]);
+    fs::write(place.backups().join("notes.json"), "{}").unwrap();
+    let mut command = place.command(&["backup", "list", "--json"]);
+    let listed = command.env("WAXWING_BACKUP__DIRECTORY", place.backups()).output().unwrap();
+    let listed: Vec<Value> =
+        text(&listed.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let whose: Vec<_> =
+        listed.iter().map(|one| (&one["file"], &one["of_another_server"])).collect();
+    let (named, foreign) = (Value::from(named.to_str()), Value::from(foreign.to_str()));
+    assert_eq!(whose, [(&named, &false.into()), (&foreign, &true.into())]);
+    let mut command = place.command(&["backup", "list"]);
+    let shown = command.env("WAXWING_BACKUP__DIRECTORY", place.backups()).output().unwrap();
+    assert_eq!(text(&shown.stdout).matches("OF ANOTHER SERVER").count(), 1);
 }
 
 #[test]
@@ -141,6 +198,9 @@ fn the_clock_makes_backups_and_keeps_as_many_as_are_wanted() {
     let backups = place.backups();
     let old = backups.join("waxwing-20200101T000000Z.db");
     fs::write(&old, "of somebody else").unwrap();
+    // An operator has made it, so it stays, and counts for nothing.
+    let by_hand = backups.join("waxwing-20200101T000001Z.db");
+    place.run(&["backup", "create", by_hand.to_str().unwrap()]);
     let mut command = place.command(&["--listen", "127.0.0.1:0"]);
     command.env("WAXWING_BACKUP__DIRECTORY", &backups).env("WAXWING_BACKUP__KEEP", "2");
     command.env("WAXWING_BACKUP__EVERY", "1s");
@@ -150,7 +210,8 @@ fn the_clock_makes_backups_and_keeps_as_many_as_are_wanted() {
         let output = command.env("WAXWING_BACKUP__DIRECTORY", &backups).output().unwrap();
         let lines = text(&output.stdout);
         let all = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        all.filter_map(|backup| backup["made"].as_str().map(String::from)).collect::<Vec<_>>()
+        let scheduled = all.filter(|backup| backup["scheduled"] == true);
+        scheduled.filter_map(|backup| backup["made"].as_str().map(String::from)).collect::<Vec<_>>()
     };
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut seen = BTreeSet::new();
@@ -161,7 +222,7 @@ fn the_clock_makes_backups_and_keeps_as_many_as_are_wanted() {
         assert!(now.len() <= 3, "{now:?}");
         seen.extend(now);
     }
-    assert!(old.exists());
+    assert!(old.exists() && by_hand.exists());
     let status = json(&place.run(&["status", "--json"]));
     assert_eq!(status["backup"]["scheduled"], true);
     assert_eq!(status["backup"]["trouble"], Value::Null);
@@ -181,13 +242,21 @@ fn a_backup_by_the_clock_that_is_not_made_is_told() {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let status = json(&place.run(&["status", "--json"]));
-        if let Some(why) = status["backup"]["trouble"].as_str() {
-            assert!(why.contains("bytes are free"), "{why}");
+        if let Some(why) = status["backup"]["trouble"]["why"].as_str() {
+            assert!(why.contains("is free"), "{why}");
             assert_eq!(status["backup"]["verified"], Value::Null);
+            assert_eq!(status["backup"]["trouble_by_hand"], Value::Null);
             break;
         }
         assert!(Instant::now() < deadline);
     }
+    // What fails by hand is told beside it, and not in its place.
+    place.about(&["backup", "create"], 74);
+    let status = json(&place.run(&["status", "--json"]));
+    let troubles = ["trouble", "trouble_by_hand"].map(|of| status["backup"][of]["why"].is_string());
+    assert_eq!(troubles, [true; 2]);
+    let shown = text(&place.run(&["status"]).stdout);
+    assert!(shown.contains("BY THE CLOCK") && shown.contains("by hand"), "{shown}");
     assert_eq!(fs::read_dir(place.backups()).unwrap().count(), 0);
 }
 

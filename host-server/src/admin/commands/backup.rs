@@ -7,18 +7,20 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf, absolute};
 
 use serde::{Deserialize, Serialize};
+use waxwing_core::crypto::Digest;
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller};
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running, wait};
-use super::{Paper, format, reach};
+use super::{Paper, reach};
 use crate::backup::{self, Entry, Making, Manifest, Ready, Shelf, Target, Wanted};
 use crate::cli::BackupCommand;
 use crate::clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::key;
 use crate::store::{self, Interrupt, Opening};
 
@@ -37,6 +39,8 @@ struct Listed {
     /// What is in it, if it is a backup.
     #[serde(flatten)]
     manifest: Option<Manifest>,
+    /// Whether it belongs to a server with another key than the one here.
+    of_another_server: bool,
     /// Why it is none.
     trouble: Option<String>,
 }
@@ -61,7 +65,7 @@ impl Restored {
         if let Some(before) = before {
             writeln!(out, "the database that was there is now {before}")?;
         }
-        let rest = format::count((*resting_ids).into(), "id rests", "ids rest");
+        let rest = figures::count((*resting_ids).into(), "id rests", "ids rest");
         writeln!(out, "{rest}, which may have been given to others since then")?;
         writeln!(
             out,
@@ -108,12 +112,12 @@ impl Undone {
                  the restore are in it alone"
             )?;
         }
-        let rest = format::count(*resting_ids as u64, "id rests", "ids rest");
+        let rest = figures::count(*resting_ids as u64, "id rests", "ids rest");
         writeln!(out, "{rest}, which the restored one may have given to others")
     }
 }
 
-const HEAD: &str = "made                    users   letters        bytes  file";
+const HEAD: &str = "made                  by       users   letters         size  file";
 
 impl Backup {
     fn of(file: &Path, manifest: Manifest) -> Self {
@@ -122,9 +126,9 @@ impl Backup {
 
     fn holds(&self) -> String {
         let Manifest { users, letters, bytes, .. } = &self.manifest;
-        let users = format::count(*users, "user", "users");
-        let letters = format::count(*letters, "letter", "letters");
-        format!("{users}, {letters}, {}", format::bytes(*bytes))
+        let users = figures::count(*users, "user", "users");
+        let letters = figures::count(*letters, "letter", "letters");
+        format!("{users}, {letters}, {}", figures::bytes(*bytes))
     }
 
     fn made(out: &mut dyn Write, backup: &Self) -> io::Result<()> {
@@ -144,19 +148,30 @@ impl Backup {
 }
 
 impl Listed {
-    fn of(entry: Entry) -> Self {
+    fn of(entry: Entry, own: Option<&Digest>) -> Self {
         let file = entry.file.display().to_string();
-        match entry.manifest {
-            Ok(manifest) => Self { file, manifest: Some(manifest), trouble: None },
-            Err(why) => Self { file, manifest: None, trouble: Some(why.to_string()) },
-        }
+        let (manifest, trouble) = match entry.manifest {
+            Ok(manifest) => (Some(manifest), None),
+            Err(why) => (None, Some(why.to_string())),
+        };
+        let is_foreign =
+            |manifest: &Manifest, own: &Digest| manifest.key.is_some() && !manifest.is_of(own);
+        let of_another_server =
+            manifest.as_ref().zip(own).is_some_and(|(manifest, own)| is_foreign(manifest, own));
+        Self { file, manifest, of_another_server, trouble }
     }
 
     fn row(out: &mut dyn Write, listed: &Self) -> io::Result<()> {
         match &listed.manifest {
-            Some(Manifest { made, users, letters, bytes, .. }) => {
-                let bytes = format::bytes(*bytes);
-                writeln!(out, "{made:<20}  {users:>7}  {letters:>8}  {bytes:>11}  {}", listed.file)
+            Some(Manifest { made, scheduled, users, letters, bytes, .. }) => {
+                let by = if *scheduled { "clock" } else { "hand" };
+                let bytes = figures::bytes(*bytes);
+                let foreign = if listed.of_another_server { "  OF ANOTHER SERVER" } else { "" };
+                let file = &listed.file;
+                writeln!(
+                    out,
+                    "{made:<20}  {by:<5}  {users:>7}  {letters:>8}  {bytes:>11}  {file}{foreign}"
+                )
             }
             None => {
                 let why = listed.trouble.as_deref().unwrap_or_default();
@@ -258,6 +273,7 @@ fn create_alone(config: &Config, file: Option<&Path>) -> Result<Backup, Failure>
         min_free: config.storage.min_free_disk,
         interrupt: &Interrupt::default(),
         now,
+        scheduled: false,
     };
     let made = backup::make(&making, &place).map(|manifest| Backup::of(&place, manifest));
     let outcome = match &made {
@@ -273,8 +289,10 @@ fn create_alone(config: &Config, file: Option<&Path>) -> Result<Backup, Failure>
 fn list(paper: &mut Paper<'_>) -> Result<(), Failure> {
     let shelf = Shelf::of(paper.config).ok_or_else(backup::no_shelf)?;
     paper.head(HEAD)?;
+    let own = DataDir::existing(&paper.config.server.data).ok();
+    let own = own.and_then(|directory| key::published(&directory));
     for entry in shelf.entries()? {
-        paper.write(&Listed::of(entry), Listed::row)?;
+        paper.write(&Listed::of(entry, own.as_ref()), Listed::row)?;
     }
     Ok(())
 }

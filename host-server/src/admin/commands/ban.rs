@@ -10,11 +10,12 @@ use super::super::audit::{Arguments, Outcome};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{NewBan, Problem, Request, item};
 use super::super::running::{Interrupted, Running};
-use super::{Paper, format};
+use super::Paper;
 use crate::cli::BanCommand;
 use crate::clock;
 use crate::config::AddressRange;
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::runtime::{self, BanList, Bans};
 use crate::store::{Ban, BanChange};
 
@@ -115,7 +116,7 @@ pub(super) fn add(
             ended_connections +=
                 running.ask(answer, shard, |sender| runtime::Request::Ban(ban, sender))?;
         }
-        let ended = format::count(ended_connections as u64, "connection", "connections");
+        let ended = figures::count(ended_connections as u64, "connection", "connections");
         let added = Added { banned: range, until: until.map(clock::written), ended_connections };
         Ok((added, Outcome::done(format!("ended {ended}"))))
     })?;
@@ -196,7 +197,7 @@ pub(super) fn run(
             paper.act(connection, Request::Ban(new), |out, added: &Added| {
                 let Added { banned, until, ended_connections } = added;
                 let until = until.as_ref().map(|until| format!(" until {until}"));
-                let ended = format::count(*ended_connections as u64, "connection", "connections");
+                let ended = figures::count(*ended_connections as u64, "connection", "connections");
                 writeln!(out, "banned {banned}{}; ended {ended}", until.unwrap_or_default())
             })
         }

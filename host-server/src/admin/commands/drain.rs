@@ -10,9 +10,10 @@ use super::super::audit::{Arguments, Outcome};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item};
 use super::super::running::{Interrupted, Running};
-use super::{Paper, format};
+use super::Paper;
 use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::runtime::{self, Drain};
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -24,7 +25,7 @@ struct Draining {
 
 impl Draining {
     fn line(out: &mut dyn Write, Self { stops, sessions }: &Self) -> io::Result<()> {
-        let sessions = format::count(*sessions, "session", "sessions");
+        let sessions = figures::count(*sessions, "session", "sessions");
         match stops {
             Some(stops) => writeln!(
                 out,

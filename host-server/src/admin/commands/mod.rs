@@ -5,7 +5,6 @@ mod audit;
 mod backup;
 mod ban;
 mod drain;
-mod format;
 mod health;
 mod key;
 mod log;

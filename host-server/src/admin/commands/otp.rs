@@ -10,8 +10,9 @@ use super::super::audit::{Arguments, Outcome};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item};
 use super::super::running::{Interrupted, Running};
-use super::{OtpCommand, Paper, format};
+use super::{OtpCommand, Paper};
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::otp::{TestEnd, TestRefused};
 use crate::runtime;
 
@@ -24,7 +25,7 @@ struct Sent {
 
 impl Sent {
     fn line(out: &mut dyn Write, sent: &Self) -> io::Result<()> {
-        let (way, span) = (&sent.way, format::span(sent.milliseconds));
+        let (way, span) = (&sent.way, figures::span(sent.milliseconds));
         writeln!(
             out,
             "a code went out by {way} within {span}; it proves nothing, and nobody can register with it"
@@ -53,11 +54,11 @@ pub(super) fn test(
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match result {
             Ok(()) => {
-                let detail = format!("by {way} within {}", format::span(milliseconds));
+                let detail = format!("by {way} within {}", figures::span(milliseconds));
                 Ok((Sent { way: way.into(), milliseconds }, Outcome::done(detail)))
             }
             Err(error) => {
-                let message = format!("after {}, by {way}: {error}", format::span(milliseconds));
+                let message = format!("after {}, by {way}: {error}", figures::span(milliseconds));
                 Err(Problem::new(Exit::Failure, message).into())
             }
         }

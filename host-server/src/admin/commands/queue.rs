@@ -11,11 +11,12 @@ use super::super::audit::Outcome;
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running};
+use super::Paper;
 use super::users::{names, not_administered};
-use super::{Paper, format};
 use crate::cli::QueueCommand;
 use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::runtime;
 use crate::store::{Finding, Inspection, LetterSummary, MailboxSummary, UserName};
 
@@ -47,9 +48,9 @@ struct Expired {
     expired_letters: u64,
 }
 
-const MAILBOXES: &str = " user  letters         bytes  oldest";
+const MAILBOXES: &str = " user  letters          size  oldest";
 const LETTERS: &str =
-    "     place  packet id                          from  accepted               bytes";
+    "     place  packet id                          from  accepted                     size";
 
 impl Mailbox {
     fn of(summary: &MailboxSummary) -> Self {
@@ -59,7 +60,7 @@ impl Mailbox {
 
     fn row(out: &mut dyn Write, mailbox: &Self) -> io::Result<()> {
         let Self { user, letters, bytes, oldest } = mailbox;
-        writeln!(out, "{user:>5}  {letters:>7}  {:>12}  {oldest}", format::bytes(*bytes))
+        writeln!(out, "{user:>5}  {letters:>7}  {:>12}  {oldest}", figures::bytes(*bytes))
     }
 }
 
@@ -77,7 +78,8 @@ impl Letter {
 
     fn row(out: &mut dyn Write, letter: &Self) -> io::Result<()> {
         let Self { place, packet_id, sender, accepted, bytes } = letter;
-        writeln!(out, "{place:>10}  {packet_id:<32}  {sender:>5}  {accepted:<20}  {bytes:>6}")
+        let size = figures::bytes(*bytes);
+        writeln!(out, "{place:>10}  {packet_id:<32}  {sender:>5}  {accepted:<20}  {size:>11}")
     }
 }
 
@@ -137,7 +139,7 @@ pub(super) fn expire(
         match ended {
             Ok(Administered::Expired { letters }) => {
                 let expired = Expired { user: user.id.get(), expired_letters: letters };
-                let detail = format::count(letters, "letter", "letters");
+                let detail = figures::count(letters, "letter", "letters");
                 Ok((expired, Outcome::done(detail)))
             }
             other => Err(not_administered(user.id, other).into()),
@@ -175,7 +177,7 @@ pub(super) fn run(
             }
             let request = Request::ExpireLetters { user, older_than_s: older_than.as_secs() };
             paper.act(connection, request, |out, expired: &Expired| {
-                let letters = format::count(expired.expired_letters, "letter", "letters");
+                let letters = figures::count(expired.expired_letters, "letter", "letters");
                 writeln!(out, "{letters} for user {} expired", expired.user)
             })
         }

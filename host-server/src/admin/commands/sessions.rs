@@ -9,10 +9,11 @@ use super::super::audit::Outcome;
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item};
 use super::super::running::{Interrupted, Running};
+use super::Paper;
 use super::users::names;
-use super::{Paper, format};
 use crate::cli::SessionsCommand;
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::runtime;
 use crate::store::UserName;
 
@@ -50,7 +51,7 @@ impl Session {
 
     fn row(out: &mut dyn Write, session: &Self) -> io::Result<()> {
         let Self { user, phone, network, age_ms, unacknowledged } = session;
-        let age = format::span(*age_ms);
+        let age = figures::span(*age_ms);
         writeln!(out, "{user:>5}  {phone:<8}  {age:<12}  {unacknowledged:>14}  {network}")
     }
 }

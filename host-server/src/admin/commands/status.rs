@@ -11,10 +11,11 @@ use super::super::control::Answer;
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running};
 use super::log::Level;
-use super::{Paper, format, reach};
-use crate::backup::{Backups, State};
+use super::{Paper, reach};
+use crate::backup::{self, Backups, State};
 use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::runtime::{ShardReport, Standing};
 use crate::{logging, stderr};
 
@@ -81,7 +82,7 @@ impl Log {
             writeln!(out, "             CANNOT BE WRITTEN: {trouble}")?;
         }
         if *lost_lines > 0 {
-            let lines = format::count(*lost_lines, "LINE IS", "LINES ARE");
+            let lines = figures::count(*lost_lines, "LINE IS", "LINES ARE");
             writeln!(out, "             {lines} LOST")?;
         }
         Ok(())
@@ -131,8 +132,18 @@ struct Backup {
     scheduled: bool,
     /// When the newest was made that was read back without an error, in UTC.
     verified: Option<String>,
-    /// Why the last one was not made.
-    trouble: Option<String>,
+    /// Why the last one by the clock was not made; nothing as soon as any was made.
+    trouble: Option<Trouble>,
+    /// The same of the last one that an operator wanted.
+    trouble_by_hand: Option<Trouble>,
+}
+
+/// A backup was not made.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Trouble {
+    /// When it was to be made, in UTC.
+    at: String,
+    why: String,
 }
 
 /// A write that waits for so long is worth a look.
@@ -197,7 +208,7 @@ impl Status {
 
     fn page(out: &mut dyn Write, status: &Self) -> io::Result<()> {
         let Self { version, role, pid, since, uptime_ms, listening, loops, .. } = status;
-        let up = format::span(*uptime_ms);
+        let up = figures::span(*uptime_ms);
         writeln!(out, "waxwing-server {version}, {role}, process {pid}")?;
         writeln!(out, "serves       since {since}, {up}, on {}", listening.join(", "))?;
         if let Some(stops) = &status.drained_by {
@@ -210,24 +221,24 @@ impl Status {
         );
         let hanging: Vec<_> =
             loops.iter().filter(|one| !one.answers).map(|one| one.number.to_string()).collect();
-        let count = format::count(loops.len() as u64, "loop", "loops");
+        let count = figures::count(loops.len() as u64, "loop", "loops");
         if hanging.is_empty() {
             writeln!(out, "loops        {count}; {turns}")?;
         } else {
             let which = hanging.join(", ");
             writeln!(out, "loops        {count}; DOES NOT ANSWER: {which}; of the others {turns}")?;
         }
-        let connections = format::count(status.connections, "connection", "connections");
+        let connections = figures::count(status.connections, "connection", "connections");
         writeln!(out, "sessions     {} on {connections}", status.sessions)?;
         let free = status.free_ids.map(|ids| format!(", {ids} ids are free"));
         writeln!(out, "users        {}{}", status.users, free.unwrap_or_default())?;
         if let Some(left) = status.codes_left {
             writeln!(out, "codes        {left} can still go out today")?;
         }
-        let letters = format::count(status.pending_letters, "letter", "letters");
-        writeln!(out, "pending      {letters}, {}", format::bytes(status.pending_bytes))?;
+        let letters = figures::count(status.pending_letters, "letter", "letters");
+        writeln!(out, "pending      {letters}, {}", figures::bytes(status.pending_bytes))?;
         status.storage.line(out)?;
-        status.backup.line(out)?;
+        status.backup.lines(out)?;
         if let Some(problem) = &status.audit_problem {
             writeln!(
                 out,
@@ -288,9 +299,9 @@ impl Storage {
         let oldest = match self.oldest_unsettled_ms {
             None => String::new(),
             Some(age) if u128::from(age) >= SLOW.as_millis() => {
-                format!("; THE OLDEST WRITE WAITS FOR {}", format::span(age))
+                format!("; THE OLDEST WRITE WAITS FOR {}", figures::span(age))
             }
-            Some(age) => format!("; the oldest write waits for {}", format::span(age)),
+            Some(age) => format!("; the oldest write waits for {}", figures::span(age)),
         };
         let free = match self.free_disk_bytes {
             _ if self.disk_is_low => {
@@ -298,7 +309,7 @@ impl Storage {
                  ARE REFUSED"
                     .to_owned()
             }
-            Some(free) => format!("; there is room for {} more", format::bytes(free)),
+            Some(free) => format!("; there is room for {} more", figures::bytes(free)),
             None => String::new(),
         };
         writeln!(out, "storage      {state}{oldest}{free}")
@@ -307,20 +318,31 @@ impl Storage {
 
 impl Backup {
     fn of(backups: &Backups) -> Self {
-        let State { verified, trouble, failures: _ } = backups.state();
-        let verified = verified.map(clock::written);
-        Self { scheduled: backups.are_scheduled(), verified, trouble }
+        let State { verified, trouble, trouble_by_hand, failures: _ } = backups.state();
+        let told =
+            |trouble: backup::Trouble| Trouble { at: clock::written(trouble.at), why: trouble.why };
+        Self {
+            scheduled: backups.are_scheduled(),
+            verified: verified.map(clock::written),
+            trouble: trouble.map(told),
+            trouble_by_hand: trouble_by_hand.map(told),
+        }
     }
 
-    fn line(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn lines(&self, out: &mut dyn Write) -> io::Result<()> {
         let newest = match &self.verified {
             Some(moment) => format!("the newest is of {moment}"),
             None => "there is none".to_owned(),
         };
         let scheduled = if self.scheduled { "" } else { "; none is made by the clock" };
-        let trouble =
-            self.trouble.as_ref().map(|why| format!("; THE LAST ONE WAS NOT MADE: {why}"));
-        writeln!(out, "backup       {newest}{scheduled}{}", trouble.unwrap_or_default())
+        writeln!(out, "backup       {newest}{scheduled}")?;
+        if let Some(Trouble { at, why }) = &self.trouble {
+            writeln!(out, "             BY THE CLOCK, NONE WAS MADE {at}: {why}")?;
+        }
+        if let Some(Trouble { at, why }) = &self.trouble_by_hand {
+            writeln!(out, "             by hand, none was made {at}: {why}")?;
+        }
+        Ok(())
     }
 }
 
@@ -332,7 +354,7 @@ fn span_us(microseconds: u64) -> String {
     if microseconds < 1_000 {
         format!("{microseconds} us")
     } else {
-        format::span(microseconds / 1_000)
+        figures::span(microseconds / 1_000)
     }
 }
 

@@ -15,11 +15,12 @@ use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item, no_such_user};
 use super::super::running::{Interrupted, Running};
 use super::suspensions::{self, Suspended};
-use super::{Paper, UsersCommand, format};
+use super::{Paper, UsersCommand};
 use crate::clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
+use crate::figures;
 use crate::runtime;
 use crate::store::{self, ApplyError, Engine, Finding, Inspection, Opening, UserName, UserSummary};
 
@@ -65,22 +66,22 @@ impl User {
 
     fn row(out: &mut dyn Write, user: &Self) -> io::Result<()> {
         let Self { id, phone, pending_letters, pending_bytes, .. } = user;
-        let last_seen = user.last_seen();
+        let (last_seen, size) = (user.last_seen(), figures::bytes(*pending_bytes));
         writeln!(
             out,
-            "{id:>5}  {phone:<16}  {last_seen:<20}  {pending_letters:>7}  {pending_bytes:>10}{}",
+            "{id:>5}  {phone:<16}  {last_seen:<20}  {pending_letters:>7}  {size:>11}{}",
             if user.suspended.is_some() { "  suspended" } else { "" }
         )
     }
 
     fn page(out: &mut dyn Write, user: &Self) -> io::Result<()> {
         let Self { id, phone, pending_letters, pending_bytes, .. } = user;
-        let letters = format::count(*pending_letters, "letter", "letters");
-        let last_seen = user.last_seen();
+        let letters = figures::count(*pending_letters, "letter", "letters");
+        let (last_seen, size) = (user.last_seen(), figures::bytes(*pending_bytes));
         writeln!(
             out,
             "id         {id}\nphone      {phone}\nlast seen  {last_seen}\npending    {letters}, \
-             {pending_bytes} bytes"
+             {size}"
         )?;
         user.suspended.as_ref().map_or(Ok(()), |suspended| suspended.page(out))
     }
@@ -88,7 +89,7 @@ impl User {
 
 impl Removed {
     fn undelivered(&self) -> String {
-        format!("{} undelivered", format::count(self.undelivered_letters, "letter", "letters"))
+        format!("{} undelivered", figures::count(self.undelivered_letters, "letter", "letters"))
     }
 
     fn line(out: &mut dyn Write, user: &Self) -> io::Result<()> {
@@ -115,7 +116,7 @@ impl Idle {
     }
 }
 
-const HEAD: &str = "   id  phone             last seen             pending       bytes";
+const HEAD: &str = "   id  phone             last seen             pending         size";
 
 // ---- In the server ----
 
@@ -195,7 +196,7 @@ pub(super) fn not_administered(user: UserId, ended: runtime::Administration) -> 
                 _ => format!(
                     "storage does not take it now: {} expired, and nothing else was changed; the log says \
                      why, and the command can be repeated",
-                    format::count(letters, "letter", "letters")
+                    figures::count(letters, "letter", "letters")
                 ),
             },
         ),

@@ -30,7 +30,9 @@ pub(in super::super) fn read(value: &Value) -> Result<Vec<SocketAddr>, String> {
     }
     let addresses = texts.into_iter().map(address::parse).collect::<Result<Vec<_>, _>>()?;
     for (at, one) in addresses.iter().enumerate() {
-        if let Some(other) = addresses.iter().take(at).find(|other| collide(one, other)) {
+        if let Some(other) =
+            addresses.iter().take(at).find(|other| one == *other || overlap(one, other))
+        {
             return Err(if one == other {
                 format!("{one} is named twice: leave one of them out")
             } else {
@@ -51,10 +53,11 @@ pub(in super::super) fn show(addresses: &[SocketAddr]) -> String {
     }
 }
 
-/// Whether two sockets cannot have these addresses at the same time. With port 0 the system gives each a
-/// port of its own. Every IPv6 address is for IPv6 alone.
-fn collide(one: &SocketAddr, other: &SocketAddr) -> bool {
+/// Whether one address contains the other, so that two sockets cannot have them at the same time. With
+/// port 0 the system gives each a port of its own. Every IPv6 address is for IPv6 alone.
+pub(in super::super) fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
     let is_all = |address: &SocketAddr| address.ip().is_unspecified();
-    let contains = one.is_ipv4() == other.is_ipv4() && (is_all(one) || is_all(other));
-    one == other || (one.port() == other.port() && one.port() != 0 && contains)
+    let contains = one.ip() == other.ip()
+        || (one.is_ipv4() == other.is_ipv4() && (is_all(one) || is_all(other)));
+    one.port() == other.port() && one.port() != 0 && contains
 }

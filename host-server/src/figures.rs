@@ -1,7 +1,7 @@
 //! How numbers are written for people.
 
 /// `8.2 MiB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut unit, mut tenths) = (0, u128::from(bytes) * 10);
     while tenths >= 10_240 && unit + 1 < UNITS.len() {
@@ -14,7 +14,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// `3 d 4 h`, `4 h 5 min`, `5 min 6 s`, `6 s`, `7 ms`.
-pub(super) fn span(milliseconds: u64) -> String {
+pub(crate) fn span(milliseconds: u64) -> String {
     let seconds = milliseconds / 1_000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     match seconds {
@@ -27,7 +27,7 @@ pub(super) fn span(milliseconds: u64) -> String {
 }
 
 /// `1 letter`, `2 letters`.
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 

@@ -51,6 +51,8 @@ pub struct Written {
     pub put_off: Option<Reason>,
     pub packets: Vec<(PacketId, UserId)>,
     pub packet: Option<(Arc<[u8]>, UnixTime)>,
+    /// How wrong the clock was by which the letter was written, as far as that is known.
+    pub clock_was_off_s: i64,
     pub stored_as: Option<(PacketId, UserId)>,
 }
 
@@ -131,6 +133,7 @@ impl Stored {
             put_off: None,
             packets: Vec::new(),
             packet: None,
+            clock_was_off_s: 0,
             stored_as: None,
         });
         row
@@ -403,6 +406,7 @@ impl Profile for MemoryProfile {
         letter.state = State::Sent;
         letter.packets.push((sealed.id, sealed.recipient));
         letter.packet = Some((sealed.packet.into(), sealed.signed_at));
+        letter.clock_was_off_s = sealed.clock_was_off_s;
         Ok(true)
     }
 

@@ -159,6 +159,18 @@ fn a_clock_that_is_wrong_is_told_once_and_the_servers_time_is_used_from_then_on(
 }
 
 #[test]
+fn a_letter_goes_out_with_how_wrong_the_clock_was_unless_nobody_would_mind() {
+    for (wrong_by_s, off_s) in [(3_600, -3_600), (-301, 301), (300, 0), (-300, 0), (0, 0)] {
+        let mut all = Population::of(2);
+        all.write(0, 1, "dated by that clock");
+        all.connect(0);
+        run_with_clock(&mut all, 0, wrong_by_s);
+        let letter = &all.people[0].profile.stored.outbox[0];
+        assert_eq!((letter.status, letter.clock_was_off_s), (Status::Stored, off_s));
+    }
+}
+
+#[test]
 fn after_the_loss_of_a_session_and_after_each_failure_there_is_a_pause() {
     let mut all = Population::of(1);
     let pause =

@@ -3,7 +3,9 @@
 use waxwing_core::crypto::{PrivateKey, Spki};
 use waxwing_core::envelope::Fingerprint;
 use waxwing_core::id::UserId;
-use waxwing_core::messenger::{Account, Conflict, Judgement, Profile, Verdict, Who, judge};
+use waxwing_core::messenger::{
+    Account, Conflict, Contact, Judgement, Profile, Verdict, Who, judge,
+};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::KeyAnswer;
@@ -164,6 +166,26 @@ fn a_refused_answer_is_asked_about_again_after_a_pause_and_not_before() {
     assert_eq!(all.people[1].texts(), ["to him"]);
     let told = all.people[0].profile.notices.iter().filter(|n| n.contains("NotBelieved"));
     assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn of_sixteen_answers_that_are_not_believed_the_person_is_told_and_of_no_more() {
+    let mut all = Population::of(20);
+    // All their keys are pinned for other phones.
+    for (at, spki) in
+        (1..20).map(|at| (at, all.people[at].keys.own.spki().clone())).collect::<Vec<_>>()
+    {
+        let (user, phone) = (UserId::new(100 + at as u16), phone(60 + at as u8));
+        let contact = Contact { phone, user, spki, asked_at: None, changed: None };
+        all.people[0].profile.stored.contacts.push(contact);
+        all.write(0, at, "to somebody");
+    }
+    all.connect(0);
+    all.run();
+    let profile = &all.people[0].profile;
+    assert!(profile.stored.outbox.iter().all(|letter| letter.state == State::Waiting));
+    let told = profile.notices.iter().filter(|notice| notice.contains("NotBelieved"));
+    assert_eq!(told.count(), 16);
 }
 
 #[test]

@@ -48,3 +48,24 @@ impl<K: Copy + Ord> Timers<K> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: u8 = 1;
+    const BEN: u8 = 2;
+
+    #[test]
+    fn a_deadline_that_comes_earlier_is_due_once_and_one_that_is_taken_out_never() {
+        let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
+        let (mut timers, mut ann, mut ben) = (Timers::default(), None, None);
+        timers.arm(ANN, &mut ann, Some(at(3)));
+        timers.arm(BEN, &mut ben, Some(at(4)));
+        timers.arm(ANN, &mut ann, Some(at(1)));
+        assert_eq!((timers.next(), timers.pop_due(at(0))), (Some(at(1)), None));
+        assert_eq!((timers.pop_due(at(9)), timers.next()), (Some(ANN), Some(at(4))));
+        timers.disarm(BEN, ben);
+        assert_eq!(timers.next(), None);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use waxwing_core::crypto::RustCrypto;
 use waxwing_core::id::UserId;
 use waxwing_core::limits::MIN_ENVELOPE;
-use waxwing_core::server::{Administered, AdministrationError, Config, SessionPage};
+use waxwing_core::server::{Administered, AdministrationError, Config, Report, SessionPage};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Status};
 
@@ -317,6 +317,13 @@ fn a_report_says_what_there_is() {
     assert_eq!(all(&mut world), (1, 1, 3, 1, letter.len() as u64));
     let free = world.reports()[0].free_ids;
     assert_eq!(free, Some(65_535 - 3));
+    let of_storage = |world: &mut World| {
+        let reports = world.reports();
+        let sum = |of: fn(&Report) -> usize| reports.iter().map(of).sum::<usize>();
+        (sum(|report| report.unsettled_batches), sum(|report| report.open_questions))
+    };
+    assert_eq!(of_storage(&mut world), (0, 0));
+    assert!(world.reports().iter().all(|report| report.oldest_unsettled.is_none()));
     let codes = |world: &mut World| world.reports()[0].codes_left.unwrap();
     let before = codes(&mut world);
     Person::new(5).register(&mut world);
@@ -330,7 +337,11 @@ fn a_report_says_what_there_is() {
     let waits: Vec<_> = waits.filter(|report| report.unsettled_batches > 0).collect();
     let [report] = &waits[..] else { panic!("{waits:?}") };
     assert!(report.oldest_unsettled >= Some(Duration::from_secs(2)), "{report:?}");
+    let question = ann.queries(&mut world, &[(ben.id(), id_of(&letter))]);
+    world.send(ann.conn, &question);
+    assert_eq!(of_storage(&mut world), (1, 1));
     world.release();
+    assert_eq!(of_storage(&mut world), (0, 0));
     assert_eq!(all(&mut world), (2, 2, 4, 2, 2 * letter.len() as u64 + 5));
     // The machine that starts next counts the same.
     world.crash();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waxwing_core::crypto::ReplyKey;
-use waxwing_core::server::{AddressPrefix, Config, Event, Rate};
+use waxwing_core::server::{AddressPrefix, Config, Event, Limit, Rate};
 use waxwing_core::wire::{ErrorCode, KeyQuestion};
 
 use waxwing_testkit::backend::Paper;
@@ -61,13 +61,24 @@ fn many() -> Config {
 
 const LIMITED: Option<ErrorCode> = Some(ErrorCode::RateLimited);
 
+/// Which limits the operator was told of since the last look.
+fn limits_reached(world: &mut PaperWorld) -> Vec<Limit> {
+    let limit = |event| match event {
+        Event::LimitReached { limit } => Some(limit),
+        _ => None,
+    };
+    std::mem::take(&mut world.events).into_iter().filter_map(limit).collect()
+}
+
 #[test]
 fn an_address_prefix_registers_ten_times_an_hour() {
     let mut world = PaperWorld::new(Config::default());
     for at in 0..10 {
         assert_eq!(ask(&mut world, at, 1, "198.51.100.7"), None);
     }
+    assert_eq!(limits_reached(&mut world), []);
     assert_eq!(ask(&mut world, 10, 1, "198.51.100.8"), LIMITED, "the same /24");
+    assert_eq!(limits_reached(&mut world), [Limit::Registrations]);
     assert_eq!(ask(&mut world, 10, 1, "198.51.101.7"), None, "another");
     assert_eq!(ask(&mut world, 11, 1, "2001:db8::1"), None);
     let (code, wait) = ask_and_wait(&mut world, 12, 1, "198.51.100.9").unwrap();
@@ -137,6 +148,7 @@ fn three_codes_an_hour_per_phone_and_prefix() {
         world.wait_s(301);
     }
     assert_eq!(ask(&mut world, 0, 3, "198.51.100.7"), LIMITED);
+    assert_eq!(limits_reached(&mut world), [Limit::CodesPerPhoneAndPrefix]);
     assert_eq!(ask(&mut world, 0, 4, "203.0.113.1"), None);
     world.wait_s(HOUR);
     assert_eq!(ask(&mut world, 0, 5, "198.51.100.7"), None);
@@ -149,6 +161,7 @@ fn ten_codes_a_day_per_phone_wherever_they_are_asked_for() {
         assert_eq!(ask(&mut world, 0, attempt, &format!("198.51.{attempt}.7")), None);
     }
     assert_eq!(ask(&mut world, 0, 10, "203.0.113.1"), LIMITED);
+    assert_eq!(limits_reached(&mut world), [Limit::CodesPerPhone]);
     assert_eq!(ask(&mut world, 1, 11, "203.0.113.1"), None);
     assert_eq!(world.codes.len(), 11);
 }
@@ -217,6 +230,7 @@ fn fifteen_wrong_guesses_a_day_per_prefix() {
     }
     assert_eq!(ask(&mut world, 5, 1, "198.51.100.7"), None);
     assert_eq!(guess(&mut world, 5, 1, "198.51.100.7"), LIMITED);
+    assert_eq!(limits_reached(&mut world), [Limit::WrongCodesPerPrefix]);
     // It counted no attempt, and elsewhere it goes on.
     for _ in 0..3 {
         assert_eq!(guess(&mut world, 5, 1, "203.0.113.1"), Some(ErrorCode::OtpWrong));
@@ -368,6 +382,7 @@ fn five_hundred_phones_a_day_can_be_asked_about() {
     ann.ask(&mut world, question);
     let Said::Refused(no) = ann.hear_one(&mut world) else { panic!() };
     assert_eq!((no.code, no.op, no.retry_after_s), (ErrorCode::RateLimited, 105, 28_800));
+    assert_eq!(limits_reached(&mut world), [Limit::Lookups]);
     ann.ask(&mut world, KeyQuestion::ById(ann.id()));
     assert!(matches!(ann.hear_one(&mut world), Said::Key(_)), "about oneself always");
     // The limit is the user's, not the session's.
@@ -406,6 +421,7 @@ fn an_address_prefix_proves_so_often_an_hour_and_exempt_peers_always() {
     let (code, wait) = prove_at_random(&mut world, 3, Some("198.51.100.8"));
     assert_eq!(code, ErrorCode::RateLimited, "the same /24");
     assert!((1..=3_600).contains(&wait), "{wait}");
+    assert_eq!(limits_reached(&mut world), [Limit::Proofs]);
     let elsewhere = prove_at_random(&mut world, 3, Some("198.51.101.7"));
     assert_eq!(elsewhere.0, ErrorCode::OtpExpired, "another");
     for at in 4..14 {

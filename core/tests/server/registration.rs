@@ -286,6 +286,21 @@ fn a_client_that_left_during_the_commit_comes_back_to_its_account() {
 }
 
 #[test]
+fn whoever_left_during_a_commit_that_fails_is_refused_nothing() {
+    let mut world = world();
+    let (mut ann, code) = asked(&mut world, 0);
+    let proof = ann.proof(&mut world, &code);
+    world.disk.held = true;
+    world.send(ann.conn, &proof);
+    world.hang_up(ann.conn);
+    world.disk.refuses_writes = true;
+    world.release();
+    assert!(!world.events.iter().any(|event| matches!(event, Event::Refused { .. })));
+    world.disk.refuses_writes = false;
+    assert_eq!(prove(&mut world, &mut ann, &code), OFFERED);
+}
+
+#[test]
 fn the_servers_key_and_anothers_are_weak_and_burn_nothing() {
     let (mut world, [_ann]) = World::populated(Config::default());
     for taken in [SERVER_KEY, 0] {

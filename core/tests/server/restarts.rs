@@ -252,6 +252,25 @@ fn a_code_goes_out_when_it_is_durable_that_it_was_counted() {
 }
 
 #[test]
+fn what_is_left_of_a_limit_waits_for_company_unless_a_code_waits_for_it() {
+    let (mut world, mut people) = World::populate_shards(many(), 7, 2, 1);
+    let [ann, ben] = &mut people[..] else { unreachable!() };
+    ann.come_to_nothing(&mut world);
+    let question = ann.question(&mut world, KeyQuestion::ByPhone(ben.phone));
+    world.deliver(&[(ann.conn, question)]);
+    assert!(!world.disk.has_jobs());
+
+    let mut newcomer = person(5, 1);
+    newcomer.conn = world.connect_from("198.51.100.7");
+    let request = newcomer.request(&mut world);
+    world.deliver(&[(newcomer.conn, request)]);
+    world.disk.work();
+    world.tell_news();
+    assert_eq!(world.codes.len(), 1, "at once");
+    assert_eq!(world.disk.allowances().count(), 5, "of the question, and four of the code");
+}
+
+#[test]
 fn a_limit_of_which_nothing_is_taken_any_more_takes_no_room() {
     let mut world = World::new(Config::default());
     for at in 0..9 {

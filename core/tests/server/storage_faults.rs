@@ -131,6 +131,17 @@ fn what_waits_to_be_deleted_is_not_handed_over_again_and_counted_out_once() {
 }
 
 #[test]
+fn what_waits_to_be_deleted_holds_up_nothing_behind_it() {
+    let (mut world, [mut ann, mut ben]) = World::online(Config::default());
+    let letters = [b"1", b"2", b"3"].map(|text| ann.send(&mut world, ben.id(), text));
+    world.disk.refuses_writes = true;
+    ben.acknowledge(&mut world, &[id_of(&letters[0]), id_of(&letters[1])]);
+    // One at a time: each of the first two is all that a question to storage brings.
+    ben.come(&mut world, 1);
+    assert_eq!(ben.hear(&mut world), [Said::Letter(letters[2].clone()), Said::BacklogEnd(1)]);
+}
+
+#[test]
 fn leaving_waits_until_what_was_acknowledged_is_deleted() {
     let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
     let letter = ann.send(&mut world, ben.id(), b"held");

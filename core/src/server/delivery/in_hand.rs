@@ -225,3 +225,38 @@ impl InHand {
         &self.seen
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: QueueId = QueueId(7);
+
+    fn letter() -> PendingLetter {
+        let user = |id| UserId::new(id).unwrap();
+        PendingLetter {
+            queue_id: PLACE,
+            id: PacketId([7; 16]),
+            sender: user(1),
+            recipient: user(2),
+            accepted_at: UnixTime::from_seconds(0),
+            packet: Arc::from([0; 9]),
+        }
+    }
+
+    #[test]
+    fn a_deleted_letter_is_known_as_long_as_an_answer_may_speak_of_it() {
+        let mut letters = InHand::default();
+        letters.hand_over(&letter());
+        letters.change(PLACE, Event::Acknowledged);
+        letters.deleted(PLACE, Ticket(5), Some(Ticket(4)));
+        for (oldest, is_known) in [(Some(4), true), (Some(5), true), (Some(8), false)] {
+            letters.forget_deleted(oldest.map(Ticket));
+            assert_eq!(letters.is_acknowledged(PLACE), is_known, "{oldest:?}");
+        }
+        letters.hand_over(&letter());
+        letters.change(PLACE, Event::Acknowledged);
+        letters.deleted(PLACE, Ticket(9), None);
+        assert!(!letters.is_acknowledged(PLACE), "no answer is to come");
+    }
+}

@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use support::*;
 use waxwing_core::crypto::Digest;
 use waxwing_core::server::storage::{Answer, Question};
@@ -98,4 +99,65 @@ fn whichever_page_is_damaged_what_is_kept_makes_sense() {
         }
     }
     assert!(whole * 10 > sound.len() / PAGE * 7, "{whole} of {}", sound.len() / PAGE);
+}
+
+/// Makes the phone of a user none, in the log of the database, which stays there.
+fn damage(path: &Path, user: u16) {
+    let raw = rusqlite::Connection::open(path).unwrap();
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    raw.execute("UPDATE users SET phone_number = 'nonsense' WHERE user_id = ?", [user]).unwrap();
+    raw.close().unwrap();
+}
+
+/// Whether this is the database in which that was done.
+fn is_damaged(path: &Path, user: u16) -> bool {
+    let raw = rusqlite::Connection::open(path).unwrap();
+    let select = "SELECT phone_number = 'nonsense' FROM users WHERE user_id = ?";
+    raw.query_row(select, [user], |row| row.get(0)).unwrap()
+}
+
+/// Which of a database and the files beside it are there.
+fn files(directory: &Path, name: &str) -> [bool; 3] {
+    ["", "-wal", "-generation"].map(|beside| directory.join(format!("{name}{beside}")).exists())
+}
+
+#[test]
+fn a_damaged_database_is_moved_aside_with_its_log_and_a_sound_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let path = sample(place);
+    let recover = || SqliteStorage::recover(&path, &OPTIONS());
+    drop(recover().unwrap());
+    assert_eq!(files(place, "waxwing.db.damaged-1"), [false; 3]);
+
+    damage(&path, 2);
+    // An attempt that was cut short has left its draft.
+    for beside in ["", "-wal", "-shm", "-generation"] {
+        fs::write(place.join(format!("waxwing.db.salvaged{beside}")), "half of it").unwrap();
+    }
+    let mut new = recover().unwrap();
+    assert!(new.users(None).unwrap().iter().map(|user| user.id.get()).eq([1, 3]));
+    assert_eq!(files(place, "waxwing.db.damaged-1"), [true; 3]);
+    assert_eq!(files(place, "waxwing.db.salvaged"), [false; 3]);
+    apply(&mut new, [create(4), insert(LETTERS + 1, 1, 3, 900)]).unwrap();
+    drop(new);
+
+    // Another time it goes to another place.
+    damage(&path, 4);
+    assert_eq!(mailbox(&mut recover().unwrap(), 3), [LETTERS + 1]);
+    assert!(is_damaged(&place.join("waxwing.db.damaged-1"), 2));
+    assert!(is_damaged(&place.join("waxwing.db.damaged-2"), 4));
+}
+
+#[test]
+fn a_damaged_database_that_cannot_be_moved_aside_stays_where_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let path = sample(place);
+    drop(SqliteStorage::open(&path, &OPTIONS()).unwrap());
+    damage(&path, 2);
+    fs::create_dir(place.join("waxwing.db.damaged-1-wal")).unwrap();
+    SqliteStorage::recover(&path, &OPTIONS()).unwrap_err();
+    assert_eq!(files(place, "waxwing.db"), [true; 3]);
+    assert!(is_damaged(&path, 2));
 }

@@ -54,6 +54,13 @@ impl Phone {
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
+    /// Whether it is no person's: no country has the code +999. A server has accounts of its own there
+    /// (PROTOCOL.md, "Registration").
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.as_bytes().starts_with(b"+999")
+    }
+
     /// What may be shown of it.
     pub(crate) fn ends(&self) -> (&str, &str) {
         let text = self.as_str();
@@ -227,6 +234,18 @@ mod tests {
             "+١٢٣٤٥٦٧٨",
         ] {
             assert_eq!(Phone::parse(bad.as_bytes()), Err(Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn phones_of_no_country_are_reserved() {
+        for (text, reserved) in [
+            ("+9990000001", true),
+            ("+99900000000000", true),
+            ("+9980000001", false),
+            ("+4999912", false),
+        ] {
+            assert_eq!(Phone::parse(text.as_bytes()).unwrap().is_reserved(), reserved, "{text}");
         }
     }
 

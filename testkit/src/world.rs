@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use waxwing_core::crypto::{CryptoRng, RustCrypto};
+use waxwing_core::crypto::{CryptoRng, RustCrypto, Spki};
 use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::storage::StoredUser;
@@ -312,6 +312,18 @@ impl<P: Backend> Sim<P> {
         let mut begun = Ok(());
         let owner = self.owner_of(user);
         self.turn(owner, |server, env| begun = server.operator().remove_user(env, user));
+        begun
+    }
+
+    /// The server is to have an account of its own. When it is there, [`Sim::administered`] says so.
+    ///
+    /// # Errors
+    /// As [`Operator::enrol`].
+    pub fn enrol(&mut self, phone: Phone, spki: &Spki) -> Result<UserId, AdministrationError> {
+        let mut begun = Err(AdministrationError::NoSuchUser);
+        self.turn(ShardId::REGISTRAR, |server, env| {
+            begun = server.operator().enrol(env, phone, spki);
+        });
         begun
     }
 

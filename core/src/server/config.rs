@@ -108,12 +108,12 @@ impl RegistrationPolicy {
         Some(Self { open, countries: countries.into(), phones })
     }
 
-    /// Whether somebody with this phone may become a user.
+    /// Whether somebody with this phone may become a user. Accounts of the server itself do not ask.
     pub(super) fn allows(&self, phone: &Phone) -> bool {
         let begins_right =
             self.countries.is_empty() || self.countries.iter().any(|country| country.begins(phone));
         let is_named = self.phones.as_ref().is_none_or(|all| all.binary_search(phone).is_ok());
-        self.open && begins_right && is_named
+        self.open && begins_right && is_named && !phone.is_reserved()
     }
 }
 
@@ -276,6 +276,14 @@ mod tests {
             assert_eq!(allowed(&policy.unwrap(), PHONES), expected);
         }
         assert_eq!(allowed(&RegistrationPolicy::default(), PHONES), [true; 4]);
+    }
+
+    #[test]
+    fn nobody_gets_a_phone_that_is_reserved() {
+        let reserved = phone("+99900000001");
+        let named = RegistrationPolicy::new(true, vec![], Some(vec![reserved])).unwrap();
+        assert!(!named.allows(&reserved));
+        assert!(!RegistrationPolicy::default().allows(&reserved));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::identity::Identity;
 use super::limits::{Kept, Limits};
 use super::mail::{MailQueue, Message, Note};
 use super::output::{ConnId, Event, Output};
+use super::report::OwnAccounts;
 use super::shard::{Shard, ShardId};
 use super::storage::Snapshot;
 use super::storage_queue::StorageQueue;
@@ -32,6 +33,7 @@ pub(super) struct Shared<P: Provider> {
     pub(super) config: Config,
     pub(super) shard: Shard,
     pub(super) limits: Limits,
+    pub(super) own_accounts: OwnAccounts,
     pub(super) storage: StorageQueue,
     pub(super) mail: MailQueue,
     pub(super) out: VecDeque<Output>,
@@ -46,6 +48,7 @@ pub(super) struct Ctx<'a, P: Provider> {
     pub(super) config: &'a Config,
     pub(super) shard: Shard,
     pub(super) limits: &'a mut Limits,
+    pub(super) own_accounts: &'a mut OwnAccounts,
     pub(super) storage: &'a mut StorageQueue,
     mail: &'a mut MailQueue,
     out: &'a mut VecDeque<Output>,
@@ -63,6 +66,7 @@ impl<P: Provider> Shared<P> {
         let config = config.share_of(shard);
         Self {
             limits: Limits::new(&config.rates, shard, &snapshot.allowances, now),
+            own_accounts: OwnAccounts::new(snapshot),
             provider,
             identity,
             config,
@@ -83,9 +87,21 @@ impl<P: Provider> Shared<P> {
 
     /// Lends all of it for one call.
     pub(super) fn lend<'a>(&'a mut self, env: &'a mut Env<'_>) -> Ctx<'a, P> {
-        let Self { provider, identity, config, shard, limits, storage, mail, out } = self;
-        let (now, rng, shard) = (env.now, &mut *env.rng, *shard);
-        Ctx { now, rng, provider, identity, config, shard, limits, storage, mail, out }
+        let Self { provider, identity, config, shard, limits, own_accounts, storage, mail, out } =
+            self;
+        Ctx {
+            now: env.now,
+            rng: &mut *env.rng,
+            provider,
+            identity,
+            config,
+            shard: *shard,
+            limits,
+            own_accounts,
+            storage,
+            mail,
+            out,
+        }
     }
 }
 
@@ -113,6 +129,13 @@ impl<P: Provider> Ctx<'_, P> {
     /// Leaves mail for a shard.
     pub(super) fn post(&mut self, to: ShardId, message: Message) {
         self.mail.post(self.shard, self.out, to, message);
+    }
+
+    /// Leaves the same mail for every shard.
+    pub(super) fn post_to_all(&mut self, message: &Message) {
+        for shard in Shard::all(self.shard.count()) {
+            self.post(shard.id(), message.clone());
+        }
     }
 
     /// Leaves mail for a user's owner shard.

@@ -75,6 +75,8 @@ pub(super) enum Message {
     Welcome { user: UserId, phone: Phone, spki: Arc<Spki> },
     /// To the registrar: a user is removed, so phone and key are free.
     Removed { phone: Phone, spki: Arc<Spki> },
+    /// To all shards: the user is an account of the server itself, or no more.
+    OwnAccount { user: UserId, is_own: bool },
     /// To the registrar: a new user's owner shard expects them, so others may hear of them.
     Settled { user: UserId, phone: Phone, spki: Arc<Spki> },
 }

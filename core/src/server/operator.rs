@@ -10,8 +10,9 @@ use super::output::AdministrationError;
 use super::registrar::Registrar;
 use super::report::{Report, SessionPage};
 use super::router::Router;
-use crate::crypto::Provider;
+use crate::crypto::{Provider, Spki};
 use crate::id::UserId;
+use crate::phone::Phone;
 use crate::time::{Instant, UnixTime};
 
 /// What an operator can see of a machine, and do with it. All of it is about this shard alone. What is
@@ -37,16 +38,17 @@ impl<'s, P: Provider> Operator<'s, P> {
     /// The state of the machine in numbers.
     #[must_use]
     pub fn report(&self, now: Instant) -> Report {
-        let Shared { storage, limits, provider, identity, .. } = &*self.shared;
+        let Shared { storage, limits, own_accounts, provider, identity, .. } = &*self.shared;
         let Router { gate, registrar, accounts, sessions, submission, delivery, .. } =
             &*self.router;
         let (unsettled_batches, oldest) = storage.under_way();
         let (pending_letters, pending_bytes) = submission.pending();
+        let own_accounts = own_accounts.iter().filter(|user| accounts.has(*user)).count();
         let codes_left = || limits.left(Kept::Codes.key(provider, identity), now);
         Report {
             connections: gate.connection_count(),
             sessions: sessions.count(),
-            users: accounts.count(),
+            users: accounts.count().saturating_sub(own_accounts),
             pending_letters,
             pending_bytes,
             unsettled_batches,
@@ -85,6 +87,22 @@ impl<'s, P: Provider> Operator<'s, P> {
     /// Ends no more sessions, and lets codes go out again.
     pub fn stop_draining(&mut self) {
         self.router.stop_draining();
+    }
+
+    /// Sees to it that the server has an account of its own with this phone, which has to be one that is
+    /// [reserved](Phone::is_reserved), and this key. No code is needed, and nobody's limits are touched.
+    /// [`Output::Administered`](super::Output::Administered) says when it is there, at once if it is there
+    /// already. The registrar alone can do it.
+    ///
+    /// # Errors
+    /// When the phone is somebody's under another key, or a newcomer would be refused.
+    pub fn enrol(
+        &mut self,
+        env: &mut Env<'_>,
+        phone: Phone,
+        spki: &Spki,
+    ) -> Result<UserId, AdministrationError> {
+        self.router.enrol(&mut self.shared.lend(env), phone, spki)
     }
 
     /// Begins to remove a user. The session ends, nobody gets into the account any more, and letters to

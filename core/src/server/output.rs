@@ -97,6 +97,11 @@ pub enum Administered {
     },
     /// What was decided about the user is durable.
     Stored,
+    /// An account of the server itself is there.
+    Enrolled {
+        /// Its id.
+        user: UserId,
+    },
     /// Storage could not do it. The user is there as before, and so are all letters but those that have
     /// expired by then.
     NotDone {
@@ -112,6 +117,10 @@ pub enum AdministrationError {
     NoSuchUser,
     /// Something else that the operator has asked for is being done to this user.
     UnderWay,
+    /// The phone is this user's, under another key.
+    PhoneTaken(UserId),
+    /// A newcomer with this phone and key would be refused for this.
+    Refused(ErrorCode),
 }
 
 /// Names a one-time password on its way.

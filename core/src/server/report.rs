@@ -3,7 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use hashbrown::HashSet;
+
 use super::peer::AddressPrefix;
+use super::storage::Snapshot;
 use crate::id::UserId;
 use crate::phone::Phone;
 
@@ -15,7 +18,7 @@ pub struct Report {
     pub connections: usize,
     /// Sessions that are confirmed.
     pub sessions: usize,
-    /// Users whom this shard owns.
+    /// Users whom this shard owns, but for accounts of the server itself.
     pub users: usize,
     /// Letters that are pending, of senders whom this shard owns.
     pub pending_letters: u64,
@@ -33,7 +36,8 @@ pub struct Report {
     pub codes_left: Option<u32>,
     /// Ids that a new user can get. The registrar alone knows it.
     pub free_ids: Option<usize>,
-    /// Letters that senders whom this shard owns have handed in.
+    /// Letters that senders whom this shard owns have handed in. Accounts of the server itself are no
+    /// senders here, and no recipients below.
     pub handed_in: HandedIn,
     /// What became of letters to users whom this shard owns.
     pub outcomes: Outcomes,
@@ -124,6 +128,37 @@ pub struct PrivateOperations {
     pub opened: u64,
     /// Packets that were signed with it.
     pub signed: u64,
+}
+
+/// Accounts of the server itself, whichever shard owns them. They are no people: they, and the letters
+/// between them, are left out of all counts, and nobody else can write to them.
+#[derive(Debug, Default)]
+pub(super) struct OwnAccounts(HashSet<UserId>);
+
+impl OwnAccounts {
+    pub(super) fn new(snapshot: &Snapshot) -> Self {
+        let own = snapshot.users.iter().filter(|user| user.phone.is_reserved());
+        Self(own.map(|user| user.id).collect())
+    }
+
+    /// This user is one from now on, or no more.
+    pub(super) fn note(&mut self, user: UserId, is_own: bool) {
+        if is_own {
+            self.0.insert(user);
+        } else {
+            self.0.remove(&user);
+        }
+    }
+
+    /// Whether this user is one.
+    pub(super) fn has(&self, user: UserId) -> bool {
+        self.0.contains(&user)
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = UserId> {
+        self.0.iter().copied()
+    }
 }
 
 /// A session, as an operator sees it.

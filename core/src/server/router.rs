@@ -33,9 +33,10 @@ use super::share::Budget;
 use super::storage::{Answer, Outcome, Snapshot, Ticket, Write};
 use super::storage_queue::Asker;
 use super::submission::Submission;
-use crate::crypto::Provider;
+use crate::crypto::{Provider, Spki};
 use crate::id::{Nonce, UserId};
 use crate::limits::MAX_CONTROL_PACKET;
+use crate::phone::Phone;
 use crate::time::{Instant, UnixTime};
 use crate::wire::{CloseReason, ErrorCode, KeyQuestion, Op, Packet, Status};
 
@@ -278,6 +279,7 @@ impl<P: Provider> Router<P> {
                     registrar.removed(ctx.provider, &phone, &spki);
                 }
             }
+            Message::OwnAccount { user, is_own } => ctx.own_accounts.note(user, is_own),
             Message::Settled { user, phone, spki } => {
                 if let Some(registrar) = &mut self.registrar {
                     registrar.settled(ctx, user, phone, &spki);
@@ -492,6 +494,17 @@ impl<P: Provider> Router<P> {
 
     // ---- What the operator asks for ----
 
+    /// Begins to make an account of the server itself, if there is none yet.
+    pub(super) fn enrol(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        phone: Phone,
+        spki: &Spki,
+    ) -> Result<UserId, AdministrationError> {
+        let registrar = self.registrar.as_mut().ok_or(AdministrationError::NoSuchUser)?;
+        registrar.enrol(ctx, phone, spki)
+    }
+
     /// Begins to remove a user.
     pub(super) fn remove_user(
         &mut self,
@@ -642,6 +655,9 @@ impl<P: Provider> Router<P> {
         self.submission.forget(user);
         self.delivery.forget(user);
         if let Some((phone, spki)) = self.accounts.removed(user) {
+            if phone.is_reserved() {
+                ctx.post_to_all(&Message::OwnAccount { user, is_own: false });
+            }
             ctx.post(ShardId::REGISTRAR, Message::Removed { phone, spki });
         }
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use waxwing_core::crypto::RustCrypto;
 use waxwing_core::id::UserId;
 use waxwing_core::limits::MIN_ENVELOPE;
-use waxwing_core::server::{Administered, AdministrationError, Config, Report, SessionPage};
+use waxwing_core::phone::Phone;
+use waxwing_core::server::{
+    Administered, AdministrationError, Config, RegistrationPolicy, Report, SessionPage,
+};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{CloseReason, ErrorCode, KeyQuestion, Status};
 
@@ -488,4 +491,97 @@ fn a_server_that_is_drained_no_more_keeps_the_sessions_that_are_left() {
     assert!([ann, ben, cora].iter().all(|person| !person.is_closed(&world)));
     let mut newcomer = Person::new(3);
     newcomer.register(&mut world);
+}
+
+/// Two accounts of the server itself, which are not there yet.
+fn own() -> [Person<RustCrypto>; 2] {
+    [3, 4].map(|at| {
+        let phone = Phone::parse(format!("+9990000000{at}").as_bytes()).unwrap();
+        Person { phone, ..Person::new(at) }
+    })
+}
+
+fn enrol(world: &mut World, person: &mut Person<RustCrypto>) {
+    let user = world.enrol(person.phone, &person.spki()).unwrap();
+    world.settle();
+    assert_eq!(world.administered.pop(), Some((user, Administered::Enrolled { user })));
+    person.id = Some(user);
+}
+
+fn users(world: &mut World) -> usize {
+    world.reports().iter().map(|report| report.users).sum()
+}
+
+#[test]
+fn accounts_of_the_server_itself_need_no_code_and_are_in_no_count() {
+    let closed = RegistrationPolicy::new(false, vec![], None).unwrap();
+    let (mut world, _) = World::online::<2>(Config::default());
+    world.configure(Config { registration: closed, ..Config::default() });
+    let [mut one, mut other] = own();
+    for person in [&mut one, &mut other] {
+        enrol(&mut world, person);
+        let id = person.id();
+        // Asked for again, it is the same one.
+        enrol(&mut world, person);
+        assert_eq!(person.id(), id);
+    }
+    let counted = |world: &mut World| {
+        let counts = |report: &Report| (report.users, report.handed_in, report.outcomes);
+        world.reports().iter().map(counts).collect::<Vec<_>>()
+    };
+    let before = counted(&mut world);
+    assert_eq!(users(&mut world), 2);
+    one.come_to_nothing(&mut world);
+    let letter = one.send(&mut world, other.id(), b"is anybody there");
+    assert_eq!(one.hear(&mut world), [Said::stored(&letter)]);
+    other.come(&mut world, 64);
+    assert_eq!(other.hear(&mut world), [Said::Letter(letter.clone()), Said::BacklogEnd(1)]);
+    other.acknowledge(&mut world, &[id_of(&letter)]);
+    assert_eq!(one.hear(&mut world), [Said::delivered(&letter)]);
+    assert_eq!(counted(&mut world), before);
+    // The next start knows them, and removed ones are gone.
+    world.crash();
+    assert_eq!(users(&mut world), 2);
+    world.remove_user(one.id()).unwrap();
+    world.settle();
+    assert_eq!(users(&mut world), 2);
+    let before = one.id();
+    enrol(&mut world, &mut one);
+    assert_ne!(one.id(), before);
+}
+
+#[test]
+fn nobody_else_gets_an_account_as_those_of_the_server_itself() {
+    let (mut world, [mut ann]) = World::online(Config::default());
+    let [mut one, mut other] = own();
+    let ask = |world: &mut World, person: &mut Person<RustCrypto>| {
+        person.conn = world.connect();
+        let request = person.request(world);
+        world.send(person.conn, &request);
+        refused(person, world)
+    };
+    assert_eq!(ask(&mut world, &mut one), ErrorCode::BadPhone);
+    for (phone, spki, why) in [
+        (ann.phone, one.spki(), AdministrationError::Refused(ErrorCode::BadPhone)),
+        (one.phone, ann.spki(), AdministrationError::Refused(ErrorCode::WeakKey)),
+    ] {
+        assert_eq!(world.enrol(phone, &spki), Err(why));
+    }
+    enrol(&mut world, &mut one);
+    let taken = AdministrationError::PhoneTaken(one.id());
+    assert_eq!(world.enrol(one.phone, &other.spki()), Err(taken));
+    // What storage does not take has not been, and can be asked for again.
+    world.disk.refuses_writes = true;
+    world.enrol(other.phone, &other.spki()).unwrap();
+    world.settle();
+    let not_done = Administered::NotDone { letters: 0 };
+    assert_eq!(world.administered.pop().map(|(_, outcome)| outcome), Some(not_done));
+    world.disk.refuses_writes = false;
+    world.wait_s(2);
+    enrol(&mut world, &mut other);
+    // People neither find nor reach them.
+    ann.ask(&mut world, KeyQuestion::ByPhone(other.phone));
+    assert_eq!(refused(&mut ann, &mut world), ErrorCode::UnknownUser);
+    ann.send(&mut world, other.id(), b"who are you");
+    assert_eq!(refused(&mut ann, &mut world), ErrorCode::UnknownRecipient);
 }

@@ -370,6 +370,7 @@ impl Delivery {
         let now = ctx.now.instant;
         let Some(reader) = self.readers.get_mut(&user) else { return };
         let held: Vec<_> = held.filter_map(|id| reader.window.acknowledge(id, now)).collect();
+        let counts = counts(ctx, user);
         for letter in held {
             let Some((change, freed)) = self.happens(ctx, letter, LetterEvent::Acknowledged) else {
                 continue;
@@ -377,7 +378,7 @@ impl Delivery {
             match change.before.location {
                 Location::Expired => continue,
                 Location::HeldBack => {
-                    self.outcomes.forwarded = self.outcomes.forwarded.saturating_add(1);
+                    self.outcomes.forwarded = self.outcomes.forwarded.saturating_add(counts);
                     self.in_hand.take_back(letter);
                     self.commit_ended(user);
                 }
@@ -385,10 +386,12 @@ impl Delivery {
                 _ => {}
             }
             let in_hand::Letter { sender, id, accepted_at, .. } = change.letter;
-            self.outcomes.delivered = self.outcomes.delivered.saturating_add(1);
+            self.outcomes.delivered = self.outcomes.delivered.saturating_add(counts);
             let took = ctx.now.unix.minus(accepted_at);
-            // A clock that was set back meanwhile.
-            self.outcomes.times.count(u64::try_from(took).unwrap_or_default());
+            if counts > 0 {
+                // A clock that was set back meanwhile.
+                self.outcomes.times.count(u64::try_from(took).unwrap_or_default());
+            }
             ctx.post_to_owner(sender, Message::Delivered { sender, id, freed });
         }
         self.recount_mailbox(user);
@@ -397,7 +400,7 @@ impl Delivery {
 
     /// A letter is stored: its sender hears of it, unless its recipient was quicker.
     pub(super) fn stored(&mut self, ctx: &mut Ctx<'_, impl Provider>, letter: &PendingLetter) {
-        self.outcomes.stored = self.outcomes.stored.saturating_add(1);
+        self.outcomes.stored = self.outcomes.stored.saturating_add(counts(ctx, letter.recipient));
         self.commit_answered(ctx, letter, LetterEvent::Stored, Ok(Status::Stored));
     }
 
@@ -473,7 +476,8 @@ impl Delivery {
                 mailbox.expired(queue_id, sender, bytes, counted);
             }
             if counted {
-                self.outcomes.expired = self.outcomes.expired.saturating_add(1);
+                self.outcomes.expired =
+                    self.outcomes.expired.saturating_add(counts(ctx, recipient));
                 ctx.post_to_owner(sender, Message::Expired { sender, id, freed: Some(bytes) });
             }
         }
@@ -639,6 +643,11 @@ impl Delivery {
     pub(super) const fn letter_states(&self) -> &BTreeSet<LetterState> {
         self.in_hand.seen()
     }
+}
+
+/// What a letter to this user adds to the counts: nothing if it is for an account of the server itself.
+fn counts(ctx: &Ctx<'_, impl Provider>, recipient: UserId) -> u64 {
+    u64::from(!ctx.own_accounts.has(recipient))
 }
 
 /// Storage does not say how full the mailbox is that these wait for.

@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 use super::ctx::Ctx;
 use super::limits::{Kept, Limits};
 use super::mail::{Inquiry, Message, Note};
-use super::output::{ConnId, Event, OtpTicket, Output};
+use super::output::{Administered, AdministrationError, ConnId, Event, OtpTicket, Output};
 use super::peer::Peer;
 use super::refused::Refused;
 use super::report::Codes;
@@ -39,6 +39,8 @@ pub(super) struct Registrar {
     outgoing_codes: OutgoingCodes,
     last_otp_ticket: u64,
     creations: HashMap<UserId, Creation>,
+    /// Accounts of the server itself whose creation is being stored.
+    enrolments: HashMap<UserId, Phone>,
     /// Until then no code goes out.
     codes_rest_until: Option<Instant>,
     codes: Codes,
@@ -80,6 +82,7 @@ impl Registrar {
             outgoing_codes: OutgoingCodes::default(),
             last_otp_ticket: 0,
             creations: HashMap::new(),
+            enrolments: HashMap::new(),
             codes_rest_until: None,
             codes: Codes::default(),
         }
@@ -276,6 +279,38 @@ impl Registrar {
         Ok(Verdict::Creating)
     }
 
+    /// An account of the server itself is to be there.
+    pub(super) fn enrol(
+        &mut self,
+        ctx: &mut Ctx<'_, impl Provider>,
+        phone: Phone,
+        spki: &Spki,
+    ) -> Result<UserId, AdministrationError> {
+        let refused = AdministrationError::Refused;
+        if !phone.is_reserved() {
+            return Err(refused(ErrorCode::BadPhone));
+        }
+        if let Some(known) = self.phonebook.get(&phone) {
+            if !known.has_key(ctx.provider, spki) {
+                return Err(AdministrationError::PhoneTaken(known.user));
+            }
+            let (user, outcome) = (known.user, Administered::Enrolled { user: known.user });
+            ctx.give_out(Output::Administered { user, outcome });
+            return Ok(user);
+        }
+        if self.enrolments.values().any(|other| *other == phone) {
+            return Err(AdministrationError::UnderWay);
+        }
+        if spki.has_small_factor() || self.phonebook.has_key(ctx.provider, spki) {
+            return Err(refused(ErrorCode::WeakKey));
+        }
+        let user = self.phonebook.hold(ctx.provider, spki);
+        let user = user.ok_or_else(|| refused(ErrorCode::ServerFull))?;
+        self.enrolments.insert(user, phone);
+        ctx.storage.write(Write::CreateUser { id: user, phone, spki: Arc::new(spki.clone()) });
+        Ok(user)
+    }
+
     /// What the operator is told when few ids are left, once for each mark.
     pub(super) fn few_ids_are_left(&mut self) -> Option<Event> {
         self.phonebook.alarm().map(|percent| Event::IdsRunOut { percent })
@@ -283,7 +318,8 @@ impl Registrar {
 
     /// Whose phone is it?
     pub(super) fn whose(&self, ctx: &mut Ctx<'_, impl Provider>, phone: &Phone, inquiry: Inquiry) {
-        match self.phonebook.get(phone).map(|entry| entry.user) {
+        let hidden = phone.is_reserved() && !ctx.own_accounts.has(inquiry.asker);
+        match self.phonebook.get(phone).map(|entry| entry.user).filter(|_| !hidden) {
             Some(about) => ctx.post_to_owner(about, Message::WhoIs { about, inquiry }),
             None => ctx.post_to_owner(inquiry.asker, Message::Known { inquiry, answer: None }),
         }
@@ -298,6 +334,13 @@ impl Registrar {
         spki: &Spki,
     ) {
         self.phonebook.enter(ctx.provider, user, phone, spki);
+        if self.enrolments.remove(&user).is_some() {
+            // Before any connection of theirs gets there.
+            ctx.post_to_all(&Message::OwnAccount { user, is_own: true });
+            let outcome = Administered::Enrolled { user };
+            ctx.give_out(Output::Administered { user, outcome });
+            return;
+        }
         self.otps.consume(&phone);
         self.codes.used = self.codes.used.saturating_add(1);
         ctx.event(Event::Registered { user });
@@ -335,6 +378,10 @@ impl Registrar {
         spki: &Spki,
     ) {
         self.phonebook.release(ctx.provider, user, spki);
+        if self.enrolments.remove(&user).is_some() {
+            let outcome = Administered::NotDone { letters: 0 };
+            return ctx.give_out(Output::Administered { user, outcome });
+        }
         let Some(creation) = self.creations.remove(&user) else { return };
         self.otps.give_back(&phone, &creation.attempt);
         let code = ErrorCode::StorageUnavailable;

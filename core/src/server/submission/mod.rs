@@ -66,6 +66,9 @@ impl Submission {
         packet: Packet<&[u8]>,
     ) -> Result<(), Refused> {
         let taken = self.take_in(ctx, sender, key, packet);
+        if ctx.own_accounts.has(sender) {
+            return taken.map(|_| ());
+        }
         let HandedIn { submitted, repeated, refused } = &mut self.handed_in;
         let count = match taken {
             Ok(Taken::Submitted) => submitted,
@@ -105,7 +108,10 @@ impl Submission {
             }
             None => {}
         }
-        let recipient = packet.header().recipient.filter(|to| *to != sender);
+        let recipient = packet.header().recipient.filter(|to| {
+            // Strangers have nothing to say to an account of the server itself.
+            *to != sender && (!ctx.own_accounts.has(*to) || ctx.own_accounts.has(sender))
+        });
         let recipient = recipient.ok_or(ErrorCode::UnknownRecipient);
         let bytes = packet.as_bytes().len();
         let admitted = recipient.and_then(|recipient| {
@@ -131,7 +137,7 @@ impl Submission {
         freed: Freed,
     ) {
         self.count_out(sender, freed);
-        if fate.is_err() {
+        if fate.is_err() && !ctx.own_accounts.has(sender) {
             self.handed_in.refused = self.handed_in.refused.saturating_add(1);
         }
         let duplicates = self.duplicates.get_mut(&sender);

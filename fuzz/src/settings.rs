@@ -184,7 +184,8 @@ const SECTIONS: &[&[Key]] = &[
         field!(Path, backup.directory),
         duration!(1_000..=YEARS, backup.every),
         number!(Count 1..=10_000, backup.keep),
-        // A section of its own would have one key.
+        // Sections of their own would have one key each.
+        duration!(0..=DAY, canary.every),
         field!(AddressOrNone, metrics.listen),
     ],
     &[key!(log.level, Takes::Level), key!(log.format, Takes::Format), field!(Path, log.file)],
@@ -614,6 +615,7 @@ fn expected(settings: &[Setting]) -> Result<Config, Vec<&'static str>> {
     let (program, control) =
         (exec.program.to_string_lossy(), config.server.control.to_string_lossy());
     let backups = config.backup.directory.to_string_lossy();
+    let canary = config.canary.every;
     let uses = |kind| config.otp.delivery == kind || config.otp.fallback == Some(kind);
     let webhook = &config.otp.webhook;
     let allow_file = config.registration.allow_file.to_string_lossy();
@@ -624,6 +626,7 @@ fn expected(settings: &[Setting]) -> Result<Config, Vec<&'static str>> {
         (has_nul(&backups), "backup.directory"),
         (config.backup.directory == config.server.data, "backup.directory"),
         (has_nul(&config.log.file.to_string_lossy()), "log.file"),
+        (!canary.is_zero() && canary < Duration::from_secs(1), "canary.every"),
         (config.metrics.listen.is_some_and(is_shared), "metrics.listen"),
         (has_nul(&control), "server.control"),
         (data.is_empty() || has_nul(&data), "server.data"),

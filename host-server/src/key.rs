@@ -35,16 +35,30 @@ pub fn load_or_create(directory: &DataDir) -> Result<Identity<Backend>, Failure>
     Ok(identity)
 }
 
+/// The private key in a file of its own; a new one if there is none.
+///
+/// # Errors
+/// When it cannot be used, or not be made.
+pub(crate) fn read_or_make(path: &Path) -> Result<Key, Failure> {
+    if !is_at(path)? {
+        make(path)?;
+    }
+    Ok(read(path)?.0)
+}
+
 /// Whether there is anything where the key has to be.
 ///
 /// # Errors
 /// When that cannot be said.
 pub fn is_there(directory: &DataDir) -> Result<bool, Failure> {
-    let path = directory.private_key();
-    match fs::symlink_metadata(&path) {
+    is_at(&directory.private_key())
+}
+
+fn is_at(path: &Path) -> Result<bool, Failure> {
+    match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failure(&path, error)),
+        Err(error) => Err(failure(path, error)),
     }
 }
 
@@ -119,7 +133,7 @@ pub fn fingerprint(directory: &DataDir) -> Result<String, Failure> {
 }
 
 fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
-    let not_plain = "the server's key has to be a plain file of the server's user";
+    let not_plain = "a private key has to be a plain file of the server's user";
     // What is judged is what is read: a link is not followed, and a pipe not waited for.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
@@ -139,7 +153,7 @@ fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
     }
     if metadata.permissions().mode() & 0o077 != 0 {
         let path = path.display();
-        let how = format!("others can read the server's private key; run: chmod 600 {path}");
+        let how = format!("others can read this private key; run: chmod 600 {path}");
         return Err(Failure::new(Exit::Key, how));
     }
     let mut pem = Zeroizing::new(Vec::with_capacity(LONGEST));
@@ -166,14 +180,18 @@ fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
 /// When that fails, or it cannot be written.
 pub fn create(directory: &DataDir) -> Result<(), Failure> {
     let path = directory.private_key();
-    let failed = |_| failure(&path, "the key could not be made");
+    make(&path)?;
+    tracing::info!(path = %path.display(), "made the server's key");
+    Ok(())
+}
+
+fn make(path: &Path) -> Result<(), Failure> {
+    let failed = |_| failure(path, "the key could not be made");
     let key = generate_key().map_err(failed)?;
     let der = key.to_pkcs8_der().map_err(failed)?;
     let pem = pem_rfc7468::encode_string(PRIVATE_LABEL, LineEnding::LF, &der)
-        .map_err(|error| failure(&path, error))?;
-    replace(&path, Zeroizing::new(pem).as_bytes(), 0o600)?;
-    tracing::info!(path = %path.display(), "made the server's key");
-    Ok(())
+        .map_err(|error| failure(path, error))?;
+    replace(path, Zeroizing::new(pem).as_bytes(), 0o600)
 }
 
 fn public_pem(spki: &Spki) -> String {

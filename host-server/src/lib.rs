@@ -7,6 +7,7 @@ mod access;
 pub mod admin;
 pub mod backend;
 pub mod backup;
+pub mod canary;
 pub mod cli;
 pub mod clock;
 pub mod config;

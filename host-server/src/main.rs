@@ -67,6 +67,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Reload => reload(cli, load()),
         Command::Status { .. }
+        | Command::Doctor { .. }
         | Command::Drain { .. }
         | Command::Undrain
         | Command::Log(_)

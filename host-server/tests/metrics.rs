@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use support::no_backups;
+use support::{no_backups, no_canary};
 use waxwing_core::server::Report;
 use waxwing_core::time::UnixTime;
 use waxwing_server::admin::audit::AuditLog;
@@ -79,6 +79,7 @@ impl Fake {
             drained_by: Mutex::default(),
             fingerprint: "00".repeat(32),
             backups: no_backups(),
+            canary: no_canary(),
             configuration: Configuration::new(
                 Box::new(|| Ok(Config::default())),
                 Config::default(),

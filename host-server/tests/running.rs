@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use serde_json::Value;
-use support::no_backups;
+use support::{no_backups, no_canary};
 use waxwing_core::server::Report;
 use waxwing_core::time::UnixTime;
 use waxwing_server::admin::audit::AuditLog;
@@ -55,6 +55,7 @@ impl Fake {
             drained_by: Mutex::default(),
             fingerprint: "00".repeat(32),
             backups: no_backups(),
+            canary: no_canary(),
             configuration: Configuration::new(
                 Box::new(|| Ok(Config::default())),
                 Config::default(),

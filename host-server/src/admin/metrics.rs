@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -19,6 +20,7 @@ use waxwing_core::time::UnixTime;
 use super::reports::Loop;
 use super::running::Running;
 use crate::backup;
+use crate::canary::{self, Stage};
 use crate::histogram::{Histogram, Times};
 use crate::logging;
 use crate::runtime::{BanCounts, EventCounts, ShardReport, Standing};
@@ -33,6 +35,7 @@ pub fn page(running: &Running) -> String {
         loops: running.loops(),
         commits: running.storage.commits(),
         backups: running.backups.state(),
+        canary: running.canary.state(),
         started_s: running.since.as_seconds(),
         configuration: running.configuration.standing(),
         log_lines_lost: logging::lost(),
@@ -51,6 +54,7 @@ struct Numbers {
     loops: Arc<[Loop]>,
     commits: Commits,
     backups: backup::State,
+    canary: canary::State,
     started_s: i64,
     configuration: Standing,
     log_lines_lost: u64,
@@ -103,7 +107,8 @@ impl Collector for Numbers {
         self.letters(&mut page)?;
         self.registration(&mut page)?;
         self.refusals(&mut page)?;
-        self.storage(&mut page)
+        self.storage(&mut page)?;
+        self.canary(&mut page)
     }
 }
 
@@ -351,6 +356,36 @@ impl Numbers {
     }
 }
 
+impl Numbers {
+    fn canary(&self, page: &mut Page<'_>) -> fmt::Result {
+        let canary::State { succeeded, times, done, skipped, failures, trouble: _ } = &self.canary;
+        let names = || Stage::ALL.into_iter().map(Stage::name);
+        page.gauges(
+            "canary_seconds",
+            "How long the stages of the last letter took that the server wrote to itself and that arrived.",
+            "stage",
+            names().zip(times.iter().map(Duration::as_secs_f64)),
+        )?;
+        page.gauge(
+            "canary_success_timestamp_seconds",
+            "When the last of these letters arrived, in seconds since 1970; 0 if none has.",
+            succeeded.map_or(0, UnixTime::as_seconds),
+        )?;
+        page.counters(
+            "canary_rounds",
+            "Letters that the server wrote to itself.",
+            "result",
+            [("done", *done), ("failed", failures.iter().sum()), ("skipped", *skipped)],
+        )?;
+        page.counters(
+            "canary_failures",
+            "Letters of these that did not arrive, by the stage that was not reached.",
+            "stage",
+            names().zip(failures.iter().copied()),
+        )
+    }
+}
+
 /// A histogram as it is written: upper ends and counts. The last class has no end.
 struct Classes {
     buckets: Vec<(f64, u64)>,
@@ -400,7 +435,7 @@ impl Page<'_> {
         name: &str,
         help: &str,
         label: &str,
-        values: impl IntoIterator<Item = (&'static str, u64)>,
+        values: impl IntoIterator<Item = (&'static str, impl EncodeGaugeValue)>,
     ) -> fmt::Result {
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (value, number) in values {

@@ -111,6 +111,8 @@ pub(super) enum Request {
         /// By the second way.
         fallback: bool,
     },
+    /// `doctor --live`.
+    Canary,
     /// `drain`.
     Drain { over_s: u64 },
     /// `undrain`.

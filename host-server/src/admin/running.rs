@@ -17,6 +17,7 @@ use super::health::Health;
 use super::protocol::{Line, Problem};
 use super::reports::{Loop, Reports};
 use crate::backup::Backups;
+use crate::canary::{self, Canary};
 use crate::clock;
 use crate::config::Changes;
 use crate::exit::{Exit, Failure};
@@ -38,6 +39,8 @@ pub struct Running {
     pub fingerprint: String,
     /// Its backups.
     pub backups: Arc<Backups>,
+    /// Its canary.
+    pub canary: Arc<Canary>,
     /// The configuration.
     pub configuration: Configuration,
     /// The data directory.
@@ -98,6 +101,20 @@ impl Running {
 
     pub(super) fn set_drained_by(&self, moment: Option<UnixTime>) {
         *self.drained_by.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+    }
+
+    /// Has a letter go from one account of the server to the other.
+    pub(crate) fn canary_round(&self) -> canary::Outcome {
+        let config = self.configuration.runs();
+        let is_proxy = |address: SocketAddr| {
+            config.server.proxies.iter().any(|range| range.contains(address.ip()))
+        };
+        self.canary.round(canary::Place {
+            shards: &self.shards,
+            listening: &self.listening,
+            is_proxy: &is_proxy,
+            is_drained: &|| self.is_drained(),
+        })
     }
 
     /// Whether it can be given letters, and if not, why.
@@ -239,8 +256,8 @@ impl Running {
 
     /// Reads the configuration again.
     pub(super) fn reload(&self, turn: &Turn<'_>, still: impl FnMut()) -> Result<Changes, Failure> {
-        let Self { shards, storage, backups, .. } = self;
-        let takers = Takers { shards, storage, backups };
+        let Self { shards, storage, backups, canary, .. } = self;
+        let takers = Takers { shards, storage, backups, canary };
         self.configuration.reload(turn, takers, still)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::kind::addresses;
 use super::{Config, ConfigError, DeliveryKind, directory};
@@ -56,7 +57,7 @@ impl Config {
 
     /// Whether the values make sense together.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let Self { server, registration, otp, backup, metrics, log, .. } = self;
+        let Self { server, registration, otp, backup, canary, metrics, log, .. } = self;
         let uses = |kind| otp.ways().any(|way| way == kind);
         let rules = [
             (
@@ -103,6 +104,10 @@ impl Config {
             (
                 server.data.as_os_str().is_empty(),
                 "server.data is empty: name the directory of key and database",
+            ),
+            (
+                !canary.every.is_zero() && canary.every < Duration::from_secs(1),
+                "canary.every has to be 0s, for never, or at least 1s",
             ),
             (
                 metrics.listen.is_some_and(|metrics| {

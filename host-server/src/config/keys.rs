@@ -217,6 +217,8 @@ pub(super) const KEYS: &[Key] = &[
     key!(backup.every, Restart, duration SECOND..=TEN_YEARS, "Time between two backups that the server makes by itself."),
     key!(backup.keep, Restart, count 1..=10_000, "How many backups are kept in that directory; older ones are deleted when a newer one has been read back without an error."),
 
+    key!(canary.every, Live, duration 0..=DAY, "How often the server writes a letter to itself, by two accounts of its own that connect as clients do, to see whether letters arrive: at least 1s. Zero: never. `waxwing-server status` and the metrics tell of it."),
+
     key!(metrics.listen, Restart, address_or_none, "Address and port where numbers and health can be read over plain HTTP: /metrics in the format of Prometheus, /healthz and /readyz. Everybody who reaches it can read them. Empty: nowhere."),
 
     key!(log.level, Live, choice, "How much goes to the log: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"."),

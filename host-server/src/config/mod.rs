@@ -31,9 +31,9 @@ pub use kind::parse_level;
 pub use layered::Layered;
 pub use range::AddressRange;
 pub use sections::{
-    BackupConfig, Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig, Limits,
-    LogConfig, LogFormat, LogLevel, OtpConfig, RegistrationConfig, ServerConfig, StorageConfig,
-    WebhookConfig,
+    BackupConfig, CanaryConfig, Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig,
+    Limits, LogConfig, LogFormat, LogLevel, OtpConfig, RegistrationConfig, ServerConfig,
+    StorageConfig, WebhookConfig,
 };
 pub use webhook::{Header, WebhookRequest};
 

@@ -29,6 +29,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Section `backup`: copies of the database.
     pub backup: BackupConfig,
+    /// Section `canary`: letters that the server writes to itself.
+    pub canary: CanaryConfig,
     /// Section `metrics`: where numbers and health can be read.
     pub metrics: MetricsConfig,
     /// Section `log`: what is logged, and how.
@@ -254,6 +256,13 @@ pub struct BackupConfig {
     pub every: Duration,
     /// How many of them are kept.
     pub keep: u32,
+}
+
+/// Section `canary`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CanaryConfig {
+    /// How often the server has a letter go all the way; zero for never.
+    pub every: Duration,
 }
 
 /// Section `metrics`.

@@ -16,6 +16,7 @@ use super::channels::ShardLines;
 use super::places;
 use super::requests::Request;
 use crate::backup::Backups;
+use crate::canary::Canary;
 use crate::clock;
 use crate::config::{Changes, Config, ConfigError, DeliveryKind};
 use crate::exit::{Exit, Failure};
@@ -88,6 +89,8 @@ pub struct Takers<'a> {
     pub storage: &'a Inspector,
     /// The backups.
     pub backups: &'a Backups,
+    /// The canary.
+    pub canary: &'a Canary,
 }
 
 impl Configuration {
@@ -100,6 +103,12 @@ impl Configuration {
         let state = State { runs: Arc::new(config.clone()), standing: Standing::default() };
         let (state, turn) = (Mutex::new(state), Mutex::new(()));
         Self { read, at_start: config, report, state, turn }
+    }
+
+    /// The one that runs.
+    #[must_use]
+    pub fn runs(&self) -> Arc<Config> {
+        Arc::clone(&self.state().runs)
     }
 
     /// What has become of attempts to read it again.
@@ -187,6 +196,7 @@ impl Configuration {
         logging::configure(log);
         takers.storage.tidy_after(next.storage.tidy_after);
         takers.backups.leave_free(next.storage.min_free_disk);
+        takers.canary.set_every(next.canary.every);
         takers.hand_over(&next, (registration, ways), still)?;
         Ok(changes)
     }

@@ -456,7 +456,8 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         let now = self.clock.now();
         self.turn_times.end(now.instant);
         let room = self.free_disk.map(|bytes| bytes.saturating_sub(self.min_free_disk));
-        let Self { server, requests, turn_times, disk_is_low, events, admission, .. } = self;
+        let Self { server, requests, turn_times, disk_is_low, events, admission, stopping, .. } =
+            self;
         requests.report(|| ShardReport {
             machine: server.operator().report(now.instant),
             turn_p99: turn_times.p99(),
@@ -465,6 +466,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
             turns: turn_times.all(),
             events: *events,
             bans: admission.bans().counts(now.unix),
+            stops: *stopping,
         });
         let configurations = self.requests.configurations();
         if !configurations.is_empty() {

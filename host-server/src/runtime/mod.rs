@@ -36,6 +36,7 @@ use crate::admin::http::{self, Endpoint};
 use crate::admin::reports::Reports;
 use crate::admin::running::Running;
 use crate::backup::Backups;
+use crate::canary::Canary;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, DeliveryKind};
@@ -87,6 +88,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     tracing::info!(users = snapshot.users.len(), "data loaded");
     let own_key = key::digest(identity.spki());
     let backups = Arc::new(Backups::new(config, own_key, storage.copier()));
+    let canary = Arc::new(Canary::new(config, identity.spki().clone()));
 
     let mut loops = Vec::new();
     for _ in 0..config.server.loops {
@@ -122,6 +124,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         audit,
         fingerprint: key::fingerprint(&directory)?,
         backups: Arc::clone(&backups),
+        canary: Arc::clone(&canary),
         configuration: Configuration::new(read, config.clone(), shards.report()),
         data: directory.path().to_owned(),
         listening: listening.clone(),
@@ -142,8 +145,11 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     }
     let schedule = backups.follow_clock().map_err(shards::system)?;
     service_manager.serving(&running);
+    let rounds = canary.follow_clock(move || _ = running.canary_round());
+    let rounds = rounds.map_err(shards::system)?;
     shards.serve(|| {
         drop(schedule);
+        drop(rounds);
         backups.stop();
         drop(metrics);
         drop(control);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use waxwing_core::crypto::Provider;
+use waxwing_core::crypto::{Provider, Spki};
 use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::{Administered, AdministrationError, Env, Report, Server, SessionPage};
@@ -34,6 +34,8 @@ pub enum Request {
     Sessions(Option<UserId>, Sender<SessionPage>),
     /// Ends the session of a user. Whether there was one.
     EndSession(UserId, Sender<bool>),
+    /// Of the registrar: an account of the server itself is to be there, with this phone and key.
+    Enrol(Phone, Box<Spki>, Sender<Administration>),
     /// Removes a user.
     RemoveUser(UserId, Sender<Administration>),
     /// Sends all sessions away, evenly over a time, and accepts nobody.
@@ -101,6 +103,8 @@ pub struct ShardReport {
     pub events: EventCounts,
     /// How many ranges of addresses are banned.
     pub bans: BanCounts,
+    /// The server stops.
+    pub stops: bool,
 }
 
 /// The requests that have no answer yet.
@@ -132,6 +136,12 @@ impl Requests {
             }
             Request::EndSession(user, answer) => {
                 let _ = answer.send(server.operator().end_session(env, user));
+            }
+            Request::Enrol(phone, spki, answer) => {
+                match server.operator().enrol(env, phone, &spki) {
+                    Ok(user) => self.begun(user, Ok(()), answer),
+                    Err(error) => _ = answer.send(Err(error)),
+                }
             }
             Request::RemoveUser(user, answer) => {
                 let begun = server.operator().remove_user(env, user);

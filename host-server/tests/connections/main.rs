@@ -1,5 +1,6 @@
 //! The binary, and who may connect to it.
 
 mod bans;
+mod canary;
 mod proxies;
 mod server;

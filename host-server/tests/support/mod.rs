@@ -16,6 +16,7 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Header, Op, Writer};
 use waxwing_server::backend::Backend;
 use waxwing_server::backup::Backups;
+use waxwing_server::canary::Canary;
 use waxwing_server::config::Config;
 use waxwing_server::store::{ApplyError, Copier, Storage, StorageError};
 
@@ -132,4 +133,9 @@ impl Copier for NoCopier {
 /// For a server that makes none.
 pub(crate) fn no_backups() -> Arc<Backups> {
     Arc::new(Backups::new(&Config::default(), Digest([0; 32]), Box::new(NoCopier)))
+}
+
+/// For a server that nobody reaches.
+pub(crate) fn no_canary() -> Arc<Canary> {
+    Arc::new(Canary::new(&Config::default(), spki(1)))
 }

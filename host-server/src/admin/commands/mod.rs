@@ -4,6 +4,7 @@
 mod audit;
 mod backup;
 mod ban;
+mod doctor;
 mod drain;
 mod health;
 mod key;
@@ -108,6 +109,7 @@ fn carry_out(
         Request::TestCode { phone, fallback } => {
             otp::test(running, caller, (&phone, fallback), answer)
         }
+        Request::Canary => doctor::live(running, answer),
         Request::Drain { over_s } => drain::begin(running, caller, over_s, answer),
         Request::Undrain => drain::end(running, caller, answer),
         Request::Bans => ban::all(running, answer),
@@ -154,6 +156,7 @@ pub fn run(
             Some(connection) => users::run(connection, command, paper),
             None => users::run_alone(config, command, paper),
         },
+        Command::Doctor { live: _ } => doctor::run_live(reach::connect(config)?, paper),
         Command::Drain { over } => drain::run(reach::connect(config)?, *over, paper),
         Command::Undrain => drain::run_back(reach::connect(config)?, paper),
         Command::Audit(command) if is_closed(config.server.data.join("audit.jsonl")) => {

@@ -13,6 +13,7 @@ use super::super::running::{Interrupted, Running};
 use super::log::Level;
 use super::{Paper, reach};
 use crate::backup::{self, Backups, State};
+use crate::canary;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::figures;
@@ -43,6 +44,7 @@ struct Status {
     pending_bytes: u64,
     storage: Storage,
     backup: Backup,
+    canary: Canary,
     /// Why acts of operators cannot be noted, and so are refused; nothing if they can.
     audit_problem: Option<String>,
     configuration: Configuration,
@@ -146,6 +148,21 @@ struct Trouble {
     why: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Canary {
+    /// How often the server writes a letter to itself; nothing if it does not.
+    every_ms: Option<u64>,
+    /// When the last one arrived, in UTC.
+    succeeded: Option<String>,
+    /// How long it took.
+    took_us: u64,
+    /// Since when letters do not arrive, in UTC.
+    fails_since: Option<String>,
+    /// The stage at which the last one failed, and why.
+    fails_at: Option<String>,
+    why: Option<String>,
+}
+
 /// A write that waits for so long is worth a look.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -200,6 +217,7 @@ impl Status {
                 disk_is_low: known().any(|report| report.disk_is_low),
             },
             backup: Backup::of(&running.backups),
+            canary: Canary::of(&running.canary),
             audit_problem: running.audit.check().err().map(|failure| failure.to_string()),
             configuration: Configuration::of(running.configuration.standing()),
             log: Log::of(logging::standing()),
@@ -239,6 +257,7 @@ impl Status {
         writeln!(out, "pending      {letters}, {}", figures::bytes(status.pending_bytes))?;
         status.storage.line(out)?;
         status.backup.lines(out)?;
+        status.canary.line(out)?;
         if let Some(problem) = &status.audit_problem {
             writeln!(
                 out,
@@ -341,6 +360,50 @@ impl Backup {
         }
         if let Some(Trouble { at, why }) = &self.trouble_by_hand {
             writeln!(out, "             by hand, none was made {at}: {why}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Canary {
+    fn of(canary: &canary::Canary) -> Self {
+        let canary::State { succeeded, times, trouble, .. } = canary.state();
+        let took: Duration = times.iter().sum();
+        let mut known = Self {
+            every_ms: canary.every().map(ms),
+            succeeded: succeeded.map(clock::written),
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            fails_since: None,
+            fails_at: None,
+            why: None,
+        };
+        if let Some((since, stage, why)) = trouble {
+            known.fails_since = Some(clock::written(since));
+            known.fails_at = Some(stage.name().into());
+            known.why = Some(why);
+        }
+        known
+    }
+
+    fn line(&self, out: &mut dyn Write) -> io::Result<()> {
+        let every = match self.every_ms {
+            Some(every) => format!("a letter each {}", figures::span(every)),
+            None => "off (canary.every)".into(),
+        };
+        let last = match &self.succeeded {
+            Some(moment) => {
+                format!("; the last one arrived {moment}, in {}", span_us(self.took_us))
+            }
+            None => String::new(),
+        };
+        writeln!(out, "canary       {every}{last}")?;
+        if let (Some(since), Some(stage), Some(why)) =
+            (&self.fails_since, &self.fails_at, &self.why)
+        {
+            writeln!(
+                out,
+                "             DOES NOT ARRIVE since {since}, at the stage {stage}: {why}"
+            )?;
         }
         Ok(())
     }

@@ -36,6 +36,9 @@ struct User {
     pending_bytes: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     suspended: Option<Suspended>,
+    /// Whether it is an account of the server itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    canary: bool,
 }
 
 /// A user who is no more.
@@ -57,6 +60,7 @@ impl User {
             pending_letters: *pending_letters,
             pending_bytes: *pending_bytes,
             suspended: suspended.as_ref().and_then(Suspended::of),
+            canary: phone.is_reserved(),
         }
     }
 
@@ -69,8 +73,9 @@ impl User {
         let (last_seen, size) = (user.last_seen(), figures::bytes(*pending_bytes));
         writeln!(
             out,
-            "{id:>5}  {phone:<16}  {last_seen:<20}  {pending_letters:>7}  {size:>11}{}",
-            if user.suspended.is_some() { "  suspended" } else { "" }
+            "{id:>5}  {phone:<16}  {last_seen:<20}  {pending_letters:>7}  {size:>11}{}{}",
+            if user.suspended.is_some() { "  suspended" } else { "" },
+            if user.canary { "  canary" } else { "" }
         )
     }
 
@@ -83,6 +88,12 @@ impl User {
             "id         {id}\nphone      {phone}\nlast seen  {last_seen}\npending    {letters}, \
              {size}"
         )?;
+        if user.canary {
+            writeln!(
+                out,
+                "canary     an account of the server itself, which is in no count of users"
+            )?;
+        }
         user.suspended.as_ref().map_or(Ok(()), |suspended| suspended.page(out))
     }
 }
@@ -200,7 +211,13 @@ pub(super) fn not_administered(user: UserId, ended: runtime::Administration) -> 
                 ),
             },
         ),
-        Ok(Administered::Removed { .. } | Administered::Expired { .. } | Administered::Stored) => {
+        Err(AdministrationError::PhoneTaken(_) | AdministrationError::Refused(_))
+        | Ok(
+            Administered::Removed { .. }
+            | Administered::Expired { .. }
+            | Administered::Enrolled { .. }
+            | Administered::Stored,
+        ) => {
             Problem::new(Exit::Failure, "something else was done than what was asked")
         }
     }

@@ -1,0 +1,106 @@
+//! `doctor --live`: whether a letter gets all the way.
+
+use std::io::{self, Write};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::control::{Answer, Connection};
+use super::super::protocol::{self, Asked, Request, item};
+use super::super::running::{Interrupted, Running, wait};
+use super::Paper;
+use crate::canary::{Outcome, Stage};
+use crate::exit::{Exit, Failure};
+
+/// What became of a letter.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Round {
+    /// `done`, `failed` or `skipped`.
+    result: String,
+    /// How long each stage took.
+    stages: Vec<Taken>,
+    /// Where it failed.
+    failed_at: Option<String>,
+    /// Why it failed, or was left out.
+    why: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Taken {
+    stage: String,
+    microseconds: u64,
+}
+
+impl Round {
+    const DONE: &str = "done";
+    const FAILED: &str = "failed";
+    const SKIPPED: &str = "skipped";
+
+    fn of(outcome: Outcome) -> Self {
+        let none = |result: &str| Self {
+            result: result.into(),
+            stages: Vec::new(),
+            failed_at: None,
+            why: None,
+        };
+        match outcome {
+            Outcome::Done(times) => {
+                let taken = |(stage, time): (&Stage, Duration)| Taken {
+                    stage: stage.name().into(),
+                    microseconds: u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
+                };
+                let stages = Stage::ALL.iter().zip(times).map(taken).collect();
+                Self { stages, ..none(Self::DONE) }
+            }
+            Outcome::Failed { stage, why } => {
+                Self { failed_at: Some(stage.name().into()), why: Some(why), ..none(Self::FAILED) }
+            }
+            Outcome::Skipped(why) => Self { why: Some(why.into()), ..none(Self::SKIPPED) },
+        }
+    }
+
+    fn page(out: &mut dyn Write, round: &Self) -> io::Result<()> {
+        for Taken { stage, microseconds } in &round.stages {
+            let (ms, hundredths) = (microseconds / 1_000, microseconds % 1_000 / 10);
+            writeln!(out, "{stage:<12} {ms:>5}.{hundredths:02} ms")?;
+        }
+        let why = round.why.as_deref().unwrap_or_default();
+        match (&*round.result, &round.failed_at) {
+            (Self::DONE, _) => writeln!(out, "a letter went all the way"),
+            (Self::SKIPPED, _) => writeln!(out, "no letter was sent: {why}"),
+            (_, stage) => {
+                let stage = stage.as_deref().unwrap_or_default();
+                writeln!(out, "A LETTER DID NOT ARRIVE, at the stage {stage}: {why}")
+            }
+        }
+    }
+}
+
+// ---- In the server ----
+
+pub(super) fn live(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
+    let (sender, ended) = channel();
+    // Whoever waits is told so.
+    let round = thread::scope(|scope| {
+        scope.spawn(|| sender.send(running.canary_round()));
+        wait(answer, &ended)
+    })?;
+    item(answer, Round::of(round))
+}
+
+// ---- For the operator ----
+
+pub(super) fn run_live(connection: Connection, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let mut has_failed = false;
+    let asked = Asked::new(paper.config, Request::Canary);
+    protocol::ask(connection, &asked, |round: Round| {
+        has_failed = round.result == Round::FAILED;
+        paper.write(&round, Round::page)
+    })?;
+    if has_failed {
+        return Err(Failure::new(Exit::Failure, "a letter of the canary did not arrive"));
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The two accounts of the canary: who they are, and what a round leaves for the next one.
+
+use std::path::Path;
+
+use waxwing_core::crypto::{PrivateKey, Provider, SessionKey, Spki};
+use waxwing_core::envelope::Fingerprint;
+use waxwing_core::phone::Phone;
+
+use crate::backend::{Backend, Key};
+use crate::exit::{Exit, Failure};
+use crate::key;
+
+/// One of the accounts.
+pub(super) struct Account {
+    pub(super) phone: Phone,
+    pub(super) key: Key,
+    pub(super) fingerprint: Fingerprint,
+}
+
+impl Account {
+    /// Phones that no person has, and the files of their keys. They are the same everywhere: each server
+    /// has accounts of its own.
+    const SENDER: (&str, &str) = ("+99900000001", "canary-sender.key.pem");
+    const RECIPIENT: (&str, &str) = ("+99900000002", "canary-recipient.key.pem");
+
+    fn load(data: &Path, (phone, file): (&str, &str)) -> Result<Self, Failure> {
+        let phone = Phone::parse(phone.as_bytes());
+        let phone = phone.map_err(|_| Failure::new(Exit::Failure, "this is no phone"))?;
+        let key = key::read_or_make(&data.join(file))?;
+        let fingerprint = Fingerprint::of(&Backend::default(), &phone, key.spki());
+        Ok(Self { phone, key, fingerprint })
+    }
+
+    pub(super) fn spki(&self) -> &Spki {
+        self.key.spki()
+    }
+
+    /// Its key, as the other one has it.
+    pub(super) fn public_key(&self) -> Option<<Backend as Provider>::PublicKey> {
+        Backend::default().public_key(self.spki()).ok()
+    }
+}
+
+/// Both.
+pub(super) struct Accounts {
+    pub(super) sender: Account,
+    pub(super) recipient: Account,
+}
+
+impl Accounts {
+    /// With the keys in the data directory. Those that are not there are made: the accounts that had them
+    /// are replaced then.
+    pub(super) fn load(data: &Path) -> Result<Self, Failure> {
+        let sender = Account::load(data, Account::SENDER)?;
+        Ok(Self { sender, recipient: Account::load(data, Account::RECIPIENT)? })
+    }
+}
+
+/// What outlives a round.
+pub(super) struct Known {
+    pub(super) accounts: Accounts,
+    /// The keys of the last sessions, which spare the server a private-key operation.
+    pub(super) sender_session: Option<SessionKey>,
+    pub(super) recipient_session: Option<SessionKey>,
+}
+
+impl Known {
+    pub(super) const fn new(accounts: Accounts) -> Self {
+        Self { accounts, sender_session: None, recipient_session: None }
+    }
+}

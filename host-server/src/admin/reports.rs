@@ -4,6 +4,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use waxwing_core::server::ShardId;
+
 use crate::runtime::{Request, ShardLines, ShardReport};
 
 /// What is known of a loop.
@@ -17,7 +19,7 @@ pub struct Loop {
 
 /// The reports of all loops. Those who want to know at the same time share one round of questions, and
 /// a loop that has not answered a question is not asked another: however often somebody asks, there is
-/// one question at each loop.
+/// one question at each loop, and nobody waits for longer than the patience that begins with it.
 #[derive(Debug)]
 pub struct Reports {
     patience: Duration,
@@ -30,7 +32,31 @@ struct State {
     begun: Option<Instant>,
     loops: Arc<[Loop]>,
     /// The questions that have no answer yet.
-    open: Vec<Option<Receiver<ShardReport>>>,
+    open: Vec<Option<Question>>,
+}
+
+/// A question at a loop.
+#[derive(Debug)]
+struct Question {
+    asked: Instant,
+    answer: Receiver<ShardReport>,
+}
+
+impl Question {
+    fn ask(lines: &ShardLines, shard: ShardId) -> Self {
+        let (sender, answer) = channel();
+        lines.send(shard, Request::Report(sender));
+        Self { asked: Instant::now(), answer }
+    }
+
+    fn is_open(&self) -> bool {
+        self.answer.try_recv() == Err(TryRecvError::Empty)
+    }
+
+    /// How long its answer is still waited for.
+    fn left(&self, patience: Duration, now: Instant) -> Duration {
+        (self.asked + patience).saturating_duration_since(now)
+    }
 }
 
 impl Default for Reports {
@@ -49,7 +75,7 @@ impl Reports {
         Self { patience, state: Mutex::default() }
     }
 
-    /// Asks all loops. It takes no longer than two rounds.
+    /// Asks all loops. A loop that has hung for long delays nobody any more.
     #[must_use]
     pub fn ask(&self, lines: &ShardLines) -> Arc<[Loop]> {
         let came = Instant::now();
@@ -64,24 +90,19 @@ impl Reports {
 
 impl State {
     fn round(&mut self, lines: &ShardLines, patience: Duration) {
-        let begun = Instant::now();
-        self.begun = Some(begun);
+        self.begun = Some(Instant::now());
         let ids: Vec<_> = lines.ids().collect();
         self.open.resize_with(ids.len(), || None);
         for (shard, open) in ids.iter().zip(&mut self.open) {
-            let still_waits =
-                open.as_ref().is_some_and(|open| open.try_recv() == Err(TryRecvError::Empty));
-            if !still_waits {
-                let (answer, report) = channel();
-                lines.send(*shard, Request::Report(answer));
-                *open = Some(report);
+            if !open.as_ref().is_some_and(Question::is_open) {
+                *open = Some(Question::ask(lines, *shard));
             }
         }
-        let deadline = begun + patience;
         let before = self.loops.iter().map(|one| one.last).chain(std::iter::repeat(None));
-        let of = |(open, last): (&mut Option<Receiver<ShardReport>>, Option<ShardReport>)| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let heard = open.as_ref().map(|open| open.recv_timeout(left));
+        let of = |(open, last): (&mut Option<Question>, Option<ShardReport>)| {
+            let heard = open.as_ref().map(|question| {
+                question.answer.recv_timeout(question.left(patience, Instant::now()))
+            });
             if !matches!(heard, Some(Err(RecvTimeoutError::Timeout))) {
                 *open = None;
             }
@@ -89,5 +110,21 @@ impl State {
             Loop { answers: heard.is_some(), last: heard.or(last) }
         };
         self.loops = self.open.iter_mut().zip(before).map(of).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_later_waits_for_what_is_left_of_the_patience() {
+        let asked = Instant::now();
+        let (_loop_that_hangs, answer) = channel();
+        let question = Question { asked, answer };
+        let left =
+            |later| question.left(Duration::from_secs(2), asked + Duration::from_secs(later));
+        assert!(question.is_open());
+        assert_eq!([0, 1, 2, 60].map(left), [2, 1, 0, 0].map(Duration::from_secs));
     }
 }

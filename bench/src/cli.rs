@@ -14,7 +14,8 @@ use waxwing_server::descriptors;
 use crate::account::Yardstick;
 use crate::findings::Findings;
 use crate::floor::{BackendKind, Floor};
-use crate::process::{RAISED, ServerBinary};
+use crate::operation::{self, Part, Sizes, has_canary, section};
+use crate::process::{RAISED, ServerBinary, Settings};
 use crate::scenarios::{Bench, Writing};
 use crate::{keys, profile, program};
 
@@ -43,7 +44,7 @@ pub(crate) struct Cli {
     /// Writes everything that was measured to a file, too
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Of `all` and `report`: times and numbers are multiplied by this
+    /// Of `all`, `report` and `operation`: times and numbers are multiplied by this
     #[arg(long, global = true, default_value_t = 1.0, value_name = "FACTOR")]
     pub(crate) scale: f64,
     #[command(subcommand)]
@@ -112,9 +113,25 @@ pub(crate) enum Command {
         #[command(flatten)]
         writing: WritingArgs,
     },
-    /// All of it, in about twenty minutes
+    /// What it costs to look after a server: everything on that an operator can turn on, beside
+    /// nothing; in about twenty minutes
+    Operation {
+        /// What to measure [default: all of it]
+        #[arg(value_enum, value_name = "PART")]
+        parts: Vec<Part>,
+        /// Runs of `cost` with everything on, and as many without
+        #[arg(long, default_value_t = 5, value_name = "N")]
+        rounds: usize,
+        /// Letters that are backed up
+        #[arg(long, default_value_t = 1_000_000, value_name = "M")]
+        pending: u32,
+        /// Puts what was found into BENCHMARKS.md in this directory
+        #[arg(long, value_name = "DIR")]
+        docs: Option<PathBuf>,
+    },
+    /// All of the others but `operation`, in about twenty minutes
     All,
-    /// All of it, as BENCHMARKS.md and its chart
+    /// The same, as BENCHMARKS.md and its chart
     Report {
         /// Where they go
         #[arg(long, default_value = "docs", value_name = "DIR")]
@@ -173,6 +190,7 @@ impl Cli {
             floor,
             yardstick: Yardstick::on_idle_machine(key, floor.sign)?,
             keys,
+            settings: Settings::default(),
             apart: false,
             stocks: Vec::new(),
         };
@@ -181,20 +199,36 @@ impl Cli {
 
     /// People that the command plays at most.
     fn population(&self) -> usize {
-        match self.command {
+        match &self.command {
             Command::Relay { writing, .. }
             | Command::Drain { writing, .. }
             | Command::Profile { writing } => 2 * writing.pairs,
             Command::Latency { writing, clients, .. } => 2 * writing.pairs + clients,
-            Command::Storm { clients } | Command::Register { clients } => clients,
-            Command::Idle { connections } => connections,
+            Command::Storm { clients } | Command::Register { clients } => *clients,
+            Command::Idle { connections } => *connections,
             Command::Startup { .. } => 1,
+            Command::Operation { rounds, pending, .. } => {
+                Sizes::new(*rounds, *pending, self.scale).population()
+            }
             Command::All | Command::Report { .. } => program::population(self.scale),
         }
     }
 
     pub(crate) fn carry_out(&self, bench: &mut Bench, findings: &mut Findings) -> Result<()> {
         match self.command {
+            Command::Operation { ref parts, rounds, pending, ref docs } => {
+                let parts = if parts.is_empty() { &Part::ALL } else { &parts[..] };
+                let sizes = Sizes::new(rounds, pending, self.scale);
+                operation::measure(bench, findings, parts, &sizes)?;
+                if let Some(docs) = docs {
+                    section::write(
+                        findings,
+                        &sizes,
+                        (self.scale, has_canary(&bench.binary)),
+                        docs,
+                    )?;
+                }
+            }
             Command::Relay { writing, offline: true } => {
                 let offline = bench.offline(writing.writing()?, 0)?;
                 findings.runs.extend([offline.sending, offline.draining]);

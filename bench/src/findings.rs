@@ -109,6 +109,43 @@ impl Goal {
     }
 }
 
+/// The middle of several figures, and how far they lie apart.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Spread {
+    pub(crate) least: f64,
+    pub(crate) middle: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    /// `None` of none.
+    pub(crate) fn of(figures: &[f64]) -> Option<Self> {
+        let mut ascending = figures.to_vec();
+        ascending.sort_by(f64::total_cmp);
+        let (least, most) = (*ascending.first()?, *ascending.last()?);
+        Some(Self { least, middle: ascending[ascending.len() / 2], most })
+    }
+}
+
+/// The same without something and with it, in turn.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Comparison {
+    pub(crate) name: String,
+    /// What the figures are numbers of.
+    pub(crate) unit: String,
+    pub(crate) without: Spread,
+    pub(crate) with: Spread,
+    /// What is wanted: so many times the middle without it at most.
+    pub(crate) limit: f64,
+}
+
+impl Comparison {
+    /// The middle with it as a multiple of the middle without it.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.with.middle / self.without.middle
+    }
+}
+
 /// Everything of one call.
 #[derive(Debug, Serialize)]
 pub(crate) struct Findings {
@@ -116,14 +153,25 @@ pub(crate) struct Findings {
     /// Microseconds of each RSA operation.
     pub(crate) floor: Floor,
     pub(crate) runs: Vec<Run>,
+    pub(crate) comparisons: Vec<Comparison>,
     pub(crate) goals: Vec<Goal>,
+    /// What is worth knowing besides.
+    pub(crate) remarks: Vec<String>,
     /// What could not be measured, and why.
     pub(crate) skipped: Vec<String>,
 }
 
 impl Findings {
     pub(crate) const fn new(backend: BackendKind, floor: Floor) -> Self {
-        Self { backend, floor, runs: Vec::new(), goals: Vec::new(), skipped: Vec::new() }
+        Self {
+            backend,
+            floor,
+            runs: Vec::new(),
+            comparisons: Vec::new(),
+            goals: Vec::new(),
+            remarks: Vec::new(),
+            skipped: Vec::new(),
+        }
     }
 
     /// Adds a run, and its goal if it has one.
@@ -165,25 +213,50 @@ impl Findings {
         markdown(&rows)
     }
 
+    pub(crate) fn comparison_table(&self) -> String {
+        let head = ["", "middle (least to most)", "without", "with", "ratio", "at most", "", ""];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        for comparison in &self.comparisons {
+            let Comparison { name, unit, without, with, limit } = comparison;
+            let figures = |Spread { least, middle, most }: &Spread| {
+                format!("{middle:.2} {unit} ({least:.2} to {most:.2})")
+            };
+            let ratio = comparison.ratio();
+            rows.push(vec![
+                String::new(),
+                name.clone(),
+                figures(without),
+                figures(with),
+                format!("{ratio:.3}"),
+                format!("{limit:.2}"),
+                met(ratio <= *limit),
+                String::new(),
+            ]);
+        }
+        markdown(&rows)
+    }
+
     pub(crate) fn goal_table(&self) -> String {
         let head = ["", "goal", "at most", "reached", "", ""].map(str::to_owned).to_vec();
         let mut rows = vec![head];
         for goal in &self.goals {
-            let met = if goal.is_met() { "yes" } else { "**no**" };
             rows.push(vec![
                 String::new(),
                 goal.name.clone(),
                 number(goal.limit, &goal.unit),
                 number(goal.reached, &goal.unit),
-                met.into(),
+                met(goal.is_met()),
                 String::new(),
             ]);
         }
-        let mut table = markdown(&rows);
-        for skipped in &self.skipped {
-            let _ = write!(table, "\nNot measured: {skipped}\n");
-        }
-        table
+        markdown(&rows)
+    }
+
+    /// What is worth knowing besides the goals.
+    pub(crate) fn notes(&self) -> String {
+        let remarks = self.remarks.iter().map(|remark| format!("- {remark}.\n"));
+        let skipped = self.skipped.iter().map(|what| format!("- Not measured: {what}.\n"));
+        remarks.chain(skipped).collect()
     }
 }
 
@@ -193,11 +266,18 @@ impl fmt::Display for Findings {
         if !self.runs.is_empty() {
             write!(f, "\n{}", self.run_table())?;
         }
-        if !self.goals.is_empty() || !self.skipped.is_empty() {
+        if !self.comparisons.is_empty() {
+            write!(f, "\n{}", self.comparison_table())?;
+        }
+        if !self.goals.is_empty() {
             write!(f, "\n{}", self.goal_table())?;
         }
-        Ok(())
+        write!(f, "\n{}", self.notes())
     }
+}
+
+fn met(is_met: bool) -> String {
+    if is_met { "yes" } else { "**no**" }.to_owned()
 }
 
 /// The unit of a ratio to some work.

@@ -73,6 +73,22 @@ pub(crate) struct Shared {
     pub(crate) is_over: AtomicBool,
 }
 
+/// How far a load has come.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a>(&'a Shared);
+
+impl Sight<'_> {
+    /// Letters that are there.
+    pub(crate) fn arrived(self) -> usize {
+        self.0.arrived.load(Relaxed)
+    }
+
+    /// Whether a sender has nothing left to send, or something has failed.
+    pub(crate) fn is_over(self) -> bool {
+        self.0.is_over.load(Relaxed)
+    }
+}
+
 /// The people, the letters, and the server.
 pub(crate) struct Stage<'a> {
     pub(crate) people: &'a [Person],
@@ -85,12 +101,12 @@ pub(crate) struct Stage<'a> {
 
 impl Stage<'_> {
     /// Letters are sent and received for `span`, or until a sender has no more. `meanwhile` runs
-    /// within that time, and the time ends with it if it takes longer.
+    /// within that time, and sees how far it has come; the time ends with it if it takes longer.
     pub(crate) fn relay(
         &self,
         load: Load,
         span: Duration,
-        meanwhile: impl FnOnce() -> Result<()>,
+        meanwhile: impl FnOnce(Sight<'_>) -> Result<()>,
     ) -> Result<Measured> {
         self.run(load, &[], |shared, count| {
             shared.phase.store(WARMING_UP, Relaxed);
@@ -98,7 +114,7 @@ impl Stage<'_> {
             let account = Account::open(self.server, self.yardstick)?;
             let arrived = shared.arrived.load(Relaxed);
             shared.phase.store(MEASURING, Relaxed);
-            meanwhile()?;
+            meanwhile(Sight(shared))?;
             let progress = Progress::new("relaying", count);
             while account.begun().elapsed() < span && !shared.is_over.load(Relaxed) {
                 progress.set(shared.arrived.load(Relaxed));

@@ -11,6 +11,7 @@ mod keys;
 mod letters;
 mod line;
 mod load;
+mod operation;
 mod pair;
 mod population;
 mod process;

@@ -10,12 +10,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// For a server that does not stop: nothing that it still has to do takes as long.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The place of the time in user mode behind the name in the system's account of a process; that of the
+/// time in the kernel follows.
+const USER_TIME: usize = 11;
 
 /// What is raised for every run: limits against strangers, of which the bench plays many at once.
 pub(crate) const RAISED: &[(&str, &str)] = &[
@@ -43,15 +48,39 @@ pub(crate) struct ServerBinary {
 }
 
 impl ServerBinary {
-    /// Whether it has the setting `server.loops`.
-    pub(crate) fn knows_loops(&self) -> bool {
-        let asked = Command::new(&self.path).args(["config", "example"]).output();
+    /// Whether it has the setting with this section and name, such as `server.loops`.
+    pub(crate) fn knows(&self, setting: &str) -> bool {
+        let Some((section, name)) = setting.rsplit_once('.') else { return false };
+        let asked = self.command().args(["config", "example"]).output();
         asked.is_ok_and(|asked| {
-            String::from_utf8_lossy(&asked.stdout)
-                .lines()
-                .any(|line| line.trim_start_matches(['#', ' ']).starts_with("loops"))
+            let example = String::from_utf8_lossy(&asked.stdout).into_owned();
+            let lines = example.lines().map(|line| line.trim_start_matches(['#', ' ']));
+            let mut lines = lines.skip_while(|line| *line != format!("[{section}]")).skip(1);
+            lines
+                .by_ref()
+                .take_while(|line| !line.starts_with('['))
+                .any(|line| line.split_once(" = ").is_some_and(|(key, _)| key == name))
         })
     }
+
+    /// The program, with nothing of this process's environment that it would take for a setting.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("WAXWING_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+}
+
+/// What a server is told besides what is raised for all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) values: Vec<(&'static str, String)>,
+    /// A file with more of them, which can change while the server runs.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Servers that run.
@@ -80,21 +109,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(
-        binary: &ServerBinary,
-        data: &Path,
-        settings: &[(&str, String)],
-    ) -> Result<Self> {
-        let mut command = Command::new(&binary.path);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("WAXWING_") {
-                command.env_remove(name);
-            }
+    pub(crate) fn start(binary: &ServerBinary, data: &Path, settings: &Settings) -> Result<Self> {
+        let mut command = binary.command();
+        if let Some(file) = &settings.file {
+            command.arg("--config").arg(file);
         }
         command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
         let variable = |key: &str| format!("WAXWING_{}", key.replace('.', "__").to_uppercase());
         command.envs(RAISED.iter().map(|(key, value)| (variable(key), value)));
-        command.envs(settings.iter().map(|(key, value)| (variable(key), value)));
+        command.envs(settings.values.iter().map(|(key, value)| (variable(key), value)));
         if let Some(loops) = binary.loops {
             command.env(variable("server.loops"), loops.to_string());
         }
@@ -128,8 +151,33 @@ impl Server {
         self.child.id()
     }
 
-    /// Processor time of all its threads so far.
+    /// The number of its thread with this name, if it has one by now.
+    pub(crate) fn thread(&self, name: &str) -> Result<Option<u32>> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.id()))? {
+            let thread = thread?;
+            if fs::read_to_string(thread.path().join("comm"))?.trim_end() == name {
+                return Ok(Some(thread.file_name().to_string_lossy().parse()?));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Processor time of all its threads so far. The system's account of the process has the threads
+    /// that have ended, too, and is exact to a hundredth of a second.
     pub(crate) fn processor_time(&self) -> Result<Duration> {
+        Ok(self.time_of_threads()?.max(self.time_of_process()?))
+    }
+
+    fn time_of_process(&self) -> Result<Duration> {
+        let account = fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
+        // The name of the program, in brackets, may have anything in it.
+        let (_, fields) = account.rsplit_once(") ").context("stat has a name")?;
+        let ticks = fields.split(' ').skip(USER_TIME).take(2);
+        let ticks = ticks.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        Ok(Duration::from_secs(ticks) / u32::try_from(clock_ticks_per_second())?)
+    }
+
+    fn time_of_threads(&self) -> Result<Duration> {
         let mut total = Duration::ZERO;
         for thread in fs::read_dir(format!("/proc/{}/task", self.id()))? {
             let account = fs::read_to_string(thread?.path().join("schedstat"))?;
@@ -141,13 +189,24 @@ impl Server {
 
     /// KiB of memory now, and at most so far.
     pub(crate) fn memory(&self) -> Result<(u64, u64)> {
+        Ok((self.status("VmRSS:")?, self.status("VmHWM:")?))
+    }
+
+    /// KiB of memory that is in no file.
+    pub(crate) fn anonymous_memory(&self) -> Result<u64> {
+        self.status("RssAnon:")
+    }
+
+    /// From now on the peak of its memory is that since now.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.id()), "5")?)
+    }
+
+    fn status(&self, name: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let value = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-            number.context("the status of a process names its memory")?.parse().context("KiB")
-        };
-        Ok((value("VmRSS:")?, value("VmHWM:")?))
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        number.context("the status of a process names its memory")?.parse().context("KiB")
     }
 
     /// Stops it as an operator does, and waits.

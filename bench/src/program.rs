@@ -100,7 +100,7 @@ pub(crate) fn run(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Res
 
 /// One event loop beside two.
 fn loops(bench: &mut Bench, findings: &mut Findings, sizes: &Sizes) -> Result<()> {
-    if !bench.binary.knows_loops() {
+    if !bench.binary.knows("server.loops") {
         findings.skipped.push("two loops beside one; the server has no setting for it".into());
         return Ok(());
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::findings::Findings;
+use crate::operation::section;
 use crate::scenarios::{Bench, Writing};
 use crate::{chart, profile, program};
 
@@ -28,7 +29,7 @@ impl Report {
             let path = directory.join(name);
             fs::write(&path, content).with_context(|| path.display().to_string())
         };
-        write("BENCHMARKS.md", &self.text)?;
+        write("BENCHMARKS.md", &(self.text.clone() + &section::kept(directory)?))?;
         write("benchmarks.svg", &self.chart)
     }
 }
@@ -49,7 +50,7 @@ pub(crate) fn make(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Re
         .replace("{machine}", &machine())
         .replace("{scale}", &scaled(scale))
         .replace("{floor}", &findings.floor.to_string())
-        .replace("{goals}", findings.goal_table().trim_end())
+        .replace("{goals}", (findings.goal_table() + "\n" + &findings.notes()).trim_end())
         .replace("{runs}", findings.run_table().trim_end())
         .replace("{profiles}", profiles.trim_end());
     Ok(Report { text, chart: chart::draw(findings) })
@@ -58,7 +59,7 @@ pub(crate) fn make(bench: &mut Bench, findings: &mut Findings, scale: f64) -> Re
 const TEMPLATE: &str = include_str!("report.md");
 
 /// Says so where the sizes are not those of the goals.
-fn scaled(scale: f64) -> String {
+pub(crate) fn scaled(scale: f64) -> String {
     if scale == 1.0 {
         return String::new();
     }
@@ -67,7 +68,7 @@ fn scaled(scale: f64) -> String {
     )
 }
 
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("model name"))?;
         Some(line.split_once(": ")?.1.to_owned())

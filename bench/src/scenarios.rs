@@ -16,7 +16,7 @@ use crate::letters::Stock;
 use crate::load::{Load, Measured, Stage, warm_up};
 use crate::pair::Until;
 use crate::population::{self, Clients, Errand, Person, ServerData};
-use crate::process::{Server, ServerBinary};
+use crate::process::{Server, ServerBinary, Settings};
 
 /// Nothing that is signed waits longer than this for its run.
 const LONGEST_RUN: Duration = Duration::from_secs(90);
@@ -66,6 +66,8 @@ pub(crate) struct Bench {
     pub(crate) floor: Floor,
     pub(crate) yardstick: Yardstick,
     pub(crate) keys: &'static [KeyPair],
+    /// What servers are told besides.
+    pub(crate) settings: Settings,
     /// Whether server and clients keep to cores of their own.
     pub(crate) apart: bool,
     /// What was signed, for the next run that can use it.
@@ -105,7 +107,7 @@ impl Bench {
         let _cores = self.half(Side::Clients)?;
         let stage = self.stage(&people, &stock, &server, &mut data);
         let measured =
-            stage.relay(writing.load(), writing.span, || meanwhile(&server, writing.span))?;
+            stage.relay(writing.load(), writing.span, |_| meanwhile(&server, writing.span))?;
         let memory = server.memory()?;
         server.stop()?;
         Ok((measured, memory))
@@ -126,7 +128,7 @@ impl Bench {
         let run = |what: String, goal| Run::new(what + &beside, &self.floor, Work::V, Some(goal));
 
         let load = Load { recipients: false, until: Until::Answered, ..writing.load() };
-        let stored = stage.relay(load, writing.span, || Ok(()))?;
+        let stored = stage.relay(load, writing.span, |_| Ok(()))?;
         let sending = run(format!("stored offline, window {}", writing.window), 2.2)
             .with_load(&stored, server.memory()?);
         let drained = stage.drain(&stored.sent)?;
@@ -223,7 +225,7 @@ impl Bench {
             data.fill(users, pending)?;
         }
         let _cores = self.half(Side::Server)?;
-        let server = data.start(&self.binary, &[])?;
+        let server = data.start(&self.binary, &self.settings)?;
         Ok((data, server))
     }
 
@@ -265,7 +267,7 @@ impl Bench {
 
 impl Writing {
     /// Letters of each pair that a fast server takes in the time, with what the warm-up takes.
-    fn letters_each(&self, floor: &Floor) -> usize {
+    pub(crate) fn letters_each(&self, floor: &Floor) -> usize {
         let least = match (self.pairs, self.window) {
             (1, 1) => floor.of(Work::LETTER_ALONE) / 2.0,
             (_, 1) => 5.0 * floor.verify,
@@ -302,7 +304,7 @@ pub(crate) fn count(number: usize, what: &str) -> String {
 }
 
 /// A number as people write it.
-fn thousands(number: u32) -> String {
+pub(crate) fn thousands(number: u32) -> String {
     match number {
         ..1_000 => number.to_string(),
         1_000.. => format!("{},{:03}", thousands(number / 1_000), number % 1_000),

@@ -52,7 +52,7 @@ impl Bench {
         // A tail is a few letters, which the yardstick would make wait.
         let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut data) };
         let load = Load { rate: Some(half), window: 128, together: 1, ..writing.load() };
-        let quiet = stage.relay(load, writing.span, || Ok(()))?;
+        let quiet = stage.relay(load, writing.span, |_| Ok(()))?;
         let quiet = self.half_load("at half load, apart").with_load(&quiet, server.memory()?);
         server.stop()?;
         drop(cores);
@@ -65,7 +65,7 @@ impl Bench {
         let mut returning = Clients::new(storm, &server, key, Errand::Reconnect)?;
         let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut data) };
         let mut is_at_pace = false;
-        let busy = stage.relay(load, writing.span, || {
+        let busy = stage.relay(load, writing.span, |_| {
             is_at_pace = returning.connect_beside_others(pace)?;
             Ok(())
         })?;

@@ -62,6 +62,19 @@ fn newcomers_and_old_acquaintances_get_their_sessions() {
     }
 }
 
+#[test]
+fn a_server_with_everything_on_is_compared_with_one_that_has_nothing_on() {
+    let found = measure(&["operation", "cost", "--scale", "0.001", "--rounds", "1"]);
+    let comparisons = found["comparisons"].as_array().unwrap();
+    assert_eq!(comparisons.len(), 3, "{found}");
+    for side in comparisons.iter().flat_map(|one| [&one["without"], &one["with"]]) {
+        assert!(side["middle"].as_f64().unwrap() > 0.0, "{found}");
+    }
+    for goal in found["goals"].as_array().unwrap() {
+        assert!(goal["reached"].as_f64().unwrap().is_finite(), "{found}");
+    }
+}
+
 /// The processes that this one has started.
 fn children_of(parent: u32) -> Vec<PathBuf> {
     let is_child = |process: &PathBuf| {

@@ -20,7 +20,7 @@ use waxwing_server::store::{self, Engine, Opening};
 use waxwing_server::{backend, clock, key};
 
 use super::{Person, phone};
-use crate::process::{Server, ServerBinary};
+use crate::process::{Server, ServerBinary, Settings};
 use crate::progress::Progress;
 
 /// Writes in one transaction.
@@ -36,7 +36,7 @@ pub(crate) struct ServerData {
     storage: Option<Box<dyn Engine>>,
     last_user: u16,
     /// Deletes everything in the end.
-    _root: TempDir,
+    root: TempDir,
 }
 
 impl ServerData {
@@ -57,8 +57,18 @@ impl ServerData {
             wrap_key: AwsLc.sha256(&[b"waxwing/1:wrap", &der]).0,
             storage: Some(storage),
             last_user: 0,
-            _root: root,
+            root,
         })
+    }
+
+    /// A place beside the server's own directory, for what it keeps elsewhere.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Where the server keeps its data.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn server_key(&self) -> &'static AwsLcPublicKey {
@@ -141,11 +151,7 @@ impl ServerData {
     }
 
     /// Closes the database and starts a server on it.
-    pub(crate) fn start(
-        &mut self,
-        binary: &ServerBinary,
-        settings: &[(&str, String)],
-    ) -> Result<Server> {
+    pub(crate) fn start(&mut self, binary: &ServerBinary, settings: &Settings) -> Result<Server> {
         if let Some(storage) = self.storage.take() {
             storage.close()?;
         }
@@ -171,8 +177,8 @@ fn filler(
     let mut packet = vec![0; HEADER_LEN + FILLER_PAYLOAD + SIGNATURE_LEN];
     rng.fill_bytes(&mut packet);
     header.emit(&mut Writer::new(&mut packet))?;
-    let mut id = PacketId([0; PacketId::LEN]);
-    rng.fill_bytes(&mut id.0);
+    // Who reads a backup again looks whether each letter has the id of its bytes.
+    let id = PacketId::of(&AwsLc.sha256(&[&packet[..HEADER_LEN + FILLER_PAYLOAD]]));
     Ok(PendingLetter {
         queue_id: QueueId(number),
         id,

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use crate::admin::commands;
 use crate::config::{
     AddressRange, Config, ConfigError, Layered, LogLevel, Override, parse_address, parse_duration,
-    parse_level,
+    parse_level, show_duration,
 };
 use crate::exit::{Exit, Failure};
 use crate::runtime::Read;
@@ -117,10 +117,11 @@ pub enum Command {
         live: bool,
     },
     /// Stop the server so that people hardly notice: nobody is let in any more, sessions end one after
-    /// the other, and then it stops
+    /// the other, and when the last one has ended it stops. Given again, it gives those who are left another
+    /// time
     Drain {
-        /// How long that takes
-        #[arg(long, default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
+        /// How long that takes at most: up to 1d
+        #[arg(long, default_value = "60s", value_name = "TIME", value_parser = parse_over)]
         over: Duration,
     },
     /// Take a drain back while it goes on
@@ -170,7 +171,7 @@ pub enum LogCommand {
         #[arg(value_parser = parse_level)]
         level: LogLevel,
         /// For how long, such as 10m; without it, until the configuration is read again
-        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_span)]
         time: Option<Duration>,
         /// Of a part of the program alone, such as waxwing_server::store
         #[arg(long, value_name = "MODULE", value_parser = parse_target)]
@@ -228,7 +229,7 @@ pub enum UsersCommand {
         #[arg(long, value_name = "TIME", value_parser = parse_moment, conflicts_with = "time")]
         until: Option<UnixTime>,
         /// For so long, such as 7d
-        #[arg(long = "for", id = "time", value_name = "TIME", value_parser = parse_duration)]
+        #[arg(long = "for", id = "time", value_name = "TIME", value_parser = parse_span)]
         time: Option<Duration>,
         /// Why; only operators see it
         #[arg(long, default_value = "", value_parser = parse_reason)]
@@ -329,8 +330,8 @@ pub enum QueueCommand {
     /// List the mailboxes with the most letters
     List {
         /// How many of them
-        #[arg(long, default_value_t = 20, value_name = "NUMBER")]
-        top: usize,
+        #[arg(long, default_value_t = 20, value_name = "NUMBER", value_parser = value_parser!(u16).range(1..))]
+        top: u16,
     },
     /// List the letters that wait for a user: who sent them, when, and how large they are
     Show {
@@ -358,7 +359,7 @@ pub enum BanCommand {
         /// An address, or a range such as 192.0.2.0/24 or 2001:db8::/32
         range: AddressRange,
         /// For so long, such as 1h or 7d [default: until it is removed]
-        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_span)]
         duration: Option<Duration>,
         /// Why, for whoever lists the bans
         #[arg(long, value_name = "TEXT")]
@@ -550,6 +551,26 @@ impl SettingArgs {
     }
 }
 
+/// How long something is to last that ends by itself.
+fn parse_span(text: &str) -> Result<Duration, String> {
+    parse_between(text, Duration::from_secs(1), Duration::from_hours(24 * 3_650))
+}
+
+/// How long a drain may take.
+fn parse_over(text: &str) -> Result<Duration, String> {
+    parse_between(text, Duration::ZERO, commands::drain::LONGEST)
+}
+
+fn parse_between(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+    let span = parse_duration(text)?;
+    if (least..=most).contains(&span) {
+        return Ok(span);
+    }
+    // A file has them in quotes.
+    let [least, most] = [least, most].map(|bound| show_duration(&bound).replace('"', ""));
+    Err(format!("give a time from {least} to {most}"))
+}
+
 /// A moment in UTC: a day, or a day and a time.
 fn parse_moment(text: &str) -> Result<UnixTime, &'static str> {
     let wrong = "write a day, or a day and a time in UTC, as in 2026-12-24 or 2026-12-24T18:00:00Z";
@@ -659,6 +680,40 @@ mod tests {
             ("2026-12-24T18:00:00+01", None),
         ] {
             assert_eq!(parse_moment(text).ok().map(UnixTime::as_seconds), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_times_that_make_no_sense_are_refused() {
+        for (line, says) in [
+            ("ban add 192.0.2.1 --for 0s", "from 1s to 3650d"),
+            ("ban add 192.0.2.1 --for 999ms", "from 1s to 3650d"),
+            ("ban add 192.0.2.1 --for 3651d", "from 1s to 3650d"),
+            ("log level debug --for 0ms", "from 1s to 3650d"),
+            ("users suspend 7 --for 0h", "from 1s to 3650d"),
+            ("users suspend 7 --for 18446744073709551615d", "is no duration"),
+            ("drain --over 86401s", "from 0ms to 1d"),
+            ("queue list --top 0", "1..=65535"),
+            ("queue list --top 65536", "1..=65535"),
+            ("backup restore FILE --registered-since 65536", "0..=65535"),
+            ("backup restore FILE --undo", "cannot be used with"),
+            ("backup restore", "<FILE>"),
+        ] {
+            let line = format!("waxwing-server {line}");
+            let refused = Cli::try_parse_from(line.split_whitespace()).unwrap_err().to_string();
+            assert!(refused.contains(says), "{line}: {refused}");
+        }
+        for line in [
+            "ban add 192.0.2.1 --for 1s",
+            "users suspend 7 --for 3650d",
+            "drain --over 0s",
+            "drain --over 1d",
+            "queue expire 7 --older-than 0s",
+            "users list --idle 0s",
+            "queue list --top 65535",
+            "backup restore --undo",
+        ] {
+            parse(&format!("waxwing-server {line}"));
         }
     }
 

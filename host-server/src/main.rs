@@ -65,9 +65,9 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             config.check_serving()?;
             runtime::run(&config, args, cli.clone().reader()?)
         }
-        Command::Reload => reload(cli, load()),
         Command::Status { .. }
         | Command::Doctor { .. }
+        | Command::Reload
         | Command::Drain { .. }
         | Command::Undrain
         | Command::Log(_)
@@ -88,7 +88,8 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
 }
 
 /// Has a command ask the running server. It does so even if the configuration cannot be read any more, as
-/// far as it still says where the server is: an operator in trouble has to reach it.
+/// far as it still says where the server is: an operator in trouble has to reach it, and a server that cannot
+/// read it either has to say so in its log and its status.
 fn ask_running(
     cli: &Cli,
     command: &Command,
@@ -102,23 +103,14 @@ fn ask_running(
         Err(unreadable) => unreadable,
     };
     match ask(&cli.place_of_server()) {
-        Err(failure) if failure.exit() == Exit::Network => Err(unreadable),
+        // A server that was to read it has found the same mistake.
+        Err(failure) if failure.exit() == Exit::Network || *command == Command::Reload => {
+            Err(unreadable)
+        }
         asked => {
             stderr::write(format!("waxwing-server: {unreadable}\n").as_bytes());
             asked
         }
-    }
-}
-
-/// Has the running server read its configuration again. It is told even if this command cannot read it,
-/// as far as the file still says where the server is: so that its log and its status say so.
-fn reload(cli: &Cli, loaded: Result<Config, Failure>) -> Result<(), Failure> {
-    let ask = |config: &Config| {
-        admin::commands::run(config, &Command::Reload, cli.json(), &mut io::stdout().lock())
-    };
-    match loaded {
-        Ok(config) => ask(&config),
-        Err(unreadable) => ask(&cli.place_of_server()).map_err(|_| unreadable),
     }
 }
 

@@ -308,7 +308,7 @@ fn what_counts_is_shown_with_the_layer_that_each_value_comes_from() {
     let life: serde_json::Value = serde_json::from_str(life).unwrap();
     let origin = "environment variable WAXWING_LETTERS__LIFE";
     let expected = serde_json::json!({
-        "key": "letters.life", "value": "\"9d\"", "whole": true, "origin": origin,
+        "key": "letters.life", "value": "\"9d\"", "masked": false, "origin": origin,
     });
     assert_eq!(life, expected);
 }
@@ -318,7 +318,7 @@ fn what_is_shown_gives_the_same_configuration_as_a_file() {
     let folder = Folder::new();
     let changes = "server.listen = [\"127.0.0.1:7\", \"[::1]:8\"]\nserver.proxies = [\"10.1.0.0/16\"]\n\
         server.data = \"/a \\\"b\\\" # c\"\notp.fallback = \"webhook\"\n\
-        otp.webhook.url = \"https://host.example/send\"\notp.webhook.body = \"{phone}\\n{code} # '''\"\n\
+        otp.webhook.url = \"https://host.example/send\"\n\
         otp.webhook.secret_file = \"/secret\"\nmetrics.listen = \"127.0.0.1:9\"\n\
         letters.life = \"90s\"\nlimits.half_received = \"200000B\"\nregistration.open = false\n";
     for text in ["", changes] {
@@ -337,12 +337,16 @@ fn secrets_are_not_shown_and_are_missed_when_what_is_shown_is_used() {
     let folder = Folder::new();
     let file = folder.file(
         "otp.delivery = \"webhook\"\notp.webhook.url = \"https://host.example/x?key=s3cret\"\n\
-         otp.webhook.headers = [\"Authorization: Bearer s3cret\"]\n",
+         otp.webhook.body = \"key=s3cret&to={phone}&text={code}\"\n\
+         otp.webhook.headers = [\"Content-Type: application/x-www-form-urlencoded\", \"A: s3cret\"]\n\
+         otp.exec.args = [\"--key\", \"s3cret\"]\n",
     );
     let plain = printed(&mut show(&[], &file));
     for line in [
         "# Not shown with its secret: url = \"https://host.example/x?…\"",
-        "# Not shown with its secret: headers = [\"Authorization: …\"]",
+        "# Not shown with its secret: headers = [\"Content-Type: …\", \"A: …\"]",
+        "# Not shown with its secret: body = \"…{phone}…{code}…\"",
+        "# Not shown with its secret: args = [\"…\", \"…\"]",
     ] {
         assert!(plain.lines().any(|shown| shown == line), "{line}\n{plain}");
     }

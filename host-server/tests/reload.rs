@@ -147,6 +147,22 @@ fn is_served(mut stream: TcpStream) {
 }
 
 #[test]
+fn a_list_of_phones_is_read_anew_and_counted_although_no_setting_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("phones");
+    fs::write(&list, "+15550001111\n").unwrap();
+    fs::set_permissions(&list, Permissions::from_mode(0o600)).unwrap();
+    let server = Server::start(&format!("registration.allow_file = {list:?}\n"), LOCAL);
+    fs::write(&list, "+15550001111\n# more\n+15550002222\n").unwrap();
+    let nothing = json!([]);
+    let expected = json!({ "live": nothing, "restart": nothing, "allowed_phones": 2 });
+    assert_eq!(server.reloads(), expected);
+    let said = String::from_utf8(server.command(&["reload"]).stdout).unwrap();
+    assert!(said.contains("registration.allow_file, with 2 phones"), "{said}");
+    assert!(server.log().contains("allowed_phones=2"), "{}", server.log());
+}
+
+#[test]
 fn what_is_live_changes_what_is_not_waits_and_no_connection_is_cut() {
     let server = Server::start("limits.codes_per_day = 100\n", LOCAL);
     let before = server.connect();

@@ -81,7 +81,7 @@ fn letters_that_wait_are_listed_and_expire_when_the_operator_says_so() {
     anna.send(&bert, "two").exits(0);
     let mailbox = json(&server, &["queue", "list"]).remove(0);
     assert_eq!((&mailbox["user"], &mailbox["letters"]), (&2.into(), &2.into()));
-    assert_eq!(json(&server, &["queue", "list", "--top", "0"]), [] as [Value; 0]);
+    server.administer(&["queue", "list", "--top", "0"]).exits(2).says("1..=65535");
     let letters = json(&server, &["queue", "show", "2"]);
     assert_eq!(letters.len(), 2);
     assert_eq!(letters[0]["sender"], 1);
@@ -337,6 +337,24 @@ fn an_operator_finds_out_whether_codes_get_through() {
 }
 
 #[test]
+fn a_way_of_codes_that_rests_is_in_the_status_and_can_be_tested_often() {
+    let server = TestServer::with(&[
+        ("otp.delivery", "exec"),
+        ("otp.exec.program", "/bin/sh"),
+        ("otp.exec.args", "-c, exit 1"),
+    ]);
+    let resting = || json(&server, &["status"]).remove(0)["resting_ways"].take();
+    for tests in 1..=11 {
+        assert_eq!(resting().as_array().unwrap().is_empty(), tests <= 5, "{tests}");
+        server.administer(&["otp", "test", "+4915112349999"]).exits(1).says("by exec");
+    }
+    let rests = resting();
+    assert_eq!(rests[0]["way"], "exec");
+    assert!((1..=30_000).contains(&rests[0]["next_try_ms"].as_u64().unwrap()), "{rests}");
+    server.administer(&["status"]).exits(0).says("DO NOT GET THROUGH by exec");
+}
+
+#[test]
 fn a_suspended_user_is_kept_out_until_the_operator_lets_them_in() {
     let server = TestServer::new();
     let (anna, bert) = server.anna_and_bert();
@@ -362,26 +380,38 @@ fn a_suspended_user_is_kept_out_until_the_operator_lets_them_in() {
 fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
     let mut server = TestServer::new();
     let (anna, bert) = server.anna_and_bert();
-    let listening = bert.start(&["--verbose", "receive", "--follow"]);
-    eventually("a session", || json(&server, &["sessions", "list"]).pop());
+    let listening = [&anna, &bert].map(|one| one.start(&["--verbose", "receive", "--follow"]));
+    let sessions = || json(&server, &["sessions", "list"]).len();
+    eventually("two sessions", || (sessions() == 2).then_some(()));
     let stops = json(&server, &["drain", "--over", "1h"]).remove(0);
-    assert_eq!(stops["sessions"], 1);
-    listening.wait_for_err("the server has ended the session for now");
-    let status = json(&server, &["status"]).remove(0);
-    assert_eq!(status["drained_by"], stops["stops"]);
+    assert_eq!(stops["sessions"], 2);
+    let [annas, berts] = listening;
+    annas.wait_for_err("the server has ended the session for now");
+    // Another time ends nobody at that moment.
+    server.administer(&["drain", "--over", "25h"]).exits(2).says("from 0ms to 1d");
+    for over in ["3h", "2h"] {
+        let again = json(&server, &["drain", "--over", over]).remove(0);
+        assert!(again["stops"].as_str() > stops["stops"].as_str(), "{again}");
+        let status = json(&server, &["status"]).remove(0);
+        assert_eq!(status["drained_by"], again["stops"]);
+        assert_eq!(sessions(), 1);
+    }
     server.administer(&["health"]).exits(0);
     server.administer(&["health", "--ready"]).exits(1).says("sends all sessions away");
     anna.send(&bert, "one").exits(3);
-    listening.signal(Signal::TERM);
-    let _ = listening.finish();
+    annas.signal(Signal::TERM);
+    let _ = annas.finish();
 
     server.administer(&["undrain"]).exits(0).says("goes on");
     server.administer(&["undrain"]).exits(1).says("not being drained");
     server.administer(&["health", "--ready"]).exits(0);
+    berts.signal(Signal::TERM);
+    let _ = berts.finish();
     anna.send(&bert, "two").exits(0);
     bert.receives(&["one", "two"]);
 
-    server.administer(&["drain", "--over", "1s"]).exits(0).says("0 sessions");
+    // When nobody is left, there is nothing to wait for.
+    server.administer(&["drain", "--over", "1d"]).exits(0).says("the server stops now");
     server.ends(0);
     server.start();
     anna.send(&bert, "three").exits(0);

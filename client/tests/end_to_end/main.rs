@@ -16,6 +16,7 @@ mod crashes;
 mod disk;
 mod dumps;
 mod forgeries;
+mod gateway;
 mod homes;
 mod keylog;
 mod keys;

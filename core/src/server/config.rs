@@ -108,6 +108,12 @@ impl RegistrationPolicy {
         Some(Self { open, countries: countries.into(), phones })
     }
 
+    /// How many phones it names; `None` if it names none, and any phone may be a user's.
+    #[must_use]
+    pub fn phone_count(&self) -> Option<usize> {
+        self.phones.as_ref().map(|phones| phones.len())
+    }
+
     /// Whether somebody with this phone may become a user. Accounts of the server itself do not ask.
     pub(super) fn allows(&self, phone: &Phone) -> bool {
         let begins_right =

@@ -79,7 +79,8 @@ impl<'s, P: Provider> Operator<'s, P> {
     /// Begins to end all sessions, one after the other and evenly: the last one ends after `over`. Their
     /// clients are told that the server stops, and come back after a while. Sessions that begin meanwhile
     /// end, too, and whoever asks for a code is told to come back later. It goes on until
-    /// [`Operator::stop_draining`], or until the caller stops the machine. Called again, it begins anew.
+    /// [`Operator::stop_draining`], or until the caller stops the machine. Called again, it gives the sessions
+    /// that are left another time, evenly from now on.
     pub fn drain(&mut self, env: &mut Env<'_>, over: Duration) {
         self.router.drain(&self.shared.lend(env), over);
     }

@@ -571,9 +571,9 @@ impl<P: Provider> Router<P> {
         true
     }
 
-    /// Begins to end all sessions, evenly over a time.
+    /// Begins to end all sessions, evenly over a time, or gives those who are left another time.
     pub(super) fn drain(&mut self, ctx: &Ctx<'_, P>, over: Duration) {
-        self.administration.drain(ctx.now.instant, over);
+        self.administration.drain(ctx.now.instant, over, self.sessions.count());
     }
 
     /// Ends no more sessions than have ended.

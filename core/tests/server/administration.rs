@@ -482,6 +482,22 @@ fn a_server_that_is_drained_sends_all_sessions_away_evenly_and_gives_out_no_code
 }
 
 #[test]
+fn a_drain_that_is_asked_for_again_ends_nobody_early() {
+    let (mut world, _people) = World::online::<6>(Config::default());
+    world.drain(Duration::from_secs(60));
+    world.wait(Duration::ZERO);
+    let left = world.session_count();
+    for _ in 0..10 {
+        world.drain(Duration::from_secs(3_600));
+        world.wait(Duration::ZERO);
+        assert_eq!(world.session_count(), left);
+    }
+    world.drain(Duration::from_secs(10));
+    world.wait_s(11);
+    assert_eq!(world.session_count(), 0);
+}
+
+#[test]
 fn a_server_that_is_drained_no_more_keeps_the_sessions_that_are_left() {
     let (mut world, [ann, ben, cora]) = World::online(Config::default());
     world.drain(Duration::from_secs(60));

@@ -22,7 +22,7 @@ use crate::clock;
 use crate::config::Changes;
 use crate::exit::{Exit, Failure};
 use crate::logging;
-use crate::runtime::{Configuration, Request, ShardLines, Takers, Turn};
+use crate::runtime::{Configuration, Request, Reread, ShardLines, Takers, Turn};
 use crate::store::{BanChange, Finding, Inspection, Inspector, UserName, UserSummary};
 
 /// A running server, as its operator reaches it.
@@ -221,7 +221,7 @@ impl Running {
     ///
     /// # Errors
     /// When the one before goes on.
-    pub(crate) fn reload_for_signal(&self, uid: u32) -> Result<Changes, Failure> {
+    pub(crate) fn reload_for_signal(&self, uid: u32) -> Result<Reread, Failure> {
         let turn = self.configuration.turn();
         let arguments = Arguments::new().with("by", "SIGHUP");
         let begun = self.audit.begin(clock::unix_now(), uid, "reload", arguments);
@@ -229,7 +229,7 @@ impl Running {
             begun.inspect_err(|failure| tracing::error!(name: "audit_log_unwritable", %failure, "nothing was reloaded"))?;
         let result = self.reload(&turn, || {});
         let outcome = match &result {
-            Ok(changes) => Outcome::done(summary(changes)),
+            Ok(reread) => Outcome::done(summary(&reread.changes)),
             Err(failure) => Outcome::failed(failure.to_string()),
         };
         self.end(begun, outcome)
@@ -255,7 +255,7 @@ impl Running {
     }
 
     /// Reads the configuration again.
-    pub(super) fn reload(&self, turn: &Turn<'_>, still: impl FnMut()) -> Result<Changes, Failure> {
+    pub(super) fn reload(&self, turn: &Turn<'_>, still: impl FnMut()) -> Result<Reread, Failure> {
         let Self { shards, storage, backups, canary, .. } = self;
         let takers = Takers { shards, storage, backups, canary };
         self.configuration.reload(turn, takers, still)

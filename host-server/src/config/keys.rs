@@ -157,13 +157,13 @@ pub(super) const KEYS: &[Key] = &[
     key!(otp.resend_after, Live, duration SECOND..=WIRE_SECONDS, "How long clients are told to wait before they ask for another password."),
 
     key!(otp.exec.program, Live, path, "The program for \"exec\". It reads the phone and the code, one line each, from standard input."),
-    key!(otp.exec.args, Live, list, "The arguments of that program. Phone and code are not among them."),
+    key!(otp.exec.args, Live, arguments, "The arguments of that program. Phone and code are not among them."),
     key!(otp.exec.timeout, Live, duration TENTH..=(10 * MINUTE), "How long one run of the program may take before it is killed."),
     key!(otp.exec.workers, Live, count 1..=64, "How many runs of the program there may be at the same time."),
     key!(otp.exec.queue, Live, count 1..=10_000, "How many codes may wait for a run of the program."),
 
     key!(otp.webhook.url, Live, url, "Where a request is sent for each code, by POST. Plain http is for this machine only: http://127.0.0.1:8080/send."),
-    key!(otp.webhook.body, Live, text, "The body of the request. {phone} and {code} stand for phone and code."),
+    key!(otp.webhook.body, Live, body, "The body of the request. {phone} and {code} stand for phone and code."),
     key!(otp.webhook.headers, Live, secret_list, "Headers of the request, as in [\"Authorization: Bearer ...\"]. Without a Content-Type, it is application/json."),
     key!(otp.webhook.secret_file, Live, path, "File with the secret that requests are signed with, of at least 16 bytes. Empty: they are not signed."),
     key!(otp.webhook.ca_file, Live, path, "File of certificates in PEM, one of which has to vouch for the gateway. Empty: those that this machine trusts."),

@@ -36,7 +36,7 @@ pub(super) mod duration {
         })
     }
 
-    pub(in super::super) fn show(value: &Duration) -> String {
+    pub(crate) fn show(value: &Duration) -> String {
         written(amount(value))
     }
 
@@ -255,6 +255,9 @@ pub(super) mod secret_list {
         Value::Array(values.iter().map(|value| format!("{value:?}").into()).collect()).to_string()
     }
 }
+
+mod hidden;
+pub(super) use hidden::{arguments, body};
 
 pub(super) mod url;
 

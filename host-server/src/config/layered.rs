@@ -54,13 +54,13 @@ impl Layered {
         self.origins.get(key.name).map_or("default", String::as_str)
     }
 
-    /// Whether a value is shown as it is. Of one that has a secret in it, the rest is shown.
-    fn is_whole(&self, key: &Key) -> bool {
+    /// Whether something of a value is not shown, because it may be secret.
+    fn is_masked(&self, key: &Key) -> bool {
         let mut read = Config::default();
         let line = format!("value = {}", (key.show)(&self.config)).parse::<Table>();
         let value = line.ok().and_then(|mut line| line.remove("value"));
-        value.is_some_and(|value| key.set(&mut read, &value).is_ok())
-            && !(key.differs)(&read, &self.config)
+        let is_read = value.is_some_and(|value| key.set(&mut read, &value).is_ok());
+        !is_read || (key.differs)(&read, &self.config)
     }
 
     /// A configuration file with every setting, and with the layer of each if `with_origins`. A value
@@ -77,9 +77,9 @@ impl Layered {
             }
             let value = (key.show)(&self.config);
             // A remark is one line, whatever stands in the name of a file or in a URL.
-            let _ = match self.is_whole(key) {
-                true => write!(text, "{name} = {value}"),
-                false => write!(text, "# Not shown with its secret: {name} = {}", in_line(&value)),
+            let _ = match self.is_masked(key) {
+                false => write!(text, "{name} = {value}"),
+                true => write!(text, "# Not shown with its secret: {name} = {}", in_line(&value)),
             };
             if with_origins {
                 let _ = write!(text, " # {}", in_line(self.origin(key)));
@@ -89,12 +89,12 @@ impl Layered {
         text
     }
 
-    /// The same: a JSON object a line.
+    /// The same: a JSON object a line. `masked` says whether a secret was left out of the value.
     #[must_use]
     pub fn to_json(&self) -> String {
         let line = |key: &Key| {
             let object = json!({
-                "key": key.name, "value": (key.show)(&self.config), "whole": self.is_whole(key),
+                "key": key.name, "value": (key.show)(&self.config), "masked": self.is_masked(key),
                 "origin": self.origin(key),
             });
             format!("{object}\n")

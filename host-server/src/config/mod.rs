@@ -27,6 +27,7 @@ pub(crate) use check::check_place_of_log;
 pub use control::LONGEST_SOCKET_PATH;
 pub use kind::address::parse as parse_address;
 pub use kind::duration::parse as parse_duration;
+pub(crate) use kind::duration::show as show_duration;
 pub use kind::parse_level;
 pub use layered::Layered;
 pub use range::AddressRange;

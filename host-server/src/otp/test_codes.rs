@@ -36,13 +36,24 @@ pub type TestAnswer = Sender<Result<TestEnd, TestRefused>>;
 #[derive(Debug, Default)]
 pub(crate) struct TestCodes {
     under_way: HashMap<DeliveryTicket, (WayNumber, Instant, TestAnswer)>,
-    began: VecDeque<Instant>,
+    /// Those of the last minutes, the oldest first.
+    recent: VecDeque<Recent>,
     last: u64,
 }
 
+#[derive(Debug)]
+struct Recent {
+    ticket: DeliveryTicket,
+    began: Instant,
+    /// Its code may have gone out, or still may.
+    may_cost: bool,
+}
+
 impl TestCodes {
-    /// So many tests in that time: each may cost money.
+    /// So many codes may go out in that time: each may cost money.
     const MOST: usize = 10;
+    /// So many tests of ways that do not work may be made in that time: whoever repairs one tries often.
+    const MOST_FAILED: usize = 60;
     const PERIOD: Duration = Duration::from_secs(600);
     /// Tickets of tests have this bit, and those of machines begin with 1.
     const MARK: u64 = 1 << 63;
@@ -56,25 +67,34 @@ impl TestCodes {
         answer: TestAnswer,
         now: Instant,
     ) {
-        while self.began.front().is_some_and(|began| now.since(*began) >= Self::PERIOD) {
-            self.began.pop_front();
-        }
-        let refused = match self.began.front() {
+        let refused = match self.has_room_in(now) {
             _ if !ways.has(number) => Some(TestRefused::NoSuchWay),
-            Some(first) if self.began.len() >= Self::MOST => {
-                Some(TestRefused::TooOften(Self::PERIOD.saturating_sub(now.since(*first))))
-            }
-            _ => None,
+            Duration::ZERO => None,
+            pause => Some(TestRefused::TooOften(pause)),
         };
         if let Some(refused) = refused {
             let _ = answer.send(Err(refused));
             return;
         }
-        self.began.push_back(now);
         self.last += 1;
         let ticket = DeliveryTicket(Self::MARK | self.last);
+        self.recent.push_back(Recent { ticket, began: now, may_cost: true });
         self.under_way.insert(ticket, (number, now, answer));
         ways.deliver_on(number, ticket, phone, code);
+    }
+
+    /// After which time there may be another one.
+    fn has_room_in(&mut self, now: Instant) -> Duration {
+        while self.recent.front().is_some_and(|one| now.since(one.began) >= Self::PERIOD) {
+            self.recent.pop_front();
+        }
+        let pause = |cost: bool, most: usize| {
+            let mut those = self.recent.iter().filter(|one| one.may_cost == cost);
+            let is_full = those.clone().count() >= most;
+            let first = those.next().filter(|_| is_full);
+            first.map_or(Duration::ZERO, |one| Self::PERIOD.saturating_sub(now.since(one.began)))
+        };
+        pause(true, Self::MOST).max(pause(false, Self::MOST_FAILED))
     }
 
     /// Takes the end of a delivery if it was a test.
@@ -86,6 +106,10 @@ impl TestCodes {
         now: Instant,
     ) -> bool {
         let Some((number, began, answer)) = self.under_way.remove(&ticket) else { return false };
+        let may_cost = result.as_ref().err().is_none_or(DeliveryError::may_be_out);
+        if let Some(one) = self.recent.iter_mut().find(|one| one.ticket == ticket) {
+            one.may_cost = may_cost;
+        }
         let (way, took) = (ways.name(number), now.since(began));
         // Whoever asked may have left.
         let _ = answer.send(Ok(TestEnd { way, took, result: result.clone() }));

@@ -1,6 +1,7 @@
 //! The ways of codes that are configured: the first, and the one that is taken when it fails.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::time::Instant;
@@ -10,6 +11,18 @@ use super::{DeliveryError, DeliveryTicket, OtpDelivery};
 
 /// The number of a way: 0 is the first.
 pub type WayNumber = usize;
+
+/// There are so many ways at most: `otp.delivery` and `otp.fallback`.
+pub const MOST_WAYS: usize = 2;
+
+/// A way that no code takes for now, since codes did not get through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resting {
+    /// Its name in the configuration.
+    pub way: &'static str,
+    /// It is tried again in so much time.
+    pub left: Duration,
+}
 
 /// What has become of a code on one of the ways.
 pub type WayReport = (WayNumber, DeliveryTicket, Result<(), DeliveryError>);
@@ -138,6 +151,15 @@ impl Ways {
         rests?.into_iter().min()
     }
 
+    /// The ways that rest, and how long they still do.
+    pub(crate) fn resting(&self, now: Instant) -> [Option<Resting>; MOST_WAYS] {
+        let mut resting = self.ways.iter().filter_map(|way| {
+            let left = way.breaker.rests_until(now)?.since(now);
+            Some(Resting { way: way.name, left })
+        });
+        std::array::from_fn(|_| resting.next())
+    }
+
     /// The way with this number, by its name in the configuration.
     pub(crate) fn name(&self, number: WayNumber) -> &'static str {
         self.ways.get(number).map_or("", |way| way.name)
@@ -165,7 +187,6 @@ impl Ways {
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
-    use std::time::Duration;
 
     use super::super::{TestCodes, TestEnd, TestRefused};
     use super::*;
@@ -255,6 +276,10 @@ mod tests {
         }
         let until = NOW.after(Breaker::REST);
         assert_eq!(ways.rest_until(NOW), Some(until));
+        let left = Duration::from_secs(10);
+        let rests = ["webhook", "exec"].map(|way| Some(Resting { way, left }));
+        assert_eq!(ways.resting(NOW.after(Breaker::REST - left)), rests);
+        assert_eq!(ways.resting(until), [None; 2]);
         assert_eq!(ways.rest_until(until), None);
         // One that was made before tries the first way, and goes no further.
         first.came();
@@ -285,7 +310,7 @@ mod tests {
         let (answer, answers) = std::sync::mpsc::channel();
         let phone = Phone::parse(b"+4915112345617").unwrap();
         let code = Otp::parse(b"012345").unwrap();
-        for round in 0..10 {
+        for round in 0..20 {
             let number = round % 2;
             tests.begin(&mut ways, (&phone, &code), number, answer.clone(), NOW);
             let came = [&first, &second].map(Fake::came);
@@ -300,21 +325,43 @@ mod tests {
             assert_eq!(end, TestEnd { way, took, result: Err(failed()) });
         }
         assert!(ways.rest_until(NOW).is_some());
-        // Each may cost money.
-        tests.begin(
-            &mut ways,
-            (&phone, &code),
-            0,
-            answer.clone(),
-            NOW.after(Duration::from_secs(60)),
-        );
-        let wait = Duration::from_secs(540);
-        assert_eq!(answers.try_recv().unwrap(), Err(TestRefused::TooOften(wait)));
-        tests.begin(&mut ways, (&phone, &code), 2, answer.clone(), NOW);
+        tests.begin(&mut ways, (&phone, &code), 2, answer, NOW);
         assert_eq!(answers.try_recv().unwrap(), Err(TestRefused::NoSuchWay));
-        tests.begin(&mut ways, (&phone, &code), 1, answer, NOW.after(Duration::from_secs(600)));
-        assert_eq!(second.came().len(), 1);
         assert!(!tests.ended(&ways, DeliveryTicket(1), &Ok(()), NOW));
+    }
+
+    /// So many tests in a row, a second apart, until one is refused: for how long.
+    fn tests_until_refused(
+        tests: &mut TestCodes,
+        end: &Result<(), DeliveryError>,
+    ) -> (u64, Duration) {
+        let (mut ways, first, _) = two();
+        let (answer, answers) = std::sync::mpsc::channel();
+        let phone = Phone::parse(b"+4915112345617").unwrap();
+        let code = Otp::parse(b"012345").unwrap();
+        for round in 0.. {
+            let now = NOW.after(Duration::from_secs(round));
+            tests.begin(&mut ways, (&phone, &code), 0, answer.clone(), now);
+            if let Ok(Err(TestRefused::TooOften(wait))) = answers.try_recv() {
+                return (round, wait);
+            }
+            let ticket = DeliveryTicket(first.came()[0]);
+            let (ticket, result) = ways.ended((0, ticket, end.clone()), now).unwrap();
+            tests.ended(&ways, ticket, &result, now);
+            answers.try_recv().unwrap().unwrap();
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn tests_that_cost_money_are_few_and_those_that_fail_are_more() {
+        let seconds = Duration::from_secs;
+        let mut tests = TestCodes::default();
+        assert_eq!(tests_until_refused(&mut tests, &Err(failed())), (60, seconds(540)));
+        for end in [Ok(()), Err(DeliveryError::TimedOut)] {
+            let mut tests = TestCodes::default();
+            assert_eq!(tests_until_refused(&mut tests, &end), (10, seconds(590)));
+        }
     }
 
     #[test]

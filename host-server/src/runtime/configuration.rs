@@ -93,6 +93,15 @@ pub struct Takers<'a> {
     pub canary: &'a Canary,
 }
 
+/// What came of reading a configuration again. Files that it names were read anew, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reread {
+    /// The settings that have other values than before.
+    pub changes: Changes,
+    /// How many phones are in `registration.allow_file`; nothing if no file is named.
+    pub allowed_phones: Option<usize>,
+}
+
 impl Configuration {
     /// How often somebody who waits is told so.
     const STILL: Duration = Duration::from_secs(3);
@@ -138,16 +147,17 @@ impl Configuration {
         _turn: &Turn<'_>,
         takers: Takers<'_>,
         still: impl FnMut(),
-    ) -> Result<Changes, Failure> {
+    ) -> Result<Reread, Failure> {
         let result = self.take_anew(takers, still);
         let now = clock::unix_now();
         let standing = &mut self.state().standing;
         match &result {
-            Ok(changes) => {
+            Ok(Reread { changes, allowed_phones }) => {
                 tracing::info!(
                 name: "reloaded",
                         live = changes.live.join(","),
                         restart = changes.restart.join(","),
+                        allowed_phones,
                         "the configuration was read again; what is live has changed, and the rest waits \
                          for a restart"
                     );
@@ -170,7 +180,7 @@ impl Configuration {
         result
     }
 
-    fn take_anew(&self, takers: Takers<'_>, still: impl FnMut()) -> Result<Changes, Failure> {
+    fn take_anew(&self, takers: Takers<'_>, still: impl FnMut()) -> Result<Reread, Failure> {
         let read = (self.read)()?;
         read.check_serving()?;
         // A restart would need them, and it should not be the restart that finds that out.
@@ -197,8 +207,9 @@ impl Configuration {
         takers.storage.tidy_after(next.storage.tidy_after);
         takers.backups.leave_free(next.storage.min_free_disk);
         takers.canary.set_every(next.canary.every);
+        let allowed_phones = registration.phone_count();
         takers.hand_over(&next, (registration, ways), still)?;
-        Ok(changes)
+        Ok(Reread { changes, allowed_phones })
     }
 
     /// What a running server makes of it. It may be worse than at a start: an address that is not public

@@ -7,7 +7,8 @@ use waxwing_core::time::Instant;
 
 use super::repeated::Repeated;
 use crate::otp::{
-    DeliveryReport, DeliveryTicket, TestAnswer, TestCodes, WayNumber, WayReport, Ways,
+    DeliveryReport, DeliveryTicket, MOST_WAYS, Resting, TestAnswer, TestCodes, WayNumber,
+    WayReport, Ways,
 };
 
 /// The ways of codes to their phones, and news from there; the registrar's alone.
@@ -51,6 +52,11 @@ impl Deliveries {
         now: Instant,
     ) {
         self.tests.begin(&mut self.ways, test, number, answer, now);
+    }
+
+    /// The ways that rest, and how long they still do.
+    pub(super) fn resting(&self, now: Instant) -> [Option<Resting>; MOST_WAYS] {
+        self.ways.resting(now)
     }
 
     /// Until when no code goes out, because all ways rest.

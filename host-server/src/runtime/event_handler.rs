@@ -11,7 +11,6 @@ use waxwing_core::crypto::Provider;
 use waxwing_core::server::{
     AddressPrefix, ConnId, Env, Event, OtpOutcome, OtpTicket, Output, Peer, Server, ShardId,
 };
-use waxwing_core::time::Instant;
 use waxwing_transport_mio::{
     CloseReason, Connections, Handler, IntroductionError, Load, Signal, Token,
 };
@@ -21,10 +20,11 @@ use super::bans::Bans;
 use super::channels::{Channels, Message};
 use super::configuration::Reconfiguration;
 use super::deliveries::Deliveries;
+use super::draining::Draining;
 use super::event_counts::EventCounts;
 use super::log::Log;
 use super::offences::Offence;
-use super::requests::{Drain, Request, Requests, ShardReport};
+use super::requests::{Request, Requests, ShardReport};
 use super::settings;
 use super::turn_times::TurnTimes;
 use crate::clock::{self, Clock};
@@ -73,9 +73,7 @@ pub struct EventHandler<P: Provider, C, L: Connections> {
     flush_patience: Duration,
     stopping: bool,
     /// Nobody is accepted, because the server is to stop.
-    is_drained: bool,
-    /// When this shard stops the server for that.
-    stops_at: Option<Instant>,
+    draining: Option<Draining>,
     /// Shards that have stopped.
     stopped: usize,
     /// Why storage has given up, once it has.
@@ -113,8 +111,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             min_free_disk: config.storage.min_free_disk,
             flush_patience: config.deadlines.leave,
             stopping: false,
-            is_drained: false,
-            stops_at: None,
+            draining: None,
             stopped: 0,
             fatal: None,
         }
@@ -141,12 +138,11 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
     /// What a drain means to the loop: nobody is accepted any more, and one shard ends it all.
     fn note_drain(&mut self, io: &mut L, request: &Request) {
         match request {
-            Request::Drain(Drain { over, stops }, _) => {
+            Request::Drain(drain, _) => {
                 io.stop_listening();
-                self.is_drained = true;
-                self.stops_at = stops.then(|| self.clock.now().instant.after(*over));
+                self.draining = Some(Draining::begin(drain, self.clock.now().instant));
             }
-            Request::Undrain(_) => (self.is_drained, self.stops_at) = (false, None),
+            Request::Undrain(_) => self.draining = None,
             _ => {}
         }
     }
@@ -386,7 +382,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
     }
 
     fn accept(&mut self, peer: SocketAddr, load: Load) -> bool {
-        if self.stopping || self.is_drained {
+        if self.stopping || self.draining.is_some() {
             return false;
         }
         let now = self.clock.now();
@@ -441,7 +437,9 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         self.take_completions(io);
         self.take_messages(io);
         let now = self.clock.now();
-        if self.stops_at.take_if(|at| *at <= now.instant).is_some() && !self.stopping {
+        let sessions = self.server.session_count();
+        let is_over = |draining: &mut Draining| draining.is_over(sessions, now.instant);
+        if !self.stopping && self.draining.as_mut().is_some_and(is_over) {
             tracing::info!("the server is drained; stopping in good order");
             self.stop(io);
         }
@@ -456,8 +454,17 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
         let now = self.clock.now();
         self.turn_times.end(now.instant);
         let room = self.free_disk.map(|bytes| bytes.saturating_sub(self.min_free_disk));
-        let Self { server, requests, turn_times, disk_is_low, events, admission, stopping, .. } =
-            self;
+        let Self {
+            server,
+            requests,
+            turn_times,
+            disk_is_low,
+            events,
+            admission,
+            deliveries,
+            stopping,
+            ..
+        } = self;
         requests.report(|| ShardReport {
             machine: server.operator().report(now.instant),
             turn_p99: turn_times.p99(),
@@ -467,6 +474,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
             events: *events,
             bans: admission.bans().counts(now.unix),
             stops: *stopping,
+            resting_ways: deliveries.resting(now.instant),
         });
         let configurations = self.requests.configurations();
         if !configurations.is_empty() {
@@ -476,7 +484,9 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
             // What storage is to learn of it goes with the next turn.
             return Some(Duration::ZERO);
         }
-        let wait_until = [self.server.poll_timeout(), self.stops_at].into_iter().flatten().min();
+        let stops_at =
+            self.draining.as_ref().filter(|_| !self.stopping).and_then(Draining::wait_until);
+        let wait_until = [self.server.poll_timeout(), stops_at].into_iter().flatten().min();
         wait_until.map(|at| at.since(now.instant))
     }
 }

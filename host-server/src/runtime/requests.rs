@@ -17,10 +17,11 @@ use waxwing_core::time::UnixTime;
 use super::bans::BanCounts;
 use super::configuration::Reconfiguration;
 use super::deliveries::Deliveries;
+use super::draining::Drain;
 use super::event_counts::EventCounts;
 use crate::config::AddressRange;
 use crate::histogram::Times;
-use crate::otp::{TestAnswer, WayNumber};
+use crate::otp::{MOST_WAYS, Resting, TestAnswer, WayNumber};
 use crate::store::Ban;
 
 /// Something that an operator asks of a shard.
@@ -74,15 +75,6 @@ pub struct BanList {
     pub spared: Vec<AddressRange>,
 }
 
-/// Before a stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drain {
-    /// When the last session has ended.
-    pub over: Duration,
-    /// Whether the shard stops the server then. One is enough.
-    pub stops: bool,
-}
-
 /// How it went with something that was to be done to a user, or why it was not begun.
 pub type Administration = Result<Administered, AdministrationError>;
 
@@ -105,6 +97,8 @@ pub struct ShardReport {
     pub bans: BanCounts,
     /// The server stops.
     pub stops: bool,
+    /// The ways of codes that rest; the registrar alone knows of any.
+    pub resting_ways: [Option<Resting>; MOST_WAYS],
 }
 
 /// The requests that have no answer yet.

@@ -25,6 +25,14 @@ impl Drain {
         Self { until: now.after(over), next: now, last: None }
     }
 
+    /// There is another time for those who are left, who are so many. Nobody ends because of that, unless
+    /// there is no time.
+    pub(in crate::server) fn change(&mut self, now: Instant, over: Duration, left: usize) {
+        self.until = now.after(over);
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        self.next = now.after(over.checked_div(left).unwrap_or(PAUSE));
+    }
+
     pub(in crate::server) const fn wait_until(&self) -> Instant {
         self.next
     }
@@ -89,6 +97,27 @@ mod tests {
     #[test]
     fn without_time_all_end_at_once() {
         assert_eq!(ends(4, 0, 1), [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn another_time_is_for_those_who_are_left() {
+        let mut drain = Drain::new(at(0), Duration::from_secs(60));
+        let user = UserId::new(7).unwrap();
+        drain.sent_away(user, 4);
+        for now in [1_000, 2_000] {
+            drain.change(at(now), Duration::from_secs(20), 4);
+            assert_eq!(drain.due(at(now)), None);
+            assert_eq!(drain.wait_until(), at(now + 5_000));
+        }
+        assert_eq!(drain.due(at(7_000)), Some(Some(user)));
+        for (left, wait) in [(3, 12_000), (2, 17_000), (1, 22_000)] {
+            drain.sent_away(user, left);
+            assert_eq!(drain.wait_until(), at(wait));
+        }
+        drain.change(at(8_000), Duration::ZERO, 1);
+        assert_eq!(drain.due(at(8_000)), Some(Some(user)));
+        drain.change(at(9_000), Duration::from_secs(60), 0);
+        assert_eq!(drain.wait_until(), at(10_000));
     }
 
     #[test]

@@ -32,9 +32,12 @@ pub(super) struct Administration {
 }
 
 impl Administration {
-    /// Begins to send all sessions away.
-    pub(super) fn drain(&mut self, now: Instant, over: Duration) {
-        self.drain = Some(Drain::new(now, over));
+    /// Begins to send all sessions away, or gives those who are left another time.
+    pub(super) fn drain(&mut self, now: Instant, over: Duration, left: usize) {
+        match &mut self.drain {
+            Some(drain) => drain.change(now, over, left),
+            none => *none = Some(Drain::new(now, over)),
+        }
     }
 
     /// Sends nobody away any more.

@@ -14,23 +14,29 @@ use super::Paper;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::runtime::{self, Drain};
+use crate::runtime::{self, Busy, Drain};
+
+/// A drain takes so long at most.
+pub(crate) const LONGEST: Duration = Duration::from_hours(24);
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct Draining {
-    /// When the last session has ended and the server stops, in UTC; nothing if it goes on.
+    /// When the server stops at the latest, in UTC; nothing if it goes on.
     stops: Option<String>,
     sessions: u64,
 }
 
 impl Draining {
-    fn line(out: &mut dyn Write, Self { stops, sessions }: &Self) -> io::Result<()> {
-        let sessions = figures::count(*sessions, "session", "sessions");
+    fn line(out: &mut dyn Write, Self { stops, sessions: count }: &Self) -> io::Result<()> {
+        let sessions = figures::count(*count, "session", "sessions");
         match stops {
+            Some(_) if *count == 0 => {
+                writeln!(out, "nobody has a session, so the server stops now")
+            }
             Some(stops) => writeln!(
                 out,
-                "{sessions} will end one after the other; nobody is let in, and the server stops at {stops}. \
-                 `waxwing-server undrain` before that takes it back"
+                "{sessions} will end one after the other, and nobody is let in. The server stops when the last \
+                 one has ended, at {stops} at the latest. `waxwing-server undrain` before that takes it back"
             ),
             None => writeln!(out, "the server goes on, with {sessions}, and lets people in"),
         }
@@ -45,15 +51,20 @@ pub(super) fn begin(
     over_s: u64,
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
-    let arguments = Arguments::new().with("over", format_args!("{over_s}s"));
     let over = Duration::from_secs(over_s);
+    if over > LONGEST {
+        return Err(Problem::new(Exit::Usage, "a drain takes a day at most").into());
+    }
+    let arguments = Arguments::new().with("over", format_args!("{over_s}s"));
     let sessions = sessions(running);
+    // When nobody has a session, the server stops as soon as this is answered.
+    let (busy, _unanswered) = Busy::new(running.shards.ids().count());
     let stops = running.act((caller, answer), "drain", arguments, |answer| {
         let moment = clock::unix_now().shifted(i64::try_from(over_s).unwrap_or(i64::MAX));
         // Before the first session ends nobody is sent here any more.
         running.set_drained_by(Some(moment));
         for shard in running.shards.ids() {
-            let drain = Drain { over, stops: shard == ShardId::REGISTRAR };
+            let drain = Drain { over, stops: shard == ShardId::REGISTRAR, busy: busy.clone() };
             running.ask(answer, shard, |sender| runtime::Request::Drain(drain, sender))?;
         }
         Ok((clock::written(moment), Outcome::done("")))

@@ -5,7 +5,7 @@ mod audit;
 mod backup;
 mod ban;
 mod doctor;
-mod drain;
+pub(crate) mod drain;
 mod health;
 mod key;
 mod log;

@@ -69,8 +69,11 @@ pub(super) fn test(
 fn refused(why: TestRefused) -> Problem {
     match why {
         TestRefused::TooOften(wait) => {
-            let seconds = wait.as_secs() + 1;
-            let message = format!("too many tests; each may cost money: try again in {seconds} s");
+            let wait = figures::span((wait.as_secs() + 1) * 1_000);
+            let message = format!(
+                "there were too many tests: in ten minutes, 10 codes may go out, since each may cost money, \
+                 and 60 tests may fail. Try again in {wait}"
+            );
             Problem::new(Exit::Failure, message)
         }
         TestRefused::NoSuchWay => Problem::new(

@@ -162,6 +162,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     match *command {
         QueueCommand::List { top } => {
+            let top = top.into();
             paper.list(connection, Request::Mailboxes { top }, MAILBOXES, Mailbox::row)
         }
         QueueCommand::Show { user } => {

@@ -10,6 +10,8 @@ use super::super::protocol::{Line, Problem, Request, item};
 use super::super::running::{Interrupted, Running, names, summary};
 use super::Paper;
 use crate::exit::{Exit, Failure};
+use crate::figures;
+use crate::runtime::Reread;
 
 /// Names of settings, as the operator reads of them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -18,14 +20,22 @@ struct Reloaded {
     live: Vec<String>,
     /// The file, or what else sets them, has other values than the server.
     restart: Vec<String>,
+    /// How many phones are in `registration.allow_file`, which was read anew, too; nothing if no file is
+    /// named.
+    allowed_phones: Option<usize>,
 }
 
 impl Reloaded {
     fn page(out: &mut dyn Write, reloaded: &Self) -> io::Result<()> {
-        let Self { live, restart } = reloaded;
+        let Self { live, restart, allowed_phones } = reloaded;
         writeln!(out, "the configuration was read again")?;
         writeln!(out, "changed              {}", names(live))?;
-        writeln!(out, "waits for a restart  {}", names(restart))
+        writeln!(out, "waits for a restart  {}", names(restart))?;
+        if let Some(phones) = allowed_phones {
+            let phones = figures::count(*phones as u64, "phone", "phones");
+            writeln!(out, "read anew            registration.allow_file, with {phones}")?;
+        }
+        Ok(())
     }
 }
 
@@ -40,16 +50,18 @@ pub(super) fn carry_out(
         let message = "the configuration is being read again at this moment; try again";
         return Err(Problem::new(Exit::Failure, message).into());
     };
-    let changes = running.act((caller, answer), "reload", Arguments::new(), |answer| {
-        let changes = running.reload(&turn, || {
-            // What was begun goes on without a client, too.
-            let _ = answer.line(&Line::<()>::Waiting {}.to_json());
+    let Reread { changes, allowed_phones } =
+        running.act((caller, answer), "reload", Arguments::new(), |answer| {
+            let reread = running.reload(&turn, || {
+                // What was begun goes on without a client, too.
+                let _ = answer.line(&Line::<()>::Waiting {}.to_json());
+            })?;
+            let outcome = Outcome::done(summary(&reread.changes));
+            Ok((reread, outcome))
         })?;
-        let outcome = Outcome::done(summary(&changes));
-        Ok((changes, outcome))
-    })?;
     let owned = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();
-    item(answer, Reloaded { live: owned(changes.live), restart: owned(changes.restart) })
+    let (live, restart) = (owned(changes.live), owned(changes.restart));
+    item(answer, Reloaded { live, restart, allowed_phones })
 }
 
 // ---- For the operator ----

@@ -17,6 +17,7 @@ use crate::canary;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::figures;
+use crate::otp::Resting;
 use crate::runtime::{ShardReport, Standing};
 use crate::{logging, stderr};
 
@@ -30,7 +31,7 @@ struct Status {
     since: String,
     uptime_ms: u64,
     listening: Vec<String>,
-    /// When it stops, once all sessions are sent away, in UTC; nothing if nobody has said so.
+    /// When it stops at the latest, because all sessions are sent away, in UTC; nothing if nobody has said so.
     drained_by: Option<String>,
     loops: Vec<Loop>,
     connections: u64,
@@ -40,6 +41,8 @@ struct Status {
     free_ids: Option<u64>,
     /// One-time passwords that can still go out today.
     codes_left: Option<u64>,
+    /// Ways of codes that did not get through, and are left alone for a while.
+    resting_ways: Vec<RestingWay>,
     pending_letters: u64,
     pending_bytes: u64,
     storage: Storage,
@@ -49,6 +52,20 @@ struct Status {
     audit_problem: Option<String>,
     configuration: Configuration,
     log: Log,
+}
+
+/// A way of one-time passwords that rests.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct RestingWay {
+    way: String,
+    /// It is tried again in so much time.
+    next_try_ms: u64,
+}
+
+impl RestingWay {
+    fn of(Resting { way, left }: Resting) -> Self {
+        Self { way: way.into(), next_try_ms: ms(left) }
+    }
 }
 
 /// What is worth knowing of the log.
@@ -203,6 +220,11 @@ impl Status {
             users: sum(|report| report.users as u64),
             free_ids: known().find_map(|report| report.machine.free_ids).map(|ids| ids as u64),
             codes_left: known().find_map(|report| report.machine.codes_left).map(u64::from),
+            resting_ways: known()
+                .flat_map(|report| report.resting_ways)
+                .flatten()
+                .map(RestingWay::of)
+                .collect(),
             pending_letters: sum(|report| report.pending_letters),
             pending_bytes: sum(|report| report.pending_bytes),
             storage: Storage {
@@ -230,7 +252,10 @@ impl Status {
         writeln!(out, "waxwing-server {version}, {role}, process {pid}")?;
         writeln!(out, "serves       since {since}, {up}, on {}", listening.join(", "))?;
         if let Some(stops) = &status.drained_by {
-            writeln!(out, "drained      ALL SESSIONS ARE SENT AWAY; the server stops at {stops}")?;
+            writeln!(
+                out,
+                "drained      ALL SESSIONS ARE SENT AWAY; the server stops then, at {stops} at the latest"
+            )?;
         }
         let slowest = loops.iter().filter_map(|one| one.turn_p99_us).max();
         let turns = slowest.map_or_else(
@@ -252,6 +277,13 @@ impl Status {
         writeln!(out, "users        {}{}", status.users, free.unwrap_or_default())?;
         if let Some(left) = status.codes_left {
             writeln!(out, "codes        {left} can still go out today")?;
+        }
+        for RestingWay { way, next_try_ms } in &status.resting_ways {
+            let next = figures::span(*next_try_ms);
+            writeln!(
+                out,
+                "             DO NOT GET THROUGH by {way}, which is tried again in {next}"
+            )?;
         }
         let letters = figures::count(status.pending_letters, "letter", "letters");
         writeln!(out, "pending      {letters}, {}", figures::bytes(status.pending_bytes))?;

@@ -161,3 +161,28 @@ fn a_damaged_database_that_cannot_be_moved_aside_stays_where_it_is() {
     assert_eq!(files(place, "waxwing.db"), [true; 3]);
     assert!(is_damaged(&path, 2));
 }
+
+#[test]
+fn whichever_table_but_those_of_people_and_letters_is_damaged_nothing_of_these_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let sound = sample(directory.path());
+    let raw = rusqlite::Connection::open(&sound).unwrap();
+    let tables = "SELECT name, rootpage FROM sqlite_schema \
+         WHERE type = 'table' AND name NOT IN ('users', 'pending_messages')";
+    let mut tables = raw.prepare(tables).unwrap();
+    let tables = tables.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let tables: Vec<(String, u32)> = tables.map(Result::unwrap).collect();
+    assert!(tables.len() > 8, "{tables:?}");
+    let sound = fs::read(&sound).unwrap();
+    for (name, root) in tables {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("waxwing.db");
+        let mut bytes = sound.clone();
+        bytes[(root as usize - 1) * PAGE..][..PAGE].fill(0xa5);
+        fs::write(&path, bytes).unwrap();
+        let mut recovered = SqliteStorage::recover(&path, &OPTIONS())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(path.with_file_name("waxwing.db.damaged-1").exists(), "{name}");
+        assert_eq!(mailbox(&mut recovered, 2).len(), LETTERS as usize, "{name}");
+    }
+}

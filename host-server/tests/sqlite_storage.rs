@@ -208,6 +208,15 @@ fn a_damaged_header_and_a_cut_off_file_are_refused() {
 }
 
 #[test]
+fn damage_that_the_first_write_meets_is_damage_for_whoever_opens_the_file() {
+    let file = File::with_users();
+    let select = "SELECT rootpage FROM sqlite_schema WHERE name = 'about'";
+    let page: u32 = file.raw().query_row(select, [], |row| row.get(0)).unwrap();
+    file.overwrite(u64::from(page - 1) * 4_096, &[0xa5; 4_096]);
+    assert!(matches!(file.refusal(), SqliteError::Damaged { .. }));
+}
+
+#[test]
 fn damage_inside_is_fatal_when_met_and_found_by_the_full_check() {
     let file = File::with_users();
     let mut storage = file.open();

@@ -147,7 +147,7 @@ impl SqliteStorage {
             Err(error) if error.outcome().is_some() => {
                 tracing::warn!(name: "storage_unavailable", %error, "storage does not take it");
             }
-            begun => begun.map_err(|error| open::unreachable(path, error))?,
+            begun => begun.map_err(|error| open::not_applied(path, error))?,
         }
         Ok(storage)
     }
@@ -163,7 +163,7 @@ impl SqliteStorage {
         let log = OpenLog::open(open::beside(path, "-wal"))
             .map_err(|error| open::unreachable(path, error))?;
         let database = OpenDatabase::open(path, &connection)
-            .map_err(|error| open::unreachable(path, error))?;
+            .map_err(|error| open::not_applied(path, error))?;
         let (path, begins_log) = (path.to_owned(), Cell::new(true));
         let max_log_pages = log::MAX_PAGES;
         let care = Arc::default();
@@ -217,7 +217,7 @@ impl SqliteStorage {
             log::hand_back(&connection).map_err(|error| open::failure(&path, &error))?;
         }
         connection.close().map_err(|(_, error)| open::failure(&path, &error))?;
-        ended.map_err(|error| open::unreachable(&path, error))
+        ended.map_err(|error| open::not_applied(&path, error))
     }
 
     /// Runs `work` in a transaction: all of it is durable when this returns, or nothing of it

@@ -17,6 +17,7 @@ use super::error::SqliteError;
 use super::fault::{Fault, primary_code};
 use super::{generation, log};
 use crate::access;
+use crate::store::ApplyError;
 
 /// `WXWG`, in the header of every file of ours.
 const APPLICATION_ID: i32 = 0x5758_5747;
@@ -325,6 +326,14 @@ pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> SqliteError {
             SqliteError::Damaged { path, what }
         }
         Some(_) => SqliteError::Unreachable { path, what },
+    }
+}
+
+/// As [`failure`], when something could not be written.
+pub(super) fn not_applied(path: &Path, error: ApplyError) -> SqliteError {
+    match error {
+        ApplyError::Corrupt(what) => SqliteError::Damaged { path: path.to_owned(), what },
+        other => unreachable(path, other),
     }
 }
 

@@ -32,7 +32,7 @@ impl SqliteStorage {
         let storage = Self::open(draft, options)?;
         storage
             .transaction(|connection| note(connection, restoration))
-            .map_err(|error| open::unreachable(draft, error))?;
+            .map_err(|error| open::not_applied(draft, error))?;
         storage.end()?;
         replace(path, draft, BEFORE_RESTORE)
     }
@@ -64,7 +64,7 @@ impl SqliteStorage {
                 rest(connection, &unknown, restoration)?;
                 Ok(unknown.len())
             })
-            .map_err(|error| open::unreachable(&newest, error))?;
+            .map_err(|error| open::not_applied(&newest, error))?;
         before.end()?;
         let aside = replace(path, &newest, BEFORE_UNDO)?;
         Ok(Some(Undone { from: newest, aside, resting_ids: resting }))

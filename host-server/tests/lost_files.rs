@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use support::*;
 use waxwing_server::store::{
     ApplyError, Inspect, SqliteError, SqliteOptions, SqliteStorage, Storage,
@@ -17,10 +19,15 @@ const NAMES: [&str; 3] = ["waxwing.db", "waxwing.db-wal", "waxwing.db-generation
 /// A directory with a database in it.
 struct Place(tempfile::TempDir);
 
+/// A new one, with a name that means something else where a URI is expected.
+fn directory() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("50%25 of it?mode=ro#").tempdir().unwrap()
+}
+
 impl Place {
     /// With users 1 and 2, and closed.
     fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
+        let place = Self(directory());
         let mut storage = place.open().unwrap();
         apply(&mut storage, [create(1), create(2)]).unwrap();
         Box::new(storage).close().unwrap();
@@ -45,7 +52,7 @@ impl Place {
 
     /// What its files hold now, under their names.
     fn copy(&self, names: &[&str]) -> Self {
-        let copy = Self(tempfile::tempdir().unwrap());
+        let copy = Self(directory());
         names.iter().for_each(|name| put(&self.file(name), &copy.file(name)));
         copy
     }
@@ -167,6 +174,41 @@ fn the_log_of_another_database_is_refused() {
 }
 
 #[test]
+fn a_log_with_which_a_sound_database_looks_damaged_is_refused_as_another_s() {
+    let place = Place::new();
+    let other = place.copy(&NAMES[..1]);
+    let raw = Connection::open(other.database()).unwrap();
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    raw.execute_batch(
+        "PRAGMA writable_schema = ON; \
+         UPDATE sqlite_schema SET rootpage = 9999 WHERE name = 'log_generation_even'",
+    )
+    .unwrap();
+    raw.close().unwrap();
+    place.take_from(&other, NAMES[1]);
+    let refused = place.open().unwrap_err();
+    assert!(matches!(refused, SqliteError::ForeignLog { .. }), "{refused}");
+    // The log it is that is wrong.
+    fs::remove_file(place.file(NAMES[1])).unwrap();
+    fs::remove_file(place.file("waxwing.db-shm")).unwrap();
+    assert_eq!(place.letters(), [0; 0]);
+}
+
+#[test]
+fn a_database_without_a_log_whose_notes_of_logs_contradict_each_other_is_damaged() {
+    let place = Place::new();
+    let raw = Connection::open(place.database()).unwrap();
+    raw.execute_batch(
+        "UPDATE log_generation_even SET previous = zeroblob(16); \
+         UPDATE log_generation_odd SET previous = zeroblob(16)",
+    )
+    .unwrap();
+    raw.close().unwrap();
+    let refused = place.open().unwrap_err();
+    assert!(matches!(refused, SqliteError::Damaged { .. }), "{refused}");
+}
+
+#[test]
 fn a_copy_of_a_running_servers_database_without_its_log_is_refused_unless_asked_for() {
     for tidies in 0..3 {
         let place = Place::new();
@@ -217,7 +259,7 @@ fn a_program_that_brings_the_log_of_a_dead_server_in_does_no_harm() {
         (0..tidies).for_each(|_| storage.tidy().unwrap());
         store(&mut storage, [2]);
         drop(storage);
-        let other = rusqlite::Connection::open(place.database()).unwrap();
+        let other = Connection::open(place.database()).unwrap();
         let count: u32 =
             other.query_row("SELECT count(*) FROM users", [], |row| row.get(0)).unwrap();
         assert_eq!(count, 2);
@@ -240,7 +282,7 @@ fn a_program_that_brings_the_log_of_a_running_server_in_does_no_harm() {
         let place = Place::new();
         let mut storage = place.open().unwrap();
         store(&mut storage, [1]);
-        let other = rusqlite::Connection::open(place.database()).unwrap();
+        let other = Connection::open(place.database()).unwrap();
         other.execute_batch(acts).unwrap();
         store(&mut storage, [2, 3]);
         // As a crash at this moment leaves it.

@@ -127,6 +127,22 @@ fn a_first_start_says_so_and_goes_on_wherever_it_was_cut_short() {
 }
 
 #[test]
+fn whoever_puts_an_older_database_back_is_told_what_is_not_in_it() {
+    let place = Place::used();
+    place.start(&[]).serves();
+    let database = place.data().database();
+    let old = fs::read(&database).unwrap();
+    let is_told = || place.start(&[]).serves().log.contains("this is an older database");
+    assert!(!is_told());
+    fs::write(&database, &old).unwrap();
+    assert!(is_told());
+    // Where nothing is known of another one, nothing is said.
+    fs::write(&database, &old).unwrap();
+    place.remove(database.with_file_name("waxwing.db-generation"));
+    assert!(!is_told());
+}
+
+#[test]
 fn a_key_that_is_missing_is_not_made_again_unless_asked_for() {
     let place = Place::used();
     let before = place.public();

@@ -239,6 +239,9 @@ fn only_the_recipients_own_letters_are_deleted<P: Place>() {
     apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 1, 3, 10), insert(3, 1, 2, 10)]).unwrap();
     apply(&mut *storage, [delete(2, [2, 3, 3, 77, u64::MAX >> 1])]).unwrap();
     apply(&mut *storage, [delete(2, [3])]).unwrap();
+    // So the place of somebody else's stays taken, and that of one's own is free at once.
+    apply(&mut *storage, [delete(3, [1]), insert(1, 1, 2, 10)]).unwrap_err();
+    apply(&mut *storage, [delete(2, [1]), insert(1, 1, 2, 10)]).unwrap();
     assert_eq!(mailbox(&mut *storage, 2), [1]);
     assert_eq!(mailbox(&mut *storage, 3), [2]);
 }
@@ -441,7 +444,7 @@ fn letters_are_taken_out_of_one_mailbox_in_the_order_of_their_places<P: Place>()
         assert!(letters.iter().all(|letter| letter.recipient == user(2) && letter.bytes == 292));
         letters.iter().map(|letter| letter.queue_id.0).collect()
     };
-    assert_eq!(take_out(&mut *storage, UnixTime::from_seconds(i64::MIN), 9), [] as [u64; 0]);
+    assert_eq!(take_out(&mut *storage, letter(1, 1, 2, 10).accepted_at, 9), [] as [u64; 0]);
     let all = UnixTime::from_seconds(i64::MAX);
     assert_eq!(take_out(&mut *storage, all, 2), [1, 2]);
     assert_eq!(take_out(&mut *storage, all, 9), [3, 4, 5]);

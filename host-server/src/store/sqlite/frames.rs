@@ -154,6 +154,8 @@ mod tests {
         assert_eq!(committed(&path).unwrap(), pages);
         assert!(hold(&path, 1, pages).unwrap());
         assert!(!hold(&path, 9_999, pages).unwrap());
+        assert!(!hold(&path, 9_999, pages + 1).unwrap(), "it is shorter");
+        committed(directory.path()).expect_err("no file can be read there");
     }
 
     #[test]

@@ -228,6 +228,19 @@ fn one_bad_batch_does_not_take_down_the_others() {
 }
 
 #[test]
+fn a_batch_that_is_alone_and_bad_is_tried_once() {
+    let bench = Bench::new(ThreadOptions::default());
+    (0..3).for_each(|_| bench.gate.send(Ok(())).unwrap());
+    bench.create(1, 1);
+    assert_eq!(bench.next(), batch(1, Outcome::Done));
+    bench.create(2, 1);
+    assert_eq!(bench.next(), batch(2, Outcome::Unavailable));
+    drop(bench.client);
+    bench.thread.shut_down().unwrap();
+    assert_eq!(bench.under_way.iter().count(), 2);
+}
+
+#[test]
 fn a_locked_database_is_tried_once_for_the_whole_group_and_recovers() {
     let bench = Bench::new(ThreadOptions::default());
     bench.create(1, 1);
@@ -403,6 +416,15 @@ fn every_commit_is_counted_with_its_time_and_its_letters() {
 }
 
 #[test]
+fn a_commit_has_as_many_batches_as_it_may_and_no_more() {
+    let options = TurnOptions { max_group: 2, ..TurnOptions::default() };
+    let mut turns = StorageTurns::new(Box::new(MemoryStorage::new()), options);
+    let jobs = (1..=5).map(|n| (0, Job::Batch(create(n, n as u16))));
+    turns.serve(jobs, &Instant::default, &mut Told::default()).unwrap();
+    assert_eq!(turns.commits().get().times.counts().iter().sum::<u64>(), 3);
+}
+
+#[test]
 fn an_operator_looks_things_up_between_two_commits_and_stops_nobody() {
     let bench = Bench::new(ThreadOptions::default());
     let inspector = bench.thread.inspector();
@@ -413,6 +435,7 @@ fn an_operator_looks_things_up_between_two_commits_and_stops_nobody() {
     bench.gate.send(Ok(())).unwrap();
     let Finding::Users(users) = found.recv_timeout(WAIT).unwrap().unwrap() else { panic!() };
     assert_eq!(users.len(), 1);
+    assert_eq!(inspector.commits().times.counts().iter().sum::<u64>(), 1);
     // It does not keep the thread alive, and whoever asks later hears nothing.
     let Bench { thread, client, .. } = bench;
     drop(client);

@@ -488,6 +488,31 @@ fn whoever_has_128_requests_open_is_not_read_until_some_are_answered() {
 }
 
 #[test]
+fn what_answers_no_request_leaves_as_many_open_as_there_were() {
+    let (mut world, [mut ann, ben]) = Sim::<Paper>::online(Config::default());
+    let question = [(ben.id(), PacketId([1; 16]))];
+    for _ in 0..2 {
+        world.disk.held = true;
+        for n in 0..127_u8 {
+            let letter = ann.letter(&mut world, ben.id(), &[n]);
+            world.send(ann.conn, &letter);
+        }
+        // The second question in a second is refused.
+        let questions = [(); 2].map(|()| ann.queries(&mut world, &question));
+        world.send(ann.conn, &questions.concat());
+        assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::RateLimited]);
+        assert!(world.is_read(ann.conn));
+        let last = ann.letter(&mut world, ben.id(), b"the last");
+        world.send(ann.conn, &last);
+        assert!(!world.is_read(ann.conn));
+        world.release();
+        assert!(world.is_read(ann.conn));
+        world.wait_s(1);
+        ann.hear(&mut world);
+    }
+}
+
+#[test]
 fn letters_acknowledged_before_their_commit_is_told_leave_no_request_open() {
     let (mut world, [mut ann, mut ben, _]) = Sim::<Paper>::populated(Config::default());
     ann.come_to_nothing(&mut world);

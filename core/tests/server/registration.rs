@@ -266,10 +266,12 @@ fn a_failed_commit_burns_nothing() {
         let said = prove(&mut world, &mut ann, &code);
         assert_eq!(said.code(), Some(ErrorCode::StorageUnavailable));
         assert!(ann.is_closed(&world));
+        assert_eq!(world.reports()[0].free_ids, Some(1));
     }
     world.disk.refuses_writes = false;
     assert_eq!(prove(&mut world, &mut ann, &code), OFFERED);
     assert_eq!(ann.id, UserId::new(1), "the only id that is free");
+    assert_eq!(world.reports()[0].free_ids, Some(0));
 }
 
 #[test]

@@ -81,6 +81,9 @@ def key_question(data):
 
 
 def key_answer(data):
+    if data.startswith(b"\0\0"):
+        announced = bodies.Successor.parse(data)
+        return f"{announced.effective} {announced.key.spki.hex()}"
     read = bodies.KeyAnswer.parse(data)
     return f"{read.user_id} {read.phone} {read.key.spki.hex()}"
 

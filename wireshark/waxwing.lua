@@ -113,6 +113,7 @@ local f = {
     letter = ProtoField.bytes("waxwing.packet_id", "Packet id"),
     status = ProtoField.uint8("waxwing.status", "Status", base.DEC, STATUSES),
     user = ProtoField.uint16("waxwing.user_id", "User"),
+    effective = ProtoField.string("waxwing.effective", "The server's key from"),
     form = ProtoField.uint8("waxwing.question", "Question", base.DEC, { [1] = "by id", [2] = "by phone" }),
     phone_len = ProtoField.uint8("waxwing.phone_len", "Characters of the phone"),
     phone = ProtoField.string("waxwing.phone", "Phone"),
@@ -192,6 +193,19 @@ local function phone_ends(content, at)
     return #phone == len and phone:match("^%+[1-9]%d+$") and len >= 8 and len <= 16 and at + len + 1
 end
 
+local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+
+local function is_timestamp(text)
+    local year, month, day, hour, minute, second =
+        text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d) (%d%d):(%d%d):(%d%d)$")
+    if not year then return false end
+    year, month, day = tonumber(year), tonumber(month), tonumber(day)
+    local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+    local days = (month == 2 and leap) and 29 or DAYS[month] or 0
+    return day >= 1 and day <= days
+        and tonumber(hour) < 24 and tonumber(minute) < 60 and tonumber(second) < 60
+end
+
 local function u16(content, at)
     local low, high = content:byte(at, at + 1)
     return high and low + 256 * high
@@ -219,12 +233,16 @@ local fits = {
                 or kind == 2 and count >= 1 and count <= 110 and #content == 3 + 18 * count)
     end,
     [105] = function(content)
-        if content:byte(1) == 1 then return #content == 3 and u16(content, 2) ~= 0 end
+        if content:byte(1) == 1 then return #content == 3 end
         return content:byte(1) == 2 and phone_ends(content, 2) == #content + 1
     end,
     [204] = function(content)
+        -- The id 0 is the server's: the moment at which it takes another key, and that key.
+        if u16(content, 1) == 0 then
+            return #content == 2 + 19 + SPKI and is_timestamp(content:sub(3, 21))
+        end
         local ends = phone_ends(content, 3)
-        return ends and u16(content, 1) ~= 0 and #content == ends - 1 + SPKI
+        return ends and #content == ends - 1 + SPKI
     end,
     [222] = function(content) return #content == 1 and CLOSINGS[content:byte(1)] ~= nil end,
     [244] = function(content)
@@ -298,8 +316,8 @@ local shows = {
         if form == 2 then at.phone() end
     end,
     [204] = function(at)
-        at.add(f.user, 2)
-        at.phone()
+        local user = at.add(f.user, 2)
+        if user and user:le_uint() == 0 then at.add(f.effective, 19) else at.phone() end
         at.add(f.spki, SPKI)
     end,
     [222] = function(at) at.add(f.closing, 1) end,
@@ -492,19 +510,6 @@ local function show_payload(packet, tvb, tree)
 end
 
 -- Packets.
-
-local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
-
-local function is_timestamp(text)
-    local year, month, day, hour, minute, second =
-        text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d) (%d%d):(%d%d):(%d%d)$")
-    if not year then return false end
-    year, month, day = tonumber(year), tonumber(month), tonumber(day)
-    local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
-    local days = (month == 2 and leap) and 29 or DAYS[month] or 0
-    return day >= 1 and day <= days
-        and tonumber(hour) < 24 and tonumber(minute) < 60 and tonumber(second) < 60
-end
 
 local function dissect_packet(tvb, pinfo, root)
     local packet = {

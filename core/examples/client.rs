@@ -360,6 +360,8 @@ impl<'c> Connection<'c> {
             Event::Refused(_) => self.answered = self.asked.take(),
             // It lies in its buffer until it is acknowledged.
             Event::Letter(_) => {}
+            // This client does not ask which key follows the server's.
+            Event::Successor(_) => {}
             Event::TooLarge(letter) => self.too_large = Some(letter.id()),
         }
         Ok(())

@@ -215,6 +215,7 @@ impl Run<'_> {
                     }
                 }
                 Event::Key(_) => "a key comes",
+                Event::Successor(_) => "a key that follows the server's comes",
                 Event::WrongKey(_) => "another key comes than was asked for",
                 Event::BacklogEnd(_) => "the backlog ends",
                 Event::Refused(_) => "a request is refused",

@@ -39,6 +39,7 @@ impl<'a> Decisions<'a> {
             crashes: player.roll(2) != 0,
             // They take ten times as long.
             large_letters: player.roll(LARGE) == LARGE - 1,
+            key_changes: player.roll(2) != 0,
             steps: STEPS,
             seed: 7,
             trace: false,

@@ -11,11 +11,11 @@ use waxwing_core::crypto::{PrivateKey, Spki};
 use waxwing_core::envelope::Fingerprint;
 use waxwing_core::id::UserId;
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
-use waxwing_core::messenger::{self, Account, Over, Turn};
+use waxwing_core::messenger::{self, Account, Over, ServerKey, Turn};
 use waxwing_core::phone::Phone;
 
 use crate::backend::Backend;
-use crate::profile::{DiskFull, MemoryProfile};
+use crate::profile::{DiskFull, MemoryProfile, Stored};
 
 pub type Machine<'k, P> = Client<'k, P, Vec<u8>>;
 pub type Messenger<'k> = messenger::Messenger<'k, Vec<u8>, 64>;
@@ -32,6 +32,8 @@ pub struct Participant<'k, P: Backend> {
     pub letter_buffer: usize,
     transmit_buffer: usize,
     server: &'k Spki,
+    /// Other keys that the server may come to have, parsed.
+    pub server_keys: Vec<(Spki, &'k P::PublicKey)>,
     aside: usize,
     connection: Option<Connection<'k, P>>,
     /// What was written on a connection that is over since, and was not taken.
@@ -172,6 +174,7 @@ impl<'k, P: Backend> Participant<'k, P> {
             letter_buffer: letter,
             transmit_buffer: transmit,
             server,
+            server_keys: Vec::new(),
             aside,
             connection: None,
             last_bytes: Vec::new(),
@@ -202,10 +205,24 @@ impl<'k, P: Backend> Participant<'k, P> {
         };
         let clock_offset_s = self.messenger.clock_offset_s();
         let options = Options { window: self.window, clock_offset_s, ..Options::default() };
-        let mut client = Client::new(self.keys, buffers, options).unwrap();
+        let keys = self.keys_to_choose(env);
+        let mut client = Client::new(keys, buffers, options).unwrap();
         self.messenger.connect(&mut client, &mut self.profile, env).unwrap();
         self.connection = Some(Connection { client, stream: Stream::default() });
         self.last_bytes.clear();
+    }
+
+    /// The keys of the next connection, with that of the server which is to be tried.
+    fn keys_to_choose(&mut self, env: &Env<'_>) -> Keys<'k, P> {
+        let Stored { server_key, successor, .. } = &self.profile.stored;
+        let effective = successor.as_ref().map(|next| next.effective.to_unix());
+        let chosen = match self.messenger.choose_server_key(effective, env) {
+            ServerKey::Pinned => server_key.as_ref(),
+            ServerKey::Successor => successor.as_ref().map(|next| &next.spki),
+        };
+        let parsed = |spki| self.server_keys.iter().find(|(known, _)| known == spki);
+        let server = chosen.map_or(self.keys.server, |spki| parsed(spki).expect("a known key").1);
+        Keys { server, ..self.keys }
     }
 
     /// What has come, as it can be read.

@@ -12,7 +12,7 @@ use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{
     BacklogSize, BacklogToken, ClientReport, CloseReason, ErrorCode, KeyAnswer, KeyQuestion, Op,
     OtpGrant, OtpProof, Packet, Refusal, RegistrationRejected, RegistrationRequest, SessionGrant,
-    Status, StatusQuery, StatusToken, Statuses, Writer,
+    Status, StatusQuery, StatusToken, Statuses, Successor, Writer,
 };
 
 use crate::backend::Backend;
@@ -34,6 +34,8 @@ pub enum Said {
     Fate(PacketId, Status),
     /// 204.
     Key(Box<KeyAnswer>),
+    /// 204 about the server.
+    Successor(Box<Successor>),
     /// 255.
     BacklogEnd(u32),
     /// 222.
@@ -338,8 +340,7 @@ impl<P: Backend> Person<P> {
 
     /// What these packets say that the server has sent to this person.
     pub fn read(&mut self, world: &mut Sim<P>, packets: Vec<Vec<u8>>) -> Vec<Said> {
-        let key = world.public_key();
-        packets.into_iter().flat_map(|packet| self.understand(world, &key, packet)).collect()
+        packets.into_iter().flat_map(|packet| self.understand(world, packet)).collect()
     }
 
     /// The one thing that has come.
@@ -366,12 +367,7 @@ impl<P: Backend> Person<P> {
         self.hear(world).into_iter().map(only_letters).collect()
     }
 
-    fn understand(
-        &mut self,
-        world: &mut Sim<P>,
-        key: &P::PublicKey,
-        mut bytes: Vec<u8>,
-    ) -> Vec<Said> {
+    fn understand(&mut self, world: &mut Sim<P>, mut bytes: Vec<u8>) -> Vec<Said> {
         let header = *Packet::parse(&bytes[..]).unwrap().header();
         let op = Op::from_code(header.op_code).unwrap();
         if op == Op::Letter {
@@ -381,8 +377,9 @@ impl<P: Backend> Person<P> {
         }
         assert_eq!(header.sender, None);
         assert!(header.timestamp.to_unix() <= world.now.unix);
+        let key = world.key_of(&bytes);
         let packet = Packet::parse(&mut bytes[..]).unwrap();
-        let packet = Unverified::new(&P::default(), packet).verify(key).expect("signed");
+        let packet = Unverified::new(&P::default(), packet).verify(&key).expect("signed");
         if header.recipient.is_some() && op != Op::SessionIssued {
             assert_eq!(header.recipient, self.id, "another's packet");
         }
@@ -421,6 +418,9 @@ impl<P: Backend> Person<P> {
                         .unwrap()
                         .map(|(id, status)| Said::Fate(id, status))
                         .collect(),
+                    Op::KeyAnswer if content.starts_with(&[0, 0]) => {
+                        vec![Said::Successor(Box::new(Successor::parse(content).unwrap()))]
+                    }
                     Op::KeyAnswer => vec![Said::Key(Box::new(KeyAnswer::parse(content).unwrap()))],
                     Op::BacklogEnd => {
                         vec![Said::BacklogEnd(BacklogSize::parse(content).unwrap().0)]

@@ -15,7 +15,7 @@ use waxwing_core::messenger::{
 };
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::time::UnixTime;
-use waxwing_core::wire::{KeyAnswer, Status, StatusQuery};
+use waxwing_core::wire::{KeyAnswer, Status, StatusQuery, Successor};
 
 /// What outlives a crash. A test may change it between any two steps, as another process would.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,12 @@ pub struct Stored {
     pub duplicates: usize,
     pub user: Option<UserId>,
     pub session_key: Option<SessionKey>,
+    /// The server's key, once it is not the one that the process has started with.
+    pub server_key: Option<Spki>,
+    /// What follows it.
+    pub successor: Option<Successor>,
+    /// When the server has said that.
+    pub successor_asked: Option<UnixTime>,
     /// The place that was given out last: none is given out twice.
     last_row: u32,
 }
@@ -223,6 +229,9 @@ pub struct MemoryProfile {
     pub notices: Vec<String>,
     /// The code that has come in band.
     pub code: Option<Otp>,
+    /// The server is asked for the key that follows its own, in sessions that begin so many seconds
+    /// after it has last answered.
+    pub asks_server_after_s: Option<i64>,
     /// Keys with small factors are refused. The keys of the cheap backends have some.
     pub refuses_weak_keys: bool,
 }
@@ -267,6 +276,7 @@ impl MemoryProfile {
 }
 
 impl Profile for MemoryProfile {
+    const KEEPS_SUCCESSOR: bool = true;
     type Error = DiskFull;
 
     fn begin(&mut self) -> Result<(), DiskFull> {
@@ -542,6 +552,38 @@ impl Profile for MemoryProfile {
             held.says = says;
         }
         Ok(())
+    }
+
+    fn is_successor_due(&mut self, now: UnixTime) -> Result<bool, DiskFull> {
+        let Some(pause) = self.asks_server_after_s else { return Ok(false) };
+        let is_due = |at: UnixTime| !(0..pause).contains(&now.minus(at));
+        Ok(self.stored.successor_asked.is_none_or(is_due))
+    }
+
+    fn note_successor(
+        &mut self,
+        successor: Option<&Successor>,
+        now: UnixTime,
+    ) -> Result<(), DiskFull> {
+        let stored = self.change()?;
+        let is_pinned = |next: &&Successor| stored.server_key.as_ref() == Some(&next.spki);
+        stored.successor = successor.filter(|next| !is_pinned(next)).cloned();
+        stored.successor_asked = Some(now);
+        Ok(())
+    }
+
+    fn succeed(&mut self) -> Result<(), DiskFull> {
+        let stored = self.change()?;
+        if let Some(successor) = stored.successor.take() {
+            stored.server_key = Some(successor.spki);
+        }
+        Ok(())
+    }
+
+    fn is_server_key(&mut self, key: &Spki) -> Result<bool, DiskFull> {
+        let Stored { server_key, successor, .. } = &self.stored;
+        let is_successor = successor.as_ref().is_some_and(|next| next.spki == *key);
+        Ok(server_key.as_ref() == Some(key) || is_successor)
     }
 
     fn notice(&mut self, notice: Notice<'_>) {

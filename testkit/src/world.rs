@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use waxwing_core::crypto::{CryptoRng, RustCrypto, Spki};
+use waxwing_core::crypto::{CryptoRng, PrivateKey, RustCrypto, Spki, Unverified};
 use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::storage::StoredUser;
@@ -14,8 +14,8 @@ use waxwing_core::server::{
     Identity, LetterState, Mail, Operator, OtpOutcome, OtpTicket, Output, Peer, Report, Server,
     Shard, ShardId,
 };
-use waxwing_core::testing::keys;
-use waxwing_core::time::{Instant, Now, UnixTime};
+use waxwing_core::time::{Instant, Now, Timestamp, UnixTime};
+use waxwing_core::wire::{Packet, Successor};
 
 use crate::backend::Backend;
 use crate::disk::Disk;
@@ -70,6 +70,10 @@ pub struct Sim<P: Backend> {
     stopped: usize,
     /// Whether the DER that wraps session keys has changed.
     pub other_wrap_key: bool,
+    /// The numbers of the fixed keys that the server has had, the one that it has last.
+    server_keys: Vec<usize>,
+    /// What it announces.
+    announced: Option<(usize, UnixTime)>,
     /// What the server has from its next start on.
     pub config: Config,
     wires: BTreeMap<ConnId, Wire>,
@@ -90,8 +94,9 @@ impl<P: Backend> Sim<P> {
     /// A world whose server is so many machines.
     pub fn sharded(config: Config, disk: Disk, seed: u64, shards: u16) -> Self {
         let now = Now { instant: Instant::from_millis(0), unix: UnixTime::from_seconds(START) };
+        let identity = identity(SERVER_KEY, None, false);
         Self {
-            servers: start(&config, &disk, false, shards, now),
+            servers: start(&config, &disk, &identity, shards, now),
             disk,
             transfers_are_held: false,
             transfers: BTreeMap::new(),
@@ -105,6 +110,8 @@ impl<P: Backend> Sim<P> {
             administered: Vec::new(),
             stopped: 0,
             other_wrap_key: false,
+            server_keys: vec![SERVER_KEY],
+            announced: None,
             config,
             wires: BTreeMap::new(),
             last_conn: 0,
@@ -169,6 +176,45 @@ impl<P: Backend> Sim<P> {
 
     pub fn public_key(&self) -> P::PublicKey {
         P::default().public_key(self.servers[0].public_key()).unwrap()
+    }
+
+    /// The key that a packet of the server's is signed with, if it has ever had that.
+    pub fn key_of(&self, packet: &[u8]) -> P::PublicKey {
+        let is_signed = |key: &P::PublicKey| {
+            let packet = Packet::parse(packet).unwrap();
+            Unverified::new(&P::default(), packet).verify(key).is_ok()
+        };
+        let former = self.server_keys.iter().rev().skip(1);
+        let former = former.map(|at| P::default().public_key(P::key(*at).spki()).unwrap());
+        former.into_iter().find(is_signed).unwrap_or_else(|| self.public_key())
+    }
+
+    /// The server announces that it will have the fixed key with this number from a moment on, or that it
+    /// keeps its own.
+    pub fn announce(&mut self, next: Option<(usize, UnixTime)>) {
+        self.announced = next;
+        let next = next.map(successor::<P>);
+        self.operators().for_each(|mut operator| operator.announce(next.clone()));
+    }
+
+    /// What it announces.
+    pub fn announced(&self) -> Option<(usize, UnixTime)> {
+        self.announced
+    }
+
+    /// How many keys it has had.
+    pub fn server_key_count(&self) -> usize {
+        self.server_keys.len()
+    }
+
+    /// All machines go on with the fixed key with this number.
+    pub fn succeed(&mut self, key: usize) {
+        self.announced = None;
+        self.server_keys.push(key);
+        let other = self.other_wrap_key;
+        self.turn_all(|server, env| {
+            server.operator().succeed(env, identity(key, None, other));
+        });
     }
 
     /// Connections that the server has.
@@ -665,7 +711,9 @@ impl<P: Backend> Sim<P> {
         self.transfers.clear();
         self.codes_on_their_way.clear();
         self.letter_states = self.letter_states();
-        self.servers = start(&self.config, &self.disk, self.other_wrap_key, shards, self.now);
+        let key = *self.server_keys.last().unwrap();
+        let identity = identity(key, self.announced, self.other_wrap_key);
+        self.servers = start(&self.config, &self.disk, &identity, shards, self.now);
         self.stopped = 0;
     }
 
@@ -699,17 +747,33 @@ impl<P: Backend> Sim<P> {
 fn start<P: Backend>(
     config: &Config,
     disk: &Disk,
-    other_wrap_key: bool,
+    identity: &Identity<P>,
     shards: u16,
     now: Now,
 ) -> Vec<Server<P>> {
-    let der = if other_wrap_key { &[1, 2, 3][..] } else { keys::pkcs8_der(SERVER_KEY) };
     let snapshot = disk.snapshot();
     let machine = |shard| {
-        let identity = Identity::new(&P::default(), P::key(SERVER_KEY), der);
-        Server::shard(P::default(), identity, config.clone(), &snapshot, shard, now)
+        Server::shard(P::default(), identity.clone(), config.clone(), &snapshot, shard, now)
     };
     Shard::all(shards).map(machine).collect()
+}
+
+/// That of a server with the fixed key of this number, which announces another one.
+fn identity<P: Backend>(
+    key: usize,
+    announced: Option<(usize, UnixTime)>,
+    other_wrap_key: bool,
+) -> Identity<P> {
+    // Keys without a real number have no DER, and any bytes do.
+    let der = if other_wrap_key { vec![1, 2, 3] } else { P::key(key).spki().as_bytes().to_vec() };
+    let mut identity = Identity::new(&P::default(), P::key(key), &der);
+    identity.announce(announced.map(successor::<P>));
+    identity
+}
+
+fn successor<P: Backend>((key, effective): (usize, UnixTime)) -> Successor {
+    let effective = Timestamp::from_unix(effective);
+    Successor { effective, spki: P::key(key).spki().clone() }
 }
 
 /// Of how many machines the server is, where a test does not say so: `SIM_SHARDS`, or one.

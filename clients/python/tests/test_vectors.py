@@ -13,7 +13,7 @@ from Crypto.Hash import SHA256
 from Crypto.PublicKey import RSA
 
 from waxwing_py import bodies, crypto, envelope, packet
-from waxwing_py.bodies import ClientAck, KeyAnswer, KeyQuestion, Refusal, Status
+from waxwing_py.bodies import ClientAck, KeyAnswer, KeyQuestion, Refusal, Status, Successor
 from waxwing_py.connection import Connection, NotTheServer, ProtocolError, State
 from waxwing_py.crypto import PrivateKey, PublicKey, WeakKey
 from waxwing_py.envelope import Content, Person
@@ -112,6 +112,11 @@ def _answer(content):
     return {"user_id": answer.user_id, "phone": answer.phone, "spki": answer.key.spki.hex()}
 
 
+def _successor(content):
+    announced = bodies.Successor.parse(content)
+    return {"effective": announced.effective, "spki": announced.key.spki.hex()}
+
+
 def _refusal(content):
     refusal = Refusal.parse(content)
     fields = {"code": refusal.code, "op": refusal.op, "retry_after_s": refusal.retry_after_s}
@@ -151,6 +156,7 @@ READ = {
     "status_queries": _queries,
     "key_question": _question,
     "key_answer": _answer,
+    "successor": _successor,
     "backlog_end": lambda content: {"count": bodies.parse_end_of_backlog(content)},
     "closing": lambda content: {"reason": int(bodies.parse_closing(content))},
     "refusal": _refusal,
@@ -198,6 +204,7 @@ WRITE = {
     ),
     "key_question": lambda f: KeyQuestion(f.get("user_id"), f.get("phone")).emit(),
     "key_answer": lambda f: KeyAnswer(f["user_id"], f["phone"], PublicKey(unhex(f["spki"]))).emit(),
+    "successor": lambda f: Successor(f["effective"], PublicKey(unhex(f["spki"]))).emit(),
     "backlog_end": lambda f: f["count"].to_bytes(4, "little"),
     "closing": lambda f: bytes([f["reason"]]),
     "refusal": _emit_refusal,

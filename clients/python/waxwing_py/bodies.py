@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from .crypto import SPKI_LEN, PublicKey, WeakKey
-from .packet import Malformed
+from .packet import SERVER, TIMESTAMP_LEN, Malformed, parse_timestamp
 
 WINDOW_MAX = 128
 ACK_IDS_MAX = 112
@@ -166,7 +166,7 @@ def parse_session_key(data: bytes) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True)
 class KeyQuestion:
-    """By id or by phone, whichever is not None."""
+    """By id or by phone, whichever is not None. The id 0 is the server's."""
 
     user_id: int | None = None
     phone: str | None = None
@@ -182,8 +182,6 @@ class KeyQuestion:
         form = reader.number(1)
         if form == 1:
             question = cls(user_id=reader.number(2))
-            if question.user_id == 0:
-                raise Malformed("user id")
         elif form == 2:
             question = cls(phone=read_phone(reader))
         else:
@@ -210,6 +208,30 @@ class KeyAnswer:
             raise Malformed("user id")
         try:
             return cls(user_id, phone, PublicKey(spki))
+        except WeakKey as error:
+            raise Malformed("key") from error
+
+
+@dataclass(frozen=True)
+class Successor:
+    """The key that follows the server's, and from when on, as a header's timestamp."""
+
+    effective: str
+    key: PublicKey
+
+    def emit(self) -> bytes:
+        return struct.pack("<H", SERVER) + self.effective.encode() + self.key.spki
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Successor":
+        reader = Reader(data)
+        user_id, effective, spki = reader.number(2), reader.take(TIMESTAMP_LEN), reader.take(SPKI_LEN)
+        reader.end()
+        if user_id != SERVER:
+            raise Malformed("user id")
+        try:
+            parse_timestamp(effective)
+            return cls(effective.decode(), PublicKey(spki))
         except WeakKey as error:
             raise Malformed("key") from error
 

@@ -13,6 +13,7 @@ from .crypto import PublicKey, sha256
 HEADER_LEN = 26
 SIGNATURE_LEN = 256
 SERVER = 0
+TIMESTAMP_LEN = 19
 
 SEALED_MIN = 32
 SEALED_MAX = 2048

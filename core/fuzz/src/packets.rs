@@ -6,7 +6,7 @@ use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::wire::{
     BacklogSize, ClientReport, CloseReason, Frame, Full, Header, KeyAnswer, KeyQuestion, Malformed,
     Op, OtpGrant, OtpProof, Packet, ReconnectForm, Refusal, RegistrationRejected,
-    RegistrationRequest, SessionGrant, Statuses, Writer, deframe,
+    RegistrationRequest, SessionGrant, Statuses, Successor, Writer, deframe,
 };
 
 use crate::readable::CUTS;
@@ -59,6 +59,9 @@ pub fn packet_roundtrip(data: &[u8]) -> Reached {
         1 => ("255", same(body, BacklogSize::parse(body), |it, to| it.emit(to))),
         2 => ("222", same(body, CloseReason::parse(body), |it, to| it.emit(to))),
         3 => ("105", same(body, KeyQuestion::parse(body), |it, to| it.emit(to))),
+        4 if body.starts_with(&[0, 0]) => {
+            ("204 about the server", same(body, Successor::parse(body), |it, to| it.emit(to)))
+        }
         4 => ("204", same(body, KeyAnswer::parse(body), |it, to| it.emit(to))),
         5 => ("200", same(body, OtpGrant::parse(body), |it, to| it.emit(to))),
         6 => ("201", same(body, SessionGrant::parse(body), |it, to| it.emit(to))),

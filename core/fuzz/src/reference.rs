@@ -65,10 +65,14 @@ pub fn is_body(kind: u8, body: &[u8]) -> bool {
         1 => body.len() == 4,
         2 => body.len() == 1 && (1..=4).contains(&body[0]),
         3 => match body {
-            [1, id @ ..] => id.len() == 2 && is_user(id),
+            // The id 0 is the server's.
+            [1, id @ ..] => id.len() == 2,
             [2, phone @ ..] => is_phone(phone),
             _ => false,
         },
+        4 if body.starts_with(&[0, 0]) => {
+            body.len() == 2 + 19 + 294 && is_timestamp(&body[2..21]) && is_spki(&body[21..])
+        }
         4 => {
             let phone_len = body.len().saturating_sub(2 + 294);
             body.len() >= 2 + 294

@@ -156,6 +156,7 @@ fn handle(
             board_show(&[u8::from(verified)]);
         }
         Event::Key(key) => *answer = Some(key),
+        Event::Successor(successor) => board_show(successor.effective.as_bytes()),
         Event::Status { letter, status } => board_show(&[letter.prefix().0[0], status.code()]),
         Event::SessionIssued { user } => board_show(&user.get().to_le_bytes()),
         Event::BacklogEnd(count) => board_show(&count.to_le_bytes()),

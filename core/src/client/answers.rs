@@ -9,8 +9,9 @@ use crate::id::PacketId;
 use crate::limits::MAX_SEALED;
 use crate::time::{Instant, Timestamp};
 use crate::wire::{
-    BacklogSize, BacklogToken, ClientReport, CloseReason, ErrorCode, Header, KeyAnswer, Op,
-    OtpGrant, Reader, Refusal, RegistrationRejected, SessionGrant, Status, StatusToken, Statuses,
+    BacklogSize, BacklogToken, ClientReport, CloseReason, ErrorCode, Header, KeyAnswer,
+    KeyQuestion, Op, OtpGrant, Reader, Refusal, RegistrationRejected, SessionGrant, Status,
+    StatusToken, Statuses, Successor,
 };
 use zeroize::Zeroizing;
 
@@ -308,12 +309,16 @@ fn otp_answer(op: Op, content: &[u8]) -> Option<Event<'static>> {
 }
 
 fn key_answer(active: &mut Active, content: &[u8]) -> Step {
-    let Ok(answer) = KeyAnswer::parse(content) else { return Step::End(Ended::Misbehaved) };
-    match active.question.take() {
-        Some(open) if open.about.is_answered_by(&answer) => Step::Tell(Event::Key(answer)),
-        Some(open) => Step::Tell(Event::WrongKey(open.about)),
-        None => Step::End(Ended::Misbehaved),
-    }
+    let Some(open) = active.question.take() else { return Step::End(Ended::Misbehaved) };
+    let event = if open.about == KeyQuestion::Successor {
+        Successor::parse(content).map(Event::Successor)
+    } else {
+        KeyAnswer::parse(content).map(|answer| match open.about.is_answered_by(&answer) {
+            true => Event::Key(answer),
+            false => Event::WrongKey(open.about),
+        })
+    };
+    event.map_or(Step::End(Ended::Misbehaved), Step::Tell)
 }
 
 /// A packet to everyone: tokens of which some may be ours, or a refusal in clear.

@@ -4,7 +4,7 @@ use super::intake::OversizedLetter;
 use super::requests::RequestError;
 use crate::crypto::Unverified;
 use crate::id::{PacketId, PacketIdPrefix, UserId};
-use crate::wire::{CloseReason, ErrorCode, KeyAnswer, KeyQuestion, OtpGrant, Status};
+use crate::wire::{CloseReason, ErrorCode, KeyAnswer, KeyQuestion, OtpGrant, Status, Successor};
 
 /// Something that the server, or through it somebody else, has said.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub enum Event<'a> {
     },
     /// The answer to the open question about a key.
     Key(KeyAnswer),
+    /// The answer to the open question which key follows that of the server.
+    Successor(Successor),
     /// The server has answered a question about a key with another's, and cannot be trusted.
     WrongKey(KeyQuestion),
     /// Everything that was pending has come: so many letters. It is said once.

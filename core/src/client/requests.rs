@@ -374,8 +374,8 @@ impl<P: Provider, B: AsRef<[u8]> + AsMut<[u8]>, const WINDOW: usize> Client<'_, 
         }
     }
 
-    /// Sends 105: asks for somebody's key. [`super::Event::Key`], [`super::Event::WrongKey`] or
-    /// [`super::Event::Refused`] follows. See PROTOCOL.md, "Directory".
+    /// Sends 105: asks for somebody's key. [`super::Event::Key`], [`super::Event::WrongKey`],
+    /// [`super::Event::Successor`] or [`super::Event::Refused`] follows. See PROTOCOL.md, "Directory".
     ///
     /// # Errors
     /// [`RequestError::Busy`] while an earlier question is open, or the transmit buffer has no room

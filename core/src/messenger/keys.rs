@@ -50,7 +50,7 @@ pub enum Conflict {
     /// The id is somebody else's. There is an honest cause: an id that was given out again.
     #[error("the server gives out the id of {} for another phone", .0.as_str())]
     IdOf(Phone),
-    /// The key is the server's own.
+    /// The key is the server's own, or is to be.
     #[error("the server gives out its own key for a phone")]
     Server,
     /// The profile does not take the key ([`Profile::may_pin`]).
@@ -86,7 +86,7 @@ pub fn judge<S: Profile>(
     if is_own_id {
         return Ok(Judgement::Refused(Conflict::IdOf(account.phone)));
     }
-    if *account.server == answer.spki {
+    if *account.server == answer.spki || profile.is_server_key(&answer.spki)? {
         return Ok(Judgement::Refused(Conflict::Server));
     }
     let is_another = |contact: &&Contact| contact.phone != answer.phone;
@@ -190,13 +190,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
     }
 
     /// What is to be asked next. Phones first: there is one question about each at most, while
-    /// letters of unknown people may come without end.
+    /// letters of unknown people may come without end. Nobody waits for the key that follows the
+    /// server's.
     pub(super) fn next_question(&self) -> Option<KeyQuestion> {
         if let Some(word) = self.words.iter().find(|word| word.wanted) {
             return Some(KeyQuestion::ByPhone(word.phone));
         }
         let aside = self.aside.first(None).map(|place| place.sender);
-        aside.or(self.session.waits).map(KeyQuestion::ById)
+        let sender = aside.or(self.session.waits).map(KeyQuestion::ById);
+        sender.or(self.session.wants_successor.then_some(KeyQuestion::Successor))
     }
 
     #[inline(never)]
@@ -219,10 +221,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
                 return;
             }
         }
-        if let KeyQuestion::ByPhone(phone) = question
-            && let Some(word) = self.words.find_mut(|word| word.phone == phone)
-        {
-            word.wanted = false;
+        match question {
+            KeyQuestion::ByPhone(phone) => {
+                if let Some(word) = self.words.find_mut(|word| word.phone == phone) {
+                    word.wanted = false;
+                }
+            }
+            KeyQuestion::Successor => self.session.wants_successor = false,
+            KeyQuestion::ById(_) => {}
         }
     }
 
@@ -314,6 +320,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
                 return Ok(());
             }
             KeyQuestion::ByPhone(phone) => phone,
+            KeyQuestion::Successor => return self.no_successor(profile, env, refusal),
         };
         let is_nobody = refusal.code == Some(ErrorCode::UnknownUser);
         if is_nobody {

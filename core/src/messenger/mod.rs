@@ -70,6 +70,7 @@ mod inbound;
 mod keys;
 mod outbound;
 mod profile;
+mod succession;
 mod table;
 
 pub use backoff::{Backoff, LONGEST_PAUSE_S};
@@ -78,6 +79,7 @@ pub use keys::{Conflict, Judgement, Verdict, judge};
 pub use profile::{
     Arrival, Contact, Fate, Head, Notice, Outgoing, Profile, Reason, Row, Sealed, Unreadable, Who,
 };
+pub use succession::{SUCCESSOR_TOLERANCE_S, ServerKey};
 
 use core::time::Duration;
 
@@ -94,6 +96,7 @@ use crate::wire::{CloseReason, ErrorCode, KeyQuestion};
 use aside::Aside;
 use keys::Word;
 use outbound::{Refused, Sent};
+use succession::Choice;
 use table::Table;
 
 type Machine<'k, P, C, const W: usize> = Client<'k, P, C, W>;
@@ -188,6 +191,7 @@ pub struct Messenger<'a, B, const N: usize> {
     clock_offset_s: i64,
     told_of_clock: bool,
     refusals: u8,
+    choice: Choice,
     refused: Table<Refused, N>,
     session: Session,
     words: Table<Word, N>,
@@ -220,6 +224,10 @@ struct Session {
     reopening: Option<(Phone, Option<Row>)>,
     /// Of how many answers that are not believed the person was told.
     told: u8,
+    /// When it was last looked at whether the server is to be asked for its successor.
+    looked_at: Option<Instant>,
+    /// It is to be asked.
+    wants_successor: bool,
 }
 
 /// What this step has done so far.
@@ -257,6 +265,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             clock_offset_s: 0,
             told_of_clock: false,
             refusals: 0,
+            choice: Choice::default(),
             refused: Table::new(),
             session: Session::default(),
             words: Table::new(),
@@ -452,6 +461,12 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             Ok(None) => return Ok(false),
             Err(ended) => {
                 self.session.end = Some(Cause::Ended(ended));
+                if S::KEEPS_SUCCESSOR
+                    && let Ended::Refused(refusal) = ended
+                    && self.session.question == Some(KeyQuestion::Successor)
+                {
+                    self.no_successor(profile, env, &refusal)?;
+                }
                 return Ok(false);
             }
         };
@@ -465,6 +480,9 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             Event::Key(answer) => {
                 let own = client.keys().own.spki();
                 self.key_answered(profile, env, own, &answer)?;
+            }
+            Event::Successor(successor) => {
+                self.successor_came(client, profile, env, &successor)?;
             }
             Event::WrongKey(_) => self.session.end = Some(Cause::WrongKey),
             Event::SessionIssued { user } => {
@@ -514,6 +532,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             }
         }
         self.session.is_open = true;
+        self.server_has_key(profile, env)?;
         profile.notice(Notice::SessionOpen);
         if self.clock_offset_s.saturating_abs() > FRESHNESS_S && !self.told_of_clock {
             self.told_of_clock = true;
@@ -553,6 +572,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             profile.note_session_key(key)?;
             self.session.key_is_stored = true;
         }
+        self.look_for_successor(profile, env)?;
         // Before letters take the room in the transmit buffer, and again for those that need a key.
         self.ask_next_question(client, env);
         self.ask_what_became(client, profile, env)?;
@@ -642,6 +662,9 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             Cause::Ended(Ended::Closed(CloseReason::ServerStopping)) => {
                 self.backoff.server_stopped(env.now.instant, env.rng);
                 is_failure = false;
+            }
+            Cause::Ended(Ended::BadBytes) if self.choice.turn_over() => {
+                (advice, is_failure) = (Advice::AgainQuietly, false);
             }
             Cause::Ended(Ended::Closed(CloseReason::TakenOver))
             | Cause::OtherAccount

@@ -9,7 +9,7 @@ use crate::envelope::{self, Content};
 use crate::id::{PacketId, Uid, UserId};
 use crate::phone::Phone;
 use crate::time::{Timestamp, UnixTime};
-use crate::wire::{KeyAnswer, OtpGrant, Status, StatusQuery};
+use crate::wire::{KeyAnswer, OtpGrant, Status, StatusQuery, Successor};
 
 /// The place of a letter among those that were written, or among those that are held back: places
 /// ascend in the order in which letters were written, or came.
@@ -28,6 +28,10 @@ pub struct Row(pub NonZeroU32);
 /// nothing to fail for. An error ends the step: the messenger calls [`Profile::roll_back`], and the
 /// connection has to be given up, so that the server hands over again what was not acknowledged.
 pub trait Profile {
+    /// Whether it keeps the key that follows the server's. A messenger whose profile keeps none does not
+    /// ask for one, and refuses the server as soon as that has another key.
+    const KEEPS_SUCCESSOR: bool = false;
+
     /// Why nothing can be stored.
     type Error;
 
@@ -216,6 +220,45 @@ pub trait Profile {
         _now: UnixTime,
     ) -> Result<(), Self::Error> {
         Ok(())
+    }
+
+    /// Whether the server is to be asked now for the key that follows its own. Once a day is enough.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn is_successor_due(&mut self, _now: UnixTime) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
+
+    /// Stores the key that the server has announced, or that it announces none, in place of what it
+    /// has said before; and when that was. The pinned key itself counts as none.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn note_successor(
+        &mut self,
+        _successor: Option<&Successor>,
+        _now: UnixTime,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// The server has used the successor that is stored: it is pinned from now on, and the key before
+    /// it counts for nothing any more. If there is none, another process has stored that already.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn succeed(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Whether this key is pinned as the server's, or is the successor that is stored. It need not know
+    /// the one of [`Account::server`](super::Account::server).
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn is_server_key(&mut self, _key: &Spki) -> Result<bool, Self::Error> {
+        Ok(false)
     }
 
     /// Something that a person may want to know. It may be said although the step is rolled back, and

@@ -1,4 +1,4 @@
-//! The server's identity, and the packets it makes itself.
+//! The server's identity, the key that is to follow it, and the packets it makes itself.
 
 use alloc::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::crypto::{
 use crate::id::UserId;
 use crate::limits::MAX_CONTROL_PACKET;
 use crate::time::{Timestamp, UnixTime};
-use crate::wire::{BuildError, Draft, Full, Op};
+use crate::wire::{BuildError, Draft, Full, Op, Successor};
 use zeroize::Zeroizing;
 
 /// The server's private key, and the keys that come from it: one wraps session keys in storage, one
@@ -22,13 +22,23 @@ pub struct Identity<P: Provider> {
     key: Arc<P::PrivateKey>,
     wrap_key: Arc<Zeroizing<[u8; KEY_LEN]>>,
     name_key: Arc<Zeroizing<[u8; KEY_LEN]>>,
+    /// What wrapped session keys before this key took the place of another one.
+    former_wrap_key: Option<Arc<Zeroizing<[u8; KEY_LEN]>>>,
+    /// The key that has been announced to follow this one.
+    successor: Option<Successor>,
     operations: PrivateOperations,
 }
 
 impl<P: Provider> Clone for Identity<P> {
     fn clone(&self) -> Self {
-        let (wrap_key, name_key) = (self.wrap_key.clone(), self.name_key.clone());
-        Self { key: self.key.clone(), wrap_key, name_key, operations: PrivateOperations::default() }
+        Self {
+            key: self.key.clone(),
+            wrap_key: self.wrap_key.clone(),
+            name_key: self.name_key.clone(),
+            former_wrap_key: self.former_wrap_key.clone(),
+            successor: self.successor.clone(),
+            operations: PrivateOperations::default(),
+        }
     }
 }
 
@@ -38,7 +48,37 @@ impl<P: Provider> Identity<P> {
     pub fn new(provider: &P, key: P::PrivateKey, pkcs8_der: &[u8]) -> Self {
         let derived = |label| Arc::new(Zeroizing::new(provider.sha256(&[label, pkcs8_der]).0));
         let (wrap_key, name_key) = (derived(b"waxwing/1:wrap"), derived(b"waxwing/1:name"));
-        Self { key: Arc::new(key), wrap_key, name_key, operations: PrivateOperations::default() }
+        Self {
+            key: Arc::new(key),
+            wrap_key,
+            name_key,
+            former_wrap_key: None,
+            successor: None,
+            operations: PrivateOperations::default(),
+        }
+    }
+
+    /// Announces another key to whoever asks, or, without one, that there is none. It does nothing else:
+    /// the other key takes the place of this one by [`Operator::succeed`](super::Operator::succeed).
+    pub fn announce(&mut self, successor: Option<Successor>) {
+        self.successor = successor;
+    }
+
+    /// What is announced.
+    pub(super) const fn successor(&self) -> Option<&Successor> {
+        self.successor.as_ref()
+    }
+
+    /// Whether this is the server's key, or the one that is announced.
+    pub(super) fn is_own(&self, key: &Spki) -> bool {
+        key == self.spki() || self.successor.as_ref().is_some_and(|next| next.spki == *key)
+    }
+
+    /// Another key takes the place of this one. Session keys that are stored stay good until the next
+    /// start.
+    pub(super) fn succeed(&mut self, next: Self) {
+        let (operations, wrap_key) = (self.operations, self.wrap_key.clone());
+        *self = Self { operations, former_wrap_key: Some(wrap_key), ..next };
     }
 
     /// The public half of the server's key.
@@ -58,9 +98,13 @@ impl<P: Provider> Identity<P> {
     }
 
     pub(super) fn unwrap(&self, provider: &P, wrapped: &WrappedKey) -> Option<SessionKey> {
-        let mut wrapped = Zeroizing::new(*wrapped);
-        let key = cbc_open(provider, &self.wrap_key, wrapped.as_mut_slice()).ok()?;
-        Some(SessionKey::from_bytes((&*key).try_into().ok()?))
+        let open = |wrap_key: &[u8; KEY_LEN]| {
+            let mut wrapped = Zeroizing::new(*wrapped);
+            let key = cbc_open(provider, wrap_key, wrapped.as_mut_slice()).ok()?;
+            Some(SessionKey::from_bytes((&*key).try_into().ok()?))
+        };
+        let former = || self.former_wrap_key.as_ref().and_then(|wrap_key| open(wrap_key));
+        open(&self.wrap_key).or_else(former)
     }
 
     /// A name that tells nothing to whoever has not the server's key.

@@ -13,7 +13,7 @@ use super::shard::{Shard, ShardId};
 use crate::crypto::Spki;
 use crate::id::{Nonce, PacketId, UserId};
 use crate::phone::Phone;
-use crate::wire::{CloseReason, ErrorCode, KeyAnswer, Status};
+use crate::wire::{CloseReason, ErrorCode, KeyAnswer, Status, Successor};
 
 /// A letter that its sender's owner shard has accepted for carriage.
 #[derive(Clone, Debug)]
@@ -100,6 +100,8 @@ pub(super) enum Note {
     Unaccepted { sender: UserId, id: PacketId, code: ErrorCode, copies: usize },
     /// The letters that lay in a mailbox when the session began have gone out.
     BacklogEnd { conn: ConnId, count: u32 },
+    /// Which key is announced to follow the server's, for a session that has asked.
+    Announced { inquiry: Inquiry, successor: Option<Box<Successor>> },
     /// What became of the letters that a session asked about.
     Fates { conn: ConnId, fates: Vec<(PacketId, Status)> },
 }

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::config::Config;
 use super::ctx::{Env, Shared};
+use super::identity::Identity;
 use super::limits::Kept;
 use super::output::AdministrationError;
 use super::registrar::Registrar;
@@ -14,6 +15,7 @@ use crate::crypto::{Provider, Spki};
 use crate::id::UserId;
 use crate::phone::Phone;
 use crate::time::{Instant, UnixTime};
+use crate::wire::Successor;
 
 /// What an operator can see of a machine, and do with it. All of it is about this shard alone. What is
 /// done counts as an input: the turn has to be ended, and what comes out drained.
@@ -33,6 +35,18 @@ impl<'s, P: Provider> Operator<'s, P> {
     pub fn configure(&mut self, env: &mut Env<'_>, config: Config) {
         let before = self.shared.configure(config, env.now);
         self.router.configure(&mut self.shared.lend(env), &before);
+    }
+
+    /// Announces a key that is to follow the server's, to whoever asks; or, without one, that the key
+    /// stays.
+    pub fn announce(&mut self, successor: Option<Successor>) {
+        self.shared.identity.announce(successor);
+    }
+
+    /// Goes on with another key. All connections end: each belongs to the key that it was made under. The
+    /// others of a server's machines have to be told, too.
+    pub fn succeed(&mut self, env: &mut Env<'_>, next: Identity<P>) {
+        self.router.succeed(&mut self.shared.lend(env), next);
     }
 
     /// The state of the machine in numbers.

@@ -21,6 +21,7 @@ use super::config::Rates;
 use super::ctx::{Ctx, Shared};
 use super::delivery::Delivery;
 use super::gate::{Decision, Gate, InTurn, Request, Unread};
+use super::identity::Identity;
 use super::mail::{Item, Mail, Message, Note};
 use super::output::{AdministrationError, ConnId, Event, OtpOutcome, OtpTicket, Output};
 use super::peer::Peer;
@@ -57,9 +58,9 @@ pub(super) struct Router<P: Provider> {
 
 impl<P: Provider> Router<P> {
     pub(super) fn new(shared: &mut Shared<P>, snapshot: &Snapshot) -> Self {
-        let Shared { provider, identity, config, shard, .. } = shared;
+        let Shared { provider, config, shard, .. } = shared;
         let mut registrar = (shard.id() == ShardId::REGISTRAR)
-            .then(|| Registrar::new(provider, identity.spki(), snapshot, config.live_otps));
+            .then(|| Registrar::new(provider, snapshot, config.live_otps));
         let few_ids = registrar.as_mut().and_then(Registrar::few_ids_are_left);
         shared.out.extend(few_ids.map(Output::Event));
         Self {
@@ -309,6 +310,9 @@ impl<P: Provider> Router<P> {
             }
             Note::BacklogEnd { conn, count } => {
                 self.sessions.backlog_end(ctx.now.instant, conn, count);
+            }
+            Note::Announced { inquiry, successor } => {
+                self.sessions.announced(ctx, inquiry, successor);
             }
             Note::Fates { conn, fates } => self.sessions.fates(ctx, conn, fates),
         }
@@ -569,6 +573,17 @@ impl<P: Provider> Router<P> {
         self.end(ctx, conn, Some(CloseReason::ServerStopping));
         self.route(ctx);
         true
+    }
+
+    /// Another key takes the place of the server's. What was begun under the one before is over, without
+    /// a word: words would have to be signed for everybody at once.
+    pub(super) fn succeed(&mut self, ctx: &mut Ctx<'_, P>, next: Identity<P>) {
+        for conn in self.gate.connections() {
+            self.end(ctx, conn, None);
+        }
+        self.route(ctx);
+        self.gate.forget_shared_refusals();
+        ctx.identity.succeed(next);
     }
 
     /// Begins to end all sessions, evenly over a time, or gives those who are left another time.

@@ -26,7 +26,7 @@ pub use backlog::{BacklogSize, BacklogToken};
 pub use closing::CloseReason;
 pub use cursor::{Full, Reader, Writer};
 pub use deframe::{Frame, deframe};
-pub use directory::{KeyAnswer, KeyQuestion};
+pub use directory::{KeyAnswer, KeyQuestion, Successor};
 pub use draft::{BuildError, Draft};
 pub use header::Header;
 pub use op::Op;

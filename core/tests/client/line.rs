@@ -10,7 +10,7 @@ use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::time::{Instant, Now, UnixTime};
-use waxwing_core::wire::{KeyAnswer, KeyQuestion, Op, OtpGrant, Status};
+use waxwing_core::wire::{KeyAnswer, KeyQuestion, Op, OtpGrant, Status, Successor};
 
 use crate::keys::CLIENT;
 use crate::server::{LAST_KEY, Sent, Server, US, pinned, user};
@@ -28,6 +28,7 @@ pub(crate) enum Heard {
     Status(LetterName, Status),
     Key(Box<KeyAnswer>),
     WrongKey(KeyQuestion),
+    Successor(Box<Successor>),
     BacklogEnd(u32),
     Refused(RefusalNotice),
 }
@@ -288,6 +289,7 @@ impl Line {
                 Event::Status { letter, status } => Heard::Status(letter, status),
                 Event::Key(answer) => Heard::Key(Box::new(answer)),
                 Event::WrongKey(question) => Heard::WrongKey(question),
+                Event::Successor(successor) => Heard::Successor(Box::new(successor)),
                 Event::BacklogEnd(count) => Heard::BacklogEnd(count),
                 Event::Refused(notice) => Heard::Refused(notice),
             });

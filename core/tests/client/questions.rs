@@ -3,7 +3,8 @@
 use waxwing_core::client::{Ended, RequestError};
 use waxwing_core::crypto::PrivateKey;
 use waxwing_core::phone::Phone;
-use waxwing_core::wire::{ErrorCode, KeyAnswer, KeyQuestion, Op};
+use waxwing_core::time::Timestamp;
+use waxwing_core::wire::{ErrorCode, KeyAnswer, KeyQuestion, Op, Successor};
 
 use crate::keys::FRIEND;
 use crate::line::{Heard, Line, Stage};
@@ -42,6 +43,27 @@ fn the_answer_to_the_question_is_told_once() {
         let packet = packet(&mut line, &answer());
         assert_eq!(line.hear(&packet), [Heard::Key(Box::new(answer()))]);
         assert!(!line.client.is_asking_for_key());
+    }
+}
+
+#[test]
+fn the_key_that_follows_the_servers_is_told_to_whoever_asks_for_it_and_to_nobody_else() {
+    let effective = Timestamp::parse(b"2026-12-24 18:00:00").unwrap();
+    let successor = Successor { effective, spki: FRIEND.spki().clone() };
+    let content = written(|writer| successor.emit(writer).unwrap());
+    let mut line = asking(KeyQuestion::Successor);
+    let packet = line.server.sealed(Op::KeyAnswer, &content);
+    assert_eq!(line.hear(&packet), [Heard::Successor(Box::new(successor))]);
+    assert!(!line.client.is_asking_for_key());
+    // A question is answered by an answer of its own kind.
+    for (question, content) in [
+        (both()[0], content),
+        (KeyQuestion::Successor, written(|writer| answer().emit(writer).unwrap())),
+    ] {
+        let mut line = asking(question);
+        let packet = line.server.sealed(Op::KeyAnswer, &content);
+        assert_eq!(line.hear(&packet), []);
+        assert_eq!(line.client.ended(), Some(Ended::Misbehaved));
     }
 }
 

@@ -4,6 +4,7 @@ mod connections;
 mod crashes;
 mod keys;
 mod letters;
+mod succession;
 
 /// With cryptography at the price of a hash.
 type Population = waxwing_testkit::population::Population<waxwing_testkit::backend::Paper>;

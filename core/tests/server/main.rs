@@ -30,4 +30,5 @@ mod sessions;
 mod shards;
 mod slow_lines;
 mod storage_faults;
+mod succession;
 mod takeovers;

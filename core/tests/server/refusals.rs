@@ -49,7 +49,7 @@ fn content_that_does_not_parse_is_malformed_and_fatal() {
     use waxwing_core::wire::Op;
     for (op, content) in [
         (Op::KeyQuestion, &[][..]),
-        (Op::KeyQuestion, &[1, 0, 0]),
+        (Op::KeyQuestion, &[1, 0, 0, 0]),
         (Op::KeyQuestion, &[1, 1]),
         (Op::KeyQuestion, &[3, 1, 0]),
         (Op::KeyQuestion, &[2, 3, b'+', b'1', b'2']),

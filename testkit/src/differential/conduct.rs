@@ -140,6 +140,7 @@ fn line(event: Event<'_>) -> Option<String> {
             let spki = hex(answer.spki.as_bytes());
             format!("key {} {} {spki}", answer.user, answer.phone.as_str())
         }
+        Event::Successor(_) => panic!("nobody has asked for it"),
         // A client may close then.
         Event::WrongKey(_) => "failed".into(),
         Event::BacklogEnd(count) => format!("backlog {count}"),

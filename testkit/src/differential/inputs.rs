@@ -68,6 +68,9 @@ impl Inputs {
             Kind::SessionGrant => self.bytes(48),
             Kind::KeyQuestion if self.chance(2) => [vec![1], self.user()].concat(),
             Kind::KeyQuestion => [vec![2], self.counted_phone()].concat(),
+            Kind::KeyAnswer if self.chance(4) => {
+                [vec![0, 0], b"2026-12-24 18:00:00".to_vec(), self.key()].concat()
+            }
             Kind::KeyAnswer => [self.user(), self.counted_phone(), self.key()].concat(),
             Kind::ClientReport => match self.below(3) {
                 0 => vec![0, self.near(&[1, 128])],

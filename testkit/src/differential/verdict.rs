@@ -11,7 +11,7 @@ use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{
     BacklogSize, ClientReport, CloseReason, KeyAnswer, KeyQuestion, Malformed, OtpGrant, OtpProof,
-    Packet, Refusal, RegistrationRejected, RegistrationRequest, SessionGrant, Statuses,
+    Packet, Refusal, RegistrationRejected, RegistrationRequest, SessionGrant, Statuses, Successor,
 };
 
 use super::conduct::{self, Moment};
@@ -179,7 +179,13 @@ fn read(kind: Kind, data: &[u8]) -> Result<String, Refused> {
         Kind::KeyQuestion => match KeyQuestion::parse(data)? {
             KeyQuestion::ById(user) => format!("id {user}"),
             KeyQuestion::ByPhone(phone) => format!("phone {}", phone.as_str()),
+            KeyQuestion::Successor => "id 0".into(),
         },
+        Kind::KeyAnswer if data.starts_with(&[0, 0]) => {
+            let Successor { effective, spki } = Successor::parse(data)?;
+            let spki = key(&spki).map_err(|_| Malformed)?;
+            format!("{} {}", effective.as_str(), hex(spki.as_bytes()))
+        }
         Kind::KeyAnswer => {
             let KeyAnswer { user, phone, spki } = KeyAnswer::parse(data)?;
             // A client that is told of such a key has been told nothing.

@@ -33,6 +33,9 @@
 //!   hand, after every step; and what a sender has pending is what counts in all mailboxes, and in the
 //!   mail between machines.
 //! - The machine never reports an error of its own.
+//!
+//! When the server gets another key, everybody who was told of it goes on without being asked: what is
+//! said above holds before and after, whatever their clocks say.
 
 mod act;
 mod dice;
@@ -77,6 +80,8 @@ pub struct Options {
     pub bad_storage: bool,
     /// Letters live for a minute, and the clock is set forward now and then.
     pub short_lives: bool,
+    /// The server gets another key now and then, after it has told everybody.
+    pub key_changes: bool,
     /// Processes of people die, their disks have no room, and they have other processes.
     pub crashes: bool,
     /// The seed of everybody's keys and nonces.
@@ -100,6 +105,7 @@ impl Options {
         let shards = 1 + dice.roll(4) as u16;
         let short_lives = dice.roll(4) == 0;
         let crashes = dice.roll(4) != 0;
+        let key_changes = dice.roll(3) == 0;
         Self {
             people,
             hostile,
@@ -110,6 +116,7 @@ impl Options {
             bad_network,
             bad_storage,
             short_lives,
+            key_changes,
             crashes,
             seed,
             trace: false,

@@ -20,16 +20,24 @@ pub(super) fn nobody() -> Phone {
     Phone::parse(b"+4915199999999").unwrap()
 }
 
+/// Numbers of the keys that the server gets, one after the other.
+pub(super) const SUCCESSORS: [usize; 2] = [2_000, 2_001];
+
 /// The keys of everybody, which outlive a run.
 pub(super) struct KeyRing {
     server: PaperKey,
+    successors: [PaperKey; 2],
     people: Vec<PaperKey>,
 }
 
 impl KeyRing {
     pub(super) fn new(options: &Options) -> Self {
         let people = (0..).filter(|at| *at != SERVER_KEY).take(options.people);
-        Self { server: Paper::key(SERVER_KEY), people: people.map(Paper::key).collect() }
+        Self {
+            server: Paper::key(SERVER_KEY),
+            successors: SUCCESSORS.map(Paper::key),
+            people: people.map(Paper::key).collect(),
+        }
     }
 }
 
@@ -38,15 +46,19 @@ impl KeyRing {
 pub(super) fn participants<'k>(
     dice: &mut dyn Dice,
     memory: Memory,
-    keys: &'k KeyRing,
+    ring: &'k KeyRing,
     raw: &[Person<Paper>],
 ) -> Vec<Participant<'k, Paper>> {
     let mut people = Vec::new();
-    for (at, (own, person)) in keys.people.iter().zip(raw).enumerate() {
-        let keys = Keys { provider: &Paper, own, server: &keys.server };
+    for (at, (own, person)) in ring.people.iter().zip(raw).enumerate() {
+        let keys = Keys { provider: &Paper, own, server: &ring.server };
         let server = keys.server.spki();
         let mut participant =
             Participant::with_memory(keys, server, person.phone, person.id, memory);
+        let others = ring.successors.iter().chain([&ring.server]);
+        participant.server_keys = others.map(|key| (key.spki().clone(), key)).collect();
+        // They are asked in every session, since a run is much shorter than a day.
+        participant.profile.asks_server_after_s = Some(0);
         let is_device = dice.roll(6) == 0;
         if is_device {
             participant.become_a_device();

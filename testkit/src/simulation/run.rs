@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use waxwing_core::client::{Ended, Env};
+use waxwing_core::crypto::PrivateKey;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::messenger::{Cause, Over};
 use waxwing_core::phone::Phone;
@@ -22,7 +23,7 @@ use super::packets::{Device, Packets, Signed};
 use super::people::{self, KeyRing};
 use super::strangers::Strangers;
 use super::{Options, Played};
-use crate::backend::Paper;
+use crate::backend::{Backend, Paper};
 use crate::packets::take_whole;
 use crate::participant::{End, Memory, Participant, Step};
 use crate::person::Said;
@@ -55,6 +56,8 @@ pub(super) struct Run<'d, 'k> {
     letters: Letters,
     /// How much goes on between two decisions.
     tempo: usize,
+    /// How many keys the server has had besides the first.
+    key_changes: usize,
     /// What the steps so far have come to.
     steps: BTreeSet<&'static str>,
     /// For some minutes nothing has happened: what was fresh is not any more.
@@ -127,6 +130,7 @@ impl<'d, 'k> Run<'d, 'k> {
             packets,
             letters,
             tempo,
+            key_changes: 0,
             steps: BTreeSet::new(),
             has_been_still: false,
             is_calm: false,
@@ -400,7 +404,39 @@ impl<'d, 'k> Run<'d, 'k> {
         "- somebody misbehaves"
     }
 
+    /// The server announces another key, or, when everybody knows of one and its moment has come, goes on
+    /// with it.
+    fn change_key(&mut self) -> &'static str {
+        let Some((key, effective)) = self.world.announced() else {
+            let Some(key) = people::SUCCESSORS.get(self.key_changes) else {
+                return "- no key is left";
+            };
+            let effective = self.world.now.unix.shifted(2 + self.dice.roll(8) as i64);
+            self.world.announce(Some((*key, effective)));
+            return "- the server announces another key";
+        };
+        if self.roll(8) == 0 {
+            self.world.announce(None);
+            return "- the server keeps its key after all";
+        }
+        let spki = Paper::key(key).spki().clone();
+        let knows = |person: &Participant<'_, Paper>| {
+            let successor = person.profile.committed().successor.as_ref();
+            successor.is_some_and(|next| next.spki == spki)
+        };
+        if self.world.now.unix < effective || !self.people.iter().all(knows) {
+            return "- somebody does not know of the key yet";
+        }
+        self.key_changes += 1;
+        self.world.succeed(key);
+        self.hostile.iter_mut().for_each(Hostile::forget);
+        "- the server has another key"
+    }
+
     fn operate(&mut self, who: usize) -> &'static str {
+        if self.options.key_changes && self.roll(2) == 0 {
+            return self.change_key();
+        }
         let user = self.id(who);
         if self.roll(2) == 0 {
             self.lines[who].was_sent_away |= self.world.end_session(user);
@@ -610,7 +646,7 @@ impl<'d, 'k> Run<'d, 'k> {
                 // A packet stood half on the line for too long, or is not what was sent.
                 None => assert!(self.options.bad_network, "{no:?}"),
             },
-            Said::Key(_) | Said::Closed(_) => {}
+            Said::Key(_) | Said::Successor(_) | Said::Closed(_) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -650,6 +686,8 @@ impl<'d, 'k> Run<'d, 'k> {
                 Cause::Ended(Ended::Closed(CloseReason::Leaving)) => assert!(line.is_leaving),
                 Cause::Ended(Ended::Closed(CloseReason::ServerStopping)) if line.was_sent_away => {}
                 Cause::Ended(Ended::TimedOut) | Cause::Unanswered => {}
+                // They have tried the key that the server has not, or not yet.
+                Cause::Ended(Ended::BadBytes) if self.options.key_changes => {}
                 Cause::Ended(Ended::Closed(_)) => {
                     assert!(self.options.bad_network || self.has_been_still, "{cause:?}");
                 }

@@ -3,7 +3,9 @@
 
 use waxwing_core::wire::ErrorCode;
 
-use super::cast::{ANN, BEN, IV, LETTER_ID, NONCE, SERVER, SESSION_KEY, TIME, counting, phone};
+use super::cast::{
+    ANN, BEN, CAROL, IV, LETTER_ID, NONCE, SERVER, SESSION_KEY, TIME, counting, phone,
+};
 use super::json::{Json, hex, object};
 use super::packet::{Case, cbc, signed};
 use crate::packets;
@@ -104,7 +106,13 @@ pub(crate) fn directory() -> Vec<Json> {
         let fields = fields.with("spki", hex(BEN.spki()));
         to_ann(name, "key_answer", 204, fields).sealed(1, &content)
     };
+    let successor = |name, effective: &str| {
+        let content = [&[0, 0], effective.as_bytes(), &CAROL.spki()].concat();
+        let fields = object().with("effective", effective).with("spki", hex(CAROL.spki()));
+        to_ann(name, "successor", 204, fields).sealed(1, &content)
+    };
     let by_id = object().with("user_id", BEN.id);
+    let of_server = object().with("user_id", SERVER.id);
     vec![
         from_ann("105 by id", "key_question", 105, by_id).sealed(1, &[1, 0x2c, 0x01]),
         by_phone("105 by phone", BEN.phone),
@@ -112,6 +120,9 @@ pub(crate) fn directory() -> Vec<Json> {
         answer("204", BEN.phone),
         answer("204 with the shortest phone", "+1234567"),
         answer("204 with the longest phone", "+123456789012345"),
+        from_ann("105 about the server", "key_question", 105, of_server).sealed(2, &[1, 0, 0]),
+        successor("204 about the server", "2026-12-24 18:00:00"),
+        successor("204 about the server, the last moment that there is", "9999-12-31 23:59:59"),
     ]
 }
 

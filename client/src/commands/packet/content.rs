@@ -217,16 +217,29 @@ fn question(walk: &mut Walk<'_, '_, '_>) -> io::Result<()> {
         _ => "not defined",
     })?;
     match form {
-        Some(1) => walk.take(2, "user_id", |bytes| format!("user {}", little(bytes))).map(drop),
+        Some(1) => walk.take(2, "user_id", whose).map(drop),
         Some(2) => walk.phone(),
         _ => Ok(()),
     }
 }
 
 fn answer(walk: &mut Walk<'_, '_, '_>) -> io::Result<()> {
-    walk.take(2, "user_id", |bytes| format!("user {}", little(bytes)))?;
+    if walk.rest.starts_with(&[0, 0]) {
+        walk.take(2, "user_id", whose)?;
+        walk.take(19, "effective", |bytes| String::from_utf8_lossy(bytes).into_owned())?;
+        return walk.take(294, "spki", |_| "the server's public key from then on").map(drop);
+    }
+    walk.take(2, "user_id", whose)?;
     walk.phone()?;
     walk.take(294, "spki", |_| "the user's public key").map(drop)
+}
+
+/// Whose id that is.
+fn whose(bytes: &[u8]) -> String {
+    match little(bytes) {
+        0 => "the server".to_owned(),
+        user => format!("user {user}"),
+    }
 }
 
 fn refusal(walk: &mut Walk<'_, '_, '_>) -> io::Result<()> {

@@ -229,7 +229,7 @@ fn word(said: Option<Said>, sent: &[PacketId]) -> String {
         Said::SessionOffered(op) => op.to_string(),
         Said::Letter(_) => "102".into(),
         Said::Fate(_, status) => format!("203 {status:?}"),
-        Said::Key(_) => "204".into(),
+        Said::Key(_) | Said::Successor(_) => "204".into(),
         Said::BacklogEnd(_) => "255".into(),
         Said::Closed(reason) => format!("222 {reason:?}"),
         Said::Refused(no) => match no.packet {

@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use super::ctx::Ctx;
 use super::limits::Kept;
-use super::mail::{Inquiry, Message};
+use super::mail::{Inquiry, Message, Note};
 use super::peer::Peer;
 use super::refused::Refused;
 use super::shard::{Shard, ShardId};
@@ -249,7 +249,7 @@ impl<P: Provider> Accounts<P> {
         !self.not_stored.is_empty()
     }
 
-    /// A 105 by phone, or about the asker. One about somebody else by id is for the mailbox.
+    /// A 105 by phone, about the asker, or about the server. One about somebody else by id is for the mailbox.
     pub(super) fn question(
         &self,
         ctx: &mut Ctx<'_, P>,
@@ -265,6 +265,10 @@ impl<P: Provider> Accounts<P> {
                 ctx.post(ShardId::REGISTRAR, Message::WhoHas { phone, inquiry });
             }
             KeyQuestion::ById(about) => self.who_is(ctx, about, inquiry),
+            KeyQuestion::Successor => {
+                let successor = ctx.identity.successor().cloned().map(Box::new);
+                ctx.tell(Note::Announced { inquiry, successor });
+            }
         }
         Ok(())
     }

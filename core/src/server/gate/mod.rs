@@ -93,6 +93,18 @@ impl Gate {
         self.connections.len()
     }
 
+    /// All of them, in their order.
+    pub(super) fn connections(&self) -> Vec<ConnId> {
+        let mut all: Vec<_> = self.connections.keys().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Refusals that are said from now on are signed anew.
+    pub(super) fn forget_shared_refusals(&mut self) {
+        self.shared_refusals = SharedRefusals::default();
+    }
+
     pub(super) fn peer(&self, conn: ConnId) -> Option<Peer> {
         self.connections.get(&conn).map(|connection| connection.peer)
     }

@@ -70,14 +70,9 @@ pub(super) enum Verdict {
 }
 
 impl Registrar {
-    pub(super) fn new<P: Provider>(
-        provider: &P,
-        server_key: &Spki,
-        snapshot: &Snapshot,
-        live_otps: usize,
-    ) -> Self {
+    pub(super) fn new<P: Provider>(provider: &P, snapshot: &Snapshot, live_otps: usize) -> Self {
         Self {
-            phonebook: Phonebook::new(provider, server_key, snapshot),
+            phonebook: Phonebook::new(provider, snapshot),
             otps: OtpTable::new(live_otps),
             outgoing_codes: OutgoingCodes::default(),
             last_otp_ticket: 0,
@@ -261,7 +256,10 @@ impl Registrar {
                 return Err(refused(ErrorCode::Busy).after(second));
             }
         }
-        let held = if spki.has_small_factor() || self.phonebook.has_key(ctx.provider, &spki) {
+        let is_weak = spki.has_small_factor()
+            || ctx.identity.is_own(&spki)
+            || self.phonebook.has_key(ctx.provider, &spki);
+        let held = if is_weak {
             Err(ErrorCode::WeakKey)
         } else {
             self.phonebook.hold(ctx.provider, &spki).ok_or(ErrorCode::ServerFull)

@@ -23,7 +23,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Phonebook {
     phones: HashMap<Phone, Entry>,
-    /// Digests of the users' keys, and of the server's.
+    /// Digests of the users' keys.
     keys: HashSet<Digest>,
     /// Ids that somebody has, that rest, or that are held.
     taken: Vec<bool>,
@@ -37,7 +37,7 @@ pub(super) struct Phonebook {
 const ALARMS: [u8; 2] = [80, 95];
 
 impl Phonebook {
-    pub(super) fn new<P: Provider>(provider: &P, server_key: &Spki, snapshot: &Snapshot) -> Self {
+    pub(super) fn new<P: Provider>(provider: &P, snapshot: &Snapshot) -> Self {
         let mut book = Self {
             phones: HashMap::new(),
             keys: HashSet::new(),
@@ -46,7 +46,6 @@ impl Phonebook {
             last_id: 0,
             told: 0,
         };
-        book.keys.insert(digest(provider, server_key));
         for user in &snapshot.users {
             let key = digest(provider, &user.spki);
             book.keys.insert(key);
@@ -84,7 +83,7 @@ impl Phonebook {
         self.phones.get(phone).copied()
     }
 
-    /// Whether a user or the server has this key.
+    /// Whether a user has this key.
     pub(super) fn has_key<P: Provider>(&self, provider: &P, spki: &Spki) -> bool {
         self.keys.contains(&digest(provider, spki))
     }

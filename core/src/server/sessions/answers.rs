@@ -14,13 +14,15 @@ use super::super::refused::Refused;
 use crate::id::PacketId;
 use crate::limits::MAX_UNANSWERED;
 use crate::time::Instant;
-use crate::wire::{KeyAnswer, Op, Status};
+use crate::wire::{KeyAnswer, Op, Status, Successor};
 
 /// Something to be told.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// 204.
     Key(Box<KeyAnswer>),
+    /// 204: the key that follows the server's.
+    Successor(Box<Successor>),
     /// 203: what became of letters that were asked about.
     Fates(Vec<(PacketId, Status)>),
     /// 244. It may be the session's end.
@@ -33,7 +35,7 @@ impl Answer {
     /// How many of the session's letters and questions it answers.
     pub(super) fn requests(&self) -> usize {
         match self {
-            Self::Key(_) => 1,
+            Self::Key(_) | Self::Successor(_) => 1,
             Self::Refusal(refused) => refused.packet.map_or(0, |(op, _)| match op {
                 Op::Letter | Op::KeyQuestion => 1,
                 _ => 0,
@@ -44,7 +46,7 @@ impl Answer {
 
     fn is_last(&self) -> bool {
         match self {
-            Self::Key(_) | Self::Fates(_) => false,
+            Self::Key(_) | Self::Successor(_) | Self::Fates(_) => false,
             Self::Refusal(refused) => refused.code.rule().ends_session,
             Self::End => true,
         }

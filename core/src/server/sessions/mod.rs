@@ -29,7 +29,7 @@ use crate::time::Instant;
 use crate::wire::{
     BacklogSize, BacklogToken, BuildError, ClientReport, CloseReason, ErrorCode, Full, HeldLetters,
     KeyAnswer, KeyQuestion, Op, Packet, SessionGrant, Status, StatusQueries, StatusToken, Statuses,
-    Writer,
+    Successor, Writer,
 };
 use answers::{Answer, AnswerLine};
 use notices::{Due, Notices};
@@ -297,9 +297,28 @@ impl Sessions {
         inquiry: Inquiry,
         answer: Option<Box<KeyAnswer>>,
     ) {
+        self.question_answered(ctx, inquiry, answer.map(Answer::Key));
+    }
+
+    /// Answers a 105 about the server, or says that its key stays.
+    pub(super) fn announced(
+        &mut self,
+        ctx: &mut Ctx<'_, impl Provider>,
+        inquiry: Inquiry,
+        successor: Option<Box<Successor>>,
+    ) {
+        self.question_answered(ctx, inquiry, successor.map(Answer::Successor));
+    }
+
+    fn question_answered(
+        &mut self,
+        ctx: &mut Ctx<'_, impl Provider>,
+        inquiry: Inquiry,
+        answer: Option<Answer>,
+    ) {
         let Inquiry { conn, packet, .. } = inquiry;
         match answer {
-            Some(answer) => self.answer(ctx, conn, Answer::Key(answer)),
+            Some(answer) => self.answer(ctx, conn, answer),
             None => {
                 let unknown = Refused::naming(ErrorCode::UnknownUser, Op::KeyQuestion, packet);
                 ctx.tell(Note::Refuse { conn, refused: unknown });
@@ -346,6 +365,9 @@ impl Sessions {
         match answer {
             Answer::Key(key) => {
                 self.send_sealed(ctx, conn, Op::KeyAnswer, |writer| key.emit(writer));
+            }
+            Answer::Successor(successor) => {
+                self.send_sealed(ctx, conn, Op::KeyAnswer, |writer| successor.emit(writer));
             }
             Answer::Fates(fates) => {
                 self.send_sealed(ctx, conn, Op::Acknowledgment, |writer| {

@@ -265,6 +265,18 @@ fn key_answers(list: &mut List) {
             list.add(format!("a 204 with {name}"), answer(BEN.id, BEN.phone, &spki), MISBEHAVED);
         }
     }
+    list.state = "asking_the_server";
+    list.add("a 204 about a user", answer(BEN.id, BEN.phone, &BEN.spki()), MISBEHAVED);
+    for (kind, name, content) in values::contents() {
+        if kind == "successor" {
+            let packet = from_server(ANN.id, 204, &sealed(0, &content));
+            list.add(format!("a 204 about the server, {name}"), packet, MISBEHAVED);
+        }
+    }
+    list.state = "asking";
+    let successor = [&[0, 0], &b"2026-12-24 18:00:00"[..], &CAROL.spki()].concat();
+    let packet = from_server(ANN.id, 204, &sealed(0, &successor));
+    list.add("a 204 about the server", packet, MISBEHAVED);
     for (kind, name, content) in values::contents() {
         if kind == "key_answer" {
             let packet = from_server(ANN.id, 204, &sealed(0, &content));

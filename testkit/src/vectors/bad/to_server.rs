@@ -233,6 +233,7 @@ fn requests(list: &mut List) {
     list.add("a 105 about a phone that nobody has", question(&nobody), "UnknownUser");
     list.add("a 105 about an id that nobody has", question(&[1, 9, 0]), "UnknownUser");
     list.add("a 105 about an id that has sent nothing", question(&[1, 44, 1]), "UnknownUser");
+    list.add("a 105 about a server that keeps its key", question(&[1, 0, 0]), "UnknownUser");
 }
 
 fn letters(list: &mut List) {

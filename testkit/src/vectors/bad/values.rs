@@ -155,6 +155,7 @@ pub(super) fn contents() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let proof = proof_content(OTP.as_bytes(), &CAROL.spki_digest(), &ben);
     let grant = join(&[&SESSION_KEY, &NONCE]);
     let answer = join(&[&BEN.id.to_le_bytes(), &ben, &BEN.spki()]);
+    let successor = join(&[&[0, 0], b"2026-12-24 18:00:00", &BEN.spki()]);
     let even = spkis()[3].1.clone();
     let ids = |count: usize| [7; 16].repeat(count);
     let entries = |count: usize| [7; 18].repeat(count);
@@ -217,7 +218,6 @@ pub(super) fn contents() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("key_question", "the form 0", vec![0, 44, 1]),
         ("key_question", "the form 3", vec![3, 44, 1]),
         ("key_question", "half an id", vec![1, 44]),
-        ("key_question", "the id 0", vec![1, 0, 0]),
         ("key_question", "a byte behind the id", vec![1, 44, 1, 0]),
         ("key_question", "no phone", vec![2]),
         ("key_question", "a phone that lacks a byte", shorter(&join(&[&[2], &ben]))),
@@ -230,6 +230,17 @@ pub(super) fn contents() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("key_answer", "a byte too many", longer(&answer)),
         ("key_answer", "a key with an even modulus", join(&[&answer[..2], &ben, &even])),
         ("key_answer", "a bad phone", join(&[&answer[..2], &phone("+0123456"), &BEN.spki()])),
+        ("successor", "nothing", vec![]),
+        ("successor", "a user's id", join(&[&[44, 1], &successor[2..]])),
+        (
+            "successor",
+            "a moment that there is not",
+            join(&[&[0, 0], b"2026-02-30 00:00:00", &BEN.spki()]),
+        ),
+        ("successor", "a key that lacks a byte", shorter(&successor)),
+        ("successor", "a byte too many", longer(&successor)),
+        ("successor", "a key with an even modulus", join(&[&successor[..21], &even])),
+        ("successor", "a user's key", answer.clone()),
         ("backlog_end", "nothing", vec![]),
         ("backlog_end", "three bytes", vec![0; 3]),
         ("backlog_end", "five bytes", vec![0; 5]),

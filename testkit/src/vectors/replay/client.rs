@@ -77,7 +77,8 @@ fn in_state<'k, P: Backend>(keys: Keys<'k, P>, ann: &Known, state: &str) -> Mach
             client.reconnect(&mut env, ann.id.unwrap(), Some(&key)).unwrap();
             assert_eq!(client.transmit(), bytes(&short, "packet"), "Ann's 106");
         }
-        "session" | "asking" | "watching" | "online" | "leaving" | "leaving_early" => {
+        "session" | "asking" | "asking_the_server" | "watching" | "online" | "leaving"
+        | "leaving_early" => {
             client.reconnect(&mut env, ann.id.unwrap(), None).unwrap();
             let renewed = first("session.json", "session_renewed");
             assert_eq!(come(&mut client, &bytes(&renewed, "packet")), "SessionKey");
@@ -86,6 +87,9 @@ fn in_state<'k, P: Backend>(keys: Keys<'k, P>, ann: &Known, state: &str) -> Mach
                 "asking" => {
                     let ben = Known::named("ben").phone.unwrap();
                     client.ask_for_key(&mut env, KeyQuestion::ByPhone(ben)).unwrap();
+                }
+                "asking_the_server" => {
+                    client.ask_for_key(&mut env, KeyQuestion::Successor).unwrap();
                 }
                 "online" | "leaving" => {
                     let backlog_end = first("backlog.json", "backlog_end");
@@ -160,6 +164,7 @@ fn word(event: &Event<'_>) -> &'static str {
         Event::Letter(_) | Event::TooLarge(_) => "Letter",
         Event::Status { .. } => "Status",
         Event::Key(_) => "Key",
+        Event::Successor(_) => "Successor",
         Event::WrongKey(_) => "WrongKey",
         Event::BacklogEnd(_) => "BacklogEnd",
         Event::Refused(_) => "Refused",

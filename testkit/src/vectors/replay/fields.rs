@@ -8,7 +8,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::wire::{
     BacklogSize, BacklogToken, ClientReport, CloseReason, KeyAnswer, KeyQuestion, Malformed,
     OtpGrant, OtpProof, Refusal, RegistrationRejected, RegistrationRequest, SessionGrant,
-    StatusToken, Statuses,
+    StatusToken, Statuses, Successor,
 };
 
 use crate::vectors::json::hex;
@@ -64,7 +64,12 @@ pub fn of(kind: &str, content: &[u8]) -> Result<Value, Malformed> {
         "key_question" => match KeyQuestion::parse(content)? {
             KeyQuestion::ById(user) => json!({ "user_id": user.get() }),
             KeyQuestion::ByPhone(phone) => json!({ "phone": phone.as_str() }),
+            KeyQuestion::Successor => json!({ "user_id": 0 }),
         },
+        "successor" => {
+            let Successor { effective, spki } = Successor::parse(content)?;
+            json!({ "effective": effective.as_str(), "spki": hex(spki.as_bytes()) })
+        }
         "key_answer" => {
             let KeyAnswer { user, phone, spki } = KeyAnswer::parse(content)?;
             json!({ "user_id": user.get(), "phone": phone.as_str(), "spki": hex(spki.as_bytes()) })

@@ -153,7 +153,7 @@ pub enum Command {
     /// Look at what operators did
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Tell the fingerprint of the server's own key
+    /// Tell the fingerprint of the server's own key, or plan another key
     #[command(subcommand)]
     Key(KeyCommand),
     /// Print an example of a configuration file, or the one that counts here, or check one
@@ -383,6 +383,22 @@ pub enum BanCommand {
 pub enum KeyCommand {
     /// Print what clients compare before they pin the key
     Fingerprint,
+    /// Show the key, and the one that is planned
+    Show,
+    /// Plan another key for the running server: clients that connect before the day hear of it, and go on
+    /// by themselves. All others are cut off then
+    #[command(group(clap::ArgGroup::new("what").required(true)))]
+    Rotate {
+        /// From this moment on, such as 2026-12-24 or 2026-12-24T03:00:00Z: in seven days at the earliest
+        #[arg(long, value_name = "TIME", value_parser = parse_moment, group = "what")]
+        from: Option<UnixTime>,
+        /// Keep the present key after all, and forget the other one
+        #[arg(long, group = "what")]
+        cancel: bool,
+        /// Even if that is sooner than in seven days
+        #[arg(long, requires = "from")]
+        force: bool,
+    },
 }
 
 /// What to do with configuration files.

@@ -99,6 +99,30 @@ impl DataDir {
         self.path.join("server.pub.pem")
     }
 
+    /// The private key that is to follow the server's, if one is planned.
+    #[must_use]
+    pub fn next_private_key(&self) -> PathBuf {
+        self.path.join("server.next.key.pem")
+    }
+
+    /// The public half of that.
+    #[must_use]
+    pub fn next_public_key(&self) -> PathBuf {
+        self.path.join("server.next.pub.pem")
+    }
+
+    /// The private key that the server's has followed. The server has no use for it.
+    #[must_use]
+    pub fn previous_private_key(&self) -> PathBuf {
+        self.path.join("server.previous.key.pem")
+    }
+
+    /// The fingerprints of all keys that were followed by another.
+    #[must_use]
+    pub fn former_keys(&self) -> PathBuf {
+        self.path.join("server.former")
+    }
+
     /// The processes that have it locked, as far as they can be seen.
     #[must_use]
     pub fn users(&self) -> Vec<String> {

@@ -1,6 +1,8 @@
 //! The server's key on disk: the private half for the server alone, the public half for clients
 //! to pin.
 
+mod succession;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -16,6 +18,9 @@ use zeroize::Zeroizing;
 use crate::backend::{Backend, Key, generate_key, random};
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
+
+pub(crate) use succession::parse;
+pub use succession::{Fingerprints, Planned, cancel, plan, planned, settle};
 
 const PRIVATE_LABEL: &str = "PRIVATE KEY";
 const PUBLIC_LABEL: &str = "PUBLIC KEY";
@@ -133,6 +138,11 @@ pub fn fingerprint(directory: &DataDir) -> Result<String, Failure> {
 }
 
 fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
+    decode(path, &open_private(path)?)
+}
+
+/// What is in the file of a private key, which nobody else may read.
+fn open_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let not_plain = "a private key has to be a plain file of the server's user";
     // What is judged is what is read: a link is not followed, and a pipe not waited for.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
@@ -159,7 +169,12 @@ fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
     let mut pem = Zeroizing::new(Vec::with_capacity(LONGEST));
     let read = file.take(LONGEST as u64).read_to_end(&mut pem);
     read.map_err(|error| failure(path, error))?;
-    let (label, der) = pem_rfc7468::decode_vec(&pem).map_err(|error| {
+    Ok(pem)
+}
+
+/// Reads a private key, as it was at `path`.
+fn decode(path: &Path, pem: &[u8]) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
+    let (label, der) = pem_rfc7468::decode_vec(pem).map_err(|error| {
         failure(
             path,
             format!("not a key in PEM ({error}); `openssl pkcs8 -topk8 -nocrypt` writes one"),
@@ -212,7 +227,7 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+        path.parent().map_or(Ok(()), sync)
     };
     write().map_err(|error| match error.kind() {
         io::ErrorKind::IsADirectory => {
@@ -221,6 +236,11 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
         }
         _ => failure(path, error),
     })
+}
+
+/// What has changed in a directory is durable.
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 fn failure(path: &Path, error: impl std::fmt::Display) -> Failure {

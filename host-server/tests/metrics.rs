@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use support::{no_backups, no_canary};
+use support::{no_backups, no_canary, no_rotation};
 use waxwing_core::server::Report;
 use waxwing_core::time::UnixTime;
 use waxwing_server::admin::audit::AuditLog;
@@ -77,7 +77,7 @@ impl Fake {
             audit: AuditLog::of(&data),
             listen_again: Box::new(|| Ok(())),
             drained_by: Mutex::default(),
-            fingerprint: "00".repeat(32),
+            rotation: no_rotation(&data, &routes),
             backups: no_backups(),
             canary: no_canary(),
             configuration: Configuration::new(

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use serde_json::Value;
-use support::{no_backups, no_canary};
+use support::{no_backups, no_canary, no_rotation};
 use waxwing_core::server::Report;
 use waxwing_core::time::UnixTime;
 use waxwing_server::admin::audit::AuditLog;
@@ -53,7 +53,7 @@ impl Fake {
             audit: AuditLog::of(&data),
             listen_again: Box::new(|| Ok(())),
             drained_by: Mutex::default(),
-            fingerprint: "00".repeat(32),
+            rotation: no_rotation(&data, &routes),
             backups: no_backups(),
             canary: no_canary(),
             configuration: Configuration::new(

@@ -96,6 +96,17 @@ pub(super) enum Request {
     VerifyAudit { json: bool },
     /// `key fingerprint`, likewise.
     Fingerprint,
+    /// `key show`, likewise.
+    Keys,
+    /// `key rotate`.
+    RotateKey {
+        /// In seconds since 1970.
+        from: i64,
+        /// Even if that is soon.
+        force: bool,
+    },
+    /// `key rotate --cancel`.
+    KeepKey,
     /// `backup create`.
     CreateBackup {
         /// Where, from everywhere; if nothing is said, in the directory of backups.

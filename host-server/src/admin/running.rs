@@ -22,7 +22,7 @@ use crate::clock;
 use crate::config::Changes;
 use crate::exit::{Exit, Failure};
 use crate::logging;
-use crate::runtime::{Configuration, Request, Reread, ShardLines, Takers, Turn};
+use crate::runtime::{Configuration, Request, Reread, Rotation, ShardLines, Takers, Turn};
 use crate::store::{BanChange, Finding, Inspection, Inspector, UserName, UserSummary};
 
 /// A running server, as its operator reaches it.
@@ -35,8 +35,8 @@ pub struct Running {
     pub storage: Inspector,
     /// Where acts are noted.
     pub audit: AuditLog,
-    /// The SHA-256 of its public key, in hexadecimal.
-    pub fingerprint: String,
+    /// Its keys.
+    pub rotation: Arc<Rotation>,
     /// Its backups.
     pub backups: Arc<Backups>,
     /// Its canary.

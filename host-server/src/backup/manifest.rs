@@ -14,6 +14,7 @@ use super::place::{beside, sync_directory};
 use crate::backend::Backend;
 use crate::clock;
 use crate::exit::Failure;
+use crate::key::{self, Fingerprints};
 use crate::store::Contents;
 
 /// What follows the name of a backup in that of its manifest.
@@ -77,10 +78,11 @@ impl Manifest {
         Some(Timestamp::parse(text.as_bytes().try_into().ok()?).ok()?.to_unix())
     }
 
-    /// Whether the backup belongs to the server with this key.
+    /// Whether the backup belongs to the server that has, or had, one of these keys.
     #[must_use]
-    pub fn is_of(&self, key: &Digest) -> bool {
-        self.key.as_deref() == Some(hexadecimal(*key).as_str())
+    pub fn is_of(&self, keys: &Fingerprints) -> bool {
+        let key = self.key.as_deref().and_then(key::parse);
+        key.is_some_and(|key| keys.has(&key))
     }
 
     /// Whether it says what is in the file.

@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use waxwing_core::crypto::Digest;
 use waxwing_core::time::UnixTime;
 
 use super::check::{check_content, check_contents, open};
@@ -17,7 +16,7 @@ use crate::config::Config;
 use crate::data_dir::LockedDataDir;
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::key;
+use crate::key::{self, Fingerprints};
 use crate::store::{self, Interrupt, Restoration, Undone};
 
 /// How long ids rest that may have been given out since the backup was made. As long as after the removal
@@ -62,12 +61,12 @@ impl Ready {
         let Wanted { file, other_key, registered_since, .. } = wanted;
         let backup = open(file)?;
         let manifest = Manifest::read(file)?;
-        if let Some(own) = own_key(directory)?
+        if let Some(own) = own_keys(directory)?
             && !manifest.is_of(&own)
             && manifest.key.is_some()
             && !other_key
         {
-            return Err(another_key(file, &manifest, &own));
+            return Err(another_key(file, &manifest, &own.own));
         }
         let draft = beside(&store::place(directory), ".restored");
         check_room(config, &draft, manifest.bytes)?;
@@ -161,11 +160,13 @@ fn check_ids(free: usize, resting: usize) -> Result<(), Failure> {
     ))
 }
 
-fn own_key(directory: &LockedDataDir) -> Result<Option<Digest>, Failure> {
-    if key::is_there(directory)? {
-        return Ok(Some(key::digest(key::load(directory)?.spki())));
-    }
-    Ok(key::published(directory))
+fn own_keys(directory: &LockedDataDir) -> Result<Option<Fingerprints>, Failure> {
+    let own = if key::is_there(directory)? {
+        Some(key::digest(key::load(directory)?.spki()))
+    } else {
+        key::published(directory)
+    };
+    own.map(|own| Fingerprints::read(directory, own)).transpose()
 }
 
 fn check_room(config: &Config, draft: &Path, bytes: u64) -> Result<(), Failure> {

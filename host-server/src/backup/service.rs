@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use waxwing_core::crypto::Digest;
 use waxwing_core::time::UnixTime;
 
 use super::make::{Making, make, stopped};
@@ -17,6 +16,7 @@ use super::shelf::Shelf;
 use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::key::Fingerprints;
 use crate::store::{Copier, Interrupt};
 
 /// Where a backup goes.
@@ -56,8 +56,8 @@ pub struct Trouble {
 /// Makes the backups of a running server.
 pub struct Backups {
     copier: Box<dyn Copier>,
-    /// The fingerprint of the server's key.
-    key: Digest,
+    /// The fingerprints of the server's keys.
+    keys: Fingerprints,
     data: PathBuf,
     /// So much has to stay free of the disk.
     min_free: AtomicU64,
@@ -75,14 +75,14 @@ const RETRY: Duration = Duration::from_hours(1);
 const LOOK: Duration = Duration::from_mins(1);
 
 impl Backups {
-    /// Those of the server with this configuration and key.
+    /// Those of the server with this configuration and these keys.
     #[must_use]
-    pub fn new(config: &Config, key: Digest, copier: Box<dyn Copier>) -> Self {
+    pub fn new(config: &Config, keys: Fingerprints, copier: Box<dyn Copier>) -> Self {
         let shelf = Shelf::of(config);
-        let newest = shelf.as_ref().and_then(|shelf| shelf.newest(&key).ok().flatten());
+        let newest = shelf.as_ref().and_then(|shelf| shelf.newest(&keys).ok().flatten());
         Self {
             copier,
-            key,
+            keys,
             data: config.server.data.clone(),
             min_free: config.storage.min_free_disk.into(),
             shelf,
@@ -225,7 +225,7 @@ impl Backups {
     }
 
     fn keep_newest(&self, shelf: &Shelf) {
-        match shelf.keep_newest(self.keep, &self.key) {
+        match shelf.keep_newest(self.keep, &self.keys) {
             Ok(deleted) => {
                 for file in deleted {
                     tracing::info!(file = %file.display(), "an old backup was deleted");

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use waxwing_core::crypto::Digest;
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::failure;
@@ -12,6 +11,7 @@ use super::make::forget_stale;
 use super::manifest::{MANIFEST, Manifest, manifest_of};
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::key::Fingerprints;
 
 /// Before and after the time in the name of a backup.
 const NAME: (&str, &str) = ("waxwing-", ".db");
@@ -89,14 +89,14 @@ impl Shelf {
         ((made.unwrap_or(time), number, name), Entry { file, manifest })
     }
 
-    /// When the newest backup of the server with this key was made.
+    /// When the newest backup of the server with these keys was made.
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn newest(&self, key: &Digest) -> Result<Option<UnixTime>, Failure> {
+    pub fn newest(&self, keys: &Fingerprints) -> Result<Option<UnixTime>, Failure> {
         let entries = self.entries()?;
         let manifests = entries.iter().filter_map(|entry| entry.manifest.as_ref().ok());
-        Ok(manifests.filter(|manifest| manifest.is_of(key)).filter_map(Manifest::moment).max())
+        Ok(manifests.filter(|manifest| manifest.is_of(keys)).filter_map(Manifest::moment).max())
     }
 
     /// Deletes what backups that were not made to their end have left.
@@ -110,15 +110,15 @@ impl Shelf {
         Ok(())
     }
 
-    /// Deletes the oldest backups that the clock has made of the server with this key, so that `keep` of
+    /// Deletes the oldest backups that the clock has made of the server with these keys, so that `keep` of
     /// them are left, and says which. Whatever else is there does not count, and stays.
     ///
     /// # Errors
     /// When the directory cannot be read, or one of them not be deleted.
-    pub fn keep_newest(&self, keep: usize, key: &Digest) -> Result<Vec<PathBuf>, Failure> {
+    pub fn keep_newest(&self, keep: usize, keys: &Fingerprints) -> Result<Vec<PathBuf>, Failure> {
         let is_ours = |entry: &Entry| {
             let manifest = entry.manifest.as_ref();
-            manifest.is_ok_and(|manifest| manifest.is_of(key) && manifest.scheduled)
+            manifest.is_ok_and(|manifest| manifest.is_of(keys) && manifest.scheduled)
         };
         let ours: Vec<_> = self.entries()?.into_iter().filter(is_ours).collect();
         let old = ours.len().saturating_sub(keep);

@@ -135,7 +135,7 @@ impl Place<'_> {
 /// The canary of a running server.
 pub struct Canary {
     data: PathBuf,
-    server_key: Spki,
+    server_key: Mutex<Spki>,
     /// How long each stage may take.
     bound: Duration,
     /// Milliseconds; 0 for no rounds by the clock.
@@ -165,7 +165,7 @@ impl Canary {
         let (changed, words) = channel();
         Self {
             data: config.server.data.clone(),
-            server_key,
+            server_key: Mutex::new(server_key),
             bound: Self::BOUND,
             every: AtomicU64::new(millis(config.canary.every)),
             known: Mutex::default(),
@@ -173,6 +173,15 @@ impl Canary {
             changed,
             words: Mutex::new(Some(words)),
         }
+    }
+
+    /// The server has this key from the next round on.
+    pub fn trust(&self, server_key: Spki) {
+        *self.server_key() = server_key;
+    }
+
+    fn server_key(&self) -> MutexGuard<'_, Spki> {
+        self.server_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often there is a round by the clock from now on; zero for never.
@@ -225,7 +234,8 @@ impl Canary {
                 Err(failure) => return failed(Stage::Account, &Trouble::KeyFile(failure)),
             },
         };
-        let mut round = Round::new(place, &self.server_key, known, self.bound);
+        let server_key = self.server_key().clone();
+        let mut round = Round::new(place, &server_key, known, self.bound);
         match round.carry_out() {
             Ok(()) => Outcome::Done(round.times()),
             Err((stage, trouble)) => failed(stage, &trouble),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use waxwing_core::crypto::Provider;
 use waxwing_core::server::{
-    AddressPrefix, ConnId, Env, Event, OtpOutcome, OtpTicket, Output, Peer, Server, ShardId,
+    AddressPrefix, ConnId, Env, Event, Identity, OtpOutcome, OtpTicket, Output, Peer, Server,
+    ShardId,
 };
 use waxwing_transport_mio::{
     CloseReason, Connections, Handler, IntroductionError, Load, Signal, Token,
@@ -33,8 +34,9 @@ use crate::failpoint::Failpoint;
 use crate::otp::DeliveryTicket;
 use crate::store::{Ban, BanChange, Done, Job, StorageClient};
 
-/// What a shard is connected to besides the network. `D` is a connection between two loops.
-pub struct Links<D> {
+/// What a shard is connected to besides the network. `D` is a connection between two loops, and `P` the
+/// crypto of its machine.
+pub struct Links<D, P: Provider> {
     /// Takes what storage is to do.
     pub storage: StorageClient,
     /// Says what storage has done.
@@ -47,6 +49,8 @@ pub struct Links<D> {
     pub signals: Sender<Signal>,
     /// Who is not served.
     pub bans: Bans,
+    /// Brings the keys that follow the server's.
+    pub identities: Receiver<Identity<P>>,
 }
 
 /// The handler of a loop with the connections `L`: its machine uses the crypto of `P`, and the time is
@@ -62,6 +66,7 @@ pub struct EventHandler<P: Provider, C, L: Connections> {
     adopted: HashMap<Token, IpAddr>,
     deliveries: Deliveries,
     signals: Sender<Signal>,
+    identities: Receiver<Identity<P>>,
     admission: Admission,
     log: Log,
     events: EventCounts,
@@ -88,9 +93,9 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
         config: &Config,
         clock: C,
         rng: ChaCha20Rng,
-        links: Links<L::Detached>,
+        links: Links<L::Detached, P>,
     ) -> Self {
-        let Links { storage, completions, channels, deliveries, signals, bans } = links;
+        let Links { storage, completions, channels, deliveries, signals, bans, identities } = links;
         Self {
             server,
             clock,
@@ -101,6 +106,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             adopted: HashMap::new(),
             deliveries,
             signals,
+            identities,
             admission: Admission::new(config, bans),
             log: Log::default(),
             events: EventCounts::default(),
@@ -272,6 +278,11 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             Message::Request(Request::EndBan(range, answer)) => {
                 self.admission.end_ban(range);
                 let _ = answer.send(());
+            }
+            Message::Request(Request::Succeed) => {
+                while let Ok(next) = self.identities.try_recv() {
+                    self.tell(|server, env| server.operator().succeed(env, next));
+                }
             }
             Message::Request(request) => {
                 self.note_drain(io, &request);

@@ -14,6 +14,7 @@ mod origin;
 mod places;
 mod repeated;
 mod requests;
+mod rotation;
 mod service_manager;
 mod settings;
 mod shards;
@@ -44,7 +45,7 @@ use crate::config::{Config, DeliveryKind};
 use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
-use crate::key;
+use crate::key::{self, Fingerprints, Planned};
 use crate::logging;
 use crate::store::StorageError;
 pub use bans::{BanCounts, Bans};
@@ -57,6 +58,8 @@ pub use event_handler::{EventHandler, Links};
 pub use offences::Offence;
 pub use places::check_as_owner;
 pub use requests::{Administration, BanList, Request, ShardReport};
+use rotation::Following;
+pub use rotation::{Keys, Rotation};
 use service_manager::ServiceManager;
 pub use settings::machine;
 use shards::{Shards, network};
@@ -77,7 +80,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     };
     let directory = directory.lock()?;
     logging::serve(&config.log);
-    let (identity, mut storage) = origin::open(config, args, &directory)?;
+    let (mut identity, mut storage) = origin::open(config, args, &directory)?;
     let audit = AuditLog::of(&directory);
     settle(&audit);
     if args.check {
@@ -89,7 +92,12 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     let bans = Bans::new(storage.bans().map_err(say_what_helps)?, clock::unix_now());
     tracing::info!(users = snapshot.users.len(), "data loaded");
     let own_key = key::digest(identity.spki());
-    let backups = Arc::new(Backups::new(config, own_key, storage.copier()));
+    let fingerprints = Fingerprints::read(&directory, own_key)?;
+    let backups = Arc::new(Backups::new(config, fingerprints, storage.copier()));
+    let planned = key::planned(&directory)?;
+    identity.announce(planned.as_ref().map(Planned::successor));
+    let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
+    let keys = Keys { own: own_key, next };
     let canary = Arc::new(Canary::new(config, identity.spki().clone()));
 
     let mut loops = Vec::new();
@@ -119,12 +127,20 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         ),
         DeliveryKind::Exec | DeliveryKind::Webhook => {}
     }
+    let rotation = Rotation::new(
+        (*directory).clone(),
+        keys,
+        shards.lines(),
+        shards.identities(),
+        Arc::clone(&canary),
+    );
+    let rotation = Arc::new(rotation);
     let running = Arc::new(Running {
         shards: shards.lines(),
         reports: Reports::default(),
         storage: shards.inspector(),
         audit,
-        fingerprint: key::fingerprint(&directory)?,
+        rotation: Arc::clone(&rotation),
         backups: Arc::clone(&backups),
         canary: Arc::clone(&canary),
         configuration: Configuration::new(read, config.clone(), shards.report()),
@@ -146,12 +162,14 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         tracing::info!(name: "listening", %address, "listening");
     }
     let schedule = backups.follow_clock().map_err(shards::system)?;
+    let following: Following = rotation.follow_clock().map_err(shards::system)?;
     service_manager.serving(&running);
     let rounds = canary.follow_clock(move || _ = running.canary_round());
     let rounds = rounds.map_err(shards::system)?;
     shards.serve(|| {
         drop(schedule);
         drop(rounds);
+        drop(following);
         backups.stop();
         drop(metrics);
         drop(control);

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::key;
+use crate::key::{self, Fingerprints};
 use crate::store::{self, Engine, Opening};
 
 /// Key and database, which belong together.
@@ -45,10 +45,16 @@ pub(super) fn open(
         }
         key::create(directory)?;
     }
+    if key::settle(directory, clock::unix_now())? {
+        tracing::warn!(name: "key_changed_at_start", "the planned key has taken the place of the server's, as its moment has come");
+    }
     let identity = key::load(directory)?;
     let own = key::digest(identity.spki());
+    let fingerprints = Fingerprints::read(directory, own)?;
     // A database from before it knew its key: what clients were given speaks for it.
     match of_database.or(published) {
+        // The key before, in a database that has not been told yet, or that is older.
+        Some(former) if fingerprints.former.contains(&former) => {}
         Some(expected) if expected != own && !args.new_key => {
             return Err(another_key(directory, own, expected));
         }

@@ -13,6 +13,7 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::server::{Administered, AdministrationError, Env, Report, Server, SessionPage};
 use waxwing_core::time::UnixTime;
+use waxwing_core::wire::Successor;
 
 use super::bans::BanCounts;
 use super::configuration::Reconfiguration;
@@ -64,6 +65,10 @@ pub enum Request {
     Ban(Ban, Sender<usize>),
     /// Serves a range of addresses again.
     EndBan(AddressRange, Sender<()>),
+    /// Announces the key that is to follow the server's, or that none is.
+    Announce(Option<Successor>, Sender<()>),
+    /// Goes on with another key, which waits for the shard in a channel of its own.
+    Succeed,
 }
 
 /// Who is banned, and who is not to be.
@@ -161,8 +166,12 @@ impl Requests {
                 let begun = server.operator().expire_letters(env, user, before);
                 self.begun(user, begun, answer);
             }
-            // These are about connections, which a machine does not have.
-            Request::Bans(_) | Request::Ban(..) | Request::EndBan(..) => {}
+            Request::Announce(successor, answer) => {
+                server.operator().announce(successor);
+                let _ = answer.send(());
+            }
+            // These are about connections, which a machine does not have, or about what waits elsewhere.
+            Request::Bans(_) | Request::Ban(..) | Request::EndBan(..) | Request::Succeed => {}
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Shards {
     routes: Vec<Route<Detached>>,
     /// Takes word of how deliveries of codes ended, to the registrar.
     report: otp::WayReports,
+    /// Each takes a key that follows the server's to a shard.
+    identities: Vec<Sender<Identity<Backend>>>,
 }
 
 impl Shards {
@@ -63,7 +65,7 @@ impl Shards {
         let clock = SystemClock::start();
         let now = clock.now();
         let ends = clients.into_iter().zip(completions).zip(inboxes);
-        let mut handlers = Vec::new();
+        let (mut handlers, mut identities) = (Vec::new(), Vec::new());
         let registrar = loops.first().map(EventLoop::waker);
         let (report, reports) = report(registrar);
         let ways = otp::ways(&config.otp, &report).map_err(system)?;
@@ -77,11 +79,21 @@ impl Shards {
             let deliveries = deliveries.take().unwrap_or_default();
             let signals = signals.clone();
             let bans = bans.clone();
-            let links = Links { storage, completions, channels, deliveries, signals, bans };
+            let (to_shard, successors) = mpsc::channel();
+            identities.push(to_shard);
+            let links = Links {
+                storage,
+                completions,
+                channels,
+                deliveries,
+                signals,
+                bans,
+                identities: successors,
+            };
             let handler = EventHandler::new(server, config, clock, backend::random(), links);
             handlers.push((events, handler));
         }
-        Ok(Self { storage, handlers, routes, report })
+        Ok(Self { storage, handlers, routes, report, identities })
     }
 
     /// The operator's ways to all of them.
@@ -92,6 +104,11 @@ impl Shards {
     /// The way back from deliveries of codes.
     pub(super) fn report(&self) -> otp::WayReports {
         self.report.clone()
+    }
+
+    /// The ways by which a key that follows the server's comes to all of them.
+    pub(super) fn identities(&self) -> Vec<Sender<Identity<Backend>>> {
+        self.identities.clone()
     }
 
     /// The operator's way to storage.

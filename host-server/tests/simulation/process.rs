@@ -137,6 +137,7 @@ impl Process {
                 // Nobody asks anything by a signal but to end.
                 signals: channel().0,
                 bans: Bans::default(),
+                identities: channel().1,
             };
             let rng = ChaCha20Rng::seed_from_u64(number << 8 | at as u64);
             let handler = EventHandler::new(server, config, time.clock(), rng, links);

@@ -18,6 +18,9 @@ use waxwing_server::backend::Backend;
 use waxwing_server::backup::Backups;
 use waxwing_server::canary::Canary;
 use waxwing_server::config::Config;
+use waxwing_server::data_dir::DataDir;
+use waxwing_server::key::Fingerprints;
+use waxwing_server::runtime::{Keys, Rotation, Route, ShardLines};
 use waxwing_server::store::{ApplyError, Copier, Storage, StorageError};
 
 pub(crate) const START: UnixTime = UnixTime::from_seconds(1_795_350_896);
@@ -132,7 +135,18 @@ impl Copier for NoCopier {
 
 /// For a server that makes none.
 pub(crate) fn no_backups() -> Arc<Backups> {
-    Arc::new(Backups::new(&Config::default(), Digest([0; 32]), Box::new(NoCopier)))
+    Arc::new(Backups::new(
+        &Config::default(),
+        Fingerprints { own: Digest([0; 32]), former: vec![] },
+        Box::new(NoCopier),
+    ))
+}
+
+/// A server whose key stays, in this data directory.
+#[allow(dead_code, reason = "not every test has a use for it")]
+pub(crate) fn no_rotation(data: &DataDir, routes: &[Route<()>]) -> Arc<Rotation> {
+    let keys = Keys { own: Digest([0; 32]), next: None };
+    Arc::new(Rotation::new(data.clone(), keys, ShardLines::new(routes), Vec::new(), no_canary()))
 }
 
 /// For a server that nobody reaches.

@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf, absolute};
 
 use serde::{Deserialize, Serialize};
-use waxwing_core::crypto::Digest;
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller};
@@ -21,7 +20,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::key;
+use crate::key::{self, Fingerprints};
 use crate::store::{self, Interrupt, Opening};
 
 /// A backup, as the operator reads of it.
@@ -148,14 +147,13 @@ impl Backup {
 }
 
 impl Listed {
-    fn of(entry: Entry, own: Option<&Digest>) -> Self {
+    fn of(entry: Entry, own: Option<&Fingerprints>) -> Self {
         let file = entry.file.display().to_string();
         let (manifest, trouble) = match entry.manifest {
             Ok(manifest) => (Some(manifest), None),
             Err(why) => (None, Some(why.to_string())),
         };
-        let is_foreign =
-            |manifest: &Manifest, own: &Digest| manifest.key.is_some() && !manifest.is_of(own);
+        let is_foreign = |manifest: &Manifest, own| manifest.key.is_some() && !manifest.is_of(own);
         let of_another_server =
             manifest.as_ref().zip(own).is_some_and(|(manifest, own)| is_foreign(manifest, own));
         Self { file, manifest, of_another_server, trouble }
@@ -289,8 +287,7 @@ fn create_alone(config: &Config, file: Option<&Path>) -> Result<Backup, Failure>
 fn list(paper: &mut Paper<'_>) -> Result<(), Failure> {
     let shelf = Shelf::of(paper.config).ok_or_else(backup::no_shelf)?;
     paper.head(HEAD)?;
-    let own = DataDir::existing(&paper.config.server.data).ok();
-    let own = own.and_then(|directory| key::published(&directory));
+    let own = own_keys(paper.config)?;
     for entry in shelf.entries()? {
         paper.write(&Listed::of(entry, own.as_ref()), Listed::row)?;
     }
@@ -344,6 +341,12 @@ fn undo(paper: &mut Paper<'_>) -> Result<(), Failure> {
     ended
 }
 
+/// The keys of the server of this configuration, if there is one.
+fn own_keys(config: &Config) -> Result<Option<Fingerprints>, Failure> {
+    let Ok(directory) = DataDir::existing(&config.server.data) else { return Ok(None) };
+    key::published(&directory).map(|own| Fingerprints::read(&directory, own)).transpose()
+}
+
 /// Whether the backup belongs to the server of this configuration, if there is one.
 fn check_key(
     config: &Config,
@@ -351,10 +354,9 @@ fn check_key(
     manifest: &Manifest,
     may_be_another: bool,
 ) -> Result<(), Failure> {
-    let directory = DataDir::existing(&config.server.data).ok();
-    match directory.and_then(|directory| key::published(&directory)) {
+    match own_keys(config)? {
         Some(own) if !manifest.is_of(&own) && manifest.key.is_some() && !may_be_another => {
-            Err(backup::another_key(file, manifest, &own))
+            Err(backup::another_key(file, manifest, &own.own))
         }
         _ => Ok(()),
     }

@@ -1,16 +1,25 @@
-//! `key fingerprint`. It reads the key itself; whoever may not asks the server that uses it.
+//! `key`. Who may not read the key asks the server that uses it; another key is planned by that server
+//! alone.
 
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
+use waxwing_core::time::{Timestamp, UnixTime};
 
-use super::super::control::{Answer, Connection};
-use super::super::protocol::{Request, item};
+use super::super::audit::{Arguments, Outcome};
+use super::super::control::{Answer, Caller, Connection};
+use super::super::protocol::{Problem, Request, item};
 use super::super::running::{Interrupted, Running};
-use super::Paper;
+use super::{KeyCommand, Paper};
+use crate::clock;
 use crate::data_dir::DataDir;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::key;
+use crate::runtime;
+
+/// Days for which another key is announced at least: who does not connect in that time is cut off.
+const ANNOUNCED_DAYS: i64 = 7;
+const DAY_S: i64 = 24 * 60 * 60;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct Fingerprint {
@@ -24,20 +33,159 @@ impl Fingerprint {
     }
 }
 
+/// The server's keys, as the operator reads of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Keys {
+    /// The SHA-256 of the public key, in hexadecimal.
+    fingerprint: String,
+    /// The key that takes its place; nothing if none is planned.
+    next: Option<Next>,
+    /// The file of the private key before, as long as it is there.
+    previous: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Next {
+    fingerprint: String,
+    /// From when on, in UTC.
+    from: String,
+}
+
+impl Keys {
+    fn of(keys: runtime::Keys, directory: &DataDir) -> Self {
+        let runtime::Keys { own, next } = keys;
+        let previous = directory.previous_private_key();
+        Self {
+            fingerprint: format!("{own:?}"),
+            next: next.map(|(fingerprint, from)| Next {
+                fingerprint: format!("{fingerprint:?}"),
+                from: clock::written(from),
+            }),
+            previous: previous.exists().then(|| previous.display().to_string()),
+        }
+    }
+
+    /// Those of a running server.
+    pub(super) fn of_running(running: &Running) -> Self {
+        Self::of(running.rotation.keys(), running.rotation.directory())
+    }
+
+    pub(super) fn page(out: &mut dyn Write, keys: &Self) -> io::Result<()> {
+        writeln!(out, "key          {}", keys.fingerprint)?;
+        match &keys.next {
+            Some(Next { fingerprint, from }) => {
+                writeln!(out, "next key     {fingerprint}")?;
+                writeln!(out, "             from {from} on, when all connections begin anew")?;
+            }
+            None => writeln!(out, "next key     none is planned")?,
+        }
+        if let Some(file) = &keys.previous {
+            writeln!(
+                out,
+                "             {file} is the private key before, which nothing needs; remove it"
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What was planned.
+    fn plan(out: &mut dyn Write, keys: &Self) -> io::Result<()> {
+        Self::page(out, keys)?;
+        match &keys.next {
+            Some(Next { from, .. }) => writeln!(
+                out,
+                "Clients that connect before {from} hear of the next key and go on by themselves. Whoever \
+                 does not has to be given server.pub.pem again, which is the next key from then on \
+                 (server.next.pub.pem until then). Copy server.next.key.pem to where the copy of the key is. \
+                 `waxwing-server key rotate --cancel` takes the plan back until then."
+            ),
+            None => writeln!(out, "The key stays. Clients that connect hear of it."),
+        }
+    }
+}
+
 // ---- In the server ----
 
 pub(super) fn answer(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
-    item(answer, Fingerprint { fingerprint: running.fingerprint.clone() })
+    item(answer, Fingerprint { fingerprint: format!("{:?}", running.rotation.keys().own) })
+}
+
+pub(super) fn answer_all(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
+    item(answer, Keys::of_running(running))
+}
+
+pub(super) fn rotate(
+    running: &Running,
+    caller: Caller,
+    (from, force): (i64, bool),
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let from = UnixTime::from_seconds(from);
+    let left = from.minus(clock::unix_now());
+    // What clients are told is a timestamp, which has four digits for the year.
+    if left <= 0 || Timestamp::from_unix(from).to_unix() != from {
+        return Err(Problem::new(Exit::Usage, "that time is over already").into());
+    }
+    if left < ANNOUNCED_DAYS * DAY_S && !force {
+        let message = format!(
+            "that is sooner than in {ANNOUNCED_DAYS} days: whoever does not connect before is cut off, and has \
+             to be given the new key by hand. Name a later day, or repeat the command with --force"
+        );
+        return Err(Problem::new(Exit::Usage, message).into());
+    }
+    let arguments = Arguments::new().with("from", clock::written(from));
+    let keys = running.act((caller, answer), "key rotate", arguments, |_| {
+        running.rotation.plan(from)?;
+        let keys = Keys::of_running(running);
+        let next = keys.next.as_ref().map(|next| next.fingerprint.clone());
+        Ok((keys, Outcome::done(next.unwrap_or_default())))
+    })?;
+    item(answer, keys)
+}
+
+pub(super) fn keep(
+    running: &Running,
+    caller: Caller,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let arguments = Arguments::new().with("cancel", "yes");
+    let keys = running.act((caller, answer), "key rotate", arguments, |_| {
+        running.rotation.cancel()?;
+        Ok((Keys::of_running(running), Outcome::done("")))
+    })?;
+    item(answer, keys)
 }
 
 // ---- For the operator ----
 
-pub(super) fn ask(connection: Connection, paper: &mut Paper<'_>) -> Result<(), Failure> {
-    paper.ask(connection, Request::Fingerprint, Fingerprint::line)
+pub(super) fn ask(
+    connection: Connection,
+    command: &KeyCommand,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    match *command {
+        KeyCommand::Fingerprint => paper.ask(connection, Request::Fingerprint, Fingerprint::line),
+        KeyCommand::Show => paper.ask(connection, Request::Keys, Keys::page),
+        KeyCommand::Rotate { from: Some(from), force, .. } => {
+            let request = Request::RotateKey { from: from.as_seconds(), force };
+            paper.act(connection, request, Keys::plan)
+        }
+        KeyCommand::Rotate { from: None, .. } => {
+            paper.act(connection, Request::KeepKey, Keys::plan)
+        }
+    }
 }
 
 /// Without a server.
-pub(super) fn read(paper: &mut Paper<'_>) -> Result<(), Failure> {
+pub(super) fn read(command: &KeyCommand, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let directory = DataDir::existing(&paper.config.server.data)?;
-    paper.write(&Fingerprint { fingerprint: key::fingerprint(&directory)? }, Fingerprint::line)
+    let fingerprint = key::fingerprint(&directory)?;
+    if *command == KeyCommand::Fingerprint {
+        return paper.write(&Fingerprint { fingerprint }, Fingerprint::line);
+    }
+    let own = key::parse(&fingerprint)
+        .ok_or_else(|| Failure::new(Exit::Key, "the fingerprint of the key cannot be computed"))?;
+    let planned = key::planned(&directory)?;
+    let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
+    paper.write(&Keys::of(runtime::Keys { own, next }, &directory), Keys::page)
 }

@@ -102,6 +102,9 @@ fn carry_out(
         Request::ShowAudit { json } => audit::answer(running, AuditCommand::Show, json, answer),
         Request::VerifyAudit { json } => audit::answer(running, AuditCommand::Verify, json, answer),
         Request::Fingerprint => key::answer(running, answer),
+        Request::Keys => key::answer_all(running, answer),
+        Request::RotateKey { from, force } => key::rotate(running, caller, (from, force), answer),
+        Request::KeepKey => key::keep(running, caller, answer),
         Request::Suspend { user, until, reason } => {
             suspensions::suspend(running, caller, (user, until, &reason), answer)
         }
@@ -163,12 +166,13 @@ pub fn run(
             audit::ask(reach::connect(config)?, *command, paper)
         }
         Command::Audit(command) => audit::read(*command, paper),
-        Command::Key(KeyCommand::Fingerprint)
-            if is_closed(config.server.data.join("server.key.pem")) =>
-        {
-            key::ask(reach::connect(config)?, paper)
+        Command::Key(command @ KeyCommand::Rotate { .. }) => {
+            key::ask(reach::connect(config)?, command, paper)
         }
-        Command::Key(KeyCommand::Fingerprint) => key::read(paper),
+        Command::Key(command) if is_closed(config.server.data.join("server.key.pem")) => {
+            key::ask(reach::connect(config)?, command, paper)
+        }
+        Command::Key(command) => key::read(command, paper),
         _ => Err(Failure::new(Exit::Usage, "this command does not talk with a server")),
     }
 }

@@ -10,6 +10,7 @@ use waxwing_core::server::Report;
 use super::super::control::Answer;
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running};
+use super::key::Keys;
 use super::log::Level;
 use super::{Paper, reach};
 use crate::backup::{self, Backups, State};
@@ -52,6 +53,7 @@ struct Status {
     audit_problem: Option<String>,
     configuration: Configuration,
     log: Log,
+    key: Keys,
 }
 
 /// A way of one-time passwords that rests.
@@ -243,6 +245,7 @@ impl Status {
             audit_problem: running.audit.check().err().map(|failure| failure.to_string()),
             configuration: Configuration::of(running.configuration.standing()),
             log: Log::of(logging::standing()),
+            key: Keys::of_running(running),
         }
     }
 
@@ -297,7 +300,8 @@ impl Status {
             )?;
         }
         status.configuration.lines(out)?;
-        status.log.lines(out)
+        status.log.lines(out)?;
+        Keys::page(out, &status.key)
     }
 }
 

@@ -28,6 +28,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001-initial.sql")),
     M::up(include_str!("migrations/0002-trust.sql")),
     M::up(include_str!("migrations/0003-quotas.sql")),
+    M::up(include_str!("migrations/0004-successor.sql")),
 ];
 pub(super) const OWNER_ONLY: u32 = 0o600;
 /// Another program of the same home commits within milliseconds; this is for a machine that

@@ -13,7 +13,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 use zeroize::Zeroizing;
 
-use super::{Home, HomeError, columns, contacts, outbox};
+use super::{Home, HomeError, columns, contacts, outbox, succession};
 
 /// How far the registration has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +199,7 @@ impl Home {
                 return Err(HomeError::Occupied { phone: found.phone.as_str().to_owned() });
             }
             change.execute("DELETE FROM identity", [])?;
+            succession::forget_successor(change)?;
             change.execute(
                 "INSERT INTO identity (only_row, phone, server, server_key, private_key, \
                  public_key, reply_key, stage) VALUES (1, ?, ?, ?, ?, ?, ?, 0)",
@@ -264,7 +265,13 @@ impl Home {
         let sql = "UPDATE identity SET server = ?1, server_key = ?2, \
                    session_key = CASE WHEN server_key = ?2 THEN session_key END, \
                    renewing = renewing AND server_key = ?2";
-        self.write(|change| update(change, sql, params![server, server_key.as_bytes()]))
+        self.write(|change| {
+            let keys = self.server_keys()?;
+            if keys.is_some_and(|keys| keys.pinned != *server_key) {
+                succession::forget_successor(change)?;
+            }
+            update(change, sql, params![server, server_key.as_bytes()])
+        })
     }
 
     /// Begins to register a second time, under the same key, because the server does not know the

@@ -23,6 +23,7 @@ mod printing;
 mod profile;
 mod relations;
 mod snapshot;
+mod succession;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ pub use outbox::{
 pub use printing::PrintingLock;
 pub use profile::HomeProfile;
 pub use relations::{Relation, Relations};
+pub use succession::ServerKeys;
 
 use database::Absent;
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use waxwing_core::client::LetterName;
-use waxwing_core::crypto::SessionKey;
+use waxwing_core::crypto::{SessionKey, Spki};
 use waxwing_core::envelope;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::MAX_QUERIES;
@@ -12,11 +12,11 @@ use waxwing_core::messenger::{
 };
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
-use waxwing_core::wire::{ErrorCode, KeyAnswer, Status, StatusQuery};
+use waxwing_core::wire::{ErrorCode, KeyAnswer, Status, StatusQuery, Successor};
 
 use super::{
     Applied, Contact, Fate, HandedOver, Home, HomeError, LetterId, OpenLetter, OutboxId,
-    PacketName, Recorded, StoredLetter,
+    PacketName, Recorded, ServerKeys, StoredLetter,
 };
 
 /// What the messenger of this home may store.
@@ -124,6 +124,7 @@ const fn letter_id(row: Row) -> LetterId {
 }
 
 impl Profile for HomeProfile<'_> {
+    const KEEPS_SUCCESSOR: bool = true;
     type Error = HomeError;
 
     fn begin(&mut self) -> Result<(), HomeError> {
@@ -309,6 +310,29 @@ impl Profile for HomeProfile<'_> {
     ) -> Result<(), HomeError> {
         let fate = self.fate(Some(*from), fate, packet);
         self.home.letters().release(letter_id(letter), &fate, now).map(|_| ())
+    }
+
+    fn is_successor_due(&mut self, now: UnixTime) -> Result<bool, HomeError> {
+        self.home.is_successor_due(now)
+    }
+
+    fn note_successor(
+        &mut self,
+        successor: Option<&Successor>,
+        now: UnixTime,
+    ) -> Result<(), HomeError> {
+        self.home.note_successor(successor, now)
+    }
+
+    fn succeed(&mut self) -> Result<(), HomeError> {
+        self.home.succeed()
+    }
+
+    fn is_server_key(&mut self, key: &Spki) -> Result<bool, HomeError> {
+        let keys = self.home.server_keys()?;
+        Ok(keys.is_some_and(|ServerKeys { pinned, successor }| {
+            pinned == *key || successor.is_some_and(|(successor, _)| successor == *key)
+        }))
     }
 
     fn notice(&mut self, notice: Notice<'_>) {

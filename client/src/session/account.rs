@@ -1,7 +1,9 @@
 //! A home's account with its keys parsed, for as long as a command runs.
 
+use std::cell::OnceCell;
+
 use waxwing_core::client::Keys;
-use waxwing_core::crypto::Provider;
+use waxwing_core::crypto::{Provider, Spki};
 use waxwing_core::envelope::Fingerprint;
 use waxwing_core::id::UserId;
 use waxwing_core::messenger;
@@ -15,7 +17,7 @@ pub struct Account {
     identity: Identity,
     provider: Backend,
     key: BackendKey,
-    server_key: BackendPublicKey,
+    server_key: ServerKey,
     fingerprint: Fingerprint,
 }
 
@@ -27,9 +29,7 @@ impl Account {
     pub fn new(identity: Identity) -> Result<Self, SessionError> {
         let provider = provider();
         let key = load_key(&identity.private_key).map_err(SessionError::DamagedKey)?;
-        let server_key = provider
-            .public_key(&identity.server_key)
-            .map_err(|_| SessionError::DamagedServerKey)?;
+        let server_key = ServerKey::parse(&provider, &identity.server_key)?;
         let fingerprint = Fingerprint::of(&provider, &identity.phone, &identity.public_key);
         Ok(Self { identity, provider, key, server_key, fingerprint })
     }
@@ -57,10 +57,48 @@ impl Account {
         }
     }
 
-    /// The keys of a connection.
+    /// The keys of a connection, with the server's key that was pinned when the account was read.
     #[must_use]
     pub const fn keys(&self) -> Keys<'_, Backend> {
-        Keys { provider: &self.provider, own: &self.key, server: &self.server_key }
+        Keys { provider: &self.provider, own: &self.key, server: &self.server_key.parsed }
+    }
+
+    /// The keys of a connection to a server that has this key.
+    ///
+    /// # Errors
+    /// [`SessionError::DamagedServerKey`] when it does not read.
+    pub fn keys_with(&self, server: &Spki) -> Result<Keys<'_, Backend>, SessionError> {
+        let server = self.server_key.find(&self.provider, server)?;
+        Ok(Keys { server, ..self.keys() })
+    }
+}
+
+/// A key of the server's, and those that it got while this process runs: connections borrow them, so
+/// that none of them goes.
+struct ServerKey {
+    spki: Spki,
+    parsed: BackendPublicKey,
+    next: OnceCell<Box<Self>>,
+}
+
+impl ServerKey {
+    fn parse(provider: &Backend, spki: &Spki) -> Result<Self, SessionError> {
+        let parsed = provider.public_key(spki).map_err(|_| SessionError::DamagedServerKey)?;
+        Ok(Self { spki: spki.clone(), parsed, next: OnceCell::new() })
+    }
+
+    fn find(&self, provider: &Backend, spki: &Spki) -> Result<&BackendPublicKey, SessionError> {
+        let mut known = self;
+        while known.spki != *spki {
+            known = match known.next.get() {
+                Some(next) => next,
+                None => {
+                    let next = Box::new(Self::parse(provider, spki)?);
+                    known.next.get_or_init(|| next)
+                }
+            };
+        }
+        Ok(&known.parsed)
     }
 }
 

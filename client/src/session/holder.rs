@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use waxwing_core::client::Env;
-use waxwing_core::messenger::{Advice, LONGEST_PAUSE_S, Messenger, Over, Turn};
+use waxwing_core::client::{Env, Keys};
+use waxwing_core::messenger::{Advice, LONGEST_PAUSE_S, Messenger, Over, ServerKey, Turn};
 use waxwing_core::phone::Phone;
 
 use super::account::Account;
@@ -11,7 +11,8 @@ use super::dial::{self, Dial};
 use super::link::Link;
 use super::stream::{Stream, Waiter};
 use super::{Host, Note, SessionError};
-use crate::home::{Home, HomeProfile, SessionLock};
+use crate::backend::Backend;
+use crate::home::{Home, HomeProfile, ServerKeys, SessionLock};
 
 /// Conversations that are looked after at once; the server allows twice as many requests without an
 /// answer.
@@ -142,10 +143,26 @@ impl<'a> Holder<'a> {
         }
         self.home.outbox().limit_pauses((self.host.now)().unix.shifted(LONGEST_PAUSE_S))?;
         let offset = self.messenger.clock_offset_s();
-        let mut link = Link::open(self.account, stream, offset, self.host.clone())?;
+        let keys = self.choose_keys()?;
+        let mut link = Link::open(keys, stream, offset, self.host.clone())?;
         link.request(|client, env| self.messenger.connect(client, &mut self.profile, env))?;
         self.link = Some(link);
         Ok(())
+    }
+
+    /// The keys of the next connection. Another process may have stored another key of the server's.
+    fn choose_keys(&mut self) -> Result<Keys<'a, Backend>, SessionError> {
+        let Some(ServerKeys { pinned, successor }) = self.home.server_keys()? else {
+            return Err(SessionError::NotRegistered);
+        };
+        let effective = successor.as_ref().map(|(_, effective)| *effective);
+        let mut rng = (self.host.rng)();
+        let env = Env { now: (self.host.now)(), rng: &mut *rng };
+        let chosen = match (self.messenger.choose_server_key(effective, &env), successor) {
+            (ServerKey::Successor, Some((successor, _))) => successor,
+            _ => pinned,
+        };
+        self.account.keys_with(&chosen)
     }
 
     /// The connection is over.

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use waxwing_core::client::{
-    Buffers, Client, DriveError, Ended, Env, Event, Moved, Options, RequestError, drive,
+    Buffers, Client, DriveError, Ended, Env, Event, Keys, Moved, Options, RequestError, drive,
 };
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::id::UserId;
 use waxwing_core::limits::{MAX_CONTROL_PACKET, MAX_PACKET};
 
-use super::account::Account;
 use super::stream::Stream;
 use super::{Host, Note, SessionError};
 use crate::backend::Backend;
@@ -34,7 +33,7 @@ pub(super) struct Link<'a> {
 
 impl<'a> Link<'a> {
     pub(super) fn open(
-        account: &'a Account,
+        keys: Keys<'a, Backend>,
         stream: Stream,
         clock_offset_s: i64,
         host: Host,
@@ -47,8 +46,8 @@ impl<'a> Link<'a> {
             transmit: buffer(TRANSMIT),
         };
         let options = Options { clock_offset_s, probe: Some(PROBE), ..Options::default() };
-        let client = Client::new(account.keys(), buffers, options)
-            .map_err(|_| RequestError::BufferTooSmall)?;
+        let client =
+            Client::new(keys, buffers, options).map_err(|_| RequestError::BufferTooSmall)?;
         Ok(Self { client, stream, key_log, host })
     }
 

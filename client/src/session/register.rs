@@ -84,7 +84,7 @@ impl<'a> Registrar<'a> {
 
     fn connect(&mut self) -> Result<Link<'a>, SessionError> {
         let stream = Dial::connect(&self.account.identity().server, &self.host, &mut self.waiter)?;
-        Link::open(self.account, stream, 0, self.host.clone())
+        Link::open(self.account.keys(), stream, 0, self.host.clone())
     }
 
     fn ask_for_session(&mut self, user: UserId) -> Result<Result<(), Ended>, SessionError> {

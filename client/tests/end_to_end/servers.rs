@@ -228,3 +228,60 @@ fn a_new_server_key_is_not_believed_before_it_has_signed_an_answer() {
     anna.server_key = right;
     anna.register().exits(0).says("as 1");
 }
+
+/// The private key that is planned counts from this moment on, as if the server had slept until then.
+fn let_the_moment_come(server: &TestServer) {
+    let file = server.data().join("server.next.key.pem");
+    let planned = std::fs::read_to_string(&file).unwrap();
+    let (_, pem) = planned.split_once('\n').unwrap();
+    std::fs::write(&file, format!("Effective: 2026-01-01 00:00:00\n{pem}")).unwrap();
+}
+
+fn moment(seconds: i64) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    jiff::Timestamp::from_second(now + seconds).unwrap().to_string()
+}
+
+#[test]
+fn people_who_were_told_go_on_when_the_server_has_its_planned_key_and_others_are_told_why() {
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let away = server.person("cleo", "+4915112345603");
+    let before = fingerprint(&server);
+    // Nothing is done in a hurry unless the operator says so.
+    let soon = moment(20 * 60 * 60);
+    server.administer(&["key", "rotate", "--from", &soon]).exits(2).says("--force");
+    server.administer(&["key", "rotate", "--cancel"]).exits(1).says("no other key is planned");
+    server.administer(&["key", "rotate", "--from", &soon, "--force"]).exits(0);
+    let planned = server.administer(&["key", "show"]).exits(0).out;
+    assert!(planned.contains(&before) && planned.contains(&soon), "{planned}");
+    anna.send(&bert, "before").exits(0);
+    bert.receives(&["before"]);
+
+    server.stop();
+    let_the_moment_come(&server);
+    server.start();
+    let after = fingerprint(&server);
+    assert_ne!(after, before);
+    assert!(planned.contains(&after), "{planned}");
+    let sent = anna.send(&bert, "after").exits(0);
+    assert!(!sent.err.contains("key"), "{}", sent.err);
+    bert.receives(&["after"]);
+    bert.send(&anna, "answer").exits(0);
+    anna.receives(&["answer"]);
+    assert_eq!(anna.history(&bert).len(), 3);
+    away.run(&["receive"]).exits(4).says("not signed with the key that this home trusts");
+    // Whoever is new is given the new key.
+    server.person("dora", "+4915112345604");
+
+    // A server that runs takes a planned key, too. Whoever has asked today hears of it too late.
+    server.administer(&["key", "rotate", "--from", &moment(2), "--force"]).exits(0);
+    while fingerprint(&server) == after {
+        std::thread::yield_now();
+    }
+    anna.run(&["receive"]).exits(4).says("not signed with the key that this home trusts");
+    server.person("emil", "+4915112345605");
+    server.stop();
+    server.start();
+    server.person("fritz", "+4915112345606");
+}

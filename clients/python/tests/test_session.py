@@ -8,11 +8,12 @@ from pathlib import Path
 from waxwing_py import bodies, envelope, home, packet
 from waxwing_py.bodies import Code, KeyQuestion, Reason, Status
 from waxwing_py.envelope import Content, Person
+from waxwing_py.holder import SessionHolder
 from waxwing_py.home import BAD_SIGNATURE, LETTER, UNKNOWN_SENDER, Home
 from waxwing_py.packet import Op, Packet
 from waxwing_py.session import Session
 
-from peer import OTHER_PHONE, PHONE, THIRD_PHONE, Peer, key
+from peer import NOW, OTHER_PHONE, PHONE, THIRD_PHONE, Peer, key
 
 ME = 7
 OTHER = 9
@@ -29,7 +30,9 @@ class WithHome(unittest.TestCase):
         self.home = Home(f"{directory.name}/home", create=True)
         self.addCleanup(self.home.close)
         self.home.put(
-            key=key("me").der, phone=PHONE, user_id=ME, server_key=key("server").public.spki
+            key=key("me").der, phone=PHONE, user_id=ME, server_key=key("server").public.spki,
+            # It was asked a moment ago which key follows.
+            successor_asked=NOW,
         )
         self.start()
 
@@ -486,6 +489,65 @@ class LettersOut(WithHome):
             self.home.enqueue(OTHER_PHONE, text(number))
         self.assertLess(len(self.turn()), 128)
         self.assertGreaterEqual(self.peer.conn.room(), 0)
+
+
+class Successors(WithHome):
+    """PROTOCOL.md, "Keys"."""
+
+    def announce(self, name: str, effective="2026-12-24 18:00:00"):
+        self.home.put(successor_asked=None)
+        self.assertEqual(self.turn(), [KeyQuestion(user_id=0)])
+        successor = bodies.Successor(effective, key(name).public)
+        return self.say(self.peer.sealed(Op.KEY_ANSWER, successor.emit()))
+
+    def test_the_server_is_asked_once_a_day(self):
+        self.announce("next")
+        self.assertEqual(self.home.successor[0].spki, key("next").public.spki)
+        self.assertEqual(self.home.successor[1], packet.parse_timestamp(b"2026-12-24 18:00:00"))
+        self.start()
+        self.assertEqual(self.out, [])
+        self.assertTrue(self.home.successor_due(NOW + 86_400))
+
+    def test_what_it_has_said_last_counts(self):
+        self.announce("next")
+        self.announce("last")
+        self.assertEqual(self.home.successor[0].spki, key("last").public.spki)
+        self.home.put(successor_asked=None)
+        self.turn()
+        self.say(self.peer.refusal(Code.UNKNOWN_USER, self.question_id))
+        self.assertIsNone(self.home.successor)
+        self.assertFalse(self.home.successor_due(NOW))
+
+    def test_a_key_that_somebody_has_is_no_successor(self):
+        for name in ("server", "me"):
+            self.announce(name)
+            self.assertIsNone(self.home.successor)
+
+    def test_it_takes_the_place_of_the_pinned_key(self):
+        self.announce("next")
+        self.home.succeed()
+        self.assertEqual(self.home.server_key.spki, key("next").public.spki)
+        self.assertIsNone(self.home.successor)
+        self.assertIsNone(self.home.get("session_key"))
+        self.home.succeed()
+        self.assertEqual(self.home.server_key.spki, key("next").public.spki)
+
+    def test_which_key_comes_first_is_told_by_the_clock(self):
+        self.announce("next")
+        moment = self.home.successor[1]
+        holder = SessionHolder(self.home, print)
+        holder.clock = self.peer.clock
+        for wall, free, first in [
+            (moment - 86_401, False, False),
+            (moment - 86_400, True, False),
+            (moment - 1, True, False),
+            (moment, True, True),
+        ]:
+            self.peer.clock.wall = wall
+            self.assertEqual((holder._may_choose(), holder._takes_successor()), (free, first))
+            holder._other_key = True
+            self.assertEqual(holder._takes_successor(), free and not first)
+            holder._other_key = False
 
 
 class Endings(WithHome):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from . import bodies, crypto, packet
-from .bodies import Code, KeyAnswer, KeyQuestion, Reason, Refusal, Status
+from .bodies import Code, KeyAnswer, KeyQuestion, Reason, Refusal, Status, Successor
 from .crypto import CannotOpen, PrivateKey, PublicKey
 from .packet import SERVER, Deframer, Malformed, Op, Packet
 
@@ -114,6 +114,13 @@ class Statuses:
 class Key:
     question: KeyQuestion
     answer: KeyAnswer
+
+
+@dataclass(frozen=True)
+class Announced:
+    """The key that follows the server's."""
+
+    successor: Successor
 
 
 @dataclass(frozen=True)
@@ -411,7 +418,10 @@ class Connection:
         elif op == Op.END_OF_BACKLOG:
             self._end_backlog(bodies.parse_end_of_backlog(content))
         elif op == Op.KEY_ANSWER:
-            self._take_key(KeyAnswer.parse(content))
+            if content[:2] == bytes(2):
+                self._take_successor(Successor.parse(content))
+            else:
+                self._take_key(KeyAnswer.parse(content))
         else:
             self._take_refusal(Refusal.parse(content), came.time)
 
@@ -440,6 +450,16 @@ class Connection:
                 del self._questions[asked_in]
                 self._questions_since.pop(asked_in, None)
                 self._events.append(Key(question, answer))
+                return
+        raise ProtocolError("an answer to no question")
+
+    def _take_successor(self, successor: Successor):
+        self._confirmed()
+        for asked_in, question in self._questions.items():
+            if question.user_id == SERVER:
+                del self._questions[asked_in]
+                self._questions_since.pop(asked_in, None)
+                self._events.append(Announced(successor))
                 return
         raise ProtocolError("an answer to no question")
 

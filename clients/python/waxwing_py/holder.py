@@ -25,6 +25,8 @@ KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3),
              ("TCP_USER_TIMEOUT", 60_000))  # fmt: skip
 ADDRESSES_MAX = 8
 RESTART_SECONDS = 30
+# So long before its moment the successor of the server's key may be tried: clocks are wrong.
+EARLY_SECONDS = 86_400
 # Shared refusals can be played back, and anybody on the network can break a connection, so one is
 # not enough to believe that the account is gone, or that the server has another key.
 REFUSALS = 3
@@ -207,6 +209,8 @@ class SessionHolder:
         self._key_refusals = 0
         self._distrusted = 0
         self._warned = False
+        # The key of which the clock says that it is the server's was not: the other one comes first.
+        self._other_key = False
         # Why there was no session last time, as long as there is none again.
         self._lost: str | None = None
 
@@ -220,6 +224,10 @@ class SessionHolder:
                 return self._attempt(done, deadline, stop)
             except (NetworkFailure, Untrusted) as error:
                 failure = error
+            if isinstance(failure, Untrusted) and self._may_choose():
+                self._other_key = not self._other_key
+                if self._other_key:
+                    continue
             if self._key_refusals == key_refusals:
                 self._key_refusals = 0  # they have to come in a row
             self._distrusted = self._distrusted + 1 if isinstance(failure, Untrusted) else 0
@@ -242,8 +250,22 @@ class SessionHolder:
             self.home.show_life()
             time.sleep(min(left, POLL_SECONDS))
 
+    def _may_choose(self) -> bool:
+        """Whether the server may have its successor by now."""
+        successor = self.home.successor
+        return successor is not None and successor[1] - self.clock.now() <= EARLY_SECONDS
+
+    def _takes_successor(self) -> bool:
+        """Whether the next connection is made under the key that follows the server's."""
+        if not self._may_choose():
+            return False
+        effective = self.home.successor[1] <= self.clock.now()
+        return effective != self._other_key
+
     def _attempt(self, done, deadline: float, stop) -> bool:
-        with Line(self.home, self.clock, deadline) as line:
+        follows = self._takes_successor()
+        server_key = self.home.successor[0] if follows else None
+        with Line(self.home, self.clock, deadline, server_key=server_key) as line:
             session = self.session = Session(self.home, line.conn)
             # After a refused key the long form, so that the refusal means the account.
             last_key = None if self._key_refusals else self.home.get("session_key")
@@ -252,6 +274,9 @@ class SessionHolder:
             while True:
                 self.home.show_life()
                 self._turn(line.conn, session)
+                if follows and line.conn.state in (State.CONFIRMING, State.ONLINE):
+                    self.home.succeed()
+                    follows = self._other_key = False
                 if session.confirmed:
                     give_up = float("inf")
                     self._warn_of_clock()

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from .bodies import KeyAnswer, Status
+from .bodies import KeyAnswer, Status, Successor
 from .crypto import PrivateKey, PublicKey
 from .envelope import Content, Person
+from .packet import parse_timestamp
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -81,6 +82,8 @@ UNOPENED_BYTES_MAX = 4 * 1024 * 1024
 # Letters of people to whom nobody here has ever written are kept up to this, and then no more.
 STRANGERS_MAX = 1_000
 STRANGERS_BYTES_MAX = 16 * 1024 * 1024
+# How often the server is asked which key follows its own.
+ASK_SERVER_SECONDS = 86_400
 # How often the holder of the session shows that it is alive, and after how long it seems not to be.
 LIFE_SECONDS = 2
 SILENT_SECONDS = 15
@@ -229,6 +232,40 @@ class Home:
     def me(self) -> Person:
         return Person(self.get("phone"), self.key.public)
 
+    # The server's key, and the one that follows it. PROTOCOL.md, "Keys".
+
+    @property
+    def server_key(self) -> PublicKey:
+        return PublicKey(self.get("server_key"))
+
+    @property
+    def successor(self) -> tuple[PublicKey, int] | None:
+        """The key that the server has announced, and from when on."""
+        spki = self.get("successor")
+        return (PublicKey(spki), self.get("effective")) if spki else None
+
+    def successor_due(self, now: int) -> bool:
+        asked = self.get("successor_asked")
+        return asked is None or not 0 <= now - asked < ASK_SERVER_SECONDS
+
+    def note_successor(self, successor: Successor | None, now: int):
+        """What the server has said last counts. Somebody else's key is none, nor is the pinned one."""
+        spki = effective = None
+        if successor:
+            known = "SELECT 1 FROM contacts WHERE spki = ?"
+            taken = self._db.execute(known, (successor.key.spki,)).fetchone()
+            own = (self.get("server_key"), self.key.public.spki)
+            if not taken and successor.key.spki not in own:
+                spki = successor.key.spki
+                effective = parse_timestamp(successor.effective.encode())
+        self.put(successor=spki, effective=effective, successor_asked=now)
+
+    def succeed(self):
+        """The server has used the successor: the key before counts for nothing any more."""
+        with self.transaction():
+            if spki := self.get("successor"):
+                self.put(server_key=spki, successor=None, effective=None, session_key=None)
+
     # Contacts.
 
     def contact(self, phone: str) -> Contact | None:
@@ -257,7 +294,7 @@ class Home:
                 "SELECT phone FROM contacts WHERE (spki = ? OR offered = ?) AND phone != ?",
                 (spki, spki, answer.phone),
             ).fetchone()
-            if owner or spki == self.get("server_key"):
+            if owner or spki in (self.get("server_key"), self.get("successor")):
                 other = owner[0] if owner else "the server"
                 raise PinConflict("the key belongs to somebody else", other, by_id=False)
             if (spki == self.key.public.spki) != (answer.phone == self.get("phone")):

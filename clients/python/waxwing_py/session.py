@@ -15,7 +15,7 @@ from .envelope import Content, Person, Unsupported
 from .home import (
     BAD_SIGNATURE, HELD, LETTER, UNKNOWN_SENDER, Contact, Home, PinConflict,
 )  # fmt: skip
-from .packet import Packet
+from .packet import SERVER, Packet
 
 # Room that letters in flight leave to key questions.
 QUESTIONS_RESERVE = 32
@@ -24,6 +24,8 @@ FRESH_SECONDS = 240
 SIGN_AGAIN_MAX = 3
 CHECK_KEY_SECONDS = 86_400
 STATUS_QUESTION_SECONDS = 1.1
+# The question which key follows the server's.
+OF_SERVER = KeyQuestion(user_id=SERVER)
 FATAL = {
     Code.MALFORMED, Code.UNKNOWN_OP, Code.UNEXPECTED_OP, Code.BAD_SIGNATURE, Code.BAD_SEQUENCE,
 }  # fmt: skip
@@ -70,6 +72,9 @@ class Session:
                 self.home.set_status(packet_id, status)
         elif isinstance(event, connection.Key):
             self._key(event.question, event.answer)
+        elif isinstance(event, connection.Announced):
+            self._open.discard(OF_SERVER)
+            self.home.note_successor(event.successor, self.conn.clock.now())
         elif isinstance(event, connection.Refused):
             self._refused(event)
         elif isinstance(event, connection.Confirmed):
@@ -96,6 +101,11 @@ class Session:
             self._asked.add(question)
             self._open.add(question)
             self.conn.ask_key(question)
+        # Nobody waits for that answer.
+        is_quiet = self.conn.backlog_ended and not self._open
+        if is_quiet and self.home.successor_due(self.conn.clock.now()):
+            self._open.add(OF_SERVER)
+            self.conn.ask_key(OF_SERVER)
         if self._to_ask and self.confirmed and self.conn.clock.monotonic() >= self._ask_at:
             entries = self._to_ask[:STATUS_ENTRIES_MAX]
             del self._to_ask[:STATUS_ENTRIES_MAX]
@@ -237,6 +247,8 @@ class Session:
 
     def _question_refused(self, question: KeyQuestion, refusal: Refusal):
         self._open.discard(question)
+        if question == OF_SERVER:
+            self.home.note_successor(None, self.conn.clock.now())
         if question.phone:
             self.answers[question.phone] = refusal
             if refusal.code == Code.UNKNOWN_USER:

@@ -279,6 +279,16 @@ pub enum BackupCommand {
         #[arg(long, conflicts_with_all = ["file", "other_key", "registered_since"])]
         undo: bool,
     },
+    /// See whether people could go on with a backup: restore it in a directory of its own, start a server
+    /// with it that nobody else reaches, and have a letter go all the way. The running server goes on
+    Drill {
+        /// The file; its manifest FILE.json has to be beside it
+        file: PathBuf,
+        /// Where to restore it; it needs as much room as the backup has, and is empty again in the end
+        /// [default: beside the backup]
+        #[arg(long, value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
     /// Read a backup from end to end, and say whether it is what was written
     Verify {
         /// The file; its manifest FILE.json has to be beside it

@@ -4,6 +4,7 @@
 //! The server's key is in none of them: it has to be kept elsewhere.
 
 mod check;
+mod drill;
 mod make;
 mod manifest;
 mod place;
@@ -12,6 +13,7 @@ mod service;
 mod shelf;
 
 pub use check::check;
+pub use drill::{Drill, Drilled, Step};
 pub use make::{Making, make};
 pub use manifest::{Manifest, manifest_of};
 pub use restore::{Ready, Wanted, undo};

@@ -1,7 +1,7 @@
 //! Bringing a backup back, and going back from there.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub struct Wanted<'a> {
     pub registered_since: u16,
     /// What time it is.
     pub now: UnixTime,
+    /// Ends the reading of the backup.
+    pub interrupt: &'a Interrupt,
 }
 
 /// A copy of a backup in the data directory, which was read from end to end, and waits to be put in the
@@ -58,7 +60,7 @@ impl Ready {
         directory: &LockedDataDir,
         wanted: &Wanted<'_>,
     ) -> Result<Self, Failure> {
-        let Wanted { file, other_key, registered_since, .. } = wanted;
+        let Wanted { file, other_key, registered_since, interrupt, .. } = wanted;
         let backup = open(file)?;
         let manifest = Manifest::read(file)?;
         if let Some(own) = own_keys(directory)?
@@ -72,17 +74,22 @@ impl Ready {
         check_room(config, &draft, manifest.bytes)?;
         let ready = Self { draft, manifest };
         ready.remove();
-        let content = ready.copy(backup, file)?;
+        let content = ready.copy(backup, file, interrupt)?;
         check_content(file, &content, &ready.manifest)?;
-        let contents = check_contents(&ready.draft, &ready.manifest, &Interrupt::default())?;
+        let contents = check_contents(&ready.draft, &ready.manifest, interrupt)?;
         check_ids(contents.free_ids, (*registered_since).into())?;
         Ok(ready)
     }
 
-    fn copy(&self, backup: File, file: &Path) -> Result<Content, Failure> {
+    fn copy(&self, backup: File, file: &Path, interrupt: &Interrupt) -> Result<Content, Failure> {
         let create = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.draft);
         let mut draft = create.map_err(|error| failure(&self.draft, error))?;
-        let content = Content::read(backup, |piece| draft.write_all(piece));
+        let content = Content::read(backup, |piece| {
+            if interrupt.is_asked() {
+                return Err(io::Error::other("it was interrupted"));
+            }
+            draft.write_all(piece)
+        });
         let content = content.map_err(|error| {
             failure(file, format!("it cannot be copied to {}: {error}", self.draft.display()))
         })?;

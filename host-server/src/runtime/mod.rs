@@ -12,6 +12,7 @@ mod log;
 mod offences;
 mod origin;
 mod places;
+mod prepared;
 mod repeated;
 mod requests;
 mod rotation;
@@ -19,13 +20,13 @@ mod service_manager;
 mod settings;
 mod shards;
 mod signals;
+mod trial;
 mod turn_times;
 
 use std::io::ErrorKind::AddrInUse;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,17 +36,13 @@ use crate::admin::audit::AuditLog;
 use crate::admin::commands::NO_SOCKET;
 use crate::admin::control::{Limits, Listener};
 use crate::admin::http::{self, Endpoint};
-use crate::admin::reports::Reports;
 use crate::admin::running::Running;
-use crate::backup::Backups;
-use crate::canary::Canary;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, DeliveryKind};
 use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
-use crate::key::{self, Fingerprints, Planned};
 use crate::logging;
 use crate::store::StorageError;
 pub use bans::{BanCounts, Bans};
@@ -57,12 +54,14 @@ pub use event_counts::EventCounts;
 pub use event_handler::{EventHandler, Links};
 pub use offences::Offence;
 pub use places::check_as_owner;
+use prepared::{Parts, Prepared};
 pub use requests::{Administration, BanList, Request, ShardReport};
 use rotation::Following;
 pub use rotation::{Keys, Rotation};
 use service_manager::ServiceManager;
 pub use settings::machine;
-use shards::{Shards, network};
+pub use signals::until_a_signal;
+pub use trial::{Tried, try_out};
 
 /// Serves until a signal says stop. `read` reads the configuration again.
 ///
@@ -80,41 +79,23 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     };
     let directory = directory.lock()?;
     logging::serve(&config.log);
-    let (mut identity, mut storage) = origin::open(config, args, &directory)?;
-    let audit = AuditLog::of(&directory);
-    settle(&audit);
+    let (identity, mut storage) = origin::open(config, args, &directory)?;
+    settle(&AuditLog::of(&directory));
     if args.check {
         storage.check().map_err(say_what_helps)?;
     }
-    let id_rest = i64::try_from(config.storage.id_rest.as_secs()).unwrap_or(i64::MAX);
-    let rested = clock::unix_now().shifted(id_rest.saturating_neg());
-    let snapshot = storage.load(rested).map_err(say_what_helps)?;
     let bans = Bans::new(storage.bans().map_err(say_what_helps)?, clock::unix_now());
-    tracing::info!(users = snapshot.users.len(), "data loaded");
-    let own_key = key::digest(identity.spki());
-    let fingerprints = Fingerprints::read(&directory, own_key)?;
-    let backups = Arc::new(Backups::new(config, fingerprints, storage.copier()));
-    let planned = key::planned(&directory)?;
-    identity.announce(planned.as_ref().map(Planned::successor));
-    let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
-    let keys = Keys { own: own_key, next };
-    let canary = Arc::new(Canary::new(config, identity.spki().clone()));
-
-    let mut loops = Vec::new();
-    for _ in 0..config.server.loops {
-        loops.push(EventLoop::new(settings::transport(config, connections)).map_err(network)?);
-    }
-    let registrar = loops.first_mut().ok_or_else(|| Failure::new(Exit::Config, "no loops"))?;
-    registrar.watch_signals().map_err(network)?;
-    let mut listening = Vec::new();
-    for address in &config.server.listen {
-        listening.push(registrar.listen(*address).map_err(network)?);
-    }
-    let listen_again = listen_again(registrar, listening.clone(), config);
-    let (signals, signalled) = channel();
-    let shards = Shards::new(config, &identity, (storage, &bans), &snapshot, loops, &signals)?;
-    drop(signals);
-    drop(snapshot);
+    let prepared = Prepared::new(Parts {
+        config,
+        connections,
+        directory: &directory,
+        identity,
+        storage,
+        bans,
+        read,
+        watches_signals: true,
+    })?;
+    let Prepared { running, shards, signals } = prepared;
 
     match config.otp.delivery {
         DeliveryKind::InBand => tracing::warn!(
@@ -127,42 +108,19 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         ),
         DeliveryKind::Exec | DeliveryKind::Webhook => {}
     }
-    let rotation = Rotation::new(
-        (*directory).clone(),
-        keys,
-        shards.lines(),
-        shards.identities(),
-        Arc::clone(&canary),
-    );
-    let rotation = Arc::new(rotation);
-    let running = Arc::new(Running {
-        shards: shards.lines(),
-        reports: Reports::default(),
-        storage: shards.inspector(),
-        audit,
-        rotation: Arc::clone(&rotation),
-        backups: Arc::clone(&backups),
-        canary: Arc::clone(&canary),
-        configuration: Configuration::new(read, config.clone(), shards.report()),
-        data: directory.path().to_owned(),
-        listening: listening.clone(),
-        listen_again,
-        drained_by: Mutex::default(),
-        since: clock::unix_now(),
-        started: Instant::now(),
-    });
-    signals::obey(signalled, Arc::clone(&running))?;
+    signals::obey(signals, Arc::clone(&running))?;
     let control = serve_commands(config, Arc::clone(&running))?;
     let watched = Arc::clone(&running);
     let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, watched)).transpose()?;
-    if let Err(error) = say_where(&listening) {
+    if let Err(error) = say_where(&running.listening) {
         tracing::warn!(name: "standard_output_closed", %error, "standard output cannot be written to; serving all the same");
     }
-    for address in listening {
+    for address in &running.listening {
         tracing::info!(name: "listening", %address, "listening");
     }
+    let (backups, canary) = (Arc::clone(&running.backups), Arc::clone(&running.canary));
     let schedule = backups.follow_clock().map_err(shards::system)?;
-    let following: Following = rotation.follow_clock().map_err(shards::system)?;
+    let following: Following = running.rotation.follow_clock().map_err(shards::system)?;
     service_manager.serving(&running);
     let rounds = canary.follow_clock(move || _ = running.canary_round());
     let rounds = rounds.map_err(shards::system)?;

@@ -1,15 +1,22 @@
-//! Signals that ask something of a server that goes on. A thread of its own does what they ask.
+//! Signals that ask something of a server that goes on, for which there is a thread, and signals that ask a
+//! command to end which has something to tidy up.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::Receiver;
-use std::thread::Builder;
+use std::thread::{self, Builder};
+use std::time::Duration;
 
 use rustix::process::geteuid;
-use waxwing_transport_mio::Signal;
+use waxwing_transport_mio::{
+    self as transport, CloseReason, EventLoop, Handler, Io, Signal, Token,
+};
 
-use super::shards::system;
+use super::shards::{network, system};
 use crate::admin::running::Running;
 use crate::exit::Failure;
+use crate::store::Interrupt;
 
 /// Does what signals ask, as long as there is somebody who gets them.
 pub(super) fn obey(signals: Receiver<Signal>, running: Arc<Running>) -> Result<(), Failure> {
@@ -35,5 +42,52 @@ fn obey_one(signal: Signal, running: &Running) {
         Signal::Hangup => _ = running.reload_for_signal(geteuid().as_raw()),
         Signal::User1 => running.reopen_log_for_signal(geteuid().as_raw()),
         _ => tracing::info!(?signal, "ignored: nothing is done for this signal"),
+    }
+}
+
+/// Works until it is done, or until a signal asks the process to end: then it is to end soon.
+///
+/// # Errors
+/// When the system does not let signals be watched.
+pub fn until_a_signal<T>(interrupt: &Interrupt, work: impl FnOnce() -> T) -> Result<T, Failure> {
+    let mut events: EventLoop = EventLoop::new(transport::Config::default()).map_err(network)?;
+    events.watch_signals().map_err(network)?;
+    let waker = events.waker();
+    let is_done = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(move || events.run(&mut Watch { interrupt, is_done }));
+        let done = work();
+        is_done.store(true, SeqCst);
+        // It is woken, or has ended already.
+        let _ = waker.wake();
+        Ok(done)
+    })
+}
+
+/// Passes on that somebody wants the process to end. There are no connections.
+struct Watch<'a> {
+    interrupt: &'a Interrupt,
+    is_done: &'a AtomicBool,
+}
+
+impl Handler for Watch<'_> {
+    fn opened(&mut self, _: &mut Io, _: Token, _: SocketAddr) {}
+
+    fn received(&mut self, _: &mut Io, _: Token, _: &[u8]) {}
+
+    fn closed(&mut self, _: &mut Io, _: Token, _: CloseReason) {}
+
+    fn signal(&mut self, _: &mut Io, signal: Signal) {
+        // Whoever has closed the terminal wants no more of it either.
+        if signal.ends() || signal == Signal::Hangup {
+            self.interrupt.ask();
+        }
+    }
+
+    fn turn(&mut self, io: &mut Io) -> Option<Duration> {
+        if self.is_done.load(SeqCst) {
+            io.stop();
+        }
+        None
     }
 }

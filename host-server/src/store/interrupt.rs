@@ -30,7 +30,7 @@ impl Interrupt {
     }
 
     /// Does work that `end` ends.
-    pub(super) fn during<T>(&self, end: impl Fn() + Send + 'static, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn during<T>(&self, end: impl Fn() + Send + 'static, work: impl FnOnce() -> T) -> T {
         *self.running() = Some(Box::new(end));
         if self.is_asked() {
             self.ask();

@@ -3,6 +3,7 @@
 mod beside_writes;
 mod commands;
 mod damage;
+mod drills;
 mod restores;
 #[path = "../support/mod.rs"]
 mod support;

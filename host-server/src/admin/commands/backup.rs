@@ -1,10 +1,11 @@
-//! `backup create`, `backup list`, `backup verify` and `backup restore`.
+//! `backup create`, `backup list`, `backup verify`, `backup drill` and `backup restore`.
 //!
 //! A running server makes the backup itself: it alone knows when its write-ahead log may be touched.
 //! If none runs, the command makes it.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf, absolute};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,9 @@ use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller};
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running, wait};
+use super::doctor::Round;
 use super::{Paper, reach};
-use crate::backup::{self, Entry, Making, Manifest, Ready, Shelf, Target, Wanted};
+use crate::backup::{self, Drill, Entry, Making, Manifest, Ready, Shelf, Target, Wanted};
 use crate::cli::BackupCommand;
 use crate::clock;
 use crate::config::Config;
@@ -21,6 +23,7 @@ use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::key::{self, Fingerprints};
+use crate::runtime;
 use crate::store::{self, Interrupt, Opening};
 
 /// A backup, as the operator reads of it.
@@ -54,6 +57,47 @@ struct Restored {
     /// So many ids are given to nobody for a while.
     resting_ids: u16,
     key_is_missing: bool,
+}
+
+/// A step of a drill.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Passed {
+    step: String,
+    milliseconds: u64,
+}
+
+impl Passed {
+    fn line(out: &mut dyn Write, passed: &Self) -> io::Result<()> {
+        writeln!(out, "{:<10} {}", passed.step, figures::span(passed.milliseconds))
+    }
+}
+
+/// A backup with which a server was started.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Practised {
+    #[serde(flatten)]
+    backup: Backup,
+    /// How long all of it took.
+    milliseconds: u64,
+    /// What became of a letter in that server.
+    canary: Round,
+}
+
+impl Practised {
+    fn page(out: &mut dyn Write, practised: &Self) -> io::Result<()> {
+        let Self { backup, milliseconds, canary } = practised;
+        let (made, took) = (&backup.manifest.made, figures::span(*milliseconds));
+        Round::page(out, canary)?;
+        if canary.is_done() {
+            writeln!(
+                out,
+                "people can go on with {}, as it was at {made}: {}. The drill took {took}",
+                backup.file,
+                backup.holds()
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl Restored {
@@ -218,8 +262,10 @@ pub(super) fn run(command: &BackupCommand, paper: &mut Paper<'_>) -> Result<(), 
         BackupCommand::Restore { file: None, .. } => undo(paper),
         BackupCommand::Restore { file: Some(file), other_key, registered_since, .. } => {
             let (other_key, registered_since) = (*other_key, *registered_since);
-            restore(&Wanted { file, other_key, registered_since, now: clock::unix_now() }, paper)
+            let (now, interrupt) = (clock::unix_now(), &Interrupt::default());
+            restore(&Wanted { file, other_key, registered_since, now, interrupt }, paper)
         }
+        BackupCommand::Drill { file, directory } => drill(file, directory.as_deref(), paper),
         BackupCommand::Verify { file, other_key } => verify(file, *other_key, paper),
     }
 }
@@ -298,6 +344,45 @@ fn verify(file: &Path, other_key: bool, paper: &mut Paper<'_>) -> Result<(), Fai
     let manifest = backup::check(file, &Interrupt::default())?;
     check_key(paper.config, file, &manifest, other_key)?;
     paper.write(&Backup::of(file, manifest), Backup::verified)
+}
+
+/// Nothing here changes, but whoever reads the audit log sees that somebody has practised.
+fn drill(file: &Path, directory: Option<&Path>, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let config = paper.config;
+    let installation = DataDir::existing(&config.server.data)?;
+    let (now, interrupt) = (clock::unix_now(), &Interrupt::default());
+    let log = AuditLog::of(&installation);
+    let begun = log.begin(now, audit::caller(), "backup drill", arguments(Some(file)))?;
+    let start = Instant::now();
+    let drilled = runtime::until_a_signal(interrupt, || {
+        let drill = Drill { config, installation: &installation, file, directory, interrupt, now };
+        drill.carry_out(|step, took| {
+            let passed = Passed { step: step.name().into(), milliseconds: milliseconds(took) };
+            paper.write(&passed, Passed::line)
+        })
+    });
+    let drilled = drilled.and_then(|drilled| drilled).map(|drilled| Practised {
+        backup: Backup::of(file, drilled.manifest),
+        milliseconds: milliseconds(start.elapsed()),
+        canary: Round::of(drilled.canary),
+    });
+    let outcome = match &drilled {
+        Ok(practised) if practised.canary.is_done() => done(&practised.backup),
+        Ok(practised) => Outcome::failed(practised.canary.reason()),
+        Err(error) => Outcome::failed(error.to_string()),
+    };
+    let ended = log.end(clock::unix_now(), begun, outcome);
+    let practised = drilled?;
+    paper.write(&practised, Practised::page)?;
+    if !practised.canary.is_done() {
+        let message = "a server that starts with this backup does not get letters through";
+        return Err(Failure::new(Exit::Failure, message));
+    }
+    ended
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn restore(wanted: &Wanted<'_>, paper: &mut Paper<'_>) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure};
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct Round {
+pub(super) struct Round {
     /// `done`, `failed` or `skipped`.
     result: String,
     /// How long each stage took.
@@ -38,7 +38,7 @@ impl Round {
     const FAILED: &str = "failed";
     const SKIPPED: &str = "skipped";
 
-    fn of(outcome: Outcome) -> Self {
+    pub(super) fn of(outcome: Outcome) -> Self {
         let none = |result: &str| Self {
             result: result.into(),
             stages: Vec::new(),
@@ -61,7 +61,17 @@ impl Round {
         }
     }
 
-    fn page(out: &mut dyn Write, round: &Self) -> io::Result<()> {
+    /// Whether the letter went all the way.
+    pub(super) fn is_done(&self) -> bool {
+        self.result == Self::DONE
+    }
+
+    /// Why it did not.
+    pub(super) fn reason(&self) -> String {
+        self.why.clone().unwrap_or_default()
+    }
+
+    pub(super) fn page(out: &mut dyn Write, round: &Self) -> io::Result<()> {
         for Taken { stage, microseconds } in &round.stages {
             let (ms, hundredths) = (microseconds / 1_000, microseconds % 1_000 / 10);
             writeln!(out, "{stage:<12} {ms:>5}.{hundredths:02} ms")?;

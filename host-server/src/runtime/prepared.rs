@@ -1,0 +1,110 @@
+//! A server that has its data, its loops and its addresses, and does not serve yet.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use waxwing_core::server::Identity;
+use waxwing_core::time::UnixTime;
+use waxwing_transport_mio::{EventLoop, Signal};
+
+use super::bans::Bans;
+use super::configuration::{Configuration, Read};
+use super::rotation::{Keys, Rotation};
+use super::shards::{Shards, network};
+use super::{listen_again, say_what_helps, settings};
+use crate::admin::audit::AuditLog;
+use crate::admin::reports::Reports;
+use crate::admin::running::Running;
+use crate::backend::Backend;
+use crate::backup::Backups;
+use crate::canary::Canary;
+use crate::clock;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::key::{self, Fingerprints, Planned};
+use crate::store::Engine;
+
+/// What a server is made of.
+pub(super) struct Parts<'a> {
+    pub(super) config: &'a Config,
+    /// So many connections have room.
+    pub(super) connections: usize,
+    pub(super) directory: &'a DataDir,
+    pub(super) identity: Identity<Backend>,
+    pub(super) storage: Box<dyn Engine>,
+    /// Who is not served.
+    pub(super) bans: Bans,
+    /// Reads the configuration again.
+    pub(super) read: Read,
+    /// Whether signals are for this server.
+    pub(super) watches_signals: bool,
+}
+
+/// A server that can serve.
+pub(super) struct Prepared {
+    pub(super) running: Arc<Running>,
+    pub(super) shards: Shards,
+    /// Signals that do not ask the process to end.
+    pub(super) signals: Receiver<Signal>,
+}
+
+impl Prepared {
+    /// Loads the data, and listens.
+    pub(super) fn new(parts: Parts<'_>) -> Result<Self, Failure> {
+        let Parts { config, connections, directory, mut identity, mut storage, bans, .. } = parts;
+        let snapshot = storage.load(rested(config.storage.id_rest)).map_err(say_what_helps)?;
+        tracing::info!(users = snapshot.users.len(), "data loaded");
+        let own_key = key::digest(identity.spki());
+        let fingerprints = Fingerprints::read(directory, own_key)?;
+        let backups = Arc::new(Backups::new(config, fingerprints, storage.copier()));
+        let planned = key::planned(directory)?;
+        identity.announce(planned.as_ref().map(Planned::successor));
+        let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
+        let keys = Keys { own: own_key, next };
+        let canary = Arc::new(Canary::new(config, identity.spki().clone()));
+
+        let mut loops = Vec::new();
+        for _ in 0..config.server.loops {
+            loops.push(EventLoop::new(settings::transport(config, connections)).map_err(network)?);
+        }
+        let registrar = loops.first_mut().ok_or_else(|| Failure::new(Exit::Config, "no loops"))?;
+        if parts.watches_signals {
+            registrar.watch_signals().map_err(network)?;
+        }
+        let mut listening = Vec::new();
+        for address in &config.server.listen {
+            listening.push(registrar.listen(*address).map_err(network)?);
+        }
+        let listen_again = listen_again(registrar, listening.clone(), config);
+        let (sender, signals) = channel();
+        let shards = Shards::new(config, &identity, (storage, &bans), &snapshot, loops, &sender)?;
+        let (lines, identities) = (shards.lines(), shards.identities());
+        let rotation =
+            Rotation::new(directory.clone(), keys, lines, identities, Arc::clone(&canary));
+        let running = Arc::new(Running {
+            shards: shards.lines(),
+            reports: Reports::default(),
+            storage: shards.inspector(),
+            audit: AuditLog::of(directory),
+            rotation: Arc::new(rotation),
+            backups,
+            canary,
+            configuration: Configuration::new(parts.read, config.clone(), shards.report()),
+            data: directory.path().to_owned(),
+            listening,
+            listen_again,
+            drained_by: Mutex::default(),
+            since: clock::unix_now(),
+            started: Instant::now(),
+        });
+        Ok(Self { running, shards, signals })
+    }
+}
+
+/// Ids that rest have rested when they do so since before this moment.
+fn rested(id_rest: Duration) -> UnixTime {
+    let id_rest = i64::try_from(id_rest.as_secs()).unwrap_or(i64::MAX);
+    clock::unix_now().shifted(id_rest.saturating_neg())
+}

@@ -1,0 +1,79 @@
+//! Drills: whether people could go on with a backup.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::Place;
+
+/// What lies beside the backup and is of a drill.
+fn left(place: &Place) -> usize {
+    let names = fs::read_dir(place.file().parent().unwrap()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("waxwing-drill-")).count()
+}
+
+#[test]
+fn a_server_starts_with_a_good_backup_beside_the_one_that_runs() {
+    let place = Place::new();
+    place.create();
+    let before = fs::read(place.file()).unwrap();
+    // What one has left that was killed.
+    let killed = place.file().with_file_name("waxwing-drill-0123456789abcdef");
+    fs::create_dir(&killed).unwrap();
+    for name in ["lock", "waxwing.db"] {
+        fs::write(killed.join(name), "").unwrap();
+    }
+    let server = place.start(&[]);
+    let said = place.about(&["backup", "drill", "--json", "--log-level", "error"], 0);
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let steps: Vec<_> = lines[..4].iter().map(|line| &line["step"]).collect();
+    assert_eq!(steps, ["verify", "restore", "start", "canary"]);
+    assert_eq!((&lines[4]["users"], &lines[4]["letters"]), (&2.into(), &2.into()));
+    assert_eq!(lines[4]["canary"]["result"], "done", "{said}");
+    assert_eq!(left(&place), 0);
+    assert_eq!(fs::read(place.file()).unwrap(), before);
+    // No key has come to the backup, and the server that runs has no accounts of a canary.
+    let users = String::from_utf8(place.run(&["users", "list"]).stdout).unwrap();
+    assert!(!users.contains("canary"), "{users}");
+    let audit = String::from_utf8(place.run(&["audit", "show"]).stdout).unwrap();
+    assert!(audit.contains("done     backup drill file="), "{audit}");
+    server.stop();
+}
+
+#[test]
+fn what_nobody_could_go_on_with_fails_and_leaves_nothing() {
+    let place = Place::new();
+    place.create();
+    let key = place.data().private_key();
+    let away = key.with_extension("away");
+    fs::rename(&key, &away).unwrap();
+    let said = place.about(&["backup", "drill"], 4);
+    assert!(said.contains("the key is in no backup"), "{said}");
+    fs::rename(&away, &key).unwrap();
+
+    let mut bytes = fs::read(place.file()).unwrap();
+    bytes[20_000] ^= 1;
+    fs::write(place.file(), bytes).unwrap();
+    let said = place.about(&["backup", "drill"], 74);
+    assert!(said.contains("it is damaged"), "{said}");
+    assert_eq!(left(&place), 0);
+}
+
+#[test]
+fn a_drill_that_is_ended_leaves_nothing() {
+    let place = Place::new();
+    place.create();
+    let mut command = place.command(&["backup", "drill"]);
+    let mut drill = command.arg(place.file()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(drill.stdout.take().unwrap()).lines();
+    // Its server is about to start, and the keys of its canary take their time.
+    assert!(said.next().unwrap().unwrap().starts_with("verify"));
+    assert_eq!(left(&place), 1);
+    kill_process(Pid::from_child(&drill), Signal::TERM).unwrap();
+    assert_eq!(drill.wait().unwrap().code(), Some(1));
+    assert_eq!(left(&place), 0);
+}

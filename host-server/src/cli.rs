@@ -57,7 +57,7 @@ pub struct RunArgs {
     /// Read the whole database and look for damage before serving
     #[arg(long)]
     pub check: bool,
-    /// Do the same, move a damaged database aside, and go on with what can be read of it
+    /// Read the whole database; if it is damaged, move it aside and go on with what can be read of it
     #[arg(long)]
     pub recover: bool,
     /// Go on with a key that is not the database's: the one that is there, or else a new one. Every
@@ -84,7 +84,7 @@ pub struct SettingArgs {
                 times [default: 127.0.0.1:9295]"
     )]
     listen: Vec<SocketAddr>,
-    /// Tell everybody who asks their own one-time password, on any address: for trying out only
+    /// Give whoever asks for a one-time password that password at once, on any address: for trying out only
     #[arg(long)]
     allow_unverified: bool,
 }
@@ -96,7 +96,7 @@ pub enum Command {
     Run(RunArgs),
     /// Tell how the running server is
     Status {
-        /// Again and again, each second, until Ctrl-C
+        /// Show it again each second, until Ctrl-C
         #[arg(long)]
         watch: bool,
     },
@@ -126,7 +126,7 @@ pub enum Command {
     },
     /// Take a drain back while it goes on
     Undrain,
-    /// Have more or less go to the log of the running server, or have it open its file again
+    /// Change how much the running server writes to its log, or have it open the file of its log again
     #[command(subcommand)]
     Log(LogCommand),
     /// Look at the sessions of the running server, or end one
@@ -138,7 +138,7 @@ pub enum Command {
     /// Look at users, keep one out or let them in again, or remove one
     #[command(subcommand)]
     Users(UsersCommand),
-    /// Make backups, and see whether they can be used
+    /// Make backups, see whether they can be used, and bring one back
     #[command(subcommand)]
     Backup(BackupCommand),
     /// Find out whether one-time passwords reach phones
@@ -164,8 +164,8 @@ pub enum Command {
 /// What to do with the log.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum LogCommand {
-    /// Change how much goes to it: error, warn, info, debug or trace. It ends when its time is over, and
-    /// when the configuration is read again
+    /// Change how much goes to the log: error, warn, info, debug or trace. The change ends when its time is
+    /// over, and when the configuration is read again
     Level {
         /// How much
         #[arg(value_parser = parse_level)]
@@ -173,11 +173,11 @@ pub enum LogCommand {
         /// For how long, such as 10m; without it, until the configuration is read again
         #[arg(long = "for", value_name = "TIME", value_parser = parse_span)]
         time: Option<Duration>,
-        /// Of a part of the program alone, such as waxwing_server::store
+        /// Change it for this part of the program alone, such as waxwing_server::store
         #[arg(long, value_name = "MODULE", value_parser = parse_target)]
         target: Option<String>,
     },
-    /// Open its file again, after somebody has moved it
+    /// Open the file of the log again, after somebody has moved it
     Reopen,
 }
 
@@ -267,11 +267,11 @@ pub enum BackupCommand {
         /// The file; its manifest FILE.json has to be beside it
         #[arg(required_unless_present = "undo")]
         file: Option<PathBuf>,
-        /// Even if it belongs to a server with another key than the one here
+        /// Take it even if it belongs to a server with another key than the one here
         #[arg(long)]
         other_key: bool,
-        /// So many users may have registered since the backup was made: as many ids are given to nobody
-        /// for 60 days
+        /// How many users may have registered since the backup was made: so many ids are given to nobody for
+        /// 60 days
         #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
         registered_since: u16,
         /// Take the last restore back: the database that it has moved aside is the database again, and the
@@ -293,7 +293,7 @@ pub enum BackupCommand {
     Verify {
         /// The file; its manifest FILE.json has to be beside it
         file: PathBuf,
-        /// Even if it belongs to a server with another key than the one here
+        /// Take it even if it belongs to a server with another key than the one here
         #[arg(long)]
         other_key: bool,
     },
@@ -316,7 +316,7 @@ pub enum OtpCommand {
         /// The phone, with its +
         #[arg(value_parser = commands::otp::parse)]
         phone: Phone,
-        /// By the way of otp.fallback, and not by that of otp.delivery
+        /// Send it in the way that otp.fallback names, and not in that of otp.delivery
         #[arg(long)]
         fallback: bool,
     },
@@ -374,8 +374,7 @@ pub enum BanCommand {
         /// Why, for whoever lists the bans
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
-        /// Even if this has an address of yours, of this machine, of limits.exempt or of server.proxies
-        /// in it
+        /// Ban it even if it contains an address of yours, of this machine, of limits.exempt or of server.proxies
         #[arg(long)]
         force: bool,
     },

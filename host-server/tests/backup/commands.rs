@@ -272,6 +272,10 @@ fn storage_schema_says_what_this_version_would_do_with_the_database() {
     let now = ask(0);
     assert_eq!((&now["schema"], &now["this_version"]), (&now["writes"], &"serves".into()));
     assert_eq!(now["written_by"], env!("CARGO_PKG_VERSION"));
+    // The package refuses a downgrade by this number.
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/server/preinst");
+    let knows = format!("\nknows={}\n", now["writes"]);
+    assert!(fs::read_to_string(script).unwrap().contains(&knows), "{knows}");
     // A running server is in nobody's way.
     let server = place.start(&[]);
     assert_eq!(ask(0), now);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Row, params};
 use waxwing_core::id::{PacketId, UserId};
@@ -71,7 +72,7 @@ impl Salvager<'_> {
         let mut users = HashSet::new();
         let select = "SELECT rowid, user_id, phone_number, rsa_public_key, aes_key, last_seen \
              FROM users NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1";
-        each(self.old, select, |row| {
+        each(self.old, "users", select, |row| {
             let read = || -> Result<_, Fault> {
                 let id = reads::user_id(row, 1)?;
                 let (phone, spki) = (reads::phone(row, 2, id)?, reads::spki(row, 3, id)?);
@@ -96,7 +97,7 @@ impl Salvager<'_> {
         let select = "SELECT queue_id, message_id, sender_id, timestamp, accepted_at, signature, \
              encrypted_payload, recipient_id FROM pending_messages NOT INDEXED \
              WHERE queue_id >= ? ORDER BY queue_id LIMIT 1";
-        each(self.old, select, |row| {
+        each(self.old, "letters", select, |row| {
             let read = || -> Result<PendingLetter, Fault> {
                 reads::pending_letter(row, reads::user_id(row, 7)?)
             };
@@ -209,11 +210,13 @@ impl Salvager<'_> {
 /// cannot, the next places are tried.
 fn each(
     old: &Connection,
+    what: &'static str,
     select: &'static str,
     mut take: impl FnMut(&Row<'_>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let Ok(mut select) = old.prepare(select) else { return Ok(()) };
     let (mut place, mut unreadable) = (1_i64, 0);
+    let mut progress = Progress::from(Instant::now());
     while unreadable < HOPELESS {
         let mut rows = select.query([place])?;
         match rows.next() {
@@ -226,8 +229,34 @@ fn each(
             Err(_) => unreadable += 1,
         }
         place = place.saturating_add(1);
+        if progress.is_due(Instant::now()) {
+            tracing::info!(%what, place, unreadable, "still reads what is left of the damaged database");
+        }
     }
     Ok(())
+}
+
+/// When to say how far it is: whoever waits for a minute wants to know that something happens.
+struct Progress {
+    next: Instant,
+}
+
+impl Progress {
+    const EVERY: Duration = Duration::from_secs(5);
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            *self = Self::from(now);
+        }
+        is_due
+    }
+}
+
+impl From<Instant> for Progress {
+    fn from(now: Instant) -> Self {
+        Self { next: now + Self::EVERY }
+    }
 }
 
 /// Rows as far as they can be read.
@@ -242,4 +271,19 @@ fn stream(
         take(row)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_it_is_is_said_every_five_seconds() {
+        let began = Instant::now();
+        let mut progress = Progress::from(began);
+        let due: Vec<_> = (0..=14)
+            .filter(|seconds| progress.is_due(began + Duration::from_secs(*seconds)))
+            .collect();
+        assert_eq!(due, [5, 10]);
+    }
 }

@@ -163,8 +163,9 @@ fn answer(inbox: &Inbox, machine: &Mutex<Report>) {
     for message in inbox.iter().flatten() {
         if let Message::Request(Request::Report(answer)) = message {
             let machine = *machine.lock().unwrap();
-            let report =
+            let mut report =
                 ShardReport { machine, free_disk: Some(5 << 30), ..ShardReport::default() };
+            report.events.registered = 4;
             let _ = answer.send(report);
         }
     }
@@ -291,6 +292,7 @@ fn the_page_has_the_sums_of_all_loops() {
         "waxwing_letters_total{way=\"submitted\"} 10",
         "waxwing_letters_total{way=\"delivered\"} 4",
         "waxwing_private_operations_total{kind=\"sign\"} 6",
+        "waxwing_registrations_total 8",
         "waxwing_loops{state=\"answers\"} 2",
         // The registrar alone knows these, and here both say so.
         "waxwing_codes_left 3",
@@ -355,6 +357,16 @@ fn storage_that_takes_no_writes_makes_the_server_not_ready() {
     assert_eq!(why, "storage has not taken the last write, and is asked again each second\n");
     assert_eq!(fake.get("/healthz").0, "HTTP/1.1 200 OK");
     assert!(fake.page().contains("waxwing_storage_up 0\n"));
+}
+
+#[test]
+fn a_server_that_is_drained_is_not_ready_and_alive() {
+    let fake = Fake::new();
+    *fake.running.drained_by.lock().unwrap() = Some(UnixTime::from_seconds(1_795_360_000));
+    let (status, why) = fake.get("/readyz");
+    assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+    assert_eq!(why, "the server sends all sessions away, and then stops\n");
+    assert_eq!(fake.get("/healthz").0, "HTTP/1.1 200 OK");
 }
 
 /// What `waxwing-server health` prints, and how it ends.

@@ -6,11 +6,14 @@ use crate::server::{BEHIND, Server, client, is_answered};
 fn limits_per_address_see_the_clients_of_a_proxy() {
     for loops in ["1", "2"] {
         let one = ("WAXWING_LIMITS__CONNECTIONS_PER_PREFIX", "1");
-        let server = Server::start(&[BEHIND, one, ("WAXWING_SERVER__LOOPS", loops)]);
+        let exempt = ("WAXWING_LIMITS__EXEMPT", "203.0.113.0/24");
+        let server = Server::start(&[BEHIND, one, exempt, ("WAXWING_SERVER__LOOPS", loops)]);
         let mut first = server.connect(&client([192, 0, 2, 1]));
         assert!(is_answered(&mut server.connect(&client([198, 51, 100, 1]))));
         assert!(!is_answered(&mut server.connect(&client([192, 0, 2, 2]))));
         assert!(is_answered(&mut first));
+        let mut exempt = [1, 2].map(|host| server.connect(&client([203, 0, 113, host])));
+        assert!(exempt.iter_mut().all(is_answered));
         let log = server.stop();
         assert!(log.contains("address=192.0.2.2"), "{log}");
     }

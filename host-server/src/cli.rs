@@ -109,11 +109,12 @@ pub enum Command {
     /// Have the running server read its configuration again: what is live changes, and nobody is
     /// disconnected. A mistake changes nothing
     Reload,
-    /// Look for what is wrong with the server
+    /// Look for what is wrong with the server and its machine, whether it runs or not; nothing is changed.
+    /// The exit code is 1 if something is
     Doctor {
         /// Have the running server send a letter all the way from one account of its own to another, over
         /// the network, and say how long that took
-        #[arg(long, required = true)]
+        #[arg(long)]
         live: bool,
     },
     /// Stop the server so that people hardly notice: nobody is let in any more, sessions end one after

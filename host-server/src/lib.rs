@@ -14,6 +14,7 @@ pub mod config;
 pub mod core_dumps;
 pub mod data_dir;
 pub mod descriptors;
+pub mod doctor;
 pub mod exit;
 pub mod failpoint;
 mod figures;

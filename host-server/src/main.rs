@@ -66,7 +66,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             runtime::run(&config, args, cli.clone().reader()?)
         }
         Command::Status { .. }
-        | Command::Doctor { .. }
+        | Command::Doctor { live: true }
         | Command::Reload
         | Command::Drain { .. }
         | Command::Undrain
@@ -74,7 +74,8 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Sessions(_)
         | Command::Queue(_)
         | Command::Ban(_) => ask_running(cli, &command, load()),
-        Command::Health { .. }
+        Command::Doctor { live: false }
+        | Command::Health { .. }
         | Command::Backup(_)
         | Command::Otp(_)
         | Command::Storage(_)

@@ -10,6 +10,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use waxwing_server::cli::Cli;
 use waxwing_server::config::Config;
+use waxwing_server::doctor::CHECKS;
 
 const DOCUMENTS: [&str; 2] = ["docs/OPERATING.md", "README.md"];
 const RULES: &str = "contrib/prometheus/waxwing.rules.yml";
@@ -149,6 +150,16 @@ fn every_metric_of_alerts_dashboard_and_documents_exists() {
         let unknown: Vec<_> = named.difference(&known).collect();
         assert!(unknown.is_empty(), "{name}: {unknown:?} is not in docs/METRICS.md");
     }
+}
+
+#[test]
+fn the_table_of_checks_is_what_the_doctor_looks_at() {
+    let document = text("docs/OPERATING.md");
+    let (_, table) = document.split_once("| Check | What it looks at |\n|---|---|\n").unwrap();
+    let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let checks: Vec<_> =
+        CHECKS.iter().map(|check| format!("| `{}` | {} |", check.name, check.about)).collect();
+    assert_eq!(rows, checks);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The server writes letters to itself.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -75,4 +77,26 @@ fn the_clock_has_letters_written() {
         }
     };
     assert_eq!(status["canary"]["every_ms"], 1_000);
+}
+
+#[test]
+fn a_doctor_looks_at_everything_and_changes_nothing() {
+    let server = Server::start(&[]);
+    let said = server.operator(0, &["doctor", "--json"]);
+    let looked: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let verdict = |name: &str| {
+        let found = looked.iter().find(|one| one["check"] == name).unwrap();
+        found["verdict"].as_str().unwrap().to_owned()
+    };
+    for name in ["files", "key", "database", "exempt", "public_codes"] {
+        assert_eq!(verdict(name), "ok", "{said}");
+    }
+    assert_eq!(verdict("backups"), "warn");
+    assert_eq!(verdict("code_delivery"), "skipped");
+    // A key that others can read.
+    let key = server.data().join("server.key.pem");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    let said = server.operator(1, &["doctor"]);
+    assert!(said.contains("fail     files") && said.contains("chmod 600"), "{said}");
+    server.stop();
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -34,6 +35,11 @@ impl Server {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         (self.child, self.address) = serve(&self.place, &self.settings);
+    }
+
+    /// Where its data is.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.place.path().join("data")
     }
 
     /// A command of its operator.

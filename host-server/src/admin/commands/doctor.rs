@@ -1,4 +1,5 @@
-//! `doctor --live`: whether a letter gets all the way.
+//! `doctor`: what may be wrong with a server and its machine. `doctor --live`: whether a letter gets all the
+//! way.
 
 use std::io::{self, Write};
 use std::sync::mpsc::channel;
@@ -12,7 +13,9 @@ use super::super::protocol::{self, Asked, Request, item};
 use super::super::running::{Interrupted, Running, wait};
 use super::Paper;
 use crate::canary::{Outcome, Stage};
+use crate::doctor::{CHECKS, Check, Finding, Verdict};
 use crate::exit::{Exit, Failure};
+use crate::figures;
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -101,6 +104,40 @@ pub(super) fn live(running: &Running, answer: &mut Answer<'_>) -> Result<(), Int
 }
 
 // ---- For the operator ----
+
+/// A check, as the operator reads of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Looked {
+    check: &'static str,
+    verdict: &'static str,
+    found: String,
+    /// What to do; nothing if all is well.
+    help: Option<String>,
+}
+
+impl Looked {
+    fn row(out: &mut dyn Write, looked: &Self) -> io::Result<()> {
+        let Self { check, verdict, found, help } = looked;
+        writeln!(out, "{verdict:<8} {check:<14} {found}")?;
+        help.as_ref().map_or(Ok(()), |help| writeln!(out, "{:<23} {help}", ""))
+    }
+}
+
+/// Looks at everything. It needs no server, and changes nothing.
+pub(super) fn run(paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let mut failed = 0;
+    for Check { name, look, .. } in CHECKS {
+        let Finding { verdict, found, help } = look(paper.config);
+        failed += u64::from(verdict == Verdict::Fail);
+        let looked = Looked { check: name, verdict: verdict.name(), found, help };
+        paper.write(&looked, Looked::row)?;
+    }
+    if failed > 0 {
+        let failed = figures::count(failed, "check has", "checks have");
+        return Err(Failure::new(Exit::Failure, format!("{failed} failed")));
+    }
+    Ok(())
+}
 
 pub(super) fn run_live(connection: Connection, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let mut has_failed = false;

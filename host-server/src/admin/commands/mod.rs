@@ -159,7 +159,8 @@ pub fn run(
             Some(connection) => users::run(connection, command, paper),
             None => users::run_alone(config, command, paper),
         },
-        Command::Doctor { live: _ } => doctor::run_live(reach::connect(config)?, paper),
+        Command::Doctor { live: true } => doctor::run_live(reach::connect(config)?, paper),
+        Command::Doctor { live: false } => doctor::run(paper),
         Command::Drain { over } => drain::run(reach::connect(config)?, *over, paper),
         Command::Undrain => drain::run_back(reach::connect(config)?, paper),
         Command::Audit(command) if is_closed(config.server.data.join("audit.jsonl")) => {

@@ -1,0 +1,121 @@
+//! One-time passwords.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use super::{Finding, another_user};
+use crate::config::{Config, DeliveryKind};
+use crate::otp;
+
+/// How long a gateway may take to be connected to.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) fn delivery(config: &Config) -> Finding {
+    if !config.otp.ways().any(|way| matches!(way, DeliveryKind::Exec | DeliveryKind::Webhook)) {
+        return Finding::skipped("neither a program nor a gateway delivers codes");
+    }
+    // Who can change a program is asked for the user who runs it.
+    if let Some(skipped) = another_user(config) {
+        return skipped;
+    }
+    if let Err(error) = otp::check(&config.otp) {
+        return Finding::fail(error.to_string(), "newcomers get no code until that is put right");
+    }
+    let uses_gateway = config.otp.ways().any(|way| way == DeliveryKind::Webhook);
+    let gateway = uses_gateway.then(|| authority(&config.otp.webhook.url)).flatten();
+    match gateway {
+        None => Finding::ok("it can be used; `waxwing-server otp test PHONE` sends a code"),
+        Some(gateway) => judge_gateway(&gateway, connect(&gateway)),
+    }
+}
+
+/// Host and port of a URL.
+fn authority(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| {
+        !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit())
+    });
+    let port = if scheme == "http" { 80 } else { 443 };
+    Some(if has_port { host.to_owned() } else { format!("{host}:{port}") })
+}
+
+fn connect(gateway: &str) -> Result<(), String> {
+    let mut addresses = gateway.to_socket_addrs().map_err(|error| error.to_string())?;
+    let address = addresses.next().ok_or("the name has no address")?;
+    TcpStream::connect_timeout(&address, PATIENCE).map(drop).map_err(|error| error.to_string())
+}
+
+fn judge_gateway(gateway: &str, connected: Result<(), String>) -> Finding {
+    match connected {
+        Ok(()) => Finding::ok(format!(
+            "{gateway} can be connected to; `waxwing-server otp test PHONE` sends a code"
+        )),
+        Err(why) => Finding::fail(
+            format!("the gateway {gateway} cannot be connected to: {why}"),
+            "does otp.webhook.url name it right, and may this machine get there?",
+        ),
+    }
+}
+
+pub(super) fn public(config: &Config) -> Finding {
+    let listens = config.server.listen.iter().any(|address| !address.ip().is_loopback());
+    judge_public(config.otp.delivery, listens || !config.server.proxies.is_empty())
+}
+
+fn judge_public(delivery: DeliveryKind, is_public: bool) -> Finding {
+    const HELP: &str = "let otp.delivery be \"exec\" or \"webhook\"; see \"One-time passwords\" in \
+                        docs/OPERATING.md";
+    match (delivery, is_public) {
+        (DeliveryKind::InBand, true) => Finding::fail(
+            "everybody is told the code of every phone (otp.delivery = \"in-band\"), and others can reach the \
+             server: anybody can register any phone",
+            HELP,
+        ),
+        (DeliveryKind::Console, true) => Finding::warn(
+            "codes are written to the log (otp.delivery = \"console\"): whoever reads it can register any \
+             phone",
+            HELP,
+        ),
+        (_, false) => Finding::ok("nobody but this machine can reach the server"),
+        (DeliveryKind::Exec | DeliveryKind::Webhook, true) => {
+            Finding::ok("they go to the phones alone")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_gateway_is_named_by_its_url() {
+        for (url, expected) in [
+            ("https://gate.example/send?key=1", "gate.example:443"),
+            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("https://[::1]/x", "[::1]:443"),
+            ("https://[::1]:9/x", "[::1]:9"),
+            ("https://user:secret@gate.example/", "gate.example:443"),
+        ] {
+            assert_eq!(authority(url).as_deref(), Some(expected), "{url}");
+        }
+        assert_eq!(authority("gate.example"), None);
+        assert_eq!(judge_gateway("a:1", Ok(())).verdict, Verdict::Ok);
+        assert_eq!(judge_gateway("a:1", Err("refused".into())).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn codes_that_others_see_are_told_of_where_others_come() {
+        for (delivery, verdict) in [
+            (DeliveryKind::InBand, Verdict::Fail),
+            (DeliveryKind::Console, Verdict::Warn),
+            (DeliveryKind::Exec, Verdict::Ok),
+            (DeliveryKind::Webhook, Verdict::Ok),
+        ] {
+            assert_eq!(judge_public(delivery, true).verdict, verdict);
+            assert_eq!(judge_public(delivery, false).verdict, Verdict::Ok);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the head of the database says of it. It is read as a file: this process is not the server, so
+//! SQLite's locks there do not care.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+
+use super::Finding;
+use crate::config::Config;
+
+/// The bytes with which a database of SQLite begins.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// What the server makes.
+const PAGE: usize = 4_096;
+
+pub(super) fn look(config: &Config) -> Finding {
+    let path = config.server.data.join("waxwing.db");
+    let mut head = [0; 20];
+    match File::open(&path).and_then(|mut file| file.read_exact(&mut head)) {
+        Ok(()) => judge(&head),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Finding::skipped(format!("there is no {} yet", path.display()))
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::skipped(format!(
+            "{} is closed: do this as the user of the server, or as root",
+            path.display()
+        )),
+        Err(error) => Finding::fail(
+            format!("{} cannot be read: {error}", path.display()),
+            "see \"The disk is lost\" in docs/OPERATING.md",
+        ),
+    }
+}
+
+fn judge(head: &[u8; 20]) -> Finding {
+    if !head.starts_with(MAGIC) {
+        return Finding::fail(
+            "waxwing.db is no database, or is damaged",
+            "look at what a start with --check says; `waxwing-server backup restore` brings a backup back",
+        );
+    }
+    let page = match u16::from_be_bytes([head[16], head[17]]) {
+        1 => 65_536,
+        size => usize::from(size),
+    };
+    // 2 stands for a write-ahead log, for those who write and for those who read.
+    if head[18..] != [2, 2] {
+        return Finding::fail(
+            "the database has no write-ahead log: another program has changed its journal mode",
+            "use no other program on it; start the server again, which sets it back",
+        );
+    }
+    if page != PAGE {
+        return Finding::warn(
+            format!("a write-ahead log, and pages of {page} bytes"),
+            format!("the server is made for pages of {PAGE} bytes: it works, and may be slower"),
+        );
+    }
+    Finding::ok(format!("a write-ahead log, pages of {PAGE} bytes; each commit is synced"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    fn head(page: [u8; 2], mode: u8) -> [u8; 20] {
+        let mut head = [0; 20];
+        head[..16].copy_from_slice(MAGIC);
+        head[16..18].copy_from_slice(&page);
+        head[18..].fill(mode);
+        head
+    }
+
+    #[test]
+    fn a_database_of_the_server_has_its_log_and_its_pages() {
+        for (head, verdict) in [
+            (head([0x10, 0], 2), Verdict::Ok),
+            (head([0, 1], 2), Verdict::Warn),
+            (head([0x10, 0], 1), Verdict::Fail),
+            ([0; 20], Verdict::Fail),
+        ] {
+            assert_eq!(judge(&head).verdict, verdict);
+        }
+    }
+}

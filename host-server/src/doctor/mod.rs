@@ -1,0 +1,174 @@
+//! What may be wrong with a server and its machine, looked at without changing anything.
+//!
+//! A check looks at values and judges them. The looking is thin; the judging is a function of the values, so
+//! that it is tested without the machine. docs/OPERATING.md has a table of all checks, in the words that
+//! stand here. They work whether the server runs or not. What only the user of the server can see is left
+//! out for others, and said to be so.
+
+mod backups;
+mod codes;
+mod database;
+mod disk;
+mod files;
+mod key;
+mod limits;
+mod machine;
+mod programs;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use rustix::process::geteuid;
+
+use crate::config::Config;
+
+/// What a check has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, and somebody should look into it.
+    Warn,
+    /// It does not work, or is not safe.
+    Fail,
+    /// Nobody can say it here.
+    Skipped,
+}
+
+impl Verdict {
+    /// What people and programs call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What that means.
+    pub verdict: Verdict,
+    /// What there is.
+    pub found: String,
+    /// What to do; nothing if all is well.
+    pub help: Option<String>,
+}
+
+impl Finding {
+    fn ok(found: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Ok, found: found.into(), help: None }
+    }
+
+    fn warn(found: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Warn, found: found.into(), help: Some(help.into()) }
+    }
+
+    fn fail(found: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Fail, found: found.into(), help: Some(help.into()) }
+    }
+
+    fn skipped(found: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Skipped, found: found.into(), help: None }
+    }
+}
+
+/// Something that is looked at.
+pub struct Check {
+    /// Its name, which stays.
+    pub name: &'static str,
+    /// What it looks at.
+    pub about: &'static str,
+    /// Looks at it.
+    pub look: fn(&Config) -> Finding,
+}
+
+/// All checks, in the order in which they are told of.
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "files",
+        about: "Owners and modes of the data directory and of what is in it.",
+        look: files::look,
+    },
+    Check {
+        name: "key",
+        about: "Whether the server's key can be used, and the published half belongs to it.",
+        look: key::look,
+    },
+    Check {
+        name: "database",
+        about: "Journal mode and page size of the database.",
+        look: database::look,
+    },
+    Check {
+        name: "file_system",
+        about: "Whether the data directory is on a disk of this machine.",
+        look: disk::file_system,
+    },
+    Check {
+        name: "free_disk",
+        about: "Free disk space against `storage.min_free_disk`.",
+        look: disk::free,
+    },
+    Check {
+        name: "sync_time",
+        about: "How long the disk takes until something is safe.",
+        look: disk::sync_time,
+    },
+    Check {
+        name: "backups",
+        about: "Whether there are backups, and how old the newest is against `backup.every`.",
+        look: backups::look,
+    },
+    Check {
+        name: "code_delivery",
+        about: "Whether the program or gateway for one-time passwords can be used.",
+        look: codes::delivery,
+    },
+    Check {
+        name: "public_codes",
+        about: "Whether one-time passwords are for those alone who have the phone.",
+        look: codes::public,
+    },
+    Check {
+        name: "exempt",
+        about: "Whether `limits.exempt` names addresses of the Internet.",
+        look: limits::exempt,
+    },
+    Check {
+        name: "open_files",
+        about: "How many connections the limit of open files leaves room for.",
+        look: limits::open_files,
+    },
+    Check {
+        name: "clock",
+        about: "Whether the clock of the machine is set by others.",
+        look: machine::clock,
+    },
+    Check {
+        name: "swap",
+        about: "Whether what is in memory can get to a disk unencrypted.",
+        look: machine::swap,
+    },
+    Check {
+        name: "unit",
+        about: "How much of the machine the service can reach, by `systemd-analyze security`.",
+        look: machine::unit,
+    },
+];
+
+/// Why something is not looked at that only the user of the server can see, if this is another one.
+fn another_user(config: &Config) -> Option<Finding> {
+    let owner = fs::metadata(&config.server.data).ok()?.uid();
+    let own = geteuid().as_raw();
+    (owner != own).then(|| {
+        Finding::skipped(format!(
+            "the data directory belongs to the user with number {owner}: to see this, do it as that user, \
+             sudo -u '#{owner}' waxwing-server ..."
+        ))
+    })
+}

@@ -309,7 +309,7 @@ mod tests {
             &|| fs::write(directory.private_key(), &new_pem).unwrap(),
             &|| {
                 super::super::publish(&directory, load_or_create(&directory).unwrap().spki())
-                    .unwrap()
+                    .unwrap();
             },
             &|| fs::remove_file(directory.next_public_key()).unwrap(),
         ];

@@ -66,7 +66,7 @@ pub enum Request {
     /// Serves a range of addresses again.
     EndBan(AddressRange, Sender<()>),
     /// Announces the key that is to follow the server's, or that none is.
-    Announce(Option<Successor>, Sender<()>),
+    Announce(Option<Box<Successor>>, Sender<()>),
     /// Goes on with another key, which waits for the shard in a channel of its own.
     Succeed,
 }
@@ -167,7 +167,7 @@ impl Requests {
                 self.begun(user, begun, answer);
             }
             Request::Announce(successor, answer) => {
-                server.operator().announce(successor);
+                server.operator().announce(successor.map(|successor| *successor));
                 let _ = answer.send(());
             }
             // These are about connections, which a machine does not have, or about what waits elsewhere.

@@ -162,6 +162,7 @@ impl Rotation {
 
     /// Tells all shards, and waits until they know it.
     fn announce(&self, successor: Option<Successor>) -> Result<(), Failure> {
+        let successor = successor.map(Box::new);
         let (taken, all_taken) = channel();
         let mut waits_for = 0;
         for shard in self.shards.ids() {

@@ -94,6 +94,17 @@ pub struct SettingArgs {
 pub enum Command {
     /// Run the server; this is what it does without a command
     Run(RunArgs),
+    /// Something that an operator does.
+    #[command(flatten)]
+    Operator(OperatorCommand),
+    /// Print an example of a configuration file, or the one that counts here, or check one
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// What an operator does with a server, or with its data.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum OperatorCommand {
     /// Tell how the running server is
     Status {
         /// Show it again each second, until Ctrl-C
@@ -157,9 +168,6 @@ pub enum Command {
     /// Tell the fingerprint of the server's own key, or plan another key
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Print an example of a configuration file, or the one that counts here, or check one
-    #[command(subcommand)]
-    Config(ConfigCommand),
 }
 
 /// What to do with the log.
@@ -221,6 +229,14 @@ pub enum UsersCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Keep a user out, or let them in again.
+    #[command(flatten)]
+    Suspension(SuspensionCommand),
+}
+
+/// What to do with suspensions.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum SuspensionCommand {
     /// Keep a user out: the session ends, and letters to them wait
     #[command(alias = "block", alias = "disable", alias = "lock")]
     Suspend {

@@ -7,7 +7,7 @@ use std::process::{self, ExitCode};
 use clap::Parser;
 use clap::error::Error as Unparsed;
 use serde_json::json;
-use waxwing_server::cli::{Cli, Command, ConfigCommand};
+use waxwing_server::cli::{Cli, Command, ConfigCommand, OperatorCommand};
 use waxwing_server::config::Config;
 use waxwing_server::exit::{Exit, Failure};
 use waxwing_server::{admin, core_dumps, logging, runtime, stderr};
@@ -65,26 +65,36 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             config.check_serving()?;
             runtime::run(&config, args, cli.clone().reader()?)
         }
-        Command::Status { .. }
-        | Command::Doctor { live: true }
-        | Command::Reload
-        | Command::Drain { .. }
-        | Command::Undrain
-        | Command::Log(_)
-        | Command::Sessions(_)
-        | Command::Queue(_)
-        | Command::Ban(_) => ask_running(cli, &command, load()),
-        Command::Doctor { live: false }
-        | Command::Health { .. }
-        | Command::Backup(_)
-        | Command::Otp(_)
-        | Command::Storage(_)
-        | Command::Users(_)
-        | Command::Audit(_)
-        | Command::Key(_) => {
-            admin::commands::run(&load()?, &command, cli.json(), &mut io::stdout().lock())
-        }
+        Command::Operator(command) => operate(cli, command, load()),
         Command::Config(command) => config(cli, command),
+    }
+}
+
+fn operate(
+    cli: &Cli,
+    command: &OperatorCommand,
+    loaded: Result<Config, Failure>,
+) -> Result<(), Failure> {
+    match command {
+        OperatorCommand::Status { .. }
+        | OperatorCommand::Reload
+        | OperatorCommand::Doctor { live: true }
+        | OperatorCommand::Drain { .. }
+        | OperatorCommand::Undrain
+        | OperatorCommand::Log(_)
+        | OperatorCommand::Sessions(_)
+        | OperatorCommand::Queue(_)
+        | OperatorCommand::Ban(_) => ask_running(cli, command, loaded),
+        OperatorCommand::Doctor { live: false }
+        | OperatorCommand::Health { .. }
+        | OperatorCommand::Backup(_)
+        | OperatorCommand::Otp(_)
+        | OperatorCommand::Storage(_)
+        | OperatorCommand::Users(_)
+        | OperatorCommand::Audit(_)
+        | OperatorCommand::Key(_) => {
+            admin::commands::run(&loaded?, command, cli.json(), &mut io::stdout().lock())
+        }
     }
 }
 
@@ -93,7 +103,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
 /// read it either has to say so in its log and its status.
 fn ask_running(
     cli: &Cli,
-    command: &Command,
+    command: &OperatorCommand,
     loaded: Result<Config, Failure>,
 ) -> Result<(), Failure> {
     let ask = |config: &Config| {

@@ -22,7 +22,7 @@ use waxwing_server::admin::control::{self, Listener};
 use waxwing_server::admin::http::{Endpoint, Limits, MAX_HEAD};
 use waxwing_server::admin::reports::Reports;
 use waxwing_server::admin::running::Running;
-use waxwing_server::cli::Cli;
+use waxwing_server::cli::{self, Cli};
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::exit::{Exit, Failure};
@@ -374,7 +374,8 @@ fn health(config: &Config, line: &str) -> (String, Result<(), Failure>) {
     let words = ["waxwing-server", "health"].into_iter().chain(line.split_whitespace());
     let cli = Cli::try_parse_from(words).unwrap();
     let mut out = Vec::new();
-    let ended = commands::run(config, &cli.command().unwrap(), cli.json(), &mut out);
+    let Ok(cli::Command::Operator(command)) = cli.command() else { panic!("{line}") };
+    let ended = commands::run(config, &command, cli.json(), &mut out);
     (String::from_utf8(out).unwrap(), ended)
 }
 

@@ -17,7 +17,7 @@ use waxwing_server::admin::commands;
 use waxwing_server::admin::control::{Limits, Listener};
 use waxwing_server::admin::reports::Reports;
 use waxwing_server::admin::running::Running;
-use waxwing_server::cli::Cli;
+use waxwing_server::cli::{Cli, Command, OperatorCommand};
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::exit::{Exit, Failure};
@@ -84,9 +84,14 @@ impl Fake {
         let words = ["waxwing-server"].into_iter().chain(line.split_whitespace());
         let cli = Cli::try_parse_from(words).unwrap();
         let mut out = Vec::new();
-        let ended = commands::run(&config, &cli.command().unwrap(), cli.json(), &mut out);
+        let ended = commands::run(&config, &asked(&cli), cli.json(), &mut out);
         (String::from_utf8(out).unwrap(), ended)
     }
+}
+
+fn asked(cli: &Cli) -> OperatorCommand {
+    let Ok(Command::Operator(command)) = cli.command() else { panic!("{cli:?}") };
+    command
 }
 
 /// Answers every request for a report until the server ends.
@@ -160,12 +165,12 @@ fn a_command_that_means_another_server_is_refused() {
     config.server.data = other.path().to_owned();
     let cli = Cli::try_parse_from(["waxwing-server", "users", "list"]).unwrap();
     let mut out = Vec::new();
-    let refused = commands::run(&config, &cli.command().unwrap(), false, &mut out).unwrap_err();
+    let refused = commands::run(&config, &asked(&cli), false, &mut out).unwrap_err();
     assert_eq!((refused.exit(), out), (Exit::Config, Vec::new()));
     assert!(refused.to_string().contains("and not in"), "{refused}");
     // Whoever cannot see the directory that the configuration names means whoever answers.
     config.server.data = other.path().join("absent");
     let mut out = Vec::new();
-    commands::run(&config, &cli.command().unwrap(), false, &mut out).unwrap();
+    commands::run(&config, &asked(&cli), false, &mut out).unwrap();
     assert!(out.starts_with(b"   id"));
 }

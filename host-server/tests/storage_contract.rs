@@ -503,6 +503,33 @@ fn a_suspension_is_kept_until_it_is_lifted_or_its_user_removed<P: Place>() {
     assert_eq!(storage.load(START).unwrap().suspensions, []);
 }
 
+fn a_suspension_that_is_over_is_forgotten_with_old_letters<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    let suspend = |id, until: Option<i64>| {
+        let until = until.map(|seconds| START.shifted(seconds));
+        Write::Suspend { user: user(id), until, reason: "".into(), now: START }
+    };
+    apply(&mut *storage, [suspend(1, Some(60)), suspend(2, Some(61)), suspend(3, None)]).unwrap();
+    let mut kept_at = |seconds| {
+        let question = Question::Expire {
+            shard: Shard::all(1).next().unwrap(),
+            accepted_before: UnixTime::default(),
+            forget_before: UnixTime::default(),
+            now: START.shifted(seconds),
+            limit: 10,
+        };
+        storage.answer(&question).unwrap();
+        let mut kept: Vec<_> =
+            storage.load(START).unwrap().suspensions.iter().map(|kept| kept.user).collect();
+        kept.sort();
+        kept
+    };
+    assert_eq!(kept_at(59), [1, 2, 3].map(user));
+    assert_eq!(kept_at(60), [2, 3].map(user));
+    assert_eq!(kept_at(1_000_000), [user(3)]);
+}
+
 fn users_mailboxes_and_letters_are_found_page_by_page<P: Place>() {
     let place = P::new();
     let mut storage = place.open();
@@ -631,6 +658,7 @@ contract! {
     letters_are_taken_out_of_one_mailbox_in_the_order_of_their_places
     a_user_is_removed_whose_mailbox_is_empty_and_no_other
     a_suspension_is_kept_until_it_is_lifted_or_its_user_removed
+    a_suspension_that_is_over_is_forgotten_with_old_letters
     users_mailboxes_and_letters_are_found_page_by_page
     an_id_rests_for_its_time_and_while_anything_refers_to_it
     storage_in_order_passes_its_check_and_closes

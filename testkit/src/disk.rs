@@ -344,6 +344,7 @@ impl Disk {
             }
             Question::Expire { shard, accepted_before, forget_before, now, limit } => {
                 self.fates.retain(|fate| fate.at >= forget_before);
+                self.suspensions.retain(|_, until| until.is_none_or(|until| until > now));
                 let is_old =
                     |l: &PendingLetter| shard.owns(l.recipient) && l.accepted_at < accepted_before;
                 self.take_out(is_old, now, limit)

@@ -722,6 +722,7 @@ impl<P: Provider> Router<P> {
             }
             ctx.limits.forget_full(ctx.now);
             self.submission.forget_old(now);
+            self.accounts.forget_suspensions(ctx.now.unix);
             self.delivery.expire(ctx);
         }
         self.route(ctx);

@@ -221,7 +221,8 @@ pub enum Question {
         letters: Vec<StatusQuery>,
     },
     /// For the users of a shard: remove up to `limit` of the oldest letters accepted before `accepted_before`, remember
-    /// their fate, forget fates older than `forget_before`, and say which letters went.
+    /// their fate, forget fates older than `forget_before` and suspensions that are over at `now`, and say which
+    /// letters went.
     Expire {
         /// Whose users' letters.
         shard: Shard,

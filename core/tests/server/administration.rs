@@ -413,6 +413,9 @@ fn a_suspension_ends_by_itself_at_its_time() {
     assert_eq!(kept_out(&mut world, &mut ben), IN_AN_HOUR);
     world.wait_s(1);
     ben.come_to_nothing(&mut world);
+    // Nobody needs to remember it.
+    world.wait(Config::default().expiry_interval);
+    assert_eq!(world.disk.suspensions().count(), 0);
     // A server that starts later knows it, too.
     world.crash();
     ben.come_to_nothing(&mut world);

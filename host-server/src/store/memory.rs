@@ -279,6 +279,12 @@ impl State {
         self.remove_undelivered(&ids, now)
     }
 
+    fn forget_suspensions(&mut self, now: UnixTime) {
+        for user in self.users.values_mut() {
+            user.suspended.take_if(|kept| kept.until.is_some_and(|until| until <= now));
+        }
+    }
+
     fn refers_to(&self, id: UserId) -> bool {
         self.letters.values().any(|letter| letter.sender == id)
             || self.undelivered.iter().any(|((to, _), fate)| *to == id || fate.sender == id)
@@ -356,6 +362,7 @@ impl Storage for MemoryStorage {
             }
             Question::Expire { shard, accepted_before, forget_before, now, limit } => {
                 state.undelivered.retain(|_, fate| fate.removed_at >= *forget_before);
+                state.forget_suspensions(*now);
                 Answer::Expired(state.expire(*shard, *accepted_before, *now, *limit))
             }
             Question::TakeOut { recipient, accepted_before, now, limit } => {

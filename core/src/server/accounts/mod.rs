@@ -97,6 +97,11 @@ impl<P: Provider> Accounts<P> {
         self.suspensions.set(user, suspension);
     }
 
+    /// Forgets suspensions whose time is over. Storage does so by itself when it looks for old letters.
+    pub(super) fn forget_suspensions(&mut self, now: UnixTime) {
+        self.suspensions.forget_over(now);
+    }
+
     /// A user is to be removed: there is no way into the account any more.
     pub(super) fn withdraw(&mut self, user: UserId) {
         self.directory.withdraw(user);

@@ -36,4 +36,9 @@ impl Suspensions {
             None => self.ends.remove(&user),
         };
     }
+
+    /// Forgets those whose time is over.
+    pub(super) fn forget_over(&mut self, now: UnixTime) {
+        self.ends.retain(|_, until| until.is_none_or(|until| until > now));
+    }
 }

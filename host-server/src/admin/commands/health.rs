@@ -34,7 +34,8 @@ pub(super) fn answer(
 
 /// Asks the address of `metrics.listen`, or else the control socket. All that can go wrong says that the
 /// server is not well.
-pub(super) fn run(config: &Config, ready: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
+pub(super) fn run(ready: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let config = paper.config;
     // Nobody but the server knows which port it was given for port 0.
     let listen = config.metrics.listen.filter(|address| address.port() != 0);
     let asked = match listen {

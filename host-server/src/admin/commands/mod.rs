@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 use super::control::{Answer, Caller, Connection, Serve};
 use super::protocol::{self, Asked, Line, Problem, Request};
 use super::running::{Interrupted, Running};
-use crate::cli::{AuditCommand, Command, KeyCommand, OtpCommand, StorageCommand, UsersCommand};
+use crate::cli::{AuditCommand, KeyCommand, OperatorCommand, StorageCommand};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 
@@ -133,48 +133,46 @@ pub(crate) const NO_SOCKET: &str = "the path of the data directory is too long f
 /// command.
 pub fn run(
     config: &Config,
-    command: &Command,
+    command: &OperatorCommand,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut paper = Paper { out, json, config };
-    if let Command::Health { ready } = command {
-        return health::run(config, *ready, &mut paper);
-    }
-    let paper = &mut paper;
+    let paper = &mut Paper { out, json, config };
     let is_closed = |file: PathBuf| {
         File::open(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
     };
     match command {
-        Command::Status { watch } => status::run(*watch, paper),
-        Command::Log(command) => log::run(reach::connect(config)?, command, paper),
-        Command::Reload => reload::run(reach::connect(config)?, paper),
-        Command::Sessions(command) => sessions::run(reach::connect(config)?, command, paper),
-        Command::Ban(command) => ban::run(reach::connect(config)?, command, paper),
-        Command::Queue(command) => queue::run(reach::connect(config)?, command, paper),
-        Command::Backup(command) => backup::run(command, paper),
-        Command::Otp(command) => otp::run(reach::connect(config)?, command, paper),
-        Command::Storage(StorageCommand::Schema) => storage::schema(paper),
-        Command::Users(command) => match reach::try_to_connect(config)? {
+        OperatorCommand::Status { watch } => status::run(*watch, paper),
+        OperatorCommand::Health { ready } => health::run(*ready, paper),
+        OperatorCommand::Log(command) => log::run(reach::connect(config)?, command, paper),
+        OperatorCommand::Reload => reload::run(reach::connect(config)?, paper),
+        OperatorCommand::Sessions(command) => {
+            sessions::run(reach::connect(config)?, command, paper)
+        }
+        OperatorCommand::Ban(command) => ban::run(reach::connect(config)?, command, paper),
+        OperatorCommand::Queue(command) => queue::run(reach::connect(config)?, command, paper),
+        OperatorCommand::Backup(command) => backup::run(command, paper),
+        OperatorCommand::Otp(command) => otp::run(reach::connect(config)?, command, paper),
+        OperatorCommand::Storage(StorageCommand::Schema) => storage::schema(paper),
+        OperatorCommand::Users(command) => match reach::try_to_connect(config)? {
             Some(connection) => users::run(connection, command, paper),
             None => users::run_alone(config, command, paper),
         },
-        Command::Doctor { live: true } => doctor::run_live(reach::connect(config)?, paper),
-        Command::Doctor { live: false } => doctor::run(paper),
-        Command::Drain { over } => drain::run(reach::connect(config)?, *over, paper),
-        Command::Undrain => drain::run_back(reach::connect(config)?, paper),
-        Command::Audit(command) if is_closed(config.server.data.join("audit.jsonl")) => {
+        OperatorCommand::Doctor { live: true } => doctor::run_live(reach::connect(config)?, paper),
+        OperatorCommand::Doctor { live: false } => doctor::run(paper),
+        OperatorCommand::Drain { over } => drain::run(reach::connect(config)?, *over, paper),
+        OperatorCommand::Undrain => drain::run_back(reach::connect(config)?, paper),
+        OperatorCommand::Audit(command) if is_closed(config.server.data.join("audit.jsonl")) => {
             audit::ask(reach::connect(config)?, *command, paper)
         }
-        Command::Audit(command) => audit::read(*command, paper),
-        Command::Key(command @ KeyCommand::Rotate { .. }) => {
+        OperatorCommand::Audit(command) => audit::read(*command, paper),
+        OperatorCommand::Key(command @ KeyCommand::Rotate { .. }) => {
             key::ask(reach::connect(config)?, command, paper)
         }
-        Command::Key(command) if is_closed(config.server.data.join("server.key.pem")) => {
+        OperatorCommand::Key(command) if is_closed(config.server.data.join("server.key.pem")) => {
             key::ask(reach::connect(config)?, command, paper)
         }
-        Command::Key(command) => key::read(command, paper),
-        _ => Err(Failure::new(Exit::Usage, "this command does not talk with a server")),
+        OperatorCommand::Key(command) => key::read(command, paper),
     }
 }
 

@@ -11,8 +11,9 @@ use super::super::audit::Outcome;
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, Until, item};
 use super::super::running::{Interrupted, Running};
+use super::Paper;
 use super::users::{names, not_administered};
-use super::{Paper, UsersCommand};
+use crate::cli::SuspensionCommand;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::runtime;
@@ -142,11 +143,11 @@ pub(super) fn resume(
 
 pub(super) fn run(
     connection: Connection,
-    command: &UsersCommand,
+    command: SuspensionCommand,
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
-    let request = match command.clone() {
-        UsersCommand::Suspend { user, until, time, reason } => {
+    let request = match command {
+        SuspensionCommand::Suspend { user, until, time, reason } => {
             let until = match (until, time) {
                 (Some(moment), _) => Until::Moment(moment.as_seconds()),
                 (None, Some(time)) => Until::Seconds(time.as_secs()),
@@ -154,8 +155,7 @@ pub(super) fn run(
             };
             Request::Suspend { user, until, reason }
         }
-        UsersCommand::Resume { user } => Request::Resume { user },
-        _ => return Err(Failure::new(Exit::Usage, "this command is about something else")),
+        SuspensionCommand::Resume { user } => Request::Resume { user },
     };
     paper.act(connection, request, Kept::line)
 }

@@ -15,7 +15,8 @@ use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item, no_such_user};
 use super::super::running::{Interrupted, Running};
 use super::suspensions::{self, Suspended};
-use super::{Paper, UsersCommand};
+use super::Paper;
+use crate::cli::UsersCommand;
 use crate::clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -247,9 +248,7 @@ pub(super) fn run(
             has_to_be_meant(yes)?;
             paper.act(connection, Request::RemoveUser { user }, Removed::line)
         }
-        UsersCommand::Suspend { .. } | UsersCommand::Resume { .. } => {
-            suspensions::run(connection, command, paper)
-        }
+        UsersCommand::Suspension(command) => suspensions::run(connection, command, paper),
     }
 }
 
@@ -288,7 +287,7 @@ pub(super) fn run_alone(
             }
             paper.write(&User::of(&user, *full), User::page)
         }
-        UsersCommand::Suspend { .. } | UsersCommand::Resume { .. } => Err(Failure::new(
+        UsersCommand::Suspension(_) => Err(Failure::new(
             Exit::Network,
             "no server runs, and nothing was changed: start it, and repeat the command",
         )),

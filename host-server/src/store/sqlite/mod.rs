@@ -371,6 +371,7 @@ impl Storage for SqliteStorage {
             Question::Expire { shard, accepted_before, forget_before, now, limit } => self
                 .transaction(|connection| {
                     writes::forget(connection, *forget_before)?;
+                    writes::forget_suspensions(connection, *now)?;
                     writes::expire(connection, *shard, *accepted_before, *now, *limit)
                 })
                 .map(Answer::Expired),

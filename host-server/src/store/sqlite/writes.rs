@@ -105,6 +105,14 @@ pub(super) fn insert_letter(connection: &Connection, letter: &PendingLetter) -> 
     Ok(())
 }
 
+/// Forgets suspensions that are over.
+pub(super) fn forget_suspensions(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
+    connection
+        .prepare_cached("DELETE FROM suspensions WHERE until <= ?")?
+        .execute([now.as_seconds()])?;
+    Ok(())
+}
+
 /// Forgets fates from before `before`.
 pub(super) fn forget(connection: &Connection, before: UnixTime) -> Result<(), Fault> {
     connection

@@ -288,7 +288,8 @@ impl Memory {
                 | Write::ForgetAllowances(_)
                 | Write::RemoveUser { .. }
                 | Write::Suspend { .. }
-                | Write::Resume { .. } => {}
+                | Write::Resume { .. }
+                | Write::SetLimits { .. } => {}
             }
         }
     }

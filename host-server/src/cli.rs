@@ -11,7 +11,7 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use crate::admin::commands;
 use crate::config::{
     AddressRange, Config, ConfigError, Layered, LogLevel, Override, parse_address, parse_duration,
-    parse_level, show_duration,
+    parse_level, parse_size, show_duration,
 };
 use crate::exit::{Exit, Failure};
 use crate::runtime::Read;
@@ -228,6 +228,26 @@ pub enum UsersCommand {
         /// Do it
         #[arg(long)]
         yes: bool,
+    },
+    /// Let more or less wait for a user than for others; what waits already stays
+    #[command(alias = "quota")]
+    Limits {
+        /// Id, or phone with its +
+        user: UserName,
+        /// So many letters; what is not named stays as it was
+        #[arg(
+            long,
+            value_name = "NUMBER",
+            required_unless_present_any = ["bytes", "default"],
+            conflicts_with = "default"
+        )]
+        letters: Option<u32>,
+        /// So much of letters, such as 64MiB
+        #[arg(long, value_name = "SIZE", value_parser = parse_size::<u64>, conflicts_with = "default")]
+        bytes: Option<u64>,
+        /// As much as for everybody
+        #[arg(long)]
+        default: bool,
     },
     /// Keep a user out, or let them in again.
     #[command(flatten)]

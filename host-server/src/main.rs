@@ -115,7 +115,7 @@ fn ask_running(
     };
     match ask(&cli.place_of_server()) {
         // A server that was to read it has found the same mistake.
-        Err(failure) if failure.exit() == Exit::Network || *command == Command::Reload => {
+        Err(failure) if failure.exit() == Exit::Network || *command == OperatorCommand::Reload => {
             Err(unreadable)
         }
         asked => {

@@ -126,6 +126,8 @@ fn users_are_listed_shown_and_removed() {
     let alone = users(&["suspend", "2", "--for", "7d"]);
     assert_eq!(alone.status.code(), Some(3));
     assert!(stderr(&alone).contains("no server runs"), "{}", stderr(&alone));
+    let alone = users(&["limits", "2", "--letters", "7"]);
+    assert_eq!(alone.status.code(), Some(3));
     let removed = users(&["remove", "--yes", "2"]);
     assert_eq!(stdout(&removed), "removed user 2 (+49…02), 1 letter undelivered\n");
     assert_eq!(stdout(&users(&["list"])).lines().count(), 2);

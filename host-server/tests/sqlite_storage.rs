@@ -19,7 +19,7 @@ struct File {
 }
 
 /// The schema of a database as it is made now.
-const SCHEMA: i64 = 7;
+const SCHEMA: i64 = 8;
 /// The oldest that a program may know to use it.
 const MIN_READER: i64 = 6;
 const OPTIONS: SqliteOptions = SqliteOptions { busy_timeout: Duration::from_millis(20) };

@@ -9,8 +9,8 @@ use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
-    AllowanceKey, Answer, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot,
-    StoredAllowance, StoredUser, Suspension, Write,
+    AllowanceKey, Answer, ExpiredLetter, OwnLimits, PendingLetter, Question, QueueId, SenderUsage,
+    Snapshot, StoredAllowance, StoredUser, Suspension, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
@@ -503,6 +503,33 @@ fn a_suspension_is_kept_until_it_is_lifted_or_its_user_removed<P: Place>() {
     assert_eq!(storage.load(START).unwrap().suspensions, []);
 }
 
+fn limits_of_a_user_are_kept_replaced_and_end_with_the_user<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    let own = |letters, bytes| OwnLimits { letters, bytes };
+    let set = |id, limits| Write::SetLimits { user: user(id), limits };
+    assert!(apply(&mut *storage, [set(9, own(Some(1), None))]).is_err());
+    apply(&mut *storage, [set(1, own(Some(5), None)), set(2, own(None, Some(1 << 40)))]).unwrap();
+    apply(&mut *storage, [set(1, own(Some(7), Some(8))), set(3, own(Some(1), None))]).unwrap();
+    drop(storage);
+    let mut storage = place.open();
+    let kept = |storage: &mut dyn TestStorage| {
+        let mut kept = storage.load(START).unwrap().own_limits;
+        kept.sort_by_key(|(user, _)| *user);
+        kept
+    };
+    let (first, second) = (own(Some(7), Some(8)), own(None, Some(1 << 40)));
+    let all = [(user(1), first), (user(2), second), (user(3), own(Some(1), None))];
+    assert_eq!(kept(&mut *storage), all);
+    let named = storage.find_user(&UserName::Id(user(2))).unwrap().unwrap();
+    assert_eq!(named.limits, second);
+
+    apply(&mut *storage, [set(1, OwnLimits::default())]).unwrap();
+    apply(&mut *storage, [Write::RemoveUser { user: user(3), now: START }]).unwrap();
+    storage.remove_user(&UserName::Id(user(2)), START).unwrap();
+    assert_eq!(kept(&mut *storage), []);
+}
+
 fn a_suspension_that_is_over_is_forgotten_with_old_letters<P: Place>() {
     let place = P::new();
     let mut storage = populated(&place);
@@ -659,6 +686,7 @@ contract! {
     a_user_is_removed_whose_mailbox_is_empty_and_no_other
     a_suspension_is_kept_until_it_is_lifted_or_its_user_removed
     a_suspension_that_is_over_is_forgotten_with_old_letters
+    limits_of_a_user_are_kept_replaced_and_end_with_the_user
     users_mailboxes_and_letters_are_found_page_by_page
     an_id_rests_for_its_time_and_while_anything_refers_to_it
     storage_in_order_passes_its_check_and_closes

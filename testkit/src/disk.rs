@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::storage::{
-    AllowanceKey, Answer, Ask, Batch, ExpiredLetter, Outcome, PendingLetter, Question, QueueId,
-    SenderUsage, Snapshot, StoredAllowance, StoredUser, Suspension, Ticket, Write,
+    AllowanceKey, Answer, Ask, Batch, ExpiredLetter, Outcome, OwnLimits, PendingLetter, Question,
+    QueueId, SenderUsage, Snapshot, StoredAllowance, StoredUser, Suspension, Ticket, Write,
 };
 use waxwing_core::server::{Counted, ShardId, Stored};
 use waxwing_core::time::UnixTime;
@@ -49,6 +49,7 @@ pub struct Disk {
     with_letters: Vec<UserId>,
     allowances: BTreeMap<AllowanceKey, UnixTime>,
     suspensions: BTreeMap<UserId, Option<UnixTime>>,
+    own_limits: BTreeMap<UserId, OwnLimits>,
     /// What the backing had of each sender's when it was opened.
     loaded_pending: Vec<SenderUsage>,
     jobs: VecDeque<(ShardId, Job)>,
@@ -104,6 +105,7 @@ impl Disk {
             allowances: self.allowances().collect(),
             pending,
             suspensions: self.suspensions().collect(),
+            own_limits: self.own_limits.iter().map(|(user, limits)| (*user, *limits)).collect(),
             letters_missing_until: self.letters_missing_until,
         }
     }
@@ -303,6 +305,7 @@ impl Disk {
                 assert!(self.users.remove(user).is_some(), "nobody is removed twice");
                 self.resting_ids.push(*user);
                 self.suspensions.remove(user);
+                self.own_limits.remove(user);
             }
             Write::Suspend { user, until, .. } => {
                 assert!(self.users.contains_key(user), "nobody is suspended who is not there");
@@ -310,6 +313,10 @@ impl Disk {
             }
             Write::Resume { user } => {
                 self.suspensions.remove(user);
+            }
+            Write::SetLimits { user, limits } => {
+                assert!(self.users.contains_key(user), "nobody has limits who is not there");
+                self.own_limits.insert(*user, *limits);
             }
         }
     }

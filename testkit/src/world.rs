@@ -8,7 +8,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use waxwing_core::crypto::{CryptoRng, PrivateKey, RustCrypto, Spki, Unverified};
 use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
-use waxwing_core::server::storage::StoredUser;
+use waxwing_core::server::storage::{OwnLimits, StoredUser};
 use waxwing_core::server::{
     AddressPrefix, Administered, AdministrationError, Baggage, Config, ConnId, Env, Event,
     Identity, LetterState, Mail, Operator, OtpOutcome, OtpTicket, Output, Peer, Report, Server,
@@ -422,6 +422,22 @@ impl<P: Backend> Sim<P> {
         self.turn(owner, |server, env| {
             begun = server.operator().suspend(env, user, until, "spam".into());
         });
+        begun
+    }
+
+    /// The operator gives a user limits of their own. Whether they are durable is in
+    /// [`Sim::administered`].
+    ///
+    /// # Errors
+    /// As [`Operator::remove_user`].
+    pub fn set_limits(
+        &mut self,
+        user: UserId,
+        limits: OwnLimits,
+    ) -> Result<(), AdministrationError> {
+        let mut begun = Ok(());
+        let owner = self.owner_of(user);
+        self.turn(owner, |server, env| begun = server.operator().set_limits(env, user, limits));
         begun
     }
 

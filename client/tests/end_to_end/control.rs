@@ -377,6 +377,38 @@ fn a_suspended_user_is_kept_out_until_the_operator_lets_them_in() {
 }
 
 #[test]
+fn a_user_with_limits_of_their_own_is_written_to_that_much_and_no_more() {
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    server.administer(&["users", "limits", "2"]).exits(2).says("--letters");
+    server.administer(&["users", "limits", "2", "--letters", "0"]).exits(2).says("from 1 to");
+    server.administer(&["users", "limits", "2", "--bytes", "1"]).exits(2).says("from 1KiB to");
+    server.administer(&["users", "limits", "2", "--bytes", "much"]).exits(2).says("is no size");
+    server.administer(&["users", "limits", "9", "--letters", "1"]).exits(1).says("no user 9");
+    let both = ["users", "limits", "2", "--letters", "1", "--default"];
+    server.administer(&both).exits(2).says("--default");
+
+    anna.send(&bert, "one").exits(0);
+    let set = ["users", "limits", &bert.phone, "--letters", "1"];
+    server.administer(&set).exits(0).says("user 2: 1 letter, as many bytes as");
+    server
+        .administer(&["users", "limits", "2", "--bytes", "64KiB"])
+        .exits(0)
+        .says("1 letter, 64.0 KiB");
+    anna.send(&bert, "two").exits(3).says("MailboxFull");
+    server.stop();
+    server.start();
+    server.administer(&["users", "show", "2"]).exits(0).says("limits     1 letter, 64.0 KiB");
+    let user = json(&server, &["users", "show", "2"]).remove(0);
+    assert_eq!(user["limits"], serde_json::json!({ "letters": 1, "bytes": 65_536 }));
+    bert.run(&["receive"]).exits(0).says("one");
+    server.administer(&["users", "limits", "2", "--default"]).exits(0).says("as many letters as");
+    assert!(json(&server, &["users", "list"])[1]["limits"].is_null());
+    let limits = audit(&server).into_iter().filter(|(command, _)| command == "users limits");
+    assert_eq!(limits.filter(|(_, result)| result == "done").count(), 3);
+}
+
+#[test]
 fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
     let mut server = TestServer::new();
     let (anna, bert) = server.anna_and_bert();

@@ -11,6 +11,7 @@ use super::output::AdministrationError;
 use super::registrar::Registrar;
 use super::report::{Report, SessionPage};
 use super::router::Router;
+use super::storage::OwnLimits;
 use crate::crypto::{Provider, Spki};
 use crate::id::UserId;
 use crate::phone::Phone;
@@ -158,6 +159,22 @@ impl<'s, P: Provider> Operator<'s, P> {
     /// As [`Operator::remove_user`].
     pub fn resume(&mut self, env: &mut Env<'_>, user: UserId) -> Result<(), AdministrationError> {
         self.router.end_suspension(&mut self.shared.lend(env), user)
+    }
+
+    /// Begins to give a user limits of their own: so much may wait for them, instead of what the
+    /// configuration says. What waits beyond that stays, and nothing new is taken. What one sender may have
+    /// there is not concerned. [`Output::Administered`](super::Output::Administered) says whether it is
+    /// durable; until then, the limits before count.
+    ///
+    /// # Errors
+    /// As [`Operator::remove_user`].
+    pub fn set_limits(
+        &mut self,
+        env: &mut Env<'_>,
+        user: UserId,
+        limits: OwnLimits,
+    ) -> Result<(), AdministrationError> {
+        self.router.set_limits(&mut self.shared.lend(env), user, limits)
     }
 
     /// Begins to have the letters expire that lie in the mailbox of a user and were accepted before

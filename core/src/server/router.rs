@@ -31,7 +31,7 @@ use super::report::{SessionPage, SessionSummary};
 use super::sessions::{Asked, Sessions};
 use super::shard::{Baggage, ShardId};
 use super::share::Budget;
-use super::storage::{Answer, Outcome, Snapshot, Ticket, Write};
+use super::storage::{Answer, Outcome, OwnLimits, Snapshot, Ticket, Write};
 use super::storage_queue::Asker;
 use super::submission::Submission;
 use crate::crypto::{Provider, Spki};
@@ -424,6 +424,10 @@ impl<P: Provider> Router<P> {
                 self.accounts.suspend(*user, None);
                 self.administration.done(ctx, *user);
             }
+            Write::SetLimits { user, limits } => {
+                self.delivery.set_limits(*user, *limits);
+                self.administration.done(ctx, *user);
+            }
             Write::ConfirmSession { .. }
             | Write::KeepAllowances(_)
             | Write::ForgetAllowances(_) => {}
@@ -455,6 +459,7 @@ impl<P: Provider> Router<P> {
                 }
                 self.administration.failed(ctx, *user);
             }
+            Write::SetLimits { user, .. } => self.administration.failed(ctx, *user),
         }
     }
 
@@ -564,6 +569,18 @@ impl<P: Provider> Router<P> {
         self.can_be_administered(user)?;
         let before = self.accounts.suspension(user);
         self.administration.suspend(ctx, user, Write::Resume { user }, before);
+        Ok(())
+    }
+
+    /// Gives a user other limits, once storage has them.
+    pub(super) fn set_limits(
+        &mut self,
+        ctx: &mut Ctx<'_, P>,
+        user: UserId,
+        limits: OwnLimits,
+    ) -> Result<(), AdministrationError> {
+        self.can_be_administered(user)?;
+        self.administration.set_limits(ctx, user, limits);
         Ok(())
     }
 

@@ -89,6 +89,15 @@ pub struct Suspension {
     pub until: Option<UnixTime>,
 }
 
+/// How much may wait for one user, as far as that is not what the configuration says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnLimits {
+    /// Letters; `None` for as many as for everybody.
+    pub letters: Option<u32>,
+    /// Bytes of their packets; `None` for as many as for everybody.
+    pub bytes: Option<u64>,
+}
+
 /// What a server machine starts from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -107,6 +116,8 @@ pub struct Snapshot {
     pub pending: Vec<SenderUsage>,
     /// All suspensions, in any order; those whose time is over may be among them.
     pub suspensions: Vec<Suspension>,
+    /// Users with limits of their own, in any order.
+    pub own_limits: Vec<(UserId, OwnLimits)>,
     /// An older state has come back: until this moment, a letter that is not there may be one that was
     /// lost, and never delivered.
     pub letters_missing_until: Option<UnixTime>,
@@ -168,6 +179,13 @@ pub enum Write {
     Resume {
         /// The user who may come in.
         user: UserId,
+    },
+    /// A user has these limits of their own, whatever they were before. They end with the user.
+    SetLimits {
+        /// The user for whom letters wait.
+        user: UserId,
+        /// None of them: as the configuration says.
+        limits: OwnLimits,
     },
 }
 

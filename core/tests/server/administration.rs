@@ -6,6 +6,7 @@ use waxwing_core::crypto::RustCrypto;
 use waxwing_core::id::UserId;
 use waxwing_core::limits::MIN_ENVELOPE;
 use waxwing_core::phone::Phone;
+use waxwing_core::server::storage::OwnLimits;
 use waxwing_core::server::{
     Administered, AdministrationError, Config, RegistrationPolicy, Report, SessionPage,
 };
@@ -452,6 +453,62 @@ fn a_suspension_that_storage_does_not_take_is_as_if_nobody_had_asked_for_it() {
     world.wait_s(2);
     assert_eq!(kept_out(&mut world, &mut ben), IN_AN_HOUR);
     assert_eq!(world.suspend(UserId::new(9).unwrap(), None), Err(AdministrationError::NoSuchUser));
+}
+
+#[test]
+fn limits_of_ones_own_refuse_what_is_new_and_keep_what_waits() {
+    let (mut world, [mut ann, ben]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    let first = ann.send(&mut world, ben.id(), b"one");
+    assert_eq!(ann.hear(&mut world), [Said::stored(&first)]);
+    let second = ann.send(&mut world, ben.id(), b"two");
+    assert_eq!(ann.hear(&mut world), [Said::stored(&second)]);
+
+    world.set_limits(ben.id(), OwnLimits { letters: Some(1), bytes: None }).unwrap();
+    world.settle();
+    assert_eq!(world.administered, [(ben.id(), Administered::Stored)]);
+    ann.send(&mut world, ben.id(), b"three");
+    assert_eq!(refused(&mut ann, &mut world), ErrorCode::MailboxFull);
+    assert_eq!(world.disk.pending(ben.id()), [id_of(&first), id_of(&second)]);
+    // A server that starts later knows them, too.
+    world.crash();
+    ann.come_to_nothing(&mut world);
+    ann.send(&mut world, ben.id(), b"four");
+    assert_eq!(refused(&mut ann, &mut world), ErrorCode::MailboxFull);
+
+    // Bytes are a limit of their own, and others are not concerned.
+    let bytes = Some(3 * first.len() as u64 + 1);
+    world.set_limits(ben.id(), OwnLimits { letters: None, bytes }).unwrap();
+    world.settle();
+    let third = ann.send(&mut world, ben.id(), b"six");
+    assert_eq!(ann.hear(&mut world), [Said::stored(&third)]);
+    ann.send(&mut world, ben.id(), b"five");
+    assert_eq!(refused(&mut ann, &mut world), ErrorCode::MailboxFull);
+
+    world.set_limits(ben.id(), OwnLimits::default()).unwrap();
+    world.settle();
+    let last = ann.send(&mut world, ben.id(), b"last");
+    assert_eq!(ann.hear(&mut world), [Said::stored(&last)]);
+}
+
+#[test]
+fn limits_that_storage_does_not_take_are_as_if_nobody_had_set_them() {
+    let (mut world, [mut ann, ben]) = World::populated(Config::default());
+    ann.come_to_nothing(&mut world);
+    let one = OwnLimits { letters: Some(1), bytes: None };
+    world.disk.refuses_writes = true;
+    world.set_limits(ben.id(), one).unwrap();
+    assert_eq!(world.set_limits(ben.id(), one), Err(AdministrationError::UnderWay));
+    world.settle();
+    world.disk.refuses_writes = false;
+    assert_eq!(world.administered, [(ben.id(), Administered::NotDone { letters: 0 })]);
+    world.wait_s(2);
+    for text in [b"one", b"two"] {
+        let letter = ann.send(&mut world, ben.id(), text);
+        assert_eq!(ann.hear(&mut world), [Said::stored(&letter)]);
+    }
+    let nobody = UserId::new(9).unwrap();
+    assert_eq!(world.set_limits(nobody, one), Err(AdministrationError::NoSuchUser));
 }
 
 #[test]

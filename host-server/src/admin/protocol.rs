@@ -116,6 +116,8 @@ pub(super) enum Request {
     Suspend { user: UserName, until: Until, reason: String },
     /// `users resume`.
     Resume { user: UserName },
+    /// `users limits`.
+    SetLimits { user: UserName, limits: NewLimits },
     /// `otp test`.
     TestCode {
         phone: String,
@@ -148,6 +150,16 @@ pub(super) struct NewBan {
     pub(super) force: bool,
     /// From where the operator is logged in, as far as that is known.
     pub(super) own: Option<IpAddr>,
+}
+
+/// Limits of a user that are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum NewLimits {
+    /// As the configuration says.
+    Default {},
+    /// What is not named stays as it was.
+    Own { letters: Option<u32>, bytes: Option<u64> },
 }
 
 /// How long something is to last.

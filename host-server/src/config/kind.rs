@@ -59,7 +59,15 @@ pub(super) mod size {
 
     pub(in super::super) fn read<T: TryFrom<u64>>(value: &Value) -> Result<T, String> {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let (number, unit) = super::split_unit(&text);
+        parse(&text)
+    }
+
+    /// What is written with a number and perhaps a unit.
+    ///
+    /// # Errors
+    /// Says how to write one.
+    pub fn parse<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+        let (number, unit) = super::split_unit(text);
         let unit = if unit.is_empty() { "B" } else { unit };
         let unit = UNITS.iter().find(|(name, _)| *name == unit);
         let bytes = unit.zip(number.parse().ok()).and_then(|((_, unit), n)| unit.checked_mul(n));

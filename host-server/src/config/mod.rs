@@ -29,6 +29,7 @@ pub use kind::address::parse as parse_address;
 pub use kind::duration::parse as parse_duration;
 pub(crate) use kind::duration::show as show_duration;
 pub use kind::parse_level;
+pub use kind::size::parse as parse_size;
 pub use layered::Layered;
 pub use range::AddressRange;
 pub use sections::{

@@ -11,6 +11,7 @@ use std::time::Duration;
 use waxwing_core::crypto::{Provider, Spki};
 use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
+use waxwing_core::server::storage::OwnLimits;
 use waxwing_core::server::{Administered, AdministrationError, Env, Report, Server, SessionPage};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::Successor;
@@ -50,6 +51,8 @@ pub enum Request {
     Suspend(UserId, Option<UnixTime>, Arc<str>, Sender<Administration>),
     /// Lets a user in again.
     Resume(UserId, Sender<Administration>),
+    /// Gives a user limits of their own.
+    SetLimits(UserId, OwnLimits, Sender<Administration>),
     /// Of the registrar: sends a code that proves nothing.
     TestCode {
         /// To whom.
@@ -152,6 +155,10 @@ impl Requests {
             }
             Request::Resume(user, answer) => {
                 let begun = server.operator().resume(env, user);
+                self.begun(user, begun, answer);
+            }
+            Request::SetLimits(user, limits, answer) => {
+                let begun = server.operator().set_limits(env, user, limits);
                 self.begun(user, begun, answer);
             }
             Request::Drain(Drain { over, .. }, answer) => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use waxwing_core::crypto::Spki;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::phone::Phone;
-use waxwing_core::server::storage::QueueId;
+use waxwing_core::server::storage::{OwnLimits, QueueId};
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::{ApplyError, StorageError};
@@ -79,6 +79,8 @@ pub struct UserSummary {
     pub pending_bytes: u64,
     /// Whether the operator keeps the user out.
     pub suspended: Option<SuspensionSummary>,
+    /// What may wait for the user, as far as that is not what the configuration says.
+    pub limits: OwnLimits,
 }
 
 /// That a user is kept out, as an operator sees it. Its time may be over.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
-    AllowanceKey, Answer, Batch, ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage,
-    Snapshot, StoredAllowance, StoredUser, Suspension, Write,
+    AllowanceKey, Answer, Batch, ExpiredLetter, OwnLimits, PendingLetter, Question, QueueId,
+    SenderUsage, Snapshot, StoredAllowance, StoredUser, Suspension, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
@@ -45,6 +45,7 @@ struct User {
     stored: StoredUser,
     last_seen: Option<Timestamp>,
     suspended: Option<SuspensionSummary>,
+    limits: OwnLimits,
 }
 
 #[derive(Clone, Debug)]
@@ -140,7 +141,7 @@ impl State {
                         return Err("no user, or one with letters");
                     }
                 }
-                Write::Suspend { user, .. } => {
+                Write::Suspend { user, .. } | Write::SetLimits { user, .. } => {
                     if !self.users.contains_key(user) && !ids.contains(user) {
                         return Err("no such user");
                     }
@@ -161,7 +162,10 @@ impl State {
                     session_key: None,
                 };
                 self.resting.remove(id);
-                self.users.insert(*id, User { stored, last_seen: None, suspended: None });
+                self.users.insert(
+                    *id,
+                    User { stored, last_seen: None, suspended: None, limits: OwnLimits::default() },
+                );
             }
             Write::ConfirmSession { user, session_key, last_seen } => {
                 if let Some(user) = self.users.get_mut(user) {
@@ -201,6 +205,11 @@ impl State {
             Write::Resume { user } => {
                 if let Some(user) = self.users.get_mut(user) {
                     user.suspended = None;
+                }
+            }
+            Write::SetLimits { user, limits } => {
+                if let Some(user) = self.users.get_mut(user) {
+                    user.limits = *limits;
                 }
             }
         }
@@ -300,6 +309,7 @@ impl State {
             pending_letters: self.mailbox(id).count() as u64,
             pending_bytes: self.mailbox(id).map(|letter| letter.packet.len() as u64).sum(),
             suspended: user.suspended.clone(),
+            limits: user.limits,
         }
     }
 
@@ -325,6 +335,9 @@ impl Storage for MemoryStorage {
             let until = user.suspended.as_ref()?.until;
             Some(Suspension { user: user.stored.id, until })
         };
+        let own_limits = |user: &User| {
+            (user.limits != OwnLimits::default()).then_some((user.stored.id, user.limits))
+        };
         let recipients: BTreeSet<_> =
             state.letters.values().map(|letter| letter.recipient).collect();
         Ok(Snapshot {
@@ -335,6 +348,7 @@ impl Storage for MemoryStorage {
             allowances: state.allowances.iter().map(allowance).collect(),
             pending: usage(state.letters.values()),
             suspensions: state.users.values().filter_map(suspension).collect(),
+            own_limits: state.users.values().filter_map(own_limits).collect(),
             letters_missing_until: state.letters_missing_until,
         })
     }

@@ -165,7 +165,7 @@ fn one_of_an_older_version_is_brought_up_to_date() {
     place.create();
     let old = Connection::open(place.file()).unwrap();
     old.execute_batch(
-        "DROP TABLE about; DROP TABLE restores; DROP TABLE bans; PRAGMA user_version = 5",
+        "DROP TABLE about; DROP TABLE restores; DROP TABLE bans; DROP TABLE user_limits; PRAGMA user_version = 5",
     )
     .unwrap();
     drop(old);

@@ -43,7 +43,7 @@ impl Content {
                 self.users.remove(user);
             }
             // The faults are under what is written, whatever it is.
-            Write::Suspend { .. } | Write::Resume { .. } => {}
+            Write::Suspend { .. } | Write::Resume { .. } | Write::SetLimits { .. } => {}
         }
     }
 

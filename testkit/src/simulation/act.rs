@@ -43,7 +43,8 @@ pub enum Act {
     RefuseWrites,
     /// From now on storage refuses questions, or takes them.
     RefuseQuestions,
-    /// The operator ends a person's session, or has the person's letters expire.
+    /// The operator ends a person's session, has the person's letters expire, or gives the person other
+    /// limits.
     Operate,
 }
 

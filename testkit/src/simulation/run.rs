@@ -8,6 +8,7 @@ use waxwing_core::crypto::PrivateKey;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::messenger::{Cause, Over};
 use waxwing_core::phone::Phone;
+use waxwing_core::server::storage::OwnLimits;
 use waxwing_core::server::{Config, ConnId};
 use waxwing_core::time::Now;
 use waxwing_core::wire::{CloseReason, ErrorCode, Status};
@@ -443,6 +444,15 @@ impl<'d, 'k> Run<'d, 'k> {
             return "- the operator ends a session";
         }
         // Another may be under way.
+        if self.roll(2) == 0 {
+            let limits = match self.roll(3) {
+                0 => OwnLimits { letters: Some(1), bytes: None },
+                1 => OwnLimits { letters: None, bytes: Some(2_000) },
+                _ => OwnLimits::default(),
+            };
+            let _ = self.world.set_limits(user, limits);
+            return "- the operator sets limits";
+        }
         let _ = self.world.expire_letters(user, self.world.now.unix);
         "- the operator has letters expire"
     }
@@ -723,6 +733,12 @@ impl<'d, 'k> Run<'d, 'k> {
         self.is_calm = true;
         for (person, line) in self.people.iter_mut().zip(&mut self.lines) {
             (person.profile.fails_after, line.disk_fails) = (None, false);
+        }
+        self.world.release();
+        for who in 0..self.options.people {
+            self.world
+                .set_limits(self.id(who), OwnLimits::default())
+                .expect("nothing is under way");
         }
         self.world.release();
         self.settle();

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 
 use super::ctx::Ctx;
 use super::output::{Administered, Output};
-use super::storage::Write;
+use super::storage::{OwnLimits, Write};
 use super::storage_queue::Asker;
 use crate::crypto::Provider;
 use crate::id::UserId;
@@ -92,6 +92,17 @@ impl Administration {
     ) {
         ctx.storage.write(write);
         self.tasks.insert(user, Task::new(Aim::Suspension { before }));
+    }
+
+    /// Begins to give a user other limits.
+    pub(super) fn set_limits(
+        &mut self,
+        ctx: &mut Ctx<'_, impl Provider>,
+        user: UserId,
+        limits: OwnLimits,
+    ) {
+        ctx.storage.write(Write::SetLimits { user, limits });
+        self.tasks.insert(user, Task::new(Aim::Limits));
     }
 
     /// The suspension that the user had before the one that is being stored.

@@ -15,6 +15,8 @@ pub(super) enum Aim {
     Remove { phone: Phone },
     /// The user is suspended, or not any more; before, it was like this.
     Suspension { before: Option<Option<UnixTime>> },
+    /// The user has other limits.
+    Limits,
 }
 
 /// What comes next.
@@ -47,7 +49,9 @@ impl Task {
     pub(super) const fn question(&self, user: UserId, now: UnixTime) -> Question {
         let accepted_before = match self.aim {
             Aim::Expire { accepted_before } => accepted_before,
-            Aim::Remove { .. } | Aim::Suspension { .. } => UnixTime::from_seconds(i64::MAX),
+            Aim::Remove { .. } | Aim::Suspension { .. } | Aim::Limits => {
+                UnixTime::from_seconds(i64::MAX)
+            }
         };
         Question::TakeOut { recipient: user, accepted_before, now, limit: Self::AT_ONCE }
     }
@@ -58,7 +62,7 @@ impl Task {
         match self.aim {
             _ if letters >= Self::AT_ONCE => Next::TakeMore,
             Aim::Remove { .. } => Next::RemoveUser,
-            Aim::Expire { .. } | Aim::Suspension { .. } => Next::End,
+            Aim::Expire { .. } | Aim::Suspension { .. } | Aim::Limits => Next::End,
         }
     }
 
@@ -66,7 +70,7 @@ impl Task {
     pub(super) const fn suspension_before(&self) -> Option<Option<Option<UnixTime>>> {
         match self.aim {
             Aim::Suspension { before } => Some(before),
-            Aim::Expire { .. } | Aim::Remove { .. } => None,
+            Aim::Expire { .. } | Aim::Remove { .. } | Aim::Limits => None,
         }
     }
 
@@ -79,7 +83,7 @@ impl Task {
     pub(super) const fn done(self) -> Administered {
         match self.aim {
             Aim::Expire { .. } => Administered::Expired { letters: self.letters },
-            Aim::Suspension { .. } => Administered::Stored,
+            Aim::Suspension { .. } | Aim::Limits => Administered::Stored,
             Aim::Remove { phone } => Administered::Removed { phone, undelivered: self.letters },
         }
     }

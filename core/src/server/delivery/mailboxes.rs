@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::super::config::MailboxLimits;
 use super::super::shard::Shard;
-use super::super::storage::{Question, Snapshot};
+use super::super::storage::{OwnLimits, Question, Snapshot};
 use super::super::storage_queue::{Asker, StorageQueue};
 use super::mailbox::Mailbox;
 use crate::id::UserId;
@@ -17,13 +18,36 @@ pub(super) struct Mailboxes {
     open: HashMap<UserId, Box<Mailbox>>,
     /// Those not open in which letters may lie. All others have been empty since the start.
     uncounted: HashSet<UserId>,
+    /// Limits of those who have their own.
+    own_limits: HashMap<UserId, OwnLimits>,
 }
 
 impl Mailboxes {
     pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
         let with_letters = snapshot.with_letters.iter().copied();
         let uncounted = with_letters.filter(|owner| shard.owns(*owner)).collect();
-        Self { open: HashMap::new(), uncounted }
+        let own_limits = snapshot.own_limits.iter().copied();
+        let own_limits = own_limits.filter(|(owner, _)| shard.owns(*owner)).collect();
+        Self { open: HashMap::new(), uncounted, own_limits }
+    }
+
+    /// What may wait for a user, where `all` is what may wait for everybody.
+    pub(super) fn limits(&self, owner: UserId, all: &MailboxLimits) -> MailboxLimits {
+        let own = self.own_limits.get(&owner).copied().unwrap_or_default();
+        MailboxLimits {
+            letters: own.letters.unwrap_or(all.letters),
+            bytes: own.bytes.unwrap_or(all.bytes),
+            ..all.clone()
+        }
+    }
+
+    /// A user has these limits from now on. What waits beyond them stays.
+    pub(super) fn set_limits(&mut self, owner: UserId, limits: OwnLimits) {
+        if limits == OwnLimits::default() {
+            self.own_limits.remove(&owner);
+        } else {
+            self.own_limits.insert(owner, limits);
+        }
     }
 
     /// A mailbox that is in use.
@@ -39,7 +63,7 @@ impl Mailboxes {
         storage: &mut StorageQueue,
         overcounts: bool,
     ) -> &mut Mailbox {
-        let Self { open, uncounted } = self;
+        let Self { open, uncounted, .. } = self;
         open.entry(owner).or_insert_with(|| {
             Box::new(if uncounted.remove(&owner) {
                 storage.ask(Asker::Mailbox(owner), Question::Usage { recipient: owner });
@@ -81,11 +105,12 @@ impl Mailboxes {
     pub(super) fn remove(&mut self, owner: UserId) {
         self.open.remove(&owner);
         self.uncounted.remove(&owner);
+        self.own_limits.remove(&owner);
     }
 
     /// Forgets those that nothing is under way for, unless their owners are here.
     pub(super) fn forget_at_rest(&mut self, is_here: impl Fn(UserId) -> bool) {
-        let Self { open, uncounted } = self;
+        let Self { open, uncounted, .. } = self;
         open.retain(|owner, mailbox| {
             let stays = is_here(*owner) || !mailbox.is_at_rest();
             if !stays {

@@ -32,7 +32,7 @@ use super::refused::Refused;
 use super::report::Outcomes;
 use super::shard::Shard;
 use super::storage::{
-    ExpiredLetter, PendingLetter, Question, QueueId, SenderUsage, Snapshot, Write,
+    ExpiredLetter, OwnLimits, PendingLetter, Question, QueueId, SenderUsage, Snapshot, Write,
 };
 use super::storage_queue::Asker;
 #[cfg(feature = "testing")]
@@ -164,9 +164,10 @@ impl Delivery {
     fn accept(&mut self, ctx: &mut Ctx<'_, impl Provider>, letter: Letter) {
         let Letter { sender, recipient, .. } = letter;
         let is_absent = !self.readers.contains_key(&recipient);
+        let limits = self.mailboxes.limits(recipient, &ctx.config.mailbox);
         let admitted = match self.mailboxes.get_mut(recipient) {
             _ if is_absent && self.disk_is_low => Err(ErrorCode::StorageUnavailable),
-            Some(mailbox) => mailbox.admit(&ctx.config.mailbox, sender, letter.packet.len()),
+            Some(mailbox) => mailbox.admit(&limits, sender, letter.packet.len()),
             None => Err(ErrorCode::StorageUnavailable),
         };
         if let Err(code) = admitted {
@@ -327,6 +328,11 @@ impl Delivery {
     /// A user is removed.
     pub(super) fn forget(&mut self, user: UserId) {
         self.mailboxes.remove(user);
+    }
+
+    /// A user has these limits from now on.
+    pub(super) fn set_limits(&mut self, user: UserId, limits: OwnLimits) {
+        self.mailboxes.set_limits(user, limits);
     }
 
     /// What became of letters.

@@ -8,6 +8,7 @@ mod doctor;
 pub(crate) mod drain;
 mod health;
 mod key;
+mod limits;
 mod log;
 pub(crate) mod otp;
 mod queue;
@@ -109,6 +110,7 @@ fn carry_out(
             suspensions::suspend(running, caller, (user, until, &reason), answer)
         }
         Request::Resume { user } => suspensions::resume(running, caller, user, answer),
+        Request::SetLimits { user, limits } => limits::set(running, caller, (user, limits), answer),
         Request::TestCode { phone, fallback } => {
             otp::test(running, caller, (&phone, fallback), answer)
         }

@@ -1,4 +1,5 @@
-//! `users list`, `users show` and `users remove`; those that keep a user out are in `suspensions`.
+//! `users list`, `users show` and `users remove`; those that keep a user out are in `suspensions`, and
+//! what may wait for one is in `limits`.
 //!
 //! They ask the server that runs. If none runs, they open its database themselves. Phones are shortened
 //! unless the operator asks for them, and then the audit log has a line.
@@ -12,8 +13,9 @@ use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
-use super::super::protocol::{Problem, Request, item, no_such_user};
+use super::super::protocol::{NewLimits, Problem, Request, item, no_such_user};
 use super::super::running::{Interrupted, Running};
+use super::limits::{self, Limits};
 use super::suspensions::{self, Suspended};
 use super::Paper;
 use crate::cli::UsersCommand;
@@ -40,6 +42,9 @@ struct User {
     /// Whether it is an account of the server itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     canary: bool,
+    /// Nothing, if they are those of everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limits: Option<Limits>,
 }
 
 /// A user who is no more.
@@ -52,16 +57,16 @@ struct Removed {
 
 impl User {
     fn of(summary: &UserSummary, full: bool) -> Self {
-        let UserSummary { id, phone, last_seen, pending_letters, pending_bytes, suspended, .. } =
-            summary;
+        let UserSummary { id, phone, last_seen, pending_letters, pending_bytes, .. } = summary;
         Self {
             id: id.get(),
             phone: if full { phone.as_str().to_owned() } else { format!("{phone:?}") },
             last_seen: last_seen.map(|moment| clock::written(moment.to_unix())),
             pending_letters: *pending_letters,
             pending_bytes: *pending_bytes,
-            suspended: suspended.as_ref().and_then(Suspended::of),
+            suspended: summary.suspended.as_ref().and_then(Suspended::of),
             canary: phone.is_reserved(),
+            limits: Limits::of(&summary.limits),
         }
     }
 
@@ -95,6 +100,7 @@ impl User {
                 "canary     an account of the server itself, which is in no count of users"
             )?;
         }
+        user.limits.map_or(Ok(()), |limits| limits.page(out))?;
         user.suspended.as_ref().map_or(Ok(()), |suspended| suspended.page(out))
     }
 }
@@ -248,6 +254,13 @@ pub(super) fn run(
             has_to_be_meant(yes)?;
             paper.act(connection, Request::RemoveUser { user }, Removed::line)
         }
+        UsersCommand::Limits { user, letters, bytes, default } => {
+            let limits = match default {
+                true => NewLimits::Default {},
+                false => NewLimits::Own { letters, bytes },
+            };
+            paper.act(connection, Request::SetLimits { user, limits }, limits::Set::line)
+        }
         UsersCommand::Suspension(command) => suspensions::run(connection, command, paper),
     }
 }
@@ -287,7 +300,7 @@ pub(super) fn run_alone(
             }
             paper.write(&User::of(&user, *full), User::page)
         }
-        UsersCommand::Suspension(_) => Err(Failure::new(
+        UsersCommand::Limits { .. } | UsersCommand::Suspension(_) => Err(Failure::new(
             Exit::Network,
             "no server runs, and nothing was changed: start it, and repeat the command",
         )),

@@ -18,8 +18,8 @@ const SELECT: &str = "SELECT users.user_id, phone_number, rsa_public_key, last_s
      (SELECT count(*) FROM pending_messages WHERE recipient_id = users.user_id), \
      (SELECT coalesce(sum(length(encrypted_payload)), 0) FROM pending_messages \
          WHERE recipient_id = users.user_id), \
-     since, until, reason \
-     FROM users LEFT JOIN suspensions USING (user_id)";
+     since, until, reason, user_limits.letters, user_limits.bytes \
+     FROM users LEFT JOIN suspensions USING (user_id) LEFT JOIN user_limits USING (user_id)";
 
 impl SqliteStorage {
     fn selected(
@@ -42,6 +42,7 @@ impl SqliteStorage {
                 pending_letters,
                 pending_bytes: payloads + pending_letters * OVERHEAD as u64,
                 suspended: suspension(row)?,
+                limits: reads::own_limits(row, 9)?,
             });
         }
         Ok(users)

@@ -15,7 +15,7 @@ macro_rules! counts {
 }
 
 /// Every table that an older schema may have, and what counts its rows.
-const COUNTS: [(&str, &str); 14] = counts![
+const COUNTS: [(&str, &str); 15] = counts![
     "users",
     "pending_messages",
     "undelivered_messages",
@@ -26,6 +26,7 @@ const COUNTS: [(&str, &str); 14] = counts![
     "server_keys",
     "suspensions",
     "bans",
+    "user_limits",
     "about",
     "restores",
     "log_generation_even",

@@ -29,6 +29,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0005-suspensions.sql")),
     M::up(include_str!("migrations/0006-about.sql")),
     M::up(include_str!("migrations/0007-bans.sql")),
+    M::up(include_str!("migrations/0008-limits.sql")),
 ];
 /// The first schema with notes about the log.
 pub(super) const WITH_GENERATIONS: i64 = 3;

@@ -8,8 +8,8 @@ use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
 use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{
-    AllowanceKey, PendingLetter, QueueId, SenderUsage, Snapshot, StoredAllowance, StoredUser,
-    Suspension,
+    AllowanceKey, OwnLimits, PendingLetter, QueueId, SenderUsage, Snapshot, StoredAllowance,
+    StoredUser, Suspension,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
@@ -27,6 +27,25 @@ fn suspensions(connection: &Connection) -> Result<Vec<Suspension>, Fault> {
         suspensions.push(Suspension { user: user_id(row, 0)?, until });
     }
     Ok(suspensions)
+}
+
+fn all_own_limits(connection: &Connection) -> Result<Vec<(UserId, OwnLimits)>, Fault> {
+    let mut select = connection.prepare("SELECT user_id, letters, bytes FROM user_limits")?;
+    let mut rows = select.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push((user_id(row, 0)?, own_limits(row, 1)?));
+    }
+    Ok(all)
+}
+
+/// Limits of a user's own, in two columns.
+pub(super) fn own_limits(row: &Row<'_>, column: usize) -> Result<OwnLimits, Fault> {
+    let bytes: Option<i64> = row.get(column + 1)?;
+    Ok(OwnLimits {
+        letters: row.get(column)?,
+        bytes: bytes.map(|bytes| u64::try_from(bytes).unwrap_or_default()),
+    })
 }
 
 pub(super) fn snapshot(
@@ -68,6 +87,7 @@ pub(super) fn snapshot(
         allowances: allowances(connection)?,
         pending: pending(connection)?,
         suspensions: suspensions(connection)?,
+        own_limits: all_own_limits(connection)?,
         letters_missing_until: letters_missing_until(connection)?,
     })
 }

@@ -172,6 +172,11 @@ impl Salvager<'_> {
             4,
         )?;
         copy(
+            "SELECT user_id, letters, bytes FROM user_limits",
+            "INSERT OR IGNORE INTO user_limits (user_id, letters, bytes) VALUES (?, ?, ?)",
+            3,
+        )?;
+        copy(
             "SELECT allowance_key, full_at FROM allowances",
             "INSERT OR IGNORE INTO allowances (allowance_key, full_at) VALUES (?, ?)",
             2,

@@ -7,7 +7,7 @@ use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
-    Batch, ExpiredLetter, PendingLetter, QueueId, StoredAllowance, Write,
+    Batch, ExpiredLetter, OwnLimits, PendingLetter, QueueId, StoredAllowance, Write,
 };
 use waxwing_core::time::UnixTime;
 
@@ -74,6 +74,7 @@ pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(
                 suspend(connection, *user, (*now, *until), reason)?;
             }
             Write::Resume { user } => resume(connection, *user)?,
+            Write::SetLimits { user, limits } => set_limits(connection, *user, *limits)?,
         }
     }
     if last > 0 {
@@ -191,6 +192,24 @@ pub(super) fn resume(connection: &Connection, user: UserId) -> Result<(), Fault>
     connection
         .prepare_cached("DELETE FROM suspensions WHERE user_id = ?")?
         .execute([user.get()])?;
+    Ok(())
+}
+
+/// Gives a user limits of their own, or none.
+fn set_limits(connection: &Connection, user: UserId, limits: OwnLimits) -> Result<(), Fault> {
+    let OwnLimits { letters, bytes } = limits;
+    let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    // It is for a user who is there, also when there is nothing to keep.
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO user_limits (user_id, letters, bytes) VALUES (?, ?, ?)",
+        )?
+        .execute(params![user.get(), letters, bytes])?;
+    if limits == OwnLimits::default() {
+        connection
+            .prepare_cached("DELETE FROM user_limits WHERE user_id = ?")?
+            .execute([user.get()])?;
+    }
     Ok(())
 }
 

@@ -225,9 +225,24 @@ pub enum UsersCommand {
     Remove {
         /// Id, or phone with its +
         user: UserName,
+        /// Also take out of the audit log what names them, and forget what became of their letters
+        #[arg(long)]
+        erase: bool,
         /// Do it
         #[arg(long)]
         yes: bool,
+    },
+    /// Write all that is held about a user, as JSON, an object a line, with the whole phone; the audit log
+    /// notes it
+    Export {
+        /// Id, or phone with its +
+        user: UserName,
+        /// With the sealed letters from and to the user, in Base64
+        #[arg(long)]
+        letters: bool,
+        /// To this file, which must not be there yet, and which nobody but you can read
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Let more or less wait for a user than for others; what waits already stays
     #[command(alias = "quota")]

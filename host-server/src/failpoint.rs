@@ -22,17 +22,20 @@ pub enum Failpoint {
     BeforeDeleting,
     /// An act of an operator is in the audit log, and has not been done.
     AfterAuditLine,
+    /// A user is removed, and what is left elsewhere is not erased.
+    BeforeErasing,
 }
 
 impl Failpoint {
     /// Every place, and its name.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::BeforeCommit, "before_commit"),
         (Self::AfterCommit, "after_commit"),
         (Self::BeforeAcknowledgment, "before_acknowledgment"),
         (Self::BeforeForwarding, "before_forwarding"),
         (Self::BeforeDeleting, "before_deleting"),
         (Self::AfterAuditLine, "after_audit_line"),
+        (Self::BeforeErasing, "before_erasing"),
     ];
 
     /// Dies here if `WAXWING_FAILPOINT` is `NAME:N` and this is the N-th time.

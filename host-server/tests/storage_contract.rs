@@ -15,8 +15,8 @@ use waxwing_core::server::storage::{
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::store::{
-    ApplyError, Ban, BanChange, LetterSummary, MailboxSummary, MemoryStorage, SqliteOptions,
-    SqliteStorage, Storage, SuspensionSummary, UserAdmin, UserName,
+    ApplyError, Ban, BanChange, FateSummary, LetterSummary, MailboxSummary, MemoryStorage,
+    SqliteOptions, SqliteStorage, Storage, SuspensionSummary, UserAdmin, UserName,
 };
 
 const DAY: i64 = 86_400;
@@ -503,6 +503,47 @@ fn a_suspension_is_kept_until_it_is_lifted_or_its_user_removed<P: Place>() {
     assert_eq!(storage.load(START).unwrap().suspensions, []);
 }
 
+fn what_is_held_about_one_person_is_found_and_erased<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    for (place, from, to) in [(1, 1, 2), (2, 2, 1), (3, 3, 1), (4, 1, 3), (5, 1, 2)] {
+        apply(&mut *storage, [insert(place, from, to, 10)]).unwrap();
+    }
+    let stretch = storage.letters_from(user(1), None).unwrap();
+    let found: Vec<_> = stretch.found.iter().map(|l| (l.recipient.get(), l.queue_id.0)).collect();
+    assert_eq!((found, stretch.next), (vec![(2, 1), (2, 5), (3, 4)], None));
+    let behind = storage.letters_from(user(1), Some((user(2), QueueId(1)))).unwrap();
+    assert_eq!(behind.found, stretch.found[1..]);
+    let sealed = letter(4, 1, 3, 10);
+    assert_eq!(storage.packet(QueueId(4)).unwrap().as_deref(), Some(&*sealed.packet));
+    assert_eq!(storage.packet(QueueId(9)).unwrap(), None);
+
+    // The first user is removed, with a letter of each kind that was not delivered.
+    let taken = Question::TakeOut {
+        recipient: user(2),
+        accepted_before: START.shifted(1_000),
+        now: START.shifted(7),
+        limit: 1,
+    };
+    storage.answer(&taken).unwrap();
+    storage.remove_user(&UserName::Id(user(1)), START.shifted(8)).unwrap();
+    let fates = |storage: &mut dyn TestStorage| {
+        let stretch = storage.fates_about(user(1), None).unwrap();
+        assert_eq!(stretch.next, None);
+        let fate = |fate: &FateSummary| (fate.sender.get(), fate.recipient.get());
+        let mut fates: Vec<_> = stretch.found.iter().map(fate).collect();
+        fates.sort_unstable();
+        fates
+    };
+    assert_eq!(fates(&mut *storage), [(1, 2), (2, 1), (3, 1)]);
+    storage.erase(user(1)).unwrap();
+    storage.erase(user(1)).unwrap();
+    // The senders of letters to the user are still to be told.
+    assert_eq!(fates(&mut *storage), [(2, 1), (3, 1)]);
+    drop(storage);
+    assert_eq!(fates(&mut *place.open()), [(2, 1), (3, 1)]);
+}
+
 fn limits_of_a_user_are_kept_replaced_and_end_with_the_user<P: Place>() {
     let place = P::new();
     let mut storage = populated(&place);
@@ -687,6 +728,7 @@ contract! {
     a_suspension_is_kept_until_it_is_lifted_or_its_user_removed
     a_suspension_that_is_over_is_forgotten_with_old_letters
     limits_of_a_user_are_kept_replaced_and_end_with_the_user
+    what_is_held_about_one_person_is_found_and_erased
     users_mailboxes_and_letters_are_found_page_by_page
     an_id_rests_for_its_time_and_while_anything_refers_to_it
     storage_in_order_passes_its_check_and_closes

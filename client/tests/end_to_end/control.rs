@@ -408,6 +408,135 @@ fn a_user_with_limits_of_their_own_is_written_to_that_much_and_no_more() {
     assert_eq!(limits.filter(|(_, result)| result == "done").count(), 3);
 }
 
+/// The lines of an export, by their kinds.
+fn kinds(text: &str) -> Vec<(String, Value)> {
+    let only = |line: &str| {
+        let Value::Object(line) = serde_json::from_str(line).unwrap() else { panic!("{line}") };
+        line.into_iter().next().unwrap()
+    };
+    text.lines().map(only).collect()
+}
+
+#[test]
+fn all_that_is_held_about_one_person_is_exported_with_a_server_and_without() {
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let carl = server.person("carl", "+4915110000003");
+    bert.send(&carl, "two").exits(0);
+    anna.send(&bert, "one").exits(0);
+    let export = ["users", "export", &bert.phone];
+    server.administer(&["users", "export", "9"]).exits(1).says("no user 9");
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("bert.jsonl");
+    let to_file = [&export[..], &["--letters", "--output", file.to_str().unwrap()]].concat();
+    server.administer(&to_file).exits(0).says("wrote 5 lines to");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let lines = kinds(&text);
+    let names: Vec<_> = lines.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(names, ["account", "waiting_letter", "sent_letter", "audit_line", "complete"]);
+    let [account, waiting, sent, noted, complete] = &lines[..] else { unreachable!() };
+    assert_eq!((&account.1["phone"], &account.1["id"]), (&bert.phone.as_str().into(), &2.into()));
+    assert_eq!(account.1["key_spki"].as_str().unwrap().len(), 392);
+    assert_eq!((&waiting.1["sender"], &waiting.1["recipient"]), (&1.into(), &2.into()));
+    assert_eq!((&sent.1["sender"], &sent.1["recipient"]), (&2.into(), &3.into()));
+    let packet = waiting.1["packet"].as_str().unwrap();
+    assert_eq!(packet.len(), (waiting.1["bytes"].as_u64().unwrap() as usize).div_ceil(3) * 4);
+    assert_eq!(noted.1["command"], "users export");
+    assert_eq!(complete.1["lines"], 5);
+
+    // A file that is there stays as it is, and one that could not be finished is not left behind.
+    server.administer(&to_file).exits(2).says("is there already");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    let absent = place.path().join("absent.jsonl");
+    let nobody = ["users", "export", "9", "--output", absent.to_str().unwrap()];
+    server.administer(&nobody).exits(1);
+    assert!(!absent.exists());
+
+    let shown = kinds(&server.administer(&export).exits(0).out);
+    assert!(shown.iter().all(|(_, held)| held.get("packet").is_none()));
+    server.stop();
+    let alone = kinds(&server.administer(&export).exits(0).out);
+    assert_eq!(alone[..3], shown[..3]);
+    assert!(audit(&server).contains(&("users export".to_owned(), "shown".to_owned())));
+    let log = std::fs::read_to_string(server.data().join("audit.jsonl")).unwrap();
+    assert!(!log.contains(&bert.phone[1..]), "{log}");
+}
+
+/// Files below a directory in which these bytes are.
+fn files_with(directory: &std::path::Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(files_with(&entry.path(), bytes));
+        } else if kind.is_file() {
+            let content = std::fs::read(entry.path()).unwrap();
+            found.extend(content.windows(bytes.len()).any(|w| w == bytes).then(|| entry.path()));
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_names_a_user_any_more_who_is_removed_with_erase() {
+    for is_running in [true, false] {
+        let mut server = TestServer::new();
+        let (anna, bert) = server.anna_and_bert();
+        anna.send(&bert, "one").exits(0);
+        bert.send(&anna, "two").exits(0);
+        let reason = "ask Bert's lawyer";
+        server.administer(&["users", "suspend", "2", "--reason", reason]).exits(0);
+        server.administer(&["users", "show", "2", "--full"]).exits(0);
+        assert!(!files_with(&server.data(), &bert.phone.as_bytes()[1..]).is_empty());
+        if !is_running {
+            server.stop();
+        }
+        server.administer(&["users", "remove", "2", "--erase"]).exits(2).says("--yes");
+        let erase = ["users", "remove", &bert.phone, "--erase", "--yes"];
+        let erased = server.administer(&erase).exits(0);
+        erased.says("removed user 2").says("erased from 3 lines").says("backups");
+        for gone in [&bert.phone[1..], reason] {
+            let left = files_with(&server.data(), gone.as_bytes());
+            assert!(left.is_empty(), "{gone} is in {left:?}");
+        }
+        server.administer(&["audit", "verify"]).exits(0).says("erased     3 lines");
+        server.administer(&erase).exits(1).says("no user");
+        if is_running {
+            server.stop();
+        }
+        let left = files_with(&server.data(), &bert.phone.as_bytes()[1..]);
+        assert!(left.is_empty(), "{left:?}");
+        server.start();
+        anna.run(&["receive"]).exits(0);
+    }
+}
+
+#[test]
+fn an_erasure_in_which_the_server_dies_is_finished_by_the_next_start() {
+    let mut server = TestServer::new();
+    let (_anna, bert) = server.anna_and_bert();
+    server.administer(&["users", "show", "2", "--full"]).exits(0);
+    let erase = ["users", "remove", &bert.phone, "--erase", "--yes"];
+    for (point, is_gone) in [("after_audit_line:1", false), ("before_erasing:1", true)] {
+        server.stop();
+        server.start_with(Some(("WAXWING_FAILPOINT", point)));
+        server.administer(&erase).exits(3).says("audit show");
+        server.kill();
+        server.start();
+        let left = files_with(&server.data(), &bert.phone.as_bytes()[1..]);
+        assert_eq!(left.is_empty(), is_gone, "{point}: {left:?}");
+        let results: Vec<_> = audit(&server).into_iter().map(|(_, result)| result).collect();
+        assert_eq!(
+            results.last().unwrap(),
+            if is_gone { "done" } else { "unknown" },
+            "{results:?}"
+        );
+    }
+    server.administer(&["audit", "verify"]).exits(0).says("erased     1 line,");
+}
+
 #[test]
 fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
     let mut server = TestServer::new();

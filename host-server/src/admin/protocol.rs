@@ -89,7 +89,12 @@ pub(super) enum Request {
     /// `users show`.
     User { user: UserName, full: bool },
     /// `users remove`.
-    RemoveUser { user: UserName },
+    RemoveUser {
+        user: UserName,
+        /// Also what is left of them elsewhere.
+        #[serde(default)]
+        erase: bool,
+    },
     /// `audit show`, by somebody who may not open its files.
     ShowAudit { json: bool },
     /// `audit verify`, likewise.
@@ -116,6 +121,12 @@ pub(super) enum Request {
     Suspend { user: UserName, until: Until, reason: String },
     /// `users resume`.
     Resume { user: UserName },
+    /// `users export`.
+    Export {
+        user: UserName,
+        /// With sealed letters.
+        letters: bool,
+    },
     /// `users limits`.
     SetLimits { user: UserName, limits: NewLimits },
     /// `otp test`.
@@ -223,6 +234,11 @@ impl Problem {
         let message = "the server stops, and does not say any more whether it was done; look again \
                        when it runs";
         Self { unknown: true, ..Self::new(Exit::Failure, message) }
+    }
+
+    /// It is not done to its end, and the next start of the server goes on with it.
+    pub(super) fn goes_on_later(self, what: &str) -> Self {
+        Self { unknown: true, message: format!("{what}: {}", self.message), ..self }
     }
 
     pub(super) const fn is_unknown(&self) -> bool {

@@ -169,6 +169,12 @@ impl Running {
         Ok(ended.map_err(|why| Problem::new(Exit::Storage, why))?)
     }
 
+    /// Has storage forget what is left of a user who was removed.
+    pub(super) fn erase(&self, answer: &mut Answer<'_>, user: UserId) -> Result<(), Interrupted> {
+        let ended = wait(answer, &self.storage.erase(user))?;
+        Ok(ended.map_err(|why| Problem::new(Exit::Storage, why))?)
+    }
+
     /// The user with this id or phone.
     pub(super) fn user(
         &self,
@@ -201,12 +207,33 @@ impl Running {
         arguments: Arguments,
         act: impl FnOnce(&mut Answer<'_>) -> Result<(T, Outcome), Interrupted>,
     ) -> Result<T, Interrupted> {
+        let begun = self.begin((caller, answer), command, arguments)?;
+        let acted = act(answer);
+        self.finish(begun, acted, |begun, outcome| self.end(begun, outcome))
+    }
+
+    /// Notes an act that is about to be carried out.
+    pub(super) fn begin(
+        &self,
+        (caller, answer): (Caller, &Answer<'_>),
+        command: &str,
+        arguments: Arguments,
+    ) -> Result<Begun, Interrupted> {
         is_there(answer)?;
         tracing::info!(name: "operator_acts", uid = caller.uid, command, "an operator acts; the audit log says more");
-        let begun = self.audit.begin(clock::unix_now(), caller.uid, command, arguments)?;
-        match act(answer) {
+        Ok(self.audit.begin(clock::unix_now(), caller.uid, command, arguments)?)
+    }
+
+    /// Notes what became of an act; `end` does so if it was done.
+    pub(super) fn finish<T, O>(
+        &self,
+        begun: Begun,
+        acted: Result<(T, O), Interrupted>,
+        end: impl FnOnce(Begun, O) -> Result<(), Failure>,
+    ) -> Result<T, Interrupted> {
+        match acted {
             Ok((value, outcome)) => {
-                self.end(begun, outcome)?;
+                end(begun, outcome)?;
                 Ok(value)
             }
             Err(Interrupted::Problem(problem)) if !problem.is_unknown() => {

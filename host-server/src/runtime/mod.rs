@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use waxwing_transport_mio::EventLoop;
 
 use crate::admin::audit::AuditLog;
-use crate::admin::commands::NO_SOCKET;
+use crate::admin::commands::{NO_SOCKET, erase};
 use crate::admin::control::{Limits, Listener};
 use crate::admin::http::{self, Endpoint};
 use crate::admin::running::Running;
@@ -44,7 +44,7 @@ use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::logging;
-use crate::store::StorageError;
+use crate::store::{Storage, StorageError};
 pub use bans::{BanCounts, Bans};
 pub use channels::{Channels, Message, Route, ShardLines};
 pub use configuration::{Configuration, Read, Reconfiguration, Reread, Standing, Takers, Turn};
@@ -80,10 +80,10 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     let directory = directory.lock()?;
     logging::serve(&config.log);
     let (identity, mut storage) = origin::open(config, args, &directory)?;
-    settle(&AuditLog::of(&directory));
     if args.check {
         storage.check().map_err(say_what_helps)?;
     }
+    settle(&AuditLog::of(&directory), &mut *storage);
     let bans = Bans::new(storage.bans().map_err(say_what_helps)?, clock::unix_now());
     let prepared = Prepared::new(Parts {
         config,
@@ -196,7 +196,19 @@ fn serve_metrics(listen: SocketAddr, running: Arc<Running>) -> Result<Endpoint, 
 
 /// A server whose audit log is not as it should be serves all the same. What an operator would change
 /// is refused until the log can be written again.
-fn settle(audit: &AuditLog) {
+fn settle(audit: &AuditLog, storage: &mut dyn Storage) {
+    match erase::finish(audit, storage) {
+        Ok(0) => {}
+        Ok(users) => tracing::info!(
+            users,
+            "what was left of removed users is erased; that was begun before the last end of the server"
+        ),
+        Err(error) => tracing::error!(
+            name: "erasure_unfinished",
+            %error,
+            "what is left of a removed user could not be erased: the next start tries again"
+        ),
+    }
     match audit.settle(clock::unix_now()) {
         Ok(0) => {}
         Ok(acts) => tracing::warn!(

@@ -1,9 +1,14 @@
 //! What an operator looks up in the storage of a running server, between two commits.
 
+use std::sync::Arc;
+
 use waxwing_core::id::UserId;
 use waxwing_core::server::storage::QueueId;
 
-use super::{LetterSummary, MailboxSummary, Storage, StorageError, UserName, UserSummary};
+use super::{
+    FatePlace, FateSummary, LetterPlace, LetterSummary, MailboxSummary, SentLetter, Storage,
+    StorageError, Stretch, UserName, UserSummary,
+};
 
 /// Something to be looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +21,12 @@ pub enum Inspection {
     Mailboxes(Option<UserId>),
     /// A page of the letters in a mailbox behind this place; see [`super::Inspect::letters`].
     Letters(UserId, QueueId),
+    /// A stretch of letters from a user; see [`super::Personal::letters_from`].
+    SentLetters(UserId, Option<LetterPlace>),
+    /// A stretch of fates about a user; see [`super::Personal::fates_about`].
+    Fates(UserId, Option<FatePlace>),
+    /// The packet of a letter.
+    Packet(QueueId),
 }
 
 /// What was found.
@@ -27,11 +38,20 @@ pub enum Finding {
     Mailboxes(Vec<MailboxSummary>),
     /// The answer to [`Inspection::Letters`].
     Letters(Vec<LetterSummary>),
+    /// The answer to [`Inspection::SentLetters`].
+    SentLetters(Stretch<SentLetter, LetterPlace>),
+    /// The answer to [`Inspection::Fates`].
+    Fates(Stretch<FateSummary, FatePlace>),
+    /// The answer to [`Inspection::Packet`].
+    Packet(Option<Arc<[u8]>>),
 }
 
 impl Inspection {
     /// Looks it up.
-    pub(super) fn look(self, storage: &mut dyn Storage) -> Result<Finding, StorageError> {
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    pub fn look(self, storage: &mut dyn Storage) -> Result<Finding, StorageError> {
         match self {
             Self::Users(after) => storage.users(after).map(Finding::Users),
             Self::User(name) => Ok(Finding::Users(storage.find_user(&name)?.into_iter().collect())),
@@ -39,6 +59,11 @@ impl Inspection {
             Self::Letters(recipient, after) => {
                 storage.letters(recipient, after).map(Finding::Letters)
             }
+            Self::SentLetters(sender, after) => {
+                storage.letters_from(sender, after).map(Finding::SentLetters)
+            }
+            Self::Fates(user, after) => storage.fates_about(user, after).map(Finding::Fates),
+            Self::Packet(letter) => storage.packet(letter).map(Finding::Packet),
         }
     }
 }

@@ -13,9 +13,11 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 
 use super::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
+use super::personal::{FOUND, FatePlace, LetterPlace};
 use super::{
-    ApplyError, Ban, BanChange, Inspect, KeepBans, LetterSummary, MailboxSummary, RemovedUser,
-    Storage, StorageError, SuspensionSummary, UserAdmin, UserName, UserSummary, letter,
+    ApplyError, Ban, BanChange, FateSummary, Inspect, KeepBans, LetterSummary, MailboxSummary,
+    Personal, RemovedUser, SentLetter, Storage, StorageError, Stretch, SuspensionSummary,
+    UserAdmin, UserName, UserSummary, letter,
 };
 use crate::config::AddressRange;
 
@@ -466,6 +468,68 @@ impl Inspect for MemoryStorage {
         };
         Ok(behind.take(LETTERS_IN_A_PAGE).map(summary).collect())
     }
+}
+
+impl Personal for MemoryStorage {
+    fn letters_from(
+        &mut self,
+        sender: UserId,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<SentLetter, LetterPlace>, StorageError> {
+        let state = self.state();
+        let sent = state.letters.values().filter(|letter| letter.sender == sender);
+        let mut sent: Vec<_> = sent.filter(|letter| Some(place(letter)) > after).collect();
+        sent.sort_by_key(|letter| place(letter));
+        let is_all = sent.len() <= FOUND;
+        sent.truncate(FOUND);
+        let next = sent.last().filter(|_| !is_all).map(|letter| place(letter));
+        let summary = |letter: &Arc<PendingLetter>| SentLetter {
+            queue_id: letter.queue_id,
+            id: letter.id,
+            recipient: letter.recipient,
+            accepted_at: letter.accepted_at,
+            bytes: letter.packet.len() as u64,
+        };
+        Ok(Stretch { found: sent.into_iter().map(summary).collect(), next })
+    }
+
+    fn fates_about(
+        &mut self,
+        user: UserId,
+        after: Option<FatePlace>,
+    ) -> Result<Stretch<FateSummary, FatePlace>, StorageError> {
+        let state = self.state();
+        let fates = state.undelivered.iter().map(|((recipient, id), fate)| FateSummary {
+            id: *id,
+            sender: fate.sender,
+            recipient: *recipient,
+            removed_at: fate.removed_at,
+        });
+        let fates = fates.filter(|fate| fate.sender == user || fate.recipient == user);
+        let mut found: Vec<_> =
+            fates.filter(|fate| Some((fate.recipient, fate.id)) > after).collect();
+        found.sort_by_key(|fate| (fate.recipient, fate.id));
+        let is_all = found.len() <= FOUND;
+        found.truncate(FOUND);
+        let next = found.last().filter(|_| !is_all).map(|fate| (fate.recipient, fate.id));
+        Ok(Stretch { found, next })
+    }
+
+    fn packet(&mut self, letter: QueueId) -> Result<Option<Arc<[u8]>>, StorageError> {
+        Ok(self.state().letters.get(&letter).map(|letter| letter.packet.clone()))
+    }
+
+    fn erase(&mut self, user: UserId) -> Result<(), ApplyError> {
+        let mut state = self.state();
+        state.in_order()?;
+        state.undelivered.retain(|_, fate| fate.sender != user);
+        Ok(())
+    }
+}
+
+/// The place of a letter among all, by mailbox.
+fn place(letter: &PendingLetter) -> LetterPlace {
+    (letter.recipient, letter.queue_id)
 }
 
 impl UserAdmin for MemoryStorage {

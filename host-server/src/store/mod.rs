@@ -12,6 +12,7 @@ mod inspection;
 mod interrupt;
 mod letter;
 mod memory;
+mod personal;
 mod sqlite;
 mod thread;
 mod turn;
@@ -34,6 +35,7 @@ pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};
 pub use interrupt::Interrupt;
 pub use memory::MemoryStorage;
+pub use personal::{FatePlace, FateSummary, LetterPlace, Personal, SentLetter, Stretch};
 pub use sqlite::{Salvage, SqliteError, SqliteOptions, SqliteStorage};
 pub use thread::{Inspector, Outlet, StorageClient, StorageThread, ThreadOptions};
 pub use turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
@@ -42,7 +44,7 @@ pub use turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, 
 ///
 /// The contract is the one of [`waxwing_core::server::storage`]: calls take effect in order, and
 /// what [`Storage::apply`] has confirmed survives a power cut.
-pub trait Storage: Inspect + KeepBans + Send {
+pub trait Storage: Inspect + Personal + KeepBans + Send {
     /// What a server machine starts from. Ids of users removed before `rested_before` are free
     /// again unless a letter or a fate still refers to them.
     ///

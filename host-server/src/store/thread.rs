@@ -8,6 +8,8 @@ use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use waxwing_core::id::UserId;
+
 use super::turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 use super::{BanChange, Finding, Inspection, Storage, StorageError};
 use crate::clock::{Clock, SystemClock};
@@ -112,6 +114,18 @@ impl Inspector {
         if let Some(jobs) = self.jobs.upgrade() {
             // No machine hears of it.
             let _ = jobs.send((usize::MAX, Job::ChangeBans(change, answer)));
+        }
+        ended
+    }
+
+    /// Has storage forget what is left of a user who was removed. The receiver hears how it ended; it is
+    /// disconnected when the thread has ended.
+    #[must_use]
+    pub fn erase(&self, user: UserId) -> Receiver<Result<(), String>> {
+        let (answer, ended) = channel();
+        if let Some(jobs) = self.jobs.upgrade() {
+            // No machine hears of it.
+            let _ = jobs.send((usize::MAX, Job::Erase(user, answer)));
         }
         ended
     }

@@ -10,6 +10,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use waxwing_core::id::UserId;
 use waxwing_core::server::storage::{Answer, Ask, Batch, Outcome, Ticket, Write};
 use waxwing_core::time::Instant;
 
@@ -28,6 +29,8 @@ pub enum Job {
     Inspect(Inspection, Sender<Result<Finding, String>>),
     /// A change of the bans, and who hears how it ended.
     ChangeBans(BanChange, Sender<Result<(), String>>),
+    /// The end of what is left of a user who was removed, and who hears how it ended.
+    Erase(UserId, Sender<Result<(), String>>),
 }
 
 /// Something that is done.
@@ -194,7 +197,12 @@ impl StorageTurns {
                     let _ = answer.send(found);
                 }
                 Job::ChangeBans(change, answer) => {
-                    let _ = answer.send(self.change_bans(&change, reports)?);
+                    let changed = self.storage.change_bans(&change);
+                    let _ = answer.send(self.ended(changed, reports)?);
+                }
+                Job::Erase(user, answer) => {
+                    let erased = self.storage.erase(user);
+                    let _ = answer.send(self.ended(erased, reports)?);
                 }
             }
             self.measure_disk(now(), reports);
@@ -264,13 +272,14 @@ impl StorageTurns {
         Ok(())
     }
 
-    fn change_bans(
+    /// How something has ended that an operator has asked for.
+    fn ended(
         &mut self,
-        change: &BanChange,
+        ended: Result<(), ApplyError>,
         reports: &mut dyn Reports,
     ) -> Result<Result<(), String>, Failed> {
         self.untidy = true;
-        let Err(error) = self.storage.change_bans(change) else {
+        let Err(error) = ended else {
             self.note(None);
             return Ok(Ok(()));
         };

@@ -2,6 +2,7 @@
 
 mod chain;
 mod commands;
+mod erasing;
 mod files;
 mod full_disk;
 mod rotation;

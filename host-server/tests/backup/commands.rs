@@ -295,7 +295,9 @@ fn storage_schema_says_what_this_version_would_do_with_the_database() {
     change("UPDATE about SET min_reader = 1");
     assert_eq!(ask(0)["this_version"], "serves");
     place.start(&[]).stop();
-    change("DROP TABLE about; DROP TABLE restores; DROP TABLE bans; DROP TABLE user_limits; PRAGMA user_version = 5");
+    change(
+        "DROP TABLE about; DROP TABLE restores; DROP TABLE bans; DROP TABLE user_limits; PRAGMA user_version = 5",
+    );
     assert_eq!(ask(0)["this_version"], "changes");
     place.start(&[]).stop();
     assert_eq!(ask(0), now);

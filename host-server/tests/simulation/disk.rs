@@ -10,8 +10,9 @@ use waxwing_core::server::storage::{
 use waxwing_core::server::{Counted, Stored};
 use waxwing_core::time::UnixTime;
 use waxwing_server::store::{
-    ApplyError, Ban, BanChange, Inspect, KeepBans, LetterSummary, MailboxSummary, MemoryStorage,
-    Storage, StorageError, UserName, UserSummary,
+    ApplyError, Ban, BanChange, FatePlace, FateSummary, Inspect, KeepBans, LetterPlace,
+    LetterSummary, MailboxSummary, MemoryStorage, Personal, SentLetter, Storage, StorageError,
+    Stretch, UserName, UserSummary,
 };
 use waxwing_testkit::simulation::{Dice, Seeded};
 
@@ -134,6 +135,32 @@ impl Inspect for Disk {
         after: QueueId,
     ) -> Result<Vec<LetterSummary>, StorageError> {
         self.durable.letters(recipient, after)
+    }
+}
+
+impl Personal for Disk {
+    fn letters_from(
+        &mut self,
+        sender: UserId,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<SentLetter, LetterPlace>, StorageError> {
+        self.durable.letters_from(sender, after)
+    }
+
+    fn fates_about(
+        &mut self,
+        user: UserId,
+        after: Option<FatePlace>,
+    ) -> Result<Stretch<FateSummary, FatePlace>, StorageError> {
+        self.durable.fates_about(user, after)
+    }
+
+    fn packet(&mut self, letter: QueueId) -> Result<Option<Arc<[u8]>>, StorageError> {
+        self.durable.packet(letter)
+    }
+
+    fn erase(&mut self, user: UserId) -> Result<(), ApplyError> {
+        self.durable.erase(user)
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 
-use super::line::{Line, MAX_LINE, digest};
+use super::line::{Line, MAX_LINE};
 use crate::access;
 use crate::exit::{Exit, Failure};
 use crate::locks;
@@ -162,8 +162,8 @@ pub(super) fn tail(path: &Path, file: &File) -> Result<Tail, Failure> {
     let last = match last {
         None => None,
         Some(line) => {
-            let number = Line::parse(&line).ok_or_else(|| damaged(path))?.number;
-            Some(Last { number, digest: digest(&line) })
+            let parsed = Line::parse(&line).ok_or_else(|| damaged(path))?;
+            Some(Last { number: parsed.number, digest: parsed.digest(&line) })
         }
     };
     Ok(Tail { whole, last, torn })

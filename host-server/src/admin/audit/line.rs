@@ -7,15 +7,19 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
-use waxwing_core::crypto::{Digest, Provider};
+use waxwing_core::crypto::{CryptoRng, Digest, Provider};
+use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
 
-use crate::backend::Backend;
+use super::erase::Erased;
+use crate::backend::{Backend, random};
 
 /// Bytes of the longest line, without its end.
 pub const MAX_LINE: usize = 16_384;
 /// Bytes of the longest text in a line, before it is escaped.
 pub const MAX_TEXT: usize = 256;
+/// What a line has in it so that its hash tells nothing.
+pub(super) const SALT: &str = "salt";
 /// What the first line of all says of the line before it.
 pub(super) const NO_LINE_BEFORE: &str =
     "0000000000000000000000000000000000000000000000000000000000000000";
@@ -45,6 +49,9 @@ pub struct Line {
     pub detail: Option<String>,
     /// The SHA-256 of the line before, in hexadecimal.
     pub before: String,
+    /// That the line does not say any more what it was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erased>,
 }
 
 /// What became of an act.
@@ -84,11 +91,30 @@ impl Arguments {
         Self::default()
     }
 
+    /// Those of a command about a user, with a number that nobody can guess: it keeps others from finding
+    /// out by trying what stood in a line of which the hash alone is left.
+    #[must_use]
+    pub fn about(user: UserId, phone: &Phone) -> Self {
+        let (mut salt, rng) = ([0; 16], &mut random() as &mut dyn CryptoRng);
+        rng.fill_bytes(&mut salt);
+        let salt = salt.map(|byte| format!("{byte:02x}")).concat();
+        Self::new().with("id", user).with("phone", phone.as_str()).with(SALT, salt)
+    }
+
     /// With one more.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.0.insert(name.to_owned(), short(&value.to_string()));
         self
+    }
+
+    /// Those that stand in a line.
+    pub(super) const fn of_line(arguments: BTreeMap<String, String>) -> Self {
+        Self(arguments)
+    }
+
+    pub(super) const fn map(&self) -> &BTreeMap<String, String> {
+        &self.0
     }
 
     pub(super) fn into_map(self) -> BTreeMap<String, String> {
@@ -113,7 +139,14 @@ impl Line {
     }
 }
 
-/// What the next line says of this one.
+impl Line {
+    /// What the next line says of this one, whose bytes these are: of one that was erased, what it was before.
+    pub(super) fn digest(&self, bytes: &[u8]) -> String {
+        self.erased.as_ref().map_or_else(|| digest(bytes), |erased| erased.sha256.clone())
+    }
+}
+
+/// The SHA-256 of a line.
 pub(super) fn digest(line: &[u8]) -> String {
     let digest: Digest = Backend::default().sha256(&[line]);
     format!("{digest:?}")
@@ -193,6 +226,7 @@ mod tests {
             result: Some(AuditResult::Done),
             detail: Some(short(detail)),
             before: NO_LINE_BEFORE.to_owned(),
+            erased: None,
         }
     }
 

@@ -5,8 +5,10 @@
 //! commands without one can write to the same log: whoever writes has the file locked, and looks where
 //! it ends.
 
+mod erase;
 mod file;
 mod line;
+mod person;
 mod read;
 mod rotation;
 mod show;
@@ -20,6 +22,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{geteuid, getuid};
+use waxwing_core::id::UserId;
 use waxwing_core::time::UnixTime;
 
 use crate::cli::AuditCommand;
@@ -27,6 +30,7 @@ use crate::clock;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::failpoint::Failpoint;
+pub use erase::Erased;
 use file::{Last, Purpose, Tail, failure};
 pub use line::{Arguments, AuditResult, Line, MAX_LINE, MAX_TEXT};
 pub use read::{Entry, Snapshot};
@@ -143,10 +147,34 @@ impl AuditLog {
     /// # Errors
     /// When that cannot be written. The next start of the server writes that nobody knows.
     pub fn end(&self, now: UnixTime, begun: Begun, outcome: Outcome) -> Result<(), Failure> {
+        self.end_with(now, begun, Arguments::new(), outcome)
+    }
+
+    /// The same for an act that has erased so many lines of the log.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub fn end_erasure(
+        &self,
+        now: UnixTime,
+        begun: Begun,
+        lines: u64,
+        outcome: Outcome,
+    ) -> Result<(), Failure> {
+        self.end_with(now, begun, Arguments::new().with(erase::LINES, lines), outcome)
+    }
+
+    fn end_with(
+        &self,
+        now: UnixTime,
+        begun: Begun,
+        arguments: Arguments,
+        outcome: Outcome,
+    ) -> Result<(), Failure> {
         let Begun { number, uid, command } = begun;
         let result = outcome.result;
         let of = Some(number);
-        let draft = Draft { uid, command, arguments: Arguments::new(), of, outcome: Some(outcome) };
+        let draft = Draft { uid, command, arguments, of, outcome: Some(outcome) };
         self.append(now, draft).map(drop).map_err(|error| {
             let message =
                 format!("the audit log does not say that the result is {result}: {error}");
@@ -186,20 +214,9 @@ impl AuditLog {
         file::reserve_or_warn(&self.files.current(), &file, tail.whole);
         self.found(tail.last)?;
         drop(file);
-        let mut open = BTreeMap::new();
-        self.snapshot()?.each(|entry| {
-            if let Some(line) = entry.line {
-                match (line.of, line.result) {
-                    (Some(of), _) => _ = open.remove(&of),
-                    (None, None) => _ = open.insert(line.number, line.command),
-                    (None, Some(_)) => {}
-                }
-            }
-            Ok(())
-        })?;
+        let open = self.open_acts()?;
         let count = open.len();
-        for (number, command) in open {
-            let begun = Begun { number, uid: geteuid().as_raw(), command };
+        for (begun, _) in open {
             self.end(
                 now,
                 begun,
@@ -207,6 +224,39 @@ impl AuditLog {
             )?;
         }
         Ok(count)
+    }
+
+    /// Erasures that nobody has ended, and of whom.
+    ///
+    /// Whoever calls this has the data directory locked.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn open_erasures(&self) -> Result<Vec<(Begun, UserId)>, Failure> {
+        let open = self.open_acts()?.into_iter();
+        Ok(open
+            .filter_map(|(begun, arguments)| Some((begun, erase::of_whom(arguments.map())?)))
+            .collect())
+    }
+
+    /// Acts that nobody has ended, and what they are about.
+    fn open_acts(&self) -> Result<Vec<(Begun, Arguments)>, Failure> {
+        let mut open = BTreeMap::new();
+        self.snapshot()?.each(|entry| {
+            if let Some(line) = entry.line {
+                match (line.of, line.result) {
+                    (Some(of), _) => _ = open.remove(&of),
+                    (None, None) => _ = open.insert(line.number, (line.command, line.arguments)),
+                    (None, Some(_)) => {}
+                }
+            }
+            Ok(())
+        })?;
+        let uid = geteuid().as_raw();
+        let begun = |(number, (command, arguments))| {
+            (Begun { number, uid, command }, Arguments::of_line(arguments))
+        };
+        Ok(open.into_iter().map(begun).collect())
     }
 
     /// What is in the log now.
@@ -244,7 +294,9 @@ impl AuditLog {
         let detail = detail.filter(|detail| !detail.is_empty());
         let arguments = arguments.into_map();
         let time = clock::written(now);
-        let line = Line { number, time, uid, command, arguments, of, result, detail, before };
+        let erased = None;
+        let line =
+            Line { number, time, uid, command, arguments, of, result, detail, before, erased };
         let written = line.to_bytes().and_then(|mut bytes| {
             let digest = line::digest(&bytes);
             bytes.push(b'\n');

@@ -20,9 +20,11 @@ pub struct Snapshot {
     is_torn: bool,
 }
 
+/// A file of it.
 #[derive(Debug)]
-struct Part {
-    path: PathBuf,
+pub(super) struct Part {
+    /// Where it was.
+    pub(super) path: PathBuf,
     file: File,
     /// How much of it counts.
     len: u64,
@@ -73,6 +75,23 @@ impl Snapshot {
         }
     }
 
+    /// The same for whoever has the log locked.
+    pub(super) fn of_locked(files: &Files) -> Result<Self, Failure> {
+        let mut parts = Vec::new();
+        for path in files.older().rev().chain([files.current()]) {
+            if let Some(file) = open(&path, Purpose::Read)? {
+                let len = file.metadata().map_err(|error| failure(&path, error))?.len();
+                parts.push(Part { path, file, len });
+            }
+        }
+        Ok(Self { files: parts, is_full: false, is_torn: false })
+    }
+
+    /// The files, the oldest first.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.files
+    }
+
     /// How many files there are.
     #[must_use]
     pub fn files(&self) -> usize {
@@ -104,7 +123,11 @@ impl Snapshot {
 }
 
 impl Part {
-    fn each(&self, with: &mut impl FnMut(Entry<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+    /// Calls `with` for each line, until that fails.
+    pub(super) fn each(
+        &self,
+        with: &mut impl FnMut(Entry<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let mut lines = BufReader::new(From { file: &self.file, at: 0, len: self.len });
         let (mut bytes, mut at) = (Vec::new(), 0_u64);

@@ -53,6 +53,11 @@ impl Files {
         self.directory.join(format!("{NAME}.new"))
     }
 
+    /// What takes the place of one of them when it is complete.
+    pub(super) fn draft(&self) -> PathBuf {
+        self.directory.join(format!("{NAME}.draft"))
+    }
+
     /// Makes room for a new file. The caller has the current one locked, and has to open the new one.
     pub(super) fn rotate(&self) -> io::Result<()> {
         let spare = self.spare();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use super::line::{AuditResult, Line, is_hidden};
+use super::line::{AuditResult, Line, SALT, is_hidden};
 use super::read::{Entry, Snapshot};
 use crate::exit::{Exit, Failure};
 
@@ -72,8 +72,11 @@ fn table(snapshot: &Snapshot, out: &mut dyn Write, strange: &mut u64) -> Result<
         };
         let result = result.map_or("open".to_owned(), |result| result.to_string());
         let mut act = visible(&line.command);
-        for (name, value) in &line.arguments {
+        for (name, value) in line.arguments.iter().filter(|(name, _)| *name != SALT) {
             act.push_str(&format!(" {}={}", visible(name), visible(value)));
+        }
+        if let Some(erased) = &line.erased {
+            act.push_str(&format!(" (erased by {})", erased.by));
         }
         if let Some(detail) = detail {
             act.push_str(&format!(": {}", visible(&detail)));

@@ -1,12 +1,15 @@
 //! `audit verify`: whether each line of the log follows the one before.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde::Serialize;
 
-use super::line::{NO_LINE_BEFORE, digest};
+use super::erase::{self, Erased};
+use super::line::NO_LINE_BEFORE;
 use super::read::{Entry, Snapshot};
 use crate::exit::{Exit, Failure};
+use crate::figures;
 
 /// What the chain of lines says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,6 +32,8 @@ pub struct Verified {
     pub rotated: bool,
     /// Whether the last line is not whole. The next one that is written takes its place.
     pub torn: bool,
+    /// How many lines do not say any more what they were about, because somebody was erased.
+    pub erased: u64,
     /// Where the chain breaks for the first time.
     pub fault: Option<Fault>,
 }
@@ -55,6 +60,7 @@ struct Previous {
 pub(super) fn verify(snapshot: &Snapshot) -> Result<Verified, Failure> {
     let mut previous = None;
     let (mut lines, mut first, mut fault) = (0, None, None);
+    let mut erasures = Erasures::default();
     snapshot.each(|entry| {
         if fault.is_some() {
             return Ok(());
@@ -64,12 +70,15 @@ pub(super) fn verify(snapshot: &Snapshot) -> Result<Verified, Failure> {
             Ok(this) => {
                 first.get_or_insert(this.number);
                 previous = Some(this);
+                erasures.note(&entry);
             }
             Err(found) => fault = Some(found),
         }
         Ok(())
     })?;
+    let fault = fault.or_else(|| erasures.fault());
     Ok(Verified {
+        erased: erasures.lines.values().map(|lines| lines.count).sum(),
         holds: fault.is_none(),
         files: snapshot.files(),
         lines,
@@ -120,8 +129,51 @@ fn follow(entry: &Entry<'_>, previous: Option<&Previous>) -> Result<Previous, Fa
         file: entry.file.to_owned(),
         at: entry.at,
         number: line.number,
-        digest: digest(entry.bytes),
+        digest: line.digest(entry.bytes),
     })
+}
+
+/// Lines that were erased, and the acts that may have done so.
+#[derive(Default)]
+struct Erasures {
+    /// By the number of the act.
+    lines: BTreeMap<u64, ErasedLines>,
+    /// How many lines each act has erased, as it says itself; `None` while it has not ended.
+    acts: BTreeMap<u64, Option<u64>>,
+}
+
+struct ErasedLines {
+    count: u64,
+    /// File and line of the first.
+    first: (String, u64),
+}
+
+impl Erasures {
+    fn note(&mut self, entry: &Entry<'_>) {
+        let Some(line) = &entry.line else { return };
+        if let Some(Erased { by, .. }) = line.erased {
+            let first = || ErasedLines { count: 0, first: (entry.file.to_owned(), entry.at) };
+            self.lines.entry(by).or_insert_with(first).count += 1;
+        } else if erase::of_whom(&line.arguments).is_some() {
+            self.acts.insert(line.number, None);
+        } else if let Some(said) = line.of.and_then(|of| self.acts.get_mut(&of)) {
+            *said = line.arguments.get(erase::LINES).and_then(|lines| lines.parse().ok());
+        }
+    }
+
+    /// Lines that no act has erased. Some that one has erased may have been rotated away.
+    fn fault(&self) -> Option<Fault> {
+        let is_unexplained = |(by, lines): &(&u64, &ErasedLines)| match self.acts.get(by) {
+            None => true,
+            Some(said) => said.is_some_and(|said| said < lines.count),
+        };
+        let (by, ErasedLines { first: (file, line), .. }) =
+            self.lines.iter().find(is_unexplained)?;
+        let problem = format!(
+            "number {by} is said to have erased this line and others, but does not say so itself"
+        );
+        Some(Fault { file: file.clone(), line: *line, problem })
+    }
 }
 
 impl Verified {
@@ -173,6 +225,10 @@ impl Verified {
             (true, false) => {
                 text.push_str("older      lines were removed: rotation has not removed any yet\n");
             }
+        }
+        if self.erased > 0 {
+            let lines = figures::count(self.erased, "line", "lines");
+            text.push_str(&format!("erased     {lines}, which named users who were removed\n"));
         }
         if self.torn {
             text.push_str("torn       half a line is at the end; the next line takes its place\n");

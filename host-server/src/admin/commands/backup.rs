@@ -112,8 +112,8 @@ impl Restored {
         writeln!(out, "{rest}, which may have been given to others since then")?;
         writeln!(
             out,
-            "suspensions and bans are those of that moment: `waxwing-server audit show` says which came or \
-             ended since then"
+            "suspensions, limits of users and bans are those of that moment: `waxwing-server audit show` says \
+             which came or ended since then"
         )?;
         if *key_is_missing {
             writeln!(

@@ -6,6 +6,8 @@ mod backup;
 mod ban;
 mod doctor;
 pub(crate) mod drain;
+pub(crate) mod erase;
+mod export;
 mod health;
 mod key;
 mod limits;
@@ -99,7 +101,8 @@ fn carry_out(
         }
         Request::User { user, full } => users::answer_one(running, caller, user, full, answer),
         Request::CreateBackup { file } => backup::create(running, caller, file, answer),
-        Request::RemoveUser { user } => users::remove(running, caller, user, answer),
+        Request::RemoveUser { user, erase: false } => users::remove(running, caller, user, answer),
+        Request::RemoveUser { user, erase: true } => erase::remove(running, caller, user, answer),
         Request::ShowAudit { json } => audit::answer(running, AuditCommand::Show, json, answer),
         Request::VerifyAudit { json } => audit::answer(running, AuditCommand::Verify, json, answer),
         Request::Fingerprint => key::answer(running, answer),
@@ -110,6 +113,9 @@ fn carry_out(
             suspensions::suspend(running, caller, (user, until, &reason), answer)
         }
         Request::Resume { user } => suspensions::resume(running, caller, user, answer),
+        Request::Export { user, letters } => {
+            export::answer(running, caller, (user, letters), answer)
+        }
         Request::SetLimits { user, limits } => limits::set(running, caller, (user, limits), answer),
         Request::TestCode { phone, fallback } => {
             otp::test(running, caller, (&phone, fallback), answer)

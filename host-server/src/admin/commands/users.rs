@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use waxwing_core::id::UserId;
+use waxwing_core::phone::Phone;
 use waxwing_core::server::{Administered, AdministrationError};
 use waxwing_core::time::{Timestamp, UnixTime};
 
@@ -15,9 +16,10 @@ use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{NewLimits, Problem, Request, item, no_such_user};
 use super::super::running::{Interrupted, Running};
+use super::Paper;
 use super::limits::{self, Limits};
 use super::suspensions::{self, Suspended};
-use super::Paper;
+use super::{erase, export};
 use crate::cli::UsersCommand;
 use crate::clock;
 use crate::config::Config;
@@ -49,7 +51,7 @@ struct User {
 
 /// A user who is no more.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct Removed {
+pub(super) struct Removed {
     removed: u16,
     phone: String,
     undelivered_letters: u64,
@@ -106,11 +108,15 @@ impl User {
 }
 
 impl Removed {
-    fn undelivered(&self) -> String {
+    pub(super) fn new(user: UserId, phone: &Phone, undelivered_letters: u64) -> Self {
+        Self { removed: user.get(), phone: format!("{phone:?}"), undelivered_letters }
+    }
+
+    pub(super) fn undelivered(&self) -> String {
         format!("{} undelivered", figures::count(self.undelivered_letters, "letter", "letters"))
     }
 
-    fn line(out: &mut dyn Write, user: &Self) -> io::Result<()> {
+    pub(super) fn line(out: &mut dyn Write, user: &Self) -> io::Result<()> {
         let Self { removed, phone, .. } = user;
         writeln!(out, "removed user {removed} ({phone}), {}", user.undelivered())
     }
@@ -181,20 +187,27 @@ pub(super) fn remove(
 ) -> Result<(), Interrupted> {
     let user = running.user(answer, &user)?;
     let removed = running.act((caller, answer), "users remove", names(&user), |answer| {
-        let ended = running
-            .ask_owner(answer, user.id, |sender| runtime::Request::RemoveUser(user.id, sender))?;
-        match ended {
-            Ok(Administered::Removed { phone, undelivered }) => {
-                let phone = format!("{phone:?}");
-                let removed =
-                    Removed { removed: user.id.get(), phone, undelivered_letters: undelivered };
-                let detail = removed.undelivered();
-                Ok((removed, Outcome::done(detail)))
-            }
-            other => Err(not_administered(user.id, other).into()),
-        }
+        let removed = remove_from(running, user.id, answer)?;
+        let detail = removed.undelivered();
+        Ok((removed, Outcome::done(detail)))
     })?;
     item(answer, removed)
+}
+
+/// Has the shard of a user remove them.
+pub(super) fn remove_from(
+    running: &Running,
+    user: UserId,
+    answer: &mut Answer<'_>,
+) -> Result<Removed, Interrupted> {
+    let ended =
+        running.ask_owner(answer, user, |sender| runtime::Request::RemoveUser(user, sender))?;
+    match ended {
+        Ok(Administered::Removed { phone, undelivered }) => {
+            Ok(Removed::new(user, &phone, undelivered))
+        }
+        other => Err(not_administered(user, other).into()),
+    }
 }
 
 /// Why something was not done to a user.
@@ -232,7 +245,7 @@ pub(super) fn not_administered(user: UserId, ended: runtime::Administration) -> 
 
 /// What the audit log has of a user.
 pub(super) fn names(user: &UserSummary) -> Arguments {
-    Arguments::new().with("id", user.id).with("phone", user.phone.as_str())
+    Arguments::about(user.id, &user.phone)
 }
 
 // ---- For the operator ----
@@ -250,9 +263,16 @@ pub(super) fn run(
         UsersCommand::Show { user, full } => {
             paper.ask(connection, Request::User { user, full }, User::page)
         }
-        UsersCommand::Remove { user, yes } => {
+        UsersCommand::Remove { user, erase, yes } => {
             has_to_be_meant(yes)?;
-            paper.act(connection, Request::RemoveUser { user }, Removed::line)
+            let request = Request::RemoveUser { user, erase };
+            if erase {
+                return paper.act(connection, request, erase::Erased::page);
+            }
+            paper.act(connection, request, Removed::line)
+        }
+        UsersCommand::Export { user, letters, output } => {
+            export::run(connection, (user, letters, output.as_deref()), paper)
         }
         UsersCommand::Limits { user, letters, bytes, default } => {
             let limits = match default {
@@ -300,13 +320,19 @@ pub(super) fn run_alone(
             }
             paper.write(&User::of(&user, *full), User::page)
         }
+        UsersCommand::Export { user, letters, output } => {
+            export::run_alone((&mut *open()?, &log), (user, *letters, output.as_deref()), paper)
+        }
         UsersCommand::Limits { .. } | UsersCommand::Suspension(_) => Err(Failure::new(
             Exit::Network,
             "no server runs, and nothing was changed: start it, and repeat the command",
         )),
-        UsersCommand::Remove { user, yes } => {
+        UsersCommand::Remove { user, erase, yes } => {
             has_to_be_meant(*yes)?;
-            let _lock = directory.clone().lock()?;
+            let locked = directory.clone().lock()?;
+            if *erase {
+                return erase::remove_alone((&locked, &log), open()?, user, paper);
+            }
             remove_alone(&log, open()?, user, paper)
         }
     }
@@ -345,9 +371,7 @@ fn remove_alone(
             return Err(error.into());
         }
     };
-    let undelivered_letters = removed.undelivered;
-    let phone = format!("{:?}", removed.phone);
-    let removed = Removed { removed: removed.id.get(), phone, undelivered_letters };
+    let removed = Removed::new(removed.id, &removed.phone, removed.undelivered);
     let ended = log.end(now, begun, Outcome::done(removed.undelivered()));
     let closed = storage.close();
     let told = paper.done(&removed, Removed::line);
@@ -357,7 +381,7 @@ fn remove_alone(
     told
 }
 
-fn outcome_of(error: &ApplyError) -> Outcome {
+pub(super) fn outcome_of(error: &ApplyError) -> Outcome {
     match error {
         ApplyError::Refused(_) | ApplyError::Unavailable(_) => Outcome::failed(error.to_string()),
         ApplyError::Fatal(_) | ApplyError::Corrupt(_) => Outcome::unknown(error.to_string()),

@@ -22,6 +22,7 @@ mod open;
 mod open_database;
 mod open_log;
 mod owner;
+mod personal;
 mod reads;
 mod recovery;
 mod restore;

@@ -12,8 +12,8 @@ use waxwing_core::time::{Instant, UnixTime};
 
 use super::*;
 use crate::store::{
-    ApplyError, Ban, Inspect, KeepBans, LetterSummary, MailboxSummary, MemoryStorage, UserName,
-    UserSummary,
+    ApplyError, Ban, FatePlace, FateSummary, Inspect, KeepBans, LetterPlace, LetterSummary,
+    MailboxSummary, MemoryStorage, Personal, SentLetter, Stretch, UserName, UserSummary,
 };
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -47,6 +47,32 @@ impl Inspect for Gated {
         after: QueueId,
     ) -> Result<Vec<LetterSummary>, StorageError> {
         self.inner.letters(recipient, after)
+    }
+}
+
+impl Personal for Gated {
+    fn letters_from(
+        &mut self,
+        sender: UserId,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<SentLetter, LetterPlace>, StorageError> {
+        self.inner.letters_from(sender, after)
+    }
+
+    fn fates_about(
+        &mut self,
+        user: UserId,
+        after: Option<FatePlace>,
+    ) -> Result<Stretch<FateSummary, FatePlace>, StorageError> {
+        self.inner.fates_about(user, after)
+    }
+
+    fn packet(&mut self, letter: QueueId) -> Result<Option<Arc<[u8]>>, StorageError> {
+        self.inner.packet(letter)
+    }
+
+    fn erase(&mut self, user: UserId) -> Result<(), ApplyError> {
+        self.inner.erase(user)
     }
 }
 

@@ -1,0 +1,155 @@
+//! `users remove --erase`: a user is removed, and nothing is left that names them.
+//!
+//! What comes first cannot be taken back: the user is removed. What is left of them elsewhere is erased
+//! then, and if the server or the command ends before that is done, the next start of the server goes on
+//! with it ([`finish`]).
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::audit::{self, Arguments, AuditLog, Begun, Outcome};
+use super::super::control::{Answer, Caller};
+use super::super::protocol::{item, no_such_user};
+use super::super::running::{Interrupted, Running};
+use super::Paper;
+use super::users::{Removed, outcome_of, remove_from};
+use crate::clock;
+use crate::data_dir::LockedDataDir;
+use crate::exit::Failure;
+use crate::failpoint::Failpoint;
+use crate::figures;
+use crate::store::{Engine, Storage, UserName};
+
+const COMMAND: &str = "users remove";
+const UNFINISHED: &str =
+    "the user is removed, and the next start of the server goes on with what is left of them";
+
+/// A user of whom nothing is left.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Erased {
+    #[serde(flatten)]
+    removed: Removed,
+    /// Lines of the audit log that do not name them any more.
+    erased_audit_lines: u64,
+    /// Copies of the database in the data directory, which still do.
+    copies: Vec<String>,
+}
+
+impl Erased {
+    fn new(removed: Removed, lines: u64, data: &Path) -> Self {
+        Self { removed, erased_audit_lines: lines, copies: copies(data) }
+    }
+
+    pub(super) fn page(out: &mut dyn Write, erased: &Self) -> io::Result<()> {
+        let Self { removed, erased_audit_lines, copies } = erased;
+        Removed::line(out, removed)?;
+        let lines = figures::count(*erased_audit_lines, "line", "lines");
+        writeln!(out, "erased from {lines} of the audit log")?;
+        for copy in copies {
+            writeln!(out, "{copy} is a copy from before: delete it, if you need it no more")?;
+        }
+        writeln!(out, "backups made before still name them, until they are deleted")
+    }
+}
+
+/// Older states of the database that lie beside it.
+fn copies(data: &Path) -> Vec<String> {
+    let names = fs::read_dir(data).into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let own = ["waxwing.db", "waxwing.db-wal", "waxwing.db-shm", "waxwing.db-generation"];
+    let is_copy = |name: &String| {
+        (name.starts_with("waxwing.db") && !own.contains(&name.as_str()))
+            || name.starts_with("before-schema-")
+    };
+    let mut copies: Vec<_> = names.filter(is_copy).collect();
+    copies.sort();
+    copies
+}
+
+// ---- In the server ----
+
+pub(super) fn remove(
+    running: &Running,
+    caller: Caller,
+    user: UserName,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    let user = running.user(answer, &user)?.id;
+    let begun = running.begin((caller, answer), COMMAND, Arguments::of_erasure(user))?;
+    let number = begun.number();
+    let erased = remove_from(running, user, answer).and_then(|removed| {
+        Failpoint::BeforeErasing.pass();
+        let erased =
+            running.erase(answer, user).and_then(|()| Ok(running.audit.erase(user, number)?));
+        let lines = erased.map_err(|interrupted| match interrupted {
+            Interrupted::Problem(problem) => problem.goes_on_later(UNFINISHED).into(),
+            Interrupted::Gone => Interrupted::Gone,
+        })?;
+        Ok((Erased::new(removed, lines, &running.data), lines))
+    });
+    let erased = running.finish(begun, erased, |begun, lines| end(&running.audit, begun, lines))?;
+    item(answer, erased)
+}
+
+fn end(log: &AuditLog, begun: Begun, lines: u64) -> Result<(), Failure> {
+    log.end_erasure(clock::unix_now(), begun, lines, Outcome::done(""))
+}
+
+// ---- Without a server ----
+
+pub(super) fn remove_alone(
+    (directory, log): (&LockedDataDir, &AuditLog),
+    mut storage: Box<dyn Engine>,
+    user: &UserName,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    let now = clock::unix_now();
+    let user = storage.find_user(user)?.ok_or_else(|| no_such_user(user))?.id;
+    let begun = log.begin(now, audit::caller(), COMMAND, Arguments::of_erasure(user))?;
+    let removed = match storage.remove_user(&UserName::Id(user), now) {
+        Ok(Some(removed)) => Removed::new(user, &removed.phone, removed.undelivered),
+        Ok(None) => {
+            log.end(now, begun, Outcome::failed("there is no such user any more"))?;
+            return Err(no_such_user(&UserName::Id(user)));
+        }
+        Err(error) => {
+            log.end(now, begun, outcome_of(&error))?;
+            return Err(error.into());
+        }
+    };
+    Failpoint::BeforeErasing.pass();
+    let erased = storage.erase(user).map_err(Failure::from);
+    let erased = erased.and_then(|()| log.erase(user, begun.number()));
+    let lines = erased
+        .map_err(|failure| Failure::new(failure.exit(), format!("{UNFINISHED}: {failure}")))?;
+    let ended = end(log, begun, lines);
+    let closed = storage.close();
+    let told = paper.done(&Erased::new(removed, lines, directory.path()), Erased::page);
+    // What is wrong with the files matters more than a reader who has left.
+    ended?;
+    closed?;
+    told
+}
+
+// ---- At the start ----
+
+/// Ends what was begun before the last end of the server: of users who are gone, the rest goes. Returns how
+/// many they were.
+///
+/// # Errors
+/// When the audit log or storage cannot be changed; then the next start tries again.
+pub(crate) fn finish(log: &AuditLog, storage: &mut dyn Storage) -> Result<usize, Failure> {
+    let mut finished = 0;
+    for (begun, user) in log.open_erasures()? {
+        if storage.find_user(&UserName::Id(user))?.is_none() {
+            storage.erase(user)?;
+            let lines = log.erase(user, begun.number())?;
+            end(log, begun, lines)?;
+            finished += 1;
+        }
+    }
+    Ok(finished)
+}

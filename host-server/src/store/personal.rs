@@ -1,0 +1,94 @@
+//! What is held about one person besides their account and their mailbox.
+
+use std::sync::Arc;
+
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::server::storage::QueueId;
+use waxwing_core::time::UnixTime;
+
+use super::{ApplyError, StorageError};
+
+/// A letter of somebody's that waits for somebody else: nothing of what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentLetter {
+    /// The place of the letter in its mailbox.
+    pub queue_id: QueueId,
+    /// The packet id of the letter.
+    pub id: PacketId,
+    /// The user for whom it waits.
+    pub recipient: UserId,
+    /// When the server accepted it.
+    pub accepted_at: UnixTime,
+    /// Bytes of the packet.
+    pub bytes: u64,
+}
+
+/// That a letter was not delivered, as it is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FateSummary {
+    /// The packet id of the letter.
+    pub id: PacketId,
+    /// The user who sent it.
+    pub sender: UserId,
+    /// The user who was to have it.
+    pub recipient: UserId,
+    /// When it was thrown out.
+    pub removed_at: UnixTime,
+}
+
+/// What was found on the way to a place, and whether there is more behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch<T, P> {
+    /// Some of what is looked for, or nothing.
+    pub found: Vec<T>,
+    /// From where to go on; `None` at the end.
+    pub next: Option<P>,
+}
+
+/// The place of a letter among all, by mailbox.
+pub type LetterPlace = (UserId, QueueId);
+/// The place of a fate among all.
+pub type FatePlace = (UserId, PacketId);
+
+/// What is held about one person. Nothing of it has an index, so it is looked for in stretches, each short
+/// enough to be looked at between two commits.
+pub trait Personal {
+    /// Letters from `sender` that wait for others, in a stretch behind `after`, or from the first on.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn letters_from(
+        &mut self,
+        sender: UserId,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<SentLetter, LetterPlace>, StorageError>;
+
+    /// Fates of letters from or to `user`, in a stretch behind `after`, or from the first on.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn fates_about(
+        &mut self,
+        user: UserId,
+        after: Option<FatePlace>,
+    ) -> Result<Stretch<FateSummary, FatePlace>, StorageError>;
+
+    /// The packet of a letter that waits; `None` if it waits no more, or is damaged.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn packet(&mut self, letter: QueueId) -> Result<Option<Arc<[u8]>>, StorageError>;
+
+    /// Forgets what is left of a user who was removed, and sees to it that nothing of it can be read from
+    /// files: fates of letters from the user, whom nobody can ask for any more, and letters from or to the
+    /// user that were set aside. Fates of letters *to* the user stay: their senders have to be told.
+    ///
+    /// # Errors
+    /// As [`super::Storage::apply`].
+    fn erase(&mut self, user: UserId) -> Result<(), ApplyError>;
+}
+
+/// Entries of a stretch that are looked at, at most.
+pub(super) const LOOKED_AT: usize = 10_000;
+/// Entries of a stretch that are found, at most.
+pub(super) const FOUND: usize = 500;

@@ -63,6 +63,12 @@ impl KeyQuestion {
     }
 }
 
+/// The key that is the rest of a content. Not inlined, which would cost a device bytes.
+#[inline(never)]
+fn last_key(reader: &Reader<'_>) -> Result<Spki, Malformed> {
+    Spki::parse(reader.rest()).map_err(|_| Malformed)
+}
+
 /// Inside 204's seal: `user_id u16 ‖ phone ‖ spki`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -86,9 +92,7 @@ impl KeyAnswer {
     pub fn parse(content: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(content);
         let (user, phone) = (reader.user()?, reader.phone()?);
-        let spki = Spki::parse(reader.array::<SPKI_LEN>()?).map_err(|_| Malformed)?;
-        reader.finish()?;
-        Ok(Self { user, phone, spki })
+        Ok(Self { user, phone, spki: last_key(&reader)? })
     }
 
     /// Writes the content.
@@ -126,9 +130,7 @@ impl Successor {
             return Err(Malformed);
         }
         let effective = Timestamp::parse(reader.array()?)?;
-        let spki = Spki::parse(reader.array::<SPKI_LEN>()?).map_err(|_| Malformed)?;
-        reader.finish()?;
-        Ok(Self { effective, spki })
+        Ok(Self { effective, spki: last_key(&reader)? })
     }
 
     /// Writes the content.

@@ -38,10 +38,11 @@ fn keep(target: &str, name: &str, data: &[u8]) {
 /// A body of each kind that is written as it was read; the first byte is the kind.
 fn bodies() {
     let answer = [b"\x07\x00\x0c+15550001111", &spki()[..]].concat();
+    let announced = [b"\x00\x002026-12-24 18:00:00", &spki()[..]].concat();
     let refusal = [b"\x0b\x00\x66\x05\x00\x01", &[7; 16][..], b"too much"].concat();
     let request = [&[5; 32][..], b"\x0c+15550001111"].concat();
     let proof = [&[5; 32][..], b"123456", &[9; 16], &[3; 32], b"\x0c+15550001111"].concat();
-    let bodies: [(&str, u8, &[u8]); 25] = [
+    let bodies: [(&str, u8, &[u8]); 27] = [
         ("100", 10, &request),
         ("101", 11, &proof),
         ("150", 0, &[1]),
@@ -49,7 +50,9 @@ fn bodies() {
         ("222", 2, &[2]),
         ("105-id", 3, &[1, 7, 0]),
         ("105-phone", 3, b"\x02\x0c+15550001111"),
+        ("105-server", 3, &[1, 0, 0]),
         ("204", 4, &answer),
+        ("204-server", 4, &announced),
         ("200", 5, b"\x2c\x01\x03\x3c\x00\x06123456"),
         ("200-no-code", 5, b"\x2c\x01\x03\x3c\x00\x00"),
         ("201", 6, &[9; 48]),

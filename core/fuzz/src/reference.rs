@@ -71,7 +71,9 @@ pub fn is_body(kind: u8, body: &[u8]) -> bool {
             _ => false,
         },
         4 if body.starts_with(&[0, 0]) => {
-            body.len() == 2 + 19 + 294 && is_timestamp(&body[2..21]) && is_spki(&body[21..])
+            body.len() == 2 + 19 + 294
+                && std::str::from_utf8(&body[2..21]).is_ok_and(is_timestamp)
+                && is_spki(&body[21..])
         }
         4 => {
             let phone_len = body.len().saturating_sub(2 + 294);

@@ -166,8 +166,7 @@ impl Rotation {
         let (taken, all_taken) = channel();
         let mut waits_for = 0;
         for shard in self.shards.ids() {
-            self.shards
-                .send(shard, Request::Announce(successor.clone().map(Box::new), taken.clone()));
+            self.shards.send(shard, Request::Announce(successor.clone(), taken.clone()));
             waits_for += 1;
         }
         drop(taken);

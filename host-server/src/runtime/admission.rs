@@ -99,7 +99,8 @@ impl Admission {
                 tracing::warn!(
                     name: "too_many_bans",
                     times,
-                    "an address is not banned, because the server has banned as many as it may at a time:                      ban wider ranges with `waxwing-server ban add`"
+                    "an address is not banned, because the server has banned as many as it may at a time: \
+                     ban wider ranges with `waxwing-server ban add`"
                 );
             }
             return None;

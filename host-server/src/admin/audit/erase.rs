@@ -70,7 +70,8 @@ impl Line {
 }
 
 impl AuditLog {
-    /// Takes out what names a user who was removed; `by` is the act that does so. Returns how many lines `by` has changed so. Done again, it goes on where it was interrupted.
+    /// Takes out what names a user who was removed; `by` is the act that does so. Returns how many lines
+    /// `by` has changed so. Done again, it goes on where it was interrupted.
     ///
     /// # Errors
     /// When the log cannot be read or written. Some lines may have been changed then.

@@ -461,9 +461,12 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'a, B, N> {
             Ok(None) => return Ok(false),
             Err(ended) => {
                 self.session.end = Some(Cause::Ended(ended));
+                // What is no answer ends the connection as well: one in clear can be played back. The
+                // machine has closed the question when a sealed one named it.
                 if S::KEEPS_SUCCESSOR
                     && let Ended::Refused(refusal) = ended
                     && self.session.question == Some(KeyQuestion::Successor)
+                    && !client.is_asking_for_key()
                 {
                     self.no_successor(profile, env, &refusal)?;
                 }

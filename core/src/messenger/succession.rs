@@ -37,7 +37,8 @@ pub enum ServerKey {
 pub(super) struct Choice {
     /// Under which the connection is, or will be.
     under: ServerKey,
-    /// Whether it could have been the other.
+    /// Whether it could be the other: there are two to choose from, and no session has opened under
+    /// this one.
     is_free: bool,
     /// The one of which the clock says that it is the server's was not: the other one comes first.
     is_turned: bool,
@@ -72,11 +73,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         profile: &mut S,
         env: &Env<'_>,
     ) -> Result<(), S::Error> {
-        if S::KEEPS_SUCCESSOR && self.choice.under == ServerKey::Successor {
+        if !S::KEEPS_SUCCESSOR {
+            return Ok(());
+        }
+        if self.choice.under == ServerKey::Successor {
             self.begin(profile, env)?;
             profile.succeed()?;
         }
-        self.choice.is_turned = false;
+        // Bad bytes that come later are no reason to try the other key: anybody can put them there.
+        (self.choice.is_free, self.choice.is_turned) = (false, false);
         Ok(())
     }
 
@@ -122,7 +127,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Messenger<'_, B, N> {
         profile.note_successor(believed, self.server_time(env))
     }
 
-    /// The server has no successor to tell of, or does not know the question.
+    /// The server has no successor to tell of, or does not know the question: it has named that in a
+    /// sealed refusal.
     pub(super) fn no_successor<S: Profile>(
         &mut self,
         profile: &mut S,

@@ -6,7 +6,9 @@ use waxwing_core::client::Ended;
 use waxwing_core::crypto::{PrivateKey, Spki};
 use waxwing_core::messenger::{Advice, Cause, SUCCESSOR_TOLERANCE_S};
 use waxwing_core::time::UnixTime;
+use waxwing_core::wire::{ErrorCode, Op};
 use waxwing_testkit::backend::{Backend, Paper};
+use waxwing_testkit::packets;
 use waxwing_testkit::participant::End;
 use waxwing_testkit::world::SERVER_KEY;
 
@@ -51,6 +53,14 @@ fn pinned(all: &Population, who: usize) -> Option<Spki> {
 fn successor(all: &Population, who: usize) -> Option<Spki> {
     let stored = all.people[who].profile.committed();
     stored.successor.as_ref().map(|successor| successor.spki.clone())
+}
+
+/// A refusal for everybody, which anybody gets who sends the server rubbish.
+fn recorded_refusal(all: &mut Population) -> Vec<u8> {
+    let rubbish = packets::unsigned(0, 0, all.world.now.unix, Op::RegistrationRequest.code(), &[]);
+    let stranger = all.world.connect();
+    all.world.send(stranger, &packets::zero_signed(rubbish));
+    all.world.bytes(stranger)
 }
 
 /// How the connections of `who` have ended because of a key, and whether quietly.
@@ -108,6 +118,32 @@ fn what_the_server_has_said_last_counts() {
         all.run();
         assert_eq!(successor(&all, 0), kept);
     }
+}
+
+#[test]
+fn a_refusal_that_somebody_plays_back_takes_no_successor_away() {
+    let (mut all, _) = told(1);
+    let next_day = all.world.now.unix.shifted(DAY);
+    sleep_until(&mut all, next_day);
+    let recorded = recorded_refusal(&mut all);
+    all.connect(0);
+    while !all.people[0].client().expect("a connection").is_in_session() {
+        all.step(0);
+    }
+    // The question has gone out, and nothing has come yet under the key of the session.
+    let client = all.people[0].client().unwrap();
+    assert!(client.is_asking_for_key() && client.proven_session_key().is_none());
+    all.people[0].receive(&recorded);
+    all.run();
+    let Some(End::Over(over)) = all.ends[0].last() else { panic!("{:?}", all.ends[0]) };
+    let Cause::Ended(Ended::Refused(refusal)) = over.cause else { panic!("{over:?}") };
+    assert_eq!((refusal.code, refusal.packet), (Some(ErrorCode::Malformed), None));
+    assert_eq!(successor(&all, 0), Some(spki(NEXT)));
+    // The question is still to be asked.
+    all.world.announce(None);
+    all.connect(0);
+    all.run();
+    assert_eq!(successor(&all, 0), None);
 }
 
 #[test]
@@ -201,6 +237,29 @@ fn a_clock_that_is_wrong_by_less_than_a_day_costs_one_connection_at_most() {
             assert_eq!(pinned(&all, 0), Some(spki(NEXT)), "{off}");
         }
     }
+}
+
+#[test]
+fn bad_bytes_in_a_session_are_no_reason_to_try_the_other_key_at_once() {
+    let (mut all, effective) = told(1);
+    sleep_until(&mut all, effective);
+    let bad = recorded_refusal(&mut all);
+    let bad = packets::flipped(&bad, bad.len() - 1);
+    for round in 1..=3 {
+        // The server is late, so that the successor comes first and is not the server's key.
+        all.connect(0);
+        all.run();
+        assert!(!all.people[0].is_connected());
+        all.connect(0);
+        all.run();
+        assert!(all.people[0].is_connected());
+        all.people[0].receive(&bad);
+        all.run();
+        assert_eq!(quiet_ends(&all, 0), [true, false].repeat(round));
+        assert!(all.people[0].messenger.may_connect_at() > all.world.now.instant);
+    }
+    assert_eq!(pinned(&all, 0), None);
+    assert_eq!(successor(&all, 0), Some(spki(NEXT)));
 }
 
 #[test]

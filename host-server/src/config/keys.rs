@@ -205,7 +205,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(limits.refusals_per_second, Live, count 1..=MANY, "Refusals on one connection; one more closes it."),
     key!(limits.ban_after, Live, count 0..=10_000, "Bad signatures, malformed packets and wrong one-time passwords in 10 minutes, from one address (or /64 of IPv6), after which nobody is served from there for a while. 0: never. 100 is a start. Who shares an address is banned with it: SECURITY.md, \"Bans\"."),
     key!(limits.ban_for, Live, duration SECOND..=TEN_YEARS, "How long the server bans an address by itself."),
-    key!(limits.exempt, Live, list, "Addresses and ranges that limits per address do not apply to, and that the server never bans by itself. Whoever comes through a proxy has the address of that proxy, unless server.proxies names it."),
+    key!(limits.exempt, Live, list, "Addresses and ranges that limits per address do not apply to, and that the server never bans by itself, nor others in the same /64 of IPv6. Whoever comes through a proxy has the address of that proxy, unless server.proxies names it."),
 
     key!(storage.min_free_disk, Live, size 0..=(1_024 * TIB), "Below this much free space nothing new is taken for absent recipients."),
     key!(storage.id_rest, Restart, duration 0..=TEN_YEARS, "How long the id of a removed user is not given to another user."),

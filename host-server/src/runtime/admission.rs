@@ -1,6 +1,6 @@
 //! Which new connections are served, and from where none is served any more.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use waxwing_core::server::Room;
@@ -17,6 +17,8 @@ use crate::store::Ban;
 pub(super) struct Admission {
     proxies: Vec<AddressRange>,
     exempt: Vec<AddressRange>,
+    /// The machine itself, as far as it is known.
+    own: Vec<AddressRange>,
     per_prefix: usize,
     bans: Bans,
     /// So many offences from one source end in a ban, if any number does.
@@ -37,6 +39,7 @@ impl Admission {
         Self {
             proxies: config.server.proxies.clone(),
             exempt: config.limits.exempt.clone(),
+            own: own(config),
             per_prefix: config.limits.connections_per_prefix as usize,
             bans,
             ban_after: config.limits.ban_after,
@@ -68,13 +71,13 @@ impl Admission {
         self.exempt.iter().any(|range| range.contains(peer.ip()))
     }
 
-    /// Whether offences from an address may end in a ban. Never do those of this machine, behind whose
-    /// addresses may be anybody, and those of whom the configuration trusts.
+    /// Whether offences from an address may end in a ban. It would be one of all that count together, so
+    /// never do those that come from beside this machine, behind whose addresses may be anybody, or from
+    /// beside whom the configuration trusts.
     pub(super) fn counts(&self, address: IpAddr) -> bool {
-        let trusted = || self.exempt.iter().chain(&self.proxies);
-        self.ban_after > 0
-            && !address.is_loopback()
-            && !trusted().any(|range| range.contains(address))
+        let mut spared = self.own.iter().chain(&self.exempt).chain(&self.proxies);
+        let source = Offences::source(address);
+        self.ban_after > 0 && !spared.any(|range| range.overlaps(source))
     }
 
     /// Somebody at this address has offended again. The ban with which that ends, if it does; it is among
@@ -162,6 +165,20 @@ impl Admission {
     }
 }
 
+/// From where this machine connects with itself: from the loopback, and from the addresses on which the
+/// server listens. One that listens on every network is reached over the loopback.
+fn own(config: &Config) -> Vec<AddressRange> {
+    let loopback = [
+        AddressRange::new(Ipv4Addr::LOCALHOST.into(), 8),
+        AddressRange::new(Ipv6Addr::LOCALHOST.into(), 128),
+    ];
+    let listens = config.server.listen.iter().map(|address| address.ip().to_canonical());
+    let named = listens.filter(|address| !address.is_unspecified());
+    let named =
+        named.map(|address| AddressRange::new(address, if address.is_ipv6() { 128 } else { 32 }));
+    loopback.into_iter().chain(named).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,6 +225,36 @@ mod tests {
         assert!(offended(&mut admission, "192.0.2.201").is_some());
         admission.configure(&config(0));
         assert_eq!(offended(&mut admission, "192.0.2.202"), None);
+    }
+
+    #[test]
+    fn nobody_is_banned_whose_ban_would_be_one_of_an_address_that_is_spared() {
+        let mut config = config(1);
+        config.limits.exempt = vec!["2001:db8:1:2::10".parse().unwrap()];
+        config.server.proxies = vec!["2001:db8:1:3::10".parse().unwrap()];
+        config.server.listen = ["203.0.113.5:9295", "[2001:db8:1:4::10]:9295", "[::]:9296"]
+            .map(|address| address.parse().unwrap())
+            .to_vec();
+        let mut admission = Admission::new(&config, Bans::default());
+        for address in [
+            "2001:db8:1:2::99",
+            "2001:db8:1:3::99",
+            "2001:db8:1:4::99",
+            "203.0.113.5",
+            "::ffff:203.0.113.5",
+            "::ffff:127.0.0.1",
+        ] {
+            assert_eq!(offended(&mut admission, address), None, "{address}");
+        }
+        for address in ["2001:db8:1:5::99", "203.0.113.6"] {
+            assert!(offended(&mut admission, address).is_some(), "{address}");
+        }
+        // What is listened on changes with a start, and who is trusted at once.
+        config.limits.exempt.clear();
+        config.server.listen.clear();
+        admission.configure(&config);
+        assert!(offended(&mut admission, "2001:db8:1:2::99").is_some());
+        assert_eq!(offended(&mut admission, "203.0.113.5"), None);
     }
 
     #[test]

@@ -63,6 +63,13 @@ impl AddressRange {
         one.contains(other.first) || other.contains(one.first)
     }
 
+    /// Whether all of its addresses are in `other`.
+    #[must_use]
+    pub fn is_within(self, other: Self) -> bool {
+        let (one, other) = (self.network(), other.network());
+        one.bits >= other.bits && other.contains(one.first)
+    }
+
     /// Whether `address` is one of them. An IPv4 address in IPv6 clothes is an IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -164,6 +171,22 @@ mod tests {
         assert!(overlap("10.0.0.0/8", "10.1.0.0/16") && overlap("10.1.0.0/16", "10.0.0.0/8"));
         assert!(overlap("10.9.9.9/8", "10.1.2.3") && overlap("0.0.0.0/0", "10.0.0.0/8"));
         assert!(!overlap("10.0.0.0/9", "10.128.0.0/9") && !overlap("0.0.0.0/0", "::/0"));
+    }
+
+    #[test]
+    fn a_range_is_within_one_that_has_all_of_it() {
+        for (one, other, is_within) in [
+            ("10.1.0.0/16", "10.0.0.0/8", true),
+            ("10.9.9.9/8", "10.0.0.0/8", true),
+            ("10.0.0.0/7", "10.0.0.0/8", false),
+            ("192.168.0.0/8", "192.168.0.0/16", false),
+            ("::ffff:10.1.2.3", "10.0.0.0/8", true),
+            ("2001:db8::/64", "10.0.0.0/8", false),
+            ("10.0.0.0/8", "::/0", false),
+        ] {
+            let [parsed, within] = [one, other].map(|range| range.parse::<AddressRange>().unwrap());
+            assert_eq!(parsed.is_within(within), is_within, "{one} and {other}");
+        }
     }
 
     #[test]

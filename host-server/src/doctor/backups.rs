@@ -1,8 +1,11 @@
 //! Backups.
 
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::time::Duration;
 
-use super::Finding;
+use super::{Finding, another_user};
 use crate::backup::Shelf;
 use crate::clock;
 use crate::config::Config;
@@ -17,6 +20,9 @@ pub(super) fn look(config: &Config) -> Finding {
             "let backup.directory name a directory; see \"Backup\" in docs/OPERATING.md",
         );
     };
+    if let Err(error) = fs::read_dir(shelf.directory()) {
+        return judge_unreadable(shelf.directory(), &error, another_user(config));
+    }
     let own = DataDir::existing(&config.server.data).ok().and_then(|directory| {
         let own = key::published(&directory)?;
         Fingerprints::read(&directory, own).ok()
@@ -32,13 +38,26 @@ pub(super) fn look(config: &Config) -> Finding {
             });
             judge(age, config.backup.every)
         }
-        Err(error) => Finding::skipped(error.to_string()),
+        Err(error) => Finding::fail(error.to_string(), HELP),
     }
 }
 
+/// A directory that cannot be read is one in which nothing can be made either. It may only be closed to whoever
+/// asks, if that is `another` than the user of the server.
+fn judge_unreadable(directory: &Path, error: &io::Error, another: Option<Finding>) -> Finding {
+    match another.filter(|_| error.kind() == ErrorKind::PermissionDenied) {
+        Some(skipped) => skipped,
+        None => Finding::fail(
+            format!("{} (backup.directory) cannot be read: {error}", directory.display()),
+            "mount its disk, or let backup.directory name a directory that the user of the server can read",
+        ),
+    }
+}
+
+const HELP: &str =
+    "`waxwing-server backup create` makes one now, and says what is wrong if it cannot";
+
 fn judge(age: Option<Duration>, every: Duration) -> Finding {
-    const HELP: &str =
-        "`waxwing-server backup create` makes one now, and says what is wrong if it cannot";
     let Some(age) = age else { return Finding::fail("there is no backup of this server", HELP) };
     let span = |span: Duration| figures::span(u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
     let found = format!("the newest is {} old", span(age));
@@ -60,5 +79,21 @@ mod tests {
         let verdicts = [None, hours(1), hours(48), hours(49)]
             .map(|age| judge(age, Duration::from_hours(24)).verdict);
         assert_eq!(verdicts, [Verdict::Fail, Verdict::Ok, Verdict::Ok, Verdict::Fail]);
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_wrong_and_one_that_is_closed_may_not_be() {
+        let judged = |kind: ErrorKind, another: Option<Finding>| {
+            judge_unreadable(Path::new("/backups"), &kind.into(), another).verdict
+        };
+        let another = || Some(Finding::skipped("another user"));
+        assert_eq!(judged(ErrorKind::NotFound, None), Verdict::Fail);
+        assert_eq!(judged(ErrorKind::NotFound, another()), Verdict::Fail);
+        assert_eq!(judged(ErrorKind::PermissionDenied, None), Verdict::Fail);
+        assert_eq!(judged(ErrorKind::PermissionDenied, another()), Verdict::Skipped);
+
+        let mut config = Config::default();
+        config.backup.directory = "/a/directory/that/is/not/there".into();
+        assert_eq!(look(&config).verdict, Verdict::Fail);
     }
 }

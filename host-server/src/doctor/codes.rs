@@ -61,27 +61,36 @@ fn judge_gateway(gateway: &str, connected: Result<(), String>) -> Finding {
 
 pub(super) fn public(config: &Config) -> Finding {
     let listens = config.server.listen.iter().any(|address| !address.ip().is_loopback());
-    judge_public(config.otp.delivery, listens || !config.server.proxies.is_empty())
+    let ways: Vec<_> = config.otp.ways().collect();
+    judge_public(&ways, listens || !config.server.proxies.is_empty())
 }
 
-fn judge_public(delivery: DeliveryKind, is_public: bool) -> Finding {
-    const HELP: &str = "let otp.delivery be \"exec\" or \"webhook\"; see \"One-time passwords\" in \
-                        docs/OPERATING.md";
-    match (delivery, is_public) {
-        (DeliveryKind::InBand, true) => Finding::fail(
+fn judge_public(ways: &[DeliveryKind], is_public: bool) -> Finding {
+    const DELIVERY: &str = "let otp.delivery be \"exec\" or \"webhook\"; see \"One-time passwords\" in \
+                            docs/OPERATING.md";
+    const FALLBACK: &str = "let otp.fallback be empty, \"exec\" or \"webhook\"";
+    if !is_public {
+        return Finding::ok("nobody but this machine can reach the server");
+    }
+    if ways.contains(&DeliveryKind::InBand) {
+        return Finding::fail(
             "everybody is told the code of every phone (otp.delivery = \"in-band\"), and others can reach the \
              server: anybody can register any phone",
-            HELP,
-        ),
-        (DeliveryKind::Console, true) => Finding::warn(
+            DELIVERY,
+        );
+    }
+    match ways.iter().position(|way| *way == DeliveryKind::Console) {
+        Some(0) => Finding::warn(
             "codes are written to the log (otp.delivery = \"console\"): whoever reads it can register any \
              phone",
-            HELP,
+            DELIVERY,
         ),
-        (_, false) => Finding::ok("nobody but this machine can reach the server"),
-        (DeliveryKind::Exec | DeliveryKind::Webhook, true) => {
-            Finding::ok("they go to the phones alone")
-        }
+        Some(_) => Finding::warn(
+            "codes that cannot be delivered are written to the log (otp.fallback = \"console\"): whoever \
+             reads it can register any phone while they cannot",
+            FALLBACK,
+        ),
+        None => Finding::ok("they go to the phones alone"),
     }
 }
 
@@ -108,14 +117,21 @@ mod tests {
 
     #[test]
     fn codes_that_others_see_are_told_of_where_others_come() {
-        for (delivery, verdict) in [
-            (DeliveryKind::InBand, Verdict::Fail),
-            (DeliveryKind::Console, Verdict::Warn),
-            (DeliveryKind::Exec, Verdict::Ok),
-            (DeliveryKind::Webhook, Verdict::Ok),
+        use DeliveryKind::{Console, Exec, InBand, Webhook};
+        for (ways, verdict) in [
+            (&[InBand][..], Verdict::Fail),
+            (&[Console], Verdict::Warn),
+            (&[Exec], Verdict::Ok),
+            (&[Webhook], Verdict::Ok),
+            (&[Webhook, Exec], Verdict::Ok),
+            (&[Exec, Console], Verdict::Warn),
+            (&[Console, Exec], Verdict::Warn),
         ] {
-            assert_eq!(judge_public(delivery, true).verdict, verdict);
-            assert_eq!(judge_public(delivery, false).verdict, Verdict::Ok);
+            assert_eq!(judge_public(ways, true).verdict, verdict, "{ways:?}");
+            assert_eq!(judge_public(ways, false).verdict, Verdict::Ok);
         }
+        let named = |ways: &[DeliveryKind]| judge_public(ways, true).found;
+        assert!(named(&[Exec, Console]).contains("otp.fallback"));
+        assert!(named(&[Console, Exec]).contains("otp.delivery"));
     }
 }

@@ -22,12 +22,13 @@ impl Seen {
 }
 
 /// Files that only the server may read.
-const PRIVATE: [&str; 5] = [
+const PRIVATE: [&str; 6] = [
     "server.key.pem",
     "canary-sender.key.pem",
     "canary-recipient.key.pem",
     "waxwing.db",
     "waxwing.db-wal",
+    "audit.jsonl",
 ];
 
 pub(super) fn look(config: &Config) -> Finding {

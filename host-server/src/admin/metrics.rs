@@ -36,6 +36,7 @@ pub fn page(running: &Running) -> String {
         commits: running.storage.commits(),
         backups: running.backups.state(),
         canary: running.canary.state(),
+        canary_every: running.canary.every(),
         started_s: running.since.as_seconds(),
         configuration: running.configuration.standing(),
         log_lines_lost: logging::lost(),
@@ -55,6 +56,7 @@ struct Numbers {
     commits: Commits,
     backups: backup::State,
     canary: canary::State,
+    canary_every: Option<Duration>,
     started_s: i64,
     configuration: Standing,
     log_lines_lost: u64,
@@ -360,6 +362,11 @@ impl Numbers {
     fn canary(&self, page: &mut Page<'_>) -> fmt::Result {
         let canary::State { succeeded, times, done, skipped, failures, trouble: _ } = &self.canary;
         let names = || Stage::ALL.into_iter().map(Stage::name);
+        page.gauge(
+            "canary_every_seconds",
+            "How often the server is to write a letter to itself (`canary.every`); 0 for never.",
+            self.canary_every.unwrap_or_default().as_secs_f64(),
+        )?;
         page.gauges(
             "canary_seconds",
             "How long the stages of the last letter took that the server wrote to itself and that arrived.",

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use waxwing_core::server::Identity;
 use waxwing_core::time::UnixTime;
 use waxwing_server::backend::Backend;
+use waxwing_server::clock;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::key;
 use waxwing_server::store::{Ownership, SqliteOptions, SqliteStorage, Storage};
@@ -157,6 +158,31 @@ fn a_key_that_is_missing_is_not_made_again_unless_asked_for() {
     assert_ne!(place.public(), before);
     place.start(&[]).serves();
     place.start(&["--new-key"]).refuses(4, &["has nothing to do"]);
+}
+
+#[test]
+fn a_key_that_is_planned_does_not_follow_one_that_is_made_because_the_old_one_was_stolen() {
+    const YESTERDAY: i64 = -24 * 60 * 60;
+    for (left, is_stolen) in [(YESTERDAY, true), (-YESTERDAY, true), (-YESTERDAY, false)] {
+        let place = Place::used();
+        let moment = clock::unix_now().shifted(left);
+        let planned = key::plan(&place.data(), moment).unwrap().fingerprint();
+        place.remove(place.data().private_key());
+        place.start(&["--new-key"]).refuses(4, &["server.next.key.pem", "move it away, too"]);
+        assert!(!place.data().private_key().exists());
+        let next = place.data().next_private_key();
+        if is_stolen {
+            place.remove(next);
+        } else {
+            fs::rename(next, place.data().private_key()).unwrap();
+        }
+        place.start(&["--new-key"]).serves();
+        place.start(&[]).serves();
+        let own = key::digest(place.identity().spki());
+        assert_eq!(own == planned, !is_stolen);
+        assert_eq!(key::published(&place.data()), Some(own));
+        assert!(!place.data().next_public_key().exists());
+    }
 }
 
 #[test]

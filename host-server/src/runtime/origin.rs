@@ -25,6 +25,9 @@ pub(super) fn open(
     args: &RunArgs,
     directory: &DataDir,
 ) -> Result<(Identity<Backend>, Box<dyn Engine>), Failure> {
+    if args.new_key {
+        expect_no_plan(directory)?;
+    }
     let published = key::published(directory);
     expect_database(config, args, directory, published.is_some())?;
     let opening = match (args.recover, args.without_log) {
@@ -79,6 +82,26 @@ pub(super) fn open(
     }
     key::publish(directory, identity.spki())?;
     Ok((identity, storage))
+}
+
+/// Refuses to make a key beside one that would take its place: whoever has the old key may have that one,
+/// too.
+fn expect_no_plan(directory: &DataDir) -> Result<(), Failure> {
+    let next = directory.next_private_key();
+    if next.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let (next, own) = (next.display(), directory.private_key());
+    Err(Failure::new(
+        Exit::Key,
+        format!(
+            "{next} is planned to take the place of the server's key, also of a new one. If the old key may \
+             be in wrong hands, so may this one: move it away, too, and repeat the command. If the old key \
+             is only lost, move this one to {own}, and repeat the command: clients that have heard of it go \
+             on with it from its day on",
+            own = own.display()
+        ),
+    ))
 }
 
 /// Refuses to make a database in the place of one that was lost.

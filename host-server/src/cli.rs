@@ -453,7 +453,7 @@ pub enum KeyCommand {
         /// From this moment on, such as 2026-12-24 or 2026-12-24T03:00:00Z: in seven days at the earliest
         #[arg(long, value_name = "TIME", value_parser = parse_moment, group = "what")]
         from: Option<UnixTime>,
-        /// Keep the present key after all, and forget the other one
+        /// Keep the present key after all, and forget the other one. This works while no server runs, too
         #[arg(long, group = "what")]
         cancel: bool,
         /// Even if that is sooner than in seven days

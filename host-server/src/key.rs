@@ -79,6 +79,21 @@ pub fn load(directory: &DataDir) -> Result<Identity<Backend>, Failure> {
     Ok(Identity::new(&Backend::default(), key, &der))
 }
 
+/// Refuses when the key in `directory` is not the one with the fingerprint `own` any more, which the
+/// server works with.
+///
+/// # Errors
+/// Then, and when it cannot be read.
+pub fn expect(directory: &DataDir, own: &Digest) -> Result<(), Failure> {
+    if fingerprint(directory)? == *own {
+        return Ok(());
+    }
+    let how = "it is another key already than the server works with, as if the planned key had begun to \
+               take its place, so the plan cannot be changed any more. The log says what keeps the server \
+               from going on; the next start goes on with this key";
+    Err(failure(&directory.private_key(), how))
+}
+
 /// Writes the public half for clients. It can always be made again, and should never contradict the
 /// private one.
 ///
@@ -128,13 +143,13 @@ fn prove(key: &Key) -> Result<(), Rejected> {
     provider.public_key(key.spki())?.verify(&digest, &signature)
 }
 
-/// The SHA-256 of the public key in `directory`, in hexadecimal.
+/// What tells the key in `directory` from every other.
 ///
 /// # Errors
 /// When there is no key, or it cannot be used.
-pub fn fingerprint(directory: &DataDir) -> Result<String, Failure> {
+pub fn fingerprint(directory: &DataDir) -> Result<Digest, Failure> {
     let (key, _) = read(&directory.private_key())?;
-    Ok(format!("{:?}", digest(key.spki())))
+    Ok(digest(key.spki()))
 }
 
 fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
@@ -229,7 +244,7 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
         fs::rename(&temporary, path)?;
         path.parent().map_or(Ok(()), sync)
     };
-    write().map_err(|error| match error.kind() {
+    write().inspect_err(|_| _ = fs::remove_file(&temporary)).map_err(|error| match error.kind() {
         io::ErrorKind::IsADirectory => {
             let directory = if temporary.is_dir() { &temporary } else { path };
             failure(directory, "a file of the server's key has to go here; remove this directory")

@@ -186,6 +186,33 @@ fn a_key_that_is_planned_does_not_follow_one_that_is_made_because_the_old_one_wa
 }
 
 #[test]
+fn a_planned_key_that_cannot_take_its_place_keeps_no_server_from_starting() {
+    let place = Place::used();
+    let before = key::digest(place.identity().spki());
+    key::plan(&place.data(), clock::unix_now()).unwrap();
+    let taken = place.data().previous_private_key();
+    fs::create_dir(&taken).unwrap();
+    for _ in 0..2 {
+        let said = place.start(&[]).serves().log;
+        assert!(said.contains("the planned key could not take its place"), "{said}");
+        assert_eq!(key::digest(place.identity().spki()), before);
+    }
+    // Whoever has set the clock right needs no server to take the plan back.
+    for (code, word) in [(0, "The key stays"), (1, "no other key is planned")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        command.arg("--data").arg(place.data().path()).args(["key", "rotate", "--cancel"]);
+        let ended = command.output().unwrap();
+        let said = [ended.stdout, ended.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(said.contains(word), "{said}");
+    }
+    fs::remove_dir(taken).unwrap();
+    place.start(&[]).serves();
+    assert_eq!(key::digest(place.identity().spki()), before);
+}
+
+#[test]
 fn a_key_that_is_missing_beside_a_database_from_before_it_knew_its_key_is_not_made_again() {
     let place = Place::empty();
     apply(&mut place.open(), [create(1)]).unwrap();

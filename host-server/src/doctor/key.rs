@@ -16,7 +16,7 @@ pub(super) fn look(config: &Config) -> Finding {
         }
     };
     let own = match key::fingerprint(&directory) {
-        Ok(own) => own,
+        Ok(own) => format!("{own:?}"),
         Err(failure) => {
             return Finding::fail("the server's key cannot be used", failure.to_string());
         }

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::path::Path;
 
 use pem_rfc7468::LineEnding;
 use waxwing_core::crypto::{Digest, PrivateKey, Spki};
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 use super::{PRIVATE_LABEL, decode, digest, failure, open_private, public_pem, replace, sync};
 use crate::backend::{Key, generate_key};
 use crate::data_dir::DataDir;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// Before the moment, on the first line.
 const EFFECTIVE: &str = "Effective: ";
@@ -93,11 +94,17 @@ pub(crate) fn parse(text: &str) -> Option<Digest> {
     Some(Digest(digest))
 }
 
-/// The key that is planned in `directory`, if one is.
+/// The key that is planned in `directory` to follow the server's, which has the fingerprint `own`, if one
+/// is. Nothing else says what is planned: whoever remembers it asks here after each attempt to change it.
 ///
 /// # Errors
 /// As for the server's own key, and when its first line names no moment.
-pub fn planned(directory: &DataDir) -> Result<Option<Planned>, Failure> {
+pub fn planned(directory: &DataDir, own: &Digest) -> Result<Option<Planned>, Failure> {
+    // A plan that is carried out leaves its file for a moment, or longer if the process is killed.
+    Ok(read_plan(directory)?.filter(|planned| planned.fingerprint() != *own))
+}
+
+fn read_plan(directory: &DataDir) -> Result<Option<Planned>, Failure> {
     let path = directory.next_private_key();
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -121,7 +128,7 @@ pub fn planned(directory: &DataDir) -> Result<Option<Planned>, Failure> {
 /// Makes a key that counts from a moment on, in place of one that was planned before.
 ///
 /// # Errors
-/// When it cannot be made or written.
+/// When it cannot be made or written. It may be planned all the same: [`planned`] says so.
 pub fn plan(directory: &DataDir, effective: UnixTime) -> Result<Planned, Failure> {
     let path = directory.next_private_key();
     let failed = |_| failure(&path, "the key could not be made");
@@ -133,26 +140,38 @@ pub fn plan(directory: &DataDir, effective: UnixTime) -> Result<Planned, Failure
     let moment = Timestamp::from_unix(effective);
     let content = Zeroizing::new(format!("{EFFECTIVE}{}\n{}", moment.as_str(), *pem));
     replace(&path, content.as_bytes(), 0o600)?;
-    let planned = planned(directory)?.ok_or_else(|| failure(&path, "the key has gone"))?;
+    let planned = read_plan(directory)?.ok_or_else(|| failure(&path, "the key has gone"))?;
     publish_next(directory, planned.key.spki())?;
     Ok(planned)
 }
 
-/// Takes a plan back.
+/// Takes back what is planned to follow the key with the fingerprint `own`.
 ///
 /// # Errors
-/// When it cannot be removed.
-pub fn cancel(directory: &DataDir) -> Result<(), Failure> {
+/// When nothing is planned, or it cannot be removed. It may not be planned any more all the same:
+/// [`planned`] says so.
+pub fn cancel(directory: &DataDir, own: &Digest) -> Result<(), Failure> {
+    // What cannot be read is no key that anybody could have, and is in the way.
+    if matches!(planned(directory, own), Ok(None)) {
+        return Err(Failure::new(Exit::Failure, "no other key is planned"));
+    }
+    remove_plan(directory)
+}
+
+/// Removes the files of a plan.
+fn remove_plan(directory: &DataDir) -> Result<(), Failure> {
     // The private half last: as long as it is there, there is a plan.
     for path in [directory.next_public_key(), directory.next_private_key()] {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failure(&path, error));
-            }
-            _ => {}
-        }
+        remove(&path)?;
     }
     sync(directory.path()).map_err(|error| failure(directory.path(), error))
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(path, error)),
+        _ => Ok(()),
+    }
 }
 
 /// If the moment of a planned key has come, it takes the place of the server's. Whether it has. What an
@@ -161,8 +180,8 @@ pub fn cancel(directory: &DataDir) -> Result<(), Failure> {
 /// # Errors
 /// When a key cannot be read or written. The next attempt goes on.
 pub fn settle(directory: &DataDir, now: UnixTime) -> Result<bool, Failure> {
-    let Some(planned) = planned(directory)? else {
-        cancel_public(directory)?;
+    let Some(planned) = read_plan(directory)? else {
+        remove(&directory.next_public_key())?;
         return Ok(false);
     };
     let path = directory.private_key();
@@ -181,7 +200,7 @@ pub fn settle(directory: &DataDir, now: UnixTime) -> Result<bool, Failure> {
         replace(&path, Zeroizing::new(pem).as_bytes(), 0o600)?;
     }
     super::publish(directory, planned.key.spki())?;
-    cancel(directory)?;
+    remove_plan(directory)?;
     Ok(!is_done)
 }
 
@@ -193,15 +212,6 @@ fn publish_next(directory: &DataDir, spki: &Spki) -> Result<(), Failure> {
         replace(&path, public.as_bytes(), 0o644)?;
     }
     Ok(())
-}
-
-/// The public half of a key that is not planned any more.
-fn cancel_public(directory: &DataDir) -> Result<(), Failure> {
-    let path = directory.next_public_key();
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(&path, error)),
-        _ => Ok(()),
-    }
 }
 
 fn note_former(directory: &DataDir, key: Digest) -> Result<(), Failure> {
@@ -251,13 +261,13 @@ mod tests {
     fn a_planned_key_waits_for_its_moment_and_then_takes_the_place_of_the_other() {
         let (_temporary, directory) = directory();
         let before = own(&directory);
-        assert!(planned(&directory).unwrap().is_none());
+        assert!(planned(&directory, &before).unwrap().is_none());
         let next = plan(&directory, NOW).unwrap().fingerprint();
         let mode = fs::metadata(directory.next_private_key()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!settle(&directory, NOW.shifted(-1)).unwrap());
         assert_eq!(own(&directory), before);
-        let found = planned(&directory).unwrap().unwrap();
+        let found = planned(&directory, &before).unwrap().unwrap();
         assert_eq!((found.effective, found.fingerprint()), (NOW, next));
         assert_eq!(published(directory.next_public_key()), next);
 
@@ -271,7 +281,7 @@ mod tests {
         let keys = Fingerprints::read(&directory, next).unwrap();
         assert_eq!(keys.former, [before]);
         assert!(keys.has(&before) && keys.has(&next));
-        assert!(planned(&directory).unwrap().is_none());
+        assert!(read_plan(&directory).unwrap().is_none());
         assert!(!settle(&directory, NOW).unwrap());
         assert_eq!(
             files(&directory),
@@ -285,8 +295,9 @@ mod tests {
         let before = (own(&directory), files(&directory));
         plan(&directory, NOW).unwrap();
         let other = plan(&directory, NOW.shifted(9)).unwrap();
-        assert_eq!(planned(&directory).unwrap().unwrap().fingerprint(), other.fingerprint());
-        cancel(&directory).unwrap();
+        assert_eq!(read_plan(&directory).unwrap().unwrap().fingerprint(), other.fingerprint());
+        cancel(&directory, &before.0).unwrap();
+        assert!(cancel(&directory, &before.0).is_err());
         // Cut short, the public half alone may be there.
         fs::write(directory.next_public_key(), "").unwrap();
         assert!(!settle(&directory, NOW).unwrap());
@@ -320,7 +331,7 @@ mod tests {
             replace(&directory.next_private_key(), &planned_pem, 0o600).unwrap();
             replace(&directory.private_key(), &old_pem, 0o600).unwrap();
             replace(&directory.previous_private_key(), b"", 0o600).unwrap();
-            publish_next(&directory, planned(&directory).unwrap().unwrap().key.spki()).unwrap();
+            publish_next(&directory, read_plan(&directory).unwrap().unwrap().key.spki()).unwrap();
             steps.iter().take(done).for_each(|step| step());
             assert_eq!(settle(&directory, NOW).unwrap(), done < 3, "{done}");
             // The clock may have been set back meanwhile, too.
@@ -329,7 +340,7 @@ mod tests {
             assert_eq!(fs::read(directory.previous_private_key()).unwrap(), old_pem, "{done}");
             let keys = Fingerprints::read(&directory, next).unwrap();
             assert_eq!(keys.former, [before], "{done}");
-            assert!(planned(&directory).unwrap().is_none());
+            assert!(read_plan(&directory).unwrap().is_none());
         }
     }
 
@@ -342,7 +353,7 @@ mod tests {
         for bad in ["", "Effective: soon\n", "Effective: 2026-02-30 00:00:00\n"] {
             let bad = format!("{bad}{pem}");
             replace(&directory.next_private_key(), bad.as_bytes(), 0o600).unwrap();
-            let refused = planned(&directory).err().unwrap().to_string();
+            let refused = read_plan(&directory).err().unwrap().to_string();
             assert!(refused.contains("its first line has to be"), "{refused}");
         }
         fs::write(directory.former_keys(), "rubbish\n").unwrap();

@@ -48,8 +48,15 @@ pub(super) fn open(
         }
         key::create(directory)?;
     }
-    if key::settle(directory, clock::unix_now())? {
-        tracing::warn!(name: "key_changed_at_start", "the planned key has taken the place of the server's, as its moment has come");
+    match key::settle(directory, clock::unix_now()) {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::warn!(name: "key_changed_at_start", "the planned key has taken the place of the server's, as its moment has come");
+        }
+        // Whichever key lies there can serve; the plan that is left is tried again.
+        Err(error) => {
+            tracing::error!(name: "key_not_changed", %error, "the planned key could not take its place; it is tried again");
+        }
     }
     let identity = key::load(directory)?;
     let own = key::digest(identity.spki());

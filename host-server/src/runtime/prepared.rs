@@ -59,10 +59,10 @@ impl Prepared {
         let own_key = key::digest(identity.spki());
         let fingerprints = Fingerprints::read(directory, own_key)?;
         let backups = Arc::new(Backups::new(config, fingerprints, storage.copier()));
-        let planned = key::planned(directory)?;
+        let planned = key::planned(directory, &own_key)?;
         identity.announce(planned.as_ref().map(Planned::successor));
         let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
-        let keys = Keys { own: own_key, next };
+        let keys = Keys { own: own_key, next, trouble: None };
         let canary = Arc::new(Canary::new(config, identity.spki().clone()));
 
         let mut loops = Vec::new();

@@ -19,18 +19,20 @@ use crate::canary::Canary;
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::key;
+use crate::key::{self, Planned};
 
 /// How often the clock is looked at: somebody may set it.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// The server's keys, by their fingerprints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
     /// That of the key which it has.
     pub own: Digest,
     /// That of the key which is planned, and the moment from which on it counts.
     pub next: Option<(Digest, UnixTime)>,
+    /// Why the planned key has not taken its place, although its moment is over.
+    pub trouble: Option<String>,
 }
 
 /// Changes the key of a running server.
@@ -64,7 +66,7 @@ impl Rotation {
     /// The keys at this moment.
     #[must_use]
     pub fn keys(&self) -> Keys {
-        *self.lock()
+        self.lock().clone()
     }
 
     /// Where they are.
@@ -76,29 +78,49 @@ impl Rotation {
     /// Plans another key from a moment on, in place of what was planned before, and announces it.
     ///
     /// # Errors
-    /// When the key cannot be made or stored: then what was planned before is announced.
+    /// When the key cannot be made or stored, or the planned one is about to take its place.
     pub fn plan(&self, effective: UnixTime) -> Result<Keys, Failure> {
-        let mut keys = self.lock();
-        let planned = key::plan(&self.directory, effective)?;
-        self.announce(Some(planned.successor()))?;
-        keys.next = Some((planned.fingerprint(), effective));
-        let _ = self.wake.send(());
-        Ok(*keys)
+        self.change(|directory, _| key::plan(directory, effective).map(drop))
     }
 
     /// Takes the plan back.
     ///
     /// # Errors
-    /// When there is none, or it cannot be removed.
+    /// When there is none, it cannot be removed, or the planned key is about to take its place.
     pub fn cancel(&self) -> Result<Keys, Failure> {
+        self.change(key::cancel)
+    }
+
+    /// Changes the plan in the directory. Clients are told what lies there afterwards, also when the change
+    /// has failed half-way: that is what counts when the moment comes.
+    fn change(
+        &self,
+        change: impl FnOnce(&DataDir, &Digest) -> Result<(), Failure>,
+    ) -> Result<Keys, Failure> {
         let mut keys = self.lock();
-        if keys.next.is_none() {
-            return Err(Failure::new(Exit::Failure, "no other key is planned"));
-        }
-        key::cancel(&self.directory)?;
-        self.announce(None)?;
-        keys.next = None;
-        Ok(*keys)
+        key::expect(&self.directory, &keys.own)?;
+        let before = keys.next;
+        let changed = change(&self.directory, &keys.own);
+        let followed = self.follow_directory(&mut keys);
+        changed.map_err(|failure| match keys.next == before {
+            true => failure,
+            false => Failure::new(
+                failure.exit(),
+                format!("{failure}; what is planned has changed all the same: see `waxwing-server key show`"),
+            ),
+        })?;
+        followed?;
+        Ok(keys.clone())
+    }
+
+    /// What the directory says is planned, and nothing else, is announced and waited for.
+    fn follow_directory(&self, keys: &mut Keys) -> Result<(), Failure> {
+        let planned = key::planned(&self.directory, &keys.own)?;
+        self.announce(planned.as_ref().map(Planned::successor))?;
+        keys.next = planned.map(|planned| (planned.fingerprint(), planned.effective));
+        keys.trouble = None;
+        let _ = self.wake.send(());
+        Ok(())
     }
 
     /// Has the planned key take its place when its moment comes, until the value is dropped.
@@ -129,7 +151,7 @@ impl Rotation {
             if !matches!(ended.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty)) {
                 return;
             }
-            if let Err(error) = self.go_on() {
+            if let Err(error) = self.go_on(clock::unix_now()) {
                 tracing::error!(name: "key_not_changed", %error, "the planned key could not take its place; it is tried again");
                 // Its moment is over: there is nothing to wait for but this.
                 if woken.recv_timeout(LOOK) == Err(RecvTimeoutError::Disconnected) {
@@ -139,17 +161,35 @@ impl Rotation {
         }
     }
 
-    /// If the moment of the planned key has come, the server has it from now on: on disk first.
-    fn go_on(&self) -> Result<(), Failure> {
+    /// If the moment of the planned key has come, the server has it from now on.
+    fn go_on(&self, now: UnixTime) -> Result<(), Failure> {
         let mut keys = self.lock();
-        let now = clock::unix_now();
         let Some((next, _)) = keys.next.filter(|(_, effective)| *effective <= now) else {
             return Ok(());
         };
+        let succeeded = self.succeed(&mut keys, next, now);
+        keys.trouble = succeeded.as_ref().err().map(ToString::to_string);
+        succeeded
+    }
+
+    /// The key that was announced takes its place: on disk first. If another one lies there, or none, or
+    /// its moment is later, somebody has changed the file: then the server goes by the file.
+    fn succeed(&self, keys: &mut Keys, next: Digest, now: UnixTime) -> Result<(), Failure> {
         key::settle(&self.directory, now)?;
         let identity = key::load(&self.directory)?;
+        if key::digest(identity.spki()) != next {
+            self.follow_directory(keys)?;
+            tracing::error!(
+                name: "planned_key_gone",
+                announced = ?next,
+                planned = ?keys.next,
+                "the key that clients were told of is not planned in the data directory any more: somebody has \
+                 changed server.next.key.pem by hand; clients hear from now on what is planned there"
+            );
+            return Ok(());
+        }
         let before = keys.own;
-        *keys = Keys { own: next, next: None };
+        *keys = Keys { own: next, next: None, trouble: None };
         tracing::warn!(name: "key_changed", ?before, now = ?next, "the server has its planned key from now on; all connections begin anew");
         self.canary.trust(identity.spki().clone());
         for (shard, to) in self.shards.ids().zip(&self.identities) {
@@ -195,5 +235,160 @@ impl Drop for Following {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::runtime::{Message, Route};
+
+    const NOW: UnixTime = UnixTime::from_seconds(1_795_350_896);
+
+    /// A server of one shard, which notes what it is to announce.
+    struct Server {
+        _temporary: tempfile::TempDir,
+        rotation: Rotation,
+        identities: Receiver<Identity<Backend>>,
+        announced: Receiver<Option<Digest>>,
+    }
+
+    impl Server {
+        fn new() -> Self {
+            let temporary = tempfile::tempdir().unwrap();
+            let directory = DataDir::create(&temporary.path().join("data")).unwrap();
+            let spki = key::load_or_create(&directory).unwrap().spki().clone();
+            let (inbox, messages) = channel::<Vec<Message<()>>>();
+            let shards = ShardLines::new(&[Route { inbox, waker: Arc::new(|| {}) }]);
+            let (note, announced) = channel();
+            std::thread::spawn(move || {
+                for message in messages.iter().flatten() {
+                    if let Message::Request(Request::Announce(successor, answer)) = message {
+                        let _ = note.send(successor.map(|next| key::digest(&next.spki)));
+                        let _ = answer.send(());
+                    }
+                }
+            });
+            let keys = Keys { own: key::digest(&spki), next: None, trouble: None };
+            let canary = Arc::new(Canary::new(&Config::default(), spki));
+            let (identity, identities) = channel();
+            let rotation = Rotation::new(directory, keys, shards, vec![identity], canary);
+            Self { _temporary: temporary, rotation, identities, announced }
+        }
+
+        fn directory(&self) -> &DataDir {
+            self.rotation.directory()
+        }
+
+        /// What was announced last, by the fingerprint.
+        fn announces(&self) -> Option<Digest> {
+            self.announced.try_iter().last().expect("something was announced")
+        }
+
+        /// Plans a key. Its fingerprint.
+        fn plan(&self) -> Digest {
+            let (next, effective) = self.rotation.plan(NOW).unwrap().next.unwrap();
+            assert_eq!((self.announces(), effective), (Some(next), NOW));
+            next
+        }
+    }
+
+    /// Nothing can be written where a directory is.
+    fn block(path: &Path) {
+        let _ = fs::remove_file(path);
+        fs::create_dir(path).unwrap();
+    }
+
+    #[test]
+    fn a_plan_that_fails_half_way_is_announced_and_can_be_taken_back() {
+        let server = Server::new();
+        let public = server.directory().next_public_key();
+        block(&public);
+        let refused = server.rotation.plan(NOW).unwrap_err().to_string();
+        assert!(refused.contains("key show"), "{refused}");
+        let Keys { own, next, .. } = server.rotation.keys();
+        let (next, _) = next.unwrap();
+        assert_eq!(server.announces(), Some(next));
+        let planned = key::planned(server.directory(), &own).unwrap().unwrap();
+        assert_eq!(planned.fingerprint(), next);
+
+        server.rotation.cancel().unwrap_err();
+        assert_eq!(server.announces(), Some(next));
+        fs::remove_dir(public).unwrap();
+        assert_eq!(server.rotation.cancel().unwrap().next, None);
+        assert_eq!(server.announces(), None);
+        assert!(key::planned(server.directory(), &own).unwrap().is_none());
+        let refused = server.rotation.cancel().unwrap_err().to_string();
+        assert_eq!(refused, "no other key is planned");
+    }
+
+    #[test]
+    fn at_the_moment_the_file_counts_and_not_what_was_announced() {
+        let acts: [(&dyn Fn(&Path), Option<UnixTime>); 2] = [
+            (&|next| fs::remove_file(next).unwrap(), None),
+            (
+                &|next| {
+                    let content = fs::read_to_string(next).unwrap();
+                    let (_, pem) = content.split_once('\n').unwrap();
+                    fs::write(next, format!("Effective: 2027-01-15 03:00:00\n{pem}")).unwrap();
+                },
+                Some(UnixTime::from_seconds(1_799_982_000)),
+            ),
+        ];
+        for (act, moment) in acts {
+            let server = Server::new();
+            let before = server.rotation.keys().own;
+            let next = server.plan();
+            act(&server.directory().next_private_key());
+            server.rotation.go_on(NOW).unwrap();
+            let left = moment.map(|moment| (next, moment));
+            let keys = Keys { own: before, next: left, trouble: None };
+            assert_eq!(server.rotation.keys(), keys);
+            assert_eq!(server.announces(), moment.map(|_| next));
+            assert!(server.identities.try_recv().is_err());
+            key::expect(server.directory(), &before).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_change_that_has_begun_is_not_taken_back_but_brought_to_its_end() {
+        let server = Server::new();
+        let before = server.rotation.keys().own;
+        let next = server.plan();
+        server.rotation.go_on(NOW.shifted(-1)).unwrap();
+        let public = server.directory().public_key();
+        block(&public);
+        let why = server.rotation.go_on(NOW).unwrap_err().to_string();
+        let keys = Keys { own: before, next: Some((next, NOW)), trouble: Some(why) };
+        assert_eq!(server.rotation.keys(), keys);
+        for refused in [server.rotation.cancel(), server.rotation.plan(NOW.shifted(9))] {
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("another key already"), "{refused}");
+        }
+        assert_eq!(server.rotation.keys(), keys);
+        fs::remove_dir(public).unwrap();
+        server.rotation.go_on(NOW).unwrap();
+        assert_eq!(server.rotation.keys(), Keys { own: next, next: None, trouble: None });
+        let identity = server.identities.try_recv().unwrap();
+        assert_eq!(key::digest(identity.spki()), next);
+        assert!(key::planned(server.directory(), &next).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_change_that_cannot_begin_can_be_taken_back() {
+        let server = Server::new();
+        let before = server.rotation.keys().own;
+        server.plan();
+        block(&server.directory().previous_private_key());
+        server.rotation.go_on(NOW).unwrap_err();
+        assert!(server.rotation.keys().trouble.is_some());
+        let keys = Keys { own: before, next: None, trouble: None };
+        assert_eq!(server.rotation.cancel().unwrap(), keys);
+        assert_eq!(server.announces(), None);
+        key::expect(server.directory(), &before).unwrap();
     }
 }

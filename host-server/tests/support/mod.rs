@@ -146,7 +146,7 @@ pub(crate) fn no_backups() -> Arc<Backups> {
 /// can ask them any more.
 #[allow(dead_code, reason = "not every test has a use for it")]
 pub(crate) fn no_rotation(data: &DataDir) -> Arc<Rotation> {
-    let keys = Keys { own: Digest([0; 32]), next: None };
+    let keys = Keys { own: Digest([0; 32]), next: None, trouble: None };
     let nobody = ShardLines::new::<()>(&[]);
     Arc::new(Rotation::new(data.clone(), keys, nobody, Vec::new(), no_canary()))
 }

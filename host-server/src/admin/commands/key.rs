@@ -1,12 +1,13 @@
 //! `key`. Who may not read the key asks the server that uses it; another key is planned by that server
-//! alone.
+//! alone. The plan can be taken back without it.
 
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
+use waxwing_core::crypto::Digest;
 use waxwing_core::time::{Timestamp, UnixTime};
 
-use super::super::audit::{Arguments, Outcome};
+use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item};
 use super::super::running::{Interrupted, Running};
@@ -40,6 +41,8 @@ pub(super) struct Keys {
     fingerprint: String,
     /// The key that takes its place; nothing if none is planned.
     next: Option<Next>,
+    /// Why that key has not taken its place, although its moment is over.
+    trouble: Option<String>,
     /// The file of the private key before, as long as it is there.
     previous: Option<String>,
 }
@@ -53,7 +56,7 @@ struct Next {
 
 impl Keys {
     fn of(keys: runtime::Keys, directory: &DataDir) -> Self {
-        let runtime::Keys { own, next } = keys;
+        let runtime::Keys { own, next, trouble } = keys;
         let previous = directory.previous_private_key();
         Self {
             fingerprint: format!("{own:?}"),
@@ -61,8 +64,16 @@ impl Keys {
                 fingerprint: format!("{fingerprint:?}"),
                 from: clock::written(from),
             }),
+            trouble,
             previous: previous.exists().then(|| previous.display().to_string()),
         }
+    }
+
+    /// Those of a server that does not run, whose key has the fingerprint `own`.
+    fn of_directory(own: Digest, directory: &DataDir) -> Result<Self, Failure> {
+        let planned = key::planned(directory, &own)?;
+        let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
+        Ok(Self::of(runtime::Keys { own, next, trouble: None }, directory))
     }
 
     /// Those of a running server.
@@ -78,6 +89,9 @@ impl Keys {
                 writeln!(out, "             from {from} on, when all connections begin anew")?;
             }
             None => writeln!(out, "next key     none is planned")?,
+        }
+        if let Some(why) = &keys.trouble {
+            writeln!(out, "             COULD NOT TAKE ITS PLACE, and is tried again: {why}")?;
         }
         if let Some(file) = &keys.previous {
             writeln!(
@@ -99,7 +113,11 @@ impl Keys {
                  (server.next.pub.pem until then). Copy server.next.key.pem to where the copy of the key is. \
                  `waxwing-server key rotate --cancel` takes the plan back until then."
             ),
-            None => writeln!(out, "The key stays. Clients that connect hear of it."),
+            None => writeln!(
+                out,
+                "The key stays. Clients that connect hear of it. If server.next.key.pem was copied elsewhere, \
+                 delete the copy."
+            ),
         }
     }
 }
@@ -176,16 +194,31 @@ pub(super) fn ask(
     }
 }
 
+/// Takes the plan back while no server runs: its next start could come after the moment.
+pub(super) fn keep_alone(paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let directory = DataDir::existing(&paper.config.server.data)?.lock()?;
+    let own = key::fingerprint(&directory)?;
+    let log = AuditLog::of(&directory);
+    let arguments = Arguments::new().with("cancel", "yes");
+    let begun = log.begin(clock::unix_now(), audit::caller(), "key rotate", arguments)?;
+    let cancelled = key::cancel(&directory, &own);
+    let outcome = match &cancelled {
+        Ok(()) => Outcome::done(""),
+        Err(failure) => Outcome::failed(failure.to_string()),
+    };
+    let ended = log.end(clock::unix_now(), begun, outcome);
+    cancelled?;
+    paper.done(&Keys::of_directory(own, &directory)?, Keys::plan)?;
+    ended
+}
+
 /// Without a server.
 pub(super) fn read(command: &KeyCommand, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let directory = DataDir::existing(&paper.config.server.data)?;
-    let fingerprint = key::fingerprint(&directory)?;
+    let own = key::fingerprint(&directory)?;
     if *command == KeyCommand::Fingerprint {
+        let fingerprint = format!("{own:?}");
         return paper.write(&Fingerprint { fingerprint }, Fingerprint::line);
     }
-    let own = key::parse(&fingerprint)
-        .ok_or_else(|| Failure::new(Exit::Key, "the fingerprint of the key cannot be computed"))?;
-    let planned = key::planned(&directory)?;
-    let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
-    paper.write(&Keys::of(runtime::Keys { own, next }, &directory), Keys::page)
+    paper.write(&Keys::of_directory(own, &directory)?, Keys::page)
 }

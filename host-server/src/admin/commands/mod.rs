@@ -174,6 +174,12 @@ pub fn run(
             audit::ask(reach::connect(config)?, *command, paper)
         }
         OperatorCommand::Audit(command) => audit::read(*command, paper),
+        OperatorCommand::Key(command @ KeyCommand::Rotate { cancel: true, .. }) => {
+            match reach::try_to_connect(config)? {
+                Some(connection) => key::ask(connection, command, paper),
+                None => key::keep_alone(paper),
+            }
+        }
         OperatorCommand::Key(command @ KeyCommand::Rotate { .. }) => {
             key::ask(reach::connect(config)?, command, paper)
         }

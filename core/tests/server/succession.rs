@@ -1,7 +1,7 @@
 //! The server's key, and the one that follows it (PROTOCOL.md, "Keys", "Directory").
 
 use waxwing_core::crypto::PrivateKey;
-use waxwing_core::server::Config;
+use waxwing_core::server::{Config, Event};
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, Op, Successor};
 use waxwing_testkit::backend::{Backend, Paper};
@@ -33,6 +33,8 @@ fn whoever_asks_in_a_session_is_told_what_is_announced_at_that_moment() {
     let (mut world, [mut ann, mut ben]) = World::online(Config::default());
     let unknown = Some(ErrorCode::UnknownUser);
     assert_eq!(ask(&mut world, &mut ann).code(), unknown);
+    // Everybody asks each day, so whoever counts refusals does not count these.
+    assert!(!world.events.iter().any(|event| matches!(event, Event::Refused { .. })));
     let moment = effective(&world);
     world.announce(Some((NEXT, moment)));
     assert_eq!(ask(&mut world, &mut ann), announced(moment));

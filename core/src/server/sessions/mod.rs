@@ -297,33 +297,24 @@ impl Sessions {
         inquiry: Inquiry,
         answer: Option<Box<KeyAnswer>>,
     ) {
-        self.question_answered(ctx, inquiry, answer.map(Answer::Key));
+        let Inquiry { conn, packet, .. } = inquiry;
+        match answer {
+            Some(answer) => self.answer(ctx, conn, Answer::Key(answer)),
+            None => ctx.tell(Note::Refuse { conn, refused: unknown(packet) }),
+        }
     }
 
-    /// Answers a 105 about the server, or says that its key stays.
+    /// Answers a 105 about the server, or says that its key stays. That is an answer as well: every client
+    /// gets it once a day, and it counts as no refusal.
     pub(super) fn announced(
         &mut self,
-        ctx: &mut Ctx<'_, impl Provider>,
+        ctx: &Ctx<'_, impl Provider>,
         inquiry: Inquiry,
         successor: Option<Box<Successor>>,
     ) {
-        self.question_answered(ctx, inquiry, successor.map(Answer::Successor));
-    }
-
-    fn question_answered(
-        &mut self,
-        ctx: &mut Ctx<'_, impl Provider>,
-        inquiry: Inquiry,
-        answer: Option<Answer>,
-    ) {
         let Inquiry { conn, packet, .. } = inquiry;
-        match answer {
-            Some(answer) => self.answer(ctx, conn, answer),
-            None => {
-                let unknown = Refused::naming(ErrorCode::UnknownUser, Op::KeyQuestion, packet);
-                ctx.tell(Note::Refuse { conn, refused: unknown });
-            }
-        }
+        let stays = || Answer::Refusal(unknown(packet));
+        self.answer(ctx, conn, successor.map_or_else(stays, Answer::Successor));
     }
 
     /// Says what became of the letters that a session asked about.
@@ -553,6 +544,11 @@ impl Sessions {
             ctx.tell(Note::End { conn, reason: None });
         }
     }
+}
+
+/// That a 105 asks about nobody who may be known of.
+const fn unknown(question: PacketId) -> Refused {
+    Refused::naming(ErrorCode::UnknownUser, Op::KeyQuestion, question)
 }
 
 /// Sends a sealed packet under a session's key. Whether it could be made.

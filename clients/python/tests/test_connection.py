@@ -107,7 +107,7 @@ class Reconnecting(unittest.TestCase):
         self.peer.conn.reconnect(self.peer.session_key)
         request = self.peer.take_reconnect()
         self.assertEqual(len(request.payload), 48)
-        self.peer.issue()
+        self.assertEqual(self.peer.issue(), [connection.Opened()])
         self.assertEqual(self.peer.conn.state, State.CONFIRMING)
 
     def test_an_unknown_session_brings_the_long_form_once(self):

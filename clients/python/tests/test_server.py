@@ -291,9 +291,14 @@ class AServerThatChanges(unittest.TestCase):
         wrong = ann.register("--accept-server-key", "0" * 64)
         self.assertEqual(wrong.code, 4)
         fingerprint = re.search(r"In the file: ([0-9a-f]{64})", refused.err)[1]
+        # What the key before has announced does not follow the one that was taken by hand.
+        home = Home(str(ann.home))
+        self.addCleanup(home.close)
+        home.put(successor=home.key.public.spki, effective=0)
         again = ann.register("--accept-server-key", fingerprint)
         self.assertEqual(again.check(), f"registered {ANN} as 1")
         self.assertIn("does not know this account", again.err)
+        self.assertIsNone(home.successor)
         ben = other.person("ben", BEN, RUST)
         ann.send(ben, "from here on").check()
         self.assertEqual([each["text"] for each in ben.receive()], ["from here on"])
@@ -355,6 +360,18 @@ class AServerThatChanges(unittest.TestCase):
         finally:
             following.send(signal.SIGCONT)
             self.assertEqual(following.stop(), 0)
+
+    def test_nobody_registers_while_another_process_has_the_session(self):
+        ann = self.server.person("ann", ANN, PYTHON)
+        following = ann.follow()
+        try:
+            wait_until(lambda: has_session(ann))
+            refused = ann.register()
+            self.assertEqual(refused.code, 1)
+            self.assertIn("another process has the session", refused.err)
+        finally:
+            following.stop()
+        self.assertEqual(ann.register().check(), f"registered {ANN} as 1")
 
     def test_two_processes_print_each_letter_once(self):
         ann = self.server.person("ann", ANN, PYTHON)

@@ -5,10 +5,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from waxwing_py import bodies, envelope, home, packet
+from waxwing_py import bodies, connection, envelope, home, packet
 from waxwing_py.bodies import Code, KeyQuestion, Reason, Status
 from waxwing_py.envelope import Content, Person
-from waxwing_py.holder import SessionHolder
+from waxwing_py.holder import SessionHolder, Untrusted
 from waxwing_py.home import BAD_SIGNATURE, LETTER, UNKNOWN_SENDER, Home
 from waxwing_py.packet import Op, Packet
 from waxwing_py.session import Session
@@ -525,12 +525,72 @@ class Successors(WithHome):
 
     def test_it_takes_the_place_of_the_pinned_key(self):
         self.announce("next")
-        self.home.succeed()
+        self.peer.conn.server_key = key("next").public
+        self.turn([connection.Opened()])
+        self.assertTrue(self.session.opened)
         self.assertEqual(self.home.server_key.spki, key("next").public.spki)
         self.assertIsNone(self.home.successor)
         self.assertIsNone(self.home.get("session_key"))
-        self.home.succeed()
-        self.assertEqual(self.home.server_key.spki, key("next").public.spki)
+
+    def test_a_session_under_the_pinned_key_leaves_both_keys(self):
+        self.announce("next")
+        self.turn([connection.Opened()])
+        self.assertEqual(self.home.server_key.spki, key("server").public.spki)
+        self.assertEqual(self.home.successor[0].spki, key("next").public.spki)
+
+    def test_only_a_refusal_that_answers_the_question_takes_it_away(self):
+        self.announce("next")
+        for code, kept in ((Code.BUSY, True), (Code.RATE_LIMITED, True), (Code.MALFORMED, False)):
+            self.home.put(successor_asked=None)
+            self.start()
+            self.assertEqual(self.out, [KeyQuestion(user_id=0)])
+            # It is not asked again at once.
+            self.assertEqual(self.say(self.peer.refusal(code, self.question_id)), [])
+            self.assertEqual(self.home.successor is not None, kept, code)
+
+    def test_a_refusal_of_something_else_takes_nothing_away(self):
+        self.announce("next")
+        self.home.put(successor_asked=None)
+        self.turn()
+        self.say(self.peer.refusal(Code.MALFORMED, None))
+        self.assertEqual(self.home.successor[0].spki, key("next").public.spki)
+
+    def test_another_key_by_hand_takes_away_what_the_one_before_has_announced(self):
+        self.announce("next")
+        same = key("server").public
+        self.home.trust_server("there:1", same)
+        self.assertEqual(self.home.successor[0].spki, key("next").public.spki)
+        self.assertEqual(self.home.get("session_key"), self.peer.session_key)
+        self.home.trust_server("there:2", key("by hand").public)
+        self.assertEqual(self.home.server, "there:2")
+        self.assertEqual(self.home.server_key.spki, key("by hand").public.spki)
+        for name in ("successor", "effective", "successor_asked", "session_key"):
+            self.assertIsNone(self.home.get(name), name)
+
+    def test_a_connection_under_a_key_that_is_not_pinned_any_more_changes_no_key(self):
+        self.announce("next")
+        self.home.put(successor_asked=None)
+        self.turn()
+        self.home.trust_server("there:1", key("by hand").public)
+        successor = bodies.Successor("2026-12-24 18:00:00", key("last").public)
+        self.say(self.peer.sealed(Op.KEY_ANSWER, successor.emit()))
+        self.assertIsNone(self.home.successor)
+        self.peer.conn.server_key = key("next").public
+        self.turn([connection.Opened()])
+        self.assertEqual(self.home.server_key.spki, key("by hand").public.spki)
+
+    def test_bad_bytes_in_a_session_are_no_reason_to_try_the_other_key_at_once(self):
+        self.announce("next")
+        holder = SessionHolder(self.home, print)
+        holder.clock = self.peer.clock
+        self.peer.clock.wall = self.home.successor[1]
+        holder.session = self.session
+        untrusted = Untrusted("not signed")
+        self.assertEqual([holder._turns_over(untrusted) for _ in range(3)], [True, False, True])
+        self.session.opened = True
+        for _ in range(3):
+            self.assertFalse(holder._turns_over(untrusted))
+            self.assertFalse(holder._other_key)
 
     def test_which_key_comes_first_is_told_by_the_clock(self):
         self.announce("next")

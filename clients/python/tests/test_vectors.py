@@ -14,7 +14,7 @@ from Crypto.PublicKey import RSA
 
 from waxwing_py import bodies, crypto, envelope, packet
 from waxwing_py.bodies import ClientAck, KeyAnswer, KeyQuestion, Refusal, Status, Successor
-from waxwing_py.connection import Connection, NotTheServer, ProtocolError, State
+from waxwing_py.connection import Connection, NotTheServer, Opened, ProtocolError, State
 from waxwing_py.crypto import PrivateKey, PublicKey, WeakKey
 from waxwing_py.envelope import Content, Person
 from waxwing_py.home import Home, PinConflict
@@ -397,7 +397,7 @@ class Bad(unittest.TestCase):
         if state in ("session", "asking"):
             renewed = next(c for c in cases("session") if c["kind"] == "session_renewed")
             conn.feed(unhex(renewed["packet"]))
-            self.assertIsNone(conn.poll())
+            self.assertEqual(conn.poll(), Opened())
         if state == "asking":
             conn.ask_key(KeyQuestion(phone="+445550002"))
         conn.out.clear()

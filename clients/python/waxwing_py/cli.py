@@ -89,6 +89,11 @@ def register(args):
     except (OSError, UnicodeDecodeError, WeakKey) as error:
         raise BadFile(f"{args.server_key}: {error}") from error
     home = Home(args.home, create=True)
+    # Whoever holds a session of another key, or is about to, must not write what it learns there.
+    if not home.take_session():
+        raise Failure(
+            "another process has the session of this home; end it, then run `register` again"
+        )
     if home.get("user_id") and home.get("phone") == args.phone:
         server = args.server or home.get("server")
         _trust_server(home, server_key, args.accept_server_key)

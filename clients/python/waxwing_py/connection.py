@@ -94,6 +94,11 @@ class Registered:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """The server has answered the 106: it has the key of this connection."""
+
+
+@dataclass(frozen=True)
 class Confirmed:
     """The server has answered under this key: the short form of 106 may use it."""
 
@@ -150,7 +155,7 @@ class Closing:
 
 class Connection:
     def __init__(self, server_key: PublicKey, key: PrivateKey, user_id: int, clock: Clock):
-        self._server_key = server_key
+        self.server_key = server_key
         self._key = key
         self.user_id = user_id
         self.clock = clock
@@ -178,7 +183,7 @@ class Connection:
     def request_code(self, phone: str, reply_key: bytes):
         self._reply_key = reply_key
         block = bodies.Registration(reply_key, phone).emit()
-        payload = self._server_key.wrap(crypto.label(Op.REGISTRATION), block)
+        payload = self.server_key.wrap(crypto.label(Op.REGISTRATION), block)
         self._say(Op.REGISTRATION, payload, sender=SERVER, sign=packet.unsigned)
         self.state = State.ASKED
 
@@ -187,7 +192,7 @@ class Connection:
         spki = self._key.public.spki
         digest = crypto.sha256(spki)
         block = bodies.Proof(reply_key, code.encode("ascii"), self._nonce, digest, phone).emit()
-        payload = self._server_key.wrap(crypto.label(Op.PROOF), block) + spki
+        payload = self.server_key.wrap(crypto.label(Op.PROOF), block) + spki
         self._request_id = self._say(Op.PROOF, payload, sender=SERVER).id
         self.state = State.PROVING
 
@@ -198,7 +203,7 @@ class Connection:
         if last_key:
             payload = crypto.encrypt(last_key, self._nonce)
         else:
-            payload = self._server_key.wrap(crypto.label(Op.RECONNECT), self._nonce)
+            payload = self.server_key.wrap(crypto.label(Op.RECONNECT), self._nonce)
         self._request_id = self._say(Op.RECONNECT, payload).id
         self.state = State.RECONNECT
 
@@ -332,7 +337,7 @@ class Connection:
             if self.state != State.LEAVING:
                 self._take_in(came)
             return
-        if not came.verify(self._server_key):
+        if not came.verify(self.server_key):
             raise NotTheServer("not signed with the server's key")
         self._progress_at = self.clock.monotonic()
         if self.state not in IN_SESSION:
@@ -375,6 +380,7 @@ class Connection:
             self.state = State.ISSUED
             self._events.append(Registered(self.user_id))
         else:
+            self._events.append(Opened())
             self.confirm()
 
     def _take_clear_refusal(self, came: Packet):

@@ -224,10 +224,8 @@ class SessionHolder:
                 return self._attempt(done, deadline, stop)
             except (NetworkFailure, Untrusted) as error:
                 failure = error
-            if isinstance(failure, Untrusted) and self._may_choose():
-                self._other_key = not self._other_key
-                if self._other_key:
-                    continue
+            if self._turns_over(failure):
+                continue
             if self._key_refusals == key_refusals:
                 self._key_refusals = 0  # they have to come in a row
             self._distrusted = self._distrusted + 1 if isinstance(failure, Untrusted) else 0
@@ -262,9 +260,18 @@ class SessionHolder:
         effective = self.home.successor[1] <= self.clock.now()
         return effective != self._other_key
 
+    def _turns_over(self, failure: Failure) -> bool:
+        """Whether the other key is tried at once, since this one is not the server's: after both there is a
+        pause. A session that opens has proven the key, and anybody can put bad bytes into it."""
+        if self.session and self.session.opened:
+            self._other_key = False
+        elif isinstance(failure, Untrusted) and self._may_choose():
+            self._other_key = not self._other_key
+            return self._other_key
+        return False
+
     def _attempt(self, done, deadline: float, stop) -> bool:
-        follows = self._takes_successor()
-        server_key = self.home.successor[0] if follows else None
+        server_key = self.home.successor[0] if self._takes_successor() else None
         with Line(self.home, self.clock, deadline, server_key=server_key) as line:
             session = self.session = Session(self.home, line.conn)
             # After a refused key the long form, so that the refusal means the account.
@@ -274,9 +281,6 @@ class SessionHolder:
             while True:
                 self.home.show_life()
                 self._turn(line.conn, session)
-                if follows and line.conn.state in (State.CONFIRMING, State.ONLINE):
-                    self.home.succeed()
-                    follows = self._other_key = False
                 if session.confirmed:
                     give_up = float("inf")
                     self._warn_of_clock()

@@ -248,8 +248,20 @@ class Home:
         asked = self.get("successor_asked")
         return asked is None or not 0 <= now - asked < ASK_SERVER_SECONDS
 
-    def note_successor(self, successor: Successor | None, now: int):
-        """What the server has said last counts. Somebody else's key is none, nor is the pinned one."""
+    def trust_server(self, server: str, server_key: PublicKey):
+        """Where the server is, and the key by which it has answered there. Nothing that was learnt under
+        another key counts with this one, and the key that followed the other one least of all."""
+        values = {"server": server, "server_key": server_key.spki}
+        with self.transaction():
+            if self.get("server_key") != server_key.spki:
+                values |= dict.fromkeys(("successor", "effective", "successor_asked", "session_key"))
+            self.put(**values)
+
+    def note_successor(self, successor: Successor | None, under: PublicKey, now: int):
+        """What the server has said last counts, `under` the pinned key. Somebody else's key is none, nor
+        is the pinned one."""
+        if self.get("server_key") != under.spki:
+            return
         spki = effective = None
         if successor:
             known = "SELECT 1 FROM contacts WHERE spki = ?"
@@ -260,11 +272,13 @@ class Home:
                 effective = parse_timestamp(successor.effective.encode())
         self.put(successor=spki, effective=effective, successor_asked=now)
 
-    def succeed(self):
-        """The server has used the successor: the key before counts for nothing any more."""
+    def succeed(self, server_key: PublicKey):
+        """The server has this key. If that is the successor, the key before counts for nothing any more."""
         with self.transaction():
-            if spki := self.get("successor"):
-                self.put(server_key=spki, successor=None, effective=None, session_key=None)
+            if self.get("successor") == server_key.spki:
+                self.put(
+                    server_key=server_key.spki, successor=None, effective=None, session_key=None
+                )
 
     # Contacts.
 

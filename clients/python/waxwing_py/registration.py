@@ -26,17 +26,19 @@ def check(home: Home, server: str, server_key: PublicKey, tell: Callable) -> boo
     for attempt in range(REFUSALS):
         if attempt:
             time.sleep(attempt)
-        known = _knows_us(home, server, server_key)
+        session_key = _knows_us(home, server, server_key)
         # Whatever it answers is signed, so the key is the one at this address.
-        home.put(server=server, server_key=server_key.spki)
-        if known:
+        home.trust_server(server, server_key)
+        if session_key:
+            home.put(session_key=session_key)
             return True
     tell("the server does not know this account any more; it is registered again, with the same key")
     return False
 
 
-def _knows_us(home: Home, server: str, server_key: PublicKey) -> bool:
-    """One attempt at a session. A refusal of the key can be played back, so one is not enough."""
+def _knows_us(home: Home, server: str, server_key: PublicKey) -> bytes | None:
+    """One attempt at a session: its key, if the server knows us. A refusal of our key can be played back,
+    so one is not enough."""
     with Line(home, connection.Clock(), server=server, server_key=server_key) as line:
         # In the long form: the key of the last session says nothing about the account.
         line.conn.reconnect(None)
@@ -51,11 +53,10 @@ def _knows_us(home: Home, server: str, server_key: PublicKey) -> bool:
             elif isinstance(event, connection.AttemptFailed):
                 if event.refusal.code != Code.BAD_SIGNATURE:
                     raise refused(event.refusal)
-                return False
+                return None
             elif isinstance(event, connection.Confirmed):
-                home.put(session_key=event.session_key)
                 line.conn.leave()
-                return True
+                return event.session_key
 
 
 def prepare(home: Home, phone: str, server: str, server_key: PublicKey):

@@ -8,12 +8,14 @@ import time
 
 from . import connection, envelope
 from .backoff import Backoff
-from .bodies import Code, KeyAnswer, KeyQuestion, Refusal, STATUS_ENTRIES_MAX
+from .bodies import (
+    Code, KeyAnswer, KeyQuestion, Refusal, STATUS_ENTRIES_MAX, Successor,
+)  # fmt: skip
 from .connection import Connection, State
 from .crypto import CannotOpen
 from .envelope import Content, Person, Unsupported
 from .home import (
-    BAD_SIGNATURE, HELD, LETTER, UNKNOWN_SENDER, Contact, Home, PinConflict,
+    ASK_SERVER_SECONDS, BAD_SIGNATURE, HELD, LETTER, UNKNOWN_SENDER, Contact, Home, PinConflict,
 )  # fmt: skip
 from .packet import SERVER, Packet
 
@@ -38,6 +40,7 @@ class Session:
         self.conn = conn
         self.fatal: Refusal | None = None
         self.closing = None
+        self.opened = False
         self.confirmed = False
         # The last word about a key question by phone: an answer, a refusal, or a conflict.
         self.answers: dict[str, KeyAnswer | Refusal | PinConflict] = {}
@@ -57,6 +60,7 @@ class Session:
         self._to_ask = home.stored_packets()
         self._status_questions: dict[bytes, list[tuple[int, bytes]]] = {}
         self._ask_at = 0.0
+        self._ask_server_at = 0.0
         conn.watch(home.open_packets())
 
     @property
@@ -74,9 +78,12 @@ class Session:
             self._key(event.question, event.answer)
         elif isinstance(event, connection.Announced):
             self._open.discard(OF_SERVER)
-            self.home.note_successor(event.successor, self.conn.clock.now())
+            self._note_successor(event.successor)
         elif isinstance(event, connection.Refused):
             self._refused(event)
+        elif isinstance(event, connection.Opened):
+            self.opened = True
+            self.home.succeed(self.conn.server_key)
         elif isinstance(event, connection.Confirmed):
             self.confirmed = True
             self.home.put(session_key=event.session_key)
@@ -101,9 +108,7 @@ class Session:
             self._asked.add(question)
             self._open.add(question)
             self.conn.ask_key(question)
-        # Nobody waits for that answer.
-        is_quiet = self.conn.backlog_ended and not self._open
-        if is_quiet and self.home.successor_due(self.conn.clock.now()):
+        if self._asks_server():
             self._open.add(OF_SERVER)
             self.conn.ask_key(OF_SERVER)
         if self._to_ask and self.confirmed and self.conn.clock.monotonic() >= self._ask_at:
@@ -111,6 +116,16 @@ class Session:
             del self._to_ask[:STATUS_ENTRIES_MAX]
             self._status_questions[self.conn.ask_statuses(entries)] = entries
             self._ask_at = self.conn.clock.monotonic() + STATUS_QUESTION_SECONDS
+
+    def _asks_server(self) -> bool:
+        """Whether the server is to be asked for its successor now. Nobody waits for that answer."""
+        clock = self.conn.clock
+        is_quiet = self.conn.backlog_ended and not self._open
+        is_time = clock.monotonic() >= self._ask_server_at
+        return is_quiet and is_time and self.home.successor_due(clock.now())
+
+    def _note_successor(self, successor: Successor | None):
+        self.home.note_successor(successor, self.conn.server_key, self.conn.clock.now())
 
     def ask(self, phone: str):
         self._want(KeyQuestion(phone=phone))
@@ -248,7 +263,10 @@ class Session:
     def _question_refused(self, question: KeyQuestion, refusal: Refusal):
         self._open.discard(question)
         if question == OF_SERVER:
-            self.home.note_successor(None, self.conn.clock.now())
+            self._ask_server_at = self.conn.clock.monotonic() + ASK_SERVER_SECONDS
+            # Anything else says nothing about the key.
+            if refusal.code in (Code.UNKNOWN_USER, Code.MALFORMED):
+                self._note_successor(None)
         if question.phone:
             self.answers[question.phone] = refusal
             if refusal.code == Code.UNKNOWN_USER:

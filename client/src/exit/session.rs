@@ -36,6 +36,12 @@ impl From<&SessionError> for Failure {
                  HOST:PORT --server-key FILE PHONE` names another address"
             )),
             SessionError::Over(cause) => (*cause).into(),
+            SessionError::KeyNotDue(effective) => Self::Untrusted(format!(
+                "the server's answers are not signed with the key that this home trusts. The server has \
+                 announced another key from {} on, and by this machine's clock that is more than a day \
+                 ahead; is the clock right? If it is, is the address?",
+                clock::rfc3339(*effective)
+            )),
             SessionError::CodeNotSent(retry_after_s) => Self::Refused(format!(
                 "{error}; is the phone number right? If it is, try again in {retry_after_s} s"
             )),

@@ -6,6 +6,7 @@ use std::io;
 use waxwing_core::client::RequestError;
 use waxwing_core::crypto::KeyError;
 use waxwing_core::messenger::Cause;
+use waxwing_core::time::UnixTime;
 
 use crate::home::{Holder, HomeError};
 use crate::keylog::KeyLogError;
@@ -59,6 +60,12 @@ pub enum SessionError {
     /// The connection is over, in most cases because the server ended it.
     #[error("{}", InWords(.0))]
     Over(Cause),
+    /// The server does not have the pinned key, and the one that it has announced counts from this moment
+    /// on: too far ahead to be tried.
+    #[error(
+        "the server's bytes are not signed with the pinned key, and its next key is not due yet"
+    )]
+    KeyNotDue(UnixTime),
     /// The server could not send a code to the phone, and may be able to after so many seconds.
     #[error("the server could not send a code")]
     CodeNotSent(u16),

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use waxwing_core::client::{Env, Keys};
-use waxwing_core::messenger::{Advice, LONGEST_PAUSE_S, Messenger, Over, ServerKey, Turn};
+use waxwing_core::client::{Ended, Env, Keys};
+use waxwing_core::messenger::{
+    Advice, Cause, LONGEST_PAUSE_S, Messenger, Over, SUCCESSOR_TOLERANCE_S, ServerKey, Turn,
+};
 use waxwing_core::phone::Phone;
 
 use super::account::Account;
@@ -167,8 +169,11 @@ impl<'a> Holder<'a> {
 
     /// The connection is over.
     fn hang_up(&mut self, over: Over) -> Result<(), SessionError> {
-        self.link = None;
-        let error = SessionError::Over(over.cause);
+        let has_proven_key = self.link.take().is_some_and(|link| link.has_session());
+        let error = match over.cause {
+            Cause::Ended(Ended::BadBytes) if !has_proven_key => self.wrong_key()?,
+            cause => SessionError::Over(cause),
+        };
         match over.advice {
             // Those about codes come before there is an account, which is here already.
             Advice::GiveUp | Advice::AskForCode | Advice::RequestCode => return Err(error),
@@ -179,6 +184,18 @@ impl<'a> Holder<'a> {
             Advice::AgainQuietly => {}
         }
         Ok(())
+    }
+
+    /// What it means that the server does not have the key of the connection. If it has the one that it has
+    /// announced, and that may not be tried yet, the clock of this machine is to blame.
+    fn wrong_key(&self) -> Result<SessionError, SessionError> {
+        let now = (self.host.now)().unix.shifted(self.messenger.clock_offset_s());
+        let successor = self.home.server_keys()?.and_then(|keys| keys.successor);
+        let not_due = successor
+            .map(|(_, effective)| effective)
+            .filter(|effective| effective.minus(now) > SUCCESSOR_TOLERANCE_S);
+        Ok(not_due
+            .map_or(SessionError::Over(Cause::Ended(Ended::BadBytes)), SessionError::KeyNotDue))
     }
 
     /// The stream is over, or there was none to be had.

@@ -105,6 +105,11 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// Whether the server has offered a session on this connection: it has proven its key by that.
+    pub(super) const fn has_session(&self) -> bool {
+        self.client.session().is_some()
+    }
+
     /// Writes the keys of the session down, once, if there is a log for them.
     pub(super) fn log_session(&mut self) {
         let (Some(user), Some((nonce, key))) = (self.client.user(), self.client.session()) else {

@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::process::{Process, Ran};
 use crate::test_server::{Person, TestServer, lines};
 
-const DAY: i64 = 24 * 60 * 60;
+pub(crate) const DAY: i64 = 24 * 60 * 60;
 
 /// Builds what sets the clock of a process, with the C compiler that the build needs anyway.
-fn wrong_clock(server: &TestServer) -> PathBuf {
+pub(crate) fn wrong_clock(server: &TestServer) -> PathBuf {
     let library = server.data().with_file_name("clocks.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/clocks.c");
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
@@ -21,7 +21,8 @@ fn wrong_clock(server: &TestServer) -> PathBuf {
     library
 }
 
-fn run(person: &Person, clock: &PathBuf, wrong_by: i64, args: &[&str]) -> Ran {
+/// Runs a command of `person` on a machine whose clock is wrong by so many seconds.
+pub(crate) fn run(person: &Person, clock: &PathBuf, wrong_by: i64, args: &[&str]) -> Ran {
     let mut command = person.command(args);
     command.env("LD_PRELOAD", clock).env("WRONG_BY", wrong_by.to_string());
     Process::start(&mut command).finish_without_input()

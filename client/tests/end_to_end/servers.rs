@@ -3,6 +3,7 @@
 
 use rustix::process::Signal;
 
+use crate::clocks;
 use crate::proxy::{Proxy, Way};
 use crate::registration::another;
 use crate::sent_codes::server_and_sent_codes;
@@ -264,6 +265,14 @@ fn people_who_were_told_go_on_when_the_server_has_its_planned_key_and_others_are
     let after = fingerprint(&server);
     assert_ne!(after, before);
     assert!(planned.contains(&after), "{planned}");
+    // By a clock that is days behind, the key that was announced is not to be tried yet.
+    let clock = clocks::wrong_clock(&server);
+    let refused = clocks::run(&anna, &clock, -3 * clocks::DAY, &["receive"]).exits(4);
+    assert!(
+        refused.err.contains(&soon) && refused.err.contains("is the clock right?"),
+        "{}",
+        refused.err
+    );
     let sent = anna.send(&bert, "after").exits(0);
     assert!(!sent.err.contains("key"), "{}", sent.err);
     bert.receives(&["after"]);

@@ -579,6 +579,20 @@ class Successors(WithHome):
         self.turn([connection.Opened()])
         self.assertEqual(self.home.server_key.spki, key("by hand").public.spki)
 
+    def test_a_clock_that_is_days_behind_is_asked_about(self):
+        self.announce("next")
+        holder = SessionHolder(self.home, print)
+        holder.clock = self.peer.clock
+        for opened, left, asked in [
+            (False, 86_401, True), (False, 86_400, False), (True, 86_401, False),
+        ]:  # fmt: skip
+            self.peer.clock.wall = self.home.successor[1] - left
+            self.session.opened = opened
+            failure = holder._broken(connection.NotTheServer("not signed"), self.session)
+            self.assertIsInstance(failure, Untrusted)
+            self.assertEqual("from 2026-12-24 18:00:00 UTC on" in str(failure), asked)
+            self.assertEqual("is the clock right?" in str(failure), asked)
+
     def test_bad_bytes_in_a_session_are_no_reason_to_try_the_other_key_at_once(self):
         self.announce("next")
         holder = SessionHolder(self.home, print)

@@ -13,6 +13,7 @@ from .bodies import Code, Reason, Refusal
 from .connection import ANSWER_SECONDS, Clock, Connection, ProtocolError, State
 from .crypto import PublicKey
 from .home import Home
+from .packet import format_timestamp
 from .session import Session
 
 POLL_SECONDS = 0.2
@@ -310,7 +311,7 @@ class SessionHolder:
                 conn.tick()
                 session.fill()
             except ProtocolError as error:
-                failure = broken(error)
+                failure = self._broken(error, session)
         session.acknowledge()
         if failure:
             raise failure
@@ -318,6 +319,18 @@ class SessionHolder:
             raise refused(session.fatal)
         if session.closing:
             raise _closed(session.closing)
+
+    def _broken(self, error: ProtocolError, session: Session) -> Failure:
+        successor = self.home.successor
+        is_other_key = isinstance(error, connection.NotTheServer) and not session.opened
+        if is_other_key and successor and not self._may_choose():
+            effective = format_timestamp(successor[1]).decode()
+            return Untrusted(
+                "the answer is not signed with the server's key that this home trusts. The server has"
+                f" announced another key from {effective} UTC on, and by this machine's clock that is"
+                " more than a day ahead; is the clock right? If it is, is the address?"
+            )
+        return broken(error)
 
     def _attempt_failed(self, refusal: Refusal) -> Failure:
         if refusal.code == Code.BAD_SIGNATURE:

@@ -1,10 +1,11 @@
 use waxwing::home::{
-    HomeError, Identity, NewIdentity, PacketName, Registration, Standing, State, Writing,
+    HomeError, Identity, NewIdentity, PacketName, Registration, ServerKeys, Standing, State,
+    Writing,
 };
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::testing::keys::pkcs8_der;
-use waxwing_core::time::UnixTime;
-use waxwing_core::wire::{KeyAnswer, Status};
+use waxwing_core::time::{Timestamp, UnixTime};
+use waxwing_core::wire::{KeyAnswer, Status, Successor};
 use zeroize::ZeroizeOnDrop;
 
 use crate::judging::judge;
@@ -110,6 +111,11 @@ fn a_session_key_is_kept_and_forgotten() {
     assert_eq!(test.open().identity().unwrap().unwrap().session_key, None);
 }
 
+/// What the server announces: that it has another key from now on.
+fn successor(now: UnixTime) -> Successor {
+    Successor { effective: Timestamp::from_unix(now), spki: spki(3) }
+}
+
 #[test]
 fn a_server_can_move_and_keeps_its_key() {
     let test = TestHome::new();
@@ -117,10 +123,14 @@ fn a_server_can_move_and_keeps_its_key() {
     register(&home);
     let session = SessionKey::from_bytes(&[7; 32]);
     home.set_session_key(Some(&session)).unwrap();
+    let now = UnixTime::from_seconds(1_795_350_896);
+    home.note_successor(Some(&successor(now)), now).unwrap();
     home.trust_server("example.org:9295", &spki(1)).unwrap();
     let found = home.identity().unwrap().unwrap();
     assert_eq!((found.server.as_str(), found.server_key), ("example.org:9295", spki(1)));
     assert_eq!(found.session_key, Some(session));
+    let keys = home.server_keys().unwrap().unwrap();
+    assert_eq!(keys, ServerKeys { pinned: spki(1), successor: Some((spki(3), now)) });
 }
 
 #[test]
@@ -130,7 +140,13 @@ fn what_another_server_key_has_confirmed_is_forgotten_with_it() {
     register(&home);
     home.set_session_key(Some(&SessionKey::from_bytes(&[7; 32]))).unwrap();
     home.begin_renewal(&ReplyKey::from_bytes(&[4; 32])).unwrap();
+    let now = UnixTime::from_seconds(1_795_350_896);
+    home.note_successor(Some(&successor(now)), now).unwrap();
     home.trust_server("127.0.0.1:9295", &spki(2)).unwrap();
+    // Whoever has stolen the key before can have announced one of his own.
+    let keys = home.server_keys().unwrap().unwrap();
+    assert_eq!(keys, ServerKeys { pinned: spki(2), successor: None });
+    assert!(home.is_successor_due(now).unwrap());
     let found = home.identity().unwrap().unwrap();
     assert_eq!((&found.server_key, found.user_id()), (&spki(2), Some(user(100))));
     assert_eq!((found.session_key, found.is_renewing), (None, false));

@@ -51,6 +51,17 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key, Failure> {
     Ok(read(path)?.0)
 }
 
+/// The private key in a file of its own, if there is one.
+///
+/// # Errors
+/// When it cannot be used.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Key>, Failure> {
+    if !is_at(path)? {
+        return Ok(None);
+    }
+    Ok(Some(read(path)?.0))
+}
+
 /// Whether there is anything where the key has to be.
 ///
 /// # Errors

@@ -111,6 +111,7 @@ impl Running {
         };
         self.canary.round(canary::Place {
             shards: &self.shards,
+            audit: &self.audit,
             listening: &self.listening,
             is_proxy: &is_proxy,
             is_drained: &|| self.is_drained(),

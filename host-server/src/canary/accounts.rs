@@ -4,7 +4,9 @@ use std::path::Path;
 
 use waxwing_core::crypto::{PrivateKey, Provider, SessionKey, Spki};
 use waxwing_core::envelope::Fingerprint;
+use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
+use waxwing_core::server::storage::StoredUser;
 
 use crate::backend::{Backend, Key};
 use crate::exit::{Exit, Failure};
@@ -54,6 +56,21 @@ impl Accounts {
         let sender = Account::load(data, Account::SENDER)?;
         Ok(Self { sender, recipient: Account::load(data, Account::RECIPIENT)? })
     }
+}
+
+/// Users who have phones that only accounts of the server itself can get, and none of the keys that are in the
+/// data directory. They registered before nobody could any more, or those keys are lost.
+pub fn strangers(data: &Path, users: &[StoredUser]) -> Vec<UserId> {
+    // A key that cannot be used is told of by the round that needs it.
+    let key = |file| key::read_if_there(&data.join(file)).ok().flatten();
+    let own = [Account::SENDER, Account::RECIPIENT]
+        .map(|(phone, file)| (phone, key(file).map(|key| key.spki().clone())));
+    let is_own = |user: &StoredUser| {
+        own.iter()
+            .any(|(phone, spki)| user.phone.as_str() == *phone && spki.as_ref() == Some(&user.spki))
+    };
+    let reserved = users.iter().filter(|user| user.phone.is_reserved());
+    reserved.filter(|user| !is_own(user)).map(|user| user.id).collect()
 }
 
 /// What outlives a round.

@@ -27,10 +27,12 @@ use waxwing_core::crypto::Spki;
 use waxwing_core::server::ShardId;
 use waxwing_core::time::UnixTime;
 
+use crate::admin::audit::AuditLog;
 use crate::admin::reports::Reports;
 use crate::clock;
 use crate::config::Config;
 use crate::runtime::{Request, ShardLines};
+pub use accounts::strangers;
 use accounts::{Accounts, Known};
 use round::Round;
 pub use trouble::Trouble;
@@ -112,6 +114,8 @@ pub struct State {
 pub struct Place<'a> {
     /// The ways to its shards.
     pub shards: &'a ShardLines,
+    /// Where it is noted that an account was removed.
+    pub audit: &'a AuditLog,
     /// Where it listens.
     pub listening: &'a [SocketAddr],
     /// Whether a connection from one of its own addresses has to begin with a PROXY header.

@@ -16,8 +16,10 @@ use super::line::Line;
 use super::talk::{Parties, Talk};
 use super::trouble::Trouble;
 use super::{Place, Stage, Times};
+use crate::admin::audit::{self, Arguments, Outcome};
 use crate::backend::{self, Backend};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
+use crate::figures;
 use crate::runtime::{Administration, Request};
 
 type PublicKey = <Backend as Provider>::PublicKey;
@@ -166,16 +168,7 @@ impl Going<'_> {
         };
         let mut enrolled = enrol()?;
         if let Err(AdministrationError::PhoneTaken(before)) = enrolled {
-            // Its key is lost, or this is another database.
-            tracing::info!(
-                user = before.get(),
-                "an account of the canary is made anew, since its key is lost"
-            );
-            let owner = self.place.shards.owner_of(before);
-            let removed = self.ask(owner, |answer| Request::RemoveUser(before, answer))?;
-            if !matches!(removed, Ok(Administered::Removed { .. })) {
-                return Err(removed.map_or_else(Trouble::NotEnrolled, |_| Trouble::NotStored));
-            }
+            self.remove(account, before)?;
             enrolled = enrol()?;
         }
         match enrolled {
@@ -183,6 +176,35 @@ impl Going<'_> {
             Ok(_) => Err(Trouble::NotStored),
             Err(error) => Err(Trouble::NotEnrolled(error)),
         }
+    }
+
+    /// Removes whoever has the phone of an account under another key: it is lost, or this is another
+    /// database. Nobody can say that it was no person, so that is noted as what an operator does.
+    fn remove(&self, account: &Account, before: UserId) -> Result<(), Trouble> {
+        let audit = self.place.audit;
+        let arguments = Arguments::about(before, &account.phone).with("by", "canary");
+        let begun = audit.begin(clock::unix_now(), audit::caller(), "users remove", arguments);
+        let begun = begun.map_err(Trouble::NotNoted)?;
+        let owner = self.place.shards.owner_of(before);
+        let removed = self.ask(owner, |answer| Request::RemoveUser(before, answer));
+        let (outcome, ended) = match removed {
+            Ok(Ok(Administered::Removed { undelivered, .. })) => {
+                tracing::warn!(
+                    name: "canary_account_removed",
+                    user = before.get(), undelivered,
+                    "a user had a phone of the canary, and a key that it does not know: the account is made anew"
+                );
+                let letters = figures::count(undelivered, "letter", "letters");
+                (Outcome::done(format!("{letters} not delivered")), Ok(()))
+            }
+            Ok(Ok(_)) => (Outcome::failed("storage did not take it"), Err(Trouble::NotStored)),
+            Ok(Err(error)) => {
+                (Outcome::failed(format!("{error:?}")), Err(Trouble::NotEnrolled(error)))
+            }
+            Err(trouble) => (Outcome::unknown("the server did not say in time"), Err(trouble)),
+        };
+        let noted = audit.end(clock::unix_now(), begun, outcome).map_err(Trouble::NotNoted);
+        ended.and(noted)
     }
 
     fn ask(

@@ -6,10 +6,13 @@ use std::net::TcpListener;
 use std::thread;
 
 use waxwing_core::id::UserId;
-use waxwing_core::server::Administered;
+use waxwing_core::phone::Phone;
+use waxwing_core::server::storage::StoredUser;
+use waxwing_core::server::{Administered, AdministrationError};
 
 use super::*;
 use crate::backend;
+use crate::data_dir::DataDir;
 use crate::runtime::{Message, Route, ShardReport};
 use waxwing_core::crypto::PrivateKey;
 
@@ -17,6 +20,8 @@ use waxwing_core::crypto::PrivateKey;
 #[derive(Clone, Copy)]
 enum Shard {
     Works,
+    /// The phones are other people's.
+    IsOthers,
     Stops,
     Hangs,
     IsGone,
@@ -38,6 +43,14 @@ impl Shard {
                     }
                     (Message::Request(Request::Enrol(_, _, answer)), Self::Hangs) => {
                         unanswered.push(answer);
+                    }
+                    (Message::Request(Request::Enrol(_, _, answer)), Self::IsOthers) => {
+                        let user = UserId::new(7).unwrap();
+                        let _ = answer.send(Err(AdministrationError::PhoneTaken(user)));
+                    }
+                    (Message::Request(Request::RemoveUser(_, answer)), Self::IsOthers) => {
+                        let phone = Phone::parse(b"+99900000001").unwrap();
+                        let _ = answer.send(Ok(Administered::Removed { phone, undelivered: 3 }));
                     }
                     (Message::Request(Request::Enrol(phone, _, answer)), _) => {
                         let number = phone.as_str().ends_with('2');
@@ -65,10 +78,15 @@ fn canary() -> (tempfile::TempDir, Canary) {
 fn round(canary: &Canary, shard: Shard, listening: &[SocketAddr], is_drained: bool) -> Outcome {
     canary.round(Place {
         shards: &shard.lines(),
+        audit: &audit(canary),
         listening,
         is_proxy: &|_| false,
         is_drained: &|| is_drained,
     })
+}
+
+fn audit(canary: &Canary) -> AuditLog {
+    AuditLog::of(&DataDir::existing(&canary.data).unwrap())
 }
 
 /// Somebody who accepts connections and does this with them.
@@ -133,4 +151,55 @@ fn keys_that_cannot_be_used_are_told_of_and_left_alone() {
     assert_eq!(stage, Stage::Account);
     assert!(why.contains("others can read") && why.contains("canary-sender.key.pem"), "{why}");
     assert_eq!(fs::read(&file).unwrap(), b"no key");
+}
+
+#[test]
+fn whoever_is_removed_for_an_account_stands_in_the_audit_log() {
+    let (directory, canary) = canary();
+    let outcome = round(&canary, Shard::IsOthers, &[], false);
+    assert!(matches!(outcome, Outcome::Failed { stage: Stage::Account, .. }), "{outcome:?}");
+    let log = fs::read_to_string(directory.path().join("audit.jsonl")).unwrap();
+    let lines: Vec<_> = log.lines().collect();
+    let [begun, ended] = lines[..] else { panic!("{log}") };
+    for (line, part) in [
+        (begun, "\"users remove\""),
+        (begun, "\"by\":\"canary\""),
+        (begun, "\"id\":\"7\""),
+        (ended, "\"done\""),
+        (ended, "3 letters not delivered"),
+    ] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+    // What cannot be noted is not done.
+    fs::remove_file(directory.path().join("audit.jsonl")).unwrap();
+    fs::create_dir(directory.path().join("audit.jsonl")).unwrap();
+    let outcome = round(&canary, Shard::IsOthers, &[], false);
+    let Outcome::Failed { stage: Stage::Account, why } = outcome else { panic!("{outcome:?}") };
+    assert!(why.contains("nothing was changed"), "{why}");
+}
+
+#[test]
+fn strangers_are_those_whose_keys_the_canary_does_not_have() {
+    let (directory, _) = canary();
+    let accounts = Accounts::load(directory.path()).unwrap();
+    let user = |id, phone: &str, spki: &Spki| StoredUser {
+        id: UserId::new(id).unwrap(),
+        phone: Phone::parse(phone.as_bytes()).unwrap(),
+        spki: spki.clone(),
+        session_key: None,
+    };
+    let (sender, recipient) = (accounts.sender.spki(), accounts.recipient.spki());
+    let users = [
+        user(1, "+99900000001", sender),
+        user(2, "+99900000002", recipient),
+        user(3, "+99900000003", sender),
+        user(4, "+15550001111", sender),
+    ];
+    let found = |users: &[StoredUser]| -> Vec<u16> {
+        strangers(directory.path(), users).into_iter().map(UserId::get).collect()
+    };
+    assert_eq!(found(&users), [3]);
+    assert_eq!(found(&[user(1, "+99900000001", recipient)]), [1]);
+    fs::remove_file(directory.path().join("canary-sender.key.pem")).unwrap();
+    assert_eq!(found(&users), [1, 3]);
 }

@@ -16,6 +16,8 @@ use crate::exit::Failure;
 pub enum Trouble {
     /// The files with the keys of the accounts cannot be used.
     KeyFile(Failure),
+    /// The audit log does not take that an account is removed.
+    NotNoted(Failure),
     /// The server does not make the accounts.
     NotEnrolled(AdministrationError),
     /// Storage does not take the accounts.
@@ -51,7 +53,7 @@ impl Trouble {
         const LOOK: &str = "`waxwing-server status` and the log say more";
         let bound = bound.as_secs();
         match self {
-            Self::KeyFile(failure) => format!("{failure}"),
+            Self::KeyFile(failure) | Self::NotNoted(failure) => format!("{failure}"),
             Self::NotEnrolled(error) => format!(
                 "the server does not make an account for the canary ({error:?}); {LOOK}"
             ),

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use waxwing_core::id::UserId;
 use waxwing_transport_mio::EventLoop;
 
 use crate::admin::audit::AuditLog;
@@ -95,7 +96,8 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         read,
         watches_signals: true,
     })?;
-    let Prepared { running, shards, signals } = prepared;
+    let Prepared { running, shards, signals, strangers } = prepared;
+    tell_of(&strangers);
 
     match config.otp.delivery {
         DeliveryKind::InBand => tracing::warn!(
@@ -222,6 +224,22 @@ fn settle(audit: &AuditLog, storage: &mut dyn Storage) {
             "the audit log cannot be used: commands that change something will be refused"
         ),
     }
+}
+
+/// Users may have registered phones that belong to the server now.
+fn tell_of(strangers: &[UserId]) {
+    const SHOWN: usize = 10;
+    if strangers.is_empty() {
+        return;
+    }
+    let ids: Vec<_> = strangers.iter().take(SHOWN).map(|user| user.get()).collect();
+    tracing::warn!(
+        name: "reserved_phones_taken",
+        users = strangers.len(), ?ids,
+        "users have phones that begin with +999, and keys that the canary does not know: nobody can find them \
+         or write to them, and the canary removes those that have its two phones. Unless its keys are lost, \
+         ask these people to register another phone; `waxwing-server users list` shows them as canary"
+    );
 }
 
 /// Names the way out of damage: a backup, or what can still be read.

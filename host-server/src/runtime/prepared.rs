@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use waxwing_core::id::UserId;
 use waxwing_core::server::Identity;
 use waxwing_core::time::UnixTime;
 use waxwing_transport_mio::{EventLoop, Signal};
@@ -18,7 +19,7 @@ use crate::admin::reports::Reports;
 use crate::admin::running::Running;
 use crate::backend::Backend;
 use crate::backup::Backups;
-use crate::canary::Canary;
+use crate::canary::{self, Canary};
 use crate::clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -48,6 +49,8 @@ pub(super) struct Prepared {
     pub(super) shards: Shards,
     /// Signals that do not ask the process to end.
     pub(super) signals: Receiver<Signal>,
+    /// Users with phones like those of the canary, who are not the canary.
+    pub(super) strangers: Vec<UserId>,
 }
 
 impl Prepared {
@@ -56,6 +59,7 @@ impl Prepared {
         let Parts { config, connections, directory, mut identity, mut storage, bans, .. } = parts;
         let snapshot = storage.load(rested(config.storage.id_rest)).map_err(say_what_helps)?;
         tracing::info!(users = snapshot.users.len(), "data loaded");
+        let strangers = canary::strangers(directory.path(), &snapshot.users);
         let own_key = key::digest(identity.spki());
         let fingerprints = Fingerprints::read(directory, own_key)?;
         let backups = Arc::new(Backups::new(config, fingerprints, storage.copier()));
@@ -99,7 +103,7 @@ impl Prepared {
             since: clock::unix_now(),
             started: Instant::now(),
         });
-        Ok(Self { running, shards, signals })
+        Ok(Self { running, shards, signals, strangers })
     }
 }
 

@@ -72,7 +72,8 @@ pub fn try_out(
         watches_signals: false,
     })?;
     let started = begun.elapsed();
-    let Prepared { running, shards, signals: _ } = prepared;
+    // Of strangers the server itself tells.
+    let Prepared { running, shards, .. } = prepared;
     let stop = |lines: &super::ShardLines| {
         let (answer, _) = channel();
         let (busy, _) = Busy::new(1);

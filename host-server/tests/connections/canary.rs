@@ -39,8 +39,16 @@ fn a_letter_goes_all_the_way_though_nobody_may_register() {
     assert_eq!(server.operator(0, &["users", "list"]).matches("canary").count(), 2);
     server.operator(0, &["users", "remove", "2", "--yes"]);
     arrives(&server);
+    // Nor does it need a key that is lost. It says whose account was removed for that.
+    std::fs::remove_file(server.data().join("canary-sender.key.pem")).unwrap();
+    server.start_again();
+    arrives(&server);
+    let audit = server.operator(0, &["audit", "show", "--json"]);
+    assert_eq!(audit.matches("\"by\":\"canary\"").count(), 1, "{audit}");
     server.operator(0, &["drain", "--over", "1h"]);
     assert_eq!(live(&server, 0)["result"], "skipped");
+    let log = server.stop();
+    assert!(log.contains("users have phones that begin with +999"), "{log}");
 }
 
 #[test]

@@ -110,7 +110,6 @@ fn out_of_range(OwnLimits { letters, bytes }: OwnLimits) -> Option<String> {
         return Some(format!("--letters has to be from {least} to {most}"));
     }
     bytes.is_some_and(|bytes| !BYTES.contains(&bytes)).then(|| {
-        "--bytes has to be from 1KiB to 1024GiB; to take nothing from anybody, suspend the user"
-            .into()
+        "--bytes has to be from 1KiB to 1024GiB; --letters 1 lets least of all wait".into()
     })
 }

@@ -9,7 +9,9 @@ use support::*;
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{Answer, ExpiredLetter, Question, QueueId};
 use waxwing_core::wire::{Status, StatusQuery};
-use waxwing_server::store::{Inspect, SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName};
+use waxwing_server::store::{
+    AsideLetter, Inspect, Personal, SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName,
+};
 
 const LETTERS: u64 = 5;
 const DAMAGED: u64 = 3;
@@ -115,6 +117,14 @@ fn assert_set_aside(place: &Place, what: &str) {
         raw.query_row(count, [], |row| row.get::<_, u32>(0)).unwrap()
     };
     assert_eq!(kept(), 1, "{what}");
+    // It is in what is held about both of them.
+    for of in [1, 2] {
+        let found = storage.letters_aside(user(of), QueueId(0)).unwrap().found;
+        let [letter] = found[..] else { panic!("{what}: {found:?}") };
+        let whose = (letter.queue_id.0, letter.sender, letter.recipient);
+        assert_eq!(whose, (DAMAGED, Some(user(1)), Some(user(2))), "{what}");
+    }
+    assert_eq!(storage.letters_aside(user(3), QueueId(0)).unwrap().found, [], "{what}");
     let now = waxwing_server::clock::unix_now().shifted(1);
     let [accepted_before, forget_before] = [START, now];
     let shard = Shard::ONLY;
@@ -175,6 +185,10 @@ fn damaged_letters_stop_neither_expiry_nor_the_removal_of_a_user() {
     let Answer::Expired(expired) = answer else { panic!("{answer:?}") };
     assert!(expired.iter().map(|letter| letter.queue_id.0).eq([1, 2, 4, 5]));
     assert_eq!(fetch(&mut storage), (vec![], vec![]));
+    let found = storage.letters_aside(user(2), QueueId(0)).unwrap().found;
+    let [AsideLetter { queue_id: QueueId(DAMAGED), sender: None, .. }] = found[..] else {
+        panic!("{found:?}")
+    };
 
     let place = Place::new();
     place.change(&damage);

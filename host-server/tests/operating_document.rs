@@ -52,8 +52,9 @@ fn arguments(line: &str) -> Option<String> {
         return None;
     }
     let after = if before.contains("cargo run") { after.split_once(" -- ")?.1 } else { after };
-    // Two spaces stand before an explanation.
+    // Two spaces stand before an explanation. Where the output goes is the shell's business.
     let after = after.trim_start().split("  ").next().unwrap();
+    let after = after.split(" > ").next().unwrap();
     Some(after.trim_end_matches('\'').trim().to_owned())
 }
 

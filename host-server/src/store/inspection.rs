@@ -6,8 +6,8 @@ use waxwing_core::id::UserId;
 use waxwing_core::server::storage::QueueId;
 
 use super::{
-    FatePlace, FateSummary, LetterPlace, LetterSummary, MailboxSummary, SentLetter, Storage,
-    StorageError, Stretch, UserName, UserSummary,
+    AsideLetter, FatePlace, FateSummary, LetterPlace, LetterSummary, MailboxSummary, SentLetter,
+    Storage, StorageError, Stretch, UserName, UserSummary,
 };
 
 /// Something to be looked up.
@@ -25,6 +25,8 @@ pub enum Inspection {
     SentLetters(UserId, Option<LetterPlace>),
     /// A stretch of fates about a user; see [`super::Personal::fates_about`].
     Fates(UserId, Option<FatePlace>),
+    /// A stretch of letters about a user that were set aside; see [`super::Personal::letters_aside`].
+    Aside(UserId, QueueId),
     /// The packet of a letter.
     Packet(QueueId),
 }
@@ -42,6 +44,8 @@ pub enum Finding {
     SentLetters(Stretch<SentLetter, LetterPlace>),
     /// The answer to [`Inspection::Fates`].
     Fates(Stretch<FateSummary, FatePlace>),
+    /// The answer to [`Inspection::Aside`].
+    Aside(Stretch<AsideLetter, QueueId>),
     /// The answer to [`Inspection::Packet`].
     Packet(Option<Arc<[u8]>>),
 }
@@ -63,6 +67,7 @@ impl Inspection {
                 storage.letters_from(sender, after).map(Finding::SentLetters)
             }
             Self::Fates(user, after) => storage.fates_about(user, after).map(Finding::Fates),
+            Self::Aside(user, after) => storage.letters_aside(user, after).map(Finding::Aside),
             Self::Packet(letter) => storage.packet(letter).map(Finding::Packet),
         }
     }

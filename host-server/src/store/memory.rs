@@ -15,9 +15,9 @@ use waxwing_core::wire::{Status, StatusQuery};
 use super::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
 use super::personal::{FOUND, FatePlace, LetterPlace};
 use super::{
-    ApplyError, Ban, BanChange, FateSummary, Inspect, KeepBans, LetterSummary, MailboxSummary,
-    Personal, RemovedUser, SentLetter, Storage, StorageError, Stretch, SuspensionSummary,
-    UserAdmin, UserName, UserSummary, letter,
+    ApplyError, AsideLetter, Ban, BanChange, FateSummary, Inspect, KeepBans, LetterSummary,
+    MailboxSummary, Personal, RemovedUser, SentLetter, Storage, StorageError, Stretch,
+    SuspensionSummary, UserAdmin, UserName, UserSummary, letter,
 };
 use crate::config::AddressRange;
 
@@ -513,6 +513,15 @@ impl Personal for MemoryStorage {
         found.truncate(FOUND);
         let next = found.last().filter(|_| !is_all).map(|fate| (fate.recipient, fate.id));
         Ok(Stretch { found, next })
+    }
+
+    /// What is in memory is not damaged.
+    fn letters_aside(
+        &mut self,
+        _: UserId,
+        _: QueueId,
+    ) -> Result<Stretch<AsideLetter, QueueId>, StorageError> {
+        Ok(Stretch { found: Vec::new(), next: None })
     }
 
     fn packet(&mut self, letter: QueueId) -> Result<Option<Arc<[u8]>>, StorageError> {

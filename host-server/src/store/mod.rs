@@ -35,7 +35,9 @@ pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};
 pub use interrupt::Interrupt;
 pub use memory::MemoryStorage;
-pub use personal::{FatePlace, FateSummary, LetterPlace, Personal, SentLetter, Stretch};
+pub use personal::{
+    AsideLetter, FatePlace, FateSummary, LetterPlace, Personal, SentLetter, Stretch,
+};
 pub use sqlite::{Salvage, SqliteError, SqliteOptions, SqliteStorage};
 pub use thread::{Inspector, Outlet, StorageClient, StorageThread, ThreadOptions};
 pub use turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};

@@ -36,6 +36,21 @@ pub struct FateSummary {
     pub removed_at: UnixTime,
 }
 
+/// A letter that was found damaged and set aside, as far as what is left of it makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AsideLetter {
+    /// The place that the letter had in its mailbox.
+    pub queue_id: QueueId,
+    /// The packet id of the letter.
+    pub id: Option<PacketId>,
+    /// The user who sent it.
+    pub sender: Option<UserId>,
+    /// The user who was to have it.
+    pub recipient: Option<UserId>,
+    /// When it was set aside.
+    pub set_aside_at: UnixTime,
+}
+
 /// What was found on the way to a place, and whether there is more behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stretch<T, P> {
@@ -72,6 +87,16 @@ pub trait Personal {
         user: UserId,
         after: Option<FatePlace>,
     ) -> Result<Stretch<FateSummary, FatePlace>, StorageError>;
+
+    /// Letters from or to `user` that were set aside, in a stretch behind the place `after`.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn letters_aside(
+        &mut self,
+        user: UserId,
+        after: QueueId,
+    ) -> Result<Stretch<AsideLetter, QueueId>, StorageError>;
 
     /// The packet of a letter that waits; `None` if it waits no more, or is damaged.
     ///

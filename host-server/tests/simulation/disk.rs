@@ -10,9 +10,9 @@ use waxwing_core::server::storage::{
 use waxwing_core::server::{Counted, Stored};
 use waxwing_core::time::UnixTime;
 use waxwing_server::store::{
-    ApplyError, Ban, BanChange, FatePlace, FateSummary, Inspect, KeepBans, LetterPlace,
-    LetterSummary, MailboxSummary, MemoryStorage, Personal, SentLetter, Storage, StorageError,
-    Stretch, UserName, UserSummary,
+    ApplyError, AsideLetter, Ban, BanChange, FatePlace, FateSummary, Inspect, KeepBans,
+    LetterPlace, LetterSummary, MailboxSummary, MemoryStorage, Personal, SentLetter, Storage,
+    StorageError, Stretch, UserName, UserSummary,
 };
 use waxwing_testkit::simulation::{Dice, Seeded};
 
@@ -153,6 +153,14 @@ impl Personal for Disk {
         after: Option<FatePlace>,
     ) -> Result<Stretch<FateSummary, FatePlace>, StorageError> {
         self.durable.fates_about(user, after)
+    }
+
+    fn letters_aside(
+        &mut self,
+        user: UserId,
+        after: QueueId,
+    ) -> Result<Stretch<AsideLetter, QueueId>, StorageError> {
+        self.durable.letters_aside(user, after)
     }
 
     fn packet(&mut self, letter: QueueId) -> Result<Option<Arc<[u8]>>, StorageError> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
+use waxwing_core::id::UserId;
 use waxwing_core::server::storage::QueueId;
 use waxwing_core::time::Timestamp;
 
@@ -26,7 +27,8 @@ use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::key;
 use crate::store::{
-    Engine, FateSummary, Finding, Inspection, LetterSummary, SentLetter, UserName, UserSummary,
+    AsideLetter, Engine, FateSummary, Finding, Inspection, LetterSummary, SentLetter, UserName,
+    UserSummary,
 };
 
 const COMMAND: &str = "users export";
@@ -43,6 +45,8 @@ enum Held {
     SentLetter(Letter),
     /// That a letter from or to the person was not delivered.
     Undelivered(Undelivered),
+    /// A letter from or to the person that was found damaged and set aside.
+    DamagedLetter(Aside),
     /// A line of the audit log about the person.
     AuditLine(Line),
     /// The last line: an export without it was cut off.
@@ -89,6 +93,17 @@ struct Undelivered {
     recipient: u16,
     /// In UTC.
     removed: String,
+}
+
+/// A letter that was set aside, as far as what is left of it makes sense.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Aside {
+    place: u64,
+    packet_id: Option<String>,
+    sender: Option<u16>,
+    recipient: Option<u16>,
+    /// In UTC.
+    set_aside: String,
 }
 
 /// What all of it is.
@@ -158,6 +173,18 @@ impl Undelivered {
     }
 }
 
+impl Aside {
+    fn of(letter: &AsideLetter) -> Self {
+        Self {
+            place: letter.queue_id.0,
+            packet_id: letter.id.map(|id| id.to_string()),
+            sender: letter.sender.map(UserId::get),
+            recipient: letter.recipient.map(UserId::get),
+            set_aside: clock::written(letter.set_aside_at),
+        }
+    }
+}
+
 /// Who looks things up for an export, and takes what was found.
 trait Clerk {
     type Error: From<Failure>;
@@ -194,6 +221,7 @@ impl<'a, C: Clerk> Export<'a, C> {
         self.waiting_letters()?;
         self.sent_letters()?;
         self.undelivered()?;
+        self.damaged_letters()?;
         self.audit_lines()?;
         let exported = clock::written(clock::unix_now());
         let (lines, not_held) = (self.lines + 1, NOT_HELD.to_owned());
@@ -249,6 +277,20 @@ impl<'a, C: Clerk> Export<'a, C> {
             if last.is_none() {
                 return Ok(());
             }
+        }
+    }
+
+    fn damaged_letters(&mut self) -> Result<(), C::Error> {
+        let mut last = QueueId(0);
+        loop {
+            let found = self.clerk.look(Inspection::Aside(self.user.id, last))?;
+            let Finding::Aside(stretch) = found else { return Ok(()) };
+            for letter in &stretch.found {
+                self.line(Held::DamagedLetter(Aside::of(letter)))?;
+            }
+            self.clerk.still()?;
+            let Some(next) = stretch.next else { return Ok(()) };
+            last = next;
         }
     }
 
@@ -350,7 +392,7 @@ impl<'a> Sheet<'a> {
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let file = made.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => Failure::new(
-                Exit::Usage,
+                Exit::Config,
                 format!(
                     "{} is there already, and stays as it is: name another file",
                     path.display()

@@ -11,7 +11,9 @@ use waxwing_core::time::UnixTime;
 use super::fault::Fault;
 use super::{SqliteStorage, damaged, open, reads, writes};
 use crate::store::personal::{FOUND, FatePlace, LOOKED_AT, LetterPlace};
-use crate::store::{ApplyError, FateSummary, Personal, SentLetter, Storage, StorageError, Stretch};
+use crate::store::{
+    ApplyError, AsideLetter, FateSummary, Personal, SentLetter, Storage, StorageError, Stretch,
+};
 
 impl Personal for SqliteStorage {
     fn letters_from(
@@ -29,6 +31,15 @@ impl Personal for SqliteStorage {
         after: Option<FatePlace>,
     ) -> Result<Stretch<FateSummary, FatePlace>, StorageError> {
         let found = fates_about(&self.connection, user, after);
+        Ok(found.map_err(|fault| open::fault(&self.path, fault))?)
+    }
+
+    fn letters_aside(
+        &mut self,
+        user: UserId,
+        after: QueueId,
+    ) -> Result<Stretch<AsideLetter, QueueId>, StorageError> {
+        let found = letters_aside(&self.connection, user, after);
         Ok(found.map_err(|fault| open::fault(&self.path, fault))?)
     }
 
@@ -111,6 +122,37 @@ fn fates_about(
         }
         if looked_at == LOOKED_AT || found.len() == FOUND {
             return Ok(Stretch { found, next: Some((fate.recipient, fate.id)) });
+        }
+    }
+    Ok(Stretch { found, next: None })
+}
+
+fn letters_aside(
+    connection: &Connection,
+    user: UserId,
+    after: QueueId,
+) -> Result<Stretch<AsideLetter, QueueId>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT queue_id, message_id, sender_id, recipient_id, set_aside_at FROM damaged_messages \
+         WHERE queue_id > ? ORDER BY queue_id LIMIT ?",
+    )?;
+    let mut rows = select.query(params![writes::key(after)?, LOOKED_AT as i64])?;
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        looked_at += 1;
+        // The rows are as they were found, so anything may stand in them.
+        let letter = AsideLetter {
+            queue_id: reads::queue_id(row, 0)?,
+            id: row.get(1).ok().map(PacketId),
+            sender: reads::user_id(row, 2).ok(),
+            recipient: reads::user_id(row, 3).ok(),
+            set_aside_at: UnixTime::from_seconds(row.get(4)?),
+        };
+        if [letter.sender, letter.recipient].contains(&Some(user)) {
+            found.push(letter);
+        }
+        if looked_at == LOOKED_AT || found.len() == FOUND {
+            return Ok(Stretch { found, next: Some(letter.queue_id) });
         }
     }
     Ok(Stretch { found, next: None })

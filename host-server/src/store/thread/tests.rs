@@ -12,8 +12,9 @@ use waxwing_core::time::{Instant, UnixTime};
 
 use super::*;
 use crate::store::{
-    ApplyError, Ban, FatePlace, FateSummary, Inspect, KeepBans, LetterPlace, LetterSummary,
-    MailboxSummary, MemoryStorage, Personal, SentLetter, Stretch, UserName, UserSummary,
+    ApplyError, AsideLetter, Ban, FatePlace, FateSummary, Inspect, KeepBans, LetterPlace,
+    LetterSummary, MailboxSummary, MemoryStorage, Personal, SentLetter, Stretch, UserName,
+    UserSummary,
 };
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -65,6 +66,14 @@ impl Personal for Gated {
         after: Option<FatePlace>,
     ) -> Result<Stretch<FateSummary, FatePlace>, StorageError> {
         self.inner.fates_about(user, after)
+    }
+
+    fn letters_aside(
+        &mut self,
+        user: UserId,
+        after: QueueId,
+    ) -> Result<Stretch<AsideLetter, QueueId>, StorageError> {
+        self.inner.letters_aside(user, after)
     }
 
     fn packet(&mut self, letter: QueueId) -> Result<Option<Arc<[u8]>>, StorageError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::Sizes;
-use super::everything::Everything;
+use super::everything::{Everything, has_canary};
 use super::operator::Operator;
 use crate::cores::Side;
 use crate::findings::{Comparison, Findings, Goal, Run, Spread};
@@ -16,7 +16,7 @@ use crate::population;
 use crate::process::Settings;
 use crate::scenarios::{Bench, Writing};
 
-/// Between two looks whether the first backup has been made.
+/// Between two looks at a server that has just started.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What the runs of one kind have shown.
@@ -102,10 +102,7 @@ fn once(
     let _cores = bench.half(Side::Clients)?;
     if is_on {
         let operator = Operator { binary: &bench.binary, data: data.path() };
-        // The first one is made at the start.
-        while operator.status()?.1["backup"]["verified"].is_null() {
-            thread::sleep(LOOK);
-        }
+        settle(operator, has_canary(&bench.binary))?;
     }
     let stage = bench.stage(&people, &stock, &server, &mut data);
     // A tail is a few letters, which the yardstick would make wait.
@@ -121,4 +118,16 @@ fn once(
         Run::new(String::new(), &bench.floor, Work::V, None).with_load(&measured, server.memory()?);
     series.add(&run, server.anonymous_memory()?);
     server.stop()
+}
+
+/// Waits for what the server does once: a first backup, and keys for its canary.
+fn settle(operator: Operator<'_>, has_canary: bool) -> Result<()> {
+    loop {
+        let (_, status) = operator.status()?;
+        let is_pending = |part: &str, moment: &str| status[part][moment].is_null();
+        if !is_pending("backup", "verified") && !(has_canary && is_pending("canary", "succeeded")) {
+            return Ok(());
+        }
+        thread::sleep(LOOK);
+    }
 }

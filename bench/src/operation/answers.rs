@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Sizes;
 use super::everything::Everything;
 use super::operator::Operator;
+use super::{Sizes, load};
 use crate::cores::Side;
 use crate::findings::{Findings, Goal, micros, quantile};
-use crate::load::{Load, Stage};
+use crate::load::Stage;
 use crate::population;
 use crate::process::{Server, Settings};
 use crate::scenarios::{Bench, Writing};
@@ -92,8 +92,7 @@ fn beside_load(
     let operator = Operator { binary: &bench.binary, data: &path };
     let _cores = bench.half(Side::Clients)?;
     let stage = Stage { yardstick: None, ..bench.stage(&people, &stock, &server, &mut data) };
-    let together = if rate.is_some() { 1 } else { writing.load().together };
-    let load = Load { rate, together, ..writing.load() };
+    let load = load(&writing, rate);
     let mut answers = Vec::new();
     let mut sessions = None;
     stage.relay(load, writing.span, |sight| {
@@ -106,9 +105,9 @@ fn beside_load(
         Ok(())
     })?;
     ensure!(
-        sessions == Some(2 * writing.pairs as u64),
+        sessions == Some(writing.pairs as u64),
         "of {} sessions there are {sessions:?}",
-        2 * writing.pairs
+        writing.pairs
     );
     server.stop()?;
     answers.sort_unstable();

@@ -10,10 +10,9 @@ use anyhow::Result;
 
 use super::everything::Everything;
 use super::operator::{Operator, Running};
-use super::{PAYLOAD, Sizes};
+use super::{PAYLOAD, Sizes, load};
 use crate::findings::{Findings, Goal, micros, quantile};
-use crate::load::{LOOK, Load, Sight, Stage};
-use crate::pair::Until;
+use crate::load::{LOOK, Sight, Stage};
 use crate::population::{self, Person, ServerData};
 use crate::process::{Server, ServerBinary, Settings};
 use crate::scenarios::{Bench, Writing, thousands};
@@ -21,9 +20,9 @@ use crate::scenarios::{Bench, Writing, thousands};
 /// For the server's threads to come to rest.
 const REST: Duration = Duration::from_millis(500);
 /// Beside a load a backup takes longer. Letters are signed for so many times as long.
-const LONGER: f64 = 4.0;
+const LONGER: f64 = 2.5;
 /// More than this is not signed: letters are fresh for some minutes only.
-const LONGEST: Duration = Duration::from_secs(40);
+const LONGEST: Duration = Duration::from_secs(30);
 /// For what has to be measured until something else ends.
 const SHORT: Duration = Duration::from_millis(400);
 
@@ -101,7 +100,6 @@ impl Full<'_> {
         LONGEST.min(self.alone.mul_f64(LONGER) + SHORT)
     }
 
-    /// Letters to people who are away: each has to be written to the disk before it is stored.
     fn beside_half_load(
         &mut self,
         bench: &mut Bench,
@@ -118,13 +116,7 @@ impl Full<'_> {
         let stock = bench.stock(people, writing.letters_at(half), PAYLOAD)?;
         let stage = bench.stage(people, &stock, self.server, self.data);
         let stage = Stage { yardstick: None, ..stage };
-        let load = Load {
-            recipients: false,
-            until: Until::Answered,
-            together: 1,
-            rate: Some(half),
-            ..writing.load()
-        };
+        let load = load(&writing, Some(half));
         let mut beside = Beside::default();
         // It ends with the backup.
         let measured = stage.relay(load, SHORT, |sight| {
@@ -161,7 +153,7 @@ impl Full<'_> {
         let stage = bench.stage(people, &stock, self.server, self.data);
         let stage = Stage { yardstick: None, ..stage };
         let (mut without, mut beside) = (0.0, Beside::default());
-        stage.relay(writing.load(), SHORT, |sight| {
+        stage.relay(load(&writing, None), SHORT, |sight| {
             let arrived = sight.arrived();
             thread::sleep(before);
             without = (sight.arrived() - arrived) as f64 / before.as_secs_f64();

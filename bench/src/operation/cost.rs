@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::Sizes;
 use super::everything::{Everything, has_canary};
 use super::operator::Operator;
+use super::{Sizes, load};
 use crate::cores::Side;
 use crate::findings::{Comparison, Findings, Goal, Run, Spread};
 use crate::floor::Work;
-use crate::load::{Load, Stage};
+use crate::load::Stage;
 use crate::population;
 use crate::process::Settings;
 use crate::scenarios::{Bench, Writing};
@@ -69,7 +69,7 @@ pub(super) fn measure(
     compare(&format!("full load: {processor}"), "µs", 1.03, &off.processor, &on.processor)?;
     let (off, on) = (&half_off, &half_on);
     compare(&format!("half load: {processor}"), "µs", 1.03, &off.processor, &on.processor)?;
-    compare("half load: p99 of a letter", "ms", 1.5, &off.p99, &on.p99)?;
+    compare("half load: p99 until a letter is stored", "ms", 1.5, &off.p99, &on.p99)?;
     for (load, off, on) in [("full", &full_off, &full_on), ("half", &half_off, &half_on)] {
         for (what, off, on) in
             [("memory", &off.memory, &on.memory), ("peak of memory", &off.peak, &on.peak)]
@@ -107,10 +107,7 @@ fn once(
     let stage = bench.stage(&people, &stock, &server, &mut data);
     // A tail is a few letters, which the yardstick would make wait.
     let yardstick = if rate.is_some() { None } else { stage.yardstick };
-    let load = match rate {
-        Some(_) => Load { rate, together: 1, ..writing.load() },
-        None => writing.load(),
-    };
+    let load = load(&writing, rate);
     let measured = Stage { yardstick, ..stage }.relay(load, writing.span, |_| {
         everything.as_ref().map_or(Ok(()), |everything| everything.scrape_for(writing.span))
     })?;

@@ -17,6 +17,8 @@ use clap::ValueEnum;
 
 pub(crate) use self::everything::has_canary;
 use crate::findings::Findings;
+use crate::load::Load;
+use crate::pair::Until;
 use crate::process::Settings;
 use crate::scenarios::{Bench, Writing};
 
@@ -38,7 +40,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 4] = [Self::Cost, Self::Answers, Self::Backup, Self::Capacity];
+    pub(crate) const ALL: [Self; 4] = [Self::Cost, Self::Answers, Self::Capacity, Self::Backup];
 }
 
 /// Sizes at scale 1.
@@ -84,6 +86,12 @@ impl Sizes {
     fn half_load(&self) -> Writing {
         Writing { window: 128, span: self.half, ..self.full_load() }
     }
+}
+
+/// Letters to people who are away, so many a second or as fast as it goes: each has to be on the disk
+/// before it is stored.
+fn load(writing: &Writing, rate: Option<f64>) -> Load {
+    Load { recipients: false, until: Until::Answered, rate, ..writing.load() }
 }
 
 /// Measures `parts`.

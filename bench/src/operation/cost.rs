@@ -121,8 +121,8 @@ fn once(
 fn settle(operator: Operator<'_>, has_canary: bool) -> Result<()> {
     loop {
         let (_, status) = operator.status()?;
-        let is_pending = |part: &str, moment: &str| status[part][moment].is_null();
-        if !is_pending("backup", "verified") && !(has_canary && is_pending("canary", "succeeded")) {
+        let has = |part: &str, moment: &str| !status[part][moment].is_null();
+        if has("backup", "verified") && (!has_canary || has("canary", "succeeded")) {
             return Ok(());
         }
         thread::sleep(LOOK);

@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use support::*;
+use waxwing_core::time::Instant;
 use waxwing_server::store::{
-    ApplyError, Inspect, SqliteError, SqliteOptions, SqliteStorage, Storage, StorageError,
+    ApplyError, Done, Inspect, Job, Personal, Reports, SqliteError, SqliteOptions, SqliteStorage,
+    Storage, StorageError, StorageTurns, TurnOptions, UserAdmin, UserName,
 };
 
 struct File {
@@ -298,6 +300,58 @@ fn nothing_remains_of_deleted_letters() {
         assert!(!file.holds(part));
     }
     assert!(file.holds(&kept.packet[100..200]));
+}
+
+#[test]
+fn what_a_reader_keeps_in_the_files_is_not_called_erased_and_goes_when_the_reader_has_left() {
+    let file = File::with_users();
+    let mut storage = file.open();
+    let spki = spki(2);
+    let holds_user = || file.holds(&spki.as_bytes()[20..60]);
+    let reader = file.raw();
+    let begin = |reader: &rusqlite::Connection| {
+        reader.execute_batch("BEGIN; SELECT count(*) FROM users").unwrap();
+    };
+    begin(&reader);
+    storage.remove_user(&UserName::Id(user(2)), START).unwrap();
+    assert_eq!(storage.tidy(), Ok(false));
+    for _ in 0..2 {
+        let refused = storage.erase(user(2));
+        assert!(matches!(refused, Err(ApplyError::Unavailable(_))), "{refused:?}");
+        assert!(holds_user());
+    }
+    reader.execute_batch("ROLLBACK").unwrap();
+    storage.erase(user(2)).unwrap();
+    assert!(!holds_user());
+
+    // The turns of a server try it again, too.
+    let deleted = letter(1, 1, 1, 9_000);
+    let holds_letter = || file.holds(&deleted.packet[100..200]);
+    apply(&mut storage, [insert(1, 1, 1, 9_000)]).unwrap();
+    assert!(holds_letter());
+    begin(&reader);
+    let mut turns = StorageTurns::new(Box::new(storage), TurnOptions::default());
+    let now = Instant::from_millis(0);
+    let job = (0, Job::Batch(batch([delete(1, [1])])));
+    turns.serve([job].into_iter(), &|| now, &mut Nobody).unwrap();
+    turns.idle(now, &mut Nobody).unwrap();
+    assert!(holds_letter());
+    reader.execute_batch("ROLLBACK").unwrap();
+    turns.idle(now, &mut Nobody).unwrap();
+    assert!(!holds_letter());
+}
+
+/// Hears nothing of what is done.
+struct Nobody;
+
+impl Reports for Nobody {
+    fn machines(&self) -> usize {
+        1
+    }
+
+    fn tell(&mut self, _: usize, _: Done) {}
+
+    fn wake(&mut self, _: usize) {}
 }
 
 #[test]

@@ -34,7 +34,8 @@ use waxwing_core::id::UserId;
 use waxwing_transport_mio::EventLoop;
 
 use crate::admin::audit::AuditLog;
-use crate::admin::commands::{NO_SOCKET, erase};
+use crate::admin::commands::NO_SOCKET;
+use crate::admin::commands::erase::{self, Finished};
 use crate::admin::control::{Limits, Listener};
 use crate::admin::http::{self, Endpoint};
 use crate::admin::running::Running;
@@ -84,7 +85,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     if args.check {
         storage.check().map_err(say_what_helps)?;
     }
-    settle(&AuditLog::of(&directory), &mut *storage);
+    settle(&AuditLog::of(&directory), &mut *storage)?;
     let bans = Bans::new(storage.bans().map_err(say_what_helps)?, clock::unix_now());
     let prepared = Prepared::new(Parts {
         config,
@@ -196,22 +197,25 @@ fn serve_metrics(listen: SocketAddr, running: Arc<Running>) -> Result<Endpoint, 
     Ok(endpoint)
 }
 
-/// A server whose audit log is not as it should be serves all the same. What an operator would change
-/// is refused until the log can be written again.
-fn settle(audit: &AuditLog, storage: &mut dyn Storage) {
-    match erase::finish(audit, storage) {
-        Ok(0) => {}
-        Ok(users) => tracing::info!(
+/// Ends what was begun before the last end of the server. A server whose audit log is not as it should be
+/// serves all the same; what an operator would change is refused until the log can be written again.
+fn settle(audit: &AuditLog, storage: &mut dyn Storage) -> Result<(), Failure> {
+    let Finished { users, unknown, unfinished } =
+        erase::finish(audit, storage).map_err(say_what_helps)?;
+    if users > 0 {
+        tracing::info!(
             users,
             "what was left of removed users is erased; that was begun before the last end of the server"
-        ),
-        Err(error) => tracing::error!(
+        );
+    }
+    for error in unfinished {
+        tracing::error!(
             name: "erasure_unfinished",
             %error,
             "what is left of a removed user could not be erased: the next start tries again"
-        ),
+        );
     }
-    match audit.settle(clock::unix_now()) {
+    match audit.settle(clock::unix_now()).map(|acts| acts + unknown) {
         Ok(0) => {}
         Ok(acts) => tracing::warn!(
             name: "acts_unknown",
@@ -224,6 +228,7 @@ fn settle(audit: &AuditLog, storage: &mut dyn Storage) {
             "the audit log cannot be used: commands that change something will be refused"
         ),
     }
+    Ok(())
 }
 
 /// Users may have registered phones that belong to the server now.

@@ -397,8 +397,8 @@ impl Storage for MemoryStorage {
         self.state().free_disk
     }
 
-    fn tidy(&mut self) -> Result<(), ApplyError> {
-        Ok(())
+    fn tidy(&mut self) -> Result<bool, ApplyError> {
+        Ok(true)
     }
 
     fn close(self: Box<Self>) -> Result<(), StorageError> {

@@ -76,11 +76,12 @@ pub trait Storage: Inspect + Personal + KeepBans + Send {
     /// Bytes that new letters may still take up, where that can be said.
     fn free_disk(&self) -> Option<u64>;
 
-    /// Work that can wait for a quiet moment.
+    /// Work that can wait for a quiet moment: nothing of what was deleted is in any file of the storage
+    /// afterwards. Whether it is done; a copy that is being made, or another reader, can stand in the way.
     ///
     /// # Errors
     /// As [`Storage::apply`]; nothing that was confirmed is lost by it.
-    fn tidy(&mut self) -> Result<(), ApplyError>;
+    fn tidy(&mut self) -> Result<bool, ApplyError>;
 
     /// Puts everything in order and lets go.
     ///

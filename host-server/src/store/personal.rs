@@ -109,7 +109,8 @@ pub trait Personal {
     /// user that were set aside. Fates of letters *to* the user stay: their senders have to be told.
     ///
     /// # Errors
-    /// As [`super::Storage::apply`].
+    /// As [`super::Storage::apply`]; and [`ApplyError::Unavailable`] as long as something can still be read
+    /// from files. It can be repeated.
     fn erase(&mut self, user: UserId) -> Result<(), ApplyError>;
 }
 

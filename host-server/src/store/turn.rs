@@ -80,6 +80,7 @@ pub struct StorageTurns {
     /// Whether the last commit was refused, so that the log has one line per change and not
     /// one per batch.
     in_trouble: bool,
+    /// Files may still hold what was deleted.
     untidy: bool,
     disk: Option<(Instant, u64)>,
     commits: CommitCounts,
@@ -288,15 +289,16 @@ impl StorageTurns {
         Ok(Err(why))
     }
 
-    /// There has been no job for a while: storage tidies up.
+    /// There has been no job for a while: storage tidies up, until that is done.
     ///
     /// # Errors
     /// As [`StorageTurns::serve`].
     pub fn idle(&mut self, now: Instant, reports: &mut dyn Reports) -> Result<(), Failed> {
-        if std::mem::take(&mut self.untidy)
-            && let Err(error) = self.storage.tidy()
-        {
-            self.outcome(error, reports)?;
+        if self.untidy {
+            match self.storage.tidy() {
+                Ok(is_done) => self.untidy = !is_done,
+                Err(error) => _ = self.outcome(error, reports)?,
+            }
         }
         self.measure_disk(now, reports);
         Ok(())

@@ -21,7 +21,7 @@ fn with_users() -> Place {
 }
 
 /// The same where a server has run.
-fn with_a_server() -> Place {
+pub(super) fn with_a_server() -> Place {
     let place = Place::new();
     place.start();
     place.add_users();
@@ -41,7 +41,7 @@ impl Place {
     }
 
     /// Starts the server, stops it as soon as it serves, and returns its log.
-    fn start(&self) -> String {
+    pub(super) fn start(&self) -> String {
         let mut child = Command::new(env!("CARGO_BIN_EXE_waxwing-server"))
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(self.path())

@@ -5,6 +5,10 @@ use std::fs;
 use waxwing_core::id::UserId;
 use waxwing_core::phone::Phone;
 
+use waxwing_server::exit::Failure;
+use waxwing_server::failpoint::Failpoint;
+
+use super::commands::with_a_server;
 use super::*;
 
 fn phone(end: u16) -> Phone {
@@ -84,14 +88,45 @@ fn who_had_the_id_before_is_somebody_else_and_so_is_who_has_it_later() {
     assert_eq!(erase(&log, 2), 3);
     assert_eq!(named(&place, 2), 2);
     suspend(&log, 2);
+    assert_eq!(about_user(&log, 2), [11, 12, 13]);
+    holds(&log);
+}
+
+/// The numbers of the lines that are about a user.
+fn about_user(log: &AuditLog, id: u16) -> Vec<u64> {
     let mut about = Vec::new();
-    log.about(user(2), |line| -> Result<(), waxwing_server::exit::Failure> {
+    log.about(user(id), |line| -> Result<(), Failure> {
         about.extend(line.map(|line| line.number));
         Ok(())
     })
     .unwrap();
-    assert_eq!(about, [11, 12, 13]);
-    holds(&log);
+    about
+}
+
+#[test]
+fn what_may_be_about_another_person_is_not_shown_and_is_erased_all_the_same() {
+    let unknown = Outcome::unknown("");
+    for (command, arguments, outcome, is_an_end) in [
+        ("users remove", about(2), unknown.clone(), true),
+        ("users remove", about(2), Outcome::failed(""), false),
+        ("users remove", about(3), Outcome::done(""), false),
+        ("backup restore", Arguments::new(), Outcome::done(""), true),
+        ("backup restore", Arguments::new(), Outcome::failed(""), false),
+        ("backup restore --undo", Arguments::new(), unknown, true),
+    ] {
+        let place = Place::new();
+        let log = place.log();
+        suspend(&log, 2);
+        let begun = log.begin(NOW, 7, command, arguments).unwrap();
+        log.end(NOW, begun, outcome).unwrap();
+        suspend(&log, 2);
+        let shown = about_user(&log, 2);
+        assert!(shown.ends_with(&[6, 7, 8]), "{command}: {shown:?}");
+        assert_eq!(shown.contains(&1), !is_an_end, "{command}: {shown:?}");
+        erase(&log, 2);
+        assert_eq!(named(&place, 2), 0, "{command}");
+        holds(&log);
+    }
 }
 
 #[test]
@@ -157,4 +192,40 @@ fn two_lines_about_one_user_have_hashes_that_nobody_can_guess() {
     assert_eq!(salts.len(), 4);
     assert!(salts.iter().all(|salt| salt.len() == 32));
     assert!((1..4).all(|at| salts[..at].iter().all(|other| *other != salts[at])));
+}
+
+#[test]
+fn an_erasure_that_cannot_be_finished_is_tried_again_at_each_start_and_holds_up_no_other() {
+    let place = with_a_server();
+    suspend(&place.log(), 1);
+    // No line of the log can be changed, but new ones can be written.
+    let draft = place.path().join("audit.jsonl.draft");
+    fs::create_dir(&draft).unwrap();
+    let refused = place.server(&["users", "remove", "1", "--erase", "--yes"]);
+    assert_eq!(refused.status.code(), Some(74), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("the next start of the server goes on"),
+        "{}",
+        stderr(&refused)
+    );
+    let point = Failpoint::ALL.into_iter().find(|(point, _)| *point == Failpoint::BeforeErasing);
+    let mut killed = place.command(&["users", "remove", "2", "--erase", "--yes"]);
+    killed.env("WAXWING_FAILPOINT", format!("{}:1", point.unwrap().1));
+    assert!(!killed.output().unwrap().status.success());
+    let open = || -> Vec<u16> {
+        place.log().open_erasures().unwrap().iter().map(|(_, user)| user.get()).collect()
+    };
+    assert_eq!(open(), [1, 2]);
+    for _ in 0..2 {
+        let said = place.start();
+        assert!(said.contains("the next start tries again"), "{said}");
+        assert_eq!(open(), [1]);
+        assert!(fs::read_to_string(place.file()).unwrap().contains("secret"));
+    }
+    fs::remove_dir(&draft).unwrap();
+    let said = place.start();
+    assert!(!said.contains("ERROR"), "{said}");
+    assert_eq!(open(), [] as [u16; 0]);
+    assert!(!fs::read_to_string(place.file()).unwrap().contains("secret"));
+    holds(&place.log());
 }

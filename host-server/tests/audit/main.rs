@@ -68,9 +68,14 @@ impl Place {
         fs::write(self.file(), text).unwrap();
     }
 
-    fn server(&self, args: &[&str]) -> Output {
+    fn command(&self, args: &[&str]) -> Command {
         let mut server = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
-        server.arg("--data").arg(self.path()).args(args).output().unwrap()
+        server.arg("--data").arg(self.path()).args(args);
+        server
+    }
+
+    fn server(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Mutex;
 
 use waxwing_server::backup::{Making, check, make, manifest_of};
 use waxwing_server::exit::Exit;
-use waxwing_server::store::{Copied, Copier, Interrupt, StorageError};
+use waxwing_server::store::{ApplyError, Copied, Copier, Interrupt, Personal, StorageError};
 
-use super::support::{START, mailbox};
+use super::support::{START, mailbox, user};
 use super::*;
 
 const LONG: usize = 60_000;
@@ -39,6 +39,9 @@ fn it_holds_one_moment_and_the_log_is_brought_in_afterwards() {
         steps += 1;
         store(&mut storage, stored..stored + 50);
         stored += 50;
+        // The copy keeps old pages in the log.
+        let erased = storage.erase(user(9));
+        assert!(matches!(erased, Err(ApplyError::Unavailable(_))), "{erased:?}");
         ControlFlow::Continue(())
     });
     assert_eq!(copied.unwrap(), ControlFlow::Continue(()));
@@ -55,6 +58,7 @@ fn it_holds_one_moment_and_the_log_is_brought_in_afterwards() {
     assert!(waiting < 1_000, "{waiting}");
     drop(other);
     apply(&mut storage, [insert(9_000, 1, 2, 18)]).unwrap();
+    storage.erase(user(9)).unwrap();
     let letters = mailbox(&mut storage, 2);
     assert_eq!(letters.len() as u64, 1 + (stored - 10) + 1);
     drop(storage);

@@ -216,7 +216,7 @@ impl Storage for Disk {
         self.durable.free_disk()
     }
 
-    fn tidy(&mut self) -> Result<(), ApplyError> {
+    fn tidy(&mut self) -> Result<bool, ApplyError> {
         self.durable.tidy()
     }
 

@@ -20,7 +20,7 @@ use waxwing_core::id::UserId;
 
 use super::file::{self, failure};
 use super::line::{Arguments, Line, digest};
-use super::person::Person;
+use super::person::{Doubt, Person};
 use super::read::{Entry, Part, Snapshot};
 use super::{AuditLog, Begun};
 use crate::exit::Failure;
@@ -80,7 +80,7 @@ impl AuditLog {
         // Nobody writes or moves files meanwhile.
         let (current, _) = self.open_whole()?;
         let snapshot = Snapshot::of_locked(&self.files)?;
-        let mut person = Person::find(&snapshot, user)?;
+        let mut person = Person::find(&snapshot, user, Doubt::IsTheSame)?;
         let (mut numbers, mut count) = (BTreeSet::new(), 0);
         snapshot.each(|Entry { line, .. }| {
             let Some(line) = line else { return Ok(()) };

@@ -203,7 +203,8 @@ impl AuditLog {
     }
 
     /// Makes the log ready for a server that starts: there is a file with room for the next lines, and
-    /// every act that nobody has ended is said to be unknown. Returns how many these were.
+    /// every act that nobody has ended is said to be unknown. Returns how many these were. Erasures are
+    /// left out ([`Self::open_erasures`]): they can be brought to their end later.
     ///
     /// Whoever calls this has the data directory locked, so that nobody else is in the middle of an act.
     ///
@@ -214,16 +215,21 @@ impl AuditLog {
         file::reserve_or_warn(&self.files.current(), &file, tail.whole);
         self.found(tail.last)?;
         drop(file);
-        let open = self.open_acts()?;
+        let mut open = self.open_acts()?;
+        open.retain(|(_, arguments)| erase::of_whom(arguments.map()).is_none());
         let count = open.len();
         for (begun, _) in open {
-            self.end(
-                now,
-                begun,
-                Outcome::unknown("the server or the command ended before it did"),
-            )?;
+            self.end_interrupted(now, begun)?;
         }
         Ok(count)
+    }
+
+    /// Notes that nobody can say what became of an act.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub fn end_interrupted(&self, now: UnixTime, begun: Begun) -> Result<(), Failure> {
+        self.end(now, begun, Outcome::unknown("the server or the command ended before it did"))
     }
 
     /// Erasures that nobody has ended, and of whom.

@@ -21,7 +21,7 @@ use crate::data_dir::LockedDataDir;
 use crate::exit::Failure;
 use crate::failpoint::Failpoint;
 use crate::figures;
-use crate::store::{Engine, Storage, UserName};
+use crate::store::{ApplyError, Engine, Storage, StorageError, UserName};
 
 const COMMAND: &str = "users remove";
 const UNFINISHED: &str =
@@ -136,19 +136,48 @@ pub(super) fn remove_alone(
 
 // ---- At the start ----
 
-/// Ends what was begun before the last end of the server: of users who are gone, the rest goes. Returns how
-/// many they were.
+/// Erasures that were begun before the last end of the server.
+#[derive(Debug, Default)]
+pub(crate) struct Finished {
+    /// So many are done now.
+    pub(crate) users: usize,
+    /// So many had not removed the user.
+    pub(crate) unknown: usize,
+    /// Why each of the others is not done. The next start tries again.
+    pub(crate) unfinished: Vec<Failure>,
+}
+
+/// Ends what was begun before the last end of the server: of users who are gone, the rest goes. One that
+/// cannot be done does not keep the others from it.
 ///
 /// # Errors
-/// When the audit log or storage cannot be changed; then the next start tries again.
-pub(crate) fn finish(log: &AuditLog, storage: &mut dyn Storage) -> Result<usize, Failure> {
-    let mut finished = 0;
-    for (begun, user) in log.open_erasures()? {
-        if storage.find_user(&UserName::Id(user))?.is_none() {
-            storage.erase(user)?;
-            let lines = log.erase(user, begun.number())?;
-            end(log, begun, lines)?;
-            finished += 1;
+/// When storage cannot be used any more.
+pub(crate) fn finish(log: &AuditLog, storage: &mut dyn Storage) -> Result<Finished, StorageError> {
+    let mut finished = Finished::default();
+    let open = log.open_erasures().unwrap_or_else(|error| {
+        finished.unfinished.push(error);
+        Vec::new()
+    });
+    for (begun, user) in open {
+        let is_there = storage.find_user(&UserName::Id(user))?.is_some();
+        let (count, ended) = if is_there {
+            (&mut finished.unknown, log.end_interrupted(clock::unix_now(), begun))
+        } else {
+            let ended = match storage.erase(user) {
+                Err(error @ ApplyError::Corrupt(_)) => {
+                    return Err(StorageError::Damaged(error.into()));
+                }
+                Err(error @ ApplyError::Fatal(_)) => {
+                    return Err(StorageError::Unreachable(error.into()));
+                }
+                Err(error) => Err(error.into()),
+                Ok(()) => log.erase(user, begun.number()).and_then(|lines| end(log, begun, lines)),
+            };
+            (&mut finished.users, ended)
+        };
+        match ended {
+            Ok(()) => *count += 1,
+            Err(error) => finished.unfinished.push(error),
         }
     }
     Ok(finished)

@@ -400,17 +400,17 @@ impl Storage for SqliteStorage {
         Some(free.saturating_add(self.reusable_bytes()?))
     }
 
-    fn tidy(&mut self) -> Result<(), ApplyError> {
+    fn tidy(&mut self) -> Result<bool, ApplyError> {
         self.care.check()?;
         self.files.check()?;
         if self.care.is_with_copier() || !self.end_log()? {
-            return Ok(());
+            return Ok(false);
         }
         // What was deleted from the database goes from the log with the rest of it.
         log::cut_off(&self.connection, true).map_err(Fault::from)?;
         let begun = self.transaction(|_| Ok(()));
         log::cut_off(&self.connection, false).map_err(Fault::from)?;
-        begun
+        begun.map(|()| true)
     }
 
     fn close(self: Box<Self>) -> Result<(), StorageError> {

@@ -57,7 +57,12 @@ impl Personal for SqliteStorage {
             Ok(())
         })?;
         // What was overwritten in the database is in the log until then.
-        self.tidy()
+        if self.tidy()? {
+            return Ok(());
+        }
+        let why = "the files still hold what was deleted, because a backup is being made or another program \
+                   reads the database";
+        Err(ApplyError::Unavailable(why.into()))
     }
 }
 

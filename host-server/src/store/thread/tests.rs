@@ -120,9 +120,9 @@ impl Storage for Gated {
         self.inner.free_disk()
     }
 
-    fn tidy(&mut self) -> Result<(), ApplyError> {
+    fn tidy(&mut self) -> Result<bool, ApplyError> {
         self.tidied.fetch_add(1, Ordering::SeqCst);
-        Ok(())
+        Ok(true)
     }
 
     fn close(self: Box<Self>) -> Result<(), StorageError> {

@@ -41,6 +41,10 @@ fn a_server_starts_with_a_good_backup_beside_the_one_that_runs() {
     assert!(!users.contains("canary"), "{users}");
     let audit = String::from_utf8(place.run(&["audit", "show"]).stdout).unwrap();
     assert!(audit.contains("done     backup drill file="), "{audit}");
+    // No start of a server finds a drill that has not ended, and calls it unknown.
+    let lines = fs::read_to_string(place.data().path().join("audit.jsonl")).unwrap();
+    let drills: Vec<_> = lines.lines().filter(|line| line.contains("backup drill")).collect();
+    assert!(matches!(drills[..], [line] if line.contains(r#""result":"done""#)), "{lines}");
     server.stop();
 }
 

@@ -1,7 +1,7 @@
 //! The audit log: what operators did, in `audit.jsonl` in the data directory.
 //!
 //! An act has two lines: one that is on the disk before anything is changed, and one that says what
-//! became of it. Each line has the SHA-256 of the line before ([`Line::before`]). A running server and
+//! became of it. What changes nothing has one line, which says that, too. Each line has the SHA-256 of the line before ([`Line::before`]). A running server and
 //! commands without one can write to the same log: whoever writes has the file locked, and looks where
 //! it ends.
 
@@ -107,6 +107,14 @@ struct Draft {
     outcome: Option<Outcome>,
 }
 
+impl Draft {
+    /// That no other line follows.
+    fn whole(uid: u32, command: &str, arguments: Arguments, outcome: Outcome) -> Self {
+        let command = line::short(command);
+        Self { uid, command, arguments, of: None, outcome: Some(outcome) }
+    }
+}
+
 impl AuditLog {
     /// The log in `directory`. Nothing is made before there is something to write.
     #[must_use]
@@ -175,11 +183,7 @@ impl AuditLog {
         let result = outcome.result;
         let of = Some(number);
         let draft = Draft { uid, command, arguments, of, outcome: Some(outcome) };
-        self.append(now, draft).map(drop).map_err(|error| {
-            let message =
-                format!("the audit log does not say that the result is {result}: {error}");
-            Failure::new(Exit::Storage, message)
-        })
+        self.append(now, draft).map(drop).map_err(|error| without_result(result, &error))
     }
 
     /// Notes that phones are about to be shown in full.
@@ -194,12 +198,28 @@ impl AuditLog {
         arguments: Arguments,
     ) -> Result<(), Failure> {
         let outcome = Outcome { result: AuditResult::Shown, detail: String::new() };
-        let command = line::short(command);
-        let draft = Draft { uid, command, arguments, of: None, outcome: Some(outcome) };
+        let draft = Draft::whole(uid, command, arguments, outcome);
         self.append(now, draft).map(drop).map_err(|error| {
             let message = format!("nothing is shown, because it cannot be noted first: {error}");
             Failure::new(Exit::Storage, message)
         })
+    }
+
+    /// Notes that something has ended which changes nothing. Nobody needs the data directory locked for
+    /// that: it is in the log from its end on alone, so that no start says that it is unknown.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn note_ended(
+        &self,
+        now: UnixTime,
+        (uid, command): (u32, &str),
+        arguments: Arguments,
+        outcome: Outcome,
+    ) -> Result<(), Failure> {
+        let result = outcome.result;
+        let draft = Draft::whole(uid, command, arguments, outcome);
+        self.append(now, draft).map(drop).map_err(|error| without_result(result, &error))
     }
 
     /// Makes the log ready for a server that starts: there is a file with room for the next lines, and
@@ -431,6 +451,11 @@ pub fn print(
         AuditCommand::Show => show(&log.snapshot()?, json, out),
         AuditCommand::Verify => log.verify()?.report(json, out),
     }
+}
+
+fn without_result(result: AuditResult, error: &Failure) -> Failure {
+    let message = format!("the audit log does not say that the result is {result}: {error}");
+    Failure::new(Exit::Storage, message)
 }
 
 fn write_durably(mut file: &File, bytes: &[u8]) -> io::Result<()> {

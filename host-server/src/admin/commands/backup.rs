@@ -346,13 +346,12 @@ fn verify(file: &Path, other_key: bool, paper: &mut Paper<'_>) -> Result<(), Fai
     paper.write(&Backup::of(file, manifest), Backup::verified)
 }
 
-/// Nothing here changes, but whoever reads the audit log sees that somebody has practised.
+/// Nothing here changes, but whoever reads the audit log sees that somebody has practised. A server can start
+/// meanwhile.
 fn drill(file: &Path, directory: Option<&Path>, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let config = paper.config;
     let installation = DataDir::existing(&config.server.data)?;
     let (now, interrupt) = (clock::unix_now(), &Interrupt::default());
-    let log = AuditLog::of(&installation);
-    let begun = log.begin(now, audit::caller(), "backup drill", arguments(Some(file)))?;
     let start = Instant::now();
     let drilled = runtime::until_a_signal(interrupt, || {
         let drill = Drill { config, installation: &installation, file, directory, interrupt, now };
@@ -371,14 +370,16 @@ fn drill(file: &Path, directory: Option<&Path>, paper: &mut Paper<'_>) -> Result
         Ok(practised) => Outcome::failed(practised.canary.reason()),
         Err(error) => Outcome::failed(error.to_string()),
     };
-    let ended = log.end(clock::unix_now(), begun, outcome);
+    let act = (audit::caller(), "backup drill");
+    let log = AuditLog::of(&installation);
+    let noted = log.note_ended(clock::unix_now(), act, arguments(Some(file)), outcome);
     let practised = drilled?;
     paper.write(&practised, Practised::page)?;
     if !practised.canary.is_done() {
         let message = "a server that starts with this backup does not get letters through";
         return Err(Failure::new(Exit::Failure, message));
     }
-    ended
+    noted
 }
 
 fn milliseconds(span: Duration) -> u64 {

@@ -322,13 +322,13 @@ pub enum BackupCommand {
         /// Take it even if it belongs to a server with another key than the one here
         #[arg(long)]
         other_key: bool,
-        /// How many users may have registered since the backup was made: so many ids are given to nobody for
-        /// 60 days
+        /// How many users may have registered since the backup was made, or with --undo since the restore if
+        /// the restored database is gone: so many ids are given to nobody for 60 days
         #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
         registered_since: u16,
         /// Take the last restore back: the database that it has moved aside is the database again, and the
         /// restored one is moved aside
-        #[arg(long, conflicts_with_all = ["file", "other_key", "registered_since"])]
+        #[arg(long, conflicts_with_all = ["file", "other_key"])]
         undo: bool,
     },
     /// See whether people could go on with a backup: restore it in a directory of its own, start a server
@@ -789,6 +789,7 @@ mod tests {
             "users list --idle 0s",
             "queue list --top 65535",
             "backup restore --undo",
+            "backup restore --undo --registered-since 5",
         ] {
             parse(&format!("waxwing-server {line}"));
         }

@@ -16,6 +16,7 @@ use waxwing_core::time::UnixTime;
 use super::check::open;
 use super::manifest::Manifest;
 use super::place::{directory_of, free};
+use super::priority::be_nice;
 use super::restore::{Ready, Wanted};
 use super::{another_key, failure};
 use crate::backend::{self, Backend};
@@ -101,6 +102,7 @@ impl Drill<'_> {
         &self,
         passed: &mut dyn FnMut(Step, Duration) -> Result<(), Failure>,
     ) -> Result<Drilled, Failure> {
+        be_nice(NICE);
         let identity = self.identity()?;
         open(self.file)?;
         let manifest = Manifest::read(self.file)?;
@@ -165,6 +167,9 @@ impl Drill<'_> {
         Err(failure(parent, why))
     }
 }
+
+/// The server that runs comes first.
+const NICE: i32 = 19;
 
 /// What the server of a drill writes besides, at most.
 const SERVER: u64 = 4 << 20;

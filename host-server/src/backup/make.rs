@@ -11,6 +11,7 @@ use waxwing_core::time::UnixTime;
 use super::failure;
 use super::manifest::{Content, Manifest};
 use super::place::{beside, check_new, directory_of, free, no_room, sync_directory};
+use super::priority::be_nice;
 use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::store::{self, Copier, Interrupt};
@@ -181,15 +182,3 @@ pub(super) fn forget_stale(draft: &Path) {
         remove(draft);
     }
 }
-
-/// The whole server is not meant, only this thread.
-#[cfg(target_os = "linux")]
-fn be_nice(by: i32) {
-    if let Err(error) = rustix::process::setpriority_process(None, by) {
-        tracing::debug!(%error, "the priority of the backup stays as it is");
-    }
-}
-
-/// Elsewhere it would be the whole process.
-#[cfg(not(target_os = "linux"))]
-fn be_nice(_: i32) {}

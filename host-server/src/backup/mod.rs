@@ -8,6 +8,7 @@ mod drill;
 mod make;
 mod manifest;
 mod place;
+mod priority;
 mod restore;
 mod service;
 mod shelf;

@@ -1,7 +1,7 @@
 //! Bringing a backup back, and going back from there.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::data_dir::LockedDataDir;
 use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::key::{self, Fingerprints};
-use crate::store::{self, Interrupt, Restoration, Undone};
+use crate::store::{self, Interrupt, NotUndone, Restoration, Undone};
 
 /// How long ids rest that may have been given out since the backup was made. As long as after the removal
 /// of a user, unless that was set to be shorter.
@@ -74,27 +74,21 @@ impl Ready {
         check_room(config, &draft, manifest.bytes)?;
         let ready = Self { draft, manifest };
         ready.remove();
-        let content = ready.copy(backup, file, interrupt)?;
+        let content = ready.copy(config, wanted, backup)?;
         check_content(file, &content, &ready.manifest)?;
         let contents = check_contents(&ready.draft, &ready.manifest, interrupt)?;
         check_ids(contents.free_ids, (*registered_since).into())?;
         Ok(ready)
     }
 
-    fn copy(&self, backup: File, file: &Path, interrupt: &Interrupt) -> Result<Content, Failure> {
+    fn copy(&self, config: &Config, wanted: &Wanted<'_>, backup: File) -> Result<Content, Failure> {
+        let Wanted { file, interrupt, .. } = wanted;
         let create = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.draft);
-        let mut draft = create.map_err(|error| failure(&self.draft, error))?;
-        let content = Content::read(backup, |piece| {
-            if interrupt.is_asked() {
-                return Err(io::Error::other("it was interrupted"));
-            }
-            draft.write_all(piece)
-        });
-        let content = content.map_err(|error| {
+        let draft = create.map_err(|error| failure(&self.draft, error))?;
+        let min_free = config.storage.min_free_disk;
+        copy(backup, &draft, || goes_on(interrupt, &self.draft, min_free)).map_err(|error| {
             failure(file, format!("it cannot be copied to {}: {error}", self.draft.display()))
-        })?;
-        draft.sync_all().map_err(|error| failure(&self.draft, error))?;
-        Ok(content)
+        })
     }
 
     /// Makes it the database. Where the one before is now.
@@ -124,20 +118,71 @@ impl Drop for Ready {
     }
 }
 
+/// Bytes that are copied and then synced. What is synced in one piece at the end would make every commit of
+/// a server that uses the same disk wait for it.
+const SYNCED: usize = 16 << 20;
+
+fn copy(
+    from: impl Read,
+    mut to: &File,
+    mut goes_on: impl FnMut() -> io::Result<()>,
+) -> io::Result<Content> {
+    let mut unsynced = 0;
+    let content = Content::read(from, |piece| {
+        goes_on()?;
+        to.write_all(piece)?;
+        unsynced += piece.len();
+        if unsynced >= SYNCED {
+            to.sync_data()?;
+            unsynced = 0;
+        }
+        Ok(())
+    })?;
+    to.sync_all()?;
+    Ok(content)
+}
+
+/// Whether nobody wants to end it, and there is still room: a server may go on writing.
+fn goes_on(interrupt: &Interrupt, draft: &Path, min_free: u64) -> io::Result<()> {
+    if interrupt.is_asked() {
+        return Err(io::Error::other("it was interrupted"));
+    }
+    if free(draft).map_err(io::Error::other)? < min_free {
+        let why =
+            "less than storage.min_free_disk is left there; make room, and repeat the command";
+        return Err(io::Error::other(why));
+    }
+    Ok(())
+}
+
 /// Makes the database that the last restore has moved aside the database again. Ids that the restored one
-/// has given out rest, and what came to it is moved aside with it.
+/// has given out rest, and what came to it is moved aside with it. If it is gone, so many users may have
+/// registered there.
 ///
 /// # Errors
 /// When there is none, or one of the two cannot be used or moved.
-pub fn undo(config: &Config, directory: &LockedDataDir, now: UnixTime) -> Result<Undone, Failure> {
-    let undone = store::undo_restore(config, directory, &restoration(config, now, 0))?;
-    undone.ok_or_else(|| {
-        let place = store::place(directory);
-        unusable(
-            &place,
+pub fn undo(
+    config: &Config,
+    directory: &LockedDataDir,
+    registered_since: u16,
+    now: UnixTime,
+) -> Result<Undone, Failure> {
+    let resting = usize::from(registered_since);
+    let undone = store::undo_restore(config, directory, &restoration(config, now, resting))?;
+    undone.map_err(|why| match why {
+        NotUndone::NothingAside => unusable(
+            &store::place(directory),
             "there is nothing to go back to: no restore has moved a database aside here, or it was moved \
              away since",
-        )
+        ),
+        NotUndone::Older(aside) => unusable(
+            &aside,
+            "it is older than the last restore, which has moved no database aside or was taken back \
+             already, so there is nothing to go back to. If you want this older one all the same, move \
+             waxwing.db, waxwing.db-wal, waxwing.db-shm and waxwing.db-generation away first, as far as \
+             they are there, and repeat the command",
+        ),
+        NotUndone::NoIdLeft { free } => no_id_left(free, resting),
     })
 }
 
@@ -157,14 +202,18 @@ fn check_ids(free: usize, resting: usize) -> Result<(), Failure> {
     if resting < free || resting == 0 {
         return Ok(());
     }
+    Err(no_id_left(free, resting))
+}
+
+fn no_id_left(free: usize, resting: usize) -> Failure {
     let most = free.saturating_sub(1);
-    Err(Failure::new(
+    Failure::new(
         Exit::Config,
         format!(
-            "--registered-since {resting} leaves no id for new users: of the ids in this backup, {free} are \
-             free. Give a number up to {most}"
+            "--registered-since {resting} leaves no id for new users: {free} ids are free in the database \
+             that is to come back. Give a number up to {most}"
         ),
-    ))
+    )
 }
 
 fn own_keys(directory: &LockedDataDir) -> Result<Option<Fingerprints>, Failure> {
@@ -191,4 +240,28 @@ fn check_room(config: &Config, draft: &Path, bytes: u64) -> Result<(), Failure> 
 
 fn after(now: UnixTime, span: Duration) -> UnixTime {
     now.shifted(i64::try_from(span.as_secs()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_asks_before_each_piece_whether_it_goes_on() {
+        let file = tempfile::tempfile().unwrap();
+        let mut left = 20;
+        let refused = copy(io::repeat(7), &file, || {
+            left -= 1;
+            (left > 0).then_some(()).ok_or_else(|| io::Error::other("no room"))
+        });
+        assert_eq!(refused.err().unwrap().to_string(), "no room");
+        assert_eq!((left, file.metadata().unwrap().len()), (0, 19 << 20));
+        let backup = Path::new("/nowhere to write/waxwing.db.restored");
+        assert!(goes_on(&Interrupt::default(), backup, 0).is_err());
+        let there = tempfile::tempdir().unwrap();
+        let draft = there.path().join("draft");
+        goes_on(&Interrupt::default(), &draft, 0).unwrap();
+        let refused = goes_on(&Interrupt::default(), &draft, u64::MAX).unwrap_err().to_string();
+        assert!(refused.contains("storage.min_free_disk"), "{refused}");
+    }
 }

@@ -150,12 +150,28 @@ pub struct Undone {
     pub from: PathBuf,
     /// Where the one is now that the restore had brought; nothing if there was none.
     pub aside: Option<PathBuf>,
-    /// So many ids rest that the restored one knew, and this one does not.
+    /// So many ids rest that the restored one knew, or may have known, and this one does not.
     pub resting_ids: usize,
 }
 
+/// Why a restore is not taken back. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotUndone {
+    /// Nothing is there that a restore has moved aside.
+    NothingAside,
+    /// The storage that is there was restored, or a restore taken back, after this one was moved aside:
+    /// another storage was used between the two.
+    Older(PathBuf),
+    /// So many ids are free, and all of them would rest.
+    NoIdLeft {
+        /// How many are free.
+        free: usize,
+    },
+}
+
 /// Takes the last restore back: what it has moved aside is the storage that the configuration names
-/// again. `None` if nothing is there that a restore has moved aside.
+/// again. If the restored one is gone, the ids that it may have given out rest, as many as `restoration`
+/// says.
 ///
 /// # Errors
 /// When one of the two cannot be used, or nothing can be moved.
@@ -163,7 +179,7 @@ pub fn undo_restore(
     config: &Config,
     directory: &DataDir,
     restoration: &Restoration,
-) -> Result<Option<Undone>, StorageError> {
+) -> Result<Result<Undone, NotUndone>, StorageError> {
     let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
     SqliteStorage::undo_restore(&place(directory), &options, restoration)
 }

@@ -28,8 +28,8 @@ pub use admin::{
 };
 pub use bans::{Ban, BanChange, KeepBans};
 pub use engine::{
-    Contents, Copied, Copier, Engine, Opening, Ownership, Restoration, Schema, Undone, Use,
-    examine, open, place, restore, schema, undo_restore,
+    Contents, Copied, Copier, Engine, NotUndone, Opening, Ownership, Restoration, Schema, Undone,
+    Use, examine, open, place, restore, schema, undo_restore,
 };
 pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};

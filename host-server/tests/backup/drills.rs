@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,6 +15,13 @@ fn left(place: &Place) -> usize {
     let names = fs::read_dir(place.file().parent().unwrap()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("waxwing-drill-")).count()
+}
+
+/// How much a thread lets others go first.
+fn niceness(thread: &Path) -> Option<i32> {
+    let stat = fs::read_to_string(thread.join("stat")).ok()?;
+    // Behind the name, which is in parentheses.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok()
 }
 
 #[test]
@@ -77,6 +85,9 @@ fn a_drill_that_is_ended_leaves_nothing() {
     // Its server is about to start, and the keys of its canary take their time.
     assert!(said.next().unwrap().unwrap().starts_with("verify"));
     assert_eq!(left(&place), 1);
+    let threads = fs::read_dir(format!("/proc/{}/task", drill.id())).unwrap();
+    let nice: Vec<_> = threads.map(|thread| niceness(&thread.unwrap().path())).collect();
+    assert!(nice.contains(&Some(19)), "{nice:?}");
     kill_process(Pid::from_child(&drill), Signal::TERM).unwrap();
     assert_eq!(drill.wait().unwrap().code(), Some(1));
     assert_eq!(left(&place), 0);

@@ -1,5 +1,7 @@
 //! A backup in the place of the database.
 
+use std::os::unix::fs::MetadataExt;
+
 use rusqlite::Connection;
 use waxwing_core::server::storage::Snapshot;
 use waxwing_core::time::UnixTime;
@@ -12,6 +14,34 @@ use super::*;
 const DAY: i64 = 86_400;
 
 impl Place {
+    fn move_database_away(&self) {
+        for suffix in ["", "-wal", "-shm", "-generation"] {
+            let _ = fs::remove_file(self.data().path().join(format!("waxwing.db{suffix}")));
+        }
+    }
+
+    /// As if the last change of the database had come a minute after `aside` was moved aside.
+    fn let_pass_since(&self, aside: &Path) {
+        let later = fs::metadata(aside).unwrap().ctime() + 60;
+        let database = Connection::open(self.data().database()).unwrap();
+        let last =
+            "UPDATE restores SET restored_at = ? WHERE number = (SELECT max(number) FROM restores)";
+        assert_eq!(database.execute(last, [later]).unwrap(), 1);
+    }
+
+    #[track_caller]
+    fn is_not_undone(&self, aside: &Path) {
+        let before = self.content();
+        let refused = self.run(&["backup", "restore", "--undo"]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(78), "{said}");
+        assert!(said.contains(aside.to_str().unwrap()) && said.contains("is older"), "{said}");
+        let now = self.content();
+        let is_aside = |(path, _): &&(PathBuf, Vec<u8>)| path == aside;
+        assert!(before.iter().find(is_aside) == now.iter().find(is_aside) && aside.exists());
+        assert_eq!(self.users(), [1, 2]);
+    }
+
     /// What a server would start from, in so many days.
     fn snapshot(&self, days: i64) -> Snapshot {
         let long_ago = clock::unix_now().shifted((days - 60) * DAY);
@@ -241,13 +271,55 @@ fn the_last_of_several_restores_is_taken_back_and_one_that_was_cut_short() {
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
     server.stop();
     // As a power cut between the two renames of a restore leaves it.
-    for suffix in ["", "-wal", "-shm", "-generation"] {
-        let _ = fs::remove_file(place.data().path().join(format!("waxwing.db{suffix}")));
-    }
+    place.move_database_away();
     let undone = json(&place.run(&["backup", "restore", "--undo", "--json"]));
-    assert_eq!((&undone["restored"], &undone["resting_ids"]), (&Value::Null, &0.into()));
+    assert_eq!((&undone["restored"], &undone["resting_ids"]), (&Value::Null, &1_000.into()));
     assert_eq!(place.users(), [1, 2, 4]);
     place.start(&[]).stop();
+}
+
+#[test]
+fn ids_that_a_database_may_have_given_out_which_is_gone_rest_when_its_restore_is_taken_back() {
+    let place = Place::new();
+    place.create();
+    place.about(&["backup", "restore"], 0);
+    place.move_database_away();
+    let undo = |since| place.run(&["backup", "restore", "--undo", "--registered-since", since]);
+    let refused = undo("65533");
+    assert_eq!(refused.status.code(), Some(78));
+    assert!(text(&refused.stderr).contains("number up to 65532"), "{}", text(&refused.stderr));
+    let undone = undo("3");
+    assert!(text(&undone.stdout).contains("3 ids rest"), "{}", text(&undone.stdout));
+    let resting: Vec<_> = place.snapshot(59).resting_ids.iter().map(|id| id.get()).collect();
+    assert_eq!((place.users(), resting), (vec![1, 2], vec![3, 4, 5]));
+}
+
+#[test]
+fn a_database_that_an_earlier_restore_has_moved_aside_does_not_come_back_by_itself() {
+    let place = Place::new();
+    place.create();
+    place.about(&["backup", "restore"], 0);
+    // Long afterwards, the database is moved away and the backup is restored where nothing is.
+    place.move_database_away();
+    place.about(&["backup", "restore"], 0);
+    let aside = place.data().path().join("waxwing.db.before-restore-1");
+    place.let_pass_since(&aside);
+    place.is_not_undone(&aside);
+    // Whoever wants it all the same says so.
+    place.move_database_away();
+    assert!(place.run(&["backup", "restore", "--undo"]).status.success());
+}
+
+#[test]
+fn the_same_restore_is_not_taken_back_twice() {
+    let place = Place::new();
+    place.create();
+    place.about(&["backup", "restore"], 0);
+    place.about(&["backup", "restore"], 0);
+    assert!(place.run(&["backup", "restore", "--undo"]).status.success());
+    let aside = place.data().path().join("waxwing.db.before-restore-1");
+    place.let_pass_since(&aside);
+    place.is_not_undone(&aside);
 }
 
 #[test]

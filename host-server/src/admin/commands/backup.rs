@@ -132,7 +132,7 @@ struct Undone {
     from: String,
     /// Where the restored database is now; nothing if there was none.
     restored: Option<String>,
-    /// So many ids that the restored database knew are given to nobody for a while.
+    /// So many ids that the restored database knew, or may have known, are given to nobody for a while.
     resting_ids: usize,
 }
 
@@ -259,7 +259,9 @@ pub(super) fn run(command: &BackupCommand, paper: &mut Paper<'_>) -> Result<(), 
         BackupCommand::Create { file } => create_anyhow(file.as_deref(), paper),
         BackupCommand::List => list(paper),
         // Without a file, clap lets nothing through but --undo.
-        BackupCommand::Restore { file: None, .. } => undo(paper),
+        BackupCommand::Restore { file: None, registered_since, .. } => {
+            undo(*registered_since, paper)
+        }
         BackupCommand::Restore { file: Some(file), other_key, registered_since, .. } => {
             let (other_key, registered_since) = (*other_key, *registered_since);
             let (now, interrupt) = (clock::unix_now(), &Interrupt::default());
@@ -411,12 +413,13 @@ fn restore(wanted: &Wanted<'_>, paper: &mut Paper<'_>) -> Result<(), Failure> {
 }
 
 /// Takes the last restore back.
-fn undo(paper: &mut Paper<'_>) -> Result<(), Failure> {
+fn undo(registered_since: u16, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let config = paper.config;
     let directory = DataDir::existing(&config.server.data)?.lock()?;
     let (log, now) = (AuditLog::of(&directory), clock::unix_now());
     let begun = log.begin(now, audit::caller(), "backup restore --undo", Arguments::new())?;
-    let undone = backup::undo(config, &directory, now).map(|undone| Undone::of(&undone));
+    let undone =
+        backup::undo(config, &directory, registered_since, now).map(|undone| Undone::of(&undone));
     let outcome = match &undone {
         Ok(undone) => Outcome::done(format!("{} is the database again", undone.from)),
         Err(error) if error.exit() == Exit::Config => Outcome::failed(error.to_string()),

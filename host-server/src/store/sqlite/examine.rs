@@ -9,7 +9,7 @@ use super::error::SqliteError;
 use super::fault::Fault;
 use super::open::{self, WITH_GENERATIONS, connect_without_log};
 use super::reads;
-use super::restore::known_ids;
+use super::restore::free_ids;
 use crate::store::{Contents, Interrupt, StorageError};
 
 /// What is in the copy at `path`, if all of it is as it was written. Nothing is changed, and no file is
@@ -48,7 +48,7 @@ fn contents(
 ) -> Result<Contents, Fault> {
     let key = if schema >= WITH_GENERATIONS { key(connection)? } else { None };
     let (users, letters) = (users(connection)?, letters(connection, interrupt)?);
-    let free_ids = usize::from(u16::MAX).saturating_sub(known_ids(connection)?.len());
+    let free_ids = free_ids(connection)?;
     Ok(Contents { schema, key, users, letters, free_ids })
 }
 

@@ -2,14 +2,16 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use waxwing_core::id::UserId;
+use waxwing_core::time::UnixTime;
 
 use super::fault::Fault;
 use super::{SqliteOptions, SqliteStorage, open, reads, recovery};
-use crate::store::{Restoration, StorageError, Undone};
+use crate::store::{NotUndone, Restoration, StorageError, Undone};
 
 /// Of a database that a restored one has taken the place of.
 const BEFORE_RESTORE: &str = "before-restore";
@@ -38,7 +40,7 @@ impl SqliteStorage {
     }
 
     /// Makes the database that the last restore has moved aside the one at `path` again. The one that is
-    /// there is moved aside. `None` if no restore has moved one aside.
+    /// there is moved aside.
     ///
     /// # Errors
     /// When one of them cannot be used, or a file not be moved.
@@ -46,36 +48,69 @@ impl SqliteStorage {
         path: &Path,
         options: &SqliteOptions,
         restoration: &Restoration,
-    ) -> Result<Option<Undone>, StorageError> {
+    ) -> Result<Result<Undone, NotUndone>, StorageError> {
         let failed = |error: std::io::Error| open::unreachable(path, error);
         let Some(newest) = recovery::newest_aside(path, BEFORE_RESTORE).map_err(failed)? else {
-            return Ok(None);
+            return Ok(Err(NotUndone::NothingAside));
         };
-        let given_out = match path.try_exists().map_err(failed)? {
-            true => Self::open(path, options)?.end_with_ids()?,
-            // The restore was cut short between its two renames, and nobody has used it.
-            false => Vec::new(),
+        // Its rename has set that. It is asked before anything opens the file and writes to it.
+        let moved = UnixTime::from_seconds(fs::metadata(&newest).map_err(failed)?.ctime());
+        let Restored { at, ids, may_have_given_out } = match path.try_exists().map_err(failed)? {
+            true => Self::open(path, options)?.end_as_restored()?,
+            // The restore was cut short between its two renames, or somebody has moved away what it
+            // had brought: nobody knows what that one has given out.
+            false => {
+                Restored { may_have_given_out: restoration.resting_ids, ..Restored::default() }
+            }
         };
+        if at.is_some_and(|at| moved < at) {
+            return Ok(Err(NotUndone::Older(newest)));
+        }
         let before = Self::open(&newest, options)?;
-        let resting = before
+        let free = free_ids(&before.connection).map_err(|fault| open::fault(&newest, fault))?;
+        if may_have_given_out > 0 && may_have_given_out >= free {
+            before.end()?;
+            return Ok(Err(NotUndone::NoIdLeft { free }));
+        }
+        let restoration = Restoration { resting_ids: may_have_given_out, ..*restoration };
+        let unknown = before
             .transaction(|connection| {
-                note(connection, restoration)?;
-                let unknown = unknown_to(connection, given_out)?;
-                rest(connection, &unknown, restoration)?;
+                note(connection, &restoration)?;
+                let unknown = unknown_to(connection, ids)?;
+                rest(connection, &unknown, &restoration)?;
                 Ok(unknown.len())
             })
             .map_err(|error| open::not_applied(&newest, error))?;
         before.end()?;
         let aside = replace(path, &newest, BEFORE_UNDO)?;
-        Ok(Some(Undone { from: newest, aside, resting_ids: resting }))
+        Ok(Ok(Undone { from: newest, aside, resting_ids: may_have_given_out + unknown }))
     }
 
-    /// All ids that it has given out, or keeps from being given out.
-    fn end_with_ids(self) -> Result<Vec<UserId>, StorageError> {
-        let ids = known_ids(&self.connection).map_err(|fault| open::fault(&self.path, fault))?;
+    fn end_as_restored(self) -> Result<Restored, StorageError> {
+        let read = || -> Result<Restored, Fault> {
+            let select = "SELECT restored_at FROM restores ORDER BY number DESC LIMIT 1";
+            let at = self.connection.query_row(select, [], |row| row.get(0)).optional()?;
+            Ok(Restored {
+                at: at.map(UnixTime::from_seconds),
+                ids: known_ids(&self.connection)?,
+                may_have_given_out: 0,
+            })
+        };
+        let restored = read().map_err(|fault| open::fault(&self.path, fault))?;
         self.end()?;
-        Ok(ids)
+        Ok(restored)
     }
+}
+
+/// What a restored database knows, when the restore is taken back.
+#[derive(Default)]
+struct Restored {
+    /// When it was restored, or a restore was taken back with it.
+    at: Option<UnixTime>,
+    /// All ids that it has given out, or keeps from being given out.
+    ids: Vec<UserId>,
+    /// How many it may have given out besides.
+    may_have_given_out: usize,
 }
 
 /// Puts `new`, which needs no log, in the place of the database, which is moved aside.
@@ -114,8 +149,13 @@ fn unknown_to(connection: &Connection, mut ids: Vec<UserId>) -> Result<Vec<UserI
     Ok(ids)
 }
 
+/// How many ids a new user can get.
+pub(super) fn free_ids(connection: &Connection) -> Result<usize, Fault> {
+    Ok(usize::from(u16::MAX).saturating_sub(known_ids(connection)?.len()))
+}
+
 /// Ids of users, and ids that rest.
-pub(super) fn known_ids(connection: &Connection) -> Result<Vec<UserId>, Fault> {
+fn known_ids(connection: &Connection) -> Result<Vec<UserId>, Fault> {
     let mut select =
         connection.prepare("SELECT user_id FROM users UNION SELECT user_id FROM resting_ids")?;
     let mut rows = select.query([])?;

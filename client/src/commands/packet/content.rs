@@ -7,7 +7,7 @@ use waxwing_core::limits::MAX_WINDOW;
 use waxwing_core::phone::Phone;
 use waxwing_core::wire::{
     BacklogSize, ClientReport, CloseReason, ErrorCode, KeyAnswer, KeyQuestion, Malformed, Op,
-    OtpGrant, Refusal, RegistrationRejected, Statuses,
+    OtpGrant, Refusal, RegistrationRejected, Statuses, Successor,
 };
 
 use super::tree::Tree;
@@ -28,6 +28,7 @@ fn parse(op: Op, from_client: bool, content: &[u8]) -> Result<(), Malformed> {
         Op::Acknowledgment if from_client => ClientReport::parse(content).map(drop),
         Op::Acknowledgment => Statuses::parse(content).map(drop),
         Op::KeyQuestion => KeyQuestion::parse(content).map(drop),
+        Op::KeyAnswer if about_server(content) => Successor::parse(content).map(drop),
         Op::KeyAnswer => KeyAnswer::parse(content).map(drop),
         Op::BacklogEnd => BacklogSize::parse(content).map(drop),
         Op::Close => CloseReason::parse(content).map(drop),
@@ -223,10 +224,15 @@ fn question(walk: &mut Walk<'_, '_, '_>) -> io::Result<()> {
     }
 }
 
+/// Whether a key answer is about the server's own key.
+fn about_server(content: &[u8]) -> bool {
+    content.starts_with(&[0, 0])
+}
+
 fn answer(walk: &mut Walk<'_, '_, '_>) -> io::Result<()> {
-    if walk.rest.starts_with(&[0, 0]) {
+    if about_server(walk.rest) {
         walk.take(2, "user_id", whose)?;
-        walk.take(19, "effective", |bytes| String::from_utf8_lossy(bytes).into_owned())?;
+        walk.take(19, "effective", |bytes| for_line(&String::from_utf8_lossy(bytes)))?;
         return walk.take(294, "spki", |_| "the server's public key from then on").map(drop);
     }
     walk.take(2, "user_id", whose)?;

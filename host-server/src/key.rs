@@ -264,6 +264,27 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
     })
 }
 
+/// Removes what a process that was killed has left of files with private keys.
+fn remove_drafts(directory: &DataDir) -> Result<(), Failure> {
+    let files =
+        [directory.private_key(), directory.next_private_key(), directory.previous_private_key()];
+    for draft in files.map(|file| file.with_extension("new")) {
+        match fs::remove_file(&draft) {
+            // A directory is no key. Whoever has to write there says that it is in the way.
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
+                ) =>
+            {
+                return Err(failure(&draft, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// What has changed in a directory is durable.
 fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()

@@ -243,6 +243,26 @@ fn the_key_of_another_server_is_refused_and_nothing_is_overwritten() {
 }
 
 #[test]
+fn a_database_of_a_former_key_goes_with_the_key_that_followed_and_with_no_other() {
+    let (place, other) = (Place::used(), Place::empty());
+    key::load_or_create(&other.data()).unwrap();
+    let former = key::digest(place.identity().spki());
+    key::plan(&place.data(), clock::unix_now()).unwrap();
+    place.start(&[]).serves();
+    let [own, old] = [place.data().private_key(), place.data().previous_private_key()];
+    let pem = fs::read(&own).unwrap();
+    assert_ne!(key::digest(place.identity().spki()), former);
+    place.open().set_server_key(&former, UnixTime::from_seconds(2)).unwrap();
+    fs::copy(other.data().private_key(), &own).unwrap();
+    place.start(&[]).refuses(4, &["another key"]);
+    fs::write(&own, pem).unwrap();
+    place.start(&[]).serves();
+    // The key before is one that clients refuse.
+    fs::copy(old, own).unwrap();
+    place.start(&[]).refuses(4, &["another key"]);
+}
+
+#[test]
 fn before_a_database_knows_its_key_the_published_half_speaks_for_it() {
     let (place, other) = (Place::empty(), Place::used());
     key::load_or_create(&place.data()).unwrap();

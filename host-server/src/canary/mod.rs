@@ -88,7 +88,8 @@ pub enum Outcome {
         /// What is wrong, and what to do.
         why: String,
     },
-    /// The server is in a state in which nobody is served, because the operator wants it so.
+    /// The server is in a state in which nobody is served, because the operator wants it so; or all
+    /// connections began anew during the round, as its key has changed.
     Skipped(&'static str),
 }
 
@@ -221,6 +222,7 @@ impl Canary {
         if (place.is_drained)() {
             return Outcome::Skipped(DRAINED);
         }
+        let server_key = self.server_key().clone();
         let failed = |stage, trouble: &Trouble| {
             // A round that the end of the server has met is no failure.
             if (place.is_drained)() {
@@ -228,6 +230,9 @@ impl Canary {
             }
             if trouble.is_orderly_stop() || place.stops() {
                 return Outcome::Skipped("the server stops");
+            }
+            if *self.server_key() != server_key {
+                return Outcome::Skipped("the server has another key since the round began");
             }
             Outcome::Failed { stage, why: trouble.at(stage, self.bound) }
         };
@@ -238,7 +243,6 @@ impl Canary {
                 Err(failure) => return failed(Stage::Account, &Trouble::KeyFile(failure)),
             },
         };
-        let server_key = self.server_key().clone();
         let mut round = Round::new(place, &server_key, known, self.bound);
         match round.carry_out() {
             Ok(()) => Outcome::Done(round.times()),

@@ -142,6 +142,29 @@ fn a_server_that_is_to_stop_or_has_stopped_is_no_failure() {
 }
 
 #[test]
+fn a_key_that_changes_during_the_round_is_no_failure() {
+    let (_directory, canary) = canary();
+    let closes = peer(|_| {});
+    let next = backend::generate_key().unwrap().spki().clone();
+    let asked = std::cell::Cell::new(0);
+    let outcome = canary.round(Place {
+        shards: &Shard::Works.lines(),
+        listening: &[closes],
+        audit: &audit(&canary),
+        is_proxy: &|_| false,
+        is_drained: &|| {
+            // First before the round, then after it has failed.
+            if asked.replace(asked.get() + 1) == 1 {
+                canary.trust(next.clone());
+            }
+            false
+        },
+    });
+    assert!(matches!(outcome, Outcome::Skipped(_)), "{outcome:?}");
+    assert_eq!(canary.state().trouble, None);
+}
+
+#[test]
 fn keys_that_cannot_be_used_are_told_of_and_left_alone() {
     let (directory, canary) = canary();
     let file = directory.path().join("canary-sender.key.pem");

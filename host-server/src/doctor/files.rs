@@ -22,8 +22,10 @@ impl Seen {
 }
 
 /// Files that only the server may read.
-const PRIVATE: [&str; 6] = [
+const PRIVATE: [&str; 8] = [
     "server.key.pem",
+    "server.next.key.pem",
+    "server.previous.key.pem",
     "canary-sender.key.pem",
     "canary-recipient.key.pem",
     "waxwing.db",

@@ -1,8 +1,13 @@
-//! The server's key and its published half.
+//! The server's key, its published half, and what a planned change has left.
+
+use waxwing_core::crypto::Digest;
+use waxwing_core::time::UnixTime;
 
 use super::{Finding, another_user};
+use crate::clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::exit::Failure;
 use crate::key;
 
 pub(super) fn look(config: &Config) -> Finding {
@@ -15,38 +20,87 @@ pub(super) fn look(config: &Config) -> Finding {
             return Finding::fail("the data directory cannot be used", failure.to_string());
         }
     };
-    let own = match key::fingerprint(&directory) {
-        Ok(own) => format!("{own:?}"),
-        Err(failure) => {
-            return Finding::fail("the server's key cannot be used", failure.to_string());
-        }
-    };
-    judge(&own, key::published(&directory).map(|published| format!("{published:?}")).as_deref())
+    let found = Found::of(&directory, clock::unix_now());
+    found.map_or_else(
+        |failure| Finding::fail("a key of the server cannot be used", failure.to_string()),
+        |found| found.judge(),
+    )
 }
 
-fn judge(own: &str, published: Option<&str>) -> Finding {
-    match published {
-        Some(published) if published == own => Finding::ok(format!("its fingerprint is {own}")),
-        Some(published) => Finding::fail(
-            format!("the key has the fingerprint {own}, and server.pub.pem {published}"),
-            "put the right key back from its copy; see \"The key is lost\" in docs/OPERATING.md",
-        ),
-        None => Finding::warn(
-            "server.pub.pem is missing, or cannot be read",
-            "the server writes it again when it starts",
-        ),
+/// What lies in the data directory.
+struct Found {
+    own: Digest,
+    published: Option<Digest>,
+    /// A key is planned, and its moment is over.
+    is_overdue: bool,
+    /// The private key before is still there.
+    has_previous: bool,
+}
+
+impl Found {
+    fn of(directory: &DataDir, now: UnixTime) -> Result<Self, Failure> {
+        let own = key::fingerprint(directory)?;
+        let planned = key::planned(directory, &own)?;
+        Ok(Self {
+            own,
+            published: key::published(directory),
+            is_overdue: planned.is_some_and(|planned| planned.effective < now),
+            has_previous: directory.previous_private_key().exists(),
+        })
+    }
+
+    fn judge(&self) -> Finding {
+        let own = self.own;
+        match self.published {
+            Some(published) if published != own => Finding::fail(
+                format!("the key has the fingerprint {own:?}, and server.pub.pem {published:?}"),
+                "put the right key back from its copy; see \"The key is lost\" in docs/OPERATING.md",
+            ),
+            _ if self.is_overdue => Finding::warn(
+                "the planned key has not taken the place of the server's, although its moment is over",
+                "`waxwing-server status` says why, if the server runs; if not, it takes its place when the \
+                 server starts. `waxwing-server key rotate --cancel` takes the plan back",
+            ),
+            None => Finding::warn(
+                "server.pub.pem is missing, or cannot be read",
+                "the server writes it again when it starts",
+            ),
+            Some(_) if self.has_previous => Finding::warn(
+                "server.previous.key.pem is the private key before, which nothing needs",
+                "remove it",
+            ),
+            Some(_) => Finding::ok(format!("its fingerprint is {own:?}")),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
+    use super::super::Verdict::{self, Fail, Ok, Warn};
     use super::*;
 
     #[test]
     fn a_key_and_its_published_half_have_one_fingerprint() {
-        let verdicts =
-            [Some("ab"), Some("cd"), None].map(|published| judge("ab", published).verdict);
-        assert_eq!(verdicts, [Verdict::Ok, Verdict::Fail, Verdict::Warn]);
+        let [own, other] = [1, 2].map(|byte| Digest([byte; 32]));
+        let verdicts = [Some(own), Some(other), None].map(|published| {
+            Found { own, published, is_overdue: false, has_previous: false }.judge().verdict
+        });
+        assert_eq!(verdicts, [Ok, Fail, Warn]);
+    }
+
+    #[test]
+    fn what_a_planned_change_has_left_undone_is_told() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = DataDir::create(temporary.path()).unwrap();
+        key::load_or_create(&directory).unwrap();
+        let verdict = |seconds| -> Verdict {
+            Found::of(&directory, UnixTime::from_seconds(seconds)).unwrap().judge().verdict
+        };
+        key::plan(&directory, UnixTime::from_seconds(100)).unwrap();
+        assert_eq!([99, 101].map(verdict), [Ok, Warn]);
+        assert!(key::settle(&directory, UnixTime::from_seconds(100)).unwrap());
+        assert_eq!(verdict(101), Warn);
+        std::fs::remove_file(directory.previous_private_key()).unwrap();
+        assert_eq!(verdict(101), Ok);
     }
 }

@@ -96,7 +96,7 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "key",
-        about: "Whether the server's key can be used, and the published half belongs to it.",
+        about: "Whether the server's key can be used, the published half belongs to it, and a planned change is done.",
         look: key::look,
     },
     Check {

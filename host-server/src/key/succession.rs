@@ -15,7 +15,9 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::Successor;
 use zeroize::Zeroizing;
 
-use super::{PRIVATE_LABEL, decode, digest, failure, open_private, public_pem, replace, sync};
+use super::{
+    PRIVATE_LABEL, decode, digest, failure, open_private, public_pem, remove_drafts, replace, sync,
+};
 use crate::backend::{Key, generate_key};
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
@@ -180,6 +182,7 @@ fn remove(path: &Path) -> Result<(), Failure> {
 /// # Errors
 /// When a key cannot be read or written. The next attempt goes on.
 pub fn settle(directory: &DataDir, now: UnixTime) -> Result<bool, Failure> {
+    remove_drafts(directory)?;
     let Some(planned) = read_plan(directory)? else {
         remove(&directory.next_public_key())?;
         return Ok(false);
@@ -300,8 +303,20 @@ mod tests {
         assert!(cancel(&directory, &before.0).is_err());
         // Cut short, the public half alone may be there.
         fs::write(directory.next_public_key(), "").unwrap();
+        for draft in ["server.next.key.new", "server.previous.key.new", "server.key.new"] {
+            fs::write(directory.path().join(draft), "half a key").unwrap();
+        }
         assert!(!settle(&directory, NOW).unwrap());
         assert_eq!((own(&directory), files(&directory)), before);
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_written_leaves_no_private_key() {
+        let (_temporary, directory) = directory();
+        fs::create_dir(directory.next_private_key()).unwrap();
+        let before = files(&directory);
+        assert!(plan(&directory, NOW).is_err());
+        assert_eq!(files(&directory), before);
     }
 
     /// What each step leaves when nothing follows it, the next start brings to its end.

@@ -48,23 +48,29 @@ pub(super) fn open(
         }
         key::create(directory)?;
     }
-    match key::settle(directory, clock::unix_now()) {
+    let settled = key::settle(directory, clock::unix_now());
+    let identity = key::load(directory)?;
+    let own = key::digest(identity.spki());
+    match settled {
         Ok(false) => {}
         Ok(true) => {
             tracing::warn!(name: "key_changed_at_start", "the planned key has taken the place of the server's, as its moment has come");
         }
-        // Whichever key lies there can serve; the plan that is left is tried again.
-        Err(error) => {
+        // As long as the key before lies there, it can serve, and the plan is tried again.
+        Err(error) if key::planned(directory, &own)?.is_some() => {
             tracing::error!(name: "key_not_changed", %error, "the planned key could not take its place; it is tried again");
         }
+        Err(error) => return Err(error),
     }
-    let identity = key::load(directory)?;
-    let own = key::digest(identity.spki());
     let fingerprints = Fingerprints::read(directory, own)?;
     // A database from before it knew its key: what clients were given speaks for it.
     match of_database.or(published) {
-        // The key before, in a database that has not been told yet, or that is older.
-        Some(former) if fingerprints.former.contains(&former) => {}
+        // The key before, in a database that has not been told yet, or that is older. Clients were given
+        // the one that followed it.
+        Some(former)
+            if fingerprints.former.contains(&former)
+                && !fingerprints.former.contains(&own)
+                && key::published(directory) == Some(own) => {}
         Some(expected) if expected != own && !args.new_key => {
             return Err(another_key(directory, own, expected));
         }

@@ -77,7 +77,7 @@ impl Fake {
             audit: AuditLog::of(&data),
             listen_again: Box::new(|| Ok(())),
             drained_by: Mutex::default(),
-            rotation: no_rotation(&data),
+            rotation: no_rotation(&data, storage.inspector()),
             backups: no_backups(),
             canary: no_canary(),
             configuration: Configuration::new(

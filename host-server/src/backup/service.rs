@@ -57,7 +57,7 @@ pub struct Trouble {
 pub struct Backups {
     copier: Box<dyn Copier>,
     /// The fingerprints of the server's keys.
-    keys: Fingerprints,
+    keys: Mutex<Fingerprints>,
     data: PathBuf,
     /// So much has to stay free of the disk.
     min_free: AtomicU64,
@@ -82,7 +82,7 @@ impl Backups {
         let newest = shelf.as_ref().and_then(|shelf| shelf.newest(&keys).ok().flatten());
         Self {
             copier,
-            keys,
+            keys: Mutex::new(keys),
             data: config.server.data.clone(),
             min_free: config.storage.min_free_disk.into(),
             shelf,
@@ -92,6 +92,11 @@ impl Backups {
             at_work: Mutex::default(),
             state: Mutex::new(State { verified: newest, ..State::default() }),
         }
+    }
+
+    /// The server has these keys from now on.
+    pub fn know(&self, keys: Fingerprints) {
+        *self.lock_keys() = keys;
     }
 
     /// From the next one on, so much has to stay free of the disk.
@@ -225,7 +230,7 @@ impl Backups {
     }
 
     fn keep_newest(&self, shelf: &Shelf) {
-        match shelf.keep_newest(self.keep, &self.keys) {
+        match shelf.keep_newest(self.keep, &self.keys()) {
             Ok(deleted) => {
                 for file in deleted {
                     tracing::info!(file = %file.display(), "an old backup was deleted");
@@ -235,6 +240,14 @@ impl Backups {
                 tracing::warn!(name: "backup_undeleted", %error, "an old backup could not be deleted");
             }
         }
+    }
+
+    fn keys(&self) -> Fingerprints {
+        self.lock_keys().clone()
+    }
+
+    fn lock_keys(&self) -> MutexGuard<'_, Fingerprints> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_state(&self) -> MutexGuard<'_, State> {

@@ -59,7 +59,7 @@ pub use places::check_as_owner;
 use prepared::{Parts, Prepared};
 pub use requests::{Administration, BanList, Request, ShardReport};
 use rotation::Following;
-pub use rotation::{Keys, Rotation};
+pub use rotation::{Followers, Keys, Rotation};
 use service_manager::ServiceManager;
 pub use settings::machine;
 pub use signals::until_a_signal;

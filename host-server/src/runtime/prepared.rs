@@ -11,7 +11,7 @@ use waxwing_transport_mio::{EventLoop, Signal};
 
 use super::bans::Bans;
 use super::configuration::{Configuration, Read};
-use super::rotation::{Keys, Rotation};
+use super::rotation::{Followers, Keys, Rotation};
 use super::shards::{Shards, network};
 use super::{listen_again, say_what_helps, settings};
 use crate::admin::audit::AuditLog;
@@ -85,8 +85,12 @@ impl Prepared {
         let (sender, signals) = channel();
         let shards = Shards::new(config, &identity, (storage, &bans), &snapshot, loops, &sender)?;
         let (lines, identities) = (shards.lines(), shards.identities());
-        let rotation =
-            Rotation::new(directory.clone(), keys, lines, identities, Arc::clone(&canary));
+        let followers = Followers {
+            canary: Arc::clone(&canary),
+            backups: Arc::clone(&backups),
+            storage: shards.inspector(),
+        };
+        let rotation = Rotation::new(directory.clone(), keys, lines, identities, followers);
         let running = Arc::new(Running {
             shards: shards.lines(),
             reports: Reports::default(),

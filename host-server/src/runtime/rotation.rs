@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use waxwing_core::crypto::Digest;
+use waxwing_core::crypto::{Digest, Spki};
 use waxwing_core::server::Identity;
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::Successor;
@@ -15,11 +15,13 @@ use waxwing_core::wire::Successor;
 use super::channels::ShardLines;
 use super::requests::Request;
 use crate::backend::Backend;
+use crate::backup::Backups;
 use crate::canary::Canary;
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::key::{self, Planned};
+use crate::key::{self, Fingerprints, Planned};
+use crate::store::Inspector;
 
 /// How often the clock is looked at: somebody may set it.
 const LOOK: Duration = Duration::from_secs(10);
@@ -35,13 +37,32 @@ pub struct Keys {
     pub trouble: Option<String>,
 }
 
+/// Who works with the server's key besides its shards, and hears when there is another.
+pub struct Followers {
+    /// The canary.
+    pub canary: Arc<Canary>,
+    /// The backups, which belong to a key.
+    pub backups: Arc<Backups>,
+    /// Storage, which belongs to a key, too.
+    pub storage: Inspector,
+}
+
+impl Followers {
+    fn tell(&self, spki: &Spki, keys: Fingerprints, now: UnixTime) {
+        self.canary.trust(spki.clone());
+        // If storage cannot take it, it says so itself, and the next start tells it again.
+        drop(self.storage.set_server_key(keys.own, now));
+        self.backups.know(keys);
+    }
+}
+
 /// Changes the key of a running server.
 pub struct Rotation {
     directory: DataDir,
     shards: ShardLines,
     /// Each takes an identity to a shard.
     identities: Vec<Sender<Identity<Backend>>>,
-    canary: Arc<Canary>,
+    followers: Followers,
     keys: Mutex<Keys>,
     /// Something is planned, or not any more.
     wake: Sender<()>,
@@ -56,11 +77,11 @@ impl Rotation {
         keys: Keys,
         shards: ShardLines,
         identities: Vec<Sender<Identity<Backend>>>,
-        canary: Arc<Canary>,
+        followers: Followers,
     ) -> Self {
         let (wake, woken) = channel();
         let (keys, woken) = (Mutex::new(keys), Mutex::new(Some(woken)));
-        Self { directory, shards, identities, canary, keys, wake, woken }
+        Self { directory, shards, identities, followers, keys, wake, woken }
     }
 
     /// The keys at this moment.
@@ -188,10 +209,11 @@ impl Rotation {
             );
             return Ok(());
         }
+        let fingerprints = Fingerprints::read(&self.directory, next)?;
         let before = keys.own;
         *keys = Keys { own: next, next: None, trouble: None };
         tracing::warn!(name: "key_changed", ?before, now = ?next, "the server has its planned key from now on; all connections begin anew");
-        self.canary.trust(identity.spki().clone());
+        self.followers.tell(identity.spki(), fingerprints, now);
         for (shard, to) in self.shards.ids().zip(&self.identities) {
             // A shard that has stopped needs none.
             let _ = to.send(identity.clone());
@@ -241,19 +263,41 @@ impl Drop for Following {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::ops::ControlFlow;
     use std::path::Path;
 
     use super::*;
     use crate::config::Config;
     use crate::runtime::{Message, Route};
+    use crate::store::{
+        Copier, MemoryStorage, Ownership, StorageError, StorageThread, ThreadOptions,
+    };
 
     const NOW: UnixTime = UnixTime::from_seconds(1_795_350_896);
+
+    /// Of a storage that nobody copies.
+    struct NoCopier;
+
+    impl Copier for NoCopier {
+        fn size(&self) -> Result<u64, StorageError> {
+            Ok(0)
+        }
+
+        fn copy(
+            &self,
+            _: &Path,
+            _: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+        ) -> Result<ControlFlow<()>, StorageError> {
+            Ok(ControlFlow::Break(()))
+        }
+    }
 
     /// A server of one shard, which notes what it is to announce.
     struct Server {
         _temporary: tempfile::TempDir,
         rotation: Rotation,
         identities: Receiver<Identity<Backend>>,
+        storage: (MemoryStorage, StorageThread),
         announced: Receiver<Option<Digest>>,
     }
 
@@ -274,10 +318,27 @@ mod tests {
                 }
             });
             let keys = Keys { own: key::digest(&spki), next: None, trouble: None };
-            let canary = Arc::new(Canary::new(&Config::default(), spki));
+            let fingerprints = Fingerprints::read(&directory, keys.own).unwrap();
+            let memory = MemoryStorage::new();
+            let (thread, _) =
+                StorageThread::spawn(Box::new(memory.clone()), ThreadOptions::default(), vec![])
+                    .unwrap();
+            let config = Config::default();
+            let backups = Backups::new(&config, fingerprints, Box::new(NoCopier));
+            let followers = Followers {
+                canary: Arc::new(Canary::new(&config, spki)),
+                backups: Arc::new(backups),
+                storage: thread.inspector(),
+            };
             let (identity, identities) = channel();
-            let rotation = Rotation::new(directory, keys, shards, vec![identity], canary);
-            Self { _temporary: temporary, rotation, identities, announced }
+            let rotation = Rotation::new(directory, keys, shards, vec![identity], followers);
+            Self {
+                _temporary: temporary,
+                rotation,
+                identities,
+                storage: (memory, thread),
+                announced,
+            }
         }
 
         fn directory(&self) -> &DataDir {
@@ -376,6 +437,10 @@ mod tests {
         let identity = server.identities.try_recv().unwrap();
         assert_eq!(key::digest(identity.spki()), next);
         assert!(key::planned(server.directory(), &next).unwrap().is_none());
+        let Server { rotation, storage: (memory, thread), .. } = server;
+        drop(rotation);
+        thread.shut_down().unwrap();
+        assert_eq!(memory.server_key().unwrap(), Some(next));
     }
 
     #[test]

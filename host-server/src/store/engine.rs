@@ -185,9 +185,9 @@ pub fn undo_restore(
 }
 
 /// Everything that the server and its commands ask of a storage.
-pub trait Engine: Storage + Ownership + UserAdmin + Copied {}
+pub trait Engine: Storage + UserAdmin + Copied {}
 
-impl<T: Storage + Ownership + UserAdmin + Copied> Engine for T {}
+impl<T: Storage + UserAdmin + Copied> Engine for T {}
 
 /// How a storage is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use waxwing_core::crypto::Digest;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
@@ -16,7 +17,7 @@ use super::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
 use super::personal::{FOUND, FatePlace, LetterPlace};
 use super::{
     ApplyError, AsideLetter, Ban, BanChange, FateSummary, Inspect, KeepBans, LetterSummary,
-    MailboxSummary, Personal, RemovedUser, SentLetter, Storage, StorageError, Stretch,
+    MailboxSummary, Ownership, Personal, RemovedUser, SentLetter, Storage, StorageError, Stretch,
     SuspensionSummary, UserAdmin, UserName, UserSummary, letter,
 };
 use crate::config::AddressRange;
@@ -31,6 +32,7 @@ pub struct MemoryStorage {
 #[derive(Clone, Debug, Default)]
 struct State {
     out_of_order: bool,
+    server_key: Option<Digest>,
     free_disk: Option<u64>,
     users: BTreeMap<UserId, User>,
     letters: BTreeMap<QueueId, Arc<PendingLetter>>,
@@ -403,6 +405,24 @@ impl Storage for MemoryStorage {
 
     fn close(self: Box<Self>) -> Result<(), StorageError> {
         Ok(())
+    }
+}
+
+impl Ownership for MemoryStorage {
+    fn server_key(&self) -> Result<Option<Digest>, StorageError> {
+        Ok(self.state().server_key)
+    }
+
+    fn set_server_key(&mut self, key: &Digest, _: UnixTime) -> Result<(), ApplyError> {
+        let mut state = self.state();
+        state.in_order()?;
+        state.server_key = Some(*key);
+        Ok(())
+    }
+
+    fn is_unused(&self) -> Result<bool, StorageError> {
+        let state = self.state();
+        Ok(state.users.is_empty() && state.resting.is_empty() && state.last_queue_id.0 == 0)
     }
 }
 

@@ -46,7 +46,7 @@ pub use turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, 
 ///
 /// The contract is the one of [`waxwing_core::server::storage`]: calls take effect in order, and
 /// what [`Storage::apply`] has confirmed survives a power cut.
-pub trait Storage: Inspect + Personal + KeepBans + Send {
+pub trait Storage: Inspect + Personal + KeepBans + Ownership + Send {
     /// What a server machine starts from. Ids of users removed before `rested_before` are free
     /// again unless a letter or a fate still refers to them.
     ///

@@ -8,7 +8,9 @@ use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use waxwing_core::crypto::Digest;
 use waxwing_core::id::UserId;
+use waxwing_core::time::UnixTime;
 
 use super::turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 use super::{BanChange, Finding, Inspection, Storage, StorageError};
@@ -114,6 +116,18 @@ impl Inspector {
         if let Some(jobs) = self.jobs.upgrade() {
             // No machine hears of it.
             let _ = jobs.send((usize::MAX, Job::ChangeBans(change, answer)));
+        }
+        ended
+    }
+
+    /// Tells storage that it belongs to another key of the server's from this moment on. The receiver hears
+    /// how it ended; it is disconnected when the thread has ended.
+    #[must_use]
+    pub fn set_server_key(&self, key: Digest, now: UnixTime) -> Receiver<Result<(), String>> {
+        let (answer, ended) = channel();
+        if let Some(jobs) = self.jobs.upgrade() {
+            // No machine hears of it.
+            let _ = jobs.send((usize::MAX, Job::SetServerKey(key, now, answer)));
         }
         ended
     }

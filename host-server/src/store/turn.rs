@@ -10,9 +10,10 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use waxwing_core::crypto::Digest;
 use waxwing_core::id::UserId;
 use waxwing_core::server::storage::{Answer, Ask, Batch, Outcome, Ticket, Write};
-use waxwing_core::time::Instant;
+use waxwing_core::time::{Instant, UnixTime};
 
 use super::{ApplyError, BanChange, Finding, Inspection, Storage, StorageError};
 use crate::histogram::{Numbers, Times};
@@ -29,6 +30,8 @@ pub enum Job {
     Inspect(Inspection, Sender<Result<Finding, String>>),
     /// A change of the bans, and who hears how it ended.
     ChangeBans(BanChange, Sender<Result<(), String>>),
+    /// Another key of the server from this moment on, and who hears how it ended.
+    SetServerKey(Digest, UnixTime, Sender<Result<(), String>>),
     /// The end of what is left of a user who was removed, and who hears how it ended.
     Erase(UserId, Sender<Result<(), String>>),
 }
@@ -200,6 +203,10 @@ impl StorageTurns {
                 Job::ChangeBans(change, answer) => {
                     let changed = self.storage.change_bans(&change);
                     let _ = answer.send(self.ended(changed, reports)?);
+                }
+                Job::SetServerKey(key, now, answer) => {
+                    let set = self.storage.set_server_key(&key, now);
+                    let _ = answer.send(self.ended(set, reports)?);
                 }
                 Job::Erase(user, answer) => {
                     let erased = self.storage.erase(user);

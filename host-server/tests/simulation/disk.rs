@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use waxwing_core::crypto::Digest;
 use waxwing_core::id::UserId;
 use waxwing_core::server::storage::{
     Answer, Batch, Question, QueueId, SenderUsage, Snapshot, StoredUser, Ticket, Write,
@@ -11,8 +12,8 @@ use waxwing_core::server::{Counted, Stored};
 use waxwing_core::time::UnixTime;
 use waxwing_server::store::{
     ApplyError, AsideLetter, Ban, BanChange, FatePlace, FateSummary, Inspect, KeepBans,
-    LetterPlace, LetterSummary, MailboxSummary, MemoryStorage, Personal, SentLetter, Storage,
-    StorageError, Stretch, UserName, UserSummary,
+    LetterPlace, LetterSummary, MailboxSummary, MemoryStorage, Ownership, Personal, SentLetter,
+    Storage, StorageError, Stretch, UserName, UserSummary,
 };
 use waxwing_testkit::simulation::{Dice, Seeded};
 
@@ -179,6 +180,20 @@ impl KeepBans for Disk {
 
     fn change_bans(&mut self, change: &BanChange) -> Result<(), ApplyError> {
         self.durable.change_bans(change)
+    }
+}
+
+impl Ownership for Disk {
+    fn server_key(&self) -> Result<Option<Digest>, StorageError> {
+        self.durable.server_key()
+    }
+
+    fn set_server_key(&mut self, key: &Digest, now: UnixTime) -> Result<(), ApplyError> {
+        self.durable.set_server_key(key, now)
+    }
+
+    fn is_unused(&self) -> Result<bool, StorageError> {
+        self.durable.is_unused()
     }
 }
 

@@ -20,8 +20,8 @@ use waxwing_server::canary::Canary;
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::key::Fingerprints;
-use waxwing_server::runtime::{Keys, Rotation, ShardLines};
-use waxwing_server::store::{ApplyError, Copier, Storage, StorageError};
+use waxwing_server::runtime::{Followers, Keys, Rotation, ShardLines};
+use waxwing_server::store::{ApplyError, Copier, Inspector, Storage, StorageError};
 
 pub(crate) const START: UnixTime = UnixTime::from_seconds(1_795_350_896);
 
@@ -145,10 +145,11 @@ pub(crate) fn no_backups() -> Arc<Backups> {
 /// A server whose key stays, in this data directory. It has no way to the shards, which end when nobody
 /// can ask them any more.
 #[allow(dead_code, reason = "not every test has a use for it")]
-pub(crate) fn no_rotation(data: &DataDir) -> Arc<Rotation> {
+pub(crate) fn no_rotation(data: &DataDir, storage: Inspector) -> Arc<Rotation> {
     let keys = Keys { own: Digest([0; 32]), next: None, trouble: None };
     let nobody = ShardLines::new::<()>(&[]);
-    Arc::new(Rotation::new(data.clone(), keys, nobody, Vec::new(), no_canary()))
+    let followers = Followers { canary: no_canary(), backups: no_backups(), storage };
+    Arc::new(Rotation::new(data.clone(), keys, nobody, Vec::new(), followers))
 }
 
 /// For a server that nobody reaches.

@@ -13,8 +13,8 @@ use waxwing_core::time::{Instant, UnixTime};
 use super::*;
 use crate::store::{
     ApplyError, AsideLetter, Ban, FatePlace, FateSummary, Inspect, KeepBans, LetterPlace,
-    LetterSummary, MailboxSummary, MemoryStorage, Personal, SentLetter, Stretch, UserName,
-    UserSummary,
+    LetterSummary, MailboxSummary, MemoryStorage, Ownership, Personal, SentLetter, Stretch,
+    UserName, UserSummary,
 };
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -92,6 +92,20 @@ impl KeepBans for Gated {
 
     fn change_bans(&mut self, change: &BanChange) -> Result<(), ApplyError> {
         self.inner.change_bans(change)
+    }
+}
+
+impl Ownership for Gated {
+    fn server_key(&self) -> Result<Option<Digest>, StorageError> {
+        self.inner.server_key()
+    }
+
+    fn set_server_key(&mut self, key: &Digest, now: UnixTime) -> Result<(), ApplyError> {
+        self.inner.set_server_key(key, now)
+    }
+
+    fn is_unused(&self) -> Result<bool, StorageError> {
+        self.inner.is_unused()
     }
 }
 

@@ -389,18 +389,14 @@ mod tests {
 
     #[test]
     fn at_the_moment_the_file_counts_and_not_what_was_announced() {
-        let acts: [(&dyn Fn(&Path), Option<UnixTime>); 2] = [
-            (&|next| fs::remove_file(next).unwrap(), None),
-            (
-                &|next| {
-                    let content = fs::read_to_string(next).unwrap();
-                    let (_, pem) = content.split_once('\n').unwrap();
-                    fs::write(next, format!("Effective: 2027-01-15 03:00:00\n{pem}")).unwrap();
-                },
-                Some(UnixTime::from_seconds(1_799_982_000)),
-            ),
-        ];
-        for (act, moment) in acts {
+        let remove = |next: &Path| fs::remove_file(next).unwrap();
+        let postpone = |next: &Path| {
+            let content = fs::read_to_string(next).unwrap();
+            let (_, pem) = content.split_once('\n').unwrap();
+            fs::write(next, format!("Effective: 2027-01-15 03:00:00\n{pem}")).unwrap();
+        };
+        let later = Some(UnixTime::from_seconds(1_799_982_000));
+        for (act, moment) in [(remove as fn(&Path), None), (postpone, later)] {
             let server = Server::new();
             let before = server.rotation.keys().own;
             let next = server.plan();

@@ -40,7 +40,8 @@ const CHANGES: usize = 8;
 /// Rows that are asked for, and conversations and contacts that are looked at.
 const ROWS: usize = 16;
 
-/// Columns that a change can be in: a table, what names its rows, and a column.
+/// Columns that a change can be in: a table, what names its rows, and a column. Inputs name them by number, so
+/// new ones come last.
 const COLUMNS: &[(&str, &str, &str)] = &[
     ("identity", "only_row", "phone"),
     ("identity", "only_row", "server"),
@@ -53,9 +54,6 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("identity", "only_row", "user_id"),
     ("identity", "only_row", "session_key"),
     ("identity", "only_row", "renewing"),
-    ("successor", "only_row", "spki"),
-    ("successor", "only_row", "effective"),
-    ("successor", "only_row", "asked_at"),
     ("contacts", "phone", "phone"),
     ("contacts", "phone", "user_id"),
     ("contacts", "phone", "spki"),
@@ -106,6 +104,9 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("discarded", "quota", "letters"),
     ("discarded", "quota", "told"),
     ("last_place", "only_row", "id"),
+    ("successor", "only_row", "spki"),
+    ("successor", "only_row", "effective"),
+    ("successor", "only_row", "asked_at"),
 ];
 
 /// Texts that stand in some column.

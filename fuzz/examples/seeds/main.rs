@@ -123,8 +123,8 @@ fn server() {
 /// Decisions of the simulation.
 fn operations() {
     // People beyond two, hostile people, machines beyond one; then whether the network is bad, storage
-    // is bad, lives are short, processes die, and letters are large.
-    let keep = |name: &str, setup: [u8; 8], steps: &[(Act, &[u8])]| {
+    // is bad, lives are short, processes die, letters are large, and the server's key changes.
+    let keep = |name: &str, setup: [u8; 9], steps: &[(Act, &[u8])]| {
         let steps = steps.iter().flat_map(|(act, choices)| step(*act, choices));
         keep("server_ops", name, &setup.into_iter().chain(steps).collect::<Vec<_>>());
     };
@@ -144,18 +144,18 @@ fn operations() {
     let to_nobody: (Act, &[u8]) = (Act::Write, &[1, 0, 1]);
     let large: (Act, &[u8]) = (Act::Write, &[1, 1, 7]);
 
-    keep("letters", [0; 8], &with(&[letter, to_nobody, large]));
-    let setup = [0, 0, 0, 0, 0, 0, 0, LARGE as u8 - 1];
+    keep("letters", [0; 9], &with(&[letter, to_nobody, large]));
+    let setup = [0, 0, 0, 0, 0, 0, 0, LARGE as u8 - 1, 0];
     keep("large-letters", setup, &with(&[large, letter, large]));
-    keep("shards", [1, 0, 3, 1, 0, 0, 0, 0], &with(&[letter, letter, large]));
+    keep("shards", [1, 0, 3, 1, 0, 0, 0, 0, 0], &with(&[letter, letter, large]));
     keep(
         "network",
-        [0, 0, 0, 1, 0, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0, 0, 0, 0],
         &with(&[letter, (Act::Flip, &[0, 0, 9, 1]), (Act::HangUp, &[0]), (Act::Connect, &[0])]),
     );
     keep(
         "crashes",
-        [0, 0, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 0, 0, 1, 0, 0],
         &with(&[
             letter,
             (Act::FillDisk, &[1, 1]),
@@ -168,16 +168,16 @@ fn operations() {
     );
     keep(
         "storage",
-        [0, 0, 0, 0, 1, 0, 0, 0],
-        &with(&[(Act::RefuseWrites, &[0, 0]), letter, (Act::RefuseQuestions, &[0, 0])]),
+        [0, 0, 0, 0, 1, 0, 0, 0, 0],
+        &with(&[(Act::RefuseWrites, &[0, 0]), letter, letter, (Act::RefuseQuestions, &[0, 0])]),
     );
-    keep("short-lives", [0, 0, 0, 0, 0, 1, 0, 0], &with(&[letter, (Act::Wait, &[0, 0, 39, 1])]));
+    keep("short-lives", [0, 0, 0, 0, 0, 1, 0, 0, 0], &with(&[letter, (Act::Wait, &[0, 0, 39, 1])]));
     let misdeeds: Vec<Vec<u8>> = (0..9).map(|deed| vec![0, 0, 0, 1, 0, deed]).collect();
     let misdeeds = misdeeds.iter().map(|choices| (Act::Misbehave, &choices[..]));
-    let hostile: Vec<_> = with(&[letter]).into_iter().chain(misdeeds).collect();
-    keep("hostile", [0, 1, 0, 0, 0, 0, 0, 0], &hostile);
-    keep("strangers", [0; 8], &[(Act::AskForCode, &[0, 0]), (Act::AskForCode, &[0, 1])]);
-    keep("farewell", [0; 8], &with(&[(Act::GoOn, &[0]), (Act::Leave, &[0]), letter]));
+    let hostile: Vec<_> = with(&[letter, letter, large]).into_iter().chain(misdeeds).collect();
+    keep("hostile", [0, 1, 0, 0, 0, 0, 0, 0, 0], &hostile);
+    keep("strangers", [0; 9], &[(Act::AskForCode, &[0, 0]), (Act::AskForCode, &[0, 1])]);
+    keep("farewell", [0; 9], &with(&[(Act::GoOn, &[0]), (Act::Leave, &[0]), letter]));
 }
 
 fn letters() {

@@ -167,7 +167,7 @@ fn what_is_live_changes_what_is_not_waits_and_no_connection_is_cut() {
     let server = Server::start("limits.codes_per_day = 100\n", LOCAL);
     let before = server.connect();
     assert_eq!(server.codes_left(), Some(100));
-    assert_eq!(server.reloads(), json!({ "live": [], "restart": [] }));
+    assert_eq!(server.reloads(), json!({ "live": [], "restart": [], "allowed_phones": null }));
 
     server.writes(
         "limits.codes_per_day = 70\nstorage.id_rest = \"90d\"\nstorage.tidy_after = \"2s\"\n\
@@ -175,7 +175,7 @@ fn what_is_live_changes_what_is_not_waits_and_no_connection_is_cut() {
     );
     let waiting = json!(["server.keepalive", "server.user_timeout", "storage.id_rest"]);
     let live = ["limits.codes_per_day", "storage.tidy_after"];
-    let reloaded = json!({ "live": live, "restart": waiting });
+    let reloaded = json!({ "live": live, "restart": waiting, "allowed_phones": null });
     assert_eq!(server.reloads(), reloaded);
     assert_eq!(server.codes_left(), Some(70));
     let configuration = server.status()["configuration"].take();
@@ -184,7 +184,8 @@ fn what_is_live_changes_what_is_not_waits_and_no_connection_is_cut() {
 
     // What waits is said again as long as it waits.
     server.writes("limits.codes_per_day = 70\nstorage.id_rest = \"90d\"\n");
-    let reloaded = json!({ "live": ["storage.tidy_after"], "restart": ["storage.id_rest"] });
+    let (live, restart) = (["storage.tidy_after"], ["storage.id_rest"]);
+    let reloaded = json!({ "live": live, "restart": restart, "allowed_phones": null });
     assert_eq!(server.reloads(), reloaded);
     server.writes("");
     server.reloads();
@@ -254,7 +255,10 @@ fn a_hangup_does_the_same() {
 fn what_the_command_line_and_the_environment_say_still_counts() {
     let server = Server::start("", &[LOCAL, &["--log-level", "warn"]].concat());
     server.writes("log.level = \"trace\"\nserver.loops = 7\nlog.format = \"json\"\n");
-    assert_eq!(server.reloads(), json!({ "live": ["log.format"], "restart": [] }));
+    assert_eq!(
+        server.reloads(),
+        json!({ "live": ["log.format"], "restart": [], "allowed_phones": null })
+    );
     is_served(server.connect());
     assert!(!server.log().contains("TRACE"));
 }

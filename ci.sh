@@ -252,7 +252,7 @@ step_firmware() { # 7 minutes, 15 without rustup's targets
 fuzz_packages=(core/fuzz fuzz)
 # Each target from its seeds, and the seeds on the stable compiler. `FUZZ_SECONDS=900 ./ci.sh fuzz`
 # fuzzes for longer.
-step_fuzz() { # 8 minutes: 6 for the builds, 2 for fuzzing with two at a time
+step_fuzz() { # 7 minutes: 6 for the builds, 1 for fuzzing with two at a time
     local stable package
     # That of the project, not of the folder, which names another.
     stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
@@ -280,7 +280,7 @@ step_fuzz() { # 8 minutes: 6 for the builds, 2 for fuzzing with two at a time
 
 step_fuzz_one() { # TARGET
     local log=target/fuzz-$1.log
-    if ! fuzz/run "$1" -timeout=20 -max_total_time="${FUZZ_SECONDS:-10}" -print_final_stats=1 \
+    if ! fuzz/run "$1" -timeout=20 -max_total_time="${FUZZ_SECONDS:-5}" -print_final_stats=1 \
         >"$log" 2>&1; then
         tail -n 60 "$log"
         return 1

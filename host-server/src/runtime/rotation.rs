@@ -2,7 +2,7 @@
 //! which the other key takes its place.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -25,6 +25,8 @@ use crate::store::Inspector;
 
 /// How often the clock is looked at: somebody may set it.
 const LOOK: Duration = Duration::from_secs(10);
+/// A loop that has not answered for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The server's keys, by their fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,11 +139,10 @@ impl Rotation {
     /// What the directory says is planned, and nothing else, is announced and waited for.
     fn follow_directory(&self, keys: &mut Keys) -> Result<(), Failure> {
         let planned = key::planned(&self.directory, &keys.own)?;
-        self.announce(planned.as_ref().map(Planned::successor))?;
-        keys.next = planned.map(|planned| (planned.fingerprint(), planned.effective));
+        keys.next = planned.as_ref().map(|planned| (planned.fingerprint(), planned.effective));
         keys.trouble = None;
         let _ = self.wake.send(());
-        Ok(())
+        self.announce(planned.as_ref().map(Planned::successor))
     }
 
     /// Has the planned key take its place when its moment comes, until the value is dropped.
@@ -169,7 +170,7 @@ impl Rotation {
                 Ok(()) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if !matches!(ended.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty)) {
+            if !matches!(ended.try_recv(), Err(TryRecvError::Empty)) {
                 return;
             }
             if let Err(error) = self.go_on(clock::unix_now()) {
@@ -222,7 +223,8 @@ impl Rotation {
         Ok(())
     }
 
-    /// Tells all shards, and waits until they know it.
+    /// Tells all shards, and waits until they know it: not for one that hangs, since whoever asks for the
+    /// keys waits as long. It hears of it when it goes on.
     fn announce(&self, successor: Option<Successor>) -> Result<(), Failure> {
         let successor = successor.map(Box::new);
         let (taken, all_taken) = channel();
@@ -233,7 +235,16 @@ impl Rotation {
         }
         drop(taken);
         for _ in 0..waits_for {
-            all_taken.recv().map_err(|_| Failure::new(Exit::Failure, "the server stops"))?;
+            all_taken.recv_timeout(PATIENCE).map_err(|error| {
+                let why = match error {
+                    RecvTimeoutError::Timeout => {
+                        "what is planned has changed, and an event loop hangs: its clients hear of it when \
+                         it goes on"
+                    }
+                    RecvTimeoutError::Disconnected => "the server stops",
+                };
+                Failure::new(Exit::Failure, why)
+            })?;
         }
         Ok(())
     }

@@ -144,7 +144,6 @@ pub(crate) fn no_backups() -> Arc<Backups> {
 
 /// A server whose key stays, in this data directory. It has no way to the shards, which end when nobody
 /// can ask them any more.
-#[allow(dead_code, reason = "not every test has a use for it")]
 pub(crate) fn no_rotation(data: &DataDir, storage: Inspector) -> Arc<Rotation> {
     let keys = Keys { own: Digest([0; 32]), next: None, trouble: None };
     let nobody = ShardLines::new::<()>(&[]);

@@ -809,7 +809,7 @@ impl<'a> Run<'a> {
         assert_eq!(outbox.unanswered_to(&phone).unwrap() as usize, unanswered);
         let history = self.home().history(&phone).unwrap();
         assert_eq!(history.len(), texts.len());
-        for (Entry { uid, event }, letter) in history.iter().zip(texts) {
+        for (Entry { uid, event, .. }, letter) in history.iter().zip(texts) {
             assert_eq!(*uid, Some(letter.uid));
             let Event::Written { writing, created_at, status } = event else {
                 panic!("nothing has come but receipts: {event:?}");

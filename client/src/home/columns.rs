@@ -61,11 +61,6 @@ pub(super) fn optional_time(row: &Row<'_>, at: usize) -> Result<Option<UnixTime>
     Ok(row.get::<_, Option<_>>(at)?.map(UnixTime::from_seconds))
 }
 
-/// Text that is kept as bytes.
-pub(super) fn text(row: &Row<'_>, at: usize) -> Result<String> {
-    String::from_utf8(row.get(at)?).map_err(|_| bad(at, Type::Blob))
-}
-
 pub(super) fn bad(at: usize, found: Type) -> Error {
     Error::FromSqlConversionFailure(at, found, Box::new(FromSqlError::InvalidType))
 }

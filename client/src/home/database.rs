@@ -1,11 +1,12 @@
 //! Opening the database of a home, or refusing it.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
@@ -13,7 +14,7 @@ use rusqlite_migration::{M, Migrations};
 use rustix::fs::OFlags;
 
 use super::directory::io;
-use super::{HomeError, snapshot};
+use super::{Home, HomeError, lock, snapshot};
 
 const FILE: &str = "waxwing.db";
 const DRAFT: &str = "waxwing.db.new";
@@ -29,11 +30,16 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0002-trust.sql")),
     M::up(include_str!("migrations/0003-quotas.sql")),
     M::up(include_str!("migrations/0004-successor.sql")),
+    M::up(include_str!("migrations/0005-conversations.sql")),
 ];
 pub(super) const OWNER_ONLY: u32 = 0o600;
 /// Another program of the same home commits within milliseconds; this is for a machine that
 /// was asleep.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// How long another program may take to bring the home up to date, and how often that is looked at.
+const UPGRADE: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Bytes that the log keeps of the disk when all of it is in the database.
 const LOG: i64 = 4 * 1_024 * 1_024;
@@ -68,11 +74,33 @@ pub(super) fn open(dir: &Path, absent: Absent) -> Result<Connection, HomeError> 
     if found < known_version() {
         let _held = lock_schema(dir)?;
         if version(&file, &connection)? < known_version() {
-            keep_copy(dir, &file, &connection)?;
-            migrate(&file, &mut connection)?;
+            upgrade(dir, &file, &mut connection)?;
         }
     }
     Ok(connection)
+}
+
+/// Brings the database up to date. Whoever has the session meanwhile is an earlier version, which would
+/// not know the new schema.
+fn upgrade(dir: &Path, file: &Path, connection: &mut Connection) -> Result<(), HomeError> {
+    let Some(_session) = lock::try_lock_session_in(dir)? else {
+        let pid = Home::session_holder_in(dir).map(|holder| holder.pid);
+        return Err(HomeError::UsedByEarlier { dir: dir.to_owned(), pid });
+    };
+    let size = fs::metadata(file).map_or(0, |metadata| metadata.len());
+    let upgraded = keep_copy(dir, file, connection).and_then(|()| migrate(file, connection));
+    upgraded.map_err(|error| match error {
+        HomeError::Database(cause) if is_full(&cause) => HomeError::NoRoom {
+            dir: dir.to_owned(),
+            // The copy, the log of the change, and what the index and the new columns take.
+            mib: (size.saturating_mul(4) >> 20) + 1,
+        },
+        other => other,
+    })
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 /// Opens the database for reading alone, which is possible in a home that cannot be written.
@@ -106,12 +134,18 @@ fn exists(file: &Path) -> Result<bool, HomeError> {
 
 fn lock_schema(dir: &Path) -> Result<File, HomeError> {
     let path = dir.join(SCHEMA_LOCK);
-    let locked = || -> io::Result<File> {
-        let file = lock_file(&path)?;
-        file.lock()?;
-        Ok(file)
-    };
-    locked().map_err(|source| io(&path, source))
+    let file = lock_file(&path).map_err(|source| io(&path, source))?;
+    let deadline = Instant::now() + UPGRADE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOOK),
+            Err(TryLockError::WouldBlock) => {
+                return Err(HomeError::BeingUpgraded { dir: dir.to_owned() });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(&path, source)),
+        }
+    }
 }
 
 /// A file that exists to be locked. A link is not followed, and a pipe is not waited for.
@@ -145,6 +179,7 @@ fn keep_copy(dir: &Path, file: &Path, connection: &Connection) -> Result<(), Hom
     let name = ValueRef::Text(draft.as_os_str().as_encoded_bytes());
     let written = draft_file(&draft).map_err(|source| io(&draft, source)).and_then(|()| {
         connection.execute("VACUUM INTO ?", [ToSqlOutput::Borrowed(name)])?;
+        verify(&draft, connection)?;
         put_in_place(dir, &draft, &copy).map_err(|source| io(&copy, source))
     });
     if written.is_err() {
@@ -152,6 +187,21 @@ fn keep_copy(dir: &Path, file: &Path, connection: &Connection) -> Result<(), Hom
         let _ = fs::remove_file(&draft);
     }
     written
+}
+
+/// Reads a copy back: SQLite finds nothing wrong with it, and it has the schema of the original.
+fn verify(copy: &Path, original: &Connection) -> Result<(), HomeError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(copy, flags)?;
+    let found: String = opened.query_one("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    let what = if found != "ok" {
+        found
+    } else if version(copy, &opened)? != version(copy, original)? {
+        "the copy has another schema than the home".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(HomeError::Damaged { file: copy.to_owned(), what })
 }
 
 /// The copies that were kept.

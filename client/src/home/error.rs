@@ -71,6 +71,40 @@ pub enum HomeError {
         /// The newest schema that this program knows.
         known: i64,
     },
+    /// A program that does not know the new schema is at work in it.
+    #[error(
+        "the home in {dir} has to be brought up to date, and an earlier version of waxwing is at work \
+         in it{process}; end that, and try again",
+        dir = .dir.display(),
+        process = .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    UsedByEarlier {
+        /// The directory.
+        dir: PathBuf,
+        /// Its process, if it says so.
+        pid: Option<u32>,
+    },
+    /// Another program changes its schema, and does not get on.
+    #[error(
+        "another waxwing brings the home in {dir} up to date, and has taken long; try again in a moment",
+        dir = .dir.display()
+    )]
+    BeingUpgraded {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// It is not changed, because that takes room.
+    #[error(
+        "the home in {dir} has to be brought up to date, and its disk is full; nothing was changed or \
+         lost. Make {mib} MiB free, and try again",
+        dir = .dir.display()
+    )]
+    NoRoom {
+        /// The directory.
+        dir: PathBuf,
+        /// How much room it takes.
+        mib: u64,
+    },
     /// It belongs to another program.
     #[error("{} is not a Waxwing home's database; name another directory with --home", .file.display())]
     Foreign {

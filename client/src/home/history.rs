@@ -1,14 +1,20 @@
 //! The conversation with one person, both ways, in the order in which this home saw it.
 
+use rusqlite::types::Type;
+use rusqlite::{Row, params};
 use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::{Home, HomeError, LetterBody, OutboxStatus, Writing, letters, outbox};
+use super::{Home, HomeError, ItemId, LetterBody, OutboxStatus, Writing, columns};
 
 /// One letter of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Its place.
+    pub id: ItemId,
+    /// Whom the conversation is with.
+    pub with: Phone,
     /// Its name; `None` for a letter that could not be opened.
     pub uid: Option<Uid>,
     /// Which way the letter went, and what is known of it.
@@ -38,6 +44,17 @@ pub enum Event {
     },
 }
 
+/// Which part of a conversation is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// Its end.
+    Last,
+    /// What stands before this item.
+    Before(ItemId),
+    /// This item, and what follows.
+    From(ItemId),
+}
+
 impl Home {
     /// The conversation with `phone`, oldest first. Letters held back under a changed key are
     /// not part of it: nobody has said yet that they are this contact's. Receipts are not
@@ -46,31 +63,76 @@ impl Home {
     /// # Errors
     /// [`HomeError::Database`].
     pub fn history(&self, phone: &Phone) -> Result<Vec<Entry>, HomeError> {
-        let mut received = letters::of_sender(self, phone)?.into_iter().peekable();
-        let mut entries = Vec::new();
-        let arrived = |letter: super::Letter| Entry {
-            uid: letter.uid,
-            event: Event::Received {
-                body: letter.body,
-                sent_at: letter.sent_at,
-                received_at: letter.received_at,
-            },
+        self.page(phone, Window::From(ItemId(0)), usize::MAX)
+    }
+
+    /// Up to `limit` entries of the conversation with `phone`, oldest first. It takes as long as the
+    /// page is, however long the conversation is.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn page(
+        &self,
+        phone: &Phone,
+        window: Window,
+        limit: usize,
+    ) -> Result<Vec<Entry>, HomeError> {
+        let (bound, order, at) = match window {
+            Window::Last => ("<=", "DESC", i64::MAX),
+            Window::Before(item) => ("<", "DESC", item.0),
+            Window::From(item) => (">=", "ASC", item.0),
         };
-        for written in outbox::of_recipient(self, phone)? {
-            // Both kinds of row have their place in one sequence.
-            while let Some(letter) = received.next_if(|letter| letter.id.0 < written.id.0) {
-                entries.push(arrived(letter));
-            }
-            entries.push(Entry {
-                uid: Some(written.uid),
-                event: Event::Written {
-                    writing: written.writing,
-                    created_at: written.created_at,
-                    status: written.status,
-                },
-            });
+        let clauses = format!(
+            "WHERE conversation = (SELECT id FROM conversations WHERE phone = ?1) \
+             AND items.id {bound} ?2 ORDER BY items.id {order} LIMIT ?3"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut entries = self.entries(&clauses, params![phone.as_str(), at, limit])?;
+        if order == "DESC" {
+            entries.reverse();
         }
-        entries.extend(received.map(arrived));
         Ok(entries)
     }
+
+    /// Entries of any conversation, as `clauses` choose them.
+    pub(super) fn entries(
+        &self,
+        clauses: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Vec<Entry>, HomeError> {
+        let sql = format!(
+            "SELECT {}, items.id, phone, items.uid, author, items.kind, text, error, items.sent_at, \
+                 stored_at \
+             FROM items CROSS JOIN conversations ON conversations.id = conversation \
+             LEFT JOIN letters ON letters.item = items.id \
+             LEFT JOIN outbox ON outbox.item = items.id {clauses}",
+            OutboxStatus::COLUMNS
+        );
+        let mut select = self.connection.prepare_cached(&sql)?;
+        let rows = select.query_map(values, read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let (sent_at, stored_at) = (columns::time(row, 12)?, columns::time(row, 13)?);
+    let kind: String = row.get(9)?;
+    let event = if columns::optional_phone(row, 8)?.is_none() {
+        let writing = Writing::Text(row.get(10)?);
+        Event::Written { writing, created_at: sent_at, status: OutboxStatus::read(row)? }
+    } else {
+        let body = match kind.as_str() {
+            "text" => LetterBody::Text(row.get(10)?),
+            "unknown" => LetterBody::Unknown { error: row.get(11)? },
+            "unreadable" => LetterBody::Unreadable { error: row.get(11)? },
+            _ => return Err(columns::bad(9, Type::Text)),
+        };
+        Event::Received { body, sent_at, received_at: stored_at }
+    };
+    Ok(Entry {
+        id: ItemId(row.get(5)?),
+        with: columns::phone(row, 6)?,
+        uid: columns::optional_uid(row, 7)?,
+        event,
+    })
 }

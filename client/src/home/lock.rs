@@ -64,19 +64,7 @@ impl Home {
     /// # Errors
     /// [`HomeError::Io`] when the lock file cannot be used.
     pub fn try_lock_session(&self) -> Result<Option<SessionLock>, HomeError> {
-        let path = self.dir().join(FILE);
-        let file = lock_file(&path).map_err(|source| io(&path, source))?;
-        match file.try_lock() {
-            Ok(()) => {
-                let (pid, since) = (std::process::id(), clock::now().as_seconds());
-                let note = Note { pid, since, has_backlog: false, problem: None };
-                let lock = SessionLock { file, note, moved: clock::since_start() };
-                lock.write();
-                Ok(Some(lock))
-            }
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(io(&path, source)),
-        }
+        try_lock_session_in(self.dir())
     }
 
     /// Who holds the session; `None` when it does not say, as earlier versions do not. It means
@@ -99,6 +87,23 @@ impl Home {
         let Note { pid, since, has_backlog, problem } = note;
         let since = UnixTime::from_seconds(since);
         Some(Holder { pid, since, has_backlog, problem, silent_for })
+    }
+}
+
+/// The same of a home that is not open yet.
+pub(super) fn try_lock_session_in(dir: &Path) -> Result<Option<SessionLock>, HomeError> {
+    let path = dir.join(FILE);
+    let file = lock_file(&path).map_err(|source| io(&path, source))?;
+    match file.try_lock() {
+        Ok(()) => {
+            let (pid, since) = (std::process::id(), clock::now().as_seconds());
+            let note = Note { pid, since, has_backlog: false, problem: None };
+            let lock = SessionLock { file, note, moved: clock::since_start() };
+            lock.write();
+            Ok(Some(lock))
+        }
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(io(&path, source)),
     }
 }
 

@@ -9,19 +9,23 @@
 //! be durable before a packet goes out is therefore simply stored first.
 
 mod columns;
+mod consumers;
 mod contacts;
+mod conversations;
 mod database;
 mod deletion;
 mod directory;
 mod error;
 mod history;
 mod identity;
+mod items;
 mod letters;
 mod lock;
 mod outbox;
 mod printing;
 mod profile;
 mod relations;
+mod search;
 mod snapshot;
 mod succession;
 
@@ -30,11 +34,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use consumers::{Begin, Consumers};
 pub use contacts::{Acceptance, ChangedKey, Contact, Contacts};
+pub use conversations::{Conversation, ConversationState, Conversations};
 pub use deletion::{Deleted, Deletion};
 pub use error::HomeError;
-pub use history::{Entry, Event};
+pub use history::{Entry, Event, Window};
 pub use identity::{Identity, NewIdentity, Registration, Standing};
+pub use items::ItemId;
 pub use letters::{
     Fate, HandedOver, HeldLetter, Letter, LetterBody, LetterId, Letters, Quota, Reading, Recorded,
     Room,
@@ -47,6 +54,7 @@ pub use outbox::{
 pub use printing::PrintingLock;
 pub use profile::HomeProfile;
 pub use relations::{Relation, Relations};
+pub use search::Query;
 pub use succession::ServerKeys;
 
 use database::Absent;
@@ -119,6 +127,18 @@ impl Home {
         Relations::of(self)
     }
 
+    /// The conversations of this home.
+    #[must_use]
+    pub const fn conversations(&self) -> Conversations<'_> {
+        Conversations::of(self)
+    }
+
+    /// The programs that want each received letter once.
+    #[must_use]
+    pub const fn consumers(&self) -> Consumers<'_> {
+        Consumers::of(self)
+    }
+
     /// The letters that this home has received.
     #[must_use]
     pub const fn letters(&self) -> Letters<'_> {
@@ -165,4 +185,5 @@ fn keep_places(change: &Connection) -> Result<(), HomeError> {
 
 const LAST_PLACE: &str = "SELECT max((SELECT coalesce(max(id), 0) FROM letters), \
                                      (SELECT coalesce(max(id), 0) FROM outbox), \
+                                     (SELECT coalesce(max(id), 0) FROM items), \
                                      (SELECT id FROM last_place))";

@@ -5,7 +5,7 @@ use waxwing_core::id::{Uid, UserId};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use crate::home::State;
+use crate::home::{ItemId, State};
 
 const PAGE: Page<'static> = Page { zone: &TimeZone::UTC, columns: None };
 
@@ -78,6 +78,8 @@ fn a_history_shows_what_became_of_a_letter() {
         read_at: None,
     };
     let written = |status: &OutboxStatus| Entry {
+        id: ItemId::new(1),
+        with: Phone::parse(b"+4915112345678").unwrap(),
         uid: Some(Uid([1; 16])),
         event: Event::Written {
             writing: Writing::text("hi").unwrap(),

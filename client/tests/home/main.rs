@@ -1,6 +1,7 @@
 //! Homes on a real disk: what they refuse, what survives, what several processes see.
 
 mod contacts;
+mod conversations;
 mod history;
 mod identity;
 mod judging;

@@ -9,6 +9,7 @@ mod quota;
 mod reading;
 mod record;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use rusqlite::types::Type;
@@ -19,7 +20,7 @@ use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::{Home, HomeError, columns, keep_places};
+use super::{Home, HomeError, columns, conversations, keep_places};
 pub use reading::Reading;
 use record::{is_known, record, replace};
 
@@ -222,9 +223,21 @@ impl<'a> Letters<'a> {
     /// [`HomeError::Database`].
     pub fn mark_printed(&self, letters: &[LetterId]) -> Result<(), HomeError> {
         self.home.write(|change| {
-            let mut mark = change.prepare_cached("UPDATE letters SET printed = 1 WHERE id = ?")?;
+            let mut mark = change.prepare_cached(
+                "UPDATE letters SET printed = 1 WHERE id = ? RETURNING sender, item",
+            )?;
+            let mut read = BTreeMap::new();
             for letter in letters {
-                mark.execute([letter.0])?;
+                let marked = mark.query_one([letter.0], |row| {
+                    Ok((columns::optional_phone(row, 0)?, row.get::<_, Option<i64>>(1)?))
+                });
+                if let Some((Some(sender), Some(item))) = marked.optional()? {
+                    let last = read.entry(sender).or_insert(item);
+                    *last = item.max(*last);
+                }
+            }
+            for (sender, item) in read {
+                conversations::advance(change, &sender, item)?;
             }
             Ok(())
         })
@@ -335,17 +348,12 @@ impl<'a> Letters<'a> {
     }
 }
 
-const COLUMNS: &str = "id, sender_id, sender, uid, kind, body, error, sent_at, received_at";
-
-/// Every letter to and from `with` that a history shows, oldest first.
-pub(super) fn of_sender(home: &Home, with: &Phone) -> Result<Vec<Letter>, HomeError> {
-    home.letters()
-        .select("WHERE sender = ? AND kind NOT IN ('held', 'receipt') ORDER BY id", [with.as_str()])
-}
+const COLUMNS: &str = "id, sender_id, sender, uid, kind, content, error, sent_at, received_at, \
+     (SELECT text FROM items WHERE items.id = item)";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Letter> {
     let body = match row.get::<_, String>(4)?.as_str() {
-        "text" => LetterBody::Text(columns::text(row, 5)?),
+        "text" => LetterBody::Text(row.get(9)?),
         "receipt" => LetterBody::ReadReceipt(columns::uid(row, 5)?),
         "unknown" => LetterBody::Unknown { error: row.get(6)? },
         "unreadable" => LetterBody::Unreadable { error: row.get(6)? },

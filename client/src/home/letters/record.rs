@@ -8,7 +8,8 @@ use waxwing_core::time::UnixTime;
 
 use super::quota::{Place, discard, make_room, place};
 use super::{Fate, HandedOver, LetterId, Quota, Recorded};
-use crate::home::{HomeError, next_place, outbox};
+use crate::home::items::{self, NewItem};
+use crate::home::{HomeError, columns, keep_places, next_place, outbox};
 
 pub(super) fn record(change: &Connection, letter: &HandedOver<'_>) -> Result<Recorded, HomeError> {
     let mut here =
@@ -65,11 +66,12 @@ fn insert(
 ) -> Result<LetterId, HomeError> {
     let id = next_place(change)?;
     let columns = Columns::of(&letter.fate);
+    let item = add_item(change, id, &letter.fate, letter.sent_at, letter.received_at)?;
     change
         .prepare_cached(
-            "INSERT INTO letters (id, packet_id, sender_id, sender, uid, kind, body, error, \
-             packet, held_for, sent_at, received_at, printed, quota) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO letters (id, packet_id, sender_id, sender, uid, kind, content, text_bytes, \
+             error, packet, held_for, sent_at, received_at, printed, quota, item) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             id,
@@ -78,7 +80,8 @@ fn insert(
             columns.sender,
             columns.uid,
             columns.kind,
-            columns.body,
+            columns.content,
+            columns.text_len(),
             columns.error,
             columns.packet,
             columns.held_for,
@@ -86,6 +89,7 @@ fn insert(
             letter.received_at.as_seconds(),
             columns.printed,
             quota.map(Quota::name),
+            item,
         ])?;
     note_receipt(change, &letter.fate, letter.received_at)?;
     Ok(LetterId(id))
@@ -103,27 +107,66 @@ pub(super) fn replace(
         Place::Kept(quota) => quota,
         Place::Nowhere => None,
     };
-    let replaced = change
+    let mut sent = change.prepare_cached("SELECT sent_at, item FROM letters WHERE id = ?")?;
+    let sent = sent
+        .query_one([letter.0], |row| Ok((columns::time(row, 0)?, row.get::<_, Option<i64>>(1)?)));
+    let Some((sent_at, item)) = sent.optional()? else {
+        return Err(HomeError::NoSuchRow("letter"));
+    };
+    if let Some(item) = item {
+        keep_places(change)?;
+        change.prepare_cached("DELETE FROM items WHERE id = ?")?.execute([item])?;
+    }
+    let item = add_item(change, next_place(change)?, fate, sent_at, now)?;
+    change
         .prepare_cached(
-            "UPDATE letters SET sender = ?2, uid = ?3, kind = ?4, body = ?5, error = ?6, \
-             packet = ?7, held_for = ?8, printed = ?9, quota = ?10 WHERE id = ?1",
+            "UPDATE letters SET sender = ?2, uid = ?3, kind = ?4, content = ?5, text_bytes = ?6, \
+             error = ?7, packet = ?8, held_for = ?9, printed = ?10, quota = ?11, item = ?12 \
+             WHERE id = ?1",
         )?
         .execute(params![
             letter.0,
             columns.sender,
             columns.uid,
             columns.kind,
-            columns.body,
+            columns.content,
+            columns.text_len(),
             columns.error,
             columns.packet,
             columns.held_for,
             columns.printed,
             quota.map(Quota::name),
+            item,
         ])?;
-    if replaced == 0 {
-        return Err(HomeError::NoSuchRow("letter"));
-    }
     note_receipt(change, fate, now)
+}
+
+/// Puts what a letter says into the conversation with its sender, if it says anything there.
+fn add_item(
+    change: &Connection,
+    place: i64,
+    fate: &Fate<'_>,
+    sent_at: UnixTime,
+    stored_at: UnixTime,
+) -> Result<Option<i64>, HomeError> {
+    let columns = Columns::of(fate);
+    let (Some(with), "text" | "unknown" | "unreadable") = (fate.from(), columns.kind) else {
+        return Ok(None);
+    };
+    items::add(
+        change,
+        &NewItem {
+            place,
+            with,
+            author: Some(with),
+            uid: columns.uid,
+            kind: columns.kind,
+            text: columns.text,
+            sent_at,
+            stored_at,
+        },
+    )?;
+    Ok(Some(place))
 }
 
 /// A receipt is also a fact about a letter that went out.
@@ -147,7 +190,9 @@ impl Fate<'_> {
     /// What of it is kept.
     fn bytes(&self) -> usize {
         let columns = Columns::of(self);
-        columns.body.map_or(0, <[u8]>::len).saturating_add(columns.packet.map_or(0, <[u8]>::len))
+        let content = columns.content.map_or(0, <[u8]>::len);
+        let packet = columns.packet.map_or(0, <[u8]>::len);
+        columns.text.map_or(0, str::len).saturating_add(content).saturating_add(packet)
     }
 }
 
@@ -156,7 +201,9 @@ struct Columns<'a> {
     sender: Option<&'a str>,
     uid: Option<&'a [u8]>,
     kind: &'static str,
-    body: Option<&'a [u8]>,
+    text: Option<&'a str>,
+    /// What it says, where that is no text.
+    content: Option<&'a [u8]>,
     error: Option<String>,
     packet: Option<&'a [u8]>,
     held_for: Option<&'a [u8]>,
@@ -164,12 +211,18 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
+    /// Bytes of its text.
+    fn text_len(&self) -> u32 {
+        self.text.map_or(0, |text| u32::try_from(text.len()).unwrap_or(u32::MAX))
+    }
+
     fn of(fate: &'a Fate<'_>) -> Self {
         let blank = Self {
             sender: None,
             uid: None,
             kind: "text",
-            body: None,
+            text: None,
+            content: None,
             error: None,
             packet: None,
             held_for: None,
@@ -179,13 +232,13 @@ impl<'a> Columns<'a> {
             Fate::Opened { from, uid, content } => {
                 let opened = Self { sender: Some(from.as_str()), uid: Some(&uid.0), ..blank };
                 match content {
-                    Content::Text(text) => Self { body: Some(text.as_bytes()), ..opened },
+                    Content::Text(text) => Self { text: Some(text), ..opened },
                     Content::ReadReceipt(read) => {
-                        Self { kind: "receipt", body: Some(&read.0), printed: true, ..opened }
+                        Self { kind: "receipt", content: Some(&read.0), printed: true, ..opened }
                     }
                     Content::Unknown { kind, body } => Self {
                         kind: "unknown",
-                        body: Some(body),
+                        content: Some(body),
                         error: Some(unknown(*kind)),
                         ..opened
                     },

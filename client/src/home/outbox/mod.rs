@@ -18,6 +18,7 @@ use waxwing_core::limits::MAX_BODY;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
+use super::items::{self, NewItem};
 use super::relations::get_to_know;
 use super::{Home, HomeError, columns, keep_places, next_place};
 
@@ -66,10 +67,11 @@ impl Writing {
         }
     }
 
-    fn read(row: &Row<'_>, kind: usize, body: usize) -> rusqlite::Result<Self> {
+    /// From a column with the kind, one with the letter that a receipt is about, and one with a text.
+    fn read(row: &Row<'_>, kind: usize) -> rusqlite::Result<Self> {
         match row.get::<_, String>(kind)?.as_str() {
-            "text" => columns::text(row, body).map(Self::Text),
-            "receipt" => columns::uid(row, body).map(Self::ReadReceipt),
+            "text" => row.get(kind + 2).map(Self::Text),
+            "receipt" => columns::uid(row, kind + 1).map(Self::ReadReceipt),
             _ => Err(columns::bad(kind, rusqlite::types::Type::Text)),
         }
     }
@@ -144,20 +146,32 @@ impl<'a> Outbox<'a> {
         writing: &Writing,
         now: UnixTime,
     ) -> Result<OutboxId, HomeError> {
-        let (kind, body): (_, &[u8]) = match writing {
-            Writing::Text(text) => ("text", text.as_bytes()),
-            Writing::ReadReceipt(read) => ("receipt", &read.0),
-        };
+        self.home.write(|change| queue(change, uid, recipient, writing, now))
+    }
+
+    /// The same for a program that may ask twice: what it has sent under this key before is not sent
+    /// again. The letter's uid, and whether it is new.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing was stored then.
+    pub fn queue_once(
+        &self,
+        key: &str,
+        uid: &Uid,
+        recipient: &Phone,
+        writing: &Writing,
+        now: UnixTime,
+    ) -> Result<(Uid, bool), HomeError> {
         self.home.write(|change| {
-            let id = next_place(change)?;
+            let mut before = change.prepare_cached("SELECT uid FROM sent_keys WHERE key = ?")?;
+            if let Some(before) = before.query_one([key], |row| columns::uid(row, 0)).optional()? {
+                return Ok((before, false));
+            }
             change
-                .prepare_cached(
-                    "INSERT INTO outbox (id, uid, recipient, kind, body, created_at) \
-                     VALUES (?, ?, ?, ?, ?, ?)",
-                )?
-                .execute(params![id, uid.0, recipient.as_str(), kind, body, now.as_seconds()])?;
-            get_to_know(change, recipient)?;
-            Ok(OutboxId(id))
+                .prepare_cached("INSERT INTO sent_keys (key, uid, sent_at) VALUES (?, ?, ?)")?
+                .execute(params![key, uid.0, now.as_seconds()])?;
+            queue(change, uid, recipient, writing, now)?;
+            Ok((*uid, true))
         })
     }
 
@@ -173,7 +187,8 @@ impl<'a> Outbox<'a> {
                  SELECT recipient, min(id) FROM outbox WHERE state = 0 GROUP BY recipient \
                  UNION ALL SELECT recipient, id FROM outbox WHERE state = 1), \
              heads (id) AS (SELECT min(id) FROM open GROUP BY recipient) \
-             SELECT outbox.id, recipient, length(body) FROM heads JOIN outbox USING (id) \
+             SELECT outbox.id, recipient, coalesce(octet_length(text), length(receipt_for)) \
+             FROM heads JOIN outbox USING (id) LEFT JOIN items ON items.id = item \
              WHERE not_before <= ? AND NOT EXISTS (SELECT 1 FROM contacts \
                  WHERE phone = recipient AND changed_spki IS NOT NULL) \
              ORDER BY outbox.id",
@@ -194,13 +209,14 @@ impl<'a> Outbox<'a> {
     /// [`HomeError::Database`].
     pub fn open_letter(&self, letter: OutboxId) -> Result<Option<OpenLetter>, HomeError> {
         let mut select = self.home.connection.prepare_cached(
-            "SELECT id, uid, recipient, kind, body, \
+            "SELECT id, uid, recipient, kind, receipt_for, \
+                 (SELECT text FROM items WHERE items.id = item), \
                  CASE WHEN state = 1 THEN packet END, signed_at \
              FROM outbox WHERE id = ? AND state <= 1",
         )?;
         let found = select.query_one([letter.0], |row| {
-            let bytes: Option<Vec<u8>> = row.get(5)?;
-            let packet = match (bytes, columns::optional_time(row, 6)?) {
+            let bytes: Option<Vec<u8>> = row.get(6)?;
+            let packet = match (bytes, columns::optional_time(row, 7)?) {
                 (Some(bytes), Some(signed_at)) => Some(SentPacket { bytes, signed_at }),
                 _ => None,
             };
@@ -208,7 +224,7 @@ impl<'a> Outbox<'a> {
                 id: OutboxId(row.get(0)?),
                 uid: columns::uid(row, 1)?,
                 recipient: columns::phone(row, 2)?,
-                writing: Writing::read(row, 3, 4)?,
+                writing: Writing::read(row, 3)?,
                 packet,
             })
         });
@@ -221,10 +237,16 @@ impl<'a> Outbox<'a> {
     /// # Errors
     /// [`HomeError::Database`].
     pub fn correct_date(&self, letter: OutboxId, offset_s: i64) -> Result<(), HomeError> {
-        let sql = "UPDATE outbox SET created_at = created_at + ?2 WHERE id = ?1 \
-             AND NOT EXISTS (SELECT 1 FROM outbox_packets WHERE letter = ?1)";
-        self.home.connection.prepare_cached(sql)?.execute(params![letter.0, offset_s])?;
-        Ok(())
+        self.home.write(|change| {
+            let sql = "UPDATE outbox SET created_at = created_at + ?2 WHERE id = ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM outbox_packets WHERE letter = ?1)";
+            if change.prepare_cached(sql)?.execute(params![letter.0, offset_s])? == 1 {
+                let sql = "UPDATE items SET sent_at = sent_at + ?2, stored_at = stored_at + ?2 \
+                     WHERE id = (SELECT item FROM outbox WHERE id = ?1)";
+                change.prepare_cached(sql)?.execute(params![letter.0, offset_s])?;
+            }
+            Ok(())
+        })
     }
 
     /// How many texts to `recipient` the server has not answered for.
@@ -305,6 +327,42 @@ impl<'a> Outbox<'a> {
     }
 }
 
+fn queue(
+    change: &Connection,
+    uid: &Uid,
+    recipient: &Phone,
+    writing: &Writing,
+    now: UnixTime,
+) -> Result<OutboxId, HomeError> {
+    let place = next_place(change)?;
+    let (kind, item, receipt_for) = match writing {
+        Writing::Text(_) => ("text", Some(place), None),
+        Writing::ReadReceipt(read) => ("receipt", None, Some(read.0)),
+    };
+    change
+        .prepare_cached(
+            "INSERT INTO outbox (id, uid, recipient, kind, item, receipt_for, created_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            place,
+            uid.0,
+            recipient.as_str(),
+            kind,
+            item,
+            receipt_for,
+            now.as_seconds()
+        ])?;
+    get_to_know(change, recipient)?;
+    if let Writing::Text(text) = writing {
+        let (uid, text) = (Some(&uid.0[..]), Some(text.as_str()));
+        let (with, sent_at, stored_at) = (recipient, now, now);
+        let item = NewItem { place, with, author: None, uid, kind, text, sent_at, stored_at };
+        items::add(change, &item)?;
+    }
+    Ok(OutboxId(place))
+}
+
 /// Puts back every letter that is not known to have arrived: the server has lost the account that
 /// sent it, and perhaps the letter. Packets of that account would be refused, so each is sealed
 /// and signed anew under its old name, by which a recipient recognises one that did arrive.
@@ -316,35 +374,6 @@ pub(super) fn forget_server(change: &Connection) -> Result<(), HomeError> {
         params![State::Waiting.rank(), State::Sent.rank(), State::Stored.rank()],
     )?;
     Ok(())
-}
-
-/// A letter written, as a history shows it.
-pub(super) struct Written {
-    pub(super) id: OutboxId,
-    pub(super) uid: Uid,
-    pub(super) writing: Writing,
-    pub(super) created_at: UnixTime,
-    pub(super) status: OutboxStatus,
-}
-
-/// Every text to `recipient`, oldest first.
-pub(super) fn of_recipient(home: &Home, recipient: &Phone) -> Result<Vec<Written>, HomeError> {
-    let sql = format!(
-        "SELECT {}, id, uid, kind, body, created_at FROM outbox \
-         WHERE recipient = ? AND kind = 'text' ORDER BY id",
-        OutboxStatus::COLUMNS
-    );
-    let mut select = home.connection.prepare_cached(&sql)?;
-    let rows = select.query_map([recipient.as_str()], |row| {
-        Ok(Written {
-            status: OutboxStatus::read(row)?,
-            id: OutboxId(row.get(5)?),
-            uid: columns::uid(row, 6)?,
-            writing: Writing::read(row, 7, 8)?,
-            created_at: columns::time(row, 9)?,
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Deletes what was written to `recipient` before `before`, and is not on its way any more.

@@ -62,7 +62,8 @@ impl Outbox<'_> {
     /// [`HomeError::Database`].
     pub fn queued(&self) -> Result<Vec<Queued>, HomeError> {
         let sql = format!(
-            "SELECT {}, id, uid, recipient, kind, body, created_at FROM outbox \
+            "SELECT {}, id, uid, recipient, created_at, kind, receipt_for, \
+                 (SELECT text FROM items WHERE items.id = item) FROM outbox \
              WHERE state <= 1 ORDER BY id",
             OutboxStatus::COLUMNS
         );
@@ -73,8 +74,8 @@ impl Outbox<'_> {
                 id: OutboxId(row.get(5)?),
                 uid: columns::uid(row, 6)?,
                 recipient: columns::phone(row, 7)?,
-                writing: Writing::read(row, 8, 9)?,
-                created_at: columns::time(row, 10)?,
+                created_at: columns::time(row, 8)?,
+                writing: Writing::read(row, 9)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

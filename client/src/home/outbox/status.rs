@@ -68,9 +68,10 @@ pub struct OutboxStatus {
 }
 
 impl OutboxStatus {
-    pub(super) const COLUMNS: &str = "state, refusal_code, refusal_text, not_before, read_at";
+    pub(in crate::home) const COLUMNS: &str =
+        "outbox.state, refusal_code, refusal_text, not_before, read_at";
 
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(in crate::home) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let state = State::from_rank(row.get(0)?).ok_or_else(|| columns::bad(0, Type::Integer))?;
         Ok(Self {
             state,

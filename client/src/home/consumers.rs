@@ -1,0 +1,76 @@
+//! Programs that want each received letter once, whatever happens to them in between.
+//!
+//! A consumer has a name and a cursor. It gets the same letters again until it says that it is done
+//! with them; then they are behind its cursor, durably. Letters that a person has read count all the
+//! same, and what a consumer gets is not read by that.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Entry, Home, HomeError, ItemId};
+
+/// Which letters a new consumer gets first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// All that the home has.
+    Oldest,
+    /// Those that come from now on.
+    Next,
+}
+
+/// The consumers of a home.
+#[derive(Clone, Copy, Debug)]
+pub struct Consumers<'a> {
+    home: &'a Home,
+}
+
+impl<'a> Consumers<'a> {
+    pub(super) const fn of(home: &'a Home) -> Self {
+        Self { home }
+    }
+
+    /// Makes a consumer; `false` when it is there already, and stays as it is.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn begin(&self, name: &str, at: Begin) -> Result<bool, HomeError> {
+        let sql = "INSERT INTO consumers (name, cursor) \
+                   SELECT ?1, CASE WHEN ?2 THEN coalesce(max(id), 0) ELSE 0 END FROM items \
+                   WHERE TRUE ON CONFLICT DO NOTHING";
+        Ok(self.home.connection.execute(sql, params![name, at == Begin::Next])? == 1)
+    }
+
+    /// Up to `limit` letters that the consumer is not done with, oldest first.
+    ///
+    /// # Errors
+    /// [`HomeError::NoSuchRow`] when there is no such consumer.
+    pub fn next(&self, name: &str, limit: usize) -> Result<Vec<Entry>, HomeError> {
+        let mut cursor =
+            self.home.connection.prepare_cached("SELECT cursor FROM consumers WHERE name = ?")?;
+        let cursor: Option<i64> = cursor.query_one([name], |row| row.get(0)).optional()?;
+        let cursor = cursor.ok_or(HomeError::NoSuchRow("consumer"))?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.home.entries(
+            "WHERE items.id > ?1 AND author IS NOT NULL ORDER BY items.id LIMIT ?2",
+            params![cursor, limit],
+        )
+    }
+
+    /// The consumer is done with everything up to `item`; `false` when it had said so before.
+    ///
+    /// # Errors
+    /// [`HomeError::NoSuchRow`] when there is no such consumer, or never was such an item.
+    pub fn ack(&self, name: &str, item: ItemId) -> Result<bool, HomeError> {
+        self.home.write(|change| {
+            // What has not come yet must not be behind a cursor.
+            if item.0 >= super::next_place(change)? {
+                return Err(HomeError::NoSuchRow("letter"));
+            }
+            let sql = "SELECT 1 FROM consumers WHERE name = ?";
+            if !change.prepare_cached(sql)?.exists([name])? {
+                return Err(HomeError::NoSuchRow("consumer"));
+            }
+            let sql = "UPDATE consumers SET cursor = ?2 WHERE name = ?1 AND cursor < ?2";
+            Ok(change.prepare_cached(sql)?.execute(params![name, item.0])? == 1)
+        })
+    }
+}

@@ -1,0 +1,328 @@
+//! What a list of conversations shows, and what changes it.
+
+use waxwing::home::{
+    Begin, Conversation, ConversationState, Deletion, Entry, Event, Fate, HandedOver, Home,
+    HomeError, ItemId, LetterBody, PacketName, Query, Recorded, Window, Writing,
+};
+use waxwing_core::envelope::Content;
+use waxwing_core::id::{PacketId, Uid};
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+use waxwing_core::wire::{KeyAnswer, Status};
+
+use crate::judging::judge;
+use crate::{TestHome, at, packet_id, phone, spki, uid, user};
+
+fn receive(home: &Home, byte: u8, from: Phone, text: &str) {
+    let letter = HandedOver {
+        packet_id: packet_id(byte),
+        sender: user(7),
+        sent_at: at(0),
+        received_at: at(i64::from(byte)),
+        fate: Fate::Opened { from, uid: uid(byte), content: Content::Text(text) },
+    };
+    assert!(matches!(home.letters().record(&letter).unwrap(), Recorded::Stored(_)));
+}
+
+fn write(home: &Home, byte: u8, to: Phone, text: &str) {
+    let writing = Writing::text(text).unwrap();
+    home.outbox().queue(&uid(byte), &to, &writing, at(i64::from(byte))).unwrap();
+}
+
+fn with(home: &Home, other: Phone) -> Conversation {
+    home.conversations().with(&other).unwrap().unwrap()
+}
+
+fn said(entries: &[Entry]) -> Vec<&str> {
+    entries.iter().map(words).collect()
+}
+
+fn words(entry: &Entry) -> &str {
+    match &entry.event {
+        Event::Received { body: LetterBody::Text(text), .. }
+        | Event::Written { writing: Writing::Text(text), .. } => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn state(home: &Home, other: Phone) -> ConversationState {
+    with(home, other).state
+}
+
+#[test]
+fn a_stranger_is_a_request_until_somebody_answers_or_accepts() {
+    let test = TestHome::new();
+    let home = test.open();
+    for (byte, from) in [(1, phone(2)), (2, phone(3))] {
+        receive(&home, byte, from, "hello");
+        assert_eq!(state(&home, from), ConversationState::Request);
+    }
+    assert!(home.relations().accept(&phone(2)).unwrap());
+    assert!(!home.relations().accept(&phone(2)).unwrap());
+    write(&home, 3, phone(3), "hello yourself");
+    for other in [phone(2), phone(3)] {
+        assert_eq!(state(&home, other), ConversationState::Open);
+    }
+    // Whoever was blocked is afterwards what they were before.
+    receive(&home, 4, phone(4), "hello");
+    for other in [phone(3), phone(4)] {
+        assert!(home.relations().block(&other).unwrap());
+        assert_eq!(
+            (state(&home, other), with(&home, other).unread),
+            (ConversationState::Blocked, 0)
+        );
+        assert!(home.relations().unblock(&other).unwrap());
+    }
+    assert_eq!(state(&home, phone(3)), ConversationState::Open);
+    assert_eq!(state(&home, phone(4)), ConversationState::Request);
+}
+
+#[test]
+fn what_nobody_has_read_is_counted_whoever_reads_it() {
+    let test = TestHome::new();
+    let home = test.open();
+    let unread = || with(&home, phone(2)).unread;
+    for byte in 1..=4 {
+        receive(&home, byte, phone(2), "hello");
+    }
+    write(&home, 5, phone(2), "mine does not count");
+    assert_eq!(unread(), 4);
+    // Printed is read.
+    let printed = home.letters().unprinted(1).unwrap();
+    home.letters().mark_printed(&[printed[0].id]).unwrap();
+    assert_eq!(unread(), 3);
+    // Read is printed.
+    let second = home.history(&phone(2)).unwrap()[1].id;
+    home.conversations().mark_read(&phone(2), second).unwrap();
+    assert_eq!((unread(), home.letters().unprinted(9).unwrap().len()), (2, 2));
+    // Nothing becomes unread again.
+    home.conversations().mark_read(&phone(2), ItemId::new(1)).unwrap();
+    assert_eq!(unread(), 2);
+    let deleted = home.delete(&Deletion::With(phone(2), UnixTime::from_seconds(i64::MAX))).unwrap();
+    assert_eq!((deleted.received, unread(), with(&home, phone(2)).last.is_some()), (4, 0, true));
+}
+
+#[test]
+fn each_change_is_seen_once_in_the_conversation_that_it_is_about() {
+    let test = TestHome::new();
+    let (home, other) = (test.open(), test.open());
+    receive(&home, 1, phone(2), "one");
+    write(&home, 2, phone(3), "two");
+    let answer = KeyAnswer { user: user(7), phone: phone(2), spki: spki(2) };
+    let _ = judge(&home, &answer, at(0));
+    let mut known = other.conversations().last_change().unwrap();
+    let mut changed = |what: &dyn Fn()| -> Vec<Phone> {
+        what();
+        let news = other.conversations().changed_since(known).unwrap();
+        known = other.conversations().last_change().unwrap();
+        news.into_iter().map(|one| one.phone).collect()
+    };
+    let conversations = home.conversations();
+    let head = home.outbox().heads(at(9)).unwrap()[0].id;
+    assert_eq!(changed(&|| ()), []);
+    assert_eq!(changed(&|| receive(&home, 3, phone(2), "three")), [phone(2)]);
+    assert_eq!(changed(&|| write(&home, 4, phone(2), "four")), [phone(2)]);
+    assert_eq!(changed(&|| receive(&home, 5, phone(4), "five")), [phone(4)]);
+    assert_eq!(changed(&|| conversations.set_draft(&phone(3), "dear").unwrap()), [phone(3)]);
+    assert_eq!(changed(&|| conversations.set_draft(&phone(3), "dear").unwrap()), []);
+    assert_eq!(changed(&|| conversations.mute(&phone(3), at(10)).unwrap()), [phone(3)]);
+    assert_eq!(changed(&|| conversations.pin(&phone(3), true).unwrap()), [phone(3)]);
+    assert_eq!(changed(&|| assert!(conversations.archive(&phone(3), true).unwrap())), [phone(3)]);
+    assert_eq!(
+        changed(&|| conversations.mark_read(&phone(2), ItemId::new(3)).unwrap()),
+        [phone(2)]
+    );
+    assert_eq!(changed(&|| assert!(home.relations().accept(&phone(4)).unwrap())), [phone(4)]);
+    let begun = || home.outbox().begin_sending(head, &packet_id(9), user(8), b"x", at(1)).unwrap();
+    assert_eq!(changed(&|| assert!(begun())), [phone(3)]);
+    let told = [(PacketName::Full(packet_id(9)), Status::Delivered)];
+    let told = || home.outbox().apply(&told, at(2)).unwrap();
+    assert_eq!(changed(&|| drop(told())), [phone(3)]);
+    let verified = || home.contacts().mark_verified(&phone(2), &spki(2)).unwrap();
+    assert_eq!(changed(&|| assert!(verified())), [phone(2)]);
+}
+
+#[test]
+fn pinned_ones_are_first_and_then_those_with_news() {
+    let test = TestHome::new();
+    let home = test.open();
+    for byte in 1..=3 {
+        receive(&home, byte, phone(byte), "hello");
+    }
+    home.conversations().pin(&phone(1), true).unwrap();
+    let order: Vec<_> =
+        home.conversations().all().unwrap().into_iter().map(|one| one.phone).collect();
+    assert_eq!(order, [phone(1), phone(3), phone(2)]);
+}
+
+#[test]
+fn an_archived_conversation_comes_back_with_news_unless_it_is_muted() {
+    let test = TestHome::new();
+    let home = test.open();
+    for (byte, to) in [(3, phone(2)), (4, phone(3))] {
+        write(&home, byte, to, "hello");
+        assert!(home.conversations().archive(&to, true).unwrap());
+        assert!(!home.conversations().archive(&to, true).unwrap());
+    }
+    home.conversations().mute(&phone(3), at(1_000)).unwrap();
+    receive(&home, 1, phone(2), "back");
+    receive(&home, 2, phone(3), "back");
+    assert_eq!(state(&home, phone(2)), ConversationState::Open);
+    assert_eq!(state(&home, phone(3)), ConversationState::Archived);
+}
+
+#[test]
+fn a_draft_is_kept_and_in_no_debug_output() {
+    let test = TestHome::new();
+    let draft = "Dear Ann,\nI have begun";
+    test.open().conversations().set_draft(&phone(2), draft).unwrap();
+    let home = test.open();
+    assert_eq!(home.conversations().draft(&phone(2)).unwrap(), draft);
+    assert_eq!(home.conversations().draft(&phone(3)).unwrap(), "");
+    let shown = format!("{:?}", home.conversations().all().unwrap());
+    assert!(with(&home, phone(2)).has_draft && !shown.contains("Dear"), "{shown}");
+    home.conversations().set_draft(&phone(2), "").unwrap();
+    assert!(!with(&home, phone(2)).has_draft);
+}
+
+#[test]
+fn pages_go_both_ways_from_any_item() {
+    let test = TestHome::new();
+    let home = test.open();
+    for byte in 0..6 {
+        receive(&home, 2 * byte, phone(2), &byte.to_string());
+        receive(&home, 2 * byte + 1, phone(3), "other");
+    }
+    let page = |window, limit| home.page(&phone(2), window, limit).unwrap();
+    let end = page(Window::Last, 2);
+    assert_eq!(said(&end), ["4", "5"]);
+    let before = page(Window::Before(end[0].id), 3);
+    assert_eq!(said(&before), ["1", "2", "3"]);
+    assert_eq!(said(&page(Window::Before(before[0].id), 3)), ["0"]);
+    assert_eq!(said(&page(Window::From(before[2].id), 2)), ["3", "4"]);
+    assert_eq!(said(&page(Window::From(before[2].id), 9)), ["3", "4", "5"]);
+    // Of an item that is gone, its neighbours are found.
+    let second = home.history(&phone(3)).unwrap()[1].id;
+    assert_eq!(said(&page(Window::From(second), 1)), ["2"]);
+}
+
+fn found(home: &Home, text: &str, with: Option<&Phone>) -> Vec<String> {
+    let entries = home.search(&Query { text, with, before: None, limit: 10 }).unwrap();
+    said(&entries).into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn letters_are_found_by_what_they_say_indexed_or_not() {
+    let test = TestHome::new();
+    let home = test.open();
+    receive(&home, 1, phone(2), "The Tickets are \"booked\"");
+    receive(&home, 2, phone(3), "明日は東京へ行きます");
+    write(&home, 3, phone(2), "grüße aus MÜNCHEN, * OR -");
+    receive(&home, 4, phone(2), "ticket 2");
+    for step in 0..4 {
+        for (text, expected) in [
+            ("ticket", &["ticket 2", "The Tickets are \"booked\""][..]),
+            ("ICKETS ARE", &["The Tickets are \"booked\""]),
+            ("\"booked\"", &["The Tickets are \"booked\""]),
+            ("東京へ", &["明日は東京へ行きます"]),
+            ("東", &["明日は東京へ行きます"]),
+            ("münchen", &["grüße aus MÜNCHEN, * OR -"]),
+            ("* OR -", &["grüße aus MÜNCHEN, * OR -"]),
+            ("2", &["ticket 2"]),
+            ("tickets AND", &[]),
+        ] {
+            assert_eq!(found(&home, text, None), expected, "{text}, step {step}");
+        }
+        assert_eq!(found(&home, "ticket", Some(&phone(3))), [""; 0]);
+        assert_eq!(found(&home, "ticket", Some(&phone(2))).len(), 2);
+        // Two more each time; the last time there is nothing left.
+        assert_eq!(home.index_more(2).unwrap(), step < 2);
+    }
+    receive(&home, 5, phone(2), "one more ticket");
+    assert_eq!(found(&home, "ticket", None).len(), 3);
+    let newest = home.history(&phone(2)).unwrap().pop().unwrap().id;
+    let query = Query { text: "ticket", with: None, before: Some(newest), limit: 1 };
+    assert_eq!(said(&home.search(&query).unwrap()), ["ticket 2"]);
+}
+
+#[test]
+fn what_is_deleted_is_not_found_and_not_on_the_disk() {
+    let test = TestHome::new();
+    let home = test.open();
+    receive(&home, 1, phone(2), "the secret word is xylophone");
+    receive(&home, 2, phone(3), "something else");
+    while home.index_more(100).unwrap() {}
+    home.delete(&Deletion::With(phone(2), UnixTime::from_seconds(i64::MAX))).unwrap();
+    assert_eq!(found(&home, "xylophone", None), [""; 0]);
+    assert!(home.give_back_room());
+    drop(home);
+    let bytes = std::fs::read(test.dir().join("waxwing.db")).unwrap();
+    for part in ["xylophone", "xyl"] {
+        assert!(!bytes.windows(part.len()).any(|window| window == part.as_bytes()), "{part}");
+    }
+}
+
+#[test]
+fn a_consumer_gets_each_letter_until_it_is_done_with_it() {
+    let test = TestHome::new();
+    let home = test.open();
+    receive(&home, 1, phone(2), "one");
+    for (name, at) in [("all", Begin::Oldest), ("new", Begin::Next)] {
+        assert!(home.consumers().begin(name, at).unwrap());
+        assert!(!home.consumers().begin(name, at).unwrap());
+    }
+    write(&home, 2, phone(2), "mine");
+    receive(&home, 3, phone(3), "two");
+    let next = |name| test.open().consumers().next(name, 9).unwrap();
+    assert_eq!(said(&next("all")), ["one", "two"]);
+    assert_eq!(said(&next("new")), ["two"]);
+    assert_eq!(said(&next("all")), ["one", "two"]);
+    let first = next("all")[0].id;
+    assert!(home.consumers().ack("all", first).unwrap());
+    assert!(!home.consumers().ack("all", first).unwrap());
+    assert_eq!(said(&next("all")), ["two"]);
+    // Whether a person has read it is another matter.
+    home.conversations().mark_read(&phone(3), next("all")[0].id).unwrap();
+    assert_eq!(said(&next("all")), ["two"]);
+    for (name, item) in [("none", 1), ("all", 99)] {
+        let refused = home.consumers().ack(name, ItemId::new(item));
+        assert!(matches!(refused, Err(HomeError::NoSuchRow(_))), "{name}");
+    }
+    assert!(matches!(home.consumers().next("none", 1), Err(HomeError::NoSuchRow(_))));
+}
+
+#[test]
+fn a_letter_that_was_held_back_is_new_to_whoever_was_further_already() {
+    let test = TestHome::new();
+    let home = test.open();
+    let held = HandedOver {
+        packet_id: PacketId([9; 16]),
+        sender: user(7),
+        sent_at: at(0),
+        received_at: at(0),
+        fate: Fate::Held { from: phone(2), packet: b"packet", signed_with: None },
+    };
+    let Recorded::Stored(letter) = home.letters().record(&held).unwrap() else { panic!() };
+    receive(&home, 1, phone(2), "later");
+    home.consumers().begin("bot", Begin::Next).unwrap();
+    let last = with(&home, phone(2)).last.unwrap();
+    home.conversations().mark_read(&phone(2), last).unwrap();
+    let opened =
+        Fate::Opened { from: phone(2), uid: Uid([9; 16]), content: Content::Text("earlier") };
+    let _ = home.letters().release(letter, &opened, at(5)).unwrap();
+    assert_eq!(with(&home, phone(2)).unread, 1);
+    assert_eq!(said(&home.consumers().next("bot", 9).unwrap()), ["earlier"]);
+    assert_eq!(said(&home.history(&phone(2)).unwrap()), ["later", "earlier"]);
+}
+
+#[test]
+fn what_a_program_sends_under_one_key_goes_out_once() {
+    let test = TestHome::new();
+    let home = test.open();
+    let hello = Writing::text("hello").unwrap();
+    let send = |key, byte| home.outbox().queue_once(key, &uid(byte), &phone(2), &hello, at(0));
+    assert_eq!(send("a", 1).unwrap(), (uid(1), true));
+    assert_eq!(send("a", 2).unwrap(), (uid(1), false));
+    assert_eq!(send("b", 3).unwrap(), (uid(3), true));
+    assert_eq!(home.outbox().queued().unwrap().len(), 2);
+}

@@ -60,6 +60,10 @@ pub struct Disk {
     /// What was carried out is not told until the test says so.
     pub mute: bool,
     pub refuses_writes: bool,
+    /// Whether the next batch happens or does not, and which of the two is not known for a while.
+    pub next_is_unclear: Option<bool>,
+    /// Whose batch it is of which it is not known whether it has happened, and whether it has.
+    unclear: Option<(ShardId, Arc<Batch>, bool)>,
     /// As in [`Snapshot`].
     pub letters_missing_until: Option<UnixTime>,
     pub refuses_questions: bool,
@@ -174,6 +178,7 @@ impl Disk {
     /// Power is cut: what was not carried out never will be.
     pub fn crash(&mut self) {
         self.jobs.clear();
+        self.unclear = None;
         self.outcomes.clear();
         self.answers.clear();
     }
@@ -214,6 +219,36 @@ impl Disk {
         answer
     }
 
+    /// Whether there is a batch of which it is not known whether it has happened.
+    pub fn is_unclear(&self) -> bool {
+        self.unclear.is_some()
+    }
+
+    /// It becomes known whether the batch that is unclear has happened.
+    pub fn clear_up(&mut self) {
+        self.next_is_unclear = None;
+        match self.unclear.take() {
+            Some((shard, batch, true)) => {
+                self.outcomes.push_back((shard, batch.ticket, Outcome::Done));
+            }
+            Some((shard, batch, false)) => self.refuse(shard, &batch),
+            None => {}
+        }
+    }
+
+    fn refuse(&mut self, shard: ShardId, batch: &Batch) {
+        for write in &batch.writes {
+            match write {
+                Write::DeleteLetters { recipient, .. } => self.undeleted.push(*recipient),
+                Write::InsertLetter(letter) => {
+                    self.refused.insert(letter.id);
+                }
+                _ => {}
+            }
+        }
+        self.outcomes.push_back((shard, batch.ticket, Outcome::Unavailable));
+    }
+
     /// Carries out the next batch or question.
     pub fn work(&mut self) {
         let Some((shard, job)) = self.jobs.pop_front() else { return };
@@ -230,24 +265,21 @@ impl Disk {
             return;
         }
         match job {
-            Job::Store(batch) if self.refuses_writes => {
-                for write in &batch.writes {
-                    match write {
-                        Write::DeleteLetters { recipient, .. } => self.undeleted.push(*recipient),
-                        Write::InsertLetter(letter) => {
-                            self.refused.insert(letter.id);
-                        }
-                        _ => {}
-                    }
-                }
-                self.outcomes.push_back((shard, batch.ticket, Outcome::Unavailable));
+            Job::Store(batch) if self.refuses_writes || self.is_unclear() => {
+                self.refuse(shard, &batch);
             }
             Job::Store(batch) => {
-                batch.writes.iter().for_each(|write| self.write(write));
-                self.commits += 1;
-                self.outcomes.push_back((shard, batch.ticket, Outcome::Done));
+                let unclear = self.next_is_unclear.take();
+                if unclear != Some(false) {
+                    batch.writes.iter().for_each(|write| self.write(write));
+                    self.commits += 1;
+                }
+                match unclear {
+                    Some(has_happened) => self.unclear = Some((shard, batch, has_happened)),
+                    None => self.outcomes.push_back((shard, batch.ticket, Outcome::Done)),
+                }
             }
-            Job::Ask(ask) if self.refuses_questions => {
+            Job::Ask(ask) if self.refuses_questions || self.is_unclear() => {
                 self.answers.push_back((shard, ask.ticket, Answer::Unavailable));
             }
             Job::Ask(ask) => {

@@ -4,12 +4,13 @@
 //! told later how they ended. The contract of whoever carries them out:
 //!
 //! - **Order.** Batches and questions take effect in the order in which they were given out.
-//!   How batches ended is told in that order too, and so is what questions found; the two may
-//!   overtake each other.
+//!   How they ended is told in that order too, batches and questions each for themselves: the two
+//!   may overtake each other. *Unavailable* may overtake everything.
 //! - **Atomic and durable.** A batch is done as a whole, surviving a power cut, or not at all.
 //!   Several batches may share one commit.
-//! - **No lies.** [`Outcome::Unavailable`] means that nothing of the batch has happened. Where
-//!   that cannot be said (a failed fsync), the process has to stop.
+//! - **No lies.** [`Outcome::Unavailable`] means that nothing of the batch has happened, and that
+//!   nothing of it will. While that is not certain, nothing is told: an outcome may come late. Where it
+//!   can never be said (a failed fsync), the process has to stop.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

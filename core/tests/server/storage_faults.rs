@@ -105,6 +105,29 @@ fn an_acknowledgment_is_kept_and_tried_again() {
 }
 
 #[test]
+fn a_letter_that_is_acknowledged_before_it_is_known_whether_it_is_stored_is_deleted_in_the_end() {
+    for has_happened in [true, false] {
+        let (mut world, [mut ann, mut ben, _]) = World::online(Config::default());
+        world.disk.next_is_unclear = Some(has_happened);
+        let letter = ann.send(&mut world, ben.id(), b"unclear");
+        assert_eq!(ben.hear_letters(&mut world), [letter.clone()]);
+        world.wait_s(1);
+        assert!(world.disk.is_unclear());
+        ben.acknowledge(&mut world, &[id_of(&letter)]);
+        assert_eq!(ann.hear(&mut world), [Said::delivered(&letter)]);
+        // Storage refuses to delete it before it says how the batch has ended that stores it.
+        world.wait_s(30);
+        assert_eq!(world.disk.pending(ben.id()).len(), usize::from(has_happened));
+        world.disk.clear_up();
+        world.release();
+        world.wait_s(2);
+        assert!(world.disk.pending(ben.id()).is_empty());
+        assert_eq!(world.pending_from(ann.id()), (0, 0));
+        assert_eq!(ann.hear(&mut world), []);
+    }
+}
+
+#[test]
 fn what_waits_to_be_deleted_is_not_handed_over_again_and_counted_out_once() {
     let mut config = Config::default();
     config.mailbox.pair_letters = 2;

@@ -25,6 +25,7 @@ use super::people::{self, KeyRing};
 use super::strangers::Strangers;
 use super::{Options, Played};
 use crate::backend::{Backend, Paper};
+use crate::disk::Disk;
 use crate::packets::take_whole;
 use crate::participant::{End, Memory, Participant, Step};
 use crate::person::Said;
@@ -464,8 +465,13 @@ impl<'d, 'k> Run<'d, 'k> {
     }
 
     fn work(&mut self) -> &'static str {
-        if self.world.disk.refuses_writes {
+        let Disk { refuses_writes, next_is_unclear, .. } = self.world.disk;
+        if refuses_writes || next_is_unclear.is_some() || self.world.disk.is_unclear() {
             self.doubt_what_is_unanswered();
+        }
+        if self.world.disk.is_unclear() && self.roll(4) == 0 {
+            self.world.disk.clear_up();
+            return "- storage knows how a batch has ended";
         }
         self.world.disk.work();
         "- storage works"
@@ -513,11 +519,17 @@ impl<'d, 'k> Run<'d, 'k> {
     }
 
     fn refuse_writes(&mut self) -> &'static str {
-        self.world.disk.refuses_writes = self.options.bad_storage && self.roll(2) == 0;
-        if self.world.disk.refuses_writes {
-            "- storage refuses writes"
-        } else {
-            "- storage takes writes"
+        self.world.disk.refuses_writes = false;
+        match self.options.bad_storage.then(|| self.roll(4)) {
+            Some(0) => {
+                self.world.disk.refuses_writes = true;
+                "- storage refuses writes"
+            }
+            Some(1) => {
+                self.world.disk.next_is_unclear = Some(self.roll(2) == 0);
+                "- storage will not know how the next batch has ended"
+            }
+            _ => "- storage takes writes",
         }
     }
 
@@ -730,6 +742,7 @@ impl<'d, 'k> Run<'d, 'k> {
     fn finish(&mut self) {
         self.world.disk.refuses_writes = false;
         self.world.disk.refuses_questions = false;
+        self.world.disk.clear_up();
         self.is_calm = true;
         for (person, line) in self.people.iter_mut().zip(&mut self.lines) {
             (person.profile.fails_after, line.disk_fails) = (None, false);

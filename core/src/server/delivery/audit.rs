@@ -89,7 +89,9 @@ pub(super) fn astray(
     let is_right = |letter: &Letter, state: &State| {
         let goes_on = match state.location {
             Location::HeldBack => in_hand.held_back_until().is_some(),
-            Location::Storing | Location::Deleting => storage.has_writes(),
+            Location::Storing | Location::StoringNotDeleted | Location::Deleting => {
+                storage.has_writes()
+            }
             Location::DeletionDeferred => storage.is_in_trouble(),
             Location::Deleted => storage.oldest_question().is_some(),
             Location::Stored | Location::Refused | Location::Expired => true,
@@ -103,7 +105,10 @@ pub(super) fn astray(
 /// A mailbox whose counters are too high and stay so, though nothing is being deleted from it.
 pub(super) fn not_recounted(mailboxes: &Mailboxes, in_hand: &InHand) -> Option<UserId> {
     let being_deleted = in_hand.letters().filter(|(_, state)| {
-        matches!(state.location, Location::Deleting | Location::DeletionDeferred)
+        matches!(
+            state.location,
+            Location::StoringNotDeleted | Location::Deleting | Location::DeletionDeferred
+        )
     });
     let owners: HashSet<UserId> = being_deleted.map(|(letter, _)| letter.recipient).collect();
     mailboxes.to_be_recounted().find(|owner| !owners.contains(owner))

@@ -178,6 +178,11 @@ impl InHand {
         }
     }
 
+    /// Whether storage is yet to be told again to delete this letter of this recipient's.
+    pub(super) fn defers_deleting(&self, owner: UserId, letter: QueueId) -> bool {
+        self.deferred.contains(&(owner, letter))
+    }
+
     /// Whether storage is yet to be told again to delete letters of this recipient's.
     pub(super) fn defers_deleting_from(&self, owner: UserId) -> bool {
         let first = self.deferred.range((owner, QueueId(0))..).next();

@@ -9,6 +9,7 @@
 //! |---|---|---|---|
 //! | held back | | yes | |
 //! | storing | yes | yes | yes |
+//! | storing, not deleted | | | yes |
 //! | stored | | yes | |
 //! | deleting | | | yes |
 //! | deletion deferred | | | yes |
@@ -30,6 +31,8 @@ pub(super) enum Location {
     HeldBack,
     /// The batch that stores it waits or is under way.
     Storing,
+    /// The batch that stores it is under way, and storage could not delete it meanwhile.
+    StoringNotDeleted,
     /// Storage has it.
     Stored,
     /// The batch that deletes it waits or is under way.
@@ -115,6 +118,7 @@ impl State {
         use After::{Gone, InHand, OnlyStored};
         use Location::{
             Deleted, Deleting, DeletionDeferred, Expired, HeldBack, Refused, Stored, Storing,
+            StoringNotDeleted,
         };
         use Recipient::{Holds, IsGiven, Waits};
 
@@ -125,9 +129,11 @@ impl State {
             (Event::Stored, Storing, Waits) => return OnlyStored,
             (Event::Stored, Storing, IsGiven) => (Stored, IsGiven),
             (Event::Stored, Storing, Holds) => (Deleting, Holds),
+            (Event::Stored, StoringNotDeleted, Holds) => (DeletionDeferred, Holds),
 
             (Event::Refused, Storing, IsGiven) => (Refused, IsGiven),
             (Event::Refused, Storing, Waits | Holds) => return Gone,
+            (Event::Refused, StoringNotDeleted, Holds) => return Gone,
 
             (Event::HandedOver, location, Waits) => (location, IsGiven),
 
@@ -141,6 +147,8 @@ impl State {
 
             (Event::Deleted, Deleting, _) => (Deleted, Holds),
             (Event::NotDeleted, Deleting, _) => (DeletionDeferred, Holds),
+            // What becomes of a later batch can be known before what becomes of the one that stores it.
+            (Event::NotDeleted, Storing, Holds) => (StoringNotDeleted, Holds),
             (Event::Retried, DeletionDeferred, _) => (Deleting, Holds),
 
             // Storage may say that it has thrown a letter out before it says that it had taken it.
@@ -154,11 +162,12 @@ impl State {
 
     /// All that there can be.
     #[cfg(feature = "testing")]
-    pub const POSSIBLE: [Self; 10] = [
+    pub const POSSIBLE: [Self; 11] = [
         Self::new(Location::HeldBack, Recipient::IsGiven),
         Self::new(Location::Storing, Recipient::Waits),
         Self::new(Location::Storing, Recipient::IsGiven),
         Self::new(Location::Storing, Recipient::Holds),
+        Self::new(Location::StoringNotDeleted, Recipient::Holds),
         Self::new(Location::Stored, Recipient::IsGiven),
         Self::new(Location::Deleting, Recipient::Holds),
         Self::new(Location::DeletionDeferred, Recipient::Holds),

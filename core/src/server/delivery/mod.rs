@@ -426,6 +426,10 @@ impl Delivery {
         let PendingLetter { queue_id, id, sender, recipient, .. } = *letter;
         self.commit_ended(recipient);
         let happened = self.happens(ctx, queue_id, event);
+        if self.in_hand.defers_deleting(recipient, queue_id) {
+            self.deletion_is_deferred(recipient);
+            ctx.storage.in_trouble(ctx.now.instant);
+        }
         self.recount_mailbox(recipient);
         if let Some((Change { before, .. }, freed)) = happened
             && before.location == Location::Storing
@@ -461,9 +465,14 @@ impl Delivery {
             self.in_hand.change(*letter, LetterEvent::NotDeleted);
         }
         // What was not stored cannot be deleted, and does not count.
-        if self.in_hand.defers_deleting_from(recipient)
-            && let Some(mailbox) = self.mailboxes.get_mut(recipient)
-        {
+        if self.in_hand.defers_deleting_from(recipient) {
+            self.deletion_is_deferred(recipient);
+        }
+    }
+
+    /// Storage holds letters of this mailbox that do not count any more.
+    fn deletion_is_deferred(&mut self, recipient: UserId) {
+        if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
             mailbox.overcounts();
         }
     }

@@ -23,6 +23,9 @@ pub enum Exit {
     Key = 4,
     /// Storage failed: the disk, the database, or the permissions of its directory.
     Storage = 74,
+    /// Another server has taken the storage over. Whoever starts the process again has it wait for its
+    /// turn.
+    Fenced = 75,
     /// The configuration makes no sense.
     Config = 78,
 }
@@ -31,7 +34,15 @@ impl Exit {
     /// The exit with this code; one that is not known is a failure.
     #[must_use]
     pub fn from_code(code: u8) -> Self {
-        let all = [Self::Ok, Self::Usage, Self::Network, Self::Key, Self::Storage, Self::Config];
+        let all = [
+            Self::Ok,
+            Self::Usage,
+            Self::Network,
+            Self::Key,
+            Self::Storage,
+            Self::Fenced,
+            Self::Config,
+        ];
         all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Failure)
     }
 }
@@ -105,6 +116,10 @@ impl From<StorageError> for Failure {
 
 impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
-        Self::new(Exit::Storage, error)
+        let exit = match error {
+            ApplyError::Fenced(_) => Exit::Fenced,
+            _ => Exit::Storage,
+        };
+        Self::new(exit, error)
     }
 }

@@ -30,6 +30,7 @@ use super::settings;
 use super::turn_times::TurnTimes;
 use crate::clock::{self, Clock};
 use crate::config::Config;
+use crate::exit::Failure;
 use crate::failpoint::Failpoint;
 use crate::otp::DeliveryTicket;
 use crate::store::{Ban, BanChange, Done, Job, StorageClient};
@@ -82,7 +83,7 @@ pub struct EventHandler<P: Provider, C, L: Connections> {
     /// Shards that have stopped.
     stopped: usize,
     /// Why storage has given up, once it has.
-    fatal: Option<String>,
+    fatal: Option<Failure>,
 }
 
 impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
@@ -137,7 +138,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
 
     /// Why storage has failed, if it has.
     #[must_use]
-    pub fn into_fatal(self) -> Option<String> {
+    pub fn into_fatal(self) -> Option<Failure> {
         self.fatal
     }
 

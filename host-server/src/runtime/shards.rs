@@ -135,7 +135,7 @@ impl Shards {
         let closed = self.storage.shut_down();
         for (served, fatal) in ends {
             if let Some(why) = fatal {
-                return Err(Failure::new(Exit::Storage, why));
+                return Err(why);
             }
             served.map_err(network)?;
         }
@@ -147,7 +147,7 @@ impl Shards {
 fn serve(
     mut events: EventLoop,
     mut handler: EventHandler,
-) -> (Result<(), LoopError>, Option<String>) {
+) -> (Result<(), LoopError>, Option<Failure>) {
     let served = events.run(&mut handler);
     if served.is_err() {
         handler.give_up();

@@ -34,7 +34,15 @@ pub enum ApplyError {
     /// Nothing of it has happened, and nothing else will for now: locked, read-only, unreadable.
     #[error("not available: {0}")]
     Unavailable(String),
-    /// Whether it has happened cannot be said. The process has to stop.
+    /// It is not known yet whether it has happened; [`Storage::resolve`](super::Storage::resolve) finds
+    /// out.
+    #[error("it is not known yet whether it has happened: {0}")]
+    Unclear(String),
+    /// Nothing of it has happened, because another server has taken the storage over. The process has to
+    /// stop; the next one may wait for its turn.
+    #[error("another server has taken the storage over: {0}")]
+    Fenced(String),
+    /// Whether it has happened can never be said. The process has to stop.
     #[error("storage failed: {0}")]
     Fatal(String),
     /// What is stored makes no sense. The process has to stop; a full check tells more.
@@ -43,12 +51,12 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
-    /// What to tell the machine; `None` when the process has to stop.
+    /// What to tell the machine; `None` when that is not known yet, or the process has to stop.
     #[must_use]
     pub const fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Refused(_) | Self::Unavailable(_) => Some(Outcome::Unavailable),
-            Self::Fatal(_) | Self::Corrupt(_) => None,
+            Self::Unclear(_) | Self::Fenced(_) | Self::Fatal(_) | Self::Corrupt(_) => None,
         }
     }
 }

@@ -16,8 +16,10 @@ mod personal;
 mod sqlite;
 mod thread;
 mod turn;
+mod unclear;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
 use waxwing_core::time::UnixTime;
@@ -42,6 +44,15 @@ pub use sqlite::{Salvage, SqliteError, SqliteOptions, SqliteStorage};
 pub use thread::{Inspector, Outlet, StorageClient, StorageThread, ThreadOptions};
 pub use turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 
+/// What has become of something unclear ([`ApplyError::Unclear`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// All of it has happened, and survives. If it was a question, this is the answer.
+    Done(Option<Answer>),
+    /// Nothing of it has happened, and nothing of it ever will.
+    NotDone,
+}
+
 /// Where users and pending letters live.
 ///
 /// The contract is the one of [`waxwing_core::server::storage`]: calls take effect in order, and
@@ -54,7 +65,8 @@ pub trait Storage: Inspect + Personal + KeepBans + Ownership + Send {
     /// When it cannot be read, or does not make sense.
     fn load(&mut self, rested_before: UnixTime) -> Result<Snapshot, StorageError>;
 
-    /// Carries out all batches in one commit, in order: either all of them or nothing.
+    /// Carries out all batches in one commit, in order: either all of them or nothing. Without batches
+    /// it shows that the server lives ([`Storage::beat_interval`]).
     ///
     /// # Errors
     /// Says what that means for these batches and for later ones; see [`ApplyError`].
@@ -66,6 +78,22 @@ pub trait Storage: Inspect + Personal + KeepBans + Ownership + Send {
     /// # Errors
     /// As [`Storage::apply`].
     fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError>;
+
+    /// What has become of the last thing that was [unclear](ApplyError::Unclear). Until that is known,
+    /// nothing else is asked of the storage, and nobody else is served while this takes its time.
+    ///
+    /// # Errors
+    /// [`ApplyError::Unclear`] and [`ApplyError::Unavailable`]: it cannot be said now, and is to be asked
+    /// again. Else as [`Storage::apply`].
+    fn resolve(&mut self) -> Result<Resolved, ApplyError> {
+        Err(ApplyError::Fatal("nothing is unclear in a storage that always knows".into()))
+    }
+
+    /// After how long without a commit a storage that several servers can reach is to be shown that this
+    /// one lives, so that no other takes it over. `None`: nobody else can.
+    fn beat_interval(&self) -> Option<Duration> {
+        None
+    }
 
     /// Reads everything and looks for damage. Slow.
     ///

@@ -235,13 +235,22 @@ fn run(
     let clock = SystemClock::start();
     let now = || clock.now().instant;
     turns.measure_disk(now(), &mut outlets);
+    let mut idle_at = now().after(idle.get());
     loop {
-        let served = match queue.recv_timeout(idle.get()) {
+        let until = turns.poll_timeout().map_or(idle_at, |at| at.min(idle_at));
+        let served = match queue.recv_timeout(until.since(now())) {
             Ok(job) => {
                 let jobs = std::iter::once(job).chain(queue.try_iter());
-                turns.serve(jobs, &now, &mut outlets)
+                let served = turns.serve(jobs, &now, &mut outlets);
+                idle_at = now().after(idle.get());
+                served
             }
-            Err(RecvTimeoutError::Timeout) => turns.idle(now(), &mut outlets),
+            Err(RecvTimeoutError::Timeout) if now() < idle_at => turns.timeout(now(), &mut outlets),
+            Err(RecvTimeoutError::Timeout) => {
+                let tidied = turns.idle(now(), &mut outlets);
+                idle_at = now().after(idle.get());
+                tidied
+            }
             // What was queued before the other end went away has been received by now.
             Err(RecvTimeoutError::Disconnected) => return turns.close(),
         };

@@ -3,7 +3,9 @@
 //! Batches that queue up behind the commit under way go out together in the next one, so the
 //! number of fsyncs depends on the speed of the disk, not on the number of batches. Nothing
 //! overtakes: a question is answered after every batch given out before it and before every
-//! later one. There is no thread, clock or channel in here: [`super::StorageThread`] brings them.
+//! later one. The one exception: while it is not known whether something has happened
+//! (`unclear.rs`), everything else is refused at once. There is no thread, clock or channel in here:
+//! [`super::StorageThread`] brings them.
 
 use std::ops::RangeBounds;
 use std::sync::mpsc::Sender;
@@ -15,7 +17,9 @@ use waxwing_core::id::UserId;
 use waxwing_core::server::storage::{Answer, Ask, Batch, Outcome, Ticket, Write};
 use waxwing_core::time::{Instant, UnixTime};
 
+use super::unclear::{self, Unclear, Waiting};
 use super::{ApplyError, BanChange, Finding, Inspection, Storage, StorageError};
+use crate::exit::Failure;
 use crate::histogram::{Numbers, Times};
 
 /// Something that the machine has asked of storage.
@@ -46,7 +50,7 @@ pub enum Done {
     /// Bytes that new letters may still take up; said at the start and when it has changed.
     FreeDisk(u64),
     /// Storage has failed and the thread has ended. The process has to stop.
-    Fatal(String),
+    Fatal(Failure),
 }
 
 /// How a turn is taken.
@@ -85,6 +89,10 @@ pub struct StorageTurns {
     in_trouble: bool,
     /// Files may still hold what was deleted.
     untidy: bool,
+    /// Something of which it is not known whether it has happened.
+    unclear: Option<Unclear>,
+    /// When storage was last given something to commit.
+    shown_at: Option<Instant>,
     disk: Option<(Instant, u64)>,
     commits: CommitCounts,
 }
@@ -117,12 +125,19 @@ impl CommitCounts {
 }
 
 /// Batches of one commit, and whose they are.
-struct Group {
-    machines: Vec<usize>,
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) machines: Vec<usize>,
     batches: Vec<Arc<Batch>>,
 }
 
 impl Group {
+    /// One of its batches, alone.
+    fn only(&self, at: usize) -> Self {
+        let machines = self.machines.iter().skip(at).take(1).copied().collect();
+        Self { machines, batches: self.batches.iter().skip(at).take(1).cloned().collect() }
+    }
+
     /// How many new letters are in it.
     fn letters(&self) -> u64 {
         let writes = self.batches.iter().flat_map(|batch| &batch.writes);
@@ -139,7 +154,16 @@ impl StorageTurns {
     #[must_use]
     pub fn new(storage: Box<dyn Storage>, options: TurnOptions) -> Self {
         let commits = CommitCounts::default();
-        Self { storage, options, in_trouble: false, untidy: false, disk: None, commits }
+        Self {
+            storage,
+            options,
+            in_trouble: false,
+            untidy: false,
+            unclear: None,
+            shown_at: None,
+            disk: None,
+            commits,
+        }
     }
 
     /// Where its commits are counted.
@@ -167,8 +191,13 @@ impl StorageTurns {
         now: &dyn Fn() -> Instant,
         reports: &mut dyn Reports,
     ) -> Result<(), Failed> {
+        self.timeout(now(), reports)?;
         let mut jobs = jobs.peekable();
         while let Some((machine, job)) = jobs.next() {
+            if self.unclear.is_some() {
+                unclear::refuse(machine, job, reports);
+                continue;
+            }
             match job {
                 Job::Batch(batch) => {
                     let mut group = Group { machines: vec![machine], batches: vec![batch] };
@@ -179,18 +208,20 @@ impl StorageTurns {
                         group.machines.push(machine);
                         group.batches.push(batch);
                     }
-                    let begun = now();
-                    self.commit(&group, reports)?;
-                    self.commits.count(now().since(begun), group.letters());
-                    wake(group.machines, reports);
+                    let (begun, letters, machines) =
+                        (now(), group.letters(), group.machines.clone());
+                    self.commit(group, begun, reports)?;
+                    self.commits.count(now().since(begun), letters);
+                    wake(machines, reports);
                 }
                 Job::Ask(ask) => {
                     let mut machines = vec![machine];
-                    self.answer(machine, &ask, reports)?;
-                    while let Some((machine, Job::Ask(ask))) =
-                        jobs.next_if(|(_, job)| matches!(job, Job::Ask(_)))
+                    self.answer(machine, &ask, now(), reports)?;
+                    while self.unclear.is_none()
+                        && let Some((machine, Job::Ask(ask))) =
+                            jobs.next_if(|(_, job)| matches!(job, Job::Ask(_)))
                     {
-                        self.answer(machine, &ask, reports)?;
+                        self.answer(machine, &ask, now(), reports)?;
                         machines.push(machine);
                     }
                     wake(machines, reports);
@@ -202,15 +233,15 @@ impl StorageTurns {
                 }
                 Job::ChangeBans(change, answer) => {
                     let changed = self.storage.change_bans(&change);
-                    let _ = answer.send(self.ended(changed, reports)?);
+                    self.end(changed, answer, now(), reports)?;
                 }
-                Job::SetServerKey(key, now, answer) => {
-                    let set = self.storage.set_server_key(&key, now);
-                    let _ = answer.send(self.ended(set, reports)?);
+                Job::SetServerKey(key, from, answer) => {
+                    let set = self.storage.set_server_key(&key, from);
+                    self.end(set, answer, now(), reports)?;
                 }
                 Job::Erase(user, answer) => {
                     let erased = self.storage.erase(user);
-                    let _ = answer.send(self.ended(erased, reports)?);
+                    self.end(erased, answer, now(), reports)?;
                 }
             }
             self.measure_disk(now(), reports);
@@ -218,29 +249,89 @@ impl StorageTurns {
         Ok(())
     }
 
-    fn commit(&mut self, group: &Group, reports: &mut dyn Reports) -> Result<(), Failed> {
-        self.untidy = true;
+    /// When [`StorageTurns::timeout`] is to be called, if nothing comes before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.unclear {
+            Some(unclear) => Some(unclear.ask_at()),
+            None => self.beat_at(),
+        }
+    }
+
+    /// Does what the time has come for: asks whether something unclear has happened, or shows storage
+    /// that the server lives.
+    ///
+    /// # Errors
+    /// As [`StorageTurns::serve`].
+    pub fn timeout(&mut self, now: Instant, reports: &mut dyn Reports) -> Result<(), Failed> {
+        if self.unclear.is_some() {
+            return self.resolve(now, reports);
+        }
+        if self.beat_at().is_some_and(|at| at <= now) {
+            self.commit(Group::default(), now, reports)?;
+        }
+        Ok(())
+    }
+
+    fn beat_at(&self) -> Option<Instant> {
+        let interval = self.storage.beat_interval()?;
+        Some(self.shown_at.map_or_else(Instant::default, |at| at.after(interval)))
+    }
+
+    fn resolve(&mut self, now: Instant, reports: &mut dyn Reports) -> Result<(), Failed> {
+        let Some(mut unclear) = self.unclear.take_if(|unclear| unclear.ask_at() <= now) else {
+            return Ok(());
+        };
+        match self.storage.resolve() {
+            Ok(resolved) => {
+                self.note(None);
+                unclear.end(resolved, reports);
+            }
+            Err(ApplyError::Unclear(_) | ApplyError::Unavailable(_) | ApplyError::Refused(_)) => {
+                unclear.ask_again(now);
+                self.unclear = Some(unclear);
+            }
+            Err(error) => _ = self.outcome(error, reports)?,
+        }
+        Ok(())
+    }
+
+    /// It is not known whether something has happened: `waiting` hears later.
+    fn keep(&mut self, waiting: Waiting, why: &ApplyError, now: Instant) {
+        self.note(Some(why));
+        self.unclear = Some(Unclear::new(waiting, now));
+    }
+
+    fn commit(
+        &mut self,
+        group: Group,
+        now: Instant,
+        reports: &mut dyn Reports,
+    ) -> Result<(), Failed> {
+        self.untidy |= !group.batches.is_empty();
+        self.shown_at = Some(now);
         match self.storage.apply(&group.batches) {
             Ok(()) => {
                 self.note(None);
-                tell_outcome(group, 0.., Outcome::Done, reports);
-                Ok(())
+                tell_outcome(&group, 0.., Outcome::Done, reports);
             }
             // One that cannot be done must not take down the others.
             Err(ApplyError::Refused(_)) if group.batches.len() > 1 => {
-                self.commit_one_by_one(group, reports)
+                self.commit_one_by_one(&group, now, reports)?;
             }
+            Err(error @ ApplyError::Unclear(_)) => self.keep(Waiting::Group(group), &error, now),
             Err(error) => {
                 let outcome = self.outcome(error, reports)?;
-                tell_outcome(group, 0.., outcome, reports);
-                Ok(())
+                tell_outcome(&group, 0.., outcome, reports);
             }
         }
+        Ok(())
     }
 
     fn commit_one_by_one(
         &mut self,
         group: &Group,
+        now: Instant,
         reports: &mut dyn Reports,
     ) -> Result<(), Failed> {
         for (at, batch) in group.batches.iter().enumerate() {
@@ -248,6 +339,11 @@ impl StorageTurns {
                 Ok(()) => {
                     self.note(None);
                     tell_outcome(group, at..=at, Outcome::Done, reports);
+                }
+                Err(error @ ApplyError::Unclear(_)) => {
+                    self.keep(Waiting::Group(group.only(at)), &error, now);
+                    tell_outcome(group, at + 1.., Outcome::Unavailable, reports);
+                    return Ok(());
                 }
                 Err(error) => {
                     let hopeless = matches!(error, ApplyError::Unavailable(_));
@@ -267,10 +363,15 @@ impl StorageTurns {
         &mut self,
         machine: usize,
         ask: &Ask,
+        now: Instant,
         reports: &mut dyn Reports,
     ) -> Result<(), Failed> {
         let answer = match self.storage.answer(&ask.question) {
             Ok(answer) => answer,
+            Err(error @ ApplyError::Unclear(_)) => {
+                self.keep(Waiting::Question(machine, ask.ticket), &error, now);
+                return Ok(());
+            }
             Err(error) => {
                 self.outcome(error, reports)?;
                 Answer::Unavailable
@@ -280,20 +381,33 @@ impl StorageTurns {
         Ok(())
     }
 
-    /// How something has ended that an operator has asked for.
-    fn ended(
+    /// Something has ended that an operator has asked for, who hears how.
+    fn end(
         &mut self,
         ended: Result<(), ApplyError>,
+        answer: Sender<Result<(), String>>,
+        now: Instant,
         reports: &mut dyn Reports,
-    ) -> Result<Result<(), String>, Failed> {
+    ) -> Result<(), Failed> {
         self.untidy = true;
-        let Err(error) = ended else {
-            self.note(None);
-            return Ok(Ok(()));
+        let told = match ended {
+            Ok(()) => {
+                self.note(None);
+                Ok(())
+            }
+            Err(error @ ApplyError::Unclear(_)) => {
+                self.keep(Waiting::Operator(answer), &error, now);
+                return Ok(());
+            }
+            Err(error) => {
+                let why = error.to_string();
+                self.outcome(error, reports)?;
+                Err(why)
+            }
         };
-        let why = error.to_string();
-        self.outcome(error, reports)?;
-        Ok(Err(why))
+        // Whoever asked may wait no more.
+        let _ = answer.send(told);
+        Ok(())
     }
 
     /// There has been no job for a while: storage tidies up, until that is done.
@@ -301,9 +415,11 @@ impl StorageTurns {
     /// # Errors
     /// As [`StorageTurns::serve`].
     pub fn idle(&mut self, now: Instant, reports: &mut dyn Reports) -> Result<(), Failed> {
-        if self.untidy {
+        self.timeout(now, reports)?;
+        if self.untidy && self.unclear.is_none() {
             match self.storage.tidy() {
                 Ok(is_done) => self.untidy = !is_done,
+                Err(error @ ApplyError::Unclear(_)) => self.keep(Waiting::Nobody, &error, now),
                 Err(error) => _ = self.outcome(error, reports)?,
             }
         }
@@ -316,15 +432,18 @@ impl StorageTurns {
             self.note(Some(&error));
             return Ok(outcome);
         }
-        let mut reason = error.to_string();
-        if matches!(error, ApplyError::Corrupt(_)) {
-            if let Err(damage) = self.storage.check() {
-                reason = format!("{reason}; a full check says: {damage}");
+        let failure = match error {
+            ApplyError::Corrupt(reason) => {
+                tracing::error!(name: "database_damaged", "to keep what can be read of the database, start once with --recover");
+                ApplyError::Corrupt(match self.storage.check() {
+                    Ok(()) => reason,
+                    Err(damage) => format!("{reason}; a full check says: {damage}"),
+                })
             }
-            tracing::error!(name: "database_damaged", "to keep what can be read of the database, start once with --recover");
-        }
-        tracing::error!(name: "storage_failed", reason, "storage has failed");
-        tell_all(&Done::Fatal(reason), reports);
+            other => other,
+        };
+        tracing::error!(name: "storage_failed", reason = %failure, "storage has failed");
+        tell_all(&Done::Fatal(failure.into()), reports);
         Err(Failed)
     }
 
@@ -356,7 +475,7 @@ impl StorageTurns {
     }
 }
 
-fn tell_outcome(
+pub(super) fn tell_outcome(
     group: &Group,
     which: impl RangeBounds<usize>,
     outcome: Outcome,
@@ -375,7 +494,7 @@ fn tell_all(done: &Done, reports: &mut dyn Reports) {
     }
 }
 
-fn wake(mut machines: Vec<usize>, reports: &mut dyn Reports) {
+pub(super) fn wake(mut machines: Vec<usize>, reports: &mut dyn Reports) {
     machines.sort_unstable();
     machines.dedup();
     machines.into_iter().for_each(|machine| reports.wake(machine));

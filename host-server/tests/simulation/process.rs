@@ -14,6 +14,7 @@ use waxwing_core::server::{Identity, RegistrationPolicy, Server, Shard};
 use waxwing_core::testing::keys;
 use waxwing_core::time::{Instant, UnixTime};
 use waxwing_server::config::Config;
+use waxwing_server::exit::Failure;
 use waxwing_server::runtime::{
     self, Bans, Channels, Deliveries, EventHandler, Links, Message, Reconfiguration, Request, Route,
 };
@@ -50,7 +51,7 @@ pub(crate) struct Process {
     storage: Option<StorageTurns>,
     storage_is_busy_until: Instant,
     /// Why it has failed, as the event handlers say.
-    pub(crate) fatal: Option<String>,
+    pub(crate) fatal: Option<Failure>,
     signals: usize,
     /// Machines that have said that they have stopped.
     done: usize,

@@ -167,7 +167,7 @@ pub(crate) fn finish(log: &AuditLog, storage: &mut dyn Storage) -> Result<Finish
                 Err(error @ ApplyError::Corrupt(_)) => {
                     return Err(StorageError::Damaged(error.into()));
                 }
-                Err(error @ ApplyError::Fatal(_)) => {
+                Err(error @ (ApplyError::Fatal(_) | ApplyError::Fenced(_))) => {
                     return Err(StorageError::Unreachable(error.into()));
                 }
                 Err(error) => Err(error.into()),

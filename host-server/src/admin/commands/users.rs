@@ -383,7 +383,11 @@ fn remove_alone(
 
 pub(super) fn outcome_of(error: &ApplyError) -> Outcome {
     match error {
-        ApplyError::Refused(_) | ApplyError::Unavailable(_) => Outcome::failed(error.to_string()),
-        ApplyError::Fatal(_) | ApplyError::Corrupt(_) => Outcome::unknown(error.to_string()),
+        ApplyError::Refused(_) | ApplyError::Unavailable(_) | ApplyError::Fenced(_) => {
+            Outcome::failed(error.to_string())
+        }
+        ApplyError::Unclear(_) | ApplyError::Fatal(_) | ApplyError::Corrupt(_) => {
+            Outcome::unknown(error.to_string())
+        }
     }
 }

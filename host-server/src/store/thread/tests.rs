@@ -11,10 +11,11 @@ use waxwing_core::server::storage::{
 use waxwing_core::time::{Instant, UnixTime};
 
 use super::*;
+use crate::exit::{Exit, Failure};
 use crate::store::{
     ApplyError, AsideLetter, Ban, FatePlace, FateSummary, Inspect, KeepBans, LetterPlace,
-    LetterSummary, MailboxSummary, MemoryStorage, Ownership, Personal, SentLetter, Stretch,
-    UserName, UserSummary,
+    LetterSummary, MailboxSummary, MemoryStorage, Ownership, Personal, Resolved, SentLetter,
+    Stretch, UserName, UserSummary,
 };
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -24,6 +25,9 @@ struct Gated {
     inner: MemoryStorage,
     under_way: Sender<()>,
     gate: Receiver<Result<(), ApplyError>>,
+    /// What it says of what was unclear; that it cannot be said, where nothing is here.
+    resolved: Receiver<Result<Resolved, ApplyError>>,
+    beat_interval: Option<Duration>,
     commits: Arc<Mutex<Vec<usize>>>,
     tidied: Arc<AtomicUsize>,
     cannot_close: Arc<AtomicBool>,
@@ -126,6 +130,14 @@ impl Storage for Gated {
         self.inner.answer(question)
     }
 
+    fn resolve(&mut self) -> Result<Resolved, ApplyError> {
+        self.resolved.try_recv().unwrap_or_else(|_| Err(ApplyError::Unavailable("away".into())))
+    }
+
+    fn beat_interval(&self) -> Option<Duration> {
+        self.beat_interval
+    }
+
     fn check(&mut self) -> Result<(), StorageError> {
         Err(StorageError::Damaged("test.db is damaged: page 7".into()))
     }
@@ -145,12 +157,51 @@ impl Storage for Gated {
     }
 }
 
+/// What a test has of a [`Gated`].
+struct Ends {
+    memory: MemoryStorage,
+    under_way: Receiver<()>,
+    gate: Sender<Result<(), ApplyError>>,
+    resolved: Sender<Result<Resolved, ApplyError>>,
+    commits: Arc<Mutex<Vec<usize>>>,
+    tidied: Arc<AtomicUsize>,
+    cannot_close: Arc<AtomicBool>,
+}
+
+impl Gated {
+    fn new(beat_interval: Option<Duration>) -> (Self, Ends) {
+        let ((gate, permissions), (resolve, resolved)) = (channel(), channel());
+        let (entered, under_way) = channel();
+        let ends = Ends {
+            memory: MemoryStorage::new(),
+            under_way,
+            gate,
+            resolved: resolve,
+            commits: Arc::default(),
+            tidied: Arc::default(),
+            cannot_close: Arc::default(),
+        };
+        let storage = Self {
+            inner: ends.memory.clone(),
+            under_way: entered,
+            gate: permissions,
+            resolved,
+            beat_interval,
+            commits: ends.commits.clone(),
+            tidied: ends.tidied.clone(),
+            cannot_close: ends.cannot_close.clone(),
+        };
+        (storage, ends)
+    }
+}
+
 struct Bench {
     thread: StorageThread,
     client: StorageClient,
     done: Receiver<Done>,
     under_way: Receiver<()>,
     gate: Sender<Result<(), ApplyError>>,
+    resolved: Sender<Result<Resolved, ApplyError>>,
     memory: MemoryStorage,
     commits: Arc<Mutex<Vec<usize>>>,
     tidied: Arc<AtomicUsize>,
@@ -160,22 +211,10 @@ struct Bench {
 
 impl Bench {
     fn new(options: ThreadOptions) -> Self {
-        let memory = MemoryStorage::new();
-        let (gate, permissions) = channel();
         let (report, done) = channel();
-        let (entered, under_way) = channel();
-        let commits = Arc::new(Mutex::new(Vec::new()));
-        let tidied = Arc::new(AtomicUsize::new(0));
-        let cannot_close = Arc::new(AtomicBool::new(false));
         let wakes = Arc::new(AtomicUsize::new(0));
-        let storage = Gated {
-            inner: memory.clone(),
-            under_way: entered,
-            gate: permissions,
-            commits: commits.clone(),
-            tidied: tidied.clone(),
-            cannot_close: cannot_close.clone(),
-        };
+        let (storage, Ends { memory, under_way, gate, resolved, commits, tidied, cannot_close }) =
+            Gated::new(None);
         let counter = wakes.clone();
         let wake = move || {
             counter.fetch_add(1, Ordering::SeqCst);
@@ -184,7 +223,19 @@ impl Bench {
         let (thread, mut clients) =
             StorageThread::spawn(Box::new(storage), options, outlets).unwrap();
         let client = clients.remove(0);
-        Self { thread, client, done, under_way, gate, memory, commits, tidied, cannot_close, wakes }
+        Self {
+            thread,
+            client,
+            done,
+            under_way,
+            gate,
+            resolved,
+            memory,
+            commits,
+            tidied,
+            cannot_close,
+            wakes,
+        }
     }
 
     fn next(&self) -> Done {
@@ -316,8 +367,8 @@ fn a_fatal_failure_is_told_once_and_ends_the_thread() {
     let bench = Bench::new(ThreadOptions::default());
     bench.gate.send(Err(ApplyError::Corrupt("page 3".into()))).unwrap();
     bench.create(1, 1);
-    let Done::Fatal(reason) = bench.next() else { panic!("not fatal") };
-    assert_eq!(reason, "storage is damaged: page 3; a full check says: test.db is damaged: page 7");
+    let reason = "storage is damaged: page 3; a full check says: test.db is damaged: page 7";
+    assert_eq!(bench.next(), Done::Fatal(Failure::new(Exit::Storage, reason)));
     assert!(bench.done.recv_timeout(WAIT).is_err(), "something came after it");
     bench.create(2, 2);
     drop(bench.client);
@@ -490,4 +541,125 @@ fn an_operator_looks_things_up_between_two_commits_and_stops_nobody() {
     drop(client);
     thread.shut_down().unwrap();
     assert!(inspector.inspect(Inspection::Users(None)).recv_timeout(WAIT).is_err());
+}
+
+fn unclear() -> Result<(), ApplyError> {
+    Err(ApplyError::Unclear("the connection is gone".into()))
+}
+
+/// Turns of a storage that says all this one after the other.
+fn turns(
+    applied: impl IntoIterator<Item = Result<(), ApplyError>>,
+    beat_interval: Option<Duration>,
+) -> (StorageTurns, Ends) {
+    let (storage, ends) = Gated::new(beat_interval);
+    applied.into_iter().for_each(|one| ends.gate.send(one).unwrap());
+    (StorageTurns::new(Box::new(storage), TurnOptions::default()), ends)
+}
+
+#[test]
+fn while_a_commit_is_unclear_everything_else_is_refused_at_once() {
+    for (resolved, outcome) in
+        [(Resolved::Done(None), Outcome::Done), (Resolved::NotDone, Outcome::Unavailable)]
+    {
+        let (mut turns, ends) = turns([unclear()], None);
+        let mut told = Told::default();
+        let now = Instant::from_millis(7_000);
+        turns.serve([(0, Job::Batch(create(1, 1)))].into_iter(), &|| now, &mut told).unwrap();
+        let (heard, answer) = channel();
+        let jobs = [
+            (1, Job::Batch(create(2, 2))),
+            (1, usage(3)),
+            (usize::MAX, Job::Inspect(Inspection::Users(None), heard)),
+        ];
+        turns.serve(jobs.into_iter(), &|| now, &mut told).unwrap();
+        let expected = [
+            (0, None),
+            (1, Some(batch(2, Outcome::Unavailable))),
+            (1, None),
+            (1, Some(Done::Answer(Ticket(3), Answer::Unavailable))),
+            (1, None),
+        ];
+        assert_eq!(told.0, expected);
+        assert!(answer.recv().unwrap().is_err());
+        // It is not asked again before a while has passed.
+        let later = now.after(Duration::from_millis(500));
+        assert_eq!(turns.poll_timeout(), Some(later));
+        ends.resolved.send(Ok(resolved)).unwrap();
+        told.0.clear();
+        turns.timeout(now, &mut told).unwrap();
+        assert_eq!(told.0, []);
+        turns.timeout(later, &mut told).unwrap();
+        assert_eq!(told.0, [(0, Some(batch(1, outcome))), (0, None)]);
+        assert_eq!(turns.poll_timeout(), None);
+        // And then storage goes on.
+        ends.gate.send(Ok(())).unwrap();
+        told.0.clear();
+        turns.serve([(1, Job::Batch(create(4, 4)))].into_iter(), &|| later, &mut told).unwrap();
+        assert_eq!(told.0, [(1, Some(batch(4, Outcome::Done))), (1, None)]);
+    }
+}
+
+#[test]
+fn of_batches_that_are_tried_alone_an_unclear_one_is_kept_and_later_ones_are_refused() {
+    let refused = Err(ApplyError::Refused("the second of them".into()));
+    let (mut turns, ends) = turns([refused, Ok(()), unclear()], None);
+    let jobs = (1..=3).map(|n| (0, Job::Batch(create(n, n as u16))));
+    let mut told = Told::default();
+    turns.serve(jobs, &Instant::default, &mut told).unwrap();
+    let expected =
+        [(0, Some(batch(1, Outcome::Done))), (0, Some(batch(3, Outcome::Unavailable))), (0, None)];
+    assert_eq!(told.0, expected);
+    ends.resolved.send(Ok(Resolved::Done(None))).unwrap();
+    told.0.clear();
+    turns.timeout(Instant::default(), &mut told).unwrap();
+    assert_eq!(told.0, [(0, Some(batch(2, Outcome::Done))), (0, None)]);
+}
+
+#[test]
+fn a_storage_that_another_server_has_taken_over_ends_the_server_with_a_code_of_its_own() {
+    let fenced = ApplyError::Fenced("epoch 8".into());
+    for is_found_out_later in [false, true] {
+        let first = if is_found_out_later { unclear() } else { Err(fenced.clone()) };
+        let (mut turns, ends) = turns([first], None);
+        ends.resolved.send(Err(fenced.clone())).unwrap();
+        let mut told = Told::default();
+        let jobs = [(0, Job::Batch(create(1, 1)))];
+        let served = turns.serve(jobs.into_iter(), &Instant::default, &mut told);
+        let ended = served.and_then(|()| turns.timeout(Instant::default(), &mut told));
+        assert!(ended.is_err());
+        let message = "another server has taken the storage over: epoch 8";
+        let fatal = Done::Fatal(Failure::new(Exit::Fenced, message));
+        for machine in 0..2 {
+            assert!(told.0.contains(&(machine, Some(fatal.clone()))));
+        }
+        let outcome = |(_, done): &(usize, Option<Done>)| matches!(done, Some(Done::Batch(..)));
+        assert!(!told.0.iter().any(outcome), "nobody is told what has become of the batch");
+    }
+}
+
+#[test]
+fn a_storage_that_others_can_reach_is_shown_that_the_server_lives() {
+    let second = Duration::from_secs(1);
+    let (mut turns, ends) = turns(std::iter::repeat_n(Ok(()), 9), Some(second));
+    let mut told = Told::default();
+    let begin = Instant::from_millis(9_000);
+    turns.serve([(0, Job::Batch(create(1, 1)))].into_iter(), &|| begin, &mut told).unwrap();
+    assert_eq!(turns.poll_timeout(), Some(begin.after(second)));
+    turns.timeout(begin, &mut told).unwrap();
+    assert_eq!(*ends.commits.lock().unwrap(), [0, 1]);
+    turns.timeout(begin.after(second), &mut told).unwrap();
+    assert_eq!(*ends.commits.lock().unwrap(), [0, 1, 0]);
+    assert_eq!(turns.poll_timeout(), Some(begin.after(2 * second)));
+}
+
+#[test]
+fn the_thread_finds_out_by_itself_what_has_become_of_an_unclear_commit() {
+    let bench = Bench::new(ThreadOptions::default());
+    let cannot_say = Err(ApplyError::Unclear("it is not back".into()));
+    bench.resolved.send(cannot_say).unwrap();
+    bench.resolved.send(Ok(Resolved::Done(None))).unwrap();
+    bench.gate.send(unclear()).unwrap();
+    bench.create(1, 1);
+    assert_eq!(bench.next(), batch(1, Outcome::Done));
 }

@@ -42,7 +42,9 @@ fn bodies() {
     let refusal = [b"\x0b\x00\x66\x05\x00\x01", &[7; 16][..], b"too much"].concat();
     let request = [&[5; 32][..], b"\x0c+15550001111"].concat();
     let proof = [&[5; 32][..], b"123456", &[9; 16], &[3; 32], b"\x0c+15550001111"].concat();
-    let bodies: [(&str, u8, &[u8]); 27] = [
+    let of_session = [&[5; 16][..], &[5; 12], &[7, 0, 0, 0]].concat();
+    let of_another = [&[5; 16][..], &[5; 11], &[6, 7, 0, 0, 0]].concat();
+    let bodies: [(&str, u8, &[u8]); 32] = [
         ("100", 10, &request),
         ("101", 11, &proof),
         ("150", 0, &[1]),
@@ -62,6 +64,11 @@ fn bodies() {
         ("203-held", 8, &[&[1, 1, 0][..], &[7; 16]].concat()),
         ("203-queries", 8, &[&[2, 1, 0, 9, 0][..], &[7; 16]].concat()),
         ("203-statuses", 9, &[&[1, 0][..], &[7; 16], &[1]].concat()),
+        ("203-shared", 13, &[&[7; 15][..], &[2]].concat()),
+        ("203-shared-no-status", 13, &[&[7; 15][..], &[4]].concat()),
+        ("255-shared", 14, &of_session),
+        ("255-of-another-session", 14, &of_another),
+        ("101-in-two-parts", 15, &[&[9; 256][..], &spki()[..]].concat()),
         ("106-long", 12, &[9; 256]),
         ("106-short", 12, &[9; 48]),
         ("106-short-and-a-byte", 12, &[9; 49]),

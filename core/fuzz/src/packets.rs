@@ -1,12 +1,13 @@
 //! Bytes that may be packets.
 
-use waxwing_core::id::UserId;
+use waxwing_core::id::{Nonce, UserId};
 use waxwing_core::limits::{HEADER_LEN, OVERHEAD, SIGNATURE_LEN};
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::wire::{
-    BacklogSize, ClientReport, CloseReason, Frame, Full, Header, KeyAnswer, KeyQuestion, Malformed,
-    Op, OtpGrant, OtpProof, Packet, ReconnectForm, Refusal, RegistrationRejected,
-    RegistrationRequest, SessionGrant, Statuses, Successor, Writer, deframe,
+    BacklogSize, BacklogToken, ClientReport, CloseReason, Frame, Full, Header, KeyAnswer,
+    KeyQuestion, Malformed, Op, OtpGrant, OtpProof, Packet, ReconnectForm, Refusal,
+    RegistrationRejected, RegistrationRequest, SessionGrant, StatusToken, Statuses, Successor,
+    Writer, deframe,
 };
 
 use crate::readable::CUTS;
@@ -40,7 +41,7 @@ pub fn packet_parse(data: &[u8]) -> Reached {
 }
 
 /// Kinds of bodies.
-pub const KINDS: u8 = 13;
+pub const KINDS: u8 = 16;
 
 /// What was parsed is written as it was: headers, and the body of every kind of packet. The reference
 /// takes the same bodies.
@@ -92,7 +93,7 @@ pub fn packet_roundtrip(data: &[u8]) -> Reached {
             };
             ("101", same(body, parts, emit))
         }
-        _ => {
+        12 => {
             let emit = |form: &ReconnectForm<'_>, to: &mut Writer<'_>| match form {
                 ReconnectForm::Long(block) => to.put(&block[..]),
                 ReconnectForm::Short { iv, sealed } => {
@@ -101,6 +102,29 @@ pub fn packet_roundtrip(data: &[u8]) -> Reached {
                 }
             };
             ("106", same(body, ReconnectForm::parse(body), emit))
+        }
+        13 => {
+            let token = body.try_into().ok().and_then(StatusToken::parse).ok_or(Malformed);
+            ("203 for all", same(body, token, |it, to| to.put(&it.to_block())))
+        }
+        // The nonce of a session, and the block.
+        14 => {
+            let (nonce, block) = body.split_at(body.len().min(Nonce::LEN));
+            let nonce = nonce.try_into().map(Nonce).ok();
+            let size = nonce.and_then(|it| BacklogToken::parse(block.try_into().ok()?, &it));
+            let parts = nonce.zip(size).ok_or(Malformed);
+            let emit = |(nonce, size): &(Nonce, BacklogSize), to: &mut Writer<'_>| {
+                to.put(&nonce.0)?;
+                to.put(&BacklogToken::block(nonce, *size))
+            };
+            ("255 for all", same(body, parts, emit))
+        }
+        _ => {
+            let emit = |(block, spki): &(&[u8; 256], &[u8; 294]), to: &mut Writer<'_>| {
+                to.put(&block[..])?;
+                to.put(&spki[..])
+            };
+            ("101, in two parts", same(body, OtpProof::split(body), emit))
         }
     };
     assert_eq!(is_taken, reference::is_body(kind, body), "a body of a {name}");

@@ -108,6 +108,9 @@ pub fn is_body(kind: u8, body: &[u8]) -> bool {
         10 => body.len() >= 32 && is_phone(&body[32..]),
         11 => body.len() >= 86 && is_digits(&body[32..38]) && is_phone(&body[86..]),
         12 => body.len() == 256 || body.len() == 48,
+        13 => body.len() == 16 && body[15] <= 3,
+        14 => body.len() == 16 + 16 && body[16..28] == body[..12],
+        15 => body.len() == 256 + 294,
         _ => unreachable!("no kind {kind}"),
     }
 }

@@ -47,6 +47,7 @@ const EXPECTED: &[Expected] = &[
         &[
             ("100", &["100"]),
             ("101", &["101"]),
+            ("101-in-two-parts", &["101, in two parts"]),
             ("105-id", &["105"]),
             ("105-phone", &["105"]),
             ("105-server", &["105"]),
@@ -63,6 +64,8 @@ const EXPECTED: &[Expected] = &[
             ("203-no-queries", &["refused"]),
             ("203-queries", &["203 of a client"]),
             ("203-queries-too-many-bytes", &["refused"]),
+            ("203-shared", &["203 for all"]),
+            ("203-shared-no-status", &["refused"]),
             ("203-statuses", &["203"]),
             ("204", &["204"]),
             ("204-server", &["204 about the server"]),
@@ -72,6 +75,8 @@ const EXPECTED: &[Expected] = &[
             ("244-shared", &["244"]),
             ("244-too-long", &["refused"]),
             ("255", &["255"]),
+            ("255-of-another-session", &["refused"]),
+            ("255-shared", &["255 for all"]),
         ],
     ),
     (

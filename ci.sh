@@ -272,8 +272,8 @@ step_fuzz() { # 7 minutes: 6 for the builds, 1 for fuzzing with two at a time
         echo "fuzz: installing cargo-fuzz"
         cargo install cargo-fuzz --locked --debug --quiet
     fi
+    fuzz/run --build
     for package in "${fuzz_packages[@]}"; do
-        cargo +nightly fuzz build --fuzz-dir "$package"
         cargo +nightly fuzz list --fuzz-dir "$package"
     done | xargs -P 2 -I '{}' ./ci.sh fuzz_one '{}'
 }

@@ -18,7 +18,10 @@
 # Builds every target, with its seeds, its dictionary and its options.
 for package in core/fuzz fuzz; do
     cd "$SRC/waxwing/$package"
-    cargo fuzz build -O --debug-assertions
+    # As `fuzz/run` does, which says why.
+    flags=()
+    [ "$package" = core/fuzz ] || flags=(--no-trace-compares)
+    cargo fuzz build -O --debug-assertions "${flags[@]}"
     for target in $(cargo fuzz list); do
         cp "target/x86_64-unknown-linux-gnu/release/$target" "dictionaries/$target.dict" \
             "options/$target.options" "$OUT/"

@@ -251,9 +251,15 @@ fn people_who_were_told_go_on_when_the_server_has_its_planned_key_and_others_are
     let before = fingerprint(&server);
     // Nothing is done in a hurry unless the operator says so.
     let soon = moment(20 * 60 * 60);
-    server.administer(&["key", "rotate", "--from", &soon]).exits(2).says("--force");
+    let hasty = server.administer(&["key", "rotate", "--from", &soon]).exits(2).says("--force");
+    // Who is here has asked today, and may not ask again in time.
+    assert!(hasty.err.contains("clients ask once a day"), "{}", hasty.err);
     server.administer(&["key", "rotate", "--cancel"]).exits(1).says("no other key is planned");
-    server.administer(&["key", "rotate", "--from", &soon, "--force"]).exits(0);
+    let later = moment(30 * 24 * 60 * 60);
+    let first = server.administer(&["key", "rotate", "--from", &later]).exits(0).out;
+    let first = first.lines().find_map(|line| line.strip_prefix("next key     ")).unwrap();
+    let second = server.administer(&["key", "rotate", "--from", &soon, "--force"]).exits(0).out;
+    assert!(second.contains(&format!("{first}, is forgotten")), "{second}");
     let planned = server.administer(&["key", "show"]).exits(0).out;
     assert!(planned.contains(&before) && planned.contains(&soon), "{planned}");
     anna.send(&bert, "before").exits(0);

@@ -54,6 +54,15 @@ struct Next {
     from: String,
 }
 
+/// Another key was planned, or is no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Planned {
+    #[serde(flatten)]
+    keys: Keys,
+    /// The key that was planned before, and is forgotten.
+    forgotten: Option<String>,
+}
+
 impl Keys {
     fn of(keys: runtime::Keys, directory: &DataDir) -> Self {
         let runtime::Keys { own, next, trouble } = keys;
@@ -101,24 +110,29 @@ impl Keys {
         }
         Ok(())
     }
+}
 
-    /// What was planned.
-    fn plan(out: &mut dyn Write, keys: &Self) -> io::Result<()> {
-        Self::page(out, keys)?;
+impl Planned {
+    fn page(out: &mut dyn Write, Self { keys, forgotten }: &Self) -> io::Result<()> {
+        Keys::page(out, keys)?;
         match &keys.next {
             Some(Next { from, .. }) => writeln!(
                 out,
-                "Clients that connect before {from} hear of the next key and go on by themselves. Whoever \
-                 does not has to be given server.pub.pem again, which is the next key from then on \
-                 (server.next.pub.pem until then). Copy server.next.key.pem to where the copy of the key is. \
-                 `waxwing-server key rotate --cancel` takes the plan back until then."
-            ),
-            None => writeln!(
-                out,
-                "The key stays. Clients that connect hear of it. If server.next.key.pem was copied elsewhere, \
-                 delete the copy."
-            ),
+                "Clients ask once a day whether another key is planned. Those that ask before {from} go on by \
+                 themselves. Everybody else has to be given server.pub.pem again, which is the next key from \
+                 then on (server.next.pub.pem until then). Copy server.next.key.pem to where the copy of the \
+                 key is. `waxwing-server key rotate --cancel` takes the plan back until then."
+            )?,
+            None => writeln!(out, "The key stays. Clients hear of it when they ask, once a day.")?,
         }
+        if let Some(fingerprint) = forgotten {
+            writeln!(
+                out,
+                "The key that was planned before, {fingerprint}, is forgotten. If its server.next.key.pem was \
+                 copied elsewhere, delete the copy."
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -145,20 +159,26 @@ pub(super) fn rotate(
         return Err(Problem::new(Exit::Usage, "that time is over already").into());
     }
     if left < ANNOUNCED_DAYS * DAY_S && !force {
+        let who = if left < DAY_S {
+            "clients ask once a day whether another key is planned, so that most of those who are here now \
+             do not hear of it. They are cut off, as all others are, and have"
+        } else {
+            "whoever is not here before is cut off, and has"
+        };
         let message = format!(
-            "that is sooner than in {ANNOUNCED_DAYS} days: whoever does not connect before is cut off, and has \
-             to be given the new key by hand. Name a later day, or repeat the command with --force"
+            "that is sooner than in {ANNOUNCED_DAYS} days: {who} to be given the new key by hand. Name a later \
+             day, or repeat the command with --force"
         );
         return Err(Problem::new(Exit::Usage, message).into());
     }
     let arguments = Arguments::new().with("from", clock::written(from));
-    let keys = running.act((caller, answer), "key rotate", arguments, |_| {
+    let planned = running.act((caller, answer), "key rotate", arguments, |_| {
+        let forgotten = next_key(running);
         running.rotation.plan(from)?;
-        let keys = Keys::of_running(running);
-        let next = keys.next.as_ref().map(|next| next.fingerprint.clone());
-        Ok((keys, Outcome::done(next.unwrap_or_default())))
+        let next = next_key(running).unwrap_or_default();
+        Ok((Planned { keys: Keys::of_running(running), forgotten }, Outcome::done(next)))
     })?;
-    item(answer, keys)
+    item(answer, planned)
 }
 
 pub(super) fn keep(
@@ -167,11 +187,17 @@ pub(super) fn keep(
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
     let arguments = Arguments::new().with("cancel", "yes");
-    let keys = running.act((caller, answer), "key rotate", arguments, |_| {
+    let planned = running.act((caller, answer), "key rotate", arguments, |_| {
+        let forgotten = next_key(running);
         running.rotation.cancel()?;
-        Ok((Keys::of_running(running), Outcome::done("")))
+        Ok((Planned { keys: Keys::of_running(running), forgotten }, Outcome::done("")))
     })?;
-    item(answer, keys)
+    item(answer, planned)
+}
+
+/// The fingerprint of the key that is planned.
+fn next_key(running: &Running) -> Option<String> {
+    running.rotation.keys().next.map(|(fingerprint, _)| format!("{fingerprint:?}"))
 }
 
 // ---- For the operator ----
@@ -186,10 +212,10 @@ pub(super) fn ask(
         KeyCommand::Show => paper.ask(connection, Request::Keys, Keys::page),
         KeyCommand::Rotate { from: Some(from), force, .. } => {
             let request = Request::RotateKey { from: from.as_seconds(), force };
-            paper.act(connection, request, Keys::plan)
+            paper.act(connection, request, Planned::page)
         }
         KeyCommand::Rotate { from: None, .. } => {
-            paper.act(connection, Request::KeepKey, Keys::plan)
+            paper.act(connection, Request::KeepKey, Planned::page)
         }
     }
 }
@@ -198,6 +224,9 @@ pub(super) fn ask(
 pub(super) fn keep_alone(paper: &mut Paper<'_>) -> Result<(), Failure> {
     let directory = DataDir::existing(&paper.config.server.data)?.lock()?;
     let own = key::fingerprint(&directory)?;
+    // A plan that cannot be read can be taken back all the same.
+    let planned = key::planned(&directory, &own).ok().flatten();
+    let forgotten = planned.map(|planned| format!("{:?}", planned.fingerprint()));
     let log = AuditLog::of(&directory);
     let arguments = Arguments::new().with("cancel", "yes");
     let begun = log.begin(clock::unix_now(), audit::caller(), "key rotate", arguments)?;
@@ -208,7 +237,8 @@ pub(super) fn keep_alone(paper: &mut Paper<'_>) -> Result<(), Failure> {
     };
     let ended = log.end(clock::unix_now(), begun, outcome);
     cancelled?;
-    paper.done(&Keys::of_directory(own, &directory)?, Keys::plan)?;
+    let keys = Keys::of_directory(own, &directory)?;
+    paper.done(&Planned { keys, forgotten }, Planned::page)?;
     ended
 }
 

@@ -1,10 +1,13 @@
 //! The command line.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::{Timestamp, UnixTime};
 
@@ -190,14 +193,22 @@ pub enum LogCommand {
     Reopen,
 }
 
+/// The parts of the program that write to the log.
+const LOGGED: [&str; 2] = ["waxwing_server", "waxwing_transport_mio"];
+
 fn parse_target(text: &str) -> Result<String, String> {
     let is_path = !text.is_empty()
         && text.len() <= 128
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte));
-    if is_path {
+    // Another name would change nothing, and nobody would notice.
+    let is_ours = text.split("::").next().is_some_and(|part| LOGGED.contains(&part));
+    if is_path && is_ours {
         return Ok(text.into());
     }
-    Err("write the path of a module, as lines of the log show it: waxwing_server::store".into())
+    Err(format!(
+        "write the path of a module, as lines of the log show it: waxwing_server::store. It begins with {}",
+        LOGGED.join(" or ")
+    ))
 }
 
 /// What to do with users.
@@ -254,6 +265,7 @@ pub enum UsersCommand {
             long,
             value_name = "NUMBER",
             required_unless_present_any = ["bytes", "default"],
+            value_parser = parse_letters,
             conflicts_with = "default"
         )]
         letters: Option<u32>,
@@ -324,7 +336,7 @@ pub enum BackupCommand {
         other_key: bool,
         /// How many users may have registered since the backup was made, or with --undo since the restore if
         /// the restored database is gone: so many ids are given to nobody for 60 days
-        #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 1_000, value_parser = parse_ids)]
         registered_since: u16,
         /// Take the last restore back: the database that it has moved aside is the database again, and the
         /// restored one is moved aside
@@ -392,7 +404,7 @@ pub enum QueueCommand {
     /// List the mailboxes with the most letters
     List {
         /// How many of them
-        #[arg(long, default_value_t = 20, value_name = "NUMBER", value_parser = value_parser!(u16).range(1..))]
+        #[arg(long, default_value_t = 20, value_name = "NUMBER", value_parser = parse_top)]
         top: u16,
     },
     /// List the letters that wait for a user: who sent them, when, and how large they are
@@ -648,6 +660,28 @@ fn parse_between(text: &str, least: Duration, most: Duration) -> Result<Duration
     Err(format!("give a time from {least} to {most}"))
 }
 
+/// So many mailboxes of all that there may be.
+fn parse_top(text: &str) -> Result<u16, String> {
+    parse_number(text, 1..=u16::MAX)
+}
+
+/// So many ids of all that there are.
+fn parse_ids(text: &str) -> Result<u16, String> {
+    parse_number(text, 0..=u16::MAX)
+}
+
+fn parse_letters(text: &str) -> Result<u32, String> {
+    parse_number(text, commands::limits::LETTERS)
+}
+
+fn parse_number<T>(text: &str, range: RangeInclusive<T>) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("give a whole number from {} to {}", range.start(), range.end()))
+}
+
 /// A moment in UTC: a day, or a day and a time.
 fn parse_moment(text: &str) -> Result<UnixTime, &'static str> {
     let wrong = "write a day, or a day and a time in UTC, as in 2026-12-24 or 2026-12-24T18:00:00Z";
@@ -770,9 +804,11 @@ mod tests {
             ("users suspend 7 --for 0h", "from 1s to 3650d"),
             ("users suspend 7 --for 18446744073709551615d", "is no duration"),
             ("drain --over 86401s", "from 0ms to 1d"),
-            ("queue list --top 0", "1..=65535"),
-            ("queue list --top 65536", "1..=65535"),
-            ("backup restore FILE --registered-since 65536", "0..=65535"),
+            ("queue list --top 0", "a whole number from 1 to 65535"),
+            ("queue list --top 65536", "a whole number from 1 to 65535"),
+            ("queue list --top many", "a whole number from 1 to 65535"),
+            ("users limits 7 --letters 0", "a whole number from 1 to 10000000"),
+            ("backup restore FILE --registered-since 65536", "a whole number from 0 to 65535"),
             ("backup restore FILE --undo", "cannot be used with"),
             ("backup restore", "<FILE>"),
         ] {

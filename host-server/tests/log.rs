@@ -156,6 +156,10 @@ fn a_level_of_one_part_is_set_until_the_configuration_is_read_again() {
         (&["log", "level", "loud"][..], "\"loud\""),
         (&["log", "level", "info", "--for", "ever"], "is no duration"),
         (&["log", "level", "info", "--target", "a b"], "path of a module"),
+        (
+            &["log", "level", "info", "--target", "waxwing_sever::store"],
+            "begins with waxwing_server",
+        ),
     ] {
         let ran = server.command(wrong);
         assert_eq!(ran.status.code(), Some(2));
@@ -199,14 +203,19 @@ fn a_file_that_cannot_be_opened_stops_nobody_and_is_said() {
     server.answers(&["reload"]);
     assert_eq!(server.log_status()["trouble"], Value::Null);
 
-    // Once it is open, the log stays where it is.
+    // Once it is open, the log stays where it is, and whoever looks elsewhere hears of that.
     let moved = server.folder.path().join("logs/waxwing.log.1");
     fs::rename(server.log(), &moved).unwrap();
     fs::create_dir(server.log()).unwrap();
     assert_eq!(server.command(&["log", "reopen"]).status.code(), Some(74));
+    assert!(server.log_status()["not_reopened"].as_str().unwrap().contains("cannot be opened"));
+    assert!(server.stderr().contains("the log goes on in the file that was opened before"));
     assert_eq!(server.command(&["reload"]).status.code(), Some(78));
     eventually("it goes on", || fs::read_to_string(&moved).unwrap().contains("log.file"));
     server.is_visited();
+    fs::remove_dir(server.log()).unwrap();
+    server.answers(&["log", "reopen"]);
+    assert_eq!(server.log_status()["not_reopened"], Value::Null);
 }
 
 #[test]

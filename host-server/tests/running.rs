@@ -168,8 +168,18 @@ fn a_command_that_means_another_server_is_refused() {
     let refused = commands::run(&config, &asked(&cli), false, &mut out).unwrap_err();
     assert_eq!((refused.exit(), out), (Exit::Config, Vec::new()));
     assert!(refused.to_string().contains("and not in"), "{refused}");
-    // Whoever cannot see the directory that the configuration names means whoever answers.
+    // A name with a mistake in it is the name of no server.
     config.server.data = other.path().join("absent");
+    let refused = commands::run(&config, &asked(&cli), false, &mut Vec::new()).unwrap_err();
+    assert!(refused.to_string().contains("absent"), "{refused}");
+    // Whoever cannot see the directory that the configuration names means whoever answers, and so does who
+    // looks from elsewhere for the one of a name that depends on the place.
+    std::fs::write(other.path().join("file"), "").unwrap();
+    for unseen in [other.path().join("file/data"), "no-such-directory".into()] {
+        config.server.data = unseen;
+        commands::run(&config, &asked(&cli), false, &mut Vec::new()).unwrap();
+    }
+    config.server.data = fake.path().to_owned();
     let mut out = Vec::new();
     commands::run(&config, &asked(&cli), false, &mut out).unwrap();
     assert!(out.starts_with(b"   id"));

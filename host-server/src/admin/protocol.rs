@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -18,8 +19,8 @@ use crate::store::UserName;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
-    /// The data directory that the command was told of, if it is there: whoever has named one means
-    /// the server that uses it, and not another that happens to be behind the socket.
+    /// The data directory that the command was told of: whoever has named one means the server that uses
+    /// it, and not another that happens to be behind the socket. Nothing if this user cannot see it.
     pub(super) data: Option<String>,
     pub(super) request: Request,
 }
@@ -30,9 +31,14 @@ impl Asked {
     }
 }
 
-/// A path as it is from everywhere; `None` if it leads to nothing that this user can see.
+/// A path as it is from everywhere; `None` if this user cannot see where it leads. One that leads to nothing
+/// may be a wrong name, and stays what it is. A relative one may be right from where the server was started.
 pub(super) fn whole(path: &Path) -> Option<String> {
-    fs::canonicalize(path).ok()?.into_os_string().into_string().ok()
+    let whole = match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && path.is_absolute() => path.to_owned(),
+        found => found.ok()?,
+    };
+    whole.into_os_string().into_string().ok()
 }
 
 /// What a command asks of a running server.

@@ -167,7 +167,13 @@ impl Running {
         change: BanChange,
     ) -> Result<(), Interrupted> {
         let ended = wait(answer, &self.storage.change_bans(change))?;
-        Ok(ended.map_err(|why| Problem::new(Exit::Storage, why))?)
+        Ok(ended.map_err(|why| {
+            let message = format!(
+                "storage does not take it now ({why}), and nothing was changed; the log says more, and the \
+                 command can be repeated"
+            );
+            Problem::new(Exit::Storage, message)
+        })?)
     }
 
     /// Has storage forget what is left of a user who was removed.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{failure, unusable};
-use crate::access;
+use crate::config::check_directory;
 use crate::exit::{Exit, Failure};
 use crate::figures;
 
@@ -35,12 +35,7 @@ pub(super) fn check_new(file: &Path, data: &Path) -> Result<(), Failure> {
         }
     }
     let directory = directory_of(file);
-    let metadata = fs::metadata(directory).map_err(|error| {
-        unusable(directory, format!("the backup cannot be written there: {error}"))
-    })?;
-    if !metadata.is_dir() {
-        return Err(unusable(directory, "it is no directory"));
-    }
+    check_directory(directory).map_err(|why| unusable(directory, why))?;
     let is_data = matches!(
         (fs::canonicalize(directory), fs::canonicalize(data)),
         (Ok(directory), Ok(data)) if directory == data
@@ -52,10 +47,7 @@ pub(super) fn check_new(file: &Path, data: &Path) -> Result<(), Failure> {
              another disk",
         ));
     }
-    match access::others_can_change(directory, &metadata) {
-        Some(why) => Err(unusable(directory, why)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Bytes that can be written in the directory of `path`.

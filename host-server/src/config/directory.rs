@@ -2,18 +2,21 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use crate::access::others_can_change;
 
 /// Whether the server can write files there, and nobody else can put others in their place.
-pub(super) fn check(path: &Path) -> Result<(), String> {
+pub(crate) fn check(path: &Path) -> Result<(), String> {
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!(
-            "there is no such directory; make it (mkdir -m 700 {}), or mount its disk",
+            "there is no such directory; make it (install -d -o {} -m 700 {}), or mount its disk",
+            geteuid().as_raw(),
             path.display()
         ),
         _ => error.to_string(),
@@ -25,12 +28,24 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
         return Err(why);
     }
     access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| match error {
-        Errno::ROFS => format!(
-            "the server may not write there: its disk is mounted to be read only, or systemd allows it no \
-             more. For systemd, run `systemctl edit waxwing` and add the two lines `[Service]` and \
-             `ReadWritePaths={}`",
+        Errno::ROFS => read_only(path),
+        // It belongs to root then: no other owner may be somebody else.
+        Errno::ACCESS if metadata.uid() != geteuid().as_raw() => format!(
+            "the server may not write there; run: chown {} {}",
+            geteuid().as_raw(),
             path.display()
         ),
-        _ => format!("the server may not write there: {error}; run: chmod u+rwx {}", path.display()),
+        _ => {
+            format!("the server may not write there: {error}; run: chmod u+rwx {}", path.display())
+        }
     })
+}
+
+/// Nobody may write to this directory, and what to do about it.
+fn read_only(path: &Path) -> String {
+    format!(
+        "the server may not write there: its disk is mounted to be read only, or systemd allows it no more. \
+         For systemd, run `systemctl edit waxwing` and add the two lines `[Service]` and `ReadWritePaths={}`",
+        path.display()
+    )
 }

@@ -22,13 +22,15 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 static WAY: OnceLock<Option<SyncSender<Entry>>> = OnceLock::new();
 static LOST: AtomicU64 = AtomicU64::new(0);
-static STATE: Mutex<State> = Mutex::new(State { path: None, trouble: None });
+static STATE: Mutex<State> = Mutex::new(State { path: None, trouble: None, not_reopened: None });
 
 /// What is known of the file.
 struct State {
     /// Where it is; nothing while the log goes to standard error.
     path: Option<PathBuf>,
     trouble: Option<String>,
+    /// Why it could not be opened again, so that lines go on into the file that was open before.
+    not_reopened: Option<String>,
 }
 
 enum Entry {
@@ -64,13 +66,24 @@ pub(super) fn go_to(file: Option<(PathBuf, File)>) {
     // What is in the queue before it goes where it was to go. The thread needs the state, so nobody may
     // have it while the queue is full.
     if way.send(Entry::File(file)).is_ok() {
-        *state() = State { path, trouble: None };
+        *state() = State { path, trouble: None, not_reopened: None };
     }
 }
 
 /// The file could not be opened when the server started.
 pub(super) fn could_not_open(why: String) {
     state().trouble = Some(why);
+}
+
+/// The file could not be opened again. The one that is open may have been moved or deleted, so that nobody
+/// looks into it: standard error hears of it, too.
+pub(super) fn could_not_reopen(why: &str) {
+    let text = format!(
+        "waxwing-server: {why}; the log goes on in the file that was opened before, wherever that is now: \
+         put it right, and run `waxwing-server log reopen`\n"
+    );
+    state().not_reopened = Some(why.to_owned());
+    stderr::write(text.as_bytes());
 }
 
 /// Writes a whole line, soon, or never. Whether the log goes to a file.
@@ -91,6 +104,10 @@ pub(super) fn path() -> Option<PathBuf> {
 
 pub(super) fn trouble() -> Option<String> {
     state().trouble.clone()
+}
+
+pub(super) fn not_reopened() -> Option<String> {
+    state().not_reopened.clone()
 }
 
 pub(super) fn lost() -> u64 {

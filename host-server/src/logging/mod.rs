@@ -52,6 +52,8 @@ pub struct Standing {
     pub lost: u64,
     /// Why the last line could not be written to the file.
     pub trouble: Option<String>,
+    /// Why the file could not be opened again. The log goes on in the one that was open before.
+    pub not_reopened: Option<String>,
 }
 
 /// Starts logging for the whole process, on standard error.
@@ -121,7 +123,8 @@ pub fn set_level(asked: Asked) -> Result<(), Failure> {
 /// When it cannot be opened. Then the log goes on where it went before.
 pub fn reopen() -> Result<Option<PathBuf>, Failure> {
     let Some(path) = file::path() else { return Ok(None) };
-    let reopened = open(&path)?;
+    let reopened =
+        open(&path).inspect_err(|failure| file::could_not_reopen(&failure.to_string()))?;
     file::go_to(Some((path.clone(), reopened)));
     Ok(Some(path))
 }
@@ -143,6 +146,7 @@ pub fn standing() -> Standing {
         file: file::path(),
         lost: lost(),
         trouble: file::trouble(),
+        not_reopened: file::not_reopened(),
     }
 }
 

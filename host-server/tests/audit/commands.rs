@@ -100,7 +100,7 @@ fn verify_says_that_the_chain_holds_or_where_it_does_not() {
     assert!(held.status.success());
     let digest = holds(&place.log()).last_sha256.unwrap();
     let expected = format!(
-        "lines      4, in 1 files; the chain holds\nnumbers    1 to 4\nlast line  {digest}\n"
+        "lines      4, in 1 file; the chain holds\nnumbers    1 to 4\nlast line  {digest}\n"
     );
     assert_eq!(stdout(&held), expected);
     let json = || -> serde_json::Value {

@@ -76,7 +76,7 @@ fn a_place_that_cannot_be_used_is_refused_and_nothing_is_made() {
     let again = place.about(&["backup", "create"], 78);
     assert!(again.contains("it is there already"), "{again}");
     for (file, why) in [
-        ("/no/such/directory/backup.db", "cannot be written there"),
+        ("/no/such/directory/backup.db", "there is no such directory; make it"),
         ("/", "no name of a file"),
         (place.data().path().join("b.db").to_str().unwrap(), "holds the database itself"),
         ("/tmp/backup-of-waxwing.db", "others can change it"),
@@ -183,7 +183,7 @@ fn a_directory_for_backups_that_cannot_be_used_is_found_at_the_start() {
         assert_eq!(output.status.code(), Some(78), "{said}");
         assert!(said.contains("backup.directory") && said.contains(why), "{said}");
     };
-    refused(Path::new("/no/such/directory"), "mkdir -m 700");
+    refused(Path::new("/no/such/directory"), "install -d -o ");
     refused(&place.data().database(), "is no directory");
     refused(place.data().path(), "are the same directory");
     let open = place.0.path().join("open");

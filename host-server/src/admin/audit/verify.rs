@@ -210,7 +210,8 @@ impl Verified {
         let mut text = String::new();
         let Self { files, lines, .. } = self;
         if self.holds {
-            text.push_str(&format!("lines      {lines}, in {files} files; the chain holds\n"));
+            let files = figures::count(*files as u64, "file", "files");
+            text.push_str(&format!("lines      {lines}, in {files}; the chain holds\n"));
         } else {
             text.push_str(&format!("lines      {lines}, up to the first that does not follow\n"));
         }

@@ -18,7 +18,7 @@ use crate::runtime;
 use crate::store::UserName;
 
 /// What the settings for everybody take, too.
-const LETTERS: RangeInclusive<u32> = 1..=10_000_000;
+pub(crate) const LETTERS: RangeInclusive<u32> = 1..=10_000_000;
 const BYTES: RangeInclusive<u64> = 1 << 10..=1 << 40;
 
 /// What may wait for a user; nothing for what is as the configuration says.

@@ -10,7 +10,7 @@ pub(crate) mod erase;
 mod export;
 mod health;
 mod key;
-mod limits;
+pub(crate) mod limits;
 mod log;
 pub(crate) mod otp;
 mod queue;

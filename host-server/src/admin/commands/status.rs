@@ -81,26 +81,32 @@ struct Log {
     lost_lines: u64,
     /// Why the last line could not be written to the file.
     trouble: Option<String>,
+    /// Why the file could not be opened again.
+    not_reopened: Option<String>,
 }
 
 impl Log {
     fn of(standing: logging::Standing) -> Self {
-        let logging::Standing { asked, file, lost, trouble } = standing;
+        let logging::Standing { asked, file, lost, trouble, not_reopened } = standing;
         Self {
             asked: asked.as_ref().map(Level::of),
             file: file.map(|file| file.display().to_string()),
             lost_lines: lost,
             trouble,
+            not_reopened,
         }
     }
 
     fn lines(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Self { asked, file, lost_lines, trouble } = self;
+        let Self { asked, file, lost_lines, trouble, not_reopened } = self;
         let place = file.as_deref().unwrap_or("standard error");
         let asked = asked.as_ref().map(|level| format!("; level {}", level.words()));
         writeln!(out, "log          to {place}{}", asked.unwrap_or_default())?;
         if let Some(trouble) = trouble {
             writeln!(out, "             CANNOT BE WRITTEN: {trouble}")?;
+        }
+        if let Some(why) = not_reopened {
+            writeln!(out, "             GOES ON IN THE FILE THAT WAS OPEN BEFORE: {why}")?;
         }
         if *lost_lines > 0 {
             let lines = figures::count(*lost_lines, "LINE IS", "LINES ARE");

@@ -41,6 +41,8 @@ pub(crate) struct Load {
     /// Letters a second of all pairs together; without one, as fast as it goes.
     pub(crate) rate: Option<f64>,
     pub(crate) until: Until,
+    /// It lasts for so long before anything is measured.
+    pub(crate) warm_up: Duration,
 }
 
 /// What a run has shown.
@@ -56,7 +58,7 @@ pub(crate) struct Measured {
     pub(crate) sent: Vec<usize>,
 }
 
-/// From starting a load to measuring it for `span`.
+/// From starting a load to measuring it for `span`, where nobody wants another time.
 pub(crate) fn warm_up(span: Duration) -> Duration {
     LONGEST_WARM_UP.min(span / 4)
 }
@@ -110,7 +112,7 @@ impl Stage<'_> {
     ) -> Result<Measured> {
         self.run(load, &[], |shared, count| {
             shared.phase.store(WARMING_UP, Relaxed);
-            thread::sleep(warm_up(span));
+            thread::sleep(load.warm_up);
             let account = Account::open(self.server, self.yardstick)?;
             let arrived = shared.arrived.load(Relaxed);
             shared.phase.store(MEASURING, Relaxed);
@@ -136,6 +138,7 @@ impl Stage<'_> {
             together,
             rate: None,
             until: Until::Received,
+            warm_up: Duration::ZERO,
         };
         let expected = sent.iter().sum();
         self.run(load, sent, |shared, _| {

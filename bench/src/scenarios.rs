@@ -46,6 +46,7 @@ impl Writing {
             together: TOGETHER.min(window.into()),
             rate: None,
             until: Until::Received,
+            warm_up: warm_up(self.span),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::everything::Everything;
 use super::operator::{Operator, Running};
 use super::{PAYLOAD, Sizes, load};
 use crate::findings::{Findings, Goal, micros, quantile};
-use crate::load::{LOOK, Sight, Stage};
+use crate::load::{LOOK, Load, Sight, Stage};
 use crate::population::{self, Person, ServerData};
 use crate::process::{Server, ServerBinary, Settings};
 use crate::scenarios::{Bench, Writing, thousands};
@@ -23,6 +23,9 @@ const REST: Duration = Duration::from_millis(500);
 const LONGER: f64 = 2.5;
 /// More than this is not signed: letters are fresh for some minutes only.
 const LONGEST: Duration = Duration::from_secs(30);
+/// Half load lasts for so long before a backup begins beside it, but no longer than the backup takes alone: else
+/// the load's own start would be measured, too.
+const LONGEST_START: Duration = Duration::from_secs(2);
 /// For what has to be measured until something else ends.
 const SHORT: Duration = Duration::from_millis(400);
 
@@ -107,16 +110,17 @@ impl Full<'_> {
         people: &[Person],
         half: f64,
     ) -> Result<()> {
+        let warm_up = self.alone.min(LONGEST_START);
         let writing = Writing {
             pairs: people.len() / 2,
             window: 128,
             payload: PAYLOAD,
-            span: self.patience(),
+            span: self.patience() + warm_up,
         };
         let stock = bench.stock(people, writing.letters_at(half), PAYLOAD)?;
         let stage = bench.stage(people, &stock, self.server, self.data);
         let stage = Stage { yardstick: None, ..stage };
-        let load = load(&writing, Some(half));
+        let load = Load { warm_up, ..load(&writing, Some(half)) };
         let mut beside = Beside::default();
         // It ends with the backup.
         let measured = stage.relay(load, SHORT, |sight| {

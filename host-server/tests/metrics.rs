@@ -311,7 +311,7 @@ fn a_loop_that_hangs_is_named_and_is_asked_once_however_often_somebody_looks() {
     for _ in 0..3 {
         let (status, why) = fake.get("/healthz");
         assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
-        assert_eq!(why, "event loop 1 does not answer within 2 seconds\n");
+        assert_eq!(why, "event loop 1 does not answer within 1.5 seconds\n");
     }
     let page = fake.page();
     assert!(page.contains("waxwing_sessions 7\n"), "{page}");

@@ -81,7 +81,10 @@ fn letters_that_wait_are_listed_and_expire_when_the_operator_says_so() {
     anna.send(&bert, "two").exits(0);
     let mailbox = json(&server, &["queue", "list"]).remove(0);
     assert_eq!((&mailbox["user"], &mailbox["letters"]), (&2.into(), &2.into()));
-    server.administer(&["queue", "list", "--top", "0"]).exits(2).says("give a whole number from 1 to 65535");
+    server
+        .administer(&["queue", "list", "--top", "0"])
+        .exits(2)
+        .says("give a whole number from 1 to 65535");
     let letters = json(&server, &["queue", "show", "2"]);
     assert_eq!(letters.len(), 2);
     assert_eq!(letters[0]["sender"], 1);

@@ -47,7 +47,7 @@ impl Health {
 fn hanging(loops: &[Loop]) -> Option<String> {
     let hanging = (0..).zip(loops).filter(|(_, one)| !one.answers);
     let numbers: Vec<_> = hanging.map(|(number, _): (u32, _)| number.to_string()).collect();
-    let patience = Reports::PATIENCE.as_secs();
+    let patience = Reports::PATIENCE.as_secs_f64();
     match &numbers[..] {
         [] => None,
         [one] => Some(format!("event loop {one} does not answer within {patience} seconds")),
@@ -101,10 +101,10 @@ mod tests {
         let why = "the server sends all sessions away, and then stops";
         assert_eq!(message(Health::ready(&[well, well], true)), Err(why.into()));
         for health in [Health::alive(&[well, hangs]), Health::ready(&[well, hangs], false)] {
-            let why = "event loop 1 does not answer within 2 seconds";
+            let why = "event loop 1 does not answer within 1.5 seconds";
             assert_eq!(message(health), Err(why.into()));
         }
-        let why = "the event loops 0, 2 do not answer within 2 seconds";
+        let why = "the event loops 0, 2 do not answer within 1.5 seconds";
         assert_eq!(message(Health::alive(&[hangs, well, hangs])), Err(why.into()));
     }
 

@@ -149,7 +149,7 @@ impl Numbers {
         )?;
         page.gauges(
             "loops",
-            "Event loops that answer within 2 seconds, and those that hang.",
+            "Event loops that answer within 1.5 seconds, and those that hang.",
             "state",
             [("answers", answer as u64), ("hangs", hang as u64)],
         )?;

@@ -67,7 +67,7 @@ impl Default for Reports {
 
 impl Reports {
     /// How long a loop may take to answer. One that takes longer hangs.
-    pub const PATIENCE: Duration = Duration::from_secs(2);
+    pub const PATIENCE: Duration = Duration::from_millis(1_500);
 
     /// With another patience than [`Self::PATIENCE`].
     #[must_use]

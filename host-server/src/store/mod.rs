@@ -13,6 +13,7 @@ mod interrupt;
 mod letter;
 mod memory;
 mod personal;
+pub mod shared;
 mod sqlite;
 mod thread;
 mod turn;
@@ -80,12 +81,14 @@ pub trait Storage: Inspect + Personal + KeepBans + Ownership + Send {
     fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError>;
 
     /// What has become of the last thing that was [unclear](ApplyError::Unclear). Until that is known,
-    /// nothing else is asked of the storage, and nobody else is served while this takes its time.
+    /// nothing else is asked of the storage. It takes a few milliseconds at most, because everybody else
+    /// wants to hear meanwhile that nothing can be done: `None` says that the answer is under way, and that
+    /// it is to be called again.
     ///
     /// # Errors
     /// [`ApplyError::Unclear`] and [`ApplyError::Unavailable`]: it cannot be said now, and is to be asked
-    /// again. Else as [`Storage::apply`].
-    fn resolve(&mut self) -> Result<Resolved, ApplyError> {
+    /// again after a pause. Else as [`Storage::apply`].
+    fn resolve(&mut self) -> Result<Option<Resolved>, ApplyError> {
         Err(ApplyError::Fatal("nothing is unclear in a storage that always knows".into()))
     }
 

@@ -283,9 +283,13 @@ impl StorageTurns {
             return Ok(());
         };
         match self.storage.resolve() {
-            Ok(resolved) => {
+            Ok(Some(resolved)) => {
                 self.note(None);
                 unclear.end(resolved, reports);
+            }
+            Ok(None) => {
+                unclear.go_on(now);
+                self.unclear = Some(unclear);
             }
             Err(ApplyError::Unclear(_) | ApplyError::Unavailable(_) | ApplyError::Refused(_)) => {
                 unclear.ask_again(now);

@@ -36,6 +36,9 @@ pub(super) struct Unclear {
 impl Unclear {
     /// Between two attempts to find out.
     const PAUSE: Duration = Duration::from_millis(500);
+    /// Between two steps of an attempt, so that whoever asks for something else hears meanwhile that
+    /// nothing can be done.
+    const STEP: Duration = Duration::from_millis(1);
 
     /// The first attempt can be made at once.
     pub(super) const fn new(waiting: Waiting, now: Instant) -> Self {
@@ -45,6 +48,11 @@ impl Unclear {
     /// When storage is asked.
     pub(super) const fn ask_at(&self) -> Instant {
         self.ask_at
+    }
+
+    /// The answer is under way: storage goes on with the attempt.
+    pub(super) fn go_on(&mut self, now: Instant) {
+        self.ask_at = now.after(Self::STEP);
     }
 
     /// It could not be said: storage is asked again after a pause.

@@ -26,7 +26,7 @@ struct Gated {
     under_way: Sender<()>,
     gate: Receiver<Result<(), ApplyError>>,
     /// What it says of what was unclear; that it cannot be said, where nothing is here.
-    resolved: Receiver<Result<Resolved, ApplyError>>,
+    resolved: Receiver<Result<Option<Resolved>, ApplyError>>,
     beat_interval: Option<Duration>,
     commits: Arc<Mutex<Vec<usize>>>,
     tidied: Arc<AtomicUsize>,
@@ -130,7 +130,7 @@ impl Storage for Gated {
         self.inner.answer(question)
     }
 
-    fn resolve(&mut self) -> Result<Resolved, ApplyError> {
+    fn resolve(&mut self) -> Result<Option<Resolved>, ApplyError> {
         self.resolved.try_recv().unwrap_or_else(|_| Err(ApplyError::Unavailable("away".into())))
     }
 
@@ -162,7 +162,7 @@ struct Ends {
     memory: MemoryStorage,
     under_way: Receiver<()>,
     gate: Sender<Result<(), ApplyError>>,
-    resolved: Sender<Result<Resolved, ApplyError>>,
+    resolved: Sender<Result<Option<Resolved>, ApplyError>>,
     commits: Arc<Mutex<Vec<usize>>>,
     tidied: Arc<AtomicUsize>,
     cannot_close: Arc<AtomicBool>,
@@ -201,7 +201,7 @@ struct Bench {
     done: Receiver<Done>,
     under_way: Receiver<()>,
     gate: Sender<Result<(), ApplyError>>,
-    resolved: Sender<Result<Resolved, ApplyError>>,
+    resolved: Sender<Result<Option<Resolved>, ApplyError>>,
     memory: MemoryStorage,
     commits: Arc<Mutex<Vec<usize>>>,
     tidied: Arc<AtomicUsize>,
@@ -585,7 +585,7 @@ fn while_a_commit_is_unclear_everything_else_is_refused_at_once() {
         // It is not asked again before a while has passed.
         let later = now.after(Duration::from_millis(500));
         assert_eq!(turns.poll_timeout(), Some(later));
-        ends.resolved.send(Ok(resolved)).unwrap();
+        ends.resolved.send(Ok(Some(resolved))).unwrap();
         told.0.clear();
         turns.timeout(now, &mut told).unwrap();
         assert_eq!(told.0, []);
@@ -601,6 +601,24 @@ fn while_a_commit_is_unclear_everything_else_is_refused_at_once() {
 }
 
 #[test]
+fn while_an_answer_is_under_way_jobs_are_refused_and_the_attempt_goes_on_at_once() {
+    let (mut turns, ends) = turns([unclear()], None);
+    let mut told = Told::default();
+    let now = Instant::from_millis(7_000);
+    turns.serve([(0, Job::Batch(create(1, 1)))].into_iter(), &|| now, &mut told).unwrap();
+    ends.resolved.send(Ok(None)).unwrap();
+    told.0.clear();
+    turns.serve([(1, Job::Batch(create(2, 2)))].into_iter(), &|| now, &mut told).unwrap();
+    assert_eq!(told.0, [(1, Some(batch(2, Outcome::Unavailable))), (1, None)]);
+    let soon = now.after(Duration::from_millis(1));
+    assert_eq!(turns.poll_timeout(), Some(soon));
+    ends.resolved.send(Ok(Some(Resolved::Done(None)))).unwrap();
+    told.0.clear();
+    turns.timeout(soon, &mut told).unwrap();
+    assert_eq!(told.0, [(0, Some(batch(1, Outcome::Done))), (0, None)]);
+}
+
+#[test]
 fn of_batches_that_are_tried_alone_an_unclear_one_is_kept_and_later_ones_are_refused() {
     let refused = Err(ApplyError::Refused("the second of them".into()));
     let (mut turns, ends) = turns([refused, Ok(()), unclear()], None);
@@ -610,7 +628,7 @@ fn of_batches_that_are_tried_alone_an_unclear_one_is_kept_and_later_ones_are_ref
     let expected =
         [(0, Some(batch(1, Outcome::Done))), (0, Some(batch(3, Outcome::Unavailable))), (0, None)];
     assert_eq!(told.0, expected);
-    ends.resolved.send(Ok(Resolved::Done(None))).unwrap();
+    ends.resolved.send(Ok(Some(Resolved::Done(None)))).unwrap();
     told.0.clear();
     turns.timeout(Instant::default(), &mut told).unwrap();
     assert_eq!(told.0, [(0, Some(batch(2, Outcome::Done))), (0, None)]);
@@ -658,7 +676,8 @@ fn the_thread_finds_out_by_itself_what_has_become_of_an_unclear_commit() {
     let bench = Bench::new(ThreadOptions::default());
     let cannot_say = Err(ApplyError::Unclear("it is not back".into()));
     bench.resolved.send(cannot_say).unwrap();
-    bench.resolved.send(Ok(Resolved::Done(None))).unwrap();
+    bench.resolved.send(Ok(None)).unwrap();
+    bench.resolved.send(Ok(Some(Resolved::Done(None)))).unwrap();
     bench.gate.send(unclear()).unwrap();
     bench.create(1, 1);
     assert_eq!(bench.next(), batch(1, Outcome::Done));

@@ -1,7 +1,6 @@
 //! What letters notice of a backup, and what memory it takes.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -62,16 +61,19 @@ pub(super) fn measure(
 }
 
 impl Full<'_> {
+    /// Deletes the last backup. That takes a while, and is not to be measured.
+    fn forget_copy(&self) -> Result<()> {
+        let copy = self.copy();
+        for file in [copy.clone(), copy.with_extension("json")] {
+            fs::remove_file(file)?;
+        }
+        Ok(())
+    }
+
     /// Begins a backup that waits for all of it: the copy, the log's way into the file, and that it is
     /// read again.
     fn begin(&self, binary: &ServerBinary) -> Result<Running> {
         let copy = self.copy();
-        for file in [copy.clone(), copy.with_extension("json")] {
-            match fs::remove_file(file) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
-        }
         let operator = Operator { binary, data: self.data.path() };
         operator.begin(&["backup", "create", &copy.display().to_string()])
     }
@@ -95,7 +97,7 @@ impl Full<'_> {
         findings
             .remarks
             .push(format!("{} has {mib:.0} MiB, and takes {seconds:.1} s alone", self.what));
-        Ok(())
+        self.forget_copy()
     }
 
     /// So long letters are there for, beside a backup.
@@ -127,6 +129,7 @@ impl Full<'_> {
             beside = Beside::look(sight, self.begin(&bench.binary)?)?;
             Ok(())
         })?;
+        self.forget_copy()?;
         let [p99, most] = [0.99, 1.0].map(|part| micros(quantile(&measured.latencies, part)) / 1e3);
         let what = &self.what;
         findings.goals.push(Goal::new(

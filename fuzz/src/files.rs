@@ -2,9 +2,11 @@
 
 use std::fs;
 
-use waxwing_core::id::UserId;
-use waxwing_core::server::storage::{Answer, Question, QueueId};
+use waxwing_core::crypto::{Provider, RustCrypto};
+use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::server::storage::{Answer, PendingLetter, Question, QueueId};
 use waxwing_core::time::UnixTime;
+use waxwing_core::wire::Packet;
 use waxwing_server::config::Config;
 use waxwing_server::store::{SqliteOptions, SqliteStorage, Storage};
 
@@ -23,6 +25,15 @@ pub fn config_file(data: &[u8]) -> Reached {
     taken(loaded.is_ok())
 }
 
+/// A letter is the packet that its id names, and that is addressed to `recipient`.
+fn assert_is_for(recipient: UserId, letter: &PendingLetter) {
+    let packet = Packet::parse(&letter.packet[..]).expect("a packet");
+    let named = PacketId::of(&RustCrypto.sha256(&[packet.signed_bytes()]));
+    let header = packet.header();
+    assert_eq!((letter.id, letter.recipient), (named, recipient));
+    assert_eq!((header.sender, header.recipient), (Some(letter.sender), Some(recipient)));
+}
+
 /// A database opens, and answers for the one who is asked about; or it is refused.
 pub fn sqlite_open(data: &[u8]) -> Reached {
     let directory = tempfile::tempdir().unwrap();
@@ -37,7 +48,7 @@ pub fn sqlite_open(data: &[u8]) -> Reached {
         let question =
             Question::Letters { recipient, after: QueueId(0), max_letters: 16, max_bytes: 1 << 20 };
         if let Ok(Answer::Letters { letters, .. }) = storage.answer(&question) {
-            assert!(letters.iter().all(|letter| letter.recipient == recipient));
+            letters.iter().for_each(|letter| assert_is_for(recipient, letter));
             if !letters.is_empty() {
                 reached.insert("a letter is read");
             }

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod messenger;
 pub mod mutation;
 pub mod outbox;
+pub mod private_key;
 pub mod script;
 pub mod server;
 pub mod settings;
@@ -24,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("server_ops", server::server_ops),
     ("envelope_open", envelope::envelope_open),
     ("public_key", keys::public_key),
+    ("private_key", private_key::private_key),
     ("config_file", files::config_file),
     ("config_keys", settings::config_keys),
     ("sqlite_open", files::sqlite_open),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use pem_rfc7468::LineEnding;
 use waxwing_core::crypto::PrivateKey;
 use waxwing_core::envelope::{self, Content, Fingerprint};
 use waxwing_core::id::Uid;
@@ -11,6 +12,7 @@ use waxwing_core::server::ConnId;
 use waxwing_core::wire::{KeyQuestion, Op};
 use waxwing_fuzz::client::NOW;
 use waxwing_fuzz::decisions::{LARGE, step};
+use waxwing_fuzz::private_key::{source, what};
 use waxwing_fuzz::script::{Step, encode};
 use waxwing_fuzz::server::{Network, world};
 use waxwing_server::config::Config;
@@ -31,6 +33,7 @@ fn main() {
     operations();
     letters();
     keys();
+    private_keys();
     databases();
     files::settings();
     files::outbox();
@@ -204,7 +207,15 @@ fn letters() {
             &content,
             &mut out,
         );
-        keep("envelope_open", name, &out[..len.unwrap()]);
+        let sealed = &mut out[..len.unwrap()];
+        keep("envelope_open", name, sealed);
+        if name == "text" {
+            keep("envelope_open", "text-cut", &sealed[..sealed.len() - 1]);
+            sealed[1] = 2;
+            keep("envelope_open", "another-suite", sealed);
+            sealed[0] = 2;
+            keep("envelope_open", "another-version", sealed);
+        }
     }
 }
 
@@ -215,6 +226,42 @@ fn keys() {
     even[288] &= 0xfe;
     keep("public_key", "even", &even);
     keep("public_key", "truncated", &spki.as_bytes()[..293]);
+}
+
+fn private_keys() {
+    let keep = |name: &str, what: u8, rest: &[u8]| {
+        keep("private_key", name, &[&[what], rest].concat());
+    };
+    // The number of the key, how many of its numbers are from elsewhere, and which of them from where;
+    // then what is done to its bytes.
+    let changes: [(&str, &[u8]); 11] = [
+        ("sound", &[0, 0]),
+        ("exponent-3", &[0, 1, 1, source::THREE]),
+        ("private-exponent-of-another", &[1, 1, 2, 2]),
+        ("primes-of-another", &[1, 2, 3, 2, 4, 2]),
+        ("crt-exponent-of-another", &[2, 1, 5, 3]),
+        ("crt-coefficient-0", &[2, 1, 7, source::ZERO]),
+        ("modulus-0", &[3, 1, 0, source::ZERO]),
+        ("another-version", &[3, 0, 0, 0, 6, 1]),
+        ("wrong-bit", &[4, 0, 1, 1, 200, 3]),
+        ("byte-too-many", &[4, 0, 2, 0, 30, 0]),
+        ("cut", &[5, 0, 3, 4, 0, 255]),
+    ];
+    for (name, changes) in changes {
+        keep(name, what::CHANGES, changes);
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src/crypto/conformance/keys");
+    for name in
+        ["attributes", "bits-1024", "elliptic-curve", "encrypted", "pkcs1-not-pkcs8", "public"]
+    {
+        keep(name, what::DER, &fs::read(folder.join(name).with_extension("der")).unwrap());
+    }
+    let der = waxwing_core::testing::keys::pkcs8_der(0);
+    keep("der", what::DER, der);
+    let pem = |label| pem_rfc7468::encode_string(label, LineEnding::LF, der).unwrap();
+    keep("file", what::FILE, pem("PRIVATE KEY").as_bytes());
+    keep("file-with-another-label", what::FILE, pem("RSA PRIVATE KEY").as_bytes());
+    keep("file-without-end", what::FILE, &pem("PRIVATE KEY").as_bytes()[..1_000]);
 }
 
 fn databases() {

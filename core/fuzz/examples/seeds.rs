@@ -21,6 +21,9 @@ fn main() {
     {
         keep("stream_fragments", name, &[&cuts[..], &stream].concat());
     }
+    // Nothing follows it.
+    let (name, empty) = packets.iter().find(|(name, _)| *name == "102-empty").expect("is there");
+    keep("stream_fragments", name, &[&[90; 8][..], empty].concat());
     seen();
     values();
     proxies();

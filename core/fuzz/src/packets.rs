@@ -160,10 +160,11 @@ fn written<F: std::fmt::Debug>(write: impl FnOnce(&mut Writer<'_>) -> Result<(),
     writer.into_written().to_vec()
 }
 
-/// However a stream is split, the same packets come out of it. The first bytes say how.
+/// However a stream is split, the packets that the reference finds come out of it. The first bytes say how.
 pub fn stream_fragments(data: &[u8]) -> Reached {
     let Some((cuts, stream)) = data.split_first_chunk::<CUTS>() else { return taken(false) };
     let whole = packets(stream);
+    assert_eq!(whole, reference::packets(stream));
     let (mut buffer, mut rest, mut found) = (Vec::new(), stream, (Vec::new(), true));
     for cut in cuts.iter().cycle() {
         let (now, later) = rest.split_at(rest.len().min(usize::from(*cut) * usize::from(*cut) + 1));

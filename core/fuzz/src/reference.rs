@@ -36,6 +36,21 @@ pub fn decode(bytes: &[u8]) -> Option<Decoded> {
     })
 }
 
+/// The packets at the front of a stream, and whether what follows may become one.
+pub fn packets(mut stream: &[u8]) -> (Vec<Vec<u8>>, bool) {
+    let mut found = Vec::new();
+    while let Some(header) = stream.get(..26) {
+        if !std::str::from_utf8(&header[4..23]).is_ok_and(is_timestamp) {
+            return (found, false);
+        }
+        let len = 26 + usize::from(header[24]) + 256 * usize::from(header[25]) + 256;
+        let Some((packet, rest)) = stream.split_at_checked(len) else { break };
+        found.push(packet.to_vec());
+        stream = rest;
+    }
+    (found, true)
+}
+
 /// Whether this is a timestamp: its form, character by character, and a calendar that is not ours.
 pub fn is_timestamp(text: &str) -> bool {
     let form = "dddd-dd-dd dd:dd:dd";

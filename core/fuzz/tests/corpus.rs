@@ -81,7 +81,12 @@ const EXPECTED: &[Expected] = &[
     ),
     (
         "stream_fragments",
-        &[("large", &["packets"]), ("mixed", &["packets"]), ("single-bytes", &["packets"])],
+        &[
+            ("102-empty", &["one packet, or none"]),
+            ("large", &["packets"]),
+            ("mixed", &["packets"]),
+            ("single-bytes", &["packets"]),
+        ],
     ),
     (
         "seen_letters",

@@ -230,6 +230,7 @@ const EXPECTED: &[Expected] = &[
             ("cut", &["refused"]),
             ("holder", &["the holder says something", "a letter is written"]),
             ("key-of-another-length", &["contacts are refused"]),
+            ("key-that-is-none", &["contacts are refused"]),
             ("kind-of-letter", &["letters are refused"]),
             ("kind-of-outbox", &["the outbox is refused"]),
             ("last-row", &["nothing can be written"]),

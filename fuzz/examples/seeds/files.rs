@@ -260,6 +260,7 @@ pub(super) fn homes() {
     // The number of a column, of a row, and a value.
     keep_file("no-phone", what::VALUES, &[0, 0, 4, 4]);
     keep_file("key-of-another-length", what::VALUES, &[13, 0, 6, 9, 20]);
+    keep_file("key-that-is-none", what::VALUES, &[13, 0, 6, 9, 147]);
     keep_file("last-row", what::VALUES, &[34, 3, 1, 11]);
     keep_file("kind-of-letter", what::VALUES, &[25, 0, 4, 0, 20, 1, 1, 12]);
     keep_file("kind-of-outbox", what::VALUES, &[37, 1, 0, 40, 0, 1, 6]);

@@ -6,17 +6,28 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use waxwing_core::id::Uid;
-use waxwing_core::phone::{Otp, Phone};
+use waxwing_core::phone::Otp;
 
-use crate::home::Which;
+use crate::accounts;
+use crate::clock;
+use crate::name::Name;
+use crate::phone::Country;
+use crate::who::{LettersOf, Who};
 
 /// End-to-end encrypted letters from the terminal.
 #[derive(Parser)]
 #[command(name = "waxwing", version, about, after_help = EXIT_CODES)]
 pub struct Args {
-    /// Directory with key, contacts and letters [default: $XDG_DATA_HOME/waxwing]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Directory with key, contacts and letters [default: that of the account]
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "account")]
     pub home: Option<PathBuf>,
+    /// One of several accounts, by the name that `accounts add` has given it [default: the one that
+    /// `accounts default` has named, or main, which is in $XDG_DATA_HOME/waxwing]
+    #[arg(long, global = true, value_name = "NAME", value_parser = account)]
+    pub account: Option<String>,
+    /// The country whose numbers may be typed without its code, such as +49
+    #[arg(long, global = true, value_name = "CODE", value_parser = Country::parse)]
+    pub country: Option<Country>,
     /// Say on standard error what goes on; no letter, code or key is ever shown there
     #[arg(long, short, global = true)]
     pub verbose: bool,
@@ -35,6 +46,29 @@ pub enum Command {
     Whoami,
     /// List everybody whose key is pinned
     Contacts,
+    /// List the conversations, and how many letters in each nobody has read
+    Conversations {
+        /// Those that were put away with `archive`
+        #[arg(long)]
+        archived: bool,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the strangers who have written, and have no answer
+    Requests {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a stranger's request: their letters are kept from now on as those of others
+    Accept(Person),
+    /// Give somebody a name, which can then stand in place of the phone number
+    ///
+    /// The name is known in this home alone. Two people cannot have names that look alike.
+    Name(Naming),
+    /// Find letters by what they say
+    Search(Search),
     /// Send a letter
     Send(Send),
     /// Print the letters that nobody has printed yet
@@ -45,42 +79,44 @@ pub enum Command {
     Receive(Receive),
     /// Show the letters that the server has not answered for; try them now, or give one up
     Outbox(Outbox),
-    /// Talk with somebody
+    /// Talk with somebody, line by line
     ///
     /// Each line is a letter, and a blank one is none. Letters from the other show as they come. On a
     /// terminal /help shows the commands. What a program writes into it is sent line by line as it
     /// is; a line that is not UTF-8, has zero bytes or is too long for a letter is named and not sent,
     /// and the exit code is then 2.
     Chat {
-        /// The other person's phone number: + and 7 to 15 digits
-        #[arg(value_parser = phone)]
-        phone: Phone,
+        /// The name or phone number of the other person
+        #[arg(value_name = "WHO", value_parser = Who::parse)]
+        who: Who,
     },
     /// Show the safety number to compare with somebody, over the phone or in person
     Verify(Verify),
     /// Show the letters to and from somebody, and what became of them
     History {
-        /// The other person's phone number: + and 7 to 15 digits
-        #[arg(value_parser = phone)]
-        phone: Phone,
+        /// The name or phone number of the other person
+        #[arg(value_name = "WHO", value_parser = Who::parse)]
+        who: Who,
         /// One JSON object a line
         #[arg(long)]
         json: bool,
     },
     /// Discard the letters of somebody from now on, without showing them
-    Block {
-        /// The phone number of the sender: + and 7 to 15 digits
-        #[arg(value_parser = phone)]
-        phone: Phone,
-    },
+    Block(Person),
     /// Take the letters of somebody again who was blocked
-    Unblock {
-        /// The phone number of the sender: + and 7 to 15 digits
-        #[arg(value_parser = phone)]
-        phone: Phone,
-    },
+    Unblock(Person),
+    /// Put a conversation away until something new is said in it; a muted one stays away
+    Archive(Person),
+    /// Put a conversation back among those that are going on
+    Unarchive(Person),
+    /// Show no notices of what is new in a conversation
+    Mute(Mute),
+    /// Show notices of a conversation again
+    Unmute(Person),
     /// Delete letters from this home, and give their room on the disk back
     Delete(Delete),
+    /// List the accounts of this person, add one, or remove one: a home each
+    Accounts(Accounts),
     /// Look into packets, make some, check their signatures; for whoever writes an implementation
     #[command(subcommand)]
     Packet(Packet),
@@ -151,20 +187,120 @@ pub struct Register {
     /// fingerprint that was shown
     #[arg(long, value_name = "FINGERPRINT", value_parser = fingerprint)]
     pub accept_server_key: Option<String>,
-    /// Your phone number: + and 7 to 15 digits
-    #[arg(value_parser = phone)]
-    pub phone: Phone,
+    /// Your phone number, with + and the code of its country
+    #[arg(value_parser = Who::phone)]
+    pub phone: Who,
     /// The code that was sent to you
     #[arg(long, value_name = "CODE", value_parser = otp)]
     pub otp: Option<Otp>,
 }
 
+/// Somebody, for commands that need to know nothing else.
+#[derive(Debug, clap::Args)]
+pub struct Person {
+    /// A name or phone number
+    #[arg(value_name = "WHO", value_parser = Who::parse)]
+    pub who: Who,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `waxwing name`.
+#[derive(Debug, clap::Args)]
+pub struct Naming {
+    /// The phone number, or the name until now
+    #[arg(value_name = "WHO", value_parser = Who::parse)]
+    pub who: Who,
+    /// The name
+    #[arg(value_parser = Name::parse, required_unless_present = "remove")]
+    pub name: Option<Name>,
+    /// Take the name away
+    #[arg(long, conflicts_with = "name")]
+    pub remove: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `waxwing mute`.
+#[derive(Debug, clap::Args)]
+pub struct Mute {
+    /// A name or phone number
+    #[arg(value_name = "WHO", value_parser = Who::parse)]
+    pub who: Who,
+    /// For how long, such as 8h or 7d [default: until `unmute`]
+    #[arg(long = "for", value_name = "SPAN", value_parser = clock::parse_span)]
+    pub span: Option<Duration>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `waxwing search`.
+#[derive(clap::Args)]
+pub struct Search {
+    /// A part of what a letter says, in capitals or not
+    #[arg(allow_hyphen_values = true)]
+    pub text: String,
+    /// In the conversation with one person, by name or phone number
+    #[arg(long, value_name = "WHO", value_parser = Who::parse)]
+    pub with: Option<Who>,
+    /// How many letters at most, the newest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `waxwing accounts`.
+#[derive(Debug, clap::Args)]
+pub struct Accounts {
+    /// One JSON object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub action: AccountsAction,
+}
+
+/// What can be done about accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountsAction {
+    /// List them
+    List,
+    /// Make an empty home for one more; `waxwing --account NAME register` goes on
+    Add {
+        /// Its name: letters a to z, digits and -
+        #[arg(value_parser = account)]
+        name: String,
+    },
+    /// Mean an account from now on when none is named
+    Default {
+        /// Its name
+        #[arg(value_parser = account)]
+        name: String,
+    },
+    /// Delete the home of an account, with its key and all letters
+    ///
+    /// The server keeps the account. Nobody can use it any more, unless there is a copy of the home.
+    Remove {
+        /// Its name
+        #[arg(value_parser = account)]
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 /// `waxwing send`.
 #[derive(clap::Args)]
 pub struct Send {
-    /// The recipient's phone number: + and 7 to 15 digits
-    #[arg(value_parser = phone)]
-    pub phone: Phone,
+    /// The name or phone number of the recipient
+    #[arg(value_name = "WHO", value_parser = Who::parse)]
+    pub who: Who,
     /// The text of the letter; - reads it from standard input, up to the end
     #[arg(allow_hyphen_values = true)]
     pub text: String,
@@ -202,11 +338,11 @@ pub struct Receive {
 
 /// `waxwing delete`.
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("which").required(true).args(["phone", "strangers", "unreadable"])))]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["who", "strangers", "unreadable"])))]
 pub struct Delete {
-    /// The letters from and to somebody; the key stays pinned
-    #[arg(value_parser = phone, requires = "how_many")]
-    pub phone: Option<Phone>,
+    /// The letters from and to somebody, by name or phone number; the key stays pinned
+    #[arg(value_name = "WHO", value_parser = Who::parse, requires = "how_many")]
+    pub who: Option<Who>,
     /// All of these letters
     #[arg(long, group = "how_many", conflicts_with_all = ["strangers", "unreadable"])]
     pub all: bool,
@@ -219,6 +355,15 @@ pub struct Delete {
         value_parser = date
     )]
     pub before: Option<Date>,
+    /// The one of these letters that has this uid; `history --json` shows it
+    #[arg(
+        long,
+        value_name = "UID",
+        group = "how_many",
+        conflicts_with_all = ["strangers", "unreadable"],
+        value_parser = uid
+    )]
+    pub letter: Option<Uid>,
     /// The letters of strangers, read or not: you have never written to them, nor accepted or verified
     /// their key
     #[arg(long)]
@@ -244,9 +389,10 @@ pub struct Outbox {
 pub enum OutboxAction {
     /// Try letters now that the server has refused for a while
     Retry {
-        /// A letter's uid, with those that it waits for, or a phone number [default: all letters]
-        #[arg(value_parser = which)]
-        which: Option<Which>,
+        /// A letter's uid, with those that it waits for, or somebody's name or phone number [default:
+        /// all letters]
+        #[arg(value_parser = letters_of)]
+        which: Option<LettersOf>,
     },
     /// Give a letter up: it is not sent, or not again
     Drop {
@@ -259,9 +405,9 @@ pub enum OutboxAction {
 /// `waxwing verify`.
 #[derive(Debug, clap::Args)]
 pub struct Verify {
-    /// The other person's phone number: + and 7 to 15 digits
-    #[arg(value_parser = phone)]
-    pub phone: Phone,
+    /// The name or phone number of the other person
+    #[arg(value_name = "WHO", value_parser = Who::parse)]
+    pub who: Who,
     /// Accept the changed key that has this safety number: the sixty digits that you have compared
     #[arg(long, value_name = "NUMBER")]
     pub accept: Option<String>,
@@ -282,7 +428,7 @@ impl Verify {
         if digits.len() != 60 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(format!(
                 "a safety number is sixty digits; `waxwing verify {}` shows it",
-                self.phone.as_str()
+                self.who.as_typed()
             ));
         }
         Ok(Some(digits))
@@ -294,10 +440,8 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 network or server refused, 4 untrusted o
 5 rate-limited, 6 code wrong or expired, 7 timed out, 74 storage, 78 bad configuration, \
 130 interrupted.";
 
-fn phone(text: &str) -> Result<Phone, String> {
-    Phone::parse(text.as_bytes()).map_err(|_| {
-        "a phone number is + and 7 to 15 digits, the first not 0, such as +4915112345678".into()
-    })
+fn account(text: &str) -> Result<String, String> {
+    accounts::check_name(text).map(|()| text.to_owned())
 }
 
 fn fingerprint(text: &str) -> Result<String, String> {
@@ -334,9 +478,8 @@ fn uid(text: &str) -> Result<Uid, String> {
     Ok(Uid(uid))
 }
 
-fn which(text: &str) -> Result<Which, String> {
-    let wrong = "name a letter by its uid, or somebody by phone number";
-    phone(text).map(Which::To).or_else(|_| uid(text).map(Which::Letter)).map_err(|_| wrong.into())
+fn letters_of(text: &str) -> Result<LettersOf, String> {
+    uid(text).map(LettersOf::Letter).or_else(|_| Who::parse(text).map(LettersOf::Person))
 }
 
 fn date(text: &str) -> Result<Date, String> {
@@ -406,7 +549,8 @@ mod tests {
             &[anna, "--before", "2026-02-29"],
             &[anna, "--before", "yesterday"],
             &[anna, "--before", "2026-02-28T00:00:00"],
-            &["4915112345678", "--all"],
+            &[" ", "--all"],
+            &["+4915", "--all"],
         ] {
             assert!(which(wrong).is_none(), "{wrong:?}");
         }
@@ -424,6 +568,6 @@ mod tests {
             panic!()
         };
         assert_eq!(send.text, "-:)");
-        assert!(parse(&["send", "12345", "hi"]).is_err());
+        assert!(parse(&["send", "+12345", "hi"]).is_err());
     }
 }

@@ -69,6 +69,28 @@ pub fn span(seconds: u64) -> String {
     format!("{count} {unit}")
 }
 
+/// A span as people write it: a number, and m, h, d, w or y for minutes, hours, days, weeks or years.
+///
+/// # Errors
+/// What it can be.
+pub fn parse_span(text: &str) -> Result<Duration, String> {
+    const UNITS: [(char, u64); 5] =
+        [('m', 60), ('h', 3_600), ('d', 86_400), ('w', 7 * 86_400), ('y', 365 * 86_400)];
+    const LONGEST_S: u64 = 100 * 365 * 86_400;
+    let unit = UNITS.into_iter().find(|(letter, _)| text.ends_with(*letter));
+    let seconds = unit.and_then(|(letter, length)| {
+        let digits = text.strip_suffix(letter)?;
+        let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<u64>().ok().filter(|_| is_plain)?.checked_mul(length)
+    });
+    match seconds {
+        Some(seconds @ 1..=LONGEST_S) => Ok(Duration::from_secs(seconds)),
+        _ => {
+            Err("a span is a number with m, h, d, w or y, such as 8h or 30d, up to 100y".to_owned())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +128,18 @@ mod tests {
             (8_640_000, "100 days"),
         ] {
             assert_eq!(span(seconds), said);
+        }
+    }
+
+    #[test]
+    fn spans_are_read_as_people_write_them() {
+        for (text, seconds) in [("90m", 5_400), ("8h", 28_800), ("1w", 604_800), ("1y", 31_536_000)]
+        {
+            assert_eq!(parse_span(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in ["", "h", "0d", "1", "-1h", "+1h", "1.5h", "1 h", "101y", "99999999999999999y"]
+        {
+            assert!(parse_span(text).is_err(), "{text}");
         }
     }
 

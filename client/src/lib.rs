@@ -1,10 +1,12 @@
 //! The Waxwing terminal client as a library.
 //!
-//! [`home`] keeps everything that must outlive the process. [`session`] talks to the server.
+//! [`settings`] are what a person has set, and [`accounts`] are their homes. [`home`] keeps everything
+//! that must outlive the process. [`session`] talks to the server.
 //! [`commands`] are what a person types, [`console`] is where they write, [`show`] is how they
 //! answer, and [`exit`] is how they fail. Keys come from [`keys`], by the crypto backend that
 //! [`backend`] has chosen.
 
+pub mod accounts;
 pub mod args;
 pub mod backend;
 pub mod clock;
@@ -17,6 +19,10 @@ mod interrupt;
 pub mod keyboard;
 pub mod keylog;
 pub mod keys;
+pub mod name;
+pub mod phone;
 pub mod reopen;
 pub mod session;
+pub mod settings;
 pub mod show;
+pub mod who;

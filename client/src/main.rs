@@ -13,6 +13,7 @@ use waxwing::core_dumps;
 use waxwing::exit::Failure;
 use waxwing::keyboard::Keyboard;
 use waxwing::keylog::{KeyLog, VARIABLE};
+use waxwing::settings::Settings;
 
 /// Columns of a terminal that does not say how many it has.
 const COLUMNS: usize = 80;
@@ -39,11 +40,12 @@ fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
         .with_writer(|| Remarks::new(io::stderr()))
         .with_ansi(io::stderr().is_terminal())
         .init();
-    warn_of_key_log(args, &mut remarks)?;
+    let settings = Settings::load()?;
+    warn_of_key_log(args, &settings, &mut remarks)?;
     let stdout = io::stdout();
     let input: Box<dyn Read> = match &args.command {
         // They ask questions, and wait for the answers.
-        Command::Register(_) | Command::Verify(_) => {
+        Command::Register(_) | Command::Verify(_) | Command::Accounts(_) => {
             Box::new(Keyboard::new().map_err(|error| {
                 Failure::General(format!("standard input cannot be watched: {error}"))
             })?)
@@ -59,7 +61,7 @@ fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
         columns,
         zone: TimeZone::system(),
     };
-    commands::run(args, &mut console)?;
+    commands::run(args, &settings, &mut console)?;
     Ok(console.output.flush()?)
 }
 
@@ -82,8 +84,8 @@ fn columns() -> Option<usize> {
 }
 
 /// Says loudly that keys are written down, if they are, before anything is done.
-fn warn_of_key_log(args: &Args, remarks: &mut Remarks) -> Result<(), Failure> {
-    if let Ok(home) = commands::home_dir(args) {
+fn warn_of_key_log(args: &Args, settings: &Settings, remarks: &mut Remarks) -> Result<(), Failure> {
+    if let Ok(home) = commands::home_dir(args, settings) {
         KeyLog::keep_out_of(&home)?;
     }
     if KeyLog::from_environment()?.is_some() {

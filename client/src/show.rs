@@ -15,20 +15,25 @@ use waxwing_core::phone::Phone;
 
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Entry, Event, Letter, LetterBody, OutboxStatus, Queued, Quota, Writing};
+use crate::home::{
+    Conversation, Entry, Event, ItemId, Letter, LetterBody, OutboxStatus, Queued, Quota, Writing,
+};
 
 pub use escape::for_line;
+pub(crate) use hidden::is_hidden;
 pub use page::Page;
 
 use escape::for_terminal;
 
 /// A received letter as a line of JSON.
 #[must_use]
-pub fn letter_json(letter: &Letter) -> String {
+pub fn letter_json(letter: &Letter, sender: &Sender<'_>) -> String {
     let (kind, text, error) = parts(&letter.body, letter.from.as_ref());
     line(&LetterLine {
         // Under a changed key nobody has said yet that it is from this contact.
         from: letter.from.as_ref().filter(|_| letter.body != LetterBody::Held).map(|p| p.as_str()),
+        name: sender.name.filter(|_| letter.body != LetterBody::Held),
+        request: sender.is_stranger,
         uid: letter.uid.map(|uid| uid.to_string()),
         kind,
         text,
@@ -38,12 +43,26 @@ pub fn letter_json(letter: &Letter) -> String {
     })
 }
 
+/// What a home knows of whoever sent a letter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sender<'a> {
+    /// The name that the owner of the home has given them.
+    pub name: Option<&'a str>,
+    /// Whether nobody has answered or accepted them.
+    pub is_stranger: bool,
+}
+
+/// Somebody for a person: the name that they were given, else the phone number.
+fn who(phone: &Phone, name: Option<&str>) -> String {
+    name.map_or_else(|| phone.as_str().to_owned(), for_line)
+}
+
 /// A received letter for a person.
 #[must_use]
-pub fn letter_text(letter: &Letter, page: &Page<'_>) -> String {
+pub fn letter_text(letter: &Letter, name: Option<&str>, page: &Page<'_>) -> String {
     let from = match (&letter.body, &letter.from) {
         (LetterBody::Held, _) | (_, None) => format!("(id {})", letter.sender),
-        (_, Some(phone)) => phone.as_str().to_owned(),
+        (_, Some(phone)) => who(phone, name),
     };
     let sent_at = clock::in_zone(letter.sent_at, page.zone);
     page.fit(&format!("{sent_at} {from}: {}", body_text(&letter.body, letter.from.as_ref())))
@@ -79,14 +98,17 @@ pub fn discarded_text(quota: Quota, letters: u32) -> String {
 
 /// An entry of a conversation as a line of JSON.
 #[must_use]
-pub fn entry_json(entry: &Entry, with: &str) -> String {
+pub fn entry_json(entry: &Entry, name: Option<&str>) -> String {
+    let (id, with) = (entry.id.get(), entry.with.as_str());
     let uid = entry.uid.map(|uid| uid.to_string());
     match &entry.event {
         Event::Received { body, sent_at, received_at } => {
             let (kind, text, error) = parts(body, None);
             line(&EntryLine {
+                id,
                 direction: "in",
                 from: Some(with),
+                name,
                 uid,
                 kind,
                 text,
@@ -98,8 +120,10 @@ pub fn entry_json(entry: &Entry, with: &str) -> String {
             })
         }
         Event::Written { writing, created_at, status } => line(&EntryLine {
+            id,
             direction: "out",
             to: Some(with),
+            name,
             uid,
             kind: "text",
             text: Some(written_text(writing)),
@@ -114,18 +138,75 @@ pub fn entry_json(entry: &Entry, with: &str) -> String {
 
 /// An entry of a conversation for a person.
 #[must_use]
-pub fn entry_text(entry: &Entry, with: &str, page: &Page<'_>) -> String {
-    page.fit(&match &entry.event {
+pub fn entry_text(entry: &Entry, name: Option<&str>, page: &Page<'_>) -> String {
+    page.fit(&entry_words(entry, &who(&entry.with, name), "me", page))
+}
+
+/// An entry of any conversation for a person.
+#[must_use]
+pub fn found_text(entry: &Entry, name: Option<&str>, page: &Page<'_>) -> String {
+    let with = who(&entry.with, name);
+    page.fit(&entry_words(entry, &with, &format!("me to {with}"), page))
+}
+
+fn entry_words(entry: &Entry, with: &str, me: &str, page: &Page<'_>) -> String {
+    match &entry.event {
         Event::Received { body, sent_at, .. } => {
             format!("{} {with}: {}", clock::in_zone(*sent_at, page.zone), body_text(body, None))
         }
         Event::Written { writing, created_at, status } => format!(
-            "{} me: {} [{}]",
+            "{} {me}: {} [{}]",
             clock::in_zone(*created_at, page.zone),
             for_terminal(written_text(writing)),
             status_text(status)
         ),
+    }
+}
+
+/// A conversation as a line of JSON.
+#[must_use]
+pub fn conversation_json(one: &Conversation) -> String {
+    line(&ConversationLine {
+        phone: one.phone.as_str(),
+        name: one.name.as_deref(),
+        state: one.state.name(),
+        unread: one.unread,
+        pinned: one.is_pinned,
+        draft: one.has_draft,
+        muted_until: is_muted(one).then(|| clock::rfc3339(one.muted_until)),
+        last: one.last.map(ItemId::get),
     })
+}
+
+/// A conversation for a person.
+#[must_use]
+pub fn conversation_text(one: &Conversation, page: &Page<'_>) -> String {
+    let mut text = one.phone.as_str().to_owned();
+    if let Some(name) = &one.name {
+        text = format!("{}  {text}", for_line(name));
+    }
+    if one.unread > 0 {
+        text.push_str(&format!("  {} unread", one.unread));
+    }
+    for (is_so, word) in
+        [(one.is_pinned, "pinned"), (is_muted(one), "muted"), (one.has_draft, "something is begun")]
+    {
+        if is_so {
+            text.push_str("  ");
+            text.push_str(word);
+        }
+    }
+    page.fit(&text)
+}
+
+fn is_muted(one: &Conversation) -> bool {
+    one.muted_until > clock::now()
+}
+
+/// A value as a line of JSON, in which nothing acts on a terminal.
+#[must_use]
+pub fn json(value: &impl Serialize) -> String {
+    line(value)
 }
 
 /// What became of a letter, for a person.
@@ -146,7 +227,7 @@ pub fn status_text(status: &OutboxStatus) -> String {
 /// Whether a text has nothing in it that anybody sees.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
-    text.chars().all(|character| character.is_whitespace() || hidden::is_hidden(character))
+    text.chars().all(|character| character.is_whitespace() || is_hidden(character))
 }
 
 /// A letter that waits as a line of JSON, with what it waits for.
@@ -241,6 +322,11 @@ fn body_text(body: &LetterBody, from: Option<&Phone>) -> String {
 #[derive(Serialize)]
 struct LetterLine<'a> {
     from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    /// Its sender is somebody to whom nothing was ever written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    request: bool,
     uid: Option<String>,
     kind: &'static str,
     text: Option<&'a str>,
@@ -252,11 +338,14 @@ struct LetterLine<'a> {
 
 #[derive(Default, Serialize)]
 struct EntryLine<'a> {
+    id: i64,
     direction: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     uid: Option<String>,
     kind: &'static str,
     text: Option<&'a str>,
@@ -274,6 +363,19 @@ struct EntryLine<'a> {
     /// The code of the server's last refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct ConversationLine<'a> {
+    phone: &'a str,
+    name: Option<&'a str>,
+    state: &'static str,
+    unread: u32,
+    pinned: bool,
+    draft: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted_until: Option<String>,
+    last: Option<i64>,
 }
 
 fn line(value: &impl Serialize) -> String {

@@ -16,10 +16,15 @@ use waxwing::backend::{BackendKey, load_key, provider, rng};
 use waxwing::commands::{Console, run};
 use waxwing::console::Remarks;
 use waxwing::exit::Failure;
-use waxwing::home::{Contact, Fate, HandedOver, Home, NewIdentity, Registration, Writing};
+use waxwing::home::{
+    Contact, Fate, HandedOver, Home, HomeProfile, NewIdentity, Quota, Recorded, Registration,
+    Writing,
+};
+use waxwing::settings::Settings;
 use waxwing_core::crypto::{PrivateKey, Provider, ReplyKey, Spki};
 use waxwing_core::envelope::{self, Content, Fingerprint, SafetyNumber};
 use waxwing_core::id::{PacketId, Uid, UserId};
+use waxwing_core::messenger::Profile;
 use waxwing_core::phone::Phone;
 use waxwing_core::testing::keys::pkcs8_der;
 use waxwing_core::time::{Timestamp, UnixTime};
@@ -92,7 +97,7 @@ impl TestHome {
             columns: || None,
             zone: TimeZone::UTC,
         };
-        let failure = run(&Args::parse_from(words), &mut console).err();
+        let failure = run(&Args::parse_from(words), &Settings::default(), &mut console).err();
         Ran {
             output: String::from_utf8(output).unwrap(),
             remarks: String::from_utf8(remarks.0.take()).unwrap(),
@@ -180,7 +185,8 @@ fn commands_without_an_account_say_how_to_get_one() {
             columns: || None,
             zone: TimeZone::UTC,
         };
-        let failure = run(&Args::parse_from(words), &mut console).unwrap_err();
+        let failure =
+            run(&Args::parse_from(words), &Settings::default(), &mut console).unwrap_err();
         assert_eq!(failure.code(), 1);
         assert!(failure.to_string().contains("waxwing register"), "{failure}");
         assert!(!dir.exists());
@@ -373,7 +379,9 @@ fn a_key_that_comes_while_a_person_compares_is_not_the_one_that_is_accepted() {
             zone: TimeZone::UTC,
         };
         let words = ["waxwing", "--home", dir.to_str().unwrap(), "verify", OTHER];
-        run(&Args::parse_from(words), &mut console).err().map(|failure| failure.code())
+        run(&Args::parse_from(words), &Settings::default(), &mut console)
+            .err()
+            .map(|failure| failure.code())
     };
     assert_eq!(test.judge(9, 2), Judgement::Pinned);
     assert_eq!(test.judge(9, 4), Judgement::Changed);
@@ -487,4 +495,162 @@ fn what_is_no_letter_is_refused_before_anything_is_queued() {
         assert_eq!(failure.code(), 2, "{failure}");
     }
     assert_eq!(test.run_by_program(&["history", OTHER]).output, "");
+}
+
+/// A letter from somebody, opened.
+fn receive(test: &TestHome, from: &str, byte: u8, text: &str) -> Recorded {
+    let letter = HandedOver {
+        packet_id: PacketId([byte; 16]),
+        sender: user(9),
+        sent_at: at(0),
+        received_at: at(0),
+        fate: Fate::Opened {
+            from: phone(from),
+            uid: Uid([byte; 16]),
+            content: Content::Text(text),
+        },
+    };
+    test.home.letters().record(&letter).unwrap()
+}
+
+#[test]
+fn somebody_with_a_name_is_found_and_shown_by_it() {
+    let test = TestHome::new();
+    let _ = receive(&test, OTHER, 1, "hello");
+    let ran = test.run_by_program(&["name", OTHER, " Ann  Lee"]);
+    assert_eq!((ran.output.as_str(), ran.failure.is_none()), ("+4915112345602 is Ann Lee\n", true));
+    for words in [&["history", "ann lee"][..], &["history", OTHER], &["search", "HELL"]] {
+        let ran = test.run_by_program(words);
+        assert_eq!(ran.output, "2026-11-22 12:34 Ann Lee: hello\n");
+    }
+    let line = test.run_by_program(&["history", "Ann Lee", "--json"]).output;
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["from"], &line["name"]), (&OTHER.into(), &"Ann Lee".into()));
+
+    // Another cannot be called so, nor so that it looks like it.
+    let another = "+4915112345603";
+    for name in ["Ann Lee", "ANN LEE", "\u{410}nn Lee", "Ann L\u{435}e"] {
+        let failure = test.run_by_program(&["name", another, name]).failure.unwrap();
+        assert_eq!(failure.code(), 2);
+        assert!(failure.to_string().contains(OTHER), "{failure}");
+    }
+    // A name that acts on a terminal, hides, or passes for a number, is none.
+    for name in ["\u{1b}[2J", "A\u{200b}nn", "+49151", "0151 1234", "~Ann", ""] {
+        let words = ["waxwing", "name", another, name];
+        assert!(Args::try_parse_from(words).is_err(), "{name:?}");
+    }
+    let ran = test.run_by_program(&["name", "Ann Lee", "--remove"]);
+    assert!(ran.failure.is_none());
+    let failure = test.run_by_program(&["history", "Ann Lee"]).failure.unwrap();
+    assert_eq!(failure.code(), 2);
+    assert!(failure.to_string().contains("waxwing name PHONE NAME"), "{failure}");
+}
+
+#[test]
+fn a_number_is_taken_as_people_write_it_and_shown_before_it_is_used() {
+    let test = TestHome::new();
+    let _ = receive(&test, OTHER, 1, "hello");
+    for typed in ["+49 151 123-456-02", "0049 (151) 12345602"] {
+        let ran = test.run_by_program(&["history", typed]);
+        assert_eq!(ran.remarks, format!("{typed} is {OTHER}\n"));
+        assert_eq!(ran.output.lines().count(), 1);
+    }
+    let failure = test.run_by_program(&["history", "0151 12345602"]).failure.unwrap();
+    assert_eq!(failure.code(), 2);
+    assert!(failure.to_string().contains("country = \"+49\""), "{failure}");
+    let ran = test.run_by_program(&["history", "0151 12345602", "--country", "+49"]);
+    assert!(
+        ran.failure.is_none() && ran.remarks.ends_with(&format!("{OTHER}\n")),
+        "{}",
+        ran.remarks
+    );
+    let ran = test.run_by_program(&["history", OTHER]);
+    assert_eq!(ran.remarks, "");
+}
+
+#[test]
+fn a_flood_of_strangers_is_listed_apart_and_has_a_bound() {
+    let test = TestHome::new();
+    let writing = Writing::text("hi").unwrap();
+    test.home.outbox().queue(&Uid([1; 16]), &phone(OTHER), &writing, at(0)).unwrap();
+    let _ = receive(&test, OTHER, 2, "from a friend");
+    // Each of them may have a thousand letters waiting, and all of them four thousand.
+    let mut kept = 0;
+    let mut step = HomeProfile::new(&test.home, |_| ());
+    step.begin().unwrap();
+    for stranger in 0..5_u32 {
+        for n in 0..1_001_u32 {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&(stranger * 10_000 + n + 100).to_le_bytes());
+            let from = format!("+4915112340{stranger:03}");
+            let letter = HandedOver {
+                packet_id: PacketId(id),
+                sender: user(9),
+                sent_at: at(0),
+                received_at: at(0),
+                fate: Fate::Opened {
+                    from: phone(&from),
+                    uid: Uid(id),
+                    content: Content::Text("buy this"),
+                },
+            };
+            let recorded = test.home.letters().record(&letter).unwrap();
+            kept += usize::from(matches!(recorded, Recorded::Stored(_)));
+        }
+    }
+    step.commit().unwrap();
+    assert_eq!(kept, 4_000);
+    assert_eq!(test.home.letters().take_discarded().unwrap(), [(Quota::Stranger, 1_005)]);
+
+    let ran = test.run_by_program(&["conversations"]);
+    assert_eq!(ran.output, format!("{OTHER}  1 unread\n"));
+    assert_eq!(ran.remarks, "requests of strangers: 4; `waxwing requests` lists them\n");
+    let ran = test.run_by_program(&["requests"]);
+    assert_eq!(ran.output.lines().count(), 4);
+    assert!(ran.output.starts_with("+4915112340003  1000 unread\n"), "{}", ran.output);
+    assert!(ran.remarks.contains("waxwing accept"), "{}", ran.remarks);
+    // One is right after all, and one is not.
+    for words in [["accept", "+4915112340003"], ["block", "+4915112340002"]] {
+        assert!(test.run_by_program(&words).failure.is_none());
+    }
+    let ran = test.run_by_program(&["requests", "--json"]);
+    let line: serde_json::Value = serde_json::from_str(ran.output.lines().next().unwrap()).unwrap();
+    assert_eq!(line["phone"], "+4915112340001");
+    assert_eq!((&line["state"], &line["unread"]), (&"request".into(), &1_000.into()));
+    assert_eq!(ran.output.lines().count(), 2);
+    assert_eq!(test.run_by_program(&["conversations"]).output.lines().count(), 2);
+}
+
+#[test]
+fn a_conversation_is_archived_muted_and_told_of_as_it_is_then() {
+    let test = TestHome::new();
+    let writing = Writing::text("hi").unwrap();
+    test.home.outbox().queue(&Uid([1; 16]), &phone(OTHER), &writing, at(0)).unwrap();
+    assert!(test.run_by_program(&["archive", OTHER]).failure.is_none());
+    assert_eq!(test.run_by_program(&["conversations"]).output, "");
+    assert_eq!(test.run_by_program(&["conversations", "--archived"]).output, format!("{OTHER}\n"));
+    let ran = test.run_by_program(&["mute", OTHER, "--for", "8h", "--json"]);
+    let line: serde_json::Value = serde_json::from_str(&ran.output).unwrap();
+    assert_eq!(line["state"], "archived");
+    assert!(line["muted_until"].is_string(), "{line}");
+    for words in [["unarchive", OTHER], ["unmute", OTHER]] {
+        assert!(test.run_by_program(&words).failure.is_none());
+    }
+    assert_eq!(test.run_by_program(&["conversations"]).output, format!("{OTHER}\n"));
+    assert!(Args::try_parse_from(["waxwing", "mute", OTHER, "--for", "soon"]).is_err());
+}
+
+#[test]
+fn one_letter_is_deleted_by_its_uid_in_its_conversation_alone() {
+    let test = TestHome::new();
+    let _ = receive(&test, OTHER, 1, "one");
+    let _ = receive(&test, OTHER, 2, "two");
+    let uid = Uid([1; 16]).to_string();
+    let failure = test.run_by_program(&["delete", "+4915112345603", "--letter", &uid]).failure;
+    assert_eq!(failure.unwrap().code(), 1);
+    let ran = test.run_by_program(&["delete", OTHER, "--letter", &uid]);
+    assert!(ran.output.starts_with("deleted: 1 letter received"), "{}", ran.output);
+    assert_eq!(shown(&test), serde_json::json!([["text", "two"]]));
+    // It does not come back.
+    assert_eq!(receive(&test, OTHER, 1, "one"), Recorded::Duplicate);
 }

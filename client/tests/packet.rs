@@ -12,6 +12,7 @@ use waxwing::args::Args;
 use waxwing::commands::{Console, run};
 use waxwing::console::Remarks;
 use waxwing::keylog::{hex, unhex};
+use waxwing::settings::Settings;
 
 /// The values of PROTOCOL.md, "Test values".
 const KEYLOG: &str = "\
@@ -70,7 +71,7 @@ impl Bench {
             columns: || None,
             zone: TimeZone::UTC,
         };
-        let failure = run(&Args::parse_from(words), &mut console).err();
+        let failure = run(&Args::parse_from(words), &Settings::default(), &mut console).err();
         Ran {
             code: failure.as_ref().map_or(0, waxwing::exit::Failure::code),
             output: String::from_utf8(output).unwrap(),

@@ -1,15 +1,17 @@
 //! `waxwing contacts`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use super::{Console, open_to_read};
+use super::{Console, Place};
 use crate::clock;
 use crate::exit::Failure;
+use crate::show;
 
-pub(super) fn run(dir: &Path, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (home, _) = open_to_read(dir)?;
+pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Failure> {
+    let (home, _) = place.open_to_read()?;
     let mut blocked: BTreeSet<_> = home.relations().blocked()?.into_iter().collect();
+    let names = home.conversations().names()?;
+    let name_of = |phone| names.get(&phone).map(|name| format!("  {}", show::for_line(name)));
     for contact in home.contacts().all()? {
         let id = contact.user_id.map_or_else(|| "-".to_owned(), |id| id.to_string());
         let blocked = if blocked.remove(&contact.phone) { "; blocked" } else { "" };
@@ -20,13 +22,19 @@ pub(super) fn run(dir: &Path, console: &mut Console<'_>) -> Result<(), Failure> 
         };
         writeln!(
             console.output,
-            "{:<16}  id {id:<5}  since {}  {trust}{blocked}",
+            "{:<16}  id {id:<5}  since {}  {trust}{blocked}{}",
             contact.phone.as_str(),
             clock::in_zone(contact.first_seen, &console.zone),
+            name_of(contact.phone).unwrap_or_default(),
         )?;
     }
     for phone in blocked {
-        writeln!(console.output, "{:<16}  no key is known  blocked", phone.as_str())?;
+        writeln!(
+            console.output,
+            "{:<16}  no key is known  blocked{}",
+            phone.as_str(),
+            name_of(phone).unwrap_or_default()
+        )?;
     }
     Ok(())
 }

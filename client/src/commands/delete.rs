@@ -1,22 +1,34 @@
 //! `waxwing delete`.
 
-use std::path::Path;
-
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::{Console, open};
+use super::{Console, Place};
 use crate::args::Delete;
 use crate::exit::Failure;
 use crate::home::{Deleted, Deletion};
 
-pub(super) fn run(dir: &Path, delete: &Delete, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (home, _) = open(dir)?;
-    let which = which(delete, &console.zone)?;
-    let Deleted { received, written, on_their_way } = home.delete(&which)?;
+pub(super) fn run(
+    place: &Place<'_>,
+    delete: &Delete,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let (home, _) = place.open()?;
+    let with = delete.who.as_ref().map(|who| place.find(&home, who, console)).transpose()?;
+    let which = which(delete, with, &console.zone)?;
+    let deleted = home.delete(&which)?;
+    if matches!(which, Deletion::Letter(..)) && deleted == Deleted::default() {
+        return Err(Failure::General(
+            "no letter of this conversation has this uid; `waxwing history --json` shows it".into(),
+        ));
+    }
+    let Deleted { received, written, on_their_way } = deleted;
     let written = match which {
-        Deletion::With(..) => format!(" and {} written here", letters(written)),
+        Deletion::With(..) | Deletion::Letter(..) => {
+            format!(" and {} written here", letters(written))
+        }
         Deletion::Strangers | Deletion::Unreadable => String::new(),
     };
     writeln!(console.output, "deleted: {} received{written}", letters(received))?;
@@ -47,10 +59,13 @@ pub(super) fn run(dir: &Path, delete: &Delete, console: &mut Console<'_>) -> Res
     Ok(())
 }
 
-fn which(delete: &Delete, zone: &TimeZone) -> Result<Deletion, Failure> {
-    Ok(match (&delete.phone, delete.before) {
-        (Some(phone), Some(day)) => Deletion::With(*phone, beginning(day, zone)?),
-        (Some(phone), None) => Deletion::With(*phone, UnixTime::from_seconds(i64::MAX)),
+fn which(delete: &Delete, with: Option<Phone>, zone: &TimeZone) -> Result<Deletion, Failure> {
+    Ok(match (with, delete.before) {
+        (Some(phone), Some(day)) => Deletion::With(phone, beginning(day, zone)?),
+        (Some(phone), None) => match delete.letter {
+            Some(uid) => Deletion::Letter(phone, uid),
+            None => Deletion::With(phone, UnixTime::from_seconds(i64::MAX)),
+        },
         (None, _) if delete.strangers => Deletion::Strangers,
         (None, _) => Deletion::Unreadable,
     })

@@ -1,25 +1,24 @@
 //! `waxwing history`.
 
-use std::path::Path;
-
-use waxwing_core::phone::Phone;
-
-use super::{Console, open_to_read};
+use super::{Console, Place};
 use crate::exit::Failure;
 use crate::show;
+use crate::who::Who;
 
 pub(super) fn run(
-    dir: &Path,
-    phone: &Phone,
+    place: &Place<'_>,
+    who: &Who,
     json: bool,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let (home, _) = open_to_read(dir)?;
-    for entry in home.history(phone)? {
+    let (home, _) = place.open_to_read()?;
+    let phone = place.find(&home, who, console)?;
+    let name = home.conversations().with(&phone)?.and_then(|with| with.name);
+    for entry in home.history(&phone)? {
         let line = if json {
-            show::entry_json(&entry, phone.as_str())
+            show::entry_json(&entry, name.as_deref())
         } else {
-            show::entry_text(&entry, phone.as_str(), &console.page())
+            show::entry_text(&entry, name.as_deref(), &console.page())
         };
         writeln!(console.output, "{line}")?;
     }

@@ -1,66 +1,177 @@
 //! What a person can tell the client to do; one file per command.
 
+mod accounts;
 mod ask;
 mod block;
 mod chat;
 mod contacts;
+mod conversations;
 mod delete;
 mod history;
 mod host;
+mod name;
 mod outbox;
 mod packet;
 mod receive;
 mod register;
+mod search;
 mod send;
 mod typed;
 mod verify;
 mod whoami;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use crate::console::Console;
+use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
+use crate::accounts::Accounts;
 use crate::args::{Args, Command};
+use crate::backend::rng;
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Home, HomeError, Identity, OutboxId, OutboxStatus, Relation};
+use crate::home::{Home, Identity, LetterId, OutboxId, OutboxStatus, Relation};
+use crate::phone::Country;
 use crate::session::stopped_holder;
+use crate::settings::Settings;
+use crate::show;
+use crate::who::Who;
 
 /// The directory of the home that a command works in.
 ///
 /// # Errors
-/// [`HomeError::NoDefault`] when neither the person nor the environment names one.
-pub fn home_dir(args: &Args) -> Result<PathBuf, HomeError> {
-    args.home.clone().map_or_else(Home::default_dir, Ok)
+/// [`Failure::Config`] when neither the person nor the environment names one, or there is no such
+/// account.
+pub fn home_dir(args: &Args, settings: &Settings) -> Result<PathBuf, Failure> {
+    if let Some(home) = &args.home {
+        return Ok(home.clone());
+    }
+    let accounts = Accounts::of_user()?;
+    let name = match args.account.as_ref().or(settings.account.as_ref()) {
+        Some(name) => name.clone(),
+        None => accounts.default_name()?,
+    };
+    if accounts.has(&name) {
+        return Ok(accounts.home_of(&name));
+    }
+    Err(Failure::Config(format!(
+        "there is no account {name}; `waxwing accounts list` shows those that there are, and `waxwing \
+         accounts add {name}` makes one"
+    )))
+}
+
+/// Where a command works, and what the person has set.
+struct Place<'a> {
+    dir: PathBuf,
+    country: Option<&'a Country>,
+    settings: &'a Settings,
+}
+
+impl Place<'_> {
+    /// Opens a home that has an account, for a command that changes nothing in it.
+    fn open_to_read(&self) -> Result<(Home, Identity), Failure> {
+        let home = Home::open_to_read(&self.dir)?;
+        let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
+        Ok((home, identity))
+    }
+
+    /// Opens a home that has an account.
+    fn open(&self) -> Result<(Home, Identity), Failure> {
+        let home = Home::open(&self.dir)?;
+        let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
+        self.forget_old(&home)?;
+        Ok((home, identity))
+    }
+
+    /// Deletes letters that are older than they are to be kept, some at a time.
+    fn forget_old(&self, home: &Home) -> Result<(), Failure> {
+        const AT_ONCE: u32 = 500;
+        if let Some(kept) = self.settings.retention {
+            let kept = i64::try_from(kept.as_secs()).unwrap_or(i64::MAX);
+            home.forget_before(clock::now().shifted(-kept), AT_ONCE)?;
+        }
+        Ok(())
+    }
+
+    /// A person has got these letters. Their senders are told so, if the person wants that; how many
+    /// receipts go out.
+    fn note_read(&self, home: &Home, letters: &[LetterId]) -> Result<usize, Failure> {
+        home.letters().mark_printed(letters)?;
+        if !self.settings.receipts {
+            return Ok(0);
+        }
+        Ok(home.queue_receipts(letters, || Uid::generate(&mut rng()), clock::now())?)
+    }
+
+    /// Who is meant. A number that was not typed as it is used is shown.
+    fn find(&self, home: &Home, who: &Who, console: &mut Console<'_>) -> Result<Phone, Failure> {
+        let phone = who.find(home, self.country)?;
+        self.show_number(who, &phone, console)?;
+        Ok(phone)
+    }
+
+    fn show_number(
+        &self,
+        who: &Who,
+        phone: &Phone,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
+        let typed = who.as_typed();
+        if who.number(self.country)?.is_some() && typed != phone.as_str() {
+            writeln!(console.remarks, "{typed} is {}", phone.as_str())?;
+        }
+        Ok(())
+    }
 }
 
 /// Does what was typed.
 ///
 /// # Errors
 /// [`Failure`], which knows the exit code.
-pub fn run(args: &Args, console: &mut Console<'_>) -> Result<(), Failure> {
-    let dir = || home_dir(args);
-    let done = match &args.command {
-        Command::Register(register) => register::run(&dir()?, register, console),
-        Command::Whoami => whoami::run(&dir()?, console),
-        Command::Contacts => contacts::run(&dir()?, console),
-        Command::Send(send) => send::run(&dir()?, send, console),
-        Command::Receive(receive) => receive::run(&dir()?, receive, console),
-        Command::Outbox(outbox) => outbox::run(&dir()?, outbox, console),
-        Command::Chat { phone } => chat::run(&dir()?, phone, console),
-        Command::Verify(verify) => verify::run(&dir()?, verify, console),
-        Command::History { phone, json } => history::run(&dir()?, phone, *json, console),
-        Command::Block { phone } => block::block(&dir()?, phone, console),
-        Command::Unblock { phone } => block::unblock(&dir()?, phone, console),
-        Command::Delete(delete) => delete::run(&dir()?, delete, console),
-        Command::Packet(packet) => packet::run(packet, console),
-    };
-    match done {
+pub fn run(args: &Args, settings: &Settings, console: &mut Console<'_>) -> Result<(), Failure> {
+    match &args.command {
+        Command::Packet(packet) => return packet::run(packet, console),
+        Command::Accounts(accounts) => return accounts::run(accounts, settings, console),
+        _ => {}
+    }
+    let country = args.country.as_ref().or(settings.country.as_ref());
+    let place = Place { dir: home_dir(args, settings)?, country, settings };
+    match run_in(&place, &args.command, console) {
         Err(Failure::Storage(error)) if error.is_locked() => {
-            Err(stopped_holder(&dir()?).map_or(Failure::Storage(error), Into::into))
+            Err(stopped_holder(&place.dir).map_or(Failure::Storage(error), Into::into))
         }
         done => done,
+    }
+}
+
+fn run_in(place: &Place<'_>, command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Register(register) => register::run(place, register, console),
+        Command::Whoami => whoami::run(place, console),
+        Command::Contacts => contacts::run(place, console),
+        Command::Conversations { archived, json } => {
+            conversations::list(place, *archived, *json, console)
+        }
+        Command::Requests { json } => conversations::requests(place, *json, console),
+        Command::Accept(person) => conversations::accept(place, person, console),
+        Command::Name(naming) => name::run(place, naming, console),
+        Command::Search(search) => search::run(place, search, console),
+        Command::Send(send) => send::run(place, send, console),
+        Command::Receive(receive) => receive::run(place, receive, console),
+        Command::Outbox(outbox) => outbox::run(place, outbox, console),
+        Command::Chat { who } => chat::run(place, who, console),
+        Command::Verify(verify) => verify::run(place, verify, console),
+        Command::History { who, json } => history::run(place, who, *json, console),
+        Command::Block(person) => block::block(place, person, console),
+        Command::Unblock(person) => block::unblock(place, person, console),
+        Command::Archive(person) => conversations::archive(place, person, true, console),
+        Command::Unarchive(person) => conversations::archive(place, person, false, console),
+        Command::Mute(mute) => conversations::mute(place, mute, console),
+        Command::Unmute(person) => conversations::unmute(place, person, console),
+        Command::Delete(delete) => delete::run(place, delete, console),
+        // They work in no home.
+        Command::Packet(_) | Command::Accounts(_) => Ok(()),
     }
 }
 
@@ -91,20 +202,6 @@ fn require_unblocked(home: &Home, phone: &Phone) -> Result<(), Failure> {
     }
 }
 
-/// Opens a home that has an account, for a command that changes nothing in it.
-fn open_to_read(dir: &Path) -> Result<(Home, Identity), Failure> {
-    let home = Home::open_to_read(dir)?;
-    let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
-    Ok((home, identity))
-}
-
-/// Opens a home that has an account.
-fn open(dir: &Path) -> Result<(Home, Identity), Failure> {
-    let home = Home::open(dir)?;
-    let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
-    Ok((home, identity))
-}
-
 /// A fingerprint, or part of one, in groups that people can read.
 fn grouped_hex(bytes: &[u8]) -> String {
     let groups: Vec<String> = bytes
@@ -112,4 +209,10 @@ fn grouped_hex(bytes: &[u8]) -> String {
         .map(|group| group.iter().map(|byte| format!("{byte:02x}")).collect())
         .collect();
     groups.join(" ")
+}
+
+/// A value as a line of JSON.
+fn json_line(value: &impl serde::Serialize, console: &mut Console<'_>) -> Result<(), Failure> {
+    writeln!(console.output, "{}", show::json(value))?;
+    Ok(())
 }

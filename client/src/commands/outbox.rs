@@ -1,28 +1,37 @@
 //! `waxwing outbox`: letters without an answer, and what can be done about them.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Console, host, obstacle, open, open_to_read};
+use super::{Console, Place, host, obstacle};
 use crate::args::{Outbox, OutboxAction};
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::{GivenUp, Home, Identity, Queued, Which};
 use crate::session::{Account, Session};
 use crate::show;
+use crate::who::LettersOf;
 
 /// How long trying again may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn run(dir: &Path, outbox: &Outbox, console: &mut Console<'_>) -> Result<(), Failure> {
+pub(super) fn run(
+    place: &Place<'_>,
+    outbox: &Outbox,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     match &outbox.action {
-        None => list(&open_to_read(dir)?.0, outbox.json, console),
+        None => list(&place.open_to_read()?.0, outbox.json, console),
         Some(OutboxAction::Retry { which }) => {
-            let (home, identity) = open(dir)?;
-            retry(&home, identity, which.unwrap_or(Which::All), outbox.json, console)
+            let (home, identity) = place.open()?;
+            let which = match which {
+                None => Which::All,
+                Some(LettersOf::Letter(uid)) => Which::Letter(*uid),
+                Some(LettersOf::Person(who)) => Which::To(place.find(&home, who, console)?),
+            };
+            retry(&home, identity, which, outbox.json, console)
         }
         Some(OutboxAction::Drop { uid }) => {
-            let (home, _) = open(dir)?;
+            let (home, _) = place.open()?;
             let words = match home.outbox().give_up(uid)? {
                 GivenUp::NotSent => "given up; it was not sent",
                 GivenUp::MayArrive => {

@@ -1,13 +1,12 @@
 //! `waxwing receive`: prints letters that nobody has printed.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Console, host, open};
+use super::{Console, Place, host};
 use crate::args::Receive;
 use crate::console::Remarks;
 use crate::exit::Failure;
-use crate::home::{Home, PrintingLock};
+use crate::home::{Home, Letter, PrintingLock, Relation};
 use crate::session::{Account, Reached, Session};
 use crate::show;
 
@@ -20,17 +19,21 @@ const BACKLOG: Duration = Duration::from_mins(2);
 /// How long another process may print.
 const TURN: Duration = Duration::from_secs(10);
 
-pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (home, identity) = open(dir)?;
+pub(super) fn run(
+    place: &Place<'_>,
+    receive: &Receive,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let (home, identity) = place.open()?;
     let account = Account::new(identity)?;
     if account.user_id().is_none() {
         return Err(Failure::not_registered());
     }
     let session = Session::new(&home, &account, host::with(&console.remarks))?;
     let done = if receive.follow {
-        follow(&home, session, receive, console)
+        follow(place, &home, session, receive, console)
     } else {
-        once(&home, session, receive, console)
+        once(place, &home, session, receive, console)
     };
     tell_of_discarded(&home, console)?;
     done
@@ -38,6 +41,7 @@ pub(super) fn run(dir: &Path, receive: &Receive, console: &mut Console<'_>) -> R
 
 /// Everything that is there, or the first that comes.
 fn once(
+    place: &Place<'_>,
     home: &Home,
     session: Session<'_>,
     receive: &Receive,
@@ -46,13 +50,14 @@ fn once(
     // Without a time of its own the command takes what is there, as long as that comes.
     let timeout = receive.timeout.filter(|timeout| !timeout.is_zero());
     let mut session = session.until(timeout.map(|timeout| Instant::now() + timeout));
-    let done = once_at(home, &mut session, receive, console);
+    let done = once_at(place, home, &mut session, receive, console);
     let left = session.leave();
     done?;
     Ok(left?)
 }
 
 fn once_at(
+    place: &Place<'_>,
     home: &Home,
     session: &mut Session<'_>,
     receive: &Receive,
@@ -68,18 +73,29 @@ fn once_at(
         })?;
     }
     let turn = turn_to_print(home, session)?;
-    let mut printed = print(home, turn, receive, console)?;
-    if printed > 0 || came == Reached::Interrupted {
-        return Ok(());
+    let printed = print(place, home, turn, receive, console)?;
+    if printed.letters > 0 || came == Reached::Interrupted {
+        return send_receipts(session, &printed);
     }
     if receive.timeout.is_some_and(|timeout| !timeout.is_zero()) {
         let (came, turn) = letters(home, session, None, |_| Ok(()))?;
-        printed += print(home, turn, receive, console)?;
-        if printed > 0 || came == Reached::Interrupted {
-            return Ok(());
+        let printed = print(place, home, turn, receive, console)?;
+        if printed.letters > 0 || came == Reached::Interrupted {
+            return send_receipts(session, &printed);
         }
     }
     Err(session.take_problem().map_or_else(if has_all { no_letter } else { no_time }, Into::into))
+}
+
+/// Lets receipts go out with this connection. If that takes long, they go with the next one.
+fn send_receipts(session: &mut Session<'_>, printed: &Printed) -> Result<(), Failure> {
+    if printed.receipts > 0 {
+        let settling = Instant::now() + SETTLING;
+        let _ = session.wait_until(Some(settling), false, |session| {
+            session.is_settled().map_err(Failure::from)
+        })?;
+    }
+    Ok(())
 }
 
 fn wait_for_backlog(home: &Home, session: &mut Session<'_>) -> Result<Reached, Failure> {
@@ -142,12 +158,13 @@ fn letters(
 
 /// Until the person interrupts, or nothing has come for so long.
 fn follow(
+    place: &Place<'_>,
     home: &Home,
     mut session: Session<'_>,
     receive: &Receive,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let done = follow_at(home, &mut session, receive, console);
+    let done = follow_at(place, home, &mut session, receive, console);
     let now = receive.timeout.map(|_| Instant::now());
     let left = session.until(now).leave();
     done?;
@@ -155,6 +172,7 @@ fn follow(
 }
 
 fn follow_at(
+    place: &Place<'_>,
     home: &Home,
     session: &mut Session<'_>,
     receive: &Receive,
@@ -167,7 +185,7 @@ fn follow_at(
         let (came, turn) = letters(home, session, deadline, |session| {
             tell_of_connection(session, &mut is_lost, &mut console.remarks)
         })?;
-        ever += print(home, turn, receive, console)?;
+        ever += print(place, home, turn, receive, console)?.letters;
         match came {
             Reached::Interrupted => return Ok(()),
             Reached::TimedOut if ever == 0 => {
@@ -210,33 +228,51 @@ fn no_time() -> Failure {
     Failure::TimedOut(text.into())
 }
 
+/// What was printed.
+#[derive(Default)]
+struct Printed {
+    letters: usize,
+    /// How many of their senders are to be told that they were read.
+    receipts: usize,
+}
+
 /// Prints what is unprinted, and notes that it was, if this process may.
 fn print(
+    place: &Place<'_>,
     home: &Home,
     turn: Option<PrintingLock>,
     receive: &Receive,
     console: &mut Console<'_>,
-) -> Result<usize, Failure> {
-    let mut printed = 0;
-    let Some(_turn) = turn else { return Ok(printed) };
+) -> Result<Printed, Failure> {
+    let (mut printed, mut receipts) = (0, 0);
+    let Some(_turn) = turn else { return Ok(Printed::default()) };
     loop {
         let letters = home.letters().unprinted(PAGE)?;
         if letters.is_empty() {
-            return Ok(printed);
+            place.forget_old(home)?;
+            return Ok(Printed { letters: printed, receipts });
         }
+        let names = home.conversations().names()?;
         for letter in &letters {
+            let name = letter.from.and_then(|from| names.get(&from)).map(String::as_str);
             let line = if receive.json {
-                show::letter_json(letter)
+                let is_stranger = is_stranger(home, letter)?;
+                show::letter_json(letter, &show::Sender { name, is_stranger })
             } else {
-                show::letter_text(letter, &console.page())
+                show::letter_text(letter, name, &console.page())
             };
             writeln!(console.output, "{line}")?;
         }
         console.output.flush()?;
         let ids: Vec<_> = letters.iter().map(|letter| letter.id).collect();
-        home.letters().mark_printed(&ids)?;
+        receipts += place.note_read(home, &ids)?;
         printed += letters.len();
     }
+}
+
+fn is_stranger(home: &Home, letter: &Letter) -> Result<bool, Failure> {
+    let Some(from) = &letter.from else { return Ok(false) };
+    Ok(home.relations().with(from)? == Relation::Stranger)
 }
 
 /// Letters for which there was no room: how many, why, and what to do.

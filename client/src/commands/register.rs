@@ -5,15 +5,13 @@
 
 mod trust;
 
-use std::path::Path;
-
 use waxwing_core::client::Ended;
 use waxwing_core::crypto::{PrivateKey, ReplyKey, Spki};
 use waxwing_core::id::UserId;
-use waxwing_core::phone::Otp;
+use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::wire::{ErrorCode, OtpGrant};
 
-use super::{Console, host};
+use super::{Console, Place, host};
 use crate::args::Register;
 use crate::backend::{generate_key, key_der, rng};
 use crate::clock;
@@ -26,13 +24,14 @@ use crate::session::{Account, Asked, Known, Registrar};
 const USUAL_SERVER: &str = "127.0.0.1:9295";
 
 pub(super) fn run(
-    dir: &Path,
+    place: &Place<'_>,
     register: &Register,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let server_key = read_server_key(&register.server_key)?;
     trust::check_named(register, &server_key)?;
-    let home = Home::create(dir)?;
+    let phone = number(place, register, console)?;
+    let home = Home::create(&place.dir)?;
     let Some(_lock) = home.try_lock_session()? else {
         return Err(Failure::General(
             "another waxwing is at work in this home, and has its session; end it, then run \
@@ -40,7 +39,7 @@ pub(super) fn run(
                 .into(),
         ));
     };
-    let stored = match home.standing(&register.phone, &server_key)? {
+    let stored = match home.standing(&phone, &server_key)? {
         Standing::Registered(identity) | Standing::Resumable(identity) => identity,
         Standing::OtherServerKey(identity) => {
             trust::ask_about_server_key(&identity.server_key, &server_key, register, console)?;
@@ -53,7 +52,7 @@ pub(super) fn run(
             )));
         }
         Standing::Vacant => {
-            begin(&home, register, &server_key)?;
+            begin(&home, phone, register, &server_key)?;
             reload(&home)?
         }
     };
@@ -65,6 +64,18 @@ pub(super) fn run(
         None => get_account(&desired, &account, register, console),
         Some(user) => return_to_account(&desired, &account, user, register, console),
     }
+}
+
+/// The phone to register. A number that was not typed as it is used is shown.
+fn number(
+    place: &Place<'_>,
+    register: &Register,
+    console: &mut Console<'_>,
+) -> Result<Phone, Failure> {
+    let number = register.phone.number(place.country)?;
+    let phone = number.ok_or_else(|| Failure::Usage("this is no phone number".into()))?;
+    place.show_number(&register.phone, &phone, console)?;
+    Ok(phone)
 }
 
 /// The server that the person wants, which the home believes in once it has answered.
@@ -84,12 +95,12 @@ impl Desired<'_> {
     }
 }
 
-fn begin(home: &Home, register: &Register, server_key: &Spki) -> Result<(), Failure> {
+fn begin(home: &Home, phone: Phone, register: &Register, server_key: &Spki) -> Result<(), Failure> {
     let failed = |_| Failure::General("a key could not be made".into());
     let key = generate_key().map_err(failed)?;
     let der = key_der(&key).map_err(failed)?;
     home.store_identity(&NewIdentity {
-        phone: register.phone,
+        phone,
         server: register.server.as_deref().unwrap_or(USUAL_SERVER),
         server_key,
         private_key: &der,
@@ -170,12 +181,12 @@ fn get_account(
             match attempt.prove(&no_code()?)? {
                 Ok(()) => attempt.say_registered(console),
                 Err(ended) if is_refused(&ended, ErrorCode::OtpExpired) => {
-                    Err(trust::phone_taken(&register.phone))
+                    Err(trust::phone_taken(&account.identity().phone))
                 }
                 Err(ended) => Err(explain_pause(ended.into())),
             }
         }
-        Asked::PhoneTaken => Err(trust::phone_taken(&register.phone)),
+        Asked::PhoneTaken => Err(trust::phone_taken(&account.identity().phone)),
     }
 }
 

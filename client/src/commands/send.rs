@@ -1,12 +1,12 @@
 //! `waxwing send`: a letter into the outbox, and waiting for what becomes of it.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use waxwing_core::id::Uid;
+use waxwing_core::phone::Phone;
 
 use super::typed::whole_text;
-use super::{Console, host, obstacle, open, refusal, require_unblocked};
+use super::{Console, Place, host, obstacle, refusal, require_unblocked};
 use crate::args::{Send, WaitFor};
 use crate::backend::rng;
 use crate::clock;
@@ -18,15 +18,20 @@ use crate::show;
 /// How long to wait unless the person says.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (home, identity) = open(dir)?;
+pub(super) fn run(
+    place: &Place<'_>,
+    send: &Send,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let (home, identity) = place.open()?;
     if identity.user_id().is_none() {
         return Err(Failure::not_registered());
     }
-    if identity.phone == send.phone {
+    let phone = place.find(&home, &send.who, console)?;
+    if identity.phone == phone {
         return Err(Failure::to_oneself());
     }
-    require_unblocked(&home, &send.phone)?;
+    require_unblocked(&home, &phone)?;
     let text = match send.text.as_str() {
         "-" => whole_text(console)?,
         text => text.to_owned(),
@@ -40,7 +45,7 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
     }
     let writing = Writing::text(text).map_err(|error| Failure::Usage(error.to_string()))?;
     let uid = Uid::generate(&mut rng());
-    let letter = home.outbox().queue(&uid, &send.phone, &writing, clock::now())?;
+    let letter = home.outbox().queue(&uid, &phone, &writing, clock::now())?;
 
     let account = Account::new(identity)?;
     let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
@@ -53,7 +58,7 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
     let reached = session.wait_until(None, false, |_| -> Result<bool, Failure> {
         let status = status(&home, letter)?;
         let held_back =
-            home.contacts().by_phone(&send.phone)?.is_some_and(|contact| contact.changed.is_some());
+            home.contacts().by_phone(&phone)?.is_some_and(|contact| contact.changed.is_some());
         let postponed = obstacle(&home, letter)?.is_some();
         Ok(status.state == State::Refused || status.state >= goal || held_back || postponed)
     });
@@ -61,7 +66,7 @@ pub(super) fn run(dir: &Path, send: &Send, console: &mut Console<'_>) -> Result<
     let left = session.leave();
     match reached {
         Ok(reached) => {
-            report(&home, letter, &uid, send, reached, problem, console)?;
+            report(&home, (letter, &uid), &phone, send, reached, problem, console)?;
             Ok(left?)
         }
         // There is no sense in going on, and the letter is where it is all the same.
@@ -104,8 +109,8 @@ fn status(home: &Home, letter: OutboxId) -> Result<OutboxStatus, Failure> {
 
 fn report(
     home: &Home,
-    letter: OutboxId,
-    uid: &Uid,
+    (letter, uid): (OutboxId, &Uid),
+    phone: &Phone,
     send: &Send,
     reached: Reached,
     problem: Option<Failure>,
@@ -128,9 +133,9 @@ fn report(
             Err(refusal(&status).unwrap_or_else(|| Failure::refused(0, 0)))
         }
         State::Waiting | State::Sent => {
-            let contact = home.contacts().by_phone(&send.phone)?;
+            let contact = home.contacts().by_phone(phone)?;
             if contact.is_some_and(|contact| contact.changed.is_some()) {
-                return Err(Failure::key_changed(&send.phone));
+                return Err(Failure::key_changed(phone));
             }
             if let Some(obstacle) = obstacle(home, letter)? {
                 return Err(obstacle);

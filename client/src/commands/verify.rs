@@ -1,7 +1,6 @@
 //! `waxwing verify`: the number that two people compare, and the word that a changed key is
 //! right. What is marked or accepted is always the key whose number was shown, or was named.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use waxwing_core::crypto::Spki;
@@ -9,7 +8,7 @@ use waxwing_core::envelope::{Fingerprint, SafetyNumber};
 use waxwing_core::phone::Phone;
 use waxwing_core::wire::ErrorCode;
 
-use super::{Console, host, open};
+use super::{Console, Place, host};
 use crate::args::Verify;
 use crate::backend::provider;
 use crate::clock;
@@ -21,10 +20,14 @@ use crate::session::{Account, Reached, Session};
 /// How long the server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) fn run(dir: &Path, verify: &Verify, console: &mut Console<'_>) -> Result<(), Failure> {
-    let phone = &verify.phone;
+pub(super) fn run(
+    place: &Place<'_>,
+    verify: &Verify,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let compared = verify.compared_number().map_err(Failure::Usage)?;
-    let (home, identity) = open(dir)?;
+    let (home, identity) = place.open()?;
+    let phone = &place.find(&home, &verify.who, console)?;
     if let Some(compared) = compared {
         // The server is not asked first: what it would say now, nobody has compared.
         let contact = pinned(&home, phone)?;

@@ -1,18 +1,16 @@
 //! `waxwing whoami`.
 
-use std::path::Path;
-
 use waxwing_core::crypto::Provider;
 use waxwing_core::envelope::Fingerprint;
 
-use super::{Console, grouped_hex, open_to_read};
+use super::{Console, Place, grouped_hex};
 use crate::backend::provider;
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::Registration;
 
-pub(super) fn run(dir: &Path, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (_, identity) = open_to_read(dir)?;
+pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Failure> {
+    let (_, identity) = place.open_to_read()?;
     let phone = identity.phone.as_str();
     let again = "run `waxwing register` again";
     let id = match identity.registration {

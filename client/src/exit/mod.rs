@@ -11,6 +11,7 @@ use waxwing_core::wire::ErrorCode;
 
 use crate::home::HomeError;
 use crate::keys::KeyFileError;
+use crate::settings::SettingsError;
 
 /// Why a command ends without having done what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -221,6 +222,12 @@ impl From<HomeError> for Failure {
             HomeError::Occupied { .. } => Self::General(error.to_string()),
             error => Self::Storage(error),
         }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Self::Config(error.to_string())
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::{Home, HomeError, ItemId, columns};
+use super::{Home, HomeError, ItemId, LetterId, columns};
 
 /// Where a conversation is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Conversation {
 /// The conversations of a home.
 #[derive(Clone, Copy, Debug)]
 pub struct Conversations<'a> {
-    home: &'a Home,
+    pub(super) home: &'a Home,
 }
 
 impl<'a> Conversations<'a> {
@@ -182,16 +182,22 @@ impl<'a> Conversations<'a> {
         Ok(select.query_one([phone.as_str()], |row| row.get(0)).optional()?.unwrap_or_default())
     }
 
-    /// Notes that the owner has read everything up to `to`. No command prints that any more.
+    /// Notes that the owner has read everything up to `to`, and says which letters that are. No command
+    /// prints them any more.
     ///
     /// # Errors
     /// [`HomeError::Database`].
-    pub fn mark_read(&self, phone: &Phone, to: ItemId) -> Result<(), HomeError> {
+    pub fn mark_read(&self, phone: &Phone, to: ItemId) -> Result<Vec<LetterId>, HomeError> {
         self.home.write(|change| {
-            let sql =
-                "UPDATE letters SET printed = 1 WHERE printed = 0 AND sender = ? AND item <= ?";
-            change.prepare_cached(sql)?.execute(params![phone.as_str(), to.0])?;
-            advance(change, phone, to.0)
+            let mut mark = change.prepare_cached(
+                "UPDATE letters SET printed = 1 WHERE printed = 0 AND sender = ? AND item <= ? \
+                 RETURNING id",
+            )?;
+            let values = params![phone.as_str(), to.0];
+            let read = mark.query_map(values, |row| Ok(LetterId(row.get(0)?)))?;
+            let read = read.collect::<rusqlite::Result<_>>()?;
+            advance(change, phone, to.0)?;
+            Ok(read)
         })
     }
 

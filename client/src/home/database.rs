@@ -14,7 +14,7 @@ use rusqlite_migration::{M, Migrations};
 use rustix::fs::OFlags;
 
 use super::directory::io;
-use super::{Home, HomeError, lock, snapshot};
+use super::{Home, HomeError, SessionLock, snapshot};
 
 const FILE: &str = "waxwing.db";
 const DRAFT: &str = "waxwing.db.new";
@@ -83,7 +83,7 @@ pub(super) fn open(dir: &Path, absent: Absent) -> Result<Connection, HomeError> 
 /// Brings the database up to date. Whoever has the session meanwhile is an earlier version, which would
 /// not know the new schema.
 fn upgrade(dir: &Path, file: &Path, connection: &mut Connection) -> Result<(), HomeError> {
-    let Some(_session) = lock::try_lock_session_in(dir)? else {
+    let Some(_session) = SessionLock::take(dir)? else {
         let pid = Home::session_holder_in(dir).map(|holder| holder.pid);
         return Err(HomeError::UsedByEarlier { dir: dir.to_owned(), pid });
     };

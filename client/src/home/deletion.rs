@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::{Connection, params};
+use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
@@ -13,6 +14,8 @@ use super::{Home, HomeError, database, letters, outbox};
 pub enum Deletion {
     /// Those from and to somebody that came, or were written, before this time.
     With(Phone, UnixTime),
+    /// One from or to somebody.
+    Letter(Phone, Uid),
     /// Those of everybody to whom nothing was ever written.
     Strangers,
     /// Those that could not be opened.
@@ -45,8 +48,15 @@ impl Home {
                         "sender = ?1 AND received_at < ?2",
                         params![phone.as_str(), before.as_seconds()],
                     )?,
-                    written: outbox::erase(change, phone, *before)?,
-                    on_their_way: outbox::on_their_way(change, phone, *before)?,
+                    ..outbox::erase(change, phone, *before)?
+                },
+                Deletion::Letter(phone, uid) => Deleted {
+                    received: letters::erase(
+                        change,
+                        "sender = ?1 AND uid = ?2",
+                        params![phone.as_str(), uid.0],
+                    )?,
+                    ..outbox::erase_one(change, phone, uid)?
                 },
                 Deletion::Strangers => {
                     Deleted { received: received("quota = 'stranger'", [])?, ..Deleted::default() }
@@ -55,6 +65,27 @@ impl Home {
                     Deleted { received: received("kind = 'unreadable'", [])?, ..Deleted::default() }
                 }
             })
+        })
+    }
+
+    /// Deletes letters that came, or were written, before this time: at most `limit` each way, but for
+    /// those that are on their way. How many that were.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`]; nothing was deleted then.
+    pub fn forget_before(&self, time: UnixTime, limit: u32) -> Result<usize, HomeError> {
+        let old = "SELECT 1 FROM items WHERE stored_at < ? LIMIT 1";
+        if !self.connection.prepare_cached(old)?.exists([time.as_seconds()])? {
+            return Ok(0);
+        }
+        self.write(|change| {
+            let received = letters::erase(
+                change,
+                "item IN (SELECT id FROM items WHERE stored_at < ?1 AND author IS NOT NULL \
+                 ORDER BY stored_at LIMIT ?2)",
+                params![time.as_seconds(), limit],
+            )?;
+            Ok(received + outbox::erase_oldest(change, time, limit)?)
         })
     }
 

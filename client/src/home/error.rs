@@ -50,7 +50,8 @@ pub enum HomeError {
     /// Nothing can be changed in it.
     #[error(
         "the home in {dir} cannot be written: it is on a read-only file system, or its permissions \
-         forbid it. Only what reads it works: whoami, contacts, history and outbox",
+         forbid it. Only what reads it works: whoami, contacts, conversations, requests, history, search \
+         and outbox",
         dir = .dir.display()
     )]
     ReadOnly {

@@ -64,7 +64,7 @@ impl Home {
     /// # Errors
     /// [`HomeError::Io`] when the lock file cannot be used.
     pub fn try_lock_session(&self) -> Result<Option<SessionLock>, HomeError> {
-        try_lock_session_in(self.dir())
+        SessionLock::take(self.dir())
     }
 
     /// Who holds the session; `None` when it does not say, as earlier versions do not. It means
@@ -90,24 +90,27 @@ impl Home {
     }
 }
 
-/// The same of a home that is not open yet.
-pub(super) fn try_lock_session_in(dir: &Path) -> Result<Option<SessionLock>, HomeError> {
-    let path = dir.join(FILE);
-    let file = lock_file(&path).map_err(|source| io(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => {
-            let (pid, since) = (std::process::id(), clock::now().as_seconds());
-            let note = Note { pid, since, has_backlog: false, problem: None };
-            let lock = SessionLock { file, note, moved: clock::since_start() };
-            lock.write();
-            Ok(Some(lock))
-        }
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(io(&path, source)),
-    }
-}
-
 impl SessionLock {
+    /// Takes the session of a home that need not open; `None` while another process has it.
+    ///
+    /// # Errors
+    /// [`HomeError::Io`] when the lock file cannot be used.
+    pub fn take(dir: &Path) -> Result<Option<Self>, HomeError> {
+        let path = dir.join(FILE);
+        let file = lock_file(&path).map_err(|source| io(&path, source))?;
+        match file.try_lock() {
+            Ok(()) => {
+                let (pid, since) = (std::process::id(), clock::now().as_seconds());
+                let note = Note { pid, since, has_backlog: false, problem: None };
+                let lock = Self { file, note, moved: clock::since_start() };
+                lock.write();
+                Ok(Some(lock))
+            }
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(io(&path, source)),
+        }
+    }
+
     /// Shows the others that this process moves, how far it has come, and why it has no
     /// connection. To be called at every turn; it writes where something has changed, and else
     /// now and then the time alone.

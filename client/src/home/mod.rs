@@ -21,9 +21,11 @@ mod identity;
 mod items;
 mod letters;
 mod lock;
+mod names;
 mod outbox;
 mod printing;
 mod profile;
+mod receipts;
 mod relations;
 mod search;
 mod snapshot;
@@ -47,6 +49,7 @@ pub use letters::{
     Room,
 };
 pub use lock::{Holder, SessionLock};
+pub use names::Naming;
 pub use outbox::{
     Applied, GivenUp, Head, OpenLetter, Outbox, OutboxId, OutboxStatus, PacketName, Queued,
     SentPacket, State, StoredLetter, TooLong, Which, Writing,

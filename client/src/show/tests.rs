@@ -30,7 +30,7 @@ fn parsed(line: &str) -> Value {
 #[test]
 fn a_text_has_the_fields_that_programs_rely_on() {
     assert_eq!(
-        parsed(&letter_json(&letter(LetterBody::Text("a\nb\x1b".into())))),
+        parsed(&letter_json(&letter(LetterBody::Text("a\nb\x1b".into())), &Sender::default())),
         json!({
             "from": "+4915112345678",
             "uid": "abababababababababababababababab",
@@ -45,12 +45,12 @@ fn a_text_has_the_fields_that_programs_rely_on() {
 #[test]
 fn an_unreadable_letter_is_a_line_too() {
     let letter = letter(LetterBody::Unreadable { error: "the letter does not open".into() });
-    let line = parsed(&letter_json(&letter));
+    let line = parsed(&letter_json(&letter, &Sender::default()));
     assert_eq!(line["kind"], "unreadable");
     assert_eq!(line["error"], "the letter does not open");
     assert_eq!((&line["uid"], &line["text"]), (&Value::Null, &Value::Null));
     assert_eq!(
-        letter_text(&letter, &PAGE),
+        letter_text(&letter, None, &PAGE),
         "2026-11-22 12:34 +4915112345678: (unreadable letter: the letter does not open)"
     );
 }
@@ -58,11 +58,11 @@ fn an_unreadable_letter_is_a_line_too() {
 #[test]
 fn a_letter_held_back_is_nobodys() {
     let letter = letter(LetterBody::Held);
-    let line = parsed(&letter_json(&letter));
+    let line = parsed(&letter_json(&letter, &Sender::default()));
     assert_eq!((&line["from"], &line["kind"]), (&Value::Null, &json!("unreadable")));
     assert!(line["error"].as_str().unwrap().contains("verify"));
     assert_eq!(
-        letter_text(&letter, &PAGE),
+        letter_text(&letter, None, &PAGE),
         "2026-11-22 12:34 (id 7): (unreadable letter: held back: its sender's key is in question; \
          `waxwing verify +4915112345678` says more)"
     );
@@ -87,10 +87,11 @@ fn a_history_shows_what_became_of_a_letter() {
             status: status.clone(),
         },
     };
-    let line = parsed(&entry_json(&written(&status), "+4915112345678"));
+    let line = parsed(&entry_json(&written(&status), None));
     assert_eq!(
         line,
         json!({
+            "id": 1,
             "direction": "out",
             "to": "+4915112345678",
             "uid": "01010101010101010101010101010101",
@@ -104,10 +105,10 @@ fn a_history_shows_what_became_of_a_letter() {
     status.refusal_code = Some(15);
     status.refusal_text = Some("too \x1blarge".into());
     assert_eq!(
-        entry_text(&written(&status), "+4915112345678", &PAGE),
+        entry_text(&written(&status), None, &PAGE),
         "2026-11-22 12:34 me: hi [refused: too <1b>large]"
     );
-    assert_eq!(parsed(&entry_json(&written(&status), "x"))["refusal"], 15);
+    assert_eq!(parsed(&entry_json(&written(&status), None))["refusal"], 15);
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn no_line_of_a_letter_begins_like_a_line_of_ours() {
     ];
     let page = Page { zone: &TimeZone::UTC, columns: Some(80) };
     for text in texts {
-        let shown = letter_text(&letter(LetterBody::Text(text)), &page);
+        let shown = letter_text(&letter(LetterBody::Text(text)), None, &page);
         let (first, others) = shown.split_once('\n').unwrap();
         assert!(first.starts_with("2026-11-22 12:34 +4915112345678: "), "{shown}");
         assert!(others.split('\n').all(|line| line.starts_with("  | ")), "{shown}");

@@ -5,6 +5,7 @@
 //! ones that were built with the other crypto backend. `WAXWING_TEST_LOOPS` says how many event
 //! loops the servers have.
 
+mod accounts;
 mod binaries;
 mod canaries;
 mod chat;

@@ -217,6 +217,9 @@ fn keep_to_given_settings(command: &mut Command) {
             command.env_remove(name);
         }
     }
+    if !is_set(command, "XDG_CONFIG_HOME".as_ref()) {
+        command.env("XDG_CONFIG_HOME", "/nonexistent");
+    }
 }
 
 fn is_set(command: &Command, name: &std::ffi::OsStr) -> bool {

@@ -93,10 +93,10 @@ fn what_nobody_has_read_is_counted_whoever_reads_it() {
     assert_eq!(unread(), 3);
     // Read is printed.
     let second = home.history(&phone(2)).unwrap()[1].id;
-    home.conversations().mark_read(&phone(2), second).unwrap();
+    assert_eq!(home.conversations().mark_read(&phone(2), second).unwrap().len(), 1);
     assert_eq!((unread(), home.letters().unprinted(9).unwrap().len()), (2, 2));
     // Nothing becomes unread again.
-    home.conversations().mark_read(&phone(2), ItemId::new(1)).unwrap();
+    assert!(home.conversations().mark_read(&phone(2), ItemId::new(1)).unwrap().is_empty());
     assert_eq!(unread(), 2);
     let deleted = home.delete(&Deletion::With(phone(2), UnixTime::from_seconds(i64::MAX))).unwrap();
     assert_eq!((deleted.received, unread(), with(&home, phone(2)).last.is_some()), (4, 0, true));
@@ -129,7 +129,7 @@ fn each_change_is_seen_once_in_the_conversation_that_it_is_about() {
     assert_eq!(changed(&|| conversations.pin(&phone(3), true).unwrap()), [phone(3)]);
     assert_eq!(changed(&|| assert!(conversations.archive(&phone(3), true).unwrap())), [phone(3)]);
     assert_eq!(
-        changed(&|| conversations.mark_read(&phone(2), ItemId::new(3)).unwrap()),
+        changed(&|| drop(conversations.mark_read(&phone(2), ItemId::new(3)).unwrap())),
         [phone(2)]
     );
     assert_eq!(changed(&|| assert!(home.relations().accept(&phone(4)).unwrap())), [phone(4)]);
@@ -325,4 +325,48 @@ fn what_a_program_sends_under_one_key_goes_out_once() {
     assert_eq!(send("a", 2).unwrap(), (uid(1), false));
     assert_eq!(send("b", 3).unwrap(), (uid(3), true));
     assert_eq!(home.outbox().queued().unwrap().len(), 2);
+}
+
+#[test]
+fn receipts_go_to_people_who_are_known_and_to_no_stranger() {
+    let test = TestHome::new();
+    let home = test.open();
+    write(&home, 1, phone(2), "hello");
+    receive(&home, 2, phone(2), "read me");
+    receive(&home, 3, phone(3), "is somebody there?");
+    let letters: Vec<_> =
+        home.letters().unprinted(9).unwrap().into_iter().map(|letter| letter.id).collect();
+    let draw = || uid(9);
+    assert_eq!(home.queue_receipts(&letters, draw, at(9)).unwrap(), 1);
+    let queued = home.outbox().queued().unwrap().pop().unwrap();
+    assert_eq!((queued.recipient, queued.writing), (phone(2), Writing::ReadReceipt(uid(2))));
+    assert_eq!(state(&home, phone(3)), ConversationState::Request);
+}
+
+#[test]
+fn letters_older_than_they_are_kept_go_both_ways_and_do_not_come_back() {
+    let test = TestHome::new();
+    let home = test.open();
+    receive(&home, 1, phone(2), "old");
+    write(&home, 2, phone(2), "on its way");
+    write(&home, 3, phone(3), "old");
+    for byte in 10..20 {
+        receive(&home, byte, phone(2), "new");
+    }
+    let sent = home.outbox().waiting(&phone(3), None).unwrap().unwrap();
+    let _ = home.outbox().begin_sending(sent, &packet_id(3), user(8), b"x", at(1)).unwrap();
+    let told = [(PacketName::Full(packet_id(3)), Status::Delivered)];
+    let _ = home.outbox().apply(&told, at(2)).unwrap();
+    assert_eq!(home.forget_before(at(10), 1).unwrap(), 2);
+    assert_eq!(home.forget_before(at(10), 1).unwrap(), 0);
+    assert_eq!(home.history(&phone(2)).unwrap().len(), 11);
+    assert_eq!(home.history(&phone(3)).unwrap().len(), 0);
+    let again = HandedOver {
+        packet_id: packet_id(77),
+        sender: user(7),
+        sent_at: at(0),
+        received_at: at(50),
+        fate: Fate::Opened { from: phone(2), uid: uid(1), content: Content::Text("old") },
+    };
+    assert_eq!(home.letters().record(&again).unwrap(), Recorded::Duplicate);
 }

@@ -3,7 +3,6 @@
 mod input;
 mod sent;
 
-use std::path::Path;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
@@ -11,13 +10,14 @@ use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
 use super::typed::Line;
-use super::{Console, host, open, require_unblocked};
+use super::{Console, Place, host, require_unblocked};
 use crate::backend::rng;
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Home, Reading, Writing};
 use crate::session::{Account, Session};
 use crate::show;
+use crate::who::Who;
 use input::{HELP, Input, Meaning};
 use sent::Sent;
 
@@ -32,8 +32,9 @@ const LEAVING: Duration = Duration::from_secs(3);
 /// How long a program's letters may go without any of them being answered, once its input has ended.
 const STALLED: Duration = Duration::from_secs(5);
 
-pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (home, identity) = open(dir)?;
+pub(super) fn run(place: &Place<'_>, who: &Who, console: &mut Console<'_>) -> Result<(), Failure> {
+    let (home, identity) = place.open()?;
+    let phone = &place.find(&home, who, console)?;
     if identity.phone == *phone {
         return Err(Failure::to_oneself());
     }
@@ -51,7 +52,9 @@ pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Resul
         if input.is_terminal { "; /help shows more" } else { "" }
     )?;
     let reading = home.letters().read_from(phone)?;
-    let mut chat = Chat { home: &home, phone, input, reading, sent: Sent::default(), unusable: 0 };
+    let name = home.conversations().with(phone)?.and_then(|with| with.name);
+    let sent = Sent::default();
+    let mut chat = Chat { place, home: &home, phone, name, input, reading, sent, unusable: 0 };
     let done = chat.talk(&mut session, console);
     let left = session.leave();
     let told = chat.tell_of_unsent(console);
@@ -62,8 +65,10 @@ pub(super) fn run(dir: &Path, phone: &Phone, console: &mut Console<'_>) -> Resul
 }
 
 struct Chat<'a> {
+    place: &'a Place<'a>,
     home: &'a Home,
     phone: &'a Phone,
+    name: Option<String>,
     input: Input,
     reading: Reading,
     sent: Sent,
@@ -167,11 +172,16 @@ impl Chat<'_> {
             return Ok(());
         }
         for letter in &letters {
-            writeln!(console.output, "{}", show::letter_text(letter, &console.page()))?;
+            writeln!(
+                console.output,
+                "{}",
+                show::letter_text(letter, self.name.as_deref(), &console.page())
+            )?;
         }
         console.output.flush()?;
         let ids: Vec<_> = letters.iter().map(|letter| letter.id).collect();
-        Ok(self.home.letters().mark_printed(&ids)?)
+        self.place.note_read(self.home, &ids)?;
+        Ok(())
     }
 
     /// Says what has not gone out, however the chat ended.

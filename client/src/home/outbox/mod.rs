@@ -11,7 +11,7 @@ mod status;
 
 use std::fmt;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::limits::MAX_BODY;
@@ -20,7 +20,7 @@ use waxwing_core::time::UnixTime;
 
 use super::items::{self, NewItem};
 use super::relations::get_to_know;
-use super::{Home, HomeError, columns, keep_places, next_place};
+use super::{Deleted, Home, HomeError, columns, keep_places, next_place};
 
 pub use queue::{GivenUp, Queued, Which};
 pub use state::State;
@@ -327,7 +327,7 @@ impl<'a> Outbox<'a> {
     }
 }
 
-fn queue(
+pub(super) fn queue(
     change: &Connection,
     uid: &Uid,
     recipient: &Phone,
@@ -381,28 +381,51 @@ pub(super) fn erase(
     change: &Connection,
     recipient: &Phone,
     before: UnixTime,
-) -> Result<usize, HomeError> {
-    const WHICH: &str = "recipient = ?1 AND created_at < ?2 AND state > ?3";
+) -> Result<Deleted, HomeError> {
     let values = params![recipient.as_str(), before.as_seconds(), State::Sent.rank()];
-    keep_places(change)?;
-    let packets =
-        format!("DELETE FROM outbox_packets WHERE letter IN (SELECT id FROM outbox WHERE {WHICH})");
-    change.prepare_cached(&packets)?.execute(values)?;
-    Ok(change.prepare_cached(&format!("DELETE FROM outbox WHERE {WHICH}"))?.execute(values)?)
+    erase_where(change, "recipient = ?1 AND created_at < ?2", values)
 }
 
-/// How many letters to `recipient`, written before `before`, are on their way.
-pub(super) fn on_their_way(
+/// The same with one letter.
+pub(super) fn erase_one(
     change: &Connection,
     recipient: &Phone,
+    uid: &Uid,
+) -> Result<Deleted, HomeError> {
+    let values = params![recipient.as_str(), uid.0, State::Sent.rank()];
+    erase_where(change, "recipient = ?1 AND uid = ?2", values)
+}
+
+/// Deletes letters that were written before `before`, at most `limit`, and how many that were.
+pub(super) fn erase_oldest(
+    change: &Connection,
     before: UnixTime,
+    limit: u32,
 ) -> Result<usize, HomeError> {
-    let mut count = change.prepare_cached(
-        "SELECT count(*) FROM outbox WHERE recipient = ?1 AND created_at < ?2 AND state <= ?3",
-    )?;
-    let values = params![recipient.as_str(), before.as_seconds(), State::Sent.rank()];
-    let count: i64 = count.query_one(values, |row| row.get(0))?;
-    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    const WHICH: &str = "id IN (SELECT outbox.id FROM items JOIN outbox ON outbox.item = items.id \
+                         WHERE stored_at < ?1 AND state > ?3 ORDER BY stored_at LIMIT ?2)";
+    let values = params![before.as_seconds(), limit, State::Sent.rank()];
+    Ok(erase_where(change, WHICH, values)?.written)
+}
+
+/// Deletes letters but those that are on their way. The third value is the state up to which they are.
+fn erase_where(
+    change: &Connection,
+    which: &'static str,
+    values: &[&dyn ToSql],
+) -> Result<Deleted, HomeError> {
+    keep_places(change)?;
+    let packets = format!(
+        "DELETE FROM outbox_packets \
+         WHERE letter IN (SELECT id FROM outbox WHERE {which} AND state > ?3)"
+    );
+    change.prepare_cached(&packets)?.execute(values)?;
+    let letters = format!("DELETE FROM outbox WHERE {which} AND state > ?3");
+    let written = change.prepare_cached(&letters)?.execute(values)?;
+    let left = format!("SELECT count(*) FROM outbox WHERE {which} AND state <= ?3");
+    let left: i64 = change.prepare_cached(&left)?.query_one(values, |row| row.get(0))?;
+    let on_their_way = usize::try_from(left).unwrap_or(usize::MAX);
+    Ok(Deleted { written, on_their_way, ..Deleted::default() })
 }
 
 /// The letter that was sent as a packet whose id lies between the two, bounds included.

@@ -1,0 +1,277 @@
+//! What a person has set: the file `config.toml`, the environment over it, and the command line over
+//! both.
+
+use std::env;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use crate::clock;
+use crate::phone::Country;
+
+/// A file that is longer is no configuration.
+const LONGEST: u64 = 64 * 1_024;
+
+/// What a person has set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The account that is meant unless the command line names another.
+    pub account: Option<String>,
+    /// The country whose numbers may be typed without its code.
+    pub country: Option<Country>,
+    /// Whether those whose letters are read are told so.
+    pub receipts: bool,
+    /// How long letters are kept; `None` is for ever.
+    pub retention: Option<Duration>,
+}
+
+/// The settings are not what they can be.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("{}: {why}; mend the file, or move it away", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// There is no such setting.
+    #[error(
+        "{}: there is no setting {key:?}; {nearest} is the nearest. The settings are account, country, \
+         receipts and retention",
+        .file.display()
+    )]
+    Unknown {
+        /// The file.
+        file: PathBuf,
+        /// What stands there.
+        key: String,
+        /// What it may have been meant to be.
+        nearest: &'static str,
+    },
+    /// A setting has a value that it cannot have.
+    #[error("{place}: {key} = {value} cannot be: {why}")]
+    Bad {
+        /// The file, or the variable.
+        place: String,
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What it can be.
+        why: String,
+    },
+}
+
+/// A setting by its name.
+struct Key {
+    name: &'static str,
+    variable: &'static str,
+    kind: Kind,
+    set: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+const KEYS: [Key; 4] = [
+    Key { name: "account", variable: "WAXWING_ACCOUNT", kind: Kind::Text, set: set_account },
+    Key { name: "country", variable: "WAXWING_COUNTRY", kind: Kind::Text, set: set_country },
+    Key { name: "receipts", variable: "WAXWING_RECEIPTS", kind: Kind::Truth, set: set_receipts },
+    Key { name: "retention", variable: "WAXWING_RETENTION", kind: Kind::Text, set: set_retention },
+];
+
+/// How the value of a setting is written in the file.
+enum Kind {
+    Text,
+    /// True or false.
+    Truth,
+}
+
+impl Kind {
+    /// The value, as it would be written into a variable.
+    fn read(&self, value: &Value) -> Result<String, String> {
+        match (self, value) {
+            (Self::Text, Value::String(text)) => Ok(text.clone()),
+            (Self::Truth, Value::Boolean(truth)) => Ok(truth.to_string()),
+            (Self::Text, _) => Err("it needs a text in quotation marks".to_owned()),
+            (Self::Truth, _) => Err("it is true or false, without quotation marks".to_owned()),
+        }
+    }
+}
+
+fn set_account(settings: &mut Settings, text: &str) -> Result<(), String> {
+    crate::accounts::check_name(text)?;
+    settings.account = Some(text.to_owned());
+    Ok(())
+}
+
+fn set_country(settings: &mut Settings, text: &str) -> Result<(), String> {
+    settings.country = Some(Country::parse(text)?);
+    Ok(())
+}
+
+fn set_receipts(settings: &mut Settings, text: &str) -> Result<(), String> {
+    settings.receipts = match text {
+        "true" => true,
+        "false" => false,
+        _ => return Err("it is true or false".to_owned()),
+    };
+    Ok(())
+}
+
+fn set_retention(settings: &mut Settings, text: &str) -> Result<(), String> {
+    settings.retention = match text {
+        "forever" => None,
+        text => {
+            Some(clock::parse_span(text).map_err(|why| format!("{why}; or it is \"forever\""))?)
+        }
+    };
+    Ok(())
+}
+
+impl Settings {
+    /// Where the file is: `$XDG_CONFIG_HOME/waxwing/config.toml`, else
+    /// `~/.config/waxwing/config.toml`. `None` when the environment says neither.
+    #[must_use]
+    pub fn file() -> Option<PathBuf> {
+        let variable = |name| env::var_os(name).map(PathBuf::from);
+        // The XDG specification has relative paths ignored.
+        let named = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+        let usual = || variable("HOME").map(|home| home.join(".config"));
+        Some(named.or_else(usual)?.join("waxwing/config.toml"))
+    }
+
+    /// What file and environment say.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when one of them cannot be.
+    pub fn load() -> Result<Self, SettingsError> {
+        let mut settings = Self::default();
+        if let Some(file) = Self::file()
+            && let Some(text) = read(&file)?
+        {
+            settings.take_file(&file, &text)?;
+        }
+        // What is no Unicode has no meaning in any of them, and is refused by it.
+        settings.take_environment(|variable| {
+            env::var_os(variable).map(|value| value.to_string_lossy().into_owned())
+        })?;
+        Ok(settings)
+    }
+
+    fn take_file(&mut self, file: &Path, text: &str) -> Result<(), SettingsError> {
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let why = error.to_string().trim_end().to_owned();
+            SettingsError::Unreadable { file: file.to_owned(), why }
+        })?;
+        for (name, value) in table {
+            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+                let nearest = KEYS.iter().map(|key| key.name);
+                let nearest = nearest.min_by_key(|known| strsim::levenshtein(known, &name));
+                let (file, nearest) = (file.to_owned(), nearest.unwrap_or_default());
+                return Err(SettingsError::Unknown { file, key: name, nearest });
+            };
+            let done = key.kind.read(&value).and_then(|text| (key.set)(self, &text));
+            done.map_err(|why| SettingsError::Bad {
+                place: file.display().to_string(),
+                key: key.name,
+                value: value.to_string(),
+                why,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn take_environment(
+        &mut self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), SettingsError> {
+        for key in &KEYS {
+            let Some(value) = variable(key.variable) else { continue };
+            (key.set)(self, &value).map_err(|why| SettingsError::Bad {
+                place: key.variable.to_owned(),
+                key: key.name,
+                value: format!("{value:?}"),
+                why,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn read(file: &Path) -> Result<Option<String>, SettingsError> {
+    let unreadable = |why: String| SettingsError::Unreadable { file: file.to_owned(), why };
+    let opened = match File::open(file) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error.to_string())),
+    };
+    let mut text = String::new();
+    let len = opened.take(LONGEST + 1).read_to_string(&mut text);
+    match len.map_err(|error| unreadable(error.to_string()))? as u64 {
+        len if len > LONGEST => Err(unreadable("it has more than 64 KiB".to_owned())),
+        _ => Ok(Some(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_file(text: &str) -> Result<Settings, String> {
+        let mut settings = Settings::default();
+        let taken = settings.take_file(Path::new("config.toml"), text);
+        taken.map(|()| settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_sets_what_it_names() {
+        let settings = of_file(
+            "account = \"work\"\ncountry = \"+49\"\nreceipts = true\nretention = \"1y\" # a year\n",
+        )
+        .unwrap();
+        assert_eq!(settings.account.as_deref(), Some("work"));
+        assert_eq!(settings.country, Some(Country::parse("+49").unwrap()));
+        assert!(settings.receipts);
+        assert_eq!(settings.retention, Some(Duration::from_hours(365 * 24)));
+        assert_eq!(of_file("").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_place_and_what_to_do() {
+        for (text, help) in [
+            ("acount = \"x\"", "account is the nearest"),
+            ("[receipt]\nsend = true", "receipts is the nearest"),
+            ("receipts = \"true\"", "without quotation marks"),
+            ("receipts = 1", "without quotation marks"),
+            ("country = 49", "in quotation marks"),
+            ("country = \"Germany\"", "such as +49"),
+            ("country = { code = 49 }", "in quotation marks"),
+            ("retention = \"long\"", "such as 8h"),
+            ("retention = \"0d\"", "such as 8h"),
+            ("account = \"../x\"", "letters a to z"),
+            ("country =", "line 1"),
+            ("country = \"+49\"\ncountry = \"+1\"", "line 2"),
+        ] {
+            let error = of_file(text).unwrap_err();
+            assert!(error.starts_with("config.toml: ") && error.contains(help), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_environment_goes_over_the_file() {
+        let mut settings = of_file("country = \"+49\"\nreceipts = true").unwrap();
+        let variables = |name: &str| match name {
+            "WAXWING_COUNTRY" => Some("+1".to_owned()),
+            "WAXWING_RECEIPTS" => Some("false".to_owned()),
+            _ => None,
+        };
+        settings.take_environment(variables).unwrap();
+        assert_eq!(settings.country, Some(Country::parse("+1").unwrap()));
+        assert!(!settings.receipts);
+        let error = settings.take_environment(|_| Some("\u{1b}?".to_owned())).unwrap_err();
+        assert!(error.to_string().starts_with("WAXWING_ACCOUNT: "), "{error}");
+    }
+}

@@ -147,7 +147,8 @@ step_boot_deb() { # 2 minutes
 }
 
 # People, networks, disks and servers of ten thousand seeds: the machines alone, and the server's own
-# event handlers and storage. `SIM_SEEDS=5000000 ./ci.sh simulation` runs more of them.
+# event handlers and storage; and of half as many, two servers on one database.
+# `SIM_SEEDS=5000000 ./ci.sh simulation` runs more of them.
 step_simulation() { # 5 minutes, half of it for our own code; the dependencies are optimised already
     SIM_SEEDS=${SIM_SEEDS:-10000} CARGO_PROFILE_DEV_OPT_LEVEL=3 \
         cargo test --workspace --test server --test simulation seeds::

@@ -90,6 +90,11 @@ impl MemoryStorage {
         *state = State { out_of_order, free_disk, letters_missing_until, ..older };
     }
 
+    /// The letters with these places go undelivered.
+    pub fn take_out(&self, letters: &[QueueId], now: UnixTime) {
+        self.state().remove_undelivered(letters, now);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

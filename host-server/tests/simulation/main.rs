@@ -1,15 +1,21 @@
 //! The production event handlers of all shards and the production turns of storage, in one thread:
 //! time, network, disk, channels, wake-ups and signals come out of a seed. `SIM_SEED=n` repeats one
-//! and prints what happens in it, and `SIM_SEEDS=n` runs so many.
+//! and prints what happens in it, and `SIM_SEEDS=n` runs so many. `cluster` has two such servers on one
+//! database.
 
+mod cluster;
+mod contents;
 mod disk;
+mod letters;
 mod memory_loop;
 mod network;
 mod order;
 mod person;
 mod process;
 mod run;
+mod simulated;
 mod timeline;
+mod world;
 
 use std::env;
 

@@ -17,6 +17,8 @@ pub(crate) struct Network {
 }
 
 struct Link {
+    /// The node that it leads to.
+    node: usize,
     server: Rc<RefCell<Socket>>,
     to_server: Line<ToServer>,
     to_client: Line<ToClient>,
@@ -39,16 +41,21 @@ pub(crate) enum ToClient {
 }
 
 impl Network {
-    /// A client at this address begins a connection. Returns its number.
-    pub(crate) fn call(&mut self, from: SocketAddr, time: &mut Timeline) -> usize {
+    /// A client at this address begins a connection to a node. Returns its number.
+    pub(crate) fn call(&mut self, from: SocketAddr, node: usize, time: &mut Timeline) -> usize {
         let server = Rc::new(RefCell::new(Socket::default()));
         let mut to_server = Line::default();
         let call = ToServer::Call(from, OwnedSocket(server.clone()));
         let arrives = to_server.put(time.soon(WAY), call);
         time.schedule(arrives, Event::AtServer(self.links.len()));
         let (to_client, is_abandoned, is_ending) = (Line::default(), false, false);
-        self.links.push(Link { server, to_server, to_client, is_abandoned, is_ending });
+        self.links.push(Link { node, server, to_server, to_client, is_abandoned, is_ending });
         self.links.len() - 1
+    }
+
+    /// The node that a connection leads to.
+    pub(crate) fn node(&self, link: usize) -> usize {
+        self.links[link].node
     }
 
     /// A client sends; the network cuts it as it likes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use waxwing_testkit::profile::State;
 
 use crate::run::{ENOUGH, Options, Run};
+use crate::world::World;
 
 const MINUTE: Duration = Duration::from_mins(1);
 

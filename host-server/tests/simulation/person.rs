@@ -32,6 +32,9 @@ pub(crate) struct Person {
     pub(crate) client: Participant<'static, Paper>,
     pub(crate) address: SocketAddr,
     link: Option<usize>,
+    /// The node that its next connection goes to, of so many.
+    node: usize,
+    pub(crate) nodes: usize,
     /// When it looks what there is to do.
     acts_at: Option<Instant>,
     /// Wants no connection.
@@ -68,7 +71,16 @@ impl Person {
         let network = if number.is_multiple_of(2) { [127, 0, 0] } else { [198, 51, 100] };
         let address = SocketAddr::from(([network[0], network[1], network[2], 7], 40_000));
         let client = Participant::new(keys, server, phone(number), Some(user(number)));
-        Self { number, client, address, link: None, acts_at: None, stays_away: false }
+        Self {
+            number,
+            client,
+            address,
+            link: None,
+            node: 0,
+            nodes: 1,
+            acts_at: None,
+            stays_away: false,
+        }
     }
 
     pub(crate) fn stored(&self) -> StoredUser {
@@ -157,7 +169,7 @@ impl Person {
             if at > now {
                 return self.act_at(at, time);
             }
-            self.link = Some(network.call(self.address, time));
+            self.link = Some(network.call(self.address, self.node, time));
             self.client.connect(&mut env);
         }
         for _ in 0..STEPS {
@@ -178,6 +190,7 @@ impl Person {
                     return;
                 }
                 Step::Ended(_) => {
+                    self.node = (self.node + 1) % self.nodes;
                     if let Some(link) = self.link.take() {
                         network.abandon(link, PeerEnd::Finished, time);
                     }

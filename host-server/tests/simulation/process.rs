@@ -19,13 +19,12 @@ use waxwing_server::runtime::{
     self, Bans, Channels, Deliveries, EventHandler, Links, Message, Reconfiguration, Request, Route,
 };
 use waxwing_server::store::{
-    Done, Failed, Job, Reports, Storage, StorageClient, StorageTurns, TurnOptions,
+    Done, Failed, Job, Reports, Storage, StorageClient, StorageError, StorageTurns, TurnOptions,
 };
 use waxwing_testkit::backend::{Backend, Paper};
 use waxwing_testkit::world::SERVER_KEY;
 use waxwing_transport_mio::Signal;
 
-use crate::disk::Disk;
 use crate::memory_loop::{After, Detached, Heard, MemoryLoop, OwnedSocket};
 use crate::timeline::{Event, Line, Timeline, VirtualClock};
 
@@ -50,6 +49,8 @@ pub(crate) struct Process {
     /// `None` once storage has failed.
     storage: Option<StorageTurns>,
     storage_is_busy_until: Instant,
+    /// When storage is to be looked after next, if nothing comes before.
+    storage_looks_at: Option<Instant>,
     /// Why it has failed, as the event handlers say.
     pub(crate) fatal: Option<Failure>,
     signals: usize,
@@ -100,16 +101,15 @@ impl Reports for Told {
 }
 
 impl Process {
-    /// A server of so many shards begins with what is on the disk.
+    /// A server of so many shards begins with what is in its storage.
     pub(crate) fn start(
         number: u64,
         shards: usize,
         config: &Config,
-        disk: &Disk,
+        mut storage: Box<dyn Storage>,
         time: &mut Timeline,
-    ) -> Self {
-        let mut disk = disk.clone();
-        let snapshot = disk.load(UnixTime::default()).expect("it is memory");
+    ) -> Result<Self, StorageError> {
+        let snapshot = storage.load(UnixTime::default())?;
         let (inboxes, ends): (Vec<_>, Vec<_>) = (0..shards).map(|_| channel()).unzip();
         let (job, jobs) = channel();
         let (mut loops, mut channels) = (Vec::new(), Vec::new());
@@ -152,7 +152,7 @@ impl Process {
                 turn_at: None,
             });
         }
-        let storage = Some(StorageTurns::new(Box::new(disk), TurnOptions::default()));
+        let storage = Some(StorageTurns::new(storage, TurnOptions::default()));
         let (queue, storage_is_busy_until) = (Line::default(), time.now().instant);
         let mut process = Self {
             number,
@@ -162,18 +162,25 @@ impl Process {
             queue,
             storage,
             storage_is_busy_until,
+            storage_looks_at: None,
             fatal: None,
             signals: 0,
             done: 0,
         };
         (0..shards).for_each(|shard| process.schedule_turn(shard, time));
         process.measure_disk(time);
-        process
+        process.look_after_storage(time);
+        Ok(process)
     }
 
     /// Whether all loops have stopped.
     pub(crate) fn has_stopped(&self) -> bool {
         self.loops.iter().all(|one| one.handler.is_none())
+    }
+
+    /// The number that its events have.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
     }
 
     /// The machines that run.
@@ -284,7 +291,9 @@ impl Process {
     fn turn(&mut self, shard: usize, time: &mut Timeline) {
         let now = time.now().instant;
         let one = &mut self.loops[shard];
-        let Some(handler) = one.handler.as_mut().filter(|_| one.turn_at == Some(now)) else {
+        let Some(handler) =
+            one.handler.as_mut().filter(|_| one.turn_at.is_some_and(|at| at <= now))
+        else {
             return;
         };
         one.turn_at = None;
@@ -373,6 +382,7 @@ impl Process {
         let mut told = Told { machines: self.loops.len(), all: Vec::new() };
         let queue = &mut self.queue;
         let mut jobs = std::iter::from_fn(|| queue.take(now)).peekable();
+        let is_due = self.storage_looks_at.take_if(|at| *at <= now).is_some();
         let served = if jobs.peek().is_some() {
             let served = storage.serve(jobs, &|| now, &mut told);
             self.storage_is_busy_until = time.soon(COMMIT);
@@ -381,6 +391,8 @@ impl Process {
         } else if now >= self.storage_is_busy_until.after(IDLE / 2) {
             time.schedule(now.after(IDLE), Event::Storage(self.number));
             storage.idle(now, &mut told)
+        } else if is_due {
+            storage.timeout(now, &mut told)
         } else {
             Ok(())
         };
@@ -388,6 +400,18 @@ impl Process {
             self.storage = None;
         }
         self.tell(told, time);
+        self.look_after_storage(time);
+    }
+
+    /// Storage has something to do at a moment of its own.
+    fn look_after_storage(&mut self, time: &mut Timeline) {
+        let at = self.storage.as_ref().and_then(StorageTurns::poll_timeout);
+        if let Some(at) = at.map(|at| at.max(self.storage_is_busy_until))
+            && self.storage_looks_at != Some(at)
+        {
+            self.storage_looks_at = Some(at);
+            time.schedule(at, Event::Storage(self.number));
+        }
     }
 
     fn measure_disk(&mut self, time: &mut Timeline) {

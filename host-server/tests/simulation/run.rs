@@ -7,26 +7,23 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use waxwing_core::id::{Uid, UserId};
+use waxwing_core::id::UserId;
 use waxwing_core::time::Instant;
-use waxwing_core::wire::Status;
 use waxwing_server::config::Config;
 use waxwing_server::store::MemoryStorage;
 use waxwing_testkit::profile::State;
 
+use crate::contents;
 use crate::disk::Disk;
+use crate::letters::Letters;
 use crate::memory_loop::{OwnedSocket, PeerEnd, Socket};
 use crate::network::Network;
 use crate::person::{MOST, Person};
 use crate::process::Process;
+use crate::simulated::Simulated;
 use crate::timeline::{Event, Timeline};
+use crate::world::{PATIENCE, World};
 
-/// Until everything has come right, once nothing goes wrong any more.
-const PATIENCE: Duration = Duration::from_mins(30);
-/// Between two looks at letters that have to wait.
-const HURRY: Duration = Duration::from_secs(5);
-/// Events between two looks at whether something has come true.
-const LOOK: u32 = 8;
 /// A letter between two who are there, with its answer.
 const LETTER_TIME: Duration = Duration::from_secs(6);
 /// A process that is asked to end has this long.
@@ -80,23 +77,15 @@ pub(crate) struct Run {
     processes: u64,
     network: Network,
     people: Vec<Person>,
-    letters: Vec<Letter>,
+    letters: Letters,
     /// What was durable at some moment.
     backup: MemoryStorage,
     /// By when the process, which was asked to, has to end.
     stops_by: Option<Instant>,
 }
 
-struct Letter {
-    from: usize,
-    to: usize,
-    text: String,
-    /// An older state came back after it was written.
-    may_be_lost: bool,
-}
-
 /// That of a server that nobody has set up in a strange way.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.limits.exempt = vec!["127.0.0.0/8".parse().unwrap()];
     config.limits.connections_per_prefix = 8;
@@ -116,7 +105,9 @@ impl Run {
         disk.set_free(ENOUGH);
         let rng = ChaCha20Rng::seed_from_u64(options.seed);
         let network = Network::default();
-        let process = Process::start(1, options.shards, &config, &disk, &mut time);
+        let storage = Box::new(Simulated(disk.clone()));
+        let process =
+            Process::start(1, options.shards, &config, storage, &mut time).expect("it is memory");
         let backup = disk.backup();
         let mut run = Self {
             options,
@@ -128,7 +119,7 @@ impl Run {
             processes: 1,
             network,
             people,
-            letters: Vec::new(),
+            letters: Letters::default(),
             backup,
             stops_by: None,
         };
@@ -149,42 +140,10 @@ impl Run {
         self.end_all_trouble();
         self.check_counters();
         self.come_back();
-        self.check_letters();
+        self.letters.check(&self.people);
         self.check_promptness();
         self.leave();
         self.stop();
-    }
-
-    fn wait_for_an_act(&mut self) {
-        let at = self.time.soon(400_000);
-        self.time.schedule(at, Event::Act);
-        while self.step() != Event::Act {}
-    }
-
-    /// Carries out the next event.
-    fn step(&mut self) -> Event {
-        let event = self.time.next();
-        let Self { time, process, network, people, rng, .. } = self;
-        match event {
-            Event::Turn(..) | Event::Transfer(..) | Event::Storage(_) | Event::Report(..) => {
-                if let Some(process) = process {
-                    process.handle(event, time);
-                }
-                self.look_after_the_process();
-            }
-            Event::AtServer(link) => network.arrive(link, process.as_mut(), time),
-            Event::AtClient(link) => {
-                if let Some(arrived) = network.take(link, time)
-                    && let Some(person) = people.iter_mut().find(|one| one.link() == Some(link))
-                {
-                    person.receive(arrived, time);
-                }
-            }
-            Event::Client(who) => people[who].act(rng, network, time),
-            Event::Act => {}
-        }
-        self.network.send_off(&mut self.time);
-        event
     }
 
     /// One that has stopped is followed by another.
@@ -204,7 +163,9 @@ impl Run {
         self.processes += 1;
         let Options { shards, .. } = self.options;
         let (config, time) = (&self.config, &mut self.time);
-        self.process = Some(Process::start(self.processes, shards, config, &self.disk, time));
+        let storage = Box::new(Simulated(self.disk.clone()));
+        let started = Process::start(self.processes, shards, config, storage, time);
+        self.process = Some(started.expect("it is memory"));
     }
 
     fn say(&self, what: impl FnOnce() -> String) {
@@ -307,17 +268,9 @@ impl Run {
 
     /// `from` writes to `to`.
     pub(crate) fn write(&mut self, from: usize, to: usize) {
-        let number = self.letters.len();
-        let to_phone = self.people[to].client.phone;
-        // While a step of the client's is open, another process waits.
-        let Some(stored) = self.people[from].client.profile.from_another_process() else { return };
-        let text = format!("{number} from {from} to {to}");
-        let mut uid = [0; 16];
-        uid[..8].copy_from_slice(&(number as u64 + 1).to_le_bytes());
-        stored.write(Uid(uid), to_phone, &text);
-        self.people[from].wake(&mut self.time);
-        self.say(|| format!("{from} writes to {to}: {text}"));
-        self.letters.push(Letter { from, to, text, may_be_lost: false });
+        let Self { letters, people, time, .. } = self;
+        let text = letters.write(from, to, people, time).map(str::to_owned);
+        self.say(|| format!("{from} writes to {to}: {text:?}"));
     }
 
     /// Somebody's connection goes, and none comes in its place.
@@ -353,36 +306,7 @@ impl Run {
 
     /// How far the letter that was written last has come.
     pub(crate) fn last_state(&self) -> State {
-        let Letter { from, text, .. } = self.letters.last().expect("a letter");
-        let outbox = &self.people[*from].client.profile.stored.outbox;
-        let written = outbox.iter().find(|written| *written.text == **text);
-        written.expect("it is in the outbox").state
-    }
-
-    /// Goes on until something is true, for so long at most. Now and then everybody looks what can be
-    /// tried again.
-    pub(crate) fn until(&mut self, span: Duration, what: &str, is_true: impl Fn(&Self) -> bool) {
-        let by = self.time.now().instant.after(span);
-        let mut events = 0_u32;
-        self.time.schedule(by.min(self.time.now().instant.after(HURRY)), Event::Act);
-        // To look takes longer than an event.
-        while !events.is_multiple_of(LOOK) || !is_true(self) {
-            events += 1;
-            if self.step() != Event::Act {
-                continue;
-            }
-            let now = self.time.now().instant;
-            assert!(now < by, "not after {span:?}: {what}\n{}", self.report());
-            self.hurry();
-            self.time.schedule(by.min(now.after(HURRY)), Event::Act);
-        }
-    }
-
-    /// Time passes.
-    pub(crate) fn pass(&mut self, span: Duration) {
-        let by = self.time.now().instant.after(span);
-        self.time.schedule(by, Event::Act);
-        while self.step() != Event::Act || self.time.now().instant < by {}
+        self.letters.last().written(&self.people).state
     }
 
     /// Nothing goes wrong any more; one of the people may stay away.
@@ -402,40 +326,10 @@ impl Run {
         }
         self.say(|| format!("all trouble is over, and {absent} is away"));
         self.until(PATIENCE, "everybody who is there has what is theirs", |run| {
-            run.stops_by.is_none() && run.letters.iter().all(|letter| run.has_come(letter))
+            run.stops_by.is_none() && run.letters.have_come(&run.people)
         });
         // What is under way about them arrives.
         self.pass(Duration::from_secs(3));
-    }
-
-    /// Nobody waits for a later attempt.
-    fn hurry(&mut self) {
-        for person in &mut self.people {
-            if let Some(stored) = person.client.profile.from_another_process() {
-                stored.hurry();
-            }
-            person.wake(&mut self.time);
-        }
-    }
-
-    /// Whether a letter has come as far as it can while some stay away.
-    fn has_come(&self, letter: &Letter) -> bool {
-        let [from, to] = [letter.from, letter.to].map(|who| &self.people[who]);
-        let outbox = &from.client.profile.stored.outbox;
-        let written = outbox.iter().find(|written| *written.text == *letter.text);
-        let state = written.expect("it is in the outbox").state;
-        let is_there = self.is_there(letter);
-        let may_stay_away = to.stays_away || letter.may_be_lost;
-        from.stays_away || state == State::Answered && (may_stay_away || is_there)
-            // There is no room for more while the other is away.
-            || to.stays_away && state == State::Waiting
-    }
-
-    /// Whether its writer was told so.
-    fn is_delivered(&self, letter: &Letter) -> bool {
-        let outbox = &self.people[letter.from].client.profile.stored.outbox;
-        let written = outbox.iter().find(|written| *written.text == *letter.text);
-        written.is_some_and(|written| written.status == Status::Delivered)
     }
 
     /// The server dies, and starts again with an older state of its storage.
@@ -444,17 +338,9 @@ impl Run {
         self.stops_by = None;
         let until = self.time.now().unix.shifted(30 * 86_400);
         self.disk.restore(&self.backup, until);
-        self.letters.iter_mut().for_each(|letter| letter.may_be_lost = true);
+        self.letters.may_all_be_lost();
         self.start();
         self.say(|| "an older state comes back".into());
-    }
-
-    /// Whether a letter is where it was to go: once, and readable.
-    fn is_there(&self, letter: &Letter) -> bool {
-        let to = &self.people[letter.to].client.profile;
-        let times = to.stored.texts().iter().filter(|text| **text == letter.text).count();
-        assert!(times <= 1, "{:?} has come {times} times", letter.text);
-        times == 1
     }
 
     fn come_back(&mut self) {
@@ -463,8 +349,8 @@ impl Run {
             person.wake(&mut self.time);
         }
         self.until(PATIENCE, "everybody has what is theirs", |run| {
-            let all_there = run.letters.iter().all(|letter| run.has_come(letter));
-            all_there && run.disk.pending_letters() == 0
+            let pending = contents::pending_letters(&run.disk.contents());
+            run.letters.have_come(&run.people) && pending == 0
         });
         self.pass(Duration::from_secs(3));
         self.check_counters();
@@ -473,28 +359,15 @@ impl Run {
     /// The counters of machines are what storage holds.
     fn check_counters(&mut self) {
         let users: Vec<UserId> = self.people.iter().map(Person::id).collect();
-        let stored = self.disk.stored(&users);
+        let disk = self.disk.contents();
+        let stored = contents::stored(&disk, &users);
         for server in self.process().servers() {
             assert_eq!(server.audit(&stored).err(), None, "the counters of this mailbox are wrong");
         }
         for user in users {
             let counted = self.process().pending_from(user);
-            assert_eq!(counted, self.disk.usage_of(user), "pending letters of {user:?}");
-        }
-    }
-
-    /// Everything has come, once, and nothing else.
-    fn check_letters(&self) {
-        for letter in &self.letters {
-            let is_there = self.is_there(letter);
-            assert!(is_there || letter.may_be_lost, "{:?} is lost", letter.text);
-            assert!(is_there || !self.is_delivered(letter), "{:?} is not delivered", letter.text);
-        }
-        for (who, person) in self.people.iter().enumerate() {
-            for text in person.client.texts() {
-                let is_meant = |letter: &Letter| letter.to == who && letter.text == *text;
-                assert!(self.letters.iter().any(is_meant), "{text:?} is nobody's letter to {who}");
-            }
+            let usage = contents::usage_of(&disk, user);
+            assert_eq!(counted, usage, "pending letters of {user:?}");
         }
     }
 
@@ -505,7 +378,7 @@ impl Run {
             self.write(from, (from + 1) % self.people.len());
         }
         self.until_all_has_come();
-        self.check_letters();
+        self.letters.check(&self.people);
     }
 
     pub(crate) fn until_all_are_there(&mut self) {
@@ -517,7 +390,7 @@ impl Run {
 
     pub(crate) fn until_all_has_come(&mut self) {
         self.until(LETTER_TIME, "everybody has a letter, and its writer knows", |run| {
-            run.letters.iter().all(|letter| run.has_come(letter))
+            run.letters.have_come(&run.people)
         });
     }
 
@@ -544,29 +417,54 @@ impl Run {
         let before = self.processes;
         self.until(STOP_TIME, "the server stops", |run| run.processes > before);
     }
+}
 
-    /// What stands where, for whoever looks at a seed that has failed.
+impl World for Run {
+    /// Carries out the next event.
+    fn step(&mut self) -> Event {
+        let event = self.time.next();
+        let Self { time, process, network, people, rng, .. } = self;
+        match event {
+            Event::Turn(..) | Event::Transfer(..) | Event::Storage(_) | Event::Report(..) => {
+                if let Some(process) = process {
+                    process.handle(event, time);
+                }
+                self.look_after_the_process();
+            }
+            Event::AtServer(link) => network.arrive(link, process.as_mut(), time),
+            Event::AtClient(link) => {
+                if let Some(arrived) = network.take(link, time)
+                    && let Some(person) = people.iter_mut().find(|one| one.link() == Some(link))
+                {
+                    person.receive(arrived, time);
+                }
+            }
+            Event::Client(who) => people[who].act(rng, network, time),
+            // There is one server.
+            Event::Node(_) | Event::Database | Event::Act => {}
+        }
+        self.network.send_off(&mut self.time);
+        event
+    }
+
+    fn time(&mut self) -> &mut Timeline {
+        &mut self.time
+    }
+
+    fn people(&mut self) -> (&mut [Person], &mut Timeline) {
+        (&mut self.people, &mut self.time)
+    }
+
     fn report(&self) -> String {
-        let letters = self.letters.iter().filter(|letter| !self.has_come(letter));
-        let lines = letters.map(|Letter { from, to, text, .. }| {
-            let outbox = &self.people[*from].client.profile.stored.outbox;
-            let written = outbox.iter().find(|written| *written.text == **text);
-            let state = written.map(|written| (written.state, written.status));
-            format!("{from} to {to}: {text:?}, {state:?}")
-        });
-        let people = self.people.iter().map(|person| {
-            let notices = &person.client.profile.notices;
-            format!("connected: {}, {:?}, {notices:?}", person.client.is_connected(), person.link())
-        });
         let users: Vec<UserId> = self.people.iter().map(Person::id).collect();
-        let stored = self.disk.clone().stored(&users);
+        let stored = contents::stored(&self.disk.contents(), &users);
         let servers = self.process.iter().flat_map(Process::servers);
         let counts = servers.map(|server| {
             let (wrong, at) = (server.audit(&stored).err(), server.poll_timeout());
             format!("miscounted: {wrong:?}, timeout: {at:?}")
         });
         let letters = stored.letters.iter().map(|letter| format!("in storage: {letter:?}"));
-        let lines = lines.chain(people).chain(counts).chain(letters);
+        let lines = self.letters.report(&self.people).into_iter().chain(counts).chain(letters);
         lines.collect::<Vec<_>>().join("\n")
     }
 }

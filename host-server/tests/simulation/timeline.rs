@@ -38,6 +38,10 @@ pub(crate) enum Event {
     AtClient(usize),
     /// A person's client looks what there is to do.
     Client(usize),
+    /// A node of several looks who has the lease.
+    Node(usize),
+    /// What was on its way to the database arrives.
+    Database,
     /// Something is done to everybody.
     Act,
 }

@@ -143,6 +143,9 @@ pub enum Verdict {
 }
 
 impl Standby {
+    /// Between two looks for an answer that is under way.
+    const UNDER_WAY: Duration = Duration::from_millis(10);
+
     /// It looks at once.
     #[must_use]
     pub const fn new(node: Node, lease: Duration, now: Instant) -> Self {
@@ -174,6 +177,11 @@ impl Standby {
                 Verdict::Wait
             }
         }
+    }
+
+    /// It looks again soon, for an answer that is under way.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        self.look_at = now.after(Self::UNDER_WAY);
     }
 
     /// The storage could not be looked at, or somebody is at work on it. Nothing is known of the time

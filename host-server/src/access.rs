@@ -34,6 +34,22 @@ pub(crate) fn others_can_change(path: &Path, metadata: &Metadata) -> Option<Stri
     can_write.then(|| format!("others can change it; run: chmod go-w {path}"))
 }
 
+/// What is wrong with something that could not be opened, and what to do if it is closed to this user.
+pub(crate) fn cannot_open(path: &Path, error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error.to_string();
+    }
+    // Of what is behind a closed directory, that directory is all that can be seen.
+    let owner = path.ancestors().find_map(|seen| fs::metadata(seen).ok()).map(|seen| seen.uid());
+    match owner.filter(|owner| *owner != geteuid().as_raw()) {
+        Some(owner) => format!(
+            "it is closed to this user: do this as the user to whom it belongs, \
+             sudo -u '#{owner}' waxwing-server ..."
+        ),
+        None => format!("{error}; run: chmod u+rX {}", path.display()),
+    }
+}
+
 /// Whether this belongs neither to the user of the server nor to the administrator.
 pub(crate) fn has_another_owner(metadata: &Metadata) -> bool {
     let owner = metadata.uid();

@@ -70,7 +70,7 @@ pub fn is_there(directory: &DataDir) -> Result<bool, Failure> {
     is_at(&directory.private_key())
 }
 
-fn is_at(path: &Path) -> Result<bool, Failure> {
+pub(crate) fn is_at(path: &Path) -> Result<bool, Failure> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::manifest::{Content, Manifest};
 use super::{failure, unusable};
+use crate::access;
 use crate::exit::Failure;
 use crate::store::{self, Contents, Interrupt};
 
@@ -18,7 +19,7 @@ pub fn check(file: &Path, interrupt: &Interrupt) -> Result<Manifest, Failure> {
     let manifest = Manifest::read(file)?;
     let content = Content::read(&mut opened, |_| Ok(())).map_err(|error| failure(file, error))?;
     check_content(file, &content, &manifest)?;
-    check_contents(file, &manifest, interrupt)?;
+    check_contents((file, file), &manifest, interrupt)?;
     Ok(manifest)
 }
 
@@ -29,12 +30,12 @@ pub(super) fn open(file: &Path) -> Result<File, Failure> {
             file,
             "there is no such backup; `waxwing-server backup list` shows those that are",
         ),
-        _ => unusable(file, error),
+        _ => unusable(file, access::cannot_open(file, &error)),
     })?;
     if !metadata.is_file() {
         return Err(unusable(file, "it is no file"));
     }
-    File::open(file).map_err(|error| unusable(file, error))
+    File::open(file).map_err(|error| unusable(file, access::cannot_open(file, &error)))
 }
 
 /// Whether these are the bytes that the manifest means.
@@ -58,13 +59,14 @@ pub(super) fn check_content(
     Err(failure(file, why))
 }
 
-/// What is in `file`: what the manifest says, and all of it makes sense.
+/// What is in `copy`, which is the backup in `file` or a copy of it: what the manifest says, and all of it
+/// makes sense.
 pub(super) fn check_contents(
-    file: &Path,
+    (copy, file): (&Path, &Path),
     manifest: &Manifest,
     interrupt: &Interrupt,
 ) -> Result<Contents, Failure> {
-    let contents = store::examine(file, interrupt)?;
+    let contents = store::examine(copy, file, interrupt)?;
     if manifest.fits(&contents) {
         return Ok(contents);
     }

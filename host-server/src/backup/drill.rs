@@ -108,7 +108,7 @@ impl Drill<'_> {
         let manifest = Manifest::read(self.file)?;
         let own = Fingerprints::read(self.installation, key::digest(identity.spki()))?;
         if manifest.key.is_some() && !manifest.is_of(&own) {
-            return Err(another_key(self.file, &manifest, &own.own));
+            return Err(another_key(self.file, &manifest, &own.own, THE_OTHER));
         }
         let parent = self.directory.unwrap_or(directory_of(self.file));
         self.check_room(parent, manifest.bytes)?;
@@ -167,6 +167,10 @@ impl Drill<'_> {
         Err(failure(parent, why))
     }
 }
+
+/// What to do about a backup of another server.
+const THE_OTHER: &str = "Use a backup of this server, or let --data name the data directory of the server that the \
+                         backup is of: a drill needs its key";
 
 /// The server that runs comes first.
 const NICE: i32 = 19;

@@ -101,7 +101,7 @@ impl Making<'_> {
     fn verify(&self, draft: &Draft) -> Result<Manifest, Failure> {
         let read = |error: io::Error| failure(&draft.path, error);
         draft.file.sync_all().map_err(read)?;
-        let contents = store::examine(&draft.path, self.interrupt)
+        let contents = store::examine(&draft.path, &draft.path, self.interrupt)
             .map_err(|error| if self.interrupt.is_asked() { stopped() } else { error.into() })?;
         let mut file = &draft.file;
         file.rewind().map_err(read)?;

@@ -11,6 +11,7 @@ use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::failure;
 use super::place::{beside, sync_directory};
+use crate::access;
 use crate::backend::Backend;
 use crate::clock;
 use crate::exit::Failure;
@@ -41,8 +42,11 @@ pub struct Manifest {
     pub schema: i64,
     /// The fingerprint of the server's key; nothing for a storage that belongs to none yet.
     pub key: Option<String>,
-    /// How many users are in it.
+    /// How many users are in it, without accounts of the server itself.
     pub users: u64,
+    /// How many accounts of the canary are in it. Older manifests count them as users.
+    #[serde(default)]
+    pub canary_accounts: u64,
     /// How many letters wait for them.
     pub letters: u64,
     /// Bytes of the file.
@@ -57,7 +61,7 @@ impl Manifest {
         contents: &Contents,
         content: &Content,
     ) -> Self {
-        let Contents { schema, key, users, letters, free_ids: _ } = contents;
+        let Contents { schema, key, users, own_accounts, letters, free_ids: _ } = contents;
         Self {
             format: FORMAT,
             made: clock::written(made),
@@ -66,6 +70,7 @@ impl Manifest {
             schema: *schema,
             key: key.map(hexadecimal),
             users: *users,
+            canary_accounts: *own_accounts,
             letters: *letters,
             bytes: content.bytes,
             sha256: hexadecimal(content.digest),
@@ -88,8 +93,9 @@ impl Manifest {
     /// Whether it says what is in the file.
     pub(super) fn fits(&self, contents: &Contents) -> bool {
         let key = contents.key.map(hexadecimal);
-        (self.schema, self.users, self.letters)
-            == (contents.schema, contents.users, contents.letters)
+        let accounts = self.users.checked_add(self.canary_accounts);
+        (self.schema, self.letters) == (contents.schema, contents.letters)
+            && accounts == contents.users.checked_add(contents.own_accounts)
             && self.key == key
     }
 
@@ -108,7 +114,7 @@ impl Manifest {
                 ),
             ),
             ErrorKind::InvalidData => failure(&path, "it is not what belongs to a backup"),
-            _ => failure(&path, error),
+            _ => failure(&path, access::cannot_open(&path, &error)),
         })?;
         let manifest: Self = serde_json::from_str(&text).map_err(|error| {
             failure(&path, format!("it is not what belongs to a backup: {error}"))

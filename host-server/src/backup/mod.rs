@@ -38,15 +38,19 @@ fn unusable(path: &Path, why: impl fmt::Display) -> Failure {
     Failure::new(Exit::Config, format!("{}: {why}", path.display()))
 }
 
-/// A backup belongs to a server with another key.
+/// What to do about a backup that belongs to a server with another key, where it can be used all the same.
+pub const IF_MEANT: &str =
+    "Use a backup of this server. If you mean this one, repeat the command with --other-key";
+
+/// A backup belongs to a server with another key, and what to do about that.
 #[must_use]
-pub fn another_key(file: &Path, manifest: &Manifest, own: &Digest) -> Failure {
+pub fn another_key(file: &Path, manifest: &Manifest, own: &Digest, help: &str) -> Failure {
     let (file, theirs) = (file.display(), manifest.key.as_deref().unwrap_or("none"));
     Failure::new(
         Exit::Key,
         format!(
             "{file} belongs to a server with another key: its fingerprint is {theirs}, and the key here has \
-             {own:?}. Use a backup of this server. If you mean this one, repeat the command with --other-key"
+             {own:?}. {help}"
         ),
     )
 }

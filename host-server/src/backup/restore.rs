@@ -11,7 +11,7 @@ use waxwing_core::time::UnixTime;
 use super::check::{check_content, check_contents, open};
 use super::manifest::{Content, Manifest};
 use super::place::{beside, free, no_room};
-use super::{another_key, failure, unusable};
+use super::{IF_MEANT, another_key, failure, unusable};
 use crate::config::Config;
 use crate::data_dir::LockedDataDir;
 use crate::exit::{Exit, Failure};
@@ -68,7 +68,7 @@ impl Ready {
             && manifest.key.is_some()
             && !other_key
         {
-            return Err(another_key(file, &manifest, &own.own));
+            return Err(another_key(file, &manifest, &own.own, IF_MEANT));
         }
         let draft = beside(&store::place(directory), ".restored");
         check_room(config, &draft, manifest.bytes)?;
@@ -76,7 +76,7 @@ impl Ready {
         ready.remove();
         let content = ready.copy(config, wanted, backup)?;
         check_content(file, &content, &ready.manifest)?;
-        let contents = check_contents(&ready.draft, &ready.manifest, interrupt)?;
+        let contents = check_contents((&ready.draft, file), &ready.manifest, interrupt)?;
         check_ids(contents.free_ids, (*registered_since).into())?;
         Ok(ready)
     }

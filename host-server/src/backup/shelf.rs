@@ -9,6 +9,7 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use super::failure;
 use super::make::forget_stale;
 use super::manifest::{MANIFEST, Manifest, manifest_of};
+use crate::access;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::key::Fingerprints;
@@ -135,7 +136,7 @@ impl Shelf {
 
     /// The names of all that is there, as far as they are text.
     fn names(&self) -> Result<Vec<String>, Failure> {
-        let failed = |error| failure(&self.directory, error);
+        let failed = |error| failure(&self.directory, access::cannot_open(&self.directory, &error));
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
             names.extend(entry.map_err(failed)?.file_name().into_string().ok());

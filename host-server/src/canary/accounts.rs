@@ -17,6 +17,9 @@ pub(super) struct Account {
     pub(super) phone: Phone,
     pub(super) key: Key,
     pub(super) fingerprint: Fingerprint,
+    /// Whether the key was made now, because there was none: whoever has the phone had it before the key
+    /// was lost.
+    pub(super) is_new: bool,
 }
 
 impl Account {
@@ -28,9 +31,11 @@ impl Account {
     fn load(data: &Path, (phone, file): (&str, &str)) -> Result<Self, Failure> {
         let phone = Phone::parse(phone.as_bytes());
         let phone = phone.map_err(|_| Failure::new(Exit::Failure, "this is no phone"))?;
-        let key = key::read_or_make(&data.join(file))?;
+        let file = data.join(file);
+        let is_new = !key::is_at(&file)?;
+        let key = key::read_or_make(&file)?;
         let fingerprint = Fingerprint::of(&Backend::default(), &phone, key.spki());
-        Ok(Self { phone, key, fingerprint })
+        Ok(Self { phone, key, fingerprint, is_new })
     }
 
     pub(super) fn spki(&self) -> &Spki {
@@ -58,19 +63,19 @@ impl Accounts {
     }
 }
 
-/// Users who have phones that only accounts of the server itself can get, and none of the keys that are in the
-/// data directory. They registered before nobody could any more, or those keys are lost.
+/// Users who have phones that only accounts of the server itself can get, and are none of them: they registered
+/// before nobody could any more. Where the key of an account is missing, its phone is taken for its own: no
+/// backup has these keys in it, and the next round makes the account anew.
 pub fn strangers(data: &Path, users: &[StoredUser]) -> Vec<UserId> {
     // A key that cannot be used is told of by the round that needs it.
-    let key = |file| key::read_if_there(&data.join(file)).ok().flatten();
-    let own = [Account::SENDER, Account::RECIPIENT]
-        .map(|(phone, file)| (phone, key(file).map(|key| key.spki().clone())));
+    let key = |file| key::read_if_there(&data.join(file));
+    let own = [Account::SENDER, Account::RECIPIENT].map(|(phone, file)| (phone, key(file)));
     let is_own = |user: &StoredUser| {
-        own.iter()
-            .any(|(phone, spki)| user.phone.as_str() == *phone && spki.as_ref() == Some(&user.spki))
+        let (_, key) = own.iter().find(|(phone, _)| user.phone.as_str() == *phone)?;
+        Some(key.as_ref().is_ok_and(|key| key.as_ref().is_none_or(|key| *key.spki() == user.spki)))
     };
     let reserved = users.iter().filter(|user| user.phone.is_reserved());
-    reserved.filter(|user| !is_own(user)).map(|user| user.id).collect()
+    reserved.filter(|user| !is_own(user).unwrap_or(false)).map(|user| user.id).collect()
 }
 
 /// What outlives a round.

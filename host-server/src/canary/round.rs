@@ -189,11 +189,7 @@ impl Going<'_> {
         let removed = self.ask(owner, |answer| Request::RemoveUser(before, answer));
         let (outcome, ended) = match removed {
             Ok(Ok(Administered::Removed { undelivered, .. })) => {
-                tracing::warn!(
-                    name: "canary_account_removed",
-                    user = before.get(), undelivered,
-                    "a user had a phone of the canary, and a key that it does not know: the account is made anew"
-                );
+                tell_of_removal(account, before, undelivered);
                 let letters = figures::count(undelivered, "letter", "letters");
                 (Outcome::done(format!("{letters} not delivered")), Ok(()))
             }
@@ -286,6 +282,24 @@ impl Going<'_> {
         let received = connection.line.receive(machine.receive_buffer(), until)?;
         machine.received(received);
         sent
+    }
+}
+
+/// Where the key of an account was lost, as after a restore on another machine, it was expected.
+fn tell_of_removal(account: &Account, before: UserId, undelivered: u64) {
+    let user = before.get();
+    if account.is_new {
+        tracing::info!(
+            user,
+            undelivered,
+            "the key of an account of the canary is not in the data directory: the account is made anew"
+        );
+    } else {
+        tracing::warn!(
+            name: "canary_account_removed",
+            user, undelivered,
+            "a user had a phone of the canary, and a key that it does not know: the account is made anew"
+        );
     }
 }
 

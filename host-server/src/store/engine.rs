@@ -65,20 +65,23 @@ pub struct Contents {
     pub schema: i64,
     /// The fingerprint of the key that it belongs to; `None` while nobody has said.
     pub key: Option<Digest>,
-    /// How many users are in it.
+    /// How many users are in it, without accounts of the server itself.
     pub users: u64,
+    /// How many accounts of the server itself are in it.
+    pub own_accounts: u64,
     /// How many letters wait for them.
     pub letters: u64,
     /// How many ids nobody has that do not rest.
     pub free_ids: usize,
 }
 
-/// Reads a copy from end to end, and says what is in it. Slow.
+/// Reads a copy from end to end, and says what is in it. Errors name the copy `named`, which the operator
+/// knows. Slow.
 ///
 /// # Errors
 /// When anything in it is not as it was written, or it is of a later version.
-pub fn examine(copy: &Path, interrupt: &Interrupt) -> Result<Contents, StorageError> {
-    sqlite::examine(copy, interrupt)
+pub fn examine(copy: &Path, named: &Path, interrupt: &Interrupt) -> Result<Contents, StorageError> {
+    sqlite::examine(copy, named, interrupt)
 }
 
 /// Of which version a storage is.

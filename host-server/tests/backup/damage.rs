@@ -85,6 +85,9 @@ fn without_its_own_manifest_it_is_refused() {
     refused(&place, 74, ".json is missing");
     fs::write(manifest_of(&place.file()), own).unwrap();
     place.about(&["backup", "verify"], 0);
+    // One of an earlier version says nothing of accounts of the canary.
+    place.seal(|manifest| _ = manifest.as_object_mut().unwrap().remove("canary_accounts"));
+    place.about(&["backup", "verify"], 0);
     place.seal(|manifest| manifest["users"] = 3.into());
     refused(&place, 74, "something else than what is in the backup");
     place.seal(|manifest| {
@@ -118,7 +121,11 @@ fn one_of_a_later_version_is_refused() {
     place.create();
     place.change("PRAGMA user_version = 99; UPDATE about SET min_reader = 99");
     place.seal(|manifest| manifest["schema"] = 99.into());
-    refused(&place, 74, "schema 99");
+    refused(&place, 74, "a backup.db has schema 99");
+    for command in ["drill", "restore"] {
+        let said = place.about(&["backup", command], 74);
+        assert!(said.contains("a backup.db has schema 99"), "{said}");
+    }
 }
 
 #[test]
@@ -129,4 +136,7 @@ fn one_of_another_server_is_refused_unless_it_is_meant() {
     fs::copy(manifest_of(&other.file()), manifest_of(&place.file())).unwrap();
     refused(&place, 4, "a server with another key");
     place.about(&["backup", "verify", "--other-key"], 0);
+    // A drill has no use for it without its key.
+    let said = place.about(&["backup", "drill"], 4);
+    assert!(said.contains("a drill needs its key") && !said.contains("--other-key"), "{said}");
 }

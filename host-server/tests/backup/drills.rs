@@ -1,20 +1,39 @@
 //! Drills: whether people could go on with a backup.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use waxwing_core::phone::Phone;
+use waxwing_core::server::storage::Write;
+use waxwing_server::store::Storage;
 
 use crate::Place;
+use crate::support::{apply, spki, user};
 
 /// What lies beside the backup and is of a drill.
 fn left(place: &Place) -> usize {
     let names = fs::read_dir(place.file().parent().unwrap()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("waxwing-drill-")).count()
+}
+
+impl Place {
+    /// The canary has written letters here before.
+    fn has_canary(&self) {
+        let account = |id, phone: &[u8]| {
+            let (phone, spki) = (Phone::parse(phone).unwrap(), spki(id).into());
+            Write::CreateUser { id: user(id), phone, spki }
+        };
+        let accounts = [account(3, b"+99900000001"), account(4, b"+99900000002")];
+        let mut storage = self.storage();
+        apply(&mut storage, accounts).unwrap();
+        Box::new(storage).close().unwrap();
+    }
 }
 
 /// How much a thread lets others go first.
@@ -27,26 +46,30 @@ fn niceness(thread: &Path) -> Option<i32> {
 #[test]
 fn a_server_starts_with_a_good_backup_beside_the_one_that_runs() {
     let place = Place::new();
+    place.has_canary();
     place.create();
     let before = fs::read(place.file()).unwrap();
     // What one has left that was killed.
     let killed = place.file().with_file_name("waxwing-drill-0123456789abcdef");
-    fs::create_dir(&killed).unwrap();
+    DirBuilder::new().mode(0o700).create(&killed).unwrap();
     for name in ["lock", "waxwing.db"] {
         fs::write(killed.join(name), "").unwrap();
     }
     let server = place.start(&[]);
-    let said = place.about(&["backup", "drill", "--json", "--log-level", "error"], 0);
+    // It warns of nothing, though the keys of the canary are in no backup.
+    let said = place.about(&["backup", "drill", "--json", "--log-level", "warn"], 0);
     let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let steps: Vec<_> = lines[..4].iter().map(|line| &line["step"]).collect();
     assert_eq!(steps, ["verify", "restore", "start", "canary"]);
     assert_eq!((&lines[4]["users"], &lines[4]["letters"]), (&2.into(), &2.into()));
+    assert_eq!(lines[4]["canary_accounts"], 2);
     assert_eq!(lines[4]["canary"]["result"], "done", "{said}");
     assert_eq!(left(&place), 0);
     assert_eq!(fs::read(place.file()).unwrap(), before);
-    // No key has come to the backup, and the server that runs has no accounts of a canary.
+    // No key has come to the backup, and the server that runs has the accounts that it had.
     let users = String::from_utf8(place.run(&["users", "list"]).stdout).unwrap();
-    assert!(!users.contains("canary"), "{users}");
+    assert_eq!(users.matches("  canary\n").count(), 2, "{users}");
+    assert!(!place.data().path().join("canary-sender.key.pem").exists());
     let audit = String::from_utf8(place.run(&["audit", "show"]).stdout).unwrap();
     assert!(audit.contains("done     backup drill file="), "{audit}");
     // No start of a server finds a drill that has not ended, and calls it unknown.

@@ -334,9 +334,9 @@ fn create_alone(config: &Config, file: Option<&Path>) -> Result<Backup, Failure>
 
 fn list(paper: &mut Paper<'_>) -> Result<(), Failure> {
     let shelf = Shelf::of(paper.config).ok_or_else(backup::no_shelf)?;
+    let (own, entries) = (own_keys(paper.config)?, shelf.entries()?);
     paper.head(HEAD)?;
-    let own = own_keys(paper.config)?;
-    for entry in shelf.entries()? {
+    for entry in entries {
         paper.write(&Listed::of(entry, own.as_ref()), Listed::row)?;
     }
     Ok(())
@@ -445,7 +445,7 @@ fn check_key(
 ) -> Result<(), Failure> {
     match own_keys(config)? {
         Some(own) if !manifest.is_of(&own) && manifest.key.is_some() && !may_be_another => {
-            Err(backup::another_key(file, manifest, &own.own))
+            Err(backup::another_key(file, manifest, &own.own, backup::IF_MEANT))
         }
         _ => Ok(()),
     }

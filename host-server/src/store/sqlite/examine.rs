@@ -12,16 +12,17 @@ use super::reads;
 use super::restore::free_ids;
 use crate::store::{Contents, Interrupt, StorageError};
 
-/// What is in the copy at `path`, if all of it is as it was written. Nothing is changed, and no file is
-/// made beside it.
+/// What is in the copy at `path`, if all of it is as it was written. Errors name it `named`. Nothing is
+/// changed, and no file is made beside it.
 pub(in super::super) fn examine(
     path: &Path,
+    named: &Path,
     interrupt: &Interrupt,
 ) -> Result<Contents, StorageError> {
-    let connection = connect_without_log(path).map_err(|error| open::failure(path, &error))?;
+    let connection = connect_without_log(path).map_err(|error| open::failure(named, &error))?;
     let handle = connection.get_interrupt_handle();
     let examined =
-        interrupt.during(move || handle.interrupt(), || all(&connection, path, interrupt));
+        interrupt.during(move || handle.interrupt(), || all(&connection, named, interrupt));
     Ok(examined?)
 }
 
@@ -47,9 +48,10 @@ fn contents(
     interrupt: &Interrupt,
 ) -> Result<Contents, Fault> {
     let key = if schema >= WITH_GENERATIONS { key(connection)? } else { None };
-    let (users, letters) = (users(connection)?, letters(connection, interrupt)?);
+    let (users, own_accounts) = users(connection)?;
+    let letters = letters(connection, interrupt)?;
     let free_ids = free_ids(connection)?;
-    Ok(Contents { schema, key, users, letters, free_ids })
+    Ok(Contents { schema, key, users, own_accounts, letters, free_ids })
 }
 
 /// The fingerprint of the key of the server that used it last.
@@ -58,18 +60,19 @@ pub(super) fn key(connection: &Connection) -> rusqlite::Result<Option<Digest>> {
     Ok(connection.query_row(select, [], |row| row.get(0)).optional()?.map(Digest))
 }
 
-fn users(connection: &Connection) -> Result<u64, Fault> {
+/// How many users there are, and how many accounts of the server itself.
+fn users(connection: &Connection) -> Result<(u64, u64), Fault> {
     let mut select =
         connection.prepare("SELECT user_id, phone_number, rsa_public_key FROM users")?;
     let mut rows = select.query([])?;
-    let mut users = 0;
+    let (mut users, mut own_accounts) = (0, 0);
     while let Some(row) = rows.next()? {
         let id = reads::user_id(row, 0)?;
-        reads::phone(row, 1, id)?;
+        let phone = reads::phone(row, 1, id)?;
         reads::spki(row, 2, id)?;
-        users += 1;
+        *if phone.is_reserved() { &mut own_accounts } else { &mut users } += 1;
     }
-    Ok(users)
+    Ok((users, own_accounts))
 }
 
 /// Each letter has the bytes that its id says.

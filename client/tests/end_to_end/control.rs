@@ -193,7 +193,9 @@ fn a_server_behind_another_socket_is_named() {
         .args(["status", "--data"])
         .arg(server.data());
     let ran = Process::start(&mut command).finish_without_input();
-    ran.exits(3).says(&format!("process {} (waxwing-server) uses", server.process().id()));
+    ran.exits(3)
+        .says(&format!("process {} (waxwing-server) uses", server.process().id()))
+        .says("name that in the variable WAXWING_SERVER__CONTROL");
 }
 
 #[test]
@@ -241,15 +243,23 @@ fn a_group_that_may_use_the_socket_sees_audit_log_and_fingerprint_through_it() {
     ]);
     let (_anna, _bert) = server.anna_and_bert();
     server.administer(&["sessions", "end", "2"]).exits(1);
-    let ask = |command: &[&str]| {
+    let asked = |command: &[&str]| {
         let mut asking = std::process::Command::new(&program);
         asking
             .args(command)
             .arg("--data")
             .arg(server.data())
-            .env("WAXWING_SERVER__CONTROL", &socket);
-        Process::start(asking.uid(65_534).gid(GROUP)).finish_without_input().exits(0).out
+            .env("WAXWING_SERVER__CONTROL", &socket)
+            .env("WAXWING_BACKUP__DIRECTORY", server.data().join("backups"));
+        Process::start(asking.uid(65_534).gid(GROUP)).finish_without_input()
     };
+    let ask = |command: &[&str]| asked(command).exits(0).out;
+    // What is closed to them is so for a reason, and they read what to do.
+    let backup = server.data().join("a.db");
+    asked(&["backup", "list"]).exits(74).says("sudo -u '#0' waxwing-server");
+    asked(&["backup", "verify", backup.to_str().unwrap()])
+        .exits(78)
+        .says("sudo -u '#0' waxwing-server");
     assert!(ask(&["audit", "show"]).contains("sessions end id=2"));
     let shown = ask(&["audit", "show", "--json"]);
     assert_eq!(shown, std::fs::read_to_string(server.data().join("audit.jsonl")).unwrap());
@@ -542,7 +552,7 @@ fn an_erasure_in_which_the_server_dies_is_finished_by_the_next_start() {
 
 #[test]
 fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
-    // Each loop sends its first session away at once, and the two people are to be in one.
+    // The first loop sends its first session away at once, and the two people are to be in one.
     let mut server = TestServer::with(&[("server.loops", "1")]);
     let (anna, bert) = server.anna_and_bert();
     let listening = [&anna, &bert].map(|one| one.start(&["--verbose", "receive", "--follow"]));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::DirBuilderExt;
 use std::process::Command;
 
 use crate::binaries;
@@ -118,6 +119,13 @@ fn the_command_says_whether_the_server_is_well() {
         command.env("WAXWING_METRICS__LISTEN", address.to_string()).arg("health").args(args);
         Process::start(&mut command).finish_without_input()
     };
+    // Another server may answer there.
+    let other = server.data().join("other");
+    let other = other.to_str().unwrap();
+    over_http(&["--data", other]).exits(1).says("there is no data directory");
+    std::fs::DirBuilder::new().mode(0o700).create(other).unwrap();
+    over_http(&["--data", other]).exits(1).says("no server answers at").says("other/control.sock");
+    over_http(&["--data", server.data().to_str().unwrap()]).exits(0);
     over_http(&["--ready"]).exits(0).says("storage takes what is written");
     let json = over_http(&["--json"]).exits(0);
     assert_eq!(json.out, "{\"healthy\":true,\"message\":\"every event loop answers\"}\n");

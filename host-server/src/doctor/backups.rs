@@ -17,7 +17,7 @@ pub(super) fn look(config: &Config) -> Finding {
     let Some(shelf) = Shelf::of(config) else {
         return Finding::warn(
             "the server makes no backups by itself",
-            "let backup.directory name a directory; see \"Backup\" in docs/OPERATING.md",
+            "let backup.directory name a directory; see \"Backup\" in OPERATING.md",
         );
     };
     if let Err(error) = fs::read_dir(shelf.directory()) {

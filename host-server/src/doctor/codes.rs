@@ -67,7 +67,7 @@ pub(super) fn public(config: &Config) -> Finding {
 
 fn judge_public(ways: &[DeliveryKind], is_public: bool) -> Finding {
     const DELIVERY: &str = "let otp.delivery be \"exec\" or \"webhook\"; see \"One-time passwords\" in \
-                            docs/OPERATING.md";
+                            OPERATING.md";
     const FALLBACK: &str = "let otp.fallback be empty, \"exec\" or \"webhook\"";
     if !is_public {
         return Finding::ok("nobody but this machine can reach the server");

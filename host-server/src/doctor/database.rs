@@ -26,7 +26,7 @@ pub(super) fn look(config: &Config) -> Finding {
         )),
         Err(error) => Finding::fail(
             format!("{} cannot be read: {error}", path.display()),
-            "see \"The disk is lost\" in docs/OPERATING.md",
+            "see \"The disk is lost\" in OPERATING.md",
         ),
     }
 }

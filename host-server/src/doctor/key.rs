@@ -54,7 +54,7 @@ impl Found {
         match self.published {
             Some(published) if published != own => Finding::fail(
                 format!("the key has the fingerprint {own:?}, and server.pub.pem {published:?}"),
-                "put the right key back from its copy; see \"The key is lost\" in docs/OPERATING.md",
+                "put the right key back from its copy; see \"The key is lost\" in OPERATING.md",
             ),
             _ if self.is_overdue => Finding::warn(
                 "the planned key has not taken the place of the server's, although its moment is over",

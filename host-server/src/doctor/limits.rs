@@ -1,12 +1,9 @@
-//! Limits: of the configuration, and of the process.
+//! Limits of the configuration.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rustix::process::{Resource, getrlimit};
-
 use super::Finding;
 use crate::config::{AddressRange, Config};
-use crate::descriptors;
 
 /// Networks of one's own, which nobody in the Internet has an address of.
 const OWN: [AddressRange; 8] = [
@@ -46,26 +43,6 @@ fn judge_exempt(ranges: &[AddressRange]) -> Finding {
     )
 }
 
-pub(super) fn open_files(_: &Config) -> Finding {
-    let granted = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    judge_open_files(descriptors::places(granted))
-}
-
-/// Fewer connections than this are few.
-const FEW: usize = 10_000;
-
-fn judge_open_files(places: usize) -> Finding {
-    let found =
-        format!("a process that is started like this one has room for {places} connections");
-    if places >= FEW {
-        return Finding::ok(found);
-    }
-    Finding::warn(
-        found,
-        "raise the limit of open files: LimitNOFILE in the unit, as in the one of the package, or ulimit -Hn",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Verdict;
@@ -96,11 +73,5 @@ mod tests {
             assert_eq!(judge_exempt(&[parsed]).verdict, verdict, "{range}");
         }
         assert_eq!(judge_exempt(&[]).verdict, Verdict::Ok);
-    }
-
-    #[test]
-    fn few_connections_are_told_of() {
-        let verdicts = [960, 9_999, 10_000].map(|places| judge_open_files(places).verdict);
-        assert_eq!(verdicts, [Verdict::Warn, Verdict::Warn, Verdict::Ok]);
     }
 }

@@ -14,6 +14,7 @@ mod key;
 mod limits;
 mod machine;
 mod programs;
+mod server;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -89,6 +90,7 @@ pub struct Check {
 
 /// All checks, in the order in which they are told of.
 pub const CHECKS: &[Check] = &[
+    Check { name: "server", about: "Whether a server runs.", look: server::look },
     Check {
         name: "files",
         about: "Owners and modes of the data directory and of what is in it.",
@@ -141,8 +143,8 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "open_files",
-        about: "How many connections the limit of open files leaves room for.",
-        look: limits::open_files,
+        about: "How many connections the limit of open files of the server that runs leaves room for.",
+        look: server::open_files,
     },
     Check {
         name: "clock",

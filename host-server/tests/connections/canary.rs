@@ -93,16 +93,17 @@ fn the_clock_has_letters_written() {
 
 #[test]
 fn a_doctor_looks_at_everything_and_changes_nothing() {
-    let server = Server::start(&[]);
+    let mut server = Server::start(&[]);
     let said = server.operator(0, &["doctor", "--json"]);
     let looked: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let verdict = |name: &str| {
         let found = looked.iter().find(|one| one["check"] == name).unwrap();
         found["verdict"].as_str().unwrap().to_owned()
     };
-    for name in ["files", "key", "database", "exempt", "public_codes"] {
+    for name in ["server", "files", "key", "database", "exempt", "public_codes"] {
         assert_eq!(verdict(name), "ok", "{said}");
     }
+    assert!(said.contains("the server that runs has room for"), "{said}");
     assert_eq!(verdict("backups"), "warn");
     assert_eq!(verdict("code_delivery"), "skipped");
     // A key that others can read.
@@ -110,5 +111,7 @@ fn a_doctor_looks_at_everything_and_changes_nothing() {
     std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
     let said = server.operator(1, &["doctor"]);
     assert!(said.contains("fail     files") && said.contains("chmod 600"), "{said}");
-    server.stop();
+    server.kill();
+    let said = server.operator(1, &["doctor"]);
+    assert!(said.contains("warn     server         none runs"), "{said}");
 }

@@ -32,9 +32,14 @@ impl Server {
 
     /// Kills it, and starts it again.
     pub(crate) fn start_again(&mut self) {
+        self.kill();
+        (self.child, self.address) = serve(&self.place, &self.settings);
+    }
+
+    /// Leaves it no time for anything.
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        (self.child, self.address) = serve(&self.place, &self.settings);
     }
 
     /// Where its data is.

@@ -1,5 +1,6 @@
 //! `health`: whether the server is well, for whoever restarts it or sends people to it.
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub(super) fn run(ready: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
     // Nobody but the server knows which port it was given for port 0.
     let listen = config.metrics.listen.filter(|address| address.port() != 0);
     let asked = match listen {
-        Some(address) => over_http(address, ready),
+        Some(address) => is_meant(config).and_then(|()| over_http(address, ready)),
         None => over_socket(config, ready),
     };
     let health = asked.unwrap_or_else(|message| Health { healthy: false, message });
@@ -61,6 +62,29 @@ fn over_socket(config: &Config, ready: bool) -> Result<Health, String> {
     };
     let told = ask().map_err(|failure| failure.to_string())?;
     told.ok_or_else(|| "the server has not said how it is".into())
+}
+
+/// Over HTTP, nobody says whose server answers. So a data directory that no server uses is looked for before:
+/// another server may answer at the same address. Whoever may not look is believed.
+fn is_meant(config: &Config) -> Result<(), String> {
+    let data = &config.server.data;
+    let is_missing = fs::metadata(data).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    if is_missing {
+        // Somebody may have said no more than the address of metrics.listen.
+        return match *data == Config::default().server.data {
+            true => Ok(()),
+            false => Err(format!(
+                "there is no data directory {}: give this command the --config or --data of the server \
+                 that you mean",
+                data.display()
+            )),
+        };
+    }
+    let socket = config.server.control_socket().map_err(|error| error.to_string())?;
+    match (reach::try_to_connect(config), socket) {
+        (Ok(None), Some(socket)) => Err(reach::nobody_at(&socket, config)),
+        _ => Ok(()),
+    }
 }
 
 fn over_http(address: SocketAddr, ready: bool) -> Result<Health, String> {

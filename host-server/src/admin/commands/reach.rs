@@ -38,7 +38,10 @@ pub(super) fn nobody_at(path: &Path, config: &Config) -> String {
     }
     format!(
         "no server answers at {path}, but {} uses {}: it may be about to start or to stop, or its control \
-         socket is elsewhere; give this command the --config of that server, and look at its log",
+         socket is elsewhere; give this command the --config of that server, and look at its log. If \
+         server.control was changed since it started, commands reach it at the old place until it is \
+         restarted: name that in the variable WAXWING_SERVER__CONTROL for this command; to have it read its \
+         configuration again, send it SIGHUP",
         users.join(", "),
         data.display()
     )

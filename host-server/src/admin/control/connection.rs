@@ -62,6 +62,12 @@ impl Connection {
         Err(failure(path, why))
     }
 
+    /// The process that listens at the socket, if the system says so and this process can see it.
+    #[must_use]
+    pub fn server(&self) -> Option<i32> {
+        super::listener::other_end(&self.stream).ok().map(|server| server.pid)
+    }
+
     /// Sends the request, one line of JSON.
     ///
     /// # Errors

@@ -125,7 +125,7 @@ impl Attend for Commands {
     }
 
     fn admit(&self, stream: &UnixStream) -> Option<Caller> {
-        let known = stream.set_nonblocking(true).and_then(|()| caller(stream));
+        let known = stream.set_nonblocking(true).and_then(|()| other_end(stream));
         let caller = match known {
             Ok(caller) => caller,
             Err(error) => {
@@ -180,7 +180,7 @@ impl Attend for Commands {
 /// Fails for a process that this one cannot see, because it is outside of the container of the server:
 /// the system gives it the number 0, which rustix takes for an error.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn caller(stream: &UnixStream) -> io::Result<Caller> {
+pub(super) fn other_end(stream: &UnixStream) -> io::Result<Caller> {
     let credentials = rustix::net::sockopt::socket_peercred(stream)?;
     Ok(Caller {
         uid: credentials.uid.as_raw(),
@@ -191,6 +191,6 @@ fn caller(stream: &UnixStream) -> io::Result<Caller> {
 
 /// Other systems do not say it in a way that is open to safe code, and who is not known is not served.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn caller(_stream: &UnixStream) -> io::Result<Caller> {
+pub(super) fn other_end(_stream: &UnixStream) -> io::Result<Caller> {
     Err(io::ErrorKind::Unsupported.into())
 }

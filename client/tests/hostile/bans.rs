@@ -24,8 +24,8 @@ fn bad_signatures_to_several_loops_count_together_and_end_sessions_from_there() 
     ]);
     let door = Door::of(&server);
     let [mut one, mut two] =
-        [0, 1].map(|at| Peer::new(door, at).introduced([192, 0, 2, 7]).registered());
-    let mut other = Peer::new(door, 2).introduced([192, 0, 2, 8]).registered();
+        [0, 1].map(|at| Peer::new(door, at).introduced([203, 0, 113, 7]).registered());
+    let mut other = Peer::new(door, 2).introduced([203, 0, 113, 8]).registered();
     assert_ne!(one.id().get() % 2, two.id().get() % 2, "they are with one loop");
     for round in 0..2 {
         for peer in [&mut one, &mut two] {
@@ -46,7 +46,7 @@ fn bad_signatures_to_several_loops_count_together_and_end_sessions_from_there() 
             break ban.clone();
         }
     };
-    assert_eq!((&banned["range"], &banned["automatic"]), (&"192.0.2.7".into(), &true.into()));
+    assert_eq!((&banned["range"], &banned["automatic"]), (&"203.0.113.7".into(), &true.into()));
     assert!(banned["reason"].as_str().unwrap().contains("4 bad signatures"), "{banned}");
     let long = one.long();
     assert_eq!(one.call(&long), None);

@@ -9,6 +9,7 @@ use waxwing_transport_mio::Load;
 
 use super::bans::Bans;
 use super::offences::{Offence, Offences};
+use super::own_addresses::OwnAddresses;
 use super::repeated::Repeated;
 use super::requests::BanList;
 use crate::config::{AddressRange, Config};
@@ -17,8 +18,10 @@ use crate::store::Ban;
 pub(super) struct Admission {
     proxies: Vec<AddressRange>,
     exempt: Vec<AddressRange>,
-    /// The machine itself, as far as it is known.
+    /// The machine itself, as far as the configuration knows it.
     own: Vec<AddressRange>,
+    /// And as far as the system does: whoever listens on all networks has named none of its addresses.
+    own_addresses: OwnAddresses,
     per_prefix: usize,
     bans: Bans,
     /// So many offences from one source end in a ban, if any number does.
@@ -35,11 +38,12 @@ impl Admission {
     /// How often the operator hears that a prefix has all the connections that it may have.
     const TOLD_EVERY: Duration = Duration::from_hours(1);
 
-    pub(super) fn new(config: &Config, bans: Bans) -> Self {
+    pub(super) fn new(config: &Config, bans: Bans, own_addresses: OwnAddresses) -> Self {
         Self {
             proxies: config.server.proxies.clone(),
             exempt: config.limits.exempt.clone(),
             own: own(config),
+            own_addresses,
             per_prefix: config.limits.connections_per_prefix as usize,
             bans,
             ban_after: config.limits.ban_after,
@@ -95,6 +99,11 @@ impl Admission {
         let source = Offences::source(address);
         let tally = self.offences.count(source, what, now);
         if tally.total() < self.ban_after {
+            return None;
+        }
+        // They change while the server runs, so they are looked at when it matters.
+        if (self.own_addresses)().into_iter().any(|own| source.contains(own)) {
+            self.offences.forget(source);
             return None;
         }
         if self.bans.counts(unix).automatic >= Bans::MOST {
@@ -199,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_hundredth_offence_of_a_hundred_bans() {
-        let mut admission = Admission::new(&config(100), Bans::default());
+        let mut admission = Admission::new(&config(100), Bans::default(), Vec::new);
         for _ in 0..99 {
             assert_eq!(offended(&mut admission, "2001:db8::1"), None);
         }
@@ -218,7 +227,7 @@ mod tests {
 
     #[test]
     fn whom_the_configuration_trusts_and_the_machine_itself_are_not_counted() {
-        let mut admission = Admission::new(&config(1), Bans::default());
+        let mut admission = Admission::new(&config(1), Bans::default(), Vec::new);
         for address in ["10.1.2.3", "192.0.2.200", "127.0.0.1", "::1"] {
             assert_eq!(offended(&mut admission, address), None, "{address}");
         }
@@ -235,7 +244,7 @@ mod tests {
         config.server.listen = ["203.0.113.5:9295", "[2001:db8:1:4::10]:9295", "[::]:9296"]
             .map(|address| address.parse().unwrap())
             .to_vec();
-        let mut admission = Admission::new(&config, Bans::default());
+        let mut admission = Admission::new(&config, Bans::default(), Vec::new);
         for address in [
             "2001:db8:1:2::99",
             "2001:db8:1:3::99",
@@ -258,8 +267,25 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_is_not_banned_where_it_listens_on_all_networks() {
+        let mut config = config(2);
+        config.server.listen = vec!["[::]:9295".parse().unwrap()];
+        let own = || ["203.0.113.5", "2001:db8:1:2::10"].map(|own| own.parse().unwrap()).to_vec();
+        let mut admission = Admission::new(&config, Bans::default(), own);
+        for address in ["203.0.113.5", "2001:db8:1:2::10", "2001:db8:1:2::99"] {
+            for _ in 0..10 {
+                assert_eq!(offended(&mut admission, address), None, "{address}");
+            }
+        }
+        for address in ["203.0.113.6", "2001:db8:1:3::10"] {
+            assert_eq!(offended(&mut admission, address), None, "{address}");
+            assert!(offended(&mut admission, address).is_some(), "{address}");
+        }
+    }
+
+    #[test]
     fn another_number_counts_from_the_next_offence_on() {
-        let mut admission = Admission::new(&config(100), Bans::default());
+        let mut admission = Admission::new(&config(100), Bans::default(), Vec::new);
         for _ in 0..50 {
             assert_eq!(offended(&mut admission, "192.0.2.1"), None);
         }
@@ -281,7 +307,7 @@ mod tests {
 
     #[test]
     fn there_are_ten_thousand_automatic_bans_at_most_and_an_operator_can_set_more() {
-        let mut admission = Admission::new(&config(1), Bans::default());
+        let mut admission = Admission::new(&config(1), Bans::default(), Vec::new);
         for n in 0..Bans::MOST as u32 {
             let address = IpAddr::from((0x0b00_0000 + n).to_be_bytes());
             assert!(admission.offended(address, Offence::Malformed, NOW).is_some());

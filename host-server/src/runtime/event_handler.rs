@@ -25,6 +25,7 @@ use super::draining::Draining;
 use super::event_counts::EventCounts;
 use super::log::Log;
 use super::offences::Offence;
+use super::own_addresses::OwnAddresses;
 use super::requests::{Request, Requests, ShardReport};
 use super::settings;
 use super::turn_times::TurnTimes;
@@ -50,6 +51,8 @@ pub struct Links<D, P: Provider> {
     pub signals: Sender<Signal>,
     /// Who is not served.
     pub bans: Bans,
+    /// Whom the server does not ban by itself.
+    pub own_addresses: OwnAddresses,
     /// Brings the keys that follow the server's.
     pub identities: Receiver<Identity<P>>,
 }
@@ -96,7 +99,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
         rng: ChaCha20Rng,
         links: Links<L::Detached, P>,
     ) -> Self {
-        let Links { storage, completions, channels, deliveries, signals, bans, identities } = links;
+        let Links { storage, completions, channels, deliveries, signals, .. } = links;
         Self {
             server,
             clock,
@@ -107,8 +110,8 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             adopted: HashMap::new(),
             deliveries,
             signals,
-            identities,
-            admission: Admission::new(config, bans),
+            identities: links.identities,
+            admission: Admission::new(config, links.bans, links.own_addresses),
             log: Log::default(),
             events: EventCounts::default(),
             requests: Requests::default(),

@@ -14,6 +14,7 @@ use super::bans::Bans;
 use super::channels::{Channels, Route, ShardLines};
 use super::deliveries::Deliveries;
 use super::event_handler::{self, Links};
+use super::own_addresses::of_interfaces;
 use super::settings;
 use crate::backend::{self, Backend};
 use crate::clock::{Clock, SystemClock};
@@ -88,6 +89,7 @@ impl Shards {
                 deliveries,
                 signals,
                 bans,
+                own_addresses: of_interfaces,
                 identities: successors,
             };
             let handler = EventHandler::new(server, config, clock, backend::random(), links);

@@ -138,6 +138,7 @@ impl Process {
                 // Nobody asks anything by a signal but to end.
                 signals: channel().0,
                 bans: Bans::default(),
+                own_addresses: Vec::new,
                 identities: channel().1,
             };
             let rng = ChaCha20Rng::seed_from_u64(number << 8 | at as u64);

@@ -88,7 +88,8 @@ pub(super) fn add(
         return Err(Problem::new(Exit::Usage, why).into());
     }
     let list = running.ask(answer, ShardId::REGISTRAR, runtime::Request::Bans)?;
-    if let Some(why) = spared(running, range, own, &list).filter(|_| !force) {
+    let why = spared(range, own, &addresses_of_machine(running), &list.spared);
+    if let Some(why) = why.filter(|_| !force) {
         let message = format!("{why}; to ban it all the same, repeat the command with --force");
         return Err(Problem::new(Exit::Usage, message).into());
     }
@@ -155,27 +156,32 @@ fn unusable(reason: &str) -> Option<String> {
     has_control.then(|| "the reason has control characters in it: leave them out".into())
 }
 
-/// Why an operator may not want to ban this range.
+/// Why an operator may not want to ban this range: somebody is in it who is logged in from `own`, this machine
+/// with its addresses, or whom the configuration trusts.
 fn spared(
-    running: &Running,
     range: AddressRange,
     own: Option<IpAddr>,
-    list: &BanList,
+    machine: &[IpAddr],
+    trusted: &[AddressRange],
 ) -> Option<String> {
     if let Some(own) = own.filter(|own| range.contains(*own)) {
         return Some(format!("{range} has {own} in it, from which you are logged in"));
     }
-    let host = running.listening.iter().map(|address| address.ip());
-    let mut host = host.filter(|address| !address.is_unspecified());
     let loopback = ["127.0.0.0/8", "::1"].map(|range| range.parse::<AddressRange>());
     if let Some(other) = loopback.into_iter().flatten().find(|other| range.overlaps(*other)) {
         return Some(format!("{range} has addresses of this machine in it ({other})"));
     }
-    if let Some(address) = host.find(|address| range.contains(*address)) {
-        return Some(format!("{range} has {address} in it, an address of this server"));
+    if let Some(address) = machine.iter().find(|address| range.contains(**address)) {
+        return Some(format!("{range} has {address} in it, an address of this machine"));
     }
-    let other = list.spared.iter().find(|other| range.overlaps(**other))?;
+    let other = trusted.iter().find(|other| range.overlaps(**other))?;
     Some(format!("{range} has addresses of limits.exempt or server.proxies in it ({other})"))
+}
+
+/// The addresses on which the server listens, and all that the machine has.
+fn addresses_of_machine(running: &Running) -> Vec<IpAddr> {
+    let named = running.listening.iter().map(|address| address.ip().to_canonical());
+    named.filter(|address| !address.is_unspecified()).chain(runtime::of_interfaces()).collect()
 }
 
 // ---- For the operator ----
@@ -215,4 +221,33 @@ pub(super) fn run(
 fn own_address() -> Option<IpAddr> {
     let connection = std::env::var("SSH_CONNECTION").ok()?;
     connection.split(' ').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_would_ban_oneself_is_told_so() {
+        let machine = ["203.0.113.5", "2001:db8:1:2::10"].map(|own| own.parse().unwrap());
+        let trusted = ["192.0.2.200/32".parse().unwrap()];
+        let own = Some("198.51.100.7".parse().unwrap());
+        for (range, why) in [
+            ("203.0.113.0/24", Some("an address of this machine")),
+            ("203.0.113.5", Some("an address of this machine")),
+            ("2001:db8:1:2::/64", Some("an address of this machine")),
+            ("198.51.100.0/24", Some("from which you are logged in")),
+            ("192.0.2.0/24", Some("limits.exempt or server.proxies")),
+            ("0.0.0.0/0", Some("from which you are logged in")),
+            ("::/0", Some("addresses of this machine in it (::1")),
+            ("203.0.113.6", None),
+            ("2001:db8:1:3::/64", None),
+        ] {
+            let told = spared(range.parse().unwrap(), own, &machine, &trusted);
+            match why {
+                Some(why) => assert!(told.unwrap().contains(why), "{range}"),
+                None => assert_eq!(told, None, "{range}"),
+            }
+        }
+    }
 }

@@ -24,6 +24,7 @@ pub mod locks;
 pub mod logging;
 pub mod otp;
 pub mod runtime;
+mod slow_start;
 pub mod stderr;
 pub mod store;
 pub mod wake;

@@ -13,10 +13,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use support::{no_backups, no_canary, no_rotation};
 use waxwing_core::server::Report;
 use waxwing_core::time::UnixTime;
-use waxwing_server::admin::audit::AuditLog;
 use waxwing_server::admin::commands;
 use waxwing_server::admin::control::{self, Listener};
 use waxwing_server::admin::http::{Endpoint, Limits, MAX_HEAD};
@@ -26,7 +24,7 @@ use waxwing_server::cli::{self, Cli};
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::runtime::{Configuration, Message, Request, Route, ShardLines, ShardReport};
+use waxwing_server::runtime::{Message, Request, Route, ShardLines, ShardReport};
 use waxwing_server::store::{MemoryStorage, StorageThread, ThreadOptions};
 
 type Inbox = Receiver<Vec<Message<()>>>;
@@ -71,24 +69,9 @@ impl Fake {
         let (storage, _clients) =
             StorageThread::spawn(storage, ThreadOptions::default(), Vec::new()).unwrap();
         let running = Arc::new(Running {
-            shards: ShardLines::new(&routes),
             reports: Reports::with_patience(if hanging.is_empty() { SOON } else { SHORT }),
-            storage: storage.inspector(),
-            audit: AuditLog::of(&data),
-            listen_again: Box::new(|| Ok(())),
-            drained_by: Mutex::default(),
-            rotation: no_rotation(&data, storage.inspector()),
-            backups: no_backups(),
-            canary: no_canary(),
-            configuration: Configuration::new(
-                Box::new(|| Ok(Config::default())),
-                Config::default(),
-                Arc::new(|_| {}),
-            ),
-            data: directory.path().to_owned(),
             listening: Vec::new(),
-            since: UnixTime::from_seconds(1_795_350_896),
-            started: Instant::now(),
+            ..support::running(&data, ShardLines::new(&routes), storage.inspector())
         });
         let machine = Arc::new(Mutex::new(Report {
             sessions: 7,

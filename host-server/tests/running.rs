@@ -3,25 +3,19 @@
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use clap::Parser;
 use serde_json::Value;
-use support::{no_backups, no_canary, no_rotation};
 use waxwing_core::server::Report;
-use waxwing_core::time::UnixTime;
-use waxwing_server::admin::audit::AuditLog;
 use waxwing_server::admin::commands;
 use waxwing_server::admin::control::{Limits, Listener};
-use waxwing_server::admin::reports::Reports;
-use waxwing_server::admin::running::Running;
 use waxwing_server::cli::{Cli, Command, OperatorCommand};
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::runtime::{Configuration, Message, Request, Route, ShardLines, ShardReport};
+use waxwing_server::runtime::{Message, Request, Route, ShardLines, ShardReport};
 use waxwing_server::store::{MemoryStorage, StorageThread, ThreadOptions};
 
 type Inbox = Receiver<Vec<Message<()>>>;
@@ -47,26 +41,7 @@ impl Fake {
         let storage = Box::new(MemoryStorage::new());
         let (storage, _clients) =
             StorageThread::spawn(storage, ThreadOptions::default(), Vec::new()).unwrap();
-        let running = Running {
-            shards: ShardLines::new(&routes),
-            storage: storage.inspector(),
-            audit: AuditLog::of(&data),
-            listen_again: Box::new(|| Ok(())),
-            drained_by: Mutex::default(),
-            rotation: no_rotation(&data, storage.inspector()),
-            backups: no_backups(),
-            canary: no_canary(),
-            configuration: Configuration::new(
-                Box::new(|| Ok(Config::default())),
-                Config::default(),
-                Arc::new(|_| {}),
-            ),
-            data: directory.path().to_owned(),
-            listening: vec!["127.0.0.1:9295".parse().unwrap()],
-            reports: Reports::default(),
-            since: UnixTime::from_seconds(1_795_350_896),
-            started: Instant::now(),
-        };
+        let running = support::running(&data, ShardLines::new(&routes), storage.inspector());
         let socket = directory.path().join("control.sock");
         let listener = Listener::bind(&socket, None, Limits::default(), Arc::new(running));
         let (storage, listener) = (Some(storage), Some(listener.unwrap()));

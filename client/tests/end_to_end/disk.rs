@@ -120,7 +120,21 @@ fn a_full_disk_refuses_letters_and_takes_them_again_when_there_is_room() {
     let mut sent = (0..50).map(|_| anna.send(&bert.person, &"?".repeat(20_000)));
     let refused = sent.find(|ran| ran.code != Some(0)).expect("the disk is full");
     refused.exits(3).says("cannot store anything now");
+    // What an operator does is done or not, and said to be so.
+    let ban = |n: u32| server.administer(&["ban", "add", &format!("203.0.113.{n}")]);
+    let banned = (0..50).take_while(|n| {
+        let ran = ban(*n);
+        ran.code == Some(0) || {
+            ran.exits(74).says("nothing was changed");
+            false
+        }
+    });
+    let banned = banned.count();
+    assert!(banned < 50, "the disk is full");
     disk.make_room();
+    let list = server.administer(&["ban", "list"]).exits(0).out;
+    assert_eq!(list.matches("203.0.113.").count(), banned, "{list}");
+    ban(99).exits(0);
     all_is_well_again(&mut server, &people);
     drop(disk);
 }

@@ -91,7 +91,7 @@ impl<'s, P: Provider> Operator<'s, P> {
         self.router.end_session(&mut self.shared.lend(env), user)
     }
 
-    /// Begins to end all sessions, one after the other and evenly: the last one ends after `over`. Their
+    /// Begins to end all sessions, one after the other and evenly: when `over` has passed, all have ended. Their
     /// clients are told that the server stops, and come back after a while. Sessions that begin meanwhile
     /// end, too, and whoever asks for a code is told to come back later. It goes on until
     /// [`Operator::stop_draining`], or until the caller stops the machine. Called again, it gives the sessions

@@ -605,7 +605,7 @@ impl<P: Provider> Router<P> {
 
     /// Begins to end all sessions, evenly over a time, or gives those who are left another time.
     pub(super) fn drain(&mut self, ctx: &Ctx<'_, P>, over: Duration) {
-        self.administration.drain(ctx.now.instant, over, self.sessions.count());
+        self.administration.drain(ctx.now.instant, over, self.sessions.count(), ctx.shard);
     }
 
     /// Ends no more sessions than have ended.

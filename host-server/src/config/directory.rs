@@ -27,18 +27,22 @@ pub(crate) fn check(path: &Path) -> Result<(), String> {
     if let Some(why) = others_can_change(path, &metadata) {
         return Err(why);
     }
-    access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| match error {
+    access(path, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| closed(path, error, (metadata.uid(), geteuid().as_raw())))
+}
+
+/// The server, whose user is `own`, may not write to this directory of `owner`, and what to do about it.
+fn closed(path: &Path, error: Errno, (owner, own): (u32, u32)) -> String {
+    match error {
         Errno::ROFS => read_only(path),
         // It belongs to root then: no other owner may be somebody else.
-        Errno::ACCESS if metadata.uid() != geteuid().as_raw() => format!(
-            "the server may not write there; run: chown {} {}",
-            geteuid().as_raw(),
-            path.display()
-        ),
+        Errno::ACCESS if owner != own => {
+            format!("the server may not write there; run: chown {own} {}", path.display())
+        }
         _ => {
             format!("the server may not write there: {error}; run: chmod u+rwx {}", path.display())
         }
-    })
+    }
 }
 
 /// Nobody may write to this directory, and what to do about it.
@@ -48,4 +52,22 @@ fn read_only(path: &Path) -> String {
          For systemd, run `systemctl edit waxwing` and add the two lines `[Service]` and `ReadWritePaths={}`",
         path.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_not_write_somewhere_reads_what_helps() {
+        let path = Path::new("/srv/backups");
+        for (error, owner, help) in [
+            (Errno::ROFS, 7, "`ReadWritePaths=/srv/backups`"),
+            (Errno::ACCESS, 0, "run: chown 7 /srv/backups"),
+            (Errno::ACCESS, 7, "run: chmod u+rwx /srv/backups"),
+        ] {
+            let said = closed(path, error, (owner, 7));
+            assert!(said.ends_with(help), "{said}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use waxwing_core::crypto::{Digest, Spki};
 use waxwing_core::server::Identity;
@@ -14,6 +14,7 @@ use waxwing_core::wire::Successor;
 
 use super::channels::ShardLines;
 use super::requests::Request;
+use crate::admin::reports::Reports;
 use crate::backend::Backend;
 use crate::backup::Backups;
 use crate::canary::Canary;
@@ -25,8 +26,6 @@ use crate::store::Inspector;
 
 /// How often the clock is looked at: somebody may set it.
 const LOOK: Duration = Duration::from_secs(10);
-/// A loop that has not answered for so long hangs.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The server's keys, by their fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +64,8 @@ pub struct Rotation {
     /// Each takes an identity to a shard.
     identities: Vec<Sender<Identity<Backend>>>,
     followers: Followers,
+    /// Loops that have not answered for so long hang.
+    patience: Duration,
     keys: Mutex<Keys>,
     /// Something is planned, or not any more.
     wake: Sender<()>,
@@ -83,7 +84,8 @@ impl Rotation {
     ) -> Self {
         let (wake, woken) = channel();
         let (keys, woken) = (Mutex::new(keys), Mutex::new(Some(woken)));
-        Self { directory, shards, identities, followers, keys, wake, woken }
+        let patience = Reports::PATIENCE;
+        Self { directory, shards, identities, followers, patience, keys, wake, woken }
     }
 
     /// The keys at this moment.
@@ -223,8 +225,8 @@ impl Rotation {
         Ok(())
     }
 
-    /// Tells all shards, and waits until they know it: not for one that hangs, since whoever asks for the
-    /// keys waits as long. It hears of it when it goes on.
+    /// Tells all shards, and waits until they know it: not for those that hang, since whoever asks for the
+    /// keys waits as long. They hear of it when they go on.
     fn announce(&self, successor: Option<Successor>) -> Result<(), Failure> {
         let successor = successor.map(Box::new);
         let (taken, all_taken) = channel();
@@ -234,8 +236,10 @@ impl Rotation {
             waits_for += 1;
         }
         drop(taken);
+        let deadline = Instant::now() + self.patience;
         for _ in 0..waits_for {
-            all_taken.recv_timeout(PATIENCE).map_err(|error| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            all_taken.recv_timeout(left).map_err(|error| {
                 let why = match error {
                     RecvTimeoutError::Timeout => {
                         "what is planned has changed, and an event loop hangs: its clients hear of it when \
@@ -303,7 +307,7 @@ mod tests {
         }
     }
 
-    /// A server of one shard, which notes what it is to announce.
+    /// A server of one shard that answers, and notes what it is to announce.
     struct Server {
         _temporary: tempfile::TempDir,
         rotation: Rotation,
@@ -314,11 +318,23 @@ mod tests {
 
     impl Server {
         fn new() -> Self {
+            Self::with_loops_that_hang(0).0
+        }
+
+        /// With so many shards more that do not answer, and what was sent to them.
+        fn with_loops_that_hang(count: usize) -> (Self, Vec<Receiver<Vec<Message<()>>>>) {
             let temporary = tempfile::tempdir().unwrap();
             let directory = DataDir::create(&temporary.path().join("data")).unwrap();
             let spki = key::load_or_create(&directory).unwrap().spki().clone();
             let (inbox, messages) = channel::<Vec<Message<()>>>();
-            let shards = ShardLines::new(&[Route { inbox, waker: Arc::new(|| {}) }]);
+            let mut routes = vec![Route { inbox, waker: Arc::new(|| {}) }];
+            let mut hanging = Vec::new();
+            for _ in 0..count {
+                let (inbox, messages) = channel();
+                routes.push(Route { inbox, waker: Arc::new(|| {}) });
+                hanging.push(messages);
+            }
+            let shards = ShardLines::new(&routes);
             let (note, announced) = channel();
             std::thread::spawn(move || {
                 for message in messages.iter().flatten() {
@@ -343,13 +359,14 @@ mod tests {
             };
             let (identity, identities) = channel();
             let rotation = Rotation::new(directory, keys, shards, vec![identity], followers);
-            Self {
+            let server = Self {
                 _temporary: temporary,
                 rotation,
                 identities,
                 storage: (memory, thread),
                 announced,
-            }
+            };
+            (server, hanging)
         }
 
         fn directory(&self) -> &DataDir {
@@ -396,6 +413,25 @@ mod tests {
         assert!(key::planned(server.directory(), &own).unwrap().is_none());
         let refused = server.rotation.cancel().unwrap_err().to_string();
         assert_eq!(refused, "no other key is planned");
+    }
+
+    #[test]
+    fn a_loop_that_hangs_is_not_waited_for_and_hears_of_the_plan_when_it_goes_on() {
+        let (mut server, hanging) = Server::with_loops_that_hang(2);
+        // However long it is, those loops answer later.
+        server.rotation.patience = Duration::from_millis(50);
+        let refused = server.rotation.plan(NOW).unwrap_err().to_string();
+        assert!(refused.contains("an event loop hangs"), "{refused}");
+        let (next, _) = server.rotation.keys().next.unwrap();
+        for inbox in hanging {
+            let told = inbox.try_iter().flatten().map(|message| match message {
+                Message::Request(Request::Announce(successor, _)) => {
+                    successor.map(|next| key::digest(&next.spki))
+                }
+                _ => panic!("something else was sent"),
+            });
+            assert_eq!(told.last().unwrap(), Some(next));
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use sd_notify::NotifyState;
 
 use crate::admin::reports::Reports;
 use crate::admin::running::Running;
+use crate::slow_start;
 
 /// Tells the service manager, until it is dropped.
 pub(super) struct ServiceManager(Option<Sender<Arc<Running>>>);
@@ -82,7 +83,7 @@ impl Teller {
             match &self.serving {
                 None => tell(&[
                     NotifyState::ExtendTimeoutUsec(Self::MORE_TIME_US),
-                    NotifyState::Status("opens its data"),
+                    NotifyState::Status(&opening(slow_start::noted())),
                 ]),
                 Some(running) => self.tell_how_it_is(running),
             }
@@ -129,8 +130,24 @@ impl Teller {
     }
 }
 
+/// What a start says that has not come to its end.
+fn opening(at_work_on: Option<String>) -> String {
+    at_work_on.map_or_else(|| "opens its data".into(), |what| format!("opens its data: {what}"))
+}
+
 fn tell(what: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(what) {
         tracing::debug!(%error, "the service manager cannot be told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_takes_long_says_how_far_it_is() {
+        assert_eq!(opening(None), "opens its data");
+        assert_eq!(opening(Some("reads letters".into())), "opens its data: reads letters");
     }
 }

@@ -3,7 +3,8 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use waxwing_core::crypto::{Digest, Provider, Spki};
 use waxwing_core::id::{PacketId, UserId};
@@ -14,13 +15,16 @@ use waxwing_core::server::storage::{
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Header, Op, Writer};
+use waxwing_server::admin::audit::AuditLog;
+use waxwing_server::admin::reports::Reports;
+use waxwing_server::admin::running::Running;
 use waxwing_server::backend::Backend;
 use waxwing_server::backup::Backups;
 use waxwing_server::canary::Canary;
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::key::Fingerprints;
-use waxwing_server::runtime::{Followers, Keys, Rotation, ShardLines};
+use waxwing_server::runtime::{Configuration, Followers, Keys, Rotation, ShardLines};
 use waxwing_server::store::{ApplyError, Copier, Inspector, Storage, StorageError};
 
 pub(crate) const START: UnixTime = UnixTime::from_seconds(1_795_350_896);
@@ -140,6 +144,28 @@ pub(crate) fn no_backups() -> Arc<Backups> {
         Fingerprints { own: Digest([0; 32]), former: vec![] },
         Box::new(NoCopier),
     ))
+}
+
+/// A server of these shards and this storage, as its operator reaches it, with the configuration that nobody has
+/// changed.
+pub(crate) fn running(data: &DataDir, shards: ShardLines, storage: Inspector) -> Running {
+    let read = || Ok(Config::default());
+    Running {
+        shards,
+        reports: Reports::default(),
+        storage: storage.clone(),
+        audit: AuditLog::of(data),
+        listen_again: Box::new(|| Ok(())),
+        drained_by: Mutex::default(),
+        rotation: no_rotation(data, storage),
+        backups: no_backups(),
+        canary: no_canary(),
+        configuration: Configuration::new(Box::new(read), Config::default(), Arc::new(|_| {})),
+        data: data.path().to_owned(),
+        listening: vec!["127.0.0.1:9295".parse().unwrap()],
+        since: START,
+        started: Instant::now(),
+    }
 }
 
 /// A server whose key stays, in this data directory. It has no way to the shards, which end when nobody

@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use crate::id::UserId;
+use crate::server::shard::Shard;
 use crate::time::Instant;
 
 /// Between two looks for sessions when there is none.
@@ -12,7 +13,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Whose session is to end when.
 #[derive(Debug)]
 pub(in crate::server) struct Drain {
-    /// When the last one is to have ended.
+    /// When one more would end behind the last one.
     until: Instant,
     /// When the next one ends.
     next: Instant,
@@ -21,16 +22,30 @@ pub(in crate::server) struct Drain {
 }
 
 impl Drain {
-    pub(in crate::server) fn new(now: Instant, over: Duration) -> Self {
-        Self { until: now.after(over), next: now, last: None }
+    /// For so many sessions of a shard, the first of which ends now on the first shard. Each shard begins a
+    /// part of its pause after the one before, so that sessions of several do not end at once.
+    pub(in crate::server) fn new(
+        now: Instant,
+        over: Duration,
+        sessions: usize,
+        shard: Shard,
+    ) -> Self {
+        let next = now.after(part(over, sessions, (shard.id().0, shard.count())));
+        Self { until: next.after(over), next, last: None }
     }
 
     /// There is another time for those who are left, who are so many. Nobody ends because of that, unless
     /// there is no time.
-    pub(in crate::server) fn change(&mut self, now: Instant, over: Duration, left: usize) {
-        self.until = now.after(over);
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
-        self.next = now.after(over.checked_div(left).unwrap_or(PAUSE));
+    pub(in crate::server) fn change(
+        &mut self,
+        now: Instant,
+        over: Duration,
+        left: usize,
+        shard: Shard,
+    ) {
+        let share = (shard.id().0.saturating_add(1), shard.count());
+        self.next = now.after(part(over, left, share));
+        self.until = self.next.after(over);
     }
 
     pub(in crate::server) const fn wait_until(&self) -> Instant {
@@ -46,8 +61,13 @@ impl Drain {
     /// due so much after the moment at which this one was: what a long turn has made late, it makes up for.
     pub(in crate::server) fn sent_away(&mut self, user: UserId, left: usize) {
         self.last = Some(user);
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
-        let pause = self.until.since(self.next).checked_div(left).unwrap_or(PAUSE);
+        let pause = match u32::try_from(left).unwrap_or(u32::MAX) {
+            0 => PAUSE,
+            left => {
+                let time = self.until.since(self.next);
+                time.checked_div(left.saturating_add(1)).unwrap_or(PAUSE)
+            }
+        };
         self.next = self.next.after(pause);
     }
 
@@ -55,6 +75,14 @@ impl Drain {
     pub(in crate::server) fn found_nobody(&mut self, now: Instant) {
         (self.last, self.next) = (None, now.after(PAUSE));
     }
+}
+
+/// Such a part of the pause between two of so many sessions that end in a time.
+fn part(over: Duration, sessions: usize, (numerator, denominator): (u16, u16)) -> Duration {
+    let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
+    let pause = over.checked_div(sessions).unwrap_or(PAUSE);
+    let parts = pause.saturating_mul(numerator.into());
+    parts.checked_div(denominator.into()).unwrap_or(pause)
 }
 
 #[cfg(test)]
@@ -67,7 +95,12 @@ mod tests {
 
     /// When the sessions of a server with so many end, if it looks each `step` ms.
     fn ends(count: usize, over_ms: u64, step: u64) -> alloc::vec::Vec<u64> {
-        let mut drain = Drain::new(at(0), Duration::from_millis(over_ms));
+        ends_of(Shard::ONLY, count, over_ms, step)
+    }
+
+    /// The same of one of its shards.
+    fn ends_of(shard: Shard, count: usize, over_ms: u64, step: u64) -> alloc::vec::Vec<u64> {
+        let mut drain = Drain::new(at(0), Duration::from_millis(over_ms), count, shard);
         let mut ends = alloc::vec::Vec::new();
         let mut now = 0;
         while ends.len() < count {
@@ -84,14 +117,22 @@ mod tests {
     #[test]
     fn sessions_end_evenly_over_the_time() {
         assert_eq!(ends(1, 1_000, 1), [0]);
-        assert_eq!(ends(5, 1_000, 1), [0, 250, 500, 750, 1_000]);
+        assert_eq!(ends(5, 1_000, 1), [0, 200, 400, 600, 800]);
         // Many in one turn, when turns are long.
-        let ends = ends(1_001, 10_000, 100);
+        let ends = ends(1_000, 10_000, 100);
         let at_once = |turn: u64| ends.iter().filter(|end| **end == turn * 100).count();
         assert_eq!(
             (0..=100).map(at_once).collect::<alloc::vec::Vec<_>>(),
-            [&[1][..], &[10; 100]].concat()
+            [&[1][..], &[10; 99], &[9]].concat()
         );
+    }
+
+    #[test]
+    fn sessions_of_several_shards_end_evenly_too() {
+        let all = Shard::all(4).flat_map(|shard| ends_of(shard, 3, 12_000, 1));
+        let mut all: alloc::vec::Vec<_> = all.collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..12).map(|n| n * 1_000).collect::<alloc::vec::Vec<_>>());
     }
 
     #[test]
@@ -101,11 +142,11 @@ mod tests {
 
     #[test]
     fn another_time_is_for_those_who_are_left() {
-        let mut drain = Drain::new(at(0), Duration::from_secs(60));
+        let mut drain = Drain::new(at(0), Duration::from_secs(60), 5, Shard::ONLY);
         let user = UserId::new(7).unwrap();
         drain.sent_away(user, 4);
         for now in [1_000, 2_000] {
-            drain.change(at(now), Duration::from_secs(20), 4);
+            drain.change(at(now), Duration::from_secs(20), 4, Shard::ONLY);
             assert_eq!(drain.due(at(now)), None);
             assert_eq!(drain.wait_until(), at(now + 5_000));
         }
@@ -114,15 +155,15 @@ mod tests {
             drain.sent_away(user, left);
             assert_eq!(drain.wait_until(), at(wait));
         }
-        drain.change(at(8_000), Duration::ZERO, 1);
+        drain.change(at(8_000), Duration::ZERO, 1, Shard::ONLY);
         assert_eq!(drain.due(at(8_000)), Some(Some(user)));
-        drain.change(at(9_000), Duration::from_secs(60), 0);
+        drain.change(at(9_000), Duration::from_secs(60), 0, Shard::ONLY);
         assert_eq!(drain.wait_until(), at(10_000));
     }
 
     #[test]
     fn whoever_comes_later_is_sent_away_too() {
-        let mut drain = Drain::new(at(0), Duration::from_secs(5));
+        let mut drain = Drain::new(at(0), Duration::from_secs(5), 0, Shard::ONLY);
         drain.found_nobody(at(0));
         assert_eq!(drain.due(at(999)), None);
         assert_eq!(drain.due(at(1_000)), Some(None));

@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 
 use super::ctx::Ctx;
 use super::output::{Administered, Output};
+use super::shard::Shard;
 use super::storage::{OwnLimits, Write};
 use super::storage_queue::Asker;
 use crate::crypto::Provider;
@@ -33,10 +34,10 @@ pub(super) struct Administration {
 
 impl Administration {
     /// Begins to send all sessions away, or gives those who are left another time.
-    pub(super) fn drain(&mut self, now: Instant, over: Duration, left: usize) {
+    pub(super) fn drain(&mut self, now: Instant, over: Duration, left: usize, shard: Shard) {
         match &mut self.drain {
-            Some(drain) => drain.change(now, over, left),
-            none => *none = Some(Drain::new(now, over)),
+            Some(drain) => drain.change(now, over, left, shard),
+            none => *none = Some(Drain::new(now, over, left, shard)),
         }
     }
 

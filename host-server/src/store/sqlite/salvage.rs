@@ -13,6 +13,7 @@ use super::damaged::sound;
 use super::error::SqliteError;
 use super::fault::Fault;
 use super::{SqliteOptions, SqliteStorage, log, open, reads, writes};
+use crate::slow_start;
 
 /// Places in a row that cannot be read, after which no more are looked for.
 const HOPELESS: u32 = 1_000_000;
@@ -235,10 +236,15 @@ fn each(
         }
         place = place.saturating_add(1);
         if progress.is_due(Instant::now()) {
-            tracing::info!(%what, place, unreadable, "still reads what is left of the damaged database");
+            tell(what, place, unreadable);
         }
     }
     Ok(())
+}
+
+fn tell(what: &'static str, place: i64, unreadable: u32) {
+    tracing::info!(%what, place, unreadable, "still reads what is left of the damaged database");
+    slow_start::note(format!("reads {what} of the damaged database, and is at place {place}"));
 }
 
 /// When to say how far it is: whoever waits for a minute wants to know that something happens.
@@ -290,5 +296,8 @@ mod tests {
             .filter(|seconds| progress.is_due(began + Duration::from_secs(*seconds)))
             .collect();
         assert_eq!(due, [5, 10]);
+        tell("letters", 7, 0);
+        let noted = slow_start::noted().unwrap();
+        assert_eq!(noted, "reads letters of the damaged database, and is at place 7");
     }
 }

@@ -27,3 +27,6 @@ fn lost() -> ApplyError {
             .into(),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
 use clap::Parser;
 use serde_json::Value;
@@ -85,7 +88,7 @@ fn a_loop_that_hangs_is_named_and_the_others_are_told_of() {
     let mut fake = Fake::new();
     let hangs = fake.inboxes.pop().unwrap();
     let works = fake.inboxes.pop().unwrap();
-    let answering = std::thread::spawn(move || report(&works));
+    let answering = thread::spawn(move || report(&works));
     let (out, ended) = Fake::run(fake.path(), "status --json");
     assert_eq!(ended, Ok(()));
     let status: Value = serde_json::from_str(&out).unwrap();
@@ -158,4 +161,22 @@ fn a_command_that_means_another_server_is_refused() {
     let mut out = Vec::new();
     commands::run(&config, &asked(&cli), false, &mut out).unwrap();
     assert!(out.starts_with(b"   id"));
+}
+
+#[test]
+fn whoever_waits_for_long_is_told_once_that_the_server_is_at_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(directory.path().join("control.sock")).unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        BufReader::new(&stream).read_line(&mut String::new()).unwrap();
+        stream.write_all(b"{\"waiting\":{}}\n{\"waiting\":{}}\n{\"done\":{}}\n").unwrap();
+    });
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+    command.arg("--data").arg(directory.path()).args(["sessions", "list"]);
+    let ran = command.output().unwrap();
+    server.join().unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.success() && said.contains("whether an event loop hangs"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }

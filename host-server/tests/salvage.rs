@@ -150,6 +150,26 @@ fn a_damaged_database_is_moved_aside_with_its_log_and_a_sound_one_is_not() {
 }
 
 #[test]
+fn a_damaged_database_whose_log_is_gone_is_recovered_without_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let path = sample(place);
+    drop(SqliteStorage::open(&path, &OPTIONS()).unwrap());
+    fs::remove_file(place.join("waxwing.db-wal")).unwrap();
+    // In the database itself.
+    damage(&path, 2);
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    raw.close().unwrap();
+    let refused = SqliteStorage::recover(&path, &OPTIONS()).unwrap_err().to_string();
+    assert!(refused.contains("--without-log, and with --recover besides"), "{refused}");
+    assert_eq!(files(place, "waxwing.db.damaged-1"), [false; 3]);
+    let mut new = SqliteStorage::recover_without_log(&path, &OPTIONS()).unwrap();
+    assert!(new.users(None).unwrap().iter().map(|user| user.id.get()).eq([1, 3]));
+    assert!(is_damaged(&place.join("waxwing.db.damaged-1"), 2));
+}
+
+#[test]
 fn a_damaged_database_that_cannot_be_moved_aside_stays_where_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path();

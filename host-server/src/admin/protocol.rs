@@ -13,6 +13,7 @@ use super::control::{Answer, Answers, Connection, Refusal};
 use super::running::Interrupted;
 use crate::config::{AddressRange, Config, LogLevel};
 use crate::exit::{Exit, Failure};
+use crate::stderr;
 use crate::store::UserName;
 
 /// A request, and of which server.
@@ -271,6 +272,11 @@ pub(super) fn item<T: Serialize>(answer: &mut Answer<'_>, item: T) -> Result<(),
     Ok(answer.line(&Line::Item(item).to_json())?)
 }
 
+/// What somebody reads who waits for longer than they may expect.
+const STILL_AT_IT: &[u8] =
+    b"waxwing-server: the server is still at it; `waxwing-server status` in another \
+                             terminal says whether an event loop hangs\n";
+
 /// Asks a running server, and hands over each item of its answer.
 pub(super) fn ask<T: DeserializeOwned>(
     connection: Connection,
@@ -279,10 +285,15 @@ pub(super) fn ask<T: DeserializeOwned>(
 ) -> Result<(), Failure> {
     // Nothing in a request can fail to be written.
     let mut answers = connection.ask(&serde_json::to_string(asked).unwrap_or_default())?;
+    let mut knows_that_it_waits = false;
     loop {
         match next(&mut answers)? {
             Line::Item(item) => each(item)?,
-            Line::Waiting {} => {}
+            Line::Waiting {} if knows_that_it_waits => {}
+            Line::Waiting {} => {
+                stderr::write(STILL_AT_IT);
+                knows_that_it_waits = true;
+            }
             Line::Done {} => return Ok(()),
             Line::Error(Problem { exit, message, .. }) => {
                 return Err(Failure::new(Exit::from_code(exit), message));

@@ -86,6 +86,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     let (identity, mut storage) = origin::open(config, args, &directory)?;
     if args.check {
         storage.check().map_err(say_what_helps)?;
+        tracing::info!("the database was read from end to end, and is sound");
     }
     settle(&AuditLog::of(&directory), &mut *storage)?;
     let bans = Bans::new(storage.bans().map_err(say_what_helps)?, clock::unix_now());

@@ -31,13 +31,14 @@ pub(super) fn open(
     let published = key::published(directory);
     expect_database(config, args, directory, published.is_some())?;
     let opening = match (args.recover, args.without_log) {
-        (true, _) => Opening::Recovered,
+        (true, true) => Opening::RecoveredWithoutLog,
+        (true, false) => Opening::Recovered,
         (false, true) => Opening::WithoutLog,
         (false, false) => Opening::ToServe,
     };
     let opened = store::open(config, directory, opening);
     let mut storage = opened.map_err(|error| match opening {
-        Opening::Recovered => error.into(),
+        Opening::Recovered | Opening::RecoveredWithoutLog => error.into(),
         _ => say_what_helps(error),
     })?;
     let of_database = storage.server_key()?;
@@ -132,6 +133,13 @@ fn expect_database(
             Exit::Storage,
             format!("{path} is there, so --new-database has nothing to do; move it away first"),
         ));
+    }
+    if args.new_database {
+        let path = path.display();
+        tracing::warn!(
+            name: "database_made_anew", %path,
+            "an empty database is made, as --new-database says: all users have to register again"
+        );
     }
     if is_there || args.new_database {
         return Ok(());

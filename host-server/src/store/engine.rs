@@ -203,6 +203,8 @@ pub enum Opening {
     /// The same after a full check. What is damaged is set aside, and a new storage made of what can
     /// still be read.
     Recovered,
+    /// Both.
+    RecoveredWithoutLog,
     /// For a command of the operator: as it is, and only if there is one.
     Existing,
 }
@@ -222,6 +224,7 @@ pub fn open(
         Opening::ToServe => SqliteStorage::open(&path, &options)?,
         Opening::WithoutLog => SqliteStorage::open_without_log(&path, &options)?,
         Opening::Recovered => SqliteStorage::recover(&path, &options)?,
+        Opening::RecoveredWithoutLog => SqliteStorage::recover_without_log(&path, &options)?,
         Opening::Existing => SqliteStorage::open_existing(&path, &options)?,
     };
     Ok(Box::new(storage))

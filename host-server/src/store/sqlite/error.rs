@@ -59,8 +59,9 @@ pub enum SqliteError {
     #[error(
         "{path} was in use, and its log {path}-wal is missing: what was stored last is in there. \
          Put back the log that belongs to it. If this is a copy made while a server was running, \
-         copy {path}-wal with it. If there is no log any more, start once with --without-log: letters \
-         and users of which nothing is in the database itself are lost",
+         copy {path}-wal with it. If there is no log any more, start once with --without-log, \
+         and with --recover besides if the database is damaged, too: letters and users of which nothing is \
+         in the database itself are lost",
         path = .path.display()
     )]
     LogMissing {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use waxwing_core::time::UnixTime;
 
+use super::open::Missing;
 use super::{Salvage, SqliteOptions, SqliteStorage, open};
 use crate::clock;
 use crate::store::{Storage, StorageError};
@@ -17,7 +18,23 @@ impl SqliteStorage {
     /// # Errors
     /// When it is no database of ours or of a later version, cannot be reached, or cannot be moved.
     pub fn recover(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
-        let damage = match checked(path, options) {
+        Self::recover_or(path, options, Missing::Refuse)
+    }
+
+    /// The same, and goes on with what the database alone holds when its log is missing.
+    ///
+    /// # Errors
+    /// As [`SqliteStorage::recover`].
+    pub fn recover_without_log(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
+        Self::recover_or(path, options, Missing::Accept)
+    }
+
+    fn recover_or(
+        path: &Path,
+        options: &SqliteOptions,
+        log: Missing,
+    ) -> Result<Self, StorageError> {
+        let damage = match checked(path, options, log) {
             Ok(storage) => {
                 tracing::info!("the database is sound; nothing was moved aside");
                 return Ok(storage);
@@ -48,8 +65,12 @@ impl SqliteStorage {
     }
 }
 
-fn checked(path: &Path, options: &SqliteOptions) -> Result<SqliteStorage, StorageError> {
-    let mut storage = SqliteStorage::open(path, options)?;
+fn checked(
+    path: &Path,
+    options: &SqliteOptions,
+    log: Missing,
+) -> Result<SqliteStorage, StorageError> {
+    let mut storage = SqliteStorage::open_for_use(path, options, log)?;
     storage.check()?;
     storage.load(UnixTime::from_seconds(0))?;
     Ok(storage)

@@ -31,9 +31,17 @@ pub struct Args {
     /// Say on standard error what goes on; no letter, code or key is ever shown there
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// What to do.
+    /// What to do [default: tui]
     #[command(subcommand)]
-    pub command: Command,
+    command: Option<Command>,
+}
+
+impl Args {
+    /// What to do.
+    #[must_use]
+    pub fn wanted(&self) -> &Command {
+        self.command.as_ref().unwrap_or(&Command::Tui)
+    }
 }
 
 /// What to do.
@@ -79,6 +87,10 @@ pub enum Command {
     Receive(Receive),
     /// Show the letters that the server has not answered for; try them now, or give one up
     Outbox(Outbox),
+    /// Show all conversations on a full screen; `waxwing` without a command does the same
+    ///
+    /// F1 shows which key does what. Set NO_COLOR for a screen without colors.
+    Tui,
     /// Talk with somebody, line by line
     ///
     /// Each line is a letter, and a blank one is none. Letters from the other show as they come. On a
@@ -515,7 +527,7 @@ mod tests {
     #[test]
     fn register_takes_server_key_and_phone() {
         let words = ["register", "--server", "[::1]:1", "--server-key", "s.pem", "+4915112345678"];
-        let Command::Register(register) = parse(&words).unwrap().command else { panic!() };
+        let Some(Command::Register(register)) = parse(&words).unwrap().command else { panic!() };
         assert_eq!(register.server.as_deref(), Some("[::1]:1"));
         assert!(register.otp.is_none());
         assert!(parse(&["register", "+4915112345678"]).is_err());
@@ -528,7 +540,7 @@ mod tests {
     #[test]
     fn delete_says_which_letters() {
         let which = |words: &[&str]| match parse(&[&["delete"], words].concat()) {
-            Ok(Args { command: Command::Delete(delete), .. }) => Some(delete),
+            Ok(Args { command: Some(Command::Delete(delete)), .. }) => Some(delete),
             _ => None,
         };
         let anna = "+4915112345678";
@@ -561,10 +573,11 @@ mod tests {
         let words = ["send", "+4915112345678", "-", "--timeout", "3", "--home", "/h"];
         let args = parse(&words).unwrap();
         assert_eq!(args.home, Some("/h".into()));
-        let Command::Send(send) = args.command else { panic!() };
+        let Some(Command::Send(send)) = args.command else { panic!() };
         assert_eq!((send.text.as_str(), send.wait), ("-", WaitFor::Stored));
         assert_eq!(send.timeout, Some(Duration::from_secs(3)));
-        let Command::Send(send) = parse(&["send", "+4915112345678", "-:)"]).unwrap().command else {
+        let Some(Command::Send(send)) = parse(&["send", "+4915112345678", "-:)"]).unwrap().command
+        else {
             panic!()
         };
         assert_eq!(send.text, "-:)");

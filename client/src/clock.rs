@@ -52,6 +52,21 @@ pub fn in_zone(time: UnixTime, zone: &TimeZone) -> String {
     }
 }
 
+/// The time of day, for a person.
+#[must_use]
+pub fn minute(time: UnixTime, zone: &TimeZone) -> String {
+    in_zone(time, zone).split_off("YYYY-MM-DD ".len())
+}
+
+/// The day, for a person.
+#[must_use]
+pub fn day(time: UnixTime, zone: &TimeZone) -> String {
+    match Timestamp::from_second(time.as_seconds()) {
+        Ok(known) => known.to_zoned_datetime(zone.clone()).strftime("%A, %-d %B %Y").to_string(),
+        Err(_) => in_zone(time, zone)[.."YYYY-MM-DD".len()].to_owned(),
+    }
+}
+
 /// As it stands in a packet. `jiff` ends a day before year 9999 does, so that every zone has a date
 /// for every moment.
 fn in_utc(time: UnixTime) -> String {

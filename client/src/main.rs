@@ -34,7 +34,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
     // What a person has to know is a remark. The log is for whoever asks for it.
-    let level = if args.verbose { LevelFilter::DEBUG } else { LevelFilter::OFF };
+    let is_in_the_way = matches!(args.wanted(), Command::Tui) && io::stderr().is_terminal();
+    let level = if args.verbose && !is_in_the_way { LevelFilter::DEBUG } else { LevelFilter::OFF };
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(|| Remarks::new(io::stderr()))
@@ -43,7 +44,7 @@ fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
     let settings = Settings::load()?;
     warn_of_key_log(args, &settings, &mut remarks)?;
     let stdout = io::stdout();
-    let input: Box<dyn Read> = match &args.command {
+    let input: Box<dyn Read> = match args.wanted() {
         // They ask questions, and wait for the answers.
         Command::Register(_) | Command::Verify(_) | Command::Accounts(_) => {
             Box::new(Keyboard::new().map_err(|error| {

@@ -7,6 +7,7 @@
 mod escape;
 mod hidden;
 mod page;
+mod shown;
 
 use std::borrow::Cow;
 
@@ -22,6 +23,8 @@ use crate::home::{
 pub use escape::for_line;
 pub(crate) use hidden::is_hidden;
 pub use page::Page;
+pub use shown::Shown;
+pub(crate) use shown::{Piece, breaks};
 
 use escape::for_terminal;
 

@@ -9,21 +9,26 @@ use crate::backend::rng;
 use crate::clock;
 use crate::console::Remarks;
 use crate::exit::Failure;
-use crate::session::{Host, Note};
+use crate::session::{Host, Note, Tell};
 
 /// This machine, for a session. What it tells is written to `remarks`.
 pub(super) fn with(remarks: &Remarks) -> Host {
     let remarks = remarks.clone();
-    let tell = Rc::new(move |note: Note<'_>| {
+    telling(Rc::new(move |note: Note<'_>| {
         if let Some(words) = words(note) {
             // A remark never fails.
             let _ = writeln!(remarks.clone(), "{words}");
         }
-    });
+    }))
+}
+
+/// This machine, for a session whose notes go there.
+pub(super) fn telling(tell: Tell) -> Host {
     Host { now: clock::both, rng: || Box::new(rng()), tell }
 }
 
-fn words(note: Note<'_>) -> Option<String> {
+/// What a person is told of a note.
+pub(super) fn words(note: Note<'_>) -> Option<String> {
     Some(match note {
         Note::KeyNotLogged(error) => format!("a key is missing from the key log: {error}"),
         Note::Messenger(Notice::ClockIsOff(offset_s)) => {

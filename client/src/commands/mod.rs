@@ -16,6 +16,7 @@ mod receive;
 mod register;
 mod search;
 mod send;
+mod tui;
 mod typed;
 mod verify;
 mod whoami;
@@ -130,14 +131,14 @@ impl Place<'_> {
 /// # Errors
 /// [`Failure`], which knows the exit code.
 pub fn run(args: &Args, settings: &Settings, console: &mut Console<'_>) -> Result<(), Failure> {
-    match &args.command {
+    match args.wanted() {
         Command::Packet(packet) => return packet::run(packet, console),
         Command::Accounts(accounts) => return accounts::run(accounts, settings, console),
         _ => {}
     }
     let country = args.country.as_ref().or(settings.country.as_ref());
     let place = Place { dir: home_dir(args, settings)?, country, settings };
-    match run_in(&place, &args.command, console) {
+    match run_in(&place, args.wanted(), console) {
         Err(Failure::Storage(error)) if error.is_locked() => {
             Err(stopped_holder(&place.dir).map_or(Failure::Storage(error), Into::into))
         }
@@ -161,6 +162,7 @@ fn run_in(place: &Place<'_>, command: &Command, console: &mut Console<'_>) -> Re
         Command::Receive(receive) => receive::run(place, receive, console),
         Command::Outbox(outbox) => outbox::run(place, outbox, console),
         Command::Chat { who } => chat::run(place, who, console),
+        Command::Tui => tui::run(place, console),
         Command::Verify(verify) => verify::run(place, verify, console),
         Command::History { who, json } => history::run(place, who, *json, console),
         Command::Block(person) => block::block(place, person, console),

@@ -55,6 +55,9 @@ pub enum Note<'a> {
     KeyNotLogged(&'a KeyLogError),
 }
 
+/// Who is told of what a person may want to know.
+pub type Tell = Rc<dyn Fn(Note<'_>)>;
+
 /// What a session takes from the program that it runs in.
 #[derive(Clone)]
 pub struct Host {
@@ -63,7 +66,7 @@ pub struct Host {
     /// A generator for nonces, seals and pauses.
     pub rng: fn() -> Box<dyn CryptoRng>,
     /// Who is told of what a person may want to know.
-    pub tell: Rc<dyn Fn(Note<'_>)>,
+    pub tell: Tell,
 }
 
 impl Host {

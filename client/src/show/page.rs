@@ -70,6 +70,11 @@ fn wrap(fitted: &mut String, line: &str, mut used: usize, columns: usize) {
     }
 }
 
+/// The clusters of a line, with the columns that each takes at most.
+pub(super) fn clusters(line: &str, widest: usize) -> impl Iterator<Item = (&str, usize)> {
+    Clusters { rest: line, widest }
+}
+
 /// What stays together on a line, with the columns that it takes at most: a character, what stands
 /// on it, and what is joined to it, as far as the whole is no wider than `widest`.
 struct Clusters<'a> {

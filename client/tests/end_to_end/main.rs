@@ -31,6 +31,7 @@ mod output;
 mod process;
 mod proxy;
 mod registration;
+mod screen;
 mod secrets;
 mod sent_codes;
 mod servers;

@@ -249,6 +249,18 @@ impl<'a> Outbox<'a> {
         })
     }
 
+    /// How many texts the server has not answered for.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn unanswered(&self) -> Result<u32, HomeError> {
+        let mut count = self
+            .home
+            .connection
+            .prepare_cached("SELECT count(*) FROM outbox WHERE state <= ? AND kind = 'text'")?;
+        Ok(count.query_one([State::Sent.rank()], |row| row.get(0))?)
+    }
+
     /// How many texts to `recipient` the server has not answered for.
     ///
     /// # Errors

@@ -1,0 +1,40 @@
+//! `waxwing tui`, and `waxwing` without a command.
+
+use std::env;
+use std::io::{IsTerminal as _, stdin, stdout};
+
+use super::{Console, Place, host};
+use crate::courier::Surroundings;
+use crate::exit::Failure;
+use crate::tui::desk::{self, Wishes};
+use crate::tui::state::Owner;
+use crate::tui::theme::Theme;
+
+pub(super) fn run(place: &Place<'_>, console: &Console<'_>) -> Result<(), Failure> {
+    if !stdin().is_terminal() || !stdout().is_terminal() {
+        return Err(Failure::Usage(
+            "the full screen needs a terminal for input and output; use `waxwing chat WHO` for a \
+             conversation through pipes, or `waxwing send` and `waxwing receive` (`waxwing --help` shows \
+             all commands)"
+                .into(),
+        ));
+    }
+    if env::var("TERM").is_ok_and(|terminal| terminal == "dumb") {
+        return Err(Failure::Usage(
+            "this terminal (TERM is dumb) cannot show a full screen; use `waxwing chat WHO`".into(),
+        ));
+    }
+    let (home, identity) = place.open()?;
+    if identity.user_id().is_none() {
+        return Err(Failure::not_registered());
+    }
+    let owner = Owner {
+        phone: identity.phone,
+        country: place.country.cloned(),
+        zone: console.zone.clone(),
+    };
+    let theme = Theme::of_environment(|name| env::var(name).ok());
+    let wishes = Wishes { owner, receipts: place.settings.receipts, mouse: false, theme };
+    let surroundings = Surroundings { host: host::telling, words: host::words };
+    desk::run(place.dir.clone(), home, identity, wishes, surroundings)
+}

@@ -1,0 +1,345 @@
+//! The courier of a home: a thread that has the session, and carries out what changes something.
+//!
+//! A program that must not wait (a full screen) gives its errands to the courier, and hears news. The
+//! courier writes to the home, and only the courier does; others read the home by themselves. What was
+//! handed in before [`Courier::leave`] is still carried out.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use waxwing_core::phone::Phone;
+
+use crate::exit::Failure;
+use crate::home::{Home, HomeError};
+use crate::session::{Account, Host, Note, Session, SessionError, Tell};
+
+/// How long the courier waits for news of others before it looks at the home by itself.
+const LOOK: Duration = Duration::from_millis(50);
+/// Until a session is begun again that could not go on.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long the server may take to say what a key is.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Items that are put into the index of the search at a time, while nothing else is to be done.
+const INDEXED: u32 = 200;
+
+/// What a courier has at hand for an errand.
+pub struct Hands<'h, 'a> {
+    /// The home, which the errand may change.
+    pub home: &'a Home,
+    /// Whose home it is.
+    pub account: &'a Account,
+    /// The session, unless it could not go on a moment ago.
+    pub session: Option<&'h mut Session<'a>>,
+}
+
+/// Something to be carried out.
+pub type Errand = Box<dyn FnOnce(&mut Hands<'_, '_>) + Send>;
+
+/// Whether there is a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// One is being made.
+    Begun,
+    /// Everything that was pending at the server has come.
+    Stands,
+    /// There is none, for this reason.
+    Lost(String),
+}
+
+/// What the server says about somebody's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyWord {
+    /// What the home has is what the server has said now.
+    Said,
+    /// It knows nobody with this phone, or does not say.
+    Nothing,
+    /// What it says cannot be believed, for this reason.
+    Refused(String),
+    /// It was not asked, or has not answered, for this reason.
+    Unasked(String),
+}
+
+/// What a courier has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Something that a list of conversations, or a page of one, shows is not as it was.
+    Changed,
+    /// There is another state of the connection.
+    Connection(Connection),
+    /// What a person may want to know, in words.
+    Remark(String),
+    /// The answer to [`Courier::ask_key`].
+    Key(Phone, KeyWord),
+    /// The courier is gone and carries nothing any more.
+    Gone,
+}
+
+/// A thread that has the session of a home.
+pub struct Courier {
+    orders: Sender<Order>,
+    waker: Arc<mio::Waker>,
+    thread: JoinHandle<Result<(), Failure>>,
+}
+
+enum Order {
+    Carry(Errand),
+    AskKey(Phone),
+}
+
+impl Courier {
+    /// Sends a courier out. `tell` is called in its thread, and must not wait.
+    ///
+    /// # Errors
+    /// [`Failure`] when the home does not open or has no account.
+    pub fn start(
+        dir: PathBuf,
+        host: Surroundings,
+        tell: impl Fn(News) + Send + 'static,
+    ) -> Result<Self, Failure> {
+        let (orders, given) = channel();
+        let (ready, begun) = sync_channel(1);
+        let thread = thread::Builder::new()
+            .name("courier".into())
+            .spawn(move || {
+                let tell: Rc<dyn Fn(News)> = Rc::new(tell);
+                let _gone = TellAtEnd(tell.clone());
+                run(dir, host, &tell, &given, |waker| {
+                    // Whoever waits for it has been told that the thread has begun.
+                    let _ = ready.send(waker);
+                })
+            })
+            .map_err(|error| Failure::General(format!("no thread for the session: {error}")))?;
+        match begun.recv() {
+            Ok(waker) => Ok(Self { orders, waker, thread }),
+            Err(_) => Err(ended(thread).err().unwrap_or(Failure::Interrupted)),
+        }
+    }
+
+    /// Has something carried out, after what was handed in before.
+    pub fn carry(&self, errand: impl FnOnce(&mut Hands<'_, '_>) + Send + 'static) {
+        self.order(Order::Carry(Box::new(errand)));
+    }
+
+    /// Has the server asked what somebody's key is.
+    pub fn ask_key(&self, phone: Phone) {
+        self.order(Order::AskKey(phone));
+    }
+
+    fn order(&self, order: Order) {
+        // A courier that is gone has said so. Without the wake-up the order waits for the next look.
+        let _ = self.orders.send(order);
+        let _ = self.waker.wake();
+    }
+
+    /// Waits until everything is carried out, and the server has been told goodbye.
+    ///
+    /// # Errors
+    /// [`Failure`] when the courier could not go on, or the home refuses what came in last.
+    pub fn leave(self) -> Result<(), Failure> {
+        drop(self.orders);
+        let _ = self.waker.wake();
+        ended(self.thread)
+    }
+}
+
+/// What a courier takes from the program that it runs in.
+#[derive(Clone, Copy)]
+pub struct Surroundings {
+    /// Clocks and generator, with somebody who is told what a person may want to know.
+    pub host: fn(Tell) -> Host,
+    /// What a person is told of a note.
+    pub words: fn(Note<'_>) -> Option<String>,
+}
+
+fn ended(thread: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
+    let panicked = |_| Failure::General("the thread with the session has failed".into());
+    thread.join().map_err(panicked)?
+}
+
+/// However the thread ends, whoever waits for news hears of it.
+struct TellAtEnd(Rc<dyn Fn(News)>);
+
+impl Drop for TellAtEnd {
+    fn drop(&mut self) {
+        (self.0)(News::Gone);
+    }
+}
+
+fn run(
+    dir: PathBuf,
+    surroundings: Surroundings,
+    tell: &Rc<dyn Fn(News)>,
+    given: &Receiver<Order>,
+    begun: impl FnOnce(Arc<mio::Waker>),
+) -> Result<(), Failure> {
+    let home = Home::open(&dir)?;
+    let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
+    let account = Account::new(identity)?;
+    let remark = tell.clone();
+    let host = (surroundings.host)(Rc::new(move |note| {
+        if let Some(words) = (surroundings.words)(note) {
+            remark(News::Remark(words));
+        }
+    }));
+    let mut round = Round {
+        home: &home,
+        account: &account,
+        tell: &**tell,
+        given,
+        asked: Vec::new(),
+        change: home.conversations().last_change()?,
+        connection: Connection::Begun,
+        is_indexed: false,
+    };
+    let mut session = Session::new(&home, &account, host.clone())?;
+    begun(session.waker());
+    loop {
+        let Err(error) = round.serve(&mut session) else {
+            return Ok(session.leave()?);
+        };
+        round.say(Connection::Lost(Failure::from(error).to_string()));
+        // What is handed in meanwhile is stored, and goes out when there is a session again.
+        if !round.pause() {
+            return Ok(());
+        }
+        session = Session::new(&home, &account, host.clone())?;
+    }
+}
+
+/// What a courier knows while it goes round.
+struct Round<'a> {
+    home: &'a Home,
+    account: &'a Account,
+    tell: &'a dyn Fn(News),
+    given: &'a Receiver<Order>,
+    /// Whose keys the server was asked for, and until when.
+    asked: Vec<(Phone, Instant)>,
+    /// The last change that was told.
+    change: i64,
+    /// What was told last of the connection.
+    connection: Connection,
+    /// Everything that can be found is in the index.
+    is_indexed: bool,
+}
+
+impl<'a> Round<'a> {
+    /// Goes on until nobody can give errands any more.
+    fn serve(&mut self, session: &mut Session<'a>) -> Result<(), SessionError> {
+        loop {
+            loop {
+                match self.given.try_recv() {
+                    Ok(order) => self.take(order, Some(session)),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return Ok(()),
+                }
+            }
+            let patience = if self.index() { Duration::ZERO } else { LOOK };
+            session.turn(patience)?;
+            self.look_at_home()?;
+            self.look_at(session);
+        }
+    }
+
+    fn take(&mut self, order: Order, session: Option<&mut Session<'a>>) {
+        match (order, session) {
+            (Order::Carry(errand), session) => {
+                errand(&mut Hands { home: self.home, account: self.account, session });
+            }
+            (Order::AskKey(phone), Some(session)) => {
+                session.want_key(&phone);
+                self.asked.push((phone, Instant::now() + PATIENCE));
+            }
+            (Order::AskKey(phone), None) => {
+                let why = "there is no connection".to_owned();
+                (self.tell)(News::Key(phone, KeyWord::Unasked(why)));
+            }
+        }
+    }
+
+    /// Stores what is handed in, without a session, for a moment; `false` when nobody can hand in more.
+    fn pause(&mut self) -> bool {
+        let until = Instant::now() + PAUSE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.given.recv_timeout(left) {
+                Ok(order) => {
+                    self.take(order, None);
+                    // Nobody reads a home that does not read, and the next session finds that out.
+                    let _ = self.look_at_home();
+                }
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Puts some items into the index, if there are any that are not in it; whether there is more.
+    fn index(&mut self) -> bool {
+        if self.is_indexed {
+            return false;
+        }
+        // Search looks through what is not in the index, so nothing depends on it.
+        let more = self.home.index_more(INDEXED).unwrap_or(false);
+        self.is_indexed = !more;
+        more
+    }
+
+    fn look_at_home(&mut self) -> Result<(), HomeError> {
+        let change = self.home.conversations().last_change()?;
+        if change != self.change {
+            self.change = change;
+            self.is_indexed = false;
+            (self.tell)(News::Changed);
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, session: &mut Session<'_>) {
+        let connection = match session.problem() {
+            Some(problem) => Connection::Lost(problem.to_string()),
+            None if session.has_backlog() => Connection::Stands,
+            None => Connection::Begun,
+        };
+        self.say(connection);
+        let tell = self.tell;
+        self.asked.retain(|(phone, until)| match word_of(session, phone, *until) {
+            Some(word) => {
+                tell(News::Key(*phone, word));
+                false
+            }
+            None => true,
+        });
+    }
+
+    fn say(&mut self, connection: Connection) {
+        if connection != self.connection {
+            self.connection = connection.clone();
+            (self.tell)(News::Connection(connection));
+        }
+    }
+}
+
+/// What the server says about a key, once that is known.
+fn word_of(session: &Session<'_>, phone: &Phone, until: Instant) -> Option<KeyWord> {
+    if !session.has_session() {
+        let why = "another waxwing command of this home has the session";
+        return Some(KeyWord::Unasked(why.to_owned()));
+    }
+    if let Some(problem) = session.problem() {
+        return Some(KeyWord::Unasked(problem.to_string()));
+    }
+    if let Some(conflict) = session.refused_answer(phone) {
+        return Some(KeyWord::Refused(conflict.to_string()));
+    }
+    if session.has_word_of(phone) {
+        return Some(KeyWord::Said);
+    }
+    if session.has_answer(phone) && session.has_backlog() {
+        return Some(KeyWord::Nothing);
+    }
+    (Instant::now() >= until).then(|| KeyWord::Unasked("it gave no answer".to_owned()))
+}

@@ -1,0 +1,153 @@
+//! What the courier does for a screen.
+
+use waxwing_core::id::Uid;
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
+
+use crate::backend::rng;
+use crate::clock;
+use crate::courier::Hands;
+use crate::exit::Failure;
+use crate::home::{Acceptance, Home, ItemId, Naming, Writing};
+use crate::name::Name;
+use crate::reopen::reopen_held;
+use crate::session::Account;
+use crate::tui::event::{Errand, Event, Number};
+
+/// Carries an errand. What there is to say about it, if anything.
+pub(in crate::tui) fn carry(
+    errand: Errand,
+    hands: &Hands<'_, '_>,
+    receipts: bool,
+) -> Option<Event> {
+    let Hands { home, account, .. } = hands;
+    let done = match errand {
+        Errand::Send { to, text } => return send(home, &to, text),
+        Errand::Draft { with, text } => {
+            let kept = home.conversations().set_draft(&with, &text);
+            return kept.err().map(|error| {
+                Event::DraftNotKept(with, format!("what you have begun is not kept: {error}"))
+            });
+        }
+        Errand::Read { with, to } => read(home, &with, to, receipts),
+        Errand::Accept(phone) => accept(home, &phone),
+        Errand::Block(phone, is_blocked) => block(home, &phone, is_blocked),
+        Errand::Archive(phone, away) => archive(home, &phone, away),
+        Errand::Mute(phone, is_muted) => mute(home, &phone, is_muted),
+        Errand::Pin(phone, is_pinned) => {
+            home.conversations().pin(&phone, is_pinned).map(|()| None).map_err(Failure::from)
+        }
+        Errand::Name(phone, name) => give_name(home, account, &phone, name.as_ref()),
+        // The courier has a way of its own for it.
+        Errand::AskKey(_) => Ok(None),
+        Errand::Compared(phone, number) => compared(home, account, &phone, &number),
+        Errand::AcceptKey(phone, number) => accept_key(home, account, &phone, &number),
+    };
+    match done {
+        Ok(words) => words.map(Event::Done),
+        Err(failure) => Some(Event::Failed(failure.to_string())),
+    }
+}
+
+type Said = Result<Option<String>, Failure>;
+
+fn said(words: String) -> Said {
+    Ok(Some(words))
+}
+
+fn send(home: &Home, to: &Phone, text: String) -> Option<Event> {
+    let failed = |why: String| Some(Event::NotSent { to: *to, text: text.clone(), why });
+    let writing = match Writing::text(text.clone()) {
+        Ok(writing) => writing,
+        Err(error) => return failed(error.to_string()),
+    };
+    if let Err(error) = home.outbox().queue(&Uid::generate(&mut rng()), to, &writing, clock::now())
+    {
+        return failed(error.to_string());
+    }
+    // The letter is safe; an old draft beside it is a small harm.
+    let _ = home.conversations().set_draft(to, "");
+    None
+}
+
+fn read(home: &Home, with: &Phone, to: ItemId, receipts: bool) -> Said {
+    let letters = home.conversations().mark_read(with, to)?;
+    if receipts {
+        home.queue_receipts(&letters, || Uid::generate(&mut rng()), clock::now())?;
+    }
+    Ok(None)
+}
+
+fn accept(home: &Home, phone: &Phone) -> Said {
+    home.relations().accept(phone)?;
+    said(format!("{} is accepted", phone.as_str()))
+}
+
+fn block(home: &Home, phone: &Phone, is_blocked: bool) -> Said {
+    if is_blocked {
+        home.relations().block(phone)?;
+        said(format!("{} is blocked; Ctrl-P still finds them", phone.as_str()))
+    } else {
+        home.relations().unblock(phone)?;
+        said(format!("{} is not blocked any more", phone.as_str()))
+    }
+}
+
+fn archive(home: &Home, phone: &Phone, away: bool) -> Said {
+    let is_new = home.conversations().archive(phone, away)?;
+    said(match (is_new, away) {
+        (false, _) => return Ok(None),
+        (true, true) => {
+            "archived, until something new is said; h shows what is archived".to_owned()
+        }
+        (true, false) => "not archived any more".to_owned(),
+    })
+}
+
+fn mute(home: &Home, phone: &Phone, is_muted: bool) -> Said {
+    let until = if is_muted { UnixTime::from_seconds(i64::MAX) } else { UnixTime::from_seconds(0) };
+    home.conversations().mute(phone, until)?;
+    Ok(None)
+}
+
+fn give_name(home: &Home, account: &Account, phone: &Phone, name: Option<&Name>) -> Said {
+    if account.identity().phone == *phone {
+        return Err(Failure::Usage("this is your own phone number".into()));
+    }
+    let Some(name) = name else {
+        home.conversations().remove_name(phone)?;
+        return Ok(None);
+    };
+    match home.conversations().set_name(phone, name)? {
+        Naming::Given => Ok(None),
+        Naming::Taken { by, name } => Err(Failure::Usage(format!(
+            "this name is that of {}, or looks like it: {name}; choose another",
+            by.as_str()
+        ))),
+    }
+}
+
+/// Both see the number of this key.
+fn compared(home: &Home, account: &Account, phone: &Phone, number: &Number) -> Said {
+    if number.is_changed {
+        accept_key(home, account, phone, number)?;
+    }
+    if !home.contacts().mark_verified(phone, &number.key)? {
+        return Err(Failure::Untrusted("the key has changed meanwhile; compare once more".into()));
+    }
+    reopen_held(home, account, phone)?;
+    said(format!("compared: it is {} who has this key", phone.as_str()))
+}
+
+fn accept_key(home: &Home, account: &Account, phone: &Phone, number: &Number) -> Said {
+    match home.contacts().accept(phone, &number.key, clock::now())? {
+        Acceptance::Accepted => {
+            reopen_held(home, account, phone)?;
+            said(format!("the new key of {} is used from now on", phone.as_str()))
+        }
+        Acceptance::NotPending => Err(Failure::Untrusted(
+            "nothing is accepted: the key has changed once more; compare again".into(),
+        )),
+        Acceptance::Refused(conflict) => Err(Failure::Untrusted(conflict.to_string())),
+    }
+}

@@ -1,0 +1,84 @@
+//! The terminal while the screen has it. However the program ends, it gets back what it was.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::panic;
+use std::sync::{Mutex, Once, PoisonError};
+
+use ratatui_core::backend::Backend as _;
+use ratatui_core::terminal::Terminal;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use super::screen::Screen;
+
+/// A screen of its own, pastes as such, word of who has the keyboard.
+const ENTER: &str = "\x1b[?1049h\x1b[?2004h\x1b[?1004h\x1b[22;0t\x1b]2;waxwing\x1b\\\x1b[2J";
+const LEAVE: &str =
+    "\x1b[0m\x1b[?1004l\x1b[?2004l\x1b[?1006l\x1b[?1000l\x1b[23;0t\x1b[?1049l\x1b[?25h";
+/// The mouse, if the person wants it: then the terminal's own way of selecting text needs Shift.
+const MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
+
+/// What the terminal was before, while a screen has it.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+static AT_PANIC: Once = Once::new();
+
+/// A terminal that this program draws on.
+pub(super) struct Tty {
+    pub(super) terminal: Terminal<Screen>,
+    wants_mouse: bool,
+}
+
+impl Tty {
+    /// Takes the terminal.
+    pub(super) fn take(wants_mouse: bool) -> io::Result<Self> {
+        AT_PANIC.call_once(|| {
+            let say = panic::take_hook();
+            panic::set_hook(Box::new(move |panic| {
+                give_back();
+                say(panic);
+            }));
+        });
+        let mut screen = Screen::default();
+        enter(&mut screen, wants_mouse)?;
+        Ok(Self { terminal: Terminal::new(screen)?, wants_mouse })
+    }
+
+    /// Takes it once more, after others had it.
+    pub(super) fn take_again(&mut self) -> io::Result<()> {
+        enter(self.terminal.backend_mut(), self.wants_mouse)?;
+        self.terminal.clear()
+    }
+
+    pub(super) fn control(&mut self, sequences: &str) -> io::Result<()> {
+        self.terminal.backend_mut().control(sequences)
+    }
+}
+
+impl Drop for Tty {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn enter(screen: &mut Screen, wants_mouse: bool) -> io::Result<()> {
+    let input = io::stdin();
+    let mut attributes = tcgetattr(&input)?;
+    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    if before.is_none() {
+        *before = Some(attributes.clone());
+    }
+    drop(before);
+    attributes.make_raw();
+    tcsetattr(&input, OptionalActions::Drain, &attributes)?;
+    screen.hide_cursor()?;
+    screen.control(ENTER)?;
+    if wants_mouse { screen.control(MOUSE) } else { Ok(()) }
+}
+
+/// Gives the terminal back, if a screen has it. A terminal that is gone cannot be helped.
+pub(super) fn give_back() {
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(before) = before else { return };
+    let _ = Screen::default().control(LEAVE);
+    let _ = tcsetattr(io::stdin().as_fd(), OptionalActions::Drain, &before);
+}

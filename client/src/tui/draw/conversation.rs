@@ -1,0 +1,101 @@
+//! The conversation that is open, and what is being written.
+
+use super::paint::Paper;
+use crate::show::Shown;
+use crate::tui::state::{Focus, Model, Row, Trust};
+use crate::tui::theme::Theme;
+
+pub(super) fn title(model: &Model, theme: Theme, paper: &mut Paper<'_>) {
+    let Some(open) = model.open() else { return };
+    let phone = open.with().as_str();
+    let listing = model.listing();
+    let title = listing.map_or_else(|| Shown::line(phone), |one| one.title());
+    let mut more = String::new();
+    if title.as_str() != phone {
+        more = format!(" {phone}");
+    }
+    more.push_str(match listing.map(|one| one.trust) {
+        Some(Trust::Compared) => " · ✓ compared",
+        Some(Trust::Changed) => " · key changed",
+        _ => " · not compared",
+    });
+    let more = Shown::line(&more);
+    let room = paper.columns().saturating_sub(2 + more.width()).max(8);
+    let title = title.cut(room);
+    paper.put(0, 1, &title, Theme::name());
+    paper.put(0, 1 + title.width(), &more, theme.aside());
+}
+
+pub(super) fn letters(model: &Model, theme: Theme, paper: &mut Paper<'_>) {
+    let Some(open) = model.open() else { return };
+    // What is newest stands at the bottom.
+    let empty = paper.rows().saturating_sub(open.view().len());
+    for (at, (place, shown)) in open.view().iter().enumerate() {
+        let row = empty + at;
+        draw_row(shown, row, theme, paper);
+        if model.focus() == Focus::Letters && open.chosen() == Some(place.letter) {
+            if matches!(shown, Row::Head { .. }) {
+                paper.restyle(row, Theme::chosen());
+            } else if !matches!(shown, Row::Day(_) | Row::New) {
+                paper.put(row, 0, &Shown::from("▌"), Theme::name());
+            }
+        }
+    }
+}
+
+fn draw_row(shown: &Row, row: usize, theme: Theme, paper: &mut Paper<'_>) {
+    match shown {
+        Row::Day(day) => {
+            let line = Shown::from("── ").then(day).then(&Shown::from(" "));
+            let rest = "─".repeat(paper.columns().saturating_sub(line.width()));
+            paper.put(row, 0, &line.then(&Shown::line(&rest)), theme.aside());
+        }
+        Row::New => paper.put(row, 0, &Shown::from("── new ──"), theme.new_mark()),
+        Row::Head { who, time, fate, is_mine } => {
+            let mut right = time.clone();
+            if !fate.is_empty() {
+                right = right.then(&Shown::from(" ")).then(fate);
+            }
+            right = right.then(&Shown::from(" "));
+            let room = paper.columns().saturating_sub(right.width() + 2);
+            let style = if *is_mine { theme.mine().patch(Theme::name()) } else { Theme::name() };
+            paper.put(row, 1, &who.cut(room), style);
+            paper.put_right(row, &right, theme.aside());
+        }
+        Row::Words { text, is_mine } => {
+            let bar = if *is_mine { theme.mine() } else { theme.aside() };
+            paper.put(row, 2, &Shown::from("┃"), bar);
+            paper.put(row, 4, text, Theme::words());
+        }
+        Row::Remark(words) => paper.put(row, 2, words, theme.aside()),
+    }
+}
+
+/// What is being written; where the cursor is.
+pub(super) fn composer(model: &Model, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
+    let written = model.composer().written(model.composer_columns());
+    let top = (written.row + 1).saturating_sub(paper.rows());
+    paper.put(0, 1, &Shown::from(">"), theme.aside());
+    if model.composer().is_empty() {
+        let title = model.listing().map(|one| one.title());
+        let title = title.or_else(|| model.open().map(|open| Shown::line(open.with().as_str())));
+        if let Some(title) = title {
+            let hint = Shown::line(&format!("write to {title} …"));
+            paper.put(0, 3, &hint, theme.aside());
+            let keys = match model.focus() {
+                Focus::Composer => "Enter send · Alt-Enter line ",
+                Focus::List => "Enter write · ? help ",
+                Focus::Letters => "Esc write · y copy · o details ",
+            };
+            let keys = Shown::from(keys);
+            if hint.width() + keys.width() + 5 < paper.columns() {
+                paper.put_right(0, &keys, theme.aside());
+            }
+        }
+    }
+    for (row, text) in written.rows.iter().skip(top).take(paper.rows()).enumerate() {
+        paper.put(row, 3, text, Theme::words());
+    }
+    let (x, y) = paper.cell(written.row - top, 3 + written.column);
+    (x, y)
+}

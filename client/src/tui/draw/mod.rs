@@ -1,0 +1,95 @@
+//! A screen as cells: a pure function of the state.
+
+mod conversation;
+mod list;
+mod overlay;
+mod paint;
+
+use ratatui_core::layout::Rect;
+use ratatui_core::terminal::Frame;
+
+use super::state::{Focus, Layout, Model};
+use super::theme::Theme;
+use crate::courier::Connection;
+use crate::show::Shown;
+use paint::Paper;
+
+/// Draws it.
+pub fn frame(model: &Model, theme: Theme, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let Some(layout) = model.layout() else {
+        let mut paper = Paper::of(frame.buffer_mut(), area);
+        paper.put(0, 0, &Shown::from("too small: need 30×8"), Theme::words());
+        return;
+    };
+    top(model, theme, &mut Paper::of(frame.buffer_mut(), layout.top));
+    if let Some(overlay) = model.overlay() {
+        let mut paper = Paper::of(frame.buffer_mut(), layout.below);
+        if let Some(cursor) = overlay::draw(model, overlay, theme, &mut paper) {
+            frame.set_cursor_position(cursor);
+        }
+        return;
+    }
+    panes(model, &layout, theme, frame);
+}
+
+fn panes(model: &Model, layout: &Layout, theme: Theme, frame: &mut Frame<'_>) {
+    let cells = frame.buffer_mut();
+    if let Some(area) = layout.list {
+        list::draw(model, theme, &mut Paper::of(cells, area));
+    }
+    if let (Some(list), Some(_)) = (layout.list, layout.letters) {
+        let line = Rect::new(list.right(), list.y, 1, list.height);
+        let mut paper = Paper::of(cells, line);
+        for row in 0..paper.rows() {
+            paper.put(row, 0, &Shown::from("│"), theme.aside());
+        }
+    }
+    if let Some(area) = layout.title {
+        conversation::title(model, theme, &mut Paper::of(cells, area));
+    }
+    if let Some(area) = layout.letters {
+        conversation::letters(model, theme, &mut Paper::of(cells, area));
+    }
+    if let (Some(area), Some(words)) = (layout.banner, model.banner()) {
+        let mut paper = Paper::of(cells, area);
+        paper.put(0, 1, &words, theme.warning());
+    }
+    if let Some(area) = layout.composer {
+        let cursor = conversation::composer(model, theme, &mut Paper::of(cells, area));
+        if model.focus() == Focus::Composer {
+            frame.set_cursor_position(cursor);
+        }
+    }
+}
+
+/// Columns for account and connection, before anything else is shown beside them.
+const LEFT: usize = 20;
+
+fn top(model: &Model, theme: Theme, paper: &mut Paper<'_>) {
+    let connection = match model.connection() {
+        Connection::Begun => Shown::from("connecting"),
+        Connection::Stands => Shown::from("connected"),
+        Connection::Lost(why) => Shown::line(&format!("no connection: {why}")),
+    };
+    let mut right = String::new();
+    if model.waiting() > 0 {
+        right = format!("{} waiting · ", model.waiting());
+    }
+    right.push_str("F1 help ");
+    let right = Shown::line(&right);
+    let left = Shown::line(&format!("{} · {connection}", short(model.owner().phone.as_str())));
+    let has_both = right.width() + LEFT <= paper.columns();
+    let right = if has_both { right } else { Shown::from("F1 help ") };
+    let room = paper.columns().saturating_sub(right.width() + 2);
+    let is_lost = matches!(model.connection(), Connection::Lost(_));
+    let style = if is_lost { theme.warning() } else { theme.aside() };
+    paper.put(0, 1, &left.cut(room), style);
+    paper.put_right(0, &right, theme.aside());
+}
+
+/// A phone number as its owner knows it, and others who look on do not.
+fn short(phone: &str) -> String {
+    let (begin, end) = (phone.get(..3), phone.get(phone.len().saturating_sub(2)..));
+    format!("{}…{}", begin.unwrap_or_default(), end.unwrap_or_default())
+}

@@ -1,0 +1,297 @@
+//! What is in front of the conversations.
+
+use qrcode::{Color, EcLevel, QrCode};
+use waxwing_core::phone::Phone;
+
+use super::paint::Paper;
+use crate::courier::KeyWord;
+use crate::home::Entry;
+use crate::show::Shown;
+use crate::tui::state::{
+    Compare, Composer, Goal, Jump, Listing, Model, Overlay, Search, letter_text,
+};
+use crate::tui::theme::Theme;
+
+/// Which key does what.
+const HELP: &[&str] = &[
+    "Everywhere",
+    "  Ctrl-P     go to a conversation, or begin one: name or number",
+    "  Ctrl-F     look for letters",
+    "  PgUp PgDn  older and newer letters",
+    "  Ctrl-Z     suspend      Ctrl-L  draw anew",
+    "  Ctrl-Q     end; what you have begun to write is kept",
+    "  Esc        back",
+    "While you write",
+    "  Enter      send         Alt-Enter, Ctrl-J  a new line",
+    "  Ctrl-G     write in $EDITOR",
+    "  Up         choose a letter above      Tab  to the list",
+    "  Ctrl-A E U K W  begin, end, delete before, behind, a word",
+    "In the list",
+    "  Up Down    choose       Enter, Tab  write",
+    "  /          look for letters           h  show what is archived",
+    "With a conversation (in the list, or at a letter)",
+    "  v          compare numbers, or see a changed key",
+    "  a  accept a stranger    b  block, or unblock",
+    "  n  name   m  mute   p  keep at the top   e  archive",
+    "At a letter",
+    "  y  copy   o  details",
+    "",
+    "queued: not at the server yet   ✓: stored there   ✓✓: delivered",
+];
+
+/// Draws it; where the cursor is.
+pub(super) fn draw(
+    model: &Model,
+    overlay: &Overlay,
+    theme: Theme,
+    paper: &mut Paper<'_>,
+) -> Option<(u16, u16)> {
+    match overlay {
+        Overlay::Help { scrolled } => {
+            help(*scrolled, paper);
+            None
+        }
+        Overlay::Jump(jump) => Some(draw_jump(model, jump, theme, paper)),
+        Overlay::Search(search) => Some(draw_search(model, search, theme, paper)),
+        Overlay::Naming { phone, name } => Some(draw_naming(model, phone, name, theme, paper)),
+        Overlay::Sure { question, .. } => {
+            paper.put(1, 1, question, theme.warning());
+            paper.put(3, 1, &Shown::from("y yes · any other key no"), theme.aside());
+            None
+        }
+        Overlay::Compare(compare) => Some(draw_compare(model, compare, theme, paper)),
+        Overlay::Details(lines) => {
+            for (row, line) in lines.iter().enumerate() {
+                paper.put(1 + row, 2, line, Theme::words());
+            }
+            None
+        }
+    }
+}
+
+fn help(scrolled: usize, paper: &mut Paper<'_>) {
+    let top = scrolled.min(HELP.len().saturating_sub(paper.rows()));
+    for (row, line) in HELP.iter().skip(top).take(paper.rows()).enumerate() {
+        let style = if line.starts_with(' ') { Theme::words() } else { Theme::name() };
+        paper.put(row, 1, &Shown::from(*line), style);
+    }
+}
+
+/// A question with an answer in one line; where the cursor is.
+fn ask(
+    question: &str,
+    answer: &Composer,
+    row: usize,
+    theme: Theme,
+    paper: &mut Paper<'_>,
+) -> (u16, u16) {
+    let question = Shown::line(question);
+    paper.put(row, 1, &question, theme.aside());
+    let start = 2 + question.width();
+    let room = paper.columns().saturating_sub(start + 1).max(1);
+    let written = answer.written(room);
+    if let Some(text) = written.rows.get(written.row) {
+        paper.put(row, start, text, Theme::words());
+    }
+    paper.cell(row, start + written.column)
+}
+
+/// The part of a list in which the chosen line is.
+fn visible(chosen: usize, room: usize) -> usize {
+    (chosen + 1).saturating_sub(room)
+}
+
+fn draw_jump(model: &Model, jump: &Jump, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
+    let cursor = ask("Go to:", &jump.query, 0, theme, paper);
+    let goals = jump.goals(model.list(), model.owner().country.as_ref());
+    if goals.is_empty() {
+        let words = "nobody like that; a whole phone number with + begins a conversation";
+        paper.put(2, 1, &Shown::from(words), theme.aside());
+    }
+    let room = paper.rows().saturating_sub(2);
+    let top = visible(jump.chosen, room);
+    for (at, goal) in goals.iter().enumerate().skip(top).take(room) {
+        let row = 2 + at - top;
+        let words = match goal {
+            Goal::Known(one) => known(one),
+            Goal::New(phone) => Shown::line(&format!("write to {}", phone.as_str())),
+        };
+        paper.put(row, 1, &words, Theme::words());
+        if at == jump.chosen {
+            paper.restyle(row, Theme::chosen());
+        }
+    }
+    cursor
+}
+
+fn known(one: &Listing) -> Shown {
+    let phone = one.conversation.phone.as_str();
+    let state = one.conversation.state.name();
+    let state = if state == "open" { String::new() } else { format!("  {state}") };
+    match &one.conversation.name {
+        Some(name) => Shown::line(&format!("{name}  {phone}{state}")),
+        None => Shown::line(&format!("{phone}{state}")),
+    }
+}
+
+fn draw_search(model: &Model, search: &Search, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
+    let cursor = ask("Look for:", &search.query, 0, theme, paper);
+    if search.found.is_empty() && !search.asked.is_empty() {
+        paper.put(2, 1, &Shown::from("nothing says that"), theme.aside());
+    }
+    let room = paper.rows().saturating_sub(2) / 2;
+    let top = visible(search.chosen, room);
+    for (at, entry) in search.found.iter().enumerate().skip(top).take(room) {
+        let row = 2 + 2 * (at - top);
+        found(model, entry, &search.asked, row, theme, paper);
+        if at == search.chosen {
+            paper.restyle(row, Theme::chosen());
+        }
+    }
+    cursor
+}
+
+/// A letter that was found: whose it is in one row, its words in another.
+fn found(
+    model: &Model,
+    entry: &Entry,
+    asked: &str,
+    row: usize,
+    theme: Theme,
+    paper: &mut Paper<'_>,
+) {
+    let who = model.list().get(&entry.with).map(Listing::title);
+    let who = who.unwrap_or_else(|| Shown::line(entry.with.as_str()));
+    let (text, is_mine, at) = letter_text(entry);
+    let who = if is_mine { Shown::from("me to ").then(&who) } else { who };
+    paper.put(row, 1, &who, Theme::name());
+    let at = crate::clock::in_zone(at, &model.owner().zone);
+    paper.put_right(row, &Shown::line(&format!("{at} ")), theme.aside());
+    paper.put(row + 1, 2, &Shown::from("┃"), theme.aside());
+    paper.put(row + 1, 4, &Shown::line(around(text, asked)), Theme::words());
+}
+
+/// The text from a little before what was looked for.
+fn around<'a>(text: &'a str, asked: &str) -> &'a str {
+    const BEFORE: usize = 16;
+    let at = text.find(asked).unwrap_or(0);
+    let start = text[..at].char_indices().rev().nth(BEFORE).map_or(0, |(start, _)| start);
+    &text[start..]
+}
+
+fn draw_naming(
+    model: &Model,
+    phone: &Phone,
+    name: &Composer,
+    theme: Theme,
+    paper: &mut Paper<'_>,
+) -> (u16, u16) {
+    let question = format!("Name of {}:", phone.as_str());
+    let cursor = ask(&question, name, 1, theme, paper);
+    paper.put(
+        3,
+        1,
+        &Shown::from("Enter keeps it; with nothing typed, the name goes"),
+        theme.aside(),
+    );
+    if let Some(words) = model.banner() {
+        paper.put(5, 1, &words, theme.warning());
+    }
+    cursor
+}
+
+fn draw_compare(
+    model: &Model,
+    compare: &Compare,
+    theme: Theme,
+    paper: &mut Paper<'_>,
+) -> (u16, u16) {
+    let title = model.list().get(&compare.with).map(Listing::title);
+    let title = title.unwrap_or_else(|| Shown::line(compare.with.as_str()));
+    let mut row = 0;
+    let mut say = |paper: &mut Paper<'_>, words: &str, style| {
+        for line in Shown::rows(words, paper.columns().saturating_sub(2).max(10)) {
+            paper.put(row, 1, &line, style);
+            row += 1;
+        }
+        row
+    };
+    match &compare.word {
+        None => say(paper, "Asking the server for the key …", theme.aside()),
+        Some(KeyWord::Said) => 0,
+        Some(KeyWord::Nothing) => {
+            say(paper, "The server knows nobody with this number.", theme.warning())
+        }
+        Some(KeyWord::Refused(why)) => {
+            say(paper, &format!("What the server says is not believed: {why}."), theme.warning())
+        }
+        Some(KeyWord::Unasked(why)) => {
+            let words = format!("The server has not said what the key is now ({why}).");
+            say(paper, &words, theme.warning())
+        }
+    };
+    let Some(number) = &compare.number else {
+        say(paper, &format!("No key of {title} is known yet."), Theme::words());
+        return paper.cell(0, 0);
+    };
+    if number.is_changed {
+        let words = format!(
+            "The key of {title} has changed: they have registered anew, or somebody is in between. \
+             This is the number with the new key. A: use it without comparing."
+        );
+        say(paper, &words, theme.warning());
+    } else if number.is_compared {
+        say(paper, &format!("You have compared this number with {title}."), Theme::words());
+    }
+    let words = format!(
+        "Call {title}, or meet them. Both of you see the same number, or something is wrong:"
+    );
+    say(paper, &words, Theme::words());
+    let top = say(paper, "", Theme::words());
+    let groups: Vec<_> = number.text.split_whitespace().collect();
+    let lines = groups.chunks(4);
+    let height = lines.len();
+    for (at, groups) in lines.enumerate() {
+        paper.put(top + at, 3, &Shown::line(&groups.join(" ")), Theme::name());
+    }
+    let code_left = 3 + 4 * 6 + 3;
+    draw_code(&number.text, top, code_left, paper);
+    let answer = top + height + 1;
+    paper.put(answer, 1, &Shown::from("Type the last group,"), Theme::words());
+    let cursor = ask("as they read it out:", &compare.typed, answer + 1, theme, paper);
+    if compare.is_wrong {
+        let words = "That is another number. If they see it, too: do not trust the key.";
+        for (at, line) in Shown::rows(words, code_left.saturating_sub(3)).iter().enumerate() {
+            paper.put(answer + 2 + at, 1, line, theme.warning());
+        }
+    }
+    cursor
+}
+
+/// The number for a camera, where there is room for it: dark on light, two rows of squares in one of
+/// characters.
+fn draw_code(number: &str, top: usize, left: usize, paper: &mut Paper<'_>) {
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    let Ok(code) = QrCode::with_error_correction_level(digits, EcLevel::L) else { return };
+    const QUIET: usize = 2;
+    let size = code.width() + 2 * QUIET;
+    if left + size > paper.columns() || top + size.div_ceil(2) > paper.rows() {
+        return;
+    }
+    let is_light = |x: usize, y: usize| {
+        let inside = QUIET..QUIET + code.width();
+        !inside.contains(&x) || !inside.contains(&y) || code[(x - QUIET, y - QUIET)] == Color::Light
+    };
+    for row in 0..size.div_ceil(2) {
+        let squares = (0..size).map(|x| {
+            match (is_light(x, 2 * row), 2 * row + 1 < size && is_light(x, 2 * row + 1)) {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            }
+        });
+        let squares: String = squares.collect();
+        paper.put(top + row, left, &Shown::line(&squares), Theme::code());
+    }
+}

@@ -1,0 +1,57 @@
+//! Where on the screen is what.
+
+use ratatui_core::layout::{Rect, Size};
+
+/// Below this, there is a list or a conversation, and not both.
+const TWO_PANES: u16 = 60;
+/// Below this, there is nothing but a notice.
+pub(crate) const SMALLEST: Size = Size { width: 30, height: 8 };
+
+/// The parts of the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Account and connection.
+    pub(crate) top: Rect,
+    /// The list of conversations, if it is there.
+    pub(crate) list: Option<Rect>,
+    /// The conversation with its title, if it is there.
+    pub(crate) title: Option<Rect>,
+    pub(crate) letters: Option<Rect>,
+    /// What has to be known about the conversation.
+    pub(crate) banner: Option<Rect>,
+    pub(crate) composer: Option<Rect>,
+    /// All below the top line.
+    pub(crate) below: Rect,
+}
+
+impl Layout {
+    /// What a screen of this size has room for. `None` if that is nothing.
+    pub(crate) fn of(size: Size, is_in_list: bool, banner: u16, composer: u16) -> Option<Self> {
+        if size.width < SMALLEST.width || size.height < SMALLEST.height {
+            return None;
+        }
+        let Size { width, height } = size;
+        let top = Rect::new(0, 0, width, 1);
+        let below = Rect::new(0, 1, width, height - 1);
+        let has_both = width >= TWO_PANES;
+        if is_in_list && !has_both {
+            return Some(Self { top, below, list: Some(below), ..Self::default() });
+        }
+        let most = (height / 3).max(1);
+        let composer = composer.clamp(1, most);
+        let banner = banner.min(height.saturating_sub(3 + composer));
+        let middle = height - 1 - composer - banner;
+        let list_width = if has_both { (width / 4).clamp(18, 32) } else { 0 };
+        let left = if has_both { list_width + 1 } else { 0 };
+        let list = has_both.then(|| Rect::new(0, 1, list_width, middle));
+        Some(Self {
+            top,
+            below,
+            list,
+            title: Some(Rect::new(left, 1, width - left, 1)),
+            letters: Some(Rect::new(left, 2, width - left, middle.saturating_sub(1))),
+            banner: (banner > 0).then(|| Rect::new(0, 1 + middle, width, banner)),
+            composer: Some(Rect::new(0, 1 + middle + banner, width, composer)),
+        })
+    }
+}

@@ -1,0 +1,464 @@
+//! What a screen shows, and what follows from what happens: a state machine without I/O. Time, what was
+//! read and what was typed come in as events; what is to be done comes out as acts.
+
+mod composer;
+mod conversation;
+mod keys;
+mod layout;
+mod letter;
+mod list;
+mod overlay;
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use ratatui_core::layout::Size;
+use waxwing_core::phone::Phone;
+use waxwing_core::time::{Instant, Now};
+
+pub use list::{Listing, Trust};
+
+pub(crate) use composer::Composer;
+pub(crate) use conversation::OpenConversation;
+pub(crate) use layout::Layout;
+pub(crate) use letter::{Row, parts as letter_text};
+pub(crate) use list::{Line, List, first_line};
+pub(crate) use overlay::{Compare, Goal, Jump, Overlay, Search};
+
+use super::event::{Act, Errand, Event};
+use super::input::Input;
+use crate::courier::Connection;
+use crate::home::{ConversationState, ItemId, Window};
+use crate::phone::Country;
+use crate::show::Shown;
+
+/// A pause of somebody who writes, after which what is written is kept.
+const PAUSE: Duration = Duration::from_millis(400);
+/// What is written is kept after so long although there was no pause.
+const WITHOUT_PAUSE: Duration = Duration::from_secs(3);
+/// A pause of somebody who types what is looked for.
+const SEARCH_PAUSE: Duration = Duration::from_millis(150);
+
+/// What has the keyboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Focus {
+    /// The list of conversations.
+    List,
+    /// What is being written.
+    Composer,
+    /// The letters of the conversation.
+    Letters,
+}
+
+/// Whose screen it is.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// The phone number of the account.
+    pub phone: Phone,
+    /// The country whose numbers may be typed without its code.
+    pub country: Option<Country>,
+    /// The zone of times.
+    pub zone: TimeZone,
+}
+
+/// A screen.
+#[derive(Debug)]
+pub struct Model {
+    owner: Owner,
+    size: Size,
+    list: List,
+    open: Option<OpenConversation>,
+    composer: Composer,
+    draft: Draft,
+    focus: Focus,
+    overlay: Option<Overlay>,
+    connection: Connection,
+    /// Letters that the server has not answered for.
+    waiting: u32,
+    /// What was done or failed, until the next key.
+    notice: Option<Shown>,
+    /// Whether the window has the keyboard, if the terminal tells.
+    has_window: Option<bool>,
+    /// The last letter of the open conversation that was noted as read.
+    noted: Option<ItemId>,
+    /// When to look for what was typed.
+    search_at: Option<Instant>,
+    now: Now,
+    acts: Vec<Act>,
+}
+
+/// What of the text that is being written is kept.
+#[derive(Debug, Default)]
+struct Draft {
+    kept: String,
+    /// The first change that is not kept, and the last one.
+    changed: Option<(Instant, Instant)>,
+}
+
+impl Model {
+    /// An empty screen of this size, and what is to be done first.
+    #[must_use]
+    pub fn new(owner: Owner, width: u16, height: u16, now: Now) -> (Self, Vec<Act>) {
+        let model = Self {
+            owner,
+            size: Size { width, height },
+            list: List::default(),
+            open: None,
+            composer: Composer::new(),
+            draft: Draft::default(),
+            focus: Focus::List,
+            overlay: None,
+            connection: Connection::Begun,
+            waiting: 0,
+            notice: None,
+            has_window: None,
+            noted: None,
+            search_at: None,
+            now,
+            acts: Vec::new(),
+        };
+        (model, vec![Act::List { since: -1 }])
+    }
+
+    /// Takes in what has happened, and says what is to be done.
+    #[must_use]
+    pub fn handle(&mut self, event: Event, now: Now) -> Vec<Act> {
+        self.now = now;
+        match event {
+            Event::Input(input) => self.input(input),
+            Event::Resized { width, height } => self.size = Size { width, height },
+            Event::Time | Event::Back => {}
+            Event::Changed => self.acts.push(Act::List { since: self.list.change() }),
+            Event::Listed { changed, change, waiting } => self.listed(changed, change, waiting),
+            Event::Opened { with, draft } => self.opened(&with, draft),
+            Event::Page { with, window, limit, entries } => {
+                if let Some(open) = self.open.as_mut().filter(|open| *open.with() == with) {
+                    open.take(window, limit, entries);
+                }
+            }
+            Event::Found(entries) => {
+                if let Some(Overlay::Search(search)) = &mut self.overlay {
+                    (search.found, search.chosen) = (entries, 0);
+                }
+            }
+            Event::Number { with, number } => {
+                if let Some(compare) = self.comparing(&with) {
+                    compare.number = number;
+                }
+            }
+            Event::Key(with, word) => {
+                if let Some(compare) = self.comparing(&with) {
+                    compare.word = Some(word);
+                    self.acts.push(Act::Number(with));
+                }
+            }
+            Event::Connection(connection) => self.connection = connection,
+            Event::Remark(words) | Event::Done(words) | Event::Failed(words) => self.say(&words),
+            Event::NotSent { to, text, why } => self.take_back(&to, text, &why),
+            Event::DraftNotKept(with, why) => {
+                if self.is_open(&with) {
+                    // The next change tries again.
+                    self.draft.kept.clear();
+                }
+                self.say(&why);
+            }
+            Event::Edited(Ok(text)) => {
+                self.composer = Composer::of(text.trim_end_matches('\n').to_owned());
+                self.note_change();
+            }
+            Event::Edited(Err(why)) => self.say(&why),
+        }
+        self.settle();
+        std::mem::take(&mut self.acts)
+    }
+
+    /// When [`Event::Time`] is to come, if nothing else happens before.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        let draft = self.draft.changed.map(|(first, last)| {
+            let (pause, without) = (last.after(PAUSE), first.after(WITHOUT_PAUSE));
+            pause.min(without)
+        });
+        match (draft, self.search_at) {
+            (Some(draft), Some(search)) => Some(draft.min(search)),
+            (draft, search) => draft.or(search),
+        }
+    }
+
+    /// What is left to be done before the program ends, however it ends.
+    #[must_use]
+    pub fn leave(&mut self) -> Vec<Act> {
+        self.keep_draft();
+        std::mem::take(&mut self.acts)
+    }
+
+    fn say(&mut self, words: &str) {
+        self.notice = Some(Shown::line(words));
+    }
+
+    fn is_open(&self, phone: &Phone) -> bool {
+        self.open.as_ref().is_some_and(|open| open.with() == phone)
+    }
+
+    fn comparing(&mut self, phone: &Phone) -> Option<&mut Compare> {
+        match &mut self.overlay {
+            Some(Overlay::Compare(compare)) if compare.with == *phone => Some(compare),
+            _ => None,
+        }
+    }
+
+    fn listed(&mut self, changed: Vec<Listing>, change: i64, waiting: u32) {
+        self.waiting = waiting;
+        let has_news = |one: &Listing| {
+            let before = self.list.get(one.phone()).map_or(0, |before| before.conversation.unread);
+            one.conversation.unread > before
+                && one.state() == ConversationState::Open
+                && !one.is_muted(self.now.unix)
+        };
+        if self.has_window == Some(false) && self.list.change() > 0 && changed.iter().any(has_news)
+        {
+            self.acts.push(Act::Notify);
+        }
+        if let Some(open) = &mut self.open
+            && let Some(one) = changed.iter().find(|one| one.phone() == open.with())
+        {
+            if self.list.get(open.with()).is_none_or(|before| before.title() != one.title()) {
+                open.forget_rows();
+            }
+            let (window, limit) = open.again();
+            self.acts.push(Act::Page { with: *open.with(), window, limit });
+        }
+        self.list.take(changed, change);
+        if self.open.is_none()
+            && let Some(chosen) = self.list.chosen().copied()
+        {
+            self.show(chosen);
+        }
+    }
+
+    /// Shows a conversation, with what was begun in it.
+    fn show(&mut self, phone: Phone) {
+        self.list.choose(phone);
+        if self.is_open(&phone) {
+            return;
+        }
+        self.keep_draft();
+        self.composer = Composer::new();
+        self.draft = Draft::default();
+        let read_to = self.list.get(&phone).map(|one| &one.conversation);
+        let read_to = read_to.filter(|one| one.unread > 0).map(|one| one.read_to);
+        self.open = Some(OpenConversation::new(phone, read_to));
+        self.noted = None;
+        self.acts.push(Act::Open(phone));
+        self.acts.push(Act::Page { with: phone, window: Window::Last, limit: conversation::PAGE });
+    }
+
+    fn opened(&mut self, with: &Phone, draft: String) {
+        // What somebody has typed in the meantime stays.
+        if self.is_open(with) && self.composer.is_empty() {
+            self.composer = Composer::of(draft.clone());
+            self.draft = Draft { kept: draft, changed: None };
+        }
+    }
+
+    /// A letter could not be stored: what was typed is not lost.
+    fn take_back(&mut self, to: &Phone, mut text: String, why: &str) {
+        if self.is_open(to) {
+            if !self.composer.is_empty() {
+                text.push('\n');
+                text.push_str(self.composer.text());
+            }
+            self.composer = Composer::of(text);
+            self.note_change();
+        } else {
+            self.acts.push(Act::Carry(Errand::Draft { with: *to, text }));
+        }
+        self.say(&format!("not sent: {why}"));
+    }
+
+    /// What is being written has changed.
+    fn note_change(&mut self) {
+        let now = self.now.instant;
+        let first = self.draft.changed.map_or(now, |(first, _)| first);
+        self.draft.changed = (self.composer.text() != self.draft.kept).then_some((first, now));
+    }
+
+    fn keep_draft(&mut self) {
+        self.draft.changed = None;
+        let Some(open) = &self.open else { return };
+        if self.composer.text() != self.draft.kept {
+            self.composer.text().clone_into(&mut self.draft.kept);
+            let text = self.draft.kept.clone();
+            self.acts.push(Act::Carry(Errand::Draft { with: *open.with(), text }));
+        }
+    }
+
+    /// Does what time asks for, and brings what is seen up to date.
+    fn settle(&mut self) {
+        if self.draft.changed.is_some() && self.due().is_some_and(|due| due <= self.now.instant) {
+            self.keep_draft();
+        }
+        if self.search_at.is_some_and(|at| at <= self.now.instant) {
+            self.search_now();
+        }
+        self.lay_out();
+        self.note_read();
+    }
+
+    fn search_now(&mut self) {
+        self.search_at = None;
+        if let Some(Overlay::Search(search)) = &mut self.overlay {
+            let text = search.query.text().trim().to_owned();
+            if text != search.asked {
+                search.asked.clone_from(&text);
+                if text.is_empty() {
+                    search.found.clear();
+                } else {
+                    self.acts.push(Act::Search(text));
+                }
+            }
+        }
+    }
+
+    fn lay_out(&mut self) {
+        let Some(area) = self.layout().and_then(|layout| layout.letters) else { return };
+        let Some(open) = &mut self.open else { return };
+        let title = self.list.get(open.with()).map(Listing::title);
+        let other = title.unwrap_or_else(|| Shown::line(open.with().as_str()));
+        let columns = usize::from(area.width).saturating_sub(letter::MARGIN).max(4);
+        let setting = letter::Setting { other: &other, zone: &self.owner.zone, columns };
+        if let Some((window, limit)) = open.lay_out(area.height.into(), &setting) {
+            self.acts.push(Act::Page { with: *open.with(), window, limit });
+        }
+    }
+
+    /// Whoever has a conversation in front of them, and looks, has read what is seen.
+    fn note_read(&mut self) {
+        let is_looking = self.overlay.is_none()
+            && self.focus != Focus::List
+            && self.has_window != Some(false)
+            && self.layout().is_some();
+        let Some(open) = self.open.as_ref().filter(|_| is_looking) else { return };
+        let Some(seen) = open.seen_to().filter(|seen| self.noted.is_none_or(|noted| noted < *seen))
+        else {
+            return;
+        };
+        self.noted = Some(seen);
+        let is_new = self.list.get(open.with()).is_none_or(|one| one.conversation.read_to < seen);
+        if is_new {
+            self.acts.push(Act::Carry(Errand::Read { with: *open.with(), to: seen }));
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        match input {
+            Input::Focus(has) => self.has_window = Some(has),
+            Input::Key(key) => {
+                self.notice = None;
+                self.key(key);
+            }
+            Input::Paste(text) => self.paste(&text),
+            Input::Wheel { up } => self.scroll(up, 3),
+            Input::Click { column, row } => self.click(column, row),
+        }
+    }
+
+    fn scroll(&mut self, up: bool, rows: usize) {
+        if let Some(open) = &mut self.open {
+            open.scroll(up, rows);
+            if !up
+                && open.is_at_end()
+                && let Some((window, limit)) = open.go_to_end()
+            {
+                self.acts.push(Act::Page { with: *open.with(), window, limit });
+            }
+        }
+    }
+}
+
+/// What is drawn.
+impl Model {
+    pub(crate) const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    pub(crate) const fn list(&self) -> &List {
+        &self.list
+    }
+
+    pub(crate) const fn open(&self) -> Option<&OpenConversation> {
+        self.open.as_ref()
+    }
+
+    /// The conversation that is open, as it is listed.
+    pub(crate) fn listing(&self) -> Option<&Listing> {
+        self.list.get(self.open.as_ref()?.with())
+    }
+
+    pub(crate) const fn composer(&self) -> &Composer {
+        &self.composer
+    }
+
+    pub(crate) const fn focus(&self) -> Focus {
+        self.focus
+    }
+
+    pub(crate) const fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_ref()
+    }
+
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) const fn waiting(&self) -> u32 {
+        self.waiting
+    }
+
+    pub(crate) const fn now(&self) -> Now {
+        self.now
+    }
+
+    /// What has to be known: what was done just now, else what is the matter with the conversation.
+    pub(crate) fn banner(&self) -> Option<Shown> {
+        if let Some(notice) = &self.notice {
+            return Some(notice.clone());
+        }
+        let one = self.listing()?;
+        let title = one.title();
+        let words = match (one.trust, one.state()) {
+            (Trust::Changed, _) => {
+                format!(
+                    "!! {title}: the key has changed, and sending is held. Tab, then v: compare"
+                )
+            }
+            (_, ConversationState::Request) => {
+                format!(
+                    "{title} is a stranger. Tab, then a: accept, b: block; an answer accepts, too"
+                )
+            }
+            (_, ConversationState::Blocked) => {
+                format!("{title} is blocked, and what they send is discarded. Tab, then b: unblock")
+            }
+            _ => return None,
+        };
+        Some(Shown::line(&words))
+    }
+
+    /// The parts of the screen; `None` when there is room for none.
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        let composer = self.composer.written(self.composer_columns()).rows.len();
+        let composer = u16::try_from(composer).unwrap_or(u16::MAX);
+        Layout::of(
+            self.size,
+            self.focus == Focus::List,
+            u16::from(self.banner().is_some()),
+            composer,
+        )
+    }
+
+    /// How many columns a text has that is being written.
+    pub(crate) fn composer_columns(&self) -> usize {
+        usize::from(self.size.width).saturating_sub(4).max(4)
+    }
+}

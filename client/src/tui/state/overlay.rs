@@ -1,0 +1,101 @@
+//! What is in front of the conversations for a moment.
+
+use waxwing_core::phone::Phone;
+
+use super::composer::Composer;
+use super::list::{List, Listing};
+use crate::courier::KeyWord;
+use crate::home::Entry;
+use crate::phone::{self, Country};
+use crate::show::Shown;
+use crate::tui::event::{Errand, Number};
+
+/// Something in front of the conversations.
+#[derive(Debug)]
+pub(crate) enum Overlay {
+    /// Which key does what.
+    Help { scrolled: usize },
+    /// Going to a conversation.
+    Jump(Jump),
+    /// Looking for letters.
+    Search(Search),
+    /// Giving somebody a name.
+    Naming { phone: Phone, name: Composer },
+    /// A question before something is done.
+    Sure { question: Shown, errand: Errand },
+    /// Comparing numbers.
+    Compare(Compare),
+    /// What is known of a letter.
+    Details(Vec<Shown>),
+}
+
+/// Going to a conversation by a part of its name or number.
+#[derive(Debug, Default)]
+pub(crate) struct Jump {
+    pub(crate) query: Composer,
+    pub(crate) chosen: usize,
+}
+
+/// Where one can go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal<'a> {
+    /// A conversation.
+    Known(&'a Listing),
+    /// Somebody of whom nothing is known.
+    New(Phone),
+}
+
+impl Jump {
+    pub(crate) fn goals<'a>(&self, list: &'a List, country: Option<&Country>) -> Vec<Goal<'a>> {
+        let query = self.query.text().trim().to_lowercase();
+        let number = phone::is_meant(&query).then(|| phone::read(&query, country).ok()).flatten();
+        let matches = |one: &&Listing| {
+            let name = one.conversation.name.as_deref().unwrap_or_default().to_lowercase();
+            number.as_ref() == Some(one.phone())
+                || name.contains(&query)
+                || one.phone().as_str().contains(&query)
+        };
+        let mut goals: Vec<_> = list.all().iter().filter(matches).map(Goal::Known).collect();
+        if let Some(phone) = number
+            && list.get(&phone).is_none()
+        {
+            goals.push(Goal::New(phone));
+        }
+        goals
+    }
+}
+
+/// Looking for letters by what they say.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    pub(crate) query: Composer,
+    /// What was looked for last.
+    pub(crate) asked: String,
+    pub(crate) found: Vec<Entry>,
+    pub(crate) chosen: usize,
+}
+
+/// Comparing numbers with somebody.
+#[derive(Debug)]
+pub(crate) struct Compare {
+    pub(crate) with: Phone,
+    /// What the server says; `None` until that is known.
+    pub(crate) word: Option<KeyWord>,
+    pub(crate) number: Option<Box<Number>>,
+    /// The last group, as the other reads it out.
+    pub(crate) typed: Composer,
+    /// What was typed is another number.
+    pub(crate) is_wrong: bool,
+}
+
+impl Compare {
+    pub(crate) const fn with(phone: Phone) -> Self {
+        Self { with: phone, word: None, number: None, typed: Composer::new(), is_wrong: false }
+    }
+
+    /// Whether what was typed is the last group of the number.
+    pub(crate) fn is_same(&self) -> bool {
+        let last = self.number.as_ref().and_then(|number| number.text.split_whitespace().last());
+        last == Some(self.typed.text())
+    }
+}

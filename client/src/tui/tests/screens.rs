@@ -1,0 +1,132 @@
+//! Whole screens.
+
+use super::person::Person;
+use super::phone;
+use crate::courier::{Connection, KeyWord};
+use crate::tui::event::{Errand, Event};
+use crate::tui::input::Key;
+use waxwing_core::time::UnixTime;
+
+/// A week of letters: friends, a group of strangers, a changed key.
+pub(super) fn week(person: &mut Person) {
+    let (ann, carl, dora) = (phone(1), phone(2), phone(3));
+    for (key, who) in [(2, ann), (3, carl), (4, dora)] {
+        person.hears_of_key(who, key);
+    }
+    for (who, name) in [(ann, "Ann"), (carl, "Carl"), (dora, "Dora")] {
+        person.names(who, name);
+        person.home.relations().accept(&who).unwrap();
+    }
+    person.home.contacts().mark_verified(&ann, &contact(person, ann)).unwrap();
+    person.receives(carl, -3_000, "The committee meets on Thursday.");
+    person.home.conversations().mute(&carl, UnixTime::from_seconds(i64::MAX)).unwrap();
+    person.receives(dora, -1_500, "See you tomorrow?");
+    person.hears_of_key(dora, 5);
+    person.receives(ann, -1_440, "Shall we take the early train on Saturday?");
+    person.has_written(ann, 74, "The tickets are booked.\nWonderful!");
+    person.receives(
+        ann,
+        80,
+        "Thank you! Here is what I have found about the mountains so far: 雪山, and a \
+        hut that is open all year. 👩‍🔬",
+    );
+    person.receives(phone(8), 90, "You have won");
+    person.receives(phone(9), 91, "Is this the bakery?");
+}
+
+fn contact(person: &Person, phone: waxwing_core::phone::Phone) -> waxwing_core::crypto::Spki {
+    person.home.contacts().by_phone(&phone).unwrap().unwrap().spki
+}
+
+fn week_on(size: (u16, u16)) -> Person {
+    let mut person = Person::with(size, week);
+    person.happen(Event::Connection(Connection::Stands));
+    person
+}
+
+#[test]
+fn list_and_conversation_have_room_for_each_other() {
+    let mut person = week_on((80, 24));
+    person.sees_screen("list-80x24");
+    person.press(Key::Enter);
+    person.carry_out();
+    person.types("On my way; ");
+    person.sees_screen("conversation-80x24");
+    person.press(Key::Help);
+    person.sees_screen("help-80x24");
+}
+
+#[test]
+fn a_narrow_screen_has_one_of_them() {
+    let mut person = week_on((40, 12));
+    person.sees_screen("list-40x12");
+    person.press(Key::Enter);
+    person.carry_out();
+    person.sees_screen("conversation-40x12");
+    person.press(Key::Esc);
+    person.sees_line("Carl");
+}
+
+#[test]
+fn a_tiny_screen_says_so_and_comes_back() {
+    let mut person = week_on((20, 5));
+    person.sees_screen("small-20x5");
+    for (width, height) in [(1, 1), (0, 0), (1, 200), (200, 1), (29, 8), (30, 7), (3, 3)] {
+        person.resize(width, height);
+        person.types("x");
+        let _ = person.sees();
+    }
+    person.resize(80, 24);
+    person.sees_line("Ann");
+}
+
+#[test]
+fn every_size_can_be_drawn() {
+    let mut person = week_on((80, 24));
+    person.press(Key::Enter);
+    person.types("several words that need more than one row on a small screen");
+    for width in (30..100).step_by(3) {
+        for height in 8..20 {
+            person.resize(width, height);
+            person.sees_line("screen");
+            person.presses(&[Key::Ctrl('p')]);
+            person.sees_line("Go to:");
+            person.presses(&[Key::Esc, Key::Help, Key::Esc, Key::PageUp, Key::PageDown]);
+        }
+    }
+}
+
+#[test]
+fn a_changed_key_is_compared_with_the_last_group_and_nothing_else() {
+    let mut person = week_on((80, 24));
+    let dora = phone(3);
+    person.press(Key::Ctrl('p'));
+    person.types("dora");
+    person.presses(&[Key::Enter, Key::Tab]);
+    person.sees_line("!! Dora: the key has changed");
+    person.press(Key::Char('v'));
+    assert!(person.errands.contains(&Errand::AskKey(dora)));
+    person.happen(Event::Key(dora, KeyWord::Said));
+    person.sees_screen("compare-80x24");
+    person.errands.clear();
+    // What is on the screen anyway proves nothing: it is the other who reads it out.
+    person.types("00000");
+    person.press(Key::Enter);
+    person.sees_line("That is another number.");
+    assert!(person.errands.is_empty());
+    let number = person.sees();
+    let groups = number.iter().flat_map(|row| row.split_whitespace().take_while(is_group));
+    let last = groups.last().unwrap();
+    person.presses(&[Key::Ctrl('u')]);
+    person.types(last);
+    person.press(Key::Enter);
+    assert!(
+        matches!(&person.errands[..], [Errand::Compared(who, number)] if *who == dora && number.is_changed),
+        "{:?}",
+        person.errands
+    );
+}
+
+fn is_group(text: &&str) -> bool {
+    text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -1,0 +1,186 @@
+//! Writing, reading, going from one conversation to another.
+
+use std::time::Duration;
+
+use super::person::Person;
+use super::phone;
+use super::screens::week;
+use crate::tui::event::{Act, Errand, Event};
+use crate::tui::input::{Input, Key};
+
+fn anybody() -> Person {
+    Person::with((80, 24), week)
+}
+
+fn draft(text: &str) -> Errand {
+    Errand::Draft { with: phone(1), text: text.into() }
+}
+
+#[test]
+fn what_is_begun_is_kept_at_each_pause_and_at_the_end() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.carry_out();
+    person.types("so far");
+    assert!(person.errands.is_empty());
+    person.wait(Duration::from_millis(500));
+    assert_eq!(person.errands, [draft("so far")]);
+    person.wait(Duration::from_secs(60));
+    assert_eq!(person.errands.len(), 1, "nothing has changed");
+    // Without any pause it does not wait for one.
+    person.errands.clear();
+    for _ in 0..40 {
+        person.types("x");
+        person.wait(Duration::from_millis(100));
+    }
+    assert!(!person.errands.is_empty());
+    person.errands.clear();
+    person.types("y");
+    person.leaves();
+    assert_eq!(person.errands, [draft(&format!("so far{}y", "x".repeat(40)))]);
+}
+
+#[test]
+fn a_draft_stays_with_its_conversation() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.types("for Ann");
+    person.presses(&[Key::Esc, Key::Down]);
+    person.carry_out();
+    person.sees_nothing_of("for Ann");
+    person.sees_line("draft");
+    person.press(Key::Up);
+    person.sees_line("> for Ann");
+}
+
+#[test]
+fn a_letter_is_sent_once_and_what_could_not_be_stored_comes_back() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.carry_out();
+    person.types("one");
+    person.press(Key::NewLine);
+    person.types("two");
+    person.presses(&[Key::Enter, Key::Enter]);
+    let sent = Errand::Send { to: phone(1), text: "one\ntwo".into() };
+    assert_eq!(person.errands, [sent]);
+    person.types("three");
+    let (to, text) = (phone(1), "one\ntwo".to_owned());
+    person.happen(Event::NotSent { to, text, why: "the disk is full".into() });
+    person.sees_line("not sent: the disk is full");
+    person.errands.clear();
+    person.press(Key::Enter);
+    let sent = Errand::Send { to: phone(1), text: "one\ntwo\nthree".into() };
+    assert_eq!(person.errands, [sent]);
+    // Its conversation may not be open any more.
+    person.errands.clear();
+    person.presses(&[Key::Esc, Key::Down]);
+    let text = "lost?".to_owned();
+    person.happen(Event::NotSent { to, text, why: "the disk is full".into() });
+    assert_eq!(person.errands, [draft("lost?")]);
+}
+
+#[test]
+fn letters_are_read_by_whoever_has_them_in_front_of_them() {
+    let mut person = anybody();
+    person.sees_line("The tickets are booked.");
+    assert!(person.errands.is_empty(), "the list alone reads nothing");
+    person.press(Key::Enter);
+    assert!(matches!(person.errands[..], [Errand::Read { with, .. }] if with == phone(1)));
+    person.carry_out();
+    person.happen(Event::Input(Input::Focus(false)));
+    person.receives(phone(1), 200, "are you there?");
+    person.happen(Event::Changed);
+    person.sees_line("are you there?");
+    assert!(person.errands.is_empty(), "nobody looks");
+    assert_eq!(person.acts, [Act::Notify]);
+    person.happen(Event::Input(Input::Focus(true)));
+    assert!(matches!(person.errands[..], [Errand::Read { .. }]));
+}
+
+#[test]
+fn muted_conversations_and_strangers_ring_no_bell() {
+    let mut person = anybody();
+    person.happen(Event::Input(Input::Focus(false)));
+    person.receives(phone(2), 200, "muted");
+    person.receives(phone(8), 201, "a stranger");
+    person.happen(Event::Changed);
+    assert!(person.acts.is_empty());
+}
+
+#[test]
+fn a_long_conversation_is_read_page_by_page() {
+    let mut person = Person::with((80, 24), |person| {
+        for at in 0..200 {
+            person.receives(phone(1), at, &format!("letter {at:03}"));
+        }
+        person.home.relations().accept(&phone(1)).unwrap();
+    });
+    person.press(Key::Enter);
+    person.sees_line("letter 199");
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..40 {
+        for row in person.sees() {
+            seen.extend(row.find("letter ").map(|at| row[at..at + 10].to_owned()));
+        }
+        person.press(Key::PageUp);
+    }
+    assert_eq!(seen.len(), 200);
+    person.sees_line("letter 000");
+    person.sees_line("── Saturday, 28 November 2026");
+    // What comes does not move what somebody reads.
+    let before = person.sees();
+    person.carry_out();
+    person.receives(phone(1), 300, "newest");
+    person.happen(Event::Changed);
+    let letters =
+        |rows: &[String]| rows[2..23].iter().map(|row| row[18..].to_owned()).collect::<Vec<_>>();
+    assert_eq!(letters(&before), letters(&person.sees()));
+    for _ in 0..60 {
+        person.press(Key::PageDown);
+    }
+    person.sees_line("newest");
+}
+
+#[test]
+fn a_letter_that_was_found_is_shown_where_it_stands() {
+    let mut person = anybody();
+    person.press(Key::Ctrl('f'));
+    person.types("early TRAIN");
+    person.wait(Duration::from_millis(200));
+    person.sees_line("Shall we take the early train");
+    person.press(Key::Enter);
+    person.sees_line("Ann +4915112345601");
+    person.press(Key::Char('y'));
+    let copied = "Shall we take the early train on Saturday?".to_owned();
+    assert_eq!(person.acts, [Act::Copy(copied)]);
+    person.press(Key::Char('o'));
+    person.sees_line("received  2026-11-27 08:00");
+}
+
+#[test]
+fn a_new_conversation_begins_with_a_number() {
+    let mut person = anybody();
+    person.press(Key::Ctrl('p'));
+    person.types("+49 151 12345677");
+    person.sees_line("write to +4915112345677");
+    person.press(Key::Enter);
+    person.types("hello");
+    person.press(Key::Enter);
+    let to = waxwing_core::phone::Phone::parse(b"+4915112345677").unwrap();
+    assert!(person.errands.contains(&Errand::Send { to, text: "hello".into() }));
+}
+
+#[test]
+fn a_stranger_is_accepted_or_blocked() {
+    let mut person = anybody();
+    person.press(Key::End);
+    person.sees_line("is a stranger");
+    person.press(Key::Char('a'));
+    assert_eq!(person.errands, [Errand::Accept(phone(8))]);
+    person.errands.clear();
+    person.presses(&[Key::Char('b'), Key::Char('n')]);
+    assert!(person.errands.is_empty());
+    person.presses(&[Key::Char('b'), Key::Char('y')]);
+    assert_eq!(person.errands, [Errand::Block(phone(8), true)]);
+}

@@ -1,0 +1,317 @@
+//! The full screen, on a terminal that says what it shows.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+
+use crate::process::{PATIENCE, eventually};
+use crate::test_server::{Person, TestServer};
+
+const ENTER: &str = "\r";
+const CTRL_Q: &str = "\x11";
+const CTRL_Z: &str = "\x1a";
+
+/// A terminal with the full screen of somebody.
+struct Terminal {
+    child: Child,
+    /// The end that the person has.
+    master: File,
+    shown: Arc<(Mutex<vt100::Parser>, Condvar)>,
+    is_over: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// Who goes on with the program when it is stopped.
+#[derive(PartialEq)]
+enum Shell {
+    /// Nobody: the terminal runs the program alone, and tells it when it is gone.
+    None,
+    /// Whoever has started it.
+    Starter,
+}
+
+impl Terminal {
+    fn of(person: &Person) -> Self {
+        Self::with(person, Shell::None, &[])
+    }
+
+    fn with(person: &Person, shell: Shell, variables: &[(&str, &str)]) -> Self {
+        let master =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let master = File::from(master);
+        resize(&master, 80, 24);
+        let wanted = person.command(&[]);
+        let mut command = if shell == Shell::None {
+            // A session of its own, whose terminal this is.
+            let mut command = Command::new("setsid");
+            command.arg("-c").arg(wanted.get_program());
+            command
+        } else {
+            let mut command = Command::new(wanted.get_program());
+            command.process_group(0);
+            command
+        };
+        command.args(wanted.get_args()).env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        command.env("XDG_CONFIG_HOME", "/nonexistent").envs(variables.iter().copied());
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let side = || Stdio::from(open(name.as_c_str(), flags, Mode::empty()).unwrap());
+        let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
+        drop(command);
+        let shown = Arc::new((Mutex::new(vt100::Parser::new(24, 80, 0)), Condvar::new()));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let (shown, is_over) = (shown.clone(), is_over.clone());
+            let master = master.try_clone().unwrap();
+            Some(thread::spawn(move || show(master, &shown, &is_over)))
+        };
+        Self { child, master, shown, is_over, reader }
+    }
+
+    fn types(&mut self, text: &str) {
+        self.master.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits until the rows of the screen are as they are to be.
+    #[track_caller]
+    fn waits(&self, what: &str, is_there: impl Fn(&vt100::Screen) -> bool) {
+        let parser = self.shown.0.lock().unwrap();
+        let is_missing = |parser: &mut vt100::Parser| !is_there(parser.screen());
+        let (parser, waited) =
+            self.shown.1.wait_timeout_while(parser, PATIENCE, is_missing).unwrap();
+        assert!(!waited.timed_out(), "never: {what}\n{}", parser.screen().contents());
+    }
+
+    #[track_caller]
+    fn shows(&self, what: &str) {
+        self.waits(what, |screen| screen.contents().contains(what));
+    }
+
+    fn resizes(&self, columns: u16, rows: u16) {
+        self.shown.0.lock().unwrap().screen_mut().set_size(rows, columns);
+        resize(&self.master, columns, rows);
+    }
+
+    fn signals(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until it is stopped.
+    fn is_stopped(&self) {
+        let pid = Pid::from_child(&self.child);
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{status:?}");
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    fn ends(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        eventually("the end of the full screen", || child.try_wait().unwrap())
+    }
+
+    /// The window is closed.
+    fn closes(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.reader.take().unwrap().join().unwrap();
+        // The last one that is open.
+        self.master = File::open("/dev/null").unwrap();
+    }
+
+    /// Whether the terminal is as it was: no screen of its own, and it shows what is typed.
+    fn is_given_back(&self) -> bool {
+        let modes = tcgetattr(&self.master).unwrap().local_modes;
+        let is_plain = modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+        is_plain && !self.shown.0.lock().unwrap().screen().alternate_screen()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+}
+
+fn resize(master: &File, columns: u16, rows: u16) {
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(master, size).unwrap();
+}
+
+/// Shows what comes, until nothing can come any more.
+fn show(mut master: File, shown: &(Mutex<vt100::Parser>, Condvar), is_over: &AtomicBool) {
+    let mut bytes = [0; 4_096];
+    while !is_over.load(Ordering::SeqCst) {
+        let mut readable = [PollFd::new(&master, PollFlags::IN)];
+        let tick = rustix::time::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+        if poll(&mut readable, Some(&tick)).unwrap() == 0 {
+            continue;
+        }
+        let Ok(len @ 1..) = master.read(&mut bytes) else { break };
+        shown.0.lock().unwrap().process(&bytes[..len]);
+        shown.1.notify_all();
+    }
+}
+
+/// Two people who have written to each other.
+fn acquainted(server: &TestServer) -> (Person, Person) {
+    let (anna, bert) = server.anna_and_bert();
+    anna.send(&bert, "hello").exits(0);
+    bert.receives(&["hello"]);
+    bert.send(&anna, "good morning").exits(0);
+    anna.run(&["name", &bert.phone, "Bert"]).exits(0);
+    (anna, bert)
+}
+
+#[test]
+fn two_people_talk_on_full_screens() {
+    let server = TestServer::new();
+    let (anna, bert) = acquainted(&server);
+    let mut annas = Terminal::with(&anna, Shell::None, &[("WAXWING_RECEIPTS", "true")]);
+    annas.shows("connected");
+    annas.shows("good morning");
+    annas.types(ENTER);
+    annas.types("two lines:\x1b\rgrüße 日本語 👩\u{200d}🔬");
+    annas.shows("   grüße 日本語");
+    annas.types(ENTER);
+    annas.shows("✓");
+    let mut berts = Terminal::with(&bert, Shell::None, &[("WAXWING_RECEIPTS", "true")]);
+    berts.shows("┃ grüße 日本語");
+    annas.shows("✓✓");
+    berts.types(ENTER);
+    annas.shows("✓✓ read");
+    // What comes does not disturb what is typed.
+    annas.types("half a sen");
+    annas.shows("> half a sen");
+    berts.types("an answer");
+    berts.types(ENTER);
+    annas.shows("┃ an answer");
+    annas.types("tence");
+    annas.shows("> half a sentence");
+    for terminal in [&mut annas, &mut berts] {
+        terminal.types(CTRL_Q);
+        assert!(terminal.ends().success());
+        assert!(terminal.is_given_back());
+    }
+    // Whoever has read it here has it behind them elsewhere.
+    anna.receives_nothing();
+    bert.receives_nothing();
+}
+
+#[test]
+fn what_is_begun_is_there_again_however_the_screen_has_ended() {
+    let server = TestServer::new();
+    let (anna, _) = acquainted(&server);
+    let mut begun = String::new();
+    for (at, end) in ["quit", "close", "terminate", "kill"].into_iter().enumerate() {
+        let mut terminal = Terminal::of(&anna);
+        terminal.shows("Bert");
+        terminal.types(ENTER);
+        terminal.shows(format!("> {begun}").trim_end());
+        let more = format!("part {at}, ");
+        terminal.types(&more);
+        begun.push_str(&more);
+        terminal.shows(begun.trim_end());
+        match end {
+            "quit" => terminal.types(CTRL_Q),
+            "close" => terminal.closes(),
+            "terminate" => terminal.signals(Signal::TERM),
+            _ => {
+                // After a pause of somebody who writes.
+                eventually("the draft on the disk", || {
+                    let drafts = "SELECT 1 FROM conversations WHERE draft = ?";
+                    anna.database().query_row(drafts, [&begun], |_| Ok(())).ok()
+                });
+                terminal.signals(Signal::KILL);
+            }
+        }
+        terminal.ends();
+    }
+    let mut terminal = Terminal::of(&anna);
+    terminal.types(ENTER);
+    terminal.shows(begun.trim_end());
+}
+
+#[test]
+fn a_storm_of_sizes_leaves_the_screen_whole() {
+    let server = TestServer::new();
+    let (anna, _) = acquainted(&server);
+    let mut terminal = Terminal::of(&anna);
+    terminal.shows("good morning");
+    terminal.types(ENTER);
+    for at in 0..300_u16 {
+        let (columns, rows) = (1 + at * 7 % 120, 1 + at * 5 % 50);
+        terminal.resizes(columns, rows);
+        terminal.types("x");
+    }
+    terminal.resizes(80, 24);
+    let typed = "x".repeat(76);
+    terminal.shows(&typed);
+    terminal.shows("good morning");
+    terminal.resizes(12, 3);
+    terminal.shows("too small");
+    terminal.resizes(80, 24);
+    terminal.shows("┃ good morning");
+}
+
+#[test]
+fn a_screen_that_is_stopped_gives_the_terminal_back_and_goes_on() {
+    let server = TestServer::new();
+    let (anna, bert) = acquainted(&server);
+    let mut terminal = Terminal::with(&anna, Shell::Starter, &[]);
+    terminal.shows("good morning");
+    terminal.types(ENTER);
+    terminal.types("kept");
+    for at in 0..10 {
+        terminal.shows("> kept");
+        terminal.types(CTRL_Z);
+        terminal.is_stopped();
+        eventually("the terminal as it was", || terminal.is_given_back().then_some(()));
+        if at == 5 {
+            bert.send(&anna, "while you were away").exits(0);
+        }
+        terminal.signals(Signal::CONT);
+        terminal.waits("the screen", vt100::Screen::alternate_screen);
+    }
+    terminal.shows("while you were away");
+    terminal.shows("> kept");
+}
+
+#[test]
+fn a_lost_server_is_said_and_what_is_written_waits_for_it() {
+    let mut server = TestServer::new();
+    let (anna, bert) = acquainted(&server);
+    let mut terminal = Terminal::of(&anna);
+    terminal.shows("connected");
+    server.stop();
+    terminal.shows("no connection");
+    terminal.types(ENTER);
+    terminal.types("written meanwhile");
+    terminal.types(ENTER);
+    terminal.shows("queued");
+    terminal.shows("1 waiting");
+    server.start();
+    terminal.waits("no letter waits", |screen| !screen.contents().contains("waiting"));
+    bert.receives(&["written meanwhile"]);
+}
+
+#[test]
+fn without_a_terminal_the_full_screen_says_what_to_use() {
+    let server = TestServer::new();
+    let anna = server.person("anna", "+4915112345601");
+    anna.run(&["tui"]).exits(2).says("waxwing chat");
+    anna.run(&[]).exits(2).says("waxwing chat");
+}

@@ -23,8 +23,9 @@ const LOOK: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long the server may take to say what a key is.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Items that are put into the index of the search at a time, while nothing else is to be done.
+/// Items that are put into the index of the search at a time, once nothing has come for a moment.
 const INDEXED: u32 = 200;
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What a courier has at hand for an errand.
 pub struct Hands<'h, 'a> {
@@ -193,6 +194,7 @@ fn run(
         asked: Vec::new(),
         change: home.conversations().last_change()?,
         connection: Connection::Begun,
+        quiet_since: Instant::now(),
         is_indexed: false,
     };
     let mut session = Session::new(&home, &account, host.clone())?;
@@ -222,6 +224,8 @@ struct Round<'a> {
     change: i64,
     /// What was told last of the connection.
     connection: Connection,
+    /// Since when nothing has changed.
+    quiet_since: Instant,
     /// Everything that can be found is in the index.
     is_indexed: bool,
 }
@@ -279,7 +283,7 @@ impl<'a> Round<'a> {
 
     /// Puts some items into the index, if there are any that are not in it; whether there is more.
     fn index(&mut self) -> bool {
-        if self.is_indexed {
+        if self.is_indexed || self.quiet_since.elapsed() < QUIET {
             return false;
         }
         // Search looks through what is not in the index, so nothing depends on it.
@@ -292,7 +296,7 @@ impl<'a> Round<'a> {
         let change = self.home.conversations().last_change()?;
         if change != self.change {
             self.change = change;
-            self.is_indexed = false;
+            (self.quiet_since, self.is_indexed) = (Instant::now(), false);
             (self.tell)(News::Changed);
         }
         Ok(())

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use crate::clock;
 use crate::phone::Country;
+use crate::tui::theme::Theme;
 
 /// A file that is longer is no configuration.
 const LONGEST: u64 = 64 * 1_024;
@@ -26,6 +27,10 @@ pub struct Settings {
     pub receipts: bool,
     /// How long letters are kept; `None` is for ever.
     pub retention: Option<Duration>,
+    /// Whether the mouse does something on the full screen.
+    pub mouse: bool,
+    /// The colors of the full screen; `None` is what the environment says.
+    pub theme: Option<Theme>,
 }
 
 /// The settings are not what they can be.
@@ -42,7 +47,7 @@ pub enum SettingsError {
     /// There is no such setting.
     #[error(
         "{}: there is no setting {key:?}; {nearest} is the nearest. The settings are account, country, \
-         receipts and retention",
+         mouse, receipts, retention and theme",
         .file.display()
     )]
     Unknown {
@@ -75,11 +80,13 @@ struct Key {
     set: fn(&mut Settings, &str) -> Result<(), String>,
 }
 
-const KEYS: [Key; 4] = [
+const KEYS: [Key; 6] = [
     Key { name: "account", variable: "WAXWING_ACCOUNT", kind: Kind::Text, set: set_account },
     Key { name: "country", variable: "WAXWING_COUNTRY", kind: Kind::Text, set: set_country },
+    Key { name: "mouse", variable: "WAXWING_MOUSE", kind: Kind::Truth, set: set_mouse },
     Key { name: "receipts", variable: "WAXWING_RECEIPTS", kind: Kind::Truth, set: set_receipts },
     Key { name: "retention", variable: "WAXWING_RETENTION", kind: Kind::Text, set: set_retention },
+    Key { name: "theme", variable: "WAXWING_THEME", kind: Kind::Text, set: set_theme },
 ];
 
 /// How the value of a setting is written in the file.
@@ -112,13 +119,27 @@ fn set_country(settings: &mut Settings, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn set_receipts(settings: &mut Settings, text: &str) -> Result<(), String> {
-    settings.receipts = match text {
-        "true" => true,
-        "false" => false,
-        _ => return Err("it is true or false".to_owned()),
-    };
+fn set_mouse(settings: &mut Settings, text: &str) -> Result<(), String> {
+    settings.mouse = truth(text)?;
     Ok(())
+}
+
+fn set_receipts(settings: &mut Settings, text: &str) -> Result<(), String> {
+    settings.receipts = truth(text)?;
+    Ok(())
+}
+
+fn set_theme(settings: &mut Settings, text: &str) -> Result<(), String> {
+    settings.theme = Some(Theme::named(text)?);
+    Ok(())
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("it is true or false".to_owned()),
+    }
 }
 
 fn set_retention(settings: &mut Settings, text: &str) -> Result<(), String> {
@@ -234,7 +255,7 @@ mod tests {
         .unwrap();
         assert_eq!(settings.account.as_deref(), Some("work"));
         assert_eq!(settings.country, Some(Country::parse("+49").unwrap()));
-        assert!(settings.receipts);
+        assert!(settings.receipts && !settings.mouse);
         assert_eq!(settings.retention, Some(Duration::from_hours(365 * 24)));
         assert_eq!(of_file("").unwrap(), Settings::default());
     }
@@ -252,6 +273,8 @@ mod tests {
             ("retention = \"long\"", "such as 8h"),
             ("retention = \"0d\"", "such as 8h"),
             ("account = \"../x\"", "letters a to z"),
+            ("theme = \"blue\"", "dark, light or plain"),
+            ("mouse = \"true\"", "without quotation marks"),
             ("country =", "line 1"),
             ("country = \"+49\"\ncountry = \"+1\"", "line 2"),
         ] {

@@ -6,6 +6,7 @@ use std::io::{IsTerminal as _, stdin, stdout};
 use super::{Console, Place, host};
 use crate::courier::Surroundings;
 use crate::exit::Failure;
+use crate::settings::Settings;
 use crate::tui::desk::{self, Wishes};
 use crate::tui::state::Owner;
 use crate::tui::theme::Theme;
@@ -33,8 +34,10 @@ pub(super) fn run(place: &Place<'_>, console: &Console<'_>) -> Result<(), Failur
         country: place.country.cloned(),
         zone: console.zone.clone(),
     };
-    let theme = Theme::of_environment(|name| env::var(name).ok());
-    let wishes = Wishes { owner, receipts: place.settings.receipts, mouse: false, theme };
+    let of_environment = || Theme::of_environment(|name| env::var(name).ok());
+    let theme = place.settings.theme.unwrap_or_else(of_environment);
+    let Settings { receipts, mouse, .. } = *place.settings;
+    let wishes = Wishes { owner, receipts, mouse, theme };
     let surroundings = Surroundings { host: host::telling, words: host::words };
     desk::run(place.dir.clone(), home, identity, wishes, surroundings)
 }

@@ -30,6 +30,19 @@ impl Theme {
         }
     }
 
+    /// The one with this name.
+    ///
+    /// # Errors
+    /// Which there are.
+    pub fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "dark" => Ok(Self::Dark),
+            "light" => Ok(Self::Light),
+            "plain" => Ok(Self::Plain),
+            _ => Err("it is dark, light or plain".to_owned()),
+        }
+    }
+
     const fn colored(self, dark: Color, light: Color) -> Style {
         match self {
             Self::Dark => Style::new().fg(dark),

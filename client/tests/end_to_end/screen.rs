@@ -8,12 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
+use waxwing::backend::load_key;
+use waxwing_core::crypto::PrivateKey as _;
+use waxwing_core::testing::keys::pkcs8_der;
+
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
+use crate::keys::{number, replace_key};
 use crate::process::{PATIENCE, eventually};
 use crate::test_server::{Person, TestServer};
 
@@ -306,6 +311,33 @@ fn a_lost_server_is_said_and_what_is_written_waits_for_it() {
     server.start();
     terminal.waits("no letter waits", |screen| !screen.contents().contains("waiting"));
     bert.receives(&["written meanwhile"]);
+}
+
+#[test]
+fn a_changed_key_is_compared_on_the_screen_and_letters_go_on() {
+    let mut server = TestServer::new();
+    let (anna, bert) = acquainted(&server);
+    let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
+    replace_key(&mut server, &bert, &false_key);
+    let number = number(&anna, &bert, 4);
+    let last = number.split_whitespace().last().unwrap();
+    let mut terminal = Terminal::of(&anna);
+    terminal.shows("!! Bert: the key has changed");
+    terminal.types(ENTER);
+    terminal.types("held\r");
+    terminal.shows("1 waiting");
+    terminal.types("\t");
+    terminal.types("v");
+    terminal.shows("The key of Bert has changed");
+    terminal.shows(last);
+    terminal.types("00000\r");
+    terminal.shows("That is another number.");
+    terminal.types("\x15");
+    terminal.types(last);
+    terminal.types(ENTER);
+    terminal.shows("✓ compared");
+    terminal.waits("the letter goes out", |screen| !screen.contents().contains("waiting"));
+    anna.run(&["contacts"]).exits(0).says("verified");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What keys do.
 
 use super::{
-    Act, Compare, Composer, ConversationState, Errand, Focus, Goal, Input, Jump, Model, Overlay,
+    Act, Compare, Composer, ConversationState, Errand, Focus, Goal, Jump, Model, Overlay,
     SEARCH_PAUSE, Search, Shown, letter,
 };
 use crate::home::Writing;
@@ -423,13 +423,4 @@ fn edit_line(text: &mut Composer, key: Key) -> bool {
 
 fn in_one_line(text: &str) -> String {
     text.replace(['\n', '\t'], " ")
-}
-
-impl Input {
-    /// For tests and benchmarks: what typing a text comes to.
-    pub fn typed(text: &str) -> impl Iterator<Item = Self> {
-        text.chars().map(|character| {
-            Self::Key(if character == '\n' { Key::Enter } else { Key::Char(character) })
-        })
-    }
 }

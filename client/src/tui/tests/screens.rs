@@ -1,5 +1,7 @@
 //! Whole screens.
 
+use std::fs;
+
 use super::person::Person;
 use super::phone;
 use crate::courier::{Connection, KeyWord};
@@ -129,4 +131,27 @@ fn a_changed_key_is_compared_with_the_last_group_and_nothing_else() {
 
 fn is_group(text: &&str) -> bool {
     text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[test]
+fn the_pictures_in_the_document_are_these_screens() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let path = format!("{root}/../docs/USING.md");
+    let document = fs::read_to_string(&path).unwrap();
+    let mut parts = document.split("<!-- screen: ");
+    let mut expected = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once(" -->\n```text\n").unwrap();
+        let (_, rest) = rest.split_once("```\n").unwrap();
+        let screen =
+            fs::read_to_string(format!("{root}/src/tui/tests/screens/{name}.txt")).unwrap();
+        expected.push_str(&format!("<!-- screen: {name} -->\n```text\n{screen}```\n{rest}"));
+    }
+    if std::env::var_os("WAXWING_WRITE_SCREENS").is_some() {
+        fs::write(&path, &expected).unwrap();
+    }
+    assert!(
+        document == expected,
+        "docs/USING.md has other screens; WAXWING_WRITE_SCREENS=1 writes them"
+    );
 }

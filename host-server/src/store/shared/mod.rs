@@ -2,12 +2,14 @@
 //!
 //! Who serves is the *holder* of a lease (`lease.rs`); the others stand by (`candidate.rs`). The holder
 //! gives its changes to a database (`database.rs`) in groups, and finds out what has become of one whose
-//! answer is lost (`groups.rs`). What a driver brings is a [`Database`] and a [`Witness`].
+//! answer is lost (`groups.rs`). What a driver brings is a [`Database`]. Beside it, a file of the server's own
+//! knows what the database has confirmed (`witness.rs`).
 
 mod candidate;
 mod database;
 mod groups;
 mod lease;
+mod witness;
 
 pub use candidate::Candidate;
 pub use database::{Change, Claim, Database, Witness};
@@ -16,6 +18,7 @@ pub use lease::{
     Epoch, Fence, Holder, Instance, LeaseRow, Mark, Node, Renewal, Renewed, Seen, Standby, Verdict,
     beat_interval,
 };
+pub use witness::WitnessFile;
 
 use super::ApplyError;
 

@@ -2,36 +2,44 @@
 
 use waxwing_core::phone::Phone;
 
-/// How numbers are written within a country whose code begins with these digits, where it is not a 0
-/// that stands in front and is left out abroad. (ITU-T, national numbering plans.)
-const TRUNKS: [(&str, &str); 27] = [
-    ("1", "1"),
-    ("7", "8"),
-    ("30", ""),
-    ("34", ""),
-    ("36", "06"),
-    ("39", ""),
-    ("45", ""),
-    ("47", ""),
-    ("48", ""),
-    ("65", ""),
-    ("351", ""),
-    ("352", ""),
-    ("354", ""),
-    ("356", ""),
-    ("357", ""),
-    ("371", ""),
-    ("372", ""),
-    ("376", ""),
-    ("377", ""),
-    ("378", ""),
-    ("420", ""),
-    ("502", ""),
-    ("503", ""),
-    ("506", ""),
-    ("507", ""),
-    ("852", ""),
-    ("968", ""),
+/// What stands in front of a number within a country, and is left out abroad. (ITU-T, national numbering
+/// plans.)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trunk {
+    /// These digits.
+    Digits(&'static str),
+    /// This digit, which many leave out. The number itself has ten digits.
+    Optional(&'static str),
+    /// Nothing, and no number begins with a zero.
+    Nothing,
+    /// Nothing: a zero in front belongs to the number.
+    ZeroBelongs,
+}
+
+/// Countries, by their code, that differ from most: there it is a zero.
+const TRUNKS: [(&str, Trunk); 10] = [
+    ("1", Trunk::Optional("1")),
+    ("7", Trunk::Optional("8")),
+    ("36", Trunk::Digits("06")),
+    ("375", Trunk::Digits("80")),
+    ("993", Trunk::Digits("8")),
+    ("39", Trunk::ZeroBelongs),
+    ("225", Trunk::ZeroBelongs),
+    ("229", Trunk::ZeroBelongs),
+    ("242", Trunk::ZeroBelongs),
+    ("378", Trunk::ZeroBelongs),
+];
+
+/// Countries, by their code, in which nothing stands in front, and no number begins with a zero.
+#[rustfmt::skip]
+const NO_TRUNK: [&str; 92] = [
+    "30", "34", "45", "47", "48", "52", "56", "65", "216", "220", "221", "222", "223", "224", "226",
+    "227", "228", "230", "235", "236", "237", "238", "239", "240", "244", "245", "246", "247",
+    "248", "253", "257", "258", "266", "267", "268", "269", "290", "297", "298", "299", "350",
+    "351", "352", "354", "356", "357", "371", "372", "376", "420", "500", "501", "502", "503",
+    "504", "505", "506", "507", "509", "592", "597", "599", "670", "672", "673", "674", "675",
+    "676", "677", "678", "679", "680", "681", "682", "683", "685", "687", "688", "689", "690",
+    "691", "692", "852", "853", "960", "965", "968", "973", "974", "975", "992", "998",
 ];
 
 /// The country whose numbers may be typed without its code.
@@ -57,20 +65,42 @@ impl Country {
         }
     }
 
-    /// What stands in front of a number within the country.
-    fn trunk(&self) -> &'static str {
-        TRUNKS.iter().find(|(code, _)| *code == self.code).map_or("0", |(_, trunk)| *trunk)
+    fn trunk(&self) -> Trunk {
+        let known = TRUNKS.iter().find(|(code, _)| *code == self.code);
+        match known {
+            Some((_, trunk)) => *trunk,
+            None if NO_TRUNK.contains(&self.code.as_str()) => Trunk::Nothing,
+            None => Trunk::Digits("0"),
+        }
     }
 
-    /// Digits as they are dialled within the country, with its code in front.
-    fn complete(&self, digits: &str) -> Option<String> {
-        let national = match self.trunk() {
-            // Within North America, and where an old trunk is going out of use, it may be left out.
-            trunk @ ("1" | "8") => digits.strip_prefix(trunk).filter(|rest| rest.len() == 10),
-            trunk => return digits.strip_prefix(trunk).map(|rest| format!("{}{rest}", self.code)),
+    /// Digits as they are dialled within the country, with its code in front; or how they would have to
+    /// begin.
+    fn complete(&self, digits: &str) -> Result<String, String> {
+        let trunk = self.trunk();
+        let national = match trunk {
+            Trunk::Digits(trunk) => digits.strip_prefix(trunk).ok_or(format!("with {trunk}"))?,
+            Trunk::Optional(trunk) => {
+                let without = digits.strip_prefix(trunk).filter(|rest| rest.len() == 10);
+                without.unwrap_or(digits)
+            }
+            Trunk::Nothing | Trunk::ZeroBelongs => digits,
         };
-        Some(format!("{}{}", self.code, national.unwrap_or(digits)))
+        if national.starts_with('0') && trunk != Trunk::ZeroBelongs {
+            return Err(match trunk {
+                Trunk::Digits(trunk) => format!("with {trunk}, and no zero follows"),
+                _ => "with no zero".to_owned(),
+            });
+        }
+        Ok(format!("{}{national}", self.code))
     }
+}
+
+fn zero_belongs(number: &str) -> bool {
+    let belongs = |(code, trunk): &(&str, Trunk)| {
+        *trunk == Trunk::ZeroBelongs && number.trim_start().starts_with(code)
+    };
+    TRUNKS.iter().any(belongs)
 }
 
 /// Whether somebody who typed this meant a phone number, and not a name.
@@ -96,9 +126,11 @@ fn is_decoration(character: char) -> bool {
 pub fn read(text: &str, country: Option<&Country>) -> Result<Phone, String> {
     const FORM: &str =
         "a phone number is + and 7 to 15 digits, the first not 0, such as +4915112345678";
-    // `+49 (0)151…` is how many people write it; the zero is not dialled from abroad.
+    // `+49 (0)151…` is how many people write it; the zero is not dialled from abroad, unless it belongs to
+    // the number.
     let text = match text.trim_start().strip_prefix('+') {
-        Some(rest) => format!("+{}", rest.replacen("(0)", "", 1)),
+        Some(rest) if !zero_belongs(rest) => format!("+{}", rest.replacen("(0)", "", 1)),
+        Some(rest) => format!("+{rest}"),
         None => text.to_owned(),
     };
     if !text.chars().all(is_part) {
@@ -110,11 +142,10 @@ pub fn read(text: &str, country: Option<&Country>) -> Result<Phone, String> {
     } else if let Some(rest) = digits.strip_prefix("00") {
         format!("+{rest}")
     } else if let Some(country) = country {
-        let completed = country.complete(&digits).ok_or_else(|| {
+        let completed = country.complete(&digits).map_err(|begin| {
             format!(
-                "{digits} has neither a country's code nor the {} that numbers within +{} begin with; \
-                 write the number with + and the country's code",
-                country.trunk(),
+                "{digits} has no country's code, and numbers within +{} begin {begin}; write the number \
+                 with + and the country's code",
                 country.code,
             )
         })?;
@@ -152,6 +183,10 @@ mod tests {
             ("06 1 234 5678", Some("+36"), "+3612345678"),
             ("06 1234 5678", Some("+39"), "+390612345678"),
             ("612 34 56 78", Some("+34"), "+34612345678"),
+            ("+39 (0)6 1234 5678", None, "+390612345678"),
+            ("0549 886377", Some("+378"), "+3780549886377"),
+            ("07 07 12 34 56", Some("+225"), "+2250707123456"),
+            ("8 029 123-45-67", Some("+375"), "+375291234567"),
         ] {
             assert_eq!(typed(text, country).as_deref(), Some(phone), "{text}");
         }
@@ -161,7 +196,10 @@ mod tests {
     fn what_is_no_number_or_not_a_whole_one_is_refused_with_what_to_do() {
         for (text, country, help) in [
             ("0151 12345678", None, "country = "),
-            ("151 12345678", Some("+49"), "the 0 that numbers within +49 begin with"),
+            ("151 12345678", Some("+49"), "numbers within +49 begin with 0"),
+            ("01151 12345678", Some("+1"), "numbers within +1 begin with no zero"),
+            ("0612 345 678", Some("+34"), "numbers within +34 begin with no zero"),
+            ("06 012 3456", Some("+36"), "no zero follows"),
             ("+49", None, "7 to 15 digits"),
             ("++4915112345678", None, "7 to 15 digits"),
             ("+4915112345678+", None, "7 to 15 digits"),

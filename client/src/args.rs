@@ -12,6 +12,7 @@ use crate::accounts;
 use crate::clock;
 use crate::name::Name;
 use crate::phone::Country;
+use crate::trust;
 use crate::who::{LettersOf, Who};
 
 /// End-to-end encrypted letters from the terminal.
@@ -51,9 +52,17 @@ pub enum Command {
     /// server has moved, has a new key or has lost the account
     Register(Register),
     /// Show phone, id, fingerprint and server of this home
-    Whoami,
+    Whoami {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// List everybody whose key is pinned
-    Contacts,
+    Contacts {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// List the conversations, and how many letters in each nobody has read
     Conversations {
         /// Those that were put away with `archive`
@@ -322,6 +331,9 @@ pub struct Send {
     /// Seconds that the command may take for that; the letter stays queued after [default: 30]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How far a letter has to come.
@@ -383,6 +395,9 @@ pub struct Delete {
     /// The letters that could not be opened
     #[arg(long)]
     pub unreadable: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `waxwing outbox`. It works while another waxwing of this home is at work, too.
@@ -423,6 +438,9 @@ pub struct Verify {
     /// Accept the changed key that has this safety number: the sixty digits that you have compared
     #[arg(long, value_name = "NUMBER")]
     pub accept: Option<String>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
     /// The rest of a number that was typed without quotation marks.
     #[arg(hide = true, requires = "accept")]
     rest: Vec<String>,
@@ -436,14 +454,8 @@ impl Verify {
     pub fn compared_number(&self) -> Result<Option<String>, String> {
         let Some(first) = &self.accept else { return Ok(None) };
         let number: String = [first].into_iter().chain(&self.rest).map(String::as_str).collect();
-        let digits: String = number.split_whitespace().collect();
-        if digits.len() != 60 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!(
-                "a safety number is sixty digits; `waxwing verify {}` shows it",
-                self.who.as_typed()
-            ));
-        }
-        Ok(Some(digits))
+        let shown = |why| format!("{why}; `waxwing verify {}` shows it", self.who.as_typed());
+        trust::digits(&number).map(Some).map_err(shown)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The Waxwing terminal client as a library.
 //!
 //! [`settings`] are what a person has set, and [`accounts`] are their homes. [`home`] keeps everything
-//! that must outlive the process. [`session`] talks to the server.
+//! that must outlive the process. [`session`] talks to the server, and [`trust`] is what
+//! two people compare.
 //! [`commands`] are what a person types, [`console`] is where they write, [`show`] is how they
 //! answer, and [`exit`] is how they fail. Keys come from [`keys`], by the crypto backend that
 //! [`backend`] has chosen.
@@ -26,5 +27,6 @@ pub mod reopen;
 pub mod session;
 pub mod settings;
 pub mod show;
+pub mod trust;
 pub mod tui;
 pub mod who;

@@ -4,6 +4,7 @@
 //! direction of writing around, stay unseen or pass for a line of ours; for a program it stays as it
 //! is.
 
+mod contact;
 mod escape;
 mod hidden;
 mod page;
@@ -20,6 +21,7 @@ use crate::home::{
     Conversation, Entry, Event, ItemId, Letter, LetterBody, OutboxStatus, Queued, Quota, Writing,
 };
 
+pub use contact::ContactLine;
 pub use escape::for_line;
 pub(crate) use hidden::is_hidden;
 pub use page::Page;
@@ -102,12 +104,17 @@ pub fn discarded_text(quota: Quota, letters: u32) -> String {
 /// An entry of a conversation as a line of JSON.
 #[must_use]
 pub fn entry_json(entry: &Entry, name: Option<&str>) -> String {
+    line(&entry_line(entry, name))
+}
+
+/// An entry of a conversation, as JSON has it.
+pub(crate) fn entry_line<'a>(entry: &'a Entry, name: Option<&'a str>) -> EntryLine<'a> {
     let (id, with) = (entry.id.get(), entry.with.as_str());
     let uid = entry.uid.map(|uid| uid.to_string());
     match &entry.event {
         Event::Received { body, sent_at, received_at } => {
             let (kind, text, error) = parts(body, None);
-            line(&EntryLine {
+            EntryLine {
                 id,
                 direction: "in",
                 from: Some(with),
@@ -120,9 +127,9 @@ pub fn entry_json(entry: &Entry, name: Option<&str>) -> String {
                 received_at: Some(clock::rfc3339(*received_at)),
                 status: "received",
                 ..EntryLine::default()
-            })
+            }
         }
-        Event::Written { writing, created_at, status } => line(&EntryLine {
+        Event::Written { writing, created_at, status } => EntryLine {
             id,
             direction: "out",
             to: Some(with),
@@ -135,7 +142,7 @@ pub fn entry_json(entry: &Entry, name: Option<&str>) -> String {
             refusal: status.refusal_code,
             status: status.name(),
             ..EntryLine::default()
-        }),
+        },
     }
 }
 
@@ -169,7 +176,12 @@ fn entry_words(entry: &Entry, with: &str, me: &str, page: &Page<'_>) -> String {
 /// A conversation as a line of JSON.
 #[must_use]
 pub fn conversation_json(one: &Conversation) -> String {
-    line(&ConversationLine {
+    line(&conversation_line(one))
+}
+
+/// A conversation, as JSON has it.
+pub(crate) fn conversation_line(one: &Conversation) -> ConversationLine<'_> {
+    ConversationLine {
         phone: one.phone.as_str(),
         name: one.name.as_deref(),
         state: one.state.name(),
@@ -178,7 +190,7 @@ pub fn conversation_json(one: &Conversation) -> String {
         draft: one.has_draft,
         muted_until: is_muted(one).then(|| clock::rfc3339(one.muted_until)),
         last: one.last.map(ItemId::get),
-    })
+    }
 }
 
 /// A conversation for a person.
@@ -219,12 +231,17 @@ pub fn status_text(status: &OutboxStatus) -> String {
     if status.read_at.is_some() {
         words.push_str(", read");
     }
-    let text = status.refusal_text.clone().filter(|text| !text.is_empty());
-    if let Some(text) = text.or_else(|| status.refusal_code.map(Failure::why_not_taken)) {
+    if let Some(why) = why(status) {
         words.push_str(": ");
-        words.push_str(&for_line(&text));
+        words.push_str(&for_line(&why));
     }
     words
+}
+
+/// Why a letter waits or was refused, if there is a reason.
+pub(crate) fn why(status: &OutboxStatus) -> Option<String> {
+    let text = status.refusal_text.clone().filter(|text| !text.is_empty());
+    text.or_else(|| status.refusal_code.map(Failure::why_not_taken))
 }
 
 /// Whether a text has nothing in it that anybody sees.
@@ -340,7 +357,7 @@ struct LetterLine<'a> {
 }
 
 #[derive(Default, Serialize)]
-struct EntryLine<'a> {
+pub(crate) struct EntryLine<'a> {
     id: i64,
     direction: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -369,7 +386,7 @@ struct EntryLine<'a> {
 }
 
 #[derive(Serialize)]
-struct ConversationLine<'a> {
+pub(crate) struct ConversationLine<'a> {
     phone: &'a str,
     name: Option<&'a str>,
     state: &'static str,

@@ -245,6 +245,41 @@ fn contacts_shows_whom_to_trust() {
 }
 
 #[test]
+fn programs_get_an_object_where_people_get_words() {
+    let test = TestHome::new();
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    let _ = receive(&test, OTHER, 1, "hello");
+    let stranger = "+4915112345603";
+    for words in [&["name", OTHER, "Ann"][..], &["block", stranger]] {
+        assert!(test.run_by_program(words).failure.is_none());
+    }
+    let object = |words: &[&str]| -> Vec<serde_json::Value> {
+        let ran = test.run_by_program(words);
+        assert!(ran.failure.is_none(), "{words:?}");
+        ran.output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let contacts = object(&["contacts", "--json"]);
+    assert_eq!(contacts.len(), 2);
+    assert_eq!((&contacts[0]["phone"], &contacts[0]["name"]), (&OTHER.into(), &"Ann".into()));
+    assert_eq!((&contacts[0]["id"], &contacts[0]["verified"]), (&7.into(), &false.into()));
+    assert_eq!((&contacts[1]["phone"], &contacts[1]["blocked"]), (&stranger.into(), &true.into()));
+    let own = &object(&["whoami", "--json"])[0];
+    assert_eq!((&own["phone"], &own["registered"]), (&OWN.into(), &true.into()));
+    assert_eq!(own["fingerprint"].as_str().map(str::len), Some(64));
+    let key = &object(&["verify", OTHER, "--json"])[0];
+    assert_eq!((&key["number"], &key["changed"]), (&number(2).into(), &false.into()));
+    let deleted = &object(&["delete", OTHER, "--all", "--json"])[0];
+    assert_eq!((&deleted["received"], &deleted["written"]), (&1.into(), &0.into()));
+    assert_eq!(deleted["copies"], serde_json::json!([]));
+
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    let ran = test.run_by_program(&["verify", OTHER, "--json"]);
+    assert_eq!(ran.failure.unwrap().code(), 4);
+    let key: serde_json::Value = serde_json::from_str(&ran.output).unwrap();
+    assert_eq!((&key["number"], &key["changed"]), (&number(4).into(), &true.into()));
+}
+
+#[test]
 fn verify_shows_the_number_and_asks_a_person() {
     let test = TestHome::new();
     let ran = test.run_by_program(&["verify", OTHER]);

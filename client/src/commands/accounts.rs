@@ -1,7 +1,5 @@
 //! `waxwing accounts`: a home each.
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 
 use super::{Console, json_line};
@@ -16,7 +14,7 @@ use crate::show;
 struct Line<'a> {
     account: &'a str,
     default: bool,
-    home: PathBuf,
+    home: String,
     phone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -147,6 +145,7 @@ fn line<'a>(accounts: &Accounts, settings: &Settings, name: &'a str) -> Result<L
         Ok(identity) => (identity.map(|identity| identity.phone.as_str().to_owned()), None),
         Err(error) => (None, Some(error.to_string())),
     };
+    let home = home.display().to_string();
     Ok(Line { account: name, default, home, phone, error })
 }
 

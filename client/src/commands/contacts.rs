@@ -2,13 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::{Console, Place};
+use super::{Console, Place, json_line};
 use crate::clock;
 use crate::exit::Failure;
-use crate::show;
+use crate::home::Home;
+use crate::show::{self, ContactLine};
 
-pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Failure> {
+pub(super) fn run(place: &Place<'_>, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
     let (home, _) = place.open_to_read()?;
+    if json {
+        return ContactLine::all(&home)?.iter().try_for_each(|line| json_line(line, console));
+    }
+    print(&home, console)
+}
+
+fn print(home: &Home, console: &mut Console<'_>) -> Result<(), Failure> {
     let mut blocked: BTreeSet<_> = home.relations().blocked()?.into_iter().collect();
     let names = home.conversations().names()?;
     let name_of = |phone| names.get(&phone).map(|name| format!("  {}", show::for_line(name)));

@@ -2,10 +2,11 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::{Console, Place};
+use super::{Console, Place, json_line};
 use crate::args::Delete;
 use crate::exit::Failure;
 use crate::home::{Deleted, Deletion};
@@ -24,7 +25,47 @@ pub(super) fn run(
             "no letter of this conversation has this uid; `waxwing history --json` shows it".into(),
         ));
     }
-    let Deleted { received, written, on_their_way } = deleted;
+    let shrunk = home.give_back_room();
+    let copies: Vec<_> =
+        home.older_copies().iter().map(|copy| copy.display().to_string()).collect();
+    if delete.json {
+        let Deleted { received, written, on_their_way } = deleted;
+        return json_line(&Line { received, written, on_their_way, shrunk, copies }, console);
+    }
+    say(&which, &deleted, console)?;
+    if !shrunk {
+        writeln!(
+            console.remarks,
+            "the file in {} has not become smaller, because another waxwing uses it or the disk is \
+             full; new letters take the room that is free in it",
+            home.dir().display()
+        )?;
+    }
+    for copy in copies {
+        writeln!(
+            console.remarks,
+            "{} is a copy from before an upgrade and still has the letters; remove it if this \
+             version of waxwing serves you",
+            copy
+        )?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Line {
+    received: usize,
+    written: usize,
+    /// Letters written here without an answer of the server; they stay.
+    on_their_way: usize,
+    /// Whether the file has become as small as what is in it.
+    shrunk: bool,
+    /// Copies from before upgrades, which still have the letters.
+    copies: Vec<String>,
+}
+
+fn say(which: &Deletion, deleted: &Deleted, console: &mut Console<'_>) -> Result<(), Failure> {
+    let Deleted { received, written, on_their_way } = *deleted;
     let written = match which {
         Deletion::With(..) | Deletion::Letter(..) => {
             format!(" and {} written here", letters(written))
@@ -35,25 +76,10 @@ pub(super) fn run(
     if on_their_way > 0 {
         writeln!(
             console.remarks,
-            "{} written here stay, since the server has not answered for them yet; `waxwing outbox` \
-             shows them and can give them up",
-            letters(on_their_way)
-        )?;
-    }
-    if !home.give_back_room() {
-        writeln!(
-            console.remarks,
-            "the file in {} has not become smaller, because another waxwing uses it or the disk is \
-             full; new letters take the room that is free in it",
-            home.dir().display()
-        )?;
-    }
-    for copy in home.older_copies() {
-        writeln!(
-            console.remarks,
-            "{} is a copy from before an upgrade and still has the letters; remove it if this \
-             version of waxwing serves you",
-            copy.display()
+            "{} written here {} not deleted, since the server has not answered yet; `waxwing outbox` \
+             shows what waits, and can give it up",
+            letters(on_their_way),
+            if on_their_way == 1 { "is" } else { "are" },
         )?;
     }
     Ok(())

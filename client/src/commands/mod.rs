@@ -149,8 +149,8 @@ pub fn run(args: &Args, settings: &Settings, console: &mut Console<'_>) -> Resul
 fn run_in(place: &Place<'_>, command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
     match command {
         Command::Register(register) => register::run(place, register, console),
-        Command::Whoami => whoami::run(place, console),
-        Command::Contacts => contacts::run(place, console),
+        Command::Whoami { json } => whoami::run(place, *json, console),
+        Command::Contacts { json } => contacts::run(place, *json, console),
         Command::Conversations { archived, json } => {
             conversations::list(place, *archived, *json, console)
         }

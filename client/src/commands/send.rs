@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
@@ -71,17 +72,33 @@ pub(super) fn run(
         }
         // There is no sense in going on, and the letter is where it is all the same.
         Err(failure) => {
-            say_state(&status(&home, letter)?, &uid, console)?;
+            say_state(&status(&home, letter)?, &uid, send.json, console)?;
             Err(failure)
         }
     }
 }
 
+#[derive(Serialize)]
+struct Line {
+    uid: String,
+    state: &'static str,
+}
+
 /// Says how far the letter has come.
-fn say_state(status: &OutboxStatus, uid: &Uid, console: &mut Console<'_>) -> Result<(), Failure> {
+fn say_state(
+    status: &OutboxStatus,
+    uid: &Uid,
+    json: bool,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let is_kept = matches!(status.state, State::Waiting | State::Sent);
     let word = if is_kept { State::Waiting.name() } else { status.name() };
-    let written = writeln!(console.output, "{word} {uid}").and_then(|()| console.output.flush());
+    let line = if json {
+        show::json(&Line { uid: uid.to_string(), state: word })
+    } else {
+        format!("{word} {uid}")
+    };
+    let written = writeln!(console.output, "{line}").and_then(|()| console.output.flush());
     if let Err(error) = written {
         let failure = Failure::from(error);
         if !failure.is_silent() {
@@ -117,7 +134,7 @@ fn report(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let status = status(home, letter)?;
-    say_state(&status, uid, console)?;
+    say_state(&status, uid, send.json, console)?;
     match status.state {
         State::Delivered | State::Stored | State::NoLongerKept => {
             if send.wait == WaitFor::Delivered && status.state != State::Delivered {

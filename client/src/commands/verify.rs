@@ -3,19 +3,17 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use waxwing_core::crypto::Spki;
-use waxwing_core::envelope::{Fingerprint, SafetyNumber};
 use waxwing_core::phone::Phone;
 use waxwing_core::wire::ErrorCode;
 
-use super::{Console, Place, host};
+use super::{Console, Place, host, json_line};
 use crate::args::Verify;
-use crate::backend::provider;
-use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Acceptance, Contact, Home, Identity};
-use crate::reopen::reopen_held;
+use crate::home::{Contact, Home, Identity};
 use crate::session::{Account, Reached, Session};
+use crate::trust::{self, Belongs};
 
 /// How long the server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,10 +26,11 @@ pub(super) fn run(
     let compared = verify.compared_number().map_err(Failure::Usage)?;
     let (home, identity) = place.open()?;
     let phone = &place.find(&home, &verify.who, console)?;
+    let told = Told { identity: &identity, json: verify.json };
     if let Some(compared) = compared {
         // The server is not asked first: what it would say now, nobody has compared.
         let contact = pinned(&home, phone)?;
-        return accept_named(&home, &identity, &contact, &compared, console);
+        return told.accept_named(&home, &contact, &compared, console);
     }
     let has_word = ask_server(&home, phone, console)?;
     let contact = match home.contacts().by_phone(phone)? {
@@ -40,12 +39,11 @@ pub(super) fn run(
         None => return Err(Failure::no_contact(phone)),
     };
     match &contact.changed {
-        Some(changed) => ask_about_changed(&home, &identity, &contact, &changed.spki, console),
+        Some(changed) => told.ask_about_changed(&home, &contact, &changed.spki, console),
         None => {
             // An accepting process may have died half way.
-            release_held(&home, &contact, console)?;
-            writeln!(console.output, "{}", number(&identity, phone, &contact.spki))?;
-            ask_about_pinned(&home, &contact, console)
+            release_held(&home, phone, console)?;
+            told.ask_about_pinned(&home, &contact, console)
         }
     }
 }
@@ -99,95 +97,134 @@ fn pinned(home: &Home, phone: &Phone) -> Result<Contact, Failure> {
     home.contacts().by_phone(phone)?.ok_or_else(|| Failure::no_contact(phone))
 }
 
-/// Accepts the waiting key that has the number which was compared, and no other.
-fn accept_named(
-    home: &Home,
-    identity: &Identity,
-    contact: &Contact,
-    compared: &str,
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
-    let phone = &contact.phone;
-    let is_compared = |spki: &Spki| digits(&number(identity, phone, spki)) == compared;
-    match &contact.changed {
-        Some(changed) if is_compared(&changed.spki) => {
-            accept_key(home, phone, &changed.spki)?;
-            writeln!(console.remarks, "the key of {} is accepted", phone.as_str())?;
+/// What is told of a key.
+struct Told<'a> {
+    identity: &'a Identity,
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    phone: &'a str,
+    /// What the two compare.
+    number: String,
+    /// Whether it is the number of a key that has changed and waits for being accepted.
+    changed: bool,
+    /// Whether it was compared.
+    verified: bool,
+}
+
+impl Told<'_> {
+    /// Accepts the waiting key that has the number which was compared, and no other.
+    fn accept_named(
+        &self,
+        home: &Home,
+        contact: &Contact,
+        compared: &str,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
+        let phone = &contact.phone;
+        match (trust::find(self.identity, contact, compared), &contact.changed) {
+            (Belongs::Changed, Some(changed)) => {
+                trust::accept(home, phone, &changed.spki)?;
+                writeln!(console.remarks, "the key of {} is accepted", phone.as_str())?;
+            }
+            (Belongs::Pinned, None) => {
+                writeln!(
+                    console.remarks,
+                    "that is the number of the accepted key; nothing changes"
+                )?;
+            }
+            (_, Some(_)) => {
+                return Err(Failure::Untrusted(format!(
+                    "nothing is accepted: this is not the number of the key that {0} has now; run \
+                     `waxwing verify {0}` and compare again",
+                    phone.as_str()
+                )));
+            }
+            (_, None) => {
+                return Err(Failure::Untrusted(format!(
+                    "nothing is accepted: no changed key of {0} waits, and this is not the number of \
+                     the accepted one; `waxwing verify {0}` shows that",
+                    phone.as_str()
+                )));
+            }
         }
-        None if is_compared(&contact.spki) => {
-            writeln!(console.remarks, "that is the number of the accepted key; nothing changes")?;
-        }
-        Some(_) => {
+        release_held(home, phone, console)?;
+        self.say_pinned(&pinned(home, phone)?, console)
+    }
+
+    /// Shows the number of a changed key, and accepts that very key when a person says that both see
+    /// it. A program has to name it in another call.
+    fn ask_about_changed(
+        &self,
+        home: &Home,
+        contact: &Contact,
+        shown: &Spki,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
+        let phone = &contact.phone;
+        let number = trust::number(self.identity, phone, shown);
+        writeln!(
+            console.remarks,
+            "the key of {0} has changed: {0} has registered anew, or somebody is in between. This is \
+             the number with the changed key; compare it over the phone or in person",
+            phone.as_str()
+        )?;
+        self.say(
+            &Line { phone: phone.as_str(), number: number.clone(), changed: true, verified: false },
+            console,
+        )?;
+        console.output.flush()?;
+        if !console.interactive || !says_equal(phone, console)? {
             return Err(Failure::Untrusted(format!(
-                "nothing is accepted: this is not the number of the key that {0} has now; run \
-                 `waxwing verify {0}` and compare again",
+                "the changed key of {0} is not accepted, and letters are held back; if {0} sees the \
+                 same number, run `waxwing verify {0} --accept \"{number}\"`",
                 phone.as_str()
             )));
         }
-        None => {
-            return Err(Failure::Untrusted(format!(
-                "nothing is accepted: no changed key of {0} waits, and this is not the number of \
-                 the accepted one; `waxwing verify {0}` shows that",
-                phone.as_str()
-            )));
+        trust::accept(home, phone, shown)?;
+        mark_verified(home, phone, shown, console)?;
+        release_held(home, phone, console)
+    }
+
+    /// Only a person can have compared anything; a program is not asked.
+    fn ask_about_pinned(
+        &self,
+        home: &Home,
+        contact: &Contact,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
+        let phone = &contact.phone;
+        self.say_pinned(contact, console)?;
+        if contact.verified {
+            writeln!(console.remarks, "compared before; {} is verified", phone.as_str())?;
+            return Ok(());
         }
+        console.output.flush()?;
+        if !console.interactive || !says_equal(phone, console)? {
+            return Ok(());
+        }
+        mark_verified(home, phone, &contact.spki, console)
     }
-    let contact = pinned(home, phone)?;
-    release_held(home, &contact, console)?;
-    writeln!(console.output, "{}", number(identity, phone, &contact.spki))?;
-    Ok(())
-}
 
-/// Shows the number of a changed key, and accepts that very key when a person says that both see
-/// it. A program has to name it in another call.
-fn ask_about_changed(
-    home: &Home,
-    identity: &Identity,
-    contact: &Contact,
-    shown: &Spki,
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
-    let phone = &contact.phone;
-    let number = number(identity, phone, shown);
-    writeln!(
-        console.remarks,
-        "the key of {0} has changed: {0} has registered anew, or somebody is in between. This is \
-         the number with the changed key; compare it over the phone or in person",
-        phone.as_str()
-    )?;
-    writeln!(console.output, "{number}")?;
-    console.output.flush()?;
-    if !console.interactive || !says_equal(phone, console)? {
-        return Err(Failure::Untrusted(format!(
-            "the changed key of {0} is not accepted, and letters are held back; if {0} sees the \
-             same number, run `waxwing verify {0} --accept \"{number}\"`",
-            phone.as_str()
-        )));
+    fn say_pinned(&self, contact: &Contact, console: &mut Console<'_>) -> Result<(), Failure> {
+        let number = trust::number(self.identity, &contact.phone, &contact.spki);
+        let phone = contact.phone.as_str();
+        self.say(&Line { phone, number, changed: false, verified: contact.verified }, console)
     }
-    accept_key(home, phone, shown)?;
-    mark_verified(home, phone, shown, console)?;
-    release_held(home, &pinned(home, phone)?, console)
-}
 
-fn accept_key(home: &Home, phone: &Phone, compared: &Spki) -> Result<(), Failure> {
-    match home.contacts().accept(phone, compared, clock::now())? {
-        Acceptance::Accepted => Ok(()),
-        Acceptance::NotPending => Err(Failure::Untrusted(format!(
-            "nothing is accepted: the key of {0} has changed once more; run `waxwing verify {0}` \
-             and compare again",
-            phone.as_str()
-        ))),
-        Acceptance::Refused(conflict) => Err(Failure::Untrusted(conflict.to_string())),
+    fn say(&self, line: &Line<'_>, console: &mut Console<'_>) -> Result<(), Failure> {
+        if self.json {
+            return json_line(line, console);
+        }
+        writeln!(console.output, "{}", line.number)?;
+        Ok(())
     }
 }
 
-fn release_held(home: &Home, contact: &Contact, console: &mut Console<'_>) -> Result<(), Failure> {
-    if home.letters().held_from(&contact.phone)?.is_empty() {
-        return Ok(());
-    }
-    let Some(identity) = home.identity()? else { return Ok(()) };
-    let account = Account::new(identity)?;
-    let opened = reopen_held(home, &account, &contact.phone)?;
+fn release_held(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<(), Failure> {
+    let opened = trust::release_held(home, phone)?;
     if opened > 0 {
         writeln!(
             console.remarks,
@@ -195,34 +232,6 @@ fn release_held(home: &Home, contact: &Contact, console: &mut Console<'_>) -> Re
         )?;
     }
     Ok(())
-}
-
-fn number(identity: &Identity, phone: &Phone, spki: &Spki) -> String {
-    let own = Fingerprint::of(&provider(), &identity.phone, &identity.public_key);
-    let theirs = Fingerprint::of(&provider(), phone, spki);
-    SafetyNumber::of(&provider(), &own, &theirs).to_string()
-}
-
-fn digits(number: &str) -> String {
-    number.chars().filter(char::is_ascii_digit).collect()
-}
-
-/// Only a person can have compared anything; a program is not asked.
-fn ask_about_pinned(
-    home: &Home,
-    contact: &Contact,
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
-    let phone = &contact.phone;
-    if contact.verified {
-        writeln!(console.remarks, "compared before; {} is verified", phone.as_str())?;
-        return Ok(());
-    }
-    console.output.flush()?;
-    if !console.interactive || !says_equal(phone, console)? {
-        return Ok(());
-    }
-    mark_verified(home, phone, &contact.spki, console)
 }
 
 fn says_equal(phone: &Phone, console: &mut Console<'_>) -> Result<bool, Failure> {
@@ -236,9 +245,7 @@ fn mark_verified(
     compared: &Spki,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    if !home.contacts().mark_verified(phone, compared)? {
-        return Err(Failure::key_changed(phone));
-    }
+    trust::mark_compared(home, phone, compared)?;
     writeln!(console.remarks, "{} is verified", phone.as_str())?;
     Ok(())
 }

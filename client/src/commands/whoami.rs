@@ -1,16 +1,53 @@
 //! `waxwing whoami`.
 
+use serde::Serialize;
 use waxwing_core::crypto::Provider;
 use waxwing_core::envelope::Fingerprint;
 
-use super::{Console, Place, grouped_hex};
+use super::{Console, Place, grouped_hex, json_line};
 use crate::backend::provider;
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::Registration;
+use crate::home::{Identity, Registration};
+use crate::keylog::hex;
 
-pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Failure> {
+#[derive(Serialize)]
+struct Line<'a> {
+    phone: &'a str,
+    id: Option<u16>,
+    /// Whether `register` has nothing left to do.
+    registered: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_expires_at: Option<String>,
+    fingerprint: String,
+    server: &'a str,
+    server_key: String,
+}
+
+impl<'a> Line<'a> {
+    fn of(identity: &'a Identity) -> Self {
+        let (id, code_expires_at) = match identity.registration {
+            Registration::Done(user) => (Some(user.get()), None),
+            Registration::CodeIssued { expires_at } => (None, Some(clock::rfc3339(expires_at))),
+            Registration::Begun | Registration::Proving => (None, None),
+        };
+        Self {
+            phone: identity.phone.as_str(),
+            id,
+            registered: id.is_some() && !identity.is_renewing,
+            code_expires_at,
+            fingerprint: hex(&fingerprint(identity).0),
+            server: &identity.server,
+            server_key: hex(&provider().sha256(&[identity.server_key.as_bytes()]).0),
+        }
+    }
+}
+
+pub(super) fn run(place: &Place<'_>, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
     let (_, identity) = place.open_to_read()?;
+    if json {
+        return json_line(&Line::of(&identity), console);
+    }
     let phone = identity.phone.as_str();
     let again = "run `waxwing register` again";
     let id = match identity.registration {
@@ -25,7 +62,7 @@ pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Fa
         ),
         Registration::Proving => format!("not known yet; {again}, it goes on where it was"),
     };
-    let own = Fingerprint::of(&provider(), &identity.phone, &identity.public_key);
+    let own = fingerprint(&identity);
     let server_key = provider().sha256(&[identity.server_key.as_bytes()]);
     let output = &mut console.output;
     writeln!(output, "phone        {phone}")?;
@@ -34,4 +71,8 @@ pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Fa
     writeln!(output, "server       {}", identity.server)?;
     writeln!(output, "server key   {}", grouped_hex(&server_key.0))?;
     Ok(())
+}
+
+fn fingerprint(identity: &Identity) -> Fingerprint {
+    Fingerprint::of(&provider(), &identity.phone, &identity.public_key)
 }

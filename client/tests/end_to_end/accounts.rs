@@ -116,7 +116,9 @@ fn who_wants_it_tells_people_that_their_letters_were_read() {
     anna.run(&["receive"]).exits(7);
     assert_eq!(read("read_at"), 0);
 
-    bert.run(&["send", "+49 151 12345601", "an answer"]).exits(0).says("is +4915112345601");
+    let ran = bert.run(&["send", "+49 151 12345601", "an answer", "--json"]).exits(0);
+    let sent = lines(&ran.says("is +4915112345601").out);
+    assert_eq!(sent[0]["state"], "stored");
     anna.receives(&["an answer"]);
     anna.send(&bert, "and now?").exits(0);
     receiving().finish_without_input().exits(0);

@@ -34,7 +34,7 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Home, Identity, LetterId, OutboxId, OutboxStatus, Relation};
 use crate::phone::Country;
-use crate::session::stopped_holder;
+use crate::session::{Session, stopped_holder};
 use crate::settings::Settings;
 use crate::show;
 use crate::who::Who;
@@ -81,16 +81,15 @@ impl Place<'_> {
     fn open(&self) -> Result<(Home, Identity), Failure> {
         let home = Home::open(&self.dir)?;
         let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
-        self.forget_old(&home)?;
         Ok((home, identity))
     }
 
-    /// Deletes letters that are older than they are to be kept, some at a time.
-    fn forget_old(&self, home: &Home) -> Result<(), Failure> {
-        const AT_ONCE: u32 = 500;
-        if let Some(kept) = self.settings.retention {
-            let kept = i64::try_from(kept.as_secs()).unwrap_or(i64::MAX);
-            home.forget_before(clock::now().shifted(-kept), AT_ONCE)?;
+    /// Deletes letters that are older than they are to be kept, some at a time. A clock that is wrong for
+    /// once must not delete everything: what is old is so by the clocks of both this machine and the
+    /// server.
+    fn forget_old(&self, home: &Home, session: &Session<'_>) -> Result<(), Failure> {
+        if let (Some(kept), Some(now)) = (self.settings.retention, session.agreed_time()) {
+            home.forget_older(kept, now)?;
         }
         Ok(())
     }

@@ -72,6 +72,7 @@ fn once_at(
             session.is_settled().map_err(Failure::from)
         })?;
     }
+    place.forget_old(home, session)?;
     let turn = turn_to_print(home, session)?;
     let printed = print(place, home, turn, receive, console)?;
     if printed.letters > 0 || came == Reached::Interrupted {
@@ -186,6 +187,7 @@ fn follow_at(
             tell_of_connection(session, &mut is_lost, &mut console.remarks)
         })?;
         ever += print(place, home, turn, receive, console)?.letters;
+        place.forget_old(home, session)?;
         match came {
             Reached::Interrupted => return Ok(()),
             Reached::TimedOut if ever == 0 => {
@@ -249,7 +251,6 @@ fn print(
     loop {
         let letters = home.letters().unprinted(PAGE)?;
         if letters.is_empty() {
-            place.forget_old(home)?;
             return Ok(Printed { letters: printed, receipts });
         }
         let names = home.conversations().names()?;

@@ -63,11 +63,13 @@ pub(super) fn run(
         let postponed = obstacle(&home, letter)?.is_some();
         Ok(status.state == State::Refused || status.state >= goal || held_back || postponed)
     });
+    let forgotten = place.forget_old(&home, &session);
     let problem = session.take_problem().map(Failure::from);
     let left = session.leave();
     match reached {
         Ok(reached) => {
             report(&home, (letter, &uid), &phone, send, reached, problem, console)?;
+            forgotten?;
             Ok(left?)
         }
         // There is no sense in going on, and the letter is where it is all the same.

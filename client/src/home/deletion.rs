@@ -1,6 +1,7 @@
 //! Deleting letters for good, and giving their room on the disk back.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use waxwing_core::id::Uid;
@@ -8,6 +9,9 @@ use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
 use super::{Home, HomeError, database, letters, outbox};
+
+/// Old letters that are deleted at a time, each way. Others write in between.
+const AT_ONCE: u32 = 500;
 
 /// Which letters are to be deleted.
 #[derive(Clone, Copy, Debug)]
@@ -68,21 +72,30 @@ impl Home {
         })
     }
 
-    /// Deletes letters that came, or were written, before this time: at most `limit` each way, but for
-    /// those that are on their way. How many that were.
+    /// Deletes letters that are older than they are to be `kept`, some at a time, and says how many. Those
+    /// stay that nobody has read, that a program is not done with, or that are on their way.
     ///
     /// # Errors
     /// [`HomeError::Database`]; nothing was deleted then.
-    pub fn forget_before(&self, time: UnixTime, limit: u32) -> Result<usize, HomeError> {
+    pub fn forget_older(&self, kept: Duration, now: UnixTime) -> Result<usize, HomeError> {
+        let kept = i64::try_from(kept.as_secs()).unwrap_or(i64::MAX);
+        self.forget_before(now.shifted(kept.saturating_neg()), AT_ONCE)
+    }
+
+    fn forget_before(&self, time: UnixTime, limit: u32) -> Result<usize, HomeError> {
         let old = "SELECT 1 FROM items WHERE stored_at < ? LIMIT 1";
         if !self.connection.prepare_cached(old)?.exists([time.as_seconds()])? {
             return Ok(0);
         }
         self.write(|change| {
+            // What a program gets is not read by that; it has said that it is done.
             let received = letters::erase(
                 change,
-                "item IN (SELECT id FROM items WHERE stored_at < ?1 AND author IS NOT NULL \
-                 ORDER BY stored_at LIMIT ?2)",
+                "item IN (SELECT items.id FROM items JOIN letters ON item = items.id \
+                     WHERE stored_at < ?1 AND author IS NOT NULL \
+                     AND (printed = 1 OR EXISTS (SELECT 1 FROM consumers)) \
+                     AND items.id <= coalesce((SELECT min(cursor) FROM consumers), items.id) \
+                     ORDER BY stored_at LIMIT ?2)",
                 params![time.as_seconds(), limit],
             )?;
             Ok(received + outbox::erase_oldest(change, time, limit)?)

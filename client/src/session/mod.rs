@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use rand_core::CryptoRng;
 use waxwing_core::messenger::{Conflict, Notice};
 use waxwing_core::phone::Phone;
-use waxwing_core::time::{self, Now};
+use waxwing_core::time::{self, Now, UnixTime};
 
 use crate::home::{Home, SessionLock};
 use crate::interrupt;
@@ -184,6 +184,16 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn has_word_of(&self, phone: &Phone) -> bool {
         self.holder.as_ref().is_some_and(|(holder, _)| holder.messenger().has_word_of(phone))
+    }
+
+    /// The earlier one of this machine's time and the server's, while this process talks to the server and
+    /// knows its time: what has passed by this has passed by both.
+    #[must_use]
+    pub fn agreed_time(&self) -> Option<UnixTime> {
+        let (holder, _) = self.holder.as_ref()?;
+        let is_known = holder.problem().is_none() && holder.messenger().has_backlog();
+        let offset_s = holder.messenger().clock_offset_s();
+        is_known.then(|| (self.host.now)().unix.shifted(offset_s.min(0)))
     }
 
     /// Whether this process talks to the server.

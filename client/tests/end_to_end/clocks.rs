@@ -58,3 +58,26 @@ fn what_a_home_notes_of_letters_does_not_depend_on_its_clock() {
         assert_eq!(written["status"], "delivered", "{history:?}");
     }
 }
+
+#[test]
+fn a_clock_that_is_far_ahead_for_once_makes_no_letter_old() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let clock = wrong_clock(&server);
+    for text in ["one", "two"] {
+        bert.send(&anna, text).exits(0);
+        anna.receives(&[text]);
+    }
+    let receive = |wrong_by: i64| {
+        let mut command = anna.command(&["receive"]);
+        command.env("LD_PRELOAD", &clock).env("WRONG_BY", wrong_by.to_string());
+        Process::start(command.env("WAXWING_RETENTION", "30d")).finish_without_input().exits(7);
+        anna.history(&bert).iter().map(|line| line["text"].as_str().unwrap().to_owned()).collect()
+    };
+    let texts: Vec<String> = receive(100 * DAY);
+    assert_eq!(texts, ["one", "two"]);
+    let sql = "UPDATE items SET stored_at = stored_at - 40 * 86400 WHERE text = 'one'";
+    assert_eq!(anna.database().execute(sql, []).unwrap(), 1);
+    let texts = receive(0);
+    assert_eq!(texts, ["two"]);
+}

@@ -1,5 +1,7 @@
 //! What a list of conversations shows, and what changes it.
 
+use std::time::Duration;
+
 use waxwing::home::{
     Begin, Conversation, ConversationState, Deletion, Entry, Event, Fate, HandedOver, Home,
     HomeError, ItemId, LetterBody, PacketName, Query, Recorded, Window, Writing,
@@ -357,8 +359,16 @@ fn letters_older_than_they_are_kept_go_both_ways_and_do_not_come_back() {
     let _ = home.outbox().begin_sending(sent, &packet_id(3), user(8), b"x", at(1)).unwrap();
     let told = [(PacketName::Full(packet_id(3)), Status::Delivered)];
     let _ = home.outbox().apply(&told, at(2)).unwrap();
-    assert_eq!(home.forget_before(at(10), 1).unwrap(), 2);
-    assert_eq!(home.forget_before(at(10), 1).unwrap(), 0);
+    let forget = || home.forget_older(Duration::from_secs(10), at(20)).unwrap();
+    // What nobody has read stays, and so does what a program is not done with.
+    assert_eq!((forget(), home.history(&phone(3)).unwrap().len()), (1, 0));
+    let entries = home.history(&phone(2)).unwrap();
+    assert_eq!(entries.len(), 12);
+    let _ = home.conversations().mark_read(&phone(2), entries[0].id).unwrap();
+    assert!(home.consumers().begin("bot", Begin::Oldest).unwrap());
+    assert_eq!(forget(), 0);
+    assert!(home.consumers().ack("bot", entries[0].id).unwrap());
+    assert_eq!((forget(), forget()), (1, 0));
     assert_eq!(home.history(&phone(2)).unwrap().len(), 11);
     assert_eq!(home.history(&phone(3)).unwrap().len(), 0);
     let again = HandedOver {

@@ -56,9 +56,11 @@ pub(super) fn run(place: &Place<'_>, who: &Who, console: &mut Console<'_>) -> Re
     let sent = Sent::default();
     let mut chat = Chat { place, home: &home, phone, name, input, reading, sent, unusable: 0 };
     let done = chat.talk(&mut session, console);
+    let forgotten = place.forget_old(&home, &session);
     let left = session.leave();
     let told = chat.tell_of_unsent(console);
     done?;
+    forgotten?;
     left?;
     told?;
     chat.require_usable()

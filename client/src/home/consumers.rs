@@ -48,11 +48,7 @@ impl<'a> Consumers<'a> {
             self.home.connection.prepare_cached("SELECT cursor FROM consumers WHERE name = ?")?;
         let cursor: Option<i64> = cursor.query_one([name], |row| row.get(0)).optional()?;
         let cursor = cursor.ok_or(HomeError::NoSuchRow("consumer"))?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.home.entries(
-            "WHERE items.id > ?1 AND author IS NOT NULL ORDER BY items.id LIMIT ?2",
-            params![cursor, limit],
-        )
+        self.home.received_after(ItemId(cursor), limit)
     }
 
     /// The consumer is done with everything up to `item`; `false` when it had said so before.

@@ -94,6 +94,27 @@ impl Home {
         Ok(entries)
     }
 
+    /// Up to `limit` letters of others behind `item`, in any conversation, oldest first.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn received_after(&self, item: ItemId, limit: usize) -> Result<Vec<Entry>, HomeError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.entries(
+            "WHERE items.id > ?1 AND author IS NOT NULL ORDER BY items.id LIMIT ?2",
+            params![item.0, limit],
+        )
+    }
+
+    /// The newest item there is, or the place before the first.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn last_item(&self) -> Result<ItemId, HomeError> {
+        let mut last = self.connection.prepare_cached("SELECT coalesce(max(id), 0) FROM items")?;
+        Ok(last.query_one([], |row| row.get(0).map(ItemId))?)
+    }
+
     /// Entries of any conversation, as `clauses` choose them.
     pub(super) fn entries(
         &self,

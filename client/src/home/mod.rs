@@ -52,7 +52,7 @@ pub use lock::{Holder, SessionLock};
 pub use names::Naming;
 pub use outbox::{
     Applied, GivenUp, Head, OpenLetter, Outbox, OutboxId, OutboxStatus, PacketName, Queued,
-    SentPacket, State, StoredLetter, TooLong, Which, Writing,
+    SentPacket, State, StoredLetter, TooLong, Which, Writing, Written,
 };
 pub use printing::PrintingLock;
 pub use profile::HomeProfile;
@@ -152,6 +152,22 @@ impl Home {
     #[must_use]
     pub const fn outbox(&self) -> Outbox<'_> {
         Outbox::of(self)
+    }
+
+    /// Makes one change of all that `change` does: all of it is stored, or nothing.
+    ///
+    /// # Errors
+    /// What `change` fails with, and [`HomeError::Database`] when it cannot be stored.
+    pub fn together<T, E: From<HomeError>>(
+        &self,
+        change: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let immediate = TransactionBehavior::Immediate;
+        let begun =
+            Transaction::new_unchecked(&self.connection, immediate).map_err(HomeError::from)?;
+        let value = change()?;
+        begun.commit().map_err(HomeError::from)?;
+        Ok(value)
     }
 
     /// Runs `change` in one transaction that has the write lock from its start: one that first

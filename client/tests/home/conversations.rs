@@ -380,3 +380,52 @@ fn letters_older_than_they_are_kept_go_both_ways_and_do_not_come_back() {
     };
     assert_eq!(home.letters().record(&again).unwrap(), Recorded::Duplicate);
 }
+
+#[test]
+fn what_becomes_of_letters_is_told_in_its_order_and_of_each_the_last_word() {
+    let test = TestHome::new();
+    let home = test.open();
+    write(&home, 1, phone(2), "one");
+    write(&home, 2, phone(3), "two");
+    assert_eq!(home.outbox().unanswered().unwrap(), 2);
+    let begin = home.conversations().last_change().unwrap();
+    let since = |change: i64| -> Vec<(Uid, &str, i64)> {
+        let letters = home.outbox().changed_since(change, 9).unwrap();
+        letters.iter().map(|letter| (letter.uid, letter.status.name(), letter.changed)).collect()
+    };
+    assert!(since(begin).is_empty());
+    for (byte, to) in [(2, phone(3)), (1, phone(2))] {
+        let sent = home.outbox().waiting(&to, None).unwrap().unwrap();
+        let _ = home.outbox().begin_sending(sent, &packet_id(byte), user(8), b"x", at(1)).unwrap();
+    }
+    let told = since(begin);
+    assert_eq!((told[0].0, told[0].1, told[1].0, told[1].1), (uid(2), "sent", uid(1), "sent"));
+    assert_eq!(home.outbox().changed_since(begin, 1).unwrap().len(), 1);
+    let answered = [(PacketName::Full(packet_id(2)), Status::Stored)];
+    let _ = home.outbox().apply(&answered, at(2)).unwrap();
+    let told = since(told[1].2);
+    assert_eq!((told.len(), told[0].0, told[0].1), (1, uid(2), "stored"));
+    assert_eq!(told[0].2, home.conversations().last_change().unwrap());
+    let found = home.outbox().find(&uid(2)).unwrap().unwrap();
+    assert_eq!((found.to, found.status.name()), (phone(3), "stored"));
+    assert!(home.outbox().find(&uid(9)).unwrap().is_none());
+}
+
+#[test]
+fn what_is_done_together_is_stored_as_a_whole_or_not_at_all() {
+    let test = TestHome::new();
+    let home = test.open();
+    let written = home.together(|| -> Result<(), HomeError> {
+        write(&home, 1, phone(2), "one");
+        write(&home, 2, phone(3), "two");
+        Err(HomeError::NoSuchRow("letter"))
+    });
+    assert!(written.is_err() && home.conversations().all().unwrap().is_empty());
+    let written = home.together(|| -> Result<_, HomeError> {
+        write(&home, 1, phone(2), "one");
+        home.outbox().queue_once("key", &uid(2), &phone(3), &Writing::text("two").unwrap(), at(1))
+    });
+    assert_eq!(written.unwrap(), (uid(2), true));
+    assert_eq!(home.outbox().unanswered().unwrap(), 2);
+    assert_eq!(home.last_item().unwrap(), ItemId::new(2));
+}

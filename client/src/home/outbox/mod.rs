@@ -25,7 +25,7 @@ use super::{Deleted, Home, HomeError, columns, keep_places, next_place};
 pub use queue::{GivenUp, Queued, Which};
 pub use state::State;
 pub(super) use status::note_read;
-pub use status::{Applied, OutboxStatus, PacketName, StoredLetter};
+pub use status::{Applied, OutboxStatus, PacketName, StoredLetter, Written};
 
 /// A row of the outbox; rows in the order in which they were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

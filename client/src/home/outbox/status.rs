@@ -83,6 +83,33 @@ impl OutboxStatus {
     }
 }
 
+/// A letter that was written here, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The row in which it is stored.
+    pub id: OutboxId,
+    /// Its name.
+    pub uid: Uid,
+    /// Whom it is for.
+    pub to: Phone,
+    /// How far it has come.
+    pub status: OutboxStatus,
+    /// The change of its conversation that this came with.
+    pub changed: i64,
+}
+
+impl Written {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            status: OutboxStatus::read(row)?,
+            uid: columns::uid(row, 5)?,
+            to: columns::phone(row, 6)?,
+            changed: row.get(7)?,
+            id: OutboxId(row.get(8)?),
+        })
+    }
+}
+
 /// A letter that the server has stored, and the question that finds out what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredLetter {
@@ -171,6 +198,35 @@ impl Outbox<'_> {
         let sql = format!("SELECT {} FROM outbox WHERE id = ?", OutboxStatus::COLUMNS);
         let mut select = self.home.connection.prepare_cached(&sql)?;
         Ok(select.query_one([letter.0], OutboxStatus::read).optional()?)
+    }
+
+    /// What is known of the letter with this uid; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn find(&self, letter: &Uid) -> Result<Option<Written>, HomeError> {
+        let sql = format!(
+            "SELECT {}, uid, recipient, changed, id FROM outbox WHERE uid = ? AND kind = 'text'",
+            OutboxStatus::COLUMNS
+        );
+        let mut select = self.home.connection.prepare_cached(&sql)?;
+        Ok(select.query_one([letter.0], Written::read).optional()?)
+    }
+
+    /// Up to `limit` letters of which something else became known after
+    /// [`Conversations::last_change`](crate::home::Conversations::last_change) was `change`, in that order.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn changed_since(&self, change: i64, limit: usize) -> Result<Vec<Written>, HomeError> {
+        let sql = format!(
+            "SELECT {}, uid, recipient, changed, id FROM outbox WHERE changed > ? ORDER BY changed LIMIT ?",
+            OutboxStatus::COLUMNS
+        );
+        let mut select = self.home.connection.prepare_cached(&sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = select.query_map(params![change, limit], Written::read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// What is known of the letter that a waiting one waits for: an earlier one to the same

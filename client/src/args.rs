@@ -331,6 +331,10 @@ pub struct Send {
     /// Seconds that the command may take for that; the letter stays queued after [default: 30]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
+    /// A name for this letter, never used for another one of this home: what was sent under it before is
+    /// not sent again
+    #[arg(long, value_parser = key)]
+    pub key: Option<String>,
     /// One JSON object
     #[arg(long)]
     pub json: bool,
@@ -355,7 +359,16 @@ pub struct Receive {
     /// seconds without one [default: 0, take what is there; with --follow for ever]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
-    /// One JSON object a line
+    /// A program to run for each letter in place of printing it: it gets the text on its standard input,
+    /// and is done with the letter when it ends with 0
+    ///
+    /// LETTER_FROM, LETTER_NAME, LETTER_UID, LETTER_SENT_AT and LETTER_REQUEST say more about the letter, and
+    /// LETTER_HOME where it is.
+    /// One that fails gets the same letter again, with --follow after a while. `waxwing send --key` sends
+    /// once, however often it is called.
+    #[arg(long, value_name = "PROGRAM")]
+    pub exec: Option<PathBuf>,
+    /// One JSON object a line; with --exec the program gets it in place of the text
     #[arg(long)]
     pub json: bool,
 }
@@ -463,6 +476,13 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 failure, 2 usage, 3 network or server refused, 4 untrusted or changed key, \
 5 rate-limited, 6 code wrong or expired, 7 timed out, 74 storage, 78 bad configuration, \
 130 interrupted.";
+
+fn key(text: &str) -> Result<String, String> {
+    if (1..=256).contains(&text.len()) {
+        return Ok(text.to_owned());
+    }
+    Err("a key has 1 to 256 bytes".to_owned())
+}
 
 fn account(text: &str) -> Result<String, String> {
     accounts::check_name(text).map(|()| text.to_owned())

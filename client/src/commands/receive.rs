@@ -1,5 +1,7 @@
 //! `waxwing receive`: prints letters that nobody has printed.
 
+mod exec;
+
 use std::time::{Duration, Instant};
 
 use super::{Console, Place, host};
@@ -74,13 +76,13 @@ fn once_at(
     }
     place.forget_old(home, session)?;
     let turn = turn_to_print(home, session)?;
-    let printed = print(place, home, turn, receive, console)?;
+    let printed = take(place, home, session, turn, receive, console)?;
     if printed.letters > 0 || came == Reached::Interrupted {
         return send_receipts(session, &printed);
     }
     if receive.timeout.is_some_and(|timeout| !timeout.is_zero()) {
         let (came, turn) = letters(home, session, None, |_| Ok(()))?;
-        let printed = print(place, home, turn, receive, console)?;
+        let printed = take(place, home, session, turn, receive, console)?;
         if printed.letters > 0 || came == Reached::Interrupted {
             return send_receipts(session, &printed);
         }
@@ -186,7 +188,7 @@ fn follow_at(
         let (came, turn) = letters(home, session, deadline, |session| {
             tell_of_connection(session, &mut is_lost, &mut console.remarks)
         })?;
-        ever += print(place, home, turn, receive, console)?.letters;
+        ever += take(place, home, session, turn, receive, console)?.letters;
         place.forget_old(home, session)?;
         match came {
             Reached::Interrupted => return Ok(()),
@@ -236,6 +238,21 @@ struct Printed {
     letters: usize,
     /// How many of their senders are to be told that they were read.
     receipts: usize,
+}
+
+/// Prints what is unprinted, or hands it over to the person's program, if this process may.
+fn take(
+    place: &Place<'_>,
+    home: &Home,
+    session: &mut Session<'_>,
+    turn: Option<PrintingLock>,
+    receive: &Receive,
+    console: &mut Console<'_>,
+) -> Result<Printed, Failure> {
+    let Some(program) = &receive.exec else { return print(place, home, turn, receive, console) };
+    let Some(_turn) = turn else { return Ok(Printed::default()) };
+    let (json, persistent) = (receive.json, receive.follow);
+    exec::Hands { place, home, program, json, persistent }.hand_over(session, console)
 }
 
 /// Prints what is unprinted, and notes that it was, if this process may.

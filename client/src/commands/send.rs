@@ -45,8 +45,7 @@ pub(super) fn run(
         ));
     }
     let writing = Writing::text(text).map_err(|error| Failure::Usage(error.to_string()))?;
-    let uid = Uid::generate(&mut rng());
-    let letter = home.outbox().queue(&uid, &phone, &writing, clock::now())?;
+    let (letter, uid) = queue(&home, send, &phone, &writing)?;
 
     let account = Account::new(identity)?;
     let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
@@ -77,6 +76,26 @@ pub(super) fn run(
             say_state(&status(&home, letter)?, &uid, send.json, console)?;
             Err(failure)
         }
+    }
+}
+
+/// Puts the letter into the outbox, unless it is there under this key.
+fn queue(
+    home: &Home,
+    send: &Send,
+    phone: &Phone,
+    writing: &Writing,
+) -> Result<(OutboxId, Uid), Failure> {
+    let (uid, now) = (Uid::generate(&mut rng()), clock::now());
+    let Some(key) = &send.key else {
+        return Ok((home.outbox().queue(&uid, phone, writing, now)?, uid));
+    };
+    let (uid, _) = home.outbox().queue_once(key, &uid, phone, writing, now)?;
+    match home.outbox().find(&uid)? {
+        Some(letter) => Ok((letter.id, uid)),
+        None => Err(Failure::General(format!(
+            "a letter was sent under this key before, and was deleted here since; its uid is {uid}"
+        ))),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod binaries;
+mod bots;
 mod canaries;
 mod chat;
 mod clocks;

@@ -1,0 +1,160 @@
+//! `waxwing receive --exec`: a program for each letter, which is done with it when it ends with 0.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::commands::{Console, Place};
+use crate::exit::Failure;
+use crate::home::{Home, Letter, LetterBody};
+use crate::session::{Reached, Session};
+use crate::show::{self, Sender};
+
+/// How long to wait before a letter is tried again; each time twice as long, up to the second.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long a program may go on when this command is to end.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// What becomes of letters.
+pub(super) struct Hands<'a> {
+    pub(super) place: &'a Place<'a>,
+    pub(super) home: &'a Home,
+    pub(super) program: &'a Path,
+    /// Whether the program gets a JSON object in place of the text.
+    pub(super) json: bool,
+    /// Whether a letter is tried again when the program fails.
+    pub(super) persistent: bool,
+}
+
+/// How a program has ended, if it has.
+enum End {
+    Done,
+    Failed(String),
+    Interrupted,
+}
+
+impl Hands<'_> {
+    /// Runs the program for one letter after the other, oldest first. A letter that it is not done with is
+    /// the first one the next time.
+    pub(super) fn hand_over(
+        &self,
+        session: &mut Session<'_>,
+        console: &mut Console<'_>,
+    ) -> Result<super::Printed, Failure> {
+        let mut printed = super::Printed::default();
+        let mut pause = PAUSE;
+        while let Some(letter) = self.home.letters().unprinted(1)?.pop() {
+            match self.run(&letter, session, console)? {
+                End::Done => {
+                    printed.receipts += self.place.note_read(self.home, &[letter.id])?;
+                    printed.letters += 1;
+                    pause = PAUSE;
+                }
+                End::Interrupted => break,
+                End::Failed(how) if !self.persistent => return Err(Failure::General(how)),
+                End::Failed(how) => {
+                    writeln!(console.remarks, "{how}; trying again in {} s", pause.as_secs())?;
+                    let until = Some(Instant::now() + pause);
+                    pause = (2 * pause).min(LONGEST_PAUSE);
+                    let waited = session.wait_until(until, true, |_| Ok::<_, Failure>(false))?;
+                    if waited == Reached::Interrupted {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(printed)
+    }
+
+    fn run(
+        &self,
+        letter: &Letter,
+        session: &mut Session<'_>,
+        console: &mut Console<'_>,
+    ) -> Result<End, Failure> {
+        let LetterBody::Text(text) = &letter.body else {
+            // There is nothing to hand over. It comes again when it can be opened.
+            writeln!(console.remarks, "{}", show::letter_text(letter, None, &console.page()))?;
+            return Ok(End::Done);
+        };
+        let ended = self.start(letter, text, session)?;
+        let mut status = None;
+        let mut has_ended = |_: &mut Session<'_>| -> Result<bool, Failure> {
+            status = match ended.try_recv() {
+                Ok(status) => Some(status),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Err(ErrorKind::Other.into())),
+            };
+            Ok(status.is_some())
+        };
+        if session.wait_until(None, true, &mut has_ended)? == Reached::Interrupted {
+            return Ok(match ended.recv_timeout(GOODBYE) {
+                Ok(Ok(status)) if status.success() => End::Done,
+                _ => End::Interrupted,
+            });
+        }
+        let program = self.program.display();
+        Ok(match status {
+            Some(Ok(status)) if status.success() => End::Done,
+            Some(Ok(status)) => {
+                End::Failed(format!("{program} is not done with a letter: {status}"))
+            }
+            Some(Err(error)) => End::Failed(format!("{program} is lost: {error}")),
+            None => End::Interrupted,
+        })
+    }
+
+    /// Starts the program, and tells how it has ended.
+    fn start(
+        &self,
+        letter: &Letter,
+        text: &str,
+        session: &Session<'_>,
+    ) -> Result<Receiver<io::Result<ExitStatus>>, Failure> {
+        let with = letter.from.map(|from| self.home.conversations().with(&from)).transpose()?;
+        let name = with.flatten().and_then(|with| with.name);
+        let is_stranger = super::is_stranger(self.home, letter)?;
+        let given = if self.json {
+            show::letter_json(letter, &Sender { name: name.as_deref(), is_stranger }) + "\n"
+        } else {
+            text.to_owned()
+        };
+        let child = Command::new(self.program)
+            .env("LETTER_HOME", self.home.dir())
+            .env("LETTER_FROM", letter.from.as_ref().map_or("", |from| from.as_str()))
+            .env("LETTER_NAME", name.unwrap_or_default())
+            .env("LETTER_UID", letter.uid.map(|uid| uid.to_string()).unwrap_or_default())
+            .env("LETTER_SENT_AT", clock::rfc3339(letter.sent_at))
+            .env("LETTER_REQUEST", if is_stranger { "true" } else { "false" })
+            .stdin(Stdio::piped())
+            .spawn();
+        let child = child.map_err(|error| {
+            let program = self.program.display();
+            Failure::Config(format!("{program} cannot be started: {error}; the letter stays new"))
+        })?;
+        let (end, ended) = channel();
+        let waker = session.waker();
+        let watch = move || {
+            let _ = end.send(feed(child, &given));
+            // Without it the end is seen a moment later.
+            let _ = waker.wake();
+        };
+        let watching = thread::Builder::new().name("program".into()).spawn(watch);
+        watching.map_err(|error| Failure::General(format!("no thread for a program: {error}")))?;
+        Ok(ended)
+    }
+}
+
+/// Gives a program its letter, and waits for its end.
+fn feed(mut child: Child, letter: &str) -> io::Result<ExitStatus> {
+    if let Some(mut input) = child.stdin.take() {
+        // One that does not read it may be done with it all the same.
+        let _ = input.write_all(letter.as_bytes());
+    }
+    child.wait()
+}

@@ -94,6 +94,11 @@ pub enum Command {
     /// printed; the other way round, an open chat shows also what this command prints. If it is
     /// killed while it prints, some letters are printed once more, and none is left out.
     Receive(Receive),
+    /// Serve programs by JSON-RPC 2.0, a message a line, until their input ends
+    ///
+    /// `next` gives the letters that a program has not acknowledged by `ack`, whatever became of it in
+    /// between, and `send` with a key sends once. docs/RPC.md says more.
+    Rpc(Rpc),
     /// Show the letters that the server has not answered for; try them now, or give one up
     Outbox(Outbox),
     /// Show all conversations on a full screen; `waxwing` without a command does the same
@@ -373,6 +378,20 @@ pub struct Receive {
     pub json: bool,
 }
 
+/// `waxwing rpc`.
+#[derive(Debug, clap::Args)]
+pub struct Rpc {
+    /// Serve programs of this user on a socket instead of standard input and output
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Let programs say whose keys are believed in: `verify` and `accept_key`
+    #[arg(long)]
+    pub allow_trust: bool,
+    /// Print what can be called, as an OpenRPC document, and end
+    #[arg(long)]
+    pub schema: bool,
+}
+
 /// `waxwing delete`.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["who", "strangers", "unreadable"])))]
@@ -510,7 +529,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn uid(text: &str) -> Result<Uid, String> {
+pub(crate) fn uid(text: &str) -> Result<Uid, String> {
     let wrong = || "a letter's uid is 32 hexadecimal digits; `waxwing outbox` shows it".to_owned();
     let mut uid = [0; Uid::LEN];
     if text.len() != 2 * Uid::LEN || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -1,8 +1,8 @@
 //! The Waxwing terminal client as a library.
 //!
 //! [`settings`] are what a person has set, and [`accounts`] are their homes. [`home`] keeps everything
-//! that must outlive the process. [`session`] talks to the server, and [`trust`] is what
-//! two people compare.
+//! that must outlive the process. [`session`] talks to the server, and [`courier`] does that in a thread
+//! of its own. [`trust`] is what two people compare.
 //! [`commands`] are what a person types, [`console`] is where they write, [`show`] is how they
 //! answer, and [`exit`] is how they fail. Keys come from [`keys`], by the crypto backend that
 //! [`backend`] has chosen.
@@ -21,9 +21,11 @@ mod interrupt;
 pub mod keyboard;
 pub mod keylog;
 pub mod keys;
+mod lines;
 pub mod name;
 pub mod phone;
 pub mod reopen;
+mod rpc;
 pub mod session;
 pub mod settings;
 pub mod show;

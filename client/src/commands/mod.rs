@@ -14,6 +14,7 @@ mod outbox;
 mod packet;
 mod receive;
 mod register;
+mod rpc;
 mod search;
 mod send;
 mod tui;
@@ -159,6 +160,7 @@ fn run_in(place: &Place<'_>, command: &Command, console: &mut Console<'_>) -> Re
         Command::Search(search) => search::run(place, search, console),
         Command::Send(send) => send::run(place, send, console),
         Command::Receive(receive) => receive::run(place, receive, console),
+        Command::Rpc(args) => rpc::run(place, args, console),
         Command::Outbox(outbox) => outbox::run(place, outbox, console),
         Command::Chat { who } => chat::run(place, who, console),
         Command::Tui => tui::run(place, console),
@@ -196,7 +198,7 @@ fn refusal(status: &OutboxStatus) -> Option<Failure> {
 }
 
 /// Refuses to write to somebody whose answers would be discarded.
-fn require_unblocked(home: &Home, phone: &Phone) -> Result<(), Failure> {
+pub(crate) fn require_unblocked(home: &Home, phone: &Phone) -> Result<(), Failure> {
     match home.relations().with(phone)? {
         Relation::Blocked => Err(Failure::blocked(phone)),
         Relation::Known | Relation::Stranger => Ok(()),

@@ -1,12 +1,13 @@
 //! Text from standard input. Nothing of it is dropped without a word, and no line without an end
 //! fills the memory.
 
-use std::io::{self, BufRead, ErrorKind, Read};
+use std::io::{self, BufRead, Read};
 
 use waxwing_core::limits::MAX_BODY;
 
 use super::Console;
 use crate::exit::Failure;
+use crate::lines;
 
 /// Marks that a text is UTF-8. It is not part of the text.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -39,32 +40,6 @@ impl<R: BufRead> Lines<R> {
     pub(super) const fn of(input: R) -> Self {
         Self { input, number: 0, is_broken: false }
     }
-
-    /// The bytes of the next line, `None` of one that is too long; nothing at the end of input.
-    fn next_bytes(&mut self) -> io::Result<Option<Option<Vec<u8>>>> {
-        // The longest text, and a line end of two bytes.
-        let room = MAX_BODY + BYTE_ORDER_MARK.len() + 2;
-        let (mut line, mut has_begun) = (Some(Vec::new()), false);
-        loop {
-            let available = match self.input.fill_buf() {
-                Ok([]) => return Ok(has_begun.then_some(line)),
-                Ok(available) => available,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            has_begun = true;
-            let end = available.iter().position(|byte| *byte == b'\n');
-            let len = end.map_or(available.len(), |at| at + 1);
-            line = line.filter(|line| line.len() + len <= room);
-            if let Some(line) = &mut line {
-                line.extend_from_slice(&available[..len]);
-            }
-            self.input.consume(len);
-            if end.is_some() {
-                return Ok(Some(line));
-            }
-        }
-    }
 }
 
 impl<R: BufRead> Iterator for Lines<R> {
@@ -74,20 +49,25 @@ impl<R: BufRead> Iterator for Lines<R> {
         if self.is_broken {
             return None;
         }
-        let bytes = match self.next_bytes() {
-            Ok(bytes) => bytes?,
+        // The longest text, and a line end of two bytes.
+        let room = MAX_BODY + BYTE_ORDER_MARK.len() + 2;
+        let line = match lines::next(&mut self.input, room) {
+            Ok(line) => line?,
             Err(error) => {
                 self.is_broken = true;
                 return Some(Line::Broken(error));
             }
         };
         self.number += 1;
-        let text = bytes.ok_or_else(too_long).and_then(|mut bytes| {
-            if bytes.pop_if(|byte| *byte == b'\n').is_some() {
-                bytes.pop_if(|byte| *byte == b'\r');
+        let text = match line {
+            lines::Line::TooLong => Err(too_long()),
+            lines::Line::Whole(mut bytes) => {
+                if bytes.pop_if(|byte| *byte == b'\n').is_some() {
+                    bytes.pop_if(|byte| *byte == b'\r');
+                }
+                text_of(bytes, self.number == 1)
             }
-            text_of(bytes, self.number == 1)
-        });
+        };
         Some(text.map_or_else(|why| Line::Unusable { number: self.number, why }, Line::Text))
     }
 }

@@ -64,6 +64,24 @@ fn example(name: &str) -> String {
 }
 
 #[test]
+fn a_bot_in_python_that_is_killed_at_any_moment_answers_each_letter_once() {
+    echoes_each_letter_once(
+        |bert| {
+            let mut command = Command::new("python3");
+            command.arg(example("echo.py")).arg("--home").arg(&bert.home);
+            command.env("WAXWING", crate::binaries::client());
+            command
+        },
+        // Now the bot, now its waxwing; then the other ends by itself.
+        |bot, round| {
+            if round % 2 == 1 {
+                kill_all(&children(bot));
+            }
+        },
+    );
+}
+
+#[test]
 fn a_bot_in_shell_that_is_killed_at_any_moment_answers_each_letter_once() {
     echoes_each_letter_once(
         |bert| {

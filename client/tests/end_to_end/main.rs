@@ -32,6 +32,7 @@ mod output;
 mod process;
 mod proxy;
 mod registration;
+mod rpc;
 mod screen;
 mod secrets;
 mod sent_codes;

@@ -58,7 +58,8 @@ impl Prepared {
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Failure> {
         let Parts { config, connections, directory, mut identity, mut storage, bans, .. } = parts;
         let snapshot = storage.load(rested(config.storage.id_rest)).map_err(say_what_helps)?;
-        tracing::info!(users = snapshot.users.len(), "data loaded");
+        let users = snapshot.users.iter().filter(|user| !user.phone.is_reserved()).count();
+        tracing::info!(users, "data loaded");
         let strangers = canary::strangers(directory.path(), &snapshot.users);
         let own_key = key::digest(identity.spki());
         let fingerprints = Fingerprints::read(directory, own_key)?;

@@ -139,6 +139,43 @@ fn an_act_that_was_begun_before_a_rotation_is_settled_after_it() {
 }
 
 #[test]
+fn a_start_reads_no_more_of_the_log_than_what_came_since_the_one_before() {
+    let place = Place::new();
+    let log = place.with_limits(SMALL, 20);
+    (0..20).for_each(|id| act(&log, id));
+    assert_eq!(log.settle(NOW), Ok(0));
+    // As if an act had been begun long ago, and nobody had ended it.
+    let old = place.numbered(3);
+    let line = fs::read_to_string(&old).unwrap().lines().next().unwrap().to_owned();
+    fs::write(&old, format!("{line}\n")).unwrap();
+    drop(log.begin(NOW, 7, "sessions end", Arguments::new()).unwrap());
+    (0..20).for_each(|id| act(&log, id));
+    assert_eq!((log.settle(NOW), log.settle(NOW)), (Ok(1), Ok(0)));
+
+    // A note about another log, or none, is no reason to leave anything out.
+    let note = place.path().join("audit.settled");
+    let noted = fs::read_to_string(&note).unwrap();
+    fs::write(&note, noted.replace("\"sha256\":\"", "\"sha256\":\"x")).unwrap();
+    assert_eq!((log.settle(NOW), log.settle(NOW)), (Ok(1), Ok(0)));
+    fs::remove_file(&note).unwrap();
+    assert_eq!(log.settle(NOW), Ok(0));
+}
+
+#[test]
+fn an_erasure_that_is_open_is_found_by_every_start() {
+    let place = Place::new();
+    let log = place.with_limits(SMALL, 20);
+    (0..10).for_each(|id| act(&log, id));
+    let erase = Arguments::new().with("erase", true).with("id", 7);
+    drop(log.begin(NOW, 7, "users remove", erase).unwrap());
+    for _ in 0..3 {
+        (0..5).for_each(|id| act(&log, id));
+        assert_eq!(log.settle(NOW), Ok(0));
+        assert_eq!(log.open_erasures().unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_moved_is_written_to_beyond_its_size() {
     let place = Place::new();
     let log = place.with_limits(SMALL, 2);

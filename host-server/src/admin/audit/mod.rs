@@ -11,17 +11,17 @@ mod line;
 mod person;
 mod read;
 mod rotation;
+mod settled;
 mod show;
 mod verify;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{geteuid, getuid};
+use rustix::process::getuid;
 use waxwing_core::id::UserId;
 use waxwing_core::time::UnixTime;
 
@@ -35,6 +35,7 @@ use file::{Last, Purpose, Tail, failure};
 pub use line::{Arguments, AuditResult, Line, MAX_LINE, MAX_TEXT};
 pub use read::{Entry, Snapshot};
 use rotation::Files;
+use settled::{Open, Settled};
 pub use show::show;
 pub use verify::{Fault, Verified};
 
@@ -235,11 +236,14 @@ impl AuditLog {
         file::reserve_or_warn(&self.files.current(), &file, tail.whole);
         self.found(tail.last)?;
         drop(file);
-        let mut open = self.open_acts()?;
-        open.retain(|(_, arguments)| erase::of_whom(arguments.map()).is_none());
+        let (later, open): (Vec<_>, _) = self.open_acts()?.into_iter().partition(Open::is_erasure);
         let count = open.len();
-        for (begun, _) in open {
-            self.end_interrupted(now, begun)?;
+        for open in open {
+            self.end_interrupted(now, open.begun())?;
+        }
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(settled) = Settled::before(&later, newest) {
+            settled.write(&self.files);
         }
         Ok(count)
     }
@@ -259,30 +263,16 @@ impl AuditLog {
     /// # Errors
     /// When the log cannot be read.
     pub fn open_erasures(&self) -> Result<Vec<(Begun, UserId)>, Failure> {
-        let open = self.open_acts()?.into_iter();
-        Ok(open
-            .filter_map(|(begun, arguments)| Some((begun, erase::of_whom(arguments.map())?)))
-            .collect())
+        let of_whom = |open: Open| {
+            let whom = erase::of_whom(open.arguments.map())?;
+            Some((open.begun(), whom))
+        };
+        Ok(self.open_acts()?.into_iter().filter_map(of_whom).collect())
     }
 
-    /// Acts that nobody has ended, and what they are about.
-    fn open_acts(&self) -> Result<Vec<(Begun, Arguments)>, Failure> {
-        let mut open = BTreeMap::new();
-        self.snapshot()?.each(|entry| {
-            if let Some(line) = entry.line {
-                match (line.of, line.result) {
-                    (Some(of), _) => _ = open.remove(&of),
-                    (None, None) => _ = open.insert(line.number, (line.command, line.arguments)),
-                    (None, Some(_)) => {}
-                }
-            }
-            Ok(())
-        })?;
-        let uid = geteuid().as_raw();
-        let begun = |(number, (command, arguments))| {
-            (Begun { number, uid, command }, Arguments::of_line(arguments))
-        };
-        Ok(open.into_iter().map(begun).collect())
+    /// Acts that nobody has ended.
+    fn open_acts(&self) -> Result<Vec<Open>, Failure> {
+        settled::open_acts(&self.snapshot()?, &self.files)
     }
 
     /// What is in the log now.

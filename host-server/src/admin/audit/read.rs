@@ -114,15 +114,41 @@ impl Snapshot {
     ///
     /// # Errors
     /// That of `with`, or when a file cannot be read.
-    pub fn each(
+    pub fn each(&self, with: impl FnMut(Entry<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+        self.each_from(0, with)
+    }
+
+    /// The same without so many of the oldest files.
+    pub(super) fn each_from(
         &self,
+        first: usize,
         mut with: impl FnMut(Entry<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.files.iter().try_for_each(|part| part.each(&mut with))
+        self.files.iter().skip(first).try_for_each(|part| part.each(&mut with))
+    }
+
+    /// Which of the files is the newest whose first line has no higher number than this; the oldest if
+    /// none has.
+    pub(super) fn newest_that_begins_by(&self, number: u64) -> Result<usize, Failure> {
+        for (at, part) in self.files.iter().enumerate().rev() {
+            if part.first_number()?.is_some_and(|first| first <= number) {
+                return Ok(at);
+            }
+        }
+        Ok(0)
     }
 }
 
 impl Part {
+    /// The number of the first line, if it is one of ours.
+    fn first_number(&self) -> Result<Option<u64>, Failure> {
+        let mut bytes = Vec::new();
+        let mut lines = BufReader::new(From { file: &self.file, at: 0, len: self.len });
+        let read = lines.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut bytes);
+        read.map_err(|error| failure(&self.path, error))?;
+        Ok(Line::parse(bytes.trim_ascii_end()).map(|line| line.number))
+    }
+
     /// Calls `with` for each line, until that fails.
     pub(super) fn each(
         &self,

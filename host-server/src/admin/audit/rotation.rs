@@ -49,6 +49,16 @@ impl Files {
         self.directory.join(format!("{NAME}.{number}"))
     }
 
+    /// What notes up to which line every act has ended.
+    pub(super) fn settled(&self) -> PathBuf {
+        self.directory.join("audit.settled")
+    }
+
+    /// The same, before it is complete.
+    pub(super) fn settled_draft(&self) -> PathBuf {
+        self.directory.join("audit.settled.new")
+    }
+
     fn spare(&self) -> PathBuf {
         self.directory.join(format!("{NAME}.new"))
     }

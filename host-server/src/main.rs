@@ -7,10 +7,11 @@ use std::process::{self, ExitCode};
 use clap::Parser;
 use clap::error::Error as Unparsed;
 use serde_json::json;
+use waxwing_server::admin::commands;
 use waxwing_server::cli::{Cli, Command, ConfigCommand, OperatorCommand};
 use waxwing_server::config::Config;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::{admin, core_dumps, logging, runtime, stderr};
+use waxwing_server::{core_dumps, logging, runtime, stderr};
 
 fn main() -> ExitCode {
     stop_when_a_thread_panics();
@@ -70,50 +71,23 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
     }
 }
 
+/// Carries out a command of the operator. If the configuration cannot be read any more, a running server is
+/// asked all the same, as far as the configuration still says where it is: an operator in trouble has to reach
+/// it, and a server that cannot read it either has to say so in its log and its status.
 fn operate(
     cli: &Cli,
     command: &OperatorCommand,
     loaded: Result<Config, Failure>,
 ) -> Result<(), Failure> {
-    match command {
-        OperatorCommand::Status { .. }
-        | OperatorCommand::Reload
-        | OperatorCommand::Doctor { live: true }
-        | OperatorCommand::Drain { .. }
-        | OperatorCommand::Undrain
-        | OperatorCommand::Log(_)
-        | OperatorCommand::Sessions(_)
-        | OperatorCommand::Queue(_)
-        | OperatorCommand::Ban(_) => ask_running(cli, command, loaded),
-        OperatorCommand::Doctor { live: false }
-        | OperatorCommand::Health { .. }
-        | OperatorCommand::Backup(_)
-        | OperatorCommand::Otp(_)
-        | OperatorCommand::Storage(_)
-        | OperatorCommand::Users(_)
-        | OperatorCommand::Audit(_)
-        | OperatorCommand::Key(_) => {
-            admin::commands::run(&loaded?, command, cli.json(), &mut io::stdout().lock())
-        }
-    }
-}
-
-/// Has a command ask the running server. It does so even if the configuration cannot be read any more, as
-/// far as it still says where the server is: an operator in trouble has to reach it, and a server that cannot
-/// read it either has to say so in its log and its status.
-fn ask_running(
-    cli: &Cli,
-    command: &OperatorCommand,
-    loaded: Result<Config, Failure>,
-) -> Result<(), Failure> {
-    let ask = |config: &Config| {
-        admin::commands::run(config, command, cli.json(), &mut io::stdout().lock())
-    };
+    let out = &mut io::stdout().lock();
     let unreadable = match loaded {
-        Ok(config) => return ask(&config),
+        Ok(config) => return commands::run(&config, command, cli.json(), out),
         Err(unreadable) => unreadable,
     };
-    match ask(&cli.place_of_server()) {
+    if !commands::can_be_asked(command) {
+        return Err(unreadable);
+    }
+    match commands::ask(&cli.place_of_server(), command, cli.json(), out) {
         // A server that was to read it has found the same mistake.
         Err(failure) if failure.exit() == Exit::Network || *command == OperatorCommand::Reload => {
             Err(unreadable)

@@ -363,7 +363,7 @@ fn health(config: &Config, line: &str) -> (String, Result<(), Failure>) {
 }
 
 #[test]
-fn the_command_asks_the_endpoint_or_else_the_control_socket() {
+fn the_command_asks_the_control_socket_or_else_the_endpoint() {
     let fake = Fake::new();
     let mut config = Config::default();
     config.server.data = fake.directory.path().to_owned();
@@ -375,11 +375,16 @@ fn the_command_asks_the_endpoint_or_else_the_control_socket() {
     let socket = fake.directory.path().join("control.sock");
     let serve = Arc::clone(&fake.running) as _;
     let listener = Listener::bind(&socket, None, control::Limits::default(), serve).unwrap();
-    let mut over_http = config.clone();
-    over_http.metrics.listen = Some(fake.address());
-    let mut not_known = config.clone();
-    not_known.metrics.listen = Some("127.0.0.1:0".parse().unwrap());
-    for config in [&config, &over_http, &not_known] {
+    let listen = |address: SocketAddr| {
+        let mut config = config.clone();
+        config.metrics.listen = Some(address);
+        config
+    };
+    // It may have been changed since the server has started, which goes on with what it was.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let changed = listen(nobody);
+    let over_http = listen(fake.address());
+    let says_how_it_is = |config: &Config| {
         fake.machine.lock().unwrap().storage_is_in_trouble = false;
         assert_eq!(health(config, ""), ("every event loop answers\n".into(), Ok(())));
         let well = "{\"healthy\":true,\"message\":\"every event loop answers, and storage takes what is written\"}\n";
@@ -392,8 +397,19 @@ fn the_command_asks_the_endpoint_or_else_the_control_socket() {
         assert_eq!(failure.exit(), Exit::Failure);
         assert!(failure.to_string().starts_with("storage has not taken"), "{failure}");
         assert!(health(config, "--ready --json").0.starts_with("{\"healthy\":false,"));
+    };
+    for config in [&config, &over_http, &listen("127.0.0.1:0".parse().unwrap()), &changed] {
+        says_how_it_is(config);
     }
+
     drop(listener);
+    // Another server may answer there: nobody uses the data directory.
+    let failure = health(&over_http, "").1.unwrap_err();
+    assert!(failure.to_string().starts_with("no server answers at "), "{failure}");
+    let _used = DataDir::existing(fake.directory.path()).unwrap().lock().unwrap();
+    says_how_it_is(&over_http);
+    let failure = health(&changed, "").1.unwrap_err();
+    assert!(failure.to_string().contains("the address of metrics.listen"), "{failure}");
 }
 
 #[test]

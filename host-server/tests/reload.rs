@@ -238,6 +238,46 @@ fn a_mistake_changes_nothing_and_is_said_by_the_command_the_status_and_the_log()
 }
 
 #[test]
+fn whoever_asks_a_server_reaches_it_although_its_file_has_a_mistake() {
+    let server = Server::start("", LOCAL);
+    server.writes("limits.codes_per_dya = 7\n");
+    let with_file = |args: &[&str]| {
+        let mut command = binary();
+        command.arg("--config").arg(server.file()).args(args);
+        command.env("WAXWING_SERVER__DATA", server.folder.path().join("data")).output().unwrap()
+    };
+    let backup = server.folder.path().join("backup.db");
+    let backup = backup.to_str().unwrap();
+    for (asked, code) in [
+        (&["health"][..], 0),
+        (&["users", "list"], 0),
+        (&["users", "show", "7"], 1),
+        (&["backup", "create", backup], 0),
+        (&["audit", "verify"], 0),
+        (&["key", "show"], 0),
+        (&["otp", "test", "+15550001111"], 0),
+        // These are not about a running server.
+        (&["storage", "schema"], 78),
+        (&["backup", "list"], 78),
+    ] {
+        let ran = with_file(asked);
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(code), "{asked:?}: {said}");
+        assert!(said.contains("there is no key `limits.codes_per_dya`"), "{asked:?}: {said}");
+    }
+    server.signal(Signal::TERM);
+    eventually(|| server.command(&["health"]).status.code() == Some(1));
+    // Without a server nothing is read or changed by settings that are not known.
+    for (asked, code) in [(&["users", "list"][..], 78), (&["audit", "show"], 78), (&["health"], 1)]
+    {
+        let ran = with_file(asked);
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(code), "{asked:?}: {said}");
+        assert!(said.contains("there is no key `limits.codes_per_dya`"), "{asked:?}: {said}");
+    }
+}
+
+#[test]
 fn a_hangup_does_the_same() {
     let server = Server::start("limits.codes_per_day = 100\n", LOCAL);
     server.writes("limits.codes_per_day = 50\n");

@@ -3,6 +3,7 @@
 //! A running server makes the backup itself: it alone knows when its write-ahead log may be touched.
 //! If none runs, the command makes it.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf, absolute};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
-use super::super::control::{Answer, Caller};
+use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running, wait};
 use super::doctor::Round;
@@ -275,27 +276,34 @@ pub(super) fn run(command: &BackupCommand, paper: &mut Paper<'_>) -> Result<(), 
 /// By the server if one runs.
 fn create_anyhow(file: Option<&Path>, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let config = paper.config;
-    let file =
-        match file {
-            // The server may run somewhere else.
-            Some(file) => Some(absolute(file).map_err(|error| {
-                Failure::new(Exit::Config, format!("{}: {error}", file.display()))
-            })?),
-            None => {
-                Shelf::of(config).ok_or_else(backup::no_shelf)?;
-                None
-            }
-        };
-    let Some(connection) = reach::try_to_connect(config)? else {
-        let made = create_alone(config, file.as_deref())?;
-        return paper.done(&made, Backup::made);
-    };
-    let file =
-        file.map(|file| file.into_os_string().into_string()).transpose().map_err(|file| {
-            let file = Path::new(&file).display();
-            Failure::new(Exit::Config, format!("{file}: the name has to be text in UTF-8"))
-        })?;
+    if file.is_none() {
+        Shelf::of(config).ok_or_else(backup::no_shelf)?;
+    }
+    match reach::try_to_connect(config)? {
+        Some(connection) => ask(connection, file, paper),
+        None => {
+            let made = create_alone(config, file)?;
+            paper.done(&made, Backup::made)
+        }
+    }
+}
+
+/// By the server, which may run in another directory than this command.
+pub(super) fn ask(
+    connection: Connection,
+    file: Option<&Path>,
+    paper: &mut Paper<'_>,
+) -> Result<(), Failure> {
+    let file = file.map(whole_name).transpose()?;
     paper.act(connection, Request::CreateBackup { file }, Backup::made)
+}
+
+/// The name of a file from the root on.
+fn whole_name(file: &Path) -> Result<String, Failure> {
+    let wrong =
+        |why: &dyn fmt::Display| Failure::new(Exit::Config, format!("{}: {why}", file.display()));
+    let name = absolute(file).map_err(|error| wrong(&error))?.into_os_string();
+    name.into_string().map_err(|_| wrong(&"the name has to be text in UTF-8"))
 }
 
 /// Without a server.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::control::Answer;
 use super::super::health::Health;
@@ -12,6 +12,7 @@ use super::super::running::{Interrupted, Running};
 use super::super::wait;
 use super::{Paper, reach};
 use crate::config::Config;
+use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 
 /// A server needs four seconds at most to ask its loops, and two to say it.
@@ -33,16 +34,9 @@ pub(super) fn answer(
 
 // ---- For the operator ----
 
-/// Asks the address of `metrics.listen`, or else the control socket. All that can go wrong says that the
-/// server is not well.
+/// All that can go wrong says that the server is not well.
 pub(super) fn run(ready: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
-    let config = paper.config;
-    // Nobody but the server knows which port it was given for port 0.
-    let listen = config.metrics.listen.filter(|address| address.port() != 0);
-    let asked = match listen {
-        Some(address) => is_meant(config).and_then(|()| over_http(address, ready)),
-        None => over_socket(config, ready),
-    };
+    let asked = ask(paper.config, ready);
     let health = asked.unwrap_or_else(|message| Health { healthy: false, message });
     paper.write(&health, |out, health| {
         if health.healthy { writeln!(out, "{}", health.message) } else { Ok(()) }
@@ -50,47 +44,56 @@ pub(super) fn run(ready: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
     if health.healthy { Ok(()) } else { Err(Failure::new(Exit::Failure, health.message)) }
 }
 
-fn over_socket(config: &Config, ready: bool) -> Result<Health, String> {
-    let ask = || -> Result<Option<Health>, Failure> {
-        let connection = reach::connect(config)?;
-        let mut told = None;
-        protocol::ask(connection, &Asked::new(config, Request::Health { ready }), |health| {
-            told = Some(health);
-            Ok(())
-        })?;
-        Ok(told)
+/// Asks the control socket, and the address of `metrics.listen` only if no server answers there: that address
+/// may be another one since the server has started.
+fn ask(config: &Config, ready: bool) -> Result<Health, String> {
+    let deadline = wait::deadline(PATIENCE);
+    let silent = match over_socket(config, ready) {
+        Ok(health) => return Ok(health),
+        Err(silent) => silent,
     };
-    let told = ask().map_err(|failure| failure.to_string())?;
-    told.ok_or_else(|| "the server has not said how it is".into())
+    // Nobody but the server knows which port it was given for port 0.
+    let listen = config.metrics.listen.filter(|address| address.port() != 0);
+    match listen {
+        Some(address) if is_meant(config, silent.exit()) => {
+            over_http(address, ready, deadline).map_err(|why| format!("{silent}; {why}"))
+        }
+        _ => Err(silent.to_string()),
+    }
 }
 
-/// Over HTTP, nobody says whose server answers. So a data directory that no server uses is looked for before:
-/// another server may answer at the same address. Whoever may not look is believed.
-fn is_meant(config: &Config) -> Result<(), String> {
+fn over_socket(config: &Config, ready: bool) -> Result<Health, Failure> {
+    let mut told = None;
+    let asked = Asked::new(config, Request::Health { ready });
+    protocol::ask(reach::connect(config)?, &asked, |health| {
+        told = Some(health);
+        Ok(())
+    })?;
+    told.ok_or_else(|| Failure::new(Exit::Failure, "the server has not said how it is"))
+}
+
+/// Over HTTP, nobody says whose server answers, and another one may answer at the same address. So whether
+/// the server that is meant may be there depends on how its control socket was silent.
+fn is_meant(config: &Config, silent: Exit) -> bool {
     let data = &config.server.data;
-    let is_missing = fs::metadata(data).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    if is_missing {
-        // Somebody may have said no more than the address of metrics.listen.
-        return match *data == Config::default().server.data {
-            true => Ok(()),
-            false => Err(format!(
-                "there is no data directory {}: give this command the --config or --data of the server \
-                 that you mean",
-                data.display()
-            )),
-        };
-    }
-    let socket = config.server.control_socket().map_err(|error| error.to_string())?;
-    match (reach::try_to_connect(config), socket) {
-        (Ok(None), Some(socket)) => Err(reach::nobody_at(&socket, config)),
-        _ => Ok(()),
+    match (silent, fs::metadata(data)) {
+        // Nobody listens. Somebody may have said no more than the address of metrics.listen.
+        (Exit::Network, Err(error)) if error.kind() == ErrorKind::NotFound => {
+            *data == Config::default().server.data
+        }
+        // The socket may be elsewhere since server.control was changed.
+        (Exit::Network, _) => DataDir::existing(data).is_ok_and(|data| !data.users().is_empty()),
+        // It is the server of another data directory, or the path of the socket would be too long.
+        (Exit::Config, _) => config.server.control_socket() == Ok(None),
+        // It does not serve this user, or nobody more at this moment.
+        _ => true,
     }
 }
 
-fn over_http(address: SocketAddr, ready: bool) -> Result<Health, String> {
+fn over_http(address: SocketAddr, ready: bool, deadline: Instant) -> Result<Health, String> {
     let address = reachable(address);
     let path = if ready { "/readyz" } else { "/healthz" };
-    match fetch(address, path) {
+    match fetch(address, path, deadline) {
         Ok((200, message)) => Ok(Health { healthy: true, message }),
         Ok((503, message)) => Ok(Health { healthy: false, message }),
         Ok((status, _)) => Err(format!(
@@ -117,9 +120,12 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// The status and the text of an answer.
-fn fetch(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
-    let deadline = wait::deadline(PATIENCE);
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+fn fetch(address: SocketAddr, path: &str, deadline: Instant) -> io::Result<(u16, String)> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(ErrorKind::TimedOut.into());
+    }
+    let stream = TcpStream::connect_timeout(&address, left)?;
     stream.set_nonblocking(true)?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     wait::write(&stream, request.as_bytes(), deadline)?;

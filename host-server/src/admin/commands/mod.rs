@@ -32,7 +32,7 @@ use serde::de::DeserializeOwned;
 use super::control::{Answer, Caller, Connection, Serve};
 use super::protocol::{self, Asked, Line, Problem, Request};
 use super::running::{Interrupted, Running};
-use crate::cli::{AuditCommand, KeyCommand, OperatorCommand, StorageCommand};
+use crate::cli::{AuditCommand, BackupCommand, KeyCommand, OperatorCommand, StorageCommand};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 
@@ -187,6 +187,41 @@ pub fn run(
             key::ask(reach::connect(config)?, command, paper)
         }
         OperatorCommand::Key(command) => key::read(command, paper),
+    }
+}
+
+/// Whether a running server can be asked for what a command is about.
+#[must_use]
+pub const fn can_be_asked(command: &OperatorCommand) -> bool {
+    match command {
+        OperatorCommand::Storage(_) | OperatorCommand::Doctor { live: false } => false,
+        OperatorCommand::Backup(command) => matches!(command, BackupCommand::Create { .. }),
+        _ => true,
+    }
+}
+
+/// Has a running server carry out a command that it [can be asked](can_be_asked) for, and does nothing without
+/// it. Of the configuration, only the place of the server counts.
+///
+/// # Errors
+/// As [`run`]; when no server runs, [`Exit::Network`].
+pub fn ask(
+    config: &Config,
+    command: &OperatorCommand,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let connect = || reach::connect(config);
+    let paper = &mut Paper { out, json, config };
+    match command {
+        OperatorCommand::Users(command) => users::run(connect()?, command, paper),
+        OperatorCommand::Audit(command) => audit::ask(connect()?, *command, paper),
+        OperatorCommand::Key(command) => key::ask(connect()?, command, paper),
+        OperatorCommand::Backup(BackupCommand::Create { file }) => {
+            backup::ask(connect()?, file.as_deref(), paper)
+        }
+        // All others are for a running server in any case.
+        _ => run(config, command, json, paper.out),
     }
 }
 

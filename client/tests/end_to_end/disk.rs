@@ -14,11 +14,11 @@ use crate::proxy::{Proxy, Way};
 use crate::test_server::{Person, TestServer, texts};
 
 /// A small file system over a directory, until it is dropped.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// `None` without the right to mount one.
-    fn over(directory: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn over(directory: &Path, size: &str) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "waxwing-test"]);
         let mounted = mount.arg(directory).stderr(Stdio::null()).status();
@@ -26,12 +26,12 @@ impl SmallDisk {
     }
 
     /// Takes all the room that is left.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut ballast = File::create(self.ballast()).unwrap();
         while ballast.write_all(&[0; 512]).is_ok() {}
     }
 
-    fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         fs::remove_file(self.ballast()).unwrap();
     }
 

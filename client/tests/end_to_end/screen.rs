@@ -1,7 +1,7 @@
 //! The full screen, on a terminal that says what it shows.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
+use crate::disk::SmallDisk;
 use crate::keys::{number, replace_key};
 use crate::process::{PATIENCE, eventually};
 use crate::test_server::{Person, TestServer};
@@ -102,6 +103,10 @@ impl Terminal {
     #[track_caller]
     fn shows(&self, what: &str) {
         self.waits(what, |screen| screen.contents().contains(what));
+    }
+
+    fn is_shown(&self, what: &str) -> bool {
+        self.shown.0.lock().unwrap().screen().contents().contains(what)
     }
 
     fn resizes(&self, columns: u16, rows: u16) {
@@ -338,6 +343,68 @@ fn a_changed_key_is_compared_on_the_screen_and_letters_go_on() {
     terminal.shows("✓ compared");
     terminal.waits("the letter goes out", |screen| !screen.contents().contains("waiting"));
     anna.run(&["contacts"]).exits(0).says("verified");
+}
+
+#[test]
+fn a_full_disk_is_said_and_what_was_typed_stays() {
+    let server = TestServer::new();
+    let (anna, bert) =
+        (server.newcomer("anna", "+4915112345601"), server.person("bert", "+4915112345602"));
+    fs::create_dir(&anna.home).unwrap();
+    let Some(disk) = SmallDisk::over(&anna.home, "8m") else {
+        let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
+        return;
+    };
+    anna.register().exits(0);
+    anna.send(&bert, "hello").exits(0);
+    let mut terminal = Terminal::of(&anna);
+    terminal.shows("┃ hello");
+    terminal.types(ENTER);
+    disk.fill();
+    // The log of the database has some room in it.
+    let mut letters = 0;
+    loop {
+        letters += 1;
+        terminal.types(&format!("\x1b[200~{} end-{letters}\x1b[201~", "words ".repeat(9_000)));
+        terminal.shows(&format!("end-{letters}"));
+        terminal.types(ENTER);
+        terminal.waits("what becomes of the letter", |screen| {
+            let shown = screen.contents();
+            let is_stored = shown.contains("write to") && shown.contains(&format!("end-{letters}"));
+            is_stored || shown.contains("not sent")
+        });
+        if terminal.is_shown("not sent") {
+            break;
+        }
+        assert!(letters < 100, "the disk is never full");
+    }
+    terminal.shows(&format!("end-{letters}"));
+    disk.make_room();
+    terminal.types(ENTER);
+    terminal.shows("write to");
+    let received = eventually("all letters", || {
+        let received = bert.run(&["receive", "--json"]).out;
+        received.contains(&format!("end-{letters}\"")).then_some(received)
+    });
+    assert_eq!(received.matches(&format!(" end-{letters}\"")).count(), 1);
+}
+
+#[test]
+fn an_editor_has_the_terminal_and_gives_its_text_back() {
+    let server = TestServer::new();
+    let (anna, _) = acquainted(&server);
+    let editor = "stty -a > /dev/null && printf 'edited\\nin two lines' >";
+    let mut terminal = Terminal::with(&anna, Shell::None, &[("EDITOR", editor)]);
+    terminal.shows("good morning");
+    terminal.types(ENTER);
+    terminal.types("begun\x07");
+    terminal.shows("> edited");
+    terminal.shows("in two lines");
+    terminal.types(" and more");
+    terminal.shows("in two lines and more");
+    // Nothing of it is left in a file of its own.
+    let left = fs::read_dir(&anna.home).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("editing")));
 }
 
 #[test]

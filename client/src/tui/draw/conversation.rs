@@ -96,6 +96,6 @@ pub(super) fn composer(model: &Model, theme: Theme, paper: &mut Paper<'_>) -> (u
     for (row, text) in written.rows.iter().skip(top).take(paper.rows()).enumerate() {
         paper.put(row, 3, text, Theme::words());
     }
-    let (x, y) = paper.cell(written.row - top, 3 + written.column);
+    let (x, y) = paper.cell(written.row.saturating_sub(top), 3 + written.column);
     (x, y)
 }

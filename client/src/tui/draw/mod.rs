@@ -51,9 +51,11 @@ fn panes(model: &Model, layout: &Layout, theme: Theme, frame: &mut Frame<'_>) {
     if let Some(area) = layout.letters {
         conversation::letters(model, theme, &mut Paper::of(cells, area));
     }
-    if let (Some(area), Some(words)) = (layout.banner, model.banner()) {
+    if let Some(area) = layout.banner {
         let mut paper = Paper::of(cells, area);
-        paper.put(0, 1, &words, theme.warning());
+        for (row, words) in model.banner().iter().enumerate() {
+            paper.put(row, 1, words, theme.warning());
+        }
     }
     if let Some(area) = layout.composer {
         let cursor = conversation::composer(model, theme, &mut Paper::of(cells, area));

@@ -194,8 +194,8 @@ fn draw_naming(
         &Shown::from("Enter keeps it; with nothing typed, the name goes"),
         theme.aside(),
     );
-    if let Some(words) = model.banner() {
-        paper.put(5, 1, &words, theme.warning());
+    for (row, words) in model.banner().iter().enumerate() {
+        paper.put(5 + row, 1, words, theme.warning());
     }
     cursor
 }

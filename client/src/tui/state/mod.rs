@@ -39,6 +39,9 @@ const WITHOUT_PAUSE: Duration = Duration::from_secs(3);
 /// A pause of somebody who types what is looked for.
 const SEARCH_PAUSE: Duration = Duration::from_millis(150);
 
+/// Rows of what has to be known.
+const BANNER: usize = 3;
+
 /// What has the keyboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Focus {
@@ -76,7 +79,7 @@ pub struct Model {
     /// Letters that the server has not answered for.
     waiting: u32,
     /// What was done or failed, until the next key.
-    notice: Option<Shown>,
+    notice: Option<String>,
     /// Whether the window has the keyboard, if the terminal tells.
     has_window: Option<bool>,
     /// The last letter of the open conversation that was noted as read.
@@ -193,7 +196,7 @@ impl Model {
     }
 
     fn say(&mut self, words: &str) {
-        self.notice = Some(Shown::line(words));
+        self.notice = Some(words.to_owned());
     }
 
     fn is_open(&self, phone: &Phone) -> bool {
@@ -419,42 +422,39 @@ impl Model {
         self.now
     }
 
-    /// What has to be known: what was done just now, else what is the matter with the conversation.
-    pub(crate) fn banner(&self) -> Option<Shown> {
-        if let Some(notice) = &self.notice {
-            return Some(notice.clone());
-        }
+    /// What has to be known, in rows: what was done just now, else what is the matter with the
+    /// conversation.
+    pub(crate) fn banner(&self) -> Vec<Shown> {
+        let words = self.notice.clone().or_else(|| self.matter());
+        let columns = usize::from(self.size.width).saturating_sub(2).max(4);
+        let mut rows = words.map_or_else(Vec::new, |words| Shown::rows(&words, columns));
+        rows.truncate(BANNER);
+        rows
+    }
+
+    /// What is the matter with the conversation.
+    fn matter(&self) -> Option<String> {
         let one = self.listing()?;
         let title = one.title();
-        let words = match (one.trust, one.state()) {
-            (Trust::Changed, _) => {
-                format!(
-                    "!! {title}: the key has changed, and sending is held. Tab, then v: compare"
-                )
-            }
-            (_, ConversationState::Request) => {
-                format!(
-                    "{title} is a stranger. Tab, then a: accept, b: block; an answer accepts, too"
-                )
-            }
-            (_, ConversationState::Blocked) => {
-                format!("{title} is blocked, and what they send is discarded. Tab, then b: unblock")
-            }
-            _ => return None,
-        };
-        Some(Shown::line(&words))
+        match (one.trust, one.state()) {
+            (Trust::Changed, _) => Some(format!(
+                "!! {title}: the key has changed, and sending is held. Tab, then v: compare"
+            )),
+            (_, ConversationState::Request) => Some(format!(
+                "{title} is a stranger. Tab, then a: accept, b: block; an answer accepts, too"
+            )),
+            (_, ConversationState::Blocked) => Some(format!(
+                "{title} is blocked, and what they send is discarded. Tab, then b: unblock"
+            )),
+            _ => None,
+        }
     }
 
     /// The parts of the screen; `None` when there is room for none.
     pub(crate) fn layout(&self) -> Option<Layout> {
         let composer = self.composer.written(self.composer_columns()).rows.len();
-        let composer = u16::try_from(composer).unwrap_or(u16::MAX);
-        Layout::of(
-            self.size,
-            self.focus == Focus::List,
-            u16::from(self.banner().is_some()),
-            composer,
-        )
+        let rows = |rows: usize| u16::try_from(rows).unwrap_or(u16::MAX);
+        Layout::of(self.size, self.focus == Focus::List, rows(self.banner().len()), rows(composer))
     }
 
     /// How many columns a text has that is being written.

@@ -3,6 +3,7 @@
 //! The screens are files in `screens`. `WAXWING_WRITE_SCREENS=1` has a test write what it sees in place of
 //! comparing it.
 
+mod anything;
 mod forged;
 mod person;
 mod screens;

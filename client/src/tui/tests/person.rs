@@ -173,6 +173,11 @@ impl Person {
         self.act(acts);
     }
 
+    /// Whether there are names left for letters.
+    pub(super) const fn has_room_for_letters(&self) -> bool {
+        self.letters < 200
+    }
+
     /// Somebody writes to this person, so many minutes after eight.
     pub(super) fn receives(&mut self, from: Phone, minutes: i64, text: &str) {
         self.letters += 1;
@@ -214,7 +219,11 @@ impl Person {
     }
 
     pub(super) fn cells(&self) -> Buffer {
-        let (width, height) = self.size;
+        self.cells_on(self.size)
+    }
+
+    /// What is drawn when the screen has become this large, and nobody has said so yet.
+    pub(super) fn cells_on(&self, (width, height): (u16, u16)) -> Buffer {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         terminal.draw(|frame| draw::frame(&self.model, Theme::Dark, frame)).unwrap();
         terminal.backend().buffer().clone()

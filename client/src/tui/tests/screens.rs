@@ -99,6 +99,21 @@ fn every_size_can_be_drawn() {
 }
 
 #[test]
+fn a_screen_whose_new_size_is_not_known_yet_is_drawn_as_far_as_it_goes() {
+    let sizes = [(80, 24), (30, 8), (1, 1), (59, 9), (60, 50), (200, 8), (3, 40), (79, 23)];
+    for (width, height) in sizes {
+        let mut person = week_on((width, height));
+        for keys in [&[][..], &[Key::Enter], &[Key::Up], &[Key::Ctrl('p')], &[Key::Esc, Key::Help]]
+        {
+            person.presses(keys);
+            for size in sizes {
+                let _ = person.cells_on(size);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_changed_key_is_compared_with_the_last_group_and_nothing_else() {
     let mut person = week_on((80, 24));
     let dora = phone(3);

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use crate::access::has_another_owner;
 use crate::admin::control;
@@ -60,13 +61,29 @@ fn check_parent(path: &Path) -> Result<(), Failure> {
 }
 
 fn check_writable(directory: &Path) -> Result<(), Failure> {
-    access(directory, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
-        let directory = directory.display();
-        let message = format!(
-            "{directory}: the server cannot make files there: {error}; let server.data name another place, or \
-             give it the rights. Under systemd, a directory of your own needs a line \
-             ReadWritePaths={directory} in the unit (systemctl edit waxwing)"
-        );
-        Failure::new(Exit::Storage, message)
-    })
+    access(directory, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| closed(directory, error))
+}
+
+/// The server may not write to this directory, and what to do about it.
+fn closed(directory: &Path, error: Errno) -> Failure {
+    let directory = directory.display();
+    let message = format!(
+        "{directory}: the server cannot make files there: {error}; let server.data name another place, or \
+         give it the rights. Under systemd, a directory of your own needs a line \
+         ReadWritePaths={directory} in the unit (systemctl edit waxwing)"
+    );
+    Failure::new(Exit::Storage, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_a_data_directory_of_their_own_reads_what_the_unit_needs() {
+        let refused = closed(Path::new("/srv/data"), Errno::ROFS);
+        assert_eq!(refused.exit(), Exit::Storage);
+        let said = refused.to_string();
+        assert!(said.contains("Read-only") && said.contains("ReadWritePaths=/srv/data"), "{said}");
+    }
 }

@@ -4,9 +4,9 @@
 //! folder `accounts` in it, and the file `default` there names the one that is meant without
 //! `--account`.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::home::{Home, HomeError};
@@ -70,7 +70,8 @@ impl Accounts {
         let file = self.default_file();
         let new = file.with_extension("new");
         let written = || -> io::Result<()> {
-            fs::create_dir_all(self.root.join(FOLDER))?;
+            // Its directory is that of the main home, which nobody else may read.
+            DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(FOLDER))?;
             let mut open = OpenOptions::new();
             let mut file = open.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             writeln!(file, "{name}")?;
@@ -91,22 +92,8 @@ impl Accounts {
     /// # Errors
     /// [`HomeError::Io`].
     pub fn names(&self) -> Result<Vec<String>, HomeError> {
-        let folder = self.root.join(FOLDER);
-        let failed = |source| HomeError::Io { path: folder.clone(), source };
-        let mut names = Vec::new();
-        match fs::read_dir(&folder) {
-            Ok(entries) => {
-                for entry in entries {
-                    let entry = entry.map_err(failed)?;
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    if check_name(&name).is_ok() && entry.path().is_dir() {
-                        names.push(name);
-                    }
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(source) => return Err(failed(source)),
-        }
+        let mut names = self.entries()?;
+        names.retain(|name| check_name(name).is_ok() && self.home_of(name).is_dir());
         names.sort();
         names.insert(0, MAIN.to_owned());
         Ok(names)
@@ -125,7 +112,7 @@ impl Accounts {
     }
 
     /// Deletes the home of an account, with its key and its letters; `false` while a process of it
-    /// talks to the server. What was begun and did not end is ended.
+    /// talks to the server.
     ///
     /// # Errors
     /// [`HomeError`].
@@ -140,6 +127,31 @@ impl Accounts {
         }
         erase(&removed)?;
         Ok(true)
+    }
+
+    /// Deletes what removals that were cut short have left.
+    ///
+    /// # Errors
+    /// [`HomeError::Io`].
+    pub fn end_removals(&self) -> Result<(), HomeError> {
+        for name in self.entries()? {
+            if name.starts_with(REMOVED) {
+                erase(&self.root.join(FOLDER).join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is in the folder, by name.
+    fn entries(&self) -> Result<Vec<String>, HomeError> {
+        let folder = self.root.join(FOLDER);
+        let name = |entry: io::Result<fs::DirEntry>| {
+            entry.map(|entry| entry.file_name().to_string_lossy().into_owned())
+        };
+        match fs::read_dir(&folder).and_then(|entries| entries.map(name).collect()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            read => read.map_err(|source| HomeError::Io { path: folder, source }),
+        }
     }
 
     fn default_file(&self) -> PathBuf {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Console, json_line};
 use crate::accounts::{Accounts, MAIN};
-use crate::args::{self, AccountsAction};
+use crate::args::{self, AccountsAction, Args};
 use crate::exit::Failure;
 use crate::home::{Home, HomeError};
 use crate::settings::Settings;
@@ -21,11 +21,20 @@ struct Line<'a> {
 }
 
 pub(super) fn run(
+    args: &Args,
     words: &args::Accounts,
     settings: &Settings,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
+    if args.home.is_some() || args.account.is_some() {
+        return Err(Failure::Usage(
+            "`waxwing accounts` is about all accounts of this person, and works in no other home; leave \
+             --home and --account out"
+                .into(),
+        ));
+    }
     let accounts = Accounts::of_user()?;
+    accounts.end_removals()?;
     match &words.action {
         AccountsAction::List => list(&accounts, settings, words.json, console),
         AccountsAction::Add { name } => {

@@ -133,7 +133,7 @@ impl Place<'_> {
 pub fn run(args: &Args, settings: &Settings, console: &mut Console<'_>) -> Result<(), Failure> {
     match args.wanted() {
         Command::Packet(packet) => return packet::run(packet, console),
-        Command::Accounts(accounts) => return accounts::run(accounts, settings, console),
+        Command::Accounts(words) => return accounts::run(args, words, settings, console),
         _ => {}
     }
     let country = args.country.as_ref().or(settings.country.as_ref());

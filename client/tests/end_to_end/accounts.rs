@@ -87,6 +87,29 @@ fn each_account_has_a_home_and_one_is_meant_when_none_is_named() {
 }
 
 #[test]
+fn accounts_are_made_and_removed_whatever_cuts_that_short() {
+    let root = tempfile::tempdir().unwrap();
+    let someone = Someone { root: root.path() };
+    // Before there is anything: nobody else may read what comes to be there.
+    someone.run(&["accounts", "default", "main"]).exits(0);
+    someone.run(&["accounts", "add", "work"]).exits(0);
+    // It was killed in the middle of a removal.
+    let folder = root.path().join("data/waxwing/accounts");
+    fs::rename(folder.join("work"), folder.join(".removed-work")).unwrap();
+    let listed = someone.run(&["accounts", "list", "--json"]).exits(0);
+    assert_eq!(lines(&listed.out).len(), 1);
+    assert!(!folder.join(".removed-work").exists());
+    // What is about all of them does not look as if it was about one.
+    let home = root.path().join("elsewhere");
+    someone
+        .run(&["--home", home.to_str().unwrap(), "accounts", "add", "x"])
+        .exits(2)
+        .says("--home");
+    someone.run(&["accounts", "list", "--account", "main"]).exits(2).says("--account");
+    assert!(!folder.join("x").exists());
+}
+
+#[test]
 fn a_configuration_with_a_mistake_is_named_and_exits_78() {
     let root = tempfile::tempdir().unwrap();
     let someone = Someone { root: root.path() };

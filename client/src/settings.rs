@@ -2,11 +2,13 @@
 //! both.
 
 use std::env;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use toml::{Table, Value};
 
 use crate::clock;
@@ -158,10 +160,7 @@ impl Settings {
     #[must_use]
     pub fn file() -> Option<PathBuf> {
         let variable = |name| env::var_os(name).map(PathBuf::from);
-        // The XDG specification has relative paths ignored.
-        let named = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
-        let usual = || variable("HOME").map(|home| home.join(".config"));
-        Some(named.or_else(usual)?.join("waxwing/config.toml"))
+        file_from(variable("XDG_CONFIG_HOME"), variable("HOME"))
     }
 
     /// What file and environment say.
@@ -222,13 +221,31 @@ impl Settings {
     }
 }
 
+/// Where the file is, given the two variables that decide.
+fn file_from(xdg_config_home: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
+    // The XDG specification has relative paths ignored. An empty HOME must not make the file one of
+    // whatever directory somebody happens to be in.
+    let named = xdg_config_home.filter(|path| path.is_absolute());
+    let usual =
+        || home.filter(|path| !path.as_os_str().is_empty()).map(|home| home.join(".config"));
+    Some(named.or_else(usual)?.join("waxwing/config.toml"))
+}
+
 fn read(file: &Path) -> Result<Option<String>, SettingsError> {
     let unreadable = |why: String| SettingsError::Unreadable { file: file.to_owned(), why };
-    let opened = match File::open(file) {
+    // A pipe is not waited for.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = match OpenOptions::new().read(true).custom_flags(flags).open(file) {
         Ok(opened) => opened,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // Somebody whose HOME is /dev/null has none.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(unreadable(error.to_string())),
     };
+    if !opened.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(unreadable("it is not a file".to_owned()));
+    }
     let mut text = String::new();
     let len = opened.take(LONGEST + 1).read_to_string(&mut text);
     match len.map_err(|error| unreadable(error.to_string()))? as u64 {
@@ -280,6 +297,36 @@ mod tests {
         ] {
             let error = of_file(text).unwrap_err();
             assert!(error.starts_with("config.toml: ") && error.contains(help), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_file_follows_xdg_then_home_and_is_never_one_of_the_current_directory() {
+        let path = |text: &str| Some(PathBuf::from(text));
+        let cases = [
+            (path("/config"), path("/home/a"), path("/config/waxwing/config.toml")),
+            (None, path("/home/a"), path("/home/a/.config/waxwing/config.toml")),
+            (path("relative"), path("/home/a"), path("/home/a/.config/waxwing/config.toml")),
+            (path(""), path(""), None),
+            (None, None, None),
+        ];
+        for (xdg, home, expected) in cases {
+            assert_eq!(file_from(xdg, home), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(&dir.path().join("none")), Ok(None));
+        // As below a HOME that is /dev/null.
+        assert_eq!(read(Path::new("/dev/null/.config/waxwing/config.toml")), Ok(None));
+        let pipe = dir.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        for place in [dir.path(), &pipe] {
+            let error = read(place).unwrap_err().to_string();
+            assert!(error.contains("not a file"), "{error}");
         }
     }
 

@@ -6,7 +6,7 @@
 use unicode_security::confusable_detection::skeleton;
 
 use crate::phone;
-use crate::show::is_hidden;
+use crate::show;
 
 /// Characters of the longest name.
 const LONGEST: usize = 64;
@@ -26,7 +26,7 @@ impl Name {
             "a name has at least one letter"
         } else if name.chars().count() > LONGEST {
             "a name has at most 64 letters"
-        } else if name.chars().any(is_hidden) {
+        } else if show::for_line(&name) != name {
             "this name has characters that nobody can see"
         } else if phone::is_meant(&name) {
             "this name could be taken for a phone number; it needs a letter"
@@ -45,7 +45,16 @@ impl Name {
     }
 }
 
-/// The same for all names that look alike, in capitals or not.
+/// Whether letters could go to the wrong one of two people who have these names.
+#[must_use]
+pub fn look_alike(one: &str, other: &str) -> bool {
+    // Al and AI, with a capital I: the same as they are shown, and not in small letters.
+    let shown = |name: &str| skeleton(&plain_spaces(name)).collect::<String>();
+    folded(one) == folded(other) || shown(one) == shown(other)
+}
+
+/// The same for all spellings by which somebody is found: in capitals or not, and with whatever
+/// characters that look like those of the name.
 #[must_use]
 pub fn folded(name: &str) -> String {
     let plain: String = skeleton(&plain_spaces(name).to_lowercase()).collect();
@@ -81,6 +90,26 @@ mod tests {
     }
 
     #[test]
+    fn two_people_cannot_be_mixed_up() {
+        for (one, other) in
+            [("Al", "AI"), ("Bill", "BiII"), ("Mama ❤", "Mama ❤\u{fe0f}"), ("Ann", "ann")]
+        {
+            assert!(look_alike(one, other), "{one} {other}");
+        }
+        for (one, other) in [("Ella", "Elia"), ("AL", "AI"), ("Ann", "Anna")] {
+            assert!(!look_alike(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn characters_that_a_script_or_an_emoji_needs_may_be_in_a_name() {
+        for name in ["Mama ❤\u{fe0f}", "👨\u{200d}👩\u{200d}👧", "می\u{200c}خواهم", "Zoe\u{308}"]
+        {
+            assert_eq!(Name::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
     fn what_would_confuse_is_no_name() {
         for name in [
             "",
@@ -92,6 +121,8 @@ mod tests {
             "a\u{202e}b",
             "a\u{200b}b",
             "a\u{1b}[2J",
+            "a\u{fe0f}",
+            "\u{301}",
             &"x".repeat(65),
         ] {
             assert!(Name::parse(name).is_err(), "{name:?}");

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use waxwing_core::phone::Phone;
 
 use super::{Conversations, HomeError, columns};
-use crate::name::{Name, folded};
+use crate::name::{Name, folded, look_alike};
 
 /// What became of giving a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,19 +30,14 @@ impl Conversations<'_> {
     /// [`HomeError::Database`]; nothing was changed then.
     pub fn set_name(&self, phone: &Phone, name: &Name) -> Result<Naming, HomeError> {
         self.home.write(|change| {
-            let folded = folded(name.as_str());
-            let mut taken = change.prepare_cached(
-                "SELECT phone, name FROM conversations WHERE folded = ? AND phone <> ?",
-            )?;
-            let taken = taken.query_one(params![folded, phone.as_str()], |row| {
-                Ok(Naming::Taken { by: columns::phone(row, 0)?, name: row.get(1)? })
-            });
-            if let Some(taken) = taken.optional()? {
-                return Ok(taken);
+            for (by, other) in self.names()? {
+                if by != *phone && look_alike(&other, name.as_str()) {
+                    return Ok(Naming::Taken { by, name: other });
+                }
             }
             let sql = "INSERT INTO conversations (phone, name, folded) VALUES (?1, ?2, ?3) \
                        ON CONFLICT (phone) DO UPDATE SET name = ?2, folded = ?3";
-            change.execute(sql, params![phone.as_str(), name.as_str(), folded])?;
+            change.execute(sql, params![phone.as_str(), name.as_str(), folded(name.as_str())])?;
             Ok(Naming::Given)
         })
     }

@@ -676,6 +676,53 @@ fn a_conversation_is_archived_muted_and_told_of_as_it_is_then() {
 }
 
 #[test]
+fn what_a_command_says_of_a_request_or_of_somebody_blocked_is_so() {
+    let test = TestHome::new();
+    let _ = receive(&test, OTHER, 1, "hello");
+    let refused = |words: &[&str], code, help: &str| {
+        let failure = test.run_by_program(words).failure.unwrap();
+        assert_eq!(failure.code(), code, "{words:?}");
+        assert!(failure.to_string().contains(help), "{failure}");
+    };
+    refused(&["archive", OTHER], 1, "waxwing accept");
+    assert!(test.run_by_program(&["accept", OTHER]).failure.is_none());
+    // It did not come to be put away behind the person's back.
+    assert_eq!(test.run_by_program(&["conversations"]).output, format!("{OTHER}  1 unread\n"));
+    assert!(test.run_by_program(&["block", OTHER]).failure.is_none());
+    for command in ["accept", "archive"] {
+        refused(&[command, OTHER], 1, "waxwing unblock");
+    }
+    for command in ["accept", "archive", "mute", "block"] {
+        refused(&[command, OWN], 2, "your own");
+    }
+    let ran = test.run_by_program(&["archive", "+4915112345603"]);
+    assert_eq!(ran.output, "+4915112345603 has no conversation here\n");
+}
+
+#[test]
+fn receipts_do_not_count_as_letters_that_were_deleted() {
+    let test = TestHome::new();
+    let writing = Writing::text("hi").unwrap();
+    let outbox = test.home.outbox();
+    let read = Writing::ReadReceipt(Uid([1; 16]));
+    for (uid, writing) in [(2, &writing), (3, &read)] {
+        let _ = outbox.queue(&Uid([uid; 16]), &phone(OTHER), writing, at(0)).unwrap();
+        let _ = outbox.give_up(&Uid([uid; 16])).unwrap();
+    }
+    let _ = outbox.queue(&Uid([4; 16]), &phone(OTHER), &read, at(0)).unwrap();
+    for (uid, content) in [(1, Content::Text("hello")), (5, Content::ReadReceipt(Uid([2; 16])))] {
+        let fate = Fate::Opened { from: phone(OTHER), uid: Uid([uid; 16]), content };
+        let packet_id = PacketId([uid; 16]);
+        let (sender, sent_at, received_at) = (user(9), at(0), at(0));
+        let letter = HandedOver { packet_id, sender, sent_at, received_at, fate };
+        let _ = test.home.letters().record(&letter).unwrap();
+    }
+    let ran = test.run_by_program(&["delete", OTHER, "--all"]);
+    assert_eq!(ran.output, "deleted: 1 letter received and 1 letter written here\n");
+    assert_eq!(ran.remarks, "");
+}
+
+#[test]
 fn one_letter_is_deleted_by_its_uid_in_its_conversation_alone() {
     let test = TestHome::new();
     let _ = receive(&test, OTHER, 1, "one");

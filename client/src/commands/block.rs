@@ -11,10 +11,7 @@ pub(super) fn block(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let (home, identity) = place.open()?;
-    let phone = place.find(&home, &person.who, console)?;
-    if identity.phone == phone {
-        return Err(Failure::Usage("this is your own phone number".into()));
-    }
+    let phone = place.find_other((&home, &identity), &person.who, console)?;
     let words = if home.relations().block(&phone)? {
         format!(
             "is blocked: letters that come from there are discarded, and the sender sees them as \

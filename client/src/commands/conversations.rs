@@ -7,7 +7,7 @@ use super::{Console, Place, json_line};
 use crate::args::{Mute, Person};
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Conversation, ConversationState, Home};
+use crate::home::{Conversation, ConversationState, Home, Relation};
 use crate::show;
 
 pub(super) fn list(
@@ -47,8 +47,13 @@ pub(super) fn requests(
 
 fn in_state(home: &Home, wanted: ConversationState) -> Result<Vec<Conversation>, Failure> {
     let mut found = home.conversations().all()?;
-    found.retain(|one| one.state == wanted && (one.last.is_some() || one.has_draft));
+    found.retain(|one| one.state == wanted && has_something(one));
     Ok(found)
+}
+
+/// Whether a list has it: of some conversations there is nothing but a name, or that it is muted.
+const fn has_something(one: &Conversation) -> bool {
+    one.last.is_some() || one.has_draft
 }
 
 /// Lists conversations; `false` when there are none.
@@ -75,8 +80,11 @@ pub(super) fn accept(
     person: &Person,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let (home, _) = place.open()?;
-    let phone = place.find(&home, &person.who, console)?;
+    let (home, identity) = place.open()?;
+    let phone = place.find_other((&home, &identity), &person.who, console)?;
+    if home.relations().with(&phone)? == Relation::Blocked {
+        return Err(is_blocked(&phone));
+    }
     let is_new = home.relations().accept(&phone)?;
     let words = if is_new {
         "is accepted: letters from there are kept as those of others"
@@ -92,18 +100,40 @@ pub(super) fn archive(
     away: bool,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let (home, _) = place.open()?;
-    let phone = place.find(&home, &person.who, console)?;
+    let (home, identity) = place.open()?;
+    let phone = place.find_other((&home, &identity), &person.who, console)?;
+    let known = home.conversations().with(&phone)?.filter(has_something);
+    match known.map(|one| one.state) {
+        Some(ConversationState::Request) if away => {
+            return Err(Failure::General(format!(
+                "{phone} has sent a request, and those are listed apart; `waxwing accept {phone}` takes it, \
+                 and `waxwing block {phone}` discards what comes from there",
+                phone = phone.as_str()
+            )));
+        }
+        Some(ConversationState::Blocked) if away => return Err(is_blocked(&phone)),
+        None if away => {
+            return answer(&home, person.json, &phone, "has no conversation here", console);
+        }
+        _ => {}
+    }
     let is_new = home.conversations().archive(&phone, away)?;
     let words = match (away, is_new) {
         (true, true) => {
             "is archived, until something new is said; `waxwing conversations --archived` lists it"
         }
-        (true, false) => "was archived already, or nothing was ever said there",
+        (true, false) => "was archived already",
         (false, true) => "is not archived any more",
         (false, false) => "was not archived",
     };
     answer(&home, person.json, &phone, words, console)
+}
+
+fn is_blocked(phone: &Phone) -> Failure {
+    let phone = phone.as_str();
+    Failure::General(format!(
+        "{phone} is blocked, and what comes from there is discarded; `waxwing unblock {phone}` ends that"
+    ))
 }
 
 pub(super) fn mute(
@@ -111,8 +141,8 @@ pub(super) fn mute(
     mute: &Mute,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let (home, _) = place.open()?;
-    let phone = place.find(&home, &mute.who, console)?;
+    let (home, identity) = place.open()?;
+    let phone = place.find_other((&home, &identity), &mute.who, console)?;
     let (until, words) = match mute.span {
         None => (UnixTime::from_seconds(i64::MAX), "is muted until `waxwing unmute`".to_owned()),
         Some(span) => {

@@ -112,6 +112,20 @@ impl Place<'_> {
         Ok(phone)
     }
 
+    /// The same for what makes no sense with oneself.
+    fn find_other(
+        &self,
+        (home, identity): (&Home, &Identity),
+        who: &Who,
+        console: &mut Console<'_>,
+    ) -> Result<Phone, Failure> {
+        let phone = self.find(home, who, console)?;
+        if identity.phone == phone {
+            return Err(Failure::Usage("this is your own phone number".into()));
+        }
+        Ok(phone)
+    }
+
     fn show_number(
         &self,
         who: &Who,

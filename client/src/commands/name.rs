@@ -20,10 +20,7 @@ pub(super) fn run(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let (home, identity) = place.open()?;
-    let phone = place.find(&home, &naming.who, console)?;
-    if identity.phone == phone {
-        return Err(Failure::Usage("this is your own phone number".into()));
-    }
+    let phone = place.find_other((&home, &identity), &naming.who, console)?;
     let phone_text = phone.as_str();
     if let Some(name) = &naming.name
         && let home::Naming::Taken { by, name } = home.conversations().set_name(&phone, name)?

@@ -157,7 +157,8 @@ pub(super) fn discard(change: &Connection, quota: Quota) -> Result<(), HomeError
     Ok(())
 }
 
-/// Deletes letters, of which the memory stays that recognises them when they come again.
+/// Deletes letters, of which the memory stays that recognises them when they come again. How many that
+/// were, receipts apart.
 pub(in crate::home) fn erase<P: rusqlite::Params + Clone>(
     change: &Connection,
     which: &'static str,
@@ -170,5 +171,14 @@ pub(in crate::home) fn erase<P: rusqlite::Params + Clone>(
              SELECT sender, uid FROM letters WHERE uid IS NOT NULL AND {which}"
         ))?
         .execute(values.clone())?;
-    Ok(change.prepare_cached(&format!("DELETE FROM letters WHERE {which}"))?.execute(values)?)
+    let receipts: usize = change
+        .prepare_cached(&format!(
+            "SELECT count(*) FROM letters WHERE kind = 'receipt' AND ({which})"
+        ))?
+        .query_one(values.clone(), |row| row.get::<_, i64>(0))?
+        .try_into()
+        .unwrap_or(0);
+    let deleted =
+        change.prepare_cached(&format!("DELETE FROM letters WHERE {which}"))?.execute(values)?;
+    Ok(deleted.saturating_sub(receipts))
 }

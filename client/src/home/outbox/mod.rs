@@ -420,23 +420,28 @@ pub(super) fn erase_oldest(
     Ok(erase_where(change, WHICH, values)?.written)
 }
 
-/// Deletes letters but those that are on their way. The third value is the state up to which they are.
+/// Deletes letters but those that are on their way, and says how many, receipts apart. The third value is
+/// the state up to which they are.
 fn erase_where(
     change: &Connection,
     which: &'static str,
     values: &[&dyn ToSql],
 ) -> Result<Deleted, HomeError> {
     keep_places(change)?;
+    let count = |which: String| -> Result<usize, HomeError> {
+        let sql = format!("SELECT count(*) FROM outbox WHERE kind = 'text' AND {which}");
+        let count: i64 = change.prepare_cached(&sql)?.query_one(values, |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    };
+    let written = count(format!("{which} AND state > ?3"))?;
     let packets = format!(
         "DELETE FROM outbox_packets \
          WHERE letter IN (SELECT id FROM outbox WHERE {which} AND state > ?3)"
     );
     change.prepare_cached(&packets)?.execute(values)?;
     let letters = format!("DELETE FROM outbox WHERE {which} AND state > ?3");
-    let written = change.prepare_cached(&letters)?.execute(values)?;
-    let left = format!("SELECT count(*) FROM outbox WHERE {which} AND state <= ?3");
-    let left: i64 = change.prepare_cached(&left)?.query_one(values, |row| row.get(0))?;
-    let on_their_way = usize::try_from(left).unwrap_or(usize::MAX);
+    change.prepare_cached(&letters)?.execute(values)?;
+    let on_their_way = count(format!("{which} AND state <= ?3"))?;
     Ok(Deleted { written, on_their_way, ..Deleted::default() })
 }
 

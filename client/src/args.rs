@@ -57,7 +57,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List everybody whose key is pinned
+    /// List everybody whose key is pinned, who has a name, or who is blocked
     Contacts {
         /// One JSON object a line
         #[arg(long)]

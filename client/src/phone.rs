@@ -128,7 +128,8 @@ pub fn read(text: &str, country: Option<&Country>) -> Result<Phone, String> {
         "a phone number is + and 7 to 15 digits, the first not 0, such as +4915112345678";
     // `+49 (0)151…` is how many people write it; the zero is not dialled from abroad, unless it belongs to
     // the number.
-    let text = match text.trim_start().strip_prefix('+') {
+    let typed = text.trim_start();
+    let text = match typed.strip_prefix('+').or_else(|| typed.strip_prefix("00")) {
         Some(rest) if !zero_belongs(rest) => format!("+{}", rest.replacen("(0)", "", 1)),
         Some(rest) => format!("+{rest}"),
         None => text.to_owned(),
@@ -175,6 +176,8 @@ mod tests {
             (" +49 151 123-456.78 ", None, "+4915112345678"),
             ("+49 (0)151 12345678", None, "+4915112345678"),
             ("0049 (151) 12345678", None, "+4915112345678"),
+            ("0049 (0)151 12345678", None, "+4915112345678"),
+            ("0039 (0)6 1234 5678", None, "+390612345678"),
             ("0151/12345678", Some("+49"), "+4915112345678"),
             ("0044 20 7946 0000", Some("49"), "+442079460000"),
             ("(415) 555-0100", Some("+1"), "+14155550100"),

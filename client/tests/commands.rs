@@ -242,6 +242,18 @@ fn contacts_shows_whom_to_trust() {
     assert_eq!(test.judge(9, 4), Judgement::Changed);
     let output = test.run_by_program(&["contacts"]).output;
     assert!(output.contains("key changed"), "{output}");
+    // Also who has a name, or is blocked, and never wrote.
+    for words in [&["name", "+4915112345603", "Cem"][..], &["block", "+4915112345604"]] {
+        assert!(test.run_by_program(words).failure.is_none());
+    }
+    let output = test.run_by_program(&["contacts"]).output;
+    assert!(output.contains("+4915112345603    no key is known  Cem\n"), "{output}");
+    assert!(output.contains("+4915112345604    no key is known  blocked\n"), "{output}");
+    let output = test.run_by_program(&["contacts", "--json"]).output;
+    let lines: Vec<serde_json::Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[1]["name"]), (3, &serde_json::json!("Cem")));
+    assert_eq!((&lines[1]["blocked"], &lines[2]["blocked"]), (&false.into(), &true.into()));
 }
 
 #[test]

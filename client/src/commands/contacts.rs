@@ -17,12 +17,12 @@ pub(super) fn run(place: &Place<'_>, json: bool, console: &mut Console<'_>) -> R
 }
 
 fn print(home: &Home, console: &mut Console<'_>) -> Result<(), Failure> {
-    let mut blocked: BTreeSet<_> = home.relations().blocked()?.into_iter().collect();
+    let blocked: BTreeSet<_> = home.relations().blocked()?.into_iter().collect();
     let names = home.conversations().names()?;
     let name_of = |phone| names.get(&phone).map(|name| format!("  {}", show::for_line(name)));
     for contact in home.contacts().all()? {
         let id = contact.user_id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-        let blocked = if blocked.remove(&contact.phone) { "; blocked" } else { "" };
+        let blocked = if blocked.contains(&contact.phone) { "; blocked" } else { "" };
         let trust = match (&contact.changed, contact.verified) {
             (Some(_), _) => "key changed; letters are held back until `waxwing verify` accepts it",
             (None, true) => "verified",
@@ -36,10 +36,11 @@ fn print(home: &Home, console: &mut Console<'_>) -> Result<(), Failure> {
             name_of(contact.phone).unwrap_or_default(),
         )?;
     }
-    for phone in blocked {
+    for phone in home.contacts().without_key()? {
+        let blocked = if blocked.contains(&phone) { "  blocked" } else { "" };
         writeln!(
             console.output,
-            "{:<16}  no key is known  blocked{}",
+            "{:<16}  no key is known{blocked}{}",
             phone.as_str(),
             name_of(phone).unwrap_or_default()
         )?;

@@ -110,6 +110,19 @@ impl<'a> Contacts<'a> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Those who have a name, or are blocked, and whose key is not known, by phone.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn without_key(&self) -> Result<Vec<Phone>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT phone FROM conversations WHERE (name IS NOT NULL OR blocked = 1) \
+             AND phone NOT IN (SELECT phone FROM contacts) ORDER BY phone",
+        )?;
+        let rows = select.query_map([], |row| columns::phone(row, 0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Whoever has this phone.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! People whose keys are pinned, or who are blocked, for programs.
+//! People whose keys are pinned, who have a name, or who are blocked, for programs.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ impl ContactLine {
     /// # Errors
     /// [`HomeError::Database`].
     pub fn all(home: &Home) -> Result<Vec<Self>, HomeError> {
-        let mut blocked: BTreeSet<_> = home.relations().blocked()?.into_iter().collect();
+        let blocked: BTreeSet<_> = home.relations().blocked()?.into_iter().collect();
         let mut names = home.conversations().names()?;
         let mut lines = Vec::new();
         for contact in home.contacts().all()? {
@@ -40,18 +40,17 @@ impl ContactLine {
                 since: Some(clock::rfc3339(contact.first_seen)),
                 verified: contact.verified && contact.changed.is_none(),
                 key_changed: contact.changed.is_some(),
-                blocked: blocked.remove(&contact.phone),
+                blocked: blocked.contains(&contact.phone),
             });
         }
-        // No key of theirs is known.
-        lines.extend(blocked.into_iter().map(|phone| Self {
+        lines.extend(home.contacts().without_key()?.iter().map(|phone| Self {
             phone: phone.as_str().to_owned(),
-            name: names.remove(&phone),
+            name: names.remove(phone),
             id: None,
             since: None,
             verified: false,
             key_changed: false,
-            blocked: true,
+            blocked: blocked.contains(phone),
         }));
         Ok(lines)
     }

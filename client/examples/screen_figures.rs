@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release -p waxwing --example screen_figures` starts `waxwing` of the same build on a
 //! terminal of its own, with a home that it makes. There is no server; letters are recorded in the home
-//! by this program, 50 a second, as another process would that has the session.
+//! by this program, 50 a second, as another process would that has the session. With the name of a folder
+//! behind `--`, the home is made there, and used once more the next time: making it takes minutes.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -42,17 +43,12 @@ type Anything<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Anything<()> {
     let root = tempfile::tempdir()?;
-    let dir = root.path().join("home");
-    let home = new_home(&dir)?;
-    let begun = Instant::now();
-    for first in (0..LETTERS).step_by(1_000) {
-        record(&home, first..first + 1_000)?;
-    }
-    while home.index_more(5_000)? {}
-    for person in 0..PEOPLE {
-        home.relations().accept(&phone(person)?)?;
-    }
-    println!("home with {LETTERS} letters: made in {:.1} s", begun.elapsed().as_secs_f64());
+    let named = std::env::args_os().nth(1).map(std::path::PathBuf::from);
+    let dir = named.unwrap_or_else(|| root.path().join("home"));
+    let home = match Home::open(&dir) {
+        Ok(home) => home,
+        Err(_) => full_home(&dir)?,
+    };
 
     let mut searches = Vec::new();
     for text in ["letter 4711", "mountains", "railway 77", "nothing says that"] {
@@ -140,6 +136,21 @@ fn phone(person: u64) -> Anything<Phone> {
     Ok(Phone::parse(format!("+49151{:08}", person).as_bytes()).map_err(|_| "no phone")?)
 }
 
+/// A home with all letters.
+fn full_home(dir: &Path) -> Anything<Home> {
+    let home = new_home(dir)?;
+    for person in 0..PEOPLE {
+        home.relations().accept(&phone(person)?)?;
+    }
+    let begun = Instant::now();
+    for first in (0..LETTERS).step_by(1_000) {
+        record(&home, first..first + 1_000, 0)?;
+    }
+    while home.index_more(5_000)? {}
+    println!("home with {LETTERS} letters: made in {:.1} s", begun.elapsed().as_secs_f64());
+    Ok(home)
+}
+
 fn new_home(dir: &Path) -> Anything<Home> {
     let home = Home::create(dir)?;
     let key = |at| load_key(pkcs8_der(at)).map(|key| key.spki().clone()).map_err(|_| "no key");
@@ -155,14 +166,15 @@ fn new_home(dir: &Path) -> Anything<Home> {
     Ok(home)
 }
 
-/// Records letters in one step. Every second one is of the same person.
-fn record(home: &Home, range: std::ops::Range<u64>) -> Anything<()> {
+/// Records letters in one step. Every second one is of the same person. Those of another run are others.
+fn record(home: &Home, range: std::ops::Range<u64>, run: u64) -> Anything<()> {
     let mut step = HomeProfile::new(home, |_| ());
     step.begin()?;
     for at in range {
         let person = if at % 2 == 0 { 0 } else { at / 2 % PEOPLE };
         let mut name = [0; 16];
         name[..8].copy_from_slice(&at.to_le_bytes());
+        name[8..].copy_from_slice(&run.to_le_bytes());
         let text = format!(
             "This is letter {at}, about the mountains and railway {}: some words that make it as \
              long as letters of people are, in two or three rows of a screen.",
@@ -190,9 +202,10 @@ fn record(home: &Home, range: std::ops::Range<u64>) -> Anything<()> {
 fn receive(dir: &Path, is_over: &AtomicBool) -> Result<u64, String> {
     let home = Home::open(dir).map_err(|error| error.to_string())?;
     let mut at = LETTERS;
+    let run = std::process::id().into();
     let begun = Instant::now();
     while !is_over.load(Ordering::SeqCst) {
-        record(&home, at..at + 1).map_err(|error| error.to_string())?;
+        record(&home, at..at + 1, run).map_err(|error| error.to_string())?;
         at += 1;
         let due = BETWEEN * u32::try_from(at - LETTERS).unwrap_or(u32::MAX);
         thread::sleep(due.saturating_sub(begun.elapsed()));

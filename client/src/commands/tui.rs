@@ -11,7 +11,7 @@ use crate::tui::desk::{self, Wishes};
 use crate::tui::state::Owner;
 use crate::tui::theme::Theme;
 
-pub(super) fn run(place: &Place<'_>, console: &Console<'_>) -> Result<(), Failure> {
+pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Failure> {
     if !stdin().is_terminal() || !stdout().is_terminal() {
         return Err(Failure::Usage(
             "the full screen needs a terminal for input and output; use `waxwing chat WHO` for a \
@@ -39,5 +39,14 @@ pub(super) fn run(place: &Place<'_>, console: &Console<'_>) -> Result<(), Failur
     let Settings { receipts, mouse, .. } = *place.settings;
     let wishes = Wishes { owner, receipts, mouse, theme };
     let surroundings = Surroundings { host: host::telling, words: host::words };
-    desk::run(place.dir.clone(), home, identity, wishes, surroundings)
+    let waiting = desk::run(place.dir.clone(), home, identity, wishes, surroundings)?;
+    if waiting > 0 {
+        writeln!(
+            console.remarks,
+            "{waiting} of your letters {} not at the server yet; what is left goes out the next time that \
+             waxwing connects",
+            if waiting == 1 { "is" } else { "are" },
+        )?;
+    }
+    Ok(())
 }

@@ -8,10 +8,10 @@ use crate::backend::rng;
 use crate::clock;
 use crate::courier::Hands;
 use crate::exit::Failure;
-use crate::home::{Acceptance, Home, ItemId, Naming, Writing};
+use crate::home::{Home, ItemId, Naming, Writing};
 use crate::name::Name;
-use crate::reopen::reopen_held;
 use crate::session::Account;
+use crate::trust;
 use crate::tui::event::{Errand, Event, Number};
 
 /// Carries an errand. What there is to say about it, if anything.
@@ -40,8 +40,8 @@ pub(in crate::tui) fn carry(
         Errand::Name(phone, name) => give_name(home, account, &phone, name.as_ref()),
         // The courier has a way of its own for it.
         Errand::AskKey(_) => Ok(None),
-        Errand::Compared(phone, number) => compared(home, account, &phone, &number),
-        Errand::AcceptKey(phone, number) => accept_key(home, account, &phone, &number),
+        Errand::Compared(phone, number) => compared(home, &phone, &number),
+        Errand::AcceptKey(phone, number) => accept_key(home, &phone, &number),
     };
     match done {
         Ok(words) => words.map(Event::Done),
@@ -128,26 +128,17 @@ fn give_name(home: &Home, account: &Account, phone: &Phone, name: Option<&Name>)
 }
 
 /// Both see the number of this key.
-fn compared(home: &Home, account: &Account, phone: &Phone, number: &Number) -> Said {
+fn compared(home: &Home, phone: &Phone, number: &Number) -> Said {
     if number.is_changed {
-        accept_key(home, account, phone, number)?;
+        trust::accept(home, phone, &number.key)?;
     }
-    if !home.contacts().mark_verified(phone, &number.key)? {
-        return Err(Failure::Untrusted("the key has changed meanwhile; compare once more".into()));
-    }
-    reopen_held(home, account, phone)?;
+    trust::mark_compared(home, phone, &number.key)?;
+    trust::release_held(home, phone)?;
     said(format!("compared: it is {} who has this key", phone.as_str()))
 }
 
-fn accept_key(home: &Home, account: &Account, phone: &Phone, number: &Number) -> Said {
-    match home.contacts().accept(phone, &number.key, clock::now())? {
-        Acceptance::Accepted => {
-            reopen_held(home, account, phone)?;
-            said(format!("the new key of {} is used from now on", phone.as_str()))
-        }
-        Acceptance::NotPending => Err(Failure::Untrusted(
-            "nothing is accepted: the key has changed once more; compare again".into(),
-        )),
-        Acceptance::Refused(conflict) => Err(Failure::Untrusted(conflict.to_string())),
-    }
+fn accept_key(home: &Home, phone: &Phone, number: &Number) -> Said {
+    trust::accept(home, phone, &number.key)?;
+    trust::release_held(home, phone)?;
+    said(format!("the new key of {} is used from now on", phone.as_str()))
 }

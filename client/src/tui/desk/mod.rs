@@ -61,7 +61,7 @@ pub struct Wishes {
     pub theme: Theme,
 }
 
-/// Shows the home in `dir` until the person ends it.
+/// Shows the home in `dir` until the person ends it. How many letters the server has not answered for then.
 ///
 /// # Errors
 /// [`Failure`] when home, terminal or session do not work.
@@ -71,7 +71,7 @@ pub fn run(
     identity: Identity,
     wishes: Wishes,
     surroundings: Surroundings,
-) -> Result<(), Failure> {
+) -> Result<u32, Failure> {
     let waiting = Waiting::new().map_err(no_terminal)?;
     let inbox = Arc::new(Inbox::default());
     let (told, waker) = (inbox.clone(), waiting.waker.clone());
@@ -178,7 +178,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn work(mut self, acts: Vec<Act>) -> Result<(), Failure> {
+    fn work(mut self, acts: Vec<Act>) -> Result<u32, Failure> {
         let mut tty = Tty::take(self.wishes.mouse).map_err(no_terminal)?;
         let ended = self.go_round(acts, &mut tty);
         // The person has their terminal back before the server has answered.
@@ -190,9 +190,11 @@ impl Desk {
         }
         let left = self.courier.leave();
         match ended {
-            Ok(End::Asked) | Err(Failure::Interrupted) => left,
+            Ok(End::Asked) | Err(Failure::Interrupted) => {
+                left.and_then(|()| Ok(self.home.outbox().unanswered()?))
+            }
             Ok(End::CourierGone) => {
-                left.and(Err(Failure::General("the session has ended by itself".into())))
+                left.and_then(|()| Err(Failure::General("the session has ended by itself".into())))
             }
             Ok(End::TerminalGone) => Err(Failure::General("the terminal is gone".into())),
             Err(failure) => Err(failure),

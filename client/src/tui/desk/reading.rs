@@ -1,10 +1,9 @@
 //! What a screen reads from the home.
 
-use waxwing_core::envelope::{Fingerprint, SafetyNumber};
 use waxwing_core::phone::Phone;
 
-use crate::backend::provider;
 use crate::home::{Conversation, Home, HomeError, Identity, Query, Window};
+use crate::trust;
 use crate::tui::event::{Event, Number};
 use crate::tui::state::{Listing, Trust};
 
@@ -59,9 +58,7 @@ pub(in crate::tui) fn number(
     let number = contact.map(|contact| {
         let is_changed = contact.changed.is_some();
         let key = contact.changed.map_or(contact.spki, |changed| changed.spki);
-        let own = Fingerprint::of(&provider(), &identity.phone, &identity.public_key);
-        let theirs = Fingerprint::of(&provider(), &with, &key);
-        let text = SafetyNumber::of(&provider(), &own, &theirs).to_string();
+        let text = trust::number(identity, &with, &key);
         Box::new(Number { text, key, is_changed, is_compared: contact.verified && !is_changed })
     });
     Ok(Event::Number { with, number })

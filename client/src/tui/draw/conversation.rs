@@ -73,7 +73,7 @@ fn draw_row(shown: &Row, row: usize, theme: Theme, paper: &mut Paper<'_>) {
 
 /// What is being written; where the cursor is.
 pub(super) fn composer(model: &Model, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
-    let written = model.composer().written(model.composer_columns());
+    let written = model.written();
     let top = (written.row + 1).saturating_sub(paper.rows());
     paper.put(0, 1, &Shown::from(">"), theme.aside());
     if model.composer().is_empty() {

@@ -18,7 +18,7 @@ use waxwing_core::time::{Instant, Now};
 
 pub use list::{Listing, Trust};
 
-pub(crate) use composer::Composer;
+pub(crate) use composer::{Composer, Written};
 pub(crate) use conversation::OpenConversation;
 pub(crate) use layout::Layout;
 pub(crate) use letter::{Row, parts as letter_text};
@@ -72,6 +72,8 @@ pub struct Model {
     list: List,
     open: Option<OpenConversation>,
     composer: Composer,
+    /// It in rows, as it was when something happened last.
+    written: Rows,
     draft: Draft,
     focus: Focus,
     overlay: Option<Overlay>,
@@ -90,6 +92,14 @@ pub struct Model {
     acts: Vec<Act>,
 }
 
+/// A text in rows. A long one takes longer to be broken than to be compared.
+#[derive(Debug, Default)]
+struct Rows {
+    of: Composer,
+    columns: usize,
+    written: Written,
+}
+
 /// What of the text that is being written is kept.
 #[derive(Debug, Default)]
 struct Draft {
@@ -102,12 +112,13 @@ impl Model {
     /// An empty screen of this size, and what is to be done first.
     #[must_use]
     pub fn new(owner: Owner, width: u16, height: u16, now: Now) -> (Self, Vec<Act>) {
-        let model = Self {
+        let mut model = Self {
             owner,
             size: Size { width, height },
             list: List::default(),
             open: None,
             composer: Composer::new(),
+            written: Rows::default(),
             draft: Draft::default(),
             focus: Focus::List,
             overlay: None,
@@ -120,6 +131,7 @@ impl Model {
             now,
             acts: Vec::new(),
         };
+        model.break_rows();
         (model, vec![Act::List { since: -1 }])
     }
 
@@ -304,8 +316,17 @@ impl Model {
         if self.search_at.is_some_and(|at| at <= self.now.instant) {
             self.search_now();
         }
+        self.break_rows();
         self.lay_out();
         self.note_read();
+    }
+
+    fn break_rows(&mut self) {
+        let columns = self.composer_columns();
+        if self.written.columns != columns || self.written.of != self.composer {
+            let (of, written) = (self.composer.clone(), self.composer.written(columns));
+            self.written = Rows { of, columns, written };
+        }
     }
 
     fn search_now(&mut self) {
@@ -402,6 +423,11 @@ impl Model {
         &self.composer
     }
 
+    /// What is being written, in rows.
+    pub(crate) const fn written(&self) -> &Written {
+        &self.written.written
+    }
+
     pub(crate) const fn focus(&self) -> Focus {
         self.focus
     }
@@ -452,7 +478,7 @@ impl Model {
 
     /// The parts of the screen; `None` when there is room for none.
     pub(crate) fn layout(&self) -> Option<Layout> {
-        let composer = self.composer.written(self.composer_columns()).rows.len();
+        let composer = self.written.written.rows.len();
         let rows = |rows: usize| u16::try_from(rows).unwrap_or(u16::MAX);
         Layout::of(self.size, self.focus == Focus::List, rows(self.banner().len()), rows(composer))
     }

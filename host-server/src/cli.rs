@@ -219,7 +219,7 @@ pub enum UsersCommand {
         /// Show whole phones; the audit log notes it
         #[arg(long)]
         full: bool,
-        /// Those whose last session began so long ago, such as 90d, and those who never had one
+        /// Those who have no session and began the last one so long ago, such as 90d, or never had one
         #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         idle: Option<Duration>,
     },

@@ -56,6 +56,19 @@ impl<const FIRST: u64, const CLASSES: usize> Histogram<FIRST, CLASSES> {
         self.sum
     }
 
+    /// What 99 of 100 have at most, to a factor of two; `None` if nothing was counted.
+    #[must_use]
+    pub fn p99(&self) -> Option<u64> {
+        let all: u64 = self.counts.iter().sum();
+        let enough = (all - all / 100).max(1);
+        let mut seen = 0;
+        let class = self.counts.iter().position(|count| {
+            seen += count;
+            seen >= enough
+        });
+        class.map(Self::end_of)
+    }
+
     /// The upper end of a class. The last class has what is larger, too.
     #[must_use]
     pub const fn end_of(class: usize) -> u64 {

@@ -41,6 +41,12 @@ fn a_server_says_how_it_is() {
     assert!(status["loops"].as_array().unwrap().iter().all(|one| one["answers"] == true));
     assert_eq!(status["storage"]["works"], true);
     assert!(status["storage"]["free_disk_bytes"].as_u64() > Some(0), "{status}");
+    let commits = &status["storage"]["commits"];
+    assert!(commits["count"].as_u64() >= Some(2) && commits["p99_us"].is_u64(), "{status}");
+    assert_eq!(commits["letters"], 1);
+    // Whoever is there is not idle.
+    let idle = json(&server, &["users", "list", "--idle", "0s"]);
+    assert_eq!(idle.iter().map(|user| &user["id"]).collect::<Vec<_>>(), [1]);
     server.administer(&["status"]).exits(0).says("waxwing-server").says("takes writes");
     listening.end_input();
     listening.signal(Signal::TERM);

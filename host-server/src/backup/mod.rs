@@ -4,6 +4,7 @@
 //! The server's key is in none of them: it has to be kept elsewhere.
 
 mod check;
+mod deletion;
 mod drill;
 mod make;
 mod manifest;

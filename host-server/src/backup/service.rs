@@ -34,11 +34,11 @@ pub type Made = (PathBuf, Manifest);
 /// What is known of the backups of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// When the newest one was made that is known to be whole.
+    /// When the newest one was made that is known to be whole: in the directory of backups, if there is one.
     pub verified: Option<UnixTime>,
     /// How many were not made since the start, though somebody wanted them.
     pub failures: u64,
-    /// Why the last one by the clock was not made; nothing as soon as any was made.
+    /// Why the last one by the clock was not made; nothing as soon as one was made in the directory of backups.
     pub trouble: Option<Trouble>,
     /// Why the last one that an operator wanted was not made; nothing as soon as any was made.
     pub trouble_by_hand: Option<Trouble>,
@@ -164,6 +164,8 @@ impl Backups {
             return Err(stopped());
         }
         let now = clock::unix_now();
+        // What an operator puts elsewhere may not stay there.
+        let is_kept = target == Target::Shelf || self.shelf.is_none();
         let made = self.place(target, now).and_then(|file| {
             let (copier, data) = (&*self.copier, &*self.data);
             let (min_free, interrupt) = (self.min_free.load(Relaxed), &self.interrupt);
@@ -173,7 +175,10 @@ impl Backups {
         let mut state = self.lock_state();
         match &made {
             Ok((file, manifest)) => {
-                (state.verified, state.trouble, state.trouble_by_hand) = (Some(now), None, None);
+                state.trouble_by_hand = None;
+                if is_kept {
+                    (state.verified, state.trouble) = (Some(now), None);
+                }
                 let Manifest { users, letters, bytes, .. } = manifest;
                 tracing::info!(file = %file.display(), users, letters, bytes, "a backup was made");
             }

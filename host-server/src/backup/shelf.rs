@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use waxwing_core::time::{Timestamp, UnixTime};
 
+use super::deletion::delete;
 use super::failure;
 use super::make::forget_stale;
 use super::manifest::{MANIFEST, Manifest, manifest_of};
@@ -125,10 +126,7 @@ impl Shelf {
         let old = ours.len().saturating_sub(keep);
         let mut deleted = Vec::new();
         for Entry { file, .. } in ours.into_iter().take(old) {
-            // In this order: a file without a manifest would be deleted by nobody.
-            for path in [&file, &manifest_of(&file)] {
-                fs::remove_file(path).map_err(|error| failure(path, error))?;
-            }
+            delete(&file).map_err(|error| failure(&file, error))?;
             deleted.push(file);
         }
         Ok(deleted)

@@ -52,18 +52,9 @@ impl TurnTimes {
 
     /// What 99 of 100 turns took at most, to a factor of two; `None` if there was no turn.
     pub(super) fn p99(&self) -> Option<Duration> {
-        let (before, current) = (self.before.counts(), self.current.counts());
-        let counts = before.iter().zip(current).map(|(before, current)| before + current);
-        let all: u64 = counts.clone().sum();
-        let enough = (all - all / 100).max(1);
-        let mut seen = 0;
-        for (class, count) in counts.enumerate() {
-            seen += count;
-            if seen >= enough {
-                return Some(Duration::from_micros(Times::end_of(class)));
-            }
-        }
-        None
+        let mut both = self.before;
+        both.add(&self.current);
+        both.p99().map(Duration::from_micros)
     }
 }
 

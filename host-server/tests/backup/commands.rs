@@ -230,6 +230,39 @@ fn the_clock_makes_backups_and_keeps_as_many_as_are_wanted() {
 }
 
 #[test]
+fn what_is_put_elsewhere_is_not_the_newest_of_the_directory() {
+    let place = Place::new();
+    let mut command = place.command(&["--listen", "127.0.0.1:0"]);
+    command.env("WAXWING_BACKUP__DIRECTORY", place.backups());
+    let _server = Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let verified = || {
+        let status = place.run(&["status", "--json"]);
+        let status = status.status.success().then(|| json(&status))?;
+        status["backup"]["verified"].as_str().map(String::from)
+    };
+    let newest = loop {
+        match verified() {
+            Some(newest) => break newest,
+            None => assert!(Instant::now() < deadline),
+        }
+    };
+    // Until one has another moment.
+    let elsewhere = place.backups().with_file_name("elsewhere.db");
+    loop {
+        let made = json(&place.run(&["backup", "create", "--json", elsewhere.to_str().unwrap()]));
+        if made["made"].as_str().unwrap() > newest.as_str() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{made}");
+        for file in [elsewhere.clone(), elsewhere.with_extension("db.json")] {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    assert_eq!(verified(), Some(newest));
+}
+
+#[test]
 fn a_backup_by_the_clock_that_is_not_made_is_told() {
     let place = Place::new();
     let mut command = place.command(&["--listen", "127.0.0.1:0"]);

@@ -59,13 +59,22 @@ impl Session {
 // ---- In the server ----
 
 pub(super) fn answer(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
+    each(running, answer, |answer, session| item(answer, Session::of(session)))
+}
+
+/// Whatever is to be done with each session.
+pub(super) fn each<'a>(
+    running: &Running,
+    answer: &mut Answer<'a>,
+    mut with: impl FnMut(&mut Answer<'a>, &SessionSummary) -> Result<(), Interrupted>,
+) -> Result<(), Interrupted> {
     for shard in running.shards.ids() {
         let mut after = None;
         loop {
             let page =
                 running.ask(answer, shard, |sender| runtime::Request::Sessions(after, sender))?;
             for session in &page.sessions {
-                item(answer, Session::of(session))?;
+                with(answer, session)?;
             }
             after = page.next;
             if after.is_none() {

@@ -20,7 +20,7 @@ use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::otp::Resting;
 use crate::runtime::{ShardReport, Standing};
-use crate::{logging, stderr};
+use crate::{logging, stderr, store};
 
 /// How the server is, as the operator reads of it. Sums leave out the loops that do not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -147,10 +147,21 @@ struct Storage {
     unsettled_batches: u64,
     oldest_unsettled_ms: Option<u64>,
     open_questions: u64,
+    commits: Commits,
     /// Bytes that new letters may still take up.
     free_disk_bytes: Option<u64>,
     /// So little is free that letters for absent recipients are refused.
     disk_is_low: bool,
+}
+
+/// The commits since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+struct Commits {
+    count: u64,
+    /// New letters in all of them.
+    letters: u64,
+    /// What 99 of 100 took at most, to a factor of two.
+    p99_us: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -243,6 +254,7 @@ impl Status {
                     .max()
                     .map(ms),
                 open_questions: sum(|report| report.open_questions as u64),
+                commits: Commits::of(&running.storage.commits()),
                 free_disk_bytes: known().find_map(|report| report.free_disk),
                 disk_is_low: known().any(|report| report.disk_is_low),
             },
@@ -373,7 +385,26 @@ impl Storage {
             Some(free) => format!("; there is room for {} more", figures::bytes(free)),
             None => String::new(),
         };
-        writeln!(out, "storage      {state}{oldest}{free}")
+        writeln!(out, "storage      {state}{oldest}{free}")?;
+        self.commits.line(out)
+    }
+}
+
+impl Commits {
+    fn of(commits: &store::Commits) -> Self {
+        Self {
+            count: commits.times.counts().iter().sum(),
+            letters: commits.letters.sum(),
+            p99_us: commits.times.p99(),
+        }
+    }
+
+    fn line(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { count, letters, p99_us } = *self;
+        let times = p99_us.map(|p99| format!("; 99 of 100 took at most {}", span_us(p99)));
+        let count = figures::count(count, "commit", "commits");
+        let letters = figures::count(letters, "new letter", "new letters");
+        writeln!(out, "             {count} with {letters}{}", times.unwrap_or_default())
     }
 }
 

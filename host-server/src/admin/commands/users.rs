@@ -4,6 +4,7 @@
 //! They ask the server that runs. If none runs, they open its database themselves. Phones are shortened
 //! unless the operator asks for them, and then the audit log has a line.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use super::super::running::{Interrupted, Running};
 use super::Paper;
 use super::limits::{self, Limits};
 use super::suspensions::{self, Suspended};
-use super::{erase, export};
+use super::{erase, export, sessions};
 use crate::cli::UsersCommand;
 use crate::clock;
 use crate::config::Config;
@@ -122,21 +123,24 @@ impl Removed {
     }
 }
 
-/// Which users are asked for: all, or those who had no session since a moment.
-struct Idle(Option<UnixTime>);
+/// Which users are asked for: all, or those who have no session and had none since a moment.
+struct Idle(Option<(UnixTime, BTreeSet<UserId>)>);
 
 impl Idle {
-    fn of(seconds: Option<u64>) -> Self {
+    /// These people have a session.
+    fn new(seconds: Option<u64>, there: BTreeSet<UserId>) -> Self {
         let since = |seconds| {
             let ago = i64::try_from(seconds).unwrap_or(i64::MAX);
             clock::unix_now().shifted(ago.saturating_neg())
         };
-        Self(seconds.map(since))
+        Self(seconds.map(|seconds| (since(seconds), there)))
     }
 
     fn is(&self, user: &UserSummary) -> bool {
-        let seen = user.last_seen.map(Timestamp::to_unix);
-        self.0.is_none_or(|since| seen.is_none_or(|seen| seen <= since))
+        self.0.as_ref().is_none_or(|(since, there)| {
+            let seen = user.last_seen.map(Timestamp::to_unix);
+            !there.contains(&user.id) && seen.is_none_or(|seen| seen <= *since)
+        })
     }
 }
 
@@ -150,7 +154,14 @@ pub(super) fn answer_all(
     (full, idle_s): (bool, Option<u64>),
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
-    let idle = Idle::of(idle_s);
+    let mut there = BTreeSet::new();
+    if idle_s.is_some() {
+        sessions::each(running, answer, |_, session| {
+            there.insert(session.user);
+            Ok(())
+        })?;
+    }
+    let idle = Idle::new(idle_s, there);
     if full {
         running.note_shown((caller, answer), "users list --full", Arguments::new())?;
     }
@@ -297,7 +308,7 @@ pub(super) fn run_alone(
     let (now, uid) = (clock::unix_now(), audit::caller());
     match command {
         UsersCommand::List { full, idle } => {
-            let idle = Idle::of(idle.map(|idle| idle.as_secs()));
+            let idle = Idle::new(idle.map(|idle| idle.as_secs()), BTreeSet::new());
             let mut storage = open()?;
             if *full {
                 log.note_shown(now, uid, "users list --full", Arguments::new())?;

@@ -6,24 +6,27 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use clap::Parser;
 use serde_json::Value;
-use waxwing_core::server::Report;
+use waxwing_core::server::{Report, SessionPage};
 use waxwing_server::admin::commands;
 use waxwing_server::admin::control::{Limits, Listener};
+use waxwing_server::admin::reports::Reports;
+use waxwing_server::admin::running::Running;
 use waxwing_server::cli::{Cli, Command, OperatorCommand};
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::runtime::{Message, Request, Route, ShardLines, ShardReport};
+use waxwing_server::runtime::{BanList, Message, Request, Route, ShardLines, ShardReport};
 use waxwing_server::store::{MemoryStorage, StorageThread, ThreadOptions};
 
 type Inbox = Receiver<Vec<Message<()>>>;
 
-/// A server of two shards, which do what the test does with their inboxes.
+/// A server of a few shards, which do what the test does with their inboxes.
 struct Fake {
     directory: tempfile::TempDir,
     inboxes: Vec<Inbox>,
@@ -33,9 +36,13 @@ struct Fake {
 
 impl Fake {
     fn new() -> Self {
+        Self::with(2, Reports::default())
+    }
+
+    fn with(shards: usize, reports: Reports) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::existing(directory.path()).unwrap();
-        let (routes, inboxes): (Vec<_>, Vec<_>) = (0..2)
+        let (routes, inboxes): (Vec<_>, Vec<_>) = (0..shards)
             .map(|_| {
                 let (inbox, messages) = channel();
                 (Route { inbox, waker: Arc::new(|| {}) }, messages)
@@ -45,6 +52,7 @@ impl Fake {
         let (storage, _clients) =
             StorageThread::spawn(storage, ThreadOptions::default(), Vec::new()).unwrap();
         let running = support::running(&data, ShardLines::new(&routes), storage.inspector());
+        let running = Running { reports, ..running };
         let socket = directory.path().join("control.sock");
         let listener = Listener::bind(&socket, None, Limits::default(), Arc::new(running));
         let (storage, listener) = (Some(storage), Some(listener.unwrap()));
@@ -100,6 +108,96 @@ fn a_loop_that_hangs_is_named_and_the_others_are_told_of() {
     assert!(out.contains("DOES NOT ANSWER: 1"), "{out}");
     drop((hangs, fake.listener.take(), fake.storage.take()));
     answering.join().unwrap();
+}
+
+/// Does what an operator asks of a shard that has no sessions, and tells what was asked.
+fn obey(inbox: &Inbox, told: &Sender<&'static str>) {
+    let mut bans = Vec::new();
+    for message in inbox.iter().flatten() {
+        let Message::Request(request) = message else { panic!("no operator asks that") };
+        let what = match request {
+            Request::Report(answer) => {
+                let _ = answer.send(ShardReport::default());
+                continue;
+            }
+            Request::Bans(answer) => {
+                let _ = answer.send(BanList { bans: bans.clone(), spared: Vec::new() });
+                continue;
+            }
+            Request::Ban(ban, answer) => {
+                bans.push(ban);
+                let _ = answer.send(1);
+                "ban"
+            }
+            Request::EndBan(_, answer) => {
+                let _ = answer.send(());
+                "end of a ban"
+            }
+            Request::Configure(next) => {
+                let _ = next.taken.send(());
+                "configuration"
+            }
+            Request::Sessions(_, answer) => {
+                let _ = answer.send(SessionPage { sessions: Vec::new(), next: None });
+                "sessions"
+            }
+            Request::Drain(_, answer) => {
+                let _ = answer.send(());
+                "drain"
+            }
+            Request::Undrain(answer) => {
+                let _ = answer.send(());
+                "undrain"
+            }
+            other => panic!("{other:?} is not expected"),
+        };
+        told.send(what).unwrap();
+    }
+}
+
+#[test]
+fn a_loop_that_hangs_keeps_no_other_from_what_all_are_to_do() {
+    let mut fake = Fake::with(3, Reports::with_patience(Duration::from_millis(400)));
+    let last = fake.inboxes.pop().unwrap();
+    let hangs = fake.inboxes.pop().unwrap();
+    let first = fake.inboxes.pop().unwrap();
+    let (tell, told) = channel();
+    let shards: Vec<_> = [first, last]
+        .into_iter()
+        .map(|inbox| {
+            let tell = tell.clone();
+            thread::spawn(move || obey(&inbox, &tell))
+        })
+        .collect();
+    for (line, what, done, meanwhile) in [
+        ("ban add 203.0.113.0/24", "ban", "ended 2 connections", "who is banned is still served"),
+        ("ban remove 203.0.113.0/24", "end of a ban", "no longer banned", "nobody from these"),
+        ("reload", "configuration", "was read again", "the configuration before counts there"),
+        ("sessions list", "sessions", "", "nobody can say who has a session there"),
+        ("drain --over 60s", "drain", "the server stops", "nobody is sent away there"),
+        ("undrain", "undrain", "the server goes on", "sessions are still sent away there"),
+    ] {
+        let (out, ended) = Fake::run(fake.path(), line);
+        assert!(out.contains(done), "{line}: {out}");
+        let failure = ended.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Failure, "{line}");
+        let failure = failure.to_string();
+        let why = "event loop 1 does not answer within 0.4 seconds: until that changes, ";
+        assert!(failure.starts_with(why) && failure.contains(meanwhile), "{line}: {failure}");
+        // Both of the others have heard of it, and that loop does when it goes on.
+        assert_eq!([told.recv().unwrap(), told.recv().unwrap()], [what; 2], "{line}");
+        let waits = |message: &Message<()>| match message {
+            Message::Request(request) => !matches!(request, Request::Report(_)),
+            _ => false,
+        };
+        assert_eq!(hangs.try_iter().flatten().filter(waits).count(), 1, "{line}");
+    }
+    let (shown, _) = Fake::run(fake.path(), "audit show");
+    assert_eq!(shown.matches("event loop 1 does not answer").count(), 5, "{shown}");
+    drop((hangs, fake.listener.take(), fake.storage.take()));
+    for shard in shards {
+        shard.join().unwrap();
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::reports::{Loop, Reports};
+use crate::runtime::Late;
 
 /// Whether a server is well, and if not, what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -45,17 +46,8 @@ impl Health {
 }
 
 fn hanging(loops: &[Loop]) -> Option<String> {
-    let hanging = (0..).zip(loops).filter(|(_, one)| !one.answers);
-    let numbers: Vec<_> = hanging.map(|(number, _): (u32, _)| number.to_string()).collect();
-    let patience = Reports::PATIENCE.as_secs_f64();
-    match &numbers[..] {
-        [] => None,
-        [one] => Some(format!("event loop {one} does not answer within {patience} seconds")),
-        all => Some(format!(
-            "the event loops {} do not answer within {patience} seconds",
-            all.join(", ")
-        )),
-    }
+    let hanging = (0..).zip(loops).filter(|(_, one)| !one.answers).map(|(number, _)| number);
+    Late::new(hanging, Reports::PATIENCE).some().map(ToString::to_string)
 }
 
 fn storage(loops: &[Loop]) -> Option<String> {

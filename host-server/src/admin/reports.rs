@@ -75,6 +75,12 @@ impl Reports {
         Self { patience, state: Mutex::default() }
     }
 
+    /// How long a loop may take to answer.
+    #[must_use]
+    pub const fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Asks all loops. A loop that has hung for long delays nobody any more.
     #[must_use]
     pub fn ask(&self, lines: &ShardLines) -> Arc<[Loop]> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,9 @@ use crate::clock;
 use crate::config::Changes;
 use crate::exit::{Exit, Failure};
 use crate::logging;
-use crate::runtime::{Configuration, Request, Reread, Rotation, ShardLines, Takers, Turn};
+use crate::runtime::{
+    Configuration, Heard, Late, Request, Reread, Rotation, ShardLines, Stopped, Takers, Turn,
+};
 use crate::store::{BanChange, Finding, Inspection, Inspector, UserName, UserSummary};
 
 /// A running server, as its operator reaches it.
@@ -128,12 +130,35 @@ impl Running {
         self.reports.ask(&self.shards)
     }
 
+    /// Has all shards do something. One that hangs keeps nobody waiting for longer than the patience that
+    /// loops have, and does it when it goes on.
+    pub(super) fn ask_all<T>(
+        &self,
+        request: impl FnMut(ShardId, Sender<T>) -> Request,
+    ) -> Result<Heard<T>, Interrupted> {
+        let heard = self.shards.ask_all(self.reports.patience(), request);
+        Ok(heard.map_err(|Stopped| Problem::server_stops())?)
+    }
+
+    /// Asks a shard something that it says at once, unless it hangs.
+    pub(super) fn ask_now<T>(
+        &self,
+        shard: ShardId,
+        mut request: impl FnMut(Sender<T>) -> Request,
+    ) -> Result<T, Interrupted> {
+        let patience = self.reports.patience();
+        let heard = self.shards.ask([shard], patience, |_, answer| request(answer));
+        let Heard { answers, late } = heard.map_err(|Stopped| Problem::server_stops())?;
+        let answer = answers.into_iter().next().map(|(_, answer)| answer);
+        Ok(answer.ok_or_else(|| Problem::new(Exit::Failure, late))?)
+    }
+
     /// Asks a shard something, and waits for the answer for as long as the server runs.
     pub(super) fn ask<T>(
         &self,
         answer: &mut Answer<'_>,
         shard: ShardId,
-        request: impl FnOnce(std::sync::mpsc::Sender<T>) -> Request,
+        request: impl FnOnce(Sender<T>) -> Request,
     ) -> Result<T, Interrupted> {
         let (sender, receiver) = channel();
         self.shards.send(shard, request(sender));
@@ -145,7 +170,7 @@ impl Running {
         &self,
         answer: &mut Answer<'_>,
         user: UserId,
-        request: impl FnOnce(std::sync::mpsc::Sender<T>) -> Request,
+        request: impl FnOnce(Sender<T>) -> Request,
     ) -> Result<T, Interrupted> {
         self.ask(answer, self.shards.owner_of(user), request)
     }
@@ -261,9 +286,9 @@ impl Running {
         let begun = self.audit.begin(clock::unix_now(), uid, "reload", arguments);
         let begun =
             begun.inspect_err(|failure| tracing::error!(name: "audit_log_unwritable", %failure, "nothing was reloaded"))?;
-        let result = self.reload(&turn, || {});
+        let result = self.reload(&turn);
         let outcome = match &result {
-            Ok(reread) => Outcome::done(summary(&reread.changes)),
+            Ok(reread) => done(&summary(&reread.changes), &reread.late),
             Err(failure) => Outcome::failed(failure.to_string()),
         };
         self.end(begun, outcome)
@@ -289,10 +314,11 @@ impl Running {
     }
 
     /// Reads the configuration again.
-    pub(super) fn reload(&self, turn: &Turn<'_>, still: impl FnMut()) -> Result<Reread, Failure> {
+    pub(super) fn reload(&self, turn: &Turn<'_>) -> Result<Reread, Failure> {
         let Self { shards, storage, backups, canary, .. } = self;
-        let takers = Takers { shards, storage, backups, canary };
-        self.configuration.reload(turn, takers, still)
+        let patience = self.reports.patience();
+        let takers = Takers { shards, patience, storage, backups, canary };
+        self.configuration.reload(turn, takers)
     }
 
     fn end(&self, begun: Begun, outcome: Outcome) -> Result<(), Failure> {
@@ -309,6 +335,24 @@ pub(super) fn summary(Changes { live, restart }: &Changes) -> String {
 pub(super) fn names(settings: &[impl AsRef<str>]) -> String {
     let names: Vec<_> = settings.iter().map(AsRef::as_ref).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// What the audit log says of something that all loops were to do.
+pub(super) fn done(detail: &str, late: &Late) -> Outcome {
+    match late.some() {
+        None => Outcome::done(detail),
+        Some(late) if detail.is_empty() => Outcome::done(late.to_string()),
+        Some(late) => Outcome::done(format!("{detail}; {late}")),
+    }
+}
+
+/// What the operator hears last if loops have not done what all were to do: how it is there until they go on,
+/// and do it.
+pub(super) fn expect_all(late: &Late, meanwhile: &str) -> Result<(), Interrupted> {
+    late.some().map_or(Ok(()), |late| {
+        let message = format!("{late}: until that changes, {meanwhile}");
+        Err(Problem::new(Exit::Failure, message).into())
+    })
 }
 
 /// Whether the client is still there. One that has waited for too long, or was stopped, is told that

@@ -5,7 +5,7 @@
 //! either all take it, or none. Nothing of this happens on the thread of an event loop.
 
 use std::fmt;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use waxwing_core::server::RegistrationPolicy;
 use waxwing_core::time::UnixTime;
 
 use super::channels::ShardLines;
+use super::heard::{Heard, Late, Stopped};
 use super::places;
 use super::requests::Request;
 use crate::backup::Backups;
@@ -85,6 +86,8 @@ pub struct Turn<'a>(#[expect(dead_code, reason = "it is held")] MutexGuard<'a, (
 pub struct Takers<'a> {
     /// The shards.
     pub shards: &'a ShardLines,
+    /// Loops that have not taken it for so long hang.
+    pub patience: Duration,
     /// The thread of storage.
     pub storage: &'a Inspector,
     /// The backups.
@@ -100,12 +103,11 @@ pub struct Reread {
     pub changes: Changes,
     /// How many phones are in `registration.allow_file`; nothing if no file is named.
     pub allowed_phones: Option<usize>,
+    /// The loops that hang, and go on with the one before.
+    pub late: Late,
 }
 
 impl Configuration {
-    /// How often somebody who waits is told so.
-    const STILL: Duration = Duration::from_secs(3);
-
     /// A server that has started with `config`, which `read` reads again.
     #[must_use]
     pub fn new(read: Read, config: Config, report: otp::WayReports) -> Self {
@@ -137,22 +139,17 @@ impl Configuration {
         self.turn.try_lock().ok().map(Turn)
     }
 
-    /// Reads it again, and has everybody take it. Returns when all have. `still` is called now and then
-    /// if that lasts.
+    /// Reads it again, and has everybody take it. Returns when all have, but for loops that hang: these take
+    /// it when they go on.
     ///
     /// # Errors
     /// When it cannot be read, or no server could start with it here. Then the one before goes on.
-    pub fn reload(
-        &self,
-        _turn: &Turn<'_>,
-        takers: Takers<'_>,
-        still: impl FnMut(),
-    ) -> Result<Reread, Failure> {
-        let result = self.take_anew(takers, still);
+    pub fn reload(&self, _turn: &Turn<'_>, takers: Takers<'_>) -> Result<Reread, Failure> {
+        let result = self.take_anew(takers);
         let now = clock::unix_now();
         let standing = &mut self.state().standing;
         match &result {
-            Ok(Reread { changes, allowed_phones }) => {
+            Ok(Reread { changes, allowed_phones, late }) => {
                 tracing::info!(
                 name: "reloaded",
                         live = changes.live.join(","),
@@ -161,6 +158,9 @@ impl Configuration {
                         "the configuration was read again; what is live has changed, and the rest waits \
                          for a restart"
                     );
+                if let Some(late) = late.some() {
+                    tracing::warn!(name: "reload_unfinished", %late, "it takes the configuration when it goes on");
+                }
                 standing.taken = Some(now);
                 standing.failed = None;
                 standing.waiting.clone_from(&changes.restart);
@@ -180,7 +180,7 @@ impl Configuration {
         result
     }
 
-    fn take_anew(&self, takers: Takers<'_>, still: impl FnMut()) -> Result<Reread, Failure> {
+    fn take_anew(&self, takers: Takers<'_>) -> Result<Reread, Failure> {
         let read = (self.read)()?;
         read.check_serving()?;
         // A restart would need them, and it should not be the restart that finds that out.
@@ -208,8 +208,8 @@ impl Configuration {
         takers.backups.leave_free(next.storage.min_free_disk);
         takers.canary.set_every(next.canary.every);
         let allowed_phones = registration.phone_count();
-        takers.hand_over(&next, (registration, ways), still)?;
-        Ok(Reread { changes, allowed_phones })
+        let late = takers.hand_over(&next, (registration, ways))?;
+        Ok(Reread { changes, allowed_phones, late })
     }
 
     /// What a running server makes of it. It may be worse than at a start: an address that is not public
@@ -232,32 +232,20 @@ impl Configuration {
 }
 
 impl Takers<'_> {
-    /// Hands it to every shard, and waits until all have taken it.
+    /// Hands it to every shard, and waits until all have taken it, but no longer than the patience.
     fn hand_over(
         self,
         next: &Arc<Config>,
         (registration, mut ways): (RegistrationPolicy, Option<Ways>),
-        mut still: impl FnMut(),
-    ) -> Result<(), Failure> {
-        let (taken, all_taken) = channel();
-        // The registrar is the first, and the ways of codes are its own.
-        for shard in self.shards.ids() {
+    ) -> Result<Late, Failure> {
+        let told = self.shards.ask_all(self.patience, |_, taken| {
             let (config, registration) = (Arc::clone(next), registration.clone());
-            let (ways, taken) = (ways.take(), taken.clone());
-            let next = Reconfiguration { config, registration, ways, taken };
-            self.shards.send(shard, Request::Configure(next));
-        }
-        drop(taken);
-        let mut waits_for = self.shards.ids().count();
-        while waits_for > 0 {
-            match all_taken.recv_timeout(Configuration::STILL) {
-                Ok(()) => waits_for -= 1,
-                Err(RecvTimeoutError::Timeout) => still(),
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::new(Exit::Failure, "the server stops"));
-                }
-            }
-        }
-        Ok(())
+            // The registrar is the first, and the ways of codes are its own.
+            let ways = ways.take();
+            Request::Configure(Reconfiguration { config, registration, ways, taken })
+        });
+        let Heard { late, .. } =
+            told.map_err(|Stopped| Failure::new(Exit::Failure, "the server stops"))?;
+        Ok(late)
     }
 }

@@ -6,17 +6,17 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use waxwing_core::server::ShardId;
 
-use super::super::audit::{Arguments, Outcome};
+use super::super::audit::Arguments;
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{NewBan, Problem, Request, item};
-use super::super::running::{Interrupted, Running};
+use super::super::running::{Interrupted, Running, done, expect_all};
 use super::Paper;
 use crate::cli::BanCommand;
 use crate::clock;
 use crate::config::AddressRange;
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::runtime::{self, BanList, Bans};
+use crate::runtime::{self, BanList, Bans, Heard};
 use crate::store::{Ban, BanChange};
 
 /// A ban, as the operator reads of it.
@@ -69,7 +69,7 @@ impl Shown {
 // ---- In the server ----
 
 pub(super) fn all(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
-    let BanList { bans, .. } = running.ask(answer, ShardId::REGISTRAR, runtime::Request::Bans)?;
+    let BanList { bans, .. } = running.ask_now(ShardId::REGISTRAR, runtime::Request::Bans)?;
     for ban in bans {
         item(answer, Shown::of(ban))?;
     }
@@ -87,7 +87,7 @@ pub(super) fn add(
     if let Some(why) = unusable(&reason) {
         return Err(Problem::new(Exit::Usage, why).into());
     }
-    let list = running.ask(answer, ShardId::REGISTRAR, runtime::Request::Bans)?;
+    let list = running.ask_now(ShardId::REGISTRAR, runtime::Request::Bans)?;
     let why = spared(range, own, &addresses_of_machine(running), &list.spared);
     if let Some(why) = why.filter(|_| !force) {
         let message = format!("{why}; to ban it all the same, repeat the command with --force");
@@ -106,22 +106,21 @@ pub(super) fn add(
         Some(seconds) => arguments.with("for-seconds", seconds),
         None => arguments,
     };
-    let added = running.act((caller, answer), "ban add", arguments, |answer| {
+    let (added, late) = running.act((caller, answer), "ban add", arguments, |answer| {
         let since = clock::unix_now();
         let until = for_s.map(|seconds| since.shifted(i64::try_from(seconds).unwrap_or(i64::MAX)));
         let ban = Ban { range, since, until, is_automatic: false, reason };
         running.change_bans(answer, BanChange::Add(ban.clone()))?;
-        let mut ended_connections = 0;
-        for shard in running.shards.ids() {
-            let ban = ban.clone();
-            ended_connections +=
-                running.ask(answer, shard, |sender| runtime::Request::Ban(ban, sender))?;
-        }
+        let Heard { answers, late } =
+            running.ask_all(|_, sender| runtime::Request::Ban(ban.clone(), sender))?;
+        let ended_connections = answers.into_iter().map(|(_, ended)| ended).sum();
         let ended = figures::count(ended_connections as u64, "connection", "connections");
         let added = Added { banned: range, until: until.map(clock::written), ended_connections };
-        Ok((added, Outcome::done(format!("ended {ended}"))))
+        let outcome = done(&format!("ended {ended}"), &late);
+        Ok(((added, late), outcome))
     })?;
-    item(answer, added)
+    item(answer, added)?;
+    expect_all(&late, "who is banned is still served there")
 }
 
 pub(super) fn remove(
@@ -131,21 +130,22 @@ pub(super) fn remove(
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
     let range = range.network();
-    let list = running.ask(answer, ShardId::REGISTRAR, runtime::Request::Bans)?;
+    let list = running.ask_now(ShardId::REGISTRAR, runtime::Request::Bans)?;
     if !list.bans.iter().any(|ban| ban.range == range) {
         let message =
             format!("{range} is not banned as such; `waxwing-server ban list` shows what is");
         return Err(Problem::new(Exit::Failure, message).into());
     }
     let arguments = Arguments::new().with("range", range);
-    let removed = running.act((caller, answer), "ban remove", arguments, |answer| {
+    let late = running.act((caller, answer), "ban remove", arguments, |answer| {
         running.change_bans(answer, BanChange::Remove(range))?;
-        for shard in running.shards.ids() {
-            running.ask(answer, shard, |sender| runtime::Request::EndBan(range, sender))?;
-        }
-        Ok((Removed { no_longer_banned: range }, Outcome::done("")))
+        let Heard { late, .. } =
+            running.ask_all(|_, sender| runtime::Request::EndBan(range, sender))?;
+        let outcome = done("", &late);
+        Ok((late, outcome))
     })?;
-    item(answer, removed)
+    item(answer, Removed { no_longer_banned: range })?;
+    expect_all(&late, "nobody from these addresses is served there")
 }
 
 fn unusable(reason: &str) -> Option<String> {

@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use waxwing_core::server::ShardId;
 
-use super::super::audit::{Arguments, Outcome};
+use super::super::audit::Arguments;
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item};
-use super::super::running::{Interrupted, Running};
+use super::super::running::{Interrupted, Running, done, expect_all};
 use super::Paper;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::runtime::{self, Busy, Drain};
+use crate::runtime::{self, Busy, Drain, Heard};
 
 /// A drain takes so long at most.
 pub(crate) const LONGEST: Duration = Duration::from_hours(24);
@@ -59,17 +59,19 @@ pub(super) fn begin(
     let sessions = sessions(running);
     // When nobody has a session, the server stops as soon as this is answered.
     let (busy, _unanswered) = Busy::new(running.shards.ids().count());
-    let stops = running.act((caller, answer), "drain", arguments, |answer| {
+    let (stops, late) = running.act((caller, answer), "drain", arguments, |_| {
         let moment = clock::unix_now().shifted(i64::try_from(over_s).unwrap_or(i64::MAX));
         // Before the first session ends nobody is sent here any more.
         running.set_drained_by(Some(moment));
-        for shard in running.shards.ids() {
+        let Heard { late, .. } = running.ask_all(|shard, sender| {
             let drain = Drain { over, stops: shard == ShardId::REGISTRAR, busy: busy.clone() };
-            running.ask(answer, shard, |sender| runtime::Request::Drain(drain, sender))?;
-        }
-        Ok((clock::written(moment), Outcome::done("")))
+            runtime::Request::Drain(drain, sender)
+        })?;
+        let outcome = done("", &late);
+        Ok(((clock::written(moment), late), outcome))
     })?;
-    item(answer, Draining { stops: Some(stops), sessions })
+    item(answer, Draining { stops: Some(stops), sessions })?;
+    expect_all(&late, "nobody is sent away there")
 }
 
 pub(super) fn end(
@@ -80,18 +82,18 @@ pub(super) fn end(
     if running.drained_by().is_none() {
         return Err(Problem::new(Exit::Failure, "the server is not being drained").into());
     }
-    running.act((caller, answer), "undrain", Arguments::new(), |answer| {
+    let late = running.act((caller, answer), "undrain", Arguments::new(), |_| {
         (running.listen_again)().map_err(|failure| {
             let message = format!("{failure}; the server goes on to send its sessions away");
             Problem::new(failure.exit(), message)
         })?;
-        for shard in running.shards.ids() {
-            running.ask(answer, shard, runtime::Request::Undrain)?;
-        }
+        let Heard { late, .. } = running.ask_all(|_, sender| runtime::Request::Undrain(sender))?;
         running.set_drained_by(None);
-        Ok(((), Outcome::done("")))
+        let outcome = done("", &late);
+        Ok((late, outcome))
     })?;
-    item(answer, Draining { stops: None, sessions: sessions(running) })
+    item(answer, Draining { stops: None, sessions: sessions(running) })?;
+    expect_all(&late, "sessions are still sent away there")
 }
 
 fn sessions(running: &Running) -> u64 {

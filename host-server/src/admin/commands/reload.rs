@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::audit::{Arguments, Outcome};
+use super::super::audit::Arguments;
 use super::super::control::{Answer, Caller, Connection};
-use super::super::protocol::{Line, Problem, Request, item};
-use super::super::running::{Interrupted, Running, names, summary};
+use super::super::protocol::{Problem, Request, item};
+use super::super::running::{Interrupted, Running, done, expect_all, names, summary};
 use super::Paper;
 use crate::exit::{Exit, Failure};
 use crate::figures;
@@ -50,18 +50,16 @@ pub(super) fn carry_out(
         let message = "the configuration is being read again at this moment; try again";
         return Err(Problem::new(Exit::Failure, message).into());
     };
-    let Reread { changes, allowed_phones } =
-        running.act((caller, answer), "reload", Arguments::new(), |answer| {
-            let reread = running.reload(&turn, || {
-                // What was begun goes on without a client, too.
-                let _ = answer.line(&Line::<()>::Waiting {}.to_json());
-            })?;
-            let outcome = Outcome::done(summary(&reread.changes));
+    let Reread { changes, allowed_phones, late } =
+        running.act((caller, answer), "reload", Arguments::new(), |_| {
+            let reread = running.reload(&turn)?;
+            let outcome = done(&summary(&reread.changes), &reread.late);
             Ok((reread, outcome))
         })?;
     let owned = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();
     let (live, restart) = (owned(changes.live), owned(changes.restart));
-    item(answer, Reloaded { live, restart, allowed_phones })
+    item(answer, Reloaded { live, restart, allowed_phones })?;
+    expect_all(&late, "the configuration before counts there")
 }
 
 // ---- For the operator ----

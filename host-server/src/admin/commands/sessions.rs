@@ -8,13 +8,13 @@ use waxwing_core::server::SessionSummary;
 use super::super::audit::Outcome;
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item};
-use super::super::running::{Interrupted, Running};
+use super::super::running::{Interrupted, Running, expect_all};
 use super::Paper;
 use super::users::names;
 use crate::cli::SessionsCommand;
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::runtime;
+use crate::runtime::{self, Heard};
 use crate::store::UserName;
 
 /// A session, as the operator reads of it.
@@ -68,21 +68,19 @@ pub(super) fn each<'a>(
     answer: &mut Answer<'a>,
     mut with: impl FnMut(&mut Answer<'a>, &SessionSummary) -> Result<(), Interrupted>,
 ) -> Result<(), Interrupted> {
-    for shard in running.shards.ids() {
-        let mut after = None;
+    let Heard { answers, late } =
+        running.ask_all(|_, sender| runtime::Request::Sessions(None, sender))?;
+    for (shard, mut page) in answers {
         loop {
-            let page =
-                running.ask(answer, shard, |sender| runtime::Request::Sessions(after, sender))?;
             for session in &page.sessions {
                 with(answer, session)?;
             }
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+            let Some(after) = page.next else { break };
+            page =
+                running.ask_now(shard, |sender| runtime::Request::Sessions(Some(after), sender))?;
         }
     }
-    Ok(())
+    expect_all(&late, "nobody can say who has a session there")
 }
 
 pub(super) fn end(

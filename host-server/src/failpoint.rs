@@ -1,13 +1,15 @@
-//! Places at which a test can make the server die. Builds without debug assertions have none.
+//! Places at which a test can make the server die or wait. Builds without debug assertions have none.
 
 #[cfg(debug_assertions)]
 use std::sync::OnceLock;
 #[cfg(debug_assertions)]
 use std::sync::atomic::{AtomicU32, Ordering};
+#[cfg(debug_assertions)]
+use std::time::Duration;
 
 use waxwing_core::wire::{Frame, Op, deframe};
 
-/// A place in the code at which a test can have the server die.
+/// A place in the code at which a test can have the server die or wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failpoint {
     /// Letters and deletions are in a transaction that is not committed.
@@ -24,11 +26,22 @@ pub enum Failpoint {
     AfterAuditLine,
     /// A user is removed, and what is left elsewhere is not erased.
     BeforeErasing,
+    /// Everything has ended, and storage is about to be closed.
+    BeforeClosing,
+}
+
+/// The place that was chosen, and what happens there.
+#[cfg(debug_assertions)]
+struct Armed {
+    point: Failpoint,
+    left: AtomicU32,
+    /// The thread waits for so long; if there is nothing, the server dies.
+    wait: Option<Duration>,
 }
 
 impl Failpoint {
     /// Every place, and its name.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::BeforeCommit, "before_commit"),
         (Self::AfterCommit, "after_commit"),
         (Self::BeforeAcknowledgment, "before_acknowledgment"),
@@ -36,23 +49,21 @@ impl Failpoint {
         (Self::BeforeDeleting, "before_deleting"),
         (Self::AfterAuditLine, "after_audit_line"),
         (Self::BeforeErasing, "before_erasing"),
+        (Self::BeforeClosing, "before_closing"),
     ];
 
-    /// Dies here if `WAXWING_FAILPOINT` is `NAME:N` and this is the N-th time.
+    /// Dies here if `WAXWING_FAILPOINT` is `NAME:N` and this is the N-th time; waits if it is
+    /// `NAME:N:MILLISECONDS`.
     #[cfg(debug_assertions)]
     pub(crate) fn pass(self) {
-        static ARMED: OnceLock<Option<(Failpoint, AtomicU32)>> = OnceLock::new();
-        let arm = || {
-            let value = std::env::var("WAXWING_FAILPOINT").ok()?;
-            let (name, times) = value.split_once(':')?;
-            let (point, _) = Self::ALL.into_iter().find(|(_, known)| *known == name)?;
-            Some((point, AtomicU32::new(times.parse().ok()?)))
-        };
-        if let Some((point, left)) = ARMED.get_or_init(arm)
-            && *point == self
-            && left.fetch_sub(1, Ordering::Relaxed) == 1
-        {
-            std::process::abort();
+        static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+        let armed = ARMED.get_or_init(|| Armed::by(&std::env::var("WAXWING_FAILPOINT").ok()?));
+        let Some(Armed { point, left, wait }) = armed else { return };
+        if *point == self && left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            match wait {
+                Some(wait) => std::thread::sleep(*wait),
+                None => std::process::abort(),
+            }
         }
     }
 
@@ -70,5 +81,16 @@ impl Failpoint {
                 _ => {}
             }
         }
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Armed {
+    fn by(value: &str) -> Option<Self> {
+        let mut parts = value.split(':');
+        let (name, times) = (parts.next()?, parts.next()?.parse().ok()?);
+        let (point, _) = Failpoint::ALL.into_iter().find(|(_, known)| *known == name)?;
+        let wait = parts.next().and_then(|wait| wait.parse().ok()).map(Duration::from_millis);
+        Some(Self { point, left: AtomicU32::new(times), wait })
     }
 }

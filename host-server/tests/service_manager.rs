@@ -17,6 +17,10 @@ struct Manager {
 
 impl Manager {
     fn start(watchdog: Option<&str>) -> Self {
+        Self::start_with(watchdog, &[])
+    }
+
+    fn start_with(watchdog: Option<&str>, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -26,6 +30,7 @@ impl Manager {
         command.args(["--listen", "127.0.0.1:0"]).env("NOTIFY_SOCKET", &path);
         command.env_remove("WATCHDOG_PID").env_remove("WATCHDOG_USEC");
         command.envs(watchdog.map(|time| ("WATCHDOG_USEC", time)));
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let server = command.spawn().unwrap();
         Self { directory, socket, server }
@@ -43,6 +48,13 @@ impl Manager {
             }
         }
         panic!("{what} was not said");
+    }
+
+    fn operator(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        command.args(args).arg("--data").arg(self.directory.path().join("data"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
     }
 
     fn signal(&self, signal: Signal) {
@@ -69,6 +81,50 @@ fn it_hears_when_the_server_is_ready_how_it_is_and_when_it_stops() {
     manager.signal(Signal::TERM);
     manager.hears("STOPPING=1");
     assert!(manager.server.wait().unwrap().success());
+}
+
+#[test]
+fn a_stop_is_said_when_it_begins_and_storage_gets_the_time_to_be_closed() {
+    // Several times the patience of this watchdog.
+    let slow = [("WAXWING_FAILPOINT", "before_closing:1:1200")];
+    let mut manager = Manager::start_with(Some("400000"), &slow);
+    manager.hears("READY=1");
+    assert!(manager.operator(&["drain", "--over", "60s"]).status().unwrap().success());
+    manager.hears("STOPPING=1");
+    let begun = Instant::now();
+    let mut words = 0;
+    while begun.elapsed() < Duration::from_millis(800) {
+        let word = manager.hears("STATUS=");
+        assert!(word.contains("STATUS=stops") && word.contains("WATCHDOG=1"), "{word}");
+        words += u32::from(word.contains("EXTEND_TIMEOUT_USEC="));
+    }
+    assert!(words >= 2, "it was heard of {words} times while storage was closed");
+    assert!(manager.server.wait().unwrap().success());
+}
+
+#[test]
+fn a_storage_that_does_not_answer_is_told_and_kills_nobody() {
+    let stuck = [
+        ("WAXWING_FAILPOINT", "before_commit:1:60000"),
+        ("WAXWING_METRICS__LISTEN", "127.0.0.1:0"),
+    ];
+    let manager = Manager::start_with(Some("400000"), &stuck);
+    manager.hears("READY=1");
+    // It has an account made, which storage does not take.
+    let mut writes = manager.operator(&["doctor", "--live"]).spawn().unwrap();
+    let word = manager.hears("storage has not answered for");
+    assert!(word.contains("WATCHDOG=1"), "{word}");
+    let not_ready = || {
+        let ready = manager.operator(&["health", "--ready"]).status().unwrap();
+        ready.code() == Some(1)
+    };
+    while !not_ready() {
+        assert!(manager.hears("STATUS=").contains("WATCHDOG=1"));
+    }
+    assert!(manager.hears("STATUS=").contains("storage has not answered for 1"));
+    assert!(manager.operator(&["health"]).status().unwrap().success());
+    let _ = writes.kill();
+    let _ = writes.wait();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Links<D, P: Provider> {
     pub deliveries: Deliveries,
     /// Takes signals that do not ask the process to end.
     pub signals: Sender<Signal>,
+    /// Hears that the server begins to stop; from several shards, and perhaps more than once.
+    pub stops: StopNotice,
     /// Who is not served.
     pub bans: Bans,
     /// Whom the server does not ban by itself.
@@ -56,6 +59,9 @@ pub struct Links<D, P: Provider> {
     /// Brings the keys that follow the server's.
     pub identities: Receiver<Identity<P>>,
 }
+
+/// Hears that the server begins to stop. It must not block.
+pub type StopNotice = Arc<dyn Fn() + Send + Sync>;
 
 /// The handler of a loop with the connections `L`: its machine uses the crypto of `P`, and the time is
 /// that of the clock `C`.
@@ -70,6 +76,7 @@ pub struct EventHandler<P: Provider, C, L: Connections> {
     adopted: HashMap<Token, IpAddr>,
     deliveries: Deliveries,
     signals: Sender<Signal>,
+    stops: StopNotice,
     identities: Receiver<Identity<P>>,
     admission: Admission,
     log: Log,
@@ -99,7 +106,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
         rng: ChaCha20Rng,
         links: Links<L::Detached, P>,
     ) -> Self {
-        let Links { storage, completions, channels, deliveries, signals, .. } = links;
+        let Links { storage, completions, channels, deliveries, signals, stops, .. } = links;
         Self {
             server,
             clock,
@@ -110,6 +117,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             adopted: HashMap::new(),
             deliveries,
             signals,
+            stops,
             identities: links.identities,
             admission: Admission::new(config, links.bans, links.own_addresses),
             log: Log::default(),
@@ -298,6 +306,7 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
             Message::Stop if self.stopping => io.stop(),
             Message::Stop => {
                 self.stopping = true;
+                (self.stops)();
                 io.stop_listening();
                 self.tell(|server, env| server.stop(env));
             }

@@ -55,7 +55,7 @@ pub use configuration::{Configuration, Read, Reconfiguration, Reread, Standing, 
 pub use deliveries::Deliveries;
 pub use draining::{Busy, Drain};
 pub use event_counts::EventCounts;
-pub use event_handler::{EventHandler, Links};
+pub use event_handler::{EventHandler, Links, StopNotice};
 pub use heard::{Heard, Late, Stopped};
 pub use offences::Offence;
 pub use own_addresses::{OwnAddresses, of_interfaces};
@@ -101,6 +101,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         bans,
         read,
         watches_signals: true,
+        stops: service_manager.stops(),
     })?;
     let Prepared { running, shards, signals, strangers } = prepared;
     tell_of(&strangers);
@@ -133,6 +134,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     let rounds = canary.follow_clock(move || _ = running.canary_round());
     let rounds = rounds.map_err(shards::system)?;
     shards.serve(|| {
+        service_manager.closing();
         drop(schedule);
         drop(rounds);
         drop(following);

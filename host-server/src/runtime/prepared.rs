@@ -11,6 +11,7 @@ use waxwing_transport_mio::{EventLoop, Signal};
 
 use super::bans::Bans;
 use super::configuration::{Configuration, Read};
+use super::event_handler::StopNotice;
 use super::rotation::{Followers, Keys, Rotation};
 use super::shards::{Shards, network};
 use super::{listen_again, say_what_helps, settings};
@@ -41,6 +42,8 @@ pub(super) struct Parts<'a> {
     pub(super) read: Read,
     /// Whether signals are for this server.
     pub(super) watches_signals: bool,
+    /// Hears that the server begins to stop.
+    pub(super) stops: StopNotice,
 }
 
 /// A server that can serve.
@@ -84,7 +87,8 @@ impl Prepared {
         }
         let listen_again = listen_again(registrar, listening.clone(), config);
         let (sender, signals) = channel();
-        let shards = Shards::new(config, &identity, (storage, &bans), &snapshot, loops, &sender)?;
+        let notices = (&sender, &parts.stops);
+        let shards = Shards::new(config, &identity, (storage, &bans), &snapshot, loops, notices)?;
         let (lines, identities) = (shards.lines(), shards.identities());
         let followers = Followers {
             canary: Arc::clone(&canary),

@@ -3,12 +3,14 @@
 //!
 //! A loop that hangs is a reason to start the server again, so the watchdog hears nothing as long as one
 //! does not answer. Storage that waits for its disk is none: another start would wait, too. That stands
-//! in the status.
+//! in the status. While the server stops, its loops end one after the other and are not judged any more, and
+//! storage gets the time that it needs to be closed: what was stored is safe either way, but a server that is
+//! killed there is started again although somebody wanted it to stop.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::Builder;
-use std::time::Duration;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
@@ -17,7 +19,18 @@ use crate::admin::running::Running;
 use crate::slow_start;
 
 /// Tells the service manager, until it is dropped.
-pub(super) struct ServiceManager(Option<Sender<Arc<Running>>>);
+pub(super) struct ServiceManager(Option<(Sender<Word>, JoinHandle<()>)>);
+
+/// What becomes of the server.
+enum Word {
+    Serves(Arc<Running>),
+    /// It is to stop.
+    Stops,
+    /// Its loops have ended, and storage is about to be closed.
+    Closes,
+    /// That was all.
+    Ends,
+}
 
 impl ServiceManager {
     /// The server starts: what it does before it serves may take long.
@@ -25,14 +38,14 @@ impl ServiceManager {
         if std::env::var_os("NOTIFY_SOCKET").is_none() {
             return Self(None);
         }
-        let (serves, hear) = channel();
+        let (words, hear) = channel();
         let watchdog = sd_notify::watchdog_enabled();
         let patience = watchdog.map_or(Teller::PERIOD, |watchdog| watchdog / 2);
         let reports = Reports::with_patience(patience);
-        let teller = Teller { watchdog, serving: None, reports };
+        let teller = Teller { watchdog, server: Server::Starts, reports };
         let thread = Builder::new().name("service-manager".into());
         match thread.spawn(move || teller.run(&hear)) {
-            Ok(_) => Self(Some(serves)),
+            Ok(thread) => Self(Some((words, thread))),
             Err(error) => {
                 tracing::warn!(name: "service_manager_untold", %error, "the service manager is told nothing");
                 Self(None)
@@ -42,18 +55,40 @@ impl ServiceManager {
 
     /// The server serves.
     pub(super) fn serving(&self, running: &Arc<Running>) {
-        if let Some(serves) = &self.0 {
+        if self.0.is_some() {
             // It goes before the first look at the loops, which may take its time.
             tell(&[NotifyState::Ready]);
-            let _ = serves.send(Arc::clone(running));
+            self.send(Word::Serves(Arc::clone(running)));
+        }
+    }
+
+    /// What to call when the server begins to stop.
+    pub(super) fn stops(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let words = self.0.as_ref().map(|(words, _)| words.clone());
+        Arc::new(move || {
+            // Its reader lives until everything has ended.
+            let _ = words.as_ref().map(|words| words.send(Word::Stops));
+        })
+    }
+
+    /// All loops have ended, and storage is about to be closed.
+    pub(super) fn closing(&self) {
+        self.send(Word::Closes);
+    }
+
+    fn send(&self, word: Word) {
+        if let Some((words, _)) = &self.0 {
+            let _ = words.send(word);
         }
     }
 }
 
 impl Drop for ServiceManager {
     fn drop(&mut self) {
-        if self.0.take().is_some() {
-            tell(&[NotifyState::Stopping]);
+        self.send(Word::Ends);
+        if let Some((_, thread)) = self.0.take() {
+            // Its panic was told when it happened.
+            let _ = thread.join();
         }
     }
 }
@@ -62,36 +97,68 @@ impl Drop for ServiceManager {
 struct Teller {
     /// A server that is not heard of for so long is started again.
     watchdog: Option<Duration>,
-    serving: Option<Arc<Running>>,
+    server: Server,
     /// What the loops say. Others have less patience, and do not wait for it.
     reports: Reports,
+}
+
+/// How far the server is.
+enum Server {
+    Starts,
+    Serves(Arc<Running>),
+    Stops,
+    /// Since this moment.
+    Closes(Instant),
 }
 
 impl Teller {
     /// Between two words, at most.
     const PERIOD: Duration = Duration::from_secs(10);
-    /// So much more time the start gets with each word, in microseconds.
+    /// So much more time the start gets with each word, and so does the end, in microseconds.
     const MORE_TIME_US: u32 = 30_000_000;
+    /// Storage that is not closed after so long is not waited for any more: a machine has to go down some day.
+    const CLOSING: Duration = Duration::from_mins(10);
 
-    fn run(mut self, serves: &Receiver<Arc<Running>>) {
+    fn run(mut self, words: &Receiver<Word>) {
         loop {
-            match serves.recv_timeout(self.period()) {
-                Ok(running) => self.serving = Some(running),
+            match words.recv_timeout(self.period()) {
+                Ok(Word::Serves(running)) => self.server = Server::Serves(running),
+                Ok(Word::Stops) => self.stop(),
+                Ok(Word::Closes) => {
+                    self.stop();
+                    self.server = Server::Closes(Instant::now());
+                }
+                Ok(Word::Ends) | Err(RecvTimeoutError::Disconnected) => return self.stop(),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
             }
-            match &self.serving {
-                None => tell(&[
+            match &self.server {
+                Server::Starts => tell(&[
                     NotifyState::ExtendTimeoutUsec(Self::MORE_TIME_US),
                     NotifyState::Status(&opening(slow_start::noted())),
                 ]),
-                Some(running) => self.tell_how_it_is(running),
+                Server::Serves(running) => self.tell_how_it_is(running),
+                Server::Stops => self.tell_while_well(&[NotifyState::Status("stops")]),
+                Server::Closes(since) => self.tell_while_well(&closing(since.elapsed())),
             }
+        }
+    }
+
+    /// It is said once, before anything about the stop.
+    fn stop(&mut self) {
+        if matches!(self.server, Server::Starts | Server::Serves(_)) {
+            tell(&[NotifyState::Stopping]);
+            self.server = Server::Stops;
         }
     }
 
     fn period(&self) -> Duration {
         self.watchdog.map_or(Self::PERIOD, |watchdog| Self::PERIOD.min(watchdog / 4))
+    }
+
+    /// With a word for the watchdog, if there is one.
+    fn tell_while_well(&self, what: &[NotifyState<'_>]) {
+        let watchdog = self.watchdog.map(|_| NotifyState::Watchdog);
+        tell(&what.iter().cloned().chain(watchdog).collect::<Vec<_>>());
     }
 
     fn tell_how_it_is(&self, running: &Running) {
@@ -124,15 +191,22 @@ impl Teller {
             // It is one line.
             status.push_str(&why.replace('\n', " "));
         }
-        let watchdog = self.watchdog.map(|_| NotifyState::Watchdog);
-        let status = [NotifyState::Status(&status)];
-        tell(&status.into_iter().chain(watchdog).collect::<Vec<_>>());
+        self.tell_while_well(&[NotifyState::Status(&status)]);
     }
 }
 
 /// What a start says that has not come to its end.
 fn opening(at_work_on: Option<String>) -> String {
     at_work_on.map_or_else(|| "opens its data".into(), |what| format!("opens its data: {what}"))
+}
+
+/// What is said while storage is closed, which lasts for so long already.
+fn closing(lasts: Duration) -> Vec<NotifyState<'static>> {
+    let mut words = vec![NotifyState::Status("stops: closes its storage")];
+    if lasts < Teller::CLOSING {
+        words.push(NotifyState::ExtendTimeoutUsec(Teller::MORE_TIME_US));
+    }
+    words
 }
 
 fn tell(what: &[NotifyState<'_>]) {
@@ -149,5 +223,15 @@ mod tests {
     fn a_start_that_takes_long_says_how_far_it_is() {
         assert_eq!(opening(None), "opens its data");
         assert_eq!(opening(Some("reads letters".into())), "opens its data: reads letters");
+    }
+
+    #[test]
+    fn storage_gets_time_to_be_closed_and_not_for_ever() {
+        let gets_more = |lasts| {
+            let mut words = closing(lasts).into_iter();
+            words.any(|word| matches!(word, NotifyState::ExtendTimeoutUsec(_)))
+        };
+        assert!(gets_more(Duration::ZERO));
+        assert!(!gets_more(Teller::CLOSING));
     }
 }

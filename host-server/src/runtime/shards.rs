@@ -13,7 +13,7 @@ use waxwing_transport_mio::{Connections, EventLoop, Io, Signal};
 use super::bans::Bans;
 use super::channels::{Channels, Route, ShardLines};
 use super::deliveries::Deliveries;
-use super::event_handler::{self, Links};
+use super::event_handler::{self, Links, StopNotice};
 use super::own_addresses::of_interfaces;
 use super::settings;
 use crate::backend::{self, Backend};
@@ -47,7 +47,7 @@ impl Shards {
         (storage, bans): (Box<dyn Storage>, &Bans),
         snapshot: &Snapshot,
         loops: Vec<EventLoop>,
-        signals: &Sender<Signal>,
+        (signals, stops): (&Sender<Signal>, &StopNotice),
     ) -> Result<Self, Failure> {
         let (mut outlets, mut completions) = (Vec::new(), Vec::new());
         let (mut routes, mut inboxes) = (Vec::new(), Vec::new());
@@ -88,6 +88,7 @@ impl Shards {
                 channels,
                 deliveries,
                 signals,
+                stops: Arc::clone(stops),
                 bans,
                 own_addresses: of_interfaces,
                 identities: successors,

@@ -2,6 +2,7 @@
 //! of, so that somebody can see whether it would.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,6 +71,7 @@ pub fn try_out(
             move || Ok(config.clone())
         }),
         watches_signals: false,
+        stops: Arc::new(|| {}),
     })?;
     let started = begun.elapsed();
     // Of strangers the server itself tells.

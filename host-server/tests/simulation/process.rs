@@ -137,6 +137,7 @@ impl Process {
                 deliveries: Deliveries::default(),
                 // Nobody asks anything by a signal but to end.
                 signals: channel().0,
+                stops: Arc::new(|| {}),
                 bans: Bans::default(),
                 own_addresses: Vec::new,
                 identities: channel().1,

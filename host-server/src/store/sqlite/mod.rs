@@ -414,6 +414,7 @@ impl Storage for SqliteStorage {
     }
 
     fn close(self: Box<Self>) -> Result<(), StorageError> {
+        Failpoint::BeforeClosing.pass();
         Ok(self.end()?)
     }
 }

@@ -17,7 +17,7 @@ enum Trunk {
 }
 
 /// Countries, by their code, that differ from most: there it is a zero.
-const TRUNKS: [(&str, Trunk); 10] = [
+const TRUNKS: [(&str, Trunk); 11] = [
     ("1", Trunk::Optional("1")),
     ("7", Trunk::Optional("8")),
     ("36", Trunk::Digits("06")),
@@ -25,6 +25,7 @@ const TRUNKS: [(&str, Trunk); 10] = [
     ("993", Trunk::Digits("8")),
     ("39", Trunk::ZeroBelongs),
     ("225", Trunk::ZeroBelongs),
+    ("226", Trunk::ZeroBelongs),
     ("229", Trunk::ZeroBelongs),
     ("242", Trunk::ZeroBelongs),
     ("378", Trunk::ZeroBelongs),
@@ -32,8 +33,8 @@ const TRUNKS: [(&str, Trunk); 10] = [
 
 /// Countries, by their code, in which nothing stands in front, and no number begins with a zero.
 #[rustfmt::skip]
-const NO_TRUNK: [&str; 92] = [
-    "30", "34", "45", "47", "48", "52", "56", "65", "216", "220", "221", "222", "223", "224", "226",
+const NO_TRUNK: [&str; 91] = [
+    "30", "34", "45", "47", "48", "52", "56", "65", "216", "220", "221", "222", "223", "224",
     "227", "228", "230", "235", "236", "237", "238", "239", "240", "244", "245", "246", "247",
     "248", "253", "257", "258", "266", "267", "268", "269", "290", "297", "298", "299", "350",
     "351", "352", "354", "356", "357", "371", "372", "376", "420", "500", "501", "502", "503",
@@ -189,6 +190,7 @@ mod tests {
             ("+39 (0)6 1234 5678", None, "+390612345678"),
             ("0549 886377", Some("+378"), "+3780549886377"),
             ("07 07 12 34 56", Some("+225"), "+2250707123456"),
+            ("07 12 34 56", Some("+226"), "+22607123456"),
             ("8 029 123-45-67", Some("+375"), "+375291234567"),
         ] {
             assert_eq!(typed(text, country).as_deref(), Some(phone), "{text}");

@@ -71,8 +71,9 @@ fn main() -> Anything<()> {
     let mut terminal = Terminal::start(&dir)?;
     terminal.wait(|screen| screen.contains('┃'))?;
     println!("memory at the start: {}", terminal.memory()?);
-    terminal.type_keys("\r")?;
-    terminal.wait(|screen| screen.contains("Alt-Enter line"))?;
+    // The long conversation.
+    terminal.type_keys("\x10+4915100000000\r")?;
+    terminal.wait(|screen| screen.contains("write to +4915100000000") && screen.contains('┃'))?;
     let is_over = Arc::new(AtomicBool::new(false));
     let receiving = {
         let (dir, is_over) = (dir.clone(), is_over.clone());

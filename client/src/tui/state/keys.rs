@@ -107,7 +107,6 @@ impl Model {
             Key::Home => isize::MIN,
             Key::End => isize::MAX,
             Key::Enter | Key::Tab | Key::Right | Key::Char('l') => return self.focus_composer(),
-            Key::Char('q') => return self.acts.push(Act::Quit),
             Key::Char('h') => return self.list.toggle_archived(),
             Key::Char('/') => {
                 self.overlay = Some(Overlay::Search(Search::default()));
@@ -122,7 +121,8 @@ impl Model {
         }
     }
 
-    /// What can be done with a conversation, while nothing is being written.
+    /// What can be done with a conversation, while nothing is being written. What is done at once has a
+    /// capital letter: somebody may begin to type a text, and be in the list.
     fn conversation_key(&mut self, key: Key) {
         if key == Key::Char('?') {
             self.overlay = Some(Overlay::Help { scrolled: 0 });
@@ -142,7 +142,7 @@ impl Model {
                 self.acts.push(Act::Number(phone));
                 self.carry(Errand::AskKey(phone));
             }
-            Key::Char('a') if state == Some(ConversationState::Request) => {
+            Key::Char('A') if state == Some(ConversationState::Request) => {
                 self.carry(Errand::Accept(phone));
             }
             Key::Char('b') if is_blocked => self.carry(Errand::Block(phone, false)),
@@ -151,9 +151,9 @@ impl Model {
                 let (question, errand) = (Shown::line(&question), Errand::Block(phone, true));
                 self.overlay = Some(Overlay::Sure { question, errand });
             }
-            Key::Char('m') => self.carry(Errand::Mute(phone, !is_muted)),
-            Key::Char('p') => self.carry(Errand::Pin(phone, !is_pinned)),
-            Key::Char('e') => {
+            Key::Char('M') => self.carry(Errand::Mute(phone, !is_muted)),
+            Key::Char('P') => self.carry(Errand::Pin(phone, !is_pinned)),
+            Key::Char('E') => {
                 self.carry(Errand::Archive(phone, state != Some(ConversationState::Archived)));
             }
             Key::Char('n') => {

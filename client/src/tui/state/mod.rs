@@ -467,7 +467,7 @@ impl Model {
                 "!! {title}: the key has changed, and sending is held. Tab, then v: compare"
             )),
             (_, ConversationState::Request) => Some(format!(
-                "{title} is a stranger. Tab, then a: accept, b: block; an answer accepts, too"
+                "{title} is a stranger. Tab, then A: accept, b: block; an answer accepts, too"
             )),
             (_, ConversationState::Blocked) => Some(format!(
                 "{title} is blocked, and what they send is discarded. Tab, then b: unblock"

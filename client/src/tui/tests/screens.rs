@@ -163,7 +163,7 @@ fn the_pictures_in_the_document_are_these_screens() {
         expected.push_str(&format!("<!-- screen: {name} -->\n```text\n{screen}```\n{rest}"));
     }
     if std::env::var_os("WAXWING_WRITE_SCREENS").is_some() {
-        fs::write(&path, &expected).unwrap();
+        return fs::write(&path, &expected).unwrap();
     }
     assert!(
         document == expected,

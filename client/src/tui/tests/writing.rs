@@ -176,11 +176,22 @@ fn a_stranger_is_accepted_or_blocked() {
     let mut person = anybody();
     person.press(Key::End);
     person.sees_line("is a stranger");
-    person.press(Key::Char('a'));
+    person.press(Key::Char('A'));
     assert_eq!(person.errands, [Errand::Accept(phone(8))]);
     person.errands.clear();
     person.presses(&[Key::Char('b'), Key::Char('n')]);
     assert!(person.errands.is_empty());
     person.presses(&[Key::Char('b'), Key::Char('y')]);
     assert_eq!(person.errands, [Errand::Block(phone(8), true)]);
+}
+
+#[test]
+fn a_text_that_is_typed_in_the_list_changes_nothing() {
+    let mut person = anybody();
+    for letter in 'a'..='z' {
+        person.presses(&[Key::Char(letter), Key::Esc, Key::Esc]);
+    }
+    let reads_or_asks = |errand: &Errand| matches!(errand, Errand::Read { .. } | Errand::AskKey(_));
+    assert!(person.errands.iter().all(reads_or_asks), "{:?}", person.errands);
+    assert!(person.acts.is_empty(), "{:?}", person.acts);
 }

@@ -1,10 +1,12 @@
 //! The start of the binary: which key and which database it takes, and what it refuses.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use waxwing_core::server::Identity;
@@ -17,6 +19,9 @@ use waxwing_server::store::{Ownership, SqliteOptions, SqliteStorage, Storage};
 
 mod support;
 use support::{apply, create};
+
+/// For failure only.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A data directory.
 struct Place {
@@ -372,4 +377,44 @@ fn a_first_start_that_fails_for_a_directory_makes_nothing_and_config_check_says_
     if chown(&data, Some(12_345), None).is_ok() {
         assert!(check().1.contains("\"directories_checked\":false"), "{:?}", check());
     }
+}
+
+#[test]
+fn signals_that_come_during_a_start_are_obeyed_after_it() {
+    let place = Place::empty();
+    // A start waits for whoever has the audit log locked.
+    let log = place.data().path().join("audit.jsonl");
+    let locked = OpenOptions::new().create(true).append(true).mode(0o600).open(&log).unwrap();
+    locked.lock().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_waxwing-server"))
+        .args(["--listen", "127.0.0.1:0", "--data"])
+        .arg(place.data().path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("this is the first start") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0);
+    }
+    let pid = Pid::from_child(&child);
+    for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
+        kill_process(pid, signal).unwrap();
+    }
+    drop(locked);
+    let mut greeting = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    assert!(greeting.starts_with("listening on"), "{:?}", child.wait());
+    let acts = |text: &str| text.matches("\"result\":\"done\"").count();
+    let deadline = Instant::now() + PATIENCE;
+    while acts(&fs::read_to_string(&log).unwrap()) < 2 {
+        assert!(Instant::now() < deadline);
+        thread::yield_now();
+    }
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.contains("\"SIGHUP\"") && text.contains("\"SIGUSR1\""), "{text}");
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
 }

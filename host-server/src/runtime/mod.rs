@@ -74,6 +74,7 @@ pub use trial::{Tried, try_out};
 /// # Errors
 /// When it cannot start, or storage fails.
 pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
+    let early = signals::Early::watch()?;
     let service_manager = ServiceManager::starting();
     // Before anything is made that would be left behind.
     places::check(config)?;
@@ -117,7 +118,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         ),
         DeliveryKind::Exec | DeliveryKind::Webhook => {}
     }
-    signals::obey(signals, Arc::clone(&running))?;
+    signals::obey(early, signals, Arc::clone(&running))?;
     let control = serve_commands(config, Arc::clone(&running))?;
     let watched = Arc::clone(&running);
     let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, watched)).transpose()?;

@@ -1,5 +1,5 @@
-//! Signals that ask something of a server that goes on, for which there is a thread, and signals that ask a
-//! command to end which has something to tidy up.
+//! Signals that ask something of a server that goes on, for which there is a thread; those that come before it
+//! serves; and signals that ask a command to end which has something to tidy up.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use std::thread::{self, Builder};
 use std::time::Duration;
 
 use rustix::process::geteuid;
+use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::flag;
 use waxwing_transport_mio::{
     self as transport, CloseReason, EventLoop, Handler, Io, Signal, Token,
 };
@@ -18,9 +20,41 @@ use crate::admin::running::Running;
 use crate::exit::Failure;
 use crate::store::Interrupt;
 
-/// Does what signals ask, as long as there is somebody who gets them.
-pub(super) fn obey(signals: Receiver<Signal>, running: Arc<Running>) -> Result<(), Failure> {
+/// What a server was asked while it started, which may take long. Nobody watched for signals then, and each
+/// of these would have ended it; those that ask it to end still do.
+pub(super) struct Early([(Signal, Arc<AtomicBool>); 2]);
+
+impl Early {
+    /// Notes them from now on.
+    ///
+    /// # Errors
+    /// When the system does not let signals be watched.
+    pub(super) fn watch() -> Result<Self, Failure> {
+        // A write beyond the limit of file sizes is an error to whoever writes.
+        for ignored in [SIGUSR2, SIGXFSZ] {
+            flag::register(ignored, Arc::default()).map_err(system)?;
+        }
+        let note = |number| {
+            let came = Arc::default();
+            flag::register(number, Arc::clone(&came)).map(|_| came).map_err(system)
+        };
+        Ok(Self([(Signal::Hangup, note(SIGHUP)?), (Signal::User1, note(SIGUSR1)?)]))
+    }
+
+    /// Those that have come, each once.
+    fn came(&self) -> impl Iterator<Item = Signal> {
+        self.0.iter().filter(|(_, came)| came.load(SeqCst)).map(|(signal, _)| *signal)
+    }
+}
+
+/// Does what signals ask, as long as there is somebody who gets them, and what the early ones have asked.
+pub(super) fn obey(
+    early: Early,
+    signals: Receiver<Signal>,
+    running: Arc<Running>,
+) -> Result<(), Failure> {
     let obey = move || {
+        early.came().for_each(|signal| obey_one(signal, &running));
         while let Ok(signal) = signals.recv() {
             // One more of the same, before anything is done about the first, asks for nothing more.
             let mut asked = vec![signal];

@@ -164,6 +164,8 @@ pub enum Errand {
         /// The last letter.
         to: ItemId,
     },
+    /// Say for which letters there was no room, if there were any.
+    TellDiscarded,
     /// Take the request of a stranger.
     Accept(Phone),
     /// Discard what somebody sends, or take it again.

@@ -11,6 +11,7 @@ use crate::exit::Failure;
 use crate::home::{Home, ItemId, Naming, Writing};
 use crate::name::Name;
 use crate::session::Account;
+use crate::show;
 use crate::trust;
 use crate::tui::event::{Errand, Event, Number};
 
@@ -30,6 +31,7 @@ pub(in crate::tui) fn carry(
             });
         }
         Errand::Read { with, to } => read(home, &with, to, receipts),
+        Errand::TellDiscarded => discarded(home),
         Errand::Accept(phone) => accept(home, &phone),
         Errand::Block(phone, is_blocked) => block(home, &phone, is_blocked),
         Errand::Archive(phone, away) => archive(home, &phone, away),
@@ -76,6 +78,16 @@ fn read(home: &Home, with: &Phone, to: ItemId, receipts: bool) -> Said {
         home.queue_receipts(&letters, || Uid::generate(&mut rng()), clock::now())?;
     }
     Ok(None)
+}
+
+/// Strangers may have sent more than is kept of them.
+fn discarded(home: &Home) -> Said {
+    let discarded = home.letters().take_discarded()?;
+    let words: Vec<_> = discarded
+        .into_iter()
+        .map(|(quota, letters)| show::discarded_text(quota, letters))
+        .collect();
+    Ok((!words.is_empty()).then(|| words.join(" ")))
 }
 
 fn accept(home: &Home, phone: &Phone) -> Said {

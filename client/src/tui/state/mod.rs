@@ -167,7 +167,12 @@ impl Model {
                     self.acts.push(Act::Number(with));
                 }
             }
-            Event::Connection(connection) => self.connection = connection,
+            Event::Connection(connection) => {
+                if connection == Connection::Stands {
+                    self.acts.push(Act::Carry(Errand::TellDiscarded));
+                }
+                self.connection = connection;
+            }
             Event::Remark(words) | Event::Done(words) | Event::Failed(words) => self.say(&words),
             Event::NotSent { to, text, why } => self.take_back(&to, text, &why),
             Event::DraftNotKept(with, why) => {

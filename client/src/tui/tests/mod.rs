@@ -4,6 +4,7 @@
 //! comparing it.
 
 mod anything;
+mod carrying;
 mod forged;
 mod person;
 mod screens;

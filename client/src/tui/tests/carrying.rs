@@ -1,0 +1,109 @@
+//! What the courier does for a screen, in a home on the disk.
+
+use super::person::Person;
+use super::phone;
+use super::screens::week;
+use crate::courier::Hands;
+use crate::home::{Deletion, State};
+use crate::name::Name;
+use crate::session::Account;
+use crate::tui::desk::{carry, reading};
+use crate::tui::event::{Errand, Event, Number};
+
+/// Somebody with a week of letters.
+fn anybody() -> Person {
+    Person::with((80, 24), week)
+}
+
+fn carried(person: &Person, errand: Errand, receipts: bool) -> Option<Event> {
+    let account = Account::new(person.home.identity().unwrap().unwrap()).unwrap();
+    let hands = Hands { home: &person.home, account: &account, session: None };
+    carry::carry(errand, &hands, receipts)
+}
+
+#[track_caller]
+fn fails(event: Option<Event>, why: &str) {
+    match event {
+        Some(Event::Failed(words)) => assert!(words.contains(why), "{words}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_letter_is_stored_and_nothing_is_begun_any_more() {
+    let person = anybody();
+    let (with, text) = (phone(1), "on my way".to_owned());
+    assert!(carried(&person, Errand::Draft { with, text: text.clone() }, false).is_none());
+    assert_eq!(person.home.conversations().draft(&with).unwrap(), text);
+    let before = person.home.outbox().unanswered().unwrap();
+    assert!(carried(&person, Errand::Send { to: with, text }, false).is_none());
+    assert_eq!(person.home.conversations().draft(&with).unwrap(), "");
+    assert_eq!(person.home.outbox().unanswered().unwrap(), before + 1);
+    let queued = person.home.outbox().queued().unwrap();
+    assert!(queued.iter().all(|letter| letter.status.state == State::Waiting));
+}
+
+#[test]
+fn a_name_that_looks_like_a_friends_is_nobodys() {
+    let person = anybody();
+    // The first letter is Cyrillic.
+    let name = Some(Name::parse("\u{410}nn").unwrap());
+    fails(carried(&person, Errand::Name(phone(8), name), false), "that of +4915112345601");
+    let own = Some(Name::parse("Myself").unwrap());
+    fails(carried(&person, Errand::Name(phone(0), own), false), "your own");
+}
+
+#[test]
+fn receipts_go_to_people_who_are_known_and_only_if_that_is_wanted() {
+    for (who, wanted, receipts) in [(phone(1), false, 0), (phone(1), true, 2), (phone(8), true, 0)]
+    {
+        let person = anybody();
+        let to = person.home.conversations().with(&who).unwrap().unwrap().last.unwrap();
+        let before = person.home.outbox().queued().unwrap().len();
+        assert!(carried(&person, Errand::Read { with: who, to }, wanted).is_none());
+        assert_eq!(person.home.outbox().queued().unwrap().len(), before + receipts);
+        assert_eq!(person.home.conversations().with(&who).unwrap().unwrap().unread, 0);
+    }
+}
+
+fn number(person: &Person) -> Box<Number> {
+    match reading::number(&person.home, &person.identity, phone(3)).unwrap() {
+        Event::Number { number, .. } => number.unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_was_compared_is_accepted_and_no_other_key() {
+    let person = anybody();
+    let dora = phone(3);
+    let compared = number(&person);
+    assert!(compared.is_changed);
+    // Meanwhile the server says something else.
+    person.hears_of_key(dora, 6);
+    let errand = Errand::Compared(dora, compared.clone());
+    fails(carried(&person, errand, false), "once more");
+    fails(carried(&person, Errand::AcceptKey(dora, compared), false), "once more");
+    let contact = || person.home.contacts().by_phone(&dora).unwrap().unwrap();
+    assert!(contact().changed.is_some() && !contact().verified);
+    let compared = number(&person);
+    assert!(matches!(
+        carried(&person, Errand::Compared(dora, compared), false),
+        Some(Event::Done(_))
+    ));
+    assert!(contact().changed.is_none() && contact().verified);
+}
+
+#[test]
+fn letters_without_room_are_told_of_once() {
+    let mut person = anybody();
+    person.home.delete(&Deletion::Strangers).unwrap();
+    assert!(carried(&person, Errand::TellDiscarded, false).is_none());
+    let long = "x".repeat(60_000);
+    for _ in 0..100 {
+        person.receives_if_there_is_room(phone(8), &long);
+    }
+    let told = carried(&person, Errand::TellDiscarded, false);
+    assert!(matches!(&told, Some(Event::Done(words)) if words.contains("discarded")), "{told:?}");
+    assert!(carried(&person, Errand::TellDiscarded, false).is_none());
+}

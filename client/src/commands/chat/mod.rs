@@ -132,7 +132,7 @@ impl Chat<'_> {
             match line {
                 Line::Text(line) => match self.input.meaning(line) {
                     Meaning::Nothing => {}
-                    Meaning::Letter(text) => self.write(text)?,
+                    Meaning::Letter(text) => self.write(text, console)?,
                     Meaning::Help => writeln!(console.remarks, "{HELP}")?,
                     Meaning::Quit => return Ok(true),
                     Meaning::Unknown(line) => writeln!(
@@ -158,13 +158,21 @@ impl Chat<'_> {
         Ok(false)
     }
 
-    fn write(&mut self, text: String) -> Result<(), Failure> {
+    fn write(&mut self, text: String, console: &mut Console<'_>) -> Result<(), Failure> {
         let excerpt = text.clone();
         let writing = Writing::text(text).map_err(|error| Failure::Usage(error.to_string()))?;
         let uid = Uid::generate(&mut rng());
-        let id = self.home.outbox().queue(&uid, self.phone, &writing, clock::now())?;
-        self.sent.add(id, &excerpt);
-        Ok(())
+        match self.home.outbox().queue(&uid, self.phone, &writing, clock::now()) {
+            Ok(id) => {
+                self.sent.add(id, &excerpt);
+                Ok(())
+            }
+            Err(error) => {
+                // The chat ends, and nobody has to type it once more.
+                writeln!(console.remarks, "not sent: {}", show::for_line(&excerpt))?;
+                Err(error.into())
+            }
+        }
     }
 
     /// Everything that the other says is shown, whoever else prints it meanwhile.

@@ -84,8 +84,11 @@ impl Theme {
     }
 
     /// Squares for a camera, which wants them dark on light.
-    pub(crate) const fn code() -> Style {
-        Style::new().fg(Color::White).bg(Color::Black)
+    pub(crate) const fn code(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            _ => Style::new().fg(Color::White).bg(Color::Black),
+        }
     }
 
     /// What is chosen.

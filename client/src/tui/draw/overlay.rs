@@ -255,7 +255,7 @@ fn draw_compare(
         paper.put(top + at, 3, &Shown::line(&groups.join(" ")), Theme::name());
     }
     let code_left = 3 + 4 * 6 + 3;
-    draw_code(&number.text, top, code_left, paper);
+    draw_code(&number.text, top, code_left, theme, paper);
     let answer = top + height + 1;
     paper.put(answer, 1, &Shown::from("Type the last group,"), Theme::words());
     let cursor = ask("as they read it out:", &compare.typed, answer + 1, theme, paper);
@@ -270,7 +270,7 @@ fn draw_compare(
 
 /// The number for a camera, where there is room for it: dark on light, two rows of squares in one of
 /// characters.
-fn draw_code(number: &str, top: usize, left: usize, paper: &mut Paper<'_>) {
+fn draw_code(number: &str, top: usize, left: usize, theme: Theme, paper: &mut Paper<'_>) {
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     let Ok(code) = QrCode::with_error_correction_level(digits, EcLevel::L) else { return };
     const QUIET: usize = 2;
@@ -292,6 +292,6 @@ fn draw_code(number: &str, top: usize, left: usize, paper: &mut Paper<'_>) {
             }
         });
         let squares: String = squares.collect();
-        paper.put(top + row, left, &Shown::line(&squares), Theme::code());
+        paper.put(top + row, left, &Shown::line(&squares), theme.code());
     }
 }

@@ -229,13 +229,21 @@ impl Person {
     }
 
     pub(super) fn cells(&self) -> Buffer {
-        self.cells_on(self.size)
+        self.drawn(self.size, Theme::Dark)
+    }
+
+    pub(super) fn cells_in(&self, theme: Theme) -> Buffer {
+        self.drawn(self.size, theme)
     }
 
     /// What is drawn when the screen has become this large, and nobody has said so yet.
-    pub(super) fn cells_on(&self, (width, height): (u16, u16)) -> Buffer {
+    pub(super) fn cells_on(&self, size: (u16, u16)) -> Buffer {
+        self.drawn(size, Theme::Dark)
+    }
+
+    fn drawn(&self, (width, height): (u16, u16), theme: Theme) -> Buffer {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw::frame(&self.model, Theme::Dark, frame)).unwrap();
+        terminal.draw(|frame| draw::frame(&self.model, theme, frame)).unwrap();
         terminal.backend().buffer().clone()
     }
 

@@ -7,6 +7,9 @@ use super::phone;
 use crate::courier::{Connection, KeyWord};
 use crate::tui::event::{Errand, Event};
 use crate::tui::input::Key;
+use crate::tui::theme::Theme;
+use ratatui_core::buffer::Cell;
+use ratatui_core::style::Color;
 use waxwing_core::time::UnixTime;
 
 /// A week of letters: friends, a group of strangers, a changed key.
@@ -87,13 +90,27 @@ fn every_size_can_be_drawn() {
     let mut person = week_on((80, 24));
     person.press(Key::Enter);
     person.types("several words that need more than one row on a small screen");
-    for width in (30..100).step_by(3) {
-        for height in 8..20 {
+    for width in (30..100).step_by(7) {
+        for height in (8..20).step_by(3) {
             person.resize(width, height);
             person.sees_line("screen");
             person.presses(&[Key::Ctrl('p')]);
             person.sees_line("Go to:");
             person.presses(&[Key::Esc, Key::Help, Key::Esc, Key::PageUp, Key::PageDown]);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_said_by_a_color_alone() {
+    let mut person = week_on((80, 24));
+    for keys in [&[][..], &[Key::Enter], &[Key::Up], &[Key::Tab, Key::Down, Key::Char('v')]] {
+        person.presses(keys);
+        let (plain, dark) = (person.cells_in(Theme::Plain), person.cells_in(Theme::Dark));
+        let colors = |cell: &Cell| (cell.fg, cell.bg);
+        assert!(plain.content.iter().all(|cell| colors(cell) == (Color::Reset, Color::Reset)));
+        for (plain, dark) in plain.content.iter().zip(&dark.content) {
+            assert_eq!(plain.symbol(), dark.symbol());
         }
     }
 }

@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const INDEXED: u32 = 200;
 const QUIET: Duration = Duration::from_secs(1);
 
+/// How often letters are looked for that are older than they are kept.
+const FORGET: Duration = Duration::from_mins(1);
+
 /// What a courier has at hand for an errand.
 pub struct Hands<'h, 'a> {
     /// The home, which the errand may change.
@@ -154,6 +157,8 @@ pub struct Surroundings {
     pub host: fn(Tell) -> Host,
     /// What a person is told of a note.
     pub words: fn(Note<'_>) -> Option<String>,
+    /// How long letters are kept; `None` is for ever.
+    pub kept: Option<Duration>,
 }
 
 fn ended(thread: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
@@ -196,6 +201,8 @@ fn run(
         connection: Connection::Begun,
         quiet_since: Instant::now(),
         is_indexed: false,
+        kept: surroundings.kept,
+        forgets_at: Instant::now(),
     };
     let mut session = Session::new(&home, &account, host.clone())?;
     begun(session.waker());
@@ -228,6 +235,9 @@ struct Round<'a> {
     quiet_since: Instant,
     /// Everything that can be found is in the index.
     is_indexed: bool,
+    /// How long letters are kept, and when those are looked for again that are older.
+    kept: Option<Duration>,
+    forgets_at: Instant,
 }
 
 impl<'a> Round<'a> {
@@ -245,6 +255,7 @@ impl<'a> Round<'a> {
             session.turn(patience)?;
             self.look_at_home()?;
             self.look_at(session);
+            self.forget_old(session);
         }
     }
 
@@ -290,6 +301,16 @@ impl<'a> Round<'a> {
         let more = self.home.index_more(INDEXED).unwrap_or(false);
         self.is_indexed = !more;
         more
+    }
+
+    /// Deletes what is older than it is kept, now and then.
+    fn forget_old(&mut self, session: &Session<'_>) {
+        let (Some(kept), Some(now)) = (self.kept, session.agreed_time()) else { return };
+        if Instant::now() >= self.forgets_at {
+            self.forgets_at = Instant::now() + FORGET;
+            // What cannot be deleted now is deleted later.
+            let _ = self.home.forget_older(kept, now);
+        }
     }
 
     fn look_at_home(&mut self) -> Result<(), HomeError> {

@@ -15,9 +15,12 @@ pub(super) fn run(place: &Place<'_>, args: &Rpc, console: &mut Console<'_>) -> R
         dir: place.dir.clone(),
         country: place.country.cloned(),
         receipts: place.settings.receipts,
-        retention: place.settings.retention,
         allow_trust: args.allow_trust,
-        surroundings: Surroundings { host: host::telling, words: host::words },
+        surroundings: Surroundings {
+            host: host::telling,
+            words: host::words,
+            kept: place.settings.retention,
+        },
     };
     match &args.socket {
         Some(path) => rpc::serve_socket(options, path),

@@ -38,7 +38,8 @@ pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Fa
     let theme = place.settings.theme.unwrap_or_else(of_environment);
     let Settings { receipts, mouse, .. } = *place.settings;
     let wishes = Wishes { owner, receipts, mouse, theme };
-    let surroundings = Surroundings { host: host::telling, words: host::words };
+    let surroundings =
+        Surroundings { host: host::telling, words: host::words, kept: place.settings.retention };
     let waiting = desk::run(place.dir.clone(), home, identity, wishes, surroundings)?;
     if waiting > 0 {
         writeln!(

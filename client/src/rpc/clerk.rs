@@ -8,6 +8,7 @@ use serde_json::Value;
 use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
+use super::Office;
 use super::inbox::{Inbox, Work};
 use super::message::{self, Request, Unusable};
 use super::methods::{self, Class, Method, Reply};
@@ -16,7 +17,6 @@ use super::params::Params;
 use super::refusal::Refusal;
 use super::subscription::Subscription;
 use super::values;
-use super::{FORGET, Office};
 use crate::backend::rng;
 use crate::clock;
 use crate::courier::{Connection, KeyWord};
@@ -94,9 +94,8 @@ impl<'a> Clerk<'a> {
     pub(super) fn serve(&mut self, inbox: &Inbox, outgoing: &Outgoing) -> Result<(), Stop> {
         let voice = Voice { outgoing, inbox };
         loop {
-            self.office.forget_old();
             let soonest = self.waits.iter().filter_map(|(_, wait)| wait.until()).min();
-            let work = inbox.take(Some(soonest.unwrap_or_else(|| Instant::now() + FORGET)));
+            let work = inbox.take(soonest);
             if work.is_over {
                 return Err(Stop::Gone);
             }

@@ -48,8 +48,6 @@ use socket::SocketFile;
 
 /// How long letters may go without any of them being answered, once a program has nothing more to say.
 const STALLED: Duration = Duration::from_secs(5);
-/// How often old letters are looked for.
-const FORGET: Duration = Duration::from_mins(1);
 
 /// What programs are served with.
 pub(crate) struct Options {
@@ -59,8 +57,6 @@ pub(crate) struct Options {
     pub(crate) country: Option<Country>,
     /// Whether those whose letters are read are told so.
     pub(crate) receipts: bool,
-    /// How long letters are kept.
-    pub(crate) retention: Option<Duration>,
     /// Whether programs may say whose keys are believed in.
     pub(crate) allow_trust: bool,
     /// What the courier takes from the program that it runs in.
@@ -72,12 +68,9 @@ struct Office {
     dir: PathBuf,
     country: Option<Country>,
     receipts: bool,
-    retention: Option<Duration>,
     allow_trust: bool,
     /// `None` once it has left.
     courier: Mutex<Option<Courier>>,
-    /// When old letters are looked for again.
-    forgets_at: Mutex<Instant>,
     board: Arc<Board>,
 }
 
@@ -152,35 +145,18 @@ impl Listeners {
 
 impl Office {
     fn open(options: Options) -> Result<Self, Failure> {
-        let Options { dir, country, receipts, retention, allow_trust, surroundings } = options;
+        let Options { dir, country, receipts, allow_trust, surroundings } = options;
         let board = Arc::<Board>::default();
         end_by_signal(&board)?;
         let told = board.clone();
         let courier = Courier::start(dir.clone(), surroundings, move |news| told.tell(news))?;
         let courier = Mutex::new(Some(courier));
-        let forgets_at = Mutex::new(Instant::now());
-        Ok(Self { dir, country, receipts, retention, allow_trust, courier, forgets_at, board })
+        Ok(Self { dir, country, receipts, allow_trust, courier, board })
     }
 
     /// Has the courier look at the outbox at once.
     fn wake(&self) {
         self.carry(|_| ());
-    }
-
-    /// Deletes what is older than it is kept, now and then.
-    fn forget_old(&self) {
-        let Some(kept) = self.retention else { return };
-        let mut forgets_at = self.forgets_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if Instant::now() < *forgets_at {
-            return;
-        }
-        *forgets_at = Instant::now() + FORGET;
-        self.carry(move |hands| {
-            if let Some(now) = hands.session.as_ref().and_then(|session| session.agreed_time()) {
-                // What is not deleted now is deleted later.
-                let _ = hands.home.forget_older(kept, now);
-            }
-        });
     }
 
     /// Has the server asked what somebody's key is; every inbox hears of it.
@@ -278,9 +254,7 @@ pub(crate) fn serve_socket(options: Options, path: &Path) -> Result<(), Failure>
     let accept = move || socket::accept(&listener, &served);
     let thread = thread::Builder::new().name("accept".into()).spawn(accept);
     thread.map_err(|error| Failure::General(format!("no thread: {error}")))?;
-    while !inbox.take(Some(Instant::now() + FORGET)).is_over {
-        office.forget_old();
-    }
+    while !inbox.take(None).is_over {}
     drop(socket);
     office.leave()
 }

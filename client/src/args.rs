@@ -82,7 +82,8 @@ pub enum Command {
     Accept(Person),
     /// Give somebody a name, which can then stand in place of the phone number
     ///
-    /// The name is known in this home alone. Two people cannot have names that look alike.
+    /// The name is known in this home alone. Two people cannot have names that look alike. To name a stranger
+    /// is to accept their request, unless they are blocked.
     Name(Naming),
     /// Find letters by what they say
     Search(Search),
@@ -420,8 +421,8 @@ pub struct Delete {
         value_parser = uid
     )]
     pub letter: Option<Uid>,
-    /// The letters of strangers, read or not: you have never written to them, nor accepted or verified
-    /// their key
+    /// The letters of strangers, read or not: you have never written to them, nor given them a name, nor
+    /// accepted them, nor accepted or verified their key
     #[arg(long)]
     pub strangers: bool,
     /// The letters that could not be opened

@@ -63,7 +63,7 @@ pub fn folded(name: &str) -> String {
 }
 
 /// One space between words, and none around them.
-fn plain_spaces(text: &str) -> String {
+pub(crate) fn plain_spaces(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -72,8 +72,9 @@ impl Home {
         })
     }
 
-    /// Deletes letters that are older than they are to be `kept`, some at a time, and says how many. Those
-    /// stay that nobody has read, that a program is not done with, or that are on their way.
+    /// Deletes letters that are older than they are to be `kept`, some at a time, and says how many, receipts
+    /// apart, which go with them. Those stay that nobody has read, that a program is not done with, or that
+    /// are on their way.
     ///
     /// # Errors
     /// [`HomeError::Database`]; nothing was deleted then.
@@ -83,7 +84,9 @@ impl Home {
     }
 
     fn forget_before(&self, time: UnixTime, limit: u32) -> Result<usize, HomeError> {
-        let old = "SELECT 1 FROM items WHERE stored_at < ? LIMIT 1";
+        let old = "SELECT 1 WHERE EXISTS (SELECT 1 FROM items WHERE stored_at < ?1) \
+                   OR EXISTS (SELECT 1 FROM letters WHERE kind = 'receipt' AND received_at < ?1) \
+                   OR EXISTS (SELECT 1 FROM outbox WHERE kind = 'receipt' AND created_at < ?1)";
         if !self.connection.prepare_cached(old)?.exists([time.as_seconds()])? {
             return Ok(0);
         }
@@ -96,6 +99,12 @@ impl Home {
                      AND (printed = 1 OR EXISTS (SELECT 1 FROM consumers)) \
                      AND items.id <= coalesce((SELECT min(cursor) FROM consumers), items.id) \
                      ORDER BY stored_at LIMIT ?2)",
+                params![time.as_seconds(), limit],
+            )?;
+            letters::erase(
+                change,
+                "id IN (SELECT id FROM letters WHERE kind = 'receipt' AND received_at < ?1 \
+                     ORDER BY received_at LIMIT ?2)",
                 params![time.as_seconds(), limit],
             )?;
             Ok(received + outbox::erase_oldest(change, time, limit)?)

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use waxwing_core::phone::Phone;
 
+use super::relations::{Relation, get_to_know, relation};
 use super::{Conversations, HomeError, columns};
-use crate::name::{Name, folded, look_alike};
+use crate::name::{self, Name, folded, look_alike};
 
 /// What became of giving a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,8 @@ pub enum Naming {
 }
 
 impl Conversations<'_> {
-    /// Gives `phone` a name, in place of the one before.
+    /// Gives `phone` a name, in place of the one before. Whoever gets a name is known from then on, as if
+    /// their request had been accepted. That is not so for somebody who is blocked.
     ///
     /// # Errors
     /// [`HomeError::Database`]; nothing was changed then.
@@ -35,9 +37,12 @@ impl Conversations<'_> {
                     return Ok(Naming::Taken { by, name: other });
                 }
             }
-            let sql = "INSERT INTO conversations (phone, name, folded) VALUES (?1, ?2, ?3) \
-                       ON CONFLICT (phone) DO UPDATE SET name = ?2, folded = ?3";
-            change.execute(sql, params![phone.as_str(), name.as_str(), folded(name.as_str())])?;
+            let sql = "INSERT INTO conversations (phone, name) VALUES (?1, ?2) \
+                       ON CONFLICT (phone) DO UPDATE SET name = ?2";
+            change.execute(sql, params![phone.as_str(), name.as_str()])?;
+            if relation(change, phone)? == Relation::Stranger {
+                get_to_know(change, phone)?;
+            }
             Ok(Naming::Given)
         })
     }
@@ -47,19 +52,26 @@ impl Conversations<'_> {
     /// # Errors
     /// [`HomeError::Database`].
     pub fn remove_name(&self, phone: &Phone) -> Result<bool, HomeError> {
-        let sql = "UPDATE conversations SET name = NULL, folded = NULL \
+        let sql = "UPDATE conversations SET name = NULL \
                    WHERE phone = ? AND name IS NOT NULL";
         Ok(self.home.connection.execute(sql, [phone.as_str()])? == 1)
     }
 
-    /// Whoever has this name, or one that looks like it.
+    /// Whoever has this name, or else the only one whose name looks like it. Two names can come to look
+    /// alike with a new version of Unicode: then each is found by its own spelling alone.
     ///
     /// # Errors
     /// [`HomeError::Database`].
     pub fn named(&self, name: &str) -> Result<Option<Phone>, HomeError> {
-        let sql = "SELECT phone FROM conversations WHERE folded = ?";
-        let mut select = self.home.connection.prepare_cached(sql)?;
-        Ok(select.query_one([folded(name)], |row| columns::phone(row, 0)).optional()?)
+        let names = self.names()?;
+        let typed = name::plain_spaces(name);
+        if let Some((phone, _)) = names.iter().find(|(_, known)| **known == typed) {
+            return Ok(Some(*phone));
+        }
+        let folded_name = folded(name);
+        let mut alike = names.iter().filter(|(_, known)| folded(known) == folded_name);
+        let found = alike.next().map(|(phone, _)| *phone);
+        Ok(found.filter(|_| alike.next().is_none()))
     }
 
     /// All names.

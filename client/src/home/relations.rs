@@ -1,8 +1,8 @@
 //! How people stand to the owner of a home: strangers, people who are known, people who are blocked.
 //!
 //! A key is pinned for everybody who ever sent a letter, so having a pin says nothing. Known is
-//! whoever was written to, whose key the person has verified or accepted, or whose request was
-//! accepted. What a stranger sends is a request.
+//! whoever was written to, whose key the person has verified or accepted, who has got a name, or whose
+//! request was accepted. What a stranger sends is a request.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use waxwing_core::phone::Phone;
@@ -12,7 +12,7 @@ use super::{Home, HomeError, columns};
 /// How somebody stands to the owner of a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
-    /// Nothing was ever written to them. Their letters have a quota.
+    /// Nobody has answered or accepted them. Their letters have a quota.
     Stranger,
     /// Their letters are kept without a bound.
     Known,
@@ -101,7 +101,8 @@ pub(super) fn relation(connection: &Connection, phone: &Phone) -> Result<Relatio
     })
 }
 
-/// The person has written to `phone`, has verified or accepted its key, or has accepted the request;
+/// The person has written to `phone`, has verified or accepted its key, has named it, or has accepted the
+/// request;
 /// `false` when that was so already.
 pub(super) fn get_to_know(change: &Connection, phone: &Phone) -> Result<bool, HomeError> {
     let became_known = change

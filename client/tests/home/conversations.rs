@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use waxwing::home::{
     Begin, Conversation, ConversationState, Deletion, Entry, Event, Fate, HandedOver, Home,
-    HomeError, ItemId, LetterBody, PacketName, Query, Recorded, Window, Writing,
+    HomeError, ItemId, LetterBody, Naming, PacketName, Query, Recorded, Window, Writing,
 };
+use waxwing::name::Name;
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid};
 use waxwing_core::phone::Phone;
@@ -379,6 +380,91 @@ fn letters_older_than_they_are_kept_go_both_ways_and_do_not_come_back() {
         fate: Fate::Opened { from: phone(2), uid: uid(1), content: Content::Text("old") },
     };
     assert_eq!(home.letters().record(&again).unwrap(), Recorded::Duplicate);
+}
+
+#[test]
+fn receipts_are_forgotten_with_the_letters_of_their_time() {
+    let test = TestHome::new();
+    let home = test.open();
+    receive(&home, 1, phone(2), "hello");
+    let letters = [home.letters().last().unwrap().unwrap()];
+    assert!(home.relations().accept(&phone(2)).unwrap());
+    for (byte, time) in [(11, 2), (12, 30)] {
+        assert_eq!(home.queue_receipts(&letters, || uid(byte), at(time)).unwrap(), 1);
+        let receipt = HandedOver {
+            packet_id: packet_id(byte),
+            sender: user(7),
+            sent_at: at(time),
+            received_at: at(time),
+            fate: Fate::Opened {
+                from: phone(2),
+                uid: uid(byte),
+                content: Content::ReadReceipt(uid(99)),
+            },
+        };
+        assert!(matches!(home.letters().record(&receipt).unwrap(), Recorded::Stored(_)));
+    }
+    let database = rusqlite::Connection::open(test.dir().join("waxwing.db")).unwrap();
+    let receipts = || {
+        let sql = "SELECT (SELECT count(*) FROM letters WHERE kind = 'receipt'), \
+                   (SELECT count(*) FROM outbox WHERE kind = 'receipt')";
+        let counts = database.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        counts.unwrap()
+    };
+    let forget = || home.forget_older(Duration::from_secs(10), at(20)).unwrap();
+    // A receipt that is on its way stays until the server has answered.
+    assert_eq!((forget(), receipts()), (0, (1, 2)));
+    let head = home.outbox().heads(at(9)).unwrap()[0].id;
+    assert!(home.outbox().begin_sending(head, &packet_id(3), user(8), b"x", at(3)).unwrap());
+    let told = [(PacketName::Full(packet_id(3)), Status::Delivered)];
+    let _ = home.outbox().apply(&told, at(4)).unwrap();
+    assert_eq!((forget(), receipts()), (0, (1, 1)));
+}
+
+#[test]
+fn what_looks_alike_is_judged_when_somebody_is_looked_for() {
+    let test = TestHome::new();
+    let home = test.open();
+    let named = |name| home.conversations().named(name).unwrap();
+    for (other, name) in [(phone(2), "Bert"), (phone(3), "Carl")] {
+        let name = Name::parse(name).unwrap();
+        assert_eq!(home.conversations().set_name(&other, &name).unwrap(), Naming::Given);
+    }
+    // As if these did not look alike for the version that has stored them.
+    let database = rusqlite::Connection::open(test.dir().join("waxwing.db")).unwrap();
+    let sql = "UPDATE conversations SET name = ? WHERE phone = ?";
+    database.execute(sql, ["Bill", phone(2).as_str()]).unwrap();
+    assert_eq!((named("bi11"), named("Bert")), (Some(phone(2)), None));
+    database.execute(sql, ["Bi11", phone(3).as_str()]).unwrap();
+    assert_eq!(
+        (named(" Bill "), named("Bi11"), named("BILL")),
+        (Some(phone(2)), Some(phone(3)), None)
+    );
+    // Each of them can have another name, and then the other is found again.
+    let name = Name::parse("Carl").unwrap();
+    assert_eq!(home.conversations().set_name(&phone(3), &name).unwrap(), Naming::Given);
+    assert_eq!(named("BILL"), Some(phone(2)));
+}
+
+#[test]
+fn who_is_given_a_name_is_known_unless_they_are_blocked() {
+    let test = TestHome::new();
+    let home = test.open();
+    for (byte, other) in [(1, phone(2)), (2, phone(3))] {
+        receive(&home, byte, other, "hello");
+    }
+    assert!(home.relations().block(&phone(3)).unwrap());
+    for (other, name) in [(phone(2), "Ann"), (phone(3), "Spam")] {
+        let name = Name::parse(name).unwrap();
+        assert_eq!(home.conversations().set_name(&other, &name).unwrap(), Naming::Given);
+    }
+    assert_eq!(state(&home, phone(2)), ConversationState::Open);
+    assert_eq!(home.delete(&Deletion::Strangers).unwrap().received, 1);
+    assert_eq!(home.history(&phone(2)).unwrap().len(), 1);
+    assert!(home.conversations().remove_name(&phone(2)).unwrap());
+    assert_eq!(state(&home, phone(2)), ConversationState::Open);
+    assert!(home.relations().unblock(&phone(3)).unwrap());
+    assert_eq!(state(&home, phone(3)), ConversationState::Request);
 }
 
 #[test]

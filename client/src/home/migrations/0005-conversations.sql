@@ -6,10 +6,11 @@ CREATE TABLE conversations (
     id          INTEGER PRIMARY KEY,
     -- Whom it is with.
     phone       TEXT UNIQUE,
-    -- Given by the owner of this home; `folded` is the same for names that look alike.
+    -- Given by the owner of this home. What looks alike is not stored: each version of Unicode says that
+    -- differently.
     name        TEXT,
-    folded      TEXT UNIQUE,
-    -- The owner has written, has verified or accepted the key, or has said so. Else it is a request.
+    -- The owner has written, has verified or accepted the key, has given a name, or has said so. Else it
+    -- is a request.
     accepted    INTEGER NOT NULL DEFAULT 0 CHECK (accepted IN (0, 1)),
     blocked     INTEGER NOT NULL DEFAULT 0 CHECK (blocked IN (0, 1)),
     archived    INTEGER NOT NULL DEFAULT 0 CHECK (archived IN (0, 1)),
@@ -29,8 +30,7 @@ CREATE TABLE conversations (
     last_item   INTEGER,
     -- Rises with everything that a list or a page of this conversation shows; the highest of all is
     -- that of the conversation which changed last.
-    changed     INTEGER NOT NULL DEFAULT 0,
-    CHECK ((name IS NULL) = (folded IS NULL))
+    changed     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX conversations_by_change ON conversations (changed);
@@ -90,6 +90,10 @@ UPDATE outbox SET item = id WHERE kind = 'text';
 UPDATE outbox SET receipt_for = body WHERE kind = 'receipt';
 ALTER TABLE outbox DROP COLUMN body;
 CREATE UNIQUE INDEX outbox_by_item ON outbox (item);
+
+-- Receipts are no items, and are forgotten by their own age.
+CREATE INDEX received_receipts_by_age ON letters (received_at) WHERE kind = 'receipt';
+CREATE INDEX written_receipts_by_age ON outbox (created_at) WHERE kind = 'receipt';
 
 UPDATE conversations SET
     last_item = (SELECT max(id) FROM items WHERE conversation = conversations.id),

@@ -408,16 +408,20 @@ pub(super) fn erase_one(
     erase_where(change, "recipient = ?1 AND uid = ?2", values)
 }
 
-/// Deletes letters that were written before `before`, at most `limit`, and how many that were.
+/// Deletes letters that were written before `before`, at most `limit`, and as many receipts. How many
+/// letters that were.
 pub(super) fn erase_oldest(
     change: &Connection,
     before: UnixTime,
     limit: u32,
 ) -> Result<usize, HomeError> {
-    const WHICH: &str = "id IN (SELECT outbox.id FROM items JOIN outbox ON outbox.item = items.id \
-                         WHERE stored_at < ?1 AND state > ?3 ORDER BY stored_at LIMIT ?2)";
+    const LETTERS: &str = "id IN (SELECT outbox.id FROM items JOIN outbox ON outbox.item = items.id \
+                           WHERE stored_at < ?1 AND state > ?3 ORDER BY stored_at LIMIT ?2)";
+    const RECEIPTS: &str = "id IN (SELECT id FROM outbox WHERE kind = 'receipt' \
+                            AND created_at < ?1 AND state > ?3 ORDER BY created_at LIMIT ?2)";
     let values = params![before.as_seconds(), limit, State::Sent.rank()];
-    Ok(erase_where(change, WHICH, values)?.written)
+    erase_where(change, RECEIPTS, values)?;
+    Ok(erase_where(change, LETTERS, values)?.written)
 }
 
 /// Deletes letters but those that are on their way, and says how many, receipts apart. The third value is

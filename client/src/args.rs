@@ -531,7 +531,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn uid(text: &str) -> Result<Uid, String> {
-    let wrong = || "a letter's uid is 32 hexadecimal digits; `waxwing outbox` shows it".to_owned();
+    let wrong = || {
+        "a letter's uid is 32 hexadecimal digits; `waxwing history --json` shows it, and `waxwing outbox` \
+         shows those of letters that wait"
+            .to_owned()
+    };
     let mut uid = [0; Uid::LEN];
     if text.len() != 2 * Uid::LEN || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(wrong());

@@ -707,8 +707,13 @@ fn what_a_command_says_of_a_request_or_of_somebody_blocked_is_so() {
     for command in ["accept", "archive", "mute", "block"] {
         refused(&[command, OWN], 2, "your own");
     }
-    let ran = test.run_by_program(&["archive", "+4915112345603"]);
+    let unknown = "+4915112345603";
+    let ran = test.run_by_program(&["archive", unknown]);
     assert_eq!(ran.output, "+4915112345603 has no conversation here\n");
+    for command in ["mute", "unmute"] {
+        refused(&[command, unknown, "--json"], 1, "no conversation with +4915112345603");
+    }
+    assert!(test.home.conversations().with(&phone(unknown)).unwrap().is_none());
 }
 
 #[test]
@@ -747,4 +752,15 @@ fn one_letter_is_deleted_by_its_uid_in_its_conversation_alone() {
     assert_eq!(shown(&test), serde_json::json!([["text", "two"]]));
     // It does not come back.
     assert_eq!(receive(&test, OTHER, 1, "one"), Recorded::Duplicate);
+
+    // One that is on its way stays, and the command says so.
+    let writing = Writing::text("mine").unwrap();
+    let _ = test.home.outbox().queue(&Uid([3; 16]), &phone(OTHER), &writing, at(0)).unwrap();
+    let uid = Uid([3; 16]).to_string();
+    let failure = test.run_by_program(&["delete", OTHER, "--letter", &uid]).failure.unwrap();
+    assert_eq!(failure.code(), 1);
+    assert!(failure.to_string().contains("waxwing outbox drop"), "{failure}");
+    let error =
+        Args::try_parse_from(["waxwing", "delete", OTHER, "--letter", "xyz"]).err().unwrap();
+    assert!(error.to_string().contains("waxwing history --json"), "{error}");
 }

@@ -151,7 +151,7 @@ pub(super) fn mute(
             (until, format!("is muted until {}", clock::in_zone(until, &console.zone)))
         }
     };
-    home.conversations().mute(&phone, until)?;
+    set_muted(&home, &phone, until)?;
     answer(&home, mute.json, &phone, &words, console)
 }
 
@@ -162,8 +162,13 @@ pub(super) fn unmute(
 ) -> Result<(), Failure> {
     let (home, _) = place.open()?;
     let phone = place.find(&home, &person.who, console)?;
-    home.conversations().mute(&phone, UnixTime::from_seconds(0))?;
+    set_muted(&home, &phone, UnixTime::from_seconds(0))?;
     answer(&home, person.json, &phone, "is not muted", console)
+}
+
+fn set_muted(home: &Home, phone: &Phone, until: UnixTime) -> Result<(), Failure> {
+    let is_there = home.conversations().mute(phone, until)?;
+    if is_there { Ok(()) } else { Err(Failure::no_conversation(phone)) }
 }
 
 /// What was done, in a sentence that begins with who it is about; or what the conversation is now.

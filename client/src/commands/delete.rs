@@ -25,6 +25,13 @@ pub(super) fn run(
             "no letter of this conversation has this uid; `waxwing history --json` shows it".into(),
         ));
     }
+    if matches!(which, Deletion::Letter(..)) && deleted.received + deleted.written == 0 {
+        return Err(Failure::General(
+            "this letter is not deleted: it waits to be sent, or the server has not answered yet; try \
+             again later, or give it up with `waxwing outbox drop` first"
+                .into(),
+        ));
+    }
     let shrunk = home.give_back_room();
     let copies: Vec<_> =
         home.older_copies().iter().map(|copy| copy.display().to_string()).collect();

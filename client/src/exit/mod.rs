@@ -108,6 +108,16 @@ impl Failure {
         ))
     }
 
+    /// Nothing is known of this phone.
+    #[must_use]
+    pub fn no_conversation(phone: &Phone) -> Self {
+        let phone = phone.as_str();
+        Self::General(format!(
+            "there is no conversation with {phone}; `waxwing conversations` and `waxwing requests` show \
+             those that there are"
+        ))
+    }
+
     /// Nothing that this phone answers would be shown.
     #[must_use]
     pub fn blocked(phone: &Phone) -> Self {

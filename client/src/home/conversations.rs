@@ -148,12 +148,13 @@ impl<'a> Conversations<'a> {
         Ok(self.home.connection.execute(sql, params![phone.as_str(), away])? == 1)
     }
 
-    /// Lets it be quiet until `until` about what is new.
+    /// Lets it be quiet until `until` about what is new; `false` when nothing is known of it.
     ///
     /// # Errors
     /// [`HomeError::Database`].
-    pub fn mute(&self, phone: &Phone, until: UnixTime) -> Result<(), HomeError> {
-        self.set("muted_until", phone, until.as_seconds())
+    pub fn mute(&self, phone: &Phone, until: UnixTime) -> Result<bool, HomeError> {
+        let sql = "UPDATE conversations SET muted_until = ?2 WHERE phone = ?1";
+        Ok(self.home.connection.execute(sql, params![phone.as_str(), until.as_seconds()])? == 1)
     }
 
     /// Lets it stay at the top of the list, or not.

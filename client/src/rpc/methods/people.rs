@@ -43,7 +43,7 @@ pub(super) fn set(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refus
         if let Some(name) = &name {
             match conversations.set_name(&phone, name)? {
                 Naming::Given => {}
-                Naming::Taken { by, name } => return Ok(Err((by, name))),
+                Naming::Taken { by, name } => return Ok(Err(is_taken(&by, &name))),
             }
         } else if params.text("name").is_some() {
             conversations.remove_name(&phone)?;
@@ -62,23 +62,20 @@ pub(super) fn set(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refus
         if let Some(pinned) = params.truth("pinned") {
             conversations.pin(&phone, pinned)?;
         }
-        match params.whole("mute_s").and_then(|span| i64::try_from(span).ok()) {
+        let is_there = match params.whole("mute_s").and_then(|span| i64::try_from(span).ok()) {
             Some(0) => conversations.mute(&phone, UnixTime::from_seconds(0))?,
             Some(span) => conversations.mute(&phone, clock::now().shifted(span))?,
-            None => {}
+            None => true,
+        };
+        if !is_there {
+            // Nothing else that was asked for has changed anything: there was nothing to change.
+            return Ok(Err(Failure::no_conversation(&phone)));
         }
         let read_to = params.whole("read_to").and_then(|item| i64::try_from(item).ok());
         let read = read_to.map(|item| conversations.mark_read(&phone, ItemId::new(item)));
         Ok(Ok(read.transpose()?.unwrap_or_default()))
     })?;
-    let read = read.map_err(|(by, name)| {
-        Failure::Usage(format!(
-            "this name is that of {}, or looks like it: {}; choose another",
-            by.as_str(),
-            show::for_line(&name)
-        ))
-    })?;
-    clerk.send_receipts(&read)?;
+    clerk.send_receipts(&read?)?;
     let one = clerk.home.conversations().with(&phone)?;
     Ok(Reply::Now(match one {
         Some(one) => values::of(&show::conversation_line(&one)),
@@ -86,6 +83,14 @@ pub(super) fn set(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refus
             "phone": phone.as_str(), "state": "request", "unread": 0, "pinned": false, "draft": false
         }),
     }))
+}
+
+fn is_taken(by: &Phone, name: &str) -> Failure {
+    Failure::Usage(format!(
+        "this name is that of {}, or looks like it: {}; choose another",
+        by.as_str(),
+        show::for_line(name)
+    ))
 }
 
 pub(super) fn verify(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refusal> {

@@ -118,8 +118,8 @@ fn archive(home: &Home, phone: &Phone, away: bool) -> Said {
 
 fn mute(home: &Home, phone: &Phone, is_muted: bool) -> Said {
     let until = if is_muted { UnixTime::from_seconds(i64::MAX) } else { UnixTime::from_seconds(0) };
-    home.conversations().mute(phone, until)?;
-    Ok(None)
+    let is_there = home.conversations().mute(phone, until)?;
+    if is_there { Ok(None) } else { Err(Failure::no_conversation(phone)) }
 }
 
 fn give_name(home: &Home, account: &Account, phone: &Phone, name: Option<&Name>) -> Said {

@@ -104,7 +104,7 @@ fn typing(terminal: &mut Terminal) -> Anything<Vec<Duration>> {
             terminal.type_keys("\x15")?;
             terminal.wait(|screen| screen.contains("write to"))?;
         }
-        thread::sleep(Duration::from_millis(5));
+        terminal.settle();
     }
     terminal.type_keys("\x15")?;
     Ok(times)
@@ -118,7 +118,7 @@ fn scrolling(terminal: &mut Terminal) -> Anything<Vec<Duration>> {
         terminal.type_keys("\x1b[5~")?;
         terminal.wait_for(|terminal| terminal.rows() != before)?;
         times.push(begun.elapsed());
-        thread::sleep(Duration::from_millis(5));
+        terminal.settle();
     }
     Ok(times)
 }
@@ -273,6 +273,13 @@ impl Terminal {
             self.parser.process(&bytes);
         }
         Ok(())
+    }
+
+    /// Takes in the rest of a frame.
+    fn settle(&mut self) {
+        while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_millis(8)) {
+            self.parser.process(&bytes);
+        }
     }
 
     fn last_row(&self) -> String {

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Map, Value};
 use waxwing_core::server::Identity;
 use waxwing_core::time::UnixTime;
 use waxwing_server::backend::Backend;
@@ -417,4 +418,49 @@ fn signals_that_come_during_a_start_are_obeyed_after_it() {
     assert!(text.contains("\"SIGHUP\"") && text.contains("\"SIGUSR1\""), "{text}");
     kill_process(pid, Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_no_other_start_does_is_in_the_audit_log() {
+    let place = Place::used();
+    let noted = || -> Vec<Value> {
+        let text = fs::read_to_string(place.data().path().join("audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let count = || noted().len();
+    // A refusal at the door changes nothing.
+    place.start(&["--new-database"]).refuses(74, &["has nothing to do"]);
+    assert_eq!(count(), 0);
+    place.start(&["--recover"]).serves();
+    place.remove(place.data().private_key());
+    place.start(&["--new-key", "--without-log"]).serves();
+    place.start(&["--new-key"]).refuses(4, &["has nothing to do"]);
+    for file in fs::read_dir(place.data().path()).unwrap() {
+        let file = file.unwrap();
+        if file.file_name().to_str().unwrap().starts_with("waxwing.db") {
+            fs::remove_file(file.path()).unwrap();
+        }
+    }
+    place.start(&["--new-database"]).serves();
+    let expected = [
+        (vec!["recover"], "done"),
+        (vec!["new-key", "without-log"], "done"),
+        (vec!["new-key"], "failed"),
+        (vec!["new-database"], "done"),
+    ];
+    assert_eq!(count(), 2 * expected.len());
+    for ((flags, result), lines) in expected.iter().zip(noted().chunks(2)) {
+        let [begun, ended] = lines else { panic!("{lines:?}") };
+        assert_eq!((&begun["command"], &begun["result"]), (&"run".into(), &Value::Null));
+        let asked: Map<_, _> =
+            flags.iter().map(|flag| ((*flag).to_owned(), "yes".into())).collect();
+        assert_eq!(begun["arguments"], Value::Object(asked));
+        assert_eq!((&ended["of"], &ended["result"]), (&begun["number"], &(*result).into()));
+    }
+    // What cannot be noted is not done.
+    place.remove(place.data().private_key());
+    let log = place.data().path().join("audit.jsonl");
+    fs::write(&log, "no line\n").unwrap();
+    place.start(&["--new-key"]).refuses(74, &["nothing was changed", "audit verify"]);
+    assert!(!place.data().private_key().exists());
 }

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod commands;
 pub mod control;
+pub mod files;
 pub mod health;
 pub mod http;
 pub mod metrics;

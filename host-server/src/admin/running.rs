@@ -13,6 +13,7 @@ use waxwing_core::time::UnixTime;
 
 use super::audit::{Arguments, AuditLog, Begun, Outcome};
 use super::control::{Answer, Caller};
+use super::files::Files;
 use super::health::Health;
 use super::protocol::{Line, Problem};
 use super::reports::{Loop, Reports};
@@ -37,6 +38,8 @@ pub struct Running {
     pub storage: Inspector,
     /// Where acts are noted.
     pub audit: AuditLog,
+    /// What there is to be said of its files.
+    pub files: Files,
     /// Its keys.
     pub rotation: Arc<Rotation>,
     /// Its backups.

@@ -9,7 +9,8 @@
 use waxwing_core::crypto::Digest;
 use waxwing_core::server::Identity;
 
-use super::say_what_helps;
+use super::{rotation, say_what_helps};
+use crate::admin::audit::{self, Arguments, AuditLog, Outcome};
 use crate::backend::Backend;
 use crate::cli::RunArgs;
 use crate::clock;
@@ -30,6 +31,47 @@ pub(super) fn open(
     }
     let published = key::published(directory);
     expect_database(config, args, directory, published.is_some())?;
+    let audit = AuditLog::of(directory);
+    let Some(act) = act(args) else {
+        return open_expected(config, args, (directory, &audit), published);
+    };
+    let begun = audit.begin(clock::unix_now(), audit::caller(), "run", act)?;
+    let opened = open_expected(config, args, (directory, &audit), published);
+    let outcome = match &opened {
+        Ok((identity, _)) => {
+            Outcome::done(format!("the key is {:?}", key::digest(identity.spki())))
+        }
+        // Some of it may have been done.
+        Err(failure) if failure.exit() == Exit::Storage => Outcome::unknown(failure.to_string()),
+        Err(failure) => Outcome::failed(failure.to_string()),
+    };
+    let ended = audit.end(clock::unix_now(), begun, outcome);
+    let opened = opened?;
+    ended?;
+    Ok(opened)
+}
+
+/// What a start is to do that no other start does, if there is something.
+fn act(args: &RunArgs) -> Option<Arguments> {
+    let RunArgs { recover, new_key, new_database, without_log, .. } = *args;
+    let all = [
+        ("recover", recover),
+        ("new-key", new_key),
+        ("new-database", new_database),
+        ("without-log", without_log),
+    ];
+    let mut asked = all.into_iter().filter(|(_, asked)| *asked).peekable();
+    asked.peek()?;
+    Some(asked.fold(Arguments::new(), |arguments, (flag, _)| arguments.with(flag, "yes")))
+}
+
+/// The same, where what is missing may be missing.
+fn open_expected(
+    config: &Config,
+    args: &RunArgs,
+    (directory, audit): (&DataDir, &AuditLog),
+    published: Option<Digest>,
+) -> Result<(Identity<Backend>, Box<dyn Engine>), Failure> {
     let opening = match (args.recover, args.without_log) {
         (true, true) => Opening::RecoveredWithoutLog,
         (true, false) => Opening::Recovered,
@@ -56,6 +98,7 @@ pub(super) fn open(
         Ok(false) => {}
         Ok(true) => {
             tracing::warn!(name: "key_changed_at_start", "the planned key has taken the place of the server's, as its moment has come");
+            rotation::note_change(audit, own, clock::unix_now());
         }
         // As long as the key before lies there, it can serve, and the plan is tried again.
         Err(error) if key::planned(directory, &own)?.is_some() => {

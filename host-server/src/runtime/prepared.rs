@@ -16,6 +16,7 @@ use super::rotation::{Followers, Keys, Rotation};
 use super::shards::{Shards, network};
 use super::{listen_again, say_what_helps, settings};
 use crate::admin::audit::AuditLog;
+use crate::admin::files::Files;
 use crate::admin::reports::Reports;
 use crate::admin::running::Running;
 use crate::backend::Backend;
@@ -90,17 +91,20 @@ impl Prepared {
         let notices = (&sender, &parts.stops);
         let shards = Shards::new(config, &identity, (storage, &bans), &snapshot, loops, notices)?;
         let (lines, identities) = (shards.lines(), shards.identities());
+        let audit = AuditLog::of(directory);
         let followers = Followers {
             canary: Arc::clone(&canary),
             backups: Arc::clone(&backups),
             storage: shards.inspector(),
+            audit: audit.clone(),
         };
         let rotation = Rotation::new(directory.clone(), keys, lines, identities, followers);
         let running = Arc::new(Running {
             shards: shards.lines(),
             reports: Reports::default(),
             storage: shards.inspector(),
-            audit: AuditLog::of(directory),
+            files: Files::of(directory, audit.clone()),
+            audit,
             rotation: Arc::new(rotation),
             backups,
             canary,

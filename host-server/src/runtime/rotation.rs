@@ -15,6 +15,7 @@ use waxwing_core::wire::Successor;
 use super::channels::ShardLines;
 use super::heard::{Heard, Late, Stopped};
 use super::requests::Request;
+use crate::admin::audit::{self, Arguments, AuditLog, Outcome};
 use crate::admin::reports::Reports;
 use crate::backend::Backend;
 use crate::backup::Backups;
@@ -47,6 +48,8 @@ pub struct Followers {
     pub backups: Arc<Backups>,
     /// Storage, which belongs to a key, too.
     pub storage: Inspector,
+    /// The audit log, which says when.
+    pub audit: AuditLog,
 }
 
 impl Followers {
@@ -68,6 +71,8 @@ pub struct Rotation {
     /// Loops that have not answered for so long hang.
     patience: Duration,
     keys: Mutex<Keys>,
+    /// Held by whoever is about to change them. That takes the disk, for which others must not wait.
+    turn: Mutex<()>,
     /// Something is planned, or not any more.
     wake: Sender<()>,
     woken: Mutex<Option<Receiver<()>>>,
@@ -84,9 +89,9 @@ impl Rotation {
         followers: Followers,
     ) -> Self {
         let (wake, woken) = channel();
-        let (keys, woken) = (Mutex::new(keys), Mutex::new(Some(woken)));
+        let (keys, turn, woken) = (Mutex::new(keys), Mutex::default(), Mutex::new(Some(woken)));
         let patience = Reports::PATIENCE;
-        Self { directory, shards, identities, followers, patience, keys, wake, woken }
+        Self { directory, shards, identities, followers, patience, keys, turn, wake, woken }
     }
 
     /// The keys at this moment.
@@ -123,7 +128,8 @@ impl Rotation {
         &self,
         change: impl FnOnce(&DataDir, &Digest) -> Result<(), Failure>,
     ) -> Result<Keys, Failure> {
-        let mut keys = self.lock();
+        let _turn = self.turn();
+        let mut keys = self.keys();
         key::expect(&self.directory, &keys.own)?;
         let before = keys.next;
         let changed = change(&self.directory, &keys.own);
@@ -144,6 +150,7 @@ impl Rotation {
         let planned = key::planned(&self.directory, &keys.own)?;
         keys.next = planned.as_ref().map(|planned| (planned.fingerprint(), planned.effective));
         keys.trouble = None;
+        self.know(keys);
         let _ = self.wake.send(());
         self.announce(planned.as_ref().map(Planned::successor))
     }
@@ -188,12 +195,14 @@ impl Rotation {
 
     /// If the moment of the planned key has come, the server has it from now on.
     fn go_on(&self, now: UnixTime) -> Result<(), Failure> {
-        let mut keys = self.lock();
+        let _turn = self.turn();
+        let mut keys = self.keys();
         let Some((next, _)) = keys.next.filter(|(_, effective)| *effective <= now) else {
             return Ok(());
         };
         let succeeded = self.succeed(&mut keys, next, now);
         keys.trouble = succeeded.as_ref().err().map(ToString::to_string);
+        self.know(&keys);
         succeeded
     }
 
@@ -216,7 +225,9 @@ impl Rotation {
         let fingerprints = Fingerprints::read(&self.directory, next)?;
         let before = keys.own;
         *keys = Keys { own: next, next: None, trouble: None };
+        self.know(keys);
         tracing::warn!(name: "key_changed", ?before, now = ?next, "the server has its planned key from now on; all connections begin anew");
+        note_change(&self.followers.audit, next, now);
         self.followers.tell(identity.spki(), fingerprints, now);
         for (shard, to) in self.shards.ids().zip(&self.identities) {
             // A shard that has stopped needs none.
@@ -226,8 +237,8 @@ impl Rotation {
         Ok(())
     }
 
-    /// Tells all shards, and waits until they know it: not for those that hang, since whoever asks for the
-    /// keys waits as long. They hear of it when they go on.
+    /// Tells all shards, and waits until they know it: not for those that hang, which hear of it when they go
+    /// on.
     fn announce(&self, successor: Option<Successor>) -> Result<(), Failure> {
         let successor = successor.map(Box::new);
         let told = self
@@ -243,8 +254,26 @@ impl Rotation {
         late.some().map_or(Ok(()), |late| Err(hears(late)))
     }
 
+    fn know(&self, keys: &Keys) {
+        self.lock().clone_from(keys);
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Notes that a planned key has taken its place. What an operator has planned is done also when that cannot
+/// be noted: clients were told of it.
+pub(super) fn note_change(audit: &AuditLog, key: Digest, now: UnixTime) {
+    let (act, by_clock) = ((audit::caller(), "key rotate"), Arguments::new().with("by", "clock"));
+    let outcome = Outcome::done(format!("{key:?} is the key from now on"));
+    if let Err(failure) = audit.note_ended(now, act, by_clock, outcome) {
+        tracing::error!(name: "audit_log_unwritable", %failure, "the audit log does not say that the planned key has taken its place");
     }
 }
 
@@ -346,6 +375,7 @@ mod tests {
                 canary: Arc::new(Canary::new(&config, spki)),
                 backups: Arc::new(backups),
                 storage: thread.inspector(),
+                audit: AuditLog::of(&directory),
             };
             let (identity, identities) = channel();
             let rotation = Rotation::new(directory, keys, shards, vec![identity], followers);
@@ -471,6 +501,10 @@ mod tests {
         let identity = server.identities.try_recv().unwrap();
         assert_eq!(key::digest(identity.spki()), next);
         assert!(key::planned(server.directory(), &next).unwrap().is_none());
+        let noted = fs::read_to_string(server.directory().path().join("audit.jsonl")).unwrap();
+        assert_eq!(noted.lines().count(), 1, "attempts that failed are in the log: {noted}");
+        let words = ["\"key rotate\"", "{\"by\":\"clock\"}", &format!("{next:?} is the key")];
+        assert!(words.iter().all(|word| noted.contains(word)), "{noted}");
         let Server { rotation, storage: (memory, thread), .. } = server;
         drop(rotation);
         thread.shut_down().unwrap();

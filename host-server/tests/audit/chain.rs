@@ -318,6 +318,7 @@ fn a_log_that_cannot_be_written_is_seen_without_writing() {
     let place = Place::new();
     let log = place.log();
     log.check().unwrap();
+    assert!(!place.file().exists());
     act(&log, 1);
     log.check().unwrap();
     assert_eq!(place.lines().len(), 2);

@@ -16,6 +16,7 @@ use waxwing_core::server::storage::{
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Header, Op, Writer};
 use waxwing_server::admin::audit::AuditLog;
+use waxwing_server::admin::files::Files;
 use waxwing_server::admin::reports::Reports;
 use waxwing_server::admin::running::Running;
 use waxwing_server::backend::Backend;
@@ -155,6 +156,7 @@ pub(crate) fn running(data: &DataDir, shards: ShardLines, storage: Inspector) ->
         reports: Reports::default(),
         storage: storage.clone(),
         audit: AuditLog::of(data),
+        files: Files::of(data, AuditLog::of(data)),
         listen_again: Box::new(|| Ok(())),
         drained_by: Mutex::default(),
         rotation: no_rotation(data, storage),
@@ -173,7 +175,12 @@ pub(crate) fn running(data: &DataDir, shards: ShardLines, storage: Inspector) ->
 pub(crate) fn no_rotation(data: &DataDir, storage: Inspector) -> Arc<Rotation> {
     let keys = Keys { own: Digest([0; 32]), next: None, trouble: None };
     let nobody = ShardLines::new::<()>(&[]);
-    let followers = Followers { canary: no_canary(), backups: no_backups(), storage };
+    let followers = Followers {
+        canary: no_canary(),
+        backups: no_backups(),
+        storage,
+        audit: AuditLog::of(data),
+    };
     Arc::new(Rotation::new(data.clone(), keys, nobody, Vec::new(), followers))
 }
 

@@ -9,7 +9,7 @@ use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::fs::{Access, FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 
 use super::line::{Line, MAX_LINE};
@@ -33,6 +33,8 @@ pub(super) enum Purpose {
     Append,
     /// To read it.
     Read,
+    /// To see whether it could be written to.
+    Look,
 }
 
 /// Opens a file of the log; `None` if there is none.
@@ -42,16 +44,14 @@ pub(super) enum Purpose {
 pub(super) fn open(path: &Path, purpose: Purpose) -> Result<Option<File>, Failure> {
     let mut options = OpenOptions::new();
     options.read(true).mode(0o600);
-    if purpose == Purpose::Append {
-        options.append(true).create(true);
-    }
+    options.append(purpose != Purpose::Read).create(purpose == Purpose::Append);
     // What is judged is what is used: a link is not followed, and a pipe not waited for.
     options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
     let file = match options.open(path) {
         Ok(file) => file,
         Err(error) => {
             return match Errno::from_io_error(&error) {
-                Some(Errno::NOENT) if purpose == Purpose::Read => Ok(None),
+                Some(Errno::NOENT) if purpose != Purpose::Append => Ok(None),
                 Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => Err(failure(path, NOT_PLAIN)),
                 _ => Err(failure(path, error)),
             };
@@ -65,6 +65,16 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<Option<File>, Failur
         Some(what) => Err(failure(path, what)),
         None => Ok(Some(file)),
     }
+}
+
+/// Whether a file that is not there could be made.
+///
+/// # Errors
+/// Why not.
+pub(super) fn can_be_made(path: &Path) -> Result<(), Failure> {
+    let directory = path.parent().unwrap_or(path);
+    let allowed = rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK);
+    allowed.map_err(|error| failure(path, io::Error::from(error)))
 }
 
 /// As [`open`], and locked: against everybody else to append, against those who append to read. The
@@ -83,7 +93,7 @@ pub(super) fn open_locked(
         loop {
             let locked = match purpose {
                 Purpose::Append => file.try_lock(),
-                Purpose::Read => file.try_lock_shared(),
+                Purpose::Read | Purpose::Look => file.try_lock_shared(),
             };
             match locked {
                 Ok(()) => break,

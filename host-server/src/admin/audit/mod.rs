@@ -206,8 +206,9 @@ impl AuditLog {
         })
     }
 
-    /// Notes that something has ended which changes nothing. Nobody needs the data directory locked for
-    /// that: it is in the log from its end on alone, so that no start says that it is unknown.
+    /// Notes that something has ended which changes nothing, or was done by the clock because an earlier line
+    /// says so. Nobody needs the data directory locked for that: it is in the log from its end on alone, so
+    /// that no start says that it is unknown.
     ///
     /// # Errors
     /// When that cannot be written.
@@ -362,15 +363,15 @@ impl AuditLog {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest;
     }
 
-    /// Whether the next line could be written, as far as that can be seen without writing one.
+    /// Whether the next line could be written, as far as that can be seen without writing or making anything.
     ///
     /// # Errors
     /// Why it could not.
     pub fn check(&self) -> Result<(), Failure> {
         let path = self.files.current();
-        match file::open(&path, Purpose::Append)? {
+        match file::open(&path, Purpose::Look)? {
             Some(file) => file::tail(&path, &file).map(drop),
-            None => Ok(()),
+            None => file::can_be_made(&path),
         }
     }
 

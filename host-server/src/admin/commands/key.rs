@@ -2,6 +2,7 @@
 //! alone. The plan can be taken back without it.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use waxwing_core::crypto::Digest;
@@ -64,9 +65,8 @@ struct Planned {
 }
 
 impl Keys {
-    fn of(keys: runtime::Keys, directory: &DataDir) -> Self {
+    pub(super) fn of(keys: runtime::Keys, previous: Option<PathBuf>) -> Self {
         let runtime::Keys { own, next, trouble } = keys;
-        let previous = directory.previous_private_key();
         Self {
             fingerprint: format!("{own:?}"),
             next: next.map(|(fingerprint, from)| Next {
@@ -74,7 +74,7 @@ impl Keys {
                 from: clock::written(from),
             }),
             trouble,
-            previous: previous.exists().then(|| previous.display().to_string()),
+            previous: previous.map(|file| file.display().to_string()),
         }
     }
 
@@ -82,12 +82,13 @@ impl Keys {
     fn of_directory(own: Digest, directory: &DataDir) -> Result<Self, Failure> {
         let planned = key::planned(directory, &own)?;
         let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
-        Ok(Self::of(runtime::Keys { own, next, trouble: None }, directory))
+        let previous = Some(directory.previous_private_key()).filter(|file| file.exists());
+        Ok(Self::of(runtime::Keys { own, next, trouble: None }, previous))
     }
 
     /// Those of a running server.
-    pub(super) fn of_running(running: &Running) -> Self {
-        Self::of(running.rotation.keys(), running.rotation.directory())
+    fn of_running(running: &Running) -> Self {
+        Self::of(running.rotation.keys(), running.files.found().previous_key)
     }
 
     pub(super) fn page(out: &mut dyn Write, keys: &Self) -> io::Result<()> {

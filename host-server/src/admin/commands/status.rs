@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use waxwing_core::server::Report;
 
 use super::super::control::Answer;
+use super::super::files::Found;
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running};
 use super::key::Keys;
@@ -221,6 +222,7 @@ pub(super) fn answer(
 impl Status {
     fn of(running: &Running) -> Self {
         let loops = running.loops();
+        let Found { audit_problem, previous_key } = running.files.found();
         let reports: Vec<_> = loops.iter().map(|one| one.last.filter(|_| one.answers)).collect();
         let known = || reports.iter().flatten();
         let sum = |of: fn(&Report) -> u64| known().map(|report| of(&report.machine)).sum();
@@ -260,10 +262,10 @@ impl Status {
             },
             backup: Backup::of(&running.backups),
             canary: Canary::of(&running.canary),
-            audit_problem: running.audit.check().err().map(|failure| failure.to_string()),
+            audit_problem,
             configuration: Configuration::of(running.configuration.standing()),
             log: Log::of(logging::standing()),
-            key: Keys::of_running(running),
+            key: Keys::of(running.rotation.keys(), previous_key),
         }
     }
 

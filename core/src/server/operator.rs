@@ -64,6 +64,8 @@ impl<'s, P: Provider> Operator<'s, P> {
             connections: gate.connection_count(),
             sessions: sessions.count(),
             users: accounts.count().saturating_sub(own_accounts),
+            suspended: accounts.suspended(),
+            half_received_bytes: gate.half_received_bytes(),
             pending_letters,
             pending_bytes,
             unsettled_batches,

@@ -172,6 +172,12 @@ pub enum Event {
         /// The connection that was closed.
         conn: ConnId,
     },
+    /// A connection was closed because packets that are not complete took too much memory: its own was the
+    /// slowest.
+    Shed {
+        /// The connection that was closed.
+        conn: ConnId,
+    },
     /// A 106 that was answered before came again; its connection was closed.
     ReplayedReconnect {
         /// The connection on which it came.

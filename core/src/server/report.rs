@@ -20,6 +20,10 @@ pub struct Report {
     pub sessions: usize,
     /// Users whom this shard owns, but for accounts of the server itself.
     pub users: usize,
+    /// Users of these whom the operator keeps out.
+    pub suspended: usize,
+    /// Bytes of packets that have not come as a whole, or wait for their turn.
+    pub half_received_bytes: usize,
     /// Letters that are pending, of senders whom this shard owns.
     pub pending_letters: u64,
     /// Bytes of their packets.

@@ -112,7 +112,8 @@ impl<P: Provider> Router<P> {
         self.route(ctx);
         self.resume(ctx, conn);
         while let Some(conn) = self.gate.to_be_shed() {
-            self.time_out(ctx, conn);
+            ctx.event(Event::Shed { conn });
+            self.end(ctx, conn, None);
         }
         self.route(ctx);
     }

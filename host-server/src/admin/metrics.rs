@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 use waxwing_core::server::{DeliveryTimes, Report};
 use waxwing_core::time::UnixTime;
 
+use super::health::Health;
 use super::reports::Loop;
 use super::running::Running;
 use crate::backup;
@@ -31,8 +32,13 @@ pub use prometheus_text::CONTENT_TYPE;
 /// The page of a running server.
 #[must_use]
 pub fn page(running: &Running) -> String {
+    let (loops, is_drained) = (running.loops(), running.is_drained());
     let numbers = Numbers {
-        loops: running.loops(),
+        is_ready: Health::ready(&loops, is_drained).healthy,
+        is_drained,
+        can_note_acts: running.files.found().audit_problem.is_none(),
+        key_change_fails: running.rotation.keys().trouble.is_some(),
+        loops,
         commits: running.storage.commits(),
         backups: running.backups.state(),
         canary: running.canary.state(),
@@ -53,6 +59,10 @@ pub fn page(running: &Running) -> String {
 #[derive(Debug)]
 struct Numbers {
     loops: Arc<[Loop]>,
+    is_ready: bool,
+    is_drained: bool,
+    can_note_acts: bool,
+    key_change_fails: bool,
     commits: Commits,
     backups: backup::State,
     canary: canary::State,
@@ -130,6 +140,26 @@ impl Numbers {
             "When the server began to serve, in seconds since 1970.",
             self.started_s,
         )?;
+        page.gauge(
+            "ready",
+            "1 if the server is ready, as `/readyz` says, else 0.",
+            u64::from(self.is_ready),
+        )?;
+        page.gauge(
+            "draining",
+            "1 while all sessions are sent away before a stop, else 0.",
+            u64::from(self.is_drained),
+        )?;
+        page.gauge(
+            "audit_log_writable",
+            "1 if what operators do can be noted, as far as that can be seen, else 0.",
+            u64::from(self.can_note_acts),
+        )?;
+        page.gauge(
+            "key_change_failing",
+            "1 if a planned key could not take its place although its moment is over, else 0.",
+            u64::from(self.key_change_fails),
+        )?;
         let Standing { successes, failures, waiting, .. } = &self.configuration;
         page.counters(
             "reloads",
@@ -146,6 +176,11 @@ impl Numbers {
             "log_lines_lost",
             "Lines of the log that could not be written.",
             self.log_lines_lost,
+        )?;
+        page.counter(
+            "internal_errors",
+            "Packets that could not be made. That is a fault of the server: report it.",
+            self.events(|events| events.internal_errors),
         )?;
         page.gauges(
             "loops",
@@ -175,6 +210,22 @@ impl Numbers {
             "Connections that are open, with and without a session.",
             self.sum(|report| report.connections as u64),
         )?;
+        page.counters(
+            "connection_ends",
+            "Connections that ended, by what ended them.",
+            "reason",
+            self.named(EventCounts::connections_ended),
+        )?;
+        page.gauge(
+            "half_received_bytes",
+            "Bytes of packets that have not come as a whole, or wait for their turn.",
+            self.sum(|report| report.half_received_bytes as u64),
+        )?;
+        page.counter(
+            "shed",
+            "Connections that were closed because these bytes were more than limits.half_received.",
+            self.events(|events| events.shed),
+        )?;
         page.gauge(
             "sessions",
             "Sessions that are confirmed.",
@@ -202,6 +253,11 @@ impl Numbers {
             self.events(|events| events.replayed),
         )?;
         page.gauge("users", "Users who are registered.", self.sum(|report| report.users as u64))?;
+        page.gauge(
+            "users_suspended",
+            "Users of these whom the operator keeps out.",
+            self.sum(|report| report.suspended as u64),
+        )?;
         let free = self.reports().find_map(|report| report.machine.free_ids);
         page.gauge("ids_free", "Ids that new users can get.", free.unwrap_or_default() as u64)
     }
@@ -263,6 +319,11 @@ impl Numbers {
                 ("used", self.sum(|report| report.codes.used)),
                 ("wrong", self.sum(|report| report.codes.wrong)),
             ],
+        )?;
+        page.counter(
+            "wrong_codes_spent",
+            "How often limits.wrong_codes_per_day was used up: somebody may have guessed codes.",
+            self.events(|events| events.guessing_suspected),
         )?;
         let left = self.reports().find_map(|report| report.machine.codes_left);
         page.gauge(

@@ -2,6 +2,7 @@
 
 use waxwing_core::server::{Event, Limit, OtpOutcome};
 use waxwing_core::wire::{CloseReason, ErrorCode};
+use waxwing_transport_mio as transport;
 
 use super::log::name;
 
@@ -23,12 +24,19 @@ pub struct EventCounts {
     sessions_ended: [u64; Self::ENDS.len()],
     /// Connections that were closed because they took too long.
     pub timed_out: u64,
+    /// Connections that were closed because packets that were not complete took too much memory.
+    pub shed: u64,
+    connections_ended: [u64; Self::CONNECTION_ENDS.len()],
     /// Requests to reconnect that were played back.
     pub replayed: u64,
     /// Letters whose life was over.
     pub expired: u64,
     /// How often storage did not take or answer something.
     pub storage_failures: u64,
+    /// How often so many codes were wrong that somebody may be guessing.
+    pub guessing_suspected: u64,
+    /// Packets that could not be made.
+    pub internal_errors: u64,
     /// Codes that went out.
     pub codes_sent: u64,
     /// Codes that did not go out.
@@ -41,6 +49,22 @@ impl EventCounts {
     const ENDS: [&'static str; 5] =
         ["connection_ended", "leaving", "server_stopping", "taken_over", "no_progress"];
 
+    const CONNECTION_ENDS: [&'static str; 8] = [
+        "peer_closed",
+        "reset",
+        "silent",
+        "failed",
+        "closed",
+        "closed_in_order",
+        "output_not_taken",
+        "output_overflow",
+    ];
+
+    /// A connection has ended.
+    pub(super) const fn connection_ended(&mut self, why: transport::CloseReason) {
+        self.connections_ended[connection_end(why)] += 1;
+    }
+
     /// Something has happened.
     pub(super) fn event(&mut self, event: &Event) {
         match *event {
@@ -52,6 +76,7 @@ impl EventCounts {
                 known.into_iter().for_each(|at| self.refused[at] += 1);
             }
             Event::TimedOut { .. } => self.timed_out += 1,
+            Event::Shed { .. } => self.shed += 1,
             Event::ReplayedReconnect { .. } => self.replayed += 1,
             Event::LimitReached { limit } => {
                 let known = Limit::ALL.iter().position(|known| *known == limit);
@@ -59,11 +84,10 @@ impl EventCounts {
             }
             Event::Expired { letters } => self.expired += letters as u64,
             Event::StorageUnavailable => self.storage_failures += 1,
-            // These have a gauge that says more, or are a bug, which the log tells.
-            Event::GuessingSuspected
-            | Event::CodesSpent
-            | Event::IdsRunOut { .. }
-            | Event::InternalError => {}
+            Event::GuessingSuspected => self.guessing_suspected += 1,
+            Event::InternalError => self.internal_errors += 1,
+            // These have a gauge that says more.
+            Event::CodesSpent | Event::IdsRunOut { .. } => {}
         }
     }
 
@@ -86,6 +110,11 @@ impl EventCounts {
         Limit::ALL.iter().map(|limit| name(*limit)).zip(self.limited)
     }
 
+    /// What ended connections.
+    pub fn connections_ended(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        Self::CONNECTION_ENDS.into_iter().zip(self.connections_ended)
+    }
+
     /// How sessions ended.
     pub fn sessions_ended(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         Self::ENDS.into_iter().zip(self.sessions_ended)
@@ -100,6 +129,23 @@ const fn end(reason: Option<CloseReason>) -> usize {
         Some(CloseReason::ServerStopping) => 2,
         Some(CloseReason::TakenOver) => 3,
         Some(CloseReason::NoProgress) => 4,
+    }
+}
+
+/// The place of a reason in [`EventCounts::CONNECTION_ENDS`].
+const fn connection_end(why: transport::CloseReason) -> usize {
+    use transport::CloseReason::{
+        Closed, FlushTimeout, Flushed, OutputOverflow, PeerClosed, Reset, TimedOut,
+    };
+    match why {
+        PeerClosed => 0,
+        Reset => 1,
+        TimedOut => 2,
+        Closed => 4,
+        Flushed => 5,
+        FlushTimeout => 6,
+        OutputOverflow => 7,
+        _ => 3,
     }
 }
 
@@ -122,6 +168,9 @@ mod tests {
             Event::Refused { conn, code: ErrorCode::MailboxFull },
             Event::Refused { conn, code: ErrorCode::Busy },
             Event::TimedOut { conn },
+            Event::Shed { conn },
+            Event::GuessingSuspected,
+            Event::InternalError,
             Event::ReplayedReconnect { conn },
             Event::LimitReached { limit: Limit::Lookups },
             Event::Expired { letters: 7 },
@@ -145,5 +194,12 @@ mod tests {
         assert_eq!([registered, sessions_begun, timed_out, replayed, expired], [1, 1, 1, 1, 7]);
         assert_eq!((counts.codes_sent, counts.codes_not_sent, counts.codes_lost), (1, 0, 2));
         assert_eq!(counts.storage_failures, 1);
+        assert_eq!((counts.shed, counts.guessing_suspected, counts.internal_errors), (1, 1, 1));
+        let failed = transport::CloseReason::Failed(std::io::ErrorKind::HostUnreachable);
+        for why in [transport::CloseReason::OutputOverflow, failed] {
+            counts.connection_ended(why);
+        }
+        let ended: Vec<_> = counts.connections_ended().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(ended, [("failed", 1), ("output_overflow", 1)]);
     }
 }

@@ -437,6 +437,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
 
     fn closed(&mut self, _io: &mut L, conn: Token, why: CloseReason) {
         tracing::trace!(conn = conn.to_bits(), ?why, "disconnected");
+        self.events.connection_ended(why);
         if let Some(address) = self.adopted.remove(&conn) {
             self.channels.send(ShardId::REGISTRAR, Message::Ended(address));
         }

@@ -57,6 +57,12 @@ impl Log {
             }
             Event::Refused { conn, code } => tracing::debug!(conn = conn.0, %code, "refused"),
             Event::TimedOut { conn } => tracing::debug!(conn = conn.0, "took too long"),
+            Event::Shed { conn } => {
+                tracing::debug!(
+                    conn = conn.0,
+                    "closed, since packets that are not complete take too much memory"
+                );
+            }
             Event::ReplayedReconnect { conn } => {
                 if let Some(times) = self.replays.again(now) {
                     tracing::warn!(

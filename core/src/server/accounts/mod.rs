@@ -73,6 +73,11 @@ impl<P: Provider> Accounts<P> {
         self.directory.len()
     }
 
+    /// How many of them are suspended.
+    pub(super) fn suspended(&self) -> usize {
+        self.suspensions.count()
+    }
+
     /// The phone of a user.
     pub(super) fn phone(&self, user: UserId) -> Option<&Phone> {
         self.directory.get(user).map(|known| &known.phone)

@@ -19,6 +19,11 @@ impl Suspensions {
         Self { ends: owned.map(|suspension| (suspension.user, suspension.until)).collect() }
     }
 
+    /// How many there are, with those whose time is over and which are not forgotten yet.
+    pub(super) fn count(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Whether the user is kept out.
     pub(super) fn keep_out(&self, user: UserId, now: UnixTime) -> bool {
         self.ends.get(&user).is_some_and(|until| until.is_none_or(|until| until > now))

@@ -20,6 +20,11 @@ impl Inboxes {
         Self { half_sent: BTreeSet::new(), bytes: 0, max_bytes }
     }
 
+    /// How many bytes they have together.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// From now on they may have so many bytes together.
     pub(super) const fn set_max_bytes(&mut self, max_bytes: usize) {
         self.max_bytes = max_bytes;

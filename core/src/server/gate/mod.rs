@@ -281,6 +281,11 @@ impl Gate {
         Some(Unread::new(self.inboxes.take(connection), &[]))
     }
 
+    /// Bytes of packets that are not complete, or wait for their turn.
+    pub(super) const fn half_received_bytes(&self) -> usize {
+        self.inboxes.bytes()
+    }
+
     /// The connection that has to go, when those that are not complete take too much memory.
     pub(super) fn to_be_shed(&self) -> Option<ConnId> {
         self.inboxes.to_be_shed()

@@ -154,7 +154,9 @@ impl Accounts {
         }
     }
 
-    fn default_file(&self) -> PathBuf {
+    /// The file that names the account which is meant when nobody names one.
+    #[must_use]
+    pub fn default_file(&self) -> PathBuf {
         self.root.join(FOLDER).join(DEFAULT)
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, BufReader, IsTerminal, Read};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ContextValue;
 use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
 use waxwing::args::{Args, Command};
@@ -14,6 +15,7 @@ use waxwing::exit::Failure;
 use waxwing::keyboard::Keyboard;
 use waxwing::keylog::{KeyLog, VARIABLE};
 use waxwing::settings::Settings;
+use waxwing::show;
 
 /// Columns of a terminal that does not say how many it has.
 const COLUMNS: usize = 80;
@@ -23,13 +25,26 @@ fn main() -> ExitCode {
     let mut remarks = Remarks::new(io::stderr());
     match Args::try_parse() {
         Ok(args) => end(run(&args, remarks.clone()), &mut remarks),
-        Err(said) => match said.print() {
-            Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
-            // Help that was asked for is output; a remark about wrong usage is not.
-            Err(error) if !said.use_stderr() => end(Err(error.into()), &mut remarks),
-            Err(_) => ExitCode::from(&Failure::Usage(String::new())),
-        },
+        // Help that was asked for is output; a remark about wrong usage is not.
+        Err(said) if !said.use_stderr() => end(said.print().map_err(Into::into), &mut remarks),
+        Err(said) => {
+            // A remark never fails.
+            let _ = writeln!(remarks, "{}", wrong_usage(said));
+            ExitCode::from(&Failure::Usage(String::new()))
+        }
     }
+}
+
+/// What is wrong with how the command was typed. It quotes what was typed, which may come from somebody else.
+fn wrong_usage(mut said: clap::Error) -> String {
+    let quoted: Vec<_> = said.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in quoted {
+        // Without this, what looks like a color would be left out.
+        if let ContextValue::String(text) = value {
+            said.insert(kind, ContextValue::String(show::for_line(&text)));
+        }
+    }
+    show::for_terminal(&said.render().to_string())
 }
 
 fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
@@ -41,7 +56,11 @@ fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
         .with_writer(|| Remarks::new(io::stderr()))
         .with_ansi(io::stderr().is_terminal())
         .init();
-    let settings = Settings::load()?;
+    let settings = match args.wanted() {
+        // It needs none, and works whatever is wrong with them.
+        Command::Packet(_) => Settings::default(),
+        _ => Settings::load()?,
+    };
     warn_of_key_log(args, &settings, &mut remarks)?;
     let stdout = io::stdout();
     let input: Box<dyn Read> = match args.wanted() {
@@ -70,7 +89,7 @@ fn end(done: Result<(), Failure>, remarks: &mut Remarks) -> ExitCode {
     let Err(failure) = done else { return ExitCode::SUCCESS };
     if !failure.is_silent() {
         // A remark never fails.
-        let _ = writeln!(remarks, "waxwing: {failure}");
+        let _ = writeln!(remarks, "waxwing: {}", show::for_terminal(&failure.to_string()));
     }
     ExitCode::from(&failure)
 }

@@ -181,6 +181,15 @@ impl Settings {
         Ok(settings)
     }
 
+    /// What names the account, for whoever has to change it: the variable, or else the file.
+    #[must_use]
+    pub fn place_of_account() -> String {
+        let variable = "WAXWING_ACCOUNT";
+        let file =
+            Self::file().filter(|_| env::var_os(variable).is_none_or(|name| name.is_empty()));
+        file.map_or_else(|| variable.to_owned(), |file| file.display().to_string())
+    }
+
     fn take_file(&mut self, file: &Path, text: &str) -> Result<(), SettingsError> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
             let why = error.to_string().trim_end().to_owned();
@@ -209,7 +218,10 @@ impl Settings {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<(), SettingsError> {
         for key in &KEYS {
-            let Some(value) = variable(key.variable) else { continue };
+            // An empty one is as good as none.
+            let Some(value) = variable(key.variable).filter(|value| !value.is_empty()) else {
+                continue;
+            };
             (key.set)(self, &value).map_err(|why| SettingsError::Bad {
                 place: key.variable.to_owned(),
                 key: key.name,
@@ -341,6 +353,9 @@ mod tests {
         settings.take_environment(variables).unwrap();
         assert_eq!(settings.country, Some(Country::parse("+1").unwrap()));
         assert!(!settings.receipts);
+        let before = settings.clone();
+        settings.take_environment(|_| Some(String::new())).unwrap();
+        assert_eq!(settings, before);
         let error = settings.take_environment(|_| Some("\u{1b}?".to_owned())).unwrap_err();
         assert!(error.to_string().starts_with("WAXWING_ACCOUNT: "), "{error}");
     }

@@ -22,13 +22,11 @@ use crate::home::{
 };
 
 pub use contact::ContactLine;
-pub use escape::for_line;
+pub use escape::{for_line, for_terminal};
 pub(crate) use hidden::is_hidden;
 pub use page::Page;
 pub use shown::Shown;
 pub(crate) use shown::{Piece, breaks};
-
-use escape::for_terminal;
 
 /// A received letter as a line of JSON.
 #[must_use]

@@ -4,7 +4,10 @@
 mod judging;
 
 use std::cell::RefCell;
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use clap::Parser;
@@ -763,4 +766,58 @@ fn one_letter_is_deleted_by_its_uid_in_its_conversation_alone() {
     let error =
         Args::try_parse_from(["waxwing", "delete", OTHER, "--letter", "xyz"]).err().unwrap();
     assert!(error.to_string().contains("waxwing history --json"), "{error}");
+}
+
+/// The program itself, of somebody who has this in `config.toml`.
+fn program(root: &Path, config: &str, words: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+    fs::create_dir_all(root.join(".config/waxwing")).unwrap();
+    fs::write(root.join(".config/waxwing/config.toml"), config).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing"));
+    command.args(words).env_clear().env("HOME", root).envs(variables.iter().copied());
+    let done = command.stdin(Stdio::null()).output().unwrap();
+    (done.status.code().unwrap(), String::from_utf8(done.stderr).unwrap())
+}
+
+#[test]
+fn errors_show_what_they_quote_and_nothing_of_it_acts() {
+    let root = tempfile::tempdir().unwrap();
+    let typed = "x\u{202e}\u{1b}[2Jy";
+    for words in [
+        &["receive", "--timeout", typed][..],
+        &["delete", OTHER, "--letter", typed],
+        &["name", OTHER, typed],
+        &[typed],
+        &["whoami", typed],
+    ] {
+        let (code, said) = program(root.path(), "", words, &[]);
+        assert_eq!(code, 2, "{words:?}");
+        assert!(said.contains("x<202e><1b>[2Jy"), "{said}");
+        assert!(!said.contains(['\u{202e}', '\u{1b}']), "{said:?}");
+    }
+    for config in ["theme = 'x\u{202e}y'", "'x\u{202e}y' = 1", "x\u{202e}y"] {
+        let (code, said) = program(root.path(), config, &["whoami"], &[]);
+        assert_eq!(code, 78, "{config}");
+        assert!(said.contains("202e") && !said.contains('\u{202e}'), "{said:?}");
+        // What needs no settings works without them.
+        let (code, said) = program(root.path(), config, &["packet", "explain", "/dev/null"], &[]);
+        assert_ne!(code, 78, "{said}");
+    }
+}
+
+#[test]
+fn an_account_that_is_not_there_is_told_with_the_place_that_names_it() {
+    let root = tempfile::tempdir().unwrap();
+    let named = |config: &str, words: &[&str], variable: &str, place: &str| {
+        let variables = [("WAXWING_ACCOUNT", variable)];
+        let (code, said) = program(root.path(), config, &[words, &["whoami"]].concat(), &variables);
+        assert_eq!(code, 78, "{said}");
+        assert!(said.contains("no account nope, which ") && said.contains(place), "{said}");
+    };
+    named("account = 'nope'", &[], "", "config.toml names");
+    named("", &[], "nope", "WAXWING_ACCOUNT names");
+    named("", &["--account", "nope"], "main", "--account names");
+    let folder = root.path().join(".local/share/waxwing/accounts");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("default"), "nope").unwrap();
+    named("", &[], "", "accounts/default names");
 }

@@ -54,7 +54,8 @@ pub(super) fn run(
             if let Some(set) = settings.account.as_ref().filter(|set| *set != name) {
                 writeln!(
                     console.remarks,
-                    "the configuration or WAXWING_ACCOUNT names {set}, which counts more; take it out"
+                    "{} names {set}, which counts more; take it out",
+                    Settings::place_of_account()
                 )?;
             }
             let done = format!("{name} is meant from now on when no account is named");

@@ -50,15 +50,16 @@ pub fn home_dir(args: &Args, settings: &Settings) -> Result<PathBuf, Failure> {
         return Ok(home.clone());
     }
     let accounts = Accounts::of_user()?;
-    let name = match args.account.as_ref().or(settings.account.as_ref()) {
-        Some(name) => name.clone(),
-        None => accounts.default_name()?,
+    let (name, place) = match (&args.account, &settings.account) {
+        (Some(name), _) => (name.clone(), "--account".to_owned()),
+        (None, Some(name)) => (name.clone(), Settings::place_of_account()),
+        (None, None) => (accounts.default_name()?, accounts.default_file().display().to_string()),
     };
     if accounts.has(&name) {
         return Ok(accounts.home_of(&name));
     }
     Err(Failure::Config(format!(
-        "there is no account {name}; `waxwing accounts list` shows those that there are, and `waxwing \
+        "there is no account {name}, which {place} names; `waxwing accounts list` shows those that there are, and `waxwing \
          accounts add {name}` makes one"
     )))
 }

@@ -87,7 +87,7 @@ impl Failure {
     pub fn not_registered() -> Self {
         Self::General(
             "nobody is registered here; run `waxwing register --server ADDR --server-key FILE \
-             PHONE`, or name another home with --home"
+             PHONE`, or name another home with --home, or another account with --account"
                 .into(),
         )
     }

@@ -14,7 +14,7 @@ const MOST_MARKS: usize = 8;
 /// or that nobody sees, becomes its code in angle brackets. Its lines are still to be set apart
 /// from ours, by [`super::Page`].
 #[must_use]
-pub(super) fn for_terminal(text: &str) -> String {
+pub fn for_terminal(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut marks = Marks::default();
     let mut before = None;

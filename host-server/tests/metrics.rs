@@ -350,6 +350,12 @@ fn a_server_that_is_drained_is_not_ready_and_alive() {
     assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
     assert_eq!(why, "the server sends all sessions away, and then stops\n");
     assert_eq!(fake.get("/healthz").0, "HTTP/1.1 200 OK");
+    let page = fake.page();
+    for line in ["waxwing_ready 0\n", "waxwing_draining 1\n", "waxwing_audit_log_writable 1\n"] {
+        assert!(page.contains(line), "{line}");
+    }
+    std::fs::write(fake.directory.path().join("audit.jsonl"), "no line\n").unwrap();
+    assert!(fake.page().contains("waxwing_audit_log_writable 0\n"));
 }
 
 /// What `waxwing-server health` prints, and how it ends.

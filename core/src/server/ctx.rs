@@ -8,7 +8,7 @@ use super::config::{Config, Rates};
 use super::identity::Identity;
 use super::limits::{Kept, Limits};
 use super::mail::{MailQueue, Message, Note};
-use super::output::{ConnId, Event, Output};
+use super::output::{ConnId, Event, Limit, Output};
 use super::report::OwnAccounts;
 use super::shard::{Shard, ShardId};
 use super::storage::Snapshot;
@@ -178,9 +178,21 @@ impl<P: Provider> Ctx<'_, P> {
     }
 
     fn tell_if_spent(&mut self, of: Kept, left: Result<(), Duration>) -> Result<(), Duration> {
-        if let (Err(_), Some(limit)) = (left, of.limit()) {
+        match of.limit() {
+            Some(limit) => self.tell_if_reached(limit, left),
+            None => left,
+        }
+    }
+
+    /// The operator hears of a limit of which nothing was left.
+    pub(super) fn tell_if_reached(
+        &mut self,
+        limit: Limit,
+        taken: Result<(), Duration>,
+    ) -> Result<(), Duration> {
+        if taken.is_err() {
             self.event(Event::LimitReached { limit });
         }
-        left
+        taken
     }
 }

@@ -224,6 +224,12 @@ pub enum Limit {
     WrongCodesPerPrefix,
     /// Key questions of one user.
     Lookups,
+    /// 106s of one user from one address prefix.
+    Reconnects,
+    /// Private-key operations for 100s and 101s.
+    RegistrationWork,
+    /// Private-key operations for 106s.
+    ReconnectWork,
 }
 
 impl Limit {
@@ -235,5 +241,8 @@ impl Limit {
         Self::CodesPerPhone,
         Self::WrongCodesPerPrefix,
         Self::Lookups,
+        Self::Reconnects,
+        Self::RegistrationWork,
+        Self::ReconnectWork,
     ];
 }

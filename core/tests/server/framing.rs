@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand_chacha::rand_core::Rng;
 use waxwing_core::id::PacketId;
-use waxwing_core::server::{Config, ConnId};
+use waxwing_core::server::{Config, ConnId, Event};
 use waxwing_core::wire::{ErrorCode, KeyQuestion, Op};
 
 use waxwing_testkit::backend::Paper;
@@ -267,6 +267,8 @@ fn when_half_received_packets_take_too_much_the_slowest_goes() {
         .collect();
     let closed: Vec<_> = conns.iter().map(|conn| world.is_closed(*conn)).collect();
     assert_eq!(closed, [true, false, false, false]);
+    assert!(world.events.contains(&Event::Shed { conn: conns[0] }));
+    assert!(!world.events.contains(&Event::TimedOut { conn: conns[0] }));
     // Ended and finished packets give their room back.
     world.hang_up(conns[1]);
     let another = world.connect();

@@ -339,6 +339,7 @@ fn a_106_is_counted_per_user_and_prefix_once_its_signature_holds() {
     let fresh = ann.long(&mut world);
     world.send(ann.conn, &fresh);
     assert_eq!(ann.hear_refusals(&mut world), [ErrorCode::RateLimited]);
+    assert_eq!(limits_reached(&mut world), [Limit::Reconnects]);
     ann.conn = world.connect_from("198.51.100.7");
     world.send(ann.conn, &fresh);
     assert!(matches!(ann.hear_one(&mut world), Said::SessionOffered(_)));
@@ -355,6 +356,7 @@ fn private_key_operations_have_budgets_of_their_own() {
         assert_eq!(ask(&mut world, at, 1, "198.51.100.7"), None);
     }
     assert_eq!(ask(&mut world, 12, 1, "198.51.100.7"), Some(ErrorCode::Busy));
+    assert_eq!(limits_reached(&mut world), [Limit::RegistrationWork]);
     ann.come_to_nothing(&mut world);
 
     // Whoever was told to wait may send the same bytes again.
@@ -362,6 +364,7 @@ fn private_key_operations_have_budgets_of_their_own() {
     ben.conn = world.connect();
     world.send(ben.conn, &request);
     assert_eq!(ben.hear_refusals(&mut world), [ErrorCode::Busy]);
+    assert_eq!(limits_reached(&mut world), [Limit::ReconnectWork]);
     world.wait_s(10);
     ben.conn = world.connect();
     world.send(ben.conn, &request);

@@ -125,6 +125,9 @@ pub(super) const fn name(limit: Limit) -> &'static str {
         Limit::CodesPerPhone => "codes_per_phone_per_day",
         Limit::WrongCodesPerPrefix => "wrong_codes_per_prefix_per_day",
         Limit::Lookups => "lookups_per_user_per_day",
+        Limit::Reconnects => "reconnects_per_user_and_prefix_per_minute",
+        Limit::RegistrationWork => "registration_operations_per_second",
+        Limit::ReconnectWork => "reconnect_operations_per_second",
     }
 }
 
@@ -136,7 +139,11 @@ fn limit_reached(limit: Limit, times: u64) {
         | Limit::Proofs
         | Limit::CodesPerPhoneAndPrefix
         | Limit::WrongCodesPerPrefix => true,
-        Limit::CodesPerPhone | Limit::Lookups => false,
+        Limit::CodesPerPhone
+        | Limit::Lookups
+        | Limit::Reconnects
+        | Limit::RegistrationWork
+        | Limit::ReconnectWork => false,
     };
     if shared {
         tracing::warn!(

@@ -13,6 +13,7 @@ use core::time::Duration;
 use super::ctx::Ctx;
 use super::limits::Kept;
 use super::mail::{Inquiry, Message, Note};
+use super::output::Limit;
 use super::peer::Peer;
 use super::refused::Refused;
 use super::shard::{Shard, ShardId};
@@ -147,13 +148,15 @@ impl<P: Provider> Accounts<P> {
         }
         // What anybody can say in the user's name uses up nothing of the user's.
         if !peer.exempt {
-            ctx.limits.reconnects.take((user, peer.prefix), now).map_err(Refused::limited)?;
+            let taken = ctx.limits.reconnects.take((user, peer.prefix), now);
+            ctx.tell_if_reached(Limit::Reconnects, taken).map_err(Refused::limited)?;
         }
         if let Some(refused) = self.refusal(ctx, user) {
             return Err(refused);
         }
         let rate = ctx.config.rates.reconnect_work;
-        ctx.limits.reconnect_work.take(rate, now).map_err(Refused::busy)?;
+        let taken = ctx.limits.reconnect_work.take(rate, now);
+        ctx.tell_if_reached(Limit::ReconnectWork, taken).map_err(Refused::busy)?;
         self.answered_reconnects.note(id);
 
         let nonce = match ReconnectForm::parse(packet.payload()).map_err(|_| malformed)? {

@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 use super::ctx::Ctx;
 use super::limits::{Kept, Limits};
 use super::mail::{Inquiry, Message, Note};
-use super::output::{Administered, AdministrationError, ConnId, Event, OtpTicket, Output};
+use super::output::{Administered, AdministrationError, ConnId, Event, Limit, OtpTicket, Output};
 use super::peer::Peer;
 use super::refused::Refused;
 use super::report::Codes;
@@ -106,7 +106,8 @@ impl Registrar {
             ctx.take(Kept::Requests(peer.prefix)).map_err(Refused::limited)?;
         }
         let rate = ctx.config.rates.registration_work;
-        ctx.limits.registration_work.take(rate, now).map_err(Refused::busy)?;
+        let taken = ctx.limits.registration_work.take(rate, now);
+        ctx.tell_if_reached(Limit::RegistrationWork, taken).map_err(Refused::busy)?;
 
         let mut block = Zeroizing::new([0; RegistrationRequest::MAX_LEN]);
         let opened =
@@ -210,7 +211,8 @@ impl Registrar {
             .verify(&key)
             .map_err(|_| Refused::plain(ErrorCode::BadSignature))?;
         let rate = ctx.config.rates.registration_work;
-        ctx.limits.registration_work.take(rate, now).map_err(Refused::busy)?;
+        let taken = ctx.limits.registration_work.take(rate, now);
+        ctx.tell_if_reached(Limit::RegistrationWork, taken).map_err(Refused::busy)?;
 
         let (sealed, _) = OtpProof::split(packet.payload()).map_err(|_| malformed)?;
         let mut block = Zeroizing::new([0; OtpProof::MAX_LEN]);

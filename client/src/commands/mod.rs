@@ -157,6 +157,7 @@ pub fn run(args: &Args, settings: &Settings, console: &mut Console<'_>) -> Resul
         Err(Failure::Storage(error)) if error.is_locked() => {
             Err(stopped_holder(&place.dir).map_or(Failure::Storage(error), Into::into))
         }
+        Err(Failure::Storage(error)) => Err(Failure::Storage(error.of_home(&place.dir))),
         done => done,
     }
 }

@@ -14,6 +14,7 @@ use rusqlite_migration::{M, Migrations};
 use rustix::fs::OFlags;
 
 use super::directory::io;
+use super::error::is_full;
 use super::{Home, HomeError, SessionLock, snapshot};
 
 const FILE: &str = "waxwing.db";
@@ -98,10 +99,6 @@ fn upgrade(dir: &Path, file: &Path, connection: &mut Connection) -> Result<(), H
         },
         other => other,
     })
-}
-
-fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 /// Opens the database for reading alone, which is possible in a home that cannot be written.

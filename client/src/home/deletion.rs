@@ -132,3 +132,36 @@ fn is_log_empty(connection: &Connection) -> bool {
         connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
     emptied == Ok(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::home::Writing;
+
+    #[test]
+    fn a_full_disk_is_told_with_its_directory_and_loses_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let home = Home::create(&root.path().join("home")).unwrap();
+        let other = Phone::parse(b"+4915112345602").unwrap();
+        let writing = Writing::text("word ".repeat(10_000)).unwrap();
+        let now = UnixTime::from_seconds(0);
+        let queue = |byte| home.outbox().queue(&Uid([byte; 16]), &other, &writing, now);
+        let _ = queue(1).unwrap();
+        let pages: i64 =
+            home.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let limit = |pages: i64| {
+            home.connection
+                .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+                .unwrap();
+        };
+        limit(pages);
+        let error = queue(2).unwrap_err();
+        assert!(matches!(&error, HomeError::Full { dir } if dir == home.dir()), "{error}");
+        let said = error.to_string();
+        let dir = home.dir().display().to_string();
+        assert!(said.contains(&dir) && said.contains("make room"), "{said}");
+        assert_eq!(home.history(&other).unwrap().len(), 1);
+        limit(pages * 2);
+        let _ = queue(2).unwrap();
+    }
+}

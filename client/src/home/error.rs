@@ -1,7 +1,7 @@
 //! How a home fails, said so that the person knows what to do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -137,12 +137,31 @@ pub enum HomeError {
     /// A row that the caller names is not there.
     #[error("the home has no such {0}")]
     NoSuchRow(&'static str),
+    /// There is no room for a change.
+    #[error(
+        "the disk of the home in {dir} is full, and nothing of this was stored; make room on it and try \
+         again. `waxwing delete` takes some room, too, and then gives back that of the letters",
+        dir = .dir.display()
+    )]
+    Full {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// SQLite has refused a statement: the disk may be full.
     #[error("the home's database cannot be used: {0}; look whether its disk is full")]
     Database(#[from] rusqlite::Error),
 }
 
 impl HomeError {
+    /// The same of the home in this directory, which the person has to know when its disk is full.
+    #[must_use]
+    pub fn of_home(self, dir: &Path) -> Self {
+        match self {
+            Self::Database(error) if is_full(&error) => Self::Full { dir: dir.to_owned() },
+            other => other,
+        }
+    }
+
     /// Whether another process keeps the database for itself.
     #[must_use]
     pub fn is_locked(&self) -> bool {
@@ -152,4 +171,9 @@ impl HomeError {
         };
         matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
+}
+
+/// Whether there was no room for a change.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }

@@ -163,10 +163,10 @@ impl Home {
         change: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let immediate = TransactionBehavior::Immediate;
-        let begun =
-            Transaction::new_unchecked(&self.connection, immediate).map_err(HomeError::from)?;
+        let said = |error| HomeError::from(error).of_home(&self.dir);
+        let begun = Transaction::new_unchecked(&self.connection, immediate).map_err(said)?;
         let value = change()?;
-        begun.commit().map_err(HomeError::from)?;
+        begun.commit().map_err(said)?;
         Ok(value)
     }
 
@@ -177,13 +177,17 @@ impl Home {
         &self,
         change: impl FnOnce(&Connection) -> Result<T, HomeError>,
     ) -> Result<T, HomeError> {
-        if !self.connection.is_autocommit() {
-            return change(&self.connection);
-        }
-        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let value = change(&begun)?;
-        begun.commit()?;
-        Ok(value)
+        let written = || {
+            if !self.connection.is_autocommit() {
+                return change(&self.connection);
+            }
+            let immediate = TransactionBehavior::Immediate;
+            let begun = Transaction::new_unchecked(&self.connection, immediate)?;
+            let value = change(&begun)?;
+            begun.commit()?;
+            Ok(value)
+        };
+        written().map_err(|error: HomeError| error.of_home(&self.dir))
     }
 }
 

@@ -562,8 +562,8 @@ fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
     let mut server = TestServer::with(&[("server.loops", "1")]);
     let (anna, bert) = server.anna_and_bert();
     let listening = [&anna, &bert].map(|one| one.start(&["--verbose", "receive", "--follow"]));
-    let sessions = || json(&server, &["sessions", "list"]).len();
-    eventually("two sessions", || (sessions() == 2).then_some(()));
+    let sessions = |server: &TestServer| json(server, &["sessions", "list"]).len();
+    eventually("two sessions", || (sessions(&server) == 2).then_some(()));
     let stops = json(&server, &["drain", "--over", "1h"]).remove(0);
     assert_eq!(stops["sessions"], 2);
     let [annas, berts] = listening;
@@ -575,7 +575,7 @@ fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
         assert!(again["stops"].as_str() > stops["stops"].as_str(), "{again}");
         let status = json(&server, &["status"]).remove(0);
         assert_eq!(status["drained_by"], again["stops"]);
-        assert_eq!(sessions(), 1);
+        assert_eq!(sessions(&server), 1);
     }
     server.administer(&["health"]).exits(0);
     server.administer(&["health", "--ready"]).exits(1).says("sends all sessions away");
@@ -597,6 +597,13 @@ fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
     server.start();
     anna.send(&bert, "three").exits(0);
     bert.receives(&["three"]);
+
+    // Who wants no delay is answered, too.
+    let listening = bert.start(&["receive", "--follow"]);
+    eventually("a session", || (sessions(&server) == 1).then_some(()));
+    server.administer(&["drain", "--over", "0s"]).exits(0).says("1 session will end");
+    server.ends(0);
+    listening.signal(Signal::TERM);
 }
 
 #[test]

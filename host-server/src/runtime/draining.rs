@@ -2,7 +2,7 @@
 //! and then one of the shards stops the server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use waxwing_core::time::Instant;
@@ -18,10 +18,16 @@ pub struct Drain {
     pub busy: Busy,
 }
 
-/// How many the end of a drain waits for: shards that have had sessions ever since it began, and whoever
-/// has asked for it.
+/// What the end of a drain waits for: shards that have had sessions ever since it began, and that whoever has
+/// asked for it is answered.
 #[derive(Clone, Debug)]
-pub struct Busy(Arc<AtomicUsize>);
+pub struct Busy(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    shards: AtomicUsize,
+    is_answered: AtomicBool,
+}
 
 /// Has the end of a drain wait, until it is dropped: for whoever has asked for it to be answered.
 #[derive(Debug)]
@@ -31,22 +37,27 @@ impl Busy {
     /// So many shards, and somebody who waits for an answer.
     #[must_use]
     pub fn new(shards: usize) -> (Self, Unanswered) {
-        let busy = Self(Arc::new(AtomicUsize::new(shards + 1)));
+        let state = State { shards: AtomicUsize::new(shards), is_answered: AtomicBool::new(false) };
+        let busy = Self(Arc::new(state));
         (busy.clone(), Unanswered(busy))
     }
 
     fn one_less(&self) {
-        self.0.fetch_sub(1, SeqCst);
+        self.0.shards.fetch_sub(1, SeqCst);
     }
 
     fn is_nobody(&self) -> bool {
-        self.0.load(SeqCst) == 0
+        self.0.shards.load(SeqCst) == 0
+    }
+
+    fn is_answered(&self) -> bool {
+        self.0.is_answered.load(SeqCst)
     }
 }
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        self.0.one_less();
+        self.0.0.is_answered.store(true, SeqCst);
     }
 }
 
@@ -60,6 +71,9 @@ pub(super) struct Draining {
 }
 
 impl Draining {
+    /// Between two looks whether the answer is out.
+    const ANSWERING: Duration = Duration::from_millis(10);
+
     pub(super) fn begin(drain: &Drain, now: Instant) -> Self {
         let stops_at = drain.stops.then(|| now.after(drain.over));
         Self { stops_at, busy: drain.busy.clone(), is_counted: true }
@@ -72,12 +86,15 @@ impl Draining {
             self.is_counted = false;
             self.busy.one_less();
         }
-        self.stops_at.is_some_and(|at| at <= now || self.busy.is_nobody())
+        let is_time = |at| at <= now || self.busy.is_nobody();
+        self.stops_at.is_some_and(is_time) && self.busy.is_answered()
     }
 
-    /// When it is over at the latest.
-    pub(super) const fn wait_until(&self) -> Option<Instant> {
-        self.stops_at
+    /// When it may be over.
+    pub(super) fn wait_until(&self, now: Instant) -> Option<Instant> {
+        let is_due = |at| at <= now || self.busy.is_nobody();
+        let at = self.stops_at?;
+        Some(if is_due(at) { now.after(Self::ANSWERING) } else { at })
     }
 }
 
@@ -99,8 +116,13 @@ mod tests {
         assert!(!second.is_over(0, at(4)) && !first.is_over(0, at(4)));
         drop(unanswered);
         assert!(!second.is_over(0, at(5)) && first.is_over(0, at(5)));
-        let mut alone = begin(&Busy::new(1).0, true);
+        let (busy, unanswered) = Busy::new(1);
+        let mut alone = begin(&busy, true);
+        assert!(!alone.is_over(3, at(60_000)));
+        assert_eq!(alone.wait_until(at(60_000)), Some(at(60_010)));
+        drop(unanswered);
         assert!(!alone.is_over(3, at(59_999)));
+        assert_eq!(alone.wait_until(at(59_999)), Some(at(60_000)));
         assert!(alone.is_over(3, at(60_000)));
     }
 }

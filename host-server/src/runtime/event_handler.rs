@@ -509,8 +509,8 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
             // What storage is to learn of it goes with the next turn.
             return Some(Duration::ZERO);
         }
-        let stops_at =
-            self.draining.as_ref().filter(|_| !self.stopping).and_then(Draining::wait_until);
+        let draining = self.draining.as_ref().filter(|_| !self.stopping);
+        let stops_at = draining.and_then(|draining| draining.wait_until(now.instant));
         let wait_until = [self.server.poll_timeout(), stops_at].into_iter().flatten().min();
         wait_until.map(|at| at.since(now.instant))
     }

@@ -57,8 +57,9 @@ pub(super) fn begin(
     }
     let arguments = Arguments::new().with("over", format_args!("{over_s}s"));
     let sessions = sessions(running);
-    // When nobody has a session, the server stops as soon as this is answered.
-    let (busy, _unanswered) = Busy::new(running.shards.ids().count());
+    // The server stops no sooner than this is answered.
+    let (busy, unanswered) = Busy::new(running.shards.ids().count());
+    answer.hold(unanswered);
     let (stops, late) = running.act((caller, answer), "drain", arguments, |_| {
         let moment = clock::unix_now().shifted(i64::try_from(over_s).unwrap_or(i64::MAX));
         // Before the first session ends nobody is sent here any more.

@@ -1,5 +1,6 @@
 //! One connection at the server's end: a request, and its answer.
 
+use std::any::Any;
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -75,11 +76,18 @@ pub struct Answer<'a> {
     stream: &'a UnixStream,
     patience: Duration,
     line: Vec<u8>,
+    /// What waits until all of it is out.
+    held: Option<Box<dyn Any + Send>>,
 }
 
 impl<'a> Answer<'a> {
     pub(super) const fn new(stream: &'a UnixStream, limits: &Limits) -> Self {
-        Self { stream, patience: limits.line, line: Vec::new() }
+        Self { stream, patience: limits.line, line: Vec::new(), held: None }
+    }
+
+    /// Drops this after the last line.
+    pub fn hold(&mut self, until_sent: impl Send + 'static) {
+        self.held = Some(Box::new(until_sent));
     }
 
     /// Sends one line. After an error the connection has ended, and no other line goes out.

@@ -55,6 +55,13 @@ pub enum Window {
     From(ItemId),
 }
 
+/// What stands before an item of a conversation, the newest first.
+const BEFORE: &str = "WHERE conversation = (SELECT id FROM conversations WHERE phone = ?1) \
+                      AND items.id < ?2 ORDER BY items.id DESC LIMIT ?3";
+/// An item of a conversation, and what follows.
+const FROM: &str = "WHERE conversation = (SELECT id FROM conversations WHERE phone = ?1) \
+                    AND items.id >= ?2 ORDER BY items.id LIMIT ?3";
+
 impl Home {
     /// The conversation with `phone`, oldest first. Letters held back under a changed key are
     /// not part of it: nobody has said yet that they are this contact's. Receipts are not
@@ -77,18 +84,14 @@ impl Home {
         window: Window,
         limit: usize,
     ) -> Result<Vec<Entry>, HomeError> {
-        let (bound, order, at) = match window {
-            Window::Last => ("<=", "DESC", i64::MAX),
-            Window::Before(item) => ("<", "DESC", item.0),
-            Window::From(item) => (">=", "ASC", item.0),
+        let (clauses, at, is_reversed) = match window {
+            Window::Last => (BEFORE, i64::MAX, true),
+            Window::Before(item) => (BEFORE, item.0, true),
+            Window::From(item) => (FROM, item.0, false),
         };
-        let clauses = format!(
-            "WHERE conversation = (SELECT id FROM conversations WHERE phone = ?1) \
-             AND items.id {bound} ?2 ORDER BY items.id {order} LIMIT ?3"
-        );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut entries = self.entries(&clauses, params![phone.as_str(), at, limit])?;
-        if order == "DESC" {
+        let mut entries = self.entries(clauses, params![phone.as_str(), at, limit])?;
+        if is_reversed {
             entries.reverse();
         }
         Ok(entries)
@@ -118,7 +121,7 @@ impl Home {
     /// Entries of any conversation, as `clauses` choose them.
     pub(super) fn entries(
         &self,
-        clauses: &str,
+        clauses: &'static str,
         values: impl rusqlite::Params,
     ) -> Result<Vec<Entry>, HomeError> {
         let sql = format!(

@@ -8,6 +8,9 @@ if [ "${CI:-}" = true ] || [ ! -d target ]; then
     export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=none
 fi
 
+# Programs that are tested wait more than they compute, for one another and for their time.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
+
 # What `./ci.sh` alone runs, and continuous integration.
 steps=(fmt workflow unit clippy docs tests simulation shards crashes backends python wireshark package_deb features no_std firmware fuzz deny)
 # What `./ci.sh quick` runs: a verdict while one works.

@@ -98,8 +98,8 @@ step_tests() { # 10 minutes from clean
 
 # Lints, and what most changes break first: the machines, their conversation, the home, the storage.
 step_quick_tests() { # 3 minutes from clean, 1 minute later
-    cargo clippy --workspace -- -D warnings
-    SIM_SEEDS=${SIM_SEEDS:-100} cargo test --workspace --lib --test server --test client --test messenger \
+    cargo clippy -p waxwing-core -p waxwing-transport-mio -p waxwing-server -p waxwing -- -D warnings
+    SIM_SEEDS=${SIM_SEEDS:-300} cargo test --workspace --lib --test server --test client --test messenger \
         --test conversation --test vectors --test protocol_vectors --test home --test storage_contract
 }
 

@@ -109,8 +109,10 @@ impl Terminal {
         self.shown.0.lock().unwrap().screen().contents().contains(what)
     }
 
+    /// The program's terminal gets this size. The emulator panics when a line wraps in one row, or a wide
+    /// character comes in one column, so it never has less than two of each.
     fn resizes(&self, columns: u16, rows: u16) {
-        self.shown.0.lock().unwrap().screen_mut().set_size(rows, columns);
+        self.shown.0.lock().unwrap().screen_mut().set_size(rows.max(2), columns.max(2));
         resize(&self.master, columns, rows);
     }
 

@@ -171,6 +171,10 @@ class Person:
     def follow(self) -> Process:
         return Process(*self.command("receive", "--follow", "--json"))
 
+    def history(self, whom: "Person") -> list[dict]:
+        out = self.run("history", "--json", whom.phone).check()
+        return [json.loads(line) for line in out.splitlines()]
+
     def verify(self, whom: "Person", *arguments) -> Result:
         return self.run("verify", *arguments, whom.phone)
 

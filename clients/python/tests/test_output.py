@@ -4,12 +4,13 @@ import contextlib
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import unittest
 
-from waxwing_py import cli, envelope
+from waxwing_py import cli, envelope, schema, show
 from waxwing_py.home import Home
 
 NAMES = ("number", "phone", "uid", "sender_id", "sent_at", "received_at", "kind", "body", "fate")
@@ -22,21 +23,21 @@ def row(body: bytes, kind=envelope.TEXT, fate="letter") -> dict:
 
 class Letters(unittest.TestCase):
     def test_terminal_escapes_do_not_get_through(self):
-        line = cli._text_line(row(b"a\x1b[2Jb\r\x07"))
+        line = show.text_line(row(b"a\x1b[2Jb\r\x07"))
         self.assertEqual(line, "1970-01-01 00:00 +445550002: a\ufffd[2Jb\ufffd\ufffd")
 
     def test_a_line_end_does_not_begin_another_letter(self):
-        line = cli._text_line(row(b"one\n1970-01-01 00:00 +15550001: two"))
+        line = show.text_line(row(b"one\n1970-01-01 00:00 +15550001: two"))
         for part in line.split("\n")[1:]:
             self.assertTrue(part.startswith(" "))
 
     def test_what_is_unreadable_is_shown_as_such(self):
-        line = json.loads(cli._json_line(row(b"\xff", fate="text that is not UTF-8")))
+        line = json.loads(show.json_line(row(b"\xff", fate="text that is not UTF-8")))
         self.assertEqual((line["kind"], line["reason"]), ("unreadable", "text that is not UTF-8"))
         self.assertNotIn("text", line)
 
     def test_json_has_one_line(self):
-        line = cli._json_line(row("é\n\u2028".encode()))
+        line = show.json_line(row("é\n\u2028".encode()))
         self.assertTrue(line.isascii() and "\n" not in line)
         self.assertEqual(json.loads(line)["text"], "é\n\u2028")
 
@@ -54,16 +55,16 @@ class Letters(unittest.TestCase):
             ("e\u0301", "e\u0301"),
             ("e" + "\u0301" * 50, "e" + "\u0301" * 8),
         ):
-            self.assertTrue(cli._text_line(row(text.encode())).endswith(f": {shown}"), ascii(text))
+            self.assertTrue(show.text_line(row(text.encode())).endswith(f": {shown}"), ascii(text))
 
     def test_what_a_terminal_would_wrap_is_wrapped_behind_an_indent(self):
-        parts = cli._wrapped("x" * 25, 10, 5)
+        parts = show.wrapped("x" * 25, 10, 5)
         self.assertEqual(parts, ["x" * 5, "x" * 10, "x" * 10])
-        self.assertEqual(cli._wrapped("\u4f60" * 6, 10, 0), ["\u4f60" * 5, "\u4f60"])
+        self.assertEqual(show.wrapped("\u4f60" * 6, 10, 0), ["\u4f60" * 5, "\u4f60"])
 
     def test_a_year_beyond_every_clock_is_shown_as_it_stands(self):
         late = row(b"late") | {"sent_at": 253_402_300_799}
-        self.assertTrue(cli._text_line(late).startswith("9999-12-31 23:59 "))
+        self.assertTrue(show.text_line(late).startswith("9999-12-31 23:59 "))
 
 
 class Programs(unittest.TestCase):
@@ -146,9 +147,18 @@ class CommandLine(unittest.TestCase):
         ):
             self.assertEqual(self.run_main(*arguments), 2, arguments)  # fmt: skip
 
-    def test_a_home_that_is_not_there_is_74(self):
+    def test_a_home_that_is_not_there_is_1(self):
         with tempfile.TemporaryDirectory() as directory:
-            self.assertEqual(self.run_main("receive", "--home", f"{directory}/none"), 74)
+            self.assertEqual(self.run_main("receive", "--home", f"{directory}/none"), 1)
+
+    def test_a_home_of_a_later_version_is_74_and_stays_as_it_is(self):
+        with tempfile.TemporaryDirectory() as directory:
+            Home(directory, create=True).close()
+            with contextlib.closing(sqlite3.connect(f"{directory}/waxwing-py.db")) as db:
+                db.execute("PRAGMA user_version = 99")
+            self.assertEqual(self.run_main("receive", "--home", directory), 74)
+            with contextlib.closing(sqlite3.connect(f"{directory}/waxwing-py.db")) as db:
+                self.assertEqual(db.execute("PRAGMA user_version").fetchone(), (99,))
 
     def test_a_key_file_that_cannot_be_used_is_78(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -165,6 +175,35 @@ class CommandLine(unittest.TestCase):
             home.close()
             command = ("send", "--home", directory, "--timeout", "0", "+445550002", "hi")
             self.assertEqual(self.run_main(*command), 3)
+
+
+class OldHomes(unittest.TestCase):
+    def test_a_home_of_the_first_version_keeps_its_letters_and_gets_a_history(self):
+        from peer import NOW, OTHER_PHONE, Peer, key
+
+        peer = Peer()
+        peer.establish()
+        packet = peer.conn.make_letter(9, b"")
+        with tempfile.TemporaryDirectory() as directory:
+            with contextlib.closing(sqlite3.connect(f"{directory}/waxwing-py.db")) as db:
+                db.executescript(schema.SCHEMA)
+                values = [(bytes([n]) * 16, OTHER_PHONE, text) for n, text in enumerate((b"a", b"c"))]
+                db.executemany("INSERT INTO sent (uid, phone, kind, body) VALUES (?, ?, 1, ?)", values)
+                db.execute("INSERT INTO packets (packet_id, uid, recipient, raw) VALUES (?, ?, 9, ?)",
+                           (packet.id, values[0][0], packet.raw))  # fmt: skip
+                db.execute("INSERT INTO received (phone, uid, packet_id, sender_id, sent_at, received_at,"
+                           " kind, body, fate) VALUES (?, ?, ?, 9, 0, ?, 1, ?, 'letter')",
+                           (OTHER_PHONE, bytes(16), bytes(16), NOW + 1, b"b"))  # fmt: skip
+                db.execute("INSERT INTO contacts (phone, user_id, spki, checked_at) VALUES (?, 9, ?, 0)",
+                           (OTHER_PHONE, key("other").public.spki))  # fmt: skip
+                db.commit()
+            for _ in range(2):
+                home = Home(directory)
+                self.addCleanup(home.close)
+                entries = home.history(OTHER_PHONE)
+                self.assertEqual([entry["body"] for entry in entries], [b"a", b"b", b"c"])
+                self.assertEqual(entries[0]["created_at"], NOW)
+                self.assertEqual(home.contact(OTHER_PHONE).since, None)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from waxwing_py.holder import Line
 from waxwing_py.connection import Clock, EndOfBacklog
 from waxwing_py.home import Home
 
-from binaries import PYTHON, RUST, RealServer, require_binaries, wait_until
+from binaries import PYTHON, RUST, Process, RealServer, require_binaries, wait_until
 
 
 def setUpModule():
@@ -20,6 +20,9 @@ def setUpModule():
 
 
 ANN, BEN = "+15550001111", "+445550002222"
+STRANGER = "+15559999999"
+# Stands for whoever calls.
+OWN = object()
 
 
 def has_session(person) -> bool:
@@ -165,6 +168,157 @@ class BothWays(unittest.TestCase):
         self.assertEqual(line.answer(), connection.Closing(3))
         newer.conn.leave()
         self.assertEqual(newer.answer(), connection.Closing(1))
+
+
+class Receipts(unittest.TestCase):
+    """Each client believes the other one's receipts, and sends some if it is told to."""
+
+    def setUp(self):
+        self.server = RealServer()
+        self.addCleanup(self.server.demolish)
+        self.ann = self.server.person("ann", ANN, PYTHON)
+        self.ben = self.server.person("ben", BEN, RUST)
+        self.addCleanup(os.environ.pop, "WAXWING_RECEIPTS", None)
+        os.environ["WAXWING_RECEIPTS"] = "true"
+
+    def test_go_to_people_who_are_known(self):
+        # They write to each other, and then both are known.
+        self.ann.send(self.ben, "from Ann").check()
+        self.ben.send(self.ann, "from Ben").check()
+        self.assertEqual([each["text"] for each in self.ann.receive("--receipts")], ["from Ben"])
+        self.assertEqual([each["text"] for each in self.ben.receive()], ["from Ann"])
+        self.ann.receive("--timeout", "1")
+        for person, other in ((self.ann, self.ben), (self.ben, self.ann)):
+            with self.subTest(of=person.phone):
+                (written,) = [each for each in person.history(other) if each["direction"] == "out"]
+                self.assertEqual(written["status"], "delivered")
+                self.assertIn("read_at", written)
+
+    def test_go_to_no_stranger_and_not_without_being_wanted(self):
+        self.ben.send(self.ann, "from a stranger").check()
+        self.assertEqual(len(self.ann.receive("--receipts")), 1)
+        self.ann.send(self.ben, "an answer").check()
+        self.ben.send(self.ann, "from somebody who is known").check()
+        self.assertEqual(len(self.ann.receive()), 1)
+        self.assertEqual(rows(self.ann, "SELECT count(*) FROM sent WHERE kind = 2"), [(0,)])
+
+
+class HistoryAndContacts(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = RealServer()
+        cls.addClassCleanup(cls.server.demolish)
+        cls.ann = cls.server.person("ann", ANN, PYTHON)
+        cls.ben = cls.server.person("ben", BEN, RUST)
+        cls.ann.send(cls.ben, "one").check()
+        cls.ben.receive()
+        cls.ben.send(cls.ann, "two").check()
+        cls.ann.receive()
+        cls.ann.send(cls.ben, "three\x1b[2J").check()
+
+    def test_history_says_the_same_in_both_clients(self):
+        sides = [self.ann.history(self.ben), self.ben.history(self.ann)]
+        self.ben.receive()
+        sides[1] = self.ben.history(self.ann)
+        ours = [(each["direction"], each["text"], each["uid"]) for each in sides[0]]
+        turned = {"in": "out", "out": "in"}
+        theirs = [(turned[each["direction"]], each["text"], each["uid"]) for each in sides[1]]
+        self.assertEqual(ours, theirs)
+        self.assertEqual([text for _, text, _ in ours], ["one", "two", "three\x1b[2J"])
+        self.assertEqual([each["status"] for each in sides[0]], ["delivered", "received", "stored"])
+        fields = lambda side: {each["direction"]: set(each) for each in side}
+        self.assertEqual(fields(sides[0]), fields(sides[1]))
+
+    def test_history_for_people_cannot_be_imitated(self):
+        lines = self.ann.run("history", BEN).check().splitlines()
+        self.assertRegex(lines[0], r"^\d{4}-\d\d-\d\d \d\d:\d\d me: one \[delivered\]$")
+        self.assertRegex(lines[1], rf" \{BEN}: two$")
+        self.assertIn("three\ufffd[2J [", lines[2])
+
+    def test_contacts_are_those_whose_key_is_pinned(self):
+        (line,) = self.ann.run("contacts", "--json").check().splitlines()
+        contact = json.loads(line)
+        (theirs,) = map(json.loads, self.ben.run("contacts", "--json").check().splitlines())
+        self.assertEqual(contact["phone"], BEN)
+        self.assertLess(set(contact), set(theirs))
+        self.assertEqual((contact["verified"], contact["key_changed"]), (False, False))
+        self.assertIn("not verified", self.ann.run("contacts").check())
+        self.ann.verify(self.ben, "--match", self.ann.verify(self.ben).check()).check()
+        self.assertNotIn("not verified", self.ann.run("contacts").check())
+
+
+class ExitCodes(unittest.TestCase):
+    """Both clients end with the code that README.md has for what went wrong."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = RealServer()
+        cls.addClassCleanup(cls.server.demolish)
+        cls.people = [cls.server.person("ann", ANN, PYTHON), cls.server.person("ben", BEN, RUST)]
+
+    def both(self, expected: int, name: str, *arguments):
+        for person in self.people:
+            with self.subTest(command=name, arguments=arguments, phone=person.phone):
+                words = [person.phone if word is OWN else word for word in arguments]
+                result = person.run(name, *words)
+                self.assertEqual(result.code, expected, result.err)
+
+    def register(self, expected: int, *arguments):
+        self.both(expected, "register", "--server", self.server.address, *arguments)
+
+    def test_are_the_same_in_both_clients(self):
+        empty = self.server.directory / "empty"
+        self.both(1, "receive", "--home", empty)
+        self.both(1, "history", "--home", empty, STRANGER)
+        self.both(2, "send", OWN, "to myself")
+        self.both(2, "send", STRANGER, " ")
+        self.both(2, "send", "12", "no phone")
+        self.both(3, "send", STRANGER, "to nobody")
+        self.both(3, "verify", STRANGER)
+        self.both(1, "verify", STRANGER, "--accept", "1" * 60)
+        self.both(2, "verify", STRANGER, "--accept", "12345")
+        self.both(7, "receive")
+        self.both(0, "history", STRANGER)
+        self.both(0, "contacts")
+        self.register(78, "--server-key", empty / "none.pem", OWN)
+        self.register(1, "--server-key", self.server.key, STRANGER)
+        self.register(3, "--server-key", self.server.key, "--home", self.server.directory / "new", ANN)
+        self.register(74, "--server-key", self.server.key, "--home", "/dev/null/home", STRANGER)
+        self.both(2, "register", "--server", "nowhere", "--server-key", self.server.key, OWN)
+
+    def test_of_a_letter_that_is_stored_and_not_delivered(self):
+        for person in self.people:
+            other = next(each for each in self.people if each is not person)
+            result = person.send(other, "hello", "--wait", "delivered", "--timeout", "2")
+            self.assertEqual((result.code, result.out[:6]), (7, "stored"))
+
+    def test_while_the_server_is_away(self):
+        for person in self.people:
+            person.receive()
+            for other in self.people:
+                if other is not person:
+                    person.verify(other).check()
+        self.server.stop()
+        try:
+            self.both(3, "receive")
+            self.both(3, "send", "--timeout", "0", STRANGER, "hello")
+            for person in self.people:
+                for other in self.people:
+                    if other is not person:
+                        self.assertEqual(person.verify(other).code, 0)
+            self.both(1, "verify", STRANGER)
+        finally:
+            self.server.start()
+
+    def test_of_whoever_interrupts_a_question_to_the_server(self):
+        ann = self.people[0]
+        self.server.process.send(signal.SIGSTOP)
+        try:
+            asking = Process(*ann.command("verify", STRANGER))
+            wait_until(lambda: has_session(ann))
+            self.assertEqual(asking.stop(signal.SIGINT), 130)
+        finally:
+            self.server.process.send(signal.SIGCONT)
 
 
 class ManyLetters(unittest.TestCase):

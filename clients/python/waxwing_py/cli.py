@@ -2,25 +2,24 @@
 
 import argparse
 import contextlib
-import json
 import os
-import shutil
 import signal
 import sqlite3
 import sys
 import time
-import unicodedata
 from pathlib import Path
 
-from . import bodies, crypto, envelope, holder, registration
+from . import bodies, crypto, envelope, holder, registration, show
 from .bodies import KeyAnswer, Status
 from .holder import Failure, NetworkFailure, SessionHolder, Untrusted
 from .crypto import PublicKey, WeakKey
 from .envelope import Content
-from .home import LETTER, Home, StorageError
+from .home import Home, NoHome, StorageError
 
-USAGE, TIMED_OUT, STORAGE, CONFIG = 2, 7, 74, 78
+FAILED, USAGE, TIMED_OUT, STORAGE, CONFIG, INTERRUPTED = 1, 2, 7, 74, 78, 130
 CONNECT_SECONDS = 15
+# How long receipts may take to go out with the letters that were just printed.
+RECEIPTS_SECONDS = 3
 YEAR_SECONDS = 31_536_000
 FOREVER = float("inf")
 
@@ -39,6 +38,10 @@ class OutputFailed(Failure):
 
 class Usage(Failure):
     exit_code = USAGE
+
+
+class Interrupted(Failure):
+    exit_code = INTERRUPTED
 
 
 def tell(text: str):
@@ -73,13 +76,24 @@ class Stop:
 
 
 def open_home(args) -> Home:
-    home = Home(args.home)
-    if not home.get("user_id"):
+    try:
+        home = Home(args.home)
+    except NoHome:
+        home = None
+    if home is None or not home.get("user_id"):
         raise Failure(
             f"nobody is registered in {args.home}; run `waxwing-py register --server-key FILE PHONE`,"
             " or name another home with --home"
         )
-    home.named_server = args.server
+    home.named_server = getattr(args, "server", None)
+    return home
+
+
+def open_for_other(args) -> Home:
+    """The home, for a command about somebody else."""
+    home = open_home(args)
+    if args.phone == home.get("phone"):
+        raise Usage("this is your own phone number")
     return home
 
 
@@ -134,9 +148,7 @@ def _ask_code() -> str:
 
 def send(args):
     stop = Stop()
-    home = open_home(args)
-    if args.phone == home.get("phone"):
-        raise Failure("that is your own phone")
+    home = open_for_other(args)
     content = Content(crypto.random_bytes(envelope.UID_LEN), envelope.TEXT, _body(args.text))
     home.enqueue(args.phone, content)
     wanted = {Status.DELIVERED} if args.wait == "delivered" else {Status.STORED, Status.DELIVERED}
@@ -162,11 +174,16 @@ def send(args):
         say(f"{status.name.lower()} {content.uid.hex()}")
         return
     if status == Status.EXPIRED:
-        raise Failure("the letter expired undelivered")
+        raise NetworkFailure("the letter expired undelivered")
+    if status == Status.STORED:
+        say(f"stored {content.uid.hex()}")
+        raise TimedOut("the letter is stored, and was not delivered in time; see history")
     say(f"queued {content.uid.hex()}")
     if _held_back(home, args.phone):
         raise Untrusted(f"the key of {args.phone} has changed; see verify")
-    raise TimedOut("not in time; the letter goes out with the next connection")
+    raise NetworkFailure(
+        "the server has not answered in time; the letter goes out with the next connection"
+    )
 
 
 def _body(text: str) -> bytes:
@@ -216,19 +233,23 @@ def receive(args):
     home = open_home(args)
     started = time.monotonic()
     patience = args.timeout if args.timeout is not None else (FOREVER if args.follow else 0)
-    printed = _print_letters(home, args.json)
+    printed = _print_letters(home, args)
     heard = started
     complete = False
 
     def done(session=None) -> bool:
         nonlocal printed, heard, complete
-        if count := _print_letters(home, args.json):
+        if count := _print_letters(home, args):
             printed, heard = printed + count, time.monotonic()
         waited = time.monotonic() - heard >= patience
         if args.follow:
             return waited
         complete = session is None or (session.conn.backlog_ended and session.idle)
-        return complete and (printed > 0 or waited)
+        if not complete or (printed == 0 and not waited):
+            return False
+        # Receipts go along. If that takes long, they go out with the next connection.
+        gone = time.monotonic() - heard >= RECEIPTS_SECONDS or not home.receipts_wait()
+        return printed == 0 or gone
 
     if args.follow:
         deadline = FOREVER
@@ -248,116 +269,52 @@ def receive(args):
         raise TimedOut("no letter came in time")
 
 
-def _print_letters(home: Home, as_json: bool) -> int:
+def _print_letters(home: Home, args) -> int:
     """Prints what nobody has printed yet, and gives the number of letters. A letter is marked once it
     is written, and other processes of this home wait meanwhile, so each is printed by one of them."""
     count = 0
     with home.showing():
         for row in home.unshown():
-            if _is_receipt(row) and not home.was_sent_to(row["phone"], row["body"]):
+            if show.is_receipt(row) and not home.was_sent_to(row["phone"], row["body"]):
                 line = None
             else:
-                line = _json_line(row) if as_json else _text_line(row)
+                line = show.json_line(row) if args.json else show.text_line(row)
             if line:
                 say(line)
                 count += 1
-            home.mark_shown(row["number"])
+            home.mark_shown(row["number"], receipt=args.receipts)
     return count
 
 
-def _is_receipt(row: dict) -> bool:
-    return row["kind"] == envelope.READ_RECEIPT and row["fate"] == LETTER
+def history(args):
+    home = open_home(args)
+    for entry in home.history(args.phone):
+        say(show.entry_json(entry) if args.json else show.entry_text(entry))
 
 
-def _text_line(row: dict) -> str | None:
-    if _is_receipt(row):
-        return None
-    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(row["sent_at"]))
-    sender = row["phone"] or f"user {row['sender_id']}"
-    if row["fate"] != LETTER:
-        return f"{when} {sender}: [{row['fate']}]"
-    return f"{when} {sender}: {_shown(row['body'].decode())}"
-
-
-# Characters that count as letters, marks or symbols and show as nothing at all.
-BLANK = {
-    *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\U00016fe4\U0001d159",
-    *map(chr, range(0xFE00, 0xFE10)),
-    *map(chr, range(0xE0100, 0xE01F0)),
-}
-MARKS_MAX = 8
-INDENT = "    "
-
-
-def _shown(text: str) -> str:
-    """A text that can imitate nothing but its own words: no terminal escapes, no invisible or
-    reordering characters, no line that begins where another letter's would."""
-    shown, marks = [], 0
-    for at, each in enumerate(text):
-        category = unicodedata.category(each)
-        marks = marks + 1 if category[0] == "M" else 0
-        is_seen = each.isprintable() and each not in BLANK or _asks_for_emoji(text, at)
-        if each in "\n\t" or (is_seen and marks <= MARKS_MAX):
-            shown.append(each)
-        elif marks <= MARKS_MAX:
-            shown.append("\ufffd")
-    lines = "".join(shown).split("\n")
-    if sys.stdout.isatty():
-        width = max(shutil.get_terminal_size().columns - len(INDENT), 10)
-        first = len("2000-01-01 00:00 +123456789012345: ")
-        lines = [part for at, line in enumerate(lines)
-                 for part in _wrapped(line, width, 0 if at else first)]  # fmt: skip
-    return ("\n" + INDENT).join(lines)
-
-
-def _asks_for_emoji(text: str, at: int) -> bool:
-    """Whether the selector for emoji stands where it changes something: behind a symbol, or between
-    a digit and its key."""
-    before, after = text[at - 1 : at], text[at + 1 : at + 2]
-    if text[at] != "\ufe0f" or not before:
-        return False
-    return unicodedata.category(before) == "So" or (before in "0123456789#*" and after == "\u20e3")
-
-
-def _wrapped(line: str, width: int, taken: int) -> list[str]:
-    """A line cut where the terminal would go on in the first column, the only one of a sender."""
-    parts, part = [], ""
-    for each in line:
-        cells = 8 if each == "\t" else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        if taken + cells > width and part:
-            parts.append(part)
-            part, taken = "", 0
-        part += each
-        taken += cells
-    return [*parts, part]
-
-
-def _json_line(row: dict) -> str:
-    def stamp(seconds):
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-    known = {"from": row["phone"], "uid": row["uid"] and row["uid"].hex()}
-    if row["fate"] != LETTER:
-        known |= {"kind": "unreadable", "sender_id": row["sender_id"], "reason": row["fate"]}
-    elif _is_receipt(row):
-        known |= {"kind": "read", "of": row["body"].hex()}
-    else:
-        known |= {"kind": "text", "text": row["body"].decode()}
-    known |= {"sent_at": stamp(row["sent_at"]), "received_at": stamp(row["received_at"])}
-    return json.dumps(known)
+def contacts(args):
+    home = open_home(args)
+    for contact in home.contacts():
+        say(show.contact_json(contact) if args.json else show.contact_text(contact))
 
 
 def verify(args):
     stop = Stop()
-    home = open_home(args)
-    if args.phone == home.get("phone"):
-        raise Failure("that is your own phone")
+    home = open_for_other(args)
     if args.accept:
         # The server is not asked first: what it would say now, nobody has compared.
         _accept(home, args.phone, args.accept)
         return
-    _ask_server(home, args.phone, stop)
+    try:
+        _ask_server(home, args.phone, stop)
+    except NetworkFailure as error:
+        # Without a word of the server, what is pinned has to do.
+        if home.contact(args.phone) is None:
+            raise Failure(f"no key of {args.phone} is known yet, and the server has not said: {error}")
+        tell(f"the server has not said what the key is now ({error}); this is what this home knows")
     contact = home.contact(args.phone)
+    if contact is None:
+        raise NetworkFailure(f"the server knows nobody with {args.phone}; check the number")
     number = _number(home, args.phone, contact.offered or contact.key)
     if contact.offered:
         raise Untrusted(
@@ -372,10 +329,11 @@ def verify(args):
 
 
 def _ask_server(home: Home, phone: str, stop: Stop):
-    """What the server says now about the key of a phone, pinned or offered."""
+    """Asks the server for the key of a phone, which is then pinned or offered. A phone that is nobody's
+    any more keeps the key that it had."""
     deadline = time.monotonic() + CONNECT_SECONDS
     if not home.take_session():
-        raise Failure("another process has the session of this home")
+        raise NetworkFailure("another process has the session of this home")
     holding = SessionHolder(home, tell)
     asked = None
 
@@ -387,12 +345,15 @@ def _ask_server(home: Home, phone: str, stop: Stop):
         return phone in session.answers and session.idle
 
     holding.run(answered, deadline, stop)
-    answer = holding.session.answers.get(phone)
-    if isinstance(answer, bodies.Refusal):
-        raise holder.refused(answer)
+    answer = holding.session.answers.get(phone) if holding.session else None
     if answer is None:
+        if stop():
+            raise Interrupted("interrupted")
         raise NetworkFailure("no answer from the server")
-    if not isinstance(answer, KeyAnswer):
+    if isinstance(answer, bodies.Refusal):
+        if answer.code != bodies.Code.UNKNOWN_USER:
+            raise holder.refused(answer)
+    elif not isinstance(answer, KeyAnswer):
         raise Untrusted(f"{phone}: {answer}")
 
 
@@ -447,6 +408,14 @@ def parse_args(arguments):
             raise argparse.ArgumentTypeError("a time is 0 to 31536000 seconds (a year)")
         return value
 
+    def address(text):
+        host, _, port = text.rpartition(":")
+        bracketed = host.startswith("[") and host.endswith("]")
+        is_port = port.isascii() and port.isdigit() and int(port) <= 65_535
+        if not host or (":" in host) != bracketed or not is_port:
+            raise argparse.ArgumentTypeError("an address is HOST:PORT, such as 127.0.0.1:9295")
+        return text
+
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     parser = argparse.ArgumentParser(prog="waxwing-py", description="A Waxwing client")
     parser.add_argument("--home", default=f"{data}/waxwing-py", metavar="DIR",
@@ -457,31 +426,42 @@ def parse_args(arguments):
         sub = commands.add_parser(run.__name__, help=text)
         sub.set_defaults(run=run)
         sub.add_argument("--home", default=argparse.SUPPRESS, metavar="DIR")
-        sub.add_argument("--server", metavar="HOST:PORT", help="where the server is")
         return sub
 
-    sub = command(register, "register a phone; may be run again")
+    def command_online(run, text):
+        sub = command(run, text)
+        sub.add_argument("--server", type=address, metavar="HOST:PORT", help="where the server is")
+        return sub
+
+    sub = command_online(register, "register a phone; may be run again")
     sub.add_argument("--server-key", required=True, metavar="FILE", help="server.pub.pem")
     sub.add_argument("--accept-server-key", metavar="FINGERPRINT",
                      help="trust the server's new key, which has this fingerprint")  # fmt: skip
     sub.add_argument("--otp", type=code, metavar="CODE", help="the code that was sent to you")
     sub.add_argument("phone", type=phone)
-    sub = command(send, "send a letter")
+    sub = command_online(send, "send a letter")
     sub.add_argument("--wait", choices=("stored", "delivered"), default="stored")
     sub.add_argument("--timeout", type=seconds, default=30, metavar="S")
     sub.add_argument("phone", type=phone)
     sub.add_argument("text", help="the text; - reads standard input")
-    sub = command(receive, "print the letters that nobody has printed yet")
+    sub = command_online(receive, "print the letters that nobody has printed yet")
     sub.add_argument("--follow", action="store_true", help="go on, printing letters as they come")
     sub.add_argument("--json", action="store_true", help="one JSON object a line")
     sub.add_argument("--timeout", type=seconds, metavar="S", help="seconds to wait for a letter")
-    sub = command(verify, "show the safety number to compare with somebody")
+    sub.add_argument("--receipts", action="store_true",
+                     help="tell people you know that you have read their letters")  # fmt: skip
+    sub = command_online(verify, "show the safety number to compare with somebody")
     decision = sub.add_mutually_exclusive_group()
     decision.add_argument("--accept", type=number, metavar="NUMBER",
                           help="accept the changed key that has this number")  # fmt: skip
     decision.add_argument("--match", type=number, metavar="NUMBER",
                           help="they see this number too: mark the key as verified")  # fmt: skip
     sub.add_argument("phone", type=phone)
+    sub = command(history, "show the letters to and from somebody, and what became of them")
+    sub.add_argument("--json", action="store_true", help="one JSON object a line")
+    sub.add_argument("phone", type=phone)
+    sub = command(contacts, "list the people whose key is pinned")
+    sub.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser.parse_args(arguments)
 
 
@@ -500,13 +480,13 @@ def main(arguments=None) -> int:
         tell(f"the home cannot be used: {error}")
         return STORAGE
     except BrokenPipeError:
-        return 1
+        return FAILED
     except EOFError:
-        tell("standard input has ended; nothing was done with what was asked for")
-        return 1
+        tell("no code was typed; when you have it, run `register` again with --otp CODE")
+        return holder.CodeRefused.exit_code
     except KeyboardInterrupt:
         tell("interrupted")
-        return 1
+        return INTERRUPTED
     return 0
 
 

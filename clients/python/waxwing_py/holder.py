@@ -193,8 +193,6 @@ def refused(refusal: Refusal) -> Failure:
         return RateLimited(f"{text}; wait {refusal.retry_after_s} s", refusal.retry_after_s)
     if refusal.code in (Code.OTP_WRONG, Code.OTP_EXPIRED, Code.OTP_ATTEMPTS_SPENT):
         return CodeRefused(text)
-    if refusal.code == Code.WEAK_KEY:
-        return Untrusted(text)
     return NetworkFailure(text, refusal.retry_after_s)
 
 

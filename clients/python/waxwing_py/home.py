@@ -14,60 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from . import schema
 from .bodies import KeyAnswer, Status, Successor
-from .crypto import PrivateKey, PublicKey
-from .envelope import Content, Person
+from .crypto import PrivateKey, PublicKey, random_bytes
+from .envelope import READ_RECEIPT, TEXT, UID_LEN, Content, Person
 from .packet import parse_timestamp
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS contacts (
-    phone TEXT PRIMARY KEY,
-    user_id INTEGER UNIQUE,
-    spki BLOB NOT NULL UNIQUE,
-    verified INTEGER NOT NULL DEFAULT 0,
-    offered BLOB,                -- another key than the pinned one; holds sending back
-    checked_at INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS sent (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    uid BLOB NOT NULL UNIQUE,
-    phone TEXT NOT NULL,
-    kind INTEGER NOT NULL,
-    body BLOB NOT NULL,
-    status INTEGER,              -- NULL: no word of the server yet
-    refused TEXT,                -- why it will not be tried again
-    envelope BLOB,
-    spki BLOB,                   -- the key that the envelope is sealed for
-    signed_again INTEGER NOT NULL DEFAULT 0,
-    heard_at INTEGER             -- when the server last spoke of it
-);
-CREATE TABLE IF NOT EXISTS packets (
-    packet_id BLOB PRIMARY KEY,
-    uid BLOB NOT NULL REFERENCES sent(uid),
-    recipient INTEGER NOT NULL,
-    raw BLOB NOT NULL,
-    stored INTEGER NOT NULL DEFAULT 0   -- the server has said status 1 about this packet
-);
-CREATE INDEX IF NOT EXISTS packets_of ON packets (uid);
-CREATE TABLE IF NOT EXISTS received (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    phone TEXT,
-    uid BLOB,
-    packet_id BLOB NOT NULL,
-    sender_id INTEGER NOT NULL,
-    sent_at INTEGER NOT NULL,
-    received_at INTEGER NOT NULL,
-    kind INTEGER,
-    body BLOB,
-    spki BLOB,                   -- the key under which it was signed
-    fate TEXT NOT NULL,          -- 'letter', 'held' until a key is accepted, or why it is not shown
-    raw BLOB,
-    shown INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (phone, uid)
-);
-CREATE INDEX IF NOT EXISTS unopened ON received (packet_id) WHERE uid IS NULL;
-"""
+from .schema import StorageError
 
 FATE_MEMORY_SECONDS = 30 * 86_400
 LETTER = "letter"
@@ -89,8 +41,8 @@ LIFE_SECONDS = 2
 SILENT_SECONDS = 15
 
 
-class StorageError(Exception):
-    pass
+class NoHome(Exception):
+    """Nobody has registered there."""
 
 
 class PinConflict(Exception):
@@ -110,6 +62,8 @@ class Contact:
     verified: bool
     offered: PublicKey | None
     checked_at: int
+    # When the key was pinned, if the home knows.
+    since: int | None
 
     @property
     def person(self) -> Person:
@@ -125,13 +79,13 @@ class Home:
             if create:
                 self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             elif not path.exists():
-                raise StorageError(f"{directory} is no home; register first")
+                raise NoHome(f"there is no home in {directory}")
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
             path.chmod(0o600)
             self._db.executescript(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
             )
-            self._db.executescript(SCHEMA)
+            schema.prepare(self._db)
             self._sync_directory()
         except (OSError, sqlite3.Error) as error:
             raise StorageError(str(error)) from error
@@ -292,9 +246,12 @@ class Home:
         row = self._db.execute(f"SELECT * FROM contacts WHERE {column} = ?", (value,)).fetchone()
         if row is None:
             return None
-        phone, user_id, spki, verified, offered, checked_at = row
-        offered = _public_key(offered) if offered else None
-        return Contact(phone, user_id, _public_key(spki), bool(verified), offered, checked_at)
+        return _contact_of(row)
+
+    def contacts(self) -> list[Contact]:
+        """Everybody whose key is pinned."""
+        rows = self._db.execute("SELECT * FROM contacts ORDER BY phone")
+        return [_contact_of(row) for row in rows]
 
     def pin(self, answer: KeyAnswer) -> Contact:
         """Takes an answer of the directory into the pins, or refuses it and changes nothing.
@@ -319,7 +276,8 @@ class Home:
             pinned = self.contact(answer.phone)
             if pinned is None:
                 self._db.execute(
-                    "INSERT INTO contacts (phone, user_id, spki, checked_at) VALUES (?, ?, ?, ?)",
+                    "INSERT INTO contacts (phone, user_id, spki, checked_at, since)"
+                    " VALUES (?1, ?2, ?3, ?4, ?4)",
                     (answer.phone, answer.user_id, spki, _now()),
                 )
             else:
@@ -349,9 +307,9 @@ class Home:
         are shown from now on. False, and nothing changes, if it is not that one that waits."""
         with self.transaction():
             accepted = self._db.execute(
-                "UPDATE contacts SET spki = offered, offered = NULL, verified = 0"
-                " WHERE phone = ? AND offered = ?",
-                (phone, compared.spki),
+                "UPDATE contacts SET spki = offered, offered = NULL, verified = 0, since = ?3"
+                " WHERE phone = ?1 AND offered = ?2",
+                (phone, compared.spki, _now()),
             )
             if not accepted.rowcount:
                 return False
@@ -373,10 +331,14 @@ class Home:
 
     def enqueue(self, phone: str, content: Content):
         with self.transaction():
-            self._db.execute(
-                "INSERT INTO sent (uid, phone, kind, body) VALUES (?, ?, ?, ?)",
-                (content.uid, phone, content.kind, content.body),
+            written = self._db.execute(
+                "INSERT INTO sent (uid, phone, kind, body, created_at) VALUES (?, ?, ?, ?, ?)",
+                (content.uid, phone, content.kind, content.body, _now()),
             )
+            if content.kind != READ_RECEIPT:
+                self._db.execute(
+                    "INSERT INTO items (phone, sent) VALUES (?, ?)", (phone, written.lastrowid)
+                )
 
     def outbox(self) -> list[tuple[bytes, str, Content]]:
         """Letters that wait for a first status: uid, phone and content, oldest first."""
@@ -421,7 +383,19 @@ class Home:
             return row.fetchone()[0]
 
     def was_sent_to(self, phone: str, uid: bytes) -> bool:
-        row = self._db.execute("SELECT 1 FROM sent WHERE phone = ? AND uid = ?", (phone, uid))
+        row = self._db.execute(
+            "SELECT 1 FROM sent WHERE phone = ? AND uid = ? AND kind != ?",
+            (phone, uid, READ_RECEIPT),
+        )
+        return row.fetchone() is not None
+
+    def receipts_wait(self) -> bool:
+        """Whether the server has not answered yet for all that tells people that we have read."""
+        row = self._db.execute(
+            "SELECT 1 FROM sent WHERE kind = ? AND (status IS NULL OR status = 0)"
+            " AND refused IS NULL LIMIT 1",
+            (READ_RECEIPT,),
+        )
         return row.fetchone() is not None
 
     def uid_of(self, packet_id: bytes) -> bytes | None:
@@ -491,20 +465,29 @@ class Home:
             if not self._has_room_for(sender.phone, len(content.body)):
                 self._discard()
                 return
-            self._db.execute(
+            kept = self._db.execute(
                 "INSERT INTO received (phone, uid, packet_id, sender_id, sent_at,"
                 " received_at, kind, body, spki, fate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (sender.phone, content.uid, packet.id, packet.header.sender, packet.time, _now(),
                  content.kind, content.body, sender.key.spki, fate),
             )  # fmt: skip
+            if content.kind != READ_RECEIPT:
+                self._db.execute(
+                    "INSERT INTO items (phone, received) VALUES (?, ?)",
+                    (sender.phone, kept.lastrowid),
+                )
 
-    def _has_room_for(self, phone: str, size: int) -> bool:
-        known = self._db.execute(
+    def _is_known(self, phone: str) -> bool:
+        """Whether somebody here has written to them, or has compared their key."""
+        row = self._db.execute(
             "SELECT 1 FROM sent WHERE phone = ?1"
             " UNION ALL SELECT 1 FROM contacts WHERE phone = ?1 AND verified = 1 LIMIT 1",
             (phone,),
-        ).fetchone()
-        if known:
+        )
+        return row.fetchone() is not None
+
+    def _has_room_for(self, phone: str, size: int) -> bool:
+        if self._is_known(phone):
             return True
         letters, taken = self._db.execute(
             "SELECT count(*), coalesce(sum(length(body)), 0) FROM received WHERE uid IS NOT NULL"
@@ -574,9 +557,35 @@ class Home:
             0
         ]
 
-    def mark_shown(self, number: int):
+    def mark_shown(self, number: int, receipt: bool = False):
+        """Somebody has seen the letter, and with `receipt` its sender is told so. A stranger is not:
+        they would learn that somebody is there."""
         with self.transaction():
-            self._db.execute("UPDATE received SET shown = 1 WHERE number = ?", (number,))
+            seen = self._db.execute(
+                "UPDATE received SET shown = 1 WHERE number = ? AND shown = 0"
+                " RETURNING phone, uid, kind, fate",
+                (number,),
+            ).fetchone()
+            if not (receipt and seen):
+                return
+            phone, uid, kind, fate = seen
+            if kind == TEXT and fate == LETTER and self._is_known(phone):
+                self.enqueue(phone, Content(random_bytes(UID_LEN), READ_RECEIPT, uid))
+
+    # Both ways.
+
+    def history(self, phone: str) -> list[dict]:
+        """The letters from and to a phone, in the order in which this home saw them. What is held back
+        under a changed key is not among them, nor are receipts."""
+        rows = self._db.execute(schema.HISTORY, (phone, LETTER, HELD))
+        names = [column[0] for column in rows.description]
+        return [dict(zip(names, row)) for row in rows]
+
+
+def _contact_of(row: tuple) -> Contact:
+    phone, user_id, spki, verified, offered, checked_at, since = row
+    offered = _public_key(offered) if offered else None
+    return Contact(phone, user_id, _public_key(spki), bool(verified), offered, checked_at, since)
 
 
 @lru_cache(maxsize=256)

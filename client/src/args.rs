@@ -100,6 +100,11 @@ pub enum Command {
     /// `next` gives the letters that a program has not acknowledged by `ack`, whatever became of it in
     /// between, and `send` with a key sends once. docs/RPC.md says more.
     Rpc(Rpc),
+    /// List the programs that get letters by `rpc`, and how many letters each is not done with
+    ///
+    /// The home keeps letters for each of them until it is done with them, whatever `retention` says. One that
+    /// does not come back has to be removed.
+    Consumers(Consumers),
     /// Show the letters that the server has not answered for; try them now, or give one up
     Outbox(Outbox),
     /// Show all conversations on a full screen; `waxwing` without a command does the same
@@ -391,6 +396,27 @@ pub struct Rpc {
     /// Print what can be called, as an OpenRPC document, and end
     #[arg(long)]
     pub schema: bool,
+}
+
+/// `waxwing consumers`.
+#[derive(Debug, clap::Args)]
+pub struct Consumers {
+    /// One JSON object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do; without it they are listed
+    #[command(subcommand)]
+    pub action: Option<ConsumersAction>,
+}
+
+/// What can be done about programs that get letters.
+#[derive(Debug, Subcommand)]
+pub enum ConsumersAction {
+    /// Forget one that does not come back
+    Remove {
+        /// Its name
+        name: String,
+    },
 }
 
 /// `waxwing delete`.

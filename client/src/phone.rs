@@ -43,6 +43,35 @@ const NO_TRUNK: [&str; 91] = [
     "691", "692", "852", "853", "960", "965", "968", "973", "974", "975", "992", "998",
 ];
 
+/// Countries, by their code, in which something else than 00 is dialled before the code of another country.
+/// Where companies have prefixes of their own, those that are in common use. (ITU-T, international prefixes.)
+const ABROAD: [(&str, &[&str]); 24] = [
+    ("1", &["011"]),
+    ("7", &["810"]),
+    ("53", &["119"]),
+    ("61", &["0011"]),
+    ("62", &["001", "007", "008", "009"]),
+    ("65", &["001", "002", "008", "012", "013", "018", "019", "020"]),
+    ("66", &["001", "007", "008", "009"]),
+    ("81", &["010"]),
+    ("82", &["001", "002", "005", "006", "008", "00700"]),
+    ("234", &["009"]),
+    ("254", &["000"]),
+    ("255", &["000"]),
+    ("256", &["000"]),
+    ("375", &["810"]),
+    ("592", &["001"]),
+    ("691", &["011"]),
+    ("692", &["011"]),
+    ("852", &["001"]),
+    ("855", &["001", "007", "008"]),
+    ("886", &["002", "005", "006", "007", "009"]),
+    ("972", &["012", "013", "014"]),
+    ("976", &["001"]),
+    ("992", &["810"]),
+    ("993", &["810"]),
+];
+
 /// The country whose numbers may be typed without its code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Country {
@@ -64,6 +93,11 @@ impl Country {
         } else {
             Err("a country is + and one to three digits, such as +49".to_owned())
         }
+    }
+
+    /// What is dialled here before the code of another country, unless that is 00.
+    fn abroad(&self) -> &'static [&'static str] {
+        ABROAD.iter().find(|(code, _)| *code == self.code).map_or(&[], |(_, prefixes)| prefixes)
     }
 
     fn trunk(&self) -> Trunk {
@@ -119,46 +153,57 @@ fn is_decoration(character: char) -> bool {
     matches!(character, ' ' | '-' | '(' | ')' | '.' | '/' | '\u{a0}' | '\u{2010}'..='\u{2013}')
 }
 
+/// What stands behind a country's way of dialling abroad, or behind a +: a number with the code of its
+/// country. A 00 is understood everywhere: numbers are copied from other countries.
+fn international<'a>(text: &'a str, country: Option<&Country>) -> Option<&'a str> {
+    let own = country.map_or(&[][..], Country::abroad);
+    ["+"].iter().chain(own).chain(&["00"]).find_map(|prefix| behind(text, prefix))
+}
+
+/// What stands behind these characters, whatever is written between them.
+fn behind<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    prefix.chars().try_fold(text.trim_start(), |rest, character| {
+        rest.trim_start_matches(is_decoration).strip_prefix(character)
+    })
+}
+
 /// The phone number that somebody has typed: `+49 151 123-456-78`, `0049…`, and with a country also
-/// `0151…`.
+/// `0151…`, and `01149…` where that is how to dial abroad.
 ///
 /// # Errors
 /// What to type instead.
 pub fn read(text: &str, country: Option<&Country>) -> Result<Phone, String> {
     const FORM: &str =
         "a phone number is + and 7 to 15 digits, the first not 0, such as +4915112345678";
-    // `+49 (0)151…` is how many people write it; the zero is not dialled from abroad, unless it belongs to
-    // the number.
-    let typed = text.trim_start();
-    let text = match typed.strip_prefix('+').or_else(|| typed.strip_prefix("00")) {
-        Some(rest) if !zero_belongs(rest) => format!("+{}", rest.replacen("(0)", "", 1)),
-        Some(rest) => format!("+{rest}"),
-        None => text.to_owned(),
-    };
-    if !text.chars().all(is_part) {
+    if !text.trim_start().chars().all(is_part) {
         return Err(FORM.to_owned());
     }
-    let digits: String = text.chars().filter(|&character| !is_decoration(character)).collect();
-    let international = if digits.starts_with('+') {
-        digits
-    } else if let Some(rest) = digits.strip_prefix("00") {
-        format!("+{rest}")
-    } else if let Some(country) = country {
-        let completed = country.complete(&digits).map_err(|begin| {
-            format!(
-                "{digits} has no country's code, and numbers within +{} begin {begin}; write the number \
-                 with + and the country's code",
-                country.code,
-            )
-        })?;
-        format!("+{completed}")
-    } else {
-        return Err(format!(
-            "{FORM}. To leave the country's code out, write it into the configuration: \
-             country = \"+49\""
-        ));
+    let digits = |text: &str| -> String {
+        text.chars().filter(|&character| !is_decoration(character)).collect()
     };
-    Phone::parse(international.as_bytes()).map_err(|_| FORM.to_owned())
+    let number = match (international(text, country), country) {
+        // `+49 (0)151…` is how many people write it; the zero is not dialled from abroad, unless it
+        // belongs to the number.
+        (Some(rest), _) if !zero_belongs(rest) => digits(&rest.replacen("(0)", "", 1)),
+        (Some(rest), _) => digits(rest),
+        (None, Some(country)) => {
+            let digits = digits(text);
+            country.complete(&digits).map_err(|begin| {
+                format!(
+                    "{digits} has no country's code, and numbers within +{} begin {begin}; write the \
+                     number with + and the country's code",
+                    country.code,
+                )
+            })?
+        }
+        (None, None) => {
+            return Err(format!(
+                "{FORM}. To leave the country's code out, write it into the configuration: \
+                 country = \"+49\""
+            ));
+        }
+    };
+    Phone::parse(format!("+{number}").as_bytes()).map_err(|_| FORM.to_owned())
 }
 
 #[cfg(test)]
@@ -192,6 +237,13 @@ mod tests {
             ("07 07 12 34 56", Some("+225"), "+2250707123456"),
             ("07 12 34 56", Some("+226"), "+22607123456"),
             ("8 029 123-45-67", Some("+375"), "+375291234567"),
+            ("011 49 (0)151 12345678", Some("+1"), "+4915112345678"),
+            ("8-10-49-151-12345678", Some("+7"), "+4915112345678"),
+            ("0011 49 151 12345678", Some("+61"), "+4915112345678"),
+            ("001 49 151 12345678", Some("+852"), "+4915112345678"),
+            ("010 1 415 555 0100", Some("+81"), "+14155550100"),
+            ("0049 151 12345678", Some("+1"), "+4915112345678"),
+            ("0044 20 7946 0000", Some("+852"), "+442079460000"),
         ] {
             assert_eq!(typed(text, country).as_deref(), Some(phone), "{text}");
         }
@@ -202,7 +254,9 @@ mod tests {
         for (text, country, help) in [
             ("0151 12345678", None, "country = "),
             ("151 12345678", Some("+49"), "numbers within +49 begin with 0"),
-            ("01151 12345678", Some("+1"), "numbers within +1 begin with no zero"),
+            ("0151 12345678", Some("+1"), "numbers within +1 begin with no zero"),
+            ("011 49 151 12345678", None, "country = "),
+            ("011", Some("+1"), "7 to 15 digits"),
             ("0612 345 678", Some("+34"), "numbers within +34 begin with no zero"),
             ("06 012 3456", Some("+36"), "no zero follows"),
             ("+49", None, "7 to 15 digits"),

@@ -4,6 +4,7 @@
 //! direction of writing around, stay unseen or pass for a line of ours; for a program it stays as it
 //! is.
 
+mod consumer;
 mod contact;
 mod escape;
 mod hidden;
@@ -21,6 +22,7 @@ use crate::home::{
     Conversation, Entry, Event, ItemId, Letter, LetterBody, OutboxStatus, Queued, Quota, Writing,
 };
 
+pub use consumer::{ConsumerLine, consumer_text};
 pub use contact::ContactLine;
 pub use escape::{for_line, for_terminal};
 pub(crate) use hidden::is_hidden;

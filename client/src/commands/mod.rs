@@ -4,6 +4,7 @@ mod accounts;
 mod ask;
 mod block;
 mod chat;
+mod consumers;
 mod contacts;
 mod conversations;
 mod delete;
@@ -177,6 +178,7 @@ fn run_in(place: &Place<'_>, command: &Command, console: &mut Console<'_>) -> Re
         Command::Send(send) => send::run(place, send, console),
         Command::Receive(receive) => receive::run(place, receive, console),
         Command::Rpc(args) => rpc::run(place, args, console),
+        Command::Consumers(words) => consumers::run(place, words, console),
         Command::Outbox(outbox) => outbox::run(place, outbox, console),
         Command::Chat { who } => chat::run(place, who, console),
         Command::Tui => tui::run(place, console),

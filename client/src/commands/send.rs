@@ -45,7 +45,8 @@ pub(super) fn run(
         ));
     }
     let writing = Writing::text(text).map_err(|error| Failure::Usage(error.to_string()))?;
-    let (letter, uid) = queue(&home, send, &phone, &writing)?;
+    let (uid, letter) = queue(&home, send, &phone, &writing)?;
+    let Some(letter) = letter else { return say_deleted(&uid, send.json, console) };
 
     let account = Account::new(identity)?;
     let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
@@ -79,24 +80,37 @@ pub(super) fn run(
     }
 }
 
-/// Puts the letter into the outbox, unless it is there under this key.
+/// Puts the letter into the outbox, unless it was there under this key before. No letter is there any more
+/// when that one was deleted since.
 fn queue(
     home: &Home,
     send: &Send,
     phone: &Phone,
     writing: &Writing,
-) -> Result<(OutboxId, Uid), Failure> {
+) -> Result<(Uid, Option<OutboxId>), Failure> {
     let (uid, now) = (Uid::generate(&mut rng()), clock::now());
     let Some(key) = &send.key else {
-        return Ok((home.outbox().queue(&uid, phone, writing, now)?, uid));
+        return Ok((uid, Some(home.outbox().queue(&uid, phone, writing, now)?)));
     };
     let (uid, _) = home.outbox().queue_once(key, &uid, phone, writing, now)?;
-    match home.outbox().find(&uid)? {
-        Some(letter) => Ok((letter.id, uid)),
-        None => Err(Failure::General(format!(
-            "a letter was sent under this key before, and was deleted here since; its uid is {uid}"
-        ))),
-    }
+    Ok((uid, home.outbox().find(&uid)?.map(|letter| letter.id)))
+}
+
+/// Whoever sends under a key wants the letter to have gone out once, and it has: only a letter with an
+/// answer of the server can be deleted.
+fn say_deleted(uid: &Uid, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
+    let state = "deleted";
+    let line = if json {
+        show::json(&Line { uid: uid.to_string(), state })
+    } else {
+        format!("{state} {uid}")
+    };
+    writeln!(console.output, "{line}")?;
+    writeln!(
+        console.remarks,
+        "a letter was sent under this key before, and was deleted here since; it is not sent again"
+    )?;
+    Ok(())
 }
 
 #[derive(Serialize)]

@@ -5,8 +5,9 @@
 //! same, and what a consumer gets is not read by that.
 
 use rusqlite::{OptionalExtension, params};
+use waxwing_core::time::UnixTime;
 
-use super::{Entry, Home, HomeError, ItemId};
+use super::{Entry, Home, HomeError, ItemId, columns};
 
 /// Which letters a new consumer gets first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,17 @@ pub enum Begin {
     Oldest,
     /// Those that come from now on.
     Next,
+}
+
+/// A program, and how far it has got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumer {
+    /// Its name.
+    pub name: String,
+    /// Letters that it is not done with.
+    pub waiting: u32,
+    /// When it has last said that it is done with one, if it ever has.
+    pub acknowledged_at: Option<UnixTime>,
 }
 
 /// The consumers of a home.
@@ -39,6 +51,34 @@ impl<'a> Consumers<'a> {
         Ok(self.home.connection.execute(sql, params![name, at == Begin::Next])? == 1)
     }
 
+    /// Every consumer, by name.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn all(&self) -> Result<Vec<Consumer>, HomeError> {
+        let mut select = self.home.connection.prepare_cached(
+            "SELECT name, acknowledged_at, (SELECT count(*) FROM items \
+                 WHERE author IS NOT NULL AND items.id > cursor) FROM consumers ORDER BY name",
+        )?;
+        let rows = select.query_map([], |row| {
+            Ok(Consumer {
+                name: row.get(0)?,
+                acknowledged_at: columns::optional_time(row, 1)?,
+                waiting: row.get(2)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Forgets a consumer, which keeps no letter from being deleted any more; `false` when there is none.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn remove(&self, name: &str) -> Result<bool, HomeError> {
+        let sql = "DELETE FROM consumers WHERE name = ?";
+        self.home.write(|change| Ok(change.execute(sql, [name])? == 1))
+    }
+
     /// Up to `limit` letters that the consumer is not done with, oldest first.
     ///
     /// # Errors
@@ -55,7 +95,7 @@ impl<'a> Consumers<'a> {
     ///
     /// # Errors
     /// [`HomeError::NoSuchRow`] when there is no such consumer, or never was such an item.
-    pub fn ack(&self, name: &str, item: ItemId) -> Result<bool, HomeError> {
+    pub fn ack(&self, name: &str, item: ItemId, now: UnixTime) -> Result<bool, HomeError> {
         self.home.write(|change| {
             // What has not come yet must not be behind a cursor.
             if item.0 >= super::next_place(change)? {
@@ -65,8 +105,10 @@ impl<'a> Consumers<'a> {
             if !change.prepare_cached(sql)?.exists([name])? {
                 return Err(HomeError::NoSuchRow("consumer"));
             }
-            let sql = "UPDATE consumers SET cursor = ?2 WHERE name = ?1 AND cursor < ?2";
-            Ok(change.prepare_cached(sql)?.execute(params![name, item.0])? == 1)
+            let sql = "UPDATE consumers SET cursor = ?2, acknowledged_at = ?3 \
+                       WHERE name = ?1 AND cursor < ?2";
+            let values = params![name, item.0, now.as_seconds()];
+            Ok(change.prepare_cached(sql)?.execute(values)? == 1)
         })
     }
 }

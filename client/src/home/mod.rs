@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use consumers::{Begin, Consumers};
+pub use consumers::{Begin, Consumer, Consumers};
 pub use contacts::{Acceptance, ChangedKey, Contact, Contacts};
 pub use conversations::{Conversation, ConversationState, Conversations};
 pub use deletion::{Deleted, Deletion};

@@ -113,6 +113,23 @@ pub(super) static METHODS: &[Method] = &[
         run: letters::ack,
     },
     Method {
+        name: "consumers",
+        summary: "the programs that the home remembers, and how many letters each is not done with",
+        params: &[],
+        result: Shape::List(shapes::CONSUMER),
+        class: Class::Usual,
+        run: letters::consumers,
+    },
+    Method {
+        name: "remove_consumer",
+        summary: "forgets a consumer that does not come back: what it is not done with is deleted in its \
+                  time, as other letters are",
+        params: &[Param::required("consumer", NAME, "the name of the program")],
+        result: Shape::Object(shapes::REMOVED),
+        class: Class::Usual,
+        run: letters::remove_consumer,
+    },
+    Method {
         name: "subscribe",
         summary: "tells by notifications what is new from now on; they are not repeated, as `next` does",
         params: &[Param::optional("events", Kind::Words(EVENTS), "which; else all")],

@@ -65,6 +65,15 @@ pub(super) const QUEUED: &[Field] = &[
 pub(super) const ACKNOWLEDGED: &[Field] =
     &[always("new", "boolean", "false when this was said before")];
 
+pub(super) const CONSUMER: &[Field] = &[
+    always("consumer", "string", "the name of the program"),
+    always("waiting", "integer", "letters that it is not done with"),
+    maybe("acknowledged_at", "string", "when it has last said that it is done with one"),
+];
+
+pub(super) const REMOVED: &[Field] =
+    &[always("removed", "boolean", "false when there is no such consumer")];
+
 pub(super) const NOTHING: &[Field] = &[];
 
 pub(super) const LETTER: &[Field] = &[

@@ -125,7 +125,22 @@ fn a_program_sends_once_under_a_key_and_gets_each_letter_until_it_is_done_with_i
     assert_eq!(texts(&page), ["four", "five"]);
     let before = json!({ "with": bert.phone, "limit": 1, "before": page[0]["id"] });
     assert_eq!(texts(&program.call("history", &before)), ["three"]);
+    // One that does not come back is removed, and who waits for it hears of that.
+    let names = |consumers: &Value| -> Vec<String> {
+        let consumers = consumers.as_array().unwrap().iter();
+        consumers.map(|one| one["consumer"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&program.call("consumers", &json!({}))), ["new", "test"]);
+    let waiting = program.ask("next", &json!({ "consumer": "new", "wait_s": 60 }));
+    let removed = program.call("remove_consumer", &json!({ "consumer": "new" }));
+    assert_eq!(removed, json!({ "removed": true }));
+    assert_eq!(program.answer(waiting)["error"]["code"], 2);
+    assert_eq!(names(&program.call("consumers", &json!({}))), ["test"]);
     program.process.finish_without_input().exits(0);
+    anna.run(&["consumers"]).exits(0).says("test  1 letter waits");
+    anna.run(&["consumers", "remove", "new"]).exits(1).says("no consumer new");
+    anna.run(&["consumers", "remove", "test"]).exits(0);
+    assert_eq!(anna.run(&["consumers", "--json"]).exits(0).out, "");
     // What a program gets is not read by that.
     anna.receives(&["three", "four", "five"]);
 }

@@ -281,14 +281,14 @@ fn a_consumer_gets_each_letter_until_it_is_done_with_it() {
     assert_eq!(said(&next("new")), ["two"]);
     assert_eq!(said(&next("all")), ["one", "two"]);
     let first = next("all")[0].id;
-    assert!(home.consumers().ack("all", first).unwrap());
-    assert!(!home.consumers().ack("all", first).unwrap());
+    assert!(home.consumers().ack("all", first, at(7)).unwrap());
+    assert!(!home.consumers().ack("all", first, at(7)).unwrap());
     assert_eq!(said(&next("all")), ["two"]);
     // Whether a person has read it is another matter.
     home.conversations().mark_read(&phone(3), next("all")[0].id).unwrap();
     assert_eq!(said(&next("all")), ["two"]);
     for (name, item) in [("none", 1), ("all", 99)] {
-        let refused = home.consumers().ack(name, ItemId::new(item));
+        let refused = home.consumers().ack(name, ItemId::new(item), at(7));
         assert!(matches!(refused, Err(HomeError::NoSuchRow(_))), "{name}");
     }
     assert!(matches!(home.consumers().next("none", 1), Err(HomeError::NoSuchRow(_))));
@@ -331,6 +331,46 @@ fn what_a_program_sends_under_one_key_goes_out_once() {
 }
 
 #[test]
+fn a_key_is_kept_as_long_as_its_letter_and_for_90_days_at_least() {
+    const DAY: i64 = 24 * 60 * 60;
+    let test = TestHome::new();
+    let home = test.open();
+    let hello = Writing::text("hello").unwrap();
+    let send = |key, byte, day: i64| {
+        home.outbox().queue_once(key, &uid(byte), &phone(2), &hello, at(day * DAY)).unwrap()
+    };
+    for (key, byte) in [("deleted", 1), ("there", 2)] {
+        assert_eq!(send(key, byte, 0), (uid(byte), true));
+    }
+    let _ = home.outbox().give_up(&uid(1)).unwrap();
+    assert_eq!(home.delete(&Deletion::Letter(phone(2), uid(1))).unwrap().written, 1);
+    assert_eq!(send("next", 3, 90), (uid(3), true));
+    assert_eq!(send("deleted", 4, 90), (uid(1), false));
+    assert_eq!(send("another", 5, 91), (uid(5), true));
+    assert_eq!(send("deleted", 6, 91), (uid(6), true));
+    assert_eq!(send("there", 7, 1_000), (uid(2), false));
+}
+
+#[test]
+fn a_consumer_that_is_removed_keeps_nothing_from_being_deleted() {
+    let test = TestHome::new();
+    let home = test.open();
+    receive(&home, 1, phone(2), "old");
+    let letters = home.letters().unprinted(9).unwrap();
+    home.letters().mark_printed(&[letters[0].id]).unwrap();
+    home.consumers().begin("gone", Begin::Oldest).unwrap();
+    home.consumers().begin("here", Begin::Next).unwrap();
+    let all = home.consumers().all().unwrap();
+    let waiting: Vec<_> = all.iter().map(|one| (one.name.as_str(), one.waiting)).collect();
+    assert_eq!(waiting, [("gone", 1), ("here", 0)]);
+    let forget = || home.forget_older(Duration::from_secs(1), at(1_000_000)).unwrap();
+    assert_eq!(forget(), 0);
+    assert!(home.consumers().remove("gone").unwrap());
+    assert!(!home.consumers().remove("gone").unwrap());
+    assert_eq!(forget(), 1);
+}
+
+#[test]
 fn receipts_go_to_people_who_are_known_and_to_no_stranger() {
     let test = TestHome::new();
     let home = test.open();
@@ -368,7 +408,7 @@ fn letters_older_than_they_are_kept_go_both_ways_and_do_not_come_back() {
     let _ = home.conversations().mark_read(&phone(2), entries[0].id).unwrap();
     assert!(home.consumers().begin("bot", Begin::Oldest).unwrap());
     assert_eq!(forget(), 0);
-    assert!(home.consumers().ack("bot", entries[0].id).unwrap());
+    assert!(home.consumers().ack("bot", entries[0].id, at(7)).unwrap());
     assert_eq!((forget(), forget()), (1, 0));
     assert_eq!(home.history(&phone(2)).unwrap().len(), 11);
     assert_eq!(home.history(&phone(3)).unwrap().len(), 0);

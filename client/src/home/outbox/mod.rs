@@ -5,6 +5,7 @@
 //! happens in between, and its bytes, so that it can go out again byte for byte. The uid stays
 //! the same however often a letter is sent.
 
+mod once;
 mod queue;
 mod state;
 mod status;
@@ -147,32 +148,6 @@ impl<'a> Outbox<'a> {
         now: UnixTime,
     ) -> Result<OutboxId, HomeError> {
         self.home.write(|change| queue(change, uid, recipient, writing, now))
-    }
-
-    /// The same for a program that may ask twice: what it has sent under this key before is not sent
-    /// again. The letter's uid, and whether it is new.
-    ///
-    /// # Errors
-    /// [`HomeError::Database`]; nothing was stored then.
-    pub fn queue_once(
-        &self,
-        key: &str,
-        uid: &Uid,
-        recipient: &Phone,
-        writing: &Writing,
-        now: UnixTime,
-    ) -> Result<(Uid, bool), HomeError> {
-        self.home.write(|change| {
-            let mut before = change.prepare_cached("SELECT uid FROM sent_keys WHERE key = ?")?;
-            if let Some(before) = before.query_one([key], |row| columns::uid(row, 0)).optional()? {
-                return Ok((before, false));
-            }
-            change
-                .prepare_cached("INSERT INTO sent_keys (key, uid, sent_at) VALUES (?, ?, ?)")?
-                .execute(params![key, uid.0, now.as_seconds()])?;
-            queue(change, uid, recipient, writing, now)?;
-            Ok((*uid, true))
-        })
     }
 
     /// The first letter of each conversation that has not been answered, if it can go out now:

@@ -16,7 +16,7 @@ use crate::rpc::clerk::{Clerk, Wait};
 use crate::rpc::params::Params;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::values;
-use crate::show;
+use crate::show::{self, ConsumerLine};
 
 /// Letters in one answer, unless the program says.
 const LETTERS: usize = 16;
@@ -68,17 +68,33 @@ pub(super) fn next(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refu
 
 pub(super) fn ack(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refusal> {
     let consumer = params.required("consumer")?;
-    let done = clerk.home.consumers().ack(consumer, item(params, "id").unwrap_or(ItemId::new(0)));
-    let is_new = done.map_err(|error| match error {
-        HomeError::NoSuchRow("consumer") => Refusal::from(Failure::Usage(
-            "there is no such consumer; the first `next` makes one".to_owned(),
-        )),
+    let letter = item(params, "id").unwrap_or(ItemId::new(0));
+    let is_new = clerk.home.consumers().ack(consumer, letter, clock::now()).map_err(unserved)?;
+    Ok(Reply::Now(json!({ "new": is_new })))
+}
+
+/// Why a consumer gets nothing.
+fn unserved(error: HomeError) -> Refusal {
+    match error {
+        HomeError::NoSuchRow("consumer") => Failure::Usage(
+            "there is no such consumer; `next` makes one, and `remove_consumer` takes it away"
+                .to_owned(),
+        )
+        .into(),
         HomeError::NoSuchRow(_) => {
-            Refusal::from(Failure::Usage("no letter has come yet that has this place".to_owned()))
+            Failure::Usage("no letter has come yet that has this place".to_owned()).into()
         }
         error => error.into(),
-    })?;
-    Ok(Reply::Now(json!({ "new": is_new })))
+    }
+}
+
+pub(super) fn consumers(clerk: &mut Clerk<'_>, _: &Params) -> Result<Reply, Refusal> {
+    Ok(Reply::Now(values::of(&ConsumerLine::all(&clerk.home)?)))
+}
+
+pub(super) fn remove_consumer(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refusal> {
+    let removed = clerk.home.consumers().remove(params.required("consumer")?)?;
+    Ok(Reply::Now(json!({ "removed": removed })))
 }
 
 pub(super) fn status(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refusal> {
@@ -130,6 +146,7 @@ impl Clerk<'_> {
         consumer: &str,
         limit: usize,
     ) -> Result<Vec<Value>, Refusal> {
-        Ok(values::letters(&self.home, &self.home.consumers().next(consumer, limit)?)?)
+        let letters = self.home.consumers().next(consumer, limit).map_err(unserved)?;
+        Ok(values::letters(&self.home, &letters)?)
     }
 }

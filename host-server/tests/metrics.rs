@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use waxwing_core::server::Report;
+use waxwing_core::server::{Fullness, Report};
 use waxwing_core::time::UnixTime;
 use waxwing_server::admin::commands;
 use waxwing_server::admin::control::{self, Listener};
@@ -268,6 +268,7 @@ fn the_page_has_the_sums_of_all_loops() {
         machine.handed_in.submitted = 5;
         machine.outcomes.delivered = 2;
         machine.private_operations.signed = 3;
+        machine.mailboxes = Fullness { fullest_percent: 93, nearly_full: 4 };
     }
     let page = fake.page();
     for line in [
@@ -276,6 +277,8 @@ fn the_page_has_the_sums_of_all_loops() {
         "waxwing_letters_total{way=\"delivered\"} 4",
         "waxwing_private_operations_total{kind=\"sign\"} 6",
         "waxwing_registrations_total 8",
+        "waxwing_fullest_ratio{of=\"mailbox\"} 0.93",
+        "waxwing_nearly_full{of=\"mailbox\"} 8",
         "waxwing_loops{state=\"answers\"} 2",
         // The registrar alone knows these, and here both say so.
         "waxwing_codes_left 3",

@@ -52,7 +52,7 @@ pub use output::{
 };
 pub use peer::{AddressPrefix, Peer};
 pub use report::{
-    Codes, DeliveryTimes, HandedIn, Outcomes, PrivateOperations, Report, SessionPage,
+    Codes, DeliveryTimes, Fullness, HandedIn, Outcomes, PrivateOperations, Report, SessionPage,
     SessionSummary,
 };
 pub use room::Room;

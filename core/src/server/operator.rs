@@ -58,6 +58,7 @@ impl<'s, P: Provider> Operator<'s, P> {
             &*self.router;
         let (unsettled_batches, oldest) = storage.under_way();
         let (pending_letters, pending_bytes) = submission.pending();
+        let (mailboxes, pairs) = delivery.fullness();
         let own_accounts = own_accounts.iter().filter(|user| accounts.has(*user)).count();
         let codes_left = || limits.left(Kept::Codes.key(provider, identity), now);
         Report {
@@ -68,6 +69,9 @@ impl<'s, P: Provider> Operator<'s, P> {
             half_received_bytes: gate.half_received_bytes(),
             pending_letters,
             pending_bytes,
+            mailboxes,
+            pairs,
+            senders: submission.fullness(),
             unsettled_batches,
             oldest_unsettled: oldest.map(|since| now.since(since)),
             open_questions: storage.questions(),

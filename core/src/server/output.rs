@@ -230,6 +230,18 @@ pub enum Limit {
     RegistrationWork,
     /// Private-key operations for 106s.
     ReconnectWork,
+    /// Letters in a mailbox.
+    LettersPerMailbox,
+    /// Bytes in a mailbox.
+    BytesPerMailbox,
+    /// Letters from one sender in one mailbox.
+    LettersPerPair,
+    /// Bytes from one sender in one mailbox.
+    BytesPerPair,
+    /// Letters from one sender in all mailboxes.
+    LettersPerSender,
+    /// Bytes from one sender in all mailboxes.
+    BytesPerSender,
 }
 
 impl Limit {
@@ -244,5 +256,11 @@ impl Limit {
         Self::Reconnects,
         Self::RegistrationWork,
         Self::ReconnectWork,
+        Self::LettersPerMailbox,
+        Self::BytesPerMailbox,
+        Self::LettersPerPair,
+        Self::BytesPerPair,
+        Self::LettersPerSender,
+        Self::BytesPerSender,
     ];
 }

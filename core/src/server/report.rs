@@ -28,6 +28,12 @@ pub struct Report {
     pub pending_letters: u64,
     /// Bytes of their packets.
     pub pending_bytes: u64,
+    /// How full the mailboxes are of users whom this shard owns.
+    pub mailboxes: Fullness,
+    /// How full what one sender may have in one of these mailboxes is.
+    pub pairs: Fullness,
+    /// How full what senders whom this shard owns may have in all mailboxes together is.
+    pub senders: Fullness,
     /// Batches that storage has and has not carried out.
     pub unsettled_batches: usize,
     /// How long ago the oldest of them was given out; `None` if there is none.
@@ -49,6 +55,21 @@ pub struct Report {
     pub codes: Codes,
     /// Operations with the private key of the server.
     pub private_operations: PrivateOperations,
+}
+
+/// How full things are that hold so many letters, or bytes of them, and no more. Of mailboxes, those count that
+/// somebody has used since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fullness {
+    /// How full the fullest is, in percent; 0 if none is half full.
+    pub fullest_percent: u8,
+    /// How many are at least [`Self::NEARLY`] percent full.
+    pub nearly_full: usize,
+}
+
+impl Fullness {
+    /// What is so full, in percent, is nearly full.
+    pub const NEARLY: u8 = 80;
 }
 
 /// Letters that senders have handed in.

@@ -68,7 +68,7 @@ impl<P: Provider> Router<P> {
             registrar,
             accounts: Accounts::new(shared.shard, snapshot),
             sessions: Sessions::default(),
-            submission: Submission::new(shared.shard, snapshot),
+            submission: Submission::new(shared.shard, snapshot, &shared.config.mailbox),
             delivery: Delivery::new(shared.shard, snapshot),
             administration: Administration::default(),
         }
@@ -426,7 +426,7 @@ impl<P: Provider> Router<P> {
                 self.administration.done(ctx, *user);
             }
             Write::SetLimits { user, limits } => {
-                self.delivery.set_limits(*user, *limits);
+                self.delivery.set_limits(ctx, *user, *limits);
                 self.administration.done(ctx, *user);
             }
             Write::ConfirmSession { .. }
@@ -753,6 +753,7 @@ impl<P: Provider> Router<P> {
             registrar.configure(ctx);
         }
         self.sessions.configure(ctx, before);
+        self.submission.configure(ctx);
         self.delivery.configure(ctx);
     }
 

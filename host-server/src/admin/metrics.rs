@@ -14,7 +14,7 @@ use prometheus_client::encoding::{
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use waxwing_core::server::{DeliveryTimes, Report};
+use waxwing_core::server::{DeliveryTimes, Fullness, Report};
 use waxwing_core::time::UnixTime;
 
 use super::health::Health;
@@ -291,6 +291,26 @@ impl Numbers {
             "pending_bytes",
             "Bytes of the packets of these letters.",
             self.sum(|report| report.pending_bytes),
+        )?;
+        let kinds: [(_, fn(&Report) -> Fullness); 3] = [
+            ("mailbox", |report| report.mailboxes),
+            ("pair", |report| report.pairs),
+            ("sender", |report| report.senders),
+        ];
+        let fullest = |of: fn(&Report) -> Fullness| {
+            self.reports().map(|report| of(&report.machine).fullest_percent).max()
+        };
+        page.gauges(
+            "fullest_ratio",
+            "How full the fullest is, from 0 to 1 of what it may hold; 0 if none is half full.",
+            "of",
+            kinds.map(|(name, of)| (name, f64::from(fullest(of).unwrap_or_default()) / 100.0)),
+        )?;
+        page.gauges(
+            "nearly_full",
+            "How many are at least four fifths full.",
+            "of",
+            kinds.map(|(name, of)| (name, self.sum(|report| of(report).nearly_full as u64))),
         )?;
         let times = self.reports().map(|report| report.machine.outcomes.times);
         page.histogram(

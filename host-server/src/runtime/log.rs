@@ -128,33 +128,44 @@ pub(super) const fn name(limit: Limit) -> &'static str {
         Limit::Reconnects => "reconnects_per_user_and_prefix_per_minute",
         Limit::RegistrationWork => "registration_operations_per_second",
         Limit::ReconnectWork => "reconnect_operations_per_second",
+        Limit::LettersPerMailbox => "letters_per_mailbox",
+        Limit::BytesPerMailbox => "bytes_per_mailbox",
+        Limit::LettersPerPair => "letters_per_pair",
+        Limit::BytesPerPair => "bytes_per_pair",
+        Limit::LettersPerSender => "letters_per_sender",
+        Limit::BytesPerSender => "bytes_per_sender",
     }
 }
 
 /// Without addresses and phones: the operator can count, and nobody else can be found.
 fn limit_reached(limit: Limit, times: u64) {
     let key = format!("limits.{}", name(limit));
-    let shared = match limit {
+    match limit {
         Limit::Registrations
         | Limit::Proofs
         | Limit::CodesPerPhoneAndPrefix
-        | Limit::WrongCodesPerPrefix => true,
-        Limit::CodesPerPhone
-        | Limit::Lookups
-        | Limit::Reconnects
-        | Limit::RegistrationWork
-        | Limit::ReconnectWork => false,
-    };
-    if shared {
-        tracing::warn!(
+        | Limit::WrongCodesPerPrefix => tracing::warn!(
             name: "limit_reached",
             limit = %key,
             times,
             "somebody was told to come back later; if many people share an address, raise this \
              limit, or name their addresses in limits.exempt"
-        );
-    } else {
-        tracing::info!(limit = %key, times, "somebody was told to come back later");
+        ),
+        Limit::CodesPerPhone
+        | Limit::Lookups
+        | Limit::Reconnects
+        | Limit::RegistrationWork
+        | Limit::ReconnectWork => {
+            tracing::info!(limit = %key, times, "somebody was told to come back later");
+        }
+        Limit::LettersPerMailbox
+        | Limit::BytesPerMailbox
+        | Limit::LettersPerPair
+        | Limit::BytesPerPair
+        | Limit::LettersPerSender
+        | Limit::BytesPerSender => {
+            tracing::info!(limit = %key, times, "a letter was refused, since there is no room for it");
+        }
     }
 }
 

@@ -121,8 +121,9 @@ fn is_sum(mailbox: &Mailbox, letters: &[Counted]) -> bool {
         let mut count = Count::default();
         letters.iter().for_each(|letter| count.add(letter.bytes));
         letters.iter().for_each(|letter| total.add(letter.bytes));
-        let is_right = letters.first().is_some_and(|one| mailbox.of(one.sender) == count);
+        let is_right =
+            letters.first().is_some_and(|one| mailbox.by_sender().of(one.sender) == count);
         senders = usize::saturating_add(senders, is_right.into());
     }
-    mailbox.total() == total && mailbox.senders() == senders
+    mailbox.total() == total && mailbox.by_sender().len() == senders
 }

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use super::super::config::MailboxLimits;
 use super::super::count::{BySender, Count};
 use super::super::mail::{Inquiry, Letter};
+use super::super::output::Limit;
 use super::super::room::Room;
 use super::super::storage::{QueueId, SenderUsage};
 use crate::id::UserId;
-use crate::wire::ErrorCode;
 
 /// Something that needs the mailbox's counters.
 #[derive(Debug)]
@@ -60,23 +60,24 @@ impl Mailbox {
         Self { learning: Some(Box::new(learning)), overcounts, ..Self::empty() }
     }
 
-    /// Counts a letter in, or says why not.
+    /// Counts a letter in, or says which limit is against it.
     pub(super) fn admit(
         &mut self,
         limits: &MailboxLimits,
         sender: UserId,
-        bytes: usize,
-    ) -> Result<(), ErrorCode> {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        bytes: u64,
+    ) -> Result<(), Limit> {
         let pair = self.senders.of(sender);
         let places = Room { capacity: limits.letters.into(), taken: self.total.letters.into() };
         let space = Room { capacity: limits.bytes, taken: self.total.bytes };
-        let room = places.has_room(pair.letters.into(), 1)
-            && space.has_room(pair.bytes, bytes)
-            && pair.has_room(bytes, limits.pair_letters, limits.pair_bytes);
-        if !room {
-            return Err(ErrorCode::MailboxFull);
+        if !places.has_room(pair.letters.into(), 1) {
+            return Err(Limit::LettersPerMailbox);
         }
+        if !space.has_room(pair.bytes, bytes) {
+            return Err(Limit::BytesPerMailbox);
+        }
+        let reached = [Limit::LettersPerPair, Limit::BytesPerPair];
+        pair.admits(bytes, (limits.pair_letters, limits.pair_bytes), reached)?;
         self.total.add(bytes);
         self.senders.add(sender, bytes);
         self.uncommitted = self.uncommitted.saturating_add(1);
@@ -171,6 +172,11 @@ impl Mailbox {
         self.learning.is_none().then_some(self.total.letters == 0)
     }
 
+    /// Whether its counters are known.
+    pub(super) const fn is_known(&self) -> bool {
+        self.learning.is_none()
+    }
+
     /// Whether its counters are known, and not too high for a while.
     #[cfg(feature = "testing")]
     pub(super) fn is_exact(&self) -> bool {
@@ -187,20 +193,14 @@ impl Mailbox {
         })
     }
 
-    #[cfg(feature = "testing")]
+    /// What is in it, or on its way there.
     pub(super) const fn total(&self) -> Count {
         self.total
     }
 
-    /// How many senders have letters in it.
-    #[cfg(feature = "testing")]
-    pub(super) fn senders(&self) -> usize {
-        self.senders.len()
-    }
-
-    #[cfg(feature = "testing")]
-    pub(super) fn of(&self, sender: UserId) -> Count {
-        self.senders.of(sender)
+    /// What each sender has in it.
+    pub(super) const fn by_sender(&self) -> &BySender {
+        &self.senders
     }
 
     /// Whether its counters can be forgotten until the next use.

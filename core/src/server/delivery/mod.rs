@@ -29,7 +29,7 @@ use super::ctx::Ctx;
 use super::mail::{Freed, Inquiry, Letter, Message, Note};
 use super::output::{ConnId, Event};
 use super::refused::Refused;
-use super::report::Outcomes;
+use super::report::{Fullness, Outcomes};
 use super::shard::Shard;
 use super::storage::{
     ExpiredLetter, OwnLimits, PendingLetter, Question, QueueId, SenderUsage, Snapshot, Write,
@@ -45,7 +45,7 @@ use crate::wire::{ErrorCode, HeldLetters, Op, Status};
 use in_hand::{Change, InHand};
 use letter::{Event as LetterEvent, Location, Recipient};
 use mailbox::Waiting;
-use mailboxes::Mailboxes;
+use mailboxes::{Gone, Mailboxes};
 use places::Places;
 use window::Window;
 
@@ -164,15 +164,22 @@ impl Delivery {
     fn accept(&mut self, ctx: &mut Ctx<'_, impl Provider>, letter: Letter) {
         let Letter { sender, recipient, .. } = letter;
         let is_absent = !self.readers.contains_key(&recipient);
-        let limits = self.mailboxes.limits(recipient, &ctx.config.mailbox);
-        let admitted = match self.mailboxes.get_mut(recipient) {
-            _ if is_absent && self.disk_is_low => Err(ErrorCode::StorageUnavailable),
-            Some(mailbox) => mailbox.admit(&limits, sender, letter.packet.len()),
-            None => Err(ErrorCode::StorageUnavailable),
-        };
-        if let Err(code) = admitted {
-            turn_away(ctx, &letter, code);
-            return;
+        let mut admitted = None;
+        if !(is_absent && self.disk_is_low) {
+            let (pair, bytes) = ((recipient, sender), letter.packet.len());
+            admitted = self.mailboxes.admit(pair, bytes, &ctx.config.mailbox);
+        }
+        match admitted {
+            Some(Ok(())) => {}
+            Some(Err(limit)) => {
+                ctx.event(Event::LimitReached { limit });
+                turn_away(ctx, &letter, ErrorCode::MailboxFull);
+                return;
+            }
+            None => {
+                turn_away(ctx, &letter, ErrorCode::StorageUnavailable);
+                return;
+            }
         }
         let Letter { id, packet, .. } = letter;
         let (queue_id, accepted_at) = (self.places.next(), ctx.now.unix);
@@ -296,9 +303,9 @@ impl Delivery {
         owner: UserId,
         usage: Vec<SenderUsage>,
     ) {
-        let waiting = self.mailboxes.get_mut(owner).map(|mailbox| mailbox.learn(usage));
+        let waiting = self.mailboxes.learn(owner, usage, &ctx.config.mailbox);
         self.hand_over(ctx, owner);
-        for waiting in waiting.into_iter().flatten() {
+        for waiting in waiting {
             self.serve(ctx, owner, waiting);
         }
         // What storage counted may have been deleted since.
@@ -331,8 +338,18 @@ impl Delivery {
     }
 
     /// A user has these limits from now on.
-    pub(super) fn set_limits(&mut self, user: UserId, limits: OwnLimits) {
-        self.mailboxes.set_limits(user, limits);
+    pub(super) fn set_limits(
+        &mut self,
+        ctx: &Ctx<'_, impl Provider>,
+        user: UserId,
+        limits: OwnLimits,
+    ) {
+        self.mailboxes.set_limits(user, limits, &ctx.config.mailbox);
+    }
+
+    /// How full the mailboxes are, and what one sender has in one of them.
+    pub(super) fn fullness(&self) -> (Fullness, Fullness) {
+        self.mailboxes.fullness()
     }
 
     /// What became of letters.
@@ -358,10 +375,9 @@ impl Delivery {
     ) -> Option<(Change, Freed)> {
         let change = self.in_hand.change(letter, event)?;
         let in_hand::Letter { queue_id, sender, recipient, bytes, .. } = change.letter;
-        if change.is_counted_out
-            && let Some(mailbox) = self.mailboxes.get_mut(recipient)
-        {
-            mailbox.removed(ctx.storage.turn(), queue_id, sender, bytes);
+        if change.is_counted_out {
+            let gone = Gone { queue_id, recipient, sender, bytes };
+            self.mailboxes.removed(ctx.storage.turn(), gone, &ctx.config.mailbox);
         }
         Some((change, change.is_counted_out.then_some(bytes)))
     }
@@ -487,9 +503,8 @@ impl Delivery {
         for letter in letters {
             let ExpiredLetter { queue_id, id, sender, recipient, bytes } = *letter;
             let counted = self.in_hand.expire(queue_id);
-            if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
-                mailbox.expired(queue_id, sender, bytes, counted);
-            }
+            let gone = Gone { queue_id, recipient, sender, bytes };
+            self.mailboxes.expired(gone, counted, &ctx.config.mailbox);
             if counted {
                 self.outcomes.expired =
                     self.outcomes.expired.saturating_add(counts(ctx, recipient));
@@ -549,6 +564,7 @@ impl Delivery {
     pub(super) fn configure(&mut self, ctx: &Ctx<'_, impl Provider>) {
         let next = ctx.now.instant.after(Self::expiry_interval(ctx));
         self.expire_at = self.expire_at.min(next);
+        self.mailboxes.limits_have_changed(&ctx.config.mailbox);
     }
 
     fn expiry_interval(ctx: &Ctx<'_, impl Provider>) -> Duration {

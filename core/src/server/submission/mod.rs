@@ -9,11 +9,12 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
+use super::config::MailboxLimits;
 use super::ctx::Ctx;
 use super::mail::{Freed, Letter, Message, Note};
-use super::output::ConnId;
+use super::output::{ConnId, Event};
 use super::refused::Refused;
-use super::report::HandedIn;
+use super::report::{Fullness, HandedIn};
 use super::shard::Shard;
 use super::storage::{Question, Snapshot};
 use super::storage_queue::Asker;
@@ -44,8 +45,8 @@ enum Taken {
 }
 
 impl Submission {
-    pub(super) fn new(shard: Shard, snapshot: &Snapshot) -> Self {
-        let outstanding = Outstanding::new(shard, snapshot);
+    pub(super) fn new(shard: Shard, snapshot: &Snapshot, limits: &MailboxLimits) -> Self {
+        let outstanding = Outstanding::new(shard, snapshot, limits);
         let letters_missing_until = snapshot.letters_missing_until;
         let (duplicates, handed_in) = (HashMap::new(), HandedIn::default());
         Self { duplicates, outstanding, handed_in, letters_missing_until }
@@ -115,8 +116,11 @@ impl Submission {
         let recipient = recipient.ok_or(ErrorCode::UnknownRecipient);
         let bytes = packet.as_bytes().len();
         let admitted = recipient.and_then(|recipient| {
-            self.outstanding.admit(&ctx.config.mailbox, sender, bytes)?;
-            Ok(recipient)
+            let admitted = self.outstanding.admit(&ctx.config.mailbox, sender, bytes);
+            admitted.map(|()| recipient).map_err(|limit| {
+                ctx.event(Event::LimitReached { limit });
+                ErrorCode::MailboxFull
+            })
         });
         let recipient = admitted.map_err(|code| {
             duplicates.forget(id);
@@ -136,7 +140,7 @@ impl Submission {
         fate: Result<Status, ErrorCode>,
         freed: Freed,
     ) {
-        self.count_out(sender, freed);
+        self.count_out(ctx, sender, freed);
         if fate.is_err() && !ctx.own_accounts.has(sender) {
             self.handed_in.refused = self.handed_in.refused.saturating_add(1);
         }
@@ -166,16 +170,16 @@ impl Submission {
         status: Status,
         freed: Freed,
     ) {
-        self.count_out(sender, freed);
+        self.count_out(ctx, sender, freed);
         let duplicates = self.duplicates.get_mut(&sender);
         let copies = duplicates.and_then(|duplicates| duplicates.answer(id, status)).unwrap_or(0);
         ctx.tell(Note::Status { sender, id, status, copies });
     }
 
     /// A letter of a sender whom this shard owns is pending no more.
-    fn count_out(&mut self, sender: UserId, freed: Freed) {
+    fn count_out(&mut self, ctx: &Ctx<'_, impl Provider>, sender: UserId, freed: Freed) {
         if let Some(bytes) = freed {
-            self.outstanding.remove(sender, bytes);
+            self.outstanding.remove(&ctx.config.mailbox, sender, bytes);
         }
     }
 
@@ -219,6 +223,16 @@ impl Submission {
     /// What all senders of this shard have pending, in all mailboxes: letters, and bytes of packets.
     pub(super) const fn pending(&self) -> (u64, u64) {
         self.outstanding.total()
+    }
+
+    /// How full what each sender may have pending is.
+    pub(super) fn fullness(&self) -> Fullness {
+        self.outstanding.fullness()
+    }
+
+    /// The configuration has changed.
+    pub(super) fn configure(&mut self, ctx: &Ctx<'_, impl Provider>) {
+        self.outstanding.limits_have_changed(&ctx.config.mailbox);
     }
 
     /// What all senders of this shard have handed in.

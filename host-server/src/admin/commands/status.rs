@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use waxwing_core::server::Report;
+use waxwing_core::server::{self, Report};
 
 use super::super::control::Answer;
 use super::super::files::Found;
@@ -47,6 +47,7 @@ struct Status {
     resting_ways: Vec<RestingWay>,
     pending_letters: u64,
     pending_bytes: u64,
+    room: Room,
     storage: Storage,
     backup: Backup,
     canary: Canary,
@@ -155,6 +156,24 @@ struct Storage {
     disk_is_low: bool,
 }
 
+/// How full what holds so much and no more is, of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+struct Room {
+    mailboxes: Fullness,
+    /// What one sender may have in one mailbox.
+    pairs: Fullness,
+    /// What one sender may have in all mailboxes.
+    senders: Fullness,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+struct Fullness {
+    /// 0 if none is half full.
+    fullest_percent: u8,
+    /// How many are at least four fifths full.
+    nearly_full: u64,
+}
+
 /// The commits since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 struct Commits {
@@ -248,6 +267,7 @@ impl Status {
                 .collect(),
             pending_letters: sum(|report| report.pending_letters),
             pending_bytes: sum(|report| report.pending_bytes),
+            room: Room::of(known().map(|report| &report.machine)),
             storage: Storage {
                 works: known().all(|report| !report.machine.storage_is_in_trouble),
                 unsettled_batches: sum(|report| report.unsettled_batches as u64),
@@ -310,6 +330,7 @@ impl Status {
         }
         let letters = figures::count(status.pending_letters, "letter", "letters");
         writeln!(out, "pending      {letters}, {}", figures::bytes(status.pending_bytes))?;
+        status.room.lines(out)?;
         status.storage.line(out)?;
         status.backup.lines(out)?;
         status.canary.line(out)?;
@@ -389,6 +410,43 @@ impl Storage {
         };
         writeln!(out, "storage      {state}{oldest}{free}")?;
         self.commits.line(out)
+    }
+}
+
+impl Room {
+    fn of<'r>(reports: impl Iterator<Item = &'r Report>) -> Self {
+        let mut all = Self::default();
+        for report in reports {
+            all.mailboxes.add(report.mailboxes);
+            all.pairs.add(report.pairs);
+            all.senders.add(report.senders);
+        }
+        all
+    }
+
+    fn lines(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { mailboxes, pairs, senders } = self;
+        for (kind, what) in [
+            (mailboxes, "mailboxes"),
+            (pairs, "shares of one sender in one mailbox"),
+            (senders, "shares of one sender in all mailboxes"),
+        ] {
+            let Fullness { fullest_percent, nearly_full } = *kind;
+            if fullest_percent > 0 {
+                writeln!(
+                    out,
+                    "             {what}: the fullest is {fullest_percent} % full, {nearly_full} are nearly full"
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fullness {
+    fn add(&mut self, more: server::Fullness) {
+        self.fullest_percent = self.fullest_percent.max(more.fullest_percent);
+        self.nearly_full += more.nearly_full as u64;
     }
 }
 
@@ -523,5 +581,26 @@ pub(super) fn run(watch: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
                 break connection;
             }
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_half_full_has_a_line_with_the_fullest_of_all_loops() {
+        let loops = [(97, 2), (60, 0)].map(|(fullest_percent, nearly_full)| Report {
+            mailboxes: server::Fullness { fullest_percent, nearly_full },
+            senders: server::Fullness { fullest_percent: 81, nearly_full: 1 },
+            ..Report::default()
+        });
+        let mut page = Vec::new();
+        Room::of(loops.iter()).lines(&mut page).unwrap();
+        assert_eq!(
+            String::from_utf8(page).unwrap(),
+            "             mailboxes: the fullest is 97 % full, 2 are nearly full\n             \
+             shares of one sender in all mailboxes: the fullest is 81 % full, 2 are nearly full\n"
+        );
     }
 }

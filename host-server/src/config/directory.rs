@@ -1,6 +1,6 @@
 //! A directory that the server writes to.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -9,12 +9,16 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use super::sandbox;
 use crate::access::others_can_change;
 
 /// Whether the server can write files there, and nobody else can put others in their place.
 pub(crate) fn check(path: &Path) -> Result<(), String> {
-    let metadata = fs::metadata(path).map_err(|error| match hidden(path, is_service()) {
-        Some(why) => why,
+    let metadata = fs::metadata(path).map_err(|error| match sandbox::hides(path) {
+        Some(why) => format!(
+            "{why}; choose a directory elsewhere, such as /srv/backups. For that, run `systemctl edit waxwing` \
+             and add the two lines `[Service]` and `ReadWritePaths=-/srv/backups`"
+        ),
         None if error.kind() == ErrorKind::NotFound => format!(
             "there is no such directory; make it (install -d -o {} -m 700 {}), or mount its disk",
             geteuid().as_raw(),
@@ -28,48 +32,37 @@ pub(crate) fn check(path: &Path) -> Result<(), String> {
     if let Some(why) = others_can_change(path, &metadata) {
         return Err(why);
     }
-    access(path, Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|error| closed(path, error, (metadata.uid(), geteuid().as_raw())))
+    access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+        closed(path, error, (metadata.uid(), geteuid().as_raw()), is_mounted(path, &metadata))
+    })
 }
 
-/// Whether systemd has started this process itself, and not one that has started it.
-fn is_service() -> bool {
-    let started = std::env::var("SYSTEMD_EXEC_PID");
-    started.is_ok_and(|pid| pid == std::process::id().to_string())
+/// Whether a disk is mounted at this directory, so that all of it is for what the operator has named.
+fn is_mounted(path: &Path, metadata: &Metadata) -> bool {
+    fs::metadata(path.join("..")).is_ok_and(|above| above.dev() != metadata.dev())
 }
 
-/// Why a service cannot see a directory that others see, if that is so for every service with our unit.
-fn hidden(path: &Path, is_service: bool) -> Option<String> {
-    let hides = |setting: &'static str, below: &[&str]| {
-        below
-            .iter()
-            .find(|above| path.starts_with(above))
-            .map(|above| (setting, (*above).to_owned()))
-    };
-    let (setting, above) = hides("ProtectHome=", &["/home", "/root", "/run/user"])
-        .or_else(|| hides("PrivateTmp=", &["/tmp", "/var/tmp"]))
-        .filter(|_| is_service)?;
-    Some(format!(
-        "systemd hides what is below {above} from the server ({setting} in its unit); choose a directory \
-         elsewhere, such as /srv/backups. For that, run `systemctl edit waxwing` and add the two lines \
-         `[Service]` and `ReadWritePaths=/srv/backups`"
-    ))
-}
-
-/// The server, whose user is `own`, may not write to this directory of `owner`, and what to do about it.
-fn closed(path: &Path, error: Errno, (owner, own): (u32, u32)) -> String {
+/// The server, whose user is `own`, may not write to this directory of `owner`, and what to do about it. One
+/// of root that is no disk of its own may be one of the system, such as /var/log, and stays root's.
+fn closed(path: &Path, error: Errno, (owner, own): (u32, u32), is_mounted: bool) -> String {
+    let shown = path.display();
     match error {
         Errno::ROFS => read_only(path),
         // It belongs to root then: no other owner may be somebody else.
-        Errno::ACCESS if owner != own => {
-            let path = path.display();
+        Errno::ACCESS if owner != own && is_mounted => {
             format!(
-                "the server may not write there; is its disk mounted? If it is, run: chown {own} {path}"
+                "the server may not write to the disk that is mounted there; run: chown {own} {shown}"
             )
         }
-        _ => {
-            format!("the server may not write there: {error}; run: chmod u+rwx {}", path.display())
+        Errno::ACCESS if owner != own => {
+            let below = path.join("waxwing");
+            let below = below.display();
+            format!(
+                "the server may not write there. If a disk belongs there, mount it; else make a directory for \
+                 the server alone (install -d -o {own} -m 700 {below}), and name that one"
+            )
         }
+        _ => format!("the server may not write there: {error}; run: chmod u+rwx {shown}"),
     }
 }
 
@@ -77,7 +70,7 @@ fn closed(path: &Path, error: Errno, (owner, own): (u32, u32)) -> String {
 fn read_only(path: &Path) -> String {
     format!(
         "the server may not write there: its disk is mounted to be read only, or systemd allows it no more. \
-         For systemd, run `systemctl edit waxwing` and add the two lines `[Service]` and `ReadWritePaths={}`",
+         For systemd, run `systemctl edit waxwing` and add the two lines `[Service]` and `ReadWritePaths=-{}`",
         path.display()
     )
 }
@@ -87,32 +80,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_systemd_hides_from_services_is_told_to_services() {
-        for (path, setting) in [
-            ("/home/anna/backups", "/home from the server (ProtectHome="),
-            ("/root/backups", "/root from the server (ProtectHome="),
-            ("/tmp/backups", "/tmp from the server (PrivateTmp="),
-            ("/var/tmp/x", "/var/tmp from the server (PrivateTmp="),
+    fn whoever_may_not_write_somewhere_reads_what_helps() {
+        let path = Path::new("/srv/backups");
+        for (error, owner, is_mounted, help) in [
+            (Errno::ROFS, 7, true, "`ReadWritePaths=-/srv/backups`"),
+            (Errno::ACCESS, 0, true, "the disk that is mounted there; run: chown 7 /srv/backups"),
+            (
+                Errno::ACCESS,
+                0,
+                false,
+                "(install -d -o 7 -m 700 /srv/backups/waxwing), and name that one",
+            ),
+            (Errno::ACCESS, 7, false, "run: chmod u+rwx /srv/backups"),
         ] {
-            let said = hidden(Path::new(path), true).unwrap();
-            assert!(said.contains(setting), "{said}");
-            assert_eq!(hidden(Path::new(path), false), None);
-        }
-        for path in ["/srv/backups", "/homes/anna", "/var/lib/waxwing/backups"] {
-            assert_eq!(hidden(Path::new(path), true), None);
+            let said = closed(path, error, (owner, 7), is_mounted);
+            assert!(said.ends_with(help), "{said}");
         }
     }
 
     #[test]
-    fn whoever_may_not_write_somewhere_reads_what_helps() {
-        let path = Path::new("/srv/backups");
-        for (error, owner, help) in [
-            (Errno::ROFS, 7, "`ReadWritePaths=/srv/backups`"),
-            (Errno::ACCESS, 0, "is its disk mounted? If it is, run: chown 7 /srv/backups"),
-            (Errno::ACCESS, 7, "run: chmod u+rwx /srv/backups"),
-        ] {
-            let said = closed(path, error, (owner, 7));
-            assert!(said.ends_with(help), "{said}");
-        }
+    fn a_directory_of_the_system_is_no_disk_of_its_own() {
+        let is_mounted = |path: &str| is_mounted(Path::new(path), &fs::metadata(path).unwrap());
+        assert!(!is_mounted("/etc"));
+        assert!(is_mounted("/proc"));
     }
 }

@@ -15,6 +15,7 @@ mod nearest;
 mod program;
 mod range;
 mod registration;
+mod sandbox;
 mod sections;
 mod source;
 mod webhook;

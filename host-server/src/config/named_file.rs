@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use super::sandbox;
 use crate::access;
 
 /// The content of a plain file of at most `largest` bytes. `wrong` says what is wrong with those who can
@@ -21,7 +22,11 @@ pub(super) fn read(
         .read(true)
         // A pipe that nobody writes to must not be waited for.
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
+        .open(path)
+        .map_err(|error| match sandbox::hides(path) {
+            Some(why) => io::Error::new(error.kind(), format!("{error}: {why}; put it elsewhere")),
+            None => error,
+        })?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is no plain file"));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
-use super::{ConfigError, ExecConfig};
+use super::{ConfigError, ExecConfig, sandbox};
 use crate::access;
 
 impl ExecConfig {
@@ -23,8 +23,10 @@ fn check(program: &Path) -> Result<(), String> {
     if !program.is_absolute() {
         return Err("has to be a whole path, which begins with /".into());
     }
-    let metadata = fs::metadata(program)
-        .map_err(|error| format!("cannot be found: {error}; look at the path"))?;
+    let metadata = fs::metadata(program).map_err(|error| match sandbox::hides(program) {
+        Some(why) => format!("cannot be found: {why}; put it elsewhere, such as below /usr/local"),
+        None => format!("cannot be found: {error}; look at the path"),
+    })?;
     if !metadata.is_file() {
         return Err("is no plain file".into());
     }

@@ -591,6 +591,7 @@ impl Cli {
         let flags = self.common.overrides();
         let config = Config::load(Some(file), std::env::vars_os(), &flags)?;
         config.check_serving()?;
+        config.check_directories()?;
         Ok(config)
     }
 }

@@ -283,14 +283,20 @@ fn a_log_is_not_opened_again_where_others_could_put_another_file() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_a_mistake_of_the_configuration() {
+fn a_directory_that_is_not_there_keeps_nobody_from_serving_and_is_found_by_a_check() {
+    let lost = |_: &Path| vec![("WAXWING_LOG__FILE", "/no/such/directory/log".to_owned())];
+    let server = Server::start(lost);
+    let why = "log.file: /no/such/directory: there is no such directory";
+    assert!(server.stderr().contains(why), "{}", server.stderr());
+    assert!(server.log_status().to_string().contains(why), "{}", server.log_status());
     let ran = binary()
         .env("WAXWING_LOG__FILE", "/no/such/directory/log")
-        .args(["--listen", "127.0.0.1:0", "--data", "/no/such/data"])
+        .args(["run", "--check", "--listen", "127.0.0.1:0", "--data"])
+        .arg(server.folder.path().join("other"))
         .output()
         .unwrap();
     assert_eq!(ran.status.code(), Some(78));
-    assert!(String::from_utf8_lossy(&ran.stderr).contains("log.file: /no/such/directory"));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains(why));
 }
 
 #[test]

@@ -128,6 +128,16 @@ fn a_storage_that_does_not_answer_is_told_and_kills_nobody() {
 }
 
 #[test]
+fn a_lost_directory_of_backups_is_told_and_the_server_is_ready() {
+    let lost = [("WAXWING_BACKUP__DIRECTORY", "/no/such/directory")];
+    let manager = Manager::start_with(Some("400000"), &lost);
+    manager.hears("READY=1");
+    let word =
+        manager.hears("no backup can be made in /no/such/directory: there is no such directory");
+    assert!(word.contains("WATCHDOG=1"), "{word}");
+}
+
+#[test]
 fn a_manager_without_a_watchdog_hears_no_word_of_one() {
     let manager = Manager::start(None);
     manager.hears("READY=1");

@@ -431,6 +431,11 @@ impl Numbers {
              if there is none.",
             self.backups.verified.map_or(0, UnixTime::as_seconds),
         )?;
+        page.gauge(
+            "backup_directory_usable",
+            "0 if nothing can be put into the directory of backups (`backup.directory`), else 1.",
+            u64::from(self.backups.unusable.is_none()),
+        )?;
         page.counter(
             "backup_failures",
             "Backups that were begun, or were due, and not made.",

@@ -1,6 +1,7 @@
 //! The backups that a running server makes: one at a time, by the clock or when an operator says so.
 
 use std::io;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -36,6 +37,8 @@ pub type Made = (PathBuf, Manifest);
 pub struct State {
     /// When the newest one was made that is known to be whole: in the directory of backups, if there is one.
     pub verified: Option<UnixTime>,
+    /// Why nothing can be put into the directory of backups, if that was so when it was last looked at.
+    pub unusable: Option<String>,
     /// How many were not made since the start, though somebody wanted them.
     pub failures: u64,
     /// Why the last one by the clock was not made; nothing as soon as one was made in the directory of backups.
@@ -71,7 +74,7 @@ pub struct Backups {
 
 /// After a backup by the clock has failed, the next one is tried no later.
 const RETRY: Duration = Duration::from_hours(1);
-/// How often the clock is looked at: somebody may set it.
+/// How often the clock is looked at, since somebody may set it, and the directory.
 const LOOK: Duration = Duration::from_mins(1);
 
 impl Backups {
@@ -79,7 +82,7 @@ impl Backups {
     #[must_use]
     pub fn new(config: &Config, keys: Fingerprints, copier: Box<dyn Copier>) -> Self {
         let shelf = Shelf::of(config);
-        let newest = shelf.as_ref().and_then(|shelf| shelf.newest(&keys).ok().flatten());
+        let newest = shelf.as_ref().and_then(|shelf| newest_of(shelf, &keys));
         Self {
             copier,
             keys: Mutex::new(keys),
@@ -145,6 +148,7 @@ impl Backups {
     /// When the system gives no thread.
     pub fn follow_clock(self: &Arc<Self>) -> io::Result<Option<Schedule>> {
         let Some(shelf) = self.shelf.clone() else { return Ok(None) };
+        self.look_at(&shelf);
         let (end, ended) = channel();
         let backups = Arc::clone(self);
         let thread = Builder::new().name(THREAD.into());
@@ -200,6 +204,7 @@ impl Backups {
         match (target, &self.shelf) {
             (Target::Named(file), _) => Ok(file),
             (Target::Shelf, Some(shelf)) => {
+                shelf.check()?;
                 shelf.forget_drafts()?;
                 Ok(shelf.next_name(now))
             }
@@ -209,8 +214,7 @@ impl Backups {
 
     fn run(&self, shelf: &Shelf, ended: &Receiver<()>) {
         let every = seconds(self.every);
-        let last = self.state().verified;
-        let mut due = last.map_or_else(clock::unix_now, |last| last.shifted(every));
+        let mut due = self.due_after_newest();
         loop {
             let now = clock::unix_now();
             // The clock may have been set back.
@@ -219,6 +223,9 @@ impl Backups {
             match ended.recv_timeout(Duration::from_secs(left).min(LOOK)) {
                 Err(RecvTimeoutError::Timeout) => {}
                 _ => return,
+            }
+            if self.look_at(shelf) {
+                due = self.due_after_newest();
             }
             if clock::unix_now() < due {
                 continue;
@@ -231,6 +238,38 @@ impl Backups {
                 Err(_) => self.every.min(RETRY),
             };
             due = clock::unix_now().shifted(seconds(pause));
+        }
+    }
+
+    /// When the next one is due by the clock.
+    fn due_after_newest(&self) -> UnixTime {
+        let newest = self.state().verified;
+        newest.map_or_else(clock::unix_now, |newest| newest.shifted(seconds(self.every)))
+    }
+
+    /// Sees whether the directory can be used. Whether it can be used again after it could not be: then what
+    /// is in it counts again.
+    fn look_at(&self, shelf: &Shelf) -> bool {
+        let unusable = shelf.check().err().map(|why| why.to_string());
+        let keys = self.keys();
+        let mut state = self.lock_state();
+        let before = mem::replace(&mut state.unusable, unusable);
+        match (before, &state.unusable) {
+            (None, Some(why)) => {
+                tracing::error!(
+                    name: "backup_directory_unusable",
+                    %why,
+                    "no backup can be put into backup.directory; the server serves all the same, and goes on \
+                     looking whether that changes"
+                );
+                false
+            }
+            (Some(_), None) => {
+                tracing::info!("backups can be put into backup.directory again");
+                state.verified = newest_of(shelf, &keys);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -275,6 +314,11 @@ pub fn no_shelf() -> Failure {
         Exit::Config,
         "backup.directory is empty: set it in the configuration, or name a file for the backup",
     )
+}
+
+/// When the newest backup in a directory was made; nothing if there is none, or it cannot be read.
+fn newest_of(shelf: &Shelf, keys: &Fingerprints) -> Option<UnixTime> {
+    shelf.newest(keys).ok().flatten()
 }
 
 fn seconds(span: Duration) -> i64 {

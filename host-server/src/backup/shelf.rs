@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::deletion::delete;
-use super::failure;
 use super::make::forget_stale;
 use super::manifest::{MANIFEST, Manifest, manifest_of};
+use super::{failure, unusable};
 use crate::access;
-use crate::config::Config;
+use crate::config::{Config, check_directory};
 use crate::exit::Failure;
 use crate::key::Fingerprints;
 
@@ -42,6 +42,14 @@ impl Shelf {
     pub fn of(config: &Config) -> Option<Self> {
         let directory = &config.backup.directory;
         (!directory.as_os_str().is_empty()).then(|| Self { directory: directory.clone() })
+    }
+
+    /// Whether backups can be put there. The server may have been started without it.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn check(&self) -> Result<(), Failure> {
+        check_directory(&self.directory).map_err(|why| unusable(&self.directory, why))
     }
 
     /// A name that is free, for a backup of this moment.

@@ -17,23 +17,40 @@ impl Config {
     /// names cannot be used.
     pub fn check_serving(&self) -> Result<(), ConfigError> {
         self.refuse_unverified()?;
-        let Self { server, registration, otp, backup, log, .. } = self;
+        let Self { server, registration, otp, .. } = self;
         registration.policy()?;
         otp::check(otp)?;
         if fs::metadata(&server.data).is_ok_and(|metadata| !metadata.is_dir()) {
             let path = server.data.display();
             return Err(ConfigError(format!("server.data: {path} is no directory")));
         }
-        let backups = &backup.directory;
-        if !backups.as_os_str().is_empty() {
-            directory::check(backups).map_err(|why| {
-                ConfigError(format!("backup.directory: {}: {why}", backups.display()))
-            })?;
-        }
-        check_place_of_log(&log.file)?;
         server.control_socket()?;
         server.control_group_number()?;
         Ok(())
+    }
+
+    /// Whether the directories can be used that a server can serve without, those of its backups and of its
+    /// log. They may be on disks that are lost one day, so this keeps nobody from serving: it is for whoever
+    /// asks whether all is well.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn check_directories(&self) -> Result<(), ConfigError> {
+        self.check_backups()?;
+        check_place_of_log(&self.log.file)
+    }
+
+    /// Whether backups can be put into their directory, if there is one.
+    ///
+    /// # Errors
+    /// When that is not so.
+    pub fn check_backups(&self) -> Result<(), ConfigError> {
+        let backups = &self.backup.directory;
+        if backups.as_os_str().is_empty() {
+            return Ok(());
+        }
+        directory::check(backups)
+            .map_err(|why| ConfigError(format!("backup.directory: {}: {why}", backups.display())))
     }
 
     /// Refuses to hand codes to everyone without somebody having said so.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Finding, another_user};
+use crate::admin::commands::status;
 use crate::backup::Shelf;
 use crate::clock;
 use crate::config::Config;
@@ -22,6 +23,9 @@ pub(super) fn look(config: &Config) -> Finding {
     };
     if let Err(error) = fs::read_dir(shelf.directory()) {
         return judge_unreadable(shelf.directory(), &error, another_user(config));
+    }
+    if let Some(why) = unusable(config, &shelf) {
+        return Finding::fail(format!("no backup can be made in {why}"), HELP);
     }
     let own = DataDir::existing(&config.server.data).ok().and_then(|directory| {
         let own = key::published(&directory)?;
@@ -52,6 +56,16 @@ fn judge_unreadable(directory: &Path, error: &io::Error, another: Option<Finding
             "mount its disk, or let backup.directory name a directory that the user of the server can read",
         ),
     }
+}
+
+/// Why no backup can be put there. A server that runs knows what whoever asks may not see: systemd may have
+/// closed the directory to the server alone.
+fn unusable(config: &Config, shelf: &Shelf) -> Option<String> {
+    let told = status::look(config).and_then(|status| status.backups_unusable());
+    let seen = || {
+        shelf.check().err().filter(|_| another_user(config).is_none()).map(|why| why.to_string())
+    };
+    told.or_else(seen)
 }
 
 const HELP: &str =

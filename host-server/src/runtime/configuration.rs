@@ -183,6 +183,10 @@ impl Configuration {
     fn take_anew(&self, takers: Takers<'_>) -> Result<Reread, Failure> {
         let read = (self.read)()?;
         read.check_serving()?;
+        if read.backup.directory != self.at_start.backup.directory {
+            // One that was lost since the start is no reason to refuse what is changed elsewhere.
+            read.check_backups()?;
+        }
         // A restart would need them, and it should not be the restart that finds that out.
         places::check(&read)?;
         let next = self.as_it_would_run(&read)?;

@@ -78,6 +78,9 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     let service_manager = ServiceManager::starting();
     // Before anything is made that would be left behind.
     places::check(config)?;
+    if args.check {
+        config.check_directories()?;
+    }
     let connections = descriptors::places(descriptors::make_room());
     let directory = if config.server.allow_first_start {
         DataDir::create(&config.server.data)?

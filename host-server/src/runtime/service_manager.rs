@@ -191,6 +191,10 @@ impl Teller {
             // It is one line.
             status.push_str(&why.replace('\n', " "));
         }
+        if let Some(why) = running.backups.state().unusable {
+            status.push_str("; no backup can be made in ");
+            status.push_str(&why.replace('\n', " "));
+        }
         self.tell_while_well(&[NotifyState::Status(&status)]);
     }
 }

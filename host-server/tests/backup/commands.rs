@@ -1,6 +1,8 @@
 //! The commands, with a server and without.
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -174,10 +176,10 @@ fn the_list_shows_backups_with_names_of_their_own_and_whose_they_are() {
 }
 
 #[test]
-fn a_directory_for_backups_that_cannot_be_used_is_found_at_the_start() {
+fn a_directory_for_backups_that_cannot_be_used_is_found_by_whoever_checks_a_start() {
     let place = Place::new();
     let refused = |directory: &Path, why: &str| {
-        let mut command = place.command(&["--listen", "127.0.0.1:0"]);
+        let mut command = place.command(&["--listen", "127.0.0.1:0", "run", "--check"]);
         let output = command.env("WAXWING_BACKUP__DIRECTORY", directory).output().unwrap();
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(78), "{said}");
@@ -190,6 +192,120 @@ fn a_directory_for_backups_that_cannot_be_used_is_found_at_the_start() {
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
     refused(&open, "others can change it");
+}
+
+/// A server whose file names a directory of backups that is not there.
+struct Lost {
+    place: Place,
+    _server: Server,
+}
+
+impl Lost {
+    fn start() -> Self {
+        let place = Place::new();
+        let gone = place.0.path().join("gone");
+        let text =
+            |directory: &Path| format!("backup.directory = {directory:?}\nbackup.every = \"1s\"\n");
+        fs::write(Self::file(&place), text(&gone)).unwrap();
+        let mut command = place.command(&["--listen", "127.0.0.1:0"]);
+        command.arg("--config").arg(Self::file(&place));
+        command.env("WAXWING_METRICS__LISTEN", "127.0.0.1:0");
+        let log = fs::File::create(place.0.path().join("log")).unwrap();
+        let server = Server(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        let lost = Self { place, _server: server };
+        lost.until("it serves", || lost.run(&["health"]).status.success());
+        lost
+    }
+
+    fn file(place: &Place) -> PathBuf {
+        place.0.path().join("waxwing.toml")
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.place.command(args).arg("--config").arg(Self::file(&self.place)).output().unwrap()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.place.0.path().join("log")).unwrap()
+    }
+
+    /// What `status` says of backups.
+    fn backup(&self) -> Value {
+        json(&self.run(&["status", "--json"]))["backup"].clone()
+    }
+
+    /// The value of a metric.
+    fn metric(&self, name: &str) -> Option<String> {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("numbers and health can be read"))?;
+        let address = line.rsplit("address=").next()?.trim();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        page.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "{what}: {}", self.log());
+        }
+    }
+}
+
+const USABLE: &str = "waxwing_backup_directory_usable ";
+
+#[test]
+fn a_server_serves_without_its_directory_of_backups_until_that_is_there_again() {
+    let lost = Lost::start();
+    let gone = lost.place.0.path().join("gone");
+    let said = |output: &Output| text(&output.stdout) + &text(&output.stderr);
+    let names_it =
+        |text: &str| text.contains(gone.to_str().unwrap()) && text.contains("install -d -o ");
+    lost.until("it says so", || lost.backup()["unusable"].is_string());
+    assert!(names_it(lost.backup()["unusable"].as_str().unwrap()));
+    let status = said(&lost.run(&["status"]));
+    assert!(status.contains("NONE CAN BE MADE IN") && names_it(&status), "{status}");
+    let log = lost.log();
+    assert!(log.contains("no backup can be put into backup.directory") && names_it(&log), "{log}");
+    assert_eq!(lost.metric(USABLE).as_deref(), Some("0"));
+    let doctor = lost.run(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(1));
+    assert!(said(&doctor).contains("fail     backups"), "{}", said(&doctor));
+    let by_hand = lost.run(&["backup", "create"]);
+    assert_eq!(by_hand.status.code(), Some(78));
+    assert!(names_it(&said(&by_hand)), "{}", said(&by_hand));
+    // Whoever asks whether a start would be as it should be hears that it would not.
+    let file = Lost::file(&lost.place);
+    let check = lost.place.run(&["config", "check", file.to_str().unwrap()]);
+    assert_eq!(check.status.code(), Some(78));
+    assert!(names_it(&said(&check)), "{}", said(&check));
+
+    fs::create_dir(&gone).unwrap();
+    lost.until("a backup is made", || lost.backup()["verified"].is_string());
+    assert_eq!(lost.metric(USABLE).as_deref(), Some("1"));
+    assert_eq!(
+        (&lost.backup()["unusable"], &lost.backup()["trouble"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[test]
+fn a_reload_needs_the_directory_of_backups_only_if_it_names_another_one() {
+    let lost = Lost::start();
+    let file = Lost::file(&lost.place);
+    let text_of = |output: &Output| text(&output.stderr);
+    let other_setting = fs::read_to_string(&file).unwrap() + "limits.codes_per_day = 77\n";
+    fs::write(&file, &other_setting).unwrap();
+    let reloaded = lost.run(&["reload"]);
+    assert!(reloaded.status.success(), "{}", text_of(&reloaded));
+    fs::write(&file, other_setting.replace("/gone", "/gone-too")).unwrap();
+    let refused = lost.run(&["reload"]);
+    assert_eq!(refused.status.code(), Some(78));
+    assert!(text_of(&refused).contains("backup.directory: "), "{}", text_of(&refused));
+    assert!(text_of(&refused).contains("gone-too: there is no such directory"));
 }
 
 #[test]

@@ -313,6 +313,7 @@ fn create_alone(config: &Config, file: Option<&Path>) -> Result<Backup, Failure>
     let place = match (file, Shelf::of(config)) {
         (Some(file), _) => file.to_owned(),
         (None, Some(shelf)) => {
+            shelf.check()?;
             shelf.forget_drafts()?;
             shelf.next_name(now)
         }

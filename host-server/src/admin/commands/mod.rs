@@ -17,7 +17,7 @@ mod queue;
 mod reach;
 mod reload;
 mod sessions;
-mod status;
+pub(crate) mod status;
 mod storage;
 mod suspensions;
 mod users;

@@ -9,7 +9,7 @@ use waxwing_core::server::{self, Report};
 
 use super::super::control::Answer;
 use super::super::files::Found;
-use super::super::protocol::{Request, item};
+use super::super::protocol::{self, Asked, Request, item};
 use super::super::running::{Interrupted, Running};
 use super::key::Keys;
 use super::log::Level;
@@ -17,6 +17,7 @@ use super::{Paper, reach};
 use crate::backup::{self, Backups, State};
 use crate::canary;
 use crate::clock;
+use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::otp::Resting;
@@ -25,7 +26,7 @@ use crate::{logging, stderr, store};
 
 /// How the server is, as the operator reads of it. Sums leave out the loops that do not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct Status {
+pub(crate) struct Status {
     version: String,
     role: String,
     pid: u32,
@@ -190,6 +191,8 @@ struct Backup {
     scheduled: bool,
     /// When the newest was made that was read back without an error, in UTC.
     verified: Option<String>,
+    /// Why none can be put into the directory of backups.
+    unusable: Option<String>,
     /// Why the last one by the clock was not made; nothing as soon as any was made.
     trouble: Option<Trouble>,
     /// The same of the last one that an operator wanted.
@@ -470,12 +473,13 @@ impl Commits {
 
 impl Backup {
     fn of(backups: &Backups) -> Self {
-        let State { verified, trouble, trouble_by_hand, failures: _ } = backups.state();
+        let State { verified, unusable, trouble, trouble_by_hand, failures: _ } = backups.state();
         let told =
             |trouble: backup::Trouble| Trouble { at: clock::written(trouble.at), why: trouble.why };
         Self {
             scheduled: backups.are_scheduled(),
             verified: verified.map(clock::written),
+            unusable,
             trouble: trouble.map(told),
             trouble_by_hand: trouble_by_hand.map(told),
         }
@@ -488,6 +492,9 @@ impl Backup {
         };
         let scheduled = if self.scheduled { "" } else { "; none is made by the clock" };
         writeln!(out, "backup       {newest}{scheduled}")?;
+        if let Some(why) = &self.unusable {
+            writeln!(out, "             NONE CAN BE MADE IN {why}")?;
+        }
         if let Some(Trouble { at, why }) = &self.trouble {
             writeln!(out, "             BY THE CLOCK, NONE WAS MADE {at}: {why}")?;
         }
@@ -555,6 +562,25 @@ fn span_us(microseconds: u64) -> String {
 }
 
 // ---- For the operator ----
+
+/// How the server is that runs with this configuration; nothing if none answers, or this user may not ask it.
+pub(crate) fn look(config: &Config) -> Option<Status> {
+    let connection = reach::try_to_connect(config).ok().flatten()?;
+    let asked = Asked::new(config, Request::Status { watch: false });
+    let mut found = None;
+    let told = protocol::ask(connection, &asked, |status| {
+        found = Some(status);
+        Ok(())
+    });
+    told.ok().and(found)
+}
+
+impl Status {
+    /// Why nothing can be put into the directory of backups.
+    pub(crate) fn backups_unusable(&self) -> Option<String> {
+        self.backup.unusable.clone()
+    }
+}
 
 /// Between two attempts to reach a server that has gone.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -14,6 +14,7 @@ mod key;
 mod limits;
 mod machine;
 mod programs;
+mod room;
 mod server;
 
 use std::fs;
@@ -115,6 +116,16 @@ pub const CHECKS: &[Check] = &[
         name: "free_disk",
         about: "Free disk space against `storage.min_free_disk`.",
         look: disk::free,
+    },
+    Check {
+        name: "quotas",
+        about: "Whether a few people could fill the disk within their limits.",
+        look: room::quotas,
+    },
+    Check {
+        name: "backup_room",
+        about: "Whether there is room for the next backup, and `storage.min_free_disk` beside it.",
+        look: room::backup,
     },
     Check {
         name: "sync_time",

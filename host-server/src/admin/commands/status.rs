@@ -576,6 +576,11 @@ pub(crate) fn look(config: &Config) -> Option<Status> {
 }
 
 impl Status {
+    /// Users, and bytes of letters that wait.
+    pub(crate) const fn load(&self) -> (u64, u64) {
+        (self.users, self.pending_bytes)
+    }
+
     /// Why nothing can be put into the directory of backups.
     pub(crate) fn backups_unusable(&self) -> Option<String> {
         self.backup.unusable.clone()

@@ -38,3 +38,8 @@ fn the_client_closes_on_what_is_bad_and_says_nothing() {
 fn packets_one_after_the_other_come_to_what_is_written() {
     client::check_sequences::<RustCrypto>();
 }
+
+#[test]
+fn the_server_says_of_a_letter_what_is_written() {
+    server::check_fates::<RustCrypto>();
+}

@@ -114,6 +114,23 @@ impl Disk {
         }
     }
 
+    /// A copy of all that is durable, as in a backup. There must be no backing.
+    pub fn copy(&self) -> Self {
+        assert!(self.backing.is_none());
+        Self {
+            users: self.users.clone(),
+            letters: self.letters.clone(),
+            fates: self.fates.clone(),
+            last_queue_id: self.last_queue_id,
+            resting_ids: self.resting_ids.clone(),
+            allowances: self.allowances.clone(),
+            suspensions: self.suspensions.clone(),
+            own_limits: self.own_limits.clone(),
+            letters_missing_until: self.letters_missing_until,
+            ..Self::default()
+        }
+    }
+
     pub fn suspensions(&self) -> impl Iterator<Item = Suspension> {
         self.suspensions.iter().map(|(user, until)| Suspension { user: *user, until: *until })
     }

@@ -524,6 +524,16 @@ class Sequences(unittest.TestCase):
                     status, _ = home.status(content.uid)
                     self.assertEqual(int(status or 0), step["known"], step)
 
+    def test_fates(self):
+        for case in of_kind("fates"):
+            with self.subTest(case["name"]):
+                server = LetterAtServer()
+                for step in case["steps"]:
+                    if "happens" in step:
+                        server.happens(step["happens"], step["at"])
+                    else:
+                        self.assertEqual(server.asked(step["at"]), step["status"], step)
+
     def test_pins(self):
         for case in of_kind("pins"):
             with self.subTest(case["name"]), a_home() as home:
@@ -540,6 +550,45 @@ class Sequences(unittest.TestCase):
                     waiting = key(step["waiting"]).public.spki if "waiting" in step else None
                     offered = contact.offered and contact.offered.spki
                     self.assertEqual(offered, waiting, step)
+
+
+class LetterAtServer:
+    """What a server knows of one letter, as PROTOCOL.md has it in "Acknowledgments"."""
+
+    MONTH = 30 * 86_400
+
+    def __init__(self):
+        # When it was stored, and when it expired.
+        self.known = (None, None)
+        self.copy = None
+        self.restored = -self.MONTH - 1
+
+    def happens(self, what: str, now: int):
+        self.expire(now)
+        if what == "stored":
+            self.known = (now, None)
+        elif what == "acknowledged":
+            self.known = (None, None)
+        elif what == "copied":
+            self.copy = self.known
+        elif what == "restored":
+            self.known, self.restored = self.copy, now
+        else:
+            raise ValueError(what)
+
+    def expire(self, now: int):
+        stored, _ = self.known
+        if stored is not None and now - stored > self.MONTH:
+            self.known = (None, stored + self.MONTH)
+
+    def asked(self, now: int) -> int:
+        self.expire(now)
+        stored, expired = self.known
+        if stored is not None:
+            return Status.STORED
+        if expired is not None and now - expired <= self.MONTH:
+            return Status.EXPIRED
+        return Status.UNKNOWN if now - self.restored <= self.MONTH else Status.DELIVERED
 
 
 NONCE = bytes(range(0x40, 0x50))

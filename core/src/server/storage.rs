@@ -14,6 +14,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::shard::Shard;
 use crate::crypto::Spki;
@@ -123,6 +124,11 @@ pub struct Snapshot {
     /// lost, and never delivered.
     pub letters_missing_until: Option<UnixTime>,
 }
+
+/// How long after an older state has come back a letter that is not there may be one that was lost. As long as
+/// fates are remembered, after which no client believes an answer about an older letter (PROTOCOL.md,
+/// "Acknowledgments").
+pub const LETTERS_MISSING: Duration = Duration::from_hours(30 * 24);
 
 /// One change of what is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

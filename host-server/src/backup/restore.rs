@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use waxwing_core::server::storage::LETTERS_MISSING;
 use waxwing_core::time::UnixTime;
 
 use super::check::{check_content, check_contents, open};
@@ -22,9 +23,6 @@ use crate::store::{self, Interrupt, NotUndone, Restoration, Undone};
 /// How long ids rest that may have been given out since the backup was made. As long as after the removal
 /// of a user, unless that was set to be shorter.
 const IDS_REST: Duration = Duration::from_hours(60 * 24);
-/// How long a letter that is not there may be a lost one. As long as fates are remembered, after which
-/// no client believes an answer about an older letter (PROTOCOL.md, "Acknowledgments").
-const LETTERS_MISSING: Duration = Duration::from_hours(30 * 24);
 
 /// What is to be restored, and how.
 #[derive(Debug)]

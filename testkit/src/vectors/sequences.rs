@@ -1,5 +1,6 @@
 //! What comes one after the other: packets on a connection, statuses of a letter, answers about a
-//! key (PROTOCOL.md, "Acknowledgments", "End of backlog", "Reconnect", "Pinning").
+//! key, answers of a server about a letter (PROTOCOL.md, "Acknowledgments", "End of backlog", "Reconnect",
+//! "Pinning").
 
 use super::cast::{
     ANN, Actor, BEN, CAROL, DAVE, IV, LETTER_ID, NONCE, REPLY_KEY, SEED, SERVER, SESSION_KEY,
@@ -11,7 +12,7 @@ use super::packet::{envelope, sealed, signed, token};
 
 /// `sequences.json`.
 pub(crate) fn cases() -> Vec<Json> {
-    [packets(), statuses(), pins()].concat()
+    [packets(), statuses(), fates(), pins()].concat()
 }
 
 fn case(name: &str, kind: &str, steps: Vec<Json>) -> Json {
@@ -214,6 +215,80 @@ enum Step {
     Status(u8),
     /// It refuses the letter with this code.
     Refused(u16),
+}
+
+const DAY: u32 = 86_400;
+
+/// What a server answers when Ann asks what became of her letter to Ben.
+fn fates() -> Vec<Json> {
+    use Moment::{Asked, Happens};
+    let case = |name, steps: &[(u32, Moment)]| {
+        let step = |(at, moment): &(u32, Moment)| match moment {
+            Happens(what) => object().with("at", *at).with("happens", *what),
+            Asked(status) => object().with("at", *at).with("status", *status),
+        };
+        case(name, "fates", steps.iter().map(step).collect())
+    };
+    let [stored, acknowledged] = ["stored", "acknowledged"].map(Happens);
+    let [copied, restored] = ["copied", "restored"].map(Happens);
+    vec![
+        case("a letter that waits", &[(0, stored), (1, Asked(1))]),
+        case("a letter that was delivered", &[(0, stored), (1, acknowledged), (2, Asked(2))]),
+        case("a letter that never was", &[(0, Asked(2))]),
+        case(
+            "a letter that expired, as long as that is remembered",
+            &[(0, stored), (31 * DAY, Asked(3)), (62 * DAY, Asked(2))],
+        ),
+        case(
+            "after an older state has come back, a letter of which it knows nothing",
+            &[
+                (0, copied),
+                (1, stored),
+                (2, acknowledged),
+                (3, Asked(2)),
+                (10, restored),
+                (11, Asked(0)),
+                (9 + 30 * DAY, Asked(0)),
+                (600 + 30 * DAY, Asked(2)),
+            ],
+        ),
+        case("the same of a letter that never was", &[(0, copied), (1, restored), (2, Asked(0))]),
+        case(
+            "a letter that was delivered, and waits again in the older state",
+            &[
+                (0, stored),
+                (1, copied),
+                (2, acknowledged),
+                (3, restored),
+                (4, Asked(1)),
+                (5, acknowledged),
+                (6, Asked(0)),
+                (600 + 30 * DAY, Asked(2)),
+            ],
+        ),
+        case(
+            "a letter of which the older state knows that it expired",
+            &[(0, stored), (31 * DAY, copied), (31 * DAY + 1, restored), (31 * DAY + 2, Asked(3))],
+        ),
+        case(
+            "an older state comes back twice: the later moment counts",
+            &[
+                (0, copied),
+                (1, restored),
+                (20 * DAY, restored),
+                (40 * DAY, Asked(0)),
+                (51 * DAY, Asked(2)),
+            ],
+        ),
+    ]
+}
+
+#[derive(Clone, Copy)]
+enum Moment {
+    /// Something happens at the server.
+    Happens(&'static str),
+    /// Ann asks, and it answers with this status.
+    Asked(u8),
 }
 
 /// Answers about Ben's phone, and what is pinned after each. Ann has nobody pinned at first.

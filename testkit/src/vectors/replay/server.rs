@@ -1,14 +1,16 @@
 //! What a server refuses, refused by the server machine.
 
 use serde_json::Value;
-use waxwing_core::server::storage::StoredUser;
+use waxwing_core::id::PacketId;
+use waxwing_core::server::storage::{LETTERS_MISSING, StoredUser};
 use waxwing_core::server::{Config, ConnId, ShardId};
 use waxwing_core::time::Timestamp;
-use waxwing_core::wire::Op;
+use waxwing_core::wire::{Op, Status};
 
 use super::{Chosen, Known, bytes, cases, first, text};
 use crate::backend::Backend;
 use crate::disk::Disk;
+use crate::packets;
 use crate::person::{Person, Said};
 use crate::world::Sim;
 
@@ -28,6 +30,98 @@ pub fn check<P: Backend>() {
         let [Said::Refused(refusal)] = &said[..] else { panic!("{name}: {said:?}") };
         assert_eq!(refusal.code.name(), text(&case, "error"), "{name}");
         assert_eq!(Value::from(ann.is_closed(&world)), case["ends"], "{name}");
+    }
+}
+
+/// Every case of `sequences.json` about what a server answers about a letter comes to what is written.
+pub fn check_fates<P: Backend>() {
+    let about_fates = cases("sequences.json").into_iter().filter(|case| case["kind"] == "fates");
+    let mut count = 0;
+    for case in about_fates {
+        let mut server = Letters::<P>::new();
+        for step in case["steps"].as_array().unwrap() {
+            server.go_to(step["at"].as_i64().unwrap());
+            match step["happens"].as_str() {
+                Some("stored") => server.store(),
+                Some("acknowledged") => server.acknowledge(),
+                Some("copied") => server.copy = Some(server.world.disk.copy()),
+                Some("restored") => server.restore(),
+                Some(other) => panic!("{other}"),
+                None => {
+                    assert_eq!(Value::from(server.ask().code()), step["status"], "{case}: {step}");
+                }
+            }
+        }
+        count += 1;
+    }
+    assert!(count > 0, "there are cases of fates");
+}
+
+/// A server, Ann, and Ben, who come for as long as a step lasts.
+struct Letters<P: Backend> {
+    world: Sim<P>,
+    ann: Person<P>,
+    ben: Person<P>,
+    /// Of the letter; of one that is never sent until there is one.
+    id: PacketId,
+    copy: Option<Disk>,
+    /// Seconds since the case began.
+    at: i64,
+}
+
+impl<P: Backend> Letters<P> {
+    /// After so many seconds the server has seen whose time is over.
+    const EXPIRY: i64 = 120;
+
+    fn new() -> Self {
+        let (world, [ann, ben]) = Sim::populated(Config::default());
+        Self { world, ann, ben, id: PacketId([7; 16]), copy: None, at: 0 }
+    }
+
+    fn go_to(&mut self, at: i64) {
+        let left = at - std::mem::replace(&mut self.at, at);
+        let lived = left.min(Self::EXPIRY);
+        self.world.set_forward(left - lived);
+        self.world.wait_s(lived.try_into().unwrap());
+    }
+
+    fn store(&mut self) {
+        let Self { world, ann, ben, .. } = self;
+        ann.come_to_nothing(world);
+        let letter = ann.send(world, ben.id(), b"a letter");
+        assert_eq!(ann.hear(world), [Said::stored(&letter)]);
+        self.id = packets::id_of(&letter);
+        ann.leave(world);
+    }
+
+    fn acknowledge(&mut self) {
+        let Self { world, ben, id, .. } = self;
+        ben.come(world, 128);
+        assert_eq!(ben.hear(world).len(), 2, "the letter, and the end of the backlog");
+        ben.acknowledge(world, &[*id]);
+        ben.leave(world);
+    }
+
+    fn restore(&mut self) {
+        let Self { world, copy, .. } = self;
+        let until = world.now.unix.shifted(LETTERS_MISSING.as_secs().try_into().unwrap());
+        world.disk = copy.as_ref().expect("there is a copy").copy();
+        world.disk.letters_missing_until = Some(until);
+        world.crash();
+    }
+
+    fn ask(&mut self) -> Status {
+        let Self { world, ann, ben, id, .. } = self;
+        ann.come(world, 128);
+        let question = ann.queries(world, &[(ben.id(), *id)]);
+        world.send(ann.conn, &question);
+        let said = ann.hear(world);
+        ann.leave(world);
+        let fates = said.iter().filter_map(|said| match said {
+            Said::Fate(about, status) if about == id => Some(*status),
+            _ => None,
+        });
+        fates.last().unwrap_or_else(|| panic!("no answer: {said:?}"))
     }
 }
 

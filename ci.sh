@@ -84,14 +84,17 @@ step_docs() { # 1 minute
 }
 
 step_tests() { # 10 minutes from clean
-    # Prometheus itself says whether it can read the server's metrics. Where it cannot be installed, that
-    # test says that it was skipped.
-    if ! command -v promtool >/dev/null && command -v apt-get >/dev/null; then
+    # Prometheus itself says whether it can read the server's metrics, and tmux what it shows of the full
+    # screen. Where they cannot be installed, those tests say that they were skipped.
+    local wanted=()
+    command -v promtool >/dev/null || wanted+=(prometheus)
+    command -v tmux >/dev/null || wanted+=(tmux)
+    if [ "${#wanted[@]}" -gt 0 ] && command -v apt-get >/dev/null; then
         local root=()
         [ "$(id -u)" = 0 ] || root=(sudo -n)
         "${root[@]}" apt-get update -qq || true
-        DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends prometheus ||
-            echo 'tests: prometheus cannot be installed' >&2
+        DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${wanted[@]}" ||
+            echo "tests: ${wanted[*]} cannot be installed" >&2
     fi
     cargo test --workspace
 }

@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use crate::clock;
 use crate::phone::Country;
+use crate::tui::bindings::{BadBinding, Bindings};
 use crate::tui::theme::Theme;
 
 /// A file that is longer is no configuration.
@@ -33,6 +34,19 @@ pub struct Settings {
     pub mouse: bool,
     /// The colors of the full screen; `None` is what the environment says.
     pub theme: Option<Theme>,
+    /// Which key does what on the full screen.
+    pub keys: Bindings,
+    /// What tells of new letters while nobody looks at the full screen.
+    pub notify: Notify,
+}
+
+/// What tells of new letters while nobody looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// A program with its arguments, if there is to be one.
+    pub command: Option<Vec<String>>,
+    /// Whether it gets what the letters say.
+    pub text: bool,
 }
 
 /// The settings are not what they can be.
@@ -49,7 +63,7 @@ pub enum SettingsError {
     /// There is no such setting.
     #[error(
         "{}: there is no setting {key:?}; {nearest} is the nearest. The settings are account, country, \
-         mouse, receipts, retention and theme",
+         mouse, receipts, retention and theme, and those in [keys] and [notify]",
         .file.display()
     )]
     Unknown {
@@ -58,7 +72,7 @@ pub enum SettingsError {
         /// What stands there.
         key: String,
         /// What it may have been meant to be.
-        nearest: &'static str,
+        nearest: String,
     },
     /// A setting has a value that it cannot have.
     #[error("{place}: {key} = {value} cannot be: {why}")]
@@ -66,7 +80,7 @@ pub enum SettingsError {
         /// The file, or the variable.
         place: String,
         /// The setting.
-        key: &'static str,
+        key: String,
         /// Its value.
         value: String,
         /// What it can be.
@@ -195,20 +209,60 @@ impl Settings {
             let why = error.to_string().trim_end().to_owned();
             SettingsError::Unreadable { file: file.to_owned(), why }
         })?;
+        let file = In(file);
         for (name, value) in table {
-            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
-                let nearest = KEYS.iter().map(|key| key.name);
-                let nearest = nearest.min_by_key(|known| strsim::levenshtein(known, &name));
-                let (file, nearest) = (file.to_owned(), nearest.unwrap_or_default());
-                return Err(SettingsError::Unknown { file, key: name, nearest });
-            };
-            let done = key.kind.read(&value).and_then(|text| (key.set)(self, &text));
-            done.map_err(|why| SettingsError::Bad {
-                place: file.display().to_string(),
-                key: key.name,
-                value: value.to_string(),
-                why,
+            if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+                let done = key.kind.read(&value).and_then(|text| (key.set)(self, &text));
+                done.map_err(|why| file.bad(key.name, &value, why))?;
+            } else if name == "keys" {
+                self.take_keys(&file, value)?;
+            } else if name == "notify" {
+                self.take_notify(&file, value)?;
+            } else {
+                let known = KEYS.iter().map(|key| key.name).chain(["keys", "notify"]);
+                return Err(file.unknown(&name, known));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_keys(&mut self, file: &In<'_>, value: Value) -> Result<(), SettingsError> {
+        for (name, keys) in file.section("keys", value)? {
+            let path = format!("keys.{name}");
+            let why = "it needs a key in quotation marks, or several in brackets";
+            let texts = texts(&keys).ok_or_else(|| file.bad(&path, &keys, why.to_owned()))?;
+            self.keys.set(&name, &texts).map_err(|error| match error {
+                BadBinding::Unknown { nearest } => SettingsError::Unknown {
+                    file: file.0.to_owned(),
+                    key: path,
+                    nearest: format!("keys.{nearest}"),
+                },
+                BadBinding::Bad(why) => file.bad(&path, &keys, why),
             })?;
+        }
+        self.keys.check().map_err(|why| SettingsError::Unreadable {
+            file: file.0.to_owned(),
+            why: format!("[keys]: {why}"),
+        })
+    }
+
+    fn take_notify(&mut self, file: &In<'_>, value: Value) -> Result<(), SettingsError> {
+        for (name, value) in file.section("notify", value)? {
+            let path = format!("notify.{name}");
+            match name.as_str() {
+                "command" => {
+                    let why = "it needs a program in quotation marks, or one with its arguments in brackets";
+                    let words = texts(&value)
+                        .filter(|words| words.first().is_some_and(|first| !first.is_empty()));
+                    let words = words.ok_or_else(|| file.bad(&path, &value, why.to_owned()))?;
+                    self.notify.command = Some(words.into_iter().map(str::to_owned).collect());
+                }
+                "text" => {
+                    let text = Kind::Truth.read(&value).and_then(|text| truth(&text));
+                    self.notify.text = text.map_err(|why| file.bad(&path, &value, why))?;
+                }
+                _ => return Err(file.unknown(&path, ["notify.command", "notify.text"].into_iter())),
+            }
         }
         Ok(())
     }
@@ -224,12 +278,47 @@ impl Settings {
             };
             (key.set)(self, &value).map_err(|why| SettingsError::Bad {
                 place: key.variable.to_owned(),
-                key: key.name,
+                key: key.name.to_owned(),
                 value: format!("{value:?}"),
                 why,
             })?;
         }
         Ok(())
+    }
+}
+
+/// The file that is read, for what is wrong in it.
+struct In<'a>(&'a Path);
+
+impl In<'_> {
+    fn section(&self, name: &str, value: Value) -> Result<Table, SettingsError> {
+        match value {
+            Value::Table(section) => Ok(section),
+            other => {
+                let why = format!("it is a section: [{name}], with settings below it");
+                Err(self.bad(name, &other, why))
+            }
+        }
+    }
+
+    fn bad(&self, key: &str, value: &Value, why: String) -> SettingsError {
+        let (place, value) = (self.0.display().to_string(), value.to_string());
+        SettingsError::Bad { place, key: key.to_owned(), value, why }
+    }
+
+    fn unknown<'k>(&self, name: &str, known: impl Iterator<Item = &'k str>) -> SettingsError {
+        let nearest = known.min_by_key(|known| strsim::levenshtein(known, name));
+        let nearest = nearest.unwrap_or_default().to_owned();
+        SettingsError::Unknown { file: self.0.to_owned(), key: name.to_owned(), nearest }
+    }
+}
+
+/// A text, or several.
+fn texts(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(texts) => texts.iter().map(Value::as_str).collect(),
+        _ => None,
     }
 }
 
@@ -269,6 +358,7 @@ fn read(file: &Path) -> Result<Option<String>, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::bindings::Action;
 
     fn of_file(text: &str) -> Result<Settings, String> {
         let mut settings = Settings::default();
@@ -287,6 +377,23 @@ mod tests {
         assert!(settings.receipts && !settings.mouse);
         assert_eq!(settings.retention, Some(Duration::from_hours(365 * 24)));
         assert_eq!(of_file("").unwrap(), Settings::default());
+        let settings = of_file(
+            "[keys]\njump = [\"ctrl-k\", \"f2\"]\n[notify]\ncommand = [\"notify-send\", \"waxwing\"]\ntext = true",
+        )
+        .unwrap();
+        assert_eq!(settings.keys.key(Action::Jump), "Ctrl-K");
+        assert_eq!(settings.notify.command.unwrap(), ["notify-send", "waxwing"]);
+        assert!(settings.notify.text);
+    }
+
+    #[test]
+    fn the_document_has_all_keys_as_they_are() {
+        let document = include_str!("../../docs/USING.md");
+        let (_, keys) = document.split_once("```toml\n[keys]\nquit").unwrap();
+        let (keys, _) = keys.split_once("```").unwrap();
+        let settings = of_file(&format!("[keys]\nquit{keys}")).unwrap();
+        assert_eq!(settings.keys, Bindings::default());
+        assert_eq!(keys.lines().count(), Bindings::names().count());
     }
 
     #[test]
@@ -304,6 +411,16 @@ mod tests {
             ("account = \"../x\"", "letters a to z"),
             ("theme = \"blue\"", "dark, light or plain"),
             ("mouse = \"true\"", "without quotation marks"),
+            ("[keys]\njmup = \"ctrl-k\"", "keys.jump is the nearest"),
+            ("[keys]\njump = 7", "a key in quotation marks"),
+            ("[keys]\njump = [\"f2\", 7]", "a key in quotation marks"),
+            ("[keys]\njump = \"ctrl-kk\"", "is no key"),
+            ("[keys]\njump = \"ctrl-f\"", "both jump and search"),
+            ("keys = \"vim\"", "it is a section: [keys]"),
+            ("[notify]\ncommand = \"\"", "needs a program"),
+            ("[notify]\ncommand = []", "needs a program"),
+            ("[notify]\ncomand = \"x\"", "notify.command is the nearest"),
+            ("[notify]\ntext = \"yes\"", "without quotation marks"),
             ("country =", "line 1"),
             ("country = \"+49\"\ncountry = \"+1\"", "line 2"),
         ] {

@@ -101,6 +101,28 @@ pub struct Number {
     pub is_compared: bool,
 }
 
+/// There are new letters in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whom it is with.
+    pub with: Phone,
+    /// The name that the owner of the home has given them.
+    pub name: Option<String>,
+    /// How many letters nobody has read.
+    pub unread: u32,
+}
+
+impl Notice {
+    pub(super) fn of(one: &Listing) -> Self {
+        let conversation = &one.conversation;
+        Self {
+            with: conversation.phone,
+            name: conversation.name.clone(),
+            unread: conversation.unread,
+        }
+    }
+}
+
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -126,8 +148,8 @@ pub enum Act {
     Number(Phone),
     /// Have the courier carry something.
     Carry(Errand),
-    /// Tell somebody who does not look that there is something new.
-    Notify,
+    /// Tell somebody who does not look what is new.
+    Notify(Vec<Notice>),
     /// Put a text where pasting takes it from.
     Copy(String),
     /// Let a person write in their editor.

@@ -78,8 +78,10 @@ pub enum Key {
     PageUp,
     /// Page down.
     PageDown,
-    /// F1.
-    Help,
+    /// A function key, by its number.
+    Function(u8),
+    /// The arrow up with Ctrl, Alt or Shift.
+    Above,
 }
 
 /// Makes keys of bytes.
@@ -226,6 +228,7 @@ fn escape(rest: &[u8]) -> (usize, Found) {
         [] => (0, Found::More),
         [0x1b, ..] => (1, key(Key::Esc)),
         [b'[', rest @ ..] => sequence(rest),
+        [b'O', last @ b'P'..=b'S', ..] => (3, key(Key::Function(last - b'P' + 1))),
         [b'O', last, ..] => (3, last_byte(*last, "")),
         [b'O'] => (0, Found::More),
         [b'\r' | b'\n', ..] => (2, key(Key::NewLine)),
@@ -267,6 +270,7 @@ fn last_byte(last: u8, parameters: &str) -> Found {
     let (first, second) = (numbers.next().unwrap_or(1), numbers.next().unwrap_or(1));
     let is_word = matches!(second, 3 | 5 | 7);
     key(match (last, first) {
+        (b'A', _) if second > 1 => Key::Above,
         (b'A', _) => Key::Up,
         (b'B', _) => Key::Down,
         (b'C', _) if is_word => Key::WordRight,
@@ -275,20 +279,32 @@ fn last_byte(last: u8, parameters: &str) -> Found {
         (b'D', _) => Key::Left,
         (b'H', _) | (b'~', 1 | 7) => Key::Home,
         (b'F', _) | (b'~', 4 | 8) => Key::End,
-        (b'P', _) | (b'~', 11) => Key::Help,
+        (b'P'..=b'S', _) => Key::Function(last - b'P' + 1),
+        (b'~', 27) if parameters.ends_with(";13") => Key::NewLine,
+        (b'~', 11..=34) => return function(first),
         (b'Z', _) => Key::BackTab,
         (b'~', 3) => Key::Delete,
         (b'~', 5) => Key::PageUp,
         (b'~', 6) => Key::PageDown,
         // Enter with Shift, Alt or Ctrl, of terminals that tell.
         (b'u', 13) => Key::NewLine,
-        (b'~', 27) if parameters.ends_with(";13") => Key::NewLine,
         (b'M', _) if parameters.is_empty() => Key::Enter,
         (b'I', _) => return Found::Input(Input::Focus(true)),
         (b'O', _) => return Found::Input(Input::Focus(false)),
         (b'~', 200) => return Found::Input(Input::Paste(String::new())),
         _ => return Found::Nothing,
     })
+}
+
+/// A function key by the number that terminals send, in which there are gaps.
+fn function(number: u32) -> Found {
+    let number = match number {
+        11..=15 => number - 10,
+        17..=21 => number - 11,
+        23..=24 => number - 12,
+        _ => return Found::Nothing,
+    };
+    u8::try_from(number).map_or(Found::Nothing, |number| key(Key::Function(number)))
 }
 
 fn pointed(last: u8, parameters: &str) -> Found {
@@ -351,7 +367,14 @@ mod tests {
             (b"\x1b[3~", Key::Delete),
             (b"\x1b[Z", Key::BackTab),
             (b"\x1b[H", Key::Home),
-            (b"\x1bOP", Key::Help),
+            (b"\x1bOP", Key::Function(1)),
+            (b"\x1b[11~", Key::Function(1)),
+            (b"\x1bOS", Key::Function(4)),
+            (b"\x1b[15~", Key::Function(5)),
+            (b"\x1b[17~", Key::Function(6)),
+            (b"\x1b[24~", Key::Function(12)),
+            (b"\x1b[1;5A", Key::Above),
+            (b"\x1b[1;1A", Key::Up),
             (b"\x07", Key::Ctrl('g')),
             (b"\x7f", Key::Backspace),
             (b"\x1b\x7f", Key::WordBackspace),

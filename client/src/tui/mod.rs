@@ -16,6 +16,7 @@
 //! which reads the home and writes nothing to it; what takes long, or waits for the disk or the server,
 //! the [`courier`](crate::courier) carries.
 
+pub mod bindings;
 pub mod desk;
 pub mod draw;
 pub mod event;

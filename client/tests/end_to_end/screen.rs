@@ -410,6 +410,114 @@ fn an_editor_has_the_terminal_and_gives_its_text_back() {
 }
 
 #[test]
+fn what_is_older_than_it_is_kept_goes_while_the_screen_is_there() {
+    let server = TestServer::new();
+    let (anna, _) = acquainted(&server);
+    let sql = "UPDATE items SET stored_at = stored_at - 40 * 86400 WHERE text = 'hello'";
+    assert_eq!(anna.database().execute(sql, []).unwrap(), 1);
+    let terminal = Terminal::with(&anna, Shell::None, &[("WAXWING_RETENTION", "30d")]);
+    terminal.waits("the old letter is gone", |screen| {
+        let shown = screen.contents();
+        shown.contains("┃ good morning") && !shown.contains("┃ hello")
+    });
+}
+
+#[test]
+fn keys_and_the_program_for_notices_are_those_of_the_configuration() {
+    let server = TestServer::new();
+    let (anna, bert) = acquainted(&server);
+    let (config, heard) = (anna.home.join("config"), anna.home.join("heard"));
+    fs::create_dir_all(config.join("waxwing")).unwrap();
+    let configure = |program: &str| {
+        let text = format!(
+            "[keys]\nquit = \"ctrl-x\"\n[notify]\n\
+             command = [{program:?}, \"-c\", 'echo $LETTER_NAME $LETTER_UNREAD $LETTER_TEXT >>$0', {heard:?}]\n"
+        );
+        fs::write(config.join("waxwing/config.toml"), text).unwrap();
+    };
+    configure("sh");
+    let variables = [("XDG_CONFIG_HOME", config.to_str().unwrap())];
+    let mut terminal = Terminal::with(&anna, Shell::None, &variables);
+    terminal.shows("good morning");
+    // Its window has not the keyboard any more.
+    terminal.types("\x1b[O");
+    bert.send(&anna, "are you there?").exits(0);
+    eventually("the program", || {
+        let heard = fs::read_to_string(&heard).ok().filter(|heard| heard.ends_with('\n'))?;
+        assert_eq!(heard, "Bert 2\n");
+        Some(())
+    });
+    terminal.types(CTRL_Q);
+    terminal.types("\x1bOP");
+    terminal.shows("Ctrl-X     end");
+    terminal.types("\x18");
+    assert!(terminal.ends().success());
+
+    configure("/nonexistent/program");
+    let mut terminal = Terminal::with(&anna, Shell::None, &variables);
+    terminal.shows("are you there?");
+    terminal.types("\x1b[O");
+    bert.send(&anna, "hello?").exits(0);
+    terminal.shows("/nonexistent/program, cannot be started");
+}
+
+/// A tmux of its own, until it is dropped.
+struct Tmux(std::path::PathBuf);
+
+impl Tmux {
+    fn run(&self, args: &[&str]) -> String {
+        let mut tmux = Command::new("tmux");
+        tmux.arg("-u").arg("-S").arg(&self.0).args(["-f", "/dev/null"]).args(args);
+        let done = tmux.env("TERM", "xterm-256color").env_remove("TMUX").output().unwrap();
+        assert!(done.status.success(), "{args:?}: {done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn shows(&self, what: &str) {
+        eventually(what, || self.run(&["capture-pane", "-p"]).contains(what).then_some(()));
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").arg("-S").arg(&self.0).arg("kill-server").output();
+    }
+}
+
+#[test]
+fn in_tmux_the_screen_is_as_it_is_elsewhere() {
+    if Command::new("tmux").arg("-V").output().is_err() {
+        let _ = writeln!(io::stderr(), "tmux: SKIPPED: it is not installed");
+        return;
+    }
+    let server = TestServer::new();
+    let (anna, bert) = acquainted(&server);
+    let tmux = Tmux(anna.home.join("tmux"));
+    let wanted = anna.command(&[]);
+    let mut words =
+        vec!["new-session", "-d", "-x", "80", "-y", "24", "-e", "XDG_CONFIG_HOME=/nonexistent"];
+    words.push(wanted.get_program().to_str().unwrap());
+    words.extend(wanted.get_args().map(|word| word.to_str().unwrap()));
+    // What is left when the program has ended can still be read.
+    tmux.run(&[&words[..], &[";", "set-option", "-g", "remain-on-exit", "on"]].concat());
+    tmux.shows("┃ good morning");
+    tmux.run(&["send-keys", "Enter", "grüße 日本語", "M-Enter", "👩\u{200d}🔬 line two"]);
+    tmux.shows("line two");
+    tmux.run(&["resize-window", "-x", "40", "-y", "12"]);
+    tmux.shows("line two");
+    tmux.run(&["resize-window", "-x", "100", "-y", "30"]);
+    tmux.run(&["send-keys", "Enter"]);
+    tmux.shows("┃ grüße 日本語");
+    tmux.shows("✓");
+    bert.send(&anna, "an answer").exits(0);
+    tmux.shows("┃ an answer");
+    bert.receives(&["grüße 日本語\n👩\u{200d}🔬 line two"]);
+    tmux.run(&["send-keys", "C-q"]);
+    tmux.shows("Pane is dead (status 0");
+}
+
+#[test]
 fn without_a_terminal_the_full_screen_says_what_to_use() {
     let server = TestServer::new();
     let anna = server.person("anna", "+4915112345601");

@@ -98,7 +98,7 @@ fn accept(home: &Home, phone: &Phone) -> Said {
 fn block(home: &Home, phone: &Phone, is_blocked: bool) -> Said {
     if is_blocked {
         home.relations().block(phone)?;
-        said(format!("{} is blocked; Ctrl-P still finds them", phone.as_str()))
+        said(format!("{} is blocked; who goes to them still finds them", phone.as_str()))
     } else {
         home.relations().unblock(phone)?;
         said(format!("{} is not blocked any more", phone.as_str()))
@@ -109,9 +109,7 @@ fn archive(home: &Home, phone: &Phone, away: bool) -> Said {
     let is_new = home.conversations().archive(phone, away)?;
     said(match (is_new, away) {
         (false, _) => return Ok(None),
-        (true, true) => {
-            "archived, until something new is said; h shows what is archived".to_owned()
-        }
+        (true, true) => "archived, until something new is said".to_owned(),
         (true, false) => "not archived any more".to_owned(),
     })
 }

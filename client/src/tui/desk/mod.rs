@@ -4,6 +4,7 @@
 pub(super) mod carry;
 mod editor;
 mod inbox;
+mod notifier;
 pub(super) mod reading;
 mod screen;
 mod terminal;
@@ -20,20 +21,23 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use ratatui_core::layout::Size;
 use rustix::process::{Signal, kill_current_process_group};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook_mio::v1_0::Signals;
 use waxwing_core::time::Instant;
 
+use super::bindings::Bindings;
 use super::draw;
-use super::event::{Act, Errand, Event};
+use super::event::{Act, Errand, Event, Notice};
 use super::input::Parser;
-use super::state::{Model, Owner};
+use super::state::{Model, Owner, letter_text};
 use super::theme::Theme;
 use crate::clock;
 use crate::courier::{Courier, Surroundings};
 use crate::exit::Failure;
-use crate::home::{Home, HomeError, Identity};
+use crate::home::{Home, HomeError, Identity, Window};
+use crate::settings::Notify;
 use inbox::Inbox;
+use notifier::Notifier;
 use screen::Screen;
 use terminal::Tty;
 
@@ -59,6 +63,10 @@ pub struct Wishes {
     pub mouse: bool,
     /// The colors.
     pub theme: Theme,
+    /// Which key does what.
+    pub keys: Bindings,
+    /// What tells of new letters while nobody looks.
+    pub notify: Notify,
 }
 
 /// Shows the home in `dir` until the person ends it. How many letters the server has not answered for then.
@@ -81,13 +89,15 @@ pub fn run(
         let _ = waker.wake();
     })?;
     let size = Screen::size();
-    let (model, acts) = Model::new(wishes.owner.clone(), size.width, size.height, clock::both());
+    let (owner, keys) = (wishes.owner.clone(), wishes.keys.clone());
+    let (model, acts) = Model::new(owner, keys, size.width, size.height, clock::both());
     let desk = Desk {
         home,
         identity,
         courier,
         inbox,
         waiting,
+        notifier: Notifier::new(wishes.notify.command.clone()),
         wishes,
         model,
         size,
@@ -132,7 +142,7 @@ enum End {
 impl Waiting {
     fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGWINCH, SIGCONT])?;
+        let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGWINCH, SIGCONT, SIGCHLD])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), NEWS)?);
         let input = io::stdin().as_fd().as_raw_fd();
@@ -155,7 +165,7 @@ impl Waiting {
                 SIGTERM | SIGINT => came.end = Some(End::Asked),
                 SIGHUP => came.end = Some(End::TerminalGone),
                 SIGCONT => came.is_back = true,
-                // The size is looked at every time.
+                // The size is looked at every time, and so is whether a program has ended.
                 _ => {}
             }
         }
@@ -169,6 +179,7 @@ struct Desk {
     courier: Courier,
     inbox: Arc<Inbox>,
     waiting: Waiting,
+    notifier: Notifier,
     wishes: Wishes,
     model: Model,
     size: Size,
@@ -264,6 +275,11 @@ impl Desk {
         {
             return Ok(Some(end));
         }
+        if let Err(why) = self.notifier.go_on()
+            && let Some(end) = self.happen(Event::Failed(why), tty)?
+        {
+            return Ok(Some(end));
+        }
         self.take_news(tty)
     }
 
@@ -309,7 +325,7 @@ impl Desk {
                 | Act::Page { .. }
                 | Act::Search(_)
                 | Act::Number(_) => Some(self.read(act)?),
-                Act::Notify | Act::Copy(_) | Act::Redraw | Act::Suspend | Act::Edit(_) => {
+                Act::Notify(_) | Act::Copy(_) | Act::Redraw | Act::Suspend | Act::Edit(_) => {
                     match self.at_terminal(act, tty) {
                         Ok(event) => event,
                         Err(_) => return Ok(Some(End::TerminalGone)),
@@ -353,7 +369,11 @@ impl Desk {
     fn at_terminal(&mut self, act: Act, tty: &mut Tty) -> io::Result<Option<Event>> {
         match act {
             // A bell, and a notice for terminals that show one. It says nothing of what is new.
-            Act::Notify => tty.control("\x07\x1b]9;waxwing: a new letter\x1b\\")?,
+            Act::Notify(news) => {
+                tty.control("\x07\x1b]9;waxwing: a new letter\x1b\\")?;
+                self.notify(news);
+                return Ok(self.notifier.go_on().err().map(Event::Failed));
+            }
             Act::Copy(text) => {
                 let text = Base64::encode_string(text.as_bytes());
                 tty.control(&format!("\x1b]52;c;{text}\x1b\\"))?;
@@ -377,6 +397,19 @@ impl Desk {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Has the person's program told, if there is one.
+    fn notify(&mut self, news: Vec<Notice>) {
+        if !self.notifier.has_program() {
+            return;
+        }
+        for notice in news {
+            let last = || self.home.page(&notice.with, Window::Last, 1).ok()?.pop();
+            let entry = self.wishes.notify.text.then(last).flatten();
+            let text = entry.map(|entry| letter_text(&entry).0.to_owned());
+            self.notifier.tell(notice, text);
+        }
     }
 
     /// Stops as Ctrl-Z stops other programs. Where there is no shell that could go on with it, nothing

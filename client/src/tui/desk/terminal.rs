@@ -82,3 +82,68 @@ pub(super) fn give_back() {
     let _ = Screen::default().control(LEAVE);
     let _ = tcsetattr(io::stdin().as_fd(), OptionalActions::Drain, &before);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::env;
+    use std::fs::File;
+    use std::io::Read as _;
+    use std::process::{Command, Stdio};
+
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::LocalModes;
+
+    const PANICS: &str = "WAXWING_TEST_PANICS";
+
+    /// This test runs itself once more, on a terminal, and there it panics.
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_is_told() {
+        if env::var_os(PANICS).is_some() {
+            let _tty = Tty::take(true).unwrap();
+            panic!("for this test");
+        }
+        let master =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let side = || {
+            open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+                .unwrap()
+        };
+        let kept = side();
+        let before = tcgetattr(&kept).unwrap().local_modes;
+        let test = "tui::desk::terminal::tests::a_panic_gives_the_terminal_back_before_it_is_told";
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(PANICS, "1")
+            .stdin(Stdio::from(side()))
+            .stdout(Stdio::from(side()))
+            .stderr(Stdio::from(side()))
+            .spawn()
+            .unwrap();
+        // What a terminal has room for is less than a screen.
+        let mut shown = File::from(master.try_clone().unwrap());
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            let mut bytes = [0; 4_096];
+            while let Ok(len @ 1..) = shown.read(&mut bytes) {
+                all.extend_from_slice(&bytes[..len]);
+                if all.windows(4).any(|part| part == b"\x04end") {
+                    break;
+                }
+            }
+            String::from_utf8_lossy(&all).into_owned()
+        });
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(tcgetattr(&kept).unwrap().local_modes, before);
+        assert!(before.contains(LocalModes::ECHO | LocalModes::ICANON));
+        rustix::io::write(&kept, b"\x04end").unwrap();
+        let shown = reader.join().unwrap();
+        let (taken, after) = (shown.find("\x1b[?1049h"), shown.find("\x1b[?1049l"));
+        let (said, after) = (shown.find("for this test"), after.unwrap());
+        assert!(taken.unwrap() < after && after < said.unwrap(), "{shown:?}");
+    }
+}

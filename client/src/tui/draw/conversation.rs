@@ -2,6 +2,7 @@
 
 use super::paint::Paper;
 use crate::show::Shown;
+use crate::tui::bindings::Action;
 use crate::tui::state::{Focus, Model, Row, Trust};
 use crate::tui::theme::Theme;
 
@@ -82,12 +83,18 @@ pub(super) fn composer(model: &Model, theme: Theme, paper: &mut Paper<'_>) -> (u
         if let Some(title) = title {
             let hint = Shown::line(&format!("write to {title} …"));
             paper.put(0, 3, &hint, theme.aside());
+            let key = |action| model.bindings().key(action);
             let keys = match model.focus() {
-                Focus::Composer => "Enter send · Alt-Enter line ",
-                Focus::List => "Enter write · ? help ",
-                Focus::Letters => "Esc write · y copy · o details ",
+                Focus::Composer => {
+                    format!("{} send · {} line ", key(Action::Send), key(Action::NewLine))
+                }
+                Focus::List => "Enter write · ? help ".to_owned(),
+                Focus::Letters => {
+                    let (copy, details) = (key(Action::Copy), key(Action::Details));
+                    format!("Esc write · {copy} copy · {details} details ")
+                }
             };
-            let keys = Shown::from(keys);
+            let keys = Shown::line(&keys);
             if hint.width() + keys.width() + 5 < paper.columns() {
                 paper.put_right(0, &keys, theme.aside());
             }

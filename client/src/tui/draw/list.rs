@@ -2,17 +2,17 @@
 
 use super::paint::Paper;
 use crate::show::Shown;
+use crate::tui::bindings::Action;
 use crate::tui::state::{Focus, Line, Listing, Model, Trust, first_line};
 use crate::tui::theme::Theme;
 
 pub(super) fn draw(model: &Model, theme: Theme, paper: &mut Paper<'_>) {
     let lines = model.list().lines();
     if lines.is_empty() {
-        for (row, words) in ["No conversations yet.", "Ctrl-P, then a number,", "begins one."]
-            .into_iter()
-            .enumerate()
+        let jump = format!("{}, then a number,", model.bindings().key(Action::Jump));
+        for (row, words) in ["No conversations yet.", &jump, "begins one."].into_iter().enumerate()
         {
-            paper.put(row, 1, &Shown::from(words), theme.aside());
+            paper.put(row, 1, &Shown::line(words), theme.aside());
         }
         return;
     }

@@ -8,6 +8,7 @@ mod paint;
 use ratatui_core::layout::Rect;
 use ratatui_core::terminal::Frame;
 
+use super::bindings::Action;
 use super::state::{Focus, Layout, Model};
 use super::theme::Theme;
 use crate::courier::Connection;
@@ -78,11 +79,12 @@ fn top(model: &Model, theme: Theme, paper: &mut Paper<'_>) {
     if model.waiting() > 0 {
         right = format!("{} waiting · ", model.waiting());
     }
-    right.push_str("F1 help ");
+    let help = format!("{} help ", model.bindings().key(Action::Help));
+    right.push_str(&help);
     let right = Shown::line(&right);
     let left = Shown::line(&format!("{} · {connection}", short(model.owner().phone.as_str())));
     let has_both = right.width() + LEFT <= paper.columns();
-    let right = if has_both { right } else { Shown::from("F1 help ") };
+    let right = if has_both { right } else { Shown::line(&help) };
     let room = paper.columns().saturating_sub(right.width() + 2);
     let is_lost = matches!(model.connection(), Connection::Lost(_));
     let style = if is_lost { theme.warning() } else { theme.aside() };

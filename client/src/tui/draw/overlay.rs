@@ -7,37 +7,64 @@ use super::paint::Paper;
 use crate::courier::KeyWord;
 use crate::home::Entry;
 use crate::show::Shown;
+use crate::tui::bindings::{Action, Bindings};
 use crate::tui::state::{
     Compare, Composer, Goal, Jump, Listing, Model, Overlay, Search, letter_text,
 };
 use crate::tui::theme::Theme;
 
 /// Which key does what.
-const HELP: &[&str] = &[
-    "Everywhere",
-    "  Ctrl-P     go to a conversation, or begin one: name or number",
-    "  Ctrl-F     look for letters",
-    "  PgUp PgDn  older and newer letters",
-    "  Ctrl-Z     suspend      Ctrl-L  draw anew",
-    "  Ctrl-Q     end; what you have begun to write is kept",
-    "  Esc        back",
-    "While you write",
-    "  Enter      send         Alt-Enter, Ctrl-J  a new line",
-    "  Ctrl-G     write in $EDITOR",
-    "  Up         choose a letter above      Tab  to the list",
-    "  Ctrl-A E U K W  begin, end, delete before, behind, a word",
-    "In the list",
-    "  Up Down    choose       Enter, Tab  write",
-    "  /          look for letters           h  show what is archived",
-    "With a conversation (in the list, or at a letter)",
-    "  v          compare numbers, or see a changed key",
-    "  A  accept a stranger    b  block, or unblock",
-    "  n  name   M  mute   P  keep at the top   E  archive",
-    "At a letter",
-    "  y  copy   o  details",
-    "",
-    "queued: not at the server yet   ✓: stored there   ✓✓: delivered",
-];
+fn keys(bindings: &Bindings) -> Vec<String> {
+    let key = |action| bindings.key(action);
+    // Not every terminal tells it from Enter.
+    let new_line = key(Action::NewLine).replace("Alt-Enter", "Alt-Enter, Ctrl-J");
+    let pages = format!("{} {}", key(Action::Older), key(Action::Newer));
+    vec![
+        "Everywhere".to_owned(),
+        row(&key(Action::Jump), "go to a conversation, or begin one: name or number"),
+        row(&key(Action::Search), "look for letters"),
+        row(&pages, "older and newer letters"),
+        row(
+            &key(Action::Suspend),
+            &format!("suspend      {}  draw anew      Esc  back", key(Action::Redraw)),
+        ),
+        row(&key(Action::Quit), "end; what you have begun to write is kept"),
+        "While you write".to_owned(),
+        row(&key(Action::Send), &format!("send         {new_line}  a new line")),
+        row(&key(Action::Edit), "write in $EDITOR          Tab  to the list"),
+        row("Up", "what you have sent last, to send it anew"),
+        row(&key(Action::Choose), "choose a letter; so does Ctrl-Up"),
+        "  Ctrl-A E U K W  begin, end, delete before, behind, a word".to_owned(),
+        "In the list".to_owned(),
+        row("Up Down", "choose       Enter, Tab  write"),
+        row(
+            "/",
+            &format!("look for letters           {}  show what is archived", key(Action::Archived)),
+        ),
+        "With a conversation (in the list, or at a letter)".to_owned(),
+        row(&key(Action::Compare), "compare numbers, or see a changed key"),
+        format!(
+            "  {}  accept a stranger    {}  block, or unblock",
+            key(Action::Accept),
+            key(Action::Block)
+        ),
+        format!(
+            "  {}  name   {}  mute   {}  keep at the top   {}  archive",
+            key(Action::Name),
+            key(Action::Mute),
+            key(Action::Pin),
+            key(Action::Archive)
+        ),
+        "At a letter".to_owned(),
+        format!("  {}  copy   {}  details", key(Action::Copy), key(Action::Details)),
+        String::new(),
+        "queued: not at the server yet   ✓: stored there   ✓✓: delivered".to_owned(),
+    ]
+}
+
+fn row(key: &str, words: &str) -> String {
+    format!("  {key:<10} {words}")
+}
 
 /// Draws it; where the cursor is.
 pub(super) fn draw(
@@ -48,7 +75,7 @@ pub(super) fn draw(
 ) -> Option<(u16, u16)> {
     match overlay {
         Overlay::Help { scrolled } => {
-            help(*scrolled, paper);
+            help(&keys(model.bindings()), *scrolled, paper);
             None
         }
         Overlay::Jump(jump) => Some(draw_jump(model, jump, theme, paper)),
@@ -69,11 +96,11 @@ pub(super) fn draw(
     }
 }
 
-fn help(scrolled: usize, paper: &mut Paper<'_>) {
-    let top = scrolled.min(HELP.len().saturating_sub(paper.rows()));
-    for (row, line) in HELP.iter().skip(top).take(paper.rows()).enumerate() {
+fn help(lines: &[String], scrolled: usize, paper: &mut Paper<'_>) {
+    let top = scrolled.min(lines.len().saturating_sub(paper.rows()));
+    for (row, line) in lines.iter().skip(top).take(paper.rows()).enumerate() {
         let style = if line.starts_with(' ') { Theme::words() } else { Theme::name() };
-        paper.put(row, 1, &Shown::from(*line), style);
+        paper.put(row, 1, &Shown::line(line), style);
     }
 }
 

@@ -84,6 +84,20 @@ impl OpenConversation {
         self.letters.iter().map(|item| &item.entry).find(|entry| entry.id == chosen)
     }
 
+    /// What the owner has written before a letter, or behind it; the last of all without one. Of the part
+    /// that is loaded.
+    pub(crate) fn sent(&self, from: Option<ItemId>, up: bool) -> Option<(ItemId, &str)> {
+        let mut sent = self.letters.iter().map(|item| &item.entry);
+        let written = |entry: &&Entry| !letter::is_received(entry);
+        let found = match (from, up) {
+            (None, true) => sent.rfind(written),
+            (Some(from), true) => sent.rfind(|entry| entry.id < from && written(entry)),
+            (Some(from), false) => sent.find(|entry| entry.id > from && written(entry)),
+            (None, false) => None,
+        };
+        found.map(|entry| (entry.id, letter::text(entry)))
+    }
+
     /// Whether the end is seen, and what comes will be.
     pub(crate) const fn is_at_end(&self) -> bool {
         self.bottom.is_none()

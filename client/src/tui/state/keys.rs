@@ -7,6 +7,7 @@ use super::{
 use crate::home::Writing;
 use crate::name::Name;
 use crate::show;
+use crate::tui::bindings::{Action, Situation};
 use crate::tui::input::Key;
 
 /// Something that can be edited, and whether a key did that.
@@ -33,21 +34,50 @@ fn edit(text: &mut Composer, key: Key) -> bool {
 
 impl Model {
     pub(super) fn key(&mut self, key: Key) {
-        match key {
-            Key::Ctrl('c' | 'q') => self.acts.push(Act::Quit),
-            Key::Ctrl('z') => self.acts.push(Act::Suspend),
-            Key::Ctrl('l') => self.acts.push(Act::Redraw),
-            Key::Ctrl('p') => self.overlay = Some(Overlay::Jump(Jump::default())),
-            Key::Ctrl('f') => self.overlay = Some(Overlay::Search(Search::default())),
-            Key::Help => self.overlay = Some(Overlay::Help { scrolled: 0 }),
-            key if self.overlay.is_some() => self.overlay_key(key),
-            Key::PageUp => self.scroll(true, self.page()),
-            Key::PageDown => self.scroll(false, self.page()),
-            key => match self.focus {
+        let situation = match (&self.overlay, self.focus) {
+            (Some(_), _) => Situation::Overlay,
+            (None, Focus::List) => Situation::List,
+            (None, Focus::Composer) => Situation::Composer,
+            (None, Focus::Letters) => Situation::Letter,
+        };
+        match self.bindings.action(key, situation) {
+            Some(action) => self.act(action),
+            None if self.overlay.is_some() => self.overlay_key(key),
+            None => match self.focus {
                 Focus::List => self.list_key(key),
                 Focus::Composer => self.composer_key(key),
                 Focus::Letters => self.letters_key(key),
             },
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Quit => self.acts.push(Act::Quit),
+            Action::Suspend => self.acts.push(Act::Suspend),
+            Action::Redraw => self.acts.push(Act::Redraw),
+            Action::Jump => self.overlay = Some(Overlay::Jump(Jump::default())),
+            Action::Search => self.overlay = Some(Overlay::Search(Search::default())),
+            Action::Help => self.overlay = Some(Overlay::Help { scrolled: 0 }),
+            Action::Older => self.scroll(true, self.page()),
+            Action::Newer => self.scroll(false, self.page()),
+            Action::Send => self.send(),
+            Action::NewLine => {
+                self.composer.insert("\n");
+                self.note_change();
+            }
+            Action::Edit => self.acts.push(Act::Edit(self.composer.text().to_owned())),
+            Action::Choose => self.choose_letter(true),
+            Action::Archived => self.list.toggle_archived(),
+            Action::Copy => self.copy(),
+            Action::Details => self.show_details(),
+            Action::Compare
+            | Action::Accept
+            | Action::Block
+            | Action::Name
+            | Action::Mute
+            | Action::Pin
+            | Action::Archive => self.do_with_conversation(action),
         }
     }
 
@@ -107,12 +137,9 @@ impl Model {
             Key::Home => isize::MIN,
             Key::End => isize::MAX,
             Key::Enter | Key::Tab | Key::Right | Key::Char('l') => return self.focus_composer(),
-            Key::Char('h') => return self.list.toggle_archived(),
-            Key::Char('/') => {
-                self.overlay = Some(Overlay::Search(Search::default()));
-                return;
-            }
-            key => return self.conversation_key(key),
+            Key::Char('/') => return self.act(Action::Search),
+            Key::Char('?') => return self.act(Action::Help),
+            _ => return,
         };
         if self.list.step(by)
             && let Some(chosen) = self.list.chosen().copied()
@@ -123,11 +150,7 @@ impl Model {
 
     /// What can be done with a conversation, while nothing is being written. What is done at once has a
     /// capital letter: somebody may begin to type a text, and be in the list.
-    fn conversation_key(&mut self, key: Key) {
-        if key == Key::Char('?') {
-            self.overlay = Some(Overlay::Help { scrolled: 0 });
-            return;
-        }
+    fn do_with_conversation(&mut self, action: Action) {
         let Some(phone) = self.open.as_ref().map(|open| *open.with()) else { return };
         let one = self.listing();
         let state = one.map(super::Listing::state);
@@ -136,27 +159,27 @@ impl Model {
         let is_muted = one.is_some_and(|one| one.is_muted(self.now.unix));
         let name = one.and_then(|one| one.conversation.name.clone()).unwrap_or_default();
         let is_blocked = state == Some(ConversationState::Blocked);
-        match key {
-            Key::Char('v') => {
+        match action {
+            Action::Compare => {
                 self.overlay = Some(Overlay::Compare(Compare::with(phone)));
                 self.acts.push(Act::Number(phone));
                 self.carry(Errand::AskKey(phone));
             }
-            Key::Char('A') if state == Some(ConversationState::Request) => {
+            Action::Accept if state == Some(ConversationState::Request) => {
                 self.carry(Errand::Accept(phone));
             }
-            Key::Char('b') if is_blocked => self.carry(Errand::Block(phone, false)),
-            Key::Char('b') => {
+            Action::Block if is_blocked => self.carry(Errand::Block(phone, false)),
+            Action::Block => {
                 let question = format!("Discard what {title} sends from now on?");
                 let (question, errand) = (Shown::line(&question), Errand::Block(phone, true));
                 self.overlay = Some(Overlay::Sure { question, errand });
             }
-            Key::Char('M') => self.carry(Errand::Mute(phone, !is_muted)),
-            Key::Char('P') => self.carry(Errand::Pin(phone, !is_pinned)),
-            Key::Char('E') => {
+            Action::Mute => self.carry(Errand::Mute(phone, !is_muted)),
+            Action::Pin => self.carry(Errand::Pin(phone, !is_pinned)),
+            Action::Archive => {
                 self.carry(Errand::Archive(phone, state != Some(ConversationState::Archived)));
             }
-            Key::Char('n') => {
+            Action::Name => {
                 self.overlay = Some(Overlay::Naming { phone, name: Composer::of(name) });
             }
             _ => {}
@@ -172,38 +195,57 @@ impl Model {
             open.choose_none();
             self.focus = Focus::Composer;
         } else {
-            self.say("there is no conversation yet; Ctrl-P and a phone number begin one");
+            let jump = self.bindings.key(Action::Jump);
+            self.say(&format!("there is no conversation yet; {jump} and a phone number begin one"));
         }
     }
 
     fn composer_key(&mut self, key: Key) {
         match key {
-            Key::Enter => return self.send(),
-            Key::NewLine => {
-                self.composer.insert("\n");
-            }
-            Key::Tab | Key::Esc | Key::BackTab => {
-                self.focus = Focus::List;
-                return;
-            }
+            Key::Tab | Key::Esc => self.focus = Focus::List,
+            Key::Above => self.choose_letter(true),
             Key::Up => {
                 if !self.composer.vertically(true, self.composer_columns()) {
-                    self.choose_letter(true);
+                    self.recall_or_choose();
                 }
-                return;
             }
             Key::Down => {
-                self.composer.vertically(false, self.composer_columns());
-                return;
+                if !self.composer.vertically(false, self.composer_columns()) {
+                    self.recall(false);
+                }
             }
-            Key::Ctrl('g') => return self.acts.push(Act::Edit(self.composer.text().to_owned())),
             key => {
-                if !edit(&mut self.composer, key) {
-                    return;
+                if edit(&mut self.composer, key) {
+                    self.note_change();
                 }
             }
         }
-        self.note_change();
+    }
+
+    /// Up, at the first row: where nothing is begun, what was sent last comes back.
+    fn recall_or_choose(&mut self) {
+        if self.composer.is_empty() || self.recalled.is_some() {
+            self.recall(true);
+        }
+        if self.recalled.is_none() {
+            self.choose_letter(true);
+        }
+    }
+
+    /// Brings back what was sent before the one that is back, or after it, to be sent as a new letter.
+    fn recall(&mut self, up: bool) {
+        let Some(open) = &self.open else { return };
+        match (open.sent(self.recalled, up), up) {
+            (Some((letter, text)), _) => {
+                self.composer = Composer::of(text.to_owned());
+                self.recalled = Some(letter);
+            }
+            (None, false) if self.recalled.is_some() => {
+                self.composer = Composer::new();
+                self.recalled = None;
+            }
+            (None, _) => {}
+        }
     }
 
     fn choose_letter(&mut self, up: bool) {
@@ -224,15 +266,16 @@ impl Model {
             Key::Up | Key::Char('k') => self.choose_letter(true),
             Key::Down | Key::Char('j') => self.choose_letter(false),
             Key::Esc | Key::Enter | Key::Tab | Key::Char('i') => self.focus_composer(),
-            Key::Char('y') => {
-                let text = self.chosen_text();
-                if let Some(text) = text {
-                    self.acts.push(Act::Copy(text));
-                    self.say("copied, if this terminal lets programs do that");
-                }
-            }
-            Key::Char('o') => self.show_details(),
-            key => self.conversation_key(key),
+            Key::Char('/') => self.act(Action::Search),
+            Key::Char('?') => self.act(Action::Help),
+            _ => {}
+        }
+    }
+
+    fn copy(&mut self) {
+        if let Some(text) = self.chosen_text() {
+            self.acts.push(Act::Copy(text));
+            self.say("copied, if this terminal lets programs do that");
         }
     }
 
@@ -256,7 +299,10 @@ impl Model {
             return;
         }
         if self.listing().is_some_and(|one| one.state() == ConversationState::Blocked) {
-            return self.say("not sent: an answer would be discarded. Tab, then b, unblocks");
+            let block = self.bindings.key(Action::Block);
+            let words =
+                format!("not sent: an answer would be discarded. Tab, then {block}, unblocks");
+            return self.say(&words);
         }
         if to == self.owner.phone {
             return self.say("not sent: this is your own phone number");
@@ -266,6 +312,7 @@ impl Model {
         }
         let text = self.composer.take();
         self.draft = super::Draft::default();
+        self.recalled = None;
         self.carry(Errand::Send { to, text });
         if let Some(open) = &mut self.open
             && let Some((window, limit)) = open.go_to_end()

@@ -25,7 +25,8 @@ pub(crate) use letter::{Row, parts as letter_text};
 pub(crate) use list::{Line, List, first_line};
 pub(crate) use overlay::{Compare, Goal, Jump, Overlay, Search};
 
-use super::event::{Act, Errand, Event};
+use super::bindings::{Action, Bindings};
+use super::event::{Act, Errand, Event, Notice};
 use super::input::Input;
 use crate::courier::Connection;
 use crate::home::{ConversationState, ItemId, Window};
@@ -68,10 +69,13 @@ pub struct Owner {
 #[derive(Debug)]
 pub struct Model {
     owner: Owner,
+    bindings: Bindings,
     size: Size,
     list: List,
     open: Option<OpenConversation>,
     composer: Composer,
+    /// The letter whose words are back in it, as long as nothing of them is changed.
+    recalled: Option<ItemId>,
     /// It in rows, as it was when something happened last.
     written: Rows,
     draft: Draft,
@@ -111,13 +115,21 @@ struct Draft {
 impl Model {
     /// An empty screen of this size, and what is to be done first.
     #[must_use]
-    pub fn new(owner: Owner, width: u16, height: u16, now: Now) -> (Self, Vec<Act>) {
+    pub fn new(
+        owner: Owner,
+        bindings: Bindings,
+        width: u16,
+        height: u16,
+        now: Now,
+    ) -> (Self, Vec<Act>) {
         let mut model = Self {
             owner,
             size: Size { width, height },
             list: List::default(),
             open: None,
             composer: Composer::new(),
+            recalled: None,
+            bindings,
             written: Rows::default(),
             draft: Draft::default(),
             focus: Focus::List,
@@ -229,15 +241,17 @@ impl Model {
 
     fn listed(&mut self, changed: Vec<Listing>, change: i64, waiting: u32) {
         self.waiting = waiting;
-        let has_news = |one: &Listing| {
+        let has_news = |one: &&Listing| {
             let before = self.list.get(one.phone()).map_or(0, |before| before.conversation.unread);
             one.conversation.unread > before
                 && one.state() == ConversationState::Open
                 && !one.is_muted(self.now.unix)
         };
-        if self.has_window == Some(false) && self.list.change() > 0 && changed.iter().any(has_news)
-        {
-            self.acts.push(Act::Notify);
+        if self.has_window == Some(false) && self.list.change() > 0 {
+            let news: Vec<_> = changed.iter().filter(has_news).map(Notice::of).collect();
+            if !news.is_empty() {
+                self.acts.push(Act::Notify(news));
+            }
         }
         if let Some(open) = &mut self.open
             && let Some(one) = changed.iter().find(|one| one.phone() == open.with())
@@ -264,6 +278,7 @@ impl Model {
         }
         self.keep_draft();
         self.composer = Composer::new();
+        self.recalled = None;
         self.draft = Draft::default();
         let read_to = self.list.get(&phone).map(|one| &one.conversation);
         let read_to = read_to.filter(|one| one.unread > 0).map(|one| one.read_to);
@@ -298,6 +313,7 @@ impl Model {
 
     /// What is being written has changed.
     fn note_change(&mut self) {
+        self.recalled = None;
         let now = self.now.instant;
         let first = self.draft.changed.map_or(now, |(first, _)| first);
         self.draft.changed = (self.composer.text() != self.draft.kept).then_some((first, now));
@@ -306,8 +322,10 @@ impl Model {
     fn keep_draft(&mut self) {
         self.draft.changed = None;
         let Some(open) = &self.open else { return };
-        if self.composer.text() != self.draft.kept {
-            self.composer.text().clone_into(&mut self.draft.kept);
+        // What was sent already is not begun.
+        let begun = if self.recalled.is_some() { "" } else { self.composer.text() };
+        if begun != self.draft.kept {
+            begun.clone_into(&mut self.draft.kept);
             let text = self.draft.kept.clone();
             self.acts.push(Act::Carry(Errand::Draft { with: *open.with(), text }));
         }
@@ -411,6 +429,10 @@ impl Model {
         &self.owner
     }
 
+    pub(crate) const fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
     pub(crate) const fn list(&self) -> &List {
         &self.list
     }
@@ -467,15 +489,20 @@ impl Model {
     fn matter(&self) -> Option<String> {
         let one = self.listing()?;
         let title = one.title();
+        let key = |action| self.bindings.key(action);
         match (one.trust, one.state()) {
             (Trust::Changed, _) => Some(format!(
-                "!! {title}: the key has changed, and sending is held. Tab, then v: compare"
+                "!! {title}: the key has changed, and sending is held. Tab, then {}: compare",
+                key(Action::Compare)
             )),
             (_, ConversationState::Request) => Some(format!(
-                "{title} is a stranger. Tab, then A: accept, b: block; an answer accepts, too"
+                "{title} is a stranger. Tab, then {}: accept, {}: block; an answer accepts, too",
+                key(Action::Accept),
+                key(Action::Block)
             )),
             (_, ConversationState::Blocked) => Some(format!(
-                "{title} is blocked, and what they send is discarded. Tab, then b: unblock"
+                "{title} is blocked, and what they send is discarded. Tab, then {}: unblock",
+                key(Action::Block)
             )),
             _ => None,
         }

@@ -47,7 +47,7 @@ const KEYS: [Key; 34] = [
     Key::PageUp,
     Key::PageUp,
     Key::PageDown,
-    Key::Help,
+    Key::Function(1),
     Key::Ctrl('p'),
     Key::Ctrl('f'),
     Key::Ctrl('u'),

@@ -20,6 +20,7 @@ use waxwing_core::wire::KeyAnswer;
 use super::{at, phone};
 use crate::backend::load_key;
 use crate::home::{Fate, HandedOver, Home, Identity, NewIdentity, Recorded, Registration, Writing};
+use crate::tui::bindings::Bindings;
 use crate::tui::desk::reading;
 use crate::tui::draw;
 use crate::tui::event::{Act, Errand, Event};
@@ -71,7 +72,7 @@ impl Person {
         let identity = home.identity().unwrap().unwrap();
         let owner = Owner { phone: phone(0), country: None, zone: TimeZone::UTC };
         let now = Now { instant: Instant::from_millis(1_000), unix: at(600) };
-        let (model, acts) = Model::new(owner, size.0, size.1, now);
+        let (model, acts) = Model::new(owner, Bindings::default(), size.0, size.1, now);
         let mut person = Self {
             home,
             _root: root,

@@ -57,7 +57,7 @@ fn list_and_conversation_have_room_for_each_other() {
     person.carry_out();
     person.types("On my way; ");
     person.sees_screen("conversation-80x24");
-    person.press(Key::Help);
+    person.press(Key::Function(1));
     person.sees_screen("help-80x24");
 }
 
@@ -96,7 +96,7 @@ fn every_size_can_be_drawn() {
             person.sees_line("screen");
             person.presses(&[Key::Ctrl('p')]);
             person.sees_line("Go to:");
-            person.presses(&[Key::Esc, Key::Help, Key::Esc, Key::PageUp, Key::PageDown]);
+            person.presses(&[Key::Esc, Key::Function(1), Key::Esc, Key::PageUp, Key::PageDown]);
         }
     }
 }
@@ -104,7 +104,9 @@ fn every_size_can_be_drawn() {
 #[test]
 fn nothing_is_said_by_a_color_alone() {
     let mut person = week_on((80, 24));
-    for keys in [&[][..], &[Key::Enter], &[Key::Up], &[Key::Tab, Key::Down, Key::Char('v')]] {
+    for keys in
+        [&[][..], &[Key::Enter], &[Key::BackTab], &[Key::Esc, Key::Tab, Key::Down, Key::Char('v')]]
+    {
         person.presses(keys);
         let (plain, dark) = (person.cells_in(Theme::Plain), person.cells_in(Theme::Dark));
         let colors = |cell: &Cell| (cell.fg, cell.bg);
@@ -120,8 +122,13 @@ fn a_screen_whose_new_size_is_not_known_yet_is_drawn_as_far_as_it_goes() {
     let sizes = [(80, 24), (30, 8), (1, 1), (59, 9), (60, 50), (200, 8), (3, 40), (79, 23)];
     for (width, height) in sizes {
         let mut person = week_on((width, height));
-        for keys in [&[][..], &[Key::Enter], &[Key::Up], &[Key::Ctrl('p')], &[Key::Esc, Key::Help]]
-        {
+        for keys in [
+            &[][..],
+            &[Key::Enter],
+            &[Key::BackTab],
+            &[Key::Ctrl('p')],
+            &[Key::Esc, Key::Function(1)],
+        ] {
             person.presses(keys);
             for size in sizes {
                 let _ = person.cells_on(size);

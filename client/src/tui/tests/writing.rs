@@ -81,6 +81,52 @@ fn a_letter_is_sent_once_and_what_could_not_be_stored_comes_back() {
 }
 
 #[test]
+fn what_was_sent_comes_back_to_be_sent_anew_and_is_no_draft() {
+    let mut person = Person::with((80, 24), |person| {
+        person.has_written(phone(1), 1, "first");
+        person.receives(phone(1), 2, "an answer");
+        person.has_written(phone(1), 3, "second\nof two lines");
+    });
+    person.press(Key::Enter);
+    person.carry_out();
+    person.press(Key::Up);
+    person.sees_line("> second");
+    // To its first row, and then to what was sent before.
+    person.presses(&[Key::Up, Key::Up]);
+    person.sees_line("> first");
+    person.press(Key::Up);
+    person.sees_line("> first");
+    person.presses(&[Key::Down, Key::Down]);
+    person.sees_line("> write to");
+    person.presses(&[Key::Up, Key::Up, Key::Up]);
+    person.leaves();
+    assert!(person.errands.is_empty(), "{:?}", person.errands);
+    person.types(", once more");
+    person.wait(Duration::from_millis(500));
+    assert_eq!(person.errands, [draft("first, once more")]);
+    // Now something is begun, and Up goes to the letters as it does then.
+    person.press(Key::Up);
+    person.sees_line("> first, once more");
+    person.press(Key::Esc);
+    person.errands.clear();
+    person.press(Key::Enter);
+    let sent = Errand::Send { to: phone(1), text: "first, once more".into() };
+    assert_eq!(person.errands, [sent]);
+}
+
+#[test]
+fn where_nothing_was_sent_up_goes_to_the_letters() {
+    let mut person = Person::with((80, 24), |person| {
+        person.receives(phone(1), 2, "a letter");
+        person.home.relations().accept(&phone(1)).unwrap();
+    });
+    person.presses(&[Key::Enter, Key::Up]);
+    person.sees_line("Esc write · y copy");
+    person.presses(&[Key::Esc, Key::BackTab]);
+    person.sees_line("Esc write · y copy");
+}
+
+#[test]
 fn letters_are_read_by_whoever_has_them_in_front_of_them() {
     let mut person = anybody();
     person.sees_line("The tickets are booked.");
@@ -93,7 +139,8 @@ fn letters_are_read_by_whoever_has_them_in_front_of_them() {
     person.happen(Event::Changed);
     person.sees_line("are you there?");
     assert!(person.errands.is_empty(), "nobody looks");
-    assert_eq!(person.acts, [Act::Notify]);
+    let Act::Notify(news) = &person.acts[0] else { panic!("{:?}", person.acts) };
+    assert_eq!((news.len(), news[0].with, news[0].unread), (1, phone(1), 1));
     person.happen(Event::Input(Input::Focus(true)));
     assert!(matches!(person.errands[..], [Errand::Read { .. }]));
 }

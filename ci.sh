@@ -12,7 +12,7 @@ fi
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 
 # What `./ci.sh` alone runs, and continuous integration.
-steps=(fmt workflow unit clippy docs tests simulation shards crashes backends python wireshark package_deb features no_std firmware fuzz deny)
+steps=(fmt workflow unit clippy docs tests simulation shards postgres crashes backends python wireshark package_deb features no_std firmware fuzz deny)
 # What `./ci.sh quick` runs: a verdict while one works.
 quick=(fmt workflow quick_tests)
 # What `./ci.sh release` runs besides, before a release. It builds everything anew, more than once.
@@ -116,6 +116,21 @@ step_shards() { # 3 minutes
     # Of the whole workspace, or cargo would choose other features and build everything again.
     SIM_SHARDS=3 cargo test --workspace --test server
     WAXWING_TEST_LOOPS=2 cargo test --workspace --test end_to_end -- "${skipped[@]}"
+}
+
+# Storage in a real PostgreSQL, and servers that share one. Where it cannot be installed, the tests say that
+# they were skipped.
+step_postgres() { # 1 minute; 1 more where PostgreSQL has to be installed
+    if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && command -v apt-get >/dev/null; then
+        local root=()
+        [ "$(id -u)" = 0 ] || root=(sudo -n)
+        "${root[@]}" apt-get update -qq || true
+        DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends postgresql ||
+            echo 'postgres: PostgreSQL cannot be installed' >&2
+    fi
+    # Of the whole workspace, as in `shards`.
+    cargo test --workspace --test postgres_storage
+    cargo test --workspace --test storage_contract postgres
 }
 
 # Power cuts at any call, and SIGKILL at random and at named places while people write.

@@ -174,6 +174,10 @@ const SECTIONS: &[&[Key]] = &[
         field!(Ranges, limits.exempt),
     ],
     &[
+        field!(Text, storage.url),
+        field!(Path, storage.password_file),
+        duration!(100..=MINUTE, storage.timeout),
+        number!(Count 1..=2, storage.copies),
         number!(Size 0..=KIB * KIB * GIB, storage.min_free_disk),
         duration!(0..=YEARS, storage.id_rest),
         duration!(1..=MINUTE, storage.busy_timeout),
@@ -181,6 +185,8 @@ const SECTIONS: &[&[Key]] = &[
         duration!(100..=DAY, storage.tidy_after),
     ],
     &[
+        duration!(100..=MINUTE, cluster.lease),
+        duration!(1_000..=DAY, cluster.isolated),
         field!(Path, backup.directory),
         duration!(1_000..=YEARS, backup.every),
         number!(Count 1..=10_000, backup.keep),
@@ -630,6 +636,9 @@ fn expected(settings: &[Setting]) -> Result<Config, Vec<&'static str>> {
         (config.metrics.listen.is_some_and(is_shared), "metrics.listen"),
         (has_nul(&control), "server.control"),
         (data.is_empty() || has_nul(&data), "server.data"),
+        // It is built without PostgreSQL.
+        (!config.storage.url.is_empty(), "storage.url"),
+        (has_nul(&config.storage.password_file.to_string_lossy()), "storage.password_file"),
         (has_nul(&program), "otp.exec.program"),
         (exec.args.iter().any(|arg| has_nul(arg)), "otp.exec.args"),
         (program.is_empty() && uses(DeliveryKind::Exec), "otp.exec.program"),

@@ -123,6 +123,18 @@ impl DataDir {
         self.path.join("server.former")
     }
 
+    /// The name of this directory among those of servers that share a database.
+    #[must_use]
+    pub fn node(&self) -> PathBuf {
+        self.path.join("node")
+    }
+
+    /// What a database that is shared has confirmed.
+    #[must_use]
+    pub fn witness(&self) -> PathBuf {
+        self.path.join("witness")
+    }
+
     /// The processes that have it locked, as far as they can be seen.
     #[must_use]
     pub fn users(&self) -> Vec<String> {

@@ -110,7 +110,12 @@ impl From<ConfigError> for Failure {
 
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
-        Self::new(Exit::Storage, error)
+        let exit = match error {
+            StorageError::Away(_) => Exit::Network,
+            StorageError::Settings(_) => Exit::Config,
+            _ => Exit::Storage,
+        };
+        Self::new(exit, error)
     }
 }
 

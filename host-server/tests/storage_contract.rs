@@ -51,6 +51,70 @@ impl Place for tempfile::TempDir {
     }
 }
 
+#[cfg(feature = "postgres")]
+mod shared {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex, OnceLock};
+    use std::time::Duration;
+
+    use waxwing_core::time::Instant;
+    use waxwing_server::store::postgres::{self, PostgresOptions, PostgresStorage, Reached};
+    use waxwing_server::store::shared::{Instance, Mark, Node, Witness};
+
+    use super::support::postgres::Postgres;
+    use super::{Place, TestStorage};
+
+    /// A database of PostgreSQL, and what a server keeps beside it.
+    pub(super) struct Shared {
+        url: String,
+        witness: Kept,
+    }
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Option<Mark>>>);
+
+    impl Witness for Kept {
+        fn mark(&self) -> Option<Mark> {
+            *self.0.lock().unwrap()
+        }
+
+        fn write(&mut self, mark: Mark) {
+            *self.0.lock().unwrap() = Some(mark);
+        }
+    }
+
+    pub(super) fn postgres() -> Option<&'static Postgres> {
+        static STARTED: OnceLock<Option<Postgres>> = OnceLock::new();
+        STARTED.get_or_init(Postgres::start).as_ref()
+    }
+
+    impl Place for Shared {
+        fn new() -> Self {
+            let url = postgres().expect("it was looked for before").database();
+            Self { url, witness: Kept::default() }
+        }
+
+        fn open(&self) -> Box<dyn TestStorage> {
+            const LEASE: Duration = Duration::from_secs(5);
+            static INSTANCES: AtomicU32 = AtomicU32::new(1);
+            let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
+            let options = PostgresOptions {
+                place: postgres::parse(&self.url).unwrap(),
+                password: None,
+                timeout: Duration::from_secs(10),
+                lease: LEASE,
+                node: Node(7),
+                instance: Instance(u128::from(instance)),
+            };
+            let (now, witness) = (Instant::default(), Box::new(self.witness.clone()));
+            let mut candidate = Reached::reach(options).unwrap().candidate(witness, now).unwrap();
+            let holder =
+                candidate.look(now).unwrap().expect("the lease is free, or of the same node");
+            Box::new(PostgresStorage::serve(candidate, holder, LEASE))
+        }
+    }
+}
+
 /// With users 1 to 4.
 fn populated(place: &impl Place) -> Box<dyn TestStorage> {
     let mut storage = place.open();
@@ -702,6 +766,14 @@ macro_rules! contract {
         }
         mod sqlite {
             $(#[test] fn $test() { super::$test::<tempfile::TempDir>(); })*
+        }
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            $(#[test] fn $test() {
+                if super::shared::postgres().is_some() {
+                    super::$test::<super::shared::Shared>();
+                }
+            })*
         }
     };
 }

@@ -17,9 +17,10 @@ impl Config {
     /// names cannot be used.
     pub fn check_serving(&self) -> Result<(), ConfigError> {
         self.refuse_unverified()?;
-        let Self { server, registration, otp, .. } = self;
+        let Self { server, registration, otp, storage, .. } = self;
         registration.policy()?;
         otp::check(otp)?;
+        storage.password()?;
         if fs::metadata(&server.data).is_ok_and(|metadata| !metadata.is_dir()) {
             let path = server.data.display();
             return Err(ConfigError(format!("server.data: {path} is no directory")));
@@ -74,7 +75,7 @@ impl Config {
 
     /// Whether the values make sense together.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let Self { server, registration, otp, backup, canary, metrics, log, .. } = self;
+        let Self { server, registration, otp, storage, backup, canary, metrics, log, .. } = self;
         let uses = |kind| otp.ways().any(|way| way == kind);
         let rules = [
             (
@@ -101,14 +102,20 @@ impl Config {
                     &otp.exec.program,
                     &otp.webhook.secret_file,
                     &otp.webhook.ca_file,
+                    &storage.password_file,
                     &backup.directory,
                     &log.file,
                 ]
                 .into_iter()
                 .any(has_nul),
                 "server.data, server.control, registration.allow_file, otp.exec.program, \
-                 otp.webhook.secret_file, otp.webhook.ca_file, backup.directory and log.file must not \
-                 contain the byte 0",
+                 otp.webhook.secret_file, otp.webhook.ca_file, storage.password_file, backup.directory and \
+                 log.file must not contain the byte 0",
+            ),
+            (
+                !storage.url.is_empty() && !backup.directory.as_os_str().is_empty(),
+                "backup.directory: the server makes backups of SQLite alone. With storage.url, leave it empty, \
+                 and back up the database with the tools of PostgreSQL",
             ),
             (
                 backup.directory == server.data,
@@ -136,7 +143,7 @@ impl Config {
         ];
         match rules.iter().find(|(broken, _)| *broken) {
             Some((_, why)) => Err(ConfigError((*why).into())),
-            None => Ok(()),
+            None => storage.check_url(),
         }
     }
 }

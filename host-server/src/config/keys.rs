@@ -207,11 +207,18 @@ pub(super) const KEYS: &[Key] = &[
     key!(limits.ban_for, Live, duration SECOND..=TEN_YEARS, "How long the server bans an address by itself."),
     key!(limits.exempt, Live, list, "Addresses and ranges that limits per address do not apply to, and that the server never bans by itself, nor others in the same /64 of IPv6. Whoever comes through a proxy has the address of that proxy, unless server.proxies names it."),
 
+    key!(storage.url, Restart, url, "Database of PostgreSQL that several servers share, as in \"postgres://waxwing@db1,db2/chat?sslmode=verify-full&sslrootcert=/etc/waxwing/db-ca.pem\". On this machine it needs no TLS: \"postgres://waxwing@%2Frun%2Fpostgresql/chat\". Empty: SQLite in server.data, for one server."),
+    key!(storage.password_file, Restart, path, "File with the password for that database, which nobody but the server can read. Empty: no password."),
+    key!(storage.timeout, Restart, duration TENTH..=MINUTE, "How long any answer of that database may take."),
+    key!(storage.copies, Restart, count 1..=2, "On how many machines that database has to have what is stored. 2: nothing is taken while it has no synchronous standby. 1: the log warns of that."),
     key!(storage.min_free_disk, Live, size 0..=(1_024 * TIB), "Below this much free space nothing new is taken for absent recipients."),
     key!(storage.id_rest, Restart, duration 0..=TEN_YEARS, "How long the id of a removed user is not given to another user."),
     key!(storage.busy_timeout, Restart, duration 1..=MINUTE, "How long a commit waits for another process that has locked the database."),
     key!(storage.expiry_interval, Live, duration TENTH..=DAY, "Time between two searches for expired letters."),
     key!(storage.tidy_after, Live, duration TENTH..=DAY, "How long the server has to be idle before it moves the write-ahead log into the database, and empties it."),
+
+    key!(cluster.lease, Restart, duration TENTH..=MINUTE, "Of servers that share a database, one serves and the others stand by. After so long a silence of the one, another takes over."),
+    key!(cluster.isolated, Restart, duration SECOND..=DAY, "After so long without the database that it shares, a server sends its sessions away."),
 
     key!(backup.directory, Restart, path, "Directory for backups of the database, best on another disk. It has to be there, and others must not be able to change it. Empty: the server makes no backups by itself."),
     key!(backup.every, Restart, duration SECOND..=TEN_YEARS, "Time between two backups that the server makes by itself."),

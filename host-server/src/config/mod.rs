@@ -6,6 +6,7 @@
 mod changes;
 mod check;
 mod control;
+mod database;
 mod directory;
 mod keys;
 mod kind;
@@ -35,9 +36,9 @@ pub use kind::size::parse as parse_size;
 pub use layered::Layered;
 pub use range::AddressRange;
 pub use sections::{
-    BackupConfig, CanaryConfig, Config, DeadlineConfig, DeliveryKind, ExecConfig, LetterConfig,
-    Limits, LogConfig, LogFormat, LogLevel, OtpConfig, RegistrationConfig, ServerConfig,
-    StorageConfig, WebhookConfig,
+    BackupConfig, CanaryConfig, ClusterConfig, Config, DeadlineConfig, DeliveryKind, ExecConfig,
+    LetterConfig, Limits, LogConfig, LogFormat, LogLevel, OtpConfig, RegistrationConfig,
+    ServerConfig, StorageConfig, WebhookConfig,
 };
 pub use webhook::{Header, WebhookRequest};
 

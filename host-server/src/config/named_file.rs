@@ -2,10 +2,11 @@
 
 use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use super::sandbox;
@@ -50,6 +51,31 @@ pub(super) fn read(
         )));
     }
     Ok(content)
+}
+
+/// What is in a file that nobody but the server can read, without the end of its line.
+pub(super) fn secret(path: &Path, largest: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut secret = read(path, largest, |metadata| others_can_read(path, metadata))?;
+    while secret.last().is_some_and(u8::is_ascii_whitespace) {
+        secret.pop();
+    }
+    Ok(secret)
+}
+
+/// A file of root's may be read by a group, as packages make them; one of the server's own by nobody else.
+fn others_can_read(path: &Path, metadata: &Metadata) -> Option<String> {
+    let of_another = metadata.uid() != geteuid().as_raw();
+    let too_open = if of_another { 0o007 } else { 0o077 };
+    access::others_can_change(path, metadata).or_else(|| {
+        let readable = metadata.mode() & too_open != 0;
+        readable.then(|| {
+            format!("others can read it; run: chmod {} {}", mode(of_another), path.display())
+        })
+    })
+}
+
+const fn mode(of_another: bool) -> &'static str {
+    if of_another { "640" } else { "600" }
 }
 
 /// `1 MiB`.

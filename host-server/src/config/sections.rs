@@ -27,6 +27,8 @@ pub struct Config {
     pub limits: Limits,
     /// Section `storage`: the database.
     pub storage: StorageConfig,
+    /// Section `cluster`: several servers that share a database.
+    pub cluster: ClusterConfig,
     /// Section `backup`: copies of the database.
     pub backup: BackupConfig,
     /// Section `canary`: letters that the server writes to itself.
@@ -234,6 +236,14 @@ pub struct Limits {
 /// Section `storage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageConfig {
+    /// The database of PostgreSQL that several servers can share; empty for SQLite in the data directory.
+    pub url: String,
+    /// A file with the password for it; empty for none.
+    pub password_file: PathBuf,
+    /// How long any answer of that database may take.
+    pub timeout: Duration,
+    /// On how many machines the database has to have what is stored.
+    pub copies: u32,
     /// Below this many free bytes nothing new is taken for absent recipients.
     pub min_free_disk: u64,
     /// How long the id of a removed user is given to nobody.
@@ -245,6 +255,15 @@ pub struct StorageConfig {
     /// How long the server has to be idle before it moves the write-ahead log into the database, and
     /// empties it.
     pub tidy_after: Duration,
+}
+
+/// Section `cluster`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// After so long a silence of the server that serves, another one takes over.
+    pub lease: Duration,
+    /// After so long without the database, sessions are sent away.
+    pub isolated: Duration,
 }
 
 /// Section `backup`.
@@ -460,12 +479,22 @@ impl Default for BackupConfig {
 impl Default for StorageConfig {
     fn default() -> Self {
         Self {
+            url: String::new(),
+            password_file: PathBuf::new(),
+            timeout: Duration::from_secs(5),
+            copies: 2,
             min_free_disk: 256 * MIB,
             id_rest: DAY * 60,
             busy_timeout: Duration::from_millis(250),
             expiry_interval: server::Config::default().expiry_interval,
             tidy_after: Duration::from_secs(5),
         }
+    }
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(5), isolated: Duration::from_secs(30) }
     }
 }
 

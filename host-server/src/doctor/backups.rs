@@ -15,6 +15,9 @@ use crate::figures;
 use crate::key::{self, Fingerprints};
 
 pub(super) fn look(config: &Config) -> Finding {
+    if config.storage.is_shared() {
+        return Finding::skipped("the database of storage.url is backed up with its own tools");
+    }
     let Some(shelf) = Shelf::of(config) else {
         return Finding::warn(
             "the server makes no backups by itself",

@@ -6,6 +6,8 @@ use std::io::{ErrorKind, Read};
 
 use super::Finding;
 use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::store::{self, Use};
 
 /// The bytes with which a database of SQLite begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -13,6 +15,9 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const PAGE: usize = 4_096;
 
 pub(super) fn look(config: &Config) -> Finding {
+    if config.storage.is_shared() {
+        return look_at_shared(config);
+    }
     let path = config.server.data.join("waxwing.db");
     let mut head = [0; 20];
     match File::open(&path).and_then(|mut file| file.read_exact(&mut head)) {
@@ -28,6 +33,22 @@ pub(super) fn look(config: &Config) -> Finding {
             format!("{} cannot be read: {error}", path.display()),
             "see \"The disk is lost\" in OPERATING.md",
         ),
+    }
+}
+
+/// A database that several servers can reach is asked.
+fn look_at_shared(config: &Config) -> Finding {
+    let directory = match DataDir::existing(&config.server.data) {
+        Ok(directory) => directory,
+        Err(error) => return Finding::skipped(error.to_string()),
+    };
+    match store::schema(config, &directory) {
+        Ok(schema) if schema.outcome == Use::Refuses => Finding::fail(
+            "the database is of a later version",
+            "`waxwing-server storage schema` says of which; run that one",
+        ),
+        Ok(schema) => Finding::ok(format!("storage.url answers; its schema is {}", schema.found)),
+        Err(error) => Finding::fail(error.to_string(), "see \"A shared database\" in OPERATING.md"),
     }
 }
 

@@ -104,7 +104,7 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "database",
-        about: "Journal mode and page size of the database.",
+        about: "Journal mode and page size of the database; of one that is shared, whether it answers.",
         look: database::look,
     },
     Check {

@@ -22,6 +22,7 @@ mod service_manager;
 mod settings;
 mod shards;
 mod signals;
+mod standby;
 mod trial;
 mod turn_times;
 
@@ -89,7 +90,12 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     };
     let directory = directory.lock()?;
     logging::serve(&config.log);
-    let (identity, mut storage) = origin::open(config, args, &directory)?;
+    let mut wait = |storage| standby::wait(storage, &early);
+    let origin = origin::open(config, args, &directory, &mut wait)?;
+    let Some((identity, mut storage)) = origin else {
+        tracing::info!(name: "stopped", "stopped");
+        return Ok(());
+    };
     if args.check {
         storage.check().map_err(say_what_helps)?;
         tracing::info!("the database was read from end to end, and is sound");

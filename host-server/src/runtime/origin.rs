@@ -18,29 +18,30 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::key::{self, Fingerprints};
-use crate::store::{self, Engine, Opening};
+use crate::store::{Engine, Named, Opened, Opening, Standby, StorageError};
 
-/// Key and database, which belong together.
+/// Key and database, which belong together; `None` if the process was asked to end while another server served.
 pub(super) fn open(
     config: &Config,
     args: &RunArgs,
     directory: &DataDir,
-) -> Result<(Identity<Backend>, Box<dyn Engine>), Failure> {
+    wait: &mut Wait<'_>,
+) -> Result<Option<Origin>, Failure> {
     if args.new_key {
         expect_no_plan(directory)?;
     }
-    let published = key::published(directory);
-    expect_database(config, args, directory, published.is_some())?;
+    let start = Start { config, args, directory, published: key::published(directory) };
+    let named = Named::find(config, directory)?;
+    start.expect_database(&named)?;
     let audit = AuditLog::of(directory);
-    let Some(act) = act(args) else {
-        return open_expected(config, args, (directory, &audit), published);
-    };
+    let Some(act) = act(args) else { return start.open(named, &audit, wait) };
     let begun = audit.begin(clock::unix_now(), audit::caller(), "run", act)?;
-    let opened = open_expected(config, args, (directory, &audit), published);
+    let opened = start.open(named, &audit, wait);
     let outcome = match &opened {
-        Ok((identity, _)) => {
+        Ok(Some((identity, _))) => {
             Outcome::done(format!("the key is {:?}", key::digest(identity.spki())))
         }
+        Ok(None) => Outcome::failed("another server served until this one was asked to end"),
         // Some of it may have been done.
         Err(failure) if failure.exit() == Exit::Storage => Outcome::unknown(failure.to_string()),
         Err(failure) => Outcome::failed(failure.to_string()),
@@ -50,6 +51,14 @@ pub(super) fn open(
     ended?;
     Ok(opened)
 }
+
+/// Key and database.
+pub(super) type Origin = (Identity<Backend>, Box<dyn Engine>);
+
+/// Waits until it is this server's turn to serve from a storage that others serve from, too. `None`: the process
+/// was asked to end.
+pub(super) type Wait<'a> =
+    dyn FnMut(Box<dyn Standby>) -> Result<Option<Box<dyn Engine>>, Failure> + 'a;
 
 /// What a start is to do that no other start does, if there is something.
 fn act(args: &RunArgs) -> Option<Arguments> {
@@ -65,80 +74,224 @@ fn act(args: &RunArgs) -> Option<Arguments> {
     Some(asked.fold(Arguments::new(), |arguments, (flag, _)| arguments.with(flag, "yes")))
 }
 
-/// The same, where what is missing may be missing.
-fn open_expected(
-    config: &Config,
-    args: &RunArgs,
-    (directory, audit): (&DataDir, &AuditLog),
+/// A start, and what it was given.
+struct Start<'a> {
+    config: &'a Config,
+    args: &'a RunArgs,
+    directory: &'a DataDir,
+    /// The fingerprint of the public key that lies there for clients.
     published: Option<Digest>,
-) -> Result<(Identity<Backend>, Box<dyn Engine>), Failure> {
-    let opening = match (args.recover, args.without_log) {
-        (true, true) => Opening::RecoveredWithoutLog,
-        (true, false) => Opening::Recovered,
-        (false, true) => Opening::WithoutLog,
-        (false, false) => Opening::ToServe,
-    };
-    let opened = store::open(config, directory, opening);
-    let mut storage = opened.map_err(|error| match opening {
-        Opening::Recovered | Opening::RecoveredWithoutLog => error.into(),
-        _ => say_what_helps(error),
-    })?;
-    let of_database = storage.server_key()?;
-    if !key::is_there(directory)? {
-        let is_first_start = of_database.is_none() && published.is_none() && storage.is_unused()?;
-        if !is_first_start && !args.new_key {
-            return Err(key_is_missing(directory));
-        }
-        key::create(directory)?;
+}
+
+impl Start<'_> {
+    /// What is missing may be missing.
+    fn open(
+        &self,
+        named: Named,
+        audit: &AuditLog,
+        wait: &mut Wait<'_>,
+    ) -> Result<Option<Origin>, Failure> {
+        let opening = match (self.args.recover, self.args.without_log) {
+            (true, true) => Opening::RecoveredWithoutLog,
+            (true, false) => Opening::Recovered,
+            (false, true) => Opening::WithoutLog,
+            (false, false) => Opening::ToServe,
+        };
+        let name = named.to_string();
+        let opened = named.open(self.config, opening);
+        let opened = opened.map_err(|error| match opening {
+            Opening::Recovered | Opening::RecoveredWithoutLog => error.into(),
+            _ => say_what_helps(error),
+        })?;
+        let storage = match opened {
+            Opened::Ours(storage) => storage,
+            Opened::Shared(mut standby) => {
+                self.expect_own(&name, &mut *standby)?;
+                let Some(storage) = wait(standby)? else { return Ok(None) };
+                storage
+            }
+        };
+        self.belong(&name, audit, storage).map(Some)
     }
-    let settled = key::settle(directory, clock::unix_now());
-    let identity = key::load(directory)?;
-    let own = key::digest(identity.spki());
-    match settled {
-        Ok(false) => {}
-        Ok(true) => {
-            tracing::warn!(name: "key_changed_at_start", "the planned key has taken the place of the server's, as its moment has come");
-            rotation::note_change(audit, own, clock::unix_now());
+
+    /// Whether this server could serve from it, as far as that is known before its turn has come.
+    fn expect_own(&self, name: &str, standby: &mut dyn Standby) -> Result<(), Failure> {
+        let of_database = standby.server_key()?;
+        if key::is_there(self.directory)? {
+            let own = key::digest(key::load(self.directory)?.spki());
+            let fingerprints = Fingerprints::read(self.directory, own)?;
+            return self.expect_key(of_database, own, &fingerprints);
         }
-        // As long as the key before lies there, it can serve, and the plan is tried again.
-        Err(error) if key::planned(directory, &own)?.is_some() => {
-            tracing::error!(name: "key_not_changed", %error, "the planned key could not take its place; it is tried again");
-        }
-        Err(error) => return Err(error),
+        let is_first_start = self.is_first_start(of_database, || standby.is_unused())?;
+        if is_first_start || self.args.new_key { Ok(()) } else { Err(self.key_is_missing(name)) }
     }
-    let fingerprints = Fingerprints::read(directory, own)?;
-    // A database from before it knew its key: what clients were given speaks for it.
-    match of_database.or(published) {
-        // The key before, in a database that has not been told yet, or that is older. Clients were given
-        // the one that followed it.
-        Some(former)
-            if fingerprints.former.contains(&former)
-                && !fingerprints.former.contains(&own)
-                && key::published(directory) == Some(own) => {}
-        Some(expected) if expected != own && !args.new_key => {
-            return Err(another_key(directory, own, expected));
+
+    /// Makes a key if there was never any, and has the two know each other.
+    fn belong(
+        &self,
+        name: &str,
+        audit: &AuditLog,
+        mut storage: Box<dyn Engine>,
+    ) -> Result<Origin, Failure> {
+        let Self { args, directory, published, .. } = *self;
+        let of_database = storage.server_key()?;
+        if !key::is_there(directory)? {
+            let is_first_start = self.is_first_start(of_database, || storage.is_unused())?;
+            if !is_first_start && !args.new_key {
+                return Err(self.key_is_missing(name));
+            }
+            key::create(directory)?;
         }
-        Some(expected) if expected == own && args.new_key => {
-            let message = format!(
-                "{} belongs to this database already, so --new-key has nothing to do; to replace it, \
-                 move it away first",
-                directory.private_key().display()
+        let settled = key::settle(directory, clock::unix_now());
+        let identity = key::load(directory)?;
+        let own = key::digest(identity.spki());
+        match settled {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!(name: "key_changed_at_start", "the planned key has taken the place of the server's, as its moment has come");
+                rotation::note_change(audit, own, clock::unix_now());
+            }
+            // As long as the key before lies there, it can serve, and the plan is tried again.
+            Err(error) if key::planned(directory, &own)?.is_some() => {
+                tracing::error!(name: "key_not_changed", %error, "the planned key could not take its place; it is tried again");
+            }
+            Err(error) => return Err(error),
+        }
+        self.expect_key(of_database, own, &Fingerprints::read(directory, own)?)?;
+        if of_database != Some(own) {
+            storage.set_server_key(&own, clock::unix_now())?;
+            if let Some(before) = of_database {
+                tracing::warn!(name: "database_key_changed", ?before, now = ?own, "the database has a new key from now on");
+            }
+        }
+        if let Some(before) = published.filter(|before| *before != own) {
+            tracing::warn!(name: "public_key_replaced", ?before, now = ?own, "the public key for clients is replaced");
+        }
+        key::publish(directory, identity.spki())?;
+        Ok((identity, storage))
+    }
+
+    fn is_first_start(
+        &self,
+        of_database: Option<Digest>,
+        is_unused: impl FnOnce() -> Result<bool, StorageError>,
+    ) -> Result<bool, StorageError> {
+        Ok(of_database.is_none() && self.published.is_none() && is_unused()?)
+    }
+
+    /// Whether the database and the clients expect this key.
+    fn expect_key(
+        &self,
+        of_database: Option<Digest>,
+        own: Digest,
+        fingerprints: &Fingerprints,
+    ) -> Result<(), Failure> {
+        let Self { args, directory, published, .. } = *self;
+        // A database from before it knew its key: what clients were given speaks for it.
+        match of_database.or(published) {
+            // The key before, in a database that has not been told yet, or that is older. Clients were given
+            // the one that followed it.
+            Some(former)
+                if fingerprints.former.contains(&former)
+                    && !fingerprints.former.contains(&own)
+                    && key::published(directory) == Some(own) =>
+            {
+                Ok(())
+            }
+            Some(expected) if expected != own && !args.new_key => {
+                Err(another_key(directory, own, expected))
+            }
+            Some(expected) if expected == own && args.new_key => {
+                let message = format!(
+                    "{} belongs to this database already, so --new-key has nothing to do; to replace it, \
+                     move it away first",
+                    directory.private_key().display()
+                );
+                Err(Failure::new(Exit::Key, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to make a database in the place of one that was lost.
+    fn expect_database(&self, named: &Named) -> Result<(), Failure> {
+        let Self { config, args, directory, published } = *self;
+        let is_there = named.is_there();
+        if is_there && args.new_database {
+            return Err(Failure::new(
+                Exit::Storage,
+                format!(
+                    "{named} is there, so --new-database has nothing to do; move it away first"
+                ),
+            ));
+        }
+        if args.new_database {
+            tracing::warn!(
+                name: "database_made_anew", %named,
+                "an empty database is made, as --new-database says: all users have to register again"
             );
-            return Err(Failure::new(Exit::Key, message));
         }
-        _ => {}
-    }
-    if of_database != Some(own) {
-        storage.set_server_key(&own, clock::unix_now())?;
-        if let Some(before) = of_database {
-            tracing::warn!(name: "database_key_changed", ?before, now = ?own, "the database has a new key from now on");
+        if is_there || args.new_database {
+            return Ok(());
         }
+        if published.is_some() || key::is_there(directory)? {
+            return Err(database_is_missing(named, directory)?);
+        }
+        if !config.server.allow_first_start {
+            return Err(Failure::new(
+                Exit::Storage,
+                format!(
+                    "there is neither key nor database in {}, and server.allow_first_start is false: \
+                     is its disk mounted?",
+                    directory.path().display()
+                ),
+            ));
+        }
+        tracing::warn!(
+            name: "first_start",
+            directory = %directory.path().display(),
+            "there is neither key nor database: this is the first start of a new server"
+        );
+        Ok(())
     }
-    if let Some(before) = published.filter(|before| *before != own) {
-        tracing::warn!(name: "public_key_replaced", ?before, now = ?own, "the public key for clients is replaced");
+
+    fn key_is_missing(&self, database: &str) -> Failure {
+        let key = self.directory.private_key();
+        let key = key.display();
+        // The others that share the database have it.
+        let copy = if self.config.storage.is_shared() {
+            "copy it from another server of this database, or restore it"
+        } else {
+            "restore it from its copy"
+        };
+        Failure::new(
+            Exit::Key,
+            format!(
+                "there is no {key}, but {database} belongs to a key: {copy}. Only if it is lost for good, start \
+                 once with --new-key; every client has to be given the new public key by hand then, and refuses \
+                 the server until it is"
+            ),
+        )
     }
-    key::publish(directory, identity.spki())?;
-    Ok((identity, storage))
+}
+
+fn database_is_missing(named: &Named, directory: &DataDir) -> Result<Failure, Failure> {
+    let key = directory.private_key();
+    let key = key.display();
+    let message = match key::is_there(directory)? {
+        true => format!(
+            "there is a key, but no database: {named} is missing; mount or restore it. Only if it is \
+             lost for good, start once with --new-database; all users have to register again then"
+        ),
+        false => format!(
+            "there is neither the key {key} nor {named}, but {} of an earlier server: \
+             mount or restore what is missing. Only if both are lost for good, start once with \
+             --new-key and --new-database; all users have to be given the new key by hand, and to \
+             register again then",
+            directory.public_key().display()
+        ),
+    };
+    Ok(Failure::new(Exit::Storage, message))
 }
 
 /// Refuses to make a key beside one that would take its place: whoever has the old key may have that one,
@@ -159,85 +312,6 @@ fn expect_no_plan(directory: &DataDir) -> Result<(), Failure> {
             own = own.display()
         ),
     ))
-}
-
-/// Refuses to make a database in the place of one that was lost.
-fn expect_database(
-    config: &Config,
-    args: &RunArgs,
-    directory: &DataDir,
-    is_published: bool,
-) -> Result<(), Failure> {
-    let path = store::place(directory);
-    let is_there = path.symlink_metadata().is_ok();
-    if is_there && args.new_database {
-        let path = path.display();
-        return Err(Failure::new(
-            Exit::Storage,
-            format!("{path} is there, so --new-database has nothing to do; move it away first"),
-        ));
-    }
-    if args.new_database {
-        let path = path.display();
-        tracing::warn!(
-            name: "database_made_anew", %path,
-            "an empty database is made, as --new-database says: all users have to register again"
-        );
-    }
-    if is_there || args.new_database {
-        return Ok(());
-    }
-    if is_published || key::is_there(directory)? {
-        return Err(database_is_missing(directory)?);
-    }
-    if !config.server.allow_first_start {
-        return Err(Failure::new(
-            Exit::Storage,
-            format!(
-                "there is neither key nor database in {}, and server.allow_first_start is false: \
-                 is its disk mounted?",
-                directory.path().display()
-            ),
-        ));
-    }
-    tracing::warn!(
-            name: "first_start",
-        directory = %directory.path().display(),
-        "there is neither key nor database: this is the first start of a new server"
-    );
-    Ok(())
-}
-
-fn database_is_missing(directory: &DataDir) -> Result<Failure, Failure> {
-    let (path, key) = (store::place(directory), directory.private_key());
-    let (path, key) = (path.display(), key.display());
-    let message = match key::is_there(directory)? {
-        true => format!(
-            "there is a key, but no database {path}: mount or restore what is missing. Only if it is \
-             lost for good, start once with --new-database; all users have to register again then"
-        ),
-        false => format!(
-            "there is neither the key {key} nor the database {path}, but {} of an earlier server: \
-             mount or restore what is missing. Only if both are lost for good, start once with \
-             --new-key and --new-database; all users have to be given the new key by hand, and to \
-             register again then",
-            directory.public_key().display()
-        ),
-    };
-    Ok(Failure::new(Exit::Storage, message))
-}
-
-fn key_is_missing(directory: &DataDir) -> Failure {
-    let (key, database) = (directory.private_key(), store::place(directory));
-    let (key, database) = (key.display(), database.display());
-    Failure::new(
-        Exit::Key,
-        format!(
-            "there is no {key}, but {database} belongs to a key: restore it from its copy. Only if it \
-             is lost for good, start once with --new-key; every client has to be given the new public \
-             key by hand then, and refuses the server until it is"
-        ),
-    )
 }
 
 fn another_key(directory: &DataDir, own: Digest, expected: Digest) -> Failure {

@@ -2,15 +2,18 @@
 //! serves; and signals that ask a command to end which has something to tidy up.
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::Receiver;
 use std::thread::{self, Builder};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::geteuid;
-use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::flag;
+use signal_hook::low_level::pipe;
 use waxwing_transport_mio::{
     self as transport, CloseReason, EventLoop, Handler, Io, Signal, Token,
 };
@@ -21,8 +24,14 @@ use crate::exit::Failure;
 use crate::store::Interrupt;
 
 /// What a server was asked while it started, which may take long. Nobody watched for signals then, and each
-/// of these would have ended it; those that ask it to end still do.
-pub(super) struct Early([(Signal, Arc<AtomicBool>); 2]);
+/// of these would have ended it; those that ask it to end still do, unless it waits for others.
+pub(super) struct Early {
+    asked: [(Signal, Arc<AtomicBool>); 2],
+    /// Whether a signal that asks the process to end ends it at once.
+    ends_at_once: Arc<AtomicBool>,
+    /// It can be read from as soon as one has come.
+    ends: UnixStream,
+}
 
 impl Early {
     /// Notes them from now on.
@@ -38,12 +47,35 @@ impl Early {
             let came = Arc::default();
             flag::register(number, Arc::clone(&came)).map(|_| came).map_err(system)
         };
-        Ok(Self([(Signal::Hangup, note(SIGHUP)?), (Signal::User1, note(SIGUSR1)?)]))
+        let asked = [(Signal::Hangup, note(SIGHUP)?), (Signal::User1, note(SIGUSR1)?)];
+        let ends_at_once = Arc::new(AtomicBool::new(true));
+        let (ends, told) = UnixStream::pair().map_err(system)?;
+        for end in [SIGTERM, SIGINT] {
+            flag::register_conditional_default(end, Arc::clone(&ends_at_once)).map_err(system)?;
+            pipe::register(end, told.try_clone().map_err(system)?).map_err(system)?;
+        }
+        Ok(Self { asked, ends_at_once, ends })
+    }
+
+    /// As long as `wait` lasts, a signal that asks the process to end does not end it: [`Early::is_to_end`] tells.
+    pub(super) fn in_order<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.ends_at_once.store(false, SeqCst);
+        let waited = wait();
+        self.ends_at_once.store(true, SeqCst);
+        waited
+    }
+
+    /// Whether the process was asked to end; it waits so long for that.
+    pub(super) fn is_to_end(&self, longest: Duration) -> bool {
+        let longest = Timespec::try_from(longest).unwrap_or_default();
+        // Another signal ends the wait sooner, which does no harm.
+        let found = poll(&mut [PollFd::new(&self.ends, PollFlags::IN)], Some(&longest));
+        found.is_ok_and(|found| found > 0)
     }
 
     /// Those that have come, each once.
     fn came(&self) -> impl Iterator<Item = Signal> {
-        self.0.iter().filter(|(_, came)| came.load(SeqCst)).map(|(signal, _)| *signal)
+        self.asked.iter().filter(|(_, came)| came.load(SeqCst)).map(|(signal, _)| *signal)
     }
 }
 
@@ -53,6 +85,8 @@ pub(super) fn obey(
     signals: Receiver<Signal>,
     running: Arc<Running>,
 ) -> Result<(), Failure> {
+    // The loop of the registrar hears of them now.
+    early.ends_at_once.store(false, SeqCst);
     let obey = move || {
         early.came().for_each(|signal| obey_one(signal, &running));
         while let Ok(signal) = signals.recv() {

@@ -1,14 +1,25 @@
 //! Which storage a server has: the one place that names an engine.
 
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "postgres")]
+use std::{fs, io};
 
 use waxwing_core::crypto::Digest;
-use waxwing_core::time::UnixTime;
+use waxwing_core::time::{Instant, UnixTime};
 
+#[cfg(feature = "postgres")]
+use super::postgres::{self, PostgresOptions, Reached};
+#[cfg(feature = "postgres")]
+use super::shared::{self, WitnessFile};
 use super::sqlite::{self, SqliteOptions, SqliteStorage};
 use super::{ApplyError, Interrupt, Storage, StorageError, UserAdmin};
+#[cfg(feature = "postgres")]
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+#[cfg(feature = "postgres")]
+use crate::config::ConfigError;
 use crate::data_dir::DataDir;
 
 /// The server that a storage belongs to, by the fingerprint of its key.
@@ -110,11 +121,18 @@ pub enum Use {
     Refuses,
 }
 
-/// Of which version the storage of this directory is. Nothing is changed.
+/// Of which version the storage is that the configuration names. Nothing is changed.
 ///
 /// # Errors
 /// When there is none, or it cannot be read.
-pub fn schema(directory: &DataDir) -> Result<Schema, StorageError> {
+pub fn schema(config: &Config, directory: &DataDir) -> Result<Schema, StorageError> {
+    #[cfg(feature = "postgres")]
+    if config.storage.is_shared() {
+        let reached = reach(config, directory)?;
+        let nothing = || StorageError::Misplaced("the database of storage.url is empty yet".into());
+        return reached.schema().cloned().ok_or_else(nothing);
+    }
+    let _ = config;
     Ok(sqlite::look(&place(directory))?)
 }
 
@@ -142,6 +160,7 @@ pub fn restore(
     draft: &Path,
     restoration: &Restoration,
 ) -> Result<Option<PathBuf>, StorageError> {
+    refuse_shared(config)?;
     let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
     SqliteStorage::restore(draft, &place(directory), &options, restoration)
 }
@@ -183,6 +202,7 @@ pub fn undo_restore(
     directory: &DataDir,
     restoration: &Restoration,
 ) -> Result<Result<Undone, NotUndone>, StorageError> {
+    refuse_shared(config)?;
     let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
     SqliteStorage::undo_restore(&place(directory), &options, restoration)
 }
@@ -209,7 +229,107 @@ pub enum Opening {
     Existing,
 }
 
-/// Opens the storage that the configuration names.
+/// The storage that the configuration names, before it is opened.
+pub struct Named(Place);
+
+enum Place {
+    File(PathBuf),
+    /// And what it has confirmed.
+    #[cfg(feature = "postgres")]
+    Database(Box<Reached>, PathBuf),
+}
+
+/// A storage that is open.
+pub enum Opened {
+    /// Nobody else can have it.
+    Ours(Box<dyn Engine>),
+    /// Several servers can reach it.
+    Shared(Box<dyn Standby>),
+}
+
+/// A server that waits for its turn to serve from a storage.
+pub trait Standby {
+    /// As [`Ownership::server_key`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn server_key(&mut self) -> Result<Option<Digest>, StorageError>;
+
+    /// As [`Ownership::is_unused`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn is_unused(&mut self) -> Result<bool, StorageError>;
+
+    /// When it looks whether its turn has come.
+    fn poll_timeout(&self) -> Instant;
+
+    /// Looks whether its turn has come. What passes by itself is no error.
+    ///
+    /// # Errors
+    /// The storage has lost something, or is damaged: the process has to stop.
+    fn look(self: Box<Self>, now: Instant) -> Result<Looked, ApplyError>;
+}
+
+/// What a look at a storage brings that several servers can reach.
+pub enum Looked {
+    /// It is this server's turn.
+    Ours(Box<dyn Engine>),
+    /// Another one serves, or may do so.
+    Waits(Box<dyn Standby>),
+}
+
+impl Named {
+    /// Looks for it. Nothing is changed, but a database is connected with.
+    ///
+    /// # Errors
+    /// When a database cannot be reached.
+    pub fn find(config: &Config, directory: &DataDir) -> Result<Self, StorageError> {
+        #[cfg(feature = "postgres")]
+        if config.storage.is_shared() {
+            let reached = Box::new(reach(config, directory)?);
+            return Ok(Self(Place::Database(reached, directory.witness())));
+        }
+        let _ = config;
+        Ok(Self(Place::File(place(directory))))
+    }
+
+    /// Whether something is there.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        match &self.0 {
+            Place::File(path) => path.symlink_metadata().is_ok(),
+            #[cfg(feature = "postgres")]
+            Place::Database(reached, _) => reached.schema().is_some(),
+        }
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Says what helps; see [`StorageError`].
+    pub fn open(self, config: &Config, opening: Opening) -> Result<Opened, StorageError> {
+        match self.0 {
+            Place::File(path) => open_file(config, &path, opening).map(Opened::Ours),
+            #[cfg(feature = "postgres")]
+            Place::Database(reached, witness) => {
+                stand_by(*reached, &witness, opening).map(Opened::Shared)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::File(path) => path.display().fmt(f),
+            #[cfg(feature = "postgres")]
+            Place::Database(..) => f.write_str("the database of storage.url"),
+        }
+    }
+}
+
+/// Opens the storage that the configuration names, if no other server can have it.
 ///
 /// # Errors
 /// Says what helps; see [`StorageError`].
@@ -218,20 +338,82 @@ pub fn open(
     directory: &DataDir,
     opening: Opening,
 ) -> Result<Box<dyn Engine>, StorageError> {
-    let path = place(directory);
+    if config.storage.is_shared() {
+        let why = "no server answers here. With storage.url, commands go to a server that runs: start this \
+                   one, or give the command on the machine that serves";
+        return Err(StorageError::Away(why.into()));
+    }
+    open_file(config, &place(directory), opening)
+}
+
+fn open_file(
+    config: &Config,
+    path: &Path,
+    opening: Opening,
+) -> Result<Box<dyn Engine>, StorageError> {
     let options = SqliteOptions { busy_timeout: config.storage.busy_timeout };
     let storage = match opening {
-        Opening::ToServe => SqliteStorage::open(&path, &options)?,
-        Opening::WithoutLog => SqliteStorage::open_without_log(&path, &options)?,
-        Opening::Recovered => SqliteStorage::recover(&path, &options)?,
-        Opening::RecoveredWithoutLog => SqliteStorage::recover_without_log(&path, &options)?,
-        Opening::Existing => SqliteStorage::open_existing(&path, &options)?,
+        Opening::ToServe => SqliteStorage::open(path, &options)?,
+        Opening::WithoutLog => SqliteStorage::open_without_log(path, &options)?,
+        Opening::Recovered => SqliteStorage::recover(path, &options)?,
+        Opening::RecoveredWithoutLog => SqliteStorage::recover_without_log(path, &options)?,
+        Opening::Existing => SqliteStorage::open_existing(path, &options)?,
     };
     Ok(Box::new(storage))
 }
 
-/// Where the storage of this directory is, for an operator to find it. It is there if something is in
-/// this place.
+#[cfg(feature = "postgres")]
+fn reach(config: &Config, directory: &DataDir) -> Result<Reached, StorageError> {
+    let settings = |error: ConfigError| StorageError::Settings(error.into());
+    let of_directory = |error: io::Error| StorageError::Unreachable(error.into());
+    let Config { storage, cluster, .. } = config;
+    Reached::reach(PostgresOptions {
+        place: storage.place().map_err(settings)?,
+        password: storage.password().map_err(settings)?,
+        timeout: storage.timeout,
+        lease: cluster.lease,
+        node: shared::node(&directory.node()).map_err(of_directory)?,
+        instance: shared::new_instance().map_err(of_directory)?,
+    })
+}
+
+#[cfg(feature = "postgres")]
+fn stand_by(
+    reached: Reached,
+    witness: &Path,
+    opening: Opening,
+) -> Result<Box<dyn Standby>, StorageError> {
+    if !matches!(opening, Opening::ToServe | Opening::Existing) {
+        let why = "--recover and --without-log are for SQLite. With storage.url, bring the database back with \
+                   its own tools";
+        return Err(StorageError::Settings(why.into()));
+    }
+    if reached.schema().is_none() {
+        // What an earlier one had is not missing in a new one, which a start has to be asked for.
+        match fs::remove_file(witness) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StorageError::Unreachable(error.into()));
+            }
+            _ => {}
+        }
+    }
+    let clock = SystemClock::start();
+    let witness = WitnessFile::open(witness, clock);
+    let witness = witness.map_err(|error| StorageError::Misplaced(error.into()))?;
+    reached.stand_by(Box::new(witness), clock.now().instant)
+}
+
+/// Backups are of SQLite.
+fn refuse_shared(config: &Config) -> Result<(), StorageError> {
+    #[cfg(feature = "postgres")]
+    if config.storage.is_shared() {
+        return Err(postgres::no_copies());
+    }
+    let _ = config;
+    Ok(())
+}
+
+/// Where the storage of this directory is if it is SQLite, for an operator to find it.
 #[must_use]
 pub fn place(directory: &DataDir) -> PathBuf {
     directory.database()

@@ -19,6 +19,12 @@ pub enum StorageError {
     /// It cannot be reached, or not now: its surroundings have to be mended.
     #[error("{0}")]
     Unreachable(Details),
+    /// The machine that has it does not let anything be done now: it is away, or has to be mended.
+    #[error("{0}")]
+    Away(Details),
+    /// The settings do not lead to it.
+    #[error("{0}")]
+    Settings(Details),
 }
 
 /// What an engine says about its own error.

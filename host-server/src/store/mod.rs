@@ -13,6 +13,8 @@ mod interrupt;
 mod letter;
 mod memory;
 mod personal;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod shared;
 mod sqlite;
 mod thread;
@@ -31,8 +33,8 @@ pub use admin::{
 };
 pub use bans::{Ban, BanChange, KeepBans};
 pub use engine::{
-    Contents, Copied, Copier, Engine, NotUndone, Opening, Ownership, Restoration, Schema, Undone,
-    Use, examine, open, place, restore, schema, undo_restore,
+    Contents, Copied, Copier, Engine, Looked, Named, NotUndone, Opened, Opening, Ownership,
+    Restoration, Schema, Standby, Undone, Use, examine, open, place, restore, schema, undo_restore,
 };
 pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};

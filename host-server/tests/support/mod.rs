@@ -1,6 +1,9 @@
 //! Users and letters for tests of storage.
 #![allow(dead_code, reason = "each test uses what it needs")]
 
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -57,8 +57,9 @@ impl Versions {
 }
 
 pub(super) fn schema(paper: &mut Paper<'_>) -> Result<(), Failure> {
-    let directory = DataDir::existing(&paper.config.server.data)?;
-    let schema = store::schema(&directory)?;
+    let config = paper.config;
+    let directory = DataDir::existing(&config.server.data)?;
+    let schema = store::schema(config, &directory)?;
     paper.write(&Versions::of(&schema), Versions::page)?;
     if schema.outcome != Use::Refuses {
         return Ok(());

@@ -4,13 +4,10 @@ mod header;
 mod template;
 
 use std::fmt;
-use std::fs::Metadata;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::geteuid;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
@@ -173,12 +170,8 @@ fn check_json(body: &Template) -> Result<(), String> {
 
 /// The secret in a file, without the end of its line.
 fn secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut secret =
-        named_file::read(path, *SECRET.end(), |metadata| others_can_read(path, metadata))
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-    while secret.last().is_some_and(u8::is_ascii_whitespace) {
-        secret.pop();
-    }
+    let secret = named_file::secret(path, *SECRET.end())
+        .map_err(|error| format!("{}: {error}", path.display()))?;
     if !SECRET.contains(&secret.len()) {
         return Err(format!(
             "{}: a secret has at least {} bytes; make one with: openssl rand -hex 32",
@@ -187,22 +180,6 @@ fn secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         ));
     }
     Ok(secret)
-}
-
-/// A file of root's may be read by a group, as packages make them; one of the server's own by nobody else.
-fn others_can_read(path: &Path, metadata: &Metadata) -> Option<String> {
-    let of_another = metadata.uid() != geteuid().as_raw();
-    let too_open = if of_another { 0o007 } else { 0o077 };
-    access::others_can_change(path, metadata).or_else(|| {
-        let readable = metadata.mode() & too_open != 0;
-        readable.then(|| {
-            format!("others can read it; run: chmod {} {}", mode(of_another), path.display())
-        })
-    })
-}
-
-const fn mode(of_another: bool) -> &'static str {
-    if of_another { "640" } else { "600" }
 }
 
 /// The certificates of those whom the operator, or else this machine, trusts.

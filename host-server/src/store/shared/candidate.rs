@@ -37,6 +37,11 @@ impl<D: Database> Candidate<D> {
         Self { node, instance, database, witness, standby, is_unclear: false }
     }
 
+    /// The database, for what needs no lease.
+    pub const fn database_mut(&mut self) -> &mut D {
+        &mut self.database
+    }
+
     /// When it looks at the database.
     #[must_use]
     pub const fn poll_timeout(&self) -> Instant {

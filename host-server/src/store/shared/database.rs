@@ -20,10 +20,19 @@ pub enum Change {
     /// These letters go undelivered, and that is remembered; what was remembered before `forget_before` is
     /// forgotten, and so are suspensions that are over.
     Removal {
-        /// The places of the letters.
-        letters: Vec<QueueId>,
+        /// The mailboxes and places of the letters.
+        letters: Vec<(UserId, QueueId)>,
         /// What is older is forgotten; `None`: nothing.
         forget_before: Option<UnixTime>,
+        /// The moment to remember.
+        now: UnixTime,
+    },
+    /// A user goes, and these letters of the user's mailbox, undelivered.
+    UserRemoval {
+        /// The user who goes.
+        user: UserId,
+        /// The mailboxes and places of the letters.
+        letters: Vec<(UserId, QueueId)>,
         /// The moment to remember.
         now: UnixTime,
     },

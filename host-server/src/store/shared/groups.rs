@@ -33,6 +33,11 @@ impl<D: Database> Groups<D> {
         &self.database
     }
 
+    /// The same, to ask it something.
+    pub const fn database_mut(&mut self) -> &mut D {
+        &mut self.database
+    }
+
     /// What a server machine starts from.
     ///
     /// # Errors
@@ -87,7 +92,7 @@ impl<D: Database> Groups<D> {
         now: UnixTime,
     ) -> Result<Answer, ApplyError> {
         let expired = self.database.to_remove(question)?;
-        let letters = expired.iter().map(|letter| letter.queue_id).collect();
+        let letters = expired.iter().map(|letter| (letter.recipient, letter.queue_id)).collect();
         let removed = self.commit(&Change::Removal { letters, forget_before, now });
         let answer = Answer::Expired(expired);
         if matches!(removed, Err(ApplyError::Unclear(_))) {

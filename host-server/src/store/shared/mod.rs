@@ -9,6 +9,7 @@ mod candidate;
 mod database;
 mod groups;
 mod lease;
+mod node;
 mod witness;
 
 pub use candidate::Candidate;
@@ -18,6 +19,7 @@ pub use lease::{
     Epoch, Fence, Holder, Instance, LeaseRow, Mark, Node, Renewal, Renewed, Seen, Standby, Verdict,
     beat_interval,
 };
+pub use node::{new_instance, node};
 pub use witness::WitnessFile;
 
 use super::ApplyError;

@@ -143,10 +143,14 @@ impl Machine {
         match change {
             Change::Batches(batches) => self.data.apply(batches),
             Change::Removal { letters, now, .. } => {
-                self.data.take_out(letters, *now);
+                let places: Vec<_> = letters.iter().map(|(_, place)| *place).collect();
+                self.data.take_out(&places, *now);
                 Ok(())
             }
-            Change::Bans(_) | Change::ServerKey(..) | Change::Erasure(_) => {
+            Change::UserRemoval { .. }
+            | Change::Bans(_)
+            | Change::ServerKey(..)
+            | Change::Erasure(_) => {
                 panic!("there is no operator")
             }
         }

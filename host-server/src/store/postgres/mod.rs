@@ -1,0 +1,209 @@
+//! Storage in PostgreSQL, which several servers can reach.
+//!
+//! `schema.sql` has the tables, and the functions of which a group is made. `session.rs` says what an
+//! answer means; it is the only place where a runtime of Tokio runs, in the storage thread alone.
+
+mod admin;
+mod fold;
+mod ids;
+mod load;
+mod opening;
+mod personal;
+mod reads;
+mod server;
+mod session;
+mod statement;
+mod tls;
+mod url;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use waxwing_core::crypto::Digest;
+use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
+use waxwing_core::time::UnixTime;
+use zeroize::Zeroizing;
+
+pub use opening::Reached;
+pub use server::Server;
+pub use url::{Place, UrlError, parse};
+
+use super::shared::{Candidate, Change, Groups, Holder, Instance, Node, beat_interval};
+use super::{
+    ApplyError, Ban, BanChange, Copied, Copier, KeepBans, Ownership, Resolved, Storage,
+    StorageError,
+};
+use session::Sessions;
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// How a database is used.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// Where it is, and how one gets there.
+    pub place: Place,
+    /// What the role proves itself with.
+    pub password: Option<Zeroizing<Vec<u8>>>,
+    /// How long any answer may take.
+    pub timeout: Duration,
+    /// How long a holder may be silent.
+    pub lease: Duration,
+    /// This data directory.
+    pub node: Node,
+    /// This process.
+    pub instance: Instance,
+}
+
+/// A database of PostgreSQL, of the server that has its lease.
+pub struct PostgresStorage {
+    groups: Mutex<Groups<Server>>,
+    lease: Duration,
+}
+
+impl PostgresStorage {
+    /// The server serves from now on.
+    #[must_use]
+    pub fn serve(candidate: Candidate<Server>, holder: Holder, lease: Duration) -> Self {
+        Self { groups: Mutex::new(candidate.serve(holder)), lease }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Groups<Server>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn groups(&mut self) -> &mut Groups<Server> {
+        self.groups.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&mut self) -> &mut Sessions {
+        &mut self.groups().database_mut().0
+    }
+
+    /// Commits a group where nobody will ask later what has become of it.
+    fn commit(&mut self, change: &Change) -> Result<(), ApplyError> {
+        match self.groups().commit(change) {
+            Err(ApplyError::Unclear(_)) => {}
+            known => return known,
+        }
+        loop {
+            match self.groups().resolve()? {
+                None => {}
+                Some(Resolved::Done(_)) => return Ok(()),
+                Some(Resolved::NotDone) => {
+                    return Err(ApplyError::Unavailable("the database did not take it".into()));
+                }
+            }
+        }
+    }
+}
+
+/// What an error means where nothing was to be changed, or nobody asks later what has become of it.
+fn unreachable(error: ApplyError) -> StorageError {
+    match error {
+        ApplyError::Corrupt(why) => {
+            let help = "bring the database back from its own backup";
+            StorageError::Misplaced(format!("the database is damaged: {why}; {help}").into())
+        }
+        ApplyError::Fatal(why) => StorageError::Misplaced(why.into()),
+        ApplyError::Unavailable(why) | ApplyError::Unclear(why) | ApplyError::Refused(why) => {
+            StorageError::Away(why.into())
+        }
+        other => StorageError::Unreachable(other.into()),
+    }
+}
+
+/// The database has tools of its own for that.
+struct NoCopier;
+
+impl Copier for NoCopier {
+    fn size(&self) -> Result<u64, StorageError> {
+        Err(no_copies())
+    }
+
+    fn copy(
+        &self,
+        _: &Path,
+        _: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StorageError> {
+        Err(no_copies())
+    }
+}
+
+/// Backups are not the server's.
+pub(super) fn no_copies() -> StorageError {
+    let why = "storage.url names a database of PostgreSQL, which the server does not back up or restore: use \
+               the database's own tools, such as pg_basebackup, pg_dump and pgBackRest";
+    StorageError::Settings(why.into())
+}
+
+impl Copied for PostgresStorage {
+    fn copier(&self) -> Box<dyn Copier> {
+        Box::new(NoCopier)
+    }
+}
+
+impl Storage for PostgresStorage {
+    fn load(&mut self, rested_before: UnixTime) -> Result<Snapshot, StorageError> {
+        self.groups().load(rested_before).map_err(unreachable)
+    }
+
+    fn apply(&mut self, batches: &[Arc<Batch>]) -> Result<(), ApplyError> {
+        self.groups().apply(batches)
+    }
+
+    fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError> {
+        self.groups().answer(question)
+    }
+
+    fn resolve(&mut self) -> Result<Option<Resolved>, ApplyError> {
+        self.groups().resolve()
+    }
+
+    fn beat_interval(&self) -> Option<Duration> {
+        Some(beat_interval(self.lease))
+    }
+
+    fn check(&mut self) -> Result<(), StorageError> {
+        admin::check(self.sessions()).map_err(unreachable)
+    }
+
+    fn free_disk(&self) -> Option<u64> {
+        None
+    }
+
+    fn tidy(&mut self) -> Result<bool, ApplyError> {
+        // Autovacuum does.
+        Ok(true)
+    }
+
+    fn close(mut self: Box<Self>) -> Result<(), StorageError> {
+        self.groups().give_back();
+        Ok(())
+    }
+}
+
+impl Ownership for PostgresStorage {
+    fn server_key(&self) -> Result<Option<Digest>, StorageError> {
+        admin::server_key(&mut self.lock().database_mut().0).map_err(unreachable)
+    }
+
+    fn set_server_key(&mut self, key: &Digest, now: UnixTime) -> Result<(), ApplyError> {
+        self.groups().commit(&Change::ServerKey(*key, now))
+    }
+
+    fn is_unused(&self) -> Result<bool, StorageError> {
+        admin::is_unused(&mut self.lock().database_mut().0).map_err(unreachable)
+    }
+}
+
+impl KeepBans for PostgresStorage {
+    fn bans(&mut self) -> Result<Vec<Ban>, StorageError> {
+        admin::bans(self.sessions()).map_err(unreachable)
+    }
+
+    fn change_bans(&mut self, change: &BanChange) -> Result<(), ApplyError> {
+        self.groups().commit(&Change::Bans(change.clone()))
+    }
+}

@@ -1,0 +1,198 @@
+//! From the settings to a database that the server may use.
+
+use std::time::Duration;
+
+use waxwing_core::crypto::Digest;
+use waxwing_core::time::Instant;
+
+use super::session::Sessions;
+use super::{PostgresOptions, PostgresStorage, SCHEMA, Server, admin, unreachable};
+use crate::store::engine::{Looked, Schema, Standby, Use};
+use crate::store::shared::{Candidate, Witness};
+use crate::store::{ApplyError, StorageError};
+
+/// The form of the database that this program writes.
+const KNOWN: i64 = 1;
+/// The oldest PostgreSQL that is known to do what is asked of it.
+const OLDEST: u32 = 140_000;
+
+/// A database that answers.
+pub struct Reached {
+    sessions: Sessions,
+    options: PostgresOptions,
+    schema: Option<Schema>,
+}
+
+impl Reached {
+    /// Connects, and looks what is there. Nothing is changed.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or cannot be used.
+    pub fn reach(options: PostgresOptions) -> Result<Self, StorageError> {
+        let PostgresOptions { place, password, timeout, .. } = &options;
+        let password = password.as_ref().map(|password| password.as_slice());
+        let sessions = Sessions::new(place, password, *timeout);
+        let mut sessions = sessions.map_err(|error| StorageError::Settings(error.into()))?;
+        sessions.begin().map_err(|none| match none.in_words() {
+            (why, true) => StorageError::Settings(why.into()),
+            (why, false) => StorageError::Away(why.into()),
+        })?;
+        check_database(&mut sessions)?;
+        let schema = schema(&mut sessions)?;
+        Ok(Self { sessions, options, schema })
+    }
+
+    /// The form of what is in it; `None` while there is nothing.
+    #[must_use]
+    pub const fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
+    }
+
+    /// One that waits for its turn. An empty database gets its tables.
+    ///
+    /// # Errors
+    /// When the tables cannot be made, or are for other versions.
+    pub fn candidate(
+        self,
+        witness: Box<dyn Witness>,
+        now: Instant,
+    ) -> Result<Candidate<Server>, StorageError> {
+        let Self { mut sessions, options, schema } = self;
+        match schema {
+            None => make_tables(&mut sessions)?,
+            Some(Schema { outcome: Use::Refuses, written_by, .. }) => {
+                let version = written_by.unwrap_or_else(|| "a later version".into());
+                let why = format!(
+                    "the database is of version {version}, and this version cannot use it; run that one, or a \
+                     later one"
+                );
+                return Err(StorageError::OtherVersion(why.into()));
+            }
+            Some(_) => {}
+        }
+        let PostgresOptions { lease, node, instance, .. } = options;
+        Ok(Candidate::new(node, instance, Server(sessions), witness, lease, now))
+    }
+
+    /// The same, for a server.
+    ///
+    /// # Errors
+    /// As [`Reached::candidate`].
+    pub fn stand_by(
+        self,
+        witness: Box<dyn Witness>,
+        now: Instant,
+    ) -> Result<Box<dyn Standby>, StorageError> {
+        let lease = self.options.lease;
+        Ok(Box::new(Waiting { candidate: self.candidate(witness, now)?, lease }))
+    }
+}
+
+/// A server that waits for its turn.
+struct Waiting {
+    candidate: Candidate<Server>,
+    lease: Duration,
+}
+
+impl Standby for Waiting {
+    fn server_key(&mut self) -> Result<Option<Digest>, StorageError> {
+        admin::server_key(&mut self.candidate.database_mut().0).map_err(unreachable)
+    }
+
+    fn is_unused(&mut self) -> Result<bool, StorageError> {
+        admin::is_unused(&mut self.candidate.database_mut().0).map_err(unreachable)
+    }
+
+    fn poll_timeout(&self) -> Instant {
+        self.candidate.poll_timeout()
+    }
+
+    fn look(self: Box<Self>, now: Instant) -> Result<Looked, ApplyError> {
+        let Self { mut candidate, lease } = *self;
+        match candidate.look(now)? {
+            Some(holder) => {
+                Ok(Looked::Ours(Box::new(PostgresStorage::serve(candidate, holder, lease))))
+            }
+            None => Ok(Looked::Waits(Box::new(Self { candidate, lease }))),
+        }
+    }
+}
+
+/// Whether it can be used at all.
+fn check_database(sessions: &mut Sessions) -> Result<(), StorageError> {
+    const ASK: &str = "SELECT current_setting('server_version_num'), current_setting('server_version'), \
+        current_setting('server_encoding')";
+    let rows = sessions.simple(ASK).map_err(unreachable)?;
+    let mut columns = rows.into_iter().flatten().flatten();
+    let mut next = || columns.next().unwrap_or_default();
+    let (number, version, encoding) = (next(), next(), next());
+    if number.parse().is_ok_and(|number: u32| number < OLDEST) {
+        let why = format!("PostgreSQL {version} is too old; it has to be 14 at least");
+        return Err(StorageError::OtherVersion(why.into()));
+    }
+    if encoding != "UTF8" {
+        let why = format!(
+            "the database has the encoding {encoding}, and not UTF8; make another one, as in: createdb \
+             --encoding=UTF8 --template=template0 --owner=waxwing chat"
+        );
+        return Err(StorageError::Settings(why.into()));
+    }
+    Ok(())
+}
+
+fn schema(sessions: &mut Sessions) -> Result<Option<Schema>, StorageError> {
+    // A role that may not use the schema does not see its tables by their names.
+    const IS_THERE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS space \
+        ON relnamespace = space.oid WHERE nspname = 'waxwing' AND relname = 'about')";
+    const ABOUT: &str = "SELECT schema, min_reader, written_by, state FROM waxwing.about";
+    let is_there = sessions.simple(IS_THERE).map_err(unreachable)?;
+    if is_there.first().and_then(|row| row.first()).is_none_or(|is| is.as_deref() != Some("t")) {
+        return Ok(None);
+    }
+    let about = sessions.simple(ABOUT).map_err(closed)?;
+    let mut columns = about.into_iter().flatten();
+    let mut next = || columns.next().flatten();
+    let (found, min_reader, written_by, state) = (next(), next(), next(), next());
+    let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
+    let (Some(found), min_reader) = (number(found), number(min_reader)) else {
+        return Err(StorageError::Misplaced("waxwing.about of the database has no row".into()));
+    };
+    if let Some(state) = state.filter(|state| !["open", "doubtful"].contains(&state.as_str())) {
+        let why = format!(
+            "the database is {state:?}, and no server may use it: it was moved to another storage, or a copy to \
+             it has not come to its end"
+        );
+        return Err(StorageError::Misplaced(why.into()));
+    }
+    let outcome = match (found, min_reader) {
+        (KNOWN, _) => Use::Serves,
+        (found, Some(min_reader)) if found > KNOWN && min_reader <= KNOWN => Use::Serves,
+        _ => Use::Refuses,
+    };
+    let written_by = written_by.filter(|version| !version.is_empty());
+    Ok(Some(Schema { found, min_reader, written_by, known: KNOWN, outcome }))
+}
+
+fn make_tables(sessions: &mut Sessions) -> Result<(), StorageError> {
+    let statements = format!(
+        "BEGIN; SET LOCAL synchronous_commit = on; {SCHEMA}; \
+         UPDATE waxwing.about SET written_by = '{}'; COMMIT",
+        env!("CARGO_PKG_VERSION")
+    );
+    sessions.simple(&statements).map(|_| ()).map_err(closed)
+}
+
+/// The role of the server may not do that.
+fn closed(error: ApplyError) -> StorageError {
+    match error {
+        // insufficient_privilege
+        ApplyError::Unavailable(why) if why.starts_with("42501") => {
+            let why = format!(
+                "{why}; the server's role has to own its database: ALTER DATABASE chat OWNER TO waxwing, and \
+                 what is in its schema waxwing"
+            );
+            StorageError::Settings(why.into())
+        }
+        other => unreachable(other),
+    }
+}

@@ -1,0 +1,291 @@
+//! Connections to the database, and what its answers mean.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::tls::{NoTls, TlsStream};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::tls;
+use super::url::Place;
+use crate::store::ApplyError;
+
+/// How long a step of something that is under way takes at most.
+const STEP: Duration = Duration::from_millis(10);
+
+/// Something that goes on beside the storage thread's other work, on a connection of its own.
+type UnderWay = Pin<Box<dyn Future<Output = Result<(Session, Vec<Row>), ApplyError>> + Send>>;
+
+/// A row of a simple query: its columns as text.
+pub(super) type Row = Vec<Option<String>>;
+
+/// The way to the database. Only the storage thread runs what is in here.
+pub(super) struct Sessions {
+    runtime: Runtime,
+    way: Way,
+    timeout: Duration,
+    session: Option<Session>,
+    under_way: Option<UnderWay>,
+}
+
+/// How a connection is made.
+#[derive(Clone)]
+struct Way {
+    /// They are tried in turn.
+    hosts: Vec<Config>,
+    /// `None`: nothing leaves the machine.
+    tls: Option<MakeRustlsConnect>,
+}
+
+struct Session {
+    client: Client,
+    /// The database has sent a warning.
+    is_warned: Arc<AtomicBool>,
+}
+
+impl Sessions {
+    /// Nothing is connected yet.
+    pub(super) fn new(
+        place: &Place,
+        password: Option<&[u8]>,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let tls = place.root_certificates.as_deref().map(tls::connector).transpose()?;
+        let mut hosts = place.hosts.clone();
+        for host in &mut hosts {
+            password.map(|password| host.password(password));
+        }
+        let way = Way { hosts, tls };
+        Ok(Self { runtime, way, timeout, session: None, under_way: None })
+    }
+
+    /// Connects for the first time, which says what is wrong with the settings.
+    pub(super) fn begin(&mut self) -> Result<(), NoSession> {
+        let Self { runtime, way, timeout: limit, session, .. } = self;
+        *session = Some(runtime.block_on(connect(way, *limit))?);
+        Ok(())
+    }
+
+    /// Does something with the database.
+    pub(super) fn run<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, ApplyError> {
+        let Self { runtime, way, timeout: limit, session, .. } = self;
+        let (outcome, kept) = runtime.block_on(async {
+            let session = match session.take().filter(|session| !session.client.is_closed()) {
+                Some(session) => session,
+                None => match connect(way, *limit).await {
+                    Ok(session) => session,
+                    Err(error) => return (Err(error.into()), None),
+                },
+            };
+            let answered = timeout(*limit, work(&session.client)).await;
+            let outcome = judge(answered.ok(), &session.is_warned);
+            let is_known = !matches!(outcome, Err(ApplyError::Unclear(_)));
+            (outcome, is_known.then_some(session))
+        });
+        self.session = kept;
+        outcome
+    }
+
+    /// The same, where nothing is changed: what is unclear has not happened.
+    pub(super) fn read<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, ApplyError> {
+        self.run(work).map_err(|error| match error {
+            ApplyError::Unclear(why) => ApplyError::Unavailable(why),
+            other => other,
+        })
+    }
+
+    /// Sends statements as one message, on a new connection, unless some are under way; and goes on with
+    /// that for a few milliseconds. The new connection takes the place of the old one when it is done.
+    pub(super) fn step(
+        &mut self,
+        statements: impl FnOnce() -> String,
+    ) -> Poll<Result<Vec<Row>, ApplyError>> {
+        let (way, limit) = (self.way.clone(), self.timeout);
+        let begin = || -> UnderWay {
+            let statements = statements();
+            Box::pin(async move {
+                let session = connect(&way, limit).await?;
+                let answered = timeout(limit, session.client.simple_query(&statements)).await;
+                let messages = judge(answered.ok(), &session.is_warned)?;
+                Ok((session, rows(&messages)))
+            })
+        };
+        let mut under_way = self.under_way.take().unwrap_or_else(begin);
+        match self.runtime.block_on(async { timeout(STEP, &mut under_way).await }) {
+            Ok(Ok((session, rows))) => {
+                self.session = Some(session);
+                Poll::Ready(Ok(rows))
+            }
+            Ok(Err(error)) => Poll::Ready(Err(error)),
+            Err(_) => {
+                self.under_way = Some(under_way);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Sends statements as one message.
+    pub(super) fn simple(&mut self, statements: &str) -> Result<Vec<Row>, ApplyError> {
+        let messages = self.run(async |client| client.simple_query(statements).await)?;
+        Ok(rows(&messages))
+    }
+}
+
+/// Why there is no connection.
+pub(super) enum NoSession {
+    /// Nobody has answered in time.
+    Silent,
+    /// The last one that was tried says that, or its network.
+    Refused(Error),
+}
+
+impl NoSession {
+    /// What is wrong, and what to do about it; and whether the settings are.
+    pub(super) fn in_words(&self) -> (String, bool) {
+        let error = match self {
+            Self::Silent => return ("no host of storage.url answers in time".into(), false),
+            Self::Refused(error) => error,
+        };
+        let why = whole(error);
+        match error.code() {
+            Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+                let help = "look at the user in storage.url, at storage.password_file, and at the \
+                            database's pg_hba.conf";
+                (format!("the database does not let the server in: {why}; {help}"), true)
+            }
+            Some(&SqlState::INVALID_CATALOG_NAME) => {
+                let help =
+                    "make it, owned by the server's role, as in: createdb --owner=waxwing chat";
+                (format!("the database of storage.url is not there: {why}; {help}"), true)
+            }
+            // Before it is asked for a password, the driver looks whether it has one.
+            None if why.contains("password missing") => {
+                let help = "write it into a file, and name that in storage.password_file";
+                ("the database asks for a password: ".to_owned() + help, true)
+            }
+            None if why.contains("does not allow writes") => {
+                let help =
+                    "no host of storage.url takes writes: each is a standby, or was made read-only";
+                (help.into(), false)
+            }
+            None if why.contains("certificate") || why.contains("TLS") => {
+                let help = "its certificate has to name the host as storage.url does, and one in sslrootcert \
+                            has to vouch for it";
+                (format!("the database does not prove who it is: {why}; {help}"), false)
+            }
+            _ => (format!("the database cannot be reached: {why}"), false),
+        }
+    }
+}
+
+impl From<NoSession> for ApplyError {
+    fn from(none: NoSession) -> Self {
+        Self::Unavailable(none.in_words().0)
+    }
+}
+
+/// An error with what is behind it.
+pub(super) fn whole(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", whole(source)),
+        None => error.to_string(),
+    }
+}
+
+/// Each host gets its part of the time.
+async fn connect(way: &Way, limit: Duration) -> Result<Session, NoSession> {
+    let part = limit / u32::try_from(way.hosts.len()).unwrap_or(u32::MAX).max(1);
+    let mut last = NoSession::Silent;
+    for host in &way.hosts {
+        let connected = timeout(part, async {
+            match &way.tls {
+                Some(tls) => host.connect(tls.clone()).await.map(listen),
+                None => host.connect(NoTls).await.map(listen),
+            }
+        });
+        last = match connected.await {
+            Ok(Ok(session)) => return Ok(session),
+            Ok(Err(error)) => NoSession::Refused(error),
+            Err(_) => NoSession::Silent,
+        };
+    }
+    Err(last)
+}
+
+/// Hears what comes over a connection, as long as it lives and the runtime runs.
+fn listen<S, T>((client, mut connection): (Client, Connection<S, T>)) -> Session
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: TlsStream + Unpin + Send + 'static,
+{
+    let is_warned = Arc::new(AtomicBool::new(false));
+    let heard = is_warned.clone();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notice(notice) = message
+                && notice.parsed_severity() == Some(Severity::Warning)
+            {
+                heard.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    Session { client, is_warned }
+}
+
+fn rows(messages: &[SimpleQueryMessage]) -> Vec<Row> {
+    let row = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect())
+        }
+        _ => None,
+    };
+    messages.iter().filter_map(row).collect()
+}
+
+/// What an answer means, or that there was none. A success is one only without a warning: a wait for the
+/// standby that was cancelled is a success with a warning, and on one machine alone.
+fn judge<T>(answered: Option<Result<T, Error>>, is_warned: &AtomicBool) -> Result<T, ApplyError> {
+    let unclear = |why: &str| ApplyError::Unclear(format!("the database {why}"));
+    match answered {
+        None => Err(unclear("does not answer")),
+        Some(Ok(_)) if is_warned.load(Ordering::Relaxed) => Err(unclear("has warned")),
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(error)) => Err(meaning(&error)),
+    }
+}
+
+fn meaning(error: &Error) -> ApplyError {
+    let Some(said) = error.as_db_error() else {
+        return ApplyError::Unclear(format!("the connection to the database is broken: {error}"));
+    };
+    let why = format!("{}: {}", said.code().code(), said.message());
+    let is_fatal = matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+    match said.code() {
+        code if is_fatal || *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => {
+            ApplyError::Unclear(why)
+        }
+        code if code.code() == "WX001" => ApplyError::Fenced(why),
+        code if code.code() == "WX002" || code.code().starts_with("23") => ApplyError::Refused(why),
+        code if code.code().starts_with("XX") || code.code().starts_with("58") => {
+            ApplyError::Corrupt(why)
+        }
+        _ => ApplyError::Unavailable(why),
+    }
+}

@@ -1,0 +1,251 @@
+//! Real servers that share a database.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::support::postgres::Postgres;
+
+/// For failure only.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// For a silence that another server takes for the end of the one that serves.
+const LEASE: &str = "250ms";
+
+/// Data directories of servers with one key and one database.
+struct Cluster {
+    root: TempDir,
+    postgres: Arc<Postgres>,
+    url: String,
+}
+
+/// A server that runs.
+struct Node {
+    child: Child,
+    /// What it says on standard output.
+    says: Receiver<String>,
+    log: PathBuf,
+}
+
+impl Cluster {
+    /// `None` where there is no PostgreSQL.
+    fn new() -> Option<Self> {
+        crate::shared().map(Self::of)
+    }
+
+    fn of(postgres: Arc<Postgres>) -> Self {
+        let url = postgres.database();
+        Self { root: tempfile::tempdir().unwrap(), postgres, url }
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// A data directory with the key of another server.
+    fn share_key(&self, from: &str, to: &str) {
+        let data = self.data(to);
+        fs::create_dir(&data).unwrap();
+        fs::copy(self.data(from).join("server.key.pem"), data.join("server.key.pem")).unwrap();
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(self.data(name));
+        command.env("WAXWING_STORAGE__URL", &self.url).env("WAXWING_STORAGE__COPIES", "1");
+        command.env("WAXWING_STORAGE__TIMEOUT", "2s").env("WAXWING_CLUSTER__LEASE", LEASE);
+        command
+    }
+
+    fn start(&self, name: &str) -> Node {
+        Node::start(self.command(name), self.data(&format!("{name}.log")))
+    }
+
+    /// What a server says that does not start, and with which code it ends.
+    #[track_caller]
+    fn refuses(&self, name: &str, change: impl FnOnce(&mut Command), code: i32, words: &str) {
+        let mut command = self.command(name);
+        change(&mut command);
+        let ended = command.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(said.contains(words), "no {words:?} in {said}");
+    }
+}
+
+impl Node {
+    fn start(mut command: Command, log: PathBuf) -> Self {
+        let file = fs::File::create(&log).unwrap();
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn().unwrap();
+        let (say, says) = channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
+        Self { child, says, log }
+    }
+
+    /// Waits until it serves.
+    #[track_caller]
+    fn serves(self) -> Self {
+        let line = self.says.recv_timeout(PATIENCE);
+        assert!(line.is_ok_and(|line| line.starts_with("listening on ")), "{}", self.log());
+        self
+    }
+
+    fn is_silent(&self) -> bool {
+        self.says.try_recv().is_err()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until the log has these words.
+    #[track_caller]
+    fn logs(&self, words: &str) {
+        let begin = Instant::now();
+        while !self.log().contains(words) {
+            assert!(begin.elapsed() < PATIENCE, "no {words:?} in {}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// How it ends.
+    #[track_caller]
+    fn ends(&mut self) -> Option<i32> {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(begin.elapsed() < PATIENCE, "it does not end: {}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn one_server_serves_and_the_other_takes_over_when_it_stops_or_dies() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut first = cluster.start("a").serves();
+    cluster.share_key("a", "b");
+    let second = cluster.start("b");
+    second.logs("this one stands by");
+    // It gives the lease back.
+    first.signal(Signal::TERM);
+    assert_eq!(first.ends(), Some(0));
+    let mut second = second.serves();
+    let first = cluster.start("a");
+    first.logs("this one stands by");
+    assert!(first.is_silent());
+    second.signal(Signal::KILL);
+    assert_eq!(second.ends(), None);
+    let mut first = first.serves();
+    // One that waits ends in good order.
+    let mut second = cluster.start("b");
+    second.logs("this one stands by");
+    second.signal(Signal::TERM);
+    assert_eq!(second.ends(), Some(0));
+    // Its own lease a server takes at once.
+    first.signal(Signal::KILL);
+    first.ends();
+    let mut first = cluster.start("a").serves();
+    first.signal(Signal::TERM);
+    assert_eq!(first.ends(), Some(0));
+}
+
+#[test]
+fn a_holder_that_was_stopped_for_longer_than_its_lease_ends_at_once() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut first = cluster.start("a").serves();
+    cluster.share_key("a", "b");
+    let second = cluster.start("b");
+    second.logs("this one stands by");
+    first.signal(Signal::STOP);
+    let _second = second.serves();
+    first.signal(Signal::CONT);
+    assert_eq!(first.ends(), Some(75), "{}", first.log());
+    let first = cluster.start("a");
+    first.logs("this one stands by");
+    assert!(first.is_silent());
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_refused_with_what_to_do() {
+    let Some(cluster) = Cluster::new() else { return };
+    let url =
+        |url: String| move |command: &mut Command| _ = command.env("WAXWING_STORAGE__URL", url);
+    let here = |change: (&str, &str)| url(cluster.url.replace(change.0, change.1));
+    let name = cluster.url.rsplit('/').next().unwrap();
+    cluster.refuses("a", here(("postgres:", "mysql:")), 78, "storage.url: it has to begin with");
+    cluster.refuses("a", here((name, "nothing")), 78, "createdb --owner");
+    cluster.refuses("a", here(("waxwing@", "nobody@")), 78, "look at the user in storage.url");
+    cluster.refuses("a", here(("waxwing@", "waxwing:secret@")), 78, "storage.password_file");
+    let elsewhere = "postgres://waxwing@192.0.2.1/chat".to_owned();
+    cluster.refuses("a", url(elsewhere), 78, "has to be verify-full");
+    let nobody = "postgres://waxwing@127.0.0.1:1,127.0.0.1:2/chat".to_owned();
+    cluster.refuses("a", url(nobody), 3, "the database cannot be reached");
+    assert!(!cluster.data("a").join("server.key.pem").exists());
+
+    let psql = |statements: &str| cluster.postgres.psql(&cluster.url, statements);
+    let read_only = |is: &str| {
+        psql(&format!(
+            "SET transaction_read_only = off; \
+             ALTER DATABASE {name} SET default_transaction_read_only = {is}"
+        ))
+    };
+    read_only("on");
+    cluster.refuses("a", |_| {}, 3, "no host of storage.url takes writes");
+    read_only("off");
+
+    let mut first = cluster.start("a").serves();
+    first.signal(Signal::TERM);
+    assert_eq!(first.ends(), Some(0));
+    cluster.refuses("b", |_| {}, 4, "copy it from another server of this database");
+    let recover = |command: &mut Command| _ = command.arg("--recover");
+    cluster.refuses("a", recover, 78, "--recover and --without-log are for SQLite");
+    let about = |set: &str| psql(&format!("UPDATE waxwing.about SET {set}"));
+    about("schema = 2, min_reader = 2, written_by = '9.9'");
+    cluster.refuses("a", |_| {}, 74, "the database is of version 9.9");
+    // Later versions that this one can read are served.
+    about("min_reader = 1");
+    let mut first = cluster.start("a").serves();
+    first.signal(Signal::TERM);
+    assert_eq!(first.ends(), Some(0));
+    about("state = 'doubtful'");
+    cluster.refuses("a", |_| {}, 74, "the database lacks changes that it had confirmed");
+    psql("DROP SCHEMA waxwing CASCADE");
+    cluster.refuses("a", |_| {}, 74, "--new-database");
+}
+
+#[test]
+fn a_server_with_another_key_serves_nobody() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut first = cluster.start("a").serves();
+    first.signal(Signal::TERM);
+    first.ends();
+    let elsewhere = Cluster::of(Arc::clone(&cluster.postgres));
+    let mut other = elsewhere.start("other").serves();
+    other.signal(Signal::TERM);
+    other.ends();
+    fs::rename(elsewhere.data("other"), cluster.data("b")).unwrap();
+    cluster.refuses("b", |_| {}, 4, "is another key than before");
+}

@@ -1,0 +1,118 @@
+//! A PostgreSQL of the tests' own.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a database may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the database until the standard input ends, as it does when the tests do, however they end.
+const RUN: &str = r#"directory=$1; shift
+"$@" </dev/null &
+cat >/dev/null
+kill -QUIT $!
+wait
+rm -rf "$directory""#;
+
+/// A database server in a directory of its own, reached through a socket there.
+pub(crate) struct Postgres {
+    directory: PathBuf,
+    programs: PathBuf,
+    _process: Child,
+}
+
+/// Where the programs of PostgreSQL are; `None` where it is not installed.
+fn programs() -> Option<PathBuf> {
+    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter(|programs| programs.join("initdb").exists())
+        .collect();
+    versions.sort();
+    versions.pop()
+}
+
+/// The user and the group that run the database, where the tests run as root: it refuses to be root.
+fn owner() -> Option<(u32, u32)> {
+    let id = |of: &str| {
+        let said = Command::new("id").args([of, "postgres"]).output().ok()?;
+        String::from_utf8(said.stdout).ok()?.trim().parse().ok()
+    };
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root { Some((id("-u")?, id("-g")?)) } else { None }
+}
+
+impl Postgres {
+    /// Starts one. `None`, with the reason on the standard error, where there is none.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(programs) = programs() else {
+            eprintln!("SKIPPED: PostgreSQL is not installed");
+            return None;
+        };
+        let owner = owner();
+        let directory = tempfile::tempdir().unwrap().keep();
+        fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
+        if let Some((user, group)) = owner {
+            chown(&directory, Some(user), Some(group)).unwrap();
+        }
+        let data = directory.join("data");
+        let mut initdb = as_owner(&programs.join("initdb"), owner, &directory);
+        initdb.args(["--username=waxwing", "--auth=trust", "--no-sync", "--no-instructions"]);
+        initdb.arg("--pgdata").arg(&data).stdout(Stdio::null());
+        assert!(initdb.status().unwrap().success(), "initdb failed");
+        let mut server = as_owner(Path::new("sh"), owner, &directory);
+        server.args(["-c", RUN, "sh"]).arg(&directory).arg(programs.join("postgres"));
+        server.arg("-D").arg(&data).arg("-k").arg(&directory).stdin(Stdio::piped());
+        server.args(["-c", "listen_addresses=", "-c", "max_connections=50"]);
+        let log = fs::File::create(directory.join("log")).unwrap();
+        let _process = server.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let postgres = Self { directory, programs, _process };
+        let begin = Instant::now();
+        while !postgres.is_ready() {
+            assert!(begin.elapsed() < PATIENCE, "the database does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(postgres)
+    }
+
+    fn is_ready(&self) -> bool {
+        let mut ask = Command::new(self.programs.join("pg_isready"));
+        ask.arg("-h").arg(&self.directory).stdout(Stdio::null());
+        ask.status().is_ok_and(|status| status.success())
+    }
+
+    /// A new database, as a configuration names it.
+    pub(crate) fn database(&self) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("chat{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut create = Command::new(self.programs.join("createdb"));
+        create.arg("-h").arg(&self.directory).args(["-U", "waxwing", &name]);
+        assert!(create.status().unwrap().success(), "createdb failed");
+        let host = self.directory.to_str().unwrap().replace('/', "%2F");
+        format!("postgres://waxwing@{host}/{name}")
+    }
+
+    /// Statements by somebody else.
+    pub(crate) fn psql(&self, database: &str, statements: &str) -> String {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", statements, database]);
+        let said = psql.output().unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).unwrap().trim().to_owned()
+    }
+}
+
+fn as_owner(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(directory);
+    if let Some((user, group)) = owner {
+        command.uid(user).gid(group);
+    }
+    command
+}

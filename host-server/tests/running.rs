@@ -21,7 +21,7 @@ use waxwing_server::cli::{Cli, Command, OperatorCommand};
 use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::exit::{Exit, Failure};
-use waxwing_server::runtime::{BanList, Message, Request, Route, ShardLines, ShardReport};
+use waxwing_server::runtime::{AboutRange, Message, Request, Route, ShardLines, ShardReport};
 use waxwing_server::store::{MemoryStorage, StorageThread, ThreadOptions};
 
 type Inbox = Receiver<Vec<Message<()>>>;
@@ -112,7 +112,7 @@ fn a_loop_that_hangs_is_named_and_the_others_are_told_of() {
 
 /// Does what an operator asks of a shard that has no sessions, and tells what was asked.
 fn obey(inbox: &Inbox, told: &Sender<&'static str>) {
-    let mut bans = Vec::new();
+    let mut ban = None;
     for message in inbox.iter().flatten() {
         let Message::Request(request) = message else { panic!("no operator asks that") };
         let what = match request {
@@ -120,12 +120,12 @@ fn obey(inbox: &Inbox, told: &Sender<&'static str>) {
                 let _ = answer.send(ShardReport::default());
                 continue;
             }
-            Request::Bans(answer) => {
-                let _ = answer.send(BanList { bans: bans.clone(), spared: Vec::new() });
+            Request::AboutRange(_, answer) => {
+                let _ = answer.send(AboutRange { ban: ban.clone(), ..AboutRange::default() });
                 continue;
             }
-            Request::Ban(ban, answer) => {
-                bans.push(ban);
+            Request::Ban(new, answer) => {
+                ban = Some(new);
                 let _ = answer.send(1);
                 "ban"
             }

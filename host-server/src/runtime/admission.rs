@@ -11,7 +11,7 @@ use super::bans::Bans;
 use super::offences::{Offence, Offences};
 use super::own_addresses::OwnAddresses;
 use super::repeated::Repeated;
-use super::requests::BanList;
+use super::requests::AboutRange;
 use crate::config::{AddressRange, Config};
 use crate::store::Ban;
 
@@ -140,10 +140,13 @@ impl Admission {
         &mut self.bans
     }
 
-    /// The bans, and whom none should concern.
-    pub(super) fn ban_list(&mut self, now: UnixTime) -> BanList {
-        let spared = [&self.exempt[..], &self.proxies].concat();
-        BanList { bans: self.bans.all(now), spared }
+    /// What is to be known before this range is banned, or its ban ends.
+    pub(super) fn about(&mut self, range: AddressRange, now: UnixTime) -> AboutRange {
+        AboutRange {
+            ban: self.bans.of(range, now),
+            counts: self.bans.counts(now),
+            spared: [&self.exempt[..], &self.proxies].concat(),
+        }
     }
 
     /// Whether a new connection is served beside those that are there. Prefixes that have many

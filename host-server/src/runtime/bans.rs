@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 
 use waxwing_core::time::UnixTime;
 
@@ -37,6 +38,8 @@ impl BanCounts {
 impl Bans {
     /// How many there may be of an operator, and how many by the server itself.
     pub const MOST: usize = 10_000;
+    /// Bans in a page, at most: nobody waits long until a loop has copied them.
+    pub const IN_A_PAGE: usize = 500;
 
     /// With these, as far as they are not over.
     #[must_use]
@@ -83,10 +86,20 @@ impl Bans {
         ranges.any(|range| self.by_range.contains_key(&range))
     }
 
-    /// All that are not over, in the order of their addresses.
-    pub fn all(&mut self, now: UnixTime) -> Vec<Ban> {
+    /// Some that are not over, behind that of this range or from the first on, in the order of their addresses;
+    /// and whether there are more behind them.
+    pub fn page(&mut self, after: Option<AddressRange>, now: UnixTime) -> (Vec<Ban>, bool) {
         self.expire(now);
-        self.by_range.values().cloned().collect()
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut behind = self.by_range.range((after, Bound::Unbounded)).map(|(_, ban)| ban);
+        let page = behind.by_ref().take(Self::IN_A_PAGE).cloned().collect();
+        (page, behind.next().is_some())
+    }
+
+    /// The ban of exactly this range.
+    pub fn of(&mut self, range: AddressRange, now: UnixTime) -> Option<Ban> {
+        self.expire(now);
+        self.by_range.get(&range).cloned()
     }
 
     /// How many are not over.
@@ -155,11 +168,33 @@ mod tests {
         assert_eq!(bans.counts(UnixTime::from_seconds(1_499)).by_operator, 3);
         assert!(has(&mut bans, "192.0.2.1", 1_499) && !has(&mut bans, "192.0.2.1", 1_500));
         assert!(has(&mut bans, "10.1.0.1", 1_999) && !has(&mut bans, "10.1.0.1", 2_000));
-        assert!(bans.all(UnixTime::from_seconds(2_000)).is_empty());
+        assert!(bans.page(None, UnixTime::from_seconds(2_000)).0.is_empty());
         assert!(bans.lengths.is_empty() && bans.ends.is_empty());
         // One that is over from the beginning is none.
         let mut none = Bans::new(vec![ban("10.0.0.0/8", Some(1_000))], NOW);
         assert_eq!(none.counts(NOW), BanCounts::default());
+    }
+
+    #[test]
+    fn bans_are_listed_page_by_page_in_the_order_of_their_addresses() {
+        let all: Vec<_> = (0..1_200).map(|n| format!("10.0.{}.{}", n / 200, n % 200)).collect();
+        let mut bans = Bans::new(all.iter().map(|range| ban(range, None)).collect(), NOW);
+        bans.add(ban("10.0.5.250", Some(1_001)));
+        let (mut listed, mut pages) = (Vec::new(), Vec::new());
+        loop {
+            let (page, more) = bans.page(listed.last().copied(), UnixTime::from_seconds(1_001));
+            pages.push(page.len());
+            listed.extend(page.iter().map(|ban| ban.range));
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(pages, [500, 500, 200], "and none that is over");
+        assert!(listed.is_sorted());
+        assert_eq!(bans.page(listed.last().copied(), NOW), (Vec::new(), false));
+        let one = "10.0.5.9".parse().unwrap();
+        assert_eq!(bans.of(one, NOW).unwrap().range, one);
+        assert_eq!(bans.of("10.0.5.9/31".parse().unwrap(), NOW), None);
     }
 
     #[test]

@@ -281,8 +281,11 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                 }
             }
             Message::Banned(ban) => _ = self.ban(io, ban),
-            Message::Request(Request::Bans(answer)) => {
-                let _ = answer.send(self.admission.ban_list(self.clock.now().unix));
+            Message::Request(Request::Bans(after, answer)) => {
+                let _ = answer.send(self.admission.bans().page(after, self.clock.now().unix));
+            }
+            Message::Request(Request::AboutRange(range, answer)) => {
+                let _ = answer.send(self.admission.about(range, self.clock.now().unix));
             }
             Message::Request(Request::Ban(ban, answer)) => {
                 let _ = answer.send(self.ban(io, ban));

@@ -62,7 +62,7 @@ pub use offences::Offence;
 pub use own_addresses::{OwnAddresses, of_interfaces};
 pub use places::check_as_owner;
 use prepared::{Parts, Prepared};
-pub use requests::{Administration, BanList, Request, ShardReport};
+pub use requests::{AboutRange, Administration, Request, ShardReport};
 use rotation::Following;
 pub use rotation::{Followers, Keys, Rotation};
 use service_manager::ServiceManager;

@@ -62,8 +62,10 @@ pub enum Request {
         /// Hears of the end.
         answer: TestAnswer,
     },
-    /// The bans.
-    Bans(Sender<BanList>),
+    /// Some of the bans behind that of this range, or from the first on; and whether there are more.
+    Bans(Option<AddressRange>, Sender<(Vec<Ban>, bool)>),
+    /// What is to be known before a range is banned, or its ban ends.
+    AboutRange(AddressRange, Sender<AboutRange>),
     /// Serves nobody from some addresses any more. How many connections from there have ended.
     Ban(Ban, Sender<usize>),
     /// Serves a range of addresses again.
@@ -74,11 +76,13 @@ pub enum Request {
     Succeed,
 }
 
-/// Who is banned, and who is not to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BanList {
-    /// The bans that are not over.
-    pub bans: Vec<Ban>,
+/// What is to be known before a range is banned, or its ban ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AboutRange {
+    /// Its ban, if there is one.
+    pub ban: Option<Ban>,
+    /// How many bans there are.
+    pub counts: BanCounts,
     /// Exempt addresses, and those of proxies.
     pub spared: Vec<AddressRange>,
 }
@@ -178,7 +182,11 @@ impl Requests {
                 let _ = answer.send(());
             }
             // These are about connections, which a machine does not have, or about what waits elsewhere.
-            Request::Bans(_) | Request::Ban(..) | Request::EndBan(..) | Request::Succeed => {}
+            Request::Bans(..)
+            | Request::AboutRange(..)
+            | Request::Ban(..)
+            | Request::EndBan(..)
+            | Request::Succeed => {}
         }
     }
 

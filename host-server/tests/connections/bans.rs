@@ -27,6 +27,12 @@ fn a_ban_ends_what_comes_from_there_and_outlives_the_server() {
         let added = server.operator(0, &add);
         assert!(added.starts_with("banned 203.0.113.0/24 until 2"), "{added}");
         assert!(added.ends_with("; ended 1 connection\n"), "{added}");
+        let again = server.operator(0, &["ban", "add", "203.0.113.0/24", "--for", "2h"]);
+        assert!(
+            again.contains("\nit was banned until 2") && again.contains(": it floods"),
+            "{again}"
+        );
+        server.operator(0, &add);
         assert!(has_ended(&mut banned) && is_answered(&mut other));
         assert!(has_ended(&mut server.connect(&client([203, 0, 113, 200]))));
 

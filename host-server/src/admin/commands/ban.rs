@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::AddressRange;
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::runtime::{self, BanList, Bans, Heard};
+use crate::runtime::{self, AboutRange, Bans, Heard};
 use crate::store::{Ban, BanChange};
 
 /// A ban, as the operator reads of it.
@@ -37,6 +37,9 @@ struct Added {
     banned: AddressRange,
     until: Option<String>,
     ended_connections: usize,
+    /// The ban of the same range that was there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaced: Option<Shown>,
 }
 
 /// A ban that was taken back.
@@ -57,6 +60,18 @@ impl Shown {
         Self { range, since, until, automatic: is_automatic, reason }
     }
 
+    /// Until when it was to be, and why, for whoever has put another in its place.
+    fn before(&self) -> String {
+        let until = match &self.until {
+            Some(until) => format!("until {until}"),
+            None => "without an end".to_owned(),
+        };
+        match self.reason.as_str() {
+            "" => format!("it was banned {until}"),
+            reason => format!("it was banned {until}: {reason}"),
+        }
+    }
+
     fn row(out: &mut dyn Write, ban: &Self) -> io::Result<()> {
         let Self { range, since, until, automatic, reason } = ban;
         let until = until.as_deref().unwrap_or("never ends");
@@ -69,11 +84,18 @@ impl Shown {
 // ---- In the server ----
 
 pub(super) fn all(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
-    let BanList { bans, .. } = running.ask_now(ShardId::REGISTRAR, runtime::Request::Bans)?;
-    for ban in bans {
-        item(answer, Shown::of(ban))?;
+    let mut last = None;
+    loop {
+        let (bans, more) =
+            running.ask_now(ShardId::REGISTRAR, |sender| runtime::Request::Bans(last, sender))?;
+        last = bans.last().map(|ban| ban.range);
+        for ban in bans {
+            item(answer, Shown::of(ban))?;
+        }
+        if !more {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 pub(super) fn add(
@@ -87,17 +109,18 @@ pub(super) fn add(
     if let Some(why) = unusable(&reason) {
         return Err(Problem::new(Exit::Usage, why).into());
     }
-    let list = running.ask_now(ShardId::REGISTRAR, runtime::Request::Bans)?;
-    let why = spared(range, own, &addresses_of_machine(running), &list.spared);
+    let AboutRange { ban: replaced, counts, spared: trusted } = about(running, range)?;
+    let why = spared(range, own, &addresses_of_machine(running), &trusted);
     if let Some(why) = why.filter(|_| !force) {
         let message = format!("{why}; to ban it all the same, repeat the command with --force");
         return Err(Problem::new(Exit::Usage, message).into());
     }
-    let others = list.bans.iter().filter(|ban| !ban.is_automatic && ban.range != range).count();
-    if others >= Bans::MOST {
+    let is_more = replaced.as_ref().is_none_or(|ban| ban.is_automatic);
+    if is_more && counts.by_operator >= Bans::MOST {
         let message = format!(
-            "operators have set {others} bans, and no more than that are kept: remove some, or ban a \
-             wider range"
+            "operators have set {} bans, and no more than that are kept: remove some, or ban a \
+             wider range",
+            counts.by_operator
         );
         return Err(Problem::new(Exit::Failure, message).into());
     }
@@ -115,7 +138,8 @@ pub(super) fn add(
             running.ask_all(|_, sender| runtime::Request::Ban(ban.clone(), sender))?;
         let ended_connections = answers.into_iter().map(|(_, ended)| ended).sum();
         let ended = figures::count(ended_connections as u64, "connection", "connections");
-        let added = Added { banned: range, until: until.map(clock::written), ended_connections };
+        let (until, replaced) = (until.map(clock::written), replaced.map(Shown::of));
+        let added = Added { banned: range, until, ended_connections, replaced };
         let outcome = done(&format!("ended {ended}"), &late);
         Ok(((added, late), outcome))
     })?;
@@ -130,8 +154,7 @@ pub(super) fn remove(
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
     let range = range.network();
-    let list = running.ask_now(ShardId::REGISTRAR, runtime::Request::Bans)?;
-    if !list.bans.iter().any(|ban| ban.range == range) {
+    if about(running, range)?.ban.is_none() {
         let message =
             format!("{range} is not banned as such; `waxwing-server ban list` shows what is");
         return Err(Problem::new(Exit::Failure, message).into());
@@ -146,6 +169,10 @@ pub(super) fn remove(
     })?;
     item(answer, Removed { no_longer_banned: range })?;
     expect_all(&late, "nobody from these addresses is served there")
+}
+
+fn about(running: &Running, range: AddressRange) -> Result<AboutRange, Interrupted> {
+    running.ask_now(ShardId::REGISTRAR, |sender| runtime::Request::AboutRange(range, sender))
 }
 
 fn unusable(reason: &str) -> Option<String> {
@@ -201,10 +228,11 @@ pub(super) fn run(
                 own: own_address(),
             };
             paper.act(connection, Request::Ban(new), |out, added: &Added| {
-                let Added { banned, until, ended_connections } = added;
+                let Added { banned, until, ended_connections, replaced } = added;
                 let until = until.as_ref().map(|until| format!(" until {until}"));
                 let ended = figures::count(*ended_connections as u64, "connection", "connections");
-                writeln!(out, "banned {banned}{}; ended {ended}", until.unwrap_or_default())
+                writeln!(out, "banned {banned}{}; ended {ended}", until.unwrap_or_default())?;
+                replaced.as_ref().map_or(Ok(()), |ban| writeln!(out, "{}", ban.before()))
             })
         }
         BanCommand::List => paper.list(connection, Request::Bans, HEAD, Shown::row),

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use support::*;
@@ -16,7 +17,7 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::store::{
     ApplyError, Ban, BanChange, FateSummary, LetterSummary, MailboxSummary, MemoryStorage,
-    SqliteOptions, SqliteStorage, Storage, SuspensionSummary, UserAdmin, UserName,
+    SqliteOptions, SqliteStorage, Storage, Stretch, SuspensionSummary, UserAdmin, UserName,
 };
 
 const DAY: i64 = 86_400;
@@ -478,7 +479,7 @@ fn removing_a_user_tells_senders_and_keeps_their_own_letters<P: Place>() {
     let mut storage = populated(&place);
     apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 2, 3, 10), insert(3, 3, 2, 18)]).unwrap();
     let summary = storage.find_user(&UserName::Phone(phone(2))).unwrap().unwrap();
-    assert_eq!((summary.id, summary.pending_letters, summary.pending_bytes), (user(2), 2, 592));
+    assert_eq!(summary.id, user(2));
 
     let removed = storage.remove_user(&UserName::Phone(phone(2)), START).unwrap().unwrap();
     assert_eq!((removed.id, removed.phone, removed.undelivered), (user(2), phone(2), 2));
@@ -681,15 +682,9 @@ fn users_mailboxes_and_letters_are_found_page_by_page<P: Place>() {
     }
     assert_eq!(users, (1..=120).map(user).collect::<Vec<_>>());
 
-    let mut mailboxes = Vec::new();
-    loop {
-        let last = mailboxes.last().map(|mailbox: &MailboxSummary| mailbox.owner);
-        let page = storage.mailboxes(last).unwrap();
-        if page.is_empty() {
-            break;
-        }
-        mailboxes.extend(page);
-    }
+    let stretch = storage.mailboxes(None, None).unwrap();
+    assert_eq!(stretch.next, None);
+    let mailboxes = stretch.found;
     assert_eq!(mailboxes.len(), 119);
     let (owner, letters, bytes) = (user(2), 700, 700 * 292);
     assert_eq!(
@@ -697,6 +692,12 @@ fn users_mailboxes_and_letters_are_found_page_by_page<P: Place>() {
         MailboxSummary { owner, letters, bytes, oldest: START.shifted(1_000) }
     );
     assert_eq!((mailboxes[118].owner, mailboxes[118].letters), (user(120), 1));
+
+    let of_2 = storage.mailboxes(Some(user(2)), None).unwrap();
+    assert_eq!(of_2, Stretch { found: vec![mailboxes[0]], next: None });
+    let behind = storage.mailboxes(Some(user(2)), Some((user(2), QueueId(1_690)))).unwrap();
+    assert_eq!(behind.found.iter().map(|mailbox| mailbox.letters).collect::<Vec<_>>(), [9]);
+    assert_eq!(storage.mailboxes(Some(user(1)), None).unwrap().found, []);
 
     let mut letters = Vec::new();
     loop {
@@ -712,6 +713,31 @@ fn users_mailboxes_and_letters_are_found_page_by_page<P: Place>() {
     let (sender, accepted_at, bytes) = (user(1), START.shifted(1_000), 292);
     assert_eq!(letters[0], LetterSummary { queue_id, id, sender, accepted_at, bytes });
     assert_eq!(storage.letters(user(1), QueueId(0)).unwrap(), []);
+}
+
+fn letters_are_counted_some_at_a_time<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    // 2 has a letter, 3 has more of them than one stretch, and 4 has one.
+    apply(&mut *storage, [insert(1, 1, 2, 10), insert(2, 1, 4, 10)]).unwrap();
+    apply(&mut *storage, (10..12_010).map(|place| insert(place, 1, 3, 10))).unwrap();
+    let (mut counted, mut after, mut stretches) = (BTreeMap::new(), None, 0);
+    loop {
+        let stretch = storage.mailboxes(None, after).unwrap();
+        let letters: u64 = stretch.found.iter().map(|mailbox| mailbox.letters).sum();
+        assert!(letters <= 10_000, "{letters} in one go");
+        for MailboxSummary { owner, letters, bytes, .. } in stretch.found {
+            let (all, all_bytes) = counted.entry(owner).or_insert((0, 0));
+            (*all, *all_bytes) = (*all + letters, *all_bytes + bytes);
+        }
+        (after, stretches) = (stretch.next, stretches + 1);
+        if after.is_none() {
+            break;
+        }
+    }
+    let all: Vec<_> = counted.into_iter().collect();
+    assert_eq!(all, [(2, 1), (3, 12_000), (4, 1)].map(|(id, n)| (user(id), (n, n * 292))));
+    assert_eq!(stretches, 2);
 }
 
 fn an_id_rests_for_its_time_and_while_anything_refers_to_it<P: Place>() {
@@ -802,6 +828,7 @@ contract! {
     limits_of_a_user_are_kept_replaced_and_end_with_the_user
     what_is_held_about_one_person_is_found_and_erased
     users_mailboxes_and_letters_are_found_page_by_page
+    letters_are_counted_some_at_a_time
     an_id_rests_for_its_time_and_while_anything_refers_to_it
     storage_in_order_passes_its_check_and_closes
 }

@@ -358,6 +358,31 @@ pub(super) fn expect_all(late: &Late, meanwhile: &str) -> Result<(), Interrupted
     })
 }
 
+/// Tells a client now and then that it is to wait, while much is looked up and nothing found.
+pub(super) struct Still {
+    told: Instant,
+}
+
+impl Still {
+    pub(super) fn new() -> Self {
+        Self { told: Instant::now() }
+    }
+
+    /// The client has heard something.
+    pub(super) fn told(&mut self) {
+        self.told = Instant::now();
+    }
+
+    /// The client is told, if it has not heard anything for a while.
+    pub(super) fn tell(&mut self, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
+        if self.told.elapsed() >= Running::WAITING {
+            self.told();
+            answer.line(&Line::<()>::Waiting {}.to_json())?;
+        }
+        Ok(())
+    }
+}
+
 /// Whether the client is still there. One that has waited for too long, or was stopped, is told that
 /// nothing was done, and then nothing must be done.
 fn is_there(answer: &Answer<'_>) -> Result<(), Interrupted> {

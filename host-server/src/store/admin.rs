@@ -9,6 +9,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{OwnLimits, QueueId};
 use waxwing_core::time::{Timestamp, UnixTime};
 
+use super::personal::{LetterPlace, Stretch};
 use super::{ApplyError, StorageError};
 
 /// How an operator names a user.
@@ -73,10 +74,6 @@ pub struct UserSummary {
     pub spki: Spki,
     /// When a session was last confirmed; `None` if never.
     pub last_seen: Option<Timestamp>,
-    /// Letters that wait for the user.
-    pub pending_letters: u64,
-    /// Bytes of their packets.
-    pub pending_bytes: u64,
     /// Whether the operator keeps the user out.
     pub suspended: Option<SuspensionSummary>,
     /// What may wait for the user, as far as that is not what the configuration says.
@@ -94,7 +91,7 @@ pub struct SuspensionSummary {
     pub reason: String,
 }
 
-/// One mailbox, as an operator sees it.
+/// One mailbox, or some letters of one, as an operator sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MailboxSummary {
     /// The user whose mailbox it is.
@@ -105,6 +102,14 @@ pub struct MailboxSummary {
     pub bytes: u64,
     /// When the first of them was accepted.
     pub oldest: UnixTime,
+}
+
+impl MailboxSummary {
+    /// More letters of the same mailbox were counted.
+    pub fn add(&mut self, more: &Self) {
+        self.letters += more.letters;
+        self.bytes += more.bytes;
+    }
 }
 
 /// One letter that waits, as an operator sees it: nothing of what is in it.
@@ -148,11 +153,17 @@ pub trait Inspect {
     /// When storage cannot be read.
     fn find_user(&mut self, name: &UserName) -> Result<Option<UserSummary>, StorageError>;
 
-    /// Some mailboxes with letters in them, of users behind `after`, or from the first on, by id.
+    /// How many letters wait for whom, in a stretch of them behind `after`, or from the first on, by the ids of
+    /// recipients. A mailbox that goes on behind the stretch is in the next one again, with what it has there.
+    /// With `only`, the letters of other mailboxes are left out.
     ///
     /// # Errors
     /// When storage cannot be read.
-    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError>;
+    fn mailboxes(
+        &mut self,
+        only: Option<UserId>,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<MailboxSummary, LetterPlace>, StorageError>;
 
     /// Some letters of a mailbox behind `after`, in the order of their places.
     ///
@@ -165,8 +176,8 @@ pub trait Inspect {
     ) -> Result<Vec<LetterSummary>, StorageError>;
 }
 
-/// Users or mailboxes of a page, at most. All letters of each of them are counted.
-pub(super) const USERS_IN_A_PAGE: usize = 50;
+/// Users of a page, at most.
+pub(super) const USERS_IN_A_PAGE: usize = 500;
 /// Letters of a page, at most.
 pub(super) const LETTERS_IN_A_PAGE: usize = 500;
 

@@ -17,8 +17,8 @@ pub enum Inspection {
     Users(Option<UserId>),
     /// One user.
     User(UserName),
-    /// A page of mailboxes behind that of this user; see [`super::Inspect::mailboxes`].
-    Mailboxes(Option<UserId>),
+    /// A stretch of mailboxes, or of the one of this user; see [`super::Inspect::mailboxes`].
+    Mailboxes(Option<UserId>, Option<LetterPlace>),
     /// A page of the letters in a mailbox behind this place; see [`super::Inspect::letters`].
     Letters(UserId, QueueId),
     /// A stretch of letters from a user; see [`super::Personal::letters_from`].
@@ -37,7 +37,7 @@ pub enum Finding {
     /// The answer to [`Inspection::Users`] and to [`Inspection::User`].
     Users(Vec<UserSummary>),
     /// The answer to [`Inspection::Mailboxes`].
-    Mailboxes(Vec<MailboxSummary>),
+    Mailboxes(Stretch<MailboxSummary, LetterPlace>),
     /// The answer to [`Inspection::Letters`].
     Letters(Vec<LetterSummary>),
     /// The answer to [`Inspection::SentLetters`].
@@ -59,7 +59,7 @@ impl Inspection {
         match self {
             Self::Users(after) => storage.users(after).map(Finding::Users),
             Self::User(name) => Ok(Finding::Users(storage.find_user(&name)?.into_iter().collect())),
-            Self::Mailboxes(after) => storage.mailboxes(after).map(Finding::Mailboxes),
+            Self::Mailboxes(only, after) => storage.mailboxes(only, after).map(Finding::Mailboxes),
             Self::Letters(recipient, after) => {
                 storage.letters(recipient, after).map(Finding::Letters)
             }

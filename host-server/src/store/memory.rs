@@ -14,7 +14,7 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 
 use super::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
-use super::personal::{FOUND, FatePlace, LetterPlace};
+use super::personal::{FOUND, FatePlace, LOOKED_AT, LetterPlace};
 use super::{
     ApplyError, AsideLetter, Ban, BanChange, FateSummary, Inspect, KeepBans, LetterSummary,
     MailboxSummary, Ownership, Personal, RemovedUser, SentLetter, Storage, StorageError, Stretch,
@@ -315,8 +315,6 @@ impl State {
             phone: user.stored.phone,
             spki: user.stored.spki.clone(),
             last_seen: user.last_seen,
-            pending_letters: self.mailbox(id).count() as u64,
-            pending_bytes: self.mailbox(id).map(|letter| letter.packet.len() as u64).sum(),
             suspended: user.suspended.clone(),
             limits: user.limits,
         }
@@ -464,17 +462,27 @@ impl Inspect for MemoryStorage {
         Ok(state.named(name).map(|user| state.summary(user)))
     }
 
-    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError> {
+    fn mailboxes(
+        &mut self,
+        only: Option<UserId>,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<MailboxSummary, LetterPlace>, StorageError> {
         let state = self.state();
+        let of_one = |owner| only.is_none_or(|only| owner == only);
+        let mut letters: Vec<_> = state.letters.values().filter(|l| of_one(l.recipient)).collect();
+        letters.retain(|letter| Some(place(letter)) > after);
+        letters.sort_by_key(|letter| place(letter));
+        letters.truncate(LOOKED_AT);
+        let next = letters.last().filter(|_| letters.len() == LOOKED_AT).map(|l| place(l));
         let mut mailboxes: BTreeMap<UserId, MailboxSummary> = BTreeMap::new();
-        for letter in state.letters.values().filter(|letter| Some(letter.recipient) > after) {
+        for letter in letters {
             let (owner, oldest) = (letter.recipient, letter.accepted_at);
             let new = MailboxSummary { owner, letters: 0, bytes: 0, oldest };
             let mailbox = mailboxes.entry(owner).or_insert(new);
             mailbox.letters += 1;
             mailbox.bytes += letter.packet.len() as u64;
         }
-        Ok(mailboxes.into_values().take(USERS_IN_A_PAGE).collect())
+        Ok(Stretch { found: mailboxes.into_values().collect(), next })
     }
 
     fn letters(

@@ -55,8 +55,12 @@ impl<B: Behaviour> Inspect for Simulated<B> {
         self.0.durable().find_user(name)
     }
 
-    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError> {
-        self.0.durable().mailboxes(after)
+    fn mailboxes(
+        &mut self,
+        only: Option<UserId>,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<MailboxSummary, LetterPlace>, StorageError> {
+        self.0.durable().mailboxes(only, after)
     }
 
     fn letters(

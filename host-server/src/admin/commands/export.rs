@@ -6,7 +6,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
@@ -17,9 +16,10 @@ use waxwing_core::time::Timestamp;
 use super::super::audit::{self, AuditLog, Line};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{self, Asked, Request, item, no_such_user};
-use super::super::running::{Interrupted, Running};
+use super::super::running::{Interrupted, Running, Still};
 use super::Paper;
 use super::limits::Limits;
+use super::mailboxes::{self, Waiting};
 use super::suspensions::Suspended;
 use super::users::names;
 use crate::clock;
@@ -121,15 +121,15 @@ const NOT_HELD: &str = "the server does not keep when somebody registered, nor l
      about addresses, and limits that outlive a restart are counted under hashes that name nobody";
 
 impl Account {
-    fn of(user: &UserSummary) -> Self {
+    fn of(user: &UserSummary, waiting: Waiting) -> Self {
         Self {
             id: user.id.get(),
             phone: user.phone.as_str().to_owned(),
             key_fingerprint: format!("{:?}", key::digest(&user.spki)),
             key_spki: Base64::encode_string(user.spki.as_bytes()),
             last_seen: user.last_seen.map(Timestamp::to_unix).map(clock::written),
-            pending_letters: user.pending_letters,
-            pending_bytes: user.pending_bytes,
+            pending_letters: waiting.letters,
+            pending_bytes: waiting.bytes,
             suspended: user.suspended.as_ref().and_then(Suspended::of),
             limits: Limits::of(&user.limits),
         }
@@ -217,7 +217,11 @@ impl<'a, C: Clerk> Export<'a, C> {
 
     /// Has all of it written.
     fn write(mut self) -> Result<(), C::Error> {
-        self.line(Held::Account(Account::of(self.user)))?;
+        let waiting = mailboxes::waiting_for(self.user.id, |what| {
+            self.clerk.still()?;
+            self.clerk.look(what)
+        })?;
+        self.line(Held::Account(Account::of(self.user, waiting)))?;
         self.waiting_letters()?;
         self.sent_letters()?;
         self.undelivered()?;
@@ -320,12 +324,7 @@ impl<'a, C: Clerk> Export<'a, C> {
 struct InServer<'a, 'b> {
     running: &'a Running,
     answer: &'a mut Answer<'b>,
-    told: Instant,
-}
-
-impl InServer<'_, '_> {
-    /// Whoever waits hears this often that it goes on.
-    const STILL: Duration = Duration::from_secs(3);
+    still: Still,
 }
 
 impl Clerk for InServer<'_, '_> {
@@ -340,16 +339,12 @@ impl Clerk for InServer<'_, '_> {
     }
 
     fn write(&mut self, held: Held) -> Result<(), Interrupted> {
-        self.told = Instant::now();
+        self.still.told();
         item(self.answer, held)
     }
 
     fn still(&mut self) -> Result<(), Interrupted> {
-        if self.told.elapsed() >= Self::STILL {
-            self.told = Instant::now();
-            self.answer.line(&protocol::Line::<()>::Waiting {}.to_json())?;
-        }
-        Ok(())
+        self.still.tell(self.answer)
     }
 }
 
@@ -362,7 +357,7 @@ pub(super) fn answer(
     let user = running.user(answer, &user)?;
     let arguments = names(&user).with("letters", letters);
     running.note_shown((caller, answer), COMMAND, arguments)?;
-    let mut clerk = InServer { running, answer, told: Instant::now() };
+    let mut clerk = InServer { running, answer, still: Still::new() };
     Export::new(&user, letters, &mut clerk).write()
 }
 

@@ -12,6 +12,7 @@ mod health;
 mod key;
 pub(crate) mod limits;
 mod log;
+mod mailboxes;
 pub(crate) mod otp;
 mod queue;
 mod reach;

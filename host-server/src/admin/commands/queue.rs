@@ -1,8 +1,11 @@
 //! `queue list`, `queue show` and `queue expire`: letters that wait for their recipients.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
+use waxwing_core::id::UserId;
 use waxwing_core::server::Administered;
 use waxwing_core::server::storage::QueueId;
 use waxwing_core::time::UnixTime;
@@ -10,8 +13,9 @@ use waxwing_core::time::UnixTime;
 use super::super::audit::Outcome;
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Request, item};
-use super::super::running::{Interrupted, Running};
+use super::super::running::{Interrupted, Running, Still};
 use super::Paper;
+use super::mailboxes::Mailboxes;
 use super::users::{names, not_administered};
 use crate::cli::QueueCommand;
 use crate::clock;
@@ -91,16 +95,19 @@ pub(super) fn largest(
     top: usize,
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
-    let mut largest: Vec<MailboxSummary> = Vec::new();
-    let mut last = None;
-    while let Finding::Mailboxes(page) = running.inspect(answer, Inspection::Mailboxes(last))? {
-        let Some(mailbox) = page.last() else { break };
-        last = Some(mailbox.owner);
-        largest.extend(page);
-        largest.sort_by_key(|mailbox| (u64::MAX - mailbox.letters, mailbox.owner));
-        largest.truncate(top);
+    // The fullest first, and no more of them than are asked for.
+    let mut largest: BTreeMap<(Reverse<u64>, UserId), MailboxSummary> = BTreeMap::new();
+    let (mut mailboxes, mut still) = (Mailboxes::default(), Still::new());
+    while let Some(mailbox) = mailboxes.next(|what| {
+        still.tell(answer)?;
+        running.inspect(answer, what)
+    })? {
+        largest.insert((Reverse(mailbox.letters), mailbox.owner), mailbox);
+        if largest.len() > top {
+            largest.pop_last();
+        }
     }
-    for mailbox in &largest {
+    for mailbox in largest.values() {
         item(answer, Mailbox::of(mailbox))?;
     }
     Ok(())

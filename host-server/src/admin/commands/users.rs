@@ -16,9 +16,10 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{NewLimits, Problem, Request, item, no_such_user};
-use super::super::running::{Interrupted, Running};
+use super::super::running::{Interrupted, Running, Still};
 use super::Paper;
 use super::limits::{self, Limits};
+use super::mailboxes::{self, Mailboxes, Waiting};
 use super::suspensions::{self, Suspended};
 use super::{erase, export, sessions};
 use crate::cli::UsersCommand;
@@ -59,14 +60,14 @@ pub(super) struct Removed {
 }
 
 impl User {
-    fn of(summary: &UserSummary, full: bool) -> Self {
-        let UserSummary { id, phone, last_seen, pending_letters, pending_bytes, .. } = summary;
+    fn of(summary: &UserSummary, waiting: Waiting, full: bool) -> Self {
+        let UserSummary { id, phone, last_seen, .. } = summary;
         Self {
             id: id.get(),
             phone: if full { phone.as_str().to_owned() } else { format!("{phone:?}") },
             last_seen: last_seen.map(|moment| clock::written(moment.to_unix())),
-            pending_letters: *pending_letters,
-            pending_bytes: *pending_bytes,
+            pending_letters: waiting.letters,
+            pending_bytes: waiting.bytes,
             suspended: summary.suspended.as_ref().and_then(Suspended::of),
             canary: phone.is_reserved(),
             limits: Limits::of(&summary.limits),
@@ -165,12 +166,17 @@ pub(super) fn answer_all(
     if full {
         running.note_shown((caller, answer), "users list --full", Arguments::new())?;
     }
-    let mut last = None;
+    let (mut last, mut mailboxes, mut still) = (None, Mailboxes::default(), Still::new());
     while let Finding::Users(page) = running.inspect(answer, Inspection::Users(last))? {
         let Some(user) = page.last() else { break };
         last = Some(user.id);
         for user in page.iter().filter(|user| idle.is(user)) {
-            item(answer, User::of(user, full))?;
+            let waiting = mailboxes.of(user.id, |what| {
+                still.tell(answer)?;
+                running.inspect(answer, what)
+            })?;
+            still.told();
+            item(answer, User::of(user, waiting, full))?;
         }
     }
     Ok(())
@@ -187,7 +193,12 @@ pub(super) fn answer_one(
     if full {
         running.note_shown((caller, answer), "users show --full", names(&user))?;
     }
-    item(answer, User::of(&user, full))
+    let mut still = Still::new();
+    let waiting = mailboxes::waiting_for(user.id, |what| {
+        still.tell(answer)?;
+        running.inspect(answer, what)
+    })?;
+    item(answer, User::of(&user, waiting, full))
 }
 
 pub(super) fn remove(
@@ -314,22 +325,25 @@ pub(super) fn run_alone(
                 log.note_shown(now, uid, "users list --full", Arguments::new())?;
             }
             paper.head(HEAD)?;
-            let mut last = None;
+            let (mut last, mut mailboxes) = (None, Mailboxes::default());
             loop {
                 let page = storage.users(last)?;
                 let Some(user) = page.last() else { return Ok(()) };
                 last = Some(user.id);
                 for user in page.iter().filter(|user| idle.is(user)) {
-                    paper.write(&User::of(user, *full), User::row)?;
+                    let waiting = mailboxes.of(user.id, |what| what.look(&mut *storage))?;
+                    paper.write(&User::of(user, waiting, *full), User::row)?;
                 }
             }
         }
         UsersCommand::Show { user, full } => {
-            let user = open()?.find_user(user)?.ok_or_else(|| no_such_user(user))?;
+            let mut storage = open()?;
+            let user = storage.find_user(user)?.ok_or_else(|| no_such_user(user))?;
             if *full {
                 log.note_shown(now, uid, "users show --full", names(&user))?;
             }
-            paper.write(&User::of(&user, *full), User::page)
+            let waiting = mailboxes::waiting_for(user.id, |what| what.look(&mut *storage))?;
+            paper.write(&User::of(&user, waiting, *full), User::page)
         }
         UsersCommand::Export { user, letters, output } => {
             export::run_alone((&mut *open()?, &log), (user, *letters, output.as_deref()), paper)

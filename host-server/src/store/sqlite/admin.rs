@@ -9,15 +9,13 @@ use waxwing_core::time::UnixTime;
 use super::fault::Fault;
 use super::{SqliteStorage, open, reads, writes};
 use crate::store::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
+use crate::store::personal::{LOOKED_AT, LetterPlace};
 use crate::store::{
-    ApplyError, Inspect, LetterSummary, MailboxSummary, RemovedUser, StorageError,
+    ApplyError, Inspect, LetterSummary, MailboxSummary, RemovedUser, StorageError, Stretch,
     SuspensionSummary, UserAdmin, UserName, UserSummary,
 };
 
 const SELECT: &str = "SELECT users.user_id, phone_number, rsa_public_key, last_seen, \
-     (SELECT count(*) FROM pending_messages WHERE recipient_id = users.user_id), \
-     (SELECT coalesce(sum(length(encrypted_payload)), 0) FROM pending_messages \
-         WHERE recipient_id = users.user_id), \
      since, until, reason, user_limits.letters, user_limits.bytes \
      FROM users LEFT JOIN suspensions USING (user_id) LEFT JOIN user_limits USING (user_id)";
 
@@ -32,17 +30,13 @@ impl SqliteStorage {
         let mut users = Vec::new();
         while let Some(row) = rows.next()? {
             let id = reads::user_id(row, 0)?;
-            let pending_letters = reads::count(row, 4)?;
-            let payloads = reads::count(row, 5)?;
             users.push(UserSummary {
                 id,
                 phone: reads::phone(row, 1, id)?,
                 spki: reads::spki(row, 2, id)?,
                 last_seen: reads::timestamp(row, 3)?,
-                pending_letters,
-                pending_bytes: payloads + pending_letters * OVERHEAD as u64,
                 suspended: suspension(row)?,
-                limits: reads::own_limits(row, 9)?,
+                limits: reads::own_limits(row, 7)?,
             });
         }
         Ok(users)
@@ -58,11 +52,11 @@ impl SqliteStorage {
 }
 
 fn suspension(row: &Row<'_>) -> Result<Option<SuspensionSummary>, Fault> {
-    let Some(since) = row.get::<_, Option<i64>>(6)? else { return Ok(None) };
+    let Some(since) = row.get::<_, Option<i64>>(4)? else { return Ok(None) };
     Ok(Some(SuspensionSummary {
         since: UnixTime::from_seconds(since),
-        until: row.get::<_, Option<i64>>(7)?.map(UnixTime::from_seconds),
-        reason: row.get(8)?,
+        until: row.get::<_, Option<i64>>(5)?.map(UnixTime::from_seconds),
+        reason: row.get(6)?,
     }))
 }
 
@@ -80,8 +74,12 @@ impl Inspect for SqliteStorage {
         Ok(self.named(name).map_err(|fault| open::fault(&self.path, fault))?)
     }
 
-    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError> {
-        let found = mailboxes(&self.connection, after);
+    fn mailboxes(
+        &mut self,
+        only: Option<UserId>,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<MailboxSummary, LetterPlace>, StorageError> {
+        let found = mailboxes(&self.connection, only, after);
         Ok(found.map_err(|fault| open::fault(&self.path, fault))?)
     }
 
@@ -95,29 +93,44 @@ impl Inspect for SqliteStorage {
     }
 }
 
-fn mailboxes(connection: &Connection, after: Option<UserId>) -> Result<Vec<MailboxSummary>, Fault> {
-    // From the index alone.
+fn mailboxes(
+    connection: &Connection,
+    only: Option<UserId>,
+    after: Option<LetterPlace>,
+) -> Result<Stretch<MailboxSummary, LetterPlace>, Fault> {
+    // From the index alone, but for the first letter of each mailbox.
     let mut select = connection.prepare_cached(
-        "SELECT recipient_id, count(*), sum(length(encrypted_payload)), min(queue_id) \
-         FROM pending_messages WHERE recipient_id > ? \
-         GROUP BY recipient_id ORDER BY recipient_id LIMIT ?",
+        "SELECT recipient_id, queue_id, length(encrypted_payload) FROM pending_messages \
+         WHERE (recipient_id, queue_id) > (?, ?) AND recipient_id <= ? \
+         ORDER BY recipient_id, queue_id LIMIT ?",
     )?;
-    let mut first =
+    let mut accepted =
         connection.prepare_cached("SELECT accepted_at FROM pending_messages WHERE queue_id = ?")?;
-    let mut rows = select.query((after.map_or(0, UserId::get), page(USERS_IN_A_PAGE)))?;
-    let mut mailboxes = Vec::new();
+    let (first, last) = only.map_or((0, u16::MAX), |only| (only.get(), only.get()));
+    let (mailbox, place) =
+        after.map_or((first, QueueId(0)), |(mailbox, place)| (mailbox.get(), place));
+    let mut rows = select.query((mailbox, writes::key(place)?, last, page(LOOKED_AT)))?;
+    let (mut found, mut looked_at): (Vec<MailboxSummary>, _) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let letters = reads::count(row, 1)?;
-        mailboxes.push(MailboxSummary {
-            owner: reads::user_id(row, 0)?,
-            letters,
-            bytes: reads::count(row, 2)? + letters * OVERHEAD as u64,
-            oldest: UnixTime::from_seconds(
-                first.query_row([row.get::<_, i64>(3)?], |row| row.get(0))?,
-            ),
-        });
+        looked_at += 1;
+        let (owner, queue_id) = (reads::user_id(row, 0)?, reads::queue_id(row, 1)?);
+        let bytes = reads::count(row, 2)? + OVERHEAD as u64;
+        match found.last_mut().filter(|mailbox| mailbox.owner == owner) {
+            Some(mailbox) => {
+                mailbox.letters += 1;
+                mailbox.bytes += bytes;
+            }
+            None => {
+                let oldest = accepted.query_row([writes::key(queue_id)?], |row| row.get(0))?;
+                let oldest = UnixTime::from_seconds(oldest);
+                found.push(MailboxSummary { owner, letters: 1, bytes, oldest });
+            }
+        }
+        if looked_at == LOOKED_AT {
+            return Ok(Stretch { found, next: Some((owner, queue_id)) });
+        }
     }
-    Ok(mailboxes)
+    Ok(Stretch { found, next: None })
 }
 
 fn letters(

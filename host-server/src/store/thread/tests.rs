@@ -42,8 +42,12 @@ impl Inspect for Gated {
         self.inner.find_user(name)
     }
 
-    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError> {
-        self.inner.mailboxes(after)
+    fn mailboxes(
+        &mut self,
+        only: Option<UserId>,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<MailboxSummary, LetterPlace>, StorageError> {
+        self.inner.mailboxes(only, after)
     }
 
     fn letters(

@@ -11,15 +11,14 @@ use waxwing_core::time::{Timestamp, UnixTime};
 use super::session::Sessions;
 use super::{PostgresStorage, ids, load, reads, unreachable};
 use crate::store::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
+use crate::store::personal::{LOOKED_AT, LetterPlace};
 use crate::store::shared::{Change, Database};
 use crate::store::{
-    ApplyError, Ban, Inspect, LetterSummary, MailboxSummary, RemovedUser, StorageError,
+    ApplyError, Ban, Inspect, LetterSummary, MailboxSummary, RemovedUser, StorageError, Stretch,
     SuspensionSummary, UserAdmin, UserName, UserSummary,
 };
 
 const SELECT: &str = "SELECT users.user_id, phone_number, rsa_public_key, last_seen, \
-    (SELECT count(*) FROM waxwing.pending_messages WHERE recipient_id = users.user_id), \
-    (SELECT coalesce(sum(payload_size), 0) FROM waxwing.pending_messages WHERE recipient_id = users.user_id), \
     since, until, reason, user_limits.letters, user_limits.bytes \
     FROM waxwing.users LEFT JOIN waxwing.suspensions USING (user_id) \
     LEFT JOIN waxwing.user_limits USING (user_id)";
@@ -46,25 +45,22 @@ fn users(
 
 fn user(row: &Row) -> Result<UserSummary, ApplyError> {
     let id = row.get(0);
-    let pending_letters = ids::count(row.get(4))?;
     let last_seen: Option<&str> = row.get(3);
     let last_seen =
         last_seen.and_then(|text| Timestamp::parse(text.as_bytes().try_into().ok()?).ok());
-    let since: Option<i64> = row.get(6);
+    let since: Option<i64> = row.get(4);
     let suspended = since.map(|since| SuspensionSummary {
         since: UnixTime::from_seconds(since),
-        until: row.get::<_, Option<i64>>(7).map(UnixTime::from_seconds),
-        reason: row.get(8),
+        until: row.get::<_, Option<i64>>(5).map(UnixTime::from_seconds),
+        reason: row.get(6),
     });
     Ok(UserSummary {
         id: ids::to_user(id)?,
         phone: load::phone(row.get(1), id)?,
         spki: load::spki(row.get(2), id)?,
         last_seen,
-        pending_letters,
-        pending_bytes: ids::count(row.get(5))? + pending_letters * OVERHEAD as u64,
         suspended,
-        limits: load::own_limits(row.get(9), row.get(10)),
+        limits: load::own_limits(row.get(7), row.get(8)),
     })
 }
 
@@ -100,8 +96,12 @@ impl Inspect for PostgresStorage {
         named(self.sessions(), name).map_err(unreachable)
     }
 
-    fn mailboxes(&mut self, after: Option<UserId>) -> Result<Vec<MailboxSummary>, StorageError> {
-        mailboxes(self.sessions(), after).map_err(unreachable)
+    fn mailboxes(
+        &mut self,
+        only: Option<UserId>,
+        after: Option<LetterPlace>,
+    ) -> Result<Stretch<MailboxSummary, LetterPlace>, StorageError> {
+        mailboxes(self.sessions(), only, after).map_err(unreachable)
     }
 
     fn letters(
@@ -115,17 +115,31 @@ impl Inspect for PostgresStorage {
 
 fn mailboxes(
     sessions: &mut Sessions,
-    after: Option<UserId>,
-) -> Result<Vec<MailboxSummary>, ApplyError> {
-    const MAILBOXES: &str = "SELECT box.recipient_id, box.letters, box.bytes, accepted_at FROM \
-        (SELECT recipient_id, count(*) AS letters, sum(payload_size) AS bytes, min(queue_id) AS first \
-            FROM waxwing.pending_messages WHERE recipient_id > $1 \
-            GROUP BY recipient_id ORDER BY recipient_id LIMIT $2) AS box \
+    only: Option<UserId>,
+    after: Option<LetterPlace>,
+) -> Result<Stretch<MailboxSummary, LetterPlace>, ApplyError> {
+    const MAILBOXES: &str = "SELECT box.recipient_id, box.letters, box.bytes, accepted_at, box.last FROM \
+        (SELECT recipient_id, count(*) AS letters, sum(payload_size) AS bytes, \
+            min(queue_id) AS first, max(queue_id) AS last FROM \
+            (SELECT recipient_id, queue_id, payload_size FROM waxwing.pending_messages \
+                WHERE (recipient_id, queue_id) > ($1, $2) AND recipient_id <= $3 \
+                ORDER BY recipient_id, queue_id LIMIT $4) AS stretch \
+            GROUP BY recipient_id) AS box \
         JOIN waxwing.pending_messages AS letter \
             ON letter.recipient_id = box.recipient_id AND letter.queue_id = box.first \
         ORDER BY box.recipient_id";
-    let given: [Given<'_>; 2] =
-        [(&behind(after), Type::INT4), (&page(USERS_IN_A_PAGE), Type::INT8)];
+    let first = only.map_or(0, ids::user);
+    let last = only.map_or(i32::from(u16::MAX), ids::user);
+    let (mailbox, place) =
+        after.map_or((first, 0), |(mailbox, place)| (ids::user(mailbox), place.0));
+    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    let given: [Given<'_>; 4] = [
+        (&mailbox, Type::INT4),
+        (&place, Type::INT8),
+        (&last, Type::INT4),
+        (&page(LOOKED_AT), Type::INT8),
+    ];
+    let rows = select(sessions, MAILBOXES, &given)?;
     let mailbox = |row: &Row| {
         let letters = ids::count(row.get(1))?;
         Ok(MailboxSummary {
@@ -135,7 +149,13 @@ fn mailboxes(
             oldest: UnixTime::from_seconds(row.get(3)),
         })
     };
-    select(sessions, MAILBOXES, &given)?.iter().map(mailbox).collect()
+    let found: Vec<_> = rows.iter().map(mailbox).collect::<Result<_, ApplyError>>()?;
+    let looked_at: u64 = found.iter().map(|mailbox| mailbox.letters).sum();
+    let next = match rows.last().filter(|_| looked_at >= LOOKED_AT as u64) {
+        Some(row) => Some((ids::to_user(row.get(0))?, ids::to_place(row.get(4))?)),
+        None => None,
+    };
+    Ok(Stretch { found, next })
 }
 
 fn letters(

@@ -5,8 +5,8 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -22,7 +22,9 @@ use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::exit::{Exit, Failure};
 use waxwing_server::runtime::{AboutRange, Message, Request, Route, ShardLines, ShardReport};
-use waxwing_server::store::{MemoryStorage, StorageThread, ThreadOptions};
+use waxwing_server::store::{
+    Job, MemoryStorage, Outlet, StorageClient, StorageThread, ThreadOptions,
+};
 
 type Inbox = Receiver<Vec<Message<()>>>;
 
@@ -32,6 +34,9 @@ struct Fake {
     inboxes: Vec<Inbox>,
     storage: Option<StorageThread>,
     listener: Option<Listener>,
+    /// Storage is given something to do by it, and hangs then until `goes_on` is dropped.
+    client: Option<StorageClient>,
+    goes_on: Option<Sender<()>>,
 }
 
 impl Fake {
@@ -48,15 +53,28 @@ impl Fake {
                 (Route { inbox, waker: Arc::new(|| {}) }, messages)
             })
             .unzip();
-        let storage = Box::new(MemoryStorage::new());
-        let (storage, _clients) =
-            StorageThread::spawn(storage, ThreadOptions::default(), Vec::new()).unwrap();
+        let mut storage = MemoryStorage::new();
+        support::apply(&mut storage, [support::create(7)]).unwrap();
+        let (goes_on, hangs) = channel::<()>();
+        let hangs = Mutex::new(hangs);
+        let waker = move || assert!(hangs.lock().unwrap().recv().is_err());
+        let outlet = Outlet { done: channel().0, waker: Box::new(waker) };
+        let (storage, mut clients) =
+            StorageThread::spawn(Box::new(storage), ThreadOptions::default(), vec![outlet])
+                .unwrap();
         let running = support::running(&data, ShardLines::new(&routes), storage.inspector());
-        let running = Running { reports, ..running };
+        let storage_patience = Duration::from_millis(400);
+        let running = Running { reports, storage_patience, ..running };
         let socket = directory.path().join("control.sock");
         let listener = Listener::bind(&socket, None, Limits::default(), Arc::new(running));
         let (storage, listener) = (Some(storage), Some(listener.unwrap()));
-        Self { directory, inboxes, storage, listener }
+        let (client, goes_on) = (clients.pop(), Some(goes_on));
+        Self { directory, inboxes, storage, listener, client, goes_on }
+    }
+
+    /// Ends the server.
+    fn end(&mut self) {
+        drop((self.goes_on.take(), self.client.take(), self.listener.take(), self.storage.take()));
     }
 
     fn path(&self) -> &Path {
@@ -106,7 +124,8 @@ fn a_loop_that_hangs_is_named_and_the_others_are_told_of() {
     assert_eq!(status["sessions"], 7);
     let (out, _) = Fake::run(fake.path(), "status");
     assert!(out.contains("DOES NOT ANSWER: 1"), "{out}");
-    drop((hangs, fake.listener.take(), fake.storage.take()));
+    drop(hangs);
+    fake.end();
     answering.join().unwrap();
 }
 
@@ -194,10 +213,101 @@ fn a_loop_that_hangs_keeps_no_other_from_what_all_are_to_do() {
     }
     let (shown, _) = Fake::run(fake.path(), "audit show");
     assert_eq!(shown.matches("event loop 1 does not answer").count(), 5, "{shown}");
-    drop((hangs, fake.listener.take(), fake.storage.take()));
+    drop(hangs);
+    fake.end();
     for shard in shards {
         shard.join().unwrap();
     }
+}
+
+/// What one loop alone is to do.
+const FOR_ONE: [&str; 5] = [
+    "sessions end 7",
+    "users remove 7 --yes",
+    "users suspend 7",
+    "users limits 7 --letters 5",
+    "queue expire 7 --older-than 1d --yes",
+];
+
+#[test]
+fn what_a_loop_that_hangs_has_not_begun_is_taken_back() {
+    let mut fake = Fake::with(1, Reports::with_patience(Duration::from_millis(200)));
+    let hangs = fake.inboxes.pop().unwrap();
+    for line in FOR_ONE {
+        let (out, ended) = Fake::run(fake.path(), line);
+        let failure = ended.unwrap_err();
+        assert_eq!((failure.exit(), out.as_str()), (Exit::Failure, ""), "{line}");
+        let why = "event loop 0 does not answer within 0.2 seconds, and nothing was done";
+        assert!(failure.to_string().starts_with(why), "{line}: {failure}");
+    }
+    let (shown, _) = Fake::run(fake.path(), "audit show");
+    let noted = shown.matches("failed").count();
+    assert_eq!((noted, shown.matches("nothing was done").count()), (5, 5), "{shown}");
+    // When the loop goes on, it finds nothing to do.
+    let offered: Vec<_> = hangs
+        .try_iter()
+        .flatten()
+        .filter_map(|message| match message {
+            Message::Request(Request::Offered(offer, _)) => Some(offer.claim()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(offered, [false; 5]);
+    drop(hangs);
+    fake.end();
+}
+
+#[test]
+fn a_loop_that_hangs_after_it_has_begun_is_named_and_the_audit_log_does_not_say_how_it_ended() {
+    let mut fake = Fake::with(1, Reports::with_patience(Duration::from_millis(200)));
+    let inbox = fake.inboxes.pop().unwrap();
+    let begins = thread::spawn(move || {
+        let mut begun = Vec::new();
+        for message in inbox.iter().flatten() {
+            if let Message::Request(Request::Offered(offer, request)) = message {
+                assert!(offer.claim());
+                begun.push(request);
+            }
+        }
+    });
+    for line in FOR_ONE {
+        let (_, ended) = Fake::run(fake.path(), line);
+        let failure = ended.unwrap_err().to_string();
+        let why = "event loop 0 does not answer within 0.2 seconds: what was asked has begun";
+        assert!(failure.starts_with(why), "{line}: {failure}");
+    }
+    let (shown, _) = Fake::run(fake.path(), "audit show");
+    assert_eq!(shown.matches("unknown").count(), 5, "{shown}");
+    fake.end();
+    begins.join().unwrap();
+}
+
+#[test]
+fn storage_that_hangs_keeps_no_command_waiting_and_does_later_nothing_that_was_taken_back() {
+    let mut fake = Fake::with(1, Reports::default());
+    let inbox = fake.inboxes.pop().unwrap();
+    let (tell, told) = channel();
+    let shard = thread::spawn(move || obey(&inbox, &tell));
+    fake.client.as_ref().unwrap().send(Job::Batch(support::batch([])));
+    for line in
+        ["users show 7", "users list", "queue list", "sessions end 7", "ban add 203.0.113.1"]
+    {
+        let (_, ended) = Fake::run(fake.path(), line);
+        let failure = ended.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Storage, "{line}");
+        let why = "storage does not answer within 0.4 seconds";
+        assert!(failure.to_string().starts_with(why), "{line}: {failure}");
+    }
+    let (shown, _) = Fake::run(fake.path(), "audit show");
+    assert!(shown.contains("failed") && shown.contains("nothing was done"), "{shown}");
+    fake.goes_on = None;
+    let (out, ended) = Fake::run(fake.path(), "users show 7");
+    assert_eq!(ended, Ok(()));
+    assert!(out.starts_with("id         7"), "{out}");
+    // No loop has heard of the ban.
+    assert!(told.try_recv().is_err());
+    fake.end();
+    shard.join().unwrap();
 }
 
 #[test]
@@ -210,7 +320,7 @@ fn a_command_hears_when_the_server_stops_before_it_has_answered() {
     let failure = ended.unwrap_err();
     assert_eq!(failure.exit(), Exit::Failure);
     assert!(failure.to_string().contains("the server stops"), "{failure}");
-    drop((fake.listener.take(), fake.storage.take()));
+    fake.end();
 }
 
 #[test]

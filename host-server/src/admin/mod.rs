@@ -7,6 +7,7 @@ pub mod files;
 pub mod health;
 pub mod http;
 pub mod metrics;
+mod patience;
 mod protocol;
 pub mod reports;
 pub mod running;

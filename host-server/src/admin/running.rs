@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,8 @@ use super::audit::{Arguments, AuditLog, Begun, Outcome};
 use super::control::{Answer, Caller};
 use super::files::Files;
 use super::health::Health;
-use super::protocol::{Line, Problem};
+use super::patience::Whom;
+use super::protocol::Problem;
 use super::reports::{Loop, Reports};
 use crate::backup::Backups;
 use crate::canary::{self, Canary};
@@ -36,6 +37,8 @@ pub struct Running {
     pub reports: Reports,
     /// The way to its storage.
     pub storage: Inspector,
+    /// How long it may take to answer: [`Self::STORAGE_PATIENCE`].
+    pub storage_patience: Duration,
     /// Where acts are noted.
     pub audit: AuditLog,
     /// What there is to be said of its files.
@@ -67,6 +70,8 @@ pub struct Running {
 pub(super) enum Interrupted {
     /// Its client is told.
     Problem(Problem),
+    /// Its client is told, and nobody knows how it ends.
+    Unclear(Problem),
     /// There is no client any more.
     Gone,
 }
@@ -90,8 +95,8 @@ impl From<io::Error> for Interrupted {
 }
 
 impl Running {
-    /// A client hears this often that it is to wait.
-    const WAITING: Duration = Duration::from_secs(3);
+    /// How long storage may take to answer something small. If it takes longer, its disk hangs.
+    pub const STORAGE_PATIENCE: Duration = Duration::from_secs(10);
 
     /// Until when all sessions are sent away, if that goes on.
     pub(super) fn drained_by(&self) -> Option<UnixTime> {
@@ -156,36 +161,26 @@ impl Running {
         Ok(answer.ok_or_else(|| Problem::new(Exit::Failure, late))?)
     }
 
-    /// Asks a shard something, and waits for the answer for as long as the server runs.
-    pub(super) fn ask<T>(
-        &self,
-        answer: &mut Answer<'_>,
-        shard: ShardId,
-        request: impl FnOnce(Sender<T>) -> Request,
-    ) -> Result<T, Interrupted> {
-        let (sender, receiver) = channel();
-        self.shards.send(shard, request(sender));
-        wait(answer, &receiver)
-    }
-
-    /// The same of the shard that owns a user.
+    /// Has the shard that owns a user do something, which storage has its part in.
     pub(super) fn ask_owner<T>(
         &self,
         answer: &mut Answer<'_>,
         user: UserId,
         request: impl FnOnce(Sender<T>) -> Request,
     ) -> Result<T, Interrupted> {
-        self.ask(answer, self.shards.owner_of(user), request)
+        let owner = self.shards.owner_of(user);
+        let asked = self.shards.offer(owner, request);
+        self.outcome(answer, Whom::LoopAndStorage(owner), &asked)
     }
 
-    /// Looks something up in storage.
-    pub(super) fn inspect(
+    /// Has the registrar do something by itself.
+    pub(super) fn ask_registrar<T>(
         &self,
         answer: &mut Answer<'_>,
-        what: Inspection,
-    ) -> Result<Finding, Interrupted> {
-        let found = wait(answer, &self.storage.inspect(what))?;
-        Ok(found.map_err(|why| Problem::new(Exit::Storage, why))?)
+        request: impl FnOnce(Sender<T>) -> Request,
+    ) -> Result<T, Interrupted> {
+        let asked = self.shards.offer(ShardId::REGISTRAR, request);
+        self.outcome(answer, Whom::Loop(ShardId::REGISTRAR), &asked)
     }
 
     /// Has the bans changed that are stored.
@@ -194,7 +189,8 @@ impl Running {
         answer: &mut Answer<'_>,
         change: BanChange,
     ) -> Result<(), Interrupted> {
-        let ended = wait(answer, &self.storage.change_bans(change))?;
+        let asked = self.storage.change_bans(change);
+        let ended = self.outcome(answer, Whom::Storage, &asked)?;
         Ok(ended.map_err(|why| {
             let message = format!(
                 "storage does not take it now ({why}), and nothing was changed; the log says more, and the \
@@ -206,7 +202,8 @@ impl Running {
 
     /// Has storage forget what is left of a user who was removed.
     pub(super) fn erase(&self, answer: &mut Answer<'_>, user: UserId) -> Result<(), Interrupted> {
-        let ended = wait(answer, &self.storage.erase(user))?;
+        let asked = self.storage.erase(user);
+        let ended = self.outcome(answer, Whom::Storage, &asked)?;
         Ok(ended.map_err(|why| Problem::new(Exit::Storage, why))?)
     }
 
@@ -273,6 +270,10 @@ impl Running {
             }
             Err(Interrupted::Problem(problem)) if !problem.is_unknown() => {
                 self.end(begun, Outcome::failed(problem.to_string()))?;
+                Err(problem.into())
+            }
+            Err(Interrupted::Unclear(problem)) => {
+                self.end(begun, Outcome::unknown(problem.to_string()))?;
                 Err(problem.into())
             }
             Err(interrupted) => Err(interrupted),
@@ -358,48 +359,8 @@ pub(super) fn expect_all(late: &Late, meanwhile: &str) -> Result<(), Interrupted
     })
 }
 
-/// Tells a client now and then that it is to wait, while much is looked up and nothing found.
-pub(super) struct Still {
-    told: Instant,
-}
-
-impl Still {
-    pub(super) fn new() -> Self {
-        Self { told: Instant::now() }
-    }
-
-    /// The client has heard something.
-    pub(super) fn told(&mut self) {
-        self.told = Instant::now();
-    }
-
-    /// The client is told, if it has not heard anything for a while.
-    pub(super) fn tell(&mut self, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
-        if self.told.elapsed() >= Running::WAITING {
-            self.told();
-            answer.line(&Line::<()>::Waiting {}.to_json())?;
-        }
-        Ok(())
-    }
-}
-
 /// Whether the client is still there. One that has waited for too long, or was stopped, is told that
 /// nothing was done, and then nothing must be done.
 fn is_there(answer: &Answer<'_>) -> Result<(), Interrupted> {
     Ok(answer.pause(Duration::ZERO)?)
-}
-
-/// Waits for something that the server does, for as long as it runs. The client hears now and then that
-/// it is to wait, and if it goes, that ends nothing.
-pub(super) fn wait<T>(answer: &mut Answer<'_>, receiver: &Receiver<T>) -> Result<T, Interrupted> {
-    loop {
-        match receiver.recv_timeout(Running::WAITING) {
-            Ok(value) => return Ok(value),
-            Err(RecvTimeoutError::Timeout) => {
-                // What was begun goes on, and its end is noted.
-                let _ = answer.line(&Line::<()>::Waiting {}.to_json());
-            }
-            Err(RecvTimeoutError::Disconnected) => return Err(Problem::server_stops().into()),
-        }
-    }
 }

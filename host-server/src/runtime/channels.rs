@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use waxwing_core::id::UserId;
 use waxwing_core::server::{Baggage, Mail, Shard, ShardId};
 
 use super::offences::Offence;
 use super::requests::Request;
+use crate::offer::{Offer, Offered};
 use crate::store::Ban;
 use crate::wake::Wake;
 
@@ -69,6 +70,13 @@ impl ShardLines {
     pub fn owner_of(&self, user: UserId) -> ShardId {
         let count = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
         Shard::all(count).next().map_or(ShardId::REGISTRAR, |shard| shard.owner_of(user))
+    }
+
+    /// Asks a shard something that can be taken back as long as it has not begun with it.
+    pub fn offer<T>(&self, to: ShardId, request: impl FnOnce(Sender<T>) -> Request) -> Offered<T> {
+        let ((sender, answer), offer) = (channel(), Offer::default());
+        self.send(to, Request::Offered(offer.clone(), Box::new(request(sender))));
+        Offered { offer, answer }
     }
 
     /// Asks a shard something.

@@ -281,6 +281,11 @@ impl<P: Provider, C: Clock, L: Connections> EventHandler<P, C, L> {
                 }
             }
             Message::Banned(ban) => _ = self.ban(io, ban),
+            Message::Request(Request::Offered(offer, request)) => {
+                if offer.claim() {
+                    self.take_message(io, Message::Request(*request));
+                }
+            }
             Message::Request(Request::Bans(after, answer)) => {
                 let _ = answer.send(self.admission.bans().page(after, self.clock.now().unix));
             }

@@ -103,6 +103,7 @@ impl Prepared {
             shards: shards.lines(),
             reports: Reports::default(),
             storage: shards.inspector(),
+            storage_patience: Running::STORAGE_PATIENCE,
             files: Files::of(directory, audit.clone()),
             audit,
             rotation: Arc::new(rotation),

@@ -23,6 +23,7 @@ use super::draining::Drain;
 use super::event_counts::EventCounts;
 use crate::config::AddressRange;
 use crate::histogram::Times;
+use crate::offer::Offer;
 use crate::otp::{MOST_WAYS, Resting, TestAnswer, WayNumber};
 use crate::store::Ban;
 
@@ -72,6 +73,8 @@ pub enum Request {
     EndBan(AddressRange, Sender<()>),
     /// Announces the key that is to follow the server's, or that none is.
     Announce(Option<Box<Successor>>, Sender<()>),
+    /// One of these, unless whoever asked has taken it back.
+    Offered(Offer, Box<Request>),
     /// Goes on with another key, which waits for the shard in a channel of its own.
     Succeed,
 }
@@ -186,6 +189,7 @@ impl Requests {
             | Request::AboutRange(..)
             | Request::Ban(..)
             | Request::EndBan(..)
+            | Request::Offered(..)
             | Request::Succeed => {}
         }
     }

@@ -15,6 +15,7 @@ use waxwing_core::time::UnixTime;
 use super::turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 use super::{BanChange, Finding, Inspection, Storage, StorageError};
 use crate::clock::{Clock, SystemClock};
+use crate::offer::{Offer, Offered};
 use crate::wake::Wake;
 
 /// How the thread behaves.
@@ -108,16 +109,19 @@ impl Inspector {
         self.idle.set(idle);
     }
 
-    /// Has the bans changed. The receiver hears how it ended; it is disconnected when the thread has
-    /// ended.
+    /// Has the bans changed. Whoever waits hears how it ended, and nothing when the thread has ended.
     #[must_use]
-    pub fn change_bans(&self, change: BanChange) -> Receiver<Result<(), String>> {
-        let (answer, ended) = channel();
+    pub fn change_bans(&self, change: BanChange) -> Offered<Result<(), String>> {
+        self.offer(|answer| Job::ChangeBans(change, answer))
+    }
+
+    fn offer<T>(&self, job: impl FnOnce(Sender<T>) -> Job) -> Offered<T> {
+        let ((sender, answer), offer) = (channel(), Offer::default());
         if let Some(jobs) = self.jobs.upgrade() {
             // No machine hears of it.
-            let _ = jobs.send((usize::MAX, Job::ChangeBans(change, answer)));
+            let _ = jobs.send((usize::MAX, Job::Offered(offer.clone(), Box::new(job(sender)))));
         }
-        ended
+        Offered { offer, answer }
     }
 
     /// Tells storage that it belongs to another key of the server's from this moment on. The receiver hears
@@ -132,16 +136,11 @@ impl Inspector {
         ended
     }
 
-    /// Has storage forget what is left of a user who was removed. The receiver hears how it ended; it is
-    /// disconnected when the thread has ended.
+    /// Has storage forget what is left of a user who was removed. Whoever waits hears how it ended, and nothing
+    /// when the thread has ended.
     #[must_use]
-    pub fn erase(&self, user: UserId) -> Receiver<Result<(), String>> {
-        let (answer, ended) = channel();
-        if let Some(jobs) = self.jobs.upgrade() {
-            // No machine hears of it.
-            let _ = jobs.send((usize::MAX, Job::Erase(user, answer)));
-        }
-        ended
+    pub fn erase(&self, user: UserId) -> Offered<Result<(), String>> {
+        self.offer(|answer| Job::Erase(user, answer))
     }
 
     /// The commits since the start. It does not wait for the thread.

@@ -21,6 +21,7 @@ use super::unclear::{self, Unclear, Waiting};
 use super::{ApplyError, BanChange, Finding, Inspection, Storage, StorageError};
 use crate::exit::Failure;
 use crate::histogram::{Numbers, Times};
+use crate::offer::Offer;
 
 /// Something that the machine has asked of storage.
 #[derive(Clone, Debug)]
@@ -38,6 +39,18 @@ pub enum Job {
     SetServerKey(Digest, UnixTime, Sender<Result<(), String>>),
     /// The end of what is left of a user who was removed, and who hears how it ended.
     Erase(UserId, Sender<Result<(), String>>),
+    /// One of these, unless whoever asked has taken it back.
+    Offered(Offer, Box<Job>),
+}
+
+impl Job {
+    /// What is to be done now.
+    fn begun(self) -> Option<Self> {
+        match self {
+            Self::Offered(offer, job) => offer.claim().then_some(*job),
+            job => Some(job),
+        }
+    }
 }
 
 /// Something that is done.
@@ -192,6 +205,7 @@ impl StorageTurns {
         reports: &mut dyn Reports,
     ) -> Result<(), Failed> {
         self.timeout(now(), reports)?;
+        let jobs = jobs.filter_map(|(machine, job)| Some((machine, job.begun()?)));
         let mut jobs = jobs.peekable();
         while let Some((machine, job)) = jobs.next() {
             if self.unclear.is_some() {
@@ -243,6 +257,8 @@ impl StorageTurns {
                     let erased = self.storage.erase(user);
                     self.end(erased, answer, now(), reports)?;
                 }
+                // Whatever was begun is none.
+                Job::Offered(..) => {}
             }
             self.measure_disk(now(), reports);
         }

@@ -158,6 +158,7 @@ pub(crate) fn running(data: &DataDir, shards: ShardLines, storage: Inspector) ->
         shards,
         reports: Reports::default(),
         storage: storage.clone(),
+        storage_patience: Running::STORAGE_PATIENCE,
         audit: AuditLog::of(data),
         files: Files::of(data, AuditLog::of(data)),
         listen_again: Box::new(|| Ok(())),

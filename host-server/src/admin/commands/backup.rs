@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
+use super::super::patience::wait;
 use super::super::protocol::{Request, item};
-use super::super::running::{Interrupted, Running, wait};
+use super::super::running::{Interrupted, Running};
 use super::doctor::Round;
 use super::{Paper, reach};
 use crate::backup::{self, Drill, Entry, Making, Manifest, Ready, Shelf, Target, Wanted};

@@ -9,8 +9,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::control::{Answer, Connection};
+use super::super::patience::wait;
 use super::super::protocol::{self, Asked, Request, item};
-use super::super::running::{Interrupted, Running, wait};
+use super::super::running::{Interrupted, Running};
 use super::Paper;
 use crate::canary::{Outcome, Stage};
 use crate::doctor::{CHECKS, Check, Finding, Verdict};

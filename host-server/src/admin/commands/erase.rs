@@ -26,6 +26,8 @@ use crate::store::{ApplyError, Engine, Storage, StorageError, UserName};
 const COMMAND: &str = "users remove";
 const UNFINISHED: &str =
     "the user is removed, and the next start of the server goes on with what is left of them";
+const MAYBE_REMOVED: &str =
+    "if the user is removed, the next start of the server goes on with what is left of them";
 
 /// A user of whom nothing is left.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -85,10 +87,17 @@ pub(super) fn remove(
         let erased =
             running.erase(answer, user).and_then(|()| Ok(running.audit.erase(user, number)?));
         let lines = erased.map_err(|interrupted| match interrupted {
-            Interrupted::Problem(problem) => problem.goes_on_later(UNFINISHED).into(),
+            Interrupted::Problem(problem) | Interrupted::Unclear(problem) => {
+                problem.goes_on_later(UNFINISHED).into()
+            }
             Interrupted::Gone => Interrupted::Gone,
         })?;
         Ok((Erased::new(removed, lines, &running.data), lines))
+    });
+    // The next start looks whether they are removed.
+    let erased = erased.map_err(|interrupted| match interrupted {
+        Interrupted::Unclear(problem) => problem.goes_on_later(MAYBE_REMOVED).into(),
+        other => other,
     });
     let erased = running.finish(begun, erased, |begun, lines| end(&running.audit, begun, lines))?;
     item(answer, erased)

@@ -15,8 +15,9 @@ use waxwing_core::time::Timestamp;
 
 use super::super::audit::{self, AuditLog, Line};
 use super::super::control::{Answer, Caller, Connection};
+use super::super::patience::Still;
 use super::super::protocol::{self, Asked, Request, item, no_such_user};
-use super::super::running::{Interrupted, Running, Still};
+use super::super::running::{Interrupted, Running};
 use super::Paper;
 use super::limits::Limits;
 use super::mailboxes::{self, Waiting};

@@ -50,7 +50,7 @@ impl Serve for Running {
         };
         match ended {
             Ok(()) => answer.line(&Line::<()>::Done {}.to_json()),
-            Err(Interrupted::Problem(problem)) => {
+            Err(Interrupted::Problem(problem) | Interrupted::Unclear(problem)) => {
                 answer.line(&Line::<()>::Error(problem).to_json())
             }
             Err(Interrupted::Gone) => Ok(()),

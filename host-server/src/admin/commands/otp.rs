@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use waxwing_core::phone::Phone;
-use waxwing_core::server::ShardId;
 
 use super::super::audit::{Arguments, Outcome};
 use super::super::control::{Answer, Caller, Connection};
@@ -46,7 +45,7 @@ pub(super) fn test(
     let arguments = Arguments::new().with("phone", phone.as_str()).with("fallback", fallback);
     let sent = running.act((caller, answer), "otp test", arguments, |answer| {
         let number = usize::from(fallback);
-        let end = running.ask(answer, ShardId::REGISTRAR, |sender| runtime::Request::TestCode {
+        let end = running.ask_registrar(answer, |sender| runtime::Request::TestCode {
             phone,
             number,
             answer: sender,

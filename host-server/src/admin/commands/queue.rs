@@ -12,8 +12,9 @@ use waxwing_core::time::UnixTime;
 
 use super::super::audit::Outcome;
 use super::super::control::{Answer, Caller, Connection};
+use super::super::patience::Still;
 use super::super::protocol::{Request, item};
-use super::super::running::{Interrupted, Running, Still};
+use super::super::running::{Interrupted, Running};
 use super::Paper;
 use super::mailboxes::Mailboxes;
 use super::users::{names, not_administered};

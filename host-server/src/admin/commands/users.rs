@@ -15,8 +15,9 @@ use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
+use super::super::patience::Still;
 use super::super::protocol::{NewLimits, Problem, Request, item, no_such_user};
-use super::super::running::{Interrupted, Running, Still};
+use super::super::running::{Interrupted, Running};
 use super::Paper;
 use super::limits::{self, Limits};
 use super::mailboxes::{self, Mailboxes, Waiting};

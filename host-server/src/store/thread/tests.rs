@@ -547,6 +547,25 @@ fn an_operator_looks_things_up_between_two_commits_and_stops_nobody() {
     assert!(inspector.inspect(Inspection::Users(None)).recv_timeout(WAIT).is_err());
 }
 
+#[test]
+fn what_was_taken_back_is_not_done() {
+    let mut turns = StorageTurns::new(Box::new(MemoryStorage::new()), TurnOptions::default());
+    let add = |range: &str| {
+        let (range, since) = (range.parse().unwrap(), UnixTime::from_seconds(0));
+        let ban = Ban { range, since, until: None, is_automatic: false, reason: String::new() };
+        let ((answer, ended), offer) = (channel(), Offer::default());
+        let job = Job::ChangeBans(BanChange::Add(ban), answer);
+        ((0, Job::Offered(offer.clone(), Box::new(job))), offer, ended)
+    };
+    let (kept, kept_offer, kept_ended) = add("192.0.2.1");
+    let (taken_back, offer, ended) = add("192.0.2.2");
+    assert!(offer.claim());
+    let jobs = [kept, taken_back];
+    turns.serve(jobs.into_iter(), &Instant::default, &mut Told::default()).unwrap();
+    assert_eq!(kept_ended.recv(), Ok(Ok(())));
+    assert!(!kept_offer.claim() && ended.recv().is_err());
+}
+
 fn unclear() -> Result<(), ApplyError> {
     Err(ApplyError::Unclear("the connection is gone".into()))
 }

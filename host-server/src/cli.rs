@@ -133,7 +133,7 @@ pub enum OperatorCommand {
     },
     /// Stop the server so that people hardly notice: nobody is let in any more, sessions end one after
     /// the other, and when the last one has ended it stops. Given again, it gives those who are left another
-    /// time
+    /// time. Where a database is shared, all end at once, and another server takes over
     Drain {
         /// How long that takes at most: up to 1d
         #[arg(long, default_value = "60s", value_name = "TIME", value_parser = parse_over)]

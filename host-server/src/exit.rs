@@ -122,7 +122,8 @@ impl From<StorageError> for Failure {
 impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
         let exit = match error {
-            ApplyError::Fenced(_) => Exit::Fenced,
+            ApplyError::Fenced(_) | ApplyError::Isolated(_) => Exit::Fenced,
+            ApplyError::Twin(_) => Exit::Config,
             _ => Exit::Storage,
         };
         Self::new(exit, error)

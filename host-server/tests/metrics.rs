@@ -85,7 +85,7 @@ impl Fake {
         });
         let shards = shards.collect();
         let any = "127.0.0.1:0".parse().unwrap();
-        let endpoint = Endpoint::bind(any, limits, Arc::clone(&running)).unwrap();
+        let endpoint = Endpoint::bind(any, limits, running.clone()).unwrap();
         let (endpoint, storage) = (Some(endpoint), Some(storage));
         (Self { directory, running, endpoint, machine, shards, storage }, hanging)
     }

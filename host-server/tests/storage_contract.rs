@@ -96,22 +96,23 @@ mod shared {
         }
 
         fn open(&self) -> Box<dyn TestStorage> {
-            const LEASE: Duration = Duration::from_secs(5);
             static INSTANCES: AtomicU32 = AtomicU32::new(1);
             let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
             let options = PostgresOptions {
                 place: postgres::parse(&self.url).unwrap(),
                 password: None,
                 timeout: Duration::from_secs(10),
-                lease: LEASE,
+                lease: Duration::from_secs(5),
+                isolated: Duration::from_mins(1),
                 node: Node(7),
                 instance: Instance(u128::from(instance)),
             };
+            let terms = options.terms();
             let (now, witness) = (Instant::default(), Box::new(self.witness.clone()));
             let mut candidate = Reached::reach(options).unwrap().candidate(witness, now).unwrap();
             let holder =
                 candidate.look(now).unwrap().expect("the lease is free, or of the same node");
-            Box::new(PostgresStorage::serve(candidate, holder, LEASE))
+            Box::new(PostgresStorage::serve(candidate, holder, terms))
         }
     }
 }

@@ -32,10 +32,10 @@ impl Health {
     /// Whether all loops answer, storage takes what is written, there is disk space for letters that wait,
     /// and sessions are not sent away.
     #[must_use]
-    pub fn ready(loops: &[Loop], is_drained: bool) -> Self {
+    pub fn ready(loops: &[Loop], commits_fail: bool, is_drained: bool) -> Self {
         let drained =
             is_drained.then(|| "the server sends all sessions away, and then stops".into());
-        let problems = [hanging(loops), storage(loops), disk(loops), drained];
+        let problems = [hanging(loops), storage(loops, commits_fail), disk(loops), drained];
         let problems: Vec<_> = problems.into_iter().flatten().collect();
         if problems.is_empty() {
             let message = "every event loop answers, and storage takes what is written";
@@ -50,9 +50,9 @@ fn hanging(loops: &[Loop]) -> Option<String> {
     Late::new(hanging, Reports::PATIENCE).some().map(ToString::to_string)
 }
 
-fn storage(loops: &[Loop]) -> Option<String> {
+fn storage(loops: &[Loop], commits_fail: bool) -> Option<String> {
     let reports = || loops.iter().filter(|one| one.answers).filter_map(|one| one.last);
-    if reports().any(|report| report.machine.storage_is_in_trouble) {
+    if commits_fail || reports().any(|report| report.machine.storage_is_in_trouble) {
         let message = "storage has not taken the last write, and is asked again each second";
         return Some(message.into());
     }
@@ -89,10 +89,10 @@ mod tests {
     fn a_loop_that_hangs_is_named() {
         let well = answering(Report::default());
         let hangs = Loop { answers: false, ..well };
-        assert_eq!(message(Health::ready(&[well, well], false)), Ok(()));
+        assert_eq!(message(Health::ready(&[well, well], false, false)), Ok(()));
         let why = "the server sends all sessions away, and then stops";
-        assert_eq!(message(Health::ready(&[well, well], true)), Err(why.into()));
-        for health in [Health::alive(&[well, hangs]), Health::ready(&[well, hangs], false)] {
+        assert_eq!(message(Health::ready(&[well, well], false, true)), Err(why.into()));
+        for health in [Health::alive(&[well, hangs]), Health::ready(&[well, hangs], false, false)] {
             let why = "event loop 1 does not answer within 1.5 seconds";
             assert_eq!(message(health), Err(why.into()));
         }
@@ -113,19 +113,21 @@ mod tests {
             ([waits(STUCK), well], "storage has not taken a write that waits for 10 seconds"),
         ] {
             assert_eq!(message(Health::alive(&loops)), Ok(()));
-            assert_eq!(message(Health::ready(&loops, false)), Err(why.into()));
+            assert_eq!(message(Health::ready(&loops, false, false)), Err(why.into()));
         }
         assert_eq!(
-            message(Health::ready(&[waits(STUCK - Duration::from_millis(1))], false)),
+            message(Health::ready(&[waits(STUCK - Duration::from_millis(1))], false, false)),
             Ok(())
         );
+        // Nobody may have written anything meanwhile.
+        assert!(!Health::ready(&[well, well], true, false).healthy);
         let mut full = well;
         full.last = full.last.map(|report| ShardReport { disk_is_low: true, ..report });
-        let why = message(Health::ready(&[well, full], false)).unwrap_err();
+        let why = message(Health::ready(&[well, full], false, false)).unwrap_err();
         assert!(why.starts_with("less disk space is free than storage.min_free_disk"), "{why}");
         assert_eq!(message(Health::alive(&[full])), Ok(()));
         // What a loop said before it hung is not what storage does now.
         let hangs = Loop { answers: false, ..trouble };
-        assert!(!Health::ready(&[hangs], false).message.contains("storage"));
+        assert!(!Health::ready(&[hangs], false, false).message.contains("storage"));
     }
 }

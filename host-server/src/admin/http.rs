@@ -13,7 +13,6 @@ use std::time::Duration;
 use waxwing_transport_mio::{Config, listen};
 
 use super::health::Health;
-use super::running::Running;
 use super::serving::{Attend, NoRoom, Room, Serving};
 use super::{metrics, wait};
 use crate::exit::{Exit, Failure};
@@ -51,6 +50,15 @@ impl Default for Limits {
     }
 }
 
+/// A server that programs watch.
+pub trait Watched: Send + Sync {
+    /// Its numbers, as Prometheus reads them.
+    fn numbers(&self) -> String;
+
+    /// Whether it is well, or with `ready`, whether it takes letters.
+    fn health(&self, ready: bool) -> Health;
+}
+
 /// Serves numbers and health until it is dropped.
 pub struct Endpoint {
     address: SocketAddr,
@@ -65,7 +73,7 @@ impl Endpoint {
     pub fn bind(
         address: SocketAddr,
         limits: Limits,
-        running: Arc<Running>,
+        watched: Arc<dyn Watched>,
     ) -> Result<Self, Failure> {
         let fail = |exit, error: io::Error| {
             let message = format!(
@@ -80,7 +88,7 @@ impl Endpoint {
         let listener = TcpListener::from(listener);
         let address = listener.local_addr().map_err(unusable)?;
         let room = Room { connections: limits.connections, ending: limits.ending };
-        let serving = Serving::start(listener, room, Scrapers { limits, running })
+        let serving = Serving::start(listener, room, Scrapers { limits, watched })
             .map_err(|error| fail(Exit::Failure, error))?;
         Ok(Self { address, _serving: serving })
     }
@@ -95,7 +103,7 @@ impl Endpoint {
 /// What is done with a connection.
 struct Scrapers {
     limits: Limits,
-    running: Arc<Running>,
+    watched: Arc<dyn Watched>,
 }
 
 impl Attend for Scrapers {
@@ -204,10 +212,10 @@ impl Scrapers {
         let answer = match &*request.path {
             "/metrics" => Answer {
                 kind: metrics::CONTENT_TYPE,
-                ..Answer::text("200 OK", metrics::page(&self.running))
+                ..Answer::text("200 OK", self.watched.numbers())
             },
-            "/healthz" => Answer::health(Health::alive(&self.running.loops())),
-            "/readyz" => Answer::health(self.running.readiness()),
+            "/healthz" => Answer::health(self.watched.health(false)),
+            "/readyz" => Answer::health(self.watched.health(true)),
             _ => {
                 let paths = "there is nothing here: the paths are /metrics, /healthz and /readyz";
                 Answer::refusal("404 Not Found", paths)

@@ -33,13 +33,14 @@ pub use prometheus_text::CONTENT_TYPE;
 #[must_use]
 pub fn page(running: &Running) -> String {
     let (loops, is_drained) = (running.loops(), running.is_drained());
+    let commits = running.storage.commits();
     let numbers = Numbers {
-        is_ready: Health::ready(&loops, is_drained).healthy,
+        is_ready: Health::ready(&loops, commits.fail, is_drained).healthy,
         is_drained,
         can_note_acts: running.files.found().audit_problem.is_none(),
         key_change_fails: running.rotation.keys().trouble.is_some(),
         loops,
-        commits: running.storage.commits(),
+        commits,
         backups: running.backups.state(),
         canary: running.canary.state(),
         canary_every: running.canary.every(),
@@ -47,12 +48,32 @@ pub fn page(running: &Running) -> String {
         configuration: running.configuration.standing(),
         log_lines_lost: logging::lost(),
     };
+    written(numbers)
+}
+
+/// The page of a server that stands by, which has no other numbers.
+pub(super) fn standby_page() -> String {
+    written(StandsBy)
+}
+
+fn written(numbers: impl Collector) -> String {
     let mut registry = Registry::with_prefix("waxwing");
     registry.register_collector(Box::new(numbers));
     let mut text = String::new();
     // Text in memory takes whatever is written.
     let _ = prometheus_text::encode(&mut text, &registry);
     text
+}
+
+#[derive(Debug)]
+struct StandsBy;
+
+impl Collector for StandsBy {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page(encoder);
+        page.build_and_role("standby")?;
+        page.ready(false)
+    }
 }
 
 /// All numbers of a server at a moment.
@@ -128,23 +149,13 @@ impl Numbers {
     fn server(&self, page: &mut Page<'_>) -> fmt::Result {
         let answer = self.loops.iter().filter(|one| one.answers).count();
         let hang = self.loops.len() - answer;
-        page.gauges(
-            "build_info",
-            "The version of the server.",
-            "version",
-            [(env!("CARGO_PKG_VERSION"), 1)],
-        )?;
-        page.gauges("role", "What the server is.", "role", [("primary", 1)])?;
+        page.build_and_role("primary")?;
         page.gauge(
             "process_start_time_seconds",
             "When the server began to serve, in seconds since 1970.",
             self.started_s,
         )?;
-        page.gauge(
-            "ready",
-            "1 if the server is ready, as `/readyz` says, else 0.",
-            u64::from(self.is_ready),
-        )?;
+        page.ready(self.is_ready)?;
         page.gauge(
             "draining",
             "1 while all sessions are sent away before a stop, else 0.",
@@ -390,7 +401,8 @@ impl Numbers {
     }
 
     fn storage(&self, page: &mut Page<'_>) -> fmt::Result {
-        let up = self.reports().all(|report| !report.machine.storage_is_in_trouble);
+        let up = !self.commits.fail
+            && self.reports().all(|report| !report.machine.storage_is_in_trouble);
         page.gauge("storage_up", "1 if storage has taken the last write, else 0.", u64::from(up))?;
         page.counter(
             "storage_failures",
@@ -519,6 +531,22 @@ impl Classes {
 struct Page<'e>(DescriptorEncoder<'e>);
 
 impl Page<'_> {
+    fn build_and_role(&mut self, role: &str) -> fmt::Result {
+        self.gauges(
+            "build_info",
+            "The version of the server.",
+            "version",
+            [(env!("CARGO_PKG_VERSION"), 1)],
+        )?;
+        let roles = ["primary", "standby"].map(|one| (one, u64::from(one == role)));
+        self.gauges("role", "1 for what the server is, else 0.", "role", roles)
+    }
+
+    fn ready(&mut self, is_ready: bool) -> fmt::Result {
+        let meaning = "1 if the server is ready, as `/readyz` says, else 0.";
+        self.gauge("ready", meaning, u64::from(is_ready))
+    }
+
     fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
         self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
     }

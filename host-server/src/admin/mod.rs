@@ -12,4 +12,5 @@ mod protocol;
 pub mod reports;
 pub mod running;
 mod serving;
+pub mod standby;
 mod wait;

@@ -15,6 +15,8 @@ use super::audit::{Arguments, AuditLog, Begun, Outcome};
 use super::control::{Answer, Caller};
 use super::files::Files;
 use super::health::Health;
+use super::http::Watched;
+use super::metrics;
 use super::patience::Whom;
 use super::protocol::Problem;
 use super::reports::{Loop, Reports};
@@ -126,11 +128,6 @@ impl Running {
             is_proxy: &is_proxy,
             is_drained: &|| self.is_drained(),
         })
-    }
-
-    /// Whether it can be given letters, and if not, why.
-    pub(super) fn readiness(&self) -> Health {
-        Health::ready(&self.loops(), self.is_drained())
     }
 
     /// What all shards say, in their order.
@@ -327,6 +324,20 @@ impl Running {
 
     fn end(&self, begun: Begun, outcome: Outcome) -> Result<(), Failure> {
         self.audit.end(clock::unix_now(), begun, outcome)
+    }
+}
+
+impl Watched for Running {
+    fn numbers(&self) -> String {
+        metrics::page(self)
+    }
+
+    fn health(&self, ready: bool) -> Health {
+        let loops = self.loops();
+        if !ready {
+            return Health::alive(&loops);
+        }
+        Health::ready(&loops, self.storage.commits().fail, self.is_drained())
     }
 }
 

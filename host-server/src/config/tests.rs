@@ -37,7 +37,7 @@ fn the_example_has_every_key_once_and_every_section_in_one_piece() {
     sections.sort_unstable();
     sections.dedup();
     assert_eq!(sections.len(), all);
-    assert_eq!(example.parse::<toml::Table>().unwrap().len(), 11);
+    assert_eq!(example.parse::<toml::Table>().unwrap().len(), 12);
 }
 
 #[test]

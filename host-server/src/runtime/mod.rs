@@ -39,9 +39,8 @@ use waxwing_transport_mio::EventLoop;
 use crate::admin::audit::AuditLog;
 use crate::admin::commands::NO_SOCKET;
 use crate::admin::commands::erase::{self, Finished};
-use crate::admin::control::{Limits, Listener};
-use crate::admin::http::{self, Endpoint};
-use crate::admin::running::Running;
+use crate::admin::control::{Limits, Listener, Serve};
+use crate::admin::http::{self, Endpoint, Watched};
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, DeliveryKind};
@@ -90,7 +89,13 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     };
     let directory = directory.lock()?;
     logging::serve(&config.log);
-    let mut wait = |storage| standby::wait(storage, &early);
+    let place = standby::Place {
+        config,
+        directory: &directory,
+        early: &early,
+        service_manager: &service_manager,
+    };
+    let mut wait = |storage, key| place.wait(storage, key);
     let origin = origin::open(config, args, &directory, &mut wait)?;
     let Some((identity, mut storage)) = origin else {
         tracing::info!(name: "stopped", "stopped");
@@ -128,8 +133,8 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         DeliveryKind::Exec | DeliveryKind::Webhook => {}
     }
     signals::obey(early, signals, Arc::clone(&running))?;
-    let control = serve_commands(config, Arc::clone(&running))?;
-    let watched = Arc::clone(&running);
+    let control = serve_commands(config, running.clone())?;
+    let watched = running.clone();
     let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, watched)).transpose()?;
     if let Err(error) = say_where(&running.listening) {
         tracing::warn!(name: "standard_output_closed", %error, "standard output cannot be written to; serving all the same");
@@ -189,18 +194,18 @@ fn listen_again(
 }
 
 /// Lets the operator's commands reach the server, if there is a place for their socket.
-fn serve_commands(config: &Config, running: Arc<Running>) -> Result<Option<Listener>, Failure> {
+fn serve_commands(config: &Config, serve: Arc<dyn Serve>) -> Result<Option<Listener>, Failure> {
     let Some(path) = config.server.control_socket()? else {
         tracing::warn!(name: "control_socket_missing", "commands of the operator cannot reach this server: {NO_SOCKET}");
         return Ok(None);
     };
     let group = config.server.control_group_number()?;
-    Listener::bind(&path, group, Limits::default(), running).map(Some)
+    Listener::bind(&path, group, Limits::default(), serve).map(Some)
 }
 
 /// Lets everybody who reaches an address read numbers and health.
-fn serve_metrics(listen: SocketAddr, running: Arc<Running>) -> Result<Endpoint, Failure> {
-    let endpoint = Endpoint::bind(listen, http::Limits::default(), running)?;
+fn serve_metrics(listen: SocketAddr, watched: Arc<dyn Watched>) -> Result<Endpoint, Failure> {
+    let endpoint = Endpoint::bind(listen, http::Limits::default(), watched)?;
     let address = endpoint.address();
     if address.ip().to_canonical().is_loopback() {
         tracing::info!(%address, "numbers and health can be read");

@@ -56,9 +56,9 @@ pub(super) fn open(
 pub(super) type Origin = (Identity<Backend>, Box<dyn Engine>);
 
 /// Waits until it is this server's turn to serve from a storage that others serve from, too. `None`: the process
-/// was asked to end.
+/// was asked to end. The digest is that of its key, if it has one.
 pub(super) type Wait<'a> =
-    dyn FnMut(Box<dyn Standby>) -> Result<Option<Box<dyn Engine>>, Failure> + 'a;
+    dyn FnMut(Box<dyn Standby>, Option<Digest>) -> Result<Option<Box<dyn Engine>>, Failure> + 'a;
 
 /// What a start is to do that no other start does, if there is something.
 fn act(args: &RunArgs) -> Option<Arguments> {
@@ -106,8 +106,8 @@ impl Start<'_> {
         let storage = match opened {
             Opened::Ours(storage) => storage,
             Opened::Shared(mut standby) => {
-                self.expect_own(&name, &mut *standby)?;
-                let Some(storage) = wait(standby)? else { return Ok(None) };
+                let key = self.expect_own(&name, &mut *standby)?;
+                let Some(storage) = wait(standby, key)? else { return Ok(None) };
                 storage
             }
         };
@@ -115,15 +115,16 @@ impl Start<'_> {
     }
 
     /// Whether this server could serve from it, as far as that is known before its turn has come.
-    fn expect_own(&self, name: &str, standby: &mut dyn Standby) -> Result<(), Failure> {
+    /// Returns the fingerprint of its key, if it has one.
+    fn expect_own(&self, name: &str, standby: &mut dyn Standby) -> Result<Option<Digest>, Failure> {
         let of_database = standby.server_key()?;
         if key::is_there(self.directory)? {
             let own = key::digest(key::load(self.directory)?.spki());
             let fingerprints = Fingerprints::read(self.directory, own)?;
-            return self.expect_key(of_database, own, &fingerprints);
+            return self.expect_key(of_database, own, &fingerprints).map(|()| Some(own));
         }
         let is_first_start = self.is_first_start(of_database, || standby.is_unused())?;
-        if is_first_start || self.args.new_key { Ok(()) } else { Err(self.key_is_missing(name)) }
+        if is_first_start || self.args.new_key { Ok(None) } else { Err(self.key_is_missing(name)) }
     }
 
     /// Makes a key if there was never any, and has the two know each other.

@@ -23,6 +23,7 @@ pub(super) struct ServiceManager(Option<(Sender<Word>, JoinHandle<()>)>);
 
 /// What becomes of the server.
 enum Word {
+    StandsBy,
     Serves(Arc<Running>),
     /// It is to stop.
     Stops,
@@ -50,6 +51,14 @@ impl ServiceManager {
                 tracing::warn!(name: "service_manager_untold", %error, "the service manager is told nothing");
                 Self(None)
             }
+        }
+    }
+
+    /// Another server serves, and this one is ready to take over.
+    pub(super) fn stands_by(&self) {
+        if self.0.is_some() {
+            tell(&[NotifyState::Ready]);
+            self.send(Word::StandsBy);
         }
     }
 
@@ -105,6 +114,7 @@ struct Teller {
 /// How far the server is.
 enum Server {
     Starts,
+    StandsBy,
     Serves(Arc<Running>),
     Stops,
     /// Since this moment.
@@ -122,6 +132,7 @@ impl Teller {
     fn run(mut self, words: &Receiver<Word>) {
         loop {
             match words.recv_timeout(self.period()) {
+                Ok(Word::StandsBy) => self.server = Server::StandsBy,
                 Ok(Word::Serves(running)) => self.server = Server::Serves(running),
                 Ok(Word::Stops) => self.stop(),
                 Ok(Word::Closes) => {
@@ -136,6 +147,9 @@ impl Teller {
                     NotifyState::ExtendTimeoutUsec(Self::MORE_TIME_US),
                     NotifyState::Status(&opening(slow_start::noted())),
                 ]),
+                Server::StandsBy => self.tell_while_well(&[NotifyState::Status(
+                    "standby: another server serves from the database",
+                )]),
                 Server::Serves(running) => self.tell_how_it_is(running),
                 Server::Stops => self.tell_while_well(&[NotifyState::Status("stops")]),
                 Server::Closes(since) => self.tell_while_well(&closing(since.elapsed())),
@@ -145,7 +159,7 @@ impl Teller {
 
     /// It is said once, before anything about the stop.
     fn stop(&mut self) {
-        if matches!(self.server, Server::Starts | Server::Serves(_)) {
+        if matches!(self.server, Server::Starts | Server::StandsBy | Server::Serves(_)) {
             tell(&[NotifyState::Stopping]);
             self.server = Server::Stops;
         }
@@ -177,7 +191,8 @@ impl Teller {
         let sessions: usize = machines().map(|machine| machine.sessions).sum();
         let pending: u64 = machines().map(|machine| machine.pending_letters).sum();
         let oldest = machines().filter_map(|machine| machine.oldest_unsettled).max();
-        let storage = if machines().any(|machine| machine.storage_is_in_trouble) {
+        let commits_fail = running.storage.commits().fail;
+        let storage = if commits_fail || machines().any(|machine| machine.storage_is_in_trouble) {
             "storage does not take writes".to_owned()
         } else if let Some(slow) = oldest.filter(|oldest| *oldest > Duration::from_secs(1)) {
             format!("storage has not answered for {} s", slow.as_secs())

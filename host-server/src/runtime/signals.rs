@@ -21,6 +21,7 @@ use waxwing_transport_mio::{
 use super::shards::{network, system};
 use crate::admin::running::Running;
 use crate::exit::Failure;
+use crate::logging;
 use crate::store::Interrupt;
 
 /// What a server was asked while it started, which may take long. Nobody watched for signals then, and each
@@ -71,6 +72,16 @@ impl Early {
         // Another signal ends the wait sooner, which does no harm.
         let found = poll(&mut [PollFd::new(&self.ends, PollFlags::IN)], Some(&longest));
         found.is_ok_and(|found| found > 0)
+    }
+
+    /// Has the log opened again if somebody has asked for that: whoever rotates logs waits for no other server.
+    pub(super) fn reopen_log(&self) {
+        let asked = self.asked.iter().find(|(signal, _)| *signal == Signal::User1);
+        if asked.is_some_and(|(_, came)| came.swap(false, SeqCst))
+            && let Err(failure) = logging::reopen()
+        {
+            tracing::error!(name: "log_file_unusable", %failure, "the log goes on where it went before");
+        }
     }
 
     /// Those that have come, each once.

@@ -1,47 +1,116 @@
 //! A server that stands by: another one serves from the storage that both can reach.
+//!
+//! It does not listen, so whoever tries it is refused at once and tries another. But it has taken its
+//! addresses: none of them is missing when its turn comes.
 
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
+use waxwing_core::crypto::Digest;
+
+use super::service_manager::ServiceManager;
 use super::signals::Early;
+use super::{serve_commands, serve_metrics};
+use crate::admin::control::Listener;
+use crate::admin::http::Endpoint;
+use crate::admin::standby::StandingBy;
 use crate::clock::{Clock, SystemClock};
-use crate::exit::Failure;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::exit::{Exit, Failure};
 use crate::store::{Engine, Looked, Standby};
 
-/// Waits until it is this server's turn. `None`: the process was asked to end.
-pub(super) fn wait(
-    storage: Box<dyn Standby>,
-    early: &Early,
-) -> Result<Option<Box<dyn Engine>>, Failure> {
-    let waited = early.in_order(|| look_again_and_again(storage, early))?;
-    match waited {
-        // Somebody has asked for it in the last moment.
-        Some(storage) if early.is_to_end(Duration::ZERO) => storage.close()?,
-        waited => return Ok(waited),
-    }
-    Ok(None)
+/// What a server has that may have to wait.
+pub(super) struct Place<'a> {
+    pub(super) config: &'a Config,
+    pub(super) directory: &'a DataDir,
+    pub(super) early: &'a Early,
+    pub(super) service_manager: &'a ServiceManager,
 }
 
-fn look_again_and_again(
-    mut storage: Box<dyn Standby>,
-    early: &Early,
-) -> Result<Option<Box<dyn Engine>>, Failure> {
-    let clock = SystemClock::start();
-    let now = || clock.now().instant;
-    let mut stands_by = false;
-    loop {
-        storage = match storage.look(now())? {
-            Looked::Ours(storage) => {
-                tracing::info!(name: "lease_taken", "this server has the lease of the database, and serves");
-                return Ok(Some(storage));
-            }
-            Looked::Waits(storage) => storage,
-        };
-        if !stands_by {
-            stands_by = true;
-            tracing::info!(name: "stands_by", "another server serves; this one stands by");
+/// What others see of a server that waits.
+struct Doors {
+    _addresses: Vec<OwnedFd>,
+    _control: Option<Listener>,
+    _metrics: Option<Endpoint>,
+}
+
+impl Place<'_> {
+    /// Waits until it is the turn of this server, which has this key. `None`: the process was asked to end.
+    pub(super) fn wait(
+        &self,
+        storage: Box<dyn Standby>,
+        key: Option<Digest>,
+    ) -> Result<Option<Box<dyn Engine>>, Failure> {
+        let waited = self.early.in_order(|| self.look_again_and_again(storage, key))?;
+        match waited {
+            // Somebody has asked for it in the last moment.
+            Some(storage) if self.early.is_to_end(Duration::ZERO) => storage.close()?,
+            waited => return Ok(waited),
         }
-        if early.is_to_end(storage.poll_timeout().since(now())) {
-            return Ok(None);
+        Ok(None)
+    }
+
+    fn look_again_and_again(
+        &self,
+        mut storage: Box<dyn Standby>,
+        key: Option<Digest>,
+    ) -> Result<Option<Box<dyn Engine>>, Failure> {
+        let clock = SystemClock::start();
+        let now = || clock.now().instant;
+        let mut doors = None;
+        loop {
+            storage = match storage.look(now())? {
+                Looked::Ours(storage) => {
+                    tracing::info!(name: "lease_taken", "this server has the lease of the database, and serves");
+                    return Ok(Some(storage));
+                }
+                Looked::Waits(storage) => storage,
+            };
+            if doors.is_none() {
+                doors = Some(self.stand_by(key)?);
+            }
+            self.early.reopen_log();
+            if self.early.is_to_end(storage.poll_timeout().since(now())) {
+                return Ok(None);
+            }
         }
     }
+
+    fn stand_by(&self, key: Option<Digest>) -> Result<Doors, Failure> {
+        let Self { config, directory, service_manager, .. } = self;
+        let addresses = config.server.listen.iter().map(take).collect::<Result<_, _>>()?;
+        let standby = Arc::new(StandingBy::new(directory, key));
+        let control = serve_commands(config, standby.clone())?;
+        let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, standby));
+        let doors =
+            Doors { _addresses: addresses, _control: control, _metrics: metrics.transpose()? };
+        tracing::info!(name: "stands_by", "another server serves from the database; this one stands by");
+        service_manager.stands_by();
+        Ok(doors)
+    }
+}
+
+/// A socket that has this address, and does not listen.
+fn take(address: &SocketAddr) -> Result<OwnedFd, Failure> {
+    // One that may share an address takes it from nobody who may, too. Where connections of an earlier server
+    // have just ended, it is the only one that there is.
+    bound(address, false).or_else(|_| bound(address, true)).map_err(|error| {
+        let message = format!("{address} cannot be had: {error}; is a server running there?");
+        Failure::new(Exit::Network, message)
+    })
+}
+
+fn bound(address: &SocketAddr, shares: bool) -> rustix::io::Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
+    sockopt::set_socket_reuseaddr(&socket, shares)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    bind(&socket, address)?;
+    Ok(socket)
 }

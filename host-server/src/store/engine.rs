@@ -372,6 +372,7 @@ fn reach(config: &Config, directory: &DataDir) -> Result<Reached, StorageError> 
         password: storage.password().map_err(settings)?,
         timeout: storage.timeout,
         lease: cluster.lease,
+        isolated: cluster.isolated,
         node: shared::node(&directory.node()).map_err(of_directory)?,
         instance: shared::new_instance().map_err(of_directory)?,
     })

@@ -48,6 +48,14 @@ pub enum ApplyError {
     /// stop; the next one may wait for its turn.
     #[error("another server has taken the storage over: {0}")]
     Fenced(String),
+    /// Nothing of it has happened, because a server with the same name has taken the storage over: one of the
+    /// two data directories is a copy of the other. The process has to stop, and not to be started again.
+    #[error("{0}")]
+    Twin(String),
+    /// Storage was away for so long that another server may serve by now. The process has to stop; the next one
+    /// may wait for its turn.
+    #[error("{0}")]
+    Isolated(String),
     /// Whether it has happened can never be said. The process has to stop.
     #[error("storage failed: {0}")]
     Fatal(String),
@@ -62,7 +70,12 @@ impl ApplyError {
     pub const fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Refused(_) | Self::Unavailable(_) => Some(Outcome::Unavailable),
-            Self::Unclear(_) | Self::Fenced(_) | Self::Fatal(_) | Self::Corrupt(_) => None,
+            Self::Unclear(_)
+            | Self::Fenced(_)
+            | Self::Twin(_)
+            | Self::Isolated(_)
+            | Self::Fatal(_)
+            | Self::Corrupt(_) => None,
         }
     }
 }

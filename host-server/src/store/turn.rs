@@ -117,6 +117,8 @@ pub struct Commits {
     pub times: Times,
     /// How many new letters were in each.
     pub letters: Numbers,
+    /// Storage did not take the last one, also if that was to show it that the server lives.
+    pub fail: bool,
 }
 
 /// Where the commits are counted. Whoever reads it waits for no commit.
@@ -128,6 +130,10 @@ impl CommitCounts {
     #[must_use]
     pub fn get(&self) -> Commits {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, fail: bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fail = fail;
     }
 
     fn count(&self, took: Duration, letters: u64) {
@@ -477,7 +483,10 @@ impl StorageTurns {
             }
             _ => {}
         }
-        self.in_trouble = trouble.is_some();
+        if self.in_trouble != trouble.is_some() {
+            self.in_trouble = trouble.is_some();
+            self.commits.note(self.in_trouble);
+        }
     }
 
     /// Measures free space if it is time, and tells everybody when it has changed.

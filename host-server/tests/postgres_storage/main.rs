@@ -65,6 +65,7 @@ impl Place {
             password: None,
             timeout: Duration::from_secs(1),
             lease: LEASE,
+            isolated: PATIENCE,
             node: Node(node),
             instance: Instance(instance),
         };

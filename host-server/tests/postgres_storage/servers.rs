@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -58,10 +61,16 @@ impl Cluster {
 
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
-        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(self.data(name));
+        command.arg("--data").arg(self.data(name)).env("WAXWING_SERVER__LISTEN", "127.0.0.1:0");
         command.env("WAXWING_STORAGE__URL", &self.url).env("WAXWING_STORAGE__COPIES", "1");
         command.env("WAXWING_STORAGE__TIMEOUT", "2s").env("WAXWING_CLUSTER__LEASE", LEASE);
         command
+    }
+
+    fn operator(&self, name: &str, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        command.args(arguments).arg("--data").arg(self.data(name)).stdin(Stdio::null());
+        command.env("WAXWING_STORAGE__URL", &self.url).output().unwrap()
     }
 
     fn start(&self, name: &str) -> Node {
@@ -170,6 +179,201 @@ fn one_server_serves_and_the_other_takes_over_when_it_stops_or_dies() {
     let mut first = cluster.start("a").serves();
     first.signal(Signal::TERM);
     assert_eq!(first.ends(), Some(0));
+}
+
+/// What a server says of itself.
+fn status(cluster: &Cluster, name: &str) -> serde_json::Value {
+    let said = cluster.operator(name, &["status", "--json"]);
+    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    serde_json::from_slice(&said.stdout).unwrap()
+}
+
+#[test]
+fn a_server_that_stands_by_says_so_and_takes_no_connections() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut first = cluster.start("a").serves();
+    cluster.share_key("a", "b");
+    let address = free_address();
+    let manager = cluster.root.path().join("notify");
+    let hears = UnixDatagram::bind(&manager).unwrap();
+    hears.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = cluster.command("b");
+    command.env("WAXWING_SERVER__LISTEN", &address).env("NOTIFY_SOCKET", &manager);
+    let second = Node::start(command, cluster.data("b.log"));
+    second.logs("this one stands by");
+    let hears = |what: &str| {
+        let mut buffer = [0; 4_096];
+        while !String::from_utf8_lossy(&buffer).contains(what) {
+            buffer.fill(0);
+            hears.recv(&mut buffer).expect(what);
+        }
+    };
+    hears("READY=1");
+    hears("STATUS=standby");
+    assert_eq!(status(&cluster, "b")["role"], "standby");
+    assert_eq!(status(&cluster, "b")["key"], status(&cluster, "a")["key"]);
+    let page = cluster.operator("b", &["status"]);
+    assert!(String::from_utf8_lossy(&page.stdout).contains("stands by    since"), "{page:?}");
+    assert_eq!(cluster.operator("b", &["health"]).status.code(), Some(0));
+    assert_eq!(cluster.operator("b", &["health", "--ready"]).status.code(), Some(1));
+    let refused = cluster.operator("b", &["users", "list"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        refused.status.code() == Some(3) && said.contains("on the machine of that one"),
+        "{said}"
+    );
+    let refused = TcpStream::connect(&address).expect_err("nobody listens");
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert!(TcpListener::bind(&address).is_err(), "the address is taken");
+    // A stop that lasts would leave people with nowhere to go.
+    let drained = cluster.operator("a", &["drain", "--over", "1h"]);
+    assert_eq!(drained.status.code(), Some(0), "{drained:?}");
+    assert_eq!(first.ends(), Some(0));
+    let _second = second.serves();
+    TcpStream::connect(&address).unwrap();
+    assert_eq!(status(&cluster, "b")["role"], "primary");
+    hears("STATUS=0 sessions");
+}
+
+#[test]
+fn a_database_that_dies_and_comes_back_is_used_again_without_a_new_start() {
+    let Some(postgres) = Postgres::start() else { return };
+    let cluster = Cluster::of(Arc::new(postgres));
+    let first = cluster.start("a").serves();
+    cluster.postgres.kill();
+    let is_ready = || cluster.operator("a", &["health", "--ready"]).status.code() == Some(0);
+    until("it is not ready", || !is_ready());
+    let _again = cluster.postgres.start_again();
+    until("it is ready", is_ready);
+    drop(first);
+}
+
+#[test]
+fn a_server_that_is_without_the_database_for_too_long_ends_for_another_one() {
+    let Some(postgres) = Postgres::start() else { return };
+    let cluster = Cluster::of(Arc::new(postgres));
+    let mut command = cluster.command("a");
+    command.env("WAXWING_CLUSTER__ISOLATED", "1s");
+    let mut first = Node::start(command, cluster.data("a.log")).serves();
+    cluster.postgres.kill();
+    assert_eq!(first.ends(), Some(75), "{}", first.log());
+    assert!(first.log().contains("another server may serve by now"), "{}", first.log());
+    cluster.refuses("a", |_| {}, 3, "the database cannot be reached");
+}
+
+#[test]
+fn of_a_data_directory_and_its_copy_one_stops_for_good() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut first = cluster.start("a").serves();
+    cluster.share_key("a", "b");
+    fs::copy(cluster.data("a").join("node"), cluster.data("b").join("node")).unwrap();
+    let _second = cluster.start("b").serves();
+    assert_eq!(first.ends(), Some(78), "{}", first.log());
+    assert!(first.log().contains("remove the file `node`"), "{}", first.log());
+}
+
+#[test]
+fn over_a_network_the_database_proves_who_it_is_and_the_server_too() {
+    let Some(postgres) = Postgres::start() else { return };
+    let mut cluster = Cluster::of(Arc::new(postgres));
+    let root = cluster.root.path().to_owned();
+    for name in ["ours", "theirs"] {
+        openssl(&root, &format!("-keyout {name}.key -out {name}.pem -subj /CN={name}"));
+    }
+    openssl(
+        &root,
+        "-CA ours.pem -CAkey ours.key -keyout db.key -out db.pem -subj /CN=db \
+         -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE",
+    );
+    let directory = cluster.postgres.directory().to_owned();
+    for file in ["db.key", "db.pem"] {
+        fs::copy(root.join(file), directory.join(file)).unwrap();
+        cluster.postgres.give(&directory.join(file));
+    }
+    cluster.postgres.psql(&cluster.url, "CREATE ROLE chat LOGIN PASSWORD 'correct horse'");
+    let name = cluster.url.rsplit('/').next().unwrap().to_owned();
+    cluster.postgres.psql(&cluster.url, &format!("ALTER DATABASE {name} OWNER TO chat"));
+    let rules = directory.join("hba");
+    fs::write(&rules, "local all all trust\nhostssl all all all scram-sha-256\n").unwrap();
+    cluster.postgres.give(&rules);
+    cluster.postgres.kill();
+    let address = free_address();
+    let port = address.rsplit(':').next().unwrap();
+    let settings = [
+        "listen_addresses=127.0.0.1".to_owned(),
+        "ssl=on".to_owned(),
+        format!("ssl_cert_file={}", directory.join("db.pem").display()),
+        format!("ssl_key_file={}", directory.join("db.key").display()),
+        format!("hba_file={}", rules.display()),
+    ];
+    let _again = cluster.postgres.start_again_on(port, &settings);
+    let password = root.join("password");
+    fs::write(&password, "correct horse\n").unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    let url = |host: &str, authority: &str| {
+        let roots = root.join(authority);
+        format!(
+            "postgres://chat@{host}:{port}/{name}?sslmode=verify-full&sslrootcert={}",
+            roots.display()
+        )
+    };
+    let with = |url: String, password: &Path| {
+        let password = password.to_owned();
+        move |command: &mut Command| {
+            command.env("WAXWING_STORAGE__URL", url);
+            command.env("WAXWING_STORAGE__PASSWORD_FILE", password);
+        }
+    };
+    let ours = || url("localhost", "ours.pem");
+    cluster.refuses(
+        "a",
+        with(url("localhost", "theirs.pem"), &password),
+        3,
+        "does not prove who it is",
+    );
+    cluster.refuses(
+        "a",
+        with(url("127.0.0.1", "ours.pem"), &password),
+        3,
+        "does not prove who it is",
+    );
+    cluster.refuses("a", with(url("localhost", "none.pem"), &password), 78, "none.pem");
+    cluster.refuses("a", with(ours(), Path::new("")), 78, "storage.password_file");
+    let wrong = root.join("wrong");
+    fs::write(&wrong, "battery staple").unwrap();
+    cluster.refuses("a", with(ours(), &wrong), 78, "others can read it");
+    fs::set_permissions(&wrong, fs::Permissions::from_mode(0o600)).unwrap();
+    cluster.refuses("a", with(ours(), &wrong), 78, "does not let the server in");
+    cluster.url = ours();
+    let mut command = cluster.command("a");
+    command.env("WAXWING_STORAGE__PASSWORD_FILE", &password);
+    let mut first = Node::start(command, cluster.data("a.log")).serves();
+    first.signal(Signal::TERM);
+    assert_eq!(first.ends(), Some(0));
+}
+
+/// Makes a key and a certificate.
+fn openssl(directory: &Path, arguments: &str) {
+    let mut openssl = Command::new("openssl");
+    openssl.current_dir(directory).args(["req", "-x509", "-nodes", "-days", "2"]);
+    openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
+    let made = openssl.args(arguments.split_whitespace()).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// An address that nobody has.
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Goes on until this is so.
+#[track_caller]
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "it does not happen that {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

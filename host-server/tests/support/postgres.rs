@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// How long a database may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -82,8 +84,12 @@ impl Postgres {
     }
 
     fn is_ready(&self) -> bool {
+        self.is_ready_on("5432")
+    }
+
+    fn is_ready_on(&self, port: &str) -> bool {
         let mut ask = Command::new(self.programs.join("pg_isready"));
-        ask.arg("-h").arg(&self.directory).stdout(Stdio::null());
+        ask.arg("-h").arg(&self.directory).args(["-p", port]).stdout(Stdio::null());
         ask.status().is_ok_and(|status| status.success())
     }
 
@@ -115,4 +121,68 @@ fn as_owner(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Comm
         command.uid(user).gid(group);
     }
     command
+}
+
+/// A database that dies and comes back.
+impl Postgres {
+    /// All of it dies at once.
+    pub(crate) fn kill(&self) {
+        let file = fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
+        let pid = file.lines().next().unwrap().parse().ok().and_then(Pid::from_raw).unwrap();
+        // Its children end by themselves when it is gone, and so does what they have in memory.
+        kill_process(pid, Signal::KILL).unwrap();
+        let begin = Instant::now();
+        while self.is_ready() {
+            assert!(begin.elapsed() < PATIENCE, "the database does not die");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// It starts again, and runs until the value is dropped.
+    pub(crate) fn start_again(&self) -> Again {
+        self.start_again_on("5432", &[])
+    }
+
+    /// The same on this port, with these settings.
+    pub(crate) fn start_again_on(&self, port: &str, settings: &[String]) -> Again {
+        let mut server = as_owner(Path::new("sh"), owner(), &self.directory);
+        server.args(["-c", RUN, "sh"]).arg(&self.directory).arg(self.programs.join("postgres"));
+        server.arg("-D").arg(self.directory.join("data")).arg("-k").arg(&self.directory);
+        server.args(["-c", "listen_addresses=", "-c", "max_connections=50", "-p", port]);
+        for setting in settings {
+            server.args(["-c", setting]);
+        }
+        let log = fs::File::options().append(true).open(self.directory.join("log")).unwrap();
+        server.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        let again = Again(server.spawn().unwrap());
+        let begin = Instant::now();
+        while !self.is_ready_on(port) {
+            assert!(begin.elapsed() < PATIENCE, "the database does not start again");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        again
+    }
+
+    /// Its directory, where its user can write.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What is its own, as it insists.
+    pub(crate) fn give(&self, file: &Path) {
+        if let Some((user, group)) = owner() {
+            chown(file, Some(user), Some(group)).unwrap();
+        }
+        fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+/// It ends when its standard input does.
+pub(crate) struct Again(Child);
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }

@@ -51,10 +51,12 @@ pub(super) fn begin(
     over_s: u64,
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
-    let over = Duration::from_secs(over_s);
-    if over > LONGEST {
+    if Duration::from_secs(over_s) > LONGEST {
         return Err(Problem::new(Exit::Usage, "a drain takes a day at most").into());
     }
+    // A server that stands by listens only afterwards: until then, whoever is sent away has nowhere to go.
+    let over_s = if running.configuration.runs().storage.is_shared() { 0 } else { over_s };
+    let over = Duration::from_secs(over_s);
     let arguments = Arguments::new().with("over", format_args!("{over_s}s"));
     let sessions = sessions(running);
     // The server stops no sooner than this is answered.

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::super::control::Answer;
 use super::super::health::Health;
+use super::super::http::Watched;
 use super::super::protocol::{self, Asked, Request, item};
-use super::super::running::{Interrupted, Running};
+use super::super::running::Interrupted;
 use super::super::wait;
 use super::{Paper, reach};
 use crate::config::Config;
@@ -24,12 +25,11 @@ const MAX_ANSWER: usize = 4 << 10;
 // ---- In the server ----
 
 pub(super) fn answer(
-    running: &Running,
+    watched: &dyn Watched,
     ready: bool,
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
-    let health = if ready { running.readiness() } else { Health::alive(&running.loops()) };
-    item(answer, health)
+    item(answer, watched.health(ready))
 }
 
 // ---- For the operator ----

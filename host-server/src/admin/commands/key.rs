@@ -36,7 +36,7 @@ impl Fingerprint {
 }
 
 /// The server's keys, as the operator reads of them.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Keys {
     /// The SHA-256 of the public key, in hexadecimal.
     fingerprint: String,
@@ -76,6 +76,11 @@ impl Keys {
             trouble,
             previous: previous.map(|file| file.display().to_string()),
         }
+    }
+
+    /// That of a server that stands by. What is planned is known where it serves.
+    pub(super) fn of_standby(own: Digest) -> Self {
+        Self::of(runtime::Keys { own, next: None, trouble: None }, None)
     }
 
     /// Those of a server that does not run, whose key has the fingerprint `own`.

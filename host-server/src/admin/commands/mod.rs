@@ -25,7 +25,7 @@ mod users;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,46 +33,66 @@ use serde::de::DeserializeOwned;
 use super::control::{Answer, Caller, Connection, Serve};
 use super::protocol::{self, Asked, Line, Problem, Request};
 use super::running::{Interrupted, Running};
+use super::standby::StandingBy;
 use crate::cli::{AuditCommand, BackupCommand, KeyCommand, OperatorCommand, StorageCommand};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 
 impl Serve for Running {
     fn serve(&self, caller: Caller, request: &str, answer: &mut Answer<'_>) -> io::Result<()> {
-        let ended = match serde_json::from_str(request) {
-            Ok(Asked { data, request }) => {
-                self.is_meant(data).and_then(|()| carry_out(self, caller, request, answer))
-            }
-            Err(error) => {
-                let message = format!("this server does not know the request: {error}");
-                Err(Problem::new(Exit::Usage, message).into())
-            }
-        };
-        match ended {
-            Ok(()) => answer.line(&Line::<()>::Done {}.to_json()),
-            Err(Interrupted::Problem(problem) | Interrupted::Unclear(problem)) => {
-                answer.line(&Line::<()>::Error(problem).to_json())
-            }
-            Err(Interrupted::Gone) => Ok(()),
-        }
+        serve(&self.data, request, answer, |request, answer| {
+            carry_out(self, caller, request, answer)
+        })
     }
 }
 
-impl Running {
-    /// Whether a command that was told of this data directory means this server.
-    fn is_meant(&self, data: Option<String>) -> Result<(), Interrupted> {
-        let own = protocol::whole(&self.data);
-        match (data, own) {
-            (Some(meant), Some(own)) if meant != own => Err(Problem::new(
-                Exit::Config,
-                format!(
-                    "the server at this control socket keeps its data in {own}, and not in {meant}: \
-                     give the command the --config or the --data of the server that you mean"
-                ),
-            )
-            .into()),
-            _ => Ok(()),
+/// Most commands need the server that serves.
+impl Serve for StandingBy {
+    fn serve(&self, _: Caller, request: &str, answer: &mut Answer<'_>) -> io::Result<()> {
+        serve(&self.data, request, answer, |request, answer| match request {
+            Request::Status { watch } => status::answer_standby(self, watch, answer),
+            Request::Health { ready } => health::answer(self, ready, answer),
+            _ => Err(Self::elsewhere().into()),
+        })
+    }
+}
+
+fn serve(
+    data: &Path,
+    request: &str,
+    answer: &mut Answer<'_>,
+    carry_out: impl FnOnce(Request, &mut Answer<'_>) -> Result<(), Interrupted>,
+) -> io::Result<()> {
+    let ended = match serde_json::from_str(request) {
+        Ok(Asked { data: meant, request }) => {
+            is_meant(meant, data).and_then(|()| carry_out(request, answer))
         }
+        Err(error) => {
+            let message = format!("this server does not know the request: {error}");
+            Err(Problem::new(Exit::Usage, message).into())
+        }
+    };
+    match ended {
+        Ok(()) => answer.line(&Line::<()>::Done {}.to_json()),
+        Err(Interrupted::Problem(problem) | Interrupted::Unclear(problem)) => {
+            answer.line(&Line::<()>::Error(problem).to_json())
+        }
+        Err(Interrupted::Gone) => Ok(()),
+    }
+}
+
+/// Whether a command that was told of a data directory means the server that has this one.
+fn is_meant(meant: Option<String>, own: &Path) -> Result<(), Interrupted> {
+    match (meant, protocol::whole(own)) {
+        (Some(meant), Some(own)) if meant != own => Err(Problem::new(
+            Exit::Config,
+            format!(
+                "the server at this control socket keeps its data in {own}, and not in {meant}: \
+                 give the command the --config or the --data of the server that you mean"
+            ),
+        )
+        .into()),
+        _ => Ok(()),
     }
 }
 

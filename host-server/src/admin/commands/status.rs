@@ -11,6 +11,7 @@ use super::super::control::Answer;
 use super::super::files::Found;
 use super::super::protocol::{self, Asked, Request, item};
 use super::super::running::{Interrupted, Running};
+use super::super::standby::StandingBy;
 use super::key::Keys;
 use super::log::Level;
 use super::{Paper, reach};
@@ -25,12 +26,12 @@ use crate::runtime::{ShardReport, Standing};
 use crate::{logging, stderr, store};
 
 /// How the server is, as the operator reads of it. Sums leave out the loops that do not answer.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Status {
     version: String,
     role: String,
     pid: u32,
-    /// When it began to serve, in UTC.
+    /// When it began to serve or to stand by, in UTC.
     since: String,
     uptime_ms: u64,
     listening: Vec<String>,
@@ -185,7 +186,7 @@ struct Commits {
     p99_us: Option<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 struct Backup {
     /// Whether the server makes backups by itself.
     scheduled: bool,
@@ -207,7 +208,7 @@ struct Trouble {
     why: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 struct Canary {
     /// How often the server writes a letter to itself; nothing if it does not.
     every_ms: Option<u64>,
@@ -241,7 +242,40 @@ pub(super) fn answer(
     }
 }
 
+/// The same of a server that stands by.
+pub(super) fn answer_standby(
+    standby: &StandingBy,
+    watch: bool,
+    answer: &mut Answer<'_>,
+) -> Result<(), Interrupted> {
+    loop {
+        item(answer, Status::of_standby(standby))?;
+        if !watch {
+            return Ok(());
+        }
+        answer.pause(Duration::from_secs(1))?;
+    }
+}
+
+/// What a server is that waits for its turn.
+const STANDBY: &str = "standby";
+
 impl Status {
+    /// It knows nothing of people and letters.
+    fn of_standby(standby: &StandingBy) -> Self {
+        let StandingBy { key, since, begun, .. } = standby;
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            role: STANDBY.into(),
+            pid: std::process::id(),
+            since: clock::written(*since),
+            uptime_ms: ms(begun.elapsed()),
+            log: Log::of(logging::standing()),
+            key: key.map(Keys::of_standby).unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+
     fn of(running: &Running) -> Self {
         let loops = running.loops();
         let Found { audit_problem, previous_key } = running.files.found();
@@ -272,7 +306,8 @@ impl Status {
             pending_bytes: sum(|report| report.pending_bytes),
             room: Room::of(known().map(|report| &report.machine)),
             storage: Storage {
-                works: known().all(|report| !report.machine.storage_is_in_trouble),
+                works: !running.storage.commits().fail
+                    && known().all(|report| !report.machine.storage_is_in_trouble),
                 unsettled_batches: sum(|report| report.unsettled_batches as u64),
                 oldest_unsettled_ms: known()
                     .filter_map(|report| report.machine.oldest_unsettled)
@@ -296,6 +331,14 @@ impl Status {
         let Self { version, role, pid, since, uptime_ms, listening, loops, .. } = status;
         let up = figures::span(*uptime_ms);
         writeln!(out, "waxwing-server {version}, {role}, process {pid}")?;
+        if role == STANDBY {
+            writeln!(
+                out,
+                "stands by    since {since}, {up}; another server serves from the database"
+            )?;
+            status.log.lines(out)?;
+            return Keys::page(out, &status.key);
+        }
         writeln!(out, "serves       since {since}, {up}, on {}", listening.join(", "))?;
         if let Some(stops) = &status.drained_by {
             writeln!(

@@ -412,8 +412,10 @@ pub(super) fn outcome_of(error: &ApplyError) -> Outcome {
         ApplyError::Refused(_) | ApplyError::Unavailable(_) | ApplyError::Fenced(_) => {
             Outcome::failed(error.to_string())
         }
-        ApplyError::Unclear(_) | ApplyError::Fatal(_) | ApplyError::Corrupt(_) => {
-            Outcome::unknown(error.to_string())
-        }
+        ApplyError::Unclear(_)
+        | ApplyError::Twin(_)
+        | ApplyError::Isolated(_)
+        | ApplyError::Fatal(_)
+        | ApplyError::Corrupt(_) => Outcome::unknown(error.to_string()),
     }
 }

@@ -19,7 +19,7 @@ mod url;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use waxwing_core::crypto::Digest;
 use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
@@ -30,7 +30,9 @@ pub use opening::Reached;
 pub use server::Server;
 pub use url::{Place, UrlError, parse};
 
-use super::shared::{Candidate, Change, Groups, Holder, Instance, Node, beat_interval};
+use super::shared::{
+    Candidate, Change, Database, Groups, Holder, Instance, Node, Seen, beat_interval,
+};
 use super::{
     ApplyError, Ban, BanChange, Copied, Copier, KeepBans, Ownership, Resolved, Storage,
     StorageError,
@@ -50,23 +52,81 @@ pub struct PostgresOptions {
     pub timeout: Duration,
     /// How long a holder may be silent.
     pub lease: Duration,
+    /// After so long without a commit, a holder ends.
+    pub isolated: Duration,
     /// This data directory.
     pub node: Node,
     /// This process.
     pub instance: Instance,
 }
 
+/// When a server serves, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    node: Node,
+    lease: Duration,
+    isolated: Duration,
+}
+
+impl PostgresOptions {
+    /// When a server serves that uses a database like that.
+    #[must_use]
+    pub const fn terms(&self) -> Terms {
+        let Self { node, lease, isolated, .. } = *self;
+        Terms { node, lease, isolated }
+    }
+}
+
 /// A database of PostgreSQL, of the server that has its lease.
 pub struct PostgresStorage {
     groups: Mutex<Groups<Server>>,
-    lease: Duration,
+    terms: Terms,
+    /// When the database was last known to have taken something.
+    took_at: Instant,
 }
 
 impl PostgresStorage {
     /// The server serves from now on.
     #[must_use]
-    pub fn serve(candidate: Candidate<Server>, holder: Holder, lease: Duration) -> Self {
-        Self { groups: Mutex::new(candidate.serve(holder)), lease }
+    pub fn serve(candidate: Candidate<Server>, holder: Holder, terms: Terms) -> Self {
+        Self { groups: Mutex::new(candidate.serve(holder)), terms, took_at: Instant::now() }
+    }
+
+    /// What an outcome means besides: the server was without the database for too long, or it was another one
+    /// of the same name that has taken over.
+    fn judge<T>(&mut self, outcome: Result<T, ApplyError>) -> Result<T, ApplyError> {
+        match outcome {
+            Ok(_) | Err(ApplyError::Refused(_)) => {
+                self.took_at = Instant::now();
+                outcome
+            }
+            Err(ApplyError::Unavailable(why) | ApplyError::Unclear(why))
+                if self.took_at.elapsed() >= self.terms.isolated =>
+            {
+                let message = format!(
+                    "the database has taken nothing for {} s, and another server may serve by now: {why}",
+                    self.took_at.elapsed().as_secs()
+                );
+                Err(ApplyError::Isolated(message))
+            }
+            Err(ApplyError::Fenced(why)) => Err(self.fenced(why)),
+            other => other,
+        }
+    }
+
+    fn fenced(&mut self, why: String) -> ApplyError {
+        let own = self.terms.node;
+        let seen = self.groups().database_mut().look(None);
+        let is_twin = |seen: Seen| seen.lease.holder.is_some_and(|(node, _)| node == own);
+        if !seen.is_ok_and(is_twin) {
+            return ApplyError::Fenced(why);
+        }
+        ApplyError::Twin(
+            "a server with the same name has taken the database over: one of the two data directories is a \
+             copy of the other. Let one of the two servers never start again, or remove the file `node` from \
+             its data directory"
+                .into(),
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, Groups<Server>> {
@@ -150,19 +210,24 @@ impl Storage for PostgresStorage {
     }
 
     fn apply(&mut self, batches: &[Arc<Batch>]) -> Result<(), ApplyError> {
-        self.groups().apply(batches)
+        let applied = self.groups().apply(batches);
+        self.judge(applied)
     }
 
+    /// What is read says nothing of whether the database still takes something.
     fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError> {
         self.groups().answer(question)
     }
 
     fn resolve(&mut self) -> Result<Option<Resolved>, ApplyError> {
-        self.groups().resolve()
+        match self.groups().resolve() {
+            Ok(None) => Ok(None),
+            resolved => self.judge(resolved),
+        }
     }
 
     fn beat_interval(&self) -> Option<Duration> {
-        Some(beat_interval(self.lease))
+        Some(beat_interval(self.terms.lease))
     }
 
     fn check(&mut self) -> Result<(), StorageError> {

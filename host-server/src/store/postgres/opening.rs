@@ -1,12 +1,10 @@
 //! From the settings to a database that the server may use.
 
-use std::time::Duration;
-
 use waxwing_core::crypto::Digest;
 use waxwing_core::time::Instant;
 
 use super::session::Sessions;
-use super::{PostgresOptions, PostgresStorage, SCHEMA, Server, admin, unreachable};
+use super::{PostgresOptions, PostgresStorage, SCHEMA, Server, Terms, admin, unreachable};
 use crate::store::engine::{Looked, Schema, Standby, Use};
 use crate::store::shared::{Candidate, Witness};
 use crate::store::{ApplyError, StorageError};
@@ -83,15 +81,15 @@ impl Reached {
         witness: Box<dyn Witness>,
         now: Instant,
     ) -> Result<Box<dyn Standby>, StorageError> {
-        let lease = self.options.lease;
-        Ok(Box::new(Waiting { candidate: self.candidate(witness, now)?, lease }))
+        let terms = self.options.terms();
+        Ok(Box::new(Waiting { candidate: self.candidate(witness, now)?, terms }))
     }
 }
 
 /// A server that waits for its turn.
 struct Waiting {
     candidate: Candidate<Server>,
-    lease: Duration,
+    terms: Terms,
 }
 
 impl Standby for Waiting {
@@ -108,12 +106,12 @@ impl Standby for Waiting {
     }
 
     fn look(self: Box<Self>, now: Instant) -> Result<Looked, ApplyError> {
-        let Self { mut candidate, lease } = *self;
+        let Self { mut candidate, terms } = *self;
         match candidate.look(now)? {
             Some(holder) => {
-                Ok(Looked::Ours(Box::new(PostgresStorage::serve(candidate, holder, lease))))
+                Ok(Looked::Ours(Box::new(PostgresStorage::serve(candidate, holder, terms))))
             }
-            None => Ok(Looked::Waits(Box::new(Self { candidate, lease }))),
+            None => Ok(Looked::Waits(Box::new(Self { candidate, terms }))),
         }
     }
 }

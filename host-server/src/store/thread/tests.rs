@@ -514,7 +514,7 @@ fn every_commit_is_counted_with_its_time_and_its_letters() {
     let looks = Cell::new(0);
     let now = || Instant::from_millis(looks.replace(looks.get() + 1));
     turns.serve(jobs.into_iter(), &now, &mut Told::default()).unwrap();
-    let Commits { times, letters } = turns.commits().get();
+    let Commits { times, letters, .. } = turns.commits().get();
     assert_eq!((times.counts().iter().sum::<u64>(), times.sum()), (2, 2_000));
     assert_eq!((letters.counts()[..3].to_vec(), letters.sum()), (vec![1, 1, 0], 2));
 }

@@ -44,6 +44,9 @@ const BUSY: Duration = Duration::from_secs(10);
 const UPGRADE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The file can be made smaller bit by bit, which takes little room: for `auto_vacuum`.
+pub(super) const SHRINKS_IN_STEPS: &str = "INCREMENTAL";
+
 /// Bytes that the log keeps of the disk when all of it is in the database.
 const LOG: i64 = 4 * 1_024 * 1_024;
 
@@ -163,6 +166,7 @@ fn create(dir: &Path, file: &Path) -> Result<(), HomeError> {
 
     let mut connection = connect(&draft)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "auto_vacuum", SHRINKS_IN_STEPS)?;
     configure(&connection)?;
     migrate(&draft, &mut connection)?;
     connection.close().map_err(|(_, error)| error)?;

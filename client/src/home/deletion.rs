@@ -3,15 +3,23 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params, params_from_iter};
 use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::{Home, HomeError, database, letters, outbox};
+use super::database::SHRINKS_IN_STEPS;
+use super::{Home, HomeError, columns, database, letters, outbox, reserve};
 
 /// Old letters that are deleted at a time, each way. Others write in between.
 const AT_ONCE: u32 = 500;
+/// The same on a full disk.
+const A_FEW: u32 = 8;
+/// Letters that are deleted on a full disk before the log is emptied again.
+const EMPTIED: usize = 4;
+/// Pages by which the file becomes smaller at a time.
+const PAGES: u32 = 64;
 
 /// Which letters are to be deleted.
 #[derive(Clone, Copy, Debug)]
@@ -37,39 +45,118 @@ pub struct Deleted {
     pub on_their_way: usize,
 }
 
+impl Deleted {
+    const fn add(&mut self, more: Self) {
+        self.received += more.received;
+        self.written += more.written;
+        self.on_their_way += more.on_their_way;
+    }
+}
+
+/// One letter of those that are to be deleted.
+enum Step {
+    /// The row of one that had come.
+    Received(i64),
+    /// One that was written here.
+    Written(Phone, Uid),
+}
+
+impl Deletion {
+    /// Which letters that had come, as the database is asked.
+    fn received(&self) -> (&'static str, Vec<Value>) {
+        match self {
+            Self::With(phone, before) => (
+                "sender = ?1 AND received_at < ?2",
+                vec![phone.as_str().to_owned().into(), before.as_seconds().into()],
+            ),
+            Self::Letter(phone, uid) => (
+                "sender = ?1 AND uid = ?2",
+                vec![phone.as_str().to_owned().into(), uid.0.to_vec().into()],
+            ),
+            Self::Strangers => ("quota = 'stranger'", Vec::new()),
+            Self::Unreadable => ("kind = 'unreadable'", Vec::new()),
+        }
+    }
+
+    fn erase(&self, change: &Connection) -> Result<Deleted, HomeError> {
+        let (which, values) = self.received();
+        let received = letters::erase(change, which, params_from_iter(values))?;
+        Ok(match self {
+            Self::With(phone, before) => {
+                Deleted { received, ..outbox::erase(change, phone, *before)? }
+            }
+            Self::Letter(phone, uid) => {
+                Deleted { received, ..outbox::erase_one(change, phone, uid)? }
+            }
+            Self::Strangers | Self::Unreadable => Deleted { received, ..Deleted::default() },
+        })
+    }
+}
+
 impl Home {
-    /// Deletes letters. Those that had been opened are still recognised when they come again.
+    /// Deletes letters. Those that had been opened are still recognised when they come again. On a full
+    /// disk they are deleted one after the other, in the room that the home has kept for that.
     ///
     /// # Errors
     /// [`HomeError::Database`]; nothing was deleted then.
     pub fn delete(&self, which: &Deletion) -> Result<Deleted, HomeError> {
-        self.write(|change| {
-            let received = |which, values| letters::erase(change, which, values);
-            Ok(match which {
-                Deletion::With(phone, before) => Deleted {
-                    received: letters::erase(
-                        change,
-                        "sender = ?1 AND received_at < ?2",
-                        params![phone.as_str(), before.as_seconds()],
-                    )?,
-                    ..outbox::erase(change, phone, *before)?
-                },
-                Deletion::Letter(phone, uid) => Deleted {
-                    received: letters::erase(
-                        change,
-                        "sender = ?1 AND uid = ?2",
-                        params![phone.as_str(), uid.0],
-                    )?,
-                    ..outbox::erase_one(change, phone, uid)?
-                },
-                Deletion::Strangers => {
-                    Deleted { received: received("quota = 'stranger'", [])?, ..Deleted::default() }
+        match self.write(|change| which.erase(change)) {
+            Err(error) if self.is_full(&error) => {
+                let _ = reserve::give_up(&self.dir);
+                self.delete_in_steps(which)
+            }
+            done => done,
+        }
+    }
+
+    /// The log is emptied again and again, so it never gets long.
+    fn delete_in_steps(&self, which: &Deletion) -> Result<Deleted, HomeError> {
+        let mut all = Deleted::default();
+        empty_log(&self.connection);
+        self.give_up_index()?;
+        for (at, step) in self.steps(which)?.into_iter().enumerate() {
+            let done = self.write(|change| match &step {
+                Step::Received(row) => {
+                    let received = letters::erase(change, "id = ?1", [row])?;
+                    Ok(Deleted { received, ..Deleted::default() })
                 }
-                Deletion::Unreadable => {
-                    Deleted { received: received("kind = 'unreadable'", [])?, ..Deleted::default() }
+                Step::Written(phone, uid) => outbox::erase_one(change, phone, uid),
+            });
+            match done {
+                Ok(done) => all.add(done),
+                // What is deleted is so, and has made room: the same once more deletes the rest.
+                Err(_) if all != Deleted::default() => break,
+                Err(error) => return Err(error),
+            }
+            if at % EMPTIED == 0 {
+                empty_log(&self.connection);
+            }
+        }
+        empty_log(&self.connection);
+        Ok(all)
+    }
+
+    fn steps(&self, which: &Deletion) -> Result<Vec<Step>, HomeError> {
+        let (clause, values) = which.received();
+        let sql = format!("SELECT id FROM letters WHERE {clause} ORDER BY id");
+        let mut select = self.connection.prepare(&sql)?;
+        let rows =
+            select.query_map(params_from_iter(values), |row| row.get(0).map(Step::Received))?;
+        let mut steps: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+        match which {
+            Deletion::With(phone, before) => {
+                let sql = "SELECT uid FROM outbox WHERE recipient = ?1 AND created_at < ?2";
+                let mut select = self.connection.prepare(sql)?;
+                let values = params![phone.as_str(), before.as_seconds()];
+                let rows = select.query_map(values, |row| columns::uid(row, 0))?;
+                for uid in rows {
+                    steps.push(Step::Written(*phone, uid?));
                 }
-            })
-        })
+            }
+            Deletion::Letter(phone, uid) => steps.push(Step::Written(*phone, *uid)),
+            Deletion::Strangers | Deletion::Unreadable => {}
+        }
+        Ok(steps)
     }
 
     /// Deletes letters that are older than they are to be `kept`, some at a time, and says how many, receipts
@@ -80,7 +167,18 @@ impl Home {
     /// [`HomeError::Database`]; nothing was deleted then.
     pub fn forget_older(&self, kept: Duration, now: UnixTime) -> Result<usize, HomeError> {
         let kept = i64::try_from(kept.as_secs()).unwrap_or(i64::MAX);
-        self.forget_before(now.shifted(kept.saturating_neg()), AT_ONCE)
+        let time = now.shifted(kept.saturating_neg());
+        match self.forget_before(time, AT_ONCE) {
+            Err(error) if self.is_full(&error) => {
+                let _ = reserve::give_up(&self.dir);
+                empty_log(&self.connection);
+                self.give_up_index()?;
+                let forgotten = self.forget_before(time, A_FEW)?;
+                let _ = self.give_back_room();
+                Ok(forgotten)
+            }
+            done => done,
+        }
     }
 
     fn forget_before(&self, time: UnixTime, limit: u32) -> Result<usize, HomeError> {
@@ -117,17 +215,48 @@ impl Home {
         database::copies(&self.dir).unwrap_or_default()
     }
 
+    /// Whether an error is for want of room.
+    fn is_full(&self, error: &HomeError) -> bool {
+        matches!(error, HomeError::Full { .. }) || reserve::is_short(&self.dir)
+    }
+
     /// Makes the files as small as what is in them. Whether it could be done now; if not, new letters
     /// take the room that is free inside.
     #[must_use]
     pub fn give_back_room(&self) -> bool {
+        // It only takes room; searching works without it.
+        let _ = self.remove_given_up_index();
         // Whoever else has the home open may be in the middle of something.
-        let shrunk = self.connection.execute_batch("VACUUM").is_ok();
-        shrunk && is_log_empty(&self.connection)
+        let all_at_once = format!("PRAGMA auto_vacuum = {SHRINKS_IN_STEPS}; VACUUM");
+        let shrunk = self.connection.execute_batch(&all_at_once).is_ok() || self.shrinks_in_steps();
+        let is_small = shrunk && empty_log(&self.connection);
+        reserve::keep(&self.dir);
+        is_small
+    }
+
+    /// Makes the file smaller, a little at a time: where there is no room for a second one.
+    fn shrinks_in_steps(&self) -> bool {
+        let unused = || -> rusqlite::Result<i64> {
+            self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))
+        };
+        let mut before = i64::MAX;
+        loop {
+            match unused() {
+                Ok(0) => return true,
+                Ok(left) if left < before => before = left,
+                _ => return false,
+            }
+            let step = format!("PRAGMA incremental_vacuum({PAGES})");
+            if self.connection.execute_batch(&step).is_err() {
+                return false;
+            }
+            empty_log(&self.connection);
+        }
     }
 }
 
-fn is_log_empty(connection: &Connection) -> bool {
+/// Puts what is in the log into the database. Whether the log is empty then.
+fn empty_log(connection: &Connection) -> bool {
     let emptied =
         connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
     emptied == Ok(false)

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::reserve;
+
 /// The home cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
@@ -140,7 +142,7 @@ pub enum HomeError {
     /// There is no room for a change.
     #[error(
         "the disk of the home in {dir} is full, and nothing of this was stored; make room on it and try \
-         again. `waxwing delete` takes some room, too, and then gives back that of the letters",
+         again. `waxwing delete` works all the same, and gives back the room of the letters",
         dir = .dir.display()
     )]
     Full {
@@ -157,7 +159,9 @@ impl HomeError {
     #[must_use]
     pub fn of_home(self, dir: &Path) -> Self {
         match self {
-            Self::Database(error) if is_full(&error) => Self::Full { dir: dir.to_owned() },
+            Self::Database(error) if is_full(&error) || is_of_full_disk(&error, dir) => {
+                Self::Full { dir: dir.to_owned() }
+            }
             other => other,
         }
     }
@@ -171,6 +175,11 @@ impl HomeError {
         };
         matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
+}
+
+/// Where the disk is full, SQLite may say no more than that a file could not be written.
+fn is_of_full_disk(error: &rusqlite::Error, dir: &Path) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) && reserve::is_short(dir)
 }
 
 /// Whether there was no room for a change.

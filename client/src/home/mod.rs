@@ -27,6 +27,7 @@ mod printing;
 mod profile;
 mod receipts;
 mod relations;
+mod reserve;
 mod search;
 mod snapshot;
 mod succession;
@@ -96,7 +97,8 @@ impl Home {
     /// As [`Home::open`].
     pub fn open_to_read(dir: &Path) -> Result<Self, HomeError> {
         directory::check(dir)?;
-        Ok(Self { dir: dir.to_owned(), connection: database::open_to_read(dir)? })
+        let connection = reserve::lend(dir, || database::open_to_read(dir))?;
+        Ok(Self { dir: dir.to_owned(), connection })
     }
 
     /// Opens the home in `dir`, making an empty one if there is none.
@@ -109,7 +111,9 @@ impl Home {
     }
 
     fn with_database(dir: &Path, absent: Absent) -> Result<Self, HomeError> {
-        Ok(Self { dir: dir.to_owned(), connection: database::open(dir, absent)? })
+        let connection = reserve::lend(dir, || database::open(dir, absent))?;
+        reserve::keep(dir);
+        Ok(Self { dir: dir.to_owned(), connection })
     }
 
     /// The directory of this home.

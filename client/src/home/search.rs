@@ -4,7 +4,7 @@
 //! before a search, so that a letter that comes does not wait for it. What is not in it yet, and words
 //! of one or two characters, are looked for in the texts themselves.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use waxwing_core::phone::Phone;
 
 use super::{Entry, Home, HomeError, ItemId};
@@ -25,6 +25,22 @@ pub struct Query<'a> {
     pub limit: usize,
 }
 
+/// In place of the last item that is in the index: nothing of what is in it counts.
+const GIVEN_UP: i64 = -1;
+
+/// The last item that is in the index.
+fn indexed_to(connection: &Connection) -> Result<i64, HomeError> {
+    let mut select = connection.prepare_cached("SELECT indexed_to FROM search_index")?;
+    Ok(select.query_one([], |row| row.get(0))?)
+}
+
+/// Empties the index.
+fn clear(change: &Connection) -> Result<(), HomeError> {
+    change.execute("INSERT INTO item_words (item_words) VALUES ('delete-all')", [])?;
+    change.execute("UPDATE search_index SET indexed_to = 0", [])?;
+    Ok(())
+}
+
 impl Home {
     /// Puts up to `limit` more items into the index; `false` when all are in it.
     ///
@@ -32,6 +48,9 @@ impl Home {
     /// [`HomeError::Database`]; nothing was changed then.
     pub fn index_more(&self, limit: u32) -> Result<bool, HomeError> {
         self.write(|change| {
+            if indexed_to(change)? == GIVEN_UP {
+                clear(change)?;
+            }
             let mut find = change.prepare_cached(
                 "SELECT max(id), count(*) FROM (SELECT id FROM items \
                  WHERE id > (SELECT indexed_to FROM search_index) ORDER BY id LIMIT ?)",
@@ -51,14 +70,36 @@ impl Home {
         })
     }
 
+    /// From now on the index counts for nothing. To take one letter out of it changes most of its pages,
+    /// which takes more room than a full disk has.
+    pub(super) fn give_up_index(&self) -> Result<(), HomeError> {
+        self.write(|change| {
+            change.execute("UPDATE search_index SET indexed_to = ?", [GIVEN_UP])?;
+            Ok(())
+        })
+    }
+
+    /// Removes an index that was given up, to be made anew in the background. Where the disk has not
+    /// even room for overwriting it, its pages go as they are.
+    pub(super) fn remove_given_up_index(&self) -> Result<(), HomeError> {
+        if indexed_to(&self.connection)? != GIVEN_UP || self.write(clear).is_ok() {
+            return Ok(());
+        }
+        let overwrite = |how: &str| {
+            self.connection.pragma_update_and_check(None, "secure_delete", how, |_| Ok(()))
+        };
+        overwrite("FAST")?;
+        let removed = self.write(clear);
+        overwrite("ON")?;
+        removed
+    }
+
     /// The letters that say it, newest first.
     ///
     /// # Errors
     /// [`HomeError::Database`].
     pub fn search(&self, query: &Query<'_>) -> Result<Vec<Entry>, HomeError> {
-        let indexed_to: i64 =
-            self.connection
-                .query_one("SELECT indexed_to FROM search_index", [], |row| row.get(0))?;
+        let indexed_to = indexed_to(&self.connection)?;
         let before = query.before.map_or(i64::MAX, ItemId::get);
         let is_short = query.text.chars().count() < SHORTEST;
         let after = if is_short { 0 } else { indexed_to };

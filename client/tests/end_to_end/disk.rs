@@ -27,7 +27,8 @@ impl SmallDisk {
 
     /// Takes all the room that is left.
     pub(crate) fn fill(&self) {
-        let mut ballast = File::create(self.ballast()).unwrap();
+        let ballast = File::options().create(true).append(true).open(self.ballast());
+        let mut ballast = ballast.unwrap();
         while ballast.write_all(&[0; 512]).is_ok() {}
     }
 

@@ -1,13 +1,19 @@
 //! One process of a home holds its session, and the others work through it.
 
-use std::fs::Permissions;
-use std::io::Read;
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
+use waxwing::home::{Fate, HandedOver, Home, Recorded};
+use waxwing_core::envelope::Content;
+use waxwing_core::id::{PacketId, Uid, UserId};
+use waxwing_core::phone::Phone;
+use waxwing_core::time::UnixTime;
 
+use crate::disk::SmallDisk;
 use crate::process::{Process, eventually};
 use crate::test_server::{TestServer, numbered};
 
@@ -52,9 +58,9 @@ fn whoever_loses_the_session_for_good_hears_what_became_of_the_letters() {
     let server = TestServer::with(&[("limits.letters_per_pair", "1")]);
     let (anna, bert) = server.anna_and_bert();
     let double = server.newcomer("double", &anna.phone);
-    std::fs::create_dir(&double.home).unwrap();
-    std::fs::set_permissions(&double.home, Permissions::from_mode(0o700)).unwrap();
-    std::fs::copy(anna.home.join("waxwing.db"), double.home.join("waxwing.db")).unwrap();
+    fs::create_dir(&double.home).unwrap();
+    fs::set_permissions(&double.home, Permissions::from_mode(0o700)).unwrap();
+    fs::copy(anna.home.join("waxwing.db"), double.home.join("waxwing.db")).unwrap();
 
     let waiting = anna.start(&["send", "--wait", "delivered", &bert.phone, "one"]);
     eventually("it is stored", || (anna.statuses(&bert) == ["stored"]).then_some(()));
@@ -150,14 +156,14 @@ fn a_home_that_cannot_be_written_is_read() {
     // Nothing stops root, so that the home becomes somebody else's, who may only read it.
     let nobody = rustix::process::geteuid().is_root().then_some(65_534);
     let binary = anna.home.with_file_name("client");
-    std::fs::copy(crate::binaries::client(), &binary).unwrap();
+    fs::copy(crate::binaries::client(), &binary).unwrap();
     let root = anna.home.parent().unwrap();
-    std::fs::set_permissions(root, Permissions::from_mode(0o711)).unwrap();
-    let entries = std::fs::read_dir(&anna.home).unwrap().map(|entry| entry.unwrap().path());
+    fs::set_permissions(root, Permissions::from_mode(0o711)).unwrap();
+    let entries = fs::read_dir(&anna.home).unwrap().map(|entry| entry.unwrap().path());
     for path in entries.chain([anna.home.clone()]) {
         let mode = if path == anna.home { 0o500 } else { 0o400 };
         chown(&path, nobody, None).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     }
     let run = |args: &[&str]| {
         let mut command = Command::new(&binary);
@@ -175,5 +181,59 @@ fn a_home_that_cannot_be_written_is_read() {
         run(args).exits(74).says("cannot be written");
     }
     drop(open);
-    std::fs::set_permissions(&anna.home, Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(&anna.home, Permissions::from_mode(0o700)).unwrap();
+}
+
+/// Puts long letters of somebody into a home, and their words into its index.
+fn fill(home: &Home, from: &str, letters: u8) {
+    let from = Phone::parse(from.as_bytes()).unwrap();
+    home.relations().accept(&from).unwrap();
+    for at in 0..letters {
+        let text: String =
+            (0..2_000).map(|word| format!("{:x} ", word * 7_919 + usize::from(at))).collect();
+        let letter = HandedOver {
+            packet_id: PacketId([at; 16]),
+            sender: UserId::new(7).unwrap(),
+            sent_at: UnixTime::from_seconds(0),
+            received_at: UnixTime::from_seconds(0),
+            fate: Fate::Opened { from, uid: Uid([at; 16]), content: Content::Text(&text) },
+        };
+        assert!(matches!(home.letters().record(&letter).unwrap(), Recorded::Stored(_)));
+    }
+    while home.index_more(10).unwrap() {}
+}
+
+#[test]
+fn on_a_full_disk_letters_can_be_deleted_and_their_room_is_given_back() {
+    let server = TestServer::new();
+    let (anna, bert) =
+        (server.newcomer("anna", "+4915112345601"), server.person("bert", "+4915112345602"));
+    fs::create_dir(&anna.home).unwrap();
+    let Some(disk) = SmallDisk::over(&anna.home, "24m") else {
+        let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
+        return;
+    };
+    anna.register().exits(0);
+    anna.send(&bert, "hello").exits(0);
+    let home = Home::open(&anna.home).unwrap();
+    fill(&home, &bert.phone, 200);
+    drop(home);
+    let file = anna.home.join("waxwing.db");
+    let before = fs::metadata(&file).unwrap().len();
+    assert!(before > 4 * 1_024 * 1_024, "{before}");
+    // Others have taken all of it, and the home's own programs have ended.
+    disk.fill();
+    let many = "words ".repeat(10_000);
+    let refused = (0..50).map(|_| anna.send(&bert, &many)).find(|ran| ran.code != Some(0));
+    refused.expect("the disk is full").exits(74).says("`waxwing delete` works all the same");
+    anna.run(&["delete", &bert.phone, "--all"]).exits(0).says("deleted: 200 letters received");
+    let after = fs::metadata(&file).unwrap().len();
+    assert!(after < before / 4, "{before} {after}");
+    // What others said is found as before.
+    anna.run(&["search", "nothing like it"]).exits(0);
+    // There is room again, for letters and for the next time.
+    bert.send(&anna, "are you there?").exits(0);
+    anna.receives(&["are you there?"]);
+    disk.fill();
+    anna.run(&["delete", &bert.phone, "--all"]).exits(0);
 }

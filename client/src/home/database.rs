@@ -34,6 +34,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0005-conversations.sql")),
     M::up(include_str!("migrations/0006-statuses.sql")),
     M::up(include_str!("migrations/0007-programs.sql")),
+    M::up(include_str!("migrations/0008-totals.sql")),
 ];
 pub(super) const OWNER_ONLY: u32 = 0o600;
 /// Another program of the same home commits within milliseconds; this is for a machine that

@@ -1,3 +1,4 @@
+use rusqlite::Connection;
 use waxwing::home::{
     Deleted, Deletion, Event, Fate, HandedOver, Home, Quota, Recorded, Relation, Writing,
 };
@@ -73,6 +74,7 @@ fn a_stranger_has_room_for_a_thousand_unread_letters_and_the_rest_are_counted() 
     // What had no room is new when it comes again and there is room.
     print_all(&home);
     assert_eq!(kept(&home, 1_000..1_001, |n| text(phone(2), n, "spam")), 1);
+    totals_are_right(&test);
 }
 
 #[test]
@@ -112,6 +114,7 @@ fn whoever_prints_what_comes_loses_nothing_and_shows_nothing_twice() {
     // Those that went are recognised as well as those that stayed.
     assert_eq!(kept(&home, 0..1_500, |n| text(phone(2), n, "measured")), 0);
     assert_eq!(home.letters().take_discarded().unwrap(), []);
+    totals_are_right(&test);
 }
 
 #[test]
@@ -147,6 +150,7 @@ fn a_stranger_to_whom_one_writes_is_one_no_more() {
     assert_eq!(kept(&home, 2_000..2_500, |n| text(phone(2), n, "hello")), 500);
     // What was a stranger's letter is not deleted with those of strangers.
     assert_eq!(home.delete(&Deletion::Strangers).unwrap(), Deleted::default());
+    totals_are_right(&test);
 }
 
 #[test]
@@ -161,6 +165,7 @@ fn letters_that_nobody_signed_have_room_for_256_and_four_mib() {
 
     let large = vec![0; MIB / 16];
     assert_eq!(kept(&TestHome::new().open(), 0..65, |_| unreadable(&large)), 64);
+    totals_are_right(&test);
 }
 
 #[test]
@@ -179,6 +184,7 @@ fn letters_under_a_changed_key_have_a_bound_and_lose_it_when_the_key_is_accepted
     }
     assert_eq!(kept(&home, 2_000..2_100, |n| text(phone(2), n, "hello")), 100);
     assert_eq!(history_len(&home, phone(2)), 1_101);
+    totals_are_right(&test);
 }
 
 #[test]
@@ -296,6 +302,7 @@ fn unreadable_letters_and_those_of_strangers_can_be_deleted_and_no_others() {
     assert_eq!(deleted(Deletion::Unreadable), 5);
     assert_eq!(deleted(Deletion::Strangers), 4);
     assert_eq!(home.letters().unprinted(99).unwrap().len(), 3);
+    totals_are_right(&test);
 }
 
 #[test]
@@ -309,4 +316,22 @@ fn the_place_of_a_letter_that_is_deleted_is_not_given_to_another() {
     kept(&home, 10..11, |n| text(phone(2), n, "new"));
     home.letters().mark_printed(&being_printed).unwrap();
     assert_eq!(home.letters().unprinted(9).unwrap().len(), 1);
+}
+
+/// What is counted as it comes and goes is what there is.
+fn totals_are_right(test: &TestHome) {
+    let database = Connection::open(test.dir().join("waxwing.db")).unwrap();
+    let all = |sql: &str| -> Vec<(String, String, i64, i64)> {
+        let mut select = database.prepare(sql).unwrap();
+        let rows =
+            select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    let kept = all("SELECT quota, sender, letters, bytes FROM quota_totals ORDER BY quota, sender");
+    let counted = all(
+        "SELECT quota, '', count(*), sum(bytes) FROM letters WHERE quota IS NOT NULL GROUP BY quota \
+         UNION ALL SELECT quota, sender, count(*), sum(bytes) FROM letters \
+         WHERE quota IS NOT NULL AND sender IS NOT NULL GROUP BY quota, sender ORDER BY 1, 2",
+    );
+    assert_eq!(kept, counted);
 }

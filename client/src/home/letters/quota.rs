@@ -121,17 +121,23 @@ fn shrink(
     room: Room,
     bytes: i64,
 ) -> Result<bool, HomeError> {
+    let mut used = change
+        .prepare_cached("SELECT letters, bytes FROM quota_totals WHERE quota = ? AND sender = ?")?;
+    let used = used.query_one(params![quota.name(), sender.map_or("", Phone::as_str)], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    let (mut letters, mut taken): (i64, i64) = used.optional()?.unwrap_or_default();
+    let mut oldest = change.prepare_cached(match sender {
+        Some(_) => {
+            "SELECT id, bytes FROM letters \
+             WHERE quota = ?1 AND sender = ?2 AND printed = 1 ORDER BY id LIMIT 1"
+        }
+        None => {
+            "SELECT id, bytes FROM letters \
+             WHERE quota = ?1 AND ?2 IS NULL AND printed = 1 ORDER BY id LIMIT 1"
+        }
+    })?;
     let sender = sender.map(Phone::as_str);
-    let mut used = change.prepare_cached(
-        "SELECT count(*), coalesce(sum(bytes), 0) FROM letters \
-         WHERE quota = ?1 AND (?2 IS NULL OR sender = ?2)",
-    )?;
-    let (mut letters, mut taken): (i64, i64) =
-        used.query_one(params![quota.name(), sender], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut oldest = change.prepare_cached(
-        "SELECT id, bytes FROM letters \
-         WHERE quota = ?1 AND (?2 IS NULL OR sender = ?2) AND printed = 1 ORDER BY id LIMIT 1",
-    )?;
     while letters >= room.letters || taken > room.bytes.saturating_sub(bytes) {
         if quota == Quota::Held {
             return Ok(false);

@@ -118,15 +118,17 @@ step_shards() { # 3 minutes
     WAXWING_TEST_LOOPS=2 cargo test --workspace --test end_to_end -- "${skipped[@]}"
 }
 
-# Storage in a real PostgreSQL, and servers that share one. Where it cannot be installed, the tests say that
-# they were skipped.
+# Storage in a real PostgreSQL, and servers that share one, also through a pooler. Where these cannot be
+# installed, the tests say that they were skipped.
 step_postgres() { # 1 minute; 1 more where PostgreSQL has to be installed
-    if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && command -v apt-get >/dev/null; then
+    if ! { compgen -G '/usr/lib/postgresql/*/bin/initdb' && [ -x /usr/sbin/pgbouncer ]; } >/dev/null &&
+        command -v apt-get >/dev/null; then
         local root=()
         [ "$(id -u)" = 0 ] || root=(sudo -n)
         "${root[@]}" apt-get update -qq || true
-        DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends postgresql ||
-            echo 'postgres: PostgreSQL cannot be installed' >&2
+        DEBIAN_FRONTEND=noninteractive "${root[@]}" \
+            apt-get install -y -qq --no-install-recommends postgresql pgbouncer ||
+            echo 'postgres: PostgreSQL or pgbouncer cannot be installed' >&2
     fi
     # Of the whole workspace, as in `shards`.
     cargo test --workspace --test postgres_storage

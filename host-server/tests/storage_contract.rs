@@ -104,6 +104,7 @@ mod shared {
                 timeout: Duration::from_secs(10),
                 lease: Duration::from_secs(5),
                 isolated: Duration::from_mins(1),
+                copies: 1,
                 node: Node(7),
                 instance: Instance(u128::from(instance)),
             };

@@ -373,6 +373,7 @@ fn reach(config: &Config, directory: &DataDir) -> Result<Reached, StorageError> 
         timeout: storage.timeout,
         lease: cluster.lease,
         isolated: cluster.isolated,
+        copies: storage.copies,
         node: shared::node(&directory.node()).map_err(of_directory)?,
         instance: shared::new_instance().map_err(of_directory)?,
     })

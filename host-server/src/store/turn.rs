@@ -71,13 +71,15 @@ pub enum Done {
 pub struct TurnOptions {
     /// Batches in one commit at most.
     pub max_group: usize,
+    /// Bytes of new letters after which a commit takes no more batches.
+    pub max_bytes: usize,
     /// How often free space is measured at most.
     pub disk_interval: Duration,
 }
 
 impl Default for TurnOptions {
     fn default() -> Self {
-        Self { max_group: 1_024, disk_interval: Duration::from_secs(1) }
+        Self { max_group: 1_024, max_bytes: 8 << 20, disk_interval: Duration::from_secs(1) }
     }
 }
 
@@ -220,11 +222,14 @@ impl StorageTurns {
             }
             match job {
                 Job::Batch(batch) => {
+                    let mut bytes = bytes_of(&batch);
                     let mut group = Group { machines: vec![machine], batches: vec![batch] };
                     while group.batches.len() < self.options.max_group
+                        && bytes < self.options.max_bytes
                         && let Some((machine, Job::Batch(batch))) =
                             jobs.next_if(|(_, job)| matches!(job, Job::Batch(_)))
                     {
+                        bytes += bytes_of(&batch);
                         group.machines.push(machine);
                         group.batches.push(batch);
                     }
@@ -502,6 +507,15 @@ impl StorageTurns {
             }
         }
     }
+}
+
+/// Bytes of the new letters in a batch.
+fn bytes_of(batch: &Batch) -> usize {
+    let bytes = |write: &Write| match write {
+        Write::InsertLetter(letter) => letter.packet.len(),
+        _ => 0,
+    };
+    batch.writes.iter().map(bytes).sum()
 }
 
 pub(super) fn tell_outcome(

@@ -1,22 +1,26 @@
 //! What a real PostgreSQL does with groups, and what is made of its answers.
 #![cfg(feature = "postgres")]
 
+mod blocked;
+mod damage;
+mod pooler;
 mod servers;
+mod settings;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant as Moment};
 
 use support::postgres::Postgres;
 use support::*;
 use waxwing_core::time::Instant;
-use waxwing_server::store::postgres::{self, PostgresOptions, Reached, Server};
+use waxwing_server::store::postgres::{self, PostgresOptions, PostgresStorage, Reached, Server};
 use waxwing_server::store::shared::{
     Candidate, Change, Claim, Database, Epoch, Fence, Groups, Instance, Mark, Node, Seen, Witness,
 };
-use waxwing_server::store::{ApplyError, Resolved};
+use waxwing_server::store::{ApplyError, Resolved, StorageError};
 
 const LEASE: Duration = Duration::from_secs(5);
 /// For what takes its time.
@@ -47,6 +51,8 @@ struct Place {
     postgres: Arc<Postgres>,
     url: String,
     witness: Kept,
+    lease: Duration,
+    copies: u32,
 }
 
 impl Place {
@@ -56,21 +62,55 @@ impl Place {
 
     fn of(postgres: Arc<Postgres>) -> Self {
         let url = postgres.database();
-        Self { postgres, url, witness: Kept::default() }
+        Self { postgres, url, witness: Kept::default(), lease: LEASE, copies: 1 }
+    }
+
+    /// One of a PostgreSQL whose settings a test changes, and the turn of that test.
+    fn to_set_up() -> Option<(Self, MutexGuard<'static, ()>)> {
+        static STARTED: OnceLock<Option<Arc<Postgres>>> = OnceLock::new();
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = || Postgres::start().map(Arc::new);
+        STARTED.get_or_init(start).clone().map(|postgres| (Self::of(postgres), turn))
+    }
+
+    /// Changes a setting of the whole PostgreSQL.
+    fn set(&self, name: &str, value: &str) {
+        self.sql(&format!("ALTER SYSTEM SET {name} = '{value}'"));
+        self.sql("SELECT pg_reload_conf()");
+        let begin = Moment::now();
+        while self.sql(&format!("SHOW {name}")) != value {
+            assert!(begin.elapsed() < PATIENCE, "the setting is not taken");
+        }
     }
 
     fn candidate(&self, node: u128, instance: u128) -> Candidate<Server> {
-        let options = PostgresOptions {
+        self.stand_by(node, instance).unwrap()
+    }
+
+    fn options(&self, node: u128, instance: u128) -> PostgresOptions {
+        PostgresOptions {
             place: postgres::parse(&self.url).unwrap(),
             password: None,
             timeout: Duration::from_secs(1),
-            lease: LEASE,
+            lease: self.lease,
             isolated: PATIENCE,
+            copies: self.copies,
             node: Node(node),
             instance: Instance(instance),
-        };
+        }
+    }
+
+    fn stand_by(&self, node: u128, instance: u128) -> Result<Candidate<Server>, StorageError> {
         let witness = Box::new(self.witness.clone());
-        Reached::reach(options).unwrap().candidate(witness, Instant::default()).unwrap()
+        Reached::reach(self.options(node, instance))?.candidate(witness, Instant::default())
+    }
+
+    /// The storage of a server that has the lease.
+    fn storage(&self, node: u128, instance: u128) -> PostgresStorage {
+        let mut candidate = self.candidate(node, instance);
+        let holder = candidate.look(Instant::default()).unwrap().expect("the lease is free");
+        PostgresStorage::serve(candidate, holder, self.options(node, instance).terms())
     }
 
     fn groups(&self, node: u128, instance: u128) -> Groups<Server> {
@@ -178,21 +218,12 @@ fn a_claim_that_comes_late_takes_nothing() {
 /// With a standby that is named and not there, commits wait. That is a setting of a whole PostgreSQL.
 #[test]
 fn a_commit_that_waits_for_the_standby_is_unclear_until_a_renewal_has_waited_for_it() {
-    let Some(postgres) = Postgres::start() else { return };
-    let place = Place::of(Arc::new(postgres));
+    let Some((place, _turn)) = Place::to_set_up() else { return };
     let mut groups = place.groups(1, 11);
     // What a role says does not count.
     place.sql("ALTER ROLE waxwing SET synchronous_commit = off");
     place.sql("ALTER ROLE waxwing SET client_min_messages = error");
-    let standby = |names: &str| {
-        place.sql(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
-        place.sql("SELECT pg_reload_conf()");
-        let shown = || place.sql("SHOW synchronous_standby_names");
-        let begin = Moment::now();
-        while shown() != names {
-            assert!(begin.elapsed() < PATIENCE, "the setting is not taken");
-        }
-    };
+    let standby = |names: &str| place.set("synchronous_standby_names", names);
     let mut groups_of_role = {
         groups.give_back();
         place.groups(1, 12)

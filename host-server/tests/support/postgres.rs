@@ -13,11 +13,11 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long a database may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs the database until the standard input ends, as it does when the tests do, however they end.
+/// Runs a program until the standard input ends, as it does when the tests do, however they end.
 const RUN: &str = r#"directory=$1; shift
 "$@" </dev/null &
 cat >/dev/null
-kill -QUIT $!
+kill -QUIT $!; kill -TERM $!
 wait
 rm -rf "$directory""#;
 
@@ -58,22 +58,16 @@ impl Postgres {
             return None;
         };
         let owner = owner();
-        let directory = tempfile::tempdir().unwrap().keep();
-        fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
-        if let Some((user, group)) = owner {
-            chown(&directory, Some(user), Some(group)).unwrap();
-        }
+        let directory = directory_of(owner);
         let data = directory.join("data");
         let mut initdb = as_owner(&programs.join("initdb"), owner, &directory);
         initdb.args(["--username=waxwing", "--auth=trust", "--no-sync", "--no-instructions"]);
         initdb.arg("--pgdata").arg(&data).stdout(Stdio::null());
         assert!(initdb.status().unwrap().success(), "initdb failed");
-        let mut server = as_owner(Path::new("sh"), owner, &directory);
-        server.args(["-c", RUN, "sh"]).arg(&directory).arg(programs.join("postgres"));
-        server.arg("-D").arg(&data).arg("-k").arg(&directory).stdin(Stdio::piped());
+        let mut server = guarded(&programs.join("postgres"), owner, &directory);
+        server.arg("-D").arg(&data).arg("-k").arg(&directory);
         server.args(["-c", "listen_addresses=", "-c", "max_connections=50"]);
-        let log = fs::File::create(directory.join("log")).unwrap();
-        let _process = server.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let _process = server.spawn().unwrap();
         let postgres = Self { directory, programs, _process };
         let begin = Instant::now();
         while !postgres.is_ready() {
@@ -91,6 +85,48 @@ impl Postgres {
         let mut ask = Command::new(self.programs.join("pg_isready"));
         ask.arg("-h").arg(&self.directory).args(["-p", port]).stdout(Stdio::null());
         ask.status().is_ok_and(|status| status.success())
+    }
+
+    /// The socket on which it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.join(".s.PGSQL.5432")
+    }
+
+    /// Starts a second machine that has each commit before it is confirmed, by the name `second`.
+    pub(crate) fn start_second(&self) -> Guarded {
+        let directory = directory_of(owner());
+        let mut second = guarded(&self.programs.join("pg_receivewal"), owner(), &directory);
+        second.env("PGAPPNAME", "second").args(["--synchronous", "-U", "waxwing", "-h"]);
+        second.arg(&self.directory).arg("-D").arg(&directory);
+        Guarded(second.spawn().unwrap())
+    }
+
+    /// Starts a pooler before a database that gives each transaction another connection, and says how a
+    /// configuration names the database then. `None` where there is none.
+    pub(crate) fn start_pooler(&self, database: &str) -> Option<(Guarded, String)> {
+        let program = Path::new("/usr/sbin/pgbouncer");
+        if !program.exists() {
+            eprintln!("SKIPPED: pgbouncer is not installed");
+            return None;
+        }
+        let directory = directory_of(owner());
+        let (_, name) = database.rsplit_once('/').unwrap();
+        let (of_database, of_pooler) = (self.directory.display(), directory.display());
+        let settings = format!(
+            "[databases]\n{name} = host={of_database} user=waxwing\n[pgbouncer]\nlisten_addr =\n\
+             listen_port = 6432\nunix_socket_dir = {of_pooler}\nauth_type = any\n\
+             pool_mode = transaction\ndefault_pool_size = 3\n"
+        );
+        let file = directory.join("settings.ini");
+        fs::write(&file, settings).unwrap();
+        let pooler = guarded(program, owner(), &directory).arg(&file).spawn().unwrap();
+        let begin = Instant::now();
+        while !directory.join(".s.PGSQL.6432").exists() {
+            assert!(begin.elapsed() < PATIENCE, "the pooler does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let host = of_pooler.to_string().replace('/', "%2F");
+        Some((Guarded(pooler), format!("postgres://waxwing@{host}:6432/{name}")))
     }
 
     /// A new database, as a configuration names it.
@@ -112,6 +148,35 @@ impl Postgres {
         assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
         String::from_utf8(said.stdout).unwrap().trim().to_owned()
     }
+}
+
+/// A process that ends when this is dropped.
+pub(crate) struct Guarded(Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// A new directory in which that user can write.
+fn directory_of(owner: Option<(u32, u32)>) -> PathBuf {
+    let directory = tempfile::tempdir().unwrap().keep();
+    fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
+    if let Some((user, group)) = owner {
+        chown(&directory, Some(user), Some(group)).unwrap();
+    }
+    directory
+}
+
+/// A program that ends with its standard input, and its directory with it.
+fn guarded(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Command {
+    let mut command = as_owner(Path::new("sh"), owner, directory);
+    let log = fs::File::create(directory.join("log")).unwrap();
+    command.args(["-c", RUN, "sh"]).arg(directory).arg(program);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+    command
 }
 
 fn as_owner(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Command {

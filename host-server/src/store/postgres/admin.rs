@@ -252,7 +252,9 @@ pub(super) fn check(sessions: &mut Sessions) -> Result<(), ApplyError> {
         let given: [Given<'_>; 2] = [(&place.0, Type::INT4), (&place.1, Type::INT8)];
         let rows = select(sessions, LETTERS, &given)?;
         for row in &rows {
-            reads::pending(row, ids::to_user(row.get(7))?)?;
+            let place: i64 = row.get(0);
+            reads::pending(row, ids::to_user(row.get(7))?)
+                .ok_or_else(|| ApplyError::Corrupt(format!("letter {place} cannot be rebuilt")))?;
         }
         let Some(last) = rows.last() else { return Ok(()) };
         place = (last.get(7), last.get(0));

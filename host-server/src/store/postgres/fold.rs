@@ -148,10 +148,6 @@ impl<'b> Folded<'b> {
         let timestamps: Vec<_> =
             columns.iter().map(|columns| columns.timestamp.as_str().to_owned()).collect();
         let accepted: Vec<_> = all().map(|letter| letter.accepted_at.as_seconds()).collect();
-        let sizes: Vec<_> = columns
-            .iter()
-            .map(|columns| i32::try_from(columns.payload.len()).unwrap_or(i32::MAX))
-            .collect();
         let signatures: Vec<_> =
             columns.iter().map(|columns| columns.signature.as_slice()).collect();
         let payloads: Vec<_> = columns.iter().map(|columns| columns.payload).collect();
@@ -163,7 +159,6 @@ impl<'b> Folded<'b> {
             .with(recipients, Type::INT4_ARRAY)
             .with(timestamps, Type::TEXT_ARRAY)
             .with(accepted, Type::INT8_ARRAY)
-            .with(sizes, Type::INT4_ARRAY)
             .with(signatures, Type::BYTEA_ARRAY)
             .with(payloads, Type::BYTEA_ARRAY);
         Ok(())

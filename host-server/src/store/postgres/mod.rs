@@ -10,6 +10,7 @@ mod load;
 mod opening;
 mod personal;
 mod reads;
+mod safety;
 mod server;
 mod session;
 mod statement;
@@ -54,6 +55,9 @@ pub struct PostgresOptions {
     pub lease: Duration,
     /// After so long without a commit, a holder ends.
     pub isolated: Duration,
+    /// On how many machines has to be what is stored; with more than one, nothing is stored while the
+    /// database names no synchronous standby.
+    pub copies: u32,
     /// This data directory.
     pub node: Node,
     /// This process.
@@ -138,7 +142,7 @@ impl PostgresStorage {
     }
 
     fn sessions(&mut self) -> &mut Sessions {
-        &mut self.groups().database_mut().0
+        &mut self.groups().database_mut().sessions
     }
 
     /// Commits a group where nobody will ask later what has become of it.
@@ -251,7 +255,7 @@ impl Storage for PostgresStorage {
 
 impl Ownership for PostgresStorage {
     fn server_key(&self) -> Result<Option<Digest>, StorageError> {
-        admin::server_key(&mut self.lock().database_mut().0).map_err(unreachable)
+        admin::server_key(&mut self.lock().database_mut().sessions).map_err(unreachable)
     }
 
     fn set_server_key(&mut self, key: &Digest, now: UnixTime) -> Result<(), ApplyError> {
@@ -259,7 +263,7 @@ impl Ownership for PostgresStorage {
     }
 
     fn is_unused(&self) -> Result<bool, StorageError> {
-        admin::is_unused(&mut self.lock().database_mut().0).map_err(unreachable)
+        admin::is_unused(&mut self.lock().database_mut().sessions).map_err(unreachable)
     }
 }
 

@@ -4,7 +4,7 @@ use waxwing_core::crypto::Digest;
 use waxwing_core::time::Instant;
 
 use super::session::Sessions;
-use super::{PostgresOptions, PostgresStorage, SCHEMA, Server, Terms, admin, unreachable};
+use super::{PostgresOptions, PostgresStorage, SCHEMA, Server, Terms, admin, safety, unreachable};
 use crate::store::engine::{Looked, Schema, Standby, Use};
 use crate::store::shared::{Candidate, Witness};
 use crate::store::{ApplyError, StorageError};
@@ -27,15 +27,16 @@ impl Reached {
     /// # Errors
     /// When it cannot be reached, or cannot be used.
     pub fn reach(options: PostgresOptions) -> Result<Self, StorageError> {
-        let PostgresOptions { place, password, timeout, .. } = &options;
+        let PostgresOptions { place, password, timeout, lease, copies, .. } = &options;
         let password = password.as_ref().map(|password| password.as_slice());
-        let sessions = Sessions::new(place, password, *timeout);
+        let sessions = Sessions::new(place, password, *timeout, *lease);
         let mut sessions = sessions.map_err(|error| StorageError::Settings(error.into()))?;
         sessions.begin().map_err(|none| match none.in_words() {
             (why, true) => StorageError::Settings(why.into()),
             (why, false) => StorageError::Away(why.into()),
         })?;
         check_database(&mut sessions)?;
+        safety::check(&mut sessions, *copies)?;
         let schema = schema(&mut sessions)?;
         Ok(Self { sessions, options, schema })
     }
@@ -68,8 +69,9 @@ impl Reached {
             }
             Some(_) => {}
         }
-        let PostgresOptions { lease, node, instance, .. } = options;
-        Ok(Candidate::new(node, instance, Server(sessions), witness, lease, now))
+        let PostgresOptions { lease, copies, node, instance, .. } = options;
+        let server = Server { sessions, needs_standby: copies > 1 };
+        Ok(Candidate::new(node, instance, server, witness, lease, now))
     }
 
     /// The same, for a server.
@@ -94,11 +96,11 @@ struct Waiting {
 
 impl Standby for Waiting {
     fn server_key(&mut self) -> Result<Option<Digest>, StorageError> {
-        admin::server_key(&mut self.candidate.database_mut().0).map_err(unreachable)
+        admin::server_key(&mut self.candidate.database_mut().sessions).map_err(unreachable)
     }
 
     fn is_unused(&mut self) -> Result<bool, StorageError> {
-        admin::is_unused(&mut self.candidate.database_mut().0).map_err(unreachable)
+        admin::is_unused(&mut self.candidate.database_mut().sessions).map_err(unreachable)
     }
 
     fn poll_timeout(&self) -> Instant {

@@ -35,13 +35,12 @@ impl Personal for PostgresStorage {
         fates_about(self.sessions(), user, after).map_err(unreachable)
     }
 
-    /// A letter that is damaged stops the server.
     fn letters_aside(
         &mut self,
-        _: UserId,
-        _: QueueId,
+        user: UserId,
+        after: QueueId,
     ) -> Result<Stretch<AsideLetter, QueueId>, StorageError> {
-        Ok(Stretch { found: Vec::new(), next: None })
+        letters_aside(self.sessions(), user, after).map_err(unreachable)
     }
 
     fn packet(&mut self, letter: QueueId) -> Result<Option<Arc<[u8]>>, StorageError> {
@@ -121,6 +120,31 @@ fn fates_about(
     })
 }
 
+fn letters_aside(
+    sessions: &mut Sessions,
+    user: UserId,
+    after: QueueId,
+) -> Result<Stretch<AsideLetter, QueueId>, ApplyError> {
+    const ASIDE: &str = "SELECT queue_id, message_id, sender_id, recipient_id, set_aside_at \
+        FROM waxwing.damaged_messages WHERE queue_id > $1 ORDER BY queue_id LIMIT $2";
+    let (after, limit) = (ids::place(after)?, LOOKED_AT as i64);
+    let given = [(&after as _, Type::INT8), (&limit as _, Type::INT8)];
+    let rows = select(sessions, ASIDE, &given)?;
+    let person = |id: Option<i32>| id.and_then(|id| ids::to_user(id).ok());
+    stretch(&rows, |row| {
+        let queue_id = ids::to_place(row.get(0))?;
+        let letter = AsideLetter {
+            queue_id,
+            id: row.get::<_, Option<&[u8]>>(1).and_then(|id| ids::to_packet(id).ok()),
+            sender: person(row.get(2)),
+            recipient: person(row.get(3)),
+            set_aside_at: UnixTime::from_seconds(row.get(4)),
+        };
+        let is_meant = [letter.sender, letter.recipient].contains(&Some(user));
+        Ok((is_meant.then_some(letter), queue_id))
+    })
+}
+
 fn packet(sessions: &mut Sessions, letter: QueueId) -> Result<Option<Arc<[u8]>>, ApplyError> {
     const LETTER: &str = "SELECT queue_id, message_id, sender_id, timestamp, accepted_at, signature, \
         encrypted_payload, recipient_id FROM waxwing.users JOIN waxwing.pending_messages \
@@ -128,5 +152,5 @@ fn packet(sessions: &mut Sessions, letter: QueueId) -> Result<Option<Arc<[u8]>>,
     let rows = select(sessions, LETTER, &[(&ids::place(letter)?, Type::INT8)])?;
     let Some(row) = rows.first() else { return Ok(None) };
     let recipient = ids::to_user(row.get(7))?;
-    Ok(reads::pending(row, recipient).ok().map(|letter| letter.packet))
+    Ok(reads::pending(row, recipient).map(|letter| letter.packet))
 }

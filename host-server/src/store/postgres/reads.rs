@@ -23,7 +23,7 @@ pub(super) fn letters(
 ) -> Result<Answer, ApplyError> {
     // Which letters fit is decided from the index, so that no payload is read in vain.
     const SELECT: &str = "SELECT queue_id, message_id, sender_id, timestamp, accepted_at, signature, \
-        encrypted_payload FROM waxwing.pending_messages JOIN \
+        encrypted_payload, recipient_id, payload_size FROM waxwing.pending_messages JOIN \
             (SELECT queue_id, row_number() OVER place AS number, \
                 sum(payload_size + $5) OVER place AS bytes \
              FROM (SELECT queue_id, payload_size FROM waxwing.pending_messages \
@@ -51,22 +51,38 @@ pub(super) fn letters(
         Ok((rows, client.query_typed(more, &given).await?.is_empty()))
     })?;
     let (rows, exhausted) = rows;
-    let letters = rows.iter().map(|row| pending(row, recipient)).collect::<Result<_, _>>()?;
-    Ok(Answer::Letters { letters, damaged: Vec::new(), exhausted })
+    let (mut letters, mut damaged) = (Vec::new(), Vec::new());
+    for row in &rows {
+        match pending(row, recipient) {
+            Some(letter) => letters.push(letter),
+            None => damaged.push(named(row)?),
+        }
+    }
+    Ok(Answer::Letters { letters, damaged, exhausted })
 }
 
 /// A letter; only as it was written.
-pub(super) fn pending(row: &Row, recipient: UserId) -> Result<PendingLetter, ApplyError> {
-    let queue_id = ids::to_place(row.get(0))?;
-    let (id, sender) = (ids::to_packet(row.get(1))?, ids::to_user(row.get(2))?);
-    let timestamp: &str = row.get(3);
-    let timestamp =
-        timestamp.as_bytes().try_into().ok().and_then(|text| Timestamp::parse(text).ok());
-    let packet = timestamp
-        .and_then(|at| letter::rebuild(id, sender, recipient, at, row.get(6), row.get(5)))
-        .ok_or_else(|| ApplyError::Corrupt(format!("letter {} cannot be rebuilt", queue_id.0)))?;
+pub(super) fn pending(row: &Row, recipient: UserId) -> Option<PendingLetter> {
+    let queue_id = ids::to_place(row.get(0)).ok()?;
+    let (id, sender) = (ids::to_packet(row.get(1)).ok()?, ids::to_user(row.get(2)).ok()?);
+    // Bytes that are damaged may be no text.
+    let timestamp: &str = row.try_get(3).ok()?;
+    let timestamp = Timestamp::parse(timestamp.as_bytes().try_into().ok()?).ok()?;
+    let packet = letter::rebuild(id, sender, recipient, timestamp, row.get(6), row.get(5))?;
     let accepted_at = UnixTime::from_seconds(row.get(4));
-    Ok(PendingLetter { queue_id, id, sender, recipient, accepted_at, packet })
+    Some(PendingLetter { queue_id, id, sender, recipient, accepted_at, packet })
+}
+
+/// What is known of a damaged letter.
+fn named(row: &Row) -> Result<ExpiredLetter, ApplyError> {
+    let payload: i32 = row.get(8);
+    Ok(ExpiredLetter {
+        queue_id: ids::to_place(row.get(0))?,
+        id: ids::to_packet(row.get(1))?,
+        sender: ids::to_user(row.get(2))?,
+        recipient: ids::to_user(row.get(7))?,
+        bytes: ids::count(i64::from(payload))? + OVERHEAD as u64,
+    })
 }
 
 pub(super) fn usage(sessions: &mut Sessions, recipient: UserId) -> Result<Answer, ApplyError> {

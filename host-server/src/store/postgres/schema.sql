@@ -6,7 +6,9 @@ CREATE TABLE waxwing.about (
     schema     int NOT NULL,
     min_reader int NOT NULL,
     written_by text NOT NULL,
-    state      text NOT NULL CHECK (state IN ('open', 'doubtful'))
+    -- `copying`: not all of it is here yet. `moved`: it was copied to another place, and is used there.
+    -- `doubtful`: it lacks what a server knows to have been here.
+    state      text NOT NULL CHECK (state IN ('open', 'copying', 'moved', 'doubtful'))
 );
 
 -- Who serves, if anybody.
@@ -44,9 +46,9 @@ CREATE TABLE waxwing.pending_messages (
     recipient_id      int NOT NULL,
     timestamp         text NOT NULL CHECK (length(timestamp) = 19),
     accepted_at       bigint NOT NULL,
-    payload_size      int NOT NULL,
     signature         bytea NOT NULL CHECK (length(signature) = 256),
     encrypted_payload bytea NOT NULL,
+    payload_size      int NOT NULL GENERATED ALWAYS AS (length(encrypted_payload)) STORED,
     PRIMARY KEY (recipient_id, queue_id) INCLUDE (sender_id, message_id, payload_size)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, toast.autovacuum_vacuum_scale_factor = 0.02);
 ALTER TABLE waxwing.pending_messages ALTER signature SET STORAGE EXTERNAL;
@@ -63,6 +65,19 @@ CREATE TABLE waxwing.undelivered_messages (
     PRIMARY KEY (recipient_id, message_id)
 );
 CREATE INDEX undelivered_messages_by_age ON waxwing.undelivered_messages (removed_at);
+
+-- Letters that were found damaged, as they lie there, for whoever looks into it.
+CREATE TABLE waxwing.damaged_messages (
+    queue_id          bigint PRIMARY KEY,
+    message_id        bytea,
+    sender_id         int,
+    recipient_id      int,
+    timestamp         text,
+    accepted_at       bigint,
+    signature         bytea,
+    encrypted_payload bytea,
+    set_aside_at      bigint NOT NULL
+);
 
 CREATE TABLE waxwing.resting_ids (user_id int PRIMARY KEY, removed_at bigint NOT NULL);
 CREATE TABLE waxwing.allowances (
@@ -100,6 +115,27 @@ CREATE FUNCTION waxwing.settings_1() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
     PERFORM set_config('client_min_messages', 'warning', true);
+END $$;
+
+-- For a group that brings or removes something, where a commit is to be on two machines.
+CREATE FUNCTION waxwing.needs_standby_1() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF btrim(current_setting('synchronous_standby_names')) = '' THEN
+        RAISE EXCEPTION 'the database names no synchronous standby' USING ERRCODE = 'WX003',
+            HINT = 'set synchronous_standby_names, or storage.copies = 1';
+    END IF;
+END $$;
+
+-- Ends whoever has locked the lease, has done nothing since, and neither works nor waits for the standby:
+-- one whose client is gone, or cut off. Says how many that were.
+CREATE FUNCTION waxwing.free_lease_1(since interval) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND wait_event = 'ClientRead'
+            AND state_change < clock_timestamp() - since
+            AND pid IN (SELECT pid FROM pg_locks WHERE granted AND relation = 'waxwing.lease'::regclass
+                AND mode IN ('RowShareLock', 'RowExclusiveLock')
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())));
 END $$;
 
 CREATE FUNCTION waxwing.fence_1(
@@ -153,14 +189,14 @@ END $$;
 
 CREATE FUNCTION waxwing.insert_letters_1(
     places bigint[], message_ids bytea[], senders int[], recipients int[], timestamps text[],
-    accepted bigint[], sizes int[], signatures bytea[], payloads bytea[]
+    accepted bigint[], signatures bytea[], payloads bytea[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM waxwing.users_exist_1(recipients);
     INSERT INTO waxwing.pending_messages (queue_id, message_id, sender_id, recipient_id, timestamp,
-        accepted_at, payload_size, signature, encrypted_payload)
-        SELECT * FROM unnest(places, message_ids, senders, recipients, timestamps, accepted, sizes,
-            signatures, payloads);
+        accepted_at, signature, encrypted_payload)
+        SELECT * FROM unnest(places, message_ids, senders, recipients, timestamps, accepted, signatures,
+            payloads);
 END $$;
 
 CREATE FUNCTION waxwing.delete_letters_1(recipients int[], places bigint[])
@@ -185,9 +221,24 @@ BEGIN
     PERFORM waxwing.delete_letters_1(recipients, places);
 END $$;
 
+CREATE FUNCTION waxwing.set_aside_1(recipients int[], places bigint[], at bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO waxwing.damaged_messages (queue_id, message_id, sender_id, recipient_id, timestamp,
+        accepted_at, signature, encrypted_payload, set_aside_at)
+        SELECT queue_id, message_id, sender_id, recipient_id, timestamp, accepted_at, signature,
+            encrypted_payload, at
+        FROM waxwing.pending_messages AS letter
+        JOIN unnest(recipients, places) AS damaged (recipient, place)
+            ON letter.recipient_id = damaged.recipient AND letter.queue_id = damaged.place
+        ON CONFLICT (queue_id) DO NOTHING;
+    PERFORM waxwing.take_out_1(recipients, places, at);
+END $$;
+
 CREATE FUNCTION waxwing.forget_1(before bigint, at bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM waxwing.undelivered_messages WHERE removed_at < before;
+    DELETE FROM waxwing.damaged_messages WHERE set_aside_at < before;
     DELETE FROM waxwing.suspensions WHERE until <= at;
 END $$;
 
@@ -262,4 +313,21 @@ END $$;
 CREATE FUNCTION waxwing.erase_1(id int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM waxwing.undelivered_messages WHERE sender_id = id;
+    DELETE FROM waxwing.damaged_messages WHERE sender_id = id OR recipient_id = id;
+END $$;
+
+-- An operator takes a database that has lost something for the one to go on with.
+CREATE FUNCTION waxwing.adopt_1(
+    of_epoch bigint, resting int[], rest_from bigint, at bigint, missing_until bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM waxwing.settings_1();
+    UPDATE waxwing.lease SET epoch = of_epoch, node = NULL, instance = NULL WHERE epoch < of_epoch;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the lease is not what it was' USING ERRCODE = 'WX001';
+    END IF;
+    INSERT INTO waxwing.resting_ids SELECT id, rest_from FROM unnest(resting) AS id
+        ON CONFLICT (user_id) DO UPDATE SET removed_at = excluded.removed_at;
+    INSERT INTO waxwing.restores VALUES (at, missing_until);
+    UPDATE waxwing.about SET state = 'open' WHERE state = 'doubtful';
 END $$;

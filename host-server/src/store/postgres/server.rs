@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use tokio_postgres::types::Type;
 use waxwing_core::id::{PacketId, UserId};
-use waxwing_core::server::storage::{Answer, ExpiredLetter, Question, Snapshot};
+use waxwing_core::server::storage::{Answer, ExpiredLetter, Question, QueueId, Snapshot};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
 
@@ -12,21 +12,37 @@ use super::fold::{Folded, pairs};
 use super::session::{Row as Text, Sessions};
 use super::statement::Statement;
 use super::{ids, load, reads};
+use crate::clock;
 use crate::store::shared::{
     Change, Claim, Database, Epoch, Fence, Instance, LeaseRow, Mark, Node, Renewed, Seen,
 };
 use crate::store::{ApplyError, BanChange};
-
-/// At the beginning of a transaction that changes the row of the lease.
-const BEGIN: &str = "BEGIN; SELECT waxwing.settings_1(), set_config('lock_timeout', '2s', true), \
-    set_config('idle_in_transaction_session_timeout', '2s', true)";
 
 /// What was read after the row was changed: a statement of its own sees all that came before.
 const RENEWED: &str = "SELECT lease.epoch, marks.epoch, marks.grp FROM waxwing.lease, waxwing.marks \
     ORDER BY grp DESC LIMIT 1";
 
 /// The way to the database.
-pub struct Server(pub(super) Sessions);
+pub struct Server {
+    pub(super) sessions: Sessions,
+    /// Nothing is brought or removed while the database names no synchronous standby.
+    pub(super) needs_standby: bool,
+}
+
+/// Why nobody serves a database in this state, if an operator has set it.
+fn not_to_serve(state: &str) -> Option<&'static str> {
+    match state {
+        "copying" => Some(
+            "not everything is in this database yet: `waxwing-server storage copy` has begun to fill it; run \
+             that again",
+        ),
+        "moved" => Some(
+            "this database was moved: everything in it was copied to another place, and is used there. Let \
+             storage.url name that place; it is empty if that is server.data",
+        ),
+        _ => None,
+    }
+}
 
 fn nonsense(what: &str) -> ApplyError {
     ApplyError::Corrupt(format!("{what} of the database makes no sense"))
@@ -34,7 +50,7 @@ fn nonsense(what: &str) -> ApplyError {
 
 impl Database for Server {
     fn look(&mut self, witnessed: Option<Mark>) -> Result<Seen, ApplyError> {
-        const LOOK: &str = "SELECT lease.epoch, lease.node, lease.instance, about.state = 'doubtful', \
+        const LOOK: &str = "SELECT lease.epoch, lease.node, lease.instance, about.state, \
             (SELECT min(grp) FROM waxwing.marks), last.epoch, last.grp, before.epoch, before.grp, \
             noted.epoch, noted.grp \
             FROM waxwing.about CROSS JOIN waxwing.lease CROSS JOIN LATERAL \
@@ -42,9 +58,14 @@ impl Database for Server {
             LEFT JOIN waxwing.marks AS before ON before.grp = last.grp - 1 \
             LEFT JOIN waxwing.marks AS noted ON noted.grp = $1";
         let group = witnessed.map(|mark| ids::group(mark.group));
-        let rows =
-            self.0.read(async |client| client.query_typed(LOOK, &[(&group, Type::INT8)]).await)?;
+        let rows = self
+            .sessions
+            .read(async |client| client.query_typed(LOOK, &[(&group, Type::INT8)]).await)?;
         let row = rows.first().ok_or_else(|| nonsense("the lease"))?;
+        let state: &str = row.get(3);
+        if let Some(why) = not_to_serve(state) {
+            return Err(ApplyError::Fatal(why.into()));
+        }
         let mark = |at: usize| -> Result<Option<Mark>, ApplyError> {
             let (epoch, group) = (row.get::<_, Option<i64>>(at), row.get::<_, Option<i64>>(at + 1));
             epoch.zip(group).map(|(epoch, group)| ids::mark(epoch, group)).transpose()
@@ -64,16 +85,17 @@ impl Database for Server {
             before_last: mark(7)?,
             oldest: ids::count(row.get(4))?,
             at_witnessed: mark(9)?,
-            is_doubtful: row.get(3),
+            is_doubtful: state == "doubtful",
         })
     }
 
     fn take(&mut self, claim: &Claim) -> Result<Option<Renewed>, ApplyError> {
         let (node, instance) =
             (ids::hex(&ids::node(claim.node)), ids::hex(&ids::instance(claim.instance)));
+        let begin = self.sessions.begin_locked();
         let holder = claim.lease.holder.map(|(_, instance)| ids::hex(&ids::instance(instance)));
         let statements = format!(
-            "{BEGIN}; SELECT FROM waxwing.lease FOR UPDATE; \
+            "{begin}; SELECT FROM waxwing.lease FOR UPDATE; \
              UPDATE waxwing.lease SET epoch = epoch + 1, node = {node}, instance = {instance} \
                 WHERE epoch = {} AND instance IS NOT DISTINCT FROM {} \
                 AND (SELECT state FROM waxwing.about) = 'open' \
@@ -86,14 +108,15 @@ impl Database for Server {
             claim.last.group,
             claim.last.epoch.0,
         );
-        taken(&self.0.simple(&statements)?)
+        taken(&self.sessions.lock(&statements)?)
     }
 
     fn renew(&mut self, instance: Instance) -> Poll<Result<Option<Renewed>, ApplyError>> {
-        let rows = self.0.step(|| {
+        let begin = self.sessions.begin_locked();
+        let rows = self.sessions.step(|| {
             let instance = ids::hex(&ids::instance(instance));
             format!(
-                "{BEGIN}; UPDATE waxwing.lease SET epoch = epoch + 1 WHERE instance = {instance}; \
+                "{begin}; UPDATE waxwing.lease SET epoch = epoch + 1 WHERE instance = {instance}; \
                  {RENEWED}; SELECT instance = {instance} FROM waxwing.lease; COMMIT"
             )
         });
@@ -101,15 +124,16 @@ impl Database for Server {
     }
 
     fn give_back(&mut self, instance: Instance) -> Result<(), ApplyError> {
-        let instance = ids::hex(&ids::instance(instance));
+        let (begin, instance) = (self.sessions.begin_locked(), ids::hex(&ids::instance(instance)));
         let statements = format!(
-            "{BEGIN}; UPDATE waxwing.lease SET epoch = epoch + 1, node = NULL, instance = NULL \
+            "{begin}; UPDATE waxwing.lease SET epoch = epoch + 1, node = NULL, instance = NULL \
                 WHERE instance = {instance}; COMMIT"
         );
-        self.0.simple(&statements).map(|_| ())
+        self.sessions.lock(&statements).map(|_| ())
     }
 
     fn doubt(&mut self, witnessed: Option<Mark>) -> Result<bool, ApplyError> {
+        let begin = self.sessions.begin_locked();
         // As `Seen::lacks` says. A number without a type is too short to be shifted so far.
         let lacks = witnessed.map_or("false".to_owned(), |Mark { epoch: Epoch(epoch), group }| {
             format!(
@@ -119,19 +143,19 @@ impl Database for Server {
             )
         });
         let statements = format!(
-            "{BEGIN}; SELECT FROM waxwing.lease FOR UPDATE; \
+            "{begin}; SELECT FROM waxwing.lease FOR UPDATE; \
              UPDATE waxwing.about SET state = 'doubtful' FROM waxwing.lease \
                 WHERE state = 'doubtful' OR {lacks}; \
              UPDATE waxwing.lease SET epoch = epoch + 1, node = NULL, instance = NULL \
                 WHERE (SELECT state FROM waxwing.about) = 'doubtful'; \
              SELECT state = 'doubtful' FROM waxwing.about; COMMIT"
         );
-        Ok(is_true(self.0.simple(&statements)?.last()))
+        Ok(is_true(self.sessions.lock(&statements)?.last()))
     }
 
     fn change(&mut self, fence: &Fence, change: &Change) -> Result<(), ApplyError> {
         let folded;
-        let statement = match change {
+        let mut statement = match change {
             Change::Batches(batches) => {
                 folded = Folded::of(batches)?;
                 folded.statement(fence)?
@@ -139,14 +163,18 @@ impl Database for Server {
             Change::Removal { letters, forget_before, now } => {
                 removal(fence, letters, *forget_before, *now)?
             }
+            Change::SetAside { letters } => set_aside(fence, letters)?,
             other => operators_change(fence, other)?,
         };
-        self.0.run(async |client| statement.send(client).await)
+        if self.needs_standby && !statement.is_empty() {
+            statement.call("needs_standby_1");
+        }
+        self.sessions.run(async |client| statement.send(client).await)
     }
 
     fn load(&mut self, fence: &Fence, rested_before: UnixTime) -> Result<Snapshot, ApplyError> {
         let statement = Statement::new(fence, 0);
-        let rows = self.0.run(async |client| {
+        let rows = self.sessions.run(async |client| {
             client.batch_execute("BEGIN").await?;
             statement.send(client).await?;
             let rows = load::rows(client, rested_before).await?;
@@ -165,7 +193,7 @@ impl Database for Server {
         let mut statement = Statement::new(fence, 0);
         let recipients: Vec<_> = letters.iter().map(|query| ids::user(query.recipient)).collect();
         let message_ids: Vec<_> = letters.iter().map(|query| query.letter.0.to_vec()).collect();
-        let rows = self.0.run(async |client| {
+        let rows = self.sessions.run(async |client| {
             let select = |given: &mut dyn FnMut(_) -> String| {
                 let asker = given((Box::new(ids::user(asker)) as _, Type::INT4));
                 let recipients = given((Box::new(recipients) as _, Type::INT4_ARRAY));
@@ -197,15 +225,15 @@ impl Database for Server {
     fn read(&mut self, question: &Question) -> Result<Answer, ApplyError> {
         match question {
             Question::Letters { recipient, after, max_letters, max_bytes } => {
-                reads::letters(&mut self.0, *recipient, *after, *max_letters, *max_bytes)
+                reads::letters(&mut self.sessions, *recipient, *after, *max_letters, *max_bytes)
             }
-            Question::Usage { recipient } => reads::usage(&mut self.0, *recipient),
+            Question::Usage { recipient } => reads::usage(&mut self.sessions, *recipient),
             _ => Err(ApplyError::Refused("a question that changes something".into())),
         }
     }
 
     fn to_remove(&mut self, question: &Question) -> Result<Vec<ExpiredLetter>, ApplyError> {
-        reads::to_remove(&mut self.0, question)
+        reads::to_remove(&mut self.sessions, question)
     }
 }
 
@@ -229,7 +257,7 @@ fn is_true(row: Option<&Text>) -> bool {
 
 fn removal<'p>(
     fence: &Fence,
-    letters: &[(UserId, waxwing_core::server::storage::QueueId)],
+    letters: &[(UserId, QueueId)],
     forget_before: Option<UnixTime>,
     now: UnixTime,
 ) -> Result<Statement<'p>, ApplyError> {
@@ -243,6 +271,17 @@ fn removal<'p>(
         let call = statement.call("take_out_1").with(recipients, Type::INT4_ARRAY);
         call.with(places, Type::INT8_ARRAY).with(now.as_seconds(), Type::INT8);
     }
+    Ok(statement)
+}
+
+fn set_aside<'p>(
+    fence: &Fence,
+    letters: &[(UserId, QueueId)],
+) -> Result<Statement<'p>, ApplyError> {
+    let mut statement = Statement::new(fence, 0);
+    let (recipients, places) = pairs(letters)?;
+    let call = statement.call("set_aside_1").with(recipients, Type::INT4_ARRAY);
+    call.with(places, Type::INT8_ARRAY).with(clock::unix_now().as_seconds(), Type::INT8);
     Ok(statement)
 }
 
@@ -273,7 +312,7 @@ fn operators_change<'p>(fence: &Fence, change: &Change) -> Result<Statement<'p>,
                 statement.call("remove_users_1").with(vec![ids::user(*user)], Type::INT4_ARRAY);
             call.with(vec![now.as_seconds()], Type::INT8_ARRAY);
         }
-        Change::Batches(_) | Change::Removal { .. } => {
+        Change::Batches(_) | Change::Removal { .. } | Change::SetAside { .. } => {
             return Err(ApplyError::Refused("no change of an operator's".into()));
         }
     }

@@ -34,6 +34,8 @@ pub(super) struct Sessions {
     runtime: Runtime,
     way: Way,
     timeout: Duration,
+    /// How long somebody may have the row of the lease and do nothing.
+    patience: Duration,
     session: Option<Session>,
     under_way: Option<UnderWay>,
 }
@@ -59,6 +61,7 @@ impl Sessions {
         place: &Place,
         password: Option<&[u8]>,
         timeout: Duration,
+        lease: Duration,
     ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let tls = place.root_certificates.as_deref().map(tls::connector).transpose()?;
@@ -67,7 +70,17 @@ impl Sessions {
             password.map(|password| host.password(password));
         }
         let way = Way { hosts, tls };
-        Ok(Self { runtime, way, timeout, session: None, under_way: None })
+        let patience = lease / 2;
+        Ok(Self { runtime, way, timeout, patience, session: None, under_way: None })
+    }
+
+    /// What begins a transaction that locks the row of the lease.
+    pub(super) fn begin_locked(&self) -> String {
+        format!(
+            "BEGIN; SELECT waxwing.settings_1(), set_config('lock_timeout', '{}ms', true), \
+             set_config('idle_in_transaction_session_timeout', '2s', true)",
+            self.patience.as_millis().max(1)
+        )
     }
 
     /// Connects for the first time, which says what is wrong with the settings.
@@ -93,8 +106,9 @@ impl Sessions {
             };
             let answered = timeout(*limit, work(&session.client)).await;
             let outcome = judge(answered.ok(), &session.is_warned);
-            let is_known = !matches!(outcome, Err(ApplyError::Unclear(_)));
-            (outcome, is_known.then_some(session))
+            // What has failed may have left a transaction behind.
+            let kept = outcome.is_ok().then_some(session);
+            (outcome, kept)
         });
         self.session = kept;
         outcome
@@ -111,18 +125,18 @@ impl Sessions {
         })
     }
 
-    /// Sends statements as one message, on a new connection, unless some are under way; and goes on with
-    /// that for a few milliseconds. The new connection takes the place of the old one when it is done.
+    /// As [`Sessions::lock`], on a new connection, unless that is under way; and goes on with it for a few
+    /// milliseconds. The new connection takes the place of the old one when it is done.
     pub(super) fn step(
         &mut self,
         statements: impl FnOnce() -> String,
     ) -> Poll<Result<Vec<Row>, ApplyError>> {
-        let (way, limit) = (self.way.clone(), self.timeout);
+        let (way, limit, patience) = (self.way.clone(), self.timeout, self.patience);
         let begin = || -> UnderWay {
             let statements = statements();
             Box::pin(async move {
                 let session = connect(&way, limit).await?;
-                let answered = timeout(limit, session.client.simple_query(&statements)).await;
+                let answered = timeout(limit, lock(&session.client, &statements, patience)).await;
                 let messages = judge(answered.ok(), &session.is_warned)?;
                 Ok((session, rows(&messages)))
             })
@@ -146,6 +160,31 @@ impl Sessions {
         let messages = self.run(async |client| client.simple_query(statements).await)?;
         Ok(rows(&messages))
     }
+
+    /// The same where they lock the row of the lease. If somebody has it who does nothing, that one is
+    /// ended, so that the next attempt succeeds.
+    pub(super) fn lock(&mut self, statements: &str) -> Result<Vec<Row>, ApplyError> {
+        let patience = self.patience;
+        let messages = self.run(async |client| lock(client, statements, patience).await)?;
+        Ok(rows(&messages))
+    }
+}
+
+/// A group of which the end never came holds the row as long as its connection lives, and no timeout of
+/// PostgreSQL ends it.
+async fn lock(
+    client: &Client,
+    statements: &str,
+    patience: Duration,
+) -> Result<Vec<SimpleQueryMessage>, Error> {
+    let answered = client.simple_query(statements).await;
+    let is_locked = |error: &Error| error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+    if answered.as_ref().is_err_and(is_locked) {
+        let since = patience.as_millis();
+        let free = format!("ROLLBACK; SELECT waxwing.free_lease_1('{since} milliseconds')");
+        client.simple_query(&free).await?;
+    }
+    answered
 }
 
 /// Why there is no connection.
@@ -215,10 +254,12 @@ async fn connect(way: &Way, limit: Duration) -> Result<Session, NoSession> {
     let mut last = NoSession::Silent;
     for host in &way.hosts {
         let connected = timeout(part, async {
-            match &way.tls {
+            let session = match &way.tls {
                 Some(tls) => host.connect(tls.clone()).await.map(listen),
                 None => host.connect(NoTls).await.map(listen),
-            }
+            }?;
+            session.client.batch_execute(&notices_silence(limit)).await?;
+            Ok(session)
         });
         last = match connected.await {
             Ok(Ok(session)) => return Ok(session),
@@ -227,6 +268,18 @@ async fn connect(way: &Way, limit: Duration) -> Result<Session, NoSession> {
         };
     }
     Err(last)
+}
+
+/// Has the end of the database give up a connection over which nothing comes any more. Otherwise what this
+/// end has begun there could last for hours.
+fn notices_silence(limit: Duration) -> String {
+    let seconds = limit.as_secs().max(1);
+    let of_keepalives = format!(
+        "set_config('tcp_keepalives_idle', '{seconds}', false), \
+         set_config('tcp_keepalives_interval', '1', false), \
+         set_config('tcp_keepalives_count', '3', false)"
+    );
+    format!("SELECT {of_keepalives}, set_config('tcp_user_timeout', '{}', false)", seconds * 1_000)
 }
 
 /// Hears what comes over a connection, as long as it lives and the runtime runs.

@@ -27,6 +27,11 @@ impl<'p> Statement<'p> {
         new
     }
 
+    /// Whether it leaves a mark and changes nothing else.
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.len() == 1
+    }
+
     /// Another call.
     pub(super) fn call(&mut self, function: &str) -> Call<'_, 'p> {
         self.calls.push(format!("waxwing.{function}("));

@@ -27,6 +27,11 @@ pub enum Change {
         /// The moment to remember.
         now: UnixTime,
     },
+    /// These letters are damaged: they are kept beside the others, and go undelivered.
+    SetAside {
+        /// Their mailboxes and places.
+        letters: Vec<(UserId, QueueId)>,
+    },
     /// A user goes, and these letters of the user's mailbox, undelivered.
     UserRemoval {
         /// The user who goes.
@@ -122,7 +127,8 @@ pub trait Database {
         letters: &[StatusQuery],
     ) -> Result<Vec<(PacketId, Status)>, ApplyError>;
 
-    /// The answer to a question about the letters of a mailbox, or how full it is.
+    /// The answer to a question about the letters of a mailbox, or how full it is. Those that are damaged
+    /// are named, and still there.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -71,7 +71,8 @@ impl<D: Database> Groups<D> {
     /// As [`Groups::commit`].
     pub fn answer(&mut self, question: &Question) -> Result<Answer, ApplyError> {
         match question {
-            Question::Letters { .. } | Question::Usage { .. } => self.database.read(question),
+            Question::Letters { .. } => self.letters(question),
+            Question::Usage { .. } => self.database.read(question),
             Question::Fates { asker, letters } => {
                 let fates = self.database.fates(&self.holder.fence(), *asker, letters);
                 self.end(fates).map(Answer::Fates)
@@ -80,6 +81,30 @@ impl<D: Database> Groups<D> {
                 self.remove(question, Some(*forget_before), *now)
             }
             Question::TakeOut { now, .. } => self.remove(question, None, *now),
+        }
+    }
+
+    /// Sound letters of a mailbox. Damaged ones on the way to them are set aside.
+    fn letters(&mut self, question: &Question) -> Result<Answer, ApplyError> {
+        let mut set_aside = Vec::new();
+        loop {
+            let read = self.database.read(question)?;
+            let Answer::Letters { letters, damaged, exhausted } = read else { return Ok(read) };
+            if damaged.is_empty() {
+                return Ok(Answer::Letters { letters, damaged: set_aside, exhausted });
+            }
+            for letter in &damaged {
+                let (queue_id, bytes) = (letter.queue_id.0, letter.bytes);
+                tracing::error!(name: "letter_damaged", queue_id, bytes, "a letter is damaged; it is set aside and counts as undelivered");
+            }
+            let places = damaged.iter().map(|letter| (letter.recipient, letter.queue_id)).collect();
+            set_aside.extend(damaged);
+            let done = self.commit(&Change::SetAside { letters: places });
+            if matches!(done, Err(ApplyError::Unclear(_))) {
+                let damaged = set_aside.clone();
+                self.answer = Some(Answer::Letters { letters, damaged, exhausted });
+            }
+            done?;
         }
     }
 

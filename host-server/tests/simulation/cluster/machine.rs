@@ -147,6 +147,7 @@ impl Machine {
                 self.data.take_out(&places, *now);
                 Ok(())
             }
+            Change::SetAside { .. } => panic!("no letter is damaged"),
             Change::UserRemoval { .. }
             | Change::Bans(_)
             | Change::ServerKey(..)

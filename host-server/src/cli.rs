@@ -308,11 +308,29 @@ pub enum SuspensionCommand {
 }
 
 /// What to do with the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum StorageCommand {
     /// Say which schema the database has, which this version writes, and what it would do with it: the
     /// exit code is 74 if it cannot use it
     Schema,
+    /// Copy everything from SQLite to a database of PostgreSQL, or back, while no server runs, and read it
+    /// back; what it was copied from is used by no server any more. What was interrupted goes on when it is
+    /// repeated
+    Copy {
+        /// From server.data to the empty database of this URL, which is written as storage.url is
+        #[arg(long, value_name = "URL", required_unless_present = "from")]
+        to: Option<String>,
+        /// From the database of this URL to server.data
+        #[arg(long, value_name = "URL", conflicts_with = "to")]
+        from: Option<String>,
+    },
+    /// Go on with the database of storage.url although it has lost what it had confirmed, as after a restore
+    /// to yesterday: for 30 days nobody is told that a letter was delivered only because it is not there
+    Adopt {
+        /// How many users may have registered in what is lost: so many ids are given to nobody for 60 days
+        #[arg(long, value_name = "NUMBER", default_value_t = 1_000, value_parser = parse_ids)]
+        registered_since: u16,
+    },
 }
 
 /// What to do with backups.

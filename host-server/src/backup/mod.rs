@@ -19,6 +19,8 @@ pub use drill::{Drill, Drilled, Step};
 pub use make::{Making, make};
 pub use manifest::{Manifest, manifest_of};
 pub use restore::{Ready, Wanted, undo};
+#[cfg(feature = "postgres")]
+pub(crate) use restore::{no_id_left, restoration};
 pub use service::{Backups, Made, Schedule, State, Target, Trouble, no_shelf};
 pub use shelf::{Entry, Shelf};
 

@@ -184,7 +184,8 @@ pub fn undo(
     })
 }
 
-fn restoration(config: &Config, now: UnixTime, resting_ids: usize) -> Restoration {
+/// What a storage that has come back has to know of that.
+pub(crate) fn restoration(config: &Config, now: UnixTime, resting_ids: usize) -> Restoration {
     // What rests from the future on rests for longer.
     let longer = IDS_REST.saturating_sub(config.storage.id_rest);
     Restoration {
@@ -203,7 +204,7 @@ fn check_ids(free: usize, resting: usize) -> Result<(), Failure> {
     Err(no_id_left(free, resting))
 }
 
-fn no_id_left(free: usize, resting: usize) -> Failure {
+pub(crate) fn no_id_left(free: usize, resting: usize) -> Failure {
     let most = free.saturating_sub(1);
     Failure::new(
         Exit::Config,

@@ -10,9 +10,9 @@ use waxwing_core::crypto::Digest;
 use waxwing_core::time::{Instant, UnixTime};
 
 #[cfg(feature = "postgres")]
-use super::postgres::{self, PostgresOptions, Reached};
+use super::postgres::{self, Adoption, PostgresOptions, Reached};
 #[cfg(feature = "postgres")]
-use super::shared::{self, WitnessFile};
+use super::shared::{self, Witness, WitnessFile};
 use super::sqlite::{self, SqliteOptions, SqliteStorage};
 use super::{ApplyError, Interrupt, Storage, StorageError, UserAdmin};
 #[cfg(feature = "postgres")]
@@ -364,10 +364,19 @@ fn open_file(
 
 #[cfg(feature = "postgres")]
 fn reach(config: &Config, directory: &DataDir) -> Result<Reached, StorageError> {
+    Reached::reach(options(config, directory)?)
+}
+
+/// How the database is used that the configuration names.
+#[cfg(feature = "postgres")]
+pub(super) fn options(
+    config: &Config,
+    directory: &DataDir,
+) -> Result<PostgresOptions, StorageError> {
     let settings = |error: ConfigError| StorageError::Settings(error.into());
     let of_directory = |error: io::Error| StorageError::Unreachable(error.into());
     let Config { storage, cluster, .. } = config;
-    Reached::reach(PostgresOptions {
+    Ok(PostgresOptions {
         place: storage.place().map_err(settings)?,
         password: storage.password().map_err(settings)?,
         timeout: storage.timeout,
@@ -377,6 +386,26 @@ fn reach(config: &Config, directory: &DataDir) -> Result<Reached, StorageError> 
         node: shared::node(&directory.node()).map_err(of_directory)?,
         instance: shared::new_instance().map_err(of_directory)?,
     })
+}
+
+/// Goes on with the database that the configuration names although it has lost something.
+///
+/// # Errors
+/// When it names none, or it cannot be reached or changed.
+#[cfg(feature = "postgres")]
+pub fn adopt(
+    config: &Config,
+    directory: &DataDir,
+    restoration: &Restoration,
+) -> Result<Adoption, StorageError> {
+    if !config.storage.is_shared() {
+        let why = "storage.url names no database of PostgreSQL. A database of SQLite that was brought back is \
+                   used at once: see waxwing-server backup restore";
+        return Err(StorageError::Settings(why.into()));
+    }
+    let witness = WitnessFile::open(&directory.witness(), SystemClock::start());
+    let witness = witness.map_err(|error| StorageError::Misplaced(error.into()))?;
+    postgres::adopt(&options(config, directory)?, witness.mark(), restoration)
 }
 
 #[cfg(feature = "postgres")]

@@ -8,10 +8,13 @@ mod admin;
 mod bans;
 mod engine;
 mod error;
+mod free_ids;
 mod inspection;
 mod interrupt;
 mod letter;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod moving;
 mod personal;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -32,6 +35,8 @@ pub use admin::{
     UserSummary,
 };
 pub use bans::{Ban, BanChange, KeepBans};
+#[cfg(feature = "postgres")]
+pub use engine::adopt;
 pub use engine::{
     Contents, Copied, Copier, Engine, Looked, Named, NotUndone, Opened, Opening, Ownership,
     Restoration, Schema, Standby, Undone, Use, examine, open, place, restore, schema, undo_restore,

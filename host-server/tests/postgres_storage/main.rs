@@ -3,6 +3,7 @@
 
 mod blocked;
 mod damage;
+mod moving;
 mod pooler;
 mod servers;
 mod settings;

@@ -47,3 +47,17 @@ fn where_two_copies_are_asked_for_nothing_is_taken_while_no_standby_is_named() {
     assert!(matches!(groups.apply(&[batch([create(2)])]), Err(ApplyError::Unavailable(_))));
     groups.apply(&[]).unwrap();
 }
+
+#[test]
+fn a_database_that_was_moved_or_is_not_whole_yet_is_served_by_nobody() {
+    let Some(place) = Place::new() else { return };
+    place.groups(1, 11).give_back();
+    for (state, says) in [("moved", "was moved"), ("copying", "storage copy")] {
+        place.sql(&format!("UPDATE waxwing.about SET state = '{state}'"));
+        let refused = match place.stand_by(1, 11) {
+            Err(refused) => refused.to_string(),
+            Ok(mut candidate) => candidate.look(Instant::default()).unwrap_err().to_string(),
+        };
+        assert!(refused.contains(says), "{refused}");
+    }
+}

@@ -34,7 +34,7 @@ use super::control::{Answer, Caller, Connection, Serve};
 use super::protocol::{self, Asked, Line, Problem, Request};
 use super::running::{Interrupted, Running};
 use super::standby::StandingBy;
-use crate::cli::{AuditCommand, BackupCommand, KeyCommand, OperatorCommand, StorageCommand};
+use crate::cli::{AuditCommand, BackupCommand, KeyCommand, OperatorCommand};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 
@@ -182,7 +182,7 @@ pub fn run(
         OperatorCommand::Queue(command) => queue::run(reach::connect(config)?, command, paper),
         OperatorCommand::Backup(command) => backup::run(command, paper),
         OperatorCommand::Otp(command) => otp::run(reach::connect(config)?, command, paper),
-        OperatorCommand::Storage(StorageCommand::Schema) => storage::schema(paper),
+        OperatorCommand::Storage(command) => storage::run(command, paper),
         OperatorCommand::Users(command) => match reach::try_to_connect(config)? {
             Some(connection) => users::run(connection, command, paper),
             None => users::run_alone(config, command, paper),

@@ -4,9 +4,11 @@
 //! answer means; it is the only place where a runtime of Tokio runs, in the storage thread alone.
 
 mod admin;
+mod adopting;
 mod fold;
 mod ids;
 mod load;
+mod moving;
 mod opening;
 mod personal;
 mod reads;
@@ -27,6 +29,8 @@ use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
 use waxwing_core::time::UnixTime;
 use zeroize::Zeroizing;
 
+pub use adopting::{Adoption, adopt};
+pub(super) use moving::{Moving, State};
 pub use opening::Reached;
 pub use server::Server;
 pub use url::{Place, UrlError, parse};

@@ -14,6 +14,10 @@ const KNOWN: i64 = 1;
 /// The oldest PostgreSQL that is known to do what is asked of it.
 const OLDEST: u32 = 140_000;
 
+/// What a role may have otherwise, at the beginning of a transaction of its own.
+pub(super) const SETTINGS: &str =
+    "SET LOCAL synchronous_commit = on; SET LOCAL client_min_messages = warning";
+
 /// A database that answers.
 pub struct Reached {
     sessions: Sessions,
@@ -27,18 +31,12 @@ impl Reached {
     /// # Errors
     /// When it cannot be reached, or cannot be used.
     pub fn reach(options: PostgresOptions) -> Result<Self, StorageError> {
-        let PostgresOptions { place, password, timeout, lease, copies, .. } = &options;
-        let password = password.as_ref().map(|password| password.as_slice());
-        let sessions = Sessions::new(place, password, *timeout, *lease);
-        let mut sessions = sessions.map_err(|error| StorageError::Settings(error.into()))?;
-        sessions.begin().map_err(|none| match none.in_words() {
-            (why, true) => StorageError::Settings(why.into()),
-            (why, false) => StorageError::Away(why.into()),
-        })?;
-        check_database(&mut sessions)?;
-        safety::check(&mut sessions, *copies)?;
-        let schema = schema(&mut sessions)?;
-        Ok(Self { sessions, options, schema })
+        let mut sessions = connect(&options)?;
+        let about = about(&mut sessions)?;
+        if let Some(why) = about.as_ref().and_then(|(_, state)| not_to_serve(state)) {
+            return Err(StorageError::Misplaced(why.into()));
+        }
+        Ok(Self { sessions, options, schema: about.map(|(schema, _)| schema) })
     }
 
     /// The form of what is in it; `None` while there is nothing.
@@ -59,15 +57,7 @@ impl Reached {
         let Self { mut sessions, options, schema } = self;
         match schema {
             None => make_tables(&mut sessions)?,
-            Some(Schema { outcome: Use::Refuses, written_by, .. }) => {
-                let version = written_by.unwrap_or_else(|| "a later version".into());
-                let why = format!(
-                    "the database is of version {version}, and this version cannot use it; run that one, or a \
-                     later one"
-                );
-                return Err(StorageError::OtherVersion(why.into()));
-            }
-            Some(_) => {}
+            Some(schema) => expect_known(schema)?,
         }
         let PostgresOptions { lease, copies, node, instance, .. } = options;
         let server = Server { sessions, needs_standby: copies > 1 };
@@ -118,6 +108,21 @@ impl Standby for Waiting {
     }
 }
 
+/// Connects with a database that can be used, as far as its settings say.
+pub(super) fn connect(options: &PostgresOptions) -> Result<Sessions, StorageError> {
+    let PostgresOptions { place, password, timeout, lease, copies, .. } = options;
+    let password = password.as_ref().map(|password| password.as_slice());
+    let sessions = Sessions::new(place, password, *timeout, *lease);
+    let mut sessions = sessions.map_err(|error| StorageError::Settings(error.into()))?;
+    sessions.begin().map_err(|none| match none.in_words() {
+        (why, true) => StorageError::Settings(why.into()),
+        (why, false) => StorageError::Away(why.into()),
+    })?;
+    check_database(&mut sessions)?;
+    safety::check(&mut sessions, *copies)?;
+    Ok(sessions)
+}
+
 /// Whether it can be used at all.
 fn check_database(sessions: &mut Sessions) -> Result<(), StorageError> {
     const ASK: &str = "SELECT current_setting('server_version_num'), current_setting('server_version'), \
@@ -140,7 +145,23 @@ fn check_database(sessions: &mut Sessions) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn schema(sessions: &mut Sessions) -> Result<Option<Schema>, StorageError> {
+/// Why nobody serves a database in this state, if an operator has set it.
+pub(super) fn not_to_serve(state: &str) -> Option<&'static str> {
+    match state {
+        "copying" => Some(
+            "not everything is in this database yet: `waxwing-server storage copy` has begun to fill it; run \
+             that again",
+        ),
+        "moved" => Some(
+            "this database was moved: everything in it was copied to another place, and is used there. Let \
+             storage.url name that place; it is empty if that is server.data",
+        ),
+        _ => None,
+    }
+}
+
+/// Its form, and its state; `None` while there is nothing.
+pub(super) fn about(sessions: &mut Sessions) -> Result<Option<(Schema, String)>, StorageError> {
     // A role that may not use the schema does not see its tables by their names.
     const IS_THERE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS space \
         ON relnamespace = space.oid WHERE nspname = 'waxwing' AND relname = 'about')";
@@ -157,33 +178,39 @@ fn schema(sessions: &mut Sessions) -> Result<Option<Schema>, StorageError> {
     let (Some(found), min_reader) = (number(found), number(min_reader)) else {
         return Err(StorageError::Misplaced("waxwing.about of the database has no row".into()));
     };
-    if let Some(state) = state.filter(|state| !["open", "doubtful"].contains(&state.as_str())) {
-        let why = format!(
-            "the database is {state:?}, and no server may use it: it was moved to another storage, or a copy to \
-             it has not come to its end"
-        );
-        return Err(StorageError::Misplaced(why.into()));
-    }
     let outcome = match (found, min_reader) {
         (KNOWN, _) => Use::Serves,
         (found, Some(min_reader)) if found > KNOWN && min_reader <= KNOWN => Use::Serves,
         _ => Use::Refuses,
     };
     let written_by = written_by.filter(|version| !version.is_empty());
-    Ok(Some(Schema { found, min_reader, written_by, known: KNOWN, outcome }))
+    let schema = Schema { found, min_reader, written_by, known: KNOWN, outcome };
+    Ok(Some((schema, state.unwrap_or_default())))
 }
 
 fn make_tables(sessions: &mut Sessions) -> Result<(), StorageError> {
-    let statements = format!(
-        "BEGIN; SET LOCAL synchronous_commit = on; {SCHEMA}; \
-         UPDATE waxwing.about SET written_by = '{}'; COMMIT",
-        env!("CARGO_PKG_VERSION")
-    );
+    let statements = format!("BEGIN; {SETTINGS}; {}; COMMIT", tables("open"));
     sessions.simple(&statements).map(|_| ()).map_err(closed)
 }
 
+/// What makes the tables, in a transaction.
+pub(super) fn tables(state: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{SCHEMA}; UPDATE waxwing.about SET written_by = '{version}', state = '{state}'")
+}
+
+/// Whether this version may use it.
+pub(super) fn expect_known(schema: Schema) -> Result<(), StorageError> {
+    let Schema { outcome: Use::Refuses, written_by, .. } = schema else { return Ok(()) };
+    let version = written_by.unwrap_or_else(|| "a later version".into());
+    let why = format!(
+        "the database is of version {version}, and this version cannot use it; run that one, or a later one"
+    );
+    Err(StorageError::OtherVersion(why.into()))
+}
+
 /// The role of the server may not do that.
-fn closed(error: ApplyError) -> StorageError {
+pub(super) fn closed(error: ApplyError) -> StorageError {
     match error {
         // insufficient_privilege
         ApplyError::Unavailable(why) if why.starts_with("42501") => {

@@ -98,7 +98,7 @@ CREATE TABLE waxwing.suspensions (
 CREATE TABLE waxwing.user_limits (user_id int PRIMARY KEY, letters bigint, bytes bigint);
 CREATE TABLE waxwing.restores (restored_at bigint NOT NULL, letters_missing_until bigint NOT NULL);
 CREATE TABLE waxwing.bans (
-    address_range text PRIMARY KEY,
+    address_range text COLLATE "C" PRIMARY KEY,
     since         bigint NOT NULL,
     ends_at       bigint,
     is_automatic  bool NOT NULL,
@@ -318,11 +318,10 @@ END $$;
 
 -- An operator takes a database that has lost something for the one to go on with.
 CREATE FUNCTION waxwing.adopt_1(
-    of_epoch bigint, resting int[], rest_from bigint, at bigint, missing_until bigint
+    old_epoch bigint, new_epoch bigint, resting int[], rest_from bigint, at bigint, missing_until bigint
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM waxwing.settings_1();
-    UPDATE waxwing.lease SET epoch = of_epoch, node = NULL, instance = NULL WHERE epoch < of_epoch;
+    UPDATE waxwing.lease SET epoch = new_epoch, node = NULL, instance = NULL WHERE epoch = old_epoch;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the lease is not what it was' USING ERRCODE = 'WX001';
     END IF;

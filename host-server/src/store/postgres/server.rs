@@ -11,7 +11,7 @@ use waxwing_core::wire::{Status, StatusQuery};
 use super::fold::{Folded, pairs};
 use super::session::{Row as Text, Sessions};
 use super::statement::Statement;
-use super::{ids, load, reads};
+use super::{ids, load, opening, reads};
 use crate::clock;
 use crate::store::shared::{
     Change, Claim, Database, Epoch, Fence, Instance, LeaseRow, Mark, Node, Renewed, Seen,
@@ -27,21 +27,6 @@ pub struct Server {
     pub(super) sessions: Sessions,
     /// Nothing is brought or removed while the database names no synchronous standby.
     pub(super) needs_standby: bool,
-}
-
-/// Why nobody serves a database in this state, if an operator has set it.
-fn not_to_serve(state: &str) -> Option<&'static str> {
-    match state {
-        "copying" => Some(
-            "not everything is in this database yet: `waxwing-server storage copy` has begun to fill it; run \
-             that again",
-        ),
-        "moved" => Some(
-            "this database was moved: everything in it was copied to another place, and is used there. Let \
-             storage.url name that place; it is empty if that is server.data",
-        ),
-        _ => None,
-    }
 }
 
 fn nonsense(what: &str) -> ApplyError {
@@ -63,7 +48,7 @@ impl Database for Server {
             .read(async |client| client.query_typed(LOOK, &[(&group, Type::INT8)]).await)?;
         let row = rows.first().ok_or_else(|| nonsense("the lease"))?;
         let state: &str = row.get(3);
-        if let Some(why) = not_to_serve(state) {
+        if let Some(why) = opening::not_to_serve(state) {
             return Err(ApplyError::Fatal(why.into()));
         }
         let mark = |at: usize| -> Result<Option<Mark>, ApplyError> {

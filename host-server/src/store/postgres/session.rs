@@ -114,7 +114,18 @@ impl Sessions {
         outcome
     }
 
-    /// The same, where nothing is changed: what is unclear has not happened.
+    /// The same, on the connection that is there: what was begun over it goes on.
+    pub(super) fn go_on<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, ApplyError> {
+        if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
+            return Err(ApplyError::Unavailable("the connection to the database is gone".into()));
+        }
+        self.run(work)
+    }
+
+    /// As [`Sessions::run`], where nothing is changed: what is unclear has not happened.
     pub(super) fn read<T>(
         &mut self,
         work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
@@ -302,7 +313,7 @@ where
     Session { client, is_warned }
 }
 
-fn rows(messages: &[SimpleQueryMessage]) -> Vec<Row> {
+pub(super) fn rows(messages: &[SimpleQueryMessage]) -> Vec<Row> {
     let row = |message: &SimpleQueryMessage| match message {
         SimpleQueryMessage::Row(row) => {
             Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect())

@@ -49,6 +49,16 @@ pub enum SqliteError {
         /// The file.
         path: PathBuf,
     },
+    /// Everything in it was copied to another storage.
+    #[error(
+        "{path} was moved: everything in it was copied to a database of PostgreSQL, and is used there. Let \
+         storage.url name that database",
+        path = .path.display()
+    )]
+    Moved {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is not there.
     #[error("there is no database {path}", path = .path.display())]
     Missing {
@@ -120,6 +130,7 @@ impl From<SqliteError> for StorageError {
             SqliteError::Damaged { .. } => Self::Damaged,
             SqliteError::NewerSchema { .. } | SqliteError::OlderSchema { .. } => Self::OtherVersion,
             SqliteError::Foreign { .. }
+            | SqliteError::Moved { .. }
             | SqliteError::Missing { .. }
             | SqliteError::LogMissing { .. }
             | SqliteError::ForeignLog { .. }

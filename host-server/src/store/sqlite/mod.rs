@@ -18,6 +18,8 @@ mod frames;
 mod generation;
 mod log;
 mod log_care;
+#[cfg(feature = "postgres")]
+mod moving;
 mod open;
 mod open_database;
 mod open_log;
@@ -49,6 +51,8 @@ use fault::Fault;
 use files::OpenFiles;
 use generation::Note;
 use log_care::LogCare;
+#[cfg(feature = "postgres")]
+pub(super) use moving::{Draft, File, is_used};
 use open_database::OpenDatabase;
 use open_log::OpenLog;
 use reads::Page;

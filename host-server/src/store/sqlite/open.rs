@@ -21,6 +21,9 @@ use crate::store::ApplyError;
 
 /// `WXWG`, in the header of every file of ours.
 const APPLICATION_ID: i32 = 0x5758_5747;
+/// `WXWM`, in its place when everything was moved to another storage. Versions that do not know it take the
+/// file for another program's, and refuse it, too.
+const MOVED_ID: i32 = 0x5758_574d;
 const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001-initial.sql")),
     M::up(include_str!("migrations/0002-allowances.sql")),
@@ -129,6 +132,12 @@ fn inspect(connection: &Connection, path: &Path, missing: Missing) -> Result<i64
     Ok(found)
 }
 
+/// No server uses it any more.
+#[cfg(feature = "postgres")]
+pub(super) fn mark_as_moved(connection: &Connection) -> Result<(), Fault> {
+    Ok(connection.pragma_update(None, "application_id", MOVED_ID)?)
+}
+
 /// The newest schema that this program knows.
 pub(super) fn newest_schema() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
@@ -137,8 +146,10 @@ pub(super) fn newest_schema() -> i64 {
 /// Its schema, if it is one of ours.
 pub(super) fn schema(connection: &Connection, path: &Path) -> Result<i64, SqliteError> {
     let found: i32 = pragma(connection, "application_id").map_err(|e| failure(path, &e))?;
-    if found != APPLICATION_ID {
-        return Err(SqliteError::Foreign { path: path.to_owned() });
+    match found {
+        APPLICATION_ID => {}
+        MOVED_ID => return Err(SqliteError::Moved { path: path.to_owned() }),
+        _ => return Err(SqliteError::Foreign { path: path.to_owned() }),
     }
     pragma(connection, "user_version").map_err(|e| failure(path, &e))
 }

@@ -11,7 +11,7 @@ use waxwing_core::time::UnixTime;
 
 use super::fault::Fault;
 use super::{SqliteOptions, SqliteStorage, open, reads, recovery};
-use crate::store::{NotUndone, Restoration, StorageError, Undone};
+use crate::store::{NotUndone, Restoration, StorageError, Undone, free_ids};
 
 /// Of a database that a restored one has taken the place of.
 const BEFORE_RESTORE: &str = "before-restore";
@@ -114,7 +114,7 @@ struct Restored {
 }
 
 /// Puts `new`, which needs no log, in the place of the database, which is moved aside.
-fn replace(path: &Path, new: &Path, why: &str) -> Result<Option<PathBuf>, StorageError> {
+pub(super) fn replace(path: &Path, new: &Path, why: &str) -> Result<Option<PathBuf>, StorageError> {
     let failed = |error: std::io::Error| open::unreachable(path, error);
     let aside = recovery::set_aside(path, why).map_err(failed)?;
     fs::rename(new, path).and_then(|()| recovery::sync_directory(path)).map_err(failed)?;
@@ -125,7 +125,8 @@ fn replace(path: &Path, new: &Path, why: &str) -> Result<Option<PathBuf>, Storag
 /// Ids that were given out since the copy was made are not known. New users would get the next ones.
 fn note(connection: &Connection, restoration: &Restoration) -> Result<(), Fault> {
     let Restoration { now, resting_ids, letters_missing_until, .. } = restoration;
-    rest(connection, &next_ids(connection, *resting_ids)?, restoration)?;
+    let ids = free_ids::next(&known_ids(connection)?, *resting_ids);
+    rest(connection, &ids, restoration)?;
     connection.execute(
         "INSERT INTO restores (restored_at, letters_missing_until) VALUES (?, ?)",
         params![now.as_seconds(), letters_missing_until.as_seconds()],
@@ -151,7 +152,7 @@ fn unknown_to(connection: &Connection, mut ids: Vec<UserId>) -> Result<Vec<UserI
 
 /// How many ids a new user can get.
 pub(super) fn free_ids(connection: &Connection) -> Result<usize, Fault> {
-    Ok(usize::from(u16::MAX).saturating_sub(known_ids(connection)?.len()))
+    Ok(free_ids::count(&known_ids(connection)?))
 }
 
 /// Ids of users, and ids that rest.
@@ -164,39 +165,4 @@ fn known_ids(connection: &Connection) -> Result<Vec<UserId>, Fault> {
         ids.push(reads::user_id(row, 0)?);
     }
     Ok(ids)
-}
-
-/// Ids without a user, in the order in which a server gives them out: above all that it knows, and then
-/// from the first on.
-fn next_ids(connection: &Connection, count: usize) -> Result<Vec<UserId>, Fault> {
-    let mut taken = vec![false; usize::from(u16::MAX) + 1];
-    let mut last = 0;
-    for id in known_ids(connection)? {
-        last = last.max(id.get());
-        taken[usize::from(id.get())] = true;
-    }
-    let all = (last..=u16::MAX).chain(1..=last).filter_map(UserId::new);
-    Ok(all.filter(|id| !taken[usize::from(id.get())]).take(count).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_ids_are_those_that_a_server_would_give_out() {
-        let connection = Connection::open_in_memory().unwrap();
-        let make = "CREATE TABLE users (user_id); CREATE TABLE resting_ids (user_id);";
-        connection.execute_batch(make).unwrap();
-        let next = |count| -> Vec<_> {
-            next_ids(&connection, count).unwrap().into_iter().map(UserId::get).collect()
-        };
-        assert_eq!(next(3), [1, 2, 3]);
-        connection.execute_batch("INSERT INTO users VALUES (2), (5)").unwrap();
-        assert_eq!(next(3), [6, 7, 8]);
-        connection.execute_batch("INSERT INTO resting_ids VALUES (7), (65533)").unwrap();
-        assert_eq!(next(5), [65_534, 65_535, 1, 3, 4]);
-        assert_eq!(next(0), [0; 0]);
-        assert_eq!(next(70_000).len(), 65_535 - 4);
-    }
 }

@@ -1,10 +1,16 @@
-//! `storage schema`: which versions can use the database.
+//! `storage schema`: which versions can use the database; and what else there is to do with all of it.
+
+#[cfg(feature = "postgres")]
+mod adopt;
+#[cfg(feature = "postgres")]
+mod copy;
 
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
 use super::Paper;
+use crate::cli::StorageCommand;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::store::{self, Schema, Use};
@@ -56,7 +62,28 @@ impl Versions {
     }
 }
 
-pub(super) fn schema(paper: &mut Paper<'_>) -> Result<(), Failure> {
+pub(super) fn run(command: &StorageCommand, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    match command {
+        StorageCommand::Schema => schema(paper),
+        #[cfg(feature = "postgres")]
+        StorageCommand::Copy { to: Some(url), .. } => copy::to_database(url, paper),
+        #[cfg(feature = "postgres")]
+        StorageCommand::Copy { from: Some(url), .. } => copy::from_database(url, paper),
+        #[cfg(feature = "postgres")]
+        StorageCommand::Adopt { registered_since } => adopt::adopt(*registered_since, paper),
+        // The command line asks for one of them.
+        #[cfg(feature = "postgres")]
+        StorageCommand::Copy { to: None, from: None } => Ok(()),
+        #[cfg(not(feature = "postgres"))]
+        StorageCommand::Copy { .. } | StorageCommand::Adopt { .. } => {
+            let why =
+                "this program was built without PostgreSQL; build it with its default features";
+            Err(Failure::new(Exit::Config, why))
+        }
+    }
+}
+
+fn schema(paper: &mut Paper<'_>) -> Result<(), Failure> {
     let config = paper.config;
     let directory = DataDir::existing(&config.server.data)?;
     let schema = store::schema(config, &directory)?;

@@ -1,0 +1,295 @@
+//! `storage copy` and `storage adopt`, as an operator gives them.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use serde_json::Value;
+use waxwing_core::server::storage::{AllowanceKey, Write};
+use waxwing_core::server::storage::{Answer, OwnLimits, Question, QueueId, StoredAllowance};
+use waxwing_core::time::{Now, Timestamp, UnixTime};
+use waxwing_core::wire::{Status, StatusQuery};
+use waxwing_server::clock::Clock;
+use waxwing_server::store::shared::WitnessFile;
+use waxwing_server::store::{
+    Ban, BanChange, Engine, KeepBans, Ownership, Personal, SqliteOptions, SqliteStorage, Storage,
+};
+
+use super::*;
+
+/// A data directory, and a database of PostgreSQL.
+struct Both {
+    root: tempfile::TempDir,
+    place: Place,
+}
+
+impl Both {
+    fn new() -> Option<Self> {
+        let place = Place::new()?;
+        Some(Self { root: tempfile::tempdir().unwrap(), place })
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn file(&self, name: &str) -> SqliteStorage {
+        std::fs::create_dir_all(self.data(name)).unwrap();
+        let path = self.data(name).join("waxwing.db");
+        SqliteStorage::open(&path, &SqliteOptions::default()).unwrap()
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Output {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        command.env("WAXWING_STORAGE__COPIES", "1").arg("--data").arg(self.data(name));
+        command.args(arguments).stdin(std::process::Stdio::null()).output().unwrap()
+    }
+
+    fn copy_to(&self, name: &str) -> Output {
+        self.command(name, &["--json", "storage", "copy", "--to", &self.place.url])
+    }
+
+    fn copy_from(&self, name: &str) -> Output {
+        self.command(name, &["--json", "storage", "copy", "--from", &self.place.url])
+    }
+
+    fn state(&self) -> String {
+        self.place.sql("SELECT state FROM waxwing.about")
+    }
+}
+
+#[track_caller]
+fn ended(output: &Output, code: i32, words: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains(words), "no {words:?} in {said}");
+}
+
+#[track_caller]
+fn done(output: &Output) -> Value {
+    ended(output, 0, "");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Something in each table.
+fn fill(storage: &mut dyn Engine) {
+    let writes = (1..=4).map(create).chain((1..=1_200).map(|place| insert(place, 1, 2, 40)));
+    apply(storage, writes).unwrap();
+    apply(storage, [insert(1_201, 2, 3, 60_000), insert(1_202, 4, 3, 1)]).unwrap();
+    let last_seen = Timestamp::from_unix(START);
+    apply(
+        storage,
+        [
+            Write::ConfirmSession { user: user(1), session_key: [7; 64], last_seen },
+            Write::KeepAllowances(vec![
+                StoredAllowance { key: AllowanceKey([200; 16]), full_at: START },
+                StoredAllowance { key: AllowanceKey([9; 16]), full_at: START.shifted(5) },
+            ]),
+            Write::Suspend {
+                user: user(3), until: None, reason: "Grüße, 'x'".into(), now: START
+            },
+            Write::SetLimits { user: user(2), limits: OwnLimits { letters: Some(5), bytes: None } },
+            Write::RemoveUser { user: user(4), now: START },
+        ],
+    )
+    .unwrap();
+    for key in [[9; 32], [3; 32]] {
+        storage.set_server_key(&waxwing_core::crypto::Digest(key), START).unwrap();
+    }
+    for range in ["192.0.2.0/24", "2001:db8::/32", "10.0.0.0/8"] {
+        let ban = Ban {
+            range: range.parse().unwrap(),
+            since: START,
+            until: None,
+            is_automatic: range.starts_with('1'),
+            reason: "so".into(),
+        };
+        storage.change_bans(&BanChange::Add(ban)).unwrap();
+    }
+    // The highest place is of no letter that is there.
+    apply(storage, [delete(3, [1_202]), delete(2, 1..=3)]).unwrap();
+    let oldest = Question::TakeOut {
+        recipient: user(2),
+        accepted_before: UnixTime::from_seconds(i64::MAX),
+        now: START.shifted(9),
+        limit: 2,
+    };
+    storage.answer(&oldest).unwrap();
+}
+
+#[test]
+fn everything_goes_from_one_storage_to_the_other_and_back() {
+    let Some(both) = Both::new() else { return };
+    let mut file = both.file("first");
+    fill(&mut file);
+    let before = file.load(START).unwrap();
+    Box::new(file).close().unwrap();
+    let damage = rusqlite::Connection::open(both.data("first").join("waxwing.db")).unwrap();
+    damage
+        .execute_batch(
+            "INSERT INTO damaged_messages VALUES (77, x'01', 'no id', 2, 5, 6, NULL, 8, x'ff'); \
+             INSERT INTO restores VALUES (1, 5, 6)",
+        )
+        .unwrap();
+    drop(damage);
+
+    let copied = done(&both.copy_to("first"));
+    assert_eq!((&copied["users"], &copied["letters"]), (&3.into(), &1_196.into()), "{copied}");
+    assert_eq!(both.state(), "open");
+    let refused = both.command("first", &["users", "list"]);
+    ended(&refused, 74, "was moved");
+    let mut storage = both.place.storage(1, 10);
+    let mut after = storage.load(START).unwrap();
+    after.users.sort_by_key(|user| user.id);
+    assert_eq!((&after.users, after.last_queue_id), (&before.users, before.last_queue_id));
+    assert_eq!(after.with_letters.len(), before.with_letters.len());
+    assert_eq!(after.suspensions, before.suspensions);
+    assert_eq!(after.own_limits, before.own_limits);
+    assert_eq!(mailbox(&mut storage, 3), [1_201]);
+    assert_eq!(storage.bans().unwrap().len(), 3);
+    assert_eq!(storage.server_key().unwrap().unwrap().0, [3; 32]);
+    assert_eq!(storage.letters_aside(user(2), QueueId(0)).unwrap().found.len(), 1);
+    // Again: it is done already. And when it is used, it is no copy any more.
+    assert_eq!(done(&both.copy_to("first"))["digest"], copied["digest"]);
+    apply(&mut storage, [delete(3, [1_201])]).unwrap();
+    ended(&both.copy_to("first"), 74, "was moved before");
+    // A server has it.
+    ended(&both.copy_from("second"), 74, "another server has the lease");
+    Box::new(storage).close().unwrap();
+
+    let back = done(&both.copy_from("second"));
+    assert_eq!(back["letters"], 1_195);
+    assert_eq!(both.state(), "moved");
+    assert_eq!(mailbox(&mut both.file("second"), 2).len(), 1_195);
+    assert_eq!(both.file("second").load(START).unwrap().users, before.users);
+    assert!(both.place.stand_by(1, 12).is_err(), "nobody serves what was moved");
+    assert_eq!(done(&both.copy_from("second"))["digest"], back["digest"]);
+    // To the place from which it was moved once; that one stays beside it.
+    both.place.sql("UPDATE waxwing.about SET state = 'open'");
+    done(&both.copy_from("first"));
+    assert!(both.data("first").join("waxwing.db.moved-1").exists());
+    assert_eq!(mailbox(&mut both.file("first"), 2).len(), 1_195);
+    both.place.sql("UPDATE waxwing.about SET state = 'open'");
+    ended(&both.copy_from("first"), 74, "is there already");
+    let audit = std::fs::read_to_string(both.data("second").join("audit.jsonl")).unwrap();
+    assert!(audit.contains("storage copy"), "{audit}");
+}
+
+#[test]
+fn a_copy_that_was_interrupted_goes_on_from_each_of_its_steps() {
+    let Some(both) = Both::new() else { return };
+    let mut file = both.file("data");
+    fill(&mut file);
+    Box::new(file).close().unwrap();
+    // Something is there that is not whole.
+    both.place.groups(1, 11).apply(&[batch([create(9)])]).unwrap();
+    ended(&both.copy_to("data"), 74, "is not empty");
+    both.place.sql("UPDATE waxwing.about SET state = 'copying'");
+    let copied = done(&both.copy_to("data"));
+    assert_eq!(both.state(), "open");
+    // The file is moved, and nobody has opened the copy.
+    both.place.sql("UPDATE waxwing.about SET state = 'copying'");
+    assert!(both.place.stand_by(1, 12).is_err());
+    assert_eq!(done(&both.copy_to("data"))["digest"], copied["digest"]);
+    assert_eq!(both.state(), "open");
+    // The file is moved, and its copy is another one, or gone.
+    both.place.sql("UPDATE waxwing.about SET state = 'copying'; DELETE FROM waxwing.bans");
+    ended(&both.copy_to("data"), 74, "was moved before");
+    assert_eq!(both.state(), "copying");
+    ended(&both.copy_from("other"), 74, "not everything is in the database");
+    both.place.sql("DROP SCHEMA waxwing CASCADE");
+    ended(&both.copy_to("data"), 74, "was moved before");
+    ended(&both.copy_from("other"), 74, "there is nothing");
+}
+
+#[test]
+fn a_copy_back_that_was_interrupted_goes_on() {
+    let Some(both) = Both::new() else { return };
+    let mut storage = both.place.storage(1, 10);
+    apply(&mut storage, [create(1), create(2), insert(1, 1, 2, 500)]).unwrap();
+    Box::new(storage).close().unwrap();
+    // A part of an earlier attempt lies there.
+    std::fs::create_dir(both.data("data")).unwrap();
+    std::fs::write(both.data("data").join("waxwing.db.copied"), "half").unwrap();
+    let copied = done(&both.copy_from("data"));
+    // It was killed before the copy had its place.
+    let (place, draft) =
+        (both.data("data").join("waxwing.db"), both.data("data").join("waxwing.db.copied"));
+    std::fs::rename(&place, &draft).unwrap();
+    assert_eq!(done(&both.copy_from("data"))["digest"], copied["digest"]);
+    assert_eq!(mailbox(&mut both.file("data"), 2), [1]);
+    assert!(!draft.exists());
+    std::fs::remove_file(&place).unwrap();
+    ended(&both.copy_from("data"), 74, "was moved before");
+}
+
+#[test]
+fn a_copy_to_a_place_that_is_none_changes_nothing() {
+    let Some(both) = Both::new() else { return };
+    let mut file = both.file("data");
+    apply(&mut file, [create(1)]).unwrap();
+    Box::new(file).close().unwrap();
+    let copy = |url: &str| both.command("data", &["storage", "copy", "--to", url]);
+    for url in ["mysql://chat", "postgres://waxwing:secret@localhost/chat", "postgres://u@db1/chat"]
+    {
+        ended(&copy(url), 78, "the URL cannot be used");
+    }
+    ended(&copy("postgres://waxwing@127.0.0.1:1/chat"), 3, "cannot be reached");
+    ended(&copy(&both.place.url.replace("waxwing@", "nobody@")), 78, "nobody");
+    ended(&both.command("data", &["storage", "copy"]), 2, "--to");
+    both.place.groups(1, 11).apply(&[batch([create(9)])]).unwrap();
+    ended(&copy(&both.place.url), 74, "is not empty");
+    assert_eq!(both.file("data").load(START).unwrap().users.len(), 1);
+}
+
+struct Unchanging;
+
+impl Clock for Unchanging {
+    fn now(&self) -> Now {
+        Now { instant: Instant::default(), unix: START }
+    }
+}
+
+#[test]
+fn a_database_that_was_restored_to_yesterday_is_adopted_and_nobody_is_told_a_falsehood() {
+    let Some(both) = Both::new() else { return };
+    std::fs::create_dir(both.data("data")).unwrap();
+    let witness = both.data("data").join("witness");
+    let adopt = || {
+        let url = &both.place.url;
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        command.env("WAXWING_STORAGE__COPIES", "1").env("WAXWING_STORAGE__URL", url);
+        command.arg("--data").arg(both.data("data"));
+        command.args(["--json", "storage", "adopt", "--registered-since", "3"]).output().unwrap()
+    };
+    let mut storage = both.place.storage(1, 10);
+    apply(&mut storage, [create(1), create(2)]).unwrap();
+    both.place.sql("CREATE SCHEMA yesterday; CREATE TABLE yesterday.marks AS TABLE waxwing.marks");
+    apply(&mut storage, [insert(1, 1, 2, 100)]).unwrap();
+    let known = both.place.witness.mark().unwrap();
+    WitnessFile::open(&witness, Unchanging).unwrap().write(known);
+    ended(&adopt(), 78, "lacks nothing");
+    both.place.sql(
+        "DELETE FROM waxwing.marks; INSERT INTO waxwing.marks SELECT * FROM yesterday.marks; \
+         DELETE FROM waxwing.pending_messages",
+    );
+    assert!(matches!(apply(&mut storage, [create(3)]), Err(ApplyError::Unclear(_))));
+    drop(storage);
+    assert!(both.place.candidate(1, 12).look(Instant::default()).is_err(), "the next start");
+    assert_eq!(both.state(), "doubtful");
+
+    assert_eq!(done(&adopt())["resting_ids"], 3);
+    assert_eq!(both.state(), "open");
+    ended(&adopt(), 78, "lacks nothing");
+    // Also with what it has witnessed before.
+    let mut storage = both.place.storage(1, 10);
+    let snapshot = storage.load(START).unwrap();
+    assert!(snapshot.letters_missing_until.is_some_and(|until| until > START));
+    let mut resting: Vec<_> = snapshot.resting_ids.iter().map(|id| id.get()).collect();
+    resting.sort_unstable();
+    assert_eq!(resting, [3, 4, 5]);
+    // What the server machine makes of that, and of `letters_missing_until`, is *unknown*.
+    let letters = vec![StatusQuery { recipient: user(2), letter: letter(1, 1, 2, 100).id }];
+    let fates = storage.answer(&Question::Fates { asker: user(1), letters }).unwrap();
+    assert!(matches!(fates, Answer::Fates(fates) if fates[0].1 == Status::Delivered));
+    apply(&mut storage, [create(9)]).unwrap();
+}

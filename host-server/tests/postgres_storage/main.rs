@@ -3,6 +3,7 @@
 
 mod blocked;
 mod damage;
+mod failover;
 mod moving;
 mod pooler;
 mod servers;

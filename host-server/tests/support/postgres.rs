@@ -64,8 +64,13 @@ impl Postgres {
         initdb.args(["--username=waxwing", "--auth=trust", "--no-sync", "--no-instructions"]);
         initdb.arg("--pgdata").arg(&data).stdout(Stdio::null());
         assert!(initdb.status().unwrap().success(), "initdb failed");
-        let mut server = guarded(&programs.join("postgres"), owner, &directory);
-        server.arg("-D").arg(&data).arg("-k").arg(&directory);
+        Some(Self::run(directory, programs))
+    }
+
+    /// Starts what is in this directory.
+    fn run(directory: PathBuf, programs: PathBuf) -> Self {
+        let mut server = guarded(&programs.join("postgres"), owner(), &directory);
+        server.arg("-D").arg(directory.join("data")).arg("-k").arg(&directory);
         server.args(["-c", "listen_addresses=", "-c", "max_connections=50"]);
         let _process = server.spawn().unwrap();
         let postgres = Self { directory, programs, _process };
@@ -74,7 +79,24 @@ impl Postgres {
             assert!(begin.elapsed() < PATIENCE, "the database does not start");
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(postgres)
+        postgres
+    }
+
+    /// Starts another machine, which follows this one.
+    pub(crate) fn start_standby(&self) -> Self {
+        let directory = directory_of(owner());
+        let mut copy = as_owner(&self.programs.join("pg_basebackup"), owner(), &directory);
+        copy.args(["-U", "waxwing", "-R", "-c", "fast", "--no-sync", "-h"]).arg(&self.directory);
+        copy.arg("-D").arg(directory.join("data"));
+        assert!(copy.status().unwrap().success(), "pg_basebackup failed");
+        Self::run(directory, self.programs.clone())
+    }
+
+    /// It takes writes from now on.
+    pub(crate) fn promote(&self) {
+        let mut promote = as_owner(&self.programs.join("pg_ctl"), owner(), &self.directory);
+        promote.args(["promote", "-w", "-D"]).arg(self.directory.join("data"));
+        assert!(promote.stdout(Stdio::null()).status().unwrap().success(), "pg_ctl failed");
     }
 
     fn is_ready(&self) -> bool {
@@ -173,7 +195,7 @@ fn directory_of(owner: Option<(u32, u32)>) -> PathBuf {
 /// A program that ends with its standard input, and its directory with it.
 fn guarded(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Command {
     let mut command = as_owner(Path::new("sh"), owner, directory);
-    let log = fs::File::create(directory.join("log")).unwrap();
+    let log = fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
     command.args(["-c", RUN, "sh"]).arg(directory).arg(program);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
     command
@@ -204,22 +226,19 @@ impl Postgres {
     }
 
     /// It starts again, and runs until the value is dropped.
-    pub(crate) fn start_again(&self) -> Again {
+    pub(crate) fn start_again(&self) -> Guarded {
         self.start_again_on("5432", &[])
     }
 
     /// The same on this port, with these settings.
-    pub(crate) fn start_again_on(&self, port: &str, settings: &[String]) -> Again {
-        let mut server = as_owner(Path::new("sh"), owner(), &self.directory);
-        server.args(["-c", RUN, "sh"]).arg(&self.directory).arg(self.programs.join("postgres"));
+    pub(crate) fn start_again_on(&self, port: &str, settings: &[String]) -> Guarded {
+        let mut server = guarded(&self.programs.join("postgres"), owner(), &self.directory);
         server.arg("-D").arg(self.directory.join("data")).arg("-k").arg(&self.directory);
         server.args(["-c", "listen_addresses=", "-c", "max_connections=50", "-p", port]);
         for setting in settings {
             server.args(["-c", setting]);
         }
-        let log = fs::File::options().append(true).open(self.directory.join("log")).unwrap();
-        server.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
-        let again = Again(server.spawn().unwrap());
+        let again = Guarded(server.spawn().unwrap());
         let begin = Instant::now();
         while !self.is_ready_on(port) {
             assert!(begin.elapsed() < PATIENCE, "the database does not start again");
@@ -239,15 +258,5 @@ impl Postgres {
             chown(file, Some(user), Some(group)).unwrap();
         }
         fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
-    }
-}
-
-/// It ends when its standard input does.
-pub(crate) struct Again(Child);
-
-impl Drop for Again {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! What serves one program: its requests, one after the other, and what it is told of.
+//! What serves one program in one account: its requests, one after the other, and what it is told of.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use waxwing_core::phone::Phone;
 
 use super::Office;
 use super::inbox::{Inbox, Work};
-use super::message::{self, Request, Unusable};
+use super::message::{self, Read};
 use super::methods::{self, Class, Method, Reply};
 use super::outgoing::{Outgoing, Stop, Voice};
 use super::params::Params;
@@ -22,7 +22,6 @@ use crate::clock;
 use crate::courier::{Connection, KeyWord};
 use crate::exit::Failure;
 use crate::home::{Home, HomeError, Identity, LetterId};
-use crate::lines::Line;
 use crate::who::Who;
 
 /// Calls that may wait at once.
@@ -30,9 +29,11 @@ const WAITS: usize = 16;
 /// Requests that are one change of the home.
 const GROUP: usize = 64;
 
-/// What serves one program.
+/// What serves one program in one account.
 pub(super) struct Clerk<'a> {
     pub(super) office: &'a Office,
+    /// The name of the account, if the program has to name it.
+    account: Option<&'a str>,
     pub(super) home: Rc<Home>,
     pub(super) identity: Identity,
     /// Something is in the outbox that the courier was not told of.
@@ -67,17 +68,16 @@ impl Wait {
     }
 }
 
-/// A line, read.
-type Read = Result<Request, Unusable>;
 /// What came of a request.
 type Outcome = Result<Reply, Refusal>;
 
 impl<'a> Clerk<'a> {
-    pub(super) fn open(office: &'a Office) -> Result<Self, Failure> {
+    pub(super) fn open(office: &'a Office, account: Option<&'a str>) -> Result<Self, Failure> {
         let home = Rc::new(Home::open(&office.dir)?);
         let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
         Ok(Self {
             office,
+            account,
             home,
             identity,
             has_sent: false,
@@ -92,7 +92,7 @@ impl<'a> Clerk<'a> {
     /// # Errors
     /// [`Stop`] when that was not the reason.
     pub(super) fn serve(&mut self, inbox: &Inbox, outgoing: &Outgoing) -> Result<(), Stop> {
-        let voice = Voice { outgoing, inbox };
+        let voice = Voice { outgoing, inbox, account: self.account };
         loop {
             let soonest = self.waits.iter().filter_map(|(_, wait)| wait.until()).min();
             let work = inbox.take(soonest);
@@ -111,11 +111,10 @@ impl<'a> Clerk<'a> {
         if let Some(connection) = work.connection {
             self.connection = connection;
             if self.subscription.as_ref().is_some_and(Subscription::has_connection) {
-                voice.say(&message::notification("connection", &self.connection()))?;
+                voice.tell("connection", self.connection())?;
             }
         }
-        let requests: Vec<_> = work.lines.iter().filter_map(read).collect();
-        let mut rest = &requests[..];
+        let mut rest = &work.requests[..];
         while !rest.is_empty() {
             let len = rest.iter().take(GROUP).take_while(|request| is_grouped(request)).count();
             let (now, later) = rest.split_at(len.max(1));
@@ -245,13 +244,6 @@ struct Undone;
 impl From<HomeError> for Undone {
     fn from(_: HomeError) -> Self {
         Self
-    }
-}
-
-fn read(line: &Line) -> Option<Read> {
-    match line {
-        Line::Whole(bytes) => message::read(bytes).transpose(),
-        Line::TooLong => Some(Err(Unusable::too_long())),
     }
 }
 

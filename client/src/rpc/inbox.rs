@@ -1,19 +1,17 @@
-//! What a program that is served may hear of next: its own lines, and what the courier tells.
+//! What a clerk may hear of next: requests of its program, and what the courier tells.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::BufRead;
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use waxwing_core::phone::Phone;
 
-use super::message::LONGEST;
+use super::message::{LONGEST, Read};
 use crate::courier::{Connection, KeyWord};
-use crate::lines::{self, Line};
 
-/// Lines that wait, and their bytes. Who writes faster waits.
-const LINES: usize = 256;
+/// Requests that wait, and the bytes of their lines. Who writes faster waits.
+const REQUESTS: usize = 256;
 const BYTES: usize = 2 * LONGEST;
 
 /// What has come, and was not taken yet.
@@ -26,9 +24,9 @@ pub(super) struct Inbox {
 
 #[derive(Default)]
 struct State {
-    lines: VecDeque<Line>,
+    requests: VecDeque<Read>,
     bytes: usize,
-    /// No line will come any more.
+    /// No request will come any more.
     is_at_end: bool,
     /// The home has.
     has_changed: bool,
@@ -41,8 +39,8 @@ struct State {
 /// What there is to do, besides looking at the home.
 #[derive(Default)]
 pub(super) struct Work {
-    pub(super) lines: Vec<Line>,
-    /// No line will come after these.
+    pub(super) requests: Vec<Read>,
+    /// No request will come after these.
     pub(super) is_at_end: bool,
     /// How it stands with the connection, if that is new.
     pub(super) connection: Option<Connection>,
@@ -81,24 +79,21 @@ impl Inbox {
         self.moved.notify_all();
     }
 
-    /// Reads lines until there are no more, as fast as they are taken.
-    pub(super) fn read(&self, mut input: impl BufRead) {
-        // What cannot be read is at its end.
-        while let Ok(Some(line)) = lines::next(&mut input, LONGEST) {
-            let len = match &line {
-                Line::Whole(bytes) => bytes.len(),
-                Line::TooLong => 0,
-            };
-            let mut state = self.lock();
-            while !state.lines.is_empty()
-                && (state.lines.len() >= LINES || state.bytes + len > BYTES)
-            {
-                state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            state.lines.push_back(line);
-            state.bytes += len;
-            self.moved.notify_all();
+    /// Adds what the program has said in a line of so many bytes, as soon as there is room.
+    pub(super) fn push(&self, request: Read, len: usize) {
+        let mut state = self.lock();
+        while !state.requests.is_empty()
+            && (state.requests.len() >= REQUESTS || state.bytes + len > BYTES)
+        {
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.requests.push_back(request);
+        state.bytes += len;
+        self.moved.notify_all();
+    }
+
+    /// No request will come any more.
+    pub(super) fn close(&self) {
         self.lock().is_at_end = true;
         self.moved.notify_all();
     }
@@ -107,7 +102,7 @@ impl Inbox {
     pub(super) fn take(&self, deadline: Option<Instant>) -> Work {
         let mut state = self.lock();
         loop {
-            let is_idle = state.lines.is_empty()
+            let is_idle = state.requests.is_empty()
                 && !(state.is_at_end || state.has_changed || state.is_over)
                 && state.connection.is_none()
                 && state.keys.is_empty();
@@ -125,7 +120,7 @@ impl Inbox {
         }
         (state.bytes, state.has_changed) = (0, false);
         let work = Work {
-            lines: mem::take(&mut state.lines).into(),
+            requests: mem::take(&mut state.requests).into(),
             is_at_end: state.is_at_end,
             connection: state.connection.take(),
             keys: mem::take(&mut state.keys),

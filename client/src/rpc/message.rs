@@ -17,6 +17,8 @@ pub(super) struct Request {
     /// By which its answer is recognised; without one there is no answer.
     pub(super) id: Option<Value>,
     pub(super) method: String,
+    /// The account that it is about, if it names one.
+    pub(super) account: Option<String>,
     pub(super) params: Map<String, Value>,
 }
 
@@ -34,6 +36,9 @@ impl Unusable {
         Self { id: Value::Null, refusal: Refusal::no_request(why) }
     }
 }
+
+/// A line, read.
+pub(super) type Read = Result<Request, Unusable>;
 
 /// What a line says; nothing for a blank one.
 pub(super) fn read(line: &[u8]) -> Result<Option<Request>, Unusable> {
@@ -60,7 +65,7 @@ pub(super) fn read(line: &[u8]) -> Result<Option<Request>, Unusable> {
     let Some(Value::String(method)) = fields.remove("method") else {
         return Err(refuse(Refusal::no_request("a request names its method")));
     };
-    let params = match fields.remove("params") {
+    let mut params = match fields.remove("params") {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(params)) => params,
         Some(_) => {
@@ -68,7 +73,12 @@ pub(super) fn read(line: &[u8]) -> Result<Option<Request>, Unusable> {
             return Err(refuse(Refusal::bad_params(why)));
         }
     };
-    Ok(Some(Request { id, method, params }))
+    let account = match params.remove("account") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(name),
+        Some(_) => return Err(refuse(Refusal::bad_params("account: it is a text"))),
+    };
+    Ok(Some(Request { id, method, account, params }))
 }
 
 fn take_id(fields: &mut Map<String, Value>) -> Result<Option<Value>, Refusal> {
@@ -127,6 +137,7 @@ mod tests {
         let request = |id, method: &str, params: &str| Request {
             id,
             method: method.to_owned(),
+            account: None,
             params: serde_json::from_str(params).unwrap(),
         };
         for (line, expected) in [

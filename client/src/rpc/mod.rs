@@ -7,16 +7,21 @@
 //! courier ────┘ news: the home has changed, the connection is lost
 //! ```
 //!
-//! One courier has the session of the home. Each program has a clerk, with the home open by itself, so that
+//! One courier has the session of a home. Each program has a clerk, with the home open by itself, so that
 //! one that is slow or hostile holds up nobody else. What a program gets for certain it gets by `next`,
 //! from a cursor in the home (`home/consumers.rs`).
+//!
+//! `reception` reads the lines. Each account that a program names has an office with a courier (`offices`), and
+//! a clerk for each program.
 
 mod clerk;
 mod inbox;
 mod message;
 mod methods;
+mod offices;
 mod outgoing;
 mod params;
+mod reception;
 mod refusal;
 mod schema;
 mod shapes;
@@ -25,7 +30,7 @@ mod subscription;
 mod values;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -41,15 +46,16 @@ use crate::exit::Failure;
 use crate::home::Home;
 use crate::interrupt;
 use crate::phone::Country;
-use clerk::Clerk;
 use inbox::Inbox;
-use outgoing::{Outgoing, Stop};
+use offices::Offices;
+use outgoing::Stop;
 use socket::SocketFile;
 
 /// How long letters may go without any of them being answered, once a program has nothing more to say.
 const STALLED: Duration = Duration::from_secs(5);
 
 /// What programs are served with.
+#[derive(Clone)]
 pub(crate) struct Options {
     /// The home.
     pub(crate) dir: PathBuf,
@@ -72,6 +78,8 @@ struct Office {
     /// `None` once it has left.
     courier: Mutex<Option<Courier>>,
     board: Arc<Board>,
+    /// Letters that were without an answer at the start.
+    unanswered: u32,
 }
 
 /// What everybody is told who listens.
@@ -151,7 +159,8 @@ impl Office {
         let told = board.clone();
         let courier = Courier::start(dir.clone(), surroundings, move |news| told.tell(news))?;
         let courier = Mutex::new(Some(courier));
-        Ok(Self { dir, country, receipts, allow_trust, courier, board })
+        let unanswered = Home::open(&dir)?.outbox().unanswered()?;
+        Ok(Self { dir, country, receipts, allow_trust, courier, board, unanswered })
     }
 
     /// Has the courier look at the outbox at once.
@@ -180,34 +189,13 @@ impl Office {
         courier.map_or(Ok(()), Courier::leave)
     }
 
-    /// Serves one program. What it says is read by a thread of its own, and what it is told is written by
-    /// another.
-    fn serve(
-        &self,
-        inbox: &Arc<Inbox>,
-        input: impl Read + Send + 'static,
-        output: impl Write + Send + 'static,
-    ) -> Result<(), Stop> {
-        let failed = |error| Stop::Failed(Failure::General(format!("no thread: {error}")));
-        let mut clerk = Clerk::open(self).map_err(Stop::Failed)?;
-        let outgoing = Arc::<Outgoing>::default();
-        let (to, from) = (inbox.clone(), outgoing.clone());
-        let reader = thread::Builder::new().name("reader".into());
-        reader.spawn(move || to.read(BufReader::new(input))).map_err(failed)?;
-        let writer = thread::Builder::new().name("writer".into());
-        writer.spawn(move || from.write(output)).map_err(failed)?;
-        let done = clerk.serve(inbox, &outgoing);
-        outgoing.close(inbox);
-        done
-    }
-
-    /// Lets letters go out until no more than `before` are without an answer, as long as that gets on.
-    fn settle(&self, before: u32) -> Result<(), Failure> {
+    /// Lets letters go out until no more are without an answer than at the start, as long as that gets on.
+    fn settle(&self) -> Result<(), Failure> {
         let home = Home::open(&self.dir)?;
         let inbox = self.board.listen();
         let mut left = home.outbox().unanswered()?;
         let mut until = Instant::now() + STALLED;
-        while left > before && Instant::now() < until {
+        while left > self.unanswered && Instant::now() < until {
             let work = inbox.take(Some(until));
             if work.is_over || matches!(work.connection, Some(Connection::Lost(_))) {
                 break;
@@ -228,12 +216,12 @@ impl Office {
 pub(crate) fn serve_stdio(options: Options) -> Result<(), Failure> {
     // The console holds the lock of standard output as long as a command runs.
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let office = Office::open(options)?;
-    let before = Home::open(&office.dir)?.outbox().unanswered()?;
-    let done = office.serve(&office.board.listen(), io::stdin(), output);
-    let settled = if done.is_ok() { office.settle(before) } else { Ok(()) };
-    let is_over = office.board.lock().is_over;
-    let left = office.leave();
+    let offices = Arc::new(Offices::open(options)?);
+    let board = &offices.usual.board;
+    let done = reception::serve(&offices, &board.listen(), io::stdin(), output);
+    let settled = if done.is_ok() { offices.settle() } else { Ok(()) };
+    let is_over = board.lock().is_over;
+    let left = offices.leave();
     match done {
         Ok(()) => settled.and(left),
         Err(Stop::Failed(failure)) => Err(failure),
@@ -247,16 +235,16 @@ pub(crate) fn serve_stdio(options: Options) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure`] when the home does not work, or the socket cannot be made.
 pub(crate) fn serve_socket(options: Options, path: &Path) -> Result<(), Failure> {
-    let office = Arc::new(Office::open(options)?);
-    let inbox = office.board.listen();
+    let offices = Arc::new(Offices::open(options)?);
+    let inbox = offices.usual.board.listen();
     let (listener, socket) = SocketFile::bind(path)?;
-    let served = office.clone();
+    let served = offices.clone();
     let accept = move || socket::accept(&listener, &served);
     let thread = thread::Builder::new().name("accept".into()).spawn(accept);
     thread.map_err(|error| Failure::General(format!("no thread: {error}")))?;
     while !inbox.take(None).is_over {}
     drop(socket);
-    office.leave()
+    offices.leave()
 }
 
 /// Has everything end when the person, or the system, wants that.

@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::inbox::Inbox;
+use super::message;
 use crate::exit::Failure;
 use crate::home::HomeError;
 
@@ -54,9 +57,19 @@ impl From<HomeError> for Stop {
 pub(super) struct Voice<'a> {
     pub(super) outgoing: &'a Outgoing,
     pub(super) inbox: &'a Inbox,
+    /// The account that is spoken of, unless it is the one that is meant when none is named.
+    pub(super) account: Option<&'a str>,
 }
 
 impl Voice<'_> {
+    /// Tells of something that was not asked for.
+    pub(super) fn tell(&self, method: &str, mut params: Value) -> Result<(), Stop> {
+        if let (Some(account), Value::Object(parts)) = (self.account, &mut params) {
+            parts.insert("account".to_owned(), account.into());
+        }
+        self.say(&message::notification(method, &params))
+    }
+
     /// Says a line, as soon as there is room.
     pub(super) fn say(&self, line: &str) -> Result<(), Stop> {
         self.outgoing.push(line, self.inbox)

@@ -27,7 +27,7 @@ pub(super) fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "JSON-RPC 2.0, a message a line of at most 1 MiB. Errors have the codes of \
                 JSON-RPC, or else the exit codes of the program; data.retry_after_s says for how long to \
-                wait.",
+                wait. Notifications about an account that has to be named have its name in `account`.",
         },
         "methods": METHODS.iter().map(method).collect::<Vec<_>>(),
         "x-notifications": notifications,
@@ -43,6 +43,12 @@ fn method(method: &Method) -> Value {
             "schema": param.kind.schema(),
         })
     });
+    let params = params.chain([json!({
+        "name": "account",
+        "description": "the account that it is about, by its name; else the usual one",
+        "required": false,
+        "schema": { "type": "string" },
+    })]);
     let leave = match method.class {
         Class::Trust => " It needs --allow-trust.",
         Class::Usual | Class::Grouped => "",

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 
-use super::Office;
+use super::offices::Offices;
+use super::reception;
 use crate::exit::Failure;
 
 /// Programs that are served at once.
@@ -105,7 +106,7 @@ fn unmade(path: &Path, error: io::Error) -> Failure {
 }
 
 /// Serves whoever connects.
-pub(super) fn accept(listener: &UnixListener, office: &Arc<Office>) {
+pub(super) fn accept(listener: &UnixListener, offices: &Arc<Offices>) {
     let served = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
@@ -117,9 +118,9 @@ pub(super) fn accept(listener: &UnixListener, office: &Arc<Office>) {
             continue;
         }
         served.fetch_add(1, Ordering::SeqCst);
-        let (office, counted) = (office.clone(), served.clone());
+        let (offices, counted) = (offices.clone(), served.clone());
         let serve = move || {
-            serve(&stream, &office);
+            serve(&stream, &offices);
             counted.fetch_sub(1, Ordering::SeqCst);
         };
         if thread::Builder::new().name("program".into()).spawn(serve).is_err() {
@@ -128,10 +129,11 @@ pub(super) fn accept(listener: &UnixListener, office: &Arc<Office>) {
     }
 }
 
-fn serve(stream: &UnixStream, office: &Office) {
+fn serve(stream: &UnixStream, offices: &Arc<Offices>) {
     if let (Ok(input), Ok(output)) = (stream.try_clone(), stream.try_clone()) {
         // The program sees the end of the stream.
-        let _ = office.serve(&office.board.listen(), input, output);
+        let inbox = offices.usual.board.listen();
+        let _ = reception::serve(offices, &inbox, input, output);
     }
     let _ = stream.shutdown(Shutdown::Both);
 }

@@ -6,7 +6,6 @@ use serde_json::json;
 use waxwing_core::crypto::Spki;
 use waxwing_core::phone::Phone;
 
-use super::message::notification;
 use super::outgoing::{Stop, Voice};
 use super::values;
 use crate::home::{Contact, Home, HomeError, ItemId};
@@ -59,7 +58,7 @@ impl Subscription {
                 let Some(newest) = letters.last() else { break };
                 *last = newest.id;
                 for letter in values::letters(home, &letters)? {
-                    voice.say(&notification("letter", &letter))?;
+                    voice.tell("letter", letter)?;
                 }
             }
         }
@@ -69,7 +68,7 @@ impl Subscription {
                 let Some(newest) = letters.last() else { break };
                 *told = newest.changed;
                 for letter in &letters {
-                    voice.say(&notification("status", &values::status(letter)))?;
+                    voice.tell("status", values::status(letter))?;
                 }
             }
         }
@@ -79,8 +78,7 @@ impl Subscription {
                 match contact.and_then(changed_key) {
                     Some((phone, key)) => {
                         if told.insert(phone, key.clone()) != Some(key) {
-                            let params = json!({ "phone": phone.as_str() });
-                            voice.say(&notification("key_changed", &params))?;
+                            voice.tell("key_changed", json!({ "phone": phone.as_str() }))?;
                         }
                     }
                     None => drop(told.remove(&one.phone)),

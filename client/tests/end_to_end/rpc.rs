@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,6 +13,7 @@ use waxwing::backend::load_key;
 use waxwing_core::crypto::PrivateKey;
 use waxwing_core::testing::keys::pkcs8_der;
 
+use crate::binaries;
 use crate::keys::replace_key;
 use crate::process::{Process, eventually};
 use crate::test_server::{Person, TestServer, lines};
@@ -324,6 +325,52 @@ fn programs_of_this_user_are_served_on_a_socket_side_by_side() {
 }
 
 #[test]
+fn one_program_works_in_several_accounts() {
+    let server = TestServer::new();
+    let root = tempfile::tempdir().unwrap();
+    let (address, key) = (server.address().to_string(), server.public_key());
+    let command = |args: &[&str]| {
+        let mut command = Command::new(binaries::client());
+        command.args(args).env("XDG_DATA_HOME", root.path()).env("XDG_CONFIG_HOME", "/nonexistent");
+        command
+    };
+    let run = |args: &[&str]| Process::start(&mut command(args)).finish_without_input();
+    let (main, work) = ("+4915112345601", "+4915112345602");
+    run(&["accounts", "add", "work"]).exits(0);
+    run(&["accounts", "add", "empty"]).exits(0);
+    for (account, phone) in [("main", main), ("work", work)] {
+        let key = key.to_str().unwrap();
+        let register = ["register", "--server", &address, "--server-key", key, phone];
+        run(&[&["--account", account], &register[..]].concat()).exits(0);
+    }
+    let mut program = Program { process: Process::start(&mut command(&["rpc"])), calls: 0 };
+    program.call("subscribe", &json!({ "account": "work", "events": ["letter"] }));
+    for (account, phone) in [(None, main), (Some("main"), main), (Some("work"), work)] {
+        assert_eq!(program.call("hello", &json!({ "account": account }))["phone"], phone);
+    }
+    program.call("send", &json!({ "to": work, "text": "from main" }));
+    program.wait_for(|message| {
+        let params = &message["params"];
+        params["text"] == "from main" && params["account"] == "work"
+    });
+    let next = json!({ "account": "work", "consumer": "c", "begin": "oldest" });
+    assert_eq!(texts(&program.call("next", &next)), ["from main"]);
+    for (account, code, help) in [
+        (json!("none"), 78, "there is no account none"),
+        (json!("empty"), 1, "nobody is registered"),
+        (json!("../x"), 2, "letters a to z"),
+        (json!(7), -32_602, "account: it is a text"),
+    ] {
+        let (found, words) = program.fails("hello", &json!({ "account": account }));
+        assert!(found == code && words.contains(help), "{account}: {found} {words}");
+    }
+    // What was sent in any of them is with the server when the program ends.
+    program.ask("send", &json!({ "account": "work", "to": main, "text": "from work" }));
+    program.process.finish_without_input().exits(0);
+    run(&["receive"]).exits(0).says("from work");
+}
+
+#[test]
 fn the_schema_names_every_method_and_what_it_takes() {
     let server = TestServer::new();
     let anna = server.newcomer("anna", "+4915112345601");
@@ -336,7 +383,7 @@ fn the_schema_names_every_method_and_what_it_takes() {
         .iter()
         .map(|param| (param["name"].as_str().unwrap(), param["required"].as_bool().unwrap()))
         .collect();
-    assert_eq!(required, [("to", true), ("text", true), ("key", false)]);
+    assert_eq!(required, [("to", true), ("text", true), ("key", false), ("account", false)]);
     let document = fs::read_to_string("../docs/RPC.md").unwrap();
     for method in methods {
         let name = method["name"].as_str().unwrap();

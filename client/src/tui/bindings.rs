@@ -52,6 +52,8 @@ pub enum Action {
     Copy,
     /// Show what is known of a letter.
     Details,
+    /// Delete a letter.
+    Delete,
 }
 
 /// Where a key does something.
@@ -101,7 +103,7 @@ const fn known(action: Action, name: &'static str, place: Place, keys: &'static 
 }
 
 #[rustfmt::skip]
-const KNOWN: [Known; 22] = [
+const KNOWN: [Known; 23] = [
     known(Action::Quit, "quit", Place::Everywhere, &[Key::Ctrl('q'), Key::Ctrl('c')]),
     known(Action::Suspend, "suspend", Place::Everywhere, &[Key::Ctrl('z')]),
     known(Action::Redraw, "redraw", Place::Everywhere, &[Key::Ctrl('l')]),
@@ -124,6 +126,7 @@ const KNOWN: [Known; 22] = [
     known(Action::Archive, "archive", Place::Conversation, &[Key::Char('E')]),
     known(Action::Copy, "copy", Place::Letter, &[Key::Char('y')]),
     known(Action::Details, "details", Place::Letter, &[Key::Char('o')]),
+    known(Action::Delete, "delete", Place::Letter, &[Key::Char('d')]),
 ];
 
 /// Keys that move, and those with which one goes on, wherever they do.

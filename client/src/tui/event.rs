@@ -1,6 +1,7 @@
 //! What happens to a screen, and what a screen wants done. The state knows nothing else of the world.
 
 use waxwing_core::crypto::Spki;
+use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
 use super::input::Input;
@@ -188,6 +189,8 @@ pub enum Errand {
     },
     /// Say for which letters there was no room, if there were any.
     TellDiscarded,
+    /// Delete a letter from or to somebody.
+    Delete(Phone, Uid),
     /// Take the request of a stranger.
     Accept(Phone),
     /// Discard what somebody sends, or take it again.

@@ -8,7 +8,7 @@ use crate::backend::rng;
 use crate::clock;
 use crate::courier::Hands;
 use crate::exit::Failure;
-use crate::home::{Home, ItemId, Naming, Writing};
+use crate::home::{Deletion, Home, ItemId, Naming, Writing};
 use crate::name::Name;
 use crate::session::Account;
 use crate::show;
@@ -32,6 +32,7 @@ pub(in crate::tui) fn carry(
         }
         Errand::Read { with, to } => read(home, &with, to, receipts),
         Errand::TellDiscarded => discarded(home),
+        Errand::Delete(with, letter) => delete(home, with, letter),
         Errand::Accept(phone) => accept(home, &phone),
         Errand::Block(phone, is_blocked) => block(home, &phone, is_blocked),
         Errand::Archive(phone, away) => archive(home, &phone, away),
@@ -88,6 +89,18 @@ fn discarded(home: &Home) -> Said {
         .map(|(quota, letters)| show::discarded_text(quota, letters))
         .collect();
     Ok((!words.is_empty()).then(|| words.join(" ")))
+}
+
+fn delete(home: &Home, with: Phone, letter: Uid) -> Said {
+    let deleted = home.delete(&Deletion::Letter(with, letter))?;
+    if deleted.on_their_way > 0 {
+        return Err(Failure::General(
+            "this letter is not deleted: it waits to be sent, or the server has not answered yet; \
+             `waxwing outbox drop` gives it up"
+                .into(),
+        ));
+    }
+    said("deleted here".to_owned())
 }
 
 fn accept(home: &Home, phone: &Phone) -> Said {

@@ -56,7 +56,12 @@ fn keys(bindings: &Bindings) -> Vec<String> {
             key(Action::Archive)
         ),
         "At a letter".to_owned(),
-        format!("  {}  copy   {}  details", key(Action::Copy), key(Action::Details)),
+        format!(
+            "  {}  copy   {}  details   {}  delete",
+            key(Action::Copy),
+            key(Action::Details),
+            key(Action::Delete)
+        ),
         String::new(),
         "queued: not at the server yet   ✓: stored there   ✓✓: delivered".to_owned(),
     ]

@@ -71,6 +71,7 @@ impl Model {
             Action::Archived => self.list.toggle_archived(),
             Action::Copy => self.copy(),
             Action::Details => self.show_details(),
+            Action::Delete => self.ask_to_delete(),
             Action::Compare
             | Action::Accept
             | Action::Block
@@ -282,6 +283,22 @@ impl Model {
     fn chosen_text(&self) -> Option<String> {
         let entry = self.open.as_ref()?.chosen_letter()?;
         Some(letter::text(entry).to_owned())
+    }
+
+    fn ask_to_delete(&mut self) {
+        let entry = self.open.as_ref().and_then(super::OpenConversation::chosen_letter);
+        let Some(entry) = entry else { return };
+        let (with, uid) = (entry.with, entry.uid);
+        match uid {
+            Some(uid) => {
+                let question = "Delete this letter here? Whoever else has it keeps it.";
+                let question = Shown::from(question);
+                self.overlay = Some(Overlay::Sure { question, errand: Errand::Delete(with, uid) });
+            }
+            None => {
+                self.say("this letter was never opened; waxwing delete --unreadable deletes those");
+            }
+        }
     }
 
     fn show_details(&mut self) {

@@ -19,7 +19,9 @@ use waxwing_core::wire::KeyAnswer;
 
 use super::{at, phone};
 use crate::backend::load_key;
-use crate::home::{Fate, HandedOver, Home, Identity, NewIdentity, Recorded, Registration, Writing};
+use crate::home::{
+    Deletion, Fate, HandedOver, Home, Identity, NewIdentity, Recorded, Registration, Writing,
+};
 use crate::tui::bindings::Bindings;
 use crate::tui::desk::reading;
 use crate::tui::draw;
@@ -143,6 +145,10 @@ impl Person {
                 }
                 Errand::Read { with, to } => {
                     self.home.conversations().mark_read(&with, to).unwrap();
+                }
+                Errand::Delete(with, letter) => {
+                    let deleted = self.home.delete(&Deletion::Letter(with, letter)).unwrap();
+                    assert_eq!(deleted.received + deleted.written, 1);
                 }
                 other => panic!("{other:?}"),
             }

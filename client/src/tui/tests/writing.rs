@@ -206,6 +206,25 @@ fn a_letter_that_was_found_is_shown_where_it_stands() {
 }
 
 #[test]
+fn a_letter_is_deleted_after_a_yes() {
+    let mut person = Person::with((80, 24), |person| {
+        person.receives(phone(1), 1, "stays");
+        person.receives(phone(1), 2, "goes");
+        person.home.relations().accept(&phone(1)).unwrap();
+    });
+    person.press(Key::Enter);
+    person.errands.clear();
+    person.presses(&[Key::BackTab, Key::Char('d'), Key::Char('n'), Key::Char('d')]);
+    person.sees_line("Delete this letter here?");
+    assert!(person.errands.is_empty());
+    person.press(Key::Char('y'));
+    assert!(matches!(person.errands[..], [Errand::Delete(with, _)] if with == phone(1)));
+    person.carry_out();
+    person.sees_line("stays");
+    person.sees_nothing_of("┃ goes");
+}
+
+#[test]
 fn a_new_conversation_begins_with_a_number() {
     let mut person = anybody();
     person.press(Key::Ctrl('p'));

@@ -117,11 +117,11 @@ impl<P: Backend> Letters<P> {
         world.send(ann.conn, &question);
         let said = ann.hear(world);
         ann.leave(world);
-        let fates = said.iter().filter_map(|said| match said {
+        let mut fates = said.iter().filter_map(|said| match said {
             Said::Fate(about, status) if about == id => Some(*status),
             _ => None,
         });
-        fates.last().unwrap_or_else(|| panic!("no answer: {said:?}"))
+        fates.next_back().unwrap_or_else(|| panic!("no answer: {said:?}"))
     }
 }
 

@@ -61,7 +61,8 @@ pub(crate) struct Spent {
 
 /// An account of the server's time that is open.
 pub(crate) struct Account<'a> {
-    server: &'a Server,
+    /// Nothing for a server that somebody else has started, whose time is not known.
+    server: Option<&'a Server>,
     begun: Instant,
     busy: Duration,
     watch: Option<Watch>,
@@ -69,9 +70,11 @@ pub(crate) struct Account<'a> {
 
 impl<'a> Account<'a> {
     /// Without a yardstick nobody disturbs what is measured.
-    pub(crate) fn open(server: &'a Server, yardstick: Option<Yardstick>) -> Result<Self> {
-        let watch = yardstick.map(|yardstick| Watch::begin(yardstick, server)).transpose()?;
-        Ok(Self { server, begun: Instant::now(), busy: server.processor_time()?, watch })
+    pub(crate) fn open(server: Option<&'a Server>, yardstick: Option<Yardstick>) -> Result<Self> {
+        let watch =
+            server.zip(yardstick).map(|(server, yardstick)| Watch::begin(yardstick, server));
+        let watch = watch.transpose()?;
+        Ok(Self { server, begun: Instant::now(), busy: processor_time(server)?, watch })
     }
 
     pub(crate) fn begun(&self) -> Instant {
@@ -80,10 +83,14 @@ impl<'a> Account<'a> {
 
     pub(crate) fn close(self) -> Result<Spent> {
         let span = self.begun.elapsed();
-        let processor = self.server.processor_time()?.saturating_sub(self.busy);
+        let processor = processor_time(self.server)?.saturating_sub(self.busy);
         let slowness = self.watch.map(Watch::end).transpose()?;
         Ok(Spent { span, processor, slowness })
     }
+}
+
+fn processor_time(server: Option<&Server>) -> Result<Duration> {
+    server.map_or(Ok(Duration::ZERO), Server::processor_time)
 }
 
 /// A thread that signs now and then.

@@ -16,6 +16,7 @@ use crate::findings::Findings;
 use crate::floor::{BackendKind, Floor};
 use crate::operation::{self, Part, Sizes, has_canary, section};
 use crate::process::{RAISED, ServerBinary, Settings};
+use crate::remote::{self, RemoteArgs};
 use crate::scenarios::{Bench, Writing};
 use crate::{keys, profile, program};
 
@@ -129,7 +130,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         docs: Option<PathBuf>,
     },
-    /// All of the others but `operation`, in about twenty minutes
+    /// A server that runs already, for some time: is its machine large enough?
+    ///
+    /// People are registered there, and write to each other. They stay on the server, so take one that nobody
+    /// uses yet. For as long as it lasts, the server says codes in band (otp.delivery = "in-band"), and its
+    /// limits.exempt names the address of this machine.
+    Remote(RemoteArgs),
+    /// All of the others but `operation` and `remote`, in about twenty minutes
     All,
     /// The same, as BENCHMARKS.md and its chart
     Report {
@@ -171,7 +178,8 @@ impl Cli {
         let own = env::current_exe()?;
         let beside = own.parent().context("this program lies in a directory")?;
         let path = self.server.clone().unwrap_or_else(|| beside.join("waxwing-server"));
-        ensure!(path.exists(), "there is no server {}", path.display());
+        let is_remote = matches!(self.command, Command::Remote(_));
+        ensure!(is_remote || path.exists(), "there is no server {}", path.display());
         let target = beside.parent().unwrap_or(beside);
         let dir = self.dir.clone().unwrap_or_else(|| target.join("bench"));
         let keys = keys::pool(&dir.join("keys"), self.population())?;
@@ -210,6 +218,8 @@ impl Cli {
             Command::Operation { rounds, pending, .. } => {
                 Sizes::new(*rounds, *pending, self.scale).population()
             }
+            // Its people have keys of their own.
+            Command::Remote(_) => 0,
             Command::All | Command::Report { .. } => program::population(self.scale),
         }
     }
@@ -260,6 +270,7 @@ impl Cli {
                 let profile = profile::take(bench, writing.writing()?)?;
                 writeln!(io::stdout(), "{profile}").context("standard output")?;
             }
+            Command::Remote(ref args) => remote::run(args, bench, findings)?,
             Command::All | Command::Report { .. } => {
                 program::run(bench, findings, self.scale)?;
             }

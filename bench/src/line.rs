@@ -104,10 +104,29 @@ impl Line {
         Ok(Self { client: Client::new(keys, buffers, Options::default())?, stream: None })
     }
 
-    /// Asks for a session in the short form. It goes out once there is a connection.
+    /// Asks for a session, in the short form if there was one. It goes out once there is a connection.
     pub(crate) fn reconnect(&mut self, rng: &mut ChaCha20Rng, person: &Person) -> Result<()> {
         let env = &mut Env { now: now(), rng };
-        Ok(self.client.reconnect(env, person.user, Some(&person.last_session))?)
+        Ok(self.client.reconnect(env, person.user, person.last_session.as_ref())?)
+    }
+
+    /// The same in the long form, as under another key of the server.
+    pub(crate) fn reconnect_anew(&mut self, rng: &mut ChaCha20Rng, person: &Person) -> Result<()> {
+        let env = &mut Env { now: now(), rng };
+        Ok(self.client.reconnect(env, person.user, None)?)
+    }
+
+    /// Whether the server has closed the connection. What it sends before that is lost.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        let Some(stream) = &mut self.stream else { return true };
+        let mut room = [0; NO_LETTERS];
+        loop {
+            match stream.read(&mut room) {
+                Ok(Some(_)) => {}
+                Ok(None) => return false,
+                Err(_) => return true,
+            }
+        }
     }
 
     pub(crate) fn dial(

@@ -1,5 +1,6 @@
 //! Pairs under load: several threads, one clock.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -95,7 +96,9 @@ impl Sight<'_> {
 pub(crate) struct Stage<'a> {
     pub(crate) people: &'a [Person],
     pub(crate) stock: &'a Stock,
-    pub(crate) server: &'a Server,
+    /// The server, if the bench has started it.
+    pub(crate) server: Option<&'a Server>,
+    pub(crate) address: SocketAddr,
     pub(crate) server_key: &'static AwsLcPublicKey,
     pub(crate) threads: usize,
     pub(crate) yardstick: Option<Yardstick>,
@@ -110,9 +113,24 @@ impl Stage<'_> {
         span: Duration,
         meanwhile: impl FnOnce(Sight<'_>) -> Result<()>,
     ) -> Result<Measured> {
+        let warm_up = || {
+            thread::sleep(load.warm_up);
+            Ok(())
+        };
+        self.relay_after(warm_up, load, span, meanwhile)
+    }
+
+    /// The same, where nothing is measured before `begin` has returned.
+    pub(crate) fn relay_after(
+        &self,
+        begin: impl FnOnce() -> Result<()>,
+        load: Load,
+        span: Duration,
+        meanwhile: impl FnOnce(Sight<'_>) -> Result<()>,
+    ) -> Result<Measured> {
         self.run(load, &[], |shared, count| {
             shared.phase.store(WARMING_UP, Relaxed);
-            thread::sleep(load.warm_up);
+            begin()?;
             let account = Account::open(self.server, self.yardstick)?;
             let arrived = shared.arrived.load(Relaxed);
             shared.phase.store(MEASURING, Relaxed);

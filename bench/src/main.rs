@@ -19,6 +19,7 @@ mod profile;
 mod program;
 mod progress;
 mod recipient;
+mod remote;
 mod report;
 mod scenarios;
 mod tail;

@@ -175,9 +175,9 @@ impl Bench {
         let (data, server) = self.start(known, 0, 0)?;
         let mut groups = people
             .chunks(clients.div_ceil(processors()?))
-            .map(|people| Clients::new(people, &server, data.server_key(), errand))
+            .map(|people| Clients::new(people, server.address(), data.server_key(), errand))
             .collect::<Result<Vec<_>>>()?;
-        let account = Account::open(&server, Some(self.yardstick))?;
+        let account = Account::open(Some(&server), Some(self.yardstick))?;
         let took = Clients::connect_all(&mut groups)?;
         let run = run.with(&account.close()?, clients, &took, server.memory()?);
         drop(groups);
@@ -190,7 +190,8 @@ impl Bench {
     pub(crate) fn idle(&mut self, connections: usize) -> Result<Goal> {
         let people = population::of(connections, self.keys);
         let (data, server) = self.start(&people, 0, 0)?;
-        let mut clients = Clients::new(&people, &server, data.server_key(), Errand::Reconnect)?;
+        let key = data.server_key();
+        let mut clients = Clients::new(&people, server.address(), key, Errand::Reconnect)?;
         let half = connections / 2;
         clients.connect(0..half, None)?;
         thread::sleep(REST);
@@ -243,8 +244,8 @@ impl Bench {
         data: &mut ServerData,
     ) -> Stage<'a> {
         let (server_key, threads) = (data.server_key(), self.threads);
-        let yardstick = Some(self.yardstick);
-        Stage { people, stock, server, server_key, threads, yardstick }
+        let (yardstick, address) = (Some(self.yardstick), server.address());
+        Stage { people, stock, server: Some(server), address, server_key, threads, yardstick }
     }
 
     /// So many letters for each pair of `people`. What was signed before serves again where it

@@ -62,7 +62,7 @@ impl Bench {
         let _cores = self.half(Side::Clients)?;
         let storm = &everybody[2 * writing.pairs..];
         let key = data.server_key();
-        let mut returning = Clients::new(storm, &server, key, Errand::Reconnect)?;
+        let mut returning = Clients::new(storm, server.address(), key, Errand::Reconnect)?;
         let stage = Stage { yardstick: None, ..self.stage(&pairs, &stock, &server, &mut data) };
         let mut is_at_pace = false;
         let busy = stage.relay(load, writing.span, |_| {

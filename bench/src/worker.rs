@@ -149,8 +149,7 @@ impl<'a> Worker<'a> {
         poll: &Poll,
         rng: &mut ChaCha20Rng,
     ) -> Result<Vec<Pair<'a>>> {
-        let Stage { server, server_key, .. } = *self.stage;
-        let address = server.address();
+        let Stage { address, server_key, .. } = *self.stage;
         let connect = |(at, (people, letters)): (usize, &Charge<'a>)| {
             let (from, to) = (&people[0], &people[1]);
             let sender = if self.load.senders {

@@ -1,13 +1,15 @@
 //! The bench itself, for a moment, on the server as it is built for tests.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::TempDir;
 use waxwing_testkit::binaries::built_beside;
 
 fn server() -> PathBuf {
@@ -73,6 +75,81 @@ fn a_server_with_everything_on_is_compared_with_one_that_has_nothing_on() {
     for goal in found["goals"].as_array().unwrap() {
         assert!(goal["reached"].as_f64().unwrap().is_finite(), "{found}");
     }
+}
+
+#[test]
+fn everybody_comes_back_under_another_key_of_the_server() {
+    let found = measure(&["operation", "rotation", "--scale", "0.002"]);
+    let goals = found["goals"].as_array().unwrap();
+    assert!(goals[0]["name"].as_str().unwrap().ends_with("20 sessions: all are back"), "{found}");
+    assert!(goals[0]["reached"].as_f64().unwrap() > 1.0, "{found}");
+    let remarks = found["remarks"].to_string();
+    assert!(remarks.contains("0 were refused for now") && !remarks.contains('?'), "{found}");
+}
+
+/// A server on which nobody is.
+struct Running {
+    directory: TempDir,
+    child: Child,
+    address: String,
+}
+
+impl Running {
+    fn start(codes: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = Command::new(server())
+            .args(["--listen", "127.0.0.1:0", "--data"])
+            .arg(directory.path().join("data"))
+            .env("WAXWING_OTP__DELIVERY", codes)
+            .env("WAXWING_LIMITS__EXEMPT", "127.0.0.0/8")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        Self { directory, child, address }
+    }
+
+    /// Puts it under load for a moment.
+    fn visit(&self) -> Output {
+        let (data, keys) = (self.directory.path().join("data"), self.directory.path().join("keys"));
+        Command::new(env!("CARGO_BIN_EXE_waxwing-bench"))
+            .args(["remote", &self.address, "--pairs", "2", "--rate", "40", "--minutes", "0.01"])
+            .arg("--server-key")
+            .arg(data.join("server.pub.pem"))
+            .arg("--dir")
+            .arg(keys)
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_that_runs_already_is_put_under_load_as_often_as_one_likes() {
+    let running = Running::start("in-band");
+    for _ in 0..2 {
+        let ran = running.visit();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success(), "{ran:?}");
+        assert!(said.contains("2 pairs, 40 letters a second wanted: "), "{said}");
+        assert!(said.contains("letters arrived"), "{said}");
+    }
+}
+
+#[test]
+fn a_server_that_says_no_codes_is_told_of_with_what_to_do() {
+    let ran = Running::start("console").visit();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success() && said.contains("otp.delivery"), "{said}");
 }
 
 /// The processes that this one has started.

@@ -1,11 +1,12 @@
 //! What letters notice of a backup, and what memory it takes.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
 use super::everything::Everything;
 use super::operator::{Operator, Running};
@@ -25,6 +26,11 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Half load lasts for so long before a backup begins beside it, but no longer than the backup takes alone: else
 /// the load's own start would be measured, too.
 const LONGEST_START: Duration = Duration::from_secs(2);
+/// For the clock to make a backup, and to delete the one before.
+const CLOCK_PATIENCE: Duration = Duration::from_mins(2);
+const LOOK_CLOSELY: Duration = Duration::from_millis(1);
+/// What a backup has beside it.
+const MANIFEST: &str = ".json";
 /// For what has to be measured until something else ends.
 const SHORT: Duration = Duration::from_millis(400);
 
@@ -57,7 +63,58 @@ pub(super) fn measure(
     full.alone(bench, findings)?;
     full.beside_half_load(bench, findings, writers, half)?;
     full.beside_full_load(bench, findings, others, sizes.full)?;
+    let Full { what, alone, .. } = full;
+    server.stop()?;
+
+    let shelf = data.root().join("backups");
+    fs::create_dir(&shelf)?;
+    // As soon as one is made the one before is deleted, and a second later the next one begins.
+    let by_clock = [
+        ("backup.directory", &*shelf.to_string_lossy()),
+        ("backup.every", "1s"),
+        ("backup.keep", "1"),
+    ];
+    let values = by_clock.map(|(name, value)| (name, value.to_owned())).to_vec();
+    let server = data.start(&bench.binary, &Settings { values, file: None })?;
+    let full = Full { data: &mut data, server: &server, what, alone };
+    full.beside_deletion(bench, findings, others, half, &Shelf(shelf))?;
     server.stop()
+}
+
+/// Where the clock makes backups.
+struct Shelf(PathBuf);
+
+impl Shelf {
+    /// The files with a name that ends like this.
+    fn files(&self, ending: &str) -> Result<Vec<PathBuf>> {
+        let files = fs::read_dir(&self.0)?.map(|entry| Ok(entry?.path()));
+        let files = files.collect::<Result<Vec<_>>>()?;
+        Ok(files.into_iter().filter(|file| file.to_string_lossy().ends_with(ending)).collect())
+    }
+
+    /// Waits until there is one.
+    fn await_one(&self) -> Result<()> {
+        self.until(|| Ok(!self.files(MANIFEST)?.is_empty()))
+    }
+
+    /// Waits until one is being deleted, and says which.
+    fn await_deletion(&self) -> Result<PathBuf> {
+        // The next one may be there already.
+        let oldest = self.files(MANIFEST)?.into_iter().min().context("there is a backup")?;
+        let old = oldest.to_string_lossy().trim_end_matches(MANIFEST).to_owned();
+        let being_deleted = PathBuf::from(old.clone() + ".new");
+        self.until(|| Ok(!PathBuf::from(&old).exists()))?;
+        Ok(being_deleted)
+    }
+
+    fn until(&self, is_so: impl Fn() -> Result<bool>) -> Result<()> {
+        let deadline = Instant::now() + CLOCK_PATIENCE;
+        while !is_so()? {
+            ensure!(Instant::now() < deadline, "the clock makes no backups: {:?}", self.files("")?);
+            thread::sleep(LOOK_CLOSELY);
+        }
+        Ok(())
+    }
 }
 
 impl Full<'_> {
@@ -142,6 +199,54 @@ impl Full<'_> {
             format!("half load beside {what}: stored, slowest of {}", measured.latencies.len());
         findings.goals.push(Goal::new(name, 1_000.0, most, "ms"));
         findings.remarks.push(beside.words("half", what));
+        Ok(())
+    }
+
+    /// Letters that are answered while a backup of before is deleted.
+    fn beside_deletion(
+        self,
+        bench: &mut Bench,
+        findings: &mut Findings,
+        people: &[Person],
+        half: f64,
+        shelf: &Shelf,
+    ) -> Result<()> {
+        shelf.await_one()?;
+        let span = self.patience() + LONGEST_START;
+        let writing = Writing { pairs: people.len() / 2, window: 128, payload: PAYLOAD, span };
+        // Those of before are used up.
+        bench.stocks.clear();
+        let stock = bench.stock(people, writing.letters_at(half), PAYLOAD)?;
+        let stage = bench.stage(people, &stock, self.server, self.data);
+        let stage = Stage { yardstick: None, ..stage };
+        let (old, mut took) = (RefCell::new(PathBuf::new()), Duration::ZERO);
+        let begin = || {
+            *old.borrow_mut() = shelf.await_deletion()?;
+            Ok(())
+        };
+        let measured =
+            stage.relay_after(begin, load(&writing, Some(half)), Duration::ZERO, |_| {
+                let begun = Instant::now();
+                shelf.until(|| Ok(!old.borrow().exists()))?;
+                took = begun.elapsed();
+                // Letters that have waited for it are among those that are measured.
+                thread::sleep(SHORT);
+                Ok(())
+            })?;
+        let [p99, most] = [0.99, 1.0].map(|part| micros(quantile(&measured.latencies, part)) / 1e3);
+        let what = format!("half load beside the deletion of {}", self.what);
+        findings.goals.push(Goal::new(format!("{what}: stored, p99"), 50.0, p99, "ms"));
+        let count = measured.latencies.len();
+        findings.goals.push(Goal::new(
+            format!("{what}: stored, slowest of {count}"),
+            1_000.0,
+            most,
+            "ms",
+        ));
+        let took = took.as_secs_f64();
+        findings
+            .remarks
+            .push(format!("the deletion of {} takes {took:.1} s beside half load", self.what));
         Ok(())
     }
 

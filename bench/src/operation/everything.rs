@@ -61,19 +61,20 @@ impl Everything {
     pub(crate) fn scrape_for(&self, span: Duration) -> Result<()> {
         let begun = Instant::now();
         while let Some(left) = span.checked_sub(begun.elapsed()) {
-            self.scrape()?;
+            self.page()?;
             thread::sleep(left.min(SCRAPE_EVERY));
         }
         Ok(())
     }
 
-    fn scrape(&self) -> Result<()> {
+    /// The page of the server's numbers.
+    pub(crate) fn page(&self) -> Result<String> {
         let mut stream = TcpStream::connect(self.metrics).context("metrics.listen")?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
         let mut page = String::new();
         stream.read_to_string(&mut page)?;
         ensure!(page.starts_with("HTTP/1.1 200 "), "no numbers: {page}");
-        Ok(())
+        Ok(page)
     }
 }

@@ -7,6 +7,7 @@ mod capacity;
 mod cost;
 mod everything;
 mod operator;
+mod rotation;
 pub(crate) mod section;
 
 use std::io::{self, Write};
@@ -37,10 +38,13 @@ pub(crate) enum Part {
     Backup,
     /// Memory for users and sessions
     Capacity,
+    /// How long it takes until everybody is back under another key of the server
+    Rotation,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 4] = [Self::Cost, Self::Answers, Self::Capacity, Self::Backup];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Cost, Self::Answers, Self::Capacity, Self::Rotation, Self::Backup];
 }
 
 /// Sizes at scale 1.
@@ -114,6 +118,7 @@ pub(crate) fn measure(
             Part::Answers => answers::measure(bench, findings, sizes, half),
             Part::Backup => backup::measure(bench, findings, sizes, half),
             Part::Capacity => capacity::measure(bench, findings, sizes),
+            Part::Rotation => rotation::measure(bench, findings, sizes),
         };
         bench.settings = Settings::default();
         // The others may have taken long.

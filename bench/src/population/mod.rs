@@ -21,8 +21,8 @@ pub(crate) struct Person {
     pub(crate) keys: &'static KeyPair,
     pub(crate) fingerprint: Fingerprint,
     /// The key of a last session that never was: the server knows it too, so that the short
-    /// form of 106 works from the beginning.
-    pub(crate) last_session: SessionKey,
+    /// form of 106 works from the beginning. Nothing where somebody else has started the server.
+    pub(crate) last_session: Option<SessionKey>,
 }
 
 impl Person {
@@ -36,7 +36,7 @@ impl Person {
             phone,
             keys,
             fingerprint: Fingerprint::of(&AwsLc, &phone, keys.private.spki()),
-            last_session: SessionKey::from_bytes(&session.0),
+            last_session: Some(SessionKey::from_bytes(&session.0)),
         }
     }
 }

@@ -75,6 +75,14 @@ impl ServerData {
         self.server_key
     }
 
+    /// The key that the server has announced to take the place of its own.
+    pub(crate) fn next_server_key(&self) -> Result<&'static AwsLcPublicKey> {
+        let pem = fs::read(self.path().join("server.next.key.pem"))?;
+        let (_, der) = pem_rfc7468::decode_vec(&pem).map_err(|error| anyhow!("{error}"))?;
+        let next = AwsLcKey::from_pkcs8_der(&der)?;
+        Ok(Box::leak(Box::new(AwsLc.public_key(next.spki())?)))
+    }
+
     /// Gives accounts to `people`, who have to be the first.
     pub(crate) fn register(&mut self, people: &[Person]) -> Result<()> {
         let mut writes = Vec::new();
@@ -96,7 +104,7 @@ impl ServerData {
     fn wrap(&self, person: &Person) -> Result<WrappedKey> {
         let mut wrapped = [0; size_of::<WrappedKey>()];
         let (iv, room) = wrapped.split_first_chunk_mut().context("there is room for an IV")?;
-        let key = person.last_session.expose();
+        let key = person.last_session.as_ref().context("there was a session")?.expose();
         room[..key.len()].copy_from_slice(key);
         AwsLc
             .cbc_encrypt(&self.wrap_key, iv, room, key.len())

@@ -278,6 +278,30 @@ fn whoever_asks_a_server_reaches_it_although_its_file_has_a_mistake() {
 }
 
 #[test]
+fn the_doctor_says_what_the_server_makes_of_its_file() {
+    let server = Server::start("", LOCAL);
+    let configuration = || {
+        let mut doctor = binary();
+        doctor.arg("--config").arg(server.file()).args(["doctor", "--json"]);
+        let ran = doctor.env("WAXWING_SERVER__DATA", server.folder.path().join("data")).output();
+        let said = String::from_utf8(ran.unwrap().stdout).unwrap();
+        let lines = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut mine = lines.filter(|line| line["check"] == "configuration");
+        mine.next().unwrap()
+    };
+    assert_eq!(configuration()["verdict"], "ok", "{}", configuration());
+    server.writes("limits.codes_per_dya = 7\n");
+    server.refuses("there is no key `limits.codes_per_dya`");
+    // It is right again, and the server does not know.
+    server.writes("backup.keep = 3\n");
+    assert_eq!(configuration()["verdict"], "fail", "{}", configuration());
+    server.reloads();
+    let waits = configuration();
+    assert_eq!(waits["verdict"], "warn", "{waits}");
+    assert!(waits["found"].as_str().unwrap().contains("backup.keep"), "{waits}");
+}
+
+#[test]
 fn a_hangup_does_the_same() {
     let server = Server::start("limits.codes_per_day = 100\n", LOCAL);
     server.writes("limits.codes_per_day = 50\n");

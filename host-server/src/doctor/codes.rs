@@ -4,6 +4,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::{Finding, another_user};
+use crate::admin::commands::status;
 use crate::config::{Config, DeliveryKind};
 use crate::otp;
 
@@ -13,6 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) fn delivery(config: &Config) -> Finding {
     if !config.otp.ways().any(|way| matches!(way, DeliveryKind::Exec | DeliveryKind::Webhook)) {
         return Finding::skipped("neither a program nor a gateway delivers codes");
+    }
+    if let Some(found) =
+        status::look(config).and_then(|status| judge_resting(&status.resting_ways()))
+    {
+        return found;
     }
     // Who can change a program is asked for the user who runs it.
     if let Some(skipped) = another_user(config) {
@@ -27,6 +33,16 @@ pub(super) fn delivery(config: &Config) -> Finding {
         None => Finding::ok("it can be used; `waxwing-server otp test PHONE` sends a code"),
         Some(gateway) => judge_gateway(&gateway, connect(&gateway)),
     }
+}
+
+/// The server that runs leaves ways alone on which several codes in a row did not get through.
+fn judge_resting(ways: &[&str]) -> Option<Finding> {
+    (!ways.is_empty()).then(|| {
+        Finding::fail(
+            format!("the last codes by {} did not get through", ways.join(" and by ")),
+            "the log says why for each; `waxwing-server otp test PHONE` tries it again",
+        )
+    })
 }
 
 /// Host and port of a URL.
@@ -98,6 +114,14 @@ fn judge_public(ways: &[DeliveryKind], is_public: bool) -> Finding {
 mod tests {
     use super::super::Verdict;
     use super::*;
+
+    #[test]
+    fn what_the_server_knows_of_codes_counts() {
+        assert_eq!(judge_resting(&[]), None);
+        let found = judge_resting(&["exec", "webhook"]).unwrap();
+        assert_eq!(found.verdict, Verdict::Fail);
+        assert!(found.found.contains("by exec and by webhook"), "{}", found.found);
+    }
 
     #[test]
     fn a_gateway_is_named_by_its_url() {

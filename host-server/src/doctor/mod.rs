@@ -7,6 +7,7 @@
 
 mod backups;
 mod codes;
+mod configuration;
 mod database;
 mod disk;
 mod files;
@@ -92,6 +93,11 @@ pub struct Check {
 /// All checks, in the order in which they are told of.
 pub const CHECKS: &[Check] = &[
     Check { name: "server", about: "Whether a server runs.", look: server::look },
+    Check {
+        name: "configuration",
+        about: "Whether a server could start with the configuration, and the one that runs has it.",
+        look: configuration::look,
+    },
     Check {
         name: "files",
         about: "Owners and modes of the data directory and of what is in it.",

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
+use crate::admin::commands::status;
 use crate::admin::control::Connection;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -26,7 +27,10 @@ pub(super) fn look(config: &Config) -> Finding {
         ));
     }
     match Connection::open(&path) {
-        Ok(Some(_)) => Finding::ok(format!("it runs, and answers at {}", path.display())),
+        Ok(Some(_)) => {
+            let status = status::look(config);
+            judge_running(&path, status.as_ref().and_then(|status| status.drained_by()))
+        }
         Ok(None) => {
             let users = DataDir::existing(&config.server.data).map(|data| data.users());
             judge_silence(&path, &users.unwrap_or_default())
@@ -34,6 +38,16 @@ pub(super) fn look(config: &Config) -> Finding {
         Err(failure) => {
             Finding::fail(failure.to_string(), "look at its log: journalctl -u waxwing")
         }
+    }
+}
+
+fn judge_running(path: &Path, drained_by: Option<&str>) -> Finding {
+    match drained_by {
+        None => Finding::ok(format!("it runs, and answers at {}", path.display())),
+        Some(stops) => Finding::warn(
+            format!("it sends all sessions away, and stops then, at {stops} at the latest"),
+            "`waxwing-server undrain` takes that back; when it has stopped: systemctl start waxwing",
+        ),
     }
 }
 
@@ -109,6 +123,12 @@ mod tests {
         );
         let elsewhere = judge_silence(path, &["process 7 (waxwing-server)".into()]);
         assert!(elsewhere.found.contains("but process 7 (waxwing-server) uses the data directory"));
+    }
+
+    #[test]
+    fn a_server_that_is_about_to_stop_is_told_of() {
+        let judge = |drained_by| judge_running(Path::new("/data/control.sock"), drained_by).verdict;
+        assert_eq!([None, Some("2026-11-30T12:00:00Z")].map(judge), [Verdict::Ok, Verdict::Warn]);
     }
 
     #[test]

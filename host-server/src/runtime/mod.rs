@@ -264,8 +264,9 @@ fn tell_of(strangers: &[UserId]) {
         name: "reserved_phones_taken",
         users = strangers.len(), ?ids,
         "users have phones that begin with +999, and keys that the canary does not know: nobody can find them \
-         or write to them, and the canary removes those that have its two phones. Ask these people to \
-         register another phone; `waxwing-server users list` shows them as canary"
+         or write to them, and the canary removes those that have its two phones. After a restore these are the \
+         canary's own accounts of before, and nothing has to be done; else ask these people to register another \
+         phone. `waxwing-server users list` shows them as canary"
     );
 }
 

@@ -2,9 +2,9 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::Write;
 use waxwing_server::store::Storage;
 
-use crate::Place;
+use crate::{Place, text};
 use crate::support::{apply, spki, user};
 
 /// What lies beside the backup and is of a drill.
@@ -114,4 +114,22 @@ fn a_drill_that_is_ended_leaves_nothing() {
     kill_process(Pid::from_child(&drill), Signal::TERM).unwrap();
     assert_eq!(drill.wait().unwrap().code(), Some(1));
     assert_eq!(left(&place), 0);
+}
+
+#[test]
+fn a_drill_with_a_copy_of_the_key_puts_nothing_beside_it() {
+    let place = Place::new();
+    place.has_canary();
+    place.create();
+    let copy = place.0.path().join("copy of the key");
+    fs::create_dir(&copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).unwrap();
+    for file in [place.data().private_key(), place.data().public_key()] {
+        fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
+    }
+    let mut drill = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+    drill.env("WAXWING_STORAGE__MIN_FREE_DISK", "0").args(["backup", "drill"]).arg(place.file());
+    let ran = drill.arg("--data").arg(&copy).output().unwrap();
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    assert_eq!(fs::read_dir(&copy).unwrap().count(), 2);
 }

@@ -384,7 +384,11 @@ fn drill(file: &Path, directory: Option<&Path>, paper: &mut Paper<'_>) -> Result
     };
     let act = (audit::caller(), "backup drill");
     let log = AuditLog::of(&installation);
-    let noted = log.note_ended(clock::unix_now(), act, arguments(Some(file)), outcome);
+    // A copy of the key is no server, and nothing is to be put beside it.
+    let noted = match installation.database().exists() {
+        true => log.note_ended(clock::unix_now(), act, arguments(Some(file)), outcome),
+        false => Ok(()),
+    };
     let practised = drilled?;
     paper.write(&practised, Practised::page)?;
     if !practised.canary.is_done() {

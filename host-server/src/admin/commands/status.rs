@@ -624,6 +624,26 @@ impl Status {
         (self.users, self.pending_bytes)
     }
 
+    /// When the server stops at the latest, if all sessions are sent away.
+    pub(crate) fn drained_by(&self) -> Option<&str> {
+        self.drained_by.as_deref()
+    }
+
+    /// Why the configuration could not be read again, if that was the last attempt.
+    pub(crate) fn not_read_again(&self) -> Option<&str> {
+        self.configuration.failure.as_deref()
+    }
+
+    /// Settings whose values wait for a restart.
+    pub(crate) fn waiting_settings(&self) -> &[String] {
+        &self.configuration.waiting
+    }
+
+    /// Ways of codes that did not get through, and are left alone for a while.
+    pub(crate) fn resting_ways(&self) -> Vec<&str> {
+        self.resting_ways.iter().map(|resting| &*resting.way).collect()
+    }
+
     /// Why nothing can be put into the directory of backups.
     pub(crate) fn backups_unusable(&self) -> Option<String> {
         self.backup.unusable.clone()

@@ -47,8 +47,8 @@ impl Connection {
     pub fn open_within(path: &Path, patience: Duration) -> Result<Option<Self>, Failure> {
         let why = match dial(path, patience) {
             Ok(stream) => {
-                check_place(path)?;
-                return Ok(Some(Self { stream, path: path.to_owned(), patience }));
+                let is_there = check_place(path)?;
+                return Ok(is_there.then(|| Self { stream, path: path.to_owned(), patience }));
             }
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => return Ok(None),
@@ -175,8 +175,9 @@ fn failure(path: &Path, why: impl std::fmt::Display) -> Failure {
 }
 
 /// A server makes no socket where others can put theirs; what listens there is something else, which
-/// would be told what the operator wants, and could say that it was done.
-fn check_place(path: &Path) -> Result<(), Failure> {
+/// would be told what the operator wants, and could say that it was done. Whether the place is still there: a
+/// service manager takes it away when the server has ended.
+fn check_place(path: &Path) -> Result<bool, Failure> {
     let directory = socket_file::directory_of(path);
     let others_can_write =
         fs::metadata(directory).map(|metadata| metadata.permissions().mode() & 0o022 != 0);
@@ -186,7 +187,7 @@ fn check_place(path: &Path) -> Result<(), Failure> {
         Err(error) => Err(error),
     };
     match open {
-        Ok(None) => Ok(()),
+        Ok(None) => Ok(true),
         Ok(Some(open)) => {
             let open = open.display();
             let why = format!(
@@ -194,6 +195,7 @@ fn check_place(path: &Path) -> Result<(), Failure> {
             );
             Err(failure(path, format!("{why}; run: chmod go-w {open}")))
         }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => {
             Err(failure(path, format!("the directories above cannot be looked at: {error}")))
         }
@@ -211,4 +213,16 @@ pub(super) fn dial(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     connect(&stream, &address)?;
     stream.set_nonblocking(true)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_whose_directory_is_gone_is_that_of_no_server() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(check_place(&directory.path().join("control.sock")).unwrap());
+        assert!(!check_place(&directory.path().join("gone/control.sock")).unwrap());
+    }
 }

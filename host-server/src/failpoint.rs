@@ -26,6 +26,8 @@ pub enum Failpoint {
     AfterAuditLine,
     /// A user is removed, and what is left elsewhere is not erased.
     BeforeErasing,
+    /// A planned key takes its place, and one more of the steps on the disk is done.
+    KeyChanging,
     /// Everything has ended, and storage is about to be closed.
     BeforeClosing,
 }
@@ -41,7 +43,7 @@ struct Armed {
 
 impl Failpoint {
     /// Every place, and its name.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 9] = [
         (Self::BeforeCommit, "before_commit"),
         (Self::AfterCommit, "after_commit"),
         (Self::BeforeAcknowledgment, "before_acknowledgment"),
@@ -49,6 +51,7 @@ impl Failpoint {
         (Self::BeforeDeleting, "before_deleting"),
         (Self::AfterAuditLine, "after_audit_line"),
         (Self::BeforeErasing, "before_erasing"),
+        (Self::KeyChanging, "key_changing"),
         (Self::BeforeClosing, "before_closing"),
     ];
 

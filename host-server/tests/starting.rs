@@ -15,7 +15,8 @@ use waxwing_core::time::UnixTime;
 use waxwing_server::backend::Backend;
 use waxwing_server::clock;
 use waxwing_server::data_dir::DataDir;
-use waxwing_server::key;
+use waxwing_server::failpoint::Failpoint;
+use waxwing_server::key::{self, Fingerprints};
 use waxwing_server::store::{Ownership, SqliteOptions, SqliteStorage, Storage};
 
 mod support;
@@ -216,6 +217,65 @@ fn a_planned_key_that_cannot_take_its_place_keeps_no_server_from_starting() {
     fs::remove_dir(taken).unwrap();
     place.start(&[]).serves();
     assert_eq!(key::digest(place.identity().spki()), before);
+}
+
+/// Steps on the disk in which a planned key takes the place of the server's.
+const KEY_STEPS: u32 = 5;
+
+#[test]
+fn a_server_that_is_killed_in_any_step_of_a_change_of_its_key_goes_on_with_the_next_one() {
+    thread::scope(|scope| {
+        for step in 1..=KEY_STEPS {
+            for while_it_runs in [false, true] {
+                scope.spawn(move || is_killed_while_its_key_changes(step, while_it_runs));
+            }
+        }
+    });
+}
+
+fn is_killed_while_its_key_changes(step: u32, while_it_runs: bool) {
+    let place = Place::used();
+    let before = key::digest(place.identity().spki());
+    // Else its moment is over when the server starts.
+    let moment = clock::unix_now().shifted(if while_it_runs { 3 } else { 0 });
+    let next = key::plan(&place.data(), moment).unwrap().fingerprint();
+    let (point, name) = Failpoint::ALL[Failpoint::ALL.len() - 2];
+    assert_eq!(point, Failpoint::KeyChanging);
+    let mut server = Command::new(env!("CARGO_BIN_EXE_waxwing-server"))
+        .args(["--listen", "127.0.0.1:0", "--data"])
+        .arg(place.root.path().join("data"))
+        .env("WAXWING_FAILPOINT", format!("{name}:{step}"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let what = format!("step {step}, while it runs: {while_it_runs}");
+    assert_eq!(line.starts_with("listening on"), while_it_runs, "{what}");
+    let deadline = Instant::now() + PATIENCE;
+    let ended = loop {
+        if let Some(ended) = server.try_wait().unwrap() {
+            break ended;
+        }
+        if Instant::now() > deadline {
+            server.kill().unwrap();
+            panic!("{what}: there is no such step");
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(ended.code(), None, "{what}: {ended}");
+    place.start(&[]).serves();
+    assert_eq!(key::digest(place.identity().spki()), next, "{what}");
+    assert_eq!(key::published(&place.data()), Some(next), "{what}");
+    let keys = Fingerprints::read(&place.data(), next).unwrap();
+    assert_eq!(keys, Fingerprints { own: next, former: vec![before] }, "{what}");
+    for left in [place.data().next_private_key(), place.data().next_public_key()] {
+        assert!(!left.exists(), "{what}: {}", left.display());
+    }
+    let previous = fs::read_to_string(place.data().previous_private_key()).unwrap();
+    assert!(previous.starts_with("-----BEGIN PRIVATE KEY-----"), "{what}");
+    place.start(&[]).serves();
 }
 
 #[test]

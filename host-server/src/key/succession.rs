@@ -21,6 +21,7 @@ use super::{
 use crate::backend::{Key, generate_key};
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
+use crate::failpoint::Failpoint;
 
 /// Before the moment, on the first line.
 const EFFECTIVE: &str = "Effective: ";
@@ -197,13 +198,18 @@ pub fn settle(directory: &DataDir, now: UnixTime) -> Result<bool, Failure> {
     }
     if !is_done {
         note_former(directory, digest(before.spki()))?;
+        Failpoint::KeyChanging.pass();
         replace(&directory.previous_private_key(), &content, 0o600)?;
+        Failpoint::KeyChanging.pass();
         let pem = pem_rfc7468::encode_string(PRIVATE_LABEL, LineEnding::LF, &planned.der)
             .map_err(|error| failure(&path, error))?;
         replace(&path, Zeroizing::new(pem).as_bytes(), 0o600)?;
+        Failpoint::KeyChanging.pass();
     }
     super::publish(directory, planned.key.spki())?;
+    Failpoint::KeyChanging.pass();
     remove_plan(directory)?;
+    Failpoint::KeyChanging.pass();
     Ok(!is_done)
 }
 

@@ -12,8 +12,8 @@ use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::Write;
 use waxwing_server::store::Storage;
 
-use crate::{Place, text};
 use crate::support::{apply, spki, user};
+use crate::{Place, text};
 
 /// What lies beside the backup and is of a drill.
 fn left(place: &Place) -> usize {

@@ -34,6 +34,18 @@ pub(crate) fn others_can_change(path: &Path, metadata: &Metadata) -> Option<Stri
     can_write.then(|| format!("others can change it; run: chmod go-w {path}"))
 }
 
+/// What to do about a data directory of another user. A server of that user may use it, and could not any more if
+/// it belonged to somebody else; so this does not say how its owner is changed.
+pub(crate) fn is_for_its_owner(metadata: &Metadata) -> Option<String> {
+    has_another_owner(metadata).then(|| {
+        let owner = metadata.uid();
+        format!(
+            "it belongs to the user with number {owner}: do this as that user, \
+             sudo -u '#{owner}' waxwing-server ..."
+        )
+    })
+}
+
 /// What is wrong with something that could not be opened, and what to do if it is closed to this user.
 pub(crate) fn cannot_open(path: &Path, error: &io::Error) -> String {
     if error.kind() != io::ErrorKind::PermissionDenied {

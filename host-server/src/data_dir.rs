@@ -59,7 +59,8 @@ impl DataDir {
                 "is not a directory; --data, or server.data in the configuration, has to name one";
             return Err(Failure::new(Exit::Storage, format!("{} {what}", path.display())));
         }
-        if let Some(what) = access::others_can_change(path, &metadata) {
+        let wrong = access::is_for_its_owner(&metadata);
+        if let Some(what) = wrong.or_else(|| access::others_can_change(path, &metadata)) {
             return Err(failure(path, what));
         }
         if let Some(open) = access::replaceable_in(path).map_err(|error| failure(path, error))? {
@@ -280,7 +281,12 @@ mod tests {
         // Only root can give it away.
         if chown(&path, Some(12_345), None).is_ok() {
             let refused = DataDir::existing(&path).unwrap_err();
-            assert!(refused.to_string().contains("chown"), "{refused}");
+            let refused = refused.to_string();
+            // A server may run there: whoever obeys must not take the directory away from it.
+            assert!(
+                refused.contains("sudo -u '#12345'") && !refused.contains("chown"),
+                "{refused}"
+            );
         }
     }
 

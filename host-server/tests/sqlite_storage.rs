@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use support::*;
-use waxwing_core::time::Instant;
+use waxwing_core::server::Shard;
+use waxwing_core::server::storage::{Answer, Question, may_be_more};
+use waxwing_core::time::{Instant, UnixTime};
 use waxwing_server::store::{
     ApplyError, Done, Inspect, Job, Personal, Reports, SqliteError, SqliteOptions, SqliteStorage,
     Storage, StorageError, StorageTurns, TurnOptions, UserAdmin, UserName,
@@ -394,4 +396,69 @@ fn what_was_committed_is_there_after_a_process_that_never_closed() {
         fs::copy(file.path.with_file_name(name), crashed.path.with_file_name(name)).unwrap();
     }
     assert_eq!(mailbox(&mut crashed.open(), 2), [1]);
+}
+
+#[test]
+fn no_more_letters_are_removed_in_one_go_than_a_commit_should_carry() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut storage = SqliteStorage::open(&directory.path().join("waxwing.db"), &OPTIONS).unwrap();
+    apply(&mut storage, (1..=3).map(create)).unwrap();
+    for recipient in [2, 3] {
+        let places = (0..40).map(|n| u64::from(recipient) * 100 + n);
+        apply(&mut storage, places.map(|place| insert(place, 1, recipient, 60_000))).unwrap();
+    }
+    let (all, now) = (UnixTime::from_seconds(i64::MAX), START);
+    let taken_out =
+        Question::TakeOut { recipient: user(2), accepted_before: all, now, limit: 1_000 };
+    let expired = Question::Expire {
+        shard: Shard::ONLY,
+        accepted_before: all,
+        forget_before: UnixTime::default(),
+        now,
+        limit: 1_000,
+    };
+    for question in [taken_out, expired] {
+        let mut left = 40;
+        while left > 0 {
+            let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
+            // 60,282 bytes each: with eighteen of them it is a mebibyte.
+            assert_eq!(letters.len(), left.min(18));
+            left -= letters.len();
+            assert!(may_be_more(&letters, 1_000) || left == 0);
+        }
+        let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
+        assert!(letters.is_empty());
+    }
+}
+
+#[test]
+fn fates_are_forgotten_some_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut storage = SqliteStorage::open(&directory.path().join("waxwing.db"), &OPTIONS).unwrap();
+    apply(&mut storage, (1..=3).map(create)).unwrap();
+    apply(&mut storage, (1..=2_500).map(|place| insert(place, 1, 2, 10))).unwrap();
+    apply(&mut storage, [insert(3_000, 3, 2, 10)]).unwrap();
+    let all = UnixTime::from_seconds(i64::MAX);
+    let question =
+        Question::TakeOut { recipient: user(2), accepted_before: all, now: START, limit: 5_000 };
+    storage.answer(&question).unwrap();
+    let left = |storage: &mut SqliteStorage| {
+        let (mut left, mut after) = (0, None);
+        loop {
+            let stretch = storage.fates_about(user(2), after).unwrap();
+            (left, after) = (left + stretch.found.len(), stretch.next);
+            if after.is_none() {
+                return left;
+            }
+        }
+    };
+    let (mut steps, mut after) = (Vec::new(), None);
+    loop {
+        after = storage.forget_fates_from(user(1), after).unwrap();
+        steps.push(left(&mut storage));
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(steps, [1_501, 501, 1], "and what another has written stays");
 }

@@ -494,7 +494,7 @@ impl<P: Provider> Router<P> {
             (Asker::Expiry, _) => self.delivery.looked_for_expired(ctx, None),
             (Asker::Administration(user), Answer::Expired(letters)) => {
                 self.delivery.expired(ctx, &letters);
-                self.administration.took_out(ctx, user, letters.len());
+                self.administration.took_out(ctx, user, &letters);
             }
             (Asker::Administration(user), _) => self.not_administered(ctx, user),
         }

@@ -245,7 +245,7 @@ pub enum Question {
         /// The letters that the question is about.
         letters: Vec<StatusQuery>,
     },
-    /// For the users of a shard: remove up to `limit` of the oldest letters accepted before `accepted_before`, remember
+    /// For the users of a shard, and within [`MOST_REMOVED`]: remove up to `limit` of the oldest letters accepted before `accepted_before`, remember
     /// their fate, forget fates older than `forget_before` and suspensions that are over at `now`, and say which
     /// letters went.
     Expire {
@@ -261,7 +261,8 @@ pub enum Question {
         limit: usize,
     },
     /// Remove letters from one mailbox that were accepted before `accepted_before`, in the order of
-    /// their places, up to `limit` of them; remember that they were not delivered, and say which went.
+    /// their places, up to `limit` of them and within [`MOST_REMOVED`]; remember that they were not delivered,
+    /// and say which went.
     TakeOut {
         /// The user whose mailbox it is.
         recipient: UserId,
@@ -272,6 +273,17 @@ pub enum Question {
         /// How many at most.
         limit: usize,
     },
+}
+
+/// Storage need remove no more letters in one go as soon as their packets have so many bytes: a commit would be
+/// long, and on a disk that is nearly full there may be no room for it.
+pub const MOST_REMOVED: u64 = 1 << 20;
+
+/// Whether there may be more letters to remove behind these, of which there were to be `limit` at most.
+#[must_use]
+pub fn may_be_more(removed: &[ExpiredLetter], limit: usize) -> bool {
+    let bytes = removed.iter().fold(0_u64, |bytes, letter| bytes.saturating_add(letter.bytes));
+    removed.len() >= limit || bytes >= MOST_REMOVED
 }
 
 /// A question with its ticket.
@@ -332,4 +344,25 @@ pub enum Answer {
     Expired(Vec<ExpiredLetter>),
     /// Storage does not answer now.
     Unavailable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_may_be_more_behind_as_many_letters_or_bytes_as_go_at_once() {
+        let user = UserId::new(1).unwrap();
+        let letter = |bytes| ExpiredLetter {
+            queue_id: QueueId(1),
+            id: PacketId([0; 16]),
+            sender: user,
+            recipient: user,
+            bytes,
+        };
+        let removed = [letter(300), letter(MOST_REMOVED - 301)];
+        assert!(!may_be_more(&removed, 3) && may_be_more(&removed, 2));
+        assert!(may_be_more(&[letter(300), letter(MOST_REMOVED - 300)], 3));
+        assert!(!may_be_more(&[], 1));
+    }
 }

@@ -17,7 +17,7 @@ use super::files::Files;
 use super::health::Health;
 use super::http::Watched;
 use super::metrics;
-use super::patience::Whom;
+use super::patience::{Still, Whom};
 use super::protocol::Problem;
 use super::reports::{Loop, Reports};
 use crate::backup::Backups;
@@ -199,6 +199,17 @@ impl Running {
 
     /// Has storage forget what is left of a user who was removed.
     pub(super) fn erase(&self, answer: &mut Answer<'_>, user: UserId) -> Result<(), Interrupted> {
+        let (mut after, mut still) = (None, Still::new());
+        loop {
+            let asked = self.storage.forget_fates(user, after);
+            let next = self.outcome(answer, Whom::Storage, &asked)?;
+            after = next.map_err(|why| Problem::new(Exit::Storage, why))?;
+            if after.is_none() {
+                break;
+            }
+            // If the client goes, that ends nothing.
+            let _ = still.tell(answer);
+        }
         let asked = self.storage.erase(user);
         let ended = self.outcome(answer, Whom::Storage, &asked)?;
         Ok(ended.map_err(|why| Problem::new(Exit::Storage, why))?)

@@ -561,11 +561,19 @@ impl Personal for MemoryStorage {
         Ok(self.state().letters.get(&letter).map(|letter| letter.packet.clone()))
     }
 
-    fn erase(&mut self, user: UserId) -> Result<(), ApplyError> {
+    fn forget_fates_from(
+        &mut self,
+        sender: UserId,
+        _: Option<FatePlace>,
+    ) -> Result<Option<FatePlace>, ApplyError> {
         let mut state = self.state();
         state.in_order()?;
-        state.undelivered.retain(|_, fate| fate.sender != user);
-        Ok(())
+        state.undelivered.retain(|_, fate| fate.sender != sender);
+        Ok(None)
+    }
+
+    fn erase_rest(&mut self, _: UserId) -> Result<(), ApplyError> {
+        self.state().in_order()
     }
 }
 

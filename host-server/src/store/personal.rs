@@ -106,15 +106,43 @@ pub trait Personal {
 
     /// Forgets what is left of a user who was removed, and sees to it that nothing of it can be read from
     /// files: fates of letters from the user, whom nobody can ask for any more, and letters from or to the
-    /// user that were set aside. Fates of letters *to* the user stay: their senders have to be told.
+    /// user that were set aside. Fates of letters *to* the user stay: their senders have to be told. Whoever
+    /// serves others meanwhile has it done by its two steps.
     ///
     /// # Errors
     /// As [`super::Storage::apply`]; and [`ApplyError::Unavailable`] as long as something can still be read
     /// from files. It can be repeated.
-    fn erase(&mut self, user: UserId) -> Result<(), ApplyError>;
+    fn erase(&mut self, user: UserId) -> Result<(), ApplyError> {
+        let mut after = None;
+        loop {
+            after = self.forget_fates_from(user, after)?;
+            if after.is_none() {
+                return self.erase_rest(user);
+            }
+        }
+    }
+
+    /// The first step of [`Self::erase`]: forgets fates of letters from `sender` in a stretch behind `after`, or
+    /// from the first on. Says where to go on; nothing at the end.
+    ///
+    /// # Errors
+    /// As [`super::Storage::apply`].
+    fn forget_fates_from(
+        &mut self,
+        sender: UserId,
+        after: Option<FatePlace>,
+    ) -> Result<Option<FatePlace>, ApplyError>;
+
+    /// The last step of [`Self::erase`].
+    ///
+    /// # Errors
+    /// As [`Self::erase`].
+    fn erase_rest(&mut self, user: UserId) -> Result<(), ApplyError>;
 }
 
 /// Entries of a stretch that are looked at, at most.
 pub(super) const LOOKED_AT: usize = 10_000;
 /// Entries of a stretch that are found, at most.
 pub(super) const FOUND: usize = 500;
+/// Entries of a stretch that are forgotten, at most: a commit of more would be long.
+pub(super) const FORGOTTEN: usize = 1_000;

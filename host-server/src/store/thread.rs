@@ -13,7 +13,7 @@ use waxwing_core::id::UserId;
 use waxwing_core::time::UnixTime;
 
 use super::turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
-use super::{BanChange, Finding, Inspection, Storage, StorageError};
+use super::{BanChange, FatePlace, Finding, Inspection, Storage, StorageError};
 use crate::clock::{Clock, SystemClock};
 use crate::offer::{Offer, Offered};
 use crate::wake::Wake;
@@ -136,8 +136,18 @@ impl Inspector {
         ended
     }
 
-    /// Has storage forget what is left of a user who was removed. Whoever waits hears how it ended, and nothing
-    /// when the thread has ended.
+    /// Has storage forget some of what is left of a user who was removed. Whoever waits hears where it goes on, and
+    /// nothing when the thread has ended.
+    #[must_use]
+    pub fn forget_fates(
+        &self,
+        user: UserId,
+        after: Option<FatePlace>,
+    ) -> Offered<Result<Option<FatePlace>, String>> {
+        self.offer(|answer| Job::ForgetFates(user, after, answer))
+    }
+
+    /// Has storage forget the rest of it. Whoever waits hears how it ended, and nothing when the thread has ended.
     #[must_use]
     pub fn erase(&self, user: UserId) -> Offered<Result<(), String>> {
         self.offer(|answer| Job::Erase(user, answer))

@@ -18,7 +18,7 @@ use waxwing_core::server::storage::{Answer, Ask, Batch, Outcome, Ticket, Write};
 use waxwing_core::time::{Instant, UnixTime};
 
 use super::unclear::{self, Unclear, Waiting};
-use super::{ApplyError, BanChange, Finding, Inspection, Storage, StorageError};
+use super::{ApplyError, BanChange, FatePlace, Finding, Inspection, Storage, StorageError};
 use crate::exit::Failure;
 use crate::histogram::{Numbers, Times};
 use crate::offer::Offer;
@@ -37,7 +37,10 @@ pub enum Job {
     ChangeBans(BanChange, Sender<Result<(), String>>),
     /// Another key of the server from this moment on, and who hears how it ended.
     SetServerKey(Digest, UnixTime, Sender<Result<(), String>>),
-    /// The end of what is left of a user who was removed, and who hears how it ended.
+    /// The first step of the end of what is left of a user who was removed, and who hears where it goes on; see
+    /// [`super::Personal::erase`].
+    ForgetFates(UserId, Option<FatePlace>, Sender<Result<Option<FatePlace>, String>>),
+    /// The last step, and who hears how it ended.
     Erase(UserId, Sender<Result<(), String>>),
     /// One of these, unless whoever asked has taken it back.
     Offered(Offer, Box<Job>),
@@ -264,8 +267,20 @@ impl StorageTurns {
                     let set = self.storage.set_server_key(&key, from);
                     self.end(set, answer, now(), reports)?;
                 }
+                Job::ForgetFates(user, after, answer) => {
+                    self.untidy = true;
+                    let forgotten = match self.storage.forget_fates_from(user, after) {
+                        Ok(next) => Ok(next),
+                        Err(error) => {
+                            let why = error.to_string();
+                            self.outcome(error, reports)?;
+                            Err(why)
+                        }
+                    };
+                    let _ = answer.send(forgotten);
+                }
                 Job::Erase(user, answer) => {
-                    let erased = self.storage.erase(user);
+                    let erased = self.storage.erase_rest(user);
                     self.end(erased, answer, now(), reports)?;
                 }
                 // Whatever was begun is none.

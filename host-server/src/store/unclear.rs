@@ -108,6 +108,7 @@ pub(super) fn refuse(machine: usize, job: Job, reports: &mut dyn Reports) {
         Job::ChangeBans(_, answer) | Job::SetServerKey(_, _, answer) | Job::Erase(_, answer) => {
             drop(answer.send(Err(UNKNOWN.into())));
         }
+        Job::ForgetFates(_, _, answer) => drop(answer.send(Err(UNKNOWN.into()))),
         Job::Offered(_, job) => refuse(machine, *job, reports),
     }
 }

@@ -101,8 +101,16 @@ impl<B: Behaviour> Personal for Simulated<B> {
         self.0.durable().packet(letter)
     }
 
-    fn erase(&mut self, user: UserId) -> Result<(), ApplyError> {
-        self.0.durable().erase(user)
+    fn forget_fates_from(
+        &mut self,
+        sender: UserId,
+        after: Option<FatePlace>,
+    ) -> Result<Option<FatePlace>, ApplyError> {
+        self.0.durable().forget_fates_from(sender, after)
+    }
+
+    fn erase_rest(&mut self, user: UserId) -> Result<(), ApplyError> {
+        self.0.durable().erase_rest(user)
     }
 }
 

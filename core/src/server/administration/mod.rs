@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 use super::ctx::Ctx;
 use super::output::{Administered, Output};
 use super::shard::Shard;
-use super::storage::{OwnLimits, Write};
+use super::storage::{ExpiredLetter, OwnLimits, Write};
 use super::storage_queue::Asker;
 use crate::crypto::Provider;
 use crate::id::UserId;
@@ -116,12 +116,12 @@ impl Administration {
         self.tasks.insert(user, task);
     }
 
-    /// So many letters were taken out. Goes on, or ends it.
+    /// These letters were taken out. Goes on, or ends it.
     pub(super) fn took_out(
         &mut self,
         ctx: &mut Ctx<'_, impl Provider>,
         user: UserId,
-        letters: usize,
+        letters: &[ExpiredLetter],
     ) {
         let Some(task) = self.tasks.get_mut(&user) else { return };
         match task.took_out(letters) {

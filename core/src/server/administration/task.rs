@@ -1,7 +1,7 @@
 //! One thing that the operator has asked for, and how far it has come.
 
 use super::super::output::Administered;
-use super::super::storage::Question;
+use super::super::storage::{ExpiredLetter, Question, may_be_more};
 use crate::id::UserId;
 use crate::phone::Phone;
 use crate::time::UnixTime;
@@ -56,11 +56,12 @@ impl Task {
         Question::TakeOut { recipient: user, accepted_before, now, limit: Self::AT_ONCE }
     }
 
-    /// So many letters were taken out.
-    pub(super) fn took_out(&mut self, letters: usize) -> Next {
-        self.letters = self.letters.saturating_add(u64::try_from(letters).unwrap_or(u64::MAX));
+    /// These letters were taken out.
+    pub(super) fn took_out(&mut self, letters: &[ExpiredLetter]) -> Next {
+        let count = u64::try_from(letters.len()).unwrap_or(u64::MAX);
+        self.letters = self.letters.saturating_add(count);
         match self.aim {
-            _ if letters >= Self::AT_ONCE => Next::TakeMore,
+            _ if may_be_more(letters, Self::AT_ONCE) => Next::TakeMore,
             Aim::Remove { .. } => Next::RemoveUser,
             Aim::Expire { .. } | Aim::Suspension { .. } | Aim::Limits => Next::End,
         }

@@ -33,6 +33,7 @@ use super::report::{Fullness, Outcomes};
 use super::shard::Shard;
 use super::storage::{
     ExpiredLetter, OwnLimits, PendingLetter, Question, QueueId, SenderUsage, Snapshot, Write,
+    may_be_more,
 };
 use super::storage_queue::Asker;
 #[cfg(feature = "testing")]
@@ -633,7 +634,7 @@ impl Delivery {
             ctx.event(Event::Expired { letters: letters.len() });
             self.expired(ctx, letters);
         }
-        if letters.len() >= Self::EXPIRE_AT_ONCE {
+        if may_be_more(letters, Self::EXPIRE_AT_ONCE) {
             self.expire_at = ctx.now.instant;
         }
     }

@@ -47,7 +47,16 @@ impl Personal for PostgresStorage {
         packet(self.sessions(), letter).map_err(unreachable)
     }
 
-    fn erase(&mut self, user: UserId) -> Result<(), ApplyError> {
+    /// The database does all of it in one statement, and serves others meanwhile.
+    fn forget_fates_from(
+        &mut self,
+        _: UserId,
+        _: Option<FatePlace>,
+    ) -> Result<Option<FatePlace>, ApplyError> {
+        Ok(None)
+    }
+
+    fn erase_rest(&mut self, user: UserId) -> Result<(), ApplyError> {
         self.groups().commit(&Change::Erasure(user))
     }
 }

@@ -171,7 +171,8 @@ impl UserAdmin for SqliteStorage {
         self.transaction(|connection| {
             let Some(UserSummary { id, phone, .. }) = self.named(name)? else { return Ok(None) };
             let all = UnixTime::from_seconds(i64::MAX);
-            let undelivered = writes::take_out(connection, id, all, now, usize::MAX)?.len() as u64;
+            let undelivered =
+                writes::take_out(connection, id, all, now, (usize::MAX, u64::MAX))?.len() as u64;
             writes::remove_user(connection, id, now)?;
             Ok(Some(RemovedUser { id, phone, undelivered }))
         })

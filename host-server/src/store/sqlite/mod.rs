@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use waxwing_core::id::UserId;
-use waxwing_core::server::storage::{Answer, Batch, Question, QueueId, Snapshot};
+use waxwing_core::server::storage::{self, Answer, Batch, Question, QueueId, Snapshot};
 use waxwing_core::time::UnixTime;
 
 use super::{ApplyError, Storage, StorageError};
@@ -382,7 +382,8 @@ impl Storage for SqliteStorage {
                 .map(Answer::Expired),
             Question::TakeOut { recipient, accepted_before, now, limit } => self
                 .transaction(|connection| {
-                    writes::take_out(connection, *recipient, *accepted_before, *now, *limit)
+                    let most = (*limit, storage::MOST_REMOVED);
+                    writes::take_out(connection, *recipient, *accepted_before, *now, most)
                 })
                 .map(Answer::Expired),
         }

@@ -10,7 +10,7 @@ use waxwing_core::time::UnixTime;
 
 use super::fault::Fault;
 use super::{SqliteStorage, damaged, open, reads, writes};
-use crate::store::personal::{FOUND, FatePlace, LOOKED_AT, LetterPlace};
+use crate::store::personal::{FORGOTTEN, FOUND, FatePlace, LOOKED_AT, LetterPlace};
 use crate::store::{
     ApplyError, AsideLetter, FateSummary, Personal, SentLetter, Storage, StorageError, Stretch,
 };
@@ -48,10 +48,16 @@ impl Personal for SqliteStorage {
         Ok(found.map_err(|fault| open::fault(&self.path, fault))?)
     }
 
-    fn erase(&mut self, user: UserId) -> Result<(), ApplyError> {
+    fn forget_fates_from(
+        &mut self,
+        sender: UserId,
+        after: Option<FatePlace>,
+    ) -> Result<Option<FatePlace>, ApplyError> {
+        self.transaction(|connection| forget_fates_from(connection, sender, after))
+    }
+
+    fn erase_rest(&mut self, user: UserId) -> Result<(), ApplyError> {
         self.transaction(|connection| {
-            let of_sender = "DELETE FROM undelivered_messages WHERE sender_id = ?";
-            connection.execute(of_sender, [user.get()])?;
             let aside = "DELETE FROM damaged_messages WHERE sender_id = ?1 OR recipient_id = ?1";
             connection.execute(aside, [user.get()])?;
             Ok(())
@@ -130,6 +136,39 @@ fn fates_about(
         }
     }
     Ok(Stretch { found, next: None })
+}
+
+fn forget_fates_from(
+    connection: &Connection,
+    sender: UserId,
+    after: Option<FatePlace>,
+) -> Result<Option<FatePlace>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT recipient_id, message_id, sender_id FROM undelivered_messages \
+         WHERE (recipient_id, message_id) > (?, ?) ORDER BY recipient_id, message_id LIMIT ?",
+    )?;
+    let (mailbox, id) = after.map_or((0, [0; 16]), |(mailbox, id)| (mailbox.get(), id.0));
+    let mut rows = select.query(params![mailbox, id, LOOKED_AT as i64])?;
+    let (mut found, mut looked_at, mut next) = (Vec::new(), 0, None);
+    while next.is_none()
+        && let Some(row) = rows.next()?
+    {
+        looked_at += 1;
+        let place = (reads::user_id(row, 0)?, PacketId(row.get(1)?));
+        if reads::user_id(row, 2)? == sender {
+            found.push(place);
+        }
+        if looked_at == LOOKED_AT || found.len() == FORGOTTEN {
+            next = Some(place);
+        }
+    }
+    let mut forget = connection.prepare_cached(
+        "DELETE FROM undelivered_messages WHERE recipient_id = ? AND message_id = ?",
+    )?;
+    for (mailbox, id) in found {
+        forget.execute(params![mailbox.get(), id.0])?;
+    }
+    Ok(next)
 }
 
 fn letters_aside(

@@ -7,7 +7,7 @@ use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::limits::OVERHEAD;
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
-    Batch, ExpiredLetter, OwnLimits, PendingLetter, QueueId, StoredAllowance, Write,
+    Batch, ExpiredLetter, MOST_REMOVED, OwnLimits, PendingLetter, QueueId, StoredAllowance, Write,
 };
 use waxwing_core::time::UnixTime;
 
@@ -132,7 +132,7 @@ pub(super) fn expire(
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let letters = select_letters(
         connection,
-        now,
+        (now, MOST_REMOVED),
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
          FROM pending_messages WHERE accepted_at < ? AND recipient_id % ? = ? \
          ORDER BY accepted_at, queue_id LIMIT ?",
@@ -147,17 +147,18 @@ pub(super) fn expire(
     Ok(letters)
 }
 
-/// Removes letters for `recipient` from before `before`, in the order of their places.
+/// Removes letters for `recipient` from before `before`, in the order of their places: so many at most, and none
+/// more when those have so many bytes.
 pub(super) fn take_out(
     connection: &Connection,
     recipient: UserId,
     before: UnixTime,
     now: UnixTime,
-    limit: usize,
+    (limit, bytes): (usize, u64),
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let letters = select_letters(
         connection,
-        now,
+        (now, bytes),
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
          FROM pending_messages WHERE recipient_id = ? AND accepted_at < ? \
          ORDER BY queue_id LIMIT ?",
@@ -234,16 +235,21 @@ pub(super) fn remove_user(
 /// Letters that are about to be removed. Of those that are damaged no more is left after this.
 fn select_letters(
     connection: &Connection,
-    now: UnixTime,
+    (now, most_bytes): (UnixTime, u64),
     sql: &'static str,
     which: impl rusqlite::Params,
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query(which)?;
-    let (mut letters, mut damaged) = (Vec::new(), Vec::new());
-    while let Some(row) = rows.next()? {
+    let (mut letters, mut damaged, mut bytes) = (Vec::new(), Vec::new(), 0);
+    while bytes < most_bytes
+        && let Some(row) = rows.next()?
+    {
         match damaged::sound(expired_letter(row))? {
-            Some(letter) => letters.push(letter),
+            Some(letter) => {
+                bytes += letter.bytes;
+                letters.push(letter);
+            }
             None => damaged.push(reads::queue_id(row, 0)?),
         }
     }

@@ -88,8 +88,16 @@ impl Personal for Gated {
         self.inner.packet(letter)
     }
 
-    fn erase(&mut self, user: UserId) -> Result<(), ApplyError> {
-        self.inner.erase(user)
+    fn forget_fates_from(
+        &mut self,
+        sender: UserId,
+        after: Option<FatePlace>,
+    ) -> Result<Option<FatePlace>, ApplyError> {
+        self.inner.forget_fates_from(sender, after)
+    }
+
+    fn erase_rest(&mut self, user: UserId) -> Result<(), ApplyError> {
+        self.inner.erase_rest(user)
     }
 }
 

@@ -119,8 +119,8 @@ step_shards() { # 3 minutes
 }
 
 # Storage in a real PostgreSQL, and servers that share one, also through a pooler. Where these cannot be
-# installed, the tests say that they were skipped.
-step_postgres() { # 1 minute; 1 more where PostgreSQL has to be installed
+# installed, the tests say that they were skipped. `WAXWING_FAILOVERS=1000 ./ci.sh postgres` goes on for longer.
+step_postgres() { # 2 minutes; 1 more where PostgreSQL has to be installed
     if ! { compgen -G '/usr/lib/postgresql/*/bin/initdb' && [ -x /usr/sbin/pgbouncer ]; } >/dev/null &&
         command -v apt-get >/dev/null; then
         local root=()
@@ -133,6 +133,8 @@ step_postgres() { # 1 minute; 1 more where PostgreSQL has to be installed
     # Of the whole workspace, as in `shards`.
     cargo test --workspace --test postgres_storage
     cargo test --workspace --test storage_contract postgres
+    WAXWING_FAILOVERS=${WAXWING_FAILOVERS:-20} WAXWING_TEST_LOOPS=2 \
+        cargo test --workspace --test end_to_end failovers:: -- --nocapture
 }
 
 # Power cuts at any call, and SIGKILL at random and at named places while people write.

@@ -3,6 +3,7 @@
 //!
 //! `WAXWING_CRASHES=n` says how often it dies.
 
+mod failovers;
 mod person;
 
 use std::collections::BTreeSet;

@@ -29,6 +29,8 @@ mod metrics;
 mod microcontroller;
 mod operator;
 mod output;
+#[path = "../../../host-server/tests/support/postgres.rs"]
+mod postgres;
 mod process;
 mod proxy;
 mod registration;

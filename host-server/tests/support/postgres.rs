@@ -1,4 +1,5 @@
 //! A PostgreSQL of the tests' own.
+#![allow(dead_code, reason = "each test uses what it needs")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -232,12 +233,17 @@ impl Postgres {
 
     /// The same on this port, with these settings.
     pub(crate) fn start_again_on(&self, port: &str, settings: &[String]) -> Guarded {
-        let mut server = guarded(&self.programs.join("postgres"), owner(), &self.directory);
+        // The directory stays: the first one has it.
+        const RUN: &str = r#""$@" </dev/null & cat >/dev/null; kill -QUIT $!; wait"#;
+        let mut server = as_owner(Path::new("sh"), owner(), &self.directory);
+        server.args(["-c", RUN, "sh"]).arg(self.programs.join("postgres"));
         server.arg("-D").arg(self.directory.join("data")).arg("-k").arg(&self.directory);
         server.args(["-c", "listen_addresses=", "-c", "max_connections=50", "-p", port]);
         for setting in settings {
             server.args(["-c", setting]);
         }
+        let log = fs::File::options().append(true).open(self.directory.join("log")).unwrap();
+        server.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         let again = Guarded(server.spawn().unwrap());
         let begin = Instant::now();
         while !self.is_ready_on(port) {

@@ -1,8 +1,9 @@
 //! Somebody whom nothing but their journal survives: not their connection, not the server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use waxwing::backend::{Backend, BackendKey, BackendPublicKey, generate_key, provider, rng};
 use waxwing_core::client::{Addressee, Buffers, Client, Env, Event, Keys, LetterName, Options};
@@ -11,8 +12,11 @@ use waxwing_core::envelope::{self, Content, Fingerprint, OpenedLetter};
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::limits::MAX_CONTROL_PACKET;
 use waxwing_core::phone::Phone;
-use waxwing_core::time::Now;
-use waxwing_core::wire::Status;
+use waxwing_core::time::{Instant, Now};
+use waxwing_core::wire::{ErrorCode, Status};
+
+/// Before a letter goes again that was refused.
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Identity {
     phone: Phone,
@@ -59,6 +63,8 @@ pub(crate) struct Line {
     stream: TcpStream,
     is_ready: bool,
     sent: BTreeSet<Uid>,
+    /// Letters that the server had no room for, and when they go again.
+    refused: VecDeque<(Instant, Uid)>,
 }
 
 pub(crate) struct Person {
@@ -91,7 +97,13 @@ impl Person {
             Some(user) => client.reconnect(env, user, None).unwrap(),
             None => client.request_otp(env, &me.phone, &me.reply_key).unwrap(),
         }
-        self.line = Some(Line { client, stream, is_ready: false, sent: BTreeSet::new() });
+        self.line = Some(Line {
+            client,
+            stream,
+            is_ready: false,
+            sent: BTreeSet::new(),
+            refused: VecDeque::new(),
+        });
     }
 
     /// Moves bytes and acts on what they say. The line is gone when the server is.
@@ -145,8 +157,19 @@ impl Person {
                         }
                     }
                 }
+                // Storage did not take it now. It goes again, in another packet.
+                Ok(Some(Event::Refused(refusal)))
+                    if refusal.code == Some(ErrorCode::StorageUnavailable) =>
+                {
+                    let uid = refusal.packet.and_then(|packet| journal.packets.get(&packet));
+                    let uid = *uid.expect("a letter is named");
+                    line.refused.push_back((now.instant.after(PAUSE), uid));
+                }
                 Ok(Some(other)) => panic!("{other:?}"),
             }
+        }
+        while let Some((_, uid)) = line.refused.pop_front_if(|(at, _)| *at <= now.instant) {
+            line.sent.remove(&uid);
         }
         if line.is_ready {
             line.client.flush_acknowledgments(env);

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use waxwing::home::{Fate, HandedOver, Home, Recorded};
@@ -185,10 +186,10 @@ fn a_home_that_cannot_be_written_is_read() {
 }
 
 /// Puts long letters of somebody into a home, and their words into its index.
-fn fill(home: &Home, from: &str, letters: u8) {
+fn fill(home: &Home, from: &str, letters: std::ops::Range<u8>) {
     let from = Phone::parse(from.as_bytes()).unwrap();
     home.relations().accept(&from).unwrap();
-    for at in 0..letters {
+    for at in letters {
         let text: String =
             (0..2_000).map(|word| format!("{:x} ", word * 7_919 + usize::from(at))).collect();
         let letter = HandedOver {
@@ -216,7 +217,7 @@ fn on_a_full_disk_letters_can_be_deleted_and_their_room_is_given_back() {
     anna.register().exits(0);
     anna.send(&bert, "hello").exits(0);
     let home = Home::open(&anna.home).unwrap();
-    fill(&home, &bert.phone, 200);
+    fill(&home, &bert.phone, 0..200);
     drop(home);
     let file = anna.home.join("waxwing.db");
     let before = fs::metadata(&file).unwrap().len();
@@ -236,4 +237,18 @@ fn on_a_full_disk_letters_can_be_deleted_and_their_room_is_given_back() {
     anna.receives(&["are you there?"]);
     disk.fill();
     anna.run(&["delete", &bert.phone, "--all"]).exits(0);
+    // What is deleted by its age is so on a full disk, too.
+    disk.make_room();
+    let home = Home::open(&anna.home).unwrap();
+    fill(&home, &bert.phone, 200..250);
+    let letters = home.letters().unprinted(99).unwrap();
+    home.letters()
+        .mark_printed(&letters.iter().map(|letter| letter.id).collect::<Vec<_>>())
+        .unwrap();
+    drop(home);
+    disk.fill();
+    let home = Home::open(&anna.home).unwrap();
+    let (day, now) = (Duration::from_hours(24), UnixTime::from_seconds(1_000_000));
+    let forgotten: Vec<_> = (0..9).map(|_| home.forget_older(day, now).unwrap()).collect();
+    assert_eq!(forgotten.iter().sum::<usize>(), 50, "{forgotten:?}");
 }

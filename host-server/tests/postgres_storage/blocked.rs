@@ -6,10 +6,10 @@ use std::os::unix::net::UnixStream;
 use super::*;
 
 /// A client that sends what it is told to, and no more.
-struct Client(UnixStream);
+pub(crate) struct Client(UnixStream);
 
 impl Client {
-    fn new(place: &Place) -> Self {
+    pub(crate) fn new(place: &Place) -> Self {
         let mut stream = UnixStream::connect(place.postgres.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let (_, database) = place.url.rsplit_once('/').unwrap();
@@ -40,6 +40,12 @@ impl Client {
                 return content;
             }
         }
+    }
+
+    /// Statements, to their end.
+    pub(crate) fn query(&mut self, statements: &str) {
+        self.send(b'Q', format!("{statements}\0").as_bytes());
+        self.read_until(b'Z');
     }
 
     /// Gives the database a statement whose end never comes: all messages but the last, `Sync`.

@@ -8,6 +8,7 @@ mod moving;
 mod pooler;
 mod servers;
 mod settings;
+mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
 

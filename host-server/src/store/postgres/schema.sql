@@ -158,7 +158,9 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the last mark is not what it was' USING ERRCODE = 'WX001';
     END IF;
-    DELETE FROM waxwing.marks WHERE grp <= last_grp - 1000;
+    -- One each time. A search for all that are older would pass everything that was deleted since the oldest
+    -- transaction of the database began, in each group.
+    DELETE FROM waxwing.marks WHERE grp = last_grp - 1000;
 END $$;
 
 CREATE FUNCTION waxwing.refuse_1(why text) RETURNS void LANGUAGE plpgsql AS $$

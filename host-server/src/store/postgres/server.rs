@@ -36,7 +36,7 @@ fn nonsense(what: &str) -> ApplyError {
 impl Database for Server {
     fn look(&mut self, witnessed: Option<Mark>) -> Result<Seen, ApplyError> {
         const LOOK: &str = "SELECT lease.epoch, lease.node, lease.instance, about.state, \
-            (SELECT min(grp) FROM waxwing.marks), last.epoch, last.grp, before.epoch, before.grp, \
+            (SELECT min(grp) FROM waxwing.marks WHERE grp >= last.grp - 1000), last.epoch, last.grp, before.epoch, before.grp, \
             noted.epoch, noted.grp \
             FROM waxwing.about CROSS JOIN waxwing.lease CROSS JOIN LATERAL \
                 (SELECT grp, epoch FROM waxwing.marks ORDER BY grp DESC LIMIT 1) AS last \
@@ -123,7 +123,8 @@ impl Database for Server {
         let lacks = witnessed.map_or("false".to_owned(), |Mark { epoch: Epoch(epoch), group }| {
             format!(
                 "({epoch}::bigint >> 32) > (lease.epoch >> 32) \
-                 OR ({epoch}::bigint >> 32) = (lease.epoch >> 32) AND {group} >= (SELECT min(grp) FROM waxwing.marks) \
+                 OR ({epoch}::bigint >> 32) = (lease.epoch >> 32) AND {group} >= (SELECT min(grp) FROM waxwing.marks \
+                    WHERE grp >= (SELECT max(grp) FROM waxwing.marks) - 1000) \
                  AND NOT EXISTS (SELECT FROM waxwing.marks WHERE grp = {group} AND epoch = {epoch})"
             )
         });

@@ -4,6 +4,7 @@
 mod blocked;
 mod damage;
 mod failover;
+mod full;
 mod moving;
 mod pooler;
 mod servers;

@@ -258,6 +258,14 @@ impl Postgres {
         &self.directory
     }
 
+    /// A directory in which its user can write.
+    pub(crate) fn give_directory(&self, directory: &Path) {
+        if let Some((user, group)) = owner() {
+            chown(directory, Some(user), Some(group)).unwrap();
+        }
+        fs::set_permissions(directory, Permissions::from_mode(0o700)).unwrap();
+    }
+
     /// What is its own, as it insists.
     pub(crate) fn give(&self, file: &Path) {
         if let Some((user, group)) = owner() {

@@ -106,7 +106,7 @@ impl Start<'_> {
         let storage = match opened {
             Opened::Ours(storage) => storage,
             Opened::Shared(mut standby) => {
-                let key = self.expect_own(&name, &mut *standby)?;
+                let key = self.expect_own(&name, audit, &mut *standby)?;
                 let Some(storage) = wait(standby, key)? else { return Ok(None) };
                 storage
             }
@@ -116,10 +116,15 @@ impl Start<'_> {
 
     /// Whether this server could serve from it, as far as that is known before its turn has come.
     /// Returns the fingerprint of its key, if it has one.
-    fn expect_own(&self, name: &str, standby: &mut dyn Standby) -> Result<Option<Digest>, Failure> {
+    fn expect_own(
+        &self,
+        name: &str,
+        audit: &AuditLog,
+        standby: &mut dyn Standby,
+    ) -> Result<Option<Digest>, Failure> {
         let of_database = standby.server_key()?;
         if key::is_there(self.directory)? {
-            let own = key::digest(key::load(self.directory)?.spki());
+            let own = key::digest(self.settle(audit)?.spki());
             let fingerprints = Fingerprints::read(self.directory, own)?;
             return self.expect_key(of_database, own, &fingerprints).map(|()| Some(own));
         }
@@ -143,6 +148,25 @@ impl Start<'_> {
             }
             key::create(directory)?;
         }
+        let identity = self.settle(audit)?;
+        let own = key::digest(identity.spki());
+        self.expect_key(of_database, own, &Fingerprints::read(directory, own)?)?;
+        if of_database != Some(own) {
+            storage.set_server_key(&own, clock::unix_now())?;
+            if let Some(before) = of_database {
+                tracing::warn!(name: "database_key_changed", ?before, now = ?own, "the database has a new key from now on");
+            }
+        }
+        if let Some(before) = published.filter(|before| *before != own) {
+            tracing::warn!(name: "public_key_replaced", ?before, now = ?own, "the public key for clients is replaced");
+        }
+        key::publish(directory, identity.spki())?;
+        Ok((identity, storage))
+    }
+
+    /// The key that this server has. A planned one takes its place if its moment has come.
+    fn settle(&self, audit: &AuditLog) -> Result<Identity<Backend>, Failure> {
+        let directory = self.directory;
         let settled = key::settle(directory, clock::unix_now());
         let identity = key::load(directory)?;
         let own = key::digest(identity.spki());
@@ -158,18 +182,7 @@ impl Start<'_> {
             }
             Err(error) => return Err(error),
         }
-        self.expect_key(of_database, own, &Fingerprints::read(directory, own)?)?;
-        if of_database != Some(own) {
-            storage.set_server_key(&own, clock::unix_now())?;
-            if let Some(before) = of_database {
-                tracing::warn!(name: "database_key_changed", ?before, now = ?own, "the database has a new key from now on");
-            }
-        }
-        if let Some(before) = published.filter(|before| *before != own) {
-            tracing::warn!(name: "public_key_replaced", ?before, now = ?own, "the public key for clients is replaced");
-        }
-        key::publish(directory, identity.spki())?;
-        Ok((identity, storage))
+        Ok(identity)
     }
 
     fn is_first_start(

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use waxwing_core::time::UnixTime;
+use waxwing_server::data_dir::DataDir;
+use waxwing_server::key;
 
 use crate::support::postgres::Postgres;
 
@@ -438,6 +441,29 @@ fn a_database_that_cannot_be_used_is_refused_with_what_to_do() {
     cluster.refuses("a", |_| {}, 74, "the database lacks changes that it had confirmed");
     psql("DROP SCHEMA waxwing CASCADE");
     cluster.refuses("a", |_| {}, 74, "--new-database");
+}
+
+#[test]
+fn a_planned_key_takes_its_place_in_each_server_that_has_it() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut first = cluster.start("a").serves();
+    first.signal(Signal::TERM);
+    assert_eq!(first.ends(), Some(0));
+    for name in ["b", "c"] {
+        cluster.share_key("a", name);
+    }
+    let data = DataDir::existing(&cluster.data("a")).unwrap();
+    key::plan(&data, UnixTime::from_seconds(1)).unwrap();
+    fs::copy(data.next_private_key(), cluster.data("b").join("server.next.key.pem")).unwrap();
+    let mut first = cluster.start("a").serves();
+    let second = cluster.start("b");
+    second.logs("this one stands by");
+    cluster.refuses("c", |_| {}, 4, "is another key than before");
+    first.signal(Signal::TERM);
+    assert_eq!(first.ends(), Some(0));
+    let _second = second.serves();
+    let published = |name: &str| fs::read(cluster.data(name).join("server.pub.pem")).unwrap();
+    assert_eq!(published("a"), published("b"));
 }
 
 #[test]

@@ -303,25 +303,27 @@ impl Numbers {
             "Bytes of the packets of these letters.",
             self.sum(|report| report.pending_bytes),
         )?;
-        let kinds: [(_, fn(&Report) -> Fullness); 3] = [
-            ("mailbox", |report| report.mailboxes),
-            ("pair", |report| report.pairs),
-            ("sender", |report| report.senders),
-        ];
-        let fullest = |of: fn(&Report) -> Fullness| {
-            self.reports().map(|report| of(&report.machine).fullest_percent).max()
+        let all = |of: fn(&Report) -> Fullness| {
+            let of = || self.reports().map(|report| of(&report.machine));
+            let fullest = of().map(|one| one.fullest_percent).max().unwrap_or_default();
+            (f64::from(fullest) / 100.0, of().map(|one| one.nearly_full as u64).sum::<u64>())
         };
+        let kinds = [
+            ("mailbox", all(|report| report.mailboxes)),
+            ("pair", all(|report| report.pairs)),
+            ("sender", all(|report| report.senders)),
+        ];
         page.gauges(
             "fullest_ratio",
             "How full the fullest is, from 0 to 1 of what it may hold; 0 if none is half full.",
             "of",
-            kinds.map(|(name, of)| (name, f64::from(fullest(of).unwrap_or_default()) / 100.0)),
+            kinds.map(|(name, (fullest, _))| (name, fullest)),
         )?;
         page.gauges(
             "nearly_full",
             "How many are at least four fifths full.",
             "of",
-            kinds.map(|(name, of)| (name, self.sum(|report| of(report).nearly_full as u64))),
+            kinds.map(|(name, (_, nearly_full))| (name, nearly_full)),
         )?;
         let times = self.reports().map(|report| report.machine.outcomes.times);
         page.histogram(

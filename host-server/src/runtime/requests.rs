@@ -74,7 +74,7 @@ pub enum Request {
     /// Announces the key that is to follow the server's, or that none is.
     Announce(Option<Box<Successor>>, Sender<()>),
     /// One of these, unless whoever asked has taken it back.
-    Offered(Offer, Box<Request>),
+    Offered(Offer, Box<Self>),
     /// Goes on with another key, which waits for the shard in a channel of its own.
     Succeed,
 }

@@ -43,7 +43,7 @@ pub enum Job {
     /// The last step, and who hears how it ended.
     Erase(UserId, Sender<Result<(), String>>),
     /// One of these, unless whoever asked has taken it back.
-    Offered(Offer, Box<Job>),
+    Offered(Offer, Box<Self>),
 }
 
 impl Job {

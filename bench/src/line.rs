@@ -116,7 +116,7 @@ impl Line {
         Ok(self.client.reconnect(env, person.user, None)?)
     }
 
-    /// Whether the server has closed the connection. What it sends before that is lost.
+    /// Whether the server has closed the connection, which is let go then. What it sends before that is lost.
     pub(crate) fn has_ended(&mut self) -> bool {
         let Some(stream) = &mut self.stream else { return true };
         let mut room = [0; NO_LETTERS];
@@ -124,7 +124,10 @@ impl Line {
             match stream.read(&mut room) {
                 Ok(Some(_)) => {}
                 Ok(None) => return false,
-                Err(_) => return true,
+                Err(_) => {
+                    self.stream = None;
+                    return true;
+                }
             }
         }
     }

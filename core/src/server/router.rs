@@ -594,7 +594,9 @@ impl<P: Provider> Router<P> {
     }
 
     /// Another key takes the place of the server's. What was begun under the one before is over, without
-    /// a word: words would have to be signed for everybody at once.
+    /// a word: words would have to be signed for everybody at once. Sessions do not go on under it either: what a
+    /// turn says to many is signed once, and with two keys it would be twice, while clients spread their return
+    /// over some seconds by themselves (PROTOCOL.md, "Retry rules").
     pub(super) fn succeed(&mut self, ctx: &mut Ctx<'_, P>, next: Identity<P>) {
         for conn in self.gate.connections() {
             self.end(ctx, conn, None);

@@ -5,6 +5,7 @@
 //! stand here. They work whether the server runs or not. What only the user of the server can see is left
 //! out for others, and said to be so.
 
+mod audit;
 mod backups;
 mod codes;
 mod configuration;
@@ -102,6 +103,11 @@ pub const CHECKS: &[Check] = &[
         name: "files",
         about: "Owners and modes of the data directory and of what is in it.",
         look: files::look,
+    },
+    Check {
+        name: "audit_log",
+        about: "Whether the audit log can be written: without it, commands that change something are refused.",
+        look: audit::look,
     },
     Check {
         name: "key",

@@ -66,7 +66,8 @@ fn on_a_full_disk_there_is_still_room_for_what_is_done_about_it() {
     let log = AuditLog::of(&DataDir::existing(&path).unwrap());
     log.settle(NOW).unwrap();
     fill(&path.join("everything"));
-    let mut lines = 0_u64;
+    log.check().unwrap();
+    let (seen, mut lines) = (log.clone(), 0_u64);
     while begin(&log).is_some() {
         lines += 1;
         assert!(lines < 10_000);
@@ -77,8 +78,12 @@ fn on_a_full_disk_there_is_still_room_for_what_is_done_about_it() {
         assert_eq!(begin(&log), None);
         assert_eq!(holds(&log).lines, lines);
         assert!(!holds(&log).torn);
+        let why = seen.check().unwrap_err().to_string();
+        assert!(why.contains("No space left on device"), "{why}");
     }
+    // It is seen that there is room again before somebody tries it.
     fs::remove_file(path.join("everything")).unwrap();
+    seen.check().unwrap();
     assert_eq!(begin(&log), Some(()));
     assert_eq!(holds(&log).last, Some(lines + 1));
 }
@@ -115,6 +120,7 @@ fn what_cannot_be_written_whole_is_not_begun_and_leaves_no_half_line() {
             assert!(lines < 100);
         }
         assert!(lines > 10, "{lines}");
+        log.check().unwrap_err();
         assert_eq!(begin(&log), None);
         assert_eq!((holds(&log).lines, holds(&log).torn), (lines, false));
         return;

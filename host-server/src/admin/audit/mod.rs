@@ -18,7 +18,7 @@ mod verify;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use rustix::process::getuid;
@@ -47,6 +47,8 @@ pub struct AuditLog {
     /// The newest line that was found or written by this value or a clone of it: if it is gone later,
     /// somebody has removed it.
     newest: Arc<Mutex<Option<Last>>>,
+    /// Why this value or a clone of it could not write the last line; nothing if it could.
+    unwritten: Arc<Mutex<Option<io::Error>>>,
 }
 
 /// How large the log becomes, and how long somebody waits for it.
@@ -127,7 +129,7 @@ impl AuditLog {
     #[must_use]
     pub fn with_limits(directory: &DataDir, limits: Limits) -> Self {
         let files = Files::of(directory.path(), limits.files);
-        Self { files, limits, newest: Arc::default() }
+        Self { files, limits, newest: Arc::default(), unwritten: Arc::default() }
     }
 
     /// Notes that an act begins; when this returns, the line is on the disk.
@@ -323,6 +325,7 @@ impl AuditLog {
         match written {
             Ok((end, digest)) => {
                 self.remember(Some(Last { number, digest }));
+                *self.unwritten() = None;
                 file::reserve_or_warn(&path, &file, end);
                 Ok(number)
             }
@@ -330,7 +333,9 @@ impl AuditLog {
                 // Else a line that nobody acts by would be there, or half of one.
                 let _ = file.set_len(tail.whole).and_then(|()| file.sync_all());
                 let _ = file::reserve(&file, tail.whole);
-                Err(failure(&path, error))
+                let failure = failure(&path, &error);
+                *self.unwritten() = Some(error);
+                Err(failure)
             }
         }
     }
@@ -364,15 +369,24 @@ impl AuditLog {
     }
 
     /// Whether the next line could be written, as far as that can be seen without writing or making anything.
+    /// If the last one could not, the next one cannot either, until there is room for it.
     ///
     /// # Errors
     /// Why it could not.
     pub fn check(&self) -> Result<(), Failure> {
         let path = self.files.current();
-        match file::open(&path, Purpose::Look)? {
-            Some(file) => file::tail(&path, &file).map(drop),
-            None => file::can_be_made(&path),
-        }
+        let Some(file) = file::open(&path, Purpose::Look)? else { return file::can_be_made(&path) };
+        let tail = file::tail(&path, &file)?;
+        let mut unwritten = self.unwritten();
+        let was_full = |error: &mut io::Error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        };
+        unwritten.take_if(|error| was_full(error) && file::reserve(&file, tail.whole).is_ok());
+        unwritten.as_ref().map_or(Ok(()), |error| Err(failure(&path, error)))
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Option<io::Error>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As [`Self::open_whole`]; a full file has made room for a new one, if that can be.

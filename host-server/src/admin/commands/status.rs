@@ -624,6 +624,11 @@ impl Status {
         (self.users, self.pending_bytes)
     }
 
+    /// Why what operators do cannot be noted.
+    pub(crate) fn audit_problem(&self) -> Option<&str> {
+        self.audit_problem.as_deref()
+    }
+
     /// When the server stops at the latest, if all sessions are sent away.
     pub(crate) fn drained_by(&self) -> Option<&str> {
         self.drained_by.as_deref()

@@ -109,7 +109,8 @@ pub enum Command {
     Outbox(Outbox),
     /// Show all conversations on a full screen; `waxwing` without a command does the same
     ///
-    /// F1 shows which key does what. Set NO_COLOR for a screen without colors.
+    /// F1 shows which key does what. Set NO_COLOR for a screen without colors; a theme in the configuration
+    /// goes first.
     Tui,
     /// Talk with somebody, line by line
     ///

@@ -16,7 +16,8 @@ use super::{Home, HomeError, ItemId, LetterId, columns};
 pub enum ConversationState {
     /// Among those that are going on.
     Open,
-    /// Apart from them: a stranger has written, and nobody has answered or accepted that.
+    /// Apart from them: a stranger has written, and nobody has answered or accepted that. One in
+    /// which the owner has begun to write, and nothing was said yet, is open.
     Request,
     /// Away, until something new is said in it.
     Archived,
@@ -64,7 +65,8 @@ pub struct Conversation {
     pub changed: i64,
 }
 
-const SELECT: &str = "SELECT phone, name, state, muted_until, pinned, draft <> '', read_to, unread, \
+const SELECT: &str = "SELECT phone, name, \
+                      CASE WHEN state = 'request' AND last_item IS NULL AND draft <> '' THEN 'open' ELSE state END, muted_until, pinned, draft <> '', read_to, unread, \
                       last_item, changed FROM conversations";
 
 impl Conversation {

@@ -110,7 +110,7 @@ impl Model {
             None => true,
         };
         if !is_taken {
-            self.say("that is too long for a letter, and was not taken; send it in parts");
+            self.say("a letter has no room for all of that; look where the text ends, and send it in parts");
         }
     }
 
@@ -223,11 +223,13 @@ impl Model {
         }
     }
 
-    /// Up, at the first row: where nothing is begun, what was sent last comes back.
+    /// Up, at the first row: where nothing is begun, what was sent last comes back. Who has begun
+    /// something stays there, since what they type next would be commands elsewhere.
     fn recall_or_choose(&mut self) {
-        if self.composer.is_empty() || self.recalled.is_some() {
-            self.recall(true);
+        if !self.composer.is_empty() && self.recalled.is_none() {
+            return;
         }
+        self.recall(true);
         if self.recalled.is_none() {
             self.choose_letter(true);
         }
@@ -379,6 +381,10 @@ impl Model {
                     Some(Goal::Known(one)) => *one.phone(),
                     Some(Goal::New(phone)) => *phone,
                 };
+                if phone == self.owner.phone {
+                    self.say("this is your own phone number");
+                    return true;
+                }
                 self.show(phone);
                 self.focus_composer();
                 return false;

@@ -228,6 +228,12 @@ impl Model {
         self.notice = Some(words.to_owned());
     }
 
+    /// Whether nobody may see what is new in a conversation. Not every terminal says who looks at it: of
+    /// one that has never said so, what is open is taken for seen.
+    fn is_missed(&self, phone: &Phone) -> bool {
+        self.has_window.map_or_else(|| !self.is_open(phone), |has| !has)
+    }
+
     fn is_open(&self, phone: &Phone) -> bool {
         self.open.as_ref().is_some_and(|open| open.with() == phone)
     }
@@ -247,8 +253,10 @@ impl Model {
                 && one.state() == ConversationState::Open
                 && !one.is_muted(self.now.unix)
         };
-        if self.has_window == Some(false) && self.list.change() > 0 {
-            let news: Vec<_> = changed.iter().filter(has_news).map(Notice::of).collect();
+        if self.list.change() > 0 {
+            let is_missed = |one: &&Listing| self.is_missed(one.phone());
+            let news: Vec<_> =
+                changed.iter().filter(has_news).filter(is_missed).map(Notice::of).collect();
             if !news.is_empty() {
                 self.acts.push(Act::Notify(news));
             }

@@ -104,13 +104,12 @@ fn what_was_sent_comes_back_to_be_sent_anew_and_is_no_draft() {
     person.types(", once more");
     person.wait(Duration::from_millis(500));
     assert_eq!(person.errands, [draft("first, once more")]);
-    // Now something is begun, and Up goes to the letters as it does then.
+    // Now something is begun: Up stays there, so that what is typed next is no command.
     person.press(Key::Up);
-    person.sees_line("> first, once more");
-    person.press(Key::Esc);
+    person.types(", by");
     person.errands.clear();
     person.press(Key::Enter);
-    let sent = Errand::Send { to: phone(1), text: "first, once more".into() };
+    let sent = Errand::Send { to: phone(1), text: "first, once more, by".into() };
     assert_eq!(person.errands, [sent]);
 }
 
@@ -143,6 +142,20 @@ fn letters_are_read_by_whoever_has_them_in_front_of_them() {
     assert_eq!((news.len(), news[0].with, news[0].unread), (1, phone(1), 1));
     person.happen(Event::Input(Input::Focus(true)));
     assert!(matches!(person.errands[..], [Errand::Read { .. }]));
+}
+
+#[test]
+fn a_terminal_that_never_says_who_looks_tells_of_what_is_not_open() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.carry_out();
+    person.receives(phone(1), 200, "seen");
+    person.happen(Event::Changed);
+    assert!(person.acts.is_empty(), "{:?}", person.acts);
+    person.receives(phone(3), 201, "elsewhere");
+    person.happen(Event::Changed);
+    let Act::Notify(news) = &person.acts[0] else { panic!("{:?}", person.acts) };
+    assert_eq!((news.len(), news[0].with), (1, phone(3)));
 }
 
 #[test]
@@ -232,6 +245,9 @@ fn a_new_conversation_begins_with_a_number() {
     person.sees_line("write to +4915112345677");
     person.press(Key::Enter);
     person.types("hello");
+    person.wait(Duration::from_millis(500));
+    person.carry_out();
+    person.sees_nothing_of("stranger");
     person.press(Key::Enter);
     let to = waxwing_core::phone::Phone::parse(b"+4915112345677").unwrap();
     assert!(person.errands.contains(&Errand::Send { to, text: "hello".into() }));

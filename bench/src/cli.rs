@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use waxwing_server::descriptors;
 
 use crate::account::Yardstick;
+use crate::database::{self, Place};
 use crate::findings::Findings;
 use crate::floor::{BackendKind, Floor};
 use crate::operation::{self, Part, Sizes, has_canary, section};
@@ -45,7 +46,7 @@ pub(crate) struct Cli {
     /// Writes everything that was measured to a file, too
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Of `all`, `report` and `operation`: times and numbers are multiplied by this
+    /// Of `all`, `report`, `operation` and `database`: times and numbers are multiplied by this
     #[arg(long, global = true, default_value_t = 1.0, value_name = "FACTOR")]
     pub(crate) scale: f64,
     #[command(subcommand)]
@@ -136,7 +137,15 @@ pub(crate) enum Command {
     /// uses yet. For as long as it lasts, the server says codes in band (otp.delivery = "in-band"), and its
     /// limits.exempt names the address of this machine.
     Remote(RemoteArgs),
-    /// All of the others but `operation` and `remote`, in about twenty minutes
+    /// Letters that are stored in PostgreSQL, beside letters that are stored in SQLite
+    Database {
+        #[command(flatten)]
+        place: Place,
+        /// Runs on either
+        #[arg(long, default_value_t = 3, value_name = "N")]
+        rounds: usize,
+    },
+    /// All of the others but `operation`, `remote` and `database`, in about twenty minutes
     All,
     /// The same, as BENCHMARKS.md and its chart
     Report {
@@ -220,6 +229,7 @@ impl Cli {
             }
             // Its people have keys of their own.
             Command::Remote(_) => 0,
+            Command::Database { .. } => database::Sizes::new(self.scale).population(),
             Command::All | Command::Report { .. } => program::population(self.scale),
         }
     }
@@ -265,6 +275,10 @@ impl Cli {
                 let (runs, goal) = bench.latency(writing.writing()?, clients, pace)?;
                 findings.runs.extend(runs);
                 findings.goals.push(goal);
+            }
+            Command::Database { ref place, rounds } => {
+                let sizes = database::Sizes::new(self.scale);
+                database::measure(bench, findings, place, rounds, &sizes)?;
             }
             Command::Profile { writing } => {
                 let profile = profile::take(bench, writing.writing()?)?;

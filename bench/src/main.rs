@@ -5,6 +5,7 @@ mod account;
 mod chart;
 mod cli;
 mod cores;
+mod database;
 mod findings;
 mod floor;
 mod keys;

@@ -158,11 +158,14 @@ impl ServerData {
         storage.apply(&[Arc::new(batch)]).map_err(|error| anyhow!("{error:?}"))
     }
 
+    /// Closes the database, for somebody else.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        Ok(self.storage.take().map_or(Ok(()), |storage| storage.close())?)
+    }
+
     /// Closes the database and starts a server on it.
     pub(crate) fn start(&mut self, binary: &ServerBinary, settings: &Settings) -> Result<Server> {
-        if let Some(storage) = self.storage.take() {
-            storage.close()?;
-        }
+        self.close()?;
         Server::start(binary, self.directory.path(), settings)
     }
 }

@@ -256,7 +256,7 @@ pub enum UsersCommand {
         output: Option<PathBuf>,
     },
     /// Let more or less wait for a user than for others; what waits already stays
-    #[command(alias = "quota")]
+    #[command(alias = "quota", group(clap::ArgGroup::new("what").required(true).multiple(true)))]
     Limits {
         /// Id, or phone with its +
         user: UserName,
@@ -264,16 +264,22 @@ pub enum UsersCommand {
         #[arg(
             long,
             value_name = "NUMBER",
-            required_unless_present_any = ["bytes", "default"],
             value_parser = parse_letters,
-            conflicts_with = "default"
+            conflicts_with = "default",
+            group = "what"
         )]
         letters: Option<u32>,
         /// So much of letters, such as 64MiB
-        #[arg(long, value_name = "SIZE", value_parser = parse_size::<u64>, conflicts_with = "default")]
+        #[arg(
+            long,
+            value_name = "SIZE",
+            value_parser = parse_size::<u64>,
+            conflicts_with = "default",
+            group = "what"
+        )]
         bytes: Option<u64>,
         /// As much as for everybody
-        #[arg(long)]
+        #[arg(long, group = "what")]
         default: bool,
     },
     /// Keep a user out, or let them in again.
@@ -826,6 +832,7 @@ mod tests {
             ("queue list --top 0", "a whole number from 1 to 65535"),
             ("queue list --top 65536", "a whole number from 1 to 65535"),
             ("queue list --top many", "a whole number from 1 to 65535"),
+            ("users limits 7", "<--letters <NUMBER>|--bytes <SIZE>|--default>"),
             ("users limits 7 --letters 0", "a whole number from 1 to 10000000"),
             ("backup restore FILE --registered-since 65536", "a whole number from 0 to 65535"),
             ("backup restore FILE --undo", "cannot be used with"),

@@ -255,6 +255,8 @@ fn people_who_were_told_go_on_when_the_server_has_its_planned_key_and_others_are
     let hasty = server.administer(&["key", "rotate", "--from", &soon]).exits(2).says("--force");
     // Who is here has asked today, and may not ask again in time.
     assert!(hasty.err.contains("clients ask once a day"), "{}", hasty.err);
+    let far = server.administer(&["key", "rotate", "--from", "2999-01-15"]).exits(2);
+    assert!(far.err.contains("later than in 3650 days"), "{}", far.err);
     server.administer(&["key", "rotate", "--cancel"]).exits(1).says("no other key is planned");
     let later = moment(30 * 24 * 60 * 60);
     let first = server.administer(&["key", "rotate", "--from", &later]).exits(0).out;

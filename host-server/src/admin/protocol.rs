@@ -156,6 +156,25 @@ pub(super) enum Request {
     EndBan { range: AddressRange },
 }
 
+impl Request {
+    /// What somebody reads who waits for longer than they may expect.
+    const fn what_it_waits_for(&self) -> &'static str {
+        match self {
+            Self::TestCode { .. } => {
+                "whoever delivers the code has not answered yet; otp.exec.timeout and otp.webhook.timeout say \
+                 how long that may take"
+            }
+            Self::Mailboxes { .. } | Self::Users { .. } => {
+                "the server still counts letters; with many users that takes a while"
+            }
+            _ => {
+                "the server is still at it; `waxwing-server status` in another terminal says whether an event \
+                 loop hangs"
+            }
+        }
+    }
+}
+
 /// A ban that is to be.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -272,11 +291,6 @@ pub(super) fn item<T: Serialize>(answer: &mut Answer<'_>, item: T) -> Result<(),
     Ok(answer.line(&Line::Item(item).to_json())?)
 }
 
-/// What somebody reads who waits for longer than they may expect.
-const STILL_AT_IT: &[u8] =
-    b"waxwing-server: the server is still at it; `waxwing-server status` in another \
-                             terminal says whether an event loop hangs\n";
-
 /// Asks a running server, and hands over each item of its answer.
 pub(super) fn ask<T: DeserializeOwned>(
     connection: Connection,
@@ -291,7 +305,8 @@ pub(super) fn ask<T: DeserializeOwned>(
             Line::Item(item) => each(item)?,
             Line::Waiting {} if knows_that_it_waits => {}
             Line::Waiting {} => {
-                stderr::write(STILL_AT_IT);
+                let waits = asked.request.what_it_waits_for();
+                stderr::write(format!("waxwing-server: {waits}\n").as_bytes());
                 knows_that_it_waits = true;
             }
             Line::Done {} => return Ok(()),

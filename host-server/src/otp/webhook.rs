@@ -253,6 +253,16 @@ fn no_connection(error: &Error) -> String {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "the certificate of the gateway is for another name",
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "the certificate of the gateway is not valid yet; is the clock right?",
+        // It has no variant of its own.
+        rustls::Error::InvalidCertificate(CertificateError::Other(why))
+            if why.to_string() == "CaUsedAsEndEntity" =>
+        {
+            "the certificate of the gateway is that of an authority; make one for the gateway that the \
+             authority vouches for (basicConstraints=CA:FALSE), and name the authority in otp.webhook.ca_file"
+        }
         rustls::Error::InvalidCertificate(_) => "the certificate of the gateway cannot be used",
         _ => "the gateway does not speak TLS as it should",
     };
@@ -262,6 +272,10 @@ fn no_connection(error: &Error) -> String {
         Error::Rustls(error) => tls(error).into(),
         Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(error) => tls(error).into(),
+            // What the system says has no kind of its own.
+            None if error.to_string().starts_with("failed to lookup address") => {
+                "the name of the gateway has no address".into()
+            }
             None if error.source().is_some() => "the gateway cannot be reached".into(),
             None => format!("the gateway cannot be reached: {}", error.kind()),
         },

@@ -21,6 +21,8 @@ use crate::runtime;
 
 /// Days for which another key is announced at least: who does not connect in that time is cut off.
 const ANNOUNCED_DAYS: i64 = 7;
+/// No key is planned for a later day: a year that is mistyped would be one.
+const LATEST_DAYS: i64 = 3_650;
 const DAY_S: i64 = 24 * 60 * 60;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -163,6 +165,10 @@ pub(super) fn rotate(
     // What clients are told is a timestamp, which has four digits for the year.
     if left <= 0 || Timestamp::from_unix(from).to_unix() != from {
         return Err(Problem::new(Exit::Usage, "that time is over already").into());
+    }
+    if left > LATEST_DAYS * DAY_S {
+        let message = format!("that is later than in {LATEST_DAYS} days: name a sooner day");
+        return Err(Problem::new(Exit::Usage, message).into());
     }
     if left < ANNOUNCED_DAYS * DAY_S && !force {
         let who = if left < DAY_S {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -68,13 +68,13 @@ struct FakeGateway {
 }
 
 impl FakeGateway {
-    /// Answers one connection after the other.
-    fn start(tls: bool, mut answer: Box<Answer>) -> Self {
+    /// Answers one connection after the other; with a certificate, by TLS.
+    fn start(certificate: Option<&'static str>, mut answer: Box<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, requests) = channel();
         let _thread = thread::spawn(move || {
-            let config = tls.then(tls_config);
+            let config = certificate.map(tls_config);
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 stream.set_read_timeout(Some(WAIT)).unwrap();
@@ -100,7 +100,7 @@ impl FakeGateway {
     fn answering(answers: &[&str]) -> Self {
         let mut answers: Vec<_> = answers.iter().rev().map(|text| (*text).to_owned()).collect();
         Self::start(
-            false,
+            None,
             Box::new(move |stream| {
                 let answer = answers.pop().expect("one more request");
                 let _ = stream.write_all(answer.as_bytes());
@@ -138,8 +138,9 @@ fn serve<S: Read + Write>(stream: &mut S, answer: &mut Answer) -> Seen {
     seen
 }
 
-fn tls_config() -> Arc<ServerConfig> {
-    let certificate = CertificateDer::from_pem_file(format!("{CERTIFICATES}/gateway.pem")).unwrap();
+fn tls_config(certificate: &str) -> Arc<ServerConfig> {
+    let certificate =
+        CertificateDer::from_pem_file(format!("{CERTIFICATES}/{certificate}")).unwrap();
     let key = PrivateKeyDer::from_pem_file(format!("{CERTIFICATES}/gateway.key")).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
@@ -265,7 +266,7 @@ fn a_gateway_that_is_silent_slow_or_endless_takes_its_time_and_no_more() {
     let endless: Box<Answer> =
         Box::new(|stream| while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_ok() {});
     for answer in [silent, slow, endless] {
-        let gateway = FakeGateway::start(false, answer);
+        let gateway = FakeGateway::start(None, answer);
         let started = Instant::now();
         let config = WebhookConfig { timeout, ..gateway.config() };
         let error = deliver(&config).unwrap_err();
@@ -278,7 +279,7 @@ fn a_gateway_that_is_silent_slow_or_endless_takes_its_time_and_no_more() {
 fn of_a_large_answer_the_head_alone_is_read() {
     let (told, written) = channel();
     let gateway = FakeGateway::start(
-        false,
+        None,
         Box::new(move |stream| {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n").unwrap();
             let mut bytes = 0_u64;
@@ -307,12 +308,12 @@ fn a_gateway_that_is_not_there_is_tried_again_and_surely_sent_nothing() {
 #[test]
 fn a_gateway_is_believed_when_somebody_who_is_trusted_vouches_for_it() {
     let ok = || -> Box<Answer> { Box::new(|stream| stream.write_all(OK.as_bytes()).unwrap()) };
-    let gateway = FakeGateway::start(true, ok());
+    let gateway = FakeGateway::start(Some("gateway.pem"), ok());
     assert_eq!(deliver(&gateway.tls_config()), Ok(()));
     assert!(gateway.requests.recv_timeout(WAIT).is_ok());
 
     // The certificate of the gateway vouches for nobody, and the name is another.
-    let gateway = FakeGateway::start(true, ok());
+    let gateway = FakeGateway::start(Some("gateway.pem"), ok());
     let other = WebhookConfig { retries: 0, ..gateway.tls_config() };
     let untrusted = WebhookConfig { ca_file: gateway.certificate("other.pem"), ..other.clone() };
     let named = WebhookConfig { url: other.url.replace("127.0.0.1", "localhost"), ..other };
@@ -322,6 +323,19 @@ fn a_gateway_is_believed_when_somebody_who_is_trusted_vouches_for_it() {
         assert!(error.to_string().contains(why) && !error.may_be_out(), "{error}");
     }
     assert_eq!(gateway.requests.try_recv().map(|_| ()).map_err(|_| ()), Err(()));
+
+    // It vouches for itself.
+    let gateway = FakeGateway::start(Some("self-signed.pem"), ok());
+    let itself = WebhookConfig { retries: 0, ..gateway.tls_config() };
+    let itself = WebhookConfig { ca_file: gateway.certificate("self-signed.pem"), ..itself };
+    let error = deliver(&itself).unwrap_err().to_string();
+    assert!(error.contains("is that of an authority; make one for the gateway"), "{error}");
+}
+
+#[test]
+fn a_name_that_has_no_address_is_told() {
+    let error = ("gateway..invalid", 443).to_socket_addrs().unwrap_err();
+    assert_eq!(no_connection(&Error::Io(error)), "the name of the gateway has no address");
 }
 
 #[test]

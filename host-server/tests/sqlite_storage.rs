@@ -6,6 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use support::*;
@@ -429,6 +430,63 @@ fn no_more_letters_are_removed_in_one_go_than_a_commit_should_carry() {
         let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
         assert!(letters.is_empty());
     }
+}
+
+/// A small file system over a directory, until it is dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None` for whoever may not mount one.
+    fn new() -> Option<Self> {
+        let disk = Self(tempfile::tempdir().unwrap());
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=8m,mode=700", "waxwing-test"]);
+        mount.arg(disk.0.path()).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then_some(disk)
+    }
+
+    /// Takes all the room but this.
+    fn leave(&self, bytes: u64) {
+        let system = rustix::fs::statvfs(self.0.path()).unwrap();
+        let free = system.f_bavail * system.f_frsize;
+        let ballast = vec![0; usize::try_from(free.checked_sub(bytes).unwrap()).unwrap()];
+        fs::write(self.0.path().join("ballast"), ballast).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn on_a_disk_that_is_nearly_full_letters_can_be_removed() {
+    let Some(disk) = SmallDisk::new() else {
+        eprintln!("SKIPPED: only root can mount a small disk");
+        return;
+    };
+    let mut storage = SqliteStorage::open(&disk.0.path().join("waxwing.db"), &OPTIONS).unwrap();
+    apply(&mut storage, (1..=3).map(create)).unwrap();
+    for letters in [1..=20, 21..=40, 41..=60] {
+        apply(&mut storage, letters.map(|place| insert(place, 1, 2, 60_000))).unwrap();
+        assert!(storage.tidy().unwrap());
+    }
+    // Room for one removal, and not for the second behind it.
+    disk.leave(2 << 20);
+    let all = UnixTime::from_seconds(i64::MAX);
+    let question =
+        Question::TakeOut { recipient: user(2), accepted_before: all, now: START, limit: 1_000 };
+    let mut removed = 0;
+    while removed < 60 {
+        let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
+        assert!(!letters.is_empty());
+        removed += letters.len();
+    }
+    // What the log took comes back.
+    assert!(storage.tidy().unwrap());
+    let log = fs::metadata(disk.0.path().join("waxwing.db-wal")).unwrap();
+    assert!(log.len() < 100_000, "{}", log.len());
 }
 
 #[test]

@@ -38,7 +38,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use waxwing_core::id::UserId;
-use waxwing_core::server::storage::{self, Answer, Batch, Question, QueueId, Snapshot};
+use waxwing_core::server::storage::{
+    self, Answer, Batch, ExpiredLetter, Question, QueueId, Snapshot,
+};
 use waxwing_core::time::UnixTime;
 
 use super::{ApplyError, Storage, StorageError};
@@ -195,6 +197,25 @@ impl SqliteStorage {
                 self.transaction(|connection| damaged::set_aside(connection, &damaged, now))?,
             );
         }
+    }
+
+    /// Removes letters. Deleted pages are overwritten, so that a removal makes the log longer. If there is no room
+    /// for that, the log is brought into the database, and the removal uses the room that the log has.
+    fn remove(
+        &self,
+        work: impl Fn(&Connection) -> Result<Vec<ExpiredLetter>, Fault>,
+    ) -> Result<Answer, ApplyError> {
+        let removed = match self.transaction(&work) {
+            Err(refused @ ApplyError::Refused(_)) if !self.care.is_with_copier() => {
+                match self.end_log() {
+                    Ok(true) => self.transaction(&work),
+                    Err(error) if error.outcome().is_none() => return Err(error),
+                    Ok(false) | Err(_) => Err(refused),
+                }
+            }
+            removed => removed,
+        };
+        removed.map(Answer::Expired)
     }
 
     /// Brings it into the database file that it is in use, so that a copy of this file alone is known
@@ -373,19 +394,19 @@ impl Storage for SqliteStorage {
             Question::Fates { asker, letters } => reads::fates(&self.connection, *asker, letters)
                 .map(Answer::Fates)
                 .map_err(ApplyError::from),
-            Question::Expire { shard, accepted_before, forget_before, now, limit } => self
-                .transaction(|connection| {
+            Question::Expire { shard, accepted_before, forget_before, now, limit } => {
+                self.remove(|connection| {
                     writes::forget(connection, *forget_before)?;
                     writes::forget_suspensions(connection, *now)?;
                     writes::expire(connection, *shard, *accepted_before, *now, *limit)
                 })
-                .map(Answer::Expired),
-            Question::TakeOut { recipient, accepted_before, now, limit } => self
-                .transaction(|connection| {
+            }
+            Question::TakeOut { recipient, accepted_before, now, limit } => {
+                self.remove(|connection| {
                     let most = (*limit, storage::MOST_REMOVED);
                     writes::take_out(connection, *recipient, *accepted_before, *now, most)
                 })
-                .map(Answer::Expired),
+            }
         }
     }
 

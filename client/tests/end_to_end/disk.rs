@@ -141,6 +141,31 @@ fn a_full_disk_refuses_letters_and_takes_them_again_when_there_is_room() {
 }
 
 #[test]
+fn on_a_full_disk_a_server_that_is_drained_stops_in_order() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("server");
+    fs::create_dir(&data).unwrap();
+    let Some(disk) = SmallDisk::over(&data, "2m") else {
+        // Not through the macro, whose output is kept from view.
+        let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
+        return;
+    };
+    let mut server = TestServer::in_directory(root, &[("storage.min_free_disk", "0B")]);
+    let (anna, bert) = server.anna_and_bert();
+    anna.send(&bert, "before").exits(0).says("stored");
+    disk.fill();
+    let mut sent = (0..50).map(|_| anna.send(&bert, &"?".repeat(20_000)));
+    sent.find(|ran| ran.code != Some(0)).expect("the disk is full").exits(3);
+    server.administer(&["drain", "--over", "0s"]).exits(0);
+    server.ends(0).says("the next start does that, and nothing is lost");
+    disk.make_room();
+    server.start();
+    assert_eq!(bert.receive().first().unwrap().as_deref(), Some("before"));
+    server.stop();
+    drop(disk);
+}
+
+#[test]
 fn a_limit_of_file_sizes_refuses_letters_and_takes_them_again_when_it_is_lifted() {
     let mut server = TestServer::new();
     let people = people(&server);

@@ -121,7 +121,7 @@ pub trait Storage: Inspect + Personal + KeepBans + Ownership + Send {
     /// As [`Storage::apply`]; nothing that was confirmed is lost by it.
     fn tidy(&mut self) -> Result<bool, ApplyError>;
 
-    /// Puts everything in order and lets go.
+    /// Puts everything in order and lets go. What there is no room for now is left to the next start.
     ///
     /// # Errors
     /// When that fails. What was confirmed is safe all the same.

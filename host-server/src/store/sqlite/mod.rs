@@ -235,15 +235,21 @@ impl SqliteStorage {
         Ok(log::end(&self.connection)?)
     }
 
-    /// Puts everything in order and lets go.
+    /// Puts everything in order and lets go: no log is left.
     fn end(self) -> Result<(), SqliteError> {
+        let (path, ended) = self.let_go()?;
+        ended.map_err(|error| open::not_applied(&path, error))
+    }
+
+    /// Lets go, and says how the last commit went.
+    fn let_go(self) -> Result<(PathBuf, Result<(), ApplyError>), SqliteError> {
         let ended = self.end_use();
         let Self { connection, path, .. } = self;
         if ended.is_ok() {
             log::hand_back(&connection).map_err(|error| open::failure(&path, &error))?;
         }
         connection.close().map_err(|(_, error)| open::failure(&path, &error))?;
-        ended.map_err(|error| open::not_applied(&path, error))
+        Ok((path, ended))
     }
 
     /// Runs `work` in a transaction: all of it is durable when this returns, or nothing of it
@@ -441,6 +447,15 @@ impl Storage for SqliteStorage {
 
     fn close(self: Box<Self>) -> Result<(), StorageError> {
         Failpoint::BeforeClosing.pass();
-        Ok(self.end()?)
+        let (path, ended) = self.let_go()?;
+        match ended {
+            // As on a full disk. Whoever is asked to stop has stopped all the same, and is not to be started again.
+            Err(error) if error.outcome().is_some() => {
+                let path = path.display();
+                tracing::warn!(name: "database_log_left", %path, %error, "the log could not be brought into the database: the next start does that, and nothing is lost");
+                Ok(())
+            }
+            ended => Ok(ended.map_err(|error| open::not_applied(&path, error))?),
+        }
     }
 }

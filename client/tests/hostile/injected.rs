@@ -182,8 +182,10 @@ fn lead(person: &mut Person, to: SocketAddr) {
 
 /// Bytes of all files in a home.
 fn size(home: &Path) -> u64 {
-    let files = fs::read_dir(home).unwrap();
-    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    let files = fs::read_dir(home).unwrap().map(Result::unwrap);
+    // What is kept for deleting on a full disk is there before the first letter.
+    let files = files.filter(|file| file.file_name() != "reserve");
+    files.map(|file| file.metadata().unwrap().len()).sum()
 }
 
 /// The most memory that a process ever had, in KiB.

@@ -30,7 +30,9 @@ pub(crate) struct Place {
 
 impl Place {
     fn settings(&self) -> Settings {
-        let mut values = vec![("storage.url", self.url.clone())];
+        // What waits for a standby is the network and another disk, and not the server.
+        let mut values =
+            vec![("storage.url", self.url.clone()), ("storage.copies", "1".to_owned())];
         values.extend(
             self.password_file
                 .as_ref()

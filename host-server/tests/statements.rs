@@ -6,6 +6,36 @@ use std::path::{Path, PathBuf};
 const KEYWORDS: [&str; 8] =
     ["SELECT", "INSERT", "UPDATE ", "DELETE", "PRAGMA", "WHERE", "ORDER BY", "ATTACH"];
 
+/// What stands in statements besides constants, and where. The name of a table can never be bound, and several
+/// statements in one message have nothing bound to them. These are numbers, names of servers, our own tables and
+/// columns, places of parameters such as `$1`, and what is made of such things: nothing that somebody sent.
+const HARMLESS: [(&str, &[&str]); 6] = [
+    (
+        "store/postgres/adopting.rs",
+        &["begin", "epoch", "adopted", "to_rest", "rest_from", "now", "missing_until"],
+    ),
+    ("store/postgres/moving.rs", &["epoch", "node", "name", "names", "order", "marks", "place"]),
+    (
+        "store/postgres/server.rs",
+        &[
+            "begin",
+            "epoch",
+            "last_epoch",
+            "group",
+            "node",
+            "instance",
+            "holder",
+            "lacks",
+            "asker",
+            "recipients",
+            "message_ids",
+        ],
+    ),
+    ("store/postgres/session.rs", &["patience", "since", "seconds", "millis"]),
+    ("store/postgres/statement.rs", &["columns", "select"]),
+    ("store/sqlite/moving.rs", &["name", "names", "order", "marks"]),
+];
+
 /// Every source file below a directory.
 fn sources(below: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(below).unwrap().map(|entry| entry.unwrap().path());
@@ -31,7 +61,7 @@ fn formatted(source: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Statements into which something is written that may not be a constant.
-fn made_up(source: &str) -> Vec<&str> {
+fn made_up<'s>(source: &'s str, harmless: &[&str]) -> Vec<&'s str> {
     // Unit tests may ask as they like.
     let source = source.split("#[cfg(test)]").next().unwrap();
     let is_constant = |name: &str| {
@@ -40,7 +70,8 @@ fn made_up(source: &str) -> Vec<&str> {
             || source.contains(&format!("{name}: &'static str"))
     };
     let is_sql = |text: &&str| KEYWORDS.iter().any(|keyword| text.contains(keyword));
-    formatted(source).filter(is_sql).filter(|text| !written_in(text).all(is_constant)).collect()
+    let is_harmless = |name: &str| is_constant(name) || harmless.contains(&name);
+    formatted(source).filter(is_sql).filter(|text| !written_in(text).all(is_harmless)).collect()
 }
 
 /// The names that a `format!` writes into its text, in braces or behind it.
@@ -57,7 +88,9 @@ fn no_statement_is_made_of_what_somebody_sent() {
     for directory in ["host-server/src", "client/src"] {
         for path in sources(&packages.join(directory)) {
             let source = fs::read_to_string(&path).unwrap();
-            assert_eq!(made_up(&source), [""; 0], "in {}", path.display());
+            let harmless = HARMLESS.iter().find(|(file, _)| path.ends_with(file));
+            let harmless = harmless.map_or(&[][..], |(_, names)| names);
+            assert_eq!(made_up(&source, harmless), [""; 0], "in {}", path.display());
             statements += formatted(&source).filter(|text| text.contains("SELECT")).count();
         }
     }
@@ -71,8 +104,10 @@ fn the_search_finds_what_would_be_an_injection() {
         r#"format!("DELETE FROM users WHERE id = {}", id.get())"#,
         r#"fn f(which: &str) { format!("SELECT {COLUMNS} FROM x {which}") }"#,
     ] {
-        assert_eq!(made_up(bad).len(), 1, "{bad}");
+        assert_eq!(made_up(bad, &[]).len(), 1, "{bad}");
     }
     let good = r#"fn f(which: &'static str) { format!("{SELECT} WHERE x = ? {which}") }"#;
-    assert_eq!(made_up(good), [""; 0]);
+    assert_eq!(made_up(good, &[]), [""; 0]);
+    let two = r#"format!("UPDATE lease SET epoch = {epoch}, name = '{name}'")"#;
+    assert_eq!((made_up(two, &["epoch"]).len(), made_up(two, &["epoch", "name"]).len()), (1, 0));
 }

@@ -137,7 +137,8 @@ impl Home {
     }
 
     fn steps(&self, which: &Deletion) -> Result<Vec<Step>, HomeError> {
-        let (clause, values) = which.received();
+        let (received, values) = which.received();
+        let clause: &'static str = received;
         let sql = format!("SELECT id FROM letters WHERE {clause} ORDER BY id");
         let mut select = self.connection.prepare(&sql)?;
         let rows =

@@ -149,8 +149,8 @@ pub enum HomeError {
         /// The directory.
         dir: PathBuf,
     },
-    /// SQLite has refused a statement: the disk may be full.
-    #[error("the home's database cannot be used: {0}; look whether its disk is full")]
+    /// SQLite has refused a statement: the disk may be full, or the file damaged.
+    #[error("the home's database cannot be used: {0}; {help}", help = help(.0))]
     Database(#[from] rusqlite::Error),
 }
 
@@ -182,7 +182,37 @@ fn is_of_full_disk(error: &rusqlite::Error, dir: &Path) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) && reserve::is_short(dir)
 }
 
+/// What to do when SQLite refuses a statement.
+fn help(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "it is damaged: bring back your copy of the home, or move it aside and register anew"
+        }
+        _ => "look whether its disk is full",
+    }
+}
+
 /// Whether there was no room for a change.
 pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn a_damaged_file_is_told_from_a_full_disk() {
+        for (code, help) in [
+            (ffi::SQLITE_CORRUPT, "damaged: bring back your copy"),
+            (ffi::SQLITE_NOTADB, "damaged: bring back your copy"),
+            (ffi::SQLITE_IOERR, "look whether its disk is full"),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let said = HomeError::Database(error).to_string();
+            assert!(said.contains(help), "{said}");
+        }
+    }
 }

@@ -36,7 +36,7 @@ pub(super) fn select(
 
 fn users(
     sessions: &mut Sessions,
-    which: &str,
+    which: &'static str,
     given: &[Given<'_>],
 ) -> Result<Vec<UserSummary>, ApplyError> {
     let rows = select(sessions, &format!("{SELECT} {which}"), given)?;

@@ -50,15 +50,14 @@ pub fn adopt(
     }
     let resting: Vec<_> =
         free_ids::next(&known, count).iter().map(|id| id.get().to_string()).collect();
+    let (begin, to_rest) = (server.sessions.begin_locked(), resting.join(","));
+    let epoch = ids::epoch(seen.lease.epoch);
+    let adopted = ids::epoch(seen.lease.epoch.adopted(witnessed));
+    let (now, rest_from) = (restoration.now.as_seconds(), restoration.ids_rest_from.as_seconds());
+    let missing_until = restoration.letters_missing_until.as_seconds();
     let statements = format!(
-        "{}; SELECT waxwing.adopt_1({}, {}, '{{{}}}', {}, {}, {}); COMMIT",
-        server.sessions.begin_locked(),
-        ids::epoch(seen.lease.epoch),
-        ids::epoch(seen.lease.epoch.adopted(witnessed)),
-        resting.join(","),
-        restoration.ids_rest_from.as_seconds(),
-        restoration.now.as_seconds(),
-        restoration.letters_missing_until.as_seconds(),
+        "{begin}; SELECT waxwing.adopt_1({epoch}, {adopted}, '{{{to_rest}}}', {rest_from}, {now}, \
+         {missing_until}); COMMIT"
     );
     match server.sessions.lock(&statements) {
         Ok(_) => Ok(Adoption::Adopted(resting.len())),

@@ -83,11 +83,11 @@ impl Moving {
 
     /// Begins to read it, and keeps servers from it until [`Moving::move_away`].
     pub(in crate::store) fn begin_move(&mut self) -> Result<(), StorageError> {
+        let node = ids::hex(&ids::node(self.node));
         let holder = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ; {SETTINGS}; \
              SELECT FROM waxwing.lease FOR UPDATE NOWAIT; \
-             SELECT node IS NULL OR node = {} FROM waxwing.lease",
-            ids::hex(&ids::node(self.node))
+             SELECT node IS NULL OR node = {node} FROM waxwing.lease"
         );
         let rows = self.sessions.simple(&holder).map_err(moving)?;
         if is_true(rows.last()) {

@@ -194,9 +194,9 @@ fn make_tables(sessions: &mut Sessions) -> Result<(), StorageError> {
 }
 
 /// What makes the tables, in a transaction.
-pub(super) fn tables(state: &str) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    format!("{SCHEMA}; UPDATE waxwing.about SET written_by = '{version}', state = '{state}'")
+pub(super) fn tables(state: &'static str) -> String {
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    format!("{SCHEMA}; UPDATE waxwing.about SET written_by = '{VERSION}', state = '{state}'")
 }
 
 /// Whether this version may use it.

@@ -79,19 +79,17 @@ impl Database for Server {
             (ids::hex(&ids::node(claim.node)), ids::hex(&ids::instance(claim.instance)));
         let begin = self.sessions.begin_locked();
         let holder = claim.lease.holder.map(|(_, instance)| ids::hex(&ids::instance(instance)));
+        let holder = holder.as_deref().unwrap_or("NULL");
+        let (Epoch(epoch), Mark { epoch: Epoch(last_epoch), group }) =
+            (claim.lease.epoch, claim.last);
         let statements = format!(
             "{begin}; SELECT FROM waxwing.lease FOR UPDATE; \
              UPDATE waxwing.lease SET epoch = epoch + 1, node = {node}, instance = {instance} \
-                WHERE epoch = {} AND instance IS NOT DISTINCT FROM {} \
+                WHERE epoch = {epoch} AND instance IS NOT DISTINCT FROM {holder} \
                 AND (SELECT state FROM waxwing.about) = 'open' \
-                AND (SELECT max(grp) FROM waxwing.marks) = {} \
-                AND (SELECT epoch FROM waxwing.marks WHERE grp = {}) = {}; \
-             {RENEWED}; SELECT instance = {instance} FROM waxwing.lease; COMMIT",
-            claim.lease.epoch.0,
-            holder.as_deref().unwrap_or("NULL"),
-            claim.last.group,
-            claim.last.group,
-            claim.last.epoch.0,
+                AND (SELECT max(grp) FROM waxwing.marks) = {group} \
+                AND (SELECT epoch FROM waxwing.marks WHERE grp = {group}) = {last_epoch}; \
+             {RENEWED}; SELECT instance = {instance} FROM waxwing.lease; COMMIT"
         );
         taken(&self.sessions.lock(&statements)?)
     }

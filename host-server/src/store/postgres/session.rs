@@ -76,10 +76,10 @@ impl Sessions {
 
     /// What begins a transaction that locks the row of the lease.
     pub(super) fn begin_locked(&self) -> String {
+        let patience = self.patience.as_millis().max(1);
         format!(
-            "BEGIN; SELECT waxwing.settings_1(), set_config('lock_timeout', '{}ms', true), \
-             set_config('idle_in_transaction_session_timeout', '2s', true)",
-            self.patience.as_millis().max(1)
+            "BEGIN; SELECT waxwing.settings_1(), set_config('lock_timeout', '{patience}ms', true), \
+             set_config('idle_in_transaction_session_timeout', '2s', true)"
         )
     }
 
@@ -285,12 +285,13 @@ async fn connect(way: &Way, limit: Duration) -> Result<Session, NoSession> {
 /// end has begun there could last for hours.
 fn notices_silence(limit: Duration) -> String {
     let seconds = limit.as_secs().max(1);
-    let of_keepalives = format!(
-        "set_config('tcp_keepalives_idle', '{seconds}', false), \
+    let millis = seconds * 1_000;
+    format!(
+        "SELECT set_config('tcp_keepalives_idle', '{seconds}', false), \
          set_config('tcp_keepalives_interval', '1', false), \
-         set_config('tcp_keepalives_count', '3', false)"
-    );
-    format!("SELECT {of_keepalives}, set_config('tcp_user_timeout', '{}', false)", seconds * 1_000)
+         set_config('tcp_keepalives_count', '3', false), \
+         set_config('tcp_user_timeout', '{millis}', false)"
+    )
 }
 
 /// Hears what comes over a connection, as long as it lives and the runtime runs.

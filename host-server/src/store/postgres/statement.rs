@@ -45,7 +45,8 @@ impl<'p> Statement<'p> {
 
     /// Sends it.
     pub(super) async fn send(&self, client: &Client) -> Result<(), Error> {
-        let sql = format!("SELECT {}", self.columns());
+        let columns = self.columns();
+        let sql = format!("SELECT {columns}");
         client.query_typed(&sql, &self.given()).await.map(|_| ())
     }
 

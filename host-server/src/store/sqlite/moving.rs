@@ -181,7 +181,8 @@ struct Writer<'c> {
 impl Target for Writer<'_> {
     fn write(&mut self, table: &'static Table, rows: Vec<Row>) -> Result<(), StorageError> {
         let marks = vec!["?"; table.columns.len()].join(", ");
-        let insert = format!("INSERT INTO {} ({}) VALUES ({marks})", table.name, table.names());
+        let (name, names) = (table.name, table.names());
+        let insert = format!("INSERT INTO {name} ({names}) VALUES ({marks})");
         let write = || -> rusqlite::Result<()> {
             let mut insert = self.connection.prepare_cached(&insert)?;
             for row in rows {

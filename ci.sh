@@ -310,7 +310,7 @@ step_fuzz() { # 7 minutes: 6 for the builds, 1 for fuzzing with two at a time
 
 step_fuzz_one() { # TARGET
     local log=target/fuzz-$1.log
-    if ! fuzz/run --asan "$1" -timeout=20 -max_total_time="${FUZZ_SECONDS:-5}" -print_final_stats=1 \
+    if ! fuzz/run --asan "$1" -timeout=20 -max_total_time="${FUZZ_SECONDS:-3}" -print_final_stats=1 \
         >"$log" 2>&1; then
         tail -n 60 "$log"
         return 1

@@ -110,9 +110,9 @@ step_quick_tests() { # 3 minutes from clean, 1 minute later
 # the real binaries.
 step_shards() { # 3 minutes
     local skipped
-    # What is about the client alone, and what `crashes` does with two loops.
+    # What is about the client or a program beside the server alone, and what `crashes` does with two loops.
     mapfile -t skipped < <(printf -- '--skip=%s::\n' \
-        accounts bots chat crashes homes keylog output rpc screen terminal)
+        accounts bots chat crashes dumps gateway homes keylog output rpc screen terminal)
     # Of the whole workspace, or cargo would choose other features and build everything again.
     SIM_SHARDS=3 cargo test --workspace --test server
     WAXWING_TEST_LOOPS=2 cargo test --workspace --test end_to_end -- "${skipped[@]}"
@@ -140,7 +140,7 @@ step_postgres() { # 2 minutes; 1 more where PostgreSQL has to be installed
 # Power cuts at any call, and SIGKILL at random and at named places while people write.
 # `WAXWING_CRASHES=1000 ./ci.sh crashes` goes on for longer.
 step_crashes() { # 2 minutes
-    WAXWING_POWER_CUTS=${WAXWING_POWER_CUTS:-1000} cargo test --workspace --test faults power
+    WAXWING_POWER_CUTS=${WAXWING_POWER_CUTS:-600} cargo test --workspace --test faults power
     WAXWING_CRASHES=${WAXWING_CRASHES:-50} WAXWING_TEST_LOOPS=2 \
         cargo test --workspace --test end_to_end crashes:: -- --nocapture
 }

@@ -102,17 +102,23 @@ fn all_is_well_again(server: &mut TestServer, (anna, carl, bert): &(Person, Pers
     assert_eq!(anna.statuses(&bert.person).last().unwrap(), "queued");
 }
 
-#[test]
-fn a_full_disk_refuses_letters_and_takes_them_again_when_there_is_room() {
+/// `None`, and a word about it, where no small disk can be mounted.
+fn server_on_a_small_disk() -> Option<(TestServer, SmallDisk)> {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("server");
     fs::create_dir(&data).unwrap();
     let Some(disk) = SmallDisk::over(&data, "2m") else {
         // Not through the macro, whose output is kept from view.
         let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
-        return;
+        return None;
     };
-    let mut server = TestServer::in_directory(root, &[("storage.min_free_disk", "0B")]);
+    let server = TestServer::in_directory(root, &[("storage.min_free_disk", "0B")]);
+    Some((server, disk))
+}
+
+#[test]
+fn a_full_disk_refuses_letters_and_takes_them_again_when_there_is_room() {
+    let Some((mut server, disk)) = server_on_a_small_disk() else { return };
     let people = people(&server);
     let (anna, _, bert) = &people;
 
@@ -142,15 +148,7 @@ fn a_full_disk_refuses_letters_and_takes_them_again_when_there_is_room() {
 
 #[test]
 fn on_a_full_disk_a_server_that_is_drained_stops_in_order() {
-    let root = tempfile::tempdir().unwrap();
-    let data = root.path().join("server");
-    fs::create_dir(&data).unwrap();
-    let Some(disk) = SmallDisk::over(&data, "2m") else {
-        // Not through the macro, whose output is kept from view.
-        let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
-        return;
-    };
-    let mut server = TestServer::in_directory(root, &[("storage.min_free_disk", "0B")]);
+    let Some((mut server, disk)) = server_on_a_small_disk() else { return };
     let (anna, bert) = server.anna_and_bert();
     anna.send(&bert, "before").exits(0).says("stored");
     disk.fill();

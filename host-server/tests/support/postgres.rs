@@ -1,5 +1,4 @@
 //! A PostgreSQL of the tests' own.
-#![allow(dead_code, reason = "each test uses what it needs")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};

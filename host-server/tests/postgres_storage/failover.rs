@@ -11,7 +11,7 @@ const AFTER: usize = 10;
 fn urls(old: &Postgres, new: &Postgres) -> [String; 3] {
     let own = old.database();
     let (_, name) = own.rsplit_once('/').unwrap();
-    let hosts = [old, new].map(|one| one.directory().to_str().unwrap().replace('/', "%2F"));
+    let hosts = [old, new].map(|one| one.directory.to_str().unwrap().replace('/', "%2F"));
     let [first, second] = &hosts;
     [
         own.clone(),

@@ -10,7 +10,7 @@ struct Disk(PathBuf);
 
 impl Disk {
     fn new(postgres: &Postgres) -> Option<Self> {
-        let place = postgres.directory().join("disk");
+        let place = postgres.directory.join("disk");
         std::fs::create_dir(&place).unwrap();
         if !rustix::process::geteuid().is_root()
             || !mount(&["-t", "tmpfs", "-o", "size=16m", "tmpfs"], &place)

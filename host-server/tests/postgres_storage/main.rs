@@ -5,6 +5,7 @@ mod blocked;
 mod damage;
 mod failover;
 mod full;
+mod machines;
 mod moving;
 mod pooler;
 mod servers;

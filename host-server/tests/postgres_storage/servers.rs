@@ -288,7 +288,7 @@ fn over_a_network_the_database_proves_who_it_is_and_the_server_too() {
         "-CA ours.pem -CAkey ours.key -keyout db.key -out db.pem -subj /CN=db \
          -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE",
     );
-    let directory = cluster.postgres.directory().to_owned();
+    let directory = cluster.postgres.directory.clone();
     for file in ["db.key", "db.pem"] {
         fs::copy(root.join(file), directory.join(file)).unwrap();
         cluster.postgres.give(&directory.join(file));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a database may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a program until the standard input ends, as it does when the tests do, however they end.
 const RUN: &str = r#"directory=$1; shift
@@ -23,8 +23,9 @@ rm -rf "$directory""#;
 
 /// A database server in a directory of its own, reached through a socket there.
 pub(crate) struct Postgres {
-    directory: PathBuf,
-    programs: PathBuf,
+    /// Its directory, where its user can write.
+    pub(crate) directory: PathBuf,
+    pub(crate) programs: PathBuf,
     _process: Child,
 }
 
@@ -41,7 +42,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// The user and the group that run the database, where the tests run as root: it refuses to be root.
-fn owner() -> Option<(u32, u32)> {
+pub(crate) fn owner() -> Option<(u32, u32)> {
     let id = |of: &str| {
         let said = Command::new("id").args([of, "postgres"]).output().ok()?;
         String::from_utf8(said.stdout).ok()?.trim().parse().ok()
@@ -68,7 +69,7 @@ impl Postgres {
     }
 
     /// Starts what is in this directory.
-    fn run(directory: PathBuf, programs: PathBuf) -> Self {
+    pub(crate) fn run(directory: PathBuf, programs: PathBuf) -> Self {
         let mut server = guarded(&programs.join("postgres"), owner(), &directory);
         server.arg("-D").arg(directory.join("data")).arg("-k").arg(&directory);
         server.args(["-c", "listen_addresses=", "-c", "max_connections=50"]);
@@ -82,23 +83,6 @@ impl Postgres {
         postgres
     }
 
-    /// Starts another machine, which follows this one.
-    pub(crate) fn start_standby(&self) -> Self {
-        let directory = directory_of(owner());
-        let mut copy = as_owner(&self.programs.join("pg_basebackup"), owner(), &directory);
-        copy.args(["-U", "waxwing", "-R", "-c", "fast", "--no-sync", "-h"]).arg(&self.directory);
-        copy.arg("-D").arg(directory.join("data"));
-        assert!(copy.status().unwrap().success(), "pg_basebackup failed");
-        Self::run(directory, self.programs.clone())
-    }
-
-    /// It takes writes from now on.
-    pub(crate) fn promote(&self) {
-        let mut promote = as_owner(&self.programs.join("pg_ctl"), owner(), &self.directory);
-        promote.args(["promote", "-w", "-D"]).arg(self.directory.join("data"));
-        assert!(promote.stdout(Stdio::null()).status().unwrap().success(), "pg_ctl failed");
-    }
-
     fn is_ready(&self) -> bool {
         self.is_ready_on("5432")
     }
@@ -107,48 +91,6 @@ impl Postgres {
         let mut ask = Command::new(self.programs.join("pg_isready"));
         ask.arg("-h").arg(&self.directory).args(["-p", port]).stdout(Stdio::null());
         ask.status().is_ok_and(|status| status.success())
-    }
-
-    /// The socket on which it listens.
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.directory.join(".s.PGSQL.5432")
-    }
-
-    /// Starts a second machine that has each commit before it is confirmed, by the name `second`.
-    pub(crate) fn start_second(&self) -> Guarded {
-        let directory = directory_of(owner());
-        let mut second = guarded(&self.programs.join("pg_receivewal"), owner(), &directory);
-        second.env("PGAPPNAME", "second").args(["--synchronous", "-U", "waxwing", "-h"]);
-        second.arg(&self.directory).arg("-D").arg(&directory);
-        Guarded(second.spawn().unwrap())
-    }
-
-    /// Starts a pooler before a database that gives each transaction another connection, and says how a
-    /// configuration names the database then. `None` where there is none.
-    pub(crate) fn start_pooler(&self, database: &str) -> Option<(Guarded, String)> {
-        let program = Path::new("/usr/sbin/pgbouncer");
-        if !program.exists() {
-            eprintln!("SKIPPED: pgbouncer is not installed");
-            return None;
-        }
-        let directory = directory_of(owner());
-        let (_, name) = database.rsplit_once('/').unwrap();
-        let (of_database, of_pooler) = (self.directory.display(), directory.display());
-        let settings = format!(
-            "[databases]\n{name} = host={of_database} user=waxwing\n[pgbouncer]\nlisten_addr =\n\
-             listen_port = 6432\nunix_socket_dir = {of_pooler}\nauth_type = any\n\
-             pool_mode = transaction\ndefault_pool_size = 3\n"
-        );
-        let file = directory.join("settings.ini");
-        fs::write(&file, settings).unwrap();
-        let pooler = guarded(program, owner(), &directory).arg(&file).spawn().unwrap();
-        let begin = Instant::now();
-        while !directory.join(".s.PGSQL.6432").exists() {
-            assert!(begin.elapsed() < PATIENCE, "the pooler does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let host = of_pooler.to_string().replace('/', "%2F");
-        Some((Guarded(pooler), format!("postgres://waxwing@{host}:6432/{name}")))
     }
 
     /// A new database, as a configuration names it.
@@ -175,6 +117,12 @@ impl Postgres {
 /// A process that ends when this is dropped.
 pub(crate) struct Guarded(Child);
 
+impl Guarded {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
 impl Drop for Guarded {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
@@ -183,7 +131,7 @@ impl Drop for Guarded {
 }
 
 /// A new directory in which that user can write.
-fn directory_of(owner: Option<(u32, u32)>) -> PathBuf {
+pub(crate) fn directory_of(owner: Option<(u32, u32)>) -> PathBuf {
     let directory = tempfile::tempdir().unwrap().keep();
     fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
     if let Some((user, group)) = owner {
@@ -193,7 +141,7 @@ fn directory_of(owner: Option<(u32, u32)>) -> PathBuf {
 }
 
 /// A program that ends with its standard input, and its directory with it.
-fn guarded(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Command {
+pub(crate) fn guarded(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Command {
     let mut command = as_owner(Path::new("sh"), owner, directory);
     let log = fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
     command.args(["-c", RUN, "sh"]).arg(directory).arg(program);
@@ -201,7 +149,7 @@ fn guarded(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Comma
     command
 }
 
-fn as_owner(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Command {
+pub(crate) fn as_owner(program: &Path, owner: Option<(u32, u32)>, directory: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(directory);
     if let Some((user, group)) = owner {
@@ -243,33 +191,12 @@ impl Postgres {
         }
         let log = fs::File::options().append(true).open(self.directory.join("log")).unwrap();
         server.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
-        let again = Guarded(server.spawn().unwrap());
+        let again = Guarded::start(&mut server);
         let begin = Instant::now();
         while !self.is_ready_on(port) {
             assert!(begin.elapsed() < PATIENCE, "the database does not start again");
             std::thread::sleep(Duration::from_millis(20));
         }
         again
-    }
-
-    /// Its directory, where its user can write.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// A directory in which its user can write.
-    pub(crate) fn give_directory(&self, directory: &Path) {
-        if let Some((user, group)) = owner() {
-            chown(directory, Some(user), Some(group)).unwrap();
-        }
-        fs::set_permissions(directory, Permissions::from_mode(0o700)).unwrap();
-    }
-
-    /// What is its own, as it insists.
-    pub(crate) fn give(&self, file: &Path) {
-        if let Some((user, group)) = owner() {
-            chown(file, Some(user), Some(group)).unwrap();
-        }
-        fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
     }
 }

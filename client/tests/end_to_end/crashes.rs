@@ -3,6 +3,7 @@
 //!
 //! `WAXWING_CRASHES=n` says how often it dies.
 
+mod cable;
 mod failovers;
 mod person;
 

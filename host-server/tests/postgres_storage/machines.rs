@@ -2,37 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::postgres::{
-    Guarded, PATIENCE, Postgres, as_owner, directory_of, guarded, owner,
-};
+use crate::support::postgres::{Guarded, PATIENCE, Postgres, directory_of, guarded, owner};
 
 impl Postgres {
-    /// Starts another machine, which follows this one.
-    pub(crate) fn start_standby(&self) -> Self {
-        let directory = directory_of(owner());
-        let mut copy = as_owner(&self.programs.join("pg_basebackup"), owner(), &directory);
-        copy.args(["-U", "waxwing", "-R", "-c", "fast", "--no-sync", "-h"]).arg(&self.directory);
-        copy.arg("-D").arg(directory.join("data"));
-        assert!(copy.status().unwrap().success(), "pg_basebackup failed");
-        Self::run(directory, self.programs.clone())
-    }
-
-    /// It takes writes from now on.
-    pub(crate) fn promote(&self) {
-        let mut promote = as_owner(&self.programs.join("pg_ctl"), owner(), &self.directory);
-        promote.args(["promote", "-w", "-D"]).arg(self.directory.join("data"));
-        assert!(promote.stdout(Stdio::null()).status().unwrap().success(), "pg_ctl failed");
-    }
-
-    /// The socket on which it listens.
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.directory.join(".s.PGSQL.5432")
-    }
-
     /// Starts a second machine that has each commit before it is confirmed, by the name `second`.
     pub(crate) fn start_second(&self) -> Guarded {
         let directory = directory_of(owner());

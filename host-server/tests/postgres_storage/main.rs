@@ -7,6 +7,7 @@ mod failover;
 mod full;
 mod machines;
 mod moving;
+mod network;
 mod pooler;
 mod servers;
 mod settings;

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -26,14 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LEASE: &str = "250ms";
 
 /// Data directories of servers with one key and one database.
-struct Cluster {
-    root: TempDir,
-    postgres: Arc<Postgres>,
-    url: String,
+pub(crate) struct Cluster {
+    pub(crate) root: TempDir,
+    pub(crate) postgres: Arc<Postgres>,
+    pub(crate) url: String,
 }
 
 /// A server that runs.
-struct Node {
+pub(crate) struct Node {
     child: Child,
     /// What it says on standard output.
     says: Receiver<String>,
@@ -46,23 +45,23 @@ impl Cluster {
         crate::shared().map(Self::of)
     }
 
-    fn of(postgres: Arc<Postgres>) -> Self {
+    pub(crate) fn of(postgres: Arc<Postgres>) -> Self {
         let url = postgres.database();
         Self { root: tempfile::tempdir().unwrap(), postgres, url }
     }
 
-    fn data(&self, name: &str) -> PathBuf {
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
     /// A data directory with the key of another server.
-    fn share_key(&self, from: &str, to: &str) {
+    pub(crate) fn share_key(&self, from: &str, to: &str) {
         let data = self.data(to);
         fs::create_dir(&data).unwrap();
         fs::copy(self.data(from).join("server.key.pem"), data.join("server.key.pem")).unwrap();
     }
 
-    fn command(&self, name: &str) -> Command {
+    pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
         command.arg("--data").arg(self.data(name)).env("WAXWING_SERVER__LISTEN", "127.0.0.1:0");
         command.env("WAXWING_STORAGE__URL", &self.url).env("WAXWING_STORAGE__COPIES", "1");
@@ -76,13 +75,19 @@ impl Cluster {
         command.env("WAXWING_STORAGE__URL", &self.url).output().unwrap()
     }
 
-    fn start(&self, name: &str) -> Node {
+    pub(crate) fn start(&self, name: &str) -> Node {
         Node::start(self.command(name), self.data(&format!("{name}.log")))
     }
 
     /// What a server says that does not start, and with which code it ends.
     #[track_caller]
-    fn refuses(&self, name: &str, change: impl FnOnce(&mut Command), code: i32, words: &str) {
+    pub(crate) fn refuses(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Command),
+        code: i32,
+        words: &str,
+    ) {
         let mut command = self.command(name);
         change(&mut command);
         let ended = command.stdin(Stdio::null()).output().unwrap();
@@ -93,7 +98,7 @@ impl Cluster {
 }
 
 impl Node {
-    fn start(mut command: Command, log: PathBuf) -> Self {
+    pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
         let file = fs::File::create(&log).unwrap();
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn().unwrap();
@@ -105,7 +110,7 @@ impl Node {
 
     /// Waits until it serves.
     #[track_caller]
-    fn serves(self) -> Self {
+    pub(crate) fn serves(self) -> Self {
         let line = self.says.recv_timeout(PATIENCE);
         assert!(line.is_ok_and(|line| line.starts_with("listening on ")), "{}", self.log());
         self
@@ -115,13 +120,13 @@ impl Node {
         self.says.try_recv().is_err()
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
     /// Waits until the log has these words.
     #[track_caller]
-    fn logs(&self, words: &str) {
+    pub(crate) fn logs(&self, words: &str) {
         let begin = Instant::now();
         while !self.log().contains(words) {
             assert!(begin.elapsed() < PATIENCE, "no {words:?} in {}", self.log());
@@ -129,13 +134,17 @@ impl Node {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// How it ends.
     #[track_caller]
-    fn ends(&mut self) -> Option<i32> {
+    pub(crate) fn ends(&mut self) -> Option<i32> {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -196,7 +205,7 @@ fn a_server_that_stands_by_says_so_and_takes_no_connections() {
     let Some(cluster) = Cluster::new() else { return };
     let mut first = cluster.start("a").serves();
     cluster.share_key("a", "b");
-    let address = free_address();
+    let address = free_address("127.0.0.1").to_string();
     let manager = cluster.root.path().join("notify");
     let hears = UnixDatagram::bind(&manager).unwrap();
     hears.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -275,98 +284,9 @@ fn of_a_data_directory_and_its_copy_one_stops_for_good() {
     assert!(first.log().contains("remove the file `node`"), "{}", first.log());
 }
 
-#[test]
-fn over_a_network_the_database_proves_who_it_is_and_the_server_too() {
-    let Some(postgres) = Postgres::start() else { return };
-    let mut cluster = Cluster::of(Arc::new(postgres));
-    let root = cluster.root.path().to_owned();
-    for name in ["ours", "theirs"] {
-        openssl(&root, &format!("-keyout {name}.key -out {name}.pem -subj /CN={name}"));
-    }
-    openssl(
-        &root,
-        "-CA ours.pem -CAkey ours.key -keyout db.key -out db.pem -subj /CN=db \
-         -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE",
-    );
-    let directory = cluster.postgres.directory.clone();
-    for file in ["db.key", "db.pem"] {
-        fs::copy(root.join(file), directory.join(file)).unwrap();
-        cluster.postgres.give(&directory.join(file));
-    }
-    cluster.postgres.psql(&cluster.url, "CREATE ROLE chat LOGIN PASSWORD 'correct horse'");
-    let name = cluster.url.rsplit('/').next().unwrap().to_owned();
-    cluster.postgres.psql(&cluster.url, &format!("ALTER DATABASE {name} OWNER TO chat"));
-    let rules = directory.join("hba");
-    fs::write(&rules, "local all all trust\nhostssl all all all scram-sha-256\n").unwrap();
-    cluster.postgres.give(&rules);
-    cluster.postgres.kill();
-    let address = free_address();
-    let port = address.rsplit(':').next().unwrap();
-    let settings = [
-        "listen_addresses=127.0.0.1".to_owned(),
-        "ssl=on".to_owned(),
-        format!("ssl_cert_file={}", directory.join("db.pem").display()),
-        format!("ssl_key_file={}", directory.join("db.key").display()),
-        format!("hba_file={}", rules.display()),
-    ];
-    let _again = cluster.postgres.start_again_on(port, &settings);
-    let password = root.join("password");
-    fs::write(&password, "correct horse\n").unwrap();
-    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
-    let url = |host: &str, authority: &str| {
-        let roots = root.join(authority);
-        format!(
-            "postgres://chat@{host}:{port}/{name}?sslmode=verify-full&sslrootcert={}",
-            roots.display()
-        )
-    };
-    let with = |url: String, password: &Path| {
-        let password = password.to_owned();
-        move |command: &mut Command| {
-            command.env("WAXWING_STORAGE__URL", url);
-            command.env("WAXWING_STORAGE__PASSWORD_FILE", password);
-        }
-    };
-    let ours = || url("localhost", "ours.pem");
-    cluster.refuses(
-        "a",
-        with(url("localhost", "theirs.pem"), &password),
-        3,
-        "does not prove who it is",
-    );
-    cluster.refuses(
-        "a",
-        with(url("127.0.0.1", "ours.pem"), &password),
-        3,
-        "does not prove who it is",
-    );
-    cluster.refuses("a", with(url("localhost", "none.pem"), &password), 78, "none.pem");
-    cluster.refuses("a", with(ours(), Path::new("")), 78, "storage.password_file");
-    let wrong = root.join("wrong");
-    fs::write(&wrong, "battery staple").unwrap();
-    cluster.refuses("a", with(ours(), &wrong), 78, "others can read it");
-    fs::set_permissions(&wrong, fs::Permissions::from_mode(0o600)).unwrap();
-    cluster.refuses("a", with(ours(), &wrong), 78, "does not let the server in");
-    cluster.url = ours();
-    let mut command = cluster.command("a");
-    command.env("WAXWING_STORAGE__PASSWORD_FILE", &password);
-    let mut first = Node::start(command, cluster.data("a.log")).serves();
-    first.signal(Signal::TERM);
-    assert_eq!(first.ends(), Some(0));
-}
-
-/// Makes a key and a certificate.
-fn openssl(directory: &Path, arguments: &str) {
-    let mut openssl = Command::new("openssl");
-    openssl.current_dir(directory).args(["req", "-x509", "-nodes", "-days", "2"]);
-    openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
-    let made = openssl.args(arguments.split_whitespace()).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-}
-
 /// An address that nobody has.
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+pub(crate) fn free_address(host: &str) -> SocketAddr {
+    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
 }
 
 /// Goes on until this is so.

@@ -1,6 +1,7 @@
 //! A PostgreSQL of the tests' own.
 
 use std::fs::{self, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,28 @@ impl Postgres {
         postgres
     }
 
+    /// Starts another machine, which follows this one.
+    pub(crate) fn start_standby(&self) -> Self {
+        let directory = directory_of(owner());
+        let mut copy = as_owner(&self.programs.join("pg_basebackup"), owner(), &directory);
+        copy.args(["-U", "waxwing", "-R", "-c", "fast", "--no-sync", "-h"]).arg(&self.directory);
+        copy.arg("-D").arg(directory.join("data"));
+        assert!(copy.status().unwrap().success(), "pg_basebackup failed");
+        Self::run(directory, self.programs.clone())
+    }
+
+    /// It takes writes from now on.
+    pub(crate) fn promote(&self) {
+        let mut promote = as_owner(&self.programs.join("pg_ctl"), owner(), &self.directory);
+        promote.args(["promote", "-w", "-D"]).arg(self.directory.join("data"));
+        assert!(promote.stdout(Stdio::null()).status().unwrap().success(), "pg_ctl failed");
+    }
+
+    /// The socket on which it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.join(".s.PGSQL.5432")
+    }
+
     fn is_ready(&self) -> bool {
         self.is_ready_on("5432")
     }
@@ -100,8 +123,22 @@ impl Postgres {
         let mut create = Command::new(self.programs.join("createdb"));
         create.arg("-h").arg(&self.directory).args(["-U", "waxwing", &name]);
         assert!(create.status().unwrap().success(), "createdb failed");
+        self.url(&name)
+    }
+
+    /// How a configuration names this one of its databases.
+    pub(crate) fn url(&self, name: &str) -> String {
         let host = self.directory.to_str().unwrap().replace('/', "%2F");
         format!("postgres://waxwing@{host}/{name}")
+    }
+
+    /// Statements by somebody else, whose session stays open until the value is dropped. They end with a line.
+    pub(crate) fn begin(&self, database: &str, statements: &str) -> Guarded {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["-X", "-q", database]).stdin(Stdio::piped());
+        let mut session = psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        session.stdin.as_mut().unwrap().write_all(statements.as_bytes()).unwrap();
+        Guarded(session)
     }
 
     /// Statements by somebody else.

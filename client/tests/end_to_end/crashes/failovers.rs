@@ -19,6 +19,7 @@ use waxwing::keys::read_server_key;
 use waxwing_core::crypto::Provider;
 use waxwing_core::id::PacketId;
 
+use super::cable::Cable;
 use super::{PEOPLE, Person, Population};
 use crate::binaries;
 use crate::postgres::{Guarded, Postgres};
@@ -27,7 +28,7 @@ use crate::process::{PATIENCE, Process};
 const LEASE: Duration = Duration::from_millis(250);
 
 /// What fails.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
     /// The server that serves dies.
     Death,
@@ -39,16 +40,32 @@ enum Failure {
     Database,
     /// The database ends all connections, whatever they are about.
     Connections,
+    /// The server that serves is cut off from the database for longer than its lease.
+    Cut,
+    /// The database dies, and its synchronous standby takes its place.
+    Promotion,
+    /// Somebody holds the row of the lease, and says nothing more.
+    Row,
 }
 
-const FAILURES: [Failure; 5] =
-    [Failure::Death, Failure::Pause, Failure::Database, Failure::Connections, Failure::Stop];
+const FAILURES: [Failure; 8] = [
+    Failure::Death,
+    Failure::Pause,
+    Failure::Database,
+    Failure::Connections,
+    Failure::Stop,
+    Failure::Cut,
+    Failure::Promotion,
+    Failure::Row,
+];
 
 /// Two servers with one key and one database.
 struct Cluster {
     root: TempDir,
     postgres: Postgres,
-    url: String,
+    /// The name of the database.
+    name: String,
+    cables: [Cable; 2],
     addresses: [SocketAddr; 2],
     servers: [Option<Process>; 2],
     /// The database that was started last.
@@ -58,11 +75,12 @@ struct Cluster {
 impl Cluster {
     fn start() -> Option<Self> {
         let postgres = Postgres::start()?;
-        let url = postgres.database();
+        let name = postgres.database().rsplit_once('/').unwrap().1.to_owned();
+        let cables = [(); 2].map(|()| Cable::to(postgres.socket()));
         let any = || TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = [any(), any()].map(|listener| listener.local_addr().unwrap());
         let (root, servers) = (tempfile::tempdir().unwrap(), [None, None]);
-        let mut cluster = Self { root, postgres, url, addresses, servers, again: None };
+        let mut cluster = Self { root, postgres, name, cables, addresses, servers, again: None };
         cluster.start_server(0);
         cluster.server(0).wait_for_out(|out| out.ends_with('\n'));
         fs::DirBuilder::new().mode(0o700).create(cluster.data(1)).unwrap();
@@ -87,7 +105,7 @@ impl Cluster {
         let address = self.addresses[server].to_string();
         for (setting, value) in [
             ("SERVER__LISTEN", address.as_str()),
-            ("STORAGE__URL", &self.url),
+            ("STORAGE__URL", &self.cables[server].url(&self.name)),
             ("STORAGE__COPIES", "1"),
             ("STORAGE__TIMEOUT", "2s"),
             ("CLUSTER__LEASE", &lease),
@@ -101,13 +119,23 @@ impl Cluster {
         self.servers[server] = Some(Process::start(&mut command));
     }
 
+    /// How to get to the database, whatever is cut.
+    fn url(&self) -> String {
+        self.postgres.url(&self.name)
+    }
+
+    /// Whether this server takes connections.
+    fn listens(&self, server: usize) -> bool {
+        TcpStream::connect(self.addresses[server]).is_ok()
+    }
+
     /// The server that takes connections, if there is one. One that stands still does, too.
     fn serves(&self) -> Option<usize> {
-        (0..2).find(|server| TcpStream::connect(self.addresses[*server]).is_ok())
+        (0..2).find(|server| self.listens(*server))
     }
 
     fn sql(&self, statements: &str) -> String {
-        self.postgres.psql(&self.url, statements)
+        self.postgres.psql(&self.url(), statements)
     }
 
     /// The packets that wait in the database.
@@ -150,7 +178,47 @@ impl Cluster {
                     writes(self, Duration::from_millis(20));
                 }
             }
+            Failure::Cut => {
+                self.cables[server].cut();
+                let begin = Instant::now();
+                while !self.listens(1 - server) {
+                    assert!(begin.elapsed() < PATIENCE, "nobody takes over");
+                    writes(self, LEASE);
+                }
+                self.cables[server].mend();
+                self.servers[server].take().unwrap().finish().exits(75);
+            }
+            Failure::Promotion => {
+                let standby = self.start_synchronous_standby();
+                writes(self, LEASE);
+                self.postgres.kill();
+                writes(self, LEASE);
+                standby.promote();
+                for cable in &self.cables {
+                    cable.lead_to(standby.socket());
+                }
+                (self.postgres, self.again) = (standby, None);
+            }
+            Failure::Row => {
+                let take = "BEGIN; SELECT FROM waxwing.lease FOR NO KEY UPDATE;\n";
+                let silent = self.postgres.begin(&self.url(), take);
+                writes(self, 3 * LEASE);
+                drop(silent);
+            }
         }
+    }
+
+    /// Another machine that has each commit before it is confirmed.
+    fn start_synchronous_standby(&self) -> Postgres {
+        let standby = self.postgres.start_standby();
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("SELECT pg_reload_conf()");
+        let begin = Instant::now();
+        let follows = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while self.sql(follows) != "1" {
+            assert!(begin.elapsed() < PATIENCE, "there is no standby");
+        }
+        standby
     }
 
     /// Whoever has ended stands by again.
@@ -211,9 +279,16 @@ fn what_was_acknowledged_survives_whatever_fails_of_two_servers_and_their_databa
     population.run_until("every letter is acknowledged", |_| cluster.sql(count) == "0");
     let letters: usize = population.journals().map(|journal| journal.received.len()).sum();
     let repeated: usize = population.journals().map(|journal| journal.repeated).sum();
-    println!(
-        "{letters} letters, {repeated} of them handed over more than once; unserved: {unserved:?}"
-    );
+    println!("{letters} letters, {repeated} of them handed over more than once");
+    for failure in FAILURES {
+        let of_this = unserved.iter().filter(|(found, _)| *found == failure);
+        let mut times: Vec<_> = of_this.map(|(_, time)| time.as_secs_f64()).collect();
+        times.sort_by(f64::total_cmp);
+        if let (Some(median), Some(worst)) = (times.get(times.len() / 2), times.last()) {
+            let count = times.len();
+            println!("{failure:?}: {count} times; unserved {median:.2} s, {worst:.2} s at most");
+        }
+    }
 }
 
 impl Population {

@@ -157,7 +157,7 @@ fn new_home(dir: &Path) -> Anything<Home> {
     let key = |at| load_key(pkcs8_der(at)).map(|key| key.spki().clone()).map_err(|_| "no key");
     home.store_identity(&NewIdentity {
         phone: Phone::parse(b"+4915199999999").map_err(|_| "no phone")?,
-        server: "127.0.0.1:1",
+        servers: &"127.0.0.1:1".parse().unwrap(),
         server_key: &key(1)?,
         private_key: pkcs8_der(0),
         public_key: &key(0)?,

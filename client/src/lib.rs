@@ -1,6 +1,7 @@
 //! The Waxwing terminal client as a library.
 //!
-//! [`settings`] are what a person has set, and [`accounts`] are their homes. [`home`] keeps everything
+//! [`settings`] are what a person has set, [`accounts`] are their homes, and [`servers`] is where their
+//! server is. [`home`] keeps everything
 //! that must outlive the process. [`session`] talks to the server, and [`courier`] does that in a thread
 //! of its own. [`trust`] is what two people compare.
 //! [`commands`] are what a person types, [`console`] is where they write, [`show`] is how they
@@ -26,6 +27,7 @@ pub mod name;
 pub mod phone;
 pub mod reopen;
 mod rpc;
+pub mod servers;
 pub mod session;
 pub mod settings;
 pub mod show;

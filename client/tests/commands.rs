@@ -68,7 +68,7 @@ impl TestHome {
         let home = Home::create(&root.path().join("home")).unwrap();
         home.store_identity(&NewIdentity {
             phone: phone(OWN),
-            server: "127.0.0.1:9295",
+            servers: &"127.0.0.1:9295".parse().unwrap(),
             server_key: &spki(1),
             private_key: pkcs8_der(0),
             public_key: &spki(0),
@@ -214,7 +214,7 @@ fn whoami_tells_how_far_a_registration_is() {
     let home = Home::create(&root.path().join("home")).unwrap();
     home.store_identity(&NewIdentity {
         phone: phone(OWN),
-        server: "127.0.0.1:9295",
+        servers: &"127.0.0.1:9295".parse().unwrap(),
         server_key: &spki(1),
         private_key: pkcs8_der(0),
         public_key: &spki(0),

@@ -20,9 +20,6 @@ use crate::home::{Home, HomeError, Identity, NewIdentity, Registration, Standing
 use crate::keys::read_server_key;
 use crate::session::{Account, Asked, Known, Registrar};
 
-/// Where a server is unless the person, or the home, says.
-const USUAL_SERVER: &str = "127.0.0.1:9295";
-
 pub(super) fn run(
     place: &Place<'_>,
     register: &Register,
@@ -56,9 +53,9 @@ pub(super) fn run(
             reload(&home)?
         }
     };
-    let server = register.server.clone().unwrap_or_else(|| stored.server.clone());
-    let moved = stored.server != server || stored.server_key != server_key;
-    let account = Account::new(Identity { server, server_key, ..stored })?;
+    let servers = register.server.clone().unwrap_or_else(|| stored.servers.clone());
+    let moved = stored.servers != servers || stored.server_key != server_key;
+    let account = Account::new(Identity { servers, server_key, ..stored })?;
     let desired = Desired { home: &home, moved };
     match account.user_id() {
         None => get_account(&desired, &account, register, console),
@@ -89,7 +86,7 @@ impl Desired<'_> {
     fn has_answered(&self, account: &Account) -> Result<(), HomeError> {
         if self.moved {
             let identity = account.identity();
-            self.home.trust_server(&identity.server, &identity.server_key)?;
+            self.home.trust_server(&identity.servers, &identity.server_key)?;
         }
         Ok(())
     }
@@ -99,9 +96,10 @@ fn begin(home: &Home, phone: Phone, register: &Register, server_key: &Spki) -> R
     let failed = |_| Failure::General("a key could not be made".into());
     let key = generate_key().map_err(failed)?;
     let der = key_der(&key).map_err(failed)?;
+    let servers = register.server.clone().unwrap_or_default();
     home.store_identity(&NewIdentity {
         phone,
-        server: register.server.as_deref().unwrap_or(USUAL_SERVER),
+        servers: &servers,
         server_key,
         private_key: &der,
         public_key: key.spki(),
@@ -125,9 +123,9 @@ fn return_to_account(
     let home = desired.home;
     let known = Registrar::new(account, host::with(&console.remarks))?.ask_whether_known(user)?;
     desired.has_answered(account)?;
-    let (phone, server) = (account.identity().phone, &account.identity().server);
+    let (phone, servers) = (account.identity().phone, &account.identity().servers);
     if desired.moved {
-        writeln!(console.remarks, "from now on the server is at {server}")?;
+        writeln!(console.remarks, "from now on the server is at {servers}")?;
     }
     match known {
         Known::Yes => {
@@ -139,7 +137,7 @@ fn return_to_account(
         Known::No => {
             writeln!(
                 console.remarks,
-                "the server at {server} does not know {} with this home's key any more; \
+                "the server at {servers} does not know {} with this home's key any more; \
                  registering again under the same key. Contacts and history stay",
                 phone.as_str()
             )?;

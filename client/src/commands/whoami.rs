@@ -20,7 +20,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     code_expires_at: Option<String>,
     fingerprint: String,
-    server: &'a str,
+    server: String,
     server_key: String,
 }
 
@@ -37,7 +37,7 @@ impl<'a> Line<'a> {
             registered: id.is_some() && !identity.is_renewing,
             code_expires_at,
             fingerprint: hex(&fingerprint(identity).0),
-            server: &identity.server,
+            server: identity.servers.to_string(),
             server_key: hex(&provider().sha256(&[identity.server_key.as_bytes()]).0),
         }
     }
@@ -68,7 +68,7 @@ pub(super) fn run(place: &Place<'_>, json: bool, console: &mut Console<'_>) -> R
     writeln!(output, "phone        {phone}")?;
     writeln!(output, "id           {id}")?;
     writeln!(output, "fingerprint  {}", grouped_hex(&own.0))?;
-    writeln!(output, "server       {}", identity.server)?;
+    writeln!(output, "server       {}", identity.servers)?;
     writeln!(output, "server key   {}", grouped_hex(&server_key.0))?;
     Ok(())
 }

@@ -31,7 +31,7 @@ impl From<&SessionError> for Failure {
             SessionError::Home(_) | SessionError::System { .. } | SessionError::Request(_) => {
                 Self::General(error.to_string())
             }
-            SessionError::Unreachable { .. } => Self::Refused(format!(
+            SessionError::Unreachable(_) => Self::Refused(format!(
                 "{error}. Does the server run, and is it there? `waxwing register --server \
                  HOST:PORT --server-key FILE PHONE` names another address"
             )),

@@ -8,6 +8,8 @@ use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
+use crate::servers::Servers;
+
 pub(super) fn phone(row: &Row<'_>, at: usize) -> Result<Phone> {
     parsed_phone(at, &row.get::<_, String>(at)?)
 }
@@ -18,6 +20,11 @@ pub(super) fn optional_phone(row: &Row<'_>, at: usize) -> Result<Option<Phone>> 
 
 fn parsed_phone(at: usize, text: &str) -> Result<Phone> {
     Phone::parse(text.as_bytes()).map_err(|_| bad(at, Type::Text))
+}
+
+/// The addresses of a server.
+pub(super) fn servers(row: &Row<'_>, at: usize) -> Result<Servers> {
+    row.get::<_, String>(at)?.parse().map_err(|_| bad(at, Type::Text))
 }
 
 pub(super) fn user_id(row: &Row<'_>, at: usize) -> Result<UserId> {

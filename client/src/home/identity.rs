@@ -14,6 +14,7 @@ use waxwing_core::time::UnixTime;
 use zeroize::Zeroizing;
 
 use super::{Home, HomeError, columns, contacts, outbox, succession};
+use crate::servers::Servers;
 
 /// How far the registration has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +48,8 @@ impl Registration {
 pub struct NewIdentity<'a> {
     /// The phone to register.
     pub phone: Phone,
-    /// The server's address, as the person wrote it.
-    pub server: &'a str,
+    /// Where the server is.
+    pub servers: &'a Servers,
     /// The server's key, as the person handed it over.
     pub server_key: &'a Spki,
     /// The new private key, PKCS#8 DER.
@@ -63,8 +64,8 @@ pub struct NewIdentity<'a> {
 pub struct Identity {
     /// The phone that this account is, or is to be, registered with.
     pub phone: Phone,
-    /// The address of the server, as the person wrote it.
-    pub server: String,
+    /// Where the server is. The address at which it was last comes first.
+    pub servers: Servers,
     /// The server's pinned key.
     pub server_key: Spki,
     /// The private key, PKCS#8 DER.
@@ -106,7 +107,7 @@ impl Identity {
         let session_key = row.get::<_, Option<[u8; KEY_LEN]>>(9)?.map(Zeroizing::new);
         Ok(Self {
             phone: columns::phone(row, 0)?,
-            server: row.get(1)?,
+            servers: columns::servers(row, 1)?,
             server_key: columns::spki(row, 2)?,
             private_key: Zeroizing::new(row.get(3)?),
             public_key: columns::spki(row, 4)?,
@@ -122,7 +123,7 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             phone,
-            server,
+            servers,
             server_key: _,
             private_key: _,
             public_key,
@@ -133,7 +134,7 @@ impl fmt::Debug for Identity {
         } = self;
         f.debug_struct("Identity")
             .field("phone", phone)
-            .field("server", server)
+            .field("servers", servers)
             .field("public_key", public_key)
             .field("registration", registration)
             .finish_non_exhaustive()
@@ -205,7 +206,7 @@ impl Home {
                  public_key, reply_key, stage) VALUES (1, ?, ?, ?, ?, ?, ?, 0)",
                 params![
                     new.phone.as_str(),
-                    new.server,
+                    new.servers.to_string(),
                     new.server_key.as_bytes(),
                     new.private_key,
                     new.public_key.as_bytes(),
@@ -260,7 +261,7 @@ impl Home {
     ///
     /// # Errors
     /// [`HomeError::NoSuchRow`] before the first `register`.
-    pub fn trust_server(&self, server: &str, server_key: &Spki) -> Result<(), HomeError> {
+    pub fn trust_server(&self, servers: &Servers, server_key: &Spki) -> Result<(), HomeError> {
         // What another server knew, or gave out, counts for nothing with this one.
         let sql = "UPDATE identity SET server = ?1, server_key = ?2, \
                    session_key = CASE WHEN server_key = ?2 THEN session_key END, \
@@ -270,7 +271,20 @@ impl Home {
             if keys.is_some_and(|keys| keys.pinned != *server_key) {
                 succession::forget_successor(change)?;
             }
-            update(change, sql, params![server, server_key.as_bytes()])
+            update(change, sql, params![servers.to_string(), server_key.as_bytes()])
+        })
+    }
+
+    /// Stores that the server is at the address which comes first in `now`, of those that the home has
+    /// as `before`: the next process tries it first. A person who has named others since then is right.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn found_server(&self, before: &Servers, now: &Servers) -> Result<(), HomeError> {
+        let sql = "UPDATE identity SET server = ?2 WHERE server = ?1";
+        self.write(|change| {
+            change.execute(sql, [before.to_string(), now.to_string()])?;
+            Ok(())
         })
     }
 

@@ -116,7 +116,7 @@ mod tests {
         let der = pkcs8_der(0);
         let identity = Identity {
             phone: waxwing_core::phone::Phone::parse(b"+4915112345602").unwrap(),
-            server: "localhost".into(),
+            servers: "localhost:1".parse().unwrap(),
             server_key: spki(1),
             private_key: Zeroizing::new(der[..der.len() - 1].to_vec()),
             public_key: spki(0),

@@ -44,13 +44,10 @@ pub enum SessionError {
     #[error("interrupted")]
     Interrupted,
     /// The network, or nobody listens.
-    #[error("cannot reach {server}: {source}")]
-    Unreachable {
-        /// The address, as it was given.
-        server: String,
-        /// Why.
-        source: io::Error,
-    },
+    ///
+    /// Each address, as it was given, with the reason.
+    #[error("cannot reach {}", InTurn(.0))]
+    Unreachable(Vec<(String, io::Error)>),
     /// The network broke a connection that was made.
     #[error("the connection broke: {0}")]
     Broken(io::Error),
@@ -80,6 +77,18 @@ pub enum SessionError {
     /// The process that holds the session is stopped, or hangs.
     #[error("process {} holds the session of this home and does not move", .0.pid)]
     HolderSilent(Holder),
+}
+
+struct InTurn<'a>(&'a [(String, io::Error)]);
+
+impl fmt::Display for InTurn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (address, why)) in self.0.iter().enumerate() {
+            let between = if at == 0 { "" } else { ", nor " };
+            write!(f, "{between}{address}: {why}")?;
+        }
+        Ok(())
+    }
 }
 
 struct InWords<'a>(&'a Cause);

@@ -9,6 +9,7 @@ use waxwing_core::messenger::{
 use waxwing_core::phone::Phone;
 
 use super::account::Account;
+use super::addresses::Addresses;
 use super::dial::{self, Dial};
 use super::link::Link;
 use super::stream::{Stream, Waiter};
@@ -29,6 +30,9 @@ pub(super) struct Holder<'a> {
     host: Host,
     messenger: Waxwing<'a>,
     profile: HomeProfile<'a>,
+    addresses: Addresses,
+    /// The connection before has failed, and the next address is tried without a pause.
+    is_next_due: bool,
     /// A connection that is being made.
     dial: Option<Dial>,
     link: Option<Link<'a>>,
@@ -46,6 +50,8 @@ impl<'a> Holder<'a> {
             host,
             messenger: Messenger::new(account.for_messenger(), memory),
             profile: HomeProfile::new(home, move |notice| tell(Note::Messenger(notice))),
+            addresses: Addresses::new(account.identity().servers.clone()),
+            is_next_due: false,
             dial: None,
             link: None,
             problem: None,
@@ -91,7 +97,8 @@ impl<'a> Holder<'a> {
         }
         loop {
             let Some(link) = &mut self.link else {
-                let due = if self.dial.is_some() { dial::LOOK } else { self.pause() };
+                let is_dialing = self.dial.is_some() || self.is_next_due;
+                let due = if is_dialing { dial::LOOK } else { self.pause() };
                 return waiter.wait(None, patience.min(due));
             };
             let moved = link.drive();
@@ -101,6 +108,7 @@ impl<'a> Holder<'a> {
             link.log_session();
             if self.messenger.backlog_has_come() {
                 self.problem = None;
+                self.addresses.found(self.home)?;
             }
             match (turn, moved) {
                 (Turn::Open, _) => {}
@@ -126,13 +134,16 @@ impl<'a> Holder<'a> {
 
     /// Goes on with making a connection, if it is time for one.
     fn connect(&mut self, waiter: &Waiter) -> Result<(), SessionError> {
-        if self.dial.is_none() && self.pause().is_zero() {
-            self.dial = Some(Dial::new(&self.account.identity().server, &self.host, waiter)?);
+        if self.dial.is_none() && (self.is_next_due || self.pause().is_zero()) {
+            self.dial = Some(Dial::new(self.addresses.in_turn(), &self.host, waiter)?);
         }
         let Some(dial) = &mut self.dial else { return Ok(()) };
         match dial.poll(self.host.ticking(), waiter) {
             Ok(None) => return Ok(()),
-            Ok(Some(stream)) => self.begin(stream)?,
+            Ok(Some(stream)) => {
+                self.addresses.pass(dial.failures());
+                self.begin(stream)?;
+            }
             Err(error) => self.lose(error),
         }
         self.dial = None;
@@ -140,6 +151,7 @@ impl<'a> Holder<'a> {
     }
 
     fn begin(&mut self, stream: Stream) -> Result<(), SessionError> {
+        self.is_next_due = false;
         if self.account.user_id().is_none() {
             return Err(SessionError::NotRegistered);
         }
@@ -170,6 +182,8 @@ impl<'a> Holder<'a> {
     /// The connection is over.
     fn hang_up(&mut self, over: Over) -> Result<(), SessionError> {
         let has_proven_key = self.link.take().is_some_and(|link| link.has_session());
+        let is_silent = matches!(over.cause, Cause::Ended(Ended::TimedOut));
+        self.pass_address(is_silent && !has_proven_key);
         let error = match over.cause {
             Cause::Ended(Ended::BadBytes) if !has_proven_key => self.wrong_key()?,
             cause => SessionError::Over(cause),
@@ -179,7 +193,9 @@ impl<'a> Holder<'a> {
             Advice::GiveUp | Advice::AskForCode | Advice::RequestCode => return Err(error),
             Advice::Again => {
                 tracing::debug!(%error, "no connection");
-                self.problem = Some(error);
+                if !self.is_next_due {
+                    self.problem = Some(error);
+                }
             }
             Advice::AgainQuietly => {}
         }
@@ -201,10 +217,32 @@ impl<'a> Holder<'a> {
     /// The stream is over, or there was none to be had.
     fn lose(&mut self, error: SessionError) {
         tracing::debug!(%error, "no connection");
-        self.link = None;
+        match self.link.take() {
+            Some(link) => self.pass_address(!link.has_session()),
+            // There was none to be had at any address.
+            None => self.begin_round(),
+        }
         self.messenger
             .disconnected(&mut Env { now: (self.host.now)(), rng: &mut *(self.host.rng)() });
-        self.problem = Some(error);
+        if !self.is_next_due {
+            self.problem = Some(error);
+        }
+    }
+
+    /// The connection is over. Where nothing that proves the server has come, the next address is tried
+    /// without a pause, until all have been. When a session is lost, everybody else has lost theirs.
+    fn pass_address(&mut self, is_unproven: bool) {
+        self.addresses.pass(1);
+        if is_unproven && !self.addresses.is_round_over() {
+            self.is_next_due = true;
+        } else {
+            self.begin_round();
+        }
+    }
+
+    const fn begin_round(&mut self) {
+        self.is_next_due = false;
+        self.addresses.begin_round();
     }
 
     /// Says goodbye and waits for the answer, for so long.

@@ -10,6 +10,7 @@
 //! ```
 
 mod account;
+mod addresses;
 mod dial;
 mod error;
 mod holder;

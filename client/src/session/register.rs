@@ -83,7 +83,7 @@ impl<'a> Registrar<'a> {
     }
 
     fn connect(&mut self) -> Result<Link<'a>, SessionError> {
-        let stream = Dial::connect(&self.account.identity().server, &self.host, &mut self.waiter)?;
+        let stream = Dial::connect(&self.account.identity().servers, &self.host, &mut self.waiter)?;
         Link::open(self.account.keys(), stream, 0, self.host.clone())
     }
 

@@ -4,7 +4,7 @@
 use rustix::process::Signal;
 
 use crate::clocks;
-use crate::process::eventually;
+use crate::process::{Ran, eventually};
 use crate::proxy::{Proxy, Way};
 use crate::registration::another;
 use crate::sent_codes::server_and_sent_codes;
@@ -64,6 +64,50 @@ fn a_server_is_followed_to_another_address_once_it_has_answered_there() {
     anna.send(&bert, "from the new address").exits(0);
     assert!(moved.ops().contains(&(Way::ToServer, 102)));
     bert.receives(&["from the new address"]);
+}
+
+/// Registers where one of these addresses answers.
+fn register_at(person: &Person, addresses: &str) -> Ran {
+    let key = person.server_key.to_str().unwrap();
+    let words = ["register", "--server", addresses, "--server-key", key, &person.phone];
+    person.run(&words)
+}
+
+#[test]
+fn a_server_with_several_addresses_is_found_at_the_one_that_answers() {
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let there = Proxy::before(server.address());
+    let addresses = format!("127.0.0.1:1,[::1]:1,{}", there.address());
+    register_at(&anna, &addresses).exits(0).says("from now on the server is at").says("as 1");
+    assert_eq!(whoami(&anna, "server "), addresses);
+    anna.send(&bert, "found").exits(0);
+    assert!(there.ops().contains(&(Way::ToServer, 102)));
+    // What answered comes first from now on, and the others follow in the order in which they stood.
+    assert_eq!(whoami(&anna, "server "), format!("{},127.0.0.1:1,[::1]:1", there.address()));
+    bert.receives(&["found"]);
+
+    server.stop();
+    register_at(&anna, "127.0.0.1:1,127.0.0.1:2")
+        .exits(3)
+        .says("cannot reach 127.0.0.1:1: ")
+        .says(", nor 127.0.0.1:2: ");
+    register_at(&anna, "127.0.0.1:1,127.0.0.1").exits(2).says("HOST:PORT");
+}
+
+#[test]
+fn an_address_that_takes_a_connection_and_does_not_serve_is_left_for_the_next() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let [bad, good] = [Proxy::before(server.address()), Proxy::before(server.address())];
+    let addresses = format!("{},{}", bad.address(), good.address());
+    register_at(&anna, &addresses).exits(0);
+    bad.cut(Way::ToServer, 106);
+    anna.send(&bert, "on another way").exits(0);
+    assert!(bad.has_cut());
+    assert!(good.ops().contains(&(Way::ToServer, 102)));
+    assert_eq!(whoami(&anna, "server "), format!("{},{}", good.address(), bad.address()));
+    bert.receives(&["on another way"]);
 }
 
 #[test]

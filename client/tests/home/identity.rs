@@ -2,6 +2,7 @@ use waxwing::home::{
     HomeError, Identity, NewIdentity, PacketName, Registration, ServerKeys, Standing, State,
     Writing,
 };
+use waxwing::servers::Servers;
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::testing::keys::pkcs8_der;
 use waxwing_core::time::{Timestamp, UnixTime};
@@ -18,7 +19,7 @@ fn an_identity_survives_reopening() {
     store_identity(&test.open());
     let found = test.open().identity().unwrap().unwrap();
     assert_eq!(found.phone, phone(0));
-    assert_eq!(found.server, "127.0.0.1:9295");
+    assert_eq!(found.servers, Servers::default());
     assert_eq!((&found.server_key, &found.public_key), (&spki(1), &spki(0)));
     assert_eq!(found.private_key.as_slice(), pkcs8_der(0));
     assert_eq!(found.reply_key, ReplyKey::from_bytes(&[3; 32]));
@@ -68,9 +69,10 @@ fn a_key_with_which_an_account_may_exist_is_never_replaced() {
     let home = test.open();
     let (server_key, public_key) = (spki(2), spki(3));
     let reply_key = ReplyKey::from_bytes(&[9; 32]);
+    let elsewhere = "elsewhere:1".parse().unwrap();
     let other = |phone| NewIdentity {
         phone,
-        server: "elsewhere:1",
+        servers: &elsewhere,
         server_key: &server_key,
         private_key: pkcs8_der(3),
         public_key: &public_key,
@@ -96,6 +98,21 @@ fn a_key_with_which_an_account_may_exist_is_never_replaced() {
     assert!(matches!(standing(0, 2), Standing::OtherServerKey(_)));
     assert!(home.store_identity(&other(phone(0))).is_err());
     assert_eq!(home.identity().unwrap().unwrap().private_key.as_slice(), pkcs8_der(0));
+}
+
+#[test]
+fn the_address_at_which_the_server_was_comes_first_unless_somebody_has_named_others() {
+    let test = TestHome::new();
+    let home = test.open();
+    register(&home);
+    let servers = |text: &str| text.parse::<Servers>().unwrap();
+    let stored = || test.open().identity().unwrap().unwrap().servers;
+    home.trust_server(&servers("a:1,b:1"), &spki(1)).unwrap();
+    home.found_server(&servers("a:1,b:1"), &servers("b:1,a:1")).unwrap();
+    assert_eq!(stored(), servers("b:1,a:1"));
+    home.trust_server(&servers("c:1"), &spki(1)).unwrap();
+    home.found_server(&servers("b:1,a:1"), &servers("a:1,b:1")).unwrap();
+    assert_eq!(stored(), servers("c:1"));
 }
 
 #[test]
@@ -125,9 +142,10 @@ fn a_server_can_move_and_keeps_its_key() {
     home.set_session_key(Some(&session)).unwrap();
     let now = UnixTime::from_seconds(1_795_350_896);
     home.note_successor(Some(&successor(now)), now).unwrap();
-    home.trust_server("example.org:9295", &spki(1)).unwrap();
+    home.trust_server(&"example.org:9295".parse().unwrap(), &spki(1)).unwrap();
     let found = home.identity().unwrap().unwrap();
-    assert_eq!((found.server.as_str(), found.server_key), ("example.org:9295", spki(1)));
+    let example = "example.org:9295".parse().unwrap();
+    assert_eq!((found.servers, found.server_key), (example, spki(1)));
     assert_eq!(found.session_key, Some(session));
     let keys = home.server_keys().unwrap().unwrap();
     assert_eq!(keys, ServerKeys { pinned: spki(1), successor: Some((spki(3), now)) });
@@ -142,7 +160,7 @@ fn what_another_server_key_has_confirmed_is_forgotten_with_it() {
     home.begin_renewal(&ReplyKey::from_bytes(&[4; 32])).unwrap();
     let now = UnixTime::from_seconds(1_795_350_896);
     home.note_successor(Some(&successor(now)), now).unwrap();
-    home.trust_server("127.0.0.1:9295", &spki(2)).unwrap();
+    home.trust_server(&Servers::default(), &spki(2)).unwrap();
     // Whoever has stolen the key before can have announced one of his own.
     let keys = home.server_keys().unwrap().unwrap();
     assert_eq!(keys, ServerKeys { pinned: spki(2), successor: None });
@@ -230,7 +248,7 @@ fn debug_output_has_no_secrets() {
     assert_eq!(
         shown,
         format!(
-            "Identity {{ phone: +49…00, server: \"127.0.0.1:9295\", public_key: {:?}, \
+            "Identity {{ phone: +49…00, servers: Servers([\"127.0.0.1:9295\"]), public_key: {:?}, \
              registration: Done(user 100), .. }}",
             spki(0)
         )

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use waxwing::backend::load_key;
 use waxwing::home::{HandedOver, Home, HomeProfile, NewIdentity, Recorded, Registration};
+use waxwing::servers::Servers;
 use waxwing_core::crypto::{PrivateKey, ReplyKey, Spki};
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::messenger::Profile;
@@ -72,7 +73,7 @@ fn at(seconds: i64) -> UnixTime {
 fn store_identity(home: &Home) {
     home.store_identity(&NewIdentity {
         phone: phone(0),
-        server: "127.0.0.1:9295",
+        servers: &Servers::default(),
         server_key: &spki(1),
         private_key: pkcs8_der(0),
         public_key: &spki(0),

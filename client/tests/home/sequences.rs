@@ -3,6 +3,7 @@
 use serde_json::Value;
 use waxwing::backend::load_key;
 use waxwing::home::{Acceptance, Home, NewIdentity, PacketName, Registration, State, Writing};
+use waxwing::servers::Servers;
 use waxwing_core::crypto::{PrivateKey, ReplyKey, Spki};
 use waxwing_core::phone::Phone;
 use waxwing_core::testing::keys::pkcs8_der;
@@ -67,7 +68,7 @@ fn ann(home: &Home) {
     let (index, phone) = key_and_phone("ann");
     home.store_identity(&NewIdentity {
         phone: phone.unwrap(),
-        server: "127.0.0.1:9295",
+        servers: &Servers::default(),
         server_key: &key("server"),
         private_key: pkcs8_der(index),
         public_key: &key("ann"),

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
+import threading
 import unittest
 
 from waxwing_py import connection, crypto, envelope
@@ -469,6 +471,26 @@ class AServerThatChanges(unittest.TestCase):
         self.server.start()
         self.assertEqual(ann.run("receive", "--server", self.server.address).code, 7)
         self.assertEqual(ann.run("receive").code, 7)
+
+    def test_a_server_with_several_addresses_is_found_at_the_one_that_serves(self):
+        ann = self.server.person("ann", ANN, PYTHON)
+        # One refuses connections, the other takes them and says nothing any more.
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        threading.Thread(target=lambda: silent.accept()[0].close(), daemon=True).start()
+        ends = f"127.0.0.1:{silent.getsockname()[1]}"
+        servers = f"127.0.0.1:1,{ends},{self.server.address}"
+        self.assertEqual(ann.run("receive", "--server", servers).code, 7)
+        # It is tried first from now on.
+        home = Home(str(ann.home))
+        self.addCleanup(home.close)
+        self.assertEqual(home.servers, [self.server.address, "127.0.0.1:1", ends])
+        self.server.stop()
+        failed = ann.run("receive", "--server", "127.0.0.1:1,127.0.0.1:2", "--timeout", "1")
+        self.assertEqual(failed.code, 3)
+        self.assertRegex(failed.err, "127.0.0.1:1: .*, nor 127.0.0.1:2: ")
+        for wrong in ("127.0.0.1:1,", "127.0.0.1:1,127.0.0.1:1", ",".join(f"a:{n}" for n in range(9))):
+            self.assertEqual(ann.run("receive", "--server", wrong).code, 2)
 
     def test_registering_again_asks_the_server(self):
         ann = self.server.person("ann", ANN, PYTHON)

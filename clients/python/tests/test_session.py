@@ -562,7 +562,7 @@ class Successors(WithHome):
         self.assertEqual(self.home.successor[0].spki, key("next").public.spki)
         self.assertEqual(self.home.get("session_key"), self.peer.session_key)
         self.home.trust_server("there:2", key("by hand").public)
-        self.assertEqual(self.home.server, "there:2")
+        self.assertEqual(self.home.servers, ["there:2"])
         self.assertEqual(self.home.server_key.spki, key("by hand").public.spki)
         for name in ("successor", "effective", "successor_asked", "session_key"):
             self.assertIsNone(self.home.get(name), name)

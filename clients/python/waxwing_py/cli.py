@@ -18,6 +18,7 @@ from .home import Home, NoHome, StorageError
 
 FAILED, USAGE, TIMED_OUT, STORAGE, CONFIG, INTERRUPTED = 1, 2, 7, 74, 78, 130
 CONNECT_SECONDS = 15
+SERVERS_MAX = 8
 # How long receipts may take to go out with the letters that were just printed.
 RECEIPTS_SECONDS = 3
 YEAR_SECONDS = 31_536_000
@@ -408,12 +409,23 @@ def parse_args(arguments):
             raise argparse.ArgumentTypeError("a time is 0 to 31536000 seconds (a year)")
         return value
 
-    def address(text):
+    def is_address(text):
         host, _, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
         is_port = port.isascii() and port.isdigit() and int(port) <= 65_535
-        if not host or (":" in host) != bracketed or not is_port:
-            raise argparse.ArgumentTypeError("an address is HOST:PORT, such as 127.0.0.1:9295")
+        return host and (":" in host) == bracketed and is_port
+
+    def servers(text):
+        addresses = text.split(",")
+        if not all(map(is_address, addresses)):
+            raise argparse.ArgumentTypeError(
+                "an address is HOST:PORT, such as 127.0.0.1:9295; where a server has several, a comma"
+                " stands between them"
+            )
+        if len(set(addresses)) < len(addresses):
+            raise argparse.ArgumentTypeError("the same address is there twice; name each once")
+        if len(addresses) > SERVERS_MAX:
+            raise argparse.ArgumentTypeError(f"a server has at most {SERVERS_MAX} addresses here")
         return text
 
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
@@ -430,7 +442,8 @@ def parse_args(arguments):
 
     def command_online(run, text):
         sub = command(run, text)
-        sub.add_argument("--server", type=address, metavar="HOST:PORT", help="where the server is")
+        sub.add_argument("--server", type=servers, metavar="HOST:PORT,…",
+                         help="where the server is; several addresses are tried in turn")  # fmt: skip
         return sub
 
     sub = command_online(register, "register a phone; may be run again")

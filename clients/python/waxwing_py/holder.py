@@ -91,14 +91,27 @@ def resolve(host: str, port: int, until: float) -> list:
     return found[:ADDRESSES_MAX]
 
 
-def connect(address: str, until: float) -> socket.socket:
-    """A connection to the first address that answers. The time is for all of them together."""
+def connect(addresses: list[str], until: float) -> tuple[socket.socket, int]:
+    """A connection to the first address of a server that answers, and how many did not. The time is for
+    all of them together."""
+    failures = []
+    for at, address in enumerate(addresses):
+        now = time.monotonic()
+        try:
+            return connect_to(address, now + (until - now) / (len(addresses) - at)), at
+        except (OSError, ValueError, UnicodeError) as error:
+            failures.append(f"{address}: {error}")
+    raise NetworkFailure(
+        f"cannot reach the server at {', nor '.join(failures)}; is it running, and is this its address?"
+        " --server HOST:PORT names another one"
+    )
+
+
+def connect_to(address: str, until: float) -> socket.socket:
+    """A connection to HOST:PORT, at the first address of this name that answers."""
     host, _, port = address.rpartition(":")
+    addresses = resolve(host.strip("[]"), int(port), until)
     failure: Exception = TimeoutError("no time is left")
-    try:
-        addresses = resolve(host.strip("[]"), int(port), until)
-    except (OSError, ValueError, UnicodeError) as error:
-        addresses, failure = [], error
     for at, (family, kind, protocol, _, target) in enumerate(addresses):
         left = until - time.monotonic()
         if left <= 0:
@@ -111,10 +124,7 @@ def connect(address: str, until: float) -> socket.socket:
         except OSError as error:
             made.close()
             failure = error
-    raise NetworkFailure(
-        f"cannot reach the server at {address}: {failure}; is it running, and is this its address?"
-        " --server HOST:PORT names another one"
-    ) from failure
+    raise failure
 
 
 class Line:
@@ -123,7 +133,10 @@ class Line:
     def __init__(self, home: Home, clock: Clock, until: float | None = None,
                  server: str | None = None, server_key: PublicKey | None = None):  # fmt: skip
         limit = time.monotonic() + ANSWER_SECONDS
-        self._socket = connect(server or home.server, min(limit, until or limit))
+        addresses = server.split(",") if server else home.servers
+        self._socket, failed = connect(addresses, min(limit, until or limit))
+        if not server:
+            home.server_has_failed(failed)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -272,29 +285,36 @@ class SessionHolder:
     def _attempt(self, done, deadline: float, stop) -> bool:
         server_key = self.home.successor[0] if self._takes_successor() else None
         with Line(self.home, self.clock, deadline, server_key=server_key) as line:
-            session = self.session = Session(self.home, line.conn)
-            # After a refused key the long form, so that the refusal means the account.
-            last_key = None if self._key_refusals else self.home.get("session_key")
-            line.conn.reconnect(last_key)
-            give_up = time.monotonic() + ATTEMPT_SECONDS
-            while True:
-                self.home.show_life()
-                self._turn(line.conn, session)
-                if session.confirmed:
-                    give_up = float("inf")
-                    self._warn_of_clock()
-                    if self._lost is not None:
-                        self._lost = None
-                        self._tell("connected again")
-                if line.conn.backlog_ended:
-                    self._backoff.reset()
-                finished = session.confirmed and done(session)
-                if finished or stop() or time.monotonic() >= deadline:
-                    self._leave(line, session, deadline)
-                    return finished
-                if time.monotonic() > give_up:
-                    raise NetworkFailure("the server does not answer")
-                line.move(min(POLL_SECONDS, max(deadline - time.monotonic(), 0)))
+            try:
+                return self._converse(line, done, deadline, stop)
+            except Failure:
+                self.home.server_has_failed()
+                raise
+
+    def _converse(self, line: Line, done, deadline: float, stop) -> bool:
+        session = self.session = Session(self.home, line.conn)
+        # After a refused key the long form, so that the refusal means the account.
+        last_key = None if self._key_refusals else self.home.get("session_key")
+        line.conn.reconnect(last_key)
+        give_up = time.monotonic() + ATTEMPT_SECONDS
+        while True:
+            self.home.show_life()
+            self._turn(line.conn, session)
+            if session.confirmed:
+                give_up = float("inf")
+                self._warn_of_clock()
+                if self._lost is not None:
+                    self._lost = None
+                    self._tell("connected again")
+            if line.conn.backlog_ended:
+                self._backoff.reset()
+            finished = session.confirmed and done(session)
+            if finished or stop() or time.monotonic() >= deadline:
+                self._leave(line, session, deadline)
+                return finished
+            if time.monotonic() > give_up:
+                raise NetworkFailure("the server does not answer")
+            line.move(min(POLL_SECONDS, max(deadline - time.monotonic(), 0)))
 
     def _turn(self, conn: Connection, session: Session):
         """Handles what came, in one transaction, and acknowledges it once that is durable."""

@@ -93,6 +93,8 @@ class Home:
         self._shown_alive = 0.0
         # Where the person says that the server is: believed once it has answered there.
         self.named_server: str | None = None
+        # At so many addresses in a row nobody served.
+        self._failed = 0
 
     def _sync_directory(self):
         handle = os.open(self.directory, os.O_RDONLY)
@@ -171,12 +173,21 @@ class Home:
                     self._db.execute("REPLACE INTO identity VALUES (?, ?)", (name, value))
 
     @property
-    def server(self) -> str:
-        return self.named_server or self.get("server")
+    def servers(self) -> list[str]:
+        """The addresses of the server, in the order in which the next connection tries them."""
+        addresses = (self.named_server or self.get("server")).split(",")
+        first = self._failed % len(addresses)
+        return addresses[first:] + addresses[:first]
+
+    def server_has_failed(self, addresses: int = 1):
+        """Nobody served at so many addresses: those that follow come first."""
+        self._failed += addresses
 
     def server_has_answered(self):
-        if self.named_server:
-            self.put(server=self.named_server)
+        """At the first of the addresses, with which the next process begins, too."""
+        if self.named_server or self._failed:
+            self.put(server=",".join(self.servers))
+            self.named_server, self._failed = None, 0
 
     @cached_property
     def key(self) -> PrivateKey:

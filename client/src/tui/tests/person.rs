@@ -56,7 +56,7 @@ fn new_home() -> (TempDir, Home) {
     let home = Home::create(&root.path().join("waxwing")).unwrap();
     home.store_identity(&NewIdentity {
         phone: phone(0),
-        server: "127.0.0.1:9295",
+        servers: &"127.0.0.1:9295".parse().unwrap(),
         server_key: &spki(1),
         private_key: pkcs8_der(0),
         public_key: &spki(0),

@@ -195,16 +195,25 @@ pub(crate) fn as_owner(program: &Path, owner: Option<(u32, u32)>, directory: &Pa
     command
 }
 
+/// Whether there is a process with this number that has not ended.
+fn runs(process: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 /// A database that dies and comes back.
 impl Postgres {
     /// All of it dies at once.
     pub(crate) fn kill(&self) {
         let file = fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
         let pid = file.lines().next().unwrap().parse().ok().and_then(Pid::from_raw).unwrap();
-        // Its children end by themselves when it is gone, and so does what they have in memory.
+        // Its children end by themselves when it is gone, and so does what they have in memory. It does not
+        // start again before that.
+        let raw = pid.as_raw_nonzero();
+        let children = fs::read_to_string(format!("/proc/{raw}/task/{raw}/children")).unwrap();
         kill_process(pid, Signal::KILL).unwrap();
         let begin = Instant::now();
-        while self.is_ready() {
+        while self.is_ready() || children.split_whitespace().any(runs) {
             assert!(begin.elapsed() < PATIENCE, "the database does not die");
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -518,6 +519,12 @@ pub enum ConfigCommand {
         /// The file
         file: PathBuf,
     },
+}
+
+/// Whether somebody asks for JSON, be the rest of the command line what it may. The arguments are those behind the
+/// name of the program.
+pub fn asks_for_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    arguments.into_iter().take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
 
 impl Cli {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use serde_json::{Map, Value};
+
 use crate::config::ConfigError;
 use crate::store::{ApplyError, StorageError};
 
@@ -58,19 +60,28 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     exit: Exit,
     message: String,
+    /// What programs read besides.
+    details: Map<String, Value>,
 }
 
 impl Failure {
     /// Ends with `exit`; `message` is for the operator.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
-        Self { exit, message: message.to_string() }
+        Self { exit, message: message.to_string(), details: Map::new() }
+    }
+
+    /// With something that programs read, and that people read in the message.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.into(), value.into());
+        self
     }
 
     /// Standard output takes no more. A reader that has left wanted no more, and hears nothing.
     #[must_use]
     pub fn output(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self { exit: Exit::Failure, message: String::new() };
+            return Self::new(Exit::Failure, "");
         }
         Self::new(
             Exit::Failure,
@@ -91,6 +102,15 @@ impl Failure {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// What a command with `--json` prints: why it has failed, and with which exit code, in an object of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut object = self.details.clone();
+        object.insert("error".into(), self.message.as_str().into());
+        object.insert("exit".into(), (self.exit as u8).into());
+        Value::Object(object).to_string()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command `waxwing-server`.
 
+use std::env;
 use std::io::{self, Write};
 use std::panic;
 use std::process::{self, ExitCode};
@@ -8,7 +9,7 @@ use clap::Parser;
 use clap::error::Error as Unparsed;
 use serde_json::json;
 use waxwing_server::admin::commands;
-use waxwing_server::cli::{Cli, Command, ConfigCommand, OperatorCommand};
+use waxwing_server::cli::{Cli, Command, ConfigCommand, OperatorCommand, asks_for_json};
 use waxwing_server::config::Config;
 use waxwing_server::exit::{Exit, Failure};
 use waxwing_server::{core_dumps, logging, runtime, stderr};
@@ -16,31 +17,44 @@ use waxwing_server::{core_dumps, logging, runtime, stderr};
 fn main() -> ExitCode {
     stop_when_a_thread_panics();
     core_dumps::forbid();
+    let json = asks_for_json(env::args_os().skip(1));
     let exit = match Cli::try_parse() {
-        Ok(cli) => end(carry_out(&cli)),
-        Err(unparsed) => explain(&unparsed),
+        Ok(cli) => end(carry_out(&cli), json),
+        Err(unparsed) => explain(&unparsed, json),
     };
     logging::flush();
     exit
 }
 
 /// Says why, if there is something to say.
-fn end(result: Result<(), Failure>) -> ExitCode {
+fn end(result: Result<(), Failure>, json: bool) -> ExitCode {
     let Err(failure) = result else { return Exit::Ok.into() };
     if !failure.is_silent() {
         stderr::write(format!("waxwing-server: {failure}\n").as_bytes());
+        tell_programs(&failure, json);
     }
     failure.exit().into()
 }
 
+/// A program that has asked for JSON reads standard output alone.
+fn tell_programs(failure: &Failure, json: bool) {
+    if json {
+        // Nobody is left to be told when this fails, too.
+        let _ = writeln!(io::stdout(), "{}", failure.to_json());
+    }
+}
+
 /// Help, the version, or what is wrong with the command line.
-fn explain(unparsed: &Unparsed) -> ExitCode {
+fn explain(unparsed: &Unparsed, json: bool) -> ExitCode {
     if unparsed.use_stderr() {
         // Nobody is left to be told when this fails, too.
         let _ = unparsed.print();
+        let words = unparsed.to_string();
+        let words = words.strip_prefix("error: ").unwrap_or(&words).trim_end();
+        tell_programs(&Failure::new(Exit::Usage, words), json);
         return Exit::Usage.into();
     }
-    end(unparsed.print().map_err(Failure::output))
+    end(unparsed.print().map_err(Failure::output), json)
 }
 
 /// A server that lacks one of its threads would go on and lose what it is given. A new start

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use support::*;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::store::{SqliteOptions, SqliteStorage};
@@ -59,7 +60,15 @@ fn mistakes_have_their_exit_codes() {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
         assert!(!output.stderr.is_empty());
         assert!(output.stdout.is_empty());
+
+        let output = server(&[args, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
+        let told: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert_eq!(told["exit"], code);
+        assert!(told["error"].as_str().is_some_and(|error| !error.is_empty()), "{told}");
     }
+    // What stands behind -- is no flag.
+    assert!(server(&["users", "show", "--", "--json"]).stdout.is_empty());
 }
 
 #[test]

@@ -405,7 +405,10 @@ fn the_command_asks_the_control_socket_or_else_the_endpoint() {
         let failure = ended.unwrap_err();
         assert_eq!(failure.exit(), Exit::Failure);
         assert!(failure.to_string().starts_with("storage has not taken"), "{failure}");
-        assert!(health(config, "--ready --json").0.starts_with("{\"healthy\":false,"));
+        let (out, ended) = health(config, "--ready --json");
+        assert_eq!(out, "");
+        let told = ended.unwrap_err().to_json();
+        assert!(told.contains("\"exit\":1,\"healthy\":false,\"message\":"), "{told}");
     };
     for config in [&config, &over_http, &listen("127.0.0.1:0".parse().unwrap()), &changed] {
         says_how_it_is(config);

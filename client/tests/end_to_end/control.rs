@@ -16,6 +16,15 @@ fn json(server: &TestServer, command: &[&str]) -> Vec<Value> {
     lines(&server.administer(&[command, &["--json"]].concat()).exits(0).out)
 }
 
+/// What a program hears of a command that fails: the last line of what it prints.
+fn failure(server: &TestServer, command: &[&str], exit: i32) -> Value {
+    let out = server.administer(&[command, &["--json"]].concat()).exits(exit).out;
+    let told = lines(&out).pop().unwrap_or_else(|| panic!("{command:?} says nothing"));
+    assert_eq!(told["exit"], exit, "{command:?}: {told}");
+    assert!(told["error"].as_str().is_some_and(|error| !error.is_empty()), "{told}");
+    told
+}
+
 /// The command and the result of every line of the audit log, oldest first.
 fn audit(server: &TestServer) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(server.data().join("audit.jsonl")).unwrap_or_default();
@@ -343,6 +352,66 @@ fn what_a_command_prints_is_json_when_asked_for() {
 }
 
 #[test]
+fn a_command_that_fails_tells_programs_why_and_with_which_code() {
+    let mut server = TestServer::new();
+    let (_anna, _bert) = server.anna_and_bert();
+    for (command, exit) in [
+        (&["sessions", "end", "2"][..], 1),
+        (&["users", "resume", "2"], 1),
+        (&["users", "suspend", "2", "--until", "2000-01-01"], 2),
+        (&["users", "show", "77"], 1),
+        (&["users", "remove", "2"], 2),
+        (&["users", "export", "77"], 1),
+        (&["ban", "remove", "192.0.2.1"], 1),
+        (&["ban", "add", "127.0.0.1"], 2),
+        (&["queue", "expire", "2", "--older-than", "1d"], 2),
+        (&["log", "reopen"], 1),
+        (&["undrain"], 1),
+        (&["key", "rotate", "--cancel"], 1),
+        (&["backup", "create"], 78),
+        (&["backup", "verify", "/no/such/file"], 78),
+        (&["users", "shwo", "2"], 2),
+    ] {
+        failure(&server, command, exit);
+    }
+    server.stop();
+    for command in [&["status"][..], &["users", "resume", "2"], &["reload"]] {
+        failure(&server, command, 3);
+    }
+    let ill = failure(&server, &["health"], 1);
+    assert!(ill["healthy"] == false && ill["message"] == ill["error"], "{ill}");
+}
+
+#[test]
+fn what_takes_the_place_of_something_says_of_what() {
+    let server = TestServer::new();
+    let (_anna, _bert) = server.anna_and_bert();
+    let replaced = |command: &[&str]| json(&server, command).remove(0)["replaced"].take();
+    let suspend = ["users", "suspend", "2"];
+    let for_spam = [&suspend[..], &["--until", "2100-01-01", "--reason", "spam"]].concat();
+    assert_eq!(replaced(&for_spam), Value::Null);
+    let before = replaced(&suspend);
+    assert_eq!(
+        (&before["until"], &before["reason"]),
+        (&"2100-01-01T00:00:00Z".into(), &"spam".into())
+    );
+    let shown = server.administer(&suspend).exits(0);
+    shown.says("user 2 is kept out until").says("before, that was without an end");
+
+    assert_eq!(replaced(&["users", "limits", "2", "--letters", "7"]), Value::Null);
+    let before = replaced(&["users", "limits", "2", "--default"]);
+    assert_eq!(before, serde_json::json!({ "letters": 7, "bytes": null }));
+    assert_eq!(replaced(&["users", "limits", "2", "--letters", "9"]), Value::Null);
+    let shown = server.administer(&["users", "limits", "2", "--letters", "8"]).exits(0);
+    shown.says("before, that was: 9 letters");
+
+    assert_eq!(replaced(&["log", "level", "debug", "--for", "10m"]), Value::Null);
+    assert_eq!(replaced(&["log", "level", "warn", "--for", "10m"])["level"], "debug");
+    let shown = server.administer(&["log", "level", "info"]).exits(0);
+    shown.says("the level of the log is info").says("before, it was warn until");
+}
+
+#[test]
 fn an_operator_finds_out_whether_codes_get_through() {
     let (server, sent) = server_and_sent_codes(&[]);
     let phone = "+4915112349999";
@@ -367,6 +436,9 @@ fn a_way_of_codes_that_rests_is_in_the_status_and_can_be_tested_often() {
         assert_eq!(resting().as_array().unwrap().is_empty(), tests <= 5, "{tests}");
         server.administer(&["otp", "test", "+4915112349999"]).exits(1).says("by exec");
     }
+    let failed = failure(&server, &["otp", "test", "+4915112349999"], 1);
+    assert!(failed["way"] == "exec" && failed["milliseconds"].is_u64(), "{failed}");
+    assert!(failed["error"].as_str().unwrap().contains("the log of the program"), "{failed}");
     let rests = resting();
     assert_eq!(rests[0]["way"], "exec");
     assert!((1..=30_000).contains(&rests[0]["next_try_ms"].as_u64().unwrap()), "{rests}");
@@ -565,6 +637,7 @@ fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
     let sessions = |server: &TestServer| json(server, &["sessions", "list"]).len();
     eventually("two sessions", || (sessions(&server) == 2).then_some(()));
     let stops = json(&server, &["drain", "--over", "1h"]).remove(0);
+    let mut before = stops["stops"].clone();
     assert_eq!(stops["sessions"], 2);
     let [annas, berts] = listening;
     annas.wait_for_err("the server has ended the session for now");
@@ -572,9 +645,11 @@ fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
     server.administer(&["drain", "--over", "25h"]).exits(2).says("from 0ms to 1d");
     for over in ["3h", "2h"] {
         let again = json(&server, &["drain", "--over", over]).remove(0);
-        assert!(again["stops"].as_str() > stops["stops"].as_str(), "{again}");
         let status = json(&server, &["status"]).remove(0);
         assert_eq!(status["drained_by"], again["stops"]);
+        assert!(again["stops"].as_str() > stops["stops"].as_str(), "{again}");
+        assert_eq!(again["replaced"], before);
+        before = again["stops"].clone();
         assert_eq!(sessions(&server), 1);
     }
     server.administer(&["health"]).exits(0);

@@ -86,6 +86,27 @@ impl DeliveryError {
         matches!(self, Self::TimedOut | Self::Unclear(_))
     }
 
+    /// What somebody can do who tries a way out.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::Busy => "try again in a minute",
+            Self::Unusable(_) => {
+                "look at otp.exec.program, or at standard error of the server for the console"
+            }
+            Self::Failed(_) => "the log of the program, or of the gateway, may say more",
+            Self::Refused(_) => "try another phone, one that can get messages",
+            Self::Ending => "try again when the server runs",
+            Self::TimedOut => {
+                "look whether the program or the gateway hangs; otp.exec.timeout and otp.webhook.timeout say how \
+                 long it may take"
+            }
+            Self::Unclear(_) => {
+                "look whether the code has arrived, and whether otp.webhook.url names the gateway"
+            }
+        }
+    }
+
     /// Whether it says that the way is out of order. Strangers choose phones: what is wrong with one of
     /// them must not keep codes from others.
     pub(crate) const fn blames_the_way(&self) -> bool {

@@ -24,10 +24,14 @@ struct Draining {
     /// When the server stops at the latest, in UTC; nothing if it goes on.
     stops: Option<String>,
     sessions: u64,
+    /// When it was to stop until now, if it was to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaced: Option<String>,
 }
 
 impl Draining {
-    fn line(out: &mut dyn Write, Self { stops, sessions: count }: &Self) -> io::Result<()> {
+    fn line(out: &mut dyn Write, draining: &Self) -> io::Result<()> {
+        let Self { stops, sessions: count, replaced } = draining;
         let sessions = figures::count(*count, "session", "sessions");
         match stops {
             Some(_) if *count == 0 => {
@@ -39,7 +43,9 @@ impl Draining {
                  one has ended, at {stops} at the latest. `waxwing-server undrain` before that takes it back"
             ),
             None => writeln!(out, "the server goes on, with {sessions}, and lets people in"),
-        }
+        }?;
+        let before = |stops| writeln!(out, "before, it was to stop at {stops} at the latest");
+        replaced.as_ref().map_or(Ok(()), before)
     }
 }
 
@@ -59,6 +65,7 @@ pub(super) fn begin(
     let over = Duration::from_secs(over_s);
     let arguments = Arguments::new().with("over", format_args!("{over_s}s"));
     let sessions = sessions(running);
+    let replaced = running.drained_by().map(clock::written);
     // The server stops no sooner than this is answered.
     let (busy, unanswered) = Busy::new(running.shards.ids().count());
     answer.hold(unanswered);
@@ -73,7 +80,7 @@ pub(super) fn begin(
         let outcome = done("", &late);
         Ok(((clock::written(moment), late), outcome))
     })?;
-    item(answer, Draining { stops: Some(stops), sessions })?;
+    item(answer, Draining { stops: Some(stops), sessions, replaced })?;
     expect_all(&late, "nobody is sent away there")
 }
 
@@ -83,7 +90,11 @@ pub(super) fn end(
     answer: &mut Answer<'_>,
 ) -> Result<(), Interrupted> {
     if running.drained_by().is_none() {
-        return Err(Problem::new(Exit::Failure, "the server is not being drained").into());
+        return Err(Problem::new(
+            Exit::Failure,
+            "the server is not being drained, so there is nothing to take back",
+        )
+        .into());
     }
     let late = running.act((caller, answer), "undrain", Arguments::new(), |_| {
         (running.listen_again)().map_err(|failure| {
@@ -95,7 +106,7 @@ pub(super) fn end(
         let outcome = done("", &late);
         Ok((late, outcome))
     })?;
-    item(answer, Draining { stops: None, sessions: sessions(running) })?;
+    item(answer, Draining { stops: None, sessions: sessions(running), replaced: None })?;
     expect_all(&late, "sessions are still sent away there")
 }
 

@@ -38,10 +38,11 @@ pub(super) fn answer(
 pub(super) fn run(ready: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let asked = ask(paper.config, ready);
     let health = asked.unwrap_or_else(|message| Health { healthy: false, message });
-    paper.write(&health, |out, health| {
-        if health.healthy { writeln!(out, "{}", health.message) } else { Ok(()) }
-    })?;
-    if health.healthy { Ok(()) } else { Err(Failure::new(Exit::Failure, health.message)) }
+    if health.healthy {
+        return paper.write(&health, |out, health| writeln!(out, "{}", health.message));
+    }
+    let failure = Failure::new(Exit::Failure, &health.message);
+    Err(failure.with("healthy", false).with("message", health.message))
 }
 
 /// Asks the control socket, and the address of `metrics.listen` only if no server answers there: that address

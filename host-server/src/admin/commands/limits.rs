@@ -33,6 +33,9 @@ pub(super) struct Limits {
 pub(super) struct Set {
     user: u16,
     limits: Limits,
+    /// Those of before; nothing if they were those of everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaced: Option<Limits>,
 }
 
 impl Limits {
@@ -66,8 +69,9 @@ impl Limits {
 
 impl Set {
     pub(super) fn line(out: &mut dyn Write, set: &Self) -> io::Result<()> {
-        let Self { user, limits } = set;
-        writeln!(out, "so much may wait for user {user}: {}", limits.words())
+        let Self { user, limits, replaced } = set;
+        writeln!(out, "so much may wait for user {user}: {}", limits.words())?;
+        replaced.map_or(Ok(()), |before| writeln!(out, "before, that was: {}", before.words()))
     }
 }
 
@@ -96,7 +100,8 @@ pub(super) fn set(
         })?;
         match ended {
             Ok(Administered::Stored) => {
-                Ok((Set { user: user.id.get(), limits: shown }, Outcome::done("")))
+                let replaced = Limits::of(&user.limits);
+                Ok((Set { user: user.id.get(), limits: shown, replaced }, Outcome::done("")))
             }
             other => Err(not_administered(user.id, other).into()),
         }

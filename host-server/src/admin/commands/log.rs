@@ -26,6 +26,16 @@ pub(super) struct Level {
     until: Option<String>,
 }
 
+/// What was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Changed {
+    #[serde(flatten)]
+    now: Level,
+    /// What somebody had asked for before, and counts no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaced: Option<Level>,
+}
+
 /// The log was opened again.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct Reopened {
@@ -49,6 +59,14 @@ impl Level {
     }
 }
 
+impl Changed {
+    fn page(out: &mut dyn Write, Self { now, replaced }: &Self) -> io::Result<()> {
+        writeln!(out, "the level of the log is {}", now.words())?;
+        let before = |level: &Level| writeln!(out, "before, it was {}", level.words());
+        replaced.as_ref().map_or(Ok(()), before)
+    }
+}
+
 fn name(level: LogLevel) -> String {
     format!("{level:?}").to_lowercase()
 }
@@ -65,7 +83,8 @@ pub(super) fn set_level(
     let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
     let time = span.map(|span| (span, clock::unix_now().shifted(seconds(span))));
     let asked = Asked { level, target, time };
-    let said = Level::of(&asked);
+    let now = Level::of(&asked);
+    let replaced = logging::standing().asked.as_ref().map(Level::of);
     let mut arguments = Arguments::new().with("level", name(level));
     if let Some(target) = &asked.target {
         arguments = arguments.with("target", target);
@@ -77,7 +96,7 @@ pub(super) fn set_level(
         logging::set_level(asked)?;
         Ok(((), Outcome::done("")))
     })?;
-    item(answer, said)
+    item(answer, Changed { now, replaced })
 }
 
 pub(super) fn reopen(
@@ -108,9 +127,7 @@ pub(super) fn run(
             let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
             let (level, target, for_ms) = (*level, target.clone(), time.map(millis));
             let request = Request::LogLevel { level, target, for_ms };
-            paper.act(connection, request, |out: &mut dyn Write, level: &Level| -> io::Result<()> {
-                writeln!(out, "the level of the log is {}", level.words())
-            })
+            paper.act(connection, request, Changed::page)
         }
         LogCommand::Reopen => {
             paper.act(connection, Request::ReopenLog, |out, Reopened { reopened }: &Reopened| {

@@ -7,7 +7,7 @@ use waxwing_core::phone::Phone;
 
 use super::super::audit::{Arguments, Outcome};
 use super::super::control::{Answer, Caller, Connection};
-use super::super::protocol::{Problem, Request, item};
+use super::super::protocol::{self, Asked, Problem, Request, item};
 use super::super::running::{Interrupted, Running};
 use super::Paper;
 use crate::cli::OtpCommand;
@@ -16,20 +16,49 @@ use crate::figures;
 use crate::otp::{TestEnd, TestRefused};
 use crate::runtime;
 
-/// A code that went out.
+/// A code that went out, or did not.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct Sent {
+struct Tested {
     way: String,
     milliseconds: u64,
+    /// Why it did not go out, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trouble: Option<Trouble>,
 }
 
-impl Sent {
-    fn line(out: &mut dyn Write, sent: &Self) -> io::Result<()> {
-        let (way, span) = (&sent.way, figures::span(sent.milliseconds));
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Trouble {
+    error: String,
+    help: String,
+}
+
+impl Tested {
+    fn line(out: &mut dyn Write, tested: &Self) -> io::Result<()> {
+        let (way, span) = (&tested.way, figures::span(tested.milliseconds));
         writeln!(
             out,
             "a code went out by {way} within {span}; it proves nothing, and nobody can register with it"
         )
+    }
+
+    fn outcome(&self) -> Outcome {
+        let (way, span) = (&self.way, figures::span(self.milliseconds));
+        match &self.trouble {
+            None => Outcome::done(format!("by {way} within {span}")),
+            Some(Trouble { error, .. }) => {
+                Outcome::failed(format!("after {span}, by {way}: {error}"))
+            }
+        }
+    }
+
+    /// Nothing if it went out.
+    fn failure(self) -> Option<Failure> {
+        let Self { way, milliseconds, trouble } = self;
+        let Trouble { error, help } = trouble?;
+        let span = figures::span(milliseconds);
+        let failure =
+            Failure::new(Exit::Failure, format!("after {span}, by {way}: {error}; {help}"));
+        Some(failure.with("way", way).with("milliseconds", milliseconds))
     }
 }
 
@@ -43,7 +72,7 @@ pub(super) fn test(
 ) -> Result<(), Interrupted> {
     let phone = parse(phone).map_err(|why| Problem::new(Exit::Usage, why))?;
     let arguments = Arguments::new().with("phone", phone.as_str()).with("fallback", fallback);
-    let sent = running.act((caller, answer), "otp test", arguments, |answer| {
+    let tested = running.act((caller, answer), "otp test", arguments, |answer| {
         let number = usize::from(fallback);
         let end = running.ask_registrar(answer, |sender| runtime::Request::TestCode {
             phone,
@@ -52,18 +81,14 @@ pub(super) fn test(
         })?;
         let TestEnd { way, took, result } = end.map_err(refused)?;
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        match result {
-            Ok(()) => {
-                let detail = format!("by {way} within {}", figures::span(milliseconds));
-                Ok((Sent { way: way.into(), milliseconds }, Outcome::done(detail)))
-            }
-            Err(error) => {
-                let message = format!("after {}, by {way}: {error}", figures::span(milliseconds));
-                Err(Problem::new(Exit::Failure, message).into())
-            }
-        }
+        let trouble = result
+            .err()
+            .map(|error| Trouble { error: error.to_string(), help: error.help().into() });
+        let tested = Tested { way: way.into(), milliseconds, trouble };
+        let outcome = tested.outcome();
+        Ok((tested, outcome))
     })?;
-    item(answer, sent)
+    item(answer, tested)
 }
 
 fn refused(why: TestRefused) -> Problem {
@@ -96,5 +121,14 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let OtpCommand::Test { phone, fallback } = command;
     let request = Request::TestCode { phone: phone.as_str().to_owned(), fallback: *fallback };
-    paper.act(connection, request, Sent::line)
+    let asked = Asked::new(paper.config, request);
+    let mut failure = None;
+    protocol::ask(connection, &asked, |tested: Tested| {
+        if tested.trouble.is_none() {
+            return paper.done(&tested, Tested::line);
+        }
+        failure = tested.failure();
+        Ok(())
+    })?;
+    failure.map_or(Ok(()), Err)
 }

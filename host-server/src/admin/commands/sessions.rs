@@ -94,7 +94,10 @@ pub(super) fn end(
         let had_one = running
             .ask_owner(answer, user.id, |sender| runtime::Request::EndSession(user.id, sender))?;
         if !had_one {
-            let message = format!("user {} has no session", user.id);
+            let message = format!(
+                "user {} has no session; `waxwing-server sessions list` shows who has",
+                user.id
+            );
             return Err(Problem::new(Exit::Failure, message).into());
         }
         Ok((Ended { ended: user.id.get() }, Outcome::done("")))

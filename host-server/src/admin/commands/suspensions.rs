@@ -37,6 +37,9 @@ struct Kept {
     user: u16,
     suspended: bool,
     until: Option<String>,
+    /// The suspension of before, in whose place this one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaced: Option<Suspended>,
 }
 
 impl Suspended {
@@ -49,6 +52,18 @@ impl Suspended {
             until: until.map(clock::written),
             reason: reason.clone(),
         })
+    }
+
+    /// Until when it was to be, and why, for whoever has put another in its place.
+    fn before(&self) -> String {
+        let until = match &self.until {
+            Some(until) => format!("until {until}"),
+            None => "without an end".to_owned(),
+        };
+        match self.reason.as_str() {
+            "" => format!("before, that was {until}"),
+            reason => format!("before, that was {until}: {}", reason.escape_debug()),
+        }
     }
 
     pub(super) fn page(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -69,7 +84,8 @@ impl Kept {
             (true, Some(until)) => writeln!(out, "user {user} is kept out until {until}"),
             (true, None) => writeln!(out, "user {user} is kept out until `users resume {user}`"),
             (false, _) => writeln!(out, "user {user} may come in; the client comes within an hour"),
-        }
+        }?;
+        kept.replaced.as_ref().map_or(Ok(()), |suspended| writeln!(out, "{}", suspended.before()))
     }
 }
 
@@ -88,16 +104,18 @@ pub(super) fn suspend(
         Until::Seconds(seconds) => Some(now.shifted(i64::try_from(seconds).unwrap_or(i64::MAX))),
     };
     if until.is_some_and(|until| until <= now) {
-        return Err(Problem::new(Exit::Usage, "that time is over already").into());
+        return Err(Problem::new(Exit::Usage, "that time is over already: name a later one").into());
     }
     if reason.chars().count() > LONGEST_REASON {
-        return Err(Problem::new(Exit::Usage, "the reason is too long").into());
+        let message = format!("the reason has more than {LONGEST_REASON} characters: shorten it");
+        return Err(Problem::new(Exit::Usage, message).into());
     }
     let user = running.user(answer, &user)?;
     let end = until.map(clock::written);
     let arguments = names(&user)
         .with("until", end.as_deref().unwrap_or("further notice"))
         .with("reason", reason);
+    let replaced = user.suspended.as_ref().and_then(Suspended::of);
     let kept = running.act((caller, answer), "users suspend", arguments, |answer| {
         let reason: Arc<str> = reason.into();
         let ended = running.ask_owner(answer, user.id, |sender| {
@@ -105,7 +123,7 @@ pub(super) fn suspend(
         })?;
         match ended {
             Ok(Administered::Stored) => {
-                let kept = Kept { user: user.id.get(), suspended: true, until: end };
+                let kept = Kept { user: user.id.get(), suspended: true, until: end, replaced };
                 Ok((kept, Outcome::done("")))
             }
             other => Err(not_administered(user.id, other).into()),
@@ -122,7 +140,8 @@ pub(super) fn resume(
 ) -> Result<(), Interrupted> {
     let user = running.user(answer, &user)?;
     if user.suspended.as_ref().and_then(Suspended::of).is_none() {
-        let message = format!("user {} is not suspended", user.id);
+        let message =
+            format!("user {} is not suspended; `waxwing-server users list` shows who is", user.id);
         return Err(Problem::new(Exit::Failure, message).into());
     }
     let kept = running.act((caller, answer), "users resume", names(&user), |answer| {
@@ -130,7 +149,8 @@ pub(super) fn resume(
             .ask_owner(answer, user.id, |sender| runtime::Request::Resume(user.id, sender))?;
         match ended {
             Ok(Administered::Stored) => {
-                let kept = Kept { user: user.id.get(), suspended: false, until: None };
+                let user = user.id.get();
+                let kept = Kept { user, suspended: false, until: None, replaced: None };
                 Ok((kept, Outcome::done("")))
             }
             other => Err(not_administered(user.id, other).into()),

@@ -14,8 +14,8 @@ use waxwing_core::time::{Timestamp, UnixTime};
 
 use crate::admin::commands;
 use crate::config::{
-    AddressRange, Config, ConfigError, Layered, LogLevel, Override, parse_address, parse_duration,
-    parse_level, parse_size, show_duration,
+    AddressRange, Config, ConfigError, Layered, LogLevel, Override, Place, parse_address,
+    parse_duration, parse_level, parse_size, show_duration,
 };
 use crate::exit::{Exit, Failure};
 use crate::runtime::Read;
@@ -602,9 +602,9 @@ impl Cli {
         Ok(Box::new(move || self.load_config(&command)))
     }
 
-    /// A configuration that says where the server is, as far as that can be read of one with mistakes.
+    /// Where the server is, as far as that can be read of a configuration with mistakes.
     #[must_use]
-    pub fn place_of_server(&self) -> Config {
+    pub fn place_of_server(&self) -> Place {
         let flags = self.common.overrides();
         Config::place_of_server(self.common.config.as_deref(), std::env::vars_os(), &flags)
     }

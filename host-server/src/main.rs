@@ -10,7 +10,7 @@ use clap::error::Error as Unparsed;
 use serde_json::json;
 use waxwing_server::admin::commands;
 use waxwing_server::cli::{Cli, Command, ConfigCommand, OperatorCommand, asks_for_json};
-use waxwing_server::config::Config;
+use waxwing_server::config::{Config, Place};
 use waxwing_server::exit::{Exit, Failure};
 use waxwing_server::{core_dumps, logging, runtime, stderr};
 
@@ -101,7 +101,11 @@ fn operate(
     if !commands::can_be_asked(command) {
         return Err(unreadable);
     }
-    match commands::ask(&cli.place_of_server(), command, cli.json(), out) {
+    let Place { config, is_known } = cli.place_of_server();
+    if !is_known && !commands::reaches_server(&config) {
+        return Err(commands::without_file(command, &unreadable));
+    }
+    match commands::ask(&config, command, cli.json(), out) {
         // A server that was to read it has found the same mistake.
         Err(failure) if failure.exit() == Exit::Network || *command == OperatorCommand::Reload => {
             Err(unreadable)

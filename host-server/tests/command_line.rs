@@ -2,7 +2,8 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -69,6 +70,48 @@ fn mistakes_have_their_exit_codes() {
     }
     // What stands behind -- is no flag.
     assert!(server(&["users", "show", "--", "--json"]).stdout.is_empty());
+}
+
+/// The file is all that says where the server is, and here nothing can be at the place of a server without one.
+#[test]
+fn a_file_that_cannot_be_read_names_no_socket_of_another_place() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("waxwing-data"), "in the way").unwrap();
+    let file = directory.path().join("waxwing.toml");
+    let ask = |command: &[&str]| {
+        let mut asking = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        asking.arg("--config").arg(&file).args(command).current_dir(directory.path());
+        let output = asking.output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    // It is missing, everybody can change it, and it is cut off before it says where the socket is.
+    let acts: [&dyn Fn(); 3] = [
+        &|| (),
+        &|| {
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        },
+        &|| {
+            fs::remove_file(&file).unwrap();
+            fs::write(&file, "[server]\nlisten = \"127.0.0.1:9295\ncontrol = \"/x\"\n").unwrap();
+        },
+    ];
+    for act in acts {
+        act();
+        for (command, code) in
+            [(&["status"][..], 78), (&["users", "list"], 78), (&["reload"], 78), (&["health"], 1)]
+        {
+            let (exit, said) = ask(command);
+            assert_eq!(exit, Some(code), "{command:?}: {said}");
+            assert!(said.contains("waxwing.toml: "), "{command:?}: {said}");
+            assert!(said.contains("WAXWING_SERVER__CONTROL="), "{command:?}: {said}");
+            assert!(!said.contains("waxwing-data"), "{command:?}: {said}");
+        }
+    }
+    fs::write(&file, "").unwrap();
+    let (exit, said) = ask(&["reload"]);
+    assert_eq!(exit, Some(78), "{said}");
+    assert!(said.contains("Nothing names server.data or server.control"), "{said}");
 }
 
 #[test]

@@ -690,6 +690,11 @@ fn a_server_can_be_reached_although_its_configuration_cannot_be_read_any_more() 
     let asked = server.administer(&["--config", broken, "status"]).exits(0);
     asked.says("takes writes").says("broken.toml");
     server.administer(&["--config", broken, "users", "list"]).exits(0).says("broken.toml");
+    let absent = server.data().join("absent.toml");
+    let mut command = std::process::Command::new(crate::binaries::server());
+    command.env("WAXWING_SERVER__CONTROL", server.data().join("control.sock"));
+    let asked = Process::start(command.arg("status").arg("--config").arg(absent));
+    asked.finish_without_input().exits(0).says("takes writes").says("absent.toml");
     server.stop();
     server.administer(&["--config", broken, "users", "list"]).exits(78);
     server.administer(&["--config", broken, "status"]).exits(78).says("broken.toml");

@@ -50,6 +50,11 @@ impl Layered {
         Ok(())
     }
 
+    /// Whether a layer has a value for the setting with this name.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.origins.contains_key(name)
+    }
+
     fn origin(&self, key: &Key) -> &str {
         self.origins.get(key.name).map_or("default", String::as_str)
     }

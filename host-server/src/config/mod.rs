@@ -53,6 +53,15 @@ impl ConfigError {
     }
 }
 
+/// Where a server may be whose configuration has mistakes.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// As far as it can be read.
+    pub config: Config,
+    /// Whether nothing that cannot be read could name another place for its control socket.
+    pub is_known: bool,
+}
+
 /// A key given on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
@@ -84,15 +93,14 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         flags: &[Override],
-    ) -> Self {
+    ) -> Place {
         let mut layered = Layered::default();
-        if let Some(path) = file {
-            source::place_in_file(path, &mut layered);
-        }
+        let is_whole = file.is_none_or(|path| source::place_in_file(path, &mut layered));
         source::place_in_environment(environment, &mut layered);
         // Each flag is set, or none is.
         let _ = source::flags(flags, &mut layered);
-        layered.config
+        let is_known = is_whole || layered.is_set("server.control");
+        Place { config: layered.config, is_known }
     }
 
     /// Every key with its meaning, its default as TOML writes it, and when a change of it takes

@@ -55,15 +55,18 @@ fn read(path: &Path) -> io::Result<String> {
 /// The settings by which commands find a server.
 const PLACE: [&str; 2] = ["server.data", "server.control"];
 
-/// Sets them, as far as they can be read: what stands before the first mistake counts.
-pub(super) fn place_in_file(path: &Path, layered: &mut Layered) {
-    let Ok(text) = read(path) else { return };
-    let table = text.parse::<Table>().or_else(|error| {
+/// Sets them, as far as they can be read: what stands before the first mistake counts. Whether all of the file could
+/// be read.
+pub(super) fn place_in_file(path: &Path, layered: &mut Layered) -> bool {
+    let Ok(text) = read(path) else { return false };
+    let whole = text.parse::<Table>();
+    let is_whole = whole.is_ok();
+    let table = whole.or_else(|error| {
         let mistake = error.span().map_or(0, |span| span.start.min(text.len()));
         let lines = text.get(..mistake).and_then(|before| before.rfind('\n'));
         text.get(..lines.unwrap_or(0)).unwrap_or_default().parse()
     });
-    let Ok(table) = table else { return };
+    let Ok(table) = table else { return false };
     for name in PLACE {
         let mut keys = name.split('.');
         let section = keys.next().and_then(|section| table.get(section));
@@ -71,6 +74,7 @@ pub(super) fn place_in_file(path: &Path, layered: &mut Layered) {
             let _ = set("", name, value, layered);
         }
     }
+    is_whole
 }
 
 /// The same for what the environment says.

@@ -221,6 +221,30 @@ pub const fn can_be_asked(command: &OperatorCommand) -> bool {
     }
 }
 
+/// Whether a server answers where this configuration says.
+#[must_use]
+pub fn reaches_server(config: &Config) -> bool {
+    matches!(reach::try_to_connect(config), Ok(Some(_)))
+}
+
+/// Why a command is not carried out whose configuration cannot be read, and how to reach a server without it.
+#[must_use]
+pub fn without_file(command: &OperatorCommand, unreadable: &Failure) -> Failure {
+    // That code says that a server is not well, whatever the reason.
+    let exit = match command {
+        OperatorCommand::Health { .. } => Exit::Failure,
+        _ => unreadable.exit(),
+    };
+    Failure::new(
+        exit,
+        format!(
+            "{unreadable}. Where the control socket of the server is may stand there, too: put it right, or name \
+             the socket for this command, as in WAXWING_SERVER__CONTROL=/run/waxwing/control.sock; with sudo, \
+             that stands behind the name of the user"
+        ),
+    )
+}
+
 /// Has a running server carry out a command that it [can be asked](can_be_asked) for, and does nothing without
 /// it. Of the configuration, only the place of the server counts.
 ///

@@ -4,20 +4,37 @@ use std::path::{Path, PathBuf};
 
 use super::super::control::Connection;
 use super::NO_SOCKET;
-use crate::config::Config;
+use crate::config::{Config, ServerConfig};
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 
 /// A connection with the server; `None` when none answers.
 pub(super) fn try_to_connect(config: &Config) -> Result<Option<Connection>, Failure> {
     let path = config.server.control_socket()?;
-    Ok(path.as_deref().map(Connection::open).transpose()?.flatten())
+    let opened = path.as_deref().map(Connection::open).transpose();
+    Ok(opened.map_err(|failure| unusable(failure, config))?.flatten())
 }
 
 /// The same for a command that needs a server.
 pub(super) fn connect(config: &Config) -> Result<Connection, Failure> {
     let path = socket(config)?;
-    Connection::open(&path)?.ok_or_else(|| Failure::new(Exit::Network, nobody_at(&path, config)))
+    let opened = Connection::open(&path).map_err(|failure| unusable(failure, config))?;
+    opened.ok_or_else(|| Failure::new(Exit::Network, nobody_at(&path, config)))
+}
+
+/// A socket that cannot be used is that of another server, or of none, if nobody has named a place.
+fn unusable(failure: Failure, config: &Config) -> Failure {
+    let ServerConfig { data, control, .. } = &Config::default().server;
+    if config.server.data != *data || config.server.control != *control {
+        return failure;
+    }
+    Failure::new(
+        Exit::Config,
+        format!(
+            "{failure}. Nothing names server.data or server.control, so the server was looked for below the \
+             directory in which you are: give this command the --config or --data of the one that you mean"
+        ),
+    )
 }
 
 /// Where the socket of the server is.

@@ -514,7 +514,7 @@ pub enum ConfigCommand {
         #[command(flatten)]
         settings: SettingArgs,
     },
-    /// Say whether a server can start with a file, in this environment
+    /// Say whether a server can use a file, in this environment. Key, database and addresses are not looked at
     Check {
         /// The file
         file: PathBuf,
@@ -609,7 +609,7 @@ impl Cli {
         Config::place_of_server(self.common.config.as_deref(), std::env::vars_os(), &flags)
     }
 
-    /// Says whether a server can start with `file`, here and now: with what the environment sets,
+    /// Says whether a server can use `file`, here and now: with what the environment sets,
     /// and with what the file names. Returns that configuration.
     ///
     /// # Errors

@@ -117,6 +117,10 @@ fn operate(
     }
 }
 
+/// What a start can fail for although the configuration can be used.
+const NOT_CHECKED: &str = "Not looked at: the key, the database, and whether the addresses of server.listen and \
+                           metrics.listen are free; `waxwing-server doctor` looks at key and database";
+
 fn config(cli: &Cli, command: &ConfigCommand) -> Result<(), Failure> {
     let text = match command {
         ConfigCommand::Example if cli.json() => Config::keys_as_json(),
@@ -128,12 +132,16 @@ fn config(cli: &Cli, command: &ConfigCommand) -> Result<(), Failure> {
             let file = file.display().to_string();
             match (cli.json(), directories) {
                 (true, _) => {
-                    format!("{}\n", json!({ "usable": file, "directories_checked": directories }))
+                    let told = json!({
+                        "usable": file, "directories_checked": directories,
+                        "not_checked": ["key", "database", "addresses"],
+                    });
+                    format!("{told}\n")
                 }
-                (false, true) => format!("a server can start with {file} in this environment\n"),
+                (false, true) => format!("{file} can be used in this environment. {NOT_CHECKED}\n"),
                 (false, false) => format!(
                     "{file} can be used. The data directory belongs to another user, as whom the server \
-                     runs: do this as that user to have its directories checked, too\n"
+                     runs: do this as that user to have its directories checked, too. {NOT_CHECKED}\n"
                 ),
             }
         }

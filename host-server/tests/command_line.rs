@@ -40,6 +40,14 @@ fn the_example_passes_the_check() {
     fs::write(&file, &example.stdout).unwrap();
     let checked = server(&["config", "check", file.to_str().unwrap()]);
     assert!(checked.status.success(), "{}", stderr(&checked));
+    assert!(
+        stdout(&checked).contains("Not looked at: the key, the database"),
+        "{}",
+        stdout(&checked)
+    );
+    let checked = server(&["config", "check", "--json", file.to_str().unwrap()]);
+    let told: Value = serde_json::from_str(&stdout(&checked)).unwrap();
+    assert_eq!(told["not_checked"], serde_json::json!(["key", "database", "addresses"]));
 
     fs::write(&file, "[log]\nlevle = \"info\"").unwrap();
     let checked = server(&["config", "check", file.to_str().unwrap()]);
@@ -54,7 +62,7 @@ fn mistakes_have_their_exit_codes() {
         (&["users", "show", "nobody"], 2),
         (&["--check", "users", "list"], 2),
         (&["--listen", "somewhere"], 2),
-        (&["--config", "/no/such.toml"], 78),
+        (&["--config", "/no/such.toml", "users", "list"], 78),
         (&["--data", "/no/such/directory", "users", "list"], 74),
     ] {
         let output = server(args);

@@ -9,10 +9,10 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::keys::{self, KEYS};
-use super::nearest::nearest;
-use super::{ConfigError, Layered, Override, named_file};
+use super::{ConfigError, Layered, Override, named_file, nearest};
 
 const PREFIX: &str = "WAXWING_";
+const ALL_KEYS: &str = "`waxwing-server config example` prints all that there are";
 /// Bytes of a file.
 const LARGEST: usize = 1 << 20;
 
@@ -108,10 +108,8 @@ fn section(
                 section(place, &name, inner, layered)?;
             }
             Value::Table(_) => {
-                let meant = nearest(&name, sections()).unwrap_or_default();
-                return Err(ConfigError(format!(
-                    "{place}: there is no section [{name}]; did you mean [{meant}]?"
-                )));
+                let no_section = no_section(&name);
+                return Err(ConfigError(format!("{place}: {no_section}")));
             }
             _ if is_section(&name) => {
                 return Err(ConfigError(format!("{place}: `{name}` is a section, not a key")));
@@ -120,6 +118,25 @@ fn section(
         }
     }
     Ok(())
+}
+
+/// That a key does not exist, and what may have been meant.
+fn no_key(name: &str) -> String {
+    if let Some(meant) = nearest::key(name, KEYS.iter().map(|key| key.name)) {
+        return format!("there is no key `{name}`; did you mean `{meant}`?");
+    }
+    match name.rsplit_once('.') {
+        Some((section, _)) if !is_section(section) => no_section(section),
+        _ => format!("there is no key `{name}`; {ALL_KEYS}"),
+    }
+}
+
+/// The same of a section.
+fn no_section(name: &str) -> String {
+    match nearest::section(name, sections()) {
+        Some(meant) => format!("there is no section [{name}]; did you mean [{meant}]?"),
+        None => format!("there is no section [{name}]; {ALL_KEYS}"),
+    }
 }
 
 fn sections() -> impl Iterator<Item = &'static str> {
@@ -174,10 +191,7 @@ pub(super) fn flags(overrides: &[Override], layered: &mut Layered) -> Result<(),
 
 fn set(place: &str, name: &str, value: &Value, layered: &mut Layered) -> Result<(), ConfigError> {
     let Some(key) = keys::find(name) else {
-        let meant = nearest(name, KEYS.iter().map(|key| key.name)).unwrap_or_default();
-        return Err(ConfigError(format!(
-            "{place}: there is no key `{name}`; did you mean `{meant}`?"
-        )));
+        return Err(ConfigError(format!("{place}: {}", no_key(name))));
     };
     layered.set(place, key, value).map_err(|why| ConfigError(format!("{place}: {why}")))
 }

@@ -134,7 +134,25 @@ fn unknown_keys_are_refused_and_the_nearest_is_named() {
         let error = refusal(text);
         assert!(error.ends_with(&hint), "{error}");
     }
-    assert!(refusal("[limit]").ends_with("there is no section [limit]; did you mean [limits]?"));
+    for (text, hint) in [
+        ("[limit]", "there is no section [limit]; did you mean [limits]?"),
+        ("[limts]\na = 1", "there is no section [limts]; did you mean [limits]?"),
+        (
+            "[people]\na = 1",
+            "there is no section [people]; `waxwing-server config example` prints all",
+        ),
+        (
+            "[limits]\na = 1",
+            "there is no key `limits.a`; `waxwing-server config example` prints all",
+        ),
+        (
+            "[limts]\nban_after = 1",
+            "there is no key `limts.ban_after`; did you mean `limits.ban_after`?",
+        ),
+    ] {
+        let error = refusal(text);
+        assert!(error.contains(hint), "{error}");
+    }
     assert!(refusal("otp = 3").ends_with("`otp` is a section, not a key"));
     let variables = environment(&[("WAXWING_OTP__TLL", "1s")]);
     let error = Config::load(None, variables, &[]).unwrap_err().to_string();

@@ -81,19 +81,17 @@ impl Backups {
     /// Those of the server with this configuration and these keys.
     #[must_use]
     pub fn new(config: &Config, keys: Fingerprints, copier: Box<dyn Copier>) -> Self {
-        let shelf = Shelf::of(config);
-        let newest = shelf.as_ref().and_then(|shelf| newest_of(shelf, &keys));
         Self {
             copier,
             keys: Mutex::new(keys),
             data: config.server.data.clone(),
             min_free: config.storage.min_free_disk.into(),
-            shelf,
+            shelf: Shelf::of(config),
             every: config.backup.every,
             keep: config.backup.keep as usize,
             interrupt: Interrupt::default(),
             at_work: Mutex::default(),
-            state: Mutex::new(State { verified: newest, ..State::default() }),
+            state: Mutex::default(),
         }
     }
 
@@ -142,13 +140,18 @@ impl Backups {
         Ok(made)
     }
 
-    /// Makes backups by the clock, until the value is dropped. `None` if there are none to be made.
+    /// Makes backups by the clock, until the value is dropped. `None` if there are none to be made. A directory whose
+    /// disk does not answer is not waited for.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn follow_clock(self: &Arc<Self>) -> io::Result<Option<Schedule>> {
         let Some(shelf) = self.shelf.clone() else { return Ok(None) };
         self.look_at(&shelf);
+        if self.state().unusable.is_none() {
+            let newest = newest_of(&shelf, &self.keys());
+            self.lock_state().verified = newest;
+        }
         let (end, ended) = channel();
         let backups = Arc::clone(self);
         let thread = Builder::new().name(THREAD.into());
@@ -251,10 +254,8 @@ impl Backups {
     /// is in it counts again.
     fn look_at(&self, shelf: &Shelf) -> bool {
         let unusable = shelf.check().err().map(|why| why.to_string());
-        let keys = self.keys();
-        let mut state = self.lock_state();
-        let before = mem::replace(&mut state.unusable, unusable);
-        match (before, &state.unusable) {
+        let before = mem::replace(&mut self.lock_state().unusable, unusable.clone());
+        match (before, unusable) {
             (None, Some(why)) => {
                 tracing::error!(
                     name: "backup_directory_unusable",
@@ -266,7 +267,9 @@ impl Backups {
             }
             (Some(_), None) => {
                 tracing::info!("backups can be put into backup.directory again");
-                state.verified = newest_of(shelf, &keys);
+                // Nobody who wants to know how backups are waits for this disk.
+                let newest = newest_of(shelf, &self.keys());
+                self.lock_state().verified = newest;
                 true
             }
             _ => false,

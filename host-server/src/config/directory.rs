@@ -1,9 +1,14 @@
 //! A directory that the server writes to.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
+use std::time::Duration;
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
@@ -12,8 +17,73 @@ use rustix::process::geteuid;
 use super::sandbox;
 use crate::access::others_can_change;
 
-/// Whether the server can write files there, and nobody else can put others in their place.
+/// How long a disk may take to say how a directory is. One that is behind a network may never do so.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The directories that a thread is looking at. One that hangs is looked at by one thread, however often somebody
+/// asks for it.
+static LOOKED_AT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+static SEEN: Condvar = Condvar::new();
+
+/// Whether the server can write files there, and nobody else can put others in their place. A directory whose
+/// disk does not answer cannot be used.
 pub(crate) fn check(path: &Path) -> Result<(), String> {
+    check_within(PATIENCE, path, look)
+}
+
+/// Whether its disk answers, whatever it says.
+pub(crate) fn check_answers(path: &Path) -> Result<(), String> {
+    check_within(PATIENCE, path, |path| {
+        let _ = fs::metadata(path);
+        Ok(())
+    })
+}
+
+fn check_within(
+    patience: Duration,
+    path: &Path,
+    look: impl FnOnce(&Path) -> Result<(), String> + Send + 'static,
+) -> Result<(), String> {
+    let is_looked_at = |looked_at: &mut BTreeSet<PathBuf>| looked_at.contains(path);
+    let waited = SEEN.wait_timeout_while(looked_at(), patience, is_looked_at);
+    let (mut looked_at_now, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+    if waited.timed_out() {
+        return Err(silent(patience));
+    }
+    looked_at_now.insert(path.to_owned());
+    drop(looked_at_now);
+    let (tell, seen) = channel();
+    let place = path.to_owned();
+    let thread = Builder::new().name("waxwing-look".into()).spawn(move || {
+        let found = look(&place);
+        end_look(&place);
+        // Whoever asked may wait no more.
+        let _ = tell.send(found);
+    });
+    if let Err(error) = thread {
+        end_look(path);
+        return Err(error.to_string());
+    }
+    seen.recv_timeout(patience).unwrap_or_else(|_| Err(silent(patience)))
+}
+
+fn looked_at() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn end_look(path: &Path) {
+    looked_at().remove(path);
+    SEEN.notify_all();
+}
+
+fn silent(patience: Duration) -> String {
+    format!(
+        "its disk has not answered within {patience:?}: if it is that of another machine, see whether that one \
+         can be reached, and mount it again",
+    )
+}
+
+fn look(path: &Path) -> Result<(), String> {
     let metadata = fs::metadata(path).map_err(|error| match sandbox::hides(path) {
         Some(why) => format!(
             "{why}; choose a directory elsewhere, such as /srv/backups. For that, run `systemctl edit waxwing` \
@@ -78,6 +148,25 @@ fn read_only(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_waited_for_a_while_and_by_one_thread() {
+        let path = Path::new("/a/disk/that/hangs");
+        let (short, long) = (Duration::from_millis(1), Duration::from_secs(60));
+        let (answer, hangs) = channel::<()>();
+        let hang = move |_: &Path| {
+            let _ = hangs.recv();
+            Ok(())
+        };
+        let silent = check_within(short, path, hang).unwrap_err();
+        assert!(silent.contains("has not answered within 1ms"), "{silent}");
+        // Nobody looks again as long as it hangs, and other disks are none of its business.
+        let again = check_within(short, path, |_| panic!("a second thread looks")).unwrap_err();
+        assert_eq!(again, silent);
+        assert_eq!(check_within(long, Path::new("/another"), |_| Ok(())), Ok(()));
+        answer.send(()).unwrap();
+        assert_eq!(check_within(long, path, |_| Err("full".into())), Err("full".into()));
+    }
 
     #[test]
     fn whoever_may_not_write_somewhere_reads_what_helps() {

@@ -9,7 +9,7 @@ use super::{Finding, another_user};
 use crate::admin::commands::status;
 use crate::backup::Shelf;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, check_answers};
 use crate::data_dir::DataDir;
 use crate::figures;
 use crate::key::{self, Fingerprints};
@@ -24,6 +24,10 @@ pub(super) fn look(config: &Config) -> Finding {
             "let backup.directory name a directory; see \"Backup\" in OPERATING.md",
         );
     };
+    if let Err(why) = check_answers(shelf.directory()) {
+        let directory = shelf.directory().display();
+        return Finding::fail(format!("no backup can be made in {directory}: {why}"), HELP);
+    }
     if let Err(error) = fs::read_dir(shelf.directory()) {
         return judge_unreadable(shelf.directory(), &error, another_user(config));
     }

@@ -1,14 +1,14 @@
 //! Whether the disks have room for what may come: letters up to the limits, and the next backup.
 
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use rustix::fs::statvfs;
 
 use super::Finding;
 use crate::admin::commands::status;
 use crate::backup::Shelf;
-use crate::config::Config;
+use crate::config::{Config, check_answers};
 use crate::figures;
 
 /// What a letter takes of the disk besides its own bytes.
@@ -119,9 +119,11 @@ fn size_of(database: &Path) -> Result<u64, Finding> {
 }
 
 fn free(directory: &Path) -> Result<u64, Finding> {
-    let found = statvfs(directory).map_err(|error| {
-        Finding::skipped(format!("{} cannot be looked at: {error}", directory.display()))
-    })?;
+    let skipped = |why: &dyn fmt::Display| {
+        Finding::skipped(format!("{} cannot be looked at: {why}", directory.display()))
+    };
+    check_answers(directory).map_err(|why| skipped(&why))?;
+    let found = statvfs(directory).map_err(|error| skipped(&error))?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 

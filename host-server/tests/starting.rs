@@ -329,6 +329,38 @@ fn a_database_of_a_former_key_goes_with_the_key_that_followed_and_with_no_other(
 }
 
 #[test]
+fn whoever_goes_back_to_the_key_before_has_that_key_and_the_other_one_is_a_former_one() {
+    let place = Place::used();
+    let first = key::digest(place.identity().spki());
+    key::plan(&place.data(), clock::unix_now()).unwrap();
+    place.start(&[]).serves();
+    let second = key::digest(place.identity().spki());
+    let [own, old] = [place.data().private_key(), place.data().previous_private_key()];
+    fs::copy(&old, own).unwrap();
+    place.start(&["--new-key"]).serves();
+    place.start(&[]).serves();
+    assert_eq!(key::digest(place.identity().spki()), first);
+    // So a backup that was made under the key in between is one of this server.
+    let keys = Fingerprints::read(&place.data(), first).unwrap();
+    assert_eq!(keys, Fingerprints { own: first, former: vec![second] });
+    let said = |command: &[&str]| {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        let ended = server.arg("--data").arg(place.data().path()).args(command).output().unwrap();
+        String::from_utf8(ended.stdout).unwrap()
+    };
+    for command in [&["key", "show"][..], &["doctor"]] {
+        let said = said(command);
+        assert!(said.contains("is a copy of the server's own private key"), "{said}");
+        assert!(!said.contains("is the private key before"), "{said}");
+    }
+    place.remove(old);
+    assert!(!said(&["key", "show"]).contains("server.previous.key.pem"));
+    // And so is a database of that time.
+    place.open().set_server_key(&second, UnixTime::from_seconds(2)).unwrap();
+    place.start(&[]).serves();
+}
+
+#[test]
 fn before_a_database_knows_its_key_the_published_half_speaks_for_it() {
     let (place, other) = (Place::empty(), Place::used());
     key::load_or_create(&place.data()).unwrap();

@@ -2,7 +2,6 @@
 //! disk that does not answer must not keep an operator from seeing how the server is.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
@@ -11,14 +10,15 @@ use std::time::{Duration, Instant};
 use super::audit::AuditLog;
 use crate::data_dir::DataDir;
 use crate::figures;
+use crate::key::Previous;
 
 /// What there is to be found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Why acts of operators cannot be noted; nothing if they can.
     pub audit_problem: Option<String>,
-    /// The file of the private key before the server's, if it is there.
-    pub previous_key: Option<PathBuf>,
+    /// The private key before the server's, if it is there.
+    pub previous_key: Option<Previous>,
 }
 
 /// What was found, and how it is looked for.
@@ -61,10 +61,10 @@ impl Files {
     /// Those of a data directory with this audit log.
     #[must_use]
     pub fn of(directory: &DataDir, audit: AuditLog) -> Self {
-        let previous = directory.previous_private_key();
+        let directory = directory.clone();
         let look = move || Found {
             audit_problem: audit.check().err().map(|failure| failure.to_string()),
-            previous_key: previous.exists().then(|| previous.clone()),
+            previous_key: Previous::find(&directory),
         };
         Self { look: Arc::new(look), times: Self::TIMES, state: Mutex::default() }
     }
@@ -129,7 +129,8 @@ mod tests {
         };
         let times = Times { patience: Duration::from_secs(60), silence: Duration::from_secs(60) };
         let mut files = Files { look: Arc::new(look), times, state: Mutex::default() };
-        let first = Found { previous_key: Some("key".into()), ..Found::default() };
+        let previous = Previous { file: "key".into(), key: None };
+        let first = Found { previous_key: Some(previous), ..Found::default() };
         answers.send(first.clone()).unwrap();
         assert_eq!(files.found(), first);
 

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::Failure;
-use crate::key;
+use crate::key::{self, Previous};
 
 pub(super) fn look(config: &Config) -> Finding {
     if let Some(skipped) = another_user(config) {
@@ -33,8 +33,8 @@ struct Found {
     published: Option<Digest>,
     /// A key is planned, and its moment is over.
     is_overdue: bool,
-    /// The private key before is still there.
-    has_previous: bool,
+    /// What the file of the private key before is, if it is still there.
+    previous: Option<&'static str>,
 }
 
 impl Found {
@@ -45,7 +45,7 @@ impl Found {
             own,
             published: key::published(directory),
             is_overdue: planned.is_some_and(|planned| planned.effective < now),
-            has_previous: directory.previous_private_key().exists(),
+            previous: Previous::find(directory).map(|previous| previous.is_what(&own)),
         })
     }
 
@@ -65,11 +65,13 @@ impl Found {
                 "server.pub.pem is missing, or cannot be read",
                 "the server writes it again when it starts",
             ),
-            Some(_) if self.has_previous => Finding::warn(
-                "server.previous.key.pem is the private key before, which nothing needs",
-                "remove it",
-            ),
-            Some(_) => Finding::ok(format!("its fingerprint is {own:?}")),
+            Some(_) => match self.previous {
+                Some(what) => Finding::warn(
+                    format!("server.previous.key.pem is {what}, which nothing needs"),
+                    "remove it",
+                ),
+                None => Finding::ok(format!("its fingerprint is {own:?}")),
+            },
         }
     }
 }
@@ -83,7 +85,7 @@ mod tests {
     fn a_key_and_its_published_half_have_one_fingerprint() {
         let [own, other] = [1, 2].map(|byte| Digest([byte; 32]));
         let verdicts = [Some(own), Some(other), None].map(|published| {
-            Found { own, published, is_overdue: false, has_previous: false }.judge().verdict
+            Found { own, published, is_overdue: false, previous: None }.judge().verdict
         });
         assert_eq!(verdicts, [Ok, Fail, Warn]);
     }

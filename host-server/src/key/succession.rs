@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pem_rfc7468::LineEnding;
 use waxwing_core::crypto::{Digest, PrivateKey, Spki};
@@ -82,6 +82,34 @@ impl Fingerprints {
     #[must_use]
     pub fn has(&self, key: &Digest) -> bool {
         self.own == *key || self.former.contains(key)
+    }
+}
+
+/// A file with the private key that the server's has followed, as long as it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Previous {
+    /// The file.
+    pub file: PathBuf,
+    /// Which key is in it; nothing if that cannot be read.
+    pub key: Option<Digest>,
+}
+
+impl Previous {
+    /// The one in a directory, if it is there.
+    #[must_use]
+    pub fn find(directory: &DataDir) -> Option<Self> {
+        let file = directory.previous_private_key();
+        let key = || super::read(&file).ok().map(|(key, _)| digest(key.spki()));
+        file.exists().then(|| Self { file: file.clone(), key: key() })
+    }
+
+    /// What it is beside the key with the fingerprint `own`. Whoever has gone back to it has it twice.
+    #[must_use]
+    pub fn is_what(&self, own: &Digest) -> &'static str {
+        match self.key {
+            Some(key) if key == *own => "a copy of the server's own private key",
+            _ => "the private key before",
+        }
     }
 }
 
@@ -228,6 +256,21 @@ fn note_former(directory: &DataDir, key: Digest) -> Result<(), Failure> {
     if !list.contains(&key) {
         list.push(key);
     }
+    write_former(directory, &list)
+}
+
+/// The server has a key again that another one had followed. So that one is a former key now, and its own is none.
+///
+/// # Errors
+/// When the list of former ones cannot be read or written.
+pub fn note_return(directory: &DataDir, own: &Digest, from: Option<Digest>) -> Result<(), Failure> {
+    let mut list = Fingerprints::read(directory, *own)?.former;
+    list.retain(|key| key != own);
+    list.extend(from.filter(|from| from != own && !list.contains(from)));
+    write_former(directory, &list)
+}
+
+fn write_former(directory: &DataDir, list: &[Digest]) -> Result<(), Failure> {
     let text: String = list.iter().map(|key| format!("{key:?}\n")).collect();
     replace(&directory.former_keys(), text.as_bytes(), 0o644)
 }
@@ -235,7 +278,6 @@ fn note_former(directory: &DataDir, key: Digest) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-    use std::path::PathBuf;
 
     use super::super::load_or_create;
     use super::*;

@@ -150,7 +150,12 @@ impl Start<'_> {
         }
         let identity = self.settle(audit)?;
         let own = key::digest(identity.spki());
-        self.expect_key(of_database, own, &Fingerprints::read(directory, own)?)?;
+        let fingerprints = Fingerprints::read(directory, own)?;
+        self.expect_key(of_database, own, &fingerprints)?;
+        if fingerprints.former.contains(&own) {
+            // Before the database is told: a start that is cut short here is repeated with the same command.
+            key::note_return(directory, &own, of_database)?;
+        }
         if of_database != Some(own) {
             storage.set_server_key(&own, clock::unix_now())?;
             if let Some(before) = of_database {

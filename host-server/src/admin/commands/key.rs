@@ -2,7 +2,6 @@
 //! alone. The plan can be taken back without it.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use waxwing_core::crypto::Digest;
@@ -16,7 +15,7 @@ use super::{KeyCommand, Paper};
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::key;
+use crate::key::{self, Previous};
 use crate::runtime;
 
 /// Days for which another key is announced at least: who does not connect in that time is cut off.
@@ -48,6 +47,9 @@ pub(super) struct Keys {
     trouble: Option<String>,
     /// The file of the private key before, as long as it is there.
     previous: Option<String>,
+    /// What is in that file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_is: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -67,8 +69,9 @@ struct Planned {
 }
 
 impl Keys {
-    pub(super) fn of(keys: runtime::Keys, previous: Option<PathBuf>) -> Self {
+    pub(super) fn of(keys: runtime::Keys, previous: Option<Previous>) -> Self {
         let runtime::Keys { own, next, trouble } = keys;
+        let previous_is = previous.as_ref().map(|previous| previous.is_what(&own).to_owned());
         Self {
             fingerprint: format!("{own:?}"),
             next: next.map(|(fingerprint, from)| Next {
@@ -76,7 +79,8 @@ impl Keys {
                 from: clock::written(from),
             }),
             trouble,
-            previous: previous.map(|file| file.display().to_string()),
+            previous: previous.map(|previous| previous.file.display().to_string()),
+            previous_is,
         }
     }
 
@@ -89,8 +93,8 @@ impl Keys {
     fn of_directory(own: Digest, directory: &DataDir) -> Result<Self, Failure> {
         let planned = key::planned(directory, &own)?;
         let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
-        let previous = Some(directory.previous_private_key()).filter(|file| file.exists());
-        Ok(Self::of(runtime::Keys { own, next, trouble: None }, previous))
+        let keys = runtime::Keys { own, next, trouble: None };
+        Ok(Self::of(keys, Previous::find(directory)))
     }
 
     /// Those of a running server.
@@ -110,11 +114,8 @@ impl Keys {
         if let Some(why) = &keys.trouble {
             writeln!(out, "             COULD NOT TAKE ITS PLACE, and is tried again: {why}")?;
         }
-        if let Some(file) = &keys.previous {
-            writeln!(
-                out,
-                "             {file} is the private key before, which nothing needs; remove it"
-            )?;
+        if let (Some(file), Some(what)) = (&keys.previous, &keys.previous_is) {
+            writeln!(out, "             {file} is {what}, which nothing needs; remove it")?;
         }
         Ok(())
     }

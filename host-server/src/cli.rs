@@ -18,12 +18,13 @@ use crate::config::{
     parse_duration, parse_level, parse_size, show_duration,
 };
 use crate::exit::{Exit, Failure};
+use crate::manual;
 use crate::runtime::Read;
 use crate::store::UserName;
 
 /// The Waxwing server: keeps sealed letters until their recipients take them.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "waxwing-server", version)]
+#[command(name = "waxwing-server", version, after_long_help = manual::exit_codes_as_text())]
 pub struct Cli {
     #[command(flatten)]
     common: CommonArgs,
@@ -524,7 +525,10 @@ pub enum ConfigCommand {
 /// Whether somebody asks for JSON, be the rest of the command line what it may. The arguments are those behind the
 /// name of the program.
 pub fn asks_for_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
-    arguments.into_iter().take_while(|argument| argument != "--").any(|argument| argument == "--json")
+    arguments
+        .into_iter()
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == "--json")
 }
 
 impl Cli {

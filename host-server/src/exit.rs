@@ -33,19 +33,47 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Failure,
+        Self::Usage,
+        Self::Network,
+        Self::Key,
+        Self::Storage,
+        Self::Fenced,
+        Self::Config,
+    ];
+
     /// The exit with this code; one that is not known is a failure.
     #[must_use]
     pub fn from_code(code: u8) -> Self {
-        let all = [
-            Self::Ok,
-            Self::Usage,
-            Self::Network,
-            Self::Key,
-            Self::Storage,
-            Self::Fenced,
-            Self::Config,
-        ];
-        all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Failure)
+        Self::ALL.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Failure)
+    }
+
+    /// What the manual says of it.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "done",
+            Self::Failure => {
+                "failed, in a way that has no code of its own; of `health` and `doctor`: something is wrong"
+            }
+            Self::Usage => {
+                "the command line makes no sense, or asks for something that has to be confirmed"
+            }
+            Self::Network => {
+                "no server answers, or the network or a database behind it cannot be reached"
+            }
+            Self::Key => {
+                "the server's key is missing, cannot be used, or is not the one that is expected"
+            }
+            Self::Storage => "storage: the disk, the database, or the permissions of its directory",
+            Self::Fenced => {
+                "another server has taken over the storage that both share, or may have"
+            }
+            Self::Config => "bad configuration, or a file that was named cannot be used",
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub mod histogram;
 pub mod key;
 pub mod locks;
 pub mod logging;
+pub mod manual;
 pub mod offer;
 pub mod otp;
 pub mod runtime;

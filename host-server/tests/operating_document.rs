@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use waxwing_server::cli::Cli;
 use waxwing_server::config::Config;
 use waxwing_server::doctor::CHECKS;
+use waxwing_server::manual;
 
 const DOCUMENTS: [&str; 2] = ["docs/OPERATING.md", "README.md"];
 const RULES: &str = "contrib/prometheus/waxwing.rules.yml";
@@ -175,6 +176,40 @@ fn the_table_of_checks_is_what_the_doctor_looks_at() {
     let checks: Vec<_> =
         CHECKS.iter().map(|check| format!("| `{}` | {} |", check.name, check.about)).collect();
     assert_eq!(rows, checks);
+}
+
+#[test]
+fn the_tables_of_exit_codes_are_those_of_the_server() {
+    let codes = manual::exit_codes;
+    let document = text("docs/OPERATING.md");
+    let (_, table) = document.split_once("| Code | Meaning |\n|---|---|\n").unwrap();
+    let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let expected: Vec<_> =
+        codes().map(|code| format!("| {} | {} |", code.name, code.about)).collect();
+    assert_eq!(rows, expected);
+
+    let document = text("README.md");
+    let (_, table) = document.split_once("| Server: `waxwing-server` |\n|---|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|')).map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        (cells[0].to_owned(), cells[2].to_owned())
+    });
+    let of_server: Vec<_> = rows.filter(|(_, meaning)| !meaning.is_empty()).collect();
+    let expected: Vec<_> = codes().map(|code| (code.name, code.about.to_owned())).collect();
+    assert_eq!(of_server, expected);
+
+    let help = Cli::try_parse_from(["waxwing-server", "--help"]).unwrap_err().to_string();
+    for code in codes() {
+        assert!(help.contains(&format!("{:>2}  {}\n", code.name, code.about)), "{help}");
+    }
+}
+
+#[test]
+fn the_codes_after_which_the_unit_starts_nothing_again_are_those_of_the_page() {
+    let (unit, document) =
+        (text("host-server/packaging/waxwing.service"), text("docs/OPERATING.md"));
+    assert!(unit.contains("\nRestartPreventExitStatus=2 4 78\n"), "{unit}");
+    assert!(document.contains("does not start the server again after 2, 4 and 78"));
 }
 
 #[test]

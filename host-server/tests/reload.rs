@@ -87,7 +87,8 @@ impl Server {
         let said = String::from_utf8(ran.stderr).unwrap();
         assert_eq!(ran.status.code(), Some(78), "{why}: {said}");
         assert!(said.contains(why), "{why}: {said}");
-        assert!(ran.stdout.is_empty());
+        let told: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert!(told["exit"] == 78 && told["error"].as_str().unwrap().contains(why), "{told}");
         let failure = self.status()["configuration"]["failure"].as_str().unwrap().to_owned();
         assert!(failure.contains(why), "{why}: {failure}");
     }
@@ -235,6 +236,31 @@ fn a_mistake_changes_nothing_and_is_said_by_the_command_the_status_and_the_log()
     assert!(server.status()["configuration"]["failure"].is_null());
     assert_eq!(server.audited().last().unwrap(), "done");
     assert_eq!(server.audited().iter().filter(|result| *result == "failed").count(), 11);
+}
+
+#[test]
+fn a_reload_that_was_refused_is_in_the_numbers_until_one_is_not() {
+    let text = "metrics.listen = \"127.0.0.1:0\"\n";
+    let server = Server::start(text, LOCAL);
+    let numbers = || {
+        let log = server.log();
+        let (_, address) = log.split_once("address=").unwrap();
+        let address = address.split_whitespace().next().unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        page
+    };
+    eventually(|| server.log().contains("numbers and health can be read"));
+    assert!(numbers().contains("\nwaxwing_reload_failing 0\n"), "{}", numbers());
+    assert!(numbers().contains("\nwaxwing_storage_shared 0\n"));
+    server.writes("limits.codes_per_dya = 7\n");
+    server.refuses("there is no key `limits.codes_per_dya`");
+    assert!(numbers().contains("\nwaxwing_reload_failing 1\n"), "{}", numbers());
+    server.writes(text);
+    server.reloads();
+    assert!(numbers().contains("\nwaxwing_reload_failing 0\n"), "{}", numbers());
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub fn page(running: &Running) -> String {
         started_s: running.since.as_seconds(),
         configuration: running.configuration.standing(),
         log_lines_lost: logging::lost(),
+        is_shared: running.configuration.runs().storage.is_shared(),
     };
     written(numbers)
 }
@@ -91,6 +92,8 @@ struct Numbers {
     started_s: i64,
     configuration: Standing,
     log_lines_lost: u64,
+    /// Whether other servers use its database, too.
+    is_shared: bool,
 }
 
 impl Numbers {
@@ -171,12 +174,17 @@ impl Numbers {
             "1 if a planned key could not take its place although its moment is over, else 0.",
             u64::from(self.key_change_fails),
         )?;
-        let Standing { successes, failures, waiting, .. } = &self.configuration;
+        let Standing { successes, failures, failed, waiting, .. } = &self.configuration;
         page.counters(
             "reloads",
             "How often the configuration was read again.",
             "result",
             [("taken", *successes), ("refused", *failures)],
+        )?;
+        page.gauge(
+            "reload_failing",
+            "1 if the configuration could not be read again the last time, else 0.",
+            u64::from(failed.is_some()),
         )?;
         page.gauge(
             "settings_waiting",
@@ -406,6 +414,11 @@ impl Numbers {
         let up = !self.commits.fail
             && self.reports().all(|report| !report.machine.storage_is_in_trouble);
         page.gauge("storage_up", "1 if storage has taken the last write, else 0.", u64::from(up))?;
+        page.gauge(
+            "storage_shared",
+            "1 if several servers share the database (`storage.url`), else 0.",
+            u64::from(self.is_shared),
+        )?;
         page.counter(
             "storage_failures",
             "Batches of writes that storage did not take.",

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read};
 use super::Finding;
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::store::{self, Use};
+use crate::store::{self, StorageError, Use};
 
 /// The bytes with which a database of SQLite begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -21,7 +21,7 @@ pub(super) fn look(config: &Config) -> Finding {
     let path = config.server.data.join("waxwing.db");
     let mut head = [0; 20];
     match File::open(&path).and_then(|mut file| file.read_exact(&mut head)) {
-        Ok(()) => judge(&head),
+        Ok(()) => store::why_refused(&path).map_or_else(|| judge(&head), |why| judge_refused(&why)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Finding::skipped(format!("there is no {} yet", path.display()))
         }
@@ -50,6 +50,13 @@ fn look_at_shared(config: &Config) -> Finding {
         Ok(schema) => Finding::ok(format!("storage.url answers; its schema is {}", schema.found)),
         Err(error) => Finding::fail(error.to_string(), "see \"A shared database\" in OPERATING.md"),
     }
+}
+
+fn judge_refused(why: &StorageError) -> Finding {
+    Finding::fail(
+        why.to_string(),
+        "no server of this version starts with it; `waxwing-server storage schema` says more",
+    )
 }
 
 fn judge(head: &[u8; 20]) -> Finding {
@@ -83,6 +90,7 @@ fn judge(head: &[u8; 20]) -> Finding {
 mod tests {
     use super::super::Verdict;
     use super::*;
+    use crate::store::{SqliteOptions, SqliteStorage, Storage};
 
     fn head(page: [u8; 2], mode: u8) -> [u8; 20] {
         let mut head = [0; 20];
@@ -90,6 +98,37 @@ mod tests {
         head[16..18].copy_from_slice(&page);
         head[18..].fill(mode);
         head
+    }
+
+    #[test]
+    fn a_database_for_later_versions_is_found_and_one_that_this_version_may_use_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data = directory.path().to_owned();
+        let path = directory.path().join("waxwing.db");
+        let storage = SqliteStorage::open(&path, &SqliteOptions::default()).unwrap();
+        Box::new(storage).close().unwrap();
+        assert_eq!(look(&config).verdict, Verdict::Ok);
+        for (min_reader, verdict) in [(1, Verdict::Ok), (98, Verdict::Fail)] {
+            let database = rusqlite::Connection::open(&path).unwrap();
+            let newer = format!(
+                "PRAGMA user_version = 99; UPDATE about SET schema = 99, min_reader = {min_reader}, \
+                 written_by = '7.1'; PRAGMA wal_checkpoint(TRUNCATE)"
+            );
+            database.execute_batch(&newer).unwrap();
+            drop(database);
+            let files = || std::fs::read_dir(directory.path()).unwrap().count();
+            let before = files();
+            let found = look(&config);
+            assert_eq!(found.verdict, verdict, "{}", found.found);
+            assert_eq!(
+                found.found.contains("schema 99"),
+                verdict == Verdict::Fail,
+                "{}",
+                found.found
+            );
+            assert_eq!(files(), before);
+        }
     }
 
     #[test]

@@ -136,6 +136,13 @@ pub fn schema(config: &Config, directory: &DataDir) -> Result<Schema, StorageErr
     Ok(sqlite::look(&place(directory))?)
 }
 
+/// Why no server of this version could start with a database of SQLite, as far as its file says so by itself. Nothing
+/// is changed, and a server that runs with it notices nothing.
+#[must_use]
+pub fn why_refused(database: &Path) -> Option<StorageError> {
+    sqlite::why_refused(database).map(Into::into)
+}
+
 /// What a storage that comes back from a copy has to know of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restoration {

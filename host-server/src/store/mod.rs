@@ -40,6 +40,7 @@ pub use engine::adopt;
 pub use engine::{
     Contents, Copied, Copier, Engine, Looked, Named, NotUndone, Opened, Opening, Ownership,
     Restoration, Schema, Standby, Undone, Use, examine, open, place, restore, schema, undo_restore,
+    why_refused,
 };
 pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};

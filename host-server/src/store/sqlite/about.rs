@@ -8,7 +8,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::error::SqliteError;
 use super::fault::Fault;
 use super::log;
-use super::open::{connect, failure, newest_schema, refuse_strange_files, schema};
+use super::open::{
+    connect, connect_without_log, failure, known_schema, newest_schema, refuse_strange_files,
+    schema,
+};
 use crate::store::{Schema, Use};
 
 /// The version of this program.
@@ -62,4 +65,19 @@ pub(in super::super) fn look(path: &Path) -> Result<Schema, SqliteError> {
     };
     let written_by = written_by.filter(|version| !version.is_empty());
     Ok(Schema { found, min_reader, written_by, known, outcome })
+}
+
+/// Why this program cannot use the database at `path`, as far as the file says so by itself: it is for later versions,
+/// or not for any server. Its log is not read, nothing is locked, and no file is made beside it.
+pub(in super::super) fn why_refused(path: &Path) -> Option<SqliteError> {
+    let connection = connect_without_log(path).ok()?;
+    // What is wrong with it besides is found elsewhere; and a server may be at work on it.
+    known_schema(&connection, path).err().filter(|why| {
+        matches!(
+            why,
+            SqliteError::NewerSchema { .. }
+                | SqliteError::Moved { .. }
+                | SqliteError::Foreign { .. }
+        )
+    })
 }

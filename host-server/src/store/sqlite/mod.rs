@@ -46,7 +46,7 @@ use waxwing_core::time::UnixTime;
 use super::{ApplyError, Storage, StorageError};
 use crate::clock;
 use crate::failpoint::Failpoint;
-pub(super) use about::look;
+pub(super) use about::{look, why_refused};
 pub use error::SqliteError;
 pub(super) use examine::examine;
 use fault::Fault;

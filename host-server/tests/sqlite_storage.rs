@@ -10,12 +10,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use support::*;
-use waxwing_core::server::Shard;
-use waxwing_core::server::storage::{Answer, Question, may_be_more};
+use waxwing_core::server::storage::{Answer, Question};
 use waxwing_core::time::{Instant, UnixTime};
 use waxwing_server::store::{
     ApplyError, Done, Inspect, Job, Personal, Reports, SqliteError, SqliteOptions, SqliteStorage,
-    Storage, StorageError, StorageTurns, TurnOptions, UserAdmin, UserName,
+    Storage, StorageError, StorageTurns, TurnOptions,
 };
 
 struct File {
@@ -316,7 +315,7 @@ fn what_a_reader_keeps_in_the_files_is_not_called_erased_and_goes_when_the_reade
         reader.execute_batch("BEGIN; SELECT count(*) FROM users").unwrap();
     };
     begin(&reader);
-    storage.remove_user(&UserName::Id(user(2)), START).unwrap();
+    remove(&mut storage, 2, START);
     assert_eq!(storage.tidy(), Ok(false));
     for _ in 0..2 {
         let refused = storage.erase(user(2));
@@ -399,39 +398,6 @@ fn what_was_committed_is_there_after_a_process_that_never_closed() {
     assert_eq!(mailbox(&mut crashed.open(), 2), [1]);
 }
 
-#[test]
-fn no_more_letters_are_removed_in_one_go_than_a_commit_should_carry() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut storage = SqliteStorage::open(&directory.path().join("waxwing.db"), &OPTIONS).unwrap();
-    apply(&mut storage, (1..=3).map(create)).unwrap();
-    for recipient in [2, 3] {
-        let places = (0..40).map(|n| u64::from(recipient) * 100 + n);
-        apply(&mut storage, places.map(|place| insert(place, 1, recipient, 60_000))).unwrap();
-    }
-    let (all, now) = (UnixTime::from_seconds(i64::MAX), START);
-    let taken_out =
-        Question::TakeOut { recipient: user(2), accepted_before: all, now, limit: 1_000 };
-    let expired = Question::Expire {
-        shard: Shard::ONLY,
-        accepted_before: all,
-        forget_before: UnixTime::default(),
-        now,
-        limit: 1_000,
-    };
-    for question in [taken_out, expired] {
-        let mut left = 40;
-        while left > 0 {
-            let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
-            // 60,282 bytes each: with eighteen of them it is a mebibyte.
-            assert_eq!(letters.len(), left.min(18));
-            left -= letters.len();
-            assert!(may_be_more(&letters, 1_000) || left == 0);
-        }
-        let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
-        assert!(letters.is_empty());
-    }
-}
-
 /// A small file system over a directory, until it is dropped.
 struct SmallDisk(tempfile::TempDir);
 
@@ -487,6 +453,14 @@ fn on_a_disk_that_is_nearly_full_letters_can_be_removed() {
     assert!(storage.tidy().unwrap());
     let log = fs::metadata(disk.0.path().join("waxwing.db-wal")).unwrap();
     assert!(log.len() < 100_000, "{}", log.len());
+    // And so can a user with all of them.
+    fs::remove_file(disk.0.path().join("ballast")).unwrap();
+    for letters in [61..=80, 81..=100, 101..=120] {
+        apply(&mut storage, letters.map(|place| insert(place, 1, 2, 60_000))).unwrap();
+        assert!(storage.tidy().unwrap());
+    }
+    disk.leave(2 << 20);
+    assert_eq!(remove(&mut storage, 2, START), 60);
 }
 
 #[test]

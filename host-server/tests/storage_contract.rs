@@ -11,24 +11,21 @@ use waxwing_core::limits::OVERHEAD;
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
     AllowanceKey, Answer, ExpiredLetter, OwnLimits, PendingLetter, Question, QueueId, SenderUsage,
-    Snapshot, StoredAllowance, StoredUser, Suspension, Write,
+    Snapshot, StoredAllowance, StoredUser, Suspension, Write, may_be_more,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::store::{
     ApplyError, Ban, BanChange, FateSummary, LetterSummary, MailboxSummary, MemoryStorage,
-    SqliteOptions, SqliteStorage, Storage, Stretch, SuspensionSummary, UserAdmin, UserName,
+    SqliteOptions, SqliteStorage, Storage, Stretch, SuspensionSummary, UserName, remove_user,
 };
 
 const DAY: i64 = 86_400;
 
-trait TestStorage: Storage + UserAdmin {}
-impl<T: Storage + UserAdmin> TestStorage for T {}
-
 /// Somewhere to keep storage, so that it can be opened again.
 trait Place {
     fn new() -> Self;
-    fn open(&self) -> Box<dyn TestStorage>;
+    fn open(&self) -> Box<dyn Storage>;
 }
 
 impl Place for MemoryStorage {
@@ -36,7 +33,7 @@ impl Place for MemoryStorage {
         Self::new()
     }
 
-    fn open(&self) -> Box<dyn TestStorage> {
+    fn open(&self) -> Box<dyn Storage> {
         Box::new(self.clone())
     }
 }
@@ -46,7 +43,7 @@ impl Place for tempfile::TempDir {
         tempfile::tempdir().unwrap()
     }
 
-    fn open(&self) -> Box<dyn TestStorage> {
+    fn open(&self) -> Box<dyn Storage> {
         let path = self.path().join("test.db");
         Box::new(SqliteStorage::open(&path, &SqliteOptions::default()).unwrap())
     }
@@ -62,8 +59,9 @@ mod shared {
     use waxwing_server::store::postgres::{self, PostgresOptions, PostgresStorage, Reached};
     use waxwing_server::store::shared::{Instance, Mark, Node, Witness};
 
+    use super::Place;
+    use super::Storage;
     use super::support::postgres::Postgres;
-    use super::{Place, TestStorage};
 
     /// A database of PostgreSQL, and what a server keeps beside it.
     pub(super) struct Shared {
@@ -95,7 +93,7 @@ mod shared {
             Self { url, witness: Kept::default() }
         }
 
-        fn open(&self) -> Box<dyn TestStorage> {
+        fn open(&self) -> Box<dyn Storage> {
             static INSTANCES: AtomicU32 = AtomicU32::new(1);
             let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
             let options = PostgresOptions {
@@ -119,7 +117,7 @@ mod shared {
 }
 
 /// With users 1 to 4.
-fn populated(place: &impl Place) -> Box<dyn TestStorage> {
+fn populated(place: &impl Place) -> Box<dyn Storage> {
     let mut storage = place.open();
     apply(&mut *storage, (1..=4).map(create)).unwrap();
     storage
@@ -185,7 +183,7 @@ fn bans_are_kept_replaced_and_forgotten<P: Place>() {
         is_automatic: until.is_some(),
         reason: format!("it's \"{since}\""),
     };
-    let kept = |storage: &mut dyn TestStorage| {
+    let kept = |storage: &mut dyn Storage| {
         let mut bans = storage.bans().unwrap();
         bans.sort_by_key(|ban| ban.range);
         bans
@@ -348,7 +346,7 @@ fn usage_counts_letters_and_bytes_by_sender<P: Place>() {
     assert_eq!(usage(4), []);
 }
 
-fn fates(storage: &mut dyn TestStorage, asker: u16, letters: &[(u16, PacketId)]) -> Vec<Status> {
+fn fates(storage: &mut dyn Storage, asker: u16, letters: &[(u16, PacketId)]) -> Vec<Status> {
     let query = |(to, id): &(u16, PacketId)| StatusQuery { recipient: user(*to), letter: *id };
     let letters: Vec<_> = letters.iter().map(query).collect();
     let question = Question::Fates { asker: user(asker), letters: letters.clone() };
@@ -358,7 +356,7 @@ fn fates(storage: &mut dyn TestStorage, asker: u16, letters: &[(u16, PacketId)])
 }
 
 fn expire(
-    storage: &mut dyn TestStorage,
+    storage: &mut dyn Storage,
     accepted_before: UnixTime,
     now: UnixTime,
     limit: usize,
@@ -367,7 +365,7 @@ fn expire(
 }
 
 fn expire_in(
-    storage: &mut dyn TestStorage,
+    storage: &mut dyn Storage,
     shard: Shard,
     accepted_before: UnixTime,
     now: UnixTime,
@@ -483,9 +481,9 @@ fn removing_a_user_tells_senders_and_keeps_their_own_letters<P: Place>() {
     let summary = storage.find_user(&UserName::Phone(phone(2))).unwrap().unwrap();
     assert_eq!(summary.id, user(2));
 
-    let removed = storage.remove_user(&UserName::Phone(phone(2)), START).unwrap().unwrap();
-    assert_eq!((removed.id, removed.phone, removed.undelivered), (user(2), phone(2), 2));
-    assert_eq!(storage.remove_user(&UserName::Id(user(2)), START), Ok(None));
+    assert_eq!(remove(&mut *storage, 2, START), 2);
+    let (undelivered, ended) = remove_user(&mut *storage, user(2), START);
+    assert!(undelivered == 0 && matches!(ended, Err(ApplyError::Refused(_))), "{ended:?}");
     assert!(storage.find_user(&UserName::Id(user(2))).unwrap().is_none());
     let left: Vec<_> = storage.users(None).unwrap().iter().map(|user| user.id.get()).collect();
     assert_eq!(left, [1, 3, 4]);
@@ -504,7 +502,7 @@ fn letters_are_taken_out_of_one_mailbox_in_the_order_of_their_places<P: Place>()
     let written: Vec<_> = (1..=5).map(|n| insert(n, 1, 2, 10)).collect();
     apply(&mut *storage, written).unwrap();
     apply(&mut *storage, [insert(6, 1, 3, 10)]).unwrap();
-    let take_out = |storage: &mut dyn TestStorage, before: UnixTime, limit: usize| -> Vec<u64> {
+    let take_out = |storage: &mut dyn Storage, before: UnixTime, limit: usize| -> Vec<u64> {
         let (recipient, accepted_before, now) = (user(2), before, START);
         let question = Question::TakeOut { recipient, accepted_before, now, limit };
         let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
@@ -518,6 +516,37 @@ fn letters_are_taken_out_of_one_mailbox_in_the_order_of_their_places<P: Place>()
     assert_eq!(take_out(&mut *storage, all, 9), [] as [u64; 0]);
     assert_eq!(mailbox(&mut *storage, 3), [6]);
     assert_eq!(fates(&mut *storage, 1, &[(2, letter(4, 1, 2, 10).id)]), [Status::Expired]);
+}
+
+fn no_more_letters_are_removed_in_one_go_than_a_commit_should_carry<P: Place>() {
+    let place = P::new();
+    let mut storage = populated(&place);
+    for recipient in [2, 3] {
+        let places = (0..40).map(|n| u64::from(recipient) * 100 + n);
+        apply(&mut *storage, places.map(|place| insert(place, 1, recipient, 60_000))).unwrap();
+    }
+    let (all, now) = (UnixTime::from_seconds(i64::MAX), START);
+    let taken_out =
+        Question::TakeOut { recipient: user(2), accepted_before: all, now, limit: 1_000 };
+    let expired = Question::Expire {
+        shard: Shard::ONLY,
+        accepted_before: all,
+        forget_before: UnixTime::default(),
+        now,
+        limit: 1_000,
+    };
+    for question in [taken_out, expired] {
+        let mut left = 40;
+        while left > 0 {
+            let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
+            // 60,282 bytes each: with eighteen of them it is a mebibyte.
+            assert_eq!(letters.len(), left.min(18));
+            left -= letters.len();
+            assert!(may_be_more(&letters, 1_000) || left == 0);
+        }
+        let Answer::Expired(letters) = storage.answer(&question).unwrap() else { panic!() };
+        assert!(letters.is_empty());
+    }
 }
 
 fn a_user_is_removed_whose_mailbox_is_empty_and_no_other<P: Place>() {
@@ -556,7 +585,7 @@ fn a_suspension_is_kept_until_it_is_lifted_or_its_user_removed<P: Place>() {
     kept.sort_by_key(|suspension| suspension.user);
     let expected = [(1, None), (2, None), (3, until)];
     assert_eq!(kept, expected.map(|(id, until)| Suspension { user: user(id), until }));
-    let named = |storage: &mut dyn TestStorage, id| {
+    let named = |storage: &mut dyn Storage, id| {
         storage.find_user(&UserName::Id(user(id))).unwrap().unwrap().suspended
     };
     let spam = SuspensionSummary { since: START, until: None, reason: "spam".into() };
@@ -566,7 +595,7 @@ fn a_suspension_is_kept_until_it_is_lifted_or_its_user_removed<P: Place>() {
     apply(&mut *storage, [resume(1), resume(1), resume(9)]).unwrap();
     assert_eq!(named(&mut *storage, 1), None);
     apply(&mut *storage, [Write::RemoveUser { user: user(3), now: START }]).unwrap();
-    storage.remove_user(&UserName::Id(user(2)), START).unwrap();
+    remove(&mut *storage, 2, START);
     assert_eq!(storage.load(START).unwrap().suspensions, []);
 }
 
@@ -593,8 +622,8 @@ fn what_is_held_about_one_person_is_found_and_erased<P: Place>() {
         limit: 1,
     };
     storage.answer(&taken).unwrap();
-    storage.remove_user(&UserName::Id(user(1)), START.shifted(8)).unwrap();
-    let fates = |storage: &mut dyn TestStorage| {
+    remove(&mut *storage, 1, START.shifted(8));
+    let fates = |storage: &mut dyn Storage| {
         let stretch = storage.fates_about(user(1), None).unwrap();
         assert_eq!(stretch.next, None);
         let fate = |fate: &FateSummary| (fate.sender.get(), fate.recipient.get());
@@ -621,7 +650,7 @@ fn limits_of_a_user_are_kept_replaced_and_end_with_the_user<P: Place>() {
     apply(&mut *storage, [set(1, own(Some(7), Some(8))), set(3, own(Some(1), None))]).unwrap();
     drop(storage);
     let mut storage = place.open();
-    let kept = |storage: &mut dyn TestStorage| {
+    let kept = |storage: &mut dyn Storage| {
         let mut kept = storage.load(START).unwrap().own_limits;
         kept.sort_by_key(|(user, _)| *user);
         kept
@@ -634,7 +663,7 @@ fn limits_of_a_user_are_kept_replaced_and_end_with_the_user<P: Place>() {
 
     apply(&mut *storage, [set(1, OwnLimits::default())]).unwrap();
     apply(&mut *storage, [Write::RemoveUser { user: user(3), now: START }]).unwrap();
-    storage.remove_user(&UserName::Id(user(2)), START).unwrap();
+    remove(&mut *storage, 2, START);
     assert_eq!(kept(&mut *storage), []);
 }
 
@@ -748,11 +777,11 @@ fn an_id_rests_for_its_time_and_while_anything_refers_to_it<P: Place>() {
     // 2 is named by nothing, 3 has sent a letter, and one to 4 was not delivered.
     apply(&mut *storage, [insert(1, 3, 1, 10), insert(2, 1, 4, 10)]).unwrap();
     for id in 2..=4 {
-        storage.remove_user(&UserName::Id(user(id)), START).unwrap().unwrap();
+        remove(&mut *storage, id, START);
     }
     drop(storage);
     let mut storage = place.open();
-    let resting = |storage: &mut dyn TestStorage, after: i64| -> Vec<u16> {
+    let resting = |storage: &mut dyn Storage, after: i64| -> Vec<u16> {
         let rested_before = START.shifted(after - 60 * DAY);
         let mut ids = storage.load(rested_before).unwrap().resting_ids;
         ids.sort();
@@ -782,7 +811,6 @@ fn storage_in_order_passes_its_check_and_closes<P: Place>() {
     apply(&mut *storage, [delete(2, 10..=20)]).unwrap();
     storage.check().unwrap();
     storage.tidy().unwrap();
-    let storage: Box<dyn Storage> = storage;
     storage.close().unwrap();
     assert_eq!(mailbox(&mut *place.open(), 2).len(), 39);
 }
@@ -824,6 +852,7 @@ contract! {
     queue_ids_never_go_back
     removing_a_user_tells_senders_and_keeps_their_own_letters
     letters_are_taken_out_of_one_mailbox_in_the_order_of_their_places
+    no_more_letters_are_removed_in_one_go_than_a_commit_should_carry
     a_user_is_removed_whose_mailbox_is_empty_and_no_other
     a_suspension_is_kept_until_it_is_lifted_or_its_user_removed
     a_suspension_that_is_over_is_forgotten_with_old_letters

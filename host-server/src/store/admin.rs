@@ -1,16 +1,17 @@
 //! What an operator looks at, and does to users while no server runs.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use waxwing_core::crypto::Spki;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::phone::Phone;
-use waxwing_core::server::storage::{OwnLimits, QueueId};
+use waxwing_core::server::storage::{Answer, Batch, OwnLimits, Question, QueueId, Ticket, Write};
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::personal::{LetterPlace, Stretch};
-use super::{ApplyError, StorageError};
+use super::{ApplyError, Storage, StorageError};
 
 /// How an operator names a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -127,17 +128,6 @@ pub struct LetterSummary {
     pub bytes: u64,
 }
 
-/// What a removal took away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemovedUser {
-    /// The id, which rests now.
-    pub id: UserId,
-    /// The phone, which is free now.
-    pub phone: Phone,
-    /// Letters to the user that nobody will get; their senders will be told so when they ask.
-    pub undelivered: u64,
-}
-
 /// Users, mailboxes and letters, to look at. Pages are short, so that a running server can look
 /// something up between two commits.
 pub trait Inspect {
@@ -181,15 +171,37 @@ pub(super) const USERS_IN_A_PAGE: usize = 500;
 /// Letters of a page, at most.
 pub(super) const LETTERS_IN_A_PAGE: usize = 500;
 
-/// Users, to remove.
-pub trait UserAdmin {
-    /// Removes a user, if there is such a one. Letters from the user stay where they are.
-    ///
-    /// # Errors
-    /// As [`super::Storage::apply`].
-    fn remove_user(
-        &mut self,
-        name: &UserName,
-        now: UnixTime,
-    ) -> Result<Option<RemovedUser>, ApplyError>;
+/// Letters that are removed in one go, at most.
+const REMOVED_AT_ONCE: usize = 1_000;
+
+/// Removes a user who is there, while no server runs: as a server does it, first the letters that wait for them, some
+/// at a time, and then the user. Letters from the user stay where they are. Says how many letters were removed, whose
+/// senders will be told so when they ask, and how it ended. It can be repeated.
+pub fn remove_user(
+    storage: &mut (impl Storage + ?Sized),
+    user: UserId,
+    now: UnixTime,
+) -> (u64, Result<(), ApplyError>) {
+    let mut undelivered = 0;
+    let removed = empty_mailbox(storage, user, now, &mut undelivered).and_then(|()| {
+        let writes = vec![Write::RemoveUser { user, now }];
+        storage.apply(&[Arc::new(Batch { ticket: Ticket(0), writes })])
+    });
+    (undelivered, removed)
+}
+
+fn empty_mailbox(
+    storage: &mut (impl Storage + ?Sized),
+    recipient: UserId,
+    now: UnixTime,
+    removed: &mut u64,
+) -> Result<(), ApplyError> {
+    let accepted_before = UnixTime::from_seconds(i64::MAX);
+    let question = Question::TakeOut { recipient, accepted_before, now, limit: REMOVED_AT_ONCE };
+    loop {
+        match storage.answer(&question)? {
+            Answer::Expired(letters) if !letters.is_empty() => *removed += letters.len() as u64,
+            _ => return Ok(()),
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::postgres::{self, Adoption, PostgresOptions, Reached};
 #[cfg(feature = "postgres")]
 use super::shared::{self, Witness, WitnessFile};
 use super::sqlite::{self, SqliteOptions, SqliteStorage};
-use super::{ApplyError, Interrupt, Storage, StorageError, UserAdmin};
+use super::{ApplyError, Interrupt, Storage, StorageError};
 #[cfg(feature = "postgres")]
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -215,9 +215,9 @@ pub fn undo_restore(
 }
 
 /// Everything that the server and its commands ask of a storage.
-pub trait Engine: Storage + UserAdmin + Copied {}
+pub trait Engine: Storage + Copied {}
 
-impl<T: Storage + UserAdmin + Copied> Engine for T {}
+impl<T: Storage + Copied> Engine for T {}
 
 /// How a storage is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

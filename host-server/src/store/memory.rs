@@ -7,8 +7,8 @@ use waxwing_core::crypto::Digest;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{
-    AllowanceKey, Answer, Batch, ExpiredLetter, OwnLimits, PendingLetter, Question, QueueId,
-    SenderUsage, Snapshot, StoredAllowance, StoredUser, Suspension, Write,
+    AllowanceKey, Answer, Batch, ExpiredLetter, MOST_REMOVED, OwnLimits, PendingLetter, Question,
+    QueueId, SenderUsage, Snapshot, StoredAllowance, StoredUser, Suspension, Write,
 };
 use waxwing_core::time::{Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
@@ -17,8 +17,8 @@ use super::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
 use super::personal::{FOUND, FatePlace, LOOKED_AT, LetterPlace};
 use super::{
     ApplyError, AsideLetter, Ban, BanChange, FateSummary, Inspect, KeepBans, LetterSummary,
-    MailboxSummary, Ownership, Personal, RemovedUser, SentLetter, Storage, StorageError, Stretch,
-    SuspensionSummary, UserAdmin, UserName, UserSummary, letter,
+    MailboxSummary, Ownership, Personal, SentLetter, Storage, StorageError, Stretch,
+    SuspensionSummary, UserName, UserSummary, letter,
 };
 use crate::config::AddressRange;
 
@@ -290,11 +290,11 @@ impl State {
             .letters
             .values()
             .filter(|letter| shard.owns(letter.recipient) && letter.accepted_at < before)
-            .map(|letter| (letter.accepted_at, letter.queue_id))
+            .map(|letter| (letter.accepted_at, letter.queue_id, letter.packet.len()))
             .collect();
         old.sort_unstable();
-        let ids: Vec<_> = old.into_iter().take(limit).map(|(_, id)| id).collect();
-        self.remove_undelivered(&ids, now)
+        let old = old.into_iter().map(|(_, id, bytes)| (id, bytes));
+        self.remove_undelivered(&in_one_go(old, limit), now)
     }
 
     fn forget_suspensions(&mut self, now: UnixTime) {
@@ -388,7 +388,7 @@ impl Storage for MemoryStorage {
             }
             Question::TakeOut { recipient, accepted_before, now, limit } => {
                 let old = state.mailbox(*recipient).filter(|l| l.accepted_at < *accepted_before);
-                let old: Vec<_> = old.take(*limit).map(|letter| letter.queue_id).collect();
+                let old = in_one_go(old.map(|one| (one.queue_id, one.packet.len())), *limit);
                 Answer::Expired(state.remove_undelivered(&old, *now))
             }
         })
@@ -582,22 +582,15 @@ fn place(letter: &PendingLetter) -> LetterPlace {
     (letter.recipient, letter.queue_id)
 }
 
-impl UserAdmin for MemoryStorage {
-    fn remove_user(
-        &mut self,
-        name: &UserName,
-        now: UnixTime,
-    ) -> Result<Option<RemovedUser>, ApplyError> {
-        let mut state = self.state();
-        state.in_order()?;
-        let Some(user) = state.named(name) else { return Ok(None) };
-        let (id, phone) = (user.stored.id, user.stored.phone);
-        let letters: Vec<_> = state.mailbox(id).map(|letter| letter.queue_id).collect();
-        let undelivered = state.remove_undelivered(&letters, now).len() as u64;
-        state.users.remove(&id);
-        state.resting.insert(id, now);
-        Ok(Some(RemovedUser { id, phone, undelivered }))
-    }
+/// Those of these letters that are removed at once.
+fn in_one_go(letters: impl Iterator<Item = (QueueId, usize)>, limit: usize) -> Vec<QueueId> {
+    let mut before = 0;
+    let in_one_go = letters.take(limit).take_while(|(_, bytes)| {
+        let is_one = before < MOST_REMOVED;
+        before += *bytes as u64;
+        is_one
+    });
+    in_one_go.map(|(id, _)| id).collect()
 }
 
 /// What each sender has of these letters.

@@ -31,8 +31,7 @@ use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
 use waxwing_core::time::UnixTime;
 
 pub use admin::{
-    Inspect, LetterSummary, MailboxSummary, RemovedUser, SuspensionSummary, UserAdmin, UserName,
-    UserSummary,
+    Inspect, LetterSummary, MailboxSummary, SuspensionSummary, UserName, UserSummary, remove_user,
 };
 pub use bans::{Ban, BanChange, KeepBans};
 #[cfg(feature = "postgres")]

@@ -12,7 +12,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{Answer, PendingLetter, Question, QueueId};
 use waxwing_core::time::UnixTime;
-use waxwing_server::store::{SqliteOptions, SqliteStorage, Storage, UserAdmin, UserName};
+use waxwing_server::store::{SqliteOptions, SqliteStorage, Storage};
 use waxwing_testkit::simulation::{Dice, Seeded};
 use waxwing_testkit_sqlite::FaultyDisk;
 
@@ -70,8 +70,7 @@ fn sample(directory: &Path) -> (Vec<u8>, Known) {
         limit: 9,
     };
     storage.answer(&expire).unwrap();
-    let last = UserName::Id(user(USERS + 1));
-    storage.remove_user(&last, START).unwrap();
+    remove(&mut storage, USERS + 1, START);
     let known = read(&mut storage).unwrap();
     Box::new(storage).close().unwrap();
     (fs::read(path).unwrap(), known)

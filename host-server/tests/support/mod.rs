@@ -29,7 +29,7 @@ use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::key::Fingerprints;
 use waxwing_server::runtime::{Configuration, Followers, Keys, Rotation, ShardLines};
-use waxwing_server::store::{ApplyError, Copier, Inspector, Storage, StorageError};
+use waxwing_server::store::{self, ApplyError, Copier, Inspector, Storage, StorageError};
 
 pub(crate) const START: UnixTime = UnixTime::from_seconds(1_795_350_896);
 
@@ -96,6 +96,14 @@ pub(crate) fn apply(
     writes: impl IntoIterator<Item = Write>,
 ) -> Result<(), ApplyError> {
     storage.apply(&[batch(writes)])
+}
+
+/// As an operator does without a server. So many letters went undelivered.
+#[track_caller]
+pub(crate) fn remove(storage: &mut (impl Storage + ?Sized), id: u16, now: UnixTime) -> u64 {
+    let (undelivered, ended) = store::remove_user(storage, user(id), now);
+    ended.unwrap();
+    undelivered
 }
 
 /// Letters and whether there are no more.

@@ -15,13 +15,13 @@ use super::super::control::{Answer, Caller};
 use super::super::protocol::{item, no_such_user};
 use super::super::running::{Interrupted, Running};
 use super::Paper;
-use super::users::{Removed, outcome_of, remove_from};
+use super::users::{Removed, not_removed, outcome_of, remove_from};
 use crate::clock;
 use crate::data_dir::LockedDataDir;
 use crate::exit::Failure;
 use crate::failpoint::Failpoint;
 use crate::figures;
-use crate::store::{ApplyError, Engine, Storage, StorageError, UserName};
+use crate::store::{self, ApplyError, Engine, Storage, StorageError, UserName, UserSummary};
 
 const COMMAND: &str = "users remove";
 const UNFINISHED: &str =
@@ -116,19 +116,15 @@ pub(super) fn remove_alone(
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
     let now = clock::unix_now();
-    let user = storage.find_user(user)?.ok_or_else(|| no_such_user(user))?.id;
+    let UserSummary { id: user, phone, .. } =
+        storage.find_user(user)?.ok_or_else(|| no_such_user(user))?;
     let begun = log.begin(now, audit::caller(), COMMAND, Arguments::of_erasure(user))?;
-    let removed = match storage.remove_user(&UserName::Id(user), now) {
-        Ok(Some(removed)) => Removed::new(user, &removed.phone, removed.undelivered),
-        Ok(None) => {
-            log.end(now, begun, Outcome::failed("there is no such user any more"))?;
-            return Err(no_such_user(&UserName::Id(user)));
-        }
-        Err(error) => {
-            log.end(now, begun, outcome_of(&error))?;
-            return Err(error.into());
-        }
-    };
+    let (undelivered, ended) = store::remove_user(&mut *storage, user, now);
+    if let Err(error) = ended {
+        log.end(now, begun, outcome_of(&error))?;
+        return Err(not_removed(undelivered, error));
+    }
+    let removed = Removed::new(user, &phone, undelivered);
     Failpoint::BeforeErasing.pass();
     let erased = storage.erase(user).map_err(Failure::from);
     let erased = erased.and_then(|()| log.erase(user, begun.number()));

@@ -381,23 +381,16 @@ fn remove_alone(
 ) -> Result<(), Failure> {
     let now = clock::unix_now();
     let user = storage.find_user(user)?.ok_or_else(|| no_such_user(user))?;
-    let name = UserName::Id(user.id);
     let begun = log.begin(now, audit::caller(), "users remove", names(&user))?;
-    let removed = match storage.remove_user(&name, now) {
-        Ok(Some(removed)) => removed,
-        Ok(None) => {
-            log.end(now, begun, Outcome::failed("there is no such user any more"))?;
-            return Err(no_such_user(&name));
+    let (undelivered, ended) = store::remove_user(&mut *storage, user.id, now);
+    if let Err(error) = ended {
+        // That it was not done is what people come for.
+        if let Err(unsaid) = log.end(now, begun, outcome_of(&error)) {
+            tracing::error!(name: "audit_log_unwritable", error = %unsaid, "the audit log could not be written to");
         }
-        Err(error) => {
-            // That it was not done is what people come for.
-            if let Err(unsaid) = log.end(now, begun, outcome_of(&error)) {
-                tracing::error!(name: "audit_log_unwritable", error = %unsaid, "the audit log could not be written to");
-            }
-            return Err(error.into());
-        }
-    };
-    let removed = Removed::new(removed.id, &removed.phone, removed.undelivered);
+        return Err(not_removed(undelivered, error));
+    }
+    let removed = Removed::new(user.id, &user.phone, undelivered);
     let ended = log.end(now, begun, Outcome::done(removed.undelivered()));
     let closed = storage.close();
     let told = paper.done(&removed, Removed::line);
@@ -405,6 +398,18 @@ fn remove_alone(
     ended?;
     closed?;
     told
+}
+
+/// What a removal that has failed has done.
+pub(super) fn not_removed(expired: u64, error: ApplyError) -> Failure {
+    let failure = Failure::from(error);
+    if expired == 0 {
+        return failure;
+    }
+    let expired = figures::count(expired, "letter", "letters");
+    let message =
+        format!("the user is still there, and {expired} expired: {failure}; repeat the command");
+    Failure::new(failure.exit(), message)
 }
 
 pub(super) fn outcome_of(error: &ApplyError) -> Outcome {

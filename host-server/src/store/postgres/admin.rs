@@ -5,17 +5,16 @@ use tokio_postgres::types::{ToSql, Type};
 use waxwing_core::crypto::Digest;
 use waxwing_core::id::UserId;
 use waxwing_core::limits::OVERHEAD;
-use waxwing_core::server::storage::{Question, QueueId};
+use waxwing_core::server::storage::QueueId;
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::session::Sessions;
 use super::{PostgresStorage, ids, load, reads, unreachable};
 use crate::store::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
 use crate::store::personal::{LOOKED_AT, LetterPlace};
-use crate::store::shared::{Change, Database};
 use crate::store::{
-    ApplyError, Ban, Inspect, LetterSummary, MailboxSummary, RemovedUser, StorageError, Stretch,
-    SuspensionSummary, UserAdmin, UserName, UserSummary,
+    ApplyError, Ban, Inspect, LetterSummary, MailboxSummary, StorageError, Stretch,
+    SuspensionSummary, UserName, UserSummary,
 };
 
 const SELECT: &str = "SELECT users.user_id, phone_number, rsa_public_key, last_seen, \
@@ -181,29 +180,6 @@ fn letters(
         })
     };
     select(sessions, LETTERS, &given)?.iter().map(letter).collect()
-}
-
-impl UserAdmin for PostgresStorage {
-    fn remove_user(
-        &mut self,
-        name: &UserName,
-        now: UnixTime,
-    ) -> Result<Option<RemovedUser>, ApplyError> {
-        let Some(UserSummary { id, phone, .. }) = named(self.sessions(), name)? else {
-            return Ok(None);
-        };
-        let all = Question::TakeOut {
-            recipient: id,
-            accepted_before: UnixTime::from_seconds(i64::MAX),
-            now,
-            limit: usize::MAX,
-        };
-        let letters = self.groups().database_mut().to_remove(&all)?;
-        let undelivered = letters.len() as u64;
-        let letters = letters.iter().map(|letter| (letter.recipient, letter.queue_id)).collect();
-        self.commit(&Change::UserRemoval { user: id, letters, now })?;
-        Ok(Some(RemovedUser { id, phone, undelivered }))
-    }
 }
 
 pub(super) fn bans(sessions: &mut Sessions) -> Result<Vec<Ban>, ApplyError> {

@@ -148,23 +148,6 @@ impl PostgresStorage {
     fn sessions(&mut self) -> &mut Sessions {
         &mut self.groups().database_mut().sessions
     }
-
-    /// Commits a group where nobody will ask later what has become of it.
-    fn commit(&mut self, change: &Change) -> Result<(), ApplyError> {
-        match self.groups().commit(change) {
-            Err(ApplyError::Unclear(_)) => {}
-            known => return known,
-        }
-        loop {
-            match self.groups().resolve()? {
-                None => {}
-                Some(Resolved::Done(_)) => return Ok(()),
-                Some(Resolved::NotDone) => {
-                    return Err(ApplyError::Unavailable("the database did not take it".into()));
-                }
-            }
-        }
-    }
 }
 
 /// What an error means where nothing was to be changed, or nobody asks later what has become of it.

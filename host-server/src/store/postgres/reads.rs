@@ -4,7 +4,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use waxwing_core::id::UserId;
 use waxwing_core::limits::OVERHEAD;
-use waxwing_core::server::storage::{Answer, ExpiredLetter, PendingLetter, Question, QueueId};
+use waxwing_core::server::storage::{
+    Answer, ExpiredLetter, MOST_REMOVED, PendingLetter, Question, QueueId,
+};
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::session::Sessions;
@@ -136,7 +138,17 @@ pub(super) fn to_remove(
             Ok(Vec::new())
         }
     })?;
-    rows.iter().map(expired).collect()
+    // No more of them than a commit should carry.
+    let (mut letters, mut bytes) = (Vec::new(), 0);
+    for row in &rows {
+        if bytes >= MOST_REMOVED {
+            break;
+        }
+        let letter = expired(row)?;
+        bytes += letter.bytes;
+        letters.push(letter);
+    }
+    Ok(letters)
 }
 
 pub(super) fn expired(row: &Row) -> Result<ExpiredLetter, ApplyError> {

@@ -288,14 +288,6 @@ fn operators_change<'p>(fence: &Fence, change: &Change) -> Result<Statement<'p>,
         Change::Erasure(user) => {
             statement.call("erase_1").with(ids::user(*user), Type::INT4);
         }
-        Change::UserRemoval { user, letters, now } => {
-            let (recipients, places) = pairs(letters)?;
-            let call = statement.call("take_out_1").with(recipients, Type::INT4_ARRAY);
-            call.with(places, Type::INT8_ARRAY).with(now.as_seconds(), Type::INT8);
-            let call =
-                statement.call("remove_users_1").with(vec![ids::user(*user)], Type::INT4_ARRAY);
-            call.with(vec![now.as_seconds()], Type::INT8_ARRAY);
-        }
         Change::Batches(_) | Change::Removal { .. } | Change::SetAside { .. } => {
             return Err(ApplyError::Refused("no change of an operator's".into()));
         }

@@ -32,15 +32,6 @@ pub enum Change {
         /// Their mailboxes and places.
         letters: Vec<(UserId, QueueId)>,
     },
-    /// A user goes, and these letters of the user's mailbox, undelivered.
-    UserRemoval {
-        /// The user who goes.
-        user: UserId,
-        /// The mailboxes and places of the letters.
-        letters: Vec<(UserId, QueueId)>,
-        /// The moment to remember.
-        now: UnixTime,
-    },
     /// Another list of bans.
     Bans(BanChange),
     /// From now on it belongs to the server with this key.

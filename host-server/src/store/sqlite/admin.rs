@@ -11,8 +11,8 @@ use super::{SqliteStorage, open, reads, writes};
 use crate::store::admin::{LETTERS_IN_A_PAGE, USERS_IN_A_PAGE};
 use crate::store::personal::{LOOKED_AT, LetterPlace};
 use crate::store::{
-    ApplyError, Inspect, LetterSummary, MailboxSummary, RemovedUser, StorageError, Stretch,
-    SuspensionSummary, UserAdmin, UserName, UserSummary,
+    Inspect, LetterSummary, MailboxSummary, StorageError, Stretch, SuspensionSummary, UserName,
+    UserSummary,
 };
 
 const SELECT: &str = "SELECT users.user_id, phone_number, rsa_public_key, last_seen, \
@@ -160,21 +160,4 @@ fn letters(
 /// The length of a page, as SQLite takes it.
 fn page(len: usize) -> i64 {
     i64::try_from(len).unwrap_or(i64::MAX)
-}
-
-impl UserAdmin for SqliteStorage {
-    fn remove_user(
-        &mut self,
-        name: &UserName,
-        now: UnixTime,
-    ) -> Result<Option<RemovedUser>, ApplyError> {
-        self.transaction(|connection| {
-            let Some(UserSummary { id, phone, .. }) = self.named(name)? else { return Ok(None) };
-            let all = UnixTime::from_seconds(i64::MAX);
-            let undelivered =
-                writes::take_out(connection, id, all, now, (usize::MAX, u64::MAX))?.len() as u64;
-            writes::remove_user(connection, id, now)?;
-            Ok(Some(RemovedUser { id, phone, undelivered }))
-        })
-    }
 }

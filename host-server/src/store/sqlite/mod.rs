@@ -38,9 +38,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use waxwing_core::id::UserId;
-use waxwing_core::server::storage::{
-    self, Answer, Batch, ExpiredLetter, Question, QueueId, Snapshot,
-};
+use waxwing_core::server::storage::{Answer, Batch, ExpiredLetter, Question, QueueId, Snapshot};
 use waxwing_core::time::UnixTime;
 
 use super::{ApplyError, Storage, StorageError};
@@ -409,8 +407,7 @@ impl Storage for SqliteStorage {
             }
             Question::TakeOut { recipient, accepted_before, now, limit } => {
                 self.remove(|connection| {
-                    let most = (*limit, storage::MOST_REMOVED);
-                    writes::take_out(connection, *recipient, *accepted_before, *now, most)
+                    writes::take_out(connection, *recipient, *accepted_before, *now, *limit)
                 })
             }
         }

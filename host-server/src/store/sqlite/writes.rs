@@ -132,7 +132,7 @@ pub(super) fn expire(
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let letters = select_letters(
         connection,
-        (now, MOST_REMOVED),
+        now,
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
          FROM pending_messages WHERE accepted_at < ? AND recipient_id % ? = ? \
          ORDER BY accepted_at, queue_id LIMIT ?",
@@ -147,18 +147,17 @@ pub(super) fn expire(
     Ok(letters)
 }
 
-/// Removes letters for `recipient` from before `before`, in the order of their places: so many at most, and none
-/// more when those have so many bytes.
+/// Removes up to `limit` letters for `recipient` from before `before`, in the order of their places.
 pub(super) fn take_out(
     connection: &Connection,
     recipient: UserId,
     before: UnixTime,
     now: UnixTime,
-    (limit, bytes): (usize, u64),
+    limit: usize,
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let letters = select_letters(
         connection,
-        (now, bytes),
+        now,
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
          FROM pending_messages WHERE recipient_id = ? AND accepted_at < ? \
          ORDER BY queue_id LIMIT ?",
@@ -232,17 +231,18 @@ pub(super) fn remove_user(
     Ok(())
 }
 
-/// Letters that are about to be removed. Of those that are damaged no more is left after this.
+/// Letters that are about to be removed, no more than a commit should carry. Of those that are damaged no more is
+/// left after this.
 fn select_letters(
     connection: &Connection,
-    (now, most_bytes): (UnixTime, u64),
+    now: UnixTime,
     sql: &'static str,
     which: impl rusqlite::Params,
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query(which)?;
     let (mut letters, mut damaged, mut bytes) = (Vec::new(), Vec::new(), 0);
-    while bytes < most_bytes
+    while bytes < MOST_REMOVED
         && let Some(row) = rows.next()?
     {
         match damaged::sound(expired_letter(row))? {

@@ -148,10 +148,7 @@ impl Machine {
                 Ok(())
             }
             Change::SetAside { .. } => panic!("no letter is damaged"),
-            Change::UserRemoval { .. }
-            | Change::Bans(_)
-            | Change::ServerKey(..)
-            | Change::Erasure(_) => {
+            Change::Bans(_) | Change::ServerKey(..) | Change::Erasure(_) => {
                 panic!("there is no operator")
             }
         }

@@ -93,44 +93,42 @@ impl Inspect for SqliteStorage {
     }
 }
 
+/// What waits in each mailbox, of a stretch of letters: from the index alone. The rest of a mailbox is looked for by
+/// itself, since SQLite finds a place behind (mailbox, place) by the mailbox alone, and would go through a large one from
+/// its beginning for each stretch.
+pub(super) const MAILBOXES: &str = "SELECT mailbox, count(*), sum(size), min(place), max(place) FROM (\
+     SELECT recipient_id AS mailbox, queue_id AS place, length(encrypted_payload) AS size \
+     FROM pending_messages WHERE recipient_id = ?1 AND queue_id > ?2 \
+     UNION ALL \
+     SELECT recipient_id, queue_id, length(encrypted_payload) \
+     FROM pending_messages WHERE recipient_id > ?1 AND recipient_id <= ?3 \
+     ORDER BY 1, 2 LIMIT ?4) GROUP BY mailbox ORDER BY mailbox";
+
 fn mailboxes(
     connection: &Connection,
     only: Option<UserId>,
     after: Option<LetterPlace>,
 ) -> Result<Stretch<MailboxSummary, LetterPlace>, Fault> {
-    // From the index alone, but for the first letter of each mailbox.
-    let mut select = connection.prepare_cached(
-        "SELECT recipient_id, queue_id, length(encrypted_payload) FROM pending_messages \
-         WHERE (recipient_id, queue_id) > (?, ?) AND recipient_id <= ? \
-         ORDER BY recipient_id, queue_id LIMIT ?",
-    )?;
+    let mut select = connection.prepare_cached(MAILBOXES)?;
     let mut accepted =
         connection.prepare_cached("SELECT accepted_at FROM pending_messages WHERE queue_id = ?")?;
     let (first, last) = only.map_or((0, u16::MAX), |only| (only.get(), only.get()));
     let (mailbox, place) =
         after.map_or((first, QueueId(0)), |(mailbox, place)| (mailbox.get(), place));
     let mut rows = select.query((mailbox, writes::key(place)?, last, page(LOOKED_AT)))?;
-    let (mut found, mut looked_at): (Vec<MailboxSummary>, _) = (Vec::new(), 0);
+    let (mut found, mut looked_at, mut next) = (Vec::new(), 0, None);
     while let Some(row) = rows.next()? {
-        looked_at += 1;
-        let (owner, queue_id) = (reads::user_id(row, 0)?, reads::queue_id(row, 1)?);
-        let bytes = reads::count(row, 2)? + OVERHEAD as u64;
-        match found.last_mut().filter(|mailbox| mailbox.owner == owner) {
-            Some(mailbox) => {
-                mailbox.letters += 1;
-                mailbox.bytes += bytes;
-            }
-            None => {
-                let oldest = accepted.query_row([writes::key(queue_id)?], |row| row.get(0))?;
-                let oldest = UnixTime::from_seconds(oldest);
-                found.push(MailboxSummary { owner, letters: 1, bytes, oldest });
-            }
-        }
-        if looked_at == LOOKED_AT {
-            return Ok(Stretch { found, next: Some((owner, queue_id)) });
-        }
+        let (owner, letters) = (reads::user_id(row, 0)?, reads::count(row, 1)?);
+        let (first, last) = (reads::queue_id(row, 3)?, reads::queue_id(row, 4)?);
+        let bytes = reads::count(row, 2)? + letters * OVERHEAD as u64;
+        let oldest = accepted.query_row([writes::key(first)?], |row| row.get(0))?;
+        let oldest = UnixTime::from_seconds(oldest);
+        found.push(MailboxSummary { owner, letters, bytes, oldest });
+        looked_at += letters;
+        next = Some((owner, last));
     }
-    Ok(Stretch { found, next: None })
+    let next = next.filter(|_| looked_at >= LOOKED_AT as u64);
+    Ok(Stretch { found, next })
 }
 
 fn letters(

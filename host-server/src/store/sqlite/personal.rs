@@ -72,17 +72,21 @@ impl Personal for SqliteStorage {
     }
 }
 
+/// Letters in the order of their places, by mailbox: from the index alone, in two parts for the same reason as
+/// [`super::admin::MAILBOXES`].
+pub(super) const LETTERS: &str = "SELECT recipient_id, queue_id, sender_id, message_id, length(encrypted_payload) \
+     FROM pending_messages WHERE recipient_id = ?1 AND queue_id > ?2 \
+     UNION ALL \
+     SELECT recipient_id, queue_id, sender_id, message_id, length(encrypted_payload) \
+     FROM pending_messages WHERE recipient_id > ?1 \
+     ORDER BY 1, 2 LIMIT ?3";
+
 fn letters_from(
     connection: &Connection,
     sender: UserId,
     after: Option<LetterPlace>,
 ) -> Result<Stretch<SentLetter, LetterPlace>, Fault> {
-    // From the index alone.
-    let mut select = connection.prepare_cached(
-        "SELECT recipient_id, queue_id, sender_id, message_id, length(encrypted_payload) \
-         FROM pending_messages WHERE (recipient_id, queue_id) > (?, ?) \
-         ORDER BY recipient_id, queue_id LIMIT ?",
-    )?;
+    let mut select = connection.prepare_cached(LETTERS)?;
     let mut accepted =
         connection.prepare_cached("SELECT accepted_at FROM pending_messages WHERE queue_id = ?")?;
     let (mailbox, place) = after.map_or((0, QueueId(0)), |(mailbox, place)| (mailbox.get(), place));

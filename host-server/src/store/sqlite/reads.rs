@@ -326,7 +326,31 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{admin, personal};
     use crate::store::{SqliteOptions, SqliteStorage};
+
+    #[test]
+    fn a_stretch_of_letters_begins_where_the_one_before_has_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("test.db");
+        let storage = SqliteStorage::open(&path, &SqliteOptions::default()).unwrap();
+        for sql in [admin::MAILBOXES, personal::LETTERS] {
+            let mut explain =
+                storage.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let (mut rows, mut steps) = (explain.raw_query(), Vec::<String>::new());
+            while let Some(row) = rows.next().unwrap() {
+                steps.push(row.get(3).unwrap());
+            }
+            let searches = steps.iter().filter(|step| step.starts_with("SEARCH"));
+            let searches: Vec<_> = searches.map(|step| step.split_once('(').unwrap()).collect();
+            let [(index, rest), (same, others)] = searches[..] else { panic!("{steps:?}") };
+            assert!(index.contains("COVERING INDEX pending_messages_by_mailbox"), "{index}");
+            assert_eq!(same, index);
+            assert_eq!(rest, "recipient_id=? AND queue_id>?)");
+            assert!(others.starts_with("recipient_id>?"), "{others}");
+            assert!(!steps.iter().any(|step| step.contains("ORDER BY")), "{steps:?}");
+        }
+    }
 
     #[test]
     fn counters_and_questions_are_answered_from_the_index_alone() {

@@ -149,6 +149,8 @@ pub enum Command {
     /// Show notices of a conversation again
     Unmute(Person),
     /// Delete letters from this home, and give their room on the disk back
+    ///
+    /// Nothing brings them back, so it asks first and says how many they are.
     Delete(Delete),
     /// List the accounts of this person, add one, or remove one: a home each
     Accounts(Accounts),
@@ -325,7 +327,7 @@ pub enum AccountsAction {
         /// Its name
         #[arg(value_parser = account)]
         name: String,
-        /// Do not ask
+        /// Do not ask; a program has to say so
         #[arg(long)]
         yes: bool,
     },
@@ -420,10 +422,13 @@ pub enum ConsumersAction {
     Remove {
         /// Its name
         name: String,
+        /// Do not ask; a program has to say so
+        #[arg(long)]
+        yes: bool,
     },
 }
 
-/// `waxwing delete`.
+/// `waxwing delete`. It asks before it deletes anything.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["who", "strangers", "unreadable"])))]
 pub struct Delete {
@@ -458,6 +463,9 @@ pub struct Delete {
     /// The letters that could not be opened
     #[arg(long)]
     pub unreadable: bool,
+    /// Do not ask; a program has to say so
+    #[arg(long)]
+    pub yes: bool,
     /// One JSON object
     #[arg(long)]
     pub json: bool,

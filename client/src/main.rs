@@ -65,11 +65,13 @@ fn run(args: &Args, mut remarks: Remarks) -> Result<(), Failure> {
     let stdout = io::stdout();
     let input: Box<dyn Read> = match args.wanted() {
         // They ask questions, and wait for the answers.
-        Command::Register(_) | Command::Verify(_) | Command::Accounts(_) => {
-            Box::new(Keyboard::new().map_err(|error| {
-                Failure::General(format!("standard input cannot be watched: {error}"))
-            })?)
-        }
+        Command::Register(_)
+        | Command::Verify(_)
+        | Command::Accounts(_)
+        | Command::Consumers(_)
+        | Command::Delete(_) => Box::new(Keyboard::new().map_err(|error| {
+            Failure::General(format!("standard input cannot be watched: {error}"))
+        })?),
         // Not locked for good: `chat` reads from a thread of its own.
         _ => Box::new(io::stdin()),
     };

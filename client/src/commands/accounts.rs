@@ -104,11 +104,8 @@ fn remove(
         "This deletes the key and all letters of {name}. Nobody can use the account any more, unless \
          there is a copy. Type {name} to go on: "
     );
-    let is_sure = yes || (console.interactive && console.is_answered_by(&[name], &question)?);
-    if !is_sure {
-        return Err(Failure::General(
-            "nothing was removed; --yes removes without a question".into(),
-        ));
+    if !yes {
+        console.make_sure(&[name], &question)?;
     }
     if !accounts.remove(name)? {
         return Err(Failure::General(format!(

@@ -14,6 +14,9 @@ const TRIES: u32 = 3;
 /// Nobody types a longer answer.
 const LONGEST: u64 = 256;
 
+/// Answers that are a yes.
+pub(super) const YES: [&str; 5] = ["y", "Y", "yes", "Yes", "YES"];
+
 impl Console<'_> {
     /// Asks, and reads a line; `None` at the end of input. Ctrl-C ends the command.
     fn ask(&mut self, question: &str) -> Result<Option<Zeroizing<String>>, Failure> {
@@ -39,6 +42,22 @@ impl Console<'_> {
     ) -> Result<bool, Failure> {
         let answer = self.ask(question)?;
         Ok(answer.is_some_and(|answer| words.contains(&answer.trim())))
+    }
+
+    /// Lets a command go on that takes something away for ever: the answer is one of `words`. Where nobody
+    /// can be asked, nothing is done.
+    pub(super) fn make_sure(&mut self, words: &[&str], question: &str) -> Result<(), Failure> {
+        if !self.interactive {
+            return Err(Failure::Usage(
+                "nothing was done: this cannot be taken back, and there is no terminal to ask at; say --yes \
+                 if it is meant"
+                    .into(),
+            ));
+        }
+        if self.is_answered_by(words, question)? {
+            return Ok(());
+        }
+        Err(Failure::General("nothing was done; --yes does it without a question".into()))
     }
 
     /// Asks for a code, and again when what was typed is none.

@@ -1,5 +1,6 @@
 //! `waxwing consumers`: programs that get letters by `waxwing rpc`.
 
+use super::ask::YES;
 use super::{Console, Place, json_line};
 use crate::args::{Consumers, ConsumersAction};
 use crate::exit::Failure;
@@ -12,7 +13,9 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     match &words.action {
         None => list(place, words.json, console),
-        Some(ConsumersAction::Remove { name }) => remove(place, name, words.json, console),
+        Some(ConsumersAction::Remove { name, yes }) => {
+            remove(place, (name, *yes), words.json, console)
+        }
     }
 }
 
@@ -29,16 +32,29 @@ fn list(place: &Place<'_>, json: bool, console: &mut Console<'_>) -> Result<(), 
 
 fn remove(
     place: &Place<'_>,
-    name: &str,
+    (name, yes): (&str, bool),
     json: bool,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let (home, _) = place.open()?;
-    if !home.consumers().remove(name)? {
-        return Err(Failure::General(format!(
+    let unknown = || {
+        Failure::General(format!(
             "there is no consumer {}; `waxwing consumers` shows those that there are",
             show::for_line(name)
-        )));
+        ))
+    };
+    let known = home.consumers().all()?.into_iter().find(|one| one.name == name);
+    let known = known.ok_or_else(unknown)?;
+    if !yes {
+        let question = format!(
+            "Forget {}? The letters that it is not done with ({}) are not kept for it any more. [y/N] ",
+            show::for_line(name),
+            known.waiting
+        );
+        console.make_sure(&YES, &question)?;
+    }
+    if !home.consumers().remove(name)? {
+        return Err(unknown());
     }
     if json {
         return json_line(&serde_json::json!({ "consumer": name, "removed": true }), console);

@@ -6,10 +6,12 @@ use serde::Serialize;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
+use super::ask::YES;
 use super::{Console, Place, json_line};
 use crate::args::Delete;
 use crate::exit::Failure;
-use crate::home::{Deleted, Deletion};
+use crate::home::{Deleted, Deletion, Home};
+use crate::show;
 
 pub(super) fn run(
     place: &Place<'_>,
@@ -19,6 +21,9 @@ pub(super) fn run(
     let (home, _) = place.open()?;
     let with = delete.who.as_ref().map(|who| place.find(&home, who, console)).transpose()?;
     let which = which(delete, with, &console.zone)?;
+    if !delete.yes {
+        make_sure(&home, &which, console)?;
+    }
     let deleted = home.delete(&which)?;
     if matches!(which, Deletion::Letter(..)) && deleted == Deleted::default() {
         return Err(Failure::General(
@@ -57,6 +62,26 @@ pub(super) fn run(
         )?;
     }
     Ok(())
+}
+
+/// Asks, where there is something to delete.
+fn make_sure(home: &Home, which: &Deletion, console: &mut Console<'_>) -> Result<(), Failure> {
+    let there = home.would_delete(which)?;
+    if console.interactive && there.received + there.written == 0 {
+        return Ok(());
+    }
+    let received = letters(there.received);
+    let (what, written) = match which {
+        Deletion::With(phone, _) | Deletion::Letter(phone, _) => {
+            let name = home.conversations().with(phone)?.and_then(|with| with.name);
+            let name = name.map_or_else(String::new, |name| format!("{}, ", show::for_line(&name)));
+            (format!(" from {name}{}", phone.as_str()), Some(letters(there.written)))
+        }
+        Deletion::Strangers => (" from strangers".to_owned(), None),
+        Deletion::Unreadable => (" that could not be opened".to_owned(), None),
+    };
+    let written = written.map_or_else(String::new, |written| format!(", and {written} to them"));
+    console.make_sure(&YES, &format!("Delete {received}{what}{written}, for good? [y/N] "))
 }
 
 #[derive(Serialize)]

@@ -8,6 +8,7 @@ use waxwing_core::crypto::Spki;
 use waxwing_core::phone::Phone;
 use waxwing_core::wire::ErrorCode;
 
+use super::ask::YES;
 use super::{Console, Place, host, json_line};
 use crate::args::Verify;
 use crate::exit::Failure;
@@ -236,7 +237,7 @@ fn release_held(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result
 
 fn says_equal(phone: &Phone, console: &mut Console<'_>) -> Result<bool, Failure> {
     let question = format!("does {} see the same number? [y/N] ", phone.as_str());
-    console.is_answered_by(&["y", "Y", "yes", "Yes", "YES"], &question)
+    console.is_answered_by(&YES, &question)
 }
 
 fn mark_verified(

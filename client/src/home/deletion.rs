@@ -109,6 +109,24 @@ impl Home {
         }
     }
 
+    /// What [`Home::delete`] would delete now.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn would_delete(&self, which: &Deletion) -> Result<Deleted, HomeError> {
+        let (clause, values) = which.received();
+        let sql = format!("SELECT count(*) FROM letters WHERE kind <> 'receipt' AND ({clause})");
+        let received: i64 =
+            self.connection.prepare(&sql)?.query_one(params_from_iter(values), |row| row.get(0))?;
+        let received = usize::try_from(received).unwrap_or(usize::MAX);
+        let written = match which {
+            Deletion::With(phone, before) => outbox::count(&self.connection, phone, *before)?,
+            Deletion::Letter(phone, uid) => outbox::count_one(&self.connection, phone, uid)?,
+            Deletion::Strangers | Deletion::Unreadable => Deleted::default(),
+        };
+        Ok(Deleted { received, ..written })
+    }
+
     /// The log is emptied again and again, so it never gets long.
     fn delete_in_steps(&self, which: &Deletion) -> Result<Deleted, HomeError> {
         let mut all = Deleted::default();

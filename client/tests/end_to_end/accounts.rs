@@ -74,7 +74,7 @@ fn each_account_has_a_home_and_one_is_meant_when_none_is_named() {
     following.wait_for_out(|out| out.contains("hello"));
     someone.run(&["accounts", "remove", "work", "--yes"]).exits(1).says("at work");
     following.kill();
-    someone.run(&["accounts", "remove", "work"]).exits(1).says("--yes");
+    someone.run(&["accounts", "remove", "work"]).exits(2).says("--yes");
     someone.run(&["accounts", "remove", "main", "--yes"]).exits(2);
     someone.run(&["accounts", "remove", "work", "--yes"]).exits(0);
     assert_eq!(lines(&someone.run(&["accounts", "list", "--json"]).out).len(), 1);

@@ -164,7 +164,7 @@ fn what_is_sent_under_a_key_is_sent_once() {
     // Who asks again must not believe that it has failed, and ask for ever.
     anna.receives_nothing();
     let uid = send("a").split_whitespace().last().unwrap().to_owned();
-    anna.run(&["delete", &bert.phone, "--letter", &uid]).exits(0);
+    anna.run(&["delete", &bert.phone, "--letter", &uid, "--yes"]).exits(0);
     assert_eq!(send("a"), format!("deleted {uid}\n"));
     bert.receives_nothing();
 }

@@ -227,7 +227,9 @@ fn on_a_full_disk_letters_can_be_deleted_and_their_room_is_given_back() {
     let many = "words ".repeat(10_000);
     let refused = (0..50).map(|_| anna.send(&bert, &many)).find(|ran| ran.code != Some(0));
     refused.expect("the disk is full").exits(74).says("`waxwing delete` works all the same");
-    anna.run(&["delete", &bert.phone, "--all"]).exits(0).says("deleted: 200 letters received");
+    anna.run(&["delete", &bert.phone, "--all", "--yes"])
+        .exits(0)
+        .says("deleted: 200 letters received");
     let after = fs::metadata(&file).unwrap().len();
     assert!(after < before / 4, "{before} {after}");
     // What others said is found as before.
@@ -236,7 +238,7 @@ fn on_a_full_disk_letters_can_be_deleted_and_their_room_is_given_back() {
     bert.send(&anna, "are you there?").exits(0);
     anna.receives(&["are you there?"]);
     disk.fill();
-    anna.run(&["delete", &bert.phone, "--all"]).exits(0);
+    anna.run(&["delete", &bert.phone, "--all", "--yes"]).exits(0);
     // What is deleted by its age is so on a full disk, too.
     disk.make_room();
     let home = Home::open(&anna.home).unwrap();

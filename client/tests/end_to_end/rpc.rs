@@ -139,8 +139,8 @@ fn a_program_sends_once_under_a_key_and_gets_each_letter_until_it_is_done_with_i
     assert_eq!(names(&program.call("consumers", &json!({}))), ["test"]);
     program.process.finish_without_input().exits(0);
     anna.run(&["consumers"]).exits(0).says("test  1 letter waits");
-    anna.run(&["consumers", "remove", "new"]).exits(1).says("no consumer new");
-    anna.run(&["consumers", "remove", "test"]).exits(0);
+    anna.run(&["consumers", "remove", "new", "--yes"]).exits(1).says("no consumer new");
+    anna.run(&["consumers", "remove", "test", "--yes"]).exits(0);
     assert_eq!(anna.run(&["consumers", "--json"]).exits(0).out, "");
     // What a program gets is not read by that.
     anna.receives(&["three", "four", "five"]);

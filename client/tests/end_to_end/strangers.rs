@@ -51,19 +51,19 @@ fn what_is_deleted_is_in_no_history_and_is_not_received_again() {
     anna.run(&["delete", &bert.phone]).exits(2).says("--all");
     anna.run(&["delete", &bert.phone, "--before", "31.1.2026"]).exits(2).says("YYYY-MM-DD");
     anna.run(&["delete"]).exits(2);
-    let before = anna.run(&["delete", &bert.phone, "--before", "2026-01-31"]).exits(0);
+    let before = anna.run(&["delete", &bert.phone, "--before", "2026-01-31", "--yes"]).exits(0);
     assert_eq!(before.out, "deleted: 0 letters received and 0 letters written here\n");
     assert_eq!(anna.history(&bert).len(), 3);
-    let all = anna.run(&["delete", &bert.phone, "--all"]).exits(0);
+    let all = anna.run(&["delete", &bert.phone, "--all", "--yes"]).exits(0);
     assert_eq!(all.out, "deleted: 2 letters received and 1 letter written here\n");
     assert_eq!(anna.history(&bert).len(), 0);
 
     bert.send(&anna, "four").exits(0);
     anna.receives(&["four"]);
-    let strangers = anna.run(&["delete", "--strangers"]).exits(0);
+    let strangers = anna.run(&["delete", "--strangers", "--yes"]).exits(0);
     assert_eq!(strangers.out, "deleted: 0 letters received\n");
     bert.run(&["receive"]).exits(0);
-    let strangers = bert.run(&["delete", "--unreadable"]).exits(0);
+    let strangers = bert.run(&["delete", "--unreadable", "--yes"]).exits(0);
     assert_eq!(strangers.out, "deleted: 0 letters received\n");
 }
 
@@ -74,7 +74,7 @@ fn letters_are_deleted_while_another_process_holds_the_session() {
     bert.send(&anna, "one").exits(0);
     let following = anna.start(&["receive", "--follow"]);
     following.wait_for_out(|out| out.contains("one"));
-    let deleted = anna.run(&["delete", "--strangers"]).exits(0);
+    let deleted = anna.run(&["delete", "--strangers", "--yes"]).exits(0);
     assert_eq!(deleted.out, "deleted: 1 letter received\n");
     anna.run(&["block", &bert.phone]).exits(0);
     bert.send(&anna, "two").exits(0);

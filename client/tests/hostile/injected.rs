@@ -249,7 +249,7 @@ fn letters_that_nobody_signed_fill_no_disk() {
     lead(&mut anna, server.address());
     bert.send(&anna, "still here").exits(0);
     anna.run(&["receive"]).exits(0).says("still here");
-    anna.run(&["delete", "--unreadable"]).exits(0);
+    anna.run(&["delete", "--unreadable", "--yes"]).exits(0);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_stranger_who_is_registered_fills_no_disk() {
     // He is shown nothing of it.
     let phone = stranger.phone.as_str().to_owned();
     anna.run(&["block", &phone]).exits(0);
-    anna.run(&["delete", &phone, "--all"]).exits(0);
+    anna.run(&["delete", &phone, "--all", "--yes"]).exits(0);
     let letter = stranger.write(to, b"one more");
     anna.receives_nothing();
     stranger.hear_fates(&[letter], Status::Delivered);

@@ -363,6 +363,10 @@ pub(super) fn forget_server(change: &Connection) -> Result<(), HomeError> {
     Ok(())
 }
 
+/// What was written to somebody before a time, and one letter: as [`erase_where`] wants it.
+const TO: &str = "recipient = ?1 AND created_at < ?2";
+const ONE: &str = "recipient = ?1 AND uid = ?2";
+
 /// Deletes what was written to `recipient` before `before`, and is not on its way any more.
 pub(super) fn erase(
     change: &Connection,
@@ -370,7 +374,17 @@ pub(super) fn erase(
     before: UnixTime,
 ) -> Result<Deleted, HomeError> {
     let values = params![recipient.as_str(), before.as_seconds(), State::Sent.rank()];
-    erase_where(change, "recipient = ?1 AND created_at < ?2", values)
+    erase_where(change, TO, values)
+}
+
+/// What [`erase`] would delete.
+pub(super) fn count(
+    connection: &Connection,
+    recipient: &Phone,
+    before: UnixTime,
+) -> Result<Deleted, HomeError> {
+    let values = params![recipient.as_str(), before.as_seconds(), State::Sent.rank()];
+    count_where(connection, TO, values)
 }
 
 /// The same with one letter.
@@ -380,7 +394,17 @@ pub(super) fn erase_one(
     uid: &Uid,
 ) -> Result<Deleted, HomeError> {
     let values = params![recipient.as_str(), uid.0, State::Sent.rank()];
-    erase_where(change, "recipient = ?1 AND uid = ?2", values)
+    erase_where(change, ONE, values)
+}
+
+/// What [`erase_one`] would delete.
+pub(super) fn count_one(
+    connection: &Connection,
+    recipient: &Phone,
+    uid: &Uid,
+) -> Result<Deleted, HomeError> {
+    let values = params![recipient.as_str(), uid.0, State::Sent.rank()];
+    count_where(connection, ONE, values)
 }
 
 /// Deletes letters that were written before `before`, at most `limit`, and as many receipts. How many
@@ -407,12 +431,7 @@ fn erase_where(
     values: &[&dyn ToSql],
 ) -> Result<Deleted, HomeError> {
     keep_places(change)?;
-    let count = |which: String| -> Result<usize, HomeError> {
-        let sql = format!("SELECT count(*) FROM outbox WHERE kind = 'text' AND {which}");
-        let count: i64 = change.prepare_cached(&sql)?.query_one(values, |row| row.get(0))?;
-        Ok(usize::try_from(count).unwrap_or(usize::MAX))
-    };
-    let written = count(format!("{which} AND state > ?3"))?;
+    let counted = count_where(change, which, values)?;
     let packets = format!(
         "DELETE FROM outbox_packets \
          WHERE letter IN (SELECT id FROM outbox WHERE {which} AND state > ?3)"
@@ -420,7 +439,21 @@ fn erase_where(
     change.prepare_cached(&packets)?.execute(values)?;
     let letters = format!("DELETE FROM outbox WHERE {which} AND state > ?3");
     change.prepare_cached(&letters)?.execute(values)?;
-    let on_their_way = count(format!("{which} AND state <= ?3"))?;
+    Ok(counted)
+}
+
+/// What [`erase_where`] would delete, and what would stay.
+fn count_where(
+    connection: &Connection,
+    which: &'static str,
+    values: &[&dyn ToSql],
+) -> Result<Deleted, HomeError> {
+    let count = |state: &str| -> Result<usize, HomeError> {
+        let sql = format!("SELECT count(*) FROM outbox WHERE kind = 'text' AND {which} AND {state}");
+        let count: i64 = connection.prepare_cached(&sql)?.query_one(values, |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    };
+    let (written, on_their_way) = (count("state > ?3")?, count("state <= ?3")?);
     Ok(Deleted { written, on_their_way, ..Deleted::default() })
 }
 

@@ -186,6 +186,7 @@ pub(crate) fn conversation_line(one: &Conversation) -> ConversationLine<'_> {
         name: one.name.as_deref(),
         state: one.state.name(),
         unread: one.unread,
+        held: one.held,
         pinned: one.is_pinned,
         draft: one.has_draft,
         muted_until: is_muted(one).then(|| clock::rfc3339(one.muted_until)),
@@ -203,6 +204,9 @@ pub fn conversation_text(one: &Conversation, page: &Page<'_>) -> String {
     if one.unread > 0 {
         text.push_str(&format!("  {} unread", one.unread));
     }
+    if one.held > 0 {
+        text.push_str(&format!("  {} with another key", one.held));
+    }
     for (is_so, word) in
         [(one.is_pinned, "pinned"), (is_muted(one), "muted"), (one.has_draft, "something is begun")]
     {
@@ -212,6 +216,22 @@ pub fn conversation_text(one: &Conversation, page: &Page<'_>) -> String {
         }
     }
     page.fit(&text)
+}
+
+/// That letters of somebody are held back, if there are any, and what to do, for a person.
+#[must_use]
+pub fn held_text(one: &Conversation) -> Option<String> {
+    let (letters, wait) = match one.held {
+        0 => return None,
+        1 => ("letter", "waits"),
+        _ => ("letters", "wait"),
+    };
+    Some(format!(
+        "{} {letters} with another key {wait} until you accept it; `waxwing verify {}` shows the number to \
+         compare",
+        one.held,
+        one.phone.as_str()
+    ))
 }
 
 fn is_muted(one: &Conversation) -> bool {
@@ -391,6 +411,8 @@ pub(crate) struct ConversationLine<'a> {
     name: Option<&'a str>,
     state: &'static str,
     unread: u32,
+    /// Letters that wait until the key that they are signed with is accepted.
+    held: u32,
     pinned: bool,
     draft: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -462,6 +462,36 @@ fn accept(test: &TestHome, key: usize) {
 }
 
 #[test]
+fn letters_with_a_key_that_nobody_has_accepted_are_counted() {
+    let test = TestHome::new();
+    assert_eq!(test.judge(7, 2), Judgement::Pinned);
+    let _ = receive(&test, OTHER, 9, "hello");
+    assert!(test.run_by_program(&["accept", OTHER]).failure.is_none());
+    assert_eq!(test.judge(9, 4), Judgement::Changed);
+    for uid in 1..=3 {
+        hold(&test, &letter(4, uid, "new"), Some(&spki(4)));
+    }
+    let told = format!(
+        "3 letters with another key wait until you accept it; `waxwing verify {OTHER}` shows the number to \
+         compare\n"
+    );
+    let ran = test.run_by_program(&["conversations"]);
+    assert_eq!(ran.output, format!("{OTHER}  1 unread  3 with another key\n"));
+    assert_eq!(ran.remarks, told);
+    let ran = test.run_by_program(&["history", OTHER]);
+    assert_eq!((ran.output.lines().count(), ran.remarks.as_str()), (1, told.as_str()));
+    let held = || -> serde_json::Value {
+        let ran = test.run_by_program(&["conversations", "--json"]);
+        assert_eq!(ran.remarks, "");
+        serde_json::from_str::<serde_json::Value>(&ran.output).unwrap()["held"].take()
+    };
+    assert_eq!(held(), 3);
+    accept(&test, 4);
+    assert_eq!(held(), 0);
+    assert_eq!(test.run_by_program(&["history", OTHER]).remarks, "");
+}
+
+#[test]
 fn accepting_a_key_opens_what_was_held_back() {
     let test = TestHome::new();
     assert_eq!(test.judge(7, 2), Judgement::Pinned);

@@ -47,13 +47,8 @@ pub(super) fn requests(
 
 fn in_state(home: &Home, wanted: ConversationState) -> Result<Vec<Conversation>, Failure> {
     let mut found = home.conversations().all()?;
-    found.retain(|one| one.state == wanted && has_something(one));
+    found.retain(|one| one.state == wanted && one.has_something());
     Ok(found)
-}
-
-/// Whether a list has it: of some conversations there is nothing but a name, or that it is muted.
-const fn has_something(one: &Conversation) -> bool {
-    one.last.is_some() || one.has_draft
 }
 
 /// Lists conversations; `false` when there are none.
@@ -71,6 +66,9 @@ fn print(
             show::conversation_text(one, &console.page())
         };
         writeln!(console.output, "{line}")?;
+    }
+    for words in found.iter().filter_map(show::held_text).filter(|_| !json) {
+        writeln!(console.remarks, "{words}")?;
     }
     Ok(!found.is_empty())
 }
@@ -102,7 +100,7 @@ pub(super) fn archive(
 ) -> Result<(), Failure> {
     let (home, identity) = place.open()?;
     let phone = place.find_other((&home, &identity), &person.who, console)?;
-    let known = home.conversations().with(&phone)?.filter(has_something);
+    let known = home.conversations().with(&phone)?.filter(Conversation::has_something);
     match known.map(|one| one.state) {
         Some(ConversationState::Request) if away => {
             return Err(Failure::General(format!(

@@ -59,6 +59,9 @@ pub struct Conversation {
     pub read_to: ItemId,
     /// How many items of the other are not read.
     pub unread: u32,
+    /// How many letters are held back, since they are not signed with the key that is known of the other.
+    /// They are no items yet.
+    pub held: u32,
     /// The newest item.
     pub last: Option<ItemId>,
     /// The change that it has had last.
@@ -66,8 +69,12 @@ pub struct Conversation {
 }
 
 const SELECT: &str = "SELECT phone, name, \
-                      CASE WHEN state = 'request' AND last_item IS NULL AND draft <> '' THEN 'open' ELSE state END, muted_until, pinned, draft <> '', read_to, unread, \
-                      last_item, changed FROM conversations";
+                      CASE WHEN state = 'request' AND last_item IS NULL AND draft <> '' \
+                          THEN 'open' ELSE state END, \
+                      muted_until, pinned, draft <> '', read_to, unread, last_item, changed, \
+                      coalesce((SELECT letters FROM quota_totals \
+                          WHERE quota = 'held' AND sender = phone), 0) \
+                      FROM conversations";
 
 impl Conversation {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -84,7 +91,14 @@ impl Conversation {
             unread: row.get(7)?,
             last: row.get::<_, Option<_>>(8)?.map(ItemId),
             changed: row.get(9)?,
+            held: row.get(10)?,
         })
+    }
+
+    /// Whether a list has it: of some there is nothing but a name, or that it is muted.
+    #[must_use]
+    pub const fn has_something(&self) -> bool {
+        self.last.is_some() || self.has_draft || self.held > 0
     }
 }
 
@@ -223,5 +237,20 @@ impl<'a> Conversations<'a> {
 pub(super) fn advance(change: &Connection, phone: &Phone, to: i64) -> Result<(), HomeError> {
     let sql = "UPDATE conversations SET read_to = ?2 WHERE phone = ?1 AND read_to < ?2";
     change.prepare_cached(sql)?.execute(params![phone.as_str(), to])?;
+    Ok(())
+}
+
+/// Makes the conversation with `phone`, unless it is there.
+pub(super) fn begin(change: &Connection, phone: &Phone) -> Result<(), HomeError> {
+    let sql = "INSERT INTO conversations (phone) VALUES (?) ON CONFLICT DO NOTHING";
+    change.prepare_cached(sql)?.execute([phone.as_str()])?;
+    Ok(())
+}
+
+/// A list shows something else of it: how many letters are held back, of which the database has no word.
+pub(super) fn note_change(change: &Connection, phone: &Phone) -> Result<(), HomeError> {
+    let sql = "UPDATE conversations SET changed = (SELECT max(changed) + 1 FROM conversations) \
+               WHERE phone = ?";
+    change.prepare_cached(sql)?.execute([phone.as_str()])?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
 use super::database::SHRINKS_IN_STEPS;
-use super::{Home, HomeError, columns, database, letters, outbox, reserve};
+use super::{Home, HomeError, columns, conversations, database, letters, outbox, reserve};
 
 /// Old letters that are deleted at a time, each way. Others write in between.
 const AT_ONCE: u32 = 500;
@@ -83,6 +83,7 @@ impl Deletion {
         let received = letters::erase(change, which, params_from_iter(values))?;
         Ok(match self {
             Self::With(phone, before) => {
+                conversations::note_change(change, phone)?;
                 Deleted { received, ..outbox::erase(change, phone, *before)? }
             }
             Self::Letter(phone, uid) => {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
-use super::HomeError;
+use super::{HomeError, conversations};
 
 /// The place of an item: later ones have higher places, in all conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,9 +44,7 @@ pub(super) struct NewItem<'a> {
 
 /// Stores an item, in a conversation that may be new.
 pub(super) fn add(change: &Connection, item: &NewItem<'_>) -> Result<(), HomeError> {
-    change
-        .prepare_cached("INSERT INTO conversations (phone) VALUES (?) ON CONFLICT DO NOTHING")?
-        .execute([item.with.as_str()])?;
+    conversations::begin(change, item.with)?;
     change
         .prepare_cached(
             "INSERT INTO items (id, conversation, author, uid, kind, text, sent_at, stored_at) \

@@ -113,6 +113,11 @@ pub(super) const CONVERSATION: &[Field] = &[
     maybe("name", "string", "the name that they were given"),
     always("state", "string", "open, request, archived or blocked"),
     always("unread", "integer", "how many letters nobody has read"),
+    always(
+        "held",
+        "integer",
+        "how many letters wait until the key that they are signed with is accepted",
+    ),
     always("pinned", "boolean", "whether it stays at the top of the list"),
     always("draft", "boolean", "whether something is begun"),
     maybe("muted_until", "string", "until when it is quiet"),

@@ -319,6 +319,43 @@ fn a_letter_that_was_held_back_is_new_to_whoever_was_further_already() {
 }
 
 #[test]
+fn letters_that_are_held_back_are_counted_and_a_list_hears_of_each() {
+    let test = TestHome::new();
+    let home = test.open();
+    let key = spki(4);
+    let hold = |byte| {
+        let held = HandedOver {
+            packet_id: packet_id(byte),
+            sender: user(7),
+            sent_at: at(0),
+            received_at: at(0),
+            fate: Fate::Held { from: phone(2), packet: b"packet", signed_with: Some(&key) },
+        };
+        let Recorded::Stored(letter) = home.letters().record(&held).unwrap() else { panic!() };
+        letter
+    };
+    // Nothing else is known of them.
+    let letter = hold(1);
+    let mut change = home.conversations().last_change().unwrap();
+    let mut changes = |held| {
+        let changed = home.conversations().changed_since(change).unwrap();
+        change = home.conversations().last_change().unwrap();
+        assert_eq!((changed.len(), changed[0].phone, changed[0].held), (1, phone(2), held));
+        assert!(changed[0].has_something() || held == 0);
+    };
+    hold(2);
+    changes(2);
+    hold(3);
+    changes(3);
+    let opened = Fate::Opened { from: phone(2), uid: uid(1), content: Content::Text("new") };
+    let _ = home.letters().release(letter, &opened, at(5)).unwrap();
+    changes(2);
+    let all = Deletion::With(phone(2), at(1_000));
+    assert_eq!(home.delete(&all).unwrap().received, 3);
+    changes(0);
+}
+
+#[test]
 fn what_a_program_sends_under_one_key_goes_out_once() {
     let test = TestHome::new();
     let home = test.open();

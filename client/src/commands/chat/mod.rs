@@ -52,7 +52,11 @@ pub(super) fn run(place: &Place<'_>, who: &Who, console: &mut Console<'_>) -> Re
         if input.is_terminal { "; /help shows more" } else { "" }
     )?;
     let reading = home.letters().read_from(phone)?;
-    let name = home.conversations().with(phone)?.and_then(|with| with.name);
+    let with = home.conversations().with(phone)?;
+    if let Some(words) = with.as_ref().and_then(show::held_text) {
+        writeln!(console.remarks, "{words}")?;
+    }
+    let name = with.and_then(|with| with.name);
     let sent = Sent::default();
     let mut chat = Chat { place, home: &home, phone, name, input, reading, sent, unusable: 0 };
     let done = chat.talk(&mut session, console);

@@ -306,6 +306,7 @@ impl<'a> Letters<'a> {
             {
                 keep_places(change)?;
                 change.execute("DELETE FROM letters WHERE id = ?", [letter.0])?;
+                conversations::note_change(change, from)?;
                 return Ok(Recorded::Duplicate);
             }
             replace(change, letter, fate, now)?;

@@ -9,7 +9,7 @@ use waxwing_core::time::UnixTime;
 use super::quota::{Place, discard, make_room, place};
 use super::{Fate, HandedOver, LetterId, Quota, Recorded};
 use crate::home::items::{self, NewItem};
-use crate::home::{HomeError, columns, keep_places, next_place, outbox};
+use crate::home::{HomeError, columns, conversations, keep_places, next_place, outbox};
 
 pub(super) fn record(change: &Connection, letter: &HandedOver<'_>) -> Result<Recorded, HomeError> {
     let mut here =
@@ -92,6 +92,10 @@ fn insert(
             item,
         ])?;
     note_receipt(change, &letter.fate, letter.received_at)?;
+    if let Fate::Held { from, .. } = &letter.fate {
+        conversations::begin(change, from)?;
+        conversations::note_change(change, from)?;
+    }
     Ok(LetterId(id))
 }
 

@@ -80,7 +80,8 @@ pub(super) fn set(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refus
     Ok(Reply::Now(match one {
         Some(one) => values::of(&show::conversation_line(&one)),
         None => json!({
-            "phone": phone.as_str(), "state": "request", "unread": 0, "pinned": false, "draft": false
+            "phone": phone.as_str(), "state": "request", "unread": 0, "held": 0, "pinned": false,
+            "draft": false
         }),
     }))
 }

@@ -59,7 +59,8 @@ fn draw_one(model: &Model, one: &Listing, row: usize, theme: Theme, paper: &mut 
 fn marks(model: &Model, one: &Listing) -> String {
     let mut marks = Vec::new();
     if one.trust == Trust::Changed {
-        marks.push("!key".to_owned());
+        let held = one.conversation.held;
+        marks.push(if held > 0 { format!("!key({held})") } else { "!key".to_owned() });
     }
     if one.is_muted(model.now().unix) {
         marks.push("muted".to_owned());

@@ -138,11 +138,11 @@ impl List {
 
     fn is_seen(&self, one: &Listing) -> bool {
         let is_chosen = self.chosen.as_ref() == Some(one.phone());
-        let has_something = one.conversation.last.is_some() || one.conversation.has_draft;
         is_chosen
             || match one.state() {
-                ConversationState::Open => has_something,
-                ConversationState::Request => one.conversation.last.is_some(),
+                ConversationState::Open | ConversationState::Request => {
+                    one.conversation.has_something()
+                }
                 ConversationState::Archived => self.shows_archived,
                 ConversationState::Blocked => false,
             }

@@ -499,10 +499,17 @@ impl Model {
         let title = one.title();
         let key = |action| self.bindings.key(action);
         match (one.trust, one.state()) {
-            (Trust::Changed, _) => Some(format!(
-                "!! {title}: the key has changed, and sending is held. Tab, then {}: compare",
-                key(Action::Compare)
-            )),
+            (Trust::Changed, _) => {
+                let held = match one.conversation.held {
+                    0 => String::new(),
+                    1 => ", and 1 letter with the new key waits until you accept it".to_owned(),
+                    held => format!(", and {held} letters with the new key wait until you accept it"),
+                };
+                Some(format!(
+                    "!! {title}: the key has changed. Tab, then {}: compare. Sending is held{held}.",
+                    key(Action::Compare)
+                ))
+            }
             (_, ConversationState::Request) => Some(format!(
                 "{title} is a stranger. Tab, then {}: accept, {}: block; an answer accepts, too",
                 key(Action::Accept),

@@ -52,7 +52,7 @@ fn only_words_of_letters_stand_behind_a_bar() {
         "── Sunday, 29 November 2026 ───────────────────────────────",
         "── new ──",
         "me 09:14 ✓✓ read 09:15",
-        "!! Ann: the key has changed, and sending is held. Tab, then v: compare",
+        "!! Ann: the key has changed. Tab, then v: compare. Sending is held.",
         "(a letter that cannot be shown: it is damaged)",
         "┃ me\nsecond line",
     ];

@@ -208,6 +208,19 @@ impl Person {
         self.home.letters().record(&letter).unwrap()
     }
 
+    /// Somebody writes to this person with a key that nobody has accepted.
+    pub(super) fn holds(&mut self, from: Phone, key: usize) {
+        self.letters += 1;
+        let letter = HandedOver {
+            packet_id: PacketId([self.letters; 16]),
+            sender: UserId::new(7).unwrap(),
+            sent_at: at(0),
+            received_at: at(0),
+            fate: Fate::Held { from, packet: b"packet", signed_with: Some(&spki(key)) },
+        };
+        assert!(matches!(self.home.letters().record(&letter).unwrap(), Recorded::Stored(_)));
+    }
+
     /// This person has written, before the screen was there.
     pub(super) fn has_written(&mut self, to: Phone, minutes: i64, text: &str) {
         self.letters += 1;

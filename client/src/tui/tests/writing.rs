@@ -277,3 +277,17 @@ fn a_text_that_is_typed_in_the_list_changes_nothing() {
     assert!(person.errands.iter().all(reads_or_asks), "{:?}", person.errands);
     assert!(person.acts.is_empty(), "{:?}", person.acts);
 }
+
+#[test]
+fn letters_with_a_new_key_are_counted_although_nobody_sees_them_yet() {
+    let mut person = anybody();
+    let dora = phone(3);
+    for _ in 0..3 {
+        person.holds(dora, 5);
+    }
+    person.happen(Event::Changed);
+    person.sees_line(" Dora      !key(3) 1│");
+    person.presses(&[Key::Down]);
+    person.sees_line("!! Dora: the key has changed. Tab, then v: compare. Sending is held, and 3");
+    person.sees_line(" letters with the new key wait until you accept it.");
+}

@@ -349,7 +349,7 @@ pub struct Send {
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
     /// A name for this letter, never used for another one of this home: what was sent under it before is
-    /// not sent again
+    /// not sent again, and another letter under it is an error
     #[arg(long, value_parser = key)]
     pub key: Option<String>,
     /// One JSON object

@@ -20,7 +20,7 @@ use waxwing::commands::{Console, run};
 use waxwing::console::Remarks;
 use waxwing::exit::Failure;
 use waxwing::home::{
-    Begin, Contact, Fate, HandedOver, Home, HomeProfile, NewIdentity, Quota, Recorded, Registration,
+    Begin, Contact, Fate, HandedOver, Home, HomeProfile, NewIdentity, Once, Quota, Recorded, Registration,
     Writing,
 };
 use waxwing::settings::Settings;
@@ -575,6 +575,22 @@ fn what_is_no_letter_is_refused_before_anything_is_queued() {
         assert_eq!(failure.code(), 2, "{failure}");
     }
     assert_eq!(test.run_by_program(&["history", OTHER]).output, "");
+}
+
+#[test]
+fn a_key_of_another_letter_sends_nothing_and_says_so() {
+    let test = TestHome::new();
+    let writing = Writing::text("one").unwrap();
+    let outbox = test.home.outbox();
+    let sent = outbox.queue_once("k", &Uid([1; 16]), &phone(OTHER), &writing, at(0)).unwrap();
+    assert_eq!(sent, Once::New(Uid([1; 16])));
+    for words in [["send", OTHER, "two"], ["send", "+4915112345603", "one"]] {
+        let failure = test.run_by_program(&[&words[..], &["--key", "k"]].concat()).failure.unwrap();
+        assert_eq!(failure.code(), 2);
+        let said = failure.to_string();
+        assert!(said.contains("nothing was sent") && said.contains(&"01".repeat(16)), "{said}");
+    }
+    assert_eq!(outbox.unanswered().unwrap(), 1);
 }
 
 /// A letter from somebody, opened.

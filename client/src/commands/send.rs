@@ -12,7 +12,7 @@ use crate::args::{Send, WaitFor};
 use crate::backend::rng;
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Home, OutboxId, OutboxStatus, State, Writing};
+use crate::home::{Home, Once, OutboxId, OutboxStatus, State, Writing};
 use crate::session::{Account, Reached, Session};
 use crate::show;
 
@@ -92,7 +92,10 @@ fn queue(
     let Some(key) = &send.key else {
         return Ok((uid, Some(home.outbox().queue(&uid, phone, writing, now)?)));
     };
-    let (uid, _) = home.outbox().queue_once(key, &uid, phone, writing, now)?;
+    let uid = match home.outbox().queue_once(key, &uid, phone, writing, now)? {
+        Once::New(uid) | Once::Known(uid) => uid,
+        Once::Other(other) => return Err(Failure::key_of_another(&other)),
+    };
     Ok((uid, home.outbox().find(&uid)?.map(|letter| letter.id)))
 }
 

@@ -6,6 +6,7 @@ mod session;
 use std::io;
 use std::process::ExitCode;
 
+use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 use waxwing_core::wire::ErrorCode;
 
@@ -115,6 +116,15 @@ impl Failure {
         Self::General(format!(
             "there is no conversation with {phone}; `waxwing conversations` and `waxwing requests` show \
              those that there are"
+        ))
+    }
+
+    /// The key of a letter is that of another one.
+    #[must_use]
+    pub fn key_of_another(letter: &Uid) -> Self {
+        Self::Usage(format!(
+            "nothing was sent: this key was used before, for letter {letter}, which goes to somebody else or \
+             says something else; take another key for another letter"
         ))
     }
 

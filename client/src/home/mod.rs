@@ -52,7 +52,7 @@ pub use letters::{
 pub use lock::{Holder, SessionLock};
 pub use names::Naming;
 pub use outbox::{
-    Applied, GivenUp, Head, OpenLetter, Outbox, OutboxId, OutboxStatus, PacketName, Queued,
+    Applied, GivenUp, Head, Once, OpenLetter, Outbox, OutboxId, OutboxStatus, PacketName, Queued,
     SentPacket, State, StoredLetter, TooLong, Which, Writing, Written,
 };
 pub use printing::PrintingLock;

@@ -74,8 +74,8 @@ pub(super) static METHODS: &[Method] = &[
             Param::optional(
                 "key",
                 NAME,
-                "a name for this call, never used for another letter of this home: if the program asks \
-                 again under it, nothing is sent twice",
+                "a name for this call: if the program asks again under it, nothing is sent twice. For \
+                 another letter of this home it is refused",
             ),
         ],
         result: Shape::Object(shapes::QUEUED),

@@ -85,6 +85,9 @@ fn a_program_sends_once_under_a_key_and_gets_each_letter_until_it_is_done_with_i
     let once = json!({ "to": bert.phone, "text": "one", "key": "a 1" });
     let sent = program.call("send", &once);
     assert_eq!(program.call("send", &once), json!({ "uid": sent["uid"], "new": false }));
+    let other = json!({ "to": bert.phone, "text": "another", "key": "a 1" });
+    let (code, words) = program.fails("send", &other);
+    assert!(code == 2 && words.contains("nothing was sent"), "{code} {words}");
     let two = json!({ "to": bert.phone, "text": "two" });
     assert_eq!(program.call("send", &two)["new"], true);
     // It ends when its letters are with the server.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use waxwing::home::{
     Begin, Conversation, ConversationState, Deletion, Entry, Event, Fate, HandedOver, Home,
-    HomeError, ItemId, LetterBody, Naming, PacketName, Query, Recorded, Window, Writing,
+    HomeError, ItemId, LetterBody, Naming, Once, PacketName, Query, Recorded, Window, Writing,
 };
 use waxwing::name::Name;
 use waxwing_core::envelope::Content;
@@ -361,9 +361,15 @@ fn what_a_program_sends_under_one_key_goes_out_once() {
     let home = test.open();
     let hello = Writing::text("hello").unwrap();
     let send = |key, byte| home.outbox().queue_once(key, &uid(byte), &phone(2), &hello, at(0));
-    assert_eq!(send("a", 1).unwrap(), (uid(1), true));
-    assert_eq!(send("a", 2).unwrap(), (uid(1), false));
-    assert_eq!(send("b", 3).unwrap(), (uid(3), true));
+    assert_eq!(send("a", 1).unwrap(), Once::New(uid(1)));
+    assert_eq!(send("a", 2).unwrap(), Once::Known(uid(1)));
+    assert_eq!(send("b", 3).unwrap(), Once::New(uid(3)));
+    // What is not the same letter is not sent, and nobody is told that it was.
+    for (to, text) in [(phone(3), "hello"), (phone(2), "goodbye")] {
+        let writing = Writing::text(text).unwrap();
+        let sent = home.outbox().queue_once("a", &uid(4), &to, &writing, at(0)).unwrap();
+        assert_eq!(sent, Once::Other(uid(1)));
+    }
     assert_eq!(home.outbox().queued().unwrap().len(), 2);
 }
 
@@ -377,15 +383,15 @@ fn a_key_is_kept_as_long_as_its_letter_and_for_90_days_at_least() {
         home.outbox().queue_once(key, &uid(byte), &phone(2), &hello, at(day * DAY)).unwrap()
     };
     for (key, byte) in [("deleted", 1), ("there", 2)] {
-        assert_eq!(send(key, byte, 0), (uid(byte), true));
+        assert_eq!(send(key, byte, 0), Once::New(uid(byte)));
     }
     let _ = home.outbox().give_up(&uid(1)).unwrap();
     assert_eq!(home.delete(&Deletion::Letter(phone(2), uid(1))).unwrap().written, 1);
-    assert_eq!(send("next", 3, 90), (uid(3), true));
-    assert_eq!(send("deleted", 4, 90), (uid(1), false));
-    assert_eq!(send("another", 5, 91), (uid(5), true));
-    assert_eq!(send("deleted", 6, 91), (uid(6), true));
-    assert_eq!(send("there", 7, 1_000), (uid(2), false));
+    assert_eq!(send("next", 3, 90), Once::New(uid(3)));
+    assert_eq!(send("deleted", 4, 90), Once::Known(uid(1)));
+    assert_eq!(send("another", 5, 91), Once::New(uid(5)));
+    assert_eq!(send("deleted", 6, 91), Once::New(uid(6)));
+    assert_eq!(send("there", 7, 1_000), Once::Known(uid(2)));
 }
 
 #[test]
@@ -588,7 +594,7 @@ fn what_is_done_together_is_stored_as_a_whole_or_not_at_all() {
         write(&home, 1, phone(2), "one");
         home.outbox().queue_once("key", &uid(2), &phone(3), &Writing::text("two").unwrap(), at(1))
     });
-    assert_eq!(written.unwrap(), (uid(2), true));
+    assert_eq!(written.unwrap(), Once::New(uid(2)));
     assert_eq!(home.outbox().unanswered().unwrap(), 2);
     assert_eq!(home.last_item().unwrap(), ItemId::new(2));
 }

@@ -23,6 +23,7 @@ use super::items::{self, NewItem};
 use super::relations::get_to_know;
 use super::{Deleted, Home, HomeError, columns, keep_places, next_place};
 
+pub use once::Once;
 pub use queue::{GivenUp, Queued, Which};
 pub use state::State;
 pub(super) use status::note_read;

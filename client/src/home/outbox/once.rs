@@ -14,9 +14,23 @@ use crate::home::{HomeError, columns};
 /// deleted must not grow by their keys for ever.
 const KEPT_S: i64 = 90 * 24 * 60 * 60;
 
+/// What became of a letter that was to be sent under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Once {
+    /// It is stored, with this uid.
+    New(Uid),
+    /// It was stored under this key before, with this uid. It may have been deleted since.
+    Known(Uid),
+    /// Nothing was stored: the key is that of the letter with this uid, which goes to somebody else or says
+    /// something else.
+    Other(Uid),
+}
+
 impl Outbox<'_> {
-    /// Stores a letter to be sent, unless one was stored under this key before. The letter's uid, and
-    /// whether it is new. A key is kept as long as its letter, and for 90 days at least.
+    /// Stores a letter to be sent, unless one was stored under this key before. A key is kept as long as
+    /// its letter, and for 90 days at least. Of a letter that was deleted since, nobody can say any more
+    /// whether it is the same.
     ///
     /// # Errors
     /// [`HomeError::Database`]; nothing was stored then.
@@ -27,20 +41,33 @@ impl Outbox<'_> {
         recipient: &Phone,
         writing: &Writing,
         now: UnixTime,
-    ) -> Result<(Uid, bool), HomeError> {
+    ) -> Result<Once, HomeError> {
         self.home.write(|change| {
             let mut before = change.prepare_cached("SELECT uid FROM sent_keys WHERE key = ?")?;
             if let Some(before) = before.query_one([key], |row| columns::uid(row, 0)).optional()? {
-                return Ok((before, false));
+                let is_same =
+                    sent(change, &before)?.is_none_or(|sent| sent == (*recipient, writing.clone()));
+                return Ok(if is_same { Once::Known(before) } else { Once::Other(before) });
             }
             forget_some(change, now)?;
             change
                 .prepare_cached("INSERT INTO sent_keys (key, uid, sent_at) VALUES (?, ?, ?)")?
                 .execute(params![key, uid.0, now.as_seconds()])?;
             queue(change, uid, recipient, writing, now)?;
-            Ok((*uid, true))
+            Ok(Once::New(*uid))
         })
     }
+}
+
+/// To whom a letter goes, and what it says; `None` when it was deleted.
+fn sent(change: &Connection, letter: &Uid) -> Result<Option<(Phone, Writing)>, HomeError> {
+    let mut select = change.prepare_cached(
+        "SELECT recipient, kind, receipt_for, (SELECT text FROM items WHERE items.id = item) \
+         FROM outbox WHERE uid = ?",
+    )?;
+    let found =
+        select.query_one([letter.0], |row| Ok((columns::phone(row, 0)?, Writing::read(row, 1)?)));
+    Ok(found.optional()?)
 }
 
 /// Forgets old keys whose letters are deleted. Two for each new one: so they become fewer, and a clock that

@@ -11,7 +11,7 @@ use crate::backend::rng;
 use crate::clock;
 use crate::commands::require_unblocked;
 use crate::exit::Failure;
-use crate::home::{Begin, HomeError, ItemId, Query, Window, Writing};
+use crate::home::{Begin, HomeError, ItemId, Once, Query, Window, Writing};
 use crate::rpc::clerk::{Clerk, Wait};
 use crate::rpc::params::Params;
 use crate::rpc::refusal::Refusal;
@@ -42,7 +42,11 @@ pub(super) fn send(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refu
     let (uid, now) = (Uid::generate(&mut rng()), clock::now());
     let outbox = clerk.home.outbox();
     let (uid, is_new) = match params.text("key") {
-        Some(key) => outbox.queue_once(key, &uid, &phone, &writing, now)?,
+        Some(key) => match outbox.queue_once(key, &uid, &phone, &writing, now)? {
+            Once::New(uid) => (uid, true),
+            Once::Known(uid) => (uid, false),
+            Once::Other(other) => return Err(Failure::key_of_another(&other).into()),
+        },
         None => (uid, outbox.queue(&uid, &phone, &writing, now).map(|_| true)?),
     };
     clerk.has_sent = true;

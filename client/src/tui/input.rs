@@ -1,22 +1,28 @@
 //! What a terminal sends, made into keys: a parser without I/O.
 //!
 //! Whatever it sends, nothing grows without a bound and nothing panics: a sequence that nobody knows is
-//! dropped, and what is pasted comes in pieces.
+//! dropped, and so is a paste that no letter has room for.
 
 use std::str;
+
+use waxwing_core::limits::MAX_BODY;
 
 /// The longest sequence of a key. Longer ones are dropped.
 const SEQUENCE: usize = 32;
 /// What ends a paste, as terminals that bracket it send it.
 const PASTE_END: &[u8] = b"\x1b[201~";
+/// Bytes of the longest paste. A letter may have half as many line ends of two bytes.
+const LONGEST_PASTE: usize = 2 * MAX_BODY;
 
 /// Something that a person has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A key was pressed.
     Key(Key),
-    /// Text was pasted, or a part of it.
+    /// Text was pasted.
     Paste(String),
+    /// More was pasted than any letter has room for, and nothing is left of it.
+    PasteTooLong,
     /// The window has the keyboard, or has it no more.
     Focus(bool),
     /// The wheel was turned: up or down.
@@ -88,7 +94,37 @@ pub enum Key {
 #[derive(Debug, Default)]
 pub struct Parser {
     bytes: Vec<u8>,
-    is_pasting: bool,
+    /// What has come so far of a paste that has not ended.
+    paste: Option<Paste>,
+}
+
+/// A paste. What is too long is not kept.
+#[derive(Debug, Default)]
+struct Paste {
+    bytes: Vec<u8>,
+    is_too_long: bool,
+}
+
+impl Paste {
+    fn take(&mut self, bytes: impl ExactSizeIterator<Item = u8>) {
+        self.is_too_long |= self.bytes.len() + bytes.len() > LONGEST_PASTE;
+        if self.is_too_long {
+            self.bytes = Vec::new();
+            bytes.for_each(drop);
+        } else {
+            self.bytes.extend(bytes);
+        }
+    }
+
+    /// What was pasted, if it was anything.
+    fn end(self) -> Option<Input> {
+        if self.is_too_long {
+            return Some(Input::PasteTooLong);
+        }
+        // Terminals send what Enter would.
+        let text = String::from_utf8_lossy(&self.bytes).replace("\r\n", "\n").replace('\r', "\n");
+        (!text.is_empty()).then_some(Input::Paste(text))
+    }
 }
 
 /// What was found at the beginning of the bytes.
@@ -110,7 +146,7 @@ impl Parser {
     /// [`Parser::end_of_key`] says which.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
-        !self.is_pasting && !self.bytes.is_empty()
+        self.paste.is_none() && !self.bytes.is_empty()
     }
 
     /// Nothing more has come: Esc was the key, or the rest of something that is lost.
@@ -123,32 +159,24 @@ impl Parser {
         is_escape.then_some(Input::Key(Key::Esc))
     }
 
-    fn pasted(&mut self) -> Option<Input> {
+    /// Goes on with a paste; `None` when it has not ended.
+    fn pasted(&mut self, mut paste: Paste) -> Option<Paste> {
         let end = find(&self.bytes, PASTE_END);
         // The end may be half there.
-        let have = end.unwrap_or(self.bytes.len().saturating_sub(PASTE_END.len()));
-        let mut len = have;
+        let len = end.unwrap_or(self.bytes.len().saturating_sub(PASTE_END.len()));
+        paste.take(self.bytes.drain(..len));
         if end.is_none() {
-            while len > 0 && self.bytes.get(len).is_some_and(|byte| is_continuation(*byte)) {
-                len -= 1;
-            }
+            self.paste = Some(paste);
+            return None;
         }
-        let text = String::from_utf8_lossy(&self.bytes[..len]).into_owned();
-        let taken = match end {
-            Some(at) => at + PASTE_END.len(),
-            None => len,
-        };
-        self.bytes.drain(..taken);
-        self.is_pasting = end.is_none();
-        // Terminals send what Enter would.
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        (!text.is_empty()).then_some(Input::Paste(text))
+        self.bytes.drain(..PASTE_END.len());
+        Some(paste)
     }
 
     fn key(&mut self) -> Found {
         let (len, found) = first(&self.bytes);
         if let Found::Input(Input::Paste(_)) = found {
-            self.is_pasting = true;
+            self.paste = Some(Paste::default());
         }
         self.bytes.drain(..len);
         found
@@ -160,12 +188,11 @@ impl Iterator for Parser {
 
     fn next(&mut self) -> Option<Input> {
         loop {
-            if self.is_pasting {
-                let pasted = self.pasted();
-                if pasted.is_some() || self.is_pasting {
-                    return pasted;
+            if let Some(paste) = self.paste.take() {
+                match self.pasted(paste)?.end() {
+                    None => continue,
+                    pasted => return pasted,
                 }
-                continue;
             }
             match self.key() {
                 Found::Input(Input::Paste(_)) | Found::Nothing => {}
@@ -178,10 +205,6 @@ impl Iterator for Parser {
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
-}
-
-const fn is_continuation(byte: u8) -> bool {
-    byte & 0xc0 == 0x80
 }
 
 const fn key(key: Key) -> Found {
@@ -403,20 +426,31 @@ mod tests {
                 parser.push(part);
                 parts.extend(parser.by_ref());
             }
-            assert_eq!(joined(parts), joined(whole.clone()), "{at}");
+            assert_eq!(parts, whole, "{at}");
         }
     }
 
-    /// Pieces of a paste as one.
-    fn joined(inputs: Vec<Input>) -> Vec<Input> {
-        let mut joined: Vec<Input> = Vec::new();
-        for input in inputs {
-            match (joined.last_mut(), input) {
-                (Some(Input::Paste(text)), Input::Paste(more)) => text.push_str(&more),
-                (_, input) => joined.push(input),
+    #[test]
+    fn a_paste_comes_whole_or_not_at_all_and_takes_a_bounded_room() {
+        let mut parser = Parser::default();
+        let mut paste = |len: usize| {
+            parser.push(b"\x1b[200~");
+            for part in vec![b'x'; len].chunks(4_096) {
+                parser.push(part);
+                assert_eq!(parser.next(), None);
+                let kept = parser.paste.as_ref().map_or(0, |paste| paste.bytes.len());
+                assert!(kept <= LONGEST_PASTE);
             }
-        }
-        joined
+            parser.push(b"\x1b[201~y");
+            let pasted = parser.next();
+            assert_eq!(parser.next(), Some(Input::Key(Key::Char('y'))));
+            pasted
+        };
+        let whole = |len| Some(Input::Paste("x".repeat(len)));
+        assert_eq!(paste(LONGEST_PASTE), whole(LONGEST_PASTE));
+        assert_eq!(paste(LONGEST_PASTE + 1), Some(Input::PasteTooLong));
+        assert_eq!(paste(100 * LONGEST_PASTE), Some(Input::PasteTooLong));
+        assert_eq!(paste(9), whole(9));
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct TooLong {
 }
 
 impl Writing {
+    /// Bytes of the longest text.
+    pub const LONGEST: usize = MAX_BODY;
+
     /// A text.
     ///
     /// # Errors
@@ -450,7 +453,8 @@ fn count_where(
     values: &[&dyn ToSql],
 ) -> Result<Deleted, HomeError> {
     let count = |state: &str| -> Result<usize, HomeError> {
-        let sql = format!("SELECT count(*) FROM outbox WHERE kind = 'text' AND {which} AND {state}");
+        let sql =
+            format!("SELECT count(*) FROM outbox WHERE kind = 'text' AND {which} AND {state}");
         let count: i64 = connection.prepare_cached(&sql)?.query_one(values, |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     };

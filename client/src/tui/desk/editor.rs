@@ -7,19 +7,28 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-/// More than any letter has.
-const LONGEST: u64 = 64 * 1_024;
+use crate::home::Writing;
 
 /// Lets the person edit a text in a file of the home, which nobody else can read.
 pub(super) fn edit(dir: &Path, text: &str) -> Result<String, String> {
-    let path = dir.join(format!("editing-{}.txt", std::process::id()));
-    let edited = edit_file(&path, text);
-    // It has words in it that are nobody's business.
-    let _ = fs::remove_file(&path);
-    edited
+    let path = |at| dir.join(format!("editing-{}-{at}.txt", std::process::id()));
+    let path = (0..).map(path).find(|path| !path.exists()).unwrap_or_else(|| path(0));
+    match edit_file(&path, text).map(|()| read(&path)) {
+        // Nobody has to write it once more.
+        Ok(Err(why)) => Err(format!("{why}. It is still in {}", path.display())),
+        Ok(edited) => {
+            // It has words in it that are nobody's business.
+            let _ = fs::remove_file(&path);
+            edited
+        }
+        Err(why) => {
+            let _ = fs::remove_file(&path);
+            Err(why)
+        }
+    }
 }
 
-fn edit_file(path: &Path, text: &str) -> Result<String, String> {
+fn edit_file(path: &Path, text: &str) -> Result<(), String> {
     let failed = |error| format!("{}: {error}", path.display());
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
@@ -35,13 +44,19 @@ fn edit_file(path: &Path, text: &str) -> Result<String, String> {
     if !ended.success() {
         return Err(format!("the editor {editor} has failed ({ended}); nothing was changed"));
     }
+    Ok(())
+}
+
+/// What the editor has left.
+fn read(path: &Path) -> Result<String, String> {
+    let most = Writing::LONGEST as u64;
     let mut edited = String::new();
-    let file = fs::File::open(path).map_err(failed)?;
-    file.take(LONGEST + 1)
-        .read_to_string(&mut edited)
-        .map_err(|error| format!("what the editor has left cannot be read: {error}"))?;
-    if edited.len() as u64 > LONGEST {
-        return Err("what the editor has left is too long for a letter; nothing was changed".into());
+    fs::File::open(path)
+        // An editor ends the last line, and that is not part of the letter.
+        .and_then(|file| file.take(most + 2).read_to_string(&mut edited))
+        .map_err(|error| format!("what you have written cannot be read: {error}"))?;
+    if edited.trim_end_matches('\n').len() as u64 > most {
+        return Err(format!("what you have written is longer than the {most} bytes of a letter"));
     }
     Ok(edited)
 }

@@ -2,10 +2,11 @@
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
+use crate::home::Writing;
 use crate::show::{Piece, Shown, breaks};
 
-/// More than any letter has. What is pasted beyond that is not taken.
-const LONGEST: usize = 64 * 1_024;
+/// What a letter has room for. What would be more is not taken.
+const LONGEST: usize = Writing::LONGEST;
 
 /// A text, and where in it something would be inserted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,12 +50,17 @@ impl Composer {
 
     /// Inserts a text; `false` when there is no room for all of it, and nothing was inserted.
     pub(crate) fn insert(&mut self, text: &str) -> bool {
-        if self.text.len() + text.len() > LONGEST {
+        if text.len() > self.room() {
             return false;
         }
         self.text.insert_str(self.cursor, text);
         self.cursor = self.boundary(self.cursor + text.len());
         true
+    }
+
+    /// Bytes that can still be inserted.
+    pub(crate) fn room(&self) -> usize {
+        LONGEST.saturating_sub(self.text.len())
     }
 
     pub(crate) fn insert_char(&mut self, character: char) -> bool {
@@ -275,5 +281,8 @@ mod tests {
         assert_eq!(composer.take(), "\x1b[2J\u{202e}x\ty");
         assert!(!composer.insert(&"x".repeat(LONGEST + 1)));
         assert!(composer.is_empty());
+        assert!(composer.insert(&"x".repeat(LONGEST - 1)) && composer.room() == 1);
+        assert!(!composer.insert("ü"));
+        assert_eq!(composer.text().len(), LONGEST - 1);
     }
 }

@@ -10,6 +10,9 @@ use crate::show;
 use crate::tui::bindings::{Action, Situation};
 use crate::tui::input::Key;
 
+/// What does not fit where something else than a letter is typed.
+const NO_ROOM: &str = "not pasted: there is no room for that here";
+
 /// Something that can be edited, and whether a key did that.
 fn edit(text: &mut Composer, key: Key) -> bool {
     match key {
@@ -62,10 +65,7 @@ impl Model {
             Action::Older => self.scroll(true, self.page()),
             Action::Newer => self.scroll(false, self.page()),
             Action::Send => self.send(),
-            Action::NewLine => {
-                self.composer.insert("\n");
-                self.note_change();
-            }
+            Action::NewLine => self.write("\n"),
             Action::Edit => self.acts.push(Act::Edit(self.composer.text().to_owned())),
             Action::Choose => self.choose_letter(true),
             Action::Archived => self.list.toggle_archived(),
@@ -103,15 +103,40 @@ impl Model {
             Some(_) => true,
             None if self.open.is_some() => {
                 self.focus = Focus::Composer;
-                let is_taken = self.composer.insert(text);
-                self.note_change();
-                is_taken
+                self.write(text);
+                true
             }
             None => true,
         };
         if !is_taken {
-            self.say("a letter has no room for all of that; look where the text ends, and send it in parts");
+            self.say(NO_ROOM);
         }
+    }
+
+    /// Puts a text where the cursor is, if the letter has room for all of it.
+    fn write(&mut self, text: &str) {
+        if self.composer.insert(text) {
+            self.note_change();
+        } else {
+            self.say_too_long();
+        }
+    }
+
+    /// More was pasted than anything has room for.
+    pub(super) fn refuse_paste(&mut self) {
+        if self.overlay.is_none() {
+            self.say_too_long();
+        } else {
+            self.say(NO_ROOM);
+        }
+    }
+
+    fn say_too_long(&mut self) {
+        let (most, room) = (Writing::LONGEST, self.composer.room());
+        self.say(&format!(
+            "not taken, and nothing is changed: a letter has at most {most} bytes, and this one has room for \
+             {room} more. Take it in parts."
+        ));
     }
 
     pub(super) fn click(&mut self, column: u16, row: u16) {
@@ -215,6 +240,7 @@ impl Model {
                     self.recall(false);
                 }
             }
+            Key::Char(character) => self.write(character.encode_utf8(&mut [0; 4])),
             key => {
                 if edit(&mut self.composer, key) {
                     self.note_change();

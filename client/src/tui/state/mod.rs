@@ -413,6 +413,7 @@ impl Model {
                 self.key(key);
             }
             Input::Paste(text) => self.paste(&text),
+            Input::PasteTooLong => self.refuse_paste(),
             Input::Wheel { up } => self.scroll(up, 3),
             Input::Click { column, row } => self.click(column, row),
         }

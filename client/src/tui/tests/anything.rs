@@ -76,6 +76,7 @@ const TEXTS: [&str; 8] = [
 fn something(numbers: &mut Numbers, person: &mut Person) {
     match numbers.below(14) {
         0..8 => person.press(*numbers.of(&KEYS)),
+        8 if numbers.below(9) == 0 => person.happen(Event::Input(Input::PasteTooLong)),
         8 => person.happen(Event::Input(Input::Paste((*numbers.of(&TEXTS)).to_owned()))),
         9 => {
             let width = u16::try_from(numbers.below(120)).unwrap();

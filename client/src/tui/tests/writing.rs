@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::person::Person;
 use super::phone;
 use super::screens::week;
+use crate::home::Writing;
 use crate::tui::event::{Act, Errand, Event};
 use crate::tui::input::{Input, Key};
 
@@ -276,6 +277,34 @@ fn a_text_that_is_typed_in_the_list_changes_nothing() {
     let reads_or_asks = |errand: &Errand| matches!(errand, Errand::Read { .. } | Errand::AskKey(_));
     assert!(person.errands.iter().all(reads_or_asks), "{:?}", person.errands);
     assert!(person.acts.is_empty(), "{:?}", person.acts);
+}
+
+#[test]
+fn what_has_no_room_in_a_letter_is_not_taken_in_part() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.types("begun ");
+    let long = "x".repeat(Writing::LONGEST - 5);
+    let refused = "not taken, and nothing is changed: a letter has at most 61134 bytes";
+    for paste in [Input::Paste(long.clone()), Input::PasteTooLong] {
+        person.happen(Event::Input(paste));
+        person.sees_line(refused);
+        person.sees_line("> begun");
+        person.press(Key::Left);
+        person.press(Key::End);
+        person.sees_nothing_of(refused);
+    }
+    // Up to the last byte it is taken, and can be sent.
+    person.happen(Event::Input(Input::Paste(long[1..].to_owned())));
+    person.sees_nothing_of(refused);
+    for key in [Key::Char('y'), Key::NewLine] {
+        person.press(key);
+        person.sees_line(refused);
+    }
+    person.errands.clear();
+    person.press(Key::Enter);
+    let text = format!("begun {}", &long[1..]);
+    assert!(person.errands == [Errand::Send { to: phone(1), text }]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! courier writes to the home, and only the courier does; others read the home by themselves. What was
 //! handed in before [`Courier::leave`] is still carried out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel, sync_channel};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use waxwing_core::phone::Phone;
 
 use crate::exit::Failure;
-use crate::home::{Home, HomeError};
+use crate::home::{Home, HomeError, Which};
 use crate::session::{Account, Host, Note, Session, SessionError, Tell};
 
 /// How long the courier waits for news of others before it looks at the home by itself.
@@ -51,7 +51,28 @@ pub enum Connection {
     /// Everything that was pending at the server has come.
     Stands,
     /// There is none, for this reason.
-    Lost(String),
+    Lost(Loss),
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// In a few words.
+    pub brief: String,
+    /// In a sentence that says what to do, if there is something.
+    pub why: String,
+}
+
+impl Loss {
+    /// What a problem of the session of `home` comes to.
+    fn of(problem: &SessionError, home: &Home) -> Self {
+        let why = match problem {
+            // For how long, is another time with each look.
+            SessionError::HolderSilent(_) => problem.to_string(),
+            problem => Failure::from(problem).to_string(),
+        };
+        Self { brief: problem.in_brief(home.dir()), why }
+    }
 }
 
 /// What the server says about somebody's key.
@@ -92,6 +113,7 @@ pub struct Courier {
 enum Order {
     Carry(Errand),
     AskKey(Phone),
+    Hurry,
 }
 
 impl Courier {
@@ -131,6 +153,11 @@ impl Courier {
     /// Has the server asked what somebody's key is.
     pub fn ask_key(&self, phone: Phone) {
         self.order(Order::AskKey(phone));
+    }
+
+    /// Has a connection made now, if there is none, and letters tried that were put off.
+    pub fn hurry(&self) {
+        self.order(Order::Hurry);
     }
 
     fn order(&self, order: Order) {
@@ -210,7 +237,11 @@ fn run(
         let Err(error) = round.serve(&mut session) else {
             return Ok(session.leave()?);
         };
-        round.say(Connection::Lost(Failure::from(error).to_string()));
+        let error = match error {
+            SessionError::Home(error) => SessionError::Home(error.of_home(home.dir())),
+            error => error,
+        };
+        round.say(Connection::Lost(Loss::of(&error, &home)));
         // What is handed in meanwhile is stored, and goes out when there is a session again.
         if !round.pause() {
             return Ok(());
@@ -268,6 +299,13 @@ impl<'a> Round<'a> {
                 session.want_key(&phone);
                 self.asked.push((phone, Instant::now() + PATIENCE));
             }
+            (Order::Hurry, session) => {
+                // What a home takes that cannot be written, the next session finds out.
+                let _ = self.home.outbox().hurry(Which::All);
+                if let Some(session) = session {
+                    session.hurry();
+                }
+            }
             (Order::AskKey(phone), None) => {
                 let why = "there is no connection".to_owned();
                 (self.tell)(News::Key(phone, KeyWord::Unasked(why)));
@@ -282,9 +320,13 @@ impl<'a> Round<'a> {
             let left = until.saturating_duration_since(Instant::now());
             match self.given.recv_timeout(left) {
                 Ok(order) => {
+                    let is_hurried = matches!(order, Order::Hurry);
                     self.take(order, None);
                     // Nobody reads a home that does not read, and the next session finds that out.
                     let _ = self.look_at_home();
+                    if is_hurried {
+                        return true;
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => return true,
                 Err(RecvTimeoutError::Disconnected) => return false,
@@ -325,13 +367,13 @@ impl<'a> Round<'a> {
 
     fn look_at(&mut self, session: &mut Session<'_>) {
         let connection = match session.problem() {
-            Some(problem) => Connection::Lost(problem.to_string()),
+            Some(problem) => Connection::Lost(Loss::of(problem, self.home)),
             None if session.has_backlog() => Connection::Stands,
             None => Connection::Begun,
         };
         self.say(connection);
-        let tell = self.tell;
-        self.asked.retain(|(phone, until)| match word_of(session, phone, *until) {
+        let (tell, dir) = (self.tell, self.home.dir());
+        self.asked.retain(|(phone, until)| match word_of(session, dir, phone, *until) {
             Some(word) => {
                 tell(News::Key(*phone, word));
                 false
@@ -349,13 +391,13 @@ impl<'a> Round<'a> {
 }
 
 /// What the server says about a key, once that is known.
-fn word_of(session: &Session<'_>, phone: &Phone, until: Instant) -> Option<KeyWord> {
+fn word_of(session: &Session<'_>, dir: &Path, phone: &Phone, until: Instant) -> Option<KeyWord> {
     if !session.has_session() {
         let why = "another waxwing command of this home has the session";
         return Some(KeyWord::Unasked(why.to_owned()));
     }
     if let Some(problem) = session.problem() {
-        return Some(KeyWord::Unasked(problem.to_string()));
+        return Some(KeyWord::Unasked(format!("no connection: {}", problem.in_brief(dir))));
     }
     if let Some(conflict) = session.refused_answer(phone) {
         return Some(KeyWord::Refused(conflict.to_string()));

@@ -20,8 +20,8 @@ use waxwing::commands::{Console, run};
 use waxwing::console::Remarks;
 use waxwing::exit::Failure;
 use waxwing::home::{
-    Begin, Contact, Fate, HandedOver, Home, HomeProfile, NewIdentity, Once, Quota, Recorded, Registration,
-    Writing,
+    Begin, Contact, Fate, HandedOver, Home, HomeProfile, NewIdentity, Once, Quota, Recorded,
+    Registration, Writing,
 };
 use waxwing::settings::Settings;
 use waxwing_core::crypto::{PrivateKey, Provider, ReplyKey, Spki};
@@ -816,16 +816,18 @@ fn what_cannot_be_taken_back_is_done_after_a_yes_alone() {
     let all = &["delete", "Ann", "--all"];
     for no in ["", "\n", "n\n", "all\n"] {
         let ran = test.run(all, no, true);
-        let question = format!(
-            "Delete 2 letters from Ann, {OTHER}, and 1 letter to them, for good? [y/N] "
-        );
+        let question =
+            format!("Delete 2 letters from Ann, {OTHER}, and 1 letter to them, for good? [y/N] ");
         assert_eq!(ran.remarks, question);
         assert_eq!(ran.failure.unwrap().code(), 1);
         let ran = test.run(&["consumers", "remove", "bot"], no, true);
         assert!(ran.remarks.contains("not done with (2)"), "{}", ran.remarks);
         assert_eq!(ran.failure.unwrap().code(), 1);
     }
-    assert_eq!(shown(&test), serde_json::json!([["text", "one"], ["text", "two"], ["text", "mine"]]));
+    assert_eq!(
+        shown(&test),
+        serde_json::json!([["text", "one"], ["text", "two"], ["text", "mine"]])
+    );
     assert_eq!(test.home.consumers().all().unwrap().len(), 1);
     let ran = test.run(all, "y\n", true);
     assert_eq!(ran.output, "deleted: 2 letters received and 1 letter written here\n");

@@ -161,7 +161,7 @@ impl<'a> Conversations<'a> {
     /// [`HomeError::Database`].
     pub fn archive(&self, phone: &Phone, away: bool) -> Result<bool, HomeError> {
         let sql = "UPDATE conversations SET archived = ?2 WHERE phone = ?1 AND archived <> ?2";
-        Ok(self.home.connection.execute(sql, params![phone.as_str(), away])? == 1)
+        self.home.write(|change| Ok(change.execute(sql, params![phone.as_str(), away])? == 1))
     }
 
     /// Lets it be quiet until `until` about what is new; `false` when nothing is known of it.
@@ -170,7 +170,8 @@ impl<'a> Conversations<'a> {
     /// [`HomeError::Database`].
     pub fn mute(&self, phone: &Phone, until: UnixTime) -> Result<bool, HomeError> {
         let sql = "UPDATE conversations SET muted_until = ?2 WHERE phone = ?1";
-        Ok(self.home.connection.execute(sql, params![phone.as_str(), until.as_seconds()])? == 1)
+        let values = params![phone.as_str(), until.as_seconds()];
+        self.home.write(|change| Ok(change.execute(sql, values)? == 1))
     }
 
     /// Lets it stay at the top of the list, or not.
@@ -228,8 +229,10 @@ impl<'a> Conversations<'a> {
             "INSERT INTO conversations (phone, {column}) VALUES (?1, ?2) \
              ON CONFLICT (phone) DO UPDATE SET {column} = ?2 WHERE {column} <> ?2"
         );
-        self.home.connection.prepare_cached(&sql)?.execute(params![phone.as_str(), value])?;
-        Ok(())
+        self.home.write(|change| {
+            change.prepare_cached(&sql)?.execute(params![phone.as_str(), value])?;
+            Ok(())
+        })
     }
 }
 

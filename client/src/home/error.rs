@@ -158,11 +158,16 @@ impl HomeError {
     /// The same of the home in this directory, which the person has to know when its disk is full.
     #[must_use]
     pub fn of_home(self, dir: &Path) -> Self {
+        if self.is_full(dir) { Self::Full { dir: dir.to_owned() } } else { self }
+    }
+
+    /// Whether there is no room on the disk of the home in this directory.
+    #[must_use]
+    pub fn is_full(&self, dir: &Path) -> bool {
         match self {
-            Self::Database(error) if is_full(&error) || is_of_full_disk(&error, dir) => {
-                Self::Full { dir: dir.to_owned() }
-            }
-            other => other,
+            Self::Full { .. } => true,
+            Self::Database(error) => is_full(error) || is_of_full_disk(error, dir),
+            _ => false,
         }
     }
 

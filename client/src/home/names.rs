@@ -54,7 +54,7 @@ impl Conversations<'_> {
     pub fn remove_name(&self, phone: &Phone) -> Result<bool, HomeError> {
         let sql = "UPDATE conversations SET name = NULL \
                    WHERE phone = ? AND name IS NOT NULL";
-        Ok(self.home.connection.execute(sql, [phone.as_str()])? == 1)
+        self.home.write(|change| Ok(change.execute(sql, [phone.as_str()])? == 1))
     }
 
     /// Whoever has this name, or else the only one whose name looks like it. Two names can come to look

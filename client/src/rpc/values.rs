@@ -57,6 +57,6 @@ pub(super) fn connection(connection: &Connection) -> Value {
     match connection {
         Connection::Begun => json!({ "state": "coming" }),
         Connection::Stands => json!({ "state": "up" }),
-        Connection::Lost(why) => json!({ "state": "down", "why": why }),
+        Connection::Lost(loss) => json!({ "state": "down", "why": loss.why }),
     }
 }

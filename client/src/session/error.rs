@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
-use waxwing_core::client::RequestError;
+use waxwing_core::client::{Ended, RequestError};
 use waxwing_core::crypto::KeyError;
 use waxwing_core::messenger::Cause;
 use waxwing_core::time::UnixTime;
+use waxwing_core::wire::CloseReason;
 
 use crate::home::{Holder, HomeError};
 use crate::keylog::KeyLogError;
@@ -91,6 +93,45 @@ impl fmt::Display for InTurn<'_> {
     }
 }
 
+impl SessionError {
+    /// The same in a few words, where there is no room for more. `dir` is that of the home.
+    #[must_use]
+    pub fn in_brief(&self, dir: &Path) -> String {
+        let brief = match self {
+            Self::Home(error) if error.is_full(dir) => "the disk is full",
+            Self::Home(_) | Self::Over(Cause::Profile) => "the home cannot be used",
+            Self::Unreachable(tried) => match &tried[..] {
+                [(address, _)] => return format!("{address} cannot be reached"),
+                tried => return format!("none of {} addresses can be reached", tried.len()),
+            },
+            Self::Broken(_) | Self::EndOfStream => "it broke",
+            Self::Over(Cause::Ended(ended)) => ended_in_brief(ended),
+            Self::Over(Cause::Unanswered) => "the server does not answer",
+            Self::Over(Cause::OtherAccount | Cause::WrongKey) | Self::KeyNotDue(_) => {
+                "the server is not to be trusted"
+            }
+            Self::HolderOffline { pid, .. } => return format!("process {pid} has none"),
+            Self::HolderSilent(holder) => return format!("process {} does not move", holder.pid),
+            other => return other.to_string(),
+        };
+        brief.to_owned()
+    }
+}
+
+const fn ended_in_brief(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::Closed(CloseReason::ServerStopping) => "the server has stopped",
+        Ended::Closed(CloseReason::TakenOver) => "another session took over",
+        Ended::Closed(_) => "the server has ended it",
+        Ended::Refused(_) => "the server refuses",
+        Ended::BadBytes => "the server has another key",
+        Ended::TimedOut => "the server does not answer",
+        Ended::Misbehaved | Ended::WindowExceeded | Ended::BadSeal | Ended::Build(_) => {
+            "the server is not understood"
+        }
+    }
+}
+
 struct InWords<'a>(&'a Cause);
 
 impl fmt::Display for InWords<'_> {
@@ -103,5 +144,34 @@ impl fmt::Display for InWords<'_> {
             Cause::OwnKey => "this home's private key cannot sign",
             Cause::Profile => "the home could not be written",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_in_brief_has_room_in_a_row_and_no_name_of_ours() {
+        let dir = Path::new("/nonexistent");
+        let full = HomeError::Full { dir: "/a/long/path/of/a/home".into() };
+        let tried = |count| {
+            let tried = || ("messages.example.org:9295".to_owned(), io::ErrorKind::TimedOut.into());
+            std::iter::repeat_with(tried).take(count).collect()
+        };
+        for problem in [
+            SessionError::Home(full),
+            SessionError::Unreachable(tried(1)),
+            SessionError::Unreachable(tried(9)),
+            SessionError::Over(Cause::Ended(Ended::Closed(CloseReason::ServerStopping))),
+            SessionError::Over(Cause::Ended(Ended::Closed(CloseReason::NoProgress))),
+            SessionError::Over(Cause::Ended(Ended::BadBytes)),
+            SessionError::Over(Cause::Unanswered),
+            SessionError::EndOfStream,
+            SessionError::HolderOffline { pid: 4_194_304, problem: "x".repeat(99) },
+        ] {
+            let brief = problem.in_brief(dir);
+            assert!(brief.len() <= 44 && !brief.contains("Stopping"), "{brief}");
+        }
     }
 }

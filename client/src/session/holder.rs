@@ -31,7 +31,7 @@ pub(super) struct Holder<'a> {
     messenger: Waxwing<'a>,
     profile: HomeProfile<'a>,
     addresses: Addresses,
-    /// The connection before has failed, and the next address is tried without a pause.
+    /// The next address is tried without a pause: the connection before has failed, or the person wants it.
     is_next_due: bool,
     /// A connection that is being made.
     dial: Option<Dial>,
@@ -58,6 +58,11 @@ impl<'a> Holder<'a> {
         }
     }
 
+    /// Makes the next connection without the pause before it.
+    pub(super) const fn hurry(&mut self) {
+        self.is_next_due |= self.link.is_none() && self.dial.is_none();
+    }
+
     pub(super) const fn messenger(&self) -> &Waxwing<'a> {
         &self.messenger
     }
@@ -82,7 +87,7 @@ impl<'a> Holder<'a> {
 
     /// Why there is no connection, for whoever looks from outside; see [`SessionLock::show`].
     pub(super) fn show(&self, lock: &mut SessionLock) {
-        let problem = self.problem.as_ref().map(ToString::to_string);
+        let problem = self.problem.as_ref().map(|problem| problem.in_brief(self.home.dir()));
         lock.show(self.messenger.has_backlog(), problem.as_deref());
     }
 

@@ -167,6 +167,13 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Has a connection made now, if this process makes them and there is none.
+    pub fn hurry(&mut self) {
+        if let Some((holder, _)) = &mut self.holder {
+            holder.hurry();
+        }
+    }
+
     /// Asks the server about a phone's key, once.
     pub fn want_key(&mut self, phone: &Phone) {
         if let Some((holder, _)) = &mut self.holder {

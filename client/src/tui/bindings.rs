@@ -14,6 +14,8 @@ pub enum Action {
     Suspend,
     /// Draw everything anew.
     Redraw,
+    /// Connect now.
+    Reconnect,
     /// Go to a conversation.
     Jump,
     /// Look for letters.
@@ -103,10 +105,11 @@ const fn known(action: Action, name: &'static str, place: Place, keys: &'static 
 }
 
 #[rustfmt::skip]
-const KNOWN: [Known; 23] = [
+const KNOWN: [Known; 24] = [
     known(Action::Quit, "quit", Place::Everywhere, &[Key::Ctrl('q'), Key::Ctrl('c')]),
     known(Action::Suspend, "suspend", Place::Everywhere, &[Key::Ctrl('z')]),
     known(Action::Redraw, "redraw", Place::Everywhere, &[Key::Ctrl('l')]),
+    known(Action::Reconnect, "reconnect", Place::Everywhere, &[Key::Ctrl('r')]),
     known(Action::Jump, "jump", Place::Everywhere, &[Key::Ctrl('p')]),
     known(Action::Search, "search", Place::Everywhere, &[Key::Ctrl('f')]),
     known(Action::Help, "help", Place::Everywhere, &[Key::Function(1)]),

@@ -81,8 +81,15 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// What is begun could not be stored, for this reason.
-    DraftNotKept(Phone, String),
+    /// What is begun could not be stored.
+    DraftNotKept {
+        /// In which conversation.
+        with: Phone,
+        /// The text.
+        text: String,
+        /// Why.
+        why: String,
+    },
     /// What the editor has left, or why it has left nothing.
     Edited(Result<String, String>),
     /// The program is back on its terminal.
@@ -205,6 +212,8 @@ pub enum Errand {
     Name(Phone, Option<Name>),
     /// Ask the server for somebody's key.
     AskKey(Phone),
+    /// Connect now, and try what was put off.
+    Hurry,
     /// The number of this key was compared, and is the same on both sides.
     Compared(Phone, Box<Number>),
     /// Use this key from now on, although nobody has compared it.

@@ -310,7 +310,11 @@ fn a_lost_server_is_said_and_what_is_written_waits_for_it() {
     let mut terminal = Terminal::of(&anna);
     terminal.shows("connected");
     server.stop();
-    terminal.shows("no connection");
+    terminal.waits("why there is no connection", |screen| {
+        let shown = screen.contents();
+        shown.contains("no connection: the server has stopped")
+            || shown.contains("cannot be reached")
+    });
     terminal.types(ENTER);
     terminal.types("written meanwhile");
     terminal.types(ENTER);
@@ -382,6 +386,8 @@ fn a_full_disk_is_said_and_what_was_typed_stays() {
         assert!(letters < 100, "the disk is never full");
     }
     terminal.shows(&format!("end-{letters}"));
+    // It stays, although the draft cannot be kept, either.
+    terminal.shows("not sent: the disk is full. Your words are in the line again");
     disk.make_room();
     terminal.types(ENTER);
     terminal.shows("write to");

@@ -102,10 +102,10 @@ impl Chat<'_> {
             {
                 return Err(Failure::key_changed(self.phone));
             }
-            let problem = session.problem().map(ToString::to_string);
+            let problem = session.problem().map(|problem| problem.in_brief(self.home.dir()));
             if problem != told {
                 if let Some(problem) = &problem {
-                    writeln!(console.remarks, "({problem}; letters are kept)")?;
+                    writeln!(console.remarks, "(no connection: {problem}; letters are kept)")?;
                 }
                 told = problem;
             }

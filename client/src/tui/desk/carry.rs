@@ -8,7 +8,7 @@ use crate::backend::rng;
 use crate::clock;
 use crate::courier::Hands;
 use crate::exit::Failure;
-use crate::home::{Deletion, Home, ItemId, Naming, Writing};
+use crate::home::{Deletion, Home, HomeError, ItemId, Naming, Writing};
 use crate::name::Name;
 use crate::session::Account;
 use crate::show;
@@ -26,9 +26,7 @@ pub(in crate::tui) fn carry(
         Errand::Send { to, text } => return send(home, &to, text),
         Errand::Draft { with, text } => {
             let kept = home.conversations().set_draft(&with, &text);
-            return kept.err().map(|error| {
-                Event::DraftNotKept(with, format!("what you have begun is not kept: {error}"))
-            });
+            return kept.err().map(|error| Event::DraftNotKept { with, text, why: brief(&error) });
         }
         Errand::Read { with, to } => read(home, &with, to, receipts),
         Errand::TellDiscarded => discarded(home),
@@ -41,14 +39,22 @@ pub(in crate::tui) fn carry(
             home.conversations().pin(&phone, is_pinned).map(|()| None).map_err(Failure::from)
         }
         Errand::Name(phone, name) => give_name(home, account, &phone, name.as_ref()),
-        // The courier has a way of its own for it.
-        Errand::AskKey(_) => Ok(None),
+        // The courier has a way of its own for them.
+        Errand::AskKey(_) | Errand::Hurry => Ok(None),
         Errand::Compared(phone, number) => compared(home, &phone, &number),
         Errand::AcceptKey(phone, number) => accept_key(home, &phone, &number),
     };
     match done {
         Ok(words) => words.map(Event::Done),
         Err(failure) => Some(Event::Failed(failure.to_string())),
+    }
+}
+
+/// Why the home has not taken something. The rows below a conversation are few.
+fn brief(error: &HomeError) -> String {
+    match error {
+        HomeError::Full { .. } => "the disk is full".to_owned(),
+        error => error.to_string(),
     }
 }
 
@@ -66,7 +72,7 @@ fn send(home: &Home, to: &Phone, text: String) -> Option<Event> {
     };
     if let Err(error) = home.outbox().queue(&Uid::generate(&mut rng()), to, &writing, clock::now())
     {
-        return failed(error.to_string());
+        return failed(brief(&error));
     }
     // The letter is safe; an old draft beside it is a small harm.
     let _ = home.conversations().set_draft(to, "");

@@ -107,6 +107,20 @@ pub fn run(
     desk.work(acts)
 }
 
+/// What the person has typed and the home has not taken, when nobody can try again: it is told, so that
+/// nobody has to think of it once more.
+fn lost(event: Event) -> Option<Failure> {
+    let (what, with, text, why) = match event {
+        Event::NotSent { to, text, why } => ("sent", to, text, why),
+        Event::DraftNotKept { with, text, why } => ("kept", with, text, why),
+        _ => return None,
+    };
+    let with = with.as_str();
+    Some(Failure::General(format!(
+        "what you have written to {with} is not {what}: {why}. It says:\n{text}"
+    )))
+}
+
 fn no_terminal(error: io::Error) -> Failure {
     Failure::General(format!("the terminal does not work: {error}"))
 }
@@ -200,6 +214,9 @@ impl Desk {
             }
         }
         let left = self.courier.leave();
+        if let Some(lost) = std::iter::from_fn(|| self.inbox.next()).find_map(lost) {
+            return Err(lost);
+        }
         match ended {
             Ok(End::Asked) | Err(Failure::Interrupted) => {
                 left.and_then(|()| Ok(self.home.outbox().unanswered()?))
@@ -352,8 +369,10 @@ impl Desk {
     }
 
     fn carry(&self, errand: Errand) {
-        if let Errand::AskKey(phone) = errand {
-            return self.courier.ask_key(phone);
+        match errand {
+            Errand::AskKey(phone) => return self.courier.ask_key(phone),
+            Errand::Hurry => return self.courier.hurry(),
+            _ => {}
         }
         let (inbox, waker) = (self.inbox.clone(), self.waiting.waker.clone());
         let receipts = self.wishes.receipts;

@@ -66,30 +66,50 @@ fn panes(model: &Model, layout: &Layout, theme: Theme, frame: &mut Frame<'_>) {
     }
 }
 
-/// Columns for account and connection, before anything else is shown beside them.
-const LEFT: usize = 20;
-
+/// Account, connection and what waits, as far as there is room: what is wrong goes first.
 fn top(model: &Model, theme: Theme, paper: &mut Paper<'_>) {
-    let connection = match model.connection() {
-        Connection::Begun => Shown::from("connecting"),
-        Connection::Stands => Shown::from("connected"),
-        Connection::Lost(why) => Shown::line(&format!("no connection: {why}")),
-    };
-    let mut right = String::new();
+    let key = |action| model.bindings().key(action);
+    let (help, owner) =
+        (format!("{} help ", key(Action::Help)), short(model.owner().phone.as_str()));
+    let mut left = Vec::new();
+    let mut right = vec![help.clone()];
     if model.waiting() > 0 {
-        right = format!("{} waiting · ", model.waiting());
+        right.insert(0, format!("{} waiting · {help}", model.waiting()));
     }
-    let help = format!("{} help ", model.bindings().key(Action::Help));
-    right.push_str(&help);
-    let right = Shown::line(&right);
-    let left = Shown::line(&format!("{} · {connection}", short(model.owner().phone.as_str())));
-    let has_both = right.width() + LEFT <= paper.columns();
-    let right = if has_both { right } else { Shown::line(&help) };
-    let room = paper.columns().saturating_sub(right.width() + 2);
+    match model.connection() {
+        Connection::Begun => left.push(format!("{owner} · connecting")),
+        Connection::Stands => left.push(format!("{owner} · connected")),
+        Connection::Lost(loss) => {
+            let brief = &loss.brief;
+            left.extend([
+                format!("{owner} · no connection: {brief}"),
+                format!("no connection: {brief}"),
+                format!("offline: {brief}"),
+                brief.clone(),
+            ]);
+            let again = format!("{} again · {}", key(Action::Reconnect), right[0]);
+            right.insert(0, again);
+        }
+    }
+    let (left, right) = fit(&left, &right, paper.columns());
     let is_lost = matches!(model.connection(), Connection::Lost(_));
     let style = if is_lost { theme.warning() } else { theme.aside() };
-    paper.put(0, 1, &left.cut(room), style);
+    paper.put(0, 1, &left, style);
     paper.put_right(0, &right, theme.aside());
+}
+
+/// The first of each that have room beside each other; the last ones, cut off, if none have.
+fn fit(left: &[String], right: &[String], columns: usize) -> (Shown, Shown) {
+    let shown = |words: &String| Shown::line(words);
+    for (left, right) in left.iter().flat_map(|left| right.iter().map(move |right| (left, right))) {
+        let (left, right) = (shown(left), shown(right));
+        if left.width() + right.width() + 2 <= columns {
+            return (left, right);
+        }
+    }
+    let right = right.last().map_or_else(Shown::default, shown);
+    let room = columns.saturating_sub(right.width() + 2);
+    (left.last().map_or_else(Shown::default, shown).cut(room), right)
 }
 
 /// A phone number as its owner knows it, and others who look on do not.

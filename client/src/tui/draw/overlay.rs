@@ -28,7 +28,13 @@ fn keys(bindings: &Bindings) -> Vec<String> {
             &key(Action::Suspend),
             &format!("suspend      {}  draw anew      Esc  back", key(Action::Redraw)),
         ),
-        row(&key(Action::Quit), "end; what you have begun to write is kept"),
+        row(
+            &key(Action::Quit),
+            &format!(
+                "end; what you have begun is kept     {}  connect now",
+                key(Action::Reconnect)
+            ),
+        ),
         "While you write".to_owned(),
         row(&key(Action::Send), &format!("send         {new_line}  a new line")),
         row(&key(Action::Edit), "write in $EDITOR          Tab  to the list"),

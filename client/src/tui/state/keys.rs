@@ -4,6 +4,7 @@ use super::{
     Act, Compare, Composer, ConversationState, Errand, Focus, Goal, Jump, Model, Overlay,
     SEARCH_PAUSE, Search, Shown, letter,
 };
+use crate::courier::Connection;
 use crate::home::Writing;
 use crate::name::Name;
 use crate::show;
@@ -59,6 +60,7 @@ impl Model {
             Action::Quit => self.acts.push(Act::Quit),
             Action::Suspend => self.acts.push(Act::Suspend),
             Action::Redraw => self.acts.push(Act::Redraw),
+            Action::Reconnect => self.reconnect(),
             Action::Jump => self.overlay = Some(Overlay::Jump(Jump::default())),
             Action::Search => self.overlay = Some(Overlay::Search(Search::default())),
             Action::Help => self.overlay = Some(Overlay::Help { scrolled: 0 }),
@@ -80,6 +82,19 @@ impl Model {
             | Action::Pin
             | Action::Archive => self.do_with_conversation(action),
         }
+    }
+
+    /// Says why there is no connection, and has one made.
+    fn reconnect(&mut self) {
+        let words = match &self.connection {
+            Connection::Lost(loss) => {
+                format!("trying again. There was no connection: {}", loss.why)
+            }
+            Connection::Begun => "the connection is being made".to_owned(),
+            Connection::Stands => "the connection stands; what was put off is tried now".to_owned(),
+        };
+        self.say(&words);
+        self.carry(Errand::Hurry);
     }
 
     /// How far a page goes: two rows stay in view.

@@ -9,6 +9,7 @@ mod letter;
 mod list;
 mod overlay;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -79,6 +80,8 @@ pub struct Model {
     /// It in rows, as it was when something happened last.
     written: Rows,
     draft: Draft,
+    /// What was begun in other conversations and could not be kept on the disk.
+    unkept: BTreeMap<Phone, String>,
     focus: Focus,
     overlay: Option<Overlay>,
     connection: Connection,
@@ -132,6 +135,7 @@ impl Model {
             bindings,
             written: Rows::default(),
             draft: Draft::default(),
+            unkept: BTreeMap::new(),
             focus: Focus::List,
             overlay: None,
             connection: Connection::Begun,
@@ -187,13 +191,7 @@ impl Model {
             }
             Event::Remark(words) | Event::Done(words) | Event::Failed(words) => self.say(&words),
             Event::NotSent { to, text, why } => self.take_back(&to, text, &why),
-            Event::DraftNotKept(with, why) => {
-                if self.is_open(&with) {
-                    // The next change tries again.
-                    self.draft.kept.clear();
-                }
-                self.say(&why);
-            }
+            Event::DraftNotKept { with, text, why } => self.keep_here(with, text, &why),
             Event::Edited(Ok(text)) => {
                 self.composer = Composer::of(text.trim_end_matches('\n').to_owned());
                 self.note_change();
@@ -221,6 +219,9 @@ impl Model {
     #[must_use]
     pub fn leave(&mut self) -> Vec<Act> {
         self.keep_draft();
+        for (with, text) in std::mem::take(&mut self.unkept) {
+            self.acts.push(Act::Carry(Errand::Draft { with, text }));
+        }
         std::mem::take(&mut self.acts)
     }
 
@@ -297,26 +298,55 @@ impl Model {
     }
 
     fn opened(&mut self, with: &Phone, draft: String) {
-        // What somebody has typed in the meantime stays.
-        if self.is_open(with) && self.composer.is_empty() {
+        if !self.is_open(with) {
+            return;
+        }
+        if let Some(text) = self.unkept.remove(with) {
+            self.draft.kept = draft;
+            self.put_before(text);
+        } else if self.composer.is_empty() {
+            // What somebody has typed in the meantime stays.
             self.composer = Composer::of(draft.clone());
             self.draft = Draft { kept: draft, changed: None };
         }
     }
 
+    /// Puts a text back into the line, before what is there.
+    fn put_before(&mut self, mut text: String) {
+        if !self.composer.is_empty() {
+            text.push('\n');
+            text.push_str(self.composer.text());
+        }
+        self.composer = Composer::of(text);
+        self.note_change();
+    }
+
     /// A letter could not be stored: what was typed is not lost.
-    fn take_back(&mut self, to: &Phone, mut text: String, why: &str) {
+    fn take_back(&mut self, to: &Phone, text: String, why: &str) {
+        let send = self.bindings.key(Action::Send);
         if self.is_open(to) {
-            if !self.composer.is_empty() {
-                text.push('\n');
-                text.push_str(self.composer.text());
-            }
-            self.composer = Composer::of(text);
-            self.note_change();
+            self.put_before(text);
+            self.say(&format!(
+                "not sent: {why}. Your words are in the line again; {send} sends them"
+            ));
         } else {
             self.acts.push(Act::Carry(Errand::Draft { with: *to, text }));
+            self.say(&format!("not sent: {why}. Your words are in the line of {}", to.as_str()));
         }
-        self.say(&format!("not sent: {why}"));
+    }
+
+    /// What is begun could not be kept on the disk: it is kept here until there is room.
+    fn keep_here(&mut self, with: Phone, text: String, why: &str) {
+        if self.is_open(&with) {
+            // The next change tries again.
+            self.draft.kept.clear();
+        } else if !text.is_empty() {
+            self.unkept.insert(with, text);
+        }
+        // That a letter was not sent has to be known first, and it is the same text that is not kept.
+        if self.notice.is_none() {
+            self.say(&format!("what you have begun is not kept if waxwing ends now: {why}"));
+        }
     }
 
     /// What is being written has changed.
@@ -504,7 +534,9 @@ impl Model {
                 let held = match one.conversation.held {
                     0 => String::new(),
                     1 => ", and 1 letter with the new key waits until you accept it".to_owned(),
-                    held => format!(", and {held} letters with the new key wait until you accept it"),
+                    held => {
+                        format!(", and {held} letters with the new key wait until you accept it")
+                    }
                 };
                 Some(format!(
                     "!! {title}: the key has changed. Tab, then {}: compare. Sending is held{held}.",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::person::Person;
 use super::phone;
 use super::screens::week;
-use crate::courier::{Connection, KeyWord};
+use crate::courier::{Connection, KeyWord, Loss};
 use crate::tui::event::{Errand, Event};
 use crate::tui::input::{Input, Key};
 
@@ -25,7 +25,7 @@ impl Numbers {
     }
 }
 
-const KEYS: [Key; 34] = [
+const KEYS: [Key; 35] = [
     Key::Enter,
     Key::NewLine,
     Key::Tab,
@@ -52,6 +52,7 @@ const KEYS: [Key; 34] = [
     Key::Ctrl('f'),
     Key::Ctrl('u'),
     Key::Ctrl('k'),
+    Key::Ctrl('r'),
     Key::Char('v'),
     Key::Char('n'),
     Key::Char('o'),
@@ -72,6 +73,10 @@ const TEXTS: [&str; 8] = [
     "+49 151 12345602",
     "שלום\t",
 ];
+
+fn loss(why: &str) -> Loss {
+    Loss { brief: why.to_owned(), why: why.to_owned() }
+}
 
 fn something(numbers: &mut Numbers, person: &mut Person) {
     match numbers.below(14) {
@@ -99,12 +104,13 @@ fn something(numbers: &mut Numbers, person: &mut Person) {
         _ => {
             let to = phone(u8::try_from(1 + numbers.below(9)).unwrap());
             let (text, why) = ((*numbers.of(&TEXTS)).to_owned(), "the disk is full".to_owned());
-            person.happen(match numbers.below(6) {
-                0 => Event::Connection(Connection::Lost("gone".into())),
+            person.happen(match numbers.below(7) {
+                0 => Event::Connection(Connection::Lost(loss("gone"))),
                 1 => Event::Connection(Connection::Stands),
                 2 => Event::Key(to, KeyWord::Nothing),
                 3 => Event::NotSent { to, text, why },
                 4 => Event::Edited(Ok(text)),
+                5 => Event::DraftNotKept { with: to, text, why },
                 _ => Event::Input(Input::Focus(numbers.below(2) == 0)),
             });
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::person::Person;
 use super::phone;
 use super::screens::week;
+use crate::courier::{Connection, Loss};
 use crate::home::Writing;
 use crate::tui::event::{Act, Errand, Event};
 use crate::tui::input::{Input, Key};
@@ -79,6 +80,60 @@ fn a_letter_is_sent_once_and_what_could_not_be_stored_comes_back() {
     let text = "lost?".to_owned();
     person.happen(Event::NotSent { to, text, why: "the disk is full".into() });
     assert_eq!(person.errands, [draft("lost?")]);
+}
+
+#[test]
+fn a_full_disk_is_told_in_full_and_nothing_that_is_begun_is_lost() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.carry_out();
+    person.types("first");
+    person.press(Key::Enter);
+    let why = || "the disk is full".to_owned();
+    let not_kept =
+        |text: &str| Event::DraftNotKept { with: phone(1), text: text.into(), why: why() };
+    person.happen(Event::NotSent { to: phone(1), text: "first".into(), why: why() });
+    // What is said of the letter is not hidden by what is said of the draft.
+    person.happen(not_kept("first"));
+    person.sees_line("not sent: the disk is full. Your words are in the line again");
+    person.sees_line("> first");
+    person.types("!");
+    person.happen(not_kept("first!"));
+    person.sees_line("what you have begun is not kept if waxwing ends now: the disk is full");
+    // It is there again after another conversation, and the end tries once more.
+    for _ in 0..2 {
+        person.presses(&[Key::Esc, Key::Down]);
+        person.happen(not_kept("first!"));
+        person.sees_nothing_of("> first!");
+        person.press(Key::Up);
+        person.sees_line("> first!");
+    }
+    person.press(Key::Down);
+    person.happen(not_kept("first!"));
+    person.errands.clear();
+    person.leaves();
+    assert_eq!(person.errands, [draft("first!")]);
+}
+
+#[test]
+fn a_lost_connection_is_told_in_one_row_and_tried_again_at_once() {
+    let mut person = anybody();
+    let loss = Loss { brief: "the disk is full".into(), why: "make room on it".into() };
+    person.happen(Event::Connection(Connection::Lost(loss)));
+    for (width, row) in [
+        (80, " +49…00 · no connection: the disk is full    Ctrl-R again · 1 waiting · F1 help"),
+        (60, " +49…00 · no connection: the disk is full           F1 help"),
+        (40, " offline: the disk is full      F1 help"),
+        (30, " the disk is full     F1 help"),
+    ] {
+        person.resize(width, 24);
+        assert_eq!(person.sees()[0], row);
+    }
+    person.resize(80, 24);
+    person.errands.clear();
+    person.press(Key::Ctrl('r'));
+    assert_eq!(person.errands, [Errand::Hurry]);
+    person.sees_line("trying again. There was no connection: make room on it");
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! What is in front of the conversations.
 
 use qrcode::{Color, EcLevel, QrCode};
+use ratatui_core::style::Style;
 use waxwing_core::phone::Phone;
 
 use super::paint::Paper;
-use crate::courier::KeyWord;
 use crate::home::Entry;
 use crate::show::Shown;
 use crate::tui::bindings::{Action, Bindings};
 use crate::tui::state::{
-    Compare, Composer, Goal, Jump, Listing, Model, Overlay, Search, letter_text,
+    Compare, Composer, Goal, Jump, Listing, Model, Overlay, QUESTION, Search, Tone, letter_text,
 };
 use crate::tui::theme::Theme;
 
@@ -93,15 +93,12 @@ pub(super) fn draw(
         Overlay::Search(search) => Some(draw_search(model, search, theme, paper)),
         Overlay::Naming { phone, name } => Some(draw_naming(model, phone, name, theme, paper)),
         Overlay::Sure { question, .. } => {
-            paper.put(1, 1, question, theme.warning());
-            paper.put(3, 1, &Shown::from("y yes · any other key no"), theme.aside());
+            draw_question(question, theme, paper);
             None
         }
         Overlay::Compare(compare) => Some(draw_compare(model, compare, theme, paper)),
-        Overlay::Details(lines) => {
-            for (row, line) in lines.iter().enumerate() {
-                paper.put(1 + row, 2, line, Theme::words());
-            }
+        Overlay::Details { lines, scrolled } => {
+            details(lines, *scrolled, paper);
             None
         }
     }
@@ -112,6 +109,36 @@ fn help(lines: &[String], scrolled: usize, paper: &mut Paper<'_>) {
     for (row, line) in lines.iter().skip(top).take(paper.rows()).enumerate() {
         let style = if line.starts_with(' ') { Theme::words() } else { Theme::name() };
         paper.put(row, 1, &Shown::line(line), style);
+    }
+}
+
+fn details(lines: &[Shown], scrolled: usize, paper: &mut Paper<'_>) {
+    let columns = paper.columns().saturating_sub(4).max(4);
+    let rows: Vec<_> = lines.iter().flat_map(|line| Shown::rows(line.as_str(), columns)).collect();
+    let room = paper.rows().saturating_sub(1);
+    let top = scrolled.min(rows.len().saturating_sub(room));
+    for (row, line) in rows.iter().skip(top).take(room).enumerate() {
+        paper.put(1 + row, 2, line, Theme::words());
+    }
+}
+
+/// A question, in as many rows as it needs, and the answers.
+fn draw_question(question: &Shown, theme: Theme, paper: &mut Paper<'_>) {
+    let rows = Shown::rows(question.as_str(), paper.columns().saturating_sub(2).max(4));
+    let last = paper.rows().saturating_sub(1);
+    let top = usize::from(rows.len() + 2 <= last);
+    for (row, words) in rows.iter().take(last).enumerate() {
+        paper.put(top + row, 1, words, theme.warning());
+    }
+    let answers = (top + rows.len() + 1).min(last);
+    paper.put(answers, 1, &Shown::from("y yes · any other key no"), theme.aside());
+}
+
+/// Words in as many rows as they need, from a row on.
+fn put_words(words: &str, row: usize, style: Style, paper: &mut Paper<'_>) {
+    let rows = Shown::rows(words, paper.columns().saturating_sub(2).max(4));
+    for (at, words) in rows.iter().enumerate() {
+        paper.put(row + at, 1, words, style);
     }
 }
 
@@ -144,7 +171,7 @@ fn draw_jump(model: &Model, jump: &Jump, theme: Theme, paper: &mut Paper<'_>) ->
     let goals = jump.goals(model.list(), model.owner().country.as_ref());
     if goals.is_empty() {
         let words = "nobody like that; a whole phone number with + begins a conversation";
-        paper.put(2, 1, &Shown::from(words), theme.aside());
+        put_words(words, 2, theme.aside(), paper);
     }
     let room = paper.rows().saturating_sub(2);
     let top = visible(jump.chosen, room);
@@ -226,14 +253,13 @@ fn draw_naming(
 ) -> (u16, u16) {
     let question = format!("Name of {}:", phone.as_str());
     let cursor = ask(&question, name, 1, theme, paper);
-    paper.put(
-        3,
-        1,
-        &Shown::from("Enter keeps it; with nothing typed, the name goes"),
-        theme.aside(),
-    );
-    for (row, words) in model.banner().iter().enumerate() {
-        paper.put(5 + row, 1, words, theme.warning());
+    match model.notice() {
+        // What is wrong with the name.
+        Some(words) => put_words(words, 3, theme.warning(), paper),
+        None => {
+            let words = "Enter keeps it; with nothing typed, the name goes";
+            put_words(words, 3, theme.aside(), paper);
+        }
     }
     cursor
 }
@@ -244,66 +270,24 @@ fn draw_compare(
     theme: Theme,
     paper: &mut Paper<'_>,
 ) -> (u16, u16) {
-    let title = model.list().get(&compare.with).map(Listing::title);
-    let title = title.unwrap_or_else(|| Shown::line(compare.with.as_str()));
-    let mut row = 0;
-    let mut say = |paper: &mut Paper<'_>, words: &str, style| {
-        for line in Shown::rows(words, paper.columns().saturating_sub(2).max(10)) {
-            paper.put(row, 1, &line, style);
-            row += 1;
-        }
-        row
-    };
-    match &compare.word {
-        None => say(paper, "Asking the server for the key …", theme.aside()),
-        Some(KeyWord::Said) => 0,
-        Some(KeyWord::Nothing) => {
-            say(paper, "The server knows nobody with this number.", theme.warning())
-        }
-        Some(KeyWord::Refused(why)) => {
-            say(paper, &format!("What the server says is not believed: {why}."), theme.warning())
-        }
-        Some(KeyWord::Unasked(why)) => {
-            let words = format!("The server has not said what the key is now ({why}).");
-            say(paper, &words, theme.warning())
-        }
-    };
-    let Some(number) = &compare.number else {
-        say(paper, &format!("No key of {title} is known yet."), Theme::words());
-        return paper.cell(0, 0);
-    };
-    if number.is_changed {
-        let words = format!(
-            "The key of {title} has changed: they have registered anew, or somebody is in between. \
-             This is the number with the new key. A: use it without comparing."
-        );
-        say(paper, &words, theme.warning());
-    } else if number.is_compared {
-        say(paper, &format!("You have compared this number with {title}."), Theme::words());
+    let title = model.title_of(&compare.with);
+    let sheet = compare.sheet(&title, paper.columns(), paper.rows());
+    for (row, line) in &sheet.lines {
+        let style = match line.tone {
+            Tone::Aside => theme.aside(),
+            Tone::Plain => Theme::words(),
+            Tone::Strong => Theme::name(),
+            Tone::Warning => theme.warning(),
+        };
+        paper.put(*row, line.column, &line.text, style);
     }
-    let words = format!(
-        "Call {title}, or meet them. Both of you see the same number, or something is wrong:"
-    );
-    say(paper, &words, Theme::words());
-    let top = say(paper, "", Theme::words());
-    let groups: Vec<_> = number.text.split_whitespace().collect();
-    let lines = groups.chunks(4);
-    let height = lines.len();
-    for (at, groups) in lines.enumerate() {
-        paper.put(top + at, 3, &Shown::line(&groups.join(" ")), Theme::name());
+    if let (Some((top, left)), Some(number)) = (sheet.code, &compare.number) {
+        draw_code(&number.text, top, left, theme, paper);
     }
-    let code_left = 3 + 4 * 6 + 3;
-    draw_code(&number.text, top, code_left, theme, paper);
-    let answer = top + height + 1;
-    paper.put(answer, 1, &Shown::from("Type the last group,"), Theme::words());
-    let cursor = ask("as they read it out:", &compare.typed, answer + 1, theme, paper);
-    if compare.is_wrong {
-        let words = "That is another number. If they see it, too: do not trust the key.";
-        for (at, line) in Shown::rows(words, code_left.saturating_sub(3)).iter().enumerate() {
-            paper.put(answer + 2 + at, 1, line, theme.warning());
-        }
+    match sheet.answer {
+        Some(row) => ask(QUESTION, &compare.typed, row, theme, paper),
+        None => paper.cell(0, 0),
     }
-    cursor
 }
 
 /// The number for a camera, where there is room for it: dark on light, two rows of squares in one of

@@ -14,6 +14,12 @@ use crate::tui::input::Key;
 /// What does not fit where something else than a letter is typed.
 const NO_ROOM: &str = "not pasted: there is no room for that here";
 
+/// Rows by which PgUp and PgDn scroll what is in front of the conversations.
+const SCROLLED: usize = 4;
+
+/// Columns of a title in a question, so that the rest of the question is seen on a small screen, too.
+const LONGEST_TITLE: usize = 40;
+
 /// Something that can be edited, and whether a key did that.
 fn edit(text: &mut Composer, key: Key) -> bool {
     match key {
@@ -211,6 +217,7 @@ impl Model {
             }
             Action::Block if is_blocked => self.carry(Errand::Block(phone, false)),
             Action::Block => {
+                let title = title.cut(LONGEST_TITLE);
                 let question = format!("Discard what {title} sends from now on?");
                 let (question, errand) = (Shown::line(&question), Errand::Block(phone, true));
                 self.overlay = Some(Overlay::Sure { question, errand });
@@ -350,7 +357,7 @@ impl Model {
             return;
         };
         let details = letter::details(entry, &self.owner.zone);
-        self.overlay = Some(Overlay::Details(details));
+        self.overlay = Some(Overlay::Details { lines: details, scrolled: 0 });
     }
 
     fn send(&mut self) {
@@ -388,8 +395,9 @@ impl Model {
             return;
         }
         let stays = match &mut overlay {
-            Overlay::Help { scrolled } => help_key(scrolled, key),
-            Overlay::Details(_) => false,
+            Overlay::Help { scrolled } | Overlay::Details { scrolled, .. } => {
+                reading_key(scrolled, key)
+            }
             Overlay::Jump(jump) => self.jump_key(jump, key),
             Overlay::Search(search) => self.search_key(search, key),
             Overlay::Naming { phone, name } => {
@@ -486,6 +494,18 @@ impl Model {
     }
 
     fn compare_key(&mut self, compare: &mut Compare, key: Key) -> bool {
+        let by = match key {
+            Key::Up | Key::Down => 1,
+            Key::PageUp | Key::PageDown => SCROLLED,
+            _ => 0,
+        };
+        if by > 0 {
+            let Some(room) = self.layout().map(|layout| layout.below) else { return true };
+            let title = self.title_of(&compare.with);
+            let sheet = compare.sheet(&title, room.width.into(), room.height.into());
+            compare.scroll(matches!(key, Key::Up | Key::PageUp), by, &sheet);
+            return true;
+        }
         let Some(number) = &compare.number else { return true };
         match key {
             Key::Enter if compare.is_same() => {
@@ -494,8 +514,7 @@ impl Model {
             }
             Key::Enter => compare.is_wrong = !compare.typed.is_empty(),
             Key::Char('A') if number.is_changed => {
-                let title = self.list.get(&compare.with).map(super::Listing::title);
-                let title = title.unwrap_or_else(|| Shown::line(compare.with.as_str()));
+                let title = self.title_of(&compare.with).cut(LONGEST_TITLE);
                 let question = format!(
                     "Use the new key of {title} without comparing? Somebody may be in between."
                 );
@@ -514,13 +533,13 @@ impl Model {
     }
 }
 
-/// Whether help stays.
-const fn help_key(scrolled: &mut usize, key: Key) -> bool {
+/// Whether what can only be read stays.
+const fn reading_key(scrolled: &mut usize, key: Key) -> bool {
     match key {
         Key::Up => *scrolled = scrolled.saturating_sub(1),
         Key::Down => *scrolled = scrolled.saturating_add(1),
-        Key::PageUp => *scrolled = scrolled.saturating_sub(5),
-        Key::PageDown => *scrolled = scrolled.saturating_add(5),
+        Key::PageUp => *scrolled = scrolled.saturating_sub(SCROLLED),
+        Key::PageDown => *scrolled = scrolled.saturating_add(SCROLLED),
         _ => return false,
     }
     true

@@ -1,6 +1,7 @@
 //! What a screen shows, and what follows from what happens: a state machine without I/O. Time, what was
 //! read and what was typed come in as events; what is to be done comes out as acts.
 
+mod compare;
 mod composer;
 mod conversation;
 mod keys;
@@ -19,12 +20,13 @@ use waxwing_core::time::{Instant, Now};
 
 pub use list::{Listing, Trust};
 
+pub(crate) use compare::{Compare, QUESTION, Tone};
 pub(crate) use composer::{Composer, Written};
 pub(crate) use conversation::OpenConversation;
 pub(crate) use layout::Layout;
 pub(crate) use letter::{Row, parts as letter_text};
 pub(crate) use list::{Line, List, first_line};
-pub(crate) use overlay::{Compare, Goal, Jump, Overlay, Search};
+pub(crate) use overlay::{Goal, Jump, Overlay, Search};
 
 use super::bindings::{Action, Bindings};
 use super::event::{Act, Errand, Event, Notice};
@@ -408,8 +410,8 @@ impl Model {
     fn lay_out(&mut self) {
         let Some(area) = self.layout().and_then(|layout| layout.letters) else { return };
         let Some(open) = &mut self.open else { return };
-        let title = self.list.get(open.with()).map(Listing::title);
-        let other = title.unwrap_or_else(|| Shown::line(open.with().as_str()));
+        let other = self.list.get(open.with()).map(Listing::title);
+        let other = other.unwrap_or_else(|| Shown::line(open.with().as_str()));
         let columns = usize::from(area.width).saturating_sub(letter::MARGIN).max(4);
         let setting = letter::Setting { other: &other, zone: &self.owner.zone, columns };
         if let Some((window, limit)) = open.lay_out(area.height.into(), &setting) {
@@ -480,6 +482,11 @@ impl Model {
         self.open.as_ref()
     }
 
+    /// The name that somebody was given, else the number.
+    pub(crate) fn title_of(&self, phone: &Phone) -> Shown {
+        self.list.get(phone).map_or_else(|| Shown::line(phone.as_str()), Listing::title)
+    }
+
     /// The conversation that is open, as it is listed.
     pub(crate) fn listing(&self) -> Option<&Listing> {
         self.list.get(self.open.as_ref()?.with())
@@ -512,6 +519,11 @@ impl Model {
 
     pub(crate) const fn now(&self) -> Now {
         self.now
+    }
+
+    /// What was done or failed just now.
+    pub(crate) fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
     }
 
     /// What has to be known, in rows: what was done just now, else what is the matter with the

@@ -2,13 +2,13 @@
 
 use waxwing_core::phone::Phone;
 
+use super::compare::Compare;
 use super::composer::Composer;
 use super::list::{List, Listing};
-use crate::courier::KeyWord;
 use crate::home::Entry;
 use crate::phone::{self, Country};
 use crate::show::Shown;
-use crate::tui::event::{Errand, Number};
+use crate::tui::event::Errand;
 
 /// Something in front of the conversations.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) enum Overlay {
     /// Comparing numbers.
     Compare(Compare),
     /// What is known of a letter.
-    Details(Vec<Shown>),
+    Details { lines: Vec<Shown>, scrolled: usize },
 }
 
 /// Going to a conversation by a part of its name or number.
@@ -73,29 +73,4 @@ pub(crate) struct Search {
     pub(crate) asked: String,
     pub(crate) found: Vec<Entry>,
     pub(crate) chosen: usize,
-}
-
-/// Comparing numbers with somebody.
-#[derive(Debug)]
-pub(crate) struct Compare {
-    pub(crate) with: Phone,
-    /// What the server says; `None` until that is known.
-    pub(crate) word: Option<KeyWord>,
-    pub(crate) number: Option<Box<Number>>,
-    /// The last group, as the other reads it out.
-    pub(crate) typed: Composer,
-    /// What was typed is another number.
-    pub(crate) is_wrong: bool,
-}
-
-impl Compare {
-    pub(crate) const fn with(phone: Phone) -> Self {
-        Self { with: phone, word: None, number: None, typed: Composer::new(), is_wrong: false }
-    }
-
-    /// Whether what was typed is the last group of the number.
-    pub(crate) fn is_same(&self) -> bool {
-        let last = self.number.as_ref().and_then(|number| number.text.split_whitespace().last());
-        last == Some(self.typed.text())
-    }
 }

@@ -1,5 +1,6 @@
 //! Whole screens.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::person::Person;
@@ -166,6 +167,54 @@ fn a_changed_key_is_compared_with_the_last_group_and_nothing_else() {
         "{:?}",
         person.errands
     );
+}
+
+#[test]
+fn numbers_can_be_compared_on_a_small_screen() {
+    for size in [(40, 12), (30, 8)] {
+        let screen = |what: &str| format!("compare{what}-{}x{}", size.0, size.1);
+        let mut person = week_on(size);
+        person.presses(&[Key::Down, Key::Char('v')]);
+        person.happen(Event::Key(phone(3), KeyWord::Said));
+        person.sees_screen(&screen(""));
+        // Each row is seen on the way down.
+        let mut seen = Vec::new();
+        for _ in 0..9 {
+            seen.extend(person.sees());
+            person.press(Key::PageDown);
+        }
+        person.sees_screen(&screen("-end"));
+        let seen = seen.join(" ");
+        let groups: BTreeSet<_> = seen.split_whitespace().filter(is_group).collect();
+        assert_eq!(groups.len(), 12, "{seen}");
+        for words in ["The key of Dora", "without comparing.", "Call Dora", "is wrong:"] {
+            let is_there = |word: &str| seen.split_whitespace().any(|there| there == word);
+            assert!(words.split(' ').all(is_there), "{words}: {seen}");
+        }
+        person.types("00000");
+        person.press(Key::Enter);
+        person.sees_screen(&screen("-wrong"));
+        // No press is lost on the way back.
+        person.presses(&[Key::PageUp; 9]);
+        person.presses(&[Key::Up, Key::Ctrl('u')]);
+        person.sees_screen(&screen(""));
+        person.press(Key::Char('A'));
+        person.sees_screen(&screen("-sure"));
+    }
+}
+
+#[test]
+fn a_question_about_a_long_name_is_seen_with_its_answers() {
+    let mut person = Person::with((30, 8), |person| {
+        person.receives(phone(1), 1, "hello");
+        person.names(phone(1), &"W".repeat(64));
+    });
+    person.press(Key::Char('b'));
+    person.sees_line("on?");
+    person.sees_line("y yes · any other key no");
+    person.presses(&[Key::Char('y'), Key::Enter, Key::BackTab, Key::Char('o')]);
+    person.press(Key::PageDown);
+    person.sees_line("bytes     5");
 }
 
 fn is_group(text: &&str) -> bool {

@@ -30,6 +30,8 @@ impl Name {
             "this name has characters that nobody can see"
         } else if phone::is_meant(&name) {
             "this name could be taken for a phone number; it needs a letter"
+        } else if is_for_oneself(&name) {
+            "me is what waxwing writes before your own letters"
         } else if name.starts_with(['-', '~', '+']) {
             "a name does not begin with -, ~ or +"
         } else {
@@ -43,6 +45,20 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What stands before one's own letters, in place of a name.
+pub(crate) const ME: &str = "me";
+
+/// The same where it has to be said to whom they go.
+pub(crate) fn me_to(other: &str) -> String {
+    format!("{ME} to {other}")
+}
+
+/// Whether letters of somebody who is called so would look like one's own.
+fn is_for_oneself(name: &str) -> bool {
+    let name = folded(name);
+    name.strip_prefix(&folded(ME)).is_some_and(|rest| rest.is_empty() || rest.starts_with(" to "))
 }
 
 /// Whether letters could go to the wrong one of two people who have these names.
@@ -123,11 +139,18 @@ mod tests {
             "a\u{1b}[2J",
             "a\u{fe0f}",
             "\u{301}",
+            "me",
+            " ME ",
+            "m\u{435}",
+            "me to Ann",
+            "Me  To +4915112345602",
             &"x".repeat(65),
         ] {
             assert!(Name::parse(name).is_err(), "{name:?}");
         }
         assert_eq!(Name::parse("  Ann   Lee ").unwrap().as_str(), "Ann Lee");
-        assert!(Name::parse("Ann 2").is_ok());
+        for name in ["Ann 2", "Mette", "me too", "Mary to you", "James"] {
+            assert!(Name::parse(name).is_ok(), "{name}");
+        }
     }
 }

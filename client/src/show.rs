@@ -22,6 +22,8 @@ use crate::home::{
     Conversation, Entry, Event, ItemId, Letter, LetterBody, OutboxStatus, Queued, Quota, Writing,
 };
 
+use crate::name::{ME, me_to};
+
 pub use consumer::{ConsumerLine, consumer_text};
 pub use contact::ContactLine;
 pub use escape::{for_line, for_terminal};
@@ -149,14 +151,14 @@ pub(crate) fn entry_line<'a>(entry: &'a Entry, name: Option<&'a str>) -> EntryLi
 /// An entry of a conversation for a person.
 #[must_use]
 pub fn entry_text(entry: &Entry, name: Option<&str>, page: &Page<'_>) -> String {
-    page.fit(&entry_words(entry, &who(&entry.with, name), "me", page))
+    page.fit(&entry_words(entry, &who(&entry.with, name), ME, page))
 }
 
 /// An entry of any conversation for a person.
 #[must_use]
 pub fn found_text(entry: &Entry, name: Option<&str>, page: &Page<'_>) -> String {
     let with = who(&entry.with, name);
-    page.fit(&entry_words(entry, &with, &format!("me to {with}"), page))
+    page.fit(&entry_words(entry, &with, &me_to(&with), page))
 }
 
 fn entry_words(entry: &Entry, with: &str, me: &str, page: &Page<'_>) -> String {

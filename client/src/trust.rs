@@ -65,8 +65,8 @@ pub fn accept(home: &Home, phone: &Phone, compared: &Spki) -> Result<(), Failure
     match home.contacts().accept(phone, compared, clock::now())? {
         Acceptance::Accepted => Ok(()),
         Acceptance::NotPending => Err(Failure::Untrusted(format!(
-            "nothing is accepted: the key of {0} has changed once more; run `waxwing verify {0}` \
-             and compare again",
+            "nothing is accepted: the key of {} has changed once more since this number was shown; compare \
+             the new number",
             phone.as_str()
         ))),
         Acceptance::Refused(conflict) => Err(Failure::Untrusted(conflict.to_string())),
@@ -81,7 +81,11 @@ pub fn mark_compared(home: &Home, phone: &Phone, compared: &Spki) -> Result<(), 
     if home.contacts().mark_verified(phone, compared)? {
         return Ok(());
     }
-    Err(Failure::key_changed(phone))
+    Err(Failure::Untrusted(format!(
+        "nothing is noted as compared: the key of {} has changed since this number was shown; compare the new \
+         number",
+        phone.as_str()
+    )))
 }
 
 /// Opens letters of `phone` that were held back and can be read now; how many.

@@ -631,7 +631,7 @@ fn somebody_with_a_name_is_found_and_shown_by_it() {
         assert!(failure.to_string().contains(OTHER), "{failure}");
     }
     // A name that acts on a terminal, hides, or passes for a number, is none.
-    for name in ["\u{1b}[2J", "A\u{200b}nn", "+49151", "0151 1234", "~Ann", ""] {
+    for name in ["\u{1b}[2J", "A\u{200b}nn", "+49151", "0151 1234", "~Ann", "", "me", "me to Ann"] {
         let words = ["waxwing", "name", another, name];
         assert!(Args::try_parse_from(words).is_err(), "{name:?}");
     }

@@ -27,6 +27,15 @@ pub(super) fn telling(tell: Tell) -> Host {
     Host { now: clock::both, rng: || Box::new(rng()), tell }
 }
 
+/// What a person at the full screen is told of a note: the screen says by itself whose key has changed, and
+/// which key to press.
+pub(super) fn words_on_screen(note: Note<'_>) -> Option<String> {
+    match note {
+        Note::Messenger(Notice::KeyChanged(_)) => None,
+        note => words(note),
+    }
+}
+
 /// What a person is told of a note.
 pub(super) fn words(note: Note<'_>) -> Option<String> {
     Some(match note {

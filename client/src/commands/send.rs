@@ -16,6 +16,9 @@ use crate::home::{Home, Once, OutboxId, OutboxStatus, State, Writing};
 use crate::session::{Account, Reached, Session};
 use crate::show;
 
+/// What becomes of a letter that nothing but the connection holds up.
+const NEXT: &str = "goes out with the next connection";
+
 /// How long to wait unless the person says.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -74,7 +77,9 @@ pub(super) fn run(
         }
         // There is no sense in going on, and the letter is where it is all the same.
         Err(failure) => {
-            say_state(&status(&home, letter)?, &uid, send.json, console)?;
+            if say_state(&status(&home, letter)?, &uid, send.json, console)? {
+                say_kept(NEXT, console)?;
+            }
             Err(failure)
         }
     }
@@ -122,13 +127,13 @@ struct Line {
     state: &'static str,
 }
 
-/// Says how far the letter has come.
+/// Says how far the letter has come; whether it is kept here, to go out later.
 fn say_state(
     status: &OutboxStatus,
     uid: &Uid,
     json: bool,
     console: &mut Console<'_>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let is_kept = matches!(status.state, State::Waiting | State::Sent);
     let word = if is_kept { State::Waiting.name() } else { status.name() };
     let line = if json {
@@ -148,12 +153,12 @@ fn say_state(
         }
         return Err(failure);
     }
-    if is_kept {
-        writeln!(
-            console.remarks,
-            "the letter is kept and goes out with the next connection; do not send it again"
-        )?;
-    }
+    Ok(is_kept)
+}
+
+/// Says what becomes of a letter that is kept.
+fn say_kept(what: &str, console: &mut Console<'_>) -> Result<(), Failure> {
+    writeln!(console.remarks, "the letter is kept and {what}; do not send it again")?;
     Ok(())
 }
 
@@ -190,11 +195,14 @@ fn report(
         State::Waiting | State::Sent => {
             let contact = home.contacts().by_phone(phone)?;
             if contact.is_some_and(|contact| contact.changed.is_some()) {
+                say_kept("goes out when you have accepted the new key", console)?;
                 return Err(Failure::key_changed(phone));
             }
             if let Some(obstacle) = obstacle(home, letter)? {
+                say_kept("is tried again by itself", console)?;
                 return Err(obstacle);
             }
+            say_kept(NEXT, console)?;
             Err(problem.unwrap_or_else(|| {
                 Failure::Refused(match reached {
                     Reached::Interrupted => "interrupted".into(),

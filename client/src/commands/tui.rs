@@ -38,8 +38,11 @@ pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Fa
     let theme = place.settings.theme.unwrap_or_else(of_environment);
     let Settings { receipts, mouse, keys, notify, .. } = place.settings.clone();
     let wishes = Wishes { owner, receipts, mouse, theme, keys, notify };
-    let surroundings =
-        Surroundings { host: host::telling, words: host::words, kept: place.settings.retention };
+    let surroundings = Surroundings {
+        host: host::telling,
+        words: host::words_on_screen,
+        kept: place.settings.retention,
+    };
     let waiting = desk::run(place.dir.clone(), home, identity, wishes, surroundings)?;
     if waiting > 0 {
         writeln!(

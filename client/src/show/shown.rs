@@ -22,6 +22,12 @@ impl Shown {
         Self(for_line(text))
     }
 
+    /// A part of anybody's text in one line, in which the end of a line and a tab are a sign each.
+    #[must_use]
+    pub fn excerpt(text: &str) -> Self {
+        Self(for_terminal(text).replace('\n', "↵").replace('\t', "⇥"))
+    }
+
     /// Anybody's text in rows of at most so many columns, broken between words where that is possible.
     #[must_use]
     pub fn rows(text: &str, columns: usize) -> Vec<Self> {
@@ -186,6 +192,8 @@ mod tests {
             assert!(all.iter().all(|shown| shown.as_str().contains('<')), "{text:?}");
         }
         assert_eq!(Shown::line("a\nb\tc").as_str(), "a<0a>b<09>c");
+        let excerpt = Shown::excerpt("a\r\nb\tc\x1b");
+        assert_eq!((excerpt.as_str(), excerpt.width()), ("a↵b⇥c<1b>", 9));
     }
 
     #[test]

@@ -51,6 +51,7 @@ fn a_server_that_hands_out_another_key_is_noticed_and_the_numbers_differ() {
     // What he wrote before is his: the pinned key says so.
     anna.receives(&["before"]);
     let ran = anna.send(&bert, "held back").exits(4).says("has changed");
+    let ran = ran.says("goes out when you have accepted the new key");
     assert!(ran.out.starts_with("queued "), "{ran:?}");
     anna.receives_nothing();
     assert_eq!(anna.statuses(&bert), ["delivered", "queued"]);

@@ -6,6 +6,7 @@ use waxwing_core::phone::Phone;
 
 use super::paint::Paper;
 use crate::home::Entry;
+use crate::name::me_to;
 use crate::show::Shown;
 use crate::tui::bindings::{Action, Bindings};
 use crate::tui::state::{
@@ -202,7 +203,7 @@ fn known(one: &Listing) -> Shown {
 fn draw_search(model: &Model, search: &Search, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
     let cursor = ask("Look for:", &search.query, 0, theme, paper);
     if search.found.is_empty() && !search.asked.is_empty() {
-        paper.put(2, 1, &Shown::from("nothing says that"), theme.aside());
+        paper.put(2, 1, &Shown::from("no letter says that"), theme.aside());
     }
     let room = paper.rows().saturating_sub(2) / 2;
     let top = visible(search.chosen, room);
@@ -228,12 +229,15 @@ fn found(
     let who = model.list().get(&entry.with).map(Listing::title);
     let who = who.unwrap_or_else(|| Shown::line(entry.with.as_str()));
     let (text, is_mine, at) = letter_text(entry);
-    let who = if is_mine { Shown::from("me to ").then(&who) } else { who };
+    let who = if is_mine { Shown::line(&me_to(who.as_str())) } else { who };
     paper.put(row, 1, &who, Theme::name());
-    let at = crate::clock::in_zone(at, &model.owner().zone);
-    paper.put_right(row, &Shown::line(&format!("{at} ")), theme.aside());
+    let at = Shown::line(&format!("{} ", crate::clock::in_zone(at, &model.owner().zone)));
+    // It does not stand over the end of a number.
+    if who.width() + at.width() + 2 <= paper.columns() {
+        paper.put_right(row, &at, theme.aside());
+    }
     paper.put(row + 1, 2, &Shown::from("┃"), theme.aside());
-    paper.put(row + 1, 4, &Shown::line(around(text, asked)), Theme::words());
+    paper.put(row + 1, 4, &Shown::excerpt(around(text, asked)), Theme::words());
 }
 
 /// The text from a little before what was looked for.

@@ -6,6 +6,7 @@ use waxwing_core::time::UnixTime;
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Entry, Event, LetterBody, OutboxStatus, State, Writing};
+use crate::name::ME;
 use crate::show::{self, Shown};
 
 /// One row of a conversation. Each kind begins in a place of its own, so that the words of a letter
@@ -67,7 +68,7 @@ pub(crate) fn parts(entry: &Entry) -> (&str, bool, UnixTime) {
 pub(crate) fn rows(entry: &Entry, setting: &Setting<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     let is_mine = !is_received(entry);
-    let who = if is_mine { Shown::from("me") } else { setting.other.clone() };
+    let who = if is_mine { Shown::from(ME) } else { setting.other.clone() };
     let (time, fate) = match &entry.event {
         Event::Received { sent_at, received_at, .. } => {
             let is_same_day =

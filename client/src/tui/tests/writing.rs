@@ -275,6 +275,30 @@ fn a_letter_that_was_found_is_shown_where_it_stands() {
 }
 
 #[test]
+fn what_is_found_has_one_row_and_nothing_found_is_said() {
+    let mut person = anybody();
+    person.receives(phone(1), 100, "one\ttab");
+    for (asked, sees) in [
+        ("booked", "┃ The tickets are booked.↵Wonderful!"),
+        ("tab", "┃ one⇥tab"),
+        ("nobody has said this", "no letter says that"),
+    ] {
+        person.press(Key::Ctrl('f'));
+        person.types(asked);
+        person.wait(Duration::from_millis(200));
+        person.sees_line(sees);
+        person.press(Key::Enter);
+        person.press(Key::Esc);
+    }
+    // A number is not covered by the time.
+    person.resize(30, 8);
+    person.press(Key::Ctrl('f'));
+    person.types("bakery");
+    person.wait(Duration::from_millis(200));
+    person.sees_line("+4915112345609");
+}
+
+#[test]
 fn a_letter_is_deleted_after_a_yes() {
     let mut person = Person::with((80, 24), |person| {
         person.receives(phone(1), 1, "stays");

@@ -31,6 +31,9 @@ pub(super) fn run(
     if account.user_id().is_none() {
         return Err(Failure::not_registered());
     }
+    if let Some(program) = &receive.exec {
+        exec::require(program)?;
+    }
     let session = Session::new(&home, &account, host::with(&console.remarks))?;
     let done = if receive.follow {
         follow(place, &home, session, receive, console)

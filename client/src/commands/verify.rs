@@ -11,6 +11,7 @@ use waxwing_core::wire::ErrorCode;
 use super::ask::YES;
 use super::{Console, Place, host, json_line};
 use crate::args::Verify;
+use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Contact, Home, Identity};
 use crate::session::{Account, Reached, Session};
@@ -70,7 +71,11 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<b
     let problem = match session.problem() {
         Some(problem) => Failure::from(problem).to_string(),
         None if !session.has_session() => {
-            "another waxwing command of this home has the session".to_owned()
+            let pid = home.session_holder().map_or_else(String::new, |it| format!(" {}", it.pid));
+            format!(
+                "process{pid} of this home talks to the server. To have the server asked, press v on its full \
+                 screen, or end it and run this again"
+            )
         }
         None => "it gave no answer".to_owned(),
     };
@@ -84,10 +89,14 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<b
         Reached::Yes if has_word => Ok(true),
         Reached::Interrupted => Err(Failure::Interrupted),
         Reached::Yes | Reached::TimedOut | Reached::Offline => {
+            let known = home.contacts().by_phone(phone)?.and_then(|contact| contact.asked_at);
+            let known = known.map_or_else(
+                || "this is what this home knows".to_owned(),
+                |at| format!("this is what it said on {}", clock::in_zone(at, &console.zone)),
+            );
             writeln!(
                 console.remarks,
-                "the server has not said what the key is now ({problem}); this is what this home \
-                 knows"
+                "the server has not said what the key is now ({problem}); {known}"
             )?;
             Ok(false)
         }

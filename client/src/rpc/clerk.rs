@@ -102,7 +102,7 @@ impl<'a> Clerk<'a> {
             let is_at_end = work.is_at_end;
             self.work(work, &voice)?;
             if is_at_end {
-                return Ok(());
+                return self.end_waits(&voice);
             }
         }
     }
@@ -206,6 +206,23 @@ impl<'a> Clerk<'a> {
                 Some(result) => say(id.as_ref(), &result, voice)?,
                 None => self.waits.push((id, wait)),
             }
+        }
+        Ok(())
+    }
+
+    /// Answers the calls that still wait, with what there is: nothing else is waited for.
+    fn end_waits(&mut self, voice: &Voice<'_>) -> Result<(), Stop> {
+        for (id, wait) in std::mem::take(&mut self.waits) {
+            let result = match &wait {
+                Wait::Letters { consumer, limit, .. } => {
+                    self.next_letters(consumer, *limit).map(Value::from)
+                }
+                Wait::Key(phone) => {
+                    let word = KeyWord::Unasked("the program has nothing more to say".to_owned());
+                    self.key_by_word(phone, &word)
+                }
+            };
+            say(id.as_ref(), &result, voice)?;
         }
         Ok(())
     }

@@ -146,10 +146,26 @@ fn a_program_that_fails_gets_the_same_letter_again_before_those_behind_it() {
     bert.receives_nothing();
 
     anna.send(&bert, "five").exits(0);
-    bert.run(&["receive", "--exec", "/nonexistent/program"]).exits(78).says("cannot be started");
     let program = script(&bert, &format!("cat >{seen_name}"));
     bert.run(&["receive", "--json", "--exec", &program]).exits(0);
     assert_eq!(lines(&fs::read_to_string(&seen).unwrap())[0]["text"], "five");
+}
+
+#[test]
+fn a_program_that_is_not_there_is_told_before_a_letter_comes() {
+    let server = TestServer::new();
+    let bert = server.person("bert", "+4915112345602");
+    let plain = bert.home.join("plain");
+    fs::write(&plain, "no program").unwrap();
+    let home = bert.home.to_str().unwrap();
+    for program in ["/nonexistent/program", "no-such-program", plain.to_str().unwrap(), home] {
+        for more in [&[][..], &["--follow"]] {
+            let ran = bert.run(&[&["receive", "--exec", program], more].concat());
+            ran.exits(78).says("is no program that can be run");
+        }
+    }
+    // One in PATH is found.
+    bert.run(&["receive", "--exec", "true"]).exits(7);
 }
 
 #[test]

@@ -251,6 +251,22 @@ fn a_program_is_told_of_letters_of_what_becomes_of_its_own_and_of_keys_that_chan
 }
 
 #[test]
+fn every_call_has_an_answer_when_the_input_ends() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    anna.send(&bert, "hello").exits(0);
+    let mut program = Program::start(&anna, &["--allow-trust"]);
+    let next = program.ask("next", &json!({ "consumer": "c", "wait_s": 3_600 }));
+    let key = program.ask("verify", &json!({ "with": bert.phone }));
+    program.call("hello", &json!({}));
+    let ran = program.process.finish_without_input().exits(0);
+    let answers = lines(&ran.out);
+    let answer = |id: u64| answers.iter().find(|answer| answer["id"] == id).unwrap();
+    assert_eq!(answer(next)["result"], json!([]));
+    assert_eq!(answer(key)["result"]["phone"], bert.phone.as_str());
+}
+
+#[test]
 fn a_program_that_does_not_read_takes_no_memory_and_stops_no_letter() {
     let server = TestServer::new();
     let (anna, bert) = server.anna_and_bert();

@@ -1,11 +1,14 @@
 //! `waxwing receive --exec`: a program for each letter, which is done with it when it ends with 0.
 
+use std::env;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::fs::{Access, access};
 
 use crate::clock;
 use crate::commands::{Console, Place};
@@ -29,6 +32,26 @@ pub(super) struct Hands<'a> {
     pub(super) json: bool,
     /// Whether a letter is tried again when the program fails.
     pub(super) persistent: bool,
+}
+
+/// Finds out before any letter comes whether the program is there. A name without a folder is looked for as
+/// the system does it.
+pub(super) fn require(program: &Path) -> Result<(), Failure> {
+    let is_there = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    let is_found = if program.as_os_str().as_encoded_bytes().contains(&b'/') {
+        is_there(program)
+    } else {
+        let folders = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&folders).any(|folder| is_there(&folder.join(program)))
+    };
+    if is_found {
+        return Ok(());
+    }
+    Err(Failure::Config(format!(
+        "{} is no program that can be run: name one in PATH, or the path of a file with `chmod +x`; no letter \
+         was touched",
+        program.display()
+    )))
 }
 
 /// How a program has ended, if it has.

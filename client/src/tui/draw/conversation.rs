@@ -10,7 +10,7 @@ pub(super) fn title(model: &Model, theme: Theme, paper: &mut Paper<'_>) {
     let Some(open) = model.open() else { return };
     let phone = open.with().as_str();
     let listing = model.listing();
-    let title = listing.map_or_else(|| Shown::line(phone), |one| one.title());
+    let mut title = listing.map_or_else(|| Shown::line(phone), |one| one.title());
     let mut more = String::new();
     if title.as_str() != phone {
         more = format!(" {phone}");
@@ -21,8 +21,10 @@ pub(super) fn title(model: &Model, theme: Theme, paper: &mut Paper<'_>) {
         _ => " · not compared",
     });
     let more = Shown::line(&more);
-    let room = paper.columns().saturating_sub(2 + more.width()).max(8);
-    let title = title.cut(room);
+    // A name gives way to the number behind it, and a number to nothing.
+    if title.as_str() != phone {
+        title = title.cut(paper.columns().saturating_sub(2 + more.width()).max(8));
+    }
     paper.put(0, 1, &title, Theme::name());
     paper.put(0, 1 + title.width(), &more, theme.aside());
 }

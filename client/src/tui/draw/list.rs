@@ -32,16 +32,7 @@ fn heading(words: &str, row: usize, theme: Theme, paper: &mut Paper<'_>) {
 
 fn draw_one(model: &Model, one: &Listing, row: usize, theme: Theme, paper: &mut Paper<'_>) {
     let is_chosen = model.list().chosen() == Some(one.phone());
-    let marks = marks(model, one);
-    let marks = Shown::line(&marks);
-    let room = paper.columns().saturating_sub(1 + marks.width() + usize::from(!marks.is_empty()));
-    let is_compared = one.trust == Trust::Compared;
-    let title = one.title();
-    let title = if is_compared {
-        title.cut(room.saturating_sub(2)).then(&Shown::from(" ✓"))
-    } else {
-        title.cut(room)
-    };
+    let (title, marks) = fit(one, &Marks::of(model, one), paper.columns().saturating_sub(1));
     let is_new = one.conversation.unread > 0 && !one.is_muted(model.now().unix);
     let style = if is_new || is_chosen { Theme::name() } else { Theme::words() };
     paper.put(row, 1, &title, style);
@@ -55,21 +46,64 @@ fn draw_one(model: &Model, one: &Listing, row: usize, theme: Theme, paper: &mut 
     }
 }
 
+/// Title and marks, as far as there is room. A name is cut, and a number never is: two numbers of which a
+/// part is missing would look alike, and nothing else tells strangers apart.
+fn fit(one: &Listing, marks: &Marks, columns: usize) -> (Shown, Shown) {
+    let compared = if one.trust == Trust::Compared { " ✓" } else { "" };
+    let (title, compared) = (one.title(), Shown::from(compared));
+    if one.conversation.name.is_some() {
+        let marks = marks.words(0);
+        let room = columns.saturating_sub(marks.width() + usize::from(!marks.is_empty()));
+        return (title.cut(room.saturating_sub(compared.width())).then(&compared), marks);
+    }
+    let title = title.then(&compared);
+    let room = columns.saturating_sub(title.width() + 1);
+    let marks = (0..LEVELS).map(|level| marks.words(level)).find(|marks| marks.width() <= room);
+    (title, marks.unwrap_or_default())
+}
+
+/// In so many ways marks are written, each shorter than the one before.
+const LEVELS: u8 = 5;
+
 /// What stands behind a title.
-fn marks(model: &Model, one: &Listing) -> String {
-    let mut marks = Vec::new();
-    if one.trust == Trust::Changed {
-        let held = one.conversation.held;
-        marks.push(if held > 0 { format!("!key({held})") } else { "!key".to_owned() });
+struct Marks {
+    /// The key has changed, and so many letters wait.
+    changed: Option<u32>,
+    is_muted: bool,
+    has_draft: bool,
+    unread: u32,
+}
+
+impl Marks {
+    fn of(model: &Model, one: &Listing) -> Self {
+        let conversation = &one.conversation;
+        Self {
+            changed: (one.trust == Trust::Changed).then_some(conversation.held),
+            is_muted: one.is_muted(model.now().unix),
+            has_draft: conversation.has_draft
+                && model.open().is_none_or(|open| open.with() != one.phone()),
+            unread: conversation.unread,
+        }
     }
-    if one.is_muted(model.now().unix) {
-        marks.push("muted".to_owned());
+
+    /// In words. What matters least goes first where there is no room.
+    fn words(&self, level: u8) -> Shown {
+        let mut words = Vec::new();
+        match self.changed {
+            Some(_) if level >= 3 => words.push("!".to_owned()),
+            Some(held @ 1..) => words.push(format!("!key({held})")),
+            Some(0) => words.push("!key".to_owned()),
+            None => {}
+        }
+        if self.is_muted && level < 1 {
+            words.push("muted".to_owned());
+        }
+        if self.has_draft && level < 2 {
+            words.push("draft".to_owned());
+        }
+        if self.unread > 0 && level < 4 {
+            words.push(self.unread.to_string());
+        }
+        Shown::line(&words.join(" "))
     }
-    if one.conversation.has_draft && model.open().is_none_or(|open| open.with() != one.phone()) {
-        marks.push("draft".to_owned());
-    }
-    if one.conversation.unread > 0 {
-        marks.push(one.conversation.unread.to_string());
-    }
-    marks.join(" ")
 }

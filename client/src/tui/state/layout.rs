@@ -4,6 +4,8 @@ use ratatui_core::layout::{Rect, Size};
 
 /// Below this, there is a list or a conversation, and not both.
 const TWO_PANES: u16 = 60;
+/// The list has at least so many columns: the longest number, with a mark before and one behind it.
+const LIST: u16 = 20;
 /// Below this, there is nothing but a notice.
 pub(crate) const SMALLEST: Size = Size { width: 30, height: 8 };
 
@@ -41,7 +43,7 @@ impl Layout {
         let composer = composer.clamp(1, most);
         let banner = banner.min(height.saturating_sub(3 + composer));
         let middle = height - 1 - composer - banner;
-        let list_width = if has_both { (width / 4).clamp(18, 32) } else { 0 };
+        let list_width = if has_both { (width / 4).clamp(LIST, 32) } else { 0 };
         let left = if has_both { list_width + 1 } else { 0 };
         let list = has_both.then(|| Rect::new(0, 1, list_width, middle));
         Some(Self {

@@ -11,6 +11,7 @@ use crate::tui::input::Key;
 use crate::tui::theme::Theme;
 use ratatui_core::buffer::Cell;
 use ratatui_core::style::Color;
+use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
 /// A week of letters: friends, a group of strangers, a changed key.
@@ -40,7 +41,7 @@ pub(super) fn week(person: &mut Person) {
     person.receives(phone(9), 91, "Is this the bakery?");
 }
 
-fn contact(person: &Person, phone: waxwing_core::phone::Phone) -> waxwing_core::crypto::Spki {
+fn contact(person: &Person, phone: Phone) -> waxwing_core::crypto::Spki {
     person.home.contacts().by_phone(&phone).unwrap().unwrap().spki
 }
 
@@ -71,6 +72,37 @@ fn a_narrow_screen_has_one_of_them() {
     person.sees_screen("conversation-40x12");
     person.press(Key::Esc);
     person.sees_line("Carl");
+}
+
+#[test]
+fn a_number_is_never_cut_however_much_is_said_of_it() {
+    let numbers = ["+4915112345601", "+4915112345602", "+491511234567891", "+491511234567892"];
+    let person = |size| {
+        Person::with(size, |person| {
+            for (at, number) in numbers.iter().enumerate() {
+                let who = Phone::parse(number.as_bytes()).unwrap();
+                person.hears_of_key(who, 2 + at);
+                person.home.relations().accept(&who).unwrap();
+                person.receives(who, 1, "hello");
+                let conversations = person.home.conversations();
+                conversations.set_draft(&who, "begun").unwrap();
+                assert!(conversations.mute(&who, UnixTime::from_seconds(i64::MAX)).unwrap());
+                person.hears_of_key(who, 7);
+                person.holds(who, 7);
+            }
+        })
+    };
+    for size in [(60, 24), (80, 24), (100, 24), (30, 8), (40, 12)] {
+        let person = person(size);
+        let sees = person.sees();
+        for number in numbers {
+            let is_listed = |row: &&String| row.trim_start_matches(['▌', ' ']).starts_with(number);
+            let row = sees.iter().find(is_listed);
+            assert!(row.is_some_and(|row| row.contains('!')), "{number}:\n{}", sees.join("\n"));
+        }
+    }
+    person((100, 24)).sees_line("+4915112345602 !key(1) 1│");
+    person((80, 24)).sees_line("+4915112345602  ! 1│");
 }
 
 #[test]

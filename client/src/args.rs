@@ -132,6 +132,9 @@ pub enum Command {
         /// The name or phone number of the other person
         #[arg(value_name = "WHO", value_parser = Who::parse)]
         who: Who,
+        /// How many letters at most, the newest [default: all]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
         /// One JSON object a line
         #[arg(long)]
         json: bool,

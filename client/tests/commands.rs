@@ -551,6 +551,10 @@ fn history_is_text_for_people_and_json_for_programs() {
     assert_eq!((&line["direction"], &line["status"]), (&"out".into(), &"queued".into()));
     assert_eq!(line["text"], "one\n\u{1b}two");
     assert_eq!(ran.output.lines().count(), 1);
+    let _ = receive(&test, OTHER, 2, "newest");
+    let ran = test.run_by_program(&["history", OTHER, "--limit", "1"]);
+    assert_eq!(ran.output, "2026-11-22 12:34 +4915112345602: newest\n");
+    assert!(Args::try_parse_from(["waxwing", "history", OTHER, "--limit", "0"]).is_err());
 }
 
 #[test]

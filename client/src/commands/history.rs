@@ -2,12 +2,14 @@
 
 use super::{Console, Place};
 use crate::exit::Failure;
+use crate::home::Window;
 use crate::show;
 use crate::who::Who;
 
 pub(super) fn run(
     place: &Place<'_>,
     who: &Who,
+    limit: Option<u32>,
     json: bool,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
@@ -16,7 +18,8 @@ pub(super) fn run(
     let with = home.conversations().with(&phone)?;
     let held = with.as_ref().and_then(show::held_text);
     let name = with.and_then(|with| with.name);
-    for entry in home.history(&phone)? {
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    for entry in home.page(&phone, Window::Last, limit)? {
         let line = if json {
             show::entry_json(&entry, name.as_deref())
         } else {

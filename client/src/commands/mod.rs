@@ -183,7 +183,7 @@ fn run_in(place: &Place<'_>, command: &Command, console: &mut Console<'_>) -> Re
         Command::Chat { who } => chat::run(place, who, console),
         Command::Tui => tui::run(place, console),
         Command::Verify(verify) => verify::run(place, verify, console),
-        Command::History { who, json } => history::run(place, who, *json, console),
+        Command::History { who, limit, json } => history::run(place, who, *limit, *json, console),
         Command::Block(person) => block::block(place, person, console),
         Command::Unblock(person) => block::unblock(place, person, console),
         Command::Archive(person) => conversations::archive(place, person, true, console),

@@ -219,6 +219,21 @@ impl<'a> Conversations<'a> {
         })
     }
 
+    /// Lets the last item of the other count as unread again; `false` when something is unread, or nothing
+    /// of the other is there. No command prints it once more.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn mark_unread(&self, phone: &Phone) -> Result<bool, HomeError> {
+        const LAST: &str = "SELECT max(items.id) FROM items \
+                            WHERE conversation = conversations.id AND author IS NOT NULL";
+        let sql = format!(
+            "UPDATE conversations SET read_to = ({LAST}) - 1 \
+             WHERE phone = ? AND unread = 0 AND ({LAST}) IS NOT NULL"
+        );
+        self.home.write(|change| Ok(change.execute(&sql, [phone.as_str()])? == 1))
+    }
+
     fn set(
         &self,
         column: &'static str,

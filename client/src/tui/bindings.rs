@@ -50,6 +50,8 @@ pub enum Action {
     Pin,
     /// Put away.
     Archive,
+    /// Let it count as unread.
+    Unread,
     /// Copy a letter.
     Copy,
     /// Show what is known of a letter.
@@ -105,7 +107,7 @@ const fn known(action: Action, name: &'static str, place: Place, keys: &'static 
 }
 
 #[rustfmt::skip]
-const KNOWN: [Known; 24] = [
+const KNOWN: [Known; 25] = [
     known(Action::Quit, "quit", Place::Everywhere, &[Key::Ctrl('q'), Key::Ctrl('c')]),
     known(Action::Suspend, "suspend", Place::Everywhere, &[Key::Ctrl('z')]),
     known(Action::Redraw, "redraw", Place::Everywhere, &[Key::Ctrl('l')]),
@@ -127,6 +129,7 @@ const KNOWN: [Known; 24] = [
     known(Action::Mute, "mute", Place::Conversation, &[Key::Char('M')]),
     known(Action::Pin, "pin", Place::Conversation, &[Key::Char('P')]),
     known(Action::Archive, "archive", Place::Conversation, &[Key::Char('E')]),
+    known(Action::Unread, "unread", Place::List, &[Key::Char('U')]),
     known(Action::Copy, "copy", Place::Letter, &[Key::Char('y')]),
     known(Action::Details, "details", Place::Letter, &[Key::Char('o')]),
     known(Action::Delete, "delete", Place::Letter, &[Key::Char('d')]),

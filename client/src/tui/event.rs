@@ -151,7 +151,12 @@ pub enum Act {
         limit: usize,
     },
     /// Look for letters.
-    Search(String),
+    Search {
+        /// What they say.
+        text: String,
+        /// In one conversation, or in all.
+        with: Option<Phone>,
+    },
     /// Read what there is to compare.
     Number(Phone),
     /// Have the courier carry something.
@@ -208,6 +213,8 @@ pub enum Errand {
     Mute(Phone, bool),
     /// Keep a conversation at the top, or not.
     Pin(Phone, bool),
+    /// Let the last letter of the other count as unread.
+    Unread(Phone),
     /// Give somebody a name, or none.
     Name(Phone, Option<Name>),
     /// Ask the server for somebody's key.

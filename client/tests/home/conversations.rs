@@ -319,6 +319,25 @@ fn a_letter_that_was_held_back_is_new_to_whoever_was_further_already() {
 }
 
 #[test]
+fn what_was_read_can_count_as_unread_again() {
+    let test = TestHome::new();
+    let home = test.open();
+    assert!(!home.conversations().mark_unread(&phone(2)).unwrap());
+    write(&home, 1, phone(2), "mine");
+    assert!(!home.conversations().mark_unread(&phone(2)).unwrap());
+    receive(&home, 2, phone(2), "one");
+    receive(&home, 3, phone(2), "two");
+    write(&home, 4, phone(2), "mine");
+    let last = with(&home, phone(2)).last.unwrap();
+    home.conversations().mark_read(&phone(2), last).unwrap();
+    assert!(home.conversations().mark_unread(&phone(2)).unwrap());
+    assert_eq!(with(&home, phone(2)).unread, 1);
+    assert!(!home.conversations().mark_unread(&phone(2)).unwrap());
+    // It was printed once, and is not printed again.
+    assert!(home.letters().unprinted(9).unwrap().is_empty());
+}
+
+#[test]
 fn letters_that_are_held_back_are_counted_and_a_list_hears_of_each() {
     let test = TestHome::new();
     let home = test.open();

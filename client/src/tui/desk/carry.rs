@@ -38,6 +38,9 @@ pub(in crate::tui) fn carry(
         Errand::Pin(phone, is_pinned) => {
             home.conversations().pin(&phone, is_pinned).map(|()| None).map_err(Failure::from)
         }
+        Errand::Unread(phone) => {
+            home.conversations().mark_unread(&phone).map(|_| None).map_err(Failure::from)
+        }
         Errand::Name(phone, name) => give_name(home, account, &phone, name.as_ref()),
         // The courier has a way of its own for them.
         Errand::AskKey(_) | Errand::Hurry => Ok(None),

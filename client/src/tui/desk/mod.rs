@@ -249,7 +249,8 @@ impl Desk {
 
     fn draw(&mut self, tty: &mut Tty) -> io::Result<()> {
         let (model, theme) = (&self.model, self.wishes.theme);
-        tty.terminal.draw(|frame| draw::frame(model, theme, frame)).map(drop)
+        tty.terminal.draw(|frame| draw::frame(model, theme, frame))?;
+        tty.title(model.unread())
     }
 
     /// Until something is to be done although nothing has come.
@@ -340,7 +341,7 @@ impl Desk {
                 Act::List { .. }
                 | Act::Open(_)
                 | Act::Page { .. }
-                | Act::Search(_)
+                | Act::Search { .. }
                 | Act::Number(_) => Some(self.read(act)?),
                 Act::Notify(_) | Act::Copy(_) | Act::Redraw | Act::Suspend | Act::Edit(_) => {
                     match self.at_terminal(act, tty) {
@@ -362,7 +363,7 @@ impl Desk {
             Act::List { since } => reading::list(home, since),
             Act::Open(with) => reading::open(home, with),
             Act::Page { with, window, limit } => reading::page(home, with, window, limit),
-            Act::Search(text) => reading::search(home, &text),
+            Act::Search { text, with } => reading::search(home, &text, with.as_ref()),
             Act::Number(with) => reading::number(home, &self.identity, with),
             _ => Ok(Event::Time),
         }

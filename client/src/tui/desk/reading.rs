@@ -43,8 +43,12 @@ pub(in crate::tui) fn page(
     Ok(Event::Page { with, window, limit, entries: home.page(&with, window, limit)? })
 }
 
-pub(in crate::tui) fn search(home: &Home, text: &str) -> Result<Event, HomeError> {
-    let query = Query { text, with: None, before: None, limit: FOUND };
+pub(in crate::tui) fn search(
+    home: &Home,
+    text: &str,
+    with: Option<&Phone>,
+) -> Result<Event, HomeError> {
+    let query = Query { text, with, before: None, limit: FOUND };
     Ok(Event::Found(home.search(&query)?))
 }
 

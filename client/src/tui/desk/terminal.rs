@@ -26,6 +26,8 @@ static AT_PANIC: Once = Once::new();
 pub(super) struct Tty {
     pub(super) terminal: Terminal<Screen>,
     wants_mouse: bool,
+    /// The number of letters in the title of the window.
+    titled: u32,
 }
 
 impl Tty {
@@ -40,13 +42,24 @@ impl Tty {
         });
         let mut screen = Screen::default();
         enter(&mut screen, wants_mouse)?;
-        Ok(Self { terminal: Terminal::new(screen)?, wants_mouse })
+        Ok(Self { terminal: Terminal::new(screen)?, wants_mouse, titled: 0 })
     }
 
     /// Takes it once more, after others had it.
     pub(super) fn take_again(&mut self) -> io::Result<()> {
         enter(self.terminal.backend_mut(), self.wants_mouse)?;
+        self.titled = 0;
         self.terminal.clear()
+    }
+
+    /// Says in the title of the window how many letters nobody has read, and nothing else of them.
+    pub(super) fn title(&mut self, unread: u32) -> io::Result<()> {
+        if self.titled == unread {
+            return Ok(());
+        }
+        self.titled = unread;
+        let title = if unread > 0 { format!("({unread}) waxwing") } else { "waxwing".to_owned() };
+        self.control(&format!("\x1b]2;{title}\x1b\\"))
     }
 
     pub(super) fn control(&mut self, sequences: &str) -> io::Result<()> {

@@ -46,7 +46,11 @@ fn keys(bindings: &Bindings) -> Vec<String> {
         row("Up Down", "choose       Enter, Tab  write"),
         row(
             "/",
-            &format!("look for letters           {}  show what is archived", key(Action::Archived)),
+            &format!(
+                "look for letters     {}  what is archived     {}  unread again",
+                key(Action::Archived),
+                key(Action::Unread)
+            ),
         ),
         "With a conversation (in the list, or at a letter)".to_owned(),
         row(&key(Action::Compare), "compare numbers, or see a changed key"),
@@ -202,6 +206,13 @@ fn known(one: &Listing) -> Shown {
 
 fn draw_search(model: &Model, search: &Search, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
     let cursor = ask("Look for:", &search.query, 0, theme, paper);
+    let open = model.open().map(|open| model.title_of(open.with()));
+    let tab = match (&search.with, open) {
+        (Some(with), _) => format!("with {} · Tab: with anybody", model.title_of(with)),
+        (None, Some(open)) => format!("with anybody · Tab: with {open}"),
+        (None, None) => String::new(),
+    };
+    paper.put(1, 1, &Shown::line(&tab), theme.aside());
     if search.found.is_empty() && !search.asked.is_empty() {
         paper.put(2, 1, &Shown::from("no letter says that"), theme.aside());
     }

@@ -77,6 +77,7 @@ impl Model {
             Action::Edit => self.acts.push(Act::Edit(self.composer.text().to_owned())),
             Action::Choose => self.choose_letter(true),
             Action::Archived => self.list.toggle_archived(),
+            Action::Unread => self.mark_unread(),
             Action::Copy => self.copy(),
             Action::Details => self.show_details(),
             Action::Delete => self.ask_to_delete(),
@@ -101,6 +102,14 @@ impl Model {
         };
         self.say(&words);
         self.carry(Errand::Hurry);
+    }
+
+    /// Whoever goes there later has read it then.
+    fn mark_unread(&mut self) {
+        if let Some(open) = &self.open {
+            self.noted = None;
+            self.carry(Errand::Unread(*open.with()));
+        }
     }
 
     /// How far a page goes: two rows stay in view.
@@ -452,6 +461,15 @@ impl Model {
             Key::Up => search.chosen = search.chosen.saturating_sub(1),
             Key::Down => {
                 search.chosen = (search.chosen + 1).min(search.found.len().saturating_sub(1));
+            }
+            Key::Tab => {
+                search.with = match search.with {
+                    Some(_) => None,
+                    None => self.open.as_ref().map(|open| *open.with()),
+                };
+                search.asked.clear();
+                search.found.clear();
+                self.search_at = Some(self.now.instant);
             }
             Key::Enter if search.asked == search.query.text().trim() => {
                 let Some(entry) = search.found.get(search.chosen) else { return true };

@@ -401,7 +401,7 @@ impl Model {
                 if text.is_empty() {
                     search.found.clear();
                 } else {
-                    self.acts.push(Act::Search(text));
+                    self.acts.push(Act::Search { text, with: search.with });
                 }
             }
         }
@@ -480,6 +480,13 @@ impl Model {
 
     pub(crate) const fn open(&self) -> Option<&OpenConversation> {
         self.open.as_ref()
+    }
+
+    /// Letters that nobody has read, where one is told of them.
+    pub(crate) fn unread(&self) -> u32 {
+        let is_told_of =
+            |one: &&Listing| one.state() == ConversationState::Open && !one.is_muted(self.now.unix);
+        self.list.all().iter().filter(is_told_of).map(|one| one.conversation.unread).sum()
     }
 
     /// The name that somebody was given, else the number.

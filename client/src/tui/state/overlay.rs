@@ -69,6 +69,8 @@ impl Jump {
 #[derive(Debug, Default)]
 pub(crate) struct Search {
     pub(crate) query: Composer,
+    /// In one conversation, or in all.
+    pub(crate) with: Option<Phone>,
     /// What was looked for last.
     pub(crate) asked: String,
     pub(crate) found: Vec<Entry>,

@@ -114,7 +114,7 @@ impl Person {
                 Act::List { since } => reading::list(home, since),
                 Act::Open(with) => reading::open(home, with),
                 Act::Page { with, window, limit } => reading::page(home, with, window, limit),
-                Act::Search(text) => reading::search(home, &text),
+                Act::Search { text, with } => reading::search(home, &text, with.as_ref()),
                 Act::Number(with) => reading::number(home, &self.identity, with),
                 Act::Carry(Errand::TellDiscarded) => continue,
                 Act::Carry(errand) => {

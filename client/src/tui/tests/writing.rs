@@ -215,6 +215,22 @@ fn a_terminal_that_never_says_who_looks_tells_of_what_is_not_open() {
 }
 
 #[test]
+fn what_was_read_can_be_unread_again_until_somebody_goes_there() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.carry_out();
+    person.presses(&[Key::Esc, Key::Char('U')]);
+    assert_eq!(person.errands, [Errand::Unread(phone(1))]);
+    person.errands.clear();
+    assert!(person.home.conversations().mark_unread(&phone(1)).unwrap());
+    person.happen(Event::Changed);
+    person.sees_line("Ann ✓             1│");
+    assert!(person.errands.is_empty() && person.acts.is_empty(), "{:?}", person.acts);
+    person.press(Key::Enter);
+    assert!(matches!(person.errands[..], [Errand::Read { with, .. }] if with == phone(1)));
+}
+
+#[test]
 fn muted_conversations_and_strangers_ring_no_bell() {
     let mut person = anybody();
     person.happen(Event::Input(Input::Focus(false)));
@@ -290,6 +306,17 @@ fn what_is_found_has_one_row_and_nothing_found_is_said() {
         person.press(Key::Enter);
         person.press(Key::Esc);
     }
+    // With the one whose conversation is open, and with anybody.
+    person.press(Key::Ctrl('f'));
+    person.types("ee");
+    person.wait(Duration::from_millis(200));
+    person.sees_line("See you tomorrow?");
+    person.press(Key::Tab);
+    person.sees_line("with Ann · Tab: with anybody");
+    person.sees_nothing_of("See you tomorrow?");
+    person.press(Key::Tab);
+    person.sees_line("See you tomorrow?");
+    person.press(Key::Esc);
     // A number is not covered by the time.
     person.resize(30, 8);
     person.press(Key::Ctrl('f'));

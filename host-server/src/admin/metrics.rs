@@ -20,6 +20,7 @@ use waxwing_core::time::UnixTime;
 use super::health::Health;
 use super::reports::Loop;
 use super::running::Running;
+use super::standby::StandingBy;
 use crate::backup;
 use crate::canary::{self, Stage};
 use crate::histogram::{Histogram, Times};
@@ -35,7 +36,7 @@ pub fn page(running: &Running) -> String {
     let (loops, is_drained) = (running.loops(), running.is_drained());
     let commits = running.storage.commits();
     let numbers = Numbers {
-        is_ready: Health::ready(&loops, commits.fail, is_drained).healthy,
+        is_ready: Health::ready(&loops, commits.trouble.is_some(), is_drained).healthy,
         is_drained,
         can_note_acts: running.files.found().audit_problem.is_none(),
         key_change_fails: running.rotation.keys().trouble.is_some(),
@@ -53,8 +54,8 @@ pub fn page(running: &Running) -> String {
 }
 
 /// The page of a server that stands by, which has no other numbers.
-pub(super) fn standby_page() -> String {
-    written(StandsBy)
+pub(super) fn standby_page(standby: &StandingBy) -> String {
+    written(StandsBy { has_other_key: standby.other_key().is_some() })
 }
 
 fn written(numbers: impl Collector) -> String {
@@ -67,13 +68,16 @@ fn written(numbers: impl Collector) -> String {
 }
 
 #[derive(Debug)]
-struct StandsBy;
+struct StandsBy {
+    has_other_key: bool,
+}
 
 impl Collector for StandsBy {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(encoder);
         page.build_and_role("standby")?;
-        page.ready(false)
+        page.ready(false)?;
+        page.key_change_failing(self.has_other_key)
     }
 }
 
@@ -169,11 +173,7 @@ impl Numbers {
             "1 if what operators do can be noted, as far as that can be seen, else 0.",
             u64::from(self.can_note_acts),
         )?;
-        page.gauge(
-            "key_change_failing",
-            "1 if a planned key could not take its place although its moment is over, else 0.",
-            u64::from(self.key_change_fails),
-        )?;
+        page.key_change_failing(self.key_change_fails)?;
         let Standing { successes, failures, failed, waiting, .. } = &self.configuration;
         page.counters(
             "reloads",
@@ -411,7 +411,7 @@ impl Numbers {
     }
 
     fn storage(&self, page: &mut Page<'_>) -> fmt::Result {
-        let up = !self.commits.fail
+        let up = self.commits.trouble.is_none()
             && self.reports().all(|report| !report.machine.storage_is_in_trouble);
         page.gauge("storage_up", "1 if storage has taken the last write, else 0.", u64::from(up))?;
         page.gauge(
@@ -560,6 +560,12 @@ impl Page<'_> {
     fn ready(&mut self, is_ready: bool) -> fmt::Result {
         let meaning = "1 if the server is ready, as `/readyz` says, else 0.";
         self.gauge("ready", meaning, u64::from(is_ready))
+    }
+
+    fn key_change_failing(&mut self, fails: bool) -> fmt::Result {
+        let meaning = "1 if a planned key could not take its place although its moment is over, or a \
+                       server that stands by has not the key of the one that serves; else 0.";
+        self.gauge("key_change_failing", meaning, u64::from(fails))
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {

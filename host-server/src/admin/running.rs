@@ -348,7 +348,7 @@ impl Watched for Running {
         if !ready {
             return Health::alive(&loops);
         }
-        Health::ready(&loops, self.storage.commits().fail, self.is_drained())
+        Health::ready(&loops, self.storage.commits().trouble.is_some(), self.is_drained())
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read};
 use super::Finding;
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::store::{self, StorageError, Use};
+use crate::store::{self, SecondCopy, StorageError, Use};
 
 /// The bytes with which a database of SQLite begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -57,6 +57,41 @@ fn judge_refused(why: &StorageError) -> Finding {
         why.to_string(),
         "no server of this version starts with it; `waxwing-server storage schema` says more",
     )
+}
+
+pub(super) fn copies(config: &Config) -> Finding {
+    if !config.storage.is_shared() {
+        return Finding::skipped("the database is on this machine alone: backups are its copies");
+    }
+    let found = DataDir::existing(&config.server.data).map_err(|error| error.to_string()).and_then(
+        |directory| store::second_copy(config, &directory).map_err(|error| error.to_string()),
+    );
+    match found {
+        Ok(found) => judge_copies(found, config.storage.copies),
+        Err(why) => Finding::skipped(why),
+    }
+}
+
+fn judge_copies(found: SecondCopy, wanted: u32) -> Finding {
+    match (found, wanted) {
+        (SecondCopy::Awaited, _) => Finding::fail(
+            "commits wait for the synchronous standby: nothing is confirmed, so the server takes no letters",
+            "bring the standby of the database back: see \"What happens when something dies\" in CLUSTER.md",
+        ),
+        (SecondCopy::Named, _) => Finding::ok(
+            "each commit waits for a synchronous standby. Under Patroni, only synchronous_mode_strict keeps \
+             it so while the standby is away: see `patronictl show-config`",
+        ),
+        (SecondCopy::None, 1) => Finding::warn(
+            "the database names no synchronous standby, so what is stored is on one machine alone",
+            "set synchronous_standby_names: see \"The databases\" in CLUSTER.md",
+        ),
+        (SecondCopy::None, _) => Finding::fail(
+            "the database names no synchronous standby, so the server takes no letters",
+            "set synchronous_standby_names, see \"The databases\" in CLUSTER.md; or, if one machine has to \
+             do, storage.copies = 1",
+        ),
+    }
 }
 
 fn judge(head: &[u8; 20]) -> Finding {
@@ -128,6 +163,18 @@ mod tests {
                 found.found
             );
             assert_eq!(files(), before);
+        }
+    }
+
+    #[test]
+    fn a_shared_database_is_judged_by_the_copies_that_are_wanted() {
+        for (found, wanted, verdict) in [
+            (SecondCopy::Named, 2, Verdict::Ok),
+            (SecondCopy::None, 1, Verdict::Warn),
+            (SecondCopy::None, 2, Verdict::Fail),
+            (SecondCopy::Awaited, 1, Verdict::Fail),
+        ] {
+            assert_eq!(judge_copies(found, wanted).verdict, verdict);
         }
     }
 

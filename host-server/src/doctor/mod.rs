@@ -120,6 +120,11 @@ pub const CHECKS: &[Check] = &[
         look: database::look,
     },
     Check {
+        name: "copies",
+        about: "Whether each commit of a shared database is on two machines, against `storage.copies`.",
+        look: database::copies,
+    },
+    Check {
         name: "file_system",
         about: "Whether the data directory is on a disk of this machine.",
         look: disk::file_system,

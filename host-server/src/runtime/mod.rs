@@ -94,6 +94,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         directory: &directory,
         early: &early,
         service_manager: &service_manager,
+        changes_key: args.new_key,
     };
     let mut wait = |storage, key| place.wait(storage, key);
     let origin = origin::open(config, args, &directory, &mut wait)?;

@@ -191,7 +191,7 @@ impl Teller {
         let sessions: usize = machines().map(|machine| machine.sessions).sum();
         let pending: u64 = machines().map(|machine| machine.pending_letters).sum();
         let oldest = machines().filter_map(|machine| machine.oldest_unsettled).max();
-        let commits_fail = running.storage.commits().fail;
+        let commits_fail = running.storage.commits().trouble.is_some();
         let storage = if commits_fail || machines().any(|machine| machine.storage_is_in_trouble) {
             "storage does not take writes".to_owned()
         } else if let Some(slow) = oldest.filter(|oldest| *oldest > Duration::from_secs(1)) {

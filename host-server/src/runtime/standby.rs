@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
 use waxwing_core::crypto::Digest;
+use waxwing_core::time::Instant;
 
 use super::service_manager::ServiceManager;
 use super::signals::Early;
@@ -21,6 +22,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
+use crate::key::{self, Fingerprints};
 use crate::store::{Engine, Looked, Standby};
 
 /// What a server has that may have to wait.
@@ -29,10 +31,21 @@ pub(super) struct Place<'a> {
     pub(super) directory: &'a DataDir,
     pub(super) early: &'a Early,
     pub(super) service_manager: &'a ServiceManager,
+    /// It gives the database another key.
+    pub(super) changes_key: bool,
 }
+
+const OTHER_SERVES: &str = "another server serves from the database, and --new-key changes the key of all of them: \
+    stop all of them first, and copy the new server.key.pem to their data directories afterwards";
+
+/// How often the key of the server that serves is looked at.
+const KEY_LOOK: Duration = Duration::from_secs(10);
 
 /// What others see of a server that waits.
 struct Doors {
+    standing_by: Arc<StandingBy>,
+    /// When the key of the server that serves is looked at again.
+    key_look_at: Instant,
     _addresses: Vec<OwnedFd>,
     _control: Option<Listener>,
     _metrics: Option<Endpoint>,
@@ -61,7 +74,9 @@ impl Place<'_> {
     ) -> Result<Option<Box<dyn Engine>>, Failure> {
         let clock = SystemClock::start();
         let now = || clock.now().instant;
-        let mut doors = None;
+        // The lease of one that is dead is over by then.
+        let patience = now().after(3 * self.config.cluster.lease);
+        let mut doors: Option<Doors> = None;
         loop {
             storage = match storage.look(now())? {
                 Looked::Ours(storage) => {
@@ -70,8 +85,28 @@ impl Place<'_> {
                 }
                 Looked::Waits(storage) => storage,
             };
-            if doors.is_none() {
-                doors = Some(self.stand_by(key)?);
+            if self.changes_key {
+                if now() >= patience {
+                    return Err(Failure::new(Exit::Key, OTHER_SERVES.to_owned()));
+                }
+                if self.early.is_to_end(storage.poll_timeout().since(now())) {
+                    return Ok(None);
+                }
+                continue;
+            }
+            let doors = match &mut doors {
+                Some(doors) => doors,
+                none => none.insert(self.stand_by(key, now())?),
+            };
+            let trouble = storage.trouble();
+            if doors.standing_by.note_trouble(trouble)
+                && let Some(why) = trouble
+            {
+                tracing::warn!(name: "cannot_take_over", %why, "this server could not take over; if another one serves, that is no matter");
+            }
+            if now() >= doors.key_look_at {
+                doors.key_look_at = now().after(KEY_LOOK);
+                self.look_at_key(&mut *storage, key, &doors.standing_by);
             }
             self.early.reopen_log();
             if self.early.is_to_end(storage.poll_timeout().since(now())) {
@@ -80,14 +115,52 @@ impl Place<'_> {
         }
     }
 
-    fn stand_by(&self, key: Option<Digest>) -> Result<Doors, Failure> {
+    /// Whether this server could take over with its key. A change of the key may not have reached it.
+    fn look_at_key(
+        &self,
+        storage: &mut dyn Standby,
+        own: Option<Digest>,
+        standing_by: &StandingBy,
+    ) {
+        // Where the database does not answer, there is more to worry about.
+        let (Some(own), Ok(Some(found))) = (own, storage.server_key()) else { return };
+        let other = Some(found).filter(|found| !self.can_follow(found, own));
+        let is_news = standing_by.note_other_key(other);
+        if let Some(found) = other.filter(|_| is_news) {
+            tracing::error!(
+                name: "standby_has_other_key", ?own, ?found,
+                "the server that serves has another key than this one, which cannot take over: copy its \
+                 server.key.pem here, and start this one again"
+            );
+        }
+    }
+
+    /// Whether a server with the key `own` can take over from one that has the key `found`: it had that one
+    /// before, or gets it at its moment.
+    fn can_follow(&self, found: &Digest, own: Digest) -> bool {
+        let is_former = || {
+            Fingerprints::read(self.directory, own).is_ok_and(|known| known.former.contains(found))
+        };
+        let is_planned = || {
+            let planned = key::planned(self.directory, &own);
+            planned.is_ok_and(|planned| planned.is_some_and(|next| next.fingerprint() == *found))
+        };
+        *found == own || is_former() || is_planned()
+    }
+
+    fn stand_by(&self, key: Option<Digest>, now: Instant) -> Result<Doors, Failure> {
         let Self { config, directory, service_manager, .. } = self;
         let addresses = config.server.listen.iter().map(take).collect::<Result<_, _>>()?;
         let standby = Arc::new(StandingBy::new(directory, key));
         let control = serve_commands(config, standby.clone())?;
-        let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, standby));
-        let doors =
-            Doors { _addresses: addresses, _control: control, _metrics: metrics.transpose()? };
+        let metrics = config.metrics.listen.map(|listen| serve_metrics(listen, standby.clone()));
+        let doors = Doors {
+            standing_by: standby,
+            key_look_at: now,
+            _addresses: addresses,
+            _control: control,
+            _metrics: metrics.transpose()?,
+        };
         tracing::info!(name: "stands_by", "another server serves from the database; this one stands by");
         service_manager.stands_by();
         Ok(doors)

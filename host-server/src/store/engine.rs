@@ -143,6 +143,31 @@ pub fn why_refused(database: &Path) -> Option<StorageError> {
     sqlite::why_refused(database).map(Into::into)
 }
 
+/// Whether a storage keeps each commit on a second machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondCopy {
+    /// It does not.
+    None,
+    /// Each commit waits for the other machine.
+    Named,
+    /// The same, and one waits just now: the other machine is away.
+    Awaited,
+}
+
+/// Whether the storage that the configuration names keeps each commit on a second machine. Nothing is
+/// changed.
+///
+/// # Errors
+/// When it cannot be reached.
+pub fn second_copy(config: &Config, directory: &DataDir) -> Result<SecondCopy, StorageError> {
+    #[cfg(feature = "postgres")]
+    if config.storage.is_shared() {
+        return reach(config, directory)?.second_copy();
+    }
+    let _ = (config, directory);
+    Ok(SecondCopy::None)
+}
+
 /// What a storage that comes back from a copy has to know of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restoration {
@@ -270,6 +295,9 @@ pub trait Standby {
 
     /// When it looks whether its turn has come.
     fn poll_timeout(&self) -> Instant;
+
+    /// Why it could not take its turn, or see whether that has come; `None`: another server serves.
+    fn trouble(&self) -> Option<&str>;
 
     /// Looks whether its turn has come. What passes by itself is no error.
     ///

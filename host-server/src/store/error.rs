@@ -40,6 +40,12 @@ pub enum ApplyError {
     /// Nothing of it has happened, and nothing else will for now: locked, read-only, unreadable.
     #[error("not available: {0}")]
     Unavailable(String),
+    /// Nothing of it has happened, and nothing else will before the second machine of the storage is back, for
+    /// which every commit waits. No other server can take it over meanwhile, either.
+    #[error(
+        "the storage waits for its synchronous standby, and confirms nothing before that is back"
+    )]
+    AwaitsStandby,
     /// It is not known yet whether it has happened; [`Storage::resolve`](super::Storage::resolve) finds
     /// out.
     #[error("it is not known yet whether it has happened: {0}")]
@@ -69,7 +75,9 @@ impl ApplyError {
     #[must_use]
     pub const fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::Refused(_) | Self::Unavailable(_) => Some(Outcome::Unavailable),
+            Self::Refused(_) | Self::Unavailable(_) | Self::AwaitsStandby => {
+                Some(Outcome::Unavailable)
+            }
             Self::Unclear(_)
             | Self::Fenced(_)
             | Self::Twin(_)

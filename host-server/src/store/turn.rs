@@ -102,9 +102,11 @@ pub trait Reports {
 pub struct StorageTurns {
     storage: Box<dyn Storage>,
     options: TurnOptions,
-    /// Whether the last commit was refused, so that the log has one line per change and not
+    /// Why the last commit was refused, so that the log has one line per change and not
     /// one per batch.
-    in_trouble: bool,
+    trouble: Option<String>,
+    /// That is over when storage takes what shows it that the server lives. It may take that and no letters.
+    beat_heals: bool,
     /// Files may still hold what was deleted.
     untidy: bool,
     /// Something of which it is not known whether it has happened.
@@ -116,14 +118,14 @@ pub struct StorageTurns {
 }
 
 /// The commits since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commits {
     /// How long they took.
     pub times: Times,
     /// How many new letters were in each.
     pub letters: Numbers,
-    /// Storage did not take the last one, also if that was to show it that the server lives.
-    pub fail: bool,
+    /// Why storage did not take the last one, also if that was to show it that the server lives.
+    pub trouble: Option<String>,
 }
 
 /// Where the commits are counted. Whoever reads it waits for no commit.
@@ -134,11 +136,11 @@ impl CommitCounts {
     /// What was counted.
     #[must_use]
     pub fn get(&self) -> Commits {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, fail: bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fail = fail;
+    fn note(&self, trouble: Option<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble = trouble;
     }
 
     fn count(&self, took: Duration, letters: u64) {
@@ -181,7 +183,8 @@ impl StorageTurns {
         Self {
             storage,
             options,
-            in_trouble: false,
+            trouble: None,
+            beat_heals: true,
             untidy: false,
             unclear: None,
             shown_at: None,
@@ -333,7 +336,13 @@ impl StorageTurns {
                 unclear.go_on(now);
                 self.unclear = Some(unclear);
             }
-            Err(ApplyError::Unclear(_) | ApplyError::Unavailable(_) | ApplyError::Refused(_)) => {
+            Err(
+                error @ (ApplyError::Unclear(_)
+                | ApplyError::Unavailable(_)
+                | ApplyError::AwaitsStandby
+                | ApplyError::Refused(_)),
+            ) => {
+                self.note(Some(&error));
                 unclear.ask_again(now);
                 self.unclear = Some(unclear);
             }
@@ -354,11 +363,19 @@ impl StorageTurns {
         now: Instant,
         reports: &mut dyn Reports,
     ) -> Result<(), Failed> {
-        self.untidy |= !group.batches.is_empty();
-        self.shown_at = Some(now);
-        match self.storage.apply(&group.batches) {
+        let is_beat = group.batches.is_empty();
+        self.untidy |= !is_beat;
+        let applied = self.storage.apply(&group.batches);
+        // What storage does not take shows it nothing.
+        if is_beat || applied.is_ok() {
+            self.shown_at = Some(now);
+        }
+        match applied {
             Ok(()) => {
-                self.note(None);
+                // It may take that alone.
+                if !is_beat || self.beat_heals {
+                    self.note(None);
+                }
                 tell_outcome(&group, 0.., Outcome::Done, reports);
             }
             // One that cannot be done must not take down the others.
@@ -368,6 +385,7 @@ impl StorageTurns {
             Err(error @ ApplyError::Unclear(_)) => self.keep(Waiting::Group(group), &error, now),
             Err(error) => {
                 let outcome = self.outcome(error, reports)?;
+                self.beat_heals = is_beat;
                 tell_outcome(&group, 0.., outcome, reports);
             }
         }
@@ -392,7 +410,8 @@ impl StorageTurns {
                     return Ok(());
                 }
                 Err(error) => {
-                    let hopeless = matches!(error, ApplyError::Unavailable(_));
+                    let hopeless =
+                        matches!(error, ApplyError::Unavailable(_) | ApplyError::AwaitsStandby);
                     let outcome = self.outcome(error, reports)?;
                     if hopeless {
                         tell_outcome(group, at.., outcome, reports);
@@ -494,19 +513,22 @@ impl StorageTurns {
     }
 
     fn note(&mut self, trouble: Option<&ApplyError>) {
+        self.beat_heals = true;
+        let why = trouble.map(ToString::to_string);
+        if self.trouble == why {
+            return;
+        }
         match trouble {
-            Some(error) if !self.in_trouble => {
+            Some(error @ ApplyError::AwaitsStandby) => {
+                tracing::warn!(name: "storage_awaits_standby", "{error}");
+            }
+            Some(error) => {
                 tracing::warn!(name: "storage_unavailable", %error, "storage does not take it");
             }
-            None if self.in_trouble => {
-                tracing::info!(name: "storage_works_again", "storage works again");
-            }
-            _ => {}
+            None => tracing::info!(name: "storage_works_again", "storage works again"),
         }
-        if self.in_trouble != trouble.is_some() {
-            self.in_trouble = trouble.is_some();
-            self.commits.note(self.in_trouble);
-        }
+        self.commits.note(why.clone());
+        self.trouble = why;
     }
 
     /// Measures free space if it is time, and tells everybody when it has changed.

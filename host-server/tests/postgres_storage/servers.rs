@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use waxwing_core::time::UnixTime;
+use waxwing_server::clock;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::key;
 
@@ -384,6 +385,128 @@ fn a_planned_key_takes_its_place_in_each_server_that_has_it() {
     let _second = second.serves();
     let published = |name: &str| fs::read(cluster.data(name).join("server.pub.pem")).unwrap();
     assert_eq!(published("a"), published("b"));
+}
+
+#[test]
+fn a_server_that_stands_by_says_that_a_changed_key_has_not_come_to_it() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut first = cluster.start("a").serves();
+    cluster.share_key("a", "b");
+    let second = cluster.start("b");
+    second.logs("this one stands by");
+    assert_eq!(status(&cluster, "b")["key"]["trouble"], serde_json::Value::Null);
+    let soon = clock::written(clock::unix_now().shifted(2));
+    let rotated = cluster.operator("a", &["key", "rotate", "--from", &soon, "--force"]);
+    assert_eq!(rotated.status.code(), Some(0), "{rotated:?}");
+    second.logs("another key than this one");
+    let trouble = &status(&cluster, "b")["key"]["trouble"];
+    assert!(
+        trouble.as_str().is_some_and(|why| why.contains("copy its server.key.pem")),
+        "{trouble}"
+    );
+    assert!(first.is_running());
+}
+
+/// What `doctor` says of copies.
+fn copies(cluster: &Cluster) -> serde_json::Value {
+    let ran = cluster.operator("a", &["doctor", "--json"]);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let mut checks =
+        said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    checks.find(|check| check["check"] == "copies").unwrap_or_else(|| panic!("{said}"))
+}
+
+#[test]
+fn a_server_whose_database_waits_for_its_standby_says_so_and_goes_on() {
+    const ISOLATED: Duration = Duration::from_secs(1);
+    let Some(postgres) = Postgres::start() else { return };
+    let cluster = Cluster::of(Arc::new(postgres));
+    let mut command = cluster.command("a");
+    command.env("WAXWING_CLUSTER__ISOLATED", "1s").env("WAXWING_STORAGE__TIMEOUT", "500ms");
+    let mut first = Node::start(command, cluster.data("a.log")).serves();
+    cluster.share_key("a", "b");
+    let second = cluster.start("b");
+    second.logs("this one stands by");
+    let name_standby = |name: &str| {
+        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'");
+        cluster.postgres.psql(&cluster.url, &set);
+        cluster.postgres.psql(&cluster.url, "SELECT pg_reload_conf()");
+    };
+    name_standby("away");
+    let begin = Instant::now();
+    let says = |name: &str| status(&cluster, name)["storage"]["trouble"].to_string();
+    for (name, node) in [("a", &first), ("b", &second)] {
+        until("it says why", || says(name).contains("waits for its synchronous standby"));
+        node.logs("waits for its synchronous standby");
+    }
+    until("doctor says so", || copies(&cluster)["verdict"] == "fail");
+    let ready = cluster.operator("b", &["health", "--ready"]);
+    assert!(format!("{ready:?}").contains("could not take over"), "{ready:?}");
+    // Nobody else can have taken over.
+    until("it was without the database for too long", || begin.elapsed() > 2 * ISOLATED);
+    assert!(first.is_running(), "{}", first.log());
+    name_standby("");
+    // Whoever comes first when the row is free again.
+    until("one of the two serves", || {
+        first.log().contains("storage works again") || second.log().contains("listening")
+    });
+}
+
+#[test]
+fn doctor_says_whether_a_shared_database_has_a_second_copy() {
+    let Some(cluster) = Cluster::new() else { return };
+    let _first = cluster.start("a").serves();
+    let copies = copies(&cluster);
+    // Two copies are wanted unless the configuration says otherwise.
+    assert_eq!(copies["verdict"], "fail");
+    assert!(copies["help"].as_str().unwrap().contains("storage.copies = 1"), "{copies}");
+}
+
+#[test]
+fn a_new_key_is_given_to_no_database_from_which_another_server_serves() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut first = cluster.start("a").serves();
+    let new_key = |command: &mut Command| {
+        command.args(["run", "--new-key"]);
+    };
+    cluster.refuses("b", new_key, 4, "another server serves");
+    assert!(first.is_running());
+    // It is dead: nobody gives its lease back.
+    first.signal(Signal::KILL);
+    first.ends();
+    let mut command = cluster.command("b");
+    new_key(&mut command);
+    let _second = Node::start(command, cluster.data("b.log")).serves();
+}
+
+#[test]
+fn a_server_whose_database_comes_back_older_says_so() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut first = cluster.start("a").serves();
+    // The lease names an earlier process of the same server, as it did then.
+    cluster.postgres.psql(
+        &cluster.url,
+        "BEGIN; UPDATE waxwing.lease SET epoch = epoch - 1, instance = '\\x00112233445566778899aabbccddeeff'; \
+         DELETE FROM waxwing.marks WHERE grp > (SELECT max(grp) - 2 FROM waxwing.marks); COMMIT",
+    );
+    assert_eq!(first.ends(), Some(74), "{}", first.log());
+    assert!(first.log().contains("lacks changes that it had confirmed"), "{}", first.log());
+    cluster.refuses("a", |_| {}, 74, "storage adopt");
+}
+
+#[test]
+fn a_server_that_stands_by_ends_when_a_later_version_has_changed_the_database() {
+    let Some(cluster) = Cluster::new() else { return };
+    let _first = cluster.start("a").serves();
+    cluster.share_key("a", "b");
+    let mut second = cluster.start("b");
+    second.logs("this one stands by");
+    cluster.postgres.psql(
+        &cluster.url,
+        "UPDATE waxwing.about SET schema = 99, min_reader = 98, written_by = '7.1'",
+    );
+    assert_eq!(second.ends(), Some(74), "{}", second.log());
+    assert!(second.log().contains("of version 7.1"), "{}", second.log());
 }
 
 #[test]

@@ -32,7 +32,7 @@ const LEASE: Duration = Duration::from_millis(250);
 enum Failure {
     /// The server that serves dies.
     Death,
-    /// It stands still for longer than its lease, and goes on.
+    /// It stands still until the other one has taken over, and goes on.
     Pause,
     /// It stops in good order.
     Stop,
@@ -161,7 +161,7 @@ impl Cluster {
             }
             Failure::Pause => {
                 self.server(server).signal(Signal::STOP);
-                writes(self, 3 * LEASE);
+                self.write_until_other_serves(server, writes);
                 self.server(server).signal(Signal::CONT);
                 self.servers[server].take().unwrap().finish().exits(75);
             }
@@ -180,11 +180,7 @@ impl Cluster {
             }
             Failure::Cut => {
                 self.cables[server].cut();
-                let begin = Instant::now();
-                while !self.listens(1 - server) {
-                    assert!(begin.elapsed() < PATIENCE, "nobody takes over");
-                    writes(self, LEASE);
-                }
+                self.write_until_other_serves(server, writes);
                 self.cables[server].mend();
                 self.servers[server].take().unwrap().finish().exits(75);
             }
@@ -205,6 +201,14 @@ impl Cluster {
                 writes(self, 3 * LEASE);
                 drop(silent);
             }
+        }
+    }
+
+    fn write_until_other_serves(&self, server: usize, writes: &mut dyn FnMut(&Self, Duration)) {
+        let begin = Instant::now();
+        while !self.listens(1 - server) {
+            assert!(begin.elapsed() < PATIENCE, "nobody takes over");
+            writes(self, 3 * LEASE);
         }
     }
 

@@ -43,7 +43,8 @@ pub(super) struct Keys {
     fingerprint: String,
     /// The key that takes its place; nothing if none is planned.
     next: Option<Next>,
-    /// Why that key has not taken its place, although its moment is over.
+    /// Why that key has not taken its place, although its moment is over; or that a server which stands by
+    /// has another key than the one that serves.
     trouble: Option<String>,
     /// The file of the private key before, as long as it is there.
     previous: Option<String>,
@@ -84,9 +85,16 @@ impl Keys {
         }
     }
 
-    /// That of a server that stands by. What is planned is known where it serves.
-    pub(super) fn of_standby(own: Digest) -> Self {
-        Self::of(runtime::Keys { own, next: None, trouble: None }, None)
+    /// That of a server that stands by, beside one that serves with another key. What is planned is known
+    /// where it serves.
+    pub(super) fn of_standby(own: Digest, other: Option<Digest>) -> Self {
+        let trouble = other.map(|other| {
+            format!(
+                "the server that serves has another key, {other:?}: copy its server.key.pem here, or this \
+                 one cannot take over"
+            )
+        });
+        Self::of(runtime::Keys { own, next: None, trouble }, None)
     }
 
     /// Those of a server that does not run, whose key has the fingerprint `own`.
@@ -111,8 +119,12 @@ impl Keys {
             }
             None => writeln!(out, "next key     none is planned")?,
         }
-        if let Some(why) = &keys.trouble {
-            writeln!(out, "             COULD NOT TAKE ITS PLACE, and is tried again: {why}")?;
+        match &keys.trouble {
+            Some(why) if keys.next.is_some() => {
+                writeln!(out, "             COULD NOT TAKE ITS PLACE, and is tried again: {why}")?;
+            }
+            Some(why) => writeln!(out, "             CANNOT TAKE OVER: {why}")?,
+            None => {}
         }
         if let (Some(file), Some(what)) = (&keys.previous, &keys.previous_is) {
             writeln!(out, "             {file} is {what}, which nothing needs; remove it")?;
@@ -130,7 +142,8 @@ impl Planned {
                 "Clients ask once a day whether another key is planned. Those that ask before {from} go on by \
                  themselves. Everybody else has to be given server.pub.pem again, which is the next key from \
                  then on (server.next.pub.pem until then). Copy server.next.key.pem to where the copy of the \
-                 key is. `waxwing-server key rotate --cancel` takes the plan back until then."
+                 key is, and to the data directories of all servers that share a database with this one. \
+                 `waxwing-server key rotate --cancel` takes the plan back until then."
             )?,
             None => writeln!(out, "The key stays. Clients hear of it when they ask, once a day.")?,
         }

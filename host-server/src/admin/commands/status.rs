@@ -147,6 +147,8 @@ struct Loop {
 struct Storage {
     /// Whether it has taken the last write.
     works: bool,
+    /// Why it has not.
+    trouble: Option<String>,
     /// Batches that it has and has not carried out.
     unsettled_batches: u64,
     oldest_unsettled_ms: Option<u64>,
@@ -264,6 +266,8 @@ impl Status {
     /// It knows nothing of people and letters.
     fn of_standby(standby: &StandingBy) -> Self {
         let StandingBy { key, since, begun, .. } = standby;
+        let other_key = standby.other_key();
+        let storage = Storage { trouble: standby.trouble(), ..Storage::default() };
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             role: STANDBY.into(),
@@ -271,13 +275,15 @@ impl Status {
             since: clock::written(*since),
             uptime_ms: ms(begun.elapsed()),
             log: Log::of(logging::standing()),
-            key: key.map(Keys::of_standby).unwrap_or_default(),
+            key: key.map(|own| Keys::of_standby(own, other_key)).unwrap_or_default(),
+            storage,
             ..Self::default()
         }
     }
 
     fn of(running: &Running) -> Self {
         let loops = running.loops();
+        let commits = running.storage.commits();
         let Found { audit_problem, previous_key } = running.files.found();
         let reports: Vec<_> = loops.iter().map(|one| one.last.filter(|_| one.answers)).collect();
         let known = || reports.iter().flatten();
@@ -306,7 +312,7 @@ impl Status {
             pending_bytes: sum(|report| report.pending_bytes),
             room: Room::of(known().map(|report| &report.machine)),
             storage: Storage {
-                works: !running.storage.commits().fail
+                works: commits.trouble.is_none()
                     && known().all(|report| !report.machine.storage_is_in_trouble),
                 unsettled_batches: sum(|report| report.unsettled_batches as u64),
                 oldest_unsettled_ms: known()
@@ -314,7 +320,8 @@ impl Status {
                     .max()
                     .map(ms),
                 open_questions: sum(|report| report.open_questions as u64),
-                commits: Commits::of(&running.storage.commits()),
+                commits: Commits::of(&commits),
+                trouble: commits.trouble,
                 free_disk_bytes: known().find_map(|report| report.free_disk),
                 disk_is_low: known().any(|report| report.disk_is_low),
             },
@@ -332,10 +339,11 @@ impl Status {
         let up = figures::span(*uptime_ms);
         writeln!(out, "waxwing-server {version}, {role}, process {pid}")?;
         if role == STANDBY {
-            writeln!(
-                out,
-                "stands by    since {since}, {up}; another server serves from the database"
-            )?;
+            let beside = match &status.storage.trouble {
+                None => "another server serves from the database".to_owned(),
+                Some(why) => format!("COULD NOT TAKE OVER: {why}"),
+            };
+            writeln!(out, "stands by    since {since}, {up}; {beside}")?;
             status.log.lines(out)?;
             return Keys::page(out, &status.key);
         }
@@ -455,6 +463,9 @@ impl Storage {
             None => String::new(),
         };
         writeln!(out, "storage      {state}{oldest}{free}")?;
+        if let Some(why) = &self.trouble {
+            writeln!(out, "             {why}")?;
+        }
         self.commits.line(out)
     }
 }

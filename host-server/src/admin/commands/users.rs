@@ -414,9 +414,10 @@ pub(super) fn not_removed(expired: u64, error: ApplyError) -> Failure {
 
 pub(super) fn outcome_of(error: &ApplyError) -> Outcome {
     match error {
-        ApplyError::Refused(_) | ApplyError::Unavailable(_) | ApplyError::Fenced(_) => {
-            Outcome::failed(error.to_string())
-        }
+        ApplyError::Refused(_)
+        | ApplyError::Unavailable(_)
+        | ApplyError::AwaitsStandby
+        | ApplyError::Fenced(_) => Outcome::failed(error.to_string()),
         ApplyError::Unclear(_)
         | ApplyError::Twin(_)
         | ApplyError::Isolated(_)

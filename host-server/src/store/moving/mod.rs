@@ -17,7 +17,7 @@ use super::postgres::{self, Moving, PostgresOptions, State};
 use super::shared::{Epoch, Witness, WitnessFile};
 use super::sqlite::{self, Draft, File};
 use super::{SqliteOptions, StorageError, engine};
-use crate::clock::SystemClock;
+use crate::clock::{self, SystemClock};
 use crate::config::Config;
 use crate::data_dir::LockedDataDir;
 
@@ -87,7 +87,8 @@ pub fn to_database(
     };
     let witness = WitnessFile::open(&directory.witness(), SystemClock::start());
     let witness = witness.map_err(|error| StorageError::Misplaced(error.into()))?;
-    target.open(Epoch::default().adopted(witness.mark()))?;
+    let after_witnessed = Epoch::default().adopted(witness.mark());
+    target.open(Epoch::of_copy(clock::unix_now()).max(after_witnessed))?;
     Ok(copied)
 }
 

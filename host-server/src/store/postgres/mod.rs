@@ -35,9 +35,7 @@ pub use opening::Reached;
 pub use server::Server;
 pub use url::{Place, UrlError, parse};
 
-use super::shared::{
-    Candidate, Change, Database, Groups, Holder, Instance, Node, Seen, beat_interval,
-};
+use super::shared::{Candidate, Change, Groups, Holder, Instance, Node, beat_interval};
 use super::{
     ApplyError, Ban, BanChange, Copied, Copier, KeepBans, Ownership, Resolved, Storage,
     StorageError,
@@ -89,7 +87,7 @@ impl PostgresOptions {
 pub struct PostgresStorage {
     groups: Mutex<Groups<Server>>,
     terms: Terms,
-    /// When the database was last known to have taken something.
+    /// When the database was last known to have taken something, or to let nobody take it over.
     took_at: Instant,
 }
 
@@ -104,7 +102,8 @@ impl PostgresStorage {
     /// of the same name that has taken over.
     fn judge<T>(&mut self, outcome: Result<T, ApplyError>) -> Result<T, ApplyError> {
         match outcome {
-            Ok(_) | Err(ApplyError::Refused(_)) => {
+            // While a commit waits for the standby, nobody else gets the row of the lease.
+            Ok(_) | Err(ApplyError::Refused(_) | ApplyError::AwaitsStandby) => {
                 self.took_at = Instant::now();
                 outcome
             }
@@ -117,24 +116,12 @@ impl PostgresStorage {
                 );
                 Err(ApplyError::Isolated(message))
             }
-            Err(ApplyError::Fenced(why)) => Err(self.fenced(why)),
+            Err(ApplyError::Fenced(why)) => {
+                let own = self.terms.node;
+                Err(self.groups().why_fenced(own, why))
+            }
             other => other,
         }
-    }
-
-    fn fenced(&mut self, why: String) -> ApplyError {
-        let own = self.terms.node;
-        let seen = self.groups().database_mut().look(None);
-        let is_twin = |seen: Seen| seen.lease.holder.is_some_and(|(node, _)| node == own);
-        if !seen.is_ok_and(is_twin) {
-            return ApplyError::Fenced(why);
-        }
-        ApplyError::Twin(
-            "a server with the same name has taken the database over: one of the two data directories is a \
-             copy of the other. Let one of the two servers never start again, or remove the file `node` from \
-             its data directory"
-                .into(),
-        )
     }
 
     fn lock(&self) -> MutexGuard<'_, Groups<Server>> {
@@ -161,6 +148,7 @@ fn unreachable(error: ApplyError) -> StorageError {
         ApplyError::Unavailable(why) | ApplyError::Unclear(why) | ApplyError::Refused(why) => {
             StorageError::Away(why.into())
         }
+        ApplyError::AwaitsStandby => StorageError::Away(error.into()),
         other => StorageError::Unreachable(other.into()),
     }
 }

@@ -5,7 +5,7 @@ use waxwing_core::time::Instant;
 
 use super::session::Sessions;
 use super::{PostgresOptions, PostgresStorage, SCHEMA, Server, Terms, admin, safety, unreachable};
-use crate::store::engine::{Looked, Schema, Standby, Use};
+use crate::store::engine::{Looked, Schema, SecondCopy, Standby, Use};
 use crate::store::shared::{Candidate, Witness};
 use crate::store::{ApplyError, StorageError};
 
@@ -45,6 +45,14 @@ impl Reached {
         self.schema.as_ref()
     }
 
+    /// Whether each commit is on a second machine.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn second_copy(&mut self) -> Result<SecondCopy, StorageError> {
+        safety::second_copy(&mut self.sessions)
+    }
+
     /// One that waits for its turn. An empty database gets its tables.
     ///
     /// # Errors
@@ -60,6 +68,7 @@ impl Reached {
             Some(schema) => expect_known(schema)?,
         }
         let PostgresOptions { lease, copies, node, instance, .. } = options;
+        safety::warn(&mut sessions, copies)?;
         let server = Server { sessions, needs_standby: copies > 1 };
         Ok(Candidate::new(node, instance, server, witness, lease, now))
     }
@@ -97,6 +106,10 @@ impl Standby for Waiting {
         self.candidate.poll_timeout()
     }
 
+    fn trouble(&self) -> Option<&str> {
+        self.candidate.trouble()
+    }
+
     fn look(self: Box<Self>, now: Instant) -> Result<Looked, ApplyError> {
         let Self { mut candidate, terms } = *self;
         match candidate.look(now)? {
@@ -110,7 +123,7 @@ impl Standby for Waiting {
 
 /// Connects with a database that can be used, as far as its settings say.
 pub(super) fn connect(options: &PostgresOptions) -> Result<Sessions, StorageError> {
-    let PostgresOptions { place, password, timeout, lease, copies, .. } = options;
+    let PostgresOptions { place, password, timeout, lease, .. } = options;
     let password = password.as_ref().map(|password| password.as_slice());
     let sessions = Sessions::new(place, password, *timeout, *lease);
     let mut sessions = sessions.map_err(|error| StorageError::Settings(error.into()))?;
@@ -119,7 +132,7 @@ pub(super) fn connect(options: &PostgresOptions) -> Result<Sessions, StorageErro
         (why, false) => StorageError::Away(why.into()),
     })?;
     check_database(&mut sessions)?;
-    safety::check(&mut sessions, *copies)?;
+    safety::check(&mut sessions)?;
     Ok(sessions)
 }
 
@@ -178,11 +191,7 @@ pub(super) fn about(sessions: &mut Sessions) -> Result<Option<(Schema, String)>,
     let (Some(found), min_reader) = (number(found), number(min_reader)) else {
         return Err(StorageError::Misplaced("waxwing.about of the database has no row".into()));
     };
-    let outcome = match (found, min_reader) {
-        (KNOWN, _) => Use::Serves,
-        (found, Some(min_reader)) if found > KNOWN && min_reader <= KNOWN => Use::Serves,
-        _ => Use::Refuses,
-    };
+    let outcome = outcome(found, min_reader);
     let written_by = written_by.filter(|version| !version.is_empty());
     let schema = Schema { found, min_reader, written_by, known: KNOWN, outcome };
     Ok(Some((schema, state.unwrap_or_default())))
@@ -199,14 +208,37 @@ pub(super) fn tables(state: &'static str) -> String {
     format!("{SCHEMA}; UPDATE waxwing.about SET written_by = '{VERSION}', state = '{state}'")
 }
 
+const fn outcome(found: i64, min_reader: Option<i64>) -> Use {
+    match (found, min_reader) {
+        (KNOWN, _) => Use::Serves,
+        (found, Some(min_reader)) if found > KNOWN && min_reader <= KNOWN => Use::Serves,
+        _ => Use::Refuses,
+    }
+}
+
 /// Whether this version may use it.
 pub(super) fn expect_known(schema: Schema) -> Result<(), StorageError> {
     let Schema { outcome: Use::Refuses, written_by, .. } = schema else { return Ok(()) };
     let version = written_by.unwrap_or_else(|| "a later version".into());
-    let why = format!(
+    Err(StorageError::OtherVersion(of_other_version(&version).into()))
+}
+
+/// The same while a server stands by: one of a later version may have changed its form meanwhile.
+pub(super) fn expect_to_know(
+    found: i32,
+    min_reader: i32,
+    written_by: &str,
+) -> Result<(), ApplyError> {
+    match outcome(found.into(), Some(min_reader.into())) {
+        Use::Refuses => Err(ApplyError::Fatal(of_other_version(written_by))),
+        Use::Serves | Use::Changes => Ok(()),
+    }
+}
+
+fn of_other_version(version: &str) -> String {
+    format!(
         "the database is of version {version}, and this version cannot use it; run that one, or a later one"
-    );
-    Err(StorageError::OtherVersion(why.into()))
+    )
 }
 
 /// The role of the server may not do that.

@@ -9,7 +9,7 @@ use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
 
 use super::fold::{Folded, pairs};
-use super::session::{Row as Text, Sessions};
+use super::session::{Row as Text, Sessions, is_true};
 use super::statement::Statement;
 use super::{ids, load, opening, reads};
 use crate::clock;
@@ -37,7 +37,7 @@ impl Database for Server {
     fn look(&mut self, witnessed: Option<Mark>) -> Result<Seen, ApplyError> {
         const LOOK: &str = "SELECT lease.epoch, lease.node, lease.instance, about.state, \
             (SELECT min(grp) FROM waxwing.marks WHERE grp >= last.grp - 1000), last.epoch, last.grp, before.epoch, before.grp, \
-            noted.epoch, noted.grp \
+            noted.epoch, noted.grp, about.schema, about.min_reader, about.written_by \
             FROM waxwing.about CROSS JOIN waxwing.lease CROSS JOIN LATERAL \
                 (SELECT grp, epoch FROM waxwing.marks ORDER BY grp DESC LIMIT 1) AS last \
             LEFT JOIN waxwing.marks AS before ON before.grp = last.grp - 1 \
@@ -51,6 +51,7 @@ impl Database for Server {
         if let Some(why) = opening::not_to_serve(state) {
             return Err(ApplyError::Fatal(why.into()));
         }
+        opening::expect_to_know(row.get(11), row.get(12), row.get(13))?;
         let mark = |at: usize| -> Result<Option<Mark>, ApplyError> {
             let (epoch, group) = (row.get::<_, Option<i64>>(at), row.get::<_, Option<i64>>(at + 1));
             epoch.zip(group).map(|(epoch, group)| ids::mark(epoch, group)).transpose()
@@ -233,10 +234,6 @@ fn taken(rows: &[Text]) -> Result<Option<Renewed>, ApplyError> {
     };
     let last = Mark { epoch: Epoch(number(1)?), group: number(2)? };
     Ok(Some(Renewed { epoch: Epoch(number(0)?), last }))
-}
-
-fn is_true(row: Option<&Text>) -> bool {
-    row.and_then(|row| row.first()).is_some_and(|column| column.as_deref() == Some("t"))
 }
 
 fn removal<'p>(

@@ -16,8 +16,8 @@ use tokio_postgres::tls::{NoTls, TlsStream};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::tls;
 use super::url::Place;
+use super::{safety, tls};
 use crate::store::ApplyError;
 
 /// How long a step of something that is under way takes at most.
@@ -148,8 +148,8 @@ impl Sessions {
             Box::pin(async move {
                 let session = connect(&way, limit).await?;
                 let answered = timeout(limit, lock(&session.client, &statements, patience)).await;
-                let messages = judge(answered.ok(), &session.is_warned)?;
-                Ok((session, rows(&messages)))
+                let rows = judge(answered.ok(), &session.is_warned)?.rows()?;
+                Ok((session, rows))
             })
         };
         let mut under_way = self.under_way.take().unwrap_or_else(begin);
@@ -176,26 +176,43 @@ impl Sessions {
     /// ended, so that the next attempt succeeds.
     pub(super) fn lock(&mut self, statements: &str) -> Result<Vec<Row>, ApplyError> {
         let patience = self.patience;
-        let messages = self.run(async |client| lock(client, statements, patience).await)?;
-        Ok(rows(&messages))
+        self.run(async |client| lock(client, statements, patience).await)?.rows()
+    }
+}
+
+/// What became of statements that lock the row of the lease.
+enum Locked {
+    Done(Vec<SimpleQueryMessage>),
+    /// Somebody has it whose commit waits for the standby.
+    AwaitsStandby,
+}
+
+impl Locked {
+    fn rows(&self) -> Result<Vec<Row>, ApplyError> {
+        match self {
+            Self::Done(messages) => Ok(rows(messages)),
+            Self::AwaitsStandby => Err(ApplyError::AwaitsStandby),
+        }
     }
 }
 
 /// A group of which the end never came holds the row as long as its connection lives, and no timeout of
 /// PostgreSQL ends it.
-async fn lock(
-    client: &Client,
-    statements: &str,
-    patience: Duration,
-) -> Result<Vec<SimpleQueryMessage>, Error> {
+async fn lock(client: &Client, statements: &str, patience: Duration) -> Result<Locked, Error> {
     let answered = client.simple_query(statements).await;
     let is_locked = |error: &Error| error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
     if answered.as_ref().is_err_and(is_locked) {
         let since = patience.as_millis();
-        let free = format!("ROLLBACK; SELECT waxwing.free_lease_1('{since} milliseconds')");
-        client.simple_query(&free).await?;
+        let free = format!(
+            "ROLLBACK; SELECT waxwing.free_lease_1('{since} milliseconds'); {}",
+            safety::AWAITS_STANDBY
+        );
+        let said = rows(&client.simple_query(&free).await?);
+        if is_true(said.last()) {
+            return Ok(Locked::AwaitsStandby);
+        }
     }
-    answered
+    answered.map(Locked::Done)
 }
 
 /// Why there is no connection.
@@ -312,6 +329,10 @@ where
         }
     });
     Session { client, is_warned }
+}
+
+pub(super) fn is_true(row: Option<&Row>) -> bool {
+    row.and_then(|row| row.first()).is_some_and(|column| column.as_deref() == Some("t"))
 }
 
 pub(super) fn rows(messages: &[SimpleQueryMessage]) -> Vec<Row> {

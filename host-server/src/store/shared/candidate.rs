@@ -7,7 +7,7 @@ use waxwing_core::time::Instant;
 
 use super::database::{Claim, Database, Witness};
 use super::groups::Groups;
-use super::lease::{Holder, Instance, Node, Renewed, Seen, Standby, Verdict};
+use super::lease::{Holder, Instance, Mark, Node, Renewed, Seen, Standby, Verdict};
 use super::lost;
 use crate::store::ApplyError;
 
@@ -20,6 +20,14 @@ pub struct Candidate<D> {
     standby: Standby,
     /// The lease may have been taken: the answer is lost.
     is_unclear: bool,
+    trouble: Option<Trouble>,
+}
+
+/// Why the last look, or the last attempt to take the lease, has come to nothing.
+struct Trouble {
+    why: String,
+    /// The mark that was there; another one says that somebody serves.
+    last: Option<Mark>,
 }
 
 impl<D: Database> Candidate<D> {
@@ -34,7 +42,7 @@ impl<D: Database> Candidate<D> {
         now: Instant,
     ) -> Self {
         let standby = Standby::new(node, lease, now);
-        Self { node, instance, database, witness, standby, is_unclear: false }
+        Self { node, instance, database, witness, standby, is_unclear: false, trouble: None }
     }
 
     /// The database, for what needs no lease.
@@ -46,6 +54,12 @@ impl<D: Database> Candidate<D> {
     #[must_use]
     pub const fn poll_timeout(&self) -> Instant {
         self.standby.poll_timeout()
+    }
+
+    /// Why it could not take the lease, or look at the database; `None`: another server serves.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|trouble| &*trouble.why)
     }
 
     /// Looks at the database. Returns the lease, if it has it now.
@@ -60,11 +74,12 @@ impl<D: Database> Candidate<D> {
         let seen = match self.database.look(witnessed) {
             Ok(seen) => seen,
             Err(error @ (ApplyError::Fatal(_) | ApplyError::Corrupt(_))) => return Err(error),
-            Err(_) => {
-                self.standby.saw_nothing(now);
+            Err(error) => {
+                self.failed(&error, None, now);
                 return Ok(None);
             }
         };
+        self.trouble.take_if(|trouble| trouble.last != Some(seen.last));
         match self.standby.saw(&seen, witnessed, now) {
             // What was read may come from a machine that is the database no more. Only the real one
             // commits anything.
@@ -96,11 +111,18 @@ impl<D: Database> Candidate<D> {
         let claim = Claim { node, instance, lease: seen.lease, last: seen.last };
         match self.database.take(&claim) {
             Ok(Some(taken)) => return Some(Holder::new(instance, taken)),
-            Err(ApplyError::Unclear(_)) => self.is_unclear = true,
-            Ok(None) | Err(_) => {}
+            Ok(None) => self.standby.saw_nothing(now),
+            Err(error) => {
+                self.is_unclear = matches!(error, ApplyError::Unclear(_));
+                self.failed(&error, Some(seen.last), now);
+            }
         }
-        self.standby.saw_nothing(now);
         None
+    }
+
+    fn failed(&mut self, error: &ApplyError, last: Option<Mark>, now: Instant) {
+        self.trouble = Some(Trouble { why: error.to_string(), last });
+        self.standby.saw_nothing(now);
     }
 
     /// Only a renewal that is done says that the lease will not be lost with the machine that has it.
@@ -109,8 +131,14 @@ impl<D: Database> Candidate<D> {
             self.standby.look_again(now);
             return None;
         };
+        let found: Option<Renewed> = match renewed {
+            Ok(found) => found,
+            Err(error) => {
+                self.failed(&error, None, now);
+                return None;
+            }
+        };
         self.standby.saw_nothing(now);
-        let found: Option<Renewed> = renewed.ok()?;
         self.is_unclear = false;
         found.map(|found| Holder::new(self.instance, found))
     }

@@ -7,7 +7,7 @@ use waxwing_core::server::storage::{Answer, Batch, Question, Snapshot};
 use waxwing_core::time::UnixTime;
 
 use super::database::{Change, Database, Witness};
-use super::lease::{Holder, Renewal};
+use super::lease::{Holder, Node, Renewal};
 use super::lost;
 use crate::store::{ApplyError, Resolved};
 
@@ -162,13 +162,32 @@ impl<D: Database> Groups<D> {
                 "the lease of the database names another server; started again, this one stands by"
                     .into(),
             )),
-            Renewal::Lost => {
-                if let Err(error) = self.database.doubt(Some(self.holder.fence().last)) {
-                    tracing::warn!(name: "doubt_not_stored", %error, "the database does not take the mark that it has lost something");
-                }
-                Err(lost())
-            }
+            Renewal::Lost => Err(self.has_lost()),
         }
+    }
+
+    /// Why the lease does not name this server any more, which has the name `own`: another server has it; or a
+    /// server of the same name; or the database is an older one.
+    pub fn why_fenced(&mut self, own: Node, why: String) -> ApplyError {
+        let last = self.holder.fence().last;
+        match self.database.look(Some(last)) {
+            Ok(seen) if seen.is_doubtful || seen.lacks(last) => self.has_lost(),
+            Ok(seen) if seen.lease.holder.is_some_and(|(node, _)| node == own) => ApplyError::Twin(
+                "a server with the same name has taken the database over: one of the two data directories is a \
+                 copy of the other. Let one of the two servers never start again, or remove the file `node` \
+                 from its data directory"
+                    .into(),
+            ),
+            _ => ApplyError::Fenced(why),
+        }
+    }
+
+    /// The database is an older one, and has to say so to everybody.
+    fn has_lost(&mut self) -> ApplyError {
+        if let Err(error) = self.database.doubt(Some(self.holder.fence().last)) {
+            tracing::warn!(name: "doubt_not_stored", %error, "the database does not take the mark that it has lost something");
+        }
+        lost()
     }
 
     /// The lease is given back, so that another server takes it at once.

@@ -16,7 +16,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use waxwing_core::time::Instant;
+use waxwing_core::time::{Instant, UnixTime};
 
 /// Names one process of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub struct Node(pub u128);
 
 /// A state of the lease; later ones are greater.
 ///
-/// The upper 32 bits count how often an operator has adopted a storage that had lost something. What was
-/// witnessed before an adoption is missed no more.
+/// The upper 32 bits say when the storage was filled from another one, in seconds, and grow by one when an
+/// operator adopts it after it has lost something. What was witnessed before either is missed no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
@@ -40,6 +40,16 @@ impl Epoch {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// The one with which a storage begins that was filled from another one at this moment. Servers may have
+    /// used a storage at the same place before, and have witnessed what was there then.
+    #[must_use]
+    pub fn of_copy(now: UnixTime) -> Self {
+        // The first second of 2026: 68 years fit.
+        const FIRST: i64 = 1_767_225_600;
+        let seconds = now.as_seconds().saturating_sub(FIRST).clamp(1, i64::from(i32::MAX - 1));
+        Self(seconds.unsigned_abs() << Self::ADOPTION)
     }
 
     /// The one that an adoption begins, by an operator whose server has witnessed `witnessed`.

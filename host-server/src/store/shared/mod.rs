@@ -28,7 +28,8 @@ use super::ApplyError;
 fn lost() -> ApplyError {
     ApplyError::Fatal(
         "the database lacks changes that it had confirmed: it is an older copy of what this server has \
-         used; bring back the newer one"
+         used; bring back the newer one. If that is lost for good, stop all servers and give \
+         `waxwing-server storage adopt`"
             .into(),
     )
 }

@@ -713,3 +713,29 @@ fn the_thread_finds_out_by_itself_what_has_become_of_an_unclear_commit() {
     bench.create(1, 1);
     assert_eq!(bench.next(), batch(1, Outcome::Done));
 }
+
+#[test]
+fn a_storage_that_takes_no_letters_is_shown_all_the_same_that_the_server_lives() {
+    let second = Duration::from_secs(1);
+    let refused = || Err(ApplyError::Unavailable("no second machine".into()));
+    let (mut turns, ends) = turns([Ok(()), refused(), Ok(()), refused(), Ok(())], Some(second));
+    let mut told = Told::default();
+    let begin = Instant::from_millis(9_000);
+    let trouble = |turns: &StorageTurns| turns.commits().get().trouble;
+    turns.timeout(begin, &mut told).unwrap();
+    for after in [1, 2] {
+        // The next sign of life is due, although the letters were refused just before.
+        let now = begin.after(second * after);
+        let letter = [(0, Job::Batch(create(after.into(), 1)))];
+        let early = begin.after(second * after - Duration::from_millis(1));
+        turns.serve(letter.into_iter(), &|| early, &mut told).unwrap();
+        assert!(trouble(&turns).is_some_and(|why| why.contains("no second machine")));
+        turns.timeout(now, &mut told).unwrap();
+        assert!(trouble(&turns).is_some(), "it takes no letters yet");
+    }
+    ends.gate.send(Ok(())).unwrap();
+    turns
+        .serve([(0, Job::Batch(create(9, 9)))].into_iter(), &|| begin.after(second * 2), &mut told)
+        .unwrap();
+    assert_eq!(trouble(&turns), None);
+}

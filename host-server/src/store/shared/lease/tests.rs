@@ -93,6 +93,20 @@ fn what_was_witnessed_before_an_adoption_is_not_missed_after_it() {
 }
 
 #[test]
+fn what_was_witnessed_of_a_storage_is_not_missed_in_one_that_was_filled_later() {
+    let at = |seconds: i64| UnixTime::from_seconds(1_790_000_000 + seconds);
+    let before = Epoch::of_copy(at(0));
+    let witnessed = Mark { epoch: before.adopted(None).next(), group: 80 };
+    let here = seen(HERE, Epoch::of_copy(at(9)).0, [mark(0, 0), mark(0, 1)]);
+    assert!(!here.lacks(witnessed));
+    let there = seen(HERE, before.0, [mark(0, 0), mark(0, 1)]);
+    assert!(there.lacks(Mark { epoch: Epoch::of_copy(at(9)), group: 1 }), "the one before");
+    assert!(
+        i64::try_from(Epoch::of_copy(UnixTime::from_seconds(i64::MAX)).adopted(None).0).is_ok()
+    );
+}
+
+#[test]
 fn a_standby_witnesses_the_mark_before_the_last_and_never_an_older_one() {
     assert_eq!(busy(7).to_witness(None), Some(mark(3, 6)));
     assert_eq!(busy(7).to_witness(Some(mark(3, 5))), Some(mark(3, 6)));

@@ -759,7 +759,7 @@ fn what_a_command_says_of_a_request_or_of_somebody_blocked_is_so() {
     for command in ["accept", "archive"] {
         refused(&[command, OTHER], 1, "waxwing unblock");
     }
-    for command in ["accept", "archive", "mute", "block"] {
+    for command in ["accept", "archive", "mute", "block", "verify"] {
         refused(&[command, OWN], 2, "your own");
     }
     let unknown = "+4915112345603";

@@ -27,7 +27,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let compared = verify.compared_number().map_err(Failure::Usage)?;
     let (home, identity) = place.open()?;
-    let phone = &place.find(&home, &verify.who, console)?;
+    let phone = &place.find_other((&home, &identity), &verify.who, console)?;
     let told = Told { identity: &identity, json: verify.json };
     if let Some(compared) = compared {
         // The server is not asked first: what it would say now, nobody has compared.

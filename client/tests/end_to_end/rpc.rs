@@ -258,6 +258,7 @@ fn every_call_has_an_answer_when_the_input_ends() {
     let mut program = Program::start(&anna, &["--allow-trust"]);
     let next = program.ask("next", &json!({ "consumer": "c", "wait_s": 3_600 }));
     let key = program.ask("verify", &json!({ "with": bert.phone }));
+    assert_eq!(program.fails("verify", &json!({ "with": anna.phone })).0, 2);
     program.call("hello", &json!({}));
     let ran = program.process.finish_without_input().exits(0);
     let answers = lines(&ran.out);

@@ -461,9 +461,18 @@ fn keys_and_the_program_for_notices_are_those_of_the_configuration() {
     terminal.types("\x18");
     assert!(terminal.ends().success());
 
-    configure("/nonexistent/program");
+    configure("false");
     let mut terminal = Terminal::with(&anna, Shell::None, &variables);
     terminal.shows("are you there?");
+    terminal.types("\x1b[O");
+    bert.send(&anna, "once more").exits(0);
+    terminal.shows("the program of notify.command has failed (exit status: 1)");
+    terminal.types("\x18");
+    assert!(terminal.ends().success());
+
+    configure("/nonexistent/program");
+    let mut terminal = Terminal::with(&anna, Shell::None, &variables);
+    terminal.shows("once more");
     terminal.types("\x1b[O");
     bert.send(&anna, "hello?").exits(0);
     terminal.shows("/nonexistent/program, cannot be started");

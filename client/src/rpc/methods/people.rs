@@ -31,9 +31,7 @@ pub(super) fn contacts(clerk: &mut Clerk<'_>, _: &Params) -> Result<Reply, Refus
 
 pub(super) fn set(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refusal> {
     let phone = clerk.find(params.required("with")?)?;
-    if phone == clerk.identity.phone {
-        return Err(Failure::Usage("this is your own phone number".to_owned()).into());
-    }
+    require_other(clerk, &phone)?;
     // What is wrong with it is known before anything is changed.
     let name = params.text("name").filter(|name| !name.is_empty());
     let name = name.map(Name::parse).transpose().map_err(Failure::Usage)?;
@@ -86,6 +84,14 @@ pub(super) fn set(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refus
     }))
 }
 
+/// Refuses what makes no sense with oneself.
+fn require_other(clerk: &Clerk<'_>, phone: &Phone) -> Result<(), Refusal> {
+    if *phone == clerk.identity.phone {
+        return Err(Failure::Usage("this is your own phone number".to_owned()).into());
+    }
+    Ok(())
+}
+
 fn is_taken(by: &Phone, name: &str) -> Failure {
     Failure::Usage(format!(
         "this name is that of {}, or looks like it: {}; choose another",
@@ -96,6 +102,7 @@ fn is_taken(by: &Phone, name: &str) -> Failure {
 
 pub(super) fn verify(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refusal> {
     let phone = clerk.find(params.required("with")?)?;
+    require_other(clerk, &phone)?;
     let Some(compared) = compared(params)? else {
         clerk.office.ask_key(phone);
         return Ok(Reply::Later(Wait::Key(phone)));

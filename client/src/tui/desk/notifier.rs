@@ -34,13 +34,24 @@ impl Notifier {
         self.waiting.push_back((notice, text));
     }
 
-    /// Goes on, if the program has ended. Why it cannot, for the person.
+    /// Goes on, if the program has ended. Why it cannot, or what was wrong with it, for the person.
     pub(super) fn go_on(&mut self) -> Result<(), String> {
-        // What cannot be waited for has ended.
-        if self.running.as_mut().is_some_and(|running| matches!(running.try_wait(), Ok(None))) {
+        let Some(ended) = self.running.as_mut().map(Child::try_wait) else {
+            return self.start_next();
+        };
+        if matches!(ended, Ok(None)) {
             return Ok(());
         }
+        // What cannot be waited for has ended.
         self.running = None;
+        self.start_next()?;
+        match ended.ok().flatten().filter(|status| !status.success()) {
+            Some(status) => Err(format!("the program of notify.command has failed ({status})")),
+            None => Ok(()),
+        }
+    }
+
+    fn start_next(&mut self) -> Result<(), String> {
         let Some([program, arguments @ ..]) = self.command.as_deref() else { return Ok(()) };
         let Some((notice, text)) = self.waiting.pop_front() else { return Ok(()) };
         let Notice { with, name, unread } = notice;

@@ -150,6 +150,8 @@ fn a_level_of_one_part_is_set_until_the_configuration_is_read_again() {
         assert!(line.contains(part), "{line}");
     }
     assert_eq!(server.log_status()["asked"]["target"], part);
+    let other = server.answers(&["log", "level", "warn"]);
+    assert_eq!((&other["level"], &other["replaced"]["target"]), (&json!("warn"), &json!(part)));
     server.answers(&["reload"]);
     assert!(server.log_status()["asked"].is_null());
     for (wrong, says) in [

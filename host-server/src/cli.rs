@@ -161,7 +161,7 @@ pub enum OperatorCommand {
     /// Find out whether one-time passwords reach phones
     #[command(subcommand)]
     Otp(OtpCommand),
-    /// Tell which versions of the server can use the database
+    /// See which versions can use the database, move it, or go on with one that has lost something
     #[command(subcommand)]
     Storage(StorageCommand),
     /// Serve nobody who comes from some addresses, or look at such bans

@@ -446,12 +446,10 @@ impl Numbers {
             &Classes::of(&self.commits.letters, 1.0),
         )?;
         // Loops hear of it one after the other: the smallest is on the safe side.
-        let free = self.reports().filter_map(|report| report.free_disk).min();
-        page.gauge(
-            "disk_free_bytes",
-            "Bytes that new letters may still take up.",
-            free.unwrap_or_default(),
-        )?;
+        // A shared database has a disk of its own, of which the server knows nothing.
+        if let Some(free) = self.reports().filter_map(|report| report.free_disk).min() {
+            page.gauge("disk_free_bytes", "Bytes that new letters may still take up.", free)?;
+        }
         page.gauge(
             "backup_verified_timestamp_seconds",
             "When the newest backup was made that was read back without an error, in seconds since 1970; 0 \

@@ -266,7 +266,9 @@ fn tell_of(strangers: &[UserId]) {
         users = strangers.len(), ?ids,
         "users have phones that begin with +999, and keys that the canary does not know: nobody can find them \
          or write to them, and the canary removes those that have its two phones. After a restore these are the \
-         canary's own accounts of before, and nothing has to be done; else ask these people to register another \
+         canary's own accounts of before, and nothing has to be done; where servers share a database they are \
+         those of another server, and canary-sender.key.pem and canary-recipient.key.pem have to be the same in \
+         all data directories; else ask these people to register another \
          phone. `waxwing-server users list` shows them as canary"
     );
 }

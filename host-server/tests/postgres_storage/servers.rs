@@ -319,6 +319,13 @@ fn a_holder_that_was_stopped_for_longer_than_its_lease_ends_at_once() {
 #[test]
 fn a_database_that_cannot_be_used_is_refused_with_what_to_do() {
     let Some(cluster) = Cluster::new() else { return };
+    let nowhere = "postgres://waxwing@127.0.0.1:1,localhost:2/chat";
+    for host in ["127.0.0.1:1, ", "localhost:2, "] {
+        let set = |command: &mut Command| {
+            command.env("WAXWING_STORAGE__URL", nowhere);
+        };
+        cluster.refuses("nowhere", set, 3, host);
+    }
     let url =
         |url: String| move |command: &mut Command| _ = command.env("WAXWING_STORAGE__URL", url);
     let here = |change: (&str, &str)| url(cluster.url.replace(change.0, change.1));

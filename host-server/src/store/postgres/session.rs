@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
+use tokio_postgres::config::Host;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::tls::{NoTls, TlsStream};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, SimpleQueryMessage};
@@ -215,21 +216,33 @@ async fn lock(client: &Client, statements: &str, patience: Duration) -> Result<L
     answered.map(Locked::Done)
 }
 
-/// Why there is no connection.
-pub(super) enum NoSession {
-    /// Nobody has answered in time.
-    Silent,
-    /// The last one that was tried says that, or its network.
-    Refused(Error),
-}
+/// Why there is no connection: each host that was tried, and what it says, or its network. `None`: nothing in
+/// time.
+pub(super) struct NoSession(Vec<(String, Option<Error>)>);
 
 impl NoSession {
     /// What is wrong, and what to do about it; and whether the settings are.
     pub(super) fn in_words(&self) -> (String, bool) {
-        let error = match self {
-            Self::Silent => return ("no host of storage.url answers in time".into(), false),
-            Self::Refused(error) => error,
+        let Some(last) = self.0.iter().rev().find_map(|(_, error)| error.as_ref()) else {
+            return (format!("no host of storage.url answers in time: {}", self.hosts()), false);
         };
+        let (why, is_settings) = Self::meaning(last);
+        match &*self.0 {
+            [_] => (why, is_settings),
+            _ => (format!("{why} (tried: {})", self.hosts()), is_settings),
+        }
+    }
+
+    /// Each of them with its answer.
+    fn hosts(&self) -> String {
+        let one = |(host, error): &(String, Option<Error>)| match error {
+            Some(error) => format!("{host}, {}", whole(error)),
+            None => format!("{host}, no answer"),
+        };
+        self.0.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+
+    fn meaning(error: &Error) -> (String, bool) {
         let why = whole(error);
         match error.code() {
             Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
@@ -279,7 +292,7 @@ pub(super) fn whole(error: &dyn std::error::Error) -> String {
 /// Each host gets its part of the time.
 async fn connect(way: &Way, limit: Duration) -> Result<Session, NoSession> {
     let part = limit / u32::try_from(way.hosts.len()).unwrap_or(u32::MAX).max(1);
-    let mut last = NoSession::Silent;
+    let mut tried = Vec::new();
     for host in &way.hosts {
         let connected = timeout(part, async {
             let session = match &way.tls {
@@ -289,13 +302,23 @@ async fn connect(way: &Way, limit: Duration) -> Result<Session, NoSession> {
             session.client.batch_execute(&notices_silence(limit)).await?;
             Ok(session)
         });
-        last = match connected.await {
+        match connected.await {
             Ok(Ok(session)) => return Ok(session),
-            Ok(Err(error)) => NoSession::Refused(error),
-            Err(_) => NoSession::Silent,
-        };
+            Ok(Err(error)) => tried.push((name(host), Some(error))),
+            Err(_) => tried.push((name(host), None)),
+        }
     }
-    Err(last)
+    Err(NoSession(tried))
+}
+
+/// A host, as the URL names it.
+fn name(host: &Config) -> String {
+    let port = host.get_ports().first().copied().unwrap_or(5432);
+    match host.get_hosts().first() {
+        Some(Host::Tcp(name)) => format!("{name}:{port}"),
+        Some(Host::Unix(directory)) => format!("{}:{port}", directory.display()),
+        None => "localhost".into(),
+    }
 }
 
 /// Has the end of the database give up a connection over which nothing comes any more. Otherwise what this

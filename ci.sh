@@ -133,7 +133,7 @@ step_postgres() { # 2 minutes; 1 more where PostgreSQL has to be installed
     # Of the whole workspace, as in `shards`.
     cargo test --workspace --test postgres_storage
     cargo test --workspace --test storage_contract postgres
-    WAXWING_FAILOVERS=${WAXWING_FAILOVERS:-20} WAXWING_TEST_LOOPS=2 \
+    WAXWING_FAILOVERS=${WAXWING_FAILOVERS:-24} WAXWING_TEST_LOOPS=2 \
         cargo test --workspace --test end_to_end failovers:: -- --nocapture
 }
 

@@ -19,7 +19,7 @@ use crate::operation::{self, Part, Sizes, has_canary, section};
 use crate::process::{RAISED, ServerBinary, Settings};
 use crate::remote::{self, RemoteArgs};
 use crate::scenarios::{Bench, Writing};
-use crate::{keys, profile, program};
+use crate::{keys, profile, program, snapshot};
 
 /// How much processor time the Waxwing server needs, compared with its RSA operations alone.
 ///
@@ -145,7 +145,16 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 3, value_name = "N")]
         rounds: usize,
     },
-    /// All of the others but `operation`, `remote` and `database`, in about twenty minutes
+    /// Letters that come and go in PostgreSQL beside a transaction that stays open, such as that of `pg_dump`
+    Snapshot {
+        /// The database: an empty one. Nobody is asked for a password
+        #[arg(long, value_name = "URL")]
+        url: String,
+        /// For how long
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        minutes: u32,
+    },
+    /// All of the others but `operation`, `remote`, `database` and `snapshot`, in about twenty minutes
     All,
     /// The same, as BENCHMARKS.md and its chart
     Report {
@@ -228,7 +237,7 @@ impl Cli {
                 Sizes::new(*rounds, *pending, self.scale).population()
             }
             // Its people have keys of their own.
-            Command::Remote(_) => 0,
+            Command::Remote(_) | Command::Snapshot { .. } => 0,
             Command::Database { .. } => database::Sizes::new(self.scale).population(),
             Command::All | Command::Report { .. } => program::population(self.scale),
         }
@@ -280,6 +289,7 @@ impl Cli {
                 let sizes = database::Sizes::new(self.scale);
                 database::measure(bench, findings, place, rounds, &sizes)?;
             }
+            Command::Snapshot { ref url, minutes } => snapshot::measure(findings, url, minutes)?,
             Command::Profile { writing } => {
                 let profile = profile::take(bench, writing.writing()?)?;
                 writeln!(io::stdout(), "{profile}").context("standard output")?;

@@ -23,6 +23,7 @@ mod recipient;
 mod remote;
 mod report;
 mod scenarios;
+mod snapshot;
 mod tail;
 mod worker;
 

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use waxwing_core::crypto::Spki;
+use waxwing_core::crypto::{Provider, Spki};
 use waxwing_core::id::{PacketId, UserId};
+use waxwing_core::limits::{HEADER_LEN, SIGNATURE_LEN};
 use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{Batch, PendingLetter, QueueId, Ticket, Write as Change};
-use waxwing_core::time::{self, UnixTime};
+use waxwing_core::time::{self, Timestamp, UnixTime};
+use waxwing_core::wire::{Header, Op, Writer};
+use waxwing_server::backend::Backend;
 use waxwing_server::store::Storage;
 use waxwing_server::store::postgres::{self, PostgresOptions, PostgresStorage, Reached};
 use waxwing_server::store::shared::{Instance, Mark, Node, Witness};
@@ -22,8 +25,8 @@ use crate::findings::{Findings, Goal};
 const PEOPLE: u16 = 100;
 /// New letters in a commit; as many of the commit before are deleted with them.
 const LETTERS: u64 = 500;
-/// Bytes of a packet.
-const PACKET: usize = 500;
+/// Bytes of a letter's content.
+const PAYLOAD: u16 = 200;
 
 /// What this program has to remember of the database.
 struct Remembered(Option<Mark>);
@@ -128,24 +131,31 @@ fn recipient(number: u64) -> Result<UserId> {
     user(1 + (number % u64::from(PEOPLE)) as u16)
 }
 
-/// A letter that is noise of its own.
+/// A letter whose content and signature are noise of its own.
 fn insert(number: u64) -> Result<Change> {
-    let mut noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut bytes = |length: usize| -> Vec<u8> {
-        let next = |_| {
-            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (noise >> 56) as u8
-        };
-        (0..length).map(next).collect()
+    let accepted_at = UnixTime::from_seconds(1_795_000_000).shifted(number as i64 % 86_400);
+    let header = Header {
+        sender: Some(recipient(number + 1)?),
+        recipient: Some(recipient(number)?),
+        timestamp: Timestamp::from_unix(accepted_at),
+        op_code: Op::Letter as u8,
+        payload_size: PAYLOAD,
     };
-    let id = bytes(16).try_into().map_err(|_| anyhow!("an id"))?;
+    let mut packet = vec![0; header.packet_len()];
+    header.emit(&mut Writer::new(&mut packet)).map_err(|_| anyhow!("a packet"))?;
+    let mut noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for byte in packet.iter_mut().skip(HEADER_LEN) {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        *byte = (noise >> 56) as u8;
+    }
+    let (signed, _) = packet.split_last_chunk::<SIGNATURE_LEN>().context("a packet")?;
     Ok(Change::InsertLetter(Arc::new(PendingLetter {
         queue_id: QueueId(number),
-        id: PacketId(id),
+        id: PacketId::of(&Backend::default().sha256(&[signed])),
         sender: recipient(number + 1)?,
         recipient: recipient(number)?,
-        accepted_at: UnixTime::from_seconds(1_795_000_000),
-        packet: bytes(PACKET).into(),
+        accepted_at,
+        packet: packet.into(),
     })))
 }
 

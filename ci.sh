@@ -127,13 +127,13 @@ step_postgres() { # 2 minutes; 1 more where PostgreSQL has to be installed
         [ "$(id -u)" = 0 ] || root=(sudo -n)
         "${root[@]}" apt-get update -qq || true
         DEBIAN_FRONTEND=noninteractive "${root[@]}" \
-            apt-get install -y -qq --no-install-recommends postgresql pgbouncer ||
+            apt-get install -y -qq --no-install-recommends postgresql pgbouncer iproute2 ||
             echo 'postgres: PostgreSQL or pgbouncer cannot be installed' >&2
     fi
     # Of the whole workspace, as in `shards`.
     cargo test --workspace --test postgres_storage
     cargo test --workspace --test storage_contract postgres
-    WAXWING_FAILOVERS=${WAXWING_FAILOVERS:-24} WAXWING_TEST_LOOPS=2 \
+    WAXWING_FAILOVERS=${WAXWING_FAILOVERS:-50} WAXWING_TEST_LOOPS=2 \
         cargo test --workspace --test end_to_end failovers:: -- --nocapture
 }
 

@@ -119,7 +119,7 @@ fn a_file_that_cannot_be_read_names_no_socket_of_another_place() {
     fs::write(&file, "").unwrap();
     let (exit, said) = ask(&["reload"]);
     assert_eq!(exit, Some(78), "{said}");
-    assert!(said.contains("Nothing names server.data or server.control"), "{said}");
+    assert!(said.contains("names server.data or server.control"), "{said}");
 }
 
 #[test]

@@ -103,8 +103,20 @@ fn look(path: &Path) -> Result<(), String> {
         return Err(why);
     }
     access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
-        closed(path, error, (metadata.uid(), geteuid().as_raw()), is_mounted(path, &metadata))
+        let owners = (metadata.uid(), geteuid().as_raw());
+        closed(path, error, owners, is_mounted(path, &metadata), &place_below(path, &metadata))
     })
+}
+
+/// A directory for the server alone, below this one if its user can get there, and nobody else has it.
+fn place_below(path: &Path, metadata: &Metadata) -> PathBuf {
+    let below = path.join("waxwing");
+    let is_open = metadata.mode() & 0o001 != 0;
+    if is_open && !path.starts_with("/etc") && !below.exists() {
+        below
+    } else {
+        "/srv/waxwing".into()
+    }
 }
 
 /// Whether a disk is mounted at this directory, so that all of it is for what the operator has named.
@@ -114,7 +126,13 @@ fn is_mounted(path: &Path, metadata: &Metadata) -> bool {
 
 /// The server, whose user is `own`, may not write to this directory of `owner`, and what to do about it. One
 /// of root that is no disk of its own may be one of the system, such as /var/log, and stays root's.
-fn closed(path: &Path, error: Errno, (owner, own): (u32, u32), is_mounted: bool) -> String {
+fn closed(
+    path: &Path,
+    error: Errno,
+    (owner, own): (u32, u32),
+    is_mounted: bool,
+    below: &Path,
+) -> String {
     let shown = path.display();
     match error {
         Errno::ROFS => read_only(path),
@@ -125,7 +143,6 @@ fn closed(path: &Path, error: Errno, (owner, own): (u32, u32), is_mounted: bool)
             )
         }
         Errno::ACCESS if owner != own => {
-            let below = path.join("waxwing");
             let below = below.display();
             format!(
                 "the server may not write there. If a disk belongs there, mount it; else make a directory for \
@@ -147,6 +164,8 @@ fn read_only(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -182,9 +201,23 @@ mod tests {
             ),
             (Errno::ACCESS, 7, false, "run: chmod u+rwx /srv/backups"),
         ] {
-            let said = closed(path, error, (owner, 7), is_mounted);
+            let said = closed(path, error, (owner, 7), is_mounted, &path.join("waxwing"));
             assert!(said.ends_with(help), "{said}");
         }
+    }
+
+    #[test]
+    fn nobody_is_told_to_give_away_what_is_there_or_what_the_server_cannot_reach() {
+        let place = |path: &str| place_below(Path::new(path), &fs::metadata(path).unwrap());
+        assert_eq!(place("/etc"), Path::new("/srv/waxwing"));
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().to_str().unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(place(path), Path::new("/srv/waxwing"), "only its owner can enter it");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(place(path), root.path().join("waxwing"));
+        fs::create_dir(root.path().join("waxwing")).unwrap();
+        assert_eq!(place(path), Path::new("/srv/waxwing"), "it is there already");
     }
 
     #[test]

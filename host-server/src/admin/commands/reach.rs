@@ -31,8 +31,9 @@ fn unusable(failure: Failure, config: &Config) -> Failure {
     Failure::new(
         Exit::Config,
         format!(
-            "{failure}. Nothing names server.data or server.control, so the server was looked for below the \
-             directory in which you are: give this command the --config or --data of the one that you mean"
+            "{failure}. No configuration names server.data or server.control, so the server was looked for \
+             below the directory in which you are: give this command the --config or --data of the one that you \
+             mean; a file that is empty names nothing"
         ),
     )
 }

@@ -20,8 +20,9 @@ use crate::scenarios::{Bench, thousands};
 
 /// Where the pause of a client lies whose session is lost (PROTOCOL.md, "Retry rules").
 const PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
-/// From the plan to its moment, besides what it takes to sign the first packets.
-const LEAD: Duration = Duration::from_secs(3);
+/// From the plan to its moment, besides what it takes to sign the first packets: a busy machine takes some seconds to
+/// make the key.
+const LEAD: Duration = Duration::from_secs(8);
 /// For the moment to come, and for all connections to end then.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two looks at the server.

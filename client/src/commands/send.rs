@@ -77,10 +77,11 @@ pub(super) fn run(
         }
         // There is no sense in going on, and the letter is where it is all the same.
         Err(failure) => {
-            if say_state(&status(&home, letter)?, &uid, send.json, console)? {
+            let is_kept = say_state(&status(&home, letter)?, &uid, send.json, console)?;
+            if is_kept {
                 say_kept(NEXT, console)?;
             }
-            Err(failure)
+            Err(if is_kept { failure.beside_a_letter() } else { failure })
         }
     }
 }

@@ -234,6 +234,18 @@ impl From<&Failure> for ExitCode {
     }
 }
 
+impl Failure {
+    /// The same, of a command whose letter is stored in spite of it.
+    pub(crate) fn beside_a_letter(self) -> Self {
+        match self {
+            Self::Storage(HomeError::Full { dir }) => {
+                Self::Storage(HomeError::FullMeanwhile { dir })
+            }
+            other => other,
+        }
+    }
+}
+
 impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
         match error {

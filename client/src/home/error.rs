@@ -149,6 +149,12 @@ pub enum HomeError {
         /// The directory.
         dir: PathBuf,
     },
+    /// There is no room for what would come next. What was stored before is there.
+    #[error("the disk of the home in {dir} is full; make room on it, and what is kept goes out", dir = .dir.display())]
+    FullMeanwhile {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// SQLite has refused a statement: the disk may be full, or the file damaged.
     #[error("the home's database cannot be used: {0}; {help}", help = help(.0))]
     Database(#[from] rusqlite::Error),
@@ -165,7 +171,7 @@ impl HomeError {
     #[must_use]
     pub fn is_full(&self, dir: &Path) -> bool {
         match self {
-            Self::Full { .. } => true,
+            Self::Full { .. } | Self::FullMeanwhile { .. } => true,
             Self::Database(error) => is_full(error) || is_of_full_disk(error, dir),
             _ => false,
         }

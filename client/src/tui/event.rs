@@ -72,6 +72,13 @@ pub enum Event {
     Done(String),
     /// An errand could not be done, for this reason.
     Failed(String),
+    /// Somebody has the name that was given, or none any more; or could not have it.
+    Named {
+        /// Who.
+        with: Phone,
+        /// Why not.
+        refused: Option<String>,
+    },
     /// A letter could not be stored, for this reason.
     NotSent {
         /// To whom it was written.

@@ -41,7 +41,11 @@ pub(in crate::tui) fn carry(
         Errand::Unread(phone) => {
             home.conversations().mark_unread(&phone).map(|_| None).map_err(Failure::from)
         }
-        Errand::Name(phone, name) => give_name(home, account, &phone, name.as_ref()),
+        Errand::Name(phone, name) => {
+            let given = give_name(home, account, &phone, name.as_ref());
+            let refused = given.err().map(|failure| failure.to_string());
+            return Some(Event::Named { with: phone, refused });
+        }
         // The courier has a way of its own for them.
         Errand::AskKey(_) | Errand::Hurry => Ok(None),
         Errand::Compared(phone, number) => compared(home, &phone, &number),
@@ -142,16 +146,21 @@ fn mute(home: &Home, phone: &Phone, is_muted: bool) -> Said {
     if is_there { Ok(None) } else { Err(Failure::no_conversation(phone)) }
 }
 
-fn give_name(home: &Home, account: &Account, phone: &Phone, name: Option<&Name>) -> Said {
+fn give_name(
+    home: &Home,
+    account: &Account,
+    phone: &Phone,
+    name: Option<&Name>,
+) -> Result<(), Failure> {
     if account.identity().phone == *phone {
         return Err(Failure::Usage("this is your own phone number".into()));
     }
     let Some(name) = name else {
         home.conversations().remove_name(phone)?;
-        return Ok(None);
+        return Ok(());
     };
     match home.conversations().set_name(phone, name)? {
-        Naming::Given => Ok(None),
+        Naming::Given => Ok(()),
         Naming::Taken { by, name } => Err(Failure::Usage(format!(
             "this name is that of {}, or looks like it: {name}; choose another",
             by.as_str()

@@ -96,7 +96,7 @@ pub(super) fn draw(
         }
         Overlay::Jump(jump) => Some(draw_jump(model, jump, theme, paper)),
         Overlay::Search(search) => Some(draw_search(model, search, theme, paper)),
-        Overlay::Naming { phone, name } => Some(draw_naming(model, phone, name, theme, paper)),
+        Overlay::Naming { phone, name, .. } => Some(draw_naming(model, phone, name, theme, paper)),
         Overlay::Sure { question, .. } => {
             draw_question(question, theme, paper);
             None

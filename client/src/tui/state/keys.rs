@@ -129,7 +129,7 @@ impl Model {
                 self.search_at = Some(self.now.instant.after(SEARCH_PAUSE));
                 search.query.insert(&in_one_line(text))
             }
-            Some(Overlay::Naming { name, .. }) => name.insert(&in_one_line(text)),
+            Some(Overlay::Naming { name, is_given: false, .. }) => name.insert(&in_one_line(text)),
             Some(_) => true,
             None if self.open.is_some() => {
                 self.focus = Focus::Composer;
@@ -237,7 +237,8 @@ impl Model {
                 self.carry(Errand::Archive(phone, state != Some(ConversationState::Archived)));
             }
             Action::Name => {
-                self.overlay = Some(Overlay::Naming { phone, name: Composer::of(name) });
+                let name = Composer::of(name);
+                self.overlay = Some(Overlay::Naming { phone, name, is_given: false });
             }
             _ => {}
         }
@@ -409,10 +410,13 @@ impl Model {
             }
             Overlay::Jump(jump) => self.jump_key(jump, key),
             Overlay::Search(search) => self.search_key(search, key),
-            Overlay::Naming { phone, name } => {
-                let phone = *phone;
-                if key == Key::Enter { self.name(phone, name) } else { edit_line(name, key) }
+            // Somebody may have this name already: what is typed meanwhile is no command.
+            Overlay::Naming { is_given: true, .. } => true,
+            Overlay::Naming { phone, name, is_given } if key == Key::Enter => {
+                *is_given = self.name(*phone, name);
+                true
             }
+            Overlay::Naming { name, .. } => edit_line(name, key),
             Overlay::Sure { errand, .. } => {
                 if matches!(key, Key::Char('y' | 'Y')) {
                     self.carry(errand.clone());
@@ -493,21 +497,34 @@ impl Model {
         true
     }
 
-    /// Gives a name; whether it has to be another one.
+    /// Gives a name, or takes it away; whether it can be one.
     fn name(&mut self, phone: waxwing_core::phone::Phone, name: &Composer) -> bool {
-        if name.text().trim().is_empty() {
-            self.carry(Errand::Name(phone, None));
-            return false;
+        let name = match name.text().trim() {
+            "" => None,
+            _ => match Name::parse(name.text()) {
+                Ok(name) => Some(name),
+                Err(why) => {
+                    self.say(&why);
+                    return false;
+                }
+            },
+        };
+        self.carry(Errand::Name(phone, name));
+        true
+    }
+
+    /// The name was given, or could not be, for this reason: then there is the question again.
+    pub(super) fn named(&mut self, with: &waxwing_core::phone::Phone, refused: Option<&str>) {
+        if let Some(Overlay::Naming { phone, is_given, .. }) = &mut self.overlay
+            && phone == with
+        {
+            *is_given = false;
+            if refused.is_none() {
+                self.overlay = None;
+            }
         }
-        match Name::parse(name.text()) {
-            Ok(name) => {
-                self.carry(Errand::Name(phone, Some(name)));
-                false
-            }
-            Err(why) => {
-                self.say(&why);
-                true
-            }
+        if let Some(why) = refused {
+            self.say(why);
         }
     }
 

@@ -192,6 +192,7 @@ impl Model {
                 self.connection = connection;
             }
             Event::Remark(words) | Event::Done(words) | Event::Failed(words) => self.say(&words),
+            Event::Named { with, refused } => self.named(&with, refused.as_deref()),
             Event::NotSent { to, text, why } => self.take_back(&to, text, &why),
             Event::DraftNotKept { with, text, why } => self.keep_here(with, text, &why),
             Event::Edited(Ok(text)) => {

@@ -19,8 +19,8 @@ pub(crate) enum Overlay {
     Jump(Jump),
     /// Looking for letters.
     Search(Search),
-    /// Giving somebody a name.
-    Naming { phone: Phone, name: Composer },
+    /// Giving somebody a name. While it is being given, nothing else is typed into it.
+    Naming { phone: Phone, name: Composer, is_given: bool },
     /// A question before something is done.
     Sure { question: Shown, errand: Errand },
     /// Comparing numbers.

@@ -9,6 +9,7 @@ use crate::name::Name;
 use crate::session::Account;
 use crate::tui::desk::{carry, reading};
 use crate::tui::event::{Errand, Event, Number};
+use crate::tui::input::Key;
 
 /// Somebody with a week of letters.
 fn anybody() -> Person {
@@ -48,9 +49,42 @@ fn a_name_that_looks_like_a_friends_is_nobodys() {
     let person = anybody();
     // The first letter is Cyrillic.
     let name = Some(Name::parse("\u{410}nn").unwrap());
-    fails(carried(&person, Errand::Name(phone(8), name), false), "that of +4915112345601");
+    let refused = |with, name| match carried(&person, Errand::Name(with, name), false) {
+        Some(Event::Named { with: who, refused }) if who == with => refused,
+        other => panic!("{other:?}"),
+    };
+    assert!(refused(phone(8), name).unwrap().contains("that of +4915112345601"));
     let own = Some(Name::parse("Myself").unwrap());
-    fails(carried(&person, Errand::Name(phone(0), own), false), "your own");
+    assert!(refused(phone(0), own).unwrap().contains("your own"));
+    assert_eq!(refused(phone(8), Some(Name::parse("Somebody").unwrap())), None);
+}
+
+#[test]
+fn what_is_typed_while_a_name_is_refused_is_no_command() {
+    let mut person = anybody();
+    person.types("n");
+    person.types("Taken");
+    person.press(Key::Enter);
+    let named = |person: &Person| match person.errands.last() {
+        Some(Errand::Name(with, Some(_))) => *with,
+        other => panic!("{other:?}"),
+    };
+    let with = named(&person);
+    let asked = person.errands.len();
+    person.types("boby");
+    person.happen(Event::Named { with, refused: Some("this name is that of another".into()) });
+    // The question is there again, with what was typed before.
+    person.sees_line("this name is that of another");
+    person.types("2");
+    person.press(Key::Enter);
+    let errands = &person.errands[asked..];
+    assert!(
+        matches!(errands, [Errand::Name(_, Some(name))] if name.as_str() == "AnnTaken2"),
+        "{errands:?}"
+    );
+    person.happen(Event::Named { with, refused: None });
+    person.types("q");
+    person.sees_nothing_of("Taken2q");
 }
 
 #[test]

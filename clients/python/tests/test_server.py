@@ -525,9 +525,10 @@ class AServerThatChanges(unittest.TestCase):
         ann = self.server.person("ann", ANN, PYTHON)
         following = ann.follow()
         try:
-            wait_until(lambda: has_session(ann))
-            following.send(signal.SIGSTOP)
             lock = ann.home / "session.lock"
+            # It writes its number down after it has taken the lock.
+            wait_until(lambda: has_session(ann) and lock.read_text() == str(following.pid))
+            following.send(signal.SIGSTOP)
             old = lock.stat().st_mtime - 60
             os.utime(lock, (old, old))
             result = ann.run("receive", "--timeout", "5")

@@ -384,7 +384,7 @@ fn write(home: &Home) -> Result<waxwing::home::OutboxId, HomeError> {
     let _ = home.begin_renewal(&ReplyKey::from_bytes(&[6; 32]));
     let _ = home.renew(id(3));
     let _ = home.end_renewal();
-    let _ = home.trust_server("other.example", &Glass::key(7).0);
+    let _ = home.trust_server(&"other.example:1".parse().unwrap(), &Glass::key(7).0);
     let _ = home.outbox().hurry(Which::All);
     let _ = home.outbox().limit_pauses(now);
     let _ = home.outbox().give_up(&Uid([4; 16]));

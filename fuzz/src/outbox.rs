@@ -209,6 +209,11 @@ impl Letter {
         self.state <= State::Sent
     }
 
+    /// A receipt goes with the others, and nobody counts it.
+    fn is_text(&self) -> bool {
+        !matches!(self.writing, Writing::ReadReceipt(_))
+    }
+
     fn waits(&self) -> bool {
         self.state == State::Waiting
     }
@@ -263,7 +268,7 @@ pub(crate) fn with_account(directory: &Path) -> Home {
     let (server, own) = (Glass::key(7).0, Glass::key(0).0);
     home.store_identity(&NewIdentity {
         phone: Phone::parse(b"+15550001111").unwrap(),
-        server: "server.example:9295",
+        servers: &"server.example:9295".parse().unwrap(),
         server_key: &server,
         private_key: &[1; 32],
         public_key: &own,
@@ -664,11 +669,11 @@ impl<'a> Run<'a> {
         let deleted = self.home().delete(&Deletion::With(phone(to), before)).unwrap();
         let is_meant = |letter: &Letter| letter.to == to && letter.created_at < before;
         let stay = self.letters.iter().filter(|letter| is_meant(letter) && letter.is_open());
-        assert_eq!(deleted.on_their_way, stay.count());
+        assert_eq!(deleted.on_their_way, stay.filter(|letter| letter.is_text()).count());
         let gone = self.letters.extract_if(.., |letter| is_meant(letter) && !letter.is_open());
-        let gone: Vec<_> = gone.map(|letter| letter.id).collect();
-        assert_eq!(deleted.written, gone.len());
-        self.deleted.extend(&gone);
+        let gone: Vec<_> = gone.collect();
+        assert_eq!(deleted.written, gone.iter().filter(|letter| letter.is_text()).count());
+        self.deleted.extend(gone.iter().map(|letter| letter.id));
         if gone.is_empty() { "nothing is deleted" } else { "a letter is deleted" }
     }
 

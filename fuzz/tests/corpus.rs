@@ -304,3 +304,9 @@ const EXPECTED: &[Expected] = &[
 ];
 
 test_seeds!(TARGETS, EXPECTED);
+
+#[test]
+fn receipts_that_are_deleted_with_letters_are_not_counted() {
+    // Found by the target: a receipt is written, and what was written to this person is deleted.
+    waxwing_fuzz::outbox::outbox_steps(b"$wwwuww#wu\x01\0\0\0");
+}

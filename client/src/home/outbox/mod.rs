@@ -452,7 +452,7 @@ fn count_where(
     which: &'static str,
     values: &[&dyn ToSql],
 ) -> Result<Deleted, HomeError> {
-    let count = |state: &str| -> Result<usize, HomeError> {
+    let count = |state: &'static str| -> Result<usize, HomeError> {
         let sql =
             format!("SELECT count(*) FROM outbox WHERE kind = 'text' AND {which} AND {state}");
         let count: i64 = connection.prepare_cached(&sql)?.query_one(values, |row| row.get(0))?;

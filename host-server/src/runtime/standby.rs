@@ -87,7 +87,13 @@ impl Place<'_> {
             };
             if self.changes_key {
                 if now() >= patience {
-                    return Err(Failure::new(Exit::Key, OTHER_SERVES.to_owned()));
+                    return Err(match storage.trouble() {
+                        Some(why) => Failure::new(
+                            Exit::Network,
+                            format!("the lease of the database cannot be taken: {why}"),
+                        ),
+                        None => Failure::new(Exit::Key, OTHER_SERVES),
+                    });
                 }
                 if self.early.is_to_end(storage.poll_timeout().since(now())) {
                     return Ok(None);

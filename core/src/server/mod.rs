@@ -52,8 +52,8 @@ pub use output::{
 };
 pub use peer::{AddressPrefix, Peer};
 pub use report::{
-    Codes, DeliveryTimes, Fullness, HandedIn, Outcomes, PrivateOperations, Report, SessionPage,
-    SessionSummary,
+    Codes, DeliveryTimes, Fullness, HandedIn, Outcomes, OwnAccounts, PrivateOperations, Report,
+    SessionPage, SessionSummary,
 };
 pub use room::Room;
 pub use shard::{Baggage, Shard, ShardId};

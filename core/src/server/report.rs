@@ -6,7 +6,7 @@ use core::time::Duration;
 use hashbrown::HashSet;
 
 use super::peer::AddressPrefix;
-use super::storage::Snapshot;
+use super::storage::{Snapshot, Write};
 use crate::id::UserId;
 use crate::phone::Phone;
 
@@ -157,11 +157,13 @@ pub struct PrivateOperations {
 
 /// Accounts of the server itself, whichever shard owns them. They are no people: they, and the letters
 /// between them, are left out of all counts, and nobody else can write to them.
-#[derive(Debug, Default)]
-pub(super) struct OwnAccounts(HashSet<UserId>);
+#[derive(Clone, Debug, Default)]
+pub struct OwnAccounts(HashSet<UserId>);
 
 impl OwnAccounts {
-    pub(super) fn new(snapshot: &Snapshot) -> Self {
+    /// Those that are stored.
+    #[must_use]
+    pub fn new(snapshot: &Snapshot) -> Self {
         let own = snapshot.users.iter().filter(|user| user.phone.is_reserved());
         Self(own.map(|user| user.id).collect())
     }
@@ -175,8 +177,18 @@ impl OwnAccounts {
         }
     }
 
+    /// What a write changes of them, for whoever stores it.
+    pub fn follow(&mut self, write: &Write) {
+        match write {
+            Write::CreateUser { id, phone, .. } => self.note(*id, phone.is_reserved()),
+            Write::RemoveUser { user, .. } => self.note(*user, false),
+            _ => {}
+        }
+    }
+
     /// Whether this user is one.
-    pub(super) fn has(&self, user: UserId) -> bool {
+    #[must_use]
+    pub fn has(&self, user: UserId) -> bool {
         self.0.contains(&user)
     }
 

@@ -442,7 +442,7 @@ impl Numbers {
         )?;
         page.histogram(
             "group_letters",
-            "How many new letters were in a commit.",
+            "How many new letters of people were in a commit.",
             &Classes::of(&self.commits.letters, 1.0),
         )?;
         // Loops hear of it one after the other: the smallest is on the safe side.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::Builder;
 
 use waxwing_core::server::storage::Snapshot;
-use waxwing_core::server::{Identity, Server, Shard};
+use waxwing_core::server::{Identity, OwnAccounts, Server, Shard};
 use waxwing_transport_mio::{Connections, EventLoop, Io, Signal};
 
 use super::bans::Bans;
@@ -21,7 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::otp::{self, WayReport};
-use crate::store::{Inspector, Outlet, Storage, StorageThread, ThreadOptions};
+use crate::store::{Inspector, Outlet, Storage, StorageThread, ThreadOptions, TurnOptions};
 use crate::wake::Wake;
 
 type LoopError = waxwing_transport_mio::Error;
@@ -59,7 +59,9 @@ impl Shards {
             routes.push(Route { inbox: sender, waker: Arc::new(events.waker()) });
             inboxes.push(inbox);
         }
-        let options = ThreadOptions { idle: config.storage.tidy_after, ..ThreadOptions::default() };
+        let turns =
+            TurnOptions { own_accounts: OwnAccounts::new(snapshot), ..TurnOptions::default() };
+        let options = ThreadOptions { turns, idle: config.storage.tidy_after };
         let (storage, clients) = StorageThread::spawn(storage, options, outlets).map_err(system)?;
         let shards = Shard::all(u16::try_from(loops.len()).unwrap_or(u16::MAX));
         let registration = config.registration.policy()?;

@@ -19,7 +19,7 @@ use crate::offer::{Offer, Offered};
 use crate::wake::Wake;
 
 /// How the thread behaves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ThreadOptions {
     /// How a turn is taken.
     pub turns: TurnOptions,

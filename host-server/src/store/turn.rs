@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use waxwing_core::crypto::Digest;
 use waxwing_core::id::UserId;
+use waxwing_core::server::OwnAccounts;
 use waxwing_core::server::storage::{Answer, Ask, Batch, Outcome, Ticket, Write};
 use waxwing_core::time::{Instant, UnixTime};
 
@@ -70,7 +71,7 @@ pub enum Done {
 }
 
 /// How a turn is taken.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TurnOptions {
     /// Batches in one commit at most.
     pub max_group: usize,
@@ -78,11 +79,18 @@ pub struct TurnOptions {
     pub max_bytes: usize,
     /// How often free space is measured at most.
     pub disk_interval: Duration,
+    /// Accounts of the server itself that storage has at the start: letters to them are not counted.
+    pub own_accounts: OwnAccounts,
 }
 
 impl Default for TurnOptions {
     fn default() -> Self {
-        Self { max_group: 1_024, max_bytes: 8 << 20, disk_interval: Duration::from_secs(1) }
+        Self {
+            max_group: 1_024,
+            max_bytes: 8 << 20,
+            disk_interval: Duration::from_secs(1),
+            own_accounts: OwnAccounts::default(),
+        }
     }
 }
 
@@ -122,7 +130,7 @@ pub struct StorageTurns {
 pub struct Commits {
     /// How long they took.
     pub times: Times,
-    /// How many new letters were in each.
+    /// How many new letters were in each, without those to accounts of the server itself.
     pub letters: Numbers,
     /// Why storage did not take the last one, also if that was to show it that the server lives.
     pub trouble: Option<String>,
@@ -164,10 +172,14 @@ impl Group {
         Self { machines, batches: self.batches.iter().skip(at).take(1).cloned().collect() }
     }
 
-    /// How many new letters are in it.
-    fn letters(&self) -> u64 {
+    /// How many new letters of people are in it.
+    fn letters(&self, own: &mut OwnAccounts) -> u64 {
         let writes = self.batches.iter().flat_map(|batch| &batch.writes);
-        writes.filter(|write| matches!(write, Write::InsertLetter(_))).count() as u64
+        let counts = |write: &Write| {
+            own.follow(write);
+            matches!(write, Write::InsertLetter(letter) if !own.has(letter.recipient))
+        };
+        writes.map(counts).map(u64::from).sum()
     }
 }
 
@@ -239,8 +251,8 @@ impl StorageTurns {
                         group.machines.push(machine);
                         group.batches.push(batch);
                     }
-                    let (begun, letters, machines) =
-                        (now(), group.letters(), group.machines.clone());
+                    let letters = group.letters(&mut self.options.own_accounts);
+                    let (begun, machines) = (now(), group.machines.clone());
                     self.commit(group, begun, reports)?;
                     self.commits.count(now().since(begun), letters);
                     wake(machines, reports);

@@ -29,6 +29,7 @@ fn a_letter_goes_all_the_way_though_nobody_may_register() {
     // It is nobody's doing, and no user's.
     let status: Value = serde_json::from_str(&server.operator(0, &["status", "--json"])).unwrap();
     assert_eq!(status["users"], 0);
+    assert_eq!(status["storage"]["commits"]["letters"], 0, "{status}");
     assert_eq!(status["canary"]["every_ms"], Value::Null);
     assert!(status["canary"]["succeeded"].is_string());
     let users = server.operator(0, &["users", "list"]);

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use waxwing_core::crypto::Spki;
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::phone::Phone;
+use waxwing_core::server::OwnAccounts;
 use waxwing_core::server::storage::{
-    Answer, Ask, Batch, Outcome, PendingLetter, Question, QueueId, Snapshot, Ticket, Write,
+    Answer, Ask, Batch, Outcome, PendingLetter, Question, QueueId, Snapshot, StoredUser, Ticket,
+    Write,
 };
 use waxwing_core::time::{Instant, UnixTime};
 
@@ -260,11 +262,15 @@ impl Bench {
 }
 
 fn create(ticket: u64, id: u16) -> Arc<Batch> {
+    create_with(ticket, id, &format!("+4915100{id:05}"))
+}
+
+fn create_with(ticket: u64, id: u16, phone: &str) -> Arc<Batch> {
     let mut modulus = [0xff; 256];
     modulus[2..4].copy_from_slice(&id.to_be_bytes());
     let write = Write::CreateUser {
         id: UserId::new(id).unwrap(),
-        phone: Phone::parse(format!("+4915100{id:05}").as_bytes()).unwrap(),
+        phone: Phone::parse(phone.as_bytes()).unwrap(),
         spki: Spki::from_modulus(&modulus).unwrap().into(),
     };
     Arc::new(Batch { ticket: Ticket(ticket), writes: vec![write] })
@@ -497,10 +503,21 @@ fn a_turn_without_a_thread_tells_each_machine_in_order_and_wakes_it_afterwards()
 }
 
 #[test]
-fn every_commit_is_counted_with_its_time_and_its_letters() {
-    let mut turns = StorageTurns::new(Box::new(MemoryStorage::new()), TurnOptions::default());
-    let letter = |queue_id: u8| {
-        let (sender, recipient) = (UserId::new(1).unwrap(), UserId::new(2).unwrap());
+fn every_commit_is_counted_with_its_time_and_the_letters_of_people() {
+    let id = |number| UserId::new(number).unwrap();
+    // One account of the server itself was there before, and one comes.
+    let user = |batch: &Batch| match &batch.writes[0] {
+        Write::CreateUser { id, phone, spki } => {
+            StoredUser { id: *id, phone: *phone, spki: (**spki).clone(), session_key: None }
+        }
+        _ => unreachable!(),
+    };
+    let own =
+        Snapshot { users: vec![user(&create_with(0, 3, "+99900000001"))], ..Snapshot::default() };
+    let options = TurnOptions { own_accounts: OwnAccounts::new(&own), ..TurnOptions::default() };
+    let mut turns = StorageTurns::new(Box::new(MemoryStorage::new()), options);
+    let letter = |queue_id: u8, recipient| {
+        let sender = id(1);
         Write::InsertLetter(Arc::new(PendingLetter {
             queue_id: QueueId(queue_id.into()),
             id: PacketId([queue_id; 16]),
@@ -510,12 +527,15 @@ fn every_commit_is_counted_with_its_time_and_its_letters() {
             packet: vec![0; 300].into(),
         }))
     };
-    let letters = Arc::new(Batch { ticket: Ticket(4), writes: vec![letter(1), letter(2)] });
+    let recipients = [(1, id(2)), (2, id(2)), (3, id(3)), (4, id(4))];
+    let writes = recipients.map(|(queue_id, recipient)| letter(queue_id, recipient)).into();
+    let letters = Arc::new(Batch { ticket: Ticket(4), writes });
     // The question stands between two commits.
     let jobs = [
         (0, Job::Batch(create(1, 1))),
         (0, Job::Batch(create(2, 2))),
         (1, usage(3)),
+        (0, Job::Batch(create_with(3, 4, "+99900000002"))),
         (0, Job::Batch(letters)),
     ];
     // A millisecond passes between two looks at the clock.

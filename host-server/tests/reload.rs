@@ -376,6 +376,22 @@ fn codes_do_not_go_in_band_before_an_address_that_others_reach_is_given_up() {
 }
 
 #[test]
+fn the_way_that_codes_no_longer_take_is_neither_tested_nor_told_to_rest() {
+    let server =
+        Server::start("otp.delivery = \"exec\"\notp.exec.program = \"/bin/false\"\n", LOCAL);
+    let test = || server.command(&["otp", "test", "+4915112345617"]);
+    (0..5).for_each(|_| assert_eq!(test().status.code(), Some(1)));
+    assert_eq!(server.status()["resting_ways"][0]["way"], "exec");
+    server.writes("otp.delivery = \"in-band\"\n");
+    server.reloads();
+    assert_eq!(server.status()["resting_ways"], json!([]));
+    let ran = test();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(78), "{said}");
+    assert!(said.contains("otp.delivery is \"in-band\""), "{said}");
+}
+
+#[test]
 fn a_reload_without_a_server_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let ran = binary().arg("reload").arg("--data").arg(folder.path()).output().unwrap();

@@ -35,7 +35,8 @@ pub type TestAnswer = Sender<Result<TestEnd, TestRefused>>;
 /// The tests that are under way, and how many there were.
 #[derive(Debug, Default)]
 pub(crate) struct TestCodes {
-    under_way: HashMap<DeliveryTicket, (WayNumber, Instant, TestAnswer)>,
+    /// Each with the name of its way, as it is when the test begins.
+    under_way: HashMap<DeliveryTicket, (&'static str, Instant, TestAnswer)>,
     /// Those of the last minutes, the oldest first.
     recent: VecDeque<Recent>,
     last: u64,
@@ -67,19 +68,23 @@ impl TestCodes {
         answer: TestAnswer,
         now: Instant,
     ) {
-        let refused = match self.has_room_in(now) {
-            _ if !ways.has(number) => Some(TestRefused::NoSuchWay),
-            Duration::ZERO => None,
-            pause => Some(TestRefused::TooOften(pause)),
+        let way = match (ways.name(number), self.has_room_in(now)) {
+            (None, _) => Err(TestRefused::NoSuchWay),
+            (Some(way), Duration::ZERO) => Ok(way),
+            (_, pause) => Err(TestRefused::TooOften(pause)),
         };
-        if let Some(refused) = refused {
-            let _ = answer.send(Err(refused));
-            return;
-        }
+        let way = match way {
+            Ok(way) => way,
+            Err(refused) => {
+                // Whoever asked may have left.
+                let _ = answer.send(Err(refused));
+                return;
+            }
+        };
         self.last += 1;
         let ticket = DeliveryTicket(Self::MARK | self.last);
         self.recent.push_back(Recent { ticket, began: now, may_cost: true });
-        self.under_way.insert(ticket, (number, now, answer));
+        self.under_way.insert(ticket, (way, now, answer));
         ways.deliver_on(number, ticket, phone, code);
     }
 
@@ -100,17 +105,16 @@ impl TestCodes {
     /// Takes the end of a delivery if it was a test.
     pub(crate) fn ended(
         &mut self,
-        ways: &Ways,
         ticket: DeliveryTicket,
         result: &Result<(), DeliveryError>,
         now: Instant,
     ) -> bool {
-        let Some((number, began, answer)) = self.under_way.remove(&ticket) else { return false };
+        let Some((way, began, answer)) = self.under_way.remove(&ticket) else { return false };
         let may_cost = result.as_ref().err().is_none_or(DeliveryError::may_be_out);
         if let Some(one) = self.recent.iter_mut().find(|one| one.ticket == ticket) {
             one.may_cost = may_cost;
         }
-        let (way, took) = (ways.name(number), now.since(began));
+        let took = now.since(began);
         // Whoever asked may have left.
         let _ = answer.send(Ok(TestEnd { way, took, result: result.clone() }));
         true

@@ -35,6 +35,8 @@ pub type DeliveryReport = (DeliveryTicket, Result<(), DeliveryError>);
 #[derive(Default)]
 pub struct Ways {
     ways: Vec<Way>,
+    /// Codes go in band by now: these ways are only for those that were made before.
+    are_past: bool,
     /// How often others have taken their place.
     generation: u64,
     /// Ways that take no more codes, and are not done with those that they have.
@@ -67,7 +69,12 @@ impl Ways {
     }
 
     /// From now on codes go other ways. What is under way arrives; what fails there goes one of the others.
+    /// If there are none, codes go in band, and those that were made before still take these.
     pub(crate) fn give_way_to(&mut self, next: Self) {
+        self.are_past = next.ways.is_empty();
+        if self.are_past {
+            return;
+        }
         self.retired.retain(|way| !way.is_done());
         for mut before in std::mem::replace(&mut self.ways, next.ways) {
             before.delivery.retire();
@@ -102,9 +109,9 @@ impl Ways {
         self.send(number, ticket, code);
     }
 
-    /// Whether there is a way with this number.
-    pub(crate) fn has(&self, number: WayNumber) -> bool {
-        number < self.ways.len()
+    /// The name in the configuration of the way with this number; `None` if no code goes there any more.
+    pub(crate) fn name(&self, number: WayNumber) -> Option<&'static str> {
+        self.present().get(number).map(|way| way.name)
     }
 
     /// A way has told what became of a code. If that is the end of it, how it ended.
@@ -147,22 +154,22 @@ impl Ways {
     /// Until when no code goes out, because all ways rest.
     pub(crate) fn rest_until(&self, now: Instant) -> Option<Instant> {
         let rests: Option<Vec<_>> =
-            self.ways.iter().map(|way| way.breaker.rests_until(now)).collect();
+            self.present().iter().map(|way| way.breaker.rests_until(now)).collect();
         rests?.into_iter().min()
     }
 
     /// The ways that rest, and how long they still do.
     pub(crate) fn resting(&self, now: Instant) -> [Option<Resting>; MOST_WAYS] {
-        let mut resting = self.ways.iter().filter_map(|way| {
+        let mut resting = self.present().iter().filter_map(|way| {
             let left = way.breaker.rests_until(now)?.since(now);
             Some(Resting { way: way.name, left })
         });
         std::array::from_fn(|_| resting.next())
     }
 
-    /// The way with this number, by its name in the configuration.
-    pub(crate) fn name(&self, number: WayNumber) -> &'static str {
-        self.ways.get(number).map_or("", |way| way.name)
+    /// Those that new codes take.
+    fn present(&self) -> &[Way] {
+        if self.are_past { &[] } else { &self.ways }
     }
 
     /// The first way from this one on that does not rest.
@@ -318,7 +325,7 @@ mod tests {
             let ticket = DeliveryTicket(came[number][0]);
             let later = NOW.after(Duration::from_millis(7));
             let (ticket, result) = ways.ended((number, ticket, Err(failed())), later).unwrap();
-            assert!(tests.ended(&ways, ticket, &result, later));
+            assert!(tests.ended(ticket, &result, later));
             let end = answers.try_recv().unwrap().unwrap();
             let way = ["webhook", "exec"][number];
             let took = Duration::from_millis(7);
@@ -327,7 +334,7 @@ mod tests {
         assert!(ways.rest_until(NOW).is_some());
         tests.begin(&mut ways, (&phone, &code), 2, answer, NOW);
         assert_eq!(answers.try_recv().unwrap(), Err(TestRefused::NoSuchWay));
-        assert!(!tests.ended(&ways, DeliveryTicket(1), &Ok(()), NOW));
+        assert!(!tests.ended(DeliveryTicket(1), &Ok(()), NOW));
     }
 
     /// So many tests in a row, a second apart, until one is refused: for how long.
@@ -347,7 +354,7 @@ mod tests {
             }
             let ticket = DeliveryTicket(first.came()[0]);
             let (ticket, result) = ways.ended((0, ticket, end.clone()), now).unwrap();
-            tests.ended(&ways, ticket, &result, now);
+            tests.ended(ticket, &result, now);
             answers.try_recv().unwrap().unwrap();
         }
         unreachable!()
@@ -381,6 +388,51 @@ mod tests {
         }
         assert_eq!((first.came().len(), other.came()), (6, vec![2, 3, 4, 5, 6]));
         // These failures are not theirs.
+        deliver(&mut ways, 7, NOW);
+        assert_eq!(other.came(), [7]);
+    }
+
+    #[test]
+    fn a_test_that_is_under_way_when_others_come_is_told_with_the_way_that_it_took() {
+        let (mut ways, first, _) = two();
+        let mut tests = TestCodes::default();
+        let (answer, answers) = std::sync::mpsc::channel();
+        let phone = Phone::parse(b"+4915112345617").unwrap();
+        let code = Otp::parse(b"012345").unwrap();
+        tests.begin(&mut ways, (&phone, &code), 0, answer, NOW);
+        let mut next = Ways::default();
+        next.add("console", Box::new(Fake::default()));
+        ways.give_way_to(next);
+        let report = (0, DeliveryTicket(first.came()[0]), Ok(()));
+        let (ticket, result) = ways.ended(report, NOW).unwrap();
+        assert!(tests.ended(ticket, &result, NOW));
+        assert_eq!(answers.try_recv().unwrap().unwrap().way, "webhook");
+    }
+
+    #[test]
+    fn ways_before_codes_went_in_band_are_tested_no_more_hold_nothing_back_and_take_earlier_codes()
+    {
+        let (mut ways, first, _) = two();
+        for ticket in 1..=5 {
+            deliver(&mut ways, ticket, NOW);
+            ways.ended((0, DeliveryTicket(ticket), Err(failed())), NOW);
+            ways.ended((1, DeliveryTicket(ticket), Err(failed())), NOW);
+        }
+        assert!(ways.rest_until(NOW).is_some());
+        first.came();
+        ways.give_way_to(Ways::default());
+        assert_eq!((ways.rest_until(NOW), ways.resting(NOW)), (None, [None; 2]));
+        let (answer, answers) = std::sync::mpsc::channel();
+        let phone = Phone::parse(b"+4915112345617").unwrap();
+        let code = Otp::parse(b"012345").unwrap();
+        TestCodes::default().begin(&mut ways, (&phone, &code), 0, answer, NOW);
+        assert_eq!(answers.try_recv().unwrap(), Err(TestRefused::NoSuchWay));
+        deliver(&mut ways, 6, NOW);
+        assert_eq!(first.came(), [6]);
+        // Others that come later are tested, and have no failures.
+        let (next, other, _) = two();
+        ways.give_way_to(next);
+        assert_eq!((ways.name(0), ways.resting(NOW)), (Some("webhook"), [None; 2]));
         deliver(&mut ways, 7, NOW);
         assert_eq!(other.came(), [7]);
     }

@@ -19,7 +19,7 @@ use super::requests::Request;
 use crate::backup::Backups;
 use crate::canary::Canary;
 use crate::clock;
-use crate::config::{Changes, Config, ConfigError, DeliveryKind};
+use crate::config::{Changes, Config, ConfigError};
 use crate::exit::{Exit, Failure};
 use crate::logging;
 use crate::otp::{self, Ways};
@@ -66,7 +66,7 @@ pub struct Reconfiguration {
     pub config: Arc<Config>,
     /// Who may register from now on.
     pub registration: RegistrationPolicy,
-    /// The ways of codes from now on, for the registrar; those before go on if there are none.
+    /// The ways of codes from now on, for the registrar alone.
     pub ways: Option<Ways>,
     /// Hears that the shard has taken it.
     pub taken: Sender<()>,
@@ -191,13 +191,8 @@ impl Configuration {
         places::check(&read)?;
         let next = self.as_it_would_run(&read)?;
         let registration = next.registration.policy()?;
-        let ways = if next.otp.delivery == DeliveryKind::InBand {
-            // Codes that were drawn before still have to go somewhere.
-            None
-        } else {
-            let ways = otp::ways(&next.otp, &self.report);
-            Some(ways.map_err(|error| Failure::new(Exit::Failure, error))?)
-        };
+        let ways = otp::ways(&next.otp, &self.report);
+        let ways = ways.map_err(|error| Failure::new(Exit::Failure, error))?;
         let log = logging::prepare(&next.log)?;
         // Nothing fails from here on.
         let before = Arc::clone(&self.state().runs);
@@ -240,8 +235,9 @@ impl Takers<'_> {
     fn hand_over(
         self,
         next: &Arc<Config>,
-        (registration, mut ways): (RegistrationPolicy, Option<Ways>),
+        (registration, ways): (RegistrationPolicy, Ways),
     ) -> Result<Late, Failure> {
+        let mut ways = Some(ways);
         let told = self.shards.ask_all(self.patience, |_, taken| {
             let (config, registration) = (Arc::clone(next), registration.clone());
             // The registrar is the first, and the ways of codes are its own.

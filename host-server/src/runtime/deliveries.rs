@@ -28,7 +28,7 @@ impl Deliveries {
         Self { ways, reports: Some(reports), ..Self::default() }
     }
 
-    /// From now on codes go these ways. What is under way arrives.
+    /// From now on codes go these ways; in band if there are none. What is under way arrives.
     pub(super) fn go_other_ways(&mut self, ways: Ways) {
         self.ways.give_way_to(ways);
     }
@@ -69,7 +69,7 @@ impl Deliveries {
         let (ticket, result) = loop {
             let report = self.reports.as_ref()?.try_recv().ok()?;
             match self.ways.ended(report, now) {
-                Some((ticket, result)) if !self.tests.ended(&self.ways, ticket, &result, now) => {
+                Some((ticket, result)) if !self.tests.ended(ticket, &result, now) => {
                     break (ticket, result);
                 }
                 _ => {}

@@ -153,7 +153,8 @@ pub enum Command {
     Unmute(Person),
     /// Delete letters from this home, and give their room on the disk back
     ///
-    /// Nothing brings them back, so it asks first and says how many they are.
+    /// Nothing brings them back, so it asks first and says how many they are. A letter that a program is not
+    /// done with stays; `waxwing consumers` shows those programs.
     Delete(Delete),
     /// List the accounts of this person, add one, or remove one: a home each
     Accounts(Accounts),

@@ -24,7 +24,7 @@ use crate::home::{
 
 use crate::name::{ME, me_to};
 
-pub use consumer::{ConsumerLine, consumer_text};
+pub use consumer::{ConsumerLine, consumer_text, kept_for_programs};
 pub use contact::ContactLine;
 pub use escape::{for_line, for_terminal};
 pub(crate) use hidden::is_hidden;

@@ -31,20 +31,23 @@ pub(super) fn run(
         ));
     }
     if matches!(which, Deletion::Letter(..)) && deleted.received + deleted.written == 0 {
-        return Err(Failure::General(
+        return Err(Failure::General(if deleted.for_programs > 0 {
+            format!("this letter is not deleted: {}", show::kept_for_programs(&home, 1)?)
+        } else {
             "this letter is not deleted: it waits to be sent, or the server has not answered yet; try \
              again later, or give it up with `waxwing outbox drop` first"
-                .into(),
-        ));
+                .to_owned()
+        }));
     }
     let shrunk = home.give_back_room();
     let copies: Vec<_> =
         home.older_copies().iter().map(|copy| copy.display().to_string()).collect();
     if delete.json {
-        let Deleted { received, written, on_their_way } = deleted;
-        return json_line(&Line { received, written, on_their_way, shrunk, copies }, console);
+        let Deleted { received, written, on_their_way, for_programs } = deleted;
+        let line = Line { received, written, on_their_way, for_programs, shrunk, copies };
+        return json_line(&line, console);
     }
-    say(&which, &deleted, console)?;
+    say(&home, &which, &deleted, console)?;
     if !shrunk {
         writeln!(
             console.remarks,
@@ -81,7 +84,12 @@ fn make_sure(home: &Home, which: &Deletion, console: &mut Console<'_>) -> Result
         Deletion::Unreadable => (" that could not be opened".to_owned(), None),
     };
     let written = written.map_or_else(String::new, |written| format!(", and {written} to them"));
-    console.make_sure(&YES, &format!("Delete {received}{what}{written}, for good? [y/N] "))
+    let stay = match there.for_programs {
+        0 => String::new(),
+        1 => " One more stays, since a program is not done with it.".to_owned(),
+        some => format!(" {some} more stay, since a program is not done with them."),
+    };
+    console.make_sure(&YES, &format!("Delete {received}{what}{written}, for good?{stay} [y/N] "))
 }
 
 #[derive(Serialize)]
@@ -90,14 +98,21 @@ struct Line {
     written: usize,
     /// Letters written here without an answer of the server; they stay.
     on_their_way: usize,
+    /// Letters that a program is not done with; they stay.
+    for_programs: usize,
     /// Whether the file has become as small as what is in it.
     shrunk: bool,
     /// Copies from before upgrades, which still have the letters.
     copies: Vec<String>,
 }
 
-fn say(which: &Deletion, deleted: &Deleted, console: &mut Console<'_>) -> Result<(), Failure> {
-    let Deleted { received, written, on_their_way } = *deleted;
+fn say(
+    home: &Home,
+    which: &Deletion,
+    deleted: &Deleted,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let Deleted { received, written, on_their_way, for_programs } = *deleted;
     let written = match which {
         Deletion::With(..) | Deletion::Letter(..) => {
             format!(" and {} written here", letters(written))
@@ -112,6 +127,15 @@ fn say(which: &Deletion, deleted: &Deleted, console: &mut Console<'_>) -> Result
              shows what waits, and can give it up",
             letters(on_their_way),
             if on_their_way == 1 { "is" } else { "are" },
+        )?;
+    }
+    if for_programs > 0 {
+        writeln!(
+            console.remarks,
+            "{} that came {} not deleted: {}",
+            letters(for_programs),
+            if for_programs == 1 { "is" } else { "are" },
+            show::kept_for_programs(home, for_programs)?,
         )?;
     }
     Ok(())

@@ -9,6 +9,10 @@ use waxwing_core::time::UnixTime;
 
 use super::{Entry, Home, HomeError, ItemId, columns};
 
+/// Of rows of `letters`: every consumer is done with them, if there are any.
+pub(super) const ARE_DONE_WITH_IT: &str =
+    "(item IS NULL OR item <= coalesce((SELECT min(cursor) FROM consumers), item))";
+
 /// Which letters a new consumer gets first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
@@ -76,7 +80,7 @@ impl<'a> Consumers<'a> {
     /// [`HomeError::Database`].
     pub fn remove(&self, name: &str) -> Result<bool, HomeError> {
         let sql = "DELETE FROM consumers WHERE name = ?";
-        self.home.write(|change| Ok(change.execute(sql, [name])? == 1))
+        self.home.write_to_free(|change| Ok(change.execute(sql, [name])? == 1))
     }
 
     /// Up to `limit` letters that the consumer is not done with, oldest first.

@@ -9,6 +9,7 @@ use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 use waxwing_core::time::UnixTime;
 
+use super::consumers::ARE_DONE_WITH_IT;
 use super::database::SHRINKS_IN_STEPS;
 use super::{Home, HomeError, columns, conversations, database, letters, outbox, reserve};
 
@@ -43,6 +44,8 @@ pub struct Deleted {
     pub written: usize,
     /// Letters written here that are on their way, and stay.
     pub on_their_way: usize,
+    /// Letters that had come and that a program is not done with, which stay.
+    pub for_programs: usize,
 }
 
 impl Deleted {
@@ -50,6 +53,7 @@ impl Deleted {
         self.received += more.received;
         self.written += more.written;
         self.on_their_way += more.on_their_way;
+        self.for_programs += more.for_programs;
     }
 }
 
@@ -78,34 +82,51 @@ impl Deletion {
         }
     }
 
-    fn erase(&self, change: &Connection) -> Result<Deleted, HomeError> {
+    /// The same without what a program is not done with.
+    fn received_and_done(&self) -> (String, Vec<Value>) {
         let (which, values) = self.received();
-        let received = letters::erase(change, which, params_from_iter(values))?;
-        Ok(match self {
+        (format!("({which}) AND {ARE_DONE_WITH_IT}"), values)
+    }
+
+    /// Letters that had come, receipts apart: those that would go, and those that a program keeps.
+    fn count_received(&self, connection: &Connection) -> Result<(usize, usize), HomeError> {
+        let count = |(which, values): (String, Vec<Value>)| -> Result<usize, HomeError> {
+            let sql = format!("SELECT count(*) FROM letters WHERE kind <> 'receipt' AND ({which})");
+            let values = params_from_iter(values);
+            let count: i64 = connection.prepare(&sql)?.query_one(values, |row| row.get(0))?;
+            Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        };
+        let (which, values) = self.received();
+        let (all, done) = (count((which.to_owned(), values))?, count(self.received_and_done())?);
+        Ok((done, all.saturating_sub(done)))
+    }
+
+    fn erase(&self, change: &Connection) -> Result<Deleted, HomeError> {
+        let (_, for_programs) = self.count_received(change)?;
+        let (which, values) = self.received_and_done();
+        let received = letters::erase(change, &which, params_from_iter(values))?;
+        let written = match self {
             Self::With(phone, before) => {
                 conversations::note_change(change, phone)?;
-                Deleted { received, ..outbox::erase(change, phone, *before)? }
+                outbox::erase(change, phone, *before)?
             }
-            Self::Letter(phone, uid) => {
-                Deleted { received, ..outbox::erase_one(change, phone, uid)? }
-            }
-            Self::Strangers | Self::Unreadable => Deleted { received, ..Deleted::default() },
-        })
+            Self::Letter(phone, uid) => outbox::erase_one(change, phone, uid)?,
+            Self::Strangers | Self::Unreadable => Deleted::default(),
+        };
+        Ok(Deleted { received, for_programs, ..written })
     }
 }
 
 impl Home {
-    /// Deletes letters. Those that had been opened are still recognised when they come again. On a full
-    /// disk they are deleted one after the other, in the room that the home has kept for that.
+    /// Deletes letters, but those that a program is not done with. Those that had been opened are still
+    /// recognised when they come again. On a full disk they are deleted one after the other, in the room
+    /// that the home has kept for that.
     ///
     /// # Errors
     /// [`HomeError::Database`]; nothing was deleted then.
     pub fn delete(&self, which: &Deletion) -> Result<Deleted, HomeError> {
         match self.write(|change| which.erase(change)) {
-            Err(error) if self.is_full(&error) => {
-                let _ = reserve::give_up(&self.dir);
-                self.delete_in_steps(which)
-            }
+            Err(error) if self.is_full(&error) => self.in_reserve(|| self.delete_in_steps(which)),
             done => done,
         }
     }
@@ -115,24 +136,22 @@ impl Home {
     /// # Errors
     /// [`HomeError::Database`].
     pub fn would_delete(&self, which: &Deletion) -> Result<Deleted, HomeError> {
-        let (clause, values) = which.received();
-        let sql = format!("SELECT count(*) FROM letters WHERE kind <> 'receipt' AND ({clause})");
-        let received: i64 =
-            self.connection.prepare(&sql)?.query_one(params_from_iter(values), |row| row.get(0))?;
-        let received = usize::try_from(received).unwrap_or(usize::MAX);
+        let (received, for_programs) = which.count_received(&self.connection)?;
         let written = match which {
             Deletion::With(phone, before) => outbox::count(&self.connection, phone, *before)?,
             Deletion::Letter(phone, uid) => outbox::count_one(&self.connection, phone, uid)?,
             Deletion::Strangers | Deletion::Unreadable => Deleted::default(),
         };
-        Ok(Deleted { received, ..written })
+        Ok(Deleted { received, for_programs, ..written })
     }
 
     /// The log is emptied again and again, so it never gets long.
     fn delete_in_steps(&self, which: &Deletion) -> Result<Deleted, HomeError> {
-        let mut all = Deleted::default();
         empty_log(&self.connection);
         self.give_up_index()?;
+        let (_, for_programs) = which.count_received(&self.connection)?;
+        let mut all = Deleted { for_programs, ..Deleted::default() };
+        let mut is_begun = false;
         for (at, step) in self.steps(which)?.into_iter().enumerate() {
             let done = self.write(|change| match &step {
                 Step::Received(row) => {
@@ -144,9 +163,10 @@ impl Home {
             match done {
                 Ok(done) => all.add(done),
                 // What is deleted is so, and has made room: the same once more deletes the rest.
-                Err(_) if all != Deleted::default() => break,
+                Err(_) if is_begun => break,
                 Err(error) => return Err(error),
             }
+            is_begun = true;
             if at % EMPTIED == 0 {
                 empty_log(&self.connection);
             }
@@ -156,8 +176,7 @@ impl Home {
     }
 
     fn steps(&self, which: &Deletion) -> Result<Vec<Step>, HomeError> {
-        let (received, values) = which.received();
-        let clause: &'static str = received;
+        let (clause, values) = which.received_and_done();
         let sql = format!("SELECT id FROM letters WHERE {clause} ORDER BY id");
         let mut select = self.connection.prepare(&sql)?;
         let rows =
@@ -190,10 +209,11 @@ impl Home {
         let time = now.shifted(kept.saturating_neg());
         match self.forget_before(time, AT_ONCE) {
             Err(error) if self.is_full(&error) => {
-                let _ = reserve::give_up(&self.dir);
-                empty_log(&self.connection);
-                self.give_up_index()?;
-                let forgotten = self.forget_before(time, A_FEW)?;
+                let forgotten = self.in_reserve(|| {
+                    empty_log(&self.connection);
+                    self.give_up_index()?;
+                    self.forget_before(time, A_FEW)
+                })?;
                 let _ = self.give_back_room();
                 Ok(forgotten)
             }
@@ -244,14 +264,30 @@ impl Home {
     /// take the room that is free inside.
     #[must_use]
     pub fn give_back_room(&self) -> bool {
+        let is_small = if reserve::is_short(&self.dir) {
+            self.in_reserve(|| self.shrink())
+        } else {
+            self.shrink()
+        };
+        reserve::keep(&self.dir);
+        is_small
+    }
+
+    fn shrink(&self) -> bool {
         // It only takes room; searching works without it.
         let _ = self.remove_given_up_index();
         // Whoever else has the home open may be in the middle of something.
         let all_at_once = format!("PRAGMA auto_vacuum = {SHRINKS_IN_STEPS}; VACUUM");
         let shrunk = self.connection.execute_batch(&all_at_once).is_ok() || self.shrinks_in_steps();
-        let is_small = shrunk && empty_log(&self.connection);
-        reserve::keep(&self.dir);
-        is_small
+        shrunk && empty_log(&self.connection)
+    }
+
+    /// Does what frees room in the room that the home keeps for that.
+    fn in_reserve<T>(&self, free: impl FnOnce() -> T) -> T {
+        let bytes = reserve::give_up(&self.dir);
+        let done = free();
+        reserve::keep_again(&self.dir, bytes);
+        done
     }
 
     /// Makes the file smaller, a little at a time: where there is no room for a second one.

@@ -68,6 +68,8 @@ use database::Absent;
 pub struct Home {
     dir: PathBuf,
     connection: Connection,
+    /// Dropped after the connection, which leaves some room then.
+    _lent: reserve::Lent,
 }
 
 impl Home {
@@ -97,8 +99,8 @@ impl Home {
     /// As [`Home::open`].
     pub fn open_to_read(dir: &Path) -> Result<Self, HomeError> {
         directory::check(dir)?;
-        let connection = reserve::lend(dir, || database::open_to_read(dir))?;
-        Ok(Self { dir: dir.to_owned(), connection })
+        let (connection, lent) = reserve::lend(dir, || database::open_to_read(dir))?;
+        Ok(Self { dir: dir.to_owned(), connection, _lent: lent })
     }
 
     /// Opens the home in `dir`, making an empty one if there is none.
@@ -111,9 +113,9 @@ impl Home {
     }
 
     fn with_database(dir: &Path, absent: Absent) -> Result<Self, HomeError> {
-        let connection = reserve::lend(dir, || database::open(dir, absent))?;
+        let (connection, lent) = reserve::lend(dir, || database::open(dir, absent))?;
         reserve::keep(dir);
-        Ok(Self { dir: dir.to_owned(), connection })
+        Ok(Self { dir: dir.to_owned(), connection, _lent: lent })
     }
 
     /// The directory of this home.
@@ -192,6 +194,18 @@ impl Home {
             Ok(value)
         };
         written().map_err(|error: HomeError| error.of_home(&self.dir))
+    }
+
+    /// The same for what has to be done before something can be deleted. On a full disk it is done in the
+    /// room that the home keeps for that.
+    fn write_to_free<T>(
+        &self,
+        change: impl Fn(&Connection) -> Result<T, HomeError>,
+    ) -> Result<T, HomeError> {
+        if !self.connection.is_autocommit() {
+            return change(&self.connection);
+        }
+        reserve::lend(&self.dir, || self.write(&change)).map(|(done, _)| done)
     }
 }
 

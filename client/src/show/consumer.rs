@@ -45,3 +45,20 @@ pub fn consumer_text(consumer: &Consumer, page: &Page<'_>) -> String {
     let letters = if consumer.waiting == 1 { "letter waits" } else { "letters wait" };
     page.fit(&format!("{}  {} {letters}; it {last}", for_line(&consumer.name), consumer.waiting))
 }
+
+/// Why so many letters are not deleted, and what to do.
+///
+/// # Errors
+/// [`HomeError::Database`].
+pub fn kept_for_programs(home: &Home, letters: usize) -> Result<String, HomeError> {
+    let all = home.consumers().all()?;
+    let waiting: Vec<_> =
+        all.iter().filter(|one| one.waiting > 0).map(|one| for_line(&one.name)).collect();
+    let name = if let [name] = waiting.as_slice() { name } else { "NAME" };
+    Ok(format!(
+        "a program is not done with {} ({}); delete again when it is, or have it forgotten by \
+         `waxwing consumers remove {name}`",
+        if letters == 1 { "it" } else { "them" },
+        waiting.join(", "),
+    ))
+}

@@ -59,8 +59,10 @@ fn what_cannot_be_taken_back_is_done_after_a_yes_alone() {
     let all = &["delete", "Ann", "--all"];
     for no in ["", "\n", "n\n", "all\n"] {
         let ran = test.run(all, no, true);
-        let question =
-            format!("Delete 2 letters from Ann, {OTHER}, and 1 letter to them, for good? [y/N] ");
+        let question = format!(
+            "Delete 0 letters from Ann, {OTHER}, and 1 letter to them, for good? 2 more stay, since a \
+             program is not done with them. [y/N] "
+        );
         assert_eq!(ran.remarks, question);
         assert_eq!(ran.failure.unwrap().code(), 1);
         let ran = test.run(&["consumers", "remove", "bot"], no, true);
@@ -72,9 +74,9 @@ fn what_cannot_be_taken_back_is_done_after_a_yes_alone() {
         serde_json::json!([["text", "one"], ["text", "two"], ["text", "mine"]])
     );
     assert_eq!(test.home.consumers().all().unwrap().len(), 1);
+    assert!(test.run(&["consumers", "remove", "bot"], "yes\n", true).failure.is_none());
     let ran = test.run(all, "y\n", true);
     assert_eq!(ran.output, "deleted: 2 letters received and 1 letter written here\n");
-    assert!(test.run(&["consumers", "remove", "bot"], "yes\n", true).failure.is_none());
     // Where there is nothing to delete, there is nothing to ask.
     let ran = test.run(all, "", true);
     assert_eq!((ran.remarks.as_str(), ran.failure.is_none()), ("", true));
@@ -104,4 +106,30 @@ fn one_letter_is_deleted_by_its_uid_in_its_conversation_alone() {
     let error =
         Args::try_parse_from(["waxwing", "delete", OTHER, "--letter", "xyz"]).err().unwrap();
     assert!(error.to_string().contains("waxwing history --json"), "{error}");
+}
+
+#[test]
+fn what_a_program_is_not_done_with_stays_and_the_command_says_why() {
+    let test = TestHome::new();
+    for (at, text) in [(1, "one"), (2, "two"), (3, "three")] {
+        let _ = receive(&test, OTHER, at, text);
+    }
+    test.home.consumers().begin("bot", Begin::Oldest).unwrap();
+    let taken = test.home.consumers().next("bot", 9).unwrap();
+    assert!(test.home.consumers().ack("bot", taken[0].id, at(9)).unwrap());
+    let uid = Uid([2; 16]).to_string();
+    let failure = test.run_by_program(&["delete", OTHER, "--letter", &uid, "--yes"]).failure;
+    let failure = failure.unwrap();
+    assert_eq!(failure.code(), 1);
+    assert!(failure.to_string().contains("`waxwing consumers remove bot`"), "{failure}");
+    let ran = test.run_by_program(&["delete", OTHER, "--all", "--yes"]);
+    assert_eq!(ran.output, "deleted: 1 letter received and 0 letters written here\n");
+    let said = "2 letters that came are not deleted: a program is not done with them (bot)";
+    assert!(ran.remarks.contains(said), "{}", ran.remarks);
+    assert_eq!(test.home.consumers().next("bot", 9).unwrap(), taken[1..]);
+    let ran = test.run_by_program(&["delete", OTHER, "--all", "--yes", "--json"]);
+    assert!(ran.output.contains("\"received\":0") && ran.output.contains("\"for_programs\":2"));
+    assert!(test.home.consumers().ack("bot", taken[2].id, at(9)).unwrap());
+    let ran = test.run_by_program(&["delete", OTHER, "--all", "--yes"]);
+    assert!(ran.output.starts_with("deleted: 2 letters received"), "{}", ran.output);
 }

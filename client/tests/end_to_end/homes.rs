@@ -254,3 +254,38 @@ fn on_a_full_disk_letters_can_be_deleted_and_their_room_is_given_back() {
     let forgotten: Vec<_> = (0..9).map(|_| home.forget_older(day, now).unwrap()).collect();
     assert_eq!(forgotten.iter().sum::<usize>(), 50, "{forgotten:?}");
 }
+
+#[test]
+fn on_a_full_disk_nothing_but_deleting_takes_the_room_that_is_kept_for_it() {
+    let server = TestServer::new();
+    let (anna, bert) =
+        (server.newcomer("anna", "+4915112345601"), server.person("bert", "+4915112345602"));
+    fs::create_dir(&anna.home).unwrap();
+    let Some(disk) = SmallDisk::over(&anna.home, "4m") else {
+        let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
+        return;
+    };
+    anna.register().exits(0);
+    anna.send(&bert, "hello").exits(0);
+    let home = Home::open(&anna.home).unwrap();
+    fill(&home, &bert.phone, 0..20);
+    drop(home);
+    disk.fill();
+    let kept = || fs::metadata(anna.home.join("reserve")).unwrap().len();
+    let before = kept();
+    for _ in 0..20 {
+        anna.run(&["history", &bert.phone]).exits(0).says("hello");
+        for words in [&["send", &bert.phone, &"words ".repeat(5_000)][..], &["receive"]] {
+            let code = anna.run(words).code;
+            assert!(matches!(code, Some(0 | 74)), "{words:?} {code:?}");
+        }
+        // Others take what is free at any moment.
+        disk.fill();
+    }
+    assert_eq!(kept(), before);
+    anna.run(&["delete", &bert.phone, "--all", "--yes"])
+        .exits(0)
+        .says("deleted: 20 letters received");
+    anna.send(&bert, "there is room again").exits(0);
+    drop(disk);
+}

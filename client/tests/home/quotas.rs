@@ -1,6 +1,6 @@
 use rusqlite::Connection;
 use waxwing::home::{
-    Deleted, Deletion, Event, Fate, HandedOver, Home, Quota, Recorded, Relation, Writing,
+    Begin, Deleted, Deletion, Event, Fate, HandedOver, Home, Quota, Recorded, Relation, Writing,
 };
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid};
@@ -252,7 +252,7 @@ fn what_is_deleted_is_gone_from_the_disk_and_never_shown_again() {
     assert_eq!(kept(&home, 50..51, |n| text(phone(3), n, "another's")), 1);
     let everything = Deletion::With(phone(2), UnixTime::from_seconds(i64::MAX));
     let deleted = home.delete(&everything).unwrap();
-    assert_eq!(deleted, Deleted { received: 40, written: 0, on_their_way: 1 });
+    assert_eq!(deleted, Deleted { received: 40, on_their_way: 1, ..Deleted::default() });
     assert!(home.give_back_room());
 
     let mut size = 0;
@@ -280,7 +280,7 @@ fn letters_before_a_day_are_deleted_both_ways_and_later_ones_stay() {
     }
     assert_eq!(kept(&home, 0..20, |n| text(phone(2), n, "in")), 20);
     let deleted = home.delete(&Deletion::With(phone(2), at(10))).unwrap();
-    assert_eq!(deleted, Deleted { received: 10, written: 1, on_their_way: 0 });
+    assert_eq!(deleted, Deleted { received: 10, written: 1, ..Deleted::default() });
     let left = home.history(&phone(2)).unwrap();
     assert_eq!(left.len(), 11);
     let is_late = |event: &Event| match event {
@@ -316,6 +316,59 @@ fn the_place_of_a_letter_that_is_deleted_is_not_given_to_another() {
     kept(&home, 10..11, |n| text(phone(2), n, "new"));
     home.letters().mark_printed(&being_printed).unwrap();
     assert_eq!(home.letters().unprinted(9).unwrap().len(), 1);
+}
+
+#[test]
+fn no_deletion_and_no_flood_takes_what_a_program_is_not_done_with() {
+    let test = TestHome::new();
+    let home = test.open();
+    home.consumers().begin("bot", Begin::Oldest).unwrap();
+    kept(&home, 0..3, |n| text(phone(3), n, "of a stranger"));
+    kept(&home, 10..11, |_| Fate::Unreadable {
+        from: Some(phone(3)),
+        error: "why",
+        is_signed: false,
+        packet: b"raw",
+    });
+    let everything = UnixTime::from_seconds(i64::MAX);
+    for (which, stay) in [
+        (Deletion::With(phone(3), everything), 4),
+        (Deletion::Strangers, 3),
+        (Deletion::Unreadable, 1),
+        (Deletion::Letter(phone(3), Uid(numbered(1))), 1),
+    ] {
+        let stays = Deleted { for_programs: stay, ..Deleted::default() };
+        assert_eq!(home.would_delete(&which).unwrap(), stays);
+        assert_eq!(home.delete(&which).unwrap(), stays);
+    }
+    // What a person has seen makes no room while the program waits for it.
+    print_all(&home);
+    assert_eq!(kept(&home, 100..1_200, |n| text(phone(3), n, "spam")), 997);
+    print_all(&home);
+    assert_eq!(kept(&home, 2_000..2_001, |n| text(phone(3), n, "spam")), 0);
+    let taken = home.consumers().next("bot", 9_999).unwrap();
+    assert_eq!(taken.len(), 1_001);
+    assert!(home.consumers().ack("bot", taken[1].id, at(0)).unwrap());
+    assert_eq!(kept(&home, 2_000..2_005, |n| text(phone(3), n, "spam")), 2);
+    assert_eq!(home.delete(&Deletion::Unreadable).unwrap().for_programs, 1);
+    totals_are_right(&test);
+}
+
+#[test]
+fn a_program_that_takes_what_comes_loses_nothing_although_nobody_reads() {
+    let test = TestHome::new();
+    let home = test.open();
+    home.consumers().begin("bot", Begin::Oldest).unwrap();
+    let mut taken = 0;
+    for hundred in 0..12 {
+        let some = hundred * 100..(hundred + 1) * 100;
+        assert_eq!(kept(&home, some, |n| text(phone(2), n, "measured")), 100);
+        let entries = home.consumers().next("bot", 9_999).unwrap();
+        taken += entries.len();
+        assert!(home.consumers().ack("bot", entries.last().unwrap().id, at(0)).unwrap());
+    }
+    assert_eq!(taken, 1_200);
+    assert_eq!(home.letters().take_discarded().unwrap(), []);
 }
 
 /// What is counted as it comes and goes is what there is.

@@ -1,16 +1,17 @@
 //! How much room there is for letters that nobody asked for.
 //!
 //! Letters of people who are known have no bound. Others fill a quota, and what was printed goes
-//! first: whoever prints what comes, as it comes, loses nothing however much it is. Of a letter that
-//! is held back nothing was printed yet but that it is there. When a quota is full of letters that
-//! nobody has read, the next one is discarded. It is acknowledged all the same,
-//! since a letter that is not keeps those behind it at the server, and it is counted, so that the
-//! person can be told.
+//! first, then what programs are done with, if there are programs: whoever prints or takes what comes,
+//! as it comes, loses nothing however much it is. Of a letter that is held back nothing was printed yet
+//! but that it is there. When a quota is full of letters that nobody has read, or that a program is not
+//! done with, the next one is discarded. It is acknowledged all the same, since a letter that is not
+//! keeps those behind it at the server, and it is counted, so that the person can be told.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use waxwing_core::phone::Phone;
 
 use super::Fate;
+use crate::home::consumers::ARE_DONE_WITH_IT;
 use crate::home::relations::{Relation, relation};
 use crate::home::{HomeError, keep_places};
 
@@ -96,8 +97,8 @@ pub(super) fn place(change: &Connection, fate: &Fate<'_>) -> Result<Place, HomeE
     }))
 }
 
-/// Makes room for a letter of so many bytes, at the cost of letters that were printed. Whether there
-/// is room.
+/// Makes room for a letter of so many bytes, at the cost of letters that were printed, or that programs
+/// have taken. Whether there is room.
 pub(super) fn make_room(
     change: &Connection,
     quota: Quota,
@@ -113,7 +114,7 @@ pub(super) fn make_room(
     shrink(change, quota, None, quota.of_all(), bytes)
 }
 
-/// Deletes printed letters, of one sender or of all, until `bytes` more have room.
+/// Deletes letters that nobody waits for, of one sender or of all, until `bytes` more have room.
 fn shrink(
     change: &Connection,
     quota: Quota,
@@ -127,25 +128,25 @@ fn shrink(
         Ok((row.get(0)?, row.get(1)?))
     });
     let (mut letters, mut taken): (i64, i64) = used.optional()?.unwrap_or_default();
-    let mut oldest = change.prepare_cached(match sender {
-        Some(_) => {
-            "SELECT id, bytes FROM letters \
-             WHERE quota = ?1 AND sender = ?2 AND printed = 1 ORDER BY id LIMIT 1"
-        }
-        None => {
-            "SELECT id, bytes FROM letters \
-             WHERE quota = ?1 AND ?2 IS NULL AND printed = 1 ORDER BY id LIMIT 1"
-        }
-    })?;
+    let of = if sender.is_some() { "sender = ?2" } else { "?2 IS NULL" };
     let sender = sender.map(Phone::as_str);
+    let oldest = |is_seen: &str| {
+        let sql = format!(
+            "SELECT id, bytes FROM letters WHERE quota = ?1 AND {of} AND {is_seen} \
+             AND {ARE_DONE_WITH_IT} ORDER BY id LIMIT 1"
+        );
+        let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        change.prepare_cached(&sql)?.query_one(params![quota.name(), sender], row).optional()
+    };
     while letters >= room.letters || taken > room.bytes.saturating_sub(bytes) {
         if quota == Quota::Held {
             return Ok(false);
         }
-        let printed = oldest.query_one(params![quota.name(), sender], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        });
-        let Some((letter, bytes)) = printed.optional()? else { return Ok(false) };
+        let seen = match oldest("printed = 1")? {
+            None => oldest("printed = 0 AND EXISTS (SELECT 1 FROM consumers)")?,
+            printed => printed,
+        };
+        let Some((letter, bytes)) = seen else { return Ok(false) };
         erase(change, "id = ?", [letter])?;
         (letters, taken) = (letters.saturating_sub(1), taken.saturating_sub(bytes));
     }
@@ -167,7 +168,7 @@ pub(super) fn discard(change: &Connection, quota: Quota) -> Result<(), HomeError
 /// were, receipts apart.
 pub(in crate::home) fn erase<P: rusqlite::Params + Clone>(
     change: &Connection,
-    which: &'static str,
+    which: &str,
     values: P,
 ) -> Result<usize, HomeError> {
     keep_places(change)?;

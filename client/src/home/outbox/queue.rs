@@ -108,7 +108,7 @@ impl Outbox<'_> {
     /// # Errors
     /// [`HomeError::Database`].
     pub fn give_up(&self, letter: &Uid) -> Result<GivenUp, HomeError> {
-        self.home.write(|change| {
+        self.home.write_to_free(|change| {
             let sql = format!(
                 "SELECT {}, id, refusal_code IS NULL AND EXISTS (SELECT 1 \
                      FROM outbox_packets WHERE letter = outbox.id) FROM outbox WHERE uid = ?",

@@ -106,6 +106,10 @@ fn discarded(home: &Home) -> Said {
 
 fn delete(home: &Home, with: Phone, letter: Uid) -> Said {
     let deleted = home.delete(&Deletion::Letter(with, letter))?;
+    if deleted.for_programs > 0 {
+        let why = show::kept_for_programs(home, 1)?;
+        return Err(Failure::General(format!("this letter is not deleted: {why}")));
+    }
     if deleted.on_their_way > 0 {
         return Err(Failure::General(
             "this letter is not deleted: it waits to be sent, or the server has not answered yet; \

@@ -57,18 +57,22 @@ impl<'s, P: Provider> Operator<'s, P> {
         let Router { gate, registrar, accounts, sessions, submission, delivery, .. } =
             &*self.router;
         let (unsettled_batches, oldest) = storage.under_way();
-        let (pending_letters, pending_bytes) = submission.pending();
+        let (letters, bytes) = submission.pending();
         let (mailboxes, pairs) = delivery.fullness();
-        let own_accounts = own_accounts.iter().filter(|user| accounts.has(*user)).count();
+        let own = || own_accounts.iter().filter(|user| accounts.has(*user));
+        let own_suspended = own().filter(|user| accounts.suspension(*user).is_some()).count();
+        let own_pending = || own().map(|user| submission.pending_from(user));
+        let own_letters = own_pending().map(|(letters, _)| u64::from(letters)).sum();
+        let own_bytes = own_pending().map(|(_, bytes)| bytes).sum();
         let codes_left = || limits.left(Kept::Codes.key(provider, identity), now);
         Report {
             connections: gate.connection_count(),
             sessions: sessions.count(),
-            users: accounts.count().saturating_sub(own_accounts),
-            suspended: accounts.suspended(),
+            users: accounts.count().saturating_sub(own().count()),
+            suspended: accounts.suspended().saturating_sub(own_suspended),
             half_received_bytes: gate.half_received_bytes(),
-            pending_letters,
-            pending_bytes,
+            pending_letters: letters.saturating_sub(own_letters),
+            pending_bytes: bytes.saturating_sub(own_bytes),
             mailboxes,
             pairs,
             senders: submission.fullness(),

@@ -24,7 +24,7 @@ pub struct Report {
     pub suspended: usize,
     /// Bytes of packets that have not come as a whole, or wait for their turn.
     pub half_received_bytes: usize,
-    /// Letters that are pending, of senders whom this shard owns.
+    /// Letters that are pending, of senders whom this shard owns, but for accounts of the server itself.
     pub pending_letters: u64,
     /// Bytes of their packets.
     pub pending_bytes: u64,

@@ -600,7 +600,10 @@ fn accounts_of_the_server_itself_need_no_code_and_are_in_no_count() {
         assert_eq!(person.id(), id);
     }
     let counted = |world: &mut World| {
-        let counts = |report: &Report| (report.users, report.handed_in, report.outcomes);
+        let counts = |report: &Report| {
+            let pending = (report.pending_letters, report.pending_bytes);
+            (report.users, report.suspended, pending, report.handed_in, report.outcomes)
+        };
         world.reports().iter().map(counts).collect::<Vec<_>>()
     };
     let before = counted(&mut world);
@@ -608,11 +611,16 @@ fn accounts_of_the_server_itself_need_no_code_and_are_in_no_count() {
     one.come_to_nothing(&mut world);
     let letter = one.send(&mut world, other.id(), b"is anybody there");
     assert_eq!(one.hear(&mut world), [Said::stored(&letter)]);
+    assert_eq!(counted(&mut world), before);
     other.come(&mut world, 64);
     assert_eq!(other.hear(&mut world), [Said::Letter(letter.clone()), Said::BacklogEnd(1)]);
     other.acknowledge(&mut world, &[id_of(&letter)]);
     assert_eq!(one.hear(&mut world), [Said::delivered(&letter)]);
+    world.suspend(other.id(), None).unwrap();
+    world.settle();
     assert_eq!(counted(&mut world), before);
+    world.resume(other.id()).unwrap();
+    world.settle();
     // The next start knows them, and removed ones are gone.
     world.crash();
     assert_eq!(users(&mut world), 2);

@@ -97,6 +97,15 @@ impl Server {
         serde_json::from_slice(&self.command(&["status", "--json"]).stdout).unwrap()
     }
 
+    fn doctor_on_configuration(&self) -> Value {
+        let mut doctor = binary();
+        doctor.arg("--config").arg(self.file()).args(["doctor", "--json"]);
+        let ran = doctor.env("WAXWING_SERVER__DATA", self.folder.path().join("data")).output();
+        let said = String::from_utf8(ran.unwrap().stdout).unwrap();
+        let mut lines = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.find(|line| line["check"] == "configuration").unwrap()
+    }
+
     fn codes_left(&self) -> Option<u64> {
         self.status()["codes_left"].as_u64()
     }
@@ -306,15 +315,7 @@ fn whoever_asks_a_server_reaches_it_although_its_file_has_a_mistake() {
 #[test]
 fn the_doctor_says_what_the_server_makes_of_its_file() {
     let server = Server::start("", LOCAL);
-    let configuration = || {
-        let mut doctor = binary();
-        doctor.arg("--config").arg(server.file()).args(["doctor", "--json"]);
-        let ran = doctor.env("WAXWING_SERVER__DATA", server.folder.path().join("data")).output();
-        let said = String::from_utf8(ran.unwrap().stdout).unwrap();
-        let lines = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let mut mine = lines.filter(|line| line["check"] == "configuration");
-        mine.next().unwrap()
-    };
+    let configuration = || server.doctor_on_configuration();
     assert_eq!(configuration()["verdict"], "ok", "{}", configuration());
     server.writes("limits.codes_per_dya = 7\n");
     server.refuses("there is no key `limits.codes_per_dya`");
@@ -325,6 +326,15 @@ fn the_doctor_says_what_the_server_makes_of_its_file() {
     let waits = configuration();
     assert_eq!(waits["verdict"], "warn", "{waits}");
     assert!(waits["found"].as_str().unwrap().contains("backup.keep"), "{waits}");
+    // What was written since, the server does not know.
+    server.writes("backup.keep = 3\nserver.loops = 2\nlimits.codes_per_day = 7\n");
+    let unread = configuration();
+    assert_eq!(unread["verdict"], "warn", "{unread}");
+    let found = unread["found"].as_str().unwrap();
+    assert!(
+        found.ends_with("other values than the configuration, of: limits.codes_per_day"),
+        "{unread}"
+    );
 }
 
 #[test]
@@ -367,6 +377,11 @@ fn the_log_follows_its_settings() {
 #[test]
 fn codes_do_not_go_in_band_before_an_address_that_others_reach_is_given_up() {
     let server = Server::start("server.listen = \"0.0.0.0:0\"\n", &[]);
+    // The doctor finds that before a reload does.
+    server.writes("server.listen = \"127.0.0.1:0\"\notp.delivery = \"in-band\"\n");
+    let found = server.doctor_on_configuration();
+    assert_eq!(found["verdict"], "fail", "{found}");
+    assert!(found["found"].as_str().unwrap().contains("has changed, and the server"), "{found}");
     server.writes("server.listen = \"0.0.0.0:0\"\notp.delivery = \"in-band\"\n");
     server.refuses("lets everybody who can reach");
     // A start could use this one.

@@ -58,6 +58,8 @@ pub(super) enum Request {
     },
     /// `reload`.
     Reload,
+    /// What `reload` would change, for `doctor`.
+    NotReloaded,
     /// `log level`.
     LogLevel {
         level: LogLevel,
@@ -289,6 +291,21 @@ pub(super) fn no_such_user(name: &UserName) -> Failure {
 /// Sends part of what was asked for.
 pub(super) fn item<T: Serialize>(answer: &mut Answer<'_>, item: T) -> Result<(), Interrupted> {
     Ok(answer.line(&Line::Item(item).to_json())?)
+}
+
+/// Asks a running server for one item.
+pub(super) fn ask_one<T: DeserializeOwned>(
+    connection: Connection,
+    asked: &Asked,
+) -> Result<T, Failure> {
+    let mut told = None;
+    ask(connection, asked, |item| {
+        told = Some(item);
+        Ok(())
+    })?;
+    told.ok_or_else(|| {
+        Failure::new(Exit::Failure, "the server has answered without saying anything")
+    })
 }
 
 /// Asks a running server, and hands over each item of its answer.

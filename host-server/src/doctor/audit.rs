@@ -1,14 +1,13 @@
 //! The audit log.
 
-use super::{Finding, another_user};
+use super::{Finding, Place, another_user};
 use crate::admin::audit::AuditLog;
-use crate::admin::commands::status;
-use crate::config::Config;
 use crate::data_dir::DataDir;
 
-pub(super) fn look(config: &Config) -> Finding {
+pub(super) fn look(place: &Place<'_>) -> Finding {
+    let config = place.config;
     // A server that runs knows whether it could write the last line.
-    if let Some(status) = status::look(config) {
+    if let Some(status) = place.status() {
         return judge(status.audit_problem());
     }
     if let Some(skipped) = another_user(config) {

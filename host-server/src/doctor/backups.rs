@@ -5,16 +5,17 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Finding, another_user};
-use crate::admin::commands::status;
+use super::{Finding, Place, another_user};
+use crate::admin::commands::status::Status;
 use crate::backup::Shelf;
 use crate::clock;
-use crate::config::{Config, check_answers};
+use crate::config::check_answers;
 use crate::data_dir::DataDir;
 use crate::figures;
 use crate::key::{self, Fingerprints};
 
-pub(super) fn look(config: &Config) -> Finding {
+pub(super) fn look(place: &Place<'_>) -> Finding {
+    let config = place.config;
     if config.storage.is_shared() {
         return Finding::skipped("the database of storage.url is backed up with its own tools");
     }
@@ -31,7 +32,7 @@ pub(super) fn look(config: &Config) -> Finding {
     if let Err(error) = fs::read_dir(shelf.directory()) {
         return judge_unreadable(shelf.directory(), &error, another_user(config));
     }
-    if let Some(why) = unusable(config, &shelf) {
+    if let Some(why) = unusable(place, &shelf) {
         return Finding::fail(format!("no backup can be made in {why}"), HELP);
     }
     let own = DataDir::existing(&config.server.data).ok().and_then(|directory| {
@@ -67,10 +68,14 @@ fn judge_unreadable(directory: &Path, error: &io::Error, another: Option<Finding
 
 /// Why no backup can be put there. A server that runs knows what whoever asks may not see: systemd may have
 /// closed the directory to the server alone.
-fn unusable(config: &Config, shelf: &Shelf) -> Option<String> {
-    let told = status::look(config).and_then(|status| status.backups_unusable());
+fn unusable(place: &Place<'_>, shelf: &Shelf) -> Option<String> {
+    let told = place.status().and_then(Status::backups_unusable);
     let seen = || {
-        shelf.check().err().filter(|_| another_user(config).is_none()).map(|why| why.to_string())
+        shelf
+            .check()
+            .err()
+            .filter(|_| another_user(place.config).is_none())
+            .map(|why| why.to_string())
     };
     told.or_else(seen)
 }
@@ -93,6 +98,7 @@ fn judge(age: Option<Duration>, every: Duration) -> Finding {
 mod tests {
     use super::super::Verdict;
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn a_backup_is_old_when_two_are_missing() {
@@ -115,6 +121,6 @@ mod tests {
 
         let mut config = Config::default();
         config.backup.directory = "/a/directory/that/is/not/there".into();
-        assert_eq!(look(&config).verdict, Verdict::Fail);
+        assert_eq!(look(&Place::new(&config)).verdict, Verdict::Fail);
     }
 }

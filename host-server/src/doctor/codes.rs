@@ -3,21 +3,19 @@
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::{Finding, another_user};
-use crate::admin::commands::status;
-use crate::config::{Config, DeliveryKind};
+use super::{Finding, Place, another_user};
+use crate::config::DeliveryKind;
 use crate::otp;
 
 /// How long a gateway may take to be connected to.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-pub(super) fn delivery(config: &Config) -> Finding {
+pub(super) fn delivery(place: &Place<'_>) -> Finding {
+    let config = place.config;
     if !config.otp.ways().any(|way| matches!(way, DeliveryKind::Exec | DeliveryKind::Webhook)) {
         return Finding::skipped("neither a program nor a gateway delivers codes");
     }
-    if let Some(found) =
-        status::look(config).and_then(|status| judge_resting(&status.resting_ways()))
-    {
+    if let Some(found) = place.status().and_then(|status| judge_resting(&status.resting_ways())) {
         return found;
     }
     // Who can change a program is asked for the user who runs it.
@@ -75,7 +73,8 @@ fn judge_gateway(gateway: &str, connected: Result<(), String>) -> Finding {
     }
 }
 
-pub(super) fn public(config: &Config) -> Finding {
+pub(super) fn public(place: &Place<'_>) -> Finding {
+    let config = place.config;
     let listens = config.server.listen.iter().any(|address| !address.ip().is_loopback());
     let ways: Vec<_> = config.otp.ways().collect();
     judge_public(&ways, listens || !config.server.proxies.is_empty())

@@ -1,22 +1,32 @@
 //! The configuration: whether the server could be started with it again, and what the one that runs makes of it.
 
-use super::{Finding, another_user};
-use crate::admin::commands::status;
+use super::{Finding, Place, Verdict, another_user};
+use crate::admin::commands::reload::NotReloaded;
+use crate::admin::commands::status::Status;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::runtime;
 
-pub(super) fn look(config: &Config) -> Finding {
-    let running = status::look(config);
-    if let Some(why) = running.as_ref().and_then(|running| running.not_read_again()) {
+pub(super) fn look(place: &Place<'_>) -> Finding {
+    let (config, running) = (place.config, place.status());
+    if let Some(why) = running.and_then(Status::not_read_again) {
         return not_read_again(why);
     }
+    // One that stands by reads it when it serves.
+    let not_reloaded = match place.not_reloaded().filter(|_| running.is_some_and(Status::serves)) {
+        Some(Err(failure)) => return cannot_be_read_again(&failure.to_string()),
+        Some(Ok(not_reloaded)) => not_reloaded,
+        None => NotReloaded::default(),
+    };
     // Whether files can be used is asked for the user who starts the server.
-    if let Some(skipped) = another_user(config) {
-        return skipped;
-    }
-    let waiting = running.as_ref().map_or(&[][..], |running| running.waiting_settings());
-    judge(can_start(config).err(), config.check_directories().err(), waiting)
+    let another = another_user(config);
+    let (refused, directory) = match &another {
+        Some(_) => (None, None),
+        None => (can_start(config).err(), config.check_directories().err()),
+    };
+    let waiting = running.map_or(&[][..], |running| running.waiting_settings());
+    let found = judge(refused, directory, (&not_reloaded, waiting));
+    another.filter(|_| found.verdict == Verdict::Ok).unwrap_or(found)
 }
 
 fn can_start(config: &Config) -> Result<(), Failure> {
@@ -33,14 +43,41 @@ fn not_read_again(why: &str) -> Finding {
     )
 }
 
+fn cannot_be_read_again(why: &str) -> Finding {
+    Finding::fail(
+        format!("it has changed, and the server that runs could not read it again: {why}"),
+        "put it right before the next reload or start, which would fail",
+    )
+}
+
+/// With what would be wrong at a start, and the settings of which the server that runs has other values: those that
+/// it has not read yet, and those that wait for a restart.
 fn judge(
     refused: Option<impl ToString>,
     directory: Option<impl ToString>,
-    waiting: &[String],
+    (not_reloaded, waiting): (&NotReloaded, &[String]),
 ) -> Finding {
     if let Some(why) = refused {
         let help = "put it right before the server is started again: it would not start";
         return Finding::fail(why.to_string(), help);
+    }
+    let NotReloaded { live, restart } = not_reloaded;
+    let unread: Vec<_> = live.iter().chain(restart).map(String::as_str).collect();
+    if !unread.is_empty() {
+        let help = match &restart[..] {
+            [] => "if that is meant, run `waxwing-server reload`".to_owned(),
+            restart => format!(
+                "if that is meant, run `waxwing-server reload`; a restart has to follow for {}",
+                restart.join(", ")
+            ),
+        };
+        return Finding::warn(
+            format!(
+                "the server that runs has other values than the configuration, of: {}",
+                unread.join(", ")
+            ),
+            help,
+        );
     }
     if let Some(why) = directory {
         return Finding::warn(
@@ -65,13 +102,16 @@ mod tests {
     #[test]
     fn what_would_keep_a_server_from_starting_comes_first() {
         let waiting = ["server.loops".to_owned()];
-        for (refused, directory, waiting, verdict) in [
-            (None, None, &[][..], Ok),
-            (None, None, &waiting[..], Warn),
-            (None, Some("log.file: gone"), &waiting[..], Warn),
-            (Some("otp.exec.program: gone"), Some("log.file: gone"), &waiting[..], Fail),
+        let all_read = &NotReloaded::default();
+        let unread = &NotReloaded { live: vec!["log.level".into()], ..NotReloaded::default() };
+        for (refused, directory, server, verdict) in [
+            (None, None, (all_read, &[][..]), Ok),
+            (None, None, (all_read, &waiting[..]), Warn),
+            (None, None, (unread, &[][..]), Warn),
+            (None, Some("log.file: gone"), (all_read, &waiting[..]), Warn),
+            (Some("otp.exec.program: gone"), Some("log.file: gone"), (unread, &waiting[..]), Fail),
         ] {
-            let judged = judge(refused, directory, waiting);
+            let judged = judge(refused, directory, server);
             assert_eq!(judged.verdict, verdict, "{}", judged.found);
         }
     }
@@ -80,9 +120,9 @@ mod tests {
     fn what_is_wrong_on_this_disk_is_found_before_a_start() {
         let mut config = Config::default();
         config.server.data = "/a/directory/that/is/not/there".into();
-        assert_eq!(look(&config).verdict, Ok);
+        assert_eq!(look(&Place::new(&config)).verdict, Ok);
         config.registration.allow_file = "/a/file/that/is/not/there".into();
-        let found = look(&config);
+        let found = look(&Place::new(&config));
         assert_eq!(found.verdict, Fail);
         assert!(found.found.contains("registration.allow_file"), "{}", found.found);
     }

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 
-use super::Finding;
+use super::{Finding, Place};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::store::{self, SecondCopy, StorageError, Use};
@@ -14,7 +14,8 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// What the server makes.
 const PAGE: usize = 4_096;
 
-pub(super) fn look(config: &Config) -> Finding {
+pub(super) fn look(place: &Place<'_>) -> Finding {
+    let config = place.config;
     if config.storage.is_shared() {
         return look_at_shared(config);
     }
@@ -59,7 +60,8 @@ fn judge_refused(why: &StorageError) -> Finding {
     )
 }
 
-pub(super) fn copies(config: &Config) -> Finding {
+pub(super) fn copies(place: &Place<'_>) -> Finding {
+    let config = place.config;
     if !config.storage.is_shared() {
         return Finding::skipped("the database is on this machine alone: backups are its copies");
     }
@@ -143,7 +145,7 @@ mod tests {
         let path = directory.path().join("waxwing.db");
         let storage = SqliteStorage::open(&path, &SqliteOptions::default()).unwrap();
         Box::new(storage).close().unwrap();
-        assert_eq!(look(&config).verdict, Verdict::Ok);
+        assert_eq!(look(&Place::new(&config)).verdict, Verdict::Ok);
         for (min_reader, verdict) in [(1, Verdict::Ok), (98, Verdict::Fail)] {
             let database = rusqlite::Connection::open(&path).unwrap();
             let newer = format!(
@@ -154,7 +156,7 @@ mod tests {
             drop(database);
             let files = || std::fs::read_dir(directory.path()).unwrap().count();
             let before = files();
-            let found = look(&config);
+            let found = look(&Place::new(&config));
             assert_eq!(found.verdict, verdict, "{}", found.found);
             assert_eq!(
                 found.found.contains("schema 99"),

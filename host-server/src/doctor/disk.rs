@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, OFlags, openat, statfs, statvfs};
 
-use super::Finding;
-use crate::config::Config;
+use super::{Finding, Place};
 use crate::figures;
 
 /// File systems that are no disk of this machine, by the numbers that the kernel gives them.
@@ -23,7 +22,8 @@ const OTHERS: [(u64, &str); 8] = [
     (0x8584_58f6, "ramfs"),
 ];
 
-pub(super) fn file_system(config: &Config) -> Finding {
+pub(super) fn file_system(place: &Place<'_>) -> Finding {
+    let config = place.config;
     match statfs(&config.server.data) {
         Ok(found) => judge_file_system(found.f_type.cast_unsigned() & 0xffff_ffff),
         Err(error) => cannot_look(&config.server.data, &error.into()),
@@ -49,7 +49,8 @@ fn judge_file_system(kind: u64) -> Finding {
     }
 }
 
-pub(super) fn free(config: &Config) -> Finding {
+pub(super) fn free(place: &Place<'_>) -> Finding {
+    let config = place.config;
     match statvfs(&config.server.data) {
         Ok(found) => {
             let free = found.f_bavail.saturating_mul(found.f_frsize);
@@ -85,7 +86,8 @@ fn judge_free(free: u64, floor: u64) -> Finding {
 /// Something written that is synced, to see how long that takes.
 const PIECE: [u8; 4_096] = [0; 4_096];
 
-pub(super) fn sync_time(config: &Config) -> Finding {
+pub(super) fn sync_time(place: &Place<'_>) -> Finding {
+    let config = place.config;
     match measure(&config.server.data) {
         Ok(took) => judge_sync(took),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Finding::skipped(

@@ -4,8 +4,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::Finding;
-use crate::config::Config;
+use super::{Finding, Place};
 
 /// A file or directory.
 struct Seen {
@@ -33,7 +32,8 @@ const PRIVATE: [&str; 8] = [
     "audit.jsonl",
 ];
 
-pub(super) fn look(config: &Config) -> Finding {
+pub(super) fn look(place: &Place<'_>) -> Finding {
+    let config = place.config;
     let data = &config.server.data;
     let directory = match fs::metadata(data) {
         Ok(metadata) => Seen::of(data, &metadata),

@@ -3,14 +3,14 @@
 use waxwing_core::crypto::Digest;
 use waxwing_core::time::UnixTime;
 
-use super::{Finding, another_user};
+use super::{Finding, Place, another_user};
 use crate::clock;
-use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::Failure;
 use crate::key::{self, Previous};
 
-pub(super) fn look(config: &Config) -> Finding {
+pub(super) fn look(place: &Place<'_>) -> Finding {
+    let config = place.config;
     if let Some(skipped) = another_user(config) {
         return skipped;
     }

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Finding;
-use crate::config::{AddressRange, Config};
+use super::{Finding, Place};
+use crate::config::AddressRange;
 
 /// Networks of one's own, which nobody in the Internet has an address of.
 const OWN: [AddressRange; 8] = [
@@ -25,8 +25,8 @@ const fn v6(first: u16, bits: u8) -> AddressRange {
     AddressRange::new(IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0)), bits)
 }
 
-pub(super) fn exempt(config: &Config) -> Finding {
-    judge_exempt(&config.limits.exempt)
+pub(super) fn exempt(place: &Place<'_>) -> Finding {
+    judge_exempt(&place.config.limits.exempt)
 }
 
 fn judge_exempt(ranges: &[AddressRange]) -> Finding {

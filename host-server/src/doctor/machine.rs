@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::Finding;
 use super::programs::ask;
-use crate::config::Config;
+use super::{Finding, Place};
 
-pub(super) fn clock(_: &Config) -> Finding {
+pub(super) fn clock(_: &Place<'_>) -> Finding {
     let said = ask("timedatectl", &["show", "--property=NTPSynchronized", "--value"]);
     let by_systemd = Path::new("/run/systemd/timesync/synchronized").exists();
     judge_clock(said.as_deref().map(str::trim), by_systemd)
@@ -27,7 +26,7 @@ fn judge_clock(said: Option<&str>, by_systemd: bool) -> Finding {
     }
 }
 
-pub(super) fn swap(_: &Config) -> Finding {
+pub(super) fn swap(_: &Place<'_>) -> Finding {
     match fs::read_to_string("/proc/swaps") {
         Ok(swaps) => judge_swap(&swaps, &is_encrypted),
         Err(error) => Finding::skipped(format!("/proc/swaps cannot be read: {error}")),
@@ -61,7 +60,7 @@ fn judge_swap(swaps: &str, is_encrypted: &dyn Fn(&str) -> bool) -> Finding {
     )
 }
 
-pub(super) fn unit(_: &Config) -> Finding {
+pub(super) fn unit(_: &Place<'_>) -> Finding {
     let said = ask("systemd-analyze", &["security", "--no-pager", "waxwing.service"]);
     judge_unit(said.as_deref())
 }

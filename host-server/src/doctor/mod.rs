@@ -15,6 +15,7 @@ mod files;
 mod key;
 mod limits;
 mod machine;
+mod place;
 mod programs;
 mod room;
 mod server;
@@ -25,6 +26,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::process::geteuid;
 
 use crate::config::Config;
+pub use place::Place;
 
 /// What a check has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,15 +90,19 @@ pub struct Check {
     /// What it looks at.
     pub about: &'static str,
     /// Looks at it.
-    pub look: fn(&Config) -> Finding,
+    pub look: fn(&Place<'_>) -> Finding,
 }
 
 /// All checks, in the order in which they are told of.
 pub const CHECKS: &[Check] = &[
-    Check { name: "server", about: "Whether a server runs.", look: server::look },
+    Check {
+        name: "server",
+        about: "Whether a server runs, answers, and stores what it is given.",
+        look: server::look,
+    },
     Check {
         name: "configuration",
-        about: "Whether a server could start with the configuration, and the one that runs has it.",
+        about: "Whether a server could start with the configuration, and the one that runs has all of it.",
         look: configuration::look,
     },
     Check {

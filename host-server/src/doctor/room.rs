@@ -5,8 +5,7 @@ use std::{fmt, fs};
 
 use rustix::fs::statvfs;
 
-use super::Finding;
-use crate::admin::commands::status;
+use super::{Finding, Place};
 use crate::backup::Shelf;
 use crate::config::{Config, check_answers};
 use crate::figures;
@@ -39,8 +38,9 @@ impl Quotas {
     }
 }
 
-pub(super) fn quotas(config: &Config) -> Finding {
-    let Some(status) = status::look(config) else {
+pub(super) fn quotas(place: &Place<'_>) -> Finding {
+    let config = place.config;
+    let Some(status) = place.status() else {
         return Finding::skipped("no server answers, which says how many users there are");
     };
     let (users, waits) = status.load();
@@ -81,7 +81,8 @@ fn judge_quotas(quotas: &Quotas, users: u64, room: u64) -> Finding {
     Finding::ok(found)
 }
 
-pub(super) fn backup(config: &Config) -> Finding {
+pub(super) fn backup(place: &Place<'_>) -> Finding {
+    let config = place.config;
     let Some(shelf) = Shelf::of(config) else {
         return Finding::skipped("the server makes no backups by itself");
     };

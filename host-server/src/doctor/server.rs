@@ -3,47 +3,57 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::fs::{Access, access};
-use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-use super::Finding;
-use crate::admin::commands::status;
-use crate::admin::control::Connection;
-use crate::config::Config;
+use super::place::Server;
+use super::{Finding, Place};
+use crate::admin::commands::status::Status;
 use crate::data_dir::DataDir;
 use crate::descriptors;
 
-pub(super) fn look(config: &Config) -> Finding {
-    let path = match config.server.control_socket() {
-        Ok(Some(path)) => path,
-        Ok(None) => return Finding::skipped("there is no place for a control socket"),
-        Err(error) => return Finding::fail(error.to_string(), "name a shorter path"),
-    };
-    if access(&path, Access::WRITE_OK) == Err(Errno::ACCESS) {
-        return Finding::skipped(format!(
-            "this user may not use the control socket {}",
-            path.display()
-        ));
-    }
-    match Connection::open(&path) {
-        Ok(Some(_)) => {
-            let status = status::look(config);
-            judge_running(&path, status.as_ref().and_then(|status| status.drained_by()))
+pub(super) fn look(place: &Place<'_>) -> Finding {
+    match &place.server {
+        Server::Nowhere => Finding::skipped("there is no place for a control socket"),
+        Server::Misplaced(why) => Finding::fail(why, "name a shorter path"),
+        Server::Closed(path) => {
+            Finding::skipped(format!("this user may not use the control socket {}", path.display()))
         }
-        Ok(None) => {
-            let users = DataDir::existing(&config.server.data).map(|data| data.users());
-            judge_silence(&path, &users.unwrap_or_default())
+        Server::Absent(path) => {
+            let users = DataDir::existing(&place.config.server.data).map(|data| data.users());
+            judge_silence(path, &users.unwrap_or_default())
         }
-        Err(failure) => {
-            Finding::fail(failure.to_string(), "look at its log: journalctl -u waxwing")
-        }
+        Server::Unwell { process, why } => judge_unwell(*process, why),
+        Server::Runs { path, status, .. } => judge_running(path, status),
     }
 }
 
-fn judge_running(path: &Path, drained_by: Option<&str>) -> Finding {
-    match drained_by {
-        None => Finding::ok(format!("it runs, and answers at {}", path.display())),
+/// Somebody listens at the control socket, and this is what is wrong with the answer.
+fn judge_unwell(process: Option<i32>, why: &str) -> Finding {
+    let process = process.map(|process| format!("process {process}: ")).unwrap_or_default();
+    Finding::fail(
+        format!("{process}{why}"),
+        "its log is in: journalctl -u waxwing. Systemd starts one that hangs again within a minute; else do so \
+         yourself: systemctl restart waxwing",
+    )
+}
+
+fn judge_running(path: &Path, status: &Status) -> Finding {
+    let path = path.display();
+    let hanging = status.hanging_loops();
+    if !hanging.is_empty() {
+        return Finding::fail(
+            format!("it runs, and event loops of it do not answer: {}", hanging.join(", ")),
+            "see \"WaxwingLoopHangs\" in OPERATING.md",
+        );
+    }
+    if let Some(why) = status.storage_problem() {
+        return Finding::fail(
+            format!("it runs, and storage does not take what is written: {why}"),
+            "see \"WaxwingNotReady\" in OPERATING.md",
+        );
+    }
+    match status.drained_by() {
+        None => Finding::ok(format!("it runs, and answers at {path}")),
         Some(stops) => Finding::warn(
             format!("it sends all sessions away, and stops then, at {stops} at the latest"),
             "`waxwing-server undrain` takes that back; when it has stopped: systemctl start waxwing",
@@ -66,11 +76,8 @@ fn judge_silence(path: &Path, users: &[String]) -> Finding {
     )
 }
 
-pub(super) fn open_files(config: &Config) -> Finding {
-    let socket = config.server.control_socket().ok().flatten();
-    let server = socket.and_then(|path| Connection::open(&path).ok()?);
-    let granted = server.and_then(|connection| limit_of(connection.server()?));
-    match granted {
+pub(super) fn open_files(place: &Place<'_>) -> Finding {
+    match place.server.process().and_then(limit_of) {
         Some(granted) => judge_open_files("the server that runs", descriptors::places(granted)),
         None => {
             let granted = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
@@ -110,8 +117,16 @@ fn judge_open_files(whose: &str, places: usize) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
+    use std::time::Duration;
+
+    use serde_json::json;
+
     use super::super::Verdict;
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn a_server_that_does_not_run_is_told_of() {
@@ -126,9 +141,48 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_about_to_stop_is_told_of() {
-        let judge = |drained_by| judge_running(Path::new("/data/control.sock"), drained_by).verdict;
-        assert_eq!([None, Some("2026-11-30T12:00:00Z")].map(judge), [Verdict::Ok, Verdict::Warn]);
+    fn what_is_wrong_with_a_server_that_runs_is_told_of() {
+        let status = |change: serde_json::Value| -> Status {
+            let mut status = serde_json::to_value(Status::default()).unwrap();
+            status["storage"]["works"] = true.into();
+            status.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            serde_json::from_value(status).unwrap()
+        };
+        let judge = |change| judge_running(Path::new("/data/control.sock"), &status(change));
+        assert_eq!(judge(json!({})).verdict, Verdict::Ok);
+        let stops = judge(json!({ "drained_by": "2026-11-30T12:00:00Z" }));
+        assert_eq!(stops.verdict, Verdict::Warn);
+        let one = |number: u16, answers: bool| json!({ "number": number, "answers": answers, "turn_p99_us": null, "connections": 0, "sessions": 0 });
+        let hangs = judge(json!({ "loops": [one(0, true), one(1, false)] }));
+        assert_eq!(hangs.verdict, Verdict::Fail);
+        assert!(hangs.found.ends_with("do not answer: 1"), "{}", hangs.found);
+        let mut storage = serde_json::to_value(Status::default()).unwrap()["storage"].take();
+        storage["trouble"] = "No space left on device".into();
+        let storage = judge(json!({ "storage": storage }));
+        assert_eq!(storage.verdict, Verdict::Fail);
+        assert!(storage.found.ends_with("No space left on device"), "{}", storage.found);
+    }
+
+    #[test]
+    fn somebody_who_listens_and_says_nothing_is_waited_for_once_and_told_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data = directory.path().to_owned();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let listener = UnixListener::bind(directory.path().join("control.sock")).unwrap();
+        let server = Server::look(&config, Duration::from_millis(50));
+        listener.accept().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let place = Place { config: &config, server };
+        let found = look(&place);
+        assert_eq!(found.verdict, Verdict::Fail);
+        let own = format!("process {}: ", std::process::id());
+        assert!(found.found.starts_with(&own), "{}", found.found);
+        assert!(found.found.contains("does not answer within 0.05 seconds"), "{}", found.found);
+        for check in super::super::CHECKS {
+            (check.look)(&place);
+        }
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -180,6 +180,26 @@ impl Configuration {
         result
     }
 
+    /// What a reload would change now, also of what waits for a restart already. Nothing is changed.
+    ///
+    /// # Errors
+    /// When it cannot be read, or no server could go on with it.
+    pub fn not_reloaded(&self) -> Result<Changes, Failure> {
+        let read = (self.read)()?;
+        read.check_serving()?;
+        let next = self.as_it_would_run(&read)?;
+        let State { runs, standing } = &*self.state();
+        let waits = |name: &&'static str| !standing.waiting.contains(name);
+        Ok(Changes {
+            live: Changes::between(runs, &next).live,
+            restart: Changes::between(&self.at_start, &read)
+                .restart
+                .into_iter()
+                .filter(waits)
+                .collect(),
+        })
+    }
+
     fn take_anew(&self, takers: Takers<'_>) -> Result<Reread, Failure> {
         let read = (self.read)()?;
         read.check_serving()?;

@@ -14,7 +14,7 @@ use super::super::protocol::{self, Asked, Request, item};
 use super::super::running::{Interrupted, Running};
 use super::Paper;
 use crate::canary::{Outcome, Stage};
-use crate::doctor::{CHECKS, Check, Finding, Verdict};
+use crate::doctor::{CHECKS, Check, Finding, Place, Verdict};
 use crate::exit::{Exit, Failure};
 use crate::figures;
 
@@ -126,9 +126,10 @@ impl Looked {
 
 /// Looks at everything. It needs no server, and changes nothing.
 pub(super) fn run(paper: &mut Paper<'_>) -> Result<(), Failure> {
+    let place = Place::new(paper.config);
     let mut failed = 0;
     for Check { name, look, .. } in CHECKS {
-        let Finding { verdict, found, help } = look(paper.config);
+        let Finding { verdict, found, help } = look(&place);
         failed += u64::from(verdict == Verdict::Fail);
         let looked = Looked { check: name, verdict: verdict.name(), found, help };
         paper.write(&looked, Looked::row)?;

@@ -64,13 +64,7 @@ fn ask(config: &Config, ready: bool) -> Result<Health, String> {
 }
 
 fn over_socket(config: &Config, ready: bool) -> Result<Health, Failure> {
-    let mut told = None;
-    let asked = Asked::new(config, Request::Health { ready });
-    protocol::ask(reach::connect(config)?, &asked, |health| {
-        told = Some(health);
-        Ok(())
-    })?;
-    told.ok_or_else(|| Failure::new(Exit::Failure, "the server has not said how it is"))
+    protocol::ask_one(reach::connect(config)?, &Asked::new(config, Request::Health { ready }))
 }
 
 /// Over HTTP, nobody says whose server answers, and another one may answer at the same address. So whether

@@ -16,7 +16,7 @@ mod mailboxes;
 pub(crate) mod otp;
 mod queue;
 mod reach;
-mod reload;
+pub(crate) mod reload;
 mod sessions;
 pub(crate) mod status;
 mod storage;
@@ -110,6 +110,7 @@ fn carry_out(
         }
         Request::ReopenLog => log::reopen(running, caller, answer),
         Request::Reload => reload::carry_out(running, caller, answer),
+        Request::NotReloaded => reload::preview(running, answer),
         Request::Sessions => sessions::answer(running, answer),
         Request::EndSession { user } => sessions::end(running, caller, user, answer),
         Request::Mailboxes { top } => queue::largest(running, top, answer),

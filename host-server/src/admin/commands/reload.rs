@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::super::audit::Arguments;
 use super::super::control::{Answer, Caller, Connection};
-use super::super::protocol::{Problem, Request, item};
+use super::super::protocol::{self, Asked, Problem, Request, item};
 use super::super::running::{Interrupted, Running, done, expect_all, names, summary};
 use super::Paper;
+use crate::config::{Changes, Config};
 use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::runtime::Reread;
@@ -62,7 +63,30 @@ pub(super) fn carry_out(
     expect_all(&late, "the configuration before counts there")
 }
 
+/// Names of settings that a reload would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct NotReloaded {
+    /// At once.
+    pub(crate) live: Vec<String>,
+    /// For the next start.
+    pub(crate) restart: Vec<String>,
+}
+
+pub(super) fn preview(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
+    let Changes { live, restart } = running.configuration.not_reloaded()?;
+    let owned = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();
+    item(answer, NotReloaded { live: owned(live), restart: owned(restart) })
+}
+
 // ---- For the operator ----
+
+/// What a reload would change at the server that is connected with.
+pub(crate) fn ask_what_would_change(
+    connection: Connection,
+    config: &Config,
+) -> Result<NotReloaded, Failure> {
+    protocol::ask_one(connection, &Asked::new(config, Request::NotReloaded))
+}
 
 pub(super) fn run(connection: Connection, paper: &mut Paper<'_>) -> Result<(), Failure> {
     paper.act(connection, Request::Reload, Reloaded::page)

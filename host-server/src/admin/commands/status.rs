@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use waxwing_core::server::{self, Report};
 
-use super::super::control::Answer;
+use super::super::control::{Answer, Connection};
 use super::super::files::Found;
 use super::super::protocol::{self, Asked, Request, item};
 use super::super::running::{Interrupted, Running};
@@ -359,8 +359,7 @@ impl Status {
             || "no turn in the last minute".to_owned(),
             |p99| format!("99 of 100 turns take at most {}", span_us(p99)),
         );
-        let hanging: Vec<_> =
-            loops.iter().filter(|one| !one.answers).map(|one| one.number.to_string()).collect();
+        let hanging = status.hanging_loops();
         let count = figures::count(loops.len() as u64, "loop", "loops");
         if hanging.is_empty() {
             writeln!(out, "loops        {count}; {turns}")?;
@@ -617,16 +616,9 @@ fn span_us(microseconds: u64) -> String {
 
 // ---- For the operator ----
 
-/// How the server is that runs with this configuration; nothing if none answers, or this user may not ask it.
-pub(crate) fn look(config: &Config) -> Option<Status> {
-    let connection = reach::try_to_connect(config).ok().flatten()?;
-    let asked = Asked::new(config, Request::Status { watch: false });
-    let mut found = None;
-    let told = protocol::ask(connection, &asked, |status| {
-        found = Some(status);
-        Ok(())
-    });
-    told.ok().and(found)
+/// How the server is that is connected with, and runs with this configuration.
+pub(crate) fn ask(connection: Connection, config: &Config) -> Result<Status, Failure> {
+    protocol::ask_one(connection, &Asked::new(config, Request::Status { watch: false }))
 }
 
 impl Status {
@@ -638,6 +630,23 @@ impl Status {
     /// Why what operators do cannot be noted.
     pub(crate) fn audit_problem(&self) -> Option<&str> {
         self.audit_problem.as_deref()
+    }
+
+    /// Whether it serves people, and does not stand by.
+    pub(crate) fn serves(&self) -> bool {
+        self.role != STANDBY
+    }
+
+    /// The numbers of loops that do not answer.
+    pub(crate) fn hanging_loops(&self) -> Vec<String> {
+        let hanging = self.loops.iter().filter(|one| !one.answers);
+        hanging.map(|one| one.number.to_string()).collect()
+    }
+
+    /// Why storage does not take what is written; of a server that stands by, why it cannot take over.
+    pub(crate) fn storage_problem(&self) -> Option<&str> {
+        let unknown = (!self.storage.works && self.serves()).then_some("the log says why");
+        self.storage.trouble.as_deref().or(unknown)
     }
 
     /// When the server stops at the latest, if all sessions are sent away.

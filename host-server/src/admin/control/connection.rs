@@ -55,7 +55,7 @@ impl Connection {
                 ErrorKind::PermissionDenied => "this user may not use the control socket: only root, \
                      the user of the server and, if it is set, the group of server.control_group may"
                     .to_owned(),
-                ErrorKind::WouldBlock => SILENT.to_owned(),
+                ErrorKind::WouldBlock => silent(patience),
                 _ => format!("the control socket cannot be used: {error}"),
             },
         };
@@ -83,7 +83,7 @@ impl Connection {
             Ok(()) => {}
             // It may have said why before it closed the connection.
             Err(error) if has_ended(&error) => {}
-            Err(error) => return Err(cannot(&path, &error)),
+            Err(error) => return Err(cannot(&path, &error, patience)),
         }
         Ok(Answers { stream, path, patience, buffer: Vec::new(), looked_at: 0 })
     }
@@ -147,15 +147,21 @@ impl Answers {
         let read = match wait::read(&self.stream, &mut chunk, deadline) {
             Ok(read) => read,
             Err(error) if has_ended(&error) => 0,
-            Err(error) => return Err(cannot(&self.path, &error)),
+            Err(error) => return Err(cannot(&self.path, &error, self.patience)),
         };
         self.buffer.extend(chunk.iter().take(read));
         Ok(read)
     }
 }
 
-const SILENT: &str = "the server does not answer; look at its log, and whether its disk answers. What was asked \
-                      may still be done: `waxwing-server audit show` says whether it was";
+fn silent(patience: Duration) -> String {
+    let seconds = patience.as_secs_f64();
+    format!(
+        "the server does not answer within {seconds} seconds; look at its log, and whether its disk answers. If \
+         something was to be changed, that may still be done: `waxwing-server audit show` says whether it was"
+    )
+}
+
 const OTHER_VERSION: &str = "this command and the server may be of different versions";
 
 /// A connection whose peer closes it with something unread ends with a reset.
@@ -163,9 +169,9 @@ fn has_ended(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
-fn cannot(path: &Path, error: &io::Error) -> Failure {
+fn cannot(path: &Path, error: &io::Error, patience: Duration) -> Failure {
     match error.kind() {
-        ErrorKind::TimedOut => failure(path, SILENT),
+        ErrorKind::TimedOut => failure(path, silent(patience)),
         _ => failure(path, format!("the connection with the server broke: {error}")),
     }
 }

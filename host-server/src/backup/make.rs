@@ -14,7 +14,7 @@ use super::place::{beside, check_new, directory_of, free, no_room, sync_director
 use super::priority::be_nice;
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::store::{self, Copier, Interrupt};
+use crate::store::{self, Copier, Interrupt, StorageError};
 
 /// While it is copied, and while it is read again, on a scale to 19: others come first.
 const NICE: [i32; 2] = [10, 19];
@@ -75,7 +75,8 @@ impl Making<'_> {
                 ended = Some(failure);
                 ControlFlow::Break(())
             }
-        })?;
+        });
+        let copied = copied.map_err(|error| self.blame(error))?;
         match (ended, copied) {
             (Some(failure), _) => Err(failure),
             (None, ControlFlow::Continue(())) => Ok(()),
@@ -98,11 +99,31 @@ impl Making<'_> {
         Ok(())
     }
 
+    /// What the operator reads when something could not be copied, or the copy is damaged: mostly what was copied
+    /// is so, too.
+    fn blame(&self, error: StorageError) -> Failure {
+        let is_damage = matches!(error, StorageError::Damaged(_));
+        let source = if is_damage { self.copier.check(self.interrupt) } else { Ok(()) };
+        match source {
+            _ if self.interrupt.is_asked() => stopped(),
+            Err(damage @ StorageError::Damaged(_)) => {
+                let why = "no backup can be made of it, and those that are there were made before. See \
+                           \"The disk is lost\" in OPERATING.md";
+                Failure::new(Exit::Storage, format!("{damage}; {why}"))
+            }
+            _ if is_damage => {
+                let why = "the pages of the database itself are sound";
+                Failure::new(Exit::Storage, format!("{error}; {why}"))
+            }
+            _ => error.into(),
+        }
+    }
+
     fn verify(&self, draft: &Draft) -> Result<Manifest, Failure> {
         let read = |error: io::Error| failure(&draft.path, error);
         draft.file.sync_all().map_err(read)?;
         let contents = store::examine(&draft.path, &draft.path, self.interrupt)
-            .map_err(|error| if self.interrupt.is_asked() { stopped() } else { error.into() })?;
+            .map_err(|error| self.blame(error))?;
         let mut file = &draft.file;
         file.rewind().map_err(read)?;
         let content = Content::read(file, |_| match self.interrupt.is_asked() {

@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::time::Duration;
 
-use super::{Finding, Place};
+use super::{Finding, Place, another_user};
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::store::{self, SecondCopy, StorageError, Use};
+use crate::store::{self, Pages, SecondCopy, StorageError, Use};
 
 /// The bytes with which a database of SQLite begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -34,6 +35,44 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
             format!("{} cannot be read: {error}", path.display()),
             "see \"The disk is lost\" in OPERATING.md",
         ),
+    }
+}
+
+/// How long pages are read: of a fast disk, these are some gigabytes.
+const READING: Duration = Duration::from_secs(5);
+
+pub(super) fn pages(place: &Place<'_>) -> Finding {
+    let config = place.config;
+    if config.storage.is_shared() {
+        return Finding::skipped(
+            "the database of storage.url has tools of its own, such as pg_amcheck",
+        );
+    }
+    if let Some(skipped) = another_user(config) {
+        return skipped;
+    }
+    let path = config.server.data.join("waxwing.db");
+    if !path.exists() {
+        return Finding::skipped(format!("there is no {} yet", path.display()));
+    }
+    let users = DataDir::existing(&config.server.data).map(|directory| directory.users());
+    let is_used = users.is_ok_and(|users| !users.is_empty());
+    judge_pages(store::look_at_pages(&path, is_used, READING))
+}
+
+fn judge_pages(found: Result<Pages, StorageError>) -> Finding {
+    match found {
+        Ok(Pages::Sound) => Finding::ok("all of them were read, and are sound"),
+        Ok(Pages::Unread(tables)) => Finding::ok(format!(
+            "they are sound, but for those of {}, for which there was no time: `waxwing-server backup create` \
+             reads all",
+            tables.join(", ")
+        )),
+        Err(error @ StorageError::Damaged(_)) => Finding::fail(
+            error.to_string(),
+            "look at the disk (dmesg), then do as \"The disk is lost\" in OPERATING.md says of a damaged database",
+        ),
+        Err(error) => Finding::skipped(error.to_string()),
     }
 }
 
@@ -166,6 +205,18 @@ mod tests {
             );
             assert_eq!(files(), before);
         }
+    }
+
+    #[test]
+    fn damaged_pages_fail_and_what_was_not_read_is_named() {
+        assert_eq!(judge_pages(Ok(Pages::Sound)).verdict, Verdict::Ok);
+        let unread = judge_pages(Ok(Pages::Unread(vec!["pending_messages".into()])));
+        assert_eq!(unread.verdict, Verdict::Ok);
+        assert!(unread.found.contains("but for those of pending_messages"), "{}", unread.found);
+        let damaged = judge_pages(Err(StorageError::Damaged("page 7".into())));
+        assert_eq!((damaged.verdict, damaged.found.as_str()), (Verdict::Fail, "page 7"));
+        let closed = judge_pages(Err(StorageError::Unreachable("locked".into())));
+        assert_eq!(closed.verdict, Verdict::Skipped);
     }
 
     #[test]

@@ -126,6 +126,11 @@ pub const CHECKS: &[Check] = &[
         look: database::look,
     },
     Check {
+        name: "database_pages",
+        about: "Whether pages of the database are damaged, as far as five seconds suffice to read them.",
+        look: database::pages,
+    },
+    Check {
         name: "copies",
         about: "Whether each commit of a shared database is on two machines, against `storage.copies`.",
         look: database::copies,

@@ -304,7 +304,7 @@ mod tests {
     use crate::config::Config;
     use crate::runtime::{Message, Route};
     use crate::store::{
-        Copier, MemoryStorage, Ownership, StorageError, StorageThread, ThreadOptions,
+        Copier, Interrupt, MemoryStorage, Ownership, StorageError, StorageThread, ThreadOptions,
     };
 
     const NOW: UnixTime = UnixTime::from_seconds(1_795_350_896);
@@ -323,6 +323,10 @@ mod tests {
             _: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
         ) -> Result<ControlFlow<()>, StorageError> {
             Ok(ControlFlow::Break(()))
+        }
+
+        fn check(&self, _: &Interrupt) -> Result<(), StorageError> {
+            Ok(())
         }
     }
 

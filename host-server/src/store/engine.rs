@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 #[cfg(feature = "postgres")]
 use std::{fs, io};
 
@@ -67,6 +68,12 @@ pub trait Copier: Send + Sync {
         draft: &Path,
         watch: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StorageError>;
+
+    /// Looks for damage in what is copied. Slow.
+    ///
+    /// # Errors
+    /// Names the damage, or says why it cannot be read.
+    fn check(&self, interrupt: &Interrupt) -> Result<(), StorageError>;
 }
 
 /// What is in a copy of a storage.
@@ -141,6 +148,27 @@ pub fn schema(config: &Config, directory: &DataDir) -> Result<Schema, StorageErr
 #[must_use]
 pub fn why_refused(database: &Path) -> Option<StorageError> {
     sqlite::why_refused(database).map(Into::into)
+}
+
+/// What was read of the pages of a database without finding damage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// All of them.
+    Sound,
+    /// All but those of these tables, for which there was no time.
+    Unread(Vec<String>),
+}
+
+/// Reads the pages of a database of SQLite for so long at most, also while a server uses it. Nothing is changed.
+///
+/// # Errors
+/// When a page is damaged, or it cannot be read.
+pub fn look_at_pages(
+    database: &Path,
+    is_used: bool,
+    patience: Duration,
+) -> Result<Pages, StorageError> {
+    Ok(sqlite::look_at_pages(database, is_used, patience)?)
 }
 
 /// Whether a storage keeps each commit on a second machine.

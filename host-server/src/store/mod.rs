@@ -37,9 +37,9 @@ pub use bans::{Ban, BanChange, KeepBans};
 #[cfg(feature = "postgres")]
 pub use engine::adopt;
 pub use engine::{
-    Contents, Copied, Copier, Engine, Looked, Named, NotUndone, Opened, Opening, Ownership,
-    Restoration, Schema, SecondCopy, Standby, Undone, Use, examine, open, place, restore, schema,
-    second_copy, undo_restore, why_refused,
+    Contents, Copied, Copier, Engine, Looked, Named, NotUndone, Opened, Opening, Ownership, Pages,
+    Restoration, Schema, SecondCopy, Standby, Undone, Use, examine, look_at_pages, open, place,
+    restore, schema, second_copy, undo_restore, why_refused,
 };
 pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};

@@ -106,6 +106,10 @@ impl<F: FnMut(&Path, &mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> ControlFlow
     ) -> Result<ControlFlow<()>, StorageError> {
         Ok((self.0.lock().unwrap())(draft, watch))
     }
+
+    fn check(&self, _: &Interrupt) -> Result<(), StorageError> {
+        Ok(())
+    }
 }
 
 #[test]

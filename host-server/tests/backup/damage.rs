@@ -69,6 +69,33 @@ fn one_bit_is_enough() {
 }
 
 #[test]
+fn a_database_that_is_damaged_is_blamed_itself_and_the_doctor_finds_that() {
+    let place = Place::new();
+    let database = place.data().database();
+    let pages = |code| {
+        let said = place.run(&["doctor", "--json"]);
+        assert_eq!(said.status.code(), Some(code), "{}", text(&said.stdout));
+        let said = text(&said.stdout);
+        let mut lines = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.find(|line| line["check"] == "database_pages").unwrap()
+    };
+    assert_eq!(pages(0)["verdict"], "ok");
+    let root: u32 = {
+        let database = Connection::open(&database).unwrap();
+        let select = "SELECT rootpage FROM sqlite_schema WHERE name = 'damaged_messages'";
+        database.query_row(select, [], |row| row.get(0)).unwrap()
+    };
+    let file = fs::File::options().write(true).open(&database).unwrap();
+    file.write_all_at(&[0xff; 64], u64::from(root - 1) * 4_096).unwrap();
+    let said = place.about(&["backup", "create"], 74);
+    assert!(said.contains("waxwing.db is damaged") && !said.contains(".new"), "{said}");
+    assert!(!place.file().exists());
+    let found = pages(1);
+    assert_eq!(found["verdict"], "fail", "{found}");
+    assert!(found["found"].as_str().unwrap().contains("waxwing.db is damaged"), "{found}");
+}
+
+#[test]
 fn without_its_own_manifest_it_is_refused() {
     let (place, other) = (Place::new(), Place::new());
     place.create();

@@ -29,7 +29,9 @@ use waxwing_server::config::Config;
 use waxwing_server::data_dir::DataDir;
 use waxwing_server::key::Fingerprints;
 use waxwing_server::runtime::{Configuration, Followers, Keys, Rotation, ShardLines};
-use waxwing_server::store::{self, ApplyError, Copier, Inspector, Storage, StorageError};
+use waxwing_server::store::{
+    self, ApplyError, Copier, Inspector, Interrupt, Storage, StorageError,
+};
 
 pub(crate) const START: UnixTime = UnixTime::from_seconds(1_795_350_896);
 
@@ -145,6 +147,10 @@ impl Copier for NoCopier {
         _: &Path,
         _: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StorageError> {
+        Err(StorageError::Unreachable("there is nothing to copy".into()))
+    }
+
+    fn check(&self, _: &Interrupt) -> Result<(), StorageError> {
         Err(StorageError::Unreachable("there is nothing to copy".into()))
     }
 }

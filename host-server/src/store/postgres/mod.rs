@@ -37,7 +37,7 @@ pub use url::{Place, UrlError, parse};
 
 use super::shared::{Candidate, Change, Groups, Holder, Instance, Node, beat_interval};
 use super::{
-    ApplyError, Ban, BanChange, Copied, Copier, KeepBans, Ownership, Resolved, Storage,
+    ApplyError, Ban, BanChange, Copied, Copier, Interrupt, KeepBans, Ownership, Resolved, Storage,
     StorageError,
 };
 use session::Sessions;
@@ -166,6 +166,10 @@ impl Copier for NoCopier {
         _: &Path,
         _: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StorageError> {
+        Err(no_copies())
+    }
+
+    fn check(&self, _: &Interrupt) -> Result<(), StorageError> {
         Err(no_copies())
     }
 }

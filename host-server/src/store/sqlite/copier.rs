@@ -19,8 +19,8 @@ use super::error::SqliteError;
 use super::fault::Fault;
 use super::log_care::{LogCare, Taken};
 use super::open::{connect, failure, unreachable};
-use super::{SqliteStorage, copy, log};
-use crate::store::{ApplyError, Copied, Copier, StorageError};
+use super::{SqliteStorage, copy, log, reads};
+use crate::store::{ApplyError, Copied, Copier, Interrupt, StorageError};
 
 /// Pages of 4 KiB that are copied and then synced: 4 MiB. A commit of the server that comes meanwhile waits
 /// for the disk to take them. With 16 MiB it waits for twice as long, and the copy is no faster.
@@ -149,6 +149,21 @@ impl Copier for SqliteCopier {
         watch: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StorageError> {
         Ok(self.copy_all(draft, watch)?)
+    }
+
+    fn check(&self, interrupt: &Interrupt) -> Result<(), StorageError> {
+        let failed = |error| failure(&self.path, &error);
+        let connection = self.connect().map_err(failed)?;
+        let handle = connection.get_interrupt_handle();
+        let findings =
+            interrupt.during(move || handle.interrupt(), || reads::findings(&connection));
+        match findings.map_err(failed)? {
+            none if none.is_empty() => Ok(()),
+            some => {
+                let (path, what) = (self.path.clone(), some.join("; "));
+                Err(SqliteError::Damaged { path, what }.into())
+            }
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod open;
 mod open_database;
 mod open_log;
 mod owner;
+mod pages;
 mod personal;
 mod reads;
 mod recovery;
@@ -55,6 +56,7 @@ use log_care::LogCare;
 pub(super) use moving::{Draft, File, is_used};
 use open_database::OpenDatabase;
 use open_log::OpenLog;
+pub(super) use pages::look as look_at_pages;
 use reads::Page;
 pub use salvage::Salvage;
 

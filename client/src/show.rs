@@ -19,7 +19,8 @@ use waxwing_core::phone::Phone;
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::{
-    Conversation, Entry, Event, ItemId, Letter, LetterBody, OutboxStatus, Queued, Quota, Writing,
+    Conversation, Entry, Event, ItemId, Letter, LetterBody, OutboxStatus, Queued, Quota, Room,
+    Writing,
 };
 
 use crate::name::{ME, me_to};
@@ -82,9 +83,13 @@ pub fn discarded_text(quota: Quota, letters: u32) -> String {
         1 => ("letter was", "is not"),
         _ => ("letters were", "are not"),
     };
-    let all = quota.of_all();
-    let mib = all.bytes / (1_024 * 1_024);
-    let room = format!("{} of them or {mib} MiB may wait here to be read", all.letters);
+    let many =
+        |room: Room| format!("{} letters or {} MiB", room.letters, room.bytes / (1_024 * 1_024));
+    let all = many(quota.of_all());
+    let room = match quota.of_one().map(many) {
+        Some(one) => format!("{one} of one person, and {all} of all, may wait here to be read"),
+        None => format!("{all} of them may wait here to be read"),
+    };
     match quota {
         Quota::Stranger => format!(
             "{letters} {are} discarded, from people to whom you have never written: {room}. Read \

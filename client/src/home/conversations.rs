@@ -17,7 +17,7 @@ pub enum ConversationState {
     /// Among those that are going on.
     Open,
     /// Apart from them: a stranger has written, and nobody has answered or accepted that. One in
-    /// which the owner has begun to write, and nothing was said yet, is open.
+    /// which the stranger has said nothing, as where the owner has begun to write, is open.
     Request,
     /// Away, until something new is said in it.
     Archived,
@@ -69,12 +69,11 @@ pub struct Conversation {
 }
 
 const SELECT: &str = "SELECT phone, name, \
-                      CASE WHEN state = 'request' AND last_item IS NULL AND draft <> '' \
+                      CASE WHEN state = 'request' AND last_item IS NULL AND held = 0 \
                           THEN 'open' ELSE state END, \
-                      muted_until, pinned, draft <> '', read_to, unread, last_item, changed, \
-                      coalesce((SELECT letters FROM quota_totals \
-                          WHERE quota = 'held' AND sender = phone), 0) \
-                      FROM conversations";
+                      muted_until, pinned, draft <> '', read_to, unread, last_item, changed, held \
+                      FROM (SELECT *, coalesce((SELECT letters FROM quota_totals \
+                          WHERE quota = 'held' AND sender = phone), 0) AS held FROM conversations)";
 
 impl Conversation {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {

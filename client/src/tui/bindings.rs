@@ -22,6 +22,8 @@ pub enum Action {
     Search,
     /// Show the keys.
     Help,
+    /// Show what was said last.
+    Said,
     /// See older letters.
     Older,
     /// See newer letters.
@@ -107,7 +109,7 @@ const fn known(action: Action, name: &'static str, place: Place, keys: &'static 
 }
 
 #[rustfmt::skip]
-const KNOWN: [Known; 25] = [
+const KNOWN: [Known; 26] = [
     known(Action::Quit, "quit", Place::Everywhere, &[Key::Ctrl('q'), Key::Ctrl('c')]),
     known(Action::Suspend, "suspend", Place::Everywhere, &[Key::Ctrl('z')]),
     known(Action::Redraw, "redraw", Place::Everywhere, &[Key::Ctrl('l')]),
@@ -115,6 +117,7 @@ const KNOWN: [Known; 25] = [
     known(Action::Jump, "jump", Place::Everywhere, &[Key::Ctrl('p')]),
     known(Action::Search, "search", Place::Everywhere, &[Key::Ctrl('f')]),
     known(Action::Help, "help", Place::Everywhere, &[Key::Function(1)]),
+    known(Action::Said, "said", Place::Everywhere, &[Key::Function(4)]),
     known(Action::Older, "older", Place::Screen, &[Key::PageUp]),
     known(Action::Newer, "newer", Place::Screen, &[Key::PageDown]),
     known(Action::Send, "send", Place::Composer, &[Key::Enter]),

@@ -344,7 +344,7 @@ fn a_changed_key_is_compared_on_the_screen_and_letters_go_on() {
     terminal.shows("The key of Bert has changed");
     terminal.shows(last);
     terminal.types("00000\r");
-    terminal.shows("That is another number.");
+    terminal.shows("Another number.");
     terminal.types("\x15");
     terminal.types(last);
     terminal.types(ENTER);
@@ -412,6 +412,13 @@ fn an_editor_has_the_terminal_and_gives_its_text_back() {
     terminal.shows("in two lines");
     terminal.types(" and more");
     terminal.shows("in two lines and more");
+    // One that deletes the file changes nothing.
+    let mut terminal = Terminal::with(&anna, Shell::None, &[("EDITOR", "rm")]);
+    terminal.shows("good morning");
+    terminal.types(ENTER);
+    terminal.types("\x15as it was\x07");
+    terminal.shows("the editor has left no text; what you had begun is as it was");
+    terminal.shows("> as it was");
     // Nothing of it is left in a file of its own.
     let left = fs::read_dir(&anna.home).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("editing")));

@@ -14,6 +14,9 @@ pub(super) fn edit(dir: &Path, text: &str) -> Result<String, String> {
     let path = |at| dir.join(format!("editing-{}-{at}.txt", std::process::id()));
     let path = (0..).map(path).find(|path| !path.exists()).unwrap_or_else(|| path(0));
     match edit_file(&path, text).map(|()| read(&path)) {
+        Ok(Err(_)) if !path.exists() => {
+            Err("the editor has left no text; what you had begun is as it was".to_owned())
+        }
         // Nobody has to write it once more.
         Ok(Err(why)) => Err(format!("{why}. It is still in {}", path.display())),
         Ok(edited) => {

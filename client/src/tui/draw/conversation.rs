@@ -78,7 +78,11 @@ fn draw_row(shown: &Row, row: usize, theme: Theme, paper: &mut Paper<'_>) {
 pub(super) fn composer(model: &Model, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
     let written = model.written();
     let top = (written.row + 1).saturating_sub(paper.rows());
-    paper.put(0, 1, &Shown::from(">"), theme.aside());
+    // What is typed goes there.
+    let is_written_in = model.focus() == Focus::Composer;
+    if is_written_in {
+        paper.put(0, 1, &Shown::from(">"), Theme::name());
+    }
     if model.composer().is_empty() {
         let title = model.listing().map(|one| one.title());
         let title = title.or_else(|| model.open().map(|open| Shown::line(open.with().as_str())));
@@ -103,7 +107,7 @@ pub(super) fn composer(model: &Model, theme: Theme, paper: &mut Paper<'_>) -> (u
         }
     }
     for (row, text) in written.rows.iter().skip(top).take(paper.rows()).enumerate() {
-        paper.put(row, 3, text, Theme::words());
+        paper.put(row, 3, text, if is_written_in { Theme::words() } else { theme.aside() });
     }
     let (x, y) = paper.cell(written.row.saturating_sub(top), 3 + written.column);
     (x, y)

@@ -9,10 +9,11 @@ use crate::tui::theme::Theme;
 pub(super) fn draw(model: &Model, theme: Theme, paper: &mut Paper<'_>) {
     let lines = model.list().lines();
     if lines.is_empty() {
-        let jump = format!("{}, then a number,", model.bindings().key(Action::Jump));
-        for (row, words) in ["No conversations yet.", &jump, "begins one."].into_iter().enumerate()
-        {
-            paper.put(row, 1, &Shown::line(words), theme.aside());
+        let jump = model.bindings().key(Action::Jump);
+        let words = format!("No conversations yet. {jump}, then a phone number, begins one.");
+        let columns = paper.columns().saturating_sub(2).max(4);
+        for (row, words) in Shown::rows(&words, columns).iter().enumerate() {
+            paper.put(row, 1, words, theme.aside());
         }
         return;
     }
@@ -63,7 +64,7 @@ fn fit(one: &Listing, marks: &Marks, columns: usize) -> (Shown, Shown) {
 }
 
 /// In so many ways marks are written, each shorter than the one before.
-const LEVELS: u8 = 5;
+const LEVELS: u8 = 7;
 
 /// What stands behind a title.
 struct Marks {
@@ -90,9 +91,9 @@ impl Marks {
     fn words(&self, level: u8) -> Shown {
         let mut words = Vec::new();
         match self.changed {
-            Some(_) if level >= 3 => words.push("!".to_owned()),
-            Some(held @ 1..) => words.push(format!("!key({held})")),
-            Some(0) => words.push("!key".to_owned()),
+            Some(_) if level >= 5 => words.push("!".to_owned()),
+            Some(held @ 1..) if level < 3 => words.push(format!("!key({held})")),
+            Some(_) => words.push("!key".to_owned()),
             None => {}
         }
         if self.is_muted && level < 1 {
@@ -101,7 +102,7 @@ impl Marks {
         if self.has_draft && level < 2 {
             words.push("draft".to_owned());
         }
-        if self.unread > 0 && level < 4 {
+        if self.unread > 0 && (level < 4 || level == 5) {
             words.push(self.unread.to_string());
         }
         Shown::line(&words.join(" "))

@@ -5,6 +5,7 @@ mod list;
 mod overlay;
 mod paint;
 
+use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::Rect;
 use ratatui_core::terminal::Frame;
 
@@ -29,6 +30,7 @@ pub fn frame(model: &Model, theme: Theme, frame: &mut Frame<'_>) {
         if let Some(cursor) = overlay::draw(model, overlay, theme, &mut paper) {
             frame.set_cursor_position(cursor);
         }
+        banner(model, layout.banner, theme, frame.buffer_mut());
         return;
     }
     panes(model, &layout, theme, frame);
@@ -52,17 +54,25 @@ fn panes(model: &Model, layout: &Layout, theme: Theme, frame: &mut Frame<'_>) {
     if let Some(area) = layout.letters {
         conversation::letters(model, theme, &mut Paper::of(cells, area));
     }
-    if let Some(area) = layout.banner {
-        let mut paper = Paper::of(cells, area);
-        for (row, words) in model.banner().iter().enumerate() {
-            paper.put(row, 1, words, theme.warning());
-        }
-    }
+    banner(model, layout.banner, theme, cells);
     if let Some(area) = layout.composer {
         let cursor = conversation::composer(model, theme, &mut Paper::of(cells, area));
         if model.focus() == Focus::Composer {
             frame.set_cursor_position(cursor);
         }
+    }
+}
+
+/// What has to be known, and whose the keys are.
+fn banner(model: &Model, area: Option<Rect>, theme: Theme, cells: &mut Buffer) {
+    let Some(area) = area else { return };
+    let mut paper = Paper::of(cells, area);
+    let words = model.banner();
+    for (row, words) in words.iter().enumerate() {
+        paper.put(row, 1, words, theme.warning());
+    }
+    if let Some(keys) = model.whose_keys() {
+        paper.put(words.len(), 1, &keys, theme.aside());
     }
 }
 

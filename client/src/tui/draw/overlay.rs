@@ -10,9 +10,13 @@ use crate::name::me_to;
 use crate::show::Shown;
 use crate::tui::bindings::{Action, Bindings};
 use crate::tui::state::{
-    Compare, Composer, Goal, Jump, Listing, Model, Overlay, QUESTION, Search, Tone, letter_text,
+    Compare, Composer, Goal, Jump, Listing, Model, Overlay, QUESTION, Search, Tone, is_own,
+    letter_text,
 };
 use crate::tui::theme::Theme;
+
+/// Columns of a title, so that what is said of it has room.
+const LONGEST_TITLE: usize = 40;
 
 /// Which key does what.
 fn keys(bindings: &Bindings) -> Vec<String> {
@@ -24,7 +28,10 @@ fn keys(bindings: &Bindings) -> Vec<String> {
         "Everywhere".to_owned(),
         row(&key(Action::Jump), "go to a conversation, or begin one: name or number"),
         row(&key(Action::Search), "look for letters"),
-        row(&pages, "older and newer letters"),
+        row(
+            &pages,
+            &format!("older and newer letters      {}  what was said last", key(Action::Said)),
+        ),
         row(
             &key(Action::Suspend),
             &format!("suspend      {}  draw anew      Esc  back", key(Action::Redraw)),
@@ -74,7 +81,7 @@ fn keys(bindings: &Bindings) -> Vec<String> {
             key(Action::Delete)
         ),
         String::new(),
-        "queued: not at the server yet   ✓: stored there   ✓✓: delivered".to_owned(),
+        "queued: not sent yet   ✓: at the server   ✓✓: delivered   !: another key".to_owned(),
     ]
 }
 
@@ -96,7 +103,7 @@ pub(super) fn draw(
         }
         Overlay::Jump(jump) => Some(draw_jump(model, jump, theme, paper)),
         Overlay::Search(search) => Some(draw_search(model, search, theme, paper)),
-        Overlay::Naming { phone, name, .. } => Some(draw_naming(model, phone, name, theme, paper)),
+        Overlay::Naming { phone, name, .. } => Some(draw_naming(phone, name, theme, paper)),
         Overlay::Sure { question, .. } => {
             draw_question(question, theme, paper);
             None
@@ -110,10 +117,17 @@ pub(super) fn draw(
 }
 
 fn help(lines: &[String], scrolled: usize, paper: &mut Paper<'_>) {
-    let top = scrolled.min(lines.len().saturating_sub(paper.rows()));
-    for (row, line) in lines.iter().skip(top).take(paper.rows()).enumerate() {
-        let style = if line.starts_with(' ') { Theme::words() } else { Theme::name() };
-        paper.put(row, 1, &Shown::line(line), style);
+    let columns = paper.columns().saturating_sub(2).max(4);
+    let rows: Vec<_> = lines
+        .iter()
+        .flat_map(|line| {
+            let style = if line.starts_with(' ') { Theme::words() } else { Theme::name() };
+            Shown::rows(line, columns).into_iter().map(move |row| (row, style))
+        })
+        .collect();
+    let top = scrolled.min(rows.len().saturating_sub(paper.rows()));
+    for (row, (line, style)) in rows.iter().skip(top).take(paper.rows()).enumerate() {
+        paper.put(row, 1, line, *style);
     }
 }
 
@@ -173,9 +187,13 @@ fn visible(chosen: usize, room: usize) -> usize {
 
 fn draw_jump(model: &Model, jump: &Jump, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
     let cursor = ask("Go to:", &jump.query, 0, theme, paper);
-    let goals = jump.goals(model.list(), model.owner().country.as_ref());
+    let goals = jump.goals(model.list(), model.owner());
     if goals.is_empty() {
-        let words = "nobody like that; a whole phone number with + begins a conversation";
+        let words = if is_own(jump.query.text(), model.owner()) {
+            "this is your own phone number"
+        } else {
+            "nobody like that; a whole phone number with + begins a conversation"
+        };
         put_words(words, 2, theme.aside(), paper);
     }
     let room = paper.rows().saturating_sub(2);
@@ -208,8 +226,12 @@ fn draw_search(model: &Model, search: &Search, theme: Theme, paper: &mut Paper<'
     let cursor = ask("Look for:", &search.query, 0, theme, paper);
     let open = model.open().map(|open| model.title_of(open.with()));
     let tab = match (&search.with, open) {
-        (Some(with), _) => format!("with {} · Tab: with anybody", model.title_of(with)),
-        (None, Some(open)) => format!("with anybody · Tab: with {open}"),
+        (Some(with), _) => {
+            format!("with {} · Tab: with anybody", model.title_of(with).cut(LONGEST_TITLE))
+        }
+        (None, Some(open)) => {
+            format!("with anybody · Tab: with {}", open.cut(LONGEST_TITLE))
+        }
         (None, None) => String::new(),
     };
     paper.put(1, 1, &Shown::line(&tab), theme.aside());
@@ -259,23 +281,10 @@ fn around<'a>(text: &'a str, asked: &str) -> &'a str {
     &text[start..]
 }
 
-fn draw_naming(
-    model: &Model,
-    phone: &Phone,
-    name: &Composer,
-    theme: Theme,
-    paper: &mut Paper<'_>,
-) -> (u16, u16) {
+fn draw_naming(phone: &Phone, name: &Composer, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
     let question = format!("Name of {}:", phone.as_str());
     let cursor = ask(&question, name, 1, theme, paper);
-    match model.notice() {
-        // What is wrong with the name.
-        Some(words) => put_words(words, 3, theme.warning(), paper),
-        None => {
-            let words = "Enter keeps it; with nothing typed, the name goes";
-            put_words(words, 3, theme.aside(), paper);
-        }
-    }
+    put_words("Enter keeps it; with nothing typed, the name goes", 3, theme.aside(), paper);
     cursor
 }
 

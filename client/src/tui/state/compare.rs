@@ -158,7 +158,8 @@ impl Compare {
     fn question(&self, columns: usize) -> Vec<Line> {
         let mut question = Vec::new();
         if self.is_wrong {
-            let words = "That is another number. If they see it, too: do not trust the key.";
+            let words =
+                "Another number. Type it again. If they see that one: do not trust the key.";
             question.extend(lines(words, columns, Tone::Warning));
         }
         for words in ["Type the last group,", QUESTION] {

@@ -70,6 +70,10 @@ impl Model {
             Action::Jump => self.overlay = Some(Overlay::Jump(Jump::default())),
             Action::Search => self.overlay = Some(Overlay::Search(Search::default())),
             Action::Help => self.overlay = Some(Overlay::Help { scrolled: 0 }),
+            Action::Said => {
+                let lines = self.said.all(self.matter(), &self.owner.zone);
+                self.overlay = Some(Overlay::Details { lines, scrolled: 0 });
+            }
             Action::Older => self.scroll(true, self.page()),
             Action::Newer => self.scroll(false, self.page()),
             Action::Send => self.send(),
@@ -101,7 +105,21 @@ impl Model {
             Connection::Stands => "the connection stands; what was put off is tried now".to_owned(),
         };
         self.say(&words);
+        self.said.await_more();
         self.carry(Errand::Hurry);
+    }
+
+    /// What has become of the connection since somebody has asked for one: what was said then is old.
+    pub(super) fn say_after_hurry(&mut self) {
+        if self.said.is_awaited() {
+            let words = match &self.connection {
+                Connection::Lost(loss) => format!("tried. There is no connection: {}", loss.why),
+                Connection::Begun => "the connection is being made".to_owned(),
+                Connection::Stands => "the connection stands".to_owned(),
+            };
+            self.say(&words);
+            self.said.await_more();
+        }
     }
 
     /// Whoever goes there later has read it then.
@@ -119,7 +137,7 @@ impl Model {
     }
 
     pub(super) fn paste(&mut self, text: &str) {
-        self.notice = None;
+        self.said.forget_notice();
         let is_taken = match &mut self.overlay {
             Some(Overlay::Jump(Jump { query, chosen })) => {
                 *chosen = 0;
@@ -431,7 +449,7 @@ impl Model {
     }
 
     fn jump_key(&mut self, jump: &mut Jump, key: Key) -> bool {
-        let goals = jump.goals(&self.list, self.owner.country.as_ref());
+        let goals = jump.goals(&self.list, &self.owner);
         match key {
             Key::Up => jump.chosen = jump.chosen.saturating_sub(1),
             Key::Down | Key::Tab => {
@@ -443,10 +461,6 @@ impl Model {
                     Some(Goal::Known(one)) => *one.phone(),
                     Some(Goal::New(phone)) => *phone,
                 };
-                if phone == self.owner.phone {
-                    self.say("this is your own phone number");
-                    return true;
-                }
                 self.show(phone);
                 self.focus_composer();
                 return false;
@@ -560,6 +574,10 @@ impl Model {
             }
             Key::Char(character) if !character.is_ascii_digit() => {}
             key => {
+                // What was wrong is typed anew, or corrected from its end.
+                if matches!(key, Key::Char(_)) && compare.is_wrong {
+                    compare.typed = Composer::new();
+                }
                 compare.is_wrong = false;
                 edit_line(&mut compare.typed, key);
             }

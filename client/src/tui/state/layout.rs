@@ -9,6 +9,15 @@ const LIST: u16 = 20;
 /// Below this, there is nothing but a notice.
 pub(crate) const SMALLEST: Size = Size { width: 30, height: 8 };
 
+/// What one looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pane {
+    List,
+    Conversation,
+    /// What is in front of both.
+    Overlay,
+}
+
 /// The parts of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -19,25 +28,34 @@ pub(crate) struct Layout {
     /// The conversation with its title, if it is there.
     pub(crate) title: Option<Rect>,
     pub(crate) letters: Option<Rect>,
-    /// What has to be known about the conversation.
+    /// What has to be known.
     pub(crate) banner: Option<Rect>,
     pub(crate) composer: Option<Rect>,
-    /// All below the top line.
+    /// All below the top line but the banner, where there is nothing else.
     pub(crate) below: Rect,
+}
+
+/// Whether list and conversation stand beside each other.
+pub(crate) const fn has_both(size: Size) -> bool {
+    size.width >= TWO_PANES
 }
 
 impl Layout {
     /// What a screen of this size has room for. `None` if that is nothing.
-    pub(crate) fn of(size: Size, is_in_list: bool, banner: u16, composer: u16) -> Option<Self> {
+    pub(crate) fn of(size: Size, pane: Pane, banner: u16, composer: u16) -> Option<Self> {
         if size.width < SMALLEST.width || size.height < SMALLEST.height {
             return None;
         }
         let Size { width, height } = size;
         let top = Rect::new(0, 0, width, 1);
-        let below = Rect::new(0, 1, width, height - 1);
-        let has_both = width >= TWO_PANES;
-        if is_in_list && !has_both {
-            return Some(Self { top, below, list: Some(below), ..Self::default() });
+        let has_both = has_both(size);
+        let one = pane == Pane::Overlay || (pane == Pane::List && !has_both);
+        if one {
+            let banner = banner.min(height - 3);
+            let below = Rect::new(0, 1, width, height - 1 - banner);
+            let list = (pane == Pane::List).then_some(below);
+            let banner = (banner > 0).then(|| Rect::new(0, height - banner, width, banner));
+            return Some(Self { top, below, list, banner, ..Self::default() });
         }
         let most = (height / 3).max(1);
         let composer = composer.clamp(1, most);
@@ -48,12 +66,12 @@ impl Layout {
         let list = has_both.then(|| Rect::new(0, 1, list_width, middle));
         Some(Self {
             top,
-            below,
             list,
             title: Some(Rect::new(left, 1, width - left, 1)),
             letters: Some(Rect::new(left, 2, width - left, middle.saturating_sub(1))),
             banner: (banner > 0).then(|| Rect::new(0, 1 + middle, width, banner)),
             composer: Some(Rect::new(0, 1 + middle + banner, width, composer)),
+            ..Self::default()
         })
     }
 }

@@ -9,6 +9,7 @@ mod layout;
 mod letter;
 mod list;
 mod overlay;
+mod said;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,10 +24,12 @@ pub use list::{Listing, Trust};
 pub(crate) use compare::{Compare, QUESTION, Tone};
 pub(crate) use composer::{Composer, Written};
 pub(crate) use conversation::OpenConversation;
-pub(crate) use layout::Layout;
+pub(crate) use layout::{Layout, Pane};
 pub(crate) use letter::{Row, parts as letter_text};
 pub(crate) use list::{Line, List, first_line};
-pub(crate) use overlay::{Goal, Jump, Overlay, Search};
+pub(crate) use overlay::{Goal, Jump, Overlay, Search, is_own};
+
+use said::Said;
 
 use super::bindings::{Action, Bindings};
 use super::event::{Act, Errand, Event, Notice};
@@ -42,9 +45,6 @@ const PAUSE: Duration = Duration::from_millis(400);
 const WITHOUT_PAUSE: Duration = Duration::from_secs(3);
 /// A pause of somebody who types what is looked for.
 const SEARCH_PAUSE: Duration = Duration::from_millis(150);
-
-/// Rows of what has to be known.
-const BANNER: usize = 3;
 
 /// What has the keyboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +89,8 @@ pub struct Model {
     connection: Connection,
     /// Letters that the server has not answered for.
     waiting: u32,
-    /// What was done or failed, until the next key.
-    notice: Option<String>,
+    /// What was done or failed.
+    said: Said,
     /// Whether the window has the keyboard, if the terminal tells.
     has_window: Option<bool>,
     /// The last letter of the open conversation that was noted as read.
@@ -142,7 +142,7 @@ impl Model {
             overlay: None,
             connection: Connection::Begun,
             waiting: 0,
-            notice: None,
+            said: Said::default(),
             has_window: None,
             noted: None,
             search_at: None,
@@ -190,6 +190,7 @@ impl Model {
                     self.acts.push(Act::Carry(Errand::TellDiscarded));
                 }
                 self.connection = connection;
+                self.say_after_hurry();
             }
             Event::Remark(words) | Event::Done(words) | Event::Failed(words) => self.say(&words),
             Event::Named { with, refused } => self.named(&with, refused.as_deref()),
@@ -229,7 +230,7 @@ impl Model {
     }
 
     fn say(&mut self, words: &str) {
-        self.notice = Some(words.to_owned());
+        self.said.add(words, self.now.unix);
     }
 
     /// Whether nobody may see what is new in a conversation. Not every terminal says who looks at it: of
@@ -347,7 +348,7 @@ impl Model {
             self.unkept.insert(with, text);
         }
         // That a letter was not sent has to be known first, and it is the same text that is not kept.
-        if self.notice.is_none() {
+        if self.said.notice().is_none() {
             self.say(&format!("what you have begun is not kept if waxwing ends now: {why}"));
         }
     }
@@ -442,7 +443,7 @@ impl Model {
         match input {
             Input::Focus(has) => self.has_window = Some(has),
             Input::Key(key) => {
-                self.notice = None;
+                self.said.forget_notice();
                 self.key(key);
             }
             Input::Paste(text) => self.paste(&text),
@@ -529,19 +530,32 @@ impl Model {
         self.now
     }
 
-    /// What was done or failed just now.
-    pub(crate) fn notice(&self) -> Option<&str> {
-        self.notice.as_deref()
-    }
-
     /// What has to be known, in rows: what was done just now, else what is the matter with the
     /// conversation.
     pub(crate) fn banner(&self) -> Vec<Shown> {
-        let words = self.notice.clone().or_else(|| self.matter());
-        let columns = usize::from(self.size.width).saturating_sub(2).max(4);
-        let mut rows = words.map_or_else(Vec::new, |words| Shown::rows(&words, columns));
-        rows.truncate(BANNER);
-        rows
+        let notice = self.said.notice().map(str::to_owned);
+        let is_seen =
+            self.overlay.is_none() && (self.focus != Focus::List || layout::has_both(self.size));
+        let words = notice.or_else(|| self.matter().filter(|_| is_seen));
+        let all = self.bindings.key(Action::Said);
+        words.map_or_else(Vec::new, |words| said::rows(&words, self.size, &all))
+    }
+
+    /// What keys are for, where that is not seen otherwise: something is begun, and they are not for that.
+    pub(crate) fn whose_keys(&self) -> Option<Shown> {
+        if self.composer.is_empty() || self.overlay.is_some() {
+            return None;
+        }
+        let key = |action| self.bindings.key(action);
+        Some(Shown::line(&match self.focus {
+            Focus::Composer => return None,
+            Focus::List => "The keys are for the list. Enter: go on writing · ?: help".to_owned(),
+            Focus::Letters => format!(
+                "The keys are for the letters. Esc: go on writing · {}: copy · {}: details",
+                key(Action::Copy),
+                key(Action::Details)
+            ),
+        }))
     }
 
     /// What is the matter with the conversation.
@@ -578,9 +592,15 @@ impl Model {
 
     /// The parts of the screen; `None` when there is room for none.
     pub(crate) fn layout(&self) -> Option<Layout> {
-        let composer = self.written.written.rows.len();
         let rows = |rows: usize| u16::try_from(rows).unwrap_or(u16::MAX);
-        Layout::of(self.size, self.focus == Focus::List, rows(self.banner().len()), rows(composer))
+        let composer = rows(self.written.written.rows.len());
+        let pane = match (&self.overlay, self.focus) {
+            (Some(_), _) => Pane::Overlay,
+            (None, Focus::List) => Pane::List,
+            (None, _) => Pane::Conversation,
+        };
+        let banner = self.banner().len() + usize::from(self.whose_keys().is_some());
+        Layout::of(self.size, pane, rows(banner), composer)
     }
 
     /// How many columns a text has that is being written.

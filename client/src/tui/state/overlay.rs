@@ -2,11 +2,12 @@
 
 use waxwing_core::phone::Phone;
 
+use super::Owner;
 use super::compare::Compare;
 use super::composer::Composer;
 use super::list::{List, Listing};
 use crate::home::Entry;
-use crate::phone::{self, Country};
+use crate::phone;
 use crate::show::Shown;
 use crate::tui::event::Errand;
 
@@ -46,23 +47,34 @@ pub(crate) enum Goal<'a> {
 }
 
 impl Jump {
-    pub(crate) fn goals<'a>(&self, list: &'a List, country: Option<&Country>) -> Vec<Goal<'a>> {
+    /// Those that match what is typed. Nobody goes to a conversation with themselves.
+    pub(crate) fn goals<'a>(&self, list: &'a List, owner: &Owner) -> Vec<Goal<'a>> {
         let query = self.query.text().trim().to_lowercase();
-        let number = phone::is_meant(&query).then(|| phone::read(&query, country).ok()).flatten();
+        let number = phone::is_meant(&query)
+            .then(|| phone::read(&query, owner.country.as_ref()).ok())
+            .flatten();
         let matches = |one: &&Listing| {
             let name = one.conversation.name.as_deref().unwrap_or_default().to_lowercase();
             number.as_ref() == Some(one.phone())
                 || name.contains(&query)
                 || one.phone().as_str().contains(&query)
         };
-        let mut goals: Vec<_> = list.all().iter().filter(matches).map(Goal::Known).collect();
+        let others = list.all().iter().filter(|one| *one.phone() != owner.phone);
+        let mut goals: Vec<_> = others.filter(matches).map(Goal::Known).collect();
         if let Some(phone) = number
+            && phone != owner.phone
             && list.get(&phone).is_none()
         {
             goals.push(Goal::New(phone));
         }
         goals
     }
+}
+
+/// Whether somebody has typed their own number.
+pub(crate) fn is_own(typed: &str, owner: &Owner) -> bool {
+    phone::is_meant(typed)
+        && phone::read(typed, owner.country.as_ref()).is_ok_and(|phone| phone == owner.phone)
 }
 
 /// Looking for letters by what they say.

@@ -6,8 +6,10 @@ use std::fs;
 use super::person::Person;
 use super::phone;
 use crate::courier::{Connection, KeyWord};
+use crate::home::Quota;
+use crate::show;
 use crate::tui::event::{Errand, Event};
-use crate::tui::input::Key;
+use crate::tui::input::{Input, Key};
 use crate::tui::theme::Theme;
 use ratatui_core::buffer::Cell;
 use ratatui_core::style::Color;
@@ -102,7 +104,7 @@ fn a_number_is_never_cut_however_much_is_said_of_it() {
         }
     }
     person((100, 24)).sees_line("+4915112345602 !key(1) 1│");
-    person((80, 24)).sees_line("+4915112345602  ! 1│");
+    person((80, 24)).sees_line("+4915112345602 !key│");
 }
 
 #[test]
@@ -186,12 +188,17 @@ fn a_changed_key_is_compared_with_the_last_group_and_nothing_else() {
     // What is on the screen anyway proves nothing: it is the other who reads it out.
     person.types("00000");
     person.press(Key::Enter);
-    person.sees_line("That is another number.");
+    person.sees_line("Another number.");
     assert!(person.errands.is_empty());
     let number = person.sees();
     let groups = number.iter().flat_map(|row| row.split_whitespace().take_while(is_group));
     let last = groups.last().unwrap();
-    person.presses(&[Key::Ctrl('u')]);
+    // It is typed anew, or corrected.
+    person.types("1234");
+    person.press(Key::Enter);
+    person.press(Key::Backspace);
+    person.sees_line("as they read it out: 123");
+    person.press(Key::Enter);
     person.types(last);
     person.press(Key::Enter);
     assert!(
@@ -247,6 +254,112 @@ fn a_question_about_a_long_name_is_seen_with_its_answers() {
     person.presses(&[Key::Char('y'), Key::Enter, Key::BackTab, Key::Char('o')]);
     person.press(Key::PageDown);
     person.sees_line("bytes     5");
+}
+
+#[test]
+fn nothing_that_is_said_is_cut_and_what_has_no_room_is_seen_by_a_key() {
+    let long = show::discarded_text(Quota::Stranger, 4_321);
+    let all: Vec<_> = [Quota::Stranger, Quota::Held, Quota::Unreadable]
+        .map(|quota| show::discarded_text(quota, 4_321))
+        .into();
+    for (size, words) in [((80, 24), &long), ((80, 24), &all.join(" ")), ((30, 8), &long)] {
+        let mut person = week_on(size);
+        person.press(Key::Enter);
+        person.happen(Event::Done(words.clone()));
+        let has_room = size == (80, 24) && words == &long;
+        assert_eq!(person.sees().join(" ").contains("F4: all"), !has_room, "{:?}", person.sees());
+        if !has_room {
+            person.press(Key::Function(4));
+        }
+        let mut seen = person.sees();
+        for _ in 0..30 {
+            person.press(if has_room { Key::Esc } else { Key::Down });
+            seen.extend(person.sees());
+        }
+        let seen: Vec<_> = seen.iter().flat_map(|row| row.split_whitespace()).collect();
+        for word in words.split_whitespace() {
+            assert!(seen.contains(&word), "{word}: {seen:?}");
+        }
+    }
+}
+
+/// Everything that the screen itself says, on a terminal of the usual size.
+#[test]
+fn every_sentence_of_the_screen_has_room_on_80_columns() {
+    let long_name = "W".repeat(64);
+    let sees_all = |person: &Person, what: &str| {
+        let seen = person.sees().join(" ");
+        assert!(!seen.contains("F4: all"), "{what}:\n{}", person.sees().join("\n"));
+    };
+    let mut person = Person::with((80, 24), |person| {
+        for at in [1, 2, 3] {
+            person.hears_of_key(phone(at), 1 + usize::from(at));
+            person.receives(phone(at), at.into(), "hello");
+        }
+        for (at, more) in [(1, "1"), (2, "2")] {
+            person.names(phone(at), &format!("{}{more}", &long_name[1..]));
+        }
+        person.hears_of_key(phone(1), 7);
+        (0..12).for_each(|_| person.holds(phone(1), 7));
+        person.home.relations().block(&phone(2)).unwrap();
+    });
+    for at in [1, 2, 3] {
+        person.press(Key::Ctrl('p'));
+        person.types(phone(at).as_str());
+        person.presses(&[Key::Enter, Key::Tab]);
+        sees_all(&person, "what is the matter");
+        for key in ['v', 'n', 'b'] {
+            person.press(Key::Char(key));
+            sees_all(&person, "what a key asks");
+            person.press(Key::Esc);
+        }
+    }
+    person.press(Key::Ctrl('p'));
+    person.types(phone(1).as_str());
+    person.presses(&[Key::Enter, Key::Tab, Key::Char('v')]);
+    person.happen(Event::Key(phone(1), KeyWord::Said));
+    person.press(Key::Char('A'));
+    let asked = person.sees().join(" ");
+    assert!(asked.contains("Somebody may be in between."), "{asked}");
+    person.press(Key::Esc);
+    let why = "the home's database cannot be used: disk I/O error; look whether its disk is full";
+    let text = "x".to_owned();
+    for event in [
+        Event::NotSent { to: phone(1), text: text.clone(), why: why.into() },
+        Event::NotSent { to: phone(4), text: text.clone(), why: why.into() },
+        Event::DraftNotKept { with: phone(1), text, why: why.into() },
+        Event::Input(Input::PasteTooLong),
+    ] {
+        let what = format!("{event:?}");
+        person.happen(event);
+        sees_all(&person, &what);
+        person.press(Key::Esc);
+    }
+    // Where nobody has written yet, the list says what to do.
+    let nobody = Person::with((80, 24), |_| ());
+    let list = nobody.sees();
+    let list: Vec<String> = list.iter().map(|row| row.chars().take(20).collect()).collect();
+    let list = list.join(" ");
+    for word in ["Ctrl-P,", "phone", "number,", "begins", "one."] {
+        assert!(list.contains(word), "{list}");
+    }
+}
+
+#[test]
+fn what_is_said_in_front_of_the_conversations_is_seen() {
+    for size in [(80, 24), (40, 12)] {
+        let mut person = week_on(size);
+        person.happen(Event::Failed("in the list".into()));
+        person.sees_line("in the list");
+        person.press(Key::Ctrl('p'));
+        person.happen(Event::Failed("while going somewhere".into()));
+        person.sees_line("while going somewhere");
+        person.press(Key::Esc);
+        person.sees_nothing_of("going somewhere");
+        person.press(Key::Function(4));
+        person.sees_line("while going somewhere");
+        person.sees_line("in the list");
+    }
 }
 
 fn is_group(text: &&str) -> bool {

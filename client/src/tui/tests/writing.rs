@@ -52,7 +52,7 @@ fn a_draft_stays_with_its_conversation() {
     person.sees_nothing_of("for Ann");
     person.sees_line("draft");
     person.press(Key::Up);
-    person.sees_line("> for Ann");
+    person.sees_line("   for Ann");
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn a_full_disk_is_told_in_full_and_nothing_that_is_begun_is_lost() {
     for _ in 0..2 {
         person.presses(&[Key::Esc, Key::Down]);
         person.happen(not_kept("first!"));
-        person.sees_nothing_of("> first!");
+        person.sees_nothing_of("   first!");
         person.press(Key::Up);
-        person.sees_line("> first!");
+        person.sees_line("   first!");
     }
     person.press(Key::Down);
     person.happen(not_kept("first!"));
@@ -134,6 +134,20 @@ fn a_lost_connection_is_told_in_one_row_and_tried_again_at_once() {
     person.press(Key::Ctrl('r'));
     assert_eq!(person.errands, [Errand::Hurry]);
     person.sees_line("trying again. There was no connection: make room on it");
+    // What has come of it replaces that: it is not older than the first row.
+    let loss = |why: &str| Connection::Lost(Loss { brief: "no answer".into(), why: why.into() });
+    for (connection, said) in [
+        (Connection::Begun, "the connection is being made"),
+        (loss("nobody answers"), "tried. There is no connection: nobody answers"),
+        (Connection::Stands, "the connection stands"),
+    ] {
+        person.happen(Event::Connection(connection));
+        person.sees_line(said);
+    }
+    // Who has gone on is not told again.
+    person.press(Key::Down);
+    person.happen(Event::Connection(loss("gone")));
+    person.sees_nothing_of("gone");
 }
 
 #[test]
@@ -179,6 +193,60 @@ fn where_nothing_was_sent_up_goes_to_the_letters() {
     person.sees_line("Esc write · y copy");
     person.presses(&[Key::Esc, Key::BackTab]);
     person.sees_line("Esc write · y copy");
+}
+
+#[test]
+fn with_something_begun_it_is_seen_where_keys_go() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.carry_out();
+    person.types("begun");
+    person.sees_line(" > begun");
+    person.sees_nothing_of("The keys are for");
+    person.press(Key::BackTab);
+    person.sees_nothing_of("> begun");
+    person.sees_line("The keys are for the letters. Esc: go on writing · y: copy · o: details");
+    person.presses(&[Key::Char('d'), Key::Char('y')]);
+    person.happen(Event::Done("deleted here".into()));
+    person.sees_line("deleted here");
+    person.sees_line("The keys are for the letters.");
+    person.press(Key::Esc);
+    person.sees_line(" > begun");
+    person.press(Key::Tab);
+    person.sees_nothing_of("> begun");
+    person.sees_line("The keys are for the list. Enter: go on writing · ?: help");
+}
+
+#[test]
+fn nobody_goes_to_a_conversation_with_themselves() {
+    let mut person = Person::with((80, 24), |person| {
+        person.home.conversations().set_draft(&phone(0), "left over").unwrap();
+        person.receives(phone(1), 1, "hello");
+    });
+    person.press(Key::Ctrl('p'));
+    person.sees_line("+4915112345601");
+    person.sees_nothing_of("+4915112345600");
+    person.types("+49 151 12345600");
+    person.sees_line("this is your own phone number");
+    person.press(Key::Enter);
+    person.sees_line("Go to:");
+}
+
+#[test]
+fn what_was_begun_and_erased_makes_nobody_a_stranger_who_asks() {
+    let mut person = Person::with((80, 24), |person| person.receives(phone(1), 1, "hello"));
+    person.press(Key::Ctrl('p'));
+    person.types("+49 151 12345605");
+    person.press(Key::Enter);
+    person.types("x");
+    person.wait(Duration::from_millis(500));
+    person.carry_out();
+    person.press(Key::Backspace);
+    person.wait(Duration::from_millis(500));
+    person.carry_out();
+    person.sees_line("requests (1)");
+    person.presses(&[Key::Tab, Key::Down]);
+    person.sees_nothing_of("+4915112345605");
 }
 
 #[test]

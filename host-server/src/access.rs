@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use rustix::process::geteuid;
 
 /// What is wrong with a file or directory that somebody else could change, and what to do about it.
@@ -46,19 +48,73 @@ pub(crate) fn is_for_its_owner(metadata: &Metadata) -> Option<String> {
     })
 }
 
-/// What is wrong with something that could not be opened, and what to do if it is closed to this user.
+/// What is wrong with something that could not be opened or made. Where its permissions are in the way, whose it is,
+/// who this process is, and the command that helps.
 pub(crate) fn cannot_open(path: &Path, error: &io::Error) -> String {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error.to_string();
     }
-    // Of what is behind a closed directory, that directory is all that can be seen.
-    let owner = path.ancestors().find_map(|seen| fs::metadata(seen).ok()).map(|seen| seen.uid());
-    match owner.filter(|owner| *owner != geteuid().as_raw()) {
-        Some(owner) => format!(
-            "it is closed to this user: do this as the user to whom it belongs, \
-             sudo -u '#{owner}' waxwing-server ..."
-        ),
-        None => format!("{error}; run: chmod u+rX {}", path.display()),
+    let closed = Closed::in_the_way_of(path);
+    closed.map_or_else(|| error.to_string(), |closed| format!("{error}: {}", closed.explain()))
+}
+
+/// What this process may not open, or in which it may not make a file.
+#[derive(Debug)]
+struct Closed {
+    path: PathBuf,
+    owner: u32,
+    mode: u32,
+    is_directory: bool,
+    /// The owner of the directory in which it is.
+    above: u32,
+    /// The user that this process is.
+    own: u32,
+}
+
+impl Closed {
+    /// The first directory on the way that cannot be entered; else what is at `path`, or where it is to be.
+    fn in_the_way_of(path: &Path) -> Option<Self> {
+        let whole = std::path::absolute(path).ok()?;
+        let mut way: Vec<_> = whole.ancestors().collect();
+        way.reverse();
+        let is_shut = |place: &&&Path| access(**place, Access::EXEC_OK) == Err(Errno::ACCESS);
+        let directories = way.iter().take(way.len().saturating_sub(1));
+        let shut = directories.clone().find(is_shut);
+        let closed = shut.or_else(|| way.last().filter(|path| path.exists()));
+        let closed = *closed.or_else(|| directories.clone().next_back())?;
+        let metadata = fs::metadata(closed).ok()?;
+        Some(Self {
+            path: closed.to_owned(),
+            owner: metadata.uid(),
+            mode: metadata.mode() & 0o777,
+            is_directory: metadata.is_dir(),
+            above: fs::metadata(closed.parent().unwrap_or(closed)).ok()?.uid(),
+            own: geteuid().as_raw(),
+        })
+    }
+
+    fn explain(&self) -> String {
+        let Self { path, owner, mode, is_directory, above, own } = self;
+        let path = path.display();
+        if owner == own {
+            let rights = if *is_directory { "rwx" } else { "rw" };
+            return format!("its mode is {mode:o}; run: chmod u+{rights} {path}");
+        }
+        let whose = format!(
+            "{path} belongs to the user with number {owner}, and this process is the user with number {own}"
+        );
+        // Whoever has given a command as root may have left something among what is the server's.
+        if above == own || (*owner == 0 && !is_directory) {
+            return format!("{whose}; run as root: chown {own} {path}");
+        }
+        if *owner == 0 {
+            return format!(
+                "{whose}; name another place, or, if it is for the server alone, run as root: chown {own} {path}"
+            );
+        }
+        format!(
+            "{whose}; do this as the one to whom it belongs: sudo -u '#{owner}' waxwing-server ..."
+        )
     }
 }
 
@@ -86,4 +142,57 @@ pub(crate) fn replaceable_in(path: &Path) -> io::Result<Option<PathBuf>> {
 /// In a sticky directory only the owner of a file can put another in its place.
 pub(crate) fn everybody_can_replace(directory: &Metadata) -> bool {
     directory.mode() & 0o1002 == 0o002
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(owner: u32, above: u32, own: u32, mode: u32) -> Closed {
+        let path = PathBuf::from("/data/lock");
+        Closed { path, owner, mode, is_directory: false, above, own }
+    }
+
+    #[test]
+    fn what_another_user_has_left_among_the_own_is_taken_back_and_else_the_other_does_it() {
+        let left = closed(0, 7, 7, 0o600).explain();
+        assert_eq!(
+            left,
+            "/data/lock belongs to the user with number 0, and this process is the user with number 7; run as \
+             root: chown 7 /data/lock"
+        );
+        let of_root = closed(0, 0, 7, 0o600).explain();
+        assert!(of_root.ends_with("run as root: chown 7 /data/lock"), "{of_root}");
+        let place = Closed { is_directory: true, ..closed(0, 0, 7, 0o700) }.explain();
+        assert!(place.contains("name another place, or, if it is for the server alone"), "{place}");
+        let of_another = closed(8, 8, 7, 0o600).explain();
+        assert!(of_another.ends_with("sudo -u '#8' waxwing-server ..."), "{of_another}");
+        let own = closed(7, 0, 7, 0o400).explain();
+        assert_eq!(own, "its mode is 400; run: chmod u+rw /data/lock");
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_the_file_or_where_it_is_to_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let whole = fs::canonicalize(directory.path()).unwrap();
+        let file = whole.join("file");
+        let in_the_way = |path: &Path| Closed::in_the_way_of(path).unwrap().path;
+        assert_eq!(in_the_way(&file), whole);
+        fs::write(&file, "").unwrap();
+        assert_eq!(in_the_way(&file), file);
+    }
+
+    #[test]
+    fn a_directory_that_is_shut_is_in_the_way_of_what_is_in_it() {
+        // Root may enter everything.
+        if geteuid().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let shut = fs::canonicalize(directory.path()).unwrap().join("shut");
+        fs::create_dir(&shut).unwrap();
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).unwrap();
+        let said = cannot_open(&shut.join("file"), &io::ErrorKind::PermissionDenied.into());
+        assert!(said.ends_with(&format!("chmod u+rwx {}", shut.display())), "{said}");
+    }
 }

@@ -164,7 +164,7 @@ impl DataDir {
             .map_err(|error| match Errno::from_io_error(&error) {
                 // A link, a directory, a pipe or a socket.
                 Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => failure(&path, NOT_PLAIN),
-                _ => failure(&path, error),
+                _ => failure(&path, access::cannot_open(&path, &error)),
             })?;
         let metadata = file.metadata().map_err(|error| failure(&path, error))?;
         if !metadata.is_file() {
@@ -216,7 +216,8 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 /// A data directory that cannot be made or looked at.
 fn unusable(path: &Path, error: &io::Error) -> Failure {
     let hint = "--data, or server.data in the configuration, can name another place";
-    failure(path, format!("the data directory cannot be used: {error}; {hint}"))
+    let why = access::cannot_open(path, error);
+    failure(path, format!("the data directory cannot be used: {why}; {hint}"))
 }
 
 fn failure(path: &Path, error: impl std::fmt::Display) -> Failure {

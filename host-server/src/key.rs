@@ -15,6 +15,7 @@ use waxwing_core::crypto::{Digest, PrivateKey, Provider, PublicKey, Rejected, SP
 use waxwing_core::server::Identity;
 use zeroize::Zeroizing;
 
+use crate::access;
 use crate::backend::{Backend, Key, generate_key, random};
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
@@ -74,7 +75,7 @@ pub(crate) fn is_at(path: &Path) -> Result<bool, Failure> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failure(path, error)),
+        Err(error) => Err(failure(path, access::cannot_open(path, &error))),
     }
 }
 
@@ -180,12 +181,20 @@ fn open_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
             "there is no key yet; a new server makes one when it starts for the first time, and one \
              that was lost has to be copied back",
         ),
-        _ => failure(path, error),
+        _ => failure(path, access::cannot_open(path, &error)),
     })?;
     let metadata = file.metadata().map_err(|error| failure(path, error))?;
     let owner = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() || metadata.uid() != owner {
+    if !metadata.is_file() {
         return Err(failure(path, not_plain));
+    }
+    if metadata.uid() != owner {
+        let how = format!(
+            "{not_plain}, and it belongs to the user with number {}; run as root: chown {owner} {}",
+            metadata.uid(),
+            path.display()
+        );
+        return Err(failure(path, how));
     }
     if metadata.permissions().mode() & 0o077 != 0 {
         let path = path.display();
@@ -260,7 +269,7 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
             let directory = if temporary.is_dir() { &temporary } else { path };
             failure(directory, "a file of the server's key has to go here; remove this directory")
         }
-        _ => failure(path, error),
+        _ => failure(path, access::cannot_open(&temporary, &error)),
     })
 }
 

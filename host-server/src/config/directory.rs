@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -103,8 +103,10 @@ fn look(path: &Path) -> Result<(), String> {
         return Err(why);
     }
     access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
-        let owners = (metadata.uid(), geteuid().as_raw());
-        closed(path, error, owners, is_mounted(path, &metadata), &place_below(path, &metadata))
+        let own = geteuid().as_raw();
+        let is_for_the_server = is_mounted(path, &metadata) || is_below_own(path, own);
+        let owners = (metadata.uid(), own);
+        closed(path, error, owners, is_for_the_server, &place_below(path, &metadata))
     })
 }
 
@@ -119,34 +121,48 @@ fn place_below(path: &Path, metadata: &Metadata) -> PathBuf {
     }
 }
 
+/// Whether this directory is in one of the server, so that nobody else has a use for it.
+fn is_below_own(path: &Path, own: u32) -> bool {
+    above(path).is_ok_and(|above| above.uid() == own)
+}
+
 /// Whether a disk is mounted at this directory, so that all of it is for what the operator has named.
 fn is_mounted(path: &Path, metadata: &Metadata) -> bool {
-    fs::metadata(path.join("..")).is_ok_and(|above| above.dev() != metadata.dev())
+    above(path).is_ok_and(|above| above.dev() != metadata.dev())
+}
+
+/// The directory above one that may be closed.
+fn above(path: &Path) -> io::Result<Metadata> {
+    let whole = fs::canonicalize(path)?;
+    fs::metadata(whole.parent().unwrap_or(&whole))
 }
 
 /// The server, whose user is `own`, may not write to this directory of `owner`, and what to do about it. One
-/// of root that is no disk of its own may be one of the system, such as /var/log, and stays root's.
+/// of root that is neither a disk of its own nor in a directory of the server may be one of the system, such as
+/// /var/log, and stays root's.
 fn closed(
     path: &Path,
     error: Errno,
     (owner, own): (u32, u32),
-    is_mounted: bool,
+    is_for_the_server: bool,
     below: &Path,
 ) -> String {
     let shown = path.display();
+    let whose = format!(
+        "the server may not write there: it belongs to the user with number {owner}, and the server is the user \
+         with number {own}"
+    );
     match error {
         Errno::ROFS => read_only(path),
         // It belongs to root then: no other owner may be somebody else.
-        Errno::ACCESS if owner != own && is_mounted => {
-            format!(
-                "the server may not write to the disk that is mounted there; run: chown {own} {shown}"
-            )
+        Errno::ACCESS if owner != own && is_for_the_server => {
+            format!("{whose}; run as root: chown {own} {shown}")
         }
         Errno::ACCESS if owner != own => {
             let below = below.display();
             format!(
-                "the server may not write there. If a disk belongs there, mount it; else make a directory for \
-                 the server alone (install -d -o {own} -m 700 {below}), and name that one"
+                "{whose}. If a disk belongs there, mount it; else make a directory for the server alone (install -d \
+                 -o {own} -m 700 {below}), and name that one"
             )
         }
         _ => format!("the server may not write there: {error}; run: chmod u+rwx {shown}"),
@@ -190,9 +206,14 @@ mod tests {
     #[test]
     fn whoever_may_not_write_somewhere_reads_what_helps() {
         let path = Path::new("/srv/backups");
-        for (error, owner, is_mounted, help) in [
+        for (error, owner, is_for_the_server, help) in [
             (Errno::ROFS, 7, true, "`ReadWritePaths=-/srv/backups`"),
-            (Errno::ACCESS, 0, true, "the disk that is mounted there; run: chown 7 /srv/backups"),
+            (
+                Errno::ACCESS,
+                0,
+                true,
+                "number 0, and the server is the user with number 7; run as root: chown 7 /srv/backups",
+            ),
             (
                 Errno::ACCESS,
                 0,
@@ -201,7 +222,7 @@ mod tests {
             ),
             (Errno::ACCESS, 7, false, "run: chmod u+rwx /srv/backups"),
         ] {
-            let said = closed(path, error, (owner, 7), is_mounted, &path.join("waxwing"));
+            let said = closed(path, error, (owner, 7), is_for_the_server, &path.join("waxwing"));
             assert!(said.ends_with(help), "{said}");
         }
     }
@@ -218,6 +239,15 @@ mod tests {
         assert_eq!(place(path), root.path().join("waxwing"));
         fs::create_dir(root.path().join("waxwing")).unwrap();
         assert_eq!(place(path), Path::new("/srv/waxwing"), "it is there already");
+    }
+
+    #[test]
+    fn a_directory_in_one_of_the_server_is_for_the_server() {
+        let root = tempfile::tempdir().unwrap();
+        let below = root.path().join("backups");
+        fs::create_dir(&below).unwrap();
+        let own = fs::metadata(root.path()).unwrap().uid();
+        assert!(is_below_own(&below, own) && !is_below_own(&below, own + 1));
     }
 
     #[test]

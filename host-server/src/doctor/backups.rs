@@ -30,10 +30,12 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
         return Finding::fail(format!("no backup can be made in {directory}: {why}"), HELP);
     }
     if let Err(error) = fs::read_dir(shelf.directory()) {
-        return judge_unreadable(shelf.directory(), &error, another_user(config));
+        let another = another_user(config);
+        let why = shelf.check().err().map(|failure| failure.to_string());
+        return judge_unreadable((shelf.directory(), &error), why, another);
     }
     if let Some(why) = unusable(place, &shelf) {
-        return Finding::fail(format!("no backup can be made in {why}"), HELP);
+        return Finding::fail(format!("no backup can be made in {why}"), THEN);
     }
     let own = DataDir::existing(&config.server.data).ok().and_then(|directory| {
         let own = key::published(&directory)?;
@@ -56,10 +58,16 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
 
 /// A directory that cannot be read is one in which nothing can be made either. It may only be closed to whoever
 /// asks, if that is `another` than the user of the server.
-fn judge_unreadable(directory: &Path, error: &io::Error, another: Option<Finding>) -> Finding {
-    match another.filter(|_| error.kind() == ErrorKind::PermissionDenied) {
-        Some(skipped) => skipped,
-        None => Finding::fail(
+fn judge_unreadable(
+    (directory, error): (&Path, &io::Error),
+    why: Option<String>,
+    another: Option<Finding>,
+) -> Finding {
+    let is_closed = error.kind() == ErrorKind::PermissionDenied;
+    match (another.filter(|_| is_closed), why) {
+        (Some(skipped), _) => skipped,
+        (None, Some(why)) => Finding::fail(format!("no backup can be made in {why}"), THEN),
+        (None, None) => Finding::fail(
             format!("{} (backup.directory) cannot be read: {error}", directory.display()),
             "mount its disk, or let backup.directory name a directory that the user of the server can read",
         ),
@@ -79,6 +87,9 @@ fn unusable(place: &Place<'_>, shelf: &Shelf) -> Option<String> {
     };
     told.or_else(seen)
 }
+
+/// What else there is to do about a directory that has said itself how it is mended.
+const THEN: &str = "the server makes the backup that is due within a minute after that";
 
 const HELP: &str =
     "`waxwing-server backup create` makes one now, and says what is wrong if it cannot";
@@ -111,7 +122,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_gone_is_wrong_and_one_that_is_closed_may_not_be() {
         let judged = |kind: ErrorKind, another: Option<Finding>| {
-            judge_unreadable(Path::new("/backups"), &kind.into(), another).verdict
+            judge_unreadable((Path::new("/backups"), &kind.into()), None, another).verdict
         };
         let another = || Some(Finding::skipped("another user"));
         assert_eq!(judged(ErrorKind::NotFound, None), Verdict::Fail);

@@ -1,6 +1,7 @@
 //! Owners and modes.
 
 use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind::PermissionDenied};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -32,6 +33,19 @@ const PRIVATE: [&str; 8] = [
     "audit.jsonl",
 ];
 
+/// What else the server has to write to.
+const OTHERS: [&str; 9] = [
+    "lock",
+    "waxwing.db-shm",
+    "waxwing.db-generation",
+    "server.pub.pem",
+    "server.former",
+    "audit.settled",
+    "node",
+    "witness",
+    "backups",
+];
+
 pub(super) fn look(place: &Place<'_>) -> Finding {
     let config = place.config;
     let data = &config.server.data;
@@ -45,24 +59,36 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
             );
         }
     };
-    let mut files = Vec::new();
-    for name in PRIVATE {
-        let path = data.join(name);
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) => files.push(Seen::of(&path, &metadata)),
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return Finding::skipped(format!(
-                    "{} is closed, as it should be: do this as the user of the server, or as root",
-                    data.display()
-                ));
-            }
-            Err(_) => {}
-        }
+    let see = |names: &[&str]| -> io::Result<Vec<Seen>> {
+        let paths = names.iter().map(|name| data.join(name));
+        let looked =
+            paths.map(|path| fs::symlink_metadata(&path).map(|found| Seen::of(&path, &found)));
+        // What is not there belongs to nobody.
+        looked
+            .filter(|seen| !matches!(seen, Err(error) if error.kind() != PermissionDenied))
+            .collect()
+    };
+    match (see(&PRIVATE), see(&OTHERS)) {
+        (Ok(private), Ok(others)) => judge(&directory, &private, &others),
+        _ => Finding::skipped(format!(
+            "{} is closed, as it should be: do this as the user of the server, or as root",
+            data.display()
+        )),
     }
-    judge(&directory, &files)
 }
 
-fn judge(directory: &Seen, files: &[Seen]) -> Finding {
+fn judge_foreign(directory: &Seen, seen: &Seen) -> Finding {
+    let (owner, path) = (directory.owner, &seen.path);
+    Finding::fail(
+        format!(
+            "{path} belongs to the user with number {}, and the server is the user with number {owner}",
+            seen.owner
+        ),
+        format!("run as root: chown {owner} {path}"),
+    )
+}
+
+fn judge(directory: &Seen, private: &[Seen], others: &[Seen]) -> Finding {
     let Seen { path, owner, mode } = directory;
     if mode & 0o022 != 0 {
         return Finding::fail(
@@ -70,13 +96,10 @@ fn judge(directory: &Seen, files: &[Seen]) -> Finding {
             format!("chmod 700 {path}"),
         );
     }
-    if let Some(file) = files.iter().find(|file| file.owner != *owner) {
-        return Finding::fail(
-            format!("{} belongs to the user with number {}", file.path, file.owner),
-            format!("chown {owner} {}", file.path),
-        );
+    if let Some(file) = private.iter().chain(others).find(|file| file.owner != *owner) {
+        return judge_foreign(directory, file);
     }
-    if let Some(file) = files.iter().find(|file| file.mode & 0o077 != 0) {
+    if let Some(file) = private.iter().find(|file| file.mode & 0o077 != 0) {
         return Finding::fail(
             format!("others can read {} (mode {:o})", file.path, file.mode),
             format!("chmod 600 {}", file.path),
@@ -109,9 +132,14 @@ mod tests {
             ((7, 0o700), (8, 0o600), Fail),
             ((7, 0o700), (7, 0o640), Fail),
         ] {
-            let found = judge(&seen(directory.0, directory.1), &[seen(file.0, file.1)]);
+            let found = judge(&seen(directory.0, directory.1), &[seen(file.0, file.1)], &[]);
             assert_eq!(found.verdict, verdict, "{found:?}");
             assert_eq!(found.help.is_some(), verdict != Ok);
         }
+        // Everybody may read others, such as the public key, and nobody else may have them.
+        let judge_other = |owner| judge(&seen(7, 0o700), &[], &[seen(owner, 0o644)]);
+        assert_eq!(judge_other(7).verdict, Ok);
+        let left = judge_other(0);
+        assert_eq!((left.verdict, &*left.help.unwrap()), (Fail, "run as root: chown 7 /data/x"));
     }
 }

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::{
     PRIVATE_LABEL, decode, digest, failure, open_private, public_pem, remove_drafts, replace, sync,
 };
+use crate::access;
 use crate::backend::{Key, generate_key};
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
@@ -69,7 +70,7 @@ impl Fingerprints {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(failure(&path, error)),
+            Err(error) => return Err(failure(&path, access::cannot_open(&path, &error))),
         };
         let former = text.lines().map(|line| parse(line).ok_or(line));
         let former = former.collect::<Result<_, _>>().map_err(|line| {
@@ -139,7 +140,7 @@ fn read_plan(directory: &DataDir) -> Result<Option<Planned>, Failure> {
     let path = directory.next_private_key();
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failure(&path, error)),
+        Err(error) => return Err(failure(&path, access::cannot_open(&path, &error))),
         Ok(_) => {}
     }
     let content = open_private(&path)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use crate::access::has_another_owner;
+use crate::access::{cannot_open, has_another_owner};
 use crate::admin::control;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -66,10 +66,13 @@ fn check_writable(directory: &Path) -> Result<(), Failure> {
 
 /// The server may not write to this directory, and what to do about it.
 fn closed(directory: &Path, error: Errno) -> Failure {
+    let why = match error {
+        Errno::ACCESS => cannot_open(directory, &error.into()),
+        _ => format!("{error}; let server.data name another place, or give it the rights"),
+    };
     let directory = directory.display();
     let message = format!(
-        "{directory}: the server cannot make files there: {error}; let server.data name another place, or \
-         give it the rights. Under systemd, a directory of your own needs a line \
+        "{directory}: the server cannot make files there: {why}. Under systemd, a directory of your own needs a line \
          ReadWritePaths={directory} in the unit (systemctl edit waxwing)"
     );
     Failure::new(Exit::Storage, message)

@@ -53,7 +53,7 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<Option<File>, Failur
             return match Errno::from_io_error(&error) {
                 Some(Errno::NOENT) if purpose != Purpose::Append => Ok(None),
                 Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => Err(failure(path, NOT_PLAIN)),
-                _ => Err(failure(path, error)),
+                _ => Err(failure(path, access::cannot_open(path, &error))),
             };
         }
     };
@@ -74,7 +74,7 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<Option<File>, Failur
 pub(super) fn can_be_made(path: &Path) -> Result<(), Failure> {
     let directory = path.parent().unwrap_or(path);
     let allowed = rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK);
-    allowed.map_err(|error| failure(path, io::Error::from(error)))
+    allowed.map_err(|error| failure(path, access::cannot_open(path, &error.into())))
 }
 
 /// As [`open`], and locked: against everybody else to append, against those who append to read. The

@@ -23,9 +23,8 @@ mod storage;
 mod suspensions;
 mod users;
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -168,9 +167,6 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let paper = &mut Paper { out, json, config };
-    let is_closed = |file: PathBuf| {
-        File::open(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
-    };
     match command {
         OperatorCommand::Status { watch } => status::run(*watch, paper),
         OperatorCommand::Health { ready } => health::run(*ready, paper),
@@ -192,10 +188,10 @@ pub fn run(
         OperatorCommand::Doctor { live: false } => doctor::run(paper),
         OperatorCommand::Drain { over } => drain::run(reach::connect(config)?, *over, paper),
         OperatorCommand::Undrain => drain::run_back(reach::connect(config)?, paper),
-        OperatorCommand::Audit(command) if is_closed(config.server.data.join("audit.jsonl")) => {
-            audit::ask(reach::connect(config)?, *command, paper)
-        }
-        OperatorCommand::Audit(command) => audit::read(*command, paper),
+        OperatorCommand::Audit(command) => match reach::instead_of(config, "audit.jsonl")? {
+            Some(connection) => audit::ask(connection, *command, paper),
+            None => audit::read(*command, paper),
+        },
         OperatorCommand::Key(command @ KeyCommand::Rotate { cancel: true, .. }) => {
             match reach::try_to_connect(config)? {
                 Some(connection) => key::ask(connection, command, paper),
@@ -205,10 +201,10 @@ pub fn run(
         OperatorCommand::Key(command @ KeyCommand::Rotate { .. }) => {
             key::ask(reach::connect(config)?, command, paper)
         }
-        OperatorCommand::Key(command) if is_closed(config.server.data.join("server.key.pem")) => {
-            key::ask(reach::connect(config)?, command, paper)
-        }
-        OperatorCommand::Key(command) => key::read(command, paper),
+        OperatorCommand::Key(command) => match reach::instead_of(config, "server.key.pem")? {
+            Some(connection) => key::ask(connection, command, paper),
+            None => key::read(command, paper),
+        },
     }
 }
 

@@ -1,9 +1,12 @@
 //! How a command reaches the server that a configuration means.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::super::control::Connection;
 use super::NO_SOCKET;
+use crate::access;
 use crate::config::{Config, ServerConfig};
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
@@ -20,6 +23,27 @@ pub(super) fn connect(config: &Config) -> Result<Connection, Failure> {
     let path = socket(config)?;
     let opened = Connection::open(&path).map_err(|failure| unusable(failure, config))?;
     opened.ok_or_else(|| Failure::new(Exit::Network, nobody_at(&path, config)))
+}
+
+/// A connection with the server, which can read a file of the data directory that is closed to this user; `None` if
+/// it is not closed.
+pub(super) fn instead_of(config: &Config, file: &str) -> Result<Option<Connection>, Failure> {
+    let file = config.server.data.join(file);
+    match File::open(&file) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let why = access::cannot_open(&file, &error);
+            let connection = try_to_connect(config)?;
+            connection.map(Some).ok_or_else(|| {
+                let nobody = nobody_at(&socket(config).unwrap_or_default(), config);
+                let message = format!(
+                    "{}: {why}. The server could be asked instead, but {nobody}",
+                    file.display()
+                );
+                Failure::new(Exit::Network, message)
+            })
+        }
+        _ => Ok(None),
+    }
 }
 
 /// A socket that cannot be used is that of another server, or of none, if nobody has named a place.

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, ffi};
 use rusqlite_migration::{M, Migrations};
+use rustix::fs::Access;
+use rustix::io::Errno;
 
 use super::SqliteOptions;
 use super::about::About;
@@ -296,13 +298,21 @@ pub(super) fn refuse_strange_files(path: &Path) -> Result<(), SqliteError> {
         } else if !metadata.is_file() {
             Some("it has to be a plain file, and no link to one".into())
         } else {
-            access::others_can_change(&file, &metadata)
+            access::others_can_change(&file, &metadata).or_else(|| is_closed(&file))
         };
         if let Some(what) = what {
             return Err(unreachable(&file, what));
         }
     }
     Ok(())
+}
+
+/// Why this process may not use a file; SQLite would not say so.
+fn is_closed(file: &Path) -> Option<String> {
+    let denied = rustix::fs::access(file, Access::READ_OK | Access::WRITE_OK).err();
+    denied
+        .filter(|error| *error == Errno::ACCESS)
+        .map(|error| access::cannot_open(file, &error.into()))
 }
 
 /// `-wal` and `-shm` get the mode of the database when SQLite makes them.

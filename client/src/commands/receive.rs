@@ -2,13 +2,15 @@
 
 mod exec;
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Console, Place, host};
 use crate::args::Receive;
 use crate::console::Remarks;
 use crate::exit::Failure;
-use crate::home::{Home, Letter, PrintingLock, Relation};
+use crate::home::{Home, Letter, LetterId, PrintingLock, Relation};
+use crate::interrupt;
 use crate::session::{Account, Reached, Session};
 use crate::show;
 
@@ -20,6 +22,9 @@ const SETTLING: Duration = Duration::from_secs(3);
 const BACKLOG: Duration = Duration::from_mins(2);
 /// How long another process may print.
 const TURN: Duration = Duration::from_secs(10);
+/// Until a full disk is looked at again, and how often it is asked meanwhile whether to stop.
+const FULL: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) fn run(
     place: &Place<'_>,
@@ -34,10 +39,10 @@ pub(super) fn run(
     if let Some(program) = &receive.exec {
         exec::require(program)?;
     }
-    let session = Session::new(&home, &account, host::with(&console.remarks))?;
     let done = if receive.follow {
-        follow(place, &home, session, receive, console)
+        follow(place, &home, &account, receive, console)
     } else {
+        let session = Session::new(&home, &account, host::with(&console.remarks))?;
         once(place, &home, session, receive, console)
     };
     tell_of_discarded(&home, console)?;
@@ -79,13 +84,14 @@ fn once_at(
     }
     place.forget_old(home, session)?;
     let turn = turn_to_print(home, session)?;
-    let printed = take(place, home, session, turn, receive, console)?;
+    let mut unnoted = Vec::new();
+    let printed = take(place, home, session, turn, receive, &mut unnoted, console)?;
     if printed.letters > 0 || came == Reached::Interrupted {
         return send_receipts(session, &printed);
     }
     if receive.timeout.is_some_and(|timeout| !timeout.is_zero()) {
         let (came, turn) = letters(home, session, None, |_| Ok(()))?;
-        let printed = take(place, home, session, turn, receive, console)?;
+        let printed = take(place, home, session, turn, receive, &mut unnoted, console)?;
         if printed.letters > 0 || came == Reached::Interrupted {
             return send_receipts(session, &printed);
         }
@@ -162,19 +168,63 @@ fn letters(
     Ok((reached, turn))
 }
 
-/// Until the person interrupts, or nothing has come for so long.
+/// What `receive --follow` knows, whatever becomes of its sessions.
+#[derive(Default)]
+struct Following {
+    /// Letters that it has printed.
+    ever: usize,
+    /// It has said that there is no connection, or no room.
+    is_lost: bool,
+    /// What was printed, and could not be noted.
+    unnoted: Vec<LetterId>,
+    /// When it ends if nothing comes.
+    deadline: Option<Instant>,
+}
+
+/// Until the person interrupts, or nothing has come for so long. What has no room on a full disk stays at
+/// the server until there is room: a program that runs for months does not end because of an hour.
 fn follow(
     place: &Place<'_>,
     home: &Home,
-    mut session: Session<'_>,
+    account: &Account,
     receive: &Receive,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let done = follow_at(place, home, &mut session, receive, console);
-    let now = receive.timeout.map(|_| Instant::now());
-    let left = session.until(now).leave();
-    done?;
-    Ok(left?)
+    let mut following = Following::default();
+    loop {
+        let mut session = Session::new(home, account, host::with(&console.remarks))?;
+        let done = follow_at(place, home, &mut session, receive, &mut following, console);
+        let Err(Failure::Storage(error)) = done else {
+            let now = receive.timeout.map(|_| Instant::now());
+            let left = session.until(now).leave();
+            done?;
+            return Ok(left?);
+        };
+        drop(session);
+        if !error.is_full(home.dir()) {
+            return Err(Failure::Storage(error));
+        }
+        if !following.is_lost {
+            following.is_lost = true;
+            writeln!(
+                console.remarks,
+                "the disk of the home in {} is full: what comes waits at the server until there is room; \
+                 trying again until then",
+                home.dir().display()
+            )?;
+        }
+        let until = Instant::now() + FULL;
+        let until = following.deadline.map_or(until, |deadline| until.min(deadline));
+        while Instant::now() < until && !interrupt::has_come() {
+            thread::sleep(LOOK);
+        }
+        if interrupt::has_come() {
+            return Ok(());
+        }
+        if following.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(Failure::Storage(error));
+        }
+    }
 }
 
 fn follow_at(
@@ -182,24 +232,25 @@ fn follow_at(
     home: &Home,
     session: &mut Session<'_>,
     receive: &Receive,
+    following: &mut Following,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let mut ever = 0;
-    let mut is_lost = false;
     loop {
-        let deadline = receive.timeout.map(|timeout| Instant::now() + timeout);
-        let (came, turn) = letters(home, session, deadline, |session| {
-            tell_of_connection(session, &mut is_lost, &mut console.remarks)
+        let after = || receive.timeout.map(|timeout| Instant::now() + timeout);
+        following.deadline = following.deadline.or_else(after);
+        let (came, turn) = letters(home, session, following.deadline, |session| {
+            tell_of_connection(session, &mut following.is_lost, &mut console.remarks)
         })?;
-        ever += take(place, home, session, turn, receive, console)?.letters;
+        let unnoted = &mut following.unnoted;
+        following.ever += take(place, home, session, turn, receive, unnoted, console)?.letters;
         place.forget_old(home, session)?;
         match came {
             Reached::Interrupted => return Ok(()),
-            Reached::TimedOut if ever == 0 => {
+            Reached::TimedOut if following.ever == 0 => {
                 return Err(session.take_problem().map_or_else(no_letter, Into::into));
             }
             Reached::TimedOut => return Ok(()),
-            Reached::Yes | Reached::Offline => {}
+            Reached::Yes | Reached::Offline => following.deadline = None,
         }
     }
 }
@@ -243,31 +294,50 @@ struct Printed {
     receipts: usize,
 }
 
-/// Prints what is unprinted, or hands it over to the person's program, if this process may.
+/// Prints what is unprinted, or hands it over to the person's program, if this process may. What could not be
+/// noted the last time is `unnoted`, and is not printed once more.
 fn take(
     place: &Place<'_>,
     home: &Home,
     session: &mut Session<'_>,
     turn: Option<PrintingLock>,
     receive: &Receive,
+    unnoted: &mut Vec<LetterId>,
     console: &mut Console<'_>,
 ) -> Result<Printed, Failure> {
-    let Some(program) = &receive.exec else { return print(place, home, turn, receive, console) };
     let Some(_turn) = turn else { return Ok(Printed::default()) };
-    let (json, persistent) = (receive.json, receive.follow);
-    exec::Hands { place, home, program, json, persistent }.hand_over(session, console)
+    let receipts = note(place, home, unnoted)?;
+    let mut printed = match &receive.exec {
+        Some(program) => {
+            let (json, persistent) = (receive.json, receive.follow);
+            let hands = exec::Hands { place, home, program, json, persistent };
+            hands.hand_over(session, unnoted, console)?
+        }
+        None => print(place, home, receive, unnoted, console)?,
+    };
+    printed.receipts += receipts;
+    Ok(printed)
 }
 
-/// Prints what is unprinted, and notes that it was, if this process may.
+/// Notes that letters were printed; how many of their senders are to be told.
+fn note(place: &Place<'_>, home: &Home, unnoted: &mut Vec<LetterId>) -> Result<usize, Failure> {
+    if unnoted.is_empty() {
+        return Ok(0);
+    }
+    let receipts = place.note_read(home, unnoted)?;
+    unnoted.clear();
+    Ok(receipts)
+}
+
+/// Prints what is unprinted, and notes that it was.
 fn print(
     place: &Place<'_>,
     home: &Home,
-    turn: Option<PrintingLock>,
     receive: &Receive,
+    unnoted: &mut Vec<LetterId>,
     console: &mut Console<'_>,
 ) -> Result<Printed, Failure> {
     let (mut printed, mut receipts) = (0, 0);
-    let Some(_turn) = turn else { return Ok(Printed::default()) };
     loop {
         let letters = home.letters().unprinted(PAGE)?;
         if letters.is_empty() {
@@ -285,9 +355,9 @@ fn print(
             writeln!(console.output, "{line}")?;
         }
         console.output.flush()?;
-        let ids: Vec<_> = letters.iter().map(|letter| letter.id).collect();
-        receipts += place.note_read(home, &ids)?;
+        unnoted.extend(letters.iter().map(|letter| letter.id));
         printed += letters.len();
+        receipts += note(place, home, unnoted)?;
     }
 }
 

@@ -289,3 +289,39 @@ fn on_a_full_disk_nothing_but_deleting_takes_the_room_that_is_kept_for_it() {
     anna.send(&bert, "there is room again").exits(0);
     drop(disk);
 }
+
+#[test]
+fn on_a_full_disk_whoever_follows_says_so_and_goes_on_when_there_is_room() {
+    let server = TestServer::new();
+    let (anna, bert) =
+        (server.newcomer("anna", "+4915112345601"), server.person("bert", "+4915112345602"));
+    fs::create_dir(&anna.home).unwrap();
+    let Some(disk) = SmallDisk::over(&anna.home, "4m") else {
+        let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
+        return;
+    };
+    anna.register().exits(0);
+    bert.send(&anna, "before").exits(0);
+    let following = anna.start(&["receive", "--follow", "--json"]);
+    following.wait_for_out(|out| out.contains("before"));
+    disk.fill();
+    let full = "is full: what comes waits at the server until there is room";
+    let mut sent = 0;
+    while !following.err().contains(full) {
+        assert!(sent < 100, "the disk is never full");
+        sent += 1;
+        // One that waits at the server is stored there.
+        bert.send(&anna, &format!("{} end-{sent}", "words ".repeat(5_000))).exits(0);
+    }
+    disk.make_room();
+    following.wait_for_err("connected again");
+    let last = format!("end-{sent}\"");
+    following.wait_for_out(|out| out.contains(&last));
+    following.signal(Signal::INT);
+    let ran = following.finish().exits(0);
+    for at in 1..=sent {
+        assert_eq!(ran.out.matches(&format!(" end-{at}\"")).count(), 1, "{at}");
+    }
+    assert_eq!(ran.err.matches(full).count(), 1, "{}", ran.err);
+    anna.receives_nothing();
+}

@@ -13,7 +13,7 @@ use rustix::fs::{Access, access};
 use crate::clock;
 use crate::commands::{Console, Place};
 use crate::exit::Failure;
-use crate::home::{Home, Letter, LetterBody};
+use crate::home::{Home, Letter, LetterBody, LetterId};
 use crate::session::{Reached, Session};
 use crate::show::{self, Sender};
 
@@ -67,6 +67,7 @@ impl Hands<'_> {
     pub(super) fn hand_over(
         &self,
         session: &mut Session<'_>,
+        unnoted: &mut Vec<LetterId>,
         console: &mut Console<'_>,
     ) -> Result<super::Printed, Failure> {
         let mut printed = super::Printed::default();
@@ -74,8 +75,9 @@ impl Hands<'_> {
         while let Some(letter) = self.home.letters().unprinted(1)?.pop() {
             match self.run(&letter, session, console)? {
                 End::Done => {
-                    printed.receipts += self.place.note_read(self.home, &[letter.id])?;
+                    unnoted.push(letter.id);
                     printed.letters += 1;
+                    printed.receipts += super::note(self.place, self.home, unnoted)?;
                     pause = PAUSE;
                 }
                 End::Interrupted => break,

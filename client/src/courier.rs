@@ -11,7 +11,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel,
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use waxwing_core::client::Ended;
+use waxwing_core::messenger::Cause;
 use waxwing_core::phone::Phone;
+use waxwing_core::wire::CloseReason;
 
 use crate::exit::Failure;
 use crate::home::{Home, HomeError, Which};
@@ -19,8 +22,11 @@ use crate::session::{Account, Host, Note, Session, SessionError, Tell};
 
 /// How long the courier waits for news of others before it looks at the home by itself.
 const LOOK: Duration = Duration::from_millis(50);
-/// Until a session is begun again that could not go on.
+/// Until a session is begun again that the home, or this machine, would not let go on.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The same after what no further attempt mends, such as an account that the server does not know: the
+/// slowest pace at which a client may go on.
+const GIVEN_UP: Duration = Duration::from_mins(5);
 /// How long the server may take to say what a key is.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Items that are put into the index of the search at a time, once nothing has come for a moment.
@@ -231,22 +237,32 @@ fn run(
         kept: surroundings.kept,
         forgets_at: Instant::now(),
     };
-    let mut session = Session::new(&home, &account, host.clone())?;
-    begun(session.waker());
+    let mut begun = Some(begun);
     loop {
+        let mut session = Session::new(&home, &account, host.clone())?;
+        if let Some(begun) = begun.take() {
+            begun(session.waker());
+        }
         let Err(error) = round.serve(&mut session) else {
             return Ok(session.leave()?);
         };
+        // Others may try meanwhile.
+        drop(session);
         let error = match error {
             SessionError::Home(error) => SessionError::Home(error.of_home(home.dir())),
             error => error,
         };
         round.say(Connection::Lost(Loss::of(&error, &home)));
+        let pause = match error {
+            // Whoever took over would lose the session to this one, and take it over again.
+            SessionError::Over(Cause::Ended(Ended::Closed(CloseReason::TakenOver))) => None,
+            SessionError::Over(_) => Some(GIVEN_UP),
+            _ => Some(PAUSE),
+        };
         // What is handed in meanwhile is stored, and goes out when there is a session again.
-        if !round.pause() {
+        if !round.pause(pause) {
             return Ok(());
         }
-        session = Session::new(&home, &account, host.clone())?;
     }
 }
 
@@ -313,12 +329,13 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Stores what is handed in, without a session, for a moment; `false` when nobody can hand in more.
-    fn pause(&mut self) -> bool {
-        let until = Instant::now() + PAUSE;
+    /// Stores what is handed in, without a session, for so long, or until somebody asks for a connection;
+    /// `false` when nobody can hand in more.
+    fn pause(&mut self, pause: Option<Duration>) -> bool {
+        let until = pause.map(|pause| Instant::now() + pause);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.given.recv_timeout(left) {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            match self.given.recv_timeout(left.unwrap_or(QUIET).min(QUIET)) {
                 Ok(order) => {
                     let is_hurried = matches!(order, Order::Hurry);
                     self.take(order, None);
@@ -328,7 +345,12 @@ impl<'a> Round<'a> {
                         return true;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Timeout) if left.is_some_and(|left| left <= QUIET) => {
+                    return true;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.look_at_home();
+                }
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
         }

@@ -210,9 +210,10 @@ impl Failure {
                 "the server says that this machine's clock is wrong; set it, and try again"
             }
             ErrorCode::BadSignature | ErrorCode::SessionUnknown => {
-                "account unknown or key refused; nothing was deleted. Run `waxwing register` \
-                 again: it registers once more under the same key if the server has lost the \
-                 account"
+                "account unknown or key refused: the operator of the server has removed the account, or \
+                 somebody has registered the phone from another home. Nothing was deleted. `waxwing \
+                 register --server-key FILE PHONE` finds out which, and registers again under the same \
+                 key if it can"
             }
             ErrorCode::Malformed
             | ErrorCode::UnknownOp

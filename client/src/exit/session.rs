@@ -85,8 +85,8 @@ impl From<Ended> for Failure {
             ),
             Ended::Closed(CloseReason::ServerStopping) => {
                 Self::Refused(
-                    "the server has ended the session for now: it stops, or its operator has ended it; \
-                     try again in a moment"
+                    "the server has ended the session: it stops, or its operator has ended the session, \
+                     or removed the account; the next connection says which"
                         .into(),
                 )
             }

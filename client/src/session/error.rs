@@ -4,11 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use waxwing_core::client::{Ended, RequestError};
+use waxwing_core::client::{Ended, RefusalNotice, RequestError};
 use waxwing_core::crypto::KeyError;
 use waxwing_core::messenger::Cause;
 use waxwing_core::time::UnixTime;
-use waxwing_core::wire::CloseReason;
+use waxwing_core::wire::{CloseReason, ErrorCode};
 
 use crate::home::{Holder, HomeError};
 use crate::keylog::KeyLogError;
@@ -120,9 +120,13 @@ impl SessionError {
 
 const fn ended_in_brief(ended: &Ended) -> &'static str {
     match ended {
-        Ended::Closed(CloseReason::ServerStopping) => "the server has stopped",
+        Ended::Closed(CloseReason::ServerStopping) => "the server has ended the session",
         Ended::Closed(CloseReason::TakenOver) => "another session took over",
         Ended::Closed(_) => "the server has ended it",
+        Ended::Refused(RefusalNotice {
+            code: Some(ErrorCode::BadSignature | ErrorCode::SessionUnknown),
+            ..
+        }) => "account unknown or key refused",
         Ended::Refused(_) => "the server refuses",
         Ended::BadBytes => "the server has another key",
         Ended::TimedOut => "the server does not answer",

@@ -79,7 +79,7 @@ fn a_server_that_stops_says_so_and_its_clients_come_back() {
     let following = bert.start(&["--verbose", "receive", "--follow", "--json"]);
     following.wait_for_out(|out| out.contains("one"));
     server.stop();
-    following.wait_for_err("the server has ended the session for now");
+    following.wait_for_err("the server has ended the session");
     server.start();
     anna.send(&bert, "two").exits(0);
     following.wait_for_out(|out| out.contains("two"));

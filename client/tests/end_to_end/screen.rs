@@ -312,7 +312,7 @@ fn a_lost_server_is_said_and_what_is_written_waits_for_it() {
     server.stop();
     terminal.waits("why there is no connection", |screen| {
         let shown = screen.contents();
-        shown.contains("no connection: the server has stopped")
+        shown.contains("no connection: the server has ended the session")
             || shown.contains("cannot be reached")
     });
     terminal.types(ENTER);
@@ -323,6 +323,35 @@ fn a_lost_server_is_said_and_what_is_written_waits_for_it() {
     server.start();
     terminal.waits("no letter waits", |screen| !screen.contents().contains("waiting"));
     bert.receives(&["written meanwhile"]);
+}
+
+#[test]
+fn an_account_that_was_removed_is_said_and_is_not_tried_for_ever() {
+    let server = TestServer::new();
+    let (anna, _) = acquainted(&server);
+    let mut terminal = Terminal::of(&anna);
+    terminal.shows("connected");
+    server.administer(&["users", "remove", "--yes", &anna.phone]).exits(0);
+    terminal.shows("no connection: the server has ended the session");
+    // What is tried by itself comes later.
+    eventually("the reason", || {
+        terminal.types("\x12");
+        terminal.is_shown("no connection: account unknown or key refused").then_some(())
+    });
+    terminal.types("\x12");
+    terminal.shows("has removed the account, or somebody has registered the phone");
+    terminal.types(ENTER);
+    terminal.types("is kept");
+    terminal.types(ENTER);
+    terminal.shows("1 waiting");
+    // After three refusals nobody holds the session any more, so other commands find out more.
+    let other = server.newcomer("elsewhere", &anna.phone);
+    other.register().exits(0);
+    eventually("what has become of the phone", || {
+        terminal.types("\x12");
+        let again = anna.register();
+        again.err.contains("registered +4915112345601 from another home").then_some(())
+    });
 }
 
 #[test]

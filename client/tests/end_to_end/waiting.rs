@@ -169,7 +169,7 @@ fn a_crowd_that_follows_does_not_come_back_at_once() {
     });
     server.stop();
     for follower in &followers {
-        follower.wait_for_err("the server has ended the session for now");
+        follower.wait_for_err("the server has ended the session");
     }
     server.start();
     let begun = Instant::now();

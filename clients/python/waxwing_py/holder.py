@@ -355,8 +355,9 @@ class SessionHolder:
             self._key_refusals += 1
             if self._key_refusals >= REFUSALS:
                 return KeyRefused(
-                    "the server does not know this account, or not with this key; nothing was"
-                    " deleted. Run `register` again to get the account back under the same key"
+                    "the server does not know this account, or not with this key: its operator has removed"
+                    " the account, or somebody has registered the phone from another home. Nothing was"
+                    " deleted. `register` finds out which, and registers again under the same key if it can"
                 )
         return refused(refusal)
 
@@ -385,5 +386,8 @@ def _closed(reason: Reason) -> Failure:
     if reason == Reason.TAKEN_OVER:
         return TakenOver("a newer session of this account took over")
     if reason == Reason.STOPPING:
-        return Restarting("the server has ended the session for now: it stops, or its operator ended it")
+        return Restarting(
+            "the server has ended the session: it stops, or its operator has ended the session, or removed"
+            " the account; the next connection says which"
+        )
     return NetworkFailure(f"the server ended the session: {reason.name}")

@@ -212,8 +212,9 @@ fn a_file_that_cannot_be_opened_stops_nobody_and_is_said() {
     assert_eq!(server.command(&["log", "reopen"]).status.code(), Some(74));
     assert!(server.log_status()["not_reopened"].as_str().unwrap().contains("cannot be opened"));
     assert!(server.stderr().contains("the log goes on in the file that was opened before"));
-    assert_eq!(server.command(&["reload"]).status.code(), Some(78));
-    eventually("it goes on", || fs::read_to_string(&moved).unwrap().contains("log.file"));
+    let reloaded = server.answers(&["reload"]);
+    assert!(reloaded["log_not_reopened"].as_str().unwrap().contains("log.file"), "{reloaded}");
+    eventually("it goes on", || fs::read_to_string(&moved).unwrap().contains("was read again"));
     server.is_visited();
     fs::remove_dir(server.log()).unwrap();
     server.answers(&["log", "reopen"]);
@@ -291,6 +292,13 @@ fn a_directory_that_is_not_there_keeps_nobody_from_serving_and_is_found_by_a_che
     let why = "log.file: /no/such/directory: there is no such directory";
     assert!(server.stderr().contains(why), "{}", server.stderr());
     assert!(server.log_status().to_string().contains(why), "{}", server.log_status());
+    // Nor is a reload of what is changed elsewhere refused; and who wants the log opened hears why it is not.
+    let reloaded = server.answers(&["reload"]);
+    assert!(reloaded["log_not_reopened"].as_str().unwrap().contains(why), "{reloaded}");
+    let reopened = server.command(&["log", "reopen"]);
+    assert_eq!(reopened.status.code(), Some(74));
+    assert!(String::from_utf8_lossy(&reopened.stderr).contains(why), "{reopened:?}");
+    assert!(server.log_status()["trouble"].as_str().unwrap().contains(why));
     let ran = binary()
         .env("WAXWING_LOG__FILE", "/no/such/directory/log")
         .args(["run", "--check", "--listen", "127.0.0.1:0", "--data"])
@@ -299,6 +307,20 @@ fn a_directory_that_is_not_there_keeps_nobody_from_serving_and_is_found_by_a_che
         .unwrap();
     assert_eq!(ran.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&ran.stderr).contains(why));
+}
+
+#[test]
+fn a_directory_that_comes_back_gets_the_log_when_it_is_opened_again() {
+    let server = Server::start(|folder| {
+        fs::remove_dir(folder.join("logs")).unwrap();
+        vec![("WAXWING_LOG__FILE", log_in(folder).display().to_string())]
+    });
+    assert_eq!(server.command(&["log", "reopen"]).status.code(), Some(74));
+    fs::create_dir(server.folder.path().join("logs")).unwrap();
+    assert_eq!(server.answers(&["log", "reopen"])["reopened"], server.log().display().to_string());
+    let log = server.log_status();
+    assert_eq!((&log["trouble"], &log["not_reopened"]), (&Value::Null, &Value::Null));
+    assert!(server.log().exists());
 }
 
 #[test]

@@ -22,12 +22,15 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 static WAY: OnceLock<Option<SyncSender<Entry>>> = OnceLock::new();
 static LOST: AtomicU64 = AtomicU64::new(0);
-static STATE: Mutex<State> = Mutex::new(State { path: None, trouble: None, not_reopened: None });
+static STATE: Mutex<State> =
+    Mutex::new(State { path: None, wanted: None, trouble: None, not_reopened: None });
 
 /// What is known of the file.
 struct State {
     /// Where it is; nothing while the log goes to standard error.
     path: Option<PathBuf>,
+    /// Where it is to be, also while it cannot be opened there.
+    wanted: Option<PathBuf>,
     trouble: Option<String>,
     /// Why it could not be opened again, so that lines go on into the file that was open before.
     not_reopened: Option<String>,
@@ -59,6 +62,8 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 /// Lines go to this file from now on; without one, to standard error.
 pub(super) fn go_to(file: Option<(PathBuf, File)>) {
     if file.is_none() && state().path.is_none() {
+        // It may have been wanted, in vain.
+        *state() = State { path: None, wanted: None, trouble: None, not_reopened: None };
         return;
     }
     let Some(way) = WAY.get_or_init(start) else { return };
@@ -66,23 +71,33 @@ pub(super) fn go_to(file: Option<(PathBuf, File)>) {
     // What is in the queue before it goes where it was to go. The thread needs the state, so nobody may
     // have it while the queue is full.
     if way.send(Entry::File(file)).is_ok() {
-        *state() = State { path, trouble: None, not_reopened: None };
+        let wanted = path.clone();
+        *state() = State { path, wanted, trouble: None, not_reopened: None };
     }
 }
 
 /// The file could not be opened when the server started.
-pub(super) fn could_not_open(why: String) {
-    state().trouble = Some(why);
+pub(super) fn could_not_open(path: PathBuf, why: String) {
+    let mut state = state();
+    state.wanted = Some(path);
+    state.trouble = Some(why);
 }
 
 /// The file could not be opened again. The one that is open may have been moved or deleted, so that nobody
 /// looks into it: standard error hears of it, too.
 pub(super) fn could_not_reopen(why: &str) {
+    let mut state = state();
+    let place = if state.path.is_some() {
+        state.not_reopened = Some(why.to_owned());
+        "the log goes on in the file that was opened before, wherever that is now"
+    } else {
+        state.trouble = Some(why.to_owned());
+        "the log still goes to standard error"
+    };
+    drop(state);
     let text = format!(
-        "waxwing-server: {why}; the log goes on in the file that was opened before, wherever that is now: \
-         put it right, and run `waxwing-server log reopen`\n"
+        "waxwing-server: {why}; {place}: put it right, and run `waxwing-server log reopen`\n"
     );
-    state().not_reopened = Some(why.to_owned());
     stderr::write(text.as_bytes());
 }
 
@@ -96,6 +111,11 @@ pub(super) fn write(line: &[u8]) -> bool {
         LOST.fetch_add(1, Relaxed);
     }
     true
+}
+
+/// Where the log is to be.
+pub(super) fn wanted() -> Option<PathBuf> {
+    state().wanted.clone()
 }
 
 pub(super) fn path() -> Option<PathBuf> {

@@ -38,7 +38,15 @@ struct Log {
 /// A log that goes on with another configuration, when everything else does.
 pub struct Prepared {
     config: LogConfig,
-    file: Option<(PathBuf, File)>,
+    place: Place,
+}
+
+/// Where lines go.
+enum Place {
+    /// To this file; without one, to standard error.
+    New(Option<(PathBuf, File)>),
+    /// Where they go already, since the file cannot be opened again.
+    Same(Failure),
 }
 
 /// What an operator can see of the log.
@@ -73,35 +81,55 @@ pub fn start(config: &LogConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes what another configuration of the log needs, and changes nothing yet.
+/// Makes what another configuration of the log needs, and changes nothing yet. A file that was in the configuration
+/// `before` may have been lost since then: that is no reason to refuse what is changed elsewhere.
 ///
 /// # Errors
-/// When its file cannot be opened.
-pub fn prepare(config: &LogConfig) -> Result<Prepared, Failure> {
-    let path = Some(&config.file).filter(|path| !path.as_os_str().is_empty());
-    let file = path.map(|path| open(path).map(|file| (path.clone(), file))).transpose()?;
-    Ok(Prepared { config: config.clone(), file })
+/// When its file is another one, and cannot be opened.
+pub fn prepare(config: &LogConfig, before: &LogConfig) -> Result<Prepared, Failure> {
+    let place = match open_if_any(config) {
+        Ok(file) => Place::New(file),
+        Err(failure) if config.file == before.file => Place::Same(failure),
+        Err(failure) => return Err(failure),
+    };
+    Ok(Prepared { config: config.clone(), place })
 }
 
-/// Goes on with another configuration. What somebody had asked for at run time has an end.
-pub fn configure(next: Prepared) {
-    let Prepared { config, file } = next;
-    file::go_to(file);
+fn open_if_any(config: &LogConfig) -> Result<Option<(PathBuf, File)>, Failure> {
+    let path = Some(&config.file).filter(|path| !path.as_os_str().is_empty());
+    path.map(|path| open(path).map(|file| (path.clone(), file))).transpose()
+}
+
+/// Goes on with another configuration. What somebody had asked for at run time has an end. Why the log goes on where it
+/// went before, if its file cannot be opened again.
+pub fn configure(next: Prepared) -> Option<Failure> {
+    let Prepared { config, place } = next;
+    let not_reopened = match place {
+        Place::New(file) => {
+            file::go_to(file);
+            None
+        }
+        Place::Same(failure) => {
+            file::could_not_reopen(&failure.to_string());
+            Some(failure)
+        }
+    };
     if let Some(Log { lines: to_lines, levels }) = LOG.get() {
         // It fails only when the log is gone, with the process.
         let _ = to_lines.reload(lines(config.format));
         levels.configure(config.level);
     }
+    not_reopened
 }
 
 /// Has the log of a server that starts go to its file. One that cannot be opened stops no server: the
 /// log goes to standard error, and `status` says so.
 pub fn serve(config: &LogConfig) {
-    match prepare(config) {
-        Ok(prepared) => configure(prepared),
+    match open_if_any(config) {
+        Ok(file) => _ = configure(Prepared { config: config.clone(), place: Place::New(file) }),
         Err(failure) => {
             tracing::error!(name: "log_file_unusable", %failure, "the log goes to standard error");
-            file::could_not_open(failure.to_string());
+            file::could_not_open(config.file.clone(), failure.to_string());
         }
     }
 }
@@ -116,13 +144,13 @@ pub fn set_level(asked: Asked) -> Result<(), Failure> {
     log.levels.ask(asked).map_err(|error| Failure::new(Exit::Failure, error))
 }
 
-/// Opens the file of the log again, because somebody has moved it. The path that was opened, if the log
-/// goes to a file.
+/// Opens the file of the log again, because somebody has moved it, or it is there by now. The path that was opened, if
+/// the log is to go to a file.
 ///
 /// # Errors
 /// When it cannot be opened. Then the log goes on where it went before.
 pub fn reopen() -> Result<Option<PathBuf>, Failure> {
-    let Some(path) = file::path() else { return Ok(None) };
+    let Some(path) = file::wanted() else { return Ok(None) };
     let reopened =
         open(&path).inspect_err(|failure| file::could_not_reopen(&failure.to_string()))?;
     file::go_to(Some((path.clone(), reopened)));

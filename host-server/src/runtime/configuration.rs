@@ -103,6 +103,8 @@ pub struct Reread {
     pub changes: Changes,
     /// How many phones are in `registration.allow_file`; nothing if no file is named.
     pub allowed_phones: Option<usize>,
+    /// Why the file of the log could not be opened again, so that the log goes on where it went before.
+    pub log_not_reopened: Option<String>,
     /// The loops that hang, and go on with the one before.
     pub late: Late,
 }
@@ -149,7 +151,7 @@ impl Configuration {
         let now = clock::unix_now();
         let standing = &mut self.state().standing;
         match &result {
-            Ok(Reread { changes, allowed_phones, late }) => {
+            Ok(Reread { changes, allowed_phones, late, .. }) => {
                 tracing::info!(
                 name: "reloaded",
                         live = changes.live.join(","),
@@ -213,22 +215,22 @@ impl Configuration {
         let registration = next.registration.policy()?;
         let ways = otp::ways(&next.otp, &self.report);
         let ways = ways.map_err(|error| Failure::new(Exit::Failure, error))?;
-        let log = logging::prepare(&next.log)?;
-        // Nothing fails from here on.
         let before = Arc::clone(&self.state().runs);
+        let log = logging::prepare(&next.log, &before.log)?;
+        // Nothing fails from here on.
         let changes = Changes {
             live: Changes::between(&before, &next).live,
             restart: Changes::between(&self.at_start, &read).restart,
         };
         let next = Arc::new(next);
         self.state().runs = Arc::clone(&next);
-        logging::configure(log);
+        let log_not_reopened = logging::configure(log).map(|failure| failure.to_string());
         takers.storage.tidy_after(next.storage.tidy_after);
         takers.backups.leave_free(next.storage.min_free_disk);
         takers.canary.set_every(next.canary.every);
         let allowed_phones = registration.phone_count();
         let late = takers.hand_over(&next, (registration, ways))?;
-        Ok(Reread { changes, allowed_phones, late })
+        Ok(Reread { changes, allowed_phones, log_not_reopened, late })
     }
 
     /// What a running server makes of it. It may be worse than at a start: an address that is not public

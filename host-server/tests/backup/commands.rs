@@ -202,7 +202,10 @@ struct Lost {
 
 impl Lost {
     fn start() -> Self {
-        let place = Place::new();
+        Self::start_at(Place::new())
+    }
+
+    fn start_at(place: Place) -> Self {
         let gone = place.0.path().join("gone");
         let text =
             |directory: &Path| format!("backup.directory = {directory:?}\nbackup.every = \"1s\"\n");
@@ -290,6 +293,20 @@ fn a_server_serves_without_its_directory_of_backups_until_that_is_there_again() 
         (&lost.backup()["unusable"], &lost.backup()["trouble"]),
         (&Value::Null, &Value::Null)
     );
+}
+
+#[test]
+fn what_is_in_a_directory_that_takes_nothing_at_the_start_counts() {
+    let place = Place::new();
+    let gone = place.0.path().join("gone");
+    fs::create_dir(&gone).unwrap();
+    let made = place.run(&["backup", "create", gone.join("waxwing-1.db").to_str().unwrap()]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    // It is refused for another reason than a disk that is mounted to be read only, and can be read as that can.
+    fs::set_permissions(&gone, fs::Permissions::from_mode(0o777)).unwrap();
+    let lost = Lost::start_at(place);
+    lost.until("what is there is known", || lost.backup()["verified"].is_string());
+    assert!(lost.backup()["unusable"].is_string());
 }
 
 #[test]

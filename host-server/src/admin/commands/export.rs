@@ -4,10 +4,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
+use rustix::fs::{FileType, fstat, statvfs};
 use serde::{Deserialize, Serialize};
 use waxwing_core::id::UserId;
 use waxwing_core::server::storage::QueueId;
@@ -23,7 +25,9 @@ use super::limits::Limits;
 use super::mailboxes::{self, Waiting};
 use super::suspensions::Suspended;
 use super::users::names;
+use crate::access;
 use crate::clock;
+use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::key;
@@ -370,6 +374,39 @@ struct Sheet<'a> {
     /// The file that was made for it, if one was.
     made: Option<(PathBuf, File)>,
     lines: u64,
+    floor: Option<Floor>,
+}
+
+/// So much has to stay free of the disk on which the export is written, as it is that of the data directory.
+struct Floor {
+    data: PathBuf,
+    bytes: u64,
+}
+
+impl Floor {
+    /// `None` if the export goes to another disk, or to none.
+    fn of(config: &Config, output: impl AsFd) -> Option<Self> {
+        let output = fstat(output).ok()?;
+        let data = &config.server.data;
+        let is_file = FileType::from_raw_mode(output.st_mode) == FileType::RegularFile;
+        let is_there = fs::metadata(data).is_ok_and(|data| data.dev() == output.st_dev);
+        let bytes = config.storage.min_free_disk;
+        (is_file && is_there).then(|| Self { data: data.clone(), bytes })
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let Ok(disk) = statvfs(&self.data) else { return Ok(()) };
+        if disk.f_bavail.saturating_mul(disk.f_frsize) >= self.bytes {
+            return Ok(());
+        }
+        let floor = figures::bytes(self.bytes);
+        let message = format!(
+            "less than storage.min_free_disk ({floor}) is left of the disk of {}, which the server needs: make room \
+             there, or let the export go to another disk",
+            self.data.display()
+        );
+        Err(Failure::new(Exit::Storage, message))
+    }
 }
 
 /// What was written.
@@ -381,9 +418,14 @@ struct Written {
 
 impl<'a> Sheet<'a> {
     /// A new file for its owner alone, or else `out`.
-    fn new(output: Option<&Path>, out: &'a mut dyn Write) -> Result<Self, Failure> {
+    fn new(
+        config: &Config,
+        output: Option<&Path>,
+        out: &'a mut dyn Write,
+    ) -> Result<Self, Failure> {
         let Some(path) = output else {
-            return Ok(Self { out: Box::new(out), made: None, lines: 0 });
+            let floor = Floor::of(config, io::stdout());
+            return Ok(Self { out: Box::new(out), made: None, lines: 0, floor });
         };
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let file = made.map_err(|error| match error.kind() {
@@ -397,11 +439,13 @@ impl<'a> Sheet<'a> {
             _ => unwritable(path, &error),
         })?;
         let out = file.try_clone().map_err(|error| unwritable(path, &error))?;
+        let floor = Floor::of(config, &file);
         let made = Some((path.to_owned(), file));
-        Ok(Self { out: Box::new(BufWriter::new(out)), made, lines: 0 })
+        Ok(Self { out: Box::new(BufWriter::new(out)), made, lines: 0, floor })
     }
 
     fn line(&mut self, held: &Held) -> Result<(), Failure> {
+        self.floor.as_ref().map_or(Ok(()), Floor::check)?;
         self.lines += 1;
         // Nothing in a line can fail to be written.
         let json = serde_json::to_string(held).unwrap_or_default();
@@ -443,7 +487,8 @@ impl Written {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Storage, format!("{} cannot be written: {error}", path.display()))
+    let why = access::cannot_open(path, error);
+    Failure::new(Exit::Storage, format!("{} cannot be written: {why}", path.display()))
 }
 
 pub(super) fn run(
@@ -451,7 +496,7 @@ pub(super) fn run(
     (user, letters, output): (UserName, bool, Option<&Path>),
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
-    let mut sheet = Sheet::new(output, &mut *paper.out)?;
+    let mut sheet = Sheet::new(paper.config, output, &mut *paper.out)?;
     let asked = Asked::new(paper.config, Request::Export { user, letters });
     let exported = protocol::ask(connection, &asked, |held: Held| sheet.line(&held));
     match sheet.end(exported)? {
@@ -490,7 +535,7 @@ pub(super) fn run_alone(
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
     let user = storage.find_user(user)?.ok_or_else(|| no_such_user(user))?;
-    let mut sheet = Sheet::new(output, &mut *paper.out)?;
+    let mut sheet = Sheet::new(paper.config, output, &mut *paper.out)?;
     let arguments = names(&user).with("letters", letters);
     let exported =
         log.note_shown(clock::unix_now(), audit::caller(), COMMAND, arguments).and_then(|()| {
@@ -500,5 +545,34 @@ pub(super) fn run_alone(
     match sheet.end(exported)? {
         Some(written) => paper.write(&written, Written::line),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held() -> Held {
+        let exported = "2026-11-30T00:00:00Z".to_owned();
+        Held::Complete(Complete { exported, lines: 1, not_held: String::new() })
+    }
+
+    #[test]
+    fn what_the_server_needs_of_its_disk_is_left_and_else_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data = directory.path().to_owned();
+        let file = directory.path().join("person.jsonl");
+        for (min_free, is_written) in [(0, true), (u64::MAX, false)] {
+            config.storage.min_free_disk = min_free;
+            let mut out = io::sink();
+            let mut sheet = Sheet::new(&config, Some(&file), &mut out).unwrap();
+            let line = sheet.line(&held());
+            assert_eq!(sheet.end(line).is_ok(), is_written);
+            assert_eq!(file.exists(), is_written);
+            let _ = fs::remove_file(&file);
+        }
+        // Another disk is no business of the server.
+        assert!(Floor::of(&config, File::open("/dev/null").unwrap()).is_none());
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn reopen(
     let path = running.act((caller, answer), "log reopen", Arguments::new(), |_| {
         let path = logging::reopen().map_err(|failure| Problem::new(Exit::Storage, failure))?;
         let path = path.ok_or_else(|| {
-            let message = "the log goes to standard error; log.file names a file for it";
+            let message = "log.file is empty, so the log goes to standard error, and there is nothing to open again";
             Problem::new(Exit::Failure, message)
         })?;
         Ok((path, Outcome::done("")))

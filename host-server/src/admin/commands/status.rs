@@ -541,6 +541,7 @@ impl Backup {
     fn lines(&self, out: &mut dyn Write) -> io::Result<()> {
         let newest = match &self.verified {
             Some(moment) => format!("the newest is of {moment}"),
+            None if self.unusable.is_some() => "it is not known whether there is one".to_owned(),
             None => "there is none".to_owned(),
         };
         let scheduled = if self.scheduled { "" } else { "; none is made by the clock" };

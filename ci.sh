@@ -20,7 +20,7 @@ release=(msrv docs_rs package minimal_versions semver boot_deb)
 
 usage() {
     cat <<END
-Usage: ./ci.sh             every check: about 40 minutes on two cores, from a clean clone
+Usage: ./ci.sh             every check: about 35 minutes on two cores, from a clean clone
        ./ci.sh quick       formatting, lints and the tests of the core: less than 5 minutes
        ./ci.sh release     what a release needs besides: packages, oldest dependencies
        ./ci.sh mutants [BASE]
@@ -31,6 +31,25 @@ Usage: ./ci.sh             every check: about 40 minutes on two cores, from a cl
 Steps of ./ci.sh:         ${steps[*]}
 Steps of ./ci.sh release: ${release[*]}
 END
+}
+
+# A subcommand of cargo's is there, or is built now.
+installed() { # SUBCOMMAND
+    if ! cargo "$1" --version >/dev/null 2>&1; then
+        echo "ci.sh: installing cargo-$1"
+        cargo install "cargo-$1" --locked --debug --quiet
+    fi
+}
+
+# What takes minutes to build and does not lie in target/debug. Most tests wait more than they compute, so
+# `./ci.sh` does this beside them, after them in priority. What fails here fails again in its step, and is
+# reported there.
+build_beside() {
+    installed deny
+    if rustup run nightly rustc --version; then
+        installed fuzz
+        fuzz/run --build
+    fi
 }
 
 step_fmt() { # seconds
@@ -282,7 +301,7 @@ step_firmware() { # 7 minutes, 15 without rustup's targets
 fuzz_packages=(core/fuzz fuzz)
 # Each target from its seeds, and the seeds on the stable compiler. `FUZZ_SECONDS=900 ./ci.sh fuzz`
 # fuzzes for longer.
-step_fuzz() { # 7 minutes: 6 for the builds, 1 for fuzzing with two at a time
+step_fuzz() { # 3 minutes, with two fuzzers at a time; 5 more where nothing was built yet
     local stable package
     # That of the project, not of the folder, which names another.
     stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
@@ -298,10 +317,8 @@ step_fuzz() { # 7 minutes: 6 for the builds, 1 for fuzzing with two at a time
         echo "fuzz: fuzzing SKIPPED: there is no nightly toolchain, and the fuzzer needs its sanitizers"
         return
     fi
-    if ! cargo fuzz --version >/dev/null 2>&1; then
-        echo "fuzz: installing cargo-fuzz"
-        cargo install cargo-fuzz --locked --debug --quiet
-    fi
+    wait # for what is built beside the other steps
+    installed fuzz
     fuzz/run --build
     for package in "${fuzz_packages[@]}"; do
         cargo +nightly fuzz list --fuzz-dir "$package"
@@ -319,10 +336,8 @@ step_fuzz_one() { # TARGET
 }
 
 step_deny() { # seconds; 1 minute the first time, for building cargo-deny
-    if ! cargo deny --version >/dev/null 2>&1; then
-        echo "deny: installing cargo-deny"
-        cargo install cargo-deny --locked --debug --quiet
-    fi
+    wait # for what is built beside the other steps
+    installed deny
     cargo deny check bans licenses sources
     cargo deny --manifest-path firmware/Cargo.toml --config deny.toml check bans licenses sources
     if ! cargo deny check advisories; then
@@ -421,10 +436,7 @@ step_mutants() { # BASE; 5 minutes for the first build, then 1 minute for each m
         echo "mutants: as in ./ci.sh mutants HEAD~1"
         return 1
     fi
-    if ! cargo mutants --version >/dev/null 2>&1; then
-        echo "mutants: installing cargo-mutants"
-        cargo install cargo-mutants --locked --debug --quiet
-    fi
+    installed mutants
     # A clone, so that no mutant ever stands in the files that somebody works on. It is kept, since
     # checking out leaves files alone that are the same, and cargo then builds little.
     [ -d "$tree" ] || git clone --quiet --shared . "$tree"
@@ -445,6 +457,10 @@ step_mutants() { # BASE; 5 minutes for the first build, then 1 minute for each m
 
 if [ "${1:-}" = fuzz_one ]; then
     step_fuzz_one "$2"
+    exit
+fi
+if [ "${1:-}" = build_beside ]; then
+    build_beside
     exit
 fi
 if [ "${1:-}" = mutants ]; then
@@ -468,6 +484,13 @@ for step in "${selected[@]}"; do
         exit 2
     fi
 done
+if [ $# -eq 0 ]; then
+    mkdir -p target
+    setsid nice ./ci.sh build_beside >target/build_beside.log 2>&1 &
+    beside=$!
+    # With all processes that it has begun.
+    trap 'kill -- -"$beside" 2>/dev/null || true' EXIT
+fi
 for step in "${selected[@]}"; do
     started=$SECONDS
     echo "== $step"

@@ -396,10 +396,10 @@ fn the_way_that_codes_no_longer_take_is_neither_tested_nor_told_to_rest() {
         Server::start("otp.delivery = \"exec\"\notp.exec.program = \"/bin/false\"\n", LOCAL);
     let test = || server.command(&["otp", "test", "+4915112345617"]);
     (0..5).for_each(|_| assert_eq!(test().status.code(), Some(1)));
-    assert_eq!(server.status()["resting_ways"][0]["way"], "exec");
+    assert_eq!(server.status()["failing_ways"][0]["way"], "exec");
     server.writes("otp.delivery = \"in-band\"\n");
     server.reloads();
-    assert_eq!(server.status()["resting_ways"], json!([]));
+    assert_eq!(server.status()["failing_ways"], json!([]));
     let ran = test();
     let said = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(ran.status.code(), Some(78), "{said}");

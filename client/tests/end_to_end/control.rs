@@ -401,18 +401,21 @@ fn a_way_of_codes_that_rests_is_in_the_status_and_can_be_tested_often() {
         ("otp.exec.program", "/bin/sh"),
         ("otp.exec.args", "-c, exit 1"),
     ]);
-    let resting = || json(&server, &["status"]).remove(0)["resting_ways"].take();
-    for tests in 1..=11 {
-        assert_eq!(resting().as_array().unwrap().is_empty(), tests <= 5, "{tests}");
+    let failing = || json(&server, &["status"]).remove(0)["failing_ways"].take();
+    for tests in 0..11 {
+        let failing = failing();
+        let way = failing.get(0);
+        assert_eq!(way.map_or(0, |way| way["failures"].as_u64().unwrap()), tests);
+        assert_eq!(way.is_some_and(|way| way["next_try_ms"].is_u64()), tests >= 5, "{failing}");
         server.administer(&["otp", "test", "+4915112349999"]).exits(1).says("by exec");
     }
     let failed = failure(&server, &["otp", "test", "+4915112349999"], 1);
     assert!(failed["way"] == "exec" && failed["milliseconds"].is_u64(), "{failed}");
     assert!(failed["error"].as_str().unwrap().contains("the log of the program"), "{failed}");
-    let rests = resting();
+    let rests = failing();
     assert_eq!(rests[0]["way"], "exec");
     assert!((1..=30_000).contains(&rests[0]["next_try_ms"].as_u64().unwrap()), "{rests}");
-    server.administer(&["status"]).exits(0).says("DO NOT GET THROUGH by exec");
+    server.administer(&["status"]).exits(0).says("THE LAST 12 DID NOT GET THROUGH by exec");
 }
 
 #[test]
@@ -616,6 +619,7 @@ fn a_server_that_is_drained_lets_nobody_in_sends_its_sessions_away_and_stops() {
     annas.wait_for_err("the server has ended the session");
     // Another time ends nobody at that moment.
     server.administer(&["drain", "--over", "25h"]).exits(2).says("from 0ms to 1d");
+    server.administer(&["doctor", "--live"]).exits(1).says("no letter was sent");
     for over in ["3h", "2h"] {
         let again = json(&server, &["drain", "--over", over]).remove(0);
         let status = json(&server, &["status"]).remove(0);

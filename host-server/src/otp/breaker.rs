@@ -31,6 +31,11 @@ impl Breaker {
         rests
     }
 
+    /// So many codes did not get through since the last one that did.
+    pub(super) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Until when no code goes this way, if that is later than now.
     pub(super) fn rests_until(&self, now: Instant) -> Option<Instant> {
         self.rests_until.filter(|until| *until > now)
@@ -59,7 +64,9 @@ mod tests {
         // It is tried again, and one failure is enough.
         assert!(breaker.ended(false, at(33)));
         assert_eq!(breaker.rests_until(at(33)), Some(at(63)));
+        assert_eq!(breaker.failures(), 6);
         assert!(!breaker.ended(true, at(70)));
+        assert_eq!(breaker.failures(), 0);
         assert!(!breaker.ended(false, at(71)));
     }
 }

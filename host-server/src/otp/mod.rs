@@ -24,7 +24,7 @@ pub use console::ConsoleDelivery;
 pub use exec::ExecDelivery;
 pub(crate) use test_codes::TestCodes;
 pub use test_codes::{TestAnswer, TestEnd, TestRefused};
-pub use ways::{DeliveryReport, MOST_WAYS, Resting, WayNumber, WayReport, Ways};
+pub use ways::{DeliveryReport, Failing, MOST_WAYS, WayNumber, WayReport, Ways};
 #[cfg(feature = "aws-lc")]
 pub use webhook::WebhookDelivery;
 

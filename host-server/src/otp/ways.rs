@@ -15,13 +15,15 @@ pub type WayNumber = usize;
 /// There are so many ways at most: `otp.delivery` and `otp.fallback`.
 pub const MOST_WAYS: usize = 2;
 
-/// A way that no code takes for now, since codes did not get through.
+/// A way on which the last code did not get through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resting {
+pub struct Failing {
     /// Its name in the configuration.
     pub way: &'static str,
-    /// It is tried again in so much time.
-    pub left: Duration,
+    /// So many codes in a row did not.
+    pub failures: u32,
+    /// It rests, and is tried again in so much time.
+    pub rests: Option<Duration>,
 }
 
 /// What has become of a code on one of the ways.
@@ -158,13 +160,14 @@ impl Ways {
         rests?.into_iter().min()
     }
 
-    /// The ways that rest, and how long they still do.
-    pub(crate) fn resting(&self, now: Instant) -> [Option<Resting>; MOST_WAYS] {
-        let mut resting = self.present().iter().filter_map(|way| {
-            let left = way.breaker.rests_until(now)?.since(now);
-            Some(Resting { way: way.name, left })
+    /// The ways on which the last code did not get through.
+    pub(crate) fn failing(&self, now: Instant) -> [Option<Failing>; MOST_WAYS] {
+        let mut failing = self.present().iter().filter_map(|way| {
+            let failures = Some(way.breaker.failures()).filter(|failures| *failures > 0)?;
+            let rests = way.breaker.rests_until(now).map(|until| until.since(now));
+            Some(Failing { way: way.name, failures, rests })
         });
-        std::array::from_fn(|_| resting.next())
+        std::array::from_fn(|_| failing.next())
     }
 
     /// Those that new codes take.
@@ -284,9 +287,10 @@ mod tests {
         let until = NOW.after(Breaker::REST);
         assert_eq!(ways.rest_until(NOW), Some(until));
         let left = Duration::from_secs(10);
-        let rests = ["webhook", "exec"].map(|way| Some(Resting { way, left }));
-        assert_eq!(ways.resting(NOW.after(Breaker::REST - left)), rests);
-        assert_eq!(ways.resting(until), [None; 2]);
+        let fail = |rests| ["webhook", "exec"].map(|way| Some(Failing { way, failures: 5, rests }));
+        assert_eq!(ways.failing(NOW.after(Breaker::REST - left)), fail(Some(left)));
+        // Nobody has seen since then that it works.
+        assert_eq!(ways.failing(until), fail(None));
         assert_eq!(ways.rest_until(until), None);
         // One that was made before tries the first way, and goes no further.
         first.came();
@@ -421,7 +425,7 @@ mod tests {
         assert!(ways.rest_until(NOW).is_some());
         first.came();
         ways.give_way_to(Ways::default());
-        assert_eq!((ways.rest_until(NOW), ways.resting(NOW)), (None, [None; 2]));
+        assert_eq!((ways.rest_until(NOW), ways.failing(NOW)), (None, [None; 2]));
         let (answer, answers) = std::sync::mpsc::channel();
         let phone = Phone::parse(b"+4915112345617").unwrap();
         let code = Otp::parse(b"012345").unwrap();
@@ -432,7 +436,7 @@ mod tests {
         // Others that come later are tested, and have no failures.
         let (next, other, _) = two();
         ways.give_way_to(next);
-        assert_eq!((ways.name(0), ways.resting(NOW)), (Some("webhook"), [None; 2]));
+        assert_eq!((ways.name(0), ways.failing(NOW)), (Some("webhook"), [None; 2]));
         deliver(&mut ways, 7, NOW);
         assert_eq!(other.came(), [7]);
     }

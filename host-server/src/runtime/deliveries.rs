@@ -7,7 +7,7 @@ use waxwing_core::time::Instant;
 
 use super::repeated::Repeated;
 use crate::otp::{
-    DeliveryReport, DeliveryTicket, MOST_WAYS, Resting, TestAnswer, TestCodes, WayNumber,
+    DeliveryReport, DeliveryTicket, Failing, MOST_WAYS, TestAnswer, TestCodes, WayNumber,
     WayReport, Ways,
 };
 
@@ -54,9 +54,9 @@ impl Deliveries {
         self.tests.begin(&mut self.ways, test, number, answer, now);
     }
 
-    /// The ways that rest, and how long they still do.
-    pub(super) fn resting(&self, now: Instant) -> [Option<Resting>; MOST_WAYS] {
-        self.ways.resting(now)
+    /// The ways on which the last code did not get through.
+    pub(super) fn failing(&self, now: Instant) -> [Option<Failing>; MOST_WAYS] {
+        self.ways.failing(now)
     }
 
     /// Until when no code goes out, because all ways rest.

@@ -507,7 +507,7 @@ impl<P: Provider, C: Clock, L: Connections> Handler<L> for EventHandler<P, C, L>
             events: *events,
             bans: admission.bans().counts(now.unix),
             stops: *stopping,
-            resting_ways: deliveries.resting(now.instant),
+            failing_ways: deliveries.failing(now.instant),
         });
         let configurations = self.requests.configurations();
         if !configurations.is_empty() {

@@ -24,7 +24,7 @@ use super::event_counts::EventCounts;
 use crate::config::AddressRange;
 use crate::histogram::Times;
 use crate::offer::Offer;
-use crate::otp::{MOST_WAYS, Resting, TestAnswer, WayNumber};
+use crate::otp::{Failing, MOST_WAYS, TestAnswer, WayNumber};
 use crate::store::Ban;
 
 /// Something that an operator asks of a shard.
@@ -112,8 +112,8 @@ pub struct ShardReport {
     pub bans: BanCounts,
     /// The server stops.
     pub stops: bool,
-    /// The ways of codes that rest; the registrar alone knows of any.
-    pub resting_ways: [Option<Resting>; MOST_WAYS],
+    /// The ways on which the last code did not get through; the registrar alone knows of any.
+    pub failing_ways: [Option<Failing>; MOST_WAYS],
 }
 
 /// The requests that have no answer yet.

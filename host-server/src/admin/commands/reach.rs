@@ -57,7 +57,7 @@ fn unusable(failure: Failure, config: &Config) -> Failure {
         format!(
             "{failure}. No configuration names server.data or server.control, so the server was looked for \
              below the directory in which you are: give this command the --config or --data of the one that you \
-             mean; a file that is empty names nothing"
+             mean. If you have given a --config, see whether it is the right one: it names neither, and may be empty"
         ),
     )
 }

@@ -21,7 +21,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::otp::Resting;
+use crate::otp::Failing;
 use crate::runtime::{ShardReport, Standing};
 use crate::{logging, stderr, store};
 
@@ -45,8 +45,8 @@ pub(crate) struct Status {
     free_ids: Option<u64>,
     /// One-time passwords that can still go out today.
     codes_left: Option<u64>,
-    /// Ways of codes that did not get through, and are left alone for a while.
-    resting_ways: Vec<RestingWay>,
+    /// Ways on which the last code did not get through.
+    failing_ways: Vec<FailingWay>,
     pending_letters: u64,
     pending_bytes: u64,
     room: Room,
@@ -60,17 +60,32 @@ pub(crate) struct Status {
     key: Keys,
 }
 
-/// A way of one-time passwords that rests.
+/// A way of one-time passwords on which the last one did not get through.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct RestingWay {
+struct FailingWay {
     way: String,
-    /// It is tried again in so much time.
-    next_try_ms: u64,
+    /// So many in a row did not.
+    failures: u32,
+    /// It is left alone for so long; nothing if the next code tries it.
+    next_try_ms: Option<u64>,
 }
 
-impl RestingWay {
-    fn of(Resting { way, left }: Resting) -> Self {
-        Self { way: way.into(), next_try_ms: ms(left) }
+impl FailingWay {
+    fn of(Failing { way, failures, rests }: Failing) -> Self {
+        Self { way: way.into(), failures, next_try_ms: rests.map(ms) }
+    }
+
+    fn line(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { way, failures, next_try_ms } = self;
+        let last = match failures {
+            1 => "THE LAST ONE".to_owned(),
+            several => format!("THE LAST {several}"),
+        };
+        let next = next_try_ms.map_or_else(
+            || "the next code tries it again".to_owned(),
+            |next| format!("it is tried again in {}", figures::span(next)),
+        );
+        writeln!(out, "             {last} DID NOT GET THROUGH by {way}; {next}")
     }
 }
 
@@ -303,10 +318,10 @@ impl Status {
             users: sum(|report| report.users as u64),
             free_ids: known().find_map(|report| report.machine.free_ids).map(|ids| ids as u64),
             codes_left: known().find_map(|report| report.machine.codes_left).map(u64::from),
-            resting_ways: known()
-                .flat_map(|report| report.resting_ways)
+            failing_ways: known()
+                .flat_map(|report| report.failing_ways)
                 .flatten()
-                .map(RestingWay::of)
+                .map(FailingWay::of)
                 .collect(),
             pending_letters: sum(|report| report.pending_letters),
             pending_bytes: sum(|report| report.pending_bytes),
@@ -374,13 +389,7 @@ impl Status {
         if let Some(left) = status.codes_left {
             writeln!(out, "codes        {left} can still go out today")?;
         }
-        for RestingWay { way, next_try_ms } in &status.resting_ways {
-            let next = figures::span(*next_try_ms);
-            writeln!(
-                out,
-                "             DO NOT GET THROUGH by {way}, which is tried again in {next}"
-            )?;
-        }
+        status.failing_ways.iter().try_for_each(|way| way.line(out))?;
         let letters = figures::count(status.pending_letters, "letter", "letters");
         writeln!(out, "pending      {letters}, {}", figures::bytes(status.pending_bytes))?;
         status.room.lines(out)?;
@@ -665,9 +674,9 @@ impl Status {
         &self.configuration.waiting
     }
 
-    /// Ways of codes that did not get through, and are left alone for a while.
-    pub(crate) fn resting_ways(&self) -> Vec<&str> {
-        self.resting_ways.iter().map(|resting| &*resting.way).collect()
+    /// Ways on which the last code did not get through, and how many in a row did not.
+    pub(crate) fn failing_ways(&self) -> Vec<(&str, u32)> {
+        self.failing_ways.iter().map(|failing| (&*failing.way, failing.failures)).collect()
     }
 
     /// Why nothing can be put into the directory of backups.

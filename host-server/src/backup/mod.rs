@@ -13,6 +13,7 @@ mod priority;
 mod restore;
 mod service;
 mod shelf;
+mod turn;
 
 pub use check::check;
 pub use drill::{Drill, Drilled, Step};

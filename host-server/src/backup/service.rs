@@ -14,6 +14,7 @@ use waxwing_core::time::UnixTime;
 use super::make::{Making, make, stopped};
 use super::manifest::Manifest;
 use super::shelf::Shelf;
+use super::turn::Turns;
 use crate::clock;
 use crate::config::{Config, check_answers};
 use crate::exit::{Exit, Failure};
@@ -68,12 +69,14 @@ pub struct Backups {
     every: Duration,
     keep: usize,
     interrupt: Interrupt,
-    at_work: Mutex<()>,
+    turns: Turns,
     state: Mutex<State>,
 }
 
 /// After a backup by the clock has failed, the next one is tried no later.
 const RETRY: Duration = Duration::from_hours(1);
+/// A stop waits so long for a backup that is to end. One whose disk answers ends within a moment.
+const ENDING: Duration = Duration::from_secs(10);
 /// How often the clock is looked at, since somebody may set it, and the directory.
 const LOOK: Duration = Duration::from_mins(1);
 
@@ -90,7 +93,7 @@ impl Backups {
             every: config.backup.every,
             keep: config.backup.keep as usize,
             interrupt: Interrupt::default(),
-            at_work: Mutex::default(),
+            turns: Turns::default(),
             state: Mutex::default(),
         }
     }
@@ -125,7 +128,7 @@ impl Backups {
         self: &Arc<Self>,
         target: Target,
     ) -> Result<Receiver<Result<Made, Failure>>, Failure> {
-        if self.at_work.try_lock().is_err() {
+        if self.turns.are_taken() {
             let message = "a backup is being made at this moment; wait until it has ended";
             return Err(Failure::new(Exit::Failure, message));
         }
@@ -159,14 +162,25 @@ impl Backups {
         Ok(Some(Schedule { _end: end, _thread: thread }))
     }
 
-    /// Has what is being made end, and waits for that. Nothing is made afterwards.
+    /// Has what is being made end, and waits for that, but not for a disk that does not answer. Nothing is made
+    /// afterwards.
     pub fn stop(&self) {
+        if !self.end_within(ENDING) {
+            tracing::warn!(
+                name: "backup_unended",
+                "a backup does not end, since the disk that it goes to does not answer: the server stops without \
+                 waiting for it. The next one that is made in backup.directory deletes what is left of it"
+            );
+        }
+    }
+
+    fn end_within(&self, patience: Duration) -> bool {
         self.interrupt.ask();
-        drop(self.at_work.lock());
+        self.turns.wait(patience)
     }
 
     fn make(&self, target: Target, scheduled: bool) -> Result<Made, Failure> {
-        let _at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turns.take();
         if self.interrupt.is_asked() {
             return Err(stopped());
         }
@@ -331,4 +345,62 @@ fn newest_of(shelf: &Shelf, keys: &Fingerprints) -> Option<UnixTime> {
 
 fn seconds(span: Duration) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::path::Path;
+
+    use waxwing_core::crypto::Digest;
+
+    use super::*;
+    use crate::data_dir::DataDir;
+    use crate::store::StorageError;
+
+    /// Says that it is asked, and hangs until it hears something.
+    struct Hanging(Mutex<(Sender<()>, Receiver<()>)>);
+
+    impl Copier for Hanging {
+        fn size(&self) -> Result<u64, StorageError> {
+            let (asked, go_on) = &*self.0.lock().unwrap();
+            asked.send(()).unwrap();
+            go_on.recv().unwrap();
+            Ok(0)
+        }
+
+        fn copy(
+            &self,
+            _: &Path,
+            _: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+        ) -> Result<ControlFlow<()>, StorageError> {
+            Ok(ControlFlow::Break(()))
+        }
+
+        fn check(&self, _: &Interrupt) -> Result<(), StorageError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_backup_that_hangs_is_waited_for_a_while_and_none_is_begun_afterwards() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data = directory.path().join("data");
+        let data = DataDir::create(&config.server.data).unwrap();
+        let keys = Fingerprints::read(&data, Digest([1; 32])).unwrap();
+        let ((asked, is_asked), (let_go_on, go_on)) = (channel(), channel());
+        let copier = Box::new(Hanging(Mutex::new((asked, go_on))));
+        let backups = Arc::new(Backups::new(&config, keys, copier));
+        let target = || Target::Named(directory.path().join("backup.db"));
+        let made = backups.start(target()).unwrap();
+        is_asked.recv().unwrap();
+        assert!(backups.start(target()).is_err(), "another one is being made");
+        assert!(!backups.end_within(Duration::from_millis(1)));
+        let_go_on.send(()).unwrap();
+        assert!(made.recv().unwrap().is_err());
+        assert!(backups.end_within(Duration::from_secs(60)));
+        let later = backups.start(target()).unwrap().recv().unwrap();
+        assert!(later.unwrap_err().to_string().contains("the server stops"));
+    }
 }

@@ -190,6 +190,17 @@ fn damaged_letters_stop_neither_expiry_nor_the_removal_of_a_user() {
         panic!("{found:?}")
     };
 
+    // Nobody takes the one that is damaged for the last of those that were asked for.
+    let place = Place::new();
+    place.change(&damage);
+    let mut storage = place.open();
+    let question = |limit| Question::TakeOut { recipient: user(2), accepted_before, now, limit };
+    for (limit, expected) in [(4, &[1, 2, 4, 5][..]), (4, &[])] {
+        let Answer::Expired(out) = storage.answer(&question(limit)).unwrap() else { panic!() };
+        assert!(out.iter().map(|letter| letter.queue_id.0).eq(expected.iter().copied()), "{out:?}");
+    }
+    drop(storage);
+
     let place = Place::new();
     place.change(&damage);
     assert_eq!(remove(&mut place.open(), 2, START), LETTERS - 1);

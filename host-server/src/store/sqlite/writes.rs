@@ -135,13 +135,9 @@ pub(super) fn expire(
         now,
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
          FROM pending_messages WHERE accepted_at < ? AND recipient_id % ? = ? \
-         ORDER BY accepted_at, queue_id LIMIT ?",
-        (
-            before.as_seconds(),
-            shard.count(),
-            shard.id().0,
-            i64::try_from(limit).unwrap_or(i64::MAX),
-        ),
+         ORDER BY accepted_at, queue_id",
+        (before.as_seconds(), shard.count(), shard.id().0),
+        limit,
     )?;
     remove_undelivered(connection, &letters, now)?;
     Ok(letters)
@@ -160,8 +156,9 @@ pub(super) fn take_out(
         now,
         "SELECT queue_id, message_id, sender_id, recipient_id, length(encrypted_payload) \
          FROM pending_messages WHERE recipient_id = ? AND accepted_at < ? \
-         ORDER BY queue_id LIMIT ?",
-        (recipient.get(), before.as_seconds(), i64::try_from(limit).unwrap_or(i64::MAX)),
+         ORDER BY queue_id",
+        (recipient.get(), before.as_seconds()),
+        limit,
     )?;
     remove_undelivered(connection, &letters, now)?;
     Ok(letters)
@@ -231,18 +228,21 @@ pub(super) fn remove_user(
     Ok(())
 }
 
-/// Letters that are about to be removed, no more than a commit should carry. Of those that are damaged no more is
-/// left after this.
+/// Up to `limit` letters that are about to be removed, no more than a commit should carry. Of those that are damaged no
+/// more is left after this. They do not count: fewer letters than that mean that there are no others, see
+/// [`may_be_more`](waxwing_core::server::storage::may_be_more).
 fn select_letters(
     connection: &Connection,
     now: UnixTime,
     sql: &'static str,
     which: impl rusqlite::Params,
+    limit: usize,
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query(which)?;
     let (mut letters, mut damaged, mut bytes) = (Vec::new(), Vec::new(), 0);
-    while bytes < MOST_REMOVED
+    while letters.len() < limit
+        && bytes < MOST_REMOVED
         && let Some(row) = rows.next()?
     {
         match damaged::sound(expired_letter(row))? {

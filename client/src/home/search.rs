@@ -11,6 +11,9 @@ use super::{Entry, Home, HomeError, ItemId};
 
 /// The index has nothing shorter.
 const SHORTEST: usize = 3;
+/// Bytes of text that go into the index at a time, unless one letter has more: what is written for them is
+/// several times as much, and the log of the database has to hold all of it at once.
+const AT_ONCE: i64 = 512 * 1_024;
 
 /// What is looked for.
 #[derive(Clone, Copy)]
@@ -34,6 +37,24 @@ fn indexed_to(connection: &Connection) -> Result<i64, HomeError> {
     Ok(select.query_one([], |row| row.get(0))?)
 }
 
+/// The last of the items that are next to go into the index, and whether there are no others behind it.
+fn next_to_index(change: &Connection, limit: u32) -> Result<Option<(i64, bool)>, HomeError> {
+    let mut find = change.prepare_cached(
+        "SELECT id, coalesce(octet_length(text), 0) FROM items \
+         WHERE id > (SELECT indexed_to FROM search_index) ORDER BY id LIMIT ? + 1",
+    )?;
+    let mut rows = find.query([limit])?;
+    let (mut last, mut count, mut bytes) = (None, 0, 0_i64);
+    while let Some(row) = rows.next()? {
+        bytes = bytes.saturating_add(row.get(1)?);
+        if count == limit || (count > 0 && bytes > AT_ONCE) {
+            return Ok(last.map(|last| (last, false)));
+        }
+        (last, count) = (Some(row.get(0)?), count + 1);
+    }
+    Ok(last.map(|last| (last, true)))
+}
+
 /// Empties the index.
 fn clear(change: &Connection) -> Result<(), HomeError> {
     change.execute("INSERT INTO item_words (item_words) VALUES ('delete-all')", [])?;
@@ -42,7 +63,7 @@ fn clear(change: &Connection) -> Result<(), HomeError> {
 }
 
 impl Home {
-    /// Puts up to `limit` more items into the index; `false` when all are in it.
+    /// Puts up to `limit` more items into the index, fewer if they are long; `false` when all are in it.
     ///
     /// # Errors
     /// [`HomeError::Database`]; nothing was changed then.
@@ -51,13 +72,7 @@ impl Home {
             if indexed_to(change)? == GIVEN_UP {
                 clear(change)?;
             }
-            let mut find = change.prepare_cached(
-                "SELECT max(id), count(*) FROM (SELECT id FROM items \
-                 WHERE id > (SELECT indexed_to FROM search_index) ORDER BY id LIMIT ?)",
-            )?;
-            let (last, count): (Option<i64>, u32) =
-                find.query_one([limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let Some(last) = last else { return Ok(false) };
+            let Some((last, is_all)) = next_to_index(change, limit)? else { return Ok(false) };
             change
                 .prepare_cached(
                     "INSERT INTO item_words (rowid, text) SELECT id, text FROM items \
@@ -66,7 +81,7 @@ impl Home {
                 )?
                 .execute([last])?;
             change.prepare_cached("UPDATE search_index SET indexed_to = ?")?.execute([last])?;
-            Ok(count == limit)
+            Ok(!is_all)
         })
     }
 

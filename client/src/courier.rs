@@ -415,7 +415,7 @@ impl<'a> Round<'a> {
 /// What the server says about a key, once that is known.
 fn word_of(session: &Session<'_>, dir: &Path, phone: &Phone, until: Instant) -> Option<KeyWord> {
     if !session.has_session() {
-        let why = "another waxwing command of this home has the session";
+        let why = "another waxwing of this home has the session";
         return Some(KeyWord::Unasked(why.to_owned()));
     }
     if let Some(problem) = session.problem() {

@@ -64,6 +64,8 @@ pub fn find(identity: &Identity, contact: &Contact, compared: &str) -> Belongs {
 pub fn accept(home: &Home, phone: &Phone, compared: &Spki) -> Result<(), Failure> {
     match home.contacts().accept(phone, compared, clock::now())? {
         Acceptance::Accepted => Ok(()),
+        // Another screen, or command, of this home was faster.
+        Acceptance::NotPending if is_accepted(home, phone, compared)? => Ok(()),
         Acceptance::NotPending => Err(Failure::Untrusted(format!(
             "nothing is accepted: the key of {} has changed once more since this number was shown; compare \
              the new number",
@@ -71,6 +73,11 @@ pub fn accept(home: &Home, phone: &Phone, compared: &Spki) -> Result<(), Failure
         ))),
         Acceptance::Refused(conflict) => Err(Failure::Untrusted(conflict.to_string())),
     }
+}
+
+fn is_accepted(home: &Home, phone: &Phone, compared: &Spki) -> Result<bool, Failure> {
+    let contact = home.contacts().by_phone(phone)?;
+    Ok(contact.is_some_and(|contact| contact.changed.is_none() && contact.spki == *compared))
 }
 
 /// Notes that two people have compared the number of this key.

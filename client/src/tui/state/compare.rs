@@ -130,7 +130,8 @@ impl Compare {
                 say(&format!("What the server says is not believed: {why}."), Tone::Warning);
             }
             Some(KeyWord::Unasked(why)) => {
-                let words = format!("The server has not said what the key is now ({why}).");
+                let last = if self.number.is_some() { " This is what it said last." } else { "" };
+                let words = format!("The server has not said what the key is now ({why}).{last}");
                 say(&words, Tone::Warning);
             }
         }

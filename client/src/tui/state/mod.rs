@@ -275,6 +275,12 @@ impl Model {
             let (window, limit) = open.again();
             self.acts.push(Act::Page { with: *open.with(), window, limit });
         }
+        // Another screen of this home may have accepted the key.
+        if let Some(Overlay::Compare(compare)) = &self.overlay
+            && changed.iter().any(|one| *one.phone() == compare.with)
+        {
+            self.acts.push(Act::Number(compare.with));
+        }
         self.list.take(changed, change);
         if self.open.is_none()
             && let Some(chosen) = self.list.chosen().copied()

@@ -3,7 +3,7 @@
 use super::person::Person;
 use super::phone;
 use super::screens::week;
-use crate::courier::Hands;
+use crate::courier::{Hands, KeyWord};
 use crate::home::{Deletion, State};
 use crate::name::Name;
 use crate::session::Account;
@@ -126,6 +126,28 @@ fn what_was_compared_is_accepted_and_no_other_key() {
         Some(Event::Done(_))
     ));
     assert!(contact().changed.is_none() && contact().verified);
+}
+
+#[test]
+fn on_a_second_screen_of_the_home_the_same_key_is_compared_and_not_refused() {
+    let mut person = anybody();
+    let dora = phone(3);
+    person.presses(&[Key::Down, Key::Char('v')]);
+    let why = "another waxwing of this home has the session".to_owned();
+    person.happen(Event::Key(dora, KeyWord::Unasked(why)));
+    person.sees_line("The key of Dora has changed");
+    let said = person.sees().join(" ");
+    assert!(said.contains("This is what it said last."), "{said}");
+    let seen = number(&person);
+    // The other screen is faster.
+    let errand = Errand::AcceptKey(dora, seen.clone());
+    assert!(matches!(carried(&person, errand, false), Some(Event::Done(_))));
+    person.happen(Event::Changed);
+    person.sees_nothing_of("has changed");
+    for errand in [Errand::AcceptKey(dora, seen.clone()), Errand::Compared(dora, seen)] {
+        assert!(matches!(carried(&person, errand, false), Some(Event::Done(_))));
+    }
+    assert!(person.home.contacts().by_phone(&dora).unwrap().unwrap().verified);
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub enum Action {
     Reconnect,
     /// Go to a conversation.
     Jump,
+    /// Go to the next conversation with something unread.
+    NextUnread,
     /// Look for letters.
     Search,
     /// Show the keys.
@@ -109,7 +111,7 @@ const fn known(action: Action, name: &'static str, place: Place, keys: &'static 
 }
 
 #[rustfmt::skip]
-const KNOWN: [Known; 26] = [
+const KNOWN: [Known; 27] = [
     known(Action::Quit, "quit", Place::Everywhere, &[Key::Ctrl('q'), Key::Ctrl('c')]),
     known(Action::Suspend, "suspend", Place::Everywhere, &[Key::Ctrl('z')]),
     known(Action::Redraw, "redraw", Place::Everywhere, &[Key::Ctrl('l')]),
@@ -118,6 +120,7 @@ const KNOWN: [Known; 26] = [
     known(Action::Search, "search", Place::Everywhere, &[Key::Ctrl('f')]),
     known(Action::Help, "help", Place::Everywhere, &[Key::Function(1)]),
     known(Action::Said, "said", Place::Everywhere, &[Key::Function(4)]),
+    known(Action::NextUnread, "next_unread", Place::Screen, &[Key::Alt('n')]),
     known(Action::Older, "older", Place::Screen, &[Key::PageUp]),
     known(Action::Newer, "newer", Place::Screen, &[Key::PageDown]),
     known(Action::Send, "send", Place::Composer, &[Key::Enter]),

@@ -27,7 +27,13 @@ fn keys(bindings: &Bindings) -> Vec<String> {
     vec![
         "Everywhere".to_owned(),
         row(&key(Action::Jump), "go to a conversation, or begin one: name or number"),
-        row(&key(Action::Search), "look for letters"),
+        row(
+            &key(Action::Search),
+            &format!(
+                "look for letters         {}  the next unread letter",
+                key(Action::NextUnread)
+            ),
+        ),
         row(
             &pages,
             &format!("older and newer letters      {}  what was said last", key(Action::Said)),

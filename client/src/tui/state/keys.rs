@@ -68,6 +68,7 @@ impl Model {
             Action::Redraw => self.acts.push(Act::Redraw),
             Action::Reconnect => self.reconnect(),
             Action::Jump => self.overlay = Some(Overlay::Jump(Jump::default())),
+            Action::NextUnread => self.go_to_unread(),
             Action::Search => self.overlay = Some(Overlay::Search(Search::default())),
             Action::Help => self.overlay = Some(Overlay::Help { scrolled: 0 }),
             Action::Said => {
@@ -119,6 +120,15 @@ impl Model {
             };
             self.say(&words);
             self.said.await_more();
+        }
+    }
+
+    fn go_to_unread(&mut self) {
+        let next = self.list.next_unread(self.open.as_ref().map(|open| open.with()), self.now.unix);
+        let Some(next) = next else { return self.say("nothing else is unread") };
+        self.show(next);
+        if self.focus == Focus::Letters {
+            self.focus_composer();
         }
     }
 

@@ -128,6 +128,19 @@ impl List {
         self.chosen.replace(*next) != Some(*next)
     }
 
+    /// The next one in which something is unread that one is told of, below this one, and then from the top.
+    pub(crate) fn next_unread(&self, after: Option<&Phone>, now: UnixTime) -> Option<Phone> {
+        let at = self.all.iter().position(|one| Some(one.phone()) == after);
+        let (above, below) = self.all.split_at(at.map_or(0, |at| at + 1));
+        let is_unread = |one: &&Listing| {
+            one.conversation.unread > 0
+                && one.state() == ConversationState::Open
+                && !one.is_muted(now)
+                && Some(one.phone()) != after
+        };
+        below.iter().chain(above).find(is_unread).map(|one| *one.phone())
+    }
+
     pub(crate) const fn toggle_archived(&mut self) {
         self.shows_archived = !self.shows_archived;
     }

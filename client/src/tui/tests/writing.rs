@@ -218,6 +218,26 @@ fn with_something_begun_it_is_seen_where_keys_go() {
 }
 
 #[test]
+fn a_key_goes_from_one_unread_conversation_to_the_next() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.carry_out();
+    // Carl is muted, and strangers are requests.
+    person.press(Key::Alt('n'));
+    person.sees_line("│ Dora");
+    person.carry_out();
+    person.press(Key::Alt('n'));
+    person.sees_line("nothing else is unread");
+    person.receives(phone(1), 200, "once more");
+    person.happen(Event::Changed);
+    person.press(Key::Alt('n'));
+    person.sees_line("│ Ann");
+    person.sees_line("once more");
+    person.types("read");
+    person.sees_line("> read");
+}
+
+#[test]
 fn nobody_goes_to_a_conversation_with_themselves() {
     let mut person = Person::with((80, 24), |person| {
         person.home.conversations().set_draft(&phone(0), "left over").unwrap();

@@ -9,6 +9,7 @@ mod layout;
 mod letter;
 mod list;
 mod overlay;
+mod overlay_keys;
 mod said;
 
 use std::collections::BTreeMap;

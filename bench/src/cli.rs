@@ -19,7 +19,7 @@ use crate::operation::{self, Part, Sizes, has_canary, section};
 use crate::process::{RAISED, ServerBinary, Settings};
 use crate::remote::{self, RemoteArgs};
 use crate::scenarios::{Bench, Writing};
-use crate::{keys, profile, program, snapshot};
+use crate::{keys, profile, program, rpc, snapshot};
 
 /// How much processor time the Waxwing server needs, compared with its RSA operations alone.
 ///
@@ -154,7 +154,9 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 10, value_name = "N")]
         minutes: u32,
     },
-    /// All of the others but `operation`, `remote`, `database` and `snapshot`, in about twenty minutes
+    /// Letters that one program sends and receives over `waxwing rpc`
+    Rpc(rpc::Programs),
+    /// All of the others but `operation`, `remote`, `database`, `snapshot` and `rpc`, in about twenty minutes
     All,
     /// The same, as BENCHMARKS.md and its chart
     Report {
@@ -193,8 +195,7 @@ impl WritingArgs {
 impl Cli {
     /// Makes keys, measures the floor, and says what is raised for the runs.
     pub(crate) fn prepare(&self) -> Result<(Bench, Findings)> {
-        let own = env::current_exe()?;
-        let beside = own.parent().context("this program lies in a directory")?;
+        let beside = &beside()?;
         let path = self.server.clone().unwrap_or_else(|| beside.join("waxwing-server"));
         let is_remote = matches!(self.command, Command::Remote(_));
         ensure!(is_remote || path.exists(), "there is no server {}", path.display());
@@ -237,7 +238,7 @@ impl Cli {
                 Sizes::new(*rounds, *pending, self.scale).population()
             }
             // Its people have keys of their own.
-            Command::Remote(_) | Command::Snapshot { .. } => 0,
+            Command::Remote(_) | Command::Snapshot { .. } | Command::Rpc(_) => 0,
             Command::Database { .. } => database::Sizes::new(self.scale).population(),
             Command::All | Command::Report { .. } => program::population(self.scale),
         }
@@ -290,6 +291,7 @@ impl Cli {
                 database::measure(bench, findings, place, rounds, &sizes)?;
             }
             Command::Snapshot { ref url, minutes } => snapshot::measure(findings, url, minutes)?,
+            Command::Rpc(ref programs) => rpc::measure(bench, findings, &beside()?, programs)?,
             Command::Profile { writing } => {
                 let profile = profile::take(bench, writing.writing()?)?;
                 writeln!(io::stdout(), "{profile}").context("standard output")?;
@@ -301,4 +303,10 @@ impl Cli {
         }
         Ok(())
     }
+}
+
+/// Where this program lies, and the server and the client beside it unless others are named.
+fn beside() -> Result<PathBuf> {
+    let own = env::current_exe()?;
+    Ok(own.parent().context("this program lies in a directory")?.to_owned())
 }

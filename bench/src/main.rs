@@ -22,6 +22,7 @@ mod progress;
 mod recipient;
 mod remote;
 mod report;
+mod rpc;
 mod scenarios;
 mod snapshot;
 mod tail;

@@ -1,4 +1,4 @@
-//! The server as a process of its own, and the system's account of what it takes.
+//! The server as a process of its own, and the system's account of what a process takes.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -83,6 +83,31 @@ pub(crate) struct Settings {
     pub(crate) file: Option<PathBuf>,
 }
 
+/// Processor time of all threads of a process so far. The system's account of the process has the threads
+/// that have ended, too, and is exact to a hundredth of a second.
+pub(crate) fn processor_time(process: u32) -> Result<Duration> {
+    Ok(time_of_threads(process)?.max(time_of_process(process)?))
+}
+
+fn time_of_process(process: u32) -> Result<Duration> {
+    let account = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name of the program, in brackets, may have anything in it.
+    let (_, fields) = account.rsplit_once(") ").context("stat has a name")?;
+    let ticks = fields.split(' ').skip(USER_TIME).take(2);
+    let ticks = ticks.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_secs(ticks) / u32::try_from(clock_ticks_per_second())?)
+}
+
+fn time_of_threads(process: u32) -> Result<Duration> {
+    let mut total = Duration::ZERO;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let account = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let busy = account.split(' ').next().context("schedstat is empty")?;
+        total += Duration::from_nanos(busy.parse()?);
+    }
+    Ok(total)
+}
+
 /// Servers that run.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
@@ -162,29 +187,9 @@ impl Server {
         Ok(None)
     }
 
-    /// Processor time of all its threads so far. The system's account of the process has the threads
-    /// that have ended, too, and is exact to a hundredth of a second.
+    /// Processor time of all its threads so far.
     pub(crate) fn processor_time(&self) -> Result<Duration> {
-        Ok(self.time_of_threads()?.max(self.time_of_process()?))
-    }
-
-    fn time_of_process(&self) -> Result<Duration> {
-        let account = fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
-        // The name of the program, in brackets, may have anything in it.
-        let (_, fields) = account.rsplit_once(") ").context("stat has a name")?;
-        let ticks = fields.split(' ').skip(USER_TIME).take(2);
-        let ticks = ticks.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        Ok(Duration::from_secs(ticks) / u32::try_from(clock_ticks_per_second())?)
-    }
-
-    fn time_of_threads(&self) -> Result<Duration> {
-        let mut total = Duration::ZERO;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.id()))? {
-            let account = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let busy = account.split(' ').next().context("schedstat is empty")?;
-            total += Duration::from_nanos(busy.parse()?);
-        }
-        Ok(total)
+        processor_time(self.id())
     }
 
     /// KiB of memory now, and at most so far.

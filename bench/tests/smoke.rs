@@ -57,6 +57,14 @@ fn every_letter_that_waited_comes_once() {
 }
 
 #[test]
+fn every_letter_of_a_program_is_sent_and_received() {
+    let client = built_beside(env!("CARGO_BIN_EXE_waxwing-bench"), "waxwing");
+    let client = client.to_str().unwrap();
+    let found = measure(&["rpc", "--letters", "6", "--people", "2", "--client", client]);
+    assert_eq!(found["goals"].as_array().unwrap().len(), 4, "{found}");
+}
+
+#[test]
 fn newcomers_and_old_acquaintances_get_their_sessions() {
     for scenario in ["register", "storm"] {
         let found = measure(&[scenario, "--clients", "3"]);

@@ -434,6 +434,12 @@ class AServerThatChanges(unittest.TestCase):
         self.assertEqual(result.code, 3)
         self.assertIn("the server does not know this account", result.err)
         self.assertEqual(self.server.log.count("code=BadSignature"), 3)
+        # Somebody else has the phone meanwhile: registering again says so, and what to do.
+        self.server.person("elsewhere", ANN, RUST)
+        self.assertIn("registered the phone from another home", ann.run("receive").err)
+        again = ann.register()
+        self.assertEqual(again.code, 3)
+        self.assertIn("has an account already, with another key", again.err)
 
     def test_another_server_is_not_trusted(self):
         ann = self.server.person("ann", ANN, PYTHON)

@@ -104,8 +104,8 @@ pub enum Command {
     Rpc(Rpc),
     /// List the programs that get letters by `rpc`, and how many letters each is not done with
     ///
-    /// The home keeps letters for each of them until it is done with them, whatever `retention` says. One that
-    /// does not come back has to be removed.
+    /// The home keeps letters for each of them until it is done with them: neither `retention` nor `delete`
+    /// deletes them before. One that does not come back has to be removed.
     Consumers(Consumers),
     /// Show the letters that the server has not answered for; try them now, or give one up
     Outbox(Outbox),
@@ -352,8 +352,8 @@ pub struct Send {
     /// Seconds that the command may take for that; the letter stays queued after [default: 30]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
-    /// A name for this letter, never used for another one of this home: what was sent under it before is
-    /// not sent again, and another letter under it is an error
+    /// A name for this letter, which no other letter of this home has. What was sent under this name before
+    /// is not sent again, and another letter with the same name is an error
     #[arg(long, value_parser = key)]
     pub key: Option<String>,
     /// One JSON object
@@ -374,6 +374,9 @@ pub enum WaitFor {
 #[derive(Debug, clap::Args)]
 pub struct Receive {
     /// Go on until interrupted, or until --timeout passes without a letter
+    ///
+    /// When the disk is full, it says so, and goes on when there is room. What comes meanwhile waits at the
+    /// server.
     #[arg(long)]
     pub follow: bool,
     /// Seconds that the command may take, waiting for a letter if there is none; with --follow,

@@ -54,7 +54,7 @@ fn keys(bindings: &Bindings) -> Vec<String> {
         row(&key(Action::Edit), "write in $EDITOR          Tab  to the list"),
         row("Up", "what you have sent last, to send it anew"),
         row(&key(Action::Choose), "choose a letter; so does Ctrl-Up"),
-        "  Ctrl-A E U K W  begin, end, delete before, behind, a word".to_owned(),
+        "  Ctrl-A E   start, end of line    Ctrl-U K W  delete before, behind, a word".to_owned(),
         "In the list".to_owned(),
         row("Up Down", "choose       Enter, Tab  write"),
         row(

@@ -41,9 +41,13 @@ pub(crate) struct Person {
     pub(crate) stays_away: bool,
 }
 
+/// Numbers of the keys that the server gets, one after the other.
+pub(crate) const SUCCESSORS: [usize; 2] = [2_000, 2_001];
+
 /// The keys of everybody.
 struct Cast {
     server: PaperKey,
+    successors: [PaperKey; 2],
     people: Vec<PaperKey>,
 }
 
@@ -51,6 +55,7 @@ fn cast() -> &'static Cast {
     static CAST: OnceLock<Cast> = OnceLock::new();
     CAST.get_or_init(|| Cast {
         server: Paper.public_key(Paper::key(SERVER_KEY).spki()).unwrap(),
+        successors: SUCCESSORS.map(Paper::key),
         people: (0..MOST).map(Paper::key).collect(),
     })
 }
@@ -70,7 +75,9 @@ impl Person {
         let keys = Keys { provider: &Paper, own: &cast().people[number], server: &cast().server };
         let network = if number.is_multiple_of(2) { [127, 0, 0] } else { [198, 51, 100] };
         let address = SocketAddr::from(([network[0], network[1], network[2], 7], 40_000));
-        let client = Participant::new(keys, server, phone(number), Some(user(number)));
+        let mut client = Participant::new(keys, server, phone(number), Some(user(number)));
+        let others = cast().successors.iter().map(|key| (key.spki().clone(), key));
+        client.server_keys = others.chain([(server.clone(), &cast().server)]).collect();
         Self {
             number,
             client,
@@ -81,6 +88,17 @@ impl Person {
             acts_at: None,
             stays_away: false,
         }
+    }
+
+    /// Asks for the server's next key in every session, since a run is much shorter than a day.
+    pub(crate) fn asks_for_the_next_key(&mut self) {
+        self.client.profile.asks_server_after_s = Some(0);
+    }
+
+    /// Whether it knows, and keeps, that this key follows the server's.
+    pub(crate) fn knows(&self, key: usize) -> bool {
+        let successor = self.client.profile.committed().successor.as_ref();
+        successor.is_some_and(|next| next.spki == *Paper::key(key).spki())
     }
 
     pub(crate) fn stored(&self) -> StoredUser {

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use waxwing_core::crypto::PrivateKey;
 use waxwing_core::id::UserId;
 use waxwing_core::server::{Identity, RegistrationPolicy, Server, Shard};
 use waxwing_core::testing::keys;
-use waxwing_core::time::{Instant, UnixTime};
+use waxwing_core::time::{Instant, Timestamp, UnixTime};
+use waxwing_core::wire::Successor;
 use waxwing_server::config::Config;
 use waxwing_server::exit::Failure;
 use waxwing_server::runtime::{
@@ -40,6 +42,35 @@ const END_OF_TIME: Instant = Instant::from_micros(u64::MAX);
 type Handler = EventHandler<Paper, VirtualClock, MemoryLoop>;
 type Transfer = Vec<Message<Detached>>;
 
+/// The key of a server by its number, and the one that it announces, with the moment from which on it has that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServerKey {
+    pub(crate) own: usize,
+    pub(crate) next: Option<(usize, UnixTime)>,
+}
+
+impl ServerKey {
+    /// The first one, and no other is planned.
+    pub(crate) const FIRST: Self = Self { own: SERVER_KEY, next: None };
+
+    fn successor(self) -> Option<Successor> {
+        let (key, effective) = self.next?;
+        let spki = Paper::key(key).spki().clone();
+        Some(Successor { effective: Timestamp::from_unix(effective), spki })
+    }
+
+    fn identity(self) -> Identity<Paper> {
+        // Nothing but the first key has a DER, and any bytes do.
+        let der = match self.own {
+            SERVER_KEY => keys::pkcs8_der(SERVER_KEY).to_vec(),
+            other => Paper::key(other).spki().as_bytes().to_vec(),
+        };
+        let mut identity = Identity::new(&Paper, Paper::key(self.own), &der);
+        identity.announce(self.successor());
+        identity
+    }
+}
+
 pub(crate) struct Process {
     number: u64,
     loops: Vec<Loop>,
@@ -65,6 +96,8 @@ struct Loop {
     heard: Heard,
     inbox: Sender<Transfer>,
     completions: Sender<Done>,
+    /// Takes a key that follows the server's.
+    identities: Sender<Identity<Paper>>,
     /// What storage tells it; nothing where it wakes it.
     reports: Line<Option<Done>>,
     turn_at: Option<Instant>,
@@ -106,6 +139,7 @@ impl Process {
         number: u64,
         shards: usize,
         config: &Config,
+        key: ServerKey,
         mut storage: Box<dyn Storage>,
         time: &mut Timeline,
     ) -> Result<Self, StorageError> {
@@ -125,10 +159,10 @@ impl Process {
                 routes.push(Route { inbox: sender, waker });
                 channels.push(Channel { from: at, to, sent, wakes, under_way: Line::default() });
             }
-            let identity =
-                Identity::new(&Paper, Paper::key(SERVER_KEY), keys::pkcs8_der(SERVER_KEY));
             let machine = runtime::machine(config, RegistrationPolicy::default());
+            let identity = key.identity();
             let server = Server::shard(Paper, identity, machine, &snapshot, shard, time.now());
+            let (identities, successors) = channel();
             let (completions, hear) = channel();
             let links = Links {
                 storage: StorageClient::new(at, job.clone()),
@@ -140,7 +174,7 @@ impl Process {
                 stops: Arc::new(|| {}),
                 bans: Bans::default(),
                 own_addresses: Vec::new,
-                identities: channel().1,
+                identities: successors,
             };
             let rng = ChaCha20Rng::seed_from_u64(number << 8 | at as u64);
             let handler = EventHandler::new(server, config, time.clock(), rng, links);
@@ -150,6 +184,7 @@ impl Process {
                 heard: Heard::default(),
                 inbox,
                 completions,
+                identities,
                 reports: Line::default(),
                 turn_at: None,
             });
@@ -244,6 +279,30 @@ impl Process {
             };
             let asked = Message::Request(Request::Configure(next));
             if self.loops[shard].inbox.send(vec![asked]).is_ok() {
+                self.wake(shard, time);
+            }
+        }
+    }
+
+    /// Every shard that runs is to announce the key that is planned, or that none is.
+    pub(crate) fn announce(&mut self, key: ServerKey, time: &mut Timeline) {
+        // Nobody waits until it is taken.
+        let successor = key.successor().map(Box::new);
+        self.ask_all(|| Request::Announce(successor.clone(), channel().0), time);
+    }
+
+    /// Every shard that runs is to go on with this key.
+    pub(crate) fn succeed(&mut self, key: ServerKey, time: &mut Timeline) {
+        for one in &self.loops {
+            // One that has stopped needs none.
+            let _ = one.identities.send(key.identity());
+        }
+        self.ask_all(|| Request::Succeed, time);
+    }
+
+    fn ask_all(&mut self, request: impl Fn() -> Request, time: &mut Timeline) {
+        for shard in 0..self.loops.len() {
+            if self.loops[shard].inbox.send(vec![Message::Request(request())]).is_ok() {
                 self.wake(shard, time);
             }
         }

@@ -18,8 +18,8 @@ use crate::disk::Disk;
 use crate::letters::Letters;
 use crate::memory_loop::{OwnedSocket, PeerEnd, Socket};
 use crate::network::Network;
-use crate::person::{MOST, Person};
-use crate::process::Process;
+use crate::person::{MOST, Person, SUCCESSORS};
+use crate::process::{Process, ServerKey};
 use crate::simulated::Simulated;
 use crate::timeline::{Event, Timeline};
 use crate::world::{PATIENCE, World};
@@ -42,14 +42,15 @@ pub(crate) struct Options {
     pub(crate) bad_disk: bool,
     pub(crate) crashes: bool,
     pub(crate) restores: bool,
+    pub(crate) key_changes: bool,
     pub(crate) trace: bool,
 }
 
 impl Options {
     /// So many people and shards, and nothing goes wrong.
     pub(crate) const fn calm(people: usize, shards: usize) -> Self {
-        let (bad_disk, crashes, restores, trace) = (false, false, false, false);
-        Self { seed: 7, people, shards, acts: 0, bad_disk, crashes, restores, trace }
+        let (bad_disk, crashes, restores, key_changes, trace) = (false, false, false, false, false);
+        Self { seed: 7, people, shards, acts: 0, bad_disk, crashes, restores, key_changes, trace }
     }
 
     pub(crate) fn of_seed(seed: u64) -> Self {
@@ -62,6 +63,7 @@ impl Options {
             bad_disk: time.roll(2) == 0,
             crashes: time.roll(3) != 0,
             restores: time.roll(3) == 0,
+            key_changes: time.roll(3) == 0,
             trace: false,
         }
     }
@@ -72,6 +74,9 @@ pub(crate) struct Run {
     time: Timeline,
     rng: ChaCha20Rng,
     config: Config,
+    key: ServerKey,
+    /// How often the server has got another key.
+    key_changes: usize,
     disk: Disk,
     process: Option<Process>,
     processes: u64,
@@ -107,13 +112,16 @@ impl Run {
         let network = Network::default();
         let storage = Box::new(Simulated(disk.clone()));
         let process =
-            Process::start(1, options.shards, &config, storage, &mut time).expect("it is memory");
+            Process::start(1, options.shards, &config, ServerKey::FIRST, storage, &mut time);
+        let process = process.expect("it is memory");
         let backup = disk.backup();
         let mut run = Self {
             options,
             time,
             rng,
             config,
+            key: ServerKey::FIRST,
+            key_changes: 0,
             disk,
             process: Some(process),
             processes: 1,
@@ -124,6 +132,9 @@ impl Run {
             stops_by: None,
         };
         for person in &mut run.people {
+            if options.key_changes {
+                person.asks_for_the_next_key();
+            }
             person.wake(&mut run.time);
         }
         run
@@ -164,7 +175,7 @@ impl Run {
         let Options { shards, .. } = self.options;
         let (config, time) = (&self.config, &mut self.time);
         let storage = Box::new(Simulated(self.disk.clone()));
-        let started = Process::start(self.processes, shards, config, storage, time);
+        let started = Process::start(self.processes, shards, config, self.key, storage, time);
         self.process = Some(started.expect("it is memory"));
     }
 
@@ -175,6 +186,9 @@ impl Run {
     }
 
     fn act(&mut self) {
+        if self.options.key_changes && self.time.roll(5) == 0 {
+            return self.change_key();
+        }
         let who = self.time.roll(self.people.len());
         let what = self.time.roll(100);
         let (network, time) = (&mut self.network, &mut self.time);
@@ -229,6 +243,46 @@ impl Run {
             }
             _ => {}
         }
+    }
+
+    /// The server announces another key, or, when everybody knows of one and its moment has come, goes on with it.
+    fn change_key(&mut self) {
+        let now = self.time.now().unix;
+        let Some((key, effective)) = self.key.next else {
+            let Some(key) = SUCCESSORS.get(self.key_changes) else { return };
+            let effective = now.shifted(1 + self.time.roll(8) as i64);
+            self.key.next = Some((*key, effective));
+            return self.announce();
+        };
+        if self.time.roll(8) == 0 {
+            self.key.next = None;
+            return self.announce();
+        }
+        if !self.people.iter().all(|person| person.knows(key)) {
+            // Whoever comes asks for it.
+            for person in self.people.iter_mut().filter(|person| !person.knows(key)) {
+                person.stays_away = false;
+                person.cut(&mut self.network, &mut self.time);
+                person.wake(&mut self.time);
+            }
+            return self.say(|| "whoever does not know of the key yet comes anew".into());
+        }
+        if now < effective {
+            return self.say(|| "the moment of the key has not come yet".into());
+        }
+        self.key_changes += 1;
+        self.key = ServerKey { own: key, next: None };
+        if let Some(process) = &mut self.process {
+            process.succeed(self.key, &mut self.time);
+        }
+        self.say(|| "the server has another key".into());
+    }
+
+    fn announce(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.announce(self.key, &mut self.time);
+        }
+        self.say(|| format!("the server announces {:?}", self.key.next));
     }
 
     /// What an operator could set without losing a letter for good.

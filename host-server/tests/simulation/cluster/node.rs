@@ -10,7 +10,7 @@ use waxwing_server::store::shared::{Candidate, Instance, Mark, Node as NodeId};
 use super::connection::{Connection, Witness};
 use super::database::Database;
 use super::engine::Engine;
-use crate::process::Process;
+use crate::process::{Process, ServerKey};
 use crate::simulated::Simulated;
 use crate::timeline::{Event, Timeline};
 
@@ -142,7 +142,14 @@ impl Node {
                 };
                 let storage = Box::new(Simulated(Engine(candidate.serve(holder))));
                 let number = *start.processes << 8 | self.number as u64;
-                match Process::start(number, start.shards, start.config, storage, time) {
+                match Process::start(
+                    number,
+                    start.shards,
+                    start.config,
+                    ServerKey::FIRST,
+                    storage,
+                    time,
+                ) {
                     Ok(process) => self.stage = Stage::Serves(Box::new(process)),
                     // It could not read what is there, and is started again.
                     Err(_) => self.restart(time),

@@ -81,7 +81,9 @@ pub(super) struct Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        keep_again(&self.dir, self.bytes);
+        if self.bytes > 0 {
+            keep_again(&self.dir, self.bytes);
+        }
     }
 }
 

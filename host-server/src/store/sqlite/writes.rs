@@ -16,6 +16,9 @@ use super::{damaged, reads};
 use crate::failpoint::Failpoint;
 use crate::store::letter;
 
+/// Damaged letters that are set aside in one commit, at most.
+const MOST_SET_ASIDE: usize = 10_000;
+
 pub(super) fn apply(connection: &Connection, batches: &[Arc<Batch>]) -> Result<(), Fault> {
     let mut last = 0;
     for write in batches.iter().flat_map(|batch| &batch.writes) {
@@ -229,8 +232,8 @@ pub(super) fn remove_user(
 }
 
 /// Up to `limit` letters that are about to be removed, no more than a commit should carry. Of those that are damaged no
-/// more is left after this. They do not count: fewer letters than that mean that there are no others, see
-/// [`may_be_more`](waxwing_core::server::storage::may_be_more).
+/// more is left after this. Up to [`MOST_SET_ASIDE`] they do not count: fewer letters than `limit` mean that there are no
+/// others, see [`may_be_more`](waxwing_core::server::storage::may_be_more).
 fn select_letters(
     connection: &Connection,
     now: UnixTime,
@@ -243,6 +246,7 @@ fn select_letters(
     let (mut letters, mut damaged, mut bytes) = (Vec::new(), Vec::new(), 0);
     while letters.len() < limit
         && bytes < MOST_REMOVED
+        && damaged.len() < MOST_SET_ASIDE
         && let Some(row) = rows.next()?
     {
         match damaged::sound(expired_letter(row))? {

@@ -1,12 +1,12 @@
 //! Files that an operator names: the configuration itself, and what it names.
 
-use std::fs::{Metadata, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
-use rustix::process::geteuid;
+use rustix::process::{getegid, geteuid};
 use zeroize::Zeroizing;
 
 use super::sandbox;
@@ -26,6 +26,9 @@ pub(super) fn read(
         .open(path)
         .map_err(|error| match sandbox::hides(path) {
             Some(why) => io::Error::new(error.kind(), format!("{error}: {why}; put it elsewhere")),
+            None if error.kind() == io::ErrorKind::PermissionDenied => {
+                io::Error::new(error.kind(), not_permitted(path, &error))
+            }
             None => error,
         })?;
     let metadata = file.metadata()?;
@@ -51,6 +54,23 @@ pub(super) fn read(
         )));
     }
     Ok(content)
+}
+
+/// What to do about a file that this process may not read. One of root's stays that, so that the server cannot
+/// change it.
+fn not_permitted(path: &Path, error: &io::Error) -> String {
+    let own = geteuid();
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.uid() == 0 && !own.is_root() => {
+            let (own, path) = (own.as_raw(), path.display());
+            let group = getegid().as_raw();
+            format!(
+                "{error}: it belongs to root, and this process is the user with number {own}; run as root: \
+                 chgrp {group} {path}; chmod 640 {path}"
+            )
+        }
+        _ => access::cannot_open(path, error),
+    }
 }
 
 /// What is in a file that nobody but the server can read, without the end of its line.

@@ -18,6 +18,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
+use crate::access;
 use crate::config::{LogConfig, LogFormat, check_place_of_log};
 use crate::exit::{Exit, Failure};
 use crate::stderr;
@@ -161,8 +162,8 @@ pub fn reopen() -> Result<Option<PathBuf>, Failure> {
 fn open(path: &Path) -> Result<File, Failure> {
     check_place_of_log(path)?;
     file::open(path).map_err(|error| {
-        let path = path.display();
-        Failure::new(Exit::Config, format!("log.file: {path} cannot be opened: {error}"))
+        let (why, path) = (access::cannot_open(path, &error), path.display());
+        Failure::new(Exit::Config, format!("log.file: {path} cannot be opened: {why}"))
     })
 }
 

@@ -196,8 +196,18 @@ fn roots(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
             );
         }
     };
-    named_file::read(path, LARGEST_CA_FILE, |metadata| access::others_can_change(path, metadata))
-        .map_err(|error| format!("{}: {error}", path.display()))
+    let roots = named_file::read(path, LARGEST_CA_FILE, |metadata| {
+        access::others_can_change(path, metadata)
+    });
+    let roots = roots.map_err(|error| format!("{}: {error}", path.display()))?;
+    if roots.iter().all(u8::is_ascii_whitespace) {
+        return Err(format!(
+            "{}: it is empty; write certificates in PEM into it, or leave this setting empty for those \
+             that this machine trusts",
+            path.display()
+        ));
+    }
+    Ok(roots)
 }
 
 #[cfg(test)]

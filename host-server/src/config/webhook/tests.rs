@@ -88,6 +88,13 @@ fn certificates_are_asked_for_where_there_is_tls() {
     let absent = Path::new("/no/such/file").to_owned();
     let plain = WebhookConfig { ca_file: absent.clone(), ..config() };
     assert!(plain.request().is_ok());
-    let tls = WebhookConfig { url: "https://sms.example/".into(), ca_file: absent, ..config() };
-    assert!(refusal(&tls).starts_with("otp.webhook.ca_file: /no/such/file: "));
+    let tls = |ca_file| WebhookConfig { url: "https://sms.example/".into(), ca_file, ..config() };
+    assert!(refusal(&tls(absent)).starts_with("otp.webhook.ca_file: /no/such/file: "));
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("ca.pem");
+    for content in ["", " \n"] {
+        fs::write(&empty, content).unwrap();
+        let refusal = refusal(&tls(empty.clone()));
+        assert!(refusal.contains("ca.pem: it is empty; write certificates"), "{refusal}");
+    }
 }

@@ -107,14 +107,16 @@ impl Closed {
         if above == own || (*owner == 0 && !is_directory) {
             return format!("{whose}; run as root: chown {own} {path}");
         }
+        let as_owner = format!(
+            "{whose}; do this as the one to whom it belongs: sudo -u '#{owner}' waxwing-server ..."
+        );
+        // It may be root's because root has a server, or because it was made so by mistake.
         if *owner == 0 {
             return format!(
-                "{whose}; name another place, or, if it is for the server alone, run as root: chown {own} {path}"
+                "{as_owner}, or, if this is to be a server with user {own}, run as root: chown {own} {path}"
             );
         }
-        format!(
-            "{whose}; do this as the one to whom it belongs: sudo -u '#{owner}' waxwing-server ..."
-        )
+        as_owner
     }
 }
 
@@ -164,7 +166,8 @@ mod tests {
         let of_root = closed(0, 0, 7, 0o600).explain();
         assert!(of_root.ends_with("run as root: chown 7 /data/lock"), "{of_root}");
         let place = Closed { is_directory: true, ..closed(0, 0, 7, 0o700) }.explain();
-        assert!(place.contains("name another place, or, if it is for the server alone"), "{place}");
+        let both = "sudo -u '#0' waxwing-server ..., or, if this is to be a server with user 7, run as root: chown 7 /";
+        assert!(place.contains(both), "{place}");
         let of_another = closed(8, 8, 7, 0o600).explain();
         assert!(of_another.ends_with("sudo -u '#8' waxwing-server ..."), "{of_another}");
         let own = closed(7, 0, 7, 0o400).explain();

@@ -54,8 +54,12 @@ pub(crate) fn cannot_open(path: &Path, error: &io::Error) -> String {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error.to_string();
     }
+    let is_by_mode = Errno::from_io_error(error) != Some(Errno::PERM);
     let closed = Closed::in_the_way_of(path);
-    closed.map_or_else(|| error.to_string(), |closed| format!("{error}: {}", closed.explain()))
+    closed.map_or_else(
+        || error.to_string(),
+        |closed| format!("{error}: {}", closed.explain(is_by_mode)),
+    )
 }
 
 /// What this process may not open, or in which it may not make a file.
@@ -93,11 +97,19 @@ impl Closed {
         })
     }
 
-    fn explain(&self) -> String {
+    /// What is in the way. What the system does not permit, whatever the mode, is no matter of it.
+    fn explain(&self, is_by_mode: bool) -> String {
         let Self { path, owner, mode, is_directory, above, own } = self;
         let path = path.display();
+        let (rights, needed) = if *is_directory { ("rwx", 0o700) } else { ("rw", 0o600) };
+        let allows = *own == 0 || (owner == own && mode & needed == needed);
+        if allows || (owner == own && !is_by_mode) {
+            return format!(
+                "owner and mode of {path} allow it, so something else forbids it: `lsattr -d {path}` shows whether \
+                 it has the attribute i or a; run as root: chattr -i -a {path}"
+            );
+        }
         if owner == own {
-            let rights = if *is_directory { "rwx" } else { "rw" };
             return format!("its mode is {mode:o}; run: chmod u+{rights} {path}");
         }
         let whose = format!(
@@ -157,21 +169,37 @@ mod tests {
 
     #[test]
     fn what_another_user_has_left_among_the_own_is_taken_back_and_else_the_other_does_it() {
-        let left = closed(0, 7, 7, 0o600).explain();
+        let left = closed(0, 7, 7, 0o600).explain(true);
         assert_eq!(
             left,
             "/data/lock belongs to the user with number 0, and this process is the user with number 7; run as \
              root: chown 7 /data/lock"
         );
-        let of_root = closed(0, 0, 7, 0o600).explain();
+        let of_root = closed(0, 0, 7, 0o600).explain(true);
         assert!(of_root.ends_with("run as root: chown 7 /data/lock"), "{of_root}");
-        let place = Closed { is_directory: true, ..closed(0, 0, 7, 0o700) }.explain();
+        let place = Closed { is_directory: true, ..closed(0, 0, 7, 0o700) }.explain(true);
         let both = "sudo -u '#0' waxwing-server ..., or, if this is to be a server with user 7, run as root: chown 7 /";
         assert!(place.contains(both), "{place}");
-        let of_another = closed(8, 8, 7, 0o600).explain();
+        let of_another = closed(8, 8, 7, 0o600).explain(true);
         assert!(of_another.ends_with("sudo -u '#8' waxwing-server ..."), "{of_another}");
-        let own = closed(7, 0, 7, 0o400).explain();
+        let own = closed(7, 0, 7, 0o400).explain(true);
         assert_eq!(own, "its mode is 400; run: chmod u+rw /data/lock");
+    }
+
+    #[test]
+    fn what_owner_and_mode_allow_is_forbidden_by_an_attribute() {
+        for (found, is_by_mode) in [
+            (closed(7, 7, 7, 0o600), true),
+            (closed(7, 7, 7, 0o400), false),
+            // To root, owner and mode do not matter.
+            (closed(7, 7, 0, 0o000), false),
+        ] {
+            let said = found.explain(is_by_mode);
+            assert!(said.contains("`lsattr -d /data/lock`"), "{said}");
+            assert!(!said.contains("chmod") && !said.contains("chown"), "{said}");
+        }
+        let directory = Closed { is_directory: true, ..closed(7, 7, 7, 0o600) }.explain(true);
+        assert!(directory.ends_with("chmod u+rwx /data/lock"), "{directory}");
     }
 
     #[test]

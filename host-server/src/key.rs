@@ -25,6 +25,11 @@ pub use succession::{Fingerprints, Planned, Previous, cancel, note_return, plan,
 
 const PRIVATE_LABEL: &str = "PRIVATE KEY";
 const PUBLIC_LABEL: &str = "PUBLIC KEY";
+/// What helps when there is nothing in the file of the server's key.
+const COPY_BACK: &str =
+    "put the copy of the key back in its place: see \"The key is lost\" in OPERATING.md";
+/// What helps when there is nothing in a file of which the server makes another by itself.
+const MADE_AGAIN: &str = "delete it, and the server makes another one when it starts";
 /// An RSA-2048 key in PEM has 1,704 bytes. Room for all of it keeps it in one place, to be wiped.
 const LONGEST: usize = 8_192;
 
@@ -49,7 +54,7 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key, Failure> {
     if !is_at(path)? {
         make(path)?;
     }
-    Ok(read(path)?.0)
+    Ok(read(path, MADE_AGAIN)?.0)
 }
 
 /// The private key in a file of its own, if there is one.
@@ -60,7 +65,7 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Key>, Failure> {
     if !is_at(path)? {
         return Ok(None);
     }
-    Ok(Some(read(path)?.0))
+    Ok(Some(read(path, MADE_AGAIN)?.0))
 }
 
 /// Whether there is anything where the key has to be.
@@ -86,7 +91,7 @@ pub(crate) fn is_at(path: &Path) -> Result<bool, Failure> {
 /// ([`KeyError`](waxwing_core::crypto::KeyError) says what is wrong with it), or it does not sign.
 pub fn load(directory: &DataDir) -> Result<Identity<Backend>, Failure> {
     let path = directory.private_key();
-    let (key, der) = read(&path)?;
+    let (key, der) = read(&path, COPY_BACK)?;
     prove(&key).map_err(|_| failure(&path, "it cannot sign what its public half verifies"))?;
     Ok(Identity::new(&Backend::default(), key, &der))
 }
@@ -160,12 +165,12 @@ fn prove(key: &Key) -> Result<(), Rejected> {
 /// # Errors
 /// When there is no key, or it cannot be used.
 pub fn fingerprint(directory: &DataDir) -> Result<Digest, Failure> {
-    let (key, _) = read(&directory.private_key())?;
+    let (key, _) = read(&directory.private_key(), COPY_BACK)?;
     Ok(digest(key.spki()))
 }
 
-fn read(path: &Path) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
-    decode(path, &open_private(path)?)
+fn read(path: &Path, if_empty: &str) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
+    decode(path, &open_private(path)?, if_empty)
 }
 
 /// What is in the file of a private key, which nobody else may read.
@@ -207,8 +212,19 @@ fn open_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(pem)
 }
 
+/// Whether there is nothing in a file. A power cut can leave zeros.
+fn is_empty(content: &[u8]) -> bool {
+    content.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace())
+}
+
 /// Reads a private key, as it was at `path`.
-fn decode(path: &Path, pem: &[u8]) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
+fn decode(path: &Path, pem: &[u8], if_empty: &str) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
+    if is_empty(pem) {
+        return Err(failure(
+            path,
+            format!("there is no key in this file, it is empty; {if_empty}"),
+        ));
+    }
     let (label, der) = pem_rfc7468::decode_vec(pem).map_err(|error| {
         failure(
             path,
@@ -261,15 +277,18 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
             OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), sync)
+        Ok(())
     };
-    write().inspect_err(|_| _ = fs::remove_file(&temporary)).map_err(|error| match error.kind() {
+    let put = || fs::rename(&temporary, path).and_then(|()| path.parent().map_or(Ok(()), sync));
+    // What is in the way of the one is not in the way of the other.
+    let written = write().map_err(|error| (&*temporary, error));
+    let put = written.and_then(|()| put().map_err(|error| (path, error)));
+    put.inspect_err(|_| _ = fs::remove_file(&temporary)).map_err(|(at, error)| match error.kind() {
         io::ErrorKind::IsADirectory => {
             let directory = if temporary.is_dir() { &temporary } else { path };
             failure(directory, "a file of the server's key has to go here; remove this directory")
         }
-        _ => failure(path, access::cannot_open(&temporary, &error)),
+        _ => failure(path, access::cannot_open(at, &error)),
     })
 }
 
@@ -373,6 +392,13 @@ mod tests {
         assert!(label.contains("has to name a PRIVATE KEY"), "{label}");
         let text = refusal("rubbish");
         assert!(text.contains("not a key in PEM"), "{text}");
+        for empty in ["", "\n", "\0\0\0"] {
+            let said = refusal(empty);
+            assert!(said.contains("it is empty; put the copy of the key back"), "{said}");
+            assert!(!said.contains("openssl"), "{said}");
+            let canary = read_if_there(&path).err().unwrap().to_string();
+            assert!(canary.contains("it is empty; delete it"), "{canary}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,8 +76,8 @@ impl Place {
         SqliteStorage::open(&self.data().database(), &SqliteOptions::default()).unwrap()
     }
 
-    /// Starts the server and stops it as soon as it serves.
-    fn start(&self, args: &[&str]) -> Start {
+    /// Starts the server. The first line that it says.
+    fn serve(&self, args: &[&str]) -> (Child, String) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_waxwing-server"))
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(self.root.path().join("data"))
@@ -88,6 +88,12 @@ impl Place {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (child, line)
+    }
+
+    /// Starts the server and stops it as soon as it serves.
+    fn start(&self, args: &[&str]) -> Start {
+        let (mut child, line) = self.serve(args);
         let has_served = line.starts_with("listening on");
         if has_served {
             kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
@@ -204,6 +210,25 @@ fn a_planned_key_that_cannot_take_its_place_keeps_no_server_from_starting() {
         assert!(said.contains("the planned key could not take its place"), "{said}");
         assert_eq!(key::digest(place.identity().spki()), before);
     }
+    let (mut server, _) = place.serve(&[]);
+    // The server tries it when it starts, and says so a moment later.
+    let deadline = Instant::now() + PATIENCE;
+    let show = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        command.arg("--data").arg(place.data().path()).args(["key", "show", "--json"]);
+        serde_json::from_slice::<Value>(&command.output().unwrap().stdout).unwrap()
+    };
+    let why = loop {
+        match show()["trouble"].as_str() {
+            Some(why) => break why.to_owned(),
+            None => assert!(Instant::now() < deadline, "it never says why"),
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    assert!(why.contains("server.previous.key.pem"), "{why}");
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    assert!(server.wait().unwrap().success());
+    assert_eq!(show()["trouble"], Value::Null);
     // Whoever has set the clock right needs no server to take the plan back.
     for (code, word) in [(0, "The key stays"), (1, "no other key is planned")] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));

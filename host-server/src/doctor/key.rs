@@ -4,6 +4,7 @@ use waxwing_core::crypto::Digest;
 use waxwing_core::time::UnixTime;
 
 use super::{Finding, Place, another_user};
+use crate::admin::commands::status::Status;
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::exit::Failure;
@@ -23,7 +24,7 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
     let found = Found::of(&directory, clock::unix_now());
     found.map_or_else(
         |failure| Finding::fail("a key of the server cannot be used", failure.to_string()),
-        |found| found.judge(),
+        |found| found.judge(place.status().and_then(Status::key_trouble)),
     )
 }
 
@@ -49,18 +50,26 @@ impl Found {
         })
     }
 
-    fn judge(&self) -> Finding {
+    /// With the reason of the server that runs, if a planned key could not take its place.
+    fn judge(&self, trouble: Option<String>) -> Finding {
         let own = self.own;
         match self.published {
             Some(published) if published != own => Finding::fail(
                 format!("the key has the fingerprint {own:?}, and server.pub.pem {published:?}"),
                 "put the right key back from its copy; see \"The key is lost\" in OPERATING.md",
             ),
-            _ if self.is_overdue => Finding::warn(
-                "the planned key has not taken the place of the server's, although its moment is over",
-                "`waxwing-server status` says why, if the server runs; if not, it takes its place when the \
-                 server starts. `waxwing-server key rotate --cancel` takes the plan back",
-            ),
+            _ if self.is_overdue => {
+                let found = "the planned key has not taken the place of the server's, although its moment is over";
+                match trouble {
+                    Some(why) => Finding::fail(
+                        format!("{found}: {why}"),
+                        "put that right: the server tries it again every few seconds, and when it starts",
+                    ),
+                    None => {
+                        Finding::fail(found, "it takes its place when the server starts; start it")
+                    }
+                }
+            }
             None => Finding::warn(
                 "server.pub.pem is missing, or cannot be read",
                 "the server writes it again when it starts",
@@ -85,7 +94,7 @@ mod tests {
     fn a_key_and_its_published_half_have_one_fingerprint() {
         let [own, other] = [1, 2].map(|byte| Digest([byte; 32]));
         let verdicts = [Some(own), Some(other), None].map(|published| {
-            Found { own, published, is_overdue: false, previous: None }.judge().verdict
+            Found { own, published, is_overdue: false, previous: None }.judge(None).verdict
         });
         assert_eq!(verdicts, [Ok, Fail, Warn]);
     }
@@ -96,10 +105,13 @@ mod tests {
         let directory = DataDir::create(temporary.path()).unwrap();
         key::load_or_create(&directory).unwrap();
         let verdict = |seconds| -> Verdict {
-            Found::of(&directory, UnixTime::from_seconds(seconds)).unwrap().judge().verdict
+            Found::of(&directory, UnixTime::from_seconds(seconds)).unwrap().judge(None).verdict
         };
         key::plan(&directory, UnixTime::from_seconds(100)).unwrap();
-        assert_eq!([99, 101].map(verdict), [Ok, Warn]);
+        assert_eq!([99, 101].map(verdict), [Ok, Fail]);
+        let overdue = Found::of(&directory, UnixTime::from_seconds(101)).unwrap();
+        let full = overdue.judge(Some("No space left on device".into()));
+        assert!(full.found.ends_with("No space left on device"), "{}", full.found);
         assert!(key::settle(&directory, UnixTime::from_seconds(100)).unwrap());
         assert_eq!(verdict(101), Warn);
         std::fs::remove_file(directory.previous_private_key()).unwrap();

@@ -16,13 +16,18 @@ use waxwing_core::wire::Successor;
 use zeroize::Zeroizing;
 
 use super::{
-    PRIVATE_LABEL, decode, digest, failure, open_private, public_pem, remove_drafts, replace, sync,
+    COPY_BACK, PRIVATE_LABEL, decode, digest, failure, is_empty, open_private, public_pem,
+    remove_drafts, replace, sync,
 };
 use crate::access;
 use crate::backend::{Key, generate_key};
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::failpoint::Failpoint;
+
+/// What helps when there is nothing in the file of the planned key.
+const TAKE_BACK: &str =
+    "put its copy back, or take the plan back: waxwing-server key rotate --cancel";
 
 /// Before the moment, on the first line.
 const EFFECTIVE: &str = "Effective: ";
@@ -100,7 +105,7 @@ impl Previous {
     #[must_use]
     pub fn find(directory: &DataDir) -> Option<Self> {
         let file = directory.previous_private_key();
-        let key = || super::read(&file).ok().map(|(key, _)| digest(key.spki()));
+        let key = || super::read(&file, COPY_BACK).ok().map(|(key, _)| digest(key.spki()));
         file.exists().then(|| Self { file: file.clone(), key: key() })
     }
 
@@ -148,12 +153,18 @@ fn read_plan(directory: &DataDir) -> Result<Option<Planned>, Failure> {
         let how = format!("its first line has to be `{EFFECTIVE}2026-12-24 18:00:00`, in UTC");
         failure(&path, how)
     };
+    if is_empty(&content) {
+        return Err(failure(
+            &path,
+            format!("there is no key in this file, it is empty; {TAKE_BACK}"),
+        ));
+    }
     let end = content.iter().position(|byte| *byte == b'\n').ok_or_else(no_moment)?;
     let (line, pem) = content.split_at_checked(end + 1).ok_or_else(no_moment)?;
     let moment = line.strip_prefix(EFFECTIVE.as_bytes()).and_then(|rest| rest.strip_suffix(b"\n"));
     let moment = moment.and_then(|moment| Timestamp::parse(moment.try_into().ok()?).ok());
     let effective = moment.ok_or_else(no_moment)?.to_unix();
-    let (key, der) = decode(&path, pem)?;
+    let (key, der) = decode(&path, pem, TAKE_BACK)?;
     Ok(Some(Planned { effective, key, der }))
 }
 
@@ -219,7 +230,7 @@ pub fn settle(directory: &DataDir, now: UnixTime) -> Result<bool, Failure> {
     };
     let path = directory.private_key();
     let content = open_private(&path)?;
-    let (before, _) = decode(&path, &content)?;
+    let (before, _) = decode(&path, &content, COPY_BACK)?;
     let is_done = before.spki() == planned.key.spki();
     if !is_done && planned.effective > now {
         publish_next(directory, planned.key.spki())?;
@@ -328,7 +339,7 @@ mod tests {
         assert_eq!(published(directory.public_key()), next);
         let previous = directory.previous_private_key();
         assert_eq!(fs::metadata(&previous).unwrap().permissions().mode() & 0o777, 0o600);
-        let (key, _) = decode(&previous, &open_private(&previous).unwrap()).unwrap();
+        let (key, _) = super::super::read(&previous, COPY_BACK).unwrap();
         assert_eq!(digest(key.spki()), before);
         let keys = Fingerprints::read(&directory, next).unwrap();
         assert_eq!(keys.former, [before]);
@@ -420,6 +431,9 @@ mod tests {
             let refused = read_plan(&directory).err().unwrap().to_string();
             assert!(refused.contains("its first line has to be"), "{refused}");
         }
+        replace(&directory.next_private_key(), b"", 0o600).unwrap();
+        let refused = read_plan(&directory).err().unwrap().to_string();
+        assert!(refused.contains("is empty") && refused.contains("rotate --cancel"), "{refused}");
         fs::write(directory.former_keys(), "rubbish\n").unwrap();
         let refused = Fingerprints::read(&directory, Digest([0; 32])).unwrap_err().to_string();
         assert!(refused.contains("no fingerprint"), "{refused}");

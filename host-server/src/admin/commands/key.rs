@@ -11,7 +11,7 @@ use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::protocol::{Problem, Request, item};
 use super::super::running::{Interrupted, Running};
-use super::{KeyCommand, Paper};
+use super::{KeyCommand, Paper, status};
 use crate::clock;
 use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
@@ -97,7 +97,12 @@ impl Keys {
         Self::of(runtime::Keys { own, next: None, trouble }, None)
     }
 
-    /// Those of a server that does not run, whose key has the fingerprint `own`.
+    /// Why the planned key has not taken its place, or this server cannot take over, if it is so.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Those in a data directory, where the server's key has the fingerprint `own`. What went wrong is not there.
     fn of_directory(own: Digest, directory: &DataDir) -> Result<Self, Failure> {
         let planned = key::planned(directory, &own)?;
         let next = planned.map(|planned| (planned.fingerprint(), planned.effective));
@@ -145,7 +150,12 @@ impl Planned {
                  key is, and to the data directories of all servers that share a database with this one. \
                  `waxwing-server key rotate --cancel` takes the plan back until then."
             )?,
-            None => writeln!(out, "The key stays. Clients hear of it when they ask, once a day.")?,
+            None => writeln!(
+                out,
+                "The key stays. Clients that have heard of the other one try both from its moment on, and forget it \
+                 when they ask again, once a day. Whoever was given server.next.pub.pem needs server.pub.pem in its \
+                 place."
+            )?,
         }
         if let Some(fingerprint) = forgotten {
             writeln!(
@@ -276,5 +286,8 @@ pub(super) fn read(command: &KeyCommand, paper: &mut Paper<'_>) -> Result<(), Fa
         let fingerprint = format!("{own:?}");
         return paper.write(&Fingerprint { fingerprint }, Fingerprint::line);
     }
-    paper.write(&Keys::of_directory(own, &directory)?, Keys::page)
+    let mut keys = Keys::of_directory(own, &directory)?;
+    // The server that runs knows it, also one that stands by.
+    keys.trouble = status::of_running(paper.config).and_then(|status| status.key_trouble());
+    paper.write(&keys, Keys::page)
 }

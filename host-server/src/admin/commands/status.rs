@@ -631,7 +631,22 @@ pub(crate) fn ask(connection: Connection, config: &Config) -> Result<Status, Fai
     protocol::ask_one(connection, &Asked::new(config, Request::Status { watch: false }))
 }
 
+/// How the server is that runs with this configuration, if one does and answers soon.
+pub(super) fn of_running(config: &Config) -> Option<Status> {
+    let path = config.server.control_socket().ok()??;
+    let connection = Connection::open_within(&path, SOON).ok()??;
+    ask(connection, config).ok()
+}
+
+/// How long a server may take for an answer that a command can do without.
+const SOON: Duration = Duration::from_secs(4);
+
 impl Status {
+    /// Why a planned key has not taken its place, or the server cannot take over.
+    pub(crate) fn key_trouble(&self) -> Option<String> {
+        self.key.trouble().map(str::to_owned)
+    }
+
     /// Users, and bytes of letters that wait.
     pub(crate) const fn load(&self) -> (u64, u64) {
         (self.users, self.pending_bytes)

@@ -59,7 +59,7 @@ impl FromStr for Servers {
 
     fn from_str(text: &str) -> Result<Self, ServersError> {
         let mut servers: Vec<String> = Vec::new();
-        for address in text.split(',') {
+        for address in text.split(',').map(str::trim) {
             if !is_address(address) {
                 return Err(ServersError::NoAddress);
             }
@@ -84,7 +84,11 @@ impl fmt::Display for Servers {
 fn is_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let is_bracketed = host.starts_with('[') && host.ends_with(']');
-    !host.is_empty() && host.contains(':') == is_bracketed && port.parse::<u16>().is_ok()
+    let has_space = text.contains(char::is_whitespace);
+    !has_space
+        && !host.is_empty()
+        && host.contains(':') == is_bracketed
+        && port.parse::<u16>().is_ok()
 }
 
 #[cfg(test)]
@@ -100,9 +104,20 @@ mod tests {
         for good in ["127.0.0.1:9295", "[::1]:1", "example.org:65535", "a:1,b:1,[::1]:2"] {
             assert_eq!(parse(good).unwrap().to_string(), good);
         }
-        for bad in
-            ["", "localhost", ":1", "::1:1", "[::1]", "host:65536", "a:1,", ",a:1", "a:1 b:1"]
-        {
+        // As people write a list.
+        assert_eq!(parse(" a:1, b:1 ").unwrap().to_string(), "a:1,b:1");
+        for bad in [
+            "",
+            "localhost",
+            ":1",
+            "::1:1",
+            "[::1]",
+            "host:65536",
+            "a:1,",
+            ",a:1",
+            "a:1 b:1",
+            "a b:1",
+        ] {
             assert_eq!(parse(bad), Err(ServersError::NoAddress), "{bad}");
         }
     }

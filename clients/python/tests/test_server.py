@@ -485,7 +485,7 @@ class AServerThatChanges(unittest.TestCase):
         self.addCleanup(silent.close)
         threading.Thread(target=lambda: silent.accept()[0].close(), daemon=True).start()
         ends = f"127.0.0.1:{silent.getsockname()[1]}"
-        servers = f"127.0.0.1:1,{ends},{self.server.address}"
+        servers = f"127.0.0.1:1, {ends}, {self.server.address}"
         self.assertEqual(ann.run("receive", "--server", servers).code, 7)
         # It is tried first from now on.
         home = Home(str(ann.home))

@@ -416,7 +416,7 @@ def parse_args(arguments):
         return host and (":" in host) == bracketed and is_port
 
     def servers(text):
-        addresses = text.split(",")
+        addresses = [address.strip() for address in text.split(",")]
         if not all(map(is_address, addresses)):
             raise argparse.ArgumentTypeError(
                 "an address is HOST:PORT, such as 127.0.0.1:9295; where a server has several, a comma"
@@ -426,7 +426,7 @@ def parse_args(arguments):
             raise argparse.ArgumentTypeError("the same address is there twice; name each once")
         if len(addresses) > SERVERS_MAX:
             raise argparse.ArgumentTypeError(f"a server has at most {SERVERS_MAX} addresses here")
-        return text
+        return ",".join(addresses)
 
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     parser = argparse.ArgumentParser(prog="waxwing-py", description="A Waxwing client")

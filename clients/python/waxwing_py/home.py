@@ -175,7 +175,8 @@ class Home:
     @property
     def servers(self) -> list[str]:
         """The addresses of the server, in the order in which the next connection tries them."""
-        addresses = (self.named_server or self.get("server")).split(",")
+        named = (self.named_server or self.get("server")).split(",")
+        addresses = [address.strip() for address in named]
         first = self._failed % len(addresses)
         return addresses[first:] + addresses[:first]
 

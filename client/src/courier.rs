@@ -12,12 +12,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use waxwing_core::client::Ended;
+use waxwing_core::crypto::Spki;
 use waxwing_core::messenger::Cause;
 use waxwing_core::phone::Phone;
 use waxwing_core::wire::CloseReason;
 
 use crate::exit::Failure;
-use crate::home::{Home, HomeError, Which};
+use crate::home::{Home, HomeError, Registration, Which};
+use crate::servers::Servers;
 use crate::session::{Account, Host, Note, Session, SessionError, Tell};
 
 /// How long the courier waits for news of others before it looks at the home by itself.
@@ -239,6 +241,7 @@ fn run(
     };
     let mut begun = Some(begun);
     loop {
+        let registered = round.registered();
         let mut session = Session::new(&home, &account, host.clone())?;
         if let Some(begun) = begun.take() {
             begun(session.waker());
@@ -260,7 +263,7 @@ fn run(
             _ => Some(PAUSE),
         };
         // What is handed in meanwhile is stored, and goes out when there is a session again.
-        if !round.pause(pause) {
+        if !round.pause(pause, registered.as_ref()) {
             return Ok(());
         }
     }
@@ -329,9 +332,19 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Stores what is handed in, without a session, for so long, or until somebody asks for a connection;
-    /// `false` when nobody can hand in more.
-    fn pause(&mut self, pause: Option<Duration>) -> bool {
+    /// What the home says of the account and its server.
+    fn registered(&self) -> Option<(Registration, Servers, Spki)> {
+        let identity = self.home.identity().ok()??;
+        Some((identity.registration, identity.servers, identity.server_key))
+    }
+
+    /// Stores what is handed in, without a session, for so long, or until somebody asks for a connection or
+    /// has registered the account again; `false` when nobody can hand in more.
+    fn pause(
+        &mut self,
+        pause: Option<Duration>,
+        registered: Option<&(Registration, Servers, Spki)>,
+    ) -> bool {
         let until = pause.map(|pause| Instant::now() + pause);
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -350,6 +363,9 @@ impl<'a> Round<'a> {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let _ = self.look_at_home();
+                    if self.registered().is_some_and(|now| Some(&now) != registered) {
+                        return true;
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => return false,
             }

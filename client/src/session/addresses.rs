@@ -16,6 +16,13 @@ impl Addresses {
         Self { servers, at: 0, failed: 0 }
     }
 
+    /// The home has these now.
+    pub(super) fn follow(&mut self, servers: Servers) {
+        if servers != self.servers {
+            *self = Self::new(servers);
+        }
+    }
+
     /// All of them, the one whose turn it is first.
     pub(super) fn in_turn(&self) -> impl Iterator<Item = &str> {
         self.servers.from(self.at)

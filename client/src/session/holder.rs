@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use waxwing_core::client::{Ended, Env, Keys};
 use waxwing_core::messenger::{
-    Advice, Cause, LONGEST_PAUSE_S, Messenger, Over, SUCCESSOR_TOLERANCE_S, ServerKey, Turn,
+    self, Advice, Cause, LONGEST_PAUSE_S, Messenger, Over, SUCCESSOR_TOLERANCE_S, ServerKey, Turn,
 };
 use waxwing_core::phone::Phone;
 
@@ -15,13 +15,17 @@ use super::link::Link;
 use super::stream::{Stream, Waiter};
 use super::{Host, Note, SessionError};
 use crate::backend::Backend;
-use crate::home::{Home, HomeProfile, ServerKeys, SessionLock};
+use crate::home::{Home, HomeProfile, Identity, Registration, ServerKeys, SessionLock};
 
 /// Conversations that are looked after at once; the server allows twice as many requests without an
 /// answer.
 const CONVERSATIONS: usize = 64;
 
 type Waxwing<'a> = Messenger<'a, Box<[u8]>, CONVERSATIONS>;
+
+fn messenger_of(account: messenger::Account<'_>) -> Waxwing<'_> {
+    Messenger::new(account, vec![0; Waxwing::ASIDE].into_boxed_slice())
+}
 
 /// Holds the session of a home.
 pub(super) struct Holder<'a> {
@@ -42,13 +46,12 @@ pub(super) struct Holder<'a> {
 
 impl<'a> Holder<'a> {
     pub(super) fn new(home: &'a Home, account: &'a Account, host: Host) -> Self {
-        let memory = vec![0; Waxwing::ASIDE].into_boxed_slice();
         let tell = host.tell.clone();
         Self {
             home,
             account,
             host,
-            messenger: Messenger::new(account.for_messenger(), memory),
+            messenger: messenger_of(account.for_messenger()),
             profile: HomeProfile::new(home, move |notice| tell(Note::Messenger(notice))),
             addresses: Addresses::new(account.identity().servers.clone()),
             is_next_due: false,
@@ -140,6 +143,7 @@ impl<'a> Holder<'a> {
     /// Goes on with making a connection, if it is time for one.
     fn connect(&mut self, waiter: &Waiter) -> Result<(), SessionError> {
         if self.dial.is_none() && (self.is_next_due || self.pause().is_zero()) {
+            self.read_account()?;
             self.dial = Some(Dial::new(self.addresses.in_turn(), &self.host, waiter)?);
         }
         let Some(dial) = &mut self.dial else { return Ok(()) };
@@ -155,11 +159,24 @@ impl<'a> Holder<'a> {
         Ok(())
     }
 
+    /// Another process may have registered the account again, which has another id then, or have named other
+    /// addresses of the server.
+    fn read_account(&mut self) -> Result<(), SessionError> {
+        let Some(Identity { registration: Registration::Done(user), servers, .. }) =
+            self.home.identity()?
+        else {
+            return Err(SessionError::NotRegistered);
+        };
+        if self.messenger.account().user != Some(user) {
+            let account = messenger::Account { user: Some(user), ..self.account.for_messenger() };
+            self.messenger = messenger_of(account);
+        }
+        self.addresses.follow(servers);
+        Ok(())
+    }
+
     fn begin(&mut self, stream: Stream) -> Result<(), SessionError> {
         self.is_next_due = false;
-        if self.account.user_id().is_none() {
-            return Err(SessionError::NotRegistered);
-        }
         self.home.outbox().limit_pauses((self.host.now)().unix.shifted(LONGEST_PAUSE_S))?;
         let offset = self.messenger.clock_offset_s();
         let keys = self.choose_keys()?;

@@ -360,6 +360,31 @@ fn an_account_that_was_removed_is_said_and_is_not_tried_for_ever() {
 }
 
 #[test]
+fn a_screen_goes_on_when_its_account_is_registered_again() {
+    let server = TestServer::new();
+    let (anna, bert) = acquainted(&server);
+    let mut terminal = Terminal::of(&anna);
+    terminal.shows("connected");
+    server.administer(&["users", "remove", "--yes", &anna.phone]).exits(0);
+    eventually("the reason", || {
+        terminal.types("\x12");
+        terminal.is_shown("no connection: account unknown or key refused").then_some(())
+    });
+    // After three refusals nobody holds the session any more.
+    eventually("the account", || {
+        let again = anna.register();
+        if again.code != Some(0) {
+            terminal.types("\x12");
+        }
+        again.out.contains("registered").then_some(())
+    });
+    // Nobody has to ask for a connection then.
+    terminal.shows("· connected");
+    bert.send(&anna, "you are here again").exits(0);
+    terminal.shows("you are here again");
+}
+
+#[test]
 fn a_screen_whose_session_was_taken_over_comes_back_when_somebody_asks() {
     let server = TestServer::new();
     let (anna, bert) = acquainted(&server);

@@ -10,7 +10,7 @@ use super::ask::YES;
 use super::{Console, Place, json_line};
 use crate::args::Delete;
 use crate::exit::Failure;
-use crate::home::{Deleted, Deletion, Home};
+use crate::home::{Deleted, Deletion, Home, HomeError};
 use crate::show;
 
 pub(super) fn run(
@@ -43,9 +43,10 @@ pub(super) fn run(
     let copies: Vec<_> =
         home.older_copies().iter().map(|copy| copy.display().to_string()).collect();
     if delete.json {
-        let Deleted { received, written, on_their_way, for_programs } = deleted;
-        let line = Line { received, written, on_their_way, for_programs, shrunk, copies };
-        return json_line(&line, console);
+        let Deleted { received, written, on_their_way, for_programs, left } = deleted;
+        let line = Line { received, written, on_their_way, for_programs, left, shrunk, copies };
+        json_line(&line, console)?;
+        return is_all(&home, &deleted);
     }
     say(&home, &which, &deleted, console)?;
     if !shrunk {
@@ -64,7 +65,14 @@ pub(super) fn run(
             copy
         )?;
     }
-    Ok(())
+    is_all(&home, &deleted)
+}
+
+fn is_all(home: &Home, deleted: &Deleted) -> Result<(), Failure> {
+    match deleted.left {
+        0 => Ok(()),
+        left => Err(HomeError::FullOfLetters { dir: home.dir().to_owned(), left }.into()),
+    }
 }
 
 /// Asks, where there is something to delete.
@@ -100,6 +108,8 @@ struct Line {
     on_their_way: usize,
     /// Letters that a program is not done with; they stay.
     for_programs: usize,
+    /// Letters for whose deletion a full disk has no room.
+    left: usize,
     /// Whether the file has become as small as what is in it.
     shrunk: bool,
     /// Copies from before upgrades, which still have the letters.
@@ -112,7 +122,7 @@ fn say(
     deleted: &Deleted,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let Deleted { received, written, on_their_way, for_programs } = *deleted;
+    let Deleted { received, written, on_their_way, for_programs, .. } = *deleted;
     let written = match which {
         Deletion::With(..) | Deletion::Letter(..) => {
             format!(" and {} written here", letters(written))

@@ -12,7 +12,7 @@ use crate::args::{Send, WaitFor};
 use crate::backend::rng;
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Home, Once, OutboxId, OutboxStatus, State, Writing};
+use crate::home::{Home, Identity, Once, OutboxId, OutboxStatus, State, Writing};
 use crate::session::{Account, Reached, Session};
 use crate::show;
 
@@ -50,38 +50,51 @@ pub(super) fn run(
     let writing = Writing::text(text).map_err(|error| Failure::Usage(error.to_string()))?;
     let (uid, letter) = queue(&home, send, &phone, &writing)?;
     let Some(letter) = letter else { return say_deleted(&uid, send.json, console) };
+    follow(place, &home, identity, (letter, &uid), &phone, send, console)
+        .map_err(|failure| failure.beside_a_letter(home.dir()))
+}
 
+/// Waits for what becomes of the letter, which is kept whatever happens here.
+fn follow(
+    place: &Place<'_>,
+    home: &Home,
+    identity: Identity,
+    (letter, uid): (OutboxId, &Uid),
+    phone: &Phone,
+    send: &Send,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let account = Account::new(identity)?;
     let deadline = Instant::now() + send.timeout.unwrap_or(PATIENCE);
     let mut session =
-        Session::new(&home, &account, host::with(&console.remarks))?.until(Some(deadline));
+        Session::new(home, &account, host::with(&console.remarks))?.until(Some(deadline));
     let goal = match send.wait {
         WaitFor::Stored => State::Stored,
         WaitFor::Delivered => State::Delivered,
     };
     let reached = session.wait_until(None, false, |_| -> Result<bool, Failure> {
-        let status = status(&home, letter)?;
+        let status = status(home, letter)?;
         let held_back =
-            home.contacts().by_phone(&phone)?.is_some_and(|contact| contact.changed.is_some());
-        let postponed = obstacle(&home, letter)?.is_some();
+            home.contacts().by_phone(phone)?.is_some_and(|contact| contact.changed.is_some());
+        let postponed = obstacle(home, letter)?.is_some();
         Ok(status.state == State::Refused || status.state >= goal || held_back || postponed)
     });
-    let forgotten = place.forget_old(&home, &session);
+    let forgotten = place.forget_old(home, &session);
     let problem = session.take_problem().map(Failure::from);
     let left = session.leave();
     match reached {
         Ok(reached) => {
-            report(&home, (letter, &uid), &phone, send, reached, problem, console)?;
+            report(home, (letter, uid), phone, send, reached, problem, console)?;
             forgotten?;
             Ok(left?)
         }
         // There is no sense in going on, and the letter is where it is all the same.
         Err(failure) => {
-            let is_kept = say_state(&status(&home, letter)?, &uid, send.json, console)?;
+            let is_kept = say_state(&status(home, letter)?, uid, send.json, console)?;
             if is_kept {
                 say_kept(NEXT, console)?;
             }
-            Err(if is_kept { failure.beside_a_letter() } else { failure })
+            Err(failure)
         }
     }
 }

@@ -4,6 +4,7 @@
 mod session;
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use waxwing_core::id::Uid;
@@ -237,10 +238,10 @@ impl From<&Failure> for ExitCode {
 
 impl Failure {
     /// The same, of a command whose letter is stored in spite of it.
-    pub(crate) fn beside_a_letter(self) -> Self {
+    pub(crate) fn beside_a_letter(self, dir: &Path) -> Self {
         match self {
-            Self::Storage(HomeError::Full { dir }) => {
-                Self::Storage(HomeError::FullMeanwhile { dir })
+            Self::Storage(error) if error.is_full(dir) => {
+                Self::Storage(HomeError::FullMeanwhile { dir: dir.to_owned() })
             }
             other => other,
         }

@@ -52,7 +52,8 @@ impl<'a> Consumers<'a> {
         let sql = "INSERT INTO consumers (name, cursor) \
                    SELECT ?1, CASE WHEN ?2 THEN coalesce(max(id), 0) ELSE 0 END FROM items \
                    WHERE TRUE ON CONFLICT DO NOTHING";
-        Ok(self.home.connection.execute(sql, params![name, at == Begin::Next])? == 1)
+        let values = params![name, at == Begin::Next];
+        self.home.write(|change| Ok(change.execute(sql, values)? == 1))
     }
 
     /// Every consumer, by name.
@@ -95,12 +96,13 @@ impl<'a> Consumers<'a> {
         self.home.received_after(ItemId(cursor), limit)
     }
 
-    /// The consumer is done with everything up to `item`; `false` when it had said so before.
+    /// The consumer is done with everything up to `item`; `false` when it had said so before. That lets
+    /// letters be deleted, so it works on a full disk.
     ///
     /// # Errors
     /// [`HomeError::NoSuchRow`] when there is no such consumer, or never was such an item.
     pub fn ack(&self, name: &str, item: ItemId, now: UnixTime) -> Result<bool, HomeError> {
-        self.home.write(|change| {
+        self.home.write_to_free(|change| {
             // What has not come yet must not be behind a cursor.
             if item.0 >= super::next_place(change)? {
                 return Err(HomeError::NoSuchRow("letter"));

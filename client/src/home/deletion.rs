@@ -46,6 +46,8 @@ pub struct Deleted {
     pub on_their_way: usize,
     /// Letters that had come and that a program is not done with, which stay.
     pub for_programs: usize,
+    /// Letters for whose deletion a full disk has no room.
+    pub left: usize,
 }
 
 impl Deleted {
@@ -54,6 +56,7 @@ impl Deleted {
         self.written += more.written;
         self.on_their_way += more.on_their_way;
         self.for_programs += more.for_programs;
+        self.left += more.left;
     }
 }
 
@@ -151,22 +154,28 @@ impl Home {
         self.give_up_index()?;
         let (_, for_programs) = which.count_received(&self.connection)?;
         let mut all = Deleted { for_programs, ..Deleted::default() };
-        let mut is_begun = false;
         for (at, step) in self.steps(which)?.into_iter().enumerate() {
-            let done = self.write(|change| match &step {
-                Step::Received(row) => {
-                    let received = letters::erase(change, "id = ?1", [row])?;
-                    Ok(Deleted { received, ..Deleted::default() })
-                }
-                Step::Written(phone, uid) => outbox::erase_one(change, phone, uid),
+            let erase = || {
+                self.write(|change| match &step {
+                    Step::Received(row) => {
+                        let received = letters::erase(change, "id = ?1", [row])?;
+                        Ok(Deleted { received, ..Deleted::default() })
+                    }
+                    Step::Written(phone, uid) => outbox::erase_one(change, phone, uid),
+                })
+            };
+            // A few letters may fill a small disk with their log.
+            let erased = erase().or_else(|error| {
+                if at > 0 && empty_log(&self.connection) { erase() } else { Err(error) }
             });
-            match done {
+            match erased {
                 Ok(done) => all.add(done),
-                // What is deleted is so, and has made room: the same once more deletes the rest.
-                Err(_) if is_begun => break,
+                Err(_) if at > 0 => {
+                    all.left = self.would_delete(which).map(|left| left.received + left.written)?;
+                    break;
+                }
                 Err(error) => return Err(error),
             }
-            is_begun = true;
             if at % EMPTIED == 0 {
                 empty_log(&self.connection);
             }

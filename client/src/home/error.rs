@@ -149,11 +149,27 @@ pub enum HomeError {
         /// The directory.
         dir: PathBuf,
     },
-    /// There is no room for what would come next. What was stored before is there.
-    #[error("the disk of the home in {dir} is full; make room on it, and what is kept goes out", dir = .dir.display())]
+    /// There is no room for what comes after a letter of one's own, which is stored.
+    #[error(
+        "the disk of the home in {dir} is full: the letter is kept, but what came after it could not be \
+         stored. Make room on the disk; `waxwing delete` works all the same",
+        dir = .dir.display()
+    )]
     FullMeanwhile {
         /// The directory.
         dir: PathBuf,
+    },
+    /// Only some letters could be deleted.
+    #[error(
+        "the disk of the home in {dir} is full: {left} of the letters are still there. Make a little room \
+         on the disk, and delete them again",
+        dir = .dir.display()
+    )]
+    FullOfLetters {
+        /// The directory.
+        dir: PathBuf,
+        /// How many are left.
+        left: usize,
     },
     /// SQLite has refused a statement: the disk may be full, or the file damaged.
     #[error("the home's database cannot be used: {0}; {help}", help = help(.0))]
@@ -164,14 +180,19 @@ impl HomeError {
     /// The same of the home in this directory, which the person has to know when its disk is full.
     #[must_use]
     pub fn of_home(self, dir: &Path) -> Self {
-        if self.is_full(dir) { Self::Full { dir: dir.to_owned() } } else { self }
+        match self {
+            // They say already what was done before.
+            Self::FullMeanwhile { .. } | Self::FullOfLetters { .. } => self,
+            error if error.is_full(dir) => Self::Full { dir: dir.to_owned() },
+            error => error,
+        }
     }
 
     /// Whether there is no room on the disk of the home in this directory.
     #[must_use]
     pub fn is_full(&self, dir: &Path) -> bool {
         match self {
-            Self::Full { .. } | Self::FullMeanwhile { .. } => true,
+            Self::Full { .. } | Self::FullMeanwhile { .. } | Self::FullOfLetters { .. } => true,
             Self::Database(error) => is_full(error) || is_of_full_disk(error, dir),
             _ => false,
         }
@@ -213,6 +234,19 @@ mod tests {
     use rusqlite::ffi;
 
     use super::*;
+
+    #[test]
+    fn what_was_kept_before_the_disk_was_full_is_not_said_to_be_lost() {
+        let dir = Path::new("/home");
+        let full = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
+        let said = HomeError::Database(full).of_home(dir).to_string();
+        assert!(said.contains("nothing of this was stored"), "{said}");
+        let said = HomeError::FullMeanwhile { dir: dir.to_owned() }.of_home(dir).to_string();
+        assert!(said.contains("the letter is kept"), "{said}");
+        let said =
+            HomeError::FullOfLetters { dir: dir.to_owned(), left: 7 }.of_home(dir).to_string();
+        assert!(said.contains("7 of the letters are still there"), "{said}");
+    }
 
     #[test]
     fn a_damaged_file_is_told_from_a_full_disk() {

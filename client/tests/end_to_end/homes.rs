@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use waxwing::home::{Fate, HandedOver, Home, Recorded};
+use waxwing::home::{Begin, Fate, HandedOver, Home, HomeError, Recorded};
 use waxwing_core::envelope::Content;
 use waxwing_core::id::{PacketId, Uid, UserId};
 use waxwing_core::phone::Phone;
@@ -256,6 +256,30 @@ fn on_a_full_disk_letters_can_be_deleted_and_their_room_is_given_back() {
 }
 
 #[test]
+fn on_a_very_small_full_disk_all_letters_are_deleted() {
+    let server = TestServer::new();
+    let (anna, bert) =
+        (server.newcomer("anna", "+4915112345601"), server.person("bert", "+4915112345602"));
+    fs::create_dir(&anna.home).unwrap();
+    let Some(disk) = SmallDisk::over(&anna.home, "700k") else {
+        let _ = writeln!(io::stderr(), "a full disk: SKIPPED: only root can mount a small one");
+        return;
+    };
+    anna.register().exits(0);
+    let text = "words ".repeat(500);
+    let refused = (0..200).map(|_| anna.send(&bert, &text)).find(|ran| ran.code != Some(0));
+    let refused = refused.expect("the disk is full").exits(74);
+    // It says one thing: the letter is kept, or it is not.
+    let is_said_to_be_lost = refused.err.contains("nothing of this was stored");
+    assert_eq!(refused.out.is_empty(), is_said_to_be_lost, "{refused:?}");
+    assert!(anna.statuses(&bert).len() > 20);
+    anna.run(&["delete", &bert.phone, "--all", "--yes"]).exits(0);
+    // One may be on its way.
+    assert!(anna.statuses(&bert).len() <= 1, "{:?}", anna.statuses(&bert));
+    drop(disk);
+}
+
+#[test]
 fn on_a_full_disk_nothing_but_deleting_takes_the_room_that_is_kept_for_it() {
     let server = TestServer::new();
     let (anna, bert) =
@@ -269,6 +293,7 @@ fn on_a_full_disk_nothing_but_deleting_takes_the_room_that_is_kept_for_it() {
     anna.send(&bert, "hello").exits(0);
     let home = Home::open(&anna.home).unwrap();
     fill(&home, &bert.phone, 0..20);
+    home.consumers().begin("bot", Begin::Oldest).unwrap();
     drop(home);
     disk.fill();
     let kept = || fs::metadata(anna.home.join("reserve")).unwrap().len();
@@ -283,6 +308,14 @@ fn on_a_full_disk_nothing_but_deleting_takes_the_room_that_is_kept_for_it() {
         disk.fill();
     }
     assert_eq!(kept(), before);
+    // A program that is done with letters lets them be deleted.
+    let home = Home::open(&anna.home).unwrap();
+    let new = (0..20_000).map(|at| home.consumers().begin(&format!("bot{at}"), Begin::Next));
+    let refused = new.filter_map(Result::err).next().unwrap();
+    assert!(matches!(refused, HomeError::Full { .. }), "{refused}");
+    let last = home.consumers().next("bot", 99).unwrap().pop().unwrap().id;
+    assert!(home.consumers().ack("bot", last, UnixTime::from_seconds(0)).unwrap());
+    drop(home);
     anna.run(&["delete", &bert.phone, "--all", "--yes"])
         .exits(0)
         .says("deleted: 20 letters received");

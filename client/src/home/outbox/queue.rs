@@ -87,19 +87,20 @@ impl Outbox<'_> {
     /// [`HomeError::Database`].
     pub fn hurry(&self, which: Which) -> Result<usize, HomeError> {
         const PUT_OFF: &str = "UPDATE outbox SET not_before = 0 WHERE state = 0 AND not_before > 0";
-        let connection = &self.home.connection;
-        Ok(match which {
-            Which::All => connection.execute(PUT_OFF, [])?,
-            Which::To(phone) => {
-                connection.execute(&format!("{PUT_OFF} AND recipient = ?"), [phone.as_str()])?
-            }
-            Which::Letter(uid) => connection.execute(
-                &format!(
-                    "{PUT_OFF} AND id <= (SELECT id FROM outbox WHERE uid = ?1) \
+        self.home.write(|connection| {
+            Ok(match which {
+                Which::All => connection.execute(PUT_OFF, [])?,
+                Which::To(phone) => {
+                    connection.execute(&format!("{PUT_OFF} AND recipient = ?"), [phone.as_str()])?
+                }
+                Which::Letter(uid) => connection.execute(
+                    &format!(
+                        "{PUT_OFF} AND id <= (SELECT id FROM outbox WHERE uid = ?1) \
                      AND recipient = (SELECT recipient FROM outbox WHERE uid = ?1)"
-                ),
-                [uid.0],
-            )?,
+                    ),
+                    [uid.0],
+                )?,
+            })
         })
     }
 

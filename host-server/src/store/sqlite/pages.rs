@@ -37,7 +37,10 @@ pub(in super::super) fn look(
         if is_used { Connection::open_with_flags(path, flags) } else { connect_without_log(path) };
     let connection = connection.map_err(failed)?;
     let deadline = Instant::now() + patience;
-    let unread = ended_by(&connection, deadline, || read(&connection, deadline)).map_err(failed)?;
+    // Without their names nothing could be said: that is not cut short.
+    let tables = tables(&connection).map_err(failed)?;
+    let unread = ended_by(&connection, deadline, || read(&connection, tables, deadline));
+    let unread = unread.map_err(failed)?;
     match unread {
         Read::Damage(what) => Err(SqliteError::Damaged { path: path.to_owned(), what }),
         Read::Sound(unread) if unread.is_empty() => Ok(Pages::Sound),
@@ -51,16 +54,18 @@ enum Read {
     Sound(Vec<String>),
 }
 
-fn read(connection: &Connection, deadline: Instant) -> rusqlite::Result<Read> {
-    // What may be large comes last.
+/// The names of all tables. What may be large comes last.
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut select = connection.prepare(
         "SELECT name FROM sqlite_schema WHERE type = 'table' \
          ORDER BY name = 'pending_messages', name = 'undelivered_messages', name",
     )?;
-    let tables: rusqlite::Result<Vec<String>> = select.query_map([], |row| row.get(0))?.collect();
-    drop(select);
+    select.query_map([], |row| row.get(0))?.collect()
+}
+
+fn read(connection: &Connection, tables: Vec<String>, deadline: Instant) -> rusqlite::Result<Read> {
     let mut unread = Vec::new();
-    for table in tables? {
+    for table in tables {
         if Instant::now() >= deadline {
             unread.push(table);
             continue;

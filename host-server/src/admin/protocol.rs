@@ -159,6 +159,37 @@ pub(super) enum Request {
 }
 
 impl Request {
+    /// Whether it is to change something.
+    const fn changes(&self) -> bool {
+        !matches!(
+            self,
+            Self::Status { .. }
+                | Self::Health { .. }
+                | Self::NotReloaded
+                | Self::Sessions
+                | Self::Mailboxes { .. }
+                | Self::Letters { .. }
+                | Self::Users { .. }
+                | Self::User { .. }
+                | Self::ShowAudit { .. }
+                | Self::VerifyAudit { .. }
+                | Self::Fingerprint
+                | Self::Keys
+                | Self::Export { .. }
+                | Self::Canary
+                | Self::Bans
+        )
+    }
+
+    /// The server was asked, and has not answered: what it was to change may be changed.
+    fn unclear(&self, failure: Failure) -> Failure {
+        if failure.exit() != Exit::Network || !self.changes() {
+            return failure;
+        }
+        let how = "What was to be changed may be changed all the same: `waxwing-server audit show` says whether it is";
+        Failure::new(Exit::Network, format!("{failure}. {how}"))
+    }
+
     /// What somebody reads who waits for longer than they may expect.
     const fn what_it_waits_for(&self) -> &'static str {
         match self {
@@ -315,10 +346,12 @@ pub(super) fn ask<T: DeserializeOwned>(
     mut each: impl FnMut(T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     // Nothing in a request can fail to be written.
-    let mut answers = connection.ask(&serde_json::to_string(asked).unwrap_or_default())?;
+    let line = serde_json::to_string(asked).unwrap_or_default();
+    let unclear = |failure| asked.request.unclear(failure);
+    let mut answers = connection.ask(&line).map_err(unclear)?;
     let mut knows_that_it_waits = false;
     loop {
-        match next(&mut answers)? {
+        match next(&mut answers).map_err(unclear)? {
             Line::Item(item) => each(item)?,
             Line::Waiting {} if knows_that_it_waits => {}
             Line::Waiting {} => {
@@ -336,11 +369,7 @@ pub(super) fn ask<T: DeserializeOwned>(
 
 fn next<T: DeserializeOwned>(answers: &mut Answers) -> Result<Line<T>, Failure> {
     let Some(line) = answers.next_line()? else {
-        return Err(Failure::new(
-            Exit::Network,
-            "the server has stopped before its answer; if something was to be changed, \
-             `waxwing-server audit show` says whether it was",
-        ));
+        return Err(Failure::new(Exit::Network, "the server has stopped before its answer"));
     };
     if let Some(refusal) = Refusal::in_line(&line) {
         return Err(Failure::new(Exit::Failure, refusal));

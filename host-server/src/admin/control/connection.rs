@@ -55,7 +55,7 @@ impl Connection {
                 ErrorKind::PermissionDenied => "this user may not use the control socket: only root, \
                      the user of the server and, if it is set, the group of server.control_group may"
                     .to_owned(),
-                ErrorKind::WouldBlock => silent(patience),
+                ErrorKind::WouldBlock => return Err(unanswered(path, patience)),
                 _ => format!("the control socket cannot be used: {error}"),
             },
         };
@@ -154,12 +154,12 @@ impl Answers {
     }
 }
 
-fn silent(patience: Duration) -> String {
-    let seconds = patience.as_secs_f64();
-    format!(
-        "the server does not answer within {seconds} seconds; look at its log, and whether its disk answers. If \
-         something was to be changed, that may still be done: `waxwing-server audit show` says whether it was"
-    )
+fn unanswered(path: &Path, patience: Duration) -> Failure {
+    let (path, seconds) = (path.display(), patience.as_secs_f64());
+    let message = format!(
+        "{path}: the server does not answer within {seconds} seconds; look at its log, and whether its disk answers"
+    );
+    Failure::new(Exit::Network, message)
 }
 
 const OTHER_VERSION: &str = "this command and the server may be of different versions";
@@ -171,7 +171,7 @@ fn has_ended(error: &io::Error) -> bool {
 
 fn cannot(path: &Path, error: &io::Error, patience: Duration) -> Failure {
     match error.kind() {
-        ErrorKind::TimedOut => failure(path, silent(patience)),
+        ErrorKind::TimedOut => unanswered(path, patience),
         _ => failure(path, format!("the connection with the server broke: {error}")),
     }
 }

@@ -67,12 +67,13 @@ fn judge_quotas(quotas: &Quotas, users: u64, room: u64) -> Finding {
             "all that may wait for {users_shown} at the limits is {all_shown}, and there is room for it"
         ));
     }
-    let enough = room / quotas.mailbox.max(quotas.sender).max(1);
+    // The last of them need not fill it alone.
+    let enough = room.div_ceil(quotas.mailbox.max(quotas.sender).max(1)).max(1);
     let found = format!(
         "there is room for {room_shown} of letters; {enough} of {users_shown} can fill it within their limits, and \
          all of them may have {all_shown}"
     );
-    if enough < users / FEW || enough == 0 {
+    if enough < users / FEW || enough == 1 {
         return Finding::warn(
             found,
             "lower limits.bytes_per_sender, limits.bytes_per_mailbox or letters.life, or enlarge the disk",
@@ -140,7 +141,7 @@ mod tests {
             // For all of them.
             (0, 0, Ok),
             (16, 1 << 30, Ok),
-            // For two senders of 1,000, for ten, and for none of 17.
+            // For two senders of 1,000, for ten, and for a part of what one of 17 may have.
             (1_000, 2 * (128 << 20), Warn),
             (1_000, 10 * (128 << 20), Ok),
             (17, 100 << 20, Warn),
@@ -148,6 +149,8 @@ mod tests {
             let judged = judge_quotas(&quotas, users, room);
             assert_eq!(judged.verdict, verdict, "{users} {room}: {}", judged.found);
         }
+        let said = judge_quotas(&quotas, 2, 2 << 20).found;
+        assert!(said.contains("2.0 MiB of letters; 1 of 2 users can fill it"), "{said}");
     }
 
     #[test]

@@ -457,6 +457,11 @@ impl Numbers {
             self.backups.verified.map_or(0, UnixTime::as_seconds),
         )?;
         page.gauge(
+            "backup_begun_timestamp_seconds",
+            "When the backup was begun that is being made, in seconds since 1970; 0 if none is.",
+            self.backups.begun.map_or(0, UnixTime::as_seconds),
+        )?;
+        page.gauge(
             "backup_directory_usable",
             "0 if nothing can be put into the directory of backups (`backup.directory`), else 1.",
             u64::from(self.backups.unusable.is_none()),

@@ -40,6 +40,8 @@ pub struct State {
     pub verified: Option<UnixTime>,
     /// Why nothing can be put into the directory of backups, if that was so when it was last looked at.
     pub unusable: Option<String>,
+    /// When the one was begun that is being made.
+    pub begun: Option<UnixTime>,
     /// How many were not made since the start, though somebody wanted them.
     pub failures: u64,
     /// Why the last one by the clock was not made; nothing as soon as one was made in the directory of backups.
@@ -114,6 +116,12 @@ impl Backups {
         self.lock_state().clone()
     }
 
+    /// Whether the server stops, and so makes none any more.
+    #[must_use]
+    pub fn are_over(&self) -> bool {
+        self.interrupt.is_asked()
+    }
+
     /// Whether the clock makes backups.
     #[must_use]
     pub const fn are_scheduled(&self) -> bool {
@@ -129,7 +137,12 @@ impl Backups {
         target: Target,
     ) -> Result<Receiver<Result<Made, Failure>>, Failure> {
         if self.turns.are_taken() {
-            let message = "a backup is being made at this moment; wait until it has ended";
+            let since = self.state().begun.map(|begun| format!(" since {}", clock::written(begun)));
+            let message = format!(
+                "a backup is being made{}; wait until it has ended. If it does not end, the disk that it goes to does \
+                 not answer: mend that, or restart the server",
+                since.unwrap_or_default()
+            );
             return Err(Failure::new(Exit::Failure, message));
         }
         let (sender, made) = channel();
@@ -169,7 +182,8 @@ impl Backups {
             tracing::warn!(
                 name: "backup_unended",
                 "a backup does not end, since the disk that it goes to does not answer: the server stops without \
-                 waiting for it. The next one that is made in backup.directory deletes what is left of it"
+                 waiting for it. The next one that is made in backup.directory deletes what is left of it under a name that \
+                 ends with .db.new; a file that ends with .db and has no .db.json beside it is no backup: delete it"
             );
         }
     }
@@ -187,6 +201,7 @@ impl Backups {
         let now = clock::unix_now();
         // What an operator puts elsewhere may not stay there.
         let is_kept = target == Target::Shelf || self.shelf.is_none();
+        self.lock_state().begun = Some(now);
         let made = self.place(target, now).and_then(|file| {
             let (copier, data) = (&*self.copier, &*self.data);
             let (min_free, interrupt) = (self.min_free.load(Relaxed), &self.interrupt);
@@ -194,6 +209,7 @@ impl Backups {
             make(&making, &file).map(|manifest| (file, manifest))
         });
         let mut state = self.lock_state();
+        state.begun = None;
         match &made {
             Ok((file, manifest)) => {
                 state.trouble_by_hand = None;
@@ -395,11 +411,17 @@ mod tests {
         let target = || Target::Named(directory.path().join("backup.db"));
         let made = backups.start(target()).unwrap();
         is_asked.recv().unwrap();
-        assert!(backups.start(target()).is_err(), "another one is being made");
+        let begun = backups.state().begun.expect("it is being made");
+        let refused = backups.start(target()).unwrap_err().to_string();
+        let since = format!("a backup is being made since {}", clock::written(begun));
+        assert!(refused.starts_with(&since), "{refused}");
+        assert!(!backups.are_over());
         assert!(!backups.end_within(Duration::from_millis(1)));
         let_go_on.send(()).unwrap();
         assert!(made.recv().unwrap().is_err());
         assert!(backups.end_within(Duration::from_secs(60)));
+        assert!(backups.are_over());
+        assert_eq!(backups.state().begun, None);
         let later = backups.start(target()).unwrap().recv().unwrap();
         assert!(later.unwrap_err().to_string().contains("the server stops"));
     }

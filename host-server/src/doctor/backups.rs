@@ -44,13 +44,14 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
     let Some(own) = own else {
         return Finding::skipped("server.pub.pem cannot be read, which says whose backups count");
     };
+    let begun = place.status().and_then(Status::backup_begun);
     match shelf.newest(&own) {
         Ok(newest) => {
             let age = newest.map(|made| {
                 let seconds = clock::unix_now().as_seconds() - made.as_seconds();
                 Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
             });
-            judge(age, config.backup.every)
+            judge(age, config.backup.every, begun)
         }
         Err(error) => Finding::fail(error.to_string(), HELP),
     }
@@ -94,10 +95,27 @@ const THEN: &str = "the server makes the backup that is due within a minute afte
 const HELP: &str =
     "`waxwing-server backup create` makes one now, and says what is wrong if it cannot";
 
-fn judge(age: Option<Duration>, every: Duration) -> Finding {
-    let Some(age) = age else { return Finding::fail("there is no backup of this server", HELP) };
+/// A backup that is made for longer than this may never end.
+const LONG: Duration = Duration::from_hours(1);
+
+/// With when the backup was begun that is being made, and for how long it is.
+fn judge(age: Option<Duration>, every: Duration, begun: Option<(&str, Duration)>) -> Finding {
     let span = |span: Duration| figures::span(u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
-    let found = format!("the newest is {} old", span(age));
+    let found = age.map_or_else(
+        || "there is no backup of this server".to_owned(),
+        |age| format!("the newest is {} old", span(age)),
+    );
+    if let Some((begun, lasts)) = begun {
+        let found = format!("{found}; one is being made since {begun}");
+        return match lasts > LONG {
+            true => Finding::fail(
+                found,
+                "if it does not end, the disk that it goes to does not answer: mend that, or restart the server",
+            ),
+            false => Finding::ok(found),
+        };
+    }
+    let Some(age) = age else { return Finding::fail(found, HELP) };
     if age > every.saturating_mul(2) {
         let every = span(every);
         return Finding::fail(format!("{found}, and one each {every} is expected"), HELP);
@@ -115,8 +133,23 @@ mod tests {
     fn a_backup_is_old_when_two_are_missing() {
         let hours = |hours| Some(Duration::from_hours(hours));
         let verdicts = [None, hours(1), hours(48), hours(49)]
-            .map(|age| judge(age, Duration::from_hours(24)).verdict);
+            .map(|age| judge(age, Duration::from_hours(24), None).verdict);
         assert_eq!(verdicts, [Verdict::Fail, Verdict::Ok, Verdict::Ok, Verdict::Fail]);
+    }
+
+    #[test]
+    fn a_backup_that_does_not_end_is_told_of_with_its_beginning() {
+        let judge =
+            |lasts| judge(None, Duration::from_hours(24), Some(("2026-11-30T12:00:00Z", lasts)));
+        assert_eq!(judge(LONG).verdict, Verdict::Ok);
+        let hangs = judge(LONG + Duration::from_secs(1));
+        assert_eq!(hangs.verdict, Verdict::Fail);
+        assert!(
+            hangs.found.ends_with("one is being made since 2026-11-30T12:00:00Z"),
+            "{}",
+            hangs.found
+        );
+        assert!(!hangs.help.unwrap().contains("backup create"));
     }
 
     #[test]

@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Finding, Place, another_user};
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::runtime;
 use crate::store::{self, Pages, SecondCopy, StorageError, Use};
 
 /// The bytes with which a database of SQLite begins.
@@ -23,10 +25,9 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
     let path = config.server.data.join("waxwing.db");
     let mut head = [0; 20];
     match File::open(&path).and_then(|mut file| file.read_exact(&mut head)) {
-        Ok(()) => store::why_refused(&path).map_or_else(|| judge(&head), |why| judge_refused(&why)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Finding::skipped(format!("there is no {} yet", path.display()))
-        }
+        Ok(()) => store::why_refused(&path, is_used(config))
+            .map_or_else(|| judge(&head), |why| judge_refused(&why)),
+        Err(error) if error.kind() == ErrorKind::NotFound => look_at_none(config, &path),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::skipped(format!(
             "{} is closed: do this as the user of the server, or as root",
             path.display()
@@ -36,6 +37,24 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
             "see \"The disk is lost\" in OPERATING.md",
         ),
     }
+}
+
+/// There is no database: it was lost, or there never was one.
+fn look_at_none(config: &Config, path: &Path) -> Finding {
+    if let Some(skipped) = another_user(config) {
+        return skipped;
+    }
+    let checked = DataDir::existing(&config.server.data)
+        .and_then(|directory| runtime::check_origin(config, &directory));
+    match checked {
+        Ok(()) => Finding::skipped(format!("there is no {} yet", path.display())),
+        Err(why) => Finding::fail(why.to_string(), "no server starts until then"),
+    }
+}
+
+/// Whether a process has the data directory locked.
+fn is_used(config: &Config) -> bool {
+    DataDir::existing(&config.server.data).is_ok_and(|directory| !directory.users().is_empty())
 }
 
 /// How long pages are read: of a fast disk, these are some gigabytes.
@@ -55,9 +74,7 @@ pub(super) fn pages(place: &Place<'_>) -> Finding {
     if !path.exists() {
         return Finding::skipped(format!("there is no {} yet", path.display()));
     }
-    let users = DataDir::existing(&config.server.data).map(|directory| directory.users());
-    let is_used = users.is_ok_and(|users| !users.is_empty());
-    judge_pages(store::look_at_pages(&path, is_used, READING))
+    judge_pages(store::look_at_pages(&path, is_used(config), READING))
 }
 
 fn judge_pages(found: Result<Pages, StorageError>) -> Finding {
@@ -95,7 +112,7 @@ fn look_at_shared(config: &Config) -> Finding {
 fn judge_refused(why: &StorageError) -> Finding {
     Finding::fail(
         why.to_string(),
-        "no server of this version starts with it; `waxwing-server storage schema` says more",
+        "no server of this version starts with it as it is; `waxwing-server storage schema` says of which version it is",
     )
 }
 
@@ -164,9 +181,12 @@ fn judge(head: &[u8; 20]) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use waxwing_core::crypto::Digest;
+    use waxwing_core::time::UnixTime;
+
     use super::super::Verdict;
     use super::*;
-    use crate::store::{SqliteOptions, SqliteStorage, Storage};
+    use crate::store::{Ownership, SqliteOptions, SqliteStorage, Storage};
 
     fn head(page: [u8; 2], mode: u8) -> [u8; 20] {
         let mut head = [0; 20];
@@ -205,6 +225,36 @@ mod tests {
             );
             assert_eq!(files(), before);
         }
+    }
+
+    #[test]
+    fn what_keeps_a_server_from_starting_fails() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data = directory.path().to_owned();
+        let found = |config: &Config| look(&Place::new(config));
+        assert_eq!(found(&config).verdict, Verdict::Skipped);
+        config.server.allow_first_start = false;
+        let gone = found(&config);
+        assert_eq!(gone.verdict, Verdict::Fail);
+        assert!(gone.found.contains("server.allow_first_start is false"), "{}", gone.found);
+        let data = DataDir::existing(directory.path()).unwrap();
+        crate::key::load_or_create(&data).unwrap();
+        let lost = found(&config);
+        assert_eq!(lost.verdict, Verdict::Fail);
+        assert!(lost.found.contains("there is a key, but no database"), "{}", lost.found);
+
+        // Killed, and its log is lost.
+        let path = directory.path().join("waxwing.db");
+        let mut storage = SqliteStorage::open(&path, &SqliteOptions::default()).unwrap();
+        storage.set_server_key(&Digest([1; 32]), UnixTime::from_seconds(2)).unwrap();
+        drop(storage);
+        assert_eq!(found(&config).verdict, Verdict::Ok);
+        std::fs::remove_file(directory.path().join("waxwing.db-wal")).unwrap();
+        let refused =
+            SqliteStorage::open(&path, &SqliteOptions::default()).unwrap_err().to_string();
+        let lost = found(&config);
+        assert_eq!((lost.verdict, lost.found), (Verdict::Fail, refused));
     }
 
     #[test]

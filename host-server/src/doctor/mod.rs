@@ -14,6 +14,7 @@ mod disk;
 mod files;
 mod key;
 mod limits;
+mod log;
 mod machine;
 mod place;
 mod programs;
@@ -114,6 +115,11 @@ pub const CHECKS: &[Check] = &[
         name: "audit_log",
         about: "Whether the audit log can be written: without it, commands that change something are refused.",
         look: audit::look,
+    },
+    Check {
+        name: "log",
+        about: "Whether the log of the server that runs gets to its file, and no line of it was lost.",
+        look: log::look,
     },
     Check {
         name: "key",

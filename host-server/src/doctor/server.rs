@@ -22,23 +22,38 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
             let users = DataDir::existing(&place.config.server.data).map(|data| data.users());
             judge_silence(path, &users.unwrap_or_default())
         }
-        Server::Unwell { process, why } => judge_unwell(*process, why),
+        Server::Unwell { process, why } => judge_unwell(*process, why, &place.config.log.file),
         Server::Runs { path, status, .. } => judge_running(path, status),
     }
 }
 
 /// Somebody listens at the control socket, and this is what is wrong with the answer.
-fn judge_unwell(process: Option<i32>, why: &str) -> Finding {
+fn judge_unwell(process: Option<i32>, why: &str, log: &Path) -> Finding {
+    let log = match log.as_os_str().is_empty() {
+        true => "journalctl -u waxwing".to_owned(),
+        false => log.display().to_string(),
+    };
     let process = process.map(|process| format!("process {process}: ")).unwrap_or_default();
     Finding::fail(
         format!("{process}{why}"),
-        "its log is in: journalctl -u waxwing. Systemd starts one that hangs again within a minute; else do so \
-         yourself: systemctl restart waxwing",
+        format!(
+            "its log is in: {log}. Systemd starts one that hangs again within a minute; else do so yourself: \
+             systemctl restart waxwing"
+        ),
     )
 }
 
 fn judge_running(path: &Path, status: &Status) -> Finding {
     let path = path.display();
+    if status.stops() {
+        let waits = status.backup_begun().map(|(begun, _)| {
+            format!(", and waits for a backup that was begun {begun}; it goes on without it after ten seconds")
+        });
+        return Finding::warn(
+            format!("it stops{}", waits.unwrap_or_default()),
+            "when it has stopped: systemctl start waxwing",
+        );
+    }
     let hanging = status.hanging_loops();
     if !hanging.is_empty() {
         return Finding::fail(
@@ -156,6 +171,9 @@ mod tests {
         let hangs = judge(json!({ "loops": [one(0, true), one(1, false)] }));
         assert_eq!(hangs.verdict, Verdict::Fail);
         assert!(hangs.found.ends_with("do not answer: 1"), "{}", hangs.found);
+        // The loops of a server that stops have ended.
+        let stops = judge(json!({ "stops": true, "loops": [one(0, false)] }));
+        assert_eq!((stops.verdict, &*stops.found), (Verdict::Warn, "it stops"));
         let mut storage = serde_json::to_value(Status::default()).unwrap()["storage"].take();
         storage["trouble"] = "No space left on device".into();
         let storage = judge(json!({ "storage": storage }));
@@ -179,6 +197,9 @@ mod tests {
         let own = format!("process {}: ", std::process::id());
         assert!(found.found.starts_with(&own), "{}", found.found);
         assert!(found.found.contains("does not answer within 0.05 seconds"), "{}", found.found);
+        assert!(!found.found.contains("audit show"), "it only asked: {}", found.found);
+        let in_file = judge_unwell(None, "it hangs", Path::new("/var/log/waxwing.log"));
+        assert!(in_file.help.unwrap().starts_with("its log is in: /var/log/waxwing.log."));
         for check in super::super::CHECKS {
             (check.look)(&place);
         }

@@ -20,6 +20,17 @@ use crate::exit::{Exit, Failure};
 use crate::key::{self, Fingerprints};
 use crate::store::{Engine, Named, Opened, Opening, Standby, StorageError};
 
+/// Whether a start would go on with what lies in the data directory, or make what is missing. Nothing is changed, and
+/// the database is not opened.
+///
+/// # Errors
+/// What a start would fail for.
+pub fn check(config: &Config, directory: &DataDir) -> Result<(), Failure> {
+    let (args, published) = (&RunArgs::default(), key::published(directory));
+    let start = Start { config, args, directory, published };
+    start.refuse_lost_database(&Named::find(config, directory)?)
+}
+
 /// Key and database, which belong together; `None` if the process was asked to end while another server served.
 pub(super) fn open(
     config: &Config,
@@ -232,8 +243,25 @@ impl Start<'_> {
         }
     }
 
-    /// Refuses to make a database in the place of one that was lost.
+    /// Refuses to make a database in the place of one that was lost, and says if one is made.
     fn expect_database(&self, named: &Named) -> Result<(), Failure> {
+        self.refuse_lost_database(named)?;
+        if self.args.new_database {
+            tracing::warn!(
+                name: "database_made_anew", %named,
+                "an empty database is made, as --new-database says: all users have to register again"
+            );
+        } else if !named.is_there() {
+            tracing::warn!(
+                name: "first_start",
+                directory = %self.directory.path().display(),
+                "there is neither key nor database: this is the first start of a new server"
+            );
+        }
+        Ok(())
+    }
+
+    fn refuse_lost_database(&self, named: &Named) -> Result<(), Failure> {
         let Self { config, args, directory, published } = *self;
         let is_there = named.is_there();
         if is_there && args.new_database {
@@ -243,12 +271,6 @@ impl Start<'_> {
                     "{named} is there, so --new-database has nothing to do; move it away first"
                 ),
             ));
-        }
-        if args.new_database {
-            tracing::warn!(
-                name: "database_made_anew", %named,
-                "an empty database is made, as --new-database says: all users have to register again"
-            );
         }
         if is_there || args.new_database {
             return Ok(());
@@ -266,11 +288,6 @@ impl Start<'_> {
                 ),
             ));
         }
-        tracing::warn!(
-            name: "first_start",
-            directory = %directory.path().display(),
-            "there is neither key nor database: this is the first start of a new server"
-        );
         Ok(())
     }
 

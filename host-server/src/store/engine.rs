@@ -146,8 +146,8 @@ pub fn schema(config: &Config, directory: &DataDir) -> Result<Schema, StorageErr
 /// Why no server of this version could start with a database of SQLite, as far as its file says so by itself. Nothing
 /// is changed, and a server that runs with it notices nothing.
 #[must_use]
-pub fn why_refused(database: &Path) -> Option<StorageError> {
-    sqlite::why_refused(database).map(Into::into)
+pub fn why_refused(database: &Path, is_used: bool) -> Option<StorageError> {
+    sqlite::why_refused(database, is_used).map(Into::into)
 }
 
 /// What was read of the pages of a database without finding damage.

@@ -37,6 +37,9 @@ pub(crate) struct Status {
     listening: Vec<String>,
     /// When it stops at the latest, because all sessions are sent away, in UTC; nothing if nobody has said so.
     drained_by: Option<String>,
+    /// Whether it stops. Its loops have ended, and it waits for what must not be cut short.
+    #[serde(default)]
+    stops: bool,
     loops: Vec<Loop>,
     connections: u64,
     sessions: u64,
@@ -209,6 +212,12 @@ struct Backup {
     scheduled: bool,
     /// When the newest was made that was read back without an error, in UTC.
     verified: Option<String>,
+    /// When the one was begun that is being made, in UTC.
+    #[serde(default)]
+    begun: Option<String>,
+    /// For so many seconds it is being made.
+    #[serde(default)]
+    lasts_s: Option<u64>,
     /// Why none can be put into the directory of backups.
     unusable: Option<String>,
     /// Why the last one by the clock was not made; nothing as soon as any was made.
@@ -312,6 +321,7 @@ impl Status {
             uptime_ms: ms(running.started.elapsed()),
             listening: running.listening.iter().map(ToString::to_string).collect(),
             drained_by: running.drained_by().map(clock::written),
+            stops: running.backups.are_over(),
             loops: numbered.map(|(number, report)| Loop::of(number, report.as_ref())).collect(),
             connections: sum(|report| report.connections as u64),
             sessions: sum(|report| report.sessions as u64),
@@ -368,6 +378,13 @@ impl Status {
                 out,
                 "drained      ALL SESSIONS ARE SENT AWAY; the server stops then, at {stops} at the latest"
             )?;
+        }
+        if status.stops {
+            writeln!(
+                out,
+                "stops        THE SERVER STOPS: its loops have ended, and it waits for what must not be cut short"
+            )?;
+            return status.backup.lines(out);
         }
         let slowest = loops.iter().filter_map(|one| one.turn_p99_us).max();
         let turns = slowest.map_or_else(
@@ -535,12 +552,15 @@ impl Commits {
 
 impl Backup {
     fn of(backups: &Backups) -> Self {
-        let State { verified, unusable, trouble, trouble_by_hand, failures: _ } = backups.state();
+        let State { verified, unusable, begun, trouble, trouble_by_hand, failures: _ } =
+            backups.state();
         let told =
             |trouble: backup::Trouble| Trouble { at: clock::written(trouble.at), why: trouble.why };
         Self {
             scheduled: backups.are_scheduled(),
             verified: verified.map(clock::written),
+            begun: begun.map(clock::written),
+            lasts_s: begun.map(|begun| u64::try_from(clock::unix_now().minus(begun)).unwrap_or(0)),
             unusable,
             trouble: trouble.map(told),
             trouble_by_hand: trouble_by_hand.map(told),
@@ -555,6 +575,9 @@ impl Backup {
         };
         let scheduled = if self.scheduled { "" } else { "; none is made by the clock" };
         writeln!(out, "backup       {newest}{scheduled}")?;
+        if let Some(begun) = &self.begun {
+            writeln!(out, "             one is being made since {begun}")?;
+        }
         if let Some(why) = &self.unusable {
             writeln!(out, "             NONE CAN BE MADE IN {why}")?;
         }
@@ -641,10 +664,28 @@ pub(super) fn of_running(config: &Config) -> Option<Status> {
 /// How long a server may take for an answer that a command can do without.
 const SOON: Duration = Duration::from_secs(4);
 
+/// What may be wrong with a log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogTrouble<'a> {
+    /// Nothing for standard error.
+    pub(crate) file: Option<&'a str>,
+    /// Lines that could not be written since the start.
+    pub(crate) lost_lines: u64,
+    /// Why it cannot be written, or not be opened again.
+    pub(crate) why: Option<&'a str>,
+}
+
 impl Status {
     /// Why a planned key has not taken its place, or the server cannot take over.
     pub(crate) fn key_trouble(&self) -> Option<String> {
         self.key.trouble().map(str::to_owned)
+    }
+
+    /// What is wrong with the log.
+    pub(crate) fn log_trouble(&self) -> LogTrouble<'_> {
+        let Log { file, lost_lines, trouble, not_reopened, .. } = &self.log;
+        let why = trouble.as_deref().or(not_reopened.as_deref());
+        LogTrouble { file: file.as_deref(), lost_lines: *lost_lines, why }
     }
 
     /// Users, and bytes of letters that wait.
@@ -694,6 +735,17 @@ impl Status {
         self.failing_ways.iter().map(|failing| (&*failing.way, failing.failures)).collect()
     }
 
+    /// Whether it stops.
+    pub(crate) const fn stops(&self) -> bool {
+        self.stops
+    }
+
+    /// When the backup was begun that is being made, and for how long it is.
+    pub(crate) fn backup_begun(&self) -> Option<(&str, Duration)> {
+        let begun = self.backup.begun.as_deref();
+        begun.zip(self.backup.lasts_s.map(Duration::from_secs))
+    }
+
     /// Why nothing can be put into the directory of backups.
     pub(crate) fn backups_unusable(&self) -> Option<String> {
         self.backup.unusable.clone()
@@ -718,7 +770,7 @@ pub(super) fn run(watch: bool, paper: &mut Paper<'_>) -> Result<(), Failure> {
             Err(failure) if watch && failure.exit() == Exit::Network => {}
             shown => return shown,
         }
-        stderr::write(b"waxwing-server: the server has gone; waiting for it\n");
+        stderr::write(b"waxwing-server: the server has gone, or does not answer; waiting for it\n");
         connection = loop {
             thread::sleep(PAUSE);
             if let Some(connection) = reach::try_to_connect(paper.config)? {

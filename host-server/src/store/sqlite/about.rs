@@ -7,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::SqliteError;
 use super::fault::Fault;
-use super::log;
 use super::open::{
-    connect, connect_without_log, failure, known_schema, newest_schema, refuse_strange_files,
-    schema,
+    WITH_GENERATIONS, beside, connect, connect_without_log, failure, known_schema, newest_schema,
+    refuse_strange_files, schema,
 };
+use super::{generation, log};
 use crate::store::{Schema, Use};
 
 /// The version of this program.
@@ -68,16 +68,27 @@ pub(in super::super) fn look(path: &Path) -> Result<Schema, SqliteError> {
 }
 
 /// Why this program cannot use the database at `path`, as far as the file says so by itself: it is for later versions,
-/// or not for any server. Its log is not read, nothing is locked, and no file is made beside it.
-pub(in super::super) fn why_refused(path: &Path) -> Option<SqliteError> {
+/// or not for any server; or it needs a log that is gone. Its log is not read, nothing is locked, and no file is made
+/// beside it.
+pub(in super::super) fn why_refused(path: &Path, is_used: bool) -> Option<SqliteError> {
     let connection = connect_without_log(path).ok()?;
-    // What is wrong with it besides is found elsewhere; and a server may be at work on it.
-    known_schema(&connection, path).err().filter(|why| {
-        matches!(
-            why,
-            SqliteError::NewerSchema { .. }
-                | SqliteError::Moved { .. }
-                | SqliteError::Foreign { .. }
-        )
-    })
+    let found = match known_schema(&connection, path) {
+        Ok(found) => found,
+        // What is wrong with it besides is found elsewhere; and a server may be at work on it.
+        Err(why) => {
+            let is_another = matches!(
+                why,
+                SqliteError::NewerSchema { .. }
+                    | SqliteError::Moved { .. }
+                    | SqliteError::Foreign { .. }
+            );
+            return is_another.then_some(why);
+        }
+    };
+    // A log that is there is looked at by whoever opens the database.
+    let has_log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
+    if is_used || has_log || found < WITH_GENERATIONS {
+        return None;
+    }
+    generation::check_without_log(&connection, path).err()
 }

@@ -143,7 +143,21 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), SqliteEr
     if in_log > 0 {
         return check_log(connection, path, in_log, &newest, &before);
     }
-    if !newest.follows(&before) {
+    check_missing_log(path, &newest, &before)
+}
+
+/// The same of a database beside which there is no log, or an empty one.
+pub(super) fn check_without_log(connection: &Connection, path: &Path) -> Result<(), SqliteError> {
+    let (newest, before) = read(connection).map_err(|error| failure(path, &error))?;
+    check_missing_log(path, &newest, &before)
+}
+
+fn check_missing_log(
+    path: &Path,
+    newest: &Generation,
+    before: &Generation,
+) -> Result<(), SqliteError> {
+    if !newest.follows(before) {
         let what = "its notes about its log contradict each other".into();
         return Err(SqliteError::Damaged { path: path.to_owned(), what });
     }

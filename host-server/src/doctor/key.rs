@@ -9,6 +9,7 @@ use crate::clock;
 use crate::data_dir::DataDir;
 use crate::exit::Failure;
 use crate::key::{self, Previous};
+use crate::runtime;
 
 pub(super) fn look(place: &Place<'_>) -> Finding {
     let config = place.config;
@@ -21,6 +22,12 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
             return Finding::fail("the data directory cannot be used", failure.to_string());
         }
     };
+    // Of one that a server has open, the file alone says little.
+    let is_free = !config.storage.is_shared() && directory.users().is_empty();
+    let refused = is_free.then(|| runtime::check_key(config, &directory).err()).flatten();
+    if let Some(failure) = refused {
+        return Finding::fail("no server starts with this key", failure.to_string());
+    }
     let found = Found::of(&directory, clock::unix_now());
     found.map_or_else(
         |failure| Finding::fail("a key of the server cannot be used", failure.to_string()),
@@ -89,6 +96,8 @@ impl Found {
 mod tests {
     use super::super::Verdict::{self, Fail, Ok, Warn};
     use super::*;
+    use crate::config::Config;
+    use crate::store::{Ownership, SqliteOptions, SqliteStorage, Storage};
 
     #[test]
     fn a_key_and_its_published_half_have_one_fingerprint() {
@@ -97,6 +106,32 @@ mod tests {
             Found { own, published, is_overdue: false, previous: None }.judge(None).verdict
         });
         assert_eq!(verdicts, [Ok, Fail, Warn]);
+    }
+
+    #[test]
+    fn a_key_that_is_not_the_one_of_the_database_fails_although_its_published_half_is_there() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = DataDir::create(temporary.path()).unwrap();
+        let mut config = Config::default();
+        config.server.data = temporary.path().to_owned();
+        let look = || look(&Place::new(&config));
+        let own = key::digest(key::load_or_create(&directory).unwrap().spki());
+        let of = |key: &Digest| {
+            let options = SqliteOptions::default();
+            let mut storage = SqliteStorage::open(&directory.database(), &options).unwrap();
+            storage.set_server_key(key, UnixTime::from_seconds(1)).unwrap();
+            Box::new(storage).close().unwrap();
+        };
+        of(&own);
+        assert_eq!(look().verdict, Ok);
+        of(&Digest([1; 32]));
+        let another = look();
+        assert_eq!(another.verdict, Fail);
+        assert!(another.help.unwrap().contains("is another key than before"));
+        std::fs::remove_file(directory.private_key()).unwrap();
+        let lost = look();
+        assert_eq!(lost.verdict, Fail);
+        assert!(lost.help.unwrap().contains("belongs to a key: restore it from its copy"));
     }
 
     #[test]

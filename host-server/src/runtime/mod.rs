@@ -58,7 +58,7 @@ pub use event_counts::EventCounts;
 pub use event_handler::{EventHandler, Links, StopNotice};
 pub use heard::{Heard, Late, Stopped};
 pub use offences::Offence;
-pub use origin::check as check_origin;
+pub use origin::{check as check_origin, check_key};
 pub use own_addresses::{OwnAddresses, of_interfaces};
 pub use places::check_as_owner;
 use prepared::{Parts, Prepared};

@@ -31,6 +31,24 @@ pub fn check(config: &Config, directory: &DataDir) -> Result<(), Failure> {
     start.refuse_lost_database(&Named::find(config, directory)?)
 }
 
+/// Whether a start would take the key for that of the database, as far as that can be said without opening it. Nobody
+/// may use it at this moment.
+///
+/// # Errors
+/// What a start would fail for.
+pub fn check_key(config: &Config, directory: &DataDir) -> Result<(), Failure> {
+    let (args, published) = (&RunArgs::default(), key::published(directory));
+    let start = Start { config, args, directory, published };
+    let named = Named::find(config, directory)?;
+    let of_database = named.server_key();
+    if !key::is_there(directory)? {
+        return of_database.map_or(Ok(()), |_| Err(start.key_is_missing(&named.to_string())));
+    }
+    let own = key::fingerprint(directory)?;
+    let fingerprints = Fingerprints::read(directory, own)?;
+    start.expect_key(of_database, own, &fingerprints)
+}
+
 /// Key and database, which belong together; `None` if the process was asked to end while another server served.
 pub(super) fn open(
     config: &Config,

@@ -367,6 +367,16 @@ impl Named {
         }
     }
 
+    /// The key that it belongs to, as far as that can be said without opening it.
+    #[must_use]
+    pub fn server_key(&self) -> Option<Digest> {
+        match &self.0 {
+            Place::File(path) => sqlite::key_of(path),
+            #[cfg(feature = "postgres")]
+            Place::Database(..) => None,
+        }
+    }
+
     /// Opens it.
     ///
     /// # Errors

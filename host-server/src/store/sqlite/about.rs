@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use waxwing_core::crypto::Digest;
 
 use super::error::SqliteError;
 use super::fault::Fault;
@@ -11,7 +12,7 @@ use super::open::{
     WITH_GENERATIONS, beside, connect, connect_without_log, failure, known_schema, newest_schema,
     refuse_strange_files, schema,
 };
-use super::{generation, log};
+use super::{examine, generation, log};
 use crate::store::{Schema, Use};
 
 /// The version of this program.
@@ -65,6 +66,15 @@ pub(in super::super) fn look(path: &Path) -> Result<Schema, SqliteError> {
     };
     let written_by = written_by.filter(|version| !version.is_empty());
     Ok(Schema { found, min_reader, written_by, known, outcome })
+}
+
+/// The key that the database at `path` belongs to, as far as the file says so by itself: nobody uses it, and all of it
+/// is in the file.
+pub(in super::super) fn key_of(path: &Path) -> Option<Digest> {
+    let has_log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
+    let connection = connect_without_log(path).ok().filter(|_| !has_log)?;
+    let found = known_schema(&connection, path).ok()?;
+    if found < WITH_GENERATIONS { None } else { examine::key(&connection).ok()? }
 }
 
 /// Why this program cannot use the database at `path`, as far as the file says so by itself: it is for later versions,

@@ -45,7 +45,7 @@ use waxwing_core::time::UnixTime;
 use super::{ApplyError, Storage, StorageError};
 use crate::clock;
 use crate::failpoint::Failpoint;
-pub(super) use about::{look, why_refused};
+pub(super) use about::{key_of, look, why_refused};
 pub use error::SqliteError;
 pub(super) use examine::examine;
 use fault::Fault;

@@ -532,7 +532,7 @@ impl Verify {
     pub fn compared_number(&self) -> Result<Option<String>, String> {
         let Some(first) = &self.accept else { return Ok(None) };
         let number: String = [first].into_iter().chain(&self.rest).map(String::as_str).collect();
-        let shown = |why| format!("{why}; `waxwing verify {}` shows it", self.who.as_typed());
+        let shown = |why| format!("{why}; `waxwing verify {}` shows it", self.who.for_shell());
         trust::digits(&number).map(Some).map_err(shown)
     }
 }

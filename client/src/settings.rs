@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -349,7 +349,11 @@ fn read(file: &Path) -> Result<Option<String>, SettingsError> {
     }
     let mut text = String::new();
     let len = opened.take(LONGEST + 1).read_to_string(&mut text);
-    match len.map_err(|error| unreadable(error.to_string()))? as u64 {
+    let why = |error: io::Error| match error.kind() {
+        ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+        _ => error.to_string(),
+    };
+    match len.map_err(|error| unreadable(why(error)))? as u64 {
         len if len > LONGEST => Err(unreadable("it has more than 64 KiB".to_owned())),
         _ => Ok(Some(text)),
     }

@@ -9,6 +9,7 @@ mod contact;
 mod escape;
 mod hidden;
 mod page;
+mod shell;
 mod shown;
 
 use std::borrow::Cow;
@@ -30,6 +31,7 @@ pub use contact::ContactLine;
 pub use escape::{for_line, for_terminal};
 pub(crate) use hidden::is_hidden;
 pub use page::Page;
+pub use shell::for_shell;
 pub use shown::Shown;
 pub(crate) use shown::{Piece, breaks};
 
@@ -76,9 +78,26 @@ pub fn letter_text(letter: &Letter, name: Option<&str>, page: &Page<'_>) -> Stri
     page.fit(&format!("{sent_at} {from}: {}", body_text(&letter.body, letter.from.as_ref())))
 }
 
-/// Letters for which a quota had no room, for a person.
+/// Letters for which a quota had no room, for a person, with the commands that help.
 #[must_use]
 pub fn discarded_text(quota: Quota, letters: u32) -> String {
+    let help = match quota {
+        Quota::Stranger => {
+            "Read them with `waxwing receive`, delete them with `waxwing delete --strangers`, or stop one \
+             of them with `waxwing block PHONE`"
+        }
+        Quota::Held => {
+            "`waxwing contacts` says whose key has changed; compare numbers with `waxwing verify PHONE`, or \
+             stop one of them with `waxwing block PHONE`"
+        }
+        Quota::Unreadable => "`waxwing delete --unreadable` makes room",
+    };
+    format!("{}. {help}", discarded(quota, letters))
+}
+
+/// The same without the last point, and without what helps.
+#[must_use]
+pub fn discarded(quota: Quota, letters: u32) -> String {
     let (are, are_not) = match letters {
         1 => ("letter was", "is not"),
         _ => ("letters were", "are not"),
@@ -91,19 +110,16 @@ pub fn discarded_text(quota: Quota, letters: u32) -> String {
         None => format!("{all} of them may wait here to be read"),
     };
     match quota {
-        Quota::Stranger => format!(
-            "{letters} {are} discarded, from people to whom you have never written: {room}. Read \
-             them with `waxwing receive`, delete them with `waxwing delete --strangers`, or stop one \
-             of them with `waxwing block PHONE`"
-        ),
+        Quota::Stranger => {
+            format!("{letters} {are} discarded, from people to whom you have never written: {room}")
+        }
         Quota::Held => format!(
             "{letters} {are} discarded that {are_not} signed with the keys that are known of their \
-             senders: {room}. `waxwing contacts` says whose key has changed; compare numbers with \
-             `waxwing verify PHONE`, or stop one of them with `waxwing block PHONE`"
+             senders: {room}"
         ),
         Quota::Unreadable => format!(
             "{letters} {are} discarded that nobody is known to have signed: {room}. Somebody between \
-             you and the server may have sent them; `waxwing delete --unreadable` makes room"
+             you and the server may have sent them"
         ),
     }
 }

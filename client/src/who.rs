@@ -56,6 +56,12 @@ impl Who {
         show::for_line(&self.0)
     }
 
+    /// The same as the last word of a command.
+    #[must_use]
+    pub fn for_shell(&self) -> String {
+        show::for_shell(&self.0).into_owned()
+    }
+
     /// The phone number, if it was typed as such.
     ///
     /// # Errors

@@ -173,7 +173,8 @@ impl Failure {
         };
         let sentence = match known {
             ErrorCode::RateLimited => {
-                let why = "the server allows no more of this at the moment";
+                let why = "the server takes no more of this at the moment, or its operator has suspended \
+                           the account and can say why";
                 return Self::RateLimited { why, retry_after_s };
             }
             ErrorCode::OtpWrong => {
@@ -221,12 +222,13 @@ impl Failure {
             | ErrorCode::UnexpectedOp
             | ErrorCode::BadSequence => {
                 return Self::Refused(format!(
-                    "the server does not understand this client ({known}); are both of the same \
-                     version?"
+                    "the server does not understand this client (code {}); are both of the same \
+                     version?",
+                    known.code()
                 ));
             }
         };
-        Self::Refused(format!("{sentence} ({known})"))
+        Self::Refused(format!("{sentence} (code {})", known.code()))
     }
 }
 

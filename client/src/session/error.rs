@@ -110,8 +110,8 @@ impl SessionError {
             Self::Over(Cause::OtherAccount | Cause::WrongKey) | Self::KeyNotDue(_) => {
                 "the server is not to be trusted"
             }
-            Self::HolderOffline { pid, .. } => return format!("process {pid} has none"),
-            Self::HolderSilent(holder) => return format!("process {} does not move", holder.pid),
+            Self::HolderOffline { .. } => "the other waxwing of this home has none",
+            Self::HolderSilent(_) => "the other waxwing of this home does not move",
             other => return other.to_string(),
         };
         brief.to_owned()

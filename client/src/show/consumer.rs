@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Page, for_line};
+use super::{Page, for_line, for_shell};
 use crate::clock;
 use crate::home::{Consumer, Home, HomeError};
 
@@ -53,12 +53,12 @@ pub fn consumer_text(consumer: &Consumer, page: &Page<'_>) -> String {
 pub fn kept_for_programs(home: &Home, letters: usize) -> Result<String, HomeError> {
     let all = home.consumers().all()?;
     let waiting: Vec<_> =
-        all.iter().filter(|one| one.waiting > 0).map(|one| for_line(&one.name)).collect();
-    let name = if let [name] = waiting.as_slice() { name } else { "NAME" };
+        all.iter().filter(|one| one.waiting > 0).map(|one| one.name.as_str()).collect();
+    let name = if let [name] = waiting.as_slice() { for_shell(name) } else { "NAME".into() };
     Ok(format!(
         "a program is not done with {} ({}); delete again when it is, or have it forgotten by \
          `waxwing consumers remove {name}`",
         if letters == 1 { "it" } else { "them" },
-        waiting.join(", "),
+        for_line(&waiting.join(", ")),
     ))
 }

@@ -7,7 +7,7 @@ use waxwing_core::phone::Phone;
 use super::input::Input;
 use super::state::Listing;
 use crate::courier::{Connection, KeyWord};
-use crate::home::{Entry, ItemId, Window};
+use crate::home::{Entry, ItemId, Quota, Window};
 use crate::name::Name;
 
 /// Something has happened.
@@ -72,6 +72,8 @@ pub enum Event {
     Done(String),
     /// An errand could not be done, for this reason.
     Failed(String),
+    /// So many letters were discarded, for each reason.
+    Discarded(Vec<(Quota, u32)>),
     /// Somebody has the name that was given, or none any more; or could not have it.
     Named {
         /// Who.

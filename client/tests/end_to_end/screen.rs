@@ -417,7 +417,7 @@ fn a_changed_key_is_compared_on_the_screen_and_letters_go_on() {
     let number = number(&anna, &bert, 4);
     let last = number.split_whitespace().last().unwrap();
     let mut terminal = Terminal::of(&anna);
-    terminal.shows("!! Bert: the key has changed. Tab, then v: compare");
+    terminal.shows("!! Bert: the key has changed. v: compare");
     assert!(!terminal.is_shown("waxwing verify"), "a command is no help on the screen");
     terminal.types(ENTER);
     terminal.types("held\r");

@@ -153,15 +153,13 @@ fn shrink(
     Ok(true)
 }
 
-/// Counts a letter for which there was no room.
-pub(super) fn discard(change: &Connection, quota: Quota) -> Result<(), HomeError> {
-    change
-        .prepare_cached(
-            "INSERT INTO discarded (quota, letters) VALUES (?, 1) \
-             ON CONFLICT DO UPDATE SET letters = letters + 1",
-        )?
-        .execute([quota.name()])?;
-    Ok(())
+/// Counts a letter for which there was no room. Whether it is the first that nobody was told of.
+pub(super) fn discard(change: &Connection, quota: Quota) -> Result<bool, HomeError> {
+    let mut count = change.prepare_cached(
+        "INSERT INTO discarded (quota, letters) VALUES (?, 1) \
+         ON CONFLICT DO UPDATE SET letters = letters + 1 RETURNING letters = told + 1",
+    )?;
+    Ok(count.query_one([quota.name()], |row| row.get(0))?)
 }
 
 /// Deletes letters, of which the memory stays that recognises them when they come again. How many that

@@ -45,7 +45,10 @@ fn keep(
     if let Some(quota) = quota
         && !make_room(change, quota, letter.fate.from(), letter.fate.bytes())?
     {
-        discard(change, quota)?;
+        let is_news = discard(change, quota)?;
+        if let (true, Some(from)) = (is_news, letter.fate.from()) {
+            conversations::note_change(change, from)?;
+        }
         return Ok(Recorded::Discarded);
     }
     insert(change, letter, quota).map(Recorded::Stored)

@@ -29,7 +29,12 @@ pub(in crate::tui) fn carry(
             return kept.err().map(|error| Event::DraftNotKept { with, text, why: brief(&error) });
         }
         Errand::Read { with, to } => read(home, &with, to, receipts),
-        Errand::TellDiscarded => discarded(home),
+        // Strangers may have sent more than is kept of them.
+        Errand::TellDiscarded => match home.letters().take_discarded() {
+            Ok(letters) if letters.is_empty() => Ok(None),
+            Ok(letters) => return Some(Event::Discarded(letters)),
+            Err(error) => Err(error.into()),
+        },
         Errand::Delete(with, letter) => delete(home, with, letter),
         Errand::Accept(phone) => accept(home, &phone),
         Errand::Block(phone, is_blocked) => block(home, &phone, is_blocked),
@@ -92,16 +97,6 @@ fn read(home: &Home, with: &Phone, to: ItemId, receipts: bool) -> Said {
         home.queue_receipts(&letters, || Uid::generate(&mut rng()), clock::now())?;
     }
     Ok(None)
-}
-
-/// Strangers may have sent more than is kept of them.
-fn discarded(home: &Home) -> Said {
-    let discarded = home.letters().take_discarded()?;
-    let words: Vec<_> = discarded
-        .into_iter()
-        .map(|(quota, letters)| show::discarded_text(quota, letters))
-        .collect();
-    Ok((!words.is_empty()).then(|| words.join(" ")))
 }
 
 fn delete(home: &Home, with: Phone, letter: Uid) -> Said {

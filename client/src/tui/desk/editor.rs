@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -44,6 +44,12 @@ fn edit_file(path: &Path, text: &str) -> Result<(), String> {
         .arg(path)
         .status()
         .map_err(|error| format!("the editor {editor} cannot be started: {error}"))?;
+    // The shell has not found it.
+    if ended.code() == Some(127) {
+        return Err(format!(
+            "there is no editor {editor} on this machine; let EDITOR name one. Nothing was changed"
+        ));
+    }
     if !ended.success() {
         return Err(format!("the editor {editor} has failed ({ended}); nothing was changed"));
     }
@@ -57,7 +63,10 @@ fn read(path: &Path) -> Result<String, String> {
     fs::File::open(path)
         // An editor ends the last line, and that is not part of the letter.
         .and_then(|file| file.take(most + 2).read_to_string(&mut edited))
-        .map_err(|error| format!("what you have written cannot be read: {error}"))?;
+        .map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => "what you have written is not text in UTF-8".to_owned(),
+            _ => format!("what you have written cannot be read: {error}"),
+        })?;
     if edited.trim_end_matches('\n').len() as u64 > most {
         return Err(format!("what you have written is longer than the {most} bytes of a letter"));
     }

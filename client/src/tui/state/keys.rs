@@ -124,7 +124,14 @@ impl Model {
 
     fn go_to_unread(&mut self) {
         let next = self.list.next_unread(self.open.as_ref().map(|open| open.with()), self.now.unix);
-        let Some(next) = next else { return self.say("nothing else is unread") };
+        let Some(next) = next else {
+            let words = if self.list.has_unread_request() {
+                "nothing else is unread, except for requests of strangers"
+            } else {
+                "nothing else is unread"
+            };
+            return self.say(words);
+        };
         self.show(next);
         if self.focus == Focus::Letters {
             self.focus_composer();

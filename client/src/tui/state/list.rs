@@ -141,6 +141,12 @@ impl List {
         below.iter().chain(above).find(is_unread).map(|one| *one.phone())
     }
 
+    /// Whether a stranger waits to be read, to whom [`List::next_unread`] does not go.
+    pub(crate) fn has_unread_request(&self) -> bool {
+        let is_request = |one: &Listing| one.state() == ConversationState::Request;
+        self.all.iter().any(|one| is_request(one) && one.conversation.unread > 0)
+    }
+
     pub(crate) const fn toggle_archived(&mut self) {
         self.shows_archived = !self.shows_archived;
     }

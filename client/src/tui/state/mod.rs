@@ -36,9 +36,9 @@ use super::bindings::{Action, Bindings};
 use super::event::{Act, Errand, Event, Notice};
 use super::input::Input;
 use crate::courier::Connection;
-use crate::home::{ConversationState, ItemId, Window};
+use crate::home::{ConversationState, ItemId, Quota, Window};
 use crate::phone::Country;
-use crate::show::Shown;
+use crate::show::{self, Shown};
 
 /// A pause of somebody who writes, after which what is written is kept.
 const PAUSE: Duration = Duration::from_millis(400);
@@ -46,6 +46,10 @@ const PAUSE: Duration = Duration::from_millis(400);
 const WITHOUT_PAUSE: Duration = Duration::from_secs(3);
 /// A pause of somebody who types what is looked for.
 const SEARCH_PAUSE: Duration = Duration::from_millis(150);
+/// Columns in which it can be said whose keys they are, and not only how to go on.
+const WHOSE_KEYS: usize = 76;
+/// Until a person is told again that letters were discarded.
+const UNTIL_TOLD_AGAIN: Duration = Duration::from_hours(1);
 
 /// What has the keyboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +102,8 @@ pub struct Model {
     noted: Option<ItemId>,
     /// When to look for what was typed.
     search_at: Option<Instant>,
+    /// Until when letters that were discarded are not told of once more.
+    silent_until: Option<Instant>,
     now: Now,
     acts: Vec<Act>,
 }
@@ -146,6 +152,7 @@ impl Model {
             said: Said::default(),
             has_window: None,
             noted: None,
+            silent_until: None,
             search_at: None,
             now,
             acts: Vec::new(),
@@ -162,7 +169,10 @@ impl Model {
             Event::Input(input) => self.input(input),
             Event::Resized { width, height } => self.size = Size { width, height },
             Event::Time | Event::Back => {}
-            Event::Changed => self.acts.push(Act::List { since: self.list.change() }),
+            Event::Changed => {
+                self.acts.push(Act::List { since: self.list.change() });
+                self.ask_for_discarded();
+            }
             Event::Listed { changed, change, waiting } => self.listed(changed, change, waiting),
             Event::Opened { with, draft } => self.opened(&with, draft),
             Event::Page { with, window, limit, entries } => {
@@ -187,13 +197,12 @@ impl Model {
                 }
             }
             Event::Connection(connection) => {
-                if connection == Connection::Stands {
-                    self.acts.push(Act::Carry(Errand::TellDiscarded));
-                }
                 self.connection = connection;
+                self.ask_for_discarded();
                 self.say_after_hurry();
             }
             Event::Remark(words) | Event::Done(words) | Event::Failed(words) => self.say(&words),
+            Event::Discarded(letters) => self.say_discarded(&letters),
             Event::Named { with, refused } => self.named(&with, refused.as_deref()),
             Event::NotSent { to, text, why } => self.take_back(&to, text, &why),
             Event::DraftNotKept { with, text, why } => self.keep_here(with, text, &why),
@@ -205,6 +214,35 @@ impl Model {
         }
         self.settle();
         std::mem::take(&mut self.acts)
+    }
+
+    /// A flood of letters is told of now and then, and not with each of them.
+    fn ask_for_discarded(&mut self) {
+        let is_due = self.silent_until.is_none_or(|until| until <= self.now.instant);
+        if is_due && self.connection == Connection::Stands {
+            self.acts.push(Act::Carry(Errand::TellDiscarded));
+        }
+    }
+
+    fn say_discarded(&mut self, letters: &[(Quota, u32)]) {
+        self.silent_until = Some(self.now.instant.after(UNTIL_TOLD_AGAIN));
+        let key = |action| self.bindings.key(action);
+        let words = letters.iter().map(|(quota, letters)| {
+            let help = match quota {
+                Quota::Stranger => {
+                    format!("Read them, or block one of them: {} in the list", key(Action::Block))
+                }
+                Quota::Held => format!(
+                    "Compare numbers, or block one of them: {} and {} in the list",
+                    key(Action::Compare),
+                    key(Action::Block)
+                ),
+                Quota::Unreadable => "`waxwing delete --unreadable` makes room".to_owned(),
+            };
+            format!("{}. {help}.", show::discarded(*quota, *letters))
+        });
+        let words: Vec<_> = words.collect();
+        self.say(&words.join(" "));
     }
 
     /// When [`Event::Time`] is to come, if nothing else happens before.
@@ -554,9 +592,12 @@ impl Model {
             return None;
         }
         let key = |action| self.bindings.key(action);
+        let is_narrow = usize::from(self.size.width) < WHOSE_KEYS;
         Some(Shown::line(&match self.focus {
             Focus::Composer => return None,
+            Focus::List if is_narrow => "Enter: go on writing · ?: help".to_owned(),
             Focus::List => "The keys are for the list. Enter: go on writing · ?: help".to_owned(),
+            Focus::Letters if is_narrow => "Esc: go on writing · ?: help".to_owned(),
             Focus::Letters => format!(
                 "The keys are for the letters. Esc: go on writing · {}: copy · {}: details",
                 key(Action::Copy),
@@ -569,6 +610,8 @@ impl Model {
     fn matter(&self) -> Option<String> {
         let one = self.listing()?;
         let title = one.title();
+        // While one writes, a key is a part of the text.
+        let first = if self.focus == Focus::Composer { "Tab, then " } else { "" };
         let key = |action| self.bindings.key(action);
         match (one.trust, one.state()) {
             (Trust::Changed, _) => {
@@ -580,17 +623,17 @@ impl Model {
                     }
                 };
                 Some(format!(
-                    "!! {title}: the key has changed. Tab, then {}: compare. Sending is held{held}.",
+                    "!! {title}: the key has changed. {first}{}: compare. Sending is held{held}.",
                     key(Action::Compare)
                 ))
             }
             (_, ConversationState::Request) => Some(format!(
-                "{title} is a stranger. Tab, then {}: accept, {}: block; an answer accepts, too",
+                "{title} is a stranger. {first}{}: accept, {}: block; answering accepts",
                 key(Action::Accept),
                 key(Action::Block)
             )),
             (_, ConversationState::Blocked) => Some(format!(
-                "{title} is blocked, and what they send is discarded. Tab, then {}: unblock",
+                "{title} is blocked, and what they send is discarded. {first}{}: unblock",
                 key(Action::Block)
             )),
             _ => None,

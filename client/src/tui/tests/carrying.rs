@@ -1,9 +1,11 @@
 //! What the courier does for a screen, in a home on the disk.
 
+use std::time::Duration;
+
 use super::person::Person;
 use super::phone;
 use super::screens::week;
-use crate::courier::{Hands, KeyWord};
+use crate::courier::{Connection, Hands, KeyWord};
 use crate::home::{Deletion, State};
 use crate::name::Name;
 use crate::session::Account;
@@ -160,6 +162,35 @@ fn letters_without_room_are_told_of_once() {
         person.receives_if_there_is_room(phone(8), &long);
     }
     let told = carried(&person, Errand::TellDiscarded, false);
-    assert!(matches!(&told, Some(Event::Done(words)) if words.contains("discarded")), "{told:?}");
+    assert!(matches!(&told, Some(Event::Discarded(letters)) if letters.len() == 1), "{told:?}");
     assert!(carried(&person, Errand::TellDiscarded, false).is_none());
+    person.happen(told.unwrap());
+    person.sees_line("letters were discarded");
+    person.sees_line("b in the list");
+}
+
+#[test]
+fn a_flood_is_told_of_when_it_happens_and_not_with_each_letter() {
+    let mut person = anybody();
+    person.happen(Event::Connection(Connection::Stands));
+    let long = "x".repeat(60_000);
+    let flood = |person: &mut Person, letters| {
+        let before = person.home.conversations().last_change().unwrap();
+        for _ in 0..letters {
+            person.receives_if_there_is_room(phone(8), &long);
+        }
+        person.happen(Event::Changed);
+        person.home.conversations().last_change().unwrap() > before
+    };
+    assert!(flood(&mut person, 100));
+    person.sees_line("letters were discarded");
+    person.press(Key::Esc);
+    person.sees_nothing_of("discarded");
+    // The courier hears that there is something to tell, and the person does not hear it again at once.
+    assert!(flood(&mut person, 1));
+    person.sees_nothing_of("discarded");
+    assert!(!flood(&mut person, 5));
+    person.wait(Duration::from_hours(1));
+    person.happen(Event::Changed);
+    person.sees_line("6 letters were discarded");
 }

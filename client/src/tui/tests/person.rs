@@ -116,7 +116,10 @@ impl Person {
                 Act::Page { with, window, limit } => reading::page(home, with, window, limit),
                 Act::Search { text, with } => reading::search(home, &text, with.as_ref()),
                 Act::Number(with) => reading::number(home, &self.identity, with),
-                Act::Carry(Errand::TellDiscarded) => continue,
+                Act::Carry(Errand::TellDiscarded) => match home.letters().take_discarded() {
+                    Ok(letters) if letters.is_empty() => continue,
+                    letters => letters.map(Event::Discarded),
+                },
                 Act::Carry(errand) => {
                     self.errands.push(errand);
                     continue;

@@ -218,6 +218,17 @@ fn with_something_begun_it_is_seen_where_keys_go() {
 }
 
 #[test]
+fn on_a_small_screen_it_is_said_how_to_go_on_writing() {
+    let mut person = Person::with((40, 12), week);
+    person.press(Key::Enter);
+    person.types("begun");
+    person.press(Key::BackTab);
+    person.sees_line("Esc: go on writing · ?: help");
+    person.presses(&[Key::Esc, Key::Tab]);
+    person.sees_line("Enter: go on writing · ?: help");
+}
+
+#[test]
 fn a_key_goes_from_one_unread_conversation_to_the_next() {
     let mut person = anybody();
     person.press(Key::Enter);
@@ -227,7 +238,7 @@ fn a_key_goes_from_one_unread_conversation_to_the_next() {
     person.sees_line("│ Dora");
     person.carry_out();
     person.press(Key::Alt('n'));
-    person.sees_line("nothing else is unread");
+    person.sees_line("nothing else is unread, except for requests of strangers");
     person.receives(phone(1), 200, "once more");
     person.happen(Event::Changed);
     person.press(Key::Alt('n'));
@@ -452,9 +463,13 @@ fn a_new_conversation_begins_with_a_number() {
 fn a_stranger_is_accepted_or_blocked() {
     let mut person = anybody();
     person.press(Key::End);
-    person.sees_line("is a stranger");
+    person.sees_line("is a stranger. A: accept, b: block; answering accepts");
     person.press(Key::Char('A'));
     assert_eq!(person.errands, [Errand::Accept(phone(8))]);
+    // Who writes would write these letters.
+    person.press(Key::Enter);
+    person.sees_line("is a stranger. Tab, then A: accept, b: block; answering accepts");
+    person.press(Key::Tab);
     person.errands.clear();
     person.presses(&[Key::Char('b'), Key::Char('n')]);
     assert!(person.errands.is_empty());
@@ -511,6 +526,7 @@ fn letters_with_a_new_key_are_counted_although_nobody_sees_them_yet() {
     person.happen(Event::Changed);
     person.sees_line(" Dora      !key(3) 1│");
     person.presses(&[Key::Down]);
-    person.sees_line("!! Dora: the key has changed. Tab, then v: compare. Sending is held, and 3");
-    person.sees_line(" letters with the new key wait until you accept it.");
+    person
+        .sees_line("!! Dora: the key has changed. v: compare. Sending is held, and 3 letters with");
+    person.sees_line(" the new key wait until you accept it.");
 }

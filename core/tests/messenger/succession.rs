@@ -240,6 +240,27 @@ fn a_clock_that_is_wrong_by_less_than_a_day_costs_one_connection_at_most() {
 }
 
 #[test]
+fn a_plan_that_is_taken_back_after_its_moment_cuts_nobody_off() {
+    let (mut all, effective) = told(1);
+    // The key could not take its place at its moment, and was given up then.
+    sleep_until(&mut all, effective.shifted(DAY));
+    all.world.announce(None);
+    all.people[0].restart();
+    for _ in 0..2 {
+        all.connect(0);
+        all.run();
+    }
+    assert!(all.people[0].is_connected());
+    assert_eq!(quiet_ends(&all, 0), [true]);
+    assert_eq!((pinned(&all, 0), successor(&all, 0)), (None, None));
+    all.cut(0);
+    all.connect(0);
+    all.run();
+    assert!(all.people[0].is_connected());
+    assert_eq!(quiet_ends(&all, 0), [true], "it knows of one key, and tries no other");
+}
+
+#[test]
 fn bad_bytes_in_a_session_are_no_reason_to_try_the_other_key_at_once() {
     let (mut all, effective) = told(1);
     sleep_until(&mut all, effective);

@@ -104,5 +104,6 @@ pub fn release_held(home: &Home, phone: &Phone) -> Result<usize, Failure> {
         return Ok(0);
     }
     let Some(identity) = home.identity()? else { return Ok(0) };
-    Ok(reopen_held(home, &Account::new(identity)?, phone)?)
+    let reopened = reopen_held(home, &Account::new(identity)?, phone);
+    Ok(reopened.map_err(|error| error.after(home.dir(), "the key is accepted"))?)
 }

@@ -242,9 +242,7 @@ impl Failure {
     /// The same, of a command whose letter is stored in spite of it.
     pub(crate) fn beside_a_letter(self, dir: &Path) -> Self {
         match self {
-            Self::Storage(error) if error.is_full(dir) => {
-                Self::Storage(HomeError::FullMeanwhile { dir: dir.to_owned() })
-            }
+            Self::Storage(error) => Self::Storage(error.after(dir, "the letter is kept")),
             other => other,
         }
     }

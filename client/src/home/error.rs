@@ -149,15 +149,17 @@ pub enum HomeError {
         /// The directory.
         dir: PathBuf,
     },
-    /// There is no room for what comes after a letter of one's own, which is stored.
+    /// There is no room for what comes after something that is stored.
     #[error(
-        "the disk of the home in {dir} is full: the letter is kept, but what came after it could not be \
-         stored. Make room on the disk; `waxwing delete` works all the same",
+        "the disk of the home in {dir} is full: {kept}, but what came after that could not be stored. \
+         Make room on the disk; `waxwing delete` works all the same",
         dir = .dir.display()
     )]
     FullMeanwhile {
         /// The directory.
         dir: PathBuf,
+        /// What is stored, in words.
+        kept: &'static str,
     },
     /// Only some letters could be deleted.
     #[error(
@@ -186,6 +188,12 @@ impl HomeError {
             error if error.is_full(dir) => Self::Full { dir: dir.to_owned() },
             error => error,
         }
+    }
+
+    /// The same of what came after something that is stored.
+    #[must_use]
+    pub fn after(self, dir: &Path, kept: &'static str) -> Self {
+        if self.is_full(dir) { Self::FullMeanwhile { dir: dir.to_owned(), kept } } else { self }
     }
 
     /// Whether there is no room on the disk of the home in this directory.
@@ -241,7 +249,9 @@ mod tests {
         let full = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
         let said = HomeError::Database(full).of_home(dir).to_string();
         assert!(said.contains("nothing of this was stored"), "{said}");
-        let said = HomeError::FullMeanwhile { dir: dir.to_owned() }.of_home(dir).to_string();
+        let full = HomeError::Full { dir: dir.to_owned() };
+        let kept = full.after(dir, "the letter is kept");
+        let said = kept.of_home(dir).to_string();
         assert!(said.contains("the letter is kept"), "{said}");
         let said =
             HomeError::FullOfLetters { dir: dir.to_owned(), left: 7 }.of_home(dir).to_string();

@@ -28,6 +28,14 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
     if let Some(failure) = refused {
         return Finding::fail("no server starts with this key", failure.to_string());
     }
+    if is_free
+        && matches!(key::is_there(&directory), Ok(false))
+        && key::published(&directory).is_none()
+    {
+        return Finding::skipped(
+            "there is no key yet: a server makes it when it starts for the first time",
+        );
+    }
     let found = Found::of(&directory, clock::unix_now());
     found.map_or_else(
         |failure| Finding::fail("a key of the server cannot be used", failure.to_string()),
@@ -94,7 +102,7 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict::{self, Fail, Ok, Warn};
+    use super::super::Verdict::{self, Fail, Ok, Skipped, Warn};
     use super::*;
     use crate::config::Config;
     use crate::store::{Ownership, SqliteOptions, SqliteStorage, Storage};
@@ -115,6 +123,7 @@ mod tests {
         let mut config = Config::default();
         config.server.data = temporary.path().to_owned();
         let look = || look(&Place::new(&config));
+        assert_eq!(look().verdict, Skipped);
         let own = key::digest(key::load_or_create(&directory).unwrap().spki());
         let of = |key: &Digest| {
             let options = SqliteOptions::default();

@@ -87,7 +87,7 @@ fn lines_to_one_person_keep_their_order_when_the_first_do_not_fit() {
     chat.write(&format!("{}\n{}\nshort\n", line("b"), line("c")));
     crate::process::eventually("the first is refused, and all wait", || {
         let listed = anna.run(&["outbox"]).exits(0).out;
-        (listed.contains("MailboxFull") && listed.matches("waits behind").count() == 2)
+        (listed.contains("mailbox is full") && listed.matches("waits behind").count() == 2)
             .then_some(())
     });
     chat.signal(Signal::INT);

@@ -20,7 +20,7 @@ release=(msrv docs_rs package minimal_versions semver boot_deb)
 
 usage() {
     cat <<END
-Usage: ./ci.sh             every check: about 35 minutes on two cores, from a clean clone
+Usage: ./ci.sh             every check: about 40 minutes on two cores, from a clean clone
        ./ci.sh quick       formatting, lints and the tests of the core: less than 5 minutes
        ./ci.sh release     what a release needs besides: packages, oldest dependencies
        ./ci.sh mutants [BASE]
@@ -301,7 +301,7 @@ step_firmware() { # 7 minutes, 15 without rustup's targets
 fuzz_packages=(core/fuzz fuzz)
 # Each target from its seeds, and the seeds on the stable compiler. `FUZZ_SECONDS=900 ./ci.sh fuzz`
 # fuzzes for longer.
-step_fuzz() { # 3 minutes, with two fuzzers at a time; 5 more where nothing was built yet
+step_fuzz() { # 7 minutes: 6 for the builds, fewer after build_beside, and 1 for fuzzing with two at a time
     local stable package
     # That of the project, not of the folder, which names another.
     stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)

@@ -65,14 +65,19 @@ impl ServerBinary {
 
     /// The program, with nothing of this process's environment that it would take for a setting.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(&self.path);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("WAXWING_") {
-                command.env_remove(name);
-            }
-        }
-        command
+        without_settings(&self.path)
     }
+}
+
+/// A program of Waxwing's, with nothing of this process's environment that it would take for a setting.
+pub(crate) fn without_settings(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WAXWING_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// What a server is told besides what is raised for all.

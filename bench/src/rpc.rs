@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::cores::{Half, Side};
 use crate::findings::{Findings, Goal, micros};
-use crate::process::{Server, processor_time};
+use crate::process::{Server, processor_time, without_settings};
 use crate::scenarios::Bench;
 
 /// Calls without an answer that a program makes at most.
@@ -49,12 +49,7 @@ struct Person<'a> {
 
 impl Person<'_> {
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.client);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("WAXWING_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = without_settings(self.client);
         // Nor what somebody has set for their own client.
         command.env("XDG_CONFIG_HOME", &self.home).arg("--home").arg(&self.home).args(arguments);
         command

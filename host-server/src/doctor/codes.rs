@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Finding, Place, another_user};
 use crate::config::DeliveryKind;
 use crate::otp;
+use crate::otp::FAILURES;
 
 /// How long a gateway may take to be connected to.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -33,17 +34,15 @@ pub(super) fn delivery(place: &Place<'_>) -> Finding {
     }
 }
 
-/// So many codes in a row are no accident: the server leaves a way alone then, for a while.
-const SEVERAL: u32 = 5;
-
-/// The server that runs remembers ways on which the last codes did not get through, until one does.
+/// The server that runs remembers ways on which the last codes did not get through, until one does. As many as make it
+/// leave a way alone for a while are no accident.
 fn judge_failing(ways: &[(&str, u32)]) -> Option<Finding> {
     let most = ways.iter().map(|(_, failures)| *failures).max()?;
     let each = ways.iter().map(|(way, failures)| format!("{failures} by {way}"));
     let each = each.collect::<Vec<_>>().join(", and ");
     let found = format!("the last codes did not get through: {each}");
     let help = "the log says why; `waxwing-server otp test PHONE` tries it again, with --fallback the second way";
-    Some(if most < SEVERAL { Finding::warn(found, help) } else { Finding::fail(found, help) })
+    Some(if most < FAILURES { Finding::warn(found, help) } else { Finding::fail(found, help) })
 }
 
 /// Host and port of a URL.

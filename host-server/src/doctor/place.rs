@@ -8,13 +8,10 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use crate::admin::commands::reload::{self, NotReloaded};
-use crate::admin::commands::status::{self, Status};
+use crate::admin::commands::status::{self, SOON, Status};
 use crate::admin::control::Connection;
 use crate::config::Config;
 use crate::exit::Failure;
-
-/// How long a server may take to accept, and for its answer. It waits for its loops for less than two seconds.
-pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What is looked at.
 pub struct Place<'a> {
@@ -42,14 +39,14 @@ impl<'a> Place<'a> {
     /// Asks the server that runs with this configuration how it is, if there is one.
     #[must_use]
     pub fn new(config: &'a Config) -> Self {
-        Self { config, server: Server::look(config, PATIENCE) }
+        Self { config, server: Server::look(config, SOON) }
     }
 
     /// What of the configuration the server that runs has not read yet, or why it could not. Nothing if none has
     /// answered.
     pub(super) fn not_reloaded(&self) -> Option<Result<NotReloaded, Failure>> {
         let Server::Runs { path, .. } = &self.server else { return None };
-        match Connection::open_within(path, PATIENCE) {
+        match Connection::open_within(path, SOON) {
             Ok(connection) => Some(reload::ask_what_would_change(connection?, self.config)),
             Err(failure) => Some(Err(failure)),
         }

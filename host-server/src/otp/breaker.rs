@@ -11,9 +11,10 @@ pub(super) struct Breaker {
     rests_until: Option<Instant>,
 }
 
+/// So many failures make a way rest.
+pub(crate) const FAILURES: u32 = 5;
+
 impl Breaker {
-    /// So many failures make a way rest.
-    pub(super) const FAILURES: u32 = 5;
     /// For so long. Each failure after that makes it rest again.
     pub(super) const REST: Duration = Duration::from_secs(30);
 
@@ -24,7 +25,7 @@ impl Breaker {
             return false;
         }
         self.failures = self.failures.saturating_add(1);
-        let rests = self.failures >= Self::FAILURES;
+        let rests = self.failures >= FAILURES;
         if rests {
             self.rests_until = Some(now.after(Self::REST));
         }

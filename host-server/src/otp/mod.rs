@@ -20,6 +20,7 @@ use waxwing_core::phone::{Otp, Phone};
 
 use crate::config::{ConfigError, DeliveryKind, OtpConfig, WebhookConfig};
 
+pub(crate) use breaker::FAILURES;
 pub use console::ConsoleDelivery;
 pub use exec::ExecDelivery;
 pub(crate) use test_codes::TestCodes;

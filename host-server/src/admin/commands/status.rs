@@ -661,8 +661,9 @@ pub(super) fn of_running(config: &Config) -> Option<Status> {
     ask(connection, config).ok()
 }
 
-/// How long a server may take for an answer that a command can do without.
-const SOON: Duration = Duration::from_secs(4);
+/// How long a server may take to accept, and for an answer that a command can do without. It waits for its loops for less
+/// than two seconds.
+pub(crate) const SOON: Duration = Duration::from_secs(4);
 
 /// What may be wrong with a log.
 #[derive(Clone, Copy, Debug)]

@@ -112,6 +112,10 @@ fn of_file(content: &[u8]) -> &'static str {
         assert!(message.contains(why), "{message}");
     };
     let content = &content[..content.len().min(LONGEST_FILE)];
+    if content.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace()) {
+        refused("it is empty");
+        return "a file is empty";
+    }
     match pem_rfc7468::decode_vec(content) {
         Err(_) => {
             refused("not a key in PEM");

@@ -125,6 +125,7 @@ const EXPECTED: &[Expected] = &[
             ("encrypted", &["encrypted"]),
             ("exponent-3", &["another exponent"]),
             ("file", &["a file is taken"]),
+            ("file-of-zeros", &["a file is empty"]),
             ("file-with-another-label", &["a file has another label"]),
             ("file-without-end", &["a file is not PEM"]),
             ("modulus-0", &["another size"]),

@@ -260,6 +260,7 @@ fn private_keys() {
     keep("der", what::DER, der);
     let pem = |label| pem_rfc7468::encode_string(label, LineEnding::LF, der).unwrap();
     keep("file", what::FILE, pem("PRIVATE KEY").as_bytes());
+    keep("file-of-zeros", what::FILE, &[0; 7]);
     keep("file-with-another-label", what::FILE, pem("RSA PRIVATE KEY").as_bytes());
     keep("file-without-end", what::FILE, &pem("PRIVATE KEY").as_bytes()[..1_000]);
 }

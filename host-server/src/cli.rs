@@ -373,9 +373,14 @@ pub enum BackupCommand {
     /// with it that nobody else reaches, and have a letter go all the way. The running server goes on
     Drill {
         /// The file; its manifest FILE.json has to be beside it
-        file: PathBuf,
-        /// Where to restore it; it needs as much room as the backup has, and is empty again in the end
-        /// [default: beside the backup]
+        #[arg(required_unless_present = "url")]
+        file: Option<PathBuf>,
+        /// With PostgreSQL, in place of a file: the database, written as storage.url is, into which its own
+        /// tools have brought the backup back. Everything in it is read, and nothing changed
+        #[arg(long, value_name = "URL", conflicts_with = "file", requires = "directory")]
+        url: Option<String>,
+        /// Where to restore it; it needs as much room as the backup has, twice as much with --url, and is
+        /// empty again in the end [default: beside the file]
         #[arg(long, value_name = "DIR")]
         directory: Option<PathBuf>,
     },

@@ -1,6 +1,9 @@
 //! Whether people could go on with a backup: it is restored in a directory of its own, a server starts with
 //! it, and a letter goes all the way through that server. The running server notices nothing of it.
 //!
+//! A backup of PostgreSQL is brought back by the tools of PostgreSQL, into a database that nobody uses. From there
+//! everything is copied into the directory.
+//!
 //! The private key is read where it is, and is never copied.
 
 use std::fs::{self, DirBuilder};
@@ -15,7 +18,9 @@ use waxwing_core::time::UnixTime;
 
 use super::check::open;
 use super::manifest::Manifest;
-use super::place::{directory_of, free};
+#[cfg(feature = "postgres")]
+use super::of_another_key;
+use super::place::free;
 use super::priority::be_nice;
 use super::restore::{Ready, Wanted};
 use super::{another_key, failure};
@@ -28,6 +33,8 @@ use crate::figures;
 use crate::key::{self, Fingerprints};
 use crate::runtime::{Tried, try_out};
 use crate::store::Interrupt;
+#[cfg(feature = "postgres")]
+use crate::store::{self, Contents, moving::Restored};
 
 /// What a drill needs to know.
 pub struct Drill<'a> {
@@ -35,10 +42,8 @@ pub struct Drill<'a> {
     pub config: &'a Config,
     /// Its data directory, for the key alone.
     pub installation: &'a DataDir,
-    /// The backup.
-    pub file: &'a Path,
-    /// Where to restore it; beside the backup if nothing is said.
-    pub directory: Option<&'a Path>,
+    /// Where to restore it.
+    pub directory: &'a Path,
     /// Ends it.
     pub interrupt: &'a Interrupt,
     /// What time it is.
@@ -48,7 +53,10 @@ pub struct Drill<'a> {
 /// A part of a drill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The backup is copied, compared with its manifest, and read from end to end, letter by letter.
+    /// What is in a database of PostgreSQL is copied, and compared with the copy.
+    Copy,
+    /// The backup is copied, compared with its manifest, and read from end to end, letter by letter; or the copy
+    /// of a database is read.
     Verify,
     /// The copy is made the database of a server.
     Restore,
@@ -63,6 +71,7 @@ impl Step {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Copy => "copy",
             Self::Verify => "verify",
             Self::Restore => "restore",
             Self::Start => "start",
@@ -73,24 +82,44 @@ impl Step {
 
 /// How a drill has ended.
 #[derive(Debug)]
-pub struct Drilled {
+pub struct Drilled<F> {
     /// What is in the backup.
-    pub manifest: Manifest,
+    pub found: F,
     /// Whether a letter got all the way.
     pub canary: canary::Outcome,
 }
 
+/// Hears of each step when it has ended, and how long it took.
+type Passed<'p> = dyn FnMut(Step, Duration) -> Result<(), Failure> + 'p;
+
 impl Drill<'_> {
-    /// Carries it out. `passed` hears of each step when it has ended, and how long it took. Nothing of it is
-    /// left, however it ends; what an earlier one could not tidy up is deleted.
+    /// Carries it out with the backup in `file`. Nothing of it is left, however it ends; what an earlier one could
+    /// not tidy up is deleted.
     ///
     /// # Errors
     /// When the backup, the key or the room for a copy is not what is needed, or no server starts with it.
-    pub fn carry_out(
+    pub fn with_file(
         &self,
+        file: &Path,
         mut passed: impl FnMut(Step, Duration) -> Result<(), Failure>,
-    ) -> Result<Drilled, Failure> {
-        let drilled = self.pass_all(&mut passed);
+    ) -> Result<Drilled<Manifest>, Failure> {
+        self.judge(self.restore_file(file, &mut passed))
+    }
+
+    /// The same with what is in the database of PostgreSQL with this URL, in which nothing is changed.
+    ///
+    /// # Errors
+    /// When the database, the key or the room for a copy is not what is needed, or no server starts with it.
+    #[cfg(feature = "postgres")]
+    pub fn with_database(
+        &self,
+        url: &str,
+        mut passed: impl FnMut(Step, Duration) -> Result<(), Failure>,
+    ) -> Result<Drilled<Contents>, Failure> {
+        self.judge(self.copy_database(url, &mut passed))
+    }
+
+    fn judge<F>(&self, drilled: Result<Drilled<F>, Failure>) -> Result<Drilled<F>, Failure> {
         if self.interrupt.is_asked() {
             let message = "the drill was interrupted, and nothing of it is left: repeat it";
             return Err(Failure::new(Exit::Failure, message));
@@ -98,24 +127,23 @@ impl Drill<'_> {
         drilled
     }
 
-    fn pass_all(
+    fn restore_file(
         &self,
-        passed: &mut dyn FnMut(Step, Duration) -> Result<(), Failure>,
-    ) -> Result<Drilled, Failure> {
+        file: &Path,
+        passed: &mut Passed<'_>,
+    ) -> Result<Drilled<Manifest>, Failure> {
         be_nice(NICE);
         let identity = self.identity()?;
-        open(self.file)?;
-        let manifest = Manifest::read(self.file)?;
-        let own = Fingerprints::read(self.installation, key::digest(identity.spki()))?;
+        open(file)?;
+        let manifest = Manifest::read(file)?;
+        let own = self.fingerprints(&identity)?;
         if manifest.key.is_some() && !manifest.is_of(&own) {
-            return Err(another_key(self.file, &manifest, &own.own, THE_OTHER));
+            return Err(another_key(file, &manifest, &own.own, THE_OTHER));
         }
-        let parent = self.directory.unwrap_or(directory_of(self.file));
-        self.check_room(parent, manifest.bytes)?;
-        forget_left(parent)?;
-        let place = Place::new(parent)?;
+        self.check_room(manifest.bytes)?;
+        let place = self.place()?;
         let wanted = Wanted {
-            file: self.file,
+            file,
             other_key: false,
             registered_since: 0,
             now: self.now,
@@ -128,12 +156,60 @@ impl Drill<'_> {
         let begun = Instant::now();
         ready.put_in_place(self.config, &place.data, &wanted)?;
         passed(Step::Restore, begun.elapsed())?;
+        self.start(&place, identity, manifest, passed)
+    }
 
+    #[cfg(feature = "postgres")]
+    fn copy_database(
+        &self,
+        url: &str,
+        passed: &mut Passed<'_>,
+    ) -> Result<Drilled<Contents>, Failure> {
+        be_nice(NICE);
+        let identity = self.identity()?;
+        let own = self.fingerprints(&identity)?;
+        let place = self.place()?;
+        let begun = Instant::now();
+        let mut database = Restored::find(self.config, &place.data, url)?;
+        // Until it is whole, the copy is in the log of its database, too.
+        self.check_room(database.size()?.saturating_mul(2))?;
+        database.copy_to(self.config, &place.data, self.interrupt)?;
+        passed(Step::Copy, begun.elapsed())?;
+
+        let begun = Instant::now();
+        let named = Path::new(url);
+        let contents = store::examine(&store::place(&place.data), named, self.interrupt)?;
+        if let Some(theirs) = contents.key
+            && !own.has(&theirs)
+        {
+            let theirs = format!("{theirs:?}");
+            return Err(of_another_key(&named.display(), &theirs, &own.own, THE_OTHER));
+        }
+        passed(Step::Verify, begun.elapsed())?;
+        self.start(&place, identity, contents, passed)
+    }
+
+    fn start<F>(
+        &self,
+        place: &Place,
+        identity: Identity<Backend>,
+        found: F,
+        passed: &mut Passed<'_>,
+    ) -> Result<Drilled<F>, Failure> {
         let begun = Instant::now();
         let Tried { started, canary } = try_out(&place.data, identity, self.interrupt)?;
         passed(Step::Start, started)?;
         passed(Step::Canary, begun.elapsed().saturating_sub(started))?;
-        Ok(Drilled { manifest, canary })
+        Ok(Drilled { found, canary })
+    }
+
+    fn place(&self) -> Result<Place, Failure> {
+        forget_left(self.directory)?;
+        Place::new(self.directory)
+    }
+
+    fn fingerprints(&self, identity: &Identity<Backend>) -> Result<Fingerprints, Failure> {
+        Fingerprints::read(self.installation, key::digest(identity.spki()))
     }
 
     fn identity(&self) -> Result<Identity<Backend>, Failure> {
@@ -150,10 +226,10 @@ impl Drill<'_> {
         Err(Failure::new(Exit::Key, message))
     }
 
-    fn check_room(&self, parent: &Path, bytes: u64) -> Result<(), Failure> {
+    fn check_room(&self, bytes: u64) -> Result<(), Failure> {
         let floor = self.config.storage.min_free_disk;
         let needed = bytes.saturating_add(SERVER).saturating_add(floor);
-        let there = free(&parent.join(NAME))?;
+        let there = free(&self.directory.join(NAME))?;
         if there >= needed {
             return Ok(());
         }
@@ -164,7 +240,7 @@ impl Drill<'_> {
              writes some more, and storage.min_free_disk has to stay free; make room there, or let \
              --directory name another disk"
         );
-        Err(failure(parent, why))
+        Err(failure(self.directory, why))
     }
 }
 

@@ -19,6 +19,7 @@ pub use check::check;
 pub use drill::{Drill, Drilled, Step};
 pub use make::{Making, make};
 pub use manifest::{Manifest, manifest_of};
+pub use place::directory_of;
 pub use restore::{Ready, Wanted, undo};
 #[cfg(feature = "postgres")]
 pub(crate) use restore::{no_id_left, restoration};
@@ -49,11 +50,16 @@ pub const IF_MEANT: &str =
 /// A backup belongs to a server with another key, and what to do about that.
 #[must_use]
 pub fn another_key(file: &Path, manifest: &Manifest, own: &Digest, help: &str) -> Failure {
-    let (file, theirs) = (file.display(), manifest.key.as_deref().unwrap_or("none"));
+    let theirs = manifest.key.as_deref().unwrap_or("none");
+    of_another_key(&file.display(), theirs, own, help)
+}
+
+/// The same of anything that is named so.
+fn of_another_key(named: &dyn fmt::Display, theirs: &str, own: &Digest, help: &str) -> Failure {
     Failure::new(
         Exit::Key,
         format!(
-            "{file} belongs to a server with another key: its fingerprint is {theirs}, and the key here has \
+            "{named} belongs to a server with another key: its fingerprint is {theirs}, and the key here has \
              {own:?}. {help}"
         ),
     )

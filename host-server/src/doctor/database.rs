@@ -64,7 +64,8 @@ pub(super) fn pages(place: &Place<'_>) -> Finding {
     let config = place.config;
     if config.storage.is_shared() {
         return Finding::skipped(
-            "the database of storage.url has tools of its own, such as pg_amcheck",
+            "the database of storage.url has tools of its own, such as pg_amcheck; `waxwing-server backup drill \
+             --url` reads every letter",
         );
     }
     if let Some(skipped) = another_user(config) {

@@ -1,5 +1,6 @@
 //! `storage copy` and `storage adopt`, as an operator gives them.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Output;
 
@@ -9,6 +10,8 @@ use waxwing_core::server::storage::{Answer, OwnLimits, Question, QueueId, Stored
 use waxwing_core::time::{Now, Timestamp, UnixTime};
 use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::clock::Clock;
+use waxwing_server::data_dir::DataDir;
+use waxwing_server::key;
 use waxwing_server::store::shared::WitnessFile;
 use waxwing_server::store::{
     Ban, BanChange, Engine, KeepBans, Ownership, Personal, SqliteOptions, SqliteStorage, Storage,
@@ -292,4 +295,89 @@ fn a_database_that_was_restored_to_yesterday_is_adopted_and_nobody_is_told_a_fal
     let fates = storage.answer(&Question::Fates { asker: user(1), letters }).unwrap();
     assert!(matches!(fates, Answer::Fates(fates) if fates[0].1 == Status::Delivered));
     apply(&mut storage, [create(9)]).unwrap();
+}
+
+impl Both {
+    /// What a server has stored there whose key is in the data directory, which servers may use meanwhile.
+    fn to_drill(&self, name: &str) -> PostgresStorage {
+        let data = self.data(name);
+        std::fs::create_dir_all(&data).unwrap();
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let identity = key::load_or_create(&DataDir::existing(&data).unwrap()).unwrap();
+        let mut storage = self.place.storage(1, 10);
+        fill(&mut storage);
+        storage.set_server_key(&key::digest(identity.spki()), START).unwrap();
+        storage
+    }
+
+    fn drill(&self, name: &str, setting: (&str, &str)) -> Output {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        command.env("WAXWING_STORAGE__COPIES", "1").env(setting.0, setting.1);
+        command.arg("--data").arg(self.data(name)).arg("--json");
+        command.args(["backup", "drill", "--url", &self.place.url, "--directory"]);
+        let ran = command.arg(self.root.path()).stdin(std::process::Stdio::null()).output();
+        let names =
+            std::fs::read_dir(self.root.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = names.filter(|found| found != name).collect();
+        assert!(left.is_empty(), "{left:?}");
+        ran.unwrap()
+    }
+}
+
+const ANY_ROOM: (&str, &str) = ("WAXWING_STORAGE__MIN_FREE_DISK", "0");
+
+#[test]
+fn a_drill_starts_a_server_with_what_a_database_holds_and_nothing_in_it_changes() {
+    let Some(both) = Both::new() else { return };
+    let mut storage = both.to_drill("data");
+    let everything = "SELECT md5(string_agg(one::text, '' ORDER BY one::text)) FROM (\
+        SELECT row(letter.*) AS one FROM waxwing.pending_messages letter UNION ALL \
+        SELECT row(person.*) FROM waxwing.users person UNION ALL \
+        SELECT row(holder.*) FROM waxwing.lease holder) AS rows";
+    let before = both.place.sql(everything);
+    let ran = both.drill("data", ANY_ROOM);
+    ended(&ran, 0, "");
+    let said = String::from_utf8(ran.stdout).unwrap();
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let steps: Vec<_> = lines[..4].iter().map(|line| line["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["copy", "verify", "start", "canary"]);
+    assert_eq!((&lines[4]["users"], &lines[4]["letters"]), (&3.into(), &1_196.into()), "{said}");
+    assert_eq!(lines[4]["canary"]["result"], "done", "{said}");
+    assert_eq!(lines[4]["url"], both.place.url.as_str());
+    assert_eq!(both.place.sql(everything), before);
+    // Whoever serves goes on.
+    apply(&mut storage, [delete(3, [1_201])]).unwrap();
+}
+
+#[test]
+fn a_drill_with_a_database_that_nobody_could_go_on_with_says_why() {
+    let Some(both) = Both::new() else { return };
+    let empty =
+        Both { root: tempfile::tempdir().unwrap(), place: Place::of(both.place.postgres.clone()) };
+    let mut storage = both.to_drill("data");
+    ended(
+        &both.drill("data", ("WAXWING_STORAGE__MIN_FREE_DISK", "900000GiB")),
+        74,
+        "of the disk is free",
+    );
+    let moved = both.place.sql("UPDATE waxwing.about SET state = 'moved' RETURNING state");
+    assert!(moved.contains("moved"), "{moved}");
+    ended(&both.drill("data", ANY_ROOM), 74, "was moved to a file before this backup was made");
+    both.place.sql("UPDATE waxwing.about SET state = 'open'");
+    storage.set_server_key(&waxwing_core::crypto::Digest([3; 32]), START).unwrap();
+    ended(&both.drill("data", ANY_ROOM), 4, "belongs to a server with another key");
+    both.place.sql(
+        "UPDATE waxwing.pending_messages SET encrypted_payload = encrypted_payload || '\\x00' \
+         WHERE queue_id = 700",
+    );
+    let ran = both.drill("data", ANY_ROOM);
+    ended(&ran, 74, &both.place.url);
+    ended(&ran, 74, "is damaged");
+    // Nothing is there yet.
+    let data = empty.data("data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
+    ended(&empty.drill("data", ANY_ROOM), 4, "the key is in no backup");
+    key::load_or_create(&DataDir::existing(&data).unwrap()).unwrap();
+    ended(&empty.drill("data", ANY_ROOM), 74, "there is nothing of a server in the database");
 }

@@ -18,6 +18,7 @@ use super::super::running::{Interrupted, Running};
 use super::doctor::Round;
 use super::{Paper, reach};
 use crate::backup::{self, Drill, Entry, Making, Manifest, Ready, Shelf, Target, Wanted};
+use crate::canary;
 use crate::cli::BackupCommand;
 use crate::clock;
 use crate::config::Config;
@@ -26,6 +27,8 @@ use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::key::{self, Fingerprints};
 use crate::runtime;
+#[cfg(feature = "postgres")]
+use crate::store::Contents;
 use crate::store::{self, Interrupt, Opening};
 
 /// A backup, as the operator reads of it.
@@ -74,11 +77,70 @@ impl Passed {
     }
 }
 
+/// What is in a database of PostgreSQL.
+#[cfg(feature = "postgres")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Database {
+    url: String,
+    /// Without accounts of the canary.
+    users: u64,
+    canary_accounts: u64,
+    letters: u64,
+    /// The fingerprint of the server's key.
+    key: Option<String>,
+}
+
+#[cfg(feature = "postgres")]
+impl Database {
+    fn of(url: &str, contents: &Contents) -> Self {
+        let Contents { key, users, own_accounts, letters, .. } = contents;
+        Self {
+            url: url.into(),
+            users: *users,
+            canary_accounts: *own_accounts,
+            letters: *letters,
+            key: key.map(|key| format!("{key:?}")),
+        }
+    }
+}
+
+/// What a server was started with.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+enum Original {
+    File(Backup),
+    #[cfg(feature = "postgres")]
+    Database(Database),
+}
+
+impl Original {
+    fn holds(&self) -> String {
+        match self {
+            Self::File(backup) => backup.holds(),
+            #[cfg(feature = "postgres")]
+            Self::Database(Database { users, letters, .. }) => {
+                let users = figures::count(*users, "user", "users");
+                format!("{users}, {}", figures::count(*letters, "letter", "letters"))
+            }
+        }
+    }
+
+    fn done(&self) -> Outcome {
+        match self {
+            Self::File(backup) => done(backup),
+            #[cfg(feature = "postgres")]
+            Self::Database(Database { url, .. }) => {
+                Outcome::done(format!("{url}: {}", self.holds()))
+            }
+        }
+    }
+}
+
 /// A backup with which a server was started.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct Practised {
     #[serde(flatten)]
-    backup: Backup,
+    original: Original,
     /// How long all of it took.
     milliseconds: u64,
     /// What became of a letter in that server.
@@ -87,18 +149,20 @@ struct Practised {
 
 impl Practised {
     fn page(out: &mut dyn Write, practised: &Self) -> io::Result<()> {
-        let Self { backup, milliseconds, canary } = practised;
-        let (made, took) = (&backup.manifest.made, figures::span(*milliseconds));
+        let Self { original, milliseconds, canary } = practised;
         Round::page(out, canary)?;
-        if canary.is_done() {
-            writeln!(
-                out,
-                "people can go on with {}, as it was at {made}: {}. The drill took {took}",
-                backup.file,
-                backup.holds()
-            )?;
+        if !canary.is_done() {
+            return Ok(());
         }
-        Ok(())
+        let named = match original {
+            Original::File(Backup { file, manifest }) => {
+                format!("{file}, as it was at {}", manifest.made)
+            }
+            #[cfg(feature = "postgres")]
+            Original::Database(Database { url, .. }) => format!("what is in {url}"),
+        };
+        let (holds, took) = (original.holds(), figures::span(*milliseconds));
+        writeln!(out, "people can go on with {named}: {holds}. The drill took {took}")
     }
 }
 
@@ -269,7 +333,15 @@ pub(super) fn run(command: &BackupCommand, paper: &mut Paper<'_>) -> Result<(), 
             let (now, interrupt) = (clock::unix_now(), &Interrupt::default());
             restore(&Wanted { file, other_key, registered_since, now, interrupt }, paper)
         }
-        BackupCommand::Drill { file, directory } => drill(file, directory.as_deref(), paper),
+        BackupCommand::Drill { file: Some(file), directory, .. } => {
+            let directory = directory.as_deref().unwrap_or(backup::directory_of(file));
+            drill(StartFrom::File(file), directory, paper)
+        }
+        BackupCommand::Drill { url: Some(url), directory: Some(directory), .. } => {
+            drill(StartFrom::Database(url), directory, paper)
+        }
+        // The command line asks for one of them.
+        BackupCommand::Drill { .. } => Ok(()),
         BackupCommand::Verify { file, other_key } => verify(file, *other_key, paper),
     }
 }
@@ -358,35 +430,73 @@ fn verify(file: &Path, other_key: bool, paper: &mut Paper<'_>) -> Result<(), Fai
     paper.write(&Backup::of(file, manifest), Backup::verified)
 }
 
+/// What a server is to be started with.
+#[derive(Clone, Copy)]
+enum StartFrom<'a> {
+    File(&'a Path),
+    /// The URL of a database of PostgreSQL.
+    Database(&'a str),
+}
+
+impl StartFrom<'_> {
+    fn arguments(self) -> Arguments {
+        match self {
+            Self::File(file) => arguments(Some(file)),
+            Self::Database(url) => Arguments::new().with("url", url),
+        }
+    }
+
+    fn drill(
+        self,
+        drill: &Drill<'_>,
+        passed: impl FnMut(backup::Step, Duration) -> Result<(), Failure>,
+    ) -> Result<(Original, canary::Outcome), Failure> {
+        match self {
+            Self::File(file) => {
+                let drilled = drill.with_file(file, passed)?;
+                Ok((Original::File(Backup::of(file, drilled.found)), drilled.canary))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Database(url) => {
+                let drilled = drill.with_database(url, passed)?;
+                Ok((Original::Database(Database::of(url, &drilled.found)), drilled.canary))
+            }
+            #[cfg(not(feature = "postgres"))]
+            Self::Database(_) => Err(super::storage::without_postgres()),
+        }
+    }
+}
+
 /// Nothing here changes, but whoever reads the audit log sees that somebody has practised. A server can start
 /// meanwhile.
-fn drill(file: &Path, directory: Option<&Path>, paper: &mut Paper<'_>) -> Result<(), Failure> {
+fn drill(from: StartFrom<'_>, directory: &Path, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let config = paper.config;
     let installation = DataDir::existing(&config.server.data)?;
     let (now, interrupt) = (clock::unix_now(), &Interrupt::default());
     let start = Instant::now();
     let drilled = runtime::until_a_signal(interrupt, || {
-        let drill = Drill { config, installation: &installation, file, directory, interrupt, now };
-        drill.carry_out(|step, took| {
+        let drill = Drill { config, installation: &installation, directory, interrupt, now };
+        from.drill(&drill, |step, took| {
             let passed = Passed { step: step.name().into(), milliseconds: milliseconds(took) };
             paper.write(&passed, Passed::line)
         })
     });
-    let drilled = drilled.and_then(|drilled| drilled).map(|drilled| Practised {
-        backup: Backup::of(file, drilled.manifest),
+    let drilled = drilled.and_then(|drilled| drilled).map(|(original, canary)| Practised {
+        original,
         milliseconds: milliseconds(start.elapsed()),
-        canary: Round::of(drilled.canary),
+        canary: Round::of(canary),
     });
     let outcome = match &drilled {
-        Ok(practised) if practised.canary.is_done() => done(&practised.backup),
+        Ok(practised) if practised.canary.is_done() => practised.original.done(),
         Ok(practised) => Outcome::failed(practised.canary.reason()),
         Err(error) => Outcome::failed(error.to_string()),
     };
     let act = (audit::caller(), "backup drill");
     let log = AuditLog::of(&installation);
     // A copy of the key is no server, and nothing is to be put beside it.
-    let noted = match installation.database().exists() {
-        true => log.note_ended(clock::unix_now(), act, arguments(Some(file)), outcome),
+    let is_server = installation.database().exists() || installation.witness().exists();
+    let noted = match is_server {
+        true => log.note_ended(clock::unix_now(), act, from.arguments(), outcome),
         false => Ok(()),
     };
     let practised = drilled?;

@@ -5,11 +5,13 @@
 //! is opened for use: at no moment are there two. Whatever ends it between two steps, the same command goes
 //! on from there.
 
+mod restored;
 mod table;
 
 use std::path::Path;
 use std::time::Duration;
 
+pub use restored::Restored;
 pub use table::Sum;
 pub(super) use table::{Kind, Row, TABLES, Table, Value};
 

@@ -107,10 +107,30 @@ impl Moving {
 
     /// Everything that is there.
     pub(in crate::store) fn sum(&mut self) -> Result<Sum, StorageError> {
-        self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        self.begin_to_look()?;
         let sum = moving::sum(self)?;
-        self.go_on("COMMIT")?;
+        self.end_look()?;
         Ok(sum)
+    }
+
+    /// Begins to read what is there at this moment. Servers may use it meanwhile.
+    pub(in crate::store) fn begin_to_look(&mut self) -> Result<(), StorageError> {
+        self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    }
+
+    pub(in crate::store) fn end_look(&mut self) -> Result<(), StorageError> {
+        self.go_on("COMMIT").map(drop)
+    }
+
+    /// Bytes of its tables, while it is looked at.
+    pub(in crate::store) fn size(&mut self) -> Result<u64, StorageError> {
+        const SIZE: &str = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class \
+            WHERE relnamespace = 'waxwing'::regnamespace AND relkind = 'r'";
+        let rows = self.go_on(SIZE)?;
+        let size = rows.last().and_then(|row| row.first()?.as_ref()?.parse().ok());
+        size.ok_or_else(|| {
+            StorageError::Damaged("the database does not say how large it is".into())
+        })
     }
 
     fn begin(&mut self, statements: &str) -> Result<(), StorageError> {

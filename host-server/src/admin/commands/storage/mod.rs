@@ -75,12 +75,14 @@ pub(super) fn run(command: &StorageCommand, paper: &mut Paper<'_>) -> Result<(),
         #[cfg(feature = "postgres")]
         StorageCommand::Copy { to: None, from: None } => Ok(()),
         #[cfg(not(feature = "postgres"))]
-        StorageCommand::Copy { .. } | StorageCommand::Adopt { .. } => {
-            let why =
-                "this program was built without PostgreSQL; build it with its default features";
-            Err(Failure::new(Exit::Config, why))
-        }
+        StorageCommand::Copy { .. } | StorageCommand::Adopt { .. } => Err(without_postgres()),
     }
+}
+
+#[cfg(not(feature = "postgres"))]
+pub(super) fn without_postgres() -> Failure {
+    let why = "this program was built without PostgreSQL; build it with its default features";
+    Failure::new(Exit::Config, why)
 }
 
 fn schema(paper: &mut Paper<'_>) -> Result<(), Failure> {

@@ -41,6 +41,21 @@ impl Shown {
         rows
     }
 
+    /// Parts of a hint with a dot between them: as many of the first as have room, and each whole.
+    #[must_use]
+    pub(crate) fn parts(parts: &[String], columns: usize) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            let between = if all.is_empty() { "" } else { " · " };
+            let longer = all.clone().then(&Self::line(&format!("{between}{part}")));
+            if longer.width() > columns {
+                break;
+            }
+            all = longer;
+        }
+        all
+    }
+
     /// One thing that moves as a whole under a cursor, in the middle of a text that is being written.
     #[must_use]
     pub(crate) fn piece(text: &str) -> Self {
@@ -194,6 +209,16 @@ mod tests {
         assert_eq!(Shown::line("a\nb\tc").as_str(), "a<0a>b<09>c");
         let excerpt = Shown::excerpt("a\r\nb\tc\x1b");
         assert_eq!((excerpt.as_str(), excerpt.width()), ("a↵b⇥c<1b>", 9));
+    }
+
+    #[test]
+    fn a_part_of_a_hint_is_whole_or_missing() {
+        let parts = ["one".to_owned(), "two three".to_owned(), "4".to_owned()];
+        let all = |columns| Shown::parts(&parts, columns).to_string();
+        assert_eq!(all(19), "one · two three · 4");
+        assert_eq!(all(18), "one · two three");
+        assert_eq!(all(14), "one");
+        assert_eq!(all(2), "");
     }
 
     #[test]

@@ -162,7 +162,7 @@ const FIXED: [Key; 16] = [
 ];
 
 /// Letters that move in the list and among letters.
-const MOVES: [Key; 4] = [Key::Char('j'), Key::Char('k'), Key::Char('l'), Key::Char('i')];
+const MOVES: [Key; 2] = [Key::Char('j'), Key::Char('k')];
 
 /// The keys of one person.
 #[derive(Clone, Debug, PartialEq, Eq)]

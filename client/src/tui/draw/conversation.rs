@@ -74,6 +74,23 @@ fn draw_row(shown: &Row, row: usize, theme: Theme, paper: &mut Paper<'_>) {
     }
 }
 
+/// What keys do where nothing is written, the most useful ones first.
+fn hints(model: &Model) -> Vec<String> {
+    let key = |action| model.bindings().key(action);
+    match model.focus() {
+        Focus::Composer => {
+            vec![format!("{} send", key(Action::Send)), format!("{} line", key(Action::NewLine))]
+        }
+        Focus::List => vec!["Enter write".to_owned(), "? help".to_owned()],
+        Focus::Letters => vec![
+            "Esc write".to_owned(),
+            "? help".to_owned(),
+            format!("{} copy", key(Action::Copy)),
+            format!("{} details", key(Action::Details)),
+        ],
+    }
+}
+
 /// What is being written; where the cursor is.
 pub(super) fn composer(model: &Model, theme: Theme, paper: &mut Paper<'_>) -> (u16, u16) {
     let written = model.written();
@@ -87,23 +104,21 @@ pub(super) fn composer(model: &Model, theme: Theme, paper: &mut Paper<'_>) -> (u
         let title = model.listing().map(|one| one.title());
         let title = title.or_else(|| model.open().map(|open| Shown::line(open.with().as_str())));
         if let Some(title) = title {
-            let hint = Shown::line(&format!("write to {title} …"));
-            paper.put(0, 3, &hint, theme.aside());
-            let key = |action| model.bindings().key(action);
-            let keys = match model.focus() {
-                Focus::Composer => {
-                    format!("{} send · {} line ", key(Action::Send), key(Action::NewLine))
+            let mut hint = Shown::line(&format!("write to {title} …"));
+            let hints = hints(model);
+            let room = |hint: &Shown| paper.columns().saturating_sub(hint.width() + 6);
+            let mut keys = Shown::parts(&hints, room(&hint));
+            // To whom one writes stands above, too.
+            if keys.is_empty() {
+                let shorter = Shown::from("write …");
+                keys = Shown::parts(&hints, room(&shorter));
+                if !keys.is_empty() {
+                    hint = shorter;
                 }
-                Focus::List => "Enter write · ? help ".to_owned(),
-                Focus::Letters => {
-                    let (copy, details) = (key(Action::Copy), key(Action::Details));
-                    format!("Esc write · {copy} copy · {details} details ")
-                }
-            };
-            let keys = Shown::line(&keys);
-            if hint.width() + keys.width() + 5 < paper.columns() {
-                paper.put_right(0, &keys, theme.aside());
             }
+            paper.put(0, 3, &hint, theme.aside());
+            let start = paper.columns().saturating_sub(keys.width() + 1);
+            paper.put(0, start, &keys, theme.aside());
         }
     }
     for (row, text) in written.rows.iter().skip(top).take(paper.rows()).enumerate() {

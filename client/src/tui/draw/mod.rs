@@ -21,7 +21,10 @@ pub fn frame(model: &Model, theme: Theme, frame: &mut Frame<'_>) {
     let area = frame.area();
     let Some(layout) = model.layout() else {
         let mut paper = Paper::of(frame.buffer_mut(), area);
-        paper.put(0, 0, &Shown::from("too small: need 30×8"), Theme::words());
+        let rows = Shown::rows("too small: need 30×8", paper.columns());
+        for (row, words) in rows.iter().enumerate() {
+            paper.put(row, 0, words, Theme::words());
+        }
         return;
     };
     top(model, theme, &mut Paper::of(frame.buffer_mut(), layout.top));

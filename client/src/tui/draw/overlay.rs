@@ -8,92 +8,14 @@ use super::paint::Paper;
 use crate::home::Entry;
 use crate::name::me_to;
 use crate::show::Shown;
-use crate::tui::bindings::{Action, Bindings};
 use crate::tui::state::{
-    Compare, Composer, Goal, Jump, Listing, Model, Overlay, QUESTION, Search, Tone, is_own,
-    letter_text,
+    Compare, Composer, Goal, Jump, Listing, Model, Overlay, QUESTION, Reading, Search, Tone,
+    is_own, letter_text,
 };
 use crate::tui::theme::Theme;
 
 /// Columns of a title, so that what is said of it has room.
 const LONGEST_TITLE: usize = 40;
-
-/// Which key does what.
-fn keys(bindings: &Bindings) -> Vec<String> {
-    let key = |action| bindings.key(action);
-    // Not every terminal tells it from Enter.
-    let new_line = key(Action::NewLine).replace("Alt-Enter", "Alt-Enter, Ctrl-J");
-    let pages = format!("{} {}", key(Action::Older), key(Action::Newer));
-    vec![
-        "Everywhere".to_owned(),
-        row(&key(Action::Jump), "go to a conversation, or begin one: name or number"),
-        row(
-            &key(Action::Search),
-            &format!(
-                "look for letters         {}  the next unread letter",
-                key(Action::NextUnread)
-            ),
-        ),
-        row(
-            &pages,
-            &format!("older and newer letters      {}  what was said last", key(Action::Said)),
-        ),
-        row(
-            &key(Action::Suspend),
-            &format!("suspend      {}  draw anew      Esc  back", key(Action::Redraw)),
-        ),
-        row(
-            &key(Action::Quit),
-            &format!(
-                "end; what you have begun is kept     {}  connect now",
-                key(Action::Reconnect)
-            ),
-        ),
-        "While you write".to_owned(),
-        row(&key(Action::Send), &format!("send         {new_line}  a new line")),
-        row(&key(Action::Edit), "write in $EDITOR          Tab  to the list"),
-        row("Up", "what you have sent last, to send it anew"),
-        row(&key(Action::Choose), "choose a letter; so does Ctrl-Up"),
-        "  Ctrl-A E   start, end of line    Ctrl-U K W  delete before, behind, a word".to_owned(),
-        "In the list".to_owned(),
-        row("Up Down", "choose       Enter, Tab  write"),
-        row(
-            "/",
-            &format!(
-                "look for letters     {}  what is archived     {}  unread again",
-                key(Action::Archived),
-                key(Action::Unread)
-            ),
-        ),
-        "With a conversation (in the list, or at a letter)".to_owned(),
-        row(&key(Action::Compare), "compare numbers, or see a changed key"),
-        format!(
-            "  {}  accept a stranger    {}  block, or unblock",
-            key(Action::Accept),
-            key(Action::Block)
-        ),
-        format!(
-            "  {}  name   {}  mute   {}  keep at the top   {}  archive",
-            key(Action::Name),
-            key(Action::Mute),
-            key(Action::Pin),
-            key(Action::Archive)
-        ),
-        "At a letter".to_owned(),
-        format!(
-            "  {}  copy   {}  details   {}  delete",
-            key(Action::Copy),
-            key(Action::Details),
-            key(Action::Delete)
-        ),
-        String::new(),
-        "queued: not sent yet   ✓: at the server   ✓✓: delivered   !: another key".to_owned(),
-    ]
-}
-
-fn row(key: &str, words: &str) -> String {
-    format!("  {key:<10} {words}")
-}
 
 /// Draws it; where the cursor is.
 pub(super) fn draw(
@@ -103,8 +25,8 @@ pub(super) fn draw(
     paper: &mut Paper<'_>,
 ) -> Option<(u16, u16)> {
     match overlay {
-        Overlay::Help { scrolled } => {
-            help(&keys(model.bindings()), *scrolled, paper);
+        Overlay::Reading(reading) => {
+            draw_reading(reading, theme, paper);
             None
         }
         Overlay::Jump(jump) => Some(draw_jump(model, jump, theme, paper)),
@@ -115,35 +37,18 @@ pub(super) fn draw(
             None
         }
         Overlay::Compare(compare) => Some(draw_compare(model, compare, theme, paper)),
-        Overlay::Details { lines, scrolled } => {
-            details(lines, *scrolled, paper);
-            None
-        }
     }
 }
 
-fn help(lines: &[String], scrolled: usize, paper: &mut Paper<'_>) {
-    let columns = paper.columns().saturating_sub(2).max(4);
-    let rows: Vec<_> = lines
-        .iter()
-        .flat_map(|line| {
-            let style = if line.starts_with(' ') { Theme::words() } else { Theme::name() };
-            Shown::rows(line, columns).into_iter().map(move |row| (row, style))
-        })
-        .collect();
-    let top = scrolled.min(rows.len().saturating_sub(paper.rows()));
-    for (row, (line, style)) in rows.iter().skip(top).take(paper.rows()).enumerate() {
-        paper.put(row, 1, line, *style);
+fn draw_reading(reading: &Reading, theme: Theme, paper: &mut Paper<'_>) {
+    let (seen, more) = reading.seen(paper.columns(), paper.rows());
+    for (row, line) in seen.iter().enumerate() {
+        let style = if line.is_heading { Theme::name() } else { Theme::words() };
+        paper.put(row, 1, &line.text, style);
     }
-}
-
-fn details(lines: &[Shown], scrolled: usize, paper: &mut Paper<'_>) {
-    let columns = paper.columns().saturating_sub(4).max(4);
-    let rows: Vec<_> = lines.iter().flat_map(|line| Shown::rows(line.as_str(), columns)).collect();
-    let room = paper.rows().saturating_sub(1);
-    let top = scrolled.min(rows.len().saturating_sub(room));
-    for (row, line) in rows.iter().skip(top).take(room).enumerate() {
-        paper.put(1 + row, 2, line, Theme::words());
+    if let Some(more) = more {
+        let (row, column) = (paper.rows(), paper.columns().saturating_sub(more.width() + 1));
+        paper.put(row.saturating_sub(1), column, &more, theme.aside());
     }
 }
 
@@ -233,14 +138,18 @@ fn draw_search(model: &Model, search: &Search, theme: Theme, paper: &mut Paper<'
     let open = model.open().map(|open| model.title_of(open.with()));
     let tab = match (&search.with, open) {
         (Some(with), _) => {
-            format!("with {} · Tab: with anybody", model.title_of(with).cut(LONGEST_TITLE))
+            let with = model.title_of(with).cut(LONGEST_TITLE);
+            [format!("with {with} · Tab: with anybody"), "Tab: with anybody".to_owned()]
         }
         (None, Some(open)) => {
-            format!("with anybody · Tab: with {}", open.cut(LONGEST_TITLE))
+            let open = open.cut(LONGEST_TITLE);
+            [format!("with anybody · Tab: with {open}"), format!("Tab: with {open}")]
         }
-        (None, None) => String::new(),
+        (None, None) => Default::default(),
     };
-    paper.put(1, 1, &Shown::line(&tab), theme.aside());
+    let [long, short] = tab.map(|words| Shown::line(&words));
+    let tab = if long.width() + 1 < paper.columns() { long } else { short };
+    paper.put(1, 1, &tab, theme.aside());
     if search.found.is_empty() && !search.asked.is_empty() {
         paper.put(2, 1, &Shown::from("no letter says that"), theme.aside());
     }

@@ -13,6 +13,9 @@ use crate::show::Shown;
 pub(crate) const PAGE: usize = 64;
 /// Letters that are kept at most, before those that are far away are let go.
 const MOST: usize = 6 * PAGE;
+/// In place of the first letter of a conversation, and of the last one, until they are loaded.
+const FIRST: ItemId = ItemId::new(0);
+const LAST: ItemId = ItemId::new(i64::MAX);
 /// So near to the end of what is loaded, more is asked for.
 const NEAR: usize = 12;
 
@@ -98,6 +101,11 @@ impl OpenConversation {
         found.map(|entry| (entry.id, letter::text(entry)))
     }
 
+    /// The first row that is seen, and the last one.
+    pub(crate) fn edges(&self) -> Option<(Place, Place)> {
+        Some((self.view.first()?.0, self.view.last()?.0))
+    }
+
     /// Whether the end is seen, and what comes will be.
     pub(crate) const fn is_at_end(&self) -> bool {
         self.bottom.is_none()
@@ -120,6 +128,9 @@ impl OpenConversation {
             Window::Last => {
                 self.replace(entries);
                 (self.has_first, self.has_last) = (is_all, true);
+                if self.chosen == Some(LAST) {
+                    self.chosen = self.letters.back().map(|item| item.entry.id);
+                }
             }
             Window::Before(_) => {
                 self.has_first = is_all;
@@ -133,6 +144,7 @@ impl OpenConversation {
             }
             Window::From(first) => {
                 self.has_last = is_all;
+                self.has_first |= first == FIRST;
                 let kept: Vec<_> = self
                     .letters
                     .iter()
@@ -151,8 +163,17 @@ impl OpenConversation {
                     self.letters
                         .extend(entries.into_iter().map(|entry| Item { entry, rows: None }));
                 }
+                if first == FIRST && self.chosen == Some(FIRST) {
+                    self.see_first();
+                }
             }
         }
+    }
+
+    /// The first letter that is loaded is the chosen one, and stands at the top.
+    fn see_first(&mut self) {
+        self.chosen = self.letters.front().map(|item| item.entry.id);
+        self.bottom = self.chosen.map(|letter| Place { letter, row: 0 });
     }
 
     /// Letters that are as they were keep their rows.
@@ -178,7 +199,8 @@ impl OpenConversation {
             Some(first) if !self.letters.is_empty() => {
                 (Window::From(first.entry.id), self.letters.len() + PAGE)
             }
-            _ => (Window::Last, PAGE),
+            // The letter that one goes to has not come yet.
+            _ => (self.bottom.map_or(Window::Last, |place| Window::From(place.letter)), PAGE),
         }
     }
 
@@ -200,6 +222,35 @@ impl OpenConversation {
         }
         self.is_asking = true;
         Some((Window::Last, PAGE))
+    }
+
+    /// Chooses the first letter of the conversation; what is to be loaded for that.
+    pub(crate) fn choose_first(&mut self) -> Option<(Window, usize)> {
+        if self.has_first {
+            self.see_first();
+            return None;
+        }
+        Some(self.go_to(FIRST))
+    }
+
+    /// Chooses the last letter of the conversation; what is to be loaded for that.
+    pub(crate) fn choose_last(&mut self) -> Option<(Window, usize)> {
+        let wanted = self.go_to_end();
+        let last = self.letters.back().map(|item| item.entry.id);
+        self.chosen = if self.has_last { last } else { Some(LAST) };
+        wanted
+    }
+
+    /// Chooses a letter that is seen, after what is seen has moved, if the chosen one is not: the nearest
+    /// one. Where nothing could move, the first one, or the last.
+    pub(crate) fn choose_seen(&mut self, up: bool, has_moved: bool) {
+        let (Some((first, last)), Some(chosen)) = (self.edges(), self.chosen) else { return };
+        let (first, last) = (first.letter, last.letter);
+        self.chosen = Some(match (has_moved, up) {
+            (true, _) => chosen.clamp(first, last),
+            (false, true) => first,
+            (false, false) => last,
+        });
     }
 
     pub(crate) fn choose_none(&mut self) {

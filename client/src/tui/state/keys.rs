@@ -1,8 +1,9 @@
 //! What keys do.
 
+use super::reading::Line;
 use super::{
-    Act, Compare, Composer, ConversationState, Errand, Focus, Jump, Model, Overlay, SEARCH_PAUSE,
-    Search, Shown, letter,
+    Act, Compare, Composer, ConversationState, Errand, Focus, Jump, Model, Overlay, Reading,
+    SEARCH_PAUSE, Search, Shown, help, letter,
 };
 use crate::courier::Connection;
 use crate::home::Writing;
@@ -69,10 +70,10 @@ impl Model {
             Action::Jump => self.overlay = Some(Overlay::Jump(Jump::default())),
             Action::NextUnread => self.go_to_unread(),
             Action::Search => self.overlay = Some(Overlay::Search(Search::default())),
-            Action::Help => self.overlay = Some(Overlay::Help { scrolled: 0 }),
+            Action::Help => self.read(help::lines(&self.bindings)),
             Action::Said => {
                 let lines = self.said.all(self.matter(), &self.owner.zone);
-                self.overlay = Some(Overlay::Details { lines, scrolled: 0 });
+                self.read(lines.into_iter().map(Line::Words).collect());
             }
             Action::Older => self.scroll(true, self.page()),
             Action::Newer => self.scroll(false, self.page()),
@@ -93,6 +94,10 @@ impl Model {
             | Action::Pin
             | Action::Archive => self.do_with_conversation(action),
         }
+    }
+
+    fn read(&mut self, lines: Vec<Line>) {
+        self.overlay = Some(Overlay::Reading(Reading::of(lines)));
     }
 
     /// Says why there is no connection, and has one made.
@@ -124,18 +129,9 @@ impl Model {
 
     fn go_to_unread(&mut self) {
         let next = self.list.next_unread(self.open.as_ref().map(|open| open.with()), self.now.unix);
-        let Some(next) = next else {
-            let words = if self.list.has_unread_request() {
-                "nothing else is unread, except for requests of strangers"
-            } else {
-                "nothing else is unread"
-            };
-            return self.say(words);
-        };
+        let Some(next) = next else { return self.say("nothing else is unread") };
         self.show(next);
-        if self.focus == Focus::Letters {
-            self.focus_composer();
-        }
+        self.focus_composer();
     }
 
     /// Whoever goes there later has read it then.
@@ -226,7 +222,7 @@ impl Model {
             Key::Down | Key::Char('j') => 1,
             Key::Home => isize::MIN,
             Key::End => isize::MAX,
-            Key::Enter | Key::Tab | Key::Right | Key::Char('l') => return self.focus_composer(),
+            Key::Enter | Key::Tab | Key::Right => return self.focus_composer(),
             Key::Char('/') => return self.act(Action::Search),
             Key::Char('?') => return self.act(Action::Help),
             _ => return,
@@ -356,11 +352,22 @@ impl Model {
         }
     }
 
+    /// Chooses the first letter of the conversation, or the last one.
+    fn choose_end(&mut self, is_first: bool) {
+        let Some(open) = &mut self.open else { return };
+        let wanted = if is_first { open.choose_first() } else { open.choose_last() };
+        if let Some((window, limit)) = wanted {
+            self.acts.push(Act::Page { with: *open.with(), window, limit });
+        }
+    }
+
     fn letters_key(&mut self, key: Key) {
         match key {
             Key::Up | Key::Char('k') => self.choose_letter(true),
             Key::Down | Key::Char('j') => self.choose_letter(false),
-            Key::Esc | Key::Enter | Key::Tab | Key::Char('i') => self.focus_composer(),
+            Key::Home => self.choose_end(true),
+            Key::End => self.choose_end(false),
+            Key::Esc | Key::Enter | Key::Tab => self.focus_composer(),
             Key::Char('/') => self.act(Action::Search),
             Key::Char('?') => self.act(Action::Help),
             _ => {}
@@ -401,7 +408,7 @@ impl Model {
             return;
         };
         let details = letter::details(entry, &self.owner.zone);
-        self.overlay = Some(Overlay::Details { lines: details, scrolled: 0 });
+        self.read(details.into_iter().map(Line::Words).collect());
     }
 
     fn send(&mut self) {

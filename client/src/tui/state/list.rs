@@ -128,23 +128,22 @@ impl List {
         self.chosen.replace(*next) != Some(*next)
     }
 
-    /// The next one in which something is unread that one is told of, below this one, and then from the top.
+    /// The next one in which something is unread, below this one, and then from the top: of people whom one
+    /// knows, then of strangers. One is not told of what is muted, and does not go there.
     pub(crate) fn next_unread(&self, after: Option<&Phone>, now: UnixTime) -> Option<Phone> {
         let at = self.all.iter().position(|one| Some(one.phone()) == after);
         let (above, below) = self.all.split_at(at.map_or(0, |at| at + 1));
-        let is_unread = |one: &&Listing| {
-            one.conversation.unread > 0
-                && one.state() == ConversationState::Open
-                && !one.is_muted(now)
-                && Some(one.phone()) != after
+        let next = |state| {
+            let is_next = |one: &&Listing| {
+                one.conversation.unread > 0
+                    && one.state() == state
+                    && !one.is_muted(now)
+                    && Some(one.phone()) != after
+            };
+            below.iter().chain(above).find(is_next)
         };
-        below.iter().chain(above).find(is_unread).map(|one| *one.phone())
-    }
-
-    /// Whether a stranger waits to be read, to whom [`List::next_unread`] does not go.
-    pub(crate) fn has_unread_request(&self) -> bool {
-        let is_request = |one: &Listing| one.state() == ConversationState::Request;
-        self.all.iter().any(|one| is_request(one) && one.conversation.unread > 0)
+        let next = next(ConversationState::Open).or_else(|| next(ConversationState::Request));
+        next.map(|one| *one.phone())
     }
 
     pub(crate) const fn toggle_archived(&mut self) {

@@ -4,12 +4,14 @@
 mod compare;
 mod composer;
 mod conversation;
+mod help;
 mod keys;
 mod layout;
 mod letter;
 mod list;
 mod overlay;
 mod overlay_keys;
+mod reading;
 mod said;
 
 use std::collections::BTreeMap;
@@ -29,6 +31,7 @@ pub(crate) use layout::{Layout, Pane};
 pub(crate) use letter::{Row, parts as letter_text};
 pub(crate) use list::{Line, List, first_line};
 pub(crate) use overlay::{Goal, Jump, Overlay, Search, is_own};
+pub(crate) use reading::Reading;
 
 use said::Said;
 
@@ -46,8 +49,6 @@ const PAUSE: Duration = Duration::from_millis(400);
 const WITHOUT_PAUSE: Duration = Duration::from_secs(3);
 /// A pause of somebody who types what is looked for.
 const SEARCH_PAUSE: Duration = Duration::from_millis(150);
-/// Columns in which it can be said whose keys they are, and not only how to go on.
-const WHOSE_KEYS: usize = 76;
 /// Until a person is told again that letters were discarded.
 const UNTIL_TOLD_AGAIN: Duration = Duration::from_hours(1);
 
@@ -499,13 +500,20 @@ impl Model {
     }
 
     fn scroll(&mut self, up: bool, rows: usize) {
-        if let Some(open) = &mut self.open {
-            open.scroll(up, rows);
-            if !up
-                && open.is_at_end()
-                && let Some((window, limit)) = open.go_to_end()
-            {
-                self.acts.push(Act::Page { with: *open.with(), window, limit });
+        let Some(open) = &mut self.open else { return };
+        let before = open.edges();
+        open.scroll(up, rows);
+        if !up
+            && open.is_at_end()
+            && let Some((window, limit)) = open.go_to_end()
+        {
+            self.acts.push(Act::Page { with: *open.with(), window, limit });
+        }
+        // What keys are for is seen.
+        if self.focus == Focus::Letters {
+            self.lay_out();
+            if let Some(open) = &mut self.open {
+                open.choose_seen(up, open.edges() != before);
             }
         }
     }
@@ -592,18 +600,26 @@ impl Model {
             return None;
         }
         let key = |action| self.bindings.key(action);
-        let is_narrow = usize::from(self.size.width) < WHOSE_KEYS;
-        Some(Shown::line(&match self.focus {
+        let (whose, parts) = match self.focus {
             Focus::Composer => return None,
-            Focus::List if is_narrow => "Enter: go on writing · ?: help".to_owned(),
-            Focus::List => "The keys are for the list. Enter: go on writing · ?: help".to_owned(),
-            Focus::Letters if is_narrow => "Esc: go on writing · ?: help".to_owned(),
-            Focus::Letters => format!(
-                "The keys are for the letters. Esc: go on writing · {}: copy · {}: details",
-                key(Action::Copy),
-                key(Action::Details)
+            Focus::List => (
+                "The keys are for the list. ",
+                vec!["Enter: go on writing".to_owned(), "?: help".to_owned()],
             ),
-        }))
+            Focus::Letters => (
+                "The keys are for the letters. ",
+                vec![
+                    "Esc: go on writing".to_owned(),
+                    "?: help".to_owned(),
+                    format!("{}: copy", key(Action::Copy)),
+                    format!("{}: details", key(Action::Details)),
+                ],
+            ),
+        };
+        let room = usize::from(self.size.width).saturating_sub(2);
+        let whose = Shown::from(whose);
+        let beside = Shown::parts(&parts, room.saturating_sub(whose.width()));
+        Some(if beside.is_empty() { Shown::parts(&parts, room) } else { whose.then(&beside) })
     }
 
     /// What is the matter with the conversation.
@@ -651,6 +667,12 @@ impl Model {
         };
         let banner = self.banner().len() + usize::from(self.whose_keys().is_some());
         Layout::of(self.size, pane, rows(banner), composer)
+    }
+
+    /// Columns and rows of what is in front of the conversations.
+    fn overlay_room(&self) -> (usize, usize) {
+        let below = self.layout().map(|layout| layout.below).unwrap_or_default();
+        (below.width.into(), below.height.into())
     }
 
     /// How many columns a text has that is being written.

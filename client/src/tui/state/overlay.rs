@@ -6,6 +6,7 @@ use super::Owner;
 use super::compare::Compare;
 use super::composer::Composer;
 use super::list::{List, Listing};
+use super::reading::Reading;
 use crate::home::Entry;
 use crate::phone;
 use crate::show::Shown;
@@ -14,8 +15,8 @@ use crate::tui::event::Errand;
 /// Something in front of the conversations.
 #[derive(Debug)]
 pub(crate) enum Overlay {
-    /// Which key does what.
-    Help { scrolled: usize },
+    /// What is only read: which key does what, what was said, what is known of a letter.
+    Reading(Reading),
     /// Going to a conversation.
     Jump(Jump),
     /// Looking for letters.
@@ -26,8 +27,6 @@ pub(crate) enum Overlay {
     Sure { question: Shown, errand: Errand },
     /// Comparing numbers.
     Compare(Compare),
-    /// What is known of a letter.
-    Details { lines: Vec<Shown>, scrolled: usize },
 }
 
 /// Going to a conversation by a part of its name or number.

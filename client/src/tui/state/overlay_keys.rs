@@ -10,15 +10,14 @@ use waxwing_core::phone::Phone;
 
 impl Model {
     pub(super) fn overlay_key(&mut self, key: Key) {
+        let (columns, rows) = self.overlay_room();
         let Some(mut overlay) = self.overlay.take() else { return };
         if key == Key::Esc {
             self.search_at = None;
             return;
         }
         let stays = match &mut overlay {
-            Overlay::Help { scrolled } | Overlay::Details { scrolled, .. } => {
-                reading_key(scrolled, key)
-            }
+            Overlay::Reading(reading) => reading.scroll(key, columns, rows),
             Overlay::Jump(jump) => self.jump_key(jump, key),
             Overlay::Search(search) => self.search_key(search, key),
             // Somebody may have this name already: what is typed meanwhile is no command.
@@ -34,7 +33,7 @@ impl Model {
                 }
                 false
             }
-            Overlay::Compare(compare) => self.compare_key(compare, key),
+            Overlay::Compare(compare) => self.compare_key(compare, key, (columns, rows)),
         };
         if stays && self.overlay.is_none() {
             self.overlay = Some(overlay);
@@ -135,16 +134,15 @@ impl Model {
         }
     }
 
-    fn compare_key(&mut self, compare: &mut Compare, key: Key) -> bool {
+    fn compare_key(&mut self, compare: &mut Compare, key: Key, room: (usize, usize)) -> bool {
         let by = match key {
             Key::Up | Key::Down => 1,
             Key::PageUp | Key::PageDown => SCROLLED,
             _ => 0,
         };
         if by > 0 {
-            let Some(room) = self.layout().map(|layout| layout.below) else { return true };
             let title = self.title_of(&compare.with);
-            let sheet = compare.sheet(&title, room.width.into(), room.height.into());
+            let sheet = compare.sheet(&title, room.0, room.1);
             compare.scroll(matches!(key, Key::Up | Key::PageUp), by, &sheet);
             return true;
         }
@@ -177,18 +175,6 @@ impl Model {
         }
         true
     }
-}
-
-/// Whether what can only be read stays.
-const fn reading_key(scrolled: &mut usize, key: Key) -> bool {
-    match key {
-        Key::Up => *scrolled = scrolled.saturating_sub(1),
-        Key::Down => *scrolled = scrolled.saturating_add(1),
-        Key::PageUp => *scrolled = scrolled.saturating_sub(SCROLLED),
-        Key::PageDown => *scrolled = scrolled.saturating_add(SCROLLED),
-        _ => return false,
-    }
-    true
 }
 
 /// Edits what has one line. It stays, whatever the key was.

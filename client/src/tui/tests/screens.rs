@@ -108,6 +108,39 @@ fn a_number_is_never_cut_however_much_is_said_of_it() {
 }
 
 #[test]
+fn no_hint_is_cut_and_all_keys_can_be_read_on_a_small_screen() {
+    for size in [(40, 12), (30, 8)] {
+        let mut person = week_on(size);
+        person.press(Key::Enter);
+        person.carry_out();
+        person.sees_line("Enter send");
+        person.press(Key::BackTab);
+        person.sees_line("Esc write");
+        person.presses(&[Key::Esc, Key::Function(1)]);
+        if size == (40, 12) {
+            person.sees_screen("help-40x12");
+        }
+        person.sees_line("PgDn ↓ · Esc back");
+        let mut seen = Vec::new();
+        for _ in 0..99 {
+            seen.extend(person.sees());
+            person.press(Key::Down);
+        }
+        person.sees_line("PgUp ↑ · Esc back");
+        let all = seen.join(" ");
+        let all: Vec<_> = all.split_whitespace().collect();
+        let mut wide = week_on((80, 24));
+        wide.press(Key::Function(1));
+        for word in wide.sees()[1..].join(" ").split_whitespace() {
+            assert!(all.contains(&word), "{word}: {all:?}");
+        }
+        // The way back begins at once.
+        person.press(Key::Up);
+        person.sees_line("PgUp ↑ · PgDn ↓ · Esc back");
+    }
+}
+
+#[test]
 fn a_tiny_screen_says_so_and_comes_back() {
     let mut person = week_on((20, 5));
     person.sees_screen("small-20x5");

@@ -190,9 +190,9 @@ fn where_nothing_was_sent_up_goes_to_the_letters() {
         person.home.relations().accept(&phone(1)).unwrap();
     });
     person.presses(&[Key::Enter, Key::Up]);
-    person.sees_line("Esc write · y copy");
+    person.sees_line("Esc write · ? help · y copy");
     person.presses(&[Key::Esc, Key::BackTab]);
-    person.sees_line("Esc write · y copy");
+    person.sees_line("Esc write · ? help · y copy");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn with_something_begun_it_is_seen_where_keys_go() {
     person.sees_nothing_of("The keys are for");
     person.press(Key::BackTab);
     person.sees_nothing_of("> begun");
-    person.sees_line("The keys are for the letters. Esc: go on writing · y: copy · o: details");
+    person.sees_line("The keys are for the letters. Esc: go on writing · ?: help · y: copy");
     person.presses(&[Key::Char('d'), Key::Char('y')]);
     person.happen(Event::Done("deleted here".into()));
     person.sees_line("deleted here");
@@ -229,23 +229,82 @@ fn on_a_small_screen_it_is_said_how_to_go_on_writing() {
 }
 
 #[test]
-fn a_key_goes_from_one_unread_conversation_to_the_next() {
+fn a_key_goes_from_one_unread_conversation_to_the_next_and_then_to_strangers() {
     let mut person = anybody();
-    person.press(Key::Enter);
-    person.carry_out();
-    // Carl is muted, and strangers are requests.
+    // In the list, too, what one goes to is read then.
     person.press(Key::Alt('n'));
     person.sees_line("│ Dora");
     person.carry_out();
-    person.press(Key::Alt('n'));
-    person.sees_line("nothing else is unread, except for requests of strangers");
     person.receives(phone(1), 200, "once more");
     person.happen(Event::Changed);
     person.press(Key::Alt('n'));
     person.sees_line("│ Ann");
     person.sees_line("once more");
+    person.carry_out();
+    // Carl is muted.
+    for stranger in [9, 8] {
+        person.press(Key::Alt('n'));
+        person.sees_line(&format!("│ {}", phone(stranger).as_str()));
+        person.sees_line("is a stranger. Tab, then A: accept");
+        person.carry_out();
+    }
+    person.press(Key::Alt('n'));
+    person.sees_line("nothing else is unread");
     person.types("read");
     person.sees_line("> read");
+}
+
+#[test]
+fn who_begins_to_type_in_the_list_does_not_end_in_the_middle_of_a_letter() {
+    let mut person = anybody();
+    person.types("jolik");
+    person.sees_nothing_of("> ");
+    person.presses(&[Key::Enter, Key::BackTab]);
+    person.types("i");
+    person.sees_line("Esc write");
+}
+
+#[test]
+fn among_letters_keys_go_to_the_first_and_the_last_and_pages_take_along_what_is_chosen() {
+    let mut person = Person::with((80, 24), |person| {
+        person.names(phone(1), "Ann");
+        person.home.relations().accept(&phone(1)).unwrap();
+        (0..200).for_each(|at| person.receives(phone(1), at, &format!("letter {at} of many")));
+    });
+    person.press(Key::Enter);
+    person.carry_out();
+    person.presses(&[Key::BackTab, Key::Home]);
+    person.sees_line("letter 0 of many");
+    person.sees_nothing_of("letter 199 of many");
+    let copied = |person: &mut Person| {
+        person.acts.clear();
+        person.press(Key::Char('y'));
+        let [Act::Copy(text)] = &person.acts[..] else { panic!("{:?}", person.acts) };
+        text.clone()
+    };
+    assert_eq!(copied(&mut person), "letter 0 of many");
+    // What is chosen is seen, however one scrolls.
+    for keys in [&[Key::PageDown][..], &[Key::PageDown; 3], &[Key::PageUp], &[Key::PageDown; 40]] {
+        person.presses(keys);
+        let chosen = copied(&mut person);
+        // What is said of it goes with the next key.
+        person.press(Key::Left);
+        person.sees_line(&chosen);
+    }
+    assert_eq!(copied(&mut person), "letter 199 of many");
+    person.presses(&[Key::PageUp; 60]);
+    assert_eq!(copied(&mut person), "letter 0 of many");
+    person.press(Key::End);
+    person.sees_line("letter 199 of many");
+    assert_eq!(copied(&mut person), "letter 199 of many");
+    person.press(Key::Up);
+    assert_eq!(copied(&mut person), "letter 198 of many");
+    // In the line, the same keys move the cursor.
+    person.press(Key::Esc);
+    person.types("bc");
+    person.press(Key::Home);
+    person.types("a");
+    person.sees_line("> abc");
 }
 
 #[test]

@@ -81,7 +81,9 @@ impl From<Ended> for Failure {
     fn from(ended: Ended) -> Self {
         match ended {
             Ended::Closed(CloseReason::TakenOver) => Self::Refused(
-                "another session of this account took over; is it open on another machine?".into(),
+                "another session of this account took over: a copy of this home is in use, maybe on another \
+                 machine. End one of the two"
+                    .into(),
             ),
             Ended::Closed(CloseReason::ServerStopping) => {
                 Self::Refused(

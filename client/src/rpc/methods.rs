@@ -138,6 +138,15 @@ pub(super) static METHODS: &[Method] = &[
         run: program::subscribe,
     },
     Method {
+        name: "connect",
+        summary: "has a connection made now, if there is none, and letters tried that were put off; it does \
+                  not wait for that",
+        params: &[],
+        result: Shape::Object(shapes::NOTHING),
+        class: Class::Usual,
+        run: program::connect,
+    },
+    Method {
         name: "status",
         summary: "what became of a letter that was written here",
         params: &[Param::required("uid", UID, "the letter, as `send` has named it")],

@@ -176,6 +176,14 @@ impl Office {
         }
     }
 
+    /// Has a connection made now, if there is none.
+    fn connect(&self) {
+        let courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(courier) = &*courier {
+            courier.hurry();
+        }
+    }
+
     fn carry(&self, errand: impl FnOnce(&mut Hands<'_, '_>) + Send + 'static) {
         let courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(courier) = &*courier {

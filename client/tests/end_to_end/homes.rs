@@ -58,10 +58,7 @@ fn a_command_takes_the_session_over_when_its_holder_ends() {
 fn whoever_loses_the_session_for_good_hears_what_became_of_the_letters() {
     let server = TestServer::with(&[("limits.letters_per_pair", "1")]);
     let (anna, bert) = server.anna_and_bert();
-    let double = server.newcomer("double", &anna.phone);
-    fs::create_dir(&double.home).unwrap();
-    fs::set_permissions(&double.home, Permissions::from_mode(0o700)).unwrap();
-    fs::copy(anna.home.join("waxwing.db"), double.home.join("waxwing.db")).unwrap();
+    let double = server.copy_of(&anna);
 
     let waiting = anna.start(&["send", "--wait", "delivered", &bert.phone, "one"]);
     eventually("it is stored", || (anna.statuses(&bert) == ["stored"]).then_some(()));

@@ -251,6 +251,40 @@ fn a_program_is_told_of_letters_of_what_becomes_of_its_own_and_of_keys_that_chan
 }
 
 #[test]
+fn a_program_whose_session_was_taken_over_connects_when_it_asks_for_that() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let mut program = Program::start(&anna, &[]);
+    program.call("subscribe", &json!({ "events": ["connection"] }));
+    let is_state = |state: &'static str| {
+        move |message: &Value| {
+            message["method"] == "connection" && message["params"]["state"] == state
+        }
+    };
+    program.wait_for(is_state("up"));
+    // With a connection, it changes nothing, however often it is called.
+    for _ in 0..3 {
+        assert_eq!(program.call("connect", &json!({})), json!({}));
+    }
+    let copy = server.copy_of(&anna);
+    let following = copy.start(&["receive", "--follow", "--json"]);
+    let lost = program.wait_for(is_state("down"));
+    let why = lost["params"]["why"].as_str().unwrap();
+    assert!(why.contains("took over") && why.contains("End one of the two"), "{why}");
+    bert.send(&copy, "to the copy").exits(0);
+    following.wait_for_out(|out| out.contains("to the copy"));
+    program.call("connect", &json!({}));
+    following.finish().exits(3).says("took over");
+    eventually("a connection", || {
+        (program.call("hello", &json!({}))["connection"]["state"] == "up").then_some(())
+    });
+    bert.send(&anna, "to the program").exits(0);
+    let next = json!({ "consumer": "c", "begin": "oldest", "wait_s": 60 });
+    assert_eq!(texts(&program.call("next", &next)), ["to the program"]);
+    program.process.finish_without_input().exits(0);
+}
+
+#[test]
 fn every_call_has_an_answer_when_the_input_ends() {
     let server = TestServer::new();
     let (anna, bert) = server.anna_and_bert();

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -390,15 +389,7 @@ fn a_screen_whose_session_was_taken_over_comes_back_when_somebody_asks() {
     let (anna, bert) = acquainted(&server);
     let mut terminal = Terminal::of(&anna);
     terminal.shows("connected");
-    // A copy of the home, as somebody may use it on another machine.
-    let copy = Person {
-        home: anna.home.with_file_name("copy"),
-        ..server.newcomer("elsewhere", &anna.phone)
-    };
-    fs::create_dir(&copy.home).unwrap();
-    fs::set_permissions(&copy.home, fs::Permissions::from_mode(0o700)).unwrap();
-    let database = copy.home.join("waxwing.db");
-    anna.database().execute("VACUUM INTO ?", [database.to_str().unwrap()]).unwrap();
+    let copy = server.copy_of(&anna);
     let following = copy.start(&["receive", "--follow", "--json"]);
     terminal.shows("no connection: another session took over");
     bert.send(&copy, "to the copy").exits(0);

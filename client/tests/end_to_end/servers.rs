@@ -119,14 +119,7 @@ fn asking_whether_the_server_knows_an_account_takes_no_session_from_anybody() {
     anna.send(&bert, "one").exits(0);
     following.wait_for_out(|out| out.contains("one"));
     // Another copy of the home, as a person may have made one.
-    let copy =
-        Person { home: bert.home.with_file_name("copy"), ..server.newcomer("x", &bert.phone) };
-    std::fs::create_dir(&copy.home).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(&copy.home, mode).unwrap();
-    let database = copy.home.join("waxwing.db");
-    bert.database().execute("VACUUM INTO ?", [database.to_str().unwrap()]).unwrap();
-    let copy = Person { server: proxy.address(), ..copy };
+    let copy = Person { server: proxy.address(), ..server.copy_of(&bert) };
     copy.register().exits(0).says("as 2");
     assert!(!proxy.ops().contains(&(Way::ToServer, 203)));
     anna.send(&bert, "two").exits(0);

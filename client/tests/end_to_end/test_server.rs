@@ -1,6 +1,8 @@
 //! A server in a directory of its own, and the people who use it.
 
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -188,6 +190,16 @@ impl TestServer {
         let person = self.newcomer(name, phone);
         person.register().exits(0);
         person
+    }
+
+    /// Somebody's copy of their home, as it may be used on another machine.
+    pub(crate) fn copy_of(&self, person: &Person) -> Person {
+        let copy = self.newcomer("copy", &person.phone);
+        fs::create_dir(&copy.home).unwrap();
+        fs::set_permissions(&copy.home, Permissions::from_mode(0o700)).unwrap();
+        let database = copy.home.join("waxwing.db");
+        person.database().execute("VACUUM INTO ?", [database.to_str().unwrap()]).unwrap();
+        copy
     }
 
     #[track_caller]

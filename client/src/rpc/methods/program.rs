@@ -23,5 +23,14 @@ pub(super) fn hello(clerk: &mut Clerk<'_>, _: &Params) -> Result<Reply, Refusal>
 pub(super) fn subscribe(clerk: &mut Clerk<'_>, params: &Params) -> Result<Reply, Refusal> {
     let events = params.words("events").unwrap_or_else(|| EVENTS.to_vec());
     clerk.subscribe(&events)?;
-    Ok(Reply::Now(Value::Object(serde_json::Map::new())))
+    Ok(nothing())
+}
+
+pub(super) fn connect(clerk: &mut Clerk<'_>, _: &Params) -> Result<Reply, Refusal> {
+    clerk.office.connect();
+    Ok(nothing())
+}
+
+fn nothing() -> Reply {
+    Reply::Now(Value::Object(serde_json::Map::new()))
 }

@@ -7,7 +7,7 @@
 //! The private key is read where it is, and is never copied.
 
 use std::fs::{self, DirBuilder};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -23,7 +23,8 @@ use super::of_another_key;
 use super::place::free;
 use super::priority::be_nice;
 use super::restore::{Ready, Wanted};
-use super::{another_key, failure};
+use super::{another_key, failure, unusable};
+use crate::access;
 use crate::backend::{self, Backend};
 use crate::canary;
 use crate::config::Config;
@@ -140,8 +141,8 @@ impl Drill<'_> {
         if manifest.key.is_some() && !manifest.is_of(&own) {
             return Err(another_key(file, &manifest, &own.own, THE_OTHER));
         }
-        self.check_room(manifest.bytes)?;
         let place = self.place()?;
+        self.check_room(manifest.bytes)?;
         let wanted = Wanted {
             file,
             other_key: false,
@@ -292,7 +293,13 @@ impl Drop for Place {
 
 /// Deletes what drills have left that were killed.
 fn forget_left(parent: &Path) -> Result<(), Failure> {
-    for entry in fs::read_dir(parent).map_err(|error| failure(parent, error))? {
+    let entries = fs::read_dir(parent).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            unusable(parent, "there is no such directory; make it, or let --directory name another")
+        }
+        _ => unusable(parent, access::cannot_open(parent, &error)),
+    })?;
+    for entry in entries {
         let path = entry.map_err(|error| failure(parent, error))?.path();
         // One that goes on has it locked, or is about to.
         if is_of_a_drill(&path)

@@ -96,6 +96,8 @@ fn what_nobody_could_go_on_with_fails_and_leaves_nothing() {
     let said = place.about(&["backup", "drill"], 74);
     assert!(said.contains("it is damaged"), "{said}");
     assert_eq!(left(&place), 0);
+    let said = place.about(&["backup", "drill", "--directory", "/is/not/there"], 78);
+    assert!(said.contains("there is no such directory; make it"), "{said}");
 }
 
 #[test]

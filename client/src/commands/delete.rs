@@ -32,7 +32,7 @@ pub(super) fn run(
     }
     if matches!(which, Deletion::Letter(..)) && deleted.received + deleted.written == 0 {
         return Err(Failure::General(if deleted.for_programs > 0 {
-            format!("this letter is not deleted: {}", show::kept_for_programs(&home, 1)?)
+            format!("this letter is not deleted: {}", show::kept_for_programs(&home, &which, 1)?)
         } else {
             "this letter is not deleted: it waits to be sent, or the server has not answered yet; try \
              again later, or give it up with `waxwing outbox drop` first"
@@ -145,7 +145,7 @@ fn say(
             "{} that came {} not deleted: {}",
             letters(for_programs),
             if for_programs == 1 { "is" } else { "are" },
-            show::kept_for_programs(home, for_programs)?,
+            show::kept_for_programs(home, which, for_programs)?,
         )?;
     }
     Ok(())

@@ -148,6 +148,22 @@ impl Home {
         Ok(Deleted { received, for_programs, ..written })
     }
 
+    /// The programs for which letters stay that are to be deleted, by name.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn keep_from_deletion(&self, which: &Deletion) -> Result<Vec<String>, HomeError> {
+        let (which, values) = which.received();
+        let sql = format!(
+            "SELECT name FROM consumers WHERE cursor < \
+                 (SELECT max(item) FROM letters \
+                     WHERE kind <> 'receipt' AND ({which}) AND NOT {ARE_DONE_WITH_IT}) ORDER BY name"
+        );
+        let mut select = self.connection.prepare(&sql)?;
+        let names = select.query_map(params_from_iter(values), |row| row.get(0))?;
+        Ok(names.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The log is emptied again and again, so it never gets long.
     fn delete_in_steps(&self, which: &Deletion) -> Result<Deleted, HomeError> {
         empty_log(&self.connection);

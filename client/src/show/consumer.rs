@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Page, for_line, for_shell};
 use crate::clock;
-use crate::home::{Consumer, Home, HomeError};
+use crate::home::{Consumer, Deletion, Home, HomeError};
 
 /// A consumer, as a JSON object has it.
 #[derive(Serialize)]
@@ -46,14 +46,16 @@ pub fn consumer_text(consumer: &Consumer, page: &Page<'_>) -> String {
     page.fit(&format!("{}  {} {letters}; it {last}", for_line(&consumer.name), consumer.waiting))
 }
 
-/// Why so many letters are not deleted, and what to do.
+/// Why so many of the letters that were to be deleted are not, and what to do.
 ///
 /// # Errors
 /// [`HomeError::Database`].
-pub fn kept_for_programs(home: &Home, letters: usize) -> Result<String, HomeError> {
-    let all = home.consumers().all()?;
-    let waiting: Vec<_> =
-        all.iter().filter(|one| one.waiting > 0).map(|one| one.name.as_str()).collect();
+pub fn kept_for_programs(
+    home: &Home,
+    which: &Deletion,
+    letters: usize,
+) -> Result<String, HomeError> {
+    let waiting = home.keep_from_deletion(which)?;
     let name = if let [name] = waiting.as_slice() { for_shell(name) } else { "NAME".into() };
     Ok(format!(
         "a program is not done with {} ({}); delete again when it is, or have it forgotten by \

@@ -117,6 +117,9 @@ fn what_a_program_is_not_done_with_stays_and_the_command_says_why() {
     test.home.consumers().begin("bot", Begin::Oldest).unwrap();
     let taken = test.home.consumers().next("bot", 9).unwrap();
     assert!(test.home.consumers().ack("bot", taken[0].id, at(9)).unwrap());
+    // Another program waits for a letter of somebody else, which is none of those.
+    test.home.consumers().begin("of others", Begin::Next).unwrap();
+    let _ = receive(&test, "+4915112345603", 4, "of somebody else");
     let uid = Uid([2; 16]).to_string();
     let failure = test.run_by_program(&["delete", OTHER, "--letter", &uid, "--yes"]).failure;
     let failure = failure.unwrap();
@@ -126,7 +129,7 @@ fn what_a_program_is_not_done_with_stays_and_the_command_says_why() {
     assert_eq!(ran.output, "deleted: 1 letter received and 0 letters written here\n");
     let said = "2 letters that came are not deleted: a program is not done with them (bot)";
     assert!(ran.remarks.contains(said), "{}", ran.remarks);
-    assert_eq!(test.home.consumers().next("bot", 9).unwrap(), taken[1..]);
+    assert_eq!(test.home.consumers().next("bot", 2).unwrap(), taken[1..]);
     let ran = test.run_by_program(&["delete", OTHER, "--all", "--yes", "--json"]);
     assert!(ran.output.contains("\"received\":0") && ran.output.contains("\"for_programs\":2"));
     assert!(test.home.consumers().ack("bot", taken[2].id, at(9)).unwrap());

@@ -100,9 +100,10 @@ fn read(home: &Home, with: &Phone, to: ItemId, receipts: bool) -> Said {
 }
 
 fn delete(home: &Home, with: Phone, letter: Uid) -> Said {
-    let deleted = home.delete(&Deletion::Letter(with, letter))?;
+    let which = Deletion::Letter(with, letter);
+    let deleted = home.delete(&which)?;
     if deleted.for_programs > 0 {
-        let why = show::kept_for_programs(home, 1)?;
+        let why = show::kept_for_programs(home, &which, 1)?;
         return Err(Failure::General(format!("this letter is not deleted: {why}")));
     }
     if deleted.on_their_way > 0 {

@@ -199,20 +199,26 @@ fn run_in(place: &Place<'_>, command: &Command, console: &mut Console<'_>) -> Re
 /// What keeps a waiting letter, or those behind it, from being tried now.
 fn obstacle(home: &Home, letter: OutboxId) -> Result<Option<Failure>, Failure> {
     let held_up_by = home.outbox().held_up_by(letter, clock::now())?;
-    Ok(held_up_by.as_ref().and_then(refusal))
+    Ok(held_up_by.as_ref().and_then(|status| match status.refusal_code {
+        Some(code) => Some(Failure::postponed(code, pause(status))),
+        None => refusal(status),
+    }))
 }
 
 /// Why a letter was refused, if it was.
 fn refusal(status: &OutboxStatus) -> Option<Failure> {
     let why = status.refusal_text.as_deref().filter(|text| !text.is_empty());
     match status.refusal_code {
-        Some(code) => {
-            let pause = status.not_before.minus(clock::now()).max(0);
-            Some(Failure::refused(code, u16::try_from(pause).unwrap_or(u16::MAX)))
-        }
+        Some(code) => Some(Failure::refused(code, pause(status))),
         None if status.is_given_up() => why.map(|why| Failure::Refused(why.into())),
         None => why.map(|why| Failure::Untrusted(why.into())),
     }
+}
+
+/// Seconds until it is tried again.
+fn pause(status: &OutboxStatus) -> u16 {
+    let pause = status.not_before.minus(clock::now()).max(0);
+    u16::try_from(pause).unwrap_or(u16::MAX)
 }
 
 /// Refuses to write to somebody whose answers would be discarded.

@@ -290,9 +290,12 @@ fn no_code() -> Result<Otp, Failure> {
 fn explain_pause(failure: Failure) -> Failure {
     match failure {
         Failure::RateLimited { retry_after_s, .. } => Failure::RateLimited {
-            why: "the server sends only so many codes to a phone in a day, and lets only so many \
-                  register, or guess codes, from one network in an hour: others who share your \
-                  network count too, and the server's operator can raise the limit",
+            why: format!(
+                "the server sends only so many codes to a phone in a day, and lets only so many \
+                 register, or guess codes, from one network in an hour: others who share your \
+                 network count too, and the server's operator can raise the limit; try again in \
+                 {retry_after_s} s"
+            ),
             retry_after_s,
         },
         failure => failure,

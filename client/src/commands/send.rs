@@ -80,7 +80,7 @@ fn follow(
         Ok(status.state == State::Refused || status.state >= goal || held_back || postponed)
     });
     let forgotten = place.forget_old(home, &session);
-    let problem = session.take_problem().map(Failure::from);
+    let problem = session.take_problem().map(|problem| problem.beside_a_kept_letter());
     let left = session.leave();
     match reached {
         Ok(reached) => {

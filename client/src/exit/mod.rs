@@ -31,10 +31,10 @@ pub enum Failure {
     #[error("{0}")]
     Untrusted(String),
     /// Too much of this: 5.
-    #[error("{why}; try again in {retry_after_s} s")]
+    #[error("{why}")]
     RateLimited {
         /// Of what there was too much, for the person.
-        why: &'static str,
+        why: String,
         /// Seconds to wait.
         retry_after_s: u16,
     },
@@ -157,9 +157,22 @@ impl Failure {
                 "the recipient's mailbox is full, or too many of your letters wait".into()
             }
             Some(ErrorCode::StorageUnavailable) => "the server cannot store anything now".into(),
-            Some(ErrorCode::RateLimited) => "the server takes no more letters at the moment".into(),
+            Some(ErrorCode::RateLimited) => {
+                "the server takes no more letters at the moment, or its operator has suspended the account"
+                    .into()
+            }
             Some(ErrorCode::Busy) => "the server is busy".into(),
             _ => Self::refused(code, 0).to_string(),
+        }
+    }
+
+    /// The server does not take now what goes out by itself later: nobody has to try it again.
+    #[must_use]
+    pub fn postponed(code: u16, retry_after_s: u16) -> Self {
+        let why = Self::why_not_taken(code);
+        match ErrorCode::from_code(code) {
+            Some(ErrorCode::RateLimited) => Self::RateLimited { why, retry_after_s },
+            _ => Self::Refused(format!("{why} (code {code})")),
         }
     }
 
@@ -173,8 +186,10 @@ impl Failure {
         };
         let sentence = match known {
             ErrorCode::RateLimited => {
-                let why = "the server takes no more of this at the moment, or its operator has suspended \
-                           the account and can say why";
+                let why = format!(
+                    "the server takes no more of this at the moment, or its operator has suspended the \
+                     account and can say why; try again in {retry_after_s} s"
+                );
                 return Self::RateLimited { why, retry_after_s };
             }
             ErrorCode::OtpWrong => {
@@ -279,7 +294,11 @@ impl From<io::Error> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use waxwing_core::client::{Ended, RefusalNotice};
+    use waxwing_core::messenger::Cause;
+
     use super::*;
+    use crate::session::SessionError;
 
     #[test]
     fn every_code_of_the_server_has_an_exit_code_and_a_sentence() {
@@ -295,6 +314,33 @@ mod tests {
         }
         assert_eq!(Failure::refused(9999, 0).code(), 3);
         assert!(Failure::refused(11, 7).to_string().contains("7 s"));
+    }
+
+    /// Beside a letter that goes out by itself, such an order would have it sent twice.
+    #[test]
+    fn what_goes_out_by_itself_later_is_nothing_to_try_again() {
+        use ErrorCode::{Busy, MailboxFull, RateLimited, StorageUnavailable};
+        for code in [Busy, MailboxFull, RateLimited, StorageUnavailable] {
+            let refused = Failure::refused(code.code(), 7);
+            let mut all = vec![Failure::postponed(code.code(), 7)];
+            if code != MailboxFull {
+                let refusal = RefusalNotice {
+                    code: Some(code),
+                    number: code.code(),
+                    retry_after_s: 7,
+                    packet: None,
+                };
+                let ended = Cause::Ended(Ended::Refused(refusal));
+                all.push(SessionError::Over(ended).beside_a_kept_letter());
+            }
+            for failure in all {
+                let said = failure.to_string();
+                assert!(said.len() > 15 && !said.contains("again"), "{said}");
+                assert_eq!(failure.code(), refused.code());
+            }
+        }
+        let silent = SessionError::Over(Cause::Ended(Ended::TimedOut));
+        assert!(!silent.beside_a_kept_letter().to_string().contains("again"));
     }
 
     #[test]

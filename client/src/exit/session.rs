@@ -2,7 +2,7 @@
 
 use waxwing_core::client::Ended;
 use waxwing_core::messenger::Cause;
-use waxwing_core::wire::CloseReason;
+use waxwing_core::wire::{CloseReason, ErrorCode};
 
 use super::Failure;
 use crate::clock;
@@ -117,12 +117,35 @@ impl From<Ended> for Failure {
     }
 }
 
+impl SessionError {
+    /// The same beside a letter that is kept and goes out by itself: it has nothing that one has to try
+    /// again, which would send the letter twice.
+    pub(crate) fn beside_a_kept_letter(&self) -> Failure {
+        match self {
+            Self::Over(Cause::Ended(Ended::Refused(refusal)))
+                if refusal.code.is_some_and(|code| {
+                    matches!(
+                        code,
+                        ErrorCode::RateLimited | ErrorCode::StorageUnavailable | ErrorCode::Busy
+                    )
+                }) =>
+            {
+                Failure::postponed(refusal.number, refusal.retry_after_s)
+            }
+            Self::Over(Cause::Ended(Ended::TimedOut)) => {
+                Failure::Refused("the server does not answer; check the network".into())
+            }
+            error => error.into(),
+        }
+    }
+}
+
 fn silence(holder: &Holder) -> Failure {
     let Holder { pid, since, silent_for, .. } = holder;
     Failure::Refused(format!(
-        "process {pid} has held the session of this home since {} and has not moved for {} s, so \
-         nothing is sent or received; let it go on (`kill -CONT {pid}`), or end it (`kill -KILL \
-         {pid}`), and try again",
+        "process {pid} (`ps -p {pid}` shows it) has held the session of this home since {} and has not moved for \
+         {} s, so nothing is sent or received; let it go on (`kill -CONT {pid}`), or end it (`kill -KILL \
+         {pid}`)",
         clock::rfc3339(*since),
         silent_for.as_secs(),
     ))

@@ -21,6 +21,7 @@ use crate::exit::Failure;
 use crate::home::{Home, HomeError, Registration, Which};
 use crate::servers::Servers;
 use crate::session::{Account, Host, Note, Session, SessionError, Tell};
+use crate::system;
 
 /// How long the courier waits for news of others before it looks at the home by itself.
 const LOOK: Duration = Duration::from_millis(50);
@@ -146,7 +147,12 @@ impl Courier {
                     let _ = ready.send(waker);
                 })
             })
-            .map_err(|error| Failure::General(format!("no thread for the session: {error}")))?;
+            .map_err(|error| {
+                Failure::General(format!(
+                    "no thread for the session: {}",
+                    system::of_machine(&error)
+                ))
+            })?;
         match begun.recv() {
             Ok(waker) => Ok(Self { orders, waker, thread }),
             Err(_) => Err(ended(thread).err().unwrap_or(Failure::Interrupted)),

@@ -20,6 +20,8 @@ use rustix::io::Errno;
 use waxwing_core::crypto::{ReplyKey, SessionKey};
 use waxwing_core::id::{Nonce, UserId};
 
+use crate::system;
+
 /// The variable that names the log.
 pub const VARIABLE: &str = "WAXWING_KEYLOG";
 
@@ -90,7 +92,7 @@ impl KeyLog {
             Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
                 return Err(refused(path, "it is not a plain file"));
             }
-            Err(error) => return Err(refused(path, error)),
+            Err(error) => return Err(refused(path, system::of_file(&error))),
         };
         Ok(Self { file })
     }
@@ -119,7 +121,7 @@ impl KeyLog {
     /// In one write, so that processes which share the log do not mix their lines.
     fn line(&mut self, line: &str) -> Result<(), KeyLogError> {
         let written = self.file.write_all(line.as_bytes());
-        written.map_err(|error| KeyLogError(format!("{VARIABLE}: {error}")))
+        written.map_err(|error| KeyLogError(format!("{VARIABLE}: {}", system::of_file(&error))))
     }
 }
 

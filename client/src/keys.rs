@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use waxwing_core::crypto::{KeyError, Spki};
 
+use crate::system;
+
 /// The label of PEM that is read.
 const LABEL: &str = "PUBLIC KEY";
 /// A key in PEM has 451 bytes; this leaves room for other line breaks and a comment before it.
@@ -16,9 +18,9 @@ const LONGEST: u64 = 4096;
 pub enum KeyFileError {
     /// It cannot be read.
     #[error(
-        "the public key in {} cannot be read: {source}; look at the path, or ask the server's operator \
-         for server.pub.pem",
-        .path.display()
+        "the public key in {} cannot be read: {}. Ask the server's operator for server.pub.pem, if you do not \
+         have it",
+        .path.display(), system::of_file(.source)
     )]
     Unreadable {
         /// The file.

@@ -31,6 +31,7 @@ pub mod servers;
 pub mod session;
 pub mod settings;
 pub mod show;
+mod system;
 pub mod trust;
 pub mod tui;
 pub mod who;

@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use crate::clock;
 use crate::phone::Country;
+use crate::system;
 use crate::tui::bindings::{BadBinding, Bindings};
 use crate::tui::theme::Theme;
 
@@ -342,18 +343,14 @@ fn read(file: &Path) -> Result<Option<String>, SettingsError> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(None);
         }
-        Err(error) => return Err(unreadable(error.to_string())),
+        Err(error) => return Err(unreadable(system::of_file(&error))),
     };
     if !opened.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Err(unreadable("it is not a file".to_owned()));
     }
     let mut text = String::new();
     let len = opened.take(LONGEST + 1).read_to_string(&mut text);
-    let why = |error: io::Error| match error.kind() {
-        ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
-        _ => error.to_string(),
-    };
-    match len.map_err(|error| unreadable(why(error)))? as u64 {
+    match len.map_err(|error| unreadable(system::of_file(&error)))? as u64 {
         len if len > LONGEST => Err(unreadable("it has more than 64 KiB".to_owned())),
         _ => Ok(Some(text)),
     }

@@ -369,6 +369,23 @@ fn a_description_that_makes_no_sense_is_bad_configuration() {
 }
 
 #[test]
+fn a_file_that_cannot_be_used_is_named_with_what_to_do() {
+    let bench = Bench::new();
+    fs::write(bench.path("empty.toml"), "op = ").unwrap();
+    for (words, file, help) in [
+        (&["build", "@none.toml"][..], "none.toml", "look how it is written"),
+        (&["build", "@"], "", "it is a directory; name a file"),
+        (&["build", "@empty.toml"], "empty.toml: ", "line 1"),
+        (&["explain", "--keylog", "@none.log"], "none.log", "look how it is written"),
+        (&["verify", "--key", "@none.pem"], "none.pem", "look how it is written"),
+    ] {
+        let ran = bench.run(words, b"");
+        let is_said = ran.said.contains(file) && ran.said.contains(help);
+        assert!(ran.code == 78 && is_said && !ran.said.contains("os error"), "{}", ran.said);
+    }
+}
+
+#[test]
 fn a_key_log_with_a_broken_line_is_bad_configuration() {
     let bench = Bench::new();
     fs::write(bench.path("keys.log"), "REPLY 00\n").unwrap();

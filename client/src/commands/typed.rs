@@ -8,6 +8,7 @@ use waxwing_core::limits::MAX_BODY;
 use super::Console;
 use crate::exit::Failure;
 use crate::lines;
+use crate::system;
 
 /// Marks that a text is UTF-8. It is not part of the text.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -78,7 +79,9 @@ pub(super) fn whole_text(console: &mut Console<'_>) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     // It may never end.
     let read = console.input.take(room).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::General(format!("standard input cannot be read: {error}")))?;
+    read.map_err(|error| {
+        Failure::General(format!("standard input cannot be read: {}", system::of_file(&error)))
+    })?;
     text_of(bytes, true).map_err(|why| {
         Failure::Usage(format!("standard input is no letter: {why}; nothing is sent"))
     })

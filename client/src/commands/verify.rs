@@ -13,7 +13,7 @@ use super::{Console, Place, host, json_line};
 use crate::args::Verify;
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Contact, Home, Identity};
+use crate::home::{Contact, Holder, Home, Identity};
 use crate::session::{Account, Reached, Session};
 use crate::trust::{self, Belongs};
 
@@ -71,9 +71,12 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<b
     let problem = match session.problem() {
         Some(problem) => Failure::from(problem).to_string(),
         None if !session.has_session() => {
-            let pid = home.session_holder().map_or_else(String::new, |it| format!(" {}", it.pid));
+            let holder = home.session_holder();
+            let (pid, look) = holder.map_or_else(Default::default, |Holder { pid, .. }| {
+                (format!(" {pid}"), format!(" (`ps -p {pid}` shows it)"))
+            });
             format!(
-                "process{pid} of this home talks to the server. To have the server asked, press v on its full \
+                "process{pid} of this home talks to the server{look}. To have the server asked, press v on its full \
                  screen, or end it and run this again"
             )
         }

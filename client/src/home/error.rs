@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use super::reserve;
+use crate::system;
 
 /// The home cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +80,7 @@ pub enum HomeError {
         "the home in {dir} has to be brought up to date, and an earlier version of waxwing is at work \
          in it{process}; end that, and try again",
         dir = .dir.display(),
-        process = .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+        process = .pid.map(|pid| format!(" (process {pid}: `ps -p {pid}` shows it)")).unwrap_or_default()
     )]
     UsedByEarlier {
         /// The directory.
@@ -123,7 +124,7 @@ pub enum HomeError {
         what: String,
     },
     /// A file cannot be reached.
-    #[error("{}: {source}", .path.display())]
+    #[error("{} cannot be used: {}", .path.display(), system::of_file(.source))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -202,6 +203,9 @@ impl HomeError {
         match self {
             Self::Full { .. } | Self::FullMeanwhile { .. } | Self::FullOfLetters { .. } => true,
             Self::Database(error) => is_full(error) || is_of_full_disk(error, dir),
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
             _ => false,
         }
     }

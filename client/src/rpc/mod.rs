@@ -46,6 +46,7 @@ use crate::exit::Failure;
 use crate::home::Home;
 use crate::interrupt;
 use crate::phone::Country;
+use crate::system;
 use inbox::Inbox;
 use offices::Offices;
 use outgoing::Stop;
@@ -249,7 +250,8 @@ pub(crate) fn serve_socket(options: Options, path: &Path) -> Result<(), Failure>
     let served = offices.clone();
     let accept = move || socket::accept(&listener, &served);
     let thread = thread::Builder::new().name("accept".into()).spawn(accept);
-    thread.map_err(|error| Failure::General(format!("no thread: {error}")))?;
+    thread
+        .map_err(|error| Failure::General(format!("no thread: {}", system::of_machine(&error))))?;
     while !inbox.take(None).is_over {}
     drop(socket);
     offices.leave()
@@ -257,7 +259,9 @@ pub(crate) fn serve_socket(options: Options, path: &Path) -> Result<(), Failure>
 
 /// Has everything end when the person, or the system, wants that.
 fn end_by_signal(board: &Arc<Board>) -> Result<(), Failure> {
-    let failed = |error| Failure::General(format!("signals cannot be watched: {error}"));
+    let failed = |error| {
+        Failure::General(format!("signals cannot be watched: {}", system::of_machine(&error)))
+    };
     let mut signals = Signals::new(interrupt::SIGNALS).map_err(failed)?;
     let board = board.clone();
     let watch = move || {

@@ -14,6 +14,7 @@ use super::outgoing::{Outgoing, Stop};
 use crate::console::Remarks;
 use crate::exit::Failure;
 use crate::lines::{self, Line};
+use crate::system;
 
 type Threads = Arc<Mutex<Vec<JoinHandle<()>>>>;
 
@@ -25,7 +26,9 @@ pub(super) fn serve(
     input: impl Read + Send + 'static,
     output: impl Write + Send + 'static,
 ) -> Result<(), Stop> {
-    let failed = |error| Stop::Failed(Failure::General(format!("no thread: {error}")));
+    let failed = |error| {
+        Stop::Failed(Failure::General(format!("no thread: {}", system::of_machine(&error))))
+    };
     let mut clerk = Clerk::open(&offices.usual, None).map_err(Stop::Failed)?;
     let outgoing = Arc::<Outgoing>::default();
     let threads = Threads::default();
@@ -119,7 +122,9 @@ impl Reception {
                 }
             };
             let clerk = thread::Builder::new().name("clerk".into()).spawn(serve);
-            let clerk = clerk.map_err(|error| Failure::General(format!("no thread: {error}")))?;
+            let clerk = clerk.map_err(|error| {
+                Failure::General(format!("no thread: {}", system::of_machine(&error)))
+            })?;
             self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(clerk);
             inbox
         };

@@ -16,6 +16,7 @@ use rustix::fs::Mode;
 use super::offices::Offices;
 use super::reception;
 use crate::exit::Failure;
+use crate::system;
 
 /// Programs that are served at once.
 const PROGRAMS: usize = 32;
@@ -102,7 +103,11 @@ fn remove_dead(path: &Path) -> Result<(), Failure> {
 }
 
 fn unmade(path: &Path, error: io::Error) -> Failure {
-    Failure::Config(format!("{}: the socket cannot be made: {error}", path.display()))
+    Failure::Config(format!(
+        "{}: the socket cannot be made: {}",
+        path.display(),
+        system::of_file(&error)
+    ))
 }
 
 /// Serves whoever connects.

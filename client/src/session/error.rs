@@ -12,6 +12,7 @@ use waxwing_core::wire::{CloseReason, ErrorCode};
 
 use crate::home::{Holder, HomeError};
 use crate::keylog::KeyLogError;
+use crate::system;
 
 /// Why a session cannot go on, or has no connection.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +30,7 @@ pub enum SessionError {
     #[error("nobody is registered")]
     NotRegistered,
     /// This machine does not do something that is needed.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", system::of_machine(.source))]
     System {
         /// What.
         what: &'static str,
@@ -69,7 +70,9 @@ pub enum SessionError {
     #[error("the server could not send a code")]
     CodeNotSent(u16),
     /// The process that holds the session has no connection.
-    #[error("process {pid}, which holds the session of this home, has no connection: {problem}")]
+    #[error(
+        "process {pid} (`ps -p {pid}` shows it) holds the session of this home and has no connection: {problem}"
+    )]
     HolderOffline {
         /// Its number.
         pid: u32,

@@ -539,7 +539,7 @@ class AServerThatChanges(unittest.TestCase):
             os.utime(lock, (old, old))
             result = ann.run("receive", "--timeout", "5")
             self.assertEqual(result.code, 3)
-            self.assertIn(f"process {following.pid} holds the session", result.err)
+            self.assertIn(f"process {following.pid} (", result.err)
         finally:
             following.send(signal.SIGCONT)
             self.assertEqual(following.stop(), 0)

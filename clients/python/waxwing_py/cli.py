@@ -220,7 +220,8 @@ def _hold_session(home: Home, done, deadline: float, stop):
         if stuck := home.stuck_holder():
             number, silent = stuck
             raise NetworkFailure(
-                f"process {number} holds the session of this home and has not moved for {silent} s;"
+                f"process {number} (`ps -p {number}` shows it) holds the session of this home and has not"
+                f" moved for {silent} s;"
                 " end it, or wait until it goes on"
             )
         if time.monotonic() >= deadline:

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use crate::commands::typed::{Line, Lines};
 use crate::exit::Failure;
 use crate::session::Session;
+use crate::system;
 
 /// Lines that wait for the conversation; who types faster waits.
 const AHEAD: usize = 64;
@@ -39,7 +40,9 @@ pub(super) fn listen(session: &Session<'_>) -> Result<Input, Failure> {
                 let _ = waker.wake();
             }
         })
-        .map_err(|error| Failure::General(format!("no thread for input: {error}")))?;
+        .map_err(|error| {
+            Failure::General(format!("no thread for input: {}", system::of_machine(&error)))
+        })?;
     Ok(Input { lines, is_terminal: stdin().is_terminal() })
 }
 

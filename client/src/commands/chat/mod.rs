@@ -17,6 +17,7 @@ use crate::exit::Failure;
 use crate::home::{Home, Reading, Writing};
 use crate::session::{Account, Session};
 use crate::show;
+use crate::system;
 use crate::who::Who;
 use input::{HELP, Input, Meaning};
 use sent::Sent;
@@ -153,8 +154,9 @@ impl Chat<'_> {
                 }
                 Line::Broken(error) => {
                     return Err(Failure::General(format!(
-                        "standard input cannot be read any further: {error}; what came before is \
-                         in the outbox"
+                        "standard input cannot be read any further: {}; what came before is \
+                         in the outbox",
+                        system::of_file(&error)
                     )));
                 }
             }

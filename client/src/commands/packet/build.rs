@@ -7,7 +7,7 @@ use waxwing_core::crypto::{BLOCK_LEN, KEY_LEN, PrivateKey, Provider, PublicKey, 
 use waxwing_core::limits::SIGNATURE_LEN;
 use waxwing_core::time::Timestamp;
 
-use super::{Console, read_file};
+use super::{Console, read_file, unread};
 use crate::args::Build;
 use crate::backend::{load_key, provider, rng};
 use crate::clock;
@@ -59,17 +59,17 @@ enum Protection {
 }
 
 pub(super) fn run(build: &Build, console: &mut Console<'_>) -> Result<(), Failure> {
-    let text = match build.file.to_str() {
+    let (name, text) = match build.file.to_str() {
         Some("-") => {
             let mut text = String::new();
             let read = console.input.read_to_string(&mut text);
-            read.map_err(|error| Failure::General(format!("standard input: {error}")))?;
-            text
+            read.map_err(|error| unread(&error))?;
+            ("standard input".to_owned(), text)
         }
-        _ => read_file(&build.file)?,
+        _ => (build.file.display().to_string(), read_file(&build.file)?),
     };
     let description: Description =
-        toml::from_str(&text).map_err(|error| Failure::Config(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| wrong(&name, error.to_string().trim_end()))?;
     let packet = packet(&description)?;
     if build.raw {
         console.output.write_all(&packet)?;

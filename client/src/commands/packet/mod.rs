@@ -10,11 +10,13 @@ mod tree;
 mod verify;
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::Console;
 use crate::args::Packet;
 use crate::exit::Failure;
+use crate::system;
 
 pub(super) fn run(packet: &Packet, console: &mut Console<'_>) -> Result<(), Failure> {
     match packet {
@@ -28,12 +30,17 @@ pub(super) fn run(packet: &Packet, console: &mut Console<'_>) -> Result<(), Fail
 fn read_input(console: &mut Console<'_>) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = console.input.read_to_end(&mut bytes);
-    read.map_err(|error| Failure::General(format!("standard input: {error}")))?;
+    read.map_err(|error| unread(&error))?;
     Ok(input::decoded(bytes))
+}
+
+fn unread(error: &io::Error) -> Failure {
+    Failure::General(format!("standard input cannot be read: {}", system::of_file(error)))
 }
 
 /// A file that the command line names.
 fn read_file(path: &Path) -> Result<String, Failure> {
-    let cannot = |error| Failure::Config(format!("cannot read {}: {error}", path.display()));
-    fs::read_to_string(path).map_err(cannot)
+    fs::read_to_string(path).map_err(|error| {
+        Failure::Config(format!("{} cannot be read: {}", path.display(), system::of_file(&error)))
+    })
 }

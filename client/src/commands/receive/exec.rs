@@ -16,6 +16,7 @@ use crate::exit::Failure;
 use crate::home::{Home, Letter, LetterBody, LetterId};
 use crate::session::{Reached, Session};
 use crate::show::{self, Sender};
+use crate::system;
 
 /// How long to wait before a letter is tried again; each time twice as long, up to the second.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -160,7 +161,10 @@ impl Hands<'_> {
             .spawn();
         let child = child.map_err(|error| {
             let program = self.program.display();
-            Failure::Config(format!("{program} cannot be started: {error}; the letter stays new"))
+            Failure::Config(format!(
+                "{program} cannot be started: {}; the letter stays new",
+                system::of_program(&error)
+            ))
         })?;
         let (end, ended) = channel();
         let waker = session.waker();
@@ -170,7 +174,9 @@ impl Hands<'_> {
             let _ = waker.wake();
         };
         let watching = thread::Builder::new().name("program".into()).spawn(watch);
-        watching.map_err(|error| Failure::General(format!("no thread for a program: {error}")))?;
+        watching.map_err(|error| {
+            Failure::General(format!("no thread for a program: {}", system::of_machine(&error)))
+        })?;
         Ok(ended)
     }
 }

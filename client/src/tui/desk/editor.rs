@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::home::Writing;
+use crate::system;
 
 /// Lets the person edit a text in a file of the home, which nobody else can read.
 pub(super) fn edit(dir: &Path, text: &str) -> Result<String, String> {
@@ -32,7 +33,8 @@ pub(super) fn edit(dir: &Path, text: &str) -> Result<String, String> {
 }
 
 fn edit_file(path: &Path, text: &str) -> Result<(), String> {
-    let failed = |error| format!("{}: {error}", path.display());
+    let failed =
+        |error| format!("{} cannot be written: {}", path.display(), system::of_file(&error));
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
@@ -43,7 +45,9 @@ fn edit_file(path: &Path, text: &str) -> Result<(), String> {
         .args(["-c", &format!("{editor} \"$1\""), "waxwing"])
         .arg(path)
         .status()
-        .map_err(|error| format!("the editor {editor} cannot be started: {error}"))?;
+        .map_err(|error| {
+            format!("the editor {editor} cannot be started: {}", system::of_program(&error))
+        })?;
     // The shell has not found it.
     if ended.code() == Some(127) {
         return Err(format!(
@@ -65,7 +69,7 @@ fn read(path: &Path) -> Result<String, String> {
         .and_then(|file| file.take(most + 2).read_to_string(&mut edited))
         .map_err(|error| match error.kind() {
             ErrorKind::InvalidData => "what you have written is not text in UTF-8".to_owned(),
-            _ => format!("what you have written cannot be read: {error}"),
+            _ => format!("what you have written cannot be read: {}", system::of_file(&error)),
         })?;
     if edited.trim_end_matches('\n').len() as u64 > most {
         return Err(format!("what you have written is longer than the {most} bytes of a letter"));

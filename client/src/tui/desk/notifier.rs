@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::process::{Child, Command, Stdio};
 
+use crate::system;
 use crate::tui::event::Notice;
 
 /// Notices that wait for the program to end; older ones give way.
@@ -46,7 +47,9 @@ impl Notifier {
         self.running = None;
         self.start_next()?;
         match ended.ok().flatten().filter(|status| !status.success()) {
-            Some(status) => Err(format!("the program of notify.command has failed ({status})")),
+            Some(status) => Err(format!(
+                "the program of notify.command has failed ({status}); run it by hand to see why"
+            )),
             None => Ok(()),
         }
     }
@@ -71,7 +74,10 @@ impl Notifier {
             }
             Err(error) => {
                 self.waiting.clear();
-                Err(format!("the program of notify.command, {program}, cannot be started: {error}"))
+                Err(format!(
+                    "the program of notify.command, {program}, cannot be started: {}",
+                    system::of_program(&error)
+                ))
             }
         }
     }

@@ -1,0 +1,73 @@
+//! Why the system refuses something, in words that say what to do about it.
+
+use std::io::{self, ErrorKind};
+
+/// Why a file or directory cannot be used, for a sentence that has named it.
+pub(crate) fn of_file(error: &io::Error) -> String {
+    let words = match error.kind() {
+        ErrorKind::NotFound => "there is nothing at this path; look how it is written",
+        ErrorKind::PermissionDenied => {
+            "its permissions, or those of a directory above it, forbid that; `ls -ld` shows them"
+        }
+        ErrorKind::IsADirectory => "it is a directory; name a file",
+        ErrorKind::NotADirectory => "a part of the path is no directory; look how it is written",
+        ErrorKind::InvalidData => "it is not text in UTF-8; is it the right file?",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "its disk is full; make room on it",
+        ErrorKind::ReadOnlyFilesystem => "it is on a read-only file system; name another place",
+        _ => return error.to_string(),
+    };
+    words.to_owned()
+}
+
+/// Why a program cannot be started, for a sentence that has named it.
+pub(crate) fn of_program(error: &io::Error) -> String {
+    let words = match error.kind() {
+        ErrorKind::NotFound => "there is no such program; name one in PATH, or the path of a file",
+        ErrorKind::PermissionDenied => "it may not be run; `chmod +x` lets a file be run",
+        _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+            "it is no program; a script needs a first line such as #!/bin/sh"
+        }
+        _ => return error.to_string(),
+    };
+    words.to_owned()
+}
+
+/// Why this machine has no room for something that every program needs.
+pub(crate) fn of_machine(error: &io::Error) -> String {
+    format!(
+        "{error}; try again, and look with `ulimit -a` how many processes, files and how much memory this \
+         user may have"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_people_meet_has_an_advice_and_no_number_of_the_system() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, b"\xff").unwrap();
+        for (error, help) in [
+            (fs::read(root.path().join("none")).unwrap_err(), "look how it is written"),
+            (fs::read(file.join("below")).unwrap_err(), "no directory"),
+            (fs::read(root.path()).unwrap_err(), "name a file"),
+            (fs::read_to_string(&file).unwrap_err(), "not text"),
+            (io::Error::from(ErrorKind::PermissionDenied), "`ls -ld`"),
+            (io::Error::from_raw_os_error(28), "make room"),
+        ] {
+            let words = of_file(&error);
+            assert!(words.contains(help) && !words.contains("os error"), "{words}");
+        }
+        let file = root.path().join("script");
+        drop(File::create(&file).unwrap());
+        for (program, help) in [(root.path().join("none"), "no such program"), (file, "chmod +x")] {
+            let words = of_program(&Command::new(program).spawn().unwrap_err());
+            assert!(words.contains(help) && !words.contains("os error"), "{words}");
+        }
+    }
+}

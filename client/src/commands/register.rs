@@ -25,6 +25,18 @@ pub(super) fn run(
     register: &Register,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
+    get_or_find(place, register, console).map_err(|failure| match failure {
+        Failure::Storage(error) => Failure::Storage(error.of_account(&place.dir)),
+        failure => failure,
+    })
+}
+
+/// Makes an account, or returns to the one that there is.
+fn get_or_find(
+    place: &Place<'_>,
+    register: &Register,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let server_key = read_server_key(&register.server_key)?;
     trust::check_named(register, &server_key)?;
     let phone = number(place, register, console)?;

@@ -163,16 +163,27 @@ pub(super) fn lock_file(path: &Path) -> io::Result<File> {
 /// one is never taken for a home.
 fn create(dir: &Path, file: &Path) -> Result<(), HomeError> {
     let draft = dir.join(DRAFT);
-    draft_file(&draft).map_err(|source| io(&draft, source))?;
+    let made = draft_file(&draft)
+        .map_err(|source| io(&draft, source))
+        .and_then(|()| fill(&draft))
+        .and_then(|()| put_in_place(dir, &draft, file).map_err(|source| io(file, source)));
+    if made.is_err() {
+        // It takes up room that may be what was missing.
+        let _ = remove_draft(&draft);
+    }
+    made
+}
 
-    let mut connection = connect(&draft)?;
+/// Makes a draft an empty home's database. All of it is in the file itself: a log beside it would keep the
+/// name of the draft, and SQLite does not say whether it could put the log into the file in the end.
+fn fill(draft: &Path) -> Result<(), HomeError> {
+    let mut connection = connect(draft)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "auto_vacuum", SHRINKS_IN_STEPS)?;
-    configure(&connection)?;
-    migrate(&draft, &mut connection)?;
+    connection.pragma_update_and_check(None, "journal_mode", "MEMORY", |_| Ok(()))?;
+    migrate(draft, &mut connection)?;
     connection.close().map_err(|(_, error)| error)?;
-
-    put_in_place(dir, &draft, file).map_err(|source| io(file, source))
+    Ok(())
 }
 
 /// Keeps the database as it is before its schema changes, beside it: an older version of this
@@ -188,7 +199,7 @@ fn keep_copy(dir: &Path, file: &Path, connection: &Connection) -> Result<(), Hom
     });
     if written.is_err() {
         // It takes up room that may be what was missing.
-        let _ = fs::remove_file(&draft);
+        let _ = remove_draft(&draft);
     }
     written
 }
@@ -220,13 +231,19 @@ pub(super) fn copies(dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// An empty file for its owner alone, in place of what an attempt that was cut short has left.
 fn draft_file(draft: &Path) -> io::Result<()> {
+    remove_draft(draft)?;
+    OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(draft)?;
+    Ok(())
+}
+
+/// Removes it, with the log that an earlier version has left beside it.
+fn remove_draft(draft: &Path) -> io::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         match fs::remove_file(beside(draft, suffix)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(draft)?;
     Ok(())
 }
 

@@ -150,6 +150,16 @@ pub enum HomeError {
         /// The directory.
         dir: PathBuf,
     },
+    /// There is no room for an account.
+    #[error(
+        "the disk of the home in {dir} is full, and nobody is registered there yet. Make 1 MiB free on it, and \
+         run `waxwing register` again: it goes on where it was",
+        dir = .dir.display()
+    )]
+    FullForAccount {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// There is no room for what comes after something that is stored.
     #[error(
         "the disk of the home in {dir} is full: {kept}, but what came after that could not be stored. \
@@ -185,10 +195,18 @@ impl HomeError {
     pub fn of_home(self, dir: &Path) -> Self {
         match self {
             // They say already what was done before.
-            Self::FullMeanwhile { .. } | Self::FullOfLetters { .. } => self,
+            Self::FullForAccount { .. }
+            | Self::FullMeanwhile { .. }
+            | Self::FullOfLetters { .. } => self,
             error if error.is_full(dir) => Self::Full { dir: dir.to_owned() },
             error => error,
         }
+    }
+
+    /// The same while an account is begun, in a home that may not be there yet.
+    #[must_use]
+    pub fn of_account(self, dir: &Path) -> Self {
+        if self.is_full(dir) { Self::FullForAccount { dir: dir.to_owned() } } else { self }
     }
 
     /// The same of what came after something that is stored.
@@ -201,7 +219,10 @@ impl HomeError {
     #[must_use]
     pub fn is_full(&self, dir: &Path) -> bool {
         match self {
-            Self::Full { .. } | Self::FullMeanwhile { .. } | Self::FullOfLetters { .. } => true,
+            Self::Full { .. }
+            | Self::FullForAccount { .. }
+            | Self::FullMeanwhile { .. }
+            | Self::FullOfLetters { .. } => true,
             Self::Database(error) => is_full(error) || is_of_full_disk(error, dir),
             Self::Io { source, .. } => {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

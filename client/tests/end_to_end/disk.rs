@@ -32,6 +32,13 @@ impl SmallDisk {
         while ballast.write_all(&[0; 512]).is_ok() {}
     }
 
+    /// Gives it another size.
+    pub(crate) fn resize(&self, size: &str) {
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-o", &format!("remount,size={size}")]).arg(&self.0).status();
+        assert!(mounted.unwrap().success());
+    }
+
     pub(crate) fn make_room(&self) {
         fs::remove_file(self.ballast()).unwrap();
     }

@@ -355,3 +355,31 @@ fn on_a_full_disk_whoever_follows_says_so_and_goes_on_when_there_is_room() {
     assert_eq!(ran.err.matches(full).count(), 1, "{}", ran.err);
     anna.receives_nothing();
 }
+
+#[test]
+fn registering_on_a_disk_that_is_too_small_goes_on_when_there_is_room() {
+    let server = TestServer::new();
+    let mut failed = 0;
+    for (at, size) in ["4k", "60k", "160k", "200k", "220k", "240k", "300k"].iter().enumerate() {
+        let person = server.newcomer(&format!("person {at}"), &format!("+491511234560{at}"));
+        fs::create_dir(&person.home).unwrap();
+        let Some(disk) = SmallDisk::over(&person.home, size) else {
+            let _ = writeln!(
+                io::stderr(),
+                "a home on a small disk: SKIPPED: only root can mount a small one"
+            );
+            return;
+        };
+        let ran = person.register();
+        if ran.code != Some(0) {
+            failed += 1;
+            ran.exits(74).says("Make 1 MiB free on it, and run `waxwing register` again");
+            assert!(!person.home.join("waxwing.db.new").exists());
+        }
+        disk.resize("4m");
+        person.register().exits(0);
+        person.run(&["whoami"]).exits(0).says(&person.phone);
+        person.receives_nothing();
+    }
+    assert!((3..7).contains(&failed), "{failed}");
+}

@@ -105,6 +105,13 @@ impl Failure {
         self
     }
 
+    /// The storage that a server has cannot be used, and what helps if it is damaged.
+    #[must_use]
+    pub fn of_storage(error: StorageError) -> Self {
+        let why = error.explained();
+        Self { message: why, ..error.into() }
+    }
+
     /// Standard output takes no more. A reader that has left wanted no more, and hears nothing.
     #[must_use]
     pub fn output(error: io::Error) -> Self {

@@ -107,9 +107,11 @@ impl Making<'_> {
         match source {
             _ if self.interrupt.is_asked() => stopped(),
             Err(damage @ StorageError::Damaged(_)) => {
-                let why = "no backup can be made of it, and those that are there were made before. See \
-                           \"The disk is lost\" in OPERATING.md";
-                Failure::new(Exit::Storage, format!("{damage}; {why}"))
+                let damage = damage.explained();
+                let why = format!(
+                    "no backup can be made, and those that are there were made before: {damage}"
+                );
+                Failure::new(Exit::Storage, why)
             }
             _ if is_damage => {
                 let why = "the pages of the database itself are sound";

@@ -88,7 +88,7 @@ fn judge_pages(found: Result<Pages, StorageError>) -> Finding {
         )),
         Err(error @ StorageError::Damaged(_)) => Finding::fail(
             error.to_string(),
-            "look at the disk (dmesg), then do as \"The disk is lost\" in OPERATING.md says of a damaged database",
+            "look at the disk (dmesg), then do as \"The database is damaged\" in OPERATING.md says",
         ),
         Err(error) => Finding::skipped(error.to_string()),
     }

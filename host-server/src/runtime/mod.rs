@@ -48,7 +48,7 @@ use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::logging;
-use crate::store::{Storage, StorageError};
+use crate::store::Storage;
 pub use bans::{BanCounts, Bans};
 pub use channels::{Channels, Message, Route, ShardLines};
 pub use configuration::{Configuration, Read, Reconfiguration, Reread, Standing, Takers, Turn};
@@ -104,11 +104,11 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         return Ok(());
     };
     if args.check {
-        storage.check().map_err(say_what_helps)?;
+        storage.check().map_err(Failure::of_storage)?;
         tracing::info!("the database was read from end to end, and is sound");
     }
     settle(&AuditLog::of(&directory), &mut *storage)?;
-    let bans = Bans::new(storage.bans().map_err(say_what_helps)?, clock::unix_now());
+    let bans = Bans::new(storage.bans().map_err(Failure::of_storage)?, clock::unix_now());
     let prepared = Prepared::new(Parts {
         config,
         connections,
@@ -225,7 +225,7 @@ fn serve_metrics(listen: SocketAddr, watched: Arc<dyn Watched>) -> Result<Endpoi
 /// serves all the same; what an operator would change is refused until the log can be written again.
 fn settle(audit: &AuditLog, storage: &mut dyn Storage) -> Result<(), Failure> {
     let Finished { users, unknown, unfinished } =
-        erase::finish(audit, storage).map_err(say_what_helps)?;
+        erase::finish(audit, storage).map_err(Failure::of_storage)?;
     if users > 0 {
         tracing::info!(
             users,
@@ -272,20 +272,6 @@ fn tell_of(strangers: &[UserId]) {
          all data directories; else ask these people to register another \
          phone. `waxwing-server users list` shows them as canary"
     );
-}
-
-/// Names the way out of damage: a backup, or what can still be read.
-fn say_what_helps(error: StorageError) -> Failure {
-    match error {
-        StorageError::Damaged(_) => Failure::new(
-            Exit::Storage,
-            format!(
-                "{error}; restore a backup, or start once with --recover, which moves it aside and goes on with \
-                 what can be read of it"
-            ),
-        ),
-        other => other.into(),
-    }
 }
 
 /// The first lines on standard output, for whoever started the server with port 0.

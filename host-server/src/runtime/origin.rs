@@ -9,7 +9,7 @@
 use waxwing_core::crypto::Digest;
 use waxwing_core::server::Identity;
 
-use super::{rotation, say_what_helps};
+use super::rotation;
 use crate::admin::audit::{self, Arguments, AuditLog, Outcome};
 use crate::backend::Backend;
 use crate::cli::RunArgs;
@@ -130,7 +130,7 @@ impl Start<'_> {
         let opened = named.open(self.config, opening);
         let opened = opened.map_err(|error| match opening {
             Opening::Recovered | Opening::RecoveredWithoutLog => error.into(),
-            _ => say_what_helps(error),
+            _ => Failure::of_storage(error),
         })?;
         let storage = match opened {
             Opened::Ours(storage) => storage,

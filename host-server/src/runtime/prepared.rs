@@ -14,7 +14,7 @@ use super::configuration::{Configuration, Read};
 use super::event_handler::StopNotice;
 use super::rotation::{Followers, Keys, Rotation};
 use super::shards::{Shards, network};
-use super::{listen_again, say_what_helps, settings};
+use super::{listen_again, settings};
 use crate::admin::audit::AuditLog;
 use crate::admin::files::Files;
 use crate::admin::reports::Reports;
@@ -61,7 +61,7 @@ impl Prepared {
     /// Loads the data, and listens.
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Failure> {
         let Parts { config, connections, directory, mut identity, mut storage, bans, .. } = parts;
-        let snapshot = storage.load(rested(config.storage.id_rest)).map_err(say_what_helps)?;
+        let snapshot = storage.load(rested(config.storage.id_rest)).map_err(Failure::of_storage)?;
         let users = snapshot.users.iter().filter(|user| !user.phone.is_reserved()).count();
         tracing::info!(users, "data loaded");
         let strangers = canary::strangers(directory.path(), &snapshot.users);

@@ -13,7 +13,6 @@ use super::bans::Bans;
 use super::draining::{Busy, Drain};
 use super::prepared::{Parts, Prepared};
 use super::requests::Request;
-use super::say_what_helps;
 use crate::backend::Backend;
 use crate::canary;
 use crate::config::Config;
@@ -58,7 +57,7 @@ pub fn try_out(
 ) -> Result<Tried, Failure> {
     let begun = Instant::now();
     let config = &settings(directory);
-    let storage = store::open(config, directory, Opening::Existing).map_err(say_what_helps)?;
+    let storage = store::open(config, directory, Opening::Existing)?;
     let prepared = Prepared::new(Parts {
         config,
         connections: CONNECTIONS,

@@ -187,7 +187,7 @@ pub fn remove_user(
         let writes = vec![Write::RemoveUser { user, now }];
         storage.apply(&[Arc::new(Batch { ticket: Ticket(0), writes })])
     });
-    (undelivered, removed)
+    (undelivered, removed.map_err(|error| error.examined(storage)))
 }
 
 fn empty_mailbox(

@@ -2,6 +2,8 @@
 
 use waxwing_core::server::storage::Outcome;
 
+use super::Storage;
+
 /// Storage cannot be opened, loaded, checked or closed: what helps. The engine says in its own words
 /// which of its parts it is about.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,22 @@ pub enum StorageError {
     /// The settings do not lead to it.
     #[error("{0}")]
     Settings(Details),
+}
+
+/// What helps when the database that a server has on this machine is damaged.
+const WAY_OUT: &str = "stop the server if it runs, and then either restore a backup (`waxwing-server backup restore \
+                       FILE`), or start once with `waxwing-server run --recover`, which moves the database aside and \
+                       goes on with what can be read of it. \"The database is damaged\" in OPERATING.md says more";
+
+impl StorageError {
+    /// What is wrong with the storage that a server has, and what helps if it is damaged.
+    #[must_use]
+    pub fn explained(&self) -> String {
+        match self {
+            Self::Damaged(_) => format!("{self}; {WAY_OUT}"),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// What an engine says about its own error.
@@ -71,6 +89,16 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// The same, with what a full check says of `storage`, whose error it is, if that is damaged.
+    #[must_use]
+    pub fn examined(self, storage: &mut (impl Storage + ?Sized)) -> Self {
+        let Self::Corrupt(reason) = self else { return self };
+        Self::Corrupt(match storage.check() {
+            Ok(()) => reason,
+            Err(damage) => format!("{reason}; a full check says: {}", damage.explained()),
+        })
+    }
+
     /// What to tell the machine; `None` when that is not known yet, or the process has to stop.
     #[must_use]
     pub const fn outcome(&self) -> Option<Outcome> {

@@ -270,7 +270,7 @@ impl StorageTurns {
                     wake(machines, reports);
                 }
                 Job::Inspect(what, answer) => {
-                    let found = what.look(&mut *self.storage).map_err(|error| error.to_string());
+                    let found = what.look(&mut *self.storage).map_err(|error| error.explained());
                     // Whoever asked may wait no more.
                     let _ = answer.send(found);
                 }
@@ -509,16 +509,14 @@ impl StorageTurns {
             self.note(Some(&error));
             return Ok(outcome);
         }
-        let failure = match error {
-            ApplyError::Corrupt(reason) => {
-                tracing::error!(name: "database_damaged", "to keep what can be read of the database, start once with --recover");
-                ApplyError::Corrupt(match self.storage.check() {
-                    Ok(()) => reason,
-                    Err(damage) => format!("{reason}; a full check says: {damage}"),
-                })
-            }
-            other => other,
-        };
+        let failure = error.examined(&mut *self.storage);
+        if matches!(failure, ApplyError::Corrupt(_)) {
+            tracing::error!(
+                name: "database_damaged",
+                "a damaged page of the database was read, so the server stops: what is written after that could \
+                 spread the damage. A server that is started again serves people until it reads such a page again"
+            );
+        }
         tracing::error!(name: "storage_failed", reason = %failure, "storage has failed");
         tell_all(&Done::Fatal(failure.into()), reports);
         Err(Failed)

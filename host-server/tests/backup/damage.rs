@@ -96,6 +96,41 @@ fn a_database_that_is_damaged_is_blamed_itself_and_the_doctor_finds_that() {
 }
 
 #[test]
+fn commands_that_read_a_damaged_page_name_the_file_and_what_to_do() {
+    let place = Place::new();
+    let file = place.data().database();
+    let pages: Vec<u32> = {
+        let database = Connection::open(&file).unwrap();
+        let select = "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'pending_messages'";
+        let mut select = database.prepare(select).unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let damaged = fs::File::options().write(true).open(&file).unwrap();
+    for page in pages {
+        damaged.write_all_at(&[0xff; 64], u64::from(page - 1) * 4_096).unwrap();
+    }
+    for command in [
+        &["users", "list"][..],
+        &["users", "show", "1"],
+        &["users", "export", "1"],
+        &["users", "remove", "1", "--yes"],
+        &["users", "remove", "1", "--erase", "--yes"],
+        &["run", "--check"],
+    ] {
+        let said = place.run(command);
+        let why = text(&said.stderr);
+        assert_eq!(said.status.code(), Some(74), "{command:?}: {why}");
+        for part in [
+            &format!("{} is damaged: ", file.display()),
+            "`waxwing-server backup restore FILE`",
+            "`waxwing-server run --recover`",
+        ] {
+            assert!(why.contains(part), "{command:?}: {why}");
+        }
+    }
+}
+
+#[test]
 fn without_its_own_manifest_it_is_refused() {
     let (place, other) = (Place::new(), Place::new());
     place.create();

@@ -392,7 +392,8 @@ fn create_alone(config: &Config, file: Option<&Path>) -> Result<Backup, Failure>
         }
         (None, None) => return Err(backup::no_shelf()),
     };
-    let storage = store::open(config, &directory, Opening::Existing)?;
+    let storage =
+        store::open(config, &directory, Opening::Existing).map_err(Failure::of_storage)?;
     let log = AuditLog::of(&directory);
     let begun = log.begin(now, audit::caller(), "backup create", arguments(file))?;
     let making = Making {

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::super::audit::{self, Arguments, AuditLog, Begun, Outcome};
 use super::super::control::{Answer, Caller};
-use super::super::protocol::{item, no_such_user};
+use super::super::protocol::item;
 use super::super::running::{Interrupted, Running};
 use super::Paper;
-use super::users::{Removed, not_removed, outcome_of, remove_from};
+use super::users::{Removed, found, not_removed, outcome_of, remove_from};
 use crate::clock;
 use crate::data_dir::LockedDataDir;
 use crate::exit::Failure;
@@ -116,8 +116,7 @@ pub(super) fn remove_alone(
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
     let now = clock::unix_now();
-    let UserSummary { id: user, phone, .. } =
-        storage.find_user(user)?.ok_or_else(|| no_such_user(user))?;
+    let UserSummary { id: user, phone, .. } = found(&mut *storage, user)?;
     let begun = log.begin(now, audit::caller(), COMMAND, Arguments::of_erasure(user))?;
     let (undelivered, ended) = store::remove_user(&mut *storage, user, now);
     if let Err(error) = ended {
@@ -126,7 +125,7 @@ pub(super) fn remove_alone(
     }
     let removed = Removed::new(user, &phone, undelivered);
     Failpoint::BeforeErasing.pass();
-    let erased = storage.erase(user).map_err(Failure::from);
+    let erased = storage.erase(user).map_err(|error| Failure::from(error.examined(&mut *storage)));
     let erased = erased.and_then(|()| log.erase(user, begun.number()));
     let lines = erased
         .map_err(|failure| Failure::new(failure.exit(), format!("{UNFINISHED}: {failure}")))?;

@@ -18,13 +18,13 @@ use waxwing_core::time::Timestamp;
 use super::super::audit::{self, AuditLog, Line};
 use super::super::control::{Answer, Caller, Connection};
 use super::super::patience::Still;
-use super::super::protocol::{self, Asked, Request, item, no_such_user};
+use super::super::protocol::{self, Asked, Request, item};
 use super::super::running::{Interrupted, Running};
 use super::Paper;
 use super::limits::Limits;
 use super::mailboxes::{self, Waiting};
 use super::suspensions::Suspended;
-use super::users::names;
+use super::users::{found, names};
 use crate::access;
 use crate::clock;
 use crate::config::Config;
@@ -516,7 +516,7 @@ impl Clerk for Alone<'_, '_> {
     type Error = Failure;
 
     fn look(&mut self, what: Inspection) -> Result<Finding, Failure> {
-        Ok(what.look(self.storage)?)
+        what.look(self.storage).map_err(Failure::of_storage)
     }
 
     fn log(&self) -> &AuditLog {
@@ -534,7 +534,7 @@ pub(super) fn run_alone(
     (user, letters, output): (&UserName, bool, Option<&Path>),
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
-    let user = storage.find_user(user)?.ok_or_else(|| no_such_user(user))?;
+    let user = found(storage, user)?;
     let mut sheet = Sheet::new(paper.config, output, &mut *paper.out)?;
     let arguments = names(&user).with("letters", letters);
     let exported =

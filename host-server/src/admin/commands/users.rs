@@ -316,7 +316,7 @@ pub(super) fn run_alone(
 ) -> Result<(), Failure> {
     let directory = DataDir::existing(&config.server.data)?;
     let log = AuditLog::of(&directory);
-    let open = || store::open(config, &directory, Opening::Existing);
+    let open = || store::open(config, &directory, Opening::Existing).map_err(Failure::of_storage);
     let (now, uid) = (clock::unix_now(), audit::caller());
     match command {
         UsersCommand::List { full, idle } => {
@@ -328,22 +328,24 @@ pub(super) fn run_alone(
             paper.head(HEAD)?;
             let (mut last, mut mailboxes) = (None, Mailboxes::default());
             loop {
-                let page = storage.users(last)?;
+                let page = storage.users(last).map_err(Failure::of_storage)?;
                 let Some(user) = page.last() else { return Ok(()) };
                 last = Some(user.id);
                 for user in page.iter().filter(|user| idle.is(user)) {
-                    let waiting = mailboxes.of(user.id, |what| what.look(&mut *storage))?;
+                    let waiting = mailboxes.of(user.id, |what| what.look(&mut *storage));
+                    let waiting = waiting.map_err(Failure::of_storage)?;
                     paper.write(&User::of(user, waiting, *full), User::row)?;
                 }
             }
         }
         UsersCommand::Show { user, full } => {
             let mut storage = open()?;
-            let user = storage.find_user(user)?.ok_or_else(|| no_such_user(user))?;
+            let user = found(&mut *storage, user)?;
             if *full {
                 log.note_shown(now, uid, "users show --full", names(&user))?;
             }
-            let waiting = mailboxes::waiting_for(user.id, |what| what.look(&mut *storage))?;
+            let waiting = mailboxes::waiting_for(user.id, |what| what.look(&mut *storage));
+            let waiting = waiting.map_err(Failure::of_storage)?;
             paper.write(&User::of(&user, waiting, *full), User::page)
         }
         UsersCommand::Export { user, letters, output } => {
@@ -364,6 +366,12 @@ pub(super) fn run_alone(
     }
 }
 
+/// The user of this name in a storage that no server has open.
+pub(super) fn found(storage: &mut dyn Engine, name: &UserName) -> Result<UserSummary, Failure> {
+    let found = storage.find_user(name).map_err(Failure::of_storage)?;
+    found.ok_or_else(|| no_such_user(name))
+}
+
 fn has_to_be_meant(yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
@@ -380,7 +388,7 @@ fn remove_alone(
     paper: &mut Paper<'_>,
 ) -> Result<(), Failure> {
     let now = clock::unix_now();
-    let user = storage.find_user(user)?.ok_or_else(|| no_such_user(user))?;
+    let user = found(&mut *storage, user)?;
     let begun = log.begin(now, audit::caller(), "users remove", names(&user))?;
     let (undelivered, ended) = store::remove_user(&mut *storage, user.id, now);
     if let Err(error) = ended {

@@ -227,7 +227,7 @@ fn expect_same(read: &Sum, copied: &Sum) -> Result<(), StorageError> {
         read.rows(),
         copied.rows()
     );
-    Err(StorageError::Damaged(why.into()))
+    Err(misplaced(&why))
 }
 
 fn misplaced(why: &str) -> StorageError {

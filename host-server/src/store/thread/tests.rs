@@ -385,7 +385,9 @@ fn a_fatal_failure_is_told_once_and_ends_the_thread() {
     let bench = Bench::new(ThreadOptions::default());
     bench.gate.send(Err(ApplyError::Corrupt("page 3".into()))).unwrap();
     bench.create(1, 1);
-    let reason = "storage is damaged: page 3; a full check says: test.db is damaged: page 7";
+    let damage = StorageError::Damaged("test.db is damaged: page 7".into()).explained();
+    assert!(damage.contains("`waxwing-server run --recover`"), "{damage}");
+    let reason = format!("storage is damaged: page 3; a full check says: {damage}");
     assert_eq!(bench.next(), Done::Fatal(Failure::new(Exit::Storage, reason)));
     assert!(bench.done.recv_timeout(WAIT).is_err(), "something came after it");
     bench.create(2, 2);

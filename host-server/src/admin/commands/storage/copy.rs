@@ -10,7 +10,6 @@ use crate::clock;
 use crate::data_dir::{DataDir, LockedDataDir};
 use crate::exit::{Exit, Failure};
 use crate::figures;
-use crate::store::StorageError;
 use crate::store::moving::{self, Sum};
 
 /// What was copied.
@@ -46,7 +45,7 @@ impl Copied {
 pub(super) fn to_database(url: &str, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let directory = DataDir::existing(&paper.config.server.data)?.lock()?;
     let file = crate::store::place(&directory).display().to_string();
-    let copy = || moving::to_database(paper.config, &directory, url);
+    let copy = || moving::to_database(paper.config, &directory, url).map_err(Failure::of_storage);
     let copied = carry_out(&directory, (&file, url), copy)?;
     let next = format!(
         "Before you start servers, set storage.url = \"{url}\" in the configuration of each"
@@ -58,7 +57,7 @@ pub(super) fn to_database(url: &str, paper: &mut Paper<'_>) -> Result<(), Failur
 pub(super) fn from_database(url: &str, paper: &mut Paper<'_>) -> Result<(), Failure> {
     let directory = DataDir::create(&paper.config.server.data)?.lock()?;
     let file = crate::store::place(&directory).display().to_string();
-    let copy = || moving::from_database(paper.config, &directory, url);
+    let copy = || Ok(moving::from_database(paper.config, &directory, url)?);
     let copied = carry_out(&directory, (url, &file), copy)?;
     let next = "Before you start the server, set storage.url = \"\" in its configuration";
     paper.done(&copied.0, |out, copied| Copied::page(out, copied, next))?;
@@ -71,12 +70,12 @@ type Noted = (Copied, Result<(), Failure>);
 fn carry_out(
     directory: &LockedDataDir,
     (from, to): (&str, &str),
-    copy: impl FnOnce() -> Result<Sum, StorageError>,
+    copy: impl FnOnce() -> Result<Sum, Failure>,
 ) -> Result<Noted, Failure> {
     let log = AuditLog::of(directory);
     let arguments = Arguments::new().with("from", from).with("to", to);
     let begun = log.begin(clock::unix_now(), audit::caller(), "storage copy", arguments)?;
-    let copied = copy().map_err(Failure::from).map(|sum| Copied {
+    let copied = copy().map(|sum| Copied {
         from: from.into(),
         to: to.into(),
         users: sum.users(),

@@ -40,6 +40,8 @@ pub struct State {
     pub verified: Option<UnixTime>,
     /// Why nothing can be put into the directory of backups, if that was so when it was last looked at.
     pub unusable: Option<String>,
+    /// When it was last looked at.
+    pub looked: Option<UnixTime>,
     /// When the one was begun that is being made.
     pub begun: Option<UnixTime>,
     /// How many were not made since the start, though somebody wanted them.
@@ -289,7 +291,11 @@ impl Backups {
     /// is in it counts again.
     fn look_at(&self, shelf: &Shelf) -> bool {
         let unusable = shelf.check().err().map(|why| why.to_string());
-        let before = mem::replace(&mut self.lock_state().unusable, unusable.clone());
+        let before = {
+            let mut state = self.lock_state();
+            state.looked = Some(clock::unix_now());
+            mem::replace(&mut state.unusable, unusable.clone())
+        };
         match (before, unusable) {
             (None, Some(why)) => {
                 tracing::error!(

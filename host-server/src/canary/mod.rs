@@ -106,8 +106,21 @@ pub struct State {
     pub skipped: u64,
     /// Rounds that failed, by stage.
     pub failures: [u64; Stage::ALL.len()],
-    /// Since when, where and why rounds fail; `None` when the last one went all the way.
-    pub trouble: Option<(UnixTime, Stage, String)>,
+    /// That rounds fail; `None` when the last one went all the way.
+    pub trouble: Option<Failing>,
+}
+
+/// Rounds fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// The first of them ended then.
+    pub since: UnixTime,
+    /// The last of them ended then.
+    pub last: UnixTime,
+    /// Where that one failed.
+    pub stage: Stage,
+    /// Why it failed.
+    pub why: String,
 }
 
 /// What a round needs to know of its server.
@@ -264,8 +277,8 @@ impl Canary {
             }
             Outcome::Failed { stage, why } => {
                 state.failures[*stage as usize] += 1;
-                let since = state.trouble.as_ref().map_or(now, |(since, _, _)| *since);
-                state.trouble = Some((since, *stage, why.clone()));
+                let since = state.trouble.as_ref().map_or(now, |failing| failing.since);
+                state.trouble = Some(Failing { since, last: now, stage: *stage, why: why.clone() });
                 tracing::warn!(
                     name: "canary_failed", stage = stage.name(), %why,
                     "a letter of the canary did not arrive, so letters of people may not either: \

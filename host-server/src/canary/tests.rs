@@ -125,7 +125,7 @@ fn a_server_that_answers_nothing_or_nonsense_fails_at_its_stage_and_in_time() {
     let state = canary.state();
     assert_eq!(state.failures, [1, 4, 0, 0, 0, 0]);
     assert_eq!((state.done, state.skipped, state.succeeded), (0, 0, None));
-    assert_eq!(state.trouble.unwrap().1, Stage::Connect);
+    assert_eq!(state.trouble.unwrap().stage, Stage::Connect);
 }
 
 #[test]

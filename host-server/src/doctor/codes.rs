@@ -4,7 +4,9 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::{Finding, Place, another_user};
+use crate::admin::commands::status::Status;
 use crate::config::DeliveryKind;
+use crate::figures;
 use crate::otp;
 use crate::otp::FAILURES;
 
@@ -16,7 +18,9 @@ pub(super) fn delivery(place: &Place<'_>) -> Finding {
     if !config.otp.ways().any(|way| matches!(way, DeliveryKind::Exec | DeliveryKind::Webhook)) {
         return Finding::skipped("neither a program nor a gateway delivers codes");
     }
-    if let Some(found) = place.status().and_then(|status| judge_failing(&status.failing_ways())) {
+    let has_fallback = config.otp.ways().count() > 1;
+    let failing = place.status().map(Status::failing_ways).unwrap_or_default();
+    if let Some(found) = judge_failing(&failing, has_fallback) {
         return found;
     }
     // Who can change a program is asked for the user who runs it.
@@ -36,12 +40,16 @@ pub(super) fn delivery(place: &Place<'_>) -> Finding {
 
 /// The server that runs remembers ways on which the last codes did not get through, until one does. As many as make it
 /// leave a way alone for a while are no accident.
-fn judge_failing(ways: &[(&str, u32)]) -> Option<Finding> {
-    let most = ways.iter().map(|(_, failures)| *failures).max()?;
-    let each = ways.iter().map(|(way, failures)| format!("{failures} by {way}"));
+fn judge_failing(ways: &[(&str, u32, Duration)], has_fallback: bool) -> Option<Finding> {
+    let most = ways.iter().map(|(_, failures, _)| *failures).max()?;
+    let each = ways.iter().map(|(way, failures, ago)| {
+        let ago = figures::span(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
+        format!("{failures} by {way}, the last one {ago} ago")
+    });
     let each = each.collect::<Vec<_>>().join(", and ");
     let found = format!("the last codes did not get through: {each}");
-    let help = "the log says why; `waxwing-server otp test PHONE` tries it again, with --fallback the second way";
+    let second = if has_fallback { ", with --fallback the way of otp.fallback" } else { "" };
+    let help = format!("the log says why; `waxwing-server otp test PHONE` tries it again{second}");
     Some(if most < FAILURES { Finding::warn(found, help) } else { Finding::fail(found, help) })
 }
 
@@ -118,11 +126,16 @@ mod tests {
 
     #[test]
     fn what_the_server_knows_of_codes_counts() {
-        assert_eq!(judge_failing(&[]), None);
-        assert_eq!(judge_failing(&[("exec", 1)]).unwrap().verdict, Verdict::Warn);
-        let found = judge_failing(&[("exec", 7), ("webhook", 1)]).unwrap();
+        assert_eq!(judge_failing(&[], true), None);
+        let ago = Duration::from_secs(40);
+        let found = judge_failing(&[("exec", 1, ago)], false).unwrap();
+        assert_eq!(found.verdict, Verdict::Warn);
+        assert!(!found.help.unwrap().contains("--fallback"));
+        let found = judge_failing(&[("exec", 7, ago), ("webhook", 1, ago)], true).unwrap();
         assert_eq!(found.verdict, Verdict::Fail);
-        assert!(found.found.ends_with("7 by exec, and 1 by webhook"), "{}", found.found);
+        let each = "7 by exec, the last one 40 s ago, and 1 by webhook, the last one 40 s ago";
+        assert!(found.found.ends_with(each), "{}", found.found);
+        assert!(found.help.unwrap().contains("--fallback"));
     }
 
     #[test]

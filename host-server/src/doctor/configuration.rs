@@ -9,8 +9,8 @@ use crate::runtime;
 
 pub(super) fn look(place: &Place<'_>) -> Finding {
     let (config, running) = (place.config, place.status());
-    if let Some(why) = running.and_then(Status::not_read_again) {
-        return not_read_again(why);
+    if let Some((moment, why)) = running.and_then(Status::not_read_again) {
+        return not_read_again(moment, why);
     }
     // One that stands by reads it when it serves.
     let not_reloaded = match place.not_reloaded().filter(|_| running.is_some_and(Status::serves)) {
@@ -34,10 +34,10 @@ fn can_start(config: &Config) -> Result<(), Failure> {
     runtime::check_as_owner(config).map(drop)
 }
 
-fn not_read_again(why: &str) -> Finding {
+fn not_read_again(moment: &str, why: &str) -> Finding {
     Finding::fail(
         format!(
-            "the server that runs could not read it again, and goes on with the one before: {why}"
+            "the server that runs could not read it again {moment}, and goes on with the one before: {why}"
         ),
         "put it right, then run `waxwing-server reload`",
     )

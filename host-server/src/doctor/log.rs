@@ -25,10 +25,23 @@ fn is_gone(file: &str) -> bool {
 
 fn judge(log: &LogTrouble<'_>, is_gone: bool) -> Finding {
     const REOPEN: &str = "put it right, then run `waxwing-server log reopen`";
-    let LogTrouble { file, lost_lines, why } = *log;
+    let LogTrouble { file, lost_lines, why, not_reopened } = *log;
     let place = file.unwrap_or("standard error");
     if let Some(why) = why {
-        return Finding::fail(format!("the log cannot be written to {place}: {why}"), REOPEN);
+        let found = match file {
+            Some(file) => format!("lines are lost, because {file} cannot be written: {why}"),
+            None => {
+                format!("the log goes to standard error, because its file cannot be opened: {why}")
+            }
+        };
+        return Finding::fail(found, REOPEN);
+    }
+    if let Some(why) = not_reopened {
+        let found = format!(
+            "the log goes to the file that was opened before, wherever that is now, because {place} cannot be \
+             opened again: {why}"
+        );
+        return Finding::fail(found, REOPEN);
     }
     if is_gone {
         return Finding::fail(
@@ -52,17 +65,26 @@ mod tests {
 
     #[test]
     fn a_log_that_loses_lines_is_told_of_and_one_that_goes_nowhere_fails() {
-        let log = |lost_lines, why| LogTrouble { file: Some("/log/waxwing.log"), lost_lines, why };
+        let file = Some("/log/waxwing.log");
+        let log = |lost_lines, why| LogTrouble { file, lost_lines, why, not_reopened: None };
         assert_eq!(judge(&log(0, None), false).verdict, Ok);
         assert_eq!(judge(&log(3, None), false).verdict, Warn);
         assert_eq!(judge(&log(3, None), true).verdict, Fail);
         let full = judge(&log(3, Some("No space left on device")), false);
         assert_eq!(full.verdict, Fail);
         assert!(
-            full.found.ends_with("/log/waxwing.log: No space left on device"),
+            full.found.ends_with("/log/waxwing.log cannot be written: No space left on device"),
             "{}",
             full.found
         );
+        let gone = LogTrouble { file: None, ..log(0, Some("log.file: /log: there is none")) };
+        let gone = judge(&gone, false);
+        assert_eq!(gone.verdict, Fail);
+        assert!(gone.found.starts_with("the log goes to standard error, because"), "{gone:?}");
+        let moved = LogTrouble { not_reopened: Some("closed"), ..log(0, None) };
+        let moved = judge(&moved, false);
+        assert_eq!(moved.verdict, Fail);
+        assert!(moved.found.ends_with("cannot be opened again: closed"), "{moved:?}");
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("log");
         assert!(is_gone(file.to_str().unwrap()));

@@ -8,6 +8,7 @@ use waxwing_core::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     failures: u32,
+    failed_at: Instant,
     rests_until: Option<Instant>,
 }
 
@@ -25,6 +26,7 @@ impl Breaker {
             return false;
         }
         self.failures = self.failures.saturating_add(1);
+        self.failed_at = now;
         let rests = self.failures >= FAILURES;
         if rests {
             self.rests_until = Some(now.after(Self::REST));
@@ -35,6 +37,11 @@ impl Breaker {
     /// So many codes did not get through since the last one that did.
     pub(super) const fn failures(&self) -> u32 {
         self.failures
+    }
+
+    /// When the last one did not, if there was one.
+    pub(super) const fn failed_at(&self) -> Instant {
+        self.failed_at
     }
 
     /// Until when no code goes this way, if that is later than now.
@@ -65,7 +72,7 @@ mod tests {
         // It is tried again, and one failure is enough.
         assert!(breaker.ended(false, at(33)));
         assert_eq!(breaker.rests_until(at(33)), Some(at(63)));
-        assert_eq!(breaker.failures(), 6);
+        assert_eq!((breaker.failures(), breaker.failed_at()), (6, at(33)));
         assert!(!breaker.ended(true, at(70)));
         assert_eq!(breaker.failures(), 0);
         assert!(!breaker.ended(false, at(71)));

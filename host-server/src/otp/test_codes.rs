@@ -102,6 +102,11 @@ impl TestCodes {
         pause(true, Self::MOST).max(pause(false, Self::MOST_FAILED))
     }
 
+    /// Whether this is a test that is under way.
+    pub(crate) fn has(&self, ticket: DeliveryTicket) -> bool {
+        self.under_way.contains_key(&ticket)
+    }
+
     /// Takes the end of a delivery if it was a test.
     pub(crate) fn ended(
         &mut self,

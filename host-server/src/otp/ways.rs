@@ -22,6 +22,8 @@ pub struct Failing {
     pub way: &'static str,
     /// So many codes in a row did not.
     pub failures: u32,
+    /// The last of them did not so long ago.
+    pub ago: Duration,
     /// It rests, and is tried again in so much time.
     pub rests: Option<Duration>,
 }
@@ -165,7 +167,8 @@ impl Ways {
         let mut failing = self.present().iter().filter_map(|way| {
             let failures = Some(way.breaker.failures()).filter(|failures| *failures > 0)?;
             let rests = way.breaker.rests_until(now).map(|until| until.since(now));
-            Some(Failing { way: way.name, failures, rests })
+            let ago = now.since(way.breaker.failed_at());
+            Some(Failing { way: way.name, failures, ago, rests })
         });
         std::array::from_fn(|_| failing.next())
     }
@@ -287,10 +290,13 @@ mod tests {
         let until = NOW.after(Breaker::REST);
         assert_eq!(ways.rest_until(NOW), Some(until));
         let left = Duration::from_secs(10);
-        let fail = |rests| ["webhook", "exec"].map(|way| Some(Failing { way, failures: 5, rests }));
-        assert_eq!(ways.failing(NOW.after(Breaker::REST - left)), fail(Some(left)));
+        let fail = |ago, rests| {
+            ["webhook", "exec"].map(|way| Some(Failing { way, failures: 5, ago, rests }))
+        };
+        let ago = Breaker::REST - left;
+        assert_eq!(ways.failing(NOW.after(ago)), fail(ago, Some(left)));
         // Nobody has seen since then that it works.
-        assert_eq!(ways.failing(until), fail(None));
+        assert_eq!(ways.failing(until), fail(Breaker::REST, None));
         assert_eq!(ways.rest_until(until), None);
         // One that was made before tries the first way, and goes no further.
         first.came();

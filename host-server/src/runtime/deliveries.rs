@@ -19,6 +19,8 @@ pub struct Deliveries {
     tests: TestCodes,
     /// Failures in a row.
     trouble: Repeated,
+    /// The same of each way, by its number.
+    failures: [Repeated; MOST_WAYS],
 }
 
 impl Deliveries {
@@ -31,6 +33,7 @@ impl Deliveries {
     /// From now on codes go these ways; in band if there are none. What is under way arrives.
     pub(super) fn go_other_ways(&mut self, ways: Ways) {
         self.ways.give_way_to(ways);
+        self.failures = Default::default();
     }
 
     pub(super) fn deliver(
@@ -68,6 +71,7 @@ impl Deliveries {
     pub(super) fn news(&mut self, now: Instant) -> Option<DeliveryReport> {
         let (ticket, result) = loop {
             let report = self.reports.as_ref()?.try_recv().ok()?;
+            self.say_why(&report, now);
             match self.ways.ended(report, now) {
                 Some((ticket, result)) if !self.tests.ended(ticket, &result, now) => {
                     break (ticket, result);
@@ -94,5 +98,24 @@ impl Deliveries {
             }
         }
         Some((ticket, result))
+    }
+
+    /// Why a code did not get through on a way, also if another way takes it. A test that an operator makes is told of
+    /// each time.
+    fn say_why(&mut self, (number, ticket, result): &WayReport, now: Instant) {
+        let Some(failures) = self.failures.get_mut(*number) else { return };
+        let Err(error) = result else {
+            failures.over();
+            return;
+        };
+        let is_due = failures.again(now).is_some() || self.tests.has(*ticket);
+        if let Some(way) = self.ways.name(*number).filter(|_| is_due) {
+            tracing::warn!(
+                name: "code_undelivered",
+                way,
+                %error,
+                "a one-time password did not get through by this way"
+            );
+        }
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn test(
             number,
             answer: sender,
         })?;
-        let TestEnd { way, took, result } = end.map_err(refused)?;
+        let TestEnd { way, took, result } = end.map_err(|why| refused(why, fallback))?;
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let trouble = result
             .err()
@@ -91,7 +91,7 @@ pub(super) fn test(
     item(answer, tested)
 }
 
-fn refused(why: TestRefused) -> Problem {
+fn refused(why: TestRefused, fallback: bool) -> Problem {
     match why {
         TestRefused::TooOften(wait) => {
             let wait = figures::span((wait.as_secs() + 1) * 1_000);
@@ -101,9 +101,15 @@ fn refused(why: TestRefused) -> Problem {
             );
             Problem::new(Exit::Failure, message)
         }
+        TestRefused::NoSuchWay if fallback => Problem::new(
+            Exit::Config,
+            "otp.fallback is empty, so there is no second way of codes: leave --fallback out to test the way of \
+             otp.delivery",
+        ),
         TestRefused::NoSuchWay => Problem::new(
             Exit::Config,
-            "there is no such way of codes: otp.delivery is \"in-band\", or otp.fallback is empty",
+            "otp.delivery is \"in-band\": the server tells each code to whoever asks for it, and there is nothing to \
+             test",
         ),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use waxwing_core::server::{self, Report};
+use waxwing_core::time::UnixTime;
 
 use super::super::control::{Answer, Connection};
 use super::super::files::Found;
@@ -69,17 +70,20 @@ struct FailingWay {
     way: String,
     /// So many in a row did not.
     failures: u32,
+    /// The last of them did not so long ago.
+    #[serde(default)]
+    ago_ms: u64,
     /// It is left alone for so long; nothing if the next code tries it.
     next_try_ms: Option<u64>,
 }
 
 impl FailingWay {
-    fn of(Failing { way, failures, rests }: Failing) -> Self {
-        Self { way: way.into(), failures, next_try_ms: rests.map(ms) }
+    fn of(Failing { way, failures, ago, rests }: Failing) -> Self {
+        Self { way: way.into(), failures, ago_ms: ms(ago), next_try_ms: rests.map(ms) }
     }
 
     fn line(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Self { way, failures, next_try_ms } = self;
+        let Self { way, failures, ago_ms, next_try_ms } = self;
         let last = match failures {
             1 => "THE LAST ONE".to_owned(),
             several => format!("THE LAST {several}"),
@@ -88,7 +92,11 @@ impl FailingWay {
             || "the next code tries it again".to_owned(),
             |next| format!("it is tried again in {}", figures::span(next)),
         );
-        writeln!(out, "             {last} DID NOT GET THROUGH by {way}; {next}")
+        let ago = figures::span(*ago_ms);
+        writeln!(
+            out,
+            "             {last} DID NOT GET THROUGH by {way}, {ago} ago; the log says why; {next}"
+        )
     }
 }
 
@@ -121,14 +129,27 @@ impl Log {
 
     fn lines(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { asked, file, lost_lines, trouble, not_reopened } = self;
+        const REOPEN: &str = "put that right, then run `waxwing-server log reopen`";
         let place = file.as_deref().unwrap_or("standard error");
         let asked = asked.as_ref().map(|level| format!("; level {}", level.words()));
         writeln!(out, "log          to {place}{}", asked.unwrap_or_default())?;
-        if let Some(trouble) = trouble {
-            writeln!(out, "             CANNOT BE WRITTEN: {trouble}")?;
+        match (file, trouble) {
+            (Some(_), Some(why)) => writeln!(
+                out,
+                "             LINES ARE LOST, BECAUSE THAT FILE CANNOT BE WRITTEN: {why}; {REOPEN}"
+            )?,
+            (None, Some(why)) => writeln!(
+                out,
+                "             AND NOT TO ITS FILE, WHICH CANNOT BE OPENED: {why}; {REOPEN}"
+            )?,
+            (_, None) => {}
         }
         if let Some(why) = not_reopened {
-            writeln!(out, "             GOES ON IN THE FILE THAT WAS OPEN BEFORE: {why}")?;
+            writeln!(
+                out,
+                "             TO THE FILE THAT WAS OPENED BEFORE, WHEREVER THAT IS NOW, BECAUSE IT CANNOT BE OPENED \
+                 AGAIN: {why}; {REOPEN}"
+            )?;
         }
         if *lost_lines > 0 {
             let lines = figures::count(*lost_lines, "LINE IS", "LINES ARE");
@@ -220,6 +241,9 @@ struct Backup {
     lasts_s: Option<u64>,
     /// Why none can be put into the directory of backups.
     unusable: Option<String>,
+    /// That was seen so many seconds ago.
+    #[serde(default)]
+    looked_s_ago: Option<u64>,
     /// Why the last one by the clock was not made; nothing as soon as any was made.
     trouble: Option<Trouble>,
     /// The same of the last one that an operator wanted.
@@ -247,6 +271,9 @@ struct Canary {
     /// The stage at which the last one failed, and why.
     fails_at: Option<String>,
     why: Option<String>,
+    /// The last one failed so many seconds ago.
+    #[serde(default)]
+    failed_s_ago: Option<u64>,
 }
 
 /// A write that waits for so long is worth a look.
@@ -552,7 +579,7 @@ impl Commits {
 
 impl Backup {
     fn of(backups: &Backups) -> Self {
-        let State { verified, unusable, begun, trouble, trouble_by_hand, failures: _ } =
+        let State { verified, unusable, looked, begun, trouble, trouble_by_hand, failures: _ } =
             backups.state();
         let told =
             |trouble: backup::Trouble| Trouble { at: clock::written(trouble.at), why: trouble.why };
@@ -560,8 +587,9 @@ impl Backup {
             scheduled: backups.are_scheduled(),
             verified: verified.map(clock::written),
             begun: begun.map(clock::written),
-            lasts_s: begun.map(|begun| u64::try_from(clock::unix_now().minus(begun)).unwrap_or(0)),
+            lasts_s: begun.map(seconds_since),
             unusable,
+            looked_s_ago: looked.map(seconds_since),
             trouble: trouble.map(told),
             trouble_by_hand: trouble_by_hand.map(told),
         }
@@ -579,7 +607,8 @@ impl Backup {
             writeln!(out, "             one is being made since {begun}")?;
         }
         if let Some(why) = &self.unusable {
-            writeln!(out, "             NONE CAN BE MADE IN {why}")?;
+            let ago = ago(self.looked_s_ago);
+            writeln!(out, "             NONE CAN BE MADE IN {why}{ago}")?;
         }
         if let Some(Trouble { at, why }) = &self.trouble {
             writeln!(out, "             BY THE CLOCK, NONE WAS MADE {at}: {why}")?;
@@ -602,11 +631,13 @@ impl Canary {
             fails_since: None,
             fails_at: None,
             why: None,
+            failed_s_ago: None,
         };
-        if let Some((since, stage, why)) = trouble {
+        if let Some(canary::Failing { since, last, stage, why }) = trouble {
             known.fails_since = Some(clock::written(since));
             known.fails_at = Some(stage.name().into());
             known.why = Some(why);
+            known.failed_s_ago = Some(seconds_since(last));
         }
         known
     }
@@ -626,13 +657,24 @@ impl Canary {
         if let (Some(since), Some(stage), Some(why)) =
             (&self.fails_since, &self.fails_at, &self.why)
         {
+            let ago = ago(self.failed_s_ago);
             writeln!(
                 out,
-                "             DOES NOT ARRIVE since {since}, at the stage {stage}: {why}"
+                "             DOES NOT ARRIVE since {since}, at the stage {stage}{ago}: {why}"
             )?;
         }
         Ok(())
     }
+}
+
+fn seconds_since(moment: UnixTime) -> u64 {
+    u64::try_from(clock::unix_now().minus(moment)).unwrap_or(0)
+}
+
+/// When something was seen that may be otherwise by now.
+fn ago(seconds: Option<u64>) -> String {
+    let span = seconds.map(|seconds| figures::span(seconds.saturating_mul(1_000)));
+    span.map_or_else(String::new, |span| format!(" (seen {span} ago)"))
 }
 
 fn ms(span: Duration) -> u64 {
@@ -672,8 +714,10 @@ pub(crate) struct LogTrouble<'a> {
     pub(crate) file: Option<&'a str>,
     /// Lines that could not be written since the start.
     pub(crate) lost_lines: u64,
-    /// Why it cannot be written, or not be opened again.
+    /// Why it cannot be written.
     pub(crate) why: Option<&'a str>,
+    /// Why it could not be opened again, so that lines go on into the file that was opened before.
+    pub(crate) not_reopened: Option<&'a str>,
 }
 
 impl Status {
@@ -685,8 +729,12 @@ impl Status {
     /// What is wrong with the log.
     pub(crate) fn log_trouble(&self) -> LogTrouble<'_> {
         let Log { file, lost_lines, trouble, not_reopened, .. } = &self.log;
-        let why = trouble.as_deref().or(not_reopened.as_deref());
-        LogTrouble { file: file.as_deref(), lost_lines: *lost_lines, why }
+        LogTrouble {
+            file: file.as_deref(),
+            lost_lines: *lost_lines,
+            why: trouble.as_deref(),
+            not_reopened: not_reopened.as_deref(),
+        }
     }
 
     /// Users, and bytes of letters that wait.
@@ -721,9 +769,10 @@ impl Status {
         self.drained_by.as_deref()
     }
 
-    /// Why the configuration could not be read again, if that was the last attempt.
-    pub(crate) fn not_read_again(&self) -> Option<&str> {
-        self.configuration.failure.as_deref()
+    /// When and why the configuration could not be read again, if that was the last attempt.
+    pub(crate) fn not_read_again(&self) -> Option<(&str, &str)> {
+        let Configuration { failed, failure, .. } = &self.configuration;
+        failed.as_deref().zip(failure.as_deref())
     }
 
     /// Settings whose values wait for a restart.
@@ -731,9 +780,12 @@ impl Status {
         &self.configuration.waiting
     }
 
-    /// Ways on which the last code did not get through, and how many in a row did not.
-    pub(crate) fn failing_ways(&self) -> Vec<(&str, u32)> {
-        self.failing_ways.iter().map(|failing| (&*failing.way, failing.failures)).collect()
+    /// Ways on which the last code did not get through, how many in a row did not, and how long ago the last of
+    /// them did not.
+    pub(crate) fn failing_ways(&self) -> Vec<(&str, u32, Duration)> {
+        let failing = self.failing_ways.iter();
+        let told = |one: &'_ FailingWay| Duration::from_millis(one.ago_ms);
+        failing.map(|one| (&*one.way, one.failures, told(one))).collect()
     }
 
     /// Whether it stops.
@@ -747,9 +799,10 @@ impl Status {
         begun.zip(self.backup.lasts_s.map(Duration::from_secs))
     }
 
-    /// Why nothing can be put into the directory of backups.
+    /// Why nothing can be put into the directory of backups, and when the server saw that.
     pub(crate) fn backups_unusable(&self) -> Option<String> {
-        self.backup.unusable.clone()
+        let Backup { unusable, looked_s_ago, .. } = &self.backup;
+        unusable.as_ref().map(|why| format!("{why}{}", ago(*looked_s_ago)))
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use support::*;
 use waxwing_core::crypto::Digest;
-use waxwing_core::server::storage::{Answer, Question};
+use waxwing_core::phone::Phone;
+use waxwing_core::server::storage::{Answer, Question, Write};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::store::{Inspect, Ownership, Salvage, SqliteOptions, SqliteStorage, Storage};
@@ -58,6 +59,20 @@ fn of_a_database_with_a_page_that_cannot_be_read_everything_else_is_kept() {
     assert!(matches!(&answer, Answer::Fates(fates) if fates[0].1 == Status::Expired), "{answer:?}");
     assert_eq!(new.server_key().unwrap(), Some(Digest([7; 32])));
     assert_eq!(new.load(UnixTime::from_seconds(0)).unwrap().last_queue_id.0, LETTERS);
+}
+
+#[test]
+fn accounts_of_the_server_itself_are_kept_and_not_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = sample(directory.path());
+    let mut storage = SqliteStorage::open(&path, &OPTIONS()).unwrap();
+    let phone = Phone::parse(b"+99900000001").unwrap();
+    let own = Write::CreateUser { id: user(9), phone, spki: spki(9).into() };
+    apply(&mut storage, [own, insert(LETTERS + 1, 1, 9, 18)]).unwrap();
+    Box::new(storage).close().unwrap();
+    let (found, mut new) = salvage(&path);
+    assert_eq!(found, Salvage { users: 3, letters: LETTERS as usize, undelivered: 0 });
+    assert_eq!(mailbox(&mut new, 9), [LETTERS + 1]);
 }
 
 #[test]

@@ -29,6 +29,9 @@ use crate::store::{Finding, Inspection, LetterSummary, MailboxSummary, UserName}
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct Mailbox {
     user: u16,
+    /// Whether it is that of an account of the server itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    canary: bool,
     letters: u64,
     bytes: u64,
     /// When the first of its letters was accepted, in UTC.
@@ -58,14 +61,15 @@ const LETTERS: &str =
     "     place  packet id                          from  accepted                     size";
 
 impl Mailbox {
-    fn of(summary: &MailboxSummary) -> Self {
+    fn of(summary: &MailboxSummary, canary: bool) -> Self {
         let MailboxSummary { owner, letters, bytes, oldest } = *summary;
-        Self { user: owner.get(), letters, bytes, oldest: clock::written(oldest) }
+        Self { user: owner.get(), canary, letters, bytes, oldest: clock::written(oldest) }
     }
 
     fn row(out: &mut dyn Write, mailbox: &Self) -> io::Result<()> {
-        let Self { user, letters, bytes, oldest } = mailbox;
-        writeln!(out, "{user:>5}  {letters:>7}  {:>12}  {oldest}", figures::bytes(*bytes))
+        let Self { user, canary, letters, bytes, oldest } = mailbox;
+        let (size, mark) = (figures::bytes(*bytes), if *canary { "  canary" } else { "" });
+        writeln!(out, "{user:>5}  {letters:>7}  {size:>12}  {oldest}{mark}")
     }
 }
 
@@ -109,7 +113,10 @@ pub(super) fn largest(
         }
     }
     for mailbox in largest.values() {
-        item(answer, Mailbox::of(mailbox))?;
+        let owner = Inspection::User(UserName::Id(mailbox.owner));
+        let Finding::Users(owner) = running.inspect(answer, owner)? else { continue };
+        let is_canary = owner.first().is_some_and(|owner| owner.phone.is_reserved());
+        item(answer, Mailbox::of(mailbox, is_canary))?;
     }
     Ok(())
 }

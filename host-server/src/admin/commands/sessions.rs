@@ -22,6 +22,9 @@ use crate::store::UserName;
 struct Session {
     user: u16,
     phone: String,
+    /// Whether it is that of an account of the server itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    canary: bool,
     /// The network that it comes from.
     network: String,
     age_ms: u64,
@@ -43,6 +46,7 @@ impl Session {
         Self {
             user: user.get(),
             phone: format!("{phone:?}"),
+            canary: phone.is_reserved(),
             network: prefix.to_string(),
             age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
             unacknowledged: *unacknowledged as u64,
@@ -50,9 +54,9 @@ impl Session {
     }
 
     fn row(out: &mut dyn Write, session: &Self) -> io::Result<()> {
-        let Self { user, phone, network, age_ms, unacknowledged } = session;
-        let age = figures::span(*age_ms);
-        writeln!(out, "{user:>5}  {phone:<8}  {age:<12}  {unacknowledged:>14}  {network}")
+        let Self { user, phone, canary, network, age_ms, unacknowledged } = session;
+        let (age, mark) = (figures::span(*age_ms), if *canary { "  canary" } else { "" });
+        writeln!(out, "{user:>5}  {phone:<8}  {age:<12}  {unacknowledged:>14}  {network}{mark}")
     }
 }
 

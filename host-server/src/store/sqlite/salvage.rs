@@ -18,7 +18,7 @@ use crate::slow_start;
 /// Places in a row that cannot be read, after which no more are looked for.
 const HOPELESS: u32 = 1_000_000;
 
-/// How much could be read of a damaged database.
+/// How much could be read of a damaged database, without accounts of the server itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Salvage {
     /// How many users could be read.
@@ -46,7 +46,7 @@ impl SqliteStorage {
             .and_then(|old| log::take_over(&old).map(|()| old))
             .map_err(|error| open::failure(from, &error))?;
         let found = new
-            .transaction(|new| Salvager { old: &old, new, now, found: Salvage::default() }.all())
+            .transaction(|new| Salvager::new(&old, new, now).all())
             .map_err(|error| open::unreachable(path, error))?;
         new.end()?;
         Ok(found)
@@ -57,10 +57,16 @@ struct Salvager<'a> {
     old: &'a Connection,
     new: &'a Connection,
     now: UnixTime,
+    /// Accounts of the server itself.
+    own: HashSet<UserId>,
     found: Salvage,
 }
 
-impl Salvager<'_> {
+impl<'a> Salvager<'a> {
+    fn new(old: &'a Connection, new: &'a Connection, now: UnixTime) -> Self {
+        Self { old, new, now, own: HashSet::new(), found: Salvage::default() }
+    }
+
     fn all(mut self) -> Result<Salvage, Fault> {
         let users = self.users()?;
         let letters = self.letters(&users)?;
@@ -86,10 +92,13 @@ impl Salvager<'_> {
             let user = params![id.get(), phone.as_str(), spki.as_bytes(), key, seen];
             if self.new.prepare_cached(insert)?.execute(user)? == 1 {
                 users.insert(id);
+                if phone.is_reserved() {
+                    self.own.insert(id);
+                }
             }
             Ok(())
         })?;
-        self.found.users = users.len();
+        self.found.users = users.len() - self.own.len();
         Ok(users)
     }
 
@@ -107,10 +116,10 @@ impl Salvager<'_> {
             {
                 writes::insert_letter(self.new, &letter)?;
                 letters.insert(letter.queue_id);
+                self.found.letters += usize::from(!self.own.contains(&letter.recipient));
             }
             Ok(())
         })?;
-        self.found.letters = letters.len();
         Ok(letters)
     }
 
@@ -138,7 +147,8 @@ impl Salvager<'_> {
                 let people = [letter.sender, letter.recipient];
                 gone.extend(people.into_iter().filter(|id| !users.contains(id)));
                 if !found.contains(&letter.queue_id) {
-                    self.found.undelivered += usize::from(letter.queue_id.0 > 0);
+                    let counts = letter.queue_id.0 > 0 && !self.own.contains(&letter.recipient);
+                    self.found.undelivered += usize::from(counts);
                     writes::remember(self.new, &letter, self.now)?;
                 }
                 Ok(())

@@ -140,7 +140,7 @@ pub(super) fn expire(
          FROM pending_messages WHERE accepted_at < ? AND recipient_id % ? = ? \
          ORDER BY accepted_at, queue_id",
         (before.as_seconds(), shard.count(), shard.id().0),
-        limit,
+        (limit, MOST_SET_ASIDE),
     )?;
     remove_undelivered(connection, &letters, now)?;
     Ok(letters)
@@ -161,7 +161,7 @@ pub(super) fn take_out(
          FROM pending_messages WHERE recipient_id = ? AND accepted_at < ? \
          ORDER BY queue_id",
         (recipient.get(), before.as_seconds()),
-        limit,
+        (limit, MOST_SET_ASIDE),
     )?;
     remove_undelivered(connection, &letters, now)?;
     Ok(letters)
@@ -232,21 +232,21 @@ pub(super) fn remove_user(
 }
 
 /// Up to `limit` letters that are about to be removed, no more than a commit should carry. Of those that are damaged no
-/// more is left after this. Up to [`MOST_SET_ASIDE`] they do not count: fewer letters than `limit` mean that there are no
+/// more is left after this. Up to `most_set_aside` they do not count: fewer letters than `limit` mean that there are no
 /// others, see [`may_be_more`](waxwing_core::server::storage::may_be_more).
 fn select_letters(
     connection: &Connection,
     now: UnixTime,
     sql: &'static str,
     which: impl rusqlite::Params,
-    limit: usize,
+    (limit, most_set_aside): (usize, usize),
 ) -> Result<Vec<ExpiredLetter>, Fault> {
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query(which)?;
     let (mut letters, mut damaged, mut bytes) = (Vec::new(), Vec::new(), 0);
     while letters.len() < limit
         && bytes < MOST_REMOVED
-        && damaged.len() < MOST_SET_ASIDE
+        && damaged.len() < most_set_aside
         && let Some(row) = rows.next()?
     {
         match damaged::sound(expired_letter(row))? {
@@ -308,4 +308,34 @@ pub(super) fn remember(
 pub(super) fn key(queue_id: QueueId) -> Result<i64, Fault> {
     i64::try_from(queue_id.0)
         .map_err(|_| Fault::Refused(format!("queue id {} is beyond the last", queue_id.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_damaged_letters_are_set_aside_at_once_than_the_bound_says() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("migrations/0001-initial.sql")).unwrap();
+        connection.execute_batch(include_str!("migrations/0004-damaged.sql")).unwrap();
+        let damaged = "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; \
+             WITH RECURSIVE places (place) AS \
+             (SELECT 1 UNION ALL SELECT place + 1 FROM places WHERE place < 5) \
+             INSERT INTO pending_messages SELECT place, zeroblob(16), 70000, 7, \
+             '2026-11-30 00:00:00', 0, zeroblob(256), x'00' FROM places";
+        connection.execute_batch(damaged).unwrap();
+        let select = "SELECT queue_id, message_id, sender_id, recipient_id, \
+             length(encrypted_payload) FROM pending_messages ORDER BY queue_id";
+        let count = |table: &str| -> i64 {
+            let count = format!("SELECT count(*) FROM {table}");
+            connection.query_row(&count, [], |row| row.get(0)).unwrap()
+        };
+        let now = UnixTime::from_seconds(0);
+        for (waiting, aside) in [(2, 3), (0, 5), (0, 5)] {
+            let letters = select_letters(&connection, now, select, (), (100, 3)).unwrap();
+            assert_eq!(letters, [], "nobody knows whose they were");
+            assert_eq!((count("pending_messages"), count("damaged_messages")), (waiting, aside));
+        }
+    }
 }

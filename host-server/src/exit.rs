@@ -112,17 +112,18 @@ impl Failure {
         Self { message: why, ..error.into() }
     }
 
-    /// Standard output takes no more. A reader that has left wanted no more, and hears nothing.
+    /// Standard output takes no more, so that whoever reads it has a part. A reader that has left wanted no more, and
+    /// hears nothing.
     #[must_use]
     pub fn output(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::new(Exit::Failure, "");
         }
         Self::new(
-            Exit::Failure,
+            Exit::Storage,
             format!(
-                "standard output cannot be written to: {error}; make room where it goes, or let it go \
-                 somewhere else"
+                "standard output cannot be written to: {error}. What was written there is not whole: do not use it. \
+                 Make room where it goes, or let it go somewhere else"
             ),
         )
     }

@@ -62,6 +62,43 @@ fn a_log_that_is_not_there_holds_and_is_not_made_by_looking() {
 }
 
 #[test]
+fn a_line_that_a_start_has_noted_is_missed_and_the_next_line_follows_it() {
+    let place = Place::new();
+    act(&place.log(), 1);
+    assert_eq!(place.log().settle(NOW), Ok(0));
+    holds(&place.log());
+    let lines = place.lines();
+    let fault = || place.log().verify().unwrap().fault.unwrap();
+    for left in [&lines[..1], &[]] {
+        place.write(left);
+        assert!(fault().problem.contains("line number 2 is there, and"), "{:?}", fault());
+        assert_eq!(fault().line, left.len() as u64);
+    }
+    place.write(&[lines[0].clone(), lines[1].replace("gone", "left")]);
+    assert!(fault().problem.contains("is another one now"), "{:?}", fault());
+    fs::remove_file(place.file()).unwrap();
+    assert!(fault().problem.contains("there is no line at all"), "{:?}", fault());
+
+    act(&place.log(), 3);
+    let next = &entries(&place.log())[0];
+    assert_eq!((next.number, &next.before), (3, &sha256(&lines[1])));
+    let verified = holds(&place.log());
+    assert!(verified.older_lines_gone && !verified.rotated, "{verified:?}");
+    let said = verified.report(false, &mut Vec::new()).unwrap_err();
+    assert!(said.to_string().contains("the lines before number 3 are missing"), "{said}");
+}
+
+#[test]
+fn a_log_that_is_missing_beside_a_database_was_removed() {
+    let place = Place::new();
+    fs::write(place.data().database(), "").unwrap();
+    let fault = place.log().verify().unwrap().fault.unwrap();
+    assert!(fault.problem.starts_with("the file is missing"), "{fault:?}");
+    assert_eq!(place.log().settle(NOW), Ok(0));
+    assert_eq!(holds(&place.log()).lines, 0);
+}
+
+#[test]
 fn wherever_the_last_line_was_cut_the_next_one_mends_it() {
     let place = Place::new();
     let log = place.log();

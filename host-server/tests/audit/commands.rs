@@ -92,8 +92,11 @@ fn a_removal_is_noted_before_and_after_and_shown() {
 #[test]
 fn verify_says_that_the_chain_holds_or_where_it_does_not() {
     let place = with_users();
-    let empty = place.server(&["audit", "verify"]);
-    assert_eq!(stdout(&empty), "lines      0, in 0 files; the chain holds\n");
+    let missing = place.server(&["audit", "verify"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert_eq!(stdout(&missing), "lines      0; the chain does not hold\n");
+    let said = "the audit log does not hold together: audit.jsonl: the file is missing";
+    assert!(stderr(&missing).contains(said), "{}", stderr(&missing));
     place.server(&["users", "remove", "--yes", "1"]);
     place.server(&["users", "remove", "--yes", "2"]);
     let held = place.server(&["audit", "verify"]);

@@ -37,11 +37,13 @@ pub use read::{Entry, Snapshot};
 use rotation::Files;
 use settled::{Open, Settled};
 pub use show::show;
+use verify::Expected;
 pub use verify::{Fault, Verified};
 
 /// The audit log of a data directory.
 #[derive(Clone, Debug)]
 pub struct AuditLog {
+    directory: DataDir,
     files: Files,
     limits: Limits,
     /// The newest line that was found or written by this value or a clone of it: if it is gone later,
@@ -129,7 +131,13 @@ impl AuditLog {
     #[must_use]
     pub fn with_limits(directory: &DataDir, limits: Limits) -> Self {
         let files = Files::of(directory.path(), limits.files);
-        Self { files, limits, newest: Arc::default(), unwritten: Arc::default() }
+        Self {
+            directory: directory.clone(),
+            files,
+            limits,
+            newest: Arc::default(),
+            unwritten: Arc::default(),
+        }
     }
 
     /// Notes that an act begins; when this returns, the line is on the disk.
@@ -286,12 +294,15 @@ impl AuditLog {
         Snapshot::take(&self.files, self.limits.patience)
     }
 
-    /// Whether each line follows the one before.
+    /// Whether each line follows the one before, and the last one that a start has noted is there.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn verify(&self) -> Result<Verified, Failure> {
-        verify::verify(&self.snapshot()?)
+        let noted = Settled::read(&self.files).map(Settled::line);
+        // Whoever makes a database, or changes it, begins the log before.
+        let expected = Expected { noted, file: self.directory.database().exists() };
+        verify::verify(&self.snapshot()?, &expected)
     }
 
     /// Writes a line, and returns its number.
@@ -350,6 +361,8 @@ impl AuditLog {
         };
         let number = |line: &Option<Last>| line.as_ref().map_or(0, |line| line.number);
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A start has noted one, too, for those who come after it.
+        let newest = newest.or_else(|| Settled::read(&self.files).map(Settled::line));
         if number(&last) < number(&newest) {
             let (path, number) = (self.files.current().display().to_string(), number(&newest));
             tracing::warn!(

@@ -20,7 +20,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::file::reserve;
 
 /// The name of the file that is written to.
-const NAME: &str = "audit.jsonl";
+pub(super) const NAME: &str = "audit.jsonl";
 
 /// Where the files are.
 #[derive(Clone, Debug)]

@@ -82,6 +82,11 @@ impl Settled {
         }
     }
 
+    /// The line up to which every act has ended, as the next one needs it.
+    pub(super) fn line(self) -> Last {
+        Last { number: self.number, digest: self.sha256 }
+    }
+
     /// Whether this is the line, or the one behind it.
     fn is_met(&self, line: &Line, bytes: &[u8]) -> bool {
         match line.number.checked_sub(self.number) {

@@ -1,4 +1,5 @@
-//! `audit verify`: whether each line of the log follows the one before.
+//! `audit verify`: whether each line of the log follows the one before, and none is gone from its end, as far as a
+//! start of the server has noted its last line.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -6,8 +7,10 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::erase::{self, Erased};
+use super::file::Last;
 use super::line::NO_LINE_BEFORE;
 use super::read::{Entry, Snapshot};
+use super::rotation::NAME;
 use crate::exit::{Exit, Failure};
 use crate::figures;
 
@@ -43,7 +46,7 @@ pub struct Verified {
 pub struct Fault {
     /// The name of the file.
     pub file: String,
-    /// The line in it, from 1.
+    /// The line in it, from 1; 0 for the file as a whole.
     pub line: u64,
     /// What is wrong there.
     pub problem: String,
@@ -57,8 +60,18 @@ struct Previous {
     digest: String,
 }
 
-pub(super) fn verify(snapshot: &Snapshot) -> Result<Verified, Failure> {
+/// What has to be there.
+pub(super) struct Expected {
+    /// The line that the last start of the server has noted.
+    pub(super) noted: Option<Last>,
+    /// Whether there has to be a file.
+    pub(super) file: bool,
+}
+
+pub(super) fn verify(snapshot: &Snapshot, expected: &Expected) -> Result<Verified, Failure> {
     let mut previous = None;
+    let noted = expected.noted.as_ref();
+    let mut is_met = noted.is_none();
     let (mut lines, mut first, mut fault) = (0, None, None);
     let mut erasures = Erasures::default();
     snapshot.each(|entry| {
@@ -68,7 +81,8 @@ pub(super) fn verify(snapshot: &Snapshot) -> Result<Verified, Failure> {
         lines += 1;
         match follow(&entry, previous.as_ref()) {
             Ok(this) => {
-                first.get_or_insert(this.number);
+                let oldest = *first.get_or_insert(this.number);
+                is_met |= noted.is_some_and(|noted| this.is(noted) || oldest > noted.number);
                 previous = Some(this);
                 erasures.note(&entry);
             }
@@ -76,7 +90,12 @@ pub(super) fn verify(snapshot: &Snapshot) -> Result<Verified, Failure> {
         }
         Ok(())
     })?;
-    let fault = fault.or_else(|| erasures.fault());
+    let end = previous.as_ref();
+    let fault = fault.or_else(|| erasures.fault()).or_else(|| {
+        let noted = noted.filter(|_| !is_met);
+        let is_gone = expected.file && snapshot.files() == 0;
+        noted.map(|noted| missing(end, noted)).or_else(|| is_gone.then(no_file))
+    });
     Ok(Verified {
         erased: erasures.lines.values().map(|lines| lines.count).sum(),
         holds: fault.is_none(),
@@ -90,6 +109,35 @@ pub(super) fn verify(snapshot: &Snapshot) -> Result<Verified, Failure> {
         torn: snapshot.is_torn(),
         fault,
     })
+}
+
+impl Previous {
+    fn is(&self, line: &Last) -> bool {
+        (self.number, &self.digest) == (line.number, &line.digest)
+    }
+}
+
+fn no_file() -> Fault {
+    let problem = "the file is missing, which a server makes when it starts: somebody has deleted it, or moved it \
+                   away";
+    Fault { file: NAME.to_owned(), line: 0, problem: problem.to_owned() }
+}
+
+/// The line is not there that a start has noted.
+fn missing(end: Option<&Previous>, noted: &Last) -> Fault {
+    let (file, line, what) = match end {
+        Some(end) if end.number >= noted.number => {
+            (end.file.clone(), end.at, "the line with that number is another one now")
+        }
+        Some(end) => (end.file.clone(), end.at, "the log ends before it"),
+        None => (NAME.to_owned(), 0, "there is no line at all"),
+    };
+    let number = noted.number;
+    let problem = format!(
+        "the last start of the server has noted in audit.settled that line number {number} is there, and {what}: \
+         somebody has removed lines, changed them, or moved a file away"
+    );
+    Fault { file, line, problem }
 }
 
 fn follow(entry: &Entry<'_>, previous: Option<&Previous>) -> Result<Previous, Fault> {
@@ -194,10 +242,15 @@ impl Verified {
                 Err(Failure::new(Exit::Failure, message))
             }
             None => Ok(()),
-            Some(Fault { file, line, problem }) => Err(Failure::new(
-                Exit::Failure,
-                format!("the audit log does not hold together: {file}, line {line}: {problem}"),
-            )),
+            Some(Fault { file, line, problem }) => {
+                let line = match line {
+                    0 => String::new(),
+                    line => format!(", line {line}"),
+                };
+                let message =
+                    format!("the audit log does not hold together: {file}{line}: {problem}");
+                Err(Failure::new(Exit::Failure, message))
+            }
         }
     }
 
@@ -213,7 +266,7 @@ impl Verified {
             let files = figures::count(*files as u64, "file", "files");
             text.push_str(&format!("lines      {lines}, in {files}; the chain holds\n"));
         } else {
-            text.push_str(&format!("lines      {lines}, up to the first that does not follow\n"));
+            text.push_str(&format!("lines      {lines}; the chain does not hold\n"));
         }
         if let (Some(first), Some(last), Some(digest)) = (self.first, self.last, &self.last_sha256)
         {

@@ -28,6 +28,8 @@ pub enum Failpoint {
     BeforeErasing,
     /// A planned key takes its place, and one more of the steps on the disk is done.
     KeyChanging,
+    /// A backup is whole, and has the name of a draft.
+    BeforeBackupIsNamed,
     /// Everything has ended, and storage is about to be closed.
     BeforeClosing,
 }
@@ -43,7 +45,7 @@ struct Armed {
 
 impl Failpoint {
     /// Every place, and its name.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::BeforeCommit, "before_commit"),
         (Self::AfterCommit, "after_commit"),
         (Self::BeforeAcknowledgment, "before_acknowledgment"),
@@ -52,6 +54,7 @@ impl Failpoint {
         (Self::AfterAuditLine, "after_audit_line"),
         (Self::BeforeErasing, "before_erasing"),
         (Self::KeyChanging, "key_changing"),
+        (Self::BeforeBackupIsNamed, "before_backup_is_named"),
         (Self::BeforeClosing, "before_closing"),
     ];
 

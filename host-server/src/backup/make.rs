@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use waxwing_core::time::UnixTime;
 
 use super::failure;
-use super::manifest::{Content, Manifest};
+use super::manifest::{Content, Manifest, manifest_of};
 use super::place::{beside, check_new, directory_of, free, no_room, sync_directory};
 use super::priority::be_nice;
 use crate::exit::{Exit, Failure};
+use crate::failpoint::Failpoint;
 use crate::figures;
 use crate::store::{self, Copier, Interrupt, StorageError};
 
@@ -41,17 +42,19 @@ pub struct Making<'a> {
 /// # Errors
 /// When it cannot be made, or is not what was copied. Then nothing is left of it.
 pub fn make(making: &Making<'_>, file: &Path) -> Result<Manifest, Failure> {
+    forget_stale(&beside(file, DRAFT));
     check_new(file, making.data)?;
     let draft = Draft::create(file)?;
     be_nice(NICE[0]);
     making.copy(&draft)?;
     be_nice(NICE[1]);
     let manifest = making.verify(&draft)?;
-    draft.put_in_place(file).map_err(|error| failure(file, error))?;
-    // A file without it is no backup.
-    manifest.write(file).map_err(|error| {
-        let _ = fs::remove_file(file);
-        failure(&super::manifest_of(file), error)
+    // First, so that no end in between leaves a file that has the name of a backup and is none.
+    manifest.write(file).map_err(|error| failure(&manifest_of(file), error))?;
+    Failpoint::BeforeBackupIsNamed.pass();
+    draft.put_in_place(file).map_err(|error| {
+        let _ = fs::remove_file(manifest_of(file));
+        failure(file, error)
     })?;
     Ok(manifest)
 }
@@ -150,13 +153,14 @@ struct Draft {
     is_in_place: bool,
 }
 
+/// What follows the name of a backup in that of its draft.
+const DRAFT: &str = ".new";
 /// What SQLite may put beside it.
 const BESIDE: [&str; 4] = ["", "-journal", "-wal", "-shm"];
 
 impl Draft {
     fn create(file: &Path) -> Result<Self, Failure> {
-        let path = beside(file, ".new");
-        forget_stale(&path);
+        let path = beside(file, DRAFT);
         let create = || -> io::Result<File> {
             let file = OpenOptions::new()
                 .read(true)
@@ -180,7 +184,7 @@ impl Draft {
     fn put_in_place(mut self, file: &Path) -> io::Result<()> {
         fs::rename(&self.path, file)?;
         self.is_in_place = true;
-        sync_directory(file)
+        sync_directory(file).inspect_err(|_| _ = fs::remove_file(file))
     }
 }
 
@@ -198,10 +202,17 @@ fn remove(draft: &Path) {
     }
 }
 
-/// Removes a draft that nobody is at work on any more.
+/// Removes a draft that nobody is at work on any more, and the manifest of what it was to become.
 pub(super) fn forget_stale(draft: &Path) {
     let is_plain = draft.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+    let Some(file) = draft.to_str().and_then(|draft| draft.strip_suffix(DRAFT)) else { return };
     if is_plain && File::open(draft).is_ok_and(|file| file.try_lock().is_ok()) {
+        // The draft last: without it, nobody knows whose the others are.
+        if Path::new(file).symlink_metadata().is_err() {
+            let manifest = manifest_of(Path::new(file));
+            let _ = fs::remove_file(beside(&manifest, DRAFT));
+            let _ = fs::remove_file(manifest);
+        }
         remove(draft);
     }
 }

@@ -108,8 +108,8 @@ impl Manifest {
             ErrorKind::NotFound => failure(
                 file,
                 format!(
-                    "{} is missing, which says what has to be in the backup: put it back beside it. A \
-                     copy that was not made to its end has none, and cannot be used",
+                    "{} is missing, which says what has to be in the backup: put it back beside it. If there is no \
+                     copy of it, the backup cannot be used: delete it",
                     path.display()
                 ),
             ),

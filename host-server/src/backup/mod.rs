@@ -1,5 +1,5 @@
-//! Backups: copies of the storage, each with a manifest beside it that says what is in it. The manifest
-//! is written last, when the copy has been read from end to end; a file without one is no backup.
+//! Backups: copies of the storage, each with a manifest beside it that says what is in it. The copy has the name of a
+//! draft until it has been read from end to end and its manifest is written; a file without one is no backup.
 //!
 //! The server's key is in none of them: it has to be kept elsewhere.
 

@@ -74,6 +74,8 @@ pub struct Backups {
     keep: usize,
     interrupt: Interrupt,
     turns: Turns,
+    /// Who hears what becomes of the one that an operator wanted last.
+    waits: Mutex<Option<Sender<Result<Made, Failure>>>>,
     state: Mutex<State>,
 }
 
@@ -98,6 +100,7 @@ impl Backups {
             keep: config.backup.keep as usize,
             interrupt: Interrupt::default(),
             turns: Turns::default(),
+            waits: Mutex::default(),
             state: Mutex::default(),
         }
     }
@@ -148,6 +151,7 @@ impl Backups {
             return Err(Failure::new(Exit::Failure, message));
         }
         let (sender, made) = channel();
+        *self.lock_waits() = Some(sender.clone());
         let backups = Arc::clone(self);
         let thread = Builder::new().name(THREAD.into());
         let spawned = thread.spawn(move || {
@@ -184,9 +188,15 @@ impl Backups {
             tracing::warn!(
                 name: "backup_unended",
                 "a backup does not end, since the disk that it goes to does not answer: the server stops without \
-                 waiting for it. The next one that is made in backup.directory deletes what is left of it under a name that \
-                 ends with .db.new; a file that ends with .db and has no .db.json beside it is no backup: delete it"
+                 waiting for it. The next one that is made in backup.directory deletes what is left of it, under a name that \
+                 ends with .db.new"
             );
+            if let Some(waits) = self.lock_waits().take() {
+                let why = "the server stops without waiting for the backup, since the disk that it goes to does not \
+                           answer: mend that, and make it again when the server runs";
+                // Whoever asked may have left.
+                let _ = waits.send(Err(Failure::new(Exit::Failure, why)));
+            }
         }
     }
 
@@ -336,6 +346,10 @@ impl Backups {
 
     fn lock_keys(&self) -> MutexGuard<'_, Fingerprints> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_waits(&self) -> MutexGuard<'_, Option<Sender<Result<Made, Failure>>>> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_state(&self) -> MutexGuard<'_, State> {

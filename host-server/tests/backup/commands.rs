@@ -137,6 +137,43 @@ fn the_list_shows_backups_and_what_is_none() {
 }
 
 #[test]
+fn what_a_backup_has_left_that_was_killed_is_deleted_by_the_next_one() {
+    let place = Place::new();
+    let names = || {
+        let entries = fs::read_dir(place.backups()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let create = |kill: bool| {
+        let mut command = place.command(&["backup", "create"]);
+        if kill {
+            command.env("WAXWING_FAILPOINT", "before_backup_is_named:1");
+        }
+        command.env("WAXWING_BACKUP__DIRECTORY", place.backups()).output().unwrap()
+    };
+    assert_eq!(create(true).status.code(), None);
+    let left = names();
+    let [manifest, draft] = &left[..] else { panic!("{left:?}") };
+    assert!(manifest.ends_with(".db.json") && draft.ends_with(".db.new"), "{left:?}");
+    let made = create(false);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let now = names();
+    let [file, manifest] = &now[..] else { panic!("{now:?}") };
+    assert_eq!(*manifest, format!("{file}.json"));
+    assert!(file.ends_with(".db"), "{now:?}");
+
+    // The same under a name of one's own.
+    let mut killed = place.command(&["backup", "create"]);
+    killed.env("WAXWING_FAILPOINT", "before_backup_is_named:1").arg(place.file());
+    assert_eq!(killed.output().unwrap().status.code(), None);
+    assert!(!place.file().exists());
+    place.create();
+    place.about(&["backup", "verify"], 0);
+}
+
+#[test]
 fn no_backup_has_a_name_in_the_future() {
     let place = Place::new();
     place.create();

@@ -119,7 +119,12 @@ fn operate(
 
 /// What a start can fail for although the configuration can be used.
 const NOT_CHECKED: &str = "Not looked at: the key, the database, and whether the addresses of server.listen and \
-                           metrics.listen are free; `waxwing-server doctor` looks at key and database";
+                           metrics.listen are free; `waxwing-server doctor` looks at them";
+
+/// What is written below, if there is something.
+fn lines(remark: Option<String>) -> String {
+    remark.map(|remark| format!("{remark}\n")).unwrap_or_default()
+}
 
 fn config(cli: &Cli, command: &ConfigCommand) -> Result<(), Failure> {
     let text = match command {
@@ -128,21 +133,29 @@ fn config(cli: &Cli, command: &ConfigCommand) -> Result<(), Failure> {
         ConfigCommand::Show { settings, .. } if cli.json() => cli.load_with(settings)?.to_json(),
         ConfigCommand::Show { origin, settings } => cli.load_with(settings)?.to_toml(*origin),
         ConfigCommand::Check { file } => {
-            let directories = runtime::check_as_owner(&cli.check_config(file)?)?;
+            let config = cli.check_config(file)?;
+            let directories = runtime::check_as_owner(&config)?;
+            let remark = config.registration.remark();
             let file = file.display().to_string();
             match (cli.json(), directories) {
                 (true, _) => {
                     let told = json!({
                         "usable": file, "directories_checked": directories,
-                        "not_checked": ["key", "database", "addresses"],
+                        "not_checked": ["key", "database", "addresses"], "remark": remark,
                     });
                     format!("{told}\n")
                 }
-                (false, true) => format!("{file} can be used in this environment. {NOT_CHECKED}\n"),
-                (false, false) => format!(
-                    "{file} can be used. The data directory belongs to another user, as whom the server \
-                     runs: do this as that user to have its directories checked, too. {NOT_CHECKED}\n"
-                ),
+                (false, true) => {
+                    let remark = lines(remark);
+                    format!("{file} can be used in this environment. {NOT_CHECKED}\n{remark}")
+                }
+                (false, false) => {
+                    let remark = lines(remark);
+                    format!(
+                        "{file} can be used. The data directory belongs to another user, as whom the server \
+                         runs: do this as that user to have its directories checked, too. {NOT_CHECKED}\n{remark}"
+                    )
+                }
             }
         }
     };

@@ -23,7 +23,9 @@ impl Config {
         storage.password()?;
         if fs::metadata(&server.data).is_ok_and(|metadata| !metadata.is_dir()) {
             let path = server.data.display();
-            return Err(ConfigError(format!("server.data: {path} is no directory")));
+            return Err(ConfigError(format!(
+                "server.data: {path} is a file and no directory: name a directory"
+            )));
         }
         server.control_socket()?;
         server.control_group_number()?;

@@ -94,10 +94,13 @@ fn look(path: &Path) -> Result<(), String> {
             geteuid().as_raw(),
             path.display()
         ),
+        None if error.kind() == ErrorKind::NotADirectory => {
+            "something above it in its path is a file and no directory: name another directory".into()
+        }
         None => error.to_string(),
     })?;
     if !metadata.is_dir() {
-        return Err("is no directory".into());
+        return Err("it is a file and no directory: name a directory".into());
     }
     if let Some(why) = others_can_change(path, &metadata) {
         return Err(why);
@@ -201,6 +204,17 @@ mod tests {
         assert_eq!(check_within(long, Path::new("/another"), |_| Ok(())), Ok(()));
         answer.send(()).unwrap();
         assert_eq!(check_within(long, path, |_| Err("full".into())), Err("full".into()));
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_directory_is_called_one() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("backups");
+        fs::write(&file, "").unwrap();
+        let said = check(&file).unwrap_err();
+        assert_eq!(said, "it is a file and no directory: name a directory");
+        let below = check(&file.join("below")).unwrap_err();
+        assert!(below.contains("something above it in its path is a file"), "{below}");
     }
 
     #[test]

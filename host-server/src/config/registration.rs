@@ -31,6 +31,20 @@ impl RegistrationConfig {
             ))
         })
     }
+
+    /// That nobody can register although nobody has said so in as many words, and what to do. A file that cannot be
+    /// used is not the matter here.
+    #[must_use]
+    pub fn remark(&self) -> Option<String> {
+        let nobody = self.open && self.policy().is_ok_and(|policy| policy.phone_count() == Some(0));
+        nobody.then(|| {
+            format!(
+                "registration.allow_file: {} has no phone in it, so nobody can register: write the phones of those \
+                 who may into it, one a line, or let registration.allow_file be empty",
+                self.allow_file.display()
+            )
+        })
+    }
 }
 
 /// The phones in a file, one a line.
@@ -74,6 +88,23 @@ mod tests {
         assert_eq!(policy(file), Ok(expected));
         let nobody = RegistrationPolicy::new(true, Vec::new(), Some(Vec::new())).unwrap();
         assert_eq!(policy(""), Ok(nobody));
+    }
+
+    #[test]
+    fn a_file_without_phones_lets_nobody_register_and_is_remarked_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("phones");
+        let remark = |open, file: &str| {
+            fs::write(&path, file).unwrap();
+            let allow_file = path.clone();
+            RegistrationConfig { open, allow_file, ..RegistrationConfig::default() }.remark()
+        };
+        let said = remark(true, "# nobody yet\n").unwrap();
+        assert!(said.contains("nobody can register"), "{said}");
+        assert_eq!(remark(true, "+15550001111\n"), None);
+        // Whoever closes it has said so.
+        assert_eq!(remark(false, ""), None);
+        assert_eq!(RegistrationConfig::default().remark(), None);
     }
 
     #[test]

@@ -25,7 +25,14 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
         None => (can_start(config).err(), config.check_directories().err()),
     };
     let waiting = running.map_or(&[][..], |running| running.waiting_settings());
-    let found = judge(refused, directory, (&not_reloaded, waiting));
+    let remark = directory.map(|why| (why.to_string(), WITHOUT_IT));
+    let remark = remark.or_else(|| {
+        Some((
+            config.registration.remark()?,
+            "if a server runs, it needs `waxwing-server reload` then",
+        ))
+    });
+    let found = judge(refused, remark, (&not_reloaded, waiting));
     another.filter(|_| found.verdict == Verdict::Ok).unwrap_or(found)
 }
 
@@ -50,11 +57,14 @@ fn cannot_be_read_again(why: &str) -> Finding {
     )
 }
 
-/// With what would be wrong at a start, and the settings of which the server that runs has other values: those that
+/// What there is to do about a directory of backups or of the log that cannot be used.
+const WITHOUT_IT: &str = "the server serves without it; mend it all the same";
+
+/// With what would be wrong at a start, what is odd, and the settings of which the server that runs has other values: those that
 /// it has not read yet, and those that wait for a restart.
 fn judge(
     refused: Option<impl ToString>,
-    directory: Option<impl ToString>,
+    odd: Option<(String, &str)>,
     (not_reloaded, waiting): (&NotReloaded, &[String]),
 ) -> Finding {
     if let Some(why) = refused {
@@ -79,11 +89,8 @@ fn judge(
             help,
         );
     }
-    if let Some(why) = directory {
-        return Finding::warn(
-            why.to_string(),
-            "the server serves without it; mend it all the same",
-        );
+    if let Some((why, help)) = odd {
+        return Finding::warn(why, help);
     }
     if !waiting.is_empty() {
         return Finding::warn(
@@ -104,14 +111,15 @@ mod tests {
         let waiting = ["server.loops".to_owned()];
         let all_read = &NotReloaded::default();
         let unread = &NotReloaded { live: vec!["log.level".into()], ..NotReloaded::default() };
-        for (refused, directory, server, verdict) in [
+        let odd = || Some(("log.file: gone".to_owned(), WITHOUT_IT));
+        for (refused, odd, server, verdict) in [
             (None, None, (all_read, &[][..]), Ok),
             (None, None, (all_read, &waiting[..]), Warn),
             (None, None, (unread, &[][..]), Warn),
-            (None, Some("log.file: gone"), (all_read, &waiting[..]), Warn),
-            (Some("otp.exec.program: gone"), Some("log.file: gone"), (unread, &waiting[..]), Fail),
+            (None, odd(), (all_read, &waiting[..]), Warn),
+            (Some("otp.exec.program: gone"), odd(), (unread, &waiting[..]), Fail),
         ] {
-            let judged = judge(refused, directory, server);
+            let judged = judge(refused, odd, server);
             assert_eq!(judged.verdict, verdict, "{}", judged.found);
         }
     }
@@ -121,6 +129,11 @@ mod tests {
         let mut config = Config::default();
         config.server.data = "/a/directory/that/is/not/there".into();
         assert_eq!(look(&Place::new(&config)).verdict, Ok);
+        let phones = tempfile::NamedTempFile::new().unwrap();
+        config.registration.allow_file = phones.path().to_owned();
+        let nobody = look(&Place::new(&config));
+        assert_eq!(nobody.verdict, Warn);
+        assert!(nobody.found.contains("nobody can register"), "{}", nobody.found);
         config.registration.allow_file = "/a/file/that/is/not/there".into();
         let found = look(&Place::new(&config));
         assert_eq!(found.verdict, Fail);

@@ -122,6 +122,9 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     })?;
     let Prepared { running, shards, signals, strangers } = prepared;
     tell_of(&strangers);
+    if let Some(remark) = config.registration.remark() {
+        tracing::warn!(name: "nobody_can_register", "{remark}");
+    }
 
     match config.otp.delivery {
         DeliveryKind::InBand => tracing::warn!(

@@ -223,7 +223,7 @@ fn a_directory_for_backups_that_cannot_be_used_is_found_by_whoever_checks_a_star
         assert!(said.contains("backup.directory") && said.contains(why), "{said}");
     };
     refused(Path::new("/no/such/directory"), "install -d -o ");
-    refused(&place.data().database(), "is no directory");
+    refused(&place.data().database(), "it is a file and no directory");
     refused(place.data().path(), "are the same directory");
     let open = place.0.path().join("open");
     fs::create_dir(&open).unwrap();

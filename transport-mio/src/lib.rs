@@ -137,5 +137,5 @@ pub use passage::Detached;
 pub use proxy_header::{Origin, ProxyHeader, ProxyHeaderError};
 pub use signal::Signal;
 pub use slab::Token;
-pub use stream::{Stream, listen};
+pub use stream::{Stream, listen, try_address};
 pub use wake::Waker;

@@ -28,8 +28,9 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
         Ok(()) => store::why_refused(&path, is_used(config))
             .map_or_else(|| judge(&head), |why| judge_refused(&why)),
         Err(error) if error.kind() == ErrorKind::NotFound => look_at_none(config, &path),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::skipped(format!(
-            "{} is closed: do this as the user of the server, or as root",
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => judge_refused(&cut_off(&path)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::for_another(format!(
+            "{} is closed: do this as the user of the server",
             path.display()
         )),
         Err(error) => Finding::fail(
@@ -110,11 +111,23 @@ fn look_at_shared(config: &Config) -> Finding {
     }
 }
 
+/// It has fewer bytes than a database begins with.
+fn cut_off(path: &Path) -> StorageError {
+    let what = format!("{} is damaged: it is shorter than any database", path.display());
+    StorageError::Damaged(what.into())
+}
+
 fn judge_refused(why: &StorageError) -> Finding {
-    Finding::fail(
-        why.to_string(),
-        "no server of this version starts with it as it is; `waxwing-server storage schema` says of which version it is",
-    )
+    let help = match why {
+        StorageError::Damaged(_) => {
+            "no server starts with it: do as \"The database is damaged\" in OPERATING.md says"
+        }
+        StorageError::OtherVersion(_) => {
+            "no server of this version starts with it; `waxwing-server storage schema` says of which version it is"
+        }
+        _ => "no server starts with it as it is",
+    };
+    Finding::fail(why.to_string(), help)
 }
 
 pub(super) fn copies(place: &Place<'_>) -> Finding {
@@ -157,7 +170,7 @@ fn judge(head: &[u8; 20]) -> Finding {
     if !head.starts_with(MAGIC) {
         return Finding::fail(
             "waxwing.db is no database, or is damaged",
-            "look at what a start with --check says; `waxwing-server backup restore` brings a backup back",
+            "no server starts with it: do as \"The database is damaged\" in OPERATING.md says",
         );
     }
     let page = match u16::from_be_bytes([head[16], head[17]]) {
@@ -251,11 +264,38 @@ mod tests {
         storage.set_server_key(&Digest([1; 32]), UnixTime::from_seconds(2)).unwrap();
         drop(storage);
         assert_eq!(found(&config).verdict, Verdict::Ok);
-        std::fs::remove_file(directory.path().join("waxwing.db-wal")).unwrap();
+        let log = directory.path().join("waxwing.db-wal");
+        let own = std::fs::read(&log).unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let other = other.path().join("waxwing.db");
+        drop(SqliteStorage::open(&other, &SqliteOptions::default()).unwrap());
+        std::fs::copy(other.with_extension("db-wal"), &log).unwrap();
+        let foreign = found(&config);
+        let refused =
+            SqliteStorage::open(&path, &SqliteOptions::default()).unwrap_err().to_string();
+        assert!(refused.contains("belongs to another state of"), "{refused}");
+        assert_eq!((foreign.verdict, foreign.found), (Verdict::Fail, refused));
+        std::fs::write(&log, own).unwrap();
+        assert_eq!(found(&config).verdict, Verdict::Ok);
+        std::fs::remove_file(&log).unwrap();
         let refused =
             SqliteStorage::open(&path, &SqliteOptions::default()).unwrap_err().to_string();
         let lost = found(&config);
         assert_eq!((lost.verdict, lost.found), (Verdict::Fail, refused));
+    }
+
+    #[test]
+    fn a_file_that_is_empty_or_cut_off_is_called_damaged() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data = directory.path().to_owned();
+        for bytes in [&b""[..], b"SQLite"] {
+            std::fs::write(directory.path().join("waxwing.db"), bytes).unwrap();
+            let found = look(&Place::new(&config));
+            assert_eq!(found.verdict, Verdict::Fail);
+            assert!(found.found.contains("waxwing.db is damaged: it is shorter"), "{found:?}");
+            assert!(found.help.unwrap().contains("The database is damaged"));
+        }
     }
 
     #[test]

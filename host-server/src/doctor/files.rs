@@ -1,5 +1,6 @@
 //! Owners and modes.
 
+use std::fmt;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind::PermissionDenied};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -80,8 +81,8 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
 fn judge_closed(directory: &Seen, own: u32, is_served: bool) -> Finding {
     let Seen { path, owner, .. } = directory;
     if is_served || *owner == own {
-        return Finding::skipped(format!(
-            "{path} is closed, as it should be: do this as the user of the server, or as root"
+        return Finding::for_another(format!(
+            "{path} is closed, as it should be: do this as the user of the server"
         ));
     }
     Finding::fail(
@@ -113,37 +114,73 @@ fn foreign_directory(directory: &Seen, files: &[&Seen]) -> Option<Finding> {
     ))
 }
 
-fn judge_foreign(directory: &Seen, seen: &Seen) -> Finding {
-    let (owner, path) = (directory.owner, &seen.path);
-    Finding::fail(
-        format!(
-            "{path} belongs to the user with number {}, and the server is the user with number {owner}",
-            seen.owner
-        ),
-        format!("run as root: chown {owner} {path}"),
-    )
+/// Names that are told, at most. The command is about all of them.
+const TOLD: usize = 10;
+
+/// What is wrong with some files, and the command that mends them.
+struct Wrong {
+    what: Vec<String>,
+    command: String,
+}
+
+impl Wrong {
+    /// Nothing if there are no such files.
+    fn of(
+        files: &[&Seen],
+        what: impl Fn(&Seen) -> String,
+        command: impl fmt::Display,
+    ) -> Option<Self> {
+        let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+        let command = format!("{command} {}", paths.join(" "));
+        let what = files.iter().map(|file| what(file)).collect();
+        (!files.is_empty()).then_some(Self { what, command })
+    }
+
+    /// All of it, with one command.
+    fn told(wrong: &[Self]) -> (String, String) {
+        let what: Vec<_> = wrong.iter().flat_map(|wrong| &wrong.what).map(String::as_str).collect();
+        let (told, more) = what.split_at(what.len().min(TOLD));
+        let more = match more.len() {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        let commands: Vec<_> = wrong.iter().map(|wrong| wrong.command.as_str()).collect();
+        (format!("{}{more}", told.join("; ")), commands.join(" && "))
+    }
 }
 
 fn judge(directory: &Seen, private: &[Seen], others: &[Seen]) -> Finding {
     let Seen { path, owner, mode } = directory;
-    if mode & 0o022 != 0 {
-        return Finding::fail(
-            format!("others can change {path} (mode {mode:o}), and so be the server"),
-            format!("chmod 700 {path}"),
-        );
-    }
     let all: Vec<_> = private.iter().chain(others).collect();
     if let Some(found) = foreign_directory(directory, &all) {
         return found;
     }
-    if let Some(file) = all.into_iter().find(|file| file.owner != *owner) {
-        return judge_foreign(directory, file);
-    }
-    if let Some(file) = private.iter().find(|file| file.mode & 0o077 != 0) {
-        return Finding::fail(
-            format!("others can read {} (mode {:o})", file.path, file.mode),
-            format!("chmod 600 {}", file.path),
-        );
+    let foreign: Vec<_> = all.iter().copied().filter(|file| file.owner != *owner).collect();
+    let readable: Vec<_> = private.iter().filter(|file| file.mode & 0o077 != 0).collect();
+    let is_open = |bits: u32| if mode & bits != 0 { vec![directory] } else { Vec::new() };
+    let whose = |file: &Seen| {
+        let Seen { path, owner: other, .. } = file;
+        format!(
+            "{path} belongs to the user with number {other}, and the server is the user with number {owner}"
+        )
+    };
+    let can_read = |file: &Seen| format!("others can read {} (mode {:o})", file.path, file.mode);
+    let can_change = |directory: &Seen| {
+        let Seen { path, mode, .. } = directory;
+        format!("others can change {path} (mode {mode:o}), and so be the server")
+    };
+    let failed: Vec<_> = [
+        Wrong::of(&foreign, whose, format_args!("chown {owner}")),
+        Wrong::of(&readable, can_read, "chmod 600"),
+        Wrong::of(&is_open(0o022), can_change, "chmod 700"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if !failed.is_empty() {
+        let (found, command) = Wrong::told(&failed);
+        let root = if foreign.is_empty() { "" } else { "run as root: " };
+        return Finding::fail(found, format!("{root}{command}"));
     }
     if mode & 0o077 != 0 {
         return Finding::warn(
@@ -186,6 +223,28 @@ mod tests {
         let given = judge(&seen(0, 0o700), &[seen(7, 0o600), seen(7, 0o600)], &[]);
         assert!(given.found.contains("what is in it to the user with number 7"), "{}", given.found);
         assert_eq!(&*given.help.unwrap(), "run as root: chown 7 /data/x");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_with_one_command() {
+        let file = |name: &str, owner, mode| Seen { path: format!("/data/{name}"), owner, mode };
+        let private = [file("key", 7, 0o640), file("db", 0, 0o600), file("log", 7, 0o600)];
+        let found = judge(&seen(7, 0o770), &private, &[file("lock", 0, 0o600)]);
+        for part in ["/data/db belongs to", "/data/lock belongs to", "read /data/key (mode 640)"] {
+            assert!(found.found.contains(part), "{}", found.found);
+        }
+        assert!(found.found.contains("others can change /data/x (mode 770)"), "{}", found.found);
+        assert_eq!(
+            found.help.unwrap(),
+            "run as root: chown 7 /data/db /data/lock && chmod 600 /data/key && chmod 700 /data/x"
+        );
+        // Those of the server are more.
+        let many: Vec<_> =
+            (0..TOLD + 2).map(|number| file(&number.to_string(), 0, 0o600)).collect();
+        let own: Vec<_> = (0..TOLD + 3).map(|_| file("own", 7, 0o600)).collect();
+        let found = judge(&seen(7, 0o700), &own, &many);
+        assert!(found.found.ends_with("; and 2 more"), "{}", found.found);
+        assert!(found.help.unwrap().ends_with(" /data/10 /data/11"));
     }
 
     #[test]

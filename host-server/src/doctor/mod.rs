@@ -64,23 +64,34 @@ pub struct Finding {
     pub found: String,
     /// What to do; nothing if all is well.
     pub help: Option<String>,
+    /// Nobody has looked, since only another user can.
+    pub is_for_another: bool,
 }
 
 impl Finding {
     fn ok(found: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Ok, found: found.into(), help: None }
+        Self::new(Verdict::Ok, found, None)
     }
 
     fn warn(found: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Warn, found: found.into(), help: Some(help.into()) }
+        Self::new(Verdict::Warn, found, Some(help.into()))
     }
 
     fn fail(found: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Fail, found: found.into(), help: Some(help.into()) }
+        Self::new(Verdict::Fail, found, Some(help.into()))
     }
 
     fn skipped(found: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Skipped, found: found.into(), help: None }
+        Self::new(Verdict::Skipped, found, None)
+    }
+
+    /// Skipped, since only another user can see it.
+    fn for_another(found: impl Into<String>) -> Self {
+        Self { is_for_another: true, ..Self::skipped(found) }
+    }
+
+    fn new(verdict: Verdict, found: impl Into<String>, help: Option<String>) -> Self {
+        Self { verdict, found: found.into(), help, is_for_another: false }
     }
 }
 
@@ -98,7 +109,7 @@ pub struct Check {
 pub const CHECKS: &[Check] = &[
     Check {
         name: "server",
-        about: "Whether a server runs, answers, and stores what it is given.",
+        about: "Whether a server runs, answers, and stores what it is given; of one that is stopped, whether its addresses are free.",
         look: server::look,
     },
     Check {
@@ -213,7 +224,7 @@ fn another_user(config: &Config) -> Option<Finding> {
     let owner = fs::metadata(&config.server.data).ok()?.uid();
     let own = geteuid().as_raw();
     (owner != own).then(|| {
-        Finding::skipped(format!(
+        Finding::for_another(format!(
             "the data directory belongs to the user with number {owner}: to see this, do it as that user, \
              sudo -u '#{owner}' waxwing-server ..."
         ))

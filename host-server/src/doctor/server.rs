@@ -1,13 +1,16 @@
 //! The server itself: whether one runs, and how many connections it has room for.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
+use waxwing_transport_mio::try_address;
 
 use super::place::Server;
 use super::{Finding, Place};
 use crate::admin::commands::status::Status;
+use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::descriptors;
 
@@ -15,16 +18,39 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
     match &place.server {
         Server::Nowhere => Finding::skipped("there is no place for a control socket"),
         Server::Misplaced(why) => Finding::fail(why, "name a shorter path"),
-        Server::Closed(path) => {
-            Finding::skipped(format!("this user may not use the control socket {}", path.display()))
-        }
+        Server::Closed(path) => Finding::for_another(format!(
+            "this user may not use the control socket {}",
+            path.display()
+        )),
         Server::Absent(path) => {
             let users = DataDir::existing(&place.config.server.data).map(|data| data.users());
-            judge_silence(path, &users.unwrap_or_default())
+            let users = users.unwrap_or_default();
+            let taken = users.is_empty().then(|| taken(place.config)).flatten();
+            taken.unwrap_or_else(|| judge_silence(path, &users))
         }
         Server::Unwell { process, why } => judge_unwell(*process, why, &place.config.log.file),
         Server::Runs { path, status, .. } => judge_running(path, status),
     }
+}
+
+/// An address on which a server could not listen that is started now.
+fn taken(config: &Config) -> Option<Finding> {
+    let Config { server, metrics, .. } = config;
+    let listen = server.listen.iter().map(|address| ("server.listen", *address));
+    let all = listen.chain(metrics.listen.map(|address| ("metrics.listen", address)));
+    let tried = all.filter_map(|(key, address)| Some((key, address, try_address(address).err()?)));
+    // What this user may not do, the unit may allow.
+    let is_taken = |error: &io::Error| {
+        matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable)
+    };
+    let (key, address, error) = tried.into_iter().find(|(_, _, error)| is_taken(error))?;
+    let help = match error.kind() {
+        ErrorKind::AddrInUse => {
+            "another program listens there, and no server can start: `ss -ltnp` shows which"
+        }
+        _ => "no server can start: name an address of this machine, which `ip address` shows",
+    };
+    Some(Finding::fail(format!("none runs, and {key}: {address} cannot be had: {error}"), help))
 }
 
 /// Somebody listens at the control socket, and this is what is wrong with the answer.
@@ -141,7 +167,26 @@ mod tests {
 
     use super::super::Verdict;
     use super::*;
-    use crate::config::Config;
+
+    #[test]
+    fn an_address_that_another_program_has_keeps_a_server_from_starting() {
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap();
+        let mut config = Config::default();
+        config.server.listen = vec!["127.0.0.1:0".parse().unwrap(), address];
+        let found = taken(&config).unwrap();
+        assert_eq!(found.verdict, Verdict::Fail);
+        let said = format!("none runs, and server.listen: {address} cannot be had");
+        assert!(found.found.starts_with(&said), "{}", found.found);
+        config.server.listen.pop();
+        config.metrics.listen = Some(address);
+        assert!(taken(&config).unwrap().found.contains("metrics.listen"));
+        drop(other);
+        assert_eq!(taken(&config), None);
+        // One of the documentation, which no machine has.
+        config.server.listen = vec!["192.0.2.1:9295".parse().unwrap()];
+        assert!(taken(&config).unwrap().help.unwrap().contains("an address of this machine"));
+    }
 
     #[test]
     fn a_server_that_does_not_run_is_told_of() {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use mio::event::Source;
 
 pub(crate) use tcp::connect;
-pub use tcp::listen;
+pub use tcp::{listen, try_address};
 
 /// A byte stream that does not block and whose readiness the kernel reports.
 ///

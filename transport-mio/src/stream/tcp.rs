@@ -42,6 +42,26 @@ impl Stream for TcpStream {
     }
 }
 
+/// Whether a listener could have this address now: nobody connects meanwhile, since nobody listens.
+///
+/// # Errors
+///
+/// When the address cannot be taken.
+pub fn try_address(addr: SocketAddr) -> io::Result<()> {
+    bound(addr).map(drop)
+}
+
+/// A socket that has this address, and on which nobody listens.
+fn bound(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&addr.into())?;
+    Ok(socket)
+}
+
 /// A listener whose streams have the socket options of `config`, for a loop that watches TCP or what
 /// wraps it. Its address can be taken again right after a restart. With an IPv6 address it takes IPv6
 /// alone, so that `0.0.0.0` and `[::]` can be listened on together.
@@ -50,17 +70,12 @@ impl Stream for TcpStream {
 ///
 /// When the address cannot be taken.
 pub fn listen(addr: SocketAddr, config: &Config) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if addr.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
+    let socket = bound(addr)?;
     // Accepted sockets inherit all options from here, which saves a system call for each. Buffer
     // sizes take part in the handshake and could not be set later.
     set_buffers(SockRef::from(&socket), config)?;
     tune(SockRef::from(&socket), config);
     socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
     socket.listen(config.backlog)?;
     Ok(TcpListener::from_std(socket.into()))
 }

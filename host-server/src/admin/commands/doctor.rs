@@ -127,18 +127,35 @@ impl Looked {
 /// Looks at everything. It needs no server, and changes nothing.
 pub(super) fn run(paper: &mut Paper<'_>) -> Result<(), Failure> {
     let place = Place::new(paper.config);
-    let mut failed = 0;
+    let (mut failed, mut unseen) = (0, 0);
     for Check { name, look, .. } in CHECKS {
-        let Finding { verdict, found, help } = look(&place);
+        let Finding { verdict, found, help, is_for_another } = look(&place);
         failed += u64::from(verdict == Verdict::Fail);
+        unseen += u64::from(is_for_another);
         let looked = Looked { check: name, verdict: verdict.name(), found, help };
         paper.write(&looked, Looked::row)?;
     }
-    if failed > 0 {
-        let failed = figures::count(failed, "check has", "checks have");
-        return Err(Failure::new(Exit::Failure, format!("{failed} failed")));
+    judge(failed, unseen)
+}
+
+/// Whoever has looked as another user does not know how the server is.
+fn judge(failed: u64, unseen: u64) -> Result<(), Failure> {
+    let failed = match failed {
+        0 => None,
+        failed => Some(format!("{} failed", figures::count(failed, "check has", "checks have"))),
+    };
+    let unseen = match unseen {
+        0 => None,
+        unseen => Some(format!(
+            "{} not made, since only the user of the server can see that: do this as that user",
+            figures::count(unseen, "check was", "checks were")
+        )),
+    };
+    let why: Vec<_> = failed.into_iter().chain(unseen).collect();
+    match why.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(Exit::Failure, why.join("; "))),
     }
-    Ok(())
 }
 
 pub(super) fn run_live(connection: Connection, paper: &mut Paper<'_>) -> Result<(), Failure> {
@@ -151,5 +168,24 @@ pub(super) fn run_live(connection: Connection, paper: &mut Paper<'_>) -> Result<
             Err(Failure::new(Exit::Failure, message))
         }
         _ => Err(Failure::new(Exit::Failure, "a letter of the canary did not arrive")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_was_not_made_for_want_of_rights_is_no_success() {
+        assert!(judge(0, 0).is_ok());
+        for (failed, unseen, said) in [
+            (1, 0, "1 check has failed"),
+            (2, 1, "2 checks have failed; 1 check was not made"),
+            (0, 7, "7 checks were not made, since only the user of the server can see that"),
+        ] {
+            let failure = judge(failed, unseen).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Failure);
+            assert!(failure.to_string().starts_with(said), "{failure}");
+        }
     }
 }

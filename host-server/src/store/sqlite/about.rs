@@ -78,8 +78,8 @@ pub(in super::super) fn key_of(path: &Path) -> Option<Digest> {
 }
 
 /// Why this program cannot use the database at `path`, as far as the file says so by itself: it is for later versions,
-/// or not for any server; or it needs a log that is gone. Its log is not read, nothing is locked, and no file is made
-/// beside it.
+/// or not for any server; or its log is gone, or another's. SQLite does not read the log, nothing is locked, and no file is
+/// made beside it.
 pub(in super::super) fn why_refused(path: &Path, is_used: bool) -> Option<SqliteError> {
     let connection = connect_without_log(path).ok()?;
     let found = match known_schema(&connection, path) {
@@ -95,10 +95,9 @@ pub(in super::super) fn why_refused(path: &Path, is_used: bool) -> Option<Sqlite
             return is_another.then_some(why);
         }
     };
-    // A log that is there is looked at by whoever opens the database.
-    let has_log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
-    if is_used || has_log || found < WITH_GENERATIONS {
+    // A server that uses it may begin a new log just now.
+    if is_used || found < WITH_GENERATIONS {
         return None;
     }
-    generation::check_without_log(&connection, path).err()
+    generation::check_alone(&connection, path).err()
 }

@@ -28,6 +28,20 @@ pub(super) fn hold(log: &Path, page: u32, count: u64) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Whether these bytes are in one of these pages, as far as they belong to transactions that are whole.
+pub(super) fn name(path: &Path, pages: [u32; 2], bytes: &[u8]) -> io::Result<bool> {
+    let log = Log::open(path)?;
+    let mut frame = vec![0; FRAME_HEADER + log.page_size];
+    for number in 0..committed(path)? {
+        log.file.read_exact_at(&mut frame, log.offset(number))?;
+        let (head, page) = frame.split_at(FRAME_HEADER);
+        if pages.contains(&number_at(head, 0)) && page.windows(bytes.len()).any(|at| at == bytes) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// How many pages of the log belong to transactions that are whole: what SQLite would find after a
 /// crash.
 pub(super) fn committed(log: &Path) -> io::Result<u64> {

@@ -146,10 +146,23 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), SqliteEr
     check_missing_log(path, &newest, &before)
 }
 
-/// The same of a database beside which there is no log, or an empty one.
-pub(super) fn check_without_log(connection: &Connection, path: &Path) -> Result<(), SqliteError> {
-    let (newest, before) = read(connection).map_err(|error| failure(path, &error))?;
-    check_missing_log(path, &newest, &before)
+/// The same for whoever reads the database without its log, while nobody uses it: what the log begins with is looked
+/// for in its bytes.
+pub(super) fn check_alone(connection: &Connection, path: &Path) -> Result<(), SqliteError> {
+    let failed = |error| failure(path, &error);
+    let (newest, before) = read(connection).map_err(failed)?;
+    let log = beside(path, "-wal");
+    // Whoever may not read it cannot say that it is another's.
+    match frames::committed(&log) {
+        Ok(1..) => {}
+        _ => return check_missing_log(path, &newest, &before),
+    }
+    // A log begins with a generation that names the newest one of the file, or is that one if it was brought in.
+    let pages = root_pages(connection).map_err(failed)?;
+    match frames::name(&log, pages, &newest.id) {
+        Ok(false) => Err(foreign_log(path)),
+        Ok(true) | Err(_) => Ok(()),
+    }
 }
 
 fn check_missing_log(

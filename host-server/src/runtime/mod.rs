@@ -148,6 +148,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         tracing::info!(name: "listening", %address, "listening");
     }
     let (backups, canary) = (Arc::clone(&running.backups), Arc::clone(&running.canary));
+    let audit = running.audit.clone();
     let schedule = backups.follow_clock().map_err(shards::system)?;
     let following: Following = running.rotation.follow_clock().map_err(shards::system)?;
     service_manager.serving(&running);
@@ -162,6 +163,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         drop(metrics);
         drop(control);
     })?;
+    audit.note_end();
     tracing::info!(name: "stopped", "stopped");
     Ok(())
 }

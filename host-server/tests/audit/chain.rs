@@ -62,16 +62,20 @@ fn a_log_that_is_not_there_holds_and_is_not_made_by_looking() {
 }
 
 #[test]
-fn a_line_that_a_start_has_noted_is_missed_and_the_next_line_follows_it() {
+fn a_line_that_the_server_has_noted_is_missed_and_the_next_line_follows_it() {
     let place = Place::new();
-    act(&place.log(), 1);
     assert_eq!(place.log().settle(NOW), Ok(0));
-    holds(&place.log());
-    let lines = place.lines();
+    act(&place.log(), 1);
+    assert!(!place.path().join("audit.settled").exists());
+    let server = place.log();
+    holds(&server);
+    act(&server, 2);
+    server.note_end();
+    let lines = place.lines().split_off(2);
     let fault = || place.log().verify().unwrap().fault.unwrap();
     for left in [&lines[..1], &[]] {
         place.write(left);
-        assert!(fault().problem.contains("line number 2 is there, and"), "{:?}", fault());
+        assert!(fault().problem.contains("line number 4 is there, and"), "{:?}", fault());
         assert_eq!(fault().line, left.len() as u64);
     }
     place.write(&[lines[0].clone(), lines[1].replace("gone", "left")]);
@@ -81,11 +85,11 @@ fn a_line_that_a_start_has_noted_is_missed_and_the_next_line_follows_it() {
 
     act(&place.log(), 3);
     let next = &entries(&place.log())[0];
-    assert_eq!((next.number, &next.before), (3, &sha256(&lines[1])));
+    assert_eq!((next.number, &next.before), (5, &sha256(&lines[1])));
     let verified = holds(&place.log());
     assert!(verified.older_lines_gone && !verified.rotated, "{verified:?}");
     let said = verified.report(false, &mut Vec::new()).unwrap_err();
-    assert!(said.to_string().contains("the lines before number 3 are missing"), "{said}");
+    assert!(said.to_string().contains("the lines before number 5 are missing"), "{said}");
 }
 
 #[test]

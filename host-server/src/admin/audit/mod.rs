@@ -252,11 +252,24 @@ impl AuditLog {
         for open in open {
             self.end_interrupted(now, open.begun())?;
         }
+        self.note_last_line(&later);
+        Ok(count)
+    }
+
+    /// Notes the last line when the server has stopped, so that whoever looks later misses it if it is gone. A log that
+    /// cannot be read is told of by the next start.
+    pub fn note_end(&self) {
+        if let Ok(open) = self.open_acts() {
+            self.note_last_line(&open);
+        }
+    }
+
+    /// The last line of those up to which every act has ended, as `open` are those that have not.
+    fn note_last_line(&self, open: &[Open]) {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(settled) = Settled::before(&later, newest) {
+        if let Some(settled) = Settled::before(open, newest) {
             settled.write(&self.files);
         }
-        Ok(count)
     }
 
     /// Notes that nobody can say what became of an act.
@@ -294,7 +307,7 @@ impl AuditLog {
         Snapshot::take(&self.files, self.limits.patience)
     }
 
-    /// Whether each line follows the one before, and the last one that a start has noted is there.
+    /// Whether each line follows the one before, and the last one that the server has noted is there.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -361,7 +374,7 @@ impl AuditLog {
         };
         let number = |line: &Option<Last>| line.as_ref().map_or(0, |line| line.number);
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // A start has noted one, too, for those who come after it.
+        // The server has noted one, too, for those who come later.
         let newest = newest.or_else(|| Settled::read(&self.files).map(Settled::line));
         if number(&last) < number(&newest) {
             let (path, number) = (self.files.current().display().to_string(), number(&newest));

@@ -1,7 +1,8 @@
 //! Acts that nobody has ended, and up to which line there are none: what a start has looked through needs no
 //! later one to look through again, and all files together have nearly a million lines.
 //!
-//! That is noted in a file beside the log. Where it is missing, or is not about this log, all of the log is
+//! That is noted in a file beside the log, when the server starts and when it stops. `audit verify` misses that line if it
+//! is gone. Where it is missing, or is not about this log, all of the log is
 //! read.
 
 use std::collections::BTreeMap;

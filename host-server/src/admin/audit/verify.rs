@@ -1,5 +1,5 @@
-//! `audit verify`: whether each line of the log follows the one before, and none is gone from its end, as far as a
-//! start of the server has noted its last line.
+//! `audit verify`: whether each line of the log follows the one before, and none is gone from its end, as far as the
+//! server has noted the last line when it started or stopped.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -62,7 +62,7 @@ struct Previous {
 
 /// What has to be there.
 pub(super) struct Expected {
-    /// The line that the last start of the server has noted.
+    /// The line that the server has noted when it started or stopped last.
     pub(super) noted: Option<Last>,
     /// Whether there has to be a file.
     pub(super) file: bool,
@@ -123,7 +123,7 @@ fn no_file() -> Fault {
     Fault { file: NAME.to_owned(), line: 0, problem: problem.to_owned() }
 }
 
-/// The line is not there that a start has noted.
+/// The line is not there that the server has noted.
 fn missing(end: Option<&Previous>, noted: &Last) -> Fault {
     let (file, line, what) = match end {
         Some(end) if end.number >= noted.number => {
@@ -134,8 +134,7 @@ fn missing(end: Option<&Previous>, noted: &Last) -> Fault {
     };
     let number = noted.number;
     let problem = format!(
-        "the last start of the server has noted in audit.settled that line number {number} is there, and {what}: \
-         somebody has removed lines, changed them, or moved a file away"
+        "the server has noted in audit.settled that line number {number} is there, and {what}: somebody has removed lines, changed them, or moved a file away"
     );
     Fault { file, line, problem }
 }
@@ -262,7 +261,11 @@ impl Verified {
     fn as_text(&self) -> String {
         let mut text = String::new();
         let Self { files, lines, .. } = self;
-        if self.holds {
+        if self.holds && *lines == 0 {
+            text.push_str(
+                "lines      none: nothing was noted here, or all that came since the last start is gone\n",
+            );
+        } else if self.holds {
             let files = figures::count(*files as u64, "file", "files");
             text.push_str(&format!("lines      {lines}, in {files}; the chain holds\n"));
         } else {

@@ -388,7 +388,10 @@ fn an_operator_finds_out_whether_codes_get_through() {
     let tested = json(&server, &["otp", "test", phone]).remove(0);
     assert_eq!(tested["way"], "exec");
     let code = sent.code(phone, 1);
-    server.administer(&["otp", "test", "--fallback", phone]).exits(78).says("no such way");
+    server
+        .administer(&["otp", "test", "--fallback", phone])
+        .exits(78)
+        .says("otp.fallback is empty");
     server.administer(&["otp", "test", "0151"]).exits(2).says("a phone is + and 7 to 15 digits");
     let log = std::fs::read_to_string(server.data().join("audit.jsonl")).unwrap();
     assert!(log.contains("otp test") && !log.contains(phone) && !log.contains(&code), "{log}");

@@ -120,13 +120,20 @@ fn commands_that_read_a_damaged_page_name_the_file_and_what_to_do() {
         let said = place.run(command);
         let why = text(&said.stderr);
         assert_eq!(said.status.code(), Some(74), "{command:?}: {why}");
-        for part in [
-            &format!("{} is damaged: ", file.display()),
-            "`waxwing-server backup restore FILE`",
-            "`waxwing-server run --recover`",
-        ] {
-            assert!(why.contains(part), "{command:?}: {why}");
-        }
+        assert_way_out(&why, &file);
+    }
+    fs::write(&file, [b"SQLite format 3\0".as_slice(), &[0xff; 8_176]].concat()).unwrap();
+    assert_way_out(&text(&place.run(&["storage", "schema"]).stderr), &file);
+}
+
+#[track_caller]
+fn assert_way_out(why: &str, file: &Path) {
+    for part in [
+        &format!("{} is damaged: ", file.display()),
+        "`waxwing-server backup restore FILE`",
+        "`waxwing-server run --recover`",
+    ] {
+        assert!(why.contains(part), "{why}");
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn without_postgres() -> Failure {
 fn schema(paper: &mut Paper<'_>) -> Result<(), Failure> {
     let config = paper.config;
     let directory = DataDir::existing(&config.server.data)?;
-    let schema = store::schema(config, &directory)?;
+    let schema = store::schema(config, &directory).map_err(Failure::of_storage)?;
     paper.write(&Versions::of(&schema), Versions::page)?;
     if schema.outcome != Use::Refuses {
         return Ok(());

@@ -8,6 +8,7 @@ mod consumers;
 mod contacts;
 mod conversations;
 mod delete;
+mod discarded;
 mod history;
 mod host;
 mod name;

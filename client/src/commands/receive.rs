@@ -5,6 +5,7 @@ mod exec;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::discarded::{self, Discarded};
 use super::{Console, Place, host};
 use crate::args::Receive;
 use crate::console::Remarks;
@@ -45,7 +46,7 @@ pub(super) fn run(
         let session = Session::new(&home, &account, host::with(&console.remarks))?;
         once(place, &home, session, receive, console)
     };
-    tell_of_discarded(&home, console)?;
+    discarded::tell(&home, &mut console.remarks)?;
     done
 }
 
@@ -175,6 +176,8 @@ struct Following {
     ever: usize,
     /// It has said that there is no connection, or no room.
     is_lost: bool,
+    /// Letters for which there is no room.
+    discarded: Discarded,
     /// What was printed, and could not be noted.
     unnoted: Vec<LetterId>,
     /// When it ends if nothing comes.
@@ -239,7 +242,8 @@ fn follow_at(
         let after = || receive.timeout.map(|timeout| Instant::now() + timeout);
         following.deadline = following.deadline.or_else(after);
         let (came, turn) = letters(home, session, following.deadline, |session| {
-            tell_of_connection(session, &mut following.is_lost, &mut console.remarks)
+            tell_of_connection(session, &mut following.is_lost, &mut console.remarks)?;
+            following.discarded.tell(home, Instant::now(), &mut console.remarks)
         })?;
         let unnoted = &mut following.unnoted;
         following.ever += take(place, home, session, turn, receive, unnoted, console)?.letters;
@@ -364,12 +368,4 @@ fn print(
 fn is_stranger(home: &Home, letter: &Letter) -> Result<bool, Failure> {
     let Some(from) = &letter.from else { return Ok(false) };
     Ok(home.relations().with(from)? == Relation::Stranger)
-}
-
-/// Letters for which there was no room: how many, why, and what to do.
-fn tell_of_discarded(home: &Home, console: &mut Console<'_>) -> Result<(), Failure> {
-    for (quota, letters) in home.letters().take_discarded()? {
-        writeln!(console.remarks, "{}", show::discarded_text(quota, letters))?;
-    }
-    Ok(())
 }

@@ -246,3 +246,21 @@ fn a_holder_without_a_connection_says_so_to_the_others() {
     bert.run(&["receive"]).exits(3).says("has no connection").says(&pid);
     bert.run(&["send", &anna.phone, "hi"]).exits(3).says("queued").says(&pid);
 }
+
+#[test]
+fn whoever_follows_is_told_of_discarded_letters_while_they_follow() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    anna.send(&bert, "hello").exits(0);
+    for command in [&["receive", "--follow"][..], &["chat", &anna.phone]] {
+        let process = bert.start(command);
+        anna.send(&bert, "are you there?").exits(0);
+        process.wait_for_out(|out| out.contains("are you there?"));
+        let sql = "INSERT INTO discarded (quota, letters) VALUES ('unreadable', 7) \
+                   ON CONFLICT DO UPDATE SET letters = letters + 7";
+        bert.database().execute(sql, []).unwrap();
+        process.wait_for_err("7 letters were discarded that nobody is known to have signed");
+        process.signal(Signal::INT);
+        let _ = process.finish();
+    }
+}

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
+use super::discarded::{self, Discarded};
 use super::typed::Line;
 use super::{Console, Place, host, require_unblocked};
 use crate::backend::rng;
@@ -64,6 +65,7 @@ pub(super) fn run(place: &Place<'_>, who: &Who, console: &mut Console<'_>) -> Re
     let forgotten = place.forget_old(&home, &session);
     let left = session.leave();
     let told = chat.tell_of_unsent(console);
+    discarded::tell(&home, &mut console.remarks)?;
     done?;
     forgotten?;
     left?;
@@ -90,6 +92,7 @@ impl Chat<'_> {
         console: &mut Console<'_>,
     ) -> Result<(), Failure> {
         let mut told = None;
+        let mut discarded = Discarded::default();
         let mut leaving: Option<Leaving> = None;
         loop {
             if leaving.is_none() && self.read(console)? {
@@ -103,6 +106,7 @@ impl Chat<'_> {
             {
                 return Err(Failure::key_changed(self.phone));
             }
+            discarded.tell(self.home, Instant::now(), &mut console.remarks)?;
             let problem = session.problem().map(|problem| problem.in_brief(self.home.dir()));
             if problem != told {
                 if let Some(problem) = &problem {

@@ -70,6 +70,8 @@ const LEVELS: u8 = 7;
 struct Marks {
     /// The key has changed, and so many letters wait.
     changed: Option<u32>,
+    /// So many letters wait until the server has said whether it has.
+    doubted: u32,
     is_muted: bool,
     has_draft: bool,
     unread: u32,
@@ -80,6 +82,7 @@ impl Marks {
         let conversation = &one.conversation;
         Self {
             changed: (one.trust == Trust::Changed).then_some(conversation.held),
+            doubted: one.doubted(),
             is_muted: one.is_muted(model.now().unix),
             has_draft: conversation.has_draft
                 && model.open().is_none_or(|open| open.with() != one.phone()),
@@ -94,6 +97,8 @@ impl Marks {
             Some(_) if level >= 5 => words.push("!".to_owned()),
             Some(held @ 1..) if level < 3 => words.push(format!("!key({held})")),
             Some(_) => words.push("!key".to_owned()),
+            None if self.doubted > 0 && level < 3 => words.push(format!("held({})", self.doubted)),
+            None if self.doubted > 0 && level < 5 => words.push("held".to_owned()),
             None => {}
         }
         if self.is_muted && level < 1 {

@@ -43,6 +43,11 @@ impl Listing {
         self.conversation.muted_until > now
     }
 
+    /// Letters that wait until the server has said whether the key has changed.
+    pub(crate) fn doubted(&self) -> u32 {
+        if self.trust == Trust::Changed { 0 } else { self.conversation.held }
+    }
+
     pub(crate) fn state(&self) -> ConversationState {
         self.conversation.state
     }

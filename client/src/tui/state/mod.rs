@@ -629,6 +629,20 @@ impl Model {
         // While one writes, a key is a part of the text.
         let first = if self.focus == Focus::Composer { "Tab, then " } else { "" };
         let key = |action| self.bindings.key(action);
+        let doubted = match one.doubted() {
+            0 => None,
+            letters => Some(format!(
+                "{} not signed with the key of {title} that is known, and {}: the server is asked whether \
+                 there is another. {}: ask again",
+                if letters == 1 {
+                    "1 letter is".to_owned()
+                } else {
+                    format!("{letters} letters are")
+                },
+                if letters == 1 { "waits" } else { "wait" },
+                key(Action::Reconnect)
+            )),
+        };
         match (one.trust, one.state()) {
             (Trust::Changed, _) => {
                 let held = match one.conversation.held {
@@ -643,16 +657,22 @@ impl Model {
                     key(Action::Compare)
                 ))
             }
-            (_, ConversationState::Request) => Some(format!(
-                "{title} is a stranger. {first}{}: accept, {}: block; answering accepts",
-                key(Action::Accept),
-                key(Action::Block)
-            )),
+            (_, ConversationState::Request) => {
+                let stranger = format!(
+                    "{title} is a stranger. {first}{}: accept, {}: block; answering accepts",
+                    key(Action::Accept),
+                    key(Action::Block)
+                );
+                Some(match doubted {
+                    Some(doubted) => format!("{stranger}. {doubted}"),
+                    None => stranger,
+                })
+            }
             (_, ConversationState::Blocked) => Some(format!(
                 "{title} is blocked, and what they send is discarded. {first}{}: unblock",
                 key(Action::Block)
             )),
-            _ => None,
+            _ => doubted,
         }
     }
 

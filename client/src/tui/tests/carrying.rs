@@ -194,3 +194,28 @@ fn a_flood_is_told_of_when_it_happens_and_not_with_each_letter() {
     person.happen(Event::Changed);
     person.sees_line("6 letters were discarded");
 }
+
+#[test]
+fn a_letter_that_waits_for_the_word_of_the_server_is_told_of_at_once() {
+    let mut person = Person::with((80, 24), |person| {
+        person.hears_of_key(phone(1), 2);
+        person.names(phone(1), "Ann");
+        person.home.relations().accept(&phone(1)).unwrap();
+        person.receives(phone(1), 1, "hello");
+    });
+    person.sees_nothing_of("held");
+    for (letters, said) in
+        [(1, "1 letter is not signed with the key of Ann"), (2, "2 letters are not signed")]
+    {
+        person.doubts(phone(1));
+        person.happen(Event::Changed);
+        person.sees_line(&format!("held({letters}) 1│"));
+        person.sees_line(said);
+    }
+    person.sees_line("Ctrl-R: ask again");
+    // Then it is known.
+    person.hears_of_key(phone(1), 5);
+    person.happen(Event::Changed);
+    person.sees_nothing_of("held(");
+    person.sees_line("!key");
+}

@@ -213,13 +213,23 @@ impl Person {
 
     /// Somebody writes to this person with a key that nobody has accepted.
     pub(super) fn holds(&mut self, from: Phone, key: usize) {
+        self.holds_one(from, Some(&spki(key)));
+    }
+
+    /// A letter that is not signed with the key that is known, before the server has said whether there is
+    /// another one.
+    pub(super) fn doubts(&mut self, from: Phone) {
+        self.holds_one(from, None);
+    }
+
+    fn holds_one(&mut self, from: Phone, signed_with: Option<&Spki>) {
         self.letters += 1;
         let letter = HandedOver {
             packet_id: PacketId([self.letters; 16]),
             sender: UserId::new(7).unwrap(),
             sent_at: at(0),
             received_at: at(0),
-            fate: Fate::Held { from, packet: b"packet", signed_with: Some(&spki(key)) },
+            fate: Fate::Held { from, packet: b"packet", signed_with },
         };
         assert!(matches!(self.home.letters().record(&letter).unwrap(), Recorded::Stored(_)));
     }

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import unittest
 
-from waxwing_py import cli, envelope, schema, show
+from waxwing_py import bodies, cli, envelope, holder, refusals, schema, show
 from waxwing_py.home import Home
 
 NAMES = ("number", "phone", "uid", "sender_id", "sent_at", "received_at", "kind", "body", "fate")
@@ -19,6 +19,21 @@ NAMES = ("number", "phone", "uid", "sender_id", "sent_at", "received_at", "kind"
 def row(body: bytes, kind=envelope.TEXT, fate="letter") -> dict:
     values = (1, "+445550002", bytes(16), 9, 0, 0, kind, body, fate)
     return dict(zip(NAMES, values))
+
+
+class Refusals(unittest.TestCase):
+    def test_every_code_is_a_sentence_with_a_number_and_no_name(self):
+        for code in bodies.Code:
+            text = str(holder.refused(bodies.Refusal(code, 102, 7, None)))
+            self.assertIn(f"(code {code.value})", text)
+            self.assertNotIn(code.name, text)
+            self.assertEqual(refusals.kept_words(code.name), refusals.words(code))
+        self.assertIn("(code 999)", refusals.words(999))
+        self.assertIn("try again in 7 s", str(holder.refused(
+            bodies.Refusal(bodies.Code.RATE_LIMITED, 102, 7, None))))
+        self.assertEqual(refusals.kept_words("another key"), "another key")
+        for reason in bodies.Reason:
+            self.assertNotIn(reason.name, refusals.closing_words(reason))
 
 
 class Letters(unittest.TestCase):

@@ -92,6 +92,10 @@ class BothWays(unittest.TestCase):
         result = self.ann.run("send", "+15559999999", "hello")
         self.assertEqual(result.code, 3)
         self.assertTrue(result.out.startswith("refused "))
+        self.assertIn("the server knows nobody with this phone", result.err)
+        history = self.ann.run("history", "+15559999999").check()
+        self.assertIn("the server knows nobody with this phone", history)
+        self.assertNotIn("UNKNOWN", result.err + history)
         self.assertEqual(self.ann.run("verify", "+15559999999").code, 3)
 
     def test_a_letter_of_this_process_goes_out_through_another_one(self):

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import bodies, crypto, envelope, holder, registration, show
+from . import bodies, crypto, envelope, holder, refusals, registration, show
 from .bodies import KeyAnswer, Status
 from .holder import Failure, NetworkFailure, SessionHolder, Untrusted
 from .crypto import PublicKey, WeakKey
@@ -170,7 +170,9 @@ def send(args):
         say(f"refused {content.uid.hex()}")
         # Whoever is not known or takes no more is the server's word; a key is our own judgement.
         unknown = reason in bodies.Code.__members__
-        raise (NetworkFailure if unknown else Untrusted)(f"the letter was refused: {reason}")
+        raise (NetworkFailure if unknown else Untrusted)(
+            f"the letter was refused: {refusals.kept_words(reason)}"
+        )
     if status in wanted:
         say(f"{status.name.lower()} {content.uid.hex()}")
         return

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from . import connection
+from . import connection, refusals
 from .backoff import Backoff
 from .bodies import Code, Reason, Refusal
 from .connection import ANSWER_SECONDS, Clock, Connection, ProtocolError, State
@@ -201,9 +201,11 @@ def broken(error: ProtocolError) -> Failure:
 
 def refused(refusal: Refusal) -> Failure:
     """A refusal, for a person."""
-    text = f"the server refused: {refusal.name}"
+    text = refusals.words(refusal.code)
     if refusal.code == Code.RATE_LIMITED:
-        return RateLimited(f"{text}; wait {refusal.retry_after_s} s", refusal.retry_after_s)
+        return RateLimited(
+            f"{text}; try again in {refusal.retry_after_s} s", refusal.retry_after_s
+        )
     if refusal.code in (Code.OTP_WRONG, Code.OTP_EXPIRED, Code.OTP_ATTEMPTS_SPENT):
         return CodeRefused(text)
     return NetworkFailure(text, refusal.retry_after_s)
@@ -390,4 +392,4 @@ def _closed(reason: Reason) -> Failure:
             "the server has ended the session: it stops, or its operator has ended the session, or removed"
             " the account; the next connection says which"
         )
-    return NetworkFailure(f"the server ended the session: {reason.name}")
+    return NetworkFailure(f"the server ended the session: {refusals.closing_words(reason)}")

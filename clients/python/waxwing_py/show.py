@@ -10,7 +10,7 @@ import sys
 import time
 import unicodedata
 
-from . import envelope
+from . import envelope, refusals
 from .bodies import Code, Status
 from .home import LETTER, Contact
 
@@ -119,7 +119,7 @@ def entry_text(entry: dict) -> str:
     if entry["read_at"] is not None:
         became += ", read"
     if became == "refused":
-        became += f": {entry['refused']}"
+        became += f": {refusals.kept_words(entry['refused'])}"
     return f"{when} me: {shown(entry['body'].decode())} [{became}]"
 
 

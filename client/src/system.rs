@@ -5,7 +5,9 @@ use std::io::{self, ErrorKind};
 /// Why a file or directory cannot be used, for a sentence that has named it.
 pub(crate) fn of_file(error: &io::Error) -> String {
     let words = match error.kind() {
-        ErrorKind::NotFound => "there is nothing at this path; look how it is written",
+        ErrorKind::NotFound => {
+            "there is nothing at this path; look how it is written, and whether its directory is there"
+        }
         ErrorKind::PermissionDenied => {
             "its permissions, or those of a directory above it, forbid that; `ls -ld` shows them"
         }

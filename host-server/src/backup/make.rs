@@ -205,11 +205,11 @@ fn remove(draft: &Path) {
 /// Removes a draft that nobody is at work on any more, and the manifest of what it was to become.
 pub(super) fn forget_stale(draft: &Path) {
     let is_plain = draft.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-    let Some(file) = draft.to_str().and_then(|draft| draft.strip_suffix(DRAFT)) else { return };
+    let file = draft.with_extension("");
     if is_plain && File::open(draft).is_ok_and(|file| file.try_lock().is_ok()) {
         // The draft last: without it, nobody knows whose the others are.
-        if Path::new(file).symlink_metadata().is_err() {
-            let manifest = manifest_of(Path::new(file));
+        if file.symlink_metadata().is_err() {
+            let manifest = manifest_of(&file);
             let _ = fs::remove_file(beside(&manifest, DRAFT));
             let _ = fs::remove_file(manifest);
         }

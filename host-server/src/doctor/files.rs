@@ -157,7 +157,7 @@ fn judge(directory: &Seen, private: &[Seen], others: &[Seen]) -> Finding {
     }
     let foreign: Vec<_> = all.iter().copied().filter(|file| file.owner != *owner).collect();
     let readable: Vec<_> = private.iter().filter(|file| file.mode & 0o077 != 0).collect();
-    let is_open = |bits: u32| if mode & bits != 0 { vec![directory] } else { Vec::new() };
+    let open = if mode & 0o022 != 0 { vec![directory] } else { Vec::new() };
     let whose = |file: &Seen| {
         let Seen { path, owner: other, .. } = file;
         format!(
@@ -172,7 +172,7 @@ fn judge(directory: &Seen, private: &[Seen], others: &[Seen]) -> Finding {
     let failed: Vec<_> = [
         Wrong::of(&foreign, whose, format_args!("chown {owner}")),
         Wrong::of(&readable, can_read, "chmod 600"),
-        Wrong::of(&is_open(0o022), can_change, "chmod 700"),
+        Wrong::of(&open, can_change, "chmod 700"),
     ]
     .into_iter()
     .flatten()

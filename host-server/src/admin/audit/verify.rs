@@ -134,7 +134,8 @@ fn missing(end: Option<&Previous>, noted: &Last) -> Fault {
     };
     let number = noted.number;
     let problem = format!(
-        "the server has noted in audit.settled that line number {number} is there, and {what}: somebody has removed lines, changed them, or moved a file away"
+        "the server has noted in audit.settled that line number {number} is there, and {what}: somebody has \
+         removed lines, changed them, or moved a file away"
     );
     Fault { file, line, problem }
 }

@@ -1,6 +1,7 @@
 //! What a storage holds, as tables that both engines have.
 
 use waxwing_core::crypto::{Digest, Provider};
+use waxwing_core::phone::Phone;
 
 use crate::backend::Backend;
 
@@ -130,12 +131,14 @@ const DAMAGED_LETTER: [(&str, Kind); 9] = {
 pub struct Sum {
     /// How many rows each table has, in the order of the tables.
     rows: [u64; TABLES.len()],
+    /// How many of the users are accounts of the server itself.
+    own_accounts: u64,
     digest: [u8; 32],
 }
 
 impl Default for Sum {
     fn default() -> Self {
-        Self { rows: [0; TABLES.len()], digest: [0; 32] }
+        Self { rows: [0; TABLES.len()], own_accounts: 0, digest: [0; 32] }
     }
 }
 
@@ -145,6 +148,7 @@ impl Sum {
         if let Some(rows) = self.rows.get_mut(table) {
             *rows += 1;
         }
+        self.own_accounts += u64::from(is_own_account(table, row));
         let mut bytes = vec![u8::try_from(table).unwrap_or(u8::MAX)];
         for value in row {
             let (kind, content) = match value {
@@ -169,10 +173,10 @@ impl Sum {
         self.digest = Backend::default().sha256(&[&self.digest, bytes]).0;
     }
 
-    /// How many users there are.
+    /// How many users there are, without accounts of the server itself.
     #[must_use]
     pub const fn users(&self) -> u64 {
-        self.rows[0]
+        self.rows[0] - self.own_accounts
     }
 
     /// How many letters wait for them.
@@ -194,11 +198,26 @@ impl Sum {
     }
 }
 
+fn is_own_account(table: usize, row: &Row) -> bool {
+    let phone = row.get(1).filter(|_| table == 0);
+    let Some(Value::Text(phone)) = phone else { return false };
+    Phone::parse(phone.as_bytes()).is_ok_and(|phone| phone.is_reserved())
+}
+
 #[cfg(test)]
 mod tests {
     use std::slice;
 
     use super::*;
+
+    #[test]
+    fn accounts_of_the_server_itself_are_no_users() {
+        let mut sum = Sum::default();
+        for (id, phone) in [(1, "+15550001111"), (2, "+99900000001"), (3, "+99900000002")] {
+            sum.add(0, &vec![Value::Number(id), Value::Text(phone.into())]);
+        }
+        assert_eq!((sum.users(), sum.rows()), (1, 3));
+    }
 
     #[test]
     fn a_sum_tells_rows_apart_by_their_order_their_table_and_where_a_value_ends() {

@@ -25,13 +25,15 @@ fn is_gone(file: &str) -> bool {
 
 fn judge(log: &LogTrouble<'_>, is_gone: bool) -> Finding {
     const REOPEN: &str = "put it right, then run `waxwing-server log reopen`";
-    let LogTrouble { file, lost_lines, why, not_reopened } = *log;
+    let LogTrouble { file, lost_lines, why, not_reopened, ref ago } = *log;
     let place = file.unwrap_or("standard error");
     if let Some(why) = why {
         let found = match file {
-            Some(file) => format!("lines are lost, because {file} cannot be written: {why}"),
+            Some(file) => format!("lines are lost, because {file} cannot be written: {why}{ago}"),
             None => {
-                format!("the log goes to standard error, because its file cannot be opened: {why}")
+                format!(
+                    "the log goes to standard error, because its file cannot be opened: {why}{ago}"
+                )
             }
         };
         return Finding::fail(found, REOPEN);
@@ -39,7 +41,7 @@ fn judge(log: &LogTrouble<'_>, is_gone: bool) -> Finding {
     if let Some(why) = not_reopened {
         let found = format!(
             "the log goes to the file that was opened before, wherever that is now, because {place} cannot be \
-             opened again: {why}"
+             opened again: {why}{ago}"
         );
         return Finding::fail(found, REOPEN);
     }
@@ -66,14 +68,20 @@ mod tests {
     #[test]
     fn a_log_that_loses_lines_is_told_of_and_one_that_goes_nowhere_fails() {
         let file = Some("/log/waxwing.log");
-        let log = |lost_lines, why| LogTrouble { file, lost_lines, why, not_reopened: None };
+        let log = |lost_lines, why| LogTrouble {
+            file,
+            lost_lines,
+            why,
+            not_reopened: None,
+            ago: " (seen 6 s ago)".into(),
+        };
         assert_eq!(judge(&log(0, None), false).verdict, Ok);
         assert_eq!(judge(&log(3, None), false).verdict, Warn);
         assert_eq!(judge(&log(3, None), true).verdict, Fail);
         let full = judge(&log(3, Some("No space left on device")), false);
         assert_eq!(full.verdict, Fail);
         assert!(
-            full.found.ends_with("/log/waxwing.log cannot be written: No space left on device"),
+            full.found.ends_with("cannot be written: No space left on device (seen 6 s ago)"),
             "{}",
             full.found
         );
@@ -84,7 +92,7 @@ mod tests {
         let moved = LogTrouble { not_reopened: Some("closed"), ..log(0, None) };
         let moved = judge(&moved, false);
         assert_eq!(moved.verdict, Fail);
-        assert!(moved.found.ends_with("cannot be opened again: closed"), "{moved:?}");
+        assert!(moved.found.contains("cannot be opened again: closed (seen"), "{moved:?}");
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("log");
         assert!(is_gone(file.to_str().unwrap()));

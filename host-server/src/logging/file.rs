@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
@@ -22,8 +22,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 static WAY: OnceLock<Option<SyncSender<Entry>>> = OnceLock::new();
 static LOST: AtomicU64 = AtomicU64::new(0);
-static STATE: Mutex<State> =
-    Mutex::new(State { path: None, wanted: None, trouble: None, not_reopened: None });
+static STATE: Mutex<State> = Mutex::new(State::well(None, None));
 
 /// What is known of the file.
 struct State {
@@ -34,6 +33,15 @@ struct State {
     trouble: Option<String>,
     /// Why it could not be opened again, so that lines go on into the file that was open before.
     not_reopened: Option<String>,
+    /// When one of the two was seen last.
+    seen: Option<Instant>,
+}
+
+impl State {
+    /// Nothing is wrong.
+    const fn well(path: Option<PathBuf>, wanted: Option<PathBuf>) -> Self {
+        Self { path, wanted, trouble: None, not_reopened: None, seen: None }
+    }
 }
 
 enum Entry {
@@ -63,7 +71,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 pub(super) fn go_to(file: Option<(PathBuf, File)>) {
     if file.is_none() && state().path.is_none() {
         // It may have been wanted, in vain.
-        *state() = State { path: None, wanted: None, trouble: None, not_reopened: None };
+        *state() = State::well(None, None);
         return;
     }
     let Some(way) = WAY.get_or_init(start) else { return };
@@ -72,7 +80,7 @@ pub(super) fn go_to(file: Option<(PathBuf, File)>) {
     // have it while the queue is full.
     if way.send(Entry::File(file)).is_ok() {
         let wanted = path.clone();
-        *state() = State { path, wanted, trouble: None, not_reopened: None };
+        *state() = State::well(path, wanted);
     }
 }
 
@@ -81,12 +89,14 @@ pub(super) fn could_not_open(path: PathBuf, why: String) {
     let mut state = state();
     state.wanted = Some(path);
     state.trouble = Some(why);
+    state.seen = Some(Instant::now());
 }
 
 /// The file could not be opened again. The one that is open may have been moved or deleted, so that nobody
 /// looks into it: standard error hears of it, too.
 pub(super) fn could_not_reopen(why: &str) {
     let mut state = state();
+    state.seen = Some(Instant::now());
     let place = if state.path.is_some() {
         state.not_reopened = Some(why.to_owned());
         "the log goes on in the file that was opened before, wherever that is now"
@@ -128,6 +138,11 @@ pub(super) fn trouble() -> Option<String> {
 
 pub(super) fn not_reopened() -> Option<String> {
     state().not_reopened.clone()
+}
+
+/// How long ago what is wrong was seen last.
+pub(super) fn seen() -> Option<Duration> {
+    state().seen.map(|seen| seen.elapsed())
 }
 
 pub(super) fn lost() -> u64 {
@@ -190,6 +205,7 @@ fn written(result: io::Result<()>) {
     };
     LOST.fetch_add(1, Relaxed);
     let mut state = state();
+    state.seen = Some(Instant::now());
     if state.trouble.replace(error.to_string()).is_none() {
         let path = state.path.as_deref().unwrap_or(Path::new("")).display();
         let text = format!(

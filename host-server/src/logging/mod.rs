@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -63,6 +64,8 @@ pub struct Standing {
     pub trouble: Option<String>,
     /// Why the file could not be opened again. The log goes on in the one that was open before.
     pub not_reopened: Option<String>,
+    /// How long ago one of the two was seen last; it may be otherwise by now.
+    pub seen: Option<Duration>,
 }
 
 /// Starts logging for the whole process, on standard error.
@@ -176,6 +179,7 @@ pub fn standing() -> Standing {
         lost: lost(),
         trouble: file::trouble(),
         not_reopened: file::not_reopened(),
+        seen: file::seen(),
     }
 }
 

@@ -113,22 +113,27 @@ struct Log {
     trouble: Option<String>,
     /// Why the file could not be opened again.
     not_reopened: Option<String>,
+    /// One of the two was seen last so many seconds ago.
+    #[serde(default)]
+    seen_s_ago: Option<u64>,
 }
 
 impl Log {
     fn of(standing: logging::Standing) -> Self {
-        let logging::Standing { asked, file, lost, trouble, not_reopened } = standing;
+        let logging::Standing { asked, file, lost, trouble, not_reopened, seen } = standing;
         Self {
             asked: asked.as_ref().map(Level::of),
             file: file.map(|file| file.display().to_string()),
             lost_lines: lost,
             trouble,
             not_reopened,
+            seen_s_ago: seen.map(|seen| seen.as_secs()),
         }
     }
 
     fn lines(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Self { asked, file, lost_lines, trouble, not_reopened } = self;
+        let Self { asked, file, lost_lines, trouble, not_reopened, seen_s_ago } = self;
+        let ago = ago(*seen_s_ago);
         const REOPEN: &str = "put that right, then run `waxwing-server log reopen`";
         let place = file.as_deref().unwrap_or("standard error");
         let asked = asked.as_ref().map(|level| format!("; level {}", level.words()));
@@ -136,11 +141,11 @@ impl Log {
         match (file, trouble) {
             (Some(_), Some(why)) => writeln!(
                 out,
-                "             LINES ARE LOST, BECAUSE THAT FILE CANNOT BE WRITTEN: {why}; {REOPEN}"
+                "             LINES ARE LOST, BECAUSE THAT FILE CANNOT BE WRITTEN: {why}{ago}; {REOPEN}"
             )?,
             (None, Some(why)) => writeln!(
                 out,
-                "             AND NOT TO ITS FILE, WHICH CANNOT BE OPENED: {why}; {REOPEN}"
+                "             AND NOT TO ITS FILE, WHICH CANNOT BE OPENED: {why}{ago}; {REOPEN}"
             )?,
             (_, None) => {}
         }
@@ -148,7 +153,7 @@ impl Log {
             writeln!(
                 out,
                 "             TO THE FILE THAT WAS OPENED BEFORE, WHEREVER THAT IS NOW, BECAUSE IT CANNOT BE OPENED \
-                 AGAIN: {why}; {REOPEN}"
+                 AGAIN: {why}{ago}; {REOPEN}"
             )?;
         }
         if *lost_lines > 0 {
@@ -708,7 +713,7 @@ pub(super) fn of_running(config: &Config) -> Option<Status> {
 pub(crate) const SOON: Duration = Duration::from_secs(4);
 
 /// What may be wrong with a log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LogTrouble<'a> {
     /// Nothing for standard error.
     pub(crate) file: Option<&'a str>,
@@ -718,6 +723,8 @@ pub(crate) struct LogTrouble<'a> {
     pub(crate) why: Option<&'a str>,
     /// Why it could not be opened again, so that lines go on into the file that was opened before.
     pub(crate) not_reopened: Option<&'a str>,
+    /// When one of the two was seen last, in words.
+    pub(crate) ago: String,
 }
 
 impl Status {
@@ -728,12 +735,13 @@ impl Status {
 
     /// What is wrong with the log.
     pub(crate) fn log_trouble(&self) -> LogTrouble<'_> {
-        let Log { file, lost_lines, trouble, not_reopened, .. } = &self.log;
+        let Log { file, lost_lines, trouble, not_reopened, seen_s_ago, .. } = &self.log;
         LogTrouble {
             file: file.as_deref(),
             lost_lines: *lost_lines,
             why: trouble.as_deref(),
             not_reopened: not_reopened.as_deref(),
+            ago: ago(*seen_s_ago),
         }
     }
 

@@ -182,6 +182,8 @@ fn fill(draft: &Path) -> Result<(), HomeError> {
     connection.pragma_update(None, "auto_vacuum", SHRINKS_IN_STEPS)?;
     connection.pragma_update_and_check(None, "journal_mode", "MEMORY", |_| Ok(()))?;
     migrate(draft, &mut connection)?;
+    // Several that open a new home at once could not change it side by side. Nothing is in the log.
+    switch_to_wal(&connection)?;
     connection.close().map_err(|(_, error)| error)?;
     Ok(())
 }
@@ -264,8 +266,7 @@ fn connect(file: &Path) -> Result<Connection, HomeError> {
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let mode = switch_to_wal(connection)?;
     if mode != "wal" {
         return Err(rusqlite::Error::SqliteFailure(
             ffi::Error::new(ffi::SQLITE_CANTOPEN),
@@ -280,6 +281,14 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_size_limit", LOG, |_| Ok(()))?;
     // Old session keys, and letters that are deleted, are overwritten with zeros.
     connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
+}
+
+/// The mode that the file is in afterwards. The change is committed when the statement ends, which is after
+/// its row.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
+    let mut pragma = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let modes: rusqlite::Result<Vec<String>> = pragma.query_map([], |row| row.get(0))?.collect();
+    Ok(modes?.pop().unwrap_or_default())
 }
 
 pub(super) fn version(file: &Path, connection: &Connection) -> Result<i64, HomeError> {

@@ -18,8 +18,8 @@ const LONGEST: u64 = 4096;
 pub enum KeyFileError {
     /// It cannot be read.
     #[error(
-        "the public key in {} cannot be read: {}. Ask the server's operator for server.pub.pem, if you do not \
-         have it",
+        "the public key in {} cannot be read: {}. If you have none, ask the server's operator \
+         for server.pub.pem",
         .path.display(), system::of_file(.source)
     )]
     Unreadable {

@@ -213,7 +213,13 @@ fn report(
                 return Err(Failure::key_changed(phone));
             }
             if let Some(obstacle) = obstacle(home, letter)? {
-                say_kept("is tried again by itself", console)?;
+                let next = match &obstacle {
+                    Failure::RateLimited { retry_after_s, .. } => {
+                        format!("is tried again by itself in {retry_after_s} s")
+                    }
+                    _ => "is tried again by itself".to_owned(),
+                };
+                say_kept(&next, console)?;
                 return Err(obstacle);
             }
             say_kept(NEXT, console)?;

@@ -556,7 +556,8 @@ fn keys_and_the_program_for_notices_are_those_of_the_configuration() {
     terminal.shows("once more");
     terminal.types("\x1b[O");
     bert.send(&anna, "hello?").exits(0);
-    terminal.shows("/nonexistent/program, cannot be started: there is no such program");
+    terminal.shows("/nonexistent/program, cannot be started");
+    terminal.shows("no such program");
 }
 
 /// A tmux of its own, until it is dropped.

@@ -64,7 +64,7 @@ pub enum ApplyError {
         "the storage waits for its synchronous standby, and confirms nothing before that is back"
     )]
     AwaitsStandby,
-    /// It is not known yet whether it has happened; [`Storage::resolve`](super::Storage::resolve) finds
+    /// It is not known yet whether it has happened; [`Storage::resolve`] finds
     /// out.
     #[error("it is not known yet whether it has happened: {0}")]
     Unclear(String),

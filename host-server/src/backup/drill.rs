@@ -7,7 +7,7 @@
 //! The private key is read where it is, and is never copied.
 
 use std::fs::{self, DirBuilder};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ use super::{another_key, failure, unusable};
 use crate::access;
 use crate::backend::{self, Backend};
 use crate::canary;
-use crate::config::Config;
+use crate::config::{Config, find_directory};
 use crate::data_dir::{DataDir, LockedDataDir};
 use crate::exit::{Exit, Failure};
 use crate::figures;
@@ -293,12 +293,9 @@ impl Drop for Place {
 
 /// Deletes what drills have left that were killed.
 fn forget_left(parent: &Path) -> Result<(), Failure> {
-    let entries = fs::read_dir(parent).map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            unusable(parent, "there is no such directory; make it, or let --directory name another")
-        }
-        _ => unusable(parent, access::cannot_open(parent, &error)),
-    })?;
+    find_directory(parent).map_err(|why| unusable(parent, why))?;
+    let entries = fs::read_dir(parent)
+        .map_err(|error| unusable(parent, access::cannot_open(parent, &error)))?;
     for entry in entries {
         let path = entry.map_err(|error| failure(parent, error))?.path();
         // One that goes on has it locked, or is about to.

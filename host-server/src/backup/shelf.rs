@@ -11,7 +11,7 @@ use super::make::forget_stale;
 use super::manifest::{MANIFEST, Manifest, manifest_of};
 use super::{failure, unusable};
 use crate::access;
-use crate::config::{Config, check_directory};
+use crate::config::{Config, check_directory, find_directory};
 use crate::exit::Failure;
 use crate::key::Fingerprints;
 
@@ -143,6 +143,7 @@ impl Shelf {
     /// The names of all that is there, as far as they are text.
     fn names(&self) -> Result<Vec<String>, Failure> {
         let failed = |error| failure(&self.directory, access::cannot_open(&self.directory, &error));
+        find_directory(&self.directory).map_err(|why| unusable(&self.directory, why))?;
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
             names.extend(entry.map_err(failed)?.file_name().into_string().ok());

@@ -83,7 +83,8 @@ fn silent(patience: Duration) -> String {
     )
 }
 
-fn look(path: &Path) -> Result<(), String> {
+/// What is there, if that is a directory.
+pub(crate) fn find(path: &Path) -> Result<Metadata, String> {
     let metadata = fs::metadata(path).map_err(|error| match sandbox::hides(path) {
         Some(why) => format!(
             "{why}; choose a directory elsewhere, such as /srv/backups. For that, run `systemctl edit waxwing` \
@@ -102,6 +103,11 @@ fn look(path: &Path) -> Result<(), String> {
     if !metadata.is_dir() {
         return Err("it is a file and no directory: name a directory".into());
     }
+    Ok(metadata)
+}
+
+fn look(path: &Path) -> Result<(), String> {
+    let metadata = find(path)?;
     if let Some(why) = others_can_change(path, &metadata) {
         return Err(why);
     }

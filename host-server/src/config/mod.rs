@@ -27,7 +27,7 @@ use std::path::Path;
 pub use changes::Changes;
 pub(crate) use check::check_place_of_log;
 pub use control::LONGEST_SOCKET_PATH;
-pub(crate) use directory::{check as check_directory, check_answers};
+pub(crate) use directory::{check as check_directory, check_answers, find as find_directory};
 pub use kind::address::parse as parse_address;
 pub use kind::duration::parse as parse_duration;
 pub(crate) use kind::duration::show as show_duration;

@@ -137,6 +137,28 @@ fn the_list_shows_backups_and_what_is_none() {
 }
 
 #[test]
+fn a_list_of_a_directory_that_is_none_says_the_same_as_a_backup_that_goes_there() {
+    let place = Place::new();
+    let (file, missing) = (place.0.path().join("file"), place.0.path().join("missing"));
+    fs::write(&file, "no directory").unwrap();
+    for (directory, why) in [
+        (&missing, "there is no such directory; make it"),
+        (&file, "it is a file and no directory: name a directory"),
+        (&file.join("below"), "something above it in its path is a file and no directory"),
+    ] {
+        let said = ["create", "list"].map(|name| {
+            let mut command = place.command(&["backup", name]);
+            let output = command.env("WAXWING_BACKUP__DIRECTORY", directory).output().unwrap();
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(78), "{said}");
+            assert!(said.contains(why), "{said}");
+            said
+        });
+        assert_eq!(said[0], said[1]);
+    }
+}
+
+#[test]
 fn what_a_backup_has_left_that_was_killed_is_deleted_by_the_next_one() {
     let place = Place::new();
     let names = || {

@@ -98,6 +98,9 @@ fn what_nobody_could_go_on_with_fails_and_leaves_nothing() {
     assert_eq!(left(&place), 0);
     let said = place.about(&["backup", "drill", "--directory", "/is/not/there"], 78);
     assert!(said.contains("there is no such directory; make it"), "{said}");
+    let file = place.file();
+    let said = place.about(&["backup", "drill", "--directory", file.to_str().unwrap()], 78);
+    assert!(said.contains("it is a file and no directory: name a directory"), "{said}");
 }
 
 #[test]

@@ -311,10 +311,14 @@ impl Both {
     }
 
     fn drill(&self, name: &str, setting: (&str, &str)) -> Output {
+        self.drill_with(&self.place.url, name, setting)
+    }
+
+    fn drill_with(&self, url: &str, name: &str, setting: (&str, &str)) -> Output {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
         command.env("WAXWING_STORAGE__COPIES", "1").env(setting.0, setting.1);
         command.arg("--data").arg(self.data(name)).arg("--json");
-        command.args(["backup", "drill", "--url", &self.place.url, "--directory"]);
+        command.args(["backup", "drill", "--url", url, "--directory"]);
         let ran = command.arg(self.root.path()).stdin(std::process::Stdio::null()).output();
         let names =
             std::fs::read_dir(self.root.path()).unwrap().map(|entry| entry.unwrap().file_name());
@@ -380,4 +384,35 @@ fn a_drill_with_a_database_that_nobody_could_go_on_with_says_why() {
     ended(&empty.drill("data", ANY_ROOM), 4, "the key is in no backup");
     key::load_or_create(&DataDir::existing(&data).unwrap()).unwrap();
     ended(&empty.drill("data", ANY_ROOM), 74, "there is nothing of a server in the database");
+}
+
+#[test]
+fn a_drill_whose_database_cannot_be_used_names_that_one_and_what_to_do() {
+    let Some(both) = Both::new() else { return };
+    drop(both.to_drill("data"));
+    let url = &both.place.url;
+    let database = url.rsplit('/').next().unwrap();
+    let other =
+        |change: (&str, &str)| both.drill_with(&url.replace(change.0, change.1), "data", ANY_ROOM);
+    let ran = other((database, "nothing"));
+    ended(&ran, 78, "the database of that URL is not there");
+    ended(&ran, 78, "createdb --owner=waxwing nothing");
+    ended(&other(("waxwing@", "nobody@")), 78, "look at the user in that URL");
+    let reader = format!("reader_of_{database}");
+    both.place.sql(&format!("CREATE ROLE {reader} LOGIN"));
+    let ran = other(("waxwing@", &format!("{reader}@")));
+    ended(&ran, 78, &format!("(ALTER DATABASE \"{database}\" OWNER TO \"{reader}\")"));
+    both.place.sql(&format!("DROP ROLE {reader}"));
+
+    let again = "is not whole: bring its backup back again, into an empty database";
+    let broken_by = |change: &str, why: &str| {
+        both.place.sql(change);
+        let ran = both.drill("data", ANY_ROOM);
+        ended(&ran, 74, why);
+        ended(&ran, 74, again);
+        assert!(!String::from_utf8(ran.stderr).unwrap().contains("waxwing.db.copied"));
+    };
+    broken_by("DROP TABLE waxwing.user_limits", "waxwing.user_limits");
+    broken_by("DELETE FROM waxwing.users WHERE user_id = 3", "a row of pending_messages");
+    broken_by("DELETE FROM waxwing.about", "the table waxwing.about has no row");
 }

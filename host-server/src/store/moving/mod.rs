@@ -162,7 +162,8 @@ fn options(
     }
     let mut config = config.clone();
     config.storage.url = url.into();
-    let options = engine::options(&config, directory)?;
+    let mut options = engine::options(&config, directory)?;
+    options.place.called = "that URL";
     Ok(PostgresOptions { timeout: options.timeout.max(PATIENCE), ..options })
 }
 

@@ -5,6 +5,7 @@ use tokio_postgres::{Client, Error, Row as Found};
 
 use super::opening::{self, SETTINGS};
 use super::session::{self, Row as Texts, Sessions};
+use super::url::Names;
 use super::{PostgresOptions, ids};
 use crate::store::moving::{self, Kind, Row, Side, Sum, Table, Target, Value};
 use crate::store::shared::{Epoch, Node};
@@ -89,7 +90,8 @@ impl Moving {
              SELECT FROM waxwing.lease FOR UPDATE NOWAIT; \
              SELECT node IS NULL OR node = {node} FROM waxwing.lease"
         );
-        let rows = self.sessions.simple(&holder).map_err(moving)?;
+        let rows = self.sessions.simple(&holder);
+        let rows = rows.map_err(|error| self.failed(error))?;
         if is_true(rows.last()) {
             return Ok(());
         }
@@ -134,14 +136,19 @@ impl Moving {
     }
 
     fn begin(&mut self, statements: &str) -> Result<(), StorageError> {
-        self.sessions.simple(statements).map(drop).map_err(moving)
+        let begun = self.sessions.simple(statements);
+        begun.map(drop).map_err(|error| self.failed(error))
     }
 
     /// In the transaction that was begun.
     fn go_on(&mut self, statements: &str) -> Result<Vec<Texts>, StorageError> {
         let sent = async |client: &Client| client.simple_query(statements).await;
-        let messages = self.sessions.go_on(sent).map_err(moving)?;
+        let messages = self.sessions.go_on(sent).map_err(|error| self.failed(error))?;
         Ok(session::rows(&messages))
+    }
+
+    fn failed(&self, error: ApplyError) -> StorageError {
+        failed(self.sessions.names(), error)
     }
 }
 
@@ -149,7 +156,7 @@ fn is_true(row: Option<&Texts>) -> bool {
     row.and_then(|row| row.first()).is_some_and(|column| column.as_deref() == Some("t"))
 }
 
-fn moving(error: ApplyError) -> StorageError {
+fn failed(names: &Names, error: ApplyError) -> StorageError {
     match error {
         // lock_not_available, serialization_failure
         ApplyError::Unavailable(why) if why.starts_with("55P03") || why.starts_with("40001") => {
@@ -162,7 +169,7 @@ fn moving(error: ApplyError) -> StorageError {
         ApplyError::Refused(why) => {
             StorageError::Damaged(format!("a row that was read makes no sense: {why}").into())
         }
-        other => opening::closed(other),
+        other => opening::closed(names, other),
     }
 }
 
@@ -178,7 +185,7 @@ impl Side for Moving {
         ))?;
         loop {
             let fetch = async |client: &Client| client.query_typed(FETCH, &[]).await;
-            let rows = self.sessions.go_on(fetch).map_err(moving)?;
+            let rows = self.sessions.go_on(fetch).map_err(|error| self.failed(error))?;
             if rows.is_empty() {
                 return self.go_on("CLOSE all_rows").map(drop);
             }
@@ -196,7 +203,7 @@ impl Side for Moving {
     fn last_place(&mut self) -> Result<i64, StorageError> {
         let rows = self.go_on("SELECT max(last_queue_id) FROM waxwing.marks")?;
         let place = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
-        place.ok_or_else(|| StorageError::Damaged("the database has no mark".into()))
+        place.ok_or_else(|| opening::not_whole("the table waxwing.marks has no row"))
     }
 }
 
@@ -226,7 +233,8 @@ impl Target for Moving {
         let (name, names, marks) = (table.name, table.names(), marks.join(", "));
         let insert = format!("INSERT INTO waxwing.{name} ({names}) SELECT * FROM unnest({marks})");
         let write = async |client: &Client| client.query_typed(&insert, &given).await;
-        self.sessions.go_on(write).map(drop).map_err(moving)
+        let written = self.sessions.go_on(write).map(drop);
+        written.map_err(|error| self.failed(error))
     }
 
     fn set_last_place(&mut self, place: i64) -> Result<(), StorageError> {

@@ -4,6 +4,7 @@ use waxwing_core::crypto::Digest;
 use waxwing_core::time::Instant;
 
 use super::session::Sessions;
+use super::url::Names;
 use super::{PostgresOptions, PostgresStorage, SCHEMA, Server, Terms, admin, safety, unreachable};
 use crate::store::engine::{Looked, Schema, SecondCopy, Standby, Use};
 use crate::store::shared::{Candidate, Witness};
@@ -150,8 +151,9 @@ fn check_database(sessions: &mut Sessions) -> Result<(), StorageError> {
     }
     if encoding != "UTF8" {
         let why = format!(
-            "the database has the encoding {encoding}, and not UTF8; make another one, as in: createdb \
-             --encoding=UTF8 --template=template0 --owner=waxwing chat"
+            "the database has the encoding {encoding}, and not UTF8; make it again, or another one, as \
+             in: {}",
+            sessions.names().createdb("--encoding=UTF8 --template=template0 ")
         );
         return Err(StorageError::Settings(why.into()));
     }
@@ -183,13 +185,14 @@ pub(super) fn about(sessions: &mut Sessions) -> Result<Option<(Schema, String)>,
     if is_there.first().and_then(|row| row.first()).is_none_or(|is| is.as_deref() != Some("t")) {
         return Ok(None);
     }
-    let about = sessions.simple(ABOUT).map_err(closed)?;
+    let about = sessions.simple(ABOUT);
+    let about = about.map_err(|error| closed(sessions.names(), error))?;
     let mut columns = about.into_iter().flatten();
     let mut next = || columns.next().flatten();
     let (found, min_reader, written_by, state) = (next(), next(), next(), next());
     let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
     let (Some(found), min_reader) = (number(found), number(min_reader)) else {
-        return Err(StorageError::Misplaced("waxwing.about of the database has no row".into()));
+        return Err(not_whole("the table waxwing.about has no row"));
     };
     let outcome = outcome(found, min_reader);
     let written_by = written_by.filter(|version| !version.is_empty());
@@ -199,7 +202,8 @@ pub(super) fn about(sessions: &mut Sessions) -> Result<Option<(Schema, String)>,
 
 fn make_tables(sessions: &mut Sessions) -> Result<(), StorageError> {
     let statements = format!("BEGIN; {SETTINGS}; {}; COMMIT", tables("open"));
-    sessions.simple(&statements).map(|_| ()).map_err(closed)
+    let made = sessions.simple(&statements);
+    made.map(|_| ()).map_err(|error| closed(sessions.names(), error))
 }
 
 /// What makes the tables, in a transaction.
@@ -241,14 +245,25 @@ fn of_other_version(version: &str) -> String {
     )
 }
 
-/// The role of the server may not do that.
-pub(super) fn closed(error: ApplyError) -> StorageError {
+/// Something is missing that every server has in its database.
+pub(super) fn not_whole(why: &str) -> StorageError {
+    let help = "the database is not whole: bring its backup back again, into an empty database";
+    StorageError::Misplaced(format!("{why}; {help}").into())
+}
+
+/// The role of the server may not do that, or what it needs is not there.
+pub(super) fn closed(names: &Names, error: ApplyError) -> StorageError {
     match error {
+        // undefined_table, undefined_column
+        ApplyError::Unavailable(why) if why.starts_with("42P01") || why.starts_with("42703") => {
+            not_whole(&why)
+        }
         // insufficient_privilege
         ApplyError::Unavailable(why) if why.starts_with("42501") => {
             let why = format!(
-                "{why}; the server's role has to own its database: ALTER DATABASE chat OWNER TO waxwing, and \
-                 what is in its schema waxwing"
+                "{why}; the role in {} has to own the database ({}) and what is in its schema waxwing",
+                names.url,
+                names.alter_owner()
             );
             StorageError::Settings(why.into())
         }

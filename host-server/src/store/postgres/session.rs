@@ -17,7 +17,7 @@ use tokio_postgres::tls::{NoTls, TlsStream};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::url::Place;
+use super::url::{Names, Place};
 use super::{safety, tls};
 use crate::store::ApplyError;
 
@@ -48,6 +48,7 @@ struct Way {
     hosts: Vec<Config>,
     /// `None`: nothing leaves the machine.
     tls: Option<MakeRustlsConnect>,
+    names: Names,
 }
 
 struct Session {
@@ -70,9 +71,14 @@ impl Sessions {
         for host in &mut hosts {
             password.map(|password| host.password(password));
         }
-        let way = Way { hosts, tls };
+        let way = Way { hosts, tls, names: place.names() };
         let patience = lease / 2;
         Ok(Self { runtime, way, timeout, patience, session: None, under_way: None })
+    }
+
+    /// What an error calls the database.
+    pub(super) const fn names(&self) -> &Names {
+        &self.way.names
     }
 
     /// What begins a transaction that locks the row of the lease.
@@ -216,18 +222,22 @@ async fn lock(client: &Client, statements: &str, patience: Duration) -> Result<L
     answered.map(Locked::Done)
 }
 
-/// Why there is no connection: each host that was tried, and what it says, or its network. `None`: nothing in
-/// time.
-pub(super) struct NoSession(Vec<(String, Option<Error>)>);
+/// Why there is no connection.
+pub(super) struct NoSession {
+    names: Names,
+    /// Each host that was tried, and what it says, or its network. `None`: nothing in time.
+    tried: Vec<(String, Option<Error>)>,
+}
 
 impl NoSession {
     /// What is wrong, and what to do about it; and whether the settings are.
     pub(super) fn in_words(&self) -> (String, bool) {
-        let Some(last) = self.0.iter().rev().find_map(|(_, error)| error.as_ref()) else {
-            return (format!("no host of storage.url answers in time: {}", self.hosts()), false);
+        let Some(last) = self.tried.iter().rev().find_map(|(_, error)| error.as_ref()) else {
+            let (url, hosts) = (self.names.url, self.hosts());
+            return (format!("no host of {url} answers in time: {hosts}"), false);
         };
-        let (why, is_settings) = Self::meaning(last);
-        match &*self.0 {
+        let (why, is_settings) = self.meaning(last);
+        match &*self.tried {
             [_] => (why, is_settings),
             _ => (format!("{why} (tried: {})", self.hosts()), is_settings),
         }
@@ -239,21 +249,22 @@ impl NoSession {
             Some(error) => format!("{host}, {}", whole(error)),
             None => format!("{host}, no answer"),
         };
-        self.0.iter().map(one).collect::<Vec<_>>().join("; ")
+        self.tried.iter().map(one).collect::<Vec<_>>().join("; ")
     }
 
-    fn meaning(error: &Error) -> (String, bool) {
-        let why = whole(error);
+    fn meaning(&self, error: &Error) -> (String, bool) {
+        let (why, url) = (whole(error), self.names.url);
         match error.code() {
             Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
-                let help = "look at the user in storage.url, at storage.password_file, and at the \
-                            database's pg_hba.conf";
+                let help = format!(
+                    "look at the user in {url}, at storage.password_file, and at the database's pg_hba.conf"
+                );
                 (format!("the database does not let the server in: {why}; {help}"), true)
             }
             Some(&SqlState::INVALID_CATALOG_NAME) => {
-                let help =
-                    "make it, owned by the server's role, as in: createdb --owner=waxwing chat";
-                (format!("the database of storage.url is not there: {why}; {help}"), true)
+                let help = self.names.createdb("");
+                let help = format!("make it, owned by the server's role: {help}");
+                (format!("the database of {url} is not there: {why}; {help}"), true)
             }
             // Before it is asked for a password, the driver looks whether it has one.
             None if why.contains("password missing") => {
@@ -261,13 +272,16 @@ impl NoSession {
                 ("the database asks for a password: ".to_owned() + help, true)
             }
             None if why.contains("does not allow writes") => {
-                let help =
-                    "no host of storage.url takes writes: each is a standby, or was made read-only";
-                (help.into(), false)
+                let help = format!(
+                    "no host of {url} takes writes: each is a standby, or was made read-only"
+                );
+                (help, false)
             }
             None if why.contains("certificate") || why.contains("TLS") => {
-                let help = "its certificate has to name the host as storage.url does, and one in sslrootcert \
-                            has to vouch for it";
+                let help = format!(
+                    "its certificate has to name the host as {url} does, and one in sslrootcert has to vouch \
+                     for it"
+                );
                 (format!("the database does not prove who it is: {why}; {help}"), false)
             }
             _ => (format!("the database cannot be reached: {why}"), false),
@@ -308,7 +322,7 @@ async fn connect(way: &Way, limit: Duration) -> Result<Session, NoSession> {
             Err(_) => tried.push((name(host), None)),
         }
     }
-    Err(NoSession(tried))
+    Err(NoSession { names: way.names.clone(), tried })
 }
 
 /// A host, as the URL names it.

@@ -18,6 +18,41 @@ pub struct Place {
     pub hosts: Vec<Config>,
     /// The certificates of those who may vouch for the database, in a PEM file. `None`: without TLS.
     pub root_certificates: Option<PathBuf>,
+    /// What an error calls the URL.
+    pub called: &'static str,
+}
+
+/// What an error says of a database and of the way to it.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    /// The URL: the setting, or another one.
+    pub(super) url: &'static str,
+    role: String,
+    database: String,
+}
+
+impl Place {
+    pub(super) fn names(&self) -> Names {
+        let host = self.hosts.first();
+        Names {
+            url: self.called,
+            role: host.and_then(Config::get_user).unwrap_or_default().into(),
+            database: host.and_then(Config::get_dbname).unwrap_or_default().into(),
+        }
+    }
+}
+
+impl Names {
+    /// The command that makes the database, with these options.
+    pub(super) fn createdb(&self, options: &str) -> String {
+        format!("createdb {options}--owner={} {}", self.role, self.database)
+    }
+
+    /// What makes the role the owner of the database.
+    pub(super) fn alter_owner(&self) -> String {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        format!("ALTER DATABASE {} OWNER TO {}", quoted(&self.database), quoted(&self.role))
+    }
 }
 
 /// Why a URL is none.
@@ -113,7 +148,7 @@ pub fn parse(url: &str) -> Result<Place, UrlError> {
         let host = host.ssl_mode(tls).target_session_attrs(TargetSessionAttrs::ReadWrite);
         host.application_name(NAME);
     }
-    Ok(Place { hosts, root_certificates })
+    Ok(Place { hosts, root_certificates, called: "storage.url" })
 }
 
 fn config(url: &str) -> Result<Config, UrlError> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::{Value as Stored, ValueRef};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
 
 use super::error::SqliteError;
 use super::fault::Fault;
@@ -190,7 +190,16 @@ impl Target for Writer<'_> {
             }
             Ok(())
         };
-        write().map_err(|error| open::failure(self.path, &error).into())
+        write().map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => {
+                let why = format!(
+                    "a row of {name} does not go with the others of the database that is copied: {error}; that \
+                     database is not whole: bring its backup back again, into an empty database"
+                );
+                StorageError::Misplaced(why.into())
+            }
+            _ => open::failure(self.path, &error).into(),
+        })
     }
 
     fn set_last_place(&mut self, place: i64) -> Result<(), StorageError> {

@@ -151,6 +151,22 @@ fn a_program_that_fails_gets_the_same_letter_again_before_those_behind_it() {
     assert_eq!(lines(&fs::read_to_string(&seen).unwrap())[0]["text"], "five");
 }
 
+/// A program that reads from a pipe cannot tell a short letter from one that was cut because `waxwing` was
+/// killed.
+#[test]
+fn a_letter_is_complete_before_its_program_starts() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let seen = bert.home.join("seen");
+    let program =
+        script(&bert, &format!("{{ stat -Lc '%F %s' /dev/stdin; wc -c; }} >{}", seen.display()));
+    let text = "long ".repeat(12_000);
+    anna.send(&bert, &text).exits(0);
+    bert.run(&["receive", "--exec", &program]).exits(0);
+    let len = text.len();
+    assert_eq!(fs::read_to_string(&seen).unwrap(), format!("regular file {len}\n{len}\n"));
+}
+
 #[test]
 fn a_program_that_is_not_there_is_told_before_a_letter_comes() {
     let server = TestServer::new();

@@ -5,7 +5,7 @@
 //! into the server's log.
 
 use std::env;
-use std::io::{self, Write};
+use std::io::{self, PipeReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -71,23 +71,18 @@ fn run(config: &ExecConfig, job: &Job, ending: &Ending) -> Result<(), DeliveryEr
             command.env_remove(name);
         }
     }
+    let unusable = |error: io::Error| DeliveryError::Unusable(error.to_string());
     let mut child = command
         .args(&config.args)
-        .stdin(Stdio::piped())
+        .stdin(complete(&job.phone, &job.code).map_err(unusable)?)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         // A group of its own, so that whatever it starts can be killed with it.
         .process_group(0)
         .spawn()
-        .map_err(|error| DeliveryError::Unusable(error.to_string()))?;
+        .map_err(unusable)?;
     descriptors::lower_again(Pid::from_child(&child));
     let deadline = Instant::now() + config.timeout;
-    if let Some(mut input) = child.stdin.take() {
-        // Both lines fit into a pipe, so this does not wait for the program. One that does not
-        // read them is judged by its exit code like any other.
-        let lines = [job.phone.as_bytes(), b"\n", job.code.expose(), b"\n"];
-        let _ = lines.iter().try_for_each(|part| input.write_all(part));
-    }
     let ended = wait(&child, deadline, ending);
     // Whatever it has started ends with it. The group cannot be another's yet: its number is free
     // only when the program has been waited for.
@@ -99,6 +94,17 @@ fn run(config: &ExecConfig, job: &Job, ending: &Ending) -> Result<(), DeliveryEr
         Some(BAD_PHONE | NO_SUCH_PHONE) => Err(DeliveryError::Refused(status.to_string())),
         _ => Err(DeliveryError::Failed(status.to_string())),
     }
+}
+
+/// The input of a program, which is complete before the program starts. If the server were killed
+/// while it writes, the program would send the part of a code that it has got.
+fn complete(phone: &Phone, code: &Otp) -> io::Result<PipeReader> {
+    let (input, mut end) = io::pipe()?;
+    // Both lines fit into a pipe, so this does not wait for somebody who reads.
+    for part in [phone.as_bytes(), b"\n", code.expose(), b"\n"] {
+        end.write_all(part)?;
+    }
+    Ok(input)
 }
 
 /// Until the program has ended, or must.
@@ -166,6 +172,14 @@ mod tests {
         let seen = fs::read_to_string(file).unwrap();
         let rest = seen.strip_prefix("+4915112345617\n012345\n").unwrap();
         assert!(!rest.contains("012345") && !rest.contains("4915112345617"));
+    }
+
+    #[test]
+    fn the_input_of_a_program_is_complete_before_it_starts() {
+        let phone = Phone::parse(b"+4915112345617").unwrap();
+        let input = complete(&phone, &Otp::parse(b"012345").unwrap()).unwrap();
+        // Nothing can be written into it any more, so it ends.
+        assert_eq!(io::read_to_string(input).unwrap(), "+4915112345617\n012345\n");
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! `waxwing receive --exec`: a program for each letter, which is done with it when it ends with 0.
 
 use std::env;
-use std::io::{self, ErrorKind, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, Seek, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use std::{fs, fs::OpenOptions, os::unix::fs::OpenOptionsExt as _};
 
 use rustix::fs::{Access, access};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::clock;
 use crate::commands::{Console, Place};
@@ -150,6 +155,13 @@ impl Hands<'_> {
         } else {
             text.to_owned()
         };
+        let input = complete(self.home.dir(), &given).map_err(|error| {
+            let program = self.program.display();
+            Failure::General(format!(
+                "there is no file for a letter to {program}: {}; the letter stays new",
+                system::of_machine(&error)
+            ))
+        })?;
         let child = Command::new(self.program)
             .env("LETTER_HOME", self.home.dir())
             .env("LETTER_FROM", letter.from.as_ref().map_or("", |from| from.as_str()))
@@ -157,9 +169,9 @@ impl Hands<'_> {
             .env("LETTER_UID", letter.uid.map(|uid| uid.to_string()).unwrap_or_default())
             .env("LETTER_SENT_AT", clock::rfc3339(letter.sent_at))
             .env("LETTER_REQUEST", if is_stranger { "true" } else { "false" })
-            .stdin(Stdio::piped())
+            .stdin(input)
             .spawn();
-        let child = child.map_err(|error| {
+        let mut child = child.map_err(|error| {
             let program = self.program.display();
             Failure::Config(format!(
                 "{program} cannot be started: {}; the letter stays new",
@@ -169,7 +181,7 @@ impl Hands<'_> {
         let (end, ended) = channel();
         let waker = session.waker();
         let watch = move || {
-            let _ = end.send(feed(child, &given));
+            let _ = end.send(child.wait());
             // Without it the end is seen a moment later.
             let _ = waker.wake();
         };
@@ -181,11 +193,33 @@ impl Hands<'_> {
     }
 }
 
-/// Gives a program its letter, and waits for its end.
-fn feed(mut child: Child, letter: &str) -> io::Result<ExitStatus> {
-    if let Some(mut input) = child.stdin.take() {
-        // One that does not read it may be done with it all the same.
-        let _ = input.write_all(letter.as_bytes());
-    }
-    child.wait()
+/// The input of a program, which is complete before the program starts. If this process were killed while it
+/// writes into a pipe, the program would take the part that it has got for the letter, and answer that.
+fn complete(home: &Path, given: &str) -> io::Result<File> {
+    let mut file = nameless(home)?;
+    file.write_all(given.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// A file in memory: what is deleted from the home is on no disk.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn nameless(_home: &Path) -> io::Result<File> {
+    // Some systems demand the second flag, and Linux before 6.3 does not know it.
+    let flags = MemfdFlags::CLOEXEC;
+    let made = memfd_create("letter", flags | MemfdFlags::NOEXEC_SEAL);
+    Ok(made.or_else(|_| memfd_create("letter", flags))?.into())
+}
+
+/// A file of the home that has lost its name before anything is in it. One process of a home hands letters
+/// over at a time.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn nameless(home: &Path) -> io::Result<File> {
+    let path = home.join("letter-for-program");
+    // A process that was killed in between may have left one, with nothing in it.
+    let _ = fs::remove_file(&path);
+    let mut how = OpenOptions::new();
+    let file = how.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
 }

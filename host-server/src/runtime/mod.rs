@@ -229,7 +229,7 @@ fn serve_metrics(listen: SocketAddr, watched: Arc<dyn Watched>) -> Result<Endpoi
 /// Ends what was begun before the last end of the server. A server whose audit log is not as it should be
 /// serves all the same; what an operator would change is refused until the log can be written again.
 fn settle(audit: &AuditLog, storage: &mut dyn Storage) -> Result<(), Failure> {
-    let Finished { users, unknown, unfinished } =
+    let Finished { users, unknown, unfinished, unread } =
         erase::finish(audit, storage).map_err(Failure::of_storage)?;
     if users > 0 {
         tracing::info!(
@@ -244,7 +244,8 @@ fn settle(audit: &AuditLog, storage: &mut dyn Storage) -> Result<(), Failure> {
             "what is left of a removed user could not be erased: the next start tries again"
         );
     }
-    match audit.settle(clock::unix_now()).map(|acts| acts + unknown) {
+    let settled = audit.settle(clock::unix_now());
+    match unread.map_or(settled, Err).map(|acts| acts + unknown) {
         Ok(0) => {}
         Ok(acts) => tracing::warn!(
             name: "acts_unknown",

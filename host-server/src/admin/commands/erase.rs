@@ -149,6 +149,8 @@ pub(crate) struct Finished {
     pub(crate) unknown: usize,
     /// Why each of the others is not done. The next start tries again.
     pub(crate) unfinished: Vec<Failure>,
+    /// Why the log cannot be read, so that nobody knows whether there are any.
+    pub(crate) unread: Option<Failure>,
 }
 
 /// Ends what was begun before the last end of the server: of users who are gone, the rest goes. One that
@@ -159,7 +161,7 @@ pub(crate) struct Finished {
 pub(crate) fn finish(log: &AuditLog, storage: &mut dyn Storage) -> Result<Finished, StorageError> {
     let mut finished = Finished::default();
     let open = log.open_erasures().unwrap_or_else(|error| {
-        finished.unfinished.push(error);
+        finished.unread = Some(error);
         Vec::new()
     });
     for (begun, user) in open {

@@ -239,6 +239,29 @@ fn a_program_or_a_directory_that_cannot_be_used_is_refused_before_the_start() {
 }
 
 #[test]
+fn a_log_that_is_to_go_where_no_plain_file_can_be_is_refused_by_a_check() {
+    let folder = Folder::new();
+    let [directory, link, log] =
+        ["directory", "link", "log"].map(|name| folder.0.path().join(name));
+    fs::create_dir(&directory).unwrap();
+    std::os::unix::fs::symlink(&log, &link).unwrap();
+    let named = |path: &Path| folder.file(&format!("log.file = \"{}\"\n", path.display()));
+    for (path, why) in [
+        (&*directory, "directory: it is a directory and no file"),
+        (&*link, "link: it is a link"),
+        (Path::new("/dev/full"), "log.file: /dev/full: it is no plain file"),
+    ] {
+        refused(&check(&named(path)).output().unwrap(), why);
+    }
+    for is_there in [false, true] {
+        let ran = check(&named(&log)).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        assert!(log.exists() == is_there);
+        fs::write(&log, "").unwrap();
+    }
+}
+
+#[test]
 fn an_address_without_a_number_is_refused_with_an_example() {
     for listen in ["localhost:9295", "127.0.0.1", "9295", "::1:9295", "127.0.0.1:65536", ""] {
         let ran = binary().args(["--listen", listen]).output().unwrap();

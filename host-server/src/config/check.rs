@@ -150,17 +150,26 @@ impl Config {
     }
 }
 
-/// Whether the file of the log can be made where it is to be, and nobody else can put another in its
-/// place.
+/// Whether the file of the log is a plain one, or can be made where it is to be, and nobody else can put another in
+/// its place.
 ///
 /// # Errors
 /// When that is not so.
 pub(crate) fn check_place_of_log(file: &Path) -> Result<(), ConfigError> {
+    let refused =
+        |path: &Path, why: &str| ConfigError(format!("log.file: {}: {why}", path.display()));
     // Without a folder in its path, it is in the working directory.
-    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => directory::check(folder)
-            .map_err(|why| ConfigError(format!("log.file: {}: {why}", folder.display()))),
-        None => Ok(()),
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        directory::check(folder).map_err(|why| refused(folder, &why))?;
+    }
+    let Ok(found) = fs::symlink_metadata(file) else { return Ok(()) };
+    match found.file_type() {
+        kind if kind.is_file() => Ok(()),
+        kind if kind.is_dir() => {
+            Err(refused(file, "it is a directory and no file: name a file, such as one in it"))
+        }
+        kind if kind.is_symlink() => Err(refused(file, "it is a link: name the file itself")),
+        _ => Err(refused(file, "it is no plain file: name one, or a place where none is yet")),
     }
 }
 

@@ -12,6 +12,7 @@ use waxwing_core::phone::Phone;
 use waxwing_core::server::storage::{Answer, Question, Write};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
+use waxwing_server::clock;
 use waxwing_server::store::{Inspect, Ownership, Salvage, SqliteOptions, SqliteStorage, Storage};
 
 const LETTERS: u64 = 120;
@@ -182,6 +183,35 @@ fn a_damaged_database_whose_log_is_gone_is_recovered_without_it() {
     let mut new = SqliteStorage::recover_without_log(&path, &OPTIONS()).unwrap();
     assert!(new.users(None).unwrap().iter().map(|user| user.id.get()).eq([1, 3]));
     assert!(is_damaged(&place.join("waxwing.db.damaged-1"), 2));
+}
+
+#[test]
+fn a_log_that_hides_what_was_confirmed_is_refused_and_nobody_is_told_that_letters_were_delivered() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = sample(directory.path());
+    let mut storage = SqliteStorage::open(&path, &OPTIONS()).unwrap();
+    for place in LETTERS + 1..=LETTERS + 5 {
+        apply(&mut storage, [insert(place, 1, 3, 900)]).unwrap();
+    }
+    // As after a kill.
+    drop(storage);
+    let log = path.with_extension("db-wal");
+    let mut bytes = fs::read(&log).unwrap();
+    let packet = letter(LETTERS + 3, 1, 3, 900).packet;
+    let at = bytes.windows(32).position(|window| window == &packet[26..58]).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    for refused in [
+        SqliteStorage::open(&path, &OPTIONS()).err().unwrap().to_string(),
+        SqliteStorage::open_existing(&path, &OPTIONS()).err().unwrap().to_string(),
+    ] {
+        assert!(refused.contains("waxwing.db-wal is damaged"), "{refused}");
+    }
+    let mut new = SqliteStorage::recover(&path, &OPTIONS()).unwrap();
+    assert_eq!(mailbox(&mut new, 3), [LETTERS + 1, LETTERS + 2]);
+    assert_eq!(files(directory.path(), "waxwing.db.damaged-1"), [true; 3]);
+    let missing = new.load(UnixTime::from_seconds(0)).unwrap().letters_missing_until;
+    assert!(missing.is_some_and(|until| until > clock::unix_now()), "{missing:?}");
 }
 
 #[test]

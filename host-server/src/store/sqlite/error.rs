@@ -93,6 +93,19 @@ pub enum SqliteError {
         /// The log.
         log: PathBuf,
     },
+    /// Its log is not what was written, and not only where a power cut could have torn it.
+    #[error(
+        "{log} is damaged: a part of it has changed, so that what was stored in {path} after that cannot be read, \
+         though it was confirmed",
+        path = .path.display(),
+        log = .log.display()
+    )]
+    DamagedLog {
+        /// The database.
+        path: PathBuf,
+        /// The log.
+        log: PathBuf,
+    },
     /// There is a log without a database.
     #[error(
         "there is no database {path}, but there is its log {log}. Put the database back; only if it \
@@ -127,7 +140,7 @@ fn writer(version: Option<&str>) -> String {
 impl From<SqliteError> for StorageError {
     fn from(error: SqliteError) -> Self {
         let blame = match &error {
-            SqliteError::Damaged { .. } => Self::Damaged,
+            SqliteError::Damaged { .. } | SqliteError::DamagedLog { .. } => Self::Damaged,
             SqliteError::NewerSchema { .. } | SqliteError::OlderSchema { .. } => Self::OtherVersion,
             SqliteError::Foreign { .. }
             | SqliteError::Moved { .. }

@@ -45,30 +45,56 @@ pub(super) fn name(path: &Path, pages: [u32; 2], bytes: &[u8]) -> io::Result<boo
 /// How many pages of the log belong to transactions that are whole: what SQLite would find after a
 /// crash.
 pub(super) fn committed(log: &Path) -> io::Result<u64> {
+    Ok(Log::open(log)?.whole()?.committed)
+}
+
+/// Whether something in the log has changed since it was written, and hides transactions behind it that were
+/// confirmed. SQLite takes any page that is not whole for the end of the log. That is right for what a power cut has
+/// torn, or a full disk has not taken: it is part of the last transaction, since each one is synced before the next
+/// begins. So a log is damaged if a whole transaction follows one that ends at such a page or behind it.
+pub(super) fn is_damaged_within(log: &Path) -> io::Result<bool> {
     let log = Log::open(log)?;
+    let Whole { pages, .. } = log.whole()?;
     if !log.has_good_header() {
-        return Ok(0);
+        return Ok(false);
     }
-    let mut checksum = log.checksum();
     let mut frame = vec![0; FRAME_HEADER + log.page_size];
-    let mut committed = 0;
-    for number in 0.. {
+    let mut before: Option<Checksum> = None;
+    // Whether a transaction has ended, and all pages since are whole.
+    let mut follows = false;
+    for number in pages.. {
         match log.file.read_exact_at(&mut frame, log.offset(number)) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
             read => read?,
         }
         let (head, page) = frame.split_at(FRAME_HEADER);
-        checksum.add(&head[..8]);
-        checksum.add(page);
-        if head[8..16] != log.header[16..24] || !checksum.is(&head[16..24]) {
-            break;
+        // Each page says what the checksum is up to its end, so the next can be judged without those before.
+        let is_whole = before.is_some_and(|mut checksum| {
+            checksum.add(&head[..8]);
+            checksum.add(page);
+            log.has(head) && checksum.is(&head[16..24])
+        });
+        if follows && is_whole && is_last(head) {
+            return Ok(true);
         }
-        // Only the last page of a transaction says how long the database is.
-        if number_at(head, 4) != 0 {
-            committed = number + 1;
-        }
+        follows = (follows && is_whole) || (log.has(head) && is_last(head));
+        before = log.has(head).then(|| log.checksum_at(&head[16..24]));
     }
-    Ok(committed)
+    Ok(false)
+}
+
+/// How far a log is what was written.
+#[derive(Default)]
+struct Whole {
+    /// Pages until the first that is not whole.
+    pages: u64,
+    /// Those of transactions that are whole.
+    committed: u64,
+}
+
+/// Only the last page of a transaction says how long the database is.
+fn is_last(head: &[u8]) -> bool {
+    number_at(head, 4) != 0
 }
 
 struct Log {
@@ -89,16 +115,57 @@ impl Log {
         Ok(Self { file, header, page_size: page_size.min(LARGEST_PAGE) })
     }
 
+    fn whole(&self) -> io::Result<Whole> {
+        let mut whole = Whole::default();
+        if !self.has_good_header() {
+            return Ok(whole);
+        }
+        let mut checksum = self.checksum();
+        let mut frame = vec![0; FRAME_HEADER + self.page_size];
+        for number in 0.. {
+            match self.file.read_exact_at(&mut frame, self.offset(number)) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                read => read?,
+            }
+            let (head, page) = frame.split_at(FRAME_HEADER);
+            checksum.add(&head[..8]);
+            checksum.add(page);
+            if !self.has(head) || !checksum.is(&head[16..24]) {
+                break;
+            }
+            whole.pages = number + 1;
+            if is_last(head) {
+                whole.committed = whole.pages;
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Whether a page was written to this log, and not to one before it in the same file.
+    fn has(&self, head: &[u8]) -> bool {
+        head[8..16] == self.header[16..24]
+    }
+
     fn offset(&self, frame: u64) -> u64 {
         HEADER as u64 + frame * (FRAME_HEADER + self.page_size) as u64
     }
 
     /// Of the header, from where that of the pages goes on.
     fn checksum(&self) -> Checksum {
-        let is_big_endian = number_at(&self.header, 0) & 1 == 1;
+        let is_big_endian = self.is_big_endian();
         let mut checksum = Checksum { is_big_endian, first: 0, second: 0 };
         checksum.add(&self.header[..24]);
         checksum
+    }
+
+    /// The one that was written there.
+    fn checksum_at(&self, written: &[u8]) -> Checksum {
+        let is_big_endian = self.is_big_endian();
+        Checksum { is_big_endian, first: number_at(written, 0), second: number_at(written, 4) }
+    }
+
+    fn is_big_endian(&self) -> bool {
+        number_at(&self.header, 0) & 1 == 1
     }
 
     fn has_good_header(&self) -> bool {
@@ -190,6 +257,31 @@ mod tests {
         }
         std::fs::write(&copy, "").unwrap();
         assert_eq!(committed(&copy).unwrap(), 0);
+    }
+
+    #[test]
+    fn damage_is_told_from_a_transaction_that_a_power_cut_has_torn() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, pages) = log(directory.path());
+        let whole = std::fs::read(&path).unwrap();
+        let copy = directory.path().join("copy");
+        let is_damaged = |bytes: &[u8]| {
+            std::fs::write(&copy, bytes).unwrap();
+            is_damaged_within(&copy).unwrap()
+        };
+        let frame = FRAME_HEADER + 4_096;
+        let ends: Vec<_> = whole[HEADER..].chunks(frame).map(is_last).collect();
+        let last = ends[..ends.len() - 1].iter().rposition(|is_last| *is_last).unwrap();
+        assert!(!is_damaged(&whole));
+        for number in 0..usize::try_from(pages).unwrap() {
+            let mut changed = whole.clone();
+            changed[HEADER + number * frame + 1_000] ^= 1;
+            assert_eq!(is_damaged(&changed), number <= last, "page {number}");
+            // What is cut off is no damage within.
+            assert!(!is_damaged(&whole[..HEADER + number * frame + 1_000]), "page {number}");
+        }
+        assert!(!is_damaged(&[]));
+        is_damaged_within(&directory.path().join("none")).expect_err("there is none");
     }
 
     /// The same log as a machine would have written it whose numbers begin with the highest byte.

@@ -139,6 +139,7 @@ pub(super) fn forget(database: &Path) -> io::Result<()> {
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), SqliteError> {
     let failed = |error| failure(path, &error);
     let (newest, before) = read(connection).map_err(failed)?;
+    check_damage(path)?;
     let in_log = log::pages(connection).map_err(failed)?;
     if in_log > 0 {
         return check_log(connection, path, in_log, &newest, &before);
@@ -151,6 +152,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), SqliteEr
 pub(super) fn check_alone(connection: &Connection, path: &Path) -> Result<(), SqliteError> {
     let failed = |error| failure(path, &error);
     let (newest, before) = read(connection).map_err(failed)?;
+    check_damage(path)?;
     let log = beside(path, "-wal");
     // Whoever may not read it cannot say that it is another's.
     match frames::committed(&log) {
@@ -162,6 +164,15 @@ pub(super) fn check_alone(connection: &Connection, path: &Path) -> Result<(), Sq
     match frames::name(&log, pages, &newest.id) {
         Ok(false) => Err(foreign_log(path)),
         Ok(true) | Err(_) => Ok(()),
+    }
+}
+
+/// Refuses a log that hides what was confirmed. One that is not there, or may not be read, hides nothing.
+fn check_damage(path: &Path) -> Result<(), SqliteError> {
+    let log = beside(path, "-wal");
+    match frames::is_damaged_within(&log) {
+        Ok(true) => Err(SqliteError::DamagedLog { path: path.to_owned(), log }),
+        Ok(false) | Err(_) => Ok(()),
     }
 }
 

@@ -94,9 +94,14 @@ pub(super) fn open(
     let known = newest_schema();
     let inspect = || inspect(&connection, path, missing);
     let mut inspected = inspect();
-    // A running server may begin a new log just while somebody else looks.
+    // A running server may write to the log, or begin a new one, just while somebody else looks.
     for _ in 0..LOOKS {
-        if absent == Absent::Refuse && matches!(inspected, Err(SqliteError::ForeignLog { .. })) {
+        if absent == Absent::Refuse
+            && matches!(
+                inspected,
+                Err(SqliteError::ForeignLog { .. } | SqliteError::DamagedLog { .. })
+            )
+        {
             inspected = inspect();
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Row, params};
 use waxwing_core::id::{PacketId, UserId};
-use waxwing_core::server::storage::{ExpiredLetter, PendingLetter, QueueId};
+use waxwing_core::server::storage::{ExpiredLetter, LETTERS_MISSING, PendingLetter, QueueId};
 use waxwing_core::time::UnixTime;
 
 use super::damaged::sound;
@@ -161,6 +161,10 @@ impl<'a> Salvager<'a> {
         Ok(())
     }
 
+    fn letters_missing_until(&self) -> UnixTime {
+        self.now.shifted(i64::try_from(LETTERS_MISSING.as_secs()).unwrap_or(i64::MAX))
+    }
+
     fn the_rest(&self) -> Result<(), Fault> {
         let copy = |select: &'static str, insert: &'static str, columns: usize| {
             stream(self.old, select, |row| {
@@ -212,6 +216,11 @@ impl<'a> Salvager<'a> {
             "SELECT last_queue_id FROM queue_mark",
             "UPDATE queue_mark SET last_queue_id = max(last_queue_id, ?)",
             1,
+        )?;
+        // A letter that is not there may be one that could not be read.
+        self.new.execute(
+            "INSERT INTO restores (restored_at, letters_missing_until) VALUES (?, ?)",
+            [self.now.as_seconds(), self.letters_missing_until().as_seconds()],
         )?;
         self.new.execute(
             "UPDATE queue_mark SET last_queue_id = max(last_queue_id, \

@@ -9,7 +9,7 @@ use crate::courier::Connection;
 use crate::home::Writing;
 use crate::show;
 use crate::tui::bindings::{Action, Situation};
-use crate::tui::input::Key;
+use crate::tui::input::{Input, Key};
 
 /// What does not fit where something else than a letter is typed.
 const NO_ROOM: &str = "not pasted: there is no room for that here";
@@ -58,6 +58,22 @@ impl Model {
                 Focus::Composer => self.composer_key(key),
                 Focus::Letters => self.letters_key(key),
             },
+        }
+    }
+
+    /// Nobody sees what they do here, so nothing is answered, written or sent.
+    pub(super) fn unseen(&mut self, input: &Input) {
+        match input {
+            Input::Key(key) => {
+                let action = self.bindings.action(*key, Situation::Overlay);
+                if let Some(action @ (Action::Quit | Action::Suspend | Action::Redraw)) = action {
+                    self.act(action);
+                }
+            }
+            Input::Paste(_) | Input::PasteTooLong => {
+                self.say("not pasted: the window was too small");
+            }
+            Input::Focus(_) | Input::Wheel { .. } | Input::Click { .. } => {}
         }
     }
 

@@ -40,10 +40,15 @@ pub(crate) const fn has_both(size: Size) -> bool {
     size.width >= TWO_PANES
 }
 
+/// Whether there is no room for anything but a notice.
+pub(crate) const fn is_too_small(size: Size) -> bool {
+    size.width < SMALLEST.width || size.height < SMALLEST.height
+}
+
 impl Layout {
     /// What a screen of this size has room for. `None` if that is nothing.
     pub(crate) fn of(size: Size, pane: Pane, banner: u16, composer: u16) -> Option<Self> {
-        if size.width < SMALLEST.width || size.height < SMALLEST.height {
+        if is_too_small(size) {
             return None;
         }
         let Size { width, height } = size;

@@ -488,6 +488,7 @@ impl Model {
     fn input(&mut self, input: Input) {
         match input {
             Input::Focus(has) => self.has_window = Some(has),
+            _ if layout::is_too_small(self.size) => self.unseen(&input),
             Input::Key(key) => {
                 self.said.forget_notice();
                 self.key(key);

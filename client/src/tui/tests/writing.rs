@@ -43,6 +43,44 @@ fn what_is_begun_is_kept_at_each_pause_and_at_the_end() {
 }
 
 #[test]
+fn what_nobody_sees_no_key_does() {
+    let mut person = anybody();
+    person.press(Key::Enter);
+    person.carry_out();
+    person.types("so far");
+    person.wait(Duration::from_millis(500));
+    person.carry_out();
+    person.acts.clear();
+    let unseen = |person: &mut Person, keys: &[Key]| {
+        for (width, height) in [(29, 24), (80, 7), (0, 0)] {
+            person.resize(width, height);
+            person.presses(keys);
+            person.happen(Event::Input(Input::Paste("pasted".into())));
+            person.happen(Event::Input(Input::Click { column: 1, row: 2 }));
+            person.happen(Event::Input(Input::Wheel { up: true }));
+            person.wait(Duration::from_millis(500));
+        }
+        person.resize(80, 24);
+        assert!(person.errands.is_empty() && person.acts.is_empty(), "{:?}", person.errands);
+    };
+    let all =
+        [Key::Char('x'), Key::Backspace, Key::Ctrl('g'), Key::Enter, Key::Function(1), Key::Esc];
+    unseen(&mut person, &all);
+    person.sees_line("> so far");
+    person.sees_line("not pasted: the window was too small");
+    // In the list, and at a question.
+    person.press(Key::Tab);
+    unseen(&mut person, &[Key::Char('b'), Key::Char('y'), Key::Char('M')]);
+    person.press(Key::Char('b'));
+    unseen(&mut person, &[Key::Char('y'), Key::Enter, Key::Esc]);
+    person.sees_line("Discard what Ann sends from now on?");
+    // These do the same as on a large screen.
+    person.resize(20, 5);
+    person.presses(&[Key::Ctrl('l'), Key::Ctrl('z'), Key::Ctrl('q')]);
+    assert_eq!(person.acts, [Act::Redraw, Act::Suspend, Act::Quit]);
+}
+
+#[test]
 fn a_draft_stays_with_its_conversation() {
     let mut person = anybody();
     person.press(Key::Enter);

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::name::Name;
 use crate::phone::Country;
 use crate::servers::Servers;
+use crate::show;
 use crate::trust;
 use crate::who::{LettersOf, Who};
 
@@ -543,10 +544,10 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 network or server refused, 4 untrusted o
 130 interrupted.";
 
 fn key(text: &str) -> Result<String, String> {
-    if (1..=256).contains(&text.len()) {
+    if text.len() <= 256 && !show::is_blank(text) {
         return Ok(text.to_owned());
     }
-    Err("a key has 1 to 256 bytes".to_owned())
+    Err("a key has at most 256 bytes, and something in it that can be seen".to_owned())
 }
 
 fn account(text: &str) -> Result<String, String> {

@@ -45,7 +45,9 @@ pub(super) enum Reply {
 const WHO: Kind = Kind::Text(256);
 const UID: Kind = Kind::Text(32);
 /// The name of a consumer, or a key.
-const NAME: Kind = Kind::Text(256);
+const NAME: Kind = Kind::Name(256);
+/// The name of a consumer to forget: also an empty one, which a home can have from before they were refused.
+const ANY_NAME: Kind = Kind::Text(256);
 const ITEM: Kind = Kind::Whole(1, i64::MAX.cast_unsigned());
 const LIMIT: Kind = Kind::Whole(1, 256);
 const PERSON: &str = "somebody, by name or phone number";
@@ -124,7 +126,7 @@ pub(super) static METHODS: &[Method] = &[
         name: "remove_consumer",
         summary: "forgets a consumer that does not come back: what it is not done with is deleted in its \
                   time, as other letters are",
-        params: &[Param::required("consumer", NAME, "the name of the program")],
+        params: &[Param::required("consumer", ANY_NAME, "the name of the program")],
         result: Shape::Object(shapes::REMOVED),
         class: Class::Usual,
         run: letters::remove_consumer,

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::refusal::Refusal;
+use crate::show;
 
 /// One thing that a method takes.
 pub(super) struct Param {
@@ -18,6 +19,8 @@ pub(super) struct Param {
 pub(super) enum Kind {
     /// A text of at most so many bytes.
     Text(usize),
+    /// A text of at most so many bytes, in which a person sees something.
+    Name(usize),
     /// A whole number between the two, both included.
     Whole(u64, u64),
     /// True or false.
@@ -45,6 +48,9 @@ impl Kind {
     pub(super) fn schema(&self) -> Value {
         match self {
             Self::Text(longest) => json!({ "type": "string", "maxLength": longest }),
+            Self::Name(longest) => {
+                json!({ "type": "string", "minLength": 1, "maxLength": longest })
+            }
             Self::Whole(least, most) => {
                 json!({ "type": "integer", "minimum": least, "maximum": most })
             }
@@ -64,6 +70,10 @@ impl Kind {
                 }
                 Some(_) => None,
             },
+            Self::Name(longest) => Self::Text(*longest).wrong_with(value).or_else(|| {
+                let is_blank = value.as_str().is_some_and(show::is_blank);
+                is_blank.then(|| "it is empty; give a name that can be seen".to_owned())
+            }),
             Self::Whole(least, most) => {
                 let is_right =
                     value.as_u64().is_some_and(|number| (*least..=*most).contains(&number));
@@ -156,6 +166,7 @@ mod tests {
         Param::required("to", Kind::Text(4), "whom it is for"),
         Param::optional("limit", Kind::Whole(1, 9), ""),
         Param::optional("all", Kind::Truth, ""),
+        Param::optional("key", Kind::Name(4), ""),
         Param::optional("begin", Kind::Word(&["now", "oldest"]), ""),
         Param::optional("events", Kind::Words(&["letter", "status"]), ""),
     ];
@@ -190,6 +201,10 @@ mod tests {
             (json!({ "to": "A", "limit": "3" }), "from 1 to 9"),
             (json!({ "to": "A", "limit": -1 }), "from 1 to 9"),
             (json!({ "to": "A", "all": 1 }), "true or false"),
+            (json!({ "to": "A", "key": "" }), "key: it is empty"),
+            (json!({ "to": "A", "key": " \u{200b}" }), "key: it is empty"),
+            (json!({ "to": "A", "key": 7 }), "key: it is a text"),
+            (json!({ "to": "A", "key": "Annie" }), "at most 4 bytes"),
             (json!({ "to": "A", "begin": "soon" }), "now, oldest"),
             (json!({ "to": "A", "events": "letter" }), "an array"),
             (json!({ "to": "A", "events": [7] }), "an array"),

@@ -187,6 +187,10 @@ fn whatever_is_no_request_has_its_error_and_the_next_one_its_answer() {
         ("send", json!({ "to": "nobody", "text": "x" }), 2, "nobody in this home"),
         ("send", json!({ "to": "+49", "text": "x" }), 2, "7 to 15 digits"),
         ("next", json!({ "consumer": "a", "limit": 0 }), -32_602, "from 1 to 256"),
+        ("next", json!({ "consumer": "" }), -32_602, "consumer: it is empty"),
+        ("next", json!({ "consumer": " " }), -32_602, "consumer: it is empty"),
+        ("ack", json!({ "consumer": "", "id": 1 }), -32_602, "consumer: it is empty"),
+        ("send", json!({ "to": bert.phone, "text": "x", "key": "" }), -32_602, "key: it is empty"),
         ("ack", json!({ "consumer": "nobody", "id": 1 }), 2, "no letter has come"),
         ("status", json!({ "uid": "x" }), 2, "32 hexadecimal digits"),
         ("set", json!({ "with": bert.phone, "name": "+49" }), 2, "phone number"),
@@ -196,6 +200,7 @@ fn whatever_is_no_request_has_its_error_and_the_next_one_its_answer() {
         let (found, words) = program.fails(method, &params);
         assert!(found == code && words.contains(help), "{method} {params}: {found} {words}");
     }
+    assert_eq!(program.call("consumers", &json!({})), json!([]));
     // Nothing of it was taken, nor is half a line at the end.
     program
         .process

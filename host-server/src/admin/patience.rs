@@ -56,33 +56,43 @@ impl Still {
 /// A client hears this often that it is to wait.
 const WAITING: Duration = Duration::from_secs(3);
 
-/// Waits for something that the server does, for as long as it runs. The client hears now and then that
-/// it is to wait, and if it goes, that ends nothing.
-pub(super) fn wait<T>(answer: &mut Answer<'_>, receiver: &Receiver<T>) -> Result<T, Interrupted> {
-    wait_while(answer, receiver, WAITING, || Ok(()))
-}
+impl Running {
+    /// Waits for something that the server does, for as long as it runs. The client hears now and then that
+    /// it is to wait, and if it goes, that ends nothing.
+    pub(super) fn wait<T>(
+        &self,
+        answer: &mut Answer<'_>,
+        receiver: &Receiver<T>,
+    ) -> Result<T, Interrupted> {
+        self.wait_while(answer, receiver, WAITING, || Ok(()))
+    }
 
-/// The same as long as `look`, which is asked this often, says that it makes sense.
-fn wait_while<T>(
-    answer: &mut Answer<'_>,
-    receiver: &Receiver<T>,
-    every: Duration,
-    mut look: impl FnMut() -> Result<(), Interrupted>,
-) -> Result<T, Interrupted> {
-    loop {
-        match receiver.recv_timeout(every) {
-            Ok(value) => return Ok(value),
-            Err(RecvTimeoutError::Timeout) => {
-                look()?;
-                // What was begun goes on, and its end is noted.
-                let _ = answer.line(&Line::<()>::Waiting {}.to_json());
+    /// The same as long as `look`, which is asked this often, says that it makes sense.
+    fn wait_while<T>(
+        &self,
+        answer: &mut Answer<'_>,
+        receiver: &Receiver<T>,
+        every: Duration,
+        mut look: impl FnMut() -> Result<(), Interrupted>,
+    ) -> Result<T, Interrupted> {
+        loop {
+            match receiver.recv_timeout(every) {
+                Ok(value) => return Ok(value),
+                Err(RecvTimeoutError::Timeout) => {
+                    look()?;
+                    // What was begun goes on, and its end is noted.
+                    let _ = answer.line(&Line::<()>::Waiting {}.to_json());
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(self.stops().into()),
             }
-            Err(RecvTimeoutError::Disconnected) => return Err(Problem::server_stops().into()),
         }
     }
-}
 
-impl Running {
+    /// The server stops before it has answered.
+    pub(super) fn stops(&self) -> Problem {
+        Problem::server_stops(self.storage.commits().failed.as_ref())
+    }
+
     /// Waits for what was asked of somebody.
     pub(super) fn outcome<T>(
         &self,
@@ -104,7 +114,7 @@ impl Running {
         }
         let mut storage = Sign::default();
         let every = WAITING.min(self.patience_with(whom));
-        wait_while(answer, receiver, every, || {
+        self.wait_while(answer, receiver, every, || {
             let Some(who) = self.silent(whom, &mut storage) else { return Ok(()) };
             let message = format!(
                 "{who}: what was asked has begun, and whether it is done to its end shows when that has changed"
@@ -125,7 +135,7 @@ impl Running {
             let left = deadline.saturating_duration_since(Instant::now());
             match receiver.recv_timeout(left.min(WAITING)) {
                 Ok(value) => return Ok(Some(value)),
-                Err(RecvTimeoutError::Disconnected) => return Err(Problem::server_stops().into()),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.stops().into()),
                 Err(RecvTimeoutError::Timeout) if left <= WAITING => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {
                     let _ = answer.line(&Line::<()>::Waiting {}.to_json());

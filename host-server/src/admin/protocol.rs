@@ -14,7 +14,7 @@ use super::running::Interrupted;
 use crate::config::{AddressRange, Config, LogLevel};
 use crate::exit::{Exit, Failure};
 use crate::stderr;
-use crate::store::UserName;
+use crate::store::{ApplyError, UserName};
 
 /// A request, and of which server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -288,11 +288,26 @@ impl Problem {
         Self::of(&no_such_user(name))
     }
 
-    /// The server stops before it has answered.
-    pub(super) fn server_stops() -> Self {
-        let message = "the server stops, and does not say any more whether it was done; look again \
-                       when it runs";
-        Self { unknown: true, ..Self::new(Exit::Failure, message) }
+    /// The server stops before it has answered, because its storage has failed if that is said.
+    pub(super) fn server_stops(failed: Option<&ApplyError>) -> Self {
+        let (exit, message) = match failed {
+            None => (
+                Exit::Failure,
+                "the server stops, and does not say any more whether it was done; look again when it runs",
+            ),
+            Some(ApplyError::Corrupt(_)) => (
+                Exit::Storage,
+                "the server has stopped, because it has read a damaged page of its database, and nobody can say \
+                 whether it was done. The log of the server says what is damaged; `waxwing-server run --check` \
+                 reads the whole database and says what helps",
+            ),
+            Some(_) => (
+                Exit::Failure,
+                "the server has stopped, because its storage has failed, and nobody can say whether it was done. \
+                 The log of the server says why; look again when it runs",
+            ),
+        };
+        Self { unknown: true, ..Self::new(exit, message) }
     }
 
     /// It is not done to its end, and the next start of the server goes on with it.

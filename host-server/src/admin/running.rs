@@ -142,7 +142,7 @@ impl Running {
         request: impl FnMut(ShardId, Sender<T>) -> Request,
     ) -> Result<Heard<T>, Interrupted> {
         let heard = self.shards.ask_all(self.reports.patience(), request);
-        Ok(heard.map_err(|Stopped| Problem::server_stops())?)
+        Ok(heard.map_err(|Stopped| self.stops())?)
     }
 
     /// Asks a shard something that it says at once, unless it hangs.
@@ -153,7 +153,7 @@ impl Running {
     ) -> Result<T, Interrupted> {
         let patience = self.reports.patience();
         let heard = self.shards.ask([shard], patience, |_, answer| request(answer));
-        let Heard { answers, late } = heard.map_err(|Stopped| Problem::server_stops())?;
+        let Heard { answers, late } = heard.map_err(|Stopped| self.stops())?;
         let answer = answers.into_iter().next().map(|(_, answer)| answer);
         Ok(answer.ok_or_else(|| Problem::new(Exit::Failure, late))?)
     }

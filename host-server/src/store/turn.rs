@@ -134,6 +134,8 @@ pub struct Commits {
     pub letters: Numbers,
     /// Why storage did not take the last one, also if that was to show it that the server lives.
     pub trouble: Option<String>,
+    /// Why there are no more, so that the server stops.
+    pub failed: Option<ApplyError>,
 }
 
 /// Where the commits are counted. Whoever reads it waits for no commit.
@@ -149,6 +151,10 @@ impl CommitCounts {
 
     fn note(&self, trouble: Option<String>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble = trouble;
+    }
+
+    fn end(&self, failed: ApplyError) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed = Some(failed);
     }
 
     fn count(&self, took: Duration, letters: u64) {
@@ -518,6 +524,8 @@ impl StorageTurns {
             );
         }
         tracing::error!(name: "storage_failed", reason = %failure, "storage has failed");
+        // Whoever is told here ends, and who waits for that one asks why.
+        self.commits.end(failure.clone());
         tell_all(&Done::Fatal(failure.into()), reports);
         Err(Failed)
     }

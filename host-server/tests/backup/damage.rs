@@ -68,6 +68,17 @@ fn one_bit_is_enough() {
     place.about(&["backup", "verify"], 0);
 }
 
+/// Writes over the first page of a table.
+fn damage(database: &Path, table: &str) {
+    let root: u32 = {
+        let database = Connection::open(database).unwrap();
+        let select = "SELECT rootpage FROM sqlite_schema WHERE name = ?";
+        database.query_row(select, [table], |row| row.get(0)).unwrap()
+    };
+    let file = fs::File::options().write(true).open(database).unwrap();
+    file.write_all_at(&[0xff; 64], u64::from(root - 1) * 4_096).unwrap();
+}
+
 #[test]
 fn a_database_that_is_damaged_is_blamed_itself_and_the_doctor_finds_that() {
     let place = Place::new();
@@ -80,13 +91,7 @@ fn a_database_that_is_damaged_is_blamed_itself_and_the_doctor_finds_that() {
         lines.find(|line| line["check"] == "database_pages").unwrap()
     };
     assert_eq!(pages(0)["verdict"], "ok");
-    let root: u32 = {
-        let database = Connection::open(&database).unwrap();
-        let select = "SELECT rootpage FROM sqlite_schema WHERE name = 'damaged_messages'";
-        database.query_row(select, [], |row| row.get(0)).unwrap()
-    };
-    let file = fs::File::options().write(true).open(&database).unwrap();
-    file.write_all_at(&[0xff; 64], u64::from(root - 1) * 4_096).unwrap();
+    damage(&database, "damaged_messages");
     let said = place.about(&["backup", "create"], 74);
     assert!(said.contains("waxwing.db is damaged") && !said.contains(".new"), "{said}");
     assert!(!place.file().exists());
@@ -208,4 +213,25 @@ fn one_of_another_server_is_refused_unless_it_is_meant() {
     // A drill has no use for it without its key.
     let said = place.about(&["backup", "drill"], 4);
     assert!(said.contains("a drill needs its key") && !said.contains("--other-key"), "{said}");
+}
+
+#[test]
+fn a_removal_that_meets_a_damaged_page_ends_with_the_server_and_says_what_helps() {
+    let place = Place::new();
+    let database = place.data().database();
+    // The start does not read it.
+    damage(&database, "undelivered_messages");
+    let mut server = place.start(&[]);
+    let removed = place.run(&["users", "remove", "2", "--yes"]);
+    let said = text(&removed.stderr);
+    assert_eq!(removed.status.code(), Some(74), "{said}");
+    assert!(said.contains("has read a damaged page"), "{said}");
+    assert!(said.contains("waxwing-server run --check"), "{said}");
+    assert_eq!(server.0.wait().unwrap().code(), Some(74));
+    let log = server.log();
+    assert!(log.contains("a damaged page of the database was read"), "{log}");
+    let checked = place.run(&["--check", "--listen", "127.0.0.1:0"]);
+    let said = text(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(74), "{said}");
+    assert_way_out(&said, &database);
 }

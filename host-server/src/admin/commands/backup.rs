@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
-use super::super::patience::wait;
+
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running};
 use super::doctor::Round;
@@ -310,7 +310,7 @@ pub(super) fn create(
     let arguments = arguments(file.as_deref());
     let target = file.map_or(Target::Shelf, Target::Named);
     let made = running.act((caller, answer), "backup create", arguments, |answer| {
-        let (file, manifest) = wait(answer, &running.backups.start(target)?)??;
+        let (file, manifest) = running.wait(answer, &running.backups.start(target)?)??;
         let backup = Backup::of(&file, manifest);
         let outcome = done(&backup);
         Ok((backup, outcome))

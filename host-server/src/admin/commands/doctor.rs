@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::control::{Answer, Connection};
-use super::super::patience::wait;
+
 use super::super::protocol::{self, Asked, Request, item};
 use super::super::running::{Interrupted, Running};
 use super::Paper;
@@ -99,7 +99,7 @@ pub(super) fn live(running: &Running, answer: &mut Answer<'_>) -> Result<(), Int
     // Whoever waits is told so.
     let round = thread::scope(|scope| {
         scope.spawn(|| sender.send(running.canary_round()));
-        wait(answer, &ended)
+        running.wait(answer, &ended)
     })?;
     item(answer, Round::of(round))
 }

@@ -416,3 +416,29 @@ fn a_drill_whose_database_cannot_be_used_names_that_one_and_what_to_do() {
     broken_by("DELETE FROM waxwing.users WHERE user_id = 3", "a row of pending_messages");
     broken_by("DELETE FROM waxwing.about", "the table waxwing.about has no row");
 }
+
+#[test]
+fn no_password_in_a_url_gets_into_the_audit_log() {
+    let Some(both) = Both::new() else { return };
+    let storage = both.to_drill("data");
+    Box::new(storage).close().unwrap();
+    let url = "postgres://waxwing:geheim@localhost/chat";
+    let elsewhere = both.root.path().to_str().unwrap();
+    for arguments in [
+        &["backup", "drill", "--url", url, "--directory", elsewhere][..],
+        &["storage", "copy", "--to", url],
+        &["storage", "copy", "--from", url],
+    ] {
+        let ran = both.command("data", arguments);
+        ended(&ran, 78, "a password does not belong into it");
+        assert!(!String::from_utf8_lossy(&ran.stderr).contains("geheim"));
+    }
+    std::fs::write(both.data("data").join("witness"), "").unwrap();
+    ended(
+        &both.command("data", &["backup", "drill", "--url", url, "--directory", elsewhere]),
+        78,
+        "",
+    );
+    let audit = std::fs::read_to_string(both.data("data").join("audit.jsonl")).unwrap_or_default();
+    assert!(!audit.contains("geheim"), "{audit}");
+}

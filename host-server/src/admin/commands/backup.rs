@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use super::super::audit::{self, Arguments, AuditLog, Outcome};
 use super::super::control::{Answer, Caller, Connection};
-
 use super::super::protocol::{Request, item};
 use super::super::running::{Interrupted, Running};
 use super::doctor::Round;
@@ -27,9 +26,9 @@ use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::key::{self, Fingerprints};
 use crate::runtime;
-#[cfg(feature = "postgres")]
-use crate::store::Contents;
 use crate::store::{self, Interrupt, Opening};
+#[cfg(feature = "postgres")]
+use crate::store::{Contents, moving};
 
 /// A backup, as the operator reads of it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -338,6 +337,8 @@ pub(super) fn run(command: &BackupCommand, paper: &mut Paper<'_>) -> Result<(), 
             drill(StartFrom::File(file), directory, paper)
         }
         BackupCommand::Drill { url: Some(url), directory: Some(directory), .. } => {
+            #[cfg(feature = "postgres")]
+            moving::check_url(url)?;
             drill(StartFrom::Database(url), directory, paper)
         }
         // The command line asks for one of them.

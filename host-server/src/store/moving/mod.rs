@@ -152,14 +152,22 @@ fn go_on(path: &Path, of_file: &SqliteOptions, source: &mut Moving) -> Result<Su
     Ok(read)
 }
 
+/// Refuses what is no URL of a database. Nobody notes a URL before that: one that is refused may have a password in
+/// it.
+///
+/// # Errors
+/// Says what is wrong with it, without the URL.
+pub fn check_url(url: &str) -> Result<(), StorageError> {
+    let refused = |why| StorageError::Settings(format!("the URL cannot be used: {why}").into());
+    postgres::parse(url).map(drop).map_err(refused)
+}
+
 fn options(
     config: &Config,
     directory: &LockedDataDir,
     url: &str,
 ) -> Result<PostgresOptions, StorageError> {
-    if let Err(why) = postgres::parse(url) {
-        return Err(StorageError::Settings(format!("the URL cannot be used: {why}").into()));
-    }
+    check_url(url)?;
     let mut config = config.clone();
     config.storage.url = url.into();
     let mut options = engine::options(&config, directory)?;

@@ -54,10 +54,10 @@ pub(super) fn committed(log: &Path) -> io::Result<u64> {
 /// begins. So a log is damaged if a whole transaction follows one that ends at such a page or behind it.
 pub(super) fn is_damaged_within(log: &Path) -> io::Result<bool> {
     let log = Log::open(log)?;
-    let Whole { pages, .. } = log.whole()?;
     if !log.has_good_header() {
         return Ok(false);
     }
+    let Whole { pages, .. } = log.whole()?;
     let mut frame = vec![0; FRAME_HEADER + log.page_size];
     let mut before: Option<Checksum> = None;
     // Whether a transaction has ended, and all pages since are whole.

@@ -43,6 +43,7 @@ impl Copied {
 }
 
 pub(super) fn to_database(url: &str, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    moving::check_url(url)?;
     let directory = DataDir::existing(&paper.config.server.data)?.lock()?;
     let file = crate::store::place(&directory).display().to_string();
     let copy = || moving::to_database(paper.config, &directory, url).map_err(Failure::of_storage);
@@ -55,6 +56,7 @@ pub(super) fn to_database(url: &str, paper: &mut Paper<'_>) -> Result<(), Failur
 }
 
 pub(super) fn from_database(url: &str, paper: &mut Paper<'_>) -> Result<(), Failure> {
+    moving::check_url(url)?;
     let directory = DataDir::create(&paper.config.server.data)?.lock()?;
     let file = crate::store::place(&directory).display().to_string();
     let copy = || Ok(moving::from_database(paper.config, &directory, url)?);

@@ -271,7 +271,7 @@ fn a_group_that_may_use_the_socket_sees_audit_log_and_fingerprint_through_it() {
     let ask = |command: &[&str]| asked(command).exits(0).out;
     // What is closed to them is so for a reason, and they read what to do.
     let backup = server.data().join("a.db");
-    asked(&["backup", "list"]).exits(74).says("sudo -u '#0' waxwing-server");
+    asked(&["backup", "list"]).exits(78).says("sudo -u '#0' waxwing-server");
     asked(&["backup", "verify", backup.to_str().unwrap()])
         .exits(78)
         .says("sudo -u '#0' waxwing-server");

@@ -142,11 +142,14 @@ impl Shelf {
 
     /// The names of all that is there, as far as they are text.
     fn names(&self) -> Result<Vec<String>, Failure> {
-        let failed = |error| failure(&self.directory, access::cannot_open(&self.directory, &error));
-        find_directory(&self.directory).map_err(|why| unusable(&self.directory, why))?;
+        let directory = &self.directory;
+        find_directory(directory).map_err(|why| unusable(directory, why))?;
+        let entries = fs::read_dir(directory)
+            .map_err(|error| unusable(directory, access::cannot_open(directory, &error)))?;
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            names.extend(entry.map_err(failed)?.file_name().into_string().ok());
+        for entry in entries {
+            let entry = entry.map_err(|error| failure(directory, error))?;
+            names.extend(entry.file_name().into_string().ok());
         }
         Ok(names)
     }

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::sandbox;
-use crate::access::others_can_change;
+use crate::access::{cannot_open, others_can_change};
 
 /// How long a disk may take to say how a directory is. One that is behind a network may never do so.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -98,7 +98,7 @@ pub(crate) fn find(path: &Path) -> Result<Metadata, String> {
         None if error.kind() == ErrorKind::NotADirectory => {
             "something above it in its path is a file and no directory: name another directory".into()
         }
-        None => error.to_string(),
+        None => cannot_open(path, &error),
     })?;
     if !metadata.is_dir() {
         return Err("it is a file and no directory: name a directory".into());

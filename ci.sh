@@ -120,7 +120,7 @@ step_tests() { # 10 minutes from clean
 
 # Lints of the core, and what most changes break first: the machines, their conversation, the home, the storage.
 step_quick_tests() { # 4 minutes from clean, 1 minute later
-    cargo clippy -p waxwing-core -p waxwing-transport-mio -- -D warnings
+    cargo clippy -p waxwing-core -p waxwing-transport-mio -p waxwing-sqlite-wal -- -D warnings
     SIM_SEEDS=${SIM_SEEDS:-300} cargo test --workspace --lib --test server --test client --test messenger \
         --test conversation --test vectors --test protocol_vectors --test home --test storage_contract
 }
@@ -358,7 +358,7 @@ step_msrv() { # 2 minutes
         echo "msrv: Cargo.toml promises $promised for the programs, and rust-toolchain.toml builds with $used"
         return 1
     fi
-    for folder in core crypto-aws-lc transport-mio; do
+    for folder in core crypto-aws-lc transport-mio sqlite-wal; do
         promised=$(promised "$folder/Cargo.toml")
         if ! rustup run "$promised" rustc --version && ! rustup toolchain install "$promised" --profile minimal; then
             echo "msrv: $folder SKIPPED: rustup cannot fetch the toolchain $promised"
@@ -389,7 +389,7 @@ step_docs_rs() { # 1 minute
 }
 
 # Each crate as it would be published, built from its package alone. Commit first.
-published=(waxwing-core waxwing-aws-lc waxwing-transport-mio waxwing-server waxwing)
+published=(waxwing-core waxwing-aws-lc waxwing-sqlite-wal waxwing-transport-mio waxwing-server waxwing)
 step_package() { # 2 minutes from clean
     local crate selected=()
     for crate in "${published[@]}"; do

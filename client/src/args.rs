@@ -157,6 +157,15 @@ pub enum Command {
     /// Nothing brings them back, so it asks first and says how many they are. A letter that a program is not
     /// done with stays; `waxwing consumers` shows those programs.
     Delete(Delete),
+    /// Make a home whose log is damaged usable again, without what the damage hides
+    ///
+    /// A command that meets such damage says so. What was stored last cannot be read then, and is not in the
+    /// home any more; the damaged files are kept.
+    Recover {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// List the accounts of this person, add one, or remove one: a home each
     Accounts(Accounts),
     /// Look into packets, make some, check their signatures; for whoever writes an implementation

@@ -4,6 +4,8 @@
 mod deleting;
 #[path = "home/judging.rs"]
 mod judging;
+#[path = "commands/recovering.rs"]
+mod recovering;
 
 use std::cell::RefCell;
 use std::fs;

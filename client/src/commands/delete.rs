@@ -60,8 +60,7 @@ pub(super) fn run(
     for copy in copies {
         writeln!(
             console.remarks,
-            "{} is a copy from before an upgrade and still has the letters; remove it if this \
-             version of waxwing serves you",
+            "{} is an older copy and still has the letters; remove it if the home works without it",
             copy
         )?;
     }

@@ -15,6 +15,7 @@ mod name;
 mod outbox;
 mod packet;
 mod receive;
+mod recover;
 mod register;
 mod rpc;
 mod search;
@@ -191,6 +192,7 @@ fn run_in(place: &Place<'_>, command: &Command, console: &mut Console<'_>) -> Re
         Command::Unarchive(person) => conversations::archive(place, person, false, console),
         Command::Mute(mute) => conversations::mute(place, mute, console),
         Command::Unmute(person) => conversations::unmute(place, person, console),
+        Command::Recover { json } => recover::run(place, *json, console),
         Command::Delete(delete) => delete::run(place, delete, console),
         // They work in no home.
         Command::Packet(_) | Command::Accounts(_) => Ok(()),

@@ -15,12 +15,14 @@ use rustix::fs::OFlags;
 
 use super::directory::io;
 use super::error::is_full;
-use super::{Home, HomeError, SessionLock, snapshot};
+use super::{Home, HomeError, SessionLock, recovery, snapshot};
 
-const FILE: &str = "waxwing.db";
+pub(super) const FILE: &str = "waxwing.db";
 const DRAFT: &str = "waxwing.db.new";
 /// In the names of copies, before the number of the schema that came after them.
 const COPY: &str = ".before-schema-";
+/// In the names of copies of what was damaged, before the time.
+pub(super) const DAMAGED_COPY: &str = ".damaged-";
 /// Held while the database is made or brought up to date; several programs may start at once.
 const SCHEMA_LOCK: &str = "schema.lock";
 
@@ -74,6 +76,7 @@ pub(super) fn open(dir: &Path, absent: Absent) -> Result<Connection, HomeError> 
     }
     keep_to_owner(&file).map_err(|source| io(&file, source))?;
 
+    recovery::check_log(&file)?;
     let mut connection = connect(&file)?;
     let found = version(&file, &connection)?;
     // Only now is it known to be ours, and may be changed.
@@ -123,7 +126,7 @@ pub(super) fn current(file: &Path, mut copy: Connection) -> Result<Connection, H
     Ok(copy)
 }
 
-fn exists(file: &Path) -> Result<bool, HomeError> {
+pub(super) fn exists(file: &Path) -> Result<bool, HomeError> {
     match fs::metadata(file) {
         // Creation never leaves one, and SQLite would take it for a new database.
         Ok(metadata) if metadata.len() == 0 => {
@@ -135,7 +138,7 @@ fn exists(file: &Path) -> Result<bool, HomeError> {
     }
 }
 
-fn lock_schema(dir: &Path) -> Result<File, HomeError> {
+pub(super) fn lock_schema(dir: &Path) -> Result<File, HomeError> {
     let path = dir.join(SCHEMA_LOCK);
     let file = lock_file(&path).map_err(|source| io(&path, source))?;
     let deadline = Instant::now() + UPGRADE;
@@ -210,22 +213,29 @@ fn keep_copy(dir: &Path, file: &Path, connection: &Connection) -> Result<(), Hom
 fn verify(copy: &Path, original: &Connection) -> Result<(), HomeError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(copy, flags)?;
-    let found: String = opened.query_one("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    let what = if found != "ok" {
-        found
-    } else if version(copy, &opened)? != version(copy, original)? {
-        "the copy has another schema than the home".to_owned()
-    } else {
+    check_pages(copy, &opened)?;
+    if version(copy, &opened)? == version(copy, original)? {
         return Ok(());
-    };
+    }
+    let what = "the copy has another schema than the home".to_owned();
     Err(HomeError::Damaged { file: copy.to_owned(), what })
 }
 
-/// The copies that were kept.
+/// Whether SQLite finds nothing wrong with the database.
+pub(super) fn check_pages(file: &Path, connection: &Connection) -> Result<(), HomeError> {
+    let found: String = connection.query_one("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    match found.as_str() {
+        "ok" => Ok(()),
+        _ => Err(HomeError::Damaged { file: file.to_owned(), what: found }),
+    }
+}
+
+/// The copies that were kept, those of logs included.
 pub(super) fn copies(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let is_copy = |path: &PathBuf| {
         let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-        name.strip_prefix(FILE).is_some_and(|rest| rest.starts_with(COPY))
+        let is_of = |rest: &str| [COPY, DAMAGED_COPY].iter().any(|mark| rest.starts_with(mark));
+        name.strip_prefix(FILE).is_some_and(is_of)
     };
     let paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
     paths.filter(|path| path.as_ref().map_or(true, is_copy)).collect()
@@ -256,7 +266,7 @@ fn put_in_place(dir: &Path, draft: &Path, file: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn connect(file: &Path) -> Result<Connection, HomeError> {
+pub(super) fn connect(file: &Path) -> Result<Connection, HomeError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
         Connection::open_with_flags(file, flags).map_err(|error| refused(file, error))?;

@@ -274,7 +274,8 @@ impl Home {
         })
     }
 
-    /// Copies of the database from before its schema changed. They have what was deleted since.
+    /// Copies of the database from before its schema changed, or from before it was recovered. They have what was
+    /// deleted since.
     #[must_use]
     pub fn older_copies(&self) -> Vec<PathBuf> {
         database::copies(&self.dir).unwrap_or_default()

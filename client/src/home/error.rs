@@ -123,6 +123,31 @@ pub enum HomeError {
         /// The damage.
         what: String,
     },
+    /// The newest changes are hidden behind damage.
+    #[error(
+        "{log} is damaged: changes of the home that were stored last (about {hidden}) cannot be read. Nothing \
+         was changed. Bring back your copy of the home; or run `waxwing recover`, which goes on without them, and \
+         keeps the damaged files",
+        log = .log.display()
+    )]
+    DamagedLog {
+        /// The log of the database.
+        log: PathBuf,
+        /// How many changes.
+        hidden: u64,
+    },
+    /// Somebody else has it open.
+    #[error(
+        "another waxwing is at work in the home in {dir}{process}; end it, and try again",
+        dir = .dir.display(),
+        process = .pid.map(|pid| format!(" (process {pid}: `ps -p {pid}` shows it)")).unwrap_or_default()
+    )]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// Its process, if it says so.
+        pid: Option<u32>,
+    },
     /// A file cannot be reached.
     #[error("{} cannot be used: {}", .path.display(), system::of_file(.source))]
     Io {

@@ -26,6 +26,7 @@ mod outbox;
 mod printing;
 mod profile;
 mod receipts;
+mod recovery;
 mod relations;
 mod reserve;
 mod search;
@@ -57,6 +58,7 @@ pub use outbox::{
 };
 pub use printing::PrintingLock;
 pub use profile::HomeProfile;
+pub use recovery::Recovery;
 pub use relations::{Relation, Relations};
 pub use search::Query;
 pub use succession::ServerKeys;

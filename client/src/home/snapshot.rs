@@ -15,9 +15,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
-use super::HomeError;
 use super::database::{beside, current, refused, version};
 use super::directory::io;
+use super::{HomeError, recovery};
 
 /// How often the copy is made anew because the home has changed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -43,6 +43,7 @@ pub(super) fn take(file: &Path) -> Result<Connection, HomeError> {
 }
 
 fn copy(file: &Path, files: &Files) -> Result<Connection, HomeError> {
+    recovery::check_log(file)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| refused(file, error);
     let source = if files.log.as_ref().is_some_and(|log| log.len > 0) {

@@ -9,6 +9,7 @@ mod letters;
 mod opening;
 mod outbox;
 mod quotas;
+mod recovery;
 mod sequences;
 mod sharing;
 mod upgrades;

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from . import schema
+from . import schema, wal
 from .bodies import KeyAnswer, Status, Successor
 from .crypto import PrivateKey, PublicKey, random_bytes
 from .envelope import READ_RECEIPT, TEXT, UID_LEN, Content, Person
@@ -80,6 +80,11 @@ class Home:
                 self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             elif not path.exists():
                 raise NoHome(f"there is no home in {directory}")
+            if wal.is_damaged(path):
+                raise StorageError(
+                    f"{path}-wal is damaged: what was stored last cannot be read, and nothing was changed. Bring back"
+                    " your copy of the home, or move the home aside and register anew"
+                )
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
             path.chmod(0o600)
             self._db.executescript(

@@ -16,11 +16,12 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row, params};
+use waxwing_sqlite_wal::Log;
 
 use super::error::SqliteError;
 use super::fault::Fault;
+use super::log;
 use super::open::{self, OWNER_ONLY, beside, failure};
-use super::{frames, log};
 
 pub(super) type Id = [u8; 16];
 
@@ -155,13 +156,13 @@ pub(super) fn check_alone(connection: &Connection, path: &Path) -> Result<(), Sq
     check_damage(path)?;
     let log = beside(path, "-wal");
     // Whoever may not read it cannot say that it is another's.
-    match frames::committed(&log) {
-        Ok(1..) => {}
-        _ => return check_missing_log(path, &newest, &before),
-    }
+    let opened = Log::open(&log).and_then(|log| Ok((log.committed()?, log)));
+    let Ok((1.., opened)) = opened else {
+        return check_missing_log(path, &newest, &before);
+    };
     // A log begins with a generation that names the newest one of the file, or is that one if it was brought in.
     let pages = root_pages(connection).map_err(failed)?;
-    match frames::name(&log, pages, &newest.id) {
+    match opened.has_bytes(pages, &newest.id) {
         Ok(false) => Err(foreign_log(path)),
         Ok(true) | Err(_) => Ok(()),
     }
@@ -170,9 +171,9 @@ pub(super) fn check_alone(connection: &Connection, path: &Path) -> Result<(), Sq
 /// Refuses a log that hides what was confirmed. One that is not there, or may not be read, hides nothing.
 fn check_damage(path: &Path) -> Result<(), SqliteError> {
     let log = beside(path, "-wal");
-    match frames::is_damaged_within(&log) {
-        Ok(true) => Err(SqliteError::DamagedLog { path: path.to_owned(), log }),
-        Ok(false) | Err(_) => Ok(()),
+    match Log::open(&log).and_then(|log| log.damage()) {
+        Ok(Some(_)) => Err(SqliteError::DamagedLog { path: path.to_owned(), log }),
+        Ok(None) | Err(_) => Ok(()),
     }
 }
 
@@ -214,7 +215,8 @@ fn check_log(
         .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?", [table], |row| row.get(0))
         .map_err(|error| failure(path, &error))?;
     let log = beside(path, "-wal");
-    let is_in_log = frames::hold(&log, page, u64::try_from(in_log).unwrap_or(0));
+    let count = u64::try_from(in_log).unwrap_or(0);
+    let is_in_log = Log::open(&log).and_then(|log| log.has_page(page, count));
     let is_in_log = is_in_log
         .map_err(|error| SqliteError::Unreachable { path: log.clone(), what: error.to_string() })?;
     if newest.follows(before) && is_in_log {

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use waxwing_sqlite_wal::Log;
 
 use super::fault::Fault;
-use super::frames;
 use super::open::beside;
 use crate::store::ApplyError;
 
@@ -89,7 +89,7 @@ pub(super) fn empty(connection: &Connection) -> Result<(), Fault> {
 /// the disk.
 pub(super) fn ends_as_known(connection: &Connection, path: &Path) -> bool {
     let known = pages(connection).ok().and_then(|pages| u64::try_from(pages).ok());
-    let found = frames::committed(&beside(path, "-wal"));
+    let found = Log::open(&beside(path, "-wal")).and_then(|log| log.committed());
     known.is_some_and(|known| found.is_ok_and(|found| found == known))
 }
 

@@ -14,7 +14,6 @@ mod error;
 mod examine;
 mod fault;
 mod files;
-mod frames;
 mod generation;
 mod log;
 mod log_care;

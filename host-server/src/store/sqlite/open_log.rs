@@ -9,7 +9,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use super::frames::{FRAME_HEADER, HEADER, number_at};
+use waxwing_sqlite_wal::{FRAME_HEADER, HEADER, number_at};
+
 use crate::store::ApplyError;
 
 /// The smallest page that SQLite has.

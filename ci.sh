@@ -50,6 +50,9 @@ build_beside() {
         installed fuzz
         fuzz/run --build
     fi
+    installed deb
+    firmware_lints
+    firmware/footprint --build
 }
 
 step_fmt() { # seconds
@@ -108,12 +111,8 @@ step_tests() { # 10 minutes from clean
     local wanted=()
     command -v promtool >/dev/null || wanted+=(prometheus)
     command -v tmux >/dev/null || wanted+=(tmux)
-    if [ "${#wanted[@]}" -gt 0 ] && command -v apt-get >/dev/null; then
-        local root=()
-        [ "$(id -u)" = 0 ] || root=(sudo -n)
-        "${root[@]}" apt-get update -qq || true
-        DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${wanted[@]}" ||
-            echo "tests: ${wanted[*]} cannot be installed" >&2
+    if [ "${#wanted[@]}" -gt 0 ]; then
+        .ci/install "${wanted[@]}" || echo "tests: ${wanted[*]} cannot be installed" >&2
     fi
     cargo test --workspace
 }
@@ -140,13 +139,8 @@ step_shards() { # 3 minutes
 # Storage in a real PostgreSQL, and servers that share one, also through a pooler. Where these cannot be
 # installed, the tests say that they were skipped. `WAXWING_FAILOVERS=1000 ./ci.sh postgres` goes on for longer.
 step_postgres() { # 2 minutes; 1 more where PostgreSQL has to be installed
-    if ! { compgen -G '/usr/lib/postgresql/*/bin/initdb' && [ -x /usr/sbin/pgbouncer ]; } >/dev/null &&
-        command -v apt-get >/dev/null; then
-        local root=()
-        [ "$(id -u)" = 0 ] || root=(sudo -n)
-        "${root[@]}" apt-get update -qq || true
-        DEBIAN_FRONTEND=noninteractive "${root[@]}" \
-            apt-get install -y -qq --no-install-recommends postgresql pgbouncer iproute2 ||
+    if ! { compgen -G '/usr/lib/postgresql/*/bin/initdb' && [ -x /usr/sbin/pgbouncer ]; } >/dev/null; then
+        .ci/install postgresql pgbouncer iproute2 ||
             echo 'postgres: PostgreSQL or pgbouncer cannot be installed' >&2
     fi
     # Of the whole workspace, as in `shards`.
@@ -269,24 +263,33 @@ must_not_build() { # FEATURE MESSAGE
     grep -q "$2" "$log"
 }
 
-# Boards in QEMU against the real server and client, and what they take of memory.
-step_firmware() { # 7 minutes, 15 without rustup's targets
+firmware_lints() {
     local name
+    for name in $(boards); do
+        board "$name"
+        if ! rustup target add "$target"; then
+            echo "firmware: clippy for $name SKIPPED: rustup cannot fetch the target $target"
+            continue
+        fi
+        (
+            cd "$board"
+            cargo clippy --locked --all-features --target-dir ../../../target/firmware/clippy -- -D warnings
+        )
+    done
+}
+
+# Boards in QEMU against the real server and client, and what they take of memory.
+step_firmware() { # 7 minutes, 15 without rustup's targets; fewer after build_beside
+    local name
+    wait # for what is built beside the other steps
     (
         cd firmware
         cargo fmt --all --check
         cargo test --locked -p smoltcp-stream --target-dir ../target/firmware/host
     )
+    firmware_lints
     for name in $(boards); do
         board "$name"
-        if rustup target add "$target"; then
-            (
-                cd "$board"
-                cargo clippy --locked --all-features --target-dir ../../../target/firmware/clippy -- -D warnings
-            )
-        else
-            echo "firmware: clippy for $name SKIPPED: rustup cannot fetch the target $target"
-        fi
         if board_has_qemu; then
             firmware/run "$name"
         else

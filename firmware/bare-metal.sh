@@ -16,20 +16,12 @@ bare_metal() { # TARGET
         flags="-C link-arg=-melf32lriscv"
     fi
     variable=${variable//-/_}
-    install_debian rustc-web cargo-web rust-web-src "$package"
+    .ci/install rustc-web cargo-web rust-web-src "$package"
     bare_metal=(
         env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
         "${variable}_LINKER=$linker" "${variable}_RUSTFLAGS=$flags"
         /usr/bin/cargo build -Zbuild-std=core,alloc --target "$1"
     )
-}
-
-install_debian() { # PACKAGE …
-    dpkg -s "$@" >/dev/null 2>&1 && return
-    echo "installing $*"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 # The names of all boards.
@@ -55,7 +47,7 @@ board() { # NAME
 
 # Whether there is a QEMU for the board, now.
 board_has_qemu() {
-    command -v "${qemu[0]}" >/dev/null || install_debian "$package"
+    command -v "${qemu[0]}" >/dev/null || .ci/install "$package"
 }
 
 # Whether the board has a feature.

@@ -3,26 +3,29 @@
 //! `waxwing_server::manual`.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::{env, fs, io};
+use std::{fs, io};
 
-use clap::{Command, CommandFactory};
+use clap::{Command, CommandFactory, Parser};
 use clap_complete::aot::{Bash, Fish, Zsh, generate_to};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use waxwing::args::Args;
 use waxwing_server::cli::Cli;
 use waxwing_server::manual::{self, Section};
 
+/// Write manual pages and completions of server and client.
+#[derive(Parser)]
+struct Args {
+    /// The folder to write to, such as target/packaging
+    folder: PathBuf,
+}
+
 fn main() -> ExitCode {
-    let Some(folder) = env::args_os().nth(1) else {
-        eprintln!("name the folder to write to, as in: waxwing-packaging target/packaging");
-        return ExitCode::from(2);
-    };
-    let folder = Path::new(&folder);
+    let Args { folder } = Args::parse();
+    let client = <waxwing::args::Args as CommandFactory>::command();
     let written = write_server(&folder.join("server"))
-        .and_then(|()| write(<Args as CommandFactory>::command(), &[], &folder.join("client")));
+        .and_then(|()| write(client, &[], &folder.join("client")));
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

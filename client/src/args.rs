@@ -390,7 +390,8 @@ pub struct Receive {
     #[arg(long)]
     pub follow: bool,
     /// Seconds that the command may take, waiting for a letter if there is none; with --follow,
-    /// seconds without one [default: 0, take what is there; with --follow for ever]
+    /// seconds without one, or without one that PROGRAM is done with [default: 0, take what is there; with
+    /// --follow for ever]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
     /// A program to run for each letter in place of printing it: it gets the text on its standard input,

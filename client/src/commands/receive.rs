@@ -313,8 +313,8 @@ fn take(
     let receipts = note(place, home, unnoted)?;
     let mut printed = match &receive.exec {
         Some(program) => {
-            let (json, persistent) = (receive.json, receive.follow);
-            let hands = exec::Hands { place, home, program, json, persistent };
+            let (json, persistent, timeout) = (receive.json, receive.follow, receive.timeout);
+            let hands = exec::Hands { place, home, program, json, persistent, timeout };
             hands.hand_over(session, unnoted, console)?
         }
         None => print(place, home, receive, unnoted, console)?,

@@ -151,6 +151,18 @@ fn a_program_that_fails_gets_the_same_letter_again_before_those_behind_it() {
     assert_eq!(lines(&fs::read_to_string(&seen).unwrap())[0]["text"], "five");
 }
 
+#[test]
+fn with_a_time_a_program_that_fails_again_and_again_is_given_up() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    anna.send(&bert, "never done").exits(0);
+    let program = script(&bert, "exit 7");
+    let following = ["receive", "--follow", "--timeout", "2", "--exec", &program];
+    let ran = bert.run(&following).exits(1).says("exit status: 7; trying again in 1 s");
+    ran.says("exit status: 7; the time of --timeout is over, and the letter stays new");
+    bert.receives(&["never done"]);
+}
+
 /// A program that reads from a pipe cannot tell a short letter from one that was cut because `waxwing` was
 /// killed.
 #[test]

@@ -38,6 +38,8 @@ pub(super) struct Hands<'a> {
     pub(super) json: bool,
     /// Whether a letter is tried again when the program fails.
     pub(super) persistent: bool,
+    /// For how long, since the program was last done with one; `None` is for ever.
+    pub(super) timeout: Option<Duration>,
 }
 
 /// Finds out before any letter comes whether the program is there. A name without a folder is looked for as
@@ -78,23 +80,34 @@ impl Hands<'_> {
     ) -> Result<super::Printed, Failure> {
         let mut printed = super::Printed::default();
         let mut pause = PAUSE;
+        let after = || self.timeout.map(|timeout| Instant::now() + timeout);
+        let mut deadline = after();
         while let Some(letter) = self.home.letters().unprinted(1)?.pop() {
             match self.run(&letter, session, console)? {
                 End::Done => {
                     unnoted.push(letter.id);
                     printed.letters += 1;
                     printed.receipts += super::note(self.place, self.home, unnoted)?;
-                    pause = PAUSE;
+                    (pause, deadline) = (PAUSE, after());
                 }
                 End::Interrupted => break,
                 End::Failed(how) if !self.persistent => return Err(Failure::General(how)),
                 End::Failed(how) => {
-                    writeln!(console.remarks, "{how}; trying again in {} s", pause.as_secs())?;
-                    let until = Some(Instant::now() + pause);
+                    let again = Instant::now() + pause;
+                    let end = deadline.filter(|deadline| *deadline < again);
+                    if end.is_none() {
+                        writeln!(console.remarks, "{how}; trying again in {} s", pause.as_secs())?;
+                    }
                     pause = (2 * pause).min(LONGEST_PAUSE);
+                    let until = Some(end.unwrap_or(again));
                     let waited = session.wait_until(until, true, |_| Ok::<_, Failure>(false))?;
                     if waited == Reached::Interrupted {
                         break;
+                    }
+                    if end.is_some() {
+                        return Err(Failure::General(format!(
+                            "{how}; the time of --timeout is over, and the letter stays new"
+                        )));
                     }
                 }
             }

@@ -13,6 +13,15 @@ use crate::session::{Host, Note, Tell};
 
 /// This machine, for a session. What it tells is written to `remarks`.
 pub(super) fn with(remarks: &Remarks) -> Host {
+    remarking(remarks, words)
+}
+
+/// The same for a command that tells by itself whose key has changed.
+pub(super) fn telling_no_keys(remarks: &Remarks) -> Host {
+    remarking(remarks, words_without_keys)
+}
+
+fn remarking(remarks: &Remarks, words: fn(Note<'_>) -> Option<String>) -> Host {
     let remarks = remarks.clone();
     telling(Rc::new(move |note: Note<'_>| {
         if let Some(words) = words(note) {
@@ -25,15 +34,6 @@ pub(super) fn with(remarks: &Remarks) -> Host {
 /// This machine, for a session whose notes go there.
 pub(super) fn telling(tell: Tell) -> Host {
     Host { now: clock::both, rng: || Box::new(rng()), tell }
-}
-
-/// What a person at the full screen is told of a note: the screen says by itself whose key has changed, and
-/// which key to press.
-pub(super) fn words_on_screen(note: Note<'_>) -> Option<String> {
-    match note {
-        Note::Messenger(Notice::KeyChanged(_)) => None,
-        note => words(note),
-    }
 }
 
 /// What a person is told of a note.
@@ -55,4 +55,13 @@ pub(super) fn words(note: Note<'_>) -> Option<String> {
         ),
         Note::Messenger(_) => return None,
     })
+}
+
+/// The same where it is told in another way whose key has changed: the process with the session hears of it
+/// first, but what the home says is told by every process.
+pub(super) fn words_without_keys(note: Note<'_>) -> Option<String> {
+    match note {
+        Note::Messenger(Notice::KeyChanged(_)) => None,
+        note => words(note),
+    }
 }

@@ -11,6 +11,7 @@ mod delete;
 mod discarded;
 mod history;
 mod host;
+mod key_news;
 mod name;
 mod outbox;
 mod packet;

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::discarded::{self, Discarded};
+use super::key_news::KeyNews;
 use super::{Console, Place, host};
 use crate::args::Receive;
 use crate::console::Remarks;
@@ -43,8 +44,12 @@ pub(super) fn run(
     let done = if receive.follow {
         follow(place, &home, &account, receive, console)
     } else {
-        let session = Session::new(&home, &account, host::with(&console.remarks))?;
-        once(place, &home, session, receive, console)
+        let mut keys = KeyNews::from_now(&home)?;
+        let host = host::telling_no_keys(&console.remarks);
+        let session = Session::new(&home, &account, host)?;
+        let done = once(place, &home, session, receive, console);
+        keys.tell(&home, &mut console.remarks)?;
+        done
     };
     discarded::tell(&home, &mut console.remarks)?;
     done
@@ -178,6 +183,8 @@ struct Following {
     is_lost: bool,
     /// Letters for which there is no room.
     discarded: Discarded,
+    /// Keys that have changed, and letters that wait because of them.
+    keys: KeyNews,
     /// What was printed, and could not be noted.
     unnoted: Vec<LetterId>,
     /// When it ends if nothing comes.
@@ -195,7 +202,8 @@ fn follow(
 ) -> Result<(), Failure> {
     let mut following = Following::default();
     loop {
-        let mut session = Session::new(home, account, host::with(&console.remarks))?;
+        let host = host::telling_no_keys(&console.remarks);
+        let mut session = Session::new(home, account, host)?;
         let done = follow_at(place, home, &mut session, receive, &mut following, console);
         let Err(Failure::Storage(error)) = done else {
             let now = receive.timeout.map(|_| Instant::now());
@@ -243,7 +251,8 @@ fn follow_at(
         following.deadline = following.deadline.or_else(after);
         let (came, turn) = letters(home, session, following.deadline, |session| {
             tell_of_connection(session, &mut following.is_lost, &mut console.remarks)?;
-            following.discarded.tell(home, Instant::now(), &mut console.remarks)
+            following.discarded.tell(home, Instant::now(), &mut console.remarks)?;
+            following.keys.tell(home, &mut console.remarks)
         })?;
         let unnoted = &mut following.unnoted;
         following.ever += take(place, home, session, turn, receive, unnoted, console)?.letters;

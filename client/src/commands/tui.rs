@@ -40,7 +40,7 @@ pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Fa
     let wishes = Wishes { owner, receipts, mouse, theme, keys, notify };
     let surroundings = Surroundings {
         host: host::telling,
-        words: host::words_on_screen,
+        words: host::words_without_keys,
         kept: place.settings.retention,
     };
     let waiting = desk::run(place.dir.clone(), home, identity, wishes, surroundings)?;

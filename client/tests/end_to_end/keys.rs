@@ -5,7 +5,9 @@ use waxwing::backend::load_key;
 use waxwing_core::crypto::PrivateKey;
 use waxwing_core::testing::keys::pkcs8_der;
 
-use crate::process::Ran;
+use rustix::process::Signal;
+
+use crate::process::{Process, Ran};
 use crate::test_server::{Person, TestServer, lines};
 
 /// The server lies about somebody's key from now on. Returns the true one.
@@ -98,4 +100,54 @@ fn an_accepted_key_is_used_and_letters_under_the_old_one_are_not_shown_as_that_c
     assert_eq!(shown, number(&bert, &anna, 0));
     accept(&anna, &bert, &shown).exits(0);
     anna.receives(&["it is me", "really"]);
+}
+
+/// The process with the session is another one: what the home says is told by all.
+#[test]
+fn a_chat_and_whoever_follows_hear_of_a_key_that_changed_while_another_process_has_the_session() {
+    let mut server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    anna.send(&bert, "before").exits(0);
+    let mut holder = anna.start(&["rpc", "--allow-trust"]);
+    let ask = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{{\"with\":\"{}\"}}}}\n",
+        bert.phone
+    );
+    holder.write("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"subscribe\"}\n");
+    holder.write(&ask);
+    holder.wait_for_out(|out| out.contains("\"fresh\":true"));
+    let following = anna.start(&["receive", "--follow"]);
+    let mut chat = Process::start_on_terminal(&mut anna.command(&["chat", &bert.phone]), 80);
+    chat.wait_for_out(|out| out.contains("/help"));
+    let mut piped = anna.start(&["chat", &bert.phone]);
+
+    let false_key = load_key(pkcs8_der(0)).unwrap().spki().as_bytes().to_vec();
+    replace_key(&mut server, &bert, &false_key);
+    let told = "the key of +4915112345602 has changed, and letters are held back";
+    holder.wait_for_out(|out| {
+        let (_, since_down) = out.split_once("\"down\"").unwrap_or_default();
+        since_down.contains("\"up\"")
+    });
+    holder.write(&ask);
+    chat.wait_for_out(|out| out.contains(told));
+    following.wait_for_err(told);
+    chat.write("typed at once\n");
+    // What is typed is kept, and a person goes on.
+    let held = "held back: it goes out when you have accepted the new key: ";
+    chat.wait_for_out(|out| out.contains(&format!("{held}typed at once")));
+    chat.write("typed meanwhile\n");
+    chat.wait_for_out(|out| out.contains(&format!("{held}typed meanwhile")));
+    assert_eq!(chat.out().matches(told).count(), 1, "{}", chat.out());
+    // A program cannot accept a key.
+    piped.write("not typed\n");
+    piped.finish().exits(4).says(told);
+
+    let shown = number(&anna, &bert, 4);
+    accept(&anna, &bert, &shown).exits(0);
+    chat.wait_for_out(|out| out.contains("✓ typed at once") && out.contains("✓ typed meanwhile"));
+    chat.write("/quit\n");
+    chat.finish().exits(0);
+    following.signal(Signal::TERM);
+    following.finish().exits(0);
+    holder.finish_without_input().exits(0);
 }

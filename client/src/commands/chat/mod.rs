@@ -10,6 +10,7 @@ use waxwing_core::id::Uid;
 use waxwing_core::phone::Phone;
 
 use super::discarded::{self, Discarded};
+use super::key_news::KeyNews;
 use super::typed::Line;
 use super::{Console, Place, host, require_unblocked};
 use crate::backend::rng;
@@ -45,7 +46,8 @@ pub(super) fn run(place: &Place<'_>, who: &Who, console: &mut Console<'_>) -> Re
         return Err(Failure::not_registered());
     }
     require_unblocked(&home, phone)?;
-    let mut session = Session::new(&home, &account, host::with(&console.remarks))?;
+    let host = host::telling_no_keys(&console.remarks);
+    let mut session = Session::new(&home, &account, host)?;
     let input = input::listen(&session)?;
     writeln!(
         console.remarks,
@@ -55,12 +57,11 @@ pub(super) fn run(place: &Place<'_>, who: &Who, console: &mut Console<'_>) -> Re
     )?;
     let reading = home.letters().read_from(phone)?;
     let with = home.conversations().with(phone)?;
-    if let Some(words) = with.as_ref().and_then(show::held_text) {
-        writeln!(console.remarks, "{words}")?;
-    }
     let name = with.and_then(|with| with.name);
     let sent = Sent::default();
-    let mut chat = Chat { place, home: &home, phone, name, input, reading, sent, unusable: 0 };
+    let keys = KeyNews::of(phone);
+    let mut chat =
+        Chat { place, home: &home, phone, name, input, reading, sent, keys, unusable: 0 };
     let done = chat.talk(&mut session, console);
     let forgotten = place.forget_old(&home, &session);
     let left = session.leave();
@@ -70,6 +71,9 @@ pub(super) fn run(place: &Place<'_>, who: &Who, console: &mut Console<'_>) -> Re
     forgotten?;
     left?;
     told?;
+    if chat.is_held()? {
+        return Err(Failure::key_changed(phone));
+    }
     chat.require_usable()
 }
 
@@ -81,6 +85,7 @@ struct Chat<'a> {
     input: Input,
     reading: Reading,
     sent: Sent,
+    keys: KeyNews,
     /// Lines that were no letters.
     unusable: u32,
 }
@@ -99,12 +104,15 @@ impl Chat<'_> {
                 leaving = Some(Leaving::new(self.sent.unanswered()));
             }
             self.print_letters(console)?;
-            self.sent.tell(self.home, console)?;
-            let contact = self.home.contacts().by_phone(self.phone)?;
-            if contact.is_some_and(|contact| contact.changed.is_some())
-                && self.sent.unanswered() > 0
-            {
-                return Err(Failure::key_changed(self.phone));
+            self.keys.tell(self.home, &mut console.remarks)?;
+            self.sent.tell(self.home, self.input.is_terminal, console)?;
+            let is_held = self.is_held()?;
+            if is_held {
+                // A person can accept the key meanwhile, and a program cannot.
+                if !self.input.is_terminal {
+                    return Err(Failure::key_changed(self.phone));
+                }
+                self.sent.tell_all_held(console)?;
             }
             discarded.tell(self.home, Instant::now(), &mut console.remarks)?;
             let problem = session.problem().map(|problem| problem.in_brief(self.home.dir()));
@@ -119,6 +127,7 @@ impl Chat<'_> {
                 Some(leaving) => {
                     let unanswered = self.sent.unanswered();
                     told.is_some()
+                        || is_held
                         || leaving.is_over(unanswered, self.input.is_terminal)
                         || self.sent.are_put_off(self.home)?
                 }
@@ -218,6 +227,15 @@ impl Chat<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// Whether letters wait because the other's key has changed.
+    fn is_held(&self) -> Result<bool, Failure> {
+        if self.sent.unanswered() == 0 {
+            return Ok(false);
+        }
+        let contact = self.home.contacts().by_phone(self.phone)?;
+        Ok(contact.is_some_and(|contact| contact.changed.is_some()))
     }
 
     /// Fails when lines of a program's input were no letters.

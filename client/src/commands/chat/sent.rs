@@ -18,8 +18,17 @@ pub(super) struct Sent(BTreeMap<OutboxId, Letter>);
 struct Letter {
     excerpt: String,
     known: State,
-    /// The refusal that was told of it.
-    told: Option<u16>,
+    /// What was told of why it waits.
+    told: Option<Why>,
+}
+
+/// Why a letter waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The server has refused it for now, with this code.
+    Refused(u16),
+    /// The recipient's key is not believed.
+    Held,
 }
 
 impl Sent {
@@ -48,14 +57,23 @@ impl Sent {
     /// Tells what is new about them.
     ///
     /// # Errors
-    /// [`Failure::Untrusted`] when one is held back because of the recipient's key.
-    pub(super) fn tell(&mut self, home: &Home, console: &mut Console<'_>) -> Result<(), Failure> {
+    /// [`Failure::Untrusted`] when one cannot be sealed for the recipient's key, unless the chat `goes_on` then.
+    pub(super) fn tell(
+        &mut self,
+        home: &Home,
+        goes_on: bool,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
         for (id, letter) in &mut self.0 {
             let Some(status) = home.outbox().status_of(*id)? else { continue };
             if status.state == State::Waiting
                 && let Some(distrust @ Failure::Untrusted(_)) = obstacle(home, *id)?
             {
-                return Err(distrust);
+                if !goes_on {
+                    return Err(distrust);
+                }
+                letter.tell_held(&distrust.to_string(), console)?;
+                continue;
             }
             if let Some(news) = letter.news(&status) {
                 writeln!(console.output, "  {news} {}", letter.excerpt)?;
@@ -65,21 +83,38 @@ impl Sent {
         self.0.retain(|_, letter| !letter.known.is_answered() || letter.known == State::Stored);
         Ok(())
     }
+
+    /// Tells of those that wait because the recipient's key has changed.
+    pub(super) fn tell_all_held(&mut self, console: &mut Console<'_>) -> Result<(), Failure> {
+        for letter in self.0.values_mut().filter(|letter| !letter.known.is_answered()) {
+            letter.tell_held("it goes out when you have accepted the new key", console)?;
+        }
+        Ok(())
+    }
 }
 
 impl Letter {
+    fn tell_held(&mut self, why: &str, console: &mut Console<'_>) -> Result<(), Failure> {
+        if self.told.replace(Why::Held) != Some(Why::Held) {
+            writeln!(console.output, "  held back: {why}: {}", self.excerpt)?;
+            console.output.flush()?;
+        }
+        Ok(())
+    }
+
     /// What is new, as it stands before the letter's words.
     fn news(&mut self, status: &OutboxStatus) -> Option<String> {
         let was = std::mem::replace(&mut self.known, status.state);
         match status.state {
             State::Waiting => {
                 let code = status.refusal_code.filter(|_| status.not_before > clock::now())?;
-                if self.told.replace(code) == Some(code) {
+                let why = Some(Why::Refused(code));
+                if std::mem::replace(&mut self.told, why) == why {
                     return None;
                 }
                 let pause = clock::span(status.not_before.minus(clock::now()).unsigned_abs());
-                let why = Failure::why_not_taken(code);
-                Some(format!("not taken yet: {why}; kept, next try in {pause}:"))
+                let reason = Failure::why_not_taken(code);
+                Some(format!("not taken yet: {reason}; kept, next try in {pause}:"))
             }
             State::Sent => None,
             _ if was == status.state => None,

@@ -9,7 +9,7 @@ use crate::home::Entry;
 use crate::name::me_to;
 use crate::show::Shown;
 use crate::tui::state::{
-    Compare, Composer, Goal, Jump, Listing, Model, Overlay, QUESTION, Reading, Search, Tone,
+    Compare, Composer, Goal, Jump, Listing, Model, Overlay, QUESTION, Reading, Search, Sure, Tone,
     is_own, letter_text,
 };
 use crate::tui::theme::Theme;
@@ -32,8 +32,8 @@ pub(super) fn draw(
         Overlay::Jump(jump) => Some(draw_jump(model, jump, theme, paper)),
         Overlay::Search(search) => Some(draw_search(model, search, theme, paper)),
         Overlay::Naming { phone, name, .. } => Some(draw_naming(phone, name, theme, paper)),
-        Overlay::Sure { question, .. } => {
-            draw_question(question, theme, paper);
+        Overlay::Sure(sure) => {
+            draw_question(sure, theme, paper);
             None
         }
         Overlay::Compare(compare) => Some(draw_compare(model, compare, theme, paper)),
@@ -53,15 +53,19 @@ fn draw_reading(reading: &Reading, theme: Theme, paper: &mut Paper<'_>) {
 }
 
 /// A question, in as many rows as it needs, and the answers.
-fn draw_question(question: &Shown, theme: Theme, paper: &mut Paper<'_>) {
-    let rows = Shown::rows(question.as_str(), paper.columns().saturating_sub(2).max(4));
+fn draw_question(sure: &Sure, theme: Theme, paper: &mut Paper<'_>) {
+    let rows = Shown::rows(sure.question.as_str(), paper.columns().saturating_sub(2).max(4));
     let last = paper.rows().saturating_sub(1);
     let top = usize::from(rows.len() + 2 <= last);
     for (row, words) in rows.iter().take(last).enumerate() {
         paper.put(top + row, 1, words, theme.warning());
     }
     let answers = (top + rows.len() + 1).min(last);
-    paper.put(answers, 1, &Shown::from("y yes · any other key no"), theme.aside());
+    let (no, yes) = if sure.is_yes { ("  no ", "[yes]") } else { ("[no]", " yes ") };
+    let keys = ["Tab: the other · Enter: this one", "Tab, Enter"];
+    let [long, short] = keys.map(|keys| Shown::line(&format!("{no} {yes}  {keys}")));
+    let words = if long.width() + 1 < paper.columns() { long } else { short };
+    paper.put(answers, 1, &words, theme.aside());
 }
 
 /// Words in as many rows as they need, from a row on.

@@ -3,7 +3,7 @@
 use super::reading::Line;
 use super::{
     Act, Compare, Composer, ConversationState, Errand, Focus, Jump, Model, Overlay, Reading,
-    SEARCH_PAUSE, Search, Shown, help, letter,
+    SEARCH_PAUSE, Search, Shown, Sure, help, letter,
 };
 use crate::courier::Connection;
 use crate::home::Writing;
@@ -270,12 +270,14 @@ impl Model {
             Action::Accept if state == Some(ConversationState::Request) => {
                 self.carry(Errand::Accept(phone));
             }
-            Action::Block if is_blocked => self.carry(Errand::Block(phone, false)),
             Action::Block => {
                 let title = title.cut(LONGEST_TITLE);
-                let question = format!("Discard what {title} sends from now on?");
-                let (question, errand) = (Shown::line(&question), Errand::Block(phone, true));
-                self.overlay = Some(Overlay::Sure { question, errand });
+                let question = if is_blocked {
+                    format!("Show what {title} sends from now on?")
+                } else {
+                    format!("Discard what {title} sends from now on?")
+                };
+                self.overlay = Some(Sure::of(&question, Errand::Block(phone, !is_blocked)));
             }
             Action::Mute => self.carry(Errand::Mute(phone, !is_muted)),
             Action::Pin => self.carry(Errand::Pin(phone, !is_pinned)),
@@ -409,8 +411,7 @@ impl Model {
         match uid {
             Some(uid) => {
                 let question = "Delete this letter here? Whoever else has it keeps it.";
-                let question = Shown::from(question);
-                self.overlay = Some(Overlay::Sure { question, errand: Errand::Delete(with, uid) });
+                self.overlay = Some(Sure::of(question, Errand::Delete(with, uid)));
             }
             None => {
                 self.say("this letter was never opened; waxwing delete --unreadable deletes those");

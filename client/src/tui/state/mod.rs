@@ -30,7 +30,7 @@ pub(crate) use conversation::OpenConversation;
 pub(crate) use layout::{Layout, Pane};
 pub(crate) use letter::{Row, parts as letter_text};
 pub(crate) use list::{Line, List, first_line};
-pub(crate) use overlay::{Goal, Jump, Overlay, Search, is_own};
+pub(crate) use overlay::{Goal, Jump, Overlay, Search, Sure, is_own};
 pub(crate) use reading::Reading;
 
 use said::Said;

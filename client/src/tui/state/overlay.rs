@@ -24,9 +24,26 @@ pub(crate) enum Overlay {
     /// Giving somebody a name. While it is being given, nothing else is typed into it.
     Naming { phone: Phone, name: Composer, is_given: bool },
     /// A question before something is done.
-    Sure { question: Shown, errand: Errand },
+    Sure(Sure),
     /// Comparing numbers.
     Compare(Compare),
+}
+
+/// A question before something is done. Whoever types a text in haste does not answer it: no letter is an
+/// answer, and Enter is a no until somebody has chosen the yes.
+#[derive(Debug)]
+pub(crate) struct Sure {
+    pub(crate) question: Shown,
+    /// What is done after a yes.
+    pub(crate) errand: Errand,
+    /// The answer that is chosen.
+    pub(crate) is_yes: bool,
+}
+
+impl Sure {
+    pub(crate) fn of(question: &str, errand: Errand) -> Overlay {
+        Overlay::Sure(Self { question: Shown::line(question), errand, is_yes: false })
+    }
 }
 
 /// Going to a conversation by a part of its name or number.

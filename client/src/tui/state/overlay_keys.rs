@@ -2,7 +2,7 @@
 
 use super::keys::{LONGEST_TITLE, SCROLLED, edit};
 use super::{
-    Act, Compare, Composer, Errand, Focus, Goal, Jump, Model, Overlay, SEARCH_PAUSE, Search, Shown,
+    Act, Compare, Composer, Errand, Focus, Goal, Jump, Model, Overlay, SEARCH_PAUSE, Search, Sure,
 };
 use crate::name::Name;
 use crate::tui::input::Key;
@@ -27,17 +27,28 @@ impl Model {
                 true
             }
             Overlay::Naming { name, .. } => edit_line(name, key),
-            Overlay::Sure { errand, .. } => {
-                if matches!(key, Key::Char('y' | 'Y')) {
-                    self.carry(errand.clone());
-                }
-                false
-            }
+            Overlay::Sure(sure) => self.sure_key(sure, key),
             Overlay::Compare(compare) => self.compare_key(compare, key, (columns, rows)),
         };
         if stays && self.overlay.is_none() {
             self.overlay = Some(overlay);
         }
+    }
+
+    fn sure_key(&mut self, sure: &mut Sure, key: Key) -> bool {
+        match key {
+            Key::Left | Key::Right | Key::Up | Key::Down | Key::Tab | Key::BackTab => {
+                sure.is_yes = !sure.is_yes;
+            }
+            Key::Enter => {
+                if sure.is_yes {
+                    self.carry(sure.errand.clone());
+                }
+                return false;
+            }
+            _ => {}
+        }
+        true
     }
 
     fn jump_key(&mut self, jump: &mut Jump, key: Key) -> bool {
@@ -158,9 +169,8 @@ impl Model {
                 let question = format!(
                     "Use the new key of {title} without comparing? Somebody may be in between."
                 );
-                let question = Shown::line(&question);
                 let errand = Errand::AcceptKey(compare.with, number.clone());
-                self.overlay = Some(Overlay::Sure { question, errand });
+                self.overlay = Some(Sure::of(&question, errand));
                 return false;
             }
             Key::Char(character) if !character.is_ascii_digit() => {}

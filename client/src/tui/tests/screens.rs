@@ -283,8 +283,8 @@ fn a_question_about_a_long_name_is_seen_with_its_answers() {
     });
     person.press(Key::Char('b'));
     person.sees_line("on?");
-    person.sees_line("y yes · any other key no");
-    person.presses(&[Key::Char('y'), Key::Enter, Key::BackTab, Key::Char('o')]);
+    person.sees_line("[no]  yes   Tab, Enter");
+    person.presses(&[Key::Tab, Key::Enter, Key::Enter, Key::BackTab, Key::Char('o')]);
     person.press(Key::PageDown);
     person.sees_line("bytes     5");
 }

@@ -70,9 +70,9 @@ fn what_nobody_sees_no_key_does() {
     person.sees_line("not pasted: the window was too small");
     // In the list, and at a question.
     person.press(Key::Tab);
-    unseen(&mut person, &[Key::Char('b'), Key::Char('y'), Key::Char('M')]);
-    person.press(Key::Char('b'));
-    unseen(&mut person, &[Key::Char('y'), Key::Enter, Key::Esc]);
+    unseen(&mut person, &[Key::Char('b'), Key::Tab, Key::Enter, Key::Char('M')]);
+    person.presses(&[Key::Char('b'), Key::Tab]);
+    unseen(&mut person, &[Key::Enter, Key::Esc]);
     person.sees_line("Discard what Ann sends from now on?");
     // These do the same as on a large screen.
     person.resize(20, 5);
@@ -244,7 +244,7 @@ fn with_something_begun_it_is_seen_where_keys_go() {
     person.press(Key::BackTab);
     person.sees_nothing_of("> begun");
     person.sees_line("The keys are for the letters. Esc: go on writing · ?: help · y: copy");
-    person.presses(&[Key::Char('d'), Key::Char('y')]);
+    person.presses(&[Key::Char('d'), Key::Tab, Key::Enter]);
     person.happen(Event::Done("deleted here".into()));
     person.sees_line("deleted here");
     person.sees_line("The keys are for the letters.");
@@ -530,10 +530,12 @@ fn a_letter_is_deleted_after_a_yes() {
     });
     person.press(Key::Enter);
     person.errands.clear();
-    person.presses(&[Key::BackTab, Key::Char('d'), Key::Char('n'), Key::Char('d')]);
+    person.presses(&[Key::BackTab, Key::Char('d'), Key::Esc, Key::Char('d'), Key::Enter]);
+    person.sees_nothing_of("Delete this letter here?");
+    person.press(Key::Char('d'));
     person.sees_line("Delete this letter here?");
     assert!(person.errands.is_empty());
-    person.press(Key::Char('y'));
+    person.presses(&[Key::Right, Key::Enter]);
     assert!(matches!(person.errands[..], [Errand::Delete(with, _)] if with == phone(1)));
     person.carry_out();
     person.sees_line("stays");
@@ -568,10 +570,19 @@ fn a_stranger_is_accepted_or_blocked() {
     person.sees_line("is a stranger. Tab, then A: accept, b: block; answering accepts");
     person.press(Key::Tab);
     person.errands.clear();
-    person.presses(&[Key::Char('b'), Key::Char('n')]);
+    person.presses(&[Key::Char('b'), Key::Enter]);
     assert!(person.errands.is_empty());
-    person.presses(&[Key::Char('b'), Key::Char('y')]);
+    person.presses(&[Key::Char('b'), Key::Tab, Key::Enter]);
     assert_eq!(person.errands, [Errand::Block(phone(8), true)]);
+    // The way back is a question, too.
+    person.home.relations().block(&phone(8)).unwrap();
+    person.happen(Event::Changed);
+    person.errands.clear();
+    person.press(Key::Char('b'));
+    person.sees_line("Show what +4915112345608 sends from now on?");
+    assert!(person.errands.is_empty());
+    person.presses(&[Key::Tab, Key::Enter]);
+    assert_eq!(person.errands, [Errand::Block(phone(8), false)]);
 }
 
 #[test]
@@ -583,6 +594,26 @@ fn a_text_that_is_typed_in_the_list_changes_nothing() {
     let reads_or_asks = |errand: &Errand| matches!(errand, Errand::Read { .. } | Errand::AskKey(_));
     assert!(person.errands.iter().all(reads_or_asks), "{:?}", person.errands);
     assert!(person.acts.is_empty(), "{:?}", person.acts);
+}
+
+#[test]
+fn no_letter_and_no_enter_in_haste_answers_a_question() {
+    let mut person = anybody();
+    person.errands.clear();
+    for typed in ["by the way, yes", "by", "bY"] {
+        person.types(typed);
+        person.sees_line("Discard what Ann sends from now on?");
+        person.sees_line("[no]  yes   Tab: the other · Enter: this one");
+        person.press(Key::Enter);
+        person.sees_nothing_of("Discard what");
+    }
+    person.presses(&[Key::Char('b'), Key::Tab]);
+    person.sees_line("  no  [yes]  Tab: the other · Enter: this one");
+    person.presses(&[Key::Tab, Key::Enter]);
+    let blocks = |errand: &Errand| matches!(errand, Errand::Block(..));
+    assert!(!person.errands.iter().any(blocks), "{:?}", person.errands);
+    person.presses(&[Key::Char('b'), Key::BackTab, Key::Enter]);
+    assert_eq!(person.errands.last(), Some(&Errand::Block(phone(1), true)));
 }
 
 #[test]

@@ -11,11 +11,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel,
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use waxwing_core::client::Ended;
 use waxwing_core::crypto::Spki;
-use waxwing_core::messenger::Cause;
 use waxwing_core::phone::Phone;
-use waxwing_core::wire::CloseReason;
 
 use crate::exit::Failure;
 use crate::home::{Home, HomeError, Registration, Which};
@@ -246,9 +243,12 @@ fn run(
         forgets_at: Instant::now(),
     };
     let mut begun = Some(begun);
+    // Whoever sends a courier out wants a connection.
+    let mut is_wanted = true;
     loop {
         let registered = round.registered();
-        let mut session = Session::new(&home, &account, host.clone())?;
+        let take = if is_wanted { Session::new } else { Session::again };
+        let mut session = take(&home, &account, host.clone())?;
         if let Some(begun) = begun.take() {
             begun(session.waker());
         }
@@ -263,16 +263,27 @@ fn run(
         };
         round.say(Connection::Lost(Loss::of(&error, &home)));
         let pause = match error {
-            // Whoever took over would lose the session to this one, and take it over again.
-            SessionError::Over(Cause::Ended(Ended::Closed(CloseReason::TakenOver))) => None,
+            error if error.is_taken_over() => None,
             SessionError::Over(_) => Some(GIVEN_UP),
             _ => Some(PAUSE),
         };
         // What is handed in meanwhile is stored, and goes out when there is a session again.
-        if !round.pause(pause, registered.as_ref()) {
-            return Ok(());
+        match round.pause(pause, registered.as_ref()) {
+            Pause::Over => is_wanted = false,
+            Pause::Hurried => is_wanted = true,
+            Pause::Left => return Ok(()),
         }
     }
+}
+
+/// Why a courier does not pause any longer.
+enum Pause {
+    /// It has paused for long enough, or the home is not as it was.
+    Over,
+    /// Somebody has asked for a connection.
+    Hurried,
+    /// Nobody can hand in more.
+    Left,
 }
 
 /// What a courier knows while it goes round.
@@ -345,12 +356,14 @@ impl<'a> Round<'a> {
     }
 
     /// Stores what is handed in, without a session, for so long, or until somebody asks for a connection or
-    /// has registered the account again; `false` when nobody can hand in more.
+    /// has registered the account again. Without a time it waits until somebody, in this process or another
+    /// one, wants the session back that another session has taken over.
     fn pause(
         &mut self,
         pause: Option<Duration>,
         registered: Option<&(Registration, Servers, Spki)>,
-    ) -> bool {
+    ) -> Pause {
+        let is_taken_over = self.home.is_taken_over();
         let until = pause.map(|pause| Instant::now() + pause);
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -361,19 +374,22 @@ impl<'a> Round<'a> {
                     // Nobody reads a home that does not read, and the next session finds that out.
                     let _ = self.look_at_home();
                     if is_hurried {
-                        return true;
+                        return Pause::Hurried;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_some_and(|left| left <= QUIET) => {
-                    return true;
+                    return Pause::Over;
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let _ = self.look_at_home();
-                    if self.registered().is_some_and(|now| Some(&now) != registered) {
-                        return true;
+                    let is_taken_back = is_taken_over && !self.home.is_taken_over();
+                    if is_taken_back
+                        || self.registered().is_some_and(|now| Some(&now) != registered)
+                    {
+                        return Pause::Over;
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Disconnected) => return Pause::Left,
             }
         }
     }

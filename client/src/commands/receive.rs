@@ -201,9 +201,12 @@ fn follow(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let mut following = Following::default();
+    let mut is_first = true;
     loop {
         let host = host::telling_no_keys(&console.remarks);
-        let mut session = Session::new(home, account, host)?;
+        let take = if is_first { Session::new } else { Session::again };
+        let mut session = take(home, account, host)?;
+        is_first = false;
         let done = follow_at(place, home, &mut session, receive, &mut following, console);
         let Err(Failure::Storage(error)) = done else {
             let now = receive.timeout.map(|_| Instant::now());

@@ -41,13 +41,15 @@ fn get_or_find(
     trust::check_named(register, &server_key)?;
     let phone = number(place, register, console)?;
     let home = Home::create(&place.dir)?;
-    let Some(_lock) = home.try_lock_session()? else {
+    let Some(mut lock) = home.try_lock_session()? else {
         return Err(Failure::General(
             "another waxwing is at work in this home, and has its session; end it, then run \
              `waxwing register` again"
                 .into(),
         ));
     };
+    // Whoever registers here wants the account here.
+    lock.set_taken_over(false);
     let stored = match home.standing(&phone, &server_key)? {
         Standing::Registered(identity) | Standing::Resumable(identity) => identity,
         Standing::OtherServerKey(identity) => {

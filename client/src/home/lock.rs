@@ -1,4 +1,5 @@
-//! Who holds the session: one process per home, and what the others know of it.
+//! Who holds the session: one process per home, and what the others know of it. The file also says when a
+//! session on another machine has taken over: no process of the home takes it back by itself.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -41,6 +42,17 @@ struct Note {
     since: i64,
     has_backlog: bool,
     problem: Option<String>,
+    /// Another session of the account has ended that of this home, and nobody has wanted it back since.
+    #[serde(default)]
+    is_taken_over: bool,
+}
+
+impl Note {
+    fn read(file: &File) -> Option<Self> {
+        let mut bytes = [0; NOTE_LEN];
+        let len = file.read_at(&mut bytes, 0).ok()?;
+        serde_json::from_slice(bytes.get(..len)?).ok()
+    }
 }
 
 /// The process that holds the session, as others see it.
@@ -74,17 +86,22 @@ impl Home {
         Self::session_holder_in(self.dir())
     }
 
+    /// Whether another session of the account has ended that of this home, and nobody has wanted it back since.
+    #[must_use]
+    pub fn is_taken_over(&self) -> bool {
+        let file = File::open(self.dir().join(FILE)).ok();
+        file.and_then(|file| Note::read(&file)).is_some_and(|note| note.is_taken_over)
+    }
+
     /// The same of a home that need not open: its holder may have been stopped while it wrote.
     #[must_use]
     pub fn session_holder_in(dir: &Path) -> Option<Holder> {
         let file = File::open(dir.join(FILE)).ok()?;
-        let mut bytes = [0; NOTE_LEN];
-        let len = file.read_at(&mut bytes, 0).ok()?;
-        let note: Note = serde_json::from_slice(bytes.get(..len)?).ok()?;
+        let note = Note::read(&file)?;
         let changed = file.metadata().and_then(|metadata| metadata.modified()).ok()?;
         // A clock that was set back says nothing.
         let silent_for = SystemTime::now().duration_since(changed).unwrap_or_default();
-        let Note { pid, since, has_backlog, problem } = note;
+        let Note { pid, since, has_backlog, problem, is_taken_over: _ } = note;
         let since = UnixTime::from_seconds(since);
         Some(Holder { pid, since, has_backlog, problem, silent_for })
     }
@@ -101,13 +118,29 @@ impl SessionLock {
         match file.try_lock() {
             Ok(()) => {
                 let (pid, since) = (std::process::id(), clock::now().as_seconds());
-                let note = Note { pid, since, has_backlog: false, problem: None };
+                let is_taken_over = Note::read(&file).is_some_and(|note| note.is_taken_over);
+                let note = Note { pid, since, has_backlog: false, problem: None, is_taken_over };
                 let lock = Self { file, note, moved: clock::since_start() };
                 lock.write();
                 Ok(Some(lock))
             }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(io(&path, source)),
+        }
+    }
+
+    /// Whether another session of the account has ended that of this home, and nobody has wanted it back since.
+    #[must_use]
+    pub const fn is_taken_over(&self) -> bool {
+        self.note.is_taken_over
+    }
+
+    /// Notes for all processes of the home that another session has taken over, or that somebody wants the
+    /// session back.
+    pub fn set_taken_over(&mut self, is_taken_over: bool) {
+        if self.note.is_taken_over != is_taken_over {
+            self.note.is_taken_over = is_taken_over;
+            self.write();
         }
     }
 

@@ -97,6 +97,17 @@ impl fmt::Display for InTurn<'_> {
 }
 
 impl SessionError {
+    /// Another session of the account has ended this one. Who took over would lose the session to a process
+    /// that came back by itself, and take it over again.
+    pub(super) const TAKEN_OVER: Self =
+        Self::Over(Cause::Ended(Ended::Closed(CloseReason::TakenOver)));
+
+    /// Whether another session of the account has ended this one.
+    #[must_use]
+    pub const fn is_taken_over(&self) -> bool {
+        matches!(self, Self::Over(Cause::Ended(Ended::Closed(CloseReason::TakenOver))))
+    }
+
     /// The same in a few words, where there is no room for more. `dir` is that of the home.
     #[must_use]
     pub fn in_brief(&self, dir: &Path) -> String {

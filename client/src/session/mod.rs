@@ -102,19 +102,33 @@ pub struct Session<'a> {
     watch: Watch,
     /// When the command has to be over.
     deadline: Option<Instant>,
+    /// Somebody wants a connection, also if another session of the account has ended that of this home.
+    is_wanted: bool,
 }
 
 impl<'a> Session<'a> {
-    /// Takes it, or watches who has it. The `host` lends its clocks, and hears what a person may want
-    /// to know meanwhile.
+    /// Takes it, or watches who has it, because a person or a program wants that: what another session of
+    /// the account has taken over is taken back. The `host` lends its clocks, and hears what a person may
+    /// want to know meanwhile.
     ///
     /// # Errors
     /// [`SessionError`] when the system or the home refuse.
     pub fn new(home: &'a Home, account: &'a Account, host: Host) -> Result<Self, SessionError> {
-        let (waiter, watch) = (Waiter::new()?, Watch::new(home, host.ticking()));
-        let mut session = Self { home, account, host, waiter, holder: None, watch, deadline: None };
+        let mut session = Self::again(home, account, host)?;
+        session.is_wanted = true;
         session.take_session()?;
         Ok(session)
+    }
+
+    /// The same for a process that goes on by itself, and takes nothing back by that. It takes the session at
+    /// its first turn.
+    ///
+    /// # Errors
+    /// [`SessionError`] when the system refuses.
+    pub fn again(home: &'a Home, account: &'a Account, host: Host) -> Result<Self, SessionError> {
+        let (waiter, watch) = (Waiter::new()?, Watch::new(home, host.ticking()));
+        let (holder, deadline) = (None, None);
+        Ok(Self { home, account, host, waiter, holder, watch, deadline, is_wanted: false })
     }
 
     /// Sets the moment at which the whole command has to be over, whatever it waits for.
@@ -125,11 +139,23 @@ impl<'a> Session<'a> {
     }
 
     fn take_session(&mut self) -> Result<(), SessionError> {
-        if self.holder.is_none()
-            && let Some(lock) = self.home.try_lock_session()?
-        {
-            self.holder = Some((Holder::new(self.home, self.account, self.host.clone()), lock));
+        if self.holder.is_some() {
+            return Ok(());
         }
+        // Whoever has the session has wanted it back.
+        let is_taken_over = self.home.is_taken_over();
+        self.is_wanted &= is_taken_over;
+        if is_taken_over && !self.is_wanted {
+            return Err(SessionError::TAKEN_OVER);
+        }
+        let Some(mut lock) = self.home.try_lock_session()? else { return Ok(()) };
+        // It may have been lost since.
+        if lock.is_taken_over() && !self.is_wanted {
+            return Err(SessionError::TAKEN_OVER);
+        }
+        lock.set_taken_over(false);
+        self.is_wanted = false;
+        self.holder = Some((Holder::new(self.home, self.account, self.host.clone()), lock));
         Ok(())
     }
 
@@ -239,6 +265,9 @@ impl<'a> Session<'a> {
             Some((holder, lock)) => {
                 let done = holder.turn(&mut self.waiter, patience);
                 holder.show(lock);
+                if done.as_ref().is_err_and(SessionError::is_taken_over) {
+                    lock.set_taken_over(true);
+                }
                 done
             }
             None => {

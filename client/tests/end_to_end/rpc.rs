@@ -60,6 +60,14 @@ impl Program {
         answer["result"].take()
     }
 
+    /// Waits until the connection is in this state.
+    #[track_caller]
+    fn comes_to(&mut self, state: &str) {
+        eventually(state, || {
+            (self.call("hello", &json!({}))["connection"]["state"] == state).then_some(())
+        });
+    }
+
     /// The code and the words of an error.
     #[track_caller]
     fn fails(&mut self, method: &str, params: &Value) -> (i64, String) {
@@ -280,13 +288,51 @@ fn a_program_whose_session_was_taken_over_connects_when_it_asks_for_that() {
     following.wait_for_out(|out| out.contains("to the copy"));
     program.call("connect", &json!({}));
     following.finish().exits(3).says("took over");
-    eventually("a connection", || {
-        (program.call("hello", &json!({}))["connection"]["state"] == "up").then_some(())
-    });
+    program.comes_to("up");
     bert.send(&anna, "to the program").exits(0);
     let next = json!({ "consumer": "c", "begin": "oldest", "wait_s": 60 });
     assert_eq!(texts(&program.call("next", &next)), ["to the program"]);
     program.process.finish_without_input().exits(0);
+}
+
+/// Whoever watches the holder of the session would take it back otherwise, as soon as the holder lets it go.
+#[test]
+fn no_process_of_a_home_takes_a_session_back_by_itself_and_one_that_is_asked_brings_all_back() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    let mut programs = [(); 2].map(|()| Program::start(&anna, &[]));
+    for program in &mut programs {
+        program.comes_to("up");
+    }
+    let following = anna.start(&["receive", "--follow", "--json"]);
+    anna.send(&bert, "all is well").exits(0);
+    let copy = server.copy_of(&anna);
+    let copied = copy.start(&["receive", "--follow", "--json"]);
+    for program in &mut programs {
+        program.comes_to("down");
+        let why = program.call("hello", &json!({}))["connection"]["why"].clone();
+        assert!(why.as_str().unwrap().contains("took over"), "{why}");
+    }
+    following.finish().exits(3).says("took over");
+    bert.send(&copy, "to the copy").exits(0);
+    copied.wait_for_out(|out| out.contains("to the copy"));
+
+    programs[1].call("connect", &json!({}));
+    copied.finish().exits(3).says("took over");
+    for program in &mut programs {
+        program.comes_to("up");
+    }
+    // A command that a person gives takes it back, too.
+    let copied = copy.start(&["receive", "--follow"]);
+    for program in &mut programs {
+        program.comes_to("down");
+    }
+    anna.send(&bert, "here again").exits(0);
+    copied.finish().exits(3).says("took over");
+    for mut program in programs {
+        program.comes_to("up");
+        program.process.finish_without_input().exits(0);
+    }
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(crate) struct OpenConversation {
     bottom: Option<Place>,
     /// Letters of the other behind this one were not read when the conversation was opened.
     read_to: Option<ItemId>,
+    /// The first of these stands at the top, unless the end is seen then, until one goes somewhere else.
+    begins_with_unread: bool,
     /// The letter that was chosen.
     chosen: Option<ItemId>,
     view: Vec<(Place, Row)>,
@@ -63,6 +65,7 @@ impl OpenConversation {
             has_last: false,
             bottom: None,
             read_to,
+            begins_with_unread: false,
             chosen: None,
             view: Vec::new(),
             is_asking: true,
@@ -172,6 +175,7 @@ impl OpenConversation {
 
     /// The first letter that is loaded is the chosen one, and stands at the top.
     fn see_first(&mut self) {
+        self.begins_with_unread = false;
         self.chosen = self.letters.front().map(|item| item.entry.id);
         self.bottom = self.chosen.map(|letter| Place { letter, row: 0 });
     }
@@ -200,6 +204,7 @@ impl OpenConversation {
                 (Window::From(first.entry.id), self.letters.len() + PAGE)
             }
             // The letter that one goes to has not come yet.
+            _ if self.begins_with_unread => (Window::From(self.behind_read()), PAGE),
             _ => (self.bottom.map_or(Window::Last, |place| Window::From(place.letter)), PAGE),
         }
     }
@@ -208,15 +213,29 @@ impl OpenConversation {
     pub(crate) fn go_to(&mut self, letter: ItemId) -> (Window, usize) {
         self.letters.clear();
         (self.has_first, self.has_last) = (false, false);
+        self.begins_with_unread = false;
         self.bottom = Some(Place { letter, row: usize::MAX });
         self.chosen = Some(letter);
         self.is_asking = true;
         (Window::From(letter), PAGE)
     }
 
+    /// Goes to the first letter of the other behind this one; what is to be loaded for that.
+    pub(crate) fn go_to_unread(&mut self, read_to: ItemId) -> (Window, usize) {
+        self.letters.clear();
+        (self.has_first, self.has_last) = (false, false);
+        (self.read_to, self.begins_with_unread) = (Some(read_to), true);
+        self.is_asking = true;
+        (Window::From(self.behind_read()), PAGE)
+    }
+
+    fn behind_read(&self) -> ItemId {
+        ItemId::new(self.read_to.map_or(0, ItemId::get).saturating_add(1))
+    }
+
     /// Goes to the end; what is to be loaded for that.
     pub(crate) fn go_to_end(&mut self) -> Option<(Window, usize)> {
-        self.bottom = None;
+        (self.bottom, self.begins_with_unread) = (None, false);
         if self.has_last {
             return None;
         }
@@ -270,6 +289,7 @@ impl OpenConversation {
         let Some(at) = next else { return false };
         let id = self.letters[at].entry.id;
         self.chosen = Some(id);
+        self.begins_with_unread = false;
         let rows = self.rows_of_length(at);
         let seen = self.view.iter().filter(|(place, _)| place.letter == id).count();
         if seen < rows.min(self.view.len().max(1)) {
@@ -287,6 +307,7 @@ impl OpenConversation {
 
     /// Moves what is seen by so many rows.
     pub(crate) fn scroll(&mut self, up: bool, rows: usize) {
+        self.begins_with_unread = false;
         if self.bottom.is_none() {
             if !up {
                 return;
@@ -350,6 +371,9 @@ impl OpenConversation {
         if self.letters.is_empty() {
             return None;
         }
+        if self.begins_with_unread {
+            self.see_unread(height, setting);
+        }
         let (mut at, mut end) = match self.bottom {
             None => (self.letters.len() - 1, usize::MAX),
             Some(place) => match self.index_of(place.letter) {
@@ -396,6 +420,25 @@ impl OpenConversation {
             self.make_rows(below, setting);
         }
         self.wanted(at, last)
+    }
+
+    /// Has the first letter at the top that is not read, or the end seen if there is room for all behind it.
+    fn see_unread(&mut self, height: usize, setting: &Setting<'_>) {
+        let first = self.letters.iter().position(|item| is_unread(&item.entry, self.read_to));
+        let mut left = height;
+        for at in first.unwrap_or(self.letters.len())..self.letters.len() {
+            self.make_rows(at, setting);
+            let rows = self.rows_of_length(at);
+            let row = rows.min(left).saturating_sub(1);
+            self.bottom = Some(Place { letter: self.letters[at].entry.id, row });
+            if rows >= left {
+                return;
+            }
+            left -= rows;
+        }
+        if self.has_last {
+            (self.bottom, self.begins_with_unread) = (None, false);
+        }
     }
 
     /// The first rows of the conversation, as many as there is room for.
@@ -471,9 +514,7 @@ impl OpenConversation {
         if is_new_day {
             rows.push(Row::Day(Shown::line(&today)));
         }
-        let is_unread = |entry: &Entry| {
-            letter::is_received(entry) && self.read_to.is_some_and(|read_to| entry.id > read_to)
-        };
+        let is_unread = |entry| is_unread(entry, self.read_to);
         if is_unread(entry) && !self.letters.range(..at).any(|item| is_unread(&item.entry)) {
             rows.push(Row::New);
         }
@@ -485,4 +526,9 @@ impl OpenConversation {
     pub(crate) fn forget_rows(&mut self) {
         self.letters.iter_mut().for_each(|item| item.rows = None);
     }
+}
+
+/// Whether a letter of the other was not read when the conversation was opened.
+fn is_unread(entry: &Entry, read_to: Option<ItemId>) -> bool {
+    letter::is_received(entry) && read_to.is_some_and(|read_to| entry.id > read_to)
 }

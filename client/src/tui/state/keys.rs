@@ -147,6 +147,13 @@ impl Model {
         let next = self.list.next_unread(self.open.as_ref().map(|open| open.with()), self.now.unix);
         let Some(next) = next else { return self.say("nothing else is unread") };
         self.show(next);
+        let read_to = self.listing().map(|one| one.conversation.read_to);
+        if let (Some(open), Some(read_to)) = (&mut self.open, read_to) {
+            // Not its end: what was written since may stand below.
+            self.acts.retain(|act| !matches!(act, Act::Page { .. }));
+            let (window, limit) = open.go_to_unread(read_to);
+            self.acts.push(Act::Page { with: next, window, limit });
+        }
         self.focus_composer();
     }
 

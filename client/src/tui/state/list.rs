@@ -134,21 +134,21 @@ impl List {
     }
 
     /// The next one in which something is unread, below this one, and then from the top: of people whom one
-    /// knows, then of strangers. One is not told of what is muted, and does not go there.
+    /// knows, then of strangers; this one itself if nothing else is unread. One is not told of what is muted, and
+    /// does not go there.
     pub(crate) fn next_unread(&self, after: Option<&Phone>, now: UnixTime) -> Option<Phone> {
         let at = self.all.iter().position(|one| Some(one.phone()) == after);
+        let is_unread = |one: &Listing| one.conversation.unread > 0 && !one.is_muted(now);
         let (above, below) = self.all.split_at(at.map_or(0, |at| at + 1));
         let next = |state| {
             let is_next = |one: &&Listing| {
-                one.conversation.unread > 0
-                    && one.state() == state
-                    && !one.is_muted(now)
-                    && Some(one.phone()) != after
+                is_unread(one) && one.state() == state && Some(one.phone()) != after
             };
             below.iter().chain(above).find(is_next)
         };
         let next = next(ConversationState::Open).or_else(|| next(ConversationState::Request));
-        next.map(|one| *one.phone())
+        let this = || self.get(after?).filter(|one| is_unread(one));
+        next.or_else(this).map(|one| *one.phone())
     }
 
     pub(crate) const fn toggle_archived(&mut self) {

@@ -6,9 +6,10 @@ use super::person::Person;
 use super::phone;
 use super::screens::week;
 use crate::courier::{Connection, Loss};
-use crate::home::Writing;
+use crate::home::{ItemId, Window, Writing};
 use crate::tui::event::{Act, Errand, Event};
 use crate::tui::input::{Input, Key};
+use waxwing_core::time::UnixTime;
 
 fn anybody() -> Person {
     Person::with((80, 24), week)
@@ -290,6 +291,61 @@ fn a_key_goes_from_one_unread_conversation_to_the_next_and_then_to_strangers() {
     person.sees_line("nothing else is unread");
     person.types("read");
     person.sees_line("> read");
+}
+
+#[test]
+fn the_next_unread_letter_is_seen_although_own_ones_stand_below_it() {
+    let mut person = anybody();
+    let dora = phone(3);
+    let last = person.home.last_item().unwrap();
+    person.home.conversations().mark_read(&dora, last).unwrap();
+    for at in 0..20 {
+        person.receives(dora, at, &format!("unread {at} of many"));
+    }
+    (20..60).for_each(|at| person.has_written(dora, at, &format!("own {at} of many")));
+    person.happen(Event::Changed);
+    person.errands.clear();
+    person.press(Key::Alt('n'));
+    person.sees_line("│── new ──");
+    person.sees_line("┃ unread 0 of many");
+    person.sees_nothing_of("own 59 of many");
+    // What is not seen yet is not read.
+    let [Errand::Read { to, .. }] = person.errands[..] else { panic!("{:?}", person.errands) };
+    let read = person.home.page(&dora, Window::From(ItemId::new(1)), 100).unwrap();
+    let read = read.iter().filter(|entry| entry.id <= to).count();
+    assert!((2..20).contains(&read), "{read}");
+    person.carry_out();
+    person.sees_line("┃ unread 0 of many");
+    for _ in 0..20 {
+        person.press(Key::PageDown);
+    }
+    person.sees_line("own 59 of many");
+    person.carry_out();
+    // While the list has the keys, what is open is not read either.
+    person.press(Key::Tab);
+    person.receives(dora, 99, "unread once more");
+    person.happen(Event::Changed);
+    for stranger in [phone(8), phone(9)] {
+        person.home.conversations().mark_read(&stranger, person.home.last_item().unwrap()).unwrap();
+    }
+    person.home.conversations().mark_read(&phone(1), person.home.last_item().unwrap()).unwrap();
+    person.happen(Event::Changed);
+    person.press(Key::Alt('n'));
+    person.sees_line("┃ unread once more");
+    person.carry_out();
+    person.press(Key::Alt('n'));
+    person.sees_line("nothing else is unread");
+    // Where there is room for all, the end is seen, and what comes then is.
+    let carl = phone(2);
+    assert!(person.home.conversations().mute(&carl, UnixTime::from_seconds(0)).unwrap());
+    person.happen(Event::Changed);
+    person.press(Key::Alt('n'));
+    person.sees_line("│ Carl");
+    person.carry_out();
+    person.sees_line("The committee meets");
+    (0..30).for_each(|at| person.receives(carl, 100 + at, &format!("news {at}")));
+    person.happen(Event::Changed);
+    person.sees_line("┃ news 29");
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn fit(one: &Listing, marks: &Marks, columns: usize) -> (Shown, Shown) {
 }
 
 /// In so many ways marks are written, each shorter than the one before.
-const LEVELS: u8 = 7;
+const LEVELS: u8 = 8;
 
 /// What stands behind a title.
 struct Marks {
@@ -94,8 +94,9 @@ impl Marks {
     fn words(&self, level: u8) -> Shown {
         let mut words = Vec::new();
         match self.changed {
-            Some(_) if level >= 5 => words.push("!".to_owned()),
+            Some(_) if level >= 6 => words.push("!".to_owned()),
             Some(held @ 1..) if level < 3 => words.push(format!("!key({held})")),
+            Some(held @ 1..) if level < 5 => words.push(format!("!({held})")),
             Some(_) => words.push("!key".to_owned()),
             None if self.doubted > 0 && level < 3 => words.push(format!("held({})", self.doubted)),
             None if self.doubted > 0 && level < 5 => words.push("held".to_owned()),
@@ -107,7 +108,7 @@ impl Marks {
         if self.has_draft && level < 2 {
             words.push("draft".to_owned());
         }
-        if self.unread > 0 && (level < 4 || level == 5) {
+        if self.unread > 0 && (level < 4 || level == 6) {
             words.push(self.unread.to_string());
         }
         Shown::line(&words.join(" "))

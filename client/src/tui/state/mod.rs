@@ -321,11 +321,33 @@ impl Model {
         {
             self.acts.push(Act::Number(compare.with));
         }
+        self.say_changed_keys(&changed);
         self.list.take(changed, change);
         if self.open.is_none()
             && let Some(chosen) = self.list.chosen().copied()
         {
             self.show(chosen);
+        }
+    }
+
+    /// Tells of keys that have changed since the screen is there. Of what is open, it is said beside it.
+    fn say_changed_keys(&mut self, changed: &[Listing]) {
+        if self.list.change() <= 0 {
+            return;
+        }
+        let has_changed = |one: &&Listing| {
+            let before = self.list.get(one.phone()).map(|before| before.trust);
+            one.trust == Trust::Changed && before != Some(Trust::Changed)
+        };
+        let others = changed.iter().filter(has_changed).filter(|one| !self.is_open(one.phone()));
+        let titles: Vec<_> = others.map(|one| one.title().to_string()).collect();
+        if !titles.is_empty() {
+            self.say(&format!(
+                "The key of {} has changed, and letters to them are held back. {}: go there, then {}: compare.",
+                titles.join(", and that of "),
+                self.bindings.key(Action::Jump),
+                self.bindings.key(Action::Compare)
+            ));
         }
     }
 

@@ -104,7 +104,7 @@ fn a_number_is_never_cut_however_much_is_said_of_it() {
         }
     }
     person((100, 24)).sees_line("+4915112345602 !key(1) 1│");
-    person((80, 24)).sees_line("+4915112345602 !key│");
+    person((80, 24)).sees_line("+4915112345602 !(1)│");
 }
 
 #[test]

@@ -701,6 +701,25 @@ fn what_has_no_room_in_a_letter_is_not_taken_in_part() {
 }
 
 #[test]
+fn a_key_that_changes_is_told_while_another_conversation_is_open() {
+    for (size, told) in
+        [((80, 24), "The key of Carl has changed, and letters"), ((40, 12), "The key of Carl has")]
+    {
+        let mut person = Person::with(size, week);
+        person.press(Key::Enter);
+        person.sees_nothing_of("The key of");
+        person.hears_of_key(phone(2), 6);
+        person.happen(Event::Changed);
+        person.sees_line(told);
+        // Once: with the next key it is gone.
+        person.press(Key::Left);
+        person.receives(phone(2), 100, "more");
+        person.happen(Event::Changed);
+        person.sees_nothing_of(told);
+    }
+}
+
+#[test]
 fn letters_with_a_new_key_are_counted_although_nobody_sees_them_yet() {
     let mut person = anybody();
     let dora = phone(3);

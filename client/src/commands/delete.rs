@@ -18,6 +18,13 @@ pub(super) fn run(
     delete: &Delete,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
+    delete_in(place, delete, console).map_err(|failure| match failure {
+        Failure::Storage(error) => Failure::Storage(error.of_deletion(&place.dir)),
+        failure => failure,
+    })
+}
+
+fn delete_in(place: &Place<'_>, delete: &Delete, console: &mut Console<'_>) -> Result<(), Failure> {
     let (home, _) = place.open()?;
     let with = delete.who.as_ref().map(|who| place.find(&home, who, console)).transpose()?;
     let which = which(delete, with, &console.zone)?;

@@ -113,9 +113,14 @@ fn upgrade(dir: &Path, file: &Path, connection: &mut Connection) -> Result<(), H
 pub(super) fn open_to_read(dir: &Path) -> Result<Connection, HomeError> {
     let file = dir.join(FILE);
     if exists(&file)? && !snapshot::is_writable(dir, &file) {
-        return snapshot::take(&file);
+        return copy_to_read(dir);
     }
     open(dir, Absent::Refuse)
+}
+
+/// What is in the database, read without writing anything into the directory of the home.
+pub(super) fn copy_to_read(dir: &Path) -> Result<Connection, HomeError> {
+    snapshot::take(&dir.join(FILE))
 }
 
 /// A copy that nobody else has, brought up to date.

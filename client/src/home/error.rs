@@ -168,10 +168,20 @@ pub enum HomeError {
     /// There is no room for a change.
     #[error(
         "the disk of the home in {dir} is full, and nothing of this was stored; make room on it and try \
-         again. `waxwing delete` works all the same, and gives back the room of the letters",
+         again. `waxwing delete` can work all the same, and gives back the room of the letters",
         dir = .dir.display()
     )]
     Full {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// There is no room even for deleting.
+    #[error(
+        "the disk of the home in {dir} is full, and deleting letters takes a little room itself; nothing was \
+         deleted. Make 1 MiB free by removing something else from this disk, and delete them again",
+        dir = .dir.display()
+    )]
+    FullToDelete {
         /// The directory.
         dir: PathBuf,
     },
@@ -221,6 +231,7 @@ impl HomeError {
         match self {
             // They say already what was done before.
             Self::FullForAccount { .. }
+            | Self::FullToDelete { .. }
             | Self::FullMeanwhile { .. }
             | Self::FullOfLetters { .. } => self,
             error if error.is_full(dir) => Self::Full { dir: dir.to_owned() },
@@ -234,6 +245,16 @@ impl HomeError {
         if self.is_full(dir) { Self::FullForAccount { dir: dir.to_owned() } } else { self }
     }
 
+    /// The same of letters of which none could be deleted. To delete some is no advice then.
+    #[must_use]
+    pub fn of_deletion(self, dir: &Path) -> Self {
+        match self {
+            Self::FullOfLetters { .. } => self,
+            error if error.is_full(dir) => Self::FullToDelete { dir: dir.to_owned() },
+            error => error,
+        }
+    }
+
     /// The same of what came after something that is stored.
     #[must_use]
     pub fn after(self, dir: &Path, kept: &'static str) -> Self {
@@ -245,6 +266,7 @@ impl HomeError {
     pub fn is_full(&self, dir: &Path) -> bool {
         match self {
             Self::Full { .. }
+            | Self::FullToDelete { .. }
             | Self::FullForAccount { .. }
             | Self::FullMeanwhile { .. }
             | Self::FullOfLetters { .. } => true,

@@ -101,7 +101,14 @@ impl Home {
     /// As [`Home::open`].
     pub fn open_to_read(dir: &Path) -> Result<Self, HomeError> {
         directory::check(dir)?;
-        let (connection, lent) = reserve::lend(dir, || database::open_to_read(dir))?;
+        let opened = reserve::lend(dir, || database::open_to_read(dir));
+        let (connection, lent) = match opened {
+            // The database takes room on the disk also when it is only read.
+            Err(error) if error.is_full(dir) || matches!(error, HomeError::NoRoom { .. }) => {
+                (database::copy_to_read(dir)?, reserve::Lent::default())
+            }
+            opened => opened?,
+        };
         Ok(Self { dir: dir.to_owned(), connection, _lent: lent })
     }
 

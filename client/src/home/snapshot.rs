@@ -1,5 +1,5 @@
-//! A home that cannot be written, read all the same: on a read-only file system, or in a directory
-//! that is closed against changes.
+//! A home that cannot be written, read all the same: on a read-only file system, on a disk that is full, or in a
+//! directory that is closed against changes.
 //!
 //! A database in WAL mode wants to write even when it is only read. So a copy of it in memory is
 //! read instead, with what the log beside it has. No lock can be taken there; that nothing has

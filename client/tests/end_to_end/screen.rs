@@ -462,7 +462,7 @@ fn a_full_disk_is_said_and_what_was_typed_stays() {
     }
     terminal.shows(&format!("end-{letters}"));
     // It stays, although the draft cannot be kept, either.
-    terminal.shows("not sent: the disk is full. Your words are in the line again");
+    terminal.shows("not sent: the disk is full; make room on it. Your words are in the line again");
     disk.make_room();
     terminal.types(ENTER);
     terminal.shows("write to");

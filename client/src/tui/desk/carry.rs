@@ -65,7 +65,7 @@ pub(in crate::tui) fn carry(
 /// Why the home has not taken something. The rows below a conversation are few.
 fn brief(error: &HomeError) -> String {
     match error {
-        HomeError::Full { .. } => "the disk is full".to_owned(),
+        HomeError::Full { .. } => "the disk is full; make room on it".to_owned(),
         error => error.to_string(),
     }
 }

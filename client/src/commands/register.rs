@@ -11,6 +11,7 @@ use waxwing_core::id::UserId;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::wire::{ErrorCode, OtpGrant};
 
+use super::ask::YES;
 use super::{Console, Place, host};
 use crate::args::Register;
 use crate::backend::{generate_key, key_der, rng};
@@ -63,6 +64,7 @@ fn get_or_find(
             )));
         }
         Standing::Vacant => {
+            keep_code(&home, &phone, register, console)?;
             begin(&home, phone, register, &server_key)?;
             reload(&home)?
         }
@@ -104,6 +106,42 @@ impl Desired<'_> {
         }
         Ok(())
     }
+}
+
+/// A code that was sent for another number, and is good yet, is not given up by a number that was mistyped.
+fn keep_code(
+    home: &Home,
+    phone: &Phone,
+    register: &Register,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let Some(other) = home.identity()? else { return Ok(()) };
+    let Registration::CodeIssued { expires_at } = other.registration else { return Ok(()) };
+    let left = expires_at.minus(clock::now());
+    if left <= 0 || other.phone == *phone {
+        return Ok(());
+    }
+    let (other, phone) = (other.phone, phone.as_str());
+    let other = other.as_str();
+    let good = format!("a code was sent to {other} from this home, and is good for {left} s yet");
+    if register.otp.is_some() {
+        return Err(Failure::Otp(format!(
+            "nothing was done: {good}, but none was sent to {phone}. Is the number right? Run \
+             `waxwing register` with the number that the code was sent to"
+        )));
+    }
+    if console.interactive {
+        let question = format!("{good}. To register {phone} gives it up. Go on? [y/N] ");
+        if !console.is_answered_by(&YES, &question)? {
+            return Err(Failure::General(format!(
+                "nothing was done; run `waxwing register` with {other} and --otp CODE, or name another \
+                 home with --home for {phone}"
+            )));
+        }
+    } else {
+        writeln!(console.remarks, "the code that was sent to {other} is given up")?;
+    }
+    Ok(())
 }
 
 fn begin(home: &Home, phone: Phone, register: &Register, server_key: &Spki) -> Result<(), Failure> {

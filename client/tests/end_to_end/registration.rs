@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::process::eventually;
+use crate::process::{Process, eventually};
 use crate::proxy::{Proxy, Way};
 use crate::sent_codes::{SentCodes, server_and_sent_codes};
 use crate::test_server::{Person, TestServer};
@@ -133,6 +133,34 @@ fn three_wrong_codes_spend_a_code_and_a_new_one_can_be_had() {
 
     let code = ask_for_code(&anna, &sent, 2);
     anna.register_with(&["--otp", &code]).exits(0);
+}
+
+#[test]
+fn a_number_that_was_mistyped_does_not_spoil_the_code_of_the_right_one() {
+    let (server, sent) = server_and_sent_codes(&[]);
+    let anna = server.newcomer("anna", PHONE);
+    let mut mistyped = server.newcomer("anna", "+4915112345610");
+    let code = ask_for_code(&anna, &sent, 1);
+    for _ in 0..4 {
+        let ran = mistyped.register_with(&["--otp", &code]).exits(6);
+        ran.says("nothing was done: a code was sent to +4915112345601")
+            .says("Is the number right?");
+    }
+    // At a terminal there is a question.
+    let mut command = mistyped.command(&["register", "--server", &server.address().to_string()]);
+    command.arg("--server-key").arg(&mistyped.server_key).arg(&mistyped.phone);
+    let mut asked = Process::start_on_terminal(&mut command, 200);
+    asked.wait_for_out(|out| out.contains("To register +4915112345610 gives it up. Go on? [y/N]"));
+    asked.write("\n");
+    asked.finish().exits(1).says("nothing was done");
+    anna.register_with(&["--otp", &code]).exits(0).says("as 1");
+
+    // Whoever has mistyped at first goes on with the right number at once.
+    mistyped.home = server.newcomer("bert", "").home;
+    let bert = server.newcomer("bert", "+4915112345602");
+    ask_for_code(&mistyped, &sent, 1);
+    bert.register().exits(6).says("the code that was sent to +4915112345610 is given up");
+    bert.register_with(&["--otp", &sent.code(&bert.phone, 1)]).exits(0).says("as 2");
 }
 
 #[test]

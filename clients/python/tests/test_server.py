@@ -594,6 +594,12 @@ class CodesByAnotherWay(unittest.TestCase):
         code = self.code()
         wrong = "000000" if code != "000000" else "111111"
         self.assertEqual(self.ann.register("--otp", wrong).code, 6)
+        # A number that was mistyped does not spoil the code of the right one.
+        right, self.ann.phone = self.ann.phone, BEN
+        result = self.ann.register("--otp", code)
+        self.assertEqual(result.code, 6)
+        self.assertIn("nothing was done: a code was asked for " + ANN, result.err)
+        self.ann.phone = right
         self.assertEqual(self.ann.register("--otp", code).check(), f"registered {ANN} as 1")
         self.assertEqual(self.ann.register().check(), f"registered {ANN} as 1")
 

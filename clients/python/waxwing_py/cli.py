@@ -118,7 +118,7 @@ def register(args):
         home.begin_anew(crypto.random_bytes(32))
     else:
         server = args.server or "127.0.0.1:9295"
-        registration.prepare(home, args.phone, server, server_key)
+        registration.prepare(home, args.phone, server, server_key, args.otp)
     registration.register(home, args.otp, _ask_code, tell)
     say(f"registered {args.phone} as {home.get('user_id')}")
 

@@ -59,14 +59,20 @@ def _knows_us(home: Home, server: str, server_key: PublicKey) -> bytes | None:
                 return event.session_key
 
 
-def prepare(home: Home, phone: str, server: str, server_key: PublicKey):
-    """Key, server and attempt, durable before the first byte goes out."""
+def prepare(home: Home, phone: str, server: str, server_key: PublicKey, code: str | None = None):
+    """Key, server and attempt, durable before the first byte goes out. `code` is what the person has already:
+    it belongs to the attempt of the number that it was sent to."""
     pinned = home.get("server_key")
     if pinned and pinned != server_key.spki:
         raise Untrusted("this home trusts another server key")
     if home.get("phone") not in (None, phone):
         if home.get("user_id"):
             raise Failure(f"this home belongs to {home.get('phone')}")
+        if code:
+            raise CodeRefused(
+                f"nothing was done: a code was asked for {home.get('phone')} from this home, and none for {phone}."
+                " Is the number right? Run `register` with the number that the code was sent to"
+            )
         home.put(reply_key=None, proved=None)
     home.put(server=server, server_key=server_key.spki, phone=phone)
     if not home.get("key"):

@@ -197,6 +197,9 @@ pub enum Packet {
     /// Exits with 4 when one does not hold, with 1 when there is no whole packet, and with 78 when
     /// the key cannot be used.
     Verify {
+        /// The packets: as they are, in hexadecimal or base64; - reads standard input
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
         /// The public key, PEM
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
@@ -206,6 +209,9 @@ pub enum Packet {
 /// `waxwing packet explain`.
 #[derive(Debug, clap::Args)]
 pub struct Explain {
+    /// The packets: as they are, in hexadecimal or base64; - reads standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: PathBuf,
     /// Check the server's signatures under this public key, PEM
     #[arg(long, value_name = "FILE")]
     pub server_key: Option<PathBuf>,

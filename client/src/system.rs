@@ -1,6 +1,11 @@
 //! Why the system refuses something, in words that say what to do about it.
 
+use std::env;
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
 
 /// Why a file or directory cannot be used, for a sentence that has named it.
 pub(crate) fn of_file(error: &io::Error) -> String {
@@ -21,9 +26,24 @@ pub(crate) fn of_file(error: &io::Error) -> String {
     words.to_owned()
 }
 
+/// The file of a program. A name without a folder is looked for as the system does it.
+pub(crate) fn find_program(program: &OsStr) -> Option<PathBuf> {
+    let is_there = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    if program.as_encoded_bytes().contains(&b'/') {
+        return Some(PathBuf::from(program)).filter(|path| is_there(path));
+    }
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| is_there(path))
+}
+
 /// Why a program cannot be started, for a sentence that has named it.
-pub(crate) fn of_program(error: &io::Error) -> String {
+pub(crate) fn of_program(program: &OsStr, error: &io::Error) -> String {
     let words = match error.kind() {
+        // The system says the same of the program that is to run a script.
+        ErrorKind::NotFound if find_program(program).is_some() => {
+            "it is there, and the program that is to run it is not: the first line of a script names that, such \
+             as #!/bin/sh"
+        }
         ErrorKind::NotFound => "there is no such program; name one in PATH, or the path of a file",
         ErrorKind::PermissionDenied => "it may not be run; `chmod +x` lets a file be run",
         _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
@@ -44,7 +64,8 @@ pub(crate) fn of_machine(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
     use super::*;
@@ -67,8 +88,16 @@ mod tests {
         }
         let file = root.path().join("script");
         drop(File::create(&file).unwrap());
-        for (program, help) in [(root.path().join("none"), "no such program"), (file, "chmod +x")] {
-            let words = of_program(&Command::new(program).spawn().unwrap_err());
+        let orphan = root.path().join("orphan");
+        fs::write(&orphan, "#!/no/such/interpreter\n").unwrap();
+        fs::set_permissions(&orphan, Permissions::from_mode(0o700)).unwrap();
+        for (program, help) in [
+            (root.path().join("none"), "no such program"),
+            (file, "chmod +x"),
+            (orphan, "it is there, and the program that is to run it is not"),
+        ] {
+            let words =
+                of_program(program.as_os_str(), &Command::new(&program).spawn().unwrap_err());
             assert!(words.contains(help) && !words.contains("os error"), "{words}");
         }
     }

@@ -393,3 +393,23 @@ fn a_key_log_with_a_broken_line_is_bad_configuration() {
     assert_eq!(ran.code, 78);
     assert!(ran.said.contains("line 1"), "{}", ran.said);
 }
+
+#[test]
+fn packets_can_be_in_a_file_and_a_packet_in_the_place_of_its_name_is_told_where_it_goes() {
+    let bench = Bench::new();
+    let packet = packet("acknowledgments.json", "203, one letter is stored");
+    let expected = bench.explain(&packet).output;
+    for (name, bytes) in [("raw", packet.clone()), ("text", hex(&packet).into_bytes())] {
+        fs::write(bench.path(name), bytes).unwrap();
+        let words = ["explain", "--server-key", "@server.pub.pem", "--keylog", "@keys.log"];
+        let ran = bench.run(&[&words[..], &[&format!("@{name}")]].concat(), b"");
+        assert_eq!((ran.code, ran.output), (0, expected.clone()), "{}", ran.said);
+        let ran = bench.run(&["verify", "--key", "@server.pub.pem", &format!("@{name}")], b"");
+        assert_eq!((ran.code, ran.output.ends_with(" holds\n")), (0, true), "{}", ran.said);
+    }
+    for words in [&["explain"][..], &["verify", "--key", "@server.pub.pem"]] {
+        let ran = bench.run(&[words, &["cb002c01"]].concat(), b"");
+        assert_eq!(ran.code, 78);
+        assert!(ran.said.contains("A packet itself goes to standard input"), "{}", ran.said);
+    }
+}

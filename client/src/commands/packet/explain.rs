@@ -9,7 +9,7 @@ use waxwing_core::wire::{Frame, Header, Op, Packet, Reader, deframe};
 
 use super::payload::{self, Payload};
 use super::tree::Tree;
-use super::{Console, read_file, read_input};
+use super::{Console, read_file, read_packets};
 use crate::args::Explain;
 use crate::backend::{BackendPublicKey, provider};
 use crate::exit::Failure;
@@ -35,7 +35,7 @@ pub(super) fn run(explain: &Explain, console: &mut Console<'_>) -> Result<(), Fa
         })?,
     };
     let knowledge = Knowledge { server: server.transpose()?, keys };
-    let bytes = read_input(console)?;
+    let bytes = read_packets(&explain.file, console)?;
     let mut tree = Tree::new(console.output);
     stream(&mut tree, &knowledge, &bytes)?;
     match tree.faults() {

@@ -22,15 +22,25 @@ pub(super) fn run(packet: &Packet, console: &mut Console<'_>) -> Result<(), Fail
     match packet {
         Packet::Explain(explain) => explain::run(explain, console),
         Packet::Build(build) => build::run(build, console),
-        Packet::Verify { key } => verify::run(key, console),
+        Packet::Verify { file, key } => verify::run(file, key, console),
     }
 }
 
-/// The bytes that standard input stands for.
-fn read_input(console: &mut Console<'_>) -> Result<Vec<u8>, Failure> {
+/// The bytes that a file stands for, or standard input.
+fn read_packets(file: &Path, console: &mut Console<'_>) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let read = console.input.read_to_end(&mut bytes);
-    read.map_err(|error| unread(&error))?;
+    if file == Path::new("-") {
+        let read = console.input.read_to_end(&mut bytes);
+        read.map_err(|error| unread(&error))?;
+    } else {
+        bytes = fs::read(file).map_err(|error| {
+            Failure::Config(format!(
+                "{} cannot be read: {}. A packet itself goes to standard input",
+                file.display(),
+                system::of_file(&error)
+            ))
+        })?;
+    }
     Ok(input::decoded(bytes))
 }
 

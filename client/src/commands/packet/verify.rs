@@ -5,15 +5,15 @@ use std::path::Path;
 use waxwing_core::crypto::{Provider, Unverified};
 use waxwing_core::wire::{Frame, Packet, deframe};
 
-use super::{Console, read_input};
+use super::{Console, read_packets};
 use crate::backend::provider;
 use crate::exit::Failure;
 use crate::keys::read_server_key;
 
-pub(super) fn run(key: &Path, console: &mut Console<'_>) -> Result<(), Failure> {
+pub(super) fn run(file: &Path, key: &Path, console: &mut Console<'_>) -> Result<(), Failure> {
     let unusable = |_| Failure::Config(format!("{} cannot be used", key.display()));
     let key = provider().public_key(&read_server_key(key)?).map_err(unusable)?;
-    let bytes = read_input(console)?;
+    let bytes = read_packets(file, console)?;
     let (mut rest, mut bad) = (&bytes[..], 0);
     while !rest.is_empty() || bytes.is_empty() {
         let Ok(Frame::Complete(header)) = deframe(rest) else {

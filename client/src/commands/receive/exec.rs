@@ -1,6 +1,5 @@
 //! `waxwing receive --exec`: a program for each letter, which is done with it when it ends with 0.
 
-use std::env;
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek, Write};
 use std::path::Path;
@@ -11,7 +10,6 @@ use std::time::{Duration, Instant};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use std::{fs, fs::OpenOptions, os::unix::fs::OpenOptionsExt as _};
 
-use rustix::fs::{Access, access};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -42,17 +40,9 @@ pub(super) struct Hands<'a> {
     pub(super) timeout: Option<Duration>,
 }
 
-/// Finds out before any letter comes whether the program is there. A name without a folder is looked for as
-/// the system does it.
+/// Finds out before any letter comes whether the program is there.
 pub(super) fn require(program: &Path) -> Result<(), Failure> {
-    let is_there = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
-    let is_found = if program.as_os_str().as_encoded_bytes().contains(&b'/') {
-        is_there(program)
-    } else {
-        let folders = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&folders).any(|folder| is_there(&folder.join(program)))
-    };
-    if is_found {
+    if system::find_program(program.as_os_str()).is_some() {
         return Ok(());
     }
     Err(Failure::Config(format!(
@@ -188,7 +178,7 @@ impl Hands<'_> {
             let program = self.program.display();
             Failure::Config(format!(
                 "{program} cannot be started: {}; the letter stays new",
-                system::of_program(&error)
+                system::of_program(self.program.as_os_str(), &error)
             ))
         })?;
         let (end, ended) = channel();

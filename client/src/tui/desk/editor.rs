@@ -46,7 +46,8 @@ fn edit_file(path: &Path, text: &str) -> Result<(), String> {
         .arg(path)
         .status()
         .map_err(|error| {
-            format!("the editor {editor} cannot be started: {}", system::of_program(&error))
+            let why = system::of_program("sh".as_ref(), &error);
+            format!("the editor {editor} cannot be started: {why}")
         })?;
     // The shell has not found it.
     if ended.code() == Some(127) {

@@ -76,7 +76,7 @@ impl Notifier {
                 self.waiting.clear();
                 Err(format!(
                     "the program of notify.command, {program}, cannot be started: {}",
-                    system::of_program(&error)
+                    system::of_program(program.as_ref(), &error)
                 ))
             }
         }

@@ -197,14 +197,17 @@ def _body(text: str) -> bytes:
         body = os.fsencode(text)
     if len(body) > envelope.BODY_MAX:
         raise Usage(f"a text has {envelope.BODY_MAX} bytes at most; nothing was sent")
-    if not body.strip():
-        raise Usage("the text is empty; nothing was sent")
     try:
-        body.decode()
+        words = body.decode()
     except UnicodeDecodeError as error:
         raise Usage(
             f"the text is not UTF-8 at byte {error.start + 1}; nothing was sent"
         ) from error
+    if show.is_blank(words):
+        raise Usage(
+            "there is nothing to read in this text, so it is not sent; `waxwing-py send PHONE -` sends"
+            " standard input"
+        )
     return body
 
 

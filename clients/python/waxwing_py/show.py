@@ -35,6 +35,13 @@ BLANK = {
     *map(chr, range(0xFE00, 0xFE10)),
     *map(chr, range(0xE0100, 0xE01F0)),
 }
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to see in a text."""
+    return all(each.isspace() or not each.isprintable() or each in BLANK for each in text)
+
+
 MARKS_MAX = 8
 INDENT = "    "
 

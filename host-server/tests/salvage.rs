@@ -17,6 +17,7 @@ use waxwing_server::store::{Inspect, Ownership, Salvage, SqliteOptions, SqliteSt
 
 const LETTERS: u64 = 120;
 const PAGE: usize = 4_096;
+const NEXT_IDS: usize = 1_000;
 const OPTIONS: fn() -> SqliteOptions = SqliteOptions::default;
 
 /// Users 1 to 3, and letters to user 2, in a closed database.
@@ -72,7 +73,9 @@ fn accounts_of_the_server_itself_are_kept_and_not_counted() {
     apply(&mut storage, [own, insert(LETTERS + 1, 1, 9, 18)]).unwrap();
     Box::new(storage).close().unwrap();
     let (found, mut new) = salvage(&path);
-    assert_eq!(found, Salvage { users: 3, letters: LETTERS as usize, undelivered: 0 });
+    let letters = LETTERS as usize;
+    let expected = Salvage { users: 3, letters, undelivered: 0, resting_ids: NEXT_IDS };
+    assert_eq!(found, expected);
     assert_eq!(mailbox(&mut new, 9), [LETTERS + 1]);
 }
 
@@ -87,11 +90,89 @@ fn a_user_who_makes_no_sense_costs_nobody_else_and_their_id_rests() {
     assert!(refused.to_string().contains("the phone of user 2 is no phone number"), "{refused}");
 
     let (found, mut new) = salvage(&path);
-    let expected = Salvage { users: 2, letters: 0, undelivered: LETTERS as usize };
+    let (undelivered, resting_ids) = (LETTERS as usize, 1 + NEXT_IDS);
+    let expected = Salvage { users: 2, letters: 0, undelivered, resting_ids };
     assert_eq!(found, expected);
     let users = new.users(None).unwrap();
     assert!(users.iter().map(|user| user.id.get()).eq([1, 3]));
-    assert_eq!(new.load(UnixTime::from_seconds(0)).unwrap().resting_ids, [user(2)]);
+    assert_eq!(resting(&mut new), [&[2], &next_ids(4)[..]].concat());
+}
+
+fn resting(storage: &mut SqliteStorage) -> Vec<u16> {
+    let snapshot = storage.load(UnixTime::from_seconds(0)).unwrap();
+    let mut ids: Vec<_> = snapshot.resting_ids.iter().map(|id| id.get()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// Users may have got these who stood in the log, behind the damage.
+fn next_ids(first: u16) -> Vec<u16> {
+    (first..).take(NEXT_IDS).collect()
+}
+
+/// The leaves of the table of users, in order of the ids in them.
+fn leaves_of_users(path: &Path) -> Vec<usize> {
+    let raw = rusqlite::Connection::open(path).unwrap();
+    let select = "SELECT rootpage FROM sqlite_schema WHERE name = 'users'";
+    let root: u32 = raw.query_row(select, [], |row| row.get(0)).unwrap();
+    let bytes = fs::read(path).unwrap();
+    let number = |at: usize, len: usize| {
+        bytes[at..at + len].iter().fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
+    let page = (root as usize - 1) * PAGE;
+    assert_eq!(bytes[page], 5, "it has leaves");
+    let cells = (0..number(page + 3, 2)).map(|cell| page + number(page + 12 + cell * 2, 2));
+    cells.map(|cell| number(cell, 4)).chain([number(page + 8, 4)]).collect()
+}
+
+#[test]
+fn ids_of_users_who_are_lost_with_a_page_go_to_nobody_else() {
+    const USERS: u16 = 60;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("waxwing.db");
+    let mut storage = SqliteStorage::open(&path, &OPTIONS()).unwrap();
+    apply(&mut storage, (1..=USERS).map(create)).unwrap();
+    Box::new(storage).close().unwrap();
+    let sound = fs::read(&path).unwrap();
+    let leaves = leaves_of_users(&path);
+    assert!(leaves.len() > 2, "{leaves:?}");
+    for (at, leaf) in leaves.iter().enumerate() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("waxwing.db");
+        let mut bytes = sound.clone();
+        bytes[(leaf - 1) * PAGE..][..PAGE].fill(0xa5);
+        fs::write(&path, bytes).unwrap();
+        let (found, mut new) = salvage(&path);
+        let left: Vec<_> = new.users(None).unwrap().iter().map(|user| user.id.get()).collect();
+        assert!(left.len() == found.users && found.users < usize::from(USERS), "{found:?}");
+        let resting = resting(&mut new);
+        assert_eq!(resting.len(), found.resting_ids);
+        let lost = (1..=USERS).filter(|id| !left.contains(id));
+        for id in lost {
+            assert!(resting.contains(&id), "{id} of leaf {at}: {found:?}");
+        }
+        // Where it is not known how many stood behind the last one, half of what is free rests.
+        let is_last = at + 1 == leaves.len();
+        assert_eq!(found.resting_ids > 30_000, is_last, "{found:?}");
+    }
+}
+
+#[test]
+fn a_recovery_that_would_leave_nobody_changes_nothing_and_says_so() {
+    // The list of all tables, with what says that it is a database and without it.
+    for damaged in [0, 100] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = sample(directory.path());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[damaged..][..PAGE - damaged].fill(0xa5);
+        fs::write(&path, &bytes).unwrap();
+        let refused = SqliteStorage::recover(&path, &OPTIONS()).err().unwrap().to_string();
+        assert!(refused.contains("No user can be read of"), "{refused}");
+        assert!(refused.contains("--new-database"), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        assert_eq!(files(directory.path(), "waxwing.db.damaged-1"), [false; 3]);
+        assert_eq!(files(directory.path(), "waxwing.db.salvaged"), [false; 3]);
+    }
 }
 
 #[test]
@@ -209,6 +290,7 @@ fn a_log_that_hides_what_was_confirmed_is_refused_and_nobody_is_told_that_letter
     }
     let mut new = SqliteStorage::recover(&path, &OPTIONS()).unwrap();
     assert_eq!(mailbox(&mut new, 3), [LETTERS + 1, LETTERS + 2]);
+    assert_eq!(resting(&mut new), next_ids(4));
     assert_eq!(files(directory.path(), "waxwing.db.damaged-1"), [true; 3]);
     let missing = new.load(UnixTime::from_seconds(0)).unwrap().letters_missing_until;
     assert!(missing.is_some_and(|until| until > clock::unix_now()), "{missing:?}");

@@ -116,15 +116,69 @@ fn a_damaged_database_is_moved_aside_when_asked_for_and_a_sound_one_is_not() {
 
     let file = server.data().join("waxwing.db");
     let mut bytes = fs::read(&file).unwrap();
-    bytes[100..400].fill(0xa5);
+    // The page with the phone, in the index of phones.
+    let phone = anna.phone.as_bytes();
+    let at = bytes.windows(phone.len()).rposition(|found| found == phone).unwrap();
+    bytes[at] = b'-';
     fs::write(&file, &bytes).unwrap();
     server.start_with_flag("--recover");
     assert!(server.log().contains("waxwing.db.damaged-1"), "{}", server.log());
-    assert_eq!(fs::read(server.data().join("waxwing.db.damaged-1")).unwrap(), bytes);
-    server.administer(&["users", "show", "+4915112345601"]).exits(1);
+    let aside = fs::read(server.data().join("waxwing.db.damaged-1")).unwrap();
+    assert_eq!(aside[at], b'-');
+    server.administer(&["users", "show", "+4915112345601"]).exits(0);
+    // Nobody gets an id that somebody may have had who could not be read.
     server.person("bert", "+4915112345602");
+    server.administer(&["users", "show", "+4915112345602"]).exits(0).says("1002");
     server.stop();
     server.start();
+}
+
+#[test]
+fn a_recovery_says_that_the_newest_backup_has_users_who_are_lost() {
+    let backups = tempfile::tempdir().unwrap();
+    let mut server = TestServer::with(&[("backup.directory", backups.path().to_str().unwrap())]);
+    let (anna, _bert) = server.anna_and_bert();
+    server.administer(&["backup", "create"]).exits(0);
+    server.stop();
+    let file = server.data().join("waxwing.db");
+    let mut bytes = fs::read(&file).unwrap();
+    // In the row of the user, before the index.
+    let phone = anna.phone.as_bytes();
+    let at = bytes.windows(phone.len()).position(|found| found == phone).unwrap();
+    bytes[at] = b'-';
+    fs::write(&file, bytes).unwrap();
+    server.start_with_flag("--recover");
+    let log = server.log();
+    assert!(log.contains("the newest backup has users who are not in the recovered"), "{log}");
+    assert!(log.contains("in_backup=2 users=1"), "{log}");
+    assert!(log.contains(&format!("backup restore {}", backups.path().display())), "{log}");
+}
+
+#[test]
+fn a_recovery_does_not_begin_a_server_without_users_and_says_what_does() {
+    let mut server = TestServer::new();
+    server.person("anna", "+4915112345601");
+    server.stop();
+    let file = server.data().join("waxwing.db");
+    let sound = fs::read(&file).unwrap();
+    for damaged in [
+        {
+            let mut bytes = sound.clone();
+            bytes[100..4_096].fill(0xa5);
+            bytes
+        },
+        Vec::new(),
+    ] {
+        fs::write(&file, &damaged).unwrap();
+        let refused = server.administer(&["run", "--recover", "--listen", "127.0.0.1:0"]).exits(74);
+        refused.says("backup restore").says("--new-database");
+        assert_eq!(fs::read(&file).unwrap(), damaged);
+    }
+    for name in ["waxwing.db", "waxwing.db-generation"] {
+        fs::remove_file(server.data().join(name)).unwrap();
+    }
+    server.start_with_flag("--new-database");
+    server.administer(&["users", "show", "+4915112345601"]).exits(1);
 }
 
 #[test]

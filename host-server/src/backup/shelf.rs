@@ -109,6 +109,16 @@ impl Shelf {
         Ok(manifests.filter(|manifest| manifest.is_of(keys)).filter_map(Manifest::moment).max())
     }
 
+    /// The newest backup of the server with these keys, and what its manifest says.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn newest_of(&self, keys: &Fingerprints) -> Result<Option<(PathBuf, Manifest)>, Failure> {
+        let good = |Entry { file, manifest }| manifest.ok().map(|manifest| (file, manifest));
+        let mut entries = self.entries()?.into_iter().filter_map(good);
+        Ok(entries.rfind(|(_, manifest)| manifest.is_of(keys)))
+    }
+
     /// Deletes what backups that were not made to their end have left.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use waxwing_core::crypto::Digest;
 use waxwing_core::id::UserId;
 use waxwing_transport_mio::EventLoop;
 
@@ -41,12 +42,14 @@ use crate::admin::commands::NO_SOCKET;
 use crate::admin::commands::erase::{self, Finished};
 use crate::admin::control::{Limits, Listener, Serve};
 use crate::admin::http::{self, Endpoint, Watched};
+use crate::backup::Shelf;
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, DeliveryKind};
+use crate::config::{Config, DeliveryKind, check_answers};
 use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
+use crate::key::{self, Fingerprints};
 use crate::logging;
 use crate::store::Storage;
 pub use bans::{BanCounts, Bans};
@@ -109,6 +112,7 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
     }
     settle(&AuditLog::of(&directory), &mut *storage)?;
     let bans = Bans::new(storage.bans().map_err(Failure::of_storage)?, clock::unix_now());
+    let key = key::digest(identity.spki());
     let prepared = Prepared::new(Parts {
         config,
         connections,
@@ -120,8 +124,11 @@ pub fn run(config: &Config, args: &RunArgs, read: Read) -> Result<(), Failure> {
         watches_signals: true,
         stops: service_manager.stops(),
     })?;
-    let Prepared { running, shards, signals, strangers } = prepared;
+    let Prepared { running, shards, signals, strangers, users } = prepared;
     tell_of(&strangers);
+    if args.recover {
+        compare_with_backup(config, &directory, key, users);
+    }
     if let Some(remark) = config.registration.remark() {
         tracing::warn!(name: "nobody_can_register", "{remark}");
     }
@@ -259,6 +266,29 @@ fn settle(audit: &AuditLog, storage: &mut dyn Storage) -> Result<(), Failure> {
         ),
     }
     Ok(())
+}
+
+/// After a recovery: a backup may have users who could not be read.
+fn compare_with_backup(config: &Config, directory: &DataDir, key: Digest, users: usize) {
+    let Some(shelf) = Shelf::of(config).filter(|shelf| check_answers(shelf.directory()).is_ok())
+    else {
+        return;
+    };
+    let newest = Fingerprints::read(directory, key).and_then(|keys| shelf.newest_of(&keys));
+    let Ok(Some((file, manifest))) = newest else { return };
+    if manifest.users > users as u64 {
+        tracing::warn!(
+            name: "backup_has_more_users",
+            backup = %file.display(),
+            made = %manifest.made,
+            in_backup = manifest.users,
+            users,
+            "the newest backup has users who are not in the recovered database: stop the server, and either run \
+             `waxwing-server backup restore {}`, which brings the backup in place of this database, or have these \
+             users register again",
+            file.display()
+        );
+    }
 }
 
 /// Users may have registered phones that belong to the server now.

@@ -55,6 +55,8 @@ pub(super) struct Prepared {
     pub(super) signals: Receiver<Signal>,
     /// Users with phones like those of the canary, who are not the canary.
     pub(super) strangers: Vec<UserId>,
+    /// How many users there are, without accounts of the server itself.
+    pub(super) users: usize,
 }
 
 impl Prepared {
@@ -117,7 +119,7 @@ impl Prepared {
             since: clock::unix_now(),
             started: Instant::now(),
         });
-        Ok(Self { running, shards, signals, strangers })
+        Ok(Self { running, shards, signals, strangers, users })
     }
 }
 

@@ -15,6 +15,19 @@ pub enum SqliteError {
         /// The damage.
         what: String,
     },
+    /// It is not what was written, and no user can be read of it.
+    #[error(
+        "{what}. No user can be read of {path}, and nothing was changed. Restore a backup (`waxwing-server backup \
+         restore FILE`). Without one, move the files {path}* away, and start once with `waxwing-server run \
+         --new-database`: then all users have to register again",
+        path = .path.display()
+    )]
+    NobodyLeft {
+        /// The file.
+        path: PathBuf,
+        /// The damage.
+        what: String,
+    },
     /// It was written by a later version of this program.
     #[error(
         "{path} has schema {found}, newer than {known}, the newest that this version knows; \
@@ -140,7 +153,9 @@ fn writer(version: Option<&str>) -> String {
 impl From<SqliteError> for StorageError {
     fn from(error: SqliteError) -> Self {
         let blame = match &error {
-            SqliteError::Damaged { .. } | SqliteError::DamagedLog { .. } => Self::Damaged,
+            SqliteError::Damaged { .. }
+            | SqliteError::DamagedLog { .. }
+            | SqliteError::NobodyLeft { .. } => Self::Damaged,
             SqliteError::NewerSchema { .. } | SqliteError::OlderSchema { .. } => Self::OtherVersion,
             SqliteError::Foreign { .. }
             | SqliteError::Moved { .. }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use waxwing_core::time::UnixTime;
 
+use super::error::SqliteError;
 use super::open::Missing;
 use super::{Salvage, SqliteOptions, SqliteStorage, open};
 use crate::clock;
@@ -16,7 +17,8 @@ impl SqliteStorage {
     /// made of all that can still be read of it.
     ///
     /// # Errors
-    /// When it is no database of ours or of a later version, cannot be reached, or cannot be moved.
+    /// When it is no database of ours or of a later version, no user can be read of it, or it cannot be reached or
+    /// moved.
     pub fn recover(path: &Path, options: &SqliteOptions) -> Result<Self, StorageError> {
         Self::recover_or(path, options, Missing::Refuse)
     }
@@ -48,10 +50,17 @@ impl SqliteStorage {
             remove(&named(&draft, beside)).map_err(failed)?;
         }
         let found = Self::salvage(path, &draft, options, clock::unix_now())?;
+        if found.users == 0 {
+            for beside in BESIDE {
+                remove(&named(&draft, beside)).map_err(failed)?;
+            }
+            let what = damage.to_string();
+            return Err(SqliteError::NobodyLeft { path: path.to_owned(), what }.into());
+        }
         let aside = set_aside(path, "damaged").map_err(failed)?.unwrap_or_default();
         fs::rename(&draft, path).and_then(|()| sync_directory(path)).map_err(failed)?;
         remove(&named(&draft, "-generation")).map_err(failed)?;
-        let Salvage { users, letters, undelivered } = found;
+        let Salvage { users, letters, undelivered, resting_ids } = found;
         tracing::error!(
             name: "database_moved_aside",
             %damage,
@@ -59,6 +68,7 @@ impl SqliteStorage {
             users,
             letters,
             undelivered,
+            resting_ids,
             "the database was moved aside; going on with what could be read of it"
         );
         Ok(Self::open(path, options)?)

@@ -156,7 +156,7 @@ pub(super) fn free_ids(connection: &Connection) -> Result<usize, Fault> {
 }
 
 /// Ids of users, and ids that rest.
-fn known_ids(connection: &Connection) -> Result<Vec<UserId>, Fault> {
+pub(super) fn known_ids(connection: &Connection) -> Result<Vec<UserId>, Fault> {
     let mut select =
         connection.prepare("SELECT user_id FROM users UNION SELECT user_id FROM resting_ids")?;
     let mut rows = select.query([])?;

@@ -1,6 +1,6 @@
 //! What can still be read of a damaged database, in a new one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,15 @@ use waxwing_core::time::UnixTime;
 use super::damaged::sound;
 use super::error::SqliteError;
 use super::fault::Fault;
-use super::{SqliteOptions, SqliteStorage, log, open, reads, writes};
+use super::{SqliteOptions, SqliteStorage, log, open, reads, restore, writes};
 use crate::slow_start;
+use crate::store::free_ids;
 
 /// Places in a row that cannot be read, after which no more are looked for.
 const HOPELESS: u32 = 1_000_000;
+
+/// So many ids rest that users may have got who stood in the log, behind the damage.
+const NEXT_IDS: usize = 1_000;
 
 /// How much could be read of a damaged database, without accounts of the server itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct Salvage {
     pub letters: usize,
     /// Letters of which no more is known than whose they were: they count as undelivered.
     pub undelivered: usize,
+    /// Ids that may have been those of users who could not be read: nobody gets them for a while.
+    pub resting_ids: usize,
 }
 
 impl SqliteStorage {
@@ -59,12 +65,24 @@ struct Salvager<'a> {
     now: UnixTime,
     /// Accounts of the server itself.
     own: HashSet<UserId>,
+    /// Ids at whose places no user could be read.
+    lost: BTreeSet<UserId>,
+    /// Whether nobody knows what stood behind the last user that could be read.
+    is_end_lost: bool,
     found: Salvage,
 }
 
 impl<'a> Salvager<'a> {
     fn new(old: &'a Connection, new: &'a Connection, now: UnixTime) -> Self {
-        Self { old, new, now, own: HashSet::new(), found: Salvage::default() }
+        Self {
+            old,
+            new,
+            now,
+            own: HashSet::new(),
+            lost: BTreeSet::new(),
+            is_end_lost: false,
+            found: Salvage::default(),
+        }
     }
 
     fn all(mut self) -> Result<Salvage, Fault> {
@@ -72,20 +90,29 @@ impl<'a> Salvager<'a> {
         let letters = self.letters(&users)?;
         self.fates(&users, &letters)?;
         self.the_rest()?;
+        self.rest_ids()?;
         Ok(self.found)
     }
 
     fn users(&mut self) -> Result<HashSet<UserId>, Fault> {
-        let mut users = HashSet::new();
+        let (mut users, mut lost) = (HashSet::new(), BTreeSet::new());
         let select = "SELECT rowid, user_id, phone_number, rsa_public_key, aes_key, last_seen \
              FROM users NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1";
-        each(self.old, "users", select, |row| {
+        let is_end_lost = each(self.old, "users", select, |place, row| {
+            let id = u16::try_from(place).ok().and_then(UserId::new);
+            let Some(row) = row else {
+                lost.extend(id);
+                return Ok(());
+            };
             let read = || -> Result<_, Fault> {
                 let id = reads::user_id(row, 1)?;
                 let (phone, spki) = (reads::phone(row, 2, id)?, reads::spki(row, 3, id)?);
                 Ok((id, phone, spki, row.get::<_, Option<[u8; 64]>>(4)?, reads::timestamp(row, 5)?))
             };
-            let Some((id, phone, spki, key, seen)) = sound(read())? else { return Ok(()) };
+            let Some((id, phone, spki, key, seen)) = sound(read())? else {
+                lost.extend(id);
+                return Ok(());
+            };
             let seen = seen.as_ref().map(|seen| seen.as_str());
             let insert = "INSERT OR IGNORE INTO users \
                  (user_id, phone_number, rsa_public_key, aes_key, last_seen) VALUES (?, ?, ?, ?, ?)";
@@ -95,9 +122,17 @@ impl<'a> Salvager<'a> {
                 if phone.is_reserved() {
                     self.own.insert(id);
                 }
+            } else {
+                lost.insert(id);
             }
             Ok(())
         })?;
+        if is_end_lost {
+            // What comes behind the last one may never have been there.
+            let last = users.iter().copied().max();
+            lost.retain(|id| last.is_some_and(|last| *id < last));
+        }
+        (self.lost, self.is_end_lost) = (lost, is_end_lost);
         self.found.users = users.len() - self.own.len();
         Ok(users)
     }
@@ -107,7 +142,8 @@ impl<'a> Salvager<'a> {
         let select = "SELECT queue_id, message_id, sender_id, timestamp, accepted_at, signature, \
              encrypted_payload, recipient_id FROM pending_messages NOT INDEXED \
              WHERE queue_id >= ? ORDER BY queue_id LIMIT 1";
-        each(self.old, "letters", select, |row| {
+        each(self.old, "letters", select, |_, row| {
+            let Some(row) = row else { return Ok(()) };
             let read = || -> Result<PendingLetter, Fault> {
                 reads::pending_letter(row, reads::user_id(row, 7)?)
             };
@@ -158,6 +194,23 @@ impl<'a> Salvager<'a> {
         for id in gone {
             self.new.prepare_cached(rest)?.execute(params![id.get(), self.now.as_seconds()])?;
         }
+        Ok(())
+    }
+
+    /// Ids that users had who are lost must not go to others, to whom letters for them would be brought.
+    fn rest_ids(&mut self) -> Result<(), Fault> {
+        let mut known = restore::known_ids(self.new)?;
+        self.lost.retain(|id| !known.contains(id));
+        known.extend(&self.lost);
+        let half = free_ids::count(&known) / 2;
+        let next = if self.is_end_lost { half } else { half.min(NEXT_IDS) };
+        let rest = "INSERT INTO resting_ids (user_id, removed_at) VALUES (?, ?)";
+        for id in self.lost.iter().copied().chain(free_ids::next(&known, next)) {
+            self.new.prepare_cached(rest)?.execute(params![id.get(), self.now.as_seconds()])?;
+        }
+        let count = "SELECT count(*) FROM resting_ids WHERE removed_at = ?";
+        let resting: i64 = self.new.query_one(count, [self.now.as_seconds()], |row| row.get(0))?;
+        self.found.resting_ids = usize::try_from(resting).unwrap_or(0);
         Ok(())
     }
 
@@ -231,15 +284,15 @@ impl<'a> Salvager<'a> {
     }
 }
 
-/// Each row of a table that can be read, by its place, which is the first column. Behind one that
-/// cannot, the next places are tried.
+/// Each row of a table that can be read, with its place, which is the first column; and each place, without a row,
+/// where none can. Behind such a place, the next ones are tried. Returns whether nobody knows how far the table went.
 fn each(
     old: &Connection,
     what: &'static str,
     select: &'static str,
-    mut take: impl FnMut(&Row<'_>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let Ok(mut select) = old.prepare(select) else { return Ok(()) };
+    mut take: impl FnMut(i64, Option<&Row<'_>>) -> Result<(), Fault>,
+) -> Result<bool, Fault> {
+    let Ok(mut select) = old.prepare(select) else { return Ok(true) };
     let (mut place, mut unreadable) = (1_i64, 0);
     let mut progress = Progress::from(Instant::now());
     while unreadable < HOPELESS {
@@ -247,18 +300,21 @@ fn each(
         match rows.next() {
             Ok(Some(row)) => {
                 place = row.get(0)?;
-                take(row)?;
+                take(place, Some(row))?;
                 unreadable = 0;
             }
-            Ok(None) => break,
-            Err(_) => unreadable += 1,
+            Ok(None) => return Ok(false),
+            Err(_) => {
+                take(place, None)?;
+                unreadable += 1;
+            }
         }
         place = place.saturating_add(1);
         if progress.is_due(Instant::now()) {
             tell(what, place, unreadable);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn tell(what: &'static str, place: i64, unreadable: u32) {

@@ -20,8 +20,8 @@ use waxwing_core::phone::Phone;
 use crate::clock;
 use crate::exit::Failure;
 use crate::home::{
-    Conversation, Entry, Event, ItemId, Letter, LetterBody, OutboxStatus, Queued, Quota, Room,
-    Writing,
+    Conversation, Entry, Event, Home, HomeError, ItemId, Letter, LetterBody, OutboxStatus, Queued,
+    Quota, Room, Writing,
 };
 
 use crate::name::{ME, me_to};
@@ -241,6 +241,23 @@ pub fn conversation_text(one: &Conversation, page: &Page<'_>) -> String {
     page.fit(&text)
 }
 
+/// Somebody, for a person: the name that was given, and the number.
+#[must_use]
+pub fn person(name: Option<&str>, phone: &Phone) -> String {
+    match name {
+        Some(name) => format!("{} ({})", for_line(name), phone.as_str()),
+        None => phone.as_str().to_owned(),
+    }
+}
+
+/// The same of somebody in a home.
+///
+/// # Errors
+/// [`HomeError::Database`].
+pub fn person_in(home: &Home, phone: &Phone) -> Result<String, HomeError> {
+    Ok(person(home.conversations().name_of(phone)?.as_deref(), phone))
+}
+
 /// That letters of somebody are held back, if there are any, and what to do, for a person.
 #[must_use]
 pub fn held_text(one: &Conversation) -> Option<String> {
@@ -250,9 +267,10 @@ pub fn held_text(one: &Conversation) -> Option<String> {
         _ => ("letters", "wait"),
     };
     Some(format!(
-        "{} {letters} with another key {wait} until you accept it; `waxwing verify {}` shows the number to \
-         compare",
+        "{} {letters} of {} with another key {wait} until you accept it; `waxwing verify {}` shows the number \
+         to compare",
         one.held,
+        person(one.name.as_deref(), &one.phone),
         one.phone.as_str()
     ))
 }

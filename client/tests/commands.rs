@@ -476,7 +476,7 @@ fn letters_with_a_key_that_nobody_has_accepted_are_counted() {
         hold(&test, &letter(4, uid, "new"), Some(&spki(4)));
     }
     let told = format!(
-        "3 letters with another key wait until you accept it; `waxwing verify {OTHER}` shows the number to \
+        "3 letters of {OTHER} with another key wait until you accept it; `waxwing verify {OTHER}` shows the number to \
          compare\n"
     );
     let ran = test.run_by_program(&["conversations"]);

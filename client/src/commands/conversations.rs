@@ -178,7 +178,7 @@ pub(super) fn answer(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     if !json {
-        writeln!(console.output, "{} {words}", phone.as_str())?;
+        writeln!(console.output, "{} {words}", show::person_in(home, phone)?)?;
         return Ok(());
     }
     match home.conversations().with(phone)? {

@@ -90,7 +90,7 @@ fn make_sure(home: &Home, which: &Deletion, console: &mut Console<'_>) -> Result
     let received = letters(there.received);
     let (what, written) = match which {
         Deletion::With(phone, _) | Deletion::Letter(phone, _) => {
-            let name = home.conversations().with(phone)?.and_then(|with| with.name);
+            let name = home.conversations().name_of(phone)?;
             let name = name.map_or_else(String::new, |name| format!("{}, ", show::for_line(&name)));
             (format!(" from {name}{}", phone.as_str()), Some(letters(there.written)))
         }

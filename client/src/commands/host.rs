@@ -48,7 +48,7 @@ pub(super) fn words(note: Note<'_>) -> Option<String> {
                  server's time is used"
             )
         }
-        Note::Messenger(Notice::KeyChanged(phone)) => Failure::key_changed(phone).to_string(),
+        Note::Messenger(Notice::KeyChanged(phone)) => Failure::key_changed(None, phone).to_string(),
         Note::Messenger(Notice::NotBelieved(phone, conflict)) => format!(
             "what the server says about the key of {} is not believed: {conflict}",
             phone.as_str()

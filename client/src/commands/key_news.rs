@@ -62,7 +62,7 @@ impl KeyNews {
             let held_before = match before {
                 Some((key, held)) if key == changed.spki => held,
                 _ => {
-                    news.push(Failure::key_changed(&one.phone).to_string());
+                    news.push(Failure::key_changed(one.name.as_deref(), &one.phone).to_string());
                     0
                 }
             };

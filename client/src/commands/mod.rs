@@ -227,10 +227,10 @@ fn pause(status: &OutboxStatus) -> u16 {
 
 /// Refuses to write to somebody whose answers would be discarded.
 pub(crate) fn require_unblocked(home: &Home, phone: &Phone) -> Result<(), Failure> {
-    match home.relations().with(phone)? {
-        Relation::Blocked => Err(Failure::blocked(phone)),
-        Relation::Known | Relation::Stranger => Ok(()),
+    if home.relations().with(phone)? != Relation::Blocked {
+        return Ok(());
     }
+    Err(Failure::blocked(home.conversations().name_of(phone)?.as_deref(), phone))
 }
 
 /// A fingerprint, or part of one, in groups that people can read.

@@ -76,7 +76,8 @@ fn list(home: &Home, json: bool, console: &mut Console<'_>) -> Result<(), Failur
 fn reason(home: &Home, letters: &[Queued], letter: &Queued) -> Result<String, Failure> {
     let contact = home.contacts().by_phone(&letter.recipient)?;
     if contact.is_some_and(|contact| contact.changed.is_some()) {
-        return Ok(Failure::key_changed(&letter.recipient).to_string());
+        let name = home.conversations().name_of(&letter.recipient)?;
+        return Ok(Failure::key_changed(name.as_deref(), &letter.recipient).to_string());
     }
     let is_before = |other: &&Queued| other.recipient == letter.recipient && other.id < letter.id;
     if let Some(first) = letters.iter().find(is_before) {

@@ -210,7 +210,8 @@ fn report(
             let contact = home.contacts().by_phone(phone)?;
             if contact.is_some_and(|contact| contact.changed.is_some()) {
                 say_kept("goes out when you have accepted the new key", console)?;
-                return Err(Failure::key_changed(phone));
+                let name = home.conversations().name_of(phone)?;
+                return Err(Failure::key_changed(name.as_deref(), phone));
             }
             if let Some(obstacle) = obstacle(home, letter)? {
                 let next = match &obstacle {

@@ -14,6 +14,7 @@ use waxwing_core::wire::ErrorCode;
 use crate::home::HomeError;
 use crate::keys::KeyFileError;
 use crate::settings::SettingsError;
+use crate::show;
 
 /// Why a command ends without having done what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -131,20 +132,20 @@ impl Failure {
 
     /// Nothing that this phone answers would be shown.
     #[must_use]
-    pub fn blocked(phone: &Phone) -> Self {
-        let phone = phone.as_str();
+    pub fn blocked(name: Option<&str>, phone: &Phone) -> Self {
+        let (who, phone) = (show::person(name, phone), phone.as_str());
         Self::General(format!(
-            "{phone} is blocked in this home, and an answer would be discarded; \
+            "{who} is blocked in this home, and an answer would be discarded; \
              `waxwing unblock {phone}` ends that"
         ))
     }
 
     /// Letters to this phone are held back.
     #[must_use]
-    pub fn key_changed(phone: &Phone) -> Self {
-        let phone = phone.as_str();
+    pub fn key_changed(name: Option<&str>, phone: &Phone) -> Self {
+        let (who, phone) = (show::person(name, phone), phone.as_str());
         Self::Untrusted(format!(
-            "the key of {phone} has changed, and letters are held back; run `waxwing verify \
+            "the key of {who} has changed, and letters are held back; run `waxwing verify \
              {phone}` and compare the safety number over the phone or in person"
         ))
     }

@@ -47,6 +47,14 @@ impl Conversations<'_> {
         })
     }
 
+    /// The name that `phone` has, if it has one.
+    ///
+    /// # Errors
+    /// [`HomeError::Database`].
+    pub fn name_of(&self, phone: &Phone) -> Result<Option<String>, HomeError> {
+        Ok(self.with(phone)?.and_then(|with| with.name))
+    }
+
     /// Takes the name of `phone` away; `false` when there was none.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ pub(super) fn run(place: &Place<'_>, who: &Who, console: &mut Console<'_>) -> Re
     left?;
     told?;
     if chat.is_held()? {
-        return Err(Failure::key_changed(phone));
+        return Err(Failure::key_changed(chat.name.as_deref(), phone));
     }
     chat.require_usable()
 }
@@ -110,7 +110,7 @@ impl Chat<'_> {
             if is_held {
                 // A person can accept the key meanwhile, and a program cannot.
                 if !self.input.is_terminal {
-                    return Err(Failure::key_changed(self.phone));
+                    return Err(Failure::key_changed(self.name.as_deref(), self.phone));
                 }
                 self.sent.tell_all_held(console)?;
             }

@@ -150,8 +150,8 @@ impl Hands<'_> {
         text: &str,
         session: &Session<'_>,
     ) -> Result<Receiver<io::Result<ExitStatus>>, Failure> {
-        let with = letter.from.map(|from| self.home.conversations().with(&from)).transpose()?;
-        let name = with.flatten().and_then(|with| with.name);
+        let name = letter.from.map(|from| self.home.conversations().name_of(&from)).transpose()?;
+        let name = name.flatten();
         let is_stranger = super::is_stranger(self.home, letter)?;
         let given = if self.json {
             show::letter_json(letter, &Sender { name: name.as_deref(), is_stranger }) + "\n"

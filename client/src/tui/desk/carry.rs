@@ -118,16 +118,19 @@ fn delete(home: &Home, with: Phone, letter: Uid) -> Said {
 
 fn accept(home: &Home, phone: &Phone) -> Said {
     home.relations().accept(phone)?;
-    said(format!("{} is accepted", phone.as_str()))
+    said(format!("{} is accepted", show::person_in(home, phone)?))
 }
 
 fn block(home: &Home, phone: &Phone, is_blocked: bool) -> Said {
     if is_blocked {
         home.relations().block(phone)?;
-        said(format!("{} is blocked; who goes to them still finds them", phone.as_str()))
+        said(format!(
+            "{} is blocked; who goes to them still finds them",
+            show::person_in(home, phone)?
+        ))
     } else {
         home.relations().unblock(phone)?;
-        said(format!("{} is not blocked any more", phone.as_str()))
+        said(format!("{} is not blocked any more", show::person_in(home, phone)?))
     }
 }
 
@@ -175,11 +178,11 @@ fn compared(home: &Home, phone: &Phone, number: &Number) -> Said {
     }
     trust::mark_compared(home, phone, &number.key)?;
     trust::release_held(home, phone)?;
-    said(format!("compared: it is {} who has this key", phone.as_str()))
+    said(format!("compared: it is {} who has this key", show::person_in(home, phone)?))
 }
 
 fn accept_key(home: &Home, phone: &Phone, number: &Number) -> Said {
     trust::accept(home, phone, &number.key)?;
     trust::release_held(home, phone)?;
-    said(format!("the new key of {} is used from now on", phone.as_str()))
+    said(format!("the new key of {} is used from now on", show::person_in(home, phone)?))
 }

@@ -15,14 +15,14 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Tells of them.
 #[derive(Debug, Default)]
-pub(super) struct Discarded {
+pub(crate) struct Discarded {
     /// When the home is asked next.
     due: Option<Instant>,
 }
 
 impl Discarded {
     /// Tells of them, if it is time for that.
-    pub(super) fn tell(
+    pub(crate) fn tell(
         &mut self,
         home: &Home,
         now: Instant,

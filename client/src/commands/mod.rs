@@ -8,7 +8,7 @@ mod consumers;
 mod contacts;
 mod conversations;
 mod delete;
-mod discarded;
+pub(crate) mod discarded;
 mod history;
 mod host;
 mod key_news;

@@ -128,6 +128,7 @@ impl<'a> Clerk<'a> {
             self.office.wake();
         }
         self.answer_waits(&work.keys, voice)?;
+        self.office.tell_discarded(&self.home);
         if let Some(subscription) = &mut self.subscription {
             subscription.tell(&self.home, voice)?;
         }

@@ -40,6 +40,7 @@ use std::time::{Duration, Instant};
 use signal_hook::iterator::Signals;
 use waxwing_core::phone::Phone;
 
+use crate::commands::discarded::Discarded;
 use crate::console::Remarks;
 use crate::courier::{Connection, Courier, Hands, News, Surroundings};
 use crate::exit::Failure;
@@ -81,6 +82,8 @@ struct Office {
     board: Arc<Board>,
     /// Letters that were without an answer at the start.
     unanswered: u32,
+    /// Letters for which there was no room.
+    discarded: Mutex<Discarded>,
 }
 
 /// What everybody is told who listens.
@@ -161,7 +164,15 @@ impl Office {
         let courier = Courier::start(dir.clone(), surroundings, move |news| told.tell(news))?;
         let courier = Mutex::new(Some(courier));
         let unanswered = Home::open(&dir)?.outbox().unanswered()?;
-        Ok(Self { dir, country, receipts, allow_trust, courier, board, unanswered })
+        let discarded = Mutex::default();
+        Ok(Self { dir, country, receipts, allow_trust, courier, board, unanswered, discarded })
+    }
+
+    /// Tells the person of letters for which there was no room, as other commands do.
+    fn tell_discarded(&self, home: &Home) {
+        let mut discarded = self.discarded.lock().unwrap_or_else(PoisonError::into_inner);
+        // It is told later then, and a remark never fails.
+        let _ = discarded.tell(home, Instant::now(), &mut Remarks::new(io::stderr()));
     }
 
     /// Has the courier look at the outbox at once.

@@ -336,6 +336,18 @@ fn no_process_of_a_home_takes_a_session_back_by_itself_and_one_that_is_asked_bri
 }
 
 #[test]
+fn letters_that_were_discarded_are_told_of_on_standard_error() {
+    let server = TestServer::new();
+    let anna = server.person("anna", "+4915112345601");
+    let discard = "INSERT INTO discarded (quota, letters) VALUES ('stranger', 7)";
+    assert_eq!(anna.database().execute(discard, []).unwrap(), 1);
+    let mut program = Program::start(&anna, &[]);
+    program.call("hello", &json!({}));
+    program.process.wait_for_err("7 letters were discarded");
+    program.process.finish_without_input().exits(0);
+}
+
+#[test]
 fn every_call_has_an_answer_when_the_input_ends() {
     let server = TestServer::new();
     let (anna, bert) = server.anna_and_bert();

@@ -105,6 +105,8 @@ pub struct Model {
     search_at: Option<Instant>,
     /// Until when letters that were discarded are not told of once more.
     silent_until: Option<Instant>,
+    /// What was told of them last.
+    discarded: Discarded,
     now: Now,
     acts: Vec<Act>,
 }
@@ -115,6 +117,13 @@ struct Rows {
     of: Composer,
     columns: usize,
     written: Written,
+}
+
+/// Letters that were discarded, and the words that say so.
+#[derive(Debug, Default)]
+struct Discarded {
+    letters: Vec<(Quota, u32)>,
+    words: String,
 }
 
 /// What of the text that is being written is kept.
@@ -154,6 +163,7 @@ impl Model {
             has_window: None,
             noted: None,
             silent_until: None,
+            discarded: Discarded::default(),
             search_at: None,
             now,
             acts: Vec::new(),
@@ -217,18 +227,34 @@ impl Model {
         std::mem::take(&mut self.acts)
     }
 
-    /// A flood of letters is told of now and then, and not with each of them.
+    /// A flood of letters is told of now and then, and not with each of them. As long as it is seen how many
+    /// they are, that is right.
     fn ask_for_discarded(&mut self) {
         let is_due = self.silent_until.is_none_or(|until| until <= self.now.instant);
-        if is_due && self.connection == Connection::Stands {
+        if (is_due || self.tells_discarded()) && self.connection == Connection::Stands {
             self.acts.push(Act::Carry(Errand::TellDiscarded));
         }
     }
 
+    fn tells_discarded(&self) -> bool {
+        self.said.notice().is_some_and(|notice| notice == self.discarded.words)
+    }
+
     fn say_discarded(&mut self, letters: &[(Quota, u32)]) {
+        let is_seen = self.tells_discarded();
+        if !is_seen {
+            self.discarded.letters.clear();
+        }
+        let told = &mut self.discarded.letters;
+        for (quota, more) in letters {
+            match told.iter_mut().find(|(other, _)| other == quota) {
+                Some((_, letters)) => *letters = letters.saturating_add(*more),
+                None => told.push((*quota, *more)),
+            }
+        }
         self.silent_until = Some(self.now.instant.after(UNTIL_TOLD_AGAIN));
         let key = |action| self.bindings.key(action);
-        let words = letters.iter().map(|(quota, letters)| {
+        let words = self.discarded.letters.iter().map(|(quota, letters)| {
             let help = match quota {
                 Quota::Stranger => {
                     format!("Read them, or block one of them: {} in the list", key(Action::Block))
@@ -242,8 +268,9 @@ impl Model {
             };
             format!("{}. {help}.", show::discarded(*quota, *letters))
         });
-        let words: Vec<_> = words.collect();
-        self.say(&words.join(" "));
+        self.discarded.words = words.collect::<Vec<_>>().join(" ");
+        let (words, now) = (&self.discarded.words, self.now.unix);
+        if is_seen { self.said.amend(words, now) } else { self.said.add(words, now) }
     }
 
     /// When [`Event::Time`] is to come, if nothing else happens before.

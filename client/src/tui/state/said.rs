@@ -36,6 +36,12 @@ impl Said {
         self.all.push_back((now, words.to_owned()));
     }
 
+    /// Says something in place of what was said last.
+    pub(super) fn amend(&mut self, words: &str, now: UnixTime) {
+        self.all.pop_back();
+        self.add(words, now);
+    }
+
     pub(super) fn notice(&self) -> Option<&str> {
         self.notice.as_deref()
     }

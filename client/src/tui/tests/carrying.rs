@@ -184,6 +184,20 @@ fn a_flood_is_told_of_when_it_happens_and_not_with_each_letter() {
     };
     assert!(flood(&mut person, 100));
     person.sees_line("letters were discarded");
+    let counted = |person: &Person| -> u32 {
+        let sees = person.sees();
+        let row = sees.iter().find(|row| row.contains("letters were discarded")).unwrap();
+        row.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    // As long as it is seen how many they are, that is right.
+    let before = counted(&person);
+    assert!(flood(&mut person, 4));
+    assert_eq!(counted(&person), before + 4);
+    person.press(Key::Function(4));
+    assert_eq!(
+        person.sees().iter().filter(|row| row.contains("letters were discarded")).count(),
+        1
+    );
     person.press(Key::Esc);
     person.sees_nothing_of("discarded");
     // The courier hears that there is something to tell, and the person does not hear it again at once.

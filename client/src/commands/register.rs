@@ -108,7 +108,8 @@ impl Desired<'_> {
     }
 }
 
-/// A code that was sent for another number, and is good yet, is not given up by a number that was mistyped.
+/// A code that was sent for another number, or by another server, and is good yet, is not given up because a
+/// number was mistyped, or another file named.
 fn keep_code(
     home: &Home,
     phone: &Phone,
@@ -118,24 +119,32 @@ fn keep_code(
     let Some(other) = home.identity()? else { return Ok(()) };
     let Registration::CodeIssued { expires_at } = other.registration else { return Ok(()) };
     let left = expires_at.minus(clock::now());
-    if left <= 0 || other.phone == *phone {
+    if left <= 0 {
         return Ok(());
     }
-    let (other, phone) = (other.phone, phone.as_str());
-    let other = other.as_str();
+    let is_same = other.phone == *phone;
+    let (other, phone, file) =
+        (other.phone.as_str(), phone.as_str(), register.server_key.display());
     let good = format!("a code was sent to {other} from this home, and is good for {left} s yet");
     if register.otp.is_some() {
+        let but = if is_same {
+            format!("not by the server whose key is in {file}. Is the file right?")
+        } else {
+            format!("none was sent to {phone}. Is the number right?")
+        };
         return Err(Failure::Otp(format!(
-            "nothing was done: {good}, but none was sent to {phone}. Is the number right? Run \
-             `waxwing register` with the number that the code was sent to"
+            "nothing was done: {good}, but {but} Run `waxwing register` with the number and the key of the \
+             server with which the code was asked for"
         )));
     }
     if console.interactive {
-        let question = format!("{good}. To register {phone} gives it up. Go on? [y/N] ");
+        let question = format!(
+            "{good}. To register {phone} with the key in {file} gives it up. Go on? [y/N] "
+        );
         if !console.is_answered_by(&YES, &question)? {
             return Err(Failure::General(format!(
-                "nothing was done; run `waxwing register` with {other} and --otp CODE, or name another \
-                 home with --home for {phone}"
+                "nothing was done; run `waxwing register` as before with {other} and --otp CODE, or name \
+                 another home with --home"
             )));
         }
     } else {

@@ -336,6 +336,31 @@ fn no_process_of_a_home_takes_a_session_back_by_itself_and_one_that_is_asked_bri
 }
 
 #[test]
+fn errors_have_the_codes_that_the_document_names() {
+    let server = TestServer::new();
+    let (anna, bert) = server.anna_and_bert();
+    anna.run(&["block", &bert.phone]).exits(0);
+    let mut program = Program::start(&anna, &[]);
+    for (method, params, code) in [
+        ("sent", json!({}), -32_601),
+        ("send", json!({ "to": bert.phone }), -32_602),
+        ("send", json!({ "to": bert.phone, "text": 5 }), -32_602),
+        ("send", json!({ "to": bert.phone, "text": "a", "kye": "b" }), -32_602),
+        ("next", json!({ "consumer": "c", "limit": 0 }), -32_602),
+        ("send", json!({ "to": "nobody", "text": "a" }), 2),
+        ("send", json!({ "to": "+4915112345603", "text": "\u{200b}" }), 2),
+        ("send", json!({ "to": bert.phone, "text": "a" }), 1),
+        ("set", json!({ "with": "+4915112345603", "mute_s": 60 }), 1),
+        ("verify", json!({ "with": bert.phone }), 4),
+        ("hello", json!({ "account": "none" }), 78),
+    ] {
+        let (found, why) = program.fails(method, &params);
+        assert_eq!(found, code, "{method} {params}: {why}");
+    }
+    program.process.finish_without_input().exits(0);
+}
+
+#[test]
 fn letters_that_were_discarded_are_told_of_on_standard_error() {
     let server = TestServer::new();
     let anna = server.person("anna", "+4915112345601");

@@ -195,6 +195,26 @@ fn a_log_with_which_a_sound_database_looks_damaged_is_refused_as_another_s() {
 }
 
 #[test]
+fn the_log_of_another_program_is_what_is_wrong_and_not_the_database() {
+    let place = Place::new();
+    let other = directory();
+    let raw = Connection::open(other.path().join("other.db")).unwrap();
+    raw.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE words (word)").unwrap();
+    put(&other.path().join("other.db-wal"), &place.file(NAMES[1]));
+    let before = fs::read(place.database()).unwrap();
+    for refused in [
+        place.open().unwrap_err(),
+        SqliteStorage::open_existing(&place.database(), &SqliteOptions::default()).unwrap_err(),
+    ] {
+        assert!(matches!(refused, SqliteError::ForeignLog { .. }), "{refused}");
+    }
+    assert_eq!(fs::read(place.database()).unwrap(), before);
+    fs::remove_file(place.file(NAMES[1])).unwrap();
+    fs::remove_file(place.file("waxwing.db-shm")).unwrap();
+    assert_eq!(place.letters(), [0; 0]);
+}
+
+#[test]
 fn a_database_without_a_log_whose_notes_of_logs_contradict_each_other_is_damaged() {
     let place = Place::new();
     let raw = Connection::open(place.database()).unwrap();

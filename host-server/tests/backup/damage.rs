@@ -3,9 +3,11 @@
 use std::os::unix::fs::FileExt;
 
 use rusqlite::Connection;
-use waxwing_core::crypto::Provider;
+use waxwing_core::crypto::{Digest, Provider};
+use waxwing_core::time::UnixTime;
 use waxwing_server::backend::Backend;
 use waxwing_server::backup::manifest_of;
+use waxwing_server::store::{Ownership, SqliteOptions, SqliteStorage};
 
 use super::*;
 
@@ -129,6 +131,36 @@ fn commands_that_read_a_damaged_page_name_the_file_and_what_to_do() {
     }
     fs::write(&file, [b"SQLite format 3\0".as_slice(), &[0xff; 8_176]].concat()).unwrap();
     assert_way_out(&text(&place.run(&["storage", "schema"]).stderr), &file);
+}
+
+#[test]
+fn storage_schema_does_not_say_that_a_database_is_served_whose_log_is_lost_or_another_s() {
+    let place = Place::new();
+    let file = place.data().database();
+    // As a server leaves it that was killed.
+    let mut storage = SqliteStorage::open(&file, &SqliteOptions::default()).unwrap();
+    storage.set_server_key(&Digest([1; 32]), UnixTime::from_seconds(2)).unwrap();
+    drop(storage);
+    let ask = || place.run(&["storage", "schema"]);
+    assert_eq!(ask().status.code(), Some(0));
+    let log = file.with_extension("db-wal");
+    let other = tempfile::tempdir().unwrap();
+    let raw = Connection::open(other.path().join("other.db")).unwrap();
+    raw.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE words (word)").unwrap();
+    fs::remove_file(file.with_extension("db-shm")).unwrap();
+    for (others, why) in [(true, "belongs to another state of"), (false, "its log")] {
+        fs::remove_file(&log).unwrap();
+        if others {
+            fs::copy(other.path().join("other.db-wal"), &log).unwrap();
+        }
+        let said = ask();
+        assert_eq!(said.status.code(), Some(74), "{}", text(&said.stdout));
+        assert!(text(&said.stderr).contains(why), "{}", text(&said.stderr));
+        assert!(said.stdout.is_empty());
+        // A start says the same.
+        let start = place.run(&["--listen", "127.0.0.1:0"]);
+        assert_eq!(text(&start.stderr), text(&said.stderr));
+    }
 }
 
 #[track_caller]

@@ -9,8 +9,8 @@ use waxwing_core::crypto::Digest;
 use super::error::SqliteError;
 use super::fault::Fault;
 use super::open::{
-    WITH_GENERATIONS, beside, connect, connect_without_log, failure, known_schema, newest_schema,
-    refuse_strange_files, schema,
+    WITH_GENERATIONS, beside, connect, connect_without_log, failure, known_schema, look_again,
+    newest_schema, of_log, refuse_strange_files, schema,
 };
 use super::{examine, generation, log};
 use crate::store::{Schema, Use};
@@ -54,7 +54,7 @@ pub(in super::super) fn look(path: &Path) -> Result<Schema, SqliteError> {
     let failed = |error| failure(path, &error);
     let connection = connect(path).map_err(failed)?;
     log::take_over(&connection).map_err(failed)?;
-    let found = schema(&connection, path)?;
+    let found = schema(&connection, path).map_err(|error| of_log(path, error))?;
     let about = About::read(&connection).map_err(failed)?;
     let (min_reader, written_by) = about.map(|about| (about.min_reader, about.written_by)).unzip();
     let known = newest_schema();
@@ -64,6 +64,9 @@ pub(in super::super) fn look(path: &Path) -> Result<Schema, SqliteError> {
         Ordering::Greater if min_reader.is_some_and(|min| min <= known) => Use::Serves,
         Ordering::Greater => Use::Refuses,
     };
+    if found >= WITH_GENERATIONS && outcome != Use::Refuses {
+        look_again(|| generation::check(&connection, path)).map_err(|error| of_log(path, error))?;
+    }
     let written_by = written_by.filter(|version| !version.is_empty());
     Ok(Schema { found, min_reader, written_by, known, outcome })
 }

@@ -93,24 +93,11 @@ pub(super) fn open(
         .map_err(|error| failure(path, &error))?;
     let known = newest_schema();
     let inspect = || inspect(&connection, path, missing);
-    let mut inspected = inspect();
-    // A running server may write to the log, or begin a new one, just while somebody else looks.
-    for _ in 0..LOOKS {
-        if absent == Absent::Refuse
-            && matches!(
-                inspected,
-                Err(SqliteError::ForeignLog { .. } | SqliteError::DamagedLog { .. })
-            )
-        {
-            inspected = inspect();
-        }
-    }
-    let found = match inspected {
-        Err(SqliteError::Damaged { .. }) if generation::is_sound_without_log(path) => {
-            return Err(generation::foreign_log(path));
-        }
-        inspected => inspected?,
+    let found = match absent {
+        Absent::Create => inspect(),
+        Absent::Refuse => look_again(inspect),
     };
+    let found = found.map_err(|error| of_log(path, error))?;
     if found < known {
         if absent == Absent::Refuse {
             return Err(SqliteError::OlderSchema { path: path.to_owned(), found });
@@ -123,6 +110,31 @@ pub(super) fn open(
         .and_then(|()| pragma::<i64>(&connection, "user_version"))
         .map_err(|error| failure(path, &error))?;
     Ok(connection)
+}
+
+/// A running server may write to the log, or begin a new one, just while somebody else looks.
+pub(super) fn look_again<T>(
+    mut look: impl FnMut() -> Result<T, SqliteError>,
+) -> Result<T, SqliteError> {
+    let mut found = look();
+    for _ in 0..LOOKS {
+        if let Err(SqliteError::ForeignLog { .. } | SqliteError::DamagedLog { .. }) = found {
+            found = look();
+        }
+    }
+    found
+}
+
+/// It is the log that is wrong, if the database makes sense without it.
+pub(super) fn of_log(path: &Path, error: SqliteError) -> SqliteError {
+    match error {
+        SqliteError::Damaged { .. } | SqliteError::Foreign { .. }
+            if generation::is_sound_without_log(path) =>
+        {
+            generation::foreign_log(path)
+        }
+        other => other,
+    }
 }
 
 /// Its schema, if it is one of ours, and its log belongs to it.

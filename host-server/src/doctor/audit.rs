@@ -7,24 +7,33 @@ use crate::data_dir::DataDir;
 pub(super) fn look(place: &Place<'_>) -> Finding {
     let config = place.config;
     // A server that runs knows whether it could write the last line.
-    if let Some(status) = place.status() {
-        return judge(status.audit_problem());
+    let told = place.status().map(|status| status.audit_problem().map(str::to_owned));
+    let another = another_user(config);
+    if let (None, Some(skipped)) = (&told, another.as_ref()) {
+        return skipped.clone();
     }
-    if let Some(skipped) = another_user(config) {
-        return skipped;
-    }
-    let checked =
-        DataDir::existing(&config.server.data).and_then(|data| AuditLog::of(&data).check());
-    judge(checked.err().map(|failure| failure.to_string()).as_deref())
+    let log = DataDir::existing(&config.server.data).map(|data| AuditLog::of(&data));
+    let log = match log {
+        Ok(log) => log,
+        Err(failure) => return judge(Some(&failure.to_string()), None),
+    };
+    let problem = told.unwrap_or_else(|| log.check().err().map(|failure| failure.to_string()));
+    // Whoever may not read it learns the rest from the server.
+    let verified = log.verify().ok().filter(|_| another.is_none());
+    judge(problem.as_deref(), verified.and_then(|verified| verified.wrong()))
 }
 
-fn judge(problem: Option<&str>) -> Finding {
-    match problem {
-        None => Finding::ok("what operators do can be noted"),
-        Some(problem) => Finding::fail(
+/// With why nothing can be noted, and what is wrong with what was noted before.
+fn judge(problem: Option<&str>, wrong: Option<String>) -> Finding {
+    match (problem, wrong) {
+        (Some(problem), _) => Finding::fail(
             format!("what operators do cannot be noted: {problem}"),
             "make room, or put right what it says: until then, commands that change something are refused",
         ),
+        (None, Some(wrong)) => Finding::fail(wrong, "`waxwing-server audit verify` says more"),
+        (None, None) => {
+            Finding::ok("what operators do can be noted, and the lines follow one another")
+        }
     }
 }
 
@@ -35,8 +44,10 @@ mod tests {
 
     #[test]
     fn an_audit_log_that_cannot_be_written_is_told_of() {
-        assert_eq!(judge(None).verdict, Verdict::Ok);
-        let full = judge(Some("/data/audit.jsonl: No space left on device"));
+        assert_eq!(judge(None, None).verdict, Verdict::Ok);
+        let cut = judge(None, Some("the log ends before it".into()));
+        assert_eq!(cut.verdict, Verdict::Fail);
+        let full = judge(Some("/data/audit.jsonl: No space left on device"), None);
         assert_eq!(full.verdict, Verdict::Fail);
         assert!(full.found.ends_with("audit.jsonl: No space left on device"), "{full:?}");
     }

@@ -38,11 +38,13 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
         return Finding::fail(format!("no backup can be made in {why}"), THEN);
     }
     let own = DataDir::existing(&config.server.data).ok().and_then(|directory| {
-        let own = key::published(&directory)?;
+        let own = key::fingerprint(&directory).ok().or_else(|| key::published(&directory))?;
         Fingerprints::read(&directory, own).ok()
     });
     let Some(own) = own else {
-        return Finding::skipped("server.pub.pem cannot be read, which says whose backups count");
+        return Finding::skipped(
+            "neither key nor server.pub.pem can be read, which say whose backups count",
+        );
     };
     let begun = place.status().and_then(Status::backup_begun);
     match shelf.newest(&own) {

@@ -39,7 +39,11 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
     let found = Found::of(&directory, clock::unix_now());
     found.map_or_else(
         |failure| Finding::fail("a key of the server cannot be used", failure.to_string()),
-        |found| found.judge(place.status().and_then(Status::key_trouble)),
+        |found| {
+            let runs_with = place.status().map(Status::key).unwrap_or_default();
+            let is_own = is_free || runs_with == format!("{:?}", found.own);
+            found.judge(is_own, place.status().and_then(Status::key_trouble))
+        },
     )
 }
 
@@ -65,10 +69,17 @@ impl Found {
         })
     }
 
-    /// With the reason of the server that runs, if a planned key could not take its place.
-    fn judge(&self, trouble: Option<String>) -> Finding {
+    /// With whether the key is that of the server, and the reason of the server that runs, if a planned key could not
+    /// take its place.
+    fn judge(&self, is_own: bool, trouble: Option<String>) -> Finding {
         let own = self.own;
         match self.published {
+            Some(published) if published != own && is_own => Finding::fail(
+                format!(
+                    "the key has the fingerprint {own:?}, and server.pub.pem is of another key, {published:?}"
+                ),
+                "the server writes server.pub.pem anew when it starts; give it to those who were given the other one",
+            ),
             Some(published) if published != own => Finding::fail(
                 format!("the key has the fingerprint {own:?}, and server.pub.pem {published:?}"),
                 "put the right key back from its copy; see \"The key is lost\" in OPERATING.md",
@@ -111,9 +122,10 @@ mod tests {
     fn a_key_and_its_published_half_have_one_fingerprint() {
         let [own, other] = [1, 2].map(|byte| Digest([byte; 32]));
         let verdicts = [Some(own), Some(other), None].map(|published| {
-            Found { own, published, is_overdue: false, previous: None }.judge(None).verdict
+            let found = Found { own, published, is_overdue: false, previous: None };
+            [true, false].map(|is_own| found.judge(is_own, None).verdict)
         });
-        assert_eq!(verdicts, [Ok, Fail, Warn]);
+        assert_eq!(verdicts, [[Ok; 2], [Fail; 2], [Warn; 2]]);
     }
 
     #[test]
@@ -133,6 +145,14 @@ mod tests {
         };
         of(&own);
         assert_eq!(look().verdict, Ok);
+        // The key is that of the database, so it is the published half that is wrong.
+        let other = tempfile::tempdir().unwrap();
+        let other = DataDir::create(other.path()).unwrap();
+        key::publish(&directory, key::load_or_create(&other).unwrap().spki()).unwrap();
+        let wrong = look();
+        assert_eq!(wrong.verdict, Fail);
+        assert!(wrong.found.contains("server.pub.pem is of another key"), "{}", wrong.found);
+        key::publish(&directory, key::load(&directory).unwrap().spki()).unwrap();
         of(&Digest([1; 32]));
         let another = look();
         assert_eq!(another.verdict, Fail);
@@ -149,12 +169,15 @@ mod tests {
         let directory = DataDir::create(temporary.path()).unwrap();
         key::load_or_create(&directory).unwrap();
         let verdict = |seconds| -> Verdict {
-            Found::of(&directory, UnixTime::from_seconds(seconds)).unwrap().judge(None).verdict
+            Found::of(&directory, UnixTime::from_seconds(seconds))
+                .unwrap()
+                .judge(true, None)
+                .verdict
         };
         key::plan(&directory, UnixTime::from_seconds(100)).unwrap();
         assert_eq!([99, 101].map(verdict), [Ok, Fail]);
         let overdue = Found::of(&directory, UnixTime::from_seconds(101)).unwrap();
-        let full = overdue.judge(Some("No space left on device".into()));
+        let full = overdue.judge(true, Some("No space left on device".into()));
         assert!(full.found.ends_with("No space left on device"), "{}", full.found);
         assert!(key::settle(&directory, UnixTime::from_seconds(100)).unwrap());
         assert_eq!(verdict(101), Warn);

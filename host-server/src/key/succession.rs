@@ -137,8 +137,25 @@ pub(crate) fn parse(text: &str) -> Option<Digest> {
 /// # Errors
 /// As for the server's own key, and when its first line names no moment.
 pub fn planned(directory: &DataDir, own: &Digest) -> Result<Option<Planned>, Failure> {
+    let Some(planned) = read_plan(directory)? else {
+        // The public half is written last, and removed first.
+        return if is_half_gone(directory) { Err(lost_plan(directory)) } else { Ok(None) };
+    };
     // A plan that is carried out leaves its file for a moment, or longer if the process is killed.
-    Ok(read_plan(directory)?.filter(|planned| planned.fingerprint() != *own))
+    Ok(Some(planned).filter(|planned| planned.fingerprint() != *own))
+}
+
+/// Whether the public half of a planned key is there, whose private half is not.
+fn is_half_gone(directory: &DataDir) -> bool {
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    is_there(&directory.next_public_key()) && !is_there(&directory.next_private_key())
+}
+
+fn lost_plan(directory: &DataDir) -> Failure {
+    let why = format!(
+        "this file is gone, and a key is planned, whose public half is there: put its copy back, or {TAKE_BACK}"
+    );
+    failure(&directory.next_private_key(), why)
 }
 
 fn read_plan(directory: &DataDir) -> Result<Option<Planned>, Failure> {
@@ -225,6 +242,13 @@ fn remove(path: &Path) -> Result<(), Failure> {
 pub fn settle(directory: &DataDir, now: UnixTime) -> Result<bool, Failure> {
     remove_drafts(directory)?;
     let Some(planned) = read_plan(directory)? else {
+        if is_half_gone(directory) {
+            tracing::warn!(
+                name: "planned_key_lost",
+                "a key was planned, and server.next.key.pem is gone: the plan is forgotten, and the server keeps its \
+                 key. Clients that have heard of the plan go on with it. Plan another key if there is to be one"
+            );
+        }
         remove(&directory.next_public_key())?;
         return Ok(false);
     };

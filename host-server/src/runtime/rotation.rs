@@ -197,13 +197,35 @@ impl Rotation {
     fn go_on(&self, now: UnixTime) -> Result<(), Failure> {
         let _turn = self.turn();
         let mut keys = self.keys();
-        let Some((next, _)) = keys.next.filter(|(_, effective)| *effective <= now) else {
+        let Some((next, effective)) = keys.next else { return Ok(()) };
+        if effective > now {
+            self.look_at_plan(&mut keys, next);
             return Ok(());
-        };
+        }
         let succeeded = self.succeed(&mut keys, next, now);
         keys.trouble = succeeded.as_ref().err().map(ToString::to_string);
         self.know(&keys);
         succeeded
+    }
+
+    /// Whether the key that was announced still lies there: when its moment comes, its copy may be lost, too.
+    fn look_at_plan(&self, keys: &mut Keys, next: Digest) {
+        let trouble = match key::planned(&self.directory, &keys.own) {
+            Ok(Some(planned)) if planned.fingerprint() == next => None,
+            Ok(_) => Some(format!(
+                "server.next.key.pem is not the key that was announced, {next:?}: put that one back from its copy, or \
+                 take the plan back: waxwing-server key rotate --cancel"
+            )),
+            Err(failure) => Some(failure.to_string()),
+        };
+        if trouble == keys.trouble {
+            return;
+        }
+        if let Some(why) = &trouble {
+            tracing::error!(name: "planned_key_unusable", %why, "the planned key cannot take its place when its moment comes");
+        }
+        keys.trouble = trouble;
+        self.know(keys);
     }
 
     /// The key that was announced takes its place: on disk first. If another one lies there, or none, or
@@ -481,6 +503,37 @@ mod tests {
             assert!(server.identities.try_recv().is_err());
             key::expect(server.directory(), &before).unwrap();
         }
+    }
+
+    #[test]
+    fn a_planned_key_that_is_lost_is_told_before_its_moment_and_can_be_put_back_or_given_up() {
+        let server = Server::new();
+        let next = server.plan();
+        let file = server.directory().next_private_key();
+        let content = fs::read(&file).unwrap();
+        let before = NOW.shifted(-1);
+        let trouble = || {
+            server.rotation.go_on(before).unwrap();
+            let keys = server.rotation.keys();
+            assert_eq!(keys.next, Some((next, NOW)));
+            keys.trouble
+        };
+        assert_eq!(trouble(), None);
+        fs::remove_file(&file).unwrap();
+        assert!(trouble().unwrap().contains("put its copy back, or"));
+        let Keys { own, .. } = server.rotation.keys();
+        let refused = key::planned(server.directory(), &own).err().unwrap().to_string();
+        assert_eq!(trouble(), Some(refused));
+        // That of somebody else.
+        let other = Server::new();
+        other.plan();
+        fs::copy(other.directory().next_private_key(), &file).unwrap();
+        assert!(trouble().unwrap().contains("is not the key that was announced"));
+        fs::write(&file, content).unwrap();
+        assert_eq!(trouble(), None);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(server.rotation.cancel().unwrap().next, None);
+        assert!(!server.directory().next_public_key().exists());
     }
 
     #[test]

@@ -88,8 +88,39 @@ fn a_line_that_the_server_has_noted_is_missed_and_the_next_line_follows_it() {
     assert_eq!((next.number, &next.before), (5, &sha256(&lines[1])));
     let verified = holds(&place.log());
     assert!(verified.older_lines_gone && !verified.rotated, "{verified:?}");
-    let said = verified.report(false, &mut Vec::new()).unwrap_err();
+    let mut text = Vec::new();
+    let said = verified.report(false, &mut text).unwrap_err();
     assert!(said.to_string().contains("the lines before number 5 are missing"), "{said}");
+    assert!(said.to_string().contains("Put the files back from their copy"), "{said}");
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("the chain holds from number 5 on"), "{text}");
+}
+
+#[test]
+fn a_note_of_the_last_line_that_cannot_be_read_is_told_and_written_anew() {
+    let place = Place::new();
+    let server = place.log();
+    act(&server, 1);
+    server.note_end();
+    let note = place.path().join("audit.settled");
+    let whole = fs::read_to_string(&note).unwrap();
+    let long = "x".repeat(1 << 20);
+    for bad in [
+        "",
+        "{}",
+        "nonsense",
+        &whole[..whole.len() - 1],
+        &whole.replace("\"number\":2", "\"number\":0"),
+        &long,
+    ] {
+        fs::write(&note, bad).unwrap();
+        let verified = holds(&place.log());
+        assert!(verified.note_problem.is_some());
+        let said = verified.report(false, &mut Vec::new()).unwrap_err();
+        assert!(said.to_string().contains("audit.settled: it is no note of a line"), "{said}");
+        assert_eq!(place.log().settle(NOW), Ok(0));
+        assert_eq!(holds(&place.log()).wrong(), None);
+    }
 }
 
 #[test]

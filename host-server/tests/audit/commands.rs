@@ -113,7 +113,7 @@ fn verify_says_that_the_chain_holds_or_where_it_does_not() {
     };
     let expected = serde_json::json!({
         "holds": true, "files": 1, "lines": 4, "first": 1, "last": 4, "last_sha256": digest,
-        "older_lines_gone": false, "rotated": false, "torn": false, "erased": 0, "fault": null,
+        "note_problem": null, "older_lines_gone": false, "rotated": false, "torn": false, "erased": 0, "fault": null,
     });
     assert_eq!(json(), expected);
 

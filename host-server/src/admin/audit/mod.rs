@@ -312,9 +312,12 @@ impl AuditLog {
     /// # Errors
     /// When the log cannot be read.
     pub fn verify(&self) -> Result<Verified, Failure> {
-        let noted = Settled::read(&self.files).map(Settled::line);
+        let (noted, note_problem) = match Settled::read(&self.files) {
+            Ok(settled) => (settled.map(Settled::line), None),
+            Err(why) => (None, Some(format!("{}: {why}", self.files.settled().display()))),
+        };
         // Whoever makes a database, or changes it, begins the log before.
-        let expected = Expected { noted, file: self.directory.database().exists() };
+        let expected = Expected { noted, note_problem, file: self.directory.database().exists() };
         verify::verify(&self.snapshot()?, &expected)
     }
 
@@ -375,7 +378,8 @@ impl AuditLog {
         let number = |line: &Option<Last>| line.as_ref().map_or(0, |line| line.number);
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // The server has noted one, too, for those who come later.
-        let newest = newest.or_else(|| Settled::read(&self.files).map(Settled::line));
+        let newest =
+            newest.or_else(|| Settled::read(&self.files).ok().flatten().map(Settled::line));
         if number(&last) < number(&newest) {
             let (path, number) = (self.files.current().display().to_string(), number(&newest));
             tracing::warn!(
@@ -441,7 +445,8 @@ impl AuditLog {
                 file.set_len(tail.whole)?;
                 file.sync_all()?;
                 let (path, bytes) = (path.display(), tail.torn);
-                tracing::warn!(name: "audit_line_torn", %path, bytes, "half a line was cut off; what it announced was not done");
+                tracing::warn!(name: "audit_line_torn", %path, bytes, "half a line was cut off: an act that it was to announce was not done, and an act whose end it was to note is \
+                     noted as unknown");
             }
             // A file that has lines had its name made durable before.
             if tail.whole == 0 { self.files.sync_directory() } else { Ok(()) }

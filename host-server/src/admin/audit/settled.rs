@@ -6,8 +6,8 @@
 //! read.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::process::geteuid;
@@ -19,6 +19,9 @@ use super::read::Snapshot;
 use super::rotation::Files;
 use super::{Begun, erase};
 use crate::exit::Failure;
+
+/// Of a note, in bytes. It is shorter.
+const LONGEST: u64 = 1_024;
 
 /// Up to this line, every act has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -52,9 +55,20 @@ impl Open {
 }
 
 impl Settled {
-    /// What an earlier start has noted.
-    pub(super) fn read(files: &Files) -> Option<Self> {
-        serde_json::from_slice(&fs::read(files.settled()).ok()?).ok()
+    /// What an earlier start has noted, if it has noted something; or what is wrong with the note.
+    pub(super) fn read(files: &Files) -> Result<Option<Self>, String> {
+        let mut text = Vec::new();
+        let file = match File::open(files.settled()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|error| error.to_string())?,
+        };
+        file.take(LONGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
+        let is_noted = |settled: &Self| settled.number > 0;
+        serde_json::from_slice(&text)
+            .ok()
+            .filter(is_noted)
+            .map(Some)
+            .ok_or_else(|| "it is no note of a line".to_owned())
     }
 
     /// Where acts are open, it is the line before the first of them; else the newest line.
@@ -100,10 +114,19 @@ impl Settled {
 
 /// The acts of the log that nobody has ended, in their order.
 pub(super) fn open_acts(snapshot: &Snapshot, files: &Files) -> Result<Vec<Open>, Failure> {
-    if let Some(settled) = Settled::read(files)
-        && let Some(open) = open_behind(snapshot, Some(&settled))?
-    {
-        return Ok(open);
+    match Settled::read(files) {
+        Ok(None) => {}
+        Ok(Some(settled)) => {
+            if let Some(open) = open_behind(snapshot, Some(&settled))? {
+                return Ok(open);
+            }
+        }
+        Err(why) => tracing::warn!(
+            name: "audit_note_unreadable",
+            path = %files.settled().display(), %why,
+            "the note of the last line of the audit log cannot be read, and is written anew: whether lines are gone \
+             from the end of the log cannot be said"
+        ),
     }
     Ok(open_behind(snapshot, None)?.unwrap_or_default())
 }

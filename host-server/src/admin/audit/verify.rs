@@ -37,9 +37,15 @@ pub struct Verified {
     pub torn: bool,
     /// How many lines do not say any more what they were about, because somebody was erased.
     pub erased: u64,
+    /// Why nobody can say whether lines are gone from the end: the note of the last line cannot be read.
+    pub note_problem: Option<String>,
     /// Where the chain breaks for the first time.
     pub fault: Option<Fault>,
 }
+
+/// What to do where lines are not there, or are others.
+const PUT_BACK: &str = "Put the files back from their copy if there is one. Without one, keep a copy of what is left, and find \
+                        out who can write there: nobody can make it whole again";
 
 /// Where the chain breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,6 +70,8 @@ struct Previous {
 pub(super) struct Expected {
     /// The line that the server has noted when it started or stopped last.
     pub(super) noted: Option<Last>,
+    /// Why that cannot be read.
+    pub(super) note_problem: Option<String>,
     /// Whether there has to be a file.
     pub(super) file: bool,
 }
@@ -107,6 +115,7 @@ pub(super) fn verify(snapshot: &Snapshot, expected: &Expected) -> Result<Verifie
         older_lines_gone: first.is_some_and(|first| first > 1),
         rotated: snapshot.is_full(),
         torn: snapshot.is_torn(),
+        note_problem: expected.note_problem.clone(),
         fault,
     })
 }
@@ -228,30 +237,39 @@ impl Verified {
     /// Writes this to `out`, for people or as JSON.
     ///
     /// # Errors
-    /// When the chain does not hold, older lines are gone that were not rotated away, or `out` takes nothing.
+    /// When something is wrong, or `out` takes nothing.
     pub fn report(&self, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
         let text = if json { self.as_json()? } else { self.as_text() };
         out.write_all(text.as_bytes()).map_err(Failure::output)?;
-        match &self.fault {
-            None if self.older_lines_gone && !self.rotated => {
-                let first = self.first.unwrap_or_default();
-                let message = format!(
-                    "the lines before number {first} are missing, and rotation has not removed them: \
-                     somebody has moved the log away, or deleted it"
-                );
-                Err(Failure::new(Exit::Failure, message))
-            }
-            None => Ok(()),
-            Some(Fault { file, line, problem }) => {
-                let line = match line {
-                    0 => String::new(),
-                    line => format!(", line {line}"),
-                };
-                let message =
-                    format!("the audit log does not hold together: {file}{line}: {problem}");
-                Err(Failure::new(Exit::Failure, message))
-            }
+        let wrong = self.wrong();
+        wrong.map_or(Ok(()), |wrong| Err(Failure::new(Exit::Failure, wrong)))
+    }
+
+    /// What is wrong with the log, if something is, and what to do.
+    #[must_use]
+    pub fn wrong(&self) -> Option<String> {
+        if let Some(Fault { file, line, problem }) = &self.fault {
+            let line = match line {
+                0 => String::new(),
+                line => format!(", line {line}"),
+            };
+            return Some(format!(
+                "the audit log does not hold together: {file}{line}: {problem}. {PUT_BACK}"
+            ));
         }
+        if self.older_lines_gone && !self.rotated {
+            let first = self.first.unwrap_or_default();
+            return Some(format!(
+                "the lines before number {first} are missing, and rotation has not removed them: \
+                 somebody has moved the log away, or deleted it. {PUT_BACK}"
+            ));
+        }
+        self.note_problem.as_ref().map(|why| {
+            format!(
+                "whether lines are gone from the end cannot be said: {why}. The server writes that file anew when it \
+                 starts or stops; compare the last line with the one that you have kept, if you have"
+            )
+        })
     }
 
     fn as_json(&self) -> Result<String, Failure> {
@@ -268,7 +286,11 @@ impl Verified {
             );
         } else if self.holds {
             let files = figures::count(*files as u64, "file", "files");
-            text.push_str(&format!("lines      {lines}, in {files}; the chain holds\n"));
+            let from = match self.first {
+                Some(first) if self.older_lines_gone => format!(" from number {first} on"),
+                _ => String::new(),
+            };
+            text.push_str(&format!("lines      {lines}, in {files}; the chain holds{from}\n"));
         } else {
             text.push_str(&format!("lines      {lines}; the chain does not hold\n"));
         }

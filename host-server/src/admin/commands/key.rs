@@ -43,7 +43,7 @@ pub(super) struct Keys {
     fingerprint: String,
     /// The key that takes its place; nothing if none is planned.
     next: Option<Next>,
-    /// Why that key has not taken its place, although its moment is over; or that a server which stands by
+    /// Why that key cannot take its place, or has not although its moment is over; or that a server which stands by
     /// has another key than the one that serves.
     trouble: Option<String>,
     /// The file of the private key before, as long as it is there.
@@ -97,6 +97,10 @@ impl Keys {
         Self::of(runtime::Keys { own, next: None, trouble }, None)
     }
 
+    pub(super) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// Why the planned key has not taken its place, or this server cannot take over, if it is so.
     pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
@@ -126,7 +130,7 @@ impl Keys {
         }
         match &keys.trouble {
             Some(why) if keys.next.is_some() => {
-                writeln!(out, "             COULD NOT TAKE ITS PLACE, and is tried again: {why}")?;
+                writeln!(out, "             CANNOT TAKE ITS PLACE: {why}")?;
             }
             Some(why) => writeln!(out, "             CANNOT TAKE OVER: {why}")?,
             None => {}

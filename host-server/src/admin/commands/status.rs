@@ -728,6 +728,11 @@ pub(crate) struct LogTrouble<'a> {
 }
 
 impl Status {
+    /// The fingerprint of the server's key.
+    pub(crate) fn key(&self) -> String {
+        self.key.fingerprint().to_owned()
+    }
+
     /// Why a planned key has not taken its place, or the server cannot take over.
     pub(crate) fn key_trouble(&self) -> Option<String> {
         self.key.trouble().map(str::to_owned)

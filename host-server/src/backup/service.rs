@@ -323,8 +323,29 @@ impl Backups {
                 self.lock_state().verified = newest;
                 true
             }
-            _ => false,
+            (None, None) => self.look_for_newest(shelf),
+            (Some(_), Some(_)) => false,
         }
+    }
+
+    /// Sees whether the newest backup is still there, which somebody may have deleted or moved away. Whether it is gone:
+    /// then the one before counts.
+    fn look_for_newest(&self, shelf: &Shelf) -> bool {
+        let known = self.state().verified;
+        let (Some(made), Ok(newest)) = (known, shelf.newest(&self.keys())) else { return false };
+        let mut state = self.lock_state();
+        if newest >= known || state.verified != known {
+            return false;
+        }
+        state.verified = newest;
+        drop(state);
+        tracing::warn!(
+            name: "backup_gone",
+            made = %clock::written(made),
+            newest = newest.map(clock::written),
+            "the newest backup is not in backup.directory any more: somebody has deleted it or moved it away"
+        );
+        true
     }
 
     fn keep_newest(&self, shelf: &Shelf) {
@@ -385,14 +406,16 @@ fn seconds(span: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::DirBuilder;
     use std::ops::ControlFlow;
+    use std::os::unix::fs::DirBuilderExt;
     use std::path::Path;
 
     use waxwing_core::crypto::Digest;
 
     use super::*;
     use crate::data_dir::DataDir;
-    use crate::store::StorageError;
+    use crate::store::{Copied, Ownership, SqliteOptions, SqliteStorage, StorageError};
 
     /// Says that it is asked, and hangs until it hears something.
     struct Hanging(Mutex<(Sender<()>, Receiver<()>)>);
@@ -444,5 +467,31 @@ mod tests {
         assert_eq!(backups.state().begun, None);
         let later = backups.start(target()).unwrap().recv().unwrap();
         assert!(later.unwrap_err().to_string().contains("the server stops"));
+    }
+
+    #[test]
+    fn a_backup_that_somebody_has_deleted_is_not_the_newest_any_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data = directory.path().join("data");
+        config.backup.directory = directory.path().join("backups");
+        DirBuilder::new().mode(0o700).create(&config.backup.directory).unwrap();
+        let data = DataDir::create(&config.server.data).unwrap();
+        let own = Digest([1; 32]);
+        let mut storage = SqliteStorage::open(&data.database(), &SqliteOptions::default()).unwrap();
+        storage.set_server_key(&own, clock::unix_now()).unwrap();
+        let keys = Fingerprints::read(&data, own).unwrap();
+        let backups = Backups::new(&config, keys, storage.copier());
+        let shelf = Shelf::of(&config).unwrap();
+        assert!(!backups.look_at(&shelf));
+        let (file, _) = backups.make(Target::Shelf, true).unwrap();
+        let made = backups.state().verified;
+        assert!(made.is_some());
+        assert!(!backups.look_at(&shelf));
+        assert_eq!(backups.state().verified, made);
+        std::fs::remove_file(file).unwrap();
+        assert!(backups.look_at(&shelf), "the next one is due");
+        assert_eq!(backups.state().verified, None);
+        assert!(!backups.look_at(&shelf));
     }
 }
